@@ -1,0 +1,117 @@
+//! The scope: in which repos the gate acts.
+//!
+//! Owns the reading of the comma-separated setting (reference semantics 17–23), which is part of
+//! the contract and therefore the same for every policy and for the host. It never fails: a scope
+//! without one valid name is all repos.
+
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use regex::Regex;
+
+/// What a repo name in the scope looks like.
+const REPO_NAME: &str = r"^[A-Za-z0-9._-]+$";
+
+/// The repos in which the gate acts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope {
+    /// The names, without repeats and in the order of their bytes; none means all repos.
+    names: BTreeSet<String>,
+    /// What the operator should know about the setting.
+    notes: Vec<String>,
+}
+
+impl Scope {
+    /// Reads the setting `repos`.
+    pub fn parse(csv: &str) -> Scope {
+        let mut scope = Scope {
+            names: BTreeSet::new(),
+            notes: Vec::new(),
+        };
+        // The pattern is a constant. Were it ever broken, no name would match it, and the scope would be all repos.
+        let Ok(repo_name) = Regex::new(REPO_NAME) else {
+            return scope;
+        };
+        for name in csv.split(',').map(strip).filter(|name| !name.is_empty()) {
+            if repo_name.is_match(name) {
+                scope.names.insert(name.into());
+            } else {
+                scope.notes.push(format!(
+                    "`{}` is not a repo name and was dropped from the scope",
+                    name.escape_debug()
+                ));
+            }
+        }
+        if scope.names.is_empty() && !scope.notes.is_empty() {
+            scope
+                .notes
+                .push("no repo name is left in the scope, so the gate acts in all repos".into());
+        }
+        scope
+    }
+
+    /// The names, sorted; empty means all repos.
+    pub fn names(&self) -> &BTreeSet<String> {
+        &self.names
+    }
+
+    /// What the operator should know about the setting, one line each.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// Whether a repo, by its exact name, is in the scope. This is the rule of the claim.
+    pub fn contains(&self, repo: &str) -> bool {
+        self.names.is_empty() || self.names.contains(repo)
+    }
+
+    /// Whether the gate applies to a repo that somebody named. Space around the name does not
+    /// count here, unlike in the claim (reference semantics 23).
+    pub fn applies(&self, repo: &str) -> bool {
+        self.contains(strip(repo))
+    }
+}
+
+/// Removes space as the reference does: Unicode's, and the four separators U+001C to U+001F.
+fn strip(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(csv: &str) -> Vec<String> {
+        Scope::parse(csv).names.into_iter().collect()
+    }
+
+    #[test]
+    fn names_are_stripped_sorted_and_never_repeated() {
+        assert_eq!(names(" b ,a,\u{1f}b\u{2003},,A"), ["A", "a", "b"]);
+    }
+
+    #[test]
+    fn one_valid_name_narrows_the_scope_and_the_others_are_noted() {
+        let scope = Scope::parse("alpha, org/repo");
+        assert!(scope.contains("alpha") && !scope.contains("beta"));
+        assert_eq!(
+            scope.notes(),
+            ["`org/repo` is not a repo name and was dropped from the scope"]
+        );
+    }
+
+    #[test]
+    fn a_scope_of_invalid_names_only_is_all_repos_and_says_so() {
+        let scope = Scope::parse("org/repo, a b");
+        assert!(scope.contains("anything"));
+        assert_eq!(scope.notes().len(), 3);
+    }
+
+    #[test]
+    fn applies_ignores_space_around_the_name_and_the_claim_does_not() {
+        let scope = Scope::parse("alpha");
+        assert!(scope.applies("\u{1f}alpha ") && !scope.contains("alpha "));
+    }
+}

@@ -1,0 +1,83 @@
+//! The state of a queue, as the rule sees it: plain data, and the answer's types.
+//!
+//! Owns the meaning of a row for the rule; the contract (`wit/serial-gate.wit`) documents the
+//! fields. Only what this rule reads is kept: the component drops the rest.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// A text value: an index into [`Snapshot::symbols`]. Equal symbols are equal values.
+pub type Symbol = u32;
+
+/// A row of `tasks`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Task {
+    /// Tasks of a repo run in the order of their ids.
+    pub id: i64,
+    /// The repo that the task changes.
+    pub repo: Option<Symbol>,
+    /// How far the task is.
+    pub stage: Option<Symbol>,
+}
+
+/// A row of `jobs`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Job {
+    /// Jobs are claimed in the order of their ids.
+    pub id: i64,
+    /// The task that the job belongs to.
+    pub task_id: Option<i64>,
+    /// The repo that the job works in.
+    pub repo: Option<Symbol>,
+    /// Who does the job.
+    pub agent: Option<Symbol>,
+    /// `queued` while the job waits to be claimed.
+    pub status: Option<Symbol>,
+}
+
+/// A row of `repo_freeze`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Freeze {
+    /// Higher is newer.
+    pub id: i64,
+    /// The repo that was frozen.
+    pub repo: Option<Symbol>,
+    /// Whether nobody has cleared it yet (`cleared_at` is NULL).
+    pub active: bool,
+}
+
+/// The state of a queue.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The texts of all symbols.
+    pub symbols: Vec<String>,
+    /// Tasks, in any order.
+    pub tasks: Vec<Task>,
+    /// Jobs, in the order of the decisions.
+    pub jobs: Vec<Job>,
+    /// Freezes, in any order.
+    pub freezes: Vec<Freeze>,
+}
+
+/// What happens to a queued job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may be claimed.
+    Claim,
+    /// It waits. At least one reason is given.
+    Hold {
+        /// The first unfinished task before the job's own.
+        earlier_task: Option<i64>,
+        /// The newest active freeze of the repo.
+        freeze: Option<i64>,
+    },
+}
+
+/// The verdict for one job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decision {
+    /// The job's id.
+    pub job: i64,
+    /// Its verdict.
+    pub verdict: Verdict,
+}
