@@ -1,1 +1,23 @@
+//! The serial gate: holds a task's first job until every earlier task of its repo is done, and
+//! holds a repo after a bad deploy until an operator clears it.
+//!
+//! The rooms, in the order in which they use each other:
+//!
+//! - [`conform`] runs conformance cases through everything below.
+//! - [`queue`] is where policy and store meet: claim, explain, the state of the queue.
+//! - [`store`] is the database: schema, rows, the claim's transaction. It knows no policy.
+//! - [`policy`] runs a WebAssembly component under limits. It knows no SQL.
+//! - [`clause`] is the wall between them: it reads a policy's fragment and prints what may run.
+//! - [`model`] is the contract (`wit/serial-gate.wit`) as Rust types.
+//!
+//! The library prints nothing, never reads the clock (time is passed in), and never panics on data.
 
+pub mod model;
+
+pub mod clause;
+pub mod policy;
+pub mod store;
+
+pub mod queue;
+
+pub mod conform;

@@ -1,1 +1,19 @@
-fn main() {}
+//! The command line of the serial gate: parse, run one verb, say how it went.
+
+mod cli;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let line = cli::Line::parse();
+    cli::log(&line);
+    match cli::run(line) {
+        Ok(outcome) => outcome.into(),
+        Err(error) => {
+            cli::print_error(&error);
+            cli::Outcome::Failed.into()
+        }
+    }
+}

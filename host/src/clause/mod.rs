@@ -1,0 +1,96 @@
+//! The clause guard: turns a policy's SQL fragment, which is untrusted text, into SQL that this room printed itself.
+//!
+//! Text is cut into allow-listed tokens (`tokens`, `words`), checked against the limits (`limits`), parsed by `sqlparser`
+//! (`parse`), lowered into our own typed tree (`lower`, `select`, `tree`) over the contract's tables (`contract`), and
+//! printed per dialect (`render`). DESIGN section 8 is the rule book.
+//! Left to others: running the SQL, the databases' second walls, plan checks, and the shape of section 6.
+//! Invariant: [`Rendered`] comes out of the tree only; no byte of the policy's text reaches a database except inside a
+//! literal that the renderer escaped.
+
+mod contract;
+mod limits;
+mod lower;
+mod parse;
+mod refusal;
+mod render;
+mod select;
+mod tokens;
+pub(crate) mod tree;
+mod words;
+
+pub use contract::Table;
+pub use refusal::Refusal;
+pub use render::Rendered;
+
+use tree::Predicate;
+
+/// The database a clause is printed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// SQLite 3.23 or newer, the first with `TRUE` and `FALSE`.
+    Sqlite,
+    /// PostgreSQL, with `standard_conforming_strings` on or off.
+    Postgres,
+}
+
+/// An accepted clause: which queued jobs may be claimed, as a typed tree.
+///
+/// ```
+/// use serial_gate::clause::{Clause, Dialect};
+///
+/// let clause = Clause::accept("AND jobs.agent <> 'analyst'")?;
+/// assert_eq!(clause.render(Dialect::Sqlite).as_str(), r#"("jobs"."agent" <> 'analyst')"#);
+///
+/// let refusal = Clause::accept("jobs.agent = 'x' -- and so on").unwrap_err();
+/// assert_eq!(refusal.to_string(), "[comment] `--` starts a comment at line 1, column 18; remove it");
+/// # Ok::<(), serial_gate::clause::Refusal>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Clause {
+    predicate: Option<Predicate>,
+    reads: Vec<Table>,
+}
+
+impl Clause {
+    /// Accepts a clause as a policy returns it: with or without the leading `AND` (DESIGN section 3); blank text is the
+    /// clause that lets every queued job pass.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] names the first construct outside the language or over a limit (DESIGN section 8).
+    pub fn accept(text: &str) -> Result<Self, Refusal> {
+        let tokens = tokens::read(text)?;
+        limits::check(&tokens)?;
+        match parse::expression(tokens)? {
+            None => Ok(Self {
+                predicate: None,
+                reads: Vec::new(),
+            }),
+            Some(expression) => {
+                let (predicate, reads) = lower::lower(expression)?;
+                Ok(Self {
+                    predicate: Some(predicate),
+                    reads,
+                })
+            }
+        }
+    }
+
+    /// Whether the policy returned no clause at all, so that every queued job passes (DESIGN section 5, kill switch).
+    pub fn is_empty(&self) -> bool {
+        self.predicate.is_none()
+    }
+
+    /// Prints the clause for one database (DESIGN section 8). The outer row must be named `jobs`.
+    pub fn render(&self, dialect: Dialect) -> Rendered {
+        render::render(self.predicate.as_ref(), dialect)
+    }
+
+    /// The tables that the clause's sub-selects read, each once: a change in any of them can change a verdict (DESIGN
+    /// section 6).
+    pub fn reads(&self) -> impl Iterator<Item = Table> {
+        [Table::Tasks, Table::Jobs, Table::RepoFreeze]
+            .into_iter()
+            .filter(|table| self.reads.contains(table))
+    }
+}

@@ -1,0 +1,113 @@
+//! `claim`: gives jobs to a worker.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use jiff::Timestamp;
+use serial_gate::queue::Queue;
+use serial_gate::store::Claimed;
+
+use super::options::Shared;
+use super::output::{Output, Tone, toned};
+use super::text::{command, shown_or_dash};
+use super::{Error, Outcome};
+
+/// How often a waiting worker looks for a change: a look costs some microseconds.
+const POLL: Duration = Duration::from_millis(20);
+/// How often it looks without a change: a lease may have run out, or a clause.
+const LOOK_ANYWAY: Duration = Duration::from_secs(1);
+
+/// Claim the next job that the gate lets through
+///
+/// Prints a token with each job. `job finish`, `job fail` and `job heartbeat` ask for it. A job
+/// whose lease ran out goes back to its old place in the queue, and its token is no longer good.
+#[derive(Args)]
+#[command(after_help = "Examples:\n  serial-gate claim --worker builder-1\n  \
+    serial-gate claim --max 10 --json\n  serial-gate claim --wait 60")]
+pub struct Claim {
+    /// Who claims [default: the process, as `pid-123`]
+    #[arg(long, env = "SERIAL_GATE_WORKER", hide_env_values = true)]
+    worker: Option<String>,
+    /// Claim up to this many jobs
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    max: u32,
+    /// Wait up to this many seconds for a first job
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    wait: u64,
+}
+
+impl Claim {
+    pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
+        let worker = self
+            .worker
+            .unwrap_or_else(|| format!("pid-{}", std::process::id()));
+        let mut queue = shared.queue()?;
+        let mut claimed = 0;
+        let mut next = wait_for_job(&mut queue, shared, &worker, Duration::from_secs(self.wait))?;
+        while let Some(job) = next {
+            print(&job, shared, output)?;
+            claimed += 1;
+            next = if claimed < self.max {
+                queue.claim(Timestamp::now(), &worker, shared.lease)?
+            } else {
+                None
+            };
+        }
+        if claimed > 0 {
+            return Ok(Outcome::Done);
+        }
+        if !output.json {
+            output.line("nothing to claim: `serial-gate queue` shows what waits, and why")?;
+        }
+        Ok(Outcome::Held)
+    }
+}
+
+fn wait_for_job(
+    queue: &mut Queue,
+    shared: &Shared,
+    worker: &str,
+    wait: Duration,
+) -> Result<Option<Claimed>, Error> {
+    let deadline = Instant::now() + wait;
+    loop {
+        // Read before the claim, so that a change after it is not missed.
+        let seen = queue
+            .store()
+            .data_version()
+            .map_err(serial_gate::queue::Error::from)?;
+        let claimed = queue.claim(Timestamp::now(), worker, shared.lease)?;
+        if claimed.is_some() || Instant::now() >= deadline {
+            return Ok(claimed);
+        }
+        let look_anyway = deadline.min(Instant::now() + LOOK_ANYWAY);
+        while queue.store().data_version()? == seen && Instant::now() < look_anyway {
+            thread::sleep(POLL);
+        }
+    }
+}
+
+fn print(job: &Claimed, shared: &Shared, output: &mut Output) -> Result<(), Error> {
+    if output.json {
+        return Ok(output.json_line(job)?);
+    }
+    let (id, token) = (job.id.to_string(), job.token.to_string());
+    output.line(format!(
+        "{} {id} of task {} in `{}` for `{}`: {}",
+        toned(Tone::Free, "claimed job"),
+        job.task_id
+            .map_or_else(|| "-".into(), |task| task.to_string()),
+        shown_or_dash(job.repo.as_deref()),
+        shown_or_dash(job.agent.as_deref()),
+        shown_or_dash(job.work_item_id.as_deref()),
+    ))?;
+    output.line(format!(
+        "  attempt {}, lease until {} UTC",
+        job.attempt, job.lease_until
+    ))?;
+    if let Some(command) = command(shared, &["job", "finish", &id, "--token", &token]) {
+        output.line(format!("  when it is done: {command}"))?;
+    }
+    Ok(())
+}

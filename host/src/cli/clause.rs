@@ -1,0 +1,110 @@
+//! `clause`: the policy's fragment for queries of one's own, and the guard for anybody's fragment.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use serial_gate::clause;
+use serial_gate::model;
+use serial_gate::policy::{DEFAULT_POLICY, Limits, Runtime};
+
+use super::options::Shared;
+use super::output::{Output, Tone, toned};
+use super::text::shown;
+use super::{Error, Outcome};
+
+/// Print the policy's SQL fragment, or check any fragment
+///
+/// The fragment goes behind `SELECT id FROM jobs WHERE status = 'queued'` in a query of your own.
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  serial-gate clause\n  serial-gate clause --dialect postgres\n  \
+    serial-gate clause | serial-gate clause --check -"
+)]
+pub struct Clause {
+    /// The database that the fragment is for
+    #[arg(long, value_enum, default_value_t = Dialect::Sqlite)]
+    dialect: Dialect,
+    /// Check the fragment in this file instead (`-` is the standard input), and print what would run
+    #[arg(long, value_name = "FILE", conflicts_with = "dialect")]
+    check: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Dialect {
+    Sqlite,
+    Postgres,
+}
+
+impl Clause {
+    pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
+        match self.check {
+            Some(file) => check(&read(&file)?, output),
+            None => print(self.dialect, shared, output),
+        }
+    }
+}
+
+fn print(dialect: Dialect, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
+    let dialect = match dialect {
+        Dialect::Sqlite => model::Dialect::Sqlite,
+        Dialect::Postgres => model::Dialect::Postgres,
+    };
+    let policy = Runtime::new()?.load(DEFAULT_POLICY, Limits::default())?;
+    let clause = policy.claim_clause(&shared.settings, dialect)?;
+    if output.json {
+        output.json_line(&serde_json::json!({
+            "text": clause.text, "notes": clause.notes, "valid_until": clause.valid_until,
+        }))?;
+        return Ok(Outcome::Done);
+    }
+    for note in clause.notes {
+        tracing::warn!("{}", shown(&note));
+    }
+    output.line(clause.text)?;
+    Ok(Outcome::Done)
+}
+
+fn check(text: &str, output: &mut Output) -> Result<Outcome, Error> {
+    let clause = match clause::Clause::accept(text) {
+        Ok(clause) => clause,
+        Err(refusal) if output.json => {
+            output.json_line(&serde_json::json!({
+                "accepted": false,
+                "construct": refusal.construct(),
+                "line": refusal.line(),
+                "column": refusal.column(),
+                "message": refusal.to_string(),
+            }))?;
+            return Ok(Outcome::Failed);
+        }
+        Err(refusal) => return Err(refusal.into()),
+    };
+    let sqlite = clause.render(clause::Dialect::Sqlite);
+    let postgres = clause.render(clause::Dialect::Postgres);
+    if output.json {
+        output.json_line(&serde_json::json!({
+            "accepted": true, "sqlite": sqlite.as_str(), "postgres": postgres.as_str(),
+        }))?;
+        return Ok(Outcome::Done);
+    }
+    output.line(toned(Tone::Free, "accepted"))?;
+    output.line(format!("sqlite    AND {sqlite}"))?;
+    output.line(format!("postgres  AND {postgres}"))?;
+    Ok(Outcome::Done)
+}
+
+/// Bytes that are not UTF-8 become a character that the guard refuses by its position.
+fn read(file: &Path) -> Result<String, Error> {
+    let mut bytes = Vec::new();
+    let read = if file == Path::new("-") {
+        std::io::stdin().read_to_end(&mut bytes)
+    } else {
+        std::fs::File::open(file).and_then(|mut file| file.read_to_end(&mut bytes))
+    };
+    read.map_err(|cause| Error::Read {
+        path: file.into(),
+        cause,
+    })?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}

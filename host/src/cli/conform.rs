@@ -1,0 +1,168 @@
+//! `conform`: runs conformance cases against the built-in policy, or any other.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+use serial_gate::conform::{Case, Difference, Runner, Through, read_cases};
+use serial_gate::policy::{Limits, Runtime};
+use serial_gate::queue::{Options, with_causes};
+
+use super::output::{Output, Tone, toned};
+use super::{Error, Outcome};
+
+/// Run conformance cases, each through the spliced SQL and through the policy's decisions
+///
+/// Every case runs on a real database in a temporary folder. A file holds one case a line:
+/// {"case": …, "expected": …}.
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  serial-gate conform tests/fixtures/*.jsonl\n  \
+    serial-gate conform cases.jsonl --policy my-policy.wasm --junit report.xml"
+)]
+pub struct Conform {
+    /// Files of cases
+    #[arg(required = true, value_name = "FILE.jsonl")]
+    files: Vec<PathBuf>,
+    /// The policy to test [default: the one that is built in]
+    #[arg(long, value_name = "FILE.wasm")]
+    policy: Option<PathBuf>,
+    /// Write a JUnit report
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+}
+
+/// What became of a case: nothing, or what to say of it.
+struct Result<'a> {
+    case: &'a Case,
+    failures: Vec<String>,
+}
+
+impl Conform {
+    pub fn run(self, output: &mut Output) -> std::result::Result<Outcome, Error> {
+        let policy = self.policy.as_deref().map(read_policy).transpose()?;
+        let mut runner = Runner::new(Options {
+            policy,
+            ..Options::default()
+        })?;
+        let mut suites = Vec::new();
+        // Every file is read before the first case runs, so that a bad line is not found too late.
+        for file in &self.files {
+            suites.push((file, read_cases(file)?));
+        }
+        let (mut passed, mut failed) = (0, 0);
+        let mut report = Report::new("serial-gate conform");
+        for (file, cases) in &suites {
+            let mut suite = TestSuite::new(file.display().to_string());
+            for case in cases {
+                let result = Result {
+                    case,
+                    failures: run_case(&mut runner, case),
+                };
+                if result.failures.is_empty() {
+                    passed += 1
+                } else {
+                    failed += 1
+                }
+                print(&result, output)?;
+                suite.add_test_case(junit(&result));
+            }
+            report.add_test_suite(suite);
+        }
+        if let Some(path) = self.junit {
+            write_report(&report, &path)?;
+        }
+        if output.json {
+            output.json_line(&serde_json::json!({ "passed": passed, "failed": failed }))?;
+        } else {
+            output.line(format!("{passed} passed, {failed} failed"))?;
+        }
+        Ok(if failed == 0 {
+            Outcome::Done
+        } else {
+            Outcome::Failed
+        })
+    }
+}
+
+fn run_case(runner: &mut Runner, case: &Case) -> Vec<String> {
+    let by_decisions = Through::Decisions(&|queue, now| queue.decide(now, None));
+    let mut failures = Vec::new();
+    for (name, through) in [("clause", Through::Clause), ("decide", by_decisions)] {
+        match runner.run(case, through) {
+            Ok(differences) => failures.extend(
+                differences
+                    .iter()
+                    .map(|difference| describe(name, difference)),
+            ),
+            Err(error) => failures.push(format!("[{name}] {}", with_causes(&error))),
+        }
+    }
+    failures
+}
+
+fn describe(through: &str, difference: &Difference) -> String {
+    let shown = |value: &Option<serde_json::Value>| {
+        value.as_ref().map_or("nothing".into(), ToString::to_string)
+    };
+    format!(
+        "[{through}] {}: expected {}, got {}",
+        difference.field.escape_debug(),
+        shown(&difference.expected),
+        shown(&difference.got)
+    )
+}
+
+fn print(result: &Result<'_>, output: &mut Output) -> std::io::Result<()> {
+    if result.failures.is_empty() {
+        return Ok(());
+    }
+    if output.json {
+        return output.json_line(
+            &serde_json::json!({ "case": result.case.name, "failures": result.failures }),
+        );
+    }
+    output.line(format!(
+        "{} {}",
+        toned(Tone::Held, "failed"),
+        result.case.name.escape_debug()
+    ))?;
+    result
+        .failures
+        .iter()
+        .try_for_each(|failure| output.line(format!("  {failure}")))
+}
+
+fn junit(result: &Result<'_>) -> TestCase {
+    let mut status = TestCaseStatus::success();
+    if !result.failures.is_empty() {
+        status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+        status.set_message(result.failures.join("\n"));
+    }
+    TestCase::new(result.case.name.as_str(), status)
+}
+
+fn write_report(report: &Report, path: &Path) -> std::result::Result<(), Error> {
+    let xml = report.to_string().map_err(std::io::Error::other);
+    xml.and_then(|xml| std::fs::write(path, xml))
+        .map_err(|cause| Error::Write {
+            path: path.into(),
+            cause,
+        })
+}
+
+/// Reads a policy and loads it once, so that a file that is no policy is refused before any case.
+fn read_policy(path: &Path) -> std::result::Result<Vec<u8>, Error> {
+    let bytes = std::fs::read(path).map_err(|cause| Error::Read {
+        path: path.into(),
+        cause,
+    })?;
+    Runtime::new()?
+        .load(&bytes, Limits::default())
+        .and_then(|policy| policy.describe())
+        .map_err(|cause| Error::PolicyFile {
+            path: path.into(),
+            cause,
+        })?;
+    Ok(bytes)
+}

@@ -1,0 +1,65 @@
+//! What a verb can fail with, besides its room's own errors.
+
+use std::io;
+use std::path::PathBuf;
+
+use serial_gate::{clause, conform, policy, queue, store};
+
+/// A verb that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The queue.
+    #[error(transparent)]
+    Queue(#[from] queue::Error),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The policy, where it is asked directly.
+    #[error(transparent)]
+    Policy(#[from] policy::Error),
+    /// A clause, where it is checked directly.
+    #[error("refused: {0}")]
+    Refused(#[from] clause::Refusal),
+    /// Conformance cases.
+    #[error(transparent)]
+    Conform(#[from] conform::Error),
+    /// A policy file.
+    #[error("`{}` is no policy", path.display())]
+    PolicyFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: policy::Error,
+    },
+    /// A file that cannot be read.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// A file that cannot be written.
+    #[error("cannot write `{}`", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// The configuration file.
+    #[error("`{}` is not a configuration that this version understands", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: toml::de::Error,
+    },
+    /// The standard output was closed.
+    #[error("cannot print")]
+    Print(#[from] io::Error),
+}

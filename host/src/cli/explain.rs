@@ -1,0 +1,159 @@
+//! `explain`: why a job waits, and the command that would release it.
+
+use clap::Args;
+use jiff::Timestamp;
+use serial_gate::queue::{Explanation, Held, Standing};
+
+use super::options::Shared;
+use super::output::{Output, Tone, toned};
+use super::text::{command, count, shown, shown_or_dash};
+use super::{Error, Outcome};
+
+/// Show whether a job may be claimed; if not, what it waits for and what would release it
+#[derive(Args)]
+#[command(after_help = "Example:\n  serial-gate explain 12")]
+pub struct Explain {
+    /// The job
+    #[arg(allow_negative_numbers = true)]
+    job: i64,
+}
+
+impl Explain {
+    pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
+        let explanation = shared.queue()?.explain(Timestamp::now(), self.job)?;
+        let release = match &explanation.standing {
+            Standing::Held(held) => release(shared, held),
+            _ => Vec::new(),
+        };
+        if output.json {
+            output.json_line(&document(&explanation, &release))?;
+        } else {
+            print(&explanation, &release, output)?;
+        }
+        Ok(match explanation.standing {
+            Standing::Held(_) => Outcome::Held,
+            Standing::NotQueued | Standing::Claimable { .. } => Outcome::Done,
+        })
+    }
+}
+
+/// The commands that let the job through, all of them needed. Empty when no command would.
+fn release(shared: &Shared, held: &Held) -> Vec<String> {
+    if !held.rules.is_empty() || held.more_tasks {
+        return Vec::new();
+    }
+    let tasks: Vec<String> = held.tasks.iter().map(|task| task.id.to_string()).collect();
+    let done: Vec<&str> = ["task", "done"]
+        .into_iter()
+        .chain(tasks.iter().map(String::as_str))
+        .collect();
+    let done = (!tasks.is_empty()).then(|| command(shared, &done));
+    let unfreeze = held
+        .freezes
+        .iter()
+        .map(|(repo, _)| command(shared, &["unfreeze", repo]));
+    done.into_iter()
+        .chain(unfreeze)
+        .collect::<Option<_>>()
+        .unwrap_or_default()
+}
+
+fn document(explanation: &Explanation, release: &[String]) -> serde_json::Value {
+    let job = &explanation.job;
+    match &explanation.standing {
+        Standing::NotQueued => serde_json::json!({ "job": job, "standing": "not queued" }),
+        Standing::Claimable { ahead } => {
+            serde_json::json!({ "job": job, "standing": "claimable", "ahead": ahead })
+        }
+        Standing::Held(held) => serde_json::json!({
+            "job": job,
+            "standing": "held",
+            "ahead": held.tasks.len(),
+            "more_ahead": held.more_tasks,
+            "tasks": held.tasks,
+            "freezes": held.freezes.iter().map(|(_, freeze)| freeze).collect::<Vec<_>>(),
+            "rules": held.rules,
+            "release": release,
+        }),
+    }
+}
+
+fn print(explanation: &Explanation, release: &[String], output: &mut Output) -> Result<(), Error> {
+    let job = &explanation.job;
+    let about = format!(
+        "job {} for `{}` in `{}`",
+        job.id,
+        shown_or_dash(job.agent.as_deref()),
+        shown_or_dash(job.repo.as_deref())
+    );
+    match &explanation.standing {
+        Standing::NotQueued => {
+            let by = job.worker.as_deref().map(|worker| {
+                format!(
+                    ", claimed by `{}` at {} UTC",
+                    shown(worker),
+                    shown_or_dash(job.claimed_at.as_deref())
+                )
+            });
+            let status = shown_or_dash(job.status.as_deref());
+            output.line(format!(
+                "{about} is not queued: it is `{status}`{}",
+                by.unwrap_or_default()
+            ))?;
+        }
+        Standing::Claimable { ahead } => {
+            let line = match ahead {
+                0 => "the next claim gets it".into(),
+                ahead => format!("{} before it in the line", count(*ahead, "claimable job")),
+            };
+            output.line(format!(
+                "{about} {}: {line}",
+                toned(Tone::Free, "may be claimed")
+            ))?;
+        }
+        Standing::Held(held) => {
+            output.line(format!("{about} is {}", toned(Tone::Held, "held")))?;
+            print_reasons(held, output)?;
+            match release {
+                [] => output.line("  no single command releases it")?,
+                release => output.line(format!("  release it with: {}", release.join(" && ")))?,
+            }
+        }
+    }
+    Ok(())
+}
+
+fn print_reasons(held: &Held, output: &mut Output) -> Result<(), Error> {
+    if !held.tasks.is_empty() {
+        let at_least = if held.more_tasks { "at least " } else { "" };
+        output.line(format!(
+            "  {at_least}{} ahead of it in the repo:",
+            count(held.tasks.len(), "unfinished task")
+        ))?;
+    }
+    for task in &held.tasks {
+        let since = task
+            .since
+            .as_deref()
+            .map(|since| format!(" since {} UTC", shown(since)));
+        output.line(format!(
+            "    task {} ({}) is in `{}`{}",
+            task.id,
+            shown_or_dash(task.work_item_id.as_deref()),
+            shown_or_dash(task.stage.as_deref()),
+            since.unwrap_or_default()
+        ))?;
+    }
+    for (repo, freeze) in &held.freezes {
+        output.line(format!(
+            "  `{}` is frozen since {} UTC: {}",
+            shown(repo),
+            shown_or_dash(freeze.frozen_at.as_deref()),
+            shown_or_dash(freeze.reason.as_deref())
+        ))?;
+    }
+    for rule in &held.rules {
+        output.line(format!("  {}", shown(rule)))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,47 @@
+//! `init`: prepares a database.
+
+use clap::Args;
+use serial_gate::store::{Change, Store};
+
+use super::options::Shared;
+use super::output::Output;
+use super::text::count;
+use super::{Error, Outcome};
+
+/// Create the queue's database, or add what is missing to an existing one
+///
+/// In the database of an existing orchestrator, `tasks` and `jobs` stay as they are: only tables,
+/// nullable columns and indexes are added, in one transaction. A second run changes nothing.
+#[derive(Args)]
+#[command(after_help = "Example:\n  serial-gate --db orchestrator.db init")]
+pub struct Init {}
+
+impl Init {
+    pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
+        let changes = Store::init(&shared.db)?;
+        if output.json {
+            output.json_line(
+                &serde_json::json!({ "database": shared.db.to_string_lossy(), "changes": changes }),
+            )?;
+            return Ok(Outcome::Done);
+        }
+        let database = shared.db.display();
+        if changes.is_empty() {
+            output.line(format!("`{database}` is up to date: nothing was changed"))?;
+            return Ok(Outcome::Done);
+        }
+        output.line(format!(
+            "`{database}` is ready: {} made",
+            count(changes.len(), "addition")
+        ))?;
+        for change in changes {
+            let (kind, name) = match change {
+                Change::Table(name) => ("table", name),
+                Change::Column(name) => ("column", name),
+                Change::Index(name) => ("index", name),
+            };
+            output.line(format!("  {kind:<7} {name}"))?;
+        }
+        Ok(Outcome::Done)
+    }
+}

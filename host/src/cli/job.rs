@@ -1,0 +1,147 @@
+//! `job add|finish|fail|requeue|heartbeat`: the life of a job after its task's first one.
+
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+use serial_gate::store::{JobStatus, NewJob, lease_end, sql_time};
+
+use super::options::Shared;
+use super::output::Output;
+use super::text::shown;
+use super::{Error, Outcome};
+
+/// Add a job, or end, keep or requeue a claimed one
+#[derive(Subcommand)]
+pub enum Job {
+    Add(Add),
+    Finish(Finish),
+    Fail(Fail),
+    Requeue(Requeue),
+    Heartbeat(Heartbeat),
+}
+
+/// Add a queued job to a task
+#[derive(Args)]
+#[command(after_help = "Example:\n  serial-gate job add 7 developer")]
+pub struct Add {
+    /// The task
+    #[arg(allow_negative_numbers = true)]
+    task: i64,
+    /// Who does it
+    agent: String,
+    /// The repo it works in [default: the task's]
+    #[arg(long)]
+    repo: Option<String>,
+}
+
+/// A claimed job, with the token that the claim printed.
+#[derive(Args)]
+pub struct ClaimedJob {
+    /// The job
+    #[arg(allow_negative_numbers = true)]
+    job: i64,
+    /// The token that the claim printed
+    #[arg(long, allow_negative_numbers = true)]
+    token: i64,
+}
+
+/// End a claimed job that was done
+#[derive(Args)]
+#[command(after_help = "Example:\n  serial-gate job finish 12 --token 31")]
+pub struct Finish {
+    #[command(flatten)]
+    claimed: ClaimedJob,
+}
+
+/// End a claimed job that failed
+#[derive(Args)]
+#[command(after_help = "Example:\n  serial-gate job fail 12 --token 31 --error 'tests are red'")]
+pub struct Fail {
+    #[command(flatten)]
+    claimed: ClaimedJob,
+    /// What went wrong
+    #[arg(long, value_name = "TEXT")]
+    error: Option<String>,
+}
+
+/// Put a running or failed job back to its old place in the queue
+///
+/// Whoever works on it loses it: the token of its claim is no longer good.
+#[derive(Args)]
+#[command(after_help = "Example:\n  serial-gate job requeue 12")]
+pub struct Requeue {
+    /// The job
+    #[arg(allow_negative_numbers = true)]
+    job: i64,
+}
+
+/// Keep a claimed job for another lease
+#[derive(Args)]
+#[command(after_help = "Example:\n  serial-gate job heartbeat 12 --token 31 --lease 30m")]
+pub struct Heartbeat {
+    #[command(flatten)]
+    claimed: ClaimedJob,
+}
+
+impl Job {
+    pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
+        let mut store = shared.store()?;
+        let now = Timestamp::now();
+        let (job, status, line) = match self {
+            Job::Add(Add { task, agent, repo }) => {
+                let new = NewJob {
+                    task_id: task,
+                    agent: &agent,
+                    repo: repo.as_deref(),
+                };
+                let job = store.add_job(now, new)?;
+                (
+                    job,
+                    "queued",
+                    format!("job {job} for `{}` added to task {task}", shown(&agent)),
+                )
+            }
+            Job::Finish(Finish {
+                claimed: ClaimedJob { job, token },
+            }) => {
+                store.end_job(job, token, JobStatus::Done, None)?;
+                (job, "done", format!("job {job} is done"))
+            }
+            Job::Fail(Fail {
+                claimed: ClaimedJob { job, token },
+                error,
+            }) => {
+                store.end_job(job, token, JobStatus::Failed, error.as_deref())?;
+                (
+                    job,
+                    "failed",
+                    format!("job {job} failed: `serial-gate job requeue {job}` tries it again"),
+                )
+            }
+            Job::Requeue(Requeue { job }) => {
+                store.requeue(job)?;
+                (
+                    job,
+                    "queued",
+                    format!("job {job} is queued again, at its old place"),
+                )
+            }
+            Job::Heartbeat(Heartbeat {
+                claimed: ClaimedJob { job, token },
+            }) => {
+                let until = lease_end(now, shared.lease);
+                store.heartbeat(job, token, until)?;
+                (
+                    job,
+                    "running",
+                    format!("job {job} is kept until {} UTC", sql_time(until)),
+                )
+            }
+        };
+        if output.json {
+            output.json_line(&serde_json::json!({ "job_id": job, "status": status }))?;
+        } else {
+            output.line(line)?;
+        }
+        Ok(Outcome::Done)
+    }
+}

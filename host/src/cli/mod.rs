@@ -1,0 +1,131 @@
+//! The verbs of `serial-gate`: one file each, arguments and execution together.
+//!
+//! Owns the list of verbs, the exit codes and the way an error is shown. The exit code is part of
+//! the interface: 0 done, 1 failed, 2 usage (clap's), 3 nothing to claim, or held.
+
+mod claim;
+mod clause;
+mod conform;
+mod demo;
+mod error;
+mod explain;
+mod freeze;
+mod init;
+mod job;
+mod options;
+mod output;
+mod queue;
+mod repo;
+mod task;
+mod text;
+mod unfreeze;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use error::Error;
+use options::{Global, Shared};
+use output::Output;
+use tracing_subscriber::EnvFilter;
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 usage, 3 nothing to claim or held.
+Settings come from flags, then the environment, then `serial-gate.toml`.";
+
+/// Holds a task's first job until every earlier task of its repo is done, and holds a repo after a
+/// bad deploy until an operator clears it.
+#[derive(Parser)]
+#[command(name = "serial-gate", version, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(
+    propagate_version = true,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+pub struct Line {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Demo(demo::Demo),
+    Init(init::Init),
+    #[command(subcommand)]
+    Task(task::Task),
+    #[command(subcommand)]
+    Job(job::Job),
+    Claim(claim::Claim),
+    Freeze(freeze::Freeze),
+    Unfreeze(unfreeze::Unfreeze),
+    Repo(repo::Repo),
+    Queue(queue::Queue),
+    Explain(explain::Explain),
+    Clause(clause::Clause),
+    Conform(conform::Conform),
+}
+
+/// How a verb ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It did what was asked.
+    Done,
+    /// It could not.
+    Failed,
+    /// There was nothing to claim, or the job is held.
+    Held,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> ExitCode {
+        ExitCode::from(match outcome {
+            Outcome::Done => 0,
+            Outcome::Failed => 1,
+            Outcome::Held => 3,
+        })
+    }
+}
+
+/// Runs one verb.
+pub fn run(line: Line) -> Result<Outcome, Error> {
+    let shared = Shared::read(line.global)?;
+    let mut output = Output::new(shared.json);
+    match line.verb {
+        Verb::Demo(verb) => verb.run(&mut output),
+        Verb::Init(verb) => verb.run(&shared, &mut output),
+        Verb::Task(verb) => verb.run(&shared, &mut output),
+        Verb::Job(verb) => verb.run(&shared, &mut output),
+        Verb::Claim(verb) => verb.run(&shared, &mut output),
+        Verb::Freeze(verb) => verb.run(&shared, &mut output),
+        Verb::Unfreeze(verb) => verb.run(&shared, &mut output),
+        Verb::Repo(verb) => verb.run(&shared, &mut output),
+        Verb::Queue(verb) => verb.run(&shared, &mut output),
+        Verb::Explain(verb) => verb.run(&shared, &mut output),
+        Verb::Clause(verb) => verb.run(&shared, &mut output),
+        Verb::Conform(verb) => verb.run(&mut output),
+    }
+}
+
+/// Sends the library's log to the standard error: warnings, or what `SERIAL_GATE_LOG` asks for.
+pub fn log(line: &Line) {
+    // For people, `queue` prints the notes itself.
+    let default = if matches!(line.verb, Verb::Queue(_)) {
+        "error"
+    } else {
+        "warn"
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            EnvFilter::try_from_env("SERIAL_GATE_LOG").unwrap_or_else(|_| EnvFilter::new(default)),
+        )
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .without_time()
+        .init();
+}
+
+/// Prints an error and its causes.
+pub fn print_error(error: &Error) {
+    output::print_error(error);
+}

@@ -1,0 +1,191 @@
+//! The options that every verb shares, and the settings they add up to.
+//!
+//! Owns the order of precedence: a flag, then the environment, then `serial-gate.toml`, then the
+//! default.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use clap::builder::BoolishValueParser;
+use jiff::SignedDuration;
+use serde::Deserialize;
+use serial_gate::model::Settings;
+use serial_gate::queue::{self, Queue};
+use serial_gate::store::Store;
+
+use super::Error;
+
+const DEFAULT_DATABASE: &str = "serial-gate.db";
+const DEFAULT_CONFIG: &str = "serial-gate.toml";
+const DEFAULT_LEASE: Duration = Duration::from_secs(30 * 60);
+
+/// Options before or after any verb.
+#[derive(Args)]
+#[command(next_help_heading = "Shared options")]
+pub struct Global {
+    /// The queue's database [default: serial-gate.db]
+    #[arg(
+        long,
+        global = true,
+        value_name = "PATH",
+        env = "SERIAL_GATE_DB",
+        hide_env_values = true
+    )]
+    db: Option<PathBuf>,
+    /// The configuration file [default: serial-gate.toml, if there is one]
+    #[arg(
+        long,
+        global = true,
+        value_name = "PATH",
+        env = "SERIAL_GATE_CONFIG",
+        hide_env_values = true
+    )]
+    config: Option<PathBuf>,
+    /// Print JSON, for machines
+    #[arg(long, global = true)]
+    json: bool,
+    /// The kill switch: false lets every job through [default: true]
+    #[arg(
+        long,
+        global = true,
+        value_name = "BOOL",
+        env = "SERIAL_GATE_ENABLED",
+        hide_env_values = true
+    )]
+    #[arg(value_parser = BoolishValueParser::new())]
+    enabled: Option<bool>,
+    /// The repos in which the gate acts, separated by commas [default: all]
+    #[arg(
+        long,
+        global = true,
+        value_name = "CSV",
+        env = "SERIAL_GATE_REPOS",
+        hide_env_values = true
+    )]
+    #[arg(allow_hyphen_values = true)]
+    repos: Option<String>,
+    /// Whether a freeze holds anything [default: true]
+    #[arg(
+        long,
+        global = true,
+        value_name = "BOOL",
+        env = "SERIAL_GATE_FREEZE_ENABLED",
+        hide_env_values = true
+    )]
+    #[arg(value_parser = BoolishValueParser::new())]
+    freeze_enabled: Option<bool>,
+    /// The policy's own parameters, a JSON document
+    #[arg(
+        long,
+        global = true,
+        value_name = "JSON",
+        env = "SERIAL_GATE_RULES",
+        hide_env_values = true
+    )]
+    rules: Option<String>,
+    /// How long a claim lasts without a heartbeat, such as `90s` or `2h` [default: 30m]
+    #[arg(
+        long,
+        global = true,
+        value_name = "TIME",
+        env = "SERIAL_GATE_LEASE",
+        hide_env_values = true
+    )]
+    #[arg(value_parser = duration)]
+    lease: Option<Duration>,
+}
+
+/// `serial-gate.toml`. The keys are the flags' names.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Config {
+    db: Option<PathBuf>,
+    enabled: Option<bool>,
+    repos: Option<String>,
+    freeze_enabled: Option<bool>,
+    rules: Option<String>,
+    #[serde(deserialize_with = "config_duration")]
+    lease: Option<Duration>,
+}
+
+/// What the options add up to.
+pub struct Shared {
+    /// The queue's database.
+    pub db: PathBuf,
+    /// Whether the database was named, so that a proposed command must name it, too.
+    pub db_is_default: bool,
+    /// Print JSON.
+    pub json: bool,
+    /// What the operator has set.
+    pub settings: Settings,
+    /// How long a claim lasts.
+    pub lease: Duration,
+}
+
+impl Shared {
+    /// Reads the configuration file and puts everything in its order.
+    pub fn read(global: Global) -> Result<Shared, Error> {
+        let config = match &global.config {
+            Some(path) => read_config(path)?,
+            None if Path::new(DEFAULT_CONFIG).exists() => read_config(Path::new(DEFAULT_CONFIG))?,
+            None => Config::default(),
+        };
+        let db = global.db.or(config.db);
+        Ok(Shared {
+            db_is_default: db.is_none(),
+            db: db.unwrap_or_else(|| DEFAULT_DATABASE.into()),
+            json: global.json,
+            settings: Settings {
+                enabled: global.enabled.or(config.enabled).unwrap_or(true),
+                repos: global.repos.or(config.repos).unwrap_or_default(),
+                freeze_enabled: global
+                    .freeze_enabled
+                    .or(config.freeze_enabled)
+                    .unwrap_or(true),
+                rules: global.rules.or(config.rules),
+            },
+            lease: global.lease.or(config.lease).unwrap_or(DEFAULT_LEASE),
+        })
+    }
+
+    /// Opens the rows.
+    pub fn store(&self) -> Result<Store, Error> {
+        Ok(Store::open(&self.db)?)
+    }
+
+    /// Opens the queue behind its gate.
+    pub fn queue(&self) -> Result<Queue, Error> {
+        Ok(Queue::open(
+            &self.db,
+            self.settings.clone(),
+            queue::Options::default(),
+        )?)
+    }
+}
+
+fn read_config(path: &Path) -> Result<Config, Error> {
+    let text = std::fs::read_to_string(path).map_err(|cause| Error::Read {
+        path: path.into(),
+        cause,
+    })?;
+    toml::from_str(&text).map_err(|cause| Error::Config {
+        path: path.into(),
+        cause,
+    })
+}
+
+fn config_duration<'de, D: serde::Deserializer<'de>>(
+    text: D,
+) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(text)?;
+    duration(&text).map(Some).map_err(serde::de::Error::custom)
+}
+
+/// A time such as `90s`, `30m` or `1h 30m`.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let duration: SignedDuration = text.parse().map_err(|_| HOW_TO_WRITE_A_TIME.to_owned())?;
+    Duration::try_from(duration).map_err(|_| HOW_TO_WRITE_A_TIME.to_owned())
+}
+
+const HOW_TO_WRITE_A_TIME: &str = "write a time such as `90s`, `30m` or `1h 30m`";

@@ -1,0 +1,120 @@
+//! `queue`: what waits, and why.
+
+use std::thread;
+use std::time::Duration;
+
+use clap::Args;
+use jiff::Timestamp;
+use serial_gate::queue::{Queue as GatedQueue, RepoState, State};
+
+use super::options::Shared;
+use super::output::{Output, Tone, toned};
+use super::repo::active_task;
+use super::text::{shown, shown_or_dash, verdict};
+use super::{Error, Outcome};
+
+/// Show each repo's active task, its waiting line with verdicts, and its freeze
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  serial-gate queue\n  serial-gate queue --json | jq .per_repo\n  serial-gate queue --watch"
+)]
+pub struct Queue {
+    /// Show it anew whenever it changes, until interrupted
+    #[arg(long)]
+    watch: bool,
+}
+
+impl Queue {
+    pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
+        let mut queue = shared.queue()?;
+        let mut shown = show(&mut queue, output)?;
+        while self.watch {
+            let seen = queue.store().data_version()?;
+            let state = queue.state(Timestamp::now(), &[])?;
+            if state != shown {
+                if !output.json {
+                    output.line(format!(
+                        "\n{}",
+                        toned(Tone::Quiet, format!("{:.0} UTC", Timestamp::now()))
+                    ))?;
+                }
+                print(&state, output)?;
+                shown = state;
+            }
+            while queue.store().data_version()? == seen {
+                thread::sleep(Duration::from_millis(200));
+            }
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+fn show(queue: &mut GatedQueue, output: &mut Output) -> Result<State, Error> {
+    let state = queue.state(Timestamp::now(), &[])?;
+    print(&state, output)?;
+    Ok(state)
+}
+
+/// Prints a state: one JSON document, or a paragraph for each repo.
+pub fn print(state: &State, output: &mut Output) -> Result<(), Error> {
+    if output.json {
+        return Ok(output.json_line(state)?);
+    }
+    for note in &state.notes {
+        output.line(format!("{} {}", toned(Tone::Held, "note:"), shown(note)))?;
+    }
+    if !state.enabled {
+        output.line(toned(
+            Tone::Held,
+            "the gate is off: every queued job may be claimed",
+        ))?;
+    }
+    if state.per_repo.is_empty() {
+        output.line("nothing waits")?;
+    }
+    for (number, (name, repo)) in state.per_repo.iter().enumerate() {
+        if number > 0 {
+            output.line("")?;
+        }
+        print_repo(name, repo, output)?;
+    }
+    Ok(())
+}
+
+fn print_repo(name: &str, repo: &RepoState, output: &mut Output) -> Result<(), Error> {
+    let name = toned(Tone::Heading, shown(name));
+    output.line(format!(
+        "{name}  active: {}",
+        active_task(repo.active_task.as_ref())
+    ))?;
+    if repo.frozen {
+        let (since, reason) = (
+            shown_or_dash(repo.frozen_at.as_deref()),
+            shown_or_dash(repo.frozen_reason.as_deref()),
+        );
+        output.line(toned(
+            Tone::Held,
+            format!("frozen since {since} UTC: {reason}"),
+        ))?;
+    }
+    if let Some(error) = &repo.error {
+        output.line(format!(
+            "{} {error}",
+            toned(Tone::Held, "not all could be read:")
+        ))?;
+    }
+    if repo.waiting.is_empty() {
+        return Ok(());
+    }
+    let rows = repo.waiting.iter().map(|waiting| {
+        let job = &waiting.job;
+        vec![
+            job.job_id.to_string(),
+            shown_or_dash(job.work_item_id.as_deref()),
+            shown_or_dash(job.stage.as_deref()),
+            verdict(waiting.verdict.as_ref()),
+        ]
+    });
+    output.table(&["job", "work item", "stage", "verdict"], rows.collect())?;
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! `repo`: whether the gate acts in a repo, and what holds it.
+
+use clap::Args;
+use serial_gate::store::ActiveTask;
+
+use super::options::Shared;
+use super::output::{Output, Tone, toned};
+use super::text::{shown, shown_or_dash};
+use super::{Error, Outcome};
+
+/// Show whether the gate acts in a repo, its active task, and whether it is frozen
+#[derive(Args)]
+#[command(after_help = "Example:\n  serial-gate repo alpha")]
+pub struct Repo {
+    /// The repo
+    repo: String,
+}
+
+impl Repo {
+    pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
+        let mut queue = shared.queue()?;
+        let repo = self.repo.as_str();
+        let applies = queue.applies(Some(repo));
+        let frozen = queue.is_frozen(Some(repo));
+        let active = queue.store().active_task(repo)?;
+        let freeze = queue.store().active_freeze(Some(repo))?.filter(|_| frozen);
+        if output.json {
+            let document = serde_json::json!({
+                "repo": repo, "applies": applies, "active_task": active, "frozen": frozen, "freeze": freeze,
+            });
+            output.json_line(&document)?;
+            return Ok(Outcome::Done);
+        }
+        output.line(toned(Tone::Heading, shown(repo)))?;
+        output.line(format!(
+            "  gate         {}",
+            if applies {
+                "acts here"
+            } else {
+                "does not act here"
+            }
+        ))?;
+        output.line(format!("  active task  {}", active_task(active.as_ref())))?;
+        let freeze = freeze.map(|freeze| {
+            let (since, reason) = (
+                shown_or_dash(freeze.frozen_at.as_deref()),
+                shown_or_dash(freeze.reason.as_deref()),
+            );
+            toned(Tone::Held, format!("since {since} UTC: {reason}"))
+        });
+        output.line(format!(
+            "  frozen       {}",
+            freeze.unwrap_or_else(|| if frozen { "yes" } else { "no" }.into())
+        ))?;
+        Ok(Outcome::Done)
+    }
+}
+
+/// The active task of a repo in a few words.
+pub fn active_task(task: Option<&ActiveTask>) -> String {
+    task.map_or_else(
+        || "none".into(),
+        |task| {
+            let (work_item, stage) = (
+                shown_or_dash(task.work_item_id.as_deref()),
+                shown_or_dash(task.stage.as_deref()),
+            );
+            format!("{work_item} in {stage}")
+        },
+    )
+}

@@ -1,0 +1,106 @@
+//! `task add|stage|done`: tasks come, move on, and end.
+
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+use serial_gate::store::{DONE, NewTask};
+
+use super::options::Shared;
+use super::output::Output;
+use super::text::shown;
+use super::{Error, Outcome};
+
+/// Add a task, move it to a stage, or end it
+#[derive(Subcommand)]
+pub enum Task {
+    Add(Add),
+    Stage(Stage),
+    Done(Done),
+}
+
+/// Add a task with its first job, queued
+#[derive(Args)]
+#[command(after_help = "Example:\n  serial-gate task add alpha --work-item ORCH-88")]
+pub struct Add {
+    /// The repo that the task changes
+    repo: String,
+    /// The name that people know the task by
+    #[arg(long, value_name = "NAME")]
+    work_item: Option<String>,
+    /// Its first stage
+    #[arg(long, default_value = "analysis")]
+    stage: String,
+    /// The agent of its first job
+    #[arg(long, default_value = "analyst")]
+    agent: String,
+}
+
+/// Move a task to a stage
+#[derive(Args)]
+#[command(after_help = "Example:\n  serial-gate task stage 7 development")]
+pub struct Stage {
+    /// The task
+    #[arg(allow_negative_numbers = true)]
+    task: i64,
+    /// The stage
+    stage: String,
+}
+
+/// End tasks: the next one of each repo may start
+#[derive(Args)]
+#[command(after_help = "Example:\n  serial-gate task done 7")]
+pub struct Done {
+    /// The tasks: all of them or none
+    #[arg(required = true, value_name = "TASK", allow_negative_numbers = true)]
+    tasks: Vec<i64>,
+}
+
+impl Task {
+    pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
+        let mut store = shared.store()?;
+        match self {
+            Task::Add(Add {
+                repo,
+                work_item,
+                stage,
+                agent,
+            }) => {
+                let task = NewTask {
+                    repo: &repo,
+                    work_item: work_item.as_deref(),
+                    stage: &stage,
+                    agent: &agent,
+                };
+                let added = store.add_task(Timestamp::now(), task)?;
+                if output.json {
+                    output.json_line(&added)?;
+                } else {
+                    let (task, job) = (added.task_id, added.job_id);
+                    output.line(format!(
+                        "task {task} added to `{}` with job {job} for `{}`",
+                        shown(&repo),
+                        shown(&agent)
+                    ))?;
+                }
+            }
+            Task::Stage(Stage { task, stage }) => {
+                store.set_stage(Timestamp::now(), &[task], &stage)?;
+                if output.json {
+                    output.json_line(&serde_json::json!({ "task_id": task, "stage": stage }))?;
+                } else {
+                    output.line(format!("task {task} is in `{}`", shown(&stage)))?;
+                }
+            }
+            Task::Done(Done { tasks }) => {
+                store.set_stage(Timestamp::now(), &tasks, DONE)?;
+                for task in tasks {
+                    if output.json {
+                        output.json_line(&serde_json::json!({ "task_id": task, "stage": DONE }))?;
+                    } else {
+                        output.line(format!("task {task} is done"))?;
+                    }
+                }
+            }
+        }
+        Ok(Outcome::Done)
+    }
+}

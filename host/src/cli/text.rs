@@ -1,0 +1,69 @@
+//! Words that several verbs use for the same thing.
+
+use std::borrow::Cow;
+
+use serial_gate::model::{Hold, Verdict};
+
+use super::options::Shared;
+use super::output::{Tone, toned};
+
+/// Text from the database with its control characters escaped, as bare as it can be.
+pub fn shown(text: &str) -> String {
+    if text.chars().any(char::is_control) {
+        text.escape_debug().to_string()
+    } else {
+        text.into()
+    }
+}
+
+/// The same for text that may be missing.
+pub fn shown_or_dash(text: Option<&str>) -> String {
+    text.map_or_else(|| "-".into(), shown)
+}
+
+/// A number of things: `1 job`, `3 jobs`.
+pub fn count(number: usize, thing: &str) -> String {
+    if number == 1 {
+        format!("1 {thing}")
+    } else {
+        format!("{number} {thing}s")
+    }
+}
+
+/// A policy's verdict in a few words.
+pub fn verdict(verdict: Option<&Verdict>) -> String {
+    match verdict {
+        None => "unknown".into(),
+        Some(Verdict::Claim) => toned(Tone::Free, "may be claimed"),
+        Some(Verdict::Hold(hold)) => toned(Tone::Held, format!("held: {}", reasons(hold))),
+    }
+}
+
+fn reasons(hold: &Hold) -> String {
+    let task = hold
+        .earlier_task
+        .map(|task| format!("task {task} comes first"));
+    let freeze = hold.freeze.map(|_| "the repo is frozen".to_owned());
+    let rule = hold.rule.as_deref().map(shown);
+    [task, freeze, rule]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// A command that can be pasted into a shell, on the same database. None when a shell cannot pass
+/// an argument on, which is so for a NUL.
+pub fn command(shared: &Shared, arguments: &[&str]) -> Option<String> {
+    let database = shared.db.to_string_lossy();
+    let mut words = vec!["serial-gate"];
+    if !shared.db_is_default {
+        words.extend(["--db", &database]);
+    }
+    words.extend(arguments);
+    let quoted: Option<Vec<Cow<'_, str>>> = words
+        .into_iter()
+        .map(|word| shlex::try_quote(word).ok())
+        .collect();
+    Some(quoted?.join(" "))
+}

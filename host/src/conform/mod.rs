@@ -1,0 +1,95 @@
+//! Conformance: cases with expected results, run through the real parts.
+//!
+//! Owns the cases' format (one JSON object a line, `case` and `expected`, as the reference's
+//! fixtures have it), the database that they run on, and the comparison. Rows and operations come
+//! as other programs would write them, in plain SQL beside the host. Callers rely on this: every
+//! field of an expected result is compared, and so is every field that nobody expected.
+
+mod case;
+mod compare;
+mod operation;
+mod world;
+
+pub use case::{Case, read_cases};
+pub use compare::Difference;
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use crate::model::Decision;
+use crate::queue::{self, Options, Queue};
+use world::World;
+
+/// Cases that cannot be run. A case that fails is no error.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file cannot be read.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// A line is no case.
+    #[error("line {line} of `{}` is not a conformance case: {problem}", path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A value in a case is of no use there.
+    #[error("{0}")]
+    Value(String),
+    /// The database for the cases.
+    #[error("cannot make a temporary database")]
+    Temporary(#[source] std::io::Error),
+    /// The queue under test.
+    #[error(transparent)]
+    Queue(#[from] queue::Error),
+    /// The database under test, beside the host.
+    #[error("the temporary database refused a statement")]
+    Sqlite(#[from] rusqlite::Error),
+}
+
+/// How the jobs that may be claimed are found.
+#[derive(Clone, Copy)]
+pub enum Through<'a> {
+    /// By the clause, in the claim's own statement.
+    Clause,
+    /// By decisions: the first job that is let through is then claimed by its id.
+    Decisions(&'a dyn Fn(&mut Queue, Timestamp) -> Result<Vec<Decision>, queue::Error>),
+}
+
+/// Runs cases, one after the other, on one temporary database.
+pub struct Runner {
+    world: World,
+}
+
+impl Runner {
+    /// Makes the database. `options` name the policy under test.
+    ///
+    /// # Errors
+    ///
+    /// When there is no room for a temporary database.
+    pub fn new(options: Options) -> Result<Runner, Error> {
+        Ok(Runner {
+            world: World::new(options)?,
+        })
+    }
+
+    /// Runs a case and returns where its result differs from the expected one; nowhere is a pass.
+    ///
+    /// # Errors
+    ///
+    /// When the case holds a value that the tables cannot, or the database fails.
+    pub fn run(&mut self, case: &Case, through: Through<'_>) -> Result<Vec<Difference>, Error> {
+        let result = self.world.evaluate(&case.document, through)?;
+        Ok(compare::differences(&case.expected, &result))
+    }
+}

@@ -1,0 +1,124 @@
+//! The operations of a case, one after the other.
+//!
+//! Owns their names and results, which are the reference's. What the gate does goes through the
+//! queue under test; what an orchestrator does goes beside it, in plain SQL.
+
+use rusqlite::ErrorCode;
+use serde_json::{Value, json};
+
+use super::case::Row;
+use super::world::{World, insert, sql_value};
+use super::{Error, Through};
+
+impl World {
+    /// Runs an operation and returns its result. A statement that the database refuses is a result.
+    pub(super) fn operate(
+        &mut self,
+        operation: &Row,
+        through: Through<'_>,
+    ) -> Result<Value, Error> {
+        match self.try_operate(operation, through) {
+            Err(Error::Sqlite(rusqlite::Error::SqliteFailure(failure, Some(message)))) => {
+                let kind = match failure.code {
+                    ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch => "IntegrityError",
+                    ErrorCode::TooBig => "DataError",
+                    _ => "OperationalError",
+                };
+                Ok(json!({ "error": format!("{kind}: {message}") }))
+            }
+            result => result,
+        }
+    }
+
+    fn try_operate(&mut self, operation: &Row, through: Through<'_>) -> Result<Value, Error> {
+        let repo = text(operation, "repo")?;
+        match text(operation, "op")?.unwrap_or_default() {
+            "set_freeze" => {
+                let (reason, work_item) =
+                    (text(operation, "reason")?, text(operation, "work_item_id")?);
+                Ok(repo
+                    .is_some_and(|repo| self.freeze(repo, reason, work_item))
+                    .into())
+            }
+            "clear_freeze" => match repo {
+                None | Some("") => Ok(json!(0)),
+                Some(repo) => Ok(self.unfreeze(repo)?.into()),
+            },
+            "claim" => Ok(json!(self.claim(through)?)),
+            "finish_task" => self.update(
+                "UPDATE tasks SET stage = ?2 WHERE id = ?1",
+                operation,
+                json!("done"),
+            ),
+            "set_stage" => {
+                let stage = operation.get("stage").cloned().unwrap_or_default();
+                self.update(
+                    "UPDATE tasks SET stage = ?2 WHERE id = ?1",
+                    operation,
+                    stage,
+                )
+            }
+            "finish_job" => {
+                let status = operation
+                    .get("status")
+                    .cloned()
+                    .unwrap_or_else(|| json!("done"));
+                self.update(
+                    "UPDATE jobs SET status = ?2 WHERE id = ?1",
+                    operation,
+                    status,
+                )
+            }
+            "enqueue" => Ok(insert(
+                &self.beside,
+                "jobs",
+                &["id", "task_id", "repo", "agent", "status"],
+                operation,
+            )?
+            .into()),
+            "create_task" => Ok(insert(
+                &self.beside,
+                "tasks",
+                &["id", "repo", "stage", "work_item_id"],
+                operation,
+            )?
+            .into()),
+            "settings" => {
+                self.set_settings(operation)?;
+                Ok(Value::Null)
+            }
+            "has_active" => {
+                let except = operation.get("exclude").and_then(Value::as_i64);
+                Ok(self.has_active(repo, except)?.into())
+            }
+            "is_frozen" => Ok(self.queue.is_frozen(repo).into()),
+            "applies" => Ok(self.queue.applies(repo).into()),
+            "clause" => self.clause(),
+            "claimable" => Ok(json!(self.claimable(through)?)),
+            "snapshot" => Ok(self.snapshot()),
+            unknown => Err(Error::Value(format!(
+                "there is no operation `{}`",
+                unknown.escape_debug()
+            ))),
+        }
+    }
+
+    fn update(&mut self, sql: &str, operation: &Row, value: Value) -> Result<Value, Error> {
+        let id = sql_value("id", operation.get("id").unwrap_or(&Value::Null))?;
+        let changed = self
+            .beside
+            .prepare_cached(sql)?
+            .execute((id, sql_value("value", &value)?))?;
+        Ok(changed.into())
+    }
+}
+
+fn text<'a>(operation: &'a Row, key: &str) -> Result<Option<&'a str>, Error> {
+    match operation.get(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(other) => Err(Error::Value(format!(
+            "`{key}` is `{other}`: write a text or null"
+        ))),
+    }
+}

@@ -1,0 +1,379 @@
+//! The temporary database of the cases, with the queue under test on it.
+//!
+//! Owns the result's shape: which fields it has, and in which order they are worked out. Claims are
+//! undone before the operations run.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::Connection;
+use rusqlite::types::Value as SqlValue;
+use serde_json::{Map, Value, json};
+use tempfile::TempDir;
+
+use super::case::{Document, Row};
+use super::{Error, Through};
+use crate::model::{Settings, Verdict};
+use crate::queue::{self, Options, Queue, Source};
+use crate::store::{Store, sql_time};
+
+/// The time of every case. Any text that is this time was written by an operation, and is `<now>`
+/// in the expected results.
+const NOW: Timestamp = Timestamp::constant(981_173_106, 0);
+
+const WORKER: &str = "conform";
+const LEASE: Duration = Duration::from_secs(3600);
+
+pub(super) struct World {
+    pub(super) queue: Queue,
+    /// Another program's view of the same database.
+    pub(super) beside: Connection,
+    pub(super) registry: Vec<Option<String>>,
+    _folder: TempDir,
+}
+
+impl World {
+    pub(super) fn new(options: Options) -> Result<World, Error> {
+        let folder = tempfile::tempdir().map_err(Error::Temporary)?;
+        let path = folder.path().join("conform.db");
+        Store::init(&path).map_err(queue::Error::from)?;
+        let beside = Connection::open(&path)?;
+        beside.pragma_update(None, "synchronous", "OFF")?;
+        let queue = Queue::open(&path, settings(&Settings::off(), &Row::new())?, options)?;
+        Ok(World {
+            queue,
+            beside,
+            registry: Vec::new(),
+            _folder: folder,
+        })
+    }
+
+    /// The result of a case, with the reference's fields.
+    pub(super) fn evaluate(
+        &mut self,
+        case: &Document,
+        through: Through<'_>,
+    ) -> Result<Value, Error> {
+        self.queue
+            .set_settings(settings(&Settings::off(), &case.settings)?);
+        self.registry = case.projects.clone();
+        self.load(case)?;
+        let mut result = Map::new();
+        self.observe(case, through, &mut result)?;
+        let mut claim_order = Vec::new();
+        while let Some(job) = self.claim(through)? {
+            claim_order.push(job);
+        }
+        result.insert("claim_order".into(), json!(claim_order));
+        if !case.ops.is_empty() {
+            self.load(case)?;
+            let ops: Result<Vec<Value>, Error> = case
+                .ops
+                .iter()
+                .map(|operation| self.operate(operation, through))
+                .collect();
+            result.insert("ops".into(), json!(ops?));
+            let mut last = Map::new();
+            self.observe(case, through, &mut last)?;
+            self.rows(&mut last)?;
+            result.insert("final".into(), last.into());
+        }
+        let mut result = Value::Object(result);
+        hide_now(&mut result, &sql_time(NOW));
+        Ok(result)
+    }
+
+    pub(super) fn set_settings(&mut self, changed: &Row) -> Result<(), Error> {
+        let changed = settings(self.queue.settings(), changed)?;
+        self.queue.set_settings(changed);
+        Ok(())
+    }
+
+    /// The policy's clause. A fallback is told apart, so that it never passes for the policy's.
+    pub(super) fn clause(&mut self) -> Result<Value, Error> {
+        let clause = self.queue.clause(NOW)?;
+        Ok(match clause.source {
+            Source::Off | Source::Policy => json!(clause.text),
+            Source::LastGood | Source::FreezeOnly => json!({ "error": clause.notes }),
+        })
+    }
+
+    pub(super) fn claimable(&mut self, through: Through<'_>) -> Result<Vec<i64>, Error> {
+        match through {
+            Through::Clause => Ok(self.queue.claimable(NOW)?),
+            Through::Decisions(decide) => {
+                let decisions = decide(&mut self.queue, NOW)?;
+                let claimed = decisions
+                    .into_iter()
+                    .filter(|decision| decision.verdict == Verdict::Claim);
+                Ok(claimed.map(|decision| decision.job).collect())
+            }
+        }
+    }
+
+    pub(super) fn claim(&mut self, through: Through<'_>) -> Result<Option<i64>, Error> {
+        if let Through::Clause = through {
+            return Ok(self.queue.claim(NOW, WORKER, LEASE)?.map(|job| job.id));
+        }
+        let first = self.claimable(through)?.into_iter().min();
+        if let Some(job) = first {
+            self.beside
+                .execute("UPDATE jobs SET status = 'running' WHERE id = ?1", [job])?;
+        }
+        Ok(first)
+    }
+
+    pub(super) fn freeze(
+        &mut self,
+        repo: &str,
+        reason: Option<&str>,
+        work_item: Option<&str>,
+    ) -> bool {
+        self.queue.freeze(NOW, repo, reason, work_item).is_ok()
+    }
+
+    pub(super) fn unfreeze(&mut self, repo: &str) -> Result<usize, Error> {
+        Ok(self
+            .queue
+            .store()
+            .unfreeze(NOW, repo)
+            .map_err(queue::Error::from)?)
+    }
+
+    pub(super) fn has_active(
+        &mut self,
+        repo: Option<&str>,
+        except: Option<i64>,
+    ) -> Result<bool, Error> {
+        Ok(self
+            .queue
+            .store()
+            .has_active_task(repo, except)
+            .map_err(queue::Error::from)?)
+    }
+
+    /// The fields that a result has before and after the operations.
+    fn observe(
+        &mut self,
+        case: &Document,
+        through: Through<'_>,
+        result: &mut Map<String, Value>,
+    ) -> Result<(), Error> {
+        result.insert("clause".into(), self.clause()?);
+        result.insert("claimable".into(), json!(self.claimable(through)?));
+        let (mut frozen, mut applies, mut active) = (Map::new(), Map::new(), Map::new());
+        for repo in repos_of(case) {
+            let about = (
+                self.queue.is_frozen(repo.as_deref()),
+                self.queue.applies(repo.as_deref()),
+                self.has_active(repo.as_deref(), None)?,
+            );
+            match repo {
+                Some(repo) => {
+                    frozen.insert(repo.clone(), about.0.into());
+                    applies.insert(repo.clone(), about.1.into());
+                    active.insert(repo, about.2.into());
+                }
+                // There is no key for null.
+                None => {
+                    let about = json!({ "frozen": about.0, "applies": about.1, "active": about.2 });
+                    result.insert("null_repo".into(), about);
+                }
+            }
+        }
+        result.insert("frozen".into(), frozen.into());
+        result.insert("applies".into(), applies.into());
+        result.insert("active".into(), active.into());
+        result.insert("snapshot".into(), self.snapshot());
+        Ok(())
+    }
+
+    pub(super) fn snapshot(&mut self) -> Value {
+        json!(self.queue.reference_state(&self.registry))
+    }
+
+    fn load(&mut self, case: &Document) -> Result<(), Error> {
+        let transaction = self.beside.transaction()?;
+        transaction.execute_batch(
+            "DELETE FROM tasks; DELETE FROM jobs; DELETE FROM repo_freeze; DELETE FROM sqlite_sequence;",
+        )?;
+        for task in &case.tasks {
+            insert(
+                &transaction,
+                "tasks",
+                &["id", "repo", "stage", "work_item_id"],
+                task,
+            )?;
+        }
+        for job in &case.jobs {
+            insert(
+                &transaction,
+                "jobs",
+                &["id", "task_id", "repo", "agent", "status"],
+                job,
+            )?;
+        }
+        for freeze in &case.freezes {
+            let columns = [
+                "id",
+                "repo",
+                "frozen_at",
+                "cleared_at",
+                "reason",
+                "work_item_id",
+            ];
+            insert(&transaction, "repo_freeze", &columns, freeze)?;
+        }
+        Ok(transaction.commit()?)
+    }
+
+    fn rows(&self, result: &mut Map<String, Value>) -> Result<(), Error> {
+        for (name, table, columns) in [
+            ("tasks", "tasks", &["id", "stage"][..]),
+            ("jobs", "jobs", &["id", "status"]),
+            (
+                "freezes",
+                "repo_freeze",
+                &[
+                    "id",
+                    "repo",
+                    "frozen_at",
+                    "cleared_at",
+                    "reason",
+                    "work_item_id",
+                ],
+            ),
+        ] {
+            let mut query = self.beside.prepare_cached(&format!(
+                "SELECT {} FROM {table} ORDER BY id",
+                columns.join(", ")
+            ))?;
+            let rows = query.query_map([], |row| {
+                let mut object = Map::new();
+                for (index, column) in columns.iter().enumerate() {
+                    object.insert((*column).into(), json_value(row.get(index)?));
+                }
+                Ok(Value::Object(object))
+            })?;
+            result.insert(
+                name.into(),
+                rows.collect::<rusqlite::Result<Vec<_>>>()?.into(),
+            );
+        }
+        Ok(())
+    }
+}
+
+impl Settings {
+    /// What the reference starts from.
+    fn off() -> Settings {
+        Settings {
+            enabled: false,
+            repos: String::new(),
+            freeze_enabled: false,
+            rules: None,
+        }
+    }
+}
+
+/// Settings with some of them changed. A switch is on as it would be in the reference's language.
+fn settings(before: &Settings, changed: &Row) -> Result<Settings, Error> {
+    let switch = |key: &str, before: bool| match changed.get(key) {
+        None => before,
+        Some(Value::Null) => false,
+        Some(Value::Bool(on)) => *on,
+        Some(Value::Number(number)) => number.as_f64() != Some(0.0),
+        Some(Value::String(text)) => !text.is_empty(),
+        Some(Value::Array(items)) => !items.is_empty(),
+        Some(Value::Object(entries)) => !entries.is_empty(),
+    };
+    let repos = match changed.get("repos") {
+        None => before.repos.clone(),
+        Some(Value::Null) => String::new(),
+        Some(Value::String(csv)) => csv.clone(),
+        Some(other) => {
+            return Err(Error::Value(format!(
+                "`settings.repos` is `{other}`: write a text or null"
+            )));
+        }
+    };
+    Ok(Settings {
+        enabled: switch("enabled", before.enabled),
+        repos,
+        freeze_enabled: switch("freeze_enabled", before.freeze_enabled),
+        rules: before.rules.clone(),
+    })
+}
+
+/// Every repo that a case mentions, once; none for null.
+fn repos_of(case: &Document) -> BTreeSet<Option<String>> {
+    let rows = [&case.tasks, &case.jobs, &case.freezes, &case.ops]
+        .into_iter()
+        .flatten();
+    let in_rows = rows.filter_map(|row| match row.get("repo")? {
+        Value::Null => Some(None),
+        Value::String(repo) => Some(Some(repo.clone())),
+        _ => None,
+    });
+    in_rows
+        .chain(case.projects.iter().chain(&case.probe_repos).cloned())
+        .collect()
+}
+
+/// Inserts a row; a column that it does not have is null, but a job's status is `queued`.
+pub(super) fn insert(
+    connection: &Connection,
+    table: &str,
+    columns: &[&str],
+    row: &Row,
+) -> Result<i64, Error> {
+    let values: Result<Vec<SqlValue>, Error> = columns
+        .iter()
+        .map(|column| match row.get(*column) {
+            None if *column == "status" => Ok(SqlValue::Text("queued".into())),
+            value => sql_value(column, value.unwrap_or(&Value::Null)),
+        })
+        .collect();
+    let places = vec!["?"; columns.len()].join(", ");
+    let mut statement = connection.prepare_cached(&format!(
+        "INSERT INTO {table} ({}) VALUES ({places})",
+        columns.join(", ")
+    ))?;
+    statement.execute(rusqlite::params_from_iter(values?))?;
+    Ok(connection.last_insert_rowid())
+}
+
+pub(super) fn sql_value(column: &str, value: &Value) -> Result<SqlValue, Error> {
+    let unusable = || Error::Value(format!("`{column}` is `{value}`: no column can hold that"));
+    Ok(match value {
+        Value::Null => SqlValue::Null,
+        Value::Bool(on) => SqlValue::Integer((*on).into()),
+        Value::Number(number) => match (number.as_i64(), number.is_f64()) {
+            (Some(integer), _) => SqlValue::Integer(integer),
+            (None, true) => SqlValue::Real(number.as_f64().ok_or_else(unusable)?),
+            (None, false) => return Err(unusable()),
+        },
+        Value::String(text) => SqlValue::Text(text.clone()),
+        Value::Array(_) | Value::Object(_) => return Err(unusable()),
+    })
+}
+
+fn json_value(value: SqlValue) -> Value {
+    match value {
+        SqlValue::Null | SqlValue::Blob(_) => Value::Null,
+        SqlValue::Integer(number) => number.into(),
+        SqlValue::Real(number) => number.into(),
+        SqlValue::Text(text) => text.into(),
+    }
+}
+
+/// Puts the expected results' word where an operation wrote the time.
+fn hide_now(value: &mut Value, now: &str) {
+    match value {
+        Value::String(text) if text == now => *text = "<now>".into(),
+        Value::Array(items) => items.iter_mut().for_each(|item| hide_now(item, now)),
+        Value::Object(entries) => entries.values_mut().for_each(|entry| hide_now(entry, now)),
+        _ => {}
+    }
+}

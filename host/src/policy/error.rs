@@ -1,0 +1,155 @@
+//! Why a policy cannot be loaded, or a call has no answer.
+//!
+//! Owns the texts. The cause of a wasmtime error stays its source and is not repeated in the text.
+
+use std::time::Duration;
+
+use wasmtime::Trap;
+
+use super::limits::Meter;
+use crate::model::INTERFACE;
+
+/// What went wrong with a policy.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// WebAssembly cannot run here.
+    #[error("the WebAssembly engine does not start on this machine")]
+    Engine(#[source] wasmtime::Error),
+    /// The bytes are something else.
+    #[error("not WebAssembly: give the `.wasm` file of a component")]
+    NotWasm,
+    /// The bytes are a module, which has no interface.
+    #[error(
+        "a core module, not a component: build it for `wasm32-wasip2`, or wrap it with `wasm-tools component new`"
+    )]
+    CoreModule,
+    /// The component is broken, or uses WebAssembly that this host does not run.
+    #[error("the component does not compile")]
+    Compile(#[source] wasmtime::Error),
+    /// A policy is a pure function.
+    #[error(
+        "imports {}, and a policy gets no imports: build it without `std`, as the default policy is",
+        list(imports)
+    )]
+    Imports {
+        /// What it asks for.
+        imports: Vec<String>,
+    },
+    /// The interface is not there, or another version of it is.
+    #[error(
+        "lacks the export `{INTERFACE}`{}: implement `wit/serial-gate.wit`",
+        exported(has)
+    )]
+    MissingInterface {
+        /// What it exports.
+        has: Vec<String>,
+    },
+    /// The interface is there but not whole.
+    #[error(
+        "lacks the function `{function}` in its export `{INTERFACE}`: implement `wit/serial-gate.wit`"
+    )]
+    MissingFunction {
+        /// What is missing.
+        function: &'static str,
+    },
+    /// An export has another type.
+    #[error(
+        "an export differs from `wit/serial-gate.wit`: build the policy against this version of the contract"
+    )]
+    Contract(#[source] wasmtime::Error),
+    /// A call took too long.
+    #[error("`{export}` was stopped after {} ms, its time limit", limit.as_millis())]
+    Time {
+        /// The function.
+        export: &'static str,
+        /// Its limit.
+        limit: Duration,
+    },
+    /// A call asked for too much memory.
+    #[error("`{export}` wanted more memory than its {} MiB", limit >> 20)]
+    Memory {
+        /// The function.
+        export: &'static str,
+        /// Its limit in bytes.
+        limit: usize,
+    },
+    /// An answer was too large.
+    #[error("`{export}` returned more than its {} MiB of results", limit >> 20)]
+    Result {
+        /// The function.
+        export: &'static str,
+        /// Its limit in bytes.
+        limit: usize,
+    },
+    /// A call ended in a trap, or in an answer that breaks the canonical ABI.
+    #[error("`{export}` trapped")]
+    Trap {
+        /// The function.
+        export: &'static str,
+        /// The trap.
+        #[source]
+        cause: wasmtime::Error,
+    },
+    /// The policy itself says that it has no answer.
+    #[error("`{export}` refuses the {what}: {reason}", reason = reason.escape_debug())]
+    Answered {
+        /// The function.
+        export: &'static str,
+        /// Which argument it refuses.
+        what: &'static str,
+        /// Why, in the policy's words.
+        reason: String,
+    },
+}
+
+/// What wasmtime says when `set_hostcall_fuel` runs out. It has no type for it.
+const RESULT_EXHAUSTED: &str = "fuel allocated for hostcalls has been exhausted";
+
+impl Error {
+    /// Tells the limits apart from other traps.
+    pub(super) fn of_call(
+        export: &'static str,
+        limit: Duration,
+        meter: &Meter,
+        cause: wasmtime::Error,
+    ) -> Error {
+        if let Some(limit) = meter.refused_memory() {
+            return Error::Memory { export, limit };
+        }
+        if let Some(Trap::Interrupt) = cause.downcast_ref() {
+            return Error::Time { export, limit };
+        }
+        if cause
+            .chain()
+            .any(|cause| cause.to_string().contains(RESULT_EXHAUSTED))
+        {
+            return Error::Result {
+                export,
+                limit: meter.result_limit(),
+            };
+        }
+        Error::Trap { export, cause }
+    }
+}
+
+fn list(names: &[String]) -> String {
+    const SHOWN: usize = 3;
+    let mut text = names
+        .iter()
+        .take(SHOWN)
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ");
+    if names.len() > SHOWN {
+        text.push_str(&format!(" and {} more", names.len() - SHOWN));
+    }
+    text
+}
+
+fn exported(has: &[String]) -> String {
+    if has.is_empty() {
+        String::new()
+    } else {
+        format!(", it has {}", list(has))
+    }
+}

@@ -1,0 +1,119 @@
+//! A policy: a WebAssembly component that was checked, and calls to it under limits.
+//!
+//! Owns the component's life in this process. It does not know what the answers are for, and never
+//! judges a clause's text (see [`crate::clause`]). Callers rely on this: a call returns within its
+//! time limit, and whatever a policy does, only its own call fails.
+
+mod contract;
+mod error;
+mod limits;
+mod runtime;
+mod ticker;
+
+pub use error::Error;
+pub use limits::Limits;
+pub use runtime::Runtime;
+
+use std::time::Duration;
+
+use wasmtime::Store;
+
+use crate::model::{
+    self, Clause, Component, ComponentPre, Decision, Description, Dialect, Settings, Snapshot,
+};
+use limits::Meter;
+use ticker::Ticker;
+
+/// The policy that is built into this library: the rule of the reference.
+pub const DEFAULT_POLICY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/default-policy.wasm"));
+
+/// A component that fulfils the contract, ready to be called.
+pub struct Policy {
+    component: ComponentPre<Meter>,
+    ticker: Ticker,
+    limits: Limits,
+    digest: String,
+}
+
+impl Policy {
+    /// The SHA-256 of the component's bytes, in hexadecimal.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// Who the policy is.
+    ///
+    /// # Errors
+    ///
+    /// When the call breaks a limit or traps.
+    pub fn describe(&self) -> Result<Description, Error> {
+        self.call("describe", self.limits.clause_time, |component, store| {
+            component
+                .serial_gate_policy_serial_gate()
+                .call_describe(store)
+        })
+    }
+
+    /// One decision for each queued job of the snapshot.
+    ///
+    /// # Errors
+    ///
+    /// When the call breaks a limit or traps, or the policy answers with an error.
+    pub fn decide(&self, settings: &Settings, snapshot: &Snapshot) -> Result<Vec<Decision>, Error> {
+        self.call("decide", self.limits.decide_time, |component, store| {
+            component
+                .serial_gate_policy_serial_gate()
+                .call_decide(store, settings, snapshot)
+        })?
+        .map_err(|error| answered("decide", error))
+    }
+
+    /// The rule as a fragment of SQL, which is not to be trusted.
+    ///
+    /// # Errors
+    ///
+    /// When the call breaks a limit or traps, or the policy answers with an error.
+    pub fn claim_clause(&self, settings: &Settings, dialect: Dialect) -> Result<Clause, Error> {
+        self.call(
+            "claim-clause",
+            self.limits.clause_time,
+            |component, store| {
+                component
+                    .serial_gate_policy_serial_gate()
+                    .call_claim_clause(store, settings, dialect)
+            },
+        )?
+        .map_err(|error| answered("claim-clause", error))
+    }
+
+    /// Every call gets a fresh instance: a trap poisons only its own, and no call can leave
+    /// anything behind for the next one to answer differently.
+    fn call<T>(
+        &self,
+        export: &'static str,
+        time: Duration,
+        call: impl FnOnce(&Component, &mut Store<Meter>) -> wasmtime::Result<T>,
+    ) -> Result<T, Error> {
+        let mut store = self.limits.store(self.component.engine());
+        let ticking = self.ticker.start();
+        store.set_epoch_deadline(ticking.ticks(time));
+        let answer = self
+            .component
+            .instantiate(&mut store)
+            .and_then(|component| call(&component, &mut store));
+        drop(ticking);
+        answer.map_err(|cause| Error::of_call(export, time, store.data(), cause))
+    }
+}
+
+fn answered(export: &'static str, error: model::PolicyError) -> Error {
+    let (what, reason) = match error {
+        model::PolicyError::InvalidRules(reason) => ("rules", reason),
+        model::PolicyError::InvalidSnapshot(reason) => ("snapshot", reason),
+    };
+    Error::Answered {
+        export,
+        what,
+        reason,
+    }
+}

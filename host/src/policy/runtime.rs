@@ -1,0 +1,71 @@
+//! The engine that compiles and runs policies: one for a process.
+//!
+//! Owns wasmtime's configuration and the checks that come before a component is ever run. Compiled
+//! code is kept on disk by wasmtime's own cache, so that a second process does not compile again.
+
+use sha2::{Digest, Sha256};
+use wasmtime::component::{Component, Linker};
+use wasmtime::{Cache, CacheConfig, Config, Engine};
+
+use super::ticker::Ticker;
+use super::{Error, Limits, Policy, contract};
+use crate::model::ComponentPre;
+
+/// Compiles policies and runs them.
+pub struct Runtime {
+    engine: Engine,
+    ticker: Ticker,
+}
+
+impl Runtime {
+    /// Starts the engine, and the thread that watches over the time limits.
+    ///
+    /// # Errors
+    ///
+    /// When this machine cannot run WebAssembly, or has no thread left.
+    pub fn new() -> Result<Runtime, Error> {
+        let mut config = Config::new();
+        config
+            .epoch_interruption(true)
+            // The same answer on every machine: no NaN bits that depend on the processor.
+            .cranelift_nan_canonicalization(true)
+            .relaxed_simd_deterministic(true)
+            .cache(cache());
+        let engine = Engine::new(&config).map_err(Error::Engine)?;
+        let ticker = Ticker::spawn(&engine).map_err(|cause| Error::Engine(cause.into()))?;
+        Ok(Runtime { engine, ticker })
+    }
+
+    /// Checks and compiles a policy: contract and imports. Its code does not run yet.
+    ///
+    /// # Errors
+    ///
+    /// When the bytes are not a component, import something, or lack a part of the contract.
+    pub fn load(&self, bytes: &[u8], limits: Limits) -> Result<Policy, Error> {
+        contract::check_is_component(bytes)?;
+        let component = Component::new(&self.engine, bytes).map_err(Error::Compile)?;
+        contract::check(&self.engine, &component)?;
+        let linker = Linker::new(&self.engine);
+        let component = linker
+            .instantiate_pre(&component)
+            .and_then(ComponentPre::new)
+            .map_err(Error::Contract)?;
+        let digest = Sha256::digest(bytes)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        Ok(Policy {
+            component,
+            ticker: self.ticker.clone(),
+            limits,
+            digest,
+        })
+    }
+}
+
+/// Without a cache everything works, only slower, so a home that cannot be written is no error.
+fn cache() -> Option<Cache> {
+    Cache::new(CacheConfig::new())
+        .inspect_err(|error| tracing::debug!("compiled policies are not kept on disk: {error:#}"))
+        .ok()
+}

@@ -1,0 +1,180 @@
+//! Why a job waits, and what would release it.
+//!
+//! Owns the answer of `explain`. It knows no rule: it asks the policy for the reason, finishes the
+//! task or clears the freeze that the policy names in a copy of the state, and asks again, until
+//! the policy lets the job through. What it proposes is therefore what the policy would accept.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::{Error, Queue};
+use crate::model::{Hold, Snapshot, Symbol, Verdict};
+use crate::store::{self, ActiveFreeze, JobRow, TaskRow};
+
+/// How many tasks ahead are named; each costs a call of the policy.
+const TASKS_NAMED: usize = 100;
+
+/// A job and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    /// The job.
+    pub job: JobRow,
+    /// Where it stands.
+    pub standing: Standing,
+}
+
+/// Where a job stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// It was claimed, or it ended.
+    NotQueued,
+    /// It may be claimed, after the claimable jobs before it.
+    Claimable {
+        /// How many there are.
+        ahead: usize,
+    },
+    /// It may not be claimed now.
+    Held(Held),
+}
+
+/// Why a job is held. Each reason is named by the policy.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Held {
+    /// The tasks that it waits for, first one first.
+    pub tasks: Vec<TaskRow>,
+    /// Whether there are more tasks than are named.
+    pub more_tasks: bool,
+    /// The newest freeze of each repo that is in its way, with the repo.
+    pub freezes: Vec<(String, ActiveFreeze)>,
+    /// Reasons in the policy's words. What they need is not known here.
+    pub rules: Vec<String>,
+}
+
+impl Queue {
+    /// Where a job stands, and why.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such job, the policy fails, or the database cannot be read.
+    pub fn explain(&mut self, now: Timestamp, id: i64) -> Result<Explanation, Error> {
+        let job = self.store.job(id)?.ok_or(store::Error::NoJob { id })?;
+        let standing = match job.status.as_deref() {
+            Some("queued") => self.standing(now, id)?,
+            _ => Standing::NotQueued,
+        };
+        Ok(Explanation { job, standing })
+    }
+
+    fn standing(&mut self, now: Timestamp, id: i64) -> Result<Standing, Error> {
+        let held = self.reasons(now, id)?;
+        if held != Held::default() {
+            return Ok(Standing::Held(held));
+        }
+        let ahead = self
+            .claimable(now)?
+            .iter()
+            .take_while(|claimable| **claimable < id)
+            .count();
+        Ok(Standing::Claimable { ahead })
+    }
+
+    fn reasons(&mut self, now: Timestamp, id: i64) -> Result<Held, Error> {
+        let reads: Vec<_> = self.clause(now)?.clause.reads().collect();
+        let mut what_if = WhatIf::new(self.store.snapshot(&reads, Some(id))?);
+        let settings = self.settings.clone();
+        let mut held = Held::default();
+        loop {
+            let decisions = self.policy()?.decide(&settings, &what_if.state)?;
+            let verdict = decisions
+                .into_iter()
+                .find(|decision| decision.job == id)
+                .map(|decision| decision.verdict);
+            let Some(Verdict::Hold(Hold {
+                earlier_task,
+                freeze,
+                rule,
+            })) = verdict
+            else {
+                return Ok(held);
+            };
+            if held.tasks.len() == TASKS_NAMED {
+                held.more_tasks = true;
+                return Ok(held);
+            }
+            let mut changed = false;
+            if let Some(task) = earlier_task.filter(|task| what_if.finish(*task)) {
+                held.tasks.extend(self.store.task(task)?);
+                changed = true;
+            }
+            if let Some(repo) = freeze.and_then(|freeze| what_if.unfreeze(freeze)) {
+                held.freezes.extend(
+                    self.store
+                        .active_freeze(Some(&repo))?
+                        .map(|freeze| (repo, freeze)),
+                );
+                changed = true;
+            }
+            // A reason in words may hide the next one, and nothing can be done about it here.
+            if let Some(rule) = rule.filter(|rule| !held.rules.contains(rule)) {
+                held.rules.push(rule);
+            }
+            if !changed {
+                return Ok(held);
+            }
+        }
+    }
+}
+
+/// A copy of the state in which things are done that an operator could do.
+struct WhatIf {
+    state: Snapshot,
+    done: Symbol,
+    repos: BTreeMap<i64, Symbol>,
+}
+
+impl WhatIf {
+    fn new(mut state: Snapshot) -> WhatIf {
+        let known = state.symbols.iter().position(|text| text == store::DONE);
+        let done = known.unwrap_or_else(|| {
+            state.symbols.push(store::DONE.into());
+            state.symbols.len() - 1
+        });
+        let done = Symbol::try_from(done).unwrap_or(Symbol::MAX);
+        let repos = state
+            .freezes
+            .iter()
+            .filter_map(|freeze| Some((freeze.id, freeze.repo?)))
+            .collect();
+        WhatIf { state, done, repos }
+    }
+
+    /// What `task done` does. False when that changes nothing.
+    fn finish(&mut self, id: i64) -> bool {
+        let task = self
+            .state
+            .tasks
+            .iter_mut()
+            .find(|task| task.id == id && task.stage != Some(self.done));
+        task.map(|task| task.stage = Some(self.done)).is_some()
+    }
+
+    /// What `unfreeze` does: clears every freeze of the repo, whose name is returned. None when that
+    /// changes nothing.
+    fn unfreeze(&mut self, id: i64) -> Option<String> {
+        let repo = *self.repos.get(&id)?;
+        let mut changed = false;
+        for freeze in self
+            .state
+            .freezes
+            .iter_mut()
+            .filter(|freeze| freeze.repo == Some(repo))
+        {
+            changed |= freeze.cleared_at.is_none();
+            // Any value clears it.
+            freeze.cleared_at.get_or_insert(repo);
+        }
+        let name = self.state.symbols.get(usize::try_from(repo).ok()?)?;
+        changed.then(|| name.clone())
+    }
+}

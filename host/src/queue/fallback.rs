@@ -1,0 +1,81 @@
+//! What claims go by when the policy gives no clause that may run (design, section 5).
+//!
+//! Owns the directions of failure: the order of tasks fails open, so that a broken policy never
+//! stops every repo; a freeze fails closed. A kill switch that is off needs no policy at all.
+
+use serial_gate_default_policy::scope::Scope;
+
+use super::{CurrentClause, Error, Queue, settings_key, with_causes};
+use crate::model::Settings;
+
+/// Where the current clause comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The kill switch is off: there is no clause.
+    Off,
+    /// The policy, just now.
+    Policy,
+    /// The policy, the last time that it gave a good one for these settings.
+    LastGood,
+    /// Built in: holds gated jobs of frozen repos and nothing else.
+    FreezeOnly,
+}
+
+impl Queue {
+    pub(super) fn fresh_clause(&mut self) -> Result<CurrentClause, Error> {
+        if !self.settings.enabled {
+            return self.checked(String::new(), Source::Off);
+        }
+        let failure = match self.policy_clause() {
+            Err(failure) if !failure.is_of_the_database() => failure,
+            result => return result,
+        };
+        let reason = with_causes(&failure);
+        let mut clause = match self.last_good()? {
+            Some(clause) => clause,
+            None => self.checked(freeze_only(&self.settings), Source::FreezeOnly)?,
+        };
+        let instead = match clause.source {
+            Source::LastGood => "claims go by its last good clause",
+            _ => "the order of tasks is not kept until it does, frozen repos stay closed",
+        };
+        tracing::warn!("the policy gives no usable clause, {instead}: {reason}");
+        clause.notes.push(format!(
+            "the policy gives no usable clause, {instead}: {reason}"
+        ));
+        Ok(clause)
+    }
+
+    /// A clause that was good once is checked again: the database is not trusted either.
+    fn last_good(&mut self) -> Result<Option<CurrentClause>, Error> {
+        let Some(policy) = &self.policy else {
+            return Ok(None);
+        };
+        let kept = self
+            .store
+            .last_good_clause(policy.digest(), &settings_key(&self.settings))?;
+        Ok(kept.and_then(|text| self.checked(text, Source::LastGood).ok()))
+    }
+}
+
+fn freeze_only(settings: &Settings) -> String {
+    if !settings.freeze_enabled {
+        return String::new();
+    }
+    let scope = Scope::parse(&settings.repos);
+    // A repo name is letters, digits, `.`, `_` and `-`: nothing that a string would have to escape.
+    let names: Vec<String> = scope
+        .names()
+        .iter()
+        .map(|name| format!("'{name}'"))
+        .collect();
+    let in_scope = if names.is_empty() {
+        String::new()
+    } else {
+        format!("AND jobs.repo IN ({}) ", names.join(", "))
+    };
+    format!(
+        "AND NOT (jobs.agent = 'analyst' {in_scope}AND EXISTS (SELECT 1 FROM repo_freeze f \
+         WHERE f.repo = jobs.repo AND f.cleared_at IS NULL))"
+    )
+}

@@ -1,0 +1,164 @@
+//! The state of the queue for people: the reference's `snapshot`, and each waiting job's verdict.
+//!
+//! Owns the keys of `queue --json`, which are the reference's (semantics 29–32). It changes nothing
+//! and never fails as a whole: what cannot be read of a repo is said with that repo, which then
+//! counts as frozen.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{Error, Queue, with_causes};
+use crate::model::{Hold, Verdict};
+use crate::store::{self, ActiveTask, WaitingJob};
+
+/// The repos that an orchestrator knows of, whether or not they have work. Names may be missing.
+pub type Registry = [Option<String>];
+
+/// The state of the queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct State {
+    /// The kill switch.
+    pub enabled: bool,
+    /// Whether a freeze holds anything.
+    pub freeze_enabled: bool,
+    /// The scope, as it was set.
+    pub repos: String,
+    /// Every known repo, by the code points of its name.
+    pub per_repo: BTreeMap<String, RepoState>,
+    /// What an operator should know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// The state of one repo.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RepoState {
+    /// The first unfinished task.
+    pub active_task: Option<ActiveTask>,
+    /// The queued analyst jobs, claimable ones included.
+    pub waiting: Vec<Waiting>,
+    /// Whether the repo is frozen.
+    pub frozen: bool,
+    /// Why.
+    pub frozen_reason: Option<String>,
+    /// Since when, UTC.
+    pub frozen_at: Option<String>,
+    /// What could not be read of this repo.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// A waiting job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Waiting {
+    /// The job and its task.
+    #[serde(flatten)]
+    pub job: WaitingJob,
+    /// What the policy says, if it was asked and answered.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "verdict_as_json"
+    )]
+    pub verdict: Option<Verdict>,
+}
+
+impl Queue {
+    /// The state as the reference gives it, without verdicts. `registry` are repos to list besides
+    /// those with live state.
+    pub fn reference_state(&mut self, registry: &Registry) -> State {
+        self.state_with(registry, &HashMap::new(), Vec::new())
+    }
+
+    /// The state with each waiting job's verdict.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn state(&mut self, now: Timestamp, registry: &Registry) -> Result<State, Error> {
+        let mut notes = self.clause(now)?.notes.clone();
+        let verdicts = match self.decide(now, None) {
+            Ok(decisions) => decisions
+                .into_iter()
+                .map(|decision| (decision.job, decision.verdict))
+                .collect(),
+            Err(error) if error.is_of_the_database() => return Err(error),
+            Err(error) => {
+                notes.push(format!("there are no verdicts: {}", with_causes(&error)));
+                HashMap::new()
+            }
+        };
+        Ok(self.state_with(registry, &verdicts, notes))
+    }
+
+    fn state_with(
+        &mut self,
+        registry: &Registry,
+        verdicts: &HashMap<i64, Verdict>,
+        mut notes: Vec<String>,
+    ) -> State {
+        let mut repos: BTreeSet<String> = registry
+            .iter()
+            .flatten()
+            .filter(|repo| !repo.is_empty())
+            .cloned()
+            .collect();
+        match self.store.live_repos() {
+            Ok(live) => repos.extend(live),
+            Err(error) => notes.push(format!("repos may be missing here: {error}")),
+        }
+        let per_repo = repos
+            .into_iter()
+            .map(|repo| (repo.clone(), self.repo_state(&repo, verdicts)))
+            .collect();
+        State {
+            enabled: self.settings.enabled,
+            freeze_enabled: self.settings.freeze_enabled,
+            repos: self.settings.repos.clone(),
+            per_repo,
+            notes,
+        }
+    }
+
+    fn repo_state(&mut self, repo: &str, verdicts: &HashMap<i64, Verdict>) -> RepoState {
+        let mut error = None;
+        let mut or_else_say = |problem: store::Error| error = Some(problem.to_string());
+        let active_task = self.store.active_task(repo).unwrap_or_else(|problem| {
+            or_else_say(problem);
+            None
+        });
+        let waiting = self.store.waiting(repo).unwrap_or_else(|problem| {
+            or_else_say(problem);
+            Vec::new()
+        });
+        let (frozen, freeze) = self.frozen(Some(repo));
+        let waiting = waiting.into_iter().map(|job| Waiting {
+            verdict: verdicts.get(&job.job_id).cloned(),
+            job,
+        });
+        RepoState {
+            active_task,
+            waiting: waiting.collect(),
+            frozen,
+            frozen_reason: freeze.as_ref().and_then(|freeze| freeze.reason.clone()),
+            frozen_at: freeze.and_then(|freeze| freeze.frozen_at),
+            error,
+        }
+    }
+}
+
+/// `"claim"`, or an object with the reasons of the hold.
+fn verdict_as_json<S: serde::Serializer>(
+    verdict: &Option<Verdict>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match verdict {
+        None => serializer.serialize_none(),
+        Some(Verdict::Claim) => serializer.serialize_str("claim"),
+        Some(Verdict::Hold(Hold { earlier_task, freeze, rule })) => {
+            serde_json::json!({"hold": {"earlier_task": earlier_task, "freeze": freeze, "rule": rule}})
+                .serialize(serializer)
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! The claim: one transaction that gives a job to a worker.
+//!
+//! Owns the one connection on which a policy's clause ever runs, behind [`Wall`], and the check of
+//! the clause's plan. Callers rely on this: a job is claimed by one worker only, lowest id first,
+//! and only while the clause is true for it. The clause is evaluated under the write lock, in a
+//! statement that only reads; the change that follows has no text of a policy in it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
+};
+
+use super::schema::QUEUED;
+use super::value::{Shown, TaskId};
+use super::wall::Wall;
+use super::{Error, connect, sql_time};
+use crate::clause::Rendered;
+
+/// The dedicated connection. Its authorizer is set once: setting it again would make SQLite compile
+/// every statement anew.
+pub struct ClaimConnection {
+    connection: Connection,
+    path: PathBuf,
+    wall: Wall,
+}
+
+/// For whom and until when a job is claimed.
+#[derive(Debug, Clone, Copy)]
+pub struct Lease<'a> {
+    /// The worker's name.
+    pub worker: &'a str,
+    /// Now.
+    pub now: Timestamp,
+    /// When the job goes back to the queue unless the worker is heard of.
+    pub until: Timestamp,
+}
+
+/// A claimed job.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Claimed {
+    /// The job.
+    pub id: i64,
+    /// Its task.
+    pub task_id: Option<i64>,
+    /// Its task's work item.
+    pub work_item_id: Option<String>,
+    /// The repo it works in.
+    pub repo: Option<String>,
+    /// Who does it.
+    pub agent: Option<String>,
+    /// How often the job was claimed, this time included.
+    pub attempt: i64,
+    /// What the worker shows to finish the job, to fail it or to keep it. Grows with every claim.
+    pub token: i64,
+    /// The worker.
+    pub worker: String,
+    /// When the job goes back to the queue unless the worker is heard of, UTC.
+    pub lease_until: String,
+}
+
+impl ClaimConnection {
+    /// Opens the connection behind its wall. `budget` is the time that one claim may take.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be opened.
+    pub fn open(path: &Path, budget: Duration) -> Result<ClaimConnection, Error> {
+        let walled = || {
+            let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+            Ok((Wall::around(&mut connection, budget)?, connection))
+        };
+        let (wall, connection) = walled().map_err(|cause| Error::of_sqlite(path, cause))?;
+        Ok(ClaimConnection {
+            connection,
+            path: path.into(),
+            wall,
+        })
+    }
+
+    /// Checks that SQLite accepts a clause and reads no whole table for a job.
+    ///
+    /// # Errors
+    ///
+    /// When it does, or the database cannot be read.
+    pub fn check(&mut self, clause: &Rendered) -> Result<(), Error> {
+        let plan = self.within_budget(|connection, _| {
+            let mut query =
+                connection.prepare(&format!("EXPLAIN QUERY PLAN {}", queued(clause)))?;
+            let steps = query.query_map([], |row| row.get(3))?;
+            steps.collect::<rusqlite::Result<Vec<String>>>()
+        })?;
+        // The queue itself is read in order. A sub-select's table goes by an alias of the renderer.
+        match plan.into_iter().find(|step| step.starts_with("SCAN g")) {
+            Some(plan) => Err(Error::Scan { plan }),
+            None => Ok(()),
+        }
+    }
+
+    /// The ids of the jobs that may be claimed, in claim order.
+    ///
+    /// # Errors
+    ///
+    /// When the budget is spent, or the database cannot be read.
+    pub fn claimable(&mut self, clause: &Rendered) -> Result<Vec<i64>, Error> {
+        self.within_budget(|connection, _| {
+            let mut query = connection.prepare_cached(&queued(clause))?;
+            query.query_map([], |row| row.get(0))?.collect()
+        })
+    }
+
+    /// Gives the first claimable job to a worker; none when there is none. The write lock is taken
+    /// only after a look that found one.
+    ///
+    /// # Errors
+    ///
+    /// When the budget is spent, or the database refuses. No job is claimed then.
+    pub fn claim(&mut self, clause: &Rendered, lease: Lease<'_>) -> Result<Option<Claimed>, Error> {
+        let first = format!("{} LIMIT 1", queued(clause));
+        if !self.within_budget(|connection, _| connection.prepare_cached(&first)?.exists([]))? {
+            return Ok(None);
+        }
+        self.within_budget(|connection, wall| {
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            // Other workers' claims came first, and their time is not ours.
+            wall.start_budget();
+            let job: Option<i64> = transaction
+                .prepare_cached(&first)?
+                .query_row([], |row| row.get(0))
+                .optional()?;
+            let Some(job) = job else {
+                return transaction.rollback().map(|()| None);
+            };
+            let claimed = wall.open_for_own_statements(|| give(&transaction, job, lease))?;
+            transaction.commit()?;
+            Ok(Some(claimed))
+        })
+    }
+
+    fn within_budget<T>(
+        &mut self,
+        step: impl FnOnce(&mut Connection, &Wall) -> rusqlite::Result<T>,
+    ) -> Result<T, Error> {
+        self.wall.start_budget();
+        let result = step(&mut self.connection, &self.wall);
+        self.wall.stop_budget();
+        result.map_err(|cause| match cause.sqlite_error_code() {
+            Some(ErrorCode::OperationInterrupted) => Error::Budget {
+                budget_ms: self.wall.budget().as_millis(),
+            },
+            _ => Error::of_sqlite(&self.path, cause),
+        })
+    }
+}
+
+/// Writes the claim of a job down. No text of a policy is in these statements.
+fn give(transaction: &Transaction<'_>, job: i64, lease: Lease<'_>) -> rusqlite::Result<Claimed> {
+    let (now, until) = (sql_time(lease.now), sql_time(lease.until));
+    let token: i64 = transaction
+        .prepare_cached("UPDATE serial_gate_token SET last = last + 1 RETURNING last")?
+        .query_row([], |row| row.get(0))?;
+    transaction
+        .prepare_cached(
+            "UPDATE jobs SET status = 'running', worker = ?2, claimed_at = ?3, lease_until = ?4, token = ?5,
+                error = NULL, attempt = coalesce(attempt, 0) + 1
+             WHERE id = ?1",
+        )?
+        .execute(params![job, lease.worker, now, until, token])?;
+    let mut query = transaction.prepare_cached(
+        "SELECT jobs.task_id, tasks.work_item_id, jobs.repo, jobs.agent, jobs.attempt
+         FROM jobs LEFT JOIN tasks ON tasks.id = jobs.task_id WHERE jobs.id = ?1",
+    )?;
+    query.query_row([job], |row| {
+        Ok(Claimed {
+            id: job,
+            task_id: row.get::<_, TaskId>(0)?.0,
+            work_item_id: row.get::<_, Shown>(1)?.0,
+            repo: row.get::<_, Shown>(2)?.0,
+            agent: row.get::<_, Shown>(3)?.0,
+            attempt: row.get(4)?,
+            token,
+            worker: lease.worker.into(),
+            lease_until: until,
+        })
+    })
+}
+
+/// The queue in claim order. Pinned to its index: with others at hand, SQLite may choose to sort
+/// the whole queue before it looks at the first job.
+fn queued(clause: &Rendered) -> String {
+    format!(
+        "SELECT id FROM jobs INDEXED BY {QUEUED} WHERE status = 'queued' AND {clause} ORDER BY id"
+    )
+}

@@ -1,0 +1,45 @@
+//! The last good clause of each policy and settings, for the day when the policy gives none.
+
+use rusqlite::OptionalExtension;
+
+use super::{Error, Store};
+
+impl Store {
+    /// The last clause that was accepted from this policy under these settings.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn last_good_clause(
+        &mut self,
+        policy: &str,
+        settings: &str,
+    ) -> Result<Option<String>, Error> {
+        self.doing(|connection| {
+            let mut query = connection.prepare_cached(
+                "SELECT text FROM serial_gate_clause WHERE policy = ?1 AND settings = ?2",
+            )?;
+            Ok(query
+                .query_row([policy, settings], |row| row.get(0))
+                .optional()?)
+        })
+    }
+
+    /// Keeps a clause that was accepted. Writes only if it is another than the last one.
+    ///
+    /// # Errors
+    ///
+    /// When the database refuses.
+    pub fn keep_clause(&mut self, policy: &str, settings: &str, text: &str) -> Result<(), Error> {
+        if self.last_good_clause(policy, settings)?.as_deref() == Some(text) {
+            return Ok(());
+        }
+        self.writing(|transaction| {
+            transaction.execute(
+                "INSERT OR REPLACE INTO serial_gate_clause (policy, settings, text) VALUES (?1, ?2, ?3)",
+                [policy, settings, text],
+            )?;
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,182 @@
+//! What can go wrong with the database, and what to do about it.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::ErrorCode;
+
+/// A database that cannot be used, or a change that was refused. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no file.
+    #[error("there is no database `{}`: create it with `serial-gate init`, or name another with `--db PATH`", path.display())]
+    Missing {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// The file cannot be opened or created.
+    #[error("cannot open `{}`: does its folder exist, and may you write there?", path.display())]
+    CannotOpen {
+        /// The file.
+        path: PathBuf,
+        /// SQLite's reason.
+        #[source]
+        cause: rusqlite::Error,
+    },
+    /// The file is something else.
+    #[error("`{}` is not a SQLite database: name another file with `--db PATH`", path.display())]
+    NotADatabase {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The database was not prepared, or by another version.
+    #[error("`{}` is not prepared for the serial gate: run `serial-gate init`, which adds what is missing", path.display())]
+    NotPrepared {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A table of the orchestrator cannot be used.
+    #[error("`{}` was left as it is: {problem}", path.display())]
+    Schema {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with the table's or the column's name.
+        problem: String,
+    },
+    /// The file or its folder may not be written.
+    #[error("`{}` is read-only: make the file and its folder writable for this user", path.display())]
+    ReadOnly {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is no space left.
+    #[error("the disk of `{}` is full: free some space and try again, nothing was changed", path.display())]
+    Full {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Another program holds the database.
+    #[error("another program has held `{}` locked for 30 s: end its transaction and try again", path.display())]
+    Locked {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is damaged.
+    #[error("`{}` is damaged: restore a backup, or try `sqlite3 {} .recover`", path.display(), path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// SQLite's reason.
+        #[source]
+        cause: rusqlite::Error,
+    },
+    /// Anything else that SQLite says.
+    #[error("the database `{}` refused a statement", path.display())]
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+        /// SQLite's reason.
+        #[source]
+        cause: rusqlite::Error,
+    },
+    /// There is no such task.
+    #[error("there is no task {id}: `serial-gate queue` lists what waits")]
+    NoTask {
+        /// Its id.
+        id: i64,
+    },
+    /// There is no such job.
+    #[error("there is no job {id}: `serial-gate queue` lists what waits")]
+    NoJob {
+        /// Its id.
+        id: i64,
+    },
+    /// The name of a repo, a stage or an agent is missing.
+    #[error("the {what} is empty: give it a name")]
+    Empty {
+        /// What has no name.
+        what: &'static str,
+    },
+    /// A job is not in the state that a change needs.
+    #[error("job {id} is `{status}`, and only a {needed} job can be {change}", status = status.escape_debug())]
+    Status {
+        /// The job.
+        id: i64,
+        /// Its state.
+        status: String,
+        /// What was asked for, such as `finished`.
+        change: &'static str,
+        /// The state that this needs.
+        needed: &'static str,
+    },
+    /// Somebody else has the job now.
+    #[error(
+        "token {token} is not the one of job {id}: its lease ran out or it was requeued, so drop this work and claim again"
+    )]
+    StaleToken {
+        /// The job.
+        id: i64,
+        /// The token that was given.
+        token: i64,
+    },
+    /// The clause would read whole tables for every job.
+    #[error(
+        "the clause would scan a whole table for each job: tie each sub-select to the job by `id`, `repo` or `task_id` (plan: `{plan}`)"
+    )]
+    Scan {
+        /// SQLite's plan for the step.
+        plan: String,
+    },
+    /// The claim's query ran out of its time.
+    #[error("no job was claimed: the clause needed more than {budget_ms} ms over this queue")]
+    Budget {
+        /// Its time in milliseconds.
+        budget_ms: u128,
+    },
+}
+
+impl Error {
+    /// SQLite's error, in the words of an operator.
+    pub(super) fn of_sqlite(path: &Path, cause: rusqlite::Error) -> Error {
+        let path = path.to_path_buf();
+        match cause.sqlite_error_code() {
+            Some(ErrorCode::CannotOpen) => Error::CannotOpen { path, cause },
+            Some(ErrorCode::NotADatabase) => Error::NotADatabase { path },
+            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => Error::ReadOnly { path },
+            Some(ErrorCode::DiskFull) => Error::Full { path },
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::Locked { path },
+            Some(ErrorCode::DatabaseCorrupt) => Error::Damaged { path, cause },
+            _ => Error::Sqlite { path, cause },
+        }
+    }
+
+    /// Names the database in an error that was made without it.
+    pub(super) fn at(self, path: &Path) -> Error {
+        match self {
+            Error::Sqlite {
+                path: unnamed,
+                cause,
+            } if unnamed.as_os_str().is_empty() => Error::of_sqlite(path, cause),
+            Error::Schema { problem, .. } => Error::Schema {
+                path: path.into(),
+                problem,
+            },
+            Error::NotPrepared { .. } => Error::NotPrepared { path: path.into() },
+            other => other,
+        }
+    }
+
+    /// Whether SQLite refused the value of a row, such as an id that is already there.
+    pub fn is_constraint(&self) -> bool {
+        matches!(self, Error::Sqlite { cause, .. } if cause.sqlite_error_code() == Some(ErrorCode::ConstraintViolation))
+    }
+}
+
+/// Inside the store, before the database is named by [`Error::at`].
+impl From<rusqlite::Error> for Error {
+    fn from(cause: rusqlite::Error) -> Error {
+        Error::Sqlite {
+            path: PathBuf::new(),
+            cause,
+        }
+    }
+}

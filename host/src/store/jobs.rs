@@ -1,0 +1,182 @@
+//! Jobs after they were claimed: finished, failed, kept alive, put back.
+//!
+//! Owns the life of a job: `queued` → `running` → `done` or `failed`, and back to `queued`. A
+//! claim's token opens the way out of `running`; when a lease runs out or an operator puts the job
+//! back, the token is gone, so a worker that was given up cannot end the job for its successor. A
+//! job never changes its id, and with that never its place.
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use super::tasks::not_empty;
+use super::value::Shown;
+use super::{Error, Store, sql_time};
+
+/// A job to add to a task.
+#[derive(Debug, Clone, Copy)]
+pub struct NewJob<'a> {
+    /// The task.
+    pub task_id: i64,
+    /// Who does it.
+    pub agent: &'a str,
+    /// The repo it works in; none means the task's.
+    pub repo: Option<&'a str>,
+}
+
+/// How a worker ends a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobStatus {
+    /// It was done.
+    Done,
+    /// It failed.
+    Failed,
+}
+
+impl Store {
+    /// Adds a queued job to a task and returns its id.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such task, the agent or the repo is empty, or the database refuses.
+    pub fn add_job(&mut self, now: Timestamp, job: NewJob<'_>) -> Result<i64, Error> {
+        not_empty("agent", job.agent)?;
+        not_empty("repo", job.repo.unwrap_or("the task's"))?;
+        self.writing(|transaction| {
+            let inserted = transaction.execute(
+                "INSERT INTO jobs (task_id, repo, agent, status, created_at)
+                 SELECT id, coalesce(?2, repo), ?3, 'queued', ?4 FROM tasks WHERE id = ?1",
+                params![job.task_id, job.repo, job.agent, sql_time(now)],
+            )?;
+            if inserted == 0 {
+                return Err(Error::NoTask { id: job.task_id });
+            }
+            Ok(transaction.last_insert_rowid())
+        })
+    }
+
+    /// Ends a claimed job. `error` is what a failed job leaves behind.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such job, it is not running, or the token is not its claim's.
+    pub fn end_job(
+        &mut self,
+        id: i64,
+        token: i64,
+        status: JobStatus,
+        error: Option<&str>,
+    ) -> Result<(), Error> {
+        let (status, change) = match status {
+            JobStatus::Done => ("done", "finished"),
+            JobStatus::Failed => ("failed", "failed"),
+        };
+        self.writing(|transaction| {
+            check_claim(transaction, id, token, change)?;
+            transaction.execute(
+                "UPDATE jobs SET status = ?2, error = ?3, lease_until = NULL WHERE id = ?1",
+                params![id, status, error],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Prolongs the lease of a claimed job.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such job, it is not running, or the token is not its claim's.
+    pub fn heartbeat(&mut self, id: i64, token: i64, lease_until: Timestamp) -> Result<(), Error> {
+        self.writing(|transaction| {
+            check_claim(transaction, id, token, "kept alive")?;
+            transaction.execute(
+                "UPDATE jobs SET lease_until = ?2 WHERE id = ?1",
+                params![id, sql_time(lease_until)],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Puts a running or failed job back to its old place in the queue, for an operator.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such job, or it is neither running nor failed.
+    pub fn requeue(&mut self, id: i64) -> Result<(), Error> {
+        self.writing(
+            |transaction| match status_and_token(transaction, id)?.0.as_deref() {
+                Some("running" | "failed") => {
+                    transaction.execute(&format!("{REQUEUE} WHERE id = ?1"), [id])?;
+                    Ok(())
+                }
+                status => Err(wrong_status(id, status, "requeued", "running or failed")),
+            },
+        )
+    }
+
+    /// Puts every job whose lease ran out back to its old place, and returns how many there were.
+    /// Takes the write lock only if there is one.
+    ///
+    /// # Errors
+    ///
+    /// When the database refuses.
+    pub fn requeue_expired(&mut self, now: Timestamp) -> Result<usize, Error> {
+        const EXPIRED: &str = "status = 'running' AND lease_until <= ?1";
+        let now = sql_time(now);
+        let any = self.doing(|connection| {
+            let mut query = connection
+                .prepare_cached(&format!("SELECT 1 FROM jobs WHERE {EXPIRED} LIMIT 1"))?;
+            Ok(query.exists([&now])?)
+        })?;
+        if !any {
+            return Ok(0);
+        }
+        self.writing(|transaction| {
+            Ok(transaction.execute(&format!("{REQUEUE} WHERE {EXPIRED}"), [&now])?)
+        })
+    }
+}
+
+const REQUEUE: &str =
+    "UPDATE jobs SET status = 'queued', worker = NULL, lease_until = NULL, token = NULL";
+
+fn check_claim(
+    transaction: &Transaction<'_>,
+    id: i64,
+    token: i64,
+    change: &'static str,
+) -> Result<(), Error> {
+    match status_and_token(transaction, id)? {
+        (Some(status), Some(has)) if status == "running" && has == token => Ok(()),
+        (Some(status), Some(_)) if status == "running" => Err(Error::StaleToken { id, token }),
+        // Put back in the queue, and perhaps claimed by another program since.
+        (Some(status), None) if status == "running" || status == "queued" => {
+            Err(Error::StaleToken { id, token })
+        }
+        (status, _) => Err(wrong_status(id, status.as_deref(), change, "running")),
+    }
+}
+
+fn status_and_token(
+    transaction: &Transaction<'_>,
+    id: i64,
+) -> Result<(Option<String>, Option<i64>), Error> {
+    let mut query = transaction.prepare_cached("SELECT status, token FROM jobs WHERE id = ?1")?;
+    let row = query
+        .query_row([id], |row| Ok((row.get::<_, Shown>(0)?.0, row.get(1)?)))
+        .optional()?;
+    row.ok_or(Error::NoJob { id })
+}
+
+fn wrong_status(
+    id: i64,
+    status: Option<&str>,
+    change: &'static str,
+    needed: &'static str,
+) -> Error {
+    Error::Status {
+        id,
+        status: status.unwrap_or("NULL").into(),
+        change,
+        needed,
+    }
+}

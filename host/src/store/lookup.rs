@@ -1,0 +1,196 @@
+//! Rows for people: tasks, jobs and repos as `queue`, `repo` and `explain` show them.
+//!
+//! Owns the reference's helpers (`repo_has_active_task`, the parts of its snapshot), with the
+//! reference's fixed words: a task is unfinished while its stage is not `done`, and the waiting
+//! line is the analysts'. What is held is the policy's business and not told here.
+
+use rusqlite::{OptionalExtension, Row};
+
+use super::value::{Shown, TaskId};
+use super::{Error, Store};
+
+/// A task for people.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct TaskRow {
+    /// Its id.
+    pub id: i64,
+    /// The name that people know it by.
+    pub work_item_id: Option<String>,
+    /// Its repo.
+    pub repo: Option<String>,
+    /// How far it is.
+    pub stage: Option<String>,
+    /// Since when, UTC, as far as that is known.
+    pub since: Option<String>,
+}
+
+/// The first unfinished task of a repo, with the reference's keys.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct ActiveTask {
+    /// The name that people know it by.
+    pub work_item_id: Option<String>,
+    /// How far it is.
+    pub stage: Option<String>,
+}
+
+/// A queued analyst job of a repo.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct WaitingJob {
+    /// Its id.
+    pub job_id: i64,
+    /// Its task's work item.
+    pub work_item_id: Option<String>,
+    /// Its task's stage.
+    pub stage: Option<String>,
+}
+
+/// A job for people.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct JobRow {
+    /// Its id.
+    pub id: i64,
+    /// Its task.
+    pub task_id: Option<i64>,
+    /// The repo it works in.
+    pub repo: Option<String>,
+    /// Who does it.
+    pub agent: Option<String>,
+    /// Where it is in its life.
+    pub status: Option<String>,
+    /// The worker that claimed it last.
+    pub worker: Option<String>,
+    /// When that was, UTC.
+    pub claimed_at: Option<String>,
+}
+
+impl Store {
+    /// A task, if there is one with this id.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn task(&mut self, id: i64) -> Result<Option<TaskRow>, Error> {
+        self.one(
+            "SELECT id, work_item_id, repo, stage, CASE WHEN stage_set = stage THEN stage_set_at END
+             FROM tasks WHERE id = ?1",
+            id,
+            |row| {
+                Ok(TaskRow {
+                    id: row.get(0)?,
+                    work_item_id: shown(row, 1)?,
+                    repo: shown(row, 2)?,
+                    stage: shown(row, 3)?,
+                    since: shown(row, 4)?,
+                })
+            },
+        )
+    }
+
+    /// A job, if there is one with this id.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn job(&mut self, id: i64) -> Result<Option<JobRow>, Error> {
+        self.one(
+            "SELECT id, task_id, repo, agent, status, worker, claimed_at FROM jobs WHERE id = ?1",
+            id,
+            |row| {
+                Ok(JobRow {
+                    id: row.get(0)?,
+                    task_id: row.get::<_, TaskId>(1)?.0,
+                    repo: shown(row, 2)?,
+                    agent: shown(row, 3)?,
+                    status: shown(row, 4)?,
+                    worker: shown(row, 5)?,
+                    claimed_at: shown(row, 6)?,
+                })
+            },
+        )
+    }
+
+    /// Whether a repo has an unfinished task other than `except` (reference semantics 16). No repo
+    /// has none.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn has_active_task(
+        &mut self,
+        repo: Option<&str>,
+        except: Option<i64>,
+    ) -> Result<bool, Error> {
+        self.doing(|connection| {
+            let mut query = connection.prepare_cached(
+                "SELECT 1 FROM tasks WHERE repo = ?1 AND stage != 'done' AND (?2 IS NULL OR id != ?2) LIMIT 1",
+            )?;
+            Ok(query.exists((repo, except))?)
+        })
+    }
+
+    /// The first unfinished task of a repo (reference semantics 29).
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn active_task(&mut self, repo: &str) -> Result<Option<ActiveTask>, Error> {
+        self.one(
+            "SELECT work_item_id, stage FROM tasks WHERE repo = ?1 AND stage != 'done' ORDER BY id LIMIT 1",
+            repo,
+            |row| Ok(ActiveTask { work_item_id: shown(row, 0)?, stage: shown(row, 1)? }),
+        )
+    }
+
+    /// The waiting line of a repo: its queued analyst jobs (reference semantics 30).
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn waiting(&mut self, repo: &str) -> Result<Vec<WaitingJob>, Error> {
+        self.doing(|connection| {
+            let mut query = connection.prepare_cached(
+                "SELECT jobs.id, tasks.work_item_id, tasks.stage
+                 FROM jobs LEFT JOIN tasks ON tasks.id = jobs.task_id
+                 WHERE jobs.repo = ?1 AND jobs.status = 'queued' AND jobs.agent = 'analyst' ORDER BY jobs.id",
+            )?;
+            let jobs = query.query_map([repo], |row| {
+                Ok(WaitingJob { job_id: row.get(0)?, work_item_id: shown(row, 1)?, stage: shown(row, 2)? })
+            })?;
+            Ok(jobs.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// The repos with an active freeze or a queued analyst job (reference semantics 31).
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn live_repos(&mut self) -> Result<Vec<String>, Error> {
+        self.doing(|connection| {
+            let mut query = connection.prepare_cached(
+                "SELECT repo FROM repo_freeze WHERE cleared_at IS NULL AND repo != ''
+                 UNION SELECT repo FROM jobs WHERE status = 'queued' AND agent = 'analyst' AND repo != ''",
+            )?;
+            let repos = query.query_map([], |row| Ok(shown(row, 0)?.unwrap_or_default()))?;
+            Ok(repos.collect::<Result<_, _>>()?)
+        })
+    }
+
+    fn one<T>(
+        &mut self,
+        sql: &str,
+        key: impl rusqlite::ToSql,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, Error> {
+        self.doing(|connection| {
+            Ok(connection
+                .prepare_cached(sql)?
+                .query_row([key], read)
+                .optional()?)
+        })
+    }
+}
+
+fn shown(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
+    Ok(row.get::<_, Shown>(column)?.0)
+}

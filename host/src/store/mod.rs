@@ -1,0 +1,129 @@
+//! The queue's database: SQLite, in WAL mode.
+//!
+//! Owns the schema, every row and every transaction. It knows no policy; the clause reaches it as
+//! [`crate::clause::Rendered`], which only the clause room can print. Time is passed in. Callers
+//! rely on this: a method that returns an error has changed nothing, and one that returns has
+//! committed. A freeze and an unfreeze are on the disk by then; the other changes survive a killed
+//! process at once, and a power cut once SQLite has synced its log.
+
+mod claim;
+mod clauses;
+mod error;
+mod freezes;
+mod jobs;
+mod lookup;
+mod schema;
+mod snapshot;
+mod tasks;
+mod time;
+mod value;
+mod wall;
+
+pub use claim::{ClaimConnection, Claimed, Lease};
+pub use error::Error;
+pub use freezes::ActiveFreeze;
+pub use jobs::{JobStatus, NewJob};
+pub use lookup::{ActiveTask, JobRow, TaskRow, WaitingJob};
+pub use schema::Change;
+pub use tasks::{Added, DONE, NewTask};
+pub use time::{lease_end, sql_time};
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+/// How long a statement waits for another process's write: claims take turns, each well below a
+/// millisecond, so this is only ever reached when a program holds a transaction open.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// An open queue.
+pub struct Store {
+    connection: Connection,
+    path: PathBuf,
+}
+
+impl Store {
+    /// Creates the schema, or adds to an existing database what is missing, in one transaction.
+    /// A second call finds nothing to add.
+    ///
+    /// # Errors
+    ///
+    /// When the file is not a database that can be written, or its `tasks` or `jobs` lack a
+    /// required column. The database is then as it was.
+    pub fn init(path: &Path) -> Result<Vec<Change>, Error> {
+        let mut store = Store::connect(
+            path,
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+        )?;
+        store.doing(|connection| schema::migrate(connection))
+    }
+
+    /// Opens a queue that [`Store::init`] has prepared.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such file, or it is not a prepared queue.
+    pub fn open(path: &Path) -> Result<Store, Error> {
+        if !path.exists() {
+            return Err(Error::Missing { path: path.into() });
+        }
+        let mut store = Store::connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        store.doing(|connection| schema::check(connection))?;
+        Ok(store)
+    }
+
+    /// Where the database is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A number that changes when another connection has changed the database. A cheap read.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn data_version(&mut self) -> Result<i64, Error> {
+        self.doing(|connection| {
+            Ok(connection.pragma_query_value(None, "data_version", |row| row.get(0))?)
+        })
+    }
+
+    fn connect(path: &Path, flags: OpenFlags) -> Result<Store, Error> {
+        let connection = connect(path, flags).map_err(|cause| Error::of_sqlite(path, cause))?;
+        Ok(Store {
+            connection,
+            path: path.into(),
+        })
+    }
+
+    /// Runs a step and names the database in its error.
+    fn doing<T>(
+        &mut self,
+        step: impl FnOnce(&mut Connection) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        step(&mut self.connection).map_err(|error| error.at(&self.path))
+    }
+
+    /// Runs a step in one write transaction, which is rolled back when the step fails.
+    fn writing<T>(
+        &mut self,
+        step: impl FnOnce(&rusqlite::Transaction<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.doing(|connection| {
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let result = step(&transaction)?;
+            transaction.commit()?;
+            Ok(result)
+        })
+    }
+}
+
+fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    Ok(connection)
+}

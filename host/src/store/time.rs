@@ -1,0 +1,29 @@
+//! Points in time as the database keeps them: UTC text such as `2026-01-31 12:00:00`, the format
+//! of the reference's tables. It sorts as the times do.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+/// A point in time, to the second, in the database's format.
+pub fn sql_time(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// When a lease that begins now ends; at the end of time, if it is longer than that.
+pub fn lease_end(now: Timestamp, lease: Duration) -> Timestamp {
+    let lease = SignedDuration::try_from(lease).unwrap_or(SignedDuration::MAX);
+    now.checked_add(lease).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_written_in_utc_to_the_second() {
+        let time: Timestamp = "2026-01-31T13:00:00.75+01:00".parse().unwrap();
+        assert_eq!(sql_time(time), "2026-01-31 12:00:00");
+    }
+}
