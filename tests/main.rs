@@ -1,1 +1,26 @@
-fn main() {}
+//! The tests that need the real parts: the component, the database, the binary.
+//!
+//! One binary, one file for each topic. `harness` starts the binary and makes random states; the
+//! fixtures are the reference's 416 cases and the clauses that the guard must tell apart.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and says what it measured"
+)]
+
+mod harness;
+
+mod adoption;
+mod agreement;
+mod bad_input;
+mod claiming;
+mod clause;
+mod command_line;
+mod conformance;
+mod failure;
+mod processes;

@@ -104,7 +104,7 @@ fn check(key: &str, values: &[String], why_not_empty: &str) -> Result<(), String
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, clippy::unwrap_in_result, reason = "tests")]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 

@@ -1,6 +1,6 @@
 //! Lowers sqlparser's syntax tree into our own, or refuses.
 //!
-//! Owns conditions, values and their types. Leaves sub-selects and the scope of names to `select`.
+//! Owns conditions and the types of their operands. Leaves values to `value`, sub-selects to `select`, names to `scope`.
 //! sqlparser's structs are taken apart without `..`: a field that a later version adds does not compile until somebody has
 //! decided what it means here. An expression not listed is refused.
 //! Invariant: as in `tree`.
@@ -13,8 +13,10 @@ use sqlparser::tokenizer::Location;
 use super::contract::{Kind, Table};
 use super::parse;
 use super::refusal::{Refusal, echo};
-use super::select::Scopes;
+use super::scope::Scopes;
+use super::select::exists;
 use super::tree::{Comparison, Literal, Predicate, Value};
+use super::value::{operand, value};
 
 /// Lowers a whole clause; also returns the table of each sub-select, in the order of the text.
 pub(crate) fn lower(expression: Expr) -> Result<(Predicate, Vec<Table>), Refusal> {
@@ -65,7 +67,7 @@ pub(crate) fn predicate(scopes: &mut Scopes, expression: Expr) -> Result<Predica
             expr,
         } => Ok(Predicate::Not(Box::new(predicate(scopes, *expr)?))),
         Expr::Exists { subquery, negated } => {
-            let exists = Predicate::Exists(scopes.exists(*subquery)?);
+            let exists = Predicate::Exists(exists(scopes, *subquery)?);
             Ok(if negated {
                 Predicate::Not(Box::new(exists))
             } else {
@@ -167,112 +169,6 @@ fn comparison(operator: &BinaryOperator, at: Location) -> Result<Comparison, Ref
             ))
         }
     }
-}
-
-/// An operand of a comparison. SQLite and PostgreSQL group `a = b < c` differently, so a condition as an operand is told
-/// apart from one in parentheses.
-fn operand(scopes: &mut Scopes, expression: Expr) -> Result<Value, Refusal> {
-    let at = parse::start(&expression);
-    match expression {
-        Expr::BinaryOp { .. }
-        | Expr::Between { .. }
-        | Expr::In { .. }
-        | Expr::IsNull(_)
-        | Expr::IsNotNull(_) => {
-            let remedy = "connect two comparisons with `AND`";
-            Err(Refusal::new(
-                "chained-comparison",
-                "a comparison is compared again",
-                remedy,
-                at,
-            ))
-        }
-        other => value(scopes, other),
-    }
-}
-
-fn value(scopes: &mut Scopes, expression: Expr) -> Result<Value, Refusal> {
-    let at = parse::start(&expression);
-    let refuse =
-        |construct, what: &str, remedy: &str| Err(Refusal::new(construct, what, remedy, at));
-    match expression {
-        Expr::Nested(inner) => value(scopes, *inner),
-        Expr::CompoundIdentifier(path) => Ok(Value::Cell(scopes.cell(&path, at)?)),
-        Expr::Subquery(query) => Ok(Value::Extreme(Box::new(scopes.extreme(*query)?))),
-        Expr::Value(ValueWithSpan {
-            value: Constant::Null,
-            span: _,
-        }) => Ok(Value::Literal(Literal::Null)),
-        Expr::Value(ValueWithSpan {
-            value: Constant::SingleQuotedString(text),
-            span: _,
-        }) => Ok(Value::Literal(Literal::Text(text))),
-        Expr::Value(ValueWithSpan {
-            value: Constant::Number(digits, false),
-            span: _,
-        }) => match digits.parse() {
-            Ok(integer) => Ok(Value::Literal(Literal::Integer(integer))),
-            Err(_) => refuse(
-                "integer-range",
-                "the integer does not fit 64 bits",
-                "write a smaller one",
-            ),
-        },
-        Expr::Identifier(name) => {
-            let what = format!("the column {} is not qualified", echo(&name.value));
-            let remedy = format!(
-                "write `jobs.{0}`, or `alias.{0}` inside a sub-select",
-                short(&name.value)
-            );
-            Err(Refusal::new("unqualified-column", what, remedy, at))
-        }
-        Expr::Function(function) => {
-            let what = format!(
-                "the function {} is not in the language",
-                echo(&function.name.to_string())
-            );
-            let remedy = "compare columns and literals; `min` and `max` stand in `(SELECT min(alias.column) FROM ...)`";
-            Err(Refusal::new("function", what, remedy, at))
-        }
-        Expr::Tuple(_) => refuse(
-            "row-value",
-            "a row value stands",
-            "compare the columns one by one with `AND`",
-        ),
-        Expr::Value(ValueWithSpan {
-            value: Constant::Boolean(_),
-            span: _,
-        })
-        | Expr::BinaryOp { .. }
-        | Expr::UnaryOp {
-            op: UnaryOperator::Not,
-            expr: _,
-        }
-        | Expr::Between { .. }
-        | Expr::In { .. }
-        | Expr::IsNull(_)
-        | Expr::IsNotNull(_)
-        | Expr::Exists { .. } => {
-            let remedy = "use it as a condition, or negate it with `NOT`";
-            refuse(
-                "boolean-as-value",
-                "a condition stands in the place of a value",
-                remedy,
-            )
-        }
-        _ => {
-            let remedy = "write a qualified column, an integer, a string or `NULL`";
-            refuse(
-                "expression",
-                "an expression outside the language stands",
-                remedy,
-            )
-        }
-    }
-}
-
-fn short(name: &str) -> String {
-    name.chars().take(40).collect()
 }
 
 fn literals(scopes: &mut Scopes, target: InTarget, at: Location) -> Result<Vec<Literal>, Refusal> {

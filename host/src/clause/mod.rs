@@ -1,7 +1,7 @@
 //! The clause guard: turns a policy's SQL fragment, which is untrusted text, into SQL that this room printed itself.
 //!
-//! Text is cut into allow-listed tokens (`tokens`, `words`), checked against the limits (`limits`), parsed by `sqlparser`
-//! (`parse`), lowered into our own typed tree (`lower`, `select`, `tree`) over the contract's tables (`contract`), and
+//! Text is cut into allow-listed tokens (`tokens`, `symbols`, `words`), checked for size and order (`limits`, `order`), parsed by `sqlparser`
+//! (`parse`), lowered into our own typed tree (`lower`, `value`, `select`, `scope`, `tree`) over the contract's tables (`contract`), and
 //! printed per dialect (`render`). DESIGN section 8 is the rule book.
 //! Left to others: running the SQL, the databases' second walls, plan checks, and the shape of section 6.
 //! Invariant: [`Rendered`] comes out of the tree only; no byte of the policy's text reaches a database except inside a
@@ -10,12 +10,16 @@
 mod contract;
 mod limits;
 mod lower;
+mod order;
 mod parse;
 mod refusal;
 mod render;
+mod scope;
 mod select;
+mod symbols;
 mod tokens;
 pub(crate) mod tree;
+mod value;
 mod words;
 
 pub use contract::Table;
@@ -60,7 +64,8 @@ impl Clause {
     /// [`Refusal`] names the first construct outside the language or over a limit (DESIGN section 8).
     pub fn accept(text: &str) -> Result<Self, Refusal> {
         let tokens = tokens::read(text)?;
-        limits::check(&tokens)?;
+        limits::check(&tokens.list)?;
+        order::check(&tokens.list)?;
         match parse::expression(tokens)? {
             None => Ok(Self {
                 predicate: None,

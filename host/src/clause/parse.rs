@@ -17,7 +17,7 @@ use super::refusal::{Refusal, echo};
 use super::tokens::Tokens;
 
 /// sqlparser takes up to three of its levels (expression, query, table) for one of ours.
-const RECURSION: usize = 4 * NESTING;
+const RECURSION: usize = 4 * NESTING.most;
 
 /// Parses one boolean expression, without its leading `AND`; `None` if there is no token at all.
 pub(crate) fn expression(tokens: Tokens) -> Result<Option<Expr>, Refusal> {
@@ -56,9 +56,10 @@ pub(crate) fn expression(tokens: Tokens) -> Result<Option<Expr>, Refusal> {
 /// sqlparser's errors are text; only the position is taken from it, so that its wording is not part of our contract.
 fn unexpected(parser: &Parser, error: &ParserError, end: Location) -> Refusal {
     let at = position(&error.to_string()).unwrap_or(end);
-    let found = (0..=parser.index())
+    let mut tokens = (0..)
         .map(|index| parser.token_at(index))
-        .find(|token| token.span.start == at);
+        .take_while(|token| token.token != Token::EOF);
+    let found = tokens.find(|token| token.span.start == at);
     let what = match found {
         Some(token) => format!("{} is not expected", echo(&token.token.to_string())),
         None => "the clause ends too early".to_owned(),

@@ -56,15 +56,17 @@ impl Refusal {
     }
 }
 
-/// A piece of the policy's text in backticks, shortened.
+/// A piece of the policy's text in backticks, made printable and short.
 pub(crate) fn echo(text: &str) -> String {
-    let mut shown: String = text
-        .chars()
-        .take(ECHO)
-        .flat_map(char::escape_default)
-        .collect();
+    format!("`{}`", shorten(text))
+}
+
+/// The start of a piece of the policy's text, made printable.
+pub(crate) fn shorten(text: &str) -> String {
+    let printable = |c: char| if matches!(c, ' '..='~') { c } else { '?' };
+    let mut shown: String = text.chars().take(ECHO).map(printable).collect();
     if text.chars().nth(ECHO).is_some() {
         shown.push_str("...");
     }
-    format!("`{shown}`")
+    shown
 }

@@ -157,31 +157,33 @@ impl Printer {
         }
     }
 
+    /// On PostgreSQL a text is collated inside, for its order, and outside, since what a sub-select hands out is weaker
+    /// than an explicit collation, and two weak ones that differ are an error.
     fn extreme(&mut self, extreme: &Extreme) {
         let Extreme {
             end,
             column,
             select,
         } = extreme;
+        let is_text = column.kind() == Kind::Text;
+        self.put(if is_text { "((SELECT " } else { "(SELECT " });
         self.put(match end {
-            End::Min => "((SELECT min(",
-            End::Max => "((SELECT max(",
+            End::Min => "min(",
+            End::Max => "max(",
         });
         self.cell(Cell {
             row: Row::Sub(select.number),
             column: *column,
         });
-        if column.kind() == Kind::Text {
+        if is_text {
             self.collate();
         }
         self.put(")");
         self.rest_of_select(select);
-        // Said again outside: what a sub-select hands out is weaker than an explicit collation, and two weak ones that
-        // differ are an error.
-        if column.kind() == Kind::Text {
+        if is_text {
             self.collate();
+            self.put(")");
         }
-        self.put(")");
     }
 
     fn rest_of_select(&mut self, select: &Select) {

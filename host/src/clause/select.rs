@@ -1,7 +1,9 @@
-//! Lowers sub-selects, and knows which rows a name can mean.
+//! Lowers sub-selects.
 //!
-//! Owns the two forms of a sub-select, the rows in scope, aliases, and the tie to the job. Leaves conditions to `lower`.
-//! Invariant: an alias means one row wherever it is in scope, so renaming aliases cannot change what a column means.
+//! Owns their two forms, `EXISTS (SELECT 1 ...)` and `(SELECT min(...) ...)`, and the tie to the job. Leaves names to
+//! `scope` and conditions to `lower`.
+//! sqlparser's structs are taken apart without `..`, as in `lower`.
+//! Invariant: a sub-select has one table of the contract, one plain filter, and is tied to the job.
 
 use sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments,
@@ -10,24 +12,11 @@ use sqlparser::ast::{
 };
 use sqlparser::tokenizer::Location;
 
-use super::contract::{Column, Table};
 use super::lower::predicate;
 use super::parse;
-use super::refusal::{Refusal, echo};
+use super::refusal::{Refusal, echo, shorten};
+use super::scope::{Scope, Scopes};
 use super::tree::{Cell, End, Extreme, Row, Select};
-
-/// The rows in scope while a clause is lowered. The job itself is always in scope.
-#[derive(Default)]
-pub(crate) struct Scopes {
-    open: Vec<Scope>,
-    reads: Vec<Table>,
-}
-
-struct Scope {
-    name: String,
-    number: usize,
-    table: Table,
-}
 
 /// A sub-select taken apart, before its names are looked up.
 struct Parts {
@@ -37,177 +26,81 @@ struct Parts {
     filter: Expr,
 }
 
-impl Scopes {
-    /// The table of each sub-select so far, in the order of the text.
-    pub(crate) fn into_reads(self) -> Vec<Table> {
-        self.reads
+/// Lowers `SELECT 1 FROM ...`.
+pub(crate) fn exists(scopes: &mut Scopes, query: Query) -> Result<Select, Refusal> {
+    let Parts {
+        at,
+        item,
+        from,
+        filter,
+    } = take_apart(query)?;
+    match &item {
+        Expr::Value(ValueWithSpan {
+            value: Constant::Number(digits, false),
+            span: _,
+        }) if digits == "1" => {}
+        other => return Err(select_list(parse::start(other))),
     }
+    let (table, alias) = table_and_alias(from, at)?;
+    let scope = scopes.enter(&table, alias.as_ref())?;
+    filtered(scopes, scope, filter, at)
+}
 
-    /// Lowers `SELECT 1 FROM ...`.
-    pub(crate) fn exists(&mut self, query: Query) -> Result<Select, Refusal> {
-        let Parts {
+/// Lowers `SELECT min(alias.column) FROM ...`.
+pub(crate) fn extreme(scopes: &mut Scopes, query: Query) -> Result<Extreme, Refusal> {
+    let Parts {
+        at,
+        item,
+        from,
+        filter,
+    } = take_apart(query)?;
+    let item_at = parse::start(&item);
+    let Expr::Function(function) = item else {
+        return Err(select_list(item_at));
+    };
+    let (end, path) = end_and_column(function, item_at)?;
+    let (table, alias) = table_and_alias(from, at)?;
+    let scope = scopes.enter(&table, alias.as_ref())?;
+    let Cell { row, column } = scopes.cell(&path, item_at)?;
+    if row != Row::Sub(scope.number) {
+        return Err(select_list(item_at));
+    }
+    let select = filtered(scopes, scope, filter, at)?;
+    Ok(Extreme {
+        end,
+        column,
+        select,
+    })
+}
+
+/// Lowers the filter inside its scope, which ends here, and checks the tie.
+fn filtered(
+    scopes: &mut Scopes,
+    scope: Scope,
+    filter: Expr,
+    at: Location,
+) -> Result<Select, Refusal> {
+    let filter = Box::new(predicate(scopes, filter)?);
+    scopes.leave();
+    let Scope {
+        name,
+        number,
+        table,
+    } = scope;
+    let select = Select {
+        number,
+        table,
+        filter,
+    };
+    match select.is_tied() {
+        true => Ok(select),
+        false => Err(untied(
+            &format!(
+                "add `AND {}.repo = jobs.repo` to its `WHERE`",
+                shorten(&name)
+            ),
             at,
-            item,
-            from,
-            filter,
-        } = take_apart(query)?;
-        let is_one = matches!(&item,
-            Expr::Value(ValueWithSpan { value: Constant::Number(digits, false), span: _ }) if digits == "1");
-        if !is_one {
-            return Err(select_list(parse::start(&item)));
-        }
-        self.enter(from, at)?;
-        self.leave(filter, at)
-    }
-
-    /// Lowers `SELECT min(alias.column) FROM ...`.
-    pub(crate) fn extreme(&mut self, query: Query) -> Result<Extreme, Refusal> {
-        let Parts {
-            at,
-            item,
-            from,
-            filter,
-        } = take_apart(query)?;
-        let item_at = parse::start(&item);
-        let Expr::Function(function) = item else {
-            return Err(select_list(item_at));
-        };
-        let (end, path) = end_and_column(function, item_at)?;
-        let number = self.enter(from, at)?;
-        let Cell { row, column } = self.cell(&path, item_at)?;
-        if row != Row::Sub(number) {
-            return Err(select_list(item_at));
-        }
-        Ok(Extreme {
-            end,
-            column,
-            select: self.leave(filter, at)?,
-        })
-    }
-
-    /// The column that a path means.
-    pub(crate) fn cell(&self, path: &[Ident], at: Location) -> Result<Cell, Refusal> {
-        let [row, column] = path else {
-            let remedy = "write `jobs.agent`, without the schema";
-            return Err(Refusal::new(
-                "schema",
-                "a name of more than two parts stands",
-                remedy,
-                at,
-            ));
-        };
-        let row_name = row.value.to_ascii_lowercase();
-        let sub = self.open.iter().find(|scope| scope.name == row_name);
-        let (row, table) = match sub {
-            Some(scope) => (Row::Sub(scope.number), scope.table),
-            None if row_name == Table::Jobs.name() => (Row::Job, Table::Jobs),
-            None => {
-                let what = format!("the row {} is not in scope", echo(&row.value));
-                return Err(Refusal::new(
-                    "scope",
-                    what,
-                    "write `jobs`, or the alias of the sub-select around it",
-                    at,
-                ));
-            }
-        };
-        let column_name = column.value.to_ascii_lowercase();
-        match table
-            .columns()
-            .iter()
-            .find(|column| column.name() == column_name)
-        {
-            Some(&column) => Ok(Cell { row, column }),
-            None => {
-                let what = format!(
-                    "the column {} is not readable by a policy",
-                    echo(&column.value)
-                );
-                Err(Refusal::new(
-                    "column",
-                    what,
-                    format!("write one of {}", column_names(table)),
-                    at,
-                ))
-            }
-        }
-    }
-
-    /// Brings the sub-select's row into scope and returns its number.
-    fn enter(&mut self, from: TableFactor, at: Location) -> Result<usize, Refusal> {
-        let (table_name, alias) = table_and_alias(from, at)?;
-        let at = table_name.span.start;
-        let Some(table) = Table::named(&table_name.value.to_ascii_lowercase()) else {
-            let what = format!(
-                "the table {} is not readable by a policy",
-                echo(&table_name.value)
-            );
-            return Err(Refusal::new(
-                "table",
-                what,
-                "write `tasks`, `jobs` or `repo_freeze`",
-                at,
-            ));
-        };
-        let name = alias
-            .as_ref()
-            .unwrap_or(&table_name)
-            .value
-            .to_ascii_lowercase();
-        let hides_table =
-            Table::named(&name).is_some_and(|named| named != table || named == Table::Jobs);
-        if hides_table || self.open.iter().any(|scope| scope.name == name) {
-            let what = format!(
-                "the name {} already means another row or table",
-                echo(&name)
-            );
-            let at = alias.map_or(at, |alias| alias.span.start);
-            return Err(Refusal::new(
-                "alias",
-                what,
-                "give the sub-select's table an alias of its own",
-                at,
-            ));
-        }
-        self.reads.push(table);
-        let number = self.reads.len();
-        self.open.push(Scope {
-            name,
-            number,
-            table,
-        });
-        Ok(number)
-    }
-
-    /// Lowers the filter, checks the tie, and takes the row out of scope again.
-    fn leave(&mut self, filter: Expr, at: Location) -> Result<Select, Refusal> {
-        let filter = Box::new(predicate(self, filter)?);
-        let Some(Scope {
-            name,
-            number,
-            table,
-        }) = self.open.pop()
-        else {
-            return Err(not_plain(at));
-        };
-        let select = Select {
-            number,
-            table,
-            filter,
-        };
-        if select.is_tied() {
-            return Ok(select);
-        }
-        let remedy = format!(
-            "add `AND {}.repo = jobs.repo` to its `WHERE`",
-            name.chars().take(40).collect::<String>()
-        );
-        Err(Refusal::new(
-            "untied-sub-select",
-            "a sub-select that is not tied to the job stands",
-            remedy,
-            at,
-        ))
+        )),
     }
 }
 
@@ -296,13 +189,7 @@ fn take_apart(query: Query) -> Result<Parts, Refusal> {
         ));
     }
     let Some(filter) = selection else {
-        let remedy = "add `WHERE alias.repo = jobs.repo`";
-        return Err(Refusal::new(
-            "untied-sub-select",
-            "a sub-select that is not tied to the job stands",
-            remedy,
-            at,
-        ));
+        return Err(untied("add `WHERE alias.repo = jobs.repo`", at));
     };
     Ok(Parts {
         at,
@@ -412,17 +299,6 @@ fn end_and_column(function: Function, at: Location) -> Result<(End, Vec<Ident>),
     }
 }
 
-fn column_names(table: Table) -> String {
-    let names: Vec<String> = table
-        .columns()
-        .iter()
-        .copied()
-        .map(Column::name)
-        .map(echo)
-        .collect();
-    names.join(", ")
-}
-
 fn select_list(at: Location) -> Refusal {
     let remedy = "write `EXISTS (SELECT 1 FROM ...)` or `(SELECT min(alias.column) FROM ...)`";
     Refusal::new(
@@ -438,6 +314,15 @@ fn not_plain(at: Location) -> Refusal {
     Refusal::new(
         "sub-select",
         "a sub-select that is not plain stands",
+        remedy,
+        at,
+    )
+}
+
+fn untied(remedy: &str, at: Location) -> Refusal {
+    Refusal::new(
+        "untied-sub-select",
+        "a sub-select that is not tied to the job stands",
         remedy,
         at,
     )

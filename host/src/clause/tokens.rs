@@ -1,6 +1,6 @@
 //! The lexer: cuts a clause into tokens of an allow-list and refuses everything else by name.
 //!
-//! Owns characters, literals and symbols. Leaves words to `words`, sizes to `limits`, and order to `parse`.
+//! Owns characters and literals. Leaves words to `words`, symbols to `symbols`, sizes to `limits`, and order to `parse`.
 //! sqlparser's tokenizer is never used: dialects differ in comments, quotes, escapes and numbers, and a text that two
 //! readers cut differently is how a fragment escapes its parentheses.
 //! Invariant: a string holds printable ASCII only, an integer fits 64 bits, and every token has its position.
@@ -8,9 +8,9 @@
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Word};
 
-use super::limits::{TEXT_BYTES, TOKENS};
+use super::limits::{TEXT, TOKENS};
 use super::refusal::{Refusal, echo};
-use super::words;
+use super::{symbols, words};
 
 /// The tokens of a clause and the position just behind its text.
 pub(crate) struct Tokens {
@@ -21,10 +21,7 @@ pub(crate) struct Tokens {
 /// Reads a whole clause.
 pub(crate) fn read(text: &str) -> Result<Tokens, Refusal> {
     let start = Location::new(1, 1);
-    if text.len() > TEXT_BYTES {
-        let what = format!("the text has {} bytes, more than {TEXT_BYTES},", text.len());
-        return Err(Refusal::new("too-long", what, "shorten the clause", start));
-    }
+    TEXT.check(text.len(), start)?;
     let mut cursor = Cursor {
         rest: text,
         at: start,
@@ -34,15 +31,7 @@ pub(crate) fn read(text: &str) -> Result<Tokens, Refusal> {
         cursor.take_while(|c| matches!(c, ' ' | '\t' | '\n' | '\r'));
         let at = cursor.at;
         let Some(first) = cursor.peek() else { break };
-        if list.len() == TOKENS {
-            let what = format!("the clause has more than {TOKENS} tokens");
-            return Err(Refusal::new(
-                "too-many-tokens",
-                what,
-                "shorten the clause",
-                at,
-            ));
-        }
+        TOKENS.check(list.len() + 1, at)?;
         let token = match first {
             'a'..='z' | 'A'..='Z' | '_' => cursor.word()?,
             '0'..='9' => cursor.integer("")?,
@@ -126,16 +115,7 @@ impl<'a> Cursor<'a> {
     /// A minus is a sign only where a value can start; behind a value it would be a subtraction.
     fn starts_integer(&self, before: Option<&TokenWithSpan>) -> bool {
         let digit_follows = self.rest.chars().nth(1).is_some_and(|c| c.is_ascii_digit());
-        let behind_value = before.is_some_and(|before| match &before.token {
-            Token::Number(..) | Token::SingleQuotedString(_) | Token::RParen => true,
-            Token::Word(word) => {
-                matches!(
-                    word.keyword,
-                    Keyword::NoKeyword | Keyword::NULL | Keyword::TRUE | Keyword::FALSE
-                )
-            }
-            _ => false,
-        });
+        let behind_value = before.is_some_and(ends_value);
         digit_follows && !behind_value
     }
 
@@ -202,35 +182,37 @@ impl<'a> Cursor<'a> {
 
     fn symbol(&mut self) -> Result<Token, Refusal> {
         let at = self.at;
-        if let Some(&(symbol, construct, what, remedy)) = REFUSED_SYMBOLS
-            .iter()
-            .find(|(symbol, ..)| self.rest.starts_with(symbol))
-        {
-            return Err(Refusal::new(
-                construct,
-                format!("{} {what}", echo(symbol)),
-                remedy,
-                at,
-            ));
+        if let Some(refused) = symbols::refused(self.rest) {
+            let what = format!("{} {}", echo(refused.symbol), refused.what);
+            return Err(Refusal::new(refused.construct, what, refused.remedy, at));
         }
-        if let Some((symbol, token)) = SYMBOLS
-            .iter()
-            .find(|(symbol, _)| self.rest.starts_with(symbol))
-        {
-            symbol.chars().for_each(|_| {
+        if let Some((symbol, token)) = symbols::allowed(self.rest) {
+            for _ in symbol.chars() {
                 self.bump();
-            });
+            }
             return Ok(token.clone());
         }
         Err(match self.peek() {
-            Some(c @ '!'..='~') => Refusal::new(
-                "symbol",
-                format!("{} is not in the language", echo(&c.to_string())),
-                "remove it",
-                at,
-            ),
+            Some(c @ '!'..='~') => {
+                let what = format!("{} is not in the language", echo(&c.to_string()));
+                Refusal::new("symbol", what, "remove it", at)
+            }
             other => unprintable(other.unwrap_or_default(), at),
         })
+    }
+}
+
+/// Whether a value can end with this token, so that what follows it is an operator and not the start of a value.
+pub(crate) fn ends_value(token: &TokenWithSpan) -> bool {
+    match &token.token {
+        Token::Number(..) | Token::SingleQuotedString(_) | Token::RParen => true,
+        Token::Word(word) => {
+            matches!(
+                word.keyword,
+                Keyword::NoKeyword | Keyword::NULL | Keyword::TRUE | Keyword::FALSE
+            )
+        }
+        _ => false,
     }
 }
 
@@ -263,58 +245,3 @@ fn unprintable(c: char, at: Location) -> Refusal {
         }
     }
 }
-
-/// Longest first, so that `<=` is not read as `<`.
-static SYMBOLS: &[(&str, Token)] = &[
-    ("<=", Token::LtEq),
-    (">=", Token::GtEq),
-    ("<>", Token::Neq),
-    ("!=", Token::Neq),
-    ("=", Token::Eq),
-    ("<", Token::Lt),
-    (">", Token::Gt),
-    ("(", Token::LParen),
-    (")", Token::RParen),
-    (",", Token::Comma),
-    (".", Token::Period),
-];
-
-/// Symbol, construct, what it does, remedy. Looked up before [`SYMBOLS`], longest first.
-#[rustfmt::skip]
-static REFUSED_SYMBOLS: &[(&str, &str, &str, &str)] = &[
-    ("--", "comment", "starts a comment", "remove it"),
-    ("/*", "comment", "starts a comment", "remove it"),
-    ("*/", "comment", "ends a comment", "remove it"),
-    (";", "statement", "ends a statement", "remove it, a clause is one boolean expression"),
-    ("\"", "quoted-identifier", "quotes an identifier", "write names plainly and strings in single quotes"),
-    ("`", "quoted-identifier", "quotes an identifier", "write names plainly and strings in single quotes"),
-    ("[", "quoted-identifier", "quotes an identifier or an array", "write names plainly and lists as `IN (...)`"),
-    ("]", "quoted-identifier", "quotes an identifier or an array", "write names plainly and lists as `IN (...)`"),
-    ("$", "dollar", "starts a parameter or a dollar-quoted string", "write the value as `'...'` or an integer"),
-    ("?", "parameter", "is a parameter", "write the value itself"),
-    ("::", "cast", "casts a value", "compare integers with integers and text with text"),
-    (":", "parameter", "starts a parameter", "write the value itself"),
-    ("->", "json-operator", "reads JSON", "compare a contract column as it is"),
-    ("#>", "json-operator", "reads JSON", "compare a contract column as it is"),
-    ("@>", "json-operator", "reads JSON", "compare a contract column as it is"),
-    ("<@", "json-operator", "reads JSON", "compare a contract column as it is"),
-    ("@", "parameter", "starts a parameter", "write the value itself"),
-    ("==", "comparison", "is not a comparison of both databases", "write `=`"),
-    ("<=>", "comparison", "is not a comparison of both databases", "write `=` with `IS NULL`"),
-    ("=>", "comparison", "is not a comparison", "write `>=`"),
-    ("=<", "comparison", "is not a comparison", "write `<=`"),
-    ("!~", "pattern", "matches a pattern", "write `=` or `IN ('...', '...')`"),
-    ("~", "pattern", "matches a pattern", "write `=` or `IN ('...', '...')`"),
-    ("||", "concatenation", "joins strings", "write the whole string"),
-    ("<<", "bit-operator", "shifts bits", "write the integer itself"),
-    (">>", "bit-operator", "shifts bits", "write the integer itself"),
-    ("&", "bit-operator", "combines bits", "write `AND`"),
-    ("|", "bit-operator", "combines bits", "write `OR`"),
-    ("^", "bit-operator", "combines bits", "write the integer itself"),
-    ("#", "bit-operator", "combines bits", "write the integer itself"),
-    ("+", "arithmetic", "calculates", "write the integer itself"),
-    ("-", "arithmetic", "calculates", "write the integer itself, its sign directly before the digits"),
-    ("*", "star", "is neither a product nor a select list here", "write `SELECT 1`, or the integer itself"),
-    ("/", "arithmetic", "calculates", "write the integer itself"),
-    ("%", "arithmetic", "calculates", "write the integer itself"),
-];

@@ -57,13 +57,16 @@ pub enum Error {
     Sqlite(#[from] rusqlite::Error),
 }
 
+/// Something that decides over a queue's state, such as [`Queue::decide`].
+pub type Decide = dyn Fn(&mut Queue, Timestamp) -> Result<Vec<Decision>, queue::Error>;
+
 /// How the jobs that may be claimed are found.
 #[derive(Clone, Copy)]
 pub enum Through<'a> {
     /// By the clause, in the claim's own statement.
     Clause,
     /// By decisions: the first job that is let through is then claimed by its id.
-    Decisions(&'a dyn Fn(&mut Queue, Timestamp) -> Result<Vec<Decision>, queue::Error>),
+    Decisions(&'a Decide),
 }
 
 /// Runs cases, one after the other, on one temporary database.

@@ -56,7 +56,7 @@ impl Store {
             path,
             OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
         )?;
-        store.doing(|connection| schema::migrate(connection))
+        store.doing(schema::migrate)
     }
 
     /// Opens a queue that [`Store::init`] has prepared.
@@ -69,7 +69,7 @@ impl Store {
             return Err(Error::Missing { path: path.into() });
         }
         let mut store = Store::connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        store.doing(|connection| schema::check(connection))?;
+        store.doing(schema::check)?;
         Ok(store)
     }
 

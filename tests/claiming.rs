@@ -1,0 +1,215 @@
+//! The life of a job: claimed with a token, kept, ended, lost, put back at its place.
+
+use serde_json::json;
+
+use crate::harness::Gate;
+
+fn claim(gate: &Gate) -> serde_json::Value {
+    gate.run(&["claim", "--json"]).succeeds().json()
+}
+
+#[test]
+fn a_task_comes_with_its_first_job_queued() {
+    let gate = Gate::new();
+    let added = gate
+        .run(&["task", "add", "alpha", "--work-item", "W-1", "--json"])
+        .succeeds()
+        .json();
+    assert_eq!(added, json!({ "task_id": 1, "job_id": 1 }));
+    let job = claim(&gate);
+    assert_eq!(
+        [
+            &job["id"],
+            &job["task_id"],
+            &job["repo"],
+            &job["agent"],
+            &job["work_item_id"],
+            &job["attempt"]
+        ],
+        [
+            &json!(1),
+            &json!(1),
+            &json!("alpha"),
+            &json!("analyst"),
+            &json!("W-1"),
+            &json!(1)
+        ]
+    );
+}
+
+#[test]
+fn the_second_task_of_a_repo_is_held_until_the_first_is_done() {
+    let gate = Gate::new();
+    for repo in ["alpha", "alpha", "beta"] {
+        gate.run(&["task", "add", repo]).succeeds();
+    }
+    let claimed = gate
+        .run(&["claim", "--max", "9", "--json"])
+        .succeeds()
+        .json_lines();
+    assert_eq!(
+        claimed.iter().map(|job| &job["id"]).collect::<Vec<_>>(),
+        [1, 3]
+    );
+    gate.run(&["claim"]).exits(3);
+    gate.run(&["task", "stage", "1", "review"]).succeeds();
+    gate.run(&["claim"]).exits(3);
+    gate.run(&["task", "done", "1"]).succeeds();
+    assert_eq!(claim(&gate)["id"], 2);
+}
+
+#[test]
+fn other_agents_jobs_of_the_active_task_pass_the_gate_even_in_a_frozen_repo() {
+    let gate = Gate::new();
+    gate.run(&["task", "add", "alpha"]).succeeds();
+    gate.run(&["freeze", "alpha", "--reason", "bad deploy"])
+        .succeeds();
+    gate.run(&["job", "add", "1", "developer"]).succeeds();
+    assert_eq!(claim(&gate)["agent"], "developer");
+    gate.run(&["claim"]).exits(3);
+}
+
+#[test]
+fn a_stale_token_is_refused_and_changes_nothing() {
+    let gate = Gate::new();
+    gate.run(&["task", "add", "alpha"]).succeeds();
+    let first = claim(&gate)["token"].to_string();
+    gate.run(&["job", "requeue", "1"]).succeeds();
+    for verb in ["finish", "fail", "heartbeat"] {
+        let ran = gate.run(&["job", verb, "1", "--token", &first]).exits(1);
+        assert!(
+            ran.stderr.contains("is not the one of job 1"),
+            "{}",
+            ran.stderr
+        );
+    }
+    let second = claim(&gate);
+    assert!(
+        second["token"].as_i64().unwrap() > first.parse().unwrap(),
+        "a later claim has the higher token"
+    );
+    assert_eq!(second["attempt"], 2);
+    gate.run(&["job", "finish", "1", "--token", &first])
+        .exits(1);
+    gate.run(&[
+        "job",
+        "finish",
+        "1",
+        "--token",
+        &second["token"].to_string(),
+    ])
+    .succeeds();
+    let ran = gate
+        .run(&[
+            "job",
+            "finish",
+            "1",
+            "--token",
+            &second["token"].to_string(),
+        ])
+        .exits(1);
+    assert!(
+        ran.stderr
+            .contains("job 1 is `done`, and only a running job can be finished"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn a_token_of_another_job_is_refused() {
+    let gate = Gate::new();
+    gate.run(&["task", "add", "alpha"]).succeeds();
+    gate.run(&["task", "add", "beta"]).succeeds();
+    let (first, second) = (claim(&gate), claim(&gate));
+    assert_ne!(first["token"], second["token"]);
+    gate.run(&["job", "finish", "2", "--token", &first["token"].to_string()])
+        .exits(1);
+}
+
+#[test]
+fn a_job_whose_lease_ran_out_is_claimed_again_at_its_old_place() {
+    let gate = Gate::new();
+    gate.run(&["task", "add", "alpha"]).succeeds();
+    gate.run(&["task", "add", "beta"]).succeeds();
+    let lost = gate
+        .run(&["claim", "--json", "--lease", "0s"])
+        .succeeds()
+        .json();
+    let again = gate.run(&["claim", "--json"]).succeeds().json();
+    assert_eq!(
+        (&lost["id"], &again["id"], &again["attempt"]),
+        (&json!(1), &json!(1), &json!(2))
+    );
+    let ran = gate
+        .run(&["job", "finish", "1", "--token", &lost["token"].to_string()])
+        .exits(1);
+    assert!(
+        ran.stderr.contains("its lease ran out or it was requeued"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn a_heartbeat_prolongs_the_lease() {
+    let gate = Gate::new();
+    gate.run(&["task", "add", "alpha"]).succeeds();
+    let job = gate
+        .run(&["claim", "--json", "--lease", "0s"])
+        .succeeds()
+        .json();
+    let token = job["token"].to_string();
+    gate.run(&["job", "heartbeat", "1", "--token", &token, "--lease", "1h"])
+        .succeeds();
+    gate.run(&["claim"]).exits(3);
+    gate.run(&["job", "finish", "1", "--token", &token])
+        .succeeds();
+}
+
+#[test]
+fn a_failed_job_keeps_its_error_and_its_place() {
+    let gate = Gate::new();
+    gate.run(&["task", "add", "alpha"]).succeeds();
+    gate.run(&["task", "add", "beta"]).succeeds();
+    let token = claim(&gate)["token"].to_string();
+    gate.run(&[
+        "job",
+        "fail",
+        "1",
+        "--token",
+        &token,
+        "--error",
+        "tests are red",
+    ])
+    .succeeds();
+    let error: String = gate
+        .sqlite()
+        .query_row("SELECT error FROM jobs WHERE id = 1", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(error, "tests are red");
+    gate.run(&["job", "requeue", "1"]).succeeds();
+    assert_eq!(claim(&gate)["id"], 1);
+}
+
+#[test]
+fn a_waiting_worker_gets_the_job_that_another_process_lets_through() {
+    let gate = Gate::new();
+    gate.run(&["task", "add", "alpha"]).succeeds();
+    gate.run(&["task", "add", "alpha"]).succeeds();
+    claim(&gate);
+    let waiting = gate.spawn(&["claim", "--wait", "60", "--json"]);
+    gate.run(&["task", "done", "1"]).succeeds();
+    let output = waiting.wait_with_output().unwrap();
+    let job: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(job["id"], 2);
+}
+
+#[test]
+fn a_worker_that_waits_in_vain_says_that_there_was_nothing() {
+    let ran = Gate::new().run(&["claim", "--wait", "1"]).exits(3);
+    assert_eq!(
+        ran.stdout,
+        "nothing to claim: `serial-gate queue` shows what waits, and why\n"
+    );
+}

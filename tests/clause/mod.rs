@@ -1,0 +1,8 @@
+//! The guard of the clause: what it refuses, what it accepts, and that what it prints means the same.
+
+mod cost;
+mod fuzz;
+mod refusals;
+mod renderings;
+mod states;
+mod trees;

@@ -1,0 +1,351 @@
+//! The verbs as a person meets them: what they print, and their exit codes.
+
+use serde_json::json;
+
+use crate::harness::Gate;
+
+/// Times differ from run to run.
+fn without_times(text: &str) -> String {
+    let mut shown = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("20").filter(|_| !rest.is_empty()) {
+        let is_time = rest.get(at..at + 19).is_some_and(|time| {
+            time.bytes()
+                .zip("0000-00-00 00:00:00".bytes())
+                .all(|(byte, like)| {
+                    if like == b'0' {
+                        byte.is_ascii_digit()
+                    } else {
+                        byte == like
+                    }
+                })
+        });
+        let (before, after) = rest.split_at(at + if is_time { 19 } else { 2 });
+        shown.push_str(&before[..at]);
+        shown.push_str(if is_time { "(time)" } else { "20" });
+        rest = after;
+    }
+    shown + rest
+}
+
+fn batch() -> Gate {
+    let gate = Gate::new();
+    for (repo, work_item) in [
+        ("alpha", "A-1"),
+        ("alpha", "A-2"),
+        ("alpha", "A-3"),
+        ("beta", "B-1"),
+    ] {
+        gate.run(&["task", "add", repo, "--work-item", work_item])
+            .succeeds();
+    }
+    gate
+}
+
+#[test]
+fn the_queue_shows_each_repo_with_the_reason_of_each_hold() {
+    let gate = batch();
+    gate.run(&["freeze", "beta", "--reason", "the deploy is degraded"])
+        .succeeds();
+    let ran = gate.run(&["queue"]).succeeds();
+    insta::assert_snapshot!(without_times(&ran.stdout), @r"
+    alpha  active: A-1 in analysis
+    JOB  WORK ITEM  STAGE     VERDICT
+    1    A-1        analysis  may be claimed
+    2    A-2        analysis  held: task 1 comes first
+    3    A-3        analysis  held: task 1 comes first
+
+    beta  active: B-1 in analysis
+    frozen since (time) UTC: the deploy is degraded
+    JOB  WORK ITEM  STAGE     VERDICT
+    4    B-1        analysis  held: the repo is frozen
+    ");
+}
+
+#[test]
+fn the_queue_as_json_has_the_reference_s_keys_and_verdicts() {
+    let gate = batch();
+    let state = gate.run(&["queue", "--json"]).succeeds().json();
+    assert_eq!(state["enabled"], true);
+    assert_eq!(state["freeze_enabled"], true);
+    assert_eq!(state["repos"], "");
+    let alpha = &state["per_repo"]["alpha"];
+    assert_eq!(
+        alpha["active_task"],
+        json!({ "work_item_id": "A-1", "stage": "analysis" })
+    );
+    assert_eq!(
+        alpha["waiting"][1],
+        json!({
+            "job_id": 2, "work_item_id": "A-2", "stage": "analysis",
+            "verdict": { "hold": { "earlier_task": 1, "freeze": null, "rule": null } },
+        })
+    );
+    assert_eq!(
+        [&alpha["frozen"], &alpha["frozen_reason"]],
+        [&json!(false), &json!(null)]
+    );
+}
+
+#[test]
+fn explain_names_what_is_ahead_and_the_command_that_releases_the_job() {
+    let gate = batch();
+    gate.run(&["freeze", "alpha", "--reason", "the deploy is degraded"])
+        .succeeds();
+    let ran = gate.run(&["explain", "3"]).exits(3);
+    insta::assert_snapshot!(without_times(&ran.stdout), @r"
+    job 3 for `analyst` in `alpha` is held
+      2 unfinished tasks ahead of it in the repo:
+        task 1 (A-1) is in `analysis` since (time) UTC
+        task 2 (A-2) is in `analysis` since (time) UTC
+      `alpha` is frozen since (time) UTC: the deploy is degraded
+      release it with: serial-gate task done 1 2 && serial-gate unfreeze alpha
+    ");
+    let release = ran
+        .stdout
+        .split("release it with: ")
+        .nth(1)
+        .unwrap()
+        .to_owned();
+    gate.run_in_shell(&release).succeeds();
+    gate.run(&["explain", "3"]).succeeds();
+}
+
+#[test]
+fn the_proposed_command_survives_a_shell_whatever_the_names() {
+    let gate = Gate::empty();
+    let database = "a queue; $(touch broken).db";
+    let repo = "it's `x` $HOME";
+    gate.run(&["--db", database, "init"]).succeeds();
+    gate.run(&["--db", database, "task", "add", repo])
+        .succeeds();
+    gate.run(&["--db", database, "freeze", repo, "--reason", "r"])
+        .succeeds();
+    let held = gate
+        .run(&["--db", database, "explain", "1", "--json"])
+        .exits(3)
+        .json();
+    gate.run_in_shell(held["release"][0].as_str().unwrap())
+        .succeeds();
+    gate.run(&["--db", database, "explain", "1"]).succeeds();
+    assert!(!gate.path("broken").exists());
+}
+
+#[test]
+fn explain_tells_a_claimable_job_s_place_and_a_running_job_s_worker() {
+    let gate = batch();
+    let ran = gate.run(&["explain", "4"]).succeeds();
+    assert_eq!(
+        ran.stdout,
+        "job 4 for `analyst` in `beta` may be claimed: 1 claimable job before it in the line\n"
+    );
+    gate.run(&["claim", "--worker", "w-1"]).succeeds();
+    let ran = gate.run(&["explain", "1"]).succeeds();
+    assert_eq!(
+        without_times(&ran.stdout),
+        "job 1 for `analyst` in `alpha` is not queued: it is `running`, claimed by `w-1` at (time) UTC\n"
+    );
+}
+
+#[test]
+fn repo_shows_whether_the_gate_acts_there() {
+    let gate = batch();
+    gate.run(&["freeze", "beta", "--reason", "the deploy is degraded"])
+        .succeeds();
+    let ran = gate.run(&["--repos", "beta", "repo", "beta"]).succeeds();
+    insta::assert_snapshot!(without_times(&ran.stdout), @r"
+    beta
+      gate         acts here
+      active task  B-1 in analysis
+      frozen       since (time) UTC: the deploy is degraded
+    ");
+    let other = gate
+        .run(&["--repos", "beta", "repo", "alpha", "--json"])
+        .succeeds()
+        .json();
+    assert_eq!(
+        [&other["applies"], &other["frozen"], &other["freeze"]],
+        [&json!(false), &json!(false), &json!(null)]
+    );
+}
+
+#[test]
+fn unfreeze_says_what_it_cleared_and_can_be_repeated() {
+    let gate = Gate::new();
+    gate.run(&["freeze", "alpha", "--reason", "one"]).succeeds();
+    gate.run(&["freeze", "alpha", "--reason", "two"]).succeeds();
+    assert_eq!(
+        gate.run(&["unfreeze", "alpha"]).succeeds().stdout,
+        "`alpha` is open again: 2 freezes cleared\n"
+    );
+    assert_eq!(
+        gate.run(&["unfreeze", "alpha"]).succeeds().stdout,
+        "`alpha` was not frozen: nothing was changed\n"
+    );
+}
+
+#[test]
+fn the_clause_is_printed_as_the_policy_returned_it() {
+    let clause = Gate::empty()
+        .run(&["clause", "--repos", "b,a,no/repo"])
+        .succeeds();
+    assert_eq!(
+        clause.stdout,
+        "AND NOT ( jobs.agent = 'analyst' AND jobs.repo IN ('a', 'b') AND ( \
+         EXISTS (SELECT 1 FROM tasks t2 WHERE t2.repo = jobs.repo AND t2.id < jobs.task_id AND t2.stage != 'done') \
+         OR EXISTS (SELECT 1 FROM repo_freeze f WHERE f.repo = jobs.repo AND f.cleared_at IS NULL) ) ) \n"
+    );
+    assert!(
+        clause
+            .stderr
+            .contains("`no/repo` is not a repo name and was dropped from the scope")
+    );
+    assert_eq!(
+        Gate::empty()
+            .run(&["clause", "--enabled", "false"])
+            .succeeds()
+            .stdout,
+        "\n"
+    );
+}
+
+#[test]
+fn clause_check_prints_what_would_run_or_says_what_to_write_instead() {
+    let gate = Gate::empty();
+    gate.write("good.sql", "AND jobs.agent <> 'it''s'");
+    gate.write("bad.sql", "AND jobs.agent = 'x' --");
+    insta::assert_snapshot!(gate.run(&["clause", "--check", "good.sql"]).succeeds().stdout, @r#"
+    accepted
+    sqlite    AND ("jobs"."agent" <> 'it''s')
+    postgres  AND ("jobs"."agent" <> 'it''s')
+    "#);
+    let bad = gate.run(&["clause", "--check", "bad.sql"]).exits(1);
+    assert!(
+        bad.stderr.starts_with("error: refused: [comment] "),
+        "{}",
+        bad.stderr
+    );
+    let bad = gate
+        .run(&["clause", "--check", "bad.sql", "--json"])
+        .exits(1)
+        .json();
+    assert_eq!(
+        [&bad["accepted"], &bad["construct"], &bad["column"]],
+        [&json!(false), &json!("comment"), &json!(22)]
+    );
+}
+
+#[test]
+fn settings_come_from_flags_then_the_environment_then_the_file() {
+    let gate = Gate::new();
+    gate.write(
+        "serial-gate.toml",
+        "repos = \"from-file\"\nfreeze_enabled = false\nlease = \"2h\"\n",
+    );
+    let repos = |command: &mut std::process::Command| {
+        let output = command.args(["queue", "--json"]).output().unwrap();
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()["repos"].clone()
+    };
+    assert_eq!(repos(&mut gate.command(&[])), "from-file");
+    assert_eq!(
+        repos(gate.command(&[]).env("SERIAL_GATE_REPOS", "from-env")),
+        "from-env"
+    );
+    assert_eq!(
+        repos(
+            gate.command(&["--repos", "from-flag"])
+                .env("SERIAL_GATE_REPOS", "from-env")
+        ),
+        "from-flag"
+    );
+    let refused = gate.run(&["freeze", "alpha", "--reason", "r"]).exits(1);
+    assert!(
+        refused.stderr.contains("the freeze layer is off"),
+        "{}",
+        refused.stderr
+    );
+}
+
+#[test]
+fn text_from_the_database_cannot_move_the_cursor() {
+    let gate = Gate::new();
+    gate.run(&[
+        "task",
+        "add",
+        "red\u{1b}[31m\nrepo",
+        "--work-item",
+        "\u{7}bell",
+    ])
+    .succeeds();
+    let ran = gate.run(&["queue"]).succeeds();
+    assert!(
+        ran.stdout.contains(r"red\u{1b}[31m\nrepo") && ran.stdout.contains(r"\u{7}bell"),
+        "{}",
+        ran.stdout
+    );
+    assert!(!ran.stdout.contains('\u{1b}') && !ran.stdout.contains('\u{7}'));
+}
+
+#[test]
+fn there_is_no_colour_where_nobody_looks_at_a_terminal() {
+    assert!(
+        !Gate::empty()
+            .run(&["demo"])
+            .succeeds()
+            .stdout
+            .contains('\u{1b}')
+    );
+}
+
+#[test]
+fn the_demo_tells_its_story_and_leaves_nothing_behind() {
+    let gate = Gate::empty();
+    let output = gate
+        .command(&["demo"])
+        .env("TMPDIR", gate.path(""))
+        .output()
+        .unwrap();
+    let story = String::from_utf8(output.stdout).unwrap();
+    for part in [
+        "claim → job 1, A-1 of `alpha`",
+        "held: task 1 comes first",
+        "held: the repo is frozen",
+    ] {
+        assert!(story.contains(part), "{story}");
+    }
+    assert_eq!(std::fs::read_dir(gate.path("")).unwrap().count(), 0);
+}
+
+#[test]
+fn every_verb_has_help_with_an_example() {
+    let verbs: [&[&str]; 18] = [
+        &["demo"],
+        &["init"],
+        &["task", "add"],
+        &["task", "stage"],
+        &["task", "done"],
+        &["job", "add"],
+        &["job", "finish"],
+        &["job", "fail"],
+        &["job", "requeue"],
+        &["job", "heartbeat"],
+        &["claim"],
+        &["freeze"],
+        &["unfreeze"],
+        &["repo"],
+        &["queue"],
+        &["explain"],
+        &["clause"],
+        &["conform"],
+    ];
+    for verb in verbs {
+        let help = Gate::empty()
+            .run(&[verb, &["--help"]].concat())
+            .succeeds()
+            .stdout;
+        assert!(
+            help.contains("Example") && help.contains("serial-gate "),
+            "{verb:?}: {help}"
+        );
+    }
+}

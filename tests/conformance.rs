@@ -1,0 +1,138 @@
+//! The reference's 416 cases, through the rule in each of its forms. Every field counts.
+
+use serial_gate::clause::Table;
+use serial_gate::conform::{Case, Runner, Through, read_cases};
+use serial_gate::policy::{DEFAULT_POLICY, Limits, Runtime};
+use serial_gate::queue::{Options, Queue};
+use serial_gate_default_policy::clause::claim_clause;
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use crate::harness::{Gate, decide_natively, fixtures, native_settings};
+
+fn cases() -> Vec<Case> {
+    let files = ["edge.jsonl", "random.jsonl"];
+    files
+        .iter()
+        .flat_map(|name| read_cases(&fixtures(name)).unwrap())
+        .collect()
+}
+
+#[track_caller]
+fn all_pass(through: Through<'_>) {
+    let mut runner = Runner::new(Options::default()).unwrap();
+    let cases = cases();
+    assert_eq!(cases.len(), 416);
+    for case in cases {
+        let differences = runner.run(&case, through).unwrap();
+        assert!(differences.is_empty(), "{}: {differences:#?}", case.name);
+    }
+}
+
+#[test]
+fn the_spliced_sql_passes_all_cases() {
+    all_pass(Through::Clause);
+}
+
+#[test]
+fn the_component_s_decide_passes_all_cases() {
+    all_pass(Through::Decisions(&|queue, now| queue.decide(now, None)));
+}
+
+#[test]
+fn the_native_rule_passes_all_cases() {
+    all_pass(Through::Decisions(&|queue: &mut Queue, _| {
+        let state = queue
+            .store()
+            .snapshot(&[Table::Tasks, Table::Jobs, Table::RepoFreeze], None)?;
+        Ok(decide_natively(queue.settings(), &state).unwrap())
+    }));
+}
+
+#[test]
+fn the_native_clause_is_the_component_s_to_the_byte() {
+    let policy = Runtime::new()
+        .unwrap()
+        .load(DEFAULT_POLICY, Limits::default())
+        .unwrap();
+    for repos in [
+        "",
+        "alpha",
+        " b,a ,, o'brien, b",
+        "org/repo",
+        "\u{1f}x\u{3000},-._",
+    ] {
+        for (enabled, freeze_enabled) in [(true, true), (true, false), (false, true)] {
+            for rules in [
+                None,
+                Some(r#"{"gated_agents":["a","b'"],"finished_stages":["x","done"]}"#),
+            ] {
+                let settings = serial_gate::model::Settings {
+                    enabled,
+                    repos: repos.into(),
+                    freeze_enabled,
+                    rules: rules.map(Into::into),
+                };
+                let native = claim_clause(&native_settings(&settings).unwrap());
+                let component =
+                    policy.claim_clause(&settings, serial_gate::model::Dialect::Postgres);
+                assert_eq!(component.unwrap().text, native);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_case_that_expects_something_else_fails_and_is_told_field_by_field() {
+    let gate = Gate::empty();
+    let line = std::fs::read_to_string(fixtures("edge.jsonl")).unwrap();
+    let wrong = line
+        .lines()
+        .next()
+        .unwrap()
+        .replace(r#""claimable":[]"#, r#""claimable":[7]"#);
+    gate.write("wrong.jsonl", wrong);
+    let ran = gate
+        .run(&["conform", "wrong.jsonl", "--junit", "report.xml"])
+        .exits(1);
+    assert_eq!(
+        ran.stdout,
+        "failed empty\n  [clause] claimable: expected [7], got []\n  \
+         [decide] claimable: expected [7], got []\n0 passed, 1 failed\n"
+    );
+    let report = std::fs::read_to_string(gate.path("report.xml")).unwrap();
+    assert!(
+        report.contains("failures=\"1\"") && report.contains("claimable: expected [7], got []")
+    );
+}
+
+#[test]
+fn the_binary_says_how_many_cases_passed() {
+    let (edge, random) = (fixtures("edge.jsonl"), fixtures("random.jsonl"));
+    let files = [edge.to_str().unwrap(), random.to_str().unwrap()];
+    let ran = Gate::empty()
+        .run(&["conform", files[0], files[1]])
+        .succeeds();
+    assert_eq!(ran.stdout, "416 passed, 0 failed\n");
+}
+
+#[test]
+fn the_component_imports_nothing() {
+    let engine = Engine::default();
+    let component = Component::new(&engine, DEFAULT_POLICY).unwrap();
+    let imports: Vec<_> = component
+        .component_type()
+        .imports(&engine)
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    assert_eq!(imports, [""; 0]);
+}
+
+#[test]
+fn the_component_is_at_most_300_kib() {
+    assert!(
+        DEFAULT_POLICY.len() <= 300 << 10,
+        "{} bytes",
+        DEFAULT_POLICY.len()
+    );
+}

@@ -1,0 +1,289 @@
+//! The directions of failure: what the queue does when a part of it is broken.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serial_gate::model::{Dialect, Settings, Snapshot};
+use serial_gate::policy::{self, DEFAULT_POLICY, Limits, Policy, Runtime};
+use serial_gate::queue::{Options, Queue, Source};
+
+use crate::harness::Gate;
+
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+fn settings() -> Settings {
+    Settings {
+        enabled: true,
+        repos: String::new(),
+        freeze_enabled: true,
+        rules: None,
+    }
+}
+
+/// A policy that may use no memory, and therefore always fails.
+fn broken() -> Options {
+    Options {
+        limits: Limits {
+            memory: 0,
+            ..Limits::default()
+        },
+        ..Options::default()
+    }
+}
+
+/// Two tasks in `alpha`, of which the second is held, and one in the frozen `beta`.
+fn gate() -> Gate {
+    let gate = Gate::new();
+    for repo in ["alpha", "alpha", "beta"] {
+        gate.run(&["task", "add", repo]).succeeds();
+    }
+    gate.run(&["freeze", "beta", "--reason", "bad deploy"])
+        .succeeds();
+    gate
+}
+
+fn open(gate: &Gate, options: Options) -> Queue {
+    Queue::open(&gate.database(), settings(), options).unwrap()
+}
+
+#[test]
+fn a_policy_that_never_worked_keeps_no_order_but_frozen_repos_stay_closed() {
+    let gate = gate();
+    let mut queue = open(&gate, broken());
+    assert_eq!(queue.clause(NOW).unwrap().source, Source::FreezeOnly);
+    assert_eq!(queue.claimable(NOW).unwrap(), [1, 2]);
+}
+
+#[test]
+fn a_policy_that_worked_once_is_replaced_by_its_last_good_clause() {
+    let gate = gate();
+    open(&gate, Options::default())
+        .claim(NOW, "worker", Duration::from_secs(60))
+        .unwrap()
+        .unwrap();
+    let mut queue = open(&gate, broken());
+    let clause = queue.clause(NOW).unwrap();
+    assert_eq!(clause.source, Source::LastGood);
+    assert!(
+        clause.notes[0].contains("`claim-clause` wanted more memory than its 0 MiB"),
+        "{:?}",
+        clause.notes
+    );
+    assert_eq!(queue.claimable(NOW).unwrap(), [0; 0]);
+}
+
+#[test]
+fn a_last_good_clause_that_somebody_changed_in_the_database_is_checked_again() {
+    let gate = gate();
+    open(&gate, Options::default())
+        .claim(NOW, "worker", Duration::from_secs(60))
+        .unwrap()
+        .unwrap();
+    gate.sqlite()
+        .execute(
+            "UPDATE serial_gate_clause SET text = 'AND 1=1) OR (1=1'",
+            [],
+        )
+        .unwrap();
+    assert_eq!(
+        open(&gate, broken()).clause(NOW).unwrap().source,
+        Source::FreezeOnly
+    );
+}
+
+#[test]
+fn the_last_good_clause_of_other_settings_is_not_used() {
+    let gate = gate();
+    open(&gate, Options::default())
+        .claim(NOW, "worker", Duration::from_secs(60))
+        .unwrap()
+        .unwrap();
+    let mut queue = open(&gate, broken());
+    queue.set_settings(Settings {
+        repos: "alpha".into(),
+        ..settings()
+    });
+    assert_eq!(queue.clause(NOW).unwrap().source, Source::FreezeOnly);
+}
+
+#[test]
+fn rules_that_the_policy_refuses_are_told_to_whoever_looks_at_the_queue() {
+    let gate = gate();
+    let ran = gate
+        .run(&["--rules", r#"{"gated":[]}"#, "queue"])
+        .succeeds();
+    assert!(
+        ran.stdout
+            .contains("note: the policy gives no usable clause"),
+        "{}",
+        ran.stdout
+    );
+    assert!(
+        ran.stdout
+            .contains("unknown field `gated`, expected `gated_agents` or `finished_stages`")
+    );
+}
+
+#[test]
+fn without_the_kill_switch_the_queue_behaves_as_if_there_were_no_gate() {
+    let gate = gate();
+    let mut queue = open(&gate, broken());
+    queue.set_settings(Settings {
+        enabled: false,
+        ..settings()
+    });
+    assert_eq!(queue.clause(NOW).unwrap().source, Source::Off);
+    assert_eq!(queue.claimable(NOW).unwrap(), [1, 2, 3]);
+}
+
+#[test]
+fn a_freeze_that_cannot_be_read_counts_as_one() {
+    let gate = gate();
+    let mut queue = open(&gate, Options::default());
+    assert!(!queue.is_frozen(Some("alpha")));
+    gate.sqlite()
+        .execute_batch("DROP TABLE repo_freeze")
+        .unwrap();
+    assert!(queue.is_frozen(Some("alpha")));
+    queue.set_settings(Settings {
+        freeze_enabled: false,
+        ..settings()
+    });
+    assert!(
+        !queue.is_frozen(Some("alpha")),
+        "but not while the freeze layer is off"
+    );
+}
+
+#[test]
+fn a_freeze_that_cannot_be_written_is_an_error() {
+    let gate = gate();
+    gate.sqlite()
+        .execute_batch("ALTER TABLE repo_freeze ADD COLUMN x CHECK (x IS NOT NULL)")
+        .unwrap_err();
+    gate.sqlite()
+        .execute_batch(
+            "CREATE TRIGGER no BEFORE INSERT ON repo_freeze BEGIN SELECT raise(ABORT, 'no'); END",
+        )
+        .unwrap();
+    gate.run(&["freeze", "alpha", "--reason", "r"]).exits(1);
+    assert_eq!(
+        gate.run(&["repo", "alpha", "--json"]).succeeds().json()["frozen"],
+        false
+    );
+}
+
+#[test]
+fn one_repo_s_broken_state_leaves_the_others_readable() {
+    let gate = gate();
+    let names = gate.sqlite();
+    names
+        .execute(
+            "INSERT INTO tasks (repo, stage, work_item_id) VALUES ('gamma', x'ff', 2.5)",
+            [],
+        )
+        .unwrap();
+    names
+        .execute("INSERT INTO jobs (task_id, repo, agent) VALUES (4, 'gamma', 'analyst'), ('x', x'00', 'analyst')", [])
+        .unwrap();
+    let state = gate.run(&["queue", "--json"]).succeeds().json();
+    assert_eq!(state["per_repo"]["gamma"]["active_task"]["stage"], "ff");
+    assert_eq!(state["per_repo"]["alpha"]["waiting"][0]["verdict"], "claim");
+}
+
+fn policy(limits: Limits) -> Policy {
+    Runtime::new()
+        .unwrap()
+        .load(DEFAULT_POLICY, limits)
+        .unwrap()
+}
+
+#[test]
+fn a_call_that_takes_too_long_is_stopped() {
+    let jobs = (0..300_000).map(|id| serial_gate::model::Job {
+        id,
+        task_id: Some(id),
+        repo: Some(0),
+        agent: Some(1),
+        status: Some(2),
+    });
+    let state = Snapshot {
+        symbols: ["alpha", "analyst", "queued"].map(Into::into).into(),
+        tasks: Vec::new(),
+        jobs: jobs.collect(),
+        freezes: Vec::new(),
+    };
+    let limits = Limits {
+        decide_time: Duration::from_millis(1),
+        ..Limits::default()
+    };
+    let error = policy(limits).decide(&settings(), &state).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`decide` was stopped after 1 ms, its time limit"
+    );
+}
+
+#[test]
+fn an_answer_that_is_too_large_is_refused() {
+    let limits = Limits {
+        result: 100,
+        ..Limits::default()
+    };
+    let error = policy(limits)
+        .claim_clause(&settings(), Dialect::Sqlite)
+        .unwrap_err();
+    assert!(
+        matches!(
+            error,
+            policy::Error::Result {
+                export: "claim-clause",
+                limit: 100
+            }
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_policy_that_wants_too_much_memory_is_stopped() {
+    let limits = Limits {
+        memory: 1 << 20,
+        ..Limits::default()
+    };
+    let error = policy(limits).describe().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`describe` wanted more memory than its 1 MiB"
+    );
+}
+
+#[test]
+fn a_clause_without_end_is_stopped_by_its_budget_and_claims_nothing() {
+    let gate = Gate::new();
+    let rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)";
+    gate.sqlite()
+        .execute_batch(&format!(
+            "{rows} INSERT INTO tasks (repo, stage) SELECT 'alpha', 'analysis' FROM n;
+             {rows} INSERT INTO jobs (task_id, repo, agent) SELECT i + 1, 'alpha', 'analyst' FROM n;"
+        ))
+        .unwrap();
+    let mut queue = open(
+        &gate,
+        Options {
+            claim_budget: Duration::ZERO,
+            ..Options::default()
+        },
+    );
+    let error = queue
+        .claim(NOW, "worker", Duration::from_secs(60))
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "no job was claimed: the clause needed more than 0 ms over this queue"
+    );
+    assert_eq!(
+        open(&gate, Options::default()).claimable(NOW).unwrap(),
+        [0; 0]
+    );
+}

@@ -1,0 +1,217 @@
+//! The binary in a folder of its own, and the rule in its two other forms.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use rusqlite::Connection;
+use serde_json::Value;
+use serial_gate::model;
+use serial_gate_default_policy::{decide, settings, snapshot};
+use tempfile::TempDir;
+
+/// A folder, usually with a prepared queue in it, in which the binary runs.
+pub struct Gate {
+    folder: TempDir,
+}
+
+/// How a run of the binary ended.
+pub struct Ran {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Gate {
+    /// A folder with a prepared queue.
+    pub fn new() -> Gate {
+        let gate = Gate::empty();
+        gate.run(&["init"]).succeeds();
+        gate
+    }
+
+    /// An empty folder.
+    pub fn empty() -> Gate {
+        Gate {
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn database(&self) -> PathBuf {
+        self.path("serial-gate.db")
+    }
+
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        std::fs::write(self.path(name), content).unwrap();
+    }
+
+    /// The database as another program sees it.
+    pub fn sqlite(&self) -> Connection {
+        let connection = Connection::open(self.database()).unwrap();
+        connection
+            .busy_timeout(std::time::Duration::from_secs(30))
+            .unwrap();
+        connection
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_serial-gate"));
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("SERIAL_GATE_") {
+                command.env_remove(name);
+            }
+        }
+        command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        self.command(arguments).output().unwrap().into()
+    }
+
+    /// Runs one of the commands that the binary proposes, in a shell.
+    pub fn run_in_shell(&self, line: &str) -> Ran {
+        let binary = Path::new(env!("CARGO_BIN_EXE_serial-gate"))
+            .parent()
+            .unwrap();
+        let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap());
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", line])
+            .env("PATH", path)
+            .current_dir(self.folder.path());
+        shell.output().unwrap().into()
+    }
+
+    pub fn spawn(&self, arguments: &[&str]) -> Child {
+        self.command(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Ran {
+        Ran {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+impl Ran {
+    #[track_caller]
+    pub fn exits(self, code: i32) -> Ran {
+        assert_eq!(
+            self.code,
+            Some(code),
+            "stdout: {}\nstderr: {}",
+            self.stdout,
+            self.stderr
+        );
+        self
+    }
+
+    #[track_caller]
+    pub fn succeeds(self) -> Ran {
+        self.exits(0)
+    }
+
+    /// The lines of the standard output as JSON.
+    #[track_caller]
+    pub fn json_lines(&self) -> Vec<Value> {
+        self.stdout
+            .lines()
+            .map(|line| serde_json::from_str(line).expect(line))
+            .collect()
+    }
+
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).expect(&self.stdout)
+    }
+}
+
+pub fn fixtures(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../tests/fixtures")
+        .join(name)
+}
+
+/// The default rule run natively, in the contract's types.
+pub fn decide_natively(
+    settings: &model::Settings,
+    state: &model::Snapshot,
+) -> Result<Vec<model::Decision>, String> {
+    let decisions = decide::decide(&native_settings(settings)?, &native_state(state))?;
+    Ok(decisions.into_iter().map(contract_decision).collect())
+}
+
+pub fn native_settings(settings: &model::Settings) -> Result<settings::Settings, String> {
+    let model::Settings {
+        enabled,
+        repos,
+        freeze_enabled,
+        rules,
+    } = settings;
+    settings::Settings::parse(*enabled, repos, *freeze_enabled, rules.as_deref())
+}
+
+fn native_state(state: &model::Snapshot) -> snapshot::Snapshot {
+    let tasks = state.tasks.iter();
+    let jobs = state.jobs.iter();
+    let freezes = state.freezes.iter();
+    snapshot::Snapshot {
+        symbols: state.symbols.clone(),
+        tasks: tasks
+            .map(|task| snapshot::Task {
+                id: task.id,
+                repo: task.repo,
+                stage: task.stage,
+            })
+            .collect(),
+        jobs: jobs
+            .map(|job| snapshot::Job {
+                id: job.id,
+                task_id: job.task_id,
+                repo: job.repo,
+                agent: job.agent,
+                status: job.status,
+            })
+            .collect(),
+        freezes: freezes
+            .map(|freeze| snapshot::Freeze {
+                id: freeze.id,
+                repo: freeze.repo,
+                active: freeze.cleared_at.is_none(),
+            })
+            .collect(),
+    }
+}
+
+fn contract_decision(decision: snapshot::Decision) -> model::Decision {
+    let verdict = match decision.verdict {
+        snapshot::Verdict::Claim => model::Verdict::Claim,
+        snapshot::Verdict::Hold {
+            earlier_task,
+            freeze,
+        } => model::Verdict::Hold(model::Hold {
+            earlier_task,
+            freeze,
+            rule: None,
+        }),
+    };
+    model::Decision {
+        job: decision.job,
+        verdict,
+    }
+}
