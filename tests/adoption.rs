@@ -194,6 +194,12 @@ fn an_orchestrator_and_the_gate_claim_alternately_from_one_file_in_one_order() {
     let cases = lines
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    // A command line cannot hold a NUL.
+    let cases = cases.filter(|line| {
+        !line["case"]["settings"]["repos"]
+            .to_string()
+            .contains("\\u0000")
+    });
     let many = cases.filter(|line| {
         (6..=12).contains(&line["expected"]["claim_order"].as_array().unwrap().len())
     });

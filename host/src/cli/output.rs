@@ -90,7 +90,6 @@ pub fn toned(tone: Tone, text: impl AsRef<str>) -> String {
 }
 
 /// An error and its causes, to the standard error.
-#[expect(clippy::print_stderr, reason = "this is where errors are printed")]
 pub fn print_error(error: &dyn std::error::Error) {
     anstream::eprintln!("{RED}error{RED:#}: {error}");
     let mut cause = error.source();

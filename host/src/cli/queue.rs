@@ -6,12 +6,16 @@ use std::time::Duration;
 use clap::Args;
 use jiff::Timestamp;
 use serial_gate::queue::{Queue as GatedQueue, RepoState, State};
+use serial_gate::store::sql_time;
 
 use super::options::Shared;
 use super::output::{Output, Tone, toned};
 use super::repo::active_task;
 use super::text::{shown, shown_or_dash, verdict};
 use super::{Error, Outcome};
+
+/// How often a watched queue is looked at for a change; a look costs some microseconds.
+const POLL: Duration = Duration::from_millis(200);
 
 /// Show each repo's active task, its waiting line with verdicts, and its freeze
 #[derive(Args)]
@@ -27,32 +31,39 @@ pub struct Queue {
 impl Queue {
     pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
         let mut queue = shared.queue()?;
-        let mut shown = show(&mut queue, output)?;
-        while self.watch {
-            let seen = queue.store().data_version()?;
-            let state = queue.state(Timestamp::now(), &[])?;
-            if state != shown {
-                if !output.json {
-                    output.line(format!(
-                        "\n{}",
-                        toned(Tone::Quiet, format!("{:.0} UTC", Timestamp::now()))
-                    ))?;
-                }
-                print(&state, output)?;
-                shown = state;
-            }
-            while queue.store().data_version()? == seen {
-                thread::sleep(Duration::from_millis(200));
-            }
+        // Read before the state, so that a change after it is not missed.
+        let seen = queue.store().data_version()?;
+        let state = queue.state(Timestamp::now(), &[])?;
+        print(&state, output)?;
+        if self.watch {
+            watch(&mut queue, seen, state, output)
+        } else {
+            Ok(Outcome::Done)
         }
-        Ok(Outcome::Done)
     }
 }
 
-fn show(queue: &mut GatedQueue, output: &mut Output) -> Result<State, Error> {
-    let state = queue.state(Timestamp::now(), &[])?;
-    print(&state, output)?;
-    Ok(state)
+fn watch(
+    queue: &mut GatedQueue,
+    mut seen: i64,
+    mut state: State,
+    output: &mut Output,
+) -> Result<Outcome, Error> {
+    loop {
+        while queue.store().data_version()? == seen {
+            thread::sleep(POLL);
+        }
+        seen = queue.store().data_version()?;
+        let changed = queue.state(Timestamp::now(), &[])?;
+        if changed != state {
+            if !output.json {
+                let time = sql_time(Timestamp::now());
+                output.line(format!("\n{}", toned(Tone::Quiet, format!("{time} UTC"))))?;
+            }
+            print(&changed, output)?;
+            state = changed;
+        }
+    }
 }
 
 /// Prints a state: one JSON document, or a paragraph for each repo.

@@ -1,14 +1,17 @@
 //! Whether a component is a policy, said precisely before any of its code runs.
 //!
 //! Owns the refusals by name: not a component, an import, an export that is missing or belongs to
-//! another version. The types of the exports are compared by wasmtime when it links.
+//! another version, an export of another type.
 
-use wasmtime::Engine;
-use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, InstancePre};
+use wasmtime::{Engine, Store};
 
 use super::Error;
-use crate::model::INTERFACE;
+use super::limits::Meter;
+use crate::model::{
+    Clause, Decision, Description, Dialect, INTERFACE, PolicyError, Settings, Snapshot,
+};
 
 const FUNCTIONS: [&str; 3] = ["describe", "decide", "claim-clause"];
 
@@ -53,4 +56,45 @@ pub(super) fn check(engine: &Engine, component: &Component) -> Result<(), Error>
         };
     }
     Ok(())
+}
+
+/// Names the function whose type is not the contract's. wasmtime compares the types when it makes
+/// an instance, and says how they differ but not where.
+pub(super) fn difference(
+    component: &InstancePre<Meter>,
+    mut store: Store<Meter>,
+    cause: wasmtime::Error,
+) -> Error {
+    type Answer<T> = (Result<T, PolicyError>,);
+    let Ok(instance) = component.instantiate(&mut store) else {
+        return of_all(cause);
+    };
+    let interface = instance.get_export_index(&mut store, None, INTERFACE);
+    for function in FUNCTIONS {
+        let index = instance.get_export_index(&mut store, interface.as_ref(), function);
+        let export = index.and_then(|index| instance.get_func(&mut store, index));
+        let typed = export.map(|export| match function {
+            "describe" => export.typed::<(), (Description,)>(&store).map(drop),
+            "decide" => export
+                .typed::<(&Settings, &Snapshot), Answer<Vec<Decision>>>(&store)
+                .map(drop),
+            _ => export
+                .typed::<(&Settings, Dialect), Answer<Clause>>(&store)
+                .map(drop),
+        });
+        if let Some(Err(cause)) = typed {
+            return Error::Contract {
+                part: format!("`{function}`"),
+                cause,
+            };
+        }
+    }
+    of_all(cause)
+}
+
+pub(super) fn of_all(cause: wasmtime::Error) -> Error {
+    Error::Contract {
+        part: "the interface".into(),
+        cause,
+    }
 }

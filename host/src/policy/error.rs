@@ -54,9 +54,15 @@ pub enum Error {
     },
     /// An export has another type.
     #[error(
-        "an export differs from `wit/serial-gate.wit`: build the policy against this version of the contract"
+        "{part} differs from `wit/serial-gate.wit`: build the policy against this version of the contract"
     )]
-    Contract(#[source] wasmtime::Error),
+    Contract {
+        /// The function, or all of them if no single one is to blame.
+        part: String,
+        /// The difference.
+        #[source]
+        cause: wasmtime::Error,
+    },
     /// A call took too long.
     #[error("`{export}` was stopped after {} ms, its time limit", limit.as_millis())]
     Time {

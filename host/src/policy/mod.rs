@@ -16,7 +16,7 @@ pub use runtime::Runtime;
 
 use std::time::Duration;
 
-use wasmtime::Store;
+use wasmtime::{Store, Trap};
 
 use crate::model::{
     self, Clause, Component, ComponentPre, Decision, Description, Dialect, Settings, Snapshot,
@@ -97,10 +97,18 @@ impl Policy {
         let mut store = self.limits.store(self.component.engine());
         let ticking = self.ticker.start();
         store.set_epoch_deadline(ticking.ticks(time));
-        let answer = self
-            .component
-            .instantiate(&mut store)
-            .and_then(|component| call(&component, &mut store));
+        let answer = match self.component.instantiate(&mut store) {
+            Ok(component) => call(&component, &mut store),
+            // A trap is the policy's own. Anything else is wasmtime's word on the exports' types.
+            Err(cause) if !cause.is::<Trap>() && store.data().refused_memory().is_none() => {
+                return Err(contract::difference(
+                    self.component.instance_pre(),
+                    store,
+                    cause,
+                ));
+            }
+            Err(cause) => Err(cause),
+        };
         drop(ticking);
         answer.map_err(|cause| Error::of_call(export, time, store.data(), cause))
     }

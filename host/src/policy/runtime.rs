@@ -49,7 +49,7 @@ impl Runtime {
         let component = linker
             .instantiate_pre(&component)
             .and_then(ComponentPre::new)
-            .map_err(Error::Contract)?;
+            .map_err(contract::of_all)?;
         let digest = Sha256::digest(bytes)
             .iter()
             .map(|byte| format!("{byte:02x}"))

@@ -54,6 +54,15 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// The file cannot be read or written.
+    #[error("the disk failed under `{}`: look at its health, and at size limits of this process; nothing was changed", path.display())]
+    Disk {
+        /// The file.
+        path: PathBuf,
+        /// SQLite's reason.
+        #[source]
+        cause: rusqlite::Error,
+    },
     /// Another program holds the database.
     #[error("another program has held `{}` locked for 30 s: end its transaction and try again", path.display())]
     Locked {
@@ -143,6 +152,7 @@ impl Error {
             Some(ErrorCode::NotADatabase) => Error::NotADatabase { path },
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => Error::ReadOnly { path },
             Some(ErrorCode::DiskFull) => Error::Full { path },
+            Some(ErrorCode::SystemIoFailure) => Error::Disk { path, cause },
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::Locked { path },
             Some(ErrorCode::DatabaseCorrupt) => Error::Damaged { path, cause },
             _ => Error::Sqlite { path, cause },
