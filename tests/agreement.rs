@@ -144,7 +144,7 @@ fn fill(connection: &rusqlite::Connection, state: &State) {
         connection
             .execute(
                 "INSERT INTO tasks (id, repo, stage) VALUES (?1, ?2, ?3)",
-                task.clone(),
+                *task,
             )
             .unwrap();
     }
