@@ -23,4 +23,5 @@ mod clause;
 mod command_line;
 mod conformance;
 mod failure;
+mod plans;
 mod processes;

@@ -9,7 +9,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use regex::Regex;
+use regex_automata::nfa::thompson::pikevm::PikeVM;
 
 /// What a repo name in the scope looks like.
 const REPO_NAME: &str = r"^[A-Za-z0-9._-]+$";
@@ -31,11 +31,12 @@ impl Scope {
             notes: Vec::new(),
         };
         // The pattern is a constant. Were it ever broken, no name would match it, and the scope would be all repos.
-        let Ok(repo_name) = Regex::new(REPO_NAME) else {
+        let Ok(repo_name) = PikeVM::new(REPO_NAME) else {
             return scope;
         };
+        let mut cache = repo_name.create_cache();
         for name in csv.split(',').map(strip).filter(|name| !name.is_empty()) {
-            if repo_name.is_match(name) {
+            if repo_name.is_match(&mut cache, name) {
                 scope.names.insert(name.into());
             } else {
                 scope.notes.push(format!(

@@ -30,6 +30,9 @@ impl Runtime {
             // The same answer on every machine: no NaN bits that depend on the processor.
             .cranelift_nan_canonicalization(true)
             .relaxed_simd_deterministic(true)
+            // Nobody reads a policy's backtrace, and a command has to load what describes it.
+            .generate_address_map(false)
+            .wasm_backtrace_max_frames(None)
             .cache(cache());
         let engine = Engine::new(&config).map_err(Error::Engine)?;
         let ticker = Ticker::spawn(&engine).map_err(|cause| Error::Engine(cause.into()))?;
@@ -65,7 +68,13 @@ impl Runtime {
 
 /// Without a cache everything works, only slower, so a home that cannot be written is no error.
 fn cache() -> Option<Cache> {
-    Cache::new(CacheConfig::new())
+    let mut config = CacheConfig::new();
+    // A command's start is mostly the unpacking of its policy, which is fastest at the lowest level.
+    // A file is packed once more, and harder, after many uses: that would make it slower again.
+    config
+        .with_baseline_compression_level(1)
+        .with_optimized_compression_usage_counter_threshold(u64::MAX);
+    Cache::new(config)
         .inspect_err(|error| tracing::debug!("compiled policies are not kept on disk: {error:#}"))
         .ok()
 }

@@ -135,7 +135,8 @@ const INDEXES: [(&str, &str); 8] = [
         "serial_gate_tasks_unfinished",
         "tasks (repo, id) WHERE stage != 'done'",
     ),
-    ("serial_gate_tasks_repo", "tasks (repo, id)"),
+    // For other rules. Not on `id`: SQLite would take it instead of the one above, for any rule.
+    ("serial_gate_tasks_repo", "tasks (repo, stage)"),
     (
         "serial_gate_freezes_active",
         "repo_freeze (repo) WHERE cleared_at IS NULL",

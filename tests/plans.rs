@@ -1,0 +1,73 @@
+//! SQLite's plans: which index each part of a claim goes by. A plan that changes is a claim that
+//! becomes slow, long before anybody notices that it is wrong.
+
+use jiff::Timestamp;
+use serial_gate::model::Settings;
+use serial_gate::queue::{Options, Queue};
+
+use crate::harness::Gate;
+
+/// The steps of the claim's query for the default policy, on a database of a given history.
+fn steps(gate: &Gate, rules: Option<&str>) -> Vec<String> {
+    let settings = Settings {
+        enabled: true,
+        repos: String::new(),
+        freeze_enabled: true,
+        rules: rules.map(Into::into),
+    };
+    let mut queue = Queue::open(&gate.database(), settings, Options::default()).unwrap();
+    let clause = queue
+        .clause(Timestamp::UNIX_EPOCH)
+        .unwrap()
+        .rendered
+        .to_string();
+    let connection = gate.sqlite();
+    let mut query = connection
+        .prepare(&format!(
+            "EXPLAIN QUERY PLAN SELECT id FROM jobs INDEXED BY serial_gate_jobs_queued
+             WHERE status = 'queued' AND {clause} ORDER BY id LIMIT 1"
+        ))
+        .unwrap();
+    let steps = query.query_map([], |row| row.get::<_, String>(3)).unwrap();
+    steps
+        .map(Result::unwrap)
+        .filter(|step| !step.starts_with("CORRELATED"))
+        .collect()
+}
+
+const INTENDED: [&str; 3] = [
+    "SCAN jobs USING INDEX serial_gate_jobs_queued",
+    "SEARCH g1 USING INDEX serial_gate_tasks_unfinished (repo=? AND id<?)",
+    "SEARCH g2 USING INDEX serial_gate_freezes_active (repo=?)",
+];
+
+#[test]
+fn a_claim_reads_the_queue_in_order_and_no_finished_task() {
+    assert_eq!(steps(&Gate::new(), None), INTENDED);
+}
+
+#[test]
+fn statistics_over_many_finished_tasks_do_not_change_the_plan() {
+    let gate = Gate::new();
+    gate.sqlite()
+        .execute_batch(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
+             INSERT INTO tasks (repo, stage)
+             SELECT 'repo-' || (i % 10), CASE WHEN i % 500 = 0 THEN 'review' ELSE 'done' END FROM n;
+             INSERT INTO jobs (task_id, repo, agent) SELECT id, repo, 'analyst' FROM tasks;
+             INSERT INTO repo_freeze (repo, cleared_at) SELECT repo, 'then' FROM tasks LIMIT 1000;
+             ANALYZE;",
+        )
+        .unwrap();
+    assert_eq!(steps(&gate, None), INTENDED);
+}
+
+#[test]
+fn other_finished_stages_are_looked_up_by_repo() {
+    let rules = r#"{"finished_stages":["done","merged"]}"#;
+    let by_repo = "SEARCH g1 USING COVERING INDEX serial_gate_tasks_repo (repo=?)";
+    assert_eq!(
+        steps(&Gate::new(), Some(rules)),
+        [INTENDED[0], by_repo, INTENDED[2]]
+    );
+}
