@@ -181,7 +181,7 @@ impl Error {
     }
 }
 
-/// Inside the store, before the database is named by [`Error::at`].
+/// Inside the store, before the database is named by `at`.
 impl From<rusqlite::Error> for Error {
     fn from(cause: rusqlite::Error) -> Error {
         Error::Sqlite {
