@@ -31,7 +31,7 @@ fn init_adds_nullable_columns_and_indexes_and_a_second_run_changes_nothing() {
         .map(Value::to_string)
         .collect();
     assert!(
-        changes.contains(&r#"{"column":"jobs.token"}"#.to_owned()),
+        changes.contains(&r#"{"column":"jobs.gate_token"}"#.to_owned()),
         "{changes:?}"
     );
     assert!(

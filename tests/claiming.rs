@@ -78,7 +78,7 @@ fn a_stale_token_is_refused_and_changes_nothing() {
     for verb in ["finish", "fail", "heartbeat"] {
         let ran = gate.run(&["job", verb, "1", "--token", &first]).exits(1);
         assert!(
-            ran.stderr.contains("is not the one of job 1"),
+            ran.stderr.contains("is not the one of job 1's claim"),
             "{}",
             ran.stderr
         );
@@ -145,7 +145,8 @@ fn a_job_whose_lease_ran_out_is_claimed_again_at_its_old_place() {
         .run(&["job", "finish", "1", "--token", &lost["token"].to_string()])
         .exits(1);
     assert!(
-        ran.stderr.contains("its lease ran out or it was requeued"),
+        ran.stderr
+            .contains("the lease ran out or the job was requeued"),
         "{}",
         ran.stderr
     );
@@ -185,7 +186,9 @@ fn a_failed_job_keeps_its_error_and_its_place() {
     .succeeds();
     let error: String = gate
         .sqlite()
-        .query_row("SELECT error FROM jobs WHERE id = 1", [], |row| row.get(0))
+        .query_row("SELECT gate_error FROM jobs WHERE id = 1", [], |row| {
+            row.get(0)
+        })
         .unwrap();
     assert_eq!(error, "tests are red");
     gate.run(&["job", "requeue", "1"]).succeeds();

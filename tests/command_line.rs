@@ -1,5 +1,7 @@
 //! The verbs as a person meets them: what they print, and their exit codes.
 
+use std::io::{BufRead, BufReader};
+
 use serde_json::json;
 
 use crate::harness::Gate;
@@ -49,16 +51,16 @@ fn the_queue_shows_each_repo_with_the_reason_of_each_hold() {
         .succeeds();
     let ran = gate.run(&["queue"]).succeeds();
     insta::assert_snapshot!(without_times(&ran.stdout), @r"
-    alpha  active: A-1 in analysis
-    JOB  WORK ITEM  STAGE     VERDICT
-    1    A-1        analysis  may be claimed
-    2    A-2        analysis  held: task 1 comes first
-    3    A-3        analysis  held: task 1 comes first
+    alpha  active: task 1 (A-1) in analysis
+    JOB  TASK  WORK ITEM  STAGE     VERDICT
+    1    1     A-1        analysis  may be claimed
+    2    2     A-2        analysis  held: task 1 comes first
+    3    3     A-3        analysis  held: task 1 comes first
 
-    beta  active: B-1 in analysis
+    beta  active: task 4 (B-1) in analysis
     frozen since (time) UTC: the deploy is degraded
-    JOB  WORK ITEM  STAGE     VERDICT
-    4    B-1        analysis  held: the repo is frozen
+    JOB  TASK  WORK ITEM  STAGE     VERDICT
+    4    4     B-1        analysis  held: the repo is frozen
     ");
 }
 
@@ -85,6 +87,20 @@ fn the_queue_as_json_has_the_reference_s_keys_and_verdicts() {
         [&alpha["frozen"], &alpha["frozen_reason"]],
         [&json!(false), &json!(null)]
     );
+}
+
+#[test]
+fn a_watched_queue_is_shown_again_when_it_changes() {
+    let gate = batch();
+    let mut watching = gate.spawn(&["queue", "--watch", "--json"]);
+    let mut lines = BufReader::new(watching.stdout.take().unwrap()).lines();
+    let mut next =
+        || serde_json::from_str::<serde_json::Value>(&lines.next().unwrap().unwrap()).unwrap();
+    assert_eq!(next()["per_repo"]["beta"]["frozen"], false);
+    gate.run(&["freeze", "beta", "--reason", "r"]).succeeds();
+    assert_eq!(next()["per_repo"]["beta"]["frozen"], true);
+    watching.kill().unwrap();
+    watching.wait().unwrap();
 }
 
 #[test]
@@ -148,6 +164,82 @@ fn explain_tells_a_claimable_job_s_place_and_a_running_job_s_worker() {
 }
 
 #[test]
+fn explain_never_proposes_a_command_that_would_not_release_the_job() {
+    let gate = batch();
+    gate.run(&["task", "done", "1"]).succeeds();
+    let rules = ["--rules", r#"{"finished_stages":["merged"]}"#];
+    let held = gate
+        .run(&[&rules[..], &["explain", "2", "--json"]].concat())
+        .exits(3)
+        .json();
+    assert_eq!(
+        [&held["tasks"][0]["id"], &held["release"]],
+        [&json!(1), &json!([])]
+    );
+    gate.sqlite()
+        .execute_batch(
+            "INSERT INTO repo_freeze (repo) VALUES ('');
+             INSERT INTO jobs (id, repo, agent) VALUES (9, '', 'analyst');",
+        )
+        .unwrap();
+    let held = gate.run(&["explain", "9"]).exits(3);
+    assert!(
+        held.stdout.contains("no command releases it by itself"),
+        "{}",
+        held.stdout
+    );
+}
+
+#[test]
+fn a_repo_whose_name_looks_like_a_flag_can_be_released_too() {
+    let gate = Gate::new();
+    let frozen = gate
+        .run(&["freeze", "--reason", "r", "--", "-rf"])
+        .succeeds();
+    let release = frozen
+        .stdout
+        .split("release it with: ")
+        .nth(1)
+        .unwrap()
+        .to_owned();
+    gate.run_in_shell(&release).succeeds();
+    assert_eq!(
+        gate.run(&["repo", "--json", "--", "-rf"]).succeeds().json()["frozen"],
+        false
+    );
+}
+
+#[test]
+fn other_agents_jobs_are_not_forgotten_by_the_queue() {
+    let gate = Gate::new();
+    gate.run(&["task", "add", "alpha"]).succeeds();
+    gate.run(&["claim"]).succeeds();
+    gate.run(&["job", "add", "1", "developer"]).succeeds();
+    let ran = gate.run(&["queue"]).succeeds();
+    assert_eq!(
+        ran.stdout,
+        "1 other job may be claimed, which the gate does not hold\n"
+    );
+    gate.run(&["task", "add", "alpha"]).succeeds();
+    gate.sqlite()
+        .execute("INSERT INTO jobs (task_id, repo) VALUES (2, 'alpha')", [])
+        .unwrap();
+    let state = gate.run(&["queue", "--json"]).succeeds().json();
+    assert_eq!(state["others"]["claimable"], 1);
+    assert_eq!(
+        state["others"]["held"][0]["job_id"], 4,
+        "a job without an agent is gated"
+    );
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let gate = batch();
+    let ran = gate.run_in_shell("serial-gate demo | head -n 1; serial-gate queue | true");
+    assert_eq!(ran.stderr, "");
+}
+
+#[test]
 fn repo_shows_whether_the_gate_acts_there() {
     let gate = batch();
     gate.run(&["freeze", "beta", "--reason", "the deploy is degraded"])
@@ -156,7 +248,7 @@ fn repo_shows_whether_the_gate_acts_there() {
     insta::assert_snapshot!(without_times(&ran.stdout), @r"
     beta
       gate         acts here
-      active task  B-1 in analysis
+      active task  task 4 (B-1) in analysis
       frozen       since (time) UTC: the deploy is degraded
     ");
     let other = gate
@@ -220,10 +312,9 @@ fn clause_check_prints_what_would_run_or_says_what_to_write_instead() {
     postgres  AND ("jobs"."agent" <> 'it''s')
     "#);
     let bad = gate.run(&["clause", "--check", "bad.sql"]).exits(1);
-    assert!(
-        bad.stderr.starts_with("error: refused: [comment] "),
-        "{}",
-        bad.stderr
+    assert_eq!(
+        bad.stderr,
+        "error: refused: [comment] `--` starts a comment at line 1, column 22; remove it\n"
     );
     let bad = gate
         .run(&["clause", "--check", "bad.sql", "--json"])
@@ -318,7 +409,9 @@ fn the_demo_tells_its_story_and_leaves_nothing_behind() {
 
 #[test]
 fn every_verb_has_help_with_an_example() {
-    let verbs: [&[&str]; 18] = [
+    let verbs: [&[&str]; 20] = [
+        &["task"],
+        &["job"],
         &["demo"],
         &["init"],
         &["task", "add"],

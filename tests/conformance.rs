@@ -24,6 +24,21 @@ fn all_pass(through: Through<'_>) {
     let cases = cases();
     assert_eq!(cases.len(), 416);
     for case in cases {
+        for field in [
+            "clause",
+            "claimable",
+            "claim_order",
+            "frozen",
+            "applies",
+            "active",
+            "snapshot",
+        ] {
+            assert!(
+                case.expected.contains_key(field),
+                "{} expects no {field}",
+                case.name
+            );
+        }
         let differences = runner.run(&case, through).unwrap();
         assert!(differences.is_empty(), "{}: {differences:#?}", case.name);
     }

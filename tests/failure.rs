@@ -107,21 +107,41 @@ fn the_last_good_clause_of_other_settings_is_not_used() {
 }
 
 #[test]
-fn rules_that_the_policy_refuses_are_told_to_whoever_looks_at_the_queue() {
+fn rules_that_the_policy_refuses_stop_the_command_that_was_given_them() {
     let gate = gate();
-    let ran = gate
-        .run(&["--rules", r#"{"gated":[]}"#, "queue"])
-        .succeeds();
-    assert!(
-        ran.stdout
-            .contains("note: the policy gives no usable clause"),
-        "{}",
-        ran.stdout
+    for verb in [&["claim"][..], &["queue"], &["explain", "2"], &["clause"]] {
+        let ran = gate
+            .run(&[&["--rules", r#"{"gated":[]}"#], verb].concat())
+            .exits(1);
+        assert!(
+            ran.stderr
+                .contains("unknown field `gated`, expected `gated_agents` or `finished_stages`"),
+            "{}",
+            ran.stderr
+        );
+    }
+    assert_eq!(
+        open(&gate, Options::default()).claimable(NOW).unwrap(),
+        [1],
+        "nothing was claimed"
     );
+}
+
+#[test]
+fn a_running_host_whose_rules_turn_bad_says_so_and_keeps_frozen_repos_closed() {
+    let gate = gate();
+    let mut queue = open(&gate, Options::default());
+    queue.set_settings(Settings {
+        rules: Some("oops".into()),
+        ..settings()
+    });
+    let state = queue.state(NOW, &[]).unwrap();
     assert!(
-        ran.stdout
-            .contains("unknown field `gated`, expected `gated_agents` or `finished_stages`")
+        state.notes[0].starts_with("the policy gives no usable clause"),
+        "{:?}",
+        state.notes
     );
+    assert_eq!(queue.claimable(NOW).unwrap(), [1, 2]);
 }
 
 #[test]

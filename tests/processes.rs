@@ -90,7 +90,7 @@ fn eight_processes_claim_each_of_2000_jobs_once_and_in_order() {
         0
     );
     assert!(
-        number(&connection, "SELECT count(DISTINCT worker) FROM jobs") > 1,
+        number(&connection, "SELECT count(DISTINCT gate_worker) FROM jobs") > 1,
         "one process did it all"
     );
 }
@@ -164,7 +164,7 @@ fn fifty_killed_claimers_lose_no_job_and_claim_none_twice() {
     );
     connection
         .execute(
-            "UPDATE jobs SET lease_until = '2000-01-01 00:00:00' WHERE status = 'running'",
+            "UPDATE jobs SET gate_lease_until = '2000-01-01 00:00:00' WHERE status = 'running'",
             [],
         )
         .unwrap();
@@ -180,7 +180,10 @@ fn fifty_killed_claimers_lose_no_job_and_claim_none_twice() {
         JOBS
     );
     assert_eq!(
-        number(&connection, "SELECT count(*) FROM jobs WHERE attempt = 2"),
+        number(
+            &connection,
+            "SELECT count(*) FROM jobs WHERE gate_attempt = 2"
+        ),
         running
     );
 }

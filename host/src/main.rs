@@ -11,6 +11,8 @@ fn main() -> ExitCode {
     cli::log(&line);
     match cli::run(line) {
         Ok(outcome) => outcome.into(),
+        // Whoever read the output has seen enough.
+        Err(error) if error.is_closed_pipe() => cli::Outcome::Done.into(),
         Err(error) => {
             cli::print_error(&error);
             cli::Outcome::Failed.into()

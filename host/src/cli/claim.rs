@@ -4,11 +4,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use jiff::Timestamp;
 use serial_gate::queue::Queue;
 use serial_gate::store::Claimed;
 
-use super::options::Shared;
+use super::options::{Shared, duration};
 use super::output::{Output, Tone, toned};
 use super::text::{command, shown_or_dash};
 use super::{Error, Outcome};
@@ -28,13 +29,14 @@ const LOOK_ANYWAY: Duration = Duration::from_secs(1);
 pub struct Claim {
     /// Who claims [default: the process, as `pid-123`]
     #[arg(long, env = "SERIAL_GATE_WORKER", hide_env_values = true)]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     worker: Option<String>,
     /// Claim up to this many jobs
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     max: u32,
     /// Wait up to this many seconds for a first job
-    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
-    wait: u64,
+    #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = duration)]
+    wait: Duration,
 }
 
 impl Claim {
@@ -44,7 +46,7 @@ impl Claim {
             .unwrap_or_else(|| format!("pid-{}", std::process::id()));
         let mut queue = shared.queue()?;
         let mut claimed = 0;
-        let mut next = wait_for_job(&mut queue, shared, &worker, Duration::from_secs(self.wait))?;
+        let mut next = wait_for_job(&mut queue, shared, &worker, self.wait)?;
         while let Some(job) = next {
             print(&job, shared, output)?;
             claimed += 1;
@@ -70,7 +72,7 @@ fn wait_for_job(
     worker: &str,
     wait: Duration,
 ) -> Result<Option<Claimed>, Error> {
-    let deadline = Instant::now() + wait;
+    let begun = Instant::now();
     loop {
         // Read before the claim, so that a change after it is not missed.
         let seen = queue
@@ -78,11 +80,14 @@ fn wait_for_job(
             .data_version()
             .map_err(serial_gate::queue::Error::from)?;
         let claimed = queue.claim(Timestamp::now(), worker, shared.lease)?;
-        if claimed.is_some() || Instant::now() >= deadline {
+        if claimed.is_some() || begun.elapsed() >= wait {
             return Ok(claimed);
         }
-        let look_anyway = deadline.min(Instant::now() + LOOK_ANYWAY);
-        while queue.store().data_version()? == seen && Instant::now() < look_anyway {
+        let looked = Instant::now();
+        while queue.store().data_version()? == seen
+            && looked.elapsed() < LOOK_ANYWAY
+            && begun.elapsed() < wait
+        {
             thread::sleep(POLL);
         }
     }

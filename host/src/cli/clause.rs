@@ -78,7 +78,7 @@ fn check(text: &str, output: &mut Output) -> Result<Outcome, Error> {
             }))?;
             return Ok(Outcome::Failed);
         }
-        Err(refusal) => return Err(refusal.into()),
+        Err(refusal) => return Err(Error::Refused(refusal)),
     };
     let sqlite = clause.render(clause::Dialect::Sqlite);
     let postgres = clause.render(clause::Dialect::Postgres);

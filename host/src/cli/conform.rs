@@ -14,7 +14,9 @@ use super::{Error, Outcome};
 /// Run conformance cases, each through the spliced SQL and through the policy's decisions
 ///
 /// Every case runs on a real database in a temporary folder. A file holds one case a line:
-/// {"case": …, "expected": …}.
+/// {"case": {…}, "expected": {…}}. `case` has `settings` (enabled, repos, freeze_enabled), rows in
+/// `tasks`, `jobs` and `freezes`, and operations in `ops`; fields that `expected` leaves out are not
+/// compared.
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  serial-gate conform tests/fixtures/*.jsonl\n  \

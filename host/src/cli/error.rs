@@ -19,7 +19,7 @@ pub enum Error {
     Policy(#[from] policy::Error),
     /// A clause, where it is checked directly.
     #[error("refused: {0}")]
-    Refused(#[from] clause::Refusal),
+    Refused(clause::Refusal),
     /// Conformance cases.
     #[error(transparent)]
     Conform(#[from] conform::Error),
@@ -62,4 +62,11 @@ pub enum Error {
     /// The standard output was closed.
     #[error("cannot print")]
     Print(#[from] io::Error),
+}
+
+impl Error {
+    /// Whether the reader of the standard output went away.
+    pub fn is_closed_pipe(&self) -> bool {
+        matches!(self, Error::Print(cause) if cause.kind() == io::ErrorKind::BrokenPipe)
+    }
 }

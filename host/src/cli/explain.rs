@@ -3,10 +3,11 @@
 use clap::Args;
 use jiff::Timestamp;
 use serial_gate::queue::{Explanation, Held, Standing};
+use serial_gate::store::{JobRow, sql_time};
 
 use super::options::Shared;
 use super::output::{Output, Tone, toned};
-use super::text::{command, count, shown, shown_or_dash};
+use super::text::{command, count, id, shown, shown_or_dash};
 use super::{Error, Outcome};
 
 /// Show whether a job may be claimed; if not, what it waits for and what would release it
@@ -14,7 +15,7 @@ use super::{Error, Outcome};
 #[command(after_help = "Example:\n  serial-gate explain 12")]
 pub struct Explain {
     /// The job
-    #[arg(allow_negative_numbers = true)]
+    #[arg(allow_negative_numbers = true, value_parser = id)]
     job: i64,
 }
 
@@ -39,7 +40,7 @@ impl Explain {
 
 /// The commands that let the job through, all of them needed. Empty when no command would.
 fn release(shared: &Shared, held: &Held) -> Vec<String> {
-    if !held.rules.is_empty() || held.more_tasks {
+    if held.stuck || held.more_tasks || !held.rules.is_empty() {
         return Vec::new();
     }
     let tasks: Vec<String> = held.tasks.iter().map(|task| task.id.to_string()).collect();
@@ -100,6 +101,7 @@ fn print(explanation: &Explanation, release: &[String], output: &mut Output) -> 
                 "{about} is not queued: it is `{status}`{}",
                 by.unwrap_or_default()
             ))?;
+            print_end(job, output)?;
         }
         Standing::Claimable { ahead } => {
             let line = match ahead {
@@ -115,10 +117,28 @@ fn print(explanation: &Explanation, release: &[String], output: &mut Output) -> 
             output.line(format!("{about} is {}", toned(Tone::Held, "held")))?;
             print_reasons(held, output)?;
             match release {
-                [] => output.line("  no single command releases it")?,
+                [] => output.line("  no command releases it by itself")?,
                 release => output.line(format!("  release it with: {}", release.join(" && ")))?,
             }
         }
+    }
+    Ok(())
+}
+
+/// What became of a claim, if there is something to do about it.
+fn print_end(job: &JobRow, output: &mut Output) -> Result<(), Error> {
+    let now = sql_time(Timestamp::now());
+    if job.lease_until.as_ref().is_some_and(|until| *until <= now) {
+        output.line("  its lease ran out: the next claim puts it back to its old place")?;
+    }
+    if let Some(error) = &job.error {
+        output.line(format!("  error: {}", shown(error)))?;
+    }
+    if job.status.as_deref() == Some("failed") {
+        output.line(format!(
+            "  to try it again: serial-gate job requeue {}",
+            job.id
+        ))?;
     }
     Ok(())
 }

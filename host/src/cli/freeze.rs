@@ -1,6 +1,7 @@
 //! `freeze`: closes a repo.
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use jiff::Timestamp;
 
 use super::options::Shared;
@@ -17,7 +18,7 @@ pub struct Freeze {
     /// The repo
     repo: String,
     /// Why, for whoever asks what is going on
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     reason: String,
     /// The task whose deploy went bad, by its name
     #[arg(long, value_name = "NAME")]

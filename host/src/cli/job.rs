@@ -6,11 +6,12 @@ use serial_gate::store::{JobStatus, NewJob, lease_end, sql_time};
 
 use super::options::Shared;
 use super::output::Output;
-use super::text::shown;
+use super::text::{id, shown};
 use super::{Error, Outcome};
 
 /// Add a job, or end, keep or requeue a claimed one
 #[derive(Subcommand)]
+#[command(after_help = "Example:\n  serial-gate job finish 12 --token 31")]
 pub enum Job {
     Add(Add),
     Finish(Finish),
@@ -24,7 +25,7 @@ pub enum Job {
 #[command(after_help = "Example:\n  serial-gate job add 7 developer")]
 pub struct Add {
     /// The task
-    #[arg(allow_negative_numbers = true)]
+    #[arg(allow_negative_numbers = true, value_parser = id)]
     task: i64,
     /// Who does it
     agent: String,
@@ -37,7 +38,7 @@ pub struct Add {
 #[derive(Args)]
 pub struct ClaimedJob {
     /// The job
-    #[arg(allow_negative_numbers = true)]
+    #[arg(allow_negative_numbers = true, value_parser = id)]
     job: i64,
     /// The token that the claim printed
     #[arg(long, allow_negative_numbers = true)]
@@ -70,7 +71,7 @@ pub struct Fail {
 #[command(after_help = "Example:\n  serial-gate job requeue 12")]
 pub struct Requeue {
     /// The job
-    #[arg(allow_negative_numbers = true)]
+    #[arg(allow_negative_numbers = true, value_parser = id)]
     job: i64,
 }
 
@@ -86,6 +87,7 @@ impl Job {
     pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
         let mut store = shared.store()?;
         let now = Timestamp::now();
+        let mut lease_until = None;
         let (job, status, line) = match self {
             Job::Add(Add { task, agent, repo }) => {
                 let new = NewJob {
@@ -130,6 +132,7 @@ impl Job {
             }) => {
                 let until = lease_end(now, shared.lease);
                 store.heartbeat(job, token, until)?;
+                lease_until = Some(sql_time(until));
                 (
                     job,
                     "running",
@@ -138,7 +141,9 @@ impl Job {
             }
         };
         if output.json {
-            output.json_line(&serde_json::json!({ "job_id": job, "status": status }))?;
+            output.json_line(&serde_json::json!({
+                "job_id": job, "status": status, "lease_until": lease_until,
+            }))?;
         } else {
             output.line(line)?;
         }

@@ -36,11 +36,7 @@ Settings come from flags, then the environment, then `serial-gate.toml`.";
 /// bad deploy until an operator clears it.
 #[derive(Parser)]
 #[command(name = "serial-gate", version, after_help = EXIT_CODES, max_term_width = 100)]
-#[command(
-    propagate_version = true,
-    subcommand_required = true,
-    arg_required_else_help = true
-)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
 pub struct Line {
     #[command(flatten)]
     global: Global,
@@ -121,6 +117,7 @@ pub fn log(line: &Line) {
         )
         .with_writer(std::io::stderr)
         .with_ansi(false)
+        .with_target(false)
         .without_time()
         .init();
 }

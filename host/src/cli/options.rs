@@ -24,15 +24,8 @@ const DEFAULT_LEASE: Duration = Duration::from_secs(30 * 60);
 #[derive(Args)]
 #[command(next_help_heading = "Shared options")]
 pub struct Global {
-    /// The queue's database [default: serial-gate.db]
-    #[arg(
-        long,
-        global = true,
-        value_name = "PATH",
-        env = "SERIAL_GATE_DB",
-        hide_env_values = true
-    )]
-    db: Option<PathBuf>,
+    #[command(flatten)]
+    given: Given,
     /// The configuration file [default: serial-gate.toml, if there is one]
     #[arg(
         long,
@@ -45,6 +38,21 @@ pub struct Global {
     /// Print JSON, for machines
     #[arg(long, global = true)]
     json: bool,
+}
+
+/// What can be given by a flag, by the environment, and as a key of `serial-gate.toml`.
+#[derive(Args, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Given {
+    /// The queue's database [default: serial-gate.db]
+    #[arg(
+        long,
+        global = true,
+        value_name = "PATH",
+        env = "SERIAL_GATE_DB",
+        hide_env_values = true
+    )]
+    db: Option<PathBuf>,
     /// The kill switch: false lets every job through [default: true]
     #[arg(
         long,
@@ -93,18 +101,6 @@ pub struct Global {
         hide_env_values = true
     )]
     #[arg(value_parser = duration)]
-    lease: Option<Duration>,
-}
-
-/// `serial-gate.toml`. The keys are the flags' names.
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Config {
-    db: Option<PathBuf>,
-    enabled: Option<bool>,
-    repos: Option<String>,
-    freeze_enabled: Option<bool>,
-    rules: Option<String>,
     #[serde(deserialize_with = "config_duration")]
     lease: Option<Duration>,
 }
@@ -126,26 +122,24 @@ pub struct Shared {
 impl Shared {
     /// Reads the configuration file and puts everything in its order.
     pub fn read(global: Global) -> Result<Shared, Error> {
-        let config = match &global.config {
+        let file = match &global.config {
             Some(path) => read_config(path)?,
             None if Path::new(DEFAULT_CONFIG).exists() => read_config(Path::new(DEFAULT_CONFIG))?,
-            None => Config::default(),
+            None => Given::default(),
         };
-        let db = global.db.or(config.db);
+        let given = global.given;
+        let db = given.db.or(file.db);
         Ok(Shared {
             db_is_default: db.is_none(),
             db: db.unwrap_or_else(|| DEFAULT_DATABASE.into()),
             json: global.json,
             settings: Settings {
-                enabled: global.enabled.or(config.enabled).unwrap_or(true),
-                repos: global.repos.or(config.repos).unwrap_or_default(),
-                freeze_enabled: global
-                    .freeze_enabled
-                    .or(config.freeze_enabled)
-                    .unwrap_or(true),
-                rules: global.rules.or(config.rules),
+                enabled: given.enabled.or(file.enabled).unwrap_or(true),
+                repos: given.repos.or(file.repos).unwrap_or_default(),
+                freeze_enabled: given.freeze_enabled.or(file.freeze_enabled).unwrap_or(true),
+                rules: given.rules.or(file.rules),
             },
-            lease: global.lease.or(config.lease).unwrap_or(DEFAULT_LEASE),
+            lease: given.lease.or(file.lease).unwrap_or(DEFAULT_LEASE),
         })
     }
 
@@ -154,17 +148,18 @@ impl Shared {
         Ok(Store::open(&self.db)?)
     }
 
-    /// Opens the queue behind its gate.
+    /// Opens the queue behind its gate. Rules that the policy refuses are a mistake of whoever set
+    /// them just now, and no reason to let the queue go on without the rule.
     pub fn queue(&self) -> Result<Queue, Error> {
-        Ok(Queue::open(
-            &self.db,
-            self.settings.clone(),
-            queue::Options::default(),
-        )?)
+        let mut queue = Queue::open(&self.db, self.settings.clone(), queue::Options::default())?;
+        if self.settings.rules.is_some() {
+            queue.check_rules()?;
+        }
+        Ok(queue)
     }
 }
 
-fn read_config(path: &Path) -> Result<Config, Error> {
+fn read_config(path: &Path) -> Result<Given, Error> {
     let text = std::fs::read_to_string(path).map_err(|cause| Error::Read {
         path: path.into(),
         cause,
@@ -182,8 +177,11 @@ fn config_duration<'de, D: serde::Deserializer<'de>>(
     duration(&text).map(Some).map_err(serde::de::Error::custom)
 }
 
-/// A time such as `90s`, `30m` or `1h 30m`.
+/// A time such as `90s`, `30m` or `1h 30m`; a bare number is seconds.
 pub fn duration(text: &str) -> Result<Duration, String> {
+    if let Ok(seconds) = text.parse() {
+        return Ok(Duration::from_secs(seconds));
+    }
     let duration: SignedDuration = text.parse().map_err(|_| HOW_TO_WRITE_A_TIME.to_owned())?;
     Duration::try_from(duration).map_err(|_| HOW_TO_WRITE_A_TIME.to_owned())
 }

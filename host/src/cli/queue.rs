@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
-use serial_gate::queue::{Queue as GatedQueue, RepoState, State};
+use serial_gate::queue::{Others, Queue as GatedQueue, RepoState, State};
 use serial_gate::store::sql_time;
 
 use super::options::Shared;
 use super::output::{Output, Tone, toned};
 use super::repo::active_task;
-use super::text::{shown, shown_or_dash, verdict};
+use super::text::{count, shown, shown_or_dash, verdict};
 use super::{Error, Outcome};
 
 /// How often a watched queue is looked at for a change; a look costs some microseconds.
@@ -80,7 +80,7 @@ pub fn print(state: &State, output: &mut Output) -> Result<(), Error> {
             "the gate is off: every queued job may be claimed",
         ))?;
     }
-    if state.per_repo.is_empty() {
+    if state.per_repo.is_empty() && state.others == Others::default() {
         output.line("nothing waits")?;
     }
     for (number, (name, repo)) in state.per_repo.iter().enumerate() {
@@ -88,6 +88,28 @@ pub fn print(state: &State, output: &mut Output) -> Result<(), Error> {
             output.line("")?;
         }
         print_repo(name, repo, output)?;
+    }
+    print_others(state, output)
+}
+
+/// Jobs that stand in no waiting line, after the repos.
+fn print_others(state: &State, output: &mut Output) -> Result<(), Error> {
+    let Others { claimable, held } = &state.others;
+    if (*claimable > 0 || !held.is_empty()) && !state.per_repo.is_empty() {
+        output.line("")?;
+    }
+    if *claimable > 0 {
+        output.line(format!(
+            "{} may be claimed, which the gate does not hold",
+            count(*claimable, "other job")
+        ))?;
+    }
+    for job in held {
+        output.line(format!(
+            "job {} is {}",
+            job.job_id,
+            verdict(job.verdict.as_ref())
+        ))?;
     }
     Ok(())
 }
@@ -121,11 +143,16 @@ fn print_repo(name: &str, repo: &RepoState, output: &mut Output) -> Result<(), E
         let job = &waiting.job;
         vec![
             job.job_id.to_string(),
+            job.task_id
+                .map_or_else(|| "-".into(), |task| task.to_string()),
             shown_or_dash(job.work_item_id.as_deref()),
             shown_or_dash(job.stage.as_deref()),
             verdict(waiting.verdict.as_ref()),
         ]
     });
-    output.table(&["job", "work item", "stage", "verdict"], rows.collect())?;
+    output.table(
+        &["job", "task", "work item", "stage", "verdict"],
+        rows.collect(),
+    )?;
     Ok(())
 }

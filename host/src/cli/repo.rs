@@ -65,7 +65,7 @@ pub fn active_task(task: Option<&ActiveTask>) -> String {
                 shown_or_dash(task.work_item_id.as_deref()),
                 shown_or_dash(task.stage.as_deref()),
             );
-            format!("{work_item} in {stage}")
+            format!("task {} ({work_item}) in {stage}", task.id)
         },
     )
 }

@@ -6,11 +6,12 @@ use serial_gate::store::{DONE, NewTask};
 
 use super::options::Shared;
 use super::output::Output;
-use super::text::shown;
+use super::text::{id, shown};
 use super::{Error, Outcome};
 
 /// Add a task, move it to a stage, or end it
 #[derive(Subcommand)]
+#[command(after_help = "Example:\n  serial-gate task add alpha --work-item ORCH-88")]
 pub enum Task {
     Add(Add),
     Stage(Stage),
@@ -39,7 +40,7 @@ pub struct Add {
 #[command(after_help = "Example:\n  serial-gate task stage 7 development")]
 pub struct Stage {
     /// The task
-    #[arg(allow_negative_numbers = true)]
+    #[arg(allow_negative_numbers = true, value_parser = id)]
     task: i64,
     /// The stage
     stage: String,
@@ -50,7 +51,7 @@ pub struct Stage {
 #[command(after_help = "Example:\n  serial-gate task done 7")]
 pub struct Done {
     /// The tasks: all of them or none
-    #[arg(required = true, value_name = "TASK", allow_negative_numbers = true)]
+    #[arg(required = true, value_name = "TASK", allow_negative_numbers = true, value_parser = id)]
     tasks: Vec<i64>,
 }
 

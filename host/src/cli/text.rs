@@ -61,9 +61,19 @@ pub fn command(shared: &Shared, arguments: &[&str]) -> Option<String> {
         words.extend(["--db", &database]);
     }
     words.extend(arguments);
+    // A name that begins with a dash would be taken for a flag.
+    if let Some(last) = words.pop_if(|last| last.starts_with('-')) {
+        words.extend(["--", last]);
+    }
     let quoted: Option<Vec<Cow<'_, str>>> = words
         .into_iter()
         .map(|word| shlex::try_quote(word).ok())
         .collect();
     Some(quoted?.join(" "))
+}
+
+/// The number of a task or a job, from the command line.
+pub fn id(text: &str) -> Result<i64, String> {
+    text.parse()
+        .map_err(|_| "write its number, which `serial-gate queue` shows".into())
 }

@@ -15,13 +15,13 @@ pub struct Case {
     /// Tables, settings and operations.
     pub document: Document,
     /// The expected result.
-    pub expected: Value,
+    pub expected: Map<String, Value>,
 }
 
 #[derive(Deserialize)]
 struct Line {
     case: Document,
-    expected: Value,
+    expected: Map<String, Value>,
 }
 
 /// A row or an operation: its columns by name.
@@ -63,7 +63,7 @@ impl Default for Document {
 ///
 /// # Errors
 ///
-/// When the file cannot be read, or a line is not a case; it says which.
+/// When the file cannot be read or has no case, or a line is not one; it says which.
 pub fn read_cases(path: &Path) -> Result<Vec<Case>, Error> {
     let text = std::fs::read_to_string(path).map_err(|cause| Error::Read {
         path: path.into(),
@@ -73,7 +73,7 @@ pub fn read_cases(path: &Path) -> Result<Vec<Case>, Error> {
         .split('\n')
         .enumerate()
         .filter(|(_, line)| !line.trim().is_empty());
-    lines
+    let cases: Vec<Case> = lines
         .map(|(number, text)| {
             let line = number + 1;
             let parsed: Line = serde_json::from_str(text).map_err(|error| Error::Line {
@@ -92,5 +92,10 @@ pub fn read_cases(path: &Path) -> Result<Vec<Case>, Error> {
                 expected: parsed.expected,
             })
         })
-        .collect()
+        .collect::<Result<_, Error>>()?;
+    if cases.is_empty() {
+        Err(Error::NoCase { path: path.into() })
+    } else {
+        Ok(cases)
+    }
 }

@@ -3,11 +3,12 @@
 //! Owns the cases' format (one JSON object a line, `case` and `expected`, as the reference's
 //! fixtures have it), the database that they run on, and the comparison. Rows and operations come
 //! as other programs would write them, in plain SQL beside the host. Callers rely on this: every
-//! field of an expected result is compared, and so is every field that nobody expected.
+//! field of an expected result is compared, down to the last key.
 
 mod case;
 mod compare;
 mod operation;
+mod row;
 mod world;
 
 pub use case::{Case, read_cases};
@@ -32,6 +33,12 @@ pub enum Error {
         /// Why.
         #[source]
         cause: std::io::Error,
+    },
+    /// A file without a case proves nothing.
+    #[error("there is no case in `{}`: write one a line", path.display())]
+    NoCase {
+        /// The file.
+        path: PathBuf,
     },
     /// A line is no case.
     #[error("line {line} of `{}` is not a conformance case: {problem}", path.display())]

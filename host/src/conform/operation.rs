@@ -7,7 +7,8 @@ use rusqlite::ErrorCode;
 use serde_json::{Value, json};
 
 use super::case::Row;
-use super::world::{World, insert, sql_value};
+use super::row::{insert, sql_value};
+use super::world::World;
 use super::{Error, Through};
 
 impl World {

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::Connection;
-use rusqlite::types::Value as SqlValue;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
 use super::case::{Document, Row};
+use super::row::{insert, json_value};
 use super::{Error, Through};
 use crate::model::{Settings, Verdict};
 use crate::queue::{self, Options, Queue, Source};
@@ -54,7 +54,7 @@ impl World {
         &mut self,
         case: &Document,
         through: Through<'_>,
-    ) -> Result<Value, Error> {
+    ) -> Result<Map<String, Value>, Error> {
         self.queue
             .set_settings(settings(&Settings::off(), &case.settings)?);
         self.registry = case.projects.clone();
@@ -79,8 +79,9 @@ impl World {
             self.rows(&mut last)?;
             result.insert("final".into(), last.into());
         }
-        let mut result = Value::Object(result);
-        hide_now(&mut result, &sql_time(NOW));
+        result
+            .values_mut()
+            .for_each(|field| hide_now(field, &sql_time(NOW)));
         Ok(result)
     }
 
@@ -319,53 +320,6 @@ fn repos_of(case: &Document) -> BTreeSet<Option<String>> {
     in_rows
         .chain(case.projects.iter().chain(&case.probe_repos).cloned())
         .collect()
-}
-
-/// Inserts a row; a column that it does not have is null, but a job's status is `queued`.
-pub(super) fn insert(
-    connection: &Connection,
-    table: &str,
-    columns: &[&str],
-    row: &Row,
-) -> Result<i64, Error> {
-    let values: Result<Vec<SqlValue>, Error> = columns
-        .iter()
-        .map(|column| match row.get(*column) {
-            None if *column == "status" => Ok(SqlValue::Text("queued".into())),
-            value => sql_value(column, value.unwrap_or(&Value::Null)),
-        })
-        .collect();
-    let places = vec!["?"; columns.len()].join(", ");
-    let mut statement = connection.prepare_cached(&format!(
-        "INSERT INTO {table} ({}) VALUES ({places})",
-        columns.join(", ")
-    ))?;
-    statement.execute(rusqlite::params_from_iter(values?))?;
-    Ok(connection.last_insert_rowid())
-}
-
-pub(super) fn sql_value(column: &str, value: &Value) -> Result<SqlValue, Error> {
-    let unusable = || Error::Value(format!("`{column}` is `{value}`: no column can hold that"));
-    Ok(match value {
-        Value::Null => SqlValue::Null,
-        Value::Bool(on) => SqlValue::Integer((*on).into()),
-        Value::Number(number) => match (number.as_i64(), number.is_f64()) {
-            (Some(integer), _) => SqlValue::Integer(integer),
-            (None, true) => SqlValue::Real(number.as_f64().ok_or_else(unusable)?),
-            (None, false) => return Err(unusable()),
-        },
-        Value::String(text) => SqlValue::Text(text.clone()),
-        Value::Array(_) | Value::Object(_) => return Err(unusable()),
-    })
-}
-
-fn json_value(value: SqlValue) -> Value {
-    match value {
-        SqlValue::Null | SqlValue::Blob(_) => Value::Null,
-        SqlValue::Integer(number) => number.into(),
-        SqlValue::Real(number) => number.into(),
-        SqlValue::Text(text) => text.into(),
-    }
 }
 
 /// Puts the expected results' word where an operation wrote the time.

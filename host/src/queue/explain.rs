@@ -49,6 +49,8 @@ pub struct Held {
     pub freezes: Vec<(String, ActiveFreeze)>,
     /// Reasons in the policy's words. What they need is not known here.
     pub rules: Vec<String>,
+    /// Whether there is a reason that no command of ours would clear.
+    pub stuck: bool,
 }
 
 impl Queue {
@@ -67,62 +69,69 @@ impl Queue {
     }
 
     fn standing(&mut self, now: Timestamp, id: i64) -> Result<Standing, Error> {
-        let held = self.reasons(now, id)?;
-        if held != Held::default() {
+        if let Some(held) = self.reasons(now, id)? {
             return Ok(Standing::Held(held));
         }
-        let ahead = self
-            .claimable(now)?
+        let claimable = self.claimable(now)?;
+        let ahead = claimable
             .iter()
             .take_while(|claimable| **claimable < id)
             .count();
         Ok(Standing::Claimable { ahead })
     }
 
-    fn reasons(&mut self, now: Timestamp, id: i64) -> Result<Held, Error> {
+    /// Everything that holds a job; none if nothing does.
+    fn reasons(&mut self, now: Timestamp, id: i64) -> Result<Option<Held>, Error> {
         let reads: Vec<_> = self.clause(now)?.clause.reads().collect();
         let mut what_if = WhatIf::new(self.store.snapshot(&reads, Some(id))?);
         let settings = self.settings.clone();
-        let mut held = Held::default();
+        let mut held: Option<Held> = None;
         loop {
             let decisions = self.policy()?.decide(&settings, &what_if.state)?;
-            let verdict = decisions
-                .into_iter()
-                .find(|decision| decision.job == id)
-                .map(|decision| decision.verdict);
-            let Some(Verdict::Hold(Hold {
-                earlier_task,
-                freeze,
-                rule,
-            })) = verdict
-            else {
+            let decision = decisions.into_iter().find(|decision| decision.job == id);
+            let Some(Verdict::Hold(hold)) = decision.map(|decision| decision.verdict) else {
                 return Ok(held);
             };
-            if held.tasks.len() == TASKS_NAMED {
-                held.more_tasks = true;
+            let held_so_far = held.get_or_insert_default();
+            if held_so_far.tasks.len() == TASKS_NAMED {
+                held_so_far.more_tasks = true;
                 return Ok(held);
             }
-            let mut changed = false;
-            if let Some(task) = earlier_task.filter(|task| what_if.finish(*task)) {
-                held.tasks.extend(self.store.task(task)?);
-                changed = true;
-            }
-            if let Some(repo) = freeze.and_then(|freeze| what_if.unfreeze(freeze)) {
-                held.freezes.extend(
-                    self.store
-                        .active_freeze(Some(&repo))?
-                        .map(|freeze| (repo, freeze)),
-                );
-                changed = true;
-            }
-            // A reason in words may hide the next one, and nothing can be done about it here.
-            if let Some(rule) = rule.filter(|rule| !held.rules.contains(rule)) {
-                held.rules.push(rule);
-            }
-            if !changed {
+            if !self.note_and_undo(hold, &mut what_if, held_so_far)? {
+                held_so_far.stuck = true;
                 return Ok(held);
             }
         }
+    }
+
+    /// Writes a reason down and does what an operator could do about it. False if that is nothing.
+    fn note_and_undo(
+        &mut self,
+        hold: Hold,
+        what_if: &mut WhatIf,
+        held: &mut Held,
+    ) -> Result<bool, Error> {
+        let mut undone = false;
+        if let Some(id) = hold.earlier_task {
+            let finished = what_if.finish(id);
+            if !held.tasks.iter().any(|task| task.id == id) {
+                held.tasks.extend(self.store.task(id)?);
+            }
+            undone |= finished;
+        }
+        if let Some(repo) = hold.freeze.and_then(|freeze| what_if.unfreeze(freeze)) {
+            // The empty repo cannot be named to `unfreeze`, and neither can one that is no text.
+            let freeze = self
+                .store
+                .active_freeze(Some(&repo))?
+                .filter(|_| !repo.is_empty());
+            undone |= freeze.is_some();
+            held.freezes.extend(freeze.map(|freeze| (repo, freeze)));
+        }
+        if let Some(rule) = hold.rule.filter(|rule| !held.rules.contains(rule)) {
+            held.rules.push(rule);
+        }
+        Ok(undone)
     }
 }
 

@@ -13,7 +13,7 @@ mod state;
 pub use error::{Error, with_causes};
 pub use explain::{Explanation, Held, Standing};
 pub use fallback::Source;
-pub use state::{Registry, RepoState, State, Waiting};
+pub use state::{OtherHeld, Others, Registry, RepoState, State, Waiting};
 
 use std::path::Path;
 use std::time::Duration;
@@ -23,7 +23,7 @@ use serial_gate_default_policy::scope::Scope;
 
 use crate::clause::{self, Clause, Rendered};
 use crate::model::{self, Decision, Settings};
-use crate::policy::{DEFAULT_POLICY, Limits, Policy, Runtime};
+use crate::policy::{self, DEFAULT_POLICY, Limits, Policy, Runtime};
 use crate::store::{ActiveFreeze, ClaimConnection, Claimed, Lease, Store, lease_end};
 
 /// What a queue needs besides its database and settings.
@@ -221,6 +221,22 @@ impl Queue {
         Ok(self.store.freeze(now, repo, reason, work_item)?)
     }
 
+    /// Checks that the policy understands its rules.
+    ///
+    /// # Errors
+    ///
+    /// When it does not. Any other failure of the policy is left to [`Queue::clause`].
+    pub fn check_rules(&mut self) -> Result<(), Error> {
+        let settings = self.settings.clone();
+        let answer = self
+            .policy()
+            .and_then(|policy| Ok(policy.claim_clause(&settings, model::Dialect::Sqlite)?));
+        match answer {
+            Err(Error::Policy(error @ policy::Error::Answered { .. })) => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
     /// Keeps the clause that a claim goes by, if it is the policy's own.
     fn keep_clause(&mut self) -> Result<(), Error> {
         let (Some(clause), Some(policy)) = (&self.clause, &self.policy) else {
@@ -240,6 +256,9 @@ impl Queue {
             .policy()?
             .claim_clause(&settings, model::Dialect::Sqlite)?;
         let mut clause = self.checked(answer.text, Source::Policy)?;
+        for note in &answer.notes {
+            tracing::warn!("{}", note.escape_debug());
+        }
         clause.notes = answer.notes;
         clause.valid_until = answer.valid_until;
         Ok(clause)

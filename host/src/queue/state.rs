@@ -4,7 +4,7 @@
 //! and never fails as a whole: what cannot be read of a repo is said with that repo, which then
 //! counts as frozen.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -27,9 +27,47 @@ pub struct State {
     pub repos: String,
     /// Every known repo, by the code points of its name.
     pub per_repo: BTreeMap<String, RepoState>,
+    /// Queued jobs that stand in no waiting line: other agents', and those without a repo.
+    #[serde(skip_serializing_if = "Others::are_none")]
+    pub others: Others,
     /// What an operator should know.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+}
+
+/// Queued jobs that stand in no waiting line.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Others {
+    /// How many may be claimed.
+    pub claimable: usize,
+    /// Those that are held.
+    pub held: Vec<OtherHeld>,
+}
+
+/// A held job that stands in no waiting line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OtherHeld {
+    /// Its id.
+    pub job_id: i64,
+    /// Why it is held.
+    #[serde(serialize_with = "verdict_as_json")]
+    pub verdict: Option<Verdict>,
+}
+
+impl Others {
+    fn are_none(&self) -> bool {
+        *self == Others::default()
+    }
+
+    fn add(&mut self, job_id: i64, verdict: Verdict) {
+        match verdict {
+            Verdict::Claim => self.claimable += 1,
+            hold @ Verdict::Hold(_) => self.held.push(OtherHeld {
+                job_id,
+                verdict: Some(hold),
+            }),
+        }
+    }
 }
 
 /// The state of one repo.
@@ -68,7 +106,7 @@ impl Queue {
     /// The state as the reference gives it, without verdicts. `registry` are repos to list besides
     /// those with live state.
     pub fn reference_state(&mut self, registry: &Registry) -> State {
-        self.state_with(registry, &HashMap::new(), Vec::new())
+        self.state_with(registry, BTreeMap::new(), Vec::new())
     }
 
     /// The state with each waiting job's verdict.
@@ -86,16 +124,16 @@ impl Queue {
             Err(error) if error.is_of_the_database() => return Err(error),
             Err(error) => {
                 notes.push(format!("there are no verdicts: {}", with_causes(&error)));
-                HashMap::new()
+                BTreeMap::new()
             }
         };
-        Ok(self.state_with(registry, &verdicts, notes))
+        Ok(self.state_with(registry, verdicts, notes))
     }
 
     fn state_with(
         &mut self,
         registry: &Registry,
-        verdicts: &HashMap<i64, Verdict>,
+        mut verdicts: BTreeMap<i64, Verdict>,
         mut notes: Vec<String>,
     ) -> State {
         let mut repos: BTreeSet<String> = registry
@@ -110,18 +148,24 @@ impl Queue {
         }
         let per_repo = repos
             .into_iter()
-            .map(|repo| (repo.clone(), self.repo_state(&repo, verdicts)))
+            .map(|repo| (repo.clone(), self.repo_state(&repo, &mut verdicts)))
             .collect();
+        // What no waiting line has taken.
+        let mut others = Others::default();
+        for (job, verdict) in verdicts {
+            others.add(job, verdict);
+        }
         State {
             enabled: self.settings.enabled,
             freeze_enabled: self.settings.freeze_enabled,
             repos: self.settings.repos.clone(),
             per_repo,
+            others,
             notes,
         }
     }
 
-    fn repo_state(&mut self, repo: &str, verdicts: &HashMap<i64, Verdict>) -> RepoState {
+    fn repo_state(&mut self, repo: &str, verdicts: &mut BTreeMap<i64, Verdict>) -> RepoState {
         let mut error = None;
         let mut or_else_say = |problem: store::Error| error = Some(problem.to_string());
         let active_task = self.store.active_task(repo).unwrap_or_else(|problem| {
@@ -134,7 +178,7 @@ impl Queue {
         });
         let (frozen, freeze) = self.frozen(Some(repo));
         let waiting = waiting.into_iter().map(|job| Waiting {
-            verdict: verdicts.get(&job.job_id).cloned(),
+            verdict: verdicts.remove(&job.job_id),
             job,
         });
         RepoState {

@@ -164,13 +164,13 @@ fn give(transaction: &Transaction<'_>, job: i64, lease: Lease<'_>) -> rusqlite::
         .query_row([], |row| row.get(0))?;
     transaction
         .prepare_cached(
-            "UPDATE jobs SET status = 'running', worker = ?2, claimed_at = ?3, lease_until = ?4, token = ?5,
-                error = NULL, attempt = coalesce(attempt, 0) + 1
+            "UPDATE jobs SET status = 'running', gate_worker = ?2, gate_claimed_at = ?3, gate_lease_until = ?4,
+                gate_token = ?5, gate_error = NULL, gate_attempt = coalesce(gate_attempt, 0) + 1
              WHERE id = ?1",
         )?
         .execute(params![job, lease.worker, now, until, token])?;
     let mut query = transaction.prepare_cached(
-        "SELECT jobs.task_id, tasks.work_item_id, jobs.repo, jobs.agent, jobs.attempt
+        "SELECT jobs.task_id, tasks.work_item_id, jobs.repo, jobs.agent, jobs.gate_attempt
          FROM jobs LEFT JOIN tasks ON tasks.id = jobs.task_id WHERE jobs.id = ?1",
     )?;
     query.query_row([job], |row| {

@@ -8,7 +8,7 @@ use rusqlite::ErrorCode;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is no file.
-    #[error("there is no database `{}`: create it with `serial-gate init`, or name another with `--db PATH`", path.display())]
+    #[error("there is no database `{}`: create it with `serial-gate --db {} init`, or name another with `--db PATH`", path.display(), path.display())]
     Missing {
         /// Where it was looked for.
         path: PathBuf,
@@ -29,7 +29,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// The database was not prepared, or by another version.
-    #[error("`{}` is not prepared for the serial gate: run `serial-gate init`, which adds what is missing", path.display())]
+    #[error("`{}` is not prepared for the serial gate: `serial-gate --db {} init` adds what is missing, or says what stands in the way", path.display(), path.display())]
     NotPrepared {
         /// The file.
         path: PathBuf,
@@ -78,6 +78,15 @@ pub enum Error {
         #[source]
         cause: rusqlite::Error,
     },
+    /// A rule of the table itself speaks against a row.
+    #[error("`{}` refuses the row by a rule of its own: make the change with the program that owns the table", path.display())]
+    Constraint {
+        /// The file.
+        path: PathBuf,
+        /// SQLite's reason.
+        #[source]
+        cause: rusqlite::Error,
+    },
     /// Anything else that SQLite says.
     #[error("the database `{}` refused a statement", path.display())]
     Sqlite {
@@ -117,9 +126,17 @@ pub enum Error {
         /// The state that this needs.
         needed: &'static str,
     },
+    /// Another program started the job, so no token can be right.
+    #[error(
+        "job {id} was not claimed through the gate: end it with the program that started it, or `serial-gate job requeue {id}`"
+    )]
+    NotClaimedHere {
+        /// The job.
+        id: i64,
+    },
     /// Somebody else has the job now.
     #[error(
-        "token {token} is not the one of job {id}: its lease ran out or it was requeued, so drop this work and claim again"
+        "token {token} is not the one of job {id}'s claim: unless it is mistyped, the lease ran out or the job was requeued, so drop this work and claim again"
     )]
     StaleToken {
         /// The job.
@@ -154,6 +171,7 @@ impl Error {
             Some(ErrorCode::DiskFull) => Error::Full { path },
             Some(ErrorCode::SystemIoFailure) => Error::Disk { path, cause },
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::Locked { path },
+            Some(ErrorCode::ConstraintViolation) => Error::Constraint { path, cause },
             Some(ErrorCode::DatabaseCorrupt) => Error::Damaged { path, cause },
             _ => Error::Sqlite { path, cause },
         }
@@ -173,11 +191,6 @@ impl Error {
             Error::NotPrepared { .. } => Error::NotPrepared { path: path.into() },
             other => other,
         }
-    }
-
-    /// Whether SQLite refused the value of a row, such as an id that is already there.
-    pub fn is_constraint(&self) -> bool {
-        matches!(self, Error::Sqlite { cause, .. } if cause.sqlite_error_code() == Some(ErrorCode::ConstraintViolation))
     }
 }
 

@@ -73,7 +73,7 @@ impl Store {
         self.writing(|transaction| {
             check_claim(transaction, id, token, change)?;
             transaction.execute(
-                "UPDATE jobs SET status = ?2, error = ?3, lease_until = NULL WHERE id = ?1",
+                "UPDATE jobs SET status = ?2, gate_error = ?3, gate_lease_until = NULL WHERE id = ?1",
                 params![id, status, error],
             )?;
             Ok(())
@@ -89,7 +89,7 @@ impl Store {
         self.writing(|transaction| {
             check_claim(transaction, id, token, "kept alive")?;
             transaction.execute(
-                "UPDATE jobs SET lease_until = ?2 WHERE id = ?1",
+                "UPDATE jobs SET gate_lease_until = ?2 WHERE id = ?1",
                 params![id, sql_time(lease_until)],
             )?;
             Ok(())
@@ -120,7 +120,7 @@ impl Store {
     ///
     /// When the database refuses.
     pub fn requeue_expired(&mut self, now: Timestamp) -> Result<usize, Error> {
-        const EXPIRED: &str = "status = 'running' AND lease_until <= ?1";
+        const EXPIRED: &str = "status = 'running' AND gate_lease_until <= ?1";
         let now = sql_time(now);
         let any = self.doing(|connection| {
             let mut query = connection
@@ -136,8 +136,8 @@ impl Store {
     }
 }
 
-const REQUEUE: &str =
-    "UPDATE jobs SET status = 'queued', worker = NULL, lease_until = NULL, token = NULL";
+const REQUEUE: &str = "UPDATE jobs
+    SET status = 'queued', gate_worker = NULL, gate_lease_until = NULL, gate_token = NULL";
 
 fn check_claim(
     transaction: &Transaction<'_>,
@@ -148,10 +148,9 @@ fn check_claim(
     match status_and_token(transaction, id)? {
         (Some(status), Some(has)) if status == "running" && has == token => Ok(()),
         (Some(status), Some(_)) if status == "running" => Err(Error::StaleToken { id, token }),
-        // Put back in the queue, and perhaps claimed by another program since.
-        (Some(status), None) if status == "running" || status == "queued" => {
-            Err(Error::StaleToken { id, token })
-        }
+        (Some(status), None) if status == "running" => Err(Error::NotClaimedHere { id }),
+        // Put back in the queue.
+        (Some(status), None) if status == "queued" => Err(Error::StaleToken { id, token }),
         (status, _) => Err(wrong_status(id, status.as_deref(), change, "running")),
     }
 }
@@ -160,7 +159,8 @@ fn status_and_token(
     transaction: &Transaction<'_>,
     id: i64,
 ) -> Result<(Option<String>, Option<i64>), Error> {
-    let mut query = transaction.prepare_cached("SELECT status, token FROM jobs WHERE id = ?1")?;
+    let mut query =
+        transaction.prepare_cached("SELECT status, gate_token FROM jobs WHERE id = ?1")?;
     let row = query
         .query_row([id], |row| Ok((row.get::<_, Shown>(0)?.0, row.get(1)?)))
         .optional()?;

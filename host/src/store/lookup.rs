@@ -27,6 +27,9 @@ pub struct TaskRow {
 /// The first unfinished task of a repo, with the reference's keys.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct ActiveTask {
+    /// Its id.
+    #[serde(skip)]
+    pub id: i64,
     /// The name that people know it by.
     pub work_item_id: Option<String>,
     /// How far it is.
@@ -38,6 +41,9 @@ pub struct ActiveTask {
 pub struct WaitingJob {
     /// Its id.
     pub job_id: i64,
+    /// Its task.
+    #[serde(skip)]
+    pub task_id: Option<i64>,
     /// Its task's work item.
     pub work_item_id: Option<String>,
     /// Its task's stage.
@@ -61,6 +67,10 @@ pub struct JobRow {
     pub worker: Option<String>,
     /// When that was, UTC.
     pub claimed_at: Option<String>,
+    /// When a running job goes back to the queue unless its worker is heard of, UTC.
+    pub lease_until: Option<String>,
+    /// What a failed job left behind.
+    pub error: Option<String>,
 }
 
 impl Store {
@@ -71,7 +81,7 @@ impl Store {
     /// When the database cannot be read.
     pub fn task(&mut self, id: i64) -> Result<Option<TaskRow>, Error> {
         self.one(
-            "SELECT id, work_item_id, repo, stage, CASE WHEN stage_set = stage THEN stage_set_at END
+            "SELECT id, work_item_id, repo, stage, CASE WHEN gate_stage = stage THEN gate_stage_at END
              FROM tasks WHERE id = ?1",
             id,
             |row| {
@@ -93,7 +103,8 @@ impl Store {
     /// When the database cannot be read.
     pub fn job(&mut self, id: i64) -> Result<Option<JobRow>, Error> {
         self.one(
-            "SELECT id, task_id, repo, agent, status, worker, claimed_at FROM jobs WHERE id = ?1",
+            "SELECT id, task_id, repo, agent, status, gate_worker, gate_claimed_at, gate_lease_until, gate_error
+             FROM jobs WHERE id = ?1",
             id,
             |row| {
                 Ok(JobRow {
@@ -104,6 +115,8 @@ impl Store {
                     status: shown(row, 4)?,
                     worker: shown(row, 5)?,
                     claimed_at: shown(row, 6)?,
+                    lease_until: shown(row, 7)?,
+                    error: shown(row, 8)?,
                 })
             },
         )
@@ -135,9 +148,9 @@ impl Store {
     /// When the database cannot be read.
     pub fn active_task(&mut self, repo: &str) -> Result<Option<ActiveTask>, Error> {
         self.one(
-            "SELECT work_item_id, stage FROM tasks WHERE repo = ?1 AND stage != 'done' ORDER BY id LIMIT 1",
+            "SELECT id, work_item_id, stage FROM tasks WHERE repo = ?1 AND stage != 'done' ORDER BY id LIMIT 1",
             repo,
-            |row| Ok(ActiveTask { work_item_id: shown(row, 0)?, stage: shown(row, 1)? }),
+            |row| Ok(ActiveTask { id: row.get(0)?, work_item_id: shown(row, 1)?, stage: shown(row, 2)? }),
         )
     }
 
@@ -149,12 +162,12 @@ impl Store {
     pub fn waiting(&mut self, repo: &str) -> Result<Vec<WaitingJob>, Error> {
         self.doing(|connection| {
             let mut query = connection.prepare_cached(
-                "SELECT jobs.id, tasks.work_item_id, tasks.stage
+                "SELECT jobs.id, jobs.task_id, tasks.work_item_id, tasks.stage
                  FROM jobs LEFT JOIN tasks ON tasks.id = jobs.task_id
                  WHERE jobs.repo = ?1 AND jobs.status = 'queued' AND jobs.agent = 'analyst' ORDER BY jobs.id",
             )?;
             let jobs = query.query_map([repo], |row| {
-                Ok(WaitingJob { job_id: row.get(0)?, work_item_id: shown(row, 1)?, stage: shown(row, 2)? })
+                Ok(WaitingJob { job_id: row.get(0)?, task_id: row.get::<_, TaskId>(1)?.0, work_item_id: shown(row, 2)?, stage: shown(row, 3)? })
             })?;
             Ok(jobs.collect::<Result<_, _>>()?)
         })

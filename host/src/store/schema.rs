@@ -40,8 +40,8 @@ const SHARED: [Shared; 3] = [
             ("created_at", "TEXT"),
             // The stage that was last set through the gate, and when. Another program that sets
             // `stage` leaves them behind, so the time counts only while the stage is the same.
-            ("stage_set", "TEXT"),
-            ("stage_set_at", "TEXT"),
+            ("gate_stage", "TEXT"),
+            ("gate_stage_at", "TEXT"),
         ],
         create: "CREATE TABLE tasks (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -49,8 +49,8 @@ const SHARED: [Shared; 3] = [
             repo TEXT,
             stage TEXT,
             created_at TEXT DEFAULT (datetime('now')),
-            stage_set TEXT,
-            stage_set_at TEXT
+            gate_stage TEXT,
+            gate_stage_at TEXT
         )",
     },
     Shared {
@@ -58,12 +58,12 @@ const SHARED: [Shared; 3] = [
         required: &["id", "task_id", "repo", "agent", "status"],
         added: &[
             ("created_at", "TEXT"),
-            ("worker", "TEXT"),
-            ("claimed_at", "TEXT"),
-            ("lease_until", "TEXT"),
-            ("attempt", "INTEGER"),
-            ("token", "INTEGER"),
-            ("error", "TEXT"),
+            ("gate_worker", "TEXT"),
+            ("gate_claimed_at", "TEXT"),
+            ("gate_lease_until", "TEXT"),
+            ("gate_attempt", "INTEGER"),
+            ("gate_token", "INTEGER"),
+            ("gate_error", "TEXT"),
         ],
         create: "CREATE TABLE jobs (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -72,12 +72,12 @@ const SHARED: [Shared; 3] = [
             agent TEXT,
             status TEXT DEFAULT 'queued',
             created_at TEXT DEFAULT (datetime('now')),
-            worker TEXT,
-            claimed_at TEXT,
-            lease_until TEXT,
-            attempt INTEGER,
-            token INTEGER,
-            error TEXT
+            gate_worker TEXT,
+            gate_claimed_at TEXT,
+            gate_lease_until TEXT,
+            gate_attempt INTEGER,
+            gate_token INTEGER,
+            gate_error TEXT
         )",
     },
     Shared {
@@ -126,7 +126,7 @@ const INDEXES: [(&str, &str); 8] = [
     (QUEUED, "jobs (id) WHERE status = 'queued'"),
     (
         "serial_gate_jobs_leased",
-        "jobs (lease_until) WHERE status = 'running'",
+        "jobs (gate_lease_until) WHERE status = 'running'",
     ),
     ("serial_gate_jobs_repo", "jobs (repo)"),
     ("serial_gate_jobs_task", "jobs (task_id)"),

@@ -47,7 +47,7 @@ impl Store {
         let now = sql_time(now);
         self.writing(|transaction| {
             transaction.execute(
-                "INSERT INTO tasks (work_item_id, repo, stage, created_at, stage_set, stage_set_at)
+                "INSERT INTO tasks (work_item_id, repo, stage, created_at, gate_stage, gate_stage_at)
                  VALUES (?1, ?2, ?3, ?4, ?3, ?4)",
                 params![task.work_item, task.repo, task.stage, now],
             )?;
@@ -70,8 +70,8 @@ impl Store {
         self.writing(|transaction| {
             for id in ids {
                 let changed = transaction.execute(
-                    "UPDATE tasks SET stage = ?2, stage_set = ?2,
-                        stage_set_at = CASE WHEN stage_set = ?2 AND stage = ?2 THEN stage_set_at ELSE ?3 END
+                    "UPDATE tasks SET stage = ?2, gate_stage = ?2,
+                        gate_stage_at = CASE WHEN gate_stage = ?2 AND stage = ?2 THEN gate_stage_at ELSE ?3 END
                      WHERE id = ?1",
                     params![id, stage, sql_time(now)],
                 )?;
