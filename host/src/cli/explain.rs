@@ -7,7 +7,7 @@ use serial_gate::store::{JobRow, sql_time};
 
 use super::options::Shared;
 use super::output::{Output, Tone, toned};
-use super::text::{command, count, id, shown, shown_or_dash};
+use super::text::{command, count, id, shown, shown_or_dash, task as name};
 use super::{Error, Outcome};
 
 /// Show whether a job may be claimed; if not, what it waits for and what would release it
@@ -157,9 +157,8 @@ fn print_reasons(held: &Held, output: &mut Output) -> Result<(), Error> {
             .as_deref()
             .map(|since| format!(" since {} UTC", shown(since)));
         output.line(format!(
-            "    task {} ({}) is in `{}`{}",
-            task.id,
-            shown_or_dash(task.work_item_id.as_deref()),
+            "    {} is in `{}`{}",
+            name(task.id, task.work_item_id.as_deref()),
             shown_or_dash(task.stage.as_deref()),
             since.unwrap_or_default()
         ))?;

@@ -5,7 +5,7 @@ use serial_gate::store::ActiveTask;
 
 use super::options::Shared;
 use super::output::{Output, Tone, toned};
-use super::text::{shown, shown_or_dash};
+use super::text::{shown, shown_or_dash, task};
 use super::{Error, Outcome};
 
 /// Show whether the gate acts in a repo, its active task, and whether it is frozen
@@ -57,15 +57,12 @@ impl Repo {
 }
 
 /// The active task of a repo in a few words.
-pub fn active_task(task: Option<&ActiveTask>) -> String {
-    task.map_or_else(
+pub fn active_task(active: Option<&ActiveTask>) -> String {
+    active.map_or_else(
         || "none".into(),
-        |task| {
-            let (work_item, stage) = (
-                shown_or_dash(task.work_item_id.as_deref()),
-                shown_or_dash(task.stage.as_deref()),
-            );
-            format!("task {} ({work_item}) in {stage}", task.id)
+        |active| {
+            let name = task(active.id, active.work_item_id.as_deref());
+            format!("{name} in {}", shown_or_dash(active.stage.as_deref()))
         },
     )
 }

@@ -21,6 +21,14 @@ pub fn shown_or_dash(text: Option<&str>) -> String {
     text.map_or_else(|| "-".into(), shown)
 }
 
+/// A task by its number and, if it has one, its name.
+pub fn task(id: i64, work_item: Option<&str>) -> String {
+    work_item.map_or_else(
+        || format!("task {id}"),
+        |name| format!("task {id} ({})", shown(name)),
+    )
+}
+
 /// A number of things: `1 job`, `3 jobs`.
 pub fn count(number: usize, thing: &str) -> String {
     if number == 1 {
