@@ -106,10 +106,65 @@ fn a_view_is_no_table_and_is_refused() {
     let ran = gate.run(&["init"]).exits(1);
     assert!(
         ran.stderr
-            .contains("`tasks` is a view, and the gate needs a table"),
+            .contains("`tasks` is a view of `tasks`, and the gate needs a table of `tasks`"),
         "{}",
         ran.stderr
     );
+}
+
+#[test]
+fn a_column_that_does_not_compare_as_the_rule_does_is_refused_and_nothing_changes() {
+    for (declared, instead, problem) in [
+        (
+            "stage TEXT",
+            "stage TEXT COLLATE NOCASE",
+            "its column `tasks.stage` compares by `NOCASE`",
+        ),
+        (
+            "task_id INTEGER",
+            "task_id TEXT",
+            "its column `jobs.task_id` is declared `TEXT`",
+        ),
+        (
+            "agent TEXT",
+            "agent",
+            "its column `jobs.agent` is declared ``",
+        ),
+        (
+            "agent TEXT",
+            "agent TEXT AS ('analyst')",
+            "its column `jobs.agent` is generated",
+        ),
+        (
+            "jobs (id INTEGER PRIMARY KEY AUTOINCREMENT",
+            "jobs (id INTEGER PRIMARY KEY DESC",
+            "its column `jobs.id` is not the",
+        ),
+        (
+            "jobs (id",
+            "serial_gate_token (foo); CREATE VIEW serial_gate_clause AS SELECT 1; CREATE TABLE jobs (id",
+            "is a view of",
+        ),
+    ] {
+        let gate = orchestrator(&TABLES.replace(declared, instead));
+        let before = std::fs::read(gate.database()).unwrap();
+        let ran = gate.run(&["init"]).exits(1);
+        assert!(ran.stderr.contains(problem), "{}", ran.stderr);
+        assert_eq!(std::fs::read(gate.database()).unwrap(), before);
+    }
+}
+
+#[test]
+fn names_in_another_case_are_the_same_names() {
+    let gate = orchestrator(
+        &TABLES
+            .replace("TABLE jobs", "TABLE JOBS")
+            .replace("agent TEXT", "Agent VARCHAR(20)"),
+    );
+    gate.run(&["init"]).succeeds();
+    gate.run(&["task", "add", "alpha"]).succeeds();
+    gate.run(&["queue"]).succeeds();
+    gate.run(&["claim"]).succeeds();
 }
 
 #[test]

@@ -4,6 +4,16 @@ use serde_json::json;
 
 use crate::harness::Gate;
 
+/// Time passes.
+fn end_leases(gate: &Gate) {
+    gate.sqlite()
+        .execute(
+            "UPDATE jobs SET gate_lease_until = '2000-01-01 00:00:00' WHERE status = 'running'",
+            [],
+        )
+        .unwrap();
+}
+
 fn claim(gate: &Gate) -> serde_json::Value {
     gate.run(&["claim", "--json"]).succeeds().json()
 }
@@ -132,10 +142,8 @@ fn a_job_whose_lease_ran_out_is_claimed_again_at_its_old_place() {
     let gate = Gate::new();
     gate.run(&["task", "add", "alpha"]).succeeds();
     gate.run(&["task", "add", "beta"]).succeeds();
-    let lost = gate
-        .run(&["claim", "--json", "--lease", "0s"])
-        .succeeds()
-        .json();
+    let lost = claim(&gate);
+    end_leases(&gate);
     let again = gate.run(&["claim", "--json"]).succeeds().json();
     assert_eq!(
         (&lost["id"], &again["id"], &again["attempt"]),
@@ -156,10 +164,8 @@ fn a_job_whose_lease_ran_out_is_claimed_again_at_its_old_place() {
 fn a_heartbeat_prolongs_the_lease() {
     let gate = Gate::new();
     gate.run(&["task", "add", "alpha"]).succeeds();
-    let job = gate
-        .run(&["claim", "--json", "--lease", "0s"])
-        .succeeds()
-        .json();
+    let job = claim(&gate);
+    end_leases(&gate);
     let token = job["token"].to_string();
     gate.run(&["job", "heartbeat", "1", "--token", &token, "--lease", "1h"])
         .succeeds();
@@ -215,4 +221,45 @@ fn a_worker_that_waits_in_vain_says_that_there_was_nothing() {
         ran.stdout,
         "nothing to claim: `serial-gate queue` shows what waits, and why\n"
     );
+}
+
+#[test]
+fn a_claim_that_nobody_can_hear_of_is_put_back() {
+    let gate = Gate::new();
+    gate.run(&["task", "add", "alpha"]).succeeds();
+    let ran = gate.run_in_shell("serial-gate claim --json >/dev/full");
+    assert_eq!(ran.code, Some(1));
+    assert!(
+        ran.stderr
+            .starts_with("error: cannot print job 1, so it was put back"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(claim(&gate)["id"], 1);
+}
+
+#[test]
+fn a_trigger_that_swallows_the_claim_is_an_error_and_no_claim() {
+    let gate = Gate::new();
+    gate.run(&["task", "add", "alpha"]).succeeds();
+    gate.sqlite()
+        .execute_batch("CREATE TRIGGER no BEFORE UPDATE ON jobs BEGIN SELECT raise(IGNORE); END")
+        .unwrap();
+    let ran = gate.run(&["claim", "--json"]).exits(1);
+    assert_eq!(ran.stdout, "");
+}
+
+#[test]
+fn an_attempt_that_cannot_be_counted_further_stalls_nobody() {
+    let gate = Gate::new();
+    gate.run(&["task", "add", "alpha"]).succeeds();
+    for attempt in ["9223372036854775807", "'x'", "1.5"] {
+        gate.sqlite()
+            .execute(
+                &format!("UPDATE jobs SET status = 'queued', gate_attempt = {attempt}"),
+                [],
+            )
+            .unwrap();
+        assert_eq!(claim(&gate)["id"], 1);
+    }
 }

@@ -370,11 +370,33 @@ fn text_from_the_database_cannot_move_the_cursor() {
     .succeeds();
     let ran = gate.run(&["queue"]).succeeds();
     assert!(
-        ran.stdout.contains(r"red\u{1b}[31m\nrepo") && ran.stdout.contains(r"\u{7}bell"),
+        ran.stdout.contains(r"red\u{1b}[31m\u{a}repo") && ran.stdout.contains(r"\u{7}bell"),
         "{}",
         ran.stdout
     );
     assert!(!ran.stdout.contains('\u{1b}') && !ran.stdout.contains('\u{7}'));
+}
+
+#[test]
+fn a_proposed_command_never_holds_what_a_terminal_would_not_show() {
+    let gate = Gate::new();
+    let frozen = gate
+        .run(&["freeze", "a\u{1b}[31mR\u{202e}", "--reason", "r"])
+        .succeeds();
+    assert_eq!(
+        frozen.stdout,
+        "`a\\u{1b}[31mR\\u{202e}` is frozen: no task of it starts\n"
+    );
+}
+
+#[test]
+fn json_keeps_every_character_and_no_terminal_obeys_it() {
+    let gate = Gate::new();
+    let repo = "a\u{7f}b\u{9b}31m\u{1b}[0m";
+    gate.run(&["task", "add", repo]).succeeds();
+    let ran = gate.run(&["queue", "--json"]).succeeds();
+    assert!(ran.json()["per_repo"].get(repo).is_some(), "{}", ran.stdout);
+    assert!(!ran.stdout.trim_end().chars().any(char::is_control));
 }
 
 #[test]

@@ -145,6 +145,31 @@ fn a_running_host_whose_rules_turn_bad_says_so_and_keeps_frozen_repos_closed() {
 }
 
 #[test]
+fn when_the_policy_has_rules_of_its_own_and_fails_no_agent_starts_in_a_frozen_repo() {
+    let gate = gate();
+    gate.run(&["job", "add", "3", "planner"]).succeeds();
+    let mut queue = open(&gate, broken());
+    queue.set_settings(Settings {
+        rules: Some(r#"{"gated_agents":["planner"]}"#.into()),
+        ..settings()
+    });
+    assert_eq!(queue.claimable(NOW).unwrap(), [1, 2]);
+}
+
+#[test]
+fn a_scope_that_is_too_long_for_a_clause_stops_no_queue_and_opens_no_frozen_repo() {
+    let gate = gate();
+    let mut queue = open(&gate, Options::default());
+    let repos: Vec<String> = (0..14_000).map(|number| format!("repo-{number}")).collect();
+    queue.set_settings(Settings {
+        repos: repos.join(","),
+        ..settings()
+    });
+    assert_eq!(queue.clause(NOW).unwrap().source, Source::FreezeOnly);
+    assert_eq!(queue.claimable(NOW).unwrap(), [1, 2]);
+}
+
+#[test]
 fn without_the_kill_switch_the_queue_behaves_as_if_there_were_no_gate() {
     let gate = gate();
     let mut queue = open(&gate, broken());
@@ -222,7 +247,7 @@ fn policy(limits: Limits) -> Policy {
 fn a_call_that_takes_too_long_is_stopped() {
     let jobs = (0..300_000).map(|id| serial_gate::model::Job {
         id,
-        task_id: Some(id),
+        task_id: Some(serial_gate::model::TaskRef::Id(id)),
         repo: Some(0),
         agent: Some(1),
         status: Some(2),

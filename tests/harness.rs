@@ -182,7 +182,7 @@ fn native_state(state: &model::Snapshot) -> snapshot::Snapshot {
         jobs: jobs
             .map(|job| snapshot::Job {
                 id: job.id,
-                task_id: job.task_id,
+                task_id: job.task_id.map(task_ref),
                 repo: job.repo,
                 agent: job.agent,
                 status: job.status,
@@ -195,6 +195,13 @@ fn native_state(state: &model::Snapshot) -> snapshot::Snapshot {
                 active: freeze.cleared_at.is_none(),
             })
             .collect(),
+    }
+}
+
+fn task_ref(contract: model::TaskRef) -> snapshot::TaskRef {
+    match contract {
+        model::TaskRef::Id(id) => snapshot::TaskRef::Id(id),
+        model::TaskRef::AfterEveryId => snapshot::TaskRef::AfterEveryId,
     }
 }
 

@@ -20,7 +20,8 @@ use crate::{clause, decide, settings, snapshot};
 wit_bindgen::generate!({ path: "../wit", world: "policy" });
 
 use exports::serial_gate::policy::serial_gate::{
-    Clause, Decision, Description, Dialect, Guest, Hold, PolicyError, Settings, Snapshot, Verdict,
+    Clause, Decision, Description, Dialect, Guest, Hold, PolicyError, Settings, Snapshot, TaskRef,
+    Verdict,
 };
 
 struct DefaultPolicy;
@@ -80,7 +81,7 @@ fn queue_state(contract: Snapshot) -> snapshot::Snapshot {
             .iter()
             .map(|job| snapshot::Job {
                 id: job.id,
-                task_id: job.task_id,
+                task_id: job.task_id.map(task_ref),
                 repo: job.repo,
                 agent: job.agent,
                 status: job.status,
@@ -95,6 +96,13 @@ fn queue_state(contract: Snapshot) -> snapshot::Snapshot {
                 active: freeze.cleared_at.is_none(),
             })
             .collect(),
+    }
+}
+
+fn task_ref(contract: TaskRef) -> snapshot::TaskRef {
+    match contract {
+        TaskRef::Id(id) => snapshot::TaskRef::Id(id),
+        TaskRef::AfterEveryId => snapshot::TaskRef::AfterEveryId,
     }
 }
 

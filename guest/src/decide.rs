@@ -9,7 +9,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::settings::Settings;
-use crate::snapshot::{Decision, Job, Snapshot, Symbol, Verdict};
+use crate::snapshot::{Decision, Job, Snapshot, Symbol, TaskRef, Verdict};
 
 /// One decision for each queued job, in the snapshot's order.
 ///
@@ -105,7 +105,7 @@ impl<'a> Rule<'a> {
         }
         let earlier_task = repo
             .first_unfinished
-            .filter(|id| job.task_id.is_some_and(|own| *id < own));
+            .filter(|id| job.task_id.is_some_and(|own| TaskRef::Id(*id) < own));
         if earlier_task.is_none() && repo.freeze.is_none() {
             return Ok(Verdict::Claim);
         }

@@ -20,13 +20,22 @@ pub struct Task {
     pub stage: Option<Symbol>,
 }
 
+/// What stands in `jobs.task_id`, in the order in which the database sorts it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TaskRef {
+    /// A number.
+    Id(i64),
+    /// Something that the database sorts after every number.
+    AfterEveryId,
+}
+
 /// A row of `jobs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Job {
     /// Jobs are claimed in the order of their ids.
     pub id: i64,
     /// The task that the job belongs to.
-    pub task_id: Option<i64>,
+    pub task_id: Option<TaskRef>,
     /// The repo that the job works in.
     pub repo: Option<Symbol>,
     /// Who does the job.

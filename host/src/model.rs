@@ -27,7 +27,7 @@ pub(crate) use generated::{Policy as Component, PolicyPre as ComponentPre};
 
 pub use generated::exports::serial_gate::policy::serial_gate::{
     Clause, Decision, Description, Dialect, Freeze, Hold, Job, PolicyError, Settings, Snapshot,
-    Symbol, Task, Verdict,
+    Symbol, Task, TaskRef, Verdict,
 };
 
 /// The interface that a policy exports, with its version.

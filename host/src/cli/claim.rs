@@ -1,5 +1,6 @@
 //! `claim`: gives jobs to a worker.
 
+use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -48,7 +49,11 @@ impl Claim {
         let mut claimed = 0;
         let mut next = wait_for_job(&mut queue, shared, &worker, self.wait)?;
         while let Some(job) = next {
-            print(&job, shared, output)?;
+            if let Err(cause) = print(&job, shared, output) {
+                // Nobody has heard of the job, so nobody will do it.
+                queue.store().requeue(job.id)?;
+                return Err(Error::Unheard { job: job.id, cause });
+            }
             claimed += 1;
             next = if claimed < self.max {
                 queue.claim(Timestamp::now(), &worker, shared.lease)?
@@ -75,10 +80,7 @@ fn wait_for_job(
     let begun = Instant::now();
     loop {
         // Read before the claim, so that a change after it is not missed.
-        let seen = queue
-            .store()
-            .data_version()
-            .map_err(serial_gate::queue::Error::from)?;
+        let seen = queue.store().data_version()?;
         let claimed = queue.claim(Timestamp::now(), worker, shared.lease)?;
         if claimed.is_some() || begun.elapsed() >= wait {
             return Ok(claimed);
@@ -93,9 +95,9 @@ fn wait_for_job(
     }
 }
 
-fn print(job: &Claimed, shared: &Shared, output: &mut Output) -> Result<(), Error> {
+fn print(job: &Claimed, shared: &Shared, output: &mut Output) -> io::Result<()> {
     if output.json {
-        return Ok(output.json_line(job)?);
+        return output.json_line(job);
     }
     let (id, token) = (job.id.to_string(), job.token.to_string());
     output.line(format!(

@@ -9,6 +9,7 @@ use serial_gate::policy::{Limits, Runtime};
 use serial_gate::queue::{Options, with_causes};
 
 use super::output::{Output, Tone, toned};
+use super::text::shown;
 use super::{Error, Outcome};
 
 /// Run conformance cases, each through the spliced SQL and through the policy's decisions
@@ -104,14 +105,14 @@ fn run_case(runner: &mut Runner, case: &Case) -> Vec<String> {
 }
 
 fn describe(through: &str, difference: &Difference) -> String {
-    let shown = |value: &Option<serde_json::Value>| {
+    let json = |value: &Option<serde_json::Value>| {
         value.as_ref().map_or("nothing".into(), ToString::to_string)
     };
     format!(
         "[{through}] {}: expected {}, got {}",
-        difference.field.escape_debug(),
-        shown(&difference.expected),
-        shown(&difference.got)
+        difference.field,
+        json(&difference.expected),
+        json(&difference.got)
     )
 }
 
@@ -127,12 +128,12 @@ fn print(result: &Result<'_>, output: &mut Output) -> std::io::Result<()> {
     output.line(format!(
         "{} {}",
         toned(Tone::Held, "failed"),
-        result.case.name.escape_debug()
+        shown(&result.case.name)
     ))?;
     result
         .failures
         .iter()
-        .try_for_each(|failure| output.line(format!("  {failure}")))
+        .try_for_each(|failure| output.line(format!("  {}", shown(failure))))
 }
 
 fn junit(result: &Result<'_>) -> TestCase {

@@ -59,6 +59,15 @@ pub enum Error {
         #[source]
         cause: toml::de::Error,
     },
+    /// A claim that could not be told.
+    #[error("cannot print job {job}, so it was put back at its place")]
+    Unheard {
+        /// The job.
+        job: i64,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
     /// The standard output was closed.
     #[error("cannot print")]
     Print(#[from] io::Error),

@@ -29,7 +29,7 @@ impl Explain {
         if output.json {
             output.json_line(&document(&explanation, &release))?;
         } else {
-            print(&explanation, &release, output)?;
+            print(&explanation, &release, shared, output)?;
         }
         Ok(match explanation.standing {
             Standing::Held(_) => Outcome::Held,
@@ -79,7 +79,12 @@ fn document(explanation: &Explanation, release: &[String]) -> serde_json::Value 
     }
 }
 
-fn print(explanation: &Explanation, release: &[String], output: &mut Output) -> Result<(), Error> {
+fn print(
+    explanation: &Explanation,
+    release: &[String],
+    shared: &Shared,
+    output: &mut Output,
+) -> Result<(), Error> {
     let job = &explanation.job;
     let about = format!(
         "job {} for `{}` in `{}`",
@@ -101,7 +106,7 @@ fn print(explanation: &Explanation, release: &[String], output: &mut Output) -> 
                 "{about} is not queued: it is `{status}`{}",
                 by.unwrap_or_default()
             ))?;
-            print_end(job, output)?;
+            print_end(job, shared, output)?;
         }
         Standing::Claimable { ahead } => {
             let line = match ahead {
@@ -126,7 +131,7 @@ fn print(explanation: &Explanation, release: &[String], output: &mut Output) -> 
 }
 
 /// What became of a claim, if there is something to do about it.
-fn print_end(job: &JobRow, output: &mut Output) -> Result<(), Error> {
+fn print_end(job: &JobRow, shared: &Shared, output: &mut Output) -> Result<(), Error> {
     let now = sql_time(Timestamp::now());
     if job.lease_until.as_ref().is_some_and(|until| *until <= now) {
         output.line("  its lease ran out: the next claim puts it back to its old place")?;
@@ -135,10 +140,8 @@ fn print_end(job: &JobRow, output: &mut Output) -> Result<(), Error> {
         output.line(format!("  error: {}", shown(error)))?;
     }
     if job.status.as_deref() == Some("failed") {
-        output.line(format!(
-            "  to try it again: serial-gate job requeue {}",
-            job.id
-        ))?;
+        let again = command(shared, &["job", "requeue", &job.id.to_string()]);
+        output.line(format!("  to try it again: {}", again.unwrap_or_default()))?;
     }
     Ok(())
 }

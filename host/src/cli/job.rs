@@ -6,7 +6,7 @@ use serial_gate::store::{JobStatus, NewJob, lease_end, sql_time};
 
 use super::options::Shared;
 use super::output::Output;
-use super::text::{id, shown};
+use super::text::{command, id, shown};
 use super::{Error, Outcome};
 
 /// Add a job, or end, keep or requeue a claimed one
@@ -113,11 +113,14 @@ impl Job {
                 error,
             }) => {
                 store.end_job(job, token, JobStatus::Failed, error.as_deref())?;
-                (
-                    job,
-                    "failed",
-                    format!("job {job} failed: `serial-gate job requeue {job}` tries it again"),
-                )
+                (job, "failed", {
+                    let again = command(shared, &["job", "requeue", &job.to_string()]);
+                    format!(
+                        "job {job} failed
+  to try it again: {}",
+                        again.unwrap_or_default()
+                    )
+                })
             }
             Job::Requeue(Requeue { job }) => {
                 store.requeue(job)?;

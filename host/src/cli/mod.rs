@@ -105,8 +105,8 @@ pub fn run(line: Line) -> Result<Outcome, Error> {
 
 /// Sends the library's log to the standard error: warnings, or what `SERIAL_GATE_LOG` asks for.
 pub fn log(line: &Line) {
-    // For people, `queue` prints the notes itself.
-    let default = if matches!(line.verb, Verb::Queue(_)) {
+    // `queue` prints the notes itself, and `conform` runs settings that are wrong on purpose.
+    let default = if matches!(line.verb, Verb::Queue(_) | Verb::Conform(_)) {
         "error"
     } else {
         "warn"

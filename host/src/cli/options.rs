@@ -100,7 +100,7 @@ struct Given {
         env = "SERIAL_GATE_LEASE",
         hide_env_values = true
     )]
-    #[arg(value_parser = duration)]
+    #[arg(value_parser = lease)]
     #[serde(deserialize_with = "config_duration")]
     lease: Option<Duration>,
 }
@@ -109,7 +109,7 @@ struct Given {
 pub struct Shared {
     /// The queue's database.
     pub db: PathBuf,
-    /// Whether the database was named, so that a proposed command must name it, too.
+    /// Whether nobody named the database, so that a proposed command need not name it either.
     pub db_is_default: bool,
     /// Print JSON.
     pub json: bool,
@@ -174,7 +174,7 @@ fn config_duration<'de, D: serde::Deserializer<'de>>(
     text: D,
 ) -> Result<Option<Duration>, D::Error> {
     let text = String::deserialize(text)?;
-    duration(&text).map(Some).map_err(serde::de::Error::custom)
+    lease(&text).map(Some).map_err(serde::de::Error::custom)
 }
 
 /// A time such as `90s`, `30m` or `1h 30m`; a bare number is seconds.
@@ -184,6 +184,16 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     }
     let duration: SignedDuration = text.parse().map_err(|_| HOW_TO_WRITE_A_TIME.to_owned())?;
     Duration::try_from(duration).map_err(|_| HOW_TO_WRITE_A_TIME.to_owned())
+}
+
+/// A lease: a time in which a worker can do something.
+fn lease(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => {
+            Err("a lease of no time would give a job to everybody: write at least `1s`".into())
+        }
+        lease => Ok(lease),
+    }
 }
 
 const HOW_TO_WRITE_A_TIME: &str = "write a time such as `90s`, `30m` or `1h 30m`";

@@ -10,6 +10,8 @@ use anstyle::{AnsiColor, Style};
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use serde::Serialize;
 
+use super::text::shown;
+
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 const GREEN: Style = AnsiColor::Green.on_default();
@@ -45,11 +47,20 @@ impl Output {
         }
     }
 
-    /// One JSON document on one line.
+    /// One JSON document on one line. What a terminal would take for a command is escaped, not
+    /// dropped: a machine reads the same text as it stands in the database.
     pub fn json_line(&mut self, document: &impl Serialize) -> io::Result<()> {
-        serde_json::to_writer(&mut self.stream, document)?;
-        self.stream.write_all(b"\n")?;
-        self.stream.flush()
+        let mut line = String::new();
+        for c in serde_json::to_string(document)?.chars() {
+            match c {
+                '\u{7f}'..='\u{9f}' => line.push_str(&format!("\\u{:04x}", u32::from(c))),
+                c => line.push(c),
+            }
+        }
+        line.push('\n');
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(line.as_bytes())?;
+        stdout.flush()
     }
 
     /// One line for people.
@@ -89,12 +100,20 @@ pub fn toned(tone: Tone, text: impl AsRef<str>) -> String {
     format!("{style}{}{style:#}", text.as_ref())
 }
 
-/// An error and its causes, to the standard error.
+/// An error and its causes, to the standard error. If that is closed, nobody is there to be told.
 pub fn print_error(error: &dyn std::error::Error) {
-    anstream::eprintln!("{RED}error{RED:#}: {error}");
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        anstream::eprintln!("  {DIM}because{DIM:#} {error}");
-        cause = error.source();
+    let mut stderr = anstream::stderr();
+    let lines = |error: &dyn std::error::Error| {
+        error
+            .to_string()
+            .lines()
+            .map(shown)
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    let _ = writeln!(stderr, "{RED}error{RED:#}: {}", lines(error));
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    for cause in causes {
+        let _ = writeln!(stderr, "  {DIM}because{DIM:#} {}", lines(cause));
     }
 }

@@ -7,13 +7,27 @@ use serial_gate::model::{Hold, Verdict};
 use super::options::Shared;
 use super::output::{Tone, toned};
 
-/// Text from the database with its control characters escaped, as bare as it can be.
+/// Text from the database, with everything escaped that could move a cursor or turn the line around.
 pub fn shown(text: &str) -> String {
-    if text.chars().any(char::is_control) {
-        text.escape_debug().to_string()
+    if text.chars().any(is_invisible) {
+        text.chars()
+            .map(|c| {
+                if is_invisible(c) {
+                    c.escape_unicode().to_string()
+                } else {
+                    c.into()
+                }
+            })
+            .collect()
     } else {
         text.into()
     }
+}
+
+/// Control characters, and those that format text without being seen.
+fn is_invisible(c: char) -> bool {
+    let formats = matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    c.is_control() || formats
 }
 
 /// The same for text that may be missing.
@@ -60,8 +74,8 @@ fn reasons(hold: &Hold) -> String {
         .join(", ")
 }
 
-/// A command that can be pasted into a shell, on the same database. None when a shell cannot pass
-/// an argument on, which is so for a NUL.
+/// A command that can be pasted into a shell, on the same database. None when it holds what a
+/// terminal would not show as it is.
 pub fn command(shared: &Shared, arguments: &[&str]) -> Option<String> {
     let database = shared.db.to_string_lossy();
     let mut words = vec!["serial-gate"];
@@ -72,6 +86,9 @@ pub fn command(shared: &Shared, arguments: &[&str]) -> Option<String> {
     // A name that begins with a dash would be taken for a flag.
     if let Some(last) = words.pop_if(|last| last.starts_with('-')) {
         words.extend(["--", last]);
+    }
+    if words.iter().any(|word| word.chars().any(is_invisible)) {
+        return None;
     }
     let quoted: Option<Vec<Cow<'_, str>>> = words
         .into_iter()

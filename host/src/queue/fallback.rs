@@ -33,7 +33,7 @@ impl Queue {
         let reason = with_causes(&failure);
         let mut clause = match self.last_good()? {
             Some(clause) => clause,
-            None => self.checked(freeze_only(&self.settings), Source::FreezeOnly)?,
+            None => self.freeze_only()?,
         };
         let instead = match clause.source {
             Source::LastGood => "claims go by its last good clause",
@@ -44,6 +44,15 @@ impl Queue {
             "the policy gives no usable clause, {instead}: {reason}"
         ));
         Ok(clause)
+    }
+
+    /// The built-in clause. A scope that is too long for a clause is left out: then more is held.
+    fn freeze_only(&mut self) -> Result<CurrentClause, Error> {
+        let scope = Scope::parse(&self.settings.repos);
+        let names: Vec<&str> = scope.names().iter().map(String::as_str).collect();
+        let scoped = freeze_only(&self.settings, &names);
+        self.checked(scoped, Source::FreezeOnly)
+            .or_else(|_| self.checked(freeze_only(&self.settings, &[]), Source::FreezeOnly))
     }
 
     /// A clause that was good once is checked again: the database is not trusted either.
@@ -58,24 +67,25 @@ impl Queue {
     }
 }
 
-fn freeze_only(settings: &Settings) -> String {
+/// Which agents are gated is the policy's business: if it has rules of its own, all are held.
+fn freeze_only(settings: &Settings, scope: &[&str]) -> String {
     if !settings.freeze_enabled {
         return String::new();
     }
-    let scope = Scope::parse(&settings.repos);
+    let gated = if settings.rules.is_none() {
+        "jobs.agent = 'analyst' AND "
+    } else {
+        ""
+    };
     // A repo name is letters, digits, `.`, `_` and `-`: nothing that a string would have to escape.
-    let names: Vec<String> = scope
-        .names()
-        .iter()
-        .map(|name| format!("'{name}'"))
-        .collect();
+    let names: Vec<String> = scope.iter().map(|name| format!("'{name}'")).collect();
     let in_scope = if names.is_empty() {
         String::new()
     } else {
-        format!("AND jobs.repo IN ({}) ", names.join(", "))
+        format!("jobs.repo IN ({}) AND ", names.join(", "))
     };
     format!(
-        "AND NOT (jobs.agent = 'analyst' {in_scope}AND EXISTS (SELECT 1 FROM repo_freeze f \
+        "AND NOT ({gated}{in_scope}EXISTS (SELECT 1 FROM repo_freeze f \
          WHERE f.repo = jobs.repo AND f.cleared_at IS NULL))"
     )
 }

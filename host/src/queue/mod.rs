@@ -257,7 +257,7 @@ impl Queue {
             .claim_clause(&settings, model::Dialect::Sqlite)?;
         let mut clause = self.checked(answer.text, Source::Policy)?;
         for note in &answer.notes {
-            tracing::warn!("{}", note.escape_debug());
+            tracing::warn!("{note}");
         }
         clause.notes = answer.notes;
         clause.valid_until = answer.valid_until;

@@ -14,7 +14,7 @@ use rusqlite::{
 };
 
 use super::schema::QUEUED;
-use super::value::{Shown, TaskId};
+use super::value::{ExactId, Shown};
 use super::wall::Wall;
 use super::{Error, connect, sql_time};
 use crate::clause::Rendered;
@@ -162,13 +162,17 @@ fn give(transaction: &Transaction<'_>, job: i64, lease: Lease<'_>) -> rusqlite::
     let token: i64 = transaction
         .prepare_cached("UPDATE serial_gate_token SET last = last + 1 RETURNING last")?
         .query_row([], |row| row.get(0))?;
-    transaction
+    let changed = transaction
         .prepare_cached(
             "UPDATE jobs SET status = 'running', gate_worker = ?2, gate_claimed_at = ?3, gate_lease_until = ?4,
-                gate_token = ?5, gate_error = NULL, gate_attempt = coalesce(gate_attempt, 0) + 1
+                gate_token = ?5, gate_error = NULL, gate_attempt = min(CAST(coalesce(gate_attempt, 0) AS INTEGER), 1000000) + 1
              WHERE id = ?1",
         )?
         .execute(params![job, lease.worker, now, until, token])?;
+    if changed != 1 {
+        // A trigger of the orchestrator's swallowed the change.
+        return Err(rusqlite::Error::StatementChangedRows(changed));
+    }
     let mut query = transaction.prepare_cached(
         "SELECT jobs.task_id, tasks.work_item_id, jobs.repo, jobs.agent, jobs.gate_attempt
          FROM jobs LEFT JOIN tasks ON tasks.id = jobs.task_id WHERE jobs.id = ?1",
@@ -176,7 +180,7 @@ fn give(transaction: &Transaction<'_>, job: i64, lease: Lease<'_>) -> rusqlite::
     query.query_row([job], |row| {
         Ok(Claimed {
             id: job,
-            task_id: row.get::<_, TaskId>(0)?.0,
+            task_id: row.get::<_, ExactId>(0)?.0,
             work_item_id: row.get::<_, Shown>(1)?.0,
             repo: row.get::<_, Shown>(2)?.0,
             agent: row.get::<_, Shown>(3)?.0,

@@ -96,7 +96,12 @@ impl Store {
     ) -> Result<T, Error> {
         self.doing(|connection| Ok(connection.pragma_update(None, "synchronous", "FULL")?))?;
         let result = change(self);
-        self.doing(|connection| Ok(connection.pragma_update(None, "synchronous", "NORMAL")?))?;
+        // What was committed is committed, and a connection that syncs too often is only slow.
+        if let Err(error) =
+            self.doing(|connection| Ok(connection.pragma_update(None, "synchronous", "NORMAL")?))
+        {
+            tracing::warn!("every commit waits for the disk from now on: {error}");
+        }
         result
     }
 }

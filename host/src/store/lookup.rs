@@ -6,7 +6,7 @@
 
 use rusqlite::{OptionalExtension, Row};
 
-use super::value::{Shown, TaskId};
+use super::value::{ExactId, Shown};
 use super::{Error, Store};
 
 /// A task for people.
@@ -109,7 +109,7 @@ impl Store {
             |row| {
                 Ok(JobRow {
                     id: row.get(0)?,
-                    task_id: row.get::<_, TaskId>(1)?.0,
+                    task_id: row.get::<_, ExactId>(1)?.0,
                     repo: shown(row, 2)?,
                     agent: shown(row, 3)?,
                     status: shown(row, 4)?,
@@ -167,7 +167,7 @@ impl Store {
                  WHERE jobs.repo = ?1 AND jobs.status = 'queued' AND jobs.agent = 'analyst' ORDER BY jobs.id",
             )?;
             let jobs = query.query_map([repo], |row| {
-                Ok(WaitingJob { job_id: row.get(0)?, task_id: row.get::<_, TaskId>(1)?.0, work_item_id: shown(row, 2)?, stage: shown(row, 3)? })
+                Ok(WaitingJob { job_id: row.get(0)?, task_id: row.get::<_, ExactId>(1)?.0, work_item_id: shown(row, 2)?, stage: shown(row, 3)? })
             })?;
             Ok(jobs.collect::<Result<_, _>>()?)
         })

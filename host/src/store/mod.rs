@@ -12,6 +12,7 @@ mod error;
 mod freezes;
 mod jobs;
 mod lookup;
+mod migrate;
 mod schema;
 mod snapshot;
 mod tasks;
@@ -24,7 +25,7 @@ pub use error::Error;
 pub use freezes::ActiveFreeze;
 pub use jobs::{JobStatus, NewJob};
 pub use lookup::{ActiveTask, JobRow, TaskRow, WaitingJob};
-pub use schema::Change;
+pub use migrate::Change;
 pub use tasks::{Added, DONE, NewTask};
 pub use time::{lease_end, sql_time};
 
@@ -56,7 +57,7 @@ impl Store {
             path,
             OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
         )?;
-        store.doing(schema::migrate)
+        store.doing(migrate::migrate)
     }
 
     /// Opens a queue that [`Store::init`] has prepared.
@@ -69,7 +70,7 @@ impl Store {
             return Err(Error::Missing { path: path.into() });
         }
         let mut store = Store::connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        store.doing(schema::check)?;
+        store.doing(migrate::check)?;
         Ok(store)
     }
 
@@ -121,6 +122,8 @@ impl Store {
 }
 
 fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    // Absolute, so that no name of a file is taken for a URI or for a database in memory.
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;

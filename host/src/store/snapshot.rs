@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use rusqlite::types::{FromSql, FromSqlResult, ValueRef};
 use rusqlite::{Row, Transaction};
 
-use super::value::TaskId;
+use super::value::TaskOrder;
 use super::{Error, Store};
 use crate::clause::Table;
 use crate::model::{Freeze, Job, Snapshot, Symbol, Task};
@@ -77,7 +77,7 @@ fn jobs(
     rows(transaction, &sql, job, |row| {
         Ok(Job {
             id: row.get(0)?,
-            task_id: row.get::<_, TaskId>(1)?.0,
+            task_id: row.get::<_, TaskOrder>(1)?.0,
             repo: symbols.of(row, 2)?,
             agent: symbols.of(row, 3)?,
             status: symbols.of(row, 4)?,

@@ -3,17 +3,22 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 
 /// A point in time, to the second, in the database's format.
 pub fn sql_time(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-/// When a lease that begins now ends; at the end of time, if it is longer than that.
+/// When a lease that begins now ends; at the end of time, if it is longer than that. The database
+/// keeps whole seconds, and a lease is never shorter than was asked for.
 pub fn lease_end(now: Timestamp, lease: Duration) -> Timestamp {
     let lease = SignedDuration::try_from(lease).unwrap_or(SignedDuration::MAX);
-    now.checked_add(lease).unwrap_or(Timestamp::MAX)
+    let end = now.checked_add(lease).unwrap_or(Timestamp::MAX);
+    let whole = TimestampRound::new()
+        .smallest(Unit::Second)
+        .mode(RoundMode::Ceil);
+    end.round(whole).unwrap_or(end)
 }
 
 #[cfg(test)]
@@ -25,5 +30,18 @@ mod tests {
     fn a_time_is_written_in_utc_to_the_second() {
         let time: Timestamp = "2026-01-31T13:00:00.75+01:00".parse().unwrap();
         assert_eq!(sql_time(time), "2026-01-31 12:00:00");
+    }
+
+    #[test]
+    fn a_lease_is_never_shorter_than_was_asked_for() {
+        let now: Timestamp = "2026-01-31T12:00:00.9Z".parse().unwrap();
+        assert_eq!(
+            sql_time(lease_end(now, Duration::from_secs(1))),
+            "2026-01-31 12:00:02"
+        );
+        assert_eq!(
+            sql_time(lease_end(now, Duration::MAX)),
+            sql_time(Timestamp::MAX)
+        );
     }
 }

@@ -5,6 +5,8 @@
 
 use rusqlite::types::{FromSql, FromSqlResult, ValueRef};
 
+use crate::model::TaskRef;
+
 /// A value for people: text as it is, anything else in SQL's notation.
 pub(super) struct Shown(pub Option<String>);
 
@@ -20,17 +22,36 @@ impl FromSql for Shown {
     }
 }
 
-/// A task id: the smallest integer that compares with integers as the value does.
-pub(super) struct TaskId(pub Option<i64>);
+/// An id, if it is one.
+pub(super) struct ExactId(pub Option<i64>);
 
-impl FromSql for TaskId {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<TaskId> {
-        Ok(TaskId(match value {
-            ValueRef::Null => None,
+impl FromSql for ExactId {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<ExactId> {
+        Ok(ExactId(match value {
             ValueRef::Integer(number) => Some(number),
-            // The conversion saturates, which is what is wanted beyond the integers.
-            ValueRef::Real(number) => Some(number.ceil() as i64),
-            ValueRef::Text(_) | ValueRef::Blob(_) => Some(i64::MAX),
+            _ => None,
+        }))
+    }
+}
+
+/// Where a job stands in the order of tasks.
+pub(super) struct TaskOrder(pub Option<TaskRef>);
+
+/// 2^63, the first number after every id. It is exact as a float.
+const AFTER_EVERY_ID: f64 = 9_223_372_036_854_775_808.0;
+
+impl FromSql for TaskOrder {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<TaskOrder> {
+        Ok(TaskOrder(match value {
+            ValueRef::Null => None,
+            ValueRef::Integer(number) => Some(TaskRef::Id(number)),
+            // The conversion saturates below, which is right: no id is less than the least one.
+            ValueRef::Real(number) if number < AFTER_EVERY_ID => {
+                Some(TaskRef::Id(number.ceil() as i64))
+            }
+            ValueRef::Real(_) | ValueRef::Text(_) | ValueRef::Blob(_) => {
+                Some(TaskRef::AfterEveryId)
+            }
         }))
     }
 }

@@ -92,9 +92,9 @@ impl Wall {
             let allowed = own.load(Ordering::Relaxed)
                 || match context.action {
                     AuthAction::Select | AuthAction::Transaction { .. } => true,
-                    AuthAction::Read { table_name, .. } => {
-                        ["jobs", "tasks", "repo_freeze"].contains(&table_name)
-                    }
+                    AuthAction::Read { table_name, .. } => ["jobs", "tasks", "repo_freeze"]
+                        .iter()
+                        .any(|table| table.eq_ignore_ascii_case(table_name)),
                     _ => false,
                 };
             if allowed {

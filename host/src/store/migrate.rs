@@ -1,0 +1,235 @@
+//! Brings a database to the schema: an empty one, or an orchestrator's.
+//!
+//! Owns the refusals: a table that the gate could not read as the rule means it is named, and the
+//! database is left as it is. A migration library would keep its version in `user_version`, which in
+//! an adopted database is the orchestrator's; what is missing is read from the schema itself.
+
+use std::path::PathBuf;
+
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
+
+use super::Error;
+use super::schema::{Affinity, INDEXES, OWN, SHARED, Shared};
+
+/// Something that was added to the database.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// A table was created.
+    Table(String),
+    /// A nullable column was added to a table, as `table.column`.
+    Column(String),
+    /// An index was created.
+    Index(String),
+}
+
+/// Adds what is missing, in one transaction, to a database in WAL mode.
+pub(super) fn migrate(connection: &mut Connection) -> Result<Vec<Change>, Error> {
+    // What cannot be adopted is refused before anything is changed, the mode of the file included.
+    let transaction = begin(connection)?;
+    add_missing(&transaction)?;
+    transaction.rollback()?;
+    // Readers and the writer do not wait for each other in this mode. It is kept in the file.
+    let mode: String =
+        connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    if !mode.eq_ignore_ascii_case("wal") {
+        return Err(problem(format!(
+            "its journal mode stays `{mode}`, and many processes need `wal`"
+        )));
+    }
+    let transaction = begin(connection)?;
+    let changes = add_missing(&transaction)?;
+    transaction.commit()?;
+    Ok(changes)
+}
+
+/// Whether [`migrate`] has been here and nothing was dropped since.
+pub(super) fn check(connection: &mut Connection) -> Result<(), Error> {
+    let mut query =
+        connection.prepare("SELECT name FROM sqlite_schema WHERE type IN ('table', 'index')")?;
+    let names: Vec<String> = query
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    let own = OWN
+        .iter()
+        .map(|(name, _)| *name)
+        .chain(INDEXES.iter().map(|(name, _, _)| *name));
+    let missing = own
+        .into_iter()
+        .any(|own| !names.iter().any(|name| name == own));
+    if missing {
+        Err(Error::NotPrepared {
+            path: PathBuf::new(),
+        })
+    } else {
+        Ok(())
+    }
+}
+
+fn begin(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
+    connection.transaction_with_behavior(TransactionBehavior::Immediate)
+}
+
+fn add_missing(transaction: &Transaction<'_>) -> Result<Vec<Change>, Error> {
+    let mut changes = Vec::new();
+    for table in &SHARED {
+        complete(transaction, table, &mut changes)?;
+    }
+    for (name, create) in OWN {
+        if !exists(transaction, name, "table", name)? {
+            transaction.execute_batch(create)?;
+            changes.push(Change::Table(name.into()));
+        }
+    }
+    for (name, table, columns) in INDEXES {
+        if !exists(transaction, name, "index", table)? {
+            transaction.execute_batch(&format!("CREATE INDEX {name} ON {table} {columns}"))?;
+            changes.push(Change::Index(name.into()));
+        }
+    }
+    Ok(changes)
+}
+
+fn complete(
+    connection: &Connection,
+    table: &Shared,
+    changes: &mut Vec<Change>,
+) -> Result<(), Error> {
+    let name = table.name;
+    if !exists(connection, name, "table", name)? {
+        connection.execute_batch(table.create)?;
+        changes.push(Change::Table(name.into()));
+        return Ok(());
+    }
+    let columns = columns(connection, name)?;
+    let find = |wanted: &str| {
+        columns
+            .iter()
+            .find(|column| column.name.eq_ignore_ascii_case(wanted))
+    };
+    if !find("id").is_some_and(|column| column.is_row_id) {
+        return Err(problem(format!(
+            "its column `{name}.id` is not the integer primary key, which gives the order of the queue"
+        )));
+    }
+    for (wanted, affinity) in table.required {
+        let Some(column) = find(wanted) else {
+            return Err(problem(format!(
+                "its table `{name}` lacks the column `{wanted}`: add it and fill it, or give the gate a database of its own"
+            )));
+        };
+        check_comparison(connection, name, column, *affinity)?;
+    }
+    for (column, kind) in table
+        .added
+        .iter()
+        .filter(|(column, _)| find(column).is_none())
+    {
+        connection.execute_batch(&format!("ALTER TABLE {name} ADD COLUMN {column} {kind}"))?;
+        changes.push(Change::Column(format!("{name}.{column}")));
+    }
+    Ok(())
+}
+
+/// The rule compares text byte by byte and ids as numbers. A column that compares otherwise would
+/// make the claim's SQL and the policy's decisions differ.
+fn check_comparison(
+    connection: &Connection,
+    table: &str,
+    column: &Column,
+    affinity: Affinity,
+) -> Result<(), Error> {
+    let name = &column.name;
+    let (_, collation, ..) = connection.column_metadata(None::<&str>, table, name.as_str())?;
+    let collation = collation.map(|collation| collation.to_string_lossy().into_owned());
+    if let Some(collation) = collation.filter(|collation| !collation.eq_ignore_ascii_case("binary"))
+    {
+        return Err(problem(format!(
+            "its column `{table}.{name}` compares by `{collation}`, and the rule byte by byte: drop the collation"
+        )));
+    }
+    if column.is_generated {
+        return Err(problem(format!(
+            "its column `{table}.{name}` is generated, and the gate has to write it"
+        )));
+    }
+    if column.affinity() != Some(affinity) {
+        let needed = match affinity {
+            Affinity::Integer => "INTEGER",
+            Affinity::Text => "TEXT",
+        };
+        return Err(problem(format!(
+            "its column `{table}.{name}` is declared `{}`, and the rule compares it as {needed}: declare it so",
+            column.declared
+        )));
+    }
+    Ok(())
+}
+
+/// A column of a table.
+struct Column {
+    name: String,
+    declared: String,
+    is_row_id: bool,
+    is_generated: bool,
+}
+
+impl Column {
+    /// SQLite's rule (datatype3.html, 3.1), as far as it matters here.
+    fn affinity(&self) -> Option<Affinity> {
+        let declared = self.declared.to_ascii_uppercase();
+        if declared.contains("INT") {
+            Some(Affinity::Integer)
+        } else if ["CHAR", "CLOB", "TEXT"]
+            .iter()
+            .any(|part| declared.contains(part))
+        {
+            Some(Affinity::Text)
+        } else {
+            None
+        }
+    }
+}
+
+/// The columns of a table. The integer primary key is the row's id only if no index stands behind it.
+fn columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Column>> {
+    let mut query = connection.prepare(
+        "SELECT name, type, hidden != 0,
+            pk = 1 AND upper(type) = 'INTEGER' AND (SELECT max(pk) FROM pragma_table_xinfo(?1)) = 1
+                AND NOT EXISTS (SELECT 1 FROM pragma_index_list(?1) WHERE origin = 'pk')
+         FROM pragma_table_xinfo(?1)",
+    )?;
+    let columns = query.query_map([table], |row| {
+        Ok(Column {
+            name: row.get(0)?,
+            declared: row.get(1)?,
+            is_generated: row.get(2)?,
+            is_row_id: row.get(3)?,
+        })
+    })?;
+    columns.collect()
+}
+
+/// Whether there is something of this name. Anything but the `kind` that the gate needs, on the
+/// table that it needs it on, is refused.
+fn exists(connection: &Connection, name: &str, kind: &str, table: &str) -> Result<bool, Error> {
+    let mut query = connection
+        .prepare("SELECT type, tbl_name FROM sqlite_schema WHERE name = ?1 COLLATE NOCASE")?;
+    let found = query.query_row([name], |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+    });
+    match found.optional()? {
+        None => Ok(false),
+        Some((is, of)) if is == kind && of.eq_ignore_ascii_case(table) => Ok(true),
+        Some((is, of)) => Err(problem(format!(
+            "`{name}` is a {is} of `{of}`, and the gate needs a {kind} of `{table}`"
+        ))),
+    }
+}
+
+fn problem(problem: String) -> Error {
+    Error::Schema {
+        path: PathBuf::new(),
+        problem,
+    }
+}
