@@ -22,6 +22,7 @@ mod claiming;
 mod clause;
 mod command_line;
 mod conformance;
+mod containment;
 mod failure;
 mod plans;
 mod processes;

@@ -1,0 +1,351 @@
+//! Policies that mean harm, as real components: each is stopped, named, and leaves the queue going.
+//!
+//! They are written by hand in WebAssembly's text, one function of the contract at a time, around a
+//! frame that fulfils the contract with an empty answer.
+
+use jiff::Timestamp;
+use serial_gate::model::{Dialect, Settings, Snapshot};
+use serial_gate::policy::{Limits, Policy, Runtime};
+use serial_gate::queue::{Options, Queue, Source, with_causes};
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_parser::Resolve;
+
+use crate::harness::Gate;
+
+/// A component whose functions are these bodies, in WebAssembly's text.
+struct Hostile {
+    describe: &'static str,
+    decide: &'static str,
+    claim_clause: &'static str,
+    /// More of the module.
+    module: &'static str,
+}
+
+/// Every function answers: a description, no decision, an empty clause.
+const HARMLESS: Hostile = Hostile {
+    describe: "i32.const 1024",
+    decide: "i32.const 2048",
+    claim_clause: "i32.const 3072",
+    module: "",
+};
+
+impl Hostile {
+    fn component(&self) -> Vec<u8> {
+        let Hostile {
+            describe,
+            decide,
+            claim_clause,
+            module,
+        } = self;
+        let interface = serial_gate::model::INTERFACE;
+        let text = format!(
+            r#"(module
+                (memory (export "memory") 2)
+                (global $free (mut i32) (i32.const 65536))
+                {module}
+                (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (local $block i32)
+                    (local.set $block (i32.and (i32.add (global.get $free) (i32.const 7)) (i32.const -8)))
+                    (global.set $free (i32.add (local.get $block) (local.get 3)))
+                    (block $fits (loop $grow
+                        (br_if $fits (i32.le_u (global.get $free) (i32.mul (memory.size) (i32.const 65536))))
+                        (if (i32.eq (memory.grow (i32.const 16)) (i32.const -1)) (then unreachable))
+                        (br $grow)))
+                    (local.get $block))
+                (func (export "{interface}#describe") (result i32) {describe})
+                (func (export "{interface}#decide")
+                    (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) {decide})
+                (func (export "{interface}#claim-clause")
+                    (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32) {claim_clause})
+                (data (i32.const 512) "hostile"))"#
+        );
+        let mut wasm = wat::parse_str(text).unwrap();
+        let mut resolve = Resolve::default();
+        let (package, _) = resolve
+            .push_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../wit"))
+            .unwrap();
+        let world = resolve.select_world(&[package], Some("policy")).unwrap();
+        embed_component_metadata(&mut wasm, &resolve, world, StringEncoding::UTF8).unwrap();
+        ComponentEncoder::default()
+            .module(&wasm)
+            .unwrap()
+            .encode()
+            .unwrap()
+    }
+
+    fn policy(&self) -> Policy {
+        Runtime::new()
+            .unwrap()
+            .load(&self.component(), Limits::default())
+            .unwrap()
+    }
+}
+
+fn settings() -> Settings {
+    Settings {
+        enabled: true,
+        repos: String::new(),
+        freeze_enabled: true,
+        rules: None,
+    }
+}
+
+fn nothing() -> Snapshot {
+    Snapshot {
+        symbols: Vec::new(),
+        tasks: Vec::new(),
+        jobs: Vec::new(),
+        freezes: Vec::new(),
+    }
+}
+
+#[test]
+fn the_frame_itself_is_a_policy() {
+    let policy = HARMLESS.policy();
+    assert_eq!(policy.describe().unwrap().name, "");
+    assert_eq!(policy.decide(&settings(), &nothing()).unwrap(), []);
+    assert_eq!(
+        policy
+            .claim_clause(&settings(), Dialect::Sqlite)
+            .unwrap()
+            .text,
+        ""
+    );
+}
+
+/// What each call of a policy comes to, the good ones as `ok`.
+fn calls(hostile: &Hostile) -> [String; 3] {
+    let policy = hostile.policy();
+    let said = |error: Option<serial_gate::policy::Error>| {
+        error.map_or("ok".to_owned(), |error| {
+            // A backtrace would tell where in the component it was.
+            with_causes(&error)
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .to_owned()
+        })
+    };
+    [
+        said(policy.describe().err()),
+        said(policy.decide(&settings(), &nothing()).err()),
+        said(policy.claim_clause(&settings(), Dialect::Sqlite).err()),
+    ]
+}
+
+#[test]
+fn an_endless_loop_in_any_function_is_stopped_at_its_time_limit() {
+    const LOOP: &str = "(loop $l (br $l)) unreachable";
+    let looping = Hostile {
+        describe: LOOP,
+        decide: LOOP,
+        claim_clause: LOOP,
+        ..HARMLESS
+    };
+    assert_eq!(
+        calls(&looping),
+        [
+            "`describe` was stopped after 50 ms, its time limit",
+            "`decide` was stopped after 1000 ms, its time limit",
+            "`claim-clause` was stopped after 50 ms, its time limit",
+        ]
+    );
+}
+
+#[test]
+fn an_endless_loop_at_the_start_of_the_instance_is_stopped_as_well() {
+    let looping = Hostile {
+        module: "(func $s (loop $l (br $l))) (start $s)",
+        ..HARMLESS
+    };
+    assert_eq!(
+        calls(&looping)[2],
+        "`claim-clause` was stopped after 50 ms, its time limit"
+    );
+}
+
+#[test]
+fn endless_recursion_ends_in_a_trap() {
+    let recursing = Hostile {
+        module: "(func $f (result i32) (i32.add (call $f) (i32.const 1)))",
+        decide: "call $f",
+        ..HARMLESS
+    };
+    let [_, decide, _] = calls(&recursing);
+    assert!(decide.starts_with("`decide` trapped"), "{decide}");
+    let policy = recursing.policy();
+    let error = with_causes(&policy.decide(&settings(), &nothing()).unwrap_err());
+    assert!(error.contains("call stack exhausted"), "{error}");
+}
+
+#[test]
+fn memory_that_grows_without_end_is_refused_at_its_limit() {
+    let growing = Hostile {
+        claim_clause: "(loop $l (br_if $l (i32.ne (memory.grow (i32.const 64)) (i32.const -1)))) unreachable",
+        ..HARMLESS
+    };
+    assert_eq!(
+        calls(&growing)[2],
+        "`claim-clause` wanted more memory than its 64 MiB"
+    );
+}
+
+#[test]
+fn a_table_that_grows_without_end_is_refused_too() {
+    let growing = Hostile {
+        module: "(table $t 1 funcref)",
+        claim_clause: "(loop $l (br_if $l (i32.ne (table.grow $t (ref.null func) (i32.const 1000)) (i32.const -1))))
+            (i32.le_u (table.size $t) (i32.const 10000)) (if (then (return (i32.const 3072)))) unreachable",
+        ..HARMLESS
+    };
+    assert_eq!(calls(&growing)[2], "ok");
+}
+
+#[test]
+fn a_trap_is_named_and_the_next_call_starts_afresh() {
+    let trapping = Hostile {
+        decide: "unreachable",
+        ..HARMLESS
+    };
+    let policy = trapping.policy();
+    for _ in 0..3 {
+        let error = with_causes(&policy.decide(&settings(), &nothing()).unwrap_err());
+        assert!(
+            error.starts_with("`decide` trapped") && error.contains("unreachable"),
+            "{error}"
+        );
+        assert!(policy.describe().is_ok());
+    }
+}
+
+/// An answer of `claim-clause`: fine, with a text of this place and length.
+macro_rules! clause_at {
+    ($place:literal, $length:literal) => {
+        concat!(
+            "(i32.store (i32.const 3080) (i32.const ",
+            $place,
+            "))
+             (i32.store (i32.const 3084) (i32.const ",
+            $length,
+            ")) i32.const 3072"
+        )
+    };
+}
+
+#[test]
+fn a_clause_of_20_mib_is_more_than_a_result_may_be() {
+    let long = Hostile {
+        claim_clause: concat!(
+            "(drop (memory.grow (i32.const 400)))",
+            clause_at!("65536", "20971520")
+        ),
+        ..HARMLESS
+    };
+    assert_eq!(
+        calls(&long)[2],
+        "`claim-clause` returned more than its 16 MiB of results"
+    );
+}
+
+#[test]
+fn a_list_of_a_gibibyte_that_is_not_there_is_refused_without_being_read() {
+    let endless = Hostile {
+        decide: "(i32.store (i32.const 2052) (i32.const 0)) (i32.store (i32.const 2056) (i32.const 22369621)) i32.const 2048",
+        ..HARMLESS
+    };
+    let [_, decide, _] = calls(&endless);
+    assert_eq!(
+        decide,
+        "`decide` trapped: list pointer/length out of bounds of memory"
+    );
+}
+
+#[test]
+fn a_list_of_many_empty_decisions_is_more_than_a_result_may_be() {
+    let many = Hostile {
+        decide: "(drop (memory.grow (i32.const 700)))
+            (i32.store (i32.const 2052) (i32.const 65536)) (i32.store (i32.const 2056) (i32.const 600000))
+            i32.const 2048",
+        ..HARMLESS
+    };
+    assert_eq!(
+        calls(&many)[1],
+        "`decide` returned more than its 16 MiB of results"
+    );
+}
+
+#[test]
+fn text_that_is_not_utf_8_is_refused() {
+    let broken = Hostile {
+        module: r#"(data (i32.const 4096) "\ff\fe")"#,
+        claim_clause: clause_at!("4096", "2"),
+        ..HARMLESS
+    };
+    let [_, _, clause] = calls(&broken);
+    assert!(
+        clause.starts_with("`claim-clause` trapped: ") && clause.contains("utf-8"),
+        "{clause}"
+    );
+}
+
+#[test]
+fn an_answer_that_points_outside_the_memory_is_refused() {
+    let outside = Hostile {
+        claim_clause: "i32.const -8",
+        ..HARMLESS
+    };
+    assert!(
+        calls(&outside)[2].starts_with("`claim-clause` trapped: "),
+        "{:?}",
+        calls(&outside)
+    );
+}
+
+#[test]
+fn whatever_a_policy_does_claims_go_on_and_frozen_repos_stay_closed() {
+    let gate = Gate::new();
+    for repo in ["alpha", "alpha", "beta"] {
+        gate.run(&["task", "add", repo]).succeeds();
+    }
+    gate.run(&["freeze", "beta", "--reason", "bad deploy"])
+        .succeeds();
+    for (name, claim_clause, module) in [
+        ("loop", "(loop $l (br $l)) unreachable", ""),
+        ("trap", "unreachable", ""),
+        (
+            "refused",
+            clause_at!("4096", "20"),
+            r#"(data (i32.const 4096) "AND 1=1) OR (1=1 -- ")"#,
+        ),
+        (
+            "untied",
+            clause_at!("4096", "94"),
+            r#"(data (i32.const 4096) "AND NOT EXISTS (SELECT 1 FROM tasks t WHERE t.repo = jobs.repo OR t.id > 0 AND t.id < 9999999)")"#,
+        ),
+    ] {
+        let policy = Some(
+            Hostile {
+                claim_clause,
+                module,
+                ..HARMLESS
+            }
+            .component(),
+        );
+        let options = Options {
+            policy,
+            ..Options::default()
+        };
+        let mut queue = Queue::open(&gate.database(), settings(), options).unwrap();
+        assert_eq!(
+            queue.claimable(Timestamp::UNIX_EPOCH).unwrap(),
+            [1, 2],
+            "{name}"
+        );
+        let clause = queue.clause(Timestamp::UNIX_EPOCH).unwrap();
+        assert_eq!(clause.source, Source::FreezeOnly, "{name}");
+        assert!(
+            clause.notes[0].starts_with("the policy gives no usable clause"),
+            "{name}: {:?}",
+            clause.notes
+        );
+    }
+}
