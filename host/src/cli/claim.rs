@@ -21,12 +21,11 @@ const POLL: Duration = Duration::from_millis(20);
 const LOOK_ANYWAY: Duration = Duration::from_secs(1);
 
 /// Claim the next job that the gate lets through
-///
-/// Prints a token with each job. `job finish`, `job fail` and `job heartbeat` ask for it. A job
-/// whose lease ran out goes back to its old place in the queue, and its token is no longer good.
 #[derive(Args)]
-#[command(after_help = "Examples:\n  serial-gate claim --worker builder-1\n  \
-    serial-gate claim --max 10 --json\n  serial-gate claim --wait 60")]
+#[command(
+    after_help = "Prints a token with each job. `job finish`, `job fail` and `job heartbeat` ask for it. A job\nwhose lease ran out goes back to its old place in the queue, and its token is no longer good.\n\nExamples:\n  serial-gate claim --worker builder-1\n  \
+    serial-gate claim --max 10 --json\n  serial-gate claim --wait 60"
+)]
 pub struct Claim {
     /// Who claims [default: the process, as `pid-123`]
     #[arg(long, env = "SERIAL_GATE_WORKER", hide_env_values = true)]

@@ -14,11 +14,9 @@ use super::text::shown;
 use super::{Error, Outcome};
 
 /// Print the policy's SQL fragment, or check any fragment
-///
-/// The fragment goes behind `SELECT id FROM jobs WHERE status = 'queued'` in a query of your own.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  serial-gate clause\n  serial-gate clause --dialect postgres\n  \
+    after_help = "The fragment goes behind `SELECT id FROM jobs WHERE status = 'queued'` in a query of your own.\n\nExamples:\n  serial-gate clause\n  serial-gate clause --dialect postgres\n  \
     serial-gate clause | serial-gate clause --check -"
 )]
 pub struct Clause {

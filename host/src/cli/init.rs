@@ -9,11 +9,10 @@ use super::text::count;
 use super::{Error, Outcome};
 
 /// Create the queue's database, or add what is missing to an existing one
-///
-/// In the database of an existing orchestrator, `tasks` and `jobs` stay as they are: only tables,
-/// nullable columns and indexes are added, in one transaction. A second run changes nothing.
 #[derive(Args)]
-#[command(after_help = "Example:\n  serial-gate --db orchestrator.db init")]
+#[command(
+    after_help = "In the database of an existing orchestrator, `tasks` and `jobs` stay as they are: only tables,\nnullable columns and indexes are added, in one transaction. A second run changes nothing.\n\nExample:\n  serial-gate --db orchestrator.db init"
+)]
 pub struct Init {}
 
 impl Init {

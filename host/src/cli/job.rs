@@ -65,10 +65,10 @@ pub struct Fail {
 }
 
 /// Put a running or failed job back to its old place in the queue
-///
-/// Whoever works on it loses it: the token of its claim is no longer good.
 #[derive(Args)]
-#[command(after_help = "Example:\n  serial-gate job requeue 12")]
+#[command(
+    after_help = "Whoever works on it loses it: the token of its claim is no longer good.\n\nExample:\n  serial-gate job requeue 12"
+)]
 pub struct Requeue {
     /// The job
     #[arg(allow_negative_numbers = true, value_parser = id)]
