@@ -431,7 +431,7 @@ fn the_demo_tells_its_story_and_leaves_nothing_behind() {
 
 #[test]
 fn every_verb_has_help_with_an_example() {
-    let verbs: [&[&str]; 20] = [
+    let verbs: [&[&str]; 22] = [
         &["task"],
         &["job"],
         &["demo"],
@@ -452,6 +452,8 @@ fn every_verb_has_help_with_an_example() {
         &["explain"],
         &["clause"],
         &["conform"],
+        &["policy"],
+        &["policy", "check"],
     ];
     for verb in verbs {
         let help = Gate::empty()

@@ -13,16 +13,16 @@ use wit_parser::Resolve;
 use crate::harness::Gate;
 
 /// A component whose functions are these bodies, in WebAssembly's text.
-struct Hostile {
-    describe: &'static str,
-    decide: &'static str,
-    claim_clause: &'static str,
+pub struct Hostile {
+    pub describe: &'static str,
+    pub decide: &'static str,
+    pub claim_clause: &'static str,
     /// More of the module.
-    module: &'static str,
+    pub module: &'static str,
 }
 
 /// Every function answers: a description, no decision, an empty clause.
-const HARMLESS: Hostile = Hostile {
+pub const HARMLESS: Hostile = Hostile {
     describe: "i32.const 1024",
     decide: "i32.const 2048",
     claim_clause: "i32.const 3072",
@@ -30,7 +30,7 @@ const HARMLESS: Hostile = Hostile {
 };
 
 impl Hostile {
-    fn component(&self) -> Vec<u8> {
+    pub fn component(&self) -> Vec<u8> {
         let Hostile {
             describe,
             decide,
@@ -349,3 +349,5 @@ fn whatever_a_policy_does_claims_go_on_and_frozen_repos_stay_closed() {
         );
     }
 }
+
+pub(crate) use clause_at;

@@ -25,4 +25,5 @@ mod conformance;
 mod containment;
 mod failure;
 mod plans;
+mod policy_check;
 mod processes;

@@ -3,7 +3,7 @@
 //!
 //! The rooms, in the order in which they use each other:
 //!
-//! - [`conform`] runs conformance cases through everything below.
+//! - [`conform`] runs conformance cases through everything below, and checks policies.
 //! - [`queue`] is where policy and store meet: claim, explain, the state of the queue.
 //! - [`store`] is the database: schema, rows, the claim's transaction. It knows no policy.
 //! - [`policy`] runs a WebAssembly component under limits. It knows no SQL.

@@ -14,6 +14,7 @@ mod init;
 mod job;
 mod options;
 mod output;
+mod policy;
 mod queue;
 mod repo;
 mod task;
@@ -60,6 +61,8 @@ enum Verb {
     Explain(explain::Explain),
     Clause(clause::Clause),
     Conform(conform::Conform),
+    #[command(subcommand)]
+    Policy(policy::Policy),
 }
 
 /// How a verb ended.
@@ -100,13 +103,17 @@ pub fn run(line: Line) -> Result<Outcome, Error> {
         Verb::Explain(verb) => verb.run(&shared, &mut output),
         Verb::Clause(verb) => verb.run(&shared, &mut output),
         Verb::Conform(verb) => verb.run(&mut output),
+        Verb::Policy(verb) => verb.run(&shared, &mut output),
     }
 }
 
 /// Sends the library's log to the standard error: warnings, or what `SERIAL_GATE_LOG` asks for.
 pub fn log(line: &Line) {
     // `queue` prints the notes itself, and `conform` runs settings that are wrong on purpose.
-    let default = if matches!(line.verb, Verb::Queue(_) | Verb::Conform(_)) {
+    let default = if matches!(
+        line.verb,
+        Verb::Queue(_) | Verb::Conform(_) | Verb::Policy(_)
+    ) {
         "error"
     } else {
         "warn"

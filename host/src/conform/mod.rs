@@ -6,12 +6,15 @@
 //! field of an expected result is compared, down to the last key.
 
 mod case;
+mod check;
 mod compare;
 mod operation;
 mod row;
+mod states;
 mod world;
 
 pub use case::{Case, read_cases};
+pub use check::{Stage, check_policy};
 pub use compare::Difference;
 
 use std::path::PathBuf;

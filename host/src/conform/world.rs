@@ -20,7 +20,7 @@ use crate::store::{Store, sql_time};
 
 /// The time of every case. Any text that is this time was written by an operation, and is `<now>`
 /// in the expected results.
-const NOW: Timestamp = Timestamp::constant(981_173_106, 0);
+pub(super) const NOW: Timestamp = Timestamp::constant(981_173_106, 0);
 
 const WORKER: &str = "conform";
 const LEASE: Duration = Duration::from_secs(3600);
@@ -194,7 +194,7 @@ impl World {
         json!(self.queue.reference_state(&self.registry))
     }
 
-    fn load(&mut self, case: &Document) -> Result<(), Error> {
+    pub(super) fn load(&mut self, case: &Document) -> Result<(), Error> {
         let transaction = self.beside.transaction()?;
         transaction.execute_batch(
             "DELETE FROM tasks; DELETE FROM jobs; DELETE FROM repo_freeze; DELETE FROM sqlite_sequence;",
@@ -227,6 +227,13 @@ impl World {
             insert(&transaction, "repo_freeze", &columns, freeze)?;
         }
         Ok(transaction.commit()?)
+    }
+
+    /// What a queue comes to when all its work is done.
+    pub(super) fn finish_everything(&mut self) -> rusqlite::Result<()> {
+        self.beside.execute_batch(
+            "UPDATE tasks SET stage = 'done'; UPDATE repo_freeze SET cleared_at = 'then' WHERE cleared_at IS NULL;",
+        )
     }
 
     fn rows(&self, result: &mut Map<String, Value>) -> Result<(), Error> {

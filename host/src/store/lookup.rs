@@ -173,6 +173,21 @@ impl Store {
         })
     }
 
+    /// The ids of the queued jobs, in claim order.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn queued_jobs(&mut self) -> Result<Vec<i64>, Error> {
+        self.doing(|connection| {
+            let mut query = connection
+                .prepare_cached("SELECT id FROM jobs WHERE status = 'queued' ORDER BY id")?;
+            Ok(query
+                .query_map([], |row| row.get(0))?
+                .collect::<Result<_, _>>()?)
+        })
+    }
+
     /// The repos with an active freeze or a queued analyst job (reference semantics 31).
     ///
     /// # Errors

@@ -1,0 +1,53 @@
+//! `policy check`: whether a component may be a queue's policy.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serial_gate::conform::check_policy;
+
+use super::options::Shared;
+use super::output::{Output, Tone, toned};
+use super::text::shown;
+use super::{Error, Outcome};
+
+/// Look into a policy before it is used
+#[derive(Subcommand)]
+#[command(after_help = "Example:\n  serial-gate policy check my-policy.wasm")]
+pub enum Policy {
+    Check(Check),
+}
+
+/// Check a policy stage by stage: contract, clause, and the invariants that any gate should keep
+#[derive(Args)]
+#[command(
+    after_help = "Nothing is changed: the states are made up, on a temporary database. The policy is asked under\nthe settings of this command.\n\nExample:\n  serial-gate policy check my-policy.wasm"
+)]
+pub struct Check {
+    /// The policy's component
+    #[arg(value_name = "FILE.wasm")]
+    file: PathBuf,
+}
+
+impl Policy {
+    pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
+        let Policy::Check(Check { file }) = self;
+        let component = std::fs::read(&file).map_err(|cause| Error::Read { path: file, cause })?;
+        let mut outcome = Outcome::Done;
+        for stage in check_policy(&component, &shared.settings)? {
+            if output.json {
+                output.json_line(&serde_json::Value::from(&stage))?;
+            }
+            let line = match &stage.found {
+                Ok(found) => format!("{}       {}", toned(Tone::Free, "ok"), shown(found)),
+                Err(reason) => {
+                    outcome = Outcome::Failed;
+                    format!("{}  {}", toned(Tone::Held, "refused"), shown(reason))
+                }
+            };
+            if !output.json {
+                output.line(format!("{:<12} {line}", stage.name))?;
+            }
+        }
+        Ok(outcome)
+    }
+}

@@ -1,0 +1,223 @@
+//! Whether a component may be a queue's policy: the stages that it has to pass, in order.
+//!
+//! Owns the invariants that any gate should keep, whatever its rule: every queued job gets one
+//! decision and no other job does; the same question gets the same answer; `decide` and the clause
+//! agree; a queue without a freeze whose tasks are all done holds nothing. A policy may differ from
+//! the default one on purpose, so the default's own cases are not among them. Nothing is changed:
+//! the states are made up, on a temporary database.
+
+use serde_json::{Value, json};
+
+use super::Error;
+use super::case::Document;
+use super::states::States;
+use super::world::{NOW, World};
+use crate::clause::{Clause, Table};
+use crate::model::{Description, Dialect, Settings, Verdict};
+use crate::policy::{Limits, Policy, Runtime};
+use crate::queue::{Options, Source, with_causes};
+
+/// How many states each invariant is tried on.
+const STATES: usize = 200;
+
+/// A stage of the check, and what it found: in words, or why the policy is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stage {
+    /// `contract`, `clause`, `decisions`, `determinism`, `agreement` or `progress`.
+    pub name: &'static str,
+    /// What it found.
+    pub found: Result<String, String>,
+}
+
+/// Checks a component under an operator's settings. The last stage is the first that refuses, if any
+/// does.
+///
+/// # Errors
+///
+/// When there is no room for a temporary database, or no WebAssembly here.
+pub fn check_policy(component: &[u8], settings: &Settings) -> Result<Vec<Stage>, Error> {
+    let mut stages = Stages(Vec::new());
+    let runtime = Runtime::new().map_err(crate::queue::Error::from)?;
+    let policy = runtime
+        .load(component, Limits::default())
+        .map_err(|error| with_causes(&error));
+    let Some(policy) = stages.add("contract", policy.and_then(describe)) else {
+        return Ok(stages.0);
+    };
+    let options = Options {
+        policy: Some(component.to_vec()),
+        ..Options::default()
+    };
+    let mut world = World::new(options)?;
+    world.queue.set_settings(settings.clone());
+    if stages
+        .add("clause", clause(&policy, &mut world, settings)?)
+        .is_none()
+    {
+        return Ok(stages.0);
+    }
+    let invariants: [(&str, &str, Invariant); 4] = [
+        (
+            "decisions",
+            "one for each queued job, and for no other",
+            decisions,
+        ),
+        (
+            "determinism",
+            "the same question gets the same answer",
+            determinism,
+        ),
+        (
+            "agreement",
+            "`decide` and the clause let the same jobs through",
+            agreement,
+        ),
+        (
+            "progress",
+            "when all is done and nothing frozen, nothing is held",
+            progress,
+        ),
+    ];
+    for (name, says, invariant) in invariants {
+        if stages
+            .add(name, on_all_states(&mut world, says, invariant)?)
+            .is_none()
+        {
+            break;
+        }
+    }
+    Ok(stages.0)
+}
+
+/// What was found, and what the next stage goes on with.
+type Found<T> = Result<(String, T), String>;
+
+/// Why an invariant does not hold for the state that the world is in; none if it does.
+type Invariant = fn(&mut World) -> Result<Option<String>, crate::queue::Error>;
+
+struct Stages(Vec<Stage>);
+
+impl Stages {
+    fn add<T>(&mut self, name: &'static str, found: Found<T>) -> Option<T> {
+        let (found, next) = match found {
+            Ok((found, next)) => (Ok(found), Some(next)),
+            Err(reason) => (Err(reason), None),
+        };
+        self.0.push(Stage { name, found });
+        next
+    }
+}
+
+fn describe(policy: Policy) -> Found<Policy> {
+    let description = policy.describe().map_err(|error| with_causes(&error))?;
+    let Description {
+        name,
+        version,
+        summary,
+    } = description;
+    let found = format!("`{name}` {version}, imports nothing: {summary}");
+    Ok((found, policy))
+}
+
+/// The clause for each database, through the guard; and through SQLite's plan, which the queue asks.
+fn clause(policy: &Policy, world: &mut World, settings: &Settings) -> Result<Found<()>, Error> {
+    let mut length = 0;
+    let mut reads: Vec<&str> = Vec::new();
+    for dialect in [Dialect::Postgres, Dialect::Sqlite] {
+        let answer = policy
+            .claim_clause(settings, dialect)
+            .map_err(|error| with_causes(&error));
+        let accepted = answer.and_then(|answer| {
+            length = answer.text.len();
+            Clause::accept(&answer.text).map_err(|refusal| refusal.to_string())
+        });
+        match accepted {
+            Ok(clause) => reads = clause.reads().map(Table::name).collect(),
+            Err(reason) => return Ok(Err(reason)),
+        }
+    }
+    let current = world.queue.clause(NOW)?;
+    if ![Source::Policy, Source::Off].contains(&current.source) {
+        return Ok(Err(current.notes.join(", ")));
+    }
+    let reads = if reads.is_empty() {
+        "no table besides `jobs`".into()
+    } else {
+        reads.join(", ")
+    };
+    Ok(Ok((format!("{length} bytes, reads {reads}"), ())))
+}
+
+fn on_all_states(world: &mut World, says: &str, invariant: Invariant) -> Result<Found<()>, Error> {
+    for state in States::new().take(STATES) {
+        let case: Document = serde_json::from_value(state.clone())
+            .map_err(|error| Error::Value(error.to_string()))?;
+        world.load(&case)?;
+        let broken = match invariant(world) {
+            Ok(broken) => broken,
+            Err(error @ crate::queue::Error::Policy(_)) => Some(with_causes(&error)),
+            Err(error) => return Err(error.into()),
+        };
+        if let Some(reason) = broken {
+            return Ok(Err(format!("{reason}, in the state {state}")));
+        }
+    }
+    Ok(Ok((format!("{says}, in {STATES} states"), ())))
+}
+
+fn decisions(world: &mut World) -> Result<Option<String>, crate::queue::Error> {
+    let decided: Vec<i64> = world
+        .queue
+        .decide(NOW, None)?
+        .iter()
+        .map(|decision| decision.job)
+        .collect();
+    let queued = world.queue.store().queued_jobs()?;
+    Ok((decided != queued)
+        .then(|| format!("the jobs {queued:?} are queued, and {decided:?} got decisions")))
+}
+
+fn determinism(world: &mut World) -> Result<Option<String>, crate::queue::Error> {
+    let (first, second) = (
+        world.queue.decide(NOW, None)?,
+        world.queue.decide(NOW, None)?,
+    );
+    Ok((first != second).then(|| "the second answer is another than the first".into()))
+}
+
+fn agreement(world: &mut World) -> Result<Option<String>, crate::queue::Error> {
+    let by_clause = world.queue.claimable(NOW)?;
+    let decisions = world.queue.decide(NOW, None)?.into_iter();
+    let claimed = decisions.filter(|decision| decision.verdict == Verdict::Claim);
+    let by_decide: Vec<i64> = claimed.map(|decision| decision.job).collect();
+    let disagree = by_clause != by_decide;
+    Ok(disagree
+        .then(|| format!("the clause lets {by_clause:?} through, and `decide` {by_decide:?}")))
+}
+
+fn progress(world: &mut World) -> Result<Option<String>, crate::queue::Error> {
+    world
+        .finish_everything()
+        .map_err(crate::store::Error::from)?;
+    let (claimable, queued) = (
+        world.queue.claimable(NOW)?,
+        world.queue.store().queued_jobs()?,
+    );
+    let stuck = claimable != queued;
+    Ok(stuck.then(|| {
+        format!(
+            "with every task `done` and no freeze, only {claimable:?} of {queued:?} may be claimed"
+        )
+    }))
+}
+
+/// A state as it is shown: the policy's author can put it into a case.
+impl From<&Stage> for Value {
+    fn from(stage: &Stage) -> Value {
+        json!({
+            "stage": stage.name,
+            "passed": stage.found.is_ok(),
+            "found": stage.found.as_ref().unwrap_or_else(|reason| reason),
+        })
+    }
+}

@@ -1,0 +1,177 @@
+//! `policy check`: what each stage finds in a good policy, and how a bad one is refused.
+
+use serial_gate::policy::DEFAULT_POLICY;
+
+use crate::containment::{HARMLESS, Hostile, clause_at};
+use crate::harness::Gate;
+
+/// One decision for each queued job: the verdict's case is the global `$verdict`.
+const DECIDE_ALL: &str = r#"
+    (local $job i32) (local $end i32) (local $out i32) (local $count i32) (local $symbol i32)
+    (local.set $job (local.get 11))
+    (local.set $end (i32.add (local.get 11) (i32.mul (local.get 12) (i32.const 56))))
+    (local.set $out (i32.const 8192))
+    (block $done (loop $next
+        (br_if $done (i32.ge_u (local.get $job) (local.get $end)))
+        (local.set $symbol (i32.add (local.get 7) (i32.shl (i32.load offset=52 (local.get $job)) (i32.const 3))))
+        (if (i32.and (i32.load8_u offset=48 (local.get $job))
+                (i32.and (i32.eq (i32.load offset=4 (local.get $symbol)) (i32.const 6))
+                    (i32.eq (i32.load (i32.load (local.get $symbol))) (i32.const 0x75657571))))
+            (then
+                (i64.store (local.get $out) (i64.load (local.get $job)))
+                (i32.store8 offset=8 (local.get $out) (global.get $verdict))
+                (local.set $out (i32.add (local.get $out) (i32.const 64)))
+                (local.set $count (i32.add (local.get $count) (i32.const 1)))))
+        (local.set $job (i32.add (local.get $job) (i32.const 56)))
+        (br $next)))
+    (i32.store (i32.const 2052) (i32.const 8192))
+    (i32.store (i32.const 2056) (local.get $count))
+    (i32.const 2048)"#;
+
+const CLAIM: &str = "(global $verdict i32 (i32.const 0))";
+
+/// The exit code, and the lines up to where a state would be shown.
+fn check(component: &[u8]) -> (Option<i32>, String) {
+    let gate = Gate::empty();
+    gate.write("policy.wasm", component);
+    let ran = gate.run(&["policy", "check", "policy.wasm"]);
+    let lines = ran
+        .stdout
+        .lines()
+        .map(|line| line.split(", in the state").next().unwrap().trim_end());
+    (ran.code, lines.collect::<Vec<_>>().join("\n") + &ran.stderr)
+}
+
+#[test]
+fn the_default_policy_passes_every_stage() {
+    let (code, found) = check(DEFAULT_POLICY);
+    assert_eq!(code, Some(0), "{found}");
+    insta::assert_snapshot!(found, @r"
+    contract     ok       `serial` 0.1.0, imports nothing: a task starts when every earlier task of its repo is done and the repo is not frozen
+    clause       ok       239 bytes, reads tasks, repo_freeze
+    decisions    ok       one for each queued job, and for no other, in 200 states
+    determinism  ok       the same question gets the same answer, in 200 states
+    agreement    ok       `decide` and the clause let the same jobs through, in 200 states
+    progress     ok       when all is done and nothing frozen, nothing is held, in 200 states
+    ");
+}
+
+#[test]
+fn a_policy_may_differ_from_the_default_rule() {
+    let claims_all = Hostile {
+        decide: DECIDE_ALL,
+        module: CLAIM,
+        ..HARMLESS
+    };
+    assert_eq!(check(&claims_all.component()).0, Some(0));
+}
+
+#[test]
+fn a_file_that_is_no_policy_is_refused_by_its_contract() {
+    let (code, found) = check(b"#!/bin/sh");
+    assert_eq!(code, Some(1));
+    insta::assert_snapshot!(found, @r"
+    contract     refused  not WebAssembly: give the `.wasm` file of a component
+    ");
+}
+
+#[test]
+fn a_clause_outside_the_language_is_refused_with_the_guard_s_words() {
+    let hostile = Hostile {
+        claim_clause: clause_at!("4096", "17"),
+        module: r#"(data (i32.const 4096) "AND 1=1) OR (1=1 ")"#,
+        ..HARMLESS
+    };
+    let (code, found) = check(&hostile.component());
+    assert_eq!(code, Some(1));
+    insta::assert_snapshot!(found, @r"
+    contract     ok       `` , imports nothing:
+    clause       refused  [parenthesis] `)` closes a parenthesis that the clause did not open at line 1, column 8; remove it
+    ");
+}
+
+#[test]
+fn a_policy_that_leaves_jobs_without_a_decision_is_refused() {
+    let (code, found) = check(&HARMLESS.component());
+    assert_eq!(code, Some(1));
+    insta::assert_snapshot!(found, @r"
+    contract     ok       `` , imports nothing:
+    clause       ok       0 bytes, reads no table besides `jobs`
+    decisions    refused  the jobs [2, 3, 6] are queued, and [] got decisions
+    ");
+}
+
+#[test]
+fn a_policy_that_says_one_thing_and_does_another_is_refused() {
+    let two_faced = Hostile {
+        decide: DECIDE_ALL,
+        claim_clause: clause_at!("4096", "27"),
+        module: r#"(global $verdict i32 (i32.const 0)) (data (i32.const 4096) "AND jobs.agent <> 'analyst'")"#,
+        ..HARMLESS
+    };
+    let (code, found) = check(&two_faced.component());
+    assert_eq!(code, Some(1));
+    insta::assert_snapshot!(found, @r"
+    contract     ok       `` , imports nothing:
+    clause       ok       27 bytes, reads no table besides `jobs`
+    decisions    ok       one for each queued job, and for no other, in 200 states
+    determinism  ok       the same question gets the same answer, in 200 states
+    agreement    refused  the clause lets [2, 6] through, and `decide` [2, 3, 6]
+    ");
+}
+
+#[test]
+fn a_policy_that_holds_everything_for_ever_is_refused() {
+    let holds_all = Hostile {
+        decide: DECIDE_ALL,
+        claim_clause: clause_at!("4096", "9"),
+        module: r#"(global $verdict i32 (i32.const 1)) (data (i32.const 4096) "AND FALSE")"#,
+        ..HARMLESS
+    };
+    let (code, found) = check(&holds_all.component());
+    assert_eq!(code, Some(1));
+    insta::assert_snapshot!(found, @r"
+    contract     ok       `` , imports nothing:
+    clause       ok       9 bytes, reads no table besides `jobs`
+    decisions    ok       one for each queued job, and for no other, in 200 states
+    determinism  ok       the same question gets the same answer, in 200 states
+    agreement    ok       `decide` and the clause let the same jobs through, in 200 states
+    progress     refused  with every task `done` and no freeze, only [] of [2, 3, 6] may be claimed
+    ");
+}
+
+#[test]
+fn an_endless_loop_is_refused_where_it_stands() {
+    const LOOP: &str = "(loop $l (br $l)) unreachable";
+    for (hostile, stage) in [
+        (
+            Hostile {
+                describe: LOOP,
+                ..HARMLESS
+            },
+            "contract",
+        ),
+        (
+            Hostile {
+                claim_clause: LOOP,
+                ..HARMLESS
+            },
+            "clause",
+        ),
+        (
+            Hostile {
+                decide: LOOP,
+                ..HARMLESS
+            },
+            "decisions",
+        ),
+    ] {
+        let (code, found) = check(&hostile.component());
+        assert_eq!(code, Some(1));
+        let last = found.lines().last().unwrap();
+        assert!(
+            last.starts_with(stage) && last.contains("was stopped after"),
+            "{found}"
+        );
+    }
+}
