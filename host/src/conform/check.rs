@@ -211,7 +211,7 @@ fn progress(world: &mut World) -> Result<Option<String>, crate::queue::Error> {
     }))
 }
 
-/// A state as it is shown: the policy's author can put it into a case.
+/// A stage for machines.
 impl From<&Stage> for Value {
     fn from(stage: &Stage) -> Value {
         json!({
