@@ -188,6 +188,18 @@ fn explain_never_proposes_a_command_that_would_not_release_the_job() {
         "{}",
         held.stdout
     );
+    gate.sqlite()
+        .execute_batch(
+            "INSERT INTO tasks (id, repo, stage) VALUES (70, '', 'review');
+             UPDATE jobs SET task_id = 71 WHERE id = 9;",
+        )
+        .unwrap();
+    let held = gate.run(&["explain", "9", "--json"]).exits(3).json();
+    assert_eq!(
+        held["release"],
+        json!([]),
+        "ending the task leaves the freeze"
+    );
 }
 
 #[test]

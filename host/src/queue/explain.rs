@@ -125,6 +125,7 @@ impl Queue {
                 .store
                 .active_freeze(Some(&repo))?
                 .filter(|_| !repo.is_empty());
+            held.stuck |= freeze.is_none();
             undone |= freeze.is_some();
             held.freezes.extend(freeze.map(|freeze| (repo, freeze)));
         }

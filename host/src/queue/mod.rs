@@ -56,6 +56,8 @@ pub struct Queue {
     /// Loaded when it is first needed: to freeze a repo takes no WebAssembly.
     policy: Option<Policy>,
     clause: Option<CurrentClause>,
+    /// Whether the clause was kept in the database: once for each, not for each claim.
+    kept: bool,
 }
 
 /// The clause that claims go by.
@@ -91,6 +93,7 @@ impl Queue {
             options,
             policy: None,
             clause: None,
+            kept: false,
         })
     }
 
@@ -169,7 +172,10 @@ impl Queue {
         };
         let clause = match self.clause.take().filter(|clause| !expired(clause)) {
             Some(clause) => clause,
-            None => self.fresh_clause()?,
+            None => {
+                self.kept = false;
+                self.fresh_clause()?
+            }
         };
         Ok(self.clause.insert(clause))
     }
@@ -242,9 +248,10 @@ impl Queue {
         let (Some(clause), Some(policy)) = (&self.clause, &self.policy) else {
             return Ok(());
         };
-        if clause.source == Source::Policy {
+        if clause.source == Source::Policy && !self.kept {
             self.store
                 .keep_clause(policy.digest(), &settings_key(&self.settings), &clause.text)?;
+            self.kept = true;
         }
         Ok(())
     }
