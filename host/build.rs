@@ -76,6 +76,7 @@ fn build_guest(workspace: &Path, target_dir: &Path) -> Result<PathBuf, Box<dyn E
     let status = cargo
         .current_dir(workspace)
         .args(["rustc", "--package", "serial-gate-default-policy", "--lib"])
+        .args(["--features", "component"])
         .args([
             "--crate-type",
             "cdylib",

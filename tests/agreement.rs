@@ -244,7 +244,12 @@ fn the_component_decides_as_the_native_rule_does_reasons_included() {
         let all = [Table::Tasks, Table::Jobs, Table::RepoFreeze];
         let snapshot = queue.store().snapshot(&all, None).unwrap();
         let native = decide_natively(settings, &snapshot).unwrap();
-        prop_assert_eq!(policy.decide(settings, &snapshot).unwrap(), native);
+        prop_assert_eq!(
+            policy
+                .decide(settings, Timestamp::UNIX_EPOCH, &snapshot)
+                .unwrap(),
+            native
+        );
         Ok(())
     });
 }
@@ -259,7 +264,12 @@ fn rows_that_the_clause_cannot_see_make_no_difference() {
         let all = [Table::Tasks, Table::Jobs, Table::RepoFreeze];
         let whole = queue.store().snapshot(&all, None).unwrap();
         let seen = queue.decide(Timestamp::UNIX_EPOCH, None).unwrap();
-        prop_assert_eq!(policy.decide(settings, &whole).unwrap(), seen);
+        prop_assert_eq!(
+            policy
+                .decide(settings, Timestamp::UNIX_EPOCH, &whole)
+                .unwrap(),
+            seen
+        );
         Ok(())
     });
 }

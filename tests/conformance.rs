@@ -1,5 +1,6 @@
 //! The reference's 416 cases, through the rule in each of its forms. Every field counts.
 
+use jiff::Timestamp;
 use serial_gate::clause::Table;
 use serial_gate::conform::{Case, Runner, Through, read_cases};
 use serial_gate::policy::{DEFAULT_POLICY, Limits, Runtime};
@@ -89,8 +90,11 @@ fn the_native_clause_is_the_component_s_to_the_byte() {
                     rules: rules.map(Into::into),
                 };
                 let native = claim_clause(&native_settings(&settings).unwrap());
-                let component =
-                    policy.claim_clause(&settings, serial_gate::model::Dialect::Postgres);
+                let component = policy.claim_clause(
+                    &settings,
+                    Timestamp::UNIX_EPOCH,
+                    serial_gate::model::Dialect::Postgres,
+                );
                 assert_eq!(component.unwrap().text, native);
             }
         }

@@ -53,9 +53,9 @@ impl Hostile {
                     (local.get $block))
                 (func (export "{interface}#describe") (result i32) {describe})
                 (func (export "{interface}#decide")
-                    (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) {decide})
+                    (param i32 i32 i32 i32 i32 i32 i32 i64 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) {decide})
                 (func (export "{interface}#claim-clause")
-                    (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32) {claim_clause})
+                    (param i32 i32 i32 i32 i32 i32 i32 i64 i32) (result i32) {claim_clause})
                 (data (i32.const 512) "hostile"))"#
         );
         let mut wasm = wat::parse_str(text).unwrap();
@@ -80,6 +80,8 @@ impl Hostile {
     }
 }
 
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
 fn settings() -> Settings {
     Settings {
         enabled: true,
@@ -102,10 +104,10 @@ fn nothing() -> Snapshot {
 fn the_frame_itself_is_a_policy() {
     let policy = HARMLESS.policy();
     assert_eq!(policy.describe().unwrap().name, "");
-    assert_eq!(policy.decide(&settings(), &nothing()).unwrap(), []);
+    assert_eq!(policy.decide(&settings(), NOW, &nothing()).unwrap(), []);
     assert_eq!(
         policy
-            .claim_clause(&settings(), Dialect::Sqlite)
+            .claim_clause(&settings(), NOW, Dialect::Sqlite)
             .unwrap()
             .text,
         ""
@@ -127,8 +129,8 @@ fn calls(hostile: &Hostile) -> [String; 3] {
     };
     [
         said(policy.describe().err()),
-        said(policy.decide(&settings(), &nothing()).err()),
-        said(policy.claim_clause(&settings(), Dialect::Sqlite).err()),
+        said(policy.decide(&settings(), NOW, &nothing()).err()),
+        said(policy.claim_clause(&settings(), NOW, Dialect::Sqlite).err()),
     ]
 }
 
@@ -173,7 +175,7 @@ fn endless_recursion_ends_in_a_trap() {
     let [_, decide, _] = calls(&recursing);
     assert!(decide.starts_with("`decide` trapped"), "{decide}");
     let policy = recursing.policy();
-    let error = with_causes(&policy.decide(&settings(), &nothing()).unwrap_err());
+    let error = with_causes(&policy.decide(&settings(), NOW, &nothing()).unwrap_err());
     assert!(error.contains("call stack exhausted"), "{error}");
 }
 
@@ -208,7 +210,7 @@ fn a_trap_is_named_and_the_next_call_starts_afresh() {
     };
     let policy = trapping.policy();
     for _ in 0..3 {
-        let error = with_causes(&policy.decide(&settings(), &nothing()).unwrap_err());
+        let error = with_causes(&policy.decide(&settings(), NOW, &nothing()).unwrap_err());
         assert!(
             error.starts_with("`decide` trapped") && error.contains("unreachable"),
             "{error}"

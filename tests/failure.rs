@@ -262,7 +262,9 @@ fn a_call_that_takes_too_long_is_stopped() {
         decide_time: Duration::from_millis(1),
         ..Limits::default()
     };
-    let error = policy(limits).decide(&settings(), &state).unwrap_err();
+    let error = policy(limits)
+        .decide(&settings(), Timestamp::UNIX_EPOCH, &state)
+        .unwrap_err();
     assert_eq!(
         error.to_string(),
         "`decide` was stopped after 1 ms, its time limit"
@@ -276,7 +278,7 @@ fn an_answer_that_is_too_large_is_refused() {
         ..Limits::default()
     };
     let error = policy(limits)
-        .claim_clause(&settings(), Dialect::Sqlite)
+        .claim_clause(&settings(), Timestamp::UNIX_EPOCH, Dialect::Sqlite)
         .unwrap_err();
     assert!(
         matches!(

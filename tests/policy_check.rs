@@ -8,12 +8,12 @@ use crate::harness::Gate;
 /// One decision for each queued job: the verdict's case is the global `$verdict`.
 const DECIDE_ALL: &str = r#"
     (local $job i32) (local $end i32) (local $out i32) (local $count i32) (local $symbol i32)
-    (local.set $job (local.get 11))
-    (local.set $end (i32.add (local.get 11) (i32.mul (local.get 12) (i32.const 56))))
+    (local.set $job (local.get 12))
+    (local.set $end (i32.add (local.get 12) (i32.mul (local.get 13) (i32.const 56))))
     (local.set $out (i32.const 8192))
     (block $done (loop $next
         (br_if $done (i32.ge_u (local.get $job) (local.get $end)))
-        (local.set $symbol (i32.add (local.get 7) (i32.shl (i32.load offset=52 (local.get $job)) (i32.const 3))))
+        (local.set $symbol (i32.add (local.get 8) (i32.shl (i32.load offset=52 (local.get $job)) (i32.const 3))))
         (if (i32.and (i32.load8_u offset=48 (local.get $job))
                 (i32.and (i32.eq (i32.load offset=4 (local.get $symbol)) (i32.const 6))
                     (i32.eq (i32.load (i32.load (local.get $symbol))) (i32.const 0x75657571))))

@@ -2,7 +2,7 @@
 //!
 //! A task's first job (agent `analyst`) is held while an earlier task of its repo is unfinished,
 //! or while the repo is frozen. The rule is plain Rust over plain data and runs natively, which is
-//! how it is tested; `component` wraps it for WebAssembly and is the only file that knows of that.
+//! how it is tested; `component` wraps it for WebAssembly. Other policies build on it as a library.
 //!
 //! Dependencies point one way: `component` → `decide`, `clause` → `settings` → `snapshot`.
 
@@ -19,4 +19,7 @@ pub mod clause;
 pub mod decide;
 
 #[cfg(target_arch = "wasm32")]
+mod runtime;
+
+#[cfg(all(target_arch = "wasm32", feature = "component"))]
 mod component;

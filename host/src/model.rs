@@ -31,4 +31,4 @@ pub use generated::exports::serial_gate::policy::serial_gate::{
 };
 
 /// The interface that a policy exports, with its version.
-pub const INTERFACE: &str = "serial-gate:policy/serial-gate@0.1.0";
+pub const INTERFACE: &str = "serial-gate:policy/serial-gate@0.2.0";

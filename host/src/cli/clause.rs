@@ -4,6 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use jiff::Timestamp;
 use serial_gate::clause;
 use serial_gate::model;
 use serial_gate::policy::{DEFAULT_POLICY, Limits, Runtime};
@@ -49,7 +50,7 @@ fn print(dialect: Dialect, shared: &Shared, output: &mut Output) -> Result<Outco
         Dialect::Postgres => model::Dialect::Postgres,
     };
     let policy = Runtime::new()?.load(DEFAULT_POLICY, Limits::default())?;
-    let clause = policy.claim_clause(&shared.settings, dialect)?;
+    let clause = policy.claim_clause(&shared.settings, Timestamp::now(), dialect)?;
     if output.json {
         output.json_line(&serde_json::json!({
             "text": clause.text, "notes": clause.notes, "valid_until": clause.valid_until,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::Args;
 use clap::builder::BoolishValueParser;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serial_gate::model::Settings;
 use serial_gate::queue::{self, Queue};
@@ -153,7 +153,7 @@ impl Shared {
     pub fn queue(&self) -> Result<Queue, Error> {
         let mut queue = Queue::open(&self.db, self.settings.clone(), queue::Options::default())?;
         if self.settings.rules.is_some() {
-            queue.check_rules()?;
+            queue.check_rules(Timestamp::now())?;
         }
         Ok(queue)
     }

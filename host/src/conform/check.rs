@@ -125,7 +125,7 @@ fn clause(policy: &Policy, world: &mut World, settings: &Settings) -> Result<Fou
     let mut reads: Vec<&str> = Vec::new();
     for dialect in [Dialect::Postgres, Dialect::Sqlite] {
         let answer = policy
-            .claim_clause(settings, dialect)
+            .claim_clause(settings, NOW, dialect)
             .map_err(|error| with_causes(&error));
         let accepted = answer.and_then(|answer| {
             length = answer.text.len();

@@ -76,10 +76,10 @@ pub(super) fn difference(
         let typed = export.map(|export| match function {
             "describe" => export.typed::<(), (Description,)>(&store).map(drop),
             "decide" => export
-                .typed::<(&Settings, &Snapshot), Answer<Vec<Decision>>>(&store)
+                .typed::<(&Settings, i64, &Snapshot), Answer<Vec<Decision>>>(&store)
                 .map(drop),
             _ => export
-                .typed::<(&Settings, Dialect), Answer<Clause>>(&store)
+                .typed::<(&Settings, i64, Dialect), Answer<Clause>>(&store)
                 .map(drop),
         });
         if let Some(Err(cause)) = typed {

@@ -16,6 +16,7 @@ pub use runtime::Runtime;
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use wasmtime::{Store, Trap};
 
 use crate::model::{
@@ -54,33 +55,46 @@ impl Policy {
         })
     }
 
-    /// One decision for each queued job of the snapshot.
+    /// One decision for each queued job of the snapshot, as it is `now`.
     ///
     /// # Errors
     ///
     /// When the call breaks a limit or traps, or the policy answers with an error.
-    pub fn decide(&self, settings: &Settings, snapshot: &Snapshot) -> Result<Vec<Decision>, Error> {
+    pub fn decide(
+        &self,
+        settings: &Settings,
+        now: Timestamp,
+        snapshot: &Snapshot,
+    ) -> Result<Vec<Decision>, Error> {
         self.call("decide", self.limits.decide_time, |component, store| {
-            component
-                .serial_gate_policy_serial_gate()
-                .call_decide(store, settings, snapshot)
+            component.serial_gate_policy_serial_gate().call_decide(
+                store,
+                settings,
+                now.as_second(),
+                snapshot,
+            )
         })?
         .map_err(|error| answered("decide", error))
     }
 
-    /// The rule as a fragment of SQL, which is not to be trusted.
+    /// The rule from `now` on as a fragment of SQL, which is not to be trusted.
     ///
     /// # Errors
     ///
     /// When the call breaks a limit or traps, or the policy answers with an error.
-    pub fn claim_clause(&self, settings: &Settings, dialect: Dialect) -> Result<Clause, Error> {
+    pub fn claim_clause(
+        &self,
+        settings: &Settings,
+        now: Timestamp,
+        dialect: Dialect,
+    ) -> Result<Clause, Error> {
         self.call(
             "claim-clause",
             self.limits.clause_time,
             |component, store| {
                 component
                     .serial_gate_policy_serial_gate()
-                    .call_claim_clause(store, settings, dialect)
+                    .call_claim_clause(store, settings, now.as_second(), dialect)
             },
         )?
         .map_err(|error| answered("claim-clause", error))

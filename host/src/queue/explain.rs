@@ -87,7 +87,7 @@ impl Queue {
         let settings = self.settings.clone();
         let mut held: Option<Held> = None;
         loop {
-            let decisions = self.policy()?.decide(&settings, &what_if.state)?;
+            let decisions = self.policy()?.decide(&settings, now, &what_if.state)?;
             let decision = decisions.into_iter().find(|decision| decision.job == id);
             let Some(Verdict::Hold(hold)) = decision.map(|decision| decision.verdict) else {
                 return Ok(held);

@@ -3,6 +3,7 @@
 //! Owns the directions of failure: the order of tasks fails open, so that a broken policy never
 //! stops every repo; a freeze fails closed. A kill switch that is off needs no policy at all.
 
+use jiff::Timestamp;
 use serial_gate_default_policy::scope::Scope;
 
 use super::{CurrentClause, Error, Queue, settings_key, with_causes};
@@ -22,11 +23,11 @@ pub enum Source {
 }
 
 impl Queue {
-    pub(super) fn fresh_clause(&mut self) -> Result<CurrentClause, Error> {
+    pub(super) fn fresh_clause(&mut self, now: Timestamp) -> Result<CurrentClause, Error> {
         if !self.settings.enabled {
             return self.checked(String::new(), Source::Off);
         }
-        let failure = match self.policy_clause() {
+        let failure = match self.policy_clause(now) {
             Err(failure) if !failure.is_of_the_database() => failure,
             result => return result,
         };

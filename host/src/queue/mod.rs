@@ -155,7 +155,7 @@ impl Queue {
         let reads: Vec<_> = self.clause(now)?.clause.reads().collect();
         let snapshot = self.store.snapshot(&reads, job)?;
         let settings = self.settings.clone();
-        Ok(self.policy()?.decide(&settings, &snapshot)?)
+        Ok(self.policy()?.decide(&settings, now, &snapshot)?)
     }
 
     /// The clause that claims go by. When the policy gives none that may run, the last good one;
@@ -174,7 +174,7 @@ impl Queue {
             Some(clause) => clause,
             None => {
                 self.kept = false;
-                self.fresh_clause()?
+                self.fresh_clause(now)?
             }
         };
         Ok(self.clause.insert(clause))
@@ -232,11 +232,11 @@ impl Queue {
     /// # Errors
     ///
     /// When it does not. Any other failure of the policy is left to [`Queue::clause`].
-    pub fn check_rules(&mut self) -> Result<(), Error> {
+    pub fn check_rules(&mut self, now: Timestamp) -> Result<(), Error> {
         let settings = self.settings.clone();
         let answer = self
             .policy()
-            .and_then(|policy| Ok(policy.claim_clause(&settings, model::Dialect::Sqlite)?));
+            .and_then(|policy| Ok(policy.claim_clause(&settings, now, model::Dialect::Sqlite)?));
         match answer {
             Err(Error::Policy(error @ policy::Error::Answered { .. })) => Err(error.into()),
             _ => Ok(()),
@@ -257,11 +257,11 @@ impl Queue {
     }
 
     /// Asks the policy, and takes nothing from it that the guard or SQLite's plan speaks against.
-    fn policy_clause(&mut self) -> Result<CurrentClause, Error> {
+    fn policy_clause(&mut self, now: Timestamp) -> Result<CurrentClause, Error> {
         let settings = self.settings.clone();
         let answer = self
             .policy()?
-            .claim_clause(&settings, model::Dialect::Sqlite)?;
+            .claim_clause(&settings, now, model::Dialect::Sqlite)?;
         let mut clause = self.checked(answer.text, Source::Policy)?;
         for note in &answer.notes {
             tracing::warn!("{note}");

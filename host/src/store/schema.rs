@@ -32,6 +32,7 @@ pub(super) const SHARED: [Shared; 3] = [
             // `stage` leaves them behind, so the time counts only while the stage is the same.
             ("gate_stage", "TEXT"),
             ("gate_stage_at", "TEXT"),
+            ("gate_label", "TEXT"),
         ],
         create: "CREATE TABLE tasks (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -40,7 +41,8 @@ pub(super) const SHARED: [Shared; 3] = [
             stage TEXT,
             created_at TEXT DEFAULT (datetime('now')),
             gate_stage TEXT,
-            gate_stage_at TEXT
+            gate_stage_at TEXT,
+            gate_label TEXT
         )",
     },
     Shared {

@@ -91,7 +91,7 @@ fn tasks(
     job: Option<i64>,
 ) -> rusqlite::Result<Vec<Task>> {
     let sql = format!(
-        "{QUEUED} SELECT id, work_item_id, repo, stage FROM tasks WHERE {IN_REACH} ORDER BY id"
+        "{QUEUED} SELECT id, work_item_id, repo, stage, gate_label FROM tasks WHERE {IN_REACH} ORDER BY id"
     );
     rows(transaction, &sql, job, |row| {
         Ok(Task {
@@ -99,6 +99,7 @@ fn tasks(
             work_item: symbols.of(row, 1)?,
             repo: symbols.of(row, 2)?,
             stage: symbols.of(row, 3)?,
+            label: symbols.of(row, 4)?,
         })
     })
 }

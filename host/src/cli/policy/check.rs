@@ -2,20 +2,13 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::Args;
 use serial_gate::conform::check_policy;
 
-use super::options::Shared;
-use super::output::{Output, Tone, toned};
-use super::text::shown;
-use super::{Error, Outcome};
-
-/// Look into a policy before it is used
-#[derive(Subcommand)]
-#[command(after_help = "Example:\n  serial-gate policy check my-policy.wasm")]
-pub enum Policy {
-    Check(Check),
-}
+use crate::cli::options::Shared;
+use crate::cli::output::{Output, Tone, toned};
+use crate::cli::text::shown;
+use crate::cli::{Error, Outcome};
 
 /// Check a policy stage by stage: contract, clause, and the invariants that any gate should keep
 #[derive(Args)]
@@ -28,10 +21,12 @@ pub struct Check {
     file: PathBuf,
 }
 
-impl Policy {
+impl Check {
     pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
-        let Policy::Check(Check { file }) = self;
-        let component = std::fs::read(&file).map_err(|cause| Error::Read { path: file, cause })?;
+        let component = std::fs::read(&self.file).map_err(|cause| Error::Read {
+            path: self.file,
+            cause,
+        })?;
         let mut outcome = Outcome::Done;
         for stage in check_policy(&component, &shared.settings)? {
             if output.json {
