@@ -9,7 +9,7 @@ use proptest::test_runner::TestRunner;
 use serial_gate::clause::Table;
 use serial_gate::model::{Settings, Verdict};
 use serial_gate::policy::{DEFAULT_POLICY, Limits, Runtime};
-use serial_gate::queue::{Options, Queue};
+use serial_gate::queue::{Options, Queue, Rule, default_settings};
 
 use crate::harness::{Gate, decide_natively};
 
@@ -176,12 +176,7 @@ fn for_random_states(
     beside.pragma_update(None, "synchronous", "OFF").unwrap();
     let queue = Queue::open(
         &gate.database(),
-        Settings {
-            enabled: true,
-            repos: String::new(),
-            freeze_enabled: true,
-            rules: None,
-        },
+        Rule::built_in(default_settings()),
         Options::default(),
     );
     let queue = std::cell::RefCell::new(queue.unwrap());

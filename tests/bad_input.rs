@@ -168,7 +168,7 @@ fn is_root() -> bool {
 
 /// On a small disk, adds tasks with long names until one is refused, and looks at what is left.
 const FILL_AND_LOOK: &str = "
-    mkdir disk && mount -t tmpfs -o size=256k tmpfs disk && cd disk || exit 7
+    mkdir disk && mount -t tmpfs -o size=2m tmpfs disk && cd disk || exit 7
     $BINARY init >/dev/null || exit 8
     name=$(head -c 20000 /dev/zero | tr '\\0' x); added=0
     while $BINARY task add alpha --work-item $name >>../out 2>&1; do added=$((added + 1)); done
@@ -181,7 +181,7 @@ const FILL_AND_LOOK: &str = "
 fn a_full_disk() {
     let gate = Gate::empty();
     let binary = env!("CARGO_BIN_EXE_serial-gate");
-    // A disk of 256 KiB, which only this process sees and which is gone with it.
+    // A disk of 2 MiB, which only this process sees and which is gone with it.
     gate.write("fill.sh", FILL_AND_LOOK);
     let ran = gate.run_in_shell(&format!("BINARY={binary} unshare --mount sh ./fill.sh"));
     if ran.code == Some(7) || ran.stderr.contains("unshare") {
@@ -283,7 +283,7 @@ fn a_policy_file_that_is_a_core_module() {
 fn a_component_that_lacks_the_interface() {
     insta::assert_snapshot!(policy_refused(&wat::parse_str("(component)").unwrap()), @r"
     error: `policy.wasm` is no policy
-      because lacks the export `serial-gate:policy/serial-gate@0.1.0`: implement `wit/serial-gate.wit`
+      because lacks the export `serial-gate:policy/serial-gate@0.2.0`: implement `wit/serial-gate.wit`
     ");
 }
 
@@ -292,16 +292,16 @@ fn a_component_for_another_version_of_the_contract() {
     let other = r#"(component (instance $empty) (export "serial-gate:policy/serial-gate@7.0.0" (instance $empty)))"#;
     insta::assert_snapshot!(policy_refused(&wat::parse_str(other).unwrap()), @r"
     error: `policy.wasm` is no policy
-      because lacks the export `serial-gate:policy/serial-gate@0.1.0`, it has `serial-gate:policy/serial-gate@7.0.0`: implement `wit/serial-gate.wit`
+      because lacks the export `serial-gate:policy/serial-gate@0.2.0`, it has `serial-gate:policy/serial-gate@7.0.0`: implement `wit/serial-gate.wit`
     ");
 }
 
 #[test]
 fn a_component_that_lacks_a_function() {
-    let empty = r#"(component (instance $empty) (export "serial-gate:policy/serial-gate@0.1.0" (instance $empty)))"#;
+    let empty = r#"(component (instance $empty) (export "serial-gate:policy/serial-gate@0.2.0" (instance $empty)))"#;
     insta::assert_snapshot!(policy_refused(&wat::parse_str(empty).unwrap()), @r"
     error: `policy.wasm` is no policy
-      because lacks the function `describe` in its export `serial-gate:policy/serial-gate@0.1.0`: implement `wit/serial-gate.wit`
+      because lacks the function `describe` in its export `serial-gate:policy/serial-gate@0.2.0`: implement `wit/serial-gate.wit`
     ");
 }
 
@@ -312,7 +312,7 @@ fn a_component_with_a_function_of_another_type() {
         (core instance $i (instantiate $m))
         (func $f (canon lift (core func $i "f")))
         (instance $exports (export "describe" (func $f)) (export "decide" (func $f)) (export "claim-clause" (func $f)))
-        (export "serial-gate:policy/serial-gate@0.1.0" (instance $exports)))"#;
+        (export "serial-gate:policy/serial-gate@0.2.0" (instance $exports)))"#;
     insta::assert_snapshot!(policy_refused(&wat::parse_str(other).unwrap()), @r"
     error: `policy.wasm` is no policy
       because `describe` differs from `wit/serial-gate.wit`: build the policy against this version of the contract

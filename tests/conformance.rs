@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serial_gate::clause::Table;
 use serial_gate::conform::{Case, Runner, Through, read_cases};
 use serial_gate::policy::{DEFAULT_POLICY, Limits, Runtime};
-use serial_gate::queue::{Options, Queue};
+use serial_gate::queue::{Allowance, Queue};
 use serial_gate_default_policy::clause::claim_clause;
 use wasmtime::Engine;
 use wasmtime::component::Component;
@@ -21,7 +21,7 @@ fn cases() -> Vec<Case> {
 
 #[track_caller]
 fn all_pass(through: Through<'_>) {
-    let mut runner = Runner::new(Options::default()).unwrap();
+    let mut runner = Runner::new(DEFAULT_POLICY, Allowance::default()).unwrap();
     let cases = cases();
     assert_eq!(cases.len(), 416);
     for case in cases {

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use serial_gate::model::{Dialect, Settings, Snapshot};
 use serial_gate::policy::{Limits, Policy, Runtime};
-use serial_gate::queue::{Options, Queue, Source, with_causes};
+use serial_gate::queue::{Allowance, Options, Queue, Rule, Source, with_causes};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
@@ -324,19 +324,17 @@ fn whatever_a_policy_does_claims_go_on_and_frozen_repos_stay_closed() {
             r#"(data (i32.const 4096) "AND NOT EXISTS (SELECT 1 FROM tasks t WHERE t.repo = jobs.repo OR t.id > 0 AND t.id < 9999999)")"#,
         ),
     ] {
-        let policy = Some(
-            Hostile {
-                claim_clause,
-                module,
-                ..HARMLESS
-            }
-            .component(),
-        );
-        let options = Options {
-            policy,
-            ..Options::default()
+        let hostile = Hostile {
+            claim_clause,
+            module,
+            ..HARMLESS
         };
-        let mut queue = Queue::open(&gate.database(), settings(), options).unwrap();
+        let rule = Rule::Given {
+            component: hostile.component(),
+            settings: settings(),
+            allowance: Allowance::default(),
+        };
+        let mut queue = Queue::open(&gate.database(), rule, Options::default()).unwrap();
         assert_eq!(
             queue.claimable(Timestamp::UNIX_EPOCH).unwrap(),
             [1, 2],

@@ -5,30 +5,26 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serial_gate::model::{Dialect, Settings, Snapshot};
 use serial_gate::policy::{self, DEFAULT_POLICY, Limits, Policy, Runtime};
-use serial_gate::queue::{Options, Queue, Source};
+use serial_gate::queue::{Allowance, Options, Queue, Rule, Source, default_settings};
 
 use crate::harness::Gate;
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
-fn settings() -> Settings {
-    Settings {
-        enabled: true,
-        repos: String::new(),
-        freeze_enabled: true,
-        rules: None,
+/// A policy that may use no memory, and therefore always fails.
+fn broken() -> Rule {
+    Rule::Given {
+        component: DEFAULT_POLICY.to_vec(),
+        settings: default_settings(),
+        allowance: Allowance {
+            memory_mib: 0,
+            ..Allowance::default()
+        },
     }
 }
 
-/// A policy that may use no memory, and therefore always fails.
-fn broken() -> Options {
-    Options {
-        limits: Limits {
-            memory: 0,
-            ..Limits::default()
-        },
-        ..Options::default()
-    }
+fn good() -> Rule {
+    Rule::built_in(default_settings())
 }
 
 /// Two tasks in `alpha`, of which the second is held, and one in the frozen `beta`.
@@ -42,8 +38,8 @@ fn gate() -> Gate {
     gate
 }
 
-fn open(gate: &Gate, options: Options) -> Queue {
-    Queue::open(&gate.database(), settings(), options).unwrap()
+fn open(gate: &Gate, rule: Rule) -> Queue {
+    Queue::open(&gate.database(), rule, Options::default()).unwrap()
 }
 
 #[test]
@@ -57,7 +53,7 @@ fn a_policy_that_never_worked_keeps_no_order_but_frozen_repos_stay_closed() {
 #[test]
 fn a_policy_that_worked_once_is_replaced_by_its_last_good_clause() {
     let gate = gate();
-    open(&gate, Options::default())
+    open(&gate, good())
         .claim(NOW, "worker", Duration::from_secs(60))
         .unwrap()
         .unwrap();
@@ -75,7 +71,7 @@ fn a_policy_that_worked_once_is_replaced_by_its_last_good_clause() {
 #[test]
 fn a_last_good_clause_that_somebody_changed_in_the_database_is_checked_again() {
     let gate = gate();
-    open(&gate, Options::default())
+    open(&gate, good())
         .claim(NOW, "worker", Duration::from_secs(60))
         .unwrap()
         .unwrap();
@@ -94,14 +90,14 @@ fn a_last_good_clause_that_somebody_changed_in_the_database_is_checked_again() {
 #[test]
 fn the_last_good_clause_of_other_settings_is_not_used() {
     let gate = gate();
-    open(&gate, Options::default())
+    open(&gate, good())
         .claim(NOW, "worker", Duration::from_secs(60))
         .unwrap()
         .unwrap();
     let mut queue = open(&gate, broken());
     queue.set_settings(Settings {
         repos: "alpha".into(),
-        ..settings()
+        ..default_settings()
     });
     assert_eq!(queue.clause(NOW).unwrap().source, Source::FreezeOnly);
 }
@@ -121,7 +117,7 @@ fn rules_that_the_policy_refuses_stop_the_command_that_was_given_them() {
         );
     }
     assert_eq!(
-        open(&gate, Options::default()).claimable(NOW).unwrap(),
+        open(&gate, good()).claimable(NOW).unwrap(),
         [1],
         "nothing was claimed"
     );
@@ -130,10 +126,10 @@ fn rules_that_the_policy_refuses_stop_the_command_that_was_given_them() {
 #[test]
 fn a_running_host_whose_rules_turn_bad_says_so_and_keeps_frozen_repos_closed() {
     let gate = gate();
-    let mut queue = open(&gate, Options::default());
+    let mut queue = open(&gate, good());
     queue.set_settings(Settings {
         rules: Some("oops".into()),
-        ..settings()
+        ..default_settings()
     });
     let state = queue.state(NOW, &[]).unwrap();
     assert!(
@@ -151,7 +147,7 @@ fn when_the_policy_has_rules_of_its_own_and_fails_no_agent_starts_in_a_frozen_re
     let mut queue = open(&gate, broken());
     queue.set_settings(Settings {
         rules: Some(r#"{"gated_agents":["planner"]}"#.into()),
-        ..settings()
+        ..default_settings()
     });
     assert_eq!(queue.claimable(NOW).unwrap(), [1, 2]);
 }
@@ -159,11 +155,11 @@ fn when_the_policy_has_rules_of_its_own_and_fails_no_agent_starts_in_a_frozen_re
 #[test]
 fn a_scope_that_is_too_long_for_a_clause_stops_no_queue_and_opens_no_frozen_repo() {
     let gate = gate();
-    let mut queue = open(&gate, Options::default());
+    let mut queue = open(&gate, good());
     let repos: Vec<String> = (0..14_000).map(|number| format!("repo-{number}")).collect();
     queue.set_settings(Settings {
         repos: repos.join(","),
-        ..settings()
+        ..default_settings()
     });
     assert_eq!(queue.clause(NOW).unwrap().source, Source::FreezeOnly);
     assert_eq!(queue.claimable(NOW).unwrap(), [1, 2]);
@@ -175,7 +171,7 @@ fn without_the_kill_switch_the_queue_behaves_as_if_there_were_no_gate() {
     let mut queue = open(&gate, broken());
     queue.set_settings(Settings {
         enabled: false,
-        ..settings()
+        ..default_settings()
     });
     assert_eq!(queue.clause(NOW).unwrap().source, Source::Off);
     assert_eq!(queue.claimable(NOW).unwrap(), [1, 2, 3]);
@@ -184,7 +180,7 @@ fn without_the_kill_switch_the_queue_behaves_as_if_there_were_no_gate() {
 #[test]
 fn a_freeze_that_cannot_be_read_counts_as_one() {
     let gate = gate();
-    let mut queue = open(&gate, Options::default());
+    let mut queue = open(&gate, good());
     assert!(!queue.is_frozen(Some("alpha")));
     gate.sqlite()
         .execute_batch("DROP TABLE repo_freeze")
@@ -192,7 +188,7 @@ fn a_freeze_that_cannot_be_read_counts_as_one() {
     assert!(queue.is_frozen(Some("alpha")));
     queue.set_settings(Settings {
         freeze_enabled: false,
-        ..settings()
+        ..default_settings()
     });
     assert!(
         !queue.is_frozen(Some("alpha")),
@@ -263,7 +259,7 @@ fn a_call_that_takes_too_long_is_stopped() {
         ..Limits::default()
     };
     let error = policy(limits)
-        .decide(&settings(), Timestamp::UNIX_EPOCH, &state)
+        .decide(&default_settings(), Timestamp::UNIX_EPOCH, &state)
         .unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -278,7 +274,7 @@ fn an_answer_that_is_too_large_is_refused() {
         ..Limits::default()
     };
     let error = policy(limits)
-        .claim_clause(&settings(), Timestamp::UNIX_EPOCH, Dialect::Sqlite)
+        .claim_clause(&default_settings(), Timestamp::UNIX_EPOCH, Dialect::Sqlite)
         .unwrap_err();
     assert!(
         matches!(
@@ -315,13 +311,11 @@ fn a_clause_without_end_is_stopped_by_its_budget_and_claims_nothing() {
              {rows} INSERT INTO jobs (task_id, repo, agent) SELECT i + 1, 'alpha', 'analyst' FROM n;"
         ))
         .unwrap();
-    let mut queue = open(
-        &gate,
-        Options {
-            claim_budget: Duration::ZERO,
-            ..Options::default()
-        },
-    );
+    let options = Options {
+        claim_budget: Duration::ZERO,
+        ..Options::default()
+    };
+    let mut queue = Queue::open(&gate.database(), good(), options).unwrap();
     let error = queue
         .claim(NOW, "worker", Duration::from_secs(60))
         .unwrap_err();
@@ -329,8 +323,5 @@ fn a_clause_without_end_is_stopped_by_its_budget_and_claims_nothing() {
         error.to_string(),
         "no job was claimed: the clause needed more than 0 ms over this queue"
     );
-    assert_eq!(
-        open(&gate, Options::default()).claimable(NOW).unwrap(),
-        [0; 0]
-    );
+    assert_eq!(open(&gate, good()).claimable(NOW).unwrap(), [0; 0]);
 }

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 use serial_gate::model::Settings;
-use serial_gate::queue::{Options, Queue};
+use serial_gate::queue::{Options, Queue, Rule};
 
 use crate::harness::Gate;
 
@@ -15,7 +15,12 @@ fn steps(gate: &Gate, rules: Option<&str>) -> Vec<String> {
         freeze_enabled: true,
         rules: rules.map(Into::into),
     };
-    let mut queue = Queue::open(&gate.database(), settings, Options::default()).unwrap();
+    let mut queue = Queue::open(
+        &gate.database(),
+        Rule::built_in(settings),
+        Options::default(),
+    )
+    .unwrap();
     let clause = queue
         .clause(Timestamp::UNIX_EPOCH)
         .unwrap()

@@ -26,8 +26,8 @@ export!(DefaultPolicy);
 impl Guest for DefaultPolicy {
     fn describe() -> Description {
         Description {
-            name: "serial".into(),
-            version: env!("CARGO_PKG_VERSION").into(),
+            name: crate::NAME.into(),
+            version: crate::VERSION.into(),
             summary: "a task starts when every earlier task of its repo is done and the repo is not frozen".into(),
         }
     }

@@ -10,6 +10,12 @@
 
 extern crate alloc;
 
+/// The policy's name.
+pub const NAME: &str = "serial";
+
+/// The policy's version.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 pub mod snapshot;
 
 pub mod scope;

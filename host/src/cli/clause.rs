@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serial_gate::clause;
 use serial_gate::model;
 use serial_gate::policy::{DEFAULT_POLICY, Limits, Runtime};
+use serial_gate::queue::default_settings;
 
 use super::options::Shared;
 use super::output::{Output, Tone, toned};
@@ -49,8 +50,7 @@ fn print(dialect: Dialect, shared: &Shared, output: &mut Output) -> Result<Outco
         Dialect::Sqlite => model::Dialect::Sqlite,
         Dialect::Postgres => model::Dialect::Postgres,
     };
-    let policy = Runtime::new()?.load(DEFAULT_POLICY, Limits::default())?;
-    let clause = policy.claim_clause(&shared.settings, Timestamp::now(), dialect)?;
+    let clause = fragment(shared, dialect)?;
     if output.json {
         output.json_line(&serde_json::json!({
             "text": clause.text, "notes": clause.notes, "valid_until": clause.valid_until,
@@ -62,6 +62,17 @@ fn print(dialect: Dialect, shared: &Shared, output: &mut Output) -> Result<Outco
     }
     output.line(clause.text)?;
     Ok(Outcome::Done)
+}
+
+/// The active policy's; where there is no queue, the built-in one's.
+fn fragment(shared: &Shared, dialect: model::Dialect) -> Result<model::Clause, Error> {
+    let now = Timestamp::now();
+    if shared.db_is_default && !shared.db.exists() {
+        let policy = Runtime::new()?.load(DEFAULT_POLICY, Limits::default())?;
+        let settings = shared.overrides.over(default_settings());
+        return Ok(policy.claim_clause(&settings, now, dialect)?);
+    }
+    Ok(shared.queue()?.fragment(now, dialect)?)
 }
 
 fn check(text: &str, output: &mut Output) -> Result<Outcome, Error> {

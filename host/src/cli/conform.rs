@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use serial_gate::conform::{Case, Difference, Runner, Through, read_cases};
-use serial_gate::policy::{Limits, Runtime};
-use serial_gate::queue::{Options, with_causes};
+use serial_gate::policy::{DEFAULT_POLICY, Limits, Runtime};
+use serial_gate::queue::{Allowance, with_causes};
 
 use super::output::{Output, Tone, toned};
 use super::text::shown;
@@ -39,10 +39,8 @@ struct Result<'a> {
 impl Conform {
     pub fn run(self, output: &mut Output) -> std::result::Result<Outcome, Error> {
         let policy = self.policy.as_deref().map(read_policy).transpose()?;
-        let mut runner = Runner::new(Options {
-            policy,
-            ..Options::default()
-        })?;
+        let component = policy.as_deref().unwrap_or(DEFAULT_POLICY);
+        let mut runner = Runner::new(component, Allowance::default())?;
         let mut suites = Vec::new();
         // Every file is read before the first case runs, so that a bad line is not found too late.
         for file in &self.files {

@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
-use serial_gate::model::Settings;
-use serial_gate::queue::{Options, Queue};
-use serial_gate::store::{Claimed, DONE, JobStatus, NewTask, Store};
+use serial_gate::queue::{Options, Overrides, Queue, Rule, default_settings};
+use serial_gate::store::{Act, Claimed, DONE, JobStatus, NewTask};
 
 use super::output::{Output, Tone, toned};
 use super::queue::print;
@@ -33,14 +32,14 @@ impl Demo {
             cause,
         })?;
         let database = folder.path().join("demo.db");
-        Store::init(&database)?;
-        let settings = Settings {
-            enabled: true,
-            repos: String::new(),
-            freeze_enabled: true,
-            rules: None,
+        let act = Act {
+            now: Timestamp::now(),
+            who: "demo",
+            why: "a tour",
         };
-        let queue = Queue::open(&database, settings, Options::default())?;
+        Queue::init(&database, &default_settings(), act)?;
+        let rule = Rule::Active(Overrides::default());
+        let queue = Queue::open(&database, rule, Options::default())?;
         Tour { queue, output }.run()?;
         Ok(Outcome::Done)
     }

@@ -1,9 +1,11 @@
 //! `init`: prepares a database.
 
 use clap::Args;
-use serial_gate::store::{Change, Store};
+use jiff::Timestamp;
+use serial_gate::queue::{Queue, default_settings};
+use serial_gate::store::{Act, Change};
 
-use super::options::Shared;
+use super::options::{Shared, Who};
 use super::output::Output;
 use super::text::count;
 use super::{Error, Outcome};
@@ -13,11 +15,22 @@ use super::{Error, Outcome};
 #[command(
     after_help = "In the database of an existing orchestrator, `tasks` and `jobs` stay as they are: only tables,\nnullable columns and indexes are added, in one transaction. A second run changes nothing.\n\nExample:\n  serial-gate --db orchestrator.db init"
 )]
-pub struct Init {}
+pub struct Init {
+    #[command(flatten)]
+    who: Who,
+}
 
 impl Init {
     pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
-        let changes = Store::init(&shared.db)?;
+        // What this command was told is what everybody goes by from now on.
+        let settings = shared.overrides.over(default_settings());
+        let who = self.who.name();
+        let act = Act {
+            now: Timestamp::now(),
+            who: &who,
+            why: "the queue was made",
+        };
+        let changes = Queue::init(&shared.db, &settings, act)?;
         if output.json {
             output.json_line(
                 &serde_json::json!({ "database": shared.db.to_string_lossy(), "changes": changes }),
@@ -38,6 +51,7 @@ impl Init {
                 Change::Table(name) => ("table", name),
                 Change::Column(name) => ("column", name),
                 Change::Index(name) => ("index", name),
+                Change::Generation(name) => ("policy", name),
             };
             output.line(format!("  {kind:<7} {name}"))?;
         }

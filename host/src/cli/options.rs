@@ -7,11 +7,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use clap::builder::BoolishValueParser;
+use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
-use serial_gate::model::Settings;
-use serial_gate::queue::{self, Queue};
+use serial_gate::queue::{self, Overrides, Queue, Rule};
 use serial_gate::store::Store;
 
 use super::Error;
@@ -105,6 +104,30 @@ struct Given {
     lease: Option<Duration>,
 }
 
+/// Who does it, for the history.
+#[derive(Args)]
+pub struct Who {
+    /// Who does this, for the history [default: the user]
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "SERIAL_GATE_WHO",
+        hide_env_values = true
+    )]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    who: Option<String>,
+}
+
+impl Who {
+    /// The name.
+    pub fn name(self) -> String {
+        let user = || std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
+        self.who
+            .or_else(|| user().ok().filter(|name| !name.is_empty()))
+            .unwrap_or_else(|| "somebody".into())
+    }
+}
+
 /// What the options add up to.
 pub struct Shared {
     /// The queue's database.
@@ -113,8 +136,8 @@ pub struct Shared {
     pub db_is_default: bool,
     /// Print JSON.
     pub json: bool,
-    /// What the operator has set.
-    pub settings: Settings,
+    /// What this command was told otherwise than its queue's policy says.
+    pub overrides: Overrides,
     /// How long a claim lasts.
     pub lease: Duration,
 }
@@ -133,10 +156,10 @@ impl Shared {
             db_is_default: db.is_none(),
             db: db.unwrap_or_else(|| DEFAULT_DATABASE.into()),
             json: global.json,
-            settings: Settings {
-                enabled: given.enabled.or(file.enabled).unwrap_or(true),
-                repos: given.repos.or(file.repos).unwrap_or_default(),
-                freeze_enabled: given.freeze_enabled.or(file.freeze_enabled).unwrap_or(true),
+            overrides: Overrides {
+                enabled: given.enabled.or(file.enabled),
+                repos: given.repos.or(file.repos),
+                freeze_enabled: given.freeze_enabled.or(file.freeze_enabled),
                 rules: given.rules.or(file.rules),
             },
             lease: given.lease.or(file.lease).unwrap_or(DEFAULT_LEASE),
@@ -151,8 +174,9 @@ impl Shared {
     /// Opens the queue behind its gate. Rules that the policy refuses are a mistake of whoever set
     /// them just now, and no reason to let the queue go on without the rule.
     pub fn queue(&self) -> Result<Queue, Error> {
-        let mut queue = Queue::open(&self.db, self.settings.clone(), queue::Options::default())?;
-        if self.settings.rules.is_some() {
+        let rule = Rule::Active(self.overrides.clone());
+        let mut queue = Queue::open(&self.db, rule, queue::Options::default())?;
+        if self.overrides.rules.is_some() {
             queue.check_rules(Timestamp::now())?;
         }
         Ok(queue)

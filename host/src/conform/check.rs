@@ -15,7 +15,7 @@ use super::world::{NOW, World};
 use crate::clause::{Clause, Table};
 use crate::model::{Description, Dialect, Settings, Verdict};
 use crate::policy::{Limits, Policy, Runtime};
-use crate::queue::{Options, Source, with_causes};
+use crate::queue::{Allowance, Source, with_causes};
 
 /// How many states each invariant is tried on.
 const STATES: usize = 200;
@@ -44,11 +44,7 @@ pub fn check_policy(component: &[u8], settings: &Settings) -> Result<Vec<Stage>,
     let Some(policy) = stages.add("contract", policy.and_then(describe)) else {
         return Ok(stages.0);
     };
-    let options = Options {
-        policy: Some(component.to_vec()),
-        ..Options::default()
-    };
-    let mut world = World::new(options)?;
+    let mut world = World::new(component, Allowance::default())?;
     world.queue.set_settings(settings.clone());
     if stages
         .add("clause", clause(&policy, &mut world, settings)?)

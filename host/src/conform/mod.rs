@@ -22,7 +22,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use crate::model::Decision;
-use crate::queue::{self, Options, Queue};
+use crate::queue::{self, Allowance, Queue};
 use world::World;
 
 /// Cases that cannot be run. A case that fails is no error.
@@ -85,14 +85,14 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// Makes the database. `options` name the policy under test.
+    /// Makes the database for a policy under test.
     ///
     /// # Errors
     ///
     /// When there is no room for a temporary database.
-    pub fn new(options: Options) -> Result<Runner, Error> {
+    pub fn new(component: &[u8], allowance: Allowance) -> Result<Runner, Error> {
         Ok(Runner {
-            world: World::new(options)?,
+            world: World::new(component, allowance)?,
         })
     }
 

@@ -15,8 +15,8 @@ use super::case::{Document, Row};
 use super::row::{insert, json_value};
 use super::{Error, Through};
 use crate::model::{Settings, Verdict};
-use crate::queue::{self, Options, Queue, Source};
-use crate::store::{Store, sql_time};
+use crate::queue::{self, Allowance, Options, Queue, Rule, Source, default_settings};
+use crate::store::{Act, sql_time};
 
 /// The time of every case. Any text that is this time was written by an operation, and is `<now>`
 /// in the expected results.
@@ -34,13 +34,23 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(options: Options) -> Result<World, Error> {
+    pub(super) fn new(component: &[u8], allowance: Allowance) -> Result<World, Error> {
         let folder = tempfile::tempdir().map_err(Error::Temporary)?;
         let path = folder.path().join("conform.db");
-        Store::init(&path).map_err(queue::Error::from)?;
+        let act = Act {
+            now: NOW,
+            who: WORKER,
+            why: "a temporary database",
+        };
+        Queue::init(&path, &default_settings(), act)?;
         let beside = Connection::open(&path)?;
         beside.pragma_update(None, "synchronous", "OFF")?;
-        let queue = Queue::open(&path, settings(&Settings::off(), &Row::new())?, options)?;
+        let rule = Rule::Given {
+            component: component.to_vec(),
+            settings: settings(&Settings::off(), &Row::new())?,
+            allowance,
+        };
+        let queue = Queue::open(&path, rule, Options::default())?;
         Ok(World {
             queue,
             beside,

@@ -112,6 +112,15 @@ pub enum Error {
 const RESULT_EXHAUSTED: &str = "fuel allocated for hostcalls has been exhausted";
 
 impl Error {
+    /// Whether a call broke a limit or trapped. Any other error is of the component as a whole, or the
+    /// policy's own answer.
+    pub fn is_of_a_call(&self) -> bool {
+        matches!(
+            self,
+            Error::Time { .. } | Error::Memory { .. } | Error::Result { .. } | Error::Trap { .. }
+        )
+    }
+
     /// Tells the limits apart from other traps.
     pub(super) fn of_call(
         export: &'static str,

@@ -12,7 +12,7 @@ mod ticker;
 
 pub use error::Error;
 pub use limits::Limits;
-pub use runtime::Runtime;
+pub use runtime::{Runtime, digest};
 
 use std::time::Duration;
 

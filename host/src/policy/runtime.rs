@@ -11,7 +11,8 @@ use super::ticker::Ticker;
 use super::{Error, Limits, Policy, contract};
 use crate::model::ComponentPre;
 
-/// Compiles policies and runs them.
+/// Compiles policies and runs them. A clone is the same runtime.
+#[derive(Clone)]
 pub struct Runtime {
     engine: Engine,
     ticker: Ticker,
@@ -53,17 +54,21 @@ impl Runtime {
             .instantiate_pre(&component)
             .and_then(ComponentPre::new)
             .map_err(contract::of_all)?;
-        let digest = Sha256::digest(bytes)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
         Ok(Policy {
             component,
             ticker: self.ticker.clone(),
             limits,
-            digest,
+            digest: digest(bytes),
         })
     }
+}
+
+/// The SHA-256 of some bytes, in hexadecimal.
+pub fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// Without a cache everything works, only slower, so a home that cannot be written is no error.

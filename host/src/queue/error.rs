@@ -19,6 +19,46 @@ pub enum Error {
         "the freeze layer is off, nothing was written: switch it on with `--freeze-enabled true`"
     )]
     FreezeOff,
+    /// No generation is active.
+    #[error(
+        "no policy is active: `serial-gate policy history` lists them, `serial-gate policy rollback N` takes one up"
+    )]
+    NoActiveGeneration,
+    /// What stands in the database of a generation is not what was written there.
+    #[error(
+        "the {what} of generation {generation} cannot be read: `serial-gate policy rollback` goes back to the one before"
+    )]
+    Unreadable {
+        /// The generation.
+        generation: i64,
+        /// Its settings or its limits.
+        what: &'static str,
+        /// Why.
+        #[source]
+        cause: serde_json::Error,
+    },
+    /// A component is not kept.
+    #[error(
+        "the component `{digest}` is not kept in the database: it was refused, so `serial-gate policy swap` the file again"
+    )]
+    NoComponent {
+        /// Its digest.
+        digest: String,
+    },
+    /// A component is not the one that was checked.
+    #[error(
+        "the component `{digest}` was altered in the database: `serial-gate policy rollback` goes back to the one before"
+    )]
+    Altered {
+        /// The digest that it should have.
+        digest: String,
+    },
+    /// There is no thread left to load a policy in.
+    #[error("no thread can be started to load the policy")]
+    Thread(#[source] std::io::Error),
+    /// The thread that loaded a policy ended before it was done.
+    #[error("the policy's loader ended before it was done")]
+    LoaderEnded,
 }
 
 impl Error {
@@ -26,7 +66,16 @@ impl Error {
     pub(super) fn is_of_the_database(&self) -> bool {
         match self {
             Error::Store(error) => !matches!(error, store::Error::Scan { .. }),
-            Error::Policy(_) | Error::Clause(_) | Error::FreezeOff => false,
+            _ => false,
+        }
+    }
+
+    /// Whether the policy did something that a good one never does, in its call or in its clause.
+    pub(super) fn is_a_failure_of_the_policy(&self) -> bool {
+        match self {
+            Error::Clause(_) | Error::Store(store::Error::Scan { .. }) => true,
+            Error::Policy(error) => error.is_of_a_call(),
+            _ => false,
         }
     }
 }

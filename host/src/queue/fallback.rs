@@ -6,8 +6,12 @@
 use jiff::Timestamp;
 use serial_gate_default_policy::scope::Scope;
 
-use super::{CurrentClause, Error, Queue, settings_key, with_causes};
+use super::generation::InUse;
+use super::{CurrentClause, Error, Queue, stored, with_causes};
 use crate::model::Settings;
+
+/// After how long a policy that failed is asked again.
+const RETRY_SECONDS: i64 = 1;
 
 /// Where the current clause comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,18 +28,28 @@ pub enum Source {
 
 impl Queue {
     pub(super) fn fresh_clause(&mut self, now: Timestamp) -> Result<CurrentClause, Error> {
-        if !self.settings.enabled {
-            return self.checked(String::new(), Source::Off);
+        if !self.in_use.settings.enabled {
+            return CurrentClause::off(&mut self.claims, now);
         }
         let failure = match self.policy_clause(now) {
             Err(failure) if !failure.is_of_the_database() => failure,
             result => return result,
         };
+        if let Some(generation) = self.in_use.id
+            && self
+                .count_failure(generation, self.in_use.allowance, now, &failure)?
+                .is_some()
+        {
+            // Another generation is active now. It cannot go on for ever: this one is refused.
+            self.in_use = InUse::read(&mut self.store, &self.rule)?;
+            return self.fresh_clause(now);
+        }
         let reason = with_causes(&failure);
-        let mut clause = match self.last_good()? {
+        let mut clause = match self.last_good(now)? {
             Some(clause) => clause,
-            None => self.freeze_only()?,
+            None => self.freeze_only(now)?,
         };
+        clause.valid_until = Some(now.as_second().saturating_add(RETRY_SECONDS));
         let instead = match clause.source {
             Source::LastGood => "claims go by its last good clause",
             _ => "the order of tasks is not kept until it does, frozen repos stay closed",
@@ -47,24 +61,41 @@ impl Queue {
         Ok(clause)
     }
 
+    fn policy_clause(&mut self, now: Timestamp) -> Result<CurrentClause, Error> {
+        self.policy()?;
+        let InUse {
+            policy: Some(policy),
+            settings,
+            ..
+        } = &self.in_use
+        else {
+            return Err(Error::NoActiveGeneration);
+        };
+        CurrentClause::of_policy(policy, settings, &mut self.claims, now)
+    }
+
     /// The built-in clause. A scope that is too long for a clause is left out: then more is held.
-    fn freeze_only(&mut self) -> Result<CurrentClause, Error> {
-        let scope = Scope::parse(&self.settings.repos);
+    fn freeze_only(&mut self, now: Timestamp) -> Result<CurrentClause, Error> {
+        let scope = Scope::parse(&self.in_use.settings.repos);
         let names: Vec<&str> = scope.names().iter().map(String::as_str).collect();
-        let scoped = freeze_only(&self.settings, &names);
-        self.checked(scoped, Source::FreezeOnly)
-            .or_else(|_| self.checked(freeze_only(&self.settings, &[]), Source::FreezeOnly))
+        let scoped = freeze_only(&self.in_use.settings, &names);
+        let everywhere = freeze_only(&self.in_use.settings, &[]);
+        let claims = &mut self.claims;
+        CurrentClause::checked(scoped, Source::FreezeOnly, claims, now)
+            .or_else(|_| CurrentClause::checked(everywhere, Source::FreezeOnly, claims, now))
     }
 
     /// A clause that was good once is checked again: the database is not trusted either.
-    fn last_good(&mut self) -> Result<Option<CurrentClause>, Error> {
-        let Some(policy) = &self.policy else {
+    fn last_good(&mut self, now: Timestamp) -> Result<Option<CurrentClause>, Error> {
+        let Some(policy) = &self.in_use.policy else {
             return Ok(None);
         };
         let kept = self
             .store
-            .last_good_clause(policy.digest(), &settings_key(&self.settings))?;
-        Ok(kept.and_then(|text| self.checked(text, Source::LastGood).ok()))
+            .last_good_clause(policy.digest(), &stored(&self.in_use.settings))?;
+        Ok(kept.and_then(|text| {
+            CurrentClause::checked(text, Source::LastGood, &mut self.claims, now).ok()
+        }))
     }
 }
 

@@ -5,14 +5,19 @@
 //! command line. Callers rely on this: a policy that fails never stops the queue, and never opens a
 //! frozen repo to a gated job.
 
+mod clause;
 mod error;
 mod explain;
 mod fallback;
+mod generation;
+mod settings;
 mod state;
 
+pub use clause::CurrentClause;
 pub use error::{Error, with_causes};
 pub use explain::{Explanation, Held, Standing};
 pub use fallback::Source;
+pub use settings::{Allowance, Overrides, allowance_of, default_settings, settings_of, stored};
 pub use state::{OtherHeld, Others, Registry, RepoState, State, Waiting};
 
 use std::path::Path;
@@ -21,28 +26,55 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serial_gate_default_policy::scope::Scope;
 
-use crate::clause::{self, Clause, Rendered};
 use crate::model::{self, Decision, Settings};
-use crate::policy::{self, DEFAULT_POLICY, Limits, Policy, Runtime};
-use crate::store::{ActiveFreeze, ClaimConnection, Claimed, Lease, Store, lease_end};
+use crate::policy::{self, DEFAULT_POLICY, Runtime};
+use crate::store::{
+    Act, ActiveFreeze, Change, ClaimConnection, Claimed, Lease, NewGeneration, Store, lease_end,
+};
+use generation::{Following, InUse};
 
-/// What a queue needs besides its database and settings.
+/// What a queue goes by.
 #[derive(Debug, Clone)]
+pub enum Rule {
+    /// The active generation of its database, and what this process was told otherwise.
+    Active(Overrides),
+    /// A policy of the caller's, whatever the active generation is. Claims record none.
+    Given {
+        /// The component.
+        component: Vec<u8>,
+        /// What an operator would set.
+        settings: Settings,
+        /// What the policy may use.
+        allowance: Allowance,
+    },
+}
+
+impl Rule {
+    /// The policy that is built in.
+    pub fn built_in(settings: Settings) -> Rule {
+        Rule::Given {
+            component: DEFAULT_POLICY.to_vec(),
+            settings,
+            allowance: Allowance::default(),
+        }
+    }
+}
+
+/// What a queue needs besides its database and its rule.
+#[derive(Clone)]
 pub struct Options {
-    /// The policy's component; none means the one that is built in.
-    pub policy: Option<Vec<u8>>,
-    /// What a policy may use.
-    pub limits: Limits,
     /// The time that one claim's query may take; 5 s. A queue of a million held jobs needs about one.
     pub claim_budget: Duration,
+    /// Compiles and runs the policies; queues of one process share it. None makes one when it is
+    /// needed.
+    pub runtime: Option<Runtime>,
 }
 
 impl Default for Options {
     fn default() -> Options {
         Options {
-            policy: None,
-            limits: Limits::default(),
             claim_budget: Duration::from_secs(5),
+            runtime: None,
         }
     }
 }
@@ -51,47 +83,51 @@ impl Default for Options {
 pub struct Queue {
     store: Store,
     claims: ClaimConnection,
-    settings: Settings,
+    rule: Rule,
     options: Options,
-    /// Loaded when it is first needed: to freeze a repo takes no WebAssembly.
-    policy: Option<Policy>,
+    in_use: InUse,
+    following: Following,
     clause: Option<CurrentClause>,
     /// Whether the clause was kept in the database: once for each, not for each claim.
     kept: bool,
 }
 
-/// The clause that claims go by.
-#[derive(Debug, Clone)]
-pub struct CurrentClause {
-    /// The policy's fragment, as it returned it.
-    pub text: String,
-    /// The fragment, read and checked.
-    pub clause: Clause,
-    /// What runs on SQLite.
-    pub rendered: Rendered,
-    /// Where it comes from.
-    pub source: Source,
-    /// What an operator should know.
-    pub notes: Vec<String>,
-    /// Until when it holds, in seconds since 1970.
-    pub valid_until: Option<i64>,
-}
-
 impl Queue {
+    /// Prepares a database, or adds what is missing. The built-in policy with these settings is its
+    /// first generation, unless it has generations already.
+    ///
+    /// # Errors
+    ///
+    /// When the file is not a database that can be written, or cannot be adopted.
+    pub fn init(path: &Path, settings: &Settings, act: Act<'_>) -> Result<Vec<Change>, Error> {
+        let first = NewGeneration {
+            component: DEFAULT_POLICY,
+            signature: None,
+            digest: &policy::digest(DEFAULT_POLICY),
+            name: serial_gate_default_policy::NAME,
+            version: serial_gate_default_policy::VERSION,
+            settings: &stored(settings),
+            limits: &stored(&Allowance::default()),
+        };
+        Ok(Store::init(path, first, act)?)
+    }
+
     /// Opens a prepared database.
     ///
     /// # Errors
     ///
     /// When the database cannot be used.
-    pub fn open(path: &Path, settings: Settings, options: Options) -> Result<Queue, Error> {
-        let store = Store::open(path)?;
+    pub fn open(path: &Path, rule: Rule, options: Options) -> Result<Queue, Error> {
+        let mut store = Store::open(path)?;
         let claims = ClaimConnection::open(path, options.claim_budget)?;
+        let in_use = InUse::read(&mut store, &rule)?;
         Ok(Queue {
             store,
             claims,
-            settings,
+            rule,
             options,
-            policy: None,
+            in_use,
+            following: Following::default(),
             clause: None,
             kept: false,
         })
@@ -102,14 +138,14 @@ impl Queue {
         &mut self.store
     }
 
-    /// What an operator has set.
+    /// The settings in effect.
     pub fn settings(&self) -> &Settings {
-        &self.settings
+        &self.in_use.settings
     }
 
-    /// Goes on with other settings.
+    /// Goes on with other settings than the generation's.
     pub fn set_settings(&mut self, settings: Settings) {
-        self.settings = settings;
+        self.in_use.settings = settings;
         self.clause = None;
     }
 
@@ -130,6 +166,7 @@ impl Queue {
         self.keep_clause()?;
         let lease = Lease {
             worker,
+            generation: self.in_use.id,
             now,
             until: lease_end(now, lease),
         };
@@ -154,8 +191,7 @@ impl Queue {
     pub fn decide(&mut self, now: Timestamp, job: Option<i64>) -> Result<Vec<Decision>, Error> {
         let reads: Vec<_> = self.clause(now)?.clause.reads().collect();
         let snapshot = self.store.snapshot(&reads, job)?;
-        let settings = self.settings.clone();
-        Ok(self.policy()?.decide(&settings, now, &snapshot)?)
+        self.ask(now, &snapshot)
     }
 
     /// The clause that claims go by. When the policy gives none that may run, the last good one;
@@ -165,12 +201,8 @@ impl Queue {
     ///
     /// When the database cannot be read.
     pub fn clause(&mut self, now: Timestamp) -> Result<&CurrentClause, Error> {
-        let expired = |clause: &CurrentClause| {
-            clause
-                .valid_until
-                .is_some_and(|until| until <= now.as_second())
-        };
-        let clause = match self.clause.take().filter(|clause| !expired(clause)) {
+        self.follow(now);
+        let clause = match self.clause.take_if(|clause| clause.holds_at(now)) {
             Some(clause) => clause,
             None => {
                 self.kept = false;
@@ -182,8 +214,8 @@ impl Queue {
 
     /// Whether the gate acts in a repo, by a name that somebody typed (`serial_gate_applies`).
     pub fn applies(&self, repo: Option<&str>) -> bool {
-        self.settings.enabled
-            && Scope::parse(&self.settings.repos).applies(repo.unwrap_or_default())
+        self.in_use.settings.enabled
+            && Scope::parse(&self.in_use.settings.repos).applies(repo.unwrap_or_default())
     }
 
     /// Whether a repo is frozen (`is_repo_frozen`): never while the freeze layer is off, and always
@@ -194,7 +226,7 @@ impl Queue {
 
     /// Whether a repo is frozen, and the newest freeze if it can be read.
     fn frozen(&mut self, repo: Option<&str>) -> (bool, Option<ActiveFreeze>) {
-        if !self.settings.freeze_enabled {
+        if !self.in_use.settings.freeze_enabled {
             return (false, None);
         }
         match self.store.active_freeze(repo) {
@@ -221,7 +253,16 @@ impl Queue {
         reason: Option<&str>,
         work_item: Option<&str>,
     ) -> Result<i64, Error> {
-        if !self.settings.freeze_enabled {
+        let freeze_enabled = match self.rule {
+            // As it is now: the settings may have changed since this process last looked.
+            Rule::Active(_) => {
+                InUse::read(&mut self.store, &self.rule)?
+                    .settings
+                    .freeze_enabled
+            }
+            Rule::Given { .. } => self.in_use.settings.freeze_enabled,
+        };
+        if !freeze_enabled {
             return Err(Error::FreezeOff);
         }
         Ok(self.store.freeze(now, repo, reason, work_item)?)
@@ -233,77 +274,54 @@ impl Queue {
     ///
     /// When it does not. Any other failure of the policy is left to [`Queue::clause`].
     pub fn check_rules(&mut self, now: Timestamp) -> Result<(), Error> {
-        let settings = self.settings.clone();
-        let answer = self
-            .policy()
-            .and_then(|policy| Ok(policy.claim_clause(&settings, now, model::Dialect::Sqlite)?));
-        match answer {
+        match self.fragment(now, model::Dialect::Sqlite) {
             Err(Error::Policy(error @ policy::Error::Answered { .. })) => Err(error.into()),
             _ => Ok(()),
         }
     }
 
+    /// The policy's own fragment for a database, as it returns it.
+    ///
+    /// # Errors
+    ///
+    /// When the policy cannot be loaded, or has no answer.
+    pub fn fragment(
+        &mut self,
+        now: Timestamp,
+        dialect: model::Dialect,
+    ) -> Result<model::Clause, Error> {
+        let settings = self.in_use.settings.clone();
+        Ok(self.policy()?.claim_clause(&settings, now, dialect)?)
+    }
+
+    /// Asks the policy about a state. A trap counts against its generation.
+    fn ask(&mut self, now: Timestamp, snapshot: &model::Snapshot) -> Result<Vec<Decision>, Error> {
+        let settings = self.in_use.settings.clone();
+        let answer = self.policy()?.decide(&settings, now, snapshot);
+        let failure = match answer {
+            // A limit may be the queue's doing: a state can be too large for any policy.
+            Err(error @ policy::Error::Trap { .. }) => Error::from(error),
+            answer => return Ok(answer?),
+        };
+        if let Some(generation) = self.in_use.id {
+            self.count_failure(generation, self.in_use.allowance, now, &failure)?;
+        }
+        Err(failure)
+    }
+
     /// Keeps the clause that a claim goes by, if it is the policy's own.
     fn keep_clause(&mut self) -> Result<(), Error> {
-        let (Some(clause), Some(policy)) = (&self.clause, &self.policy) else {
+        let (Some(clause), Some(policy)) = (&self.clause, &self.in_use.policy) else {
             return Ok(());
         };
         if clause.source == Source::Policy && !self.kept {
-            self.store
-                .keep_clause(policy.digest(), &settings_key(&self.settings), &clause.text)?;
+            self.store.keep_clause(
+                policy.digest(),
+                &stored(&self.in_use.settings),
+                &clause.text,
+            )?;
             self.kept = true;
         }
         Ok(())
     }
-
-    /// Asks the policy, and takes nothing from it that the guard or SQLite's plan speaks against.
-    fn policy_clause(&mut self, now: Timestamp) -> Result<CurrentClause, Error> {
-        let settings = self.settings.clone();
-        let answer = self
-            .policy()?
-            .claim_clause(&settings, now, model::Dialect::Sqlite)?;
-        let mut clause = self.checked(answer.text, Source::Policy)?;
-        for note in &answer.notes {
-            tracing::warn!("{note}");
-        }
-        clause.notes = answer.notes;
-        clause.valid_until = answer.valid_until;
-        Ok(clause)
-    }
-
-    fn checked(&mut self, text: String, source: Source) -> Result<CurrentClause, Error> {
-        let clause = Clause::accept(&text)?;
-        let rendered = clause.render(clause::Dialect::Sqlite);
-        self.claims.check(&rendered)?;
-        Ok(CurrentClause {
-            text,
-            clause,
-            rendered,
-            source,
-            notes: Vec::new(),
-            valid_until: None,
-        })
-    }
-
-    fn policy(&mut self) -> Result<&Policy, Error> {
-        let policy = match self.policy.take() {
-            Some(policy) => policy,
-            None => {
-                let bytes = self.options.policy.as_deref().unwrap_or(DEFAULT_POLICY);
-                Runtime::new()?.load(bytes, self.options.limits)?
-            }
-        };
-        Ok(self.policy.insert(policy))
-    }
-}
-
-/// Settings as a key of the database: the same settings, the same text.
-fn settings_key(settings: &Settings) -> String {
-    serde_json::json!([
-        settings.enabled,
-        settings.repos,
-        settings.freeze_enabled,
-        settings.rules
-    ])
-    .to_string()
 }

@@ -156,9 +156,9 @@ impl Queue {
             others.add(job, verdict);
         }
         State {
-            enabled: self.settings.enabled,
-            freeze_enabled: self.settings.freeze_enabled,
-            repos: self.settings.repos.clone(),
+            enabled: self.in_use.settings.enabled,
+            freeze_enabled: self.in_use.settings.freeze_enabled,
+            repos: self.in_use.settings.repos.clone(),
             per_repo,
             others,
             notes,

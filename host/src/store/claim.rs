@@ -32,6 +32,8 @@ pub struct ClaimConnection {
 pub struct Lease<'a> {
     /// The worker's name.
     pub worker: &'a str,
+    /// The generation that the clause is of, if it is of one.
+    pub generation: Option<i64>,
     /// Now.
     pub now: Timestamp,
     /// When the job goes back to the queue unless the worker is heard of.
@@ -59,6 +61,8 @@ pub struct Claimed {
     pub worker: String,
     /// When the job goes back to the queue unless the worker is heard of, UTC.
     pub lease_until: String,
+    /// The generation of the policy that let it through.
+    pub generation: Option<i64>,
 }
 
 impl ClaimConnection {
@@ -165,10 +169,10 @@ fn give(transaction: &Transaction<'_>, job: i64, lease: Lease<'_>) -> rusqlite::
     let changed = transaction
         .prepare_cached(
             "UPDATE jobs SET status = 'running', gate_worker = ?2, gate_claimed_at = ?3, gate_lease_until = ?4,
-                gate_token = ?5, gate_error = NULL, gate_attempt = min(CAST(coalesce(gate_attempt, 0) AS INTEGER), 1000000) + 1
+                gate_token = ?5, gate_generation = ?6, gate_error = NULL, gate_attempt = min(CAST(coalesce(gate_attempt, 0) AS INTEGER), 1000000) + 1
              WHERE id = ?1",
         )?
-        .execute(params![job, lease.worker, now, until, token])?;
+        .execute(params![job, lease.worker, now, until, token, lease.generation])?;
     if changed != 1 {
         // A trigger of the orchestrator's swallowed the change.
         return Err(rusqlite::Error::StatementChangedRows(changed));
@@ -188,6 +192,7 @@ fn give(transaction: &Transaction<'_>, job: i64, lease: Lease<'_>) -> rusqlite::
             token,
             worker: lease.worker.into(),
             lease_until: until,
+            generation: lease.generation,
         })
     })
 }

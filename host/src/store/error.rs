@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 
+use super::GenerationState;
+
 /// A database that cannot be used, or a change that was refused. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -125,6 +127,26 @@ pub enum Error {
         change: &'static str,
         /// The state that this needs.
         needed: &'static str,
+    },
+    /// There is no such generation.
+    #[error("there is no generation {id}: `serial-gate policy history` lists them")]
+    NoGeneration {
+        /// Its number.
+        id: i64,
+    },
+    /// A generation is where it should be brought.
+    #[error("generation {generation} is the {} one already", state.name())]
+    AlreadyIn {
+        /// Its number.
+        generation: i64,
+        /// Where it is.
+        state: GenerationState,
+    },
+    /// There are no cases of this name.
+    #[error("there are no fixtures `{}`: `serial-gate policy fixtures list` lists them", name.escape_debug())]
+    NoFixture {
+        /// Their name.
+        name: String,
     },
     /// Another program started the job, so no token can be right.
     #[error(

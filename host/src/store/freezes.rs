@@ -41,7 +41,8 @@ impl Store {
         self.durably(|store| {
             store.writing(|transaction| {
                 transaction.execute(
-                    "INSERT INTO repo_freeze (repo, frozen_at, reason, work_item_id) VALUES (?1, ?2, ?3, ?4)",
+                    "INSERT INTO repo_freeze (repo, frozen_at, reason, work_item_id, gate_generation)
+                     VALUES (?1, ?2, ?3, ?4, (SELECT id FROM serial_gate_generation WHERE state = 'active'))",
                     params![repo, sql_time(now), reason.filter(|reason| !reason.is_empty()), work_item],
                 )?;
                 Ok(transaction.last_insert_rowid())
@@ -90,7 +91,7 @@ impl Store {
     }
 
     /// Runs a change so that its commit waits for the disk.
-    fn durably<T>(
+    pub(super) fn durably<T>(
         &mut self,
         change: impl FnOnce(&mut Store) -> Result<T, Error>,
     ) -> Result<T, Error> {

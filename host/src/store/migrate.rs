@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
 use super::Error;
+use super::generations::{self, Act, NewGeneration};
 use super::schema::{Affinity, INDEXES, OWN, SHARED, Shared};
 
 /// Something that was added to the database.
@@ -21,10 +22,16 @@ pub enum Change {
     Column(String),
     /// An index was created.
     Index(String),
+    /// The first generation was made active: the policy of this name.
+    Generation(String),
 }
 
 /// Adds what is missing, in one transaction, to a database in WAL mode.
-pub(super) fn migrate(connection: &mut Connection) -> Result<Vec<Change>, Error> {
+pub(super) fn migrate(
+    connection: &mut Connection,
+    first: NewGeneration<'_>,
+    act: Act<'_>,
+) -> Result<Vec<Change>, Error> {
     // What cannot be adopted is refused before anything is changed, the mode of the file included.
     let transaction = begin(connection)?;
     add_missing(&transaction)?;
@@ -38,7 +45,10 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<Vec<Change>, Error>
         )));
     }
     let transaction = begin(connection)?;
-    let changes = add_missing(&transaction)?;
+    let mut changes = add_missing(&transaction)?;
+    if generations::add_first(&transaction, first, act)? {
+        changes.push(Change::Generation(first.name.into()));
+    }
     transaction.commit()?;
     Ok(changes)
 }

@@ -9,7 +9,9 @@
 mod claim;
 mod clauses;
 mod error;
+mod fixtures;
 mod freezes;
+mod generations;
 mod jobs;
 mod lookup;
 mod migrate;
@@ -22,7 +24,11 @@ mod wall;
 
 pub use claim::{ClaimConnection, Claimed, Lease};
 pub use error::Error;
+pub use fixtures::Fixture;
 pub use freezes::ActiveFreeze;
+pub use generations::{
+    Act, Generation, GenerationEvent, GenerationState, NewGeneration, StoredComponent,
+};
 pub use jobs::{JobStatus, NewJob};
 pub use lookup::{ActiveTask, JobRow, TaskRow, WaitingJob};
 pub use migrate::Change;
@@ -45,19 +51,20 @@ pub struct Store {
 }
 
 impl Store {
-    /// Creates the schema, or adds to an existing database what is missing, in one transaction.
-    /// A second call finds nothing to add.
+    /// Creates the schema, or adds to an existing database what is missing, in one transaction; the
+    /// first generation is active then, unless there are generations already. A second call finds
+    /// nothing to add.
     ///
     /// # Errors
     ///
     /// When the file is not a database that can be written, or its `tasks` or `jobs` lack a
     /// required column. The database is then as it was.
-    pub fn init(path: &Path) -> Result<Vec<Change>, Error> {
+    pub fn init(path: &Path, first: NewGeneration<'_>, act: Act<'_>) -> Result<Vec<Change>, Error> {
         let mut store = Store::connect(
             path,
             OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
         )?;
-        store.doing(migrate::migrate)
+        store.doing(|connection| migrate::migrate(connection, first, act))
     }
 
     /// Opens a queue that [`Store::init`] has prepared.

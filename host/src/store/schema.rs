@@ -61,6 +61,8 @@ pub(super) const SHARED: [Shared; 3] = [
             ("gate_attempt", "INTEGER"),
             ("gate_token", "INTEGER"),
             ("gate_error", "TEXT"),
+            // The generation that the job was claimed under.
+            ("gate_generation", "INTEGER"),
         ],
         create: "CREATE TABLE jobs (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -74,7 +76,8 @@ pub(super) const SHARED: [Shared; 3] = [
             gate_lease_until TEXT,
             gate_attempt INTEGER,
             gate_token INTEGER,
-            gate_error TEXT
+            gate_error TEXT,
+            gate_generation INTEGER
         )",
     },
     Shared {
@@ -84,6 +87,8 @@ pub(super) const SHARED: [Shared; 3] = [
             ("frozen_at", "TEXT"),
             ("reason", "TEXT"),
             ("work_item_id", "TEXT"),
+            // The generation that was active then.
+            ("gate_generation", "INTEGER"),
         ],
         create: "CREATE TABLE repo_freeze (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -91,13 +96,14 @@ pub(super) const SHARED: [Shared; 3] = [
             frozen_at TEXT DEFAULT (datetime('now')),
             cleared_at TEXT,
             reason TEXT,
-            work_item_id TEXT
+            work_item_id TEXT,
+            gate_generation INTEGER
         )",
     },
 ];
 
 /// Tables of the gate's own, each with the statements that make it.
-pub(super) const OWN: [(&str, &str); 2] = [
+pub(super) const OWN: [(&str, &str); 7] = [
     // One row. Tokens only grow, so a later claim of a job always has the higher one.
     (
         "serial_gate_token",
@@ -113,6 +119,64 @@ pub(super) const OWN: [(&str, &str); 2] = [
             text TEXT NOT NULL,
             PRIMARY KEY (policy, settings)
         ) WITHOUT ROWID;",
+    ),
+    // The components, each once, however many generations use it.
+    (
+        "serial_gate_policy",
+        "CREATE TABLE serial_gate_policy (
+            digest TEXT PRIMARY KEY,
+            component BLOB NOT NULL,
+            signature TEXT
+        );",
+    ),
+    // What claims go by, went by, or may go by. One is active at most, and one a shadow.
+    (
+        "serial_gate_generation",
+        "CREATE TABLE serial_gate_generation (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            digest TEXT NOT NULL,
+            name TEXT NOT NULL,
+            version TEXT NOT NULL,
+            settings TEXT NOT NULL,
+            limits TEXT NOT NULL,
+            state TEXT NOT NULL
+        );
+        CREATE UNIQUE INDEX serial_gate_generation_active
+            ON serial_gate_generation (state) WHERE state = 'active';
+        CREATE UNIQUE INDEX serial_gate_generation_shadow
+            ON serial_gate_generation (state) WHERE state = 'shadow';",
+    ),
+    // Every change of a generation's state. Rows are only ever added.
+    (
+        "serial_gate_generation_event",
+        "CREATE TABLE serial_gate_generation_event (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            generation INTEGER NOT NULL,
+            state TEXT NOT NULL,
+            at TEXT NOT NULL,
+            who TEXT NOT NULL,
+            why TEXT NOT NULL
+        );",
+    ),
+    // A generation failed while it was active. Enough of them, and it is rolled back.
+    (
+        "serial_gate_failure",
+        "CREATE TABLE serial_gate_failure (
+            generation INTEGER NOT NULL,
+            at TEXT NOT NULL,
+            what TEXT NOT NULL
+        );
+        CREATE INDEX serial_gate_failure_at ON serial_gate_failure (generation, at);",
+    ),
+    // Conformance cases that a new policy has to pass.
+    (
+        "serial_gate_fixture",
+        "CREATE TABLE serial_gate_fixture (
+            name TEXT PRIMARY KEY,
+            cases TEXT NOT NULL,
+            added_at TEXT NOT NULL,
+            who TEXT NOT NULL
+        );",
     ),
 ];
 

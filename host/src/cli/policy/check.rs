@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serial_gate::conform::check_policy;
+use serial_gate::queue::default_settings;
 
 use crate::cli::options::Shared;
 use crate::cli::output::{Output, Tone, toned};
@@ -27,8 +28,9 @@ impl Check {
             path: self.file,
             cause,
         })?;
+        let settings = shared.overrides.over(default_settings());
         let mut outcome = Outcome::Done;
-        for stage in check_policy(&component, &shared.settings)? {
+        for stage in check_policy(&component, &settings)? {
             if output.json {
                 output.json_line(&serde_json::Value::from(&stage))?;
             }

@@ -1,0 +1,85 @@
+//! The clause that claims go by.
+//!
+//! Owns its way from a policy's text to what may run: the guard, the renderer, SQLite's plan. What
+//! happens when there is none is left to `fallback`.
+
+use jiff::Timestamp;
+
+use super::{Error, Source};
+use crate::clause::{self, Clause, Rendered};
+use crate::model::{Dialect, Settings};
+use crate::policy::Policy;
+use crate::store::ClaimConnection;
+
+/// The clause that claims go by.
+#[derive(Debug, Clone)]
+pub struct CurrentClause {
+    /// The policy's fragment, as it returned it.
+    pub text: String,
+    /// The fragment, read and checked.
+    pub clause: Clause,
+    /// What runs on SQLite.
+    pub rendered: Rendered,
+    /// Where it comes from.
+    pub source: Source,
+    /// What an operator should know.
+    pub notes: Vec<String>,
+    /// Since when it holds.
+    pub since: Timestamp,
+    /// Until when it holds, in seconds since 1970.
+    pub valid_until: Option<i64>,
+}
+
+impl CurrentClause {
+    /// Asks the policy, and takes nothing from it that the guard or SQLite's plan speaks against.
+    pub(super) fn of_policy(
+        policy: &Policy,
+        settings: &Settings,
+        claims: &mut ClaimConnection,
+        now: Timestamp,
+    ) -> Result<CurrentClause, Error> {
+        let answer = policy.claim_clause(settings, now, Dialect::Sqlite)?;
+        let mut clause = CurrentClause::checked(answer.text, Source::Policy, claims, now)?;
+        for note in &answer.notes {
+            tracing::warn!("{note}");
+        }
+        clause.notes = answer.notes;
+        clause.valid_until = answer.valid_until;
+        Ok(clause)
+    }
+
+    /// No clause: the kill switch is off.
+    pub(super) fn off(
+        claims: &mut ClaimConnection,
+        now: Timestamp,
+    ) -> Result<CurrentClause, Error> {
+        CurrentClause::checked(String::new(), Source::Off, claims, now)
+    }
+
+    pub(super) fn checked(
+        text: String,
+        source: Source,
+        claims: &mut ClaimConnection,
+        now: Timestamp,
+    ) -> Result<CurrentClause, Error> {
+        let clause = Clause::accept(&text)?;
+        let rendered = clause.render(clause::Dialect::Sqlite);
+        claims.check(&rendered)?;
+        Ok(CurrentClause {
+            text,
+            clause,
+            rendered,
+            source,
+            notes: Vec::new(),
+            since: now,
+            valid_until: None,
+        })
+    }
+
+    /// Whether it holds at a moment. One that depends on the time may have been another before it was
+    /// asked for, should a clock go back.
+    pub(super) fn holds_at(&self, now: Timestamp) -> bool {
+        self.valid_until
+            .is_none_or(|until| self.since <= now && now.as_second() < until)
+    }
+}

@@ -1,0 +1,308 @@
+//! The generation that this process goes by, and how it follows a change.
+//!
+//! Owns the moment at which another generation becomes this process's own. Callers rely on this: a
+//! policy, its settings, its limits and its clause change together and never in part; a change costs
+//! a claim nothing but a look, because the new policy is read, compiled and asked for its clause in
+//! a thread beside it; and until that is done, or if it fails, claims go by the one before.
+
+use std::path::PathBuf;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::clause::CurrentClause;
+use super::settings::{Allowance, Overrides, allowance_of, default_settings, settings_of};
+use super::{Error, Options, Queue, Rule, with_causes};
+use crate::model::Settings;
+use crate::policy::{Policy, Runtime};
+use crate::store::{Act, ClaimConnection, Generation, GenerationState, Store};
+
+/// After how long a generation that could not be loaded is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Who rolls a failing generation back.
+const THE_HOST: &str = "serial-gate";
+
+/// What this process goes by.
+pub(super) struct InUse {
+    /// The generation; none for a policy of the caller's, or when the database has none.
+    pub id: Option<i64>,
+    pub settings: Settings,
+    pub allowance: Allowance,
+    /// Loaded when it is first needed: to freeze a repo takes no WebAssembly.
+    pub policy: Option<Policy>,
+    component: Component,
+}
+
+/// Where the component is.
+enum Component {
+    Given(Vec<u8>),
+    Stored { digest: String },
+}
+
+/// A generation that is being loaded beside the claims.
+pub(super) struct Incoming {
+    generation: i64,
+    thread: JoinHandle<Result<Ready, Error>>,
+}
+
+struct Ready {
+    in_use: InUse,
+    clause: CurrentClause,
+}
+
+/// What is known of the database's generations.
+#[derive(Default)]
+pub(super) struct Following {
+    /// The database's version when it was last looked at.
+    version: Option<i64>,
+    incoming: Option<Incoming>,
+    /// A generation that could not be loaded, and when it is tried again.
+    failed: Option<(i64, Timestamp)>,
+}
+
+impl InUse {
+    /// What a rule comes to now.
+    pub(super) fn read(store: &mut Store, rule: &Rule) -> Result<InUse, Error> {
+        match rule {
+            Rule::Given {
+                component,
+                settings,
+                allowance,
+            } => Ok(InUse {
+                id: None,
+                settings: settings.clone(),
+                allowance: *allowance,
+                policy: None,
+                component: Component::Given(component.clone()),
+            }),
+            Rule::Active(overrides) => {
+                let active = store.generation_in(GenerationState::Active)?;
+                let read = active
+                    .ok_or(Error::NoActiveGeneration)
+                    .and_then(|active| InUse::of(&active, overrides));
+                Ok(read.unwrap_or_else(|error| {
+                    tracing::warn!("{}", with_causes(&error));
+                    InUse {
+                        id: None,
+                        settings: overrides.over(default_settings()),
+                        allowance: Allowance::default(),
+                        policy: None,
+                        component: Component::Stored {
+                            digest: String::new(),
+                        },
+                    }
+                }))
+            }
+        }
+    }
+
+    fn of(generation: &Generation, overrides: &Overrides) -> Result<InUse, Error> {
+        Ok(InUse {
+            id: Some(generation.id),
+            settings: overrides.over(settings_of(generation)?),
+            allowance: allowance_of(generation)?,
+            policy: None,
+            component: Component::Stored {
+                digest: generation.digest.clone(),
+            },
+        })
+    }
+
+    /// Reads, checks and compiles the policy.
+    fn load(&self, store: &mut Store, runtime: &Runtime) -> Result<Policy, Error> {
+        let limits = self.allowance.limits();
+        let digest = match &self.component {
+            Component::Given(bytes) => return Ok(runtime.load(bytes, limits)?),
+            Component::Stored { digest } => digest,
+        };
+        let stored = store.component(digest)?.ok_or_else(|| Error::NoComponent {
+            digest: digest.clone(),
+        })?;
+        let policy = runtime.load(&stored.bytes, limits)?;
+        if policy.digest() != digest {
+            return Err(Error::Altered {
+                digest: digest.clone(),
+            });
+        }
+        Ok(policy)
+    }
+}
+
+impl Queue {
+    /// The generation that answers come from; none for a policy of the caller's.
+    pub fn generation(&self) -> Option<i64> {
+        self.in_use.id
+    }
+
+    /// Notices that another generation is active. It never fails: what cannot be read or loaded is
+    /// said in the log, and this process goes on as it was.
+    pub(super) fn follow(&mut self, now: Timestamp) {
+        if let Rule::Active(_) = self.rule
+            && let Err(error) = self.try_to_follow(now)
+        {
+            tracing::warn!(
+                "the active generation is not known: {}",
+                with_causes(&error)
+            );
+        }
+    }
+
+    fn try_to_follow(&mut self, now: Timestamp) -> Result<(), Error> {
+        self.adopt(now)?;
+        let retry = matches!(self.following.failed, Some((_, at)) if at <= now);
+        let version = self.store.data_version()?;
+        if self.following.version == Some(version) && !retry {
+            return Ok(());
+        }
+        let active = self.store.active_generation_id()?;
+        self.following.version = Some(version);
+        let under_way = self
+            .following
+            .incoming
+            .as_ref()
+            .map(|incoming| incoming.generation);
+        self.following
+            .failed
+            .take_if(|(failed, _)| Some(*failed) != active);
+        let waits = matches!(self.following.failed, Some((_, at)) if now < at);
+        if active == self.in_use.id || active == under_way || waits {
+            return Ok(());
+        }
+        self.following.failed = None;
+        if self.in_use.policy.is_none() {
+            // Nothing is in use yet that could go on meanwhile.
+            self.in_use = InUse::read(&mut self.store, &self.rule)?;
+            self.clause = None;
+            return Ok(());
+        }
+        self.load_beside(now)
+    }
+
+    /// Starts to load the active generation.
+    fn load_beside(&mut self, now: Timestamp) -> Result<(), Error> {
+        let Rule::Active(overrides) = &self.rule else {
+            return Ok(());
+        };
+        let Some(active) = self.store.generation_in(GenerationState::Active)? else {
+            return Err(Error::NoActiveGeneration);
+        };
+        let generation = active.id;
+        let (path, overrides) = (self.store.path().to_owned(), overrides.clone());
+        let (runtime, options) = (self.runtime()?.clone(), self.options.clone());
+        let thread = thread::Builder::new()
+            .name("policy-loader".into())
+            .spawn(move || prepare(path, &active, &overrides, &runtime, &options, now))
+            .map_err(Error::Thread)?;
+        self.following.incoming = Some(Incoming { generation, thread });
+        Ok(())
+    }
+
+    /// Goes over to a generation that has been loaded.
+    fn adopt(&mut self, now: Timestamp) -> Result<(), Error> {
+        let Some(incoming) = self
+            .following
+            .incoming
+            .take_if(|incoming| incoming.thread.is_finished())
+        else {
+            return Ok(());
+        };
+        let generation = incoming.generation;
+        let ready = incoming.thread.join().unwrap_or(Err(Error::LoaderEnded));
+        match ready {
+            Ok(ready) => {
+                tracing::info!("claims go by generation {generation} from now on");
+                self.in_use = ready.in_use;
+                self.clause = Some(ready.clause);
+                self.kept = false;
+                // Another one may be active by now.
+                self.following.version = None;
+            }
+            Err(error) => {
+                self.following.failed =
+                    Some((generation, now.checked_add(RETRY).unwrap_or(Timestamp::MAX)));
+                let current = self.in_use.id.unwrap_or_default();
+                tracing::warn!(
+                    "generation {generation} cannot be used, claims go by generation {current}: {}",
+                    with_causes(&error)
+                );
+                self.count_failure(generation, self.in_use.allowance, now, &error)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts a failure of a policy against its generation. Too many, and the one before it is active
+    /// again: then its number is returned.
+    pub(super) fn count_failure(
+        &mut self,
+        generation: i64,
+        allowance: Allowance,
+        now: Timestamp,
+        error: &Error,
+    ) -> Result<Option<i64>, Error> {
+        if !error.is_a_failure_of_the_policy() || allowance.failures == 0 {
+            return Ok(None);
+        }
+        let within = Duration::from_secs(60 * u64::from(allowance.failures_within_minutes));
+        let since = now.checked_sub(within).unwrap_or(Timestamp::MIN);
+        let act = Act {
+            now,
+            who: THE_HOST,
+            why: &with_causes(error),
+        };
+        let back = self
+            .store
+            .failed_in_use(generation, allowance.failures, since, act)?;
+        if let Some(good) = back {
+            tracing::error!(
+                "generation {generation} failed too often, generation {good} is active again"
+            );
+            self.following.version = None;
+        }
+        Ok(back)
+    }
+
+    /// The policy, loaded now if it is not yet.
+    pub(super) fn policy(&mut self) -> Result<&Policy, Error> {
+        let policy = match self.in_use.policy.take() {
+            Some(policy) => policy,
+            None => {
+                let runtime = self.runtime()?.clone();
+                self.in_use.load(&mut self.store, &runtime)?
+            }
+        };
+        Ok(self.in_use.policy.insert(policy))
+    }
+
+    pub(super) fn runtime(&mut self) -> Result<&Runtime, Error> {
+        let runtime = match self.options.runtime.take() {
+            Some(runtime) => runtime,
+            None => Runtime::new()?,
+        };
+        Ok(self.options.runtime.insert(runtime))
+    }
+}
+
+/// Everything that a generation needs before claims can go by it.
+fn prepare(
+    path: PathBuf,
+    generation: &Generation,
+    overrides: &Overrides,
+    runtime: &Runtime,
+    options: &Options,
+    now: Timestamp,
+) -> Result<Ready, Error> {
+    let mut store = Store::open(&path)?;
+    let mut claims = ClaimConnection::open(&path, options.claim_budget)?;
+    let mut in_use = InUse::of(generation, overrides)?;
+    let policy = in_use.load(&mut store, runtime)?;
+    let clause = if in_use.settings.enabled {
+        CurrentClause::of_policy(&policy, &in_use.settings, &mut claims, now)?
+    } else {
+        CurrentClause::off(&mut claims, now)?
+    };
+    in_use.policy = Some(policy);
+    Ok(Ready { in_use, clause })
+}
