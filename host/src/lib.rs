@@ -3,6 +3,7 @@
 //!
 //! The rooms, in the order in which they use each other:
 //!
+//! - [`life`] is the life of a policy: check, swap, shadow, roll back, compare, replay.
 //! - [`conform`] runs conformance cases through everything below, and checks policies.
 //! - [`queue`] is where policy and store meet: claim, explain, the state of the queue.
 //! - [`store`] is the database: schema, rows, the claim's transaction. It knows no policy.
@@ -21,3 +22,5 @@ pub mod store;
 pub mod queue;
 
 pub mod conform;
+
+pub mod life;

@@ -16,6 +16,9 @@ pub enum Table {
 }
 
 impl Table {
+    /// Every table.
+    pub const ALL: [Table; 3] = [Table::Tasks, Table::Jobs, Table::RepoFreeze];
+
     /// The table's name in the database.
     pub fn name(self) -> &'static str {
         match self {
@@ -27,9 +30,7 @@ impl Table {
 
     /// The table of a lower-case name.
     pub(crate) fn named(name: &str) -> Option<Table> {
-        [Table::Tasks, Table::Jobs, Table::RepoFreeze]
-            .into_iter()
-            .find(|table| table.name() == name)
+        Table::ALL.into_iter().find(|table| table.name() == name)
     }
 
     /// The columns that a clause may read.

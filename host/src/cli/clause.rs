@@ -67,12 +67,12 @@ fn print(dialect: Dialect, shared: &Shared, output: &mut Output) -> Result<Outco
 /// The active policy's; where there is no queue, the built-in one's.
 fn fragment(shared: &Shared, dialect: model::Dialect) -> Result<model::Clause, Error> {
     let now = Timestamp::now();
-    if shared.db_is_default && !shared.db.exists() {
-        let policy = Runtime::new()?.load(DEFAULT_POLICY, Limits::default())?;
-        let settings = shared.overrides.over(default_settings());
-        return Ok(policy.claim_clause(&settings, now, dialect)?);
+    if shared.queue_if_any()?.is_some() {
+        return Ok(shared.queue()?.fragment(now, dialect)?);
     }
-    Ok(shared.queue()?.fragment(now, dialect)?)
+    let policy = Runtime::new()?.load(DEFAULT_POLICY, Limits::default())?;
+    let settings = shared.overrides.over(default_settings());
+    Ok(policy.claim_clause(&settings, now, dialect)?)
 }
 
 fn check(text: &str, output: &mut Output) -> Result<Outcome, Error> {

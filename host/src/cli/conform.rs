@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
-use serial_gate::conform::{Case, Difference, Runner, Through, read_cases};
+use serial_gate::conform::{Case, Runner, read_cases};
 use serial_gate::policy::{DEFAULT_POLICY, Limits, Runtime};
-use serial_gate::queue::{Allowance, with_causes};
+use serial_gate::queue::Allowance;
 
 use super::output::{Output, Tone, toned};
 use super::text::shown;
@@ -53,7 +53,7 @@ impl Conform {
             for case in cases {
                 let result = Result {
                     case,
-                    failures: run_case(&mut runner, case),
+                    failures: runner.failures(case),
                 };
                 if result.failures.is_empty() {
                     passed += 1
@@ -79,34 +79,6 @@ impl Conform {
             Outcome::Failed
         })
     }
-}
-
-fn run_case(runner: &mut Runner, case: &Case) -> Vec<String> {
-    let by_decisions = Through::Decisions(&|queue, now| queue.decide(now, None));
-    let mut failures = Vec::new();
-    for (name, through) in [("clause", Through::Clause), ("decide", by_decisions)] {
-        match runner.run(case, through) {
-            Ok(differences) => failures.extend(
-                differences
-                    .iter()
-                    .map(|difference| describe(name, difference)),
-            ),
-            Err(error) => failures.push(format!("[{name}] {}", with_causes(&error))),
-        }
-    }
-    failures
-}
-
-fn describe(through: &str, difference: &Difference) -> String {
-    let json = |value: &Option<serde_json::Value>| {
-        value.as_ref().map_or("nothing".into(), ToString::to_string)
-    };
-    format!(
-        "[{through}] {}: expected {}, got {}",
-        difference.field,
-        json(&difference.expected),
-        json(&difference.got)
-    )
 }
 
 fn print(result: &Result<'_>, output: &mut Output) -> std::io::Result<()> {

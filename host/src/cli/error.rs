@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use serial_gate::{clause, conform, policy, queue, store};
+use serial_gate::{clause, conform, life, policy, queue, store};
 
 /// A verb that failed.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +20,9 @@ pub enum Error {
     /// A clause, where it is checked directly.
     #[error("refused: {0}")]
     Refused(clause::Refusal),
+    /// A step of a policy's life.
+    #[error(transparent)]
+    Life(#[from] life::Error),
     /// Conformance cases.
     #[error(transparent)]
     Conform(#[from] conform::Error),

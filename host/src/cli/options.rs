@@ -171,6 +171,20 @@ impl Shared {
         Ok(Store::open(&self.db)?)
     }
 
+    /// Opens the queue as everybody sees it, whatever this command was told.
+    pub fn queue_as_stored(&self) -> Result<Queue, Error> {
+        let rule = Rule::Active(Overrides::default());
+        Ok(Queue::open(&self.db, rule, queue::Options::default())?)
+    }
+
+    /// The same, where a command can do without a queue: none if nobody named one and none is here.
+    pub fn queue_if_any(&self) -> Result<Option<Queue>, Error> {
+        if self.db_is_default && !self.db.exists() {
+            return Ok(None);
+        }
+        self.queue_as_stored().map(Some)
+    }
+
     /// Opens the queue behind its gate. Rules that the policy refuses are a mistake of whoever set
     /// them just now, and no reason to let the queue go on without the rule.
     pub fn queue(&self) -> Result<Queue, Error> {

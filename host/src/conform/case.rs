@@ -69,6 +69,15 @@ pub fn read_cases(path: &Path) -> Result<Vec<Case>, Error> {
         path: path.into(),
         cause,
     })?;
+    parse_cases(path, &text)
+}
+
+/// Reads cases from a text. `path` is the name by which an error calls it.
+///
+/// # Errors
+///
+/// When there is no case in it, or a line is not one; it says which.
+pub fn parse_cases(path: &Path, text: &str) -> Result<Vec<Case>, Error> {
     let lines = text
         .split('\n')
         .enumerate()

@@ -2,20 +2,25 @@
 //!
 //! Owns the invariants that any gate should keep, whatever its rule: every queued job gets one
 //! decision and no other job does; the same question gets the same answer; `decide` and the clause
-//! agree; a queue without a freeze whose tasks are all done holds nothing. A policy may differ from
-//! the default one on purpose, so the default's own cases are not among them. Nothing is changed:
-//! the states are made up, on a temporary database.
+//! agree; a queue without a freeze whose tasks are all done holds nothing, at some time at least. A
+//! policy may differ from the default one on purpose, so the default's own cases are not among them.
+//! Nothing is changed: the states are made up, on a temporary database.
 
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::Error;
-use super::case::Document;
+use super::case::{Document, parse_cases};
 use super::states::States;
-use super::world::{NOW, World};
+use super::world::World;
+use super::{Error, Runner};
 use crate::clause::{Clause, Table};
 use crate::model::{Description, Dialect, Settings, Verdict};
-use crate::policy::{Limits, Policy, Runtime};
+use crate::policy::{Policy, Runtime};
 use crate::queue::{Allowance, Source, with_causes};
+use crate::store::Fixture;
 
 /// How many states each invariant is tried on.
 const STATES: usize = 200;
@@ -23,31 +28,50 @@ const STATES: usize = 200;
 /// A stage of the check, and what it found: in words, or why the policy is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stage {
-    /// `contract`, `clause`, `decisions`, `determinism`, `agreement` or `progress`.
+    /// `contract`, `clause`, `decisions`, `determinism`, `agreement`, `progress` or `fixtures`.
     pub name: &'static str,
     /// What it found.
     pub found: Result<String, String>,
 }
 
-/// Checks a component under an operator's settings. The last stage is the first that refuses, if any
+/// A component that may become a queue's policy.
+#[derive(Debug, Clone, Copy)]
+pub struct Candidate<'a> {
+    /// The component.
+    pub component: &'a [u8],
+    /// The settings that it would have.
+    pub settings: &'a Settings,
+    /// What it may use.
+    pub allowance: Allowance,
+    /// Cases that it has to pass besides.
+    pub fixtures: &'a [Fixture],
+}
+
+/// Checks a component for use from `now` on. The last stage is the first that refuses, if any
 /// does.
 ///
 /// # Errors
 ///
 /// When there is no room for a temporary database, or no WebAssembly here.
-pub fn check_policy(component: &[u8], settings: &Settings) -> Result<Vec<Stage>, Error> {
+pub fn check_policy(candidate: Candidate<'_>, now: Timestamp) -> Result<Vec<Stage>, Error> {
+    let Candidate {
+        component,
+        settings,
+        allowance,
+        fixtures,
+    } = candidate;
     let mut stages = Stages(Vec::new());
     let runtime = Runtime::new().map_err(crate::queue::Error::from)?;
     let policy = runtime
-        .load(component, Limits::default())
+        .load(component, allowance.limits())
         .map_err(|error| with_causes(&error));
     let Some(policy) = stages.add("contract", policy.and_then(describe)) else {
         return Ok(stages.0);
     };
-    let mut world = World::new(component, Allowance::default())?;
+    let mut world = World::new(component, allowance)?;
     world.queue.set_settings(settings.clone());
     if stages
-        .add("clause", clause(&policy, &mut world, settings)?)
+        .add("clause", clause(&policy, &mut world, settings, now)?)
         .is_none()
     {
         return Ok(stages.0);
@@ -74,13 +98,15 @@ pub fn check_policy(component: &[u8], settings: &Settings) -> Result<Vec<Stage>,
             progress,
         ),
     ];
+    let times = times(&mut world, now)?;
     for (name, says, invariant) in invariants {
-        if stages
-            .add(name, on_all_states(&mut world, says, invariant)?)
-            .is_none()
-        {
-            break;
+        let found = on_all_states(&mut world, &times, says, invariant)?;
+        if stages.add(name, found).is_none() {
+            return Ok(stages.0);
         }
+    }
+    if !fixtures.is_empty() {
+        stages.add("fixtures", pass(&mut Runner { world }, fixtures)?);
     }
     Ok(stages.0)
 }
@@ -89,7 +115,7 @@ pub fn check_policy(component: &[u8], settings: &Settings) -> Result<Vec<Stage>,
 type Found<T> = Result<(String, T), String>;
 
 /// Why an invariant does not hold for the state that the world is in; none if it does.
-type Invariant = fn(&mut World) -> Result<Option<String>, crate::queue::Error>;
+type Invariant = fn(&mut World, Timestamp) -> Result<Option<String>, crate::queue::Error>;
 
 struct Stages(Vec<Stage>);
 
@@ -116,12 +142,17 @@ fn describe(policy: Policy) -> Found<Policy> {
 }
 
 /// The clause for each database, through the guard; and through SQLite's plan, which the queue asks.
-fn clause(policy: &Policy, world: &mut World, settings: &Settings) -> Result<Found<()>, Error> {
+fn clause(
+    policy: &Policy,
+    world: &mut World,
+    settings: &Settings,
+    now: Timestamp,
+) -> Result<Found<()>, Error> {
     let mut length = 0;
     let mut reads: Vec<&str> = Vec::new();
     for dialect in [Dialect::Postgres, Dialect::Sqlite] {
         let answer = policy
-            .claim_clause(settings, NOW, dialect)
+            .claim_clause(settings, now, dialect)
             .map_err(|error| with_causes(&error));
         let accepted = answer.and_then(|answer| {
             length = answer.text.len();
@@ -132,7 +163,7 @@ fn clause(policy: &Policy, world: &mut World, settings: &Settings) -> Result<Fou
             Err(reason) => return Ok(Err(reason)),
         }
     }
-    let current = world.queue.clause(NOW)?;
+    let current = world.queue.clause(now)?;
     if ![Source::Policy, Source::Off].contains(&current.source) {
         return Ok(Err(current.notes.join(", ")));
     }
@@ -144,12 +175,39 @@ fn clause(policy: &Policy, world: &mut World, settings: &Settings) -> Result<Fou
     Ok(Ok((format!("{length} bytes, reads {reads}"), ())))
 }
 
-fn on_all_states(world: &mut World, says: &str, invariant: Invariant) -> Result<Found<()>, Error> {
-    for state in States::new().take(STATES) {
+/// How many changes of a clause that depends on the time are looked at.
+const CHANGES: usize = 32;
+
+/// Now, and if the rule depends on the time, the last moment and the first of each of its changes.
+fn times(world: &mut World, now: Timestamp) -> Result<Vec<Timestamp>, Error> {
+    let mut times = vec![now];
+    let mut at = now;
+    for _ in 0..CHANGES {
+        let until = world.queue.clause(at)?.valid_until;
+        let Some(until) = until.and_then(|until| Timestamp::from_second(until).ok()) else {
+            break;
+        };
+        times.extend(until.checked_sub(Duration::from_secs(1)));
+        times.push(until);
+        at = until;
+    }
+    Ok(times)
+}
+
+fn on_all_states(
+    world: &mut World,
+    times: &[Timestamp],
+    says: &str,
+    invariant: Invariant,
+) -> Result<Found<()>, Error> {
+    for (state, now) in States::new()
+        .take(STATES)
+        .zip(times.iter().copied().cycle())
+    {
         let case: Document = serde_json::from_value(state.clone())
             .map_err(|error| Error::Value(error.to_string()))?;
         world.load(&case)?;
-        let broken = match invariant(world) {
+        let broken = match invariant(world, now) {
             Ok(broken) => broken,
             Err(error @ crate::queue::Error::Policy(_)) => Some(with_causes(&error)),
             Err(error) => return Err(error.into()),
@@ -161,10 +219,10 @@ fn on_all_states(world: &mut World, says: &str, invariant: Invariant) -> Result<
     Ok(Ok((format!("{says}, in {STATES} states"), ())))
 }
 
-fn decisions(world: &mut World) -> Result<Option<String>, crate::queue::Error> {
+fn decisions(world: &mut World, now: Timestamp) -> Result<Option<String>, crate::queue::Error> {
     let decided: Vec<i64> = world
         .queue
-        .decide(NOW, None)?
+        .decide(now, None)?
         .iter()
         .map(|decision| decision.job)
         .collect();
@@ -173,17 +231,17 @@ fn decisions(world: &mut World) -> Result<Option<String>, crate::queue::Error> {
         .then(|| format!("the jobs {queued:?} are queued, and {decided:?} got decisions")))
 }
 
-fn determinism(world: &mut World) -> Result<Option<String>, crate::queue::Error> {
+fn determinism(world: &mut World, now: Timestamp) -> Result<Option<String>, crate::queue::Error> {
     let (first, second) = (
-        world.queue.decide(NOW, None)?,
-        world.queue.decide(NOW, None)?,
+        world.queue.decide(now, None)?,
+        world.queue.decide(now, None)?,
     );
     Ok((first != second).then(|| "the second answer is another than the first".into()))
 }
 
-fn agreement(world: &mut World) -> Result<Option<String>, crate::queue::Error> {
-    let by_clause = world.queue.claimable(NOW)?;
-    let decisions = world.queue.decide(NOW, None)?.into_iter();
+fn agreement(world: &mut World, now: Timestamp) -> Result<Option<String>, crate::queue::Error> {
+    let by_clause = world.queue.claimable(now)?;
+    let decisions = world.queue.decide(now, None)?.into_iter();
     let claimed = decisions.filter(|decision| decision.verdict == Verdict::Claim);
     let by_decide: Vec<i64> = claimed.map(|decision| decision.job).collect();
     let disagree = by_clause != by_decide;
@@ -191,20 +249,46 @@ fn agreement(world: &mut World) -> Result<Option<String>, crate::queue::Error> {
         .then(|| format!("the clause lets {by_clause:?} through, and `decide` {by_decide:?}")))
 }
 
-fn progress(world: &mut World) -> Result<Option<String>, crate::queue::Error> {
+fn progress(world: &mut World, now: Timestamp) -> Result<Option<String>, crate::queue::Error> {
     world
         .finish_everything()
         .map_err(crate::store::Error::from)?;
-    let (claimable, queued) = (
-        world.queue.claimable(NOW)?,
-        world.queue.store().queued_jobs()?,
-    );
+    let queued = world.queue.store().queued_jobs()?;
+    let mut at = now;
+    let mut claimable = world.queue.claimable(at)?;
+    // A rule may hold jobs for a time, as long as that time ends.
+    for _ in 0..CHANGES {
+        let until = world.queue.clause(at)?.valid_until;
+        let Some(until) = until.and_then(|until| Timestamp::from_second(until).ok()) else {
+            break;
+        };
+        if claimable == queued {
+            break;
+        }
+        at = until;
+        claimable = world.queue.claimable(at)?;
+    }
     let stuck = claimable != queued;
     Ok(stuck.then(|| {
         format!(
             "with every task `done` and no freeze, only {claimable:?} of {queued:?} may be claimed"
         )
     }))
+}
+
+/// Every attached case, up to the first that fails.
+fn pass(runner: &mut Runner, fixtures: &[Fixture]) -> Result<Found<()>, Error> {
+    let mut passed = 0;
+    for fixture in fixtures {
+        for case in parse_cases(Path::new(&fixture.name), &fixture.cases)? {
+            if let Some(failure) = runner.failures(&case).into_iter().next() {
+                let (file, name) = (&fixture.name, &case.name);
+                return Ok(Err(format!("`{name}` of `{file}` fails: {failure}")));
+            }
+            passed += 1;
+        }
+    }
+    Ok(Ok((format!("{passed} attached cases pass"), ())))
 }
 
 /// A stage for machines.

@@ -13,6 +13,15 @@ pub struct Difference {
     pub got: Option<Value>,
 }
 
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let json =
+            |value: &Option<Value>| value.as_ref().map_or("nothing".into(), ToString::to_string);
+        let (expected, got) = (json(&self.expected), json(&self.got));
+        write!(f, "{}: expected {expected}, got {got}", self.field)
+    }
+}
+
 /// Every field in which `got` is not `expected`, in no more detail than objects and equally long
 /// lists allow. A result may be expected in part: a field that it does not have is not compared.
 pub(super) fn differences(

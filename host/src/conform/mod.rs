@@ -13,8 +13,8 @@ mod row;
 mod states;
 mod world;
 
-pub use case::{Case, read_cases};
-pub use check::{Stage, check_policy};
+pub use case::{Case, parse_cases, read_cases};
+pub use check::{Candidate, Stage, check_policy};
 pub use compare::Difference;
 
 use std::path::PathBuf;
@@ -104,5 +104,22 @@ impl Runner {
     pub fn run(&mut self, case: &Case, through: Through<'_>) -> Result<Vec<Difference>, Error> {
         let result = self.world.evaluate(&case.document, through)?;
         Ok(compare::differences(&case.expected, &result))
+    }
+
+    /// Runs a case through the clause and through the decisions, and says what is wrong with either;
+    /// nothing is a pass.
+    pub fn failures(&mut self, case: &Case) -> Vec<String> {
+        let by_decisions = Through::Decisions(&|queue, now| queue.decide(now, None));
+        let mut failures = Vec::new();
+        for (name, through) in [("clause", Through::Clause), ("decide", by_decisions)] {
+            match self.run(case, through) {
+                Ok(differences) => {
+                    let said = differences.iter().map(|found| format!("[{name}] {found}"));
+                    failures.extend(said);
+                }
+                Err(error) => failures.push(format!("[{name}] {}", queue::with_causes(&error))),
+            }
+        }
+        failures
     }
 }

@@ -19,11 +19,6 @@ pub enum Error {
         "the freeze layer is off, nothing was written: switch it on with `--freeze-enabled true`"
     )]
     FreezeOff,
-    /// No generation is active.
-    #[error(
-        "no policy is active: `serial-gate policy history` lists them, `serial-gate policy rollback N` takes one up"
-    )]
-    NoActiveGeneration,
     /// What stands in the database of a generation is not what was written there.
     #[error(
         "the {what} of generation {generation} cannot be read: `serial-gate policy rollback` goes back to the one before"

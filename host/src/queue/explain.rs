@@ -82,11 +82,11 @@ impl Queue {
 
     /// Everything that holds a job; none if nothing does.
     fn reasons(&mut self, now: Timestamp, id: i64) -> Result<Option<Held>, Error> {
-        let reads: Vec<_> = self.clause(now)?.clause.reads().collect();
+        let reads = self.reads(now)?;
         let mut what_if = WhatIf::new(self.store.snapshot(&reads, Some(id))?);
         let mut held: Option<Held> = None;
         loop {
-            let decisions = self.ask(now, &what_if.state)?;
+            let decisions = self.decide_over(now, &what_if.state)?;
             let decision = decisions.into_iter().find(|decision| decision.job == id);
             let Some(Verdict::Hold(hold)) = decision.map(|decision| decision.verdict) else {
                 return Ok(held);

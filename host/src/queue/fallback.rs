@@ -62,16 +62,8 @@ impl Queue {
     }
 
     fn policy_clause(&mut self, now: Timestamp) -> Result<CurrentClause, Error> {
-        self.policy()?;
-        let InUse {
-            policy: Some(policy),
-            settings,
-            ..
-        } = &self.in_use
-        else {
-            return Err(Error::NoActiveGeneration);
-        };
-        CurrentClause::of_policy(policy, settings, &mut self.claims, now)
+        let (policy, settings, claims) = self.loaded()?;
+        CurrentClause::of_policy(policy, settings, claims, now)
     }
 
     /// The built-in clause. A scope that is too long for a clause is left out: then more is held.

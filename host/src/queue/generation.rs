@@ -14,9 +14,9 @@ use jiff::Timestamp;
 use super::clause::CurrentClause;
 use super::settings::{Allowance, Overrides, allowance_of, default_settings, settings_of};
 use super::{Error, Options, Queue, Rule, with_causes};
-use crate::model::Settings;
-use crate::policy::{Policy, Runtime};
-use crate::store::{Act, ClaimConnection, Generation, GenerationState, Store};
+use crate::model::{Description, Settings};
+use crate::policy::{self, Policy, Runtime};
+use crate::store::{self, Act, ClaimConnection, Generation, GenerationState, Store};
 
 /// After how long a generation that could not be loaded is tried again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -80,7 +80,7 @@ impl InUse {
             Rule::Active(overrides) => {
                 let active = store.generation_in(GenerationState::Active)?;
                 let read = active
-                    .ok_or(Error::NoActiveGeneration)
+                    .ok_or(store::Error::NoActiveGeneration.into())
                     .and_then(|active| InUse::of(&active, overrides));
                 Ok(read.unwrap_or_else(|error| {
                     tracing::warn!("{}", with_causes(&error));
@@ -98,7 +98,7 @@ impl InUse {
         }
     }
 
-    fn of(generation: &Generation, overrides: &Overrides) -> Result<InUse, Error> {
+    pub(super) fn of(generation: &Generation, overrides: &Overrides) -> Result<InUse, Error> {
         Ok(InUse {
             id: Some(generation.id),
             settings: overrides.over(settings_of(generation)?),
@@ -108,6 +108,19 @@ impl InUse {
                 digest: generation.digest.clone(),
             },
         })
+    }
+
+    /// The policy, loaded now if it is not yet, and what it is asked with.
+    pub(super) fn loaded(
+        &mut self,
+        store: &mut Store,
+        runtime: &Runtime,
+    ) -> Result<(&Policy, &Settings), Error> {
+        let policy = match self.policy.take() {
+            Some(policy) => policy,
+            None => self.load(store, runtime)?,
+        };
+        Ok((self.policy.insert(policy), &self.settings))
     }
 
     /// Reads, checks and compiles the policy.
@@ -186,7 +199,7 @@ impl Queue {
             return Ok(());
         };
         let Some(active) = self.store.generation_in(GenerationState::Active)? else {
-            return Err(Error::NoActiveGeneration);
+            return Err(store::Error::NoActiveGeneration.into());
         };
         let generation = active.id;
         let (path, overrides) = (self.store.path().to_owned(), overrides.clone());
@@ -264,19 +277,41 @@ impl Queue {
         Ok(back)
     }
 
-    /// The policy, loaded now if it is not yet.
-    pub(super) fn policy(&mut self) -> Result<&Policy, Error> {
-        let policy = match self.in_use.policy.take() {
-            Some(policy) => policy,
-            None => {
-                let runtime = self.runtime()?.clone();
-                self.in_use.load(&mut self.store, &runtime)?
-            }
-        };
-        Ok(self.in_use.policy.insert(policy))
+    /// Who a component is, if it is a policy that may run here.
+    ///
+    /// # Errors
+    ///
+    /// When it is none, or is not signed by somebody who is trusted.
+    pub fn describe(
+        &mut self,
+        component: &[u8],
+        _signature: Option<&str>,
+        allowance: Allowance,
+    ) -> Result<Description, policy::Error> {
+        self.runtime()?
+            .load(component, allowance.limits())?
+            .describe()
     }
 
-    pub(super) fn runtime(&mut self) -> Result<&Runtime, Error> {
+    /// Whether this host could go by a generation: its policy loads, and gives a clause that may run.
+    ///
+    /// # Errors
+    ///
+    /// When it could not, with the reason.
+    pub fn could_go_by(&mut self, generation: &Generation, now: Timestamp) -> Result<(), Error> {
+        let (runtime, path) = (self.runtime()?.clone(), self.store.path().to_owned());
+        let as_stored = Overrides::default();
+        prepare(path, generation, &as_stored, &runtime, &self.options, now).map(drop)
+    }
+
+    /// The policy, loaded now if it is not yet, and what it is asked with.
+    pub(super) fn loaded(&mut self) -> Result<(&Policy, &Settings, &mut ClaimConnection), Error> {
+        let runtime = self.runtime()?.clone();
+        let (policy, settings) = self.in_use.loaded(&mut self.store, &runtime)?;
+        Ok((policy, settings, &mut self.claims))
+    }
+
+    pub(super) fn runtime(&mut self) -> Result<&Runtime, policy::Error> {
         let runtime = match self.options.runtime.take() {
             Some(runtime) => runtime,
             None => Runtime::new()?,

@@ -6,14 +6,17 @@
 //! frozen repo to a gated job.
 
 mod clause;
+mod differing;
 mod error;
 mod explain;
 mod fallback;
 mod generation;
 mod settings;
+mod shadow;
 mod state;
 
 pub use clause::CurrentClause;
+pub use differing::differing;
 pub use error::{Error, with_causes};
 pub use explain::{Explanation, Held, Standing};
 pub use fallback::Source;
@@ -26,12 +29,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serial_gate_default_policy::scope::Scope;
 
+use crate::clause::Table;
 use crate::model::{self, Decision, Settings};
 use crate::policy::{self, DEFAULT_POLICY, Runtime};
 use crate::store::{
     Act, ActiveFreeze, Change, ClaimConnection, Claimed, Lease, NewGeneration, Store, lease_end,
 };
 use generation::{Following, InUse};
+use shadow::Shadow;
 
 /// What a queue goes by.
 #[derive(Debug, Clone)]
@@ -90,6 +95,7 @@ pub struct Queue {
     clause: Option<CurrentClause>,
     /// Whether the clause was kept in the database: once for each, not for each claim.
     kept: bool,
+    shadow: Shadow,
 }
 
 impl Queue {
@@ -130,6 +136,7 @@ impl Queue {
             following: Following::default(),
             clause: None,
             kept: false,
+            shadow: Shadow::default(),
         })
     }
 
@@ -170,7 +177,12 @@ impl Queue {
             now,
             until: lease_end(now, lease),
         };
-        Ok(self.claims.claim(&rendered, lease)?)
+        let seen = self.look(now);
+        let claimed = self.claims.claim(&rendered, lease)?;
+        if let Some(state) = seen {
+            self.compare_with_shadow(now, &state);
+        }
+        Ok(claimed)
     }
 
     /// The ids of the queued jobs that the clause lets through, in claim order.
@@ -189,9 +201,9 @@ impl Queue {
     ///
     /// When the policy fails, or the database cannot be read.
     pub fn decide(&mut self, now: Timestamp, job: Option<i64>) -> Result<Vec<Decision>, Error> {
-        let reads: Vec<_> = self.clause(now)?.clause.reads().collect();
+        let reads = self.reads(now)?;
         let snapshot = self.store.snapshot(&reads, job)?;
-        self.ask(now, &snapshot)
+        self.decide_over(now, &snapshot)
     }
 
     /// The clause that claims go by. When the policy gives none that may run, the last good one;
@@ -290,15 +302,31 @@ impl Queue {
         now: Timestamp,
         dialect: model::Dialect,
     ) -> Result<model::Clause, Error> {
-        let settings = self.in_use.settings.clone();
-        Ok(self.policy()?.claim_clause(&settings, now, dialect)?)
+        let (policy, settings, _) = self.loaded()?;
+        Ok(policy.claim_clause(settings, now, dialect)?)
     }
 
-    /// Asks the policy about a state. A trap counts against its generation.
-    fn ask(&mut self, now: Timestamp, snapshot: &model::Snapshot) -> Result<Vec<Decision>, Error> {
-        let settings = self.in_use.settings.clone();
-        let answer = self.policy()?.decide(&settings, now, snapshot);
-        let failure = match answer {
+    /// The tables that the clause's sub-selects read: a snapshot for this policy has no others.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn reads(&mut self, now: Timestamp) -> Result<Vec<Table>, Error> {
+        Ok(self.clause(now)?.clause.reads().collect())
+    }
+
+    /// The policy's decisions over a state that was read before. A trap counts against its generation.
+    ///
+    /// # Errors
+    ///
+    /// When the policy fails.
+    pub fn decide_over(
+        &mut self,
+        now: Timestamp,
+        snapshot: &model::Snapshot,
+    ) -> Result<Vec<Decision>, Error> {
+        let (policy, settings, _) = self.loaded()?;
+        let failure = match policy.decide(settings, now, snapshot) {
             // A limit may be the queue's doing: a state can be too large for any policy.
             Err(error @ policy::Error::Trap { .. }) => Error::from(error),
             answer => return Ok(answer?),

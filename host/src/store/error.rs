@@ -128,6 +128,11 @@ pub enum Error {
         /// The state that this needs.
         needed: &'static str,
     },
+    /// No generation is active.
+    #[error(
+        "no policy is active: `serial-gate policy history` lists them, `serial-gate policy rollback N --reason TEXT` takes one up"
+    )]
+    NoActiveGeneration,
     /// There is no such generation.
     #[error("there is no generation {id}: `serial-gate policy history` lists them")]
     NoGeneration {

@@ -16,6 +16,7 @@ mod jobs;
 mod lookup;
 mod migrate;
 mod schema;
+mod shadow;
 mod snapshot;
 mod tasks;
 mod time;
@@ -32,6 +33,7 @@ pub use generations::{
 pub use jobs::{JobStatus, NewJob};
 pub use lookup::{ActiveTask, JobRow, TaskRow, WaitingJob};
 pub use migrate::Change;
+pub use shadow::{Disagreement, Look, ShadowRecord};
 pub use tasks::{Added, DONE, NewTask};
 pub use time::{lease_end, sql_time};
 

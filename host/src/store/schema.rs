@@ -103,7 +103,7 @@ pub(super) const SHARED: [Shared; 3] = [
 ];
 
 /// Tables of the gate's own, each with the statements that make it.
-pub(super) const OWN: [(&str, &str); 7] = [
+pub(super) const OWN: [(&str, &str); 9] = [
     // One row. Tokens only grow, so a later claim of a job always has the higher one.
     (
         "serial_gate_token",
@@ -167,6 +167,29 @@ pub(super) const OWN: [(&str, &str); 7] = [
             what TEXT NOT NULL
         );
         CREATE INDEX serial_gate_failure_at ON serial_gate_failure (generation, at);",
+    ),
+    // How often each shadow was asked, and where it differed from the active generation.
+    (
+        "serial_gate_shadow",
+        "CREATE TABLE serial_gate_shadow (
+            generation INTEGER PRIMARY KEY,
+            looks INTEGER NOT NULL,
+            decisions INTEGER NOT NULL,
+            failures INTEGER NOT NULL,
+            last_failure TEXT NOT NULL
+        );",
+    ),
+    (
+        "serial_gate_disagreement",
+        "CREATE TABLE serial_gate_disagreement (
+            generation INTEGER NOT NULL,
+            job_id INTEGER NOT NULL,
+            active TEXT NOT NULL,
+            shadow TEXT NOT NULL,
+            times INTEGER NOT NULL,
+            last_at TEXT NOT NULL,
+            PRIMARY KEY (generation, job_id)
+        ) WITHOUT ROWID;",
     ),
     // Conformance cases that a new policy has to pass.
     (

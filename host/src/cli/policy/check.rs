@@ -1,50 +1,40 @@
 //! `policy check`: whether a component may be a queue's policy.
 
-use std::path::PathBuf;
-
 use clap::Args;
-use serial_gate::conform::check_policy;
-use serial_gate::queue::default_settings;
+use jiff::Timestamp;
+use serial_gate::conform::{Candidate, check_policy};
 
+use super::proposal::{Allow, File, print_stages};
 use crate::cli::options::Shared;
-use crate::cli::output::{Output, Tone, toned};
-use crate::cli::text::shown;
+use crate::cli::output::Output;
 use crate::cli::{Error, Outcome};
 
 /// Check a policy stage by stage: contract, clause, and the invariants that any gate should keep
 #[derive(Args)]
 #[command(
-    after_help = "Nothing is changed: the states are made up, on a temporary database. The policy is asked under\nthe settings of this command.\n\nExample:\n  serial-gate policy check my-policy.wasm"
+    after_help = "Nothing is changed: the states are made up, on a temporary database. The policy is asked under\nthe queue's settings and has to pass the queue's fixtures, if there is a queue here.\n\nExample:\n  serial-gate policy check my-policy.wasm"
 )]
 pub struct Check {
-    /// The policy's component
-    #[arg(value_name = "FILE.wasm")]
-    file: PathBuf,
+    #[command(flatten)]
+    file: File,
+    #[command(flatten)]
+    allow: Allow,
 }
 
 impl Check {
     pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
-        let component = std::fs::read(&self.file).map_err(|cause| Error::Read {
-            path: self.file,
-            cause,
-        })?;
-        let settings = shared.overrides.over(default_settings());
-        let mut outcome = Outcome::Done;
-        for stage in check_policy(&component, &settings)? {
-            if output.json {
-                output.json_line(&serde_json::Value::from(&stage))?;
-            }
-            let line = match &stage.found {
-                Ok(found) => format!("{}       {}", toned(Tone::Free, "ok"), shown(found)),
-                Err(reason) => {
-                    outcome = Outcome::Failed;
-                    format!("{}  {}", toned(Tone::Held, "refused"), shown(reason))
-                }
-            };
-            if !output.json {
-                output.line(format!("{:<12} {line}", stage.name))?;
-            }
-        }
-        Ok(outcome)
+        let mut queue = shared.queue_if_any()?;
+        let proposal = self.file.proposal(shared, &self.allow, queue.as_mut())?;
+        let fixtures = match &mut queue {
+            Some(queue) => queue.store().fixtures()?,
+            None => Vec::new(),
+        };
+        let candidate = Candidate {
+            component: &proposal.component,
+            settings: &proposal.settings,
+            allowance: proposal.allowance,
+            fixtures: &fixtures,
+        };
+        print_stages(&check_policy(candidate, Timestamp::now())?, output)
     }
 }

@@ -1,0 +1,149 @@
+//! What several verbs take: a policy's file, what it may use, who does it and why.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
+use jiff::Timestamp;
+use serial_gate::conform::Stage;
+use serial_gate::life::Proposal;
+use serial_gate::policy::DEFAULT_POLICY;
+use serial_gate::queue::{Allowance, Queue, allowance_of, default_settings, settings_of};
+use serial_gate::store::{Act, GenerationState};
+
+use crate::cli::options::{Shared, Who};
+use crate::cli::output::{Output, Tone, toned};
+use crate::cli::text::shown;
+use crate::cli::{Error, Outcome};
+
+/// The name of the policy that needs no file.
+const BUILT_IN: &str = "built-in";
+
+/// A policy's file.
+#[derive(Args)]
+pub struct File {
+    /// The policy's component, or `built-in`
+    #[arg(value_name = "FILE.wasm")]
+    pub file: PathBuf,
+}
+
+/// What a policy may use. What is not given stays as it is.
+#[derive(Args)]
+#[command(next_help_heading = "Limits of the policy")]
+pub struct Allow {
+    /// Time for `claim-clause`, in milliseconds [default: 50]
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..))]
+    clause_ms: Option<u64>,
+    /// Time for `decide`, in milliseconds [default: 1000]
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..))]
+    decide_ms: Option<u64>,
+    /// Memory of a call, in MiB [default: 64]
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..4096))]
+    memory_mib: Option<u32>,
+    /// Answer of a call, in MiB [default: 16]
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..4096))]
+    result_mib: Option<u32>,
+    /// Roll back by itself after so many failures in use; 0 never [default: 3]
+    #[arg(long, value_name = "N")]
+    failures: Option<u32>,
+    /// The minutes in which they have to happen [default: 10]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    failures_within_minutes: Option<u32>,
+}
+
+/// Who does it and why.
+#[derive(Args)]
+pub struct Reason {
+    /// Why, for the history
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
+    pub reason: String,
+    #[command(flatten)]
+    pub who: Who,
+}
+
+impl File {
+    /// The component's bytes.
+    pub fn read(&self) -> Result<Vec<u8>, Error> {
+        if self.file == Path::new(BUILT_IN) {
+            return Ok(DEFAULT_POLICY.to_vec());
+        }
+        std::fs::read(&self.file).map_err(|cause| Error::Read {
+            path: self.file.clone(),
+            cause,
+        })
+    }
+
+    /// The policy with the settings and limits of the active one, and what this command was told
+    /// otherwise.
+    pub fn proposal(
+        &self,
+        shared: &Shared,
+        allow: &Allow,
+        queue: Option<&mut Queue>,
+    ) -> Result<Proposal, Error> {
+        let component = self.read()?;
+        let active = match queue {
+            Some(queue) => queue.store().generation_in(GenerationState::Active)?,
+            None => None,
+        };
+        // A generation that cannot be read is a reason to swap, not against it.
+        let settings = active.as_ref().and_then(|active| settings_of(active).ok());
+        let allowance = active.as_ref().and_then(|active| allowance_of(active).ok());
+        Ok(Proposal {
+            component,
+            signature: None,
+            settings: shared
+                .overrides
+                .over(settings.unwrap_or_else(default_settings)),
+            allowance: allow.over(allowance.unwrap_or_default()),
+        })
+    }
+}
+
+impl Allow {
+    /// What holds where a generation has this.
+    pub fn over(&self, allowance: Allowance) -> Allowance {
+        Allowance {
+            clause_ms: self.clause_ms.unwrap_or(allowance.clause_ms),
+            decide_ms: self.decide_ms.unwrap_or(allowance.decide_ms),
+            memory_mib: self.memory_mib.unwrap_or(allowance.memory_mib),
+            result_mib: self.result_mib.unwrap_or(allowance.result_mib),
+            failures: self.failures.unwrap_or(allowance.failures),
+            failures_within_minutes: self
+                .failures_within_minutes
+                .unwrap_or(allowance.failures_within_minutes),
+        }
+    }
+}
+
+impl Reason {
+    /// Runs a step with its actor and reason.
+    pub fn act<T>(self, step: impl FnOnce(Act<'_>) -> T) -> T {
+        let who = self.who.name();
+        step(Act {
+            now: Timestamp::now(),
+            who: &who,
+            why: &self.reason,
+        })
+    }
+}
+
+/// Prints what a check found, and says whether it passed.
+pub fn print_stages(stages: &[Stage], output: &mut Output) -> Result<Outcome, Error> {
+    let mut outcome = Outcome::Done;
+    for stage in stages {
+        let line = match &stage.found {
+            Ok(found) => format!("{}       {}", toned(Tone::Free, "ok"), shown(found)),
+            Err(reason) => {
+                outcome = Outcome::Failed;
+                format!("{}  {}", toned(Tone::Held, "refused"), shown(reason))
+            }
+        };
+        if output.json {
+            output.json_line(&serde_json::Value::from(stage))?;
+        } else {
+            output.line(format!("{:<12} {line}", stage.name))?;
+        }
+    }
+    Ok(outcome)
+}

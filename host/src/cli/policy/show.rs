@@ -1,0 +1,92 @@
+//! `policy show`: one generation, whole.
+
+use clap::Args;
+use serial_gate::store::{Error as StoreError, Generation, GenerationState, Store};
+
+use crate::cli::options::Shared;
+use crate::cli::output::{Output, Tone, toned};
+use crate::cli::text::shown;
+use crate::cli::{Error, Outcome};
+
+/// Show a generation: its policy, settings, limits, and what became of it
+#[derive(Args)]
+#[command(after_help = "Example:\n  serial-gate policy show 2")]
+pub struct Show {
+    /// The generation's number [default: the active one]
+    #[arg(value_name = "N")]
+    generation: Option<i64>,
+}
+
+impl Show {
+    pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
+        let mut store = shared.store()?;
+        let generation = generation(&mut store, self.generation)?;
+        let events = store.generation_events(Some(generation.id))?;
+        let component = store.component(&generation.digest)?;
+        let size = component.as_ref().map(|component| component.bytes.len());
+        let signed = component.is_some_and(|component| component.signature.is_some());
+        if output.json {
+            output.json_line(&serde_json::json!({
+                "generation": generation.id,
+                "name": generation.name,
+                "version": generation.version,
+                "state": generation.state,
+                "digest": generation.digest,
+                "bytes": size,
+                "signed": signed,
+                "settings": json(&generation.settings),
+                "limits": json(&generation.limits),
+                "events": events,
+            }))?;
+            return Ok(Outcome::Done);
+        }
+        output.line(toned(
+            Tone::Heading,
+            format!(
+                "generation {}: {} {}",
+                generation.id,
+                shown(&generation.name),
+                shown(&generation.version)
+            ),
+        ))?;
+        let size = size.map_or_else(
+            || "not kept".into(),
+            |size| format!("{size} bytes{}", if signed { ", signed" } else { "" }),
+        );
+        for (name, value) in [
+            ("state", generation.state.name()),
+            ("component", &size),
+            ("digest", &generation.digest),
+            ("settings", &generation.settings),
+            ("limits", &generation.limits),
+        ] {
+            output.line(format!("  {name:<10} {}", shown(value)))?;
+        }
+        for event in events {
+            output.line(format!(
+                "  {:<10} {} UTC by {}: {}",
+                event.state.name(),
+                event.at,
+                shown(&event.who),
+                shown(&event.why)
+            ))?;
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+/// A generation by its number, or the active one.
+pub fn generation(store: &mut Store, id: Option<i64>) -> Result<Generation, Error> {
+    match id {
+        Some(id) => Ok(store.generation(id)?),
+        None => {
+            let active = store.generation_in(GenerationState::Active)?;
+            Ok(active.ok_or(StoreError::NoActiveGeneration)?)
+        }
+    }
+}
+
+/// Settings as a document, or as the text that they are if they are none.
+fn json(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).unwrap_or_else(|_| text.into())
+}

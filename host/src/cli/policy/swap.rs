@@ -1,0 +1,87 @@
+//! `policy swap`: another policy for a running queue.
+
+use clap::Args;
+use serial_gate::life::{self, Place};
+
+use super::proposal::{Allow, File, Reason, print_stages};
+use crate::cli::options::Shared;
+use crate::cli::output::{Output, Tone, toned};
+use crate::cli::text::{command, shown};
+use crate::cli::{Error, Outcome};
+
+/// Check a policy and go by it from now on; a refused one changes nothing
+#[derive(Args)]
+#[command(
+    after_help = "The settings stay as they are unless this command is told otherwise; they become the new\ngeneration's. Every process that claims follows within its next claims, without a restart.\n\nExamples:\n  serial-gate policy swap my-policy.wasm --reason 'two tasks at a time'\n  \
+    serial-gate policy swap wip-limit.wasm --rules '{\"limit\":3}' --reason 'more at once'\n  serial-gate policy swap built-in --rules '{}' --reason 'back to the usual rule'"
+)]
+pub struct Swap {
+    #[command(flatten)]
+    file: File,
+    #[command(flatten)]
+    reason: Reason,
+    #[command(flatten)]
+    allow: Allow,
+}
+
+impl Swap {
+    pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
+        propose(
+            &self.file,
+            &self.allow,
+            self.reason,
+            Place::Active,
+            shared,
+            output,
+        )
+    }
+}
+
+/// Proposes a policy for a place and prints what became of it.
+pub fn propose(
+    file: &File,
+    allow: &Allow,
+    reason: Reason,
+    place: Place,
+    shared: &Shared,
+    output: &mut Output,
+) -> Result<Outcome, Error> {
+    let mut queue = shared.queue_as_stored()?;
+    let proposal = file.proposal(shared, allow, Some(&mut queue))?;
+    let swapped = reason.act(|act| life::swap(&mut queue, &proposal, place, act))?;
+    let outcome = print_stages(&swapped.stages, output)?;
+    let generation = swapped.generation;
+    let accepted = swapped.is_accepted();
+    if output.json {
+        output.json_line(&serde_json::json!({ "generation": generation, "accepted": accepted }))?;
+        return Ok(outcome);
+    }
+    let row = queue.store().generation(generation)?;
+    let policy = format!("`{}` {}", shown(&row.name), shown(&row.version));
+    match (accepted, place) {
+        (false, _) => output.line(toned(
+            Tone::Held,
+            format!("generation {generation} ({policy}) is refused: nothing has changed"),
+        ))?,
+        (true, Place::Active) => {
+            output.line(toned(
+                Tone::Free,
+                format!("generation {generation} ({policy}) is active"),
+            ))?;
+            let back = ["policy", "rollback", "--reason", "TEXT"];
+            if let Some(command) = command(shared, &back) {
+                output.line(format!("  go back with: {command}"))?;
+            }
+        }
+        (true, Place::Shadow) => {
+            output.line(toned(
+                Tone::Free,
+                format!("generation {generation} ({policy}) is the shadow"),
+            ))?;
+            if let Some(command) = command(shared, &["policy", "shadow", "status"]) {
+                output.line(format!("  after some claims, look at: {command}"))?;
+            }
+        }
+    }
+    Ok(outcome)
+}

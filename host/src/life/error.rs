@@ -1,0 +1,53 @@
+//! Why a policy's life took no step.
+
+use crate::{conform, policy, queue, store};
+
+/// A step that was not made. The active generation is what it was.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file is no policy, or none that is trusted. Nothing was stored of it.
+    #[error("this is no policy that may be used")]
+    NoPolicy(#[source] policy::Error),
+    /// The same policy with the same settings is active.
+    #[error(
+        "generation {generation} is this policy with these settings already: nothing was changed"
+    )]
+    NothingNew {
+        /// The active generation.
+        generation: i64,
+    },
+    /// Nothing to go back to.
+    #[error(
+        "there is no generation before the active one: `serial-gate policy history` lists them"
+    )]
+    NothingBefore,
+    /// A generation that claims never went by was never checked to the end.
+    #[error(
+        "generation {generation} was never active: `serial-gate policy swap` a file that is to be"
+    )]
+    NeverActive {
+        /// The generation.
+        generation: i64,
+    },
+    /// There is no shadow.
+    #[error("there is no shadow: start one with `serial-gate policy shadow FILE --reason TEXT`")]
+    NoShadow,
+    /// A generation that this host cannot run.
+    #[error("generation {generation} cannot be used, the active one stays")]
+    Unusable {
+        /// The generation.
+        generation: i64,
+        /// Why.
+        #[source]
+        cause: queue::Error,
+    },
+    /// The queue.
+    #[error(transparent)]
+    Queue(#[from] queue::Error),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The check.
+    #[error(transparent)]
+    Check(#[from] conform::Error),
+}

@@ -1,0 +1,13 @@
+//! The life of a policy: from a file to the active generation, and back.
+//!
+//! Owns the order of the steps. Each is made by a lower room: `conform` checks, `store` writes,
+//! `queue` follows. Callers rely on this: whatever fails, and whenever the process is killed, one
+//! generation is active and whole, and it is the old one or the new one.
+
+mod compare;
+mod error;
+mod swap;
+
+pub use compare::{Changed, compare};
+pub use error::Error;
+pub use swap::{Place, Proposal, Swapped, promote, roll_back, swap};

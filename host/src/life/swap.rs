@@ -1,0 +1,177 @@
+//! A new generation: proposed, checked, and then in its place or refused.
+//!
+//! Owns what is written when. A file that is not even a policy is not stored. A candidate is stored
+//! before its check, so that the history has every attempt; if the process dies meanwhile, it stays a
+//! candidate, which nothing goes by. The change itself is one transaction.
+
+use super::Error;
+use crate::conform::{Candidate, Stage, check_policy};
+use crate::model::Settings;
+use crate::policy;
+use crate::queue::{Allowance, Queue, stored};
+use crate::store::{Act, GenerationState, NewGeneration};
+
+/// A policy with its settings, as an operator proposes it.
+#[derive(Debug, Clone)]
+pub struct Proposal {
+    /// The component.
+    pub component: Vec<u8>,
+    /// Its signature, if it has one.
+    pub signature: Option<String>,
+    /// The settings.
+    pub settings: Settings,
+    /// What it may use.
+    pub allowance: Allowance,
+}
+
+/// Where a proposal is to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Claims go by it.
+    Active,
+    /// It decides beside the active one.
+    Shadow,
+}
+
+/// What became of a proposal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Swapped {
+    /// Its number.
+    pub generation: i64,
+    /// What the check found, stage by stage.
+    pub stages: Vec<Stage>,
+}
+
+impl Swapped {
+    /// Whether it got its place.
+    pub fn is_accepted(&self) -> bool {
+        self.stages.iter().all(|stage| stage.found.is_ok())
+    }
+}
+
+/// Checks a proposal and puts it in its place.
+///
+/// # Errors
+///
+/// When it is no policy, nothing would change, or the database refuses. A policy that does not pass
+/// its check is no error: it is refused, and the stages say why.
+pub fn swap(
+    queue: &mut Queue,
+    proposal: &Proposal,
+    place: Place,
+    act: Act<'_>,
+) -> Result<Swapped, Error> {
+    let Proposal {
+        component,
+        signature,
+        settings,
+        allowance,
+    } = proposal;
+    let description = queue
+        .describe(component, signature.as_deref(), *allowance)
+        .map_err(Error::NoPolicy)?;
+    let digest = policy::digest(component);
+    let (settings_text, limits_text) = (stored(settings), stored(allowance));
+    let place_state = match place {
+        Place::Active => GenerationState::Active,
+        Place::Shadow => GenerationState::Shadow,
+    };
+    if let Some(there) = queue.store().generation_in(place_state)?
+        && (&there.digest, &there.settings, &there.limits)
+            == (&digest, &settings_text, &limits_text)
+    {
+        return Err(Error::NothingNew {
+            generation: there.id,
+        });
+    }
+    let new = NewGeneration {
+        component,
+        signature: signature.as_deref(),
+        digest: &digest,
+        name: &description.name,
+        version: &description.version,
+        settings: &settings_text,
+        limits: &limits_text,
+    };
+    let generation = queue.store().add_candidate(new, act)?;
+    let fixtures = queue.store().fixtures()?;
+    let candidate = Candidate {
+        component,
+        settings,
+        allowance: *allowance,
+        fixtures: &fixtures,
+    };
+    let stages = check_policy(candidate, act.now)?;
+    let refused = stages
+        .iter()
+        .find_map(|stage| Some((stage.name, stage.found.as_ref().err()?)));
+    match refused {
+        Some((name, reason)) => {
+            let why = format!("{name}: {reason}");
+            let act = Act { why: &why, ..act };
+            queue.store().refuse_candidate(generation, act)?;
+        }
+        None => put(queue, place, generation, act)?,
+    }
+    Ok(Swapped { generation, stages })
+}
+
+/// Makes an earlier generation active again: this one, or the one before. Returns its number.
+///
+/// # Errors
+///
+/// When there is none, it was never active or is active now, or this host cannot run it.
+pub fn roll_back(queue: &mut Queue, to: Option<i64>, act: Act<'_>) -> Result<i64, Error> {
+    let id = match to {
+        Some(id) => id,
+        None => queue
+            .store()
+            .generation_before()?
+            .ok_or(Error::NothingBefore)?,
+    };
+    let generation = queue.store().generation(id)?;
+    let events = queue.store().generation_events(Some(id))?;
+    if !events
+        .iter()
+        .any(|event| event.state == GenerationState::Active)
+    {
+        return Err(Error::NeverActive { generation: id });
+    }
+    // The queue may have broken it meanwhile, or another host may have written it.
+    queue
+        .could_go_by(&generation, act.now)
+        .map_err(|cause| Error::Unusable {
+            generation: id,
+            cause,
+        })?;
+    put(queue, Place::Active, id, act)?;
+    Ok(id)
+}
+
+/// Makes the shadow the active generation. Returns its number.
+///
+/// # Errors
+///
+/// When there is none, or this host cannot run it.
+pub fn promote(queue: &mut Queue, act: Act<'_>) -> Result<i64, Error> {
+    let shadow = queue
+        .store()
+        .generation_in(GenerationState::Shadow)?
+        .ok_or(Error::NoShadow)?;
+    queue
+        .could_go_by(&shadow, act.now)
+        .map_err(|cause| Error::Unusable {
+            generation: shadow.id,
+            cause,
+        })?;
+    put(queue, Place::Active, shadow.id, act)?;
+    Ok(shadow.id)
+}
+
+fn put(queue: &mut Queue, place: Place, generation: i64, act: Act<'_>) -> Result<(), Error> {
+    match place {
+        Place::Active => queue.store().activate(generation, act)?,
+        Place::Shadow => queue.store().shadow(generation, act)?,
+    }
+    Ok(())
+}
