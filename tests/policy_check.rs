@@ -6,7 +6,7 @@ use crate::containment::{HARMLESS, Hostile, clause_at};
 use crate::harness::Gate;
 
 /// One decision for each queued job: the verdict's case is the global `$verdict`.
-const DECIDE_ALL: &str = r#"
+pub const DECIDE_ALL: &str = r#"
     (local $job i32) (local $end i32) (local $out i32) (local $count i32) (local $symbol i32)
     (local.set $job (local.get 12))
     (local.set $end (i32.add (local.get 12) (i32.mul (local.get 13) (i32.const 56))))
@@ -28,7 +28,7 @@ const DECIDE_ALL: &str = r#"
     (i32.store (i32.const 2056) (local.get $count))
     (i32.const 2048)"#;
 
-const CLAIM: &str = "(global $verdict i32 (i32.const 0))";
+pub const CLAIM: &str = "(global $verdict i32 (i32.const 0))";
 
 /// The exit code, and the lines up to where a state would be shown.
 fn check(component: &[u8]) -> (Option<i32>, String) {

@@ -1,13 +1,14 @@
 //! `claim`: gives jobs to a worker.
 
 use std::io;
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use jiff::Timestamp;
-use serial_gate::queue::Queue;
+use serial_gate::queue::{LogOptions, Options, Queue};
 use serial_gate::store::Claimed;
 
 use super::options::{Shared, duration};
@@ -37,6 +38,20 @@ pub struct Claim {
     /// Wait up to this many seconds for a first job
     #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = duration)]
     wait: Duration,
+    /// Write down what the policy said at each claim, one JSON object a line
+    #[arg(
+        long,
+        value_name = "FILE.jsonl",
+        env = "SERIAL_GATE_DECISION_LOG",
+        hide_env_values = true
+    )]
+    decision_log: Option<PathBuf>,
+    /// Write the whole state down as well, for `policy replay`
+    #[arg(long, requires = "decision_log")]
+    log_snapshots: bool,
+    /// Start a new log file after so many MiB; four full ones are kept
+    #[arg(long, value_name = "MIB", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
+    log_mib: u32,
 }
 
 impl Claim {
@@ -44,7 +59,17 @@ impl Claim {
         let worker = self
             .worker
             .unwrap_or_else(|| format!("pid-{}", std::process::id()));
-        let mut queue = shared.queue()?;
+        let log = self.decision_log.map(|path| LogOptions {
+            path,
+            max_bytes: u64::from(self.log_mib) << 20,
+            kept: 4,
+            snapshots: self.log_snapshots,
+        });
+        let options = Options {
+            log,
+            ..Options::default()
+        };
+        let mut queue = shared.queue_with(options)?;
         let mut claimed = 0;
         let mut next = wait_for_job(&mut queue, shared, &worker, self.wait)?;
         while let Some(job) = next {

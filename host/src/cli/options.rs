@@ -188,8 +188,13 @@ impl Shared {
     /// Opens the queue behind its gate. Rules that the policy refuses are a mistake of whoever set
     /// them just now, and no reason to let the queue go on without the rule.
     pub fn queue(&self) -> Result<Queue, Error> {
+        self.queue_with(queue::Options::default())
+    }
+
+    /// The same, with options.
+    pub fn queue_with(&self, options: queue::Options) -> Result<Queue, Error> {
         let rule = Rule::Active(self.overrides.clone());
-        let mut queue = Queue::open(&self.db, rule, queue::Options::default())?;
+        let mut queue = Queue::open(&self.db, rule, options)?;
         if self.overrides.rules.is_some() {
             queue.check_rules(Timestamp::now())?;
         }

@@ -52,12 +52,22 @@ pub fn count(number: usize, thing: &str) -> String {
     }
 }
 
-/// A policy's verdict in a few words.
+/// A policy's verdict in a few words, in the colour of what it means.
 pub fn verdict(verdict: Option<&Verdict>) -> String {
+    let words = plain_verdict(verdict);
+    match verdict {
+        None => words,
+        Some(Verdict::Claim) => toned(Tone::Free, words),
+        Some(Verdict::Hold(_)) => toned(Tone::Held, words),
+    }
+}
+
+/// The same without colour, for a column that others follow: its width is counted.
+pub fn plain_verdict(verdict: Option<&Verdict>) -> String {
     match verdict {
         None => "unknown".into(),
-        Some(Verdict::Claim) => toned(Tone::Free, "may be claimed"),
-        Some(Verdict::Hold(hold)) => toned(Tone::Held, format!("held: {}", reasons(hold))),
+        Some(Verdict::Claim) => "may be claimed".into(),
+        Some(Verdict::Hold(hold)) => format!("held: {}", reasons(hold)),
     }
 }
 

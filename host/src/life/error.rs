@@ -1,5 +1,7 @@
 //! Why a policy's life took no step.
 
+use std::path::PathBuf;
+
 use crate::{conform, policy, queue, store};
 
 /// A step that was not made. The active generation is what it was.
@@ -40,6 +42,37 @@ pub enum Error {
         /// Why.
         #[source]
         cause: queue::Error,
+    },
+    /// A decision log cannot be read.
+    #[error("cannot read `{}`", path.display())]
+    ReadLog {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// A line is none of a decision log.
+    #[error("line {line} of `{}` is not one of a decision log", path.display())]
+    LogLine {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        #[source]
+        cause: serde_json::Error,
+    },
+    /// The policy has no answer to a recorded state.
+    #[error("the policy failed on line {line} of `{}`", path.display())]
+    Replay {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// Why.
+        #[source]
+        cause: policy::Error,
     },
     /// The queue.
     #[error(transparent)]

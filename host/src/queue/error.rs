@@ -48,6 +48,15 @@ pub enum Error {
         /// The digest that it should have.
         digest: String,
     },
+    /// The decision log cannot be written.
+    #[error("cannot write the decision log `{}`", path.display())]
+    Log {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
     /// There is no thread left to load a policy in.
     #[error("no thread can be started to load the policy")]
     Thread(#[source] std::io::Error),

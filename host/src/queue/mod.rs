@@ -6,22 +6,25 @@
 //! frozen repo to a gated job.
 
 mod clause;
-mod differing;
 mod error;
 mod explain;
 mod fallback;
 mod generation;
+mod log;
 mod settings;
 mod shadow;
 mod state;
+mod verdicts;
+mod watch;
 
 pub use clause::CurrentClause;
-pub use differing::differing;
 pub use error::{Error, with_causes};
 pub use explain::{Explanation, Held, Standing};
 pub use fallback::Source;
+pub use log::{Entry, LogOptions};
 pub use settings::{Allowance, Overrides, allowance_of, default_settings, settings_of, stored};
 pub use state::{OtherHeld, Others, Registry, RepoState, State, Waiting};
+pub use verdicts::{differing, verdict_from_json, verdict_to_json};
 
 use std::path::Path;
 use std::time::Duration;
@@ -73,6 +76,8 @@ pub struct Options {
     /// Compiles and runs the policies; queues of one process share it. None makes one when it is
     /// needed.
     pub runtime: Option<Runtime>,
+    /// Where to write down what was decided at each claim; none writes nothing.
+    pub log: Option<LogOptions>,
 }
 
 impl Default for Options {
@@ -80,6 +85,7 @@ impl Default for Options {
         Options {
             claim_budget: Duration::from_secs(5),
             runtime: None,
+            log: None,
         }
     }
 }
@@ -96,6 +102,8 @@ pub struct Queue {
     /// Whether the clause was kept in the database: once for each, not for each claim.
     kept: bool,
     shadow: Shadow,
+    /// The input that was logged last.
+    logged: Option<String>,
 }
 
 impl Queue {
@@ -137,6 +145,7 @@ impl Queue {
             clause: None,
             kept: false,
             shadow: Shadow::default(),
+            logged: None,
         })
     }
 
@@ -180,7 +189,7 @@ impl Queue {
         let seen = self.look(now);
         let claimed = self.claims.claim(&rendered, lease)?;
         if let Some(state) = seen {
-            self.compare_with_shadow(now, &state);
+            self.write_down(now, &state, claimed.as_ref());
         }
         Ok(claimed)
     }

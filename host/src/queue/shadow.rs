@@ -1,18 +1,16 @@
 //! The shadow: a generation that decides beside the active one.
 //!
-//! Owns when it is asked: about the state that a claim saw, after the claim, at most once a second in
-//! a process. Callers rely on this: nothing goes by its answers, and nothing that it does fails a
-//! claim.
+//! Owns when it is asked: about the state that a claim saw, at most once a second in a process.
+//! Callers rely on this: nothing goes by its answers.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::generation::InUse;
-use super::settings::Overrides;
 use super::{Error, Queue, Rule, differing, with_causes};
-use crate::clause::{Clause, Table};
-use crate::model::{Dialect, Snapshot};
+use crate::clause::Clause;
+use crate::model::{Decision, Dialect, Snapshot};
 use crate::store::{Act, GenerationState, Look};
 
 /// The least time between two looks.
@@ -22,52 +20,42 @@ const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub(super) struct Shadow {
     in_use: Option<InUse>,
-    looked: Option<Timestamp>,
+    pub(super) looked: Option<Timestamp>,
 }
 
 impl Queue {
-    /// The state for the shadow, if there is one and it is time.
-    pub(super) fn look(&mut self, now: Timestamp) -> Option<Snapshot> {
+    /// Whether there is a shadow, and it is time to ask it.
+    pub(super) fn shadow_is_due(&mut self, now: Timestamp) -> Result<bool, Error> {
         let Rule::Active(overrides) = &self.rule else {
-            return None;
+            return Ok(false);
         };
         let next = self
             .shadow
             .looked
             .map(|last| last.checked_add(BETWEEN_LOOKS).unwrap_or(Timestamp::MAX));
         if next.is_some_and(|next| now < next) {
-            return None;
+            return Ok(false);
         }
         self.shadow.looked = Some(now);
-        let overrides = overrides.clone();
-        self.state_for_shadow(&overrides).unwrap_or_else(|error| {
-            tracing::warn!("the shadow is not asked: {}", with_causes(&error));
-            None
-        })
-    }
-
-    fn state_for_shadow(&mut self, overrides: &Overrides) -> Result<Option<Snapshot>, Error> {
         let Some(shadow) = self.store.generation_in(GenerationState::Shadow)? else {
             self.shadow.in_use = None;
-            return Ok(None);
+            return Ok(false);
         };
         if self.shadow.in_use.as_ref().and_then(|in_use| in_use.id) != Some(shadow.id) {
             self.shadow.in_use = Some(InUse::of(&shadow, overrides)?);
         }
-        Ok(Some(self.store.snapshot(&Table::ALL, None)?))
+        Ok(true)
     }
 
-    /// Asks both about a state, and adds up where they differ.
-    pub(super) fn compare_with_shadow(&mut self, now: Timestamp, state: &Snapshot) {
-        if let Err(error) = self.try_to_compare(now, state) {
-            tracing::warn!("the shadow is not asked: {}", with_causes(&error));
-        }
-    }
-
-    fn try_to_compare(&mut self, now: Timestamp, state: &Snapshot) -> Result<(), Error> {
-        let active = self.decide_over(now, state)?;
+    /// Asks the shadow about a state, and adds up where it differs from the active generation.
+    pub(super) fn ask_shadow(
+        &mut self,
+        now: Timestamp,
+        state: &Snapshot,
+        active: &[Decision],
+    ) -> Result<(), Error> {
         let runtime = self.runtime()?.clone();
-        let Some(mut shadow) = self.shadow.in_use.take() else {
+        let Some(shadow) = &mut self.shadow.in_use else {
             return Ok(());
         };
         let Some(generation) = shadow.id else {
@@ -85,22 +73,20 @@ impl Queue {
             who: "",
             why: "",
         };
-        let recorded = match answer {
+        match answer {
             Ok(decisions) => {
-                let differing: Vec<_> = differing(&active, &decisions).collect();
+                let differing: Vec<_> = differing(active, &decisions).collect();
                 let look = Look::Answered {
                     decisions: decisions.len(),
                     differing: &differing,
                 };
-                self.store.record_look(generation, look, act)
+                Ok(self.store.record_look(generation, look, act)?)
             }
             Err(error) => {
                 let failure = with_causes(&error);
                 let look = Look::Failed(&failure);
-                self.store.record_look(generation, look, act)
+                Ok(self.store.record_look(generation, look, act)?)
             }
-        };
-        self.shadow.in_use = Some(shadow);
-        Ok(recorded?)
+        }
     }
 }

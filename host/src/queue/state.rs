@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Error, Queue, with_causes};
-use crate::model::{Hold, Verdict};
+use super::{Error, Queue, verdict_to_json, with_causes};
+use crate::model::Verdict;
 use crate::store::{self, ActiveTask, WaitingJob};
 
 /// The repos that an orchestrator knows of, whether or not they have work. Names may be missing.
@@ -197,12 +197,5 @@ fn verdict_as_json<S: serde::Serializer>(
     verdict: &Option<Verdict>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    match verdict {
-        None => serializer.serialize_none(),
-        Some(Verdict::Claim) => serializer.serialize_str("claim"),
-        Some(Verdict::Hold(Hold { earlier_task, freeze, rule })) => {
-            serde_json::json!({"hold": {"earlier_task": earlier_task, "freeze": freeze, "rule": rule}})
-                .serialize(serializer)
-        }
-    }
+    verdict.as_ref().map(verdict_to_json).serialize(serializer)
 }

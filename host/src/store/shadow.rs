@@ -16,7 +16,7 @@ const KEPT: i64 = 10_000;
 const SHOWN: i64 = 100;
 
 /// What became of a shadow.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShadowRecord {
     /// The generation.
     pub generation: i64,
@@ -33,7 +33,7 @@ pub struct ShadowRecord {
 }
 
 /// A job about which the two differed.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Disagreement {
     /// The job.
     pub job: i64,

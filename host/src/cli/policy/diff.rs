@@ -3,11 +3,12 @@
 use clap::Args;
 use jiff::Timestamp;
 use serial_gate::life;
+use serial_gate::queue::verdict_to_json;
 
 use super::proposal::{Allow, File};
 use crate::cli::options::Shared;
 use crate::cli::output::Output;
-use crate::cli::text::{count, shown_or_dash, verdict};
+use crate::cli::text::{count, plain_verdict, shown_or_dash, verdict};
 use crate::cli::{Error, Outcome};
 
 /// List the queued jobs whose verdict another policy, or other settings, would change right now
@@ -30,7 +31,9 @@ impl Diff {
         if output.json {
             for changed in changed {
                 output.json_line(&serde_json::json!({
-                    "job": changed.job.id, "before": changed.before, "after": changed.after,
+                    "job": changed.job.id,
+                    "before": changed.before.as_ref().map(verdict_to_json),
+                    "after": changed.after.as_ref().map(verdict_to_json),
                 }))?;
             }
             return Ok(Outcome::Done);
@@ -49,7 +52,7 @@ impl Diff {
                     changed.job.id.to_string(),
                     shown_or_dash(changed.job.repo.as_deref()),
                     shown_or_dash(changed.job.agent.as_deref()),
-                    verdict(changed.before.as_ref()),
+                    plain_verdict(changed.before.as_ref()),
                     verdict(changed.after.as_ref()),
                 ]
             })

@@ -7,6 +7,7 @@ mod fixtures;
 mod history;
 mod promote;
 mod proposal;
+mod replay;
 mod rollback;
 mod settings;
 mod shadow;
@@ -28,6 +29,7 @@ use super::{Error, Outcome};
 pub enum Policy {
     Check(check::Check),
     Diff(diff::Diff),
+    Replay(replay::Replay),
     Swap(swap::Swap),
     Rollback(rollback::Rollback),
     History(history::History),
@@ -45,6 +47,7 @@ impl Policy {
         match self {
             Policy::Check(verb) => verb.run(shared, output),
             Policy::Diff(verb) => verb.run(shared, output),
+            Policy::Replay(verb) => verb.run(shared, output),
             Policy::Swap(verb) => verb.run(shared, output),
             Policy::Rollback(verb) => verb.run(shared, output),
             Policy::History(verb) => verb.run(shared, output),

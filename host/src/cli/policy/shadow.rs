@@ -1,13 +1,16 @@
 //! `policy shadow`: a policy that decides beside the active one, and nothing goes by it.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 use serial_gate::life::Place;
+use serial_gate::queue::verdict_to_json;
 
 use super::proposal::{Allow, File, Reason};
 use super::swap::propose;
-use crate::cli::options::Shared;
+use crate::cli::options::{Shared, Who};
 use crate::cli::output::{Output, Tone, toned};
-use crate::cli::text::{count, shown, verdict};
+use crate::cli::text::{count, plain_verdict, shown};
 use crate::cli::{Error, Outcome};
 
 /// Let a policy decide beside the active one, and count where they differ
@@ -20,16 +23,14 @@ use crate::cli::{Error, Outcome};
 pub struct Shadow {
     #[command(subcommand)]
     verb: Option<Verb>,
+    /// The policy's component, or `built-in`
+    #[arg(value_name = "FILE.wasm", requires = "reason")]
+    file: Option<PathBuf>,
+    /// Why, for the history
+    #[arg(long, value_name = "TEXT", requires = "file")]
+    reason: Option<String>,
     #[command(flatten)]
-    start: Option<Start>,
-}
-
-#[derive(Args)]
-struct Start {
-    #[command(flatten)]
-    file: File,
-    #[command(flatten)]
-    reason: Reason,
+    who: Who,
     #[command(flatten)]
     allow: Allow,
 }
@@ -44,18 +45,17 @@ enum Verb {
 
 impl Shadow {
     pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
-        match (self.verb, self.start) {
-            (Some(Verb::Status), _) => status(shared, output),
-            (Some(Verb::Stop(reason)), _) => stop(reason, shared, output),
-            (None, Some(start)) => propose(
-                &start.file,
-                &start.allow,
-                start.reason,
-                Place::Shadow,
-                shared,
-                output,
-            ),
-            (None, None) => status(shared, output),
+        match (self.verb, self.file, self.reason) {
+            (Some(Verb::Stop(reason)), ..) => stop(reason, shared, output),
+            (None, Some(file), Some(reason)) => {
+                let reason = Reason {
+                    reason,
+                    who: self.who,
+                };
+                let file = File { file };
+                propose(&file, &self.allow, reason, Place::Shadow, shared, output)
+            }
+            _ => status(shared, output),
         }
     }
 }
@@ -78,7 +78,22 @@ fn status(shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
         .shadow_record()?
         .ok_or(serial_gate::life::Error::NoShadow)?;
     if output.json {
-        output.json_line(&record)?;
+        let verdict = |verdict: &Option<_>| verdict.as_ref().map(verdict_to_json);
+        let disagreements: Vec<_> = record
+            .disagreements
+            .iter()
+            .map(|found| {
+                serde_json::json!({
+                    "job": found.job, "active": verdict(&found.active), "shadow": verdict(&found.shadow),
+                    "times": found.times, "last_at": found.last_at,
+                })
+            })
+            .collect();
+        output.json_line(&serde_json::json!({
+            "generation": record.generation, "looks": record.looks, "decisions": record.decisions,
+            "failures": record.failures, "last_failure": record.last_failure,
+            "disagreements": disagreements,
+        }))?;
         return Ok(Outcome::Done);
     }
     let generation = store.generation(record.generation)?;
@@ -107,8 +122,8 @@ fn status(shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
     let rows = record.disagreements.iter().map(|found| {
         vec![
             found.job.to_string(),
-            verdict(found.active.as_ref()),
-            verdict(found.shadow.as_ref()),
+            plain_verdict(found.active.as_ref()),
+            plain_verdict(found.shadow.as_ref()),
             found.times.to_string(),
             found.last_at.clone(),
         ]

@@ -1,0 +1,143 @@
+//! The decision log: what the policy said at each claim, one JSON object a line.
+//!
+//! Owns the format and the rotation. Many processes may write to one file: a lock beside it makes
+//! them take turns. A claim that finds the queue as the one before found it adds no line.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Error, Queue, verdict_to_json};
+use crate::model::{Decision, Settings, Snapshot};
+use crate::policy;
+use crate::store::Claimed;
+
+/// Where decisions are written to.
+#[derive(Debug, Clone)]
+pub struct LogOptions {
+    /// The file. When it is full it becomes `FILE.1`, that one `FILE.2`, and so on.
+    pub path: PathBuf,
+    /// How long it may become, in bytes.
+    pub max_bytes: u64,
+    /// How many full files are kept.
+    pub kept: u32,
+    /// Whether the whole state is written down, which a replay needs.
+    pub snapshots: bool,
+}
+
+/// A line of the log.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Entry {
+    /// When it was decided.
+    pub time: Timestamp,
+    /// The generation that decided.
+    pub generation: Option<i64>,
+    /// The settings that it decided by.
+    pub settings: Settings,
+    /// The SHA-256 of the settings and the state.
+    pub input: String,
+    /// The verdicts, by job.
+    pub decisions: Vec<LoggedDecision>,
+    /// The job that was claimed then.
+    pub claimed: Option<i64>,
+    /// The state, if it is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<Snapshot>,
+}
+
+/// A decision as it is logged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoggedDecision {
+    /// The job.
+    pub job: i64,
+    /// `"claim"`, or an object with the reasons of the hold.
+    pub verdict: Value,
+}
+
+impl Queue {
+    /// Adds a line, if there is a log and the input is another than the last one.
+    pub(super) fn log(
+        &mut self,
+        now: Timestamp,
+        state: &Snapshot,
+        decisions: &[Decision],
+        claimed: Option<&Claimed>,
+    ) -> Result<(), Error> {
+        let Some(options) = &self.options.log else {
+            return Ok(());
+        };
+        let settings = self.in_use.settings.clone();
+        let input = serde_json::to_vec(&(&settings, state)).unwrap_or_default();
+        let input = policy::digest(&input);
+        if self.logged.as_ref() == Some(&input) {
+            return Ok(());
+        }
+        let entry = Entry {
+            time: now,
+            generation: self.in_use.id,
+            settings,
+            input: input.clone(),
+            decisions: decisions
+                .iter()
+                .map(|decision| LoggedDecision {
+                    job: decision.job,
+                    verdict: verdict_to_json(&decision.verdict),
+                })
+                .collect(),
+            claimed: claimed.map(|claimed| claimed.id),
+            snapshot: options.snapshots.then(|| state.clone()),
+        };
+        add_line(options, &entry).map_err(|cause| Error::Log {
+            path: options.path.clone(),
+            cause,
+        })?;
+        self.logged = Some(input);
+        Ok(())
+    }
+}
+
+fn add_line(options: &LogOptions, entry: &Entry) -> io::Result<()> {
+    let mut line = serde_json::to_vec(entry)?;
+    line.push(b'\n');
+    // Released when it is dropped, also by a process that dies.
+    let lock = File::create(beside(&options.path, "lock"))?;
+    lock.lock()?;
+    let append = || {
+        OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&options.path)
+    };
+    let mut file = append()?;
+    let length = file.metadata()?.len();
+    if length > 0 && length + line.len() as u64 > options.max_bytes {
+        rotate(options)?;
+        file = append()?;
+    }
+    file.write_all(&line)
+}
+
+fn rotate(options: &LogOptions) -> io::Result<()> {
+    if options.kept == 0 {
+        return std::fs::remove_file(&options.path);
+    }
+    for number in (1..options.kept).rev() {
+        let older = beside(&options.path, &number.to_string());
+        if older.exists() {
+            std::fs::rename(&older, beside(&options.path, &(number + 1).to_string()))?;
+        }
+    }
+    std::fs::rename(&options.path, beside(&options.path, "1"))
+}
+
+/// The path with one more extension.
+fn beside(path: &Path, extension: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(".");
+    path.push(extension);
+    path.into()
+}

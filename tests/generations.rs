@@ -1,0 +1,508 @@
+//! Generations: what claims go by, how that changes, and how one goes back.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serial_gate::life::{self, Place, Proposal};
+use serial_gate::policy::DEFAULT_POLICY;
+use serial_gate::queue::{
+    Allowance, Options, Overrides, Queue, Rule, Source, default_settings, stored,
+};
+use serial_gate::store::{Act, GenerationState};
+
+use crate::containment::{HARMLESS, Hostile, clause_at};
+use crate::harness::Gate;
+use crate::policy_check::{CLAIM, DECIDE_ALL};
+
+const LEASE: Duration = Duration::from_secs(60);
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn act(now: Timestamp) -> Act<'static> {
+    Act {
+        now,
+        who: "tests",
+        why: "a test",
+    }
+}
+
+fn open(gate: &Gate) -> Queue {
+    let rule = Rule::Active(Overrides::default());
+    Queue::open(&gate.database(), rule, Options::default()).unwrap()
+}
+
+/// Lets every job through, until the time comes at which it traps.
+fn traps_from(second: &'static str) -> Vec<u8> {
+    let claim_clause: &'static str = Box::leak(
+        format!(
+            "(if (i64.ge_s (local.get 7) (i64.const {second})) (then unreachable)) i32.const 3072"
+        )
+        .into_boxed_str(),
+    );
+    Hostile {
+        decide: DECIDE_ALL,
+        claim_clause,
+        module: CLAIM,
+        ..HARMLESS
+    }
+    .component()
+}
+
+fn proposal(component: Vec<u8>) -> Proposal {
+    Proposal {
+        component,
+        signature: None,
+        settings: default_settings(),
+        allowance: Allowance::default(),
+    }
+}
+
+#[test]
+fn a_queue_begins_with_the_built_in_policy() {
+    let gate = Gate::new();
+    let shown = gate.run(&["policy", "show", "--json"]).succeeds().json();
+    assert_eq!(
+        (&shown["generation"], &shown["name"], &shown["state"]),
+        (&1.into(), &"serial".into(), &"active".into())
+    );
+    gate.run(&["policy", "export", "1", "exported.wasm"])
+        .succeeds();
+    let exported = std::fs::read(gate.path("exported.wasm")).unwrap();
+    assert_eq!(exported, DEFAULT_POLICY);
+}
+
+#[test]
+fn what_init_was_told_is_what_everybody_goes_by() {
+    let gate = Gate::empty();
+    gate.run(&["init", "--repos", "alpha"]).succeeds();
+    for repo in ["beta", "beta"] {
+        gate.run(&["task", "add", repo]).succeeds();
+    }
+    gate.run(&["claim"]).succeeds();
+    gate.run(&["claim"]).succeeds();
+}
+
+#[test]
+fn a_command_may_be_told_otherwise_than_its_generation_says() {
+    let gate = Gate::new();
+    for _ in 0..2 {
+        gate.run(&["task", "add", "alpha"]).succeeds();
+    }
+    gate.run(&["claim"]).succeeds();
+    gate.run(&["claim"]).exits(3);
+    gate.run(&["claim", "--enabled", "false"]).succeeds();
+}
+
+#[test]
+fn a_claim_and_a_freeze_record_their_generation() {
+    let gate = Gate::new();
+    gate.run(&["policy", "settings", "--repos", "alpha", "--reason", "r"])
+        .succeeds();
+    gate.run(&["task", "add", "alpha"]).succeeds();
+    let claimed = gate.run(&["claim", "--json"]).succeeds().json();
+    assert_eq!(claimed["generation"], 2);
+    gate.run(&["freeze", "alpha", "--reason", "r"]).succeeds();
+    let of = |table| {
+        let sql = format!("SELECT gate_generation FROM {table}");
+        gate.sqlite()
+            .query_row(&sql, [], |row| row.get::<_, i64>(0))
+            .unwrap()
+    };
+    assert_eq!((of("jobs"), of("repo_freeze")), (2, 2));
+}
+
+#[test]
+fn a_policy_that_is_refused_changes_nothing_and_stays_in_the_history() {
+    let gate = Gate::new();
+    let holds_all = Hostile {
+        decide: DECIDE_ALL,
+        claim_clause: clause_at!("4096", "9"),
+        module: r#"(global $verdict i32 (i32.const 1)) (data (i32.const 4096) "AND FALSE")"#,
+        ..HARMLESS
+    };
+    gate.write("bad.wasm", holds_all.component());
+    let ran = gate
+        .run(&["policy", "swap", "bad.wasm", "--reason", "r"])
+        .exits(1);
+    assert!(
+        ran.stdout
+            .ends_with("generation 2 (`` ) is refused: nothing has changed\n"),
+        "{}",
+        ran.stdout
+    );
+    let mut queue = open(&gate);
+    assert_eq!(queue.generation(), Some(1));
+    let refused = queue.store().generation(2).unwrap();
+    assert_eq!(refused.state, GenerationState::Refused);
+    assert_eq!(queue.store().component(&refused.digest).unwrap(), None);
+    let [newest, ..] = &queue.store().generation_events(Some(2)).unwrap()[..] else {
+        panic!("no event")
+    };
+    assert!(newest.why.starts_with("progress: "), "{}", newest.why);
+}
+
+#[test]
+fn what_is_no_policy_is_not_stored_at_all() {
+    let gate = Gate::new();
+    gate.write("junk.wasm", "#!/bin/sh");
+    let ran = gate
+        .run(&["policy", "swap", "junk.wasm", "--reason", "r"])
+        .exits(1);
+    insta::assert_snapshot!(ran.stderr, @r"
+    error: this is no policy that may be used
+      because not WebAssembly: give the `.wasm` file of a component
+    ");
+    assert_eq!(open(&gate).store().generations().unwrap().len(), 1);
+}
+
+#[test]
+fn a_swap_that_would_change_nothing_says_so() {
+    let gate = Gate::new();
+    let ran = gate
+        .run(&["policy", "swap", "built-in", "--reason", "r"])
+        .exits(1);
+    insta::assert_snapshot!(ran.stderr, @"error: generation 1 is this policy with these settings already: nothing was changed");
+}
+
+#[test]
+fn a_rollback_goes_to_the_generation_before_or_to_a_chosen_one() {
+    let gate = Gate::new();
+    for repos in ["alpha", "beta"] {
+        gate.run(&["policy", "settings", "--repos", repos, "--reason", "r"])
+            .succeeds();
+    }
+    let rollback = |arguments: &[&str]| {
+        let all = [&["policy", "rollback", "--reason", "r"], arguments].concat();
+        gate.run(&all)
+    };
+    rollback(&[]).succeeds();
+    assert_eq!(open(&gate).generation(), Some(2));
+    assert_eq!(open(&gate).settings().repos, "alpha");
+    rollback(&["1"]).succeeds();
+    assert_eq!(open(&gate).generation(), Some(1));
+    insta::assert_snapshot!(rollback(&["1"]).exits(1).stderr, @"error: generation 1 is the active one already");
+    insta::assert_snapshot!(rollback(&["9"]).exits(1).stderr, @"error: there is no generation 9: `serial-gate policy history` lists them");
+}
+
+#[test]
+fn there_is_nothing_before_the_first_generation() {
+    let gate = Gate::new();
+    let ran = gate.run(&["policy", "rollback", "--reason", "r"]).exits(1);
+    insta::assert_snapshot!(ran.stderr, @"error: there is no generation before the active one: `serial-gate policy history` lists them");
+}
+
+#[test]
+fn a_generation_that_was_never_active_cannot_be_rolled_back_to() {
+    let gate = Gate::new();
+    gate.run(&[
+        "policy", "shadow", "built-in", "--repos", "a", "--reason", "r",
+    ])
+    .succeeds();
+    let ran = gate
+        .run(&["policy", "rollback", "2", "--reason", "r"])
+        .exits(1);
+    insta::assert_snapshot!(ran.stderr, @"error: generation 2 was never active: `serial-gate policy swap` a file that is to be");
+}
+
+#[test]
+fn a_running_host_follows_a_swap_and_claims_on_meanwhile() {
+    let gate = Gate::new();
+    for _ in 0..2 {
+        gate.run(&["task", "add", "alpha"]).succeeds();
+    }
+    let mut host = open(&gate);
+    assert!(host.claim(at(0), "w", LEASE).unwrap().is_some());
+    assert_eq!(host.claim(at(0), "w", LEASE).unwrap(), None);
+    gate.run(&["policy", "settings", "--enabled", "false", "--reason", "r"])
+        .succeeds();
+    let claimed = std::iter::repeat_with(|| host.claim(at(1), "w", LEASE).unwrap())
+        .take(10_000)
+        .find_map(|claimed| {
+            std::thread::sleep(Duration::from_millis(1));
+            claimed
+        });
+    assert_eq!(claimed.unwrap().generation, Some(2));
+}
+
+#[test]
+fn a_policy_that_fails_in_use_is_rolled_back_by_itself() {
+    let gate = Gate::new();
+    let mut operator = open(&gate);
+    let swapped = life::swap(
+        &mut operator,
+        &proposal(traps_from("5000")),
+        Place::Active,
+        act(at(1_000)),
+    )
+    .unwrap();
+    assert!(swapped.is_accepted(), "{:?}", swapped.stages);
+    let sources = [5_000, 5_001, 5_002].map(|second| {
+        let mut host = open(&gate);
+        let source = host.clause(at(second)).unwrap().source;
+        (source, host.generation())
+    });
+    assert_eq!(
+        sources,
+        [
+            (Source::FreezeOnly, Some(2)),
+            (Source::FreezeOnly, Some(2)),
+            (Source::Policy, Some(1)),
+        ]
+    );
+    let failed = operator.store().generation(2).unwrap();
+    assert_eq!(failed.state, GenerationState::Refused);
+    let events = operator.store().generation_events(Some(1)).unwrap();
+    assert!(
+        events[0].why.starts_with(
+            "generation 2 failed 3 times in use: the policy failed: `claim-clause` trapped"
+        ),
+        "{}",
+        events[0].why
+    );
+}
+
+#[test]
+fn failures_that_are_long_past_do_not_count() {
+    let gate = Gate::new();
+    let proposal = proposal(traps_from("5000"));
+    life::swap(&mut open(&gate), &proposal, Place::Active, act(at(1_000))).unwrap();
+    for second in [5_000, 5_001, 6_000, 6_001] {
+        open(&gate).clause(at(second)).unwrap();
+    }
+    assert_eq!(open(&gate).generation(), Some(2));
+}
+
+#[test]
+fn a_running_host_stays_with_the_good_generation_when_the_new_one_fails() {
+    let gate = Gate::new();
+    let mut host = open(&gate);
+    host.clause(at(0)).unwrap();
+    let proposal = proposal(traps_from("5000"));
+    life::swap(&mut open(&gate), &proposal, Place::Active, act(at(1_000))).unwrap();
+    for second in 5_000..5_010 {
+        let clause = host.clause(at(second)).unwrap();
+        assert_eq!(clause.source, Source::Policy);
+        assert_eq!(host.generation(), Some(1));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let failed = host.store().generation(2).unwrap();
+    assert_eq!(failed.state, GenerationState::Refused);
+}
+
+#[test]
+fn a_component_that_was_altered_in_the_database_is_not_used() {
+    let gate = Gate::new();
+    gate.sqlite()
+        .execute(
+            "UPDATE serial_gate_policy SET component = ?1",
+            [traps_from("0")],
+        )
+        .unwrap();
+    let mut host = open(&gate);
+    let clause = host.clause(at(0)).unwrap();
+    assert_eq!(clause.source, Source::FreezeOnly);
+    assert!(
+        clause.notes[0].contains("was altered in the database"),
+        "{:?}",
+        clause.notes
+    );
+}
+
+#[test]
+fn a_queue_whose_generations_are_gone_keeps_frozen_repos_closed() {
+    let gate = Gate::new();
+    for repo in ["alpha", "beta"] {
+        gate.run(&["task", "add", repo]).succeeds();
+    }
+    gate.run(&["freeze", "alpha", "--reason", "r"]).succeeds();
+    gate.sqlite()
+        .execute("DELETE FROM serial_gate_generation", [])
+        .unwrap();
+    let mut host = open(&gate);
+    assert_eq!(host.claimable(at(0)).unwrap(), [2]);
+}
+
+#[test]
+fn attached_cases_hold_a_policy_back_that_fails_one() {
+    let gate = Gate::new();
+    let case = r#"{"case": {"name": "the second waits", "settings": {"enabled": true, "repos": "", "freeze_enabled": true},
+        "tasks": [{"id": 1, "repo": "a", "stage": "review"}],
+        "jobs": [{"id": 1, "task_id": 2, "repo": "a", "agent": "analyst"}]},
+        "expected": {"claimable": []}}"#
+        .replace('\n', " ");
+    gate.write("cases.jsonl", case);
+    gate.run(&["policy", "fixtures", "add", "cases.jsonl", "--who", "op"])
+        .succeeds();
+    gate.write("all.wasm", traps_from("9000000000"));
+    let ran = gate
+        .run(&["policy", "swap", "all.wasm", "--reason", "r"])
+        .exits(1);
+    let found = ran.stdout.lines().rev().nth(1).unwrap();
+    insta::assert_snapshot!(found, @"fixtures     refused  `the second waits` of `cases.jsonl` fails: [clause] claimable: expected [], got [1]");
+    gate.run(&["policy", "fixtures", "remove", "cases.jsonl"])
+        .succeeds();
+    gate.run(&["policy", "swap", "all.wasm", "--reason", "r"])
+        .succeeds();
+}
+
+#[test]
+fn a_file_without_cases_is_not_attached() {
+    let gate = Gate::new();
+    gate.write("empty.jsonl", "\n");
+    let ran = gate
+        .run(&["policy", "fixtures", "add", "empty.jsonl"])
+        .exits(1);
+    insta::assert_snapshot!(ran.stderr, @"error: there is no case in `empty.jsonl`: write one a line");
+    let ran = gate
+        .run(&["policy", "fixtures", "remove", "empty.jsonl"])
+        .exits(1);
+    insta::assert_snapshot!(ran.stderr, @"error: there are no fixtures `empty.jsonl`: `serial-gate policy fixtures list` lists them");
+}
+
+#[test]
+fn a_diff_shows_which_verdicts_would_change_and_changes_nothing() {
+    let gate = Gate::new();
+    for _ in 0..2 {
+        gate.run(&["task", "add", "alpha"]).succeeds();
+    }
+    gate.write("all.wasm", traps_from("9000000000"));
+    let ran = gate.run(&["policy", "diff", "all.wasm"]).succeeds();
+    insta::assert_snapshot!(ran.stdout, @r"
+    the verdict of 1 queued job would change
+    JOB  REPO   AGENT    NOW                       THEN
+    2    alpha  analyst  held: task 1 comes first  may be claimed
+    ");
+    assert_eq!(open(&gate).store().generations().unwrap().len(), 1);
+}
+
+#[test]
+fn a_shadow_decides_beside_the_active_policy_until_it_is_promoted() {
+    let gate = Gate::new();
+    for _ in 0..2 {
+        gate.run(&["task", "add", "alpha"]).succeeds();
+    }
+    gate.write("all.wasm", traps_from("9000000000"));
+    gate.run(&["policy", "shadow", "all.wasm", "--reason", "r"])
+        .succeeds();
+    gate.run(&["claim"]).succeeds();
+    gate.run(&["claim"]).exits(3);
+    let status = gate
+        .run(&["policy", "shadow", "status", "--json"])
+        .succeeds()
+        .json();
+    assert_eq!(
+        (&status["looks"], &status["failures"]),
+        (&2.into(), &0.into())
+    );
+    let found = &status["disagreements"][0];
+    assert_eq!(
+        (&found["job"], &found["times"], &found["shadow"]),
+        (&2.into(), &2.into(), &"claim".into())
+    );
+    assert_eq!(found["active"]["hold"]["earlier_task"], 1);
+    gate.run(&["policy", "promote", "--reason", "r"]).succeeds();
+    gate.run(&["claim"]).succeeds();
+    let ran = gate.run(&["policy", "shadow", "status"]).exits(1);
+    insta::assert_snapshot!(ran.stderr, @"error: there is no shadow: start one with `serial-gate policy shadow FILE --reason TEXT`");
+}
+
+#[test]
+fn a_shadow_that_fails_is_counted_and_no_claim_fails_with_it() {
+    let gate = Gate::new();
+    let shadow = proposal(traps_from("5000"));
+    life::swap(&mut open(&gate), &shadow, Place::Shadow, act(at(1_000))).unwrap();
+    gate.run(&["task", "add", "alpha"]).succeeds();
+    gate.run(&["claim"]).succeeds();
+    let status = gate
+        .run(&["policy", "shadow", "status", "--json"])
+        .succeeds()
+        .json();
+    assert_eq!(status["failures"], 1);
+    gate.run(&["policy", "shadow", "stop", "--reason", "it traps"])
+        .succeeds();
+}
+
+#[test]
+fn a_decision_log_is_replayed_under_another_policy() {
+    let gate = Gate::new();
+    for _ in 0..2 {
+        gate.run(&["task", "add", "alpha"]).succeeds();
+    }
+    for code in [0, 3] {
+        gate.run(&["claim", "--decision-log", "log.jsonl", "--log-snapshots"])
+            .exits(code);
+    }
+    let log = std::fs::read_to_string(gate.path("log.jsonl")).unwrap();
+    assert_eq!(log.lines().count(), 2);
+    gate.write("all.wasm", traps_from("9000000000"));
+    let replay = |file| {
+        let ran = gate.run(&["policy", "replay", file, "--from", "log.jsonl", "--json"]);
+        ran.succeeds().json_lines().pop().unwrap()
+    };
+    assert_eq!(replay("built-in")["differing"], 0);
+    let replayed = replay("all.wasm");
+    assert_eq!(
+        (
+            &replayed["states"],
+            &replayed["decisions"],
+            &replayed["differing"]
+        ),
+        (&2.into(), &3.into(), &2.into())
+    );
+}
+
+#[test]
+fn a_log_without_states_cannot_be_replayed_and_says_how_to_record_them() {
+    let gate = Gate::new();
+    gate.run(&["task", "add", "alpha"]).succeeds();
+    gate.run(&["claim", "--decision-log", "log.jsonl"])
+        .succeeds();
+    let ran = gate
+        .run(&["policy", "replay", "built-in", "--from", "log.jsonl"])
+        .succeeds();
+    insta::assert_snapshot!(ran.stdout, @r"
+    0 decisions over 0 recorded states, 0 would be another
+    1 line without a state: record with `--log-snapshots`
+    ");
+    gate.write("log.jsonl", "{}\n");
+    let ran = gate
+        .run(&["policy", "replay", "built-in", "--from", "log.jsonl"])
+        .exits(1);
+    insta::assert_snapshot!(ran.stderr.lines().next().unwrap(), @"error: line 1 of `log.jsonl` is not one of a decision log");
+}
+
+#[test]
+fn limits_are_a_generation_s_own() {
+    let gate = Gate::new();
+    gate.run(&[
+        "policy",
+        "settings",
+        "--clause-ms",
+        "70",
+        "--memory-mib",
+        "32",
+        "--reason",
+        "r",
+    ])
+    .succeeds();
+    let shown = gate.run(&["policy", "show", "--json"]).succeeds().json();
+    assert_eq!(
+        shown["limits"].to_string(),
+        serde_json::from_str::<serde_json::Value>(&stored(&Allowance {
+            clause_ms: 70,
+            memory_mib: 32,
+            ..Allowance::default()
+        }))
+        .unwrap()
+        .to_string()
+    );
+    let too_little = gate
+        .run(&["policy", "settings", "--memory-mib", "1", "--reason", "r"])
+        .exits(1);
+    insta::assert_snapshot!(too_little.stderr, @r"
+    error: this is no policy that may be used
+      because `describe` wanted more memory than its 1 MiB
+    ");
+}
