@@ -28,3 +28,4 @@ mod generations;
 mod plans;
 mod policy_check;
 mod processes;
+mod swapping;

@@ -110,10 +110,14 @@ fn wait_for_job(
             return Ok(claimed);
         }
         let looked = Instant::now();
-        while queue.store().data_version()? == seen
+        while !queue.is_changing()
+            && queue.store().data_version()? == seen
             && looked.elapsed() < LOOK_ANYWAY
             && begun.elapsed() < wait
         {
+            thread::sleep(POLL);
+        }
+        if queue.is_changing() {
             thread::sleep(POLL);
         }
     }

@@ -149,6 +149,11 @@ impl Queue {
         self.in_use.id
     }
 
+    /// Whether another generation is being loaded: the next claim may go by it.
+    pub fn is_changing(&self) -> bool {
+        self.following.incoming.is_some()
+    }
+
     /// Notices that another generation is active. It never fails: what cannot be read or loaded is
     /// said in the log, and this process goes on as it was.
     pub(super) fn follow(&mut self, now: Timestamp) {

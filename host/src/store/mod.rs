@@ -42,9 +42,13 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-/// How long a statement waits for another process's write: claims take turns, each well below a
-/// millisecond, so this is only ever reached when a program holds a transaction open.
+/// How long a statement waits for another process's write, about: claims take turns, each well below
+/// a millisecond, so this is only ever reached when a program holds a transaction open.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The longest sleep between two tries. SQLite's own handler sleeps up to 100 ms, which with a few
+/// workers made some claims wait for a quarter of a second.
+const LONGEST_SLEEP: Duration = Duration::from_millis(1);
 
 /// An open queue.
 pub struct Store {
@@ -133,9 +137,21 @@ impl Store {
 fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     // Absolute, so that no name of a file is taken for a URI or for a database in memory.
     let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
-    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
+    let mut connection =
+        Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_handler(Some(wait_for_our_turn))?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "trusted_schema", false)?;
     Ok(connection)
+}
+
+/// Sleeps before the next try; false when it has been long enough.
+fn wait_for_our_turn(tries: i32) -> bool {
+    let tries = u32::try_from(tries).unwrap_or(u32::MAX);
+    if LONGEST_SLEEP.saturating_mul(tries) > BUSY_TIMEOUT {
+        return false;
+    }
+    let sleep = Duration::from_micros(50).saturating_mul(tries.saturating_add(1));
+    std::thread::sleep(sleep.min(LONGEST_SLEEP));
+    true
 }
