@@ -27,3 +27,4 @@ mod failure;
 mod plans;
 mod policy_check;
 mod processes;
+mod wasi;

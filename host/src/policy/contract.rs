@@ -1,14 +1,14 @@
 //! Whether a component is a policy, said precisely before any of its code runs.
 //!
-//! Owns the refusals by name: not a component, an import, an export that is missing or belongs to
-//! another version, an export of another type.
+//! Owns the refusals by name: not a component, an import that is not WASI's, an export that is
+//! missing or belongs to another version, an export of another type.
 
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre};
 use wasmtime::{Engine, Store};
 
-use super::Error;
 use super::limits::Meter;
+use super::{Error, wasi};
 use crate::model::{
     Clause, Decision, Description, Dialect, INTERFACE, PolicyError, Settings, Snapshot,
 };
@@ -31,12 +31,13 @@ pub(super) fn check_is_component(bytes: &[u8]) -> Result<(), Error> {
 
 pub(super) fn check(engine: &Engine, component: &Component) -> Result<(), Error> {
     let component = component.component_type();
-    let imports: Vec<String> = component
+    let foreign: Vec<String> = component
         .imports(engine)
+        .filter(|(name, import)| !wasi::has(name, &import.ty))
         .map(|(name, _)| name.to_owned())
         .collect();
-    if !imports.is_empty() {
-        return Err(Error::Imports { imports });
+    if !foreign.is_empty() {
+        return Err(Error::Imports { imports: foreign });
     }
     let exports: Vec<_> = component.exports(engine).collect();
     let interface = exports

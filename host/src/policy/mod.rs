@@ -9,6 +9,7 @@ mod error;
 mod limits;
 mod runtime;
 mod ticker;
+mod wasi;
 
 pub use error::Error;
 pub use limits::Limits;
@@ -40,6 +41,13 @@ impl Policy {
     /// The SHA-256 of the component's bytes, in hexadecimal.
     pub fn digest(&self) -> &str {
         &self.digest
+    }
+
+    /// How many parts of WASI the component imports, all of which are empty: none, if it is built
+    /// without a standard library.
+    pub fn imports(&self) -> usize {
+        let component = self.component.instance_pre().component().component_type();
+        component.imports(self.component.engine()).len()
     }
 
     /// Who the policy is.
@@ -113,8 +121,13 @@ impl Policy {
         store.set_epoch_deadline(ticking.ticks(time));
         let answer = match self.component.instantiate(&mut store) {
             Ok(component) => call(&component, &mut store),
-            // A trap is the policy's own. Anything else is wasmtime's word on the exports' types.
-            Err(cause) if !cause.is::<Trap>() && store.data().refused_memory().is_none() => {
+            // What the policy did at its start is its own. Anything else is wasmtime's word on the
+            // exports' types.
+            Err(cause)
+                if !cause.is::<Trap>()
+                    && !cause.is::<wasi::Denied>()
+                    && store.data().refused_memory().is_none() =>
+            {
                 return Err(contract::difference(
                     self.component.instance_pre(),
                     store,
@@ -124,6 +137,9 @@ impl Policy {
             Err(cause) => Err(cause),
         };
         drop(ticking);
+        if let Some(said) = store.data().said() {
+            tracing::debug!("`{export}` of a policy said: {said}");
+        }
         answer.map_err(|cause| Error::of_call(export, time, store.data(), cause))
     }
 }
