@@ -315,7 +315,7 @@ fn a_component_with_a_function_of_another_type() {
         (export "serial-gate:policy/serial-gate@0.2.0" (instance $exports)))"#;
     insta::assert_snapshot!(policy_refused(&wat::parse_str(other).unwrap()), @r"
     error: `policy.wasm` is no policy
-      because `describe` differs from `wit/serial-gate.wit`: build the policy against this version of the contract
+      because `describe` differs from `serial-gate:policy/serial-gate@0.2.0`: build the policy against that version of `wit/serial-gate.wit`
       because type mismatch with results
       because expected 1-tuple, found 0-tuple
     ");

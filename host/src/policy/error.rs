@@ -52,19 +52,23 @@ pub enum Error {
     },
     /// The interface is there but not whole.
     #[error(
-        "lacks the function `{function}` in its export `{INTERFACE}`: implement `wit/serial-gate.wit`"
+        "lacks the function `{function}` in its export `{interface}`: implement `wit/serial-gate.wit`"
     )]
     MissingFunction {
         /// What is missing.
         function: &'static str,
+        /// Where, with the version.
+        interface: &'static str,
     },
     /// An export has another type.
     #[error(
-        "{part} differs from `wit/serial-gate.wit`: build the policy against this version of the contract"
+        "{part} differs from `{interface}`: build the policy against that version of `wit/serial-gate.wit`"
     )]
     Contract {
         /// The function, or all of them if no single one is to blame.
         part: String,
+        /// The contract, with its version.
+        interface: &'static str,
         /// The difference.
         #[source]
         cause: wasmtime::Error,
@@ -130,8 +134,8 @@ pub enum Error {
 const RESULT_EXHAUSTED: &str = "fuel allocated for hostcalls has been exhausted";
 
 impl Error {
-    /// Whether a call broke a limit, trapped, or reached for the machine. Any other error is of the component as a whole, or the
-    /// policy's own answer.
+    /// Whether a call broke a limit, trapped, or reached for the machine. Any other error is of the
+    /// component as a whole, or the policy's own answer.
     pub fn is_of_a_call(&self) -> bool {
         matches!(
             self,

@@ -8,8 +8,8 @@ use wasmtime::component::{Component, Linker};
 use wasmtime::{Cache, CacheConfig, Config, Engine};
 
 use super::ticker::Ticker;
+use super::version::Ready;
 use super::{Error, Limits, Policy, contract, wasi};
-use crate::model::ComponentPre;
 
 /// Compiles policies and runs them. A clone is the same runtime.
 #[derive(Clone)]
@@ -48,12 +48,13 @@ impl Runtime {
     pub fn load(&self, bytes: &[u8], limits: Limits) -> Result<Policy, Error> {
         contract::check_is_component(bytes)?;
         let component = Component::new(&self.engine, bytes).map_err(Error::Compile)?;
-        contract::check(&self.engine, &component)?;
+        let version = contract::check(&self.engine, &component)?;
         let mut linker = Linker::new(&self.engine);
         wasi::define(&mut linker, &self.engine, &component.component_type())
             .map_err(Error::Wasi)?;
         let component = linker.instantiate_pre(&component).map_err(Error::Wasi)?;
-        let component = ComponentPre::new(component).map_err(contract::of_all)?;
+        let component =
+            Ready::new(component, version).map_err(|cause| contract::of_all(version, cause))?;
         Ok(Policy {
             component,
             ticker: self.ticker.clone(),
