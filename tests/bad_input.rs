@@ -289,10 +289,10 @@ fn a_component_that_lacks_the_interface() {
 
 #[test]
 fn a_component_for_another_version_of_the_contract() {
-    let other = r#"(component (instance $empty) (export "serial-gate:policy/serial-gate@7.0.0" (instance $empty)))"#;
+    let other = r#"(component (instance $empty) (export "serial-gate:policy/serial-gate@0.9.0" (instance $empty)))"#;
     insta::assert_snapshot!(policy_refused(&wat::parse_str(other).unwrap()), @r"
     error: `policy.wasm` is no policy
-      because lacks the export `serial-gate:policy/serial-gate@0.2.0`, it has `serial-gate:policy/serial-gate@7.0.0`: implement `wit/serial-gate.wit`
+      because lacks the export `serial-gate:policy/serial-gate@0.2.0`, it has `serial-gate:policy/serial-gate@0.9.0`: implement `wit/serial-gate.wit`
     ");
 }
 
@@ -315,18 +315,19 @@ fn a_component_with_a_function_of_another_type() {
         (export "serial-gate:policy/serial-gate@0.2.0" (instance $exports)))"#;
     insta::assert_snapshot!(policy_refused(&wat::parse_str(other).unwrap()), @r"
     error: `policy.wasm` is no policy
-      because `describe` differs from `wit/serial-gate.wit`: build the policy against this version of the contract
+      because `describe` differs from `serial-gate:policy/serial-gate@0.2.0`: build the policy against that version of `wit/serial-gate.wit`
       because type mismatch with results
       because expected 1-tuple, found 0-tuple
     ");
 }
 
 #[test]
-fn a_component_that_imports_something() {
-    let importing = r#"(component (import "wasi:clocks/wall-clock@0.2.0" (instance)))"#;
+fn a_component_that_imports_what_is_not_wasi() {
+    let importing = r#"(component (import "acme:queue/store@1.0.0" (instance))
+        (import "wasi:clocks/wall-clock@0.2.0" (instance)))"#;
     insta::assert_snapshot!(policy_refused(&wat::parse_str(importing).unwrap()), @r"
     error: `policy.wasm` is no policy
-      because imports `wasi:clocks/wall-clock@0.2.0`, and a policy gets no imports: build it without `std`, as the default policy is
+      because imports `acme:queue/store@1.0.0`, and a policy gets no imports but WASI's: let it work from its arguments alone
     ");
 }
 

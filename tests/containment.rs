@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 use serial_gate::model::{Dialect, Settings, Snapshot};
-use serial_gate::policy::{Limits, Policy, Runtime};
+use serial_gate::policy::{Error, Limits, Policy, Runtime};
 use serial_gate::queue::{Allowance, Options, Queue, Rule, Source, with_causes};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
@@ -17,8 +17,11 @@ pub struct Hostile {
     pub describe: &'static str,
     pub decide: &'static str,
     pub claim_clause: &'static str,
-    /// More of the module.
+    /// More of the module. Imports come first in a module, so this stands at its top.
     pub module: &'static str,
+    /// What is imported, in WIT: the packages that define it, and the lines of the world.
+    pub packages: &'static str,
+    pub imports: &'static str,
 }
 
 /// Every function answers: a description, no decision, an empty clause.
@@ -27,6 +30,8 @@ pub const HARMLESS: Hostile = Hostile {
     decide: "i32.const 2048",
     claim_clause: "i32.const 3072",
     module: "",
+    packages: "",
+    imports: "",
 };
 
 impl Hostile {
@@ -36,13 +41,15 @@ impl Hostile {
             decide,
             claim_clause,
             module,
+            packages,
+            imports,
         } = self;
         let interface = serial_gate::model::INTERFACE;
         let text = format!(
             r#"(module
+                {module}
                 (memory (export "memory") 2)
                 (global $free (mut i32) (i32.const 65536))
-                {module}
                 (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (local $block i32)
                     (local.set $block (i32.and (i32.add (global.get $free) (i32.const 7)) (i32.const -8)))
                     (global.set $free (i32.add (local.get $block) (local.get 3)))
@@ -58,31 +65,45 @@ impl Hostile {
                     (param i32 i32 i32 i32 i32 i32 i32 i64 i32) (result i32) {claim_clause})
                 (data (i32.const 512) "hostile"))"#
         );
-        let mut wasm = wat::parse_str(text).unwrap();
-        let mut resolve = Resolve::default();
-        let (package, _) = resolve
-            .push_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../wit"))
-            .unwrap();
-        let world = resolve.select_world(&[package], Some("policy")).unwrap();
-        embed_component_metadata(&mut wasm, &resolve, world, StringEncoding::UTF8).unwrap();
-        ComponentEncoder::default()
-            .module(&wasm)
-            .unwrap()
-            .encode()
-            .unwrap()
+        let world = format!(
+            "package tests:frame; {packages} world frame {{ {imports} export {interface}; }}"
+        );
+        encode(
+            &text,
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../wit/serial-gate.wit"),
+            &world,
+        )
     }
 
-    fn policy(&self) -> Policy {
+    pub fn load(&self) -> Result<Policy, Error> {
         Runtime::new()
             .unwrap()
             .load(&self.component(), Limits::default())
-            .unwrap()
+    }
+
+    pub fn policy(&self) -> Policy {
+        self.load().unwrap()
     }
 }
 
-const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+/// A module in WebAssembly's text as a component of a world, with the contract from a file.
+pub fn encode(module: &str, contract: &str, world: &str) -> Vec<u8> {
+    let mut wasm = wat::parse_str(module).unwrap();
+    let mut resolve = Resolve::default();
+    resolve.push_path(contract).unwrap();
+    let package = resolve.push_str("frame.wit", world).unwrap();
+    let world = resolve.select_world(&[package], Some("frame")).unwrap();
+    embed_component_metadata(&mut wasm, &resolve, world, StringEncoding::UTF8).unwrap();
+    ComponentEncoder::default()
+        .module(&wasm)
+        .unwrap()
+        .encode()
+        .unwrap()
+}
 
-fn settings() -> Settings {
+pub const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+pub fn settings() -> Settings {
     Settings {
         enabled: true,
         repos: String::new(),
@@ -91,7 +112,7 @@ fn settings() -> Settings {
     }
 }
 
-fn nothing() -> Snapshot {
+pub fn nothing() -> Snapshot {
     Snapshot {
         symbols: Vec::new(),
         tasks: Vec::new(),
@@ -115,9 +136,9 @@ fn the_frame_itself_is_a_policy() {
 }
 
 /// What each call of a policy comes to, the good ones as `ok`.
-fn calls(hostile: &Hostile) -> [String; 3] {
+pub fn calls(hostile: &Hostile) -> [String; 3] {
     let policy = hostile.policy();
-    let said = |error: Option<serial_gate::policy::Error>| {
+    let said = |error: Option<Error>| {
         error.map_or("ok".to_owned(), |error| {
             // A backtrace would tell where in the component it was.
             with_causes(&error)

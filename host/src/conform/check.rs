@@ -137,7 +137,11 @@ fn describe(policy: Policy) -> Found<Policy> {
         version,
         summary,
     } = description;
-    let found = format!("`{name}` {version}, imports nothing: {summary}");
+    let imports = match policy.imports() {
+        0 => "imports nothing".into(),
+        parts => format!("imports {parts} parts of WASI, which are empty"),
+    };
+    let found = format!("`{name}` {version}, {imports}: {summary}");
     Ok((found, policy))
 }
 

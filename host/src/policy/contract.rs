@@ -1,17 +1,16 @@
 //! Whether a component is a policy, said precisely before any of its code runs.
 //!
-//! Owns the refusals by name: not a component, an import, an export that is missing or belongs to
-//! another version, an export of another type.
+//! Owns the refusals by name: not a component, an import that is not WASI's, an export that is
+//! missing or belongs to another version, an export of another type.
 
 use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{Component, InstancePre};
+use wasmtime::component::{Component, Func, TypedFunc};
 use wasmtime::{Engine, Store};
 
-use super::Error;
 use super::limits::Meter;
-use crate::model::{
-    Clause, Decision, Description, Dialect, INTERFACE, PolicyError, Settings, Snapshot,
-};
+use super::version::{Ready, Version};
+use super::{Error, v0_1, wasi};
+use crate::model::{Clause, Decision, Description, Dialect, PolicyError, Settings, Snapshot};
 
 const FUNCTIONS: [&str; 3] = ["describe", "decide", "claim-clause"];
 
@@ -29,22 +28,27 @@ pub(super) fn check_is_component(bytes: &[u8]) -> Result<(), Error> {
     Ok(())
 }
 
-pub(super) fn check(engine: &Engine, component: &Component) -> Result<(), Error> {
+/// The version of the contract that a component fulfils, as far as its exports' names tell.
+pub(super) fn check(engine: &Engine, component: &Component) -> Result<Version, Error> {
     let component = component.component_type();
-    let imports: Vec<String> = component
+    let foreign: Vec<String> = component
         .imports(engine)
+        .filter(|(name, import)| !wasi::has(name, &import.ty))
         .map(|(name, _)| name.to_owned())
         .collect();
-    if !imports.is_empty() {
-        return Err(Error::Imports { imports });
+    if !foreign.is_empty() {
+        return Err(Error::Imports { imports: foreign });
     }
-    let exports: Vec<_> = component.exports(engine).collect();
-    let interface = exports
-        .iter()
-        .find(|(name, _)| *name == INTERFACE)
-        .map(|(_, export)| &export.ty);
-    let Some(ComponentItem::ComponentInstance(interface)) = interface else {
-        let has = exports.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let interface = Version::ALL.into_iter().find_map(|version| {
+        let export = component.get_export(engine, version.interface())?.ty;
+        match export {
+            ComponentItem::ComponentInstance(interface) => Some((version, interface)),
+            _ => None,
+        }
+    });
+    let Some((version, interface)) = interface else {
+        let exports = component.exports(engine);
+        let has = exports.map(|(name, _)| name.to_owned()).collect();
         return Err(Error::MissingInterface { has });
     };
     for function in FUNCTIONS {
@@ -52,49 +56,62 @@ pub(super) fn check(engine: &Engine, component: &Component) -> Result<(), Error>
             .get_export(engine, function)
             .map(|export| export.ty);
         let Some(ComponentItem::ComponentFunc(_)) = export else {
-            return Err(Error::MissingFunction { function });
+            let interface = version.interface();
+            return Err(Error::MissingFunction {
+                function,
+                interface,
+            });
         };
     }
-    Ok(())
+    Ok(version)
 }
 
 /// Names the function whose type is not the contract's. wasmtime compares the types when it makes
 /// an instance, and says how they differ but not where.
 pub(super) fn difference(
-    component: &InstancePre<Meter>,
+    component: &Ready,
     mut store: Store<Meter>,
     cause: wasmtime::Error,
 ) -> Error {
-    type Answer<T> = (Result<T, PolicyError>,);
-    let Ok(instance) = component.instantiate(&mut store) else {
-        return of_all(cause);
+    let version = component.version();
+    let Ok(instance) = component.component().instantiate(&mut store) else {
+        return of_all(version, cause);
     };
-    let interface = instance.get_export_index(&mut store, None, INTERFACE);
     for function in FUNCTIONS {
-        let index = instance.get_export_index(&mut store, interface.as_ref(), function);
-        let export = index.and_then(|index| instance.get_func(&mut store, index));
-        let typed = export.map(|export| match function {
-            "describe" => export.typed::<(), (Description,)>(&store).map(drop),
-            "decide" => export
-                .typed::<(&Settings, i64, &Snapshot), Answer<Vec<Decision>>>(&store)
-                .map(drop),
-            _ => export
-                .typed::<(&Settings, i64, Dialect), Answer<Clause>>(&store)
-                .map(drop),
-        });
-        if let Some(Err(cause)) = typed {
+        let typed = version
+            .function(&instance, &mut store, function)
+            .map(|export| match version {
+                Version::V0_2 => check_type(function, &export, &store),
+                Version::V0_1 => v0_1::check_type(function, &export, &store),
+            });
+        if let Ok(Err(cause)) = typed {
             return Error::Contract {
                 part: format!("`{function}`"),
+                interface: version.interface(),
                 cause,
             };
         }
     }
-    of_all(cause)
+    of_all(version, cause)
 }
 
-pub(super) fn of_all(cause: wasmtime::Error) -> Error {
+/// How a function's type differs from the current version's, if it does.
+fn check_type(name: &str, function: &Func, store: &Store<Meter>) -> wasmtime::Result<()> {
+    type Answer<T> = (Result<T, PolicyError>,);
+    type Describe = TypedFunc<(), (Description,)>;
+    type Decide<'a> = TypedFunc<(&'a Settings, i64, &'a Snapshot), Answer<Vec<Decision>>>;
+    type ClaimClause<'a> = TypedFunc<(&'a Settings, i64, Dialect), Answer<Clause>>;
+    match name {
+        "describe" => function.typed(store).map(|_: Describe| ()),
+        "decide" => function.typed(store).map(|_: Decide<'_>| ()),
+        _ => function.typed(store).map(|_: ClaimClause<'_>| ()),
+    }
+}
+
+pub(super) fn of_all(version: Version, cause: wasmtime::Error) -> Error {
     Error::Contract {
         part: "the interface".into(),
+        interface: version.interface(),
         cause,
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use wasmtime::Trap;
 
 use super::limits::Meter;
+use super::wasi::Denied;
 use crate::model::INTERFACE;
 
 /// What went wrong with a policy.
@@ -28,13 +29,18 @@ pub enum Error {
     Compile(#[source] wasmtime::Error),
     /// A policy is a pure function.
     #[error(
-        "imports {}, and a policy gets no imports: build it without `std`, as the default policy is",
+        "imports {}, and a policy gets no imports but WASI's: let it work from its arguments alone",
         list(imports)
     )]
     Imports {
         /// What it asks for.
         imports: Vec<String>,
     },
+    /// A part of WASI is imported that is none, or not as WASI has it.
+    #[error(
+        "imports a part of WASI that this host cannot stand in for: build it for `wasm32-wasip2`"
+    )]
+    Wasi(#[source] wasmtime::Error),
     /// The interface is not there, or another version of it is.
     #[error(
         "lacks the export `{INTERFACE}`{}: implement `wit/serial-gate.wit`",
@@ -46,19 +52,23 @@ pub enum Error {
     },
     /// The interface is there but not whole.
     #[error(
-        "lacks the function `{function}` in its export `{INTERFACE}`: implement `wit/serial-gate.wit`"
+        "lacks the function `{function}` in its export `{interface}`: implement `wit/serial-gate.wit`"
     )]
     MissingFunction {
         /// What is missing.
         function: &'static str,
+        /// Where, with the version.
+        interface: &'static str,
     },
     /// An export has another type.
     #[error(
-        "{part} differs from `wit/serial-gate.wit`: build the policy against this version of the contract"
+        "{part} differs from `{interface}`: build the policy against that version of `wit/serial-gate.wit`"
     )]
     Contract {
         /// The function, or all of them if no single one is to blame.
         part: String,
+        /// The contract, with its version.
+        interface: &'static str,
         /// The difference.
         #[source]
         cause: wasmtime::Error,
@@ -87,11 +97,23 @@ pub enum Error {
         /// Its limit in bytes.
         limit: usize,
     },
+    /// A call wanted something of the machine that it runs on.
+    #[error(
+        "`{export}` called `{function}`, and a policy gets no files, sockets, output or timers: let it work from its arguments alone"
+    )]
+    Capability {
+        /// The function of the policy.
+        export: &'static str,
+        /// The function of WASI that it called, such as `wasi:filesystem/preopens#get-directories`.
+        function: String,
+    },
     /// A call ended in a trap, or in an answer that breaks the canonical ABI.
-    #[error("`{export}` trapped")]
+    #[error("`{export}` trapped{}", last_words(said.as_deref()))]
     Trap {
         /// The function.
         export: &'static str,
+        /// What it wrote to its standard error before, such as a panic's message.
+        said: Option<String>,
         /// The trap.
         #[source]
         cause: wasmtime::Error,
@@ -112,12 +134,16 @@ pub enum Error {
 const RESULT_EXHAUSTED: &str = "fuel allocated for hostcalls has been exhausted";
 
 impl Error {
-    /// Whether a call broke a limit or trapped. Any other error is of the component as a whole, or the
-    /// policy's own answer.
+    /// Whether a call broke a limit, trapped, or reached for the machine. Any other error is of the
+    /// component as a whole, or the policy's own answer.
     pub fn is_of_a_call(&self) -> bool {
         matches!(
             self,
-            Error::Time { .. } | Error::Memory { .. } | Error::Result { .. } | Error::Trap { .. }
+            Error::Time { .. }
+                | Error::Memory { .. }
+                | Error::Result { .. }
+                | Error::Capability { .. }
+                | Error::Trap { .. }
         )
     }
 
@@ -131,6 +157,10 @@ impl Error {
         if let Some(limit) = meter.refused_memory() {
             return Error::Memory { export, limit };
         }
+        if let Some(Denied(function)) = cause.downcast_ref() {
+            let function = function.clone();
+            return Error::Capability { export, function };
+        }
         if let Some(Trap::Interrupt) = cause.downcast_ref() {
             return Error::Time { export, limit };
         }
@@ -143,8 +173,16 @@ impl Error {
                 limit: meter.result_limit(),
             };
         }
-        Error::Trap { export, cause }
+        Error::Trap {
+            export,
+            said: meter.said(),
+            cause,
+        }
     }
+}
+
+fn last_words(said: Option<&str>) -> String {
+    said.map_or_else(String::new, |said| format!(", and said `{said}`"))
 }
 
 fn list(names: &[String]) -> String {

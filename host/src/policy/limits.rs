@@ -1,6 +1,7 @@
 //! What a policy may use.
 //!
-//! Owns the numbers and the meter that enforces the memory limit while a call runs.
+//! Owns the numbers, and the meter that enforces the memory limit while a call runs and keeps what a
+//! policy says to nobody.
 
 use std::time::Duration;
 
@@ -38,6 +39,8 @@ impl Limits {
             memory_used: 0,
             memory_refused: false,
             result: self.result,
+            said: Vec::new(),
+            handles: HANDLES,
         };
         let mut store = Store::new(engine, meter);
         store.limiter(|meter| meter);
@@ -46,13 +49,21 @@ impl Limits {
     }
 }
 
-/// What one instance has used, and whether it asked for more than it may have.
+/// What one instance has used, whether it asked for more than it may have, and what it said.
 pub struct Meter {
     memory_limit: usize,
     memory_used: usize,
     memory_refused: bool,
     result: usize,
+    said: Vec<u8>,
+    handles: usize,
 }
+
+/// How often a policy may ask for its standard error, which takes room in the host.
+const HANDLES: usize = 1_000;
+
+/// What is kept of a policy's standard error: enough for a panic's message.
+const SAID: usize = 1 << 10;
 
 /// A table entry is a pointer in the host, so tables are memory too: 10,000 are more than any
 /// compiler emits for a policy.
@@ -62,6 +73,27 @@ impl Meter {
     /// The memory limit, if the instance ran into it.
     pub(super) fn refused_memory(&self) -> Option<usize> {
         self.memory_refused.then_some(self.memory_limit)
+    }
+
+    /// Whether there may be one handle more.
+    pub(super) fn take_handle(&mut self) -> bool {
+        let left = self.handles.checked_sub(1);
+        self.handles = left.unwrap_or(0);
+        left.is_some()
+    }
+
+    /// Keeps what the policy wrote to its standard error, up to a limit.
+    pub(super) fn hear(&mut self, bytes: &[u8]) {
+        let room = SAID.saturating_sub(self.said.len());
+        self.said.extend(bytes.iter().take(room));
+    }
+
+    /// What the policy wrote to its standard error, on one line and without control characters.
+    pub(super) fn said(&self) -> Option<String> {
+        let said = String::from_utf8_lossy(&self.said);
+        let mut line = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        line.retain(|c| !c.is_control());
+        (!line.is_empty()).then_some(line)
     }
 
     /// The limit for the answer's size, in bytes.

@@ -9,6 +9,9 @@ mod error;
 mod limits;
 mod runtime;
 mod ticker;
+mod v0_1;
+mod version;
+mod wasi;
 
 pub use error::Error;
 pub use limits::Limits;
@@ -19,18 +22,17 @@ use std::time::Duration;
 use jiff::Timestamp;
 use wasmtime::{Store, Trap};
 
-use crate::model::{
-    self, Clause, Component, ComponentPre, Decision, Description, Dialect, Settings, Snapshot,
-};
+use crate::model::{self, Clause, Decision, Description, Dialect, Settings, Snapshot};
 use limits::Meter;
 use ticker::Ticker;
+use version::{Ready, Running};
 
 /// The policy that is built into this library: the rule of the reference.
 pub const DEFAULT_POLICY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/default-policy.wasm"));
 
-/// A component that fulfils the contract, ready to be called.
+/// A component that fulfils a version of the contract, ready to be called.
 pub struct Policy {
-    component: ComponentPre<Meter>,
+    component: Ready,
     ticker: Ticker,
     limits: Limits,
     digest: String,
@@ -42,6 +44,13 @@ impl Policy {
         &self.digest
     }
 
+    /// How many parts of WASI the component imports, all of which are empty: none, if it is built
+    /// without a standard library.
+    pub fn imports(&self) -> usize {
+        let component = self.component.component().component();
+        component.component_type().imports(component.engine()).len()
+    }
+
     /// Who the policy is.
     ///
     /// # Errors
@@ -49,9 +58,7 @@ impl Policy {
     /// When the call breaks a limit or traps.
     pub fn describe(&self) -> Result<Description, Error> {
         self.call("describe", self.limits.clause_time, |component, store| {
-            component
-                .serial_gate_policy_serial_gate()
-                .call_describe(store)
+            component.describe(store)
         })
     }
 
@@ -67,12 +74,7 @@ impl Policy {
         snapshot: &Snapshot,
     ) -> Result<Vec<Decision>, Error> {
         self.call("decide", self.limits.decide_time, |component, store| {
-            component.serial_gate_policy_serial_gate().call_decide(
-                store,
-                settings,
-                now.as_second(),
-                snapshot,
-            )
+            component.decide(store, settings, now.as_second(), snapshot)
         })?
         .map_err(|error| answered("decide", error))
     }
@@ -91,11 +93,7 @@ impl Policy {
         self.call(
             "claim-clause",
             self.limits.clause_time,
-            |component, store| {
-                component
-                    .serial_gate_policy_serial_gate()
-                    .call_claim_clause(store, settings, now.as_second(), dialect)
-            },
+            |component, store| component.claim_clause(store, settings, now.as_second(), dialect),
         )?
         .map_err(|error| answered("claim-clause", error))
     }
@@ -106,24 +104,28 @@ impl Policy {
         &self,
         export: &'static str,
         time: Duration,
-        call: impl FnOnce(&Component, &mut Store<Meter>) -> wasmtime::Result<T>,
+        call: impl FnOnce(&Running, &mut Store<Meter>) -> wasmtime::Result<T>,
     ) -> Result<T, Error> {
         let mut store = self.limits.store(self.component.engine());
         let ticking = self.ticker.start();
         store.set_epoch_deadline(ticking.ticks(time));
         let answer = match self.component.instantiate(&mut store) {
             Ok(component) => call(&component, &mut store),
-            // A trap is the policy's own. Anything else is wasmtime's word on the exports' types.
-            Err(cause) if !cause.is::<Trap>() && store.data().refused_memory().is_none() => {
-                return Err(contract::difference(
-                    self.component.instance_pre(),
-                    store,
-                    cause,
-                ));
+            // What the policy did at its start is its own. Anything else is wasmtime's word on the
+            // exports' types.
+            Err(cause)
+                if !cause.is::<Trap>()
+                    && !cause.is::<wasi::Denied>()
+                    && store.data().refused_memory().is_none() =>
+            {
+                return Err(contract::difference(&self.component, store, cause));
             }
             Err(cause) => Err(cause),
         };
         drop(ticking);
+        if let Some(said) = store.data().said() {
+            tracing::debug!("`{export}` of a policy said: {said}");
+        }
         answer.map_err(|cause| Error::of_call(export, time, store.data(), cause))
     }
 }

@@ -8,8 +8,8 @@ use wasmtime::component::{Component, Linker};
 use wasmtime::{Cache, CacheConfig, Config, Engine};
 
 use super::ticker::Ticker;
-use super::{Error, Limits, Policy, contract};
-use crate::model::ComponentPre;
+use super::version::Ready;
+use super::{Error, Limits, Policy, contract, wasi};
 
 /// Compiles policies and runs them. A clone is the same runtime.
 #[derive(Clone)]
@@ -44,16 +44,17 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// When the bytes are not a component, import something, or lack a part of the contract.
+    /// When the bytes are not a component, import what is not WASI's, or lack a part of the contract.
     pub fn load(&self, bytes: &[u8], limits: Limits) -> Result<Policy, Error> {
         contract::check_is_component(bytes)?;
         let component = Component::new(&self.engine, bytes).map_err(Error::Compile)?;
-        contract::check(&self.engine, &component)?;
-        let linker = Linker::new(&self.engine);
-        let component = linker
-            .instantiate_pre(&component)
-            .and_then(ComponentPre::new)
-            .map_err(contract::of_all)?;
+        let version = contract::check(&self.engine, &component)?;
+        let mut linker = Linker::new(&self.engine);
+        wasi::define(&mut linker, &self.engine, &component.component_type())
+            .map_err(Error::Wasi)?;
+        let component = linker.instantiate_pre(&component).map_err(Error::Wasi)?;
+        let component =
+            Ready::new(component, version).map_err(|cause| contract::of_all(version, cause))?;
         Ok(Policy {
             component,
             ticker: self.ticker.clone(),
