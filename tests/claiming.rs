@@ -1,6 +1,10 @@
 //! The life of a job: claimed with a token, kept, ended, lost, put back at its place.
 
+use std::time::Duration;
+
 use serde_json::json;
+use serial_gate::clause::{Clause, Dialect};
+use serial_gate::store::ClaimConnection;
 
 use crate::harness::Gate;
 
@@ -262,4 +266,35 @@ fn an_attempt_that_cannot_be_counted_further_stalls_nobody() {
             .unwrap();
         assert_eq!(claim(&gate)["id"], 1);
     }
+}
+
+#[test]
+fn what_a_clause_counts_or_compares_decides_who_may_be_claimed() {
+    let gate = Gate::new();
+    gate.sqlite()
+        .execute_batch(
+            "INSERT INTO tasks (repo, stage, gate_label) VALUES
+                ('alpha', 'review', NULL), ('alpha', 'analysis', 'hotfix'), ('beta', 'analysis', NULL);
+             INSERT INTO jobs (task_id, repo, agent, status) VALUES
+                (1, 'alpha', 'reviewer', 'running'), (1, 'alpha', 'reviewer', 'running'),
+                (2, 'alpha', 'analyst', 'queued'), (3, 'beta', 'analyst', 'queued');",
+        )
+        .unwrap();
+    let mut connection = ClaimConnection::open(&gate.database(), Duration::from_secs(1)).unwrap();
+    let mut claimable = |text: &str| {
+        let clause = Clause::accept(text).unwrap().render(Dialect::Sqlite);
+        connection.check(&clause).unwrap();
+        connection.claimable(&clause).unwrap()
+    };
+    let running = "(SELECT count(*) FROM jobs r WHERE r.repo = jobs.repo AND r.status = 'running')";
+    assert_eq!(claimable(&format!("{running} >= 0")), [3, 4]);
+    assert_eq!(claimable(&format!("{running} < 2")), [4]);
+    assert_eq!(claimable(&format!("NOT {running} < 2")), [3]);
+    let first = "(SELECT min(t.id) FROM tasks t WHERE t.repo = jobs.repo)";
+    assert_eq!(claimable(&format!("jobs.task_id = {first}")), [4]);
+    let last = "(SELECT max(t.stage) FROM tasks t WHERE t.repo = jobs.repo)";
+    assert_eq!(claimable(&format!("{last} = 'review'")), [3]);
+    let label =
+        "EXISTS (SELECT 1 FROM tasks t WHERE t.id = jobs.task_id AND t.gate_label = 'hotfix')";
+    assert_eq!(claimable(label), [3]);
 }

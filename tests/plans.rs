@@ -1,9 +1,14 @@
 //! SQLite's plans: which index each part of a claim goes by. A plan that changes is a claim that
 //! becomes slow, long before anybody notices that it is wrong.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
+use rusqlite::StatementStatus;
+use serial_gate::clause::{Clause, Dialect, Rendered};
 use serial_gate::model::Settings;
 use serial_gate::queue::{Options, Queue, Rule};
+use serial_gate::store::{ClaimConnection, Error};
 
 use crate::harness::Gate;
 
@@ -25,7 +30,12 @@ fn steps(gate: &Gate, rules: Option<&str>) -> Vec<String> {
         .clause(Timestamp::UNIX_EPOCH)
         .unwrap()
         .rendered
-        .to_string();
+        .clone();
+    plan(gate, &clause)
+}
+
+/// The steps of the claim's query for a clause.
+fn plan(gate: &Gate, clause: &Rendered) -> Vec<String> {
     let connection = gate.sqlite();
     let mut query = connection
         .prepare(&format!(
@@ -75,4 +85,74 @@ fn other_finished_stages_are_looked_up_by_repo() {
         steps(&Gate::new(), Some(rules)),
         [INTENDED[0], by_repo, INTENDED[2]]
     );
+}
+
+fn rendered(clause: &str) -> Rendered {
+    Clause::accept(clause).unwrap().render(Dialect::Sqlite)
+}
+
+/// How many unfinished tasks there are before the job's.
+const AHEAD: &str = "(SELECT count(*) FROM tasks t
+    WHERE t.repo = jobs.repo AND t.id < jobs.task_id AND t.stage <> 'done')";
+
+fn check(gate: &Gate, clause: &Rendered) -> Result<(), Error> {
+    let mut connection = ClaimConnection::open(&gate.database(), Duration::from_secs(1)).unwrap();
+    connection.check(clause)
+}
+
+#[test]
+fn a_count_goes_by_an_index() {
+    let gate = Gate::new();
+    let clause = rendered(&format!("{AHEAD} < 3"));
+    assert_eq!(
+        plan(&gate, &clause),
+        [
+            INTENDED[0],
+            "CO-ROUTINE c1",
+            "SEARCH g1 USING INDEX serial_gate_tasks_unfinished (repo=? AND id<?)",
+            "SCAN c1"
+        ]
+    );
+    check(&gate, &clause).unwrap();
+}
+
+#[test]
+fn a_count_that_would_read_a_whole_table_is_refused() {
+    let gate = Gate::new();
+    gate.sqlite()
+        .execute_batch("DROP INDEX serial_gate_tasks_repo; DROP INDEX serial_gate_tasks_unfinished")
+        .unwrap();
+    let all = "(SELECT count(*) FROM tasks t WHERE t.repo = jobs.repo) < 3";
+    let refused = check(&gate, &rendered(all));
+    assert!(
+        matches!(&refused, Err(Error::Scan { plan }) if plan == "SCAN g1"),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn a_count_visits_no_more_rows_than_its_number_and_one() {
+    let gate = Gate::new();
+    gate.sqlite()
+        .execute_batch(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
+             INSERT INTO tasks (repo, stage) SELECT 'alpha', 'review' FROM n;
+             INSERT INTO jobs (task_id, repo, agent) VALUES (20000, 'alpha', 'analyst');",
+        )
+        .unwrap();
+    let connection = gate.sqlite();
+    for comparison in ["= 3", "<> 3", "< 3", "<= 3", "> 3", ">= 3"] {
+        let clause = rendered(&format!("{AHEAD} {comparison}"));
+        let mut query = connection
+            .prepare(&format!("SELECT id FROM jobs WHERE {clause}"))
+            .unwrap();
+        let is_claimable = query.exists([]).unwrap();
+        assert_eq!(
+            is_claimable,
+            ["<> 3", "> 3", ">= 3"].contains(&comparison),
+            "{comparison}"
+        );
+        let instructions = query.get_status(StatementStatus::VmStep);
+        assert!(instructions < 200, "{comparison}: {instructions}");
+    }
 }

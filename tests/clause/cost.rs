@@ -38,6 +38,7 @@ fn slowest(clauses: Vec<String>) -> (Duration, String) {
 #[test]
 fn deep_and_long_clauses_cost_little_time_and_stack() {
     let tied = "EXISTS (SELECT 1 FROM tasks t WHERE t.repo = jobs.repo)";
+    let counted = "(SELECT count(*) FROM tasks t WHERE t.repo = jobs.repo) >= 1000";
     let mut clauses = vec![
         vec!["jobs.id = 1"; 501].join(" AND "),
         format!("({}) IS NULL", vec!["jobs.id = 1"; 501].join(" AND ")),
@@ -64,6 +65,9 @@ fn deep_and_long_clauses_cost_little_time_and_stack() {
             "1 AS x, ".repeat(6_000)
         ),
         [tied; 16].join(" OR "),
+        [counted; 16].join(" OR "),
+        "count(*) ".repeat(6_000),
+        "count(* count".repeat(30),
         format!("jobs.repo IN ({})", vec!["'x'"; 10_000].join(",")),
         format!("jobs.repo = '{}'", "''".repeat((1 << 19) - 20)),
     ];
@@ -80,7 +84,9 @@ fn deep_and_long_clauses_cost_little_time_and_stack() {
         "(1, ",
         "EXISTS (",
         "min(",
+        "count(",
         "(SELECT 1 FROM (",
+        "(SELECT count(*) FROM (",
         "EXISTS (SELECT 1 FROM (",
         "EXISTS (SELECT (",
         "EXISTS (SELECT 1 FROM tasks t WHERE (",
@@ -91,6 +97,7 @@ fn deep_and_long_clauses_cost_little_time_and_stack() {
             "SELECT",
             "SELECT 1 FROM tasks t WHERE t.repo = jobs.repo",
             "1 = 1 AND",
+            "SELECT count(*) FROM tasks t WHERE t.repo = jobs.repo",
             "tasks t",
         ] {
             let depth = 32 / opening.matches('(').count() - opening.matches("NOT (").count() * 16;
@@ -128,6 +135,7 @@ fn random_openings_cost_little_time_and_stack() {
         ") ",
         ", ",
         "min(",
+        "count(*",
         "NULL ",
         "'a' ",
         "AS ",

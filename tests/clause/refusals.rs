@@ -71,6 +71,7 @@ fn every_refusal_has_a_position_in_the_text_and_a_remedy() {
 #[test]
 fn every_limit_is_refused_one_step_behind_it() {
     let tied = "EXISTS (SELECT 1 FROM tasks t WHERE t.repo = jobs.repo)";
+    let counted = "(SELECT count(*) FROM tasks t WHERE t.repo = jobs.repo) > 0";
     let parens = |n: usize| format!("{}1 = 1{}", "(".repeat(n), ")".repeat(n));
     let nots = |n: usize| format!("{}TRUE{}", "NOT (".repeat(n), ")".repeat(n));
     let list = |n: usize| format!("jobs.id IN ({})", vec!["1"; n].join(","));
@@ -80,6 +81,7 @@ fn every_limit_is_refused_one_step_behind_it() {
         let second = format!("EXISTS (SELECT 1 FROM tasks b WHERE b.repo = jobs.repo{inner})");
         format!("EXISTS (SELECT 1 FROM tasks a WHERE a.repo = jobs.repo AND {second})")
     };
+    let count = |number: &str| counted.replace("> 0", &format!("> {number}"));
     let third = " AND EXISTS (SELECT 1 FROM tasks c WHERE c.repo = jobs.repo)";
     let cases = [
         ("nesting", parens(32), parens(33)),
@@ -109,7 +111,19 @@ fn every_limit_is_refused_one_step_behind_it() {
             chain(16, tied, " OR "),
             chain(17, tied, " OR "),
         ),
+        (
+            "too-many-sub-selects",
+            chain(16, counted, " OR "),
+            chain(15, counted, " OR ") + " OR " + tied + " OR " + counted,
+        ),
         ("sub-select-depth", nested(""), nested(third)),
+        (
+            "sub-select-depth",
+            nested(""),
+            nested(&format!(" AND {counted}")),
+        ),
+        ("count", count("1000"), count("1001")),
+        ("count", count("0"), count("-1")),
     ];
     for (construct, at_the_limit, behind_it) in cases {
         assert_eq!(
@@ -148,6 +162,21 @@ fn the_nastiest_refusals_read_well() {
         says("agent = 'x'"),
         "[unqualified-column] the column `agent` is not qualified at line 1, column 1; \
          write `jobs.agent`, or `alias.agent` inside a sub-select"
+    );
+    assert_eq!(
+        says("3 > (SELECT count(*) FROM tasks t WHERE t.repo = jobs.repo)"),
+        "[count] a count that is not the left side of a comparison stands at line 1, column 6; \
+         write the count on the left and a number from 0 to 1000 on the right, as in `(SELECT count(*) FROM ...) >= 3`"
+    );
+    assert_eq!(
+        says("(SELECT count(*) FROM tasks t WHERE t.repo = jobs.repo) > jobs.id"),
+        "[count] a count is compared with something else than a number from 0 to 1000 at line 1, column 59; \
+         write the number out, as in `(SELECT count(*) FROM ...) >= 3`"
+    );
+    assert_eq!(
+        says("(SELECT count(1) FROM tasks t WHERE t.repo = jobs.repo) > 3"),
+        "[count] `count` of something else than `*` stands at line 1, column 9; \
+         write `count(*)`, which counts the rows that pass the `WHERE`"
     );
     assert_eq!(
         says("1=1 AND"),

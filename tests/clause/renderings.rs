@@ -99,11 +99,14 @@ fn a_scope_of_a_thousand_long_repos_is_accepted() {
 fn a_clause_at_the_limits_runs_in_sqlite() {
     let sqlite = Sqlite::new();
     let tied = "EXISTS (SELECT 1 FROM tasks t WHERE t.repo = jobs.repo)";
+    let counted = "(SELECT count(*) FROM tasks t WHERE t.repo = jobs.repo) < 1000";
     for text in [
         vec!["jobs.id = 1"; 501].join(" OR "),
         "NOT ".repeat(32) + "TRUE",
         "NOT (TRUE AND ".repeat(16) + "TRUE" + &")".repeat(16),
         [tied; 16].join(" OR "),
+        [counted; 16].join(" OR "),
+        format!("{}{counted}{}", "NOT (".repeat(15), ")".repeat(15)),
         format!("jobs.id IN ({})", vec!["1"; 10_000].join(",")),
     ] {
         let rendered = Clause::accept(&text).unwrap().render(Dialect::Sqlite);

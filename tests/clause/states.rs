@@ -48,6 +48,7 @@ const REPOS: &[&str] = &[
     "'a'", "'a'", "'a'", "'B'", "'A'", "''", "'it''s'", "'x\\'", "NULL",
 ];
 const STAGES: &[&str] = &["'done'", "'development'", "'Done'", "''", "NULL"];
+const LABELS: &[&str] = &["'hotfix'", "'Hotfix'", "'x\\'", "''", "NULL", "NULL"];
 const AGENTS: &[&str] = &[
     "'analyst'",
     "'analyst'",
@@ -76,9 +77,10 @@ fn rows(rng: &mut Rng) -> String {
     let (tasks, jobs, freezes) = (1 + rng.below(5), 4 + rng.below(4), rng.below(3));
     for id in ids(rng, tasks) {
         let (repo, stage, item) = (rng.pick(REPOS), rng.pick(STAGES), rng.pick(TIMES));
+        let label = rng.pick(LABELS);
         let _ = writeln!(
             sql,
-            "INSERT INTO tasks VALUES ({id}, {item}, {repo}, {stage});"
+            "INSERT INTO tasks VALUES ({id}, {item}, {repo}, {stage}, {label});"
         );
     }
     for id in ids(rng, jobs) {
@@ -116,13 +118,13 @@ fn all_rows() -> Vec<String> {
 }
 
 const SQLITE_SCHEMA: &str = "
-    CREATE TABLE tasks (id INTEGER PRIMARY KEY, work_item_id TEXT, repo TEXT, stage TEXT);
+    CREATE TABLE tasks (id INTEGER PRIMARY KEY, work_item_id TEXT, repo TEXT, stage TEXT, gate_label TEXT);
     CREATE TABLE jobs (id INTEGER PRIMARY KEY, task_id INTEGER, repo TEXT, agent TEXT, status TEXT);
     CREATE TABLE repo_freeze (id INTEGER PRIMARY KEY, repo TEXT NOT NULL, frozen_at TEXT, cleared_at TEXT,
         reason TEXT, work_item_id TEXT);";
 
 const POSTGRES_SCHEMA: &str = "
-    CREATE TABLE tasks (id bigint PRIMARY KEY, work_item_id text, repo text, stage text);
+    CREATE TABLE tasks (id bigint PRIMARY KEY, work_item_id text, repo text, stage text, gate_label text);
     CREATE TABLE jobs (id bigint PRIMARY KEY, task_id bigint, repo text, agent text, status text);
     CREATE TABLE repo_freeze (id bigint PRIMARY KEY, repo text NOT NULL, frozen_at text, cleared_at text,
         reason text, work_item_id text);";

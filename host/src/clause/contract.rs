@@ -36,7 +36,13 @@ impl Table {
     /// The columns that a clause may read.
     pub(crate) fn columns(self) -> &'static [Column] {
         match self {
-            Table::Tasks => &[Column::Id, Column::WorkItemId, Column::Repo, Column::Stage],
+            Table::Tasks => &[
+                Column::Id,
+                Column::WorkItemId,
+                Column::Repo,
+                Column::Stage,
+                Column::GateLabel,
+            ],
             Table::Jobs => &[
                 Column::Id,
                 Column::TaskId,
@@ -73,6 +79,7 @@ pub(crate) enum Column {
     WorkItemId,
     Repo,
     Stage,
+    GateLabel,
     Agent,
     Status,
     FrozenAt,
@@ -89,6 +96,7 @@ impl Column {
             Column::WorkItemId => "work_item_id",
             Column::Repo => "repo",
             Column::Stage => "stage",
+            Column::GateLabel => "gate_label",
             Column::Agent => "agent",
             Column::Status => "status",
             Column::FrozenAt => "frozen_at",

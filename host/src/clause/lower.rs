@@ -1,6 +1,7 @@
 //! Lowers sqlparser's syntax tree into our own, or refuses.
 //!
-//! Owns conditions and the types of their operands. Leaves values to `value`, sub-selects to `select`, names to `scope`.
+//! Owns conditions and the types of their operands. Leaves values to `value`, sub-selects to `select`, counts to `count`, names
+//! to `scope`.
 //! sqlparser's structs are taken apart without `..`: a field that a later version adds does not compile until somebody has
 //! decided what it means here. An expression not listed is refused.
 //! Invariant: as in `tree`.
@@ -11,6 +12,7 @@ use sqlparser::ast::{
 use sqlparser::tokenizer::Location;
 
 use super::contract::{Kind, Table};
+use super::count;
 use super::parse;
 use super::refusal::{Refusal, echo};
 use super::scope::Scopes;
@@ -51,6 +53,9 @@ pub(crate) fn predicate(scopes: &mut Scopes, expression: Expr) -> Result<Predica
             let terms = chain(&BinaryOperator::Or, *left, *right);
             let terms = terms.into_iter().map(|term| predicate(scopes, term));
             Ok(Predicate::any(terms.collect::<Result<_, _>>()?))
+        }
+        Expr::BinaryOp { left, op, right } if count::stands(&left) => {
+            count::compared(scopes, *left, comparison(&op, at)?, *right)
         }
         Expr::BinaryOp { left, op, right } => {
             let comparison = comparison(&op, at)?;

@@ -1,13 +1,14 @@
 //! The clause guard: turns a policy's SQL fragment, which is untrusted text, into SQL that this room printed itself.
 //!
 //! Text is cut into allow-listed tokens (`tokens`, `symbols`, `words`), checked for size and order (`limits`, `order`), parsed by `sqlparser`
-//! (`parse`), lowered into our own typed tree (`lower`, `value`, `select`, `scope`, `tree`) over the contract's tables (`contract`), and
+//! (`parse`), lowered into our own typed tree (`lower`, `value`, `select`, `count`, `scope`, `tree`) over the contract's tables (`contract`), and
 //! printed per dialect (`render`). DESIGN section 8 is the rule book.
 //! Left to others: running the SQL, the databases' second walls, plan checks, and the shape of section 6.
 //! Invariant: [`Rendered`] comes out of the tree only; no byte of the policy's text reaches a database except inside a
 //! literal that the renderer escaped.
 
 mod contract;
+mod count;
 mod limits;
 mod lower;
 mod order;

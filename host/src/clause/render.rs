@@ -1,7 +1,7 @@
 //! Prints the typed tree as SQL for one database.
 //!
 //! Owns quoting, escaping, aliases and the differences between the databases. Leaves the names to `contract`.
-//! The outer row is `jobs`, sub-selects are `g1`, `g2`, ...: names that no policy chose. Every operation stands in its own
+//! The outer row is `jobs`, the tables of sub-selects are `g1`, `g2`, ...: names that no policy chose. Every operation stands in its own
 //! parentheses, so no precedence is relied on.
 //! Invariant: both texts have the same three-valued truth value on every row of equal tables.
 
@@ -73,14 +73,7 @@ impl Printer {
                     Comparison::Equal | Comparison::NotEqual => self.value(left),
                     _ => self.ordered(left, [left, right]),
                 }
-                self.put(match comparison {
-                    Comparison::Equal => " = ",
-                    Comparison::NotEqual => " <> ",
-                    Comparison::Less => " < ",
-                    Comparison::LessOrEqual => " <= ",
-                    Comparison::Greater => " > ",
-                    Comparison::GreaterOrEqual => " >= ",
-                });
+                self.comparison(*comparison);
                 self.value(right);
             }
             Predicate::InList {
@@ -119,6 +112,16 @@ impl Printer {
             Predicate::Exists(select) => {
                 self.put("EXISTS (SELECT 1");
                 self.rest_of_select(select);
+                self.put(")");
+            }
+            Predicate::Count {
+                select,
+                comparison,
+                number,
+            } => {
+                self.count(select, *number);
+                self.comparison(*comparison);
+                self.put(&number.to_string());
             }
         }
         self.put(")");
@@ -129,6 +132,27 @@ impl Printer {
             self.put(if index == 0 { "" } else { operator });
             self.predicate(term);
         }
+    }
+
+    fn comparison(&mut self, comparison: Comparison) {
+        self.put(match comparison {
+            Comparison::Equal => " = ",
+            Comparison::NotEqual => " <> ",
+            Comparison::Less => " < ",
+            Comparison::LessOrEqual => " <= ",
+            Comparison::Greater => " > ",
+            Comparison::GreaterOrEqual => " >= ",
+        });
+    }
+
+    /// The count as far as its comparison with `number` can tell: every count above the number compares like the next one.
+    /// The limit keeps a repo with many rows from being read to its end. PostgreSQL before 16 wants a name for the inner
+    /// select; no column goes by it.
+    fn count(&mut self, select: &Select, number: u16) {
+        self.put("(SELECT count(*) FROM (SELECT 1");
+        self.rest_of_select(select);
+        let (limit, name) = (number.saturating_add(1), select.number);
+        self.put(&format!(" LIMIT {limit}) AS \"c{name}\")"));
     }
 
     /// The first operand of an order comparison of `operands`. PostgreSQL orders text by the column's collation, SQLite by
@@ -180,6 +204,7 @@ impl Printer {
         }
         self.put(")");
         self.rest_of_select(select);
+        self.put(")");
         if is_text {
             self.collate();
             self.put(")");
@@ -197,7 +222,6 @@ impl Printer {
             table.name()
         ));
         self.predicate(filter);
-        self.put(")");
     }
 
     fn cell(&mut self, cell: Cell) {

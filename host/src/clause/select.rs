@@ -1,7 +1,7 @@
 //! Lowers sub-selects.
 //!
-//! Owns their two forms, `EXISTS (SELECT 1 ...)` and `(SELECT min(...) ...)`, and the tie to the job. Leaves names to
-//! `scope` and conditions to `lower`.
+//! Owns their three forms, `EXISTS (SELECT 1 ...)`, `(SELECT min(...) ...)` and `(SELECT count(*) ...)`, and the tie to the
+//! job. Leaves names to `scope`, conditions to `lower`, and where a count may stand to `count`.
 //! sqlparser's structs are taken apart without `..`, as in `lower`.
 //! Invariant: a sub-select has one table of the contract, one plain filter, and is tied to the job.
 
@@ -71,6 +71,31 @@ pub(crate) fn extreme(scopes: &mut Scopes, query: Query) -> Result<Extreme, Refu
         column,
         select,
     })
+}
+
+/// Lowers `SELECT count(*) FROM ...`.
+pub(crate) fn counted(scopes: &mut Scopes, query: Query) -> Result<Select, Refusal> {
+    let Parts {
+        at,
+        item,
+        from,
+        filter,
+    } = take_apart(query)?;
+    let item_at = parse::start(&item);
+    let Expr::Function(function) = item else {
+        return Err(select_list(item_at));
+    };
+    match call(function, item_at)? {
+        (name, Some(FunctionArgExpr::Wildcard)) if name == "count" => {}
+        _ => {
+            let what = "`count` of something else than `*` stands";
+            let remedy = "write `count(*)`, which counts the rows that pass the `WHERE`";
+            return Err(Refusal::new("count", what, remedy, item_at));
+        }
+    }
+    let (table, alias) = table_and_alias(from, at)?;
+    let scope = scopes.enter(&table, alias.as_ref())?;
+    filtered(scopes, scope, filter, at)
 }
 
 /// Lowers the filter inside its scope, which ends here, and checks the tie.
@@ -256,6 +281,24 @@ fn table_and_alias(from: TableFactor, at: Location) -> Result<(Ident, Option<Ide
 }
 
 fn end_and_column(function: Function, at: Location) -> Result<(End, Vec<Ident>), Refusal> {
+    let (name, argument) = call(function, at)?;
+    let end = match name.as_str() {
+        "min" => End::Min,
+        "max" => End::Max,
+        other => {
+            let what = format!("the function {} is not in the language", echo(other));
+            let remedy = "write `min(alias.column)`, `max(alias.column)` or `count(*)`";
+            return Err(Refusal::new("function", what, remedy, at));
+        }
+    };
+    match argument {
+        Some(FunctionArgExpr::Expr(Expr::CompoundIdentifier(path))) => Ok((end, path)),
+        _ => Err(select_list(at)),
+    }
+}
+
+/// The name of a call in lower case, and its argument if there is exactly one and nothing beside it.
+fn call(function: Function, at: Location) -> Result<(String, Option<FunctionArgExpr>), Refusal> {
     let Function {
         name,
         uses_odbc_syntax: false,
@@ -274,36 +317,19 @@ fn end_and_column(function: Function, at: Location) -> Result<(End, Vec<Ident>),
     else {
         return Err(select_list(at));
     };
-    let end = match name.to_string().to_ascii_lowercase().as_str() {
-        "min" => End::Min,
-        "max" => End::Max,
-        other => {
-            let what = format!("the function {} is not in the language", echo(other));
-            return Err(Refusal::new(
-                "function",
-                what,
-                "write `min(alias.column)` or `max(alias.column)`",
-                at,
-            ));
-        }
+    let is_alone = args.len() == 1 && clauses.is_empty() && within_group.is_empty();
+    let argument = match args.pop() {
+        Some(FunctionArg::Unnamed(argument)) if is_alone => Some(argument),
+        _ => None,
     };
-    match (
-        args.pop(),
-        args.is_empty() && clauses.is_empty() && within_group.is_empty(),
-    ) {
-        (
-            Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::CompoundIdentifier(path)))),
-            true,
-        ) => Ok((end, path)),
-        _ => Err(select_list(at)),
-    }
+    Ok((name.to_string().to_ascii_lowercase(), argument))
 }
 
 fn select_list(at: Location) -> Refusal {
-    let remedy = "write `EXISTS (SELECT 1 FROM ...)` or `(SELECT min(alias.column) FROM ...)`";
+    let remedy = "write `EXISTS (SELECT 1 FROM ...)`, `(SELECT min(alias.column) FROM ...)` or `(SELECT count(*) FROM ...) >= 3`";
     Refusal::new(
         "select-list",
-        "another select list than `1`, `min` or `max` stands",
+        "another select list than `1`, `min`, `max` or `count(*)` stands",
         remedy,
         at,
     )

@@ -1,6 +1,6 @@
 //! The symbols of the language, and what is said about the others.
 //!
-//! Owns both lists. Leaves to `tokens` where a symbol starts, and the minus of a negative integer.
+//! Owns both lists. Leaves to `tokens` where a symbol starts, the minus of a negative integer, and the star of a count.
 //! Invariant: refused symbols are looked up first and both lists name the longer symbol first, so no prefix of a refused
 //! symbol is taken for an allowed one.
 
@@ -78,7 +78,7 @@ static REFUSED: &[Refused] = &[
     refuse("#", "bit-operator", "combines bits", "write the integer itself"),
     refuse("+", "arithmetic", "calculates", "write the integer itself"),
     refuse("-", "arithmetic", "calculates", "write the integer itself, its sign directly before the digits"),
-    refuse("*", "star", "is neither a product nor a select list here", "write `SELECT 1`, or the integer itself"),
+    refuse("*", "star", "is neither a product nor a select list here", "write `SELECT 1` or `SELECT count(*)`, or the integer itself"),
     refuse("/", "arithmetic", "calculates", "write the integer itself"),
     refuse("%", "arithmetic", "calculates", "write the integer itself"),
 ];

@@ -40,6 +40,10 @@ pub(crate) fn read(text: &str) -> Result<Tokens, Refusal> {
                 cursor.bump();
                 cursor.integer("-")?
             }
+            '*' if cursor.starts_star(&list) => {
+                cursor.bump();
+                Token::Mul
+            }
             _ => cursor.symbol()?,
         };
         list.push(TokenWithSpan {
@@ -117,6 +121,20 @@ impl<'a> Cursor<'a> {
         let digit_follows = self.rest.chars().nth(1).is_some_and(|c| c.is_ascii_digit());
         let behind_value = before.is_some_and(ends_value);
         digit_follows && !behind_value
+    }
+
+    /// A star is a token in `count(*)` only, so that no later step meets a product or a list of all columns.
+    fn starts_star(&self, before: &[TokenWithSpan]) -> bool {
+        let is_count = |token: &TokenWithSpan| match &token.token {
+            Token::Word(word) => word.value.eq_ignore_ascii_case("count"),
+            _ => false,
+        };
+        match before {
+            [.., name, open] => {
+                open.token == Token::LParen && is_count(name) && !self.rest.starts_with("*/")
+            }
+            _ => false,
+        }
     }
 
     fn integer(&mut self, sign: &str) -> Result<Token, Refusal> {

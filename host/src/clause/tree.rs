@@ -41,6 +41,12 @@ pub(crate) enum Predicate {
     IsNull { value: Value, negated: bool },
     /// Whether the sub-select has a row. Never `NULL`.
     Exists(Select),
+    /// How many rows the sub-select has, compared with a small number. Never `NULL`.
+    Count {
+        select: Select,
+        comparison: Comparison,
+        number: u16,
+    },
 }
 
 /// A comparison operator.

@@ -1,11 +1,12 @@
 //! Lowers values: columns, literals and the smallest or largest value of a sub-select.
 //!
 //! Owns what may stand where a value is expected, and says which condition or call stands there instead. Leaves names to
-//! `scope` and sub-selects to `select`.
+//! `scope`, sub-selects to `select` and counts to `count`.
 //! Invariant: an integer of the tree fits 64 bits, a text is printable ASCII, as `tokens` has checked.
 
 use sqlparser::ast::{Expr, UnaryOperator, Value as Constant, ValueWithSpan};
 
+use super::count;
 use super::parse;
 use super::refusal::{Refusal, echo, shorten};
 use super::scope::Scopes;
@@ -41,6 +42,7 @@ pub(crate) fn value(scopes: &mut Scopes, expression: Expr) -> Result<Value, Refu
     let refuse =
         |construct, what: &str, remedy: &str| Err(Refusal::new(construct, what, remedy, at));
     match expression {
+        expression if count::stands(&expression) => Err(count::misplaced(at)),
         Expr::Nested(inner) => value(scopes, *inner),
         Expr::CompoundIdentifier(path) => Ok(Value::Cell(scopes.cell(&path, at)?)),
         Expr::Subquery(query) => Ok(Value::Extreme(Box::new(extreme(scopes, *query)?))),
@@ -85,7 +87,7 @@ pub(crate) fn value(scopes: &mut Scopes, expression: Expr) -> Result<Value, Refu
                 "the function {} is not in the language",
                 echo(&function.name.to_string())
             );
-            let remedy = "compare columns and literals; `min` and `max` stand in `(SELECT min(alias.column) FROM ...)`";
+            let remedy = "compare columns and literals; `min`, `max` and `count(*)` stand in `(SELECT min(alias.column) FROM ...)`";
             Err(Refusal::new("function", what, remedy, at))
         }
         Expr::Tuple(_) => refuse(

@@ -1,7 +1,7 @@
 //! The second wall, behind the clause's language (design, section 8).
 //!
 //! Owns what SQLite itself refuses on the claim's connection: an authorizer that lets a statement
-//! read the contract's tables and do nothing else, a time budget, and SQLite's limits. It trusts no
+//! read the contract's tables, take a minimum, a maximum or a count of them, and do nothing else, a time budget, and SQLite's limits. It trusts no
 //! earlier check. The authorizer is set once, because setting it again would make SQLite compile
 //! every statement anew; what changes is the flag that it looks at.
 
@@ -95,6 +95,10 @@ impl Wall {
                     AuthAction::Read { table_name, .. } => ["jobs", "tasks", "repo_freeze"]
                         .iter()
                         .any(|table| table.eq_ignore_ascii_case(table_name)),
+                    // All that the clause's language has. SQLite's others reach files, memory and time.
+                    AuthAction::Function { function_name } => {
+                        ["min", "max", "count"].contains(&function_name)
+                    }
                     _ => false,
                 };
             if allowed {
