@@ -12,7 +12,7 @@ use wasmtime::component::Component;
 
 use crate::harness::{Gate, decide_natively, fixtures, native_settings};
 
-fn cases() -> Vec<Case> {
+pub fn cases() -> Vec<Case> {
     let files = ["edge.jsonl", "random.jsonl"];
     files
         .iter()

@@ -26,6 +26,7 @@ mod containment;
 mod failure;
 mod generations;
 mod plans;
+mod policies;
 mod policy_check;
 mod processes;
 mod swapping;

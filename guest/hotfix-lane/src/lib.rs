@@ -118,6 +118,9 @@ impl Rule for HotfixLane {
 }
 
 /// The hotfixes of a snapshot.
+///
+/// A fraction in `jobs.task_id`, which only SQLite can hold, is shown as the id above it. For such a
+/// job `decide` takes the task of that id for its own, and the clause takes none.
 struct Hotfixes {
     /// All of them, finished ones included: a job of one of these is a hotfix's.
     ids: BTreeSet<i64>,
