@@ -16,12 +16,13 @@ use serial_gate::clause::Table;
 use serial_gate::conform::{Candidate, Runner, Through, check_policy};
 use serial_gate::model::{Dialect, Settings};
 use serial_gate::policy::{DEFAULT_POLICY, Limits, Policy, Runtime};
-use serial_gate::queue::{Allowance, Queue, Rule, Source, default_settings};
+use serial_gate::queue::{Allowance, Options, Queue, Rule, Source, Standing, default_settings};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::agreement::{agree, for_random_states_of, settings};
 use crate::conformance::cases;
+use crate::harness::Gate;
 
 /// A policy's component, and rules under which it can be checked.
 struct Built {
@@ -169,6 +170,21 @@ fn wip_limit_with_a_limit_of_one_has_the_default_s_clause() {
         let limited = with(settings.clone(), json!({ "limit": 1 }));
         prop_assert_eq!(text(&wip_limit, &limited), text(&default, &settings));
     });
+}
+
+#[test]
+fn wip_limit_explains_which_tasks_have_to_be_finished_and_no_more() {
+    let gate = Gate::new();
+    let rows = "INSERT INTO tasks (id, repo, stage) VALUES (1, 'a', 'review'), (2, 'a', 'review'), (3, 'a', 'review');
+        INSERT INTO jobs (id, task_id, repo, agent, status) VALUES (7, 4, 'a', 'analyst', 'queued');";
+    gate.sqlite().execute_batch(rows).unwrap();
+    let mut queue = Queue::open(&gate.database(), given("wip-limit"), Options::default()).unwrap();
+    let explanation = queue.explain(SATURDAY, 7).unwrap();
+    let Standing::Held(held) = explanation.standing else {
+        panic!("{explanation:?}");
+    };
+    let tasks: Vec<i64> = held.tasks.iter().map(|task| task.id).collect();
+    assert_eq!((tasks, held.stuck), (vec![1, 2], false));
 }
 
 /// Times of the week that meet each other, and windows between them.
