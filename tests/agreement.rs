@@ -16,11 +16,21 @@ use crate::harness::{Gate, decide_natively};
 /// A value of a text column.
 type Text = Option<&'static str>;
 
+/// The rows of the tables: of `tasks` the id, repo, stage and label, of `jobs` the id, task, repo,
+/// agent and status, of `repo_freeze` the id, the repo and when it was cleared.
 #[derive(Debug, Clone)]
-struct State {
-    tasks: Vec<(i64, Text, Text)>,
+pub struct State {
+    tasks: Vec<(i64, Text, Text, Text)>,
     jobs: Vec<(i64, TaskId, Text, Text, Text)>,
     freezes: Vec<(i64, &'static str, Text)>,
+}
+
+impl State {
+    /// Whether a job's `task_id` is a fraction, which a snapshot shows as the id above it.
+    pub fn has_fraction(&self) -> bool {
+        let mut task_ids = self.jobs.iter().map(|job| &job.1);
+        task_ids.any(|task_id| matches!(task_id, TaskId::Fraction(_)))
+    }
 }
 
 /// What can stand in `jobs.task_id`: SQLite keeps any type there.
@@ -70,6 +80,8 @@ fn state() -> impl Strategy<Value = State> {
             None,
         ][..],
     );
+    let label =
+        prop::sample::select(&[None, None, Some("hotfix"), Some("urgent"), Some("Hotfix")][..]);
     let agent = prop::sample::select(
         &[
             Some("analyst"),
@@ -91,14 +103,14 @@ fn state() -> impl Strategy<Value = State> {
     let cleared = prop::sample::select(&[None, Some(""), Some("2026-01-01 00:00:00")][..]);
     let frozen = prop::sample::select(&["a", "b", "A", ""][..]);
     (
-        prop::collection::btree_map(id(), (repo(), stage), 0..6),
+        prop::collection::btree_map(id(), (repo(), stage, label), 0..6),
         prop::collection::btree_map(id(), (task_id(), repo(), agent, status), 0..8),
         prop::collection::btree_map(1..9i64, (frozen, cleared), 0..3),
     )
         .prop_map(|(tasks, jobs, freezes)| State {
             tasks: tasks
                 .into_iter()
-                .map(|(id, (repo, stage))| (id, repo, stage))
+                .map(|(id, (repo, stage, label))| (id, repo, stage, label))
                 .collect(),
             jobs: jobs
                 .into_iter()
@@ -111,7 +123,7 @@ fn state() -> impl Strategy<Value = State> {
         })
 }
 
-fn settings() -> impl Strategy<Value = Settings> {
+pub fn settings() -> impl Strategy<Value = Settings> {
     let repos = prop::sample::select(&["", "", "a", "a,b", "A", "a/b", " ,", "c"][..]);
     let rules = prop::sample::select(
         &[
@@ -143,7 +155,7 @@ fn fill(connection: &rusqlite::Connection, state: &State) {
     for task in &state.tasks {
         connection
             .execute(
-                "INSERT INTO tasks (id, repo, stage) VALUES (?1, ?2, ?3)",
+                "INSERT INTO tasks (id, repo, stage, gate_label) VALUES (?1, ?2, ?3, ?4)",
                 *task,
             )
             .unwrap();
@@ -171,43 +183,54 @@ fn for_random_states(
     cases: u32,
     check: impl Fn(&mut Queue, &State, &Settings) -> Result<(), TestCaseError>,
 ) {
+    let rule = Rule::built_in(default_settings());
+    for_random_states_of(rule, settings(), cases, |queue, state, settings| {
+        queue.set_settings(settings.clone());
+        check(queue, state, settings)
+    });
+}
+
+/// The same for any policy, with whatever else is random.
+pub fn for_random_states_of<T: std::fmt::Debug>(
+    rule: Rule,
+    inputs: impl Strategy<Value = T>,
+    cases: u32,
+    check: impl Fn(&mut Queue, &State, &T) -> Result<(), TestCaseError>,
+) {
     let gate = Gate::new();
     let beside = gate.sqlite();
     beside.pragma_update(None, "synchronous", "OFF").unwrap();
-    let queue = Queue::open(
-        &gate.database(),
-        Rule::built_in(default_settings()),
-        Options::default(),
-    );
+    let queue = Queue::open(&gate.database(), rule, Options::default());
     let queue = std::cell::RefCell::new(queue.unwrap());
     let mut runner = TestRunner::new(ProptestConfig {
         cases,
         failure_persistence: None,
         ..ProptestConfig::default()
     });
-    let result = runner.run(&(state(), settings()), |(state, settings)| {
+    let result = runner.run(&(state(), inputs), |(state, input)| {
         fill(&beside, &state);
-        let mut queue = queue.borrow_mut();
-        queue.set_settings(settings.clone());
-        check(&mut queue, &state, &settings)
+        check(&mut queue.borrow_mut(), &state, &input)
     });
     if let Err(failure) = result {
         panic!("{failure}");
     }
 }
 
+/// That `decide` lets exactly the jobs through that satisfy the clause.
+pub fn agree(queue: &mut Queue, now: Timestamp) -> Result<(), TestCaseError> {
+    let decisions = queue.decide(now, None).unwrap();
+    let by_decide: Vec<i64> = decisions
+        .iter()
+        .filter(|decision| decision.verdict == Verdict::Claim)
+        .map(|decision| decision.job)
+        .collect();
+    prop_assert_eq!(by_decide, queue.claimable(now).unwrap());
+    Ok(())
+}
+
 #[test]
 fn decide_lets_through_exactly_the_jobs_that_satisfy_the_clause() {
-    for_random_states(3_000, |queue, _, _| {
-        let decisions = queue.decide(Timestamp::UNIX_EPOCH, None).unwrap();
-        let by_decide: Vec<i64> = decisions
-            .iter()
-            .filter(|decision| decision.verdict == Verdict::Claim)
-            .map(|decision| decision.job)
-            .collect();
-        prop_assert_eq!(by_decide, queue.claimable(Timestamp::UNIX_EPOCH).unwrap());
-        Ok(())
-    });
+    for_random_states(3_000, |queue, _, _| agree(queue, Timestamp::UNIX_EPOCH));
 }
 
 #[test]

@@ -5,13 +5,14 @@ use serial_gate::clause::Table;
 use serial_gate::conform::{Case, Runner, Through, read_cases};
 use serial_gate::policy::{DEFAULT_POLICY, Limits, Runtime};
 use serial_gate::queue::{Allowance, Queue};
-use serial_gate_default_policy::clause::claim_clause;
+use serial_gate_default_policy::rule::Rule;
+use serial_gate_default_policy::serial::Serial;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::harness::{Gate, decide_natively, fixtures, native_settings};
 
-fn cases() -> Vec<Case> {
+pub fn cases() -> Vec<Case> {
     let files = ["edge.jsonl", "random.jsonl"];
     files
         .iter()
@@ -89,7 +90,7 @@ fn the_native_clause_is_the_component_s_to_the_byte() {
                     freeze_enabled,
                     rules: rules.map(Into::into),
                 };
-                let native = claim_clause(&native_settings(&settings).unwrap());
+                let native = Serial::claim_clause(&native_settings(&settings).unwrap(), 0);
                 let component = policy.claim_clause(
                     &settings,
                     Timestamp::UNIX_EPOCH,

@@ -6,7 +6,9 @@ use std::process::{Child, Command, Output, Stdio};
 use rusqlite::Connection;
 use serde_json::Value;
 use serial_gate::model;
-use serial_gate_default_policy::{decide, settings, snapshot};
+use serial_gate_default_policy::rule::Rule;
+use serial_gate_default_policy::serial::Serial;
+use serial_gate_default_policy::{settings, snapshot};
 use tempfile::TempDir;
 
 /// A folder, usually with a prepared queue in it, in which the binary runs.
@@ -152,11 +154,11 @@ pub fn decide_natively(
     settings: &model::Settings,
     state: &model::Snapshot,
 ) -> Result<Vec<model::Decision>, String> {
-    let decisions = decide::decide(&native_settings(settings)?, &native_state(state))?;
+    let decisions = Serial::decide(&native_settings(settings)?, 0, &native_state(state))?;
     Ok(decisions.into_iter().map(contract_decision).collect())
 }
 
-pub fn native_settings(settings: &model::Settings) -> Result<settings::Settings, String> {
+pub fn native_settings(settings: &model::Settings) -> Result<settings::Settings<Serial>, String> {
     let model::Settings {
         enabled,
         repos,
@@ -177,6 +179,7 @@ fn native_state(state: &model::Snapshot) -> snapshot::Snapshot {
                 id: task.id,
                 repo: task.repo,
                 stage: task.stage,
+                label: task.label,
             })
             .collect(),
         jobs: jobs
@@ -208,13 +211,14 @@ fn task_ref(contract: model::TaskRef) -> snapshot::TaskRef {
 fn contract_decision(decision: snapshot::Decision) -> model::Decision {
     let verdict = match decision.verdict {
         snapshot::Verdict::Claim => model::Verdict::Claim,
-        snapshot::Verdict::Hold {
+        snapshot::Verdict::Hold(snapshot::Hold {
             earlier_task,
             freeze,
-        } => model::Verdict::Hold(model::Hold {
+            rule,
+        }) => model::Verdict::Hold(model::Hold {
             earlier_task,
             freeze,
-            rule: None,
+            rule,
         }),
     };
     model::Decision {

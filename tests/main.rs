@@ -27,6 +27,7 @@ mod failure;
 mod generations;
 mod old_contracts;
 mod plans;
+mod policies;
 mod policy_check;
 mod processes;
 mod swapping;

@@ -1,71 +1,80 @@
-//! The rule as a condition of the claim's query.
+//! What every rule shares when it writes its condition: whom the gate may hold, and the pieces of
+//! which most reasons are made.
 //!
-//! Owns the text, which for the default rules is the reference's to the byte (reference semantics
-//! 24). It must say the same as `decide` for every state; that is tested, not promised.
+//! Owns the frame and the quoting. For the default rule the text is the reference's to the byte
+//! (reference semantics 24). A clause must say the same as `decide` for every state; that is tested,
+//! not promised.
 
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::rule::Rule;
 use crate::settings::Settings;
 
-/// The condition, starting with `AND` and ending with a space; empty when the kill switch is off.
-pub fn claim_clause(settings: &Settings) -> String {
-    if !settings.enabled {
+/// The condition that lets a job through unless it is gated and one of the reasons is true. It starts
+/// with `AND` and ends with a space; it is empty when the kill switch is off, or there is no reason.
+///
+/// A reason must be false for a job without a repo, and never NULL where `decide` finds none.
+pub fn held_while<R: Rule>(
+    settings: &Settings<R>,
+    reasons: impl IntoIterator<Item = Option<String>>,
+) -> String {
+    let reasons: Vec<String> = reasons.into_iter().flatten().collect();
+    if !settings.enabled || reasons.is_empty() {
         return String::new();
     }
-    let gated = one_of("jobs.agent", "=", "IN", &settings.rules.gated_agents);
-    let names: Vec<&String> = settings.scope.names().iter().collect();
+    let gated = one_of("jobs.agent", "=", "IN", settings.rules.gated_agents());
+    let names = settings.scope.names();
     let in_scope = if names.is_empty() {
         String::new()
     } else {
-        format!("AND jobs.repo IN ({}) ", quoted(&names))
+        format!("AND jobs.repo IN ({}) ", list(names))
     };
-    let unfinished = one_of("t2.stage", "!=", "NOT IN", &settings.rules.finished_stages);
-    let earlier_task = format!(
-        "EXISTS (SELECT 1 FROM tasks t2 WHERE t2.repo = jobs.repo AND t2.id < jobs.task_id AND {unfinished}) "
-    );
-    let frozen = if settings.freeze_enabled {
-        "OR EXISTS (SELECT 1 FROM repo_freeze f WHERE f.repo = jobs.repo AND f.cleared_at IS NULL) "
-    } else {
-        ""
-    };
-    format!("AND NOT ( {gated} {in_scope}AND ( {earlier_task}{frozen}) ) ")
+    let reasons = reasons.join(" OR ");
+    format!("AND NOT ( {gated} {in_scope}AND ( {reasons} ) ) ")
+}
+
+/// An earlier task of the repo is unfinished.
+pub fn earlier_task<R: Rule>(rules: &R) -> String {
+    let unfinished = unfinished("t2", rules);
+    format!(
+        "EXISTS (SELECT 1 FROM tasks t2 WHERE t2.repo = jobs.repo AND t2.id < jobs.task_id AND {unfinished})"
+    )
+}
+
+/// The repo is frozen; none while the freeze layer is off.
+pub fn frozen<R: Rule>(settings: &Settings<R>) -> Option<String> {
+    let frozen =
+        "EXISTS (SELECT 1 FROM repo_freeze f WHERE f.repo = jobs.repo AND f.cleared_at IS NULL)";
+    settings.freeze_enabled.then(|| frozen.into())
+}
+
+/// A task, by its alias, is unfinished.
+pub fn unfinished<R: Rule>(alias: &str, rules: &R) -> String {
+    one_of(
+        &format!("{alias}.stage"),
+        "!=",
+        "NOT IN",
+        rules.finished_stages(),
+    )
+}
+
+/// The items of a list, each as a string of SQL.
+pub fn list<'a>(values: impl IntoIterator<Item = &'a String>) -> String {
+    let values: Vec<String> = values.into_iter().map(|value| quoted(value)).collect();
+    values.join(", ")
+}
+
+/// A text as a string of SQL.
+pub fn quoted(value: &str) -> String {
+    format!("'{}'", value.replace('\'', "''"))
 }
 
 /// `column = 'a'` for one value, `column IN ('a', 'b')` for several.
 fn one_of(column: &str, for_one: &str, for_several: &str, values: &[String]) -> String {
     match values {
-        [value] => format!("{column} {for_one} {}", quoted(&[value])),
-        values => format!(
-            "{column} {for_several} ({})",
-            quoted(&values.iter().collect::<Vec<_>>())
-        ),
-    }
-}
-
-fn quoted(values: &[&String]) -> String {
-    let values: Vec<String> = values
-        .iter()
-        .map(|value| format!("'{}'", value.replace('\'', "''")))
-        .collect();
-    values.join(", ")
-}
-
-#[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn several_agents_and_stages_become_lists() {
-        let rules = r#"{"gated_agents":["analyst","o'brien"],"finished_stages":["done","merged"]}"#;
-        let settings = Settings::parse(true, "b,a", false, Some(rules)).unwrap();
-        assert_eq!(
-            claim_clause(&settings),
-            "AND NOT ( jobs.agent IN ('analyst', 'o''brien') AND jobs.repo IN ('a', 'b') AND ( \
-             EXISTS (SELECT 1 FROM tasks t2 WHERE t2.repo = jobs.repo AND t2.id < jobs.task_id \
-             AND t2.stage NOT IN ('done', 'merged')) ) ) "
-        );
+        [value] => format!("{column} {for_one} {}", quoted(value)),
+        values => format!("{column} {for_several} ({})", list(values)),
     }
 }

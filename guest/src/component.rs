@@ -1,6 +1,7 @@
-//! The default policy as a WebAssembly component: the only file that knows of the bindings.
+//! A rule as a WebAssembly component: the only file that knows of the bindings.
 //!
-//! It converts, calls the rule, and converts back; no rule is decided here.
+//! It converts, calls the rule, and converts back; no rule is decided here. A policy exports itself
+//! with two lines, as the default one does below.
 
 #![allow(unsafe_code, reason = "the generated bindings are unsafe")]
 #![allow(
@@ -9,51 +10,63 @@
 )]
 
 use alloc::vec::Vec;
+use core::marker::PhantomData;
 
-use crate::{clause, decide, settings, snapshot};
+use crate::rule::Rule;
+use crate::{settings, snapshot};
 
-wit_bindgen::generate!({ path: "../wit", world: "policy" });
+wit_bindgen::generate!({
+    path: "../wit",
+    world: "policy",
+    // Other crates export their rules by the same bindings.
+    pub_export_macro: true,
+    default_bindings_module: "serial_gate_default_policy::component",
+});
 
 use exports::serial_gate::policy::serial_gate::{
     Clause, Decision, Description, Dialect, Guest, Hold, PolicyError, Settings, Snapshot, TaskRef,
     Timestamp, Verdict,
 };
 
-struct DefaultPolicy;
+/// A rule as the contract's exports. `export!` takes a plain name, so a policy gives it one.
+pub struct Exports<R>(PhantomData<R>);
 
-export!(DefaultPolicy);
-
-impl Guest for DefaultPolicy {
+impl<R: Rule> Guest for Exports<R> {
     fn describe() -> Description {
         Description {
-            name: crate::NAME.into(),
-            version: crate::VERSION.into(),
-            summary: "a task starts when every earlier task of its repo is done and the repo is not frozen".into(),
+            name: R::NAME.into(),
+            version: R::VERSION.into(),
+            summary: R::SUMMARY.into(),
         }
     }
 
     fn decide(
         settings: Settings,
-        _: Timestamp,
+        now: Timestamp,
         snapshot: Snapshot,
     ) -> Result<Vec<Decision>, PolicyError> {
-        let settings = parsed(&settings)?;
-        let decisions = decide::decide(&settings, &queue_state(snapshot))
+        let settings = parsed::<R>(&settings)?;
+        let decisions = R::decide(&settings, now, &queue_state(snapshot))
             .map_err(PolicyError::InvalidSnapshot)?;
         Ok(decisions.into_iter().map(contract_decision).collect())
     }
 
-    fn claim_clause(settings: Settings, _: Timestamp, _: Dialect) -> Result<Clause, PolicyError> {
-        let settings = parsed(&settings)?;
+    fn claim_clause(settings: Settings, now: Timestamp, _: Dialect) -> Result<Clause, PolicyError> {
+        let settings = parsed::<R>(&settings)?;
         Ok(Clause {
-            text: clause::claim_clause(&settings),
+            text: R::claim_clause(&settings, now),
             notes: settings.scope.notes().to_vec(),
-            valid_until: None,
+            valid_until: R::valid_until(&settings, now),
         })
     }
 }
 
-fn parsed(settings: &Settings) -> Result<settings::Settings, PolicyError> {
+#[cfg(feature = "component")]
+type DefaultPolicy = Exports<crate::serial::Serial>;
+#[cfg(feature = "component")]
+export!(DefaultPolicy with_types_in self);
+
+fn parsed<R: Rule>(settings: &Settings) -> Result<settings::Settings<R>, PolicyError> {
     settings::Settings::parse(
         settings.enabled,
         &settings.repos,
@@ -73,6 +86,7 @@ fn queue_state(contract: Snapshot) -> snapshot::Snapshot {
                 id: task.id,
                 repo: task.repo,
                 stage: task.stage,
+                label: task.label,
             })
             .collect(),
         jobs: contract
@@ -108,13 +122,14 @@ fn task_ref(contract: TaskRef) -> snapshot::TaskRef {
 fn contract_decision(decision: snapshot::Decision) -> Decision {
     let verdict = match decision.verdict {
         snapshot::Verdict::Claim => Verdict::Claim,
-        snapshot::Verdict::Hold {
+        snapshot::Verdict::Hold(snapshot::Hold {
             earlier_task,
             freeze,
-        } => Verdict::Hold(Hold {
+            rule,
+        }) => Verdict::Hold(Hold {
             earlier_task,
             freeze,
-            rule: None,
+            rule,
         }),
     };
     Decision {

@@ -1,118 +1,173 @@
-//! The rule as a verdict for each queued job.
+//! What every rule shares when it decides over a snapshot: whom the gate may hold, and what it finds
+//! in their repos.
 //!
-//! Owns the order of questions and the reason that is given. The condition in `clause` is the same
-//! rule in SQL, whose three-valued logic decides the odd cases here: a job without an agent is
-//! gated like an analyst's, a job without a repo never is, a task without a stage holds nobody.
+//! Owns the reading of the state and the order of questions; what holds a gated job is the rule's.
+//! The condition in `clause` says the same in SQL, whose three-valued logic decides the odd cases
+//! here: a job without an agent is gated like an analyst's, a job without a repo never is, a task
+//! without a stage holds nobody.
 
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::rule::Rule;
 use crate::settings::Settings;
-use crate::snapshot::{Decision, Job, Snapshot, Symbol, TaskRef, Verdict};
+use crate::snapshot::{Decision, Hold, Job, Snapshot, Symbol, Task, TaskRef, Verdict};
 
-/// One decision for each queued job, in the snapshot's order.
-///
-/// # Errors
-///
-/// A sentence, when a row holds a symbol that is not in the snapshot's list.
-pub fn decide(settings: &Settings, snapshot: &Snapshot) -> Result<Vec<Decision>, String> {
-    let rule = Rule::new(settings, snapshot)?;
-    let mut decisions = Vec::with_capacity(snapshot.jobs.len());
-    for job in &snapshot.jobs {
-        if rule.is_queued(job)? {
-            decisions.push(Decision {
-                job: job.id,
-                verdict: rule.verdict(job)?,
-            });
-        }
-    }
-    Ok(decisions)
-}
-
-/// What the rule says about each symbol, worked out once, so that a job costs a few look-ups.
-struct Rule<'a> {
+/// A snapshot, read once, so that a job costs a few look-ups.
+pub struct Queue<'a> {
     enabled: bool,
+    jobs: &'a [Job],
     symbols: Vec<About<'a>>,
 }
 
 /// One symbol, in each of the parts that it can play.
 struct About<'a> {
-    text: &'a str,
+    /// As a status: the job waits to be claimed.
+    queued: bool,
     /// As an agent: the gate may hold its jobs.
     gated: bool,
     /// As a stage: the task is finished.
     finished: bool,
     /// As a repo: the gate acts there.
     in_scope: bool,
-    /// As a repo: its first unfinished task.
-    first_unfinished: Option<i64>,
-    /// As a repo: its newest active freeze.
-    freeze: Option<i64>,
+    repo: Repo<'a>,
 }
 
-impl<'a> Rule<'a> {
-    fn new(settings: &Settings, snapshot: &'a Snapshot) -> Result<Rule<'a>, String> {
-        let symbols = snapshot.symbols.iter().map(|text| About {
-            text,
-            gated: settings.rules.gated_agents.contains(text),
-            finished: settings.rules.finished_stages.contains(text),
+/// What a rule may want to know about a repo.
+pub struct Repo<'a> {
+    /// Which repo it is.
+    pub symbol: Symbol,
+    /// Its name.
+    pub name: &'a str,
+    /// Its unfinished tasks, in the order of their ids.
+    pub unfinished: Vec<&'a Task>,
+    /// Its newest active freeze; none while the freeze layer is off.
+    pub freeze: Option<i64>,
+}
+
+/// A queued job that the gate may hold.
+pub struct GatedJob<'a> {
+    /// The task that it belongs to.
+    pub task_id: Option<TaskRef>,
+    /// The repo that it works in.
+    pub repo: &'a Repo<'a>,
+}
+
+impl<'a> GatedJob<'a> {
+    /// The unfinished tasks of its repo that come before its own.
+    pub fn earlier(&self) -> &'a [&'a Task] {
+        let unfinished = &self.repo.unfinished;
+        let count = match self.task_id {
+            Some(own) => unfinished.partition_point(|task| TaskRef::Id(task.id) < own),
+            None => 0,
+        };
+        unfinished.get(..count).unwrap_or_default()
+    }
+}
+
+impl<'a> Queue<'a> {
+    /// Reads a snapshot.
+    ///
+    /// # Errors
+    ///
+    /// A sentence, when a row holds a symbol that is not in the snapshot's list.
+    pub fn read<R: Rule>(
+        settings: &Settings<R>,
+        snapshot: &'a Snapshot,
+    ) -> Result<Queue<'a>, String> {
+        let symbols = (0..).zip(&snapshot.symbols).map(|(symbol, text)| About {
+            queued: text == "queued",
+            gated: settings.rules.gated_agents().contains(text),
+            finished: settings.rules.finished_stages().contains(text),
             in_scope: settings.scope.contains(text),
-            first_unfinished: None,
-            freeze: None,
+            repo: Repo {
+                symbol,
+                name: text,
+                unfinished: Vec::new(),
+                freeze: None,
+            },
         });
-        let mut rule = Rule {
+        let mut queue = Queue {
             enabled: settings.enabled,
+            jobs: &snapshot.jobs,
             symbols: symbols.collect(),
         };
         for task in &snapshot.tasks {
             let (Some(repo), Some(stage)) = (task.repo, task.stage) else {
                 continue;
             };
-            if !rule.about(stage)?.finished {
-                let first = &mut rule.about_mut(repo)?.first_unfinished;
-                *first = Some(first.map_or(task.id, |id| id.min(task.id)));
+            if !queue.about(stage)?.finished {
+                queue.repo_mut(repo)?.unfinished.push(task);
             }
+        }
+        for about in &mut queue.symbols {
+            about.repo.unfinished.sort_by_key(|task| task.id);
         }
         if settings.freeze_enabled {
             for freeze in snapshot.freezes.iter().filter(|freeze| freeze.active) {
                 let Some(repo) = freeze.repo else { continue };
-                let newest = &mut rule.about_mut(repo)?.freeze;
+                let newest = &mut queue.repo_mut(repo)?.freeze;
                 *newest = Some(newest.map_or(freeze.id, |id| id.max(freeze.id)));
             }
         }
-        Ok(rule)
+        Ok(queue)
     }
 
-    fn is_queued(&self, job: &Job) -> Result<bool, String> {
-        Ok(match job.status {
-            Some(status) => self.about(status)?.text == "queued",
-            None => false,
-        })
+    /// What is known about each repo. A symbol that is no repo's stands here as an empty one.
+    pub fn repos(&self) -> impl Iterator<Item = &Repo<'a>> {
+        self.symbols.iter().map(|about| &about.repo)
     }
 
-    fn verdict(&self, job: &Job) -> Result<Verdict, String> {
+    /// The text of a symbol.
+    ///
+    /// # Errors
+    ///
+    /// A sentence, when it is not in the snapshot's list.
+    pub fn text(&self, symbol: Symbol) -> Result<&'a str, String> {
+        Ok(self.about(symbol)?.repo.name)
+    }
+
+    /// One decision for each queued job, in the snapshot's order. `hold` says what holds a gated
+    /// job: nothing, if the answer is empty.
+    ///
+    /// # Errors
+    ///
+    /// A sentence, when a row holds a symbol that is not in the snapshot's list.
+    pub fn decide(&self, hold: impl Fn(&GatedJob<'_>) -> Hold) -> Result<Vec<Decision>, String> {
+        let mut decisions = Vec::with_capacity(self.jobs.len());
+        for job in self.jobs {
+            let Some(status) = job.status else { continue };
+            if !self.about(status)?.queued {
+                continue;
+            }
+            let hold = self.gated(job)?.map(|job| hold(&job)).unwrap_or_default();
+            decisions.push(Decision {
+                job: job.id,
+                verdict: match hold {
+                    hold if hold == Hold::default() => Verdict::Claim,
+                    hold => Verdict::Hold(hold),
+                },
+            });
+        }
+        Ok(decisions)
+    }
+
+    /// The job as a gated one; none if the gate may not hold it.
+    fn gated(&self, job: &Job) -> Result<Option<GatedJob<'_>>, String> {
         let gated = match job.agent {
             Some(agent) => self.about(agent)?.gated,
             None => true,
         };
         let Some(repo) = job.repo else {
-            return Ok(Verdict::Claim);
+            return Ok(None);
         };
-        let repo = self.about(repo)?;
-        if !self.enabled || !gated || !repo.in_scope {
-            return Ok(Verdict::Claim);
-        }
-        let earlier_task = repo
-            .first_unfinished
-            .filter(|id| job.task_id.is_some_and(|own| TaskRef::Id(*id) < own));
-        if earlier_task.is_none() && repo.freeze.is_none() {
-            return Ok(Verdict::Claim);
-        }
-        Ok(Verdict::Hold {
-            earlier_task,
-            freeze: repo.freeze,
-        })
+        let about = self.about(repo)?;
+        let may_hold = self.enabled && gated && about.in_scope;
+        Ok(may_hold.then_some(GatedJob {
+            task_id: job.task_id,
+            repo: &about.repo,
+        }))
     }
 
     fn about(&self, symbol: Symbol) -> Result<&About<'a>, String> {
@@ -121,41 +176,14 @@ impl<'a> Rule<'a> {
             .ok_or_else(|| out_of_range(symbol))
     }
 
-    fn about_mut(&mut self, symbol: Symbol) -> Result<&mut About<'a>, String> {
-        self.symbols
-            .get_mut(symbol as usize)
-            .ok_or_else(|| out_of_range(symbol))
+    fn repo_mut(&mut self, symbol: Symbol) -> Result<&mut Repo<'a>, String> {
+        match self.symbols.get_mut(symbol as usize) {
+            Some(about) => Ok(&mut about.repo),
+            None => Err(out_of_range(symbol)),
+        }
     }
 }
 
 fn out_of_range(symbol: Symbol) -> String {
     format!("symbol {symbol} is not in `symbols`")
-}
-
-#[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
-mod tests {
-    use alloc::vec;
-
-    use super::*;
-    use crate::snapshot::Task;
-
-    #[test]
-    fn a_symbol_out_of_range_is_refused() {
-        let settings = Settings::parse(true, "", true, None).unwrap();
-        let task = Task {
-            id: 1,
-            repo: Some(0),
-            stage: Some(7),
-        };
-        let snapshot = Snapshot {
-            symbols: vec!["alpha".into()],
-            tasks: vec![task],
-            ..Snapshot::default()
-        };
-        assert_eq!(
-            decide(&settings, &snapshot),
-            Err("symbol 7 is not in `symbols`".into())
-        );
-    }
 }

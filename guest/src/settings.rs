@@ -1,32 +1,28 @@
 //! What an operator has set, read and checked once per call.
 //!
-//! Owns the default policy's own parameters (`rules`). Every string that comes out of here can
+//! Owns the checks of the parameters that every rule has. Every string that comes out of here can
 //! stand in a clause, so that the clause needs no second check.
 
-use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::{String, ToString};
-use alloc::vec;
-use alloc::vec::Vec;
 
-use serde::Deserialize;
-
+use crate::rule::Rule;
 use crate::scope::Scope;
 
-/// The settings of the gate, ready for use.
+/// The settings of the gate, ready for use by a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
+pub struct Settings<R> {
     /// The kill switch: when false, the gate holds nothing.
     pub enabled: bool,
     /// In which repos the gate acts.
     pub scope: Scope,
     /// Whether a freeze holds anything.
     pub freeze_enabled: bool,
-    /// This policy's parameters.
-    pub rules: Rules,
+    /// The policy's parameters.
+    pub rules: R,
 }
 
-impl Settings {
+impl<R: Rule> Settings<R> {
     /// Reads the settings as the contract passes them.
     ///
     /// # Errors
@@ -37,80 +33,77 @@ impl Settings {
         repos: &str,
         freeze_enabled: bool,
         rules: Option<&str>,
-    ) -> Result<Settings, String> {
+    ) -> Result<Settings<R>, String> {
         Ok(Settings {
             enabled,
             scope: Scope::parse(repos),
             freeze_enabled,
-            rules: Rules::parse(rules)?,
+            rules: parse(rules)?,
         })
     }
 }
 
-/// The parameters of the default policy.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Rules {
-    /// The agents whose jobs the gate may hold. At least one.
-    pub gated_agents: Vec<String>,
-    /// The stages in which a task is finished. At least one.
-    pub finished_stages: Vec<String>,
+fn parse<R: Rule>(json: Option<&str>) -> Result<R, String> {
+    let rules: R = match json {
+        None => R::default(),
+        Some(json) => serde_json::from_str(json).map_err(|error| error.to_string())?,
+    };
+    check(
+        "gated_agents",
+        rules.gated_agents(),
+        "name at least one, set `enabled` to false to hold nothing",
+    )?;
+    check(
+        "finished_stages",
+        rules.finished_stages(),
+        "name at least one, otherwise no task would ever end",
+    )?;
+    rules.check()?;
+    Ok(rules)
 }
 
-impl Default for Rules {
-    fn default() -> Rules {
-        Rules {
-            gated_agents: vec!["analyst".to_owned()],
-            finished_stages: vec!["done".to_owned()],
-        }
-    }
-}
-
-impl Rules {
-    fn parse(json: Option<&str>) -> Result<Rules, String> {
-        let Some(json) = json else {
-            return Ok(Rules::default());
-        };
-        let rules: Rules = serde_json::from_str(json).map_err(|error| error.to_string())?;
-        check(
-            "gated_agents",
-            &rules.gated_agents,
-            "set `enabled` to false to hold nothing",
-        )?;
-        check(
-            "finished_stages",
-            &rules.finished_stages,
-            "otherwise no task would ever end",
-        )?;
-        Ok(rules)
-    }
-}
-
-fn check(key: &str, values: &[String], why_not_empty: &str) -> Result<(), String> {
+/// Checks a parameter that is a list of texts for the clause.
+///
+/// # Errors
+///
+/// A sentence, when the list is empty or a text cannot stand in a clause.
+pub fn check(key: &str, values: &[String], when_empty: &str) -> Result<(), String> {
     if values.is_empty() {
-        return Err(format!(
-            "`{key}` is empty: name at least one, {why_not_empty}"
-        ));
+        return Err(format!("`{key}` is empty: {when_empty}"));
     }
-    for value in values {
-        if !value.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
-            return Err(format!(
-                "`{}` in `{key}` is not printable ASCII: a clause cannot hold it",
-                value.escape_debug()
-            ));
-        }
+    values.iter().try_for_each(|value| check_text(key, value))
+}
+
+/// Checks a parameter that is a text for the clause.
+///
+/// # Errors
+///
+/// A sentence, when the text cannot stand in a clause.
+pub fn check_text(key: &str, value: &str) -> Result<(), String> {
+    if value.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        return Ok(());
     }
-    Ok(())
+    Err(format!(
+        "`{}` in `{key}` is not printable ASCII: a clause cannot hold it",
+        value.escape_debug()
+    ))
 }
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use alloc::vec;
+
     use super::*;
+    use crate::serial::Serial;
+
+    fn parsed(json: Option<&str>) -> Result<Serial, String> {
+        parse(json)
+    }
 
     #[test]
     fn without_rules_the_analyst_is_gated_and_done_is_finished() {
-        let rules = Rules::parse(None).unwrap();
+        let rules = parsed(None).unwrap();
         assert_eq!(
             (rules.gated_agents, rules.finished_stages),
             (vec!["analyst".into()], vec!["done".into()])
@@ -119,7 +112,7 @@ mod tests {
 
     #[test]
     fn one_key_leaves_the_other_at_its_default() {
-        let rules = Rules::parse(Some(r#"{"finished_stages":["done","cancelled"]}"#)).unwrap();
+        let rules = parsed(Some(r#"{"finished_stages":["done","cancelled"]}"#)).unwrap();
         assert_eq!(rules.gated_agents, ["analyst"]);
         assert_eq!(rules.finished_stages, ["done", "cancelled"]);
     }
@@ -145,7 +138,7 @@ mod tests {
                 "`é` in `gated_agents` is not printable ASCII: a clause cannot hold it",
             ),
         ] {
-            assert_eq!(Rules::parse(Some(json)), Err(reason.into()));
+            assert_eq!(parsed(Some(json)), Err(reason.into()));
         }
     }
 }

@@ -1,10 +1,13 @@
 //! The state of a queue, as the rule sees it: plain data, and the answer's types.
 //!
 //! Owns the meaning of a row for the rule; the contract (`wit/serial-gate.wit`) documents the
-//! fields. Only what this rule reads is kept: the component drops the rest.
+//! fields. Only what some rule here reads is kept: the component drops the rest.
 
 use alloc::string::String;
 use alloc::vec::Vec;
+
+/// A moment, in seconds since 1970-01-01 00:00:00 UTC.
+pub type Timestamp = i64;
 
 /// A text value: an index into [`Snapshot::symbols`]. Equal symbols are equal values.
 pub type Symbol = u32;
@@ -18,6 +21,8 @@ pub struct Task {
     pub repo: Option<Symbol>,
     /// How far the task is.
     pub stage: Option<Symbol>,
+    /// A mark that somebody has put on the task.
+    pub label: Option<Symbol>,
 }
 
 /// What stands in `jobs.task_id`, in the order in which the database sorts it.
@@ -68,22 +73,28 @@ pub struct Snapshot {
     pub freezes: Vec<Freeze>,
 }
 
+/// Why a job waits. An empty one holds nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Hold {
+    /// The first of the tasks that it waits for.
+    pub earlier_task: Option<i64>,
+    /// The newest active freeze of the repo.
+    pub freeze: Option<i64>,
+    /// Any other reason, in words.
+    pub rule: Option<String>,
+}
+
 /// What happens to a queued job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// It may be claimed.
     Claim,
     /// It waits. At least one reason is given.
-    Hold {
-        /// The first unfinished task before the job's own.
-        earlier_task: Option<i64>,
-        /// The newest active freeze of the repo.
-        freeze: Option<i64>,
-    },
+    Hold(Hold),
 }
 
 /// The verdict for one job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
     /// The job's id.
     pub job: i64,

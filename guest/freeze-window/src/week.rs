@@ -1,0 +1,130 @@
+//! Times of the week, as an operator writes them and as a moment falls into them.
+//!
+//! Owns their notation: days `mon` to `sun`, times from `00:00` to `23:59`, a distance from UTC such
+//! as `+01:00`. The distance is fixed: where clocks change twice a year, so must the setting.
+
+use alloc::format;
+use alloc::string::String;
+use core::fmt;
+
+use serde::Deserialize;
+use serial_gate_default_policy::snapshot::Timestamp;
+
+const MINUTE: i64 = 60;
+const DAY: i64 = 24 * 60 * MINUTE;
+const WEEK: i64 = 7 * DAY;
+
+/// 1970-01-01 was a Thursday.
+const THURSDAY: i64 = 3 * DAY;
+
+const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+
+/// No place on earth is farther from UTC, in minutes.
+const FARTHEST: i64 = 14 * 60;
+
+/// A time of the week: seconds since the start of Monday.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+pub struct WeekTime(i64);
+
+/// How far a place's clocks are ahead of UTC, in seconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct UtcOffset(i64);
+
+impl WeekTime {
+    /// The time of the week that a place's clocks show.
+    pub fn at(now: Timestamp, offset: UtcOffset) -> WeekTime {
+        // Reduced first: a sum with any 64-bit number could overflow.
+        let utc = now.rem_euclid(WEEK);
+        WeekTime((utc + THURSDAY + offset.0).rem_euclid(WEEK))
+    }
+
+    /// How many seconds pass from this time until the next one like `other`: never 0.
+    pub fn seconds_until(self, other: WeekTime) -> i64 {
+        match (other.0 - self.0).rem_euclid(WEEK) {
+            0 => WEEK,
+            seconds => seconds,
+        }
+    }
+
+    /// Whether this time lies from `from` on and before `until`, also around the week's end.
+    pub fn is_within(self, from: WeekTime, until: WeekTime) -> bool {
+        if from <= until {
+            from <= self && self < until
+        } else {
+            from <= self || self < until
+        }
+    }
+}
+
+impl TryFrom<String> for WeekTime {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<WeekTime, String> {
+        week_time(&text).ok_or_else(|| {
+            let text = text.escape_debug();
+            format!("`{text}` is no time of the week: write a day and a time, such as `fri 16:00`")
+        })
+    }
+}
+
+impl TryFrom<String> for UtcOffset {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<UtcOffset, String> {
+        utc_offset(&text).ok_or_else(|| {
+            let text = text.escape_debug();
+            format!("`{text}` is no distance from UTC: write hours and minutes up to 14:00 with their sign, such as `+01:00`")
+        })
+    }
+}
+
+fn week_time(text: &str) -> Option<WeekTime> {
+    let (day, time) = text.split_once(' ')?;
+    let (_, start) = DAYS
+        .iter()
+        .zip((0..).step_by(DAY as usize))
+        .find(|(name, _)| **name == day)?;
+    let minutes = minutes(time).filter(|minutes| minutes * MINUTE < DAY)?;
+    Some(WeekTime(start + minutes * MINUTE))
+}
+
+fn utc_offset(text: &str) -> Option<UtcOffset> {
+    let (sign, text) = match text.strip_prefix('-') {
+        Some(rest) => (-1, rest),
+        None => (1, text.strip_prefix('+')?),
+    };
+    let minutes = minutes(text).filter(|minutes| *minutes <= FARTHEST)?;
+    Some(UtcOffset(sign * minutes * MINUTE))
+}
+
+/// `HH:MM` in minutes.
+fn minutes(text: &str) -> Option<i64> {
+    let (hours, minutes) = text.split_once(':')?;
+    let minutes = two_digits(minutes).filter(|minutes| *minutes < 60)?;
+    Some(two_digits(hours)? * 60 + minutes)
+}
+
+/// `parse` alone would take a sign, and any length.
+fn two_digits(text: &str) -> Option<i64> {
+    let is_exact = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_exact.then(|| text.parse().ok()).flatten()
+}
+
+impl fmt::Display for WeekTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let day = usize::try_from(self.0 / DAY).ok();
+        let day = day.and_then(|day| DAYS.get(day)).unwrap_or(&"");
+        let minutes = self.0 % DAY / MINUTE;
+        write!(f, "{day} {:02}:{:02}", minutes / 60, minutes % 60)
+    }
+}
+
+impl fmt::Display for UtcOffset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.0 < 0 { '-' } else { '+' };
+        let minutes = self.0.abs() / MINUTE;
+        write!(f, "{sign}{:02}:{:02}", minutes / 60, minutes % 60)
+    }
+}

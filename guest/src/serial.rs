@@ -1,0 +1,116 @@
+//! The default rule, in both of its forms.
+//!
+//! A gated job is held while an earlier task of its repo is unfinished, or while its repo is frozen.
+//! Owns the parameters and what holds a job. Whom the gate may hold at all is the same for every
+//! rule: see `decide` and `clause`.
+
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use serde::Deserialize;
+
+use crate::clause;
+use crate::decide::Queue;
+use crate::rule::Rule;
+use crate::settings::Settings;
+use crate::snapshot::{Decision, Hold, Snapshot, Timestamp};
+
+/// The parameters of the default policy. Other policies have them too, beside their own.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Serial {
+    /// The agents whose jobs the gate may hold. At least one.
+    pub gated_agents: Vec<String>,
+    /// The stages in which a task is finished. At least one.
+    pub finished_stages: Vec<String>,
+}
+
+impl Default for Serial {
+    fn default() -> Serial {
+        Serial {
+            gated_agents: vec!["analyst".to_owned()],
+            finished_stages: vec!["done".to_owned()],
+        }
+    }
+}
+
+impl Rule for Serial {
+    const NAME: &'static str = crate::NAME;
+    const VERSION: &'static str = crate::VERSION;
+    const SUMMARY: &'static str =
+        "a task starts when every earlier task of its repo is done and the repo is not frozen";
+
+    fn gated_agents(&self) -> &[String] {
+        &self.gated_agents
+    }
+
+    fn finished_stages(&self) -> &[String] {
+        &self.finished_stages
+    }
+
+    fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn decide(
+        settings: &Settings<Serial>,
+        _: Timestamp,
+        snapshot: &Snapshot,
+    ) -> Result<Vec<Decision>, String> {
+        let queue = Queue::read(settings, snapshot)?;
+        queue.decide(|job| Hold {
+            earlier_task: job.earlier().first().map(|task| task.id),
+            freeze: job.repo.freeze,
+            rule: None,
+        })
+    }
+
+    fn claim_clause(settings: &Settings<Serial>, _: Timestamp) -> String {
+        let reasons = [
+            Some(clause::earlier_task(&settings.rules)),
+            clause::frozen(settings),
+        ];
+        clause::held_while(settings, reasons)
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::snapshot::Task;
+
+    #[test]
+    fn several_agents_and_stages_become_lists() {
+        let rules = r#"{"gated_agents":["analyst","o'brien"],"finished_stages":["done","merged"]}"#;
+        let settings = Settings::parse(true, "b,a", false, Some(rules)).unwrap();
+        assert_eq!(
+            Serial::claim_clause(&settings, 0),
+            "AND NOT ( jobs.agent IN ('analyst', 'o''brien') AND jobs.repo IN ('a', 'b') AND ( \
+             EXISTS (SELECT 1 FROM tasks t2 WHERE t2.repo = jobs.repo AND t2.id < jobs.task_id \
+             AND t2.stage NOT IN ('done', 'merged')) ) ) "
+        );
+    }
+
+    #[test]
+    fn a_symbol_out_of_range_is_refused() {
+        let settings = Settings::parse(true, "", true, None).unwrap();
+        let task = Task {
+            id: 1,
+            repo: Some(0),
+            stage: Some(7),
+            label: None,
+        };
+        let snapshot = Snapshot {
+            symbols: vec!["alpha".into()],
+            tasks: vec![task],
+            ..Snapshot::default()
+        };
+        assert_eq!(
+            Serial::decide(&settings, 0, &snapshot),
+            Err("symbol 7 is not in `symbols`".into())
+        );
+    }
+}
