@@ -304,3 +304,15 @@ fn an_orchestrator_and_the_gate_claim_alternately_from_one_file_in_one_order() {
     }
     assert!(alternations > 30, "{alternations}");
 }
+
+#[test]
+fn a_label_that_compares_otherwise_than_byte_by_byte_is_refused() {
+    let gate = Gate::empty();
+    gate.sqlite()
+        .execute_batch(
+            "CREATE TABLE tasks (id INTEGER PRIMARY KEY, repo TEXT, stage TEXT, gate_label TEXT COLLATE NOCASE)",
+        )
+        .unwrap();
+    let ran = gate.run(&["init"]).exits(1);
+    insta::assert_snapshot!(ran.stderr, @"error: `serial-gate.db` was left as it is: its column `tasks.gate_label` compares by `NOCASE`, and the rule byte by byte: drop the collation");
+}

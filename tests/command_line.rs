@@ -478,3 +478,25 @@ fn every_verb_has_help_with_an_example() {
         );
     }
 }
+
+#[test]
+fn a_task_is_marked_and_the_mark_taken_away() {
+    let gate = Gate::new();
+    gate.run(&["task", "add", "alpha", "--label", "hotfix"])
+        .succeeds();
+    let label = || {
+        gate.sqlite()
+            .query_row("SELECT gate_label FROM tasks", [], |row| {
+                row.get::<_, Option<String>>(0)
+            })
+            .unwrap()
+    };
+    assert_eq!(label().as_deref(), Some("hotfix"));
+    let marked = gate.run(&["task", "label", "1", "urgent"]).succeeds();
+    assert_eq!(marked.stdout, "task 1 is marked `urgent`\n");
+    assert_eq!(label().as_deref(), Some("urgent"));
+    gate.run(&["task", "label", "1"]).succeeds();
+    assert_eq!(label(), None);
+    let ran = gate.run(&["task", "label", "9", "urgent"]).exits(1);
+    insta::assert_snapshot!(ran.stderr, @"error: there is no task 9: `serial-gate queue` lists what waits");
+}

@@ -164,6 +164,23 @@ fn an_endless_loop_in_any_function_is_stopped_at_its_time_limit() {
         claim_clause: LOOP,
         ..HARMLESS
     };
+    let policy = looping.policy();
+    let begun = std::time::Instant::now();
+    assert!(
+        policy
+            .claim_clause(&settings(), NOW, Dialect::Sqlite)
+            .is_err()
+    );
+    println!(
+        "a clause of at most 50 ms was stopped after {:?}",
+        begun.elapsed()
+    );
+    let begun = std::time::Instant::now();
+    assert!(policy.decide(&settings(), NOW, &nothing()).is_err());
+    println!(
+        "a `decide` of at most 1 s was stopped after {:?}",
+        begun.elapsed()
+    );
     assert_eq!(
         calls(&looping),
         [

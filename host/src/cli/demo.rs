@@ -61,6 +61,7 @@ impl Tour<'_> {
                 work_item: Some(work_item),
                 stage: "analysis",
                 agent: "analyst",
+                label: None,
             };
             self.queue.store().add_task(Timestamp::now(), task)?;
         }

@@ -1,5 +1,6 @@
-//! `task add|stage|done`: tasks come, move on, and end.
+//! `task add|stage|label|done`: tasks come, move on, and end.
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serial_gate::store::{DONE, NewTask};
@@ -9,12 +10,13 @@ use super::output::Output;
 use super::text::{id, shown};
 use super::{Error, Outcome};
 
-/// Add a task, move it to a stage, or end it
+/// Add a task, move it to a stage, mark it, or end it
 #[derive(Subcommand)]
 #[command(after_help = "Example:\n  serial-gate task add alpha --work-item ORCH-88")]
 pub enum Task {
     Add(Add),
     Stage(Stage),
+    Label(Label),
     Done(Done),
 }
 
@@ -33,6 +35,9 @@ pub struct Add {
     /// The agent of its first job
     #[arg(long, default_value = "analyst")]
     agent: String,
+    /// A mark on it, which a policy may go by
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    label: Option<String>,
 }
 
 /// Move a task to a stage
@@ -44,6 +49,18 @@ pub struct Stage {
     task: i64,
     /// The stage
     stage: String,
+}
+
+/// Mark a task for policies that go by marks, such as hotfix-lane
+#[derive(Args)]
+#[command(after_help = "Examples:\n  serial-gate task label 7 hotfix\n  serial-gate task label 7")]
+pub struct Label {
+    /// The task
+    #[arg(allow_negative_numbers = true, value_parser = id)]
+    task: i64,
+    /// The mark [default: none, which takes it away]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    label: Option<String>,
 }
 
 /// End tasks: the next one of each repo may start
@@ -64,12 +81,14 @@ impl Task {
                 work_item,
                 stage,
                 agent,
+                label,
             }) => {
                 let task = NewTask {
                     repo: &repo,
                     work_item: work_item.as_deref(),
                     stage: &stage,
                     agent: &agent,
+                    label: label.as_deref(),
                 };
                 let added = store.add_task(Timestamp::now(), task)?;
                 if output.json {
@@ -89,6 +108,17 @@ impl Task {
                     output.json_line(&serde_json::json!({ "task_id": task, "stage": stage }))?;
                 } else {
                     output.line(format!("task {task} is in `{}`", shown(&stage)))?;
+                }
+            }
+            Task::Label(Label { task, label }) => {
+                store.set_label(task, label.as_deref())?;
+                if output.json {
+                    output.json_line(&serde_json::json!({ "task_id": task, "label": label }))?;
+                } else {
+                    output.line(match label {
+                        Some(label) => format!("task {task} is marked `{}`", shown(&label)),
+                        None => format!("task {task} has no mark"),
+                    })?;
                 }
             }
             Task::Done(Done { tasks }) => {

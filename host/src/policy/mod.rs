@@ -17,6 +17,7 @@ pub use error::Error;
 pub use limits::Limits;
 pub use runtime::{Runtime, digest};
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -32,7 +33,7 @@ pub const DEFAULT_POLICY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/defa
 
 /// A component that fulfils a version of the contract, ready to be called.
 pub struct Policy {
-    component: Ready,
+    component: Arc<Ready>,
     ticker: Ticker,
     limits: Limits,
     digest: String,

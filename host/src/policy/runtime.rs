@@ -3,6 +3,8 @@
 //! Owns wasmtime's configuration and the checks that come before a component is ever run. Compiled
 //! code is kept on disk by wasmtime's own cache, so that a second process does not compile again.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use sha2::{Digest, Sha256};
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Cache, CacheConfig, Config, Engine};
@@ -16,7 +18,18 @@ use super::{Error, Limits, Policy, contract, wasi};
 pub struct Runtime {
     engine: Engine,
     ticker: Ticker,
+    loaded: Arc<Mutex<Vec<Loaded>>>,
 }
+
+/// A component that was checked and compiled, by the digest of its bytes.
+struct Loaded {
+    digest: String,
+    component: Arc<Ready>,
+}
+
+/// How many components are kept compiled: the active policy of a queue, the one before, a candidate
+/// and a shadow. Many queues of one process go by the same ones.
+const KEPT: usize = 4;
 
 impl Runtime {
     /// Starts the engine, and the thread that watches over the time limits.
@@ -37,7 +50,11 @@ impl Runtime {
             .cache(cache());
         let engine = Engine::new(&config).map_err(Error::Engine)?;
         let ticker = Ticker::spawn(&engine).map_err(|cause| Error::Engine(cause.into()))?;
-        Ok(Runtime { engine, ticker })
+        Ok(Runtime {
+            engine,
+            ticker,
+            loaded: Arc::default(),
+        })
     }
 
     /// Checks and compiles a policy: contract and imports. Its code does not run yet.
@@ -46,6 +63,20 @@ impl Runtime {
     ///
     /// When the bytes are not a component, import what is not WASI's, or lack a part of the contract.
     pub fn load(&self, bytes: &[u8], limits: Limits) -> Result<Policy, Error> {
+        let digest = digest(bytes);
+        let component = match self.kept(&digest) {
+            Some(component) => component,
+            None => self.keep(&digest, self.compile(bytes)?),
+        };
+        Ok(Policy {
+            component,
+            ticker: self.ticker.clone(),
+            limits,
+            digest,
+        })
+    }
+
+    fn compile(&self, bytes: &[u8]) -> Result<Ready, Error> {
         contract::check_is_component(bytes)?;
         let component = Component::new(&self.engine, bytes).map_err(Error::Compile)?;
         let version = contract::check(&self.engine, &component)?;
@@ -53,14 +84,32 @@ impl Runtime {
         wasi::define(&mut linker, &self.engine, &component.component_type())
             .map_err(Error::Wasi)?;
         let component = linker.instantiate_pre(&component).map_err(Error::Wasi)?;
-        let component =
-            Ready::new(component, version).map_err(|cause| contract::of_all(version, cause))?;
-        Ok(Policy {
-            component,
-            ticker: self.ticker.clone(),
-            limits,
-            digest: digest(bytes),
-        })
+        Ready::new(component, version).map_err(|cause| contract::of_all(version, cause))
+    }
+
+    fn kept(&self, digest: &str) -> Option<Arc<Ready>> {
+        let loaded = self.loaded();
+        let found = loaded.iter().find(|loaded| loaded.digest == digest)?;
+        Some(Arc::clone(&found.component))
+    }
+
+    /// Keeps a component, and forgets the one that was kept longest.
+    fn keep(&self, digest: &str, component: Ready) -> Arc<Ready> {
+        let component = Arc::new(component);
+        let mut loaded = self.loaded();
+        if loaded.len() == KEPT {
+            loaded.remove(0);
+        }
+        loaded.push(Loaded {
+            digest: digest.into(),
+            component: Arc::clone(&component),
+        });
+        component
+    }
+
+    /// A list of whole values, so a poisoned lock means nothing here.
+    fn loaded(&self) -> MutexGuard<'_, Vec<Loaded>> {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
 use super::Error;
 use super::generations::{self, Act, NewGeneration};
-use super::schema::{Affinity, INDEXES, OWN, SHARED, Shared};
+use super::schema::{Affinity, INDEXES, LABEL, OWN, SHARED, Shared};
 
 /// Something that was added to the database.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -130,13 +130,19 @@ fn complete(
         };
         check_comparison(connection, name, column, *affinity)?;
     }
-    for (column, kind) in table
-        .added
-        .iter()
-        .filter(|(column, _)| find(column).is_none())
-    {
-        connection.execute_batch(&format!("ALTER TABLE {name} ADD COLUMN {column} {kind}"))?;
-        changes.push(Change::Column(format!("{name}.{column}")));
+    for (added, kind) in table.added {
+        match find(added) {
+            None => {
+                connection
+                    .execute_batch(&format!("ALTER TABLE {name} ADD COLUMN {added} {kind}"))?;
+                changes.push(Change::Column(format!("{name}.{added}")));
+            }
+            // A rule may compare it, as it may those that are required.
+            Some(column) if *added == LABEL => {
+                check_comparison(connection, name, column, Affinity::Text)?;
+            }
+            Some(_) => {}
+        }
     }
     Ok(())
 }

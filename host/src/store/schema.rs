@@ -21,6 +21,9 @@ pub(super) enum Affinity {
     Text,
 }
 
+/// A mark on a task, which a rule may go by.
+pub(super) const LABEL: &str = "gate_label";
+
 pub(super) const SHARED: [Shared; 3] = [
     Shared {
         name: "tasks",
@@ -32,7 +35,7 @@ pub(super) const SHARED: [Shared; 3] = [
             // `stage` leaves them behind, so the time counts only while the stage is the same.
             ("gate_stage", "TEXT"),
             ("gate_stage_at", "TEXT"),
-            ("gate_label", "TEXT"),
+            (LABEL, "TEXT"),
         ],
         create: "CREATE TABLE tasks (
             id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -19,6 +19,8 @@ pub struct NewTask<'a> {
     pub stage: &'a str,
     /// The agent of its first job.
     pub agent: &'a str,
+    /// A mark on it, such as `hotfix`.
+    pub label: Option<&'a str>,
 }
 
 /// What was added.
@@ -47,9 +49,9 @@ impl Store {
         let now = sql_time(now);
         self.writing(|transaction| {
             transaction.execute(
-                "INSERT INTO tasks (work_item_id, repo, stage, created_at, gate_stage, gate_stage_at)
-                 VALUES (?1, ?2, ?3, ?4, ?3, ?4)",
-                params![task.work_item, task.repo, task.stage, now],
+                "INSERT INTO tasks (work_item_id, repo, stage, created_at, gate_stage, gate_stage_at, gate_label)
+                 VALUES (?1, ?2, ?3, ?4, ?3, ?4, ?5)",
+                params![task.work_item, task.repo, task.stage, now, task.label],
             )?;
             let task_id = transaction.last_insert_rowid();
             transaction.execute(
@@ -78,6 +80,27 @@ impl Store {
                 if changed == 0 {
                     return Err(Error::NoTask { id: *id });
                 }
+            }
+            Ok(())
+        })
+    }
+
+    /// Marks a task, in the place of its mark before; none takes the mark away.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such task, the mark is empty, or the database refuses.
+    pub fn set_label(&mut self, id: i64, label: Option<&str>) -> Result<(), Error> {
+        if let Some(label) = label {
+            not_empty("label", label)?;
+        }
+        self.writing(|transaction| {
+            let changed = transaction.execute(
+                "UPDATE tasks SET gate_label = ?2 WHERE id = ?1",
+                params![id, label],
+            )?;
+            if changed == 0 {
+                return Err(Error::NoTask { id });
             }
             Ok(())
         })

@@ -1,6 +1,7 @@
 //! `policy history`: what became of every generation.
 
 use clap::Args;
+use serial_gate::store::{GenerationEvent, GenerationState};
 
 use crate::cli::options::Shared;
 use crate::cli::output::Output;
@@ -29,7 +30,19 @@ impl History {
                 shown(&format!("{} {}", generation.name, generation.version))
             })
         };
-        let rows = events.iter().map(|event| {
+        // What became of a candidate says that it was one.
+        let is_news = |index: usize, event: &GenerationEvent| {
+            let newer = events.iter().take(index);
+            event.state != GenerationState::Candidate
+                || !newer
+                    .into_iter()
+                    .any(|newer| newer.generation == event.generation)
+        };
+        let news = events
+            .iter()
+            .enumerate()
+            .filter(|(index, event)| is_news(*index, event));
+        let rows = news.map(|(_, event)| {
             vec![
                 event.at.clone(),
                 event.generation.to_string(),
