@@ -257,6 +257,20 @@ fn a_trap_is_named_and_the_next_call_starts_afresh() {
     }
 }
 
+#[test]
+fn a_policy_that_counts_its_calls_answers_as_if_each_were_the_first() {
+    let counting = Hostile {
+        module: "(global $calls (mut i32) (i32.const 0))",
+        describe: "(global.set $calls (i32.add (global.get $calls) (i32.const 1)))
+            (i32.store (i32.const 1028) (global.get $calls)) i32.const 1024",
+        ..HARMLESS
+    };
+    let policy = counting.policy();
+    for _ in 0..3 {
+        assert_eq!(policy.describe().unwrap().name.len(), 1);
+    }
+}
+
 /// An answer of `claim-clause`: fine, with a text of this place and length.
 macro_rules! clause_at {
     ($place:literal, $length:literal) => {

@@ -31,7 +31,7 @@ use output::Output;
 use tracing_subscriber::EnvFilter;
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 usage, 3 nothing to claim or held.
-Settings come from flags, then the environment, then `serial-gate.toml`.";
+Settings come from flags, then the environment, then `serial-gate.toml`, then the queue's policy.";
 
 /// Holds a task's first job until every earlier task of its repo is done, and holds a repo after a
 /// bad deploy until an operator clears it.

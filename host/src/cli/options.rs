@@ -1,7 +1,7 @@
 //! The options that every verb shares, and the settings they add up to.
 //!
-//! Owns the order of precedence: a flag, then the environment, then `serial-gate.toml`, then the
-//! default.
+//! Owns the order of precedence: a flag, then the environment, then `serial-gate.toml`, then what the
+//! queue's generation says.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -52,7 +52,7 @@ struct Given {
         hide_env_values = true
     )]
     db: Option<PathBuf>,
-    /// The kill switch: false lets every job through [default: true]
+    /// The kill switch: false lets every job through [default: the queue's]
     #[arg(
         long,
         global = true,
@@ -62,7 +62,7 @@ struct Given {
     )]
     #[arg(value_parser = BoolishValueParser::new())]
     enabled: Option<bool>,
-    /// The repos in which the gate acts, separated by commas [default: all]
+    /// The repos in which the gate acts, separated by commas [default: the queue's]
     #[arg(
         long,
         global = true,
@@ -72,7 +72,7 @@ struct Given {
     )]
     #[arg(allow_hyphen_values = true)]
     repos: Option<String>,
-    /// Whether a freeze holds anything [default: true]
+    /// Whether a freeze holds anything [default: the queue's]
     #[arg(
         long,
         global = true,
@@ -82,7 +82,7 @@ struct Given {
     )]
     #[arg(value_parser = BoolishValueParser::new())]
     freeze_enabled: Option<bool>,
-    /// The policy's own parameters, a JSON document
+    /// The policy's own parameters, a JSON document [default: the queue's]
     #[arg(
         long,
         global = true,
