@@ -201,6 +201,14 @@ fn swaps_under_load_leave_no_answer_of_two_generations() {
         );
     }
     println!("resident memory before {before} KiB, after {after} KiB");
+    let begun = Instant::now();
+    for _ in 0..10_000 {
+        operator.clause(Timestamp::now()).unwrap();
+    }
+    println!(
+        "a look for another generation: {:?}",
+        begun.elapsed() / 10_000
+    );
     let generations = operator.store().generations().unwrap();
     let active = generations
         .iter()
