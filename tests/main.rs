@@ -30,5 +30,6 @@ mod plans;
 mod policies;
 mod policy_check;
 mod processes;
+mod signatures;
 mod swapping;
 mod wasi;

@@ -115,6 +115,8 @@ fn they_pass_every_stage_of_the_check() {
         };
         let candidate = Candidate {
             component: &built.component,
+            signature: None,
+            trust: None,
             settings: &settings,
             allowance: Allowance::default(),
             fixtures: &[],

@@ -53,6 +53,33 @@ pub enum Error {
         #[source]
         cause: io::Error,
     },
+    /// A key that would replace a file.
+    #[error("`{}` is there already and is not replaced: give another name, or move it away", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A secret key that cannot be used.
+    #[error(
+        "`{}` cannot sign: give a secret key of minisign, and the password of a protected one in the variable `SERIAL_GATE_KEY_PASSWORD`",
+        path.display()
+    )]
+    SecretKey {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: minisign::PError,
+    },
+    /// Keys or a signature that cannot be made.
+    #[error("cannot make the {what}")]
+    Keys {
+        /// The keys or the signature.
+        what: &'static str,
+        /// Why.
+        #[source]
+        cause: minisign::PError,
+    },
     /// The configuration file.
     #[error("`{}` is not a configuration that this version understands", path.display())]
     Config {

@@ -10,6 +10,7 @@ use clap::Args;
 use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
+use serial_gate::policy::Trust;
 use serial_gate::queue::{self, Overrides, Queue, Rule};
 use serial_gate::store::Store;
 
@@ -102,6 +103,17 @@ struct Given {
     #[arg(value_parser = lease)]
     #[serde(deserialize_with = "config_duration")]
     lease: Option<Duration>,
+    /// A public key whose policies are trusted, or its `.pub` file; then any other is refused. May be
+    /// given several times [default: no signatures are needed]
+    #[arg(
+        long,
+        global = true,
+        value_name = "KEY",
+        env = "SERIAL_GATE_TRUST",
+        hide_env_values = true
+    )]
+    #[arg(value_delimiter = ',')]
+    trust: Option<Vec<String>>,
 }
 
 /// Who does it, for the history.
@@ -140,6 +152,8 @@ pub struct Shared {
     pub overrides: Overrides,
     /// How long a claim lasts.
     pub lease: Duration,
+    /// Whose policies are run; anybody's, if there is none.
+    pub trust: Option<Trust>,
 }
 
 impl Shared {
@@ -163,6 +177,7 @@ impl Shared {
                 rules: given.rules.or(file.rules),
             },
             lease: given.lease.or(file.lease).unwrap_or(DEFAULT_LEASE),
+            trust: given.trust.or(file.trust).map(trust).transpose()?,
         })
     }
 
@@ -211,6 +226,21 @@ fn read_config(path: &Path) -> Result<Given, Error> {
         path: path.into(),
         cause,
     })
+}
+
+/// Keys as an operator writes them. A list of none trusts nobody: it is no way to say "anybody".
+fn trust(keys: Vec<String>) -> Result<Trust, Error> {
+    let texts = keys.into_iter().map(|key| {
+        // All public keys begin so, in whatever folder there may be a file of that name.
+        if key.starts_with("RW") && !key.ends_with(".pub") {
+            return Ok(key);
+        }
+        std::fs::read_to_string(&key).map_err(|cause| Error::Read {
+            path: key.into(),
+            cause,
+        })
+    });
+    Ok(Trust::new(texts.collect::<Result<Vec<_>, _>>()?)?)
 }
 
 fn config_duration<'de, D: serde::Deserializer<'de>>(

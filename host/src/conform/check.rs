@@ -18,7 +18,7 @@ use super::world::World;
 use super::{Error, Runner};
 use crate::clause::{Clause, Table};
 use crate::model::{Description, Dialect, Settings, Verdict};
-use crate::policy::{Policy, Runtime};
+use crate::policy::{Policy, Runtime, Trust};
 use crate::queue::{Allowance, Source, with_causes};
 use crate::store::Fixture;
 
@@ -28,7 +28,7 @@ const STATES: usize = 200;
 /// A stage of the check, and what it found: in words, or why the policy is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stage {
-    /// `contract`, `clause`, `decisions`, `determinism`, `agreement`, `progress` or `fixtures`.
+    /// `signature`, `contract`, `clause`, `decisions`, `determinism`, `agreement`, `progress` or `fixtures`.
     pub name: &'static str,
     /// What it found.
     pub found: Result<String, String>,
@@ -39,6 +39,10 @@ pub struct Stage {
 pub struct Candidate<'a> {
     /// The component.
     pub component: &'a [u8],
+    /// Its signature, if it has one.
+    pub signature: Option<&'a str>,
+    /// Whose signature it needs; none if it needs none.
+    pub trust: Option<&'a Trust>,
     /// The settings that it would have.
     pub settings: &'a Settings,
     /// What it may use.
@@ -56,11 +60,23 @@ pub struct Candidate<'a> {
 pub fn check_policy(candidate: Candidate<'_>, now: Timestamp) -> Result<Vec<Stage>, Error> {
     let Candidate {
         component,
+        signature,
+        trust,
         settings,
         allowance,
         fixtures,
     } = candidate;
     let mut stages = Stages(Vec::new());
+    if let Some(trust) = trust {
+        let signer = trust.check(component, signature);
+        let found = signer.map(|signer| (signer.to_string(), ()));
+        if stages
+            .add("signature", found.map_err(|error| with_causes(&error)))
+            .is_none()
+        {
+            return Ok(stages.0);
+        }
+    }
     let runtime = Runtime::new().map_err(crate::queue::Error::from)?;
     let policy = runtime
         .load(component, allowance.limits())

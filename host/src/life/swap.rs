@@ -97,6 +97,8 @@ pub fn swap(
     let fixtures = queue.store().fixtures()?;
     let candidate = Candidate {
         component,
+        signature: signature.as_deref(),
+        trust: None,
         settings,
         allowance: *allowance,
         fixtures: &fixtures,

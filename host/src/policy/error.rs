@@ -7,6 +7,7 @@ use std::time::Duration;
 use wasmtime::Trap;
 
 use super::limits::Meter;
+use super::trust::Distrust;
 use super::wasi::Denied;
 use crate::model::INTERFACE;
 
@@ -16,6 +17,9 @@ pub enum Error {
     /// WebAssembly cannot run here.
     #[error("the WebAssembly engine does not start on this machine")]
     Engine(#[source] wasmtime::Error),
+    /// Nobody who is trusted vouches for the component.
+    #[error(transparent)]
+    Distrusted(#[from] Distrust),
     /// The bytes are something else.
     #[error("not WebAssembly: give the `.wasm` file of a component")]
     NotWasm,

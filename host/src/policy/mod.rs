@@ -9,6 +9,7 @@ mod error;
 mod limits;
 mod runtime;
 mod ticker;
+mod trust;
 mod v0_1;
 mod version;
 mod wasi;
@@ -16,6 +17,7 @@ mod wasi;
 pub use error::Error;
 pub use limits::Limits;
 pub use runtime::{Runtime, digest};
+pub use trust::{Distrust, Signer, Trust};
 
 use std::sync::Arc;
 use std::time::Duration;

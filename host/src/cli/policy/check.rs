@@ -31,6 +31,8 @@ impl Check {
         };
         let candidate = Candidate {
             component: &proposal.component,
+            signature: proposal.signature.as_deref(),
+            trust: shared.trust.as_ref(),
             settings: &proposal.settings,
             allowance: proposal.allowance,
             fixtures: &fixtures,

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serial_gate::queue;
 
+use super::proposal::signature_path;
 use crate::cli::options::Shared;
 use crate::cli::output::Output;
 use crate::cli::{Error, Outcome};
@@ -32,11 +33,9 @@ impl Export {
             .ok_or(queue::Error::NoComponent {
                 digest: generation.digest,
             })?;
-        let mut signature = self.file.clone().into_os_string();
-        signature.push(".minisig");
         write(&self.file, &component.bytes)?;
         if let Some(text) = component.signature {
-            write(&PathBuf::from(signature), text.as_bytes())?;
+            write(&signature_path(&self.file), text.as_bytes())?;
         }
         if !output.json {
             output.line(format!(

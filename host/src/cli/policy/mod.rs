@@ -5,6 +5,7 @@ mod diff;
 mod export;
 mod fixtures;
 mod history;
+mod keygen;
 mod promote;
 mod proposal;
 mod replay;
@@ -12,6 +13,7 @@ mod rollback;
 mod settings;
 mod shadow;
 mod show;
+mod sign;
 mod swap;
 
 use clap::Subcommand;
@@ -38,6 +40,8 @@ pub enum Policy {
     Shadow(shadow::Shadow),
     Promote(promote::Promote),
     Export(export::Export),
+    Keygen(keygen::Keygen),
+    Sign(sign::Sign),
     #[command(subcommand)]
     Fixtures(fixtures::Fixtures),
 }
@@ -56,6 +60,8 @@ impl Policy {
             Policy::Shadow(verb) => verb.run(shared, output),
             Policy::Promote(verb) => verb.run(shared, output),
             Policy::Export(verb) => verb.run(shared, output),
+            Policy::Keygen(verb) => verb.run(output),
+            Policy::Sign(verb) => verb.run(output),
             Policy::Fixtures(verb) => verb.run(shared, output),
         }
     }

@@ -1,5 +1,6 @@
 //! What several verbs take: a policy's file, what it may use, who does it and why.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -73,6 +74,17 @@ impl File {
         })
     }
 
+    /// The signature beside the component, if there is one.
+    fn signature(&self) -> Result<Option<String>, Error> {
+        let path = signature_path(&self.file);
+        match std::fs::read(&path) {
+            // What is no text is no signature either, which is for the check to say.
+            Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(cause) => Err(Error::Read { path, cause }),
+        }
+    }
+
     /// The policy with the settings and limits of the active one, and what this command was told
     /// otherwise.
     pub fn proposal(
@@ -91,13 +103,20 @@ impl File {
         let allowance = active.as_ref().and_then(|active| allowance_of(active).ok());
         Ok(Proposal {
             component,
-            signature: None,
+            signature: self.signature()?,
             settings: shared
                 .overrides
                 .over(settings.unwrap_or_else(default_settings)),
             allowance: allow.over(allowance.unwrap_or_default()),
         })
     }
+}
+
+/// Where the signature of a component is.
+pub fn signature_path(component: &Path) -> PathBuf {
+    let mut path = component.to_owned().into_os_string();
+    path.push(".minisig");
+    path.into()
 }
 
 impl Allow {
