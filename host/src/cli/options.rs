@@ -186,10 +186,21 @@ impl Shared {
         Ok(Store::open(&self.db)?)
     }
 
+    fn with_trust(&self, options: queue::Options) -> queue::Options {
+        queue::Options {
+            trust: self.trust.clone(),
+            ..options
+        }
+    }
+
     /// Opens the queue as everybody sees it, whatever this command was told.
     pub fn queue_as_stored(&self) -> Result<Queue, Error> {
         let rule = Rule::Active(Overrides::default());
-        Ok(Queue::open(&self.db, rule, queue::Options::default())?)
+        Ok(Queue::open(
+            &self.db,
+            rule,
+            self.with_trust(queue::Options::default()),
+        )?)
     }
 
     /// The same, where a command can do without a queue: none if nobody named one and none is here.
@@ -209,7 +220,7 @@ impl Shared {
     /// The same, with options.
     pub fn queue_with(&self, options: queue::Options) -> Result<Queue, Error> {
         let rule = Rule::Active(self.overrides.clone());
-        let mut queue = Queue::open(&self.db, rule, options)?;
+        let mut queue = Queue::open(&self.db, rule, self.with_trust(options))?;
         if self.overrides.rules.is_some() {
             queue.check_rules(Timestamp::now())?;
         }

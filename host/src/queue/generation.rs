@@ -15,7 +15,7 @@ use super::clause::CurrentClause;
 use super::settings::{Allowance, Overrides, allowance_of, default_settings, settings_of};
 use super::{Error, Options, Queue, Rule, with_causes};
 use crate::model::{Description, Settings};
-use crate::policy::{self, Policy, Runtime};
+use crate::policy::{self, Policy, Runtime, Trust};
 use crate::store::{self, Act, ClaimConnection, Generation, GenerationState, Store};
 
 /// After how long a generation that could not be loaded is tried again.
@@ -115,16 +115,22 @@ impl InUse {
         &mut self,
         store: &mut Store,
         runtime: &Runtime,
+        trust: Option<&Trust>,
     ) -> Result<(&Policy, &Settings), Error> {
         let policy = match self.policy.take() {
             Some(policy) => policy,
-            None => self.load(store, runtime)?,
+            None => self.load(store, runtime, trust)?,
         };
         Ok((self.policy.insert(policy), &self.settings))
     }
 
     /// Reads, checks and compiles the policy.
-    fn load(&self, store: &mut Store, runtime: &Runtime) -> Result<Policy, Error> {
+    fn load(
+        &self,
+        store: &mut Store,
+        runtime: &Runtime,
+        trust: Option<&Trust>,
+    ) -> Result<Policy, Error> {
         let limits = self.allowance.limits();
         let digest = match &self.component {
             Component::Given(bytes) => return Ok(runtime.load(bytes, limits)?),
@@ -133,6 +139,10 @@ impl InUse {
         let stored = store.component(digest)?.ok_or_else(|| Error::NoComponent {
             digest: digest.clone(),
         })?;
+        // What the database says of a signature is checked by each host for itself.
+        if let Some(trust) = trust {
+            trust.check(&stored.bytes, stored.signature.as_deref())?;
+        }
         let policy = runtime.load(&stored.bytes, limits)?;
         if policy.digest() != digest {
             return Err(Error::Altered {
@@ -290,9 +300,12 @@ impl Queue {
     pub fn describe(
         &mut self,
         component: &[u8],
-        _signature: Option<&str>,
+        signature: Option<&str>,
         allowance: Allowance,
     ) -> Result<Description, policy::Error> {
+        if let Some(trust) = &self.options.trust {
+            trust.check(component, signature)?;
+        }
         self.runtime()?
             .load(component, allowance.limits())?
             .describe()
@@ -312,7 +325,9 @@ impl Queue {
     /// The policy, loaded now if it is not yet, and what it is asked with.
     pub(super) fn loaded(&mut self) -> Result<(&Policy, &Settings, &mut ClaimConnection), Error> {
         let runtime = self.runtime()?.clone();
-        let (policy, settings) = self.in_use.loaded(&mut self.store, &runtime)?;
+        let (policy, settings) =
+            self.in_use
+                .loaded(&mut self.store, &runtime, self.options.trust.as_ref())?;
         Ok((policy, settings, &mut self.claims))
     }
 
@@ -337,7 +352,7 @@ fn prepare(
     let mut store = Store::open(&path)?;
     let mut claims = ClaimConnection::open(&path, options.claim_budget)?;
     let mut in_use = InUse::of(generation, overrides)?;
-    let policy = in_use.load(&mut store, runtime)?;
+    let policy = in_use.load(&mut store, runtime, options.trust.as_ref())?;
     let clause = if in_use.settings.enabled {
         CurrentClause::of_policy(&policy, &in_use.settings, &mut claims, now)?
     } else {

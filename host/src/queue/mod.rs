@@ -34,7 +34,7 @@ use serial_gate_default_policy::scope::Scope;
 
 use crate::clause::Table;
 use crate::model::{self, Decision, Settings};
-use crate::policy::{self, DEFAULT_POLICY, Runtime};
+use crate::policy::{self, DEFAULT_POLICY, Runtime, Trust};
 use crate::store::{
     Act, ActiveFreeze, Change, ClaimConnection, Claimed, Lease, NewGeneration, Store, lease_end,
 };
@@ -76,6 +76,8 @@ pub struct Options {
     /// Compiles and runs the policies; queues of one process share it. None makes one when it is
     /// needed.
     pub runtime: Option<Runtime>,
+    /// Whose policies are run; anybody's, if there is none.
+    pub trust: Option<Trust>,
     /// Where to write down what was decided at each claim; none writes nothing.
     pub log: Option<LogOptions>,
 }
@@ -85,6 +87,7 @@ impl Default for Options {
         Options {
             claim_budget: Duration::from_secs(5),
             runtime: None,
+            trust: None,
             log: None,
         }
     }

@@ -61,7 +61,7 @@ impl Queue {
         let Some(generation) = shadow.id else {
             return Ok(());
         };
-        let loaded = shadow.loaded(&mut self.store, &runtime);
+        let loaded = shadow.loaded(&mut self.store, &runtime, self.options.trust.as_ref());
         let answer = loaded.and_then(|(policy, settings)| {
             // A clause that the guard refuses would fail every claim, whatever `decide` says.
             let clause = policy.claim_clause(settings, now, Dialect::Sqlite)?;
