@@ -25,14 +25,6 @@ pub struct State {
     freezes: Vec<(i64, &'static str, Text)>,
 }
 
-impl State {
-    /// Whether a job's `task_id` is a fraction, which a snapshot shows as the id above it.
-    pub fn has_fraction(&self) -> bool {
-        let mut task_ids = self.jobs.iter().map(|job| &job.1);
-        task_ids.any(|task_id| matches!(task_id, TaskId::Fraction(_)))
-    }
-}
-
 /// What can stand in `jobs.task_id`: SQLite keeps any type there.
 #[derive(Debug, Clone)]
 enum TaskId {

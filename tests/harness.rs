@@ -204,6 +204,7 @@ fn native_state(state: &model::Snapshot) -> snapshot::Snapshot {
 fn task_ref(contract: model::TaskRef) -> snapshot::TaskRef {
     match contract {
         model::TaskRef::Id(id) => snapshot::TaskRef::Id(id),
+        model::TaskRef::BeforeId(id) => snapshot::TaskRef::BeforeId(id),
         model::TaskRef::AfterEveryId => snapshot::TaskRef::AfterEveryId,
     }
 }

@@ -115,6 +115,7 @@ fn queue_state(contract: Snapshot) -> snapshot::Snapshot {
 fn task_ref(contract: TaskRef) -> snapshot::TaskRef {
     match contract {
         TaskRef::Id(id) => snapshot::TaskRef::Id(id),
+        TaskRef::BeforeId(id) => snapshot::TaskRef::BeforeId(id),
         TaskRef::AfterEveryId => snapshot::TaskRef::AfterEveryId,
     }
 }

@@ -59,7 +59,7 @@ impl<'a> GatedJob<'a> {
     pub fn earlier(&self) -> &'a [&'a Task] {
         let unfinished = &self.repo.unfinished;
         let count = match self.task_id {
-            Some(own) => unfinished.partition_point(|task| TaskRef::Id(task.id) < own),
+            Some(own) => unfinished.partition_point(|task| own.is_after(task.id)),
             None => 0,
         };
         unfinished.get(..count).unwrap_or_default()

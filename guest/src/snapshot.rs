@@ -25,13 +25,25 @@ pub struct Task {
     pub label: Option<Symbol>,
 }
 
-/// What stands in `jobs.task_id`, in the order in which the database sorts it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// What stands in `jobs.task_id`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TaskRef {
-    /// A number.
+    /// The id of the job's task, if there is such a task.
     Id(i64),
+    /// A number that is no id, which the database sorts before this one.
+    BeforeId(i64),
     /// Something that the database sorts after every number.
     AfterEveryId,
+}
+
+impl TaskRef {
+    /// Whether the task of an id comes before this, as the database sorts them.
+    pub fn is_after(self, id: i64) -> bool {
+        match self {
+            TaskRef::Id(own) | TaskRef::BeforeId(own) => id < own,
+            TaskRef::AfterEveryId => true,
+        }
+    }
 }
 
 /// A row of `jobs`.

@@ -118,9 +118,6 @@ impl Rule for HotfixLane {
 }
 
 /// The hotfixes of a snapshot.
-///
-/// A fraction in `jobs.task_id`, which only SQLite can hold, is shown as the id above it. For such a
-/// job `decide` takes the task of that id for its own, and the clause takes none.
 struct Hotfixes {
     /// All of them, finished ones included: a job of one of these is a hotfix's.
     ids: BTreeSet<i64>,
@@ -150,7 +147,7 @@ impl Hotfixes {
 
     fn hold(&self, job: &GatedJob<'_>) -> Hold {
         let first_hotfix = self.first.get(&job.repo.symbol).copied();
-        let is_before_own = |id: &i64| job.task_id.is_some_and(|own| TaskRef::Id(*id) < own);
+        let is_before_own = |id: &i64| job.task_id.is_some_and(|own| own.is_after(*id));
         let is_hotfix = matches!(job.task_id, Some(TaskRef::Id(own)) if self.ids.contains(&own));
         if is_hotfix {
             return Hold {

@@ -103,6 +103,8 @@ fn a_job_without_a_task_of_its_own_is_ordinary() {
     assert_eq!(verdict(id(7), &tasks, false), held(2, None));
     let after = Some(TaskRef::AfterEveryId);
     assert_eq!(verdict(after, &tasks, false), held(2, None));
+    let fraction = Some(TaskRef::BeforeId(2));
+    assert_eq!(verdict(fraction, &tasks, false), held(2, OVERTAKEN));
 }
 
 #[test]

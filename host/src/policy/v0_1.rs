@@ -1,7 +1,8 @@
 //! Policies of the contract 0.1.0 (`tests/policies/serial-gate-0.1.0.wit`).
 //!
-//! Owns what that version has otherwise: the record `task`, and with it `snapshot`, has no label, and
-//! neither `decide` nor `claim-clause` is told the time. All other types are the current ones.
+//! Owns what that version has otherwise: the record `task` has no label, a `task-ref` has no
+//! `before-id` but the id itself, and neither `decide` nor `claim-clause` is told the time. All other
+//! types are the current ones.
 
 use wasmtime::component::{ComponentType, Func, InstancePre, Lower, TypedFunc};
 use wasmtime::{Result, Store};
@@ -9,7 +10,7 @@ use wasmtime::{Result, Store};
 use super::limits::Meter;
 use super::version::Version;
 use crate::model::{
-    self, Clause, Decision, Description, Dialect, Freeze, Job, PolicyError, Settings, Symbol,
+    self, Clause, Decision, Description, Dialect, Freeze, PolicyError, Settings, Symbol,
 };
 
 #[derive(ComponentType, Lower)]
@@ -20,6 +21,26 @@ struct Task {
     work_item: Option<Symbol>,
     repo: Option<Symbol>,
     stage: Option<Symbol>,
+}
+
+#[derive(ComponentType, Lower)]
+#[component(variant)]
+enum TaskRef {
+    #[component(name = "id")]
+    Id(i64),
+    #[component(name = "after-every-id")]
+    AfterEveryId,
+}
+
+#[derive(ComponentType, Lower)]
+#[component(record)]
+struct Job {
+    id: i64,
+    #[component(name = "task-id")]
+    task_id: Option<TaskRef>,
+    repo: Option<Symbol>,
+    agent: Option<Symbol>,
+    status: Option<Symbol>,
 }
 
 #[derive(ComponentType, Lower)]
@@ -73,10 +94,11 @@ impl Component {
         snapshot: &model::Snapshot,
     ) -> Result<std::result::Result<Vec<Decision>, PolicyError>> {
         let tasks: Vec<Task> = snapshot.tasks.iter().map(Task::from).collect();
+        let jobs: Vec<Job> = snapshot.jobs.iter().map(Job::from).collect();
         let snapshot = Snapshot {
             symbols: &snapshot.symbols,
             tasks: &tasks,
-            jobs: &snapshot.jobs,
+            jobs: &jobs,
             freezes: &snapshot.freezes,
         };
         let decide: Decide<'_> = self.decide.typed(&*store)?;
@@ -117,6 +139,28 @@ impl From<&model::Task> for Task {
             work_item,
             repo,
             stage,
+        }
+    }
+}
+
+impl From<&model::Job> for Job {
+    fn from(job: &model::Job) -> Job {
+        let model::Job {
+            id,
+            task_id,
+            repo,
+            agent,
+            status,
+        } = *job;
+        Job {
+            id,
+            task_id: task_id.map(|task_id| match task_id {
+                model::TaskRef::Id(id) | model::TaskRef::BeforeId(id) => TaskRef::Id(id),
+                model::TaskRef::AfterEveryId => TaskRef::AfterEveryId,
+            }),
+            repo,
+            agent,
+            status,
         }
     }
 }

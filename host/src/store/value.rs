@@ -45,9 +45,16 @@ impl FromSql for TaskOrder {
         Ok(TaskOrder(match value {
             ValueRef::Null => None,
             ValueRef::Integer(number) => Some(TaskRef::Id(number)),
-            // The conversion saturates below, which is right: no id is less than the least one.
             ValueRef::Real(number) if number < AFTER_EVERY_ID => {
-                Some(TaskRef::Id(number.ceil() as i64))
+                // The conversion saturates below, which is right: no id is less than the least one.
+                let next = number.ceil();
+                let is_whole = next == number && number >= -AFTER_EVERY_ID;
+                let place = if is_whole {
+                    TaskRef::Id
+                } else {
+                    TaskRef::BeforeId
+                };
+                Some(place(next as i64))
             }
             ValueRef::Real(_) | ValueRef::Text(_) | ValueRef::Blob(_) => {
                 Some(TaskRef::AfterEveryId)
