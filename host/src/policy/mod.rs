@@ -4,6 +4,7 @@
 //! judges a clause's text (see [`crate::clause`]). Callers rely on this: a call returns within its
 //! time limit, and whatever a policy does, only its own call fails.
 
+mod clock;
 mod contract;
 mod error;
 mod limits;
@@ -23,9 +24,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use wasmtime::{Store, Trap};
+use wasmtime::{Store, Trap, UpdateDeadline};
 
 use crate::model::{self, Clause, Decision, Description, Dialect, Settings, Snapshot};
+use clock::Clock;
 use limits::Meter;
 use ticker::Ticker;
 use version::{Ready, Running};
@@ -112,6 +114,13 @@ impl Policy {
         let mut store = self.limits.store(self.component.engine());
         let ticking = self.ticker.start();
         store.set_epoch_deadline(ticking.ticks(time));
+        let clock = Clock::start();
+        store.epoch_deadline_callback(move |_| {
+            Ok(match clock.left(time) {
+                Some(left) => UpdateDeadline::Continue(ticker::ticks(left)),
+                None => UpdateDeadline::Interrupt,
+            })
+        });
         let answer = match self.component.instantiate(&mut store) {
             Ok(component) => call(&component, &mut store),
             // What the policy did at its start is its own. Anything else is wasmtime's word on the

@@ -3,7 +3,7 @@
 //! It ticks only while a call is under way, so that a host that waits for work uses no processor.
 //! Ticks are counted from the first of the calls under way and made up for when the thread comes late,
 //! so that their errors do not add up. Callers rely on this: a call gets at least its time, and at most
-//! one tick more, as far as the machine lets the thread run.
+//! one tick more, as far as the machine lets this thread run.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -80,11 +80,16 @@ impl Ticker {
 }
 
 impl Ticking<'_> {
-    /// A time as a number of ticks, with one more because the first may come at once.
+    /// A time as a number of ticks from the call's beginning on.
     pub(super) fn ticks(&self, time: Duration) -> u64 {
-        let ticks = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        ticks.saturating_add(self.behind).saturating_add(1)
+        ticks(time).saturating_add(self.behind)
     }
+}
+
+/// A time as a number of ticks, with one more because the first may come at once.
+pub(super) fn ticks(time: Duration) -> u64 {
+    let ticks = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    ticks.saturating_add(1)
 }
 
 impl Drop for Ticking<'_> {
