@@ -4,8 +4,9 @@ use std::os::unix::fs::PermissionsExt;
 
 use serial_gate::policy::{DEFAULT_POLICY, Trust};
 
-use crate::containment::HARMLESS;
+use crate::containment::{HARMLESS, Hostile};
 use crate::harness::{Gate, Ran};
+use crate::policy_check::{CLAIM, DECIDE_ALL};
 
 /// A folder with `policy.wasm`, a pair of keys, and the public key's text.
 fn gate_with_keys() -> (Gate, String) {
@@ -234,4 +235,74 @@ fn a_file_that_is_no_secret_key_signs_nothing() {
 fn a_trusted_key_that_is_none_is_refused_without_being_shown() {
     let (gate, _) = gate_with_keys();
     insta::assert_snapshot!(signature_stage(&gate, "ops.key"), @r"error: trusted key 1 is no public key: give its text, which begins with `RW`, or its `.pub` file");
+}
+
+/// A queue with a policy that lets everything through, and keys.
+fn queue_with_keys() -> (Gate, String) {
+    let gate = Gate::new();
+    let claims_all = Hostile {
+        decide: DECIDE_ALL,
+        module: CLAIM,
+        ..HARMLESS
+    };
+    gate.write("policy.wasm", claims_all.component());
+    let key = keygen(&gate, "ops.key");
+    (gate, key)
+}
+
+fn swap(gate: &Gate, key: &str) -> Ran {
+    gate.run(&[
+        "policy",
+        "swap",
+        "policy.wasm",
+        "--reason",
+        "r",
+        "--trust",
+        key,
+    ])
+}
+
+#[test]
+fn nothing_is_stored_of_a_policy_that_is_not_signed() {
+    let (gate, key) = queue_with_keys();
+    let refused = swap(&gate, &key).exits(1);
+    insta::assert_snapshot!(refused.stderr, @r"
+    error: this is no policy that may be used
+      because has no signature, and only signed policies are trusted here: `serial-gate policy sign FILE.wasm --key KEY` makes one
+    ");
+    let history = gate.run(&["policy", "history", "--json"]).succeeds();
+    assert_eq!(history.json_lines().len(), 1);
+}
+
+#[test]
+fn a_host_goes_by_a_signed_generation_and_not_by_one_that_it_does_not_trust() {
+    let (gate, key) = queue_with_keys();
+    sign(&gate, "ops.key").succeeds();
+    swap(&gate, &key).succeeds();
+    for _ in 0..3 {
+        gate.run(&["task", "add", "alpha"]).succeeds();
+    }
+    let claim = |key: &str| gate.run(&["claim", "--trust", key]).succeeds().stderr;
+    assert_eq!(claim(&key), "");
+    let stranger = keygen(&gate, "stranger.key");
+    let warning = claim(&stranger);
+    assert!(
+        warning.contains("is signed with a key that is not trusted here"),
+        "{warning}"
+    );
+}
+
+#[test]
+fn a_policy_that_is_not_trusted_is_not_even_tried() {
+    let (gate, key) = queue_with_keys();
+    gate.write("cases.jsonl", "{}");
+    for arguments in [
+        &["policy", "diff", "policy.wasm"][..],
+        &["policy", "replay", "policy.wasm", "--from", "log.jsonl"],
+        &["policy", "shadow", "policy.wasm", "--reason", "r"],
+        &["conform", "cases.jsonl", "--policy", "policy.wasm"],
+    ] {
+        let ran = gate.run(&[arguments, &["--trust", &key]].concat()).exits(1);
+        assert!(ran.stderr.contains("has no signature"), "{}", ran.stderr);
+    }
 }

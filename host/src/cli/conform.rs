@@ -8,7 +8,9 @@ use serial_gate::conform::{Case, Runner, read_cases};
 use serial_gate::policy::{DEFAULT_POLICY, Limits, Runtime};
 use serial_gate::queue::Allowance;
 
+use super::options::Shared;
 use super::output::{Output, Tone, toned};
+use super::policy::proposal::File;
 use super::text::shown;
 use super::{Error, Outcome};
 
@@ -37,8 +39,11 @@ struct Result<'a> {
 }
 
 impl Conform {
-    pub fn run(self, output: &mut Output) -> std::result::Result<Outcome, Error> {
-        let policy = self.policy.as_deref().map(read_policy).transpose()?;
+    pub fn run(self, shared: &Shared, output: &mut Output) -> std::result::Result<Outcome, Error> {
+        let policy = self
+            .policy
+            .map(|file| read_policy(File { file }, shared))
+            .transpose()?;
         let component = policy.as_deref().unwrap_or(DEFAULT_POLICY);
         let mut runner = Runner::new(component, Allowance::default())?;
         let mut suites = Vec::new();
@@ -120,16 +125,13 @@ fn write_report(report: &Report, path: &Path) -> std::result::Result<(), Error> 
 }
 
 /// Reads a policy and loads it once, so that a file that is no policy is refused before any case.
-fn read_policy(path: &Path) -> std::result::Result<Vec<u8>, Error> {
-    let bytes = std::fs::read(path).map_err(|cause| Error::Read {
-        path: path.into(),
-        cause,
-    })?;
+fn read_policy(file: File, shared: &Shared) -> std::result::Result<Vec<u8>, Error> {
+    let bytes = file.read_trusted(shared)?;
     Runtime::new()?
         .load(&bytes, Limits::default())
         .and_then(|policy| policy.describe())
         .map_err(|cause| Error::PolicyFile {
-            path: path.into(),
+            path: file.file,
             cause,
         })?;
     Ok(bytes)

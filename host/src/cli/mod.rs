@@ -102,7 +102,7 @@ pub fn run(line: Line) -> Result<Outcome, Error> {
         Verb::Queue(verb) => verb.run(&shared, &mut output),
         Verb::Explain(verb) => verb.run(&shared, &mut output),
         Verb::Clause(verb) => verb.run(&shared, &mut output),
-        Verb::Conform(verb) => verb.run(&mut output),
+        Verb::Conform(verb) => verb.run(&shared, &mut output),
         Verb::Policy(verb) => verb.run(&shared, &mut output),
     }
 }

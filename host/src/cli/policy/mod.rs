@@ -7,7 +7,7 @@ mod fixtures;
 mod history;
 mod keygen;
 mod promote;
-mod proposal;
+pub mod proposal;
 mod replay;
 mod rollback;
 mod settings;

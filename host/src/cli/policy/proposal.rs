@@ -74,6 +74,21 @@ impl File {
         })
     }
 
+    /// The component's bytes, if somebody signed them who is trusted.
+    pub fn read_trusted(&self, shared: &Shared) -> Result<Vec<u8>, Error> {
+        let component = self.read()?;
+        if let Some(trust) = &shared.trust {
+            let signature = self.signature()?;
+            trust
+                .check(&component, signature.as_deref())
+                .map_err(|cause| Error::PolicyFile {
+                    path: self.file.clone(),
+                    cause,
+                })?;
+        }
+        Ok(component)
+    }
+
     /// The signature beside the component, if there is one.
     fn signature(&self) -> Result<Option<String>, Error> {
         let path = signature_path(&self.file);
