@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
 use super::Error;
-use super::generations::{self, Act, NewGeneration};
 use super::schema::{Affinity, INDEXES, LABEL, OWN, SHARED, Shared};
+use super::succession::{self, Act, NewGeneration};
 
 /// Something that was added to the database.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -46,7 +46,7 @@ pub(super) fn migrate(
     }
     let transaction = begin(connection)?;
     let mut changes = add_missing(&transaction)?;
-    if generations::add_first(&transaction, first, act)? {
+    if succession::add_first(&transaction, first, act)? {
         changes.push(Change::Generation(first.name.into()));
     }
     transaction.commit()?;

@@ -18,6 +18,7 @@ mod migrate;
 mod schema;
 mod shadow;
 mod snapshot;
+mod succession;
 mod tasks;
 mod time;
 mod value;
@@ -27,13 +28,12 @@ pub use claim::{ClaimConnection, Claimed, Lease};
 pub use error::Error;
 pub use fixtures::Fixture;
 pub use freezes::ActiveFreeze;
-pub use generations::{
-    Act, Generation, GenerationEvent, GenerationState, NewGeneration, StoredComponent,
-};
+pub use generations::{Generation, GenerationEvent, GenerationState, StoredComponent};
 pub use jobs::{JobStatus, NewJob};
 pub use lookup::{ActiveTask, JobRow, TaskRow, WaitingJob};
 pub use migrate::Change;
 pub use shadow::{Disagreement, Look, ShadowRecord};
+pub use succession::{Act, NewGeneration};
 pub use tasks::{Added, DONE, NewTask};
 pub use time::{lease_end, sql_time};
 

@@ -1,0 +1,261 @@
+//! How one generation follows another.
+//!
+//! Owns the changes of their states: that at most one is active and at most one is a shadow. A
+//! component is stored once, however many generations use it. Callers rely on this: a change is one
+//! transaction, on the disk when the method returns, and its event says who made it and why.
+
+use jiff::Timestamp;
+use rusqlite::{Transaction, params};
+
+use super::generations::{active, before, generation};
+use super::{Error, GenerationState, Store, sql_time};
+
+/// A policy that becomes a generation.
+#[derive(Debug, Clone, Copy)]
+pub struct NewGeneration<'a> {
+    /// The component.
+    pub component: &'a [u8],
+    /// Its signature, if it has one.
+    pub signature: Option<&'a str>,
+    /// The SHA-256 of the component.
+    pub digest: &'a str,
+    /// The policy's name.
+    pub name: &'a str,
+    /// The policy's version.
+    pub version: &'a str,
+    /// The settings, as JSON.
+    pub settings: &'a str,
+    /// What the policy may use, as JSON.
+    pub limits: &'a str,
+}
+
+/// Who changes something, when and why.
+#[derive(Debug, Clone, Copy)]
+pub struct Act<'a> {
+    /// Now.
+    pub now: Timestamp,
+    /// Who.
+    pub who: &'a str,
+    /// Why.
+    pub why: &'a str,
+}
+
+impl Store {
+    /// Adds a generation as a candidate and returns its number.
+    ///
+    /// # Errors
+    ///
+    /// When the database refuses.
+    pub fn add_candidate(&mut self, new: NewGeneration<'_>, act: Act<'_>) -> Result<i64, Error> {
+        self.durably(|store| {
+            store.writing(|transaction| Ok(add(transaction, new, GenerationState::Candidate, act)?))
+        })
+    }
+
+    /// Makes a generation the active one, and retires the one that was.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such generation, it is active already, or the database refuses.
+    pub fn activate(&mut self, id: i64, act: Act<'_>) -> Result<(), Error> {
+        self.take_the_place_in(GenerationState::Active, id, act)
+    }
+
+    /// Makes a generation the shadow, and retires the one that was.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such generation, it is the shadow or the active one already, or the database
+    /// refuses.
+    pub fn shadow(&mut self, id: i64, act: Act<'_>) -> Result<(), Error> {
+        self.take_the_place_in(GenerationState::Shadow, id, act)
+    }
+
+    fn take_the_place_in(
+        &mut self,
+        place: GenerationState,
+        id: i64,
+        act: Act<'_>,
+    ) -> Result<(), Error> {
+        self.durably(|store| {
+            store.writing(|transaction| {
+                let state = generation(transaction, id)?.state;
+                if state == place || state == GenerationState::Active {
+                    return Err(Error::AlreadyIn {
+                        generation: id,
+                        state,
+                    });
+                }
+                let mut query = transaction
+                    .prepare_cached("SELECT id FROM serial_gate_generation WHERE state = ?1")?;
+                let before: Vec<i64> = query
+                    .query_map([place.name()], |row| row.get(0))?
+                    .collect::<Result<_, _>>()?;
+                for before in before {
+                    let why = format!("generation {id} took its place");
+                    let act = Act { why: &why, ..act };
+                    change(transaction, before, GenerationState::Retired, act)?;
+                }
+                Ok(change(transaction, id, place, act)?)
+            })
+        })
+    }
+
+    /// Ends the shadow's time. False when there is none.
+    ///
+    /// # Errors
+    ///
+    /// When the database refuses.
+    pub fn stop_shadow(&mut self, act: Act<'_>) -> Result<Option<i64>, Error> {
+        self.durably(|store| {
+            let Some(shadow) = store.generation_in(GenerationState::Shadow)? else {
+                return Ok(None);
+            };
+            store.writing(|transaction| {
+                change(transaction, shadow.id, GenerationState::Retired, act)?;
+                Ok(Some(shadow.id))
+            })
+        })
+    }
+
+    /// Refuses a candidate. Its component is not kept unless another generation has it too.
+    ///
+    /// # Errors
+    ///
+    /// When the database refuses.
+    pub fn refuse_candidate(&mut self, id: i64, act: Act<'_>) -> Result<(), Error> {
+        self.durably(|store| {
+            store.writing(|transaction| {
+                change(transaction, id, GenerationState::Refused, act)?;
+                transaction.execute(
+                    "DELETE FROM serial_gate_policy
+                     WHERE digest = (SELECT digest FROM serial_gate_generation WHERE id = ?1)
+                       AND digest NOT IN (SELECT digest FROM serial_gate_generation WHERE state != 'refused')",
+                    [id],
+                )?;
+                Ok(())
+            })
+        })
+    }
+
+    /// Writes down that the active generation failed in use. When that was `allowed` times since
+    /// `since`, it is refused, and the one before it is active again: its number is returned.
+    ///
+    /// # Errors
+    ///
+    /// When the database refuses.
+    pub fn failed_in_use(
+        &mut self,
+        id: i64,
+        allowed: u32,
+        since: Timestamp,
+        act: Act<'_>,
+    ) -> Result<Option<i64>, Error> {
+        self.durably(|store| {
+            store.writing(|transaction| {
+                transaction.execute(
+                    "INSERT INTO serial_gate_failure (generation, at, what) VALUES (?1, ?2, ?3)",
+                    params![id, sql_time(act.now), act.why],
+                )?;
+                let failures: u32 = transaction.query_row(
+                    "SELECT count(*) FROM serial_gate_failure WHERE generation = ?1 AND at > ?2",
+                    params![id, sql_time(since)],
+                    |row| row.get(0),
+                )?;
+                if failures < allowed || active(transaction)? != Some(id) {
+                    return Ok(None);
+                }
+                let Some(good) = before(transaction)? else {
+                    return Ok(None);
+                };
+                let why = format!("failed {failures} times in use: {}", act.why);
+                change(
+                    transaction,
+                    id,
+                    GenerationState::Refused,
+                    Act { why: &why, ..act },
+                )?;
+                let why = format!("generation {id} {why}");
+                change(
+                    transaction,
+                    good,
+                    GenerationState::Active,
+                    Act { why: &why, ..act },
+                )?;
+                Ok(Some(good))
+            })
+        })
+    }
+}
+
+/// The first generation of a queue that has none. True if it was added.
+pub(super) fn add_first(
+    transaction: &Transaction<'_>,
+    first: NewGeneration<'_>,
+    act: Act<'_>,
+) -> rusqlite::Result<bool> {
+    let any = transaction
+        .prepare("SELECT 1 FROM serial_gate_generation")?
+        .exists([])?;
+    if !any {
+        add(transaction, first, GenerationState::Active, act)?;
+    }
+    Ok(!any)
+}
+
+fn add(
+    transaction: &Transaction<'_>,
+    new: NewGeneration<'_>,
+    state: GenerationState,
+    act: Act<'_>,
+) -> rusqlite::Result<i64> {
+    let NewGeneration {
+        component,
+        signature,
+        digest,
+        name,
+        version,
+        settings,
+        limits,
+    } = new;
+    transaction.execute(
+        "INSERT INTO serial_gate_policy (digest, component, signature) VALUES (?1, ?2, ?3)
+         ON CONFLICT (digest) DO UPDATE SET signature = coalesce(excluded.signature, signature)",
+        params![digest, component, signature],
+    )?;
+    transaction.execute(
+        "INSERT INTO serial_gate_generation (digest, name, version, settings, limits, state)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![digest, name, version, settings, limits, state.name()],
+    )?;
+    let id = transaction.last_insert_rowid();
+    write_down(transaction, id, state, act)?;
+    Ok(id)
+}
+
+fn change(
+    transaction: &Transaction<'_>,
+    id: i64,
+    state: GenerationState,
+    act: Act<'_>,
+) -> rusqlite::Result<()> {
+    transaction.execute(
+        "UPDATE serial_gate_generation SET state = ?2 WHERE id = ?1",
+        params![id, state.name()],
+    )?;
+    write_down(transaction, id, state, act)
+}
+
+fn write_down(
+    transaction: &Transaction<'_>,
+    id: i64,
+    state: GenerationState,
+    act: Act<'_>,
+) -> rusqlite::Result<()> {
+    transaction.execute(
+        "INSERT INTO serial_gate_generation_event (generation, state, at, who, why)
+         VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![id, state.name(), sql_time(act.now), act.who, act.why],
+    )?;
+    Ok(())
+}
