@@ -80,6 +80,20 @@ pub enum Error {
         #[source]
         cause: minisign::PError,
     },
+    /// A name that no policy can have.
+    #[error(
+        "`{name}` is no name for a policy: write lower-case words and digits with `-` between them, such as `review-first`"
+    )]
+    PolicyName {
+        /// The name.
+        name: String,
+    },
+    /// A folder for something new that holds something.
+    #[error("`{}` is not empty, and nothing is overwritten: name a new folder", path.display())]
+    NotEmpty {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The configuration file.
     #[error("`{}` is not a configuration that this version understands", path.display())]
     Config {

@@ -97,11 +97,16 @@ pub fn command(shared: &Shared, arguments: &[&str]) -> Option<String> {
     if let Some(last) = words.pop_if(|last| last.starts_with('-')) {
         words.extend(["--", last]);
     }
+    shell(&words)
+}
+
+/// The words of any command for a shell. None when they hold what a terminal would not show as it is.
+pub fn shell(words: &[&str]) -> Option<String> {
     if words.iter().any(|word| word.chars().any(is_invisible)) {
         return None;
     }
     let quoted: Option<Vec<Cow<'_, str>>> = words
-        .into_iter()
+        .iter()
         .map(|word| shlex::try_quote(word).ok())
         .collect();
     Some(quoted?.join(" "))

@@ -6,6 +6,7 @@ mod export;
 mod fixtures;
 mod history;
 mod keygen;
+mod new;
 mod promote;
 pub mod proposal;
 mod replay;
@@ -25,10 +26,11 @@ use super::{Error, Outcome};
 /// Change the gate's rule on a running queue, look into a policy, go back
 #[derive(Subcommand)]
 #[command(
-    after_help = "Every policy that a queue had, with its settings, is one of its generations. One is active, and\nevery process that claims follows a change by itself.\n\nExample:\n  serial-gate policy check my-policy.wasm\n  serial-gate policy diff my-policy.wasm\n  \
+    after_help = "Every policy that a queue had, with its settings, is one of its generations. One is active, and\nevery process that claims follows a change by itself.\n\nExample:\n  serial-gate policy new my-policy\n  serial-gate policy check my-policy.wasm\n  serial-gate policy diff my-policy.wasm\n  \
     serial-gate policy swap my-policy.wasm --reason 'two tasks at a time'\n  serial-gate policy rollback --reason 'too many conflicts'"
 )]
 pub enum Policy {
+    New(new::New),
     Check(check::Check),
     Diff(diff::Diff),
     Replay(replay::Replay),
@@ -49,6 +51,7 @@ pub enum Policy {
 impl Policy {
     pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
         match self {
+            Policy::New(verb) => verb.run(shared, output),
             Policy::Check(verb) => verb.run(shared, output),
             Policy::Diff(verb) => verb.run(shared, output),
             Policy::Replay(verb) => verb.run(shared, output),
