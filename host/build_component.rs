@@ -19,17 +19,7 @@ pub fn build_component(
     features: &[&str],
     target_dir: &Path,
 ) -> Result<PathBuf, Box<dyn Error>> {
-    const OF_THE_BUILD_AROUND: [&str; 3] =
-        ["RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER"];
-    let mut cargo = Command::new(variable("CARGO")?);
-    for (name, _) in env::vars_os() {
-        let text = name.to_string_lossy();
-        let of_cargo = text.starts_with("CARGO_") && text != "CARGO_HOME";
-        if of_cargo || OF_THE_BUILD_AROUND.contains(&&*text) {
-            cargo.env_remove(&name);
-        }
-    }
-    let status = cargo
+    let status = cargo()?
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
         .args(["rustc", "--quiet", "--package", package, "--lib"])
         .args(["--features", &features.join(",")])
@@ -42,6 +32,21 @@ pub fn build_component(
     }
     let file = package.replace('-', "_") + ".wasm";
     Ok(target_dir.join(TARGET).join("policy").join(file))
+}
+
+/// The cargo that runs this, as somebody would start it by hand.
+pub fn cargo() -> Result<Command, String> {
+    const OF_THE_BUILD_AROUND: [&str; 3] =
+        ["RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER"];
+    let mut cargo = Command::new(variable("CARGO")?);
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        let of_cargo = text.starts_with("CARGO_") && text != "CARGO_HOME";
+        if of_cargo || OF_THE_BUILD_AROUND.contains(&&*text) {
+            cargo.env_remove(&name);
+        }
+    }
+    Ok(cargo)
 }
 
 /// A variable that cargo sets.

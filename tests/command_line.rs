@@ -443,7 +443,7 @@ fn the_demo_tells_its_story_and_leaves_nothing_behind() {
 
 #[test]
 fn every_verb_has_help_with_an_example() {
-    let verbs: [&[&str]; 22] = [
+    let verbs: [&[&str]; 23] = [
         &["task"],
         &["job"],
         &["demo"],
@@ -466,6 +466,7 @@ fn every_verb_has_help_with_an_example() {
         &["conform"],
         &["policy"],
         &["policy", "check"],
+        &["policy", "new"],
     ];
     for verb in verbs {
         let help = Gate::empty()

@@ -29,6 +29,7 @@ mod old_contracts;
 mod plans;
 mod policies;
 mod policy_check;
+mod policy_new;
 mod processes;
 mod signatures;
 mod swapping;

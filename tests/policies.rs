@@ -4,7 +4,7 @@
 //! share is compiled already.
 
 #[path = "../host/build_component.rs"]
-mod build_component;
+pub mod build_component;
 
 use std::path::Path;
 use std::sync::OnceLock;
