@@ -156,3 +156,35 @@ fn the_component_is_at_most_300_kib() {
         DEFAULT_POLICY.len()
     );
 }
+
+/// What the command says of one case.
+fn conform(case: &str) -> crate::harness::Ran {
+    let gate = Gate::empty();
+    gate.write("cases.jsonl", case.replace('\n', " "));
+    gate.run(&["conform", "cases.jsonl"])
+}
+
+#[test]
+fn a_case_may_set_the_policy_s_rules() {
+    conform(
+        r#"{"case": {"settings": {"enabled": true, "freeze_enabled": true, "rules": {"gated_agents": ["planner"]}},
+            "tasks": [{"id": 1, "repo": "a", "stage": "review", "gate_label": "hotfix"}],
+            "jobs": [{"id": 1, "task_id": 2, "repo": "a", "agent": "analyst"},
+                {"id": 2, "task_id": 2, "repo": "a", "agent": "planner"}]},
+            "expected": {"claimable": [1]}}"#,
+    )
+    .succeeds();
+}
+
+#[test]
+fn a_column_that_does_not_exist_is_refused() {
+    let ran = conform(
+        r#"{"case": {"settings": {}, "tasks": [{"id": 1, "label": "hotfix"}]}, "expected": {}}"#,
+    );
+    insta::assert_snapshot!(ran.exits(1).stdout, @r"
+    failed line 1
+      [clause] `label` is no column of `tasks`: write `id`, `repo`, `stage`, `work_item_id`, `gate_label`
+      [decide] `label` is no column of `tasks`: write `id`, `repo`, `stage`, `work_item_id`, `gate_label`
+    0 passed, 1 failed
+    ");
+}

@@ -17,7 +17,7 @@ use super::{Error, Outcome};
 /// Run conformance cases, each through the spliced SQL and through the policy's decisions
 #[derive(Args)]
 #[command(
-    after_help = "Every case runs on a real database in a temporary folder. A file holds one case a line:\n{\"case\": {…}, \"expected\": {…}}. `case` has `settings` (enabled, repos, freeze_enabled), rows in\n`tasks`, `jobs` and `freezes`, and operations in `ops`; fields that `expected` leaves out are not\ncompared.\n\nExamples:\n  serial-gate conform tests/fixtures/*.jsonl\n  \
+    after_help = "Every case runs on a real database in a temporary folder. A file holds one case a line:\n{\"case\": {…}, \"expected\": {…}}. `case` has `settings` (enabled, repos, freeze_enabled, rules; a\nswitch that is left out is off), rows in `tasks`, `jobs` and `freezes`, and operations in `ops`;\nfields that `expected` leaves out are not compared.\n\nExamples:\n  serial-gate conform tests/fixtures/*.jsonl\n  \
     serial-gate conform cases.jsonl --policy my-policy.wasm --junit report.xml"
 )]
 pub struct Conform {

@@ -7,7 +7,7 @@ use rusqlite::ErrorCode;
 use serde_json::{Value, json};
 
 use super::case::Row;
-use super::row::{insert, sql_value};
+use super::row::{JOB, TASK, insert, sql_value};
 use super::world::World;
 use super::{Error, Through};
 
@@ -70,20 +70,8 @@ impl World {
                     status,
                 )
             }
-            "enqueue" => Ok(insert(
-                &self.beside,
-                "jobs",
-                &["id", "task_id", "repo", "agent", "status"],
-                operation,
-            )?
-            .into()),
-            "create_task" => Ok(insert(
-                &self.beside,
-                "tasks",
-                &["id", "repo", "stage", "work_item_id"],
-                operation,
-            )?
-            .into()),
+            "enqueue" => Ok(insert(&self.beside, "jobs", &JOB, operation)?.into()),
+            "create_task" => Ok(insert(&self.beside, "tasks", &TASK, operation)?.into()),
             "settings" => {
                 self.set_settings(operation)?;
                 Ok(Value::Null)

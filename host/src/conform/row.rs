@@ -10,6 +10,36 @@ use serde_json::Value;
 use super::Error;
 use super::case::Row;
 
+/// The columns of a task.
+pub(super) const TASK: [&str; 5] = ["id", "repo", "stage", "work_item_id", "gate_label"];
+
+/// The columns of a job.
+pub(super) const JOB: [&str; 5] = ["id", "task_id", "repo", "agent", "status"];
+
+/// The columns of a freeze.
+pub(super) const FREEZE: [&str; 6] = [
+    "id",
+    "repo",
+    "frozen_at",
+    "cleared_at",
+    "reason",
+    "work_item_id",
+];
+
+/// Refuses a row with a column that there is not: it would be dropped, and the case prove nothing.
+pub(super) fn check_columns(table: &str, columns: &[&str], row: &Row) -> Result<(), Error> {
+    match row.keys().find(|key| !columns.contains(&key.as_str())) {
+        None => Ok(()),
+        Some(key) => {
+            let columns = columns.join("`, `");
+            Err(Error::Value(format!(
+                "`{}` is no column of `{table}`: write `{columns}`",
+                key.escape_debug()
+            )))
+        }
+    }
+}
+
 /// Inserts a row; a column that it does not have is null, but a job's status is `queued`.
 pub(super) fn insert(
     connection: &Connection,

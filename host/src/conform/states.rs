@@ -62,7 +62,12 @@ impl Iterator for States {
         ];
         let cleared = [Value::Null, json!("2026-01-01 00:00:00"), json!("")];
         let tasks: Vec<Value> = (1..=self.below(6))
-            .map(|id| json!({ "id": id, "repo": self.one_of(&repos), "stage": self.one_of(&stages) }))
+            .map(|id| {
+                json!({
+                    "id": id, "repo": self.one_of(&repos), "stage": self.one_of(&stages),
+                    "gate_label": (id % 3 == 0).then_some("hotfix"),
+                })
+            })
             .collect();
         let jobs: Vec<Value> = (1..=self.below(8))
             .map(|id| {

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
 use super::case::{Document, Row};
-use super::row::{insert, json_value};
+use super::row::{FREEZE, JOB, TASK, check_columns, insert, json_value};
 use super::{Error, Through};
 use crate::model::{Settings, Verdict};
 use crate::queue::{self, Allowance, Options, Queue, Rule, Source, default_settings};
@@ -209,32 +209,15 @@ impl World {
         transaction.execute_batch(
             "DELETE FROM tasks; DELETE FROM jobs; DELETE FROM repo_freeze; DELETE FROM sqlite_sequence;",
         )?;
-        for task in &case.tasks {
-            insert(
-                &transaction,
-                "tasks",
-                &["id", "repo", "stage", "work_item_id"],
-                task,
-            )?;
-        }
-        for job in &case.jobs {
-            insert(
-                &transaction,
-                "jobs",
-                &["id", "task_id", "repo", "agent", "status"],
-                job,
-            )?;
-        }
-        for freeze in &case.freezes {
-            let columns = [
-                "id",
-                "repo",
-                "frozen_at",
-                "cleared_at",
-                "reason",
-                "work_item_id",
-            ];
-            insert(&transaction, "repo_freeze", &columns, freeze)?;
+        for (table, columns, rows) in [
+            ("tasks", &TASK[..], &case.tasks),
+            ("jobs", &JOB, &case.jobs),
+            ("repo_freeze", &FREEZE, &case.freezes),
+        ] {
+            for row in rows {
+                check_columns(table, columns, row)?;
+                insert(&transaction, table, columns, row)?;
+            }
         }
         Ok(transaction.commit()?)
     }
@@ -320,7 +303,12 @@ fn settings(before: &Settings, changed: &Row) -> Result<Settings, Error> {
         enabled: switch("enabled", before.enabled),
         repos,
         freeze_enabled: switch("freeze_enabled", before.freeze_enabled),
-        rules: before.rules.clone(),
+        rules: match changed.get("rules") {
+            None => before.rules.clone(),
+            Some(Value::Null) => None,
+            Some(Value::String(text)) => Some(text.clone()),
+            Some(document) => Some(document.to_string()),
+        },
     })
 }
 
