@@ -8,7 +8,7 @@ use serial_gate::policy::DEFAULT_POLICY;
 use serial_gate::queue::{
     Allowance, Options, Overrides, Queue, Rule, Source, default_settings, stored,
 };
-use serial_gate::store::{Act, GenerationState};
+use serial_gate::store::{Act, GenerationState, Seen};
 
 use crate::containment::{HARMLESS, Hostile, clause_at};
 use crate::harness::Gate;
@@ -56,6 +56,7 @@ fn proposal(component: Vec<u8>) -> Proposal {
         signature: None,
         settings: default_settings(),
         allowance: Allowance::default(),
+        base: Some(1),
     }
 }
 
@@ -240,6 +241,7 @@ fn a_policy_that_fails_in_use_is_rolled_back_by_itself() {
     assert!(swapped.is_accepted(), "{:?}", swapped.stages);
     let sources = [5_000, 5_001, 5_002].map(|second| {
         let mut host = open(&gate);
+        host.claim(at(second), "w", LEASE).unwrap();
         let source = host.clause(at(second)).unwrap().source;
         (source, host.generation())
     });
@@ -269,7 +271,7 @@ fn failures_that_are_long_past_do_not_count() {
     let proposal = proposal(traps_from("5000"));
     life::swap(&mut open(&gate), &proposal, Place::Active, act(at(1_000))).unwrap();
     for second in [5_000, 5_001, 6_000, 6_001] {
-        open(&gate).clause(at(second)).unwrap();
+        open(&gate).claim(at(second), "w", LEASE).unwrap();
     }
     assert_eq!(open(&gate).generation(), Some(2));
 }
@@ -282,8 +284,8 @@ fn a_running_host_stays_with_the_good_generation_when_the_new_one_fails() {
     let proposal = proposal(traps_from("5000"));
     life::swap(&mut open(&gate), &proposal, Place::Active, act(at(1_000))).unwrap();
     for second in 5_000..5_010 {
-        let clause = host.clause(at(second)).unwrap();
-        assert_eq!(clause.source, Source::Policy);
+        host.claim(at(second), "w", LEASE).unwrap();
+        assert_eq!(host.clause(at(second)).unwrap().source, Source::Policy);
         assert_eq!(host.generation(), Some(1));
         std::thread::sleep(Duration::from_millis(100));
     }
@@ -505,4 +507,200 @@ fn limits_are_a_generation_s_own() {
     error: this is no policy that may be used
       because `describe` wanted more memory than its 1 MiB
     ");
+}
+
+#[test]
+fn whoever_only_looks_at_a_failing_policy_rolls_nothing_back() {
+    let gate = Gate::new();
+    let proposal = proposal(traps_from("5000"));
+    life::swap(&mut open(&gate), &proposal, Place::Active, act(at(1_000))).unwrap();
+    for second in 5_000..5_010 {
+        open(&gate).clause(at(second)).unwrap();
+    }
+    assert_eq!(open(&gate).generation(), Some(2));
+}
+
+#[test]
+fn a_process_with_settings_of_its_own_rolls_nobody_s_policy_back() {
+    let gate = Gate::new();
+    let proposal = proposal(traps_from("5000"));
+    life::swap(&mut open(&gate), &proposal, Place::Active, act(at(1_000))).unwrap();
+    let overrides = Overrides {
+        repos: Some("alpha".into()),
+        ..Overrides::default()
+    };
+    for second in 5_000..5_010 {
+        let rule = Rule::Active(overrides.clone());
+        let mut host = Queue::open(&gate.database(), rule, Options::default()).unwrap();
+        host.claim(at(second), "w", LEASE).unwrap();
+    }
+    assert_eq!(open(&gate).generation(), Some(2));
+}
+
+#[test]
+fn a_claim_under_settings_of_its_own_records_no_generation() {
+    let gate = Gate::new();
+    gate.run(&["task", "add", "alpha"]).succeeds();
+    let claimed = gate.run(&["claim", "--json", "--enabled", "false"]);
+    assert_eq!(
+        claimed.succeeds().json()["generation"],
+        serde_json::Value::Null
+    );
+}
+
+#[test]
+fn a_swap_that_was_checked_against_another_generation_undoes_nothing() {
+    let gate = Gate::new();
+    let mut operator = open(&gate);
+    let stale = proposal(traps_from("9000000000"));
+    gate.run(&[
+        "policy",
+        "settings",
+        "--repos",
+        "alpha",
+        "--reason",
+        "meanwhile",
+    ])
+    .succeeds();
+    let error = life::swap(&mut operator, &stale, Place::Active, act(at(1_000))).unwrap_err();
+    insta::assert_snapshot!(error, @"another policy or other settings came meanwhile, and nothing was changed: look at `serial-gate policy history`, and try again");
+    assert_eq!(open(&gate).generation(), Some(2));
+    let left = operator.store().generation(3).unwrap();
+    assert_eq!(left.state, GenerationState::Refused);
+}
+
+#[test]
+fn a_shadow_that_was_stopped_meanwhile_is_not_promoted() {
+    let gate = Gate::new();
+    let arguments = [
+        "policy", "shadow", "built-in", "--repos", "a", "--reason", "r",
+    ];
+    gate.run(&arguments).succeeds();
+    let mut operator = open(&gate);
+    let seen = Seen {
+        state: GenerationState::Shadow,
+        active: Some(1),
+    };
+    operator.store().stop_shadow(act(at(0))).unwrap();
+    let put = operator
+        .store()
+        .put(2, GenerationState::Active, seen, act(at(0)));
+    assert!(put.is_err());
+    assert_eq!(open(&gate).generation(), Some(1));
+}
+
+#[test]
+fn a_rollback_never_returns_to_what_was_rolled_back_from() {
+    let gate = Gate::new();
+    for repos in ["alpha", "beta"] {
+        gate.run(&["policy", "settings", "--repos", repos, "--reason", "r"])
+            .succeeds();
+    }
+    for before in [2, 1] {
+        gate.run(&["policy", "rollback", "--reason", "r"])
+            .succeeds();
+        assert_eq!(open(&gate).generation(), Some(before));
+    }
+    gate.run(&["policy", "rollback", "--reason", "r"]).exits(1);
+}
+
+#[test]
+fn an_altered_component_is_mended_by_a_swap_of_its_file() {
+    let gate = Gate::new();
+    gate.sqlite()
+        .execute("UPDATE serial_gate_policy SET component = x'00'", [])
+        .unwrap();
+    gate.run(&["policy", "export", "1", "x.wasm"]).exits(1);
+    gate.run(&["policy", "swap", "built-in", "--reason", "mend"])
+        .succeeds();
+    let mut host = open(&gate);
+    assert_eq!(host.clause(at(0)).unwrap().source, Source::Policy);
+}
+
+#[test]
+fn a_component_that_is_gone_leaves_its_last_good_clause() {
+    let gate = Gate::new();
+    for _ in 0..2 {
+        gate.run(&["task", "add", "alpha"]).succeeds();
+    }
+    gate.run(&["claim"]).succeeds();
+    gate.sqlite()
+        .execute("DELETE FROM serial_gate_policy", [])
+        .unwrap();
+    let mut host = open(&gate);
+    assert_eq!(host.claim(at(0), "w", LEASE).unwrap(), None);
+    assert_eq!(host.clause(at(0)).unwrap().source, Source::LastGood);
+}
+
+#[test]
+fn limits_that_cannot_be_read_leave_the_settings_as_they_are() {
+    let gate = Gate::new();
+    gate.run(&["policy", "settings", "--enabled", "false", "--reason", "r"])
+        .succeeds();
+    gate.sqlite()
+        .execute(
+            "UPDATE serial_gate_generation SET limits = '{', name = x'ff'",
+            [],
+        )
+        .unwrap();
+    assert!(!open(&gate).settings().enabled);
+    gate.run(&["policy", "history"]).succeeds();
+}
+
+#[test]
+fn a_component_that_was_active_once_is_kept_when_it_is_refused_again() {
+    let gate = Gate::new();
+    let mut operator = open(&gate);
+    let traps = proposal(traps_from("5000"));
+    life::swap(&mut operator, &traps, Place::Active, act(at(1_000))).unwrap();
+    life::roll_back(&mut operator, Some(1), act(at(2_000))).unwrap();
+    let refused = life::swap(&mut operator, &traps, Place::Active, act(at(6_000))).unwrap();
+    assert!(!refused.is_accepted());
+    let digest = operator.store().generation(2).unwrap().digest;
+    assert!(operator.store().component(&digest).unwrap().is_some());
+}
+
+#[test]
+fn a_log_leaves_other_files_alone_and_never_keeps_a_claim_waiting() {
+    let gate = Gate::new();
+    for _ in 0..2 {
+        gate.run(&["task", "add", "alpha"]).succeeds();
+    }
+    gate.write("Cargo.lock", "important");
+    gate.run(&["claim", "--decision-log", "Cargo"]).succeeds();
+    assert_eq!(
+        std::fs::read_to_string(gate.path("Cargo.lock")).unwrap(),
+        "important"
+    );
+    gate.run(&["task", "done", "1"]).succeeds();
+    let held = std::fs::File::open(gate.path("Cargo.lock")).unwrap();
+    held.lock().unwrap();
+    let claimed = gate.run(&["claim", "--decision-log", "Cargo"]).succeeds();
+    assert!(
+        claimed.stderr.contains("another process holds its lock"),
+        "{}",
+        claimed.stderr
+    );
+}
+
+#[test]
+fn a_limit_of_time_has_an_end() {
+    let gate = Gate::new();
+    let endless = u64::MAX.to_string();
+    gate.run(&[
+        "policy",
+        "settings",
+        "--decide-ms",
+        &endless,
+        "--reason",
+        "r",
+    ])
+    .exits(2);
+    gate.sqlite()
+        .execute(
+            "UPDATE serial_gate_generation SET limits = ?1",
+            [r#"{"clause_ms":18446744073709551615,"decide_ms":18446744073709551615}"#],
+        )
+        .unwrap();
+    gate.run(&["queue"]).succeeds();
 }

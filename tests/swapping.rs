@@ -14,7 +14,7 @@ use serial_gate::life::{self, Place, Proposal};
 use serial_gate::model::{Settings, Verdict};
 use serial_gate::policy::{DEFAULT_POLICY, Runtime};
 use serial_gate::queue::{Allowance, Options, Overrides, Queue, Rule, default_settings};
-use serial_gate::store::{Act, DONE, GenerationState};
+use serial_gate::store::{Act, DONE, GenerationState, Seen};
 
 use crate::harness::Gate;
 
@@ -65,6 +65,7 @@ fn opposites(gate: &Gate, runtime: &Runtime) -> BTreeMap<i64, &'static str> {
             signature: None,
             settings: gating(gated),
             allowance: Allowance::default(),
+            base: queue.store().active_generation_id().unwrap(),
         };
         let swapped = life::swap(queue, &proposal, Place::Active, act()).unwrap();
         assert!(swapped.is_accepted(), "{:?}", swapped.stages);
@@ -154,14 +155,27 @@ fn under_load(
 fn swaps_under_load_leave_no_answer_of_two_generations() {
     let swaps: usize =
         std::env::var("SERIAL_GATE_SWAPS").map_or(200, |swaps| swaps.parse().unwrap());
+    let between = std::env::var("SERIAL_GATE_SWAP_EVERY_MS").map_or(1, |ms| ms.parse().unwrap());
+    let between = Duration::from_millis(between);
     let gate = Gate::new();
     let runtime = Runtime::new().unwrap();
     let lets_through = opposites(&gate, &runtime);
     let generations: Vec<i64> = lets_through.keys().copied().collect();
     let mut operator = open(&gate, Some(runtime.clone()));
+    let slowest = std::cell::Cell::new((Duration::ZERO, Duration::ZERO));
     let mut swap = |number: usize| {
         let to = generations[number % 2];
-        operator.store().activate(to, act()).unwrap();
+        let begun = Instant::now();
+        let seen = Seen {
+            state: GenerationState::Retired,
+            active: Some(generations[(number + 1) % 2]),
+        };
+        operator
+            .store()
+            .put(to, GenerationState::Active, seen, act())
+            .unwrap();
+        let (longest, sum) = slowest.get();
+        slowest.set((longest.max(begun.elapsed()), sum + begun.elapsed()));
     };
     // Both are loaded once before memory is looked at.
     under_load(&gate, &runtime, &lets_through, || {
@@ -178,7 +192,7 @@ fn swaps_under_load_leave_no_answer_of_two_generations() {
             let begun = Instant::now();
             for number in turn * swaps / 10..(turn + 1) * swaps / 10 {
                 swap(number);
-                thread::sleep(Duration::from_millis(1));
+                thread::sleep(between);
             }
             lasted = begun.elapsed();
         }));
@@ -189,7 +203,9 @@ fn swaps_under_load_leave_no_answer_of_two_generations() {
     let after = resident();
     calm.sort_unstable();
     swapped.sort_unstable();
-    println!("{swaps} swaps, {HOSTS} hosts in one process");
+    let (longest, sum) = slowest.get();
+    let mean = sum / u32::try_from(swaps + 20).unwrap();
+    println!("{swaps} swaps of {mean:?}, at most {longest:?}, {HOSTS} hosts in one process");
     for (name, took) in [("without swaps", &calm), ("with swaps", &swapped)] {
         println!(
             "{name}: {} claims, p50 {:?}, p99 {:?}, p99.9 {:?}, longest {:?}",

@@ -63,6 +63,9 @@ pub fn replay(
     let mut replayed = Replayed::default();
     for (number, line) in BufReader::new(file).lines().enumerate() {
         let line = line.map_err(cannot_read)?;
+        if line.trim().is_empty() {
+            continue;
+        }
         let entry: Entry = serde_json::from_str(&line).map_err(|cause| Error::LogLine {
             path: log.into(),
             line: number + 1,

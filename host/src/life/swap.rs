@@ -8,8 +8,8 @@ use super::Error;
 use crate::conform::{Candidate, Stage, check_policy};
 use crate::model::Settings;
 use crate::policy;
-use crate::queue::{Allowance, Queue, stored};
-use crate::store::{Act, GenerationState, NewGeneration};
+use crate::queue::{self, Allowance, Queue, stored};
+use crate::store::{Act, GenerationState, NewGeneration, Seen};
 
 /// A policy with its settings, as an operator proposes it.
 #[derive(Debug, Clone)]
@@ -22,6 +22,9 @@ pub struct Proposal {
     pub settings: Settings,
     /// What it may use.
     pub allowance: Allowance,
+    /// The generation whose settings these were before they were changed: if another is active by the
+    /// time of the swap, nothing is swapped.
+    pub base: Option<i64>,
 }
 
 /// Where a proposal is to go.
@@ -66,6 +69,7 @@ pub fn swap(
         signature,
         settings,
         allowance,
+        base,
     } = proposal;
     let description = queue
         .describe(component, signature.as_deref(), *allowance)
@@ -77,8 +81,13 @@ pub fn swap(
         Place::Shadow => GenerationState::Shadow,
     };
     if let Some(there) = queue.store().generation_in(place_state)?
-        && (&there.digest, &there.settings, &there.limits)
-            == (&digest, &settings_text, &limits_text)
+        && (
+            &there.digest,
+            &there.settings,
+            &there.limits,
+            &there.signature,
+        ) == (&digest, &settings_text, &limits_text, signature)
+        && queue::component(queue.store(), &digest).is_ok()
     {
         return Err(Error::NothingNew {
             generation: there.id,
@@ -103,7 +112,15 @@ pub fn swap(
         allowance: *allowance,
         fixtures: &fixtures,
     };
-    let stages = check_policy(candidate, act.now)?;
+    let stages = match check_policy(candidate, act.now) {
+        Ok(stages) => stages,
+        Err(error) => {
+            let why = queue::with_causes(&error);
+            let act = Act { why: &why, ..act };
+            queue.store().refuse_candidate(generation, act)?;
+            return Err(error.into());
+        }
+    };
     let refused = stages
         .iter()
         .find_map(|stage| Some((stage.name, stage.found.as_ref().err()?)));
@@ -113,7 +130,19 @@ pub fn swap(
             let act = Act { why: &why, ..act };
             queue.store().refuse_candidate(generation, act)?;
         }
-        None => put(queue, place, generation, act)?,
+        None => {
+            let seen = Seen {
+                state: GenerationState::Candidate,
+                active: *base,
+            };
+            let put = queue.store().put(generation, place_state, seen, act);
+            if let Err(error) = put {
+                let why = error.to_string();
+                let act = Act { why: &why, ..act };
+                queue.store().refuse_candidate(generation, act)?;
+                return Err(error.into());
+            }
+        }
     }
     Ok(Swapped { generation, stages })
 }
@@ -124,6 +153,7 @@ pub fn swap(
 ///
 /// When there is none, it was never active or is active now, or this host cannot run it.
 pub fn roll_back(queue: &mut Queue, to: Option<i64>, act: Act<'_>) -> Result<i64, Error> {
+    let active = queue.store().active_generation_id()?;
     let id = match to {
         Some(id) => id,
         None => queue
@@ -146,7 +176,11 @@ pub fn roll_back(queue: &mut Queue, to: Option<i64>, act: Act<'_>) -> Result<i64
             generation: id,
             cause,
         })?;
-    put(queue, Place::Active, id, act)?;
+    let seen = Seen {
+        state: generation.state,
+        active,
+    };
+    queue.store().put(id, GenerationState::Active, seen, act)?;
     Ok(id)
 }
 
@@ -156,6 +190,7 @@ pub fn roll_back(queue: &mut Queue, to: Option<i64>, act: Act<'_>) -> Result<i64
 ///
 /// When there is none, or this host cannot run it.
 pub fn promote(queue: &mut Queue, act: Act<'_>) -> Result<i64, Error> {
+    let active = queue.store().active_generation_id()?;
     let shadow = queue
         .store()
         .generation_in(GenerationState::Shadow)?
@@ -166,14 +201,12 @@ pub fn promote(queue: &mut Queue, act: Act<'_>) -> Result<i64, Error> {
             generation: shadow.id,
             cause,
         })?;
-    put(queue, Place::Active, shadow.id, act)?;
+    let seen = Seen {
+        state: GenerationState::Shadow,
+        active,
+    };
+    queue
+        .store()
+        .put(shadow.id, GenerationState::Active, seen, act)?;
     Ok(shadow.id)
-}
-
-fn put(queue: &mut Queue, place: Place, generation: i64, act: Act<'_>) -> Result<(), Error> {
-    match place {
-        Place::Active => queue.store().activate(generation, act)?,
-        Place::Shadow => queue.store().shadow(generation, act)?,
-    }
-    Ok(())
 }

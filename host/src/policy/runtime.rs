@@ -76,6 +76,16 @@ impl Runtime {
         })
     }
 
+    /// A policy that was loaded before and is still compiled, by the digest of its bytes.
+    pub fn load_kept(&self, digest: &str, limits: Limits) -> Option<Policy> {
+        Some(Policy {
+            component: self.kept(digest)?,
+            ticker: self.ticker.clone(),
+            limits,
+            digest: digest.into(),
+        })
+    }
+
     fn compile(&self, bytes: &[u8]) -> Result<Ready, Error> {
         contract::check_is_component(bytes)?;
         let component = Component::new(&self.engine, bytes).map_err(Error::Compile)?;

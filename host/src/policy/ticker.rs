@@ -88,9 +88,12 @@ impl Ticking<'_> {
 
 /// A time as a number of ticks, with one more because the first may come at once.
 pub(super) fn ticks(time: Duration) -> u64 {
-    let ticks = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    ticks.saturating_add(1)
+    let ticks = u64::try_from(time.as_millis()).unwrap_or(LONGEST);
+    ticks.min(LONGEST).saturating_add(1)
 }
+
+/// A day, so that no sum of ticks overflows. A call that goes on is asked again then.
+const LONGEST: u64 = 86_400_000;
 
 impl Drop for Ticking<'_> {
     fn drop(&mut self) {

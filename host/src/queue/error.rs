@@ -21,7 +21,7 @@ pub enum Error {
     FreezeOff,
     /// What stands in the database of a generation is not what was written there.
     #[error(
-        "the {what} of generation {generation} cannot be read: `serial-gate policy rollback` goes back to the one before"
+        "the {what} of generation {generation} cannot be read, so the defaults hold: `serial-gate policy swap FILE --reason TEXT` writes them anew"
     )]
     Unreadable {
         /// The generation.
@@ -34,7 +34,7 @@ pub enum Error {
     },
     /// A component is not kept.
     #[error(
-        "the component `{digest}` is not kept in the database: it was refused, so `serial-gate policy swap` the file again"
+        "the component `{digest}` is not kept in the database: `serial-gate policy swap` its file again, or `built-in`"
     )]
     NoComponent {
         /// Its digest.
@@ -42,7 +42,7 @@ pub enum Error {
     },
     /// A component is not the one that was checked.
     #[error(
-        "the component `{digest}` was altered in the database: `serial-gate policy rollback` goes back to the one before"
+        "the component `{digest}` was altered in the database: `serial-gate policy swap` its file again, or `built-in`"
     )]
     Altered {
         /// The digest that it should have.
@@ -57,6 +57,11 @@ pub enum Error {
         #[source]
         cause: std::io::Error,
     },
+    /// There is nothing to go by.
+    #[error(
+        "no policy is active: `serial-gate policy swap built-in --reason TEXT` takes the built-in one"
+    )]
+    NoPolicy,
     /// There is no thread left to load a policy in.
     #[error("no thread can be started to load the policy")]
     Thread(#[source] std::io::Error),

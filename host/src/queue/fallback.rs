@@ -35,11 +35,8 @@ impl Queue {
             Err(failure) if !failure.is_of_the_database() => failure,
             result => return result,
         };
-        if let Some(generation) = self.in_use.id
-            && self
-                .count_failure(generation, self.in_use.allowance, now, &failure)?
-                .is_some()
-        {
+        let failing = self.in_use.failing();
+        if self.count_failure(failing, now, &failure).is_some() {
             // Another generation is active now. It cannot go on for ever: this one is refused.
             self.in_use = InUse::read(&mut self.store, &self.rule)?;
             return self.fresh_clause(now);
@@ -79,12 +76,9 @@ impl Queue {
 
     /// A clause that was good once is checked again: the database is not trusted either.
     fn last_good(&mut self, now: Timestamp) -> Result<Option<CurrentClause>, Error> {
-        let Some(policy) = &self.in_use.policy else {
-            return Ok(None);
-        };
         let kept = self
             .store
-            .last_good_clause(policy.digest(), &stored(&self.in_use.settings))?;
+            .last_good_clause(&self.in_use.digest, &stored(&self.in_use.settings))?;
         Ok(kept.and_then(|text| {
             CurrentClause::checked(text, Source::LastGood, &mut self.claims, now).ok()
         }))

@@ -1,11 +1,11 @@
 //! The generation that this process goes by, and how it follows a change.
 //!
 //! Owns the moment at which another generation becomes this process's own. Callers rely on this: a
-//! policy, its settings, its limits and its clause change together and never in part; a change costs
-//! a claim nothing but a look, because the new policy is read, compiled and asked for its clause in
-//! a thread beside it; and until that is done, or if it fails, claims go by the one before.
+//! policy, its settings, its limits and its clause change together and never in part; no claim waits
+//! for a compiler, because a policy that is not compiled yet is read, compiled and asked for its
+//! clause in a thread beside it; and until that is done, or if it fails, claims go by the one before.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -28,7 +28,11 @@ const THE_HOST: &str = "serial-gate";
 pub(super) struct InUse {
     /// The generation; none for a policy of the caller's, or when the database has none.
     pub id: Option<i64>,
+    /// The digest of its component; empty if there is none.
+    pub digest: String,
     pub settings: Settings,
+    /// Whether this process was told other settings than its generation has.
+    pub is_overridden: bool,
     pub allowance: Allowance,
     /// Loaded when it is first needed: to freeze a repo takes no WebAssembly.
     pub policy: Option<Policy>,
@@ -38,13 +42,22 @@ pub(super) struct InUse {
 /// Where the component is.
 enum Component {
     Given(Vec<u8>),
-    Stored { digest: String },
+    Stored { signature: Option<String> },
+    None,
 }
 
 /// A generation that is being loaded beside the claims.
 pub(super) struct Incoming {
     generation: i64,
+    failing: Option<Failing>,
     thread: JoinHandle<Result<Ready, Error>>,
+}
+
+/// What is needed to count a failure.
+#[derive(Clone, Copy)]
+pub(super) struct Failing {
+    generation: i64,
+    allowance: Allowance,
 }
 
 struct Ready {
@@ -72,41 +85,60 @@ impl InUse {
                 allowance,
             } => Ok(InUse {
                 id: None,
+                digest: policy::digest(component),
                 settings: settings.clone(),
+                is_overridden: false,
                 allowance: *allowance,
                 policy: None,
                 component: Component::Given(component.clone()),
             }),
             Rule::Active(overrides) => {
                 let active = store.generation_in(GenerationState::Active)?;
-                let read = active
-                    .ok_or(store::Error::NoActiveGeneration.into())
-                    .and_then(|active| InUse::of(&active, overrides));
-                Ok(read.unwrap_or_else(|error| {
-                    tracing::warn!("{}", with_causes(&error));
-                    InUse {
-                        id: None,
-                        settings: overrides.over(default_settings()),
-                        allowance: Allowance::default(),
-                        policy: None,
-                        component: Component::Stored {
-                            digest: String::new(),
-                        },
-                    }
+                let in_use = active.map(|active| InUse::of(&active, overrides));
+                Ok(in_use.unwrap_or_else(|| InUse {
+                    id: None,
+                    digest: String::new(),
+                    settings: overrides.over(default_settings()),
+                    is_overridden: false,
+                    allowance: Allowance::default(),
+                    policy: None,
+                    component: Component::None,
                 }))
             }
         }
     }
 
-    pub(super) fn of(generation: &Generation, overrides: &Overrides) -> Result<InUse, Error> {
-        Ok(InUse {
+    /// A generation with this process's own settings. What cannot be read of it is said in the log, and
+    /// taken to be the default.
+    pub(super) fn of(generation: &Generation, overrides: &Overrides) -> InUse {
+        let theirs = settings_of(generation).unwrap_or_else(|error| {
+            tracing::warn!("{}", with_causes(&error));
+            default_settings()
+        });
+        let allowance = allowance_of(generation).unwrap_or_else(|error| {
+            tracing::warn!("{}", with_causes(&error));
+            Allowance::default()
+        });
+        let settings = overrides.over(theirs.clone());
+        InUse {
             id: Some(generation.id),
-            settings: overrides.over(settings_of(generation)?),
-            allowance: allowance_of(generation)?,
+            digest: generation.digest.clone(),
+            is_overridden: settings != theirs,
+            settings,
+            allowance,
             policy: None,
             component: Component::Stored {
-                digest: generation.digest.clone(),
+                signature: generation.signature.clone(),
             },
+        }
+    }
+
+    /// Whose failure it would be. Under settings of this process's own it is nobody's else.
+    pub(super) fn failing(&self) -> Option<Failing> {
+        let generation = self.id.filter(|_| !self.is_overridden)?;
+        Some(Failing {
+            generation,
+            allowance: self.allowance,
         })
     }
 
@@ -132,25 +164,35 @@ impl InUse {
         trust: Option<&Trust>,
     ) -> Result<Policy, Error> {
         let limits = self.allowance.limits();
-        let digest = match &self.component {
+        let signature = match &self.component {
             Component::Given(bytes) => return Ok(runtime.load(bytes, limits)?),
-            Component::Stored { digest } => digest,
+            Component::Stored { signature } => signature.as_deref(),
+            Component::None => return Err(Error::NoPolicy),
         };
-        let stored = store.component(digest)?.ok_or_else(|| Error::NoComponent {
-            digest: digest.clone(),
-        })?;
+        if let Some(policy) = kept(runtime, &self.digest, &self.allowance, trust) {
+            return Ok(policy);
+        }
+        let bytes = component(store, &self.digest)?;
         // What the database says of a signature is checked by each host for itself.
         if let Some(trust) = trust {
-            trust.check(&stored.bytes, stored.signature.as_deref())?;
+            trust.check(&bytes, signature)?;
         }
-        let policy = runtime.load(&stored.bytes, limits)?;
-        if policy.digest() != digest {
-            return Err(Error::Altered {
-                digest: digest.clone(),
-            });
-        }
-        Ok(policy)
+        Ok(runtime.load(&bytes, limits)?)
     }
+}
+
+/// A component from the database, as it was when it was checked.
+pub fn component(store: &mut Store, digest: &str) -> Result<Vec<u8>, Error> {
+    let digest_of = || digest.to_owned();
+    let bytes = store.component(digest)?.ok_or_else(|| Error::NoComponent {
+        digest: digest_of(),
+    })?;
+    if policy::digest(&bytes) != digest {
+        return Err(Error::Altered {
+            digest: digest_of(),
+        });
+    }
+    Ok(bytes)
 }
 
 impl Queue {
@@ -205,11 +247,11 @@ impl Queue {
             self.clause = None;
             return Ok(());
         }
-        self.load_beside(now)
+        self.change(now)
     }
 
-    /// Starts to load the active generation.
-    fn load_beside(&mut self, now: Timestamp) -> Result<(), Error> {
+    /// Goes over to the active generation, now if its policy is compiled already, and else once it is.
+    fn change(&mut self, now: Timestamp) -> Result<(), Error> {
         let Rule::Active(overrides) = &self.rule else {
             return Ok(());
         };
@@ -219,11 +261,29 @@ impl Queue {
         let generation = active.id;
         let (path, overrides) = (self.store.path().to_owned(), overrides.clone());
         let (runtime, options) = (self.runtime()?.clone(), self.options.clone());
+        let in_use = InUse::of(&active, &overrides);
+        let failing = in_use.failing();
+        if kept(
+            &runtime,
+            &active.digest,
+            &in_use.allowance,
+            options.trust.as_ref(),
+        )
+        .is_some()
+        {
+            let (store, claims) = (&mut self.store, &mut self.claims);
+            let ready = prepare(in_use, store, claims, &runtime, &options, now);
+            return self.go_over(generation, failing, ready, now);
+        }
         let thread = thread::Builder::new()
             .name("policy-loader".into())
-            .spawn(move || prepare(path, &active, &overrides, &runtime, &options, now))
+            .spawn(move || prepare_beside(&path, in_use, &runtime, &options, now))
             .map_err(Error::Thread)?;
-        self.following.incoming = Some(Incoming { generation, thread });
+        self.following.incoming = Some(Incoming {
+            generation,
+            failing,
+            thread,
+        });
         Ok(())
     }
 
@@ -236,8 +296,17 @@ impl Queue {
         else {
             return Ok(());
         };
-        let generation = incoming.generation;
         let ready = incoming.thread.join().unwrap_or(Err(Error::LoaderEnded));
+        self.go_over(incoming.generation, incoming.failing, ready, now)
+    }
+
+    fn go_over(
+        &mut self,
+        generation: i64,
+        failing: Option<Failing>,
+        ready: Result<Ready, Error>,
+        now: Timestamp,
+    ) -> Result<(), Error> {
         match ready {
             Ok(ready) => {
                 tracing::info!("claims go by generation {generation} from now on");
@@ -255,23 +324,26 @@ impl Queue {
                     "generation {generation} cannot be used, claims go by generation {current}: {}",
                     with_causes(&error)
                 );
-                self.count_failure(generation, self.in_use.allowance, now, &error)?;
+                self.count_failure(failing, now, &error);
             }
         }
         Ok(())
     }
 
-    /// Counts a failure of a policy against its generation. Too many, and the one before it is active
-    /// again: then its number is returned.
+    /// Counts a failure of a policy against its generation, if it was in a claim: who only looks changes
+    /// nothing. Too many, and the one before is active again: then its number is returned.
     pub(super) fn count_failure(
         &mut self,
-        generation: i64,
-        allowance: Allowance,
+        failing: Option<Failing>,
         now: Timestamp,
         error: &Error,
-    ) -> Result<Option<i64>, Error> {
-        if !error.is_a_failure_of_the_policy() || allowance.failures == 0 {
-            return Ok(None);
+    ) -> Option<i64> {
+        let Failing {
+            generation,
+            allowance,
+        } = failing?;
+        if !self.claiming || !error.is_a_failure_of_the_policy() || allowance.failures == 0 {
+            return None;
         }
         let within = Duration::from_secs(60 * u64::from(allowance.failures_within_minutes));
         let since = now.checked_sub(within).unwrap_or(Timestamp::MIN);
@@ -282,14 +354,18 @@ impl Queue {
         };
         let back = self
             .store
-            .failed_in_use(generation, allowance.failures, since, act)?;
+            .failed_in_use(generation, allowance.failures, since, act)
+            .unwrap_or_else(|error| {
+                tracing::warn!("a failure of generation {generation} is not counted: {error}");
+                None
+            });
         if let Some(good) = back {
             tracing::error!(
                 "generation {generation} failed too often, generation {good} is active again"
             );
             self.following.version = None;
         }
-        Ok(back)
+        back
     }
 
     /// Who a component is, if it is a policy that may run here.
@@ -318,8 +394,8 @@ impl Queue {
     /// When it could not, with the reason.
     pub fn could_go_by(&mut self, generation: &Generation, now: Timestamp) -> Result<(), Error> {
         let (runtime, path) = (self.runtime()?.clone(), self.store.path().to_owned());
-        let as_stored = Overrides::default();
-        prepare(path, generation, &as_stored, &runtime, &self.options, now).map(drop)
+        let in_use = InUse::of(generation, &Overrides::default());
+        prepare_beside(&path, in_use, &runtime, &self.options, now).map(drop)
     }
 
     /// The policy, loaded now if it is not yet, and what it is asked with.
@@ -340,24 +416,48 @@ impl Queue {
     }
 }
 
+/// A policy that this process has compiled already. With a trust list it is read again: whoever had it
+/// compiled may have trusted others.
+fn kept(
+    runtime: &Runtime,
+    digest: &str,
+    allowance: &Allowance,
+    trust: Option<&Trust>,
+) -> Option<Policy> {
+    match trust {
+        Some(_) => None,
+        None => runtime.load_kept(digest, allowance.limits()),
+    }
+}
+
 /// Everything that a generation needs before claims can go by it.
 fn prepare(
-    path: PathBuf,
-    generation: &Generation,
-    overrides: &Overrides,
+    mut in_use: InUse,
+    store: &mut Store,
+    claims: &mut ClaimConnection,
     runtime: &Runtime,
     options: &Options,
     now: Timestamp,
 ) -> Result<Ready, Error> {
-    let mut store = Store::open(&path)?;
-    let mut claims = ClaimConnection::open(&path, options.claim_budget)?;
-    let mut in_use = InUse::of(generation, overrides)?;
-    let policy = in_use.load(&mut store, runtime, options.trust.as_ref())?;
+    let policy = in_use.load(store, runtime, options.trust.as_ref())?;
     let clause = if in_use.settings.enabled {
-        CurrentClause::of_policy(&policy, &in_use.settings, &mut claims, now)?
+        CurrentClause::of_policy(&policy, &in_use.settings, claims, now)?
     } else {
-        CurrentClause::off(&mut claims, now)?
+        CurrentClause::off(claims, now)?
     };
     in_use.policy = Some(policy);
     Ok(Ready { in_use, clause })
+}
+
+/// The same on connections of its own, beside the claims.
+fn prepare_beside(
+    path: &Path,
+    in_use: InUse,
+    runtime: &Runtime,
+    options: &Options,
+    now: Timestamp,
+) -> Result<Ready, Error> {
+    let mut store = Store::open(path)?;
+    let mut claims = ClaimConnection::open(path, options.claim_budget)?;
+    prepare(in_use, &mut store, &mut claims, runtime, options, now)
 }

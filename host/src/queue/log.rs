@@ -3,9 +3,10 @@
 //! Owns the format and the rotation. Many processes may write to one file: a lock beside it makes
 //! them take turns. A claim that finds the queue as the one before found it adds no line.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -71,16 +72,18 @@ impl Queue {
             return Ok(());
         };
         let settings = self.in_use.settings.clone();
-        let input = serde_json::to_vec(&(&settings, state)).unwrap_or_default();
-        let input = policy::digest(&input);
-        if self.logged.as_ref() == Some(&input) {
+        let digest = |text: Result<Vec<u8>, _>| text.map(|text| policy::digest(&text));
+        let input = digest(serde_json::to_vec(&(&settings, state))).unwrap_or_default();
+        let line = digest(serde_json::to_vec(&(&input, self.in_use.id, decisions)));
+        let line = line.unwrap_or_default();
+        if claimed.is_none() && self.logged.as_ref() == Some(&line) {
             return Ok(());
         }
         let entry = Entry {
             time: now,
             generation: self.in_use.id,
             settings,
-            input: input.clone(),
+            input,
             decisions: decisions
                 .iter()
                 .map(|decision| LoggedDecision {
@@ -95,7 +98,7 @@ impl Queue {
             path: options.path.clone(),
             cause,
         })?;
-        self.logged = Some(input);
+        self.logged = Some(line);
         Ok(())
     }
 }
@@ -103,9 +106,11 @@ impl Queue {
 fn add_line(options: &LogOptions, entry: &Entry) -> io::Result<()> {
     let mut line = serde_json::to_vec(entry)?;
     line.push(b'\n');
+    if options.path.exists() && !options.path.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
     // Released when it is dropped, also by a process that dies.
-    let lock = File::create(beside(&options.path, "lock"))?;
-    lock.lock()?;
+    let _turn = lock(&beside(&options.path, "lock"))?;
     let append = || {
         OpenOptions::new()
             .create(true)
@@ -118,7 +123,33 @@ fn add_line(options: &LogOptions, entry: &Entry) -> io::Result<()> {
         rotate(options)?;
         file = append()?;
     }
+    let length = file.metadata()?.len();
     file.write_all(&line)
+        // Half a line would spoil the next one. If this fails as well, the disk is beyond help.
+        .inspect_err(|_| file.set_len(length).unwrap_or_default())
+}
+
+/// How long another process may take for its line.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+fn lock(path: &Path) -> io::Result<File> {
+    // Not truncated: the name may be somebody's file.
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)?;
+    let begun = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) if begun.elapsed() > PATIENCE => {
+                return Err(io::Error::other("another process holds its lock"));
+            }
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(1)),
+        }
+    }
 }
 
 fn rotate(options: &LogOptions) -> io::Result<()> {

@@ -21,6 +21,7 @@ pub use clause::CurrentClause;
 pub use error::{Error, with_causes};
 pub use explain::{Explanation, Held, Standing};
 pub use fallback::Source;
+pub use generation::component;
 pub use log::{Entry, LogOptions};
 pub use settings::{Allowance, Overrides, allowance_of, default_settings, settings_of, stored};
 pub use state::{OtherHeld, Others, Registry, RepoState, State, Waiting};
@@ -104,6 +105,8 @@ pub struct Queue {
     clause: Option<CurrentClause>,
     /// Whether the clause was kept in the database: once for each, not for each claim.
     kept: bool,
+    /// Whether the clause is asked for by a claim.
+    claiming: bool,
     shadow: Shadow,
     /// The input that was logged last.
     logged: Option<String>,
@@ -147,6 +150,7 @@ impl Queue {
             following: Following::default(),
             clause: None,
             kept: false,
+            claiming: false,
             shadow: Shadow::default(),
             logged: None,
         })
@@ -181,11 +185,18 @@ impl Queue {
         lease: Duration,
     ) -> Result<Option<Claimed>, Error> {
         self.store.requeue_expired(now)?;
-        let rendered = self.clause(now)?.rendered.clone();
+        self.claiming = true;
+        let clause = self
+            .clause(now)
+            .map(|clause| (clause.rendered.clone(), clause.source));
+        self.claiming = false;
+        let (rendered, source) = clause?;
         self.keep_clause()?;
+        // Only what the generation said itself, under its own settings, was said by it.
+        let is_its_own = source != Source::FreezeOnly && !self.in_use.is_overridden;
         let lease = Lease {
             worker,
-            generation: self.in_use.id,
+            generation: self.in_use.id.filter(|_| is_its_own),
             now,
             until: lease_end(now, lease),
         };
@@ -327,7 +338,7 @@ impl Queue {
         Ok(self.clause(now)?.clause.reads().collect())
     }
 
-    /// The policy's decisions over a state that was read before. A trap counts against its generation.
+    /// The policy's decisions over a state that was read before.
     ///
     /// # Errors
     ///
@@ -338,25 +349,17 @@ impl Queue {
         snapshot: &model::Snapshot,
     ) -> Result<Vec<Decision>, Error> {
         let (policy, settings, _) = self.loaded()?;
-        let failure = match policy.decide(settings, now, snapshot) {
-            // A limit may be the queue's doing: a state can be too large for any policy.
-            Err(error @ policy::Error::Trap { .. }) => Error::from(error),
-            answer => return Ok(answer?),
-        };
-        if let Some(generation) = self.in_use.id {
-            self.count_failure(generation, self.in_use.allowance, now, &failure)?;
-        }
-        Err(failure)
+        Ok(policy.decide(settings, now, snapshot)?)
     }
 
     /// Keeps the clause that a claim goes by, if it is the policy's own.
     fn keep_clause(&mut self) -> Result<(), Error> {
-        let (Some(clause), Some(policy)) = (&self.clause, &self.in_use.policy) else {
+        let Some(clause) = &self.clause else {
             return Ok(());
         };
         if clause.source == Source::Policy && !self.kept {
             self.store.keep_clause(
-                policy.digest(),
+                &self.in_use.digest,
                 &stored(&self.in_use.settings),
                 &clause.text,
             )?;

@@ -42,7 +42,7 @@ impl Queue {
             return Ok(false);
         };
         if self.shadow.in_use.as_ref().and_then(|in_use| in_use.id) != Some(shadow.id) {
-            self.shadow.in_use = Some(InUse::of(&shadow, overrides)?);
+            self.shadow.in_use = Some(InUse::of(&shadow, overrides));
         }
         Ok(true)
     }

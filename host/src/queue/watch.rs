@@ -20,7 +20,12 @@ impl Queue {
     }
 
     fn try_to_look(&mut self, now: Timestamp) -> Result<Option<Snapshot>, Error> {
-        if !self.shadow_is_due(now)? && self.options.log.is_none() {
+        // A shadow that cannot be read is no reason not to log.
+        let is_due = self.shadow_is_due(now).unwrap_or_else(|error| {
+            tracing::warn!("the shadow is not asked: {}", with_causes(&error));
+            false
+        });
+        if !is_due && self.options.log.is_none() {
             return Ok(None);
         }
         // Every table: another policy may read others than the active one.

@@ -147,6 +147,11 @@ pub enum Error {
         /// Where it is.
         state: GenerationState,
     },
+    /// Another program was faster.
+    #[error(
+        "another policy or other settings came meanwhile, and nothing was changed: look at `serial-gate policy history`, and try again"
+    )]
+    Meanwhile,
     /// There are no cases of this name.
     #[error("there are no fixtures `{}`: `serial-gate policy fixtures list` lists them", name.escape_debug())]
     NoFixture {

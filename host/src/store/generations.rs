@@ -3,9 +3,10 @@
 //! Owns the rows as they are read. How they change is left to `succession`, and what the settings and
 //! limits mean to the queue: here they are text.
 
-use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
+use rusqlite::types::{FromSql, FromSqlResult, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row};
 
+use super::value::Shown;
 use super::{Error, Store};
 
 /// Where a generation stands.
@@ -60,6 +61,8 @@ pub struct Generation {
     pub settings: String,
     /// What the policy may use, as JSON.
     pub limits: String,
+    /// The component's signature, if it has one.
+    pub signature: Option<String>,
     /// Where it stands.
     pub state: GenerationState,
 }
@@ -79,16 +82,7 @@ pub struct GenerationEvent {
     pub why: String,
 }
 
-/// A component as it is stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredComponent {
-    /// Its bytes.
-    pub bytes: Vec<u8>,
-    /// Its signature, if it has one.
-    pub signature: Option<String>,
-}
-
-const COLUMNS: &str = "id, digest, name, version, settings, limits, state";
+const COLUMNS: &str = "id, digest, name, version, settings, limits, signature, state";
 
 impl Store {
     /// The number of the active generation, if there is one. A cheap read.
@@ -155,9 +149,9 @@ impl Store {
                 Ok(GenerationEvent {
                     generation: row.get(0)?,
                     state: row.get(1)?,
-                    at: row.get(2)?,
-                    who: row.get(3)?,
-                    why: row.get(4)?,
+                    at: text(row, 2)?,
+                    who: text(row, 3)?,
+                    why: text(row, 4)?,
                 })
             })?;
             Ok(events.collect::<Result<_, _>>()?)
@@ -169,16 +163,13 @@ impl Store {
     /// # Errors
     ///
     /// When the database cannot be read.
-    pub fn component(&mut self, digest: &str) -> Result<Option<StoredComponent>, Error> {
+    pub fn component(&mut self, digest: &str) -> Result<Option<Vec<u8>>, Error> {
         self.doing(|connection| {
-            let mut query = connection.prepare_cached(
-                "SELECT component, signature FROM serial_gate_policy WHERE digest = ?1",
-            )?;
+            let mut query = connection
+                .prepare_cached("SELECT component FROM serial_gate_policy WHERE digest = ?1")?;
+            // A text is no component either, which is for the digest to say.
             let component = query.query_row([digest], |row| {
-                Ok(StoredComponent {
-                    bytes: row.get(0)?,
-                    signature: row.get(1)?,
-                })
+                Ok(row.get_ref(0)?.as_bytes().unwrap_or_default().to_vec())
             });
             Ok(component.optional()?)
         })
@@ -199,14 +190,20 @@ impl Generation {
     fn of_row(row: &Row<'_>) -> rusqlite::Result<Generation> {
         Ok(Generation {
             id: row.get(0)?,
-            digest: row.get(1)?,
-            name: row.get(2)?,
-            version: row.get(3)?,
-            settings: row.get(4)?,
-            limits: row.get(5)?,
-            state: row.get(6)?,
+            digest: text(row, 1)?,
+            name: text(row, 2)?,
+            version: text(row, 3)?,
+            settings: text(row, 4)?,
+            limits: text(row, 5)?,
+            signature: row.get::<_, Shown>(6)?.0,
+            state: row.get(7)?,
         })
     }
+}
+
+/// A text that this project wrote, unless somebody else did: what is no text is shown as one.
+fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<String> {
+    Ok(row.get::<_, Shown>(column)?.0.unwrap_or_default())
 }
 
 pub(super) fn generation(connection: &Connection, id: i64) -> Result<Generation, Error> {
@@ -218,26 +215,42 @@ pub(super) fn generation(connection: &Connection, id: i64) -> Result<Generation,
 }
 
 pub(super) fn active(connection: &Connection) -> rusqlite::Result<Option<i64>> {
-    let mut query = connection
-        .prepare_cached("SELECT id FROM serial_gate_generation WHERE state = 'active'")?;
-    query.query_row([], |row| row.get(0)).optional()
-}
-
-pub(super) fn before(connection: &Connection) -> rusqlite::Result<Option<i64>> {
     let mut query = connection.prepare_cached(
-        "SELECT e.generation FROM serial_gate_generation_event e
-         JOIN serial_gate_generation g ON g.id = e.generation
-         WHERE e.state = 'active' AND g.state = 'retired' ORDER BY e.id DESC LIMIT 1",
+        "SELECT id FROM serial_gate_generation WHERE state = 'active' ORDER BY id DESC LIMIT 1",
     )?;
     query.query_row([], |row| row.get(0)).optional()
 }
 
+/// What was active before the active generation first was. One that somebody went back from is left
+/// out: to go back once more is to go further back.
+pub(super) fn before(connection: &Connection) -> rusqlite::Result<Option<i64>> {
+    let mut query = connection.prepare_cached(
+        "SELECT e.generation, g.state = 'retired' FROM serial_gate_generation_event e
+         JOIN serial_gate_generation g ON g.id = e.generation
+         WHERE e.state = 'active' ORDER BY e.id",
+    )?;
+    let activations: Vec<(i64, bool)> = query
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    let mut line: Vec<(i64, bool)> = Vec::new();
+    for activation in activations {
+        match line.iter().position(|earlier| *earlier == activation) {
+            Some(place) => line.truncate(place + 1),
+            None => line.push(activation),
+        }
+    }
+    let before_it = line.iter().rev().skip(1);
+    Ok(before_it
+        .filter(|(_, retired)| *retired)
+        .map(|(id, _)| *id)
+        .next())
+}
+
 impl FromSql for GenerationState {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<GenerationState> {
-        let name = value.as_str()?;
-        GenerationState::ALL
-            .into_iter()
-            .find(|state| state.name() == name)
-            .ok_or(FromSqlError::InvalidType)
+        let named = |state: &GenerationState| value.as_str().ok() == Some(state.name());
+        let known = GenerationState::ALL.into_iter().find(named);
+        // No claim goes by a state that is none.
+        Ok(known.unwrap_or(GenerationState::Refused))
     }
 }

@@ -28,12 +28,12 @@ pub use claim::{ClaimConnection, Claimed, Lease};
 pub use error::Error;
 pub use fixtures::Fixture;
 pub use freezes::ActiveFreeze;
-pub use generations::{Generation, GenerationEvent, GenerationState, StoredComponent};
+pub use generations::{Generation, GenerationEvent, GenerationState};
 pub use jobs::{JobStatus, NewJob};
 pub use lookup::{ActiveTask, JobRow, TaskRow, WaitingJob};
 pub use migrate::Change;
 pub use shadow::{Disagreement, Look, ShadowRecord};
-pub use succession::{Act, NewGeneration};
+pub use succession::{Act, NewGeneration, Seen};
 pub use tasks::{Added, DONE, NewTask};
 pub use time::{lease_end, sql_time};
 

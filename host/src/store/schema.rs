@@ -128,8 +128,7 @@ pub(super) const OWN: [(&str, &str); 9] = [
         "serial_gate_policy",
         "CREATE TABLE serial_gate_policy (
             digest TEXT PRIMARY KEY,
-            component BLOB NOT NULL,
-            signature TEXT
+            component BLOB NOT NULL
         );",
     ),
     // What claims go by, went by, or may go by. One is active at most, and one a shadow.
@@ -142,6 +141,7 @@ pub(super) const OWN: [(&str, &str); 9] = [
             version TEXT NOT NULL,
             settings TEXT NOT NULL,
             limits TEXT NOT NULL,
+            signature TEXT,
             state TEXT NOT NULL
         );
         CREATE UNIQUE INDEX serial_gate_generation_active

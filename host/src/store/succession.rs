@@ -5,7 +5,7 @@
 //! transaction, on the disk when the method returns, and its event says who made it and why.
 
 use jiff::Timestamp;
-use rusqlite::{Transaction, params};
+use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::generations::{active, before, generation};
 use super::{Error, GenerationState, Store, sql_time};
@@ -40,6 +40,15 @@ pub struct Act<'a> {
     pub why: &'a str,
 }
 
+/// What a caller went by when it decided on a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// Where the generation stood that is to be put somewhere.
+    pub state: GenerationState,
+    /// Which one was active.
+    pub active: Option<i64>,
+}
+
 impl Store {
     /// Adds a generation as a candidate and returns its number.
     ///
@@ -52,29 +61,18 @@ impl Store {
         })
     }
 
-    /// Makes a generation the active one, and retires the one that was.
+    /// Makes a generation the active one or the shadow, and retires the one that was. `seen` is what
+    /// the caller went by: if another program has changed it meanwhile, nothing happens.
     ///
     /// # Errors
     ///
-    /// When there is no such generation, it is active already, or the database refuses.
-    pub fn activate(&mut self, id: i64, act: Act<'_>) -> Result<(), Error> {
-        self.take_the_place_in(GenerationState::Active, id, act)
-    }
-
-    /// Makes a generation the shadow, and retires the one that was.
-    ///
-    /// # Errors
-    ///
-    /// When there is no such generation, it is the shadow or the active one already, or the database
-    /// refuses.
-    pub fn shadow(&mut self, id: i64, act: Act<'_>) -> Result<(), Error> {
-        self.take_the_place_in(GenerationState::Shadow, id, act)
-    }
-
-    fn take_the_place_in(
+    /// When there is no such generation, it is in that place or active already, something has changed
+    /// meanwhile, or the database refuses.
+    pub fn put(
         &mut self,
-        place: GenerationState,
         id: i64,
+        place: GenerationState,
+        seen: Seen,
         act: Act<'_>,
     ) -> Result<(), Error> {
         self.durably(|store| {
@@ -85,6 +83,17 @@ impl Store {
                         generation: id,
                         state,
                     });
+                }
+                let active = active(transaction)?;
+                if (Seen { state, active }) != seen {
+                    return Err(Error::Meanwhile);
+                }
+                if place == GenerationState::Active {
+                    // What it did before was forgiven by whoever activates it.
+                    transaction.execute(
+                        "DELETE FROM serial_gate_failure WHERE generation = ?1",
+                        [id],
+                    )?;
                 }
                 let mut query = transaction
                     .prepare_cached("SELECT id FROM serial_gate_generation WHERE state = ?1")?;
@@ -101,24 +110,31 @@ impl Store {
         })
     }
 
-    /// Ends the shadow's time. False when there is none.
+    /// Ends the shadow's time. None when there is none.
     ///
     /// # Errors
     ///
     /// When the database refuses.
     pub fn stop_shadow(&mut self, act: Act<'_>) -> Result<Option<i64>, Error> {
         self.durably(|store| {
-            let Some(shadow) = store.generation_in(GenerationState::Shadow)? else {
-                return Ok(None);
-            };
             store.writing(|transaction| {
-                change(transaction, shadow.id, GenerationState::Retired, act)?;
-                Ok(Some(shadow.id))
+                let shadow = transaction
+                    .query_row(
+                        "SELECT id FROM serial_gate_generation WHERE state = 'shadow'",
+                        [],
+                        |row| row.get(0),
+                    )
+                    .optional()?;
+                if let Some(shadow) = shadow {
+                    change(transaction, shadow, GenerationState::Retired, act)?;
+                }
+                Ok(shadow)
             })
         })
     }
 
-    /// Refuses a candidate. Its component is not kept unless another generation has it too.
+    /// Refuses a candidate. Its component is not kept unless a generation has it that was not refused,
+    /// or was active once.
     ///
     /// # Errors
     ///
@@ -130,7 +146,10 @@ impl Store {
                 transaction.execute(
                     "DELETE FROM serial_gate_policy
                      WHERE digest = (SELECT digest FROM serial_gate_generation WHERE id = ?1)
-                       AND digest NOT IN (SELECT digest FROM serial_gate_generation WHERE state != 'refused')",
+                       AND digest NOT IN (
+                           SELECT digest FROM serial_gate_generation g WHERE state != 'refused' OR EXISTS (
+                               SELECT 1 FROM serial_gate_generation_event e
+                               WHERE e.generation = g.id AND e.state = 'active'))",
                     [id],
                 )?;
                 Ok(())
@@ -138,8 +157,8 @@ impl Store {
         })
     }
 
-    /// Writes down that the active generation failed in use. When that was `allowed` times since
-    /// `since`, it is refused, and the one before it is active again: its number is returned.
+    /// Writes down that a generation failed in use. When that was `allowed` times since `since` and it
+    /// is active, it is refused, and the one before it is active again: its number is returned.
     ///
     /// # Errors
     ///
@@ -154,12 +173,16 @@ impl Store {
         self.durably(|store| {
             store.writing(|transaction| {
                 transaction.execute(
+                    "DELETE FROM serial_gate_failure WHERE at <= ?1",
+                    [sql_time(since)],
+                )?;
+                transaction.execute(
                     "INSERT INTO serial_gate_failure (generation, at, what) VALUES (?1, ?2, ?3)",
                     params![id, sql_time(act.now), act.why],
                 )?;
                 let failures: u32 = transaction.query_row(
-                    "SELECT count(*) FROM serial_gate_failure WHERE generation = ?1 AND at > ?2",
-                    params![id, sql_time(since)],
+                    "SELECT count(*) FROM serial_gate_failure WHERE generation = ?1",
+                    [id],
                     |row| row.get(0),
                 )?;
                 if failures < allowed || active(transaction)? != Some(id) {
@@ -219,14 +242,14 @@ fn add(
         limits,
     } = new;
     transaction.execute(
-        "INSERT INTO serial_gate_policy (digest, component, signature) VALUES (?1, ?2, ?3)
-         ON CONFLICT (digest) DO UPDATE SET signature = coalesce(excluded.signature, signature)",
-        params![digest, component, signature],
+        // The digest is of these bytes, so others under it were altered.
+        "INSERT OR REPLACE INTO serial_gate_policy (digest, component) VALUES (?1, ?2)",
+        params![digest, component],
     )?;
     transaction.execute(
-        "INSERT INTO serial_gate_generation (digest, name, version, settings, limits, state)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        params![digest, name, version, settings, limits, state.name()],
+        "INSERT INTO serial_gate_generation (digest, name, version, settings, limits, signature, state)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        params![digest, name, version, settings, limits, signature, state.name()],
     )?;
     let id = transaction.last_insert_rowid();
     write_down(transaction, id, state, act)?;

@@ -1,11 +1,11 @@
 //! `policy export`: a generation's component as a file.
 
 use std::fs::OpenOptions;
-use std::io::Write;
-use std::path::PathBuf;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use serial_gate::queue;
+use serial_gate::queue::component;
 
 use super::proposal::signature_path;
 use crate::cli::options::Shared;
@@ -28,16 +28,16 @@ impl Export {
     pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
         let mut store = shared.store()?;
         let generation = store.generation(self.generation)?;
-        let component = store
-            .component(&generation.digest)?
-            .ok_or(queue::Error::NoComponent {
-                digest: generation.digest,
-            })?;
-        write(&self.file, &component.bytes)?;
-        if let Some(text) = component.signature {
+        let bytes = component(&mut store, &generation.digest)?;
+        write(&self.file, &bytes)?;
+        if let Some(text) = generation.signature {
             write(&signature_path(&self.file), text.as_bytes())?;
         }
-        if !output.json {
+        if output.json {
+            output.json_line(&serde_json::json!({
+                "generation": generation.id, "digest": generation.digest, "file": self.file.to_string_lossy(),
+            }))?;
+        } else {
             output.line(format!(
                 "`{}` is the component of generation {}",
                 self.file.display(),
@@ -48,11 +48,14 @@ impl Export {
     }
 }
 
-fn write(path: &PathBuf, content: &[u8]) -> Result<(), Error> {
+fn write(path: &Path, content: &[u8]) -> Result<(), Error> {
     let file = OpenOptions::new().write(true).create_new(true).open(path);
     file.and_then(|mut file| file.write_all(content))
-        .map_err(|cause| Error::Write {
-            path: path.clone(),
-            cause,
+        .map_err(|cause| match cause.kind() {
+            ErrorKind::AlreadyExists => Error::Exists { path: path.into() },
+            _ => Error::Write {
+                path: path.into(),
+                cause,
+            },
         })
 }

@@ -56,7 +56,9 @@ impl Fixtures {
             Fixtures::List(_) => list(shared, output),
             Fixtures::Remove(Remove { name }) => {
                 shared.store()?.remove_fixture(&name)?;
-                if !output.json {
+                if output.json {
+                    output.json_line(&serde_json::json!({ "name": name, "removed": true }))?;
+                } else {
                     output.line(format!("`{}` is removed", shown(&name)))?;
                 }
                 Ok(Outcome::Done)

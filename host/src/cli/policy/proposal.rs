@@ -33,10 +33,10 @@ pub struct File {
 #[command(next_help_heading = "Limits of the policy")]
 pub struct Allow {
     /// Time for `claim-clause`, in milliseconds [default: 50]
-    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
     clause_ms: Option<u64>,
     /// Time for `decide`, in milliseconds [default: 1000]
-    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
     decide_ms: Option<u64>,
     /// Memory of a call, in MiB [default: 64]
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..4096))]
@@ -123,6 +123,7 @@ impl File {
                 .overrides
                 .over(settings.unwrap_or_else(default_settings)),
             allowance: allow.over(allowance.unwrap_or_default()),
+            base: active.map(|active| active.id),
         })
     }
 }

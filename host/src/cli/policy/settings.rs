@@ -3,11 +3,12 @@
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use serial_gate::life::{self, Place, Proposal};
-use serial_gate::queue::{allowance_of, settings_of, stored};
+use serial_gate::queue::{allowance_of, component, settings_of, stored};
 
 use super::proposal::{Allow, Reason, print_stages};
 use super::rollback::say_active;
-use super::show::generation;
+use super::show::{generation, json};
+use super::swap::say_refused;
 use crate::cli::options::{Shared, Who};
 use crate::cli::output::Output;
 use crate::cli::text::shown;
@@ -39,10 +40,9 @@ impl Settings {
             let (theirs, settings) = (stored(&theirs), stored(&settings));
             let limits = stored(&allowance);
             if output.json {
-                output.line(format!(
-                    "{{\"generation\":{},\"settings\":{settings},\"limits\":{limits}}}",
-                    active.id
-                ))?;
+                output.json_line(&serde_json::json!({
+                    "generation": active.id, "settings": json(&settings), "limits": json(&limits),
+                }))?;
                 return Ok(Outcome::Done);
             }
             output.line(format!("generation {}  {}", active.id, shown(&theirs)))?;
@@ -53,15 +53,12 @@ impl Settings {
             output.line(format!("limits        {}", shown(&limits)))?;
             return Ok(Outcome::Done);
         };
-        let stored = queue.store().component(&active.digest)?;
-        let stored = stored.ok_or(serial_gate::queue::Error::NoComponent {
-            digest: active.digest,
-        })?;
         let proposal = Proposal {
-            component: stored.bytes,
-            signature: stored.signature,
+            component: component(queue.store(), &active.digest)?,
+            signature: active.signature,
             settings,
             allowance,
+            base: Some(active.id),
         };
         let reason = Reason {
             reason,
@@ -69,7 +66,9 @@ impl Settings {
         };
         let swapped = reason.act(|act| life::swap(&mut queue, &proposal, Place::Active, act))?;
         if !swapped.is_accepted() {
-            return print_stages(&swapped.stages, output);
+            let outcome = print_stages(&swapped.stages, output)?;
+            say_refused(&mut queue, swapped.generation, output)?;
+            return Ok(outcome);
         }
         say_active(&mut queue, swapped.generation, output)
     }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use serial_gate::life::Place;
 use serial_gate::queue::verdict_to_json;
@@ -28,6 +29,7 @@ pub struct Shadow {
     file: Option<PathBuf>,
     /// Why, for the history
     #[arg(long, value_name = "TEXT", requires = "file")]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     reason: Option<String>,
     #[command(flatten)]
     who: Who,
@@ -114,6 +116,10 @@ fn status(shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
                 shown(&record.last_failure)
             ),
         ))?;
+    }
+    if record.looks == 0 {
+        output.line("no claim has come by since")?;
+        return Ok(Outcome::Done);
     }
     if record.disagreements.is_empty() {
         output.line("it never disagreed with the active policy")?;

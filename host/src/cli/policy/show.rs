@@ -23,8 +23,8 @@ impl Show {
         let generation = generation(&mut store, self.generation)?;
         let events = store.generation_events(Some(generation.id))?;
         let component = store.component(&generation.digest)?;
-        let size = component.as_ref().map(|component| component.bytes.len());
-        let signed = component.is_some_and(|component| component.signature.is_some());
+        let size = component.as_ref().map(Vec::len);
+        let signed = generation.signature.is_some();
         if output.json {
             output.json_line(&serde_json::json!({
                 "generation": generation.id,
@@ -87,6 +87,6 @@ pub fn generation(store: &mut Store, id: Option<i64>) -> Result<Generation, Erro
 }
 
 /// Settings as a document, or as the text that they are if they are none.
-fn json(text: &str) -> serde_json::Value {
+pub fn json(text: &str) -> serde_json::Value {
     serde_json::from_str(text).unwrap_or_else(|_| text.into())
 }

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use serial_gate::life::{self, Place};
+use serial_gate::queue::Queue;
 
 use super::proposal::{Allow, File, Reason, print_stages};
 use crate::cli::options::Shared;
@@ -51,19 +52,17 @@ pub fn propose(
     let swapped = reason.act(|act| life::swap(&mut queue, &proposal, place, act))?;
     let outcome = print_stages(&swapped.stages, output)?;
     let generation = swapped.generation;
-    let accepted = swapped.is_accepted();
-    if output.json {
-        output.json_line(&serde_json::json!({ "generation": generation, "accepted": accepted }))?;
+    if !swapped.is_accepted() {
+        say_refused(&mut queue, generation, output)?;
         return Ok(outcome);
     }
-    let row = queue.store().generation(generation)?;
-    let policy = format!("`{}` {}", shown(&row.name), shown(&row.version));
-    match (accepted, place) {
-        (false, _) => output.line(toned(
-            Tone::Held,
-            format!("generation {generation} ({policy}) is refused: nothing has changed"),
-        ))?,
-        (true, Place::Active) => {
+    if output.json {
+        output.json_line(&serde_json::json!({ "generation": generation, "accepted": true }))?;
+        return Ok(outcome);
+    }
+    let policy = policy(&mut queue, generation)?;
+    match place {
+        Place::Active => {
             output.line(toned(
                 Tone::Free,
                 format!("generation {generation} ({policy}) is active"),
@@ -73,7 +72,7 @@ pub fn propose(
                 output.line(format!("  go back with: {command}"))?;
             }
         }
-        (true, Place::Shadow) => {
+        Place::Shadow => {
             output.line(toned(
                 Tone::Free,
                 format!("generation {generation} ({policy}) is the shadow"),
@@ -84,4 +83,24 @@ pub fn propose(
         }
     }
     Ok(outcome)
+}
+
+/// Says that a generation is refused.
+pub fn say_refused(queue: &mut Queue, generation: i64, output: &mut Output) -> Result<(), Error> {
+    if output.json {
+        output.json_line(&serde_json::json!({ "generation": generation, "accepted": false }))?;
+        return Ok(());
+    }
+    let policy = policy(queue, generation)?;
+    output.line(toned(
+        Tone::Held,
+        format!("generation {generation} ({policy}) is refused: nothing has changed"),
+    ))?;
+    Ok(())
+}
+
+/// A generation's policy by its name.
+fn policy(queue: &mut Queue, generation: i64) -> Result<String, Error> {
+    let row = queue.store().generation(generation)?;
+    Ok(format!("`{}` {}", shown(&row.name), shown(&row.version)))
 }
