@@ -316,3 +316,25 @@ fn a_label_that_compares_otherwise_than_byte_by_byte_is_refused() {
     let ran = gate.run(&["init"]).exits(1);
     insta::assert_snapshot!(ran.stderr, @"error: `serial-gate.db` was left as it is: its column `tasks.gate_label` compares by `NOCASE`, and the rule byte by byte: drop the collation");
 }
+
+#[test]
+fn init_brings_back_what_was_dropped() {
+    let gate = Gate::new();
+    for (dropped, names) in [
+        (
+            "DROP INDEX serial_gate_generation_active",
+            "serial_gate_generation_active",
+        ),
+        (
+            "ALTER TABLE tasks DROP COLUMN gate_label",
+            "tasks.gate_label",
+        ),
+    ] {
+        gate.sqlite().execute_batch(dropped).unwrap();
+        let ran = gate.run(&["queue"]).exits(1);
+        assert!(ran.stderr.contains("is not prepared"), "{}", ran.stderr);
+        let ran = gate.run(&["init"]).succeeds();
+        assert!(ran.stdout.contains(names), "{}", ran.stdout);
+        gate.run(&["queue"]).succeeds();
+    }
+}

@@ -61,7 +61,8 @@ pub struct Claimed {
     pub worker: String,
     /// When the job goes back to the queue unless the worker is heard of, UTC.
     pub lease_until: String,
-    /// The generation of the policy that let it through.
+    /// The generation that let it through; none if that was under other settings than its own, or by
+    /// no clause of a policy.
     pub generation: Option<i64>,
 }
 

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
 use super::Error;
-use super::schema::{Affinity, INDEXES, LABEL, OWN, SHARED, Shared};
+use super::schema::{Affinity, INDEXES, LABEL, OWN, SHARED, Shared, UNIQUE};
 use super::succession::{self, Act, NewGeneration};
 
 /// Something that was added to the database.
@@ -63,10 +63,18 @@ pub(super) fn check(connection: &mut Connection) -> Result<(), Error> {
     let own = OWN
         .iter()
         .map(|(name, _)| *name)
-        .chain(INDEXES.iter().map(|(name, _, _)| *name));
-    let missing = own
+        .chain(INDEXES.iter().chain(&UNIQUE).map(|(name, _, _)| *name));
+    let mut missing = own
         .into_iter()
         .any(|own| !names.iter().any(|name| name == own));
+    for table in &SHARED {
+        let columns = columns(connection, table.name)?;
+        let has = |added: &str| {
+            let mut names = columns.iter().map(|column| &column.name);
+            names.any(|name| name.eq_ignore_ascii_case(added))
+        };
+        missing |= !table.added.iter().all(|(added, _)| has(added));
+    }
     if missing {
         Err(Error::NotPrepared {
             path: PathBuf::new(),
@@ -91,10 +99,12 @@ fn add_missing(transaction: &Transaction<'_>) -> Result<Vec<Change>, Error> {
             changes.push(Change::Table(name.into()));
         }
     }
-    for (name, table, columns) in INDEXES {
-        if !exists(transaction, name, "index", table)? {
-            transaction.execute_batch(&format!("CREATE INDEX {name} ON {table} {columns}"))?;
-            changes.push(Change::Index(name.into()));
+    for (kind, indexes) in [("INDEX", &INDEXES[..]), ("UNIQUE INDEX", &UNIQUE)] {
+        for (name, table, columns) in indexes {
+            if !exists(transaction, name, "index", table)? {
+                transaction.execute_batch(&format!("CREATE {kind} {name} ON {table} {columns}"))?;
+                changes.push(Change::Index((*name).into()));
+            }
         }
     }
     Ok(changes)

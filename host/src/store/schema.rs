@@ -143,11 +143,7 @@ pub(super) const OWN: [(&str, &str); 9] = [
             limits TEXT NOT NULL,
             signature TEXT,
             state TEXT NOT NULL
-        );
-        CREATE UNIQUE INDEX serial_gate_generation_active
-            ON serial_gate_generation (state) WHERE state = 'active';
-        CREATE UNIQUE INDEX serial_gate_generation_shadow
-            ON serial_gate_generation (state) WHERE state = 'shadow';",
+        );",
     ),
     // Every change of a generation's state. Rows are only ever added.
     (
@@ -208,6 +204,20 @@ pub(super) const OWN: [(&str, &str); 9] = [
 
 /// The queue in claim order. The claim is pinned to it.
 pub(super) const QUEUED: &str = "serial_gate_jobs_queued";
+
+/// Indexes that keep a state to one generation, each with its table and what it covers.
+pub(super) const UNIQUE: [(&str, &str, &str); 2] = [
+    (
+        "serial_gate_generation_active",
+        "serial_gate_generation",
+        "(state) WHERE state = 'active'",
+    ),
+    (
+        "serial_gate_generation_shadow",
+        "serial_gate_generation",
+        "(state) WHERE state = 'shadow'",
+    ),
+];
 
 /// Indexes, each with its table and what it covers.
 pub(super) const INDEXES: [(&str, &str, &str); 8] = [
