@@ -16,11 +16,11 @@ use crate::policy_check::{CLAIM, DECIDE_ALL};
 
 const LEASE: Duration = Duration::from_secs(60);
 
-fn at(second: i64) -> Timestamp {
+pub fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
 
-fn act(now: Timestamp) -> Act<'static> {
+pub fn act(now: Timestamp) -> Act<'static> {
     Act {
         now,
         who: "tests",
@@ -28,13 +28,13 @@ fn act(now: Timestamp) -> Act<'static> {
     }
 }
 
-fn open(gate: &Gate) -> Queue {
+pub fn open(gate: &Gate) -> Queue {
     let rule = Rule::Active(Overrides::default());
     Queue::open(&gate.database(), rule, Options::default()).unwrap()
 }
 
 /// Lets every job through, until the time comes at which it traps.
-fn traps_from(second: &'static str) -> Vec<u8> {
+pub fn traps_from(second: &'static str) -> Vec<u8> {
     let claim_clause: &'static str = Box::leak(
         format!(
             "(if (i64.ge_s (local.get 7) (i64.const {second})) (then unreachable)) i32.const 3072"
@@ -50,7 +50,7 @@ fn traps_from(second: &'static str) -> Vec<u8> {
     .component()
 }
 
-fn proposal(component: Vec<u8>) -> Proposal {
+pub fn proposal(component: Vec<u8>) -> Proposal {
     Proposal {
         component,
         signature: None,
@@ -327,155 +327,6 @@ fn a_queue_whose_generations_are_gone_keeps_frozen_repos_closed() {
 }
 
 #[test]
-fn attached_cases_hold_a_policy_back_that_fails_one() {
-    let gate = Gate::new();
-    let case = r#"{"case": {"name": "the second waits", "settings": {"enabled": true, "repos": "", "freeze_enabled": true},
-        "tasks": [{"id": 1, "repo": "a", "stage": "review"}],
-        "jobs": [{"id": 1, "task_id": 2, "repo": "a", "agent": "analyst"}]},
-        "expected": {"claimable": []}}"#
-        .replace('\n', " ");
-    gate.write("cases.jsonl", case);
-    gate.run(&["policy", "fixtures", "add", "cases.jsonl", "--who", "op"])
-        .succeeds();
-    gate.write("all.wasm", traps_from("9000000000"));
-    let ran = gate
-        .run(&["policy", "swap", "all.wasm", "--reason", "r"])
-        .exits(1);
-    let found = ran.stdout.lines().rev().nth(1).unwrap();
-    insta::assert_snapshot!(found, @"fixtures     refused  `the second waits` of `cases.jsonl` fails: [clause] claimable: expected [], got [1]");
-    gate.run(&["policy", "fixtures", "remove", "cases.jsonl"])
-        .succeeds();
-    gate.run(&["policy", "swap", "all.wasm", "--reason", "r"])
-        .succeeds();
-}
-
-#[test]
-fn a_file_without_cases_is_not_attached() {
-    let gate = Gate::new();
-    gate.write("empty.jsonl", "\n");
-    let ran = gate
-        .run(&["policy", "fixtures", "add", "empty.jsonl"])
-        .exits(1);
-    insta::assert_snapshot!(ran.stderr, @"error: there is no case in `empty.jsonl`: write one a line");
-    let ran = gate
-        .run(&["policy", "fixtures", "remove", "empty.jsonl"])
-        .exits(1);
-    insta::assert_snapshot!(ran.stderr, @"error: there are no fixtures `empty.jsonl`: `serial-gate policy fixtures list` lists them");
-}
-
-#[test]
-fn a_diff_shows_which_verdicts_would_change_and_changes_nothing() {
-    let gate = Gate::new();
-    for _ in 0..2 {
-        gate.run(&["task", "add", "alpha"]).succeeds();
-    }
-    gate.write("all.wasm", traps_from("9000000000"));
-    let ran = gate.run(&["policy", "diff", "all.wasm"]).succeeds();
-    insta::assert_snapshot!(ran.stdout, @r"
-    the verdict of 1 queued job would change
-    JOB  REPO   AGENT    NOW                       THEN
-    2    alpha  analyst  held: task 1 comes first  may be claimed
-    ");
-    assert_eq!(open(&gate).store().generations().unwrap().len(), 1);
-}
-
-#[test]
-fn a_shadow_decides_beside_the_active_policy_until_it_is_promoted() {
-    let gate = Gate::new();
-    for _ in 0..2 {
-        gate.run(&["task", "add", "alpha"]).succeeds();
-    }
-    gate.write("all.wasm", traps_from("9000000000"));
-    gate.run(&["policy", "shadow", "all.wasm", "--reason", "r"])
-        .succeeds();
-    gate.run(&["claim"]).succeeds();
-    gate.run(&["claim"]).exits(3);
-    let status = gate
-        .run(&["policy", "shadow", "status", "--json"])
-        .succeeds()
-        .json();
-    assert_eq!(
-        (&status["looks"], &status["failures"]),
-        (&2.into(), &0.into())
-    );
-    let found = &status["disagreements"][0];
-    assert_eq!(
-        (&found["job"], &found["times"], &found["shadow"]),
-        (&2.into(), &2.into(), &"claim".into())
-    );
-    assert_eq!(found["active"]["hold"]["earlier_task"], 1);
-    gate.run(&["policy", "promote", "--reason", "r"]).succeeds();
-    gate.run(&["claim"]).succeeds();
-    let ran = gate.run(&["policy", "shadow", "status"]).exits(1);
-    insta::assert_snapshot!(ran.stderr, @"error: there is no shadow: start one with `serial-gate policy shadow FILE --reason TEXT`");
-}
-
-#[test]
-fn a_shadow_that_fails_is_counted_and_no_claim_fails_with_it() {
-    let gate = Gate::new();
-    let shadow = proposal(traps_from("5000"));
-    life::swap(&mut open(&gate), &shadow, Place::Shadow, act(at(1_000))).unwrap();
-    gate.run(&["task", "add", "alpha"]).succeeds();
-    gate.run(&["claim"]).succeeds();
-    let status = gate
-        .run(&["policy", "shadow", "status", "--json"])
-        .succeeds()
-        .json();
-    assert_eq!(status["failures"], 1);
-    gate.run(&["policy", "shadow", "stop", "--reason", "it traps"])
-        .succeeds();
-}
-
-#[test]
-fn a_decision_log_is_replayed_under_another_policy() {
-    let gate = Gate::new();
-    for _ in 0..2 {
-        gate.run(&["task", "add", "alpha"]).succeeds();
-    }
-    for code in [0, 3] {
-        gate.run(&["claim", "--decision-log", "log.jsonl", "--log-snapshots"])
-            .exits(code);
-    }
-    let log = std::fs::read_to_string(gate.path("log.jsonl")).unwrap();
-    assert_eq!(log.lines().count(), 2);
-    gate.write("all.wasm", traps_from("9000000000"));
-    let replay = |file| {
-        let ran = gate.run(&["policy", "replay", file, "--from", "log.jsonl", "--json"]);
-        ran.succeeds().json_lines().pop().unwrap()
-    };
-    assert_eq!(replay("built-in")["differing"], 0);
-    let replayed = replay("all.wasm");
-    assert_eq!(
-        (
-            &replayed["states"],
-            &replayed["decisions"],
-            &replayed["differing"]
-        ),
-        (&2.into(), &3.into(), &2.into())
-    );
-}
-
-#[test]
-fn a_log_without_states_cannot_be_replayed_and_says_how_to_record_them() {
-    let gate = Gate::new();
-    gate.run(&["task", "add", "alpha"]).succeeds();
-    gate.run(&["claim", "--decision-log", "log.jsonl"])
-        .succeeds();
-    let ran = gate
-        .run(&["policy", "replay", "built-in", "--from", "log.jsonl"])
-        .succeeds();
-    insta::assert_snapshot!(ran.stdout, @r"
-    0 decisions over 0 recorded states, 0 would be another
-    1 line without a state: record with `--log-snapshots`
-    ");
-    gate.write("log.jsonl", "{}\n");
-    let ran = gate
-        .run(&["policy", "replay", "built-in", "--from", "log.jsonl"])
-        .exits(1);
-    insta::assert_snapshot!(ran.stderr.lines().next().unwrap(), @"error: line 1 of `log.jsonl` is not one of a decision log");
-}
-
-#[test]
 fn limits_are_a_generation_s_own() {
     let gate = Gate::new();
     gate.run(&[
@@ -658,29 +509,6 @@ fn a_component_that_was_active_once_is_kept_when_it_is_refused_again() {
     assert!(!refused.is_accepted());
     let digest = operator.store().generation(2).unwrap().digest;
     assert!(operator.store().component(&digest).unwrap().is_some());
-}
-
-#[test]
-fn a_log_leaves_other_files_alone_and_never_keeps_a_claim_waiting() {
-    let gate = Gate::new();
-    for _ in 0..2 {
-        gate.run(&["task", "add", "alpha"]).succeeds();
-    }
-    gate.write("Cargo.lock", "important");
-    gate.run(&["claim", "--decision-log", "Cargo"]).succeeds();
-    assert_eq!(
-        std::fs::read_to_string(gate.path("Cargo.lock")).unwrap(),
-        "important"
-    );
-    gate.run(&["task", "done", "1"]).succeeds();
-    let held = std::fs::File::open(gate.path("Cargo.lock")).unwrap();
-    held.lock().unwrap();
-    let claimed = gate.run(&["claim", "--decision-log", "Cargo"]).succeeds();
-    assert!(
-        claimed.stderr.contains("another process holds its lock"),
-        "{}",
-        claimed.stderr
-    );
 }
 
 #[test]

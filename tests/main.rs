@@ -33,4 +33,5 @@ mod policy_new;
 mod processes;
 mod signatures;
 mod swapping;
+mod trials;
 mod wasi;

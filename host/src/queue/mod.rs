@@ -9,6 +9,7 @@ mod clause;
 mod error;
 mod explain;
 mod fallback;
+mod follow;
 mod generation;
 mod log;
 mod settings;
@@ -39,7 +40,8 @@ use crate::policy::{self, DEFAULT_POLICY, Runtime, Trust};
 use crate::store::{
     Act, ActiveFreeze, Change, ClaimConnection, Claimed, Lease, NewGeneration, Store, lease_end,
 };
-use generation::{Following, InUse};
+use follow::Following;
+use generation::InUse;
 use shadow::Shadow;
 
 /// What a queue goes by.
