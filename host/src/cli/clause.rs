@@ -67,7 +67,7 @@ fn print(dialect: Dialect, shared: &Shared, output: &mut Output) -> Result<Outco
 /// The active policy's; where there is no queue, the built-in one's.
 fn fragment(shared: &Shared, dialect: model::Dialect) -> Result<model::Clause, Error> {
     let now = Timestamp::now();
-    if shared.queue_if_any()?.is_some() {
+    if !shared.has_no_queue() {
         return Ok(shared.queue()?.fragment(now, dialect)?);
     }
     let policy = Runtime::new()?.load(DEFAULT_POLICY, Limits::default())?;

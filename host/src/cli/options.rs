@@ -205,10 +205,15 @@ impl Shared {
 
     /// The same, where a command can do without a queue: none if nobody named one and none is here.
     pub fn queue_if_any(&self) -> Result<Option<Queue>, Error> {
-        if self.db_is_default && !self.db.exists() {
+        if self.has_no_queue() {
             return Ok(None);
         }
         self.queue_as_stored().map(Some)
+    }
+
+    /// Whether nobody named a queue and none is here.
+    pub fn has_no_queue(&self) -> bool {
+        self.db_is_default && !self.db.exists()
     }
 
     /// Opens the queue behind its gate. Rules that the policy refuses are a mistake of whoever set

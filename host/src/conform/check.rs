@@ -84,7 +84,7 @@ pub fn check_policy(candidate: Candidate<'_>, now: Timestamp) -> Result<Vec<Stag
     let Some(policy) = stages.add("contract", policy.and_then(describe)) else {
         return Ok(stages.0);
     };
-    let mut world = World::new(component, allowance)?;
+    let mut world = World::new(component, allowance, runtime)?;
     world.queue.set_settings(settings.clone());
     if stages
         .add("clause", clause(&policy, &mut world, settings, now)?)

@@ -22,6 +22,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use crate::model::Decision;
+use crate::policy::Runtime;
 use crate::queue::{self, Allowance, Queue};
 use world::World;
 
@@ -89,10 +90,11 @@ impl Runner {
     ///
     /// # Errors
     ///
-    /// When there is no room for a temporary database.
+    /// When there is no room for a temporary database, or no WebAssembly here.
     pub fn new(component: &[u8], allowance: Allowance) -> Result<Runner, Error> {
+        let runtime = Runtime::new().map_err(queue::Error::from)?;
         Ok(Runner {
-            world: World::new(component, allowance)?,
+            world: World::new(component, allowance, runtime)?,
         })
     }
 

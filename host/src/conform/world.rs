@@ -15,6 +15,7 @@ use super::case::{Document, Row};
 use super::row::{FREEZE, JOB, TASK, check_columns, insert, json_value};
 use super::{Error, Through};
 use crate::model::{Settings, Verdict};
+use crate::policy::Runtime;
 use crate::queue::{self, Allowance, Options, Queue, Rule, Source, default_settings};
 use crate::store::{Act, sql_time};
 
@@ -34,7 +35,11 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(component: &[u8], allowance: Allowance) -> Result<World, Error> {
+    pub(super) fn new(
+        component: &[u8],
+        allowance: Allowance,
+        runtime: Runtime,
+    ) -> Result<World, Error> {
         let folder = tempfile::tempdir().map_err(Error::Temporary)?;
         let path = folder.path().join("conform.db");
         let act = Act {
@@ -45,12 +50,16 @@ impl World {
         Queue::init(&path, &default_settings(), act)?;
         let beside = Connection::open(&path)?;
         beside.pragma_update(None, "synchronous", "OFF")?;
+        let options = Options {
+            runtime: Some(runtime),
+            ..Options::default()
+        };
         let rule = Rule::Given {
             component: component.to_vec(),
             settings: settings(&Settings::off(), &Row::new())?,
             allowance,
         };
-        let queue = Queue::open(&path, rule, Options::default())?;
+        let queue = Queue::open(&path, rule, options)?;
         Ok(World {
             queue,
             beside,
@@ -233,18 +242,7 @@ impl World {
         for (name, table, columns) in [
             ("tasks", "tasks", &["id", "stage"][..]),
             ("jobs", "jobs", &["id", "status"]),
-            (
-                "freezes",
-                "repo_freeze",
-                &[
-                    "id",
-                    "repo",
-                    "frozen_at",
-                    "cleared_at",
-                    "reason",
-                    "work_item_id",
-                ],
-            ),
+            ("freezes", "repo_freeze", &FREEZE),
         ] {
             let mut query = self.beside.prepare_cached(&format!(
                 "SELECT {} FROM {table} ORDER BY id",

@@ -9,7 +9,7 @@ use crate::conform::{Candidate, Stage, check_policy};
 use crate::model::Settings;
 use crate::policy;
 use crate::queue::{self, Allowance, Queue, stored};
-use crate::store::{Act, GenerationState, NewGeneration, Seen};
+use crate::store::{Act, Generation, GenerationState, NewGeneration, Seen};
 
 /// A policy with its settings, as an operator proposes it.
 #[derive(Debug, Clone)]
@@ -169,19 +169,7 @@ pub fn roll_back(queue: &mut Queue, to: Option<i64>, act: Act<'_>) -> Result<i64
     {
         return Err(Error::NeverActive { generation: id });
     }
-    // The queue may have broken it meanwhile, or another host may have written it.
-    queue
-        .could_go_by(&generation, act.now)
-        .map_err(|cause| Error::Unusable {
-            generation: id,
-            cause,
-        })?;
-    let seen = Seen {
-        state: generation.state,
-        active,
-    };
-    queue.store().put(id, GenerationState::Active, seen, act)?;
-    Ok(id)
+    go_by(queue, &generation, active, act)
 }
 
 /// Makes the shadow the active generation. Returns its number.
@@ -195,18 +183,29 @@ pub fn promote(queue: &mut Queue, act: Act<'_>) -> Result<i64, Error> {
         .store()
         .generation_in(GenerationState::Shadow)?
         .ok_or(Error::NoShadow)?;
+    go_by(queue, &shadow, active, act)
+}
+
+/// Makes a stored generation active, if this host can run it and nothing has changed since it was read.
+/// Returns its number.
+fn go_by(
+    queue: &mut Queue,
+    generation: &Generation,
+    active: Option<i64>,
+    act: Act<'_>,
+) -> Result<i64, Error> {
+    let id = generation.id;
+    // It may have been broken meanwhile, or another host may have written it.
     queue
-        .could_go_by(&shadow, act.now)
+        .could_go_by(generation, act.now)
         .map_err(|cause| Error::Unusable {
-            generation: shadow.id,
+            generation: id,
             cause,
         })?;
     let seen = Seen {
-        state: GenerationState::Shadow,
+        state: generation.state,
         active,
     };
-    queue
-        .store()
-        .put(shadow.id, GenerationState::Active, seen, act)?;
-    Ok(shadow.id)
+    queue.store().put(id, GenerationState::Active, seen, act)?;
+    Ok(id)
 }

@@ -65,7 +65,7 @@ impl Queue {
     }
 
     fn try_to_follow(&mut self, now: Timestamp) -> Result<(), Error> {
-        self.adopt(now)?;
+        self.adopt(now);
         let retry = matches!(self.following.failed, Some((_, at)) if at <= now);
         let version = self.store.data_version()?;
         if self.following.version == Some(version) && !retry {
@@ -118,7 +118,8 @@ impl Queue {
         {
             let (store, claims) = (&mut self.store, &mut self.claims);
             let ready = prepare(in_use, store, claims, &runtime, &options, now);
-            return self.go_over(generation, failing, ready, now);
+            self.go_over(generation, failing, ready, now);
+            return Ok(());
         }
         let thread = thread::Builder::new()
             .name("policy-loader".into())
@@ -133,16 +134,12 @@ impl Queue {
     }
 
     /// Goes over to a generation that has been loaded.
-    fn adopt(&mut self, now: Timestamp) -> Result<(), Error> {
-        let Some(incoming) = self
-            .following
-            .incoming
-            .take_if(|incoming| incoming.thread.is_finished())
-        else {
-            return Ok(());
-        };
-        let ready = incoming.thread.join().unwrap_or(Err(Error::LoaderEnded));
-        self.go_over(incoming.generation, incoming.failing, ready, now)
+    fn adopt(&mut self, now: Timestamp) {
+        let loaded = |incoming: &mut Incoming| incoming.thread.is_finished();
+        if let Some(incoming) = self.following.incoming.take_if(loaded) {
+            let ready = incoming.thread.join().unwrap_or(Err(Error::LoaderEnded));
+            self.go_over(incoming.generation, incoming.failing, ready, now);
+        }
     }
 
     fn go_over(
@@ -151,7 +148,7 @@ impl Queue {
         failing: Option<Failing>,
         ready: Result<Ready, Error>,
         now: Timestamp,
-    ) -> Result<(), Error> {
+    ) {
         match ready {
             Ok(ready) => {
                 tracing::info!("claims go by generation {generation} from now on");
@@ -172,7 +169,6 @@ impl Queue {
                 self.count_failure(failing, now, &error);
             }
         }
-        Ok(())
     }
 
     /// Counts a failure of a policy against its generation, if it was in a claim: who only looks changes

@@ -1,12 +1,11 @@
 //! `policy export`: a generation's component as a file.
 
-use std::fs::OpenOptions;
-use std::io::{ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use serial_gate::queue::component;
 
+use super::new_file::{USUAL, write_new};
 use super::proposal::signature_path;
 use crate::cli::options::Shared;
 use crate::cli::output::Output;
@@ -29,9 +28,9 @@ impl Export {
         let mut store = shared.store()?;
         let generation = store.generation(self.generation)?;
         let bytes = component(&mut store, &generation.digest)?;
-        write(&self.file, &bytes)?;
+        write_new(&self.file, &bytes, USUAL)?;
         if let Some(text) = generation.signature {
-            write(&signature_path(&self.file), text.as_bytes())?;
+            write_new(&signature_path(&self.file), text.as_bytes(), USUAL)?;
         }
         if output.json {
             output.json_line(&serde_json::json!({
@@ -46,16 +45,4 @@ impl Export {
         }
         Ok(Outcome::Done)
     }
-}
-
-fn write(path: &Path, content: &[u8]) -> Result<(), Error> {
-    let file = OpenOptions::new().write(true).create_new(true).open(path);
-    file.and_then(|mut file| file.write_all(content))
-        .map_err(|cause| match cause.kind() {
-            ErrorKind::AlreadyExists => Error::Exists { path: path.into() },
-            _ => Error::Write {
-                path: path.into(),
-                cause,
-            },
-        })
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
-use serial_gate::conform::read_cases;
+use serial_gate::conform::parse_cases;
 use serial_gate::store::Act;
 
 use crate::cli::options::{Shared, Who};
@@ -69,11 +69,11 @@ impl Fixtures {
 
 impl Add {
     fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
-        let cases = read_cases(&self.file)?.len();
         let text = std::fs::read_to_string(&self.file).map_err(|cause| Error::Read {
             path: self.file.clone(),
             cause,
         })?;
+        let cases = parse_cases(&self.file, &text)?.len();
         let name = self
             .file
             .file_name()

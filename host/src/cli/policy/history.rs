@@ -1,7 +1,9 @@
 //! `policy history`: what became of every generation.
 
+use std::collections::BTreeSet;
+
 use clap::Args;
-use serial_gate::store::{GenerationEvent, GenerationState};
+use serial_gate::store::GenerationState;
 
 use crate::cli::options::Shared;
 use crate::cli::output::Output;
@@ -30,19 +32,12 @@ impl History {
                 shown(&format!("{} {}", generation.name, generation.version))
             })
         };
-        // What became of a candidate says that it was one.
-        let is_news = |index: usize, event: &GenerationEvent| {
-            let newer = events.iter().take(index);
-            event.state != GenerationState::Candidate
-                || !newer
-                    .into_iter()
-                    .any(|newer| newer.generation == event.generation)
-        };
-        let news = events
-            .iter()
-            .enumerate()
-            .filter(|(index, event)| is_news(*index, event));
-        let rows = news.map(|(_, event)| {
+        // What became of a candidate says that it was one. The newest comes first.
+        let mut seen = BTreeSet::new();
+        let news = events.iter().filter(|event| {
+            seen.insert(event.generation) || event.state != GenerationState::Candidate
+        });
+        let rows = news.map(|event| {
             vec![
                 event.at.clone(),
                 event.generation.to_string(),

@@ -1,13 +1,13 @@
 //! `policy keygen`: a pair of keys for signing policies, in minisign's format.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::PathBuf;
 
 use clap::Args;
 use minisign::KeyPair;
 use serde_json::json;
 
+use super::new_file::write_new;
 use super::sign::password;
 use crate::cli::output::Output;
 use crate::cli::{Error, Outcome};
@@ -69,24 +69,4 @@ impl Keygen {
         output.line(format!("  trust it with: --trust {public}"))?;
         Ok(Outcome::Done)
     }
-}
-
-/// Writes a file that is not there yet.
-fn write_new(path: &Path, content: &[u8], mode: u32) -> Result<(), Error> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
-    #[cfg(not(unix))]
-    let _ = mode;
-    options
-        .open(path)
-        .and_then(|mut file| file.write_all(content))
-        .map_err(|cause| match cause.kind() {
-            io::ErrorKind::AlreadyExists => Error::Exists { path: path.into() },
-            _ => Error::Write {
-                path: path.into(),
-                cause,
-            },
-        })
 }

@@ -7,6 +7,7 @@ mod fixtures;
 mod history;
 mod keygen;
 mod new;
+mod new_file;
 mod promote;
 pub mod proposal;
 mod replay;

@@ -3,12 +3,12 @@
 //! Owns the names of the files; what they say is in `template/`. Nothing that is there already is
 //! overwritten. The contract is the host's own file, so the two cannot differ.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::new_file::{USUAL, write_new};
 use crate::cli::options::Shared;
 use crate::cli::output::Output;
 use crate::cli::text::{command, shell, shown};
@@ -133,10 +133,9 @@ fn refuse_unless_empty(folder: &Path) -> Result<(), Error> {
 
 fn write(path: &Path, content: &str) -> Result<(), Error> {
     let parents = path.parent().map_or(Ok(()), fs::create_dir_all);
-    let file = parents.and_then(|()| OpenOptions::new().write(true).create_new(true).open(path));
-    file.and_then(|mut file| file.write_all(content.as_bytes()))
-        .map_err(|cause| Error::Write {
-            path: path.into(),
-            cause,
-        })
+    parents.map_err(|cause| Error::Write {
+        path: path.into(),
+        cause,
+    })?;
+    write_new(path, content.as_bytes(), USUAL)
 }
