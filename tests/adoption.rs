@@ -326,8 +326,17 @@ fn init_brings_back_what_was_dropped() {
             "serial_gate_generation_active",
         ),
         (
-            "ALTER TABLE tasks DROP COLUMN gate_label",
+            "DROP TRIGGER serial_gate_tasks_changed; ALTER TABLE tasks DROP COLUMN gate_label",
             "tasks.gate_label",
+        ),
+        (
+            "DROP TRIGGER serial_gate_jobs_added",
+            "serial_gate_jobs_added",
+        ),
+        (
+            "DROP TRIGGER serial_gate_jobs_added;
+             CREATE TRIGGER serial_gate_jobs_added AFTER INSERT ON jobs BEGIN SELECT 1; END",
+            "serial_gate_jobs_added",
         ),
     ] {
         gate.sqlite().execute_batch(dropped).unwrap();

@@ -302,26 +302,31 @@ fn a_policy_that_wants_too_much_memory_is_stopped() {
 }
 
 #[test]
-fn a_clause_without_end_is_stopped_by_its_budget_and_claims_nothing() {
+fn where_a_clause_needs_more_than_its_budget_gated_jobs_are_held_and_the_others_go_on() {
     let gate = Gate::new();
     let rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)";
     gate.sqlite()
         .execute_batch(&format!(
             "{rows} INSERT INTO tasks (repo, stage) SELECT 'alpha', 'analysis' FROM n;
-             {rows} INSERT INTO jobs (task_id, repo, agent) SELECT i + 1, 'alpha', 'analyst' FROM n;"
+             {rows} INSERT INTO jobs (task_id, repo, agent) SELECT i + 1, 'alpha', 'analyst' FROM n;
+             INSERT INTO jobs (task_id, repo, agent) VALUES (1, 'alpha', 'analyst'), (1, 'alpha', 'developer');"
         ))
         .unwrap();
     let options = Options {
         claim_budget: Duration::ZERO,
         ..Options::default()
     };
-    let mut queue = Queue::open(&gate.database(), good(), options).unwrap();
-    let error = queue
-        .claim(NOW, "worker", Duration::from_secs(60))
-        .unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "no job was claimed: the clause needed more than 0 ms over this queue"
-    );
-    assert_eq!(open(&gate, good()).claimable(NOW).unwrap(), [0; 0]);
+    // Its clause has no shape, so each held job is looked at.
+    let rule = Rule::Given {
+        component: crate::policies::component("hotfix-lane").to_vec(),
+        settings: default_settings(),
+        allowance: Allowance::default(),
+    };
+    let mut queue = Queue::open(&gate.database(), rule.clone(), options).unwrap();
+    let mut claim = || {
+        let claimed = queue.claim(NOW, "worker", Duration::from_secs(60));
+        claimed.unwrap().map(|job| job.id)
+    };
+    assert_eq!([claim(), claim()], [Some(3002), None]);
+    assert_eq!(open(&gate, rule).claimable(NOW).unwrap(), [3001]);
 }

@@ -24,6 +24,7 @@ mod command_line;
 mod conformance;
 mod containment;
 mod failure;
+mod flat;
 mod generations;
 mod old_contracts;
 mod plans;

@@ -53,7 +53,7 @@ fn built() -> &'static [Built; 3] {
     })
 }
 
-fn component(name: &str) -> &'static [u8] {
+pub fn component(name: &str) -> &'static [u8] {
     let built = built().iter().find(|built| built.name == name);
     &built.unwrap().component
 }

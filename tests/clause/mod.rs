@@ -4,5 +4,5 @@ mod cost;
 mod fuzz;
 mod refusals;
 mod renderings;
-mod states;
+pub mod states;
 mod trees;

@@ -3,10 +3,12 @@
 //! Text is cut into allow-listed tokens (`tokens`, `symbols`, `words`), checked for size and order (`limits`, `order`), parsed by `sqlparser`
 //! (`parse`), lowered into our own typed tree (`lower`, `value`, `select`, `count`, `scope`, `tree`) over the contract's tables (`contract`), and
 //! printed per dialect (`render`). DESIGN section 8 is the rule book.
-//! Left to others: running the SQL, the databases' second walls, plan checks, and the shape of section 6.
+//! What makes a claim by it flat is proved from the tree (`shape`, `agents`; DESIGN section 6).
+//! Left to others: running the SQL, the databases' second walls, plan checks, and the index of candidates.
 //! Invariant: [`Rendered`] comes out of the tree only; no byte of the policy's text reaches a database except inside a
 //! literal that the renderer escaped.
 
+mod agents;
 mod contract;
 mod count;
 mod limits;
@@ -17,15 +19,18 @@ mod refusal;
 mod render;
 mod scope;
 mod select;
+mod shape;
 mod symbols;
 mod tokens;
 pub(crate) mod tree;
 mod value;
 mod words;
 
+pub use agents::Agents;
 pub use contract::Table;
 pub use refusal::Refusal;
 pub use render::Rendered;
+pub use shape::{Obstacle, Shape};
 
 use tree::Predicate;
 
@@ -90,6 +95,24 @@ impl Clause {
     /// Prints the clause for one database (DESIGN section 8). The outer row must be named `jobs`.
     pub fn render(&self, dialect: Dialect) -> Rendered {
         render::render(self.predicate.as_ref(), dialect)
+    }
+
+    /// Proves that a claim by this clause can be made to cost the same however many jobs are held (DESIGN section 6).
+    ///
+    /// # Errors
+    ///
+    /// What stands in the way of the proof. Claims by the clause are right all the same, and may be slow.
+    pub fn shape(&self) -> Result<Shape, Obstacle> {
+        let reads: Vec<Table> = self.reads().collect();
+        shape::derive(self.predicate.as_ref(), &reads)
+    }
+
+    /// The agents whose jobs the clause may hold; it lets all jobs of the others through (DESIGN section 6, a).
+    pub fn gated(&self) -> Agents {
+        match &self.predicate {
+            Some(predicate) => agents::gated(predicate),
+            None => Agents::Only(Vec::new()),
+        }
     }
 
     /// The tables that the clause's sub-selects read, each once: a change in any of them can change a verdict (DESIGN

@@ -147,7 +147,51 @@ impl Predicate {
     }
 }
 
+/// A part of a tree, for those who look for something in it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Part<'a> {
+    Predicate(&'a Predicate),
+    Value(&'a Value),
+    Select(&'a Select),
+}
+
+impl Predicate {
+    /// Shows every part, each before the parts that it is made of, in the order of the text.
+    pub(crate) fn walk<'a>(&'a self, see: &mut dyn FnMut(Part<'a>)) {
+        see(Part::Predicate(self));
+        match self {
+            Predicate::Constant(_) => {}
+            Predicate::Not(inner) => inner.walk(see),
+            Predicate::All(terms) | Predicate::Any(terms) => {
+                for term in terms {
+                    term.walk(see);
+                }
+            }
+            Predicate::Compare { left, right, .. } => {
+                left.walk(see);
+                right.walk(see);
+            }
+            Predicate::InList { value, .. } | Predicate::IsNull { value, .. } => value.walk(see),
+            Predicate::Between {
+                value, low, high, ..
+            } => {
+                value.walk(see);
+                low.walk(see);
+                high.walk(see);
+            }
+            Predicate::Exists(select) | Predicate::Count { select, .. } => select.walk(see),
+        }
+    }
+}
+
 impl Value {
+    fn walk<'a>(&'a self, see: &mut dyn FnMut(Part<'a>)) {
+        see(Part::Value(self));
+        if let Value::Extreme(extreme) = self {
+            extreme.select.walk(see);
+        }
+    }
+
     /// The type, or `None` for `NULL`, which has every type.
     pub(crate) fn kind(&self) -> Option<Kind> {
         match self {
@@ -170,6 +214,11 @@ impl Literal {
 }
 
 impl Select {
+    fn walk<'a>(&'a self, see: &mut dyn FnMut(Part<'a>)) {
+        see(Part::Select(self));
+        self.filter.walk(see);
+    }
+
     /// Whether the filter's top level sets an indexed column of this row equal to a column of the job. Without it the
     /// sub-select would visit the whole table for every job.
     pub(crate) fn is_tied(&self) -> bool {

@@ -109,6 +109,7 @@ fn wait_for_job(
         if claimed.is_some() || begun.elapsed() >= wait {
             return Ok(claimed);
         }
+        queue.reconcile(Timestamp::now())?;
         let looked = Instant::now();
         while !queue.is_changing()
             && queue.store().data_version()? == seen

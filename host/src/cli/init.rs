@@ -51,6 +51,7 @@ impl Init {
                 Change::Table(name) => ("table", name),
                 Change::Column(name) => ("column", name),
                 Change::Index(name) => ("index", name),
+                Change::Trigger(name) => ("trigger", name),
                 Change::Generation(name) => ("policy", name),
             };
             output.line(format!("  {kind:<7} {name}"))?;

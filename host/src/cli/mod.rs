@@ -7,6 +7,7 @@ mod claim;
 mod clause;
 mod conform;
 mod demo;
+mod doctor;
 mod error;
 mod explain;
 mod freeze;
@@ -60,6 +61,7 @@ enum Verb {
     Queue(queue::Queue),
     Explain(explain::Explain),
     Clause(clause::Clause),
+    Doctor(doctor::Doctor),
     Conform(conform::Conform),
     #[command(subcommand)]
     Policy(policy::Policy),
@@ -102,6 +104,7 @@ pub fn run(line: Line) -> Result<Outcome, Error> {
         Verb::Queue(verb) => verb.run(&shared, &mut output),
         Verb::Explain(verb) => verb.run(&shared, &mut output),
         Verb::Clause(verb) => verb.run(&shared, &mut output),
+        Verb::Doctor(verb) => verb.run(&shared, &mut output),
         Verb::Conform(verb) => verb.run(&shared, &mut output),
         Verb::Policy(verb) => verb.run(&shared, &mut output),
     }
@@ -109,12 +112,14 @@ pub fn run(line: Line) -> Result<Outcome, Error> {
 
 /// Sends the library's log to the standard error: warnings, or what `SERIAL_GATE_LOG` asks for.
 pub fn log(line: &Line) {
-    // `queue` prints the notes itself, and `conform` runs settings that are wrong on purpose.
+    // `queue` prints the notes itself, `doctor` what it finds, and `conform` runs settings that are wrong on purpose.
     let default = if matches!(
         line.verb,
         Verb::Queue(_) | Verb::Conform(_) | Verb::Policy(_)
     ) {
         "error"
+    } else if matches!(line.verb, Verb::Doctor(_)) {
+        "off"
     } else {
         "warn"
     };

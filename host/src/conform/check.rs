@@ -19,7 +19,7 @@ use super::{Error, Runner};
 use crate::clause::{Clause, Table};
 use crate::model::{Description, Dialect, Settings, Verdict};
 use crate::policy::{Policy, Runtime, Trust};
-use crate::queue::{Allowance, Source, with_causes};
+use crate::queue::{Allowance, CurrentClause, Source, with_causes};
 use crate::store::Fixture;
 
 /// How many states each invariant is tried on.
@@ -28,7 +28,7 @@ const STATES: usize = 200;
 /// A stage of the check, and what it found: in words, or why the policy is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stage {
-    /// `signature`, `contract`, `clause`, `decisions`, `determinism`, `agreement`, `progress` or `fixtures`.
+    /// `signature`, `contract`, `clause`, `claims`, `decisions`, `determinism`, `agreement`, `progress` or `fixtures`.
     pub name: &'static str,
     /// What it found.
     pub found: Result<String, String>,
@@ -92,6 +92,8 @@ pub fn check_policy(candidate: Candidate<'_>, now: Timestamp) -> Result<Vec<Stag
     {
         return Ok(stages.0);
     }
+    let flat = world.queue.clause(now)?;
+    stages.add("claims", Ok((cost(&flat), ())));
     let invariants: [(&str, &str, Invariant); 4] = [
         (
             "decisions",
@@ -193,6 +195,19 @@ fn clause(
         reads.join(", ")
     };
     Ok(Ok((format!("{length} bytes, reads {reads}"), ())))
+}
+
+/// What a claim by a clause costs. A slow one is no reason to refuse a policy.
+fn cost(clause: &CurrentClause) -> String {
+    match &clause.shape {
+        Ok(shape) => format!(
+            "flat: the same cost however many jobs are held; gated: {}",
+            shape.gated
+        ),
+        Err(obstacle) => format!(
+            "not flat: each looks at every held job before the first that may be claimed: {obstacle}"
+        ),
+    }
 }
 
 /// How many changes of a clause that depends on the time are looked at.

@@ -6,10 +6,10 @@
 use jiff::Timestamp;
 
 use super::{Error, Source};
-use crate::clause::{self, Clause, Rendered};
+use crate::clause::{self, Clause, Obstacle, Rendered, Shape};
 use crate::model::{Dialect, Settings};
-use crate::policy::Policy;
-use crate::store::ClaimConnection;
+use crate::policy::{self, Policy};
+use crate::store::{ClaimConnection, Shaped};
 
 /// The clause that claims go by.
 #[derive(Debug, Clone)]
@@ -20,6 +20,10 @@ pub struct CurrentClause {
     pub clause: Clause,
     /// What runs on SQLite.
     pub rendered: Rendered,
+    /// What makes a claim by it cost the same however many jobs are held, or what stands in the way.
+    pub shape: Result<Shape, Obstacle>,
+    /// What tells `rendered` from every other clause.
+    digest: String,
     /// Where it comes from.
     pub source: Source,
     /// What an operator should know.
@@ -40,10 +44,10 @@ impl CurrentClause {
     ) -> Result<CurrentClause, Error> {
         let answer = policy.claim_clause(settings, now, Dialect::Sqlite)?;
         let mut clause = CurrentClause::checked(answer.text, Source::Policy, claims, now)?;
-        for note in &answer.notes {
+        clause.notes.extend(answer.notes);
+        for note in &clause.notes {
             tracing::warn!("{note}");
         }
-        clause.notes = answer.notes;
         clause.valid_until = answer.valid_until;
         Ok(clause)
     }
@@ -65,14 +69,33 @@ impl CurrentClause {
         let clause = Clause::accept(&text)?;
         let rendered = clause.render(clause::Dialect::Sqlite);
         claims.check(&rendered)?;
+        let shape = clause.shape();
+        let is_slow = |obstacle: &Obstacle| {
+            format!(
+                "each claim looks at every held job before the first that may be claimed: {obstacle}"
+            )
+        };
         Ok(CurrentClause {
             text,
             clause,
+            digest: policy::digest(rendered.as_str().as_bytes()),
             rendered,
             source,
-            notes: Vec::new(),
+            notes: shape.as_ref().err().map(is_slow).into_iter().collect(),
+            shape,
             since: now,
             valid_until: None,
+        })
+    }
+
+    /// What candidates are found by; none where every job is looked at: where that is the only way, and where the first job
+    /// is always the one.
+    pub(super) fn shaped(&self) -> Option<Shaped<'_>> {
+        let shape = self.shape.as_ref().ok()?;
+        (!shape.gated.are_none()).then_some(Shaped {
+            clause: &self.rendered,
+            digest: &self.digest,
+            reads: &shape.reads,
         })
     }
 

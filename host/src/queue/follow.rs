@@ -5,6 +5,7 @@
 //! for a compiler, because a policy that is not compiled yet is read, compiled and asked for its
 //! clause in a thread beside it; and until that is done, or if it fails, claims go by the one before.
 
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -153,7 +154,7 @@ impl Queue {
             Ok(ready) => {
                 tracing::info!("claims go by generation {generation} from now on");
                 self.in_use = ready.in_use;
-                self.clause = Some(ready.clause);
+                self.clause = Some(Arc::new(ready.clause));
                 self.kept = false;
                 // Another one may be active by now.
                 self.following.version = None;

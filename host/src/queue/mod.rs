@@ -5,7 +5,9 @@
 //! command line. Callers rely on this: a policy that fails never stops the queue, and never opens a
 //! frozen repo to a gated job.
 
+mod claim;
 mod clause;
+mod doctor;
 mod error;
 mod explain;
 mod fallback;
@@ -19,6 +21,7 @@ mod verdicts;
 mod watch;
 
 pub use clause::CurrentClause;
+pub use doctor::Diagnosis;
 pub use error::{Error, with_causes};
 pub use explain::{Explanation, Held, Standing};
 pub use fallback::Source;
@@ -29,6 +32,7 @@ pub use state::{OtherHeld, Others, Registry, RepoState, State, Waiting};
 pub use verdicts::{differing, verdict_from_json, verdict_to_json};
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -37,9 +41,8 @@ use serial_gate_default_policy::scope::Scope;
 use crate::clause::Table;
 use crate::model::{self, Decision, Settings};
 use crate::policy::{self, DEFAULT_POLICY, Runtime, Trust};
-use crate::store::{
-    Act, ActiveFreeze, Change, ClaimConnection, Claimed, Lease, NewGeneration, Store, lease_end,
-};
+use crate::store::{Act, ActiveFreeze, Change, ClaimConnection, NewGeneration, Store};
+use doctor::Reconciling;
 use follow::Following;
 use generation::InUse;
 use shadow::Shadow;
@@ -104,7 +107,7 @@ pub struct Queue {
     options: Options,
     in_use: InUse,
     following: Following,
-    clause: Option<CurrentClause>,
+    clause: Option<Arc<CurrentClause>>,
     /// Whether the clause was kept in the database: once for each, not for each claim.
     kept: bool,
     /// Whether the clause is asked for by a claim.
@@ -112,6 +115,7 @@ pub struct Queue {
     shadow: Shadow,
     /// The input that was logged last.
     logged: Option<String>,
+    reconciling: Reconciling,
 }
 
 impl Queue {
@@ -155,6 +159,7 @@ impl Queue {
             claiming: false,
             shadow: Shadow::default(),
             logged: None,
+            reconciling: Reconciling::default(),
         })
     }
 
@@ -174,50 +179,14 @@ impl Queue {
         self.clause = None;
     }
 
-    /// Gives the first claimable job to a worker; none when every queued job is held. Jobs whose
-    /// lease ran out are put back first.
-    ///
-    /// # Errors
-    ///
-    /// When the database refuses, or the clause needs more than its budget.
-    pub fn claim(
-        &mut self,
-        now: Timestamp,
-        worker: &str,
-        lease: Duration,
-    ) -> Result<Option<Claimed>, Error> {
-        self.store.requeue_expired(now)?;
-        self.claiming = true;
-        let clause = self
-            .clause(now)
-            .map(|clause| (clause.rendered.clone(), clause.source));
-        self.claiming = false;
-        let (rendered, source) = clause?;
-        self.keep_clause()?;
-        // Only what the generation said itself, under its own settings, was said by it.
-        let is_its_own = source != Source::FreezeOnly && !self.in_use.is_overridden;
-        let lease = Lease {
-            worker,
-            generation: self.in_use.id.filter(|_| is_its_own),
-            now,
-            until: lease_end(now, lease),
-        };
-        let seen = self.look(now);
-        let claimed = self.claims.claim(&rendered, lease)?;
-        if let Some(state) = seen {
-            self.write_down(now, &state, claimed.as_ref());
-        }
-        Ok(claimed)
-    }
-
     /// The ids of the queued jobs that the clause lets through, in claim order.
     ///
     /// # Errors
     ///
     /// When the database cannot be read, or the clause needs more than its budget.
     pub fn claimable(&mut self, now: Timestamp) -> Result<Vec<i64>, Error> {
-        let rendered = self.clause(now)?.rendered.clone();
-        Ok(self.claims.claimable(&rendered)?)
+        let clause = self.clause(now)?;
+        Ok(self.claims.claimable(&clause.rendered)?)
     }
 
     /// The policy's decisions for all queued jobs, or for one.
@@ -237,16 +206,16 @@ impl Queue {
     /// # Errors
     ///
     /// When the database cannot be read.
-    pub fn clause(&mut self, now: Timestamp) -> Result<&CurrentClause, Error> {
+    pub fn clause(&mut self, now: Timestamp) -> Result<Arc<CurrentClause>, Error> {
         self.follow(now);
         let clause = match self.clause.take_if(|clause| clause.holds_at(now)) {
             Some(clause) => clause,
             None => {
                 self.kept = false;
-                self.fresh_clause(now)?
+                Arc::new(self.fresh_clause(now)?)
             }
         };
-        Ok(self.clause.insert(clause))
+        Ok(Arc::clone(self.clause.insert(clause)))
     }
 
     /// Whether the gate acts in a repo, by a name that somebody typed (`serial_gate_applies`).
@@ -352,21 +321,5 @@ impl Queue {
     ) -> Result<Vec<Decision>, Error> {
         let (policy, settings, _) = self.loaded()?;
         Ok(policy.decide(settings, now, snapshot)?)
-    }
-
-    /// Keeps the clause that a claim goes by, if it is the policy's own.
-    fn keep_clause(&mut self) -> Result<(), Error> {
-        let Some(clause) = &self.clause else {
-            return Ok(());
-        };
-        if clause.source == Source::Policy && !self.kept {
-            self.store.keep_clause(
-                &self.in_use.digest,
-                &stored(&self.in_use.settings),
-                &clause.text,
-            )?;
-            self.kept = true;
-        }
-        Ok(())
     }
 }

@@ -116,6 +116,12 @@ impl Queue {
     /// When the database cannot be read.
     pub fn state(&mut self, now: Timestamp, registry: &Registry) -> Result<State, Error> {
         let mut notes = self.clause(now)?.notes.clone();
+        let differences = self.differences(now)?;
+        if differences > 0 {
+            notes.push(format!(
+                "candidates were not what the clause gives, {differences} times, and were put right: `serial-gate doctor` compares all"
+            ));
+        }
         let verdicts = match self.decide(now, None) {
             Ok(decisions) => decisions
                 .into_iter()

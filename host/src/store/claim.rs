@@ -6,13 +6,14 @@
 //! statement that only reads; the change that follows has no text of a policy in it.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use rusqlite::{
     Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
 };
 
+use super::candidates::{Candidates, Look, Shaped, look};
 use super::schema::QUEUED;
 use super::value::{ExactId, Shown};
 use super::wall::Wall;
@@ -66,6 +67,27 @@ pub struct Claimed {
     pub generation: Option<i64>,
 }
 
+/// What a claim by candidates comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Candidate {
+    /// A job.
+    Claimed(Claimed),
+    /// No queued job may be claimed.
+    Nothing,
+    /// So much has changed, or the clause takes so long, that the candidates are not known in time. What was found out is
+    /// kept.
+    NotReady,
+}
+
+/// A claim has about fifteen, a third of them for one clause.
+const STATEMENTS: usize = 64;
+
+/// How long the write lock is held for finding candidates.
+const SLICE: Duration = Duration::from_millis(20);
+
+/// How long a claim waits for the candidates to be known. A thousand repos take about a tenth of it.
+const PATIENCE: Duration = Duration::from_millis(500);
+
 impl ClaimConnection {
     /// Opens the connection behind its wall. `budget` is the time that one claim may take.
     ///
@@ -75,6 +97,7 @@ impl ClaimConnection {
     pub fn open(path: &Path, budget: Duration) -> Result<ClaimConnection, Error> {
         let walled = || {
             let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+            connection.set_prepared_statement_cache_capacity(STATEMENTS);
             Ok((Wall::around(&mut connection, budget)?, connection))
         };
         let (wall, connection) = walled().map_err(|cause| Error::of_sqlite(path, cause))?;
@@ -116,36 +139,87 @@ impl ClaimConnection {
         })
     }
 
-    /// Gives the first claimable job to a worker; none when there is none. The write lock is taken
-    /// only after a look that found one.
+    /// Gives the first claimable job to a worker; none when there is none. It looks at one queued job after another, and
+    /// takes the write lock only once it has found one.
     ///
     /// # Errors
     ///
     /// When the budget is spent, or the database refuses. No job is claimed then.
     pub fn claim(&mut self, clause: &Rendered, lease: Lease<'_>) -> Result<Option<Claimed>, Error> {
         let first = format!("{} LIMIT 1", queued(clause));
-        if !self.within_budget(|connection, _| connection.prepare_cached(&first)?.exists([]))? {
+        let still = format!("SELECT id FROM jobs WHERE id = ?1 AND status = 'queued' AND {clause}");
+        let find = |connection: &Connection| {
+            let mut query = connection.prepare_cached(&first)?;
+            query.query_row([], |row| row.get(0)).optional()
+        };
+        let Some(found): Option<i64> = self.within_budget(|connection, _| find(connection))? else {
             return Ok(None);
-        }
-        self.within_budget(|connection, wall| {
-            let transaction =
-                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            // Other workers' claims came first, and their time is not ours.
-            wall.start_budget();
-            let job: Option<i64> = transaction
-                .prepare_cached(&first)?
-                .query_row([], |row| row.get(0))
-                .optional()?;
-            let Some(job) = job else {
-                return transaction.rollback().map(|()| None);
+        };
+        self.writing(|transaction, wall| {
+            let mut still = transaction.prepare_cached(&still)?;
+            let still = still.query_row([found], |row| row.get(0)).optional()?;
+            // Somebody else's by now: nobody else's while this looks again.
+            let Some(job) = still.map_or_else(|| find(transaction), |job| Ok(Some(job)))? else {
+                return Ok(None);
             };
-            let claimed = wall.open_for_own_statements(|| give(&transaction, job, lease))?;
-            transaction.commit()?;
-            Ok(Some(claimed))
+            wall.open_for_own_statements(|| give(transaction, job, lease))
+                .map(Some)
         })
     }
 
-    fn within_budget<T>(
+    /// Gives the first candidate to a worker: what [`ClaimConnection::claim`] does, at the same cost however many jobs
+    /// are held. A queue that has not changed since nothing was found takes no lock and a few pages.
+    ///
+    /// # Errors
+    ///
+    /// When the database refuses. No job is claimed then.
+    pub fn claim_candidate(
+        &mut self,
+        shaped: Shaped<'_>,
+        lease: Lease<'_>,
+    ) -> Result<Candidate, Error> {
+        let begun = Instant::now();
+        loop {
+            if self.own(|connection| look(connection, shaped.digest))? == Look::Idle {
+                return Ok(Candidate::Nothing);
+            }
+            let answer =
+                self.writing(|transaction, wall| take_candidate(transaction, wall, shaped, lease));
+            match answer {
+                Err(Error::Budget { .. }) => return Ok(Candidate::NotReady),
+                Err(error) => return Err(error),
+                Ok(Some(answer)) => return Ok(answer),
+                Ok(None) if begun.elapsed() >= PATIENCE => return Ok(Candidate::NotReady),
+                Ok(None) => {}
+            }
+        }
+    }
+
+    /// Runs a step in one write transaction, with a budget from when the lock is there: other workers' claims came first,
+    /// and their time is not ours.
+    pub(super) fn writing<T>(
+        &mut self,
+        step: impl FnOnce(&Transaction<'_>, &Wall) -> rusqlite::Result<T>,
+    ) -> Result<T, Error> {
+        self.within_budget(|connection, wall| {
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            wall.start_budget();
+            let result = step(&transaction, wall)?;
+            transaction.commit()?;
+            Ok(result)
+        })
+    }
+
+    /// Runs statements of the host's own.
+    pub(super) fn own<T>(
+        &mut self,
+        step: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, Error> {
+        self.within_budget(|connection, wall| wall.open_for_own_statements(|| step(connection)))
+    }
+
+    pub(super) fn within_budget<T>(
         &mut self,
         step: impl FnOnce(&mut Connection, &Wall) -> rusqlite::Result<T>,
     ) -> Result<T, Error> {
@@ -159,6 +233,34 @@ impl ClaimConnection {
             _ => Error::of_sqlite(&self.path, cause),
         })
     }
+}
+
+/// One transaction of a claim by candidates; none if there are more dirty repos than it has time for.
+fn take_candidate(
+    transaction: &Transaction<'_>,
+    wall: &Wall,
+    shaped: Shaped<'_>,
+    lease: Lease<'_>,
+) -> rusqlite::Result<Option<Candidate>> {
+    let candidates = Candidates::of(transaction, wall, shaped)?;
+    if !candidates.settle_until(Instant::now() + SLICE)? {
+        return Ok(None);
+    }
+    let Some((job, repo)) = candidates.first()? else {
+        return Ok(Some(Candidate::Nothing));
+    };
+    if !candidates.is_claimable(job)? {
+        tracing::error!(
+            "job {job} was the candidate of its repo and may not be claimed: the repo is evaluated anew"
+        );
+        candidates.count_difference()?;
+        candidates.settle(&repo)?;
+        return Ok(None);
+    }
+    let claimed = wall.open_for_own_statements(|| give(transaction, job, lease))?;
+    // Now rather than by the next claim, which may then be an idle look.
+    candidates.settle(&repo)?;
+    Ok(Some(Candidate::Claimed(claimed)))
 }
 
 /// Writes the claim of a job down. No text of a policy is in these statements.

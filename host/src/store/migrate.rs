@@ -11,6 +11,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use super::Error;
 use super::schema::{Affinity, INDEXES, LABEL, OWN, SHARED, Shared, UNIQUE};
 use super::succession::{self, Act, NewGeneration};
+use super::{candidates, triggers};
 
 /// Something that was added to the database.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -22,6 +23,8 @@ pub enum Change {
     Column(String),
     /// An index was created.
     Index(String),
+    /// A trigger was created.
+    Trigger(String),
     /// The first generation was made active: the policy of this name.
     Generation(String),
 }
@@ -55,8 +58,8 @@ pub(super) fn migrate(
 
 /// Whether [`migrate`] has been here and nothing was dropped since.
 pub(super) fn check(connection: &mut Connection) -> Result<(), Error> {
-    let mut query =
-        connection.prepare("SELECT name FROM sqlite_schema WHERE type IN ('table', 'index')")?;
+    let mut query = connection
+        .prepare("SELECT name FROM sqlite_schema WHERE type IN ('table', 'index', 'trigger')")?;
     let names: Vec<String> = query
         .query_map([], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
@@ -67,6 +70,9 @@ pub(super) fn check(connection: &mut Connection) -> Result<(), Error> {
     let mut missing = own
         .into_iter()
         .any(|own| !names.iter().any(|name| name == own));
+    for trigger in triggers::all() {
+        missing |= !is_as_made(connection, &trigger)?;
+    }
     for table in &SHARED {
         let columns = columns(connection, table.name)?;
         let has = |added: &str| {
@@ -107,7 +113,44 @@ fn add_missing(transaction: &Transaction<'_>) -> Result<Vec<Change>, Error> {
             }
         }
     }
+    add_triggers(transaction, &mut changes)?;
+    if !changes.is_empty() {
+        // Rows may have changed while a trigger was not there.
+        transaction.execute_batch(candidates::FORGET)?;
+    }
     Ok(changes)
+}
+
+/// Makes the triggers that are not there, or not as this version makes them.
+pub(super) fn add_triggers(
+    transaction: &Transaction<'_>,
+    changes: &mut Vec<Change>,
+) -> Result<(), Error> {
+    for trigger in triggers::all() {
+        let name = &trigger.name;
+        let is_there = exists(transaction, name, "trigger", trigger.table)?;
+        if is_there && is_as_made(transaction, &trigger)? {
+            continue;
+        }
+        if is_there {
+            transaction.execute_batch(&format!("DROP TRIGGER {name}"))?;
+        }
+        transaction.execute_batch(&trigger.create)?;
+        changes.push(Change::Trigger(trigger.name));
+    }
+    Ok(())
+}
+
+/// Whether a trigger is there and does what this version needs.
+pub(super) fn is_as_made(
+    connection: &Connection,
+    trigger: &triggers::Trigger,
+) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached(
+            "SELECT 1 FROM sqlite_schema WHERE type = 'trigger' AND name = ?1 AND sql = ?2",
+        )?
+        .exists([&trigger.name, &trigger.create])
 }
 
 fn complete(

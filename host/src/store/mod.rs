@@ -6,8 +6,10 @@
 //! committed. A freeze and an unfreeze are on the disk by then; the other changes survive a killed
 //! process at once, and a power cut once SQLite has synced its log.
 
+mod candidates;
 mod claim;
 mod clauses;
+mod doctor;
 mod error;
 mod fixtures;
 mod freezes;
@@ -21,10 +23,13 @@ mod snapshot;
 mod succession;
 mod tasks;
 mod time;
+mod triggers;
 mod value;
 mod wall;
 
-pub use claim::{ClaimConnection, Claimed, Lease};
+pub use candidates::Shaped;
+pub use claim::{Candidate, ClaimConnection, Claimed, Lease};
+pub use doctor::{Compared, Difference, Place};
 pub use error::Error;
 pub use fixtures::Fixture;
 pub use freezes::ActiveFreeze;

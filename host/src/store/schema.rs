@@ -1,8 +1,8 @@
 //! The tables, as data: what a table must have, what is added to it, and how an absent one is made.
 //!
 //! Owns every name in the database. Only tables, nullable columns and indexes are in these lists, so
-//! an orchestrator's statements that name their columns keep working. `migrate` brings a database
-//! there.
+//! an orchestrator's statements that name their columns keep working. `triggers` has the triggers, and
+//! `migrate` brings a database there.
 
 /// A table that is shared with the orchestrator. Each has an `id`, which gives the order.
 pub(super) struct Shared {
@@ -106,7 +106,7 @@ pub(super) const SHARED: [Shared; 3] = [
 ];
 
 /// Tables of the gate's own, each with the statements that make it.
-pub(super) const OWN: [(&str, &str); 9] = [
+pub(super) const OWN: [(&str, &str); 12] = [
     // One row. Tokens only grow, so a later claim of a job always has the higher one.
     (
         "serial_gate_token",
@@ -200,10 +200,50 @@ pub(super) const OWN: [(&str, &str); 9] = [
             who TEXT NOT NULL
         );",
     ),
+    // The clauses that claims go by, each with the tables that it reads and how often its candidates were
+    // found to be wrong. `candidates` tells what the three tables are for.
+    (
+        "serial_gate_index",
+        "CREATE TABLE serial_gate_index (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            clause TEXT NOT NULL UNIQUE,
+            reads_tasks INTEGER NOT NULL,
+            reads_jobs INTEGER NOT NULL,
+            reads_freezes INTEGER NOT NULL,
+            differences INTEGER NOT NULL
+        );",
+    ),
+    // The first job of each repo that may be claimed. A repo keeps its type; a key cannot be NULL.
+    (
+        "serial_gate_candidate",
+        "CREATE TABLE serial_gate_candidate (
+            idx INTEGER NOT NULL,
+            no_repo INTEGER NOT NULL,
+            repo NOT NULL,
+            job INTEGER NOT NULL,
+            PRIMARY KEY (idx, no_repo, repo)
+        ) WITHOUT ROWID;",
+    ),
+    // The repos whose candidate may be another by now.
+    (
+        "serial_gate_dirty",
+        "CREATE TABLE serial_gate_dirty (
+            idx INTEGER NOT NULL,
+            no_repo INTEGER NOT NULL,
+            repo NOT NULL,
+            PRIMARY KEY (idx, no_repo, repo)
+        ) WITHOUT ROWID;",
+    ),
 ];
 
 /// The queue in claim order. The claim is pinned to it.
 pub(super) const QUEUED: &str = "serial_gate_jobs_queued";
+
+/// The queued jobs of a repo and an agent, by id.
+pub(super) const PARTITIONS: &str = "serial_gate_jobs_partitions";
+
+/// The same by task.
+pub(super) const LINES: &str = "serial_gate_jobs_lines";
 
 /// Indexes that keep a state to one generation, each with its table and what it covers.
 pub(super) const UNIQUE: [(&str, &str, &str); 2] = [
@@ -220,8 +260,14 @@ pub(super) const UNIQUE: [(&str, &str, &str); 2] = [
 ];
 
 /// Indexes, each with its table and what it covers.
-pub(super) const INDEXES: [(&str, &str, &str); 8] = [
+pub(super) const INDEXES: [(&str, &str, &str); 11] = [
     (QUEUED, "jobs", "(id) WHERE status = 'queued'"),
+    (PARTITIONS, "jobs", "(repo, agent) WHERE status = 'queued'"),
+    (
+        LINES,
+        "jobs",
+        "(repo, agent, task_id) WHERE status = 'queued'",
+    ),
     (
         "serial_gate_jobs_leased",
         "jobs",
@@ -243,4 +289,9 @@ pub(super) const INDEXES: [(&str, &str, &str); 8] = [
         "(repo) WHERE cleared_at IS NULL",
     ),
     ("serial_gate_freezes_repo", "repo_freeze", "(repo)"),
+    (
+        "serial_gate_candidate_job",
+        "serial_gate_candidate",
+        "(idx, job)",
+    ),
 ];

@@ -3,7 +3,8 @@
 //! SQLite keeps any value in any column, and text that is not UTF-8. Nothing here fails on data:
 //! what is no text is shown as text, and what is no number is placed where the database sorts it.
 
-use rusqlite::types::{FromSql, FromSqlResult, ValueRef};
+use rusqlite::ToSql;
+use rusqlite::types::{FromSql, FromSqlResult, ToSqlOutput, ValueRef};
 
 use crate::model::TaskRef;
 
@@ -12,13 +13,65 @@ pub(super) struct Shown(pub Option<String>);
 
 impl FromSql for Shown {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Shown> {
-        Ok(Shown(match value {
+        Ok(Shown::of(value))
+    }
+}
+
+impl Shown {
+    fn of(value: ValueRef<'_>) -> Shown {
+        Shown(match value {
             ValueRef::Null => None,
             ValueRef::Integer(number) => Some(number.to_string()),
             ValueRef::Real(number) => Some(number.to_string()),
             ValueRef::Text(text) => Some(String::from_utf8_lossy(text).into_owned()),
             ValueRef::Blob(bytes) => Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect()),
-        }))
+        })
+    }
+}
+
+/// A value as it is, to be compared with.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Raw {
+    Null,
+    Integer(i64),
+    Real(f64),
+    /// Not always UTF-8.
+    Text(Vec<u8>),
+    Blob(Vec<u8>),
+}
+
+impl Raw {
+    /// For people.
+    pub(super) fn shown(&self) -> Option<String> {
+        Shown::of(self.borrowed()).0
+    }
+
+    fn borrowed(&self) -> ValueRef<'_> {
+        match self {
+            Raw::Null => ValueRef::Null,
+            Raw::Integer(number) => ValueRef::Integer(*number),
+            Raw::Real(number) => ValueRef::Real(*number),
+            Raw::Text(text) => ValueRef::Text(text),
+            Raw::Blob(bytes) => ValueRef::Blob(bytes),
+        }
+    }
+}
+
+impl FromSql for Raw {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Raw> {
+        Ok(match value {
+            ValueRef::Null => Raw::Null,
+            ValueRef::Integer(number) => Raw::Integer(number),
+            ValueRef::Real(number) => Raw::Real(number),
+            ValueRef::Text(text) => Raw::Text(text.to_vec()),
+            ValueRef::Blob(bytes) => Raw::Blob(bytes.to_vec()),
+        })
+    }
+}
+
+impl ToSql for Raw {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(self.borrowed()))
     }
 }
 

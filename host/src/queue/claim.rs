@@ -1,0 +1,102 @@
+//! A worker's claim.
+//!
+//! Owns the order of its steps: leases that ran out, the clause, a look for the log and the shadow, and then the way to the
+//! first job that may be claimed. Leaves the transaction to the store. Callers rely on this: whichever way is taken, the job
+//! is one that the clause lets through, and where the candidates are known it is the first one.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{CurrentClause, Error, Queue, Source, stored};
+use crate::clause::Dialect;
+use crate::policy;
+use crate::store::{self, Candidate, Claimed, Lease, Shaped, lease_end};
+
+impl Queue {
+    /// Gives the first claimable job to a worker; none when every queued job is held. Jobs whose
+    /// lease ran out are put back first.
+    ///
+    /// # Errors
+    ///
+    /// When the database refuses, or the clause needs more than its budget.
+    pub fn claim(
+        &mut self,
+        now: Timestamp,
+        worker: &str,
+        lease: Duration,
+    ) -> Result<Option<Claimed>, Error> {
+        self.store.requeue_expired(now)?;
+        self.claiming = true;
+        let clause = self.clause(now);
+        self.claiming = false;
+        let clause = clause?;
+        self.keep(&clause)?;
+        // Only what the generation said itself, under its own settings, was said by it.
+        let is_its_own = clause.source != Source::FreezeOnly && !self.in_use.is_overridden;
+        let lease = Lease {
+            worker,
+            generation: self.in_use.id.filter(|_| is_its_own),
+            now,
+            until: lease_end(now, lease),
+        };
+        let seen = self.look(now);
+        let claimed = self.take(&clause, lease)?;
+        if let Some(state) = seen {
+            self.write_down(now, &state, claimed.as_ref());
+        }
+        Ok(claimed)
+    }
+
+    /// The first claimable job: by the candidates where the clause has a shape and they are known, and else by a look at one
+    /// queued job after another. Where that takes too long, gated jobs are held and the others go on.
+    fn take(&mut self, clause: &CurrentClause, lease: Lease<'_>) -> Result<Option<Claimed>, Error> {
+        if let Some(shaped) = clause.shaped() {
+            match self.claims.claim_candidate(shaped, lease)? {
+                Candidate::Claimed(job) => return Ok(Some(job)),
+                Candidate::Nothing => return Ok(None),
+                Candidate::NotReady => {}
+            }
+        }
+        match self.claims.claim(&clause.rendered, lease) {
+            Err(store::Error::Budget { budget_ms }) => {
+                tracing::warn!(
+                    "no job that may be claimed was found within {budget_ms} ms: gated jobs are held, the others go on"
+                );
+                self.take_ungated(clause, lease)
+            }
+            claimed => Ok(claimed?),
+        }
+    }
+
+    /// The first job that the clause lets through whatever the tables hold. What says so is a clause of its own, over agents
+    /// only, and has a shape.
+    fn take_ungated(
+        &mut self,
+        clause: &CurrentClause,
+        lease: Lease<'_>,
+    ) -> Result<Option<Claimed>, Error> {
+        let others = clause.clause.gated().others(Dialect::Sqlite);
+        let shaped = Shaped {
+            clause: &others,
+            digest: &policy::digest(others.as_str().as_bytes()),
+            reads: &[],
+        };
+        match self.claims.claim_candidate(shaped, lease)? {
+            Candidate::Claimed(job) => Ok(Some(job)),
+            Candidate::Nothing => Ok(None),
+            Candidate::NotReady => Ok(self.claims.claim(&others, lease)?),
+        }
+    }
+
+    /// Keeps the clause that a claim goes by, if it is the policy's own.
+    fn keep(&mut self, clause: &CurrentClause) -> Result<(), Error> {
+        if clause.source == Source::Policy && !self.kept {
+            let settings = stored(&self.in_use.settings);
+            self.store
+                .keep_clause(&self.in_use.digest, &settings, &clause.text)?;
+            self.kept = true;
+        }
+        Ok(())
+    }
+}

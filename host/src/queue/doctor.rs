@@ -1,0 +1,118 @@
+//! Whether the candidates that claims go by are what the clause says.
+//!
+//! Owns how often that is looked at and how much at a time, and the whole comparison that an operator asks for. Leaves the
+//! comparison of a repo, and its repair, to the store.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{Error, Queue};
+use crate::clause::Obstacle;
+use crate::store::{Change, Compared, Difference, Place};
+
+/// How often a waiting host compares some repos.
+const EVERY: Duration = Duration::from_secs(10);
+
+/// How many it compares: some milliseconds' worth.
+const SOME: usize = 100;
+
+/// What was compared last, and when.
+#[derive(Default)]
+pub(super) struct Reconciling {
+    due: Option<Timestamp>,
+    next: Option<Place>,
+}
+
+/// What a whole comparison found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Diagnosis {
+    /// Why there are no candidates for the clause, and each claim looks at every held job.
+    pub obstacle: Option<Obstacle>,
+    /// The triggers that were not there.
+    pub restored: Vec<Change>,
+    /// How many repos were compared.
+    pub repos: usize,
+    /// Those that differed.
+    pub differences: Vec<Difference>,
+    /// How often candidates were found to be wrong since the clause is in use, this time included.
+    pub ever: i64,
+}
+
+impl Diagnosis {
+    /// Whether all was as it should be.
+    pub fn is_sound(&self) -> bool {
+        self.restored.is_empty() && self.differences.is_empty()
+    }
+}
+
+impl Queue {
+    /// Compares all candidates with the clause, and puts right what differs.
+    ///
+    /// # Errors
+    ///
+    /// When the database refuses, or the clause needs more than its budget.
+    pub fn diagnose(&mut self, now: Timestamp) -> Result<Diagnosis, Error> {
+        let restored = self.store.restore_triggers()?;
+        let clause = self.clause(now)?;
+        let mut whole = Compared::default();
+        let Some(shaped) = clause.shaped() else {
+            return Ok(Diagnosis {
+                obstacle: clause.shape.as_ref().err().cloned(),
+                restored,
+                repos: 0,
+                differences: Vec::new(),
+                ever: 0,
+            });
+        };
+        loop {
+            let some = self.claims.compare(shaped, whole.next.take(), SOME)?;
+            whole.repos += some.repos;
+            whole.differences.extend(some.differences);
+            whole.next = some.next;
+            if whole.next.is_none() {
+                return Ok(Diagnosis {
+                    obstacle: None,
+                    restored,
+                    repos: whole.repos,
+                    differences: whole.differences,
+                    ever: self.claims.differences(shaped)?,
+                });
+            }
+        }
+    }
+
+    /// Compares some candidates with the clause, if it is time to, and goes on from there the next time. What differs is
+    /// put right, counted and logged. A host that runs calls it whenever it has nothing else to do.
+    ///
+    /// # Errors
+    ///
+    /// When the database refuses, or the clause needs more than its budget.
+    pub fn reconcile(&mut self, now: Timestamp) -> Result<(), Error> {
+        if self.reconciling.due.is_some_and(|due| now < due) {
+            return Ok(());
+        }
+        self.reconciling.due = now.checked_add(EVERY).ok();
+        let restored = self.store.restore_triggers()?;
+        if !restored.is_empty() {
+            tracing::error!(
+                "triggers were missing, so all candidates are found anew: {restored:?}"
+            );
+        }
+        let clause = self.clause(now)?;
+        if let Some(shaped) = clause.shaped() {
+            let from = self.reconciling.next.take();
+            self.reconciling.next = self.claims.compare(shaped, from, SOME)?.next;
+        }
+        Ok(())
+    }
+
+    /// How often candidates were found to be wrong since the clause is in use.
+    pub(super) fn differences(&mut self, now: Timestamp) -> Result<i64, Error> {
+        let clause = self.clause(now)?;
+        match clause.shaped() {
+            Some(shaped) => Ok(self.claims.differences(shaped)?),
+            None => Ok(0),
+        }
+    }
+}

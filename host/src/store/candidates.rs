@@ -1,0 +1,361 @@
+//! The index of candidates: for each repo, the first job that may be claimed.
+//!
+//! Owns the rows that make a claim cost the same however many jobs are held (design, section 6): for each clause in use an
+//! index, its candidates, and the repos that are dirty, which means that their candidate may be another by now. Leaves the
+//! marks to `triggers`, and the claim itself to `claim`. The clause is the oracle: a candidate is only ever what it says,
+//! and it is asked again before a job is given away.
+//! Callers rely on this: a repo that is not dirty has the candidate that the clause gives it now. A wrong index could
+//! cost order or time, never the gate.
+
+use std::time::Instant;
+
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use super::schema::{LINES, PARTITIONS};
+use super::triggers::reads;
+use super::value::Raw;
+use super::wall::Wall;
+use crate::clause::{Rendered, Table};
+
+/// A clause with a shape: what an index is made for.
+#[derive(Debug, Clone, Copy)]
+pub struct Shaped<'a> {
+    /// What runs.
+    pub clause: &'a Rendered,
+    /// What tells it from every other clause.
+    pub digest: &'a str,
+    /// The tables of its sub-selects.
+    pub reads: &'a [Table],
+}
+
+/// How many clauses have an index at a time: the active one's, those of hosts with other settings, and one that a rule
+/// which goes by the time comes back to. Each costs every write a look.
+const KEPT: i64 = 4;
+
+/// Forgets every index, so that each is filled anew.
+pub(super) const FORGET: &str = "DELETE FROM serial_gate_index;
+    DELETE FROM serial_gate_candidate;
+    DELETE FROM serial_gate_dirty;";
+
+/// What a look at an index says, which takes no lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    /// No repo is dirty and none has a candidate.
+    Idle,
+    /// There is something to do: a candidate, a dirty repo, or an index that is not there yet.
+    Busy,
+}
+
+/// Looks at the index of a clause.
+pub(super) fn look(connection: &rusqlite::Connection, digest: &str) -> rusqlite::Result<Look> {
+    let mut query = connection.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM serial_gate_candidate WHERE idx = serial_gate_index.id)
+            OR EXISTS (SELECT 1 FROM serial_gate_dirty WHERE idx = serial_gate_index.id)
+         FROM serial_gate_index WHERE clause = ?1",
+    )?;
+    let is_busy: Option<bool> = query.query_row([digest], |row| row.get(0)).optional()?;
+    Ok(if is_busy == Some(false) {
+        Look::Idle
+    } else {
+        Look::Busy
+    })
+}
+
+/// The index of one clause, under the write lock.
+pub(super) struct Candidates<'a> {
+    transaction: &'a Transaction<'a>,
+    wall: &'a Wall,
+    clause: &'a Rendered,
+    id: i64,
+}
+
+impl<'a> Candidates<'a> {
+    /// The index of a clause. One that is not there is made, with every repo dirty that has a queued job.
+    pub(super) fn of(
+        transaction: &'a Transaction<'a>,
+        wall: &'a Wall,
+        shaped: Shaped<'a>,
+    ) -> rusqlite::Result<Candidates<'a>> {
+        match Candidates::known(transaction, wall, shaped)? {
+            Some(known) => Ok(known),
+            None => Ok(Candidates {
+                transaction,
+                wall,
+                clause: shaped.clause,
+                id: wall.open_for_own_statements(|| make(transaction, shaped))?,
+            }),
+        }
+    }
+
+    /// The index of a clause, if there is one.
+    pub(super) fn known(
+        transaction: &'a Transaction<'a>,
+        wall: &'a Wall,
+        shaped: Shaped<'a>,
+    ) -> rusqlite::Result<Option<Candidates<'a>>> {
+        let id = wall.open_for_own_statements(|| {
+            transaction
+                .prepare_cached("SELECT id FROM serial_gate_index WHERE clause = ?1")?
+                .query_row([shaped.digest], |row| row.get(0))
+                .optional()
+        })?;
+        Ok(id.map(|id| Candidates {
+            transaction,
+            wall,
+            clause: shaped.clause,
+            id,
+        }))
+    }
+
+    /// Evaluates dirty repos until none is left, which is true, or the time has come.
+    pub(super) fn settle_until(&self, end: Instant) -> rusqlite::Result<bool> {
+        while let Some(repo) = self.first_dirty()? {
+            if Instant::now() >= end {
+                return Ok(false);
+            }
+            self.settle(&repo)?;
+        }
+        Ok(true)
+    }
+
+    /// Evaluates a repo anew.
+    pub(super) fn settle(&self, repo: &Raw) -> rusqlite::Result<()> {
+        let first = self.first_of(repo)?;
+        self.own(
+            "DELETE FROM serial_gate_dirty WHERE idx = ?1 AND no_repo = ?2 AND repo = ?3",
+            repo,
+        )?;
+        self.put(repo, first)
+    }
+
+    /// The first job of all candidates, and its repo.
+    pub(super) fn first(&self) -> rusqlite::Result<Option<(i64, Raw)>> {
+        self.wall.open_for_own_statements(|| {
+            let mut query = self.transaction.prepare_cached(
+                "SELECT job, no_repo, repo FROM serial_gate_candidate WHERE idx = ?1 ORDER BY job LIMIT 1",
+            )?;
+            let first = query.query_row([self.id], |row| Ok((row.get(0)?, repo_at(row, 1)?)));
+            first.optional()
+        })
+    }
+
+    /// Whether the clause lets a job through that is said to be queued.
+    pub(super) fn is_claimable(&self, job: i64) -> rusqlite::Result<bool> {
+        self.transaction
+            .prepare_cached(&format!(
+                "SELECT 1 FROM jobs WHERE id = ?1 AND status = 'queued' AND {}",
+                self.clause
+            ))?
+            .exists([job])
+    }
+
+    /// Counts something that the index had otherwise than the clause.
+    pub(super) fn count_difference(&self) -> rusqlite::Result<()> {
+        self.wall.open_for_own_statements(|| {
+            let sql = "UPDATE serial_gate_index SET differences = differences + 1 WHERE id = ?1";
+            self.transaction
+                .prepare_cached(sql)?
+                .execute([self.id])
+                .map(drop)
+        })
+    }
+
+    /// The job that the index has for a repo.
+    pub(super) fn candidate(&self, repo: &Raw) -> rusqlite::Result<Option<i64>> {
+        self.wall.open_for_own_statements(|| {
+            let mut query = self.transaction.prepare_cached(
+                "SELECT job FROM serial_gate_candidate WHERE idx = ?1 AND no_repo = ?2 AND repo = ?3",
+            )?;
+            let job = query.query_row(self.key(repo), |row| row.get(0));
+            job.optional()
+        })
+    }
+
+    /// Whether a repo's candidate may be another by now.
+    pub(super) fn is_dirty(&self, repo: &Raw) -> rusqlite::Result<bool> {
+        self.wall.open_for_own_statements(|| {
+            let sql =
+                "SELECT 1 FROM serial_gate_dirty WHERE idx = ?1 AND no_repo = ?2 AND repo = ?3";
+            self.transaction.prepare_cached(sql)?.exists(self.key(repo))
+        })
+    }
+
+    /// The repo after another among those with a queued job or a candidate. That without a name is the first.
+    pub(super) fn next_repo(&self, after: &Raw) -> rusqlite::Result<Option<Raw>> {
+        let is_after = match after {
+            Raw::Null => "repo IS NOT ?2",
+            _ => "repo > ?2",
+        };
+        self.wall.open_for_own_statements(|| {
+            let mut query = self.transaction.prepare_cached(&format!(
+                "SELECT repo FROM (
+                    SELECT (SELECT repo FROM jobs INDEXED BY {PARTITIONS}
+                            WHERE status = 'queued' AND {is_after} ORDER BY repo LIMIT 1) AS repo
+                    UNION ALL
+                    SELECT (SELECT repo FROM serial_gate_candidate
+                            WHERE idx = ?1 AND NOT no_repo AND {is_after} ORDER BY repo LIMIT 1)
+                 ) WHERE repo IS NOT NULL ORDER BY repo LIMIT 1"
+            ))?;
+            let next = query.query_row((self.id, after), |row| row.get(0));
+            next.optional()
+        })
+    }
+
+    /// The first job of a repo that may be claimed, by the clause alone.
+    pub(super) fn first_of(&self, repo: &Raw) -> rusqlite::Result<Option<i64>> {
+        let mut first = None;
+        let mut agent = self.next_agent(repo, None)?;
+        while let Some(name) = agent {
+            let of_agent = self.first_of_agent(repo, &name)?;
+            first = first.into_iter().chain(of_agent).min();
+            agent = self.next_agent(repo, Some(&name))?;
+        }
+        Ok(first)
+    }
+
+    /// The first job of a partition. Two ways lead to it, and it is not known which is the shorter one: in the order of
+    /// ids, to the first that may be claimed; in the order of tasks, through all that may be claimed, to the first that is
+    /// held (`Shape`). They are gone together, so that the shorter one ends the search.
+    fn first_of_agent(&self, repo: &Raw, agent: &Raw) -> rusqlite::Result<Option<i64>> {
+        let in_order_of = |index: &str, order: &str| {
+            self.transaction.prepare_cached(&format!(
+                "SELECT id, {} FROM jobs INDEXED BY {index}
+                 WHERE status = 'queued' AND repo IS ?1 AND agent IS ?2 ORDER BY {order}",
+                self.clause
+            ))
+        };
+        let mut by_id = in_order_of(PARTITIONS, "id")?;
+        let mut by_task = in_order_of(LINES, "task_id, id")?;
+        let mut by_id = by_id.query([repo, agent])?;
+        let mut by_task = by_task.query([repo, agent])?;
+        let mut first: Option<i64> = None;
+        loop {
+            match by_id.next()? {
+                Some(row) if is_true(row)? => return row.get(0).map(Some),
+                Some(_) => {}
+                None => return Ok(None),
+            }
+            match by_task.next()? {
+                Some(row) if is_true(row)? => {
+                    let job: i64 = row.get(0)?;
+                    first = Some(first.map_or(job, |first| first.min(job)));
+                }
+                _ => return Ok(first),
+            }
+        }
+    }
+
+    /// The agent after another among a repo's queued jobs.
+    fn next_agent(&self, repo: &Raw, after: Option<&Raw>) -> rusqlite::Result<Option<Raw>> {
+        let next = |condition: &str, values: &[&Raw]| {
+            let mut query = self.transaction.prepare_cached(&format!(
+                "SELECT agent FROM jobs INDEXED BY {PARTITIONS}
+                 WHERE status = 'queued' AND repo IS ?1{condition} ORDER BY agent LIMIT 1"
+            ))?;
+            let next = query.query_row(rusqlite::params_from_iter(values), |row| row.get(0));
+            next.optional()
+        };
+        match after {
+            None => next("", &[repo]),
+            Some(Raw::Null) => next(" AND agent IS NOT NULL", &[repo]),
+            Some(agent) => next(" AND agent > ?2", &[repo, agent]),
+        }
+    }
+
+    fn first_dirty(&self) -> rusqlite::Result<Option<Raw>> {
+        self.wall.open_for_own_statements(|| {
+            let mut query = self.transaction.prepare_cached(
+                "SELECT no_repo, repo FROM serial_gate_dirty WHERE idx = ?1 LIMIT 1",
+            )?;
+            let repo = query.query_row([self.id], |row| repo_at(row, 0));
+            repo.optional()
+        })
+    }
+
+    fn put(&self, repo: &Raw, job: Option<i64>) -> rusqlite::Result<()> {
+        let Some(job) = job else {
+            return self.own(
+                "DELETE FROM serial_gate_candidate WHERE idx = ?1 AND no_repo = ?2 AND repo = ?3",
+                repo,
+            );
+        };
+        self.wall.open_for_own_statements(|| {
+            let (idx, no_repo, name) = self.key(repo);
+            self.transaction
+                .prepare_cached(
+                    "INSERT INTO serial_gate_candidate (idx, no_repo, repo, job) VALUES (?1, ?2, ?3, ?4)
+                     ON CONFLICT (idx, no_repo, repo) DO UPDATE SET job = excluded.job WHERE job != excluded.job",
+                )?
+                .execute(params![idx, no_repo, name, job])
+                .map(drop)
+        })
+    }
+
+    fn own(&self, sql: &str, repo: &Raw) -> rusqlite::Result<()> {
+        self.wall.open_for_own_statements(|| {
+            let mut statement = self.transaction.prepare_cached(sql)?;
+            statement.execute(self.key(repo)).map(drop)
+        })
+    }
+
+    /// A repo as a key, which cannot be NULL.
+    fn key<'r>(&self, repo: &'r Raw) -> (i64, bool, &'r Raw) {
+        const NO_NAME: &Raw = &Raw::Text(Vec::new());
+        match repo {
+            Raw::Null => (self.id, true, NO_NAME),
+            name => (self.id, false, name),
+        }
+    }
+}
+
+fn repo_at(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Raw> {
+    if row.get(column)? {
+        Ok(Raw::Null)
+    } else {
+        row.get(column + 1)
+    }
+}
+
+/// Whether the clause, which stands after the id, is true.
+fn is_true(row: &rusqlite::Row<'_>) -> rusqlite::Result<bool> {
+    Ok(row.get::<_, Option<bool>>(1)? == Some(true))
+}
+
+/// Makes the index of a clause, and forgets the oldest if there are too many.
+fn make(transaction: &Transaction<'_>, shaped: Shaped<'_>) -> rusqlite::Result<i64> {
+    let columns = Table::ALL.map(reads).join(", ");
+    let [tasks, jobs, freezes] = Table::ALL.map(|table| shaped.reads.contains(&table));
+    let id = transaction.query_row(
+        &format!("INSERT INTO serial_gate_index (clause, differences, {columns}) VALUES (?1, 0, ?2, ?3, ?4) RETURNING id"),
+        params![shaped.digest, tasks, jobs, freezes],
+        |row| row.get(0),
+    )?;
+    // From one repo to the next, whatever the number of jobs between them.
+    transaction.execute(
+        &format!(
+            "WITH RECURSIVE name (repo) AS (
+                SELECT (SELECT repo FROM jobs INDEXED BY {PARTITIONS}
+                        WHERE status = 'queued' AND repo IS NOT NULL ORDER BY repo LIMIT 1)
+                UNION ALL
+                SELECT (SELECT repo FROM jobs INDEXED BY {PARTITIONS}
+                        WHERE status = 'queued' AND repo > name.repo ORDER BY repo LIMIT 1)
+                FROM name WHERE name.repo IS NOT NULL)
+             INSERT INTO serial_gate_dirty (idx, no_repo, repo)
+             SELECT ?1, FALSE, repo FROM name WHERE repo IS NOT NULL
+             UNION ALL SELECT ?1, TRUE, '' WHERE EXISTS (
+                SELECT 1 FROM jobs INDEXED BY {PARTITIONS} WHERE status = 'queued' AND repo IS NULL)"
+        ),
+        [id],
+    )?;
+    transaction.execute(
+        "DELETE FROM serial_gate_index WHERE id NOT IN (SELECT id FROM serial_gate_index ORDER BY id DESC LIMIT ?1)",
+        [KEPT],
+    )?;
+    for table in ["serial_gate_candidate", "serial_gate_dirty"] {
+        transaction.execute(
+            &format!("DELETE FROM {table} WHERE idx NOT IN (SELECT id FROM serial_gate_index)"),
+            [],
+        )?;
+    }
+    Ok(id)
+}

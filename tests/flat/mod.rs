@@ -1,0 +1,116 @@
+//! The claim that costs the same however many jobs are held: whether its candidates are always what the clause says.
+//!
+//! The oracle here is a plain scan in SQL, which knows no shape, no partition and no trigger.
+
+mod doctor;
+mod operations;
+mod shapes;
+mod triggers;
+mod waiting;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, named_params};
+use serial_gate::clause::{Clause, Dialect, Rendered, Table};
+use serial_gate::policy;
+use serial_gate::store::{Candidate, ClaimConnection, Lease, Shaped};
+
+use crate::harness::Gate;
+
+/// A clause with all that a claim by it needs.
+pub struct Rule {
+    pub text: String,
+    rendered: Rendered,
+    digest: String,
+    reads: Vec<Table>,
+}
+
+impl Rule {
+    /// A clause that has a shape; none if it has none.
+    pub fn flat(text: &str) -> Option<Rule> {
+        let clause = Clause::accept(text).unwrap_or_else(|refusal| panic!("{refusal}: {text}"));
+        let shape = clause.shape().ok()?;
+        let rendered = clause.render(Dialect::Sqlite);
+        Some(Rule {
+            text: text.into(),
+            digest: policy::digest(rendered.as_str().as_bytes()),
+            reads: shape.reads,
+            rendered,
+        })
+    }
+
+    fn shaped(&self) -> Shaped<'_> {
+        Shaped {
+            clause: &self.rendered,
+            digest: &self.digest,
+            reads: &self.reads,
+        }
+    }
+
+    /// The first job that the clause lets through, by a plain scan.
+    pub fn first(&self, sqlite: &Connection) -> Option<i64> {
+        let sql = format!(
+            "SELECT min(id) FROM jobs WHERE status = 'queued' AND {}",
+            self.rendered
+        );
+        let mut query = sqlite.prepare_cached(&sql).unwrap();
+        query.query_row([], |row| row.get(0)).unwrap()
+    }
+
+    /// Claims by the candidates.
+    #[track_caller]
+    pub fn claim(&self, claims: &mut ClaimConnection) -> Option<i64> {
+        match claims.claim_candidate(self.shaped(), lease()).unwrap() {
+            Candidate::Claimed(job) => Some(job.id),
+            Candidate::Nothing => None,
+            Candidate::NotReady => panic!("a small state is not ready: {}", self.text),
+        }
+    }
+
+    /// A repo that is not dirty and whose candidate is not the one that a plain scan gives.
+    pub fn disagreement(&self, sqlite: &Connection) -> Option<String> {
+        let sql = format!(
+            "SELECT quote(named.repo) || ': candidate ' || quote(candidate) || ', by the clause ' || quote(first) FROM (
+                SELECT repo,
+                    (SELECT job FROM serial_gate_candidate WHERE idx = :idx
+                        AND no_repo = (named.repo IS NULL) AND repo = coalesce(named.repo, '')) AS candidate,
+                    (SELECT min(id) FROM jobs WHERE status = 'queued' AND repo IS named.repo AND {}) AS first
+                FROM (SELECT repo FROM jobs UNION
+                      SELECT CASE WHEN no_repo THEN NULL ELSE repo END FROM serial_gate_candidate WHERE idx = :idx) AS named
+             ) AS named
+             WHERE candidate IS NOT first AND NOT EXISTS (SELECT 1 FROM serial_gate_dirty WHERE idx = :idx
+                AND no_repo = (named.repo IS NULL) AND repo = coalesce(named.repo, '')) LIMIT 1",
+            self.rendered
+        );
+        let index = sqlite
+            .prepare_cached("SELECT id FROM serial_gate_index WHERE clause = ?1")
+            .unwrap()
+            .query_row([&self.digest], |row| row.get::<_, i64>(0));
+        let index = index.optional().unwrap()?;
+        let mut query = sqlite.prepare_cached(&sql).unwrap();
+        let found = query.query_row(named_params! { ":idx": index }, |row| row.get(0));
+        found.optional().unwrap()
+    }
+}
+
+pub fn lease() -> Lease<'static> {
+    Lease {
+        worker: "worker",
+        generation: None,
+        now: Timestamp::UNIX_EPOCH,
+        until: Timestamp::UNIX_EPOCH,
+    }
+}
+
+pub fn claims(gate: &Gate) -> ClaimConnection {
+    ClaimConnection::open(&gate.database(), Duration::from_secs(10)).unwrap()
+}
+
+/// A connection of somebody else's, for whom a crash of the machine is no concern.
+pub fn other_program(gate: &Gate) -> Connection {
+    let sqlite = gate.sqlite();
+    sqlite.pragma_update(None, "synchronous", "OFF").unwrap();
+    sqlite.set_prepared_statement_cache_capacity(64);
+    sqlite
+}

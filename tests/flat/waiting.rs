@@ -1,0 +1,1 @@
+//! A claim that finds nothing, and the change that ends the wait.
