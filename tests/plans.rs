@@ -34,19 +34,18 @@ fn steps(gate: &Gate, rules: Option<&str>) -> Vec<String> {
     plan(gate, &clause)
 }
 
-/// The steps of the claim's query for a clause.
+/// The steps of the claim's query over the whole queue.
 fn plan(gate: &Gate, clause: &Rendered) -> Vec<String> {
-    let connection = gate.sqlite();
-    let mut query = connection
-        .prepare(&format!(
-            "EXPLAIN QUERY PLAN SELECT id FROM jobs INDEXED BY serial_gate_jobs_queued
-             WHERE status = 'queued' AND {clause} ORDER BY id LIMIT 1"
-        ))
-        .unwrap();
-    let steps = query.query_map([], |row| row.get::<_, String>(3)).unwrap();
-    steps
-        .map(Result::unwrap)
-        .filter(|step| !step.starts_with("CORRELATED"))
+    plans(gate, clause).swap_remove(0)
+}
+
+/// The steps of each of a claim's queries.
+fn plans(gate: &Gate, clause: &Rendered) -> Vec<Vec<String>> {
+    let mut claims = ClaimConnection::open(&gate.database(), Duration::from_secs(1)).unwrap();
+    let plans = claims.plans(clause).unwrap().into_iter();
+    let of_rows = |step: &String| !step.starts_with("CORRELATED") && !step.starts_with("SCALAR");
+    plans
+        .map(|steps| steps.into_iter().filter(of_rows).collect())
         .collect()
 }
 
@@ -59,6 +58,42 @@ const INTENDED: [&str; 3] = [
 #[test]
 fn a_claim_reads_the_queue_in_order_and_no_finished_task() {
     assert_eq!(steps(&Gate::new(), None), INTENDED);
+}
+
+const DEFAULT: &str = "AND NOT ( jobs.agent = 'analyst' AND (
+    EXISTS (SELECT 1 FROM tasks t2 WHERE t2.repo = jobs.repo AND t2.id < jobs.task_id AND t2.stage != 'done')
+    OR EXISTS (SELECT 1 FROM repo_freeze f WHERE f.repo = jobs.repo AND f.cleared_at IS NULL) ) )";
+
+/// Searches only, and nothing is sorted.
+fn assert_candidates_go_by_their_indexes(gate: &Gate) {
+    let plans = plans(gate, &rendered(DEFAULT));
+    let sub_selects = &INTENDED[1..];
+    let by = |step: &'static str| [&[step], sub_selects].concat();
+    let agents = "SEARCH jobs USING COVERING INDEX serial_gate_jobs_partitions";
+    assert_eq!(
+        plans[1..],
+        [
+            by("SEARCH jobs USING INDEX serial_gate_jobs_partitions (repo=? AND agent=?)"),
+            by("SEARCH jobs USING COVERING INDEX serial_gate_jobs_lines (repo=? AND agent=?)"),
+            by("SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)"),
+            vec![&format!("{agents} (repo=?)")],
+            vec![&format!("{agents} (repo=? AND agent>?)")],
+            vec![&format!("{agents} (repo=? AND agent>?)")],
+            vec![
+                "SEARCH serial_gate_index USING COVERING INDEX sqlite_autoindex_serial_gate_index_1 (clause=?)",
+                "SEARCH serial_gate_candidate USING COVERING INDEX serial_gate_candidate_job (idx=?)",
+                "SEARCH serial_gate_dirty USING PRIMARY KEY (idx=?)",
+            ],
+            vec![
+                "SEARCH serial_gate_candidate USING COVERING INDEX serial_gate_candidate_job (idx=?)"
+            ],
+        ]
+    );
+}
+
+#[test]
+fn a_candidate_is_found_by_searches_and_nothing_is_sorted() {
+    assert_candidates_go_by_their_indexes(&Gate::new());
 }
 
 #[test]
@@ -75,6 +110,7 @@ fn statistics_over_many_finished_tasks_do_not_change_the_plan() {
         )
         .unwrap();
     assert_eq!(steps(&gate, None), INTENDED);
+    assert_candidates_go_by_their_indexes(&gate);
 }
 
 #[test]

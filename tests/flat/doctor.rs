@@ -1,1 +1,118 @@
 //! `doctor`: what a write that no trigger saw leaves behind, and what becomes of it.
+
+use jiff::Timestamp;
+use serial_gate::queue::{Options, Queue, Rule, default_settings};
+
+use crate::harness::Gate;
+
+/// A repo with a job that is held by an unfinished task, looked at by a claim.
+fn gate() -> Gate {
+    let gate = Gate::new();
+    gate.run(&["task", "add", "alpha"]).succeeds();
+    gate.run(&["task", "add", "alpha"]).succeeds();
+    gate.run(&["claim"]).succeeds();
+    gate.run(&["claim"]).exits(3);
+    gate
+}
+
+/// Finishes the first task so that nobody sees it.
+fn finish_unseen(gate: &Gate) {
+    let sqlite = gate.sqlite();
+    let create: String = sqlite
+        .query_row(
+            "SELECT sql FROM sqlite_schema WHERE name = 'serial_gate_tasks_changed'",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    sqlite
+        .execute_batch(&format!(
+            "DROP TRIGGER serial_gate_tasks_changed; UPDATE tasks SET stage = 'done' WHERE id = 1; {create}"
+        ))
+        .unwrap();
+}
+
+#[test]
+fn it_finds_nothing_wrong_in_a_queue_that_was_only_written_to_by_sql() {
+    let gate = gate();
+    gate.sqlite()
+        .execute_batch("UPDATE tasks SET stage = 'review' WHERE id = 1")
+        .unwrap();
+    let ran = gate.run(&["doctor"]).succeeds();
+    insta::assert_snapshot!(ran.stdout + &ran.stderr, @"1 repo compared, all candidates are right");
+}
+
+#[test]
+fn it_puts_right_what_no_trigger_saw_and_counts_it() {
+    let gate = gate();
+    finish_unseen(&gate);
+    gate.run(&["claim"]).exits(3);
+    let ran = gate.run(&["doctor"]).exits(1);
+    insta::assert_snapshot!(ran.stdout + &ran.stderr, @r#"
+    REPO   CANDIDATE  BY THE CLAUSE
+    alpha  none       job 2
+    1 repo compared, 1 put right: something wrote to the database without its triggers
+    differences since the clause is in use: 1
+    "#);
+    let notes = gate.run(&["queue"]).succeeds().stdout;
+    let notes = notes.lines().next().unwrap_or_default().to_owned();
+    insta::assert_snapshot!(notes, @"note: candidates were not what the clause gives, 1 times, and were put right: `serial-gate doctor` compares all");
+    gate.run(&["claim"]).succeeds();
+    let again = gate.run(&["doctor"]).succeeds();
+    insta::assert_snapshot!(again.stdout, @r#"
+    0 repos compared, all candidates are right
+    differences since the clause is in use: 1
+    "#);
+}
+
+#[test]
+fn it_restores_a_trigger_and_finds_all_candidates_anew() {
+    let gate = gate();
+    let mut queue = Queue::open(
+        &gate.database(),
+        Rule::built_in(default_settings()),
+        Options::default(),
+    )
+    .unwrap();
+    gate.sqlite()
+        .execute_batch(
+            "DROP TRIGGER serial_gate_tasks_changed; UPDATE tasks SET stage = 'done' WHERE id = 1",
+        )
+        .unwrap();
+    let found = queue.diagnose(Timestamp::UNIX_EPOCH).unwrap();
+    assert_eq!(found.restored.len(), 1);
+    let claimed = queue.claim(Timestamp::UNIX_EPOCH, "worker", std::time::Duration::ZERO);
+    assert_eq!(claimed.unwrap().map(|job| job.id), Some(2));
+}
+
+#[test]
+fn a_waiting_claim_finds_what_no_trigger_saw() {
+    let gate = gate();
+    finish_unseen(&gate);
+    let mut queue = Queue::open(
+        &gate.database(),
+        Rule::built_in(default_settings()),
+        Options::default(),
+    )
+    .unwrap();
+    let (now, lease) = (Timestamp::UNIX_EPOCH, std::time::Duration::ZERO);
+    assert_eq!(queue.claim(now, "worker", lease).unwrap(), None);
+    queue.reconcile(now).unwrap();
+    assert_eq!(
+        queue.claim(now, "worker", lease).unwrap().map(|job| job.id),
+        Some(2)
+    );
+}
+
+#[test]
+fn it_says_what_stands_in_the_way_of_candidates() {
+    let gate = gate();
+    gate.write("hotfix.wasm", crate::policies::component("hotfix-lane"));
+    gate.run(&["policy", "swap", "hotfix.wasm", "--reason", "test"])
+        .succeeds();
+    let ran = gate.run(&["doctor"]).succeeds();
+    insta::assert_snapshot!(ran.stdout + &ran.stderr, @r#"
+    there are no candidates: each claim looks at every held job before the first that may be claimed
+      `(EXISTS (SELECT 1 FROM "tasks" AS "g2" WHERE (("g2"."id" = "jobs"."task_id") AND ("g2"."gate_label" = 'hotfix'))))` is not tied by `repo`, so that a change in any repo may release a job: add `AND g2.repo = jobs.repo` to its WHERE
+    "#);
+}

@@ -60,11 +60,13 @@ struct Row {
     table: &'static str,
 }
 
+const TABLES: [&str; 4] = ["tasks", "tasks", "jobs", "repo_freeze"];
+
 fn select(rng: &mut Rng, rows: &[Row], after: bool, size: usize) -> String {
     let name = ["g", "h", "i"][rows.len()];
     let row = Row {
         name,
-        table: *rng.pick(&["tasks", "tasks", "jobs", "repo_freeze"]),
+        table: TABLES[rng.below(TABLES.len())],
     };
     let rows: Vec<Row> = rows.iter().copied().chain([row]).collect();
     let tie = if rng.below(30) == 0 {

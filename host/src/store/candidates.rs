@@ -48,11 +48,7 @@ pub(super) enum Look {
 
 /// Looks at the index of a clause.
 pub(super) fn look(connection: &rusqlite::Connection, digest: &str) -> rusqlite::Result<Look> {
-    let mut query = connection.prepare_cached(
-        "SELECT EXISTS (SELECT 1 FROM serial_gate_candidate WHERE idx = serial_gate_index.id)
-            OR EXISTS (SELECT 1 FROM serial_gate_dirty WHERE idx = serial_gate_index.id)
-         FROM serial_gate_index WHERE clause = ?1",
-    )?;
+    let mut query = connection.prepare_cached(LOOK)?;
     let is_busy: Option<bool> = query.query_row([digest], |row| row.get(0)).optional()?;
     Ok(if is_busy == Some(false) {
         Look::Idle
@@ -131,9 +127,7 @@ impl<'a> Candidates<'a> {
     /// The first job of all candidates, and its repo.
     pub(super) fn first(&self) -> rusqlite::Result<Option<(i64, Raw)>> {
         self.wall.open_for_own_statements(|| {
-            let mut query = self.transaction.prepare_cached(
-                "SELECT job, no_repo, repo FROM serial_gate_candidate WHERE idx = ?1 ORDER BY job LIMIT 1",
-            )?;
+            let mut query = self.transaction.prepare_cached(FIRST)?;
             let first = query.query_row([self.id], |row| Ok((row.get(0)?, repo_at(row, 1)?)));
             first.optional()
         })
@@ -142,10 +136,7 @@ impl<'a> Candidates<'a> {
     /// Whether the clause lets a job through that is said to be queued.
     pub(super) fn is_claimable(&self, job: i64) -> rusqlite::Result<bool> {
         self.transaction
-            .prepare_cached(&format!(
-                "SELECT 1 FROM jobs WHERE id = ?1 AND status = 'queued' AND {}",
-                self.clause
-            ))?
+            .prepare_cached(&claimable(self.clause))?
             .exists([job])
     }
 
@@ -217,15 +208,12 @@ impl<'a> Candidates<'a> {
     /// ids, to the first that may be claimed; in the order of tasks, through all that may be claimed, to the first that is
     /// held (`Shape`). They are gone together, so that the shorter one ends the search.
     fn first_of_agent(&self, repo: &Raw, agent: &Raw) -> rusqlite::Result<Option<i64>> {
-        let in_order_of = |index: &str, order: &str| {
-            self.transaction.prepare_cached(&format!(
-                "SELECT id, {} FROM jobs INDEXED BY {index}
-                 WHERE status = 'queued' AND repo IS ?1 AND agent IS ?2 ORDER BY {order}",
-                self.clause
-            ))
-        };
-        let mut by_id = in_order_of(PARTITIONS, "id")?;
-        let mut by_task = in_order_of(LINES, "task_id, id")?;
+        let mut by_id = self
+            .transaction
+            .prepare_cached(&in_order_of_ids(self.clause))?;
+        let mut by_task = self
+            .transaction
+            .prepare_cached(&in_order_of_tasks(self.clause))?;
         let mut by_id = by_id.query([repo, agent])?;
         let mut by_task = by_task.query([repo, agent])?;
         let mut first: Option<i64> = None;
@@ -247,18 +235,15 @@ impl<'a> Candidates<'a> {
 
     /// The agent after another among a repo's queued jobs.
     fn next_agent(&self, repo: &Raw, after: Option<&Raw>) -> rusqlite::Result<Option<Raw>> {
-        let next = |condition: &str, values: &[&Raw]| {
-            let mut query = self.transaction.prepare_cached(&format!(
-                "SELECT agent FROM jobs INDEXED BY {PARTITIONS}
-                 WHERE status = 'queued' AND repo IS ?1{condition} ORDER BY agent LIMIT 1"
-            ))?;
+        let next = |agents: &str, values: &[&Raw]| {
+            let mut query = self.transaction.prepare_cached(&next_agent(agents))?;
             let next = query.query_row(rusqlite::params_from_iter(values), |row| row.get(0));
             next.optional()
         };
         match after {
-            None => next("", &[repo]),
-            Some(Raw::Null) => next(" AND agent IS NOT NULL", &[repo]),
-            Some(agent) => next(" AND agent > ?2", &[repo, agent]),
+            None => next(ANY, &[repo]),
+            Some(Raw::Null) => next(NAMED, &[repo]),
+            Some(agent) => next(LATER, &[repo, agent]),
         }
     }
 
@@ -306,6 +291,58 @@ impl<'a> Candidates<'a> {
             name => (self.id, false, name),
         }
     }
+}
+
+/// The statements over the queue, which have to go by their indexes however many jobs are held.
+pub(super) fn statements(clause: &Rendered) -> [String; 6] {
+    [
+        in_order_of_ids(clause),
+        in_order_of_tasks(clause),
+        claimable(clause),
+        next_agent(ANY),
+        next_agent(NAMED),
+        next_agent(LATER),
+    ]
+}
+
+/// The statements over the index, likewise.
+pub(super) const OWN_STATEMENTS: [&str; 2] = [LOOK, FIRST];
+
+const LOOK: &str =
+    "SELECT EXISTS (SELECT 1 FROM serial_gate_candidate WHERE idx = serial_gate_index.id)
+        OR EXISTS (SELECT 1 FROM serial_gate_dirty WHERE idx = serial_gate_index.id)
+     FROM serial_gate_index WHERE clause = ?1";
+
+const FIRST: &str =
+    "SELECT job, no_repo, repo FROM serial_gate_candidate WHERE idx = ?1 ORDER BY job LIMIT 1";
+
+fn in_order_of_ids(clause: &Rendered) -> String {
+    format!(
+        "SELECT id, {clause} FROM jobs INDEXED BY {PARTITIONS}
+         WHERE status = 'queued' AND repo IS ?1 AND agent IS ?2 ORDER BY id"
+    )
+}
+
+fn in_order_of_tasks(clause: &Rendered) -> String {
+    format!(
+        "SELECT id, {clause} FROM jobs INDEXED BY {LINES}
+         WHERE status = 'queued' AND repo IS ?1 AND agent IS ?2 ORDER BY task_id, id"
+    )
+}
+
+fn claimable(clause: &Rendered) -> String {
+    format!("SELECT 1 FROM jobs WHERE id = ?1 AND status = 'queued' AND {clause}")
+}
+
+const ANY: &str = "";
+const NAMED: &str = " AND agent IS NOT NULL";
+const LATER: &str = " AND agent > ?2";
+
+fn next_agent(agents: &str) -> String {
+    format!(
+        "SELECT agent FROM jobs INDEXED BY {PARTITIONS}
+         WHERE status = 'queued' AND repo IS ?1{agents} ORDER BY agent LIMIT 1"
+    )
 }
 
 fn repo_at(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Raw> {

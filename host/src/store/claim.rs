@@ -13,7 +13,7 @@ use rusqlite::{
     Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
 };
 
-use super::candidates::{Candidates, Look, Shaped, look};
+use super::candidates::{Candidates, Look, OWN_STATEMENTS, Shaped, look, statements};
 use super::schema::QUEUED;
 use super::value::{ExactId, Shown};
 use super::wall::Wall;
@@ -114,17 +114,31 @@ impl ClaimConnection {
     ///
     /// When it does, or the database cannot be read.
     pub fn check(&mut self, clause: &Rendered) -> Result<(), Error> {
-        let plan = self.within_budget(|connection, _| {
-            let mut query =
-                connection.prepare(&format!("EXPLAIN QUERY PLAN {}", queued(clause)))?;
-            let steps = query.query_map([], |row| row.get(3))?;
-            steps.collect::<rusqlite::Result<Vec<String>>>()
-        })?;
         // The queue itself is read in order. A sub-select's table goes by an alias of the renderer.
-        match plan.into_iter().find(|step| step.starts_with("SCAN g")) {
+        let scan = |step: &String| step.starts_with("SCAN g");
+        match self.plans(clause)?.into_iter().flatten().find(scan) {
             Some(plan) => Err(Error::Scan { plan }),
             None => Ok(()),
         }
+    }
+
+    /// The steps of SQLite's plan for each query of a claim: over the whole queue, and those that find candidates.
+    ///
+    /// # Errors
+    ///
+    /// When SQLite does not accept one of them, or the database cannot be read.
+    pub fn plans(&mut self, clause: &Rendered) -> Result<Vec<Vec<String>>, Error> {
+        let queries = statements(clause);
+        self.within_budget(|connection, wall| {
+            let mut plans = vec![plan(connection, &first_queued(clause))?];
+            for query in &queries {
+                plans.push(plan(connection, query)?);
+            }
+            for query in OWN_STATEMENTS {
+                plans.push(wall.open_for_own_statements(|| plan(connection, query))?);
+            }
+            Ok(plans)
+        })
     }
 
     /// The ids of the jobs that may be claimed, in claim order.
@@ -146,7 +160,7 @@ impl ClaimConnection {
     ///
     /// When the budget is spent, or the database refuses. No job is claimed then.
     pub fn claim(&mut self, clause: &Rendered, lease: Lease<'_>) -> Result<Option<Claimed>, Error> {
-        let first = format!("{} LIMIT 1", queued(clause));
+        let first = first_queued(clause);
         let still = format!("SELECT id FROM jobs WHERE id = ?1 AND status = 'queued' AND {clause}");
         let find = |connection: &Connection| {
             let mut query = connection.prepare_cached(&first)?;
@@ -306,4 +320,18 @@ fn queued(clause: &Rendered) -> String {
     format!(
         "SELECT id FROM jobs INDEXED BY {QUEUED} WHERE status = 'queued' AND {clause} ORDER BY id"
     )
+}
+
+/// The steps by which SQLite would answer a query. They depend on no value that is bound to it.
+fn plan(connection: &Connection, query: &str) -> rusqlite::Result<Vec<String>> {
+    let mut query = connection.prepare(&format!("EXPLAIN QUERY PLAN {query}"))?;
+    let (mut rows, mut steps) = (query.raw_query(), Vec::new());
+    while let Some(row) = rows.next()? {
+        steps.push(row.get(3)?);
+    }
+    Ok(steps)
+}
+
+fn first_queued(clause: &Rendered) -> String {
+    format!("{} LIMIT 1", queued(clause))
 }

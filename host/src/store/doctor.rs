@@ -50,15 +50,16 @@ impl ClaimConnection {
         limit: usize,
     ) -> Result<Compared, Error> {
         let mut compared = Compared::default();
-        let mut differing = Vec::new();
+        let (mut looked_at, mut differing) = (0, Vec::new());
         compared.next = self.within_budget(|connection, wall| {
             let transaction = connection.transaction()?;
             let Some(candidates) = Candidates::known(&transaction, wall, shaped)? else {
                 return Ok(None);
             };
             let mut next = Some(from.map_or(Raw::Null, |Place(repo)| repo));
-            while let Some(repo) = next.take_if(|_| compared.repos < limit) {
-                compared.repos += 1;
+            while let Some(repo) = next.take_if(|_| looked_at < limit) {
+                looked_at += 1;
+                compared.repos += usize::from(repo != Raw::Null);
                 if difference(&candidates, &repo)?.is_some() {
                     differing.push(repo.clone());
                 }
