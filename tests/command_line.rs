@@ -320,6 +320,8 @@ fn clause_check_prints_what_would_run_or_says_what_to_write_instead() {
     gate.write("bad.sql", "AND jobs.agent = 'x' --");
     insta::assert_snapshot!(gate.run(&["clause", "--check", "good.sql"]).succeeds().stdout, @r#"
     accepted
+    claims    flat: the same cost however many jobs are held
+    gated     NULL, `it's`
     sqlite    AND ("jobs"."agent" <> 'it''s')
     postgres  AND ("jobs"."agent" <> 'it''s')
     "#);

@@ -75,6 +75,12 @@ fn assert_candidates_go_by_their_indexes(gate: &Gate) {
         [
             by("SEARCH jobs USING INDEX serial_gate_jobs_partitions (repo=? AND agent=?)"),
             by("SEARCH jobs USING COVERING INDEX serial_gate_jobs_lines (repo=? AND agent=?)"),
+            by(
+                "SEARCH jobs USING COVERING INDEX serial_gate_jobs_lines (repo=? AND agent=? AND task_id>?)"
+            ),
+            by(
+                "SEARCH jobs USING COVERING INDEX serial_gate_jobs_lines (repo=? AND agent=? AND task_id>?)"
+            ),
             by("SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)"),
             vec![&format!("{agents} (repo=?)")],
             vec![&format!("{agents} (repo=? AND agent>?)")],
@@ -85,7 +91,9 @@ fn assert_candidates_go_by_their_indexes(gate: &Gate) {
                 "SEARCH serial_gate_dirty USING PRIMARY KEY (idx=?)",
             ],
             vec![
-                "SEARCH serial_gate_candidate USING COVERING INDEX serial_gate_candidate_job (idx=?)"
+                "SEARCH serial_gate_index USING COVERING INDEX sqlite_autoindex_serial_gate_index_1 (clause=?)",
+                "SEARCH serial_gate_candidate USING COVERING INDEX serial_gate_candidate_job (idx=?) LEFT-JOIN",
+                "SEARCH serial_gate_dirty USING PRIMARY KEY (idx=?)",
             ],
         ]
     );

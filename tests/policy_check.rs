@@ -46,14 +46,15 @@ fn check(component: &[u8]) -> (Option<i32>, String) {
 fn the_default_policy_passes_every_stage() {
     let (code, found) = check(DEFAULT_POLICY);
     assert_eq!(code, Some(0), "{found}");
-    insta::assert_snapshot!(found, @r"
+    insta::assert_snapshot!(found, @r#"
     contract     ok       `serial` 0.1.0, imports nothing: a task starts when every earlier task of its repo is done and the repo is not frozen
     clause       ok       239 bytes, reads tasks, repo_freeze
+    claims       ok       flat: the same cost however many jobs are held; gated: NULL, `analyst`
     decisions    ok       one for each queued job, and for no other, in 200 states
     determinism  ok       the same question gets the same answer, in 200 states
     agreement    ok       `decide` and the clause let the same jobs through, in 200 states
     progress     ok       when all is done and nothing frozen, nothing is held, in 200 states
-    ");
+    "#);
 }
 
 #[test]
@@ -94,11 +95,12 @@ fn a_clause_outside_the_language_is_refused_with_the_guard_s_words() {
 fn a_policy_that_leaves_jobs_without_a_decision_is_refused() {
     let (code, found) = check(&HARMLESS.component());
     assert_eq!(code, Some(1));
-    insta::assert_snapshot!(found, @r"
+    insta::assert_snapshot!(found, @r#"
     contract     ok       `` , imports nothing:
     clause       ok       0 bytes, reads no table besides `jobs`
+    claims       ok       flat: the same cost however many jobs are held; gated: no agent
     decisions    refused  the jobs [2, 3, 6] are queued, and [] got decisions
-    ");
+    "#);
 }
 
 #[test]
@@ -111,13 +113,14 @@ fn a_policy_that_says_one_thing_and_does_another_is_refused() {
     };
     let (code, found) = check(&two_faced.component());
     assert_eq!(code, Some(1));
-    insta::assert_snapshot!(found, @r"
+    insta::assert_snapshot!(found, @r#"
     contract     ok       `` , imports nothing:
     clause       ok       27 bytes, reads no table besides `jobs`
+    claims       ok       flat: the same cost however many jobs are held; gated: NULL, `analyst`
     decisions    ok       one for each queued job, and for no other, in 200 states
     determinism  ok       the same question gets the same answer, in 200 states
     agreement    refused  the clause lets [2, 6] through, and `decide` [2, 3, 6]
-    ");
+    "#);
 }
 
 #[test]
@@ -130,14 +133,15 @@ fn a_policy_that_holds_everything_for_ever_is_refused() {
     };
     let (code, found) = check(&holds_all.component());
     assert_eq!(code, Some(1));
-    insta::assert_snapshot!(found, @r"
+    insta::assert_snapshot!(found, @r#"
     contract     ok       `` , imports nothing:
     clause       ok       9 bytes, reads no table besides `jobs`
+    claims       ok       flat: the same cost however many jobs are held; gated: every agent
     decisions    ok       one for each queued job, and for no other, in 200 states
     determinism  ok       the same question gets the same answer, in 200 states
     agreement    ok       `decide` and the clause let the same jobs through, in 200 states
     progress     refused  with every task `done` and no freeze, only [] of [2, 3, 6] may be claimed
-    ");
+    "#);
 }
 
 #[test]

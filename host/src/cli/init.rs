@@ -13,7 +13,7 @@ use super::{Error, Outcome};
 /// Create the queue's database, or add what is missing to an existing one
 #[derive(Args)]
 #[command(
-    after_help = "In the database of an existing orchestrator, `tasks` and `jobs` stay as they are: only tables,\nnullable columns and indexes are added, in one transaction. A second run changes nothing.\n\nExample:\n  serial-gate --db orchestrator.db init"
+    after_help = "In the database of an existing orchestrator, `tasks` and `jobs` stay as they are: only tables,\nnullable columns, indexes and triggers are added, in one transaction. A second run changes nothing.\n\nExample:\n  serial-gate --db orchestrator.db init"
 )]
 pub struct Init {
     #[command(flatten)]

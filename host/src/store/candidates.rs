@@ -9,7 +9,7 @@
 
 use std::time::Instant;
 
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, Transaction, params, params_from_iter};
 
 use super::schema::{LINES, PARTITIONS};
 use super::triggers::reads;
@@ -57,6 +57,16 @@ pub(super) fn look(connection: &rusqlite::Connection, digest: &str) -> rusqlite:
     })
 }
 
+/// What an index says is the first of all candidates.
+pub(super) enum First {
+    /// This job, of this repo.
+    Job(i64, Raw),
+    /// There is no candidate.
+    None,
+    /// It does not know, since there are dirty repos.
+    Dirty,
+}
+
 /// The index of one clause, under the write lock.
 pub(super) struct Candidates<'a> {
     transaction: &'a Transaction<'a>,
@@ -66,21 +76,35 @@ pub(super) struct Candidates<'a> {
 }
 
 impl<'a> Candidates<'a> {
-    /// The index of a clause. One that is not there is made, with every repo dirty that has a queued job.
-    pub(super) fn of(
+    /// The index of a clause, and what it says. One that is not there is made, with every repo dirty that has a queued job.
+    pub(super) fn open(
         transaction: &'a Transaction<'a>,
         wall: &'a Wall,
         shaped: Shaped<'a>,
-    ) -> rusqlite::Result<Candidates<'a>> {
-        match Candidates::known(transaction, wall, shaped)? {
-            Some(known) => Ok(known),
-            None => Ok(Candidates {
-                transaction,
-                wall,
-                clause: shaped.clause,
-                id: wall.open_for_own_statements(|| make(transaction, shaped))?,
-            }),
-        }
+    ) -> rusqlite::Result<(Candidates<'a>, First)> {
+        let (id, first) = wall.open_for_own_statements(|| -> rusqlite::Result<_> {
+            let mut query = transaction.prepare_cached(OPEN)?;
+            let known = query.query_row([shaped.digest], |row| {
+                let first = match (row.get(1)?, row.get(2)?) {
+                    (true, _) => First::Dirty,
+                    (false, None) => First::None,
+                    (false, Some(job)) => First::Job(job, repo_at(row, 3)?),
+                };
+                Ok((row.get(0)?, first))
+            });
+            match known.optional()? {
+                Some(known) => Ok(known),
+                None => make(transaction, shaped).map(|id| (id, First::Dirty)),
+            }
+        })?;
+        let clause = shaped.clause;
+        let candidates = Candidates {
+            transaction,
+            wall,
+            clause,
+            id,
+        };
+        Ok((candidates, first))
     }
 
     /// The index of a clause, if there is one.
@@ -122,15 +146,6 @@ impl<'a> Candidates<'a> {
             repo,
         )?;
         self.put(repo, first)
-    }
-
-    /// The first job of all candidates, and its repo.
-    pub(super) fn first(&self) -> rusqlite::Result<Option<(i64, Raw)>> {
-        self.wall.open_for_own_statements(|| {
-            let mut query = self.transaction.prepare_cached(FIRST)?;
-            let first = query.query_row([self.id], |row| Ok((row.get(0)?, repo_at(row, 1)?)));
-            first.optional()
-        })
     }
 
     /// Whether the clause lets a job through that is said to be queued.
@@ -205,31 +220,54 @@ impl<'a> Candidates<'a> {
     }
 
     /// The first job of a partition. Two ways lead to it, and it is not known which is the shorter one: in the order of
-    /// ids, to the first that may be claimed; in the order of tasks, through all that may be claimed, to the first that is
-    /// held (`Shape`). They are gone together, so that the shorter one ends the search.
+    /// ids, to the first that may be claimed; in the order of tasks, of which one job each tells for all, through all that
+    /// may be claimed, to the first that is held (`Shape`). They are gone together, so that the shorter one ends the search.
     fn first_of_agent(&self, repo: &Raw, agent: &Raw) -> rusqlite::Result<Option<i64>> {
         let mut by_id = self
             .transaction
             .prepare_cached(&in_order_of_ids(self.clause))?;
-        let mut by_task = self
-            .transaction
-            .prepare_cached(&in_order_of_tasks(self.clause))?;
         let mut by_id = by_id.query([repo, agent])?;
-        let mut by_task = by_task.query([repo, agent])?;
-        let mut first: Option<i64> = None;
+        let (mut first, mut task) = (None, None);
         loop {
             match by_id.next()? {
-                Some(row) if is_true(row)? => return row.get(0).map(Some),
+                Some(row) if is_true(row.get(1)?) => return row.get(0).map(Some),
                 Some(_) => {}
                 None => return Ok(None),
             }
-            match by_task.next()? {
-                Some(row) if is_true(row)? => {
-                    let job: i64 = row.get(0)?;
-                    first = Some(first.map_or(job, |first| first.min(job)));
+            match self.next_task(repo, agent, task.as_ref())? {
+                Some(next) if next.is_claimable => {
+                    first = first.into_iter().chain([next.job]).min();
+                    task = Some(next.task);
                 }
                 _ => return Ok(first),
             }
+        }
+    }
+
+    /// The task after another in a partition, by its first job.
+    fn next_task(
+        &self,
+        repo: &Raw,
+        agent: &Raw,
+        after: Option<&Raw>,
+    ) -> rusqlite::Result<Option<NextTask>> {
+        let next = |tasks: &str, values: &[&Raw]| {
+            let mut query = self
+                .transaction
+                .prepare_cached(&next_task(self.clause, tasks))?;
+            let next = query.query_row(params_from_iter(values), |row| {
+                Ok(NextTask {
+                    job: row.get(0)?,
+                    is_claimable: is_true(row.get(1)?),
+                    task: row.get(2)?,
+                })
+            });
+            next.optional()
+        };
+        match after {
+            None => next(ANY, &[repo, agent]),
+            Some(Raw::Null) => next(WITH_TASK, &[repo, agent]),
+            Some(task) => next(LATER_TASK, &[repo, agent, task]),
         }
     }
 
@@ -237,7 +275,7 @@ impl<'a> Candidates<'a> {
     fn next_agent(&self, repo: &Raw, after: Option<&Raw>) -> rusqlite::Result<Option<Raw>> {
         let next = |agents: &str, values: &[&Raw]| {
             let mut query = self.transaction.prepare_cached(&next_agent(agents))?;
-            let next = query.query_row(rusqlite::params_from_iter(values), |row| row.get(0));
+            let next = query.query_row(params_from_iter(values), |row| row.get(0));
             next.optional()
         };
         match after {
@@ -293,11 +331,20 @@ impl<'a> Candidates<'a> {
     }
 }
 
+/// What the first job of a task tells of all its jobs in a partition.
+struct NextTask {
+    task: Raw,
+    job: i64,
+    is_claimable: bool,
+}
+
 /// The statements over the queue, which have to go by their indexes however many jobs are held.
-pub(super) fn statements(clause: &Rendered) -> [String; 6] {
+pub(super) fn statements(clause: &Rendered) -> [String; 8] {
     [
         in_order_of_ids(clause),
-        in_order_of_tasks(clause),
+        next_task(clause, ANY),
+        next_task(clause, WITH_TASK),
+        next_task(clause, LATER_TASK),
         claimable(clause),
         next_agent(ANY),
         next_agent(NAMED),
@@ -306,15 +353,17 @@ pub(super) fn statements(clause: &Rendered) -> [String; 6] {
 }
 
 /// The statements over the index, likewise.
-pub(super) const OWN_STATEMENTS: [&str; 2] = [LOOK, FIRST];
+pub(super) const OWN_STATEMENTS: [&str; 2] = [LOOK, OPEN];
 
 const LOOK: &str =
     "SELECT EXISTS (SELECT 1 FROM serial_gate_candidate WHERE idx = serial_gate_index.id)
         OR EXISTS (SELECT 1 FROM serial_gate_dirty WHERE idx = serial_gate_index.id)
      FROM serial_gate_index WHERE clause = ?1";
 
-const FIRST: &str =
-    "SELECT job, no_repo, repo FROM serial_gate_candidate WHERE idx = ?1 ORDER BY job LIMIT 1";
+const OPEN: &str = "SELECT serial_gate_index.id,
+        EXISTS (SELECT 1 FROM serial_gate_dirty WHERE idx = serial_gate_index.id), job, no_repo, repo
+     FROM serial_gate_index LEFT JOIN serial_gate_candidate ON idx = serial_gate_index.id
+     WHERE clause = ?1 ORDER BY job LIMIT 1";
 
 fn in_order_of_ids(clause: &Rendered) -> String {
     format!(
@@ -323,12 +372,15 @@ fn in_order_of_ids(clause: &Rendered) -> String {
     )
 }
 
-fn in_order_of_tasks(clause: &Rendered) -> String {
+fn next_task(clause: &Rendered, tasks: &str) -> String {
     format!(
-        "SELECT id, {clause} FROM jobs INDEXED BY {LINES}
-         WHERE status = 'queued' AND repo IS ?1 AND agent IS ?2 ORDER BY task_id, id"
+        "SELECT id, {clause}, task_id FROM jobs INDEXED BY {LINES}
+         WHERE status = 'queued' AND repo IS ?1 AND agent IS ?2{tasks} ORDER BY task_id, id LIMIT 1"
     )
 }
+
+const WITH_TASK: &str = " AND task_id IS NOT NULL";
+const LATER_TASK: &str = " AND task_id > ?3";
 
 fn claimable(clause: &Rendered) -> String {
     format!("SELECT 1 FROM jobs WHERE id = ?1 AND status = 'queued' AND {clause}")
@@ -353,9 +405,9 @@ fn repo_at(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Raw> {
     }
 }
 
-/// Whether the clause, which stands after the id, is true.
-fn is_true(row: &rusqlite::Row<'_>) -> rusqlite::Result<bool> {
-    Ok(row.get::<_, Option<bool>>(1)? == Some(true))
+/// Whether a clause, which may be NULL, is true.
+fn is_true(clause: Option<bool>) -> bool {
+    clause == Some(true)
 }
 
 /// Makes the index of a clause, and forgets the oldest if there are too many.

@@ -13,7 +13,7 @@ use rusqlite::{
     Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
 };
 
-use super::candidates::{Candidates, Look, OWN_STATEMENTS, Shaped, look, statements};
+use super::candidates::{Candidates, First, Look, OWN_STATEMENTS, Shaped, look, statements};
 use super::schema::QUEUED;
 use super::value::{ExactId, Shown};
 use super::wall::Wall;
@@ -26,6 +26,8 @@ pub struct ClaimConnection {
     connection: Connection,
     path: PathBuf,
     wall: Wall,
+    /// Whether the last claim by candidates found a job.
+    found: bool,
 }
 
 /// For whom and until when a job is claimed.
@@ -105,6 +107,7 @@ impl ClaimConnection {
             connection,
             path: path.into(),
             wall,
+            found: false,
         })
     }
 
@@ -194,7 +197,9 @@ impl ClaimConnection {
     ) -> Result<Candidate, Error> {
         let begun = Instant::now();
         loop {
-            if self.own(|connection| look(connection, shaped.digest))? == Look::Idle {
+            // Where there was a job there is likely another, and the look would only be the first thing that is done.
+            let found = std::mem::take(&mut self.found);
+            if !found && self.own(|connection| look(connection, shaped.digest))? == Look::Idle {
                 return Ok(Candidate::Nothing);
             }
             let answer =
@@ -202,7 +207,10 @@ impl ClaimConnection {
             match answer {
                 Err(Error::Budget { .. }) => return Ok(Candidate::NotReady),
                 Err(error) => return Err(error),
-                Ok(Some(answer)) => return Ok(answer),
+                Ok(Some(answer)) => {
+                    self.found = matches!(answer, Candidate::Claimed(_));
+                    return Ok(answer);
+                }
                 Ok(None) if begun.elapsed() >= PATIENCE => return Ok(Candidate::NotReady),
                 Ok(None) => {}
             }
@@ -256,11 +264,14 @@ fn take_candidate(
     shaped: Shaped<'_>,
     lease: Lease<'_>,
 ) -> rusqlite::Result<Option<Candidate>> {
-    let candidates = Candidates::of(transaction, wall, shaped)?;
-    if !candidates.settle_until(Instant::now() + SLICE)? {
-        return Ok(None);
+    let (candidates, mut first) = Candidates::open(transaction, wall, shaped)?;
+    if matches!(first, First::Dirty) {
+        if !candidates.settle_until(Instant::now() + SLICE)? {
+            return Ok(None);
+        }
+        (_, first) = Candidates::open(transaction, wall, shaped)?;
     }
-    let Some((job, repo)) = candidates.first()? else {
+    let First::Job(job, repo) = first else {
         return Ok(Some(Candidate::Nothing));
     };
     if !candidates.is_claimable(job)? {
@@ -283,22 +294,14 @@ fn give(transaction: &Transaction<'_>, job: i64, lease: Lease<'_>) -> rusqlite::
     let token: i64 = transaction
         .prepare_cached("UPDATE serial_gate_token SET last = last + 1 RETURNING last")?
         .query_row([], |row| row.get(0))?;
-    let changed = transaction
-        .prepare_cached(
-            "UPDATE jobs SET status = 'running', gate_worker = ?2, gate_claimed_at = ?3, gate_lease_until = ?4,
-                gate_token = ?5, gate_generation = ?6, gate_error = NULL, gate_attempt = min(CAST(coalesce(gate_attempt, 0) AS INTEGER), 1000000) + 1
-             WHERE id = ?1",
-        )?
-        .execute(params![job, lease.worker, now, until, token, lease.generation])?;
-    if changed != 1 {
-        // A trigger of the orchestrator's swallowed the change.
-        return Err(rusqlite::Error::StatementChangedRows(changed));
-    }
-    let mut query = transaction.prepare_cached(
-        "SELECT jobs.task_id, tasks.work_item_id, jobs.repo, jobs.agent, jobs.gate_attempt
-         FROM jobs LEFT JOIN tasks ON tasks.id = jobs.task_id WHERE jobs.id = ?1",
+    let mut update = transaction.prepare_cached(
+        "UPDATE jobs SET status = 'running', gate_worker = ?2, gate_claimed_at = ?3, gate_lease_until = ?4,
+            gate_token = ?5, gate_generation = ?6, gate_error = NULL, gate_attempt = min(CAST(coalesce(gate_attempt, 0) AS INTEGER), 1000000) + 1
+         WHERE id = ?1
+         RETURNING task_id, (SELECT work_item_id FROM tasks WHERE tasks.id = task_id), repo, agent, gate_attempt",
     )?;
-    query.query_row([job], |row| {
+    let values = params![job, lease.worker, now, until, token, lease.generation];
+    let claimed = update.query_row(values, |row| {
         Ok(Claimed {
             id: job,
             task_id: row.get::<_, ExactId>(0)?.0,
@@ -308,10 +311,14 @@ fn give(transaction: &Transaction<'_>, job: i64, lease: Lease<'_>) -> rusqlite::
             attempt: row.get(4)?,
             token,
             worker: lease.worker.into(),
-            lease_until: until,
+            lease_until: until.clone(),
             generation: lease.generation,
         })
-    })
+    });
+    // A trigger of the orchestrator's may have swallowed the change.
+    claimed
+        .optional()?
+        .ok_or(rusqlite::Error::StatementChangedRows(0))
 }
 
 /// The queue in claim order. Pinned to its index: with others at hand, SQLite may choose to sort

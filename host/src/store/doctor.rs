@@ -69,7 +69,7 @@ impl ClaimConnection {
         })?;
         for repo in differing {
             let difference = self.writing(|transaction, wall| {
-                let candidates = Candidates::of(transaction, wall, shaped)?;
+                let (candidates, _) = Candidates::open(transaction, wall, shaped)?;
                 let difference = difference(&candidates, &repo)?;
                 if difference.is_some() {
                     candidates.count_difference()?;
