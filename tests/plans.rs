@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::StatementStatus;
-use serial_gate::clause::{Clause, Dialect, Rendered};
+use serial_gate::clause::{Clause, Dialect, Reach, Rendered, Table};
 use serial_gate::model::Settings;
 use serial_gate::queue::{Options, Queue, Rule};
-use serial_gate::store::{ClaimConnection, Error};
+use serial_gate::store::{ClaimConnection, Error, Store};
 
 use crate::harness::Gate;
 
@@ -107,6 +107,13 @@ fn a_candidate_is_found_by_searches_and_nothing_is_sorted() {
 #[test]
 fn statistics_over_many_finished_tasks_do_not_change_the_plan() {
     let gate = Gate::new();
+    add_history(&gate);
+    assert_eq!(steps(&gate, None), INTENDED);
+    assert_candidates_go_by_their_indexes(&gate);
+}
+
+/// Many finished tasks and cleared freezes, which SQLite knows of.
+fn add_history(gate: &Gate) {
     gate.sqlite()
         .execute_batch(
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
@@ -117,8 +124,6 @@ fn statistics_over_many_finished_tasks_do_not_change_the_plan() {
              ANALYZE;",
         )
         .unwrap();
-    assert_eq!(steps(&gate, None), INTENDED);
-    assert_candidates_go_by_their_indexes(&gate);
 }
 
 #[test]
@@ -198,5 +203,53 @@ fn a_count_visits_no_more_rows_than_its_number_and_one() {
         );
         let instructions = query.get_status(StatementStatus::VmStep);
         assert!(instructions < 200, "{comparison}: {instructions}");
+    }
+}
+
+/// The steps of a snapshot's queries that read a table of the orchestrator.
+fn snapshot_plans(gate: &Gate, reach: &Reach) -> Vec<Vec<String>> {
+    let plans = Store::open(&gate.database()).unwrap().snapshot_plans(reach);
+    // A scan of the values in `jobs` beside them: what the first one has found.
+    let reads = |step: &String| step.starts_with("SEARCH") || step.starts_with("SCAN jobs ");
+    let plans = plans.unwrap().into_iter();
+    plans
+        .map(|steps| steps.into_iter().filter(reads).collect())
+        .collect()
+}
+
+#[test]
+fn a_snapshot_reads_no_job_that_ended_no_finished_task_and_no_cleared_freeze() {
+    let gate = Gate::new();
+    let reach = Clause::accept(DEFAULT).unwrap().reach();
+    let queued = "SCAN jobs USING COVERING INDEX serial_gate_jobs_lines";
+    let intended = [
+        vec![queued],
+        vec![
+            queued,
+            "SEARCH g1 USING INDEX serial_gate_tasks_unfinished (repo=?)",
+        ],
+        vec![queued, INTENDED[2]],
+    ];
+    assert_eq!(snapshot_plans(&gate, &reach), intended);
+    add_history(&gate);
+    assert_eq!(snapshot_plans(&gate, &reach), intended);
+}
+
+#[test]
+fn a_snapshot_for_every_clause_searches_by_indexes_that_are_there() {
+    let gate = Gate::new();
+    add_history(&gate);
+    let running =
+        "NOT EXISTS (SELECT 1 FROM jobs j WHERE j.repo = jobs.repo AND j.status = 'running')";
+    for reach in [
+        Reach::of_every_clause(),
+        Clause::accept(running).unwrap().reach(),
+    ] {
+        let steps = snapshot_plans(&gate, &reach).concat();
+        let is_search =
+            |step: &&String| step.starts_with("SEARCH g1") && !step.contains("AUTOMATIC");
+        let searches = steps.iter().filter(is_search).count();
+        let sources = Table::ALL.map(|table| reach.sources(table).len());
+        assert_eq!(searches, sources.iter().sum::<usize>(), "{steps:#?}");
     }
 }

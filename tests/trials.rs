@@ -90,6 +90,29 @@ fn a_shadow_decides_beside_the_active_policy_until_it_is_promoted() {
 }
 
 #[test]
+fn a_diff_and_a_shadow_see_rows_that_the_active_policy_does_not_go_by() {
+    let gate = Gate::empty();
+    gate.run(&["init", "--freeze-enabled", "false"]).succeeds();
+    gate.run(&["task", "add", "alpha"]).succeeds();
+    gate.sqlite()
+        .execute("INSERT INTO repo_freeze (repo) VALUES ('alpha')", [])
+        .unwrap();
+    let other = ["built-in", "--freeze-enabled", "true"];
+    let ran = gate.run(&[&["policy", "diff"], &other[..]].concat());
+    insta::assert_snapshot!(ran.succeeds().stdout, @r"
+    the verdict of 1 queued job would change
+    JOB  REPO   AGENT    NOW             THEN
+    1    alpha  analyst  may be claimed  held: the repo is frozen
+    ");
+    gate.run(&[&["policy", "shadow", "--reason", "r"], &other[..]].concat())
+        .succeeds();
+    gate.run(&["claim"]).succeeds();
+    let status = gate.run(&["policy", "shadow", "status", "--json"]);
+    let status = status.succeeds().json();
+    assert_eq!(status["disagreements"][0]["shadow"]["hold"]["freeze"], 1);
+}
+
+#[test]
 fn a_shadow_that_fails_is_counted_and_no_claim_fails_with_it() {
     let gate = Gate::new();
     let shadow = proposal(traps_from("5000"));
@@ -175,4 +198,20 @@ fn a_log_leaves_other_files_alone_and_never_keeps_a_claim_waiting() {
         "{}",
         claimed.stderr
     );
+}
+
+#[test]
+fn a_state_that_is_kept_has_rows_that_the_active_policy_does_not_go_by() {
+    let gate = Gate::new();
+    for _ in 0..2 {
+        gate.run(&["task", "add", "alpha"]).succeeds();
+    }
+    gate.run(&["task", "done", "1"]).succeeds();
+    gate.run(&["claim", "--decision-log", "log.jsonl", "--log-snapshots"])
+        .succeeds();
+    let log = std::fs::read_to_string(gate.path("log.jsonl")).unwrap();
+    let entry: serde_json::Value = serde_json::from_str(&log).unwrap();
+    let tasks = entry["snapshot"]["tasks"].as_array().unwrap().iter();
+    let tasks: Vec<_> = tasks.map(|task| &task["id"]).collect();
+    assert_eq!(tasks, [1, 2]);
 }

@@ -2,6 +2,7 @@
 
 mod cost;
 mod fuzz;
+mod reach;
 mod refusals;
 mod renderings;
 pub mod states;

@@ -129,6 +129,12 @@ const POSTGRES_SCHEMA: &str = "
     CREATE TABLE repo_freeze (id bigint PRIMARY KEY, repo text NOT NULL, frozen_at text, cleared_at text,
         reason text, work_item_id text);";
 
+/// Makes a random state in an empty SQLite database.
+pub fn fill(connection: &Connection, rng: &mut Rng) {
+    connection.execute_batch(SQLITE_SCHEMA).unwrap();
+    connection.execute_batch(&rows(rng)).unwrap();
+}
+
 /// The states in SQLite.
 pub struct Sqlite(Vec<Connection>);
 

@@ -241,6 +241,24 @@ fn predicate(scope: &Scope, size: u32) -> Text {
     .boxed()
 }
 
+/// Random clauses of the whole language.
+pub fn clauses() -> Text {
+    predicate(&Scope::job(), 3)
+}
+
+/// A clause, unless it is longer than one may be.
+pub fn accepted(text: &str) -> Result<Option<Clause>, TestCaseError> {
+    match Clause::accept(text) {
+        Ok(clause) => Ok(Some(clause)),
+        Err(refusal)
+            if ["too-many-sub-selects", "too-many-operators"].contains(&refusal.construct()) =>
+        {
+            Ok(None)
+        }
+        Err(refusal) => Err(TestCaseError::fail(refusal.to_string())),
+    }
+}
+
 /// The counts of a printed clause, as a policy writes them. No literal of a tree looks like one.
 fn unlimited(rendered: &str) -> String {
     let counts = rendered.replace("count(*) FROM (SELECT 1 FROM", "count(*) FROM");
@@ -267,16 +285,9 @@ fn a_random_tree_means_the_same_raw_and_rendered() {
         failure_persistence: None,
         ..Config::default()
     };
-    let outcome = TestRunner::new(config).run(&predicate(&Scope::job(), 3), |text| {
-        let clause = match Clause::accept(&text) {
-            Ok(clause) => clause,
-            Err(refusal)
-                if ["too-many-sub-selects", "too-many-operators"]
-                    .contains(&refusal.construct()) =>
-            {
-                return Ok(());
-            }
-            Err(refusal) => return Err(TestCaseError::fail(refusal.to_string())),
+    let outcome = TestRunner::new(config).run(&clauses(), |text| {
+        let Some(clause) = accepted(&text)? else {
+            return Ok(());
         };
         let rendered = clause.render(Dialect::Sqlite);
         let original = sqlite

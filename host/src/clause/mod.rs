@@ -3,7 +3,7 @@
 //! Text is cut into allow-listed tokens (`tokens`, `symbols`, `words`), checked for size and order (`limits`, `order`), parsed by `sqlparser`
 //! (`parse`), lowered into our own typed tree (`lower`, `value`, `select`, `count`, `scope`, `tree`) over the contract's tables (`contract`), and
 //! printed per dialect (`render`). DESIGN section 8 is the rule book.
-//! What makes a claim by it flat is proved from the tree (`shape`, `agents`; DESIGN section 6).
+//! What makes a claim by it flat is proved from the tree (`shape`, `agents`; DESIGN section 6), and so is which rows can matter (`reach`).
 //! Left to others: running the SQL, the databases' second walls, plan checks, and the index of candidates.
 //! Invariant: [`Rendered`] comes out of the tree only; no byte of the policy's text reaches a database except inside a
 //! literal that the renderer escaped.
@@ -15,6 +15,7 @@ mod limits;
 mod lower;
 mod order;
 mod parse;
+mod reach;
 mod refusal;
 mod render;
 mod scope;
@@ -28,6 +29,7 @@ mod words;
 
 pub use agents::Agents;
 pub use contract::Table;
+pub use reach::{Reach, Source};
 pub use refusal::Refusal;
 pub use render::Rendered;
 pub use shape::{Obstacle, Shape};
@@ -113,6 +115,11 @@ impl Clause {
             Some(predicate) => agents::gated(predicate),
             None => Agents::Only(Vec::new()),
         }
+    }
+
+    /// The rows of the tables that can matter to it, for the jobs that are queued.
+    pub fn reach(&self) -> Reach {
+        Reach::of(self.predicate.as_ref())
     }
 
     /// The tables that the clause's sub-selects read, each once: a change in any of them can change a verdict (DESIGN

@@ -43,6 +43,11 @@ pub(super) fn render(predicate: Option<&Predicate>, dialect: Dialect) -> Rendere
     Rendered(printer.sql)
 }
 
+/// What the row of a sub-select is called.
+pub(super) fn name(number: usize) -> String {
+    format!("g{number}")
+}
+
 struct Printer {
     sql: String,
     dialect: Dialect,
@@ -218,8 +223,9 @@ impl Printer {
             filter,
         } = select;
         self.put(&format!(
-            " FROM \"{}\" AS \"g{number}\" WHERE ",
-            table.name()
+            " FROM \"{}\" AS \"{}\" WHERE ",
+            table.name(),
+            name(*number)
         ));
         self.predicate(filter);
     }
@@ -228,7 +234,7 @@ impl Printer {
         let column = cell.column.name();
         match cell.row {
             Row::Job => self.put(&format!("\"jobs\".\"{column}\"")),
-            Row::Sub(number) => self.put(&format!("\"g{number}\".\"{column}\"")),
+            Row::Sub(number) => self.put(&format!("\"{}\".\"{column}\"", name(number))),
         }
     }
 

@@ -67,7 +67,7 @@ pub(super) fn derive(predicate: Option<&Predicate>, reads: &[Table]) -> Result<S
     if let Some(select) = untied(predicate) {
         return Err(Obstacle::Repo {
             part: printed(&Predicate::Exists(select.clone())),
-            name: format!("g{}", select.number),
+            name: render::name(select.number),
         });
     }
     closed(predicate, Truth::True, Side::Before).map_err(|part| Obstacle::Order {

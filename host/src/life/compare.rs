@@ -46,9 +46,9 @@ pub fn compare(
     };
     let path = queue.store().path().to_owned();
     let mut other = Queue::open(&path, rule, Options::default())?;
-    let mut reads = queue.reads(now)?;
-    reads.extend(other.reads(now)?);
-    let state = queue.store().snapshot(&reads, None)?;
+    let mut reach = queue.reach(now)?;
+    reach.extend(other.reach(now)?);
+    let state = queue.store().snapshot(&reach, None)?;
     let before = queue.decide_over(now, &state)?;
     let after = other.decide_over(now, &state)?;
     differing(&before, &after)

@@ -40,10 +40,10 @@ impl Queue {
             now,
             until: lease_end(now, lease),
         };
-        let seen = self.look(now);
+        let seen = self.look(now, &clause);
         let claimed = self.take(&clause, lease)?;
-        if let Some(state) = seen {
-            self.write_down(now, &state, claimed.as_ref());
+        if let Some(seen) = seen {
+            self.write_down(now, seen, claimed.as_ref());
         }
         Ok(claimed)
     }

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 
 use super::{Error, Source};
-use crate::clause::{self, Clause, Obstacle, Rendered, Shape};
+use crate::clause::{self, Clause, Obstacle, Reach, Rendered, Shape};
 use crate::model::{Dialect, Settings};
 use crate::policy::{self, Policy};
 use crate::store::{ClaimConnection, Shaped};
@@ -97,6 +97,15 @@ impl CurrentClause {
             digest: &self.digest,
             reads: &shape.reads,
         })
+    }
+
+    /// The rows that can matter to the policy that it stands for. The built-in one says nothing about those of the policy
+    /// that failed.
+    pub(super) fn reach(&self) -> Reach {
+        match self.source {
+            Source::FreezeOnly => Reach::of_every_clause(),
+            Source::Off | Source::Policy | Source::LastGood => self.clause.reach(),
+        }
     }
 
     /// Whether it holds at a moment. One that depends on the time may have been another before it was

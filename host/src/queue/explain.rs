@@ -82,8 +82,9 @@ impl Queue {
 
     /// Everything that holds a job; none if nothing does.
     fn reasons(&mut self, now: Timestamp, id: i64) -> Result<Option<Held>, Error> {
-        let reads = self.reads(now)?;
-        let mut what_if = WhatIf::new(self.store.snapshot(&reads, Some(id))?);
+        // A row that is undone was in reach before, and no other row comes into reach by that.
+        let reach = self.reach(now)?;
+        let mut what_if = WhatIf::new(self.store.snapshot(&reach, Some(id))?);
         let mut held: Option<Held> = None;
         loop {
             let decisions = self.decide_over(now, &what_if.state)?;

@@ -38,7 +38,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serial_gate_default_policy::scope::Scope;
 
-use crate::clause::Table;
+use crate::clause::Reach;
 use crate::model::{self, Decision, Settings};
 use crate::policy::{self, DEFAULT_POLICY, Runtime, Trust};
 use crate::store::{Act, ActiveFreeze, Change, ClaimConnection, NewGeneration, Store};
@@ -195,8 +195,8 @@ impl Queue {
     ///
     /// When the policy fails, or the database cannot be read.
     pub fn decide(&mut self, now: Timestamp, job: Option<i64>) -> Result<Vec<Decision>, Error> {
-        let reads = self.reads(now)?;
-        let snapshot = self.store.snapshot(&reads, job)?;
+        let reach = self.reach(now)?;
+        let snapshot = self.store.snapshot(&reach, job)?;
         self.decide_over(now, &snapshot)
     }
 
@@ -300,13 +300,13 @@ impl Queue {
         Ok(policy.claim_clause(settings, now, dialect)?)
     }
 
-    /// The tables that the clause's sub-selects read: a snapshot for this policy has no others.
+    /// The rows that can matter to the policy: a snapshot for it needs no others.
     ///
     /// # Errors
     ///
     /// When the database cannot be read.
-    pub fn reads(&mut self, now: Timestamp) -> Result<Vec<Table>, Error> {
-        Ok(self.clause(now)?.clause.reads().collect())
+    pub fn reach(&mut self, now: Timestamp) -> Result<Reach, Error> {
+        Ok(self.clause(now)?.reach())
     }
 
     /// The policy's decisions over a state that was read before.

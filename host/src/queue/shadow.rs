@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use super::generation::InUse;
 use super::{Error, Queue, Rule, differing, with_causes};
 use crate::clause::Clause;
-use crate::model::{Decision, Dialect, Snapshot};
+use crate::model::{Decision, Dialect, Settings, Snapshot};
+use crate::policy::Policy;
 use crate::store::{Act, GenerationState, Look};
 
 /// The least time between two looks.
@@ -20,7 +21,7 @@ const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub(super) struct Shadow {
     in_use: Option<InUse>,
-    pub(super) looked: Option<Timestamp>,
+    looked: Option<Timestamp>,
 }
 
 impl Queue {
@@ -47,25 +48,26 @@ impl Queue {
         Ok(true)
     }
 
+    /// The shadow's clause. One that the guard refuses would fail every claim, whatever `decide` says.
+    pub(super) fn shadow_clause(&mut self, now: Timestamp) -> Result<Clause, Error> {
+        let (policy, settings) = self.loaded_shadow()?;
+        let clause = policy.claim_clause(settings, now, Dialect::Sqlite)?;
+        Ok(Clause::accept(&clause.text)?)
+    }
+
     /// Asks the shadow about a state, and adds up where it differs from the active generation.
     pub(super) fn ask_shadow(
         &mut self,
         now: Timestamp,
+        clause: Result<Clause, Error>,
         state: &Snapshot,
         active: &[Decision],
     ) -> Result<(), Error> {
-        let runtime = self.runtime()?.clone();
-        let Some(shadow) = &mut self.shadow.in_use else {
+        let Some(generation) = self.shadow.in_use.as_ref().and_then(|in_use| in_use.id) else {
             return Ok(());
         };
-        let Some(generation) = shadow.id else {
-            return Ok(());
-        };
-        let loaded = shadow.loaded(&mut self.store, &runtime, self.options.trust.as_ref());
-        let answer = loaded.and_then(|(policy, settings)| {
-            // A clause that the guard refuses would fail every claim, whatever `decide` says.
-            let clause = policy.claim_clause(settings, now, Dialect::Sqlite)?;
-            Clause::accept(&clause.text)?;
+        let answer = clause.and_then(|_| {
+            let (policy, settings) = self.loaded_shadow()?;
             Ok(policy.decide(settings, now, state)?)
         });
         let act = Act {
@@ -88,5 +90,10 @@ impl Queue {
                 Ok(self.store.record_look(generation, look, act)?)
             }
         }
+    }
+    fn loaded_shadow(&mut self) -> Result<(&Policy, &Settings), Error> {
+        let runtime = self.runtime()?.clone();
+        let shadow = self.shadow.in_use.as_mut().ok_or(Error::NoPolicy)?;
+        shadow.loaded(&mut self.store, &runtime, self.options.trust.as_ref())
     }
 }

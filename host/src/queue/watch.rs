@@ -5,21 +5,32 @@
 
 use jiff::Timestamp;
 
-use super::{Error, Queue, with_causes};
-use crate::clause::Table;
+use super::{CurrentClause, Error, Queue, with_causes};
+use crate::clause::{Clause, Reach};
 use crate::model::Snapshot;
 use crate::store::Claimed;
 
+/// The state before a claim.
+pub(super) struct Seen {
+    state: Snapshot,
+    /// The shadow's clause, or why it has none, if it is time to ask it.
+    shadow: Option<Result<Clause, Error>>,
+}
+
 impl Queue {
     /// The state before a claim, if anybody wants it.
-    pub(super) fn look(&mut self, now: Timestamp) -> Option<Snapshot> {
-        self.try_to_look(now).unwrap_or_else(|error| {
+    pub(super) fn look(&mut self, now: Timestamp, clause: &CurrentClause) -> Option<Seen> {
+        self.try_to_look(now, clause).unwrap_or_else(|error| {
             tracing::warn!("this claim is not looked at: {}", with_causes(&error));
             None
         })
     }
 
-    fn try_to_look(&mut self, now: Timestamp) -> Result<Option<Snapshot>, Error> {
+    fn try_to_look(
+        &mut self,
+        now: Timestamp,
+        clause: &CurrentClause,
+    ) -> Result<Option<Seen>, Error> {
         // A shadow that cannot be read is no reason not to log.
         let is_due = self.shadow_is_due(now).unwrap_or_else(|error| {
             tracing::warn!("the shadow is not asked: {}", with_causes(&error));
@@ -28,18 +39,24 @@ impl Queue {
         if !is_due && self.options.log.is_none() {
             return Ok(None);
         }
-        // Every table: another policy may read others than the active one.
-        Ok(Some(self.store.snapshot(&Table::ALL, None)?))
+        let shadow = is_due.then(|| self.shadow_clause(now));
+        // Any policy may be replayed over a state that is kept.
+        let is_kept = self.options.log.as_ref().is_some_and(|log| log.snapshots);
+        let mut reach = if is_kept {
+            Reach::of_every_clause()
+        } else {
+            clause.reach()
+        };
+        if let Some(Ok(shadow)) = &shadow {
+            reach.extend(shadow.reach());
+        }
+        let state = self.store.snapshot(&reach, None)?;
+        Ok(Some(Seen { state, shadow }))
     }
 
     /// Logs what the policy says about the state before a claim, and compares the shadow with it.
-    pub(super) fn write_down(
-        &mut self,
-        now: Timestamp,
-        state: &Snapshot,
-        claimed: Option<&Claimed>,
-    ) {
-        if let Err(error) = self.try_to_write_down(now, state, claimed) {
+    pub(super) fn write_down(&mut self, now: Timestamp, seen: Seen, claimed: Option<&Claimed>) {
+        if let Err(error) = self.try_to_write_down(now, seen, claimed) {
             tracing::warn!("this claim is not looked at: {}", with_causes(&error));
         }
     }
@@ -47,13 +64,14 @@ impl Queue {
     fn try_to_write_down(
         &mut self,
         now: Timestamp,
-        state: &Snapshot,
+        seen: Seen,
         claimed: Option<&Claimed>,
     ) -> Result<(), Error> {
-        let decisions = self.decide_over(now, state)?;
-        if self.shadow.looked == Some(now) {
-            self.ask_shadow(now, state, &decisions)?;
+        let Seen { state, shadow } = seen;
+        let decisions = self.decide_over(now, &state)?;
+        if let Some(clause) = shadow {
+            self.ask_shadow(now, clause, &state, &decisions)?;
         }
-        self.log(now, state, &decisions, claimed)
+        self.log(now, &state, &decisions, claimed)
     }
 }

@@ -330,7 +330,7 @@ fn queued(clause: &Rendered) -> String {
 }
 
 /// The steps by which SQLite would answer a query. They depend on no value that is bound to it.
-fn plan(connection: &Connection, query: &str) -> rusqlite::Result<Vec<String>> {
+pub(super) fn plan(connection: &Connection, query: &str) -> rusqlite::Result<Vec<String>> {
     let mut query = connection.prepare(&format!("EXPLAIN QUERY PLAN {query}"))?;
     let (mut rows, mut steps) = (query.raw_query(), Vec::new());
     while let Some(row) = rows.next()? {

@@ -109,7 +109,13 @@ impl Store {
     }
 
     fn connect(path: &Path, flags: OpenFlags) -> Result<Store, Error> {
-        let connection = connect(path, flags).map_err(|cause| Error::of_sqlite(path, cause))?;
+        let connected = || {
+            let connection = connect(path, flags)?;
+            // An index that SQLite makes for one query reads the whole table.
+            connection.pragma_update(None, "automatic_index", false)?;
+            Ok(connection)
+        };
+        let connection = connected().map_err(|cause| Error::of_sqlite(path, cause))?;
         Ok(Store {
             connection,
             path: path.into(),

@@ -1,61 +1,70 @@
 //! The state of the queue as a policy sees it.
 //!
-//! Owns which rows a policy is given: every queued job, and what a sub-select of its clause could
-//! reach from one of them. A sub-select is tied to its job by an equality of columns, so a row that
-//! shares no value with any queued job is out of its reach. All rows come from one read transaction.
+//! Owns the queries for the rows that a policy is given: every queued job, and what can matter to a clause. Leaves
+//! what can matter to the clause's room. All rows come from one read transaction. Callers rely on this: what a snapshot
+//! costs depends on the queued jobs and on the rows that can matter, and not on those that no longer do, as far as the
+//! clause's conditions go by an index.
 
 use std::collections::HashMap;
 
 use rusqlite::types::{FromSql, FromSqlResult, ValueRef};
-use rusqlite::{Row, Transaction};
+use rusqlite::{Row, Transaction, params_from_iter};
 
+use super::claim::plan;
+use super::schema::LINES;
 use super::value::TaskOrder;
 use super::{Error, Store};
-use crate::clause::Table;
+use crate::clause::{Reach, Source, Table};
 use crate::model::{Freeze, Job, Snapshot, Symbol, Task};
 
-/// The queued jobs that the snapshot is for: all, or the one with the id that is bound.
-const QUEUED: &str = "WITH queued AS MATERIALIZED (
-    SELECT id, task_id, repo, agent, status FROM jobs
-    WHERE status = 'queued' AND (?1 IS NULL OR id = ?1)
-)";
-
-/// The rows of a table that a sub-select could be tied to, over its columns `id` and `repo`.
-const IN_REACH: &str = "id IN (SELECT id FROM queued UNION SELECT task_id FROM queued)
-    OR repo IN (SELECT repo FROM queued UNION SELECT agent FROM queued UNION SELECT status FROM queued)";
+const TASKS: [&str; 5] = ["id", "work_item_id", "repo", "stage", "gate_label"];
+const JOBS: [&str; 5] = ["id", "task_id", "repo", "agent", "status"];
+const FREEZES: [&str; 6] = [
+    "id",
+    "repo",
+    "frozen_at",
+    "cleared_at",
+    "reason",
+    "work_item_id",
+];
 
 impl Store {
-    /// The state for all queued jobs, or for one. `reads` are the tables of the clause's sub-selects.
+    /// The state for all queued jobs, or for one, as far as it is in reach.
     ///
     /// # Errors
     ///
     /// When the database cannot be read.
-    pub fn snapshot(&mut self, reads: &[Table], job: Option<i64>) -> Result<Snapshot, Error> {
+    pub fn snapshot(&mut self, reach: &Reach, job: Option<i64>) -> Result<Snapshot, Error> {
         self.doing(|connection| {
             let transaction = connection.transaction()?;
             let mut symbols = Symbols::default();
-            let jobs = jobs(
-                &transaction,
-                &mut symbols,
-                reads.contains(&Table::Jobs),
-                job,
-            )?;
-            let tasks = if reads.contains(&Table::Tasks) {
-                tasks(&transaction, &mut symbols, job)?
-            } else {
-                Vec::new()
-            };
-            let freezes = if reads.contains(&Table::RepoFreeze) {
-                freezes(&transaction, &mut symbols, job)?
-            } else {
-                Vec::new()
-            };
             Ok(Snapshot {
+                jobs: jobs(&transaction, &mut symbols, reach, job)?,
+                tasks: tasks(&transaction, &mut symbols, reach, job)?,
+                freezes: freezes(&transaction, &mut symbols, reach, job)?,
                 symbols: symbols.texts,
-                tasks,
-                jobs,
-                freezes,
             })
+        })
+    }
+
+    /// The steps of SQLite's plan for each query of a snapshot.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn snapshot_plans(&mut self, reach: &Reach) -> Result<Vec<Vec<String>>, Error> {
+        self.doing(|connection| {
+            let tables = [
+                (Table::Jobs, &JOBS[..]),
+                (Table::Tasks, &TASKS),
+                (Table::RepoFreeze, &FREEZES),
+            ];
+            let queries = tables
+                .iter()
+                .filter_map(|(table, columns)| query(reach, *table, columns, None));
+            Ok(queries
+                .map(|query| plan(connection, &query))
+                .collect::<Result<_, _>>()?)
         })
     }
 }
@@ -63,57 +72,55 @@ impl Store {
 fn jobs(
     transaction: &Transaction<'_>,
     symbols: &mut Symbols,
-    all_in_reach: bool,
+    reach: &Reach,
     job: Option<i64>,
 ) -> rusqlite::Result<Vec<Job>> {
-    let from = if all_in_reach {
-        format!(
-            "jobs WHERE {IN_REACH} OR task_id IN (SELECT id FROM queued UNION SELECT task_id FROM queued)"
-        )
-    } else {
-        "queued".into()
-    };
-    let sql = format!("{QUEUED} SELECT id, task_id, repo, agent, status FROM {from} ORDER BY id");
-    rows(transaction, &sql, job, |row| {
-        Ok(Job {
-            id: row.get(0)?,
-            task_id: row.get::<_, TaskOrder>(1)?.0,
-            repo: symbols.of(row, 2)?,
-            agent: symbols.of(row, 3)?,
-            status: symbols.of(row, 4)?,
-        })
-    })
+    rows(
+        transaction,
+        query(reach, Table::Jobs, &JOBS, job),
+        job,
+        |row| {
+            Ok(Job {
+                id: row.get(0)?,
+                task_id: row.get::<_, TaskOrder>(1)?.0,
+                repo: symbols.of(row, 2)?,
+                agent: symbols.of(row, 3)?,
+                status: symbols.of(row, 4)?,
+            })
+        },
+    )
 }
 
 fn tasks(
     transaction: &Transaction<'_>,
     symbols: &mut Symbols,
+    reach: &Reach,
     job: Option<i64>,
 ) -> rusqlite::Result<Vec<Task>> {
-    let sql = format!(
-        "{QUEUED} SELECT id, work_item_id, repo, stage, gate_label FROM tasks WHERE {IN_REACH} ORDER BY id"
-    );
-    rows(transaction, &sql, job, |row| {
-        Ok(Task {
-            id: row.get(0)?,
-            work_item: symbols.of(row, 1)?,
-            repo: symbols.of(row, 2)?,
-            stage: symbols.of(row, 3)?,
-            label: symbols.of(row, 4)?,
-        })
-    })
+    rows(
+        transaction,
+        query(reach, Table::Tasks, &TASKS, job),
+        job,
+        |row| {
+            Ok(Task {
+                id: row.get(0)?,
+                work_item: symbols.of(row, 1)?,
+                repo: symbols.of(row, 2)?,
+                stage: symbols.of(row, 3)?,
+                label: symbols.of(row, 4)?,
+            })
+        },
+    )
 }
 
 fn freezes(
     transaction: &Transaction<'_>,
     symbols: &mut Symbols,
+    reach: &Reach,
     job: Option<i64>,
 ) -> rusqlite::Result<Vec<Freeze>> {
-    let sql = format!(
-        "{QUEUED} SELECT id, repo, frozen_at, cleared_at, reason, work_item_id FROM repo_freeze
-         WHERE {IN_REACH} ORDER BY id"
-    );
-    rows(transaction, &sql, job, |row| {
+    let query = query(reach, Table::RepoFreeze, &FREEZES, job);
+    rows(transaction, query, job, |row| {
         Ok(Freeze {
             id: row.get(0)?,
             repo: symbols.of(row, 1)?,
@@ -125,15 +132,56 @@ fn freezes(
     })
 }
 
+/// The rows of a table that can matter to all queued jobs or to the one that is bound, each once, in the order of their ids.
+/// None where no row does.
+fn query(reach: &Reach, table: Table, columns: &[&str], job: Option<i64>) -> Option<String> {
+    let sources = reach.sources(table).into_iter();
+    let mut parts: Vec<String> = sources
+        .map(|source| part(&source, table, columns))
+        .collect();
+    if table == Table::Jobs {
+        parts.push(format!("SELECT {} FROM queued", columns.join(", ")));
+    }
+    // Pinned: without it SQLite may read the jobs that ended, to find the values in the order of another index.
+    let queued = match job {
+        Some(_) => "jobs WHERE status = 'queued' AND id = ?1".into(),
+        None => format!("jobs INDEXED BY {LINES} WHERE status = 'queued'"),
+    };
+    let queued = format!("WITH queued AS (SELECT {} FROM {queued})", JOBS.join(", "));
+    (!parts.is_empty()).then(|| format!("{queued} {} ORDER BY 1", parts.join(" UNION ")))
+}
+
+/// The rows of one source. They are looked up for each set of values that a queued job has, and not for each queued job.
+fn part(source: &Source, table: Table, columns: &[&str]) -> String {
+    let Source {
+        name,
+        job_columns,
+        condition,
+    } = source;
+    let columns: Vec<String> = columns
+        .iter()
+        .map(|column| format!("{name}.{column}"))
+        .collect();
+    format!(
+        "SELECT {} FROM (SELECT DISTINCT {} FROM queued) AS jobs CROSS JOIN {} AS {name} WHERE {condition}",
+        columns.join(", "),
+        job_columns.join(", "),
+        table.name(),
+    )
+}
+
 fn rows<T>(
     transaction: &Transaction<'_>,
-    sql: &str,
+    query: Option<String>,
     job: Option<i64>,
     read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
 ) -> rusqlite::Result<Vec<T>> {
+    let Some(query) = query else {
+        return Ok(Vec::new());
+    };
     transaction
-        .prepare_cached(sql)?
-        .query_map([job], read)?
+        .prepare_cached(&query)?
+        .query_map(params_from_iter(job), read)?
         .collect()
 }
 
