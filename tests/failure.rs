@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serial_gate::model::{Dialect, Settings, Snapshot};
+use serial_gate::model::{Dialect, Settings, Snapshot, Verdict};
 use serial_gate::policy::{self, DEFAULT_POLICY, Limits, Policy, Runtime};
 use serial_gate::queue::{Allowance, Options, Queue, Rule, Source, default_settings};
 
@@ -163,6 +163,24 @@ fn a_scope_that_is_too_long_for_a_clause_stops_no_queue_and_opens_no_frozen_repo
     });
     assert_eq!(queue.clause(NOW).unwrap().source, Source::FreezeOnly);
     assert_eq!(queue.claimable(NOW).unwrap(), [1, 2]);
+}
+
+#[test]
+fn a_policy_without_a_usable_clause_still_decides_over_all_rows() {
+    let gate = gate();
+    let mut queue = open(&gate, good());
+    let many = (0..14_000).map(|number| format!(",repo-{number}"));
+    queue.set_settings(Settings {
+        repos: format!("alpha,beta{}", many.collect::<String>()),
+        ..default_settings()
+    });
+    assert_eq!(queue.clause(NOW).unwrap().source, Source::FreezeOnly);
+    let decisions = queue.decide(NOW, None).unwrap().into_iter();
+    let blockers = decisions.map(|decision| match decision.verdict {
+        Verdict::Claim => None,
+        Verdict::Hold(hold) => hold.earlier_task.or(hold.freeze),
+    });
+    assert_eq!(blockers.collect::<Vec<_>>(), [None, Some(1), Some(1)]);
 }
 
 #[test]
