@@ -84,6 +84,11 @@ impl Times {
         self.sorted.len()
     }
 
+    /// How often it can be done in a second, slow runs included.
+    pub fn per_second(&self) -> f64 {
+        self.count() as f64 / self.sorted.iter().sum::<Duration>().as_secs_f64()
+    }
+
     /// The nearest rank.
     fn percentile(&self, percent: usize) -> Duration {
         let rank = (self.sorted.len() * percent).div_ceil(100);

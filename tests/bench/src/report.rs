@@ -1,7 +1,10 @@
 //! A report: Markdown that is printed while it grows and written to `tests/results/` at the end.
+//!
+//! Owns where reports go. Callers rely on this: what `--quick` measured never takes the place of a full
+//! run's figures; its report goes to the folder for temporary files.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 use std::{env, fs};
 
@@ -106,17 +109,22 @@ impl Report {
         self.table(&["", "p50", "p99", "runs", &compared], &rows)
     }
 
-    /// Where the report goes, and what belongs to it: `extension` is `md` or `svg`.
-    pub fn path(&self, extension: &str) -> PathBuf {
-        let results = Path::new(env!("CARGO_MANIFEST_DIR")).join("../results");
-        results.join(self.name).with_extension(extension)
+    /// Writes something that belongs to the report beside it, under its name: a chart as `svg`.
+    pub fn write_beside(&self, extension: &str, content: &str) -> io::Result<()> {
+        let folder = if env::args().any(|argument| argument == "--quick") {
+            env::temp_dir().join("serial-gate-bench")
+        } else {
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../results")
+        };
+        fs::create_dir_all(&folder)?;
+        let path = folder.join(self.name).with_extension(extension);
+        fs::write(&path, content)?;
+        writeln!(io::stdout(), "written to {}", path.display())
     }
 
-    /// Writes the report to `tests/results/`.
+    /// Writes the report.
     pub fn write(self) -> io::Result<()> {
-        let path = self.path("md");
-        fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
-        fs::write(path, self.text.trim_end().to_owned() + "\n")
+        self.write_beside("md", &format!("{}\n", self.text.trim_end()))
     }
 }
 

@@ -1,0 +1,120 @@
+//! Who takes part: the ways to claim a job.
+//!
+//! Owns what each does in one turn, and checks what it got: a contestant that claims another job than its
+//! turn's has no place in the table. `sizes` decides who takes part where.
+
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::{Connection, OptionalExtension};
+use serial_gate::clause::Rendered;
+use serial_gate::policy::Runtime;
+use serial_gate::queue::{Options, Overrides, Queue, Rule};
+use serial_gate::store::{ClaimConnection, Claimed, Lease};
+
+use crate::cell::open;
+
+const WORKER: &str = "bench";
+const LEASE: Duration = Duration::from_secs(30 * 60);
+
+/// The limit: a transaction that changes one row, in a file of its own.
+pub struct Bare(Connection);
+
+impl Bare {
+    pub fn new(path: &Path) -> Bare {
+        let sqlite = open(path);
+        sqlite
+            .execute_batch("CREATE TABLE IF NOT EXISTS one (row INTEGER); DELETE FROM one; INSERT INTO one VALUES (0)")
+            .unwrap();
+        Bare(sqlite)
+    }
+
+    pub fn write(&self) {
+        let mut update = self
+            .0
+            .prepare_cached("UPDATE one SET row = row + 1")
+            .unwrap();
+        assert_eq!(update.execute([]).unwrap(), 1);
+    }
+}
+
+/// Ours, as a worker has it: the active generation, with or without the gate.
+pub fn queue(path: &Path, runtime: &Runtime, enabled: Option<bool>) -> Queue {
+    let overrides = Overrides {
+        enabled,
+        ..Overrides::default()
+    };
+    let options = Options {
+        runtime: Some(runtime.clone()),
+        ..Options::default()
+    };
+    Queue::open(path, Rule::Active(overrides), options).unwrap()
+}
+
+/// One claim of a worker.
+pub fn claim(queue: &mut Queue) -> Option<Claimed> {
+    queue.claim(Timestamp::now(), WORKER, LEASE).unwrap()
+}
+
+/// Ours without candidates: the clause in the query, for one queued job after another.
+pub struct Spliced {
+    claims: ClaimConnection,
+    clause: Rendered,
+}
+
+impl Spliced {
+    pub fn new(path: &Path, runtime: &Runtime) -> Spliced {
+        let clause = queue(path, runtime, None).clause(Timestamp::now()).unwrap();
+        Spliced {
+            claims: ClaimConnection::open(path, Duration::from_secs(600)).unwrap(),
+            clause: clause.rendered.clone(),
+        }
+    }
+
+    pub fn claim(&mut self) -> Option<i64> {
+        let now = Timestamp::now();
+        let lease = Lease {
+            worker: WORKER,
+            generation: None,
+            now,
+            until: now + SignedDuration::try_from(LEASE).unwrap(),
+        };
+        let claimed = self.claims.claim(&self.clause, lease).unwrap();
+        claimed.map(|job| job.id)
+    }
+}
+
+/// The reference's way: each claim opens a connection and writes the clause anew, and the tables have no index.
+pub struct Reference<'a> {
+    path: &'a Path,
+    /// Open beside it: whoever closes a database last checkpoints it, and each claim would pay for that.
+    _beside: Connection,
+}
+
+impl Reference<'_> {
+    pub fn new(path: &Path) -> Reference<'_> {
+        let beside = open(path);
+        beside
+            .query_row("SELECT count(*) FROM repo_freeze", [], |_| Ok(()))
+            .unwrap();
+        Reference {
+            path,
+            _beside: beside,
+        }
+    }
+
+    pub fn claim(&self) -> Option<i64> {
+        let clause = "AND NOT ( jobs.agent = 'analyst' AND (
+                EXISTS (SELECT 1 FROM tasks t2
+                        WHERE t2.repo = jobs.repo AND t2.id < jobs.task_id AND t2.stage != 'done')
+                OR EXISTS (SELECT 1 FROM repo_freeze f WHERE f.repo = jobs.repo AND f.cleared_at IS NULL) ) )";
+        let sql = format!(
+            "UPDATE jobs SET status = 'running' WHERE id = (
+                SELECT id FROM jobs WHERE status = 'queued' {clause} ORDER BY id LIMIT 1) RETURNING id"
+        );
+        let sqlite = open(self.path);
+        let mut update = sqlite.prepare(&sql).unwrap();
+        update.query_row([], |row| row.get(0)).optional().unwrap()
+    }
+}
