@@ -38,7 +38,7 @@ impl Report {
         };
         report.paragraph(&format!("# {title}"))?;
         report.paragraph(&format!(
-            "- {}\n- {now}, {build}\n- `cargo bench --package serial-gate-bench --bench {name}{dash}{arguments}`\n- {settings}",
+            "- {}\n- {now}, {build}\n- `cargo bench --bench {name}{dash}{arguments}`\n- {settings}",
             machine()
         ))?;
         Ok(report)

@@ -1,6 +1,6 @@
 //! What a claim costs, beside what it is compared with, from an empty queue to a million held jobs.
 //!
-//! `cargo bench --package serial-gate-bench --bench claim` takes about half an hour and 8 GB of disk; with
+//! `cargo bench --bench claim` takes about half an hour and 8 GB of disk; with
 //! `-- --quick` it takes some seconds. Writes `tests/results/claim.md` and the chart `claim.svg`.
 
 #![allow(

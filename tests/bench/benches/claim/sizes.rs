@@ -30,8 +30,8 @@ pub const PLAIN: &str = "plain tables";
 pub const PREPARED: &str = "prepared tables";
 pub const ADD_TASK: &str = "`add_task`";
 
-/// So many rows take the reference's way about half a minute for one claim.
-const REFERENCE_READS: u64 = 1_000_000_000;
+/// So many rows take the reference's way some seconds for one claim.
+const REFERENCE_READS: u64 = 50_000_000;
 
 /// The figures of one size.
 pub struct Size {

@@ -21,9 +21,9 @@ pub fn write(report: &mut Report, sizes: &[Size], finished: u64) -> io::Result<(
     report.paragraph(
         "Every claim finds a job behind all the held ones, every other time a gated job. \
          *Bare write* is a transaction that changes one row: nothing that writes is faster. *Ungated* is `Queue::claim` with the \
-         gate switched off, *flat* is `Queue::claim`. *Spliced* has the clause in its query and looks at one \
+         gate switched off, which takes the first job of all, *flat* is `Queue::claim`. *Spliced* has the clause in its query and looks at one \
          queued job after another, with all our indexes. *Reference* is the original's way: for each claim a new connection and a new query, no index; \
-         it is left out where one claim would read more than 10⁹ rows.",
+         it is left out where one claim would read more than 50 million rows.",
     )?;
     matrix(
         report,
