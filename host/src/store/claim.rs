@@ -81,9 +81,6 @@ pub enum Candidate {
     NotReady,
 }
 
-/// A claim has about fifteen, a third of them for one clause.
-const STATEMENTS: usize = 64;
-
 /// How long the write lock is held for finding candidates.
 const SLICE: Duration = Duration::from_millis(20);
 
@@ -99,7 +96,6 @@ impl ClaimConnection {
     pub fn open(path: &Path, budget: Duration) -> Result<ClaimConnection, Error> {
         let walled = || {
             let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-            connection.set_prepared_statement_cache_capacity(STATEMENTS);
             Ok((Wall::around(&mut connection, budget)?, connection))
         };
         let (wall, connection) = walled().map_err(|cause| Error::of_sqlite(path, cause))?;

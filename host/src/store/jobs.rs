@@ -42,11 +42,12 @@ impl Store {
         not_empty("agent", job.agent)?;
         not_empty("repo", job.repo.unwrap_or("the task's"))?;
         self.writing(|transaction| {
-            let inserted = transaction.execute(
-                "INSERT INTO jobs (task_id, repo, agent, status, created_at)
+            let inserted = transaction
+                .prepare_cached(
+                    "INSERT INTO jobs (task_id, repo, agent, status, created_at)
                  SELECT id, coalesce(?2, repo), ?3, 'queued', ?4 FROM tasks WHERE id = ?1",
-                params![job.task_id, job.repo, job.agent, sql_time(now)],
-            )?;
+                )?
+                .execute(params![job.task_id, job.repo, job.agent, sql_time(now)])?;
             if inserted == 0 {
                 return Err(Error::NoTask { id: job.task_id });
             }
@@ -72,10 +73,11 @@ impl Store {
         };
         self.writing(|transaction| {
             check_claim(transaction, id, token, change)?;
-            transaction.execute(
-                "UPDATE jobs SET status = ?2, gate_error = ?3, gate_lease_until = NULL WHERE id = ?1",
-                params![id, status, error],
-            )?;
+            transaction
+                .prepare_cached(
+                    "UPDATE jobs SET status = ?2, gate_error = ?3, gate_lease_until = NULL WHERE id = ?1",
+                )?
+                .execute(params![id, status, error])?;
             Ok(())
         })
     }
@@ -88,10 +90,9 @@ impl Store {
     pub fn heartbeat(&mut self, id: i64, token: i64, lease_until: Timestamp) -> Result<(), Error> {
         self.writing(|transaction| {
             check_claim(transaction, id, token, "kept alive")?;
-            transaction.execute(
-                "UPDATE jobs SET gate_lease_until = ?2 WHERE id = ?1",
-                params![id, sql_time(lease_until)],
-            )?;
+            transaction
+                .prepare_cached("UPDATE jobs SET gate_lease_until = ?2 WHERE id = ?1")?
+                .execute(params![id, sql_time(lease_until)])?;
             Ok(())
         })
     }

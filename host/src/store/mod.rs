@@ -45,6 +45,7 @@ pub use time::{lease_end, sql_time};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 /// How long a statement waits for another process's write, about: claims take turns, each well below
@@ -54,6 +55,13 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest sleep between two tries. SQLite's own handler sleeps up to 100 ms, which with a few
 /// workers made some claims wait for a quarter of a second.
 const LONGEST_SLEEP: Duration = Duration::from_millis(1);
+
+/// A claim writes about ten pages, mostly those that the last one wrote. A checkpoint writes each once and waits for the
+/// disk, so that fewer of them do less work; four times SQLite's own number, which is 16 MB of log.
+const PAGES_BETWEEN_CHECKPOINTS: i32 = 4_000;
+
+/// A claim has about fifteen, a third of them for one clause.
+const STATEMENTS: usize = 64;
 
 /// An open queue.
 pub struct Store {
@@ -153,6 +161,11 @@ fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     connection.busy_handler(Some(wait_for_our_turn))?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "trusted_schema", false)?;
+    connection.pragma_update(None, "wal_autocheckpoint", PAGES_BETWEEN_CHECKPOINTS)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    // Plans do not depend on the values that are bound: SQLite would compile a statement anew for each other value, which
+    // took half the time of a claim.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(connection)
 }
 

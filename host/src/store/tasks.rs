@@ -48,16 +48,18 @@ impl Store {
         }
         let now = sql_time(now);
         self.writing(|transaction| {
-            transaction.execute(
-                "INSERT INTO tasks (work_item_id, repo, stage, created_at, gate_stage, gate_stage_at, gate_label)
+            transaction
+                .prepare_cached(
+                    "INSERT INTO tasks (work_item_id, repo, stage, created_at, gate_stage, gate_stage_at, gate_label)
                  VALUES (?1, ?2, ?3, ?4, ?3, ?4, ?5)",
-                params![task.work_item, task.repo, task.stage, now, task.label],
-            )?;
+                )?
+                .execute(params![task.work_item, task.repo, task.stage, now, task.label])?;
             let task_id = transaction.last_insert_rowid();
-            transaction.execute(
-                "INSERT INTO jobs (task_id, repo, agent, status, created_at) VALUES (?1, ?2, ?3, 'queued', ?4)",
-                params![task_id, task.repo, task.agent, now],
-            )?;
+            transaction
+                .prepare_cached(
+                    "INSERT INTO jobs (task_id, repo, agent, status, created_at) VALUES (?1, ?2, ?3, 'queued', ?4)",
+                )?
+                .execute(params![task_id, task.repo, task.agent, now])?;
             Ok(Added { task_id, job_id: transaction.last_insert_rowid() })
         })
     }
@@ -71,12 +73,13 @@ impl Store {
         not_empty("stage", stage)?;
         self.writing(|transaction| {
             for id in ids {
-                let changed = transaction.execute(
-                    "UPDATE tasks SET stage = ?2, gate_stage = ?2,
+                let changed = transaction
+                    .prepare_cached(
+                        "UPDATE tasks SET stage = ?2, gate_stage = ?2,
                         gate_stage_at = CASE WHEN gate_stage = ?2 AND stage = ?2 THEN gate_stage_at ELSE ?3 END
                      WHERE id = ?1",
-                    params![id, stage, sql_time(now)],
-                )?;
+                    )?
+                    .execute(params![id, stage, sql_time(now)])?;
                 if changed == 0 {
                     return Err(Error::NoTask { id: *id });
                 }
@@ -95,10 +98,9 @@ impl Store {
             not_empty("label", label)?;
         }
         self.writing(|transaction| {
-            let changed = transaction.execute(
-                "UPDATE tasks SET gate_label = ?2 WHERE id = ?1",
-                params![id, label],
-            )?;
+            let changed = transaction
+                .prepare_cached("UPDATE tasks SET gate_label = ?2 WHERE id = ?1")?
+                .execute(params![id, label])?;
             if changed == 0 {
                 return Err(Error::NoTask { id });
             }
