@@ -19,19 +19,21 @@ pub struct Queue<'a> {
     enabled: bool,
     jobs: &'a [Job],
     symbols: Vec<About<'a>>,
+    repos: Vec<Repo<'a>>,
 }
 
-/// One symbol, in each of the parts that it can play.
+/// One symbol, in each of the parts that it can play. Most are no repo's, and there may be one for each
+/// task, so that this is kept small.
 struct About<'a> {
+    text: &'a str,
     /// As a status: the job waits to be claimed.
     queued: bool,
     /// As an agent: the gate may hold its jobs.
     gated: bool,
     /// As a stage: the task is finished.
     finished: bool,
-    /// As a repo: the gate acts there.
-    in_scope: bool,
-    repo: Repo<'a>,
+    /// As a repo: where it stands in the list of them, once something is known about it.
+    repo: Option<u32>,
 }
 
 /// What a rule may want to know about a repo.
@@ -44,6 +46,7 @@ pub struct Repo<'a> {
     pub unfinished: Vec<&'a Task>,
     /// Its newest active freeze; none while the freeze layer is off.
     pub freeze: Option<i64>,
+    in_scope: bool,
 }
 
 /// A queued job that the gate may hold.
@@ -76,47 +79,46 @@ impl<'a> Queue<'a> {
         settings: &Settings<R>,
         snapshot: &'a Snapshot,
     ) -> Result<Queue<'a>, String> {
-        let symbols = (0..).zip(&snapshot.symbols).map(|(symbol, text)| About {
+        let symbols = snapshot.symbols.iter().map(|text| About {
+            text,
             queued: text == "queued",
             gated: settings.rules.gated_agents().contains(text),
             finished: settings.rules.finished_stages().contains(text),
-            in_scope: settings.scope.contains(text),
-            repo: Repo {
-                symbol,
-                name: text,
-                unfinished: Vec::new(),
-                freeze: None,
-            },
+            repo: None,
         });
         let mut queue = Queue {
             enabled: settings.enabled,
             jobs: &snapshot.jobs,
             symbols: symbols.collect(),
+            repos: Vec::new(),
         };
         for task in &snapshot.tasks {
             let (Some(repo), Some(stage)) = (task.repo, task.stage) else {
                 continue;
             };
             if !queue.about(stage)?.finished {
-                queue.repo_mut(repo)?.unfinished.push(task);
+                queue.repo_mut(settings, repo)?.unfinished.push(task);
             }
         }
-        for about in &mut queue.symbols {
-            about.repo.unfinished.sort_by_key(|task| task.id);
+        for repo in &mut queue.repos {
+            repo.unfinished.sort_by_key(|task| task.id);
         }
         if settings.freeze_enabled {
             for freeze in snapshot.freezes.iter().filter(|freeze| freeze.active) {
                 let Some(repo) = freeze.repo else { continue };
-                let newest = &mut queue.repo_mut(repo)?.freeze;
+                let newest = &mut queue.repo_mut(settings, repo)?.freeze;
                 *newest = Some(newest.map_or(freeze.id, |id| id.max(freeze.id)));
             }
+        }
+        for repo in snapshot.jobs.iter().filter_map(|job| job.repo) {
+            queue.repo_mut(settings, repo)?;
         }
         Ok(queue)
     }
 
-    /// What is known about each repo. A symbol that is no repo's stands here as an empty one.
+    /// What is known about each repo.
     pub fn repos(&self) -> impl Iterator<Item = &Repo<'a>> {
-        self.symbols.iter().map(|about| &about.repo)
+        self.repos.iter()
     }
 
     /// The text of a symbol.
@@ -125,7 +127,7 @@ impl<'a> Queue<'a> {
     ///
     /// A sentence, when it is not in the snapshot's list.
     pub fn text(&self, symbol: Symbol) -> Result<&'a str, String> {
-        Ok(self.about(symbol)?.repo.name)
+        Ok(self.about(symbol)?.text)
     }
 
     /// One decision for each queued job, in the snapshot's order. `hold` says what holds a gated
@@ -162,11 +164,12 @@ impl<'a> Queue<'a> {
         let Some(repo) = job.repo else {
             return Ok(None);
         };
-        let about = self.about(repo)?;
-        let may_hold = self.enabled && gated && about.in_scope;
-        Ok(may_hold.then_some(GatedJob {
+        let at = self.about(repo)?.repo;
+        let repo = at.and_then(|at| self.repos.get(at as usize));
+        let may_hold = |repo: &&Repo<'_>| self.enabled && gated && repo.in_scope;
+        Ok(repo.filter(may_hold).map(|repo| GatedJob {
             task_id: job.task_id,
-            repo: &about.repo,
+            repo,
         }))
     }
 
@@ -176,11 +179,28 @@ impl<'a> Queue<'a> {
             .ok_or_else(|| out_of_range(symbol))
     }
 
-    fn repo_mut(&mut self, symbol: Symbol) -> Result<&mut Repo<'a>, String> {
-        match self.symbols.get_mut(symbol as usize) {
-            Some(about) => Ok(&mut about.repo),
-            None => Err(out_of_range(symbol)),
+    /// A repo, which is in the list from now on.
+    fn repo_mut<R: Rule>(
+        &mut self,
+        settings: &Settings<R>,
+        symbol: Symbol,
+    ) -> Result<&mut Repo<'a>, String> {
+        let about = self.symbols.get_mut(symbol as usize);
+        let about = about.ok_or_else(|| out_of_range(symbol))?;
+        let next = u32::try_from(self.repos.len()).unwrap_or(u32::MAX);
+        let at = *about.repo.get_or_insert(next);
+        if at == next {
+            self.repos.push(Repo {
+                symbol,
+                name: about.text,
+                unfinished: Vec::new(),
+                freeze: None,
+                in_scope: settings.scope.contains(about.text),
+            });
         }
+        self.repos
+            .get_mut(at as usize)
+            .ok_or_else(|| out_of_range(symbol))
     }
 }
 

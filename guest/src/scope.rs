@@ -9,11 +9,6 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use regex_automata::nfa::thompson::pikevm::PikeVM;
-
-/// What a repo name in the scope looks like.
-const REPO_NAME: &str = r"^[A-Za-z0-9._-]+$";
-
 /// The repos in which the gate acts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scope {
@@ -30,13 +25,8 @@ impl Scope {
             names: BTreeSet::new(),
             notes: Vec::new(),
         };
-        // The pattern is a constant. Were it ever broken, no name would match it, and the scope would be all repos.
-        let Ok(repo_name) = PikeVM::new(REPO_NAME) else {
-            return scope;
-        };
-        let mut cache = repo_name.create_cache();
         for name in csv.split(',').map(strip).filter(|name| !name.is_empty()) {
-            if repo_name.is_match(&mut cache, name) {
+            if name.bytes().all(is_of_a_name) {
                 scope.names.insert(name.into());
             } else {
                 scope.notes.push(format!(
@@ -73,6 +63,11 @@ impl Scope {
     pub fn applies(&self, repo: &str) -> bool {
         self.contains(strip(repo))
     }
+}
+
+/// Whether a repo's name may have this byte.
+fn is_of_a_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-')
 }
 
 /// Removes space as the reference does: Unicode's, and the four separators U+001C to U+001F.
