@@ -33,6 +33,7 @@ fn a_clause_that_holds_later_tasks_for_earlier_ones_has_a_shape() {
     insta::assert_snapshot!(shape(&blocked_by("jobs.task_id >= t.id")), @"gated every agent, by task, reads [tasks]");
     insta::assert_snapshot!(shape(&blocked_by("NOT (t.id >= jobs.task_id OR t.stage = 'done')")), @"gated every agent, by task, reads [tasks]");
     insta::assert_snapshot!(shape(&blocked_by("NOT (jobs.task_id BETWEEN 1 AND 3)")), @r#"`("jobs"."task_id" BETWEEN 1 AND 3)` may let a later task through where an earlier one is held: compare `jobs.task_id` so that a later task only ever waits for more"#);
+    insta::assert_snapshot!(shape(&blocked_by("t.id BETWEEN 1 AND jobs.task_id")), @"gated every agent, by task, reads [tasks]");
     insta::assert_snapshot!(shape("jobs.task_id IS NULL"), @"gated every agent, by task, reads []");
     insta::assert_snapshot!(shape(
         "(SELECT count(*) FROM tasks t WHERE t.repo = jobs.repo AND t.id < jobs.task_id) <= 3"
@@ -42,6 +43,10 @@ fn a_clause_that_holds_later_tasks_for_earlier_ones_has_a_shape() {
 #[test]
 fn a_part_that_may_let_a_later_task_through_is_named() {
     insta::assert_snapshot!(shape("jobs.task_id > 3"), @r#"`("jobs"."task_id" > 3)` may let a later task through where an earlier one is held: compare `jobs.task_id` so that a later task only ever waits for more"#);
+    insta::assert_snapshot!(shape(
+        "EXISTS (SELECT 1 FROM tasks t WHERE t.repo = jobs.repo AND t.id < jobs.task_id)"
+    ), @r#"`("g1"."id" < "jobs"."task_id")` may let a later task through where an earlier one is held: compare `jobs.task_id` so that a later task only ever waits for more"#);
+    insta::assert_snapshot!(shape(&blocked_by("t.id NOT BETWEEN 1 AND jobs.task_id")), @r#"`("g1"."id" NOT BETWEEN 1 AND "jobs"."task_id")` may let a later task through where an earlier one is held: compare `jobs.task_id` so that a later task only ever waits for more"#);
     // A job without a task is held, and those after it are not.
     insta::assert_snapshot!(shape("jobs.task_id < 3"), @r#"`("jobs"."task_id" < 3)` may let a later task through where an earlier one is held: compare `jobs.task_id` so that a later task only ever waits for more"#);
     insta::assert_snapshot!(shape("jobs.task_id IN (3, 4)"), @r#"`("jobs"."task_id" IN (3, 4))` may let a later task through where an earlier one is held: compare `jobs.task_id` so that a later task only ever waits for more"#);

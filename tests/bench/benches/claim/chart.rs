@@ -91,7 +91,7 @@ fn draw_panel(svg: &mut String, sizes: &[&Size], left: f64, scale: &Scale) {
             "<text x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n",
             x(held),
             bottom + 18.0,
-            grouped(held)
+            short(held)
         );
     }
     *svg += &format!(
@@ -172,5 +172,15 @@ fn power_of_ten(power: i32) -> String {
         0..3 => format!("{} µs", 10u64.pow(power.unsigned_abs())),
         3..6 => format!("{} ms", 10u64.pow((power - 3).unsigned_abs())),
         _ => format!("{} s", 10u64.pow((power - 6).unsigned_abs())),
+    }
+}
+
+/// A number as short as it stands under an axis: `100k`, `1M`.
+fn short(number: u64) -> String {
+    match number {
+        0 => "0".into(),
+        _ if number.is_multiple_of(1_000_000) => format!("{}M", number / 1_000_000),
+        _ if number.is_multiple_of(1_000) => format!("{}k", number / 1_000),
+        _ => number.to_string(),
     }
 }
