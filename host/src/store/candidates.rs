@@ -2,16 +2,17 @@
 //!
 //! Owns the rows that make a claim cost the same however many jobs are held (design, section 6): for each clause in use an
 //! index, its candidates, and the repos that are dirty, which means that their candidate may be another by now. Leaves the
-//! marks to `triggers`, and the claim itself to `claim`. The clause is the oracle: a candidate is only ever what it says,
+//! marks to `triggers`, the search to `oracle`, and the claim itself to `claim`. The clause is the oracle: a candidate is only ever what it says,
 //! and it is asked again before a job is given away.
 //! Callers rely on this: a repo that is not dirty has the candidate that the clause gives it now. A wrong index could
 //! cost order or time, never the gate.
 
 use std::time::Instant;
 
-use rusqlite::{OptionalExtension, Transaction, params, params_from_iter};
+use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::schema::{LINES, PARTITIONS};
+use super::oracle::Oracle;
+use super::schema::PARTITIONS;
 use super::triggers::reads;
 use super::value::Raw;
 use super::wall::Wall;
@@ -69,9 +70,9 @@ pub(super) enum First {
 
 /// The index of one clause, under the write lock.
 pub(super) struct Candidates<'a> {
+    pub oracle: Oracle<'a>,
     transaction: &'a Transaction<'a>,
     wall: &'a Wall,
-    clause: &'a Rendered,
     id: i64,
 }
 
@@ -97,14 +98,7 @@ impl<'a> Candidates<'a> {
                 None => make(transaction, shaped).map(|id| (id, First::Dirty)),
             }
         })?;
-        let clause = shaped.clause;
-        let candidates = Candidates {
-            transaction,
-            wall,
-            clause,
-            id,
-        };
-        Ok((candidates, first))
+        Ok((Candidates::new(transaction, wall, shaped, id), first))
     }
 
     /// The index of a clause, if there is one.
@@ -119,12 +113,25 @@ impl<'a> Candidates<'a> {
                 .query_row([shaped.digest], |row| row.get(0))
                 .optional()
         })?;
-        Ok(id.map(|id| Candidates {
+        Ok(id.map(|id| Candidates::new(transaction, wall, shaped, id)))
+    }
+
+    fn new(
+        transaction: &'a Transaction<'a>,
+        wall: &'a Wall,
+        shaped: Shaped<'a>,
+        id: i64,
+    ) -> Candidates<'a> {
+        let oracle = Oracle {
+            transaction,
+            clause: shaped.clause,
+        };
+        Candidates {
+            oracle,
             transaction,
             wall,
-            clause: shaped.clause,
             id,
-        }))
+        }
     }
 
     /// Evaluates dirty repos until none is left, which is true, or the time has come.
@@ -140,7 +147,7 @@ impl<'a> Candidates<'a> {
 
     /// Evaluates a repo anew.
     pub(super) fn settle(&self, repo: &Raw) -> rusqlite::Result<()> {
-        let first = self.first_of(repo)?;
+        let first = self.oracle.first_of(repo)?;
         self.own(
             "DELETE FROM serial_gate_dirty WHERE idx = ?1 AND no_repo = ?2 AND repo = ?3",
             repo,
@@ -148,14 +155,6 @@ impl<'a> Candidates<'a> {
         self.put(repo, first)
     }
 
-    /// Whether the clause lets a job through that is said to be queued.
-    pub(super) fn is_claimable(&self, job: i64) -> rusqlite::Result<bool> {
-        self.transaction
-            .prepare_cached(&claimable(self.clause))?
-            .exists([job])
-    }
-
-    /// Counts something that the index had otherwise than the clause.
     pub(super) fn count_difference(&self) -> rusqlite::Result<()> {
         self.wall.open_for_own_statements(|| {
             let sql = "UPDATE serial_gate_index SET differences = differences + 1 WHERE id = ?1";
@@ -207,84 +206,6 @@ impl<'a> Candidates<'a> {
         })
     }
 
-    /// The first job of a repo that may be claimed, by the clause alone.
-    pub(super) fn first_of(&self, repo: &Raw) -> rusqlite::Result<Option<i64>> {
-        let mut first = None;
-        let mut agent = self.next_agent(repo, None)?;
-        while let Some(name) = agent {
-            let of_agent = self.first_of_agent(repo, &name)?;
-            first = first.into_iter().chain(of_agent).min();
-            agent = self.next_agent(repo, Some(&name))?;
-        }
-        Ok(first)
-    }
-
-    /// The first job of a partition. Two ways lead to it, and it is not known which is the shorter one: in the order of
-    /// ids, to the first that may be claimed; in the order of tasks, of which one job each tells for all, through all that
-    /// may be claimed, to the first that is held (`Shape`). They are gone together, so that the shorter one ends the search.
-    fn first_of_agent(&self, repo: &Raw, agent: &Raw) -> rusqlite::Result<Option<i64>> {
-        let mut by_id = self
-            .transaction
-            .prepare_cached(&in_order_of_ids(self.clause))?;
-        let mut by_id = by_id.query([repo, agent])?;
-        let (mut first, mut task) = (None, None);
-        loop {
-            match by_id.next()? {
-                Some(row) if is_true(row.get(1)?) => return row.get(0).map(Some),
-                Some(_) => {}
-                None => return Ok(None),
-            }
-            match self.next_task(repo, agent, task.as_ref())? {
-                Some(next) if next.is_claimable => {
-                    first = first.into_iter().chain([next.job]).min();
-                    task = Some(next.task);
-                }
-                _ => return Ok(first),
-            }
-        }
-    }
-
-    /// The task after another in a partition, by its first job.
-    fn next_task(
-        &self,
-        repo: &Raw,
-        agent: &Raw,
-        after: Option<&Raw>,
-    ) -> rusqlite::Result<Option<NextTask>> {
-        let next = |tasks: &str, values: &[&Raw]| {
-            let mut query = self
-                .transaction
-                .prepare_cached(&next_task(self.clause, tasks))?;
-            let next = query.query_row(params_from_iter(values), |row| {
-                Ok(NextTask {
-                    job: row.get(0)?,
-                    is_claimable: is_true(row.get(1)?),
-                    task: row.get(2)?,
-                })
-            });
-            next.optional()
-        };
-        match after {
-            None => next(ANY, &[repo, agent]),
-            Some(Raw::Null) => next(WITH_TASK, &[repo, agent]),
-            Some(task) => next(LATER_TASK, &[repo, agent, task]),
-        }
-    }
-
-    /// The agent after another among a repo's queued jobs.
-    fn next_agent(&self, repo: &Raw, after: Option<&Raw>) -> rusqlite::Result<Option<Raw>> {
-        let next = |agents: &str, values: &[&Raw]| {
-            let mut query = self.transaction.prepare_cached(&next_agent(agents))?;
-            let next = query.query_row(params_from_iter(values), |row| row.get(0));
-            next.optional()
-        };
-        match after {
-            None => next(ANY, &[repo]),
-            Some(Raw::Null) => next(NAMED, &[repo]),
-            Some(agent) => next(LATER, &[repo, agent]),
-        }
-    }
-
     fn first_dirty(&self) -> rusqlite::Result<Option<Raw>> {
         self.wall.open_for_own_statements(|| {
             let mut query = self.transaction.prepare_cached(
@@ -331,28 +252,7 @@ impl<'a> Candidates<'a> {
     }
 }
 
-/// What the first job of a task tells of all its jobs in a partition.
-struct NextTask {
-    task: Raw,
-    job: i64,
-    is_claimable: bool,
-}
-
-/// The statements over the queue, which have to go by their indexes however many jobs are held.
-pub(super) fn statements(clause: &Rendered) -> [String; 8] {
-    [
-        in_order_of_ids(clause),
-        next_task(clause, ANY),
-        next_task(clause, WITH_TASK),
-        next_task(clause, LATER_TASK),
-        claimable(clause),
-        next_agent(ANY),
-        next_agent(NAMED),
-        next_agent(LATER),
-    ]
-}
-
-/// The statements over the index, likewise.
+/// The statements that a claim reads the index by.
 pub(super) const OWN_STATEMENTS: [&str; 2] = [LOOK, OPEN];
 
 const LOOK: &str =
@@ -365,49 +265,12 @@ const OPEN: &str = "SELECT serial_gate_index.id,
      FROM serial_gate_index LEFT JOIN serial_gate_candidate ON idx = serial_gate_index.id
      WHERE clause = ?1 ORDER BY job LIMIT 1";
 
-fn in_order_of_ids(clause: &Rendered) -> String {
-    format!(
-        "SELECT id, {clause} FROM jobs INDEXED BY {PARTITIONS}
-         WHERE status = 'queued' AND repo IS ?1 AND agent IS ?2 ORDER BY id"
-    )
-}
-
-fn next_task(clause: &Rendered, tasks: &str) -> String {
-    format!(
-        "SELECT id, {clause}, task_id FROM jobs INDEXED BY {LINES}
-         WHERE status = 'queued' AND repo IS ?1 AND agent IS ?2{tasks} ORDER BY task_id, id LIMIT 1"
-    )
-}
-
-const WITH_TASK: &str = " AND task_id IS NOT NULL";
-const LATER_TASK: &str = " AND task_id > ?3";
-
-fn claimable(clause: &Rendered) -> String {
-    format!("SELECT 1 FROM jobs WHERE id = ?1 AND status = 'queued' AND {clause}")
-}
-
-const ANY: &str = "";
-const NAMED: &str = " AND agent IS NOT NULL";
-const LATER: &str = " AND agent > ?2";
-
-fn next_agent(agents: &str) -> String {
-    format!(
-        "SELECT agent FROM jobs INDEXED BY {PARTITIONS}
-         WHERE status = 'queued' AND repo IS ?1{agents} ORDER BY agent LIMIT 1"
-    )
-}
-
 fn repo_at(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Raw> {
     if row.get(column)? {
         Ok(Raw::Null)
     } else {
         row.get(column + 1)
     }
-}
-
-/// Whether a clause, which may be NULL, is true.
-fn is_true(clause: Option<bool>) -> bool {
-    clause == Some(true)
 }
 
 /// Makes the index of a clause, and forgets the oldest if there are too many.

@@ -13,7 +13,8 @@ use rusqlite::{
     Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
 };
 
-use super::candidates::{Candidates, First, Look, OWN_STATEMENTS, Shaped, look, statements};
+use super::candidates::{Candidates, First, Look, OWN_STATEMENTS, Shaped, look};
+use super::oracle::statements;
 use super::schema::QUEUED;
 use super::value::{ExactId, Shown};
 use super::wall::Wall;
@@ -270,7 +271,7 @@ fn take_candidate(
     let First::Job(job, repo) = first else {
         return Ok(Some(Candidate::Nothing));
     };
-    if !candidates.is_claimable(job)? {
+    if !candidates.oracle.is_claimable(job)? {
         tracing::error!(
             "job {job} was the candidate of its repo and may not be claimed: the repo is evaluated anew"
         );

@@ -133,7 +133,10 @@ impl Store {
 
 /// How a repo's candidate differs from what the clause gives. That of a dirty repo is not known and so not wrong.
 fn difference(candidates: &Candidates<'_>, repo: &Raw) -> rusqlite::Result<Option<Difference>> {
-    let (candidate, first) = (candidates.candidate(repo)?, candidates.first_of(repo)?);
+    let (candidate, first) = (
+        candidates.candidate(repo)?,
+        candidates.oracle.first_of(repo)?,
+    );
     if candidate == first || candidates.is_dirty(repo)? {
         return Ok(None);
     }

@@ -17,6 +17,7 @@ mod generations;
 mod jobs;
 mod lookup;
 mod migrate;
+mod oracle;
 mod schema;
 mod shadow;
 mod snapshot;
