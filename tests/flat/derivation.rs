@@ -68,6 +68,16 @@ fn a_part_that_may_let_a_later_task_through_is_named() {
 }
 
 #[test]
+fn a_least_or_greatest_id_that_depends_on_the_place_is_named() {
+    insta::assert_snapshot!(shape(
+        "(SELECT max(t.id) FROM tasks t WHERE t.repo = jobs.repo AND t.id < jobs.task_id) = 3"
+    ), @r#"`((SELECT max("g1"."id") FROM "tasks" AS "g1" WHERE (("g1"."repo" = "jobs"."repo") AND ("g1"."id" < "jobs"."task_id"))) = 3)` may let a later task through where an earlier one is held: compare `jobs.task_id` so that a later task only ever waits for more"#);
+    insta::assert_snapshot!(shape(
+        "(SELECT max(t.id) FROM tasks t WHERE t.repo = jobs.repo AND t.stage <> 'done') = 3"
+    ), @"gated every agent, alike, reads [tasks]");
+}
+
+#[test]
 fn a_part_that_other_repos_have_a_say_in_is_named() {
     insta::assert_snapshot!(shape("EXISTS (SELECT 1 FROM tasks t WHERE t.id = jobs.task_id)"), @r#"`(EXISTS (SELECT 1 FROM "tasks" AS "g1" WHERE ("g1"."id" = "jobs"."task_id")))` is not tied by `repo`, so that a change in any repo may release a job: add `AND g1.repo = jobs.repo` to its WHERE"#);
     insta::assert_snapshot!(shape(
@@ -91,6 +101,7 @@ fn the_gated_agents_are_those_whose_jobs_a_clause_may_hold() {
     insta::assert_snapshot!(gated(&format!("NOT (jobs.agent IN ('a', 'b') AND jobs.agent IS NOT NULL AND {held})")), @"`a`, `b`");
     insta::assert_snapshot!(gated(&format!("jobs.agent = 'a' OR NOT {held}")), @"every agent but `a`");
     insta::assert_snapshot!(gated(&format!("NOT (jobs.agent >= 'a' AND jobs.agent <= 'b' AND {held})")), @"every agent");
+    insta::assert_snapshot!(gated("jobs.agent > 'a'"), @"every agent");
     insta::assert_snapshot!(gated("jobs.repo <> 'a'"), @"every agent");
     insta::assert_snapshot!(gated("TRUE"), @"no agent");
     insta::assert_snapshot!(gated("jobs.agent = 'a' OR jobs.agent <> 'a' OR jobs.agent IS NULL"), @"no agent");

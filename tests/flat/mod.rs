@@ -59,6 +59,19 @@ impl Rule {
         query.query_row([], |row| row.get(0)).unwrap()
     }
 
+    /// A job that the clause holds although its agent is not gated.
+    pub fn held_ungated(&self, sqlite: &Connection) -> Option<i64> {
+        let ungated = Clause::accept(&self.text)
+            .unwrap()
+            .gated()
+            .others(Dialect::Sqlite);
+        let sql = format!(
+            "SELECT min(id) FROM jobs WHERE status = 'queued' AND {ungated} AND ({}) IS NOT TRUE",
+            self.rendered
+        );
+        sqlite.query_row(&sql, [], |row| row.get(0)).unwrap()
+    }
+
     /// Claims by the candidates.
     #[track_caller]
     pub fn claim(&self, claims: &mut ClaimConnection) -> Option<i64> {

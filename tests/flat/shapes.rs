@@ -31,6 +31,7 @@ fn condition(rng: &mut Rng, rows: &[Row], aim: Aim, size: usize) -> String {
             &["'analyst'", "'developer'", "'a'", "'B'", "NULL"],
         ),
         1 => of_texts(rng, "jobs.repo", &["'a'", "'b'", "'A'", "''", "NULL"]),
+        2 if rows.is_empty() => of_extreme(rng, aim),
         2..=4 => of_place(rng, rows, aim),
         5 if rng.below(3) == 0 => (*rng.pick(&["TRUE", "FALSE", "jobs.status = 'queued'"])).into(),
         5..=8 => of_rows(rng, rows),
@@ -150,6 +151,22 @@ fn of_place(rng: &mut Rng, rows: &[Row], aim: Aim) -> String {
     }
 }
 
+/// A condition on the least or the greatest of some ids, which may depend on the job's place too.
+fn of_extreme(rng: &mut Rng, aim: Aim) -> String {
+    let row = Row {
+        name: "m",
+        table: "tasks",
+    };
+    let place = of_place(rng, &[row], aim);
+    format!(
+        "(SELECT {}(m.id) FROM tasks m WHERE m.repo = jobs.repo AND {}) {} {}",
+        rng.pick(&["min", "max"]),
+        rng.pick(&["m.stage = 'done'", place.as_str()]),
+        rng.pick(&["=", "<", ">="]),
+        rng.pick(&["2", "3", "jobs.task_id"]),
+    )
+}
+
 /// A condition on a row of a sub-select; on the job, where there is none.
 fn of_rows(rng: &mut Rng, rows: &[Row]) -> String {
     match rows.last() {
@@ -214,8 +231,8 @@ fn fill(rng: &mut Rng, sqlite: &Connection) {
             sql += &format!("INSERT INTO tasks (id, repo, stage) VALUES ({id}, {repo}, {stage});");
         }
     }
-    for id in 1..=10 {
-        let repo = rng.pick(&["'a'", "'a'", "'a'", "'a'", "'b'", "NULL"]);
+    for id in 1..=16 {
+        let repo = rng.pick(&["'a'", "'a'", "'a'", "'a'", "'a'", "'a'", "'b'", "NULL"]);
         let agent = rng.pick(&[
             "'analyst'",
             "'analyst'",
@@ -264,6 +281,7 @@ fn a_claim_by_candidates_takes_the_job_that_a_plain_scan_takes() {
                 .unwrap();
             let first = rule.first(&sqlite);
             assert_eq!(rule.claim(&mut claims), first, "{}", rule.text);
+            assert_eq!(rule.held_ungated(&sqlite), None, "{}", rule.text);
             if first.is_none() {
                 break;
             }
