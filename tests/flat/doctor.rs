@@ -15,21 +15,45 @@ fn gate() -> Gate {
     gate
 }
 
-/// Finishes the first task so that nobody sees it.
-fn finish_unseen(gate: &Gate) {
+/// Writes what a trigger would see, without it.
+fn unseen(gate: &Gate, trigger: &str, write: &str) {
     let sqlite = gate.sqlite();
     let create: String = sqlite
         .query_row(
-            "SELECT sql FROM sqlite_schema WHERE name = 'serial_gate_tasks_changed'",
-            [],
+            "SELECT sql FROM sqlite_schema WHERE name = ?1",
+            [trigger],
             |row| row.get(0),
         )
         .unwrap();
     sqlite
-        .execute_batch(&format!(
-            "DROP TRIGGER serial_gate_tasks_changed; UPDATE tasks SET stage = 'done' WHERE id = 1; {create}"
-        ))
+        .execute_batch(&format!("DROP TRIGGER {trigger}; {write}; {create}"))
         .unwrap();
+}
+
+/// Finishes the first task so that nobody sees it.
+fn finish_unseen(gate: &Gate) {
+    unseen(
+        gate,
+        "serial_gate_tasks_changed",
+        "UPDATE tasks SET stage = 'done' WHERE id = 1",
+    );
+}
+
+#[test]
+fn a_candidate_that_is_held_unseen_is_not_given_away() {
+    let gate = gate();
+    gate.run(&["task", "add", "beta"]).succeeds();
+    gate.run(&["task", "add", "gamma"]).succeeds();
+    gate.run(&["claim"]).succeeds();
+    unseen(
+        &gate,
+        "serial_gate_repo_freeze_added",
+        "INSERT INTO repo_freeze (repo) VALUES ('gamma')",
+    );
+    let ran = gate.run(&["claim"]).exits(3);
+    insta::assert_snapshot!(ran.stderr, @"ERROR job 4 was the candidate of its repo and may not be claimed: the repo is evaluated anew");
+    gate.run(&["unfreeze", "gamma"]).succeeds();
+    gate.run(&["claim"]).succeeds();
 }
 
 #[test]
