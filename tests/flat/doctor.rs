@@ -110,6 +110,18 @@ fn it_restores_a_trigger_and_finds_all_candidates_anew() {
 }
 
 #[test]
+fn init_finds_all_candidates_anew_where_a_trigger_was_missing() {
+    let gate = gate();
+    gate.sqlite()
+        .execute_batch(
+            "DROP TRIGGER serial_gate_tasks_changed; UPDATE tasks SET stage = 'done' WHERE id = 1",
+        )
+        .unwrap();
+    gate.run(&["init"]).succeeds();
+    gate.run(&["claim"]).succeeds();
+}
+
+#[test]
 fn a_waiting_claim_finds_what_no_trigger_saw() {
     let gate = gate();
     finish_unseen(&gate);
