@@ -87,3 +87,19 @@ fn a_thousand_repos_are_known_before_the_first_claim_returns() {
         .unwrap();
     assert_eq!(known, 999);
 }
+
+#[test]
+fn of_the_tasks_that_may_start_the_one_whose_job_has_the_least_id_is_first() {
+    let gate = Gate::new();
+    gate.sqlite()
+        .execute_batch(
+            "INSERT INTO tasks (id, repo, stage) VALUES (3, 'alpha', 'review');
+             INSERT INTO jobs (id, task_id, repo, agent) VALUES
+                (1, 9, 'alpha', 'analyst'), (2, 9, 'alpha', 'analyst'), (3, 9, 'alpha', 'analyst'),
+                (8, 2, 'alpha', 'analyst'), (9, 1, 'alpha', 'analyst')",
+        )
+        .unwrap();
+    let mut queue = open(&gate);
+    let claimed = [(); 3].map(|()| claim(&mut queue));
+    assert_eq!(claimed, [Some(8), Some(9), None]);
+}
