@@ -14,7 +14,7 @@ use rusqlite::{
 };
 
 use super::candidates::{Candidates, First, Look, OWN_STATEMENTS, Shaped, look};
-use super::oracle::statements;
+use super::oracle::{Oracle, statements};
 use super::schema::QUEUED;
 use super::value::{ExactId, Shown};
 use super::wall::Wall;
@@ -161,7 +161,6 @@ impl ClaimConnection {
     /// When the budget is spent, or the database refuses. No job is claimed then.
     pub fn claim(&mut self, clause: &Rendered, lease: Lease<'_>) -> Result<Option<Claimed>, Error> {
         let first = first_queued(clause);
-        let still = format!("SELECT id FROM jobs WHERE id = ?1 AND status = 'queued' AND {clause}");
         let find = |connection: &Connection| {
             let mut query = connection.prepare_cached(&first)?;
             query.query_row([], |row| row.get(0)).optional()
@@ -170,10 +169,17 @@ impl ClaimConnection {
             return Ok(None);
         };
         self.writing(|transaction, wall| {
-            let mut still = transaction.prepare_cached(&still)?;
-            let still = still.query_row([found], |row| row.get(0)).optional()?;
-            // Somebody else's by now: nobody else's while this looks again.
-            let Some(job) = still.map_or_else(|| find(transaction), |job| Ok(Some(job)))? else {
+            let oracle = Oracle {
+                transaction,
+                clause,
+            };
+            // Somebody else's by now? Nobody else's while this looks again.
+            let job = if oracle.is_claimable(found)? {
+                Some(found)
+            } else {
+                find(transaction)?
+            };
+            let Some(job) = job else {
                 return Ok(None);
             };
             wall.open_for_own_statements(|| give(transaction, job, lease))

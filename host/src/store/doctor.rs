@@ -4,11 +4,9 @@
 //! repo that differs. Callers rely on this: a difference is counted and logged, whoever asked, and after a comparison the
 //! candidates compared are right.
 
-use rusqlite::Connection;
-
 use super::candidates::{Candidates, Shaped};
 use super::value::Raw;
-use super::{Change, ClaimConnection, Error, Store, candidates, migrate, triggers};
+use super::{Change, ClaimConnection, Error, Store, candidates, migrate};
 
 /// Where a comparison goes on.
 #[derive(Debug, Clone, PartialEq)]
@@ -114,12 +112,7 @@ impl Store {
     ///
     /// When the database refuses.
     pub fn restore_triggers(&mut self) -> Result<Vec<Change>, Error> {
-        let all_there = |connection: &mut Connection| {
-            triggers::all().try_fold(true, |so_far, trigger| {
-                Ok::<_, Error>(so_far && migrate::is_as_made(connection, &trigger)?)
-            })
-        };
-        if self.doing(all_there)? {
+        if self.doing(|connection| Ok(migrate::triggers_are_as_made(connection)?))? {
             return Ok(Vec::new());
         }
         self.writing(|transaction| {

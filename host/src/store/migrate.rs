@@ -58,8 +58,8 @@ pub(super) fn migrate(
 
 /// Whether [`migrate`] has been here and nothing was dropped since.
 pub(super) fn check(connection: &mut Connection) -> Result<(), Error> {
-    let mut query = connection
-        .prepare("SELECT name FROM sqlite_schema WHERE type IN ('table', 'index', 'trigger')")?;
+    let mut query =
+        connection.prepare("SELECT name FROM sqlite_schema WHERE type IN ('table', 'index')")?;
     let names: Vec<String> = query
         .query_map([], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
@@ -70,9 +70,7 @@ pub(super) fn check(connection: &mut Connection) -> Result<(), Error> {
     let mut missing = own
         .into_iter()
         .any(|own| !names.iter().any(|name| name == own));
-    for trigger in triggers::all() {
-        missing |= !is_as_made(connection, &trigger)?;
-    }
+    missing |= !triggers_are_as_made(connection)?;
     for table in &SHARED {
         let columns = columns(connection, table.name)?;
         let has = |added: &str| {
@@ -141,11 +139,17 @@ pub(super) fn add_triggers(
     Ok(())
 }
 
-/// Whether a trigger is there and does what this version needs.
-pub(super) fn is_as_made(
-    connection: &Connection,
-    trigger: &triggers::Trigger,
-) -> rusqlite::Result<bool> {
+/// Whether every trigger is there and does what this version needs.
+pub(super) fn triggers_are_as_made(connection: &Connection) -> rusqlite::Result<bool> {
+    for trigger in triggers::all() {
+        if !is_as_made(connection, &trigger)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn is_as_made(connection: &Connection, trigger: &triggers::Trigger) -> rusqlite::Result<bool> {
     connection
         .prepare_cached(
             "SELECT 1 FROM sqlite_schema WHERE type = 'trigger' AND name = ?1 AND sql = ?2",
