@@ -3,8 +3,11 @@
 //! They are written by hand in WebAssembly's text, one function of the contract at a time, around a
 //! frame that fulfils the contract with an empty answer.
 
+use std::sync::Barrier;
+use std::time::Duration;
+
 use jiff::Timestamp;
-use serial_gate::model::{Dialect, Settings, Snapshot};
+use serial_gate::model::{Dialect, Freezes, Jobs, Settings, Snapshot, Symbols, Tasks};
 use serial_gate::policy::{Error, Limits, Policy, Runtime};
 use serial_gate::queue::{Allowance, Options, Queue, Rule, Source, with_causes};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
@@ -60,7 +63,7 @@ impl Hostile {
                     (local.get $block))
                 (func (export "{interface}#describe") (result i32) {describe})
                 (func (export "{interface}#decide")
-                    (param i32 i32 i32 i32 i32 i32 i32 i64 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) {decide})
+                    (param i32) (result i32) {decide})
                 (func (export "{interface}#claim-clause")
                     (param i32 i32 i32 i32 i32 i32 i32 i64 i32) (result i32) {claim_clause})
                 (data (i32.const 512) "hostile"))"#
@@ -114,10 +117,30 @@ pub fn settings() -> Settings {
 
 pub fn nothing() -> Snapshot {
     Snapshot {
-        symbols: Vec::new(),
-        tasks: Vec::new(),
-        jobs: Vec::new(),
-        freezes: Vec::new(),
+        symbols: Symbols::new(),
+        tasks: Tasks {
+            id: Vec::new(),
+            work_item: Vec::new(),
+            repo: Vec::new(),
+            stage: Vec::new(),
+            label: Vec::new(),
+        },
+        jobs: Jobs {
+            id: Vec::new(),
+            task_id: Vec::new(),
+            task_id_kind: Vec::new(),
+            repo: Vec::new(),
+            agent: Vec::new(),
+            status: Vec::new(),
+        },
+        freezes: Freezes {
+            id: Vec::new(),
+            repo: Vec::new(),
+            frozen_at: Vec::new(),
+            cleared_at: Vec::new(),
+            reason: Vec::new(),
+            work_item: Vec::new(),
+        },
     }
 }
 
@@ -238,6 +261,77 @@ fn a_table_that_grows_without_end_is_refused_too() {
         ..HARMLESS
     };
     assert_eq!(calls(&growing)[2], "ok");
+}
+
+/// A policy that has this in its module so many times.
+fn with_parts(part: &str, count: usize) -> Result<Policy, Error> {
+    Hostile {
+        module: part.repeat(count).leak(),
+        ..HARMLESS
+    }
+    .load()
+}
+
+#[test]
+fn a_policy_may_have_several_memories_and_large_tables() {
+    let policy = with_parts("(memory 1) (table 9000 funcref)", 15).unwrap();
+    assert_eq!(policy.describe().unwrap().name, "");
+}
+
+#[test]
+fn a_policy_with_more_memories_or_tables_than_any_compiler_makes_is_refused_with_their_number() {
+    let (memories, tables) = (
+        "of 17 exceeds the per-instance limit of 16",
+        "of 65 exceeds the per-instance limit of 64",
+    );
+    for (part, count, limit) in [
+        ("(memory 1)", 16, memories),
+        ("(table 1 funcref)", 65, tables),
+    ] {
+        let error = with_causes(&with_parts(part, count).err().unwrap());
+        assert!(error.contains(limit), "{error}");
+    }
+}
+
+#[test]
+fn an_operator_may_allow_more_memory_than_the_default() {
+    let growing = Hostile {
+        describe: "(if (i32.eq (memory.grow (i32.const 32000)) (i32.const -1)) (then unreachable)) i32.const 1024",
+        ..HARMLESS
+    };
+    let limits = Limits {
+        memory: 2 << 30,
+        ..Limits::default()
+    };
+    let policy = Runtime::new().unwrap().load(&growing.component(), limits);
+    assert!(policy.unwrap().describe().is_ok());
+}
+
+#[test]
+fn more_calls_at_a_time_than_the_pool_has_room_for_wait_for_each_other() {
+    const CALLS: usize = 400;
+    // Long enough for all of them to begin before the first ends.
+    let slow = Hostile {
+        module: "(global $turns (mut i32) (i32.const 4000000))",
+        describe: "(loop $l (global.set $turns (i32.sub (global.get $turns) (i32.const 1))) (br_if $l (global.get $turns)))
+            i32.const 1024",
+        ..HARMLESS
+    };
+    let limits = Limits {
+        clause_time: Duration::from_secs(1),
+        ..Limits::default()
+    };
+    let policy = Runtime::new().unwrap().load(&slow.component(), limits);
+    let policy = policy.unwrap();
+    let together = Barrier::new(CALLS);
+    std::thread::scope(|scope| {
+        for _ in 0..CALLS {
+            scope.spawn(|| {
+                together.wait();
+                policy.describe().unwrap();
+            });
+        }
+    });
 }
 
 #[test]

@@ -9,6 +9,8 @@
     reason = "the generated bindings have no documentation of their own"
 )]
 
+use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::marker::PhantomData;
 
@@ -24,8 +26,8 @@ wit_bindgen::generate!({
 });
 
 use exports::serial_gate::policy::serial_gate::{
-    Clause, Decision, Description, Dialect, Guest, Hold, PolicyError, Settings, Snapshot, TaskRef,
-    Timestamp, Verdict,
+    Clause, Decision, Description, Dialect, Freezes, Guest, Hold, Jobs, PolicyError, Settings,
+    Snapshot, Symbols, Tasks, Timestamp, Verdict,
 };
 
 /// A rule as the contract's exports. `export!` takes a plain name, so a policy gives it one.
@@ -46,7 +48,8 @@ impl<R: Rule> Guest for Exports<R> {
         snapshot: Snapshot,
     ) -> Result<Vec<Decision>, PolicyError> {
         let settings = parsed::<R>(&settings)?;
-        let decisions = R::decide(&settings, now, &queue_state(snapshot))
+        let decisions = queue_state(snapshot)
+            .and_then(|state| R::decide(&settings, now, &state))
             .map_err(PolicyError::InvalidSnapshot)?;
         Ok(decisions.into_iter().map(contract_decision).collect())
     }
@@ -76,48 +79,91 @@ fn parsed<R: Rule>(settings: &Settings) -> Result<settings::Settings<R>, PolicyE
     .map_err(PolicyError::InvalidRules)
 }
 
-fn queue_state(contract: Snapshot) -> snapshot::Snapshot {
-    snapshot::Snapshot {
-        symbols: contract.symbols,
-        tasks: contract
-            .tasks
-            .iter()
-            .map(|task| snapshot::Task {
-                id: task.id,
-                repo: task.repo,
-                stage: task.stage,
-                label: task.label,
-            })
-            .collect(),
-        jobs: contract
-            .jobs
-            .iter()
-            .map(|job| snapshot::Job {
-                id: job.id,
-                task_id: job.task_id.map(task_ref),
-                repo: job.repo,
-                agent: job.agent,
-                status: job.status,
-            })
-            .collect(),
-        freezes: contract
-            .freezes
-            .iter()
-            .map(|freeze| snapshot::Freeze {
-                id: freeze.id,
-                repo: freeze.repo,
-                active: freeze.cleared_at.is_none(),
-            })
-            .collect(),
-    }
+/// The columns stay where they are.
+fn queue_state(contract: Snapshot) -> Result<snapshot::Snapshot, String> {
+    let Symbols { text, ends } = contract.symbols;
+    Ok(snapshot::Snapshot {
+        symbols: snapshot::Symbols { text, ends },
+        tasks: tasks(contract.tasks)?,
+        jobs: jobs(contract.jobs)?,
+        freezes: freezes(contract.freezes)?,
+    })
 }
 
-fn task_ref(contract: TaskRef) -> snapshot::TaskRef {
-    match contract {
-        TaskRef::Id(id) => snapshot::TaskRef::Id(id),
-        TaskRef::BeforeId(id) => snapshot::TaskRef::BeforeId(id),
-        TaskRef::AfterEveryId => snapshot::TaskRef::AfterEveryId,
+fn tasks(contract: Tasks) -> Result<snapshot::Tasks, String> {
+    let Tasks {
+        id,
+        work_item,
+        repo,
+        stage,
+        label,
+    } = contract;
+    let lengths = [work_item.len(), repo.len(), stage.len(), label.len()];
+    check_lengths("tasks", id.len(), &lengths)?;
+    Ok(snapshot::Tasks {
+        id,
+        repo,
+        stage,
+        label,
+    })
+}
+
+fn jobs(contract: Jobs) -> Result<snapshot::Jobs, String> {
+    let Jobs {
+        id,
+        task_id,
+        task_id_kind,
+        repo,
+        agent,
+        status,
+    } = contract;
+    let lengths = [
+        task_id.len(),
+        task_id_kind.len(),
+        repo.len(),
+        agent.len(),
+        status.len(),
+    ];
+    check_lengths("jobs", id.len(), &lengths)?;
+    Ok(snapshot::Jobs {
+        id,
+        task_id,
+        task_id_kind,
+        repo,
+        agent,
+        status,
+    })
+}
+
+fn freezes(contract: Freezes) -> Result<snapshot::Freezes, String> {
+    let Freezes {
+        id,
+        repo,
+        frozen_at,
+        cleared_at,
+        reason,
+        work_item,
+    } = contract;
+    let lengths = [
+        repo.len(),
+        frozen_at.len(),
+        cleared_at.len(),
+        reason.len(),
+        work_item.len(),
+    ];
+    check_lengths("freezes", id.len(), &lengths)?;
+    Ok(snapshot::Freezes {
+        id,
+        repo,
+        cleared_at,
+    })
+}
+
+fn check_lengths(table: &str, rows: usize, columns: &[usize]) -> Result<(), String> {
+    if columns.iter().all(|length| *length == rows) {
+        return Ok(());
     }
+    Err(format!("the columns of `{table}` differ in length"))
 }
 
 fn contract_decision(decision: snapshot::Decision) -> Decision {

@@ -8,24 +8,28 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::rule::Rule;
 use crate::settings::Settings;
-use crate::snapshot::{Decision, Hold, Job, Snapshot, Symbol, Task, TaskRef, Verdict};
+use crate::snapshot::{Decision, Hold, Job, Jobs, Snapshot, Symbol, Symbols, TaskRef, Verdict};
 
 /// A snapshot, read once, so that a job costs a few look-ups.
 pub struct Queue<'a> {
     enabled: bool,
-    jobs: &'a [Job],
-    symbols: Vec<About<'a>>,
+    jobs: &'a Jobs,
+    symbols: &'a Symbols,
+    /// What is known of each symbol, NULL included.
+    about: Vec<About>,
     repos: Vec<Repo<'a>>,
 }
 
-/// One symbol, in each of the parts that it can play. Most are no repo's, and there may be one for each
-/// task, so that this is kept small.
-struct About<'a> {
-    text: &'a str,
+/// One symbol, in each of the parts that it can play. Most are the names of tasks, which play none, so
+/// that a text is read when it is asked for, and then once.
+#[derive(Clone, Copy, Default)]
+struct About {
+    is_read: bool,
     /// As a status: the job waits to be claimed.
     queued: bool,
     /// As an agent: the gate may hold its jobs.
@@ -42,8 +46,8 @@ pub struct Repo<'a> {
     pub symbol: Symbol,
     /// Its name.
     pub name: &'a str,
-    /// Its unfinished tasks, in the order of their ids.
-    pub unfinished: Vec<&'a Task>,
+    /// The ids of its unfinished tasks, in order.
+    pub unfinished: Vec<i64>,
     /// Its newest active freeze; none while the freeze layer is off.
     pub freeze: Option<i64>,
     in_scope: bool,
@@ -58,11 +62,17 @@ pub struct GatedJob<'a> {
 }
 
 impl<'a> GatedJob<'a> {
-    /// The unfinished tasks of its repo that come before its own.
-    pub fn earlier(&self) -> &'a [&'a Task] {
+    /// The first unfinished task of its repo, if it comes before its own.
+    pub fn first_earlier(&self) -> Option<i64> {
+        let first = self.repo.unfinished.first().copied();
+        first.filter(|id| self.task_id.is_some_and(|own| own.is_after(*id)))
+    }
+
+    /// The unfinished tasks of its repo that come before its own, by their ids.
+    pub fn earlier(&self) -> &'a [i64] {
         let unfinished = &self.repo.unfinished;
         let count = match self.task_id {
-            Some(own) => unfinished.partition_point(|task| own.is_after(task.id)),
+            Some(own) => unfinished.partition_point(|id| own.is_after(*id)),
             None => 0,
         };
         unfinished.get(..count).unwrap_or_default()
@@ -79,39 +89,41 @@ impl<'a> Queue<'a> {
         settings: &Settings<R>,
         snapshot: &'a Snapshot,
     ) -> Result<Queue<'a>, String> {
-        let symbols = snapshot.symbols.iter().map(|text| About {
-            text,
-            queued: text == "queued",
-            gated: settings.rules.gated_agents().contains(text),
-            finished: settings.rules.finished_stages().contains(text),
-            repo: None,
-        });
         let mut queue = Queue {
             enabled: settings.enabled,
             jobs: &snapshot.jobs,
-            symbols: symbols.collect(),
+            symbols: &snapshot.symbols,
+            about: vec![About::default(); snapshot.symbols.ends.len()],
             repos: Vec::new(),
         };
-        for task in &snapshot.tasks {
+        for task in snapshot.tasks.rows() {
             let (Some(repo), Some(stage)) = (task.repo, task.stage) else {
                 continue;
             };
-            if !queue.about(stage)?.finished {
-                queue.repo_mut(settings, repo)?.unfinished.push(task);
+            if !queue.read_text(settings, stage)?.finished {
+                let repo = queue.repo_mut(settings, repo)?;
+                repo.unfinished.push(task.id);
             }
         }
         for repo in &mut queue.repos {
-            repo.unfinished.sort_by_key(|task| task.id);
+            repo.unfinished.sort_unstable();
         }
         if settings.freeze_enabled {
-            for freeze in snapshot.freezes.iter().filter(|freeze| freeze.active) {
-                let Some(repo) = freeze.repo else { continue };
+            for freeze in snapshot.freezes.rows() {
+                let (Some(repo), None) = (freeze.repo, freeze.cleared_at) else {
+                    continue;
+                };
                 let newest = &mut queue.repo_mut(settings, repo)?.freeze;
                 *newest = Some(newest.map_or(freeze.id, |id| id.max(freeze.id)));
             }
         }
-        for repo in snapshot.jobs.iter().filter_map(|job| job.repo) {
-            queue.repo_mut(settings, repo)?;
+        for job in snapshot.jobs.rows() {
+            for symbol in [job.agent, job.status].into_iter().flatten() {
+                queue.read_text(settings, symbol)?;
+            }
+            if let Some(repo) = job.repo {
+                queue.repo_mut(settings, repo)?;
+            }
         }
         Ok(queue)
     }
@@ -127,7 +139,8 @@ impl<'a> Queue<'a> {
     ///
     /// A sentence, when it is not in the snapshot's list.
     pub fn text(&self, symbol: Symbol) -> Result<&'a str, String> {
-        Ok(self.about(symbol)?.text)
+        let text = self.symbols.text(symbol);
+        text.ok_or_else(|| out_of_range(symbol))
     }
 
     /// One decision for each queued job, in the snapshot's order. `hold` says what holds a gated
@@ -137,13 +150,13 @@ impl<'a> Queue<'a> {
     ///
     /// A sentence, when a row holds a symbol that is not in the snapshot's list.
     pub fn decide(&self, hold: impl Fn(&GatedJob<'_>) -> Hold) -> Result<Vec<Decision>, String> {
-        let mut decisions = Vec::with_capacity(self.jobs.len());
-        for job in self.jobs {
+        let mut decisions = Vec::with_capacity(self.jobs.id.len());
+        for job in self.jobs.rows() {
             let Some(status) = job.status else { continue };
             if !self.about(status)?.queued {
                 continue;
             }
-            let hold = self.gated(job)?.map(|job| hold(&job)).unwrap_or_default();
+            let hold = self.gated(&job)?.map(|job| hold(&job)).unwrap_or_default();
             decisions.push(Decision {
                 job: job.id,
                 verdict: match hold {
@@ -173,10 +186,45 @@ impl<'a> Queue<'a> {
         }))
     }
 
-    fn about(&self, symbol: Symbol) -> Result<&About<'a>, String> {
-        self.symbols
-            .get(symbol as usize)
-            .ok_or_else(|| out_of_range(symbol))
+    /// What was read of a symbol.
+    fn about(&self, symbol: Symbol) -> Result<About, String> {
+        let about = self.about.get(symbol.get() as usize);
+        about.copied().ok_or_else(|| out_of_range(symbol))
+    }
+
+    fn about_mut(&mut self, symbol: Symbol) -> Result<&mut About, String> {
+        let about = self.about.get_mut(symbol.get() as usize);
+        about.ok_or_else(|| out_of_range(symbol))
+    }
+
+    /// What a symbol is as a status, an agent and a stage, all of which is known from now on. It is asked
+    /// for several times a row, and hardly ever about a symbol that is new.
+    #[inline]
+    fn read_text<R: Rule>(
+        &mut self,
+        settings: &Settings<R>,
+        symbol: Symbol,
+    ) -> Result<About, String> {
+        match self.about(symbol)? {
+            known if known.is_read => Ok(known),
+            _ => self.read_new_text(settings, symbol),
+        }
+    }
+
+    #[cold]
+    fn read_new_text<R: Rule>(
+        &mut self,
+        settings: &Settings<R>,
+        symbol: Symbol,
+    ) -> Result<About, String> {
+        let text = self.text(symbol)?;
+        let is_text = |other: &String| other == text;
+        let about = self.about_mut(symbol)?;
+        about.is_read = true;
+        about.queued = text == "queued";
+        about.gated = settings.rules.gated_agents().iter().any(is_text);
+        about.finished = settings.rules.finished_stages().iter().any(is_text);
+        Ok(*about)
     }
 
     /// A repo, which is in the list from now on.
@@ -185,22 +233,24 @@ impl<'a> Queue<'a> {
         settings: &Settings<R>,
         symbol: Symbol,
     ) -> Result<&mut Repo<'a>, String> {
-        let about = self.symbols.get_mut(symbol as usize);
-        let about = about.ok_or_else(|| out_of_range(symbol))?;
-        let next = u32::try_from(self.repos.len()).unwrap_or(u32::MAX);
-        let at = *about.repo.get_or_insert(next);
-        if at == next {
-            self.repos.push(Repo {
-                symbol,
-                name: about.text,
-                unfinished: Vec::new(),
-                freeze: None,
-                in_scope: settings.scope.contains(about.text),
-            });
-        }
-        self.repos
-            .get_mut(at as usize)
-            .ok_or_else(|| out_of_range(symbol))
+        let next = self.repos.len();
+        let at = match self.about(symbol)?.repo {
+            Some(at) => at as usize,
+            None => {
+                let name = self.text(symbol)?;
+                self.about_mut(symbol)?.repo = u32::try_from(next).ok();
+                self.repos.push(Repo {
+                    symbol,
+                    name,
+                    unfinished: Vec::new(),
+                    freeze: None,
+                    in_scope: settings.scope.contains(name),
+                });
+                next
+            }
+        };
+        let repo = self.repos.get_mut(at);
+        repo.ok_or_else(|| out_of_range(symbol))
     }
 }
 

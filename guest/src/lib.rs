@@ -6,7 +6,7 @@
 //! and exports itself by `component`: `wip-limit/`, `freeze-window/` and `hotfix-lane/` do.
 //!
 //! Dependencies point one way: `component` → `serial` → `decide`, `clause` → `rule`, `settings` →
-//! `scope`, `snapshot`.
+//! `scope`, `snapshot`; `rows` makes snapshots for tests.
 
 #![no_std]
 
@@ -18,6 +18,7 @@ pub const NAME: &str = "serial";
 /// The policy's version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
+pub mod rows;
 pub mod snapshot;
 
 pub mod rule;

@@ -61,7 +61,7 @@ impl Rule for Serial {
     ) -> Result<Vec<Decision>, String> {
         let queue = Queue::read(settings, snapshot)?;
         queue.decide(|job| Hold {
-            earlier_task: job.earlier().first().map(|task| task.id),
+            earlier_task: job.first_earlier(),
             freeze: job.repo.freeze,
             rule: None,
         })
@@ -80,7 +80,7 @@ impl Rule for Serial {
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::snapshot::Task;
+    use crate::snapshot::{Symbol, Task};
 
     #[test]
     fn several_agents_and_stages_become_lists() {
@@ -99,13 +99,13 @@ mod tests {
         let settings = Settings::parse(true, "", true, None).unwrap();
         let task = Task {
             id: 1,
-            repo: Some(0),
-            stage: Some(7),
+            repo: Symbol::new(1),
+            stage: Symbol::new(7),
             label: None,
         };
         let snapshot = Snapshot {
-            symbols: vec!["alpha".into()],
-            tasks: vec![task],
+            symbols: ["alpha"].into_iter().collect(),
+            tasks: [task].into_iter().collect(),
             ..Snapshot::default()
         };
         assert_eq!(

@@ -1,16 +1,50 @@
 //! The state of a queue, as the rule sees it: plain data, and the answer's types.
 //!
 //! Owns the meaning of a row for the rule; the contract (`wit/serial-gate.wit`) documents the
-//! fields. Only what some rule here reads is kept: the component drops the rest.
+//! fields. The tables stay in columns, as the contract passes them, and are read row by row. Only what
+//! some rule here reads is kept. Callers rely on this: a row holds no symbol for NULL, but none.
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::iter::zip;
+use core::num::NonZeroU32;
 
 /// A moment, in seconds since 1970-01-01 00:00:00 UTC.
 pub type Timestamp = i64;
 
-/// A text value: an index into [`Snapshot::symbols`]. Equal symbols are equal values.
-pub type Symbol = u32;
+/// A text value: its place in [`Symbols`]. Equal symbols are equal values. In a column, 0 is NULL.
+pub type Symbol = NonZeroU32;
+
+/// The texts of all symbols, one behind the other.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Symbols {
+    /// All texts in one.
+    pub text: String,
+    /// Where the text of each symbol ends, in bytes. The first is NULL's, which has no text.
+    pub ends: Vec<u32>,
+}
+
+impl Symbols {
+    /// The text of a symbol; none if there is no such symbol.
+    pub fn text(&self, symbol: Symbol) -> Option<&str> {
+        let at = symbol.get() as usize;
+        let (start, end) = (*self.ends.get(at - 1)?, *self.ends.get(at)?);
+        self.text.get(start as usize..end as usize)
+    }
+}
+
+/// The table `tasks`. The columns of one table have the same length.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tasks {
+    /// The ids, in any order.
+    pub id: Vec<i64>,
+    /// The repos that the tasks change.
+    pub repo: Vec<u32>,
+    /// How far the tasks are.
+    pub stage: Vec<u32>,
+    /// Marks that somebody has put on the tasks.
+    pub label: Vec<u32>,
+}
 
 /// A row of `tasks`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +59,19 @@ pub struct Task {
     pub label: Option<Symbol>,
 }
 
+impl Tasks {
+    /// The rows.
+    pub fn rows(&self) -> impl Iterator<Item = Task> {
+        let columns = zip(zip(&self.id, &self.repo), zip(&self.stage, &self.label));
+        columns.map(|((id, repo), (stage, label))| Task {
+            id: *id,
+            repo: Symbol::new(*repo),
+            stage: Symbol::new(*stage),
+            label: Symbol::new(*label),
+        })
+    }
+}
+
 /// What stands in `jobs.task_id`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TaskRef {
@@ -37,6 +84,16 @@ pub enum TaskRef {
 }
 
 impl TaskRef {
+    /// As the contract passes it: a number, and what it means. None is NULL.
+    pub fn new(number: i64, kind: u8) -> Option<TaskRef> {
+        match kind {
+            0 => None,
+            1 => Some(TaskRef::Id(number)),
+            2 => Some(TaskRef::BeforeId(number)),
+            _ => Some(TaskRef::AfterEveryId),
+        }
+    }
+
     /// Whether the task of an id comes before this, as the database sorts them.
     pub fn is_after(self, id: i64) -> bool {
         match self {
@@ -44,6 +101,23 @@ impl TaskRef {
             TaskRef::AfterEveryId => true,
         }
     }
+}
+
+/// The table `jobs`. The columns of one table have the same length.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Jobs {
+    /// The ids, in the order of the decisions.
+    pub id: Vec<i64>,
+    /// The tasks that the jobs belong to, as numbers.
+    pub task_id: Vec<i64>,
+    /// What these numbers mean: see [`TaskRef::new`].
+    pub task_id_kind: Vec<u8>,
+    /// The repos that the jobs work in.
+    pub repo: Vec<u32>,
+    /// Who does the jobs.
+    pub agent: Vec<u32>,
+    /// `queued` while a job waits to be claimed.
+    pub status: Vec<u32>,
 }
 
 /// A row of `jobs`.
@@ -61,6 +135,32 @@ pub struct Job {
     pub status: Option<Symbol>,
 }
 
+impl Jobs {
+    /// The rows.
+    pub fn rows(&self) -> impl Iterator<Item = Job> {
+        let task_ids = zip(&self.task_id, &self.task_id_kind);
+        let columns = zip(zip(&self.id, task_ids), zip(&self.repo, &self.agent));
+        zip(columns, &self.status).map(|(((id, (task, kind)), (repo, agent)), status)| Job {
+            id: *id,
+            task_id: TaskRef::new(*task, *kind),
+            repo: Symbol::new(*repo),
+            agent: Symbol::new(*agent),
+            status: Symbol::new(*status),
+        })
+    }
+}
+
+/// The table `repo_freeze`. The columns of one table have the same length.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Freezes {
+    /// The ids, in any order.
+    pub id: Vec<i64>,
+    /// The repos that were frozen.
+    pub repo: Vec<u32>,
+    /// When somebody cleared them.
+    pub cleared_at: Vec<u32>,
+}
+
 /// A row of `repo_freeze`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Freeze {
@@ -68,21 +168,33 @@ pub struct Freeze {
     pub id: i64,
     /// The repo that was frozen.
     pub repo: Option<Symbol>,
-    /// Whether nobody has cleared it yet (`cleared_at` is NULL).
-    pub active: bool,
+    /// When somebody cleared it. The freeze is active while nobody has.
+    pub cleared_at: Option<Symbol>,
+}
+
+impl Freezes {
+    /// The rows.
+    pub fn rows(&self) -> impl Iterator<Item = Freeze> {
+        let columns = zip(&self.id, zip(&self.repo, &self.cleared_at));
+        columns.map(|(id, (repo, cleared_at))| Freeze {
+            id: *id,
+            repo: Symbol::new(*repo),
+            cleared_at: Symbol::new(*cleared_at),
+        })
+    }
 }
 
 /// The state of a queue.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// The texts of all symbols.
-    pub symbols: Vec<String>,
-    /// Tasks, in any order.
-    pub tasks: Vec<Task>,
-    /// Jobs, in the order of the decisions.
-    pub jobs: Vec<Job>,
-    /// Freezes, in any order.
-    pub freezes: Vec<Freeze>,
+    pub symbols: Symbols,
+    /// Tasks.
+    pub tasks: Tasks,
+    /// Jobs.
+    pub jobs: Jobs,
+    /// Freezes.
+    pub freezes: Freezes,
 }
 
 /// Why a job waits. An empty one holds nothing.

@@ -111,7 +111,7 @@ impl Rule for FreezeWindow {
         let queue = Queue::read(settings, snapshot)?;
         let open = settings.rules.open(now);
         queue.decide(|job| Hold {
-            earlier_task: job.earlier().first().map(|task| task.id),
+            earlier_task: job.first_earlier(),
             freeze: job.repo.freeze,
             rule: settings.rules.closed(&open, job.repo.name),
         })

@@ -3,9 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use alloc::string::ToString;
-use alloc::vec;
 
-use serial_gate_default_policy::snapshot::{Freeze, Job, Task, TaskRef, Verdict};
+use serial_gate_default_policy::snapshot::{Freeze, Job, Symbol, Task, TaskRef, Verdict};
 
 use super::*;
 
@@ -23,26 +22,30 @@ fn settings(rules: &str) -> Result<Settings<FreezeWindow>, String> {
 /// What holds the only job, of task 2 in `alpha`, at a moment.
 fn verdict(rules: &str, now: Timestamp, first_stage: &str, frozen: bool) -> Verdict {
     let symbols = ["alpha", "analyst", "queued", first_stage];
+    let [alpha, analyst, queued, stage] = [1, 2, 3, 4].map(Symbol::new);
+    let task = Task {
+        id: 1,
+        repo: alpha,
+        stage,
+        label: None,
+    };
+    let job = Job {
+        id: 1,
+        task_id: Some(TaskRef::Id(2)),
+        repo: alpha,
+        agent: analyst,
+        status: queued,
+    };
+    let freeze = Freeze {
+        id: 5,
+        repo: alpha,
+        cleared_at: if frozen { None } else { queued },
+    };
     let snapshot = Snapshot {
-        symbols: symbols.map(Into::into).into(),
-        tasks: vec![Task {
-            id: 1,
-            repo: Some(0),
-            stage: Some(3),
-            label: None,
-        }],
-        jobs: vec![Job {
-            id: 1,
-            task_id: Some(TaskRef::Id(2)),
-            repo: Some(0),
-            agent: Some(1),
-            status: Some(2),
-        }],
-        freezes: vec![Freeze {
-            id: 5,
-            repo: Some(0),
-            active: frozen,
-        }],
+        symbols: symbols.into_iter().collect(),
+        tasks: [task].into_iter().collect(),
+        jobs: [job].into_iter().collect(),
+        freezes: [freeze].into_iter().collect(),
     };
     let decisions = FreezeWindow::decide(&settings(rules).unwrap(), now, &snapshot).unwrap();
     decisions.into_iter().next().unwrap().verdict

@@ -128,7 +128,7 @@ struct Hotfixes {
 impl Hotfixes {
     fn read(label: &str, queue: &Queue<'_>, snapshot: &Snapshot) -> Result<Hotfixes, String> {
         let mut ids = BTreeSet::new();
-        for task in &snapshot.tasks {
+        for task in snapshot.tasks.rows() {
             if let Some(symbol) = task.label
                 && queue.text(symbol)? == label
             {
@@ -136,8 +136,8 @@ impl Hotfixes {
             }
         }
         let first = queue.repos().filter_map(|repo| {
-            let first = repo.unfinished.iter().find(|task| ids.contains(&task.id))?;
-            Some((repo.symbol, first.id))
+            let first = repo.unfinished.iter().find(|id| ids.contains(id))?;
+            Some((repo.symbol, *first))
         });
         Ok(Hotfixes {
             first: first.collect(),
@@ -155,7 +155,7 @@ impl Hotfixes {
                 ..Hold::default()
             };
         }
-        let first_earlier = job.earlier().first().map(|task| task.id);
+        let first_earlier = job.first_earlier();
         let overtaken = first_hotfix.is_some_and(|id| !is_before_own(&id));
         Hold {
             earlier_task: first_earlier.into_iter().chain(first_hotfix).min(),

@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use alloc::vec;
-
 use serial_gate_default_policy::snapshot::{Freeze, Job, Task, Verdict};
 
 use super::*;
@@ -13,39 +11,42 @@ fn settings(rules: Option<&str>) -> Result<Settings<HotfixLane>, String> {
 }
 
 /// A task of the repo: its id, and the symbols of its stage and label.
-type Row = (i64, Symbol, Symbol);
+type Row = (i64, u32, u32);
 
-const DONE: Symbol = 3;
-const REVIEW: Symbol = 4;
-const HOTFIX: Symbol = 5;
-const FEATURE: Symbol = 6;
+const DONE: u32 = 4;
+const REVIEW: u32 = 5;
+const HOTFIX: u32 = 6;
+const FEATURE: u32 = 7;
 
 /// What holds a job of a task in a repo with these tasks.
 fn verdict(task_id: Option<TaskRef>, tasks: &[Row], frozen: bool) -> Verdict {
     let symbols = [
         "alpha", "analyst", "queued", "done", "review", "hotfix", "feature",
     ];
+    let [alpha, analyst, queued] = [1, 2, 3].map(Symbol::new);
     let tasks = tasks.iter().map(|(id, stage, label)| Task {
         id: *id,
-        repo: Some(0),
-        stage: Some(*stage),
-        label: Some(*label),
+        repo: alpha,
+        stage: Symbol::new(*stage),
+        label: Symbol::new(*label),
     });
+    let job = Job {
+        id: 1,
+        task_id,
+        repo: alpha,
+        agent: analyst,
+        status: queued,
+    };
+    let freeze = Freeze {
+        id: 5,
+        repo: alpha,
+        cleared_at: if frozen { None } else { queued },
+    };
     let snapshot = Snapshot {
-        symbols: symbols.map(Into::into).into(),
+        symbols: symbols.into_iter().collect(),
         tasks: tasks.collect(),
-        jobs: vec![Job {
-            id: 1,
-            task_id,
-            repo: Some(0),
-            agent: Some(1),
-            status: Some(2),
-        }],
-        freezes: vec![Freeze {
-            id: 5,
-            repo: Some(0),
-            active: frozen,
-        }],
+        jobs: [job].into_iter().collect(),
+        freezes: [freeze].into_iter().collect(),
     };
     let decisions = HotfixLane::decide(&settings(None).unwrap(), 0, &snapshot).unwrap();
     decisions.into_iter().next().unwrap().verdict

@@ -86,7 +86,7 @@ impl Rule for WipLimit {
         let queue = Queue::read(settings, snapshot)?;
         queue.decide(|job| {
             let earlier = job.earlier();
-            let first = earlier.first().map(|task| task.id);
+            let first = earlier.first().copied();
             Hold {
                 earlier_task: first.filter(|_| earlier.len() >= settings.rules.limit),
                 freeze: job.repo.freeze,

@@ -2,9 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use alloc::vec;
-
-use serial_gate_default_policy::snapshot::{Freeze, Job, Task, TaskRef, Verdict};
+use serial_gate_default_policy::snapshot::{Freeze, Job, Symbol, Task, TaskRef, Verdict};
 
 use super::*;
 
@@ -14,31 +12,36 @@ fn settings(rules: Option<&str>) -> Result<Settings<WipLimit>, String> {
 
 /// What holds a job of task 9 in a repo with these tasks.
 fn verdict(limit: usize, tasks: &[(i64, &str)], frozen: bool) -> Verdict {
-    let mut symbols: Vec<String> = ["alpha", "analyst", "queued"].map(Into::into).into();
-    let tasks = tasks.iter().map(|(id, stage)| {
-        symbols.push((*stage).into());
-        Task {
-            id: *id,
-            repo: Some(0),
-            stage: Some(symbols.len() as u32 - 1),
-            label: None,
-        }
-    });
+    let [alpha, analyst, queued] = [1, 2, 3].map(Symbol::new);
+    let stages = tasks.iter().map(|(_, stage)| *stage);
+    let job = Job {
+        id: 1,
+        task_id: Some(TaskRef::Id(9)),
+        repo: alpha,
+        agent: analyst,
+        status: queued,
+    };
+    let freeze = Freeze {
+        id: 5,
+        repo: alpha,
+        cleared_at: if frozen { None } else { queued },
+    };
     let snapshot = Snapshot {
-        tasks: tasks.collect(),
-        symbols,
-        jobs: vec![Job {
-            id: 1,
-            task_id: Some(TaskRef::Id(9)),
-            repo: Some(0),
-            agent: Some(1),
-            status: Some(2),
-        }],
-        freezes: vec![Freeze {
-            id: 5,
-            repo: Some(0),
-            active: frozen,
-        }],
+        symbols: ["alpha", "analyst", "queued"]
+            .into_iter()
+            .chain(stages)
+            .collect(),
+        tasks: (4..)
+            .zip(tasks)
+            .map(|(stage, (id, _))| Task {
+                id: *id,
+                repo: alpha,
+                stage: Symbol::new(stage),
+                label: None,
+            })
+            .collect(),
+        jobs: [job].into_iter().collect(),
+        freezes: [freeze].into_iter().collect(),
     };
     let settings = settings(Some(&format!(r#"{{"limit":{limit}}}"#))).unwrap();
     let decisions = WipLimit::decide(&settings, 0, &snapshot).unwrap();

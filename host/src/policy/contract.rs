@@ -9,7 +9,7 @@ use wasmtime::{Engine, Store};
 
 use super::limits::Meter;
 use super::version::{Ready, Version};
-use super::{Error, v0_1, wasi};
+use super::{Error, wasi};
 use crate::model::{Clause, Decision, Description, Dialect, PolicyError, Settings, Snapshot};
 
 const FUNCTIONS: [&str; 3] = ["describe", "decide", "claim-clause"];
@@ -80,10 +80,7 @@ pub(super) fn difference(
     for function in FUNCTIONS {
         let typed = version
             .function(&instance, &mut store, function)
-            .map(|export| match version {
-                Version::V0_2 => check_type(function, &export, &store),
-                Version::V0_1 => v0_1::check_type(function, &export, &store),
-            });
+            .map(|export| version.check_type(function, &export, &store));
         if let Ok(Err(cause)) = typed {
             return Error::Contract {
                 part: format!("`{function}`"),
@@ -95,12 +92,17 @@ pub(super) fn difference(
     of_all(version, cause)
 }
 
+pub(super) type Answer<T> = (Result<T, PolicyError>,);
+pub(super) type Describe = TypedFunc<(), (Description,)>;
+type Decide<'a> = TypedFunc<(&'a Settings, i64, &'a Snapshot), Answer<Vec<Decision>>>;
+pub(super) type ClaimClause<'a> = TypedFunc<(&'a Settings, i64, Dialect), Answer<Clause>>;
+
 /// How a function's type differs from the current version's, if it does.
-fn check_type(name: &str, function: &Func, store: &Store<Meter>) -> wasmtime::Result<()> {
-    type Answer<T> = (Result<T, PolicyError>,);
-    type Describe = TypedFunc<(), (Description,)>;
-    type Decide<'a> = TypedFunc<(&'a Settings, i64, &'a Snapshot), Answer<Vec<Decision>>>;
-    type ClaimClause<'a> = TypedFunc<(&'a Settings, i64, Dialect), Answer<Clause>>;
+pub(super) fn check_type_of_today(
+    name: &str,
+    function: &Func,
+    store: &Store<Meter>,
+) -> wasmtime::Result<()> {
     match name {
         "describe" => function.typed(store).map(|_: Describe| ()),
         "decide" => function.typed(store).map(|_: Decide<'_>| ()),

@@ -8,10 +8,12 @@ mod clock;
 mod contract;
 mod error;
 mod limits;
+mod pool;
 mod runtime;
 mod ticker;
 mod trust;
 mod v0_1;
+mod v0_2;
 mod version;
 mod wasi;
 
@@ -21,16 +23,20 @@ pub use runtime::{Runtime, digest};
 pub use trust::{Distrust, Signer, Trust};
 
 use std::sync::Arc;
+use std::thread::sleep;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use wasmtime::{Store, Trap, UpdateDeadline};
+use wasmtime::{PoolConcurrencyLimitError, Store, Trap, UpdateDeadline};
 
 use crate::model::{self, Clause, Decision, Description, Dialect, Settings, Snapshot};
 use clock::Clock;
 use limits::Meter;
 use ticker::Ticker;
 use version::{Ready, Running};
+
+/// How long a call waits before it looks for room again.
+const UNTIL_THERE_IS_ROOM: Duration = Duration::from_millis(1);
 
 /// The policy that is built into this library: the rule of the reference.
 pub const DEFAULT_POLICY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/default-policy.wasm"));
@@ -111,17 +117,24 @@ impl Policy {
         time: Duration,
         call: impl FnOnce(&Running, &mut Store<Meter>) -> wasmtime::Result<T>,
     ) -> Result<T, Error> {
-        let mut store = self.limits.store(self.component.engine());
         let ticking = self.ticker.start();
-        store.set_epoch_deadline(ticking.ticks(time));
-        let clock = Clock::start();
-        store.epoch_deadline_callback(move |_| {
-            Ok(match clock.left(time) {
-                Some(left) => UpdateDeadline::Continue(ticker::ticks(left)),
-                None => UpdateDeadline::Interrupt,
-            })
-        });
-        let answer = match self.component.instantiate(&mut store) {
+        let (mut store, instance) = loop {
+            let mut store = self.limits.store(self.component.engine());
+            store.set_epoch_deadline(ticking.ticks(time));
+            let clock = Clock::start();
+            store.epoch_deadline_callback(move |_| {
+                Ok(match clock.left(time) {
+                    Some(left) => UpdateDeadline::Continue(ticker::ticks(left)),
+                    None => UpdateDeadline::Interrupt,
+                })
+            });
+            match self.component.instantiate(&mut store) {
+                // As many calls as there is room for are under way. Each of them ends.
+                Err(cause) if cause.is::<PoolConcurrencyLimitError>() => sleep(UNTIL_THERE_IS_ROOM),
+                instance => break (store, instance),
+            }
+        };
+        let answer = match instance {
             Ok(component) => call(&component, &mut store),
             // What the policy did at its start is its own. Anything else is wasmtime's word on the
             // exports' types.

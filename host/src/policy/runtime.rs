@@ -11,7 +11,7 @@ use wasmtime::{Cache, CacheConfig, Config, Engine};
 
 use super::ticker::Ticker;
 use super::version::Ready;
-use super::{Error, Limits, Policy, contract, wasi};
+use super::{Error, Limits, Policy, contract, pool, wasi};
 
 /// Compiles policies and runs them. A clone is the same runtime.
 #[derive(Clone)]
@@ -47,8 +47,10 @@ impl Runtime {
             // Nobody reads a policy's backtrace, and a command has to load what describes it.
             .generate_address_map(false)
             .wasm_backtrace_max_frames(None)
+            // A call is one function at a time, and its store needs nothing for more.
+            .concurrency_support(false)
             .cache(cache());
-        let engine = Engine::new(&config).map_err(Error::Engine)?;
+        let engine = pool::engine(&mut config).map_err(Error::Engine)?;
         let ticker = Ticker::spawn(&engine).map_err(|cause| Error::Engine(cause.into()))?;
         Ok(Runtime {
             engine,

@@ -30,12 +30,16 @@ impl Guest for Policy {
         _now: Timestamp,
         state: Snapshot,
     ) -> Result<Vec<Decision>, PolicyError> {
-        let is_queued = |job: &&Job| is(&state, job.status, "queued");
-        let decision = |job: &Job| Decision {
-            job: job.id,
-            verdict: hold(&settings, &state, job).map_or(Verdict::Claim, Verdict::Hold),
-        };
-        Ok(state.jobs.iter().filter(is_queued).map(decision).collect())
+        let mut decisions = Vec::new();
+        for row in 0..state.jobs.id.len() {
+            if is(&state, state.jobs.status[row], "queued") {
+                decisions.push(Decision {
+                    job: state.jobs.id[row],
+                    verdict: hold(&settings, &state, row).map_or(Verdict::Claim, Verdict::Hold),
+                });
+            }
+        }
+        Ok(decisions)
     }
 
     fn claim_clause(
@@ -63,28 +67,44 @@ impl Guest for Policy {
     }
 }
 
-/// Why a queued job may not be claimed now, if there is a reason.
-fn hold(settings: &Settings, state: &Snapshot, job: &Job) -> Option<Hold> {
+/// Why the queued job of a row may not be claimed now, if there is a reason.
+fn hold(settings: &Settings, state: &Snapshot, row: usize) -> Option<Hold> {
+    let Snapshot {
+        jobs,
+        tasks,
+        freezes,
+        ..
+    } = state;
     // A missing agent is NULL. In the clause, `NOT (NULL)` is not true, so the job is held, too.
-    let gated = job.agent.is_none() || is(state, job.agent, "analyst");
-    if !settings.enabled || !gated {
+    let gated = jobs.agent[row] == NULL || is(state, jobs.agent[row], "analyst");
+    // NULL equals nothing: a job without a repo is never held.
+    let repo = jobs.repo[row];
+    if !settings.enabled || !gated || repo == NULL {
         return None;
     }
-    // NULL equals nothing: a job without a repo is never held.
-    let repo = Some(job.repo?);
-    let is_earlier = |task: &&Task| match job.task_id {
-        Some(TaskRef::Id(own) | TaskRef::BeforeId(own)) => task.id < own,
-        Some(TaskRef::AfterEveryId) => true,
-        None => false,
+    // What is no task's id has a place in the order of tasks all the same: see `task-id-kind`.
+    let is_earlier = |task: i64| match jobs.task_id_kind[row] {
+        0 => false,
+        1 | 2 => task < jobs.task_id[row],
+        _ => true,
     };
-    let is_in_review = |task: &&Task| task.repo == repo && is(state, task.stage, "review");
-    let is_active = |freeze: &&Freeze| freeze.repo == repo && freeze.cleared_at.is_none();
-
-    let mut earlier = state.tasks.iter().filter(is_earlier);
-    let mut newest_first = state.freezes.iter().rev();
-    let earlier_task = earlier.find(is_in_review).map(|task| task.id);
-    let freeze = newest_first.find(is_active).map(|freeze| freeze.id);
-    let freeze = freeze.filter(|_| settings.freeze_enabled);
+    let in_review = |task: &usize| {
+        is_earlier(tasks.id[*task])
+            && tasks.repo[*task] == repo
+            && is(state, tasks.stage[*task], "review")
+    };
+    let active = |freeze: &usize| {
+        settings.freeze_enabled
+            && freezes.repo[*freeze] == repo
+            && freezes.cleared_at[*freeze] == NULL
+    };
+    // Rows are in the order of ids: the first task is the one to wait for, the last freeze the newest.
+    let earlier_task = (0..tasks.id.len())
+        .find(in_review)
+        .map(|task| tasks.id[task]);
+    let freeze = (0..freezes.id.len())
+        .rfind(active)
+        .map(|freeze| freezes.id[freeze]);
     (earlier_task.is_some() || freeze.is_some()).then_some(Hold {
         earlier_task,
         freeze,
@@ -92,9 +112,14 @@ fn hold(settings: &Settings, state: &Snapshot, job: &Job) -> Option<Hold> {
     })
 }
 
-/// Whether a column holds this text. The snapshot has each text once, under a number.
-fn is(state: &Snapshot, column: Option<Symbol>, text: &str) -> bool {
-    column.is_some_and(|symbol| state.symbols[symbol as usize] == text)
+/// What a column holds in the place of a missing value.
+const NULL: Symbol = 0;
+
+/// Whether a column's value is this text. The snapshot has each text once, under a number.
+fn is(state: &Snapshot, symbol: Symbol, text: &str) -> bool {
+    let Symbols { text: texts, ends } = &state.symbols;
+    let at = symbol as usize;
+    at > 0 && &texts[ends[at - 1] as usize..ends[at] as usize] == text
 }
 
 #[cfg(target_family = "wasm")]

@@ -9,39 +9,41 @@ const ON: Settings = Settings {
     rules: None,
 };
 
-const TEXTS: [&str; 5] = [
-    "queued",
-    "analyst",
-    "alpha",
-    "review",
-    "2026-01-31 12:00:00",
-];
-
-/// The number of a text.
-fn symbol(text: &str) -> Option<Symbol> {
-    let position = TEXTS.iter().position(|known| *known == text);
-    Some(position.expect("a text of TEXTS") as Symbol)
-}
+const ALPHA: Symbol = 1;
+const ANALYST: Symbol = 2;
+const QUEUED: Symbol = 3;
+const REVIEW: Symbol = 4;
 
 /// Task 2 of `alpha` is in review, and job 7 belongs to the given task of the same repo.
 fn review_of_task_2_and_job_of(task: i64) -> Snapshot {
     Snapshot {
-        symbols: TEXTS.map(String::from).to_vec(),
-        tasks: vec![Task {
-            id: 2,
-            work_item: None,
-            repo: symbol("alpha"),
-            stage: symbol("review"),
-            label: None,
-        }],
-        jobs: vec![Job {
-            id: 7,
-            task_id: Some(TaskRef::Id(task)),
-            repo: symbol("alpha"),
-            agent: symbol("analyst"),
-            status: symbol("queued"),
-        }],
-        freezes: vec![],
+        symbols: Symbols {
+            text: "alphaanalystqueuedreview".to_owned(),
+            ends: vec![0, 5, 12, 18, 24],
+        },
+        tasks: Tasks {
+            id: vec![2],
+            work_item: vec![NULL],
+            repo: vec![ALPHA],
+            stage: vec![REVIEW],
+            label: vec![NULL],
+        },
+        jobs: Jobs {
+            id: vec![7],
+            task_id: vec![task],
+            task_id_kind: vec![1],
+            repo: vec![ALPHA],
+            agent: vec![ANALYST],
+            status: vec![QUEUED],
+        },
+        freezes: Freezes {
+            id: vec![],
+            repo: vec![],
+            frozen_at: vec![],
+            cleared_at: vec![],
+            reason: vec![],
+            work_item: vec![],
+        },
     }
 }
 
@@ -73,21 +75,21 @@ fn a_task_waits_for_no_review_of_its_own_or_of_a_later_one() {
 #[test]
 fn a_job_without_an_agent_is_held_as_the_clause_holds_it() {
     let mut state = review_of_task_2_and_job_of(3);
-    state.jobs[0].agent = None;
+    state.jobs.agent = vec![NULL];
     assert!(matches!(verdict(ON, state), Verdict::Hold(_)));
 }
 
 #[test]
 fn a_frozen_repo_starts_nothing() {
     let mut state = review_of_task_2_and_job_of(1);
-    state.freezes = vec![Freeze {
-        id: 5,
-        repo: symbol("alpha"),
-        frozen_at: symbol("2026-01-31 12:00:00"),
-        cleared_at: None,
-        reason: None,
-        work_item: None,
-    }];
+    state.freezes = Freezes {
+        id: vec![5],
+        repo: vec![ALPHA],
+        frozen_at: vec![NULL],
+        cleared_at: vec![NULL],
+        reason: vec![NULL],
+        work_item: vec![NULL],
+    };
     assert!(matches!(
         verdict(ON, state),
         Verdict::Hold(Hold {

@@ -1,0 +1,97 @@
+//! What a policy's life costs beside its decisions: clause, instance, loading, swap.
+
+use std::io;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serial_gate::life::{Place, Proposal, swap};
+use serial_gate::model::{Dialect, Settings};
+use serial_gate::policy::{DEFAULT_POLICY, Limits, Policy, Runtime};
+use serial_gate::queue::{Allowance, Options, Overrides, Queue, Rule, default_settings};
+use serial_gate::store::Act;
+use serial_gate_bench::{Contest, Report, duration, timed};
+
+use crate::kept::Compiled;
+use crate::rows::Rows;
+
+/// The repos of the queue in which policies are swapped, of 100 jobs each.
+const REPOS: i64 = 10;
+
+pub fn report(
+    report: &mut Report,
+    policy: &Policy,
+    compiled: &Compiled,
+    rounds: usize,
+    patience: Duration,
+) -> io::Result<()> {
+    let settings = default_settings();
+    let now = Timestamp::now();
+    let folder = tempfile::tempdir()?;
+    let mut queue = queue(&folder.path().join("swap.db"));
+    let mut swaps = 0;
+
+    let mut contest = Contest::new();
+    contest.enter("an instance", || timed(|| compiled.instantiate()));
+    contest.enter("`claim-clause`", || {
+        timed(|| policy.claim_clause(&settings, now, Dialect::Sqlite))
+    });
+    contest.enter("load from the cache", || {
+        timed(|| {
+            let runtime = Runtime::new().unwrap();
+            runtime.load(DEFAULT_POLICY, Limits::default()).unwrap()
+        })
+    });
+    contest.enter("compile", || timed(Compiled::new));
+    contest.enter("swap", || {
+        swaps += 1;
+        let base = queue.store().active_generation_id().unwrap();
+        let proposal = proposal(swaps, base);
+        let act = Act {
+            now: Timestamp::now(),
+            who: "bench",
+            why: "to measure",
+        };
+        timed(|| {
+            let swapped = swap(&mut queue, &proposal, Place::Active, act).unwrap();
+            assert!(swapped.is_accepted(), "{:?}", swapped.stages);
+        })
+    });
+    let rows: Vec<Vec<String>> = contest
+        .run(rounds, patience)
+        .into_iter()
+        .map(|times| {
+            let (p50, p99) = (duration(times.p50()), duration(times.p99()));
+            vec![times.name.clone(), p50, p99, times.count().to_string()]
+        })
+        .collect();
+    report.paragraph("## The rest of its life")?;
+    report.paragraph(&format!(
+        "*An instance* is one without limits. *`claim-clause`* is one call, its fresh instance included. *Load from the cache* is what a command pays that asks the \
+         policy: the engine's start, the component's digest, the compiled code from the disk. *Compile* is the same without a cache, the \
+         first time on a machine. *Swap* is `life::swap` of new settings in a queue of {} jobs in {REPOS} repos: everything that \
+         `policy check` does, and the transaction.",
+        REPOS * 100,
+    ))?;
+    report.table(&["", "p50", "p99", "runs"], &rows)
+}
+
+fn queue(path: &std::path::Path) -> Queue {
+    Rows::new(REPOS * 100).write(path);
+    Queue::open(path, Rule::Active(Overrides::default()), Options::default()).unwrap()
+}
+
+/// Other settings each time: the same again would be refused.
+fn proposal(number: u32, base: Option<i64>) -> Proposal {
+    Proposal {
+        component: DEFAULT_POLICY.to_vec(),
+        signature: None,
+        settings: Settings {
+            rules: Some(format!(
+                r#"{{"gated_agents":["analyst","planner-{number}"]}}"#
+            )),
+            ..default_settings()
+        },
+        allowance: Allowance::default(),
+        base,
+    }
+}
