@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::harness::Gate;
 
 /// Times differ from run to run.
-fn without_times(text: &str) -> String {
+pub fn without_times(text: &str) -> String {
     let mut shown = String::new();
     let mut rest = text;
     while let Some(at) = rest.find("20").filter(|_| !rest.is_empty()) {
@@ -261,7 +261,7 @@ fn repo_shows_whether_the_gate_acts_there() {
     beta
       gate         acts here
       active task  task 4 (B-1) in analysis
-      frozen       since (time) UTC: the deploy is degraded
+      frozen       since (time) UTC: the deploy is degraded (freeze 1)
     ");
     let other = gate
         .run(&["--repos", "beta", "repo", "alpha", "--json"])

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serial_gate::model::{Dialect, Settings, Snapshot, Verdict};
+use serial_gate::model::{Dialect, Jobs, Settings, Verdict, task_id_kind};
 use serial_gate::policy::{self, DEFAULT_POLICY, Limits, Policy, Runtime};
 use serial_gate::queue::{Allowance, Options, Queue, Rule, Source, default_settings};
 
+use crate::containment::nothing;
 use crate::harness::Gate;
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
@@ -259,18 +260,17 @@ fn policy(limits: Limits) -> Policy {
 
 #[test]
 fn a_call_that_takes_too_long_is_stopped() {
-    let jobs = (0..300_000).map(|id| serial_gate::model::Job {
-        id,
-        task_id: Some(serial_gate::model::TaskRef::Id(id)),
-        repo: Some(0),
-        agent: Some(1),
-        status: Some(2),
-    });
-    let state = Snapshot {
-        symbols: ["alpha", "analyst", "queued"].map(Into::into).into(),
-        tasks: Vec::new(),
-        jobs: jobs.collect(),
-        freezes: Vec::new(),
+    const JOBS: usize = 300_000;
+    let mut state = nothing();
+    let [alpha, analyst, queued] =
+        ["alpha", "analyst", "queued"].map(|text| state.symbols.push(text));
+    state.jobs = Jobs {
+        id: (0..JOBS as i64).collect(),
+        task_id: (0..JOBS as i64).collect(),
+        task_id_kind: vec![task_id_kind::ID; JOBS],
+        repo: vec![alpha; JOBS],
+        agent: vec![analyst; JOBS],
+        status: vec![queued; JOBS],
     };
     let limits = Limits {
         decide_time: Duration::from_millis(1),
@@ -282,6 +282,45 @@ fn a_call_that_takes_too_long_is_stopped() {
     assert_eq!(
         error.to_string(),
         "`decide` was stopped after 1 ms, its time limit"
+    );
+}
+
+#[test]
+fn a_snapshot_whose_columns_differ_in_length_or_whose_symbols_are_not_there_is_refused() {
+    let refused = |state| {
+        let error = policy(Limits::default()).decide(&default_settings(), NOW, &state);
+        error.unwrap_err().to_string()
+    };
+    let mut state = nothing();
+    state.tasks.work_item.push(0);
+    assert_eq!(
+        refused(state),
+        "`decide` refuses the snapshot: the columns of `tasks` differ in length"
+    );
+    let mut state = nothing();
+    state.freezes.id.push(1);
+    assert_eq!(
+        refused(state),
+        "`decide` refuses the snapshot: the columns of `freezes` differ in length"
+    );
+    let mut state = nothing();
+    state.jobs = Jobs {
+        id: vec![1],
+        task_id: vec![0],
+        task_id_kind: vec![task_id_kind::NULL],
+        repo: vec![0],
+        agent: vec![0],
+        status: vec![7],
+    };
+    assert_eq!(
+        refused(state.clone()),
+        "`decide` refuses the snapshot: symbol 7 is not in `symbols`"
+    );
+    // The text of symbol 7 would end behind all texts.
+    state.symbols.ends = vec![0, 0, 0, 0, 0, 0, 0, 9];
+    assert_eq!(
+        refused(state),
+        "`decide` refuses the snapshot: symbol 7 is not in `symbols`"
     );
 }
 
@@ -347,4 +386,21 @@ fn where_a_clause_needs_more_than_its_budget_gated_jobs_are_held_and_the_others_
     };
     assert_eq!([claim(), claim()], [Some(3002), None]);
     assert_eq!(open(&gate, rule).claimable(NOW).unwrap(), [3001]);
+}
+
+#[test]
+fn without_addresses_for_a_pool_policies_run_all_the_same() {
+    let gate = gate();
+    let claim = "ulimit -v 30000000 && SERIAL_GATE_LOG=info serial-gate claim --worker w-1";
+    let ran = gate.run_in_shell(claim).succeeds();
+    assert!(
+        ran.stderr.contains("there is no room for a pool"),
+        "{}",
+        ran.stderr
+    );
+    assert!(
+        !ran.stderr.contains("the policy gives no usable clause"),
+        "{}",
+        ran.stderr
+    );
 }

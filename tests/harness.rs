@@ -169,43 +169,36 @@ pub fn native_settings(settings: &model::Settings) -> Result<settings::Settings<
 }
 
 fn native_state(state: &model::Snapshot) -> snapshot::Snapshot {
-    let tasks = state.tasks.iter();
-    let jobs = state.jobs.iter();
-    let freezes = state.freezes.iter();
+    let model::Snapshot {
+        symbols,
+        tasks,
+        jobs,
+        freezes,
+    } = state.clone();
     snapshot::Snapshot {
-        symbols: state.symbols.clone(),
-        tasks: tasks
-            .map(|task| snapshot::Task {
-                id: task.id,
-                repo: task.repo,
-                stage: task.stage,
-                label: task.label,
-            })
-            .collect(),
-        jobs: jobs
-            .map(|job| snapshot::Job {
-                id: job.id,
-                task_id: job.task_id.map(task_ref),
-                repo: job.repo,
-                agent: job.agent,
-                status: job.status,
-            })
-            .collect(),
-        freezes: freezes
-            .map(|freeze| snapshot::Freeze {
-                id: freeze.id,
-                repo: freeze.repo,
-                active: freeze.cleared_at.is_none(),
-            })
-            .collect(),
-    }
-}
-
-fn task_ref(contract: model::TaskRef) -> snapshot::TaskRef {
-    match contract {
-        model::TaskRef::Id(id) => snapshot::TaskRef::Id(id),
-        model::TaskRef::BeforeId(id) => snapshot::TaskRef::BeforeId(id),
-        model::TaskRef::AfterEveryId => snapshot::TaskRef::AfterEveryId,
+        symbols: snapshot::Symbols {
+            text: symbols.text,
+            ends: symbols.ends,
+        },
+        tasks: snapshot::Tasks {
+            id: tasks.id,
+            repo: tasks.repo,
+            stage: tasks.stage,
+            label: tasks.label,
+        },
+        jobs: snapshot::Jobs {
+            id: jobs.id,
+            task_id: jobs.task_id,
+            task_id_kind: jobs.task_id_kind,
+            repo: jobs.repo,
+            agent: jobs.agent,
+            status: jobs.status,
+        },
+        freezes: snapshot::Freezes {
+            id: freezes.id,
+            repo: freezes.repo,
+            cleared_at: freezes.cleared_at,
+        },
     }
 }
 

@@ -17,6 +17,7 @@ mod harness;
 
 mod adoption;
 mod agreement;
+mod alerts;
 mod bad_input;
 mod claiming;
 mod clause;
@@ -32,6 +33,7 @@ mod policies;
 mod policy_check;
 mod policy_new;
 mod processes;
+mod service;
 mod signatures;
 mod swapping;
 mod trials;

@@ -5,24 +5,29 @@ use serial_gate::policy::DEFAULT_POLICY;
 use crate::containment::{HARMLESS, Hostile, clause_at};
 use crate::harness::Gate;
 
-/// One decision for each queued job: the verdict's case is the global `$verdict`.
+/// One decision for each queued job: the verdict's case is the global `$verdict`. Of the arguments it
+/// reads the symbols' text (at 40) and ends (at 48), and of the jobs the ids (at 96) and states (at 136).
 pub const DECIDE_ALL: &str = r#"
-    (local $job i32) (local $end i32) (local $out i32) (local $count i32) (local $symbol i32)
-    (local.set $job (local.get 12))
-    (local.set $end (i32.add (local.get 12) (i32.mul (local.get 13) (i32.const 56))))
+    (local $row i32) (local $out i32) (local $count i32) (local $symbol i32) (local $end i32) (local $start i32)
     (local.set $out (i32.const 8192))
     (block $done (loop $next
-        (br_if $done (i32.ge_u (local.get $job) (local.get $end)))
-        (local.set $symbol (i32.add (local.get 8) (i32.shl (i32.load offset=52 (local.get $job)) (i32.const 3))))
-        (if (i32.and (i32.load8_u offset=48 (local.get $job))
-                (i32.and (i32.eq (i32.load offset=4 (local.get $symbol)) (i32.const 6))
-                    (i32.eq (i32.load (i32.load (local.get $symbol))) (i32.const 0x75657571))))
-            (then
-                (i64.store (local.get $out) (i64.load (local.get $job)))
-                (i32.store8 offset=8 (local.get $out) (global.get $verdict))
-                (local.set $out (i32.add (local.get $out) (i32.const 64)))
-                (local.set $count (i32.add (local.get $count) (i32.const 1)))))
-        (local.set $job (i32.add (local.get $job) (i32.const 56)))
+        (br_if $done (i32.ge_u (local.get $row) (i32.load offset=100 (local.get 0))))
+        (local.set $symbol (i32.load (i32.add (i32.load offset=136 (local.get 0))
+            (i32.shl (local.get $row) (i32.const 2)))))
+        (if (local.get $symbol) (then
+            (local.set $end (i32.add (i32.load offset=48 (local.get 0))
+                (i32.shl (local.get $symbol) (i32.const 2))))
+            (local.set $start (i32.load (i32.sub (local.get $end) (i32.const 4))))
+            (if (i32.and (i32.eq (i32.sub (i32.load (local.get $end)) (local.get $start)) (i32.const 6))
+                    (i32.eq (i32.load (i32.add (i32.load offset=40 (local.get 0)) (local.get $start)))
+                        (i32.const 0x75657571)))
+                (then
+                    (i64.store (local.get $out) (i64.load (i32.add (i32.load offset=96 (local.get 0))
+                        (i32.shl (local.get $row) (i32.const 3)))))
+                    (i32.store8 offset=8 (local.get $out) (global.get $verdict))
+                    (local.set $out (i32.add (local.get $out) (i32.const 64)))
+                    (local.set $count (i32.add (local.get $count) (i32.const 1)))))))
+        (local.set $row (i32.add (local.get $row) (i32.const 1)))
         (br $next)))
     (i32.store (i32.const 2052) (i32.const 8192))
     (i32.store (i32.const 2056) (local.get $count))

@@ -107,7 +107,12 @@ fn claim_and_decide(
         if let Some(job) = claimed {
             let generation = job.generation.unwrap();
             assert_eq!(job.agent.as_deref(), Some(lets_through[&generation]));
-            host.store().requeue(job.id).unwrap();
+            let back = Act {
+                now: Timestamp::now(),
+                who: "w",
+                why: "for the next claim",
+            };
+            host.store().requeue(back, job.id).unwrap();
         }
         for decision in host.decide(Timestamp::now(), None).unwrap() {
             let lets_through = lets_through[&host.generation().unwrap()];

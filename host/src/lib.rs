@@ -3,6 +3,7 @@
 //!
 //! The rooms, in the order in which they use each other:
 //!
+//! - [`alerts`] tells people what happened, by Telegram or by a webhook.
 //! - [`life`] is the life of a policy: check, swap, shadow, roll back, compare, replay.
 //! - [`conform`] runs conformance cases through everything below, and checks policies.
 //! - [`queue`] is where policy and store meet: claim, explain, the state of the queue.
@@ -24,3 +25,5 @@ pub mod queue;
 pub mod conform;
 
 pub mod life;
+
+pub mod alerts;

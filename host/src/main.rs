@@ -1,6 +1,7 @@
 //! The command line of the serial gate: parse, run one verb, say how it went.
 
 mod cli;
+mod http;
 
 use std::process::ExitCode;
 

@@ -141,12 +141,12 @@ fn verdicts(connection: &Connection, clause: &Rendered) -> Vec<Verdict> {
 }
 
 fn delete_the_others(connection: &Connection, seen: &Snapshot) -> usize {
-    let tasks = seen.tasks.iter().map(|task| task.id).collect();
-    let jobs = seen.jobs.iter().map(|job| job.id).collect();
-    let freezes = seen.freezes.iter().map(|freeze| freeze.id).collect();
-    let tables: [(&str, Vec<i64>); 3] =
-        [("tasks", tasks), ("jobs", jobs), ("repo_freeze", freezes)];
-    let delete = |(table, ids): &(&str, Vec<i64>)| {
+    let tables = [
+        ("tasks", &seen.tasks.id),
+        ("jobs", &seen.jobs.id),
+        ("repo_freeze", &seen.freezes.id),
+    ];
+    let delete = |(table, ids): &(&str, &Vec<i64>)| {
         assert!(ids.is_sorted_by(|one, next| one < next), "{table}: {ids:?}");
         let ids: Vec<String> = ids.iter().map(i64::to_string).collect();
         let sql = format!("DELETE FROM {table} WHERE id NOT IN ({})", ids.join(", "));

@@ -9,7 +9,7 @@ use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use jiff::Timestamp;
 use serial_gate::queue::{LogOptions, Options, Queue};
-use serial_gate::store::Claimed;
+use serial_gate::store::{Act, Claimed};
 
 use super::options::{Shared, duration};
 use super::output::{Output, Tone, toned};
@@ -75,7 +75,12 @@ impl Claim {
         while let Some(job) = next {
             if let Err(cause) = print(&job, shared, output) {
                 // Nobody has heard of the job, so nobody will do it.
-                queue.store().requeue(job.id)?;
+                let act = Act {
+                    now: Timestamp::now(),
+                    who: &worker,
+                    why: "its claim could not be printed",
+                };
+                queue.store().requeue(act, job.id)?;
                 return Err(Error::Unheard { job: job.id, cause });
             }
             claimed += 1;

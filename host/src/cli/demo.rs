@@ -32,12 +32,7 @@ impl Demo {
             cause,
         })?;
         let database = folder.path().join("demo.db");
-        let act = Act {
-            now: Timestamp::now(),
-            who: "demo",
-            why: "a tour",
-        };
-        Queue::init(&database, &default_settings(), act)?;
+        Queue::init(&database, &default_settings(), operator("a tour"))?;
         let rule = Rule::Active(Overrides::default());
         let queue = Queue::open(&database, rule, Options::default())?;
         Tour { queue, output }.run()?;
@@ -85,17 +80,14 @@ impl Tour<'_> {
         self.say(
             "The deploy of A-1 goes bad. A freeze closes `alpha` until an operator clears it.",
         )?;
-        self.queue.freeze(
-            Timestamp::now(),
-            "alpha",
-            Some("the deploy of A-1 is degraded"),
-            Some("A-1"),
-        )?;
+        let degraded = operator("the deploy of A-1 is degraded");
+        self.queue.freeze(degraded, "alpha", Some("A-1"))?;
         self.claim()?;
         self.show()?;
 
         self.say("The operator has looked into it, and unfreezes.")?;
-        self.queue.store().unfreeze(Timestamp::now(), "alpha")?;
+        let unfreeze = operator("the deploy was looked into");
+        self.queue.store().unfreeze(unfreeze, "alpha", None)?;
         self.claim()?;
         self.show()?;
 
@@ -134,6 +126,14 @@ impl Tour<'_> {
         self.output.line("")?;
         print(&state, self.output)?;
         Ok(self.output.line("")?)
+    }
+}
+
+fn operator(why: &str) -> Act<'_> {
+    Act {
+        now: Timestamp::now(),
+        who: "demo",
+        why,
     }
 }
 

@@ -3,7 +3,10 @@
 use std::io;
 use std::path::PathBuf;
 
-use serial_gate::{clause, conform, life, policy, queue, store};
+use super::alerts::ConfigError;
+use serial_gate::{alerts, clause, conform, life, policy, queue, store};
+
+use crate::http;
 
 /// A verb that failed.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +26,12 @@ pub enum Error {
     /// A step of a policy's life.
     #[error(transparent)]
     Life(#[from] life::Error),
+    /// Alerts that cannot be sent.
+    #[error(transparent)]
+    Alerts(#[from] alerts::Error),
+    /// A configuration of alerts that cannot be used.
+    #[error(transparent)]
+    AlertConfig(#[from] ConfigError),
     /// Conformance cases.
     #[error(transparent)]
     Conform(#[from] conform::Error),
@@ -103,6 +112,12 @@ pub enum Error {
         #[source]
         cause: toml::de::Error,
     },
+    /// The service.
+    #[error(transparent)]
+    Http(#[from] http::Error),
+    /// The machine has no random numbers.
+    #[error("this machine gives no random numbers to make a token of")]
+    NoRandom(#[source] getrandom::Error),
     /// A claim that could not be told.
     #[error("cannot print job {job}, so it was put back at its place")]
     Unheard {

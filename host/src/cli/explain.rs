@@ -59,24 +59,13 @@ fn release(shared: &Shared, held: &Held) -> Vec<String> {
         .unwrap_or_default()
 }
 
+/// With the commands, which only a command line has.
 fn document(explanation: &Explanation, release: &[String]) -> serde_json::Value {
-    let job = &explanation.job;
-    match &explanation.standing {
-        Standing::NotQueued => serde_json::json!({ "job": job, "standing": "not queued" }),
-        Standing::Claimable { ahead } => {
-            serde_json::json!({ "job": job, "standing": "claimable", "ahead": ahead })
-        }
-        Standing::Held(held) => serde_json::json!({
-            "job": job,
-            "standing": "held",
-            "ahead": held.tasks.len(),
-            "more_ahead": held.more_tasks,
-            "tasks": held.tasks,
-            "freezes": held.freezes.iter().map(|(_, freeze)| freeze).collect::<Vec<_>>(),
-            "rules": held.rules,
-            "release": release,
-        }),
+    let mut document = explanation.to_json();
+    if let (Standing::Held(_), Some(document)) = (&explanation.standing, document.as_object_mut()) {
+        document.insert("release".into(), release.into());
     }
+    document
 }
 
 fn print(

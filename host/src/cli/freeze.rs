@@ -2,9 +2,8 @@
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
-use jiff::Timestamp;
 
-use super::options::Shared;
+use super::options::{Shared, Who};
 use super::output::Output;
 use super::text::{command, shown};
 use super::{Error, Outcome};
@@ -23,17 +22,16 @@ pub struct Freeze {
     /// The task whose deploy went bad, by its name
     #[arg(long, value_name = "NAME")]
     work_item: Option<String>,
+    #[command(flatten)]
+    who: Who,
 }
 
 impl Freeze {
     pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
         let mut queue = shared.queue()?;
-        let freeze = queue.freeze(
-            Timestamp::now(),
-            &self.repo,
-            Some(&self.reason),
-            self.work_item.as_deref(),
-        )?;
+        let freeze = self.who.act(&self.reason, |act| {
+            queue.freeze(act, &self.repo, self.work_item.as_deref())
+        })?;
         if output.json {
             output.json_line(&serde_json::json!({ "freeze_id": freeze, "repo": self.repo }))?;
             return Ok(Outcome::Done);

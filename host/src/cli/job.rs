@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serial_gate::store::{JobStatus, NewJob, lease_end, sql_time};
 
-use super::options::Shared;
+use super::options::{Shared, Why};
 use super::output::Output;
 use super::text::{command, id, shown};
 use super::{Error, Outcome};
@@ -73,6 +73,8 @@ pub struct Requeue {
     /// The job
     #[arg(allow_negative_numbers = true, value_parser = id)]
     job: i64,
+    #[command(flatten)]
+    why: Why,
 }
 
 /// Keep a claimed job for another lease
@@ -112,7 +114,7 @@ impl Job {
                 claimed: ClaimedJob { job, token },
                 error,
             }) => {
-                store.end_job(job, token, JobStatus::Failed, error.as_deref())?;
+                store.end_job(job, token, JobStatus::Failed { at: now }, error.as_deref())?;
                 (job, "failed", {
                     let again = command(shared, &["job", "requeue", &job.to_string()]);
                     format!(
@@ -122,8 +124,8 @@ impl Job {
                     )
                 })
             }
-            Job::Requeue(Requeue { job }) => {
-                store.requeue(job)?;
+            Job::Requeue(Requeue { job, why }) => {
+                why.act(|act| store.requeue(act, job))?;
                 (
                     job,
                     "queued",

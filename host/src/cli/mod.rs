@@ -3,10 +3,13 @@
 //! Owns the list of verbs, the exit codes and the way an error is shown. The exit code is part of
 //! the interface: 0 done, 1 failed, 2 usage (clap's), 3 nothing to claim, or held.
 
+mod alerts;
+mod audit;
 mod claim;
 mod clause;
 mod conform;
 mod demo;
+mod deploy_verdict;
 mod doctor;
 mod error;
 mod explain;
@@ -18,8 +21,10 @@ mod output;
 mod policy;
 mod queue;
 mod repo;
+mod serve;
 mod task;
 mod text;
+mod token;
 mod unfreeze;
 
 use std::process::ExitCode;
@@ -57,14 +62,20 @@ enum Verb {
     Claim(claim::Claim),
     Freeze(freeze::Freeze),
     Unfreeze(unfreeze::Unfreeze),
+    DeployVerdict(deploy_verdict::DeployVerdict),
     Repo(repo::Repo),
     Queue(queue::Queue),
     Explain(explain::Explain),
     Clause(clause::Clause),
+    Audit(audit::Audit),
+    Alerts(alerts::Alerts),
     Doctor(doctor::Doctor),
     Conform(conform::Conform),
     #[command(subcommand)]
     Policy(policy::Policy),
+    Serve(serve::Serve),
+    #[command(subcommand)]
+    Token(token::Token),
 }
 
 /// How a verb ended.
@@ -100,13 +111,18 @@ pub fn run(line: Line) -> Result<Outcome, Error> {
         Verb::Claim(verb) => verb.run(&shared, &mut output),
         Verb::Freeze(verb) => verb.run(&shared, &mut output),
         Verb::Unfreeze(verb) => verb.run(&shared, &mut output),
+        Verb::DeployVerdict(verb) => verb.run(&shared, &mut output),
         Verb::Repo(verb) => verb.run(&shared, &mut output),
         Verb::Queue(verb) => verb.run(&shared, &mut output),
         Verb::Explain(verb) => verb.run(&shared, &mut output),
         Verb::Clause(verb) => verb.run(&shared, &mut output),
+        Verb::Audit(verb) => verb.run(&shared, &mut output),
+        Verb::Alerts(verb) => verb.run(&shared, &mut output),
         Verb::Doctor(verb) => verb.run(&shared, &mut output),
         Verb::Conform(verb) => verb.run(&shared, &mut output),
         Verb::Policy(verb) => verb.run(&shared, &mut output),
+        Verb::Serve(verb) => verb.run(&shared, &mut output),
+        Verb::Token(verb) => verb.run(&shared, &mut output),
     }
 }
 

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serial_gate::policy::Trust;
 use serial_gate::queue::{self, Overrides, Queue, Rule};
-use serial_gate::store::Store;
+use serial_gate::store::{Act, Store};
 
 use super::Error;
 
@@ -114,6 +114,10 @@ struct Given {
     )]
     #[arg(value_delimiter = ',')]
     trust: Option<Vec<String>>,
+    /// Whom to tell what happened. It is read when somebody sends, with the secrets, and of any type until
+    /// then: the parser would show what it does not expect.
+    #[arg(skip)]
+    alerts: Option<toml::Value>,
 }
 
 /// Who does it, for the history.
@@ -130,7 +134,39 @@ pub struct Who {
     who: Option<String>,
 }
 
+/// Who does it and, if that is said, why.
+#[derive(Args)]
+pub struct Why {
+    /// Why, for the audit
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
+    reason: String,
+    #[command(flatten)]
+    who: Who,
+}
+
+impl Why {
+    /// Does something in this name, now.
+    pub fn act<T>(self, step: impl FnOnce(Act<'_>) -> T) -> T {
+        self.who.act(&self.reason, step)
+    }
+}
+
 impl Who {
+    /// Does something in this name, now.
+    pub fn act<T>(self, why: &str, step: impl FnOnce(Act<'_>) -> T) -> T {
+        let who = self.name();
+        step(Act {
+            now: Timestamp::now(),
+            who: &who,
+            why,
+        })
+    }
+
     /// The name.
     pub fn name(self) -> String {
         let user = || std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
@@ -154,6 +190,8 @@ pub struct Shared {
     pub lease: Duration,
     /// Whose policies are run; anybody's, if there is none.
     pub trust: Option<Trust>,
+    /// What stands under `alerts` in the configuration file.
+    pub alerts: Option<toml::Value>,
 }
 
 impl Shared {
@@ -178,6 +216,7 @@ impl Shared {
             },
             lease: given.lease.or(file.lease).unwrap_or(DEFAULT_LEASE),
             trust: given.trust.or(file.trust).map(trust).transpose()?,
+            alerts: file.alerts,
         })
     }
 
@@ -238,9 +277,15 @@ fn read_config(path: &Path) -> Result<Given, Error> {
         path: path.into(),
         cause,
     })?;
-    toml::from_str(&text).map_err(|cause| Error::Config {
-        path: path.into(),
-        cause,
+    toml::from_str(&text).map_err(|mut cause| {
+        // The line that is wrong is shown with the error, and could be one with an address.
+        if text.contains("alerts") {
+            cause.set_input(None);
+        }
+        Error::Config {
+            path: path.into(),
+            cause,
+        }
     })
 }
 

@@ -46,7 +46,10 @@ impl Repo {
                 shown_or_dash(freeze.frozen_at.as_deref()),
                 shown_or_dash(freeze.reason.as_deref()),
             );
-            toned(Tone::Held, format!("since {since} UTC: {reason}"))
+            toned(
+                Tone::Held,
+                format!("since {since} UTC: {reason} (freeze {})", freeze.id),
+            )
         });
         output.line(format!(
             "  frozen       {}",

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serial_gate::store::{DONE, NewTask};
 
-use super::options::Shared;
+use super::options::{Shared, Why};
 use super::output::Output;
 use super::text::{id, shown};
 use super::{Error, Outcome};
@@ -49,6 +49,8 @@ pub struct Stage {
     task: i64,
     /// The stage
     stage: String,
+    #[command(flatten)]
+    why: Why,
 }
 
 /// Mark a task for policies that go by marks, such as hotfix-lane
@@ -61,6 +63,8 @@ pub struct Label {
     /// The mark [default: none, which takes it away]
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     label: Option<String>,
+    #[command(flatten)]
+    why: Why,
 }
 
 /// End tasks: the next one of each repo may start
@@ -70,6 +74,8 @@ pub struct Done {
     /// The tasks: all of them or none
     #[arg(required = true, value_name = "TASK", allow_negative_numbers = true, value_parser = id)]
     tasks: Vec<i64>,
+    #[command(flatten)]
+    why: Why,
 }
 
 impl Task {
@@ -102,16 +108,16 @@ impl Task {
                     ))?;
                 }
             }
-            Task::Stage(Stage { task, stage }) => {
-                store.set_stage(Timestamp::now(), &[task], &stage)?;
+            Task::Stage(Stage { task, stage, why }) => {
+                why.act(|act| store.set_stage_by(act, &[task], &stage))?;
                 if output.json {
                     output.json_line(&serde_json::json!({ "task_id": task, "stage": stage }))?;
                 } else {
                     output.line(format!("task {task} is in `{}`", shown(&stage)))?;
                 }
             }
-            Task::Label(Label { task, label }) => {
-                store.set_label(task, label.as_deref())?;
+            Task::Label(Label { task, label, why }) => {
+                why.act(|act| store.set_label(act, task, label.as_deref()))?;
                 if output.json {
                     output.json_line(&serde_json::json!({ "task_id": task, "label": label }))?;
                 } else {
@@ -121,8 +127,8 @@ impl Task {
                     })?;
                 }
             }
-            Task::Done(Done { tasks }) => {
-                store.set_stage(Timestamp::now(), &tasks, DONE)?;
+            Task::Done(Done { tasks, why }) => {
+                why.act(|act| store.set_stage_by(act, &tasks, DONE))?;
                 for task in tasks {
                     if output.json {
                         output.json_line(&serde_json::json!({ "task_id": task, "stage": DONE }))?;

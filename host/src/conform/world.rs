@@ -34,6 +34,15 @@ pub(super) struct World {
     _folder: TempDir,
 }
 
+/// Who operates on a case, and why.
+fn operator(why: &str) -> Act<'_> {
+    Act {
+        now: NOW,
+        who: WORKER,
+        why,
+    }
+}
+
 impl World {
     pub(super) fn new(
         component: &[u8],
@@ -150,14 +159,15 @@ impl World {
         reason: Option<&str>,
         work_item: Option<&str>,
     ) -> bool {
-        self.queue.freeze(NOW, repo, reason, work_item).is_ok()
+        let act = operator(reason.unwrap_or_default());
+        self.queue.freeze(act, repo, work_item).is_ok()
     }
 
     pub(super) fn unfreeze(&mut self, repo: &str) -> Result<usize, Error> {
         Ok(self
             .queue
             .store()
-            .unfreeze(NOW, repo)
+            .unfreeze(operator(""), repo, None)
             .map_err(queue::Error::from)?)
     }
 

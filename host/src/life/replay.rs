@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::Error;
 use crate::model::{Decision, Verdict};
@@ -66,11 +67,8 @@ pub fn replay(
         if line.trim().is_empty() {
             continue;
         }
-        let entry: Entry = serde_json::from_str(&line).map_err(|cause| Error::LogLine {
-            path: log.into(),
-            line: number + 1,
-            cause,
-        })?;
+        let entry: Entry = serde_json::from_str(&line)
+            .map_err(|cause| unreadable(log, number + 1, &line, cause))?;
         decide_anew(&policy, overrides, entry, &mut replayed).map_err(|cause| Error::Replay {
             path: log.into(),
             line: number + 1,
@@ -78,6 +76,23 @@ pub fn replay(
         })?;
     }
     Ok(replayed)
+}
+
+/// Until the contract 0.2.0 a state was written down as lists of rows.
+fn unreadable(log: &Path, number: usize, line: &str, cause: serde_json::Error) -> Error {
+    let document: Value = serde_json::from_str(line).unwrap_or_default();
+    let path = log.into();
+    if document
+        .pointer("/snapshot/tasks")
+        .is_some_and(Value::is_array)
+    {
+        return Error::OldLogLine { path, line: number };
+    }
+    Error::LogLine {
+        path,
+        line: number,
+        cause,
+    }
 }
 
 fn decide_anew(

@@ -5,11 +5,13 @@
 //! the policy lets the job through. What it proposes is therefore what the policy would accept.
 
 use std::collections::BTreeMap;
+use std::iter::zip;
 
 use jiff::Timestamp;
+use serde_json::{Value, json};
 
 use super::{Error, Queue};
-use crate::model::{Hold, Snapshot, Symbol, Verdict};
+use crate::model::{Hold, NULL, Snapshot, Symbol, Verdict};
 use crate::store::{self, ActiveFreeze, JobRow, TaskRow};
 
 /// How many tasks ahead are named; each costs a call of the policy.
@@ -51,6 +53,28 @@ pub struct Held {
     pub rules: Vec<String>,
     /// Whether there is a reason that no command of ours would clear.
     pub stuck: bool,
+}
+
+impl Explanation {
+    /// As a document, for machines.
+    pub fn to_json(&self) -> Value {
+        let job = &self.job;
+        match &self.standing {
+            Standing::NotQueued => json!({ "job": job, "standing": "not queued" }),
+            Standing::Claimable { ahead } => {
+                json!({ "job": job, "standing": "claimable", "ahead": ahead })
+            }
+            Standing::Held(held) => json!({
+                "job": job,
+                "standing": "held",
+                "ahead": held.tasks.len(),
+                "more_ahead": held.more_tasks,
+                "tasks": held.tasks,
+                "freezes": held.freezes.iter().map(|(_, freeze)| freeze).collect::<Vec<_>>(),
+                "rules": held.rules,
+            }),
+        }
+    }
 }
 
 impl Queue {
@@ -145,28 +169,21 @@ struct WhatIf {
 
 impl WhatIf {
     fn new(mut state: Snapshot) -> WhatIf {
-        let known = state.symbols.iter().position(|text| text == store::DONE);
-        let done = known.unwrap_or_else(|| {
-            state.symbols.push(store::DONE.into());
-            state.symbols.len() - 1
-        });
-        let done = Symbol::try_from(done).unwrap_or(Symbol::MAX);
-        let repos = state
-            .freezes
-            .iter()
-            .filter_map(|freeze| Some((freeze.id, freeze.repo?)))
-            .collect();
+        let known = state.symbols.iter().find(|(_, text)| *text == store::DONE);
+        let known = known.map(|(symbol, _)| symbol);
+        let done = known.unwrap_or_else(|| state.symbols.push(store::DONE));
+        let rows = zip(&state.freezes.id, &state.freezes.repo);
+        let with_repo = rows.filter(|(_, repo)| **repo != NULL);
+        let repos = with_repo.map(|(id, repo)| (*id, *repo)).collect();
         WhatIf { state, done, repos }
     }
 
     /// What `task done` does. False when that changes nothing.
     fn finish(&mut self, id: i64) -> bool {
-        let task = self
-            .state
-            .tasks
-            .iter_mut()
-            .find(|task| task.id == id && task.stage != Some(self.done));
-        task.map(|task| task.stage = Some(self.done)).is_some()
+        let tasks = &mut self.state.tasks;
+        let stage = zip(&tasks.id, &mut tasks.stage)
+            .find(|(task, stage)| **task == id && **stage != self.done);
+        stage.map(|(_, stage)| *stage = self.done).is_some()
     }
 
     /// What `unfreeze` does: clears every freeze of the repo, whose name is returned. None when that
@@ -174,17 +191,16 @@ impl WhatIf {
     fn unfreeze(&mut self, id: i64) -> Option<String> {
         let repo = *self.repos.get(&id)?;
         let mut changed = false;
-        for freeze in self
-            .state
-            .freezes
-            .iter_mut()
-            .filter(|freeze| freeze.repo == Some(repo))
-        {
-            changed |= freeze.cleared_at.is_none();
-            // Any value clears it.
-            freeze.cleared_at.get_or_insert(repo);
+        let freezes = &mut self.state.freezes;
+        let of_repo = zip(&freezes.repo, &mut freezes.cleared_at);
+        for (_, cleared_at) in of_repo.filter(|(frozen, _)| **frozen == repo) {
+            if *cleared_at == NULL {
+                // Any value clears it.
+                *cleared_at = repo;
+                changed = true;
+            }
         }
-        let name = self.state.symbols.get(usize::try_from(repo).ok()?)?;
-        changed.then(|| name.clone())
+        let name = self.state.symbols.text(repo)?;
+        changed.then(|| name.to_owned())
     }
 }

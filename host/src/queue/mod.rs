@@ -41,7 +41,10 @@ use serial_gate_default_policy::scope::Scope;
 use crate::clause::Reach;
 use crate::model::{self, Decision, Settings};
 use crate::policy::{self, DEFAULT_POLICY, Runtime, Trust};
-use crate::store::{Act, ActiveFreeze, Change, ClaimConnection, NewGeneration, Store};
+use crate::store::{
+    Act, ActiveFreeze, Change, ClaimConnection, DeployVerdict, NewDeploy, NewGeneration,
+    RecordedDeploy, Store,
+};
 use doctor::Reconciling;
 use follow::Following;
 use generation::InUse;
@@ -231,7 +234,7 @@ impl Queue {
     }
 
     /// Whether a repo is frozen, and the newest freeze if it can be read.
-    fn frozen(&mut self, repo: Option<&str>) -> (bool, Option<ActiveFreeze>) {
+    pub fn frozen(&mut self, repo: Option<&str>) -> (bool, Option<ActiveFreeze>) {
         if !self.in_use.settings.freeze_enabled {
             return (false, None);
         }
@@ -254,11 +257,33 @@ impl Queue {
     /// When the freeze layer is off, the repo is empty, or the freeze cannot be written.
     pub fn freeze(
         &mut self,
-        now: Timestamp,
+        act: Act<'_>,
         repo: &str,
-        reason: Option<&str>,
         work_item: Option<&str>,
     ) -> Result<i64, Error> {
+        self.check_freeze_layer()?;
+        Ok(self.store.freeze(act, repo, work_item)?)
+    }
+
+    /// Writes down what became of a deploy. A degraded one freezes its repo, once for each deploy. It is
+    /// on the disk then.
+    ///
+    /// # Errors
+    ///
+    /// When the freeze layer is off and the deploy is degraded, a name is empty, or it cannot be written.
+    pub fn deploy_verdict(
+        &mut self,
+        act: Act<'_>,
+        deploy: NewDeploy<'_>,
+    ) -> Result<RecordedDeploy, Error> {
+        if deploy.verdict == DeployVerdict::Degraded {
+            self.check_freeze_layer()?;
+        }
+        Ok(self.store.record_deploy(act, deploy)?)
+    }
+
+    /// A freeze that would hold nothing is no freeze.
+    fn check_freeze_layer(&mut self) -> Result<(), Error> {
         let freeze_enabled = match self.rule {
             // As it is now: the settings may have changed since this process last looked.
             Rule::Active(_) => {
@@ -271,7 +296,7 @@ impl Queue {
         if !freeze_enabled {
             return Err(Error::FreezeOff);
         }
-        Ok(self.store.freeze(now, repo, reason, work_item)?)
+        Ok(())
     }
 
     /// Checks that the policy understands its rules.

@@ -17,7 +17,7 @@ use crate::store::{self, ActiveTask, WaitingJob};
 pub type Registry = [Option<String>];
 
 /// The state of the queue.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct State {
     /// The kill switch.
     pub enabled: bool,
@@ -36,7 +36,7 @@ pub struct State {
 }
 
 /// Queued jobs that stand in no waiting line.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Others {
     /// How many may be claimed.
     pub claimable: usize,
@@ -45,12 +45,13 @@ pub struct Others {
 }
 
 /// A held job that stands in no waiting line.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct OtherHeld {
     /// Its id.
     pub job_id: i64,
     /// Why it is held.
     #[serde(serialize_with = "verdict_as_json")]
+    #[schema(value_type = serde_json::Value)]
     pub verdict: Option<Verdict>,
 }
 
@@ -71,7 +72,7 @@ impl Others {
 }
 
 /// The state of one repo.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct RepoState {
     /// The first unfinished task.
     pub active_task: Option<ActiveTask>,
@@ -89,7 +90,7 @@ pub struct RepoState {
 }
 
 /// A waiting job.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Waiting {
     /// The job and its task.
     #[serde(flatten)]
@@ -99,6 +100,7 @@ pub struct Waiting {
         skip_serializing_if = "Option::is_none",
         serialize_with = "verdict_as_json"
     )]
+    #[schema(value_type = serde_json::Value)]
     pub verdict: Option<Verdict>,
 }
 

@@ -45,7 +45,7 @@ pub struct Lease<'a> {
 }
 
 /// A claimed job.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct Claimed {
     /// The job.
     pub id: i64,

@@ -128,6 +128,19 @@ pub enum Error {
         /// The state that this needs.
         needed: &'static str,
     },
+    /// A repo was frozen once more since the caller looked.
+    #[error(
+        "`{}` was frozen again, and nothing was cleared: freeze {newest} is newer than {seen}, so look at its reason with `serial-gate repo`, and give `--seen {newest}`",
+        repo.escape_debug()
+    )]
+    FrozenAgain {
+        /// The repo.
+        repo: String,
+        /// The freeze that the caller knew of.
+        seen: i64,
+        /// The one that is newer.
+        newest: i64,
+    },
     /// No generation is active.
     #[error(
         "no policy is active: `serial-gate policy history` lists them, `serial-gate policy rollback N --reason TEXT` takes one up"
@@ -156,6 +169,18 @@ pub enum Error {
     #[error("there are no fixtures `{}`: `serial-gate policy fixtures list` lists them", name.escape_debug())]
     NoFixture {
         /// Their name.
+        name: String,
+    },
+    /// There is no such token.
+    #[error("there is no token `{}`: `serial-gate token list` lists them", name.escape_debug())]
+    NoToken {
+        /// Whose it would be.
+        name: String,
+    },
+    /// Two tokens of one name could not be told apart in the history.
+    #[error("there is a token `{}` already: revoke it, or give another name", name.escape_debug())]
+    TokenNameTaken {
+        /// The name.
         name: String,
     },
     /// Another program started the job, so no token can be right.

@@ -1,14 +1,15 @@
 //! Freezes: a repo is closed after a bad deploy until an operator clears it.
 //!
-//! Owns their durability: when a method here returns, the change is on the disk. Rows are only ever
-//! added or cleared, so that the table is the history.
+//! Owns their durability: when a method here returns, the change is on the disk, and with it its alert
+//! and its row in the audit. Rows are only ever added or cleared, so that the table is the history.
 
-use jiff::Timestamp;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Transaction, params};
 
+use super::alerts::{self, NewAlert};
+use super::audit::{self, Deed};
 use super::tasks::not_empty;
 use super::value::Shown;
-use super::{Error, Store, sql_time};
+use super::{Act, AlertKind, Error, Store, sql_time};
 
 /// The newest active freeze of a repo.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -24,45 +25,88 @@ pub struct ActiveFreeze {
 }
 
 impl Store {
-    /// Freezes a repo and returns the freeze's id. A repo can be frozen more than once. An empty
-    /// reason is kept as none.
+    /// Freezes a repo and returns the freeze's id. A repo can be frozen more than once. Why it is done is
+    /// the reason of the freeze; an empty one is kept as none.
     ///
     /// # Errors
     ///
     /// When the repo is empty, or the freeze cannot be written.
     pub fn freeze(
         &mut self,
-        now: Timestamp,
+        act: Act<'_>,
         repo: &str,
-        reason: Option<&str>,
         work_item: Option<&str>,
     ) -> Result<i64, Error> {
         not_empty("repo", repo)?;
         self.durably(|store| {
             store.writing(|transaction| {
-                transaction.execute(
-                    "INSERT INTO repo_freeze (repo, frozen_at, reason, work_item_id, gate_generation)
-                     VALUES (?1, ?2, ?3, ?4, (SELECT id FROM serial_gate_generation WHERE state = 'active'))",
-                    params![repo, sql_time(now), reason.filter(|reason| !reason.is_empty()), work_item],
-                )?;
-                Ok(transaction.last_insert_rowid())
+                let before = standing(transaction, repo)?;
+                let freeze = add(transaction, act, repo, work_item)?;
+                let deed = Deed {
+                    action: "freeze",
+                    repo: Some(repo),
+                    subject: format!("freeze {freeze}"),
+                    before: Some(before),
+                    after: Some(FROZEN),
+                };
+                audit::write_down(transaction, act, deed)?;
+                Ok(freeze)
             })
         })
     }
 
-    /// Clears every active freeze of a repo and returns how many there were.
+    /// Clears every active freeze of a repo and returns how many there were. With `seen`, the newest
+    /// freeze that the caller knows of, nothing is cleared when there is a newer one.
     ///
     /// # Errors
     ///
-    /// When the repo is empty, or the change cannot be written.
-    pub fn unfreeze(&mut self, now: Timestamp, repo: &str) -> Result<usize, Error> {
+    /// When the repo is empty, a newer freeze is there, or the change cannot be written.
+    pub fn unfreeze(
+        &mut self,
+        act: Act<'_>,
+        repo: &str,
+        seen: Option<i64>,
+    ) -> Result<usize, Error> {
         not_empty("repo", repo)?;
         self.durably(|store| {
             store.writing(|transaction| {
-                Ok(transaction.execute(
+                let newest = newest(transaction, repo)?;
+                let Some((newest, work_item)) = newest else {
+                    return Ok(0);
+                };
+                if let Some(seen) = seen.filter(|seen| *seen < newest) {
+                    return Err(Error::FrozenAgain {
+                        repo: repo.into(),
+                        seen,
+                        newest,
+                    });
+                }
+                let cleared = transaction.execute(
                     "UPDATE repo_freeze SET cleared_at = ?2 WHERE repo = ?1 AND cleared_at IS NULL",
-                    params![repo, sql_time(now)],
-                )?)
+                    params![repo, sql_time(act.now)],
+                )?;
+                let alert = NewAlert {
+                    kind: AlertKind::Unfreeze,
+                    repo: Some(repo),
+                    work_item: work_item.as_deref(),
+                    subject: Some(newest),
+                    who: act.who,
+                    why: act.why,
+                };
+                alerts::add(transaction, act.now, alert)?;
+                let subject = match cleared {
+                    1 => format!("freeze {newest}"),
+                    _ => format!("{cleared} freezes up to {newest}"),
+                };
+                let deed = Deed {
+                    action: "unfreeze",
+                    repo: Some(repo),
+                    subject,
+                    before: Some(FROZEN),
+                    after: Some(OPEN),
+                };
+                audit::write_down(transaction, act, deed)?;
+                Ok(cleared)
             })
         })
     }
@@ -105,4 +149,60 @@ impl Store {
         }
         result
     }
+}
+
+/// A repo with an active freeze, in the audit.
+pub const FROZEN: &str = "frozen";
+
+const OPEN: &str = "open";
+
+/// How a repo stands, in the audit's words.
+pub(super) fn standing(
+    transaction: &Transaction<'_>,
+    repo: &str,
+) -> rusqlite::Result<&'static str> {
+    Ok(match newest(transaction, repo)? {
+        Some(_) => FROZEN,
+        None => OPEN,
+    })
+}
+
+fn newest(
+    transaction: &Transaction<'_>,
+    repo: &str,
+) -> rusqlite::Result<Option<(i64, Option<String>)>> {
+    let mut query = transaction.prepare_cached(
+        "SELECT id, work_item_id FROM repo_freeze
+         WHERE repo = ?1 AND cleared_at IS NULL ORDER BY id DESC LIMIT 1",
+    )?;
+    let newest = query.query_row([repo], |row| Ok((row.get(0)?, row.get::<_, Shown>(1)?.0)));
+    newest.optional()
+}
+
+/// Adds a freeze and its alert, and returns its id.
+pub(super) fn add(
+    transaction: &Transaction<'_>,
+    act: Act<'_>,
+    repo: &str,
+    work_item: Option<&str>,
+) -> rusqlite::Result<i64> {
+    let reason = Some(act.why).filter(|reason| !reason.is_empty());
+    // Another program's trigger can ignore a row without an error. Then no id comes back.
+    let freeze = transaction.query_row(
+        "INSERT INTO repo_freeze (repo, frozen_at, reason, work_item_id, gate_generation)
+         VALUES (?1, ?2, ?3, ?4, (SELECT id FROM serial_gate_generation WHERE state = 'active'))
+         RETURNING id",
+        params![repo, sql_time(act.now), reason, work_item],
+        |row| row.get(0),
+    )?;
+    let alert = NewAlert {
+        kind: AlertKind::Freeze,
+        repo: Some(repo),
+        work_item,
+        subject: Some(freeze),
+        who: act.who,
+        why: act.why,
+    };
+    alerts::add(transaction, act.now, alert)?;
+    Ok(freeze)
 }

@@ -10,7 +10,7 @@ use super::value::Shown;
 use super::{Error, Store};
 
 /// Where a generation stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum GenerationState {
     /// It is being checked, or its check was cut short.
@@ -68,7 +68,7 @@ pub struct Generation {
 }
 
 /// A generation came into a state.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct GenerationEvent {
     /// The generation.
     pub generation: i64,
@@ -85,6 +85,20 @@ pub struct GenerationEvent {
 const COLUMNS: &str = "id, digest, name, version, settings, limits, signature, state";
 
 impl Store {
+    /// How many failures of a generation count towards its rollback.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn failures(&mut self, generation: i64) -> Result<i64, Error> {
+        self.doing(|connection| {
+            let sql = "SELECT count(*) FROM serial_gate_failure WHERE generation = ?1";
+            Ok(connection
+                .prepare_cached(sql)?
+                .query_row([generation], |row| row.get(0))?)
+        })
+    }
+
     /// The number of the active generation, if there is one. A cheap read.
     ///
     /// # Errors

@@ -8,9 +8,11 @@
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Transaction, params};
 
+use super::alerts::{self, NewAlert};
+use super::audit::{self, Deed};
 use super::tasks::not_empty;
 use super::value::Shown;
-use super::{Error, Store, sql_time};
+use super::{Act, AlertKind, Error, Store, sql_time};
 
 /// A job to add to a task.
 #[derive(Debug, Clone, Copy)]
@@ -28,8 +30,11 @@ pub struct NewJob<'a> {
 pub enum JobStatus {
     /// It was done.
     Done,
-    /// It failed.
-    Failed,
+    /// It failed, which is told by an alert: nothing tries it again by itself.
+    Failed {
+        /// When.
+        at: Timestamp,
+    },
 }
 
 impl Store {
@@ -67,9 +72,9 @@ impl Store {
         status: JobStatus,
         error: Option<&str>,
     ) -> Result<(), Error> {
-        let (status, change) = match status {
+        let (name, change) = match status {
             JobStatus::Done => ("done", "finished"),
-            JobStatus::Failed => ("failed", "failed"),
+            JobStatus::Failed { .. } => ("failed", "failed"),
         };
         self.writing(|transaction| {
             check_claim(transaction, id, token, change)?;
@@ -77,7 +82,10 @@ impl Store {
                 .prepare_cached(
                     "UPDATE jobs SET status = ?2, gate_error = ?3, gate_lease_until = NULL WHERE id = ?1",
                 )?
-                .execute(params![id, status, error])?;
+                .execute(params![id, name, error])?;
+            if let JobStatus::Failed { at } = status {
+                alert_of_failure(transaction, at, id)?;
+            }
             Ok(())
         })
     }
@@ -97,21 +105,33 @@ impl Store {
         })
     }
 
-    /// Puts a running or failed job back to its old place in the queue, for an operator.
+    /// Puts a running or failed job back to its old place in the queue, for an operator: with a row in
+    /// the audit.
     ///
     /// # Errors
     ///
     /// When there is no such job, or it is neither running nor failed.
-    pub fn requeue(&mut self, id: i64) -> Result<(), Error> {
-        self.writing(
-            |transaction| match status_and_token(transaction, id)?.0.as_deref() {
-                Some("running" | "failed") => {
-                    transaction.execute(&format!("{REQUEUE} WHERE id = ?1"), [id])?;
-                    Ok(())
-                }
-                status => Err(wrong_status(id, status, "requeued", "running or failed")),
-            },
-        )
+    pub fn requeue(&mut self, act: Act<'_>, id: i64) -> Result<(), Error> {
+        self.writing(|transaction| {
+            let before = status_and_token(transaction, id)?.0;
+            let before = before.as_deref();
+            if !matches!(before, Some("running" | "failed")) {
+                return Err(wrong_status(id, before, "requeued", "running or failed"));
+            }
+            let repo = transaction.query_row(
+                &format!("{REQUEUE} WHERE id = ?1 RETURNING repo"),
+                [id],
+                |row| Ok(row.get::<_, Shown>(0)?.0),
+            )?;
+            let deed = Deed {
+                action: "job requeue",
+                repo: repo.as_deref(),
+                subject: format!("job {id}"),
+                before,
+                after: Some("queued"),
+            };
+            Ok(audit::write_down(transaction, act, deed)?)
+        })
     }
 
     /// Puts every job whose lease ran out back to its old place, and returns how many there were.
@@ -139,6 +159,26 @@ impl Store {
 
 const REQUEUE: &str = "UPDATE jobs
     SET status = 'queued', gate_worker = NULL, gate_lease_until = NULL, gate_token = NULL";
+
+fn alert_of_failure(transaction: &Transaction<'_>, at: Timestamp, id: i64) -> rusqlite::Result<()> {
+    let mut query = transaction.prepare_cached(
+        "SELECT jobs.repo, tasks.work_item_id, jobs.gate_worker, jobs.gate_error
+         FROM jobs LEFT JOIN tasks ON tasks.id = jobs.task_id WHERE jobs.id = ?1",
+    )?;
+    let [repo, work_item, worker, error] = query.query_row([id], |row| {
+        let text = |column| Ok::<_, rusqlite::Error>(row.get::<_, Shown>(column)?.0);
+        Ok([text(0)?, text(1)?, text(2)?, text(3)?])
+    })?;
+    let alert = NewAlert {
+        kind: AlertKind::JobFailed,
+        repo: repo.as_deref(),
+        work_item: work_item.as_deref(),
+        subject: Some(id),
+        who: &worker.unwrap_or_default(),
+        why: &error.unwrap_or_default(),
+    };
+    alerts::add(transaction, at, alert)
+}
 
 fn check_claim(
     transaction: &Transaction<'_>,

@@ -10,7 +10,7 @@ use super::value::{ExactId, Shown};
 use super::{Error, Store};
 
 /// A task for people.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct TaskRow {
     /// Its id.
     pub id: i64,
@@ -25,7 +25,7 @@ pub struct TaskRow {
 }
 
 /// The first unfinished task of a repo, with the reference's keys.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct ActiveTask {
     /// Its id.
     #[serde(skip)]
@@ -37,7 +37,7 @@ pub struct ActiveTask {
 }
 
 /// A queued analyst job of a repo.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct WaitingJob {
     /// Its id.
     pub job_id: i64,
@@ -198,6 +198,27 @@ impl Store {
             let mut query = connection.prepare_cached(
                 "SELECT repo FROM repo_freeze WHERE cleared_at IS NULL AND repo != ''
                  UNION SELECT repo FROM jobs WHERE status = 'queued' AND agent = 'analyst' AND repo != ''",
+            )?;
+            let repos = query.query_map([], |row| Ok(shown(row, 0)?.unwrap_or_default()))?;
+            Ok(repos.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// The repos with an unfinished task. What it costs depends on the repos, and not on the tasks.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn active_repos(&mut self) -> Result<Vec<String>, Error> {
+        self.doing(|connection| {
+            // From one repo to the next in the index, instead of over all tasks. Texts come after numbers.
+            let mut query = connection.prepare_cached(
+                "WITH RECURSIVE found (repo) AS (
+                    SELECT min(repo) FROM tasks WHERE stage != 'done' AND repo > ''
+                    UNION ALL
+                    SELECT (SELECT min(repo) FROM tasks WHERE stage != 'done' AND repo > found.repo)
+                    FROM found WHERE repo IS NOT NULL
+                 ) SELECT repo FROM found WHERE repo IS NOT NULL",
             )?;
             let repos = query.query_map([], |row| Ok(shown(row, 0)?.unwrap_or_default()))?;
             Ok(repos.collect::<Result<_, _>>()?)

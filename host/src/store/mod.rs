@@ -6,9 +6,15 @@
 //! committed. A freeze and an unfreeze are on the disk by then; the other changes survive a killed
 //! process at once, and a power cut once SQLite has synced its log.
 
+mod access;
+mod alert_list;
+mod alerts;
+mod audit;
 mod candidates;
 mod claim;
 mod clauses;
+mod deliveries;
+mod deploys;
 mod doctor;
 mod error;
 mod fixtures;
@@ -28,12 +34,18 @@ mod triggers;
 mod value;
 mod wall;
 
+pub use access::{AccessToken, Role};
+pub use alert_list::{AlertRow, ListedAs};
+pub use alerts::{Alert, AlertKind};
+pub use audit::AuditEntry;
 pub use candidates::Shaped;
 pub use claim::{Candidate, ClaimConnection, Claimed, Lease};
+pub use deliveries::{Delivery, DeliveryState, Due, Taken};
+pub use deploys::{DeployVerdict, NewDeploy, RecordedDeploy};
 pub use doctor::{Compared, Difference, Place};
 pub use error::Error;
 pub use fixtures::Fixture;
-pub use freezes::ActiveFreeze;
+pub use freezes::{ActiveFreeze, FROZEN};
 pub use generations::{Generation, GenerationEvent, GenerationState};
 pub use jobs::{JobStatus, NewJob};
 pub use lookup::{ActiveTask, JobRow, TaskRow, WaitingJob};
@@ -41,7 +53,7 @@ pub use migrate::Change;
 pub use shadow::{Disagreement, Look, ShadowRecord};
 pub use succession::{Act, NewGeneration, Seen};
 pub use tasks::{Added, DONE, NewTask};
-pub use time::{lease_end, sql_time};
+pub use time::{from_sql_time, lease_end, sql_time};
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

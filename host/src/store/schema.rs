@@ -106,7 +106,7 @@ pub(super) const SHARED: [Shared; 3] = [
 ];
 
 /// Tables of the gate's own, each with the statements that make it.
-pub(super) const OWN: [(&str, &str); 12] = [
+pub(super) const OWN: [(&str, &str); 18] = [
     // One row. Tokens only grow, so a later claim of a job always has the higher one.
     (
         "serial_gate_token",
@@ -233,6 +233,93 @@ pub(super) const OWN: [(&str, &str); 12] = [
             repo NOT NULL,
             PRIMARY KEY (idx, no_repo, repo)
         ) WITHOUT ROWID;",
+    ),
+    // What operators did, besides what the events of the generations tell. Rows are only ever added.
+    (
+        "serial_gate_audit",
+        "CREATE TABLE serial_gate_audit (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            at TEXT NOT NULL,
+            who TEXT NOT NULL,
+            action TEXT NOT NULL,
+            repo TEXT,
+            subject TEXT NOT NULL,
+            before TEXT,
+            after TEXT,
+            why TEXT NOT NULL
+        );
+        CREATE INDEX serial_gate_audit_repo ON serial_gate_audit (repo);",
+    ),
+    // What became of each deploy. Rows are only ever added.
+    (
+        "serial_gate_deploy",
+        "CREATE TABLE serial_gate_deploy (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            at TEXT NOT NULL,
+            repo TEXT NOT NULL,
+            deploy TEXT,
+            work_item_id TEXT,
+            verdict TEXT NOT NULL,
+            detail TEXT,
+            freeze INTEGER,
+            who TEXT NOT NULL
+        );
+        CREATE INDEX serial_gate_deploy_degraded ON serial_gate_deploy (repo, deploy, work_item_id)
+            WHERE verdict = 'degraded';",
+    ),
+    // What there is to tell people. The key tells an alert from those of every other queue.
+    (
+        "serial_gate_alert",
+        "CREATE TABLE serial_gate_alert (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            key TEXT NOT NULL,
+            at TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            repo TEXT,
+            work_item_id TEXT,
+            subject INTEGER,
+            who TEXT NOT NULL,
+            why TEXT NOT NULL
+        );
+        CREATE INDEX serial_gate_alert_waiting ON serial_gate_alert (subject) WHERE kind = 'waiting';",
+    ),
+    // How far each alert is with each channel that was configured in its time.
+    (
+        "serial_gate_delivery",
+        "CREATE TABLE serial_gate_delivery (
+            alert INTEGER NOT NULL,
+            channel TEXT NOT NULL,
+            state TEXT NOT NULL,
+            attempts INTEGER NOT NULL,
+            due_at TEXT NOT NULL,
+            lease_until TEXT,
+            sent_at TEXT,
+            error TEXT,
+            PRIMARY KEY (alert, channel)
+        ) WITHOUT ROWID;
+        CREATE INDEX serial_gate_delivery_due ON serial_gate_delivery (channel, due_at)
+            WHERE state = 'pending';",
+    ),
+    // Until when a channel is left alone, because it failed or asked for it.
+    (
+        "serial_gate_channel",
+        "CREATE TABLE serial_gate_channel (
+            name TEXT PRIMARY KEY,
+            held_until TEXT NOT NULL
+        ) WITHOUT ROWID;",
+    ),
+    // Who may use the service, and the hashes of their tokens.
+    (
+        "serial_gate_access",
+        "CREATE TABLE serial_gate_access (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            name TEXT NOT NULL,
+            role TEXT NOT NULL,
+            hash BLOB NOT NULL,
+            made_at TEXT NOT NULL,
+            made_by TEXT NOT NULL,
+            revoked_at TEXT
+        );",
     ),
 ];
 

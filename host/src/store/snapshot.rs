@@ -15,7 +15,7 @@ use super::schema::LINES;
 use super::value::TaskOrder;
 use super::{Error, Store};
 use crate::clause::{Reach, Source, Table};
-use crate::model::{Freeze, Job, Snapshot, Symbol, Task};
+use crate::model::{Freezes, Jobs, NULL, Snapshot, Symbol, Symbols, Tasks};
 
 const TASKS: [&str; 5] = ["id", "work_item_id", "repo", "stage", "gate_label"];
 const JOBS: [&str; 5] = ["id", "task_id", "repo", "agent", "status"];
@@ -37,12 +37,12 @@ impl Store {
     pub fn snapshot(&mut self, reach: &Reach, job: Option<i64>) -> Result<Snapshot, Error> {
         self.doing(|connection| {
             let transaction = connection.transaction()?;
-            let mut symbols = Symbols::default();
+            let mut symbols = Known::default();
             Ok(Snapshot {
                 jobs: jobs(&transaction, &mut symbols, reach, job)?,
                 tasks: tasks(&transaction, &mut symbols, reach, job)?,
                 freezes: freezes(&transaction, &mut symbols, reach, job)?,
-                symbols: symbols.texts,
+                symbols: symbols.symbols,
             })
         })
     }
@@ -71,65 +71,82 @@ impl Store {
 
 fn jobs(
     transaction: &Transaction<'_>,
-    symbols: &mut Symbols,
+    symbols: &mut Known,
     reach: &Reach,
     job: Option<i64>,
-) -> rusqlite::Result<Vec<Job>> {
-    rows(
-        transaction,
-        query(reach, Table::Jobs, &JOBS, job),
-        job,
-        |row| {
-            Ok(Job {
-                id: row.get(0)?,
-                task_id: row.get::<_, TaskOrder>(1)?.0,
-                repo: symbols.of(row, 2)?,
-                agent: symbols.of(row, 3)?,
-                status: symbols.of(row, 4)?,
-            })
-        },
-    )
+) -> rusqlite::Result<Jobs> {
+    let mut jobs = Jobs {
+        id: Vec::new(),
+        task_id: Vec::new(),
+        task_id_kind: Vec::new(),
+        repo: Vec::new(),
+        agent: Vec::new(),
+        status: Vec::new(),
+    };
+    let query = query(reach, Table::Jobs, &JOBS, job);
+    for_each_row(transaction, query, job, |row| {
+        let task: TaskOrder = row.get(1)?;
+        jobs.id.push(row.get(0)?);
+        jobs.task_id.push(task.number);
+        jobs.task_id_kind.push(task.kind);
+        jobs.repo.push(symbols.of(row, 2)?);
+        jobs.agent.push(symbols.of(row, 3)?);
+        jobs.status.push(symbols.of(row, 4)?);
+        Ok(())
+    })?;
+    Ok(jobs)
 }
 
 fn tasks(
     transaction: &Transaction<'_>,
-    symbols: &mut Symbols,
+    symbols: &mut Known,
     reach: &Reach,
     job: Option<i64>,
-) -> rusqlite::Result<Vec<Task>> {
-    rows(
-        transaction,
-        query(reach, Table::Tasks, &TASKS, job),
-        job,
-        |row| {
-            Ok(Task {
-                id: row.get(0)?,
-                work_item: symbols.of(row, 1)?,
-                repo: symbols.of(row, 2)?,
-                stage: symbols.of(row, 3)?,
-                label: symbols.of(row, 4)?,
-            })
-        },
-    )
+) -> rusqlite::Result<Tasks> {
+    let mut tasks = Tasks {
+        id: Vec::new(),
+        work_item: Vec::new(),
+        repo: Vec::new(),
+        stage: Vec::new(),
+        label: Vec::new(),
+    };
+    let query = query(reach, Table::Tasks, &TASKS, job);
+    for_each_row(transaction, query, job, |row| {
+        tasks.id.push(row.get(0)?);
+        tasks.work_item.push(symbols.of(row, 1)?);
+        tasks.repo.push(symbols.of(row, 2)?);
+        tasks.stage.push(symbols.of(row, 3)?);
+        tasks.label.push(symbols.of(row, 4)?);
+        Ok(())
+    })?;
+    Ok(tasks)
 }
 
 fn freezes(
     transaction: &Transaction<'_>,
-    symbols: &mut Symbols,
+    symbols: &mut Known,
     reach: &Reach,
     job: Option<i64>,
-) -> rusqlite::Result<Vec<Freeze>> {
+) -> rusqlite::Result<Freezes> {
+    let mut freezes = Freezes {
+        id: Vec::new(),
+        repo: Vec::new(),
+        frozen_at: Vec::new(),
+        cleared_at: Vec::new(),
+        reason: Vec::new(),
+        work_item: Vec::new(),
+    };
     let query = query(reach, Table::RepoFreeze, &FREEZES, job);
-    rows(transaction, query, job, |row| {
-        Ok(Freeze {
-            id: row.get(0)?,
-            repo: symbols.of(row, 1)?,
-            frozen_at: symbols.of(row, 2)?,
-            cleared_at: symbols.of(row, 3)?,
-            reason: symbols.of(row, 4)?,
-            work_item: symbols.of(row, 5)?,
-        })
-    })
+    for_each_row(transaction, query, job, |row| {
+        freezes.id.push(row.get(0)?);
+        freezes.repo.push(symbols.of(row, 1)?);
+        freezes.frozen_at.push(symbols.of(row, 2)?);
+        freezes.cleared_at.push(symbols.of(row, 3)?);
+        freezes.reason.push(symbols.of(row, 4)?);
+        freezes.work_item.push(symbols.of(row, 5)?);
+        Ok(())
+    })?;
+    Ok(freezes)
 }
 
 /// The rows of a table that can matter to all queued jobs or to the one that is bound, each once, in the order of their ids.
@@ -170,14 +187,15 @@ fn part(source: &Source, table: Table, columns: &[&str]) -> String {
     )
 }
 
-fn rows<T>(
+/// A row that cannot be read ends it: the columns of a table would differ in length.
+fn for_each_row(
     transaction: &Transaction<'_>,
     query: Option<String>,
     job: Option<i64>,
-    read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
-) -> rusqlite::Result<Vec<T>> {
+    read: impl FnMut(&Row<'_>) -> rusqlite::Result<()>,
+) -> rusqlite::Result<()> {
     let Some(query) = query else {
-        return Ok(Vec::new());
+        return Ok(());
     };
     transaction
         .prepare_cached(&query)?
@@ -188,8 +206,8 @@ fn rows<T>(
 /// Values and their symbols. Two values get the same symbol exactly when SQLite finds them equal:
 /// a blob is never equal to a text, whatever its bytes.
 #[derive(Default)]
-struct Symbols {
-    texts: Vec<String>,
+struct Known {
+    symbols: Symbols,
     known: HashMap<Key, Symbol>,
 }
 
@@ -201,18 +219,14 @@ enum Key {
     Number(String),
 }
 
-impl Symbols {
-    fn of(&mut self, row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Symbol>> {
+impl Known {
+    fn of(&mut self, row: &Row<'_>, column: usize) -> rusqlite::Result<Symbol> {
         let Some(key) = row.get::<_, NullableKey>(column)?.0 else {
-            return Ok(None);
+            return Ok(NULL);
         };
-        // A snapshot has fewer than 2^32 distinct values: it would not fit a policy's memory.
-        let next = Symbol::try_from(self.texts.len()).unwrap_or(Symbol::MAX);
-        let texts = &mut self.texts;
-        Ok(Some(*self.known.entry(key).or_insert_with_key(|key| {
-            texts.push(key.text());
-            next
-        })))
+        let symbols = &mut self.symbols;
+        let known = self.known.entry(key);
+        Ok(*known.or_insert_with_key(|key| symbols.push(&key.text())))
     }
 }
 

@@ -7,8 +7,9 @@
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Transaction, params};
 
+use super::alerts::{self, NewAlert};
 use super::generations::{active, before, generation};
-use super::{Error, GenerationState, Store, sql_time};
+use super::{AlertKind, Error, GenerationState, Store, sql_time};
 
 /// A policy that becomes a generation.
 #[derive(Debug, Clone, Copy)]
@@ -205,6 +206,15 @@ impl Store {
                     GenerationState::Active,
                     Act { why: &why, ..act },
                 )?;
+                let alert = NewAlert {
+                    kind: AlertKind::Rollback,
+                    repo: None,
+                    work_item: None,
+                    subject: Some(good),
+                    who: act.who,
+                    why: &why,
+                };
+                alerts::add(transaction, act.now, alert)?;
                 Ok(Some(good))
             })
         })

@@ -1,9 +1,15 @@
 //! Tasks: added with their first job, moved from stage to stage.
+//!
+//! Owns both ways in which a task moves: by a program, which is its daily work, and by an operator,
+//! which the audit tells.
 
 use jiff::Timestamp;
-use rusqlite::params;
+use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::{Error, Store, sql_time};
+use super::audit::{self, Deed};
+use super::schema::LABEL;
+use super::value::Shown;
+use super::{Act, Error, Store, sql_time};
 
 /// The stage in which a task is finished.
 pub const DONE: &str = "done";
@@ -24,7 +30,7 @@ pub struct NewTask<'a> {
 }
 
 /// What was added.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct Added {
     /// The task.
     pub task_id: i64,
@@ -64,7 +70,7 @@ impl Store {
         })
     }
 
-    /// Moves tasks to a stage, all or none.
+    /// Moves tasks to a stage, all or none, for a program that takes them through their stages.
     ///
     /// # Errors
     ///
@@ -72,41 +78,123 @@ impl Store {
     pub fn set_stage(&mut self, now: Timestamp, ids: &[i64], stage: &str) -> Result<(), Error> {
         not_empty("stage", stage)?;
         self.writing(|transaction| {
+            ids.iter()
+                .try_for_each(|id| to_stage(transaction, now, *id, stage))
+        })
+    }
+
+    /// The same for an operator, with a row in the audit for each task.
+    ///
+    /// # Errors
+    ///
+    /// When the stage is empty, there is no such task, or the database refuses.
+    pub fn set_stage_by(&mut self, act: Act<'_>, ids: &[i64], stage: &str) -> Result<(), Error> {
+        not_empty("stage", stage)?;
+        self.writing(|transaction| {
             for id in ids {
-                let changed = transaction
-                    .prepare_cached(
-                        "UPDATE tasks SET stage = ?2, gate_stage = ?2,
-                        gate_stage_at = CASE WHEN gate_stage = ?2 AND stage = ?2 THEN gate_stage_at ELSE ?3 END
-                     WHERE id = ?1",
-                    )?
-                    .execute(params![id, stage, sql_time(now)])?;
-                if changed == 0 {
-                    return Err(Error::NoTask { id: *id });
-                }
+                let (repo, before) = repo_and(transaction, "stage", *id)?;
+                to_stage(transaction, act.now, *id, stage)?;
+                let deed = Deed {
+                    action: "task stage",
+                    repo: repo.as_deref(),
+                    subject: format!("task {id}"),
+                    before: before.as_deref(),
+                    after: Some(stage),
+                };
+                audit::write_down(transaction, act, deed)?;
             }
             Ok(())
         })
     }
 
-    /// Marks a task, in the place of its mark before; none takes the mark away.
+    /// Marks a task for an operator, in the place of its mark before; none takes the mark away.
     ///
     /// # Errors
     ///
     /// When there is no such task, the mark is empty, or the database refuses.
-    pub fn set_label(&mut self, id: i64, label: Option<&str>) -> Result<(), Error> {
-        if let Some(label) = label {
-            not_empty("label", label)?;
-        }
+    pub fn set_label(&mut self, act: Act<'_>, id: i64, label: Option<&str>) -> Result<(), Error> {
+        self.writing(|transaction| mark(transaction, act, id, label))
+    }
+
+    /// Moves a task to a stage and marks it, both or neither. What is none stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::set_stage`] and [`Store::set_label`].
+    pub fn change_task(
+        &mut self,
+        act: Act<'_>,
+        id: i64,
+        stage: Option<&str>,
+        label: Option<Option<&str>>,
+    ) -> Result<(), Error> {
         self.writing(|transaction| {
-            let changed = transaction
-                .prepare_cached("UPDATE tasks SET gate_label = ?2 WHERE id = ?1")?
-                .execute(params![id, label])?;
-            if changed == 0 {
-                return Err(Error::NoTask { id });
+            if let Some(stage) = stage {
+                not_empty("stage", stage)?;
+                to_stage(transaction, act.now, id, stage)?;
             }
-            Ok(())
+            match label {
+                Some(label) => mark(transaction, act, id, label),
+                None => Ok(()),
+            }
         })
     }
+}
+
+fn mark(
+    transaction: &Transaction<'_>,
+    act: Act<'_>,
+    id: i64,
+    label: Option<&str>,
+) -> Result<(), Error> {
+    if let Some(label) = label {
+        not_empty("label", label)?;
+    }
+    let (repo, before) = repo_and(transaction, LABEL, id)?;
+    transaction
+        .prepare_cached("UPDATE tasks SET gate_label = ?2 WHERE id = ?1")?
+        .execute(params![id, label])?;
+    let deed = Deed {
+        action: "task label",
+        repo: repo.as_deref(),
+        subject: format!("task {id}"),
+        before: before.as_deref(),
+        after: label,
+    };
+    Ok(audit::write_down(transaction, act, deed)?)
+}
+
+fn to_stage(
+    transaction: &Transaction<'_>,
+    now: Timestamp,
+    id: i64,
+    stage: &str,
+) -> Result<(), Error> {
+    let changed = transaction
+        .prepare_cached(
+            "UPDATE tasks SET stage = ?2, gate_stage = ?2,
+                gate_stage_at = CASE WHEN gate_stage = ?2 AND stage = ?2 THEN gate_stage_at ELSE ?3 END
+             WHERE id = ?1",
+        )?
+        .execute(params![id, stage, sql_time(now)])?;
+    if changed == 0 {
+        return Err(Error::NoTask { id });
+    }
+    Ok(())
+}
+
+/// A task's repo and one of its other columns, as they are before a change.
+fn repo_and(
+    transaction: &Transaction<'_>,
+    column: &str,
+    id: i64,
+) -> Result<(Option<String>, Option<String>), Error> {
+    let mut query =
+        transaction.prepare_cached(&format!("SELECT repo, {column} FROM tasks WHERE id = ?1"))?;
+    let row = query.query_row([id], |row| {
+        Ok((row.get::<_, Shown>(0)?.0, row.get::<_, Shown>(1)?.0))
+    });
+    row.optional()?.ok_or(Error::NoTask { id })
 }
 
 pub(super) fn not_empty(what: &'static str, name: &str) -> Result<(), Error> {

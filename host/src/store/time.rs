@@ -3,11 +3,19 @@
 
 use std::time::Duration;
 
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 
 /// A point in time, to the second, in the database's format.
 pub fn sql_time(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// A point in time from the database's format; none if the text is something else.
+pub fn from_sql_time(text: &str) -> Option<Timestamp> {
+    let time = DateTime::strptime("%Y-%m-%d %H:%M:%S", text).ok()?;
+    TimeZone::UTC.to_timestamp(time).ok()
 }
 
 /// When a lease that begins now ends; at the end of time, if it is longer than that. The database
@@ -30,6 +38,9 @@ mod tests {
     fn a_time_is_written_in_utc_to_the_second() {
         let time: Timestamp = "2026-01-31T13:00:00.75+01:00".parse().unwrap();
         assert_eq!(sql_time(time), "2026-01-31 12:00:00");
+        let whole = from_sql_time("2026-01-31 12:00:00").unwrap();
+        assert_eq!(sql_time(whole), "2026-01-31 12:00:00");
+        assert_eq!(from_sql_time("yesterday"), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use rusqlite::ToSql;
 use rusqlite::types::{FromSql, FromSqlResult, ToSqlOutput, ValueRef};
 
-use crate::model::TaskRef;
+use crate::model::{TaskIdKind, task_id_kind};
 
 /// A value for people: text as it is, anything else in SQL's notation.
 pub(super) struct Shown(pub Option<String>);
@@ -87,31 +87,35 @@ impl FromSql for ExactId {
     }
 }
 
-/// Where a job stands in the order of tasks.
-pub(super) struct TaskOrder(pub Option<TaskRef>);
+/// Where a job stands in the order of tasks: a number, and what it means.
+pub(super) struct TaskOrder {
+    pub number: i64,
+    pub kind: TaskIdKind,
+}
 
 /// 2^63, the first number after every id. It is exact as a float.
 const AFTER_EVERY_ID: f64 = 9_223_372_036_854_775_808.0;
 
 impl FromSql for TaskOrder {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<TaskOrder> {
-        Ok(TaskOrder(match value {
-            ValueRef::Null => None,
-            ValueRef::Integer(number) => Some(TaskRef::Id(number)),
+        let (number, kind) = match value {
+            ValueRef::Null => (0, task_id_kind::NULL),
+            ValueRef::Integer(number) => (number, task_id_kind::ID),
             ValueRef::Real(number) if number < AFTER_EVERY_ID => {
                 // The conversion saturates below, which is right: no id is less than the least one.
                 let next = number.ceil();
                 let is_whole = next == number && number >= -AFTER_EVERY_ID;
-                let place = if is_whole {
-                    TaskRef::Id
+                let kind = if is_whole {
+                    task_id_kind::ID
                 } else {
-                    TaskRef::BeforeId
+                    task_id_kind::BEFORE_ID
                 };
-                Some(place(next as i64))
+                (next as i64, kind)
             }
             ValueRef::Real(_) | ValueRef::Text(_) | ValueRef::Blob(_) => {
-                Some(TaskRef::AfterEveryId)
+                (0, task_id_kind::AFTER_EVERY_ID)
             }
-        }))
+        };
+        Ok(TaskOrder { number, kind })
     }
 }

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
-use jiff::Timestamp;
 use serial_gate::conform::Stage;
 use serial_gate::life::Proposal;
 use serial_gate::policy::DEFAULT_POLICY;
@@ -154,12 +153,7 @@ impl Allow {
 impl Reason {
     /// Runs a step with its actor and reason.
     pub fn act<T>(self, step: impl FnOnce(Act<'_>) -> T) -> T {
-        let who = self.who.name();
-        step(Act {
-            now: Timestamp::now(),
-            who: &who,
-            why: &self.reason,
-        })
+        self.who.act(&self.reason, step)
     }
 }
 

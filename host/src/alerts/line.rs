@@ -1,0 +1,122 @@
+//! The line of one channel: what is due for it is sent, one alert after the other.
+//!
+//! Owns what a failure means: the alert is tried again, later each time, and the channel is left alone
+//! for a while, for as long as it asks for where it does. Callers rely on this: no transaction is open
+//! while a channel is talked to.
+
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use ureq::Agent;
+
+use super::backoff::{FIRST, LONGEST_WISH, backoff};
+use super::http::agent;
+use super::{Channel, Clock, Error, Failure, Settings};
+use crate::store::{Due, Store, Taken, lease_end};
+
+/// What came of sending what is due.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Round {
+    /// How many alerts were sent.
+    pub sent: usize,
+    /// Those that were not, with the channel and the reason.
+    pub failures: Vec<(&'static str, Failure)>,
+    /// When there is something to do again; none means when there is a new alert.
+    pub next: Option<Timestamp>,
+}
+
+impl Round {
+    /// Both as one.
+    pub(super) fn and(mut self, other: Round) -> Round {
+        self.sent += other.sent;
+        self.failures.extend(other.failures);
+        self.next = self.next.into_iter().chain(other.next).min();
+        self
+    }
+}
+
+/// A channel with what is needed to send to it.
+pub(super) struct Line<'a> {
+    store: Store,
+    channel: &'a Channel,
+    agent: Agent,
+    tries: u32,
+    timeout: Duration,
+}
+
+impl Line<'_> {
+    pub(super) fn open<'a>(
+        path: &Path,
+        channel: &'a Channel,
+        settings: &Settings,
+    ) -> Result<Line<'a>, Error> {
+        channel.check()?;
+        Ok(Line {
+            store: Store::open(path)?,
+            channel,
+            agent: agent(settings.timeout),
+            tries: settings.tries.max(1),
+            timeout: settings.timeout,
+        })
+    }
+
+    /// Sends what is due, until there is nothing, the channel fails, or `stop` says so.
+    pub(super) fn send_due(
+        &mut self,
+        clock: Clock<'_>,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Round, Error> {
+        let name = self.channel.name();
+        // Whoever has not answered by then is not heard any more; the rest is for a busy machine.
+        let lease = self.timeout + Duration::from_secs(30);
+        let mut round = Round::default();
+        while !stop() {
+            let due = match self.store.take_delivery(clock(), name, lease)? {
+                Taken::Due(due) => due,
+                Taken::Nothing(then) => {
+                    round.next = then;
+                    break;
+                }
+            };
+            let sent = if due.attempt > self.tries {
+                Err(Failure::Abandoned)
+            } else {
+                let (now, alert) = (clock(), &due.alert);
+                self.channel.send(&self.agent, self.timeout, now, alert)
+            };
+            match sent {
+                Ok(()) => {
+                    self.store.delivered(clock(), &due)?;
+                    round.sent += 1;
+                }
+                Err(failure) => {
+                    self.put_back(clock(), &due, &failure)?;
+                    round.failures.push((name, failure));
+                }
+            }
+        }
+        Ok(round)
+    }
+
+    fn put_back(&mut self, now: Timestamp, due: &Due, failure: &Failure) -> Result<(), Error> {
+        let wish = match failure {
+            Failure::Answered { retry_after, .. } => retry_after.unwrap_or_default(),
+            _ => Duration::ZERO,
+        };
+        let wish = wish.min(LONGEST_WISH);
+        let held_until = lease_end(now, wish.max(FIRST));
+        let again = (due.attempt < self.tries)
+            .then(|| lease_end(now, wish.max(backoff(&due.alert.key, due.attempt))));
+        let (alert, channel) = (due.alert.id, self.channel.name());
+        match again {
+            Some(_) => tracing::warn!(
+                "alert {alert} was not sent to `{channel}` and is tried again: {failure}"
+            ),
+            None => tracing::error!("alert {alert} was not sent to `{channel}`: {failure}"),
+        }
+        Ok(self
+            .store
+            .not_delivered(due, &failure.to_string(), again, held_until)?)
+    }
+}

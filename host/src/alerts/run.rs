@@ -1,0 +1,151 @@
+//! Sending: once, or until somebody says stop.
+//!
+//! Owns the threads: one a channel, each with its own connection to the database, so that none waits for
+//! another. Callers rely on this: [`run`] ends only when it is told to, and within the time that a
+//! channel may take to answer; what it cannot do is said in the log, and tried again.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, ScopedJoinHandle};
+use std::time::Duration;
+
+use super::line::Line;
+use super::{Channel, Clock, Error, Round, Settings};
+use crate::queue::with_causes;
+use crate::store::Store;
+
+/// How soon a new alert is seen, and that it is time to stop.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// After how many looks the waiting lines are looked at: a minute.
+const LOOKS_BETWEEN_LINES: u32 = 240;
+
+/// After how many looks something that failed in this process is tried again: two seconds.
+const LOOKS_AFTER_AN_ERROR: u32 = 8;
+
+/// Sends what is due, to each channel at once, and says when to come back.
+///
+/// # Errors
+///
+/// When no channel is configured, an address is none, or the outbox cannot be used. The other channels
+/// have been sent what was due for them.
+pub fn deliver(path: &Path, settings: &Settings, clock: Clock<'_>) -> Result<Round, Error> {
+    if settings.channels.is_empty() {
+        return Err(Error::NoChannel);
+    }
+    alert_of_waiting(path, settings, clock)?;
+    let once = |channel| Line::open(path, channel, settings)?.send_due(clock, &|| false);
+    for_each_channel(settings, once, |rounds| {
+        let mut sum = Round::default();
+        for round in rounds {
+            sum = sum.and(round?);
+        }
+        Ok(sum)
+    })
+}
+
+/// Sends what is due whenever there is something, until `stop` is set. Without a channel, it only writes
+/// down what has been waiting for long.
+///
+/// # Errors
+///
+/// When an address is none, or a thread cannot be started.
+pub fn run(
+    path: &Path,
+    settings: &Settings,
+    clock: Clock<'_>,
+    stop: &AtomicBool,
+) -> Result<(), Error> {
+    settings.channels.iter().try_for_each(Channel::check)?;
+    let is_over = || stop.load(Ordering::Relaxed);
+    let keep_sending = |channel| {
+        while !is_over() {
+            if let Err(error) = send_until(path, channel, settings, clock, &is_over) {
+                let name = channel.name();
+                tracing::warn!("alerts are not sent to `{name}`: {}", with_causes(&error));
+                pause(LOOKS_AFTER_AN_ERROR, &is_over);
+            }
+        }
+        Ok(())
+    };
+    for_each_channel(settings, keep_sending, |ended| {
+        while !is_over() {
+            if let Err(error) = alert_of_waiting(path, settings, clock) {
+                tracing::warn!(
+                    "the waiting lines are not looked at: {}",
+                    with_causes(&error)
+                );
+            }
+            pause(LOOKS_BETWEEN_LINES, &is_over);
+        }
+        ended.collect()
+    })
+}
+
+/// Runs something for each channel in a thread of its own, and goes on with what they return.
+fn for_each_channel<'a, T: Send, R>(
+    settings: &'a Settings,
+    work: impl Fn(&'a Channel) -> Result<T, Error> + Sync,
+    finish: impl FnOnce(&mut dyn Iterator<Item = Result<T, Error>>) -> Result<R, Error>,
+) -> Result<R, Error> {
+    type Worker<'s, T> = (&'static str, ScopedJoinHandle<'s, Result<T, Error>>);
+    let work = &work;
+    thread::scope(|scope| {
+        let start = |channel: &'a Channel| {
+            let name = channel.name();
+            let thread = thread::Builder::new().name(format!("alerts-{name}"));
+            match thread.spawn_scoped(scope, move || work(channel)) {
+                Ok(worker) => Ok((name, worker)),
+                Err(cause) => Err(Error::Thread {
+                    channel: name,
+                    cause,
+                }),
+            }
+        };
+        let workers: Vec<Result<Worker<'_, T>, Error>> =
+            settings.channels.iter().map(start).collect();
+        finish(&mut workers.into_iter().map(|worker| {
+            let (channel, worker) = worker?;
+            worker.join().unwrap_or(Err(Error::SenderEnded { channel }))
+        }))
+    })
+}
+
+/// Sends to one channel. To look whether there is a new alert takes no transaction.
+fn send_until(
+    path: &Path,
+    channel: &Channel,
+    settings: &Settings,
+    clock: Clock<'_>,
+    is_over: &dyn Fn() -> bool,
+) -> Result<(), Error> {
+    let mut beside = Store::open(path)?;
+    let mut line = Line::open(path, channel, settings)?;
+    while !is_over() {
+        let version = beside.data_version()?;
+        let next = line.send_due(clock, is_over)?.next;
+        while !is_over() && next.is_none_or(|next| clock() < next) {
+            pause(1, is_over);
+            if beside.data_version()? != version {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn pause(looks: u32, is_over: &dyn Fn() -> bool) {
+    for _ in 0..looks {
+        if is_over() {
+            return;
+        }
+        thread::sleep(LOOK);
+    }
+}
+
+fn alert_of_waiting(path: &Path, settings: &Settings, clock: Clock<'_>) -> Result<(), Error> {
+    if let Some(limit) = settings.waiting {
+        Store::open(path)?.alert_of_waiting(clock(), limit)?;
+    }
+    Ok(())
+}

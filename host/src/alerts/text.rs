@@ -1,0 +1,39 @@
+//! The words of an alert, the same for every channel.
+
+use crate::store::{Alert, AlertKind};
+
+/// An alert in one line, in plain text.
+pub fn text(alert: &Alert) -> String {
+    let repo = alert.repo.as_deref().unwrap_or("-");
+    let subject = alert.subject.unwrap_or_default();
+    let work_item = alert.work_item_id.clone();
+    let by = Some(format!("by {}", alert.who)).filter(|_| !alert.who.is_empty());
+    let (told, about) = match alert.kind {
+        AlertKind::Freeze => (
+            format!("`{repo}` is frozen: no task of it starts"),
+            [Some(format!("freeze {subject}")), work_item, by],
+        ),
+        AlertKind::Unfreeze => (format!("`{repo}` is open again"), [work_item, by, None]),
+        AlertKind::Rollback => (
+            format!("the policy was rolled back: generation {subject} is active again"),
+            [by, None, None],
+        ),
+        AlertKind::JobFailed => (
+            format!("job {subject} in `{repo}` failed"),
+            [work_item, by, None],
+        ),
+        AlertKind::Waiting => (
+            format!("job {subject} is the first in line in `{repo}` and has waited for long"),
+            [work_item, None, None],
+        ),
+    };
+    let about: Vec<String> = about.into_iter().flatten().collect();
+    let about = match about.join(", ") {
+        nothing if nothing.is_empty() => nothing,
+        about => format!(" ({about})"),
+    };
+    match alert.why.as_str() {
+        "" => format!("{told}{about}"),
+        why => format!("{told}{about}: {why}"),
+    }
+}

@@ -1,0 +1,91 @@
+//! `deploy-verdict`: what became of a deploy, and the freeze of a repo whose deploy went bad.
+
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, ValueEnum};
+use serial_gate::store::{self, NewDeploy};
+
+use super::options::{Shared, Who};
+use super::output::Output;
+use super::text::{command, shown};
+use super::{Error, Outcome};
+
+/// Say how a deploy is: a degraded one freezes its repo until an operator clears it
+#[derive(Args)]
+#[command(
+    after_help = "A verdict that is repeated for the same deploy (the same ID, or without one the same work item)\nis written down, and freezes nothing again. A healthy one never clears a freeze.\n\nExample:\n  serial-gate deploy-verdict alpha --verdict degraded --deploy 118 --work-item A-1 --detail 'errors at 7 %'"
+)]
+pub struct DeployVerdict {
+    /// The repo
+    repo: String,
+    /// How the deploy is
+    #[arg(long)]
+    verdict: Verdict,
+    /// The deploy, by the name that its system gave it
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    deploy: Option<String>,
+    /// The task that was deployed, by its name
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    work_item: Option<String>,
+    /// What was seen, for whoever asks what is going on
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
+    detail: String,
+    #[command(flatten)]
+    who: Who,
+}
+
+/// How a deploy is.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Verdict {
+    Healthy,
+    Degraded,
+}
+
+impl DeployVerdict {
+    pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
+        let deploy = NewDeploy {
+            repo: &self.repo,
+            verdict: match self.verdict {
+                Verdict::Healthy => store::DeployVerdict::Healthy,
+                Verdict::Degraded => store::DeployVerdict::Degraded,
+            },
+            deploy: self.deploy.as_deref(),
+            work_item: self.work_item.as_deref(),
+        };
+        let mut queue = shared.queue()?;
+        let recorded = self
+            .who
+            .act(&self.detail, |act| queue.deploy_verdict(act, deploy))?;
+        let frozen = queue.is_frozen(Some(&self.repo));
+        if output.json {
+            output.json_line(&serde_json::json!({
+                "repo": self.repo, "verdict": deploy.verdict, "verdict_id": recorded.id,
+                "freeze_id": recorded.freeze_id, "repeated": recorded.repeated, "frozen": frozen,
+            }))?;
+            return Ok(Outcome::Done);
+        }
+        let repo = shown(&self.repo);
+        output.line(match (self.verdict, recorded.freeze_id) {
+            (_, Some(_)) => {
+                format!("`{repo}` is frozen, because its deploy is degraded: no task of it starts")
+            }
+            (Verdict::Degraded, None) => {
+                format!("this deploy of `{repo}` is known to be degraded: nothing new was frozen")
+            }
+            (Verdict::Healthy, _) => format!("the deploy of `{repo}` is healthy"),
+        })?;
+        if frozen && recorded.freeze_id.is_none() {
+            output.line(format!(
+                "  `{repo}` is still frozen: an operator clears that"
+            ))?;
+        }
+        if frozen && let Some(command) = command(shared, &["unfreeze", &self.repo]) {
+            output.line(format!("  release it with: {command}"))?;
+        }
+        Ok(Outcome::Done)
+    }
+}

@@ -1,0 +1,214 @@
+//! Claims, and the life of a claimed job.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serial_gate::store::{Claimed, Error, JobStatus, Store, lease_end, sql_time};
+use tokio::sync::oneshot;
+use utoipa::ToSchema;
+
+use super::App;
+use super::access::Caller;
+use super::body::{Body, Which};
+use super::owner::Refused;
+use super::problem::Problem;
+use super::writer::{Answer, Writer};
+
+/// Longer, and something between may take the connection for dead.
+const LONGEST_WAIT: u32 = 300;
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Claim {
+    /// Who claims
+    #[schema(min_length = 1, max_length = 200, example = "builder-1")]
+    worker: String,
+    /// Seconds to wait for a job if there is none now
+    #[serde(default)]
+    #[schema(default = 0, maximum = 300)]
+    wait: u32,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Token {
+    /// The token that the claim gave
+    token: i64,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Failure {
+    /// The token that the claim gave
+    token: i64,
+    /// What went wrong
+    #[schema(max_length = 10_000)]
+    error: Option<String>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Requeue {
+    /// Why, for the history
+    #[serde(default)]
+    #[schema(default = "")]
+    reason: String,
+}
+
+/// A job after a change.
+#[derive(Serialize, ToSchema)]
+pub struct Changed {
+    job_id: i64,
+    #[schema(example = "done")]
+    status: &'static str,
+    /// When a running job goes back to the queue unless its worker is heard of, UTC
+    lease_until: Option<String>,
+}
+
+/// Claim the next job that the gate lets through
+///
+/// With `wait`, the answer comes as soon as there is one, or when the time is over. The first to ask gets the first job.
+#[utoipa::path(
+    post, path = "/claim", tag = "jobs", security(("token" = ["worker"])),
+    request_body = Claim,
+    responses(
+        (status = 200, description = "A job. Its token ends it", body = Claimed),
+        (status = 204, description = "Nothing may be claimed"),
+        (status = "default", description = "It was refused", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn claim(State(app): State<App>, Body(claim): Body<Claim>) -> Result<Response, Problem> {
+    let Claim { worker, wait } = claim;
+    if worker.is_empty() || worker.chars().count() > 200 {
+        return Err(Problem::invalid("`worker` has 1 to 200 characters"));
+    }
+    if wait > LONGEST_WAIT {
+        return Err(Problem::invalid("`wait` is at most 300 seconds"));
+    }
+    let (reply, answer) = oneshot::channel::<Answer>();
+    let wait = Duration::from_secs(wait.into());
+    app.writer
+        .ask(move |writer| writer.claim(worker, wait, reply))?;
+    let claimed = answer.await.map_err(|_| Refused::Stopped)??;
+    Ok(match claimed {
+        Some(job) => {
+            app.metrics.claimed.inc();
+            Json(job).into_response()
+        }
+        None => {
+            app.metrics.found_nothing.inc();
+            StatusCode::NO_CONTENT.into_response()
+        }
+    })
+}
+
+/// Keep a claimed job for another lease
+#[utoipa::path(
+    post, path = "/jobs/{id}/heartbeat", tag = "jobs", security(("token" = ["worker"])),
+    params(("id" = i64, Path, description = "The job")), request_body = Token,
+    responses(
+        (status = 200, description = "It is kept", body = Changed),
+        (status = "default", description = "It was refused", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn heartbeat(
+    State(app): State<App>,
+    Which(id): Which<i64>,
+    Body(Token { token }): Body<Token>,
+) -> Result<Json<Changed>, Problem> {
+    let until = lease_end(Timestamp::now(), app.service.lease);
+    change(&app, move |store| store.heartbeat(id, token, until)).await?;
+    Ok(Json(Changed {
+        job_id: id,
+        status: "running",
+        lease_until: Some(sql_time(until)),
+    }))
+}
+
+/// End a claimed job that was done
+#[utoipa::path(
+    post, path = "/jobs/{id}/finish", tag = "jobs", security(("token" = ["worker"])),
+    params(("id" = i64, Path, description = "The job")), request_body = Token,
+    responses(
+        (status = 200, description = "It is done", body = Changed),
+        (status = "default", description = "It was refused", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn finish(
+    State(app): State<App>,
+    Which(id): Which<i64>,
+    Body(Token { token }): Body<Token>,
+) -> Result<Json<Changed>, Problem> {
+    change(&app, move |store| {
+        store.end_job(id, token, JobStatus::Done, None)
+    })
+    .await?;
+    Ok(Json(Changed::to(id, "done")))
+}
+
+/// End a claimed job that failed
+#[utoipa::path(
+    post, path = "/jobs/{id}/fail", tag = "jobs", security(("token" = ["worker"])),
+    params(("id" = i64, Path, description = "The job")), request_body = Failure,
+    responses(
+        (status = 200, description = "It has failed", body = Changed),
+        (status = "default", description = "It was refused", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn fail(
+    State(app): State<App>,
+    Which(id): Which<i64>,
+    Body(Failure { token, error }): Body<Failure>,
+) -> Result<Json<Changed>, Problem> {
+    change(&app, move |store| {
+        let failed = JobStatus::Failed {
+            at: Timestamp::now(),
+        };
+        store.end_job(id, token, failed, error.as_deref())
+    })
+    .await?;
+    Ok(Json(Changed::to(id, "failed")))
+}
+
+/// Put a running or failed job back to its old place in the queue
+#[utoipa::path(
+    post, path = "/jobs/{id}/requeue", tag = "jobs", security(("token" = ["operator"])),
+    params(("id" = i64, Path, description = "The job")), request_body = Requeue,
+    responses(
+        (status = 200, description = "It is queued", body = Changed),
+        (status = "default", description = "It was refused", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn requeue(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Which(id): Which<i64>,
+    Body(Requeue { reason }): Body<Requeue>,
+) -> Result<Json<Changed>, Problem> {
+    change(&app, move |store| store.requeue(caller.act(&reason), id)).await?;
+    Ok(Json(Changed::to(id, "queued")))
+}
+
+impl Changed {
+    fn to(job_id: i64, status: &'static str) -> Changed {
+        Changed {
+            job_id,
+            status,
+            lease_until: None,
+        }
+    }
+}
+
+/// A change of the rows.
+pub async fn change<T: Send + 'static>(
+    app: &App,
+    change: impl FnOnce(&mut Store) -> Result<T, Error> + Send + 'static,
+) -> Result<T, Problem> {
+    let step = |writer: &mut Writer| change(writer.change().store());
+    Ok(app.writer.run(step).await??)
+}

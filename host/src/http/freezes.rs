@@ -1,0 +1,123 @@
+//! Freezes: a repo is closed, and opened again.
+
+use axum::extract::State;
+use axum::{Extension, Json};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serial_gate::store::Act;
+use utoipa::ToSchema;
+
+use super::App;
+use super::access::Caller;
+use super::body::Body;
+use super::problem::Problem;
+use super::writer::Writer;
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Freeze {
+    /// The repo
+    #[schema(min_length = 1, example = "alpha")]
+    repo: String,
+    /// Why, for whoever asks what is going on
+    #[schema(min_length = 1, example = "checkout is down since 14:02")]
+    reason: String,
+    /// Who does it, if not whoever the token is of
+    who: Option<String>,
+    /// The task whose deploy went bad
+    work_item: Option<String>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Unfreeze {
+    /// The repo
+    #[schema(min_length = 1, example = "alpha")]
+    repo: String,
+    /// Why it may go on
+    #[schema(min_length = 1, example = "rolled back")]
+    reason: String,
+    /// Who does it, if not whoever the token is of
+    who: Option<String>,
+    /// The newest freeze that the caller knows of: if there is a newer one, nothing is cleared
+    freeze_id: Option<i64>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct Frozen {
+    freeze_id: i64,
+    repo: String,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct Unfrozen {
+    repo: String,
+    /// How many freezes were cleared; none if it was not frozen
+    cleared: usize,
+}
+
+/// Close a repo until it is unfrozen: no task of it starts
+#[utoipa::path(
+    post, path = "/serial-gate/freeze", tag = "freezes", security(("token" = ["operator"])), request_body = Freeze,
+    responses(
+        (status = 200, description = "It is frozen, and that is on the disk", body = Frozen),
+        (status = "default", description = "It was refused", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn freeze(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Body(freeze): Body<Freeze>,
+) -> Result<Json<Frozen>, Problem> {
+    if freeze.reason.is_empty() {
+        return Err(Problem::invalid("`reason` is empty: say why"));
+    }
+    let step = move |writer: &mut Writer| {
+        let who = caller.named(freeze.who);
+        let act = Act {
+            now: Timestamp::now(),
+            who: &who,
+            why: &freeze.reason,
+        };
+        let work_item = freeze.work_item.as_deref();
+        let id = writer.change().freeze(act, &freeze.repo, work_item)?;
+        Ok::<Frozen, serial_gate::queue::Error>(Frozen {
+            freeze_id: id,
+            repo: freeze.repo,
+        })
+    };
+    Ok(Json(app.writer.run(step).await??))
+}
+
+/// Open a frozen repo again: clears all its active freezes
+#[utoipa::path(
+    post, path = "/serial-gate/unfreeze", tag = "freezes", security(("token" = ["operator"])), request_body = Unfreeze,
+    responses(
+        (status = 200, description = "It is open, and that is on the disk", body = Unfrozen),
+        (status = "default", description = "It was refused; with 409, it was frozen again meanwhile", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn unfreeze(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Body(unfreeze): Body<Unfreeze>,
+) -> Result<Json<Unfrozen>, Problem> {
+    if unfreeze.reason.is_empty() {
+        return Err(Problem::invalid("`reason` is empty: say why it may go on"));
+    }
+    let step = move |writer: &mut Writer| {
+        let who = caller.named(unfreeze.who);
+        let act = Act {
+            now: Timestamp::now(),
+            who: &who,
+            why: &unfreeze.reason,
+        };
+        let store = writer.change().store();
+        let cleared = store.unfreeze(act, &unfreeze.repo, unfreeze.freeze_id)?;
+        Ok::<Unfrozen, serial_gate::store::Error>(Unfrozen {
+            cleared,
+            repo: unfreeze.repo,
+        })
+    };
+    Ok(Json(app.writer.run(step).await??))
+}

@@ -1,0 +1,256 @@
+//! The service: the queue over HTTP.
+//!
+//! Owns the address, the routes and the end. What a request means stands in a file for each kind of thing; none of them
+//! decides what the gate lets through. Callers rely on this: a thread that serves connections reads a token's row
+//! and no more of the database, and after [`serve`] returns, whatever was answered is committed.
+
+mod access;
+mod body;
+mod claims;
+mod dashboard;
+mod deploys;
+mod document;
+mod events;
+mod freezes;
+mod health;
+mod listen;
+mod metrics;
+mod origin;
+mod owner;
+mod policy;
+mod problem;
+mod queue;
+mod reader;
+mod tasks;
+mod writer;
+
+pub use access::{NoRole, Secret};
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
+use jiff::Timestamp;
+use serial_gate::alerts::{self, Channel};
+use serial_gate::policy::{Runtime, Trust};
+use serial_gate::queue::{self as gate, Options, Overrides, Queue, Rule};
+use serial_gate::store::Store;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use access::{Access, Rules};
+use metrics::Metrics;
+use owner::Owner;
+use problem::Problem;
+use reader::Reader;
+use writer::Writer;
+
+/// What the service is started with.
+pub struct Service {
+    /// The queue's database.
+    pub db: PathBuf,
+    /// Where to listen.
+    pub address: SocketAddr,
+    /// What this process was told otherwise than its queue's policy says.
+    pub overrides: Overrides,
+    /// How long a claim lasts without a heartbeat.
+    pub lease: Duration,
+    /// Whose policies are run; anybody's, if there is none.
+    pub trust: Option<Trust>,
+    /// Where alerts go.
+    pub alerts: alerts::Settings,
+}
+
+/// Why the service does not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The queue.
+    #[error(transparent)]
+    Queue(#[from] gate::Error),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] serial_gate::store::Error),
+    /// The engine for policies.
+    #[error(transparent)]
+    Policy(#[from] serial_gate::policy::Error),
+    /// The address.
+    #[error("cannot listen on `{address}`: name another with `--listen ADDRESS:PORT`")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// Anybody could use the service.
+    #[error(
+        "`{address}` can be reached from other machines, and nobody has a token: make one with `serial-gate token add NAME --role operator`"
+    )]
+    Open {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The machine has no thread left, or no signals.
+    #[error("the service cannot run here")]
+    Start(#[source] std::io::Error),
+    /// The alerts.
+    #[error(transparent)]
+    Alerts(#[from] alerts::Error),
+    /// An operation that nobody may call or everybody.
+    #[error(transparent)]
+    Document(#[from] NoRole),
+}
+
+/// What every handler has.
+#[derive(Clone)]
+pub struct App(Arc<Shared>);
+
+impl std::ops::Deref for App {
+    type Target = Shared;
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+/// The parts of [`App`].
+pub struct Shared {
+    writer: Owner<Writer>,
+    reader: Owner<Reader>,
+    access: Access,
+    rules: Rules,
+    metrics: Metrics,
+    document: String,
+    service: Service,
+    options: Options,
+    /// A policy's check takes a second of a processor: one at a time.
+    policy_turn: tokio::sync::Mutex<()>,
+    stopping: watch::Sender<bool>,
+}
+
+impl Shared {
+    /// A queue as everybody sees it, for what takes long.
+    fn open_queue(&self) -> Result<Queue, gate::Error> {
+        let rule = Rule::Active(Overrides::default());
+        Queue::open(&self.service.db, rule, self.options.clone())
+    }
+}
+
+/// Runs the service until it is told to stop. `ready` is called once with the address that it listens on.
+pub fn serve(service: Service, ready: impl FnOnce(SocketAddr)) -> Result<(), Error> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(Error::Start)?
+        .block_on(run(service, ready))
+}
+
+async fn run(service: Service, ready: impl FnOnce(SocketAddr)) -> Result<(), Error> {
+    let mut store = Store::open(&service.db)?;
+    let address = service.address;
+    if !address.ip().is_loopback() && !store.had_access_tokens()? {
+        return Err(Error::Open { address });
+    }
+    let options = Options {
+        runtime: Some(Runtime::new()?),
+        trust: service.trust.clone(),
+        ..Options::default()
+    };
+    let open = || {
+        let rule = Rule::Active(service.overrides.clone());
+        Queue::open(&service.db, rule, options.clone())
+    };
+    let (writer, writing) =
+        Owner::spawn("writer", Writer::new(open()?, service.lease)).map_err(Error::Start)?;
+    let (reader, reading) = Owner::spawn("reader", Reader::new(open()?)).map_err(Error::Start)?;
+    let alerting = Alerting::start(&service)?;
+    let (routes, document) = document::routes();
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|cause| Error::Listen { address, cause })?;
+    let address = listener.local_addr().map_err(Error::Start)?;
+    let app = App(Arc::new(Shared {
+        writer,
+        reader,
+        access: Access::new(store),
+        rules: Rules::of(&document)?,
+        metrics: Metrics::new(),
+        document: document.to_json().unwrap_or_default(),
+        service,
+        options,
+        policy_turn: tokio::sync::Mutex::default(),
+        stopping: watch::Sender::new(false),
+    }));
+    let router = with_layers(routes, &app);
+    ready(address);
+    let stopped = listen::until_told(listener, router, &app).await;
+    drop(app);
+    alerting.end();
+    // They end when nobody is left to ask them, and finish what they were asked before.
+    for thread in [writing, reading] {
+        if thread.join().is_err() {
+            tracing::error!("a thread of the service failed: its last request may have no answer");
+        }
+    }
+    stopped.map_err(Error::Start)
+}
+
+/// The thread that sends alerts.
+struct Alerting {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Alerting {
+    fn start(service: &Service) -> Result<Alerting, Error> {
+        service
+            .alerts
+            .channels
+            .iter()
+            .try_for_each(Channel::check)?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let (db, settings, told) = (service.db.clone(), service.alerts.clone(), stop.clone());
+        let send = move || {
+            if let Err(error) = alerts::run(&db, &settings, &Timestamp::now, &told) {
+                tracing::error!("no alerts are sent any more: {}", gate::with_causes(&error));
+            }
+        };
+        let thread = thread::Builder::new().name("alerts".into()).spawn(send);
+        Ok(Alerting {
+            stop,
+            thread: thread.map_err(Error::Start)?,
+        })
+    }
+
+    /// What is under way is sent by the next process, after its lease.
+    fn end(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if self.thread.join().is_err() {
+            tracing::error!("the thread that sends alerts failed");
+        }
+    }
+}
+
+/// JSON is small. A policy's component is not, and says so at its route.
+const BODY: usize = 64 << 10;
+
+fn with_layers(routes: Router<App>, app: &App) -> Router {
+    routes
+        .route_layer(from_fn_with_state(app.clone(), access::admit))
+        .fallback(|| async {
+            Problem::new(
+                axum::http::StatusCode::NOT_FOUND,
+                "there is nothing here: `/openapi.json` lists what there is",
+            )
+        })
+        .layer(DefaultBodyLimit::max(BODY))
+        .layer(from_fn_with_state(app.clone(), origin::check))
+        .layer(from_fn(origin::harden))
+        .layer(from_fn_with_state(app.clone(), metrics::count))
+        .with_state(app.clone())
+}

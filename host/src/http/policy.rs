@@ -1,0 +1,349 @@
+//! The policy's life: check, swap, shadow, history, back.
+//!
+//! Owns nothing of it: each step is `life`'s. All of them run beside the claims, on a queue of their own.
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::{Extension, Json};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use serial_gate::conform::{Candidate, check_policy};
+use serial_gate::life::{self, Place, Proposal};
+use serial_gate::policy::DEFAULT_POLICY;
+use serial_gate::queue::{Queue, allowance_of, default_settings, settings_of, verdict_to_json};
+use serial_gate::store::{Act, GenerationEvent, GenerationState};
+use utoipa::{IntoParams, ToSchema};
+
+use super::App;
+use super::access::Caller;
+use super::body::{Asked, Body};
+use super::problem::Problem;
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Proposed {
+    /// Why, for the history
+    #[param(min_length = 1, example = "two tasks at a time")]
+    reason: String,
+    /// The policy's own parameters, a JSON document; as they are, if left out
+    rules: Option<String>,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ToCheck {
+    /// The policy's own parameters, a JSON document; as they are, if left out
+    rules: Option<String>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Because {
+    /// Why, for the history
+    #[schema(min_length = 1, example = "too many conflicts")]
+    reason: String,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RollBack {
+    /// Why, for the history
+    #[schema(min_length = 1, example = "too many conflicts")]
+    reason: String,
+    /// The generation to go back to; the one that was active before, if left out
+    generation: Option<i64>,
+}
+
+/// What a check found, stage by stage.
+#[derive(Serialize, ToSchema)]
+pub struct Checked {
+    accepted: bool,
+    stages: Vec<Value>,
+}
+
+/// What became of a proposal.
+#[derive(Serialize, ToSchema)]
+pub struct Swapped {
+    generation: i64,
+    accepted: bool,
+    stages: Vec<Value>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct Active {
+    generation: i64,
+}
+
+/// Every change of the policy, the newest first
+#[utoipa::path(
+    get, path = "/policy/history", tag = "policy", security(("token" = ["reader"])),
+    responses(
+        (status = 200, description = "The history", body = Vec<GenerationEvent>),
+        (status = "default", description = "It was refused", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn history(State(app): State<App>) -> Result<Json<Vec<GenerationEvent>>, Problem> {
+    let events = app
+        .reader
+        .run(|reader| reader.queue.store().generation_events(None));
+    Ok(Json(events.await??))
+}
+
+/// Check a policy; nothing is changed
+///
+/// The body is the component, or nothing for the built-in policy.
+#[utoipa::path(
+    post, path = "/policy/check", tag = "policy", security(("token" = ["operator"])), params(ToCheck),
+    request_body(content = Vec<u8>, content_type = "application/wasm"),
+    responses(
+        (status = 200, description = "What the check found", body = Checked),
+        (status = "default", description = "It was refused", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn check(
+    State(app): State<App>,
+    Asked(asked): Asked<ToCheck>,
+    component: Bytes,
+) -> Result<Json<Checked>, Problem> {
+    beside(&app, move |app, queue| {
+        let proposal = proposal(queue, &component, asked.rules)?;
+        let fixtures = queue.store().fixtures()?;
+        let candidate = Candidate {
+            component: &proposal.component,
+            signature: None,
+            trust: app.service.trust.as_ref(),
+            settings: &proposal.settings,
+            allowance: proposal.allowance,
+            fixtures: &fixtures,
+        };
+        let stages = check_policy(candidate, Timestamp::now())?;
+        Ok(Json(Checked {
+            accepted: stages.iter().all(|stage| stage.found.is_ok()),
+            stages: stages.iter().map(Value::from).collect(),
+        }))
+    })
+    .await
+}
+
+/// Check a policy and go by it from now on; a refused one changes nothing
+///
+/// The body is the component, or nothing for the built-in policy.
+#[utoipa::path(
+    post, path = "/policy/swap", tag = "policy", security(("token" = ["operator"])), params(Proposed),
+    request_body(content = Vec<u8>, content_type = "application/wasm"),
+    responses(
+        (status = 200, description = "It is active", body = Swapped),
+        (status = 422, description = "It was refused; the stages say why", body = Swapped),
+        (status = "default", description = "It was refused", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn swap(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Asked(asked): Asked<Proposed>,
+    component: Bytes,
+) -> Result<(StatusCode, Json<Swapped>), Problem> {
+    propose(app, caller, asked, component, Place::Active).await
+}
+
+/// Check a policy and let it decide beside the active one
+///
+/// The body is the component, or nothing for the built-in policy.
+#[utoipa::path(
+    post, path = "/policy/shadow", tag = "policy", security(("token" = ["operator"])), params(Proposed),
+    request_body(content = Vec<u8>, content_type = "application/wasm"),
+    responses(
+        (status = 200, description = "It is the shadow", body = Swapped),
+        (status = 422, description = "It was refused; the stages say why", body = Swapped),
+        (status = "default", description = "It was refused", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn start_shadow(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Asked(asked): Asked<Proposed>,
+    component: Bytes,
+) -> Result<(StatusCode, Json<Swapped>), Problem> {
+    propose(app, caller, asked, component, Place::Shadow).await
+}
+
+/// How often the shadow was asked, and where it differs from the active policy
+#[utoipa::path(
+    get, path = "/policy/shadow", tag = "policy", security(("token" = ["reader"])),
+    responses(
+        (status = 200, description = "What it did; null if there is no shadow", body = Value),
+        (status = "default", description = "It was refused", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn shadow(State(app): State<App>) -> Result<Json<Value>, Problem> {
+    let record = app
+        .reader
+        .run(|reader| reader.queue.store().shadow_record())
+        .await??;
+    let Some(record) = record else {
+        return Ok(Json(Value::Null));
+    };
+    let disagreements = record.disagreements.iter().map(|found| {
+        json!({
+            "job": found.job,
+            "active": found.active.as_ref().map(verdict_to_json),
+            "shadow": found.shadow.as_ref().map(verdict_to_json),
+            "times": found.times,
+            "last_at": found.last_at,
+        })
+    });
+    Ok(Json(json!({
+        "generation": record.generation, "looks": record.looks, "decisions": record.decisions,
+        "failures": record.failures, "last_failure": record.last_failure,
+        "disagreements": disagreements.collect::<Vec<_>>(),
+    })))
+}
+
+/// End the shadow's time
+#[utoipa::path(
+    delete, path = "/policy/shadow", tag = "policy", security(("token" = ["operator"])), request_body = Because,
+    responses(
+        (status = 200, description = "It is no longer the shadow", body = Active),
+        (status = "default", description = "It was refused", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn stop_shadow(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Body(Because { reason }): Body<Because>,
+) -> Result<Json<Active>, Problem> {
+    act(&app, caller, reason, |queue, act| {
+        let stopped = queue.store().stop_shadow(act)?;
+        stopped.ok_or(life::Error::NoShadow)
+    })
+    .await
+}
+
+/// Make the shadow the active policy
+#[utoipa::path(
+    post, path = "/policy/promote", tag = "policy", security(("token" = ["operator"])), request_body = Because,
+    responses(
+        (status = 200, description = "It is active", body = Active),
+        (status = "default", description = "It was refused", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn promote(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Body(Because { reason }): Body<Because>,
+) -> Result<Json<Active>, Problem> {
+    act(&app, caller, reason, life::promote).await
+}
+
+/// Go back to the generation before, or to any that was active once
+#[utoipa::path(
+    post, path = "/policy/rollback", tag = "policy", security(("token" = ["operator"])), request_body = RollBack,
+    responses(
+        (status = 200, description = "It is active", body = Active),
+        (status = "default", description = "It was refused", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn rollback(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Body(RollBack { reason, generation }): Body<RollBack>,
+) -> Result<Json<Active>, Problem> {
+    act(&app, caller, reason, move |queue, act| {
+        life::roll_back(queue, generation, act)
+    })
+    .await
+}
+
+async fn act(
+    app: &App,
+    caller: Caller,
+    reason: String,
+    step: impl FnOnce(&mut Queue, Act<'_>) -> Result<i64, life::Error> + Send + 'static,
+) -> Result<Json<Active>, Problem> {
+    let why = given(reason)?;
+    beside(app, move |_, queue| {
+        let generation = step(queue, caller.act(&why))?;
+        Ok(Json(Active { generation }))
+    })
+    .await
+}
+
+async fn propose(
+    app: App,
+    caller: Caller,
+    asked: Proposed,
+    component: Bytes,
+    place: Place,
+) -> Result<(StatusCode, Json<Swapped>), Problem> {
+    let why = given(asked.reason)?;
+    beside(&app, move |_, queue| {
+        let proposal = proposal(queue, &component, asked.rules)?;
+        let swapped = life::swap(queue, &proposal, place, caller.act(&why))?;
+        let accepted = swapped.is_accepted();
+        let status = match accepted {
+            true => StatusCode::OK,
+            false => StatusCode::UNPROCESSABLE_ENTITY,
+        };
+        let swapped = Swapped {
+            generation: swapped.generation,
+            accepted,
+            stages: swapped.stages.iter().map(Value::from).collect(),
+        };
+        Ok((status, Json(swapped)))
+    })
+    .await
+}
+
+/// The component under the settings and limits of the active generation.
+fn proposal(
+    queue: &mut Queue,
+    component: &[u8],
+    rules: Option<String>,
+) -> Result<Proposal, Problem> {
+    let active = queue.store().generation_in(GenerationState::Active)?;
+    // A generation that cannot be read is a reason to swap, not against it.
+    let settings = active.as_ref().and_then(|active| settings_of(active).ok());
+    let allowance = active.as_ref().and_then(|active| allowance_of(active).ok());
+    let mut settings = settings.unwrap_or_else(default_settings);
+    settings.rules = rules.or(settings.rules);
+    Ok(Proposal {
+        component: match component {
+            [] => DEFAULT_POLICY.to_vec(),
+            component => component.to_vec(),
+        },
+        signature: None,
+        settings,
+        allowance: allowance.unwrap_or_default(),
+        base: active.map(|active| active.id),
+    })
+}
+
+fn given(reason: String) -> Result<String, Problem> {
+    if reason.is_empty() {
+        return Err(Problem::new(
+            StatusCode::BAD_REQUEST,
+            "`reason` is empty: say why",
+        ));
+    }
+    Ok(reason)
+}
+
+/// Runs what takes long on a queue of its own, one at a time.
+async fn beside<T: Send + 'static>(
+    app: &App,
+    step: impl FnOnce(&App, &mut Queue) -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    let app = app.clone();
+    let turn = app.policy_turn.lock().await;
+    let step = {
+        let app = app.clone();
+        move || step(&app, &mut app.open_queue()?)
+    };
+    let done = tokio::task::spawn_blocking(step).await;
+    drop(turn);
+    done.map_err(|_| Problem::from(super::owner::Refused::Stopped))?
+}

@@ -1,0 +1,168 @@
+//! What went wrong, as `application/problem+json` (RFC 9457).
+//!
+//! Owns which error is which status, and what of it is public: what the caller can mend is told, what went wrong inside
+//! goes to the log under a number that both have.
+
+use axum::Json;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serial_gate::{conform, life, queue, store};
+use utoipa::ToSchema;
+
+use super::owner::Refused;
+
+/// A request that was refused. Nothing was changed.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Problem {
+    /// The status, once more.
+    #[schema(example = 409)]
+    status: u16,
+    /// The status in words.
+    #[schema(example = "Conflict")]
+    title: &'static str,
+    /// What is wrong, and what to do about it.
+    detail: String,
+    /// Seconds after which it may go better.
+    #[serde(skip)]
+    retry_after: Option<u64>,
+}
+
+impl Problem {
+    pub fn new(status: StatusCode, detail: impl ToString) -> Problem {
+        Problem {
+            status: status.as_u16(),
+            title: status.canonical_reason().unwrap_or_default(),
+            detail: detail.to_string(),
+            retry_after: None,
+        }
+    }
+
+    /// The caller has to say who it is.
+    pub fn unauthorized(detail: &str) -> Problem {
+        Problem::new(StatusCode::UNAUTHORIZED, detail)
+    }
+
+    /// Whoever it is, it may not do this.
+    pub fn forbidden(detail: impl ToString) -> Problem {
+        Problem::new(StatusCode::FORBIDDEN, detail)
+    }
+
+    /// A value is none that can be used.
+    pub fn invalid(detail: impl ToString) -> Problem {
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
+    }
+
+    /// The same request may succeed later.
+    pub fn later(status: StatusCode, detail: impl ToString, seconds: u64) -> Problem {
+        Problem {
+            retry_after: Some(seconds),
+            ..Problem::new(status, detail)
+        }
+    }
+
+    /// What went wrong is nothing that the caller could mend, and may name what is none of its business.
+    pub fn inside(error: &dyn std::error::Error) -> Problem {
+        tracing::error!("a request failed: {}", queue::with_causes(error));
+        let detail = "the queue cannot be used now: the service's log says why";
+        Problem::later(StatusCode::SERVICE_UNAVAILABLE, detail, 1)
+    }
+}
+
+impl Problem {
+    /// Its status.
+    pub fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// What is wrong, and what to do about it.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        let retry_after = self.retry_after;
+        let mut response = (status, Json(self)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(seconds) = retry_after {
+            headers.insert(RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Problem {
+        Problem::later(StatusCode::SERVICE_UNAVAILABLE, refused, 1)
+    }
+}
+
+impl From<store::Error> for Problem {
+    fn from(error: store::Error) -> Problem {
+        use store::Error as E;
+        let status = match &error {
+            E::NoTask { .. } | E::NoJob { .. } | E::NoGeneration { .. } | E::NoFixture { .. } => {
+                StatusCode::NOT_FOUND
+            }
+            E::Empty { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            E::Status { .. }
+            | E::StaleToken { .. }
+            | E::FrozenAgain { .. }
+            | E::NotClaimedHere { .. }
+            | E::AlreadyIn { .. }
+            | E::Meanwhile
+            | E::NoActiveGeneration => StatusCode::CONFLICT,
+            _ => return Problem::inside(&error),
+        };
+        Problem::new(status, error)
+    }
+}
+
+impl From<queue::Error> for Problem {
+    fn from(error: queue::Error) -> Problem {
+        match error {
+            queue::Error::Store(error) => error.into(),
+            queue::Error::FreezeOff => Problem::new(StatusCode::CONFLICT, error),
+            // The policy's own words: whoever swaps policies has to read them.
+            queue::Error::Policy(_) | queue::Error::Clause(_) | queue::Error::NoPolicy => {
+                Problem::new(StatusCode::SERVICE_UNAVAILABLE, queue::with_causes(&error))
+            }
+            other => Problem::inside(&other),
+        }
+    }
+}
+
+impl From<life::Error> for Problem {
+    fn from(error: life::Error) -> Problem {
+        use life::Error as E;
+        let status = match error {
+            E::Queue(error) => return error.into(),
+            E::Store(error) => return error.into(),
+            E::NoPolicy(_) => StatusCode::BAD_REQUEST,
+            E::NothingNew { .. }
+            | E::NothingBefore
+            | E::NeverActive { .. }
+            | E::NoShadow
+            | E::Unusable { .. } => StatusCode::CONFLICT,
+            _ => return Problem::inside(&error),
+        };
+        Problem::new(status, queue::with_causes(&error))
+    }
+}
+
+impl From<conform::Error> for Problem {
+    fn from(error: conform::Error) -> Problem {
+        Problem::inside(&error)
+    }
+}

@@ -1,0 +1,161 @@
+//! Tasks and jobs as an orchestrator adds and moves them.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::{Extension, Json};
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize};
+use serial_gate::store::{Added, Error, NewJob, NewTask, TaskRow};
+use utoipa::ToSchema;
+
+use super::App;
+use super::access::Caller;
+use super::body::{Body, Which};
+use super::claims::change;
+use super::problem::Problem;
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AddTask {
+    /// The repo that the task changes
+    #[schema(min_length = 1, example = "alpha")]
+    repo: String,
+    /// The name that people know the task by
+    #[schema(example = "ORCH-88")]
+    work_item: Option<String>,
+    /// Its first stage
+    #[serde(default = "analysis")]
+    #[schema(default = "analysis", min_length = 1)]
+    stage: String,
+    /// The agent of its first job
+    #[serde(default = "analyst")]
+    #[schema(default = "analyst", min_length = 1)]
+    agent: String,
+    /// A mark on it, which a policy may go by
+    #[schema(min_length = 1)]
+    label: Option<String>,
+}
+
+fn analysis() -> String {
+    "analysis".into()
+}
+
+fn analyst() -> String {
+    "analyst".into()
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeTask {
+    /// The stage that it is in now; `done` ends it
+    #[schema(min_length = 1, example = "done")]
+    stage: Option<String>,
+    /// The mark on it; null takes it away
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, min_length = 1)]
+    label: Option<Option<String>>,
+}
+
+/// Tells null from nothing.
+fn given<'de, D: Deserializer<'de>>(label: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(label).map(Some)
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AddJob {
+    /// The task
+    task_id: i64,
+    /// Who does it
+    #[schema(min_length = 1, example = "developer")]
+    agent: String,
+    /// The repo it works in, if not the task's
+    #[schema(min_length = 1)]
+    repo: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct AddedJob {
+    job_id: i64,
+}
+
+/// Add a task with its first job, queued
+#[utoipa::path(
+    post, path = "/tasks", tag = "tasks", security(("token" = ["worker"])), request_body = AddTask,
+    responses(
+        (status = 201, description = "It was added", body = Added),
+        (status = "default", description = "It was refused", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn add_task(
+    State(app): State<App>,
+    Body(task): Body<AddTask>,
+) -> Result<(StatusCode, Json<Added>), Problem> {
+    let added = change(&app, move |store| {
+        store.add_task(
+            Timestamp::now(),
+            NewTask {
+                repo: &task.repo,
+                work_item: task.work_item.as_deref(),
+                stage: &task.stage,
+                agent: &task.agent,
+                label: task.label.as_deref(),
+            },
+        )
+    });
+    Ok((StatusCode::CREATED, Json(added.await?)))
+}
+
+/// Move a task to a stage, or mark it
+#[utoipa::path(
+    patch, path = "/tasks/{id}", tag = "tasks", security(("token" = ["worker"])),
+    params(("id" = i64, Path, description = "The task")), request_body = ChangeTask,
+    responses(
+        (status = 200, description = "The task as it is now", body = TaskRow),
+        (status = "default", description = "It was refused", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn change_task(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Which(id): Which<i64>,
+    Body(ChangeTask { stage, label }): Body<ChangeTask>,
+) -> Result<Json<TaskRow>, Problem> {
+    if let (None, None) = (&stage, &label) {
+        return Err(Problem::invalid(
+            "nothing to change: give `stage` or `label`",
+        ));
+    }
+    let task = change(&app, move |store| {
+        let label = label.as_ref().map(Option::as_deref);
+        store.change_task(caller.act(""), id, stage.as_deref(), label)?;
+        store.task(id)?.ok_or(Error::NoTask { id })
+    });
+    Ok(Json(task.await?))
+}
+
+/// Add a queued job to a task
+#[utoipa::path(
+    post, path = "/jobs", tag = "jobs", security(("token" = ["worker"])), request_body = AddJob,
+    responses(
+        (status = 201, description = "It was added", body = AddedJob),
+        (status = "default", description = "It was refused", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn add_job(
+    State(app): State<App>,
+    Body(job): Body<AddJob>,
+) -> Result<(StatusCode, Json<AddedJob>), Problem> {
+    let job_id = change(&app, move |store| {
+        store.add_job(
+            Timestamp::now(),
+            NewJob {
+                task_id: job.task_id,
+                agent: &job.agent,
+                repo: job.repo.as_deref(),
+            },
+        )
+    });
+    let job_id = job_id.await?;
+    Ok((StatusCode::CREATED, Json(AddedJob { job_id })))
+}

@@ -1,0 +1,91 @@
+//! Alerts: what is written down, what is sent, and who is told what by the verbs.
+//!
+//! `endpoint` is a real server on this machine that answers as a test tells it to. Time is passed in, so
+//! that no test waits for a try to be due.
+
+mod configuration;
+mod delivery;
+mod deploys;
+pub mod endpoint;
+mod outbox;
+mod senders;
+mod verbs;
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serial_gate::alerts::{Channel, Secret, Settings, Telegram, Webhook};
+use serial_gate::store::{Store, from_sql_time};
+
+use crate::harness::Gate;
+
+pub const TOKEN: &str = "123456:the-token";
+pub const SECRET: &str = "a shared secret";
+
+pub fn telegram(url: &str) -> Channel {
+    Channel::Telegram(Telegram {
+        url: url.into(),
+        token: Secret::new(TOKEN),
+        chat: "-100".into(),
+    })
+}
+
+pub fn webhook(url: &str) -> Channel {
+    Channel::Webhook(Webhook {
+        url: Secret::new(format!("{url}/hook")),
+        secret: Secret::new(SECRET),
+    })
+}
+
+pub fn settings(channels: impl Into<Vec<Channel>>) -> Settings {
+    Settings {
+        channels: channels.into(),
+        timeout: Duration::from_secs(5),
+        ..Settings::default()
+    }
+}
+
+/// So many seconds after the first alert, however long a test has taken until now.
+pub fn after(gate: &Gate, seconds: i64) -> Timestamp {
+    let at: String = gate
+        .sqlite()
+        .query_row("SELECT min(at) FROM serial_gate_alert", [], |row| {
+            row.get(0)
+        })
+        .unwrap();
+    from_sql_time(&at).unwrap() + SignedDuration::from_secs(seconds)
+}
+
+pub fn frozen() -> Gate {
+    let gate = Gate::new();
+    freeze(&gate);
+    gate
+}
+
+pub fn freeze(gate: &Gate) {
+    gate.run(&[
+        "freeze",
+        "alpha",
+        "--reason",
+        "errors at 7 %",
+        "--who",
+        "ops",
+    ])
+    .succeeds();
+}
+
+pub fn store(gate: &Gate) -> Store {
+    Store::open(&gate.database()).unwrap()
+}
+
+/// The deliveries of a channel by alert: state, tries, what went wrong last.
+pub fn deliveries(gate: &Gate, channel: &str) -> Vec<(String, u32, Option<String>)> {
+    let connection = gate.sqlite();
+    let mut query = connection
+        .prepare(
+            "SELECT state, attempts, error FROM serial_gate_delivery WHERE channel = ?1 ORDER BY alert",
+        )
+        .unwrap();
+    let rows = query.query_map([channel], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+    rows.unwrap().map(Result::unwrap).collect()
+}

@@ -1,0 +1,284 @@
+//! What becomes an alert, and what does not.
+
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseResult;
+use serial_gate::alerts::text;
+use serial_gate::store::{
+    Act, AlertKind, DeployVerdict, GenerationState, NewDeploy, NewGeneration, Seen, Store,
+};
+
+use super::{deliveries, freeze, frozen, store};
+use crate::harness::Gate;
+
+const REFUSE: &str = "CREATE TRIGGER refuse BEFORE INSERT ON repo_freeze
+    BEGIN SELECT raise(ABORT, 'no'); END";
+
+/// Says that it has taken a row, and drops it.
+const IGNORE: &str = "CREATE TRIGGER refuse BEFORE INSERT ON repo_freeze
+    BEGIN SELECT raise(IGNORE); END";
+
+fn kinds(store: &mut Store) -> Vec<AlertKind> {
+    let alerts = store.alerts(Timestamp::now(), 100).unwrap();
+    alerts.into_iter().rev().map(|row| row.alert.kind).collect()
+}
+
+fn rows(gate: &Gate, table: &str) -> i64 {
+    let count = format!("SELECT count(*) FROM {table}");
+    gate.sqlite()
+        .query_row(&count, [], |row| row.get(0))
+        .unwrap()
+}
+
+#[test]
+fn a_freeze_and_an_unfreeze_are_told() {
+    let gate = frozen();
+    gate.run(&["unfreeze", "alpha"]).succeeds();
+    assert_eq!(
+        kinds(&mut store(&gate)),
+        [AlertKind::Freeze, AlertKind::Unfreeze]
+    );
+}
+
+#[test]
+fn an_unfreeze_that_changes_nothing_is_neither_told_nor_in_the_audit() {
+    let gate = Gate::new();
+    gate.run(&["unfreeze", "alpha"]).succeeds();
+    assert_eq!(kinds(&mut store(&gate)), []);
+    assert_eq!(rows(&gate, "serial_gate_audit"), 0);
+}
+
+#[test]
+fn a_freeze_that_is_not_written_leaves_no_trace_and_is_an_error() {
+    for trigger in [REFUSE, IGNORE] {
+        let gate = Gate::new();
+        gate.sqlite().execute_batch(trigger).unwrap();
+        gate.run(&["freeze", "alpha", "--reason", "r"]).exits(1);
+        gate.run(&["deploy-verdict", "alpha", "--verdict", "degraded"])
+            .exits(1);
+        for table in [
+            "serial_gate_alert",
+            "serial_gate_audit",
+            "serial_gate_deploy",
+            "repo_freeze",
+        ] {
+            assert_eq!(rows(&gate, table), 0, "{table}");
+        }
+    }
+}
+
+#[test]
+fn a_freeze_whose_alert_cannot_be_written_is_not_made() {
+    let gate = Gate::new();
+    gate.sqlite()
+        .execute_batch(&REFUSE.replace("repo_freeze", "serial_gate_alert"))
+        .unwrap();
+    gate.run(&["freeze", "alpha", "--reason", "r"]).exits(1);
+    assert_eq!(rows(&gate, "repo_freeze"), 0);
+}
+
+#[test]
+fn a_job_that_failed_is_told_and_one_that_is_done_is_not() {
+    let gate = Gate::new();
+    for repo in ["alpha", "beta"] {
+        gate.run(&["task", "add", repo, "--work-item", "A-1"])
+            .succeeds();
+        gate.run(&["claim", "--worker", "w-1"]).succeeds();
+    }
+    gate.run(&["job", "finish", "1", "--token", "1"]).succeeds();
+    gate.run(&[
+        "job",
+        "fail",
+        "2",
+        "--token",
+        "2",
+        "--error",
+        "tests are red",
+    ])
+    .succeeds();
+    let shown = gate.run(&["alerts", "--json"]).succeeds().json();
+    assert_eq!(
+        shown["text"],
+        "job 2 in `beta` failed (A-1, by w-1): tests are red"
+    );
+}
+
+#[test]
+fn a_policy_that_is_rolled_back_for_its_failures_is_told() {
+    let gate = Gate::new();
+    let mut store = store(&gate);
+    let first = store.generation(1).unwrap();
+    let component = store.component(&first.digest).unwrap().unwrap();
+    let act = Act {
+        now: Timestamp::now(),
+        who: "serial-gate",
+        why: "it trapped",
+    };
+    let new = NewGeneration {
+        component: &component,
+        signature: None,
+        digest: &first.digest,
+        name: "other",
+        version: "1",
+        settings: &first.settings,
+        limits: &first.limits,
+    };
+    let other = store.add_candidate(new, act).unwrap();
+    let seen = Seen {
+        state: GenerationState::Candidate,
+        active: Some(1),
+    };
+    store
+        .put(other, GenerationState::Active, seen, act)
+        .unwrap();
+    let since = Timestamp::UNIX_EPOCH;
+    assert_eq!(store.failed_in_use(other, 2, since, act).unwrap(), None);
+    assert_eq!(kinds(&mut store), [], "one failure is no reason yet");
+    assert_eq!(store.failed_in_use(other, 2, since, act).unwrap(), Some(1));
+    let alert = store.alerts(Timestamp::now(), 1).unwrap().remove(0).alert;
+    assert_eq!(
+        text(&alert),
+        "the policy was rolled back: generation 1 is active again (by serial-gate): \
+         generation 2 failed 2 times in use: it trapped"
+    );
+}
+
+#[test]
+fn the_queue_of_an_older_version_is_brought_up_to_date_by_init() {
+    let gate = Gate::new();
+    for table in ["alert", "audit", "channel", "delivery", "deploy"] {
+        gate.sqlite()
+            .execute_batch(&format!("DROP TABLE serial_gate_{table}"))
+            .unwrap();
+    }
+    let refused = gate
+        .run(&["freeze", "alpha", "--reason", "r"])
+        .exits(1)
+        .stderr;
+    assert!(refused.contains("is not prepared"), "{refused}");
+    gate.run(&["init"]).succeeds();
+    gate.run(&["freeze", "alpha", "--reason", "r"]).succeeds();
+    gate.run(&["doctor"]).succeeds();
+    assert_eq!(kinds(&mut store(&gate)), [AlertKind::Freeze]);
+}
+
+#[test]
+fn the_first_of_a_waiting_line_that_is_old_is_told_once() {
+    let gate = Gate::new();
+    for repo in ["alpha", "alpha", "beta"] {
+        gate.run(&["task", "add", repo]).succeeds();
+    }
+    gate.sqlite()
+        .execute(
+            "UPDATE jobs SET created_at = '2001-01-01 00:00:00' WHERE repo = 'alpha'",
+            [],
+        )
+        .unwrap();
+    let mut store = store(&gate);
+    let hour = SignedDuration::from_hours(1).unsigned_abs();
+    assert_eq!(store.alert_of_waiting(Timestamp::now(), hour).unwrap(), 1);
+    assert_eq!(store.alert_of_waiting(Timestamp::now(), hour).unwrap(), 0);
+    let alert = store.alerts(Timestamp::now(), 1).unwrap().remove(0).alert;
+    assert_eq!((alert.kind, alert.subject), (AlertKind::Waiting, Some(1)));
+    gate.run(&["claim"]).succeeds();
+    assert_eq!(
+        store.alert_of_waiting(Timestamp::now(), hour).unwrap(),
+        1,
+        "the next one is first now"
+    );
+}
+
+#[test]
+fn only_the_newest_alerts_are_kept() {
+    let gate = frozen();
+    gate.sqlite()
+        .execute_batch(
+            "INSERT INTO serial_gate_delivery (alert, channel, state, attempts, due_at)
+                VALUES (1, 'webhook', 'sent', 1, '');
+             INSERT INTO serial_gate_alert (id, key, at, kind, who, why)
+                VALUES (10000, 'k', '', 'freeze', '', '');",
+        )
+        .unwrap();
+    freeze(&gate);
+    assert_eq!(rows(&gate, "serial_gate_alert"), 2);
+    assert!(deliveries(&gate, "webhook").is_empty());
+}
+
+/// What an operator or a monitor does, and whether the database takes freezes then.
+#[derive(Debug, Clone)]
+enum Step {
+    Freeze,
+    Unfreeze,
+    Verdict { degraded: bool, deploy: Option<u8> },
+    Refuse(bool),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        Just(Step::Freeze),
+        Just(Step::Unfreeze),
+        (any::<bool>(), proptest::option::of(0..3_u8))
+            .prop_map(|(degraded, deploy)| Step::Verdict { degraded, deploy }),
+        any::<bool>().prop_map(Step::Refuse),
+    ]
+}
+
+fn told_as_committed(steps: &[Step]) -> TestCaseResult {
+    let gate = Gate::new();
+    let mut store = store(&gate);
+    let act = Act {
+        now: Timestamp::now(),
+        who: "w",
+        why: "r",
+    };
+    for step in steps {
+        // What is refused is of no interest here, as long as nothing tells of it.
+        match step {
+            Step::Freeze => drop(store.freeze(act, "alpha", None)),
+            Step::Unfreeze => drop(store.unfreeze(act, "alpha", None)),
+            Step::Verdict { degraded, deploy } => {
+                let name = deploy.map(|deploy| deploy.to_string());
+                let verdict = if *degraded {
+                    DeployVerdict::Degraded
+                } else {
+                    DeployVerdict::Healthy
+                };
+                let new = NewDeploy {
+                    repo: "alpha",
+                    verdict,
+                    deploy: name.as_deref(),
+                    work_item: None,
+                };
+                drop(store.record_deploy(act, new));
+            }
+            Step::Refuse(refuse) => {
+                let connection = gate.sqlite();
+                connection
+                    .execute_batch("DROP TRIGGER IF EXISTS refuse")
+                    .unwrap();
+                if *refuse {
+                    connection.execute_batch(REFUSE).unwrap();
+                }
+            }
+        }
+    }
+    let ids = |sql: &str| -> Vec<i64> {
+        let connection = gate.sqlite();
+        let mut query = connection.prepare(sql).unwrap();
+        let ids = query.query_map([], |row| row.get(0)).unwrap();
+        ids.map(Result::unwrap).collect()
+    };
+    let freezes = ids("SELECT id FROM repo_freeze ORDER BY id");
+    let told = ids("SELECT subject FROM serial_gate_alert WHERE kind = 'freeze' ORDER BY id");
+    prop_assert_eq!(freezes, told);
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_alerts_are_the_freezes_that_were_committed(steps in proptest::collection::vec(step(), 1..20)) {
+        told_as_committed(&steps)?;
+    }
+}

@@ -1,0 +1,197 @@
+//! Who may do what: every operation of the document, with every token that is not good enough.
+
+use serde_json::{Value, json};
+
+use super::Service;
+use crate::harness::Gate;
+
+const ROLES: [&str; 3] = ["reader", "worker", "operator"];
+
+fn token(gate: &Gate, name: &str, role: &str) -> String {
+    let ran = gate
+        .run(&["token", "add", name, "--role", role, "--json"])
+        .succeeds();
+    ran.json()["token"].as_str().unwrap().to_owned()
+}
+
+/// The operations of the document, each with the role that it asks for.
+fn operations(service: &Service) -> Vec<(String, String, Option<String>)> {
+    let document = service.get("/openapi.json").is(200).json();
+    let mut found = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let security = operation["security"].as_array().expect(path);
+            let [requirement] = security.as_slice() else {
+                panic!("{method} {path}: {security:?}")
+            };
+            let role = requirement.get("token").map(|roles| {
+                let [Value::String(role)] = roles.as_array().unwrap().as_slice() else {
+                    panic!("{path}")
+                };
+                assert!(ROLES.contains(&role.as_str()), "{method} {path}: {role}");
+                role.clone()
+            });
+            found.push((method.to_uppercase(), path.replace("{id}", "1"), role));
+        }
+    }
+    found
+}
+
+#[test]
+fn every_operation_refuses_a_missing_a_wrong_a_revoked_and_a_lesser_token() {
+    let gate = Gate::new();
+    let tokens = ROLES.map(|role| token(&gate, role, role));
+    let revoked = token(&gate, "gone", "operator");
+    gate.run(&["token", "revoke", "gone"]).succeeds();
+    let wrong = format!("{}x", tokens[2]);
+    let service = Service::on(gate);
+    let mut asked = 0;
+    for (method, path, role) in operations(&service) {
+        let Some(role) = role else { continue };
+        asked += 1;
+        let send = |token: Option<&str>| {
+            let asking = service.request(&method, &path).json(&json!({}));
+            match token {
+                Some(token) => asking.token(token),
+                None => asking,
+            }
+            .send()
+        };
+        let missing = send(None).is(401);
+        assert_eq!(missing.headers["www-authenticate"], "Bearer");
+        // Wrong tokens are counted: after some of them the answer is to come back later.
+        for token in [&wrong, &revoked, "sgt_1", "nonsense", ""] {
+            let status = send(Some(token)).status;
+            assert!(
+                [401, 429].contains(&status),
+                "{method} {path}: {status} for `{token}`"
+            );
+        }
+        let place = ROLES.iter().position(|known| *known == role).unwrap();
+        for lesser in &tokens[..place] {
+            let detail = send(Some(lesser)).is(403).detail();
+            assert!(
+                detail.contains(&format!("asks for the role `{role}`")),
+                "{detail}"
+            );
+        }
+        if path != "/events" {
+            for enough in &tokens[place..] {
+                let status = send(Some(enough)).status;
+                assert!(
+                    ![401, 403, 429].contains(&status),
+                    "{method} {path}: {status}"
+                );
+            }
+        }
+    }
+    assert!(asked > 15, "{asked}");
+}
+
+#[test]
+fn once_there_was_a_token_nobody_is_let_in_without_one() {
+    let gate = Gate::new();
+    token(&gate, "ops", "operator");
+    gate.run(&["token", "revoke", "ops"]).succeeds();
+    let service = Service::on(gate);
+    service.get("/queue").is(401);
+}
+
+#[test]
+fn a_token_is_revoked_while_the_service_runs() {
+    let service = Service::start();
+    service.get("/queue").is(200);
+    let ops = token(&service.gate, "ops", "reader");
+    let ask = || service.request("GET", "/queue").token(&ops).send();
+    service.get("/queue").is(401);
+    ask().is(200);
+    service.gate.run(&["token", "revoke", "ops"]).succeeds();
+    ask().is(401);
+}
+
+#[test]
+fn many_wrong_tokens_are_told_to_wait_and_a_right_one_is_not() {
+    let gate = Gate::new();
+    let reader = token(&gate, "dashboard", "reader");
+    let service = Service::on(gate);
+    let ask = |token: &str| service.request("GET", "/queue").token(token).send();
+    for _ in 0..30 {
+        ask("sgt_1_wrong");
+    }
+    let last = ask("sgt_1_wrong").is(429);
+    assert_eq!(last.headers["retry-after"], "60");
+    ask(&reader).is(200);
+}
+
+#[test]
+fn only_the_hash_of_a_token_is_kept() {
+    let gate = Gate::new();
+    let text = token(&gate, "ops", "operator");
+    let secret = text.splitn(3, '_').last().unwrap();
+    for file in std::fs::read_dir(gate.path(".")).unwrap() {
+        let bytes = std::fs::read(file.unwrap().path()).unwrap();
+        assert!(
+            !bytes
+                .windows(secret.len())
+                .any(|window| window == secret.as_bytes())
+        );
+    }
+}
+
+#[test]
+fn a_page_of_another_site_changes_nothing() {
+    let service = Service::start();
+    let freeze = json!({"repo": "alpha", "reason": "because"});
+    for (header, value) in [
+        ("origin", "https://evil.example"),
+        ("origin", "null"),
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-site", "same-site"),
+        ("host", "evil.example"),
+        ("host", "127.0.0.1.evil.example"),
+    ] {
+        let asked = service.request("POST", "/serial-gate/freeze").json(&freeze);
+        let detail = asked.header(header, value).send().is(403).detail();
+        assert!(!detail.is_empty());
+    }
+    assert_eq!(
+        service.get("/queue").json()["serial_gate"]["per_repo"],
+        json!({})
+    );
+    let own = format!("http://{}", service.address);
+    let asked = service.request("POST", "/serial-gate/freeze").json(&freeze);
+    asked.header("origin", &own).send().is(200);
+}
+
+#[test]
+fn behind_a_proxy_of_another_name_a_token_is_enough() {
+    let gate = Gate::new();
+    let reader = token(&gate, "dashboard", "reader");
+    let service = Service::on(gate);
+    let ask = || {
+        service
+            .request("GET", "/queue")
+            .header("host", "gate.example.com")
+    };
+    ask().send().is(401);
+    ask().token(&reader).send().is(200);
+}
+
+#[test]
+fn tokens_are_listed_without_their_secrets() {
+    let gate = Gate::new();
+    let ran = gate.run(&["token", "list"]).succeeds();
+    insta::assert_snapshot!(ran.stdout, @"there is no token: whoever is on this machine may use the service");
+    token(&gate, "ops", "operator");
+    let again = gate
+        .run(&["token", "add", "ops", "--role", "reader"])
+        .exits(1);
+    insta::assert_snapshot!(again.stderr, @"error: there is a token `ops` already: revoke it, or give another name");
+    let unknown = gate.run(&["token", "revoke", "nobody"]).exits(1);
+    insta::assert_snapshot!(unknown.stderr, @"error: there is no token `nobody`: `serial-gate token list` lists them");
+    let listed = gate.run(&["token", "list", "--json"]).succeeds().json();
+    assert_eq!(
+        (&listed["name"], &listed["role"]),
+        (&json!("ops"), &json!("operator"))
+    );
+}
