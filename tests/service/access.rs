@@ -1,5 +1,10 @@
 //! Who may do what: every operation of the document, with every token that is not good enough.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::thread;
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::Service;
@@ -194,4 +199,29 @@ fn tokens_are_listed_without_their_secrets() {
         (&listed["name"], &listed["role"]),
         (&json!("ops"), &json!("operator"))
     );
+}
+
+#[test]
+fn a_refusal_leaves_a_connection_open_whose_body_came_late() {
+    let gate = Gate::new();
+    token(&gate, "ops", "operator");
+    let service = Service::on(gate);
+    let mut connection = TcpStream::connect(&service.address).unwrap();
+    for _ in 0..2 {
+        let head = format!(
+            "POST /claim HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n",
+            service.address
+        );
+        connection.write_all(head.as_bytes()).unwrap();
+        // Whoever answered already would have to close the connection.
+        thread::sleep(Duration::from_millis(100));
+        connection.write_all(b"{}").unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"}") {
+            let mut byte = [0];
+            connection.read_exact(&mut byte).unwrap();
+            answer.extend(byte);
+        }
+        assert!(answer.starts_with(b"HTTP/1.1 401"));
+    }
 }

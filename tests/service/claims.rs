@@ -103,7 +103,7 @@ fn the_job_of_a_worker_that_went_away_goes_to_another() {
     );
 }
 
-fn until_one_waits(service: &Service) {
+pub fn until_one_waits(service: &Service) {
     until(service, "serial_gate_waiting_workers 1");
 }
 

@@ -240,7 +240,8 @@ fn a_body_that_is_none_is_refused_with_its_place() {
     );
     let broken = send("{").is(400);
     assert!(broken.detail().contains("EOF"), "{}", broken.text);
-    let large = send(&format!(r#"{{"worker": "{}"}}"#, "x".repeat(1 << 20))).is(413);
+    // Only a little too large: of a body that nobody reads to its end, the connection may be reset.
+    let large = send(&format!(r#"{{"worker": "{}"}}"#, "x".repeat(64 << 10))).is(413);
     large.detail();
     let form = service
         .request("POST", "/claim")

@@ -1,11 +1,11 @@
 //! How the service ends, and how it does not begin.
 
 use std::thread;
-use std::time::Duration;
 
 use serde_json::json;
 
 use super::Service;
+use super::claims::until_one_waits;
 use crate::harness::Gate;
 
 #[test]
@@ -13,15 +13,7 @@ fn told_to_stop_it_answers_those_who_wait_and_ends_well() {
     let service = Service::start();
     let (waited, ended) = thread::scope(|scope| {
         let waiting = scope.spawn(|| service.post("/claim", &json!({"worker": "one", "wait": 50})));
-        let line = "serial_gate_waiting_workers 1";
-        while !service
-            .get("/metrics")
-            .text
-            .lines()
-            .any(|found| found == line)
-        {
-            thread::sleep(Duration::from_millis(10));
-        }
+        until_one_waits(&service);
         service.terminate();
         (waiting.join().unwrap().status, ())
     });

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::Service;
+use crate::policies::component;
 
 #[test]
 fn other_rules_are_swapped_in_and_rolled_back() {
@@ -19,6 +20,24 @@ fn other_rules_are_swapped_in_and_rolled_back() {
     assert_eq!(
         (&history[0]["generation"], &history[0]["why"]),
         (&json!(1), &json!("too much"))
+    );
+}
+
+#[test]
+fn a_component_is_swapped_in_by_its_bytes() {
+    let service = Service::start();
+    let swapped = service
+        .request(
+            "POST",
+            "/policy/swap?reason=why&rules=%7B%22limit%22%3A2%7D",
+        )
+        .body("application/wasm", component("wip-limit").to_vec())
+        .send()
+        .is(200)
+        .json();
+    assert_eq!(
+        (&swapped["generation"], &swapped["accepted"]),
+        (&json!(2), &json!(true))
     );
 }
 

@@ -79,7 +79,6 @@ pub struct Changed {
     responses(
         (status = 200, description = "A job. Its token ends it", body = Claimed),
         (status = 204, description = "Nothing may be claimed"),
-        (status = "default", description = "It was refused", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub async fn claim(State(app): State<App>, Body(claim): Body<Claim>) -> Result<Response, Problem> {
@@ -113,7 +112,6 @@ pub async fn claim(State(app): State<App>, Body(claim): Body<Claim>) -> Result<R
     params(("id" = i64, Path, description = "The job")), request_body = Token,
     responses(
         (status = 200, description = "It is kept", body = Changed),
-        (status = "default", description = "It was refused", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub async fn heartbeat(
@@ -136,7 +134,6 @@ pub async fn heartbeat(
     params(("id" = i64, Path, description = "The job")), request_body = Token,
     responses(
         (status = 200, description = "It is done", body = Changed),
-        (status = "default", description = "It was refused", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub async fn finish(
@@ -157,7 +154,6 @@ pub async fn finish(
     params(("id" = i64, Path, description = "The job")), request_body = Failure,
     responses(
         (status = 200, description = "It has failed", body = Changed),
-        (status = "default", description = "It was refused", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub async fn fail(
@@ -181,7 +177,6 @@ pub async fn fail(
     params(("id" = i64, Path, description = "The job")), request_body = Requeue,
     responses(
         (status = 200, description = "It is queued", body = Changed),
-        (status = "default", description = "It was refused", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub async fn requeue(

@@ -105,7 +105,6 @@ pub struct Login {
     get, path = "/", tag = "dashboard", security(("token" = ["reader"])),
     responses(
         (status = 200, description = "The page", body = String, content_type = "text/html"),
-        (status = "default", description = "It was refused", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub async fn page(
@@ -185,7 +184,6 @@ pub async fn login_page() -> Result<Html<String>, Problem> {
     responses(
         (status = 303, description = "It is kept; the page is the next to see"),
         (status = 401, description = "The token is not good", body = String, content_type = "text/html"),
-        (status = "default", description = "It was refused", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub async fn login(
@@ -273,7 +271,12 @@ fn read(reader: &mut Reader, may_operate: bool, said: Option<String>) -> Result<
 const HELD: &str = "held";
 
 fn repo(reader: &mut Reader, name: String, found: RepoState) -> Result<Repo, gate::Error> {
-    let (frozen, freeze) = reader.queue.frozen(Some(&name));
+    let freeze_id = if found.frozen {
+        let (_, freeze) = reader.queue.frozen(Some(&name));
+        freeze.map(|freeze| freeze.id)
+    } else {
+        None
+    };
     let store = reader.queue.store();
     let active = match &found.active_task {
         Some(task) => store.task(task.id)?.map(|task| Active {
@@ -285,7 +288,7 @@ fn repo(reader: &mut Reader, name: String, found: RepoState) -> Result<Repo, gat
         }),
         None => None,
     };
-    let frozen_by = if frozen {
+    let frozen_by = if found.frozen {
         frozen_by(store.audit(Some(&name), AUDIT)?)
     } else {
         None
@@ -296,8 +299,8 @@ fn repo(reader: &mut Reader, name: String, found: RepoState) -> Result<Repo, gat
         more: waiting.len().saturating_sub(JOBS),
         held: waiting.iter().filter(|job| job.class == HELD).count(),
         waiting: waiting.into_iter().take(JOBS).collect(),
-        frozen,
-        freeze_id: freeze.as_ref().map(|freeze| freeze.id),
+        frozen: found.frozen,
+        freeze_id,
         frozen_reason: found.frozen_reason,
         frozen_at: found.frozen_at,
         frozen_by,

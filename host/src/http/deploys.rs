@@ -54,7 +54,6 @@ fn a_page() -> u32 {
     post, path = "/deploys", tag = "freezes", security(("token" = ["worker"])), request_body = Deploy,
     responses(
         (status = 201, description = "It is written down, and what it led to is on the disk", body = RecordedDeploy),
-        (status = "default", description = "It was refused", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub async fn add_deploy(
@@ -81,7 +80,6 @@ pub async fn add_deploy(
     get, path = "/audit", tag = "freezes", security(("token" = ["reader"])), params(Which),
     responses(
         (status = 200, description = "The list", body = Vec<AuditEntry>),
-        (status = "default", description = "It was refused", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub async fn audit(

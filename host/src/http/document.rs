@@ -1,17 +1,21 @@
 //! The routes, and the OpenAPI document that is made of them.
 //!
-//! Owns the list. An operation says itself who may call it, in `security`: that is what is enforced.
+//! Owns the list, and what holds of every operation: each may be refused, and says so in the same words. An operation
+//! says itself who may call it, in `security`: that is what is enforced.
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa_axum::router::OpenApiRouter;
+use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
 use super::access::SCHEME;
+use super::body::COMPONENT;
+use super::problem::Problem;
 use super::{
     App, claims, dashboard, deploys, events, freezes, health, metrics, policy, queue, tasks,
 };
@@ -23,6 +27,7 @@ use super::{
         description = "Holds a task's first job until every earlier task of its repo is done, and holds a repo after a bad deploy until an \
                        operator clears it. Errors are `application/problem+json`."
     ),
+    components(schemas(Problem)),
     modifiers(&Token)
 )]
 struct Document;
@@ -43,7 +48,8 @@ impl utoipa::Modify for Token {
 }
 
 pub fn routes() -> (Router<App>, utoipa::openapi::OpenApi) {
-    OpenApiRouter::with_openapi(Document::openapi())
+    let component = DefaultBodyLimit::max(COMPONENT);
+    let (routes, mut document) = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(queue::queue))
         .routes(routes!(queue::explain))
         .routes(routes!(tasks::add_task))
@@ -59,14 +65,10 @@ pub fn routes() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(deploys::add_deploy))
         .routes(routes!(deploys::audit))
         .routes(routes!(policy::history))
-        .routes(routes!(policy::check))
-        .routes(routes!(policy::swap))
+        .routes(routes!(policy::check).layer(component))
+        .routes(routes!(policy::swap).layer(component))
         .routes(routes!(policy::rollback))
-        .routes(routes!(
-            policy::shadow,
-            policy::start_shadow,
-            policy::stop_shadow
-        ))
+        .routes(routes!(policy::shadow, policy::start_shadow, policy::stop_shadow).layer(component))
         .routes(routes!(policy::promote))
         .routes(routes!(events::events))
         .routes(routes!(metrics::metrics))
@@ -80,7 +82,33 @@ pub fn routes() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(dashboard::login_page, dashboard::login))
         .routes(routes!(dashboard::style))
         .routes(routes!(dashboard::script))
-        .split_for_parts()
+        .split_for_parts();
+    add_refusals(&mut document);
+    (routes, document)
+}
+
+/// Says of every operation that does not say it otherwise how it is refused.
+fn add_refusals(document: &mut utoipa::openapi::OpenApi) {
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem")));
+    let refused = ResponseBuilder::new()
+        .description("It was refused")
+        .content("application/problem+json", content.build())
+        .build();
+    for item in document.paths.paths.values_mut() {
+        let operations = [
+            &mut item.get,
+            &mut item.post,
+            &mut item.patch,
+            &mut item.put,
+            &mut item.delete,
+        ];
+        for operation in operations.into_iter().flatten() {
+            let responses = &mut operation.responses.responses;
+            responses
+                .entry("default".into())
+                .or_insert_with(|| refused.clone().into());
+        }
+    }
 }
 
 /// This document

@@ -19,7 +19,6 @@ const PAUSE: Duration = Duration::from_millis(250);
     get, path = "/events", tag = "queue", security(("token" = ["reader"])),
     responses(
         (status = 200, description = "The stream; its data is a number that grows", body = String, content_type = "text/event-stream"),
-        (status = "default", description = "It was refused", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub async fn events(

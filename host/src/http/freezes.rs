@@ -61,7 +61,6 @@ pub struct Unfrozen {
     post, path = "/serial-gate/freeze", tag = "freezes", security(("token" = ["operator"])), request_body = Freeze,
     responses(
         (status = 200, description = "It is frozen, and that is on the disk", body = Frozen),
-        (status = "default", description = "It was refused", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub async fn freeze(

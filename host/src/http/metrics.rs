@@ -9,8 +9,6 @@ use axum::http::header::CONTENT_TYPE;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -20,6 +18,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use serial_gate::model::{Hold, Verdict};
 use serial_gate::queue::State as QueueState;
+use serial_gate::store::from_sql_time;
 
 use super::App;
 use super::problem::Problem;
@@ -115,7 +114,6 @@ pub async fn count(State(app): State<App>, request: Request, next: Next) -> Resp
     get, path = "/metrics", tag = "service", security(("token" = ["reader"])),
     responses(
         (status = 200, description = "In the format of OpenMetrics", body = String, content_type = "application/openmetrics-text"),
-        (status = "default", description = "It was refused", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub async fn metrics(State(app): State<App>) -> Result<impl IntoResponse, Problem> {
@@ -176,8 +174,8 @@ fn describe(state: &QueueState, registry: &mut Registry) {
             count_reasons(&reasons, hold);
         }
         if found.frozen {
-            let since = found.frozen_at.as_deref().and_then(seconds);
-            let age = since.map_or(0, |since| now.as_second() - since);
+            let since = found.frozen_at.as_deref().and_then(from_sql_time);
+            let age = since.map_or(0, |since| now.as_second() - since.as_second());
             frozen.get_or_create(&repo()).set(age);
         }
     }
@@ -231,10 +229,4 @@ fn gauge<T: TryInto<i64>>(registry: &mut Registry, name: &str, help: &str, value
 
 fn amount<T: TryInto<i64>>(value: T) -> i64 {
     value.try_into().unwrap_or(i64::MAX)
-}
-
-/// A moment as the database has it.
-fn seconds(text: &str) -> Option<i64> {
-    let time: DateTime = text.parse().ok()?;
-    Some(TimeZone::UTC.to_timestamp(time).ok()?.as_second())
 }

@@ -104,7 +104,10 @@ pub enum Error {
     Alerts(#[from] alerts::Error),
     /// An operation that nobody may call or everybody.
     #[error(transparent)]
-    Document(#[from] NoRole),
+    Role(#[from] NoRole),
+    /// The OpenAPI document.
+    #[error("the OpenAPI document cannot be written")]
+    Document(#[source] serde_json::Error),
 }
 
 /// What every handler has.
@@ -180,7 +183,7 @@ async fn run(service: Service, ready: impl FnOnce(SocketAddr)) -> Result<(), Err
         access: Access::new(store),
         rules: Rules::of(&document)?,
         metrics: Metrics::new(),
-        document: document.to_json().unwrap_or_default(),
+        document: document.to_json().map_err(Error::Document)?,
         service,
         options,
         policy_turn: tokio::sync::Mutex::default(),
@@ -236,9 +239,6 @@ impl Alerting {
     }
 }
 
-/// JSON is small. A policy's component is not, and says so at its route.
-const BODY: usize = 64 << 10;
-
 fn with_layers(routes: Router<App>, app: &App) -> Router {
     routes
         .route_layer(from_fn_with_state(app.clone(), access::admit))
@@ -248,8 +248,9 @@ fn with_layers(routes: Router<App>, app: &App) -> Router {
                 "there is nothing here: `/openapi.json` lists what there is",
             )
         })
-        .layer(DefaultBodyLimit::max(BODY))
+        .layer(DefaultBodyLimit::max(body::JSON))
         .layer(from_fn_with_state(app.clone(), origin::check))
+        .layer(from_fn(body::receive))
         .layer(from_fn(origin::harden))
         .layer(from_fn_with_state(app.clone(), metrics::count))
         .with_state(app.clone())

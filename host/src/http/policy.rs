@@ -12,13 +12,13 @@ use serde_json::{Value, json};
 use serial_gate::conform::{Candidate, check_policy};
 use serial_gate::life::{self, Place, Proposal};
 use serial_gate::policy::DEFAULT_POLICY;
-use serial_gate::queue::{Queue, allowance_of, default_settings, settings_of, verdict_to_json};
+use serial_gate::queue::{Queue, verdict_to_json};
 use serial_gate::store::{Act, GenerationEvent, GenerationState};
 use utoipa::{IntoParams, ToSchema};
 
 use super::App;
 use super::access::Caller;
-use super::body::{Asked, Body};
+use super::body::{Asked, Body, Component};
 use super::problem::Problem;
 
 #[derive(Deserialize, IntoParams)]
@@ -83,7 +83,6 @@ pub struct Active {
     get, path = "/policy/history", tag = "policy", security(("token" = ["reader"])),
     responses(
         (status = 200, description = "The history", body = Vec<GenerationEvent>),
-        (status = "default", description = "It was refused", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub async fn history(State(app): State<App>) -> Result<Json<Vec<GenerationEvent>>, Problem> {
@@ -101,13 +100,12 @@ pub async fn history(State(app): State<App>) -> Result<Json<Vec<GenerationEvent>
     request_body(content = Vec<u8>, content_type = "application/wasm"),
     responses(
         (status = 200, description = "What the check found", body = Checked),
-        (status = "default", description = "It was refused", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub async fn check(
     State(app): State<App>,
     Asked(asked): Asked<ToCheck>,
-    component: Bytes,
+    Component(component): Component,
 ) -> Result<Json<Checked>, Problem> {
     beside(&app, move |app, queue| {
         let proposal = proposal(queue, &component, asked.rules)?;
@@ -138,14 +136,13 @@ pub async fn check(
     responses(
         (status = 200, description = "It is active", body = Swapped),
         (status = 422, description = "It was refused; the stages say why", body = Swapped),
-        (status = "default", description = "It was refused", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub async fn swap(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
     Asked(asked): Asked<Proposed>,
-    component: Bytes,
+    Component(component): Component,
 ) -> Result<(StatusCode, Json<Swapped>), Problem> {
     propose(app, caller, asked, component, Place::Active).await
 }
@@ -159,14 +156,13 @@ pub async fn swap(
     responses(
         (status = 200, description = "It is the shadow", body = Swapped),
         (status = 422, description = "It was refused; the stages say why", body = Swapped),
-        (status = "default", description = "It was refused", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub async fn start_shadow(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
     Asked(asked): Asked<Proposed>,
-    component: Bytes,
+    Component(component): Component,
 ) -> Result<(StatusCode, Json<Swapped>), Problem> {
     propose(app, caller, asked, component, Place::Shadow).await
 }
@@ -176,7 +172,6 @@ pub async fn start_shadow(
     get, path = "/policy/shadow", tag = "policy", security(("token" = ["reader"])),
     responses(
         (status = 200, description = "What it did; null if there is no shadow", body = Value),
-        (status = "default", description = "It was refused", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub async fn shadow(State(app): State<App>) -> Result<Json<Value>, Problem> {
@@ -208,7 +203,6 @@ pub async fn shadow(State(app): State<App>) -> Result<Json<Value>, Problem> {
     delete, path = "/policy/shadow", tag = "policy", security(("token" = ["operator"])), request_body = Because,
     responses(
         (status = 200, description = "It is no longer the shadow", body = Active),
-        (status = "default", description = "It was refused", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub async fn stop_shadow(
@@ -228,7 +222,6 @@ pub async fn stop_shadow(
     post, path = "/policy/promote", tag = "policy", security(("token" = ["operator"])), request_body = Because,
     responses(
         (status = 200, description = "It is active", body = Active),
-        (status = "default", description = "It was refused", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub async fn promote(
@@ -244,7 +237,6 @@ pub async fn promote(
     post, path = "/policy/rollback", tag = "policy", security(("token" = ["operator"])), request_body = RollBack,
     responses(
         (status = 200, description = "It is active", body = Active),
-        (status = "default", description = "It was refused", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub async fn rollback(
@@ -305,21 +297,13 @@ fn proposal(
     rules: Option<String>,
 ) -> Result<Proposal, Problem> {
     let active = queue.store().generation_in(GenerationState::Active)?;
-    // A generation that cannot be read is a reason to swap, not against it.
-    let settings = active.as_ref().and_then(|active| settings_of(active).ok());
-    let allowance = active.as_ref().and_then(|active| allowance_of(active).ok());
-    let mut settings = settings.unwrap_or_else(default_settings);
-    settings.rules = rules.or(settings.rules);
-    Ok(Proposal {
-        component: match component {
-            [] => DEFAULT_POLICY.to_vec(),
-            component => component.to_vec(),
-        },
-        signature: None,
-        settings,
-        allowance: allowance.unwrap_or_default(),
-        base: active.map(|active| active.id),
-    })
+    let component = match component {
+        [] => DEFAULT_POLICY,
+        component => component,
+    };
+    let mut proposal = Proposal::over(active.as_ref(), component.to_vec(), None);
+    proposal.settings.rules = rules.or(proposal.settings.rules);
+    Ok(proposal)
 }
 
 fn given(reason: String) -> Result<String, Problem> {

@@ -22,7 +22,6 @@ pub struct Answer {
     get, path = "/queue", tag = "queue", security(("token" = ["reader"])),
     responses(
         (status = 200, description = "The state of the queue", body = Answer),
-        (status = "default", description = "It was refused", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub async fn queue(State(app): State<App>) -> Result<Json<Answer>, Problem> {
@@ -36,7 +35,6 @@ pub async fn queue(State(app): State<App>) -> Result<Json<Answer>, Problem> {
     params(("id" = i64, Path, description = "The job")),
     responses(
         (status = 200, description = "Where it stands", body = Value),
-        (status = "default", description = "It was refused", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub async fn explain(

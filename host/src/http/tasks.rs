@@ -84,7 +84,6 @@ pub struct AddedJob {
     post, path = "/tasks", tag = "tasks", security(("token" = ["worker"])), request_body = AddTask,
     responses(
         (status = 201, description = "It was added", body = Added),
-        (status = "default", description = "It was refused", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub async fn add_task(
@@ -112,7 +111,6 @@ pub async fn add_task(
     params(("id" = i64, Path, description = "The task")), request_body = ChangeTask,
     responses(
         (status = 200, description = "The task as it is now", body = TaskRow),
-        (status = "default", description = "It was refused", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub async fn change_task(
@@ -139,7 +137,6 @@ pub async fn change_task(
     post, path = "/jobs", tag = "jobs", security(("token" = ["worker"])), request_body = AddJob,
     responses(
         (status = 201, description = "It was added", body = AddedJob),
-        (status = "default", description = "It was refused", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub async fn add_job(

@@ -8,7 +8,7 @@ use super::Error;
 use crate::conform::{Candidate, Stage, check_policy};
 use crate::model::Settings;
 use crate::policy;
-use crate::queue::{self, Allowance, Queue, stored};
+use crate::queue::{self, Allowance, Queue, allowance_of, default_settings, settings_of, stored};
 use crate::store::{Act, Generation, GenerationState, NewGeneration, Seen};
 
 /// A policy with its settings, as an operator proposes it.
@@ -25,6 +25,26 @@ pub struct Proposal {
     /// The generation whose settings these were before they were changed: if another is active by the
     /// time of the swap, nothing is swapped.
     pub base: Option<i64>,
+}
+
+impl Proposal {
+    /// A component under the settings and limits of the active generation. One that cannot be read is a
+    /// reason to swap, not against it: the defaults hold then.
+    pub fn over(
+        active: Option<&Generation>,
+        component: Vec<u8>,
+        signature: Option<String>,
+    ) -> Proposal {
+        let settings = active.and_then(|active| settings_of(active).ok());
+        let allowance = active.and_then(|active| allowance_of(active).ok());
+        Proposal {
+            component,
+            signature,
+            settings: settings.unwrap_or_else(default_settings),
+            allowance: allowance.unwrap_or_default(),
+            base: active.map(|active| active.id),
+        }
+    }
 }
 
 /// Where a proposal is to go.

@@ -8,7 +8,7 @@ use clap::builder::NonEmptyStringValueParser;
 use serial_gate::conform::Stage;
 use serial_gate::life::Proposal;
 use serial_gate::policy::DEFAULT_POLICY;
-use serial_gate::queue::{Allowance, Queue, allowance_of, default_settings, settings_of};
+use serial_gate::queue::{Allowance, Queue};
 use serial_gate::store::{Act, GenerationState};
 
 use crate::cli::options::{Shared, Who};
@@ -112,17 +112,11 @@ impl File {
             Some(queue) => queue.store().generation_in(GenerationState::Active)?,
             None => None,
         };
-        // A generation that cannot be read is a reason to swap, not against it.
-        let settings = active.as_ref().and_then(|active| settings_of(active).ok());
-        let allowance = active.as_ref().and_then(|active| allowance_of(active).ok());
+        let proposal = Proposal::over(active.as_ref(), component, self.signature()?);
         Ok(Proposal {
-            component,
-            signature: self.signature()?,
-            settings: shared
-                .overrides
-                .over(settings.unwrap_or_else(default_settings)),
-            allowance: allow.over(allowance.unwrap_or_default()),
-            base: active.map(|active| active.id),
+            settings: shared.overrides.over(proposal.settings),
+            allowance: allow.over(proposal.allowance),
+            ..proposal
         })
     }
 }
