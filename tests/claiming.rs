@@ -298,3 +298,15 @@ fn what_a_clause_counts_or_compares_decides_who_may_be_claimed() {
         "EXISTS (SELECT 1 FROM tasks t WHERE t.id = jobs.task_id AND t.gate_label = 'hotfix')";
     assert_eq!(claimable(label), [3]);
 }
+
+#[test]
+fn a_worker_that_names_an_agent_gets_its_jobs_only() {
+    let gate = Gate::new();
+    gate.run(&["task", "add", "alpha"]).succeeds();
+    gate.run(&["task", "add", "beta", "--agent", "developer"])
+        .succeeds();
+    let claim = |agent: &str| gate.run(&["claim", "--agent", agent, "--json"]);
+    assert_eq!(claim("developer").succeeds().json()["id"], 2);
+    claim("developer").exits(3);
+    assert_eq!(claim("analyst").succeeds().json()["id"], 1);
+}

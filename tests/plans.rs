@@ -68,8 +68,21 @@ const DEFAULT: &str = "AND NOT ( jobs.agent = 'analyst' AND (
 fn assert_candidates_go_by_their_indexes(gate: &Gate) {
     let plans = plans(gate, &rendered(DEFAULT));
     let sub_selects = &INTENDED[1..];
-    let by = |step: &'static str| [&[step], sub_selects].concat();
+    let by = |step: &str| {
+        [&[step], sub_selects]
+            .concat()
+            .iter()
+            .map(|step| (*step).to_owned())
+            .collect()
+    };
     let agents = "SEARCH jobs USING COVERING INDEX serial_gate_jobs_partitions";
+    let of_index = |candidates| {
+        vec![
+            "SEARCH serial_gate_index USING COVERING INDEX sqlite_autoindex_serial_gate_index_1 (clause=?)".to_owned(),
+            format!("SEARCH serial_gate_partition USING COVERING INDEX {candidates}"),
+            "SEARCH serial_gate_dirty USING PRIMARY KEY (idx=?)".to_owned(),
+        ]
+    };
     assert_eq!(
         plans[1..],
         [
@@ -82,19 +95,13 @@ fn assert_candidates_go_by_their_indexes(gate: &Gate) {
                 "SEARCH jobs USING COVERING INDEX serial_gate_jobs_lines (repo=? AND agent=? AND task_id>?)"
             ),
             by("SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)"),
-            vec![&format!("{agents} (repo=?)")],
-            vec![&format!("{agents} (repo=? AND agent>?)")],
-            vec![&format!("{agents} (repo=? AND agent>?)")],
-            vec![
-                "SEARCH serial_gate_index USING COVERING INDEX sqlite_autoindex_serial_gate_index_1 (clause=?)",
-                "SEARCH serial_gate_candidate USING COVERING INDEX serial_gate_candidate_job (idx=?)",
-                "SEARCH serial_gate_dirty USING PRIMARY KEY (idx=?)",
-            ],
-            vec![
-                "SEARCH serial_gate_index USING COVERING INDEX sqlite_autoindex_serial_gate_index_1 (clause=?)",
-                "SEARCH serial_gate_candidate USING COVERING INDEX serial_gate_candidate_job (idx=?) LEFT-JOIN",
-                "SEARCH serial_gate_dirty USING PRIMARY KEY (idx=?)",
-            ],
+            vec![format!("{agents} (repo=?)")],
+            vec![format!("{agents} (repo=? AND agent>?)")],
+            vec![format!("{agents} (repo=? AND agent>?)")],
+            of_index("serial_gate_partition_job (idx=?)"),
+            of_index("serial_gate_partition_agent (idx=? AND agent=?)"),
+            of_index("serial_gate_partition_job (idx=?) LEFT-JOIN"),
+            of_index("serial_gate_partition_agent (idx=? AND agent=?) LEFT-JOIN"),
         ]
     );
 }

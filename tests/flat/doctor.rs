@@ -73,8 +73,8 @@ fn it_puts_right_what_no_trigger_saw_and_counts_it() {
     gate.run(&["claim"]).exits(3);
     let ran = gate.run(&["doctor"]).exits(1);
     insta::assert_snapshot!(ran.stdout + &ran.stderr, @r#"
-    REPO   CANDIDATE  BY THE CLAUSE
-    alpha  none       job 2
+    REPO   AGENT    CANDIDATE  BY THE CLAUSE
+    alpha  analyst  none       job 2
     1 repo compared, 1 put right: something wrote to the database without its triggers
     differences since the clause is in use: 1
     "#);

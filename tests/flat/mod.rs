@@ -49,14 +49,14 @@ impl Rule {
         }
     }
 
-    /// The first job that the clause lets through, by a plain scan.
-    pub fn first(&self, sqlite: &Connection) -> Option<i64> {
+    /// The first job that the clause lets through, for an agent or for all, by a plain scan.
+    pub fn first(&self, sqlite: &Connection, agent: Option<&str>) -> Option<i64> {
         let sql = format!(
-            "SELECT min(id) FROM jobs WHERE status = 'queued' AND {}",
+            "SELECT min(id) FROM jobs WHERE status = 'queued' AND (?1 IS NULL OR agent = ?1) AND {}",
             self.rendered
         );
         let mut query = sqlite.prepare_cached(&sql).unwrap();
-        query.query_row([], |row| row.get(0)).unwrap()
+        query.query_row([agent], |row| row.get(0)).unwrap()
     }
 
     /// A job that the clause holds although its agent is not gated.
@@ -72,26 +72,31 @@ impl Rule {
         sqlite.query_row(&sql, [], |row| row.get(0)).unwrap()
     }
 
-    /// Claims by the candidates.
+    /// Claims by the candidates, for an agent or for all.
     #[track_caller]
-    pub fn claim(&self, claims: &mut ClaimConnection) -> Option<i64> {
-        match claims.claim_candidate(self.shaped(), lease()).unwrap() {
+    pub fn claim(&self, claims: &mut ClaimConnection, agent: Option<&str>) -> Option<i64> {
+        let lease = Lease { agent, ..lease() };
+        match claims.claim_candidate(self.shaped(), lease).unwrap() {
             Candidate::Claimed(job) => Some(job.id),
             Candidate::Nothing => None,
             Candidate::NotReady => panic!("a small state is not ready: {}", self.text),
         }
     }
 
-    /// A repo that is not dirty and whose candidate is not the one that a plain scan gives.
+    /// A partition of a repo that is not dirty whose candidate is not the one that a plain scan gives.
     pub fn disagreement(&self, sqlite: &Connection) -> Option<String> {
         let sql = format!(
-            "SELECT quote(named.repo) || ': candidate ' || quote(candidate) || ', by the clause ' || quote(first) FROM (
-                SELECT repo,
-                    (SELECT job FROM serial_gate_candidate WHERE idx = :idx
-                        AND no_repo = (named.repo IS NULL) AND repo = coalesce(named.repo, '')) AS candidate,
-                    (SELECT min(id) FROM jobs WHERE status = 'queued' AND repo IS named.repo AND {}) AS first
-                FROM (SELECT repo FROM jobs UNION
-                      SELECT CASE WHEN no_repo THEN NULL ELSE repo END FROM serial_gate_candidate WHERE idx = :idx) AS named
+            "SELECT quote(named.repo) || ', ' || quote(named.agent) || ': candidate ' || quote(candidate)
+                    || ', by the clause ' || quote(first) FROM (
+                SELECT repo, agent,
+                    (SELECT group_concat(job) FROM serial_gate_partition WHERE idx = :idx
+                        AND no_repo = (named.repo IS NULL) AND repo = coalesce(named.repo, '')
+                        AND agent IS named.agent) AS candidate,
+                    (SELECT CAST(min(id) AS TEXT) FROM jobs
+                     WHERE status = 'queued' AND repo IS named.repo AND agent IS named.agent AND {}) AS first
+                FROM (SELECT repo, agent FROM jobs UNION
+                      SELECT CASE WHEN no_repo THEN NULL ELSE repo END, agent
+                      FROM serial_gate_partition WHERE idx = :idx) AS named
              ) AS named
              WHERE candidate IS NOT first AND NOT EXISTS (SELECT 1 FROM serial_gate_dirty WHERE idx = :idx
                 AND no_repo = (named.repo IS NULL) AND repo = coalesce(named.repo, '')) LIMIT 1",
@@ -111,6 +116,7 @@ impl Rule {
 pub fn lease() -> Lease<'static> {
     Lease {
         worker: "worker",
+        agent: None,
         generation: None,
         now: Timestamp::UNIX_EPOCH,
         until: Timestamp::UNIX_EPOCH,

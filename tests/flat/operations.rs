@@ -107,6 +107,11 @@ pub fn write(rng: &mut Rng) -> String {
     }
 }
 
+/// Whose jobs are claimed: those of all agents, or of one.
+pub fn some_agent(rng: &mut Rng) -> Option<&'static str> {
+    [None, None, Some("analyst"), Some("developer"), Some("a")][rng.below(5)]
+}
+
 /// Runs a write, or several that are committed or rolled back together. A constraint may refuse it.
 fn run(rng: &mut Rng, sqlite: &Connection) -> String {
     let sql = match rng.below(8) {
@@ -153,8 +158,9 @@ fn after_every_operation_each_clean_repo_has_the_candidate_that_its_clause_gives
             _ => rng.below(4),
         }];
         if rng.below(4) == 0 {
-            let first = rule.first(&sqlite);
-            let job = rule.claim(&mut claims);
+            let agent = some_agent(&mut rng);
+            let first = rule.first(&sqlite, agent);
+            let job = rule.claim(&mut claims, agent);
             assert_eq!(
                 job, first,
                 "operation {operation}, after {done}: {}",

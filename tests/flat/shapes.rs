@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 use serial_gate::clause::Clause;
 
-use super::operations::write;
+use super::operations::{some_agent, write};
 use super::{Rule, claims, other_program};
 use crate::clause::states::Rng;
 use crate::harness::Gate;
@@ -279,11 +279,14 @@ fn a_claim_by_candidates_takes_the_job_that_a_plain_scan_takes() {
                     |row| row.get(0),
                 )
                 .unwrap();
-            let first = rule.first(&sqlite);
-            assert_eq!(rule.claim(&mut claims), first, "{}", rule.text);
+            let agent = some_agent(&mut rng);
+            let first = rule.first(&sqlite, agent);
+            assert_eq!(rule.claim(&mut claims, agent), first, "{}", rule.text);
             assert_eq!(rule.held_ungated(&sqlite), None, "{}", rule.text);
-            if first.is_none() {
-                break;
+            match (first, agent) {
+                (None, None) => break,
+                (None, Some(_)) => continue,
+                (Some(_), _) => {}
             }
             claimed += 1;
             passed_over += usize::from(first != queued);

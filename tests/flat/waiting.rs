@@ -81,7 +81,7 @@ fn a_thousand_repos_are_known_before_the_first_claim_returns() {
     assert_eq!(claim(&mut queue), Some(1));
     let known: i64 = gate
         .sqlite()
-        .query_row("SELECT count(*) FROM serial_gate_candidate", [], |row| {
+        .query_row("SELECT count(*) FROM serial_gate_partition", [], |row| {
             row.get(0)
         })
         .unwrap();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use jiff::Timestamp;
-use serial_gate::queue::{LogOptions, Options, Queue};
+use serial_gate::queue::{Claimant, LogOptions, Options, Queue};
 use serial_gate::store::{Act, Claimed};
 
 use super::options::{Shared, duration};
@@ -32,6 +32,9 @@ pub struct Claim {
     #[arg(long, env = "SERIAL_GATE_WORKER", hide_env_values = true)]
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     worker: Option<String>,
+    /// Claim jobs of this agent only [default: of any]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    agent: Option<String>,
     /// Claim up to this many jobs
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     max: u32,
@@ -70,8 +73,12 @@ impl Claim {
             ..Options::default()
         };
         let mut queue = shared.queue_with(options)?;
+        let claimant = Claimant {
+            worker: &worker,
+            agent: self.agent.as_deref(),
+        };
         let mut claimed = 0;
-        let mut next = wait_for_job(&mut queue, shared, &worker, self.wait)?;
+        let mut next = wait_for_job(&mut queue, shared, claimant, self.wait)?;
         while let Some(job) = next {
             if let Err(cause) = print(&job, shared, output) {
                 // Nobody has heard of the job, so nobody will do it.
@@ -85,7 +92,7 @@ impl Claim {
             }
             claimed += 1;
             next = if claimed < self.max {
-                queue.claim(Timestamp::now(), &worker, shared.lease)?
+                queue.claim(Timestamp::now(), claimant, shared.lease)?
             } else {
                 None
             };
@@ -103,14 +110,14 @@ impl Claim {
 fn wait_for_job(
     queue: &mut Queue,
     shared: &Shared,
-    worker: &str,
+    claimant: Claimant<'_>,
     wait: Duration,
 ) -> Result<Option<Claimed>, Error> {
     let begun = Instant::now();
     loop {
         // Read before the claim, so that a change after it is not missed.
         let seen = queue.store().data_version()?;
-        let claimed = queue.claim(Timestamp::now(), worker, shared.lease)?;
+        let claimed = queue.claim(Timestamp::now(), claimant, shared.lease)?;
         if claimed.is_some() || begun.elapsed() >= wait {
             return Ok(claimed);
         }

@@ -46,7 +46,7 @@ impl Doctor {
         }
         if !found.differences.is_empty() {
             let rows = found.differences.iter().map(row).collect();
-            output.table(&["repo", "candidate", "by the clause"], rows)?;
+            output.table(&["repo", "agent", "candidate", "by the clause"], rows)?;
         }
         if let Some(obstacle) = &found.obstacle {
             output.line(format!(
@@ -77,6 +77,7 @@ fn row(difference: &Difference) -> Vec<String> {
     let job = |job: Option<i64>| job.map_or_else(|| "none".into(), |job| format!("job {job}"));
     vec![
         shown_or_dash(difference.repo.as_deref()),
+        shown_or_dash(difference.agent.as_deref()),
         job(difference.candidate),
         job(difference.first),
     ]

@@ -92,7 +92,7 @@ impl Writer {
             }
             match self
                 .queue
-                .claim(Timestamp::now(), &first.worker, self.lease)
+                .claim(Timestamp::now(), first.worker.as_str(), self.lease)
             {
                 Ok(None) => {
                     self.line.push_front(first);

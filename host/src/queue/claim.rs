@@ -13,6 +13,25 @@ use crate::clause::Dialect;
 use crate::policy;
 use crate::store::{self, Candidate, Claimed, Lease, Shaped, lease_end};
 
+/// Who claims, and of what.
+#[derive(Debug, Clone, Copy)]
+pub struct Claimant<'a> {
+    /// The worker's name.
+    pub worker: &'a str,
+    /// The agent whose jobs it does; none for those of all.
+    pub agent: Option<&'a str>,
+}
+
+impl<'a> From<&'a str> for Claimant<'a> {
+    /// A worker that does the jobs of all agents.
+    fn from(worker: &'a str) -> Claimant<'a> {
+        Claimant {
+            worker,
+            agent: None,
+        }
+    }
+}
+
 impl Queue {
     /// Gives the first claimable job to a worker; none when every queued job is held. Jobs whose
     /// lease ran out are put back first.
@@ -20,12 +39,13 @@ impl Queue {
     /// # Errors
     ///
     /// When the database refuses, or the clause needs more than its budget.
-    pub fn claim(
+    pub fn claim<'a>(
         &mut self,
         now: Timestamp,
-        worker: &str,
+        claimant: impl Into<Claimant<'a>>,
         lease: Duration,
     ) -> Result<Option<Claimed>, Error> {
+        let Claimant { worker, agent } = claimant.into();
         self.store.requeue_expired(now)?;
         self.claiming = true;
         let clause = self.clause(now);
@@ -36,6 +56,7 @@ impl Queue {
         let is_its_own = clause.source != Source::FreezeOnly && !self.in_use.is_overridden;
         let lease = Lease {
             worker,
+            agent,
             generation: self.in_use.id.filter(|_| is_its_own),
             now,
             until: lease_end(now, lease),

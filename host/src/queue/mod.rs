@@ -20,6 +20,7 @@ mod state;
 mod verdicts;
 mod watch;
 
+pub use claim::Claimant;
 pub use clause::CurrentClause;
 pub use doctor::Diagnosis;
 pub use error::{Error, with_causes};

@@ -1,10 +1,10 @@
-//! The index of candidates: for each repo, the first job that may be claimed.
+//! The index of candidates: for each partition, which is a repo and an agent, the first job that may be claimed.
 //!
 //! Owns the rows that make a claim cost the same however many jobs are held (design, section 6): for each clause in use an
-//! index, its candidates, and the repos that are dirty, which means that their candidate may be another by now. Leaves the
+//! index, its candidates, and the repos that are dirty, which means that their candidates may be others by now. Leaves the
 //! marks to `triggers`, the search to `oracle`, and the claim itself to `claim`. The clause is the oracle: a candidate is only ever what it says,
 //! and it is asked again before a job is given away.
-//! Callers rely on this: a repo that is not dirty has the candidate that the clause gives it now. A wrong index could
+//! Callers rely on this: a repo that is not dirty has the candidates that the clause gives it now. A wrong index could
 //! cost order or time, never the gate.
 
 use std::time::Instant;
@@ -35,22 +35,34 @@ const KEPT: i64 = 4;
 
 /// Forgets every index, so that each is filled anew.
 pub(super) const FORGET: &str = "DELETE FROM serial_gate_index;
-    DELETE FROM serial_gate_candidate;
+    DELETE FROM serial_gate_partition;
     DELETE FROM serial_gate_dirty;";
 
 /// What a look at an index says, which takes no lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Look {
-    /// No repo is dirty and none has a candidate.
+    /// No repo is dirty and there is no candidate.
     Idle,
     /// There is something to do: a candidate, a dirty repo, or an index that is not there yet.
     Busy,
 }
 
-/// Looks at the index of a clause.
-pub(super) fn look(connection: &rusqlite::Connection, digest: &str) -> rusqlite::Result<Look> {
-    let mut query = connection.prepare_cached(LOOK)?;
-    let is_busy: Option<bool> = query.query_row([digest], |row| row.get(0)).optional()?;
+/// Looks at the index of a clause, for an agent or for all.
+pub(super) fn look(
+    connection: &rusqlite::Connection,
+    digest: &str,
+    agent: Option<&str>,
+) -> rusqlite::Result<Look> {
+    let is_busy = |row: &rusqlite::Row<'_>| row.get(0);
+    let is_busy: Option<bool> = match agent {
+        None => connection
+            .prepare_cached(LOOK)?
+            .query_row([digest], is_busy),
+        Some(agent) => connection
+            .prepare_cached(LOOK_FOR_AGENT)?
+            .query_row([digest, agent], is_busy),
+    }
+    .optional()?;
     Ok(if is_busy == Some(false) {
         Look::Idle
     } else {
@@ -68,6 +80,9 @@ pub(super) enum First {
     Dirty,
 }
 
+/// The candidate of an agent in some repo.
+pub(super) type Candidate = (Raw, i64);
+
 /// The index of one clause, under the write lock.
 pub(super) struct Candidates<'a> {
     pub oracle: Oracle<'a>,
@@ -77,22 +92,31 @@ pub(super) struct Candidates<'a> {
 }
 
 impl<'a> Candidates<'a> {
-    /// The index of a clause, and what it says. One that is not there is made, with every repo dirty that has a queued job.
+    /// The index of a clause, and what it says for an agent or for all. One that is not there is made, with every repo dirty
+    /// that has a queued job.
     pub(super) fn open(
         transaction: &'a Transaction<'a>,
         wall: &'a Wall,
         shaped: Shaped<'a>,
+        agent: Option<&str>,
     ) -> rusqlite::Result<(Candidates<'a>, First)> {
         let (id, first) = wall.open_for_own_statements(|| -> rusqlite::Result<_> {
-            let mut query = transaction.prepare_cached(OPEN)?;
-            let known = query.query_row([shaped.digest], |row| {
+            let read = |row: &rusqlite::Row<'_>| {
                 let first = match (row.get(1)?, row.get(2)?) {
                     (true, _) => First::Dirty,
                     (false, None) => First::None,
                     (false, Some(job)) => First::Job(job, repo_at(row, 3)?),
                 };
                 Ok((row.get(0)?, first))
-            });
+            };
+            let known = match agent {
+                None => transaction
+                    .prepare_cached(OPEN)?
+                    .query_row([shaped.digest], read),
+                Some(agent) => transaction
+                    .prepare_cached(OPEN_FOR_AGENT)?
+                    .query_row([shaped.digest, agent], read),
+            };
             match known.optional()? {
                 Some(known) => Ok(known),
                 None => make(transaction, shaped).map(|id| (id, First::Dirty)),
@@ -147,36 +171,56 @@ impl<'a> Candidates<'a> {
 
     /// Evaluates a repo anew.
     pub(super) fn settle(&self, repo: &Raw) -> rusqlite::Result<()> {
-        let first = self.oracle.first_of(repo)?;
-        self.own(
-            "DELETE FROM serial_gate_dirty WHERE idx = ?1 AND no_repo = ?2 AND repo = ?3",
-            repo,
-        )?;
-        self.put(repo, first)
+        let firsts = self.oracle.firsts_of(repo)?;
+        let known = self.of_repo(repo)?;
+        self.wall.open_for_own_statements(|| {
+            let (idx, no_repo, name) = self.key(repo);
+            self.transaction
+                .prepare_cached(
+                    "DELETE FROM serial_gate_dirty WHERE idx = ?1 AND no_repo = ?2 AND repo = ?3",
+                )?
+                .execute(params![idx, no_repo, name])?;
+            // One that stays is not written again.
+            for (_, job) in known.iter().filter(|known| !firsts.contains(known)) {
+                self.transaction
+                    .prepare_cached(
+                        "DELETE FROM serial_gate_partition WHERE idx = ?1 AND no_repo = ?2 AND repo = ?3 AND job = ?4",
+                    )?
+                    .execute(params![idx, no_repo, name, job])?;
+            }
+            for (agent, job) in firsts.iter().filter(|first| !known.contains(first)) {
+                self.transaction
+                    .prepare_cached(
+                        "INSERT INTO serial_gate_partition (idx, no_repo, repo, agent, job) VALUES (?1, ?2, ?3, ?4, ?5)",
+                    )?
+                    .execute(params![idx, no_repo, name, agent, job])?;
+            }
+            Ok(())
+        })
     }
 
-    pub(super) fn count_difference(&self) -> rusqlite::Result<()> {
+    pub(super) fn count_differences(&self, count: usize) -> rusqlite::Result<()> {
         self.wall.open_for_own_statements(|| {
-            let sql = "UPDATE serial_gate_index SET differences = differences + 1 WHERE id = ?1";
+            let sql = "UPDATE serial_gate_index SET differences = differences + ?2 WHERE id = ?1";
             self.transaction
                 .prepare_cached(sql)?
-                .execute([self.id])
+                .execute(params![self.id, count])
                 .map(drop)
         })
     }
 
-    /// The job that the index has for a repo.
-    pub(super) fn candidate(&self, repo: &Raw) -> rusqlite::Result<Option<i64>> {
+    /// What the index has for a repo.
+    pub(super) fn of_repo(&self, repo: &Raw) -> rusqlite::Result<Vec<Candidate>> {
         self.wall.open_for_own_statements(|| {
             let mut query = self.transaction.prepare_cached(
-                "SELECT job FROM serial_gate_candidate WHERE idx = ?1 AND no_repo = ?2 AND repo = ?3",
+                "SELECT agent, job FROM serial_gate_partition WHERE idx = ?1 AND no_repo = ?2 AND repo = ?3",
             )?;
-            let job = query.query_row(self.key(repo), |row| row.get(0));
-            job.optional()
+            let found = query.query_map(self.key(repo), |row| Ok((row.get(0)?, row.get(1)?)))?;
+            found.collect()
         })
     }
 
-    /// Whether a repo's candidate may be another by now.
+    /// Whether a repo's candidates may be others by now.
     pub(super) fn is_dirty(&self, repo: &Raw) -> rusqlite::Result<bool> {
         self.wall.open_for_own_statements(|| {
             let sql =
@@ -197,7 +241,7 @@ impl<'a> Candidates<'a> {
                     SELECT (SELECT repo FROM jobs INDEXED BY {PARTITIONS}
                             WHERE status = 'queued' AND {is_after} ORDER BY repo LIMIT 1) AS repo
                     UNION ALL
-                    SELECT (SELECT repo FROM serial_gate_candidate
+                    SELECT (SELECT repo FROM serial_gate_partition
                             WHERE idx = ?1 AND NOT no_repo AND {is_after} ORDER BY repo LIMIT 1)
                  ) WHERE repo IS NOT NULL ORDER BY repo LIMIT 1"
             ))?;
@@ -216,32 +260,6 @@ impl<'a> Candidates<'a> {
         })
     }
 
-    fn put(&self, repo: &Raw, job: Option<i64>) -> rusqlite::Result<()> {
-        let Some(job) = job else {
-            return self.own(
-                "DELETE FROM serial_gate_candidate WHERE idx = ?1 AND no_repo = ?2 AND repo = ?3",
-                repo,
-            );
-        };
-        self.wall.open_for_own_statements(|| {
-            let (idx, no_repo, name) = self.key(repo);
-            self.transaction
-                .prepare_cached(
-                    "INSERT INTO serial_gate_candidate (idx, no_repo, repo, job) VALUES (?1, ?2, ?3, ?4)
-                     ON CONFLICT (idx, no_repo, repo) DO UPDATE SET job = excluded.job WHERE job != excluded.job",
-                )?
-                .execute(params![idx, no_repo, name, job])
-                .map(drop)
-        })
-    }
-
-    fn own(&self, sql: &str, repo: &Raw) -> rusqlite::Result<()> {
-        self.wall.open_for_own_statements(|| {
-            let mut statement = self.transaction.prepare_cached(sql)?;
-            statement.execute(self.key(repo)).map(drop)
-        })
-    }
-
     /// A repo as a key, which cannot be NULL.
     fn key<'r>(&self, repo: &'r Raw) -> (i64, bool, &'r Raw) {
         const NO_NAME: &Raw = &Raw::Text(Vec::new());
@@ -253,16 +271,26 @@ impl<'a> Candidates<'a> {
 }
 
 /// The statements that a claim reads the index by.
-pub(super) const OWN_STATEMENTS: [&str; 2] = [LOOK, OPEN];
+pub(super) const OWN_STATEMENTS: [&str; 4] = [LOOK, LOOK_FOR_AGENT, OPEN, OPEN_FOR_AGENT];
 
 const LOOK: &str =
-    "SELECT EXISTS (SELECT 1 FROM serial_gate_candidate WHERE idx = serial_gate_index.id)
+    "SELECT EXISTS (SELECT 1 FROM serial_gate_partition WHERE idx = serial_gate_index.id)
+        OR EXISTS (SELECT 1 FROM serial_gate_dirty WHERE idx = serial_gate_index.id)
+     FROM serial_gate_index WHERE clause = ?1";
+
+const LOOK_FOR_AGENT: &str =
+    "SELECT EXISTS (SELECT 1 FROM serial_gate_partition WHERE idx = serial_gate_index.id AND agent = ?2)
         OR EXISTS (SELECT 1 FROM serial_gate_dirty WHERE idx = serial_gate_index.id)
      FROM serial_gate_index WHERE clause = ?1";
 
 const OPEN: &str = "SELECT serial_gate_index.id,
         EXISTS (SELECT 1 FROM serial_gate_dirty WHERE idx = serial_gate_index.id), job, no_repo, repo
-     FROM serial_gate_index LEFT JOIN serial_gate_candidate ON idx = serial_gate_index.id
+     FROM serial_gate_index LEFT JOIN serial_gate_partition ON idx = serial_gate_index.id
+     WHERE clause = ?1 ORDER BY job LIMIT 1";
+
+const OPEN_FOR_AGENT: &str = "SELECT serial_gate_index.id,
+        EXISTS (SELECT 1 FROM serial_gate_dirty WHERE idx = serial_gate_index.id), job, no_repo, repo
+     FROM serial_gate_index LEFT JOIN serial_gate_partition ON idx = serial_gate_index.id AND agent = ?2
      WHERE clause = ?1 ORDER BY job LIMIT 1";
 
 fn repo_at(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Raw> {
@@ -303,7 +331,7 @@ fn make(transaction: &Transaction<'_>, shaped: Shaped<'_>) -> rusqlite::Result<i
         "DELETE FROM serial_gate_index WHERE id NOT IN (SELECT id FROM serial_gate_index ORDER BY id DESC LIMIT ?1)",
         [KEPT],
     )?;
-    for table in ["serial_gate_candidate", "serial_gate_dirty"] {
+    for table in ["serial_gate_partition", "serial_gate_dirty"] {
         transaction.execute(
             &format!("DELETE FROM {table} WHERE idx NOT IN (SELECT id FROM serial_gate_index)"),
             [],

@@ -14,7 +14,7 @@ use rusqlite::{
 };
 
 use super::candidates::{Candidates, First, Look, OWN_STATEMENTS, Shaped, look};
-use super::oracle::{Oracle, statements};
+use super::oracle::{FOR_AGENT, Oracle, statements};
 use super::schema::QUEUED;
 use super::value::{ExactId, Shown};
 use super::wall::Wall;
@@ -36,6 +36,8 @@ pub struct ClaimConnection {
 pub struct Lease<'a> {
     /// The worker's name.
     pub worker: &'a str,
+    /// The agent whose jobs it does; none for those of all.
+    pub agent: Option<&'a str>,
     /// The generation that the clause is of, if it is of one.
     pub generation: Option<i64>,
     /// Now.
@@ -149,7 +151,9 @@ impl ClaimConnection {
     pub fn claimable(&mut self, clause: &Rendered) -> Result<Vec<i64>, Error> {
         self.within_budget(|connection, _| {
             let mut query = connection.prepare_cached(&queued(clause))?;
-            query.query_map([], |row| row.get(0))?.collect()
+            query
+                .query_map([None::<&str>; 2], |row| row.get(0))?
+                .collect()
         })
     }
 
@@ -163,7 +167,8 @@ impl ClaimConnection {
         let first = first_queued(clause);
         let find = |connection: &Connection| {
             let mut query = connection.prepare_cached(&first)?;
-            query.query_row([], |row| row.get(0)).optional()
+            let job = query.query_row([None, lease.agent], |row| row.get(0));
+            job.optional()
         };
         let Some(found): Option<i64> = self.within_budget(|connection, _| find(connection))? else {
             return Ok(None);
@@ -174,7 +179,7 @@ impl ClaimConnection {
                 clause,
             };
             // Somebody else's by now? Nobody else's while this looks again.
-            let job = if oracle.is_claimable(found)? {
+            let job = if oracle.is_claimable(found, lease.agent)? {
                 Some(found)
             } else {
                 find(transaction)?
@@ -202,7 +207,10 @@ impl ClaimConnection {
         loop {
             // Where there was a job there is likely another, and the look would only be the first thing that is done.
             let found = std::mem::take(&mut self.found);
-            if !found && self.own(|connection| look(connection, shaped.digest))? == Look::Idle {
+            if !found
+                && self.own(|connection| look(connection, shaped.digest, lease.agent))?
+                    == Look::Idle
+            {
                 return Ok(Candidate::Nothing);
             }
             let answer =
@@ -267,21 +275,21 @@ fn take_candidate(
     shaped: Shaped<'_>,
     lease: Lease<'_>,
 ) -> rusqlite::Result<Option<Candidate>> {
-    let (candidates, mut first) = Candidates::open(transaction, wall, shaped)?;
+    let (candidates, mut first) = Candidates::open(transaction, wall, shaped, lease.agent)?;
     if matches!(first, First::Dirty) {
         if !candidates.settle_until(Instant::now() + SLICE)? {
             return Ok(None);
         }
-        (_, first) = Candidates::open(transaction, wall, shaped)?;
+        (_, first) = Candidates::open(transaction, wall, shaped, lease.agent)?;
     }
     let First::Job(job, repo) = first else {
         return Ok(Some(Candidate::Nothing));
     };
-    if !candidates.oracle.is_claimable(job)? {
+    if !candidates.oracle.is_claimable(job, lease.agent)? {
         tracing::error!(
             "job {job} was the candidate of its repo and may not be claimed: the repo is evaluated anew"
         );
-        candidates.count_difference()?;
+        candidates.count_differences(1)?;
         candidates.settle(&repo)?;
         return Ok(None);
     }
@@ -328,7 +336,7 @@ fn give(transaction: &Transaction<'_>, job: i64, lease: Lease<'_>) -> rusqlite::
 /// the whole queue before it looks at the first job.
 fn queued(clause: &Rendered) -> String {
     format!(
-        "SELECT id FROM jobs INDEXED BY {QUEUED} WHERE status = 'queued' AND {clause} ORDER BY id"
+        "SELECT id FROM jobs INDEXED BY {QUEUED} WHERE status = 'queued' AND {FOR_AGENT} AND {clause} ORDER BY id"
     )
 }
 

@@ -4,7 +4,7 @@
 //! repo that differs. Callers rely on this: a difference is counted and logged, whoever asked, and after a comparison the
 //! candidates compared are right.
 
-use super::candidates::{Candidates, Shaped};
+use super::candidates::{Candidate, Candidates, Shaped};
 use super::value::Raw;
 use super::{Change, ClaimConnection, Error, Store, candidates, migrate};
 
@@ -17,17 +17,19 @@ pub struct Place(Raw);
 pub struct Compared {
     /// How many repos were compared.
     pub repos: usize,
-    /// The repos that differed. Their candidates are right now.
+    /// The partitions that differed. Their candidates are right now.
     pub differences: Vec<Difference>,
     /// Where to go on; none at the end.
     pub next: Option<Place>,
 }
 
-/// A repo whose candidate was not what the clause gives.
+/// A partition whose candidate was not what the clause gives.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Difference {
     /// The repo; none for jobs without one.
     pub repo: Option<String>,
+    /// The agent; none for jobs without one.
+    pub agent: Option<String>,
     /// The job that would have been claimed.
     pub candidate: Option<i64>,
     /// The job that the clause gives.
@@ -58,7 +60,7 @@ impl ClaimConnection {
             while let Some(repo) = next.take_if(|_| looked_at < limit) {
                 looked_at += 1;
                 compared.repos += usize::from(repo != Raw::Null);
-                if difference(&candidates, &repo)?.is_some() {
+                if !differences(&candidates, &repo)?.is_empty() {
                     differing.push(repo.clone());
                 }
                 next = candidates.next_repo(&repo)?;
@@ -66,24 +68,25 @@ impl ClaimConnection {
             Ok(next.map(Place))
         })?;
         for repo in differing {
-            let difference = self.writing(|transaction, wall| {
-                let (candidates, _) = Candidates::open(transaction, wall, shaped)?;
-                let difference = difference(&candidates, &repo)?;
-                if difference.is_some() {
-                    candidates.count_difference()?;
+            let differences = self.writing(|transaction, wall| {
+                let (candidates, _) = Candidates::open(transaction, wall, shaped, None)?;
+                let differences = differences(&candidates, &repo)?;
+                if !differences.is_empty() {
+                    candidates.count_differences(differences.len())?;
                     candidates.settle(&repo)?;
                 }
-                Ok(difference)
+                Ok(differences)
             })?;
-            if let Some(difference) = &difference {
+            for difference in &differences {
                 tracing::error!(
-                    "the candidate of repo {:?} was {:?} where the clause gives {:?}: it is put right",
+                    "the candidate of agent {:?} in repo {:?} was {:?} where the clause gives {:?}: it is put right",
+                    difference.agent,
                     difference.repo,
                     difference.candidate,
                     difference.first
                 );
             }
-            compared.differences.extend(difference);
+            compared.differences.extend(differences);
         }
         Ok(compared)
     }
@@ -124,18 +127,31 @@ impl Store {
     }
 }
 
-/// How a repo's candidate differs from what the clause gives. That of a dirty repo is not known and so not wrong.
-fn difference(candidates: &Candidates<'_>, repo: &Raw) -> rusqlite::Result<Option<Difference>> {
-    let (candidate, first) = (
-        candidates.candidate(repo)?,
-        candidates.oracle.first_of(repo)?,
-    );
-    if candidate == first || candidates.is_dirty(repo)? {
-        return Ok(None);
+/// How a repo's candidates differ from what the clause gives. Those of a dirty repo are not known and so not wrong.
+fn differences(candidates: &Candidates<'_>, repo: &Raw) -> rusqlite::Result<Vec<Difference>> {
+    let known = candidates.of_repo(repo)?;
+    let firsts = candidates.oracle.firsts_of(repo)?;
+    if candidates.is_dirty(repo)? {
+        return Ok(Vec::new());
     }
-    Ok(Some(Difference {
-        repo: repo.shown(),
-        candidate,
-        first,
-    }))
+    let job_of = |agent: &Raw, jobs: &[Candidate]| {
+        let found = jobs.iter().find(|(name, _)| name == agent);
+        found.map(|(_, job)| *job)
+    };
+    let mut differences = Vec::new();
+    let gone = known
+        .iter()
+        .filter(|(agent, _)| job_of(agent, &firsts).is_none());
+    for (agent, _) in firsts.iter().chain(gone) {
+        let (candidate, first) = (job_of(agent, &known), job_of(agent, &firsts));
+        if candidate != first {
+            differences.push(Difference {
+                repo: repo.shown(),
+                agent: agent.shown(),
+                candidate,
+                first,
+            });
+        }
+    }
+    Ok(differences)
 }

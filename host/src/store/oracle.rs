@@ -1,11 +1,12 @@
-//! The first job of a repo that a clause lets through.
+//! The first job of each partition that a clause lets through.
 //!
 //! Owns the search, whose cost does not depend on how many jobs are held: from one agent of the repo to the next, and for
 //! each of them the shorter of two ways. Leaves what is kept of it to `candidates`. It believes the clause and its shape
 //! (`crate::clause::Shape`), and no index of ours. No statement here has anything but the clause and the columns of `jobs`.
 
-use rusqlite::{OptionalExtension, Transaction, params_from_iter};
+use rusqlite::{OptionalExtension, Transaction, params, params_from_iter};
 
+use super::candidates::Candidate;
 use super::schema::{LINES, PARTITIONS};
 use super::value::Raw;
 use crate::clause::Rendered;
@@ -17,23 +18,24 @@ pub(super) struct Oracle<'a> {
 }
 
 impl Oracle<'_> {
-    /// Whether the clause lets a job through that is said to be queued.
-    pub(super) fn is_claimable(&self, job: i64) -> rusqlite::Result<bool> {
+    /// Whether the clause lets a job through that is said to be queued, for this agent if for one.
+    pub(super) fn is_claimable(&self, job: i64, agent: Option<&str>) -> rusqlite::Result<bool> {
         self.transaction
             .prepare_cached(&claimable(self.clause))?
-            .exists([job])
+            .exists(params![job, agent])
     }
 
-    /// The first job of a repo that may be claimed, by the clause alone.
-    pub(super) fn first_of(&self, repo: &Raw) -> rusqlite::Result<Option<i64>> {
-        let mut first = None;
+    /// The first job of each agent in a repo that may be claimed, by the clause alone.
+    pub(super) fn firsts_of(&self, repo: &Raw) -> rusqlite::Result<Vec<Candidate>> {
+        let mut firsts = Vec::new();
         let mut agent = self.next_agent(repo, None)?;
         while let Some(name) = agent {
-            let of_agent = self.first_of_agent(repo, &name)?;
-            first = first.into_iter().chain(of_agent).min();
             agent = self.next_agent(repo, Some(&name))?;
+            if let Some(job) = self.first_of_agent(repo, &name)? {
+                firsts.push((name, job));
+            }
         }
-        Ok(first)
+        Ok(firsts)
     }
 
     /// The first job of a partition. Two ways lead to it, and it is not known which is the shorter one: in the order of
@@ -143,8 +145,11 @@ const WITH_TASK: &str = " AND task_id IS NOT NULL";
 const LATER_TASK: &str = " AND task_id > ?3";
 
 fn claimable(clause: &Rendered) -> String {
-    format!("SELECT 1 FROM jobs WHERE id = ?1 AND status = 'queued' AND {clause}")
+    format!("SELECT 1 FROM jobs WHERE id = ?1 AND status = 'queued' AND {FOR_AGENT} AND {clause}")
 }
+
+/// Of the agent that is bound second, or of any.
+pub(super) const FOR_AGENT: &str = "(?2 IS NULL OR agent = ?2)";
 
 const ANY: &str = "";
 const NAMED: &str = " AND agent IS NOT NULL";

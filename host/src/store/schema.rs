@@ -213,18 +213,20 @@ pub(super) const OWN: [(&str, &str); 18] = [
             differences INTEGER NOT NULL
         );",
     ),
-    // The first job of each repo that may be claimed. A repo keeps its type; a key cannot be NULL.
+    // The first job of each partition, which is a repo and an agent, that may be claimed. Both keep their type; a key cannot
+    // be NULL.
     (
-        "serial_gate_candidate",
-        "CREATE TABLE serial_gate_candidate (
+        "serial_gate_partition",
+        "CREATE TABLE serial_gate_partition (
             idx INTEGER NOT NULL,
             no_repo INTEGER NOT NULL,
             repo NOT NULL,
+            agent,
             job INTEGER NOT NULL,
-            PRIMARY KEY (idx, no_repo, repo)
+            PRIMARY KEY (idx, no_repo, repo, job)
         ) WITHOUT ROWID;",
     ),
-    // The repos whose candidate may be another by now.
+    // The repos whose candidates may be others by now.
     (
         "serial_gate_dirty",
         "CREATE TABLE serial_gate_dirty (
@@ -347,7 +349,7 @@ pub(super) const UNIQUE: [(&str, &str, &str); 2] = [
 ];
 
 /// Indexes, each with its table and what it covers.
-pub(super) const INDEXES: [(&str, &str, &str); 11] = [
+pub(super) const INDEXES: [(&str, &str, &str); 12] = [
     (QUEUED, "jobs", "(id) WHERE status = 'queued'"),
     (PARTITIONS, "jobs", "(repo, agent) WHERE status = 'queued'"),
     (
@@ -377,8 +379,13 @@ pub(super) const INDEXES: [(&str, &str, &str); 11] = [
     ),
     ("serial_gate_freezes_repo", "repo_freeze", "(repo)"),
     (
-        "serial_gate_candidate_job",
-        "serial_gate_candidate",
+        "serial_gate_partition_job",
+        "serial_gate_partition",
         "(idx, job)",
+    ),
+    (
+        "serial_gate_partition_agent",
+        "serial_gate_partition",
+        "(idx, agent, job)",
     ),
 ];
