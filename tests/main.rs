@@ -38,3 +38,4 @@ mod signatures;
 mod swapping;
 mod trials;
 mod wasi;
+mod work;

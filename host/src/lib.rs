@@ -3,6 +3,8 @@
 //!
 //! The rooms, in the order in which they use each other:
 //!
+//! - [`work`] is a worker: it claims, prepares, runs a command and ends the job.
+//! - [`branch`] cuts a task's branch when its turn comes.
 //! - [`alerts`] tells people what happened, by Telegram or by a webhook.
 //! - [`life`] is the life of a policy: check, swap, shadow, roll back, compare, replay.
 //! - [`conform`] runs conformance cases through everything below, and checks policies.
@@ -27,3 +29,9 @@ pub mod conform;
 pub mod life;
 
 pub mod alerts;
+
+mod backoff;
+mod child;
+
+pub mod branch;
+pub mod work;

@@ -10,10 +10,16 @@ use std::time::Duration;
 use jiff::Timestamp;
 use ureq::Agent;
 
-use super::backoff::{FIRST, LONGEST_WISH, backoff};
 use super::http::agent;
 use super::{Channel, Clock, Error, Failure, Settings};
+use crate::backoff::backoff;
 use crate::store::{Due, Store, Taken, lease_end};
+
+/// How long a channel is left alone after any failure.
+const FIRST: Duration = Duration::from_secs(5);
+
+/// No channel is left alone for longer, whatever it asks for.
+const LONGEST_WISH: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What came of sending what is due.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -107,7 +113,7 @@ impl Line<'_> {
         let wish = wish.min(LONGEST_WISH);
         let held_until = lease_end(now, wish.max(FIRST));
         let again = (due.attempt < self.tries)
-            .then(|| lease_end(now, wish.max(backoff(&due.alert.key, due.attempt))));
+            .then(|| lease_end(now, wish.max(backoff(FIRST, &due.alert.key, due.attempt))));
         let (alert, channel) = (due.alert.id, self.channel.name());
         match again {
             Some(_) => tracing::warn!(

@@ -7,7 +7,6 @@
 //! alert's key tells. A channel that is dead holds no other one up. No secret, and no address that may
 //! hold one, is in any error, log line or `Debug` output.
 
-mod backoff;
 mod channel;
 mod error;
 mod http;

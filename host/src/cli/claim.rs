@@ -2,24 +2,18 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use jiff::Timestamp;
-use serial_gate::queue::{Claimant, LogOptions, Options, Queue};
+use serial_gate::queue::{Claimant, LogOptions, Options};
 use serial_gate::store::{Act, Claimed};
 
 use super::options::{Shared, duration};
 use super::output::{Output, Tone, toned};
 use super::text::{command, shown_or_dash};
 use super::{Error, Outcome};
-
-/// How often a waiting worker looks for a change: a look costs some microseconds.
-const POLL: Duration = Duration::from_millis(20);
-/// How often it looks without a change: a lease may have run out, or a clause.
-const LOOK_ANYWAY: Duration = Duration::from_secs(1);
 
 /// Claim the next job that the gate lets through
 #[derive(Args)]
@@ -78,7 +72,9 @@ impl Claim {
             agent: self.agent.as_deref(),
         };
         let mut claimed = 0;
-        let mut next = wait_for_job(&mut queue, shared, claimant, self.wait)?;
+        let begun = Instant::now();
+        let is_over = || begun.elapsed() >= self.wait;
+        let mut next = queue.wait_for_job(&Timestamp::now, claimant, shared.lease, &is_over)?;
         while let Some(job) = next {
             if let Err(cause) = print(&job, shared, output) {
                 // Nobody has heard of the job, so nobody will do it.
@@ -104,35 +100,6 @@ impl Claim {
             output.line("nothing to claim: `serial-gate queue` shows what waits, and why")?;
         }
         Ok(Outcome::Held)
-    }
-}
-
-fn wait_for_job(
-    queue: &mut Queue,
-    shared: &Shared,
-    claimant: Claimant<'_>,
-    wait: Duration,
-) -> Result<Option<Claimed>, Error> {
-    let begun = Instant::now();
-    loop {
-        // Read before the claim, so that a change after it is not missed.
-        let seen = queue.store().data_version()?;
-        let claimed = queue.claim(Timestamp::now(), claimant, shared.lease)?;
-        if claimed.is_some() || begun.elapsed() >= wait {
-            return Ok(claimed);
-        }
-        queue.reconcile(Timestamp::now())?;
-        let looked = Instant::now();
-        while !queue.is_changing()
-            && queue.store().data_version()? == seen
-            && looked.elapsed() < LOOK_ANYWAY
-            && begun.elapsed() < wait
-        {
-            thread::sleep(POLL);
-        }
-        if queue.is_changing() {
-            thread::sleep(POLL);
-        }
     }
 }
 

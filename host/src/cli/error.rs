@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::alerts::ConfigError;
-use serial_gate::{alerts, clause, conform, life, policy, queue, store};
+use serial_gate::{alerts, branch, clause, conform, life, policy, queue, store, work};
 
 use crate::http;
 
@@ -115,6 +115,15 @@ pub enum Error {
     /// The service.
     #[error(transparent)]
     Http(#[from] http::Error),
+    /// A worker that cannot go on.
+    #[error(transparent)]
+    Work(#[from] work::Error),
+    /// A branch.
+    #[error(transparent)]
+    Branch(#[from] branch::Error),
+    /// Signals that cannot be heard.
+    #[error("this process cannot hear signals, and could not be told to end")]
+    Signals(#[source] io::Error),
     /// The machine has no random numbers.
     #[error("this machine gives no random numbers to make a token of")]
     NoRandom(#[source] getrandom::Error),

@@ -7,7 +7,7 @@ use serial_gate::store::{JobRow, sql_time};
 
 use super::options::Shared;
 use super::output::{Output, Tone, toned};
-use super::text::{command, count, id, shown, shown_or_dash, task as name};
+use super::text::{self, command, count, id, shown, shown_or_dash, task as name};
 use super::{Error, Outcome};
 
 /// Show whether a job may be claimed; if not, what it waits for and what would release it
@@ -74,6 +74,19 @@ fn print(
     shared: &Shared,
     output: &mut Output,
 ) -> Result<(), Error> {
+    print_standing(explanation, release, shared, output)?;
+    if let Some(branch) = &explanation.branch {
+        output.line(format!("  its task's branch: {}", text::branch(branch)))?;
+    }
+    Ok(())
+}
+
+fn print_standing(
+    explanation: &Explanation,
+    release: &[String],
+    shared: &Shared,
+    output: &mut Output,
+) -> Result<(), Error> {
     let job = &explanation.job;
     let about = format!(
         "job {} for `{}` in `{}`",
@@ -83,6 +96,10 @@ fn print(
     );
     match &explanation.standing {
         Standing::NotQueued => {
+            if let Some(until) = job.put_off_until() {
+                output.line(format!("{about} is put off until {} UTC", shown(until)))?;
+                return print_end(job, shared, output);
+            }
             let by = job.worker.as_deref().map(|worker| {
                 format!(
                     ", claimed by `{}` at {} UTC",

@@ -26,6 +26,7 @@ mod task;
 mod text;
 mod token;
 mod unfreeze;
+mod work;
 
 use std::process::ExitCode;
 
@@ -60,6 +61,7 @@ enum Verb {
     #[command(subcommand)]
     Job(job::Job),
     Claim(claim::Claim),
+    Work(work::Work),
     Freeze(freeze::Freeze),
     Unfreeze(unfreeze::Unfreeze),
     DeployVerdict(deploy_verdict::DeployVerdict),
@@ -109,6 +111,7 @@ pub fn run(line: Line) -> Result<Outcome, Error> {
         Verb::Task(verb) => verb.run(&shared, &mut output),
         Verb::Job(verb) => verb.run(&shared, &mut output),
         Verb::Claim(verb) => verb.run(&shared, &mut output),
+        Verb::Work(verb) => verb.run(&shared, &mut output),
         Verb::Freeze(verb) => verb.run(&shared, &mut output),
         Verb::Unfreeze(verb) => verb.run(&shared, &mut output),
         Verb::DeployVerdict(verb) => verb.run(&shared, &mut output),
@@ -136,6 +139,9 @@ pub fn log(line: &Line) {
         "error"
     } else if matches!(line.verb, Verb::Doctor(_)) {
         "off"
+    } else if matches!(line.verb, Verb::Work(_)) {
+        // It prints nothing else while it runs.
+        "info"
     } else {
         "warn"
     };

@@ -10,6 +10,7 @@ use clap::Args;
 use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
+use serial_gate::branch::Project;
 use serial_gate::policy::Trust;
 use serial_gate::queue::{self, Overrides, Queue, Rule};
 use serial_gate::store::{Act, Store};
@@ -114,6 +115,9 @@ struct Given {
     )]
     #[arg(value_delimiter = ',')]
     trust: Option<Vec<String>>,
+    /// Where the branches of tasks are cut.
+    #[arg(skip)]
+    project: Vec<Project>,
     /// Whom to tell what happened. It is read when somebody sends, with the secrets, and of any type until
     /// then: the parser would show what it does not expect.
     #[arg(skip)]
@@ -190,6 +194,8 @@ pub struct Shared {
     pub lease: Duration,
     /// Whose policies are run; anybody's, if there is none.
     pub trust: Option<Trust>,
+    /// Where the branches of tasks are cut.
+    pub projects: Vec<Project>,
     /// What stands under `alerts` in the configuration file.
     pub alerts: Option<toml::Value>,
 }
@@ -216,6 +222,7 @@ impl Shared {
             },
             lease: given.lease.or(file.lease).unwrap_or(DEFAULT_LEASE),
             trust: given.trust.or(file.trust).map(trust).transpose()?,
+            projects: file.project,
             alerts: file.alerts,
         })
     }

@@ -11,7 +11,7 @@ use serial_gate::store::sql_time;
 use super::options::Shared;
 use super::output::{Output, Tone, toned};
 use super::repo::active_task;
-use super::text::{count, shown, shown_or_dash, verdict};
+use super::text::{self, count, shown, shown_or_dash, verdict};
 use super::{Error, Outcome};
 
 /// How often a watched queue is looked at for a change; a look costs some microseconds.
@@ -120,6 +120,17 @@ fn print_repo(name: &str, repo: &RepoState, output: &mut Output) -> Result<(), E
         "{name}  active: {}",
         active_task(repo.active_task.as_ref())
     ))?;
+    let branch = repo
+        .active_task
+        .as_ref()
+        .and_then(|task| task.branch.as_ref());
+    if let Some(branch) = branch {
+        let tone = match branch.base_moved_to {
+            Some(_) => Tone::Held,
+            None => Tone::Quiet,
+        };
+        output.line(toned(tone, format!("branch {}", text::branch(branch))))?;
+    }
     if repo.frozen {
         let (since, reason) = (
             shown_or_dash(repo.frozen_at.as_deref()),

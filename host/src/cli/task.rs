@@ -3,11 +3,13 @@
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
-use serial_gate::store::{DONE, NewTask};
+use serial_gate::branch;
+use serial_gate::queue::with_causes;
+use serial_gate::store::{Added, DONE, NewTask, TaskBranch};
 
 use super::options::{Shared, Why};
 use super::output::Output;
-use super::text::{id, shown};
+use super::text::{self, id, shown};
 use super::{Error, Outcome};
 
 /// Add a task, move it to a stage, mark it, or end it
@@ -96,16 +98,24 @@ impl Task {
                     agent: &agent,
                     label: label.as_deref(),
                 };
-                let added = store.add_task(Timestamp::now(), task)?;
-                if output.json {
-                    output.json_line(&added)?;
-                } else {
-                    let (task, job) = (added.task_id, added.job_id);
-                    output.line(format!(
-                        "task {task} added to `{}` with job {job} for `{}`",
-                        shown(&repo),
-                        shown(&agent)
-                    ))?;
+                let project = branch::project_of(&shared.projects, Some(&repo));
+                // Where the gate acts, the branch has to wait for the task's turn.
+                let project = match project {
+                    Some(project) if !shared.queue()?.applies(Some(&repo)) => Some(project),
+                    _ => None,
+                };
+                match project {
+                    None => {
+                        let added = store.add_task(Timestamp::now(), task)?;
+                        print_added(added, task, None, output)?;
+                    }
+                    Some(project) => {
+                        branch::check(&shared.projects)?;
+                        let clock = Timestamp::now;
+                        let (added, cut) =
+                            branch::add_task(&mut store, project, task, shared.lease, &clock)?;
+                        print_added(added, task, Some(cut), output)?;
+                    }
                 }
             }
             Task::Stage(Stage { task, stage, why }) => {
@@ -140,4 +150,40 @@ impl Task {
         }
         Ok(Outcome::Done)
     }
+}
+
+/// Tells what was added, and what became of its branch if one was to be cut at once.
+fn print_added(
+    added: Added,
+    task: NewTask<'_>,
+    cut: Option<Result<TaskBranch, branch::Error>>,
+    output: &mut Output,
+) -> Result<(), Error> {
+    if output.json {
+        let mut document = serde_json::json!(added);
+        if let (Some(cut), Some(document)) = (&cut, document.as_object_mut()) {
+            match cut {
+                Ok(branch) => document.insert("branch".into(), serde_json::json!(branch)),
+                Err(error) => document.insert("branch_error".into(), with_causes(error).into()),
+            };
+        }
+        output.json_line(&document)?;
+        return Ok(());
+    }
+    output.line(format!(
+        "task {} added to `{}` with job {} for `{}`",
+        added.task_id,
+        shown(task.repo),
+        added.job_id,
+        shown(task.agent)
+    ))?;
+    match cut {
+        None => {}
+        Some(Ok(branch)) => output.line(format!("  its branch is {}", text::branch(&branch)))?,
+        Some(Err(error)) => output.line(format!(
+            "  its branch could not be cut, which is tried again when the job is claimed: {}",
+            shown(&with_causes(&error))
+        ))?,
+    }
+    Ok(())
 }

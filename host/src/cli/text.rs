@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use serial_gate::model::{Hold, Verdict};
+use serial_gate::store::TaskBranch;
 
 use super::options::Shared;
 use super::output::{Tone, toned};
@@ -116,4 +117,35 @@ pub fn shell(words: &[&str]) -> Option<String> {
 pub fn id(text: &str) -> Result<i64, String> {
     text.parse()
         .map_err(|_| "write its number, which `serial-gate queue` shows".into())
+}
+
+/// A branch and where it comes from, such as `task/ORCH-1`, cut from `main` at 1a2b3c4d.
+pub fn branch(branch: &TaskBranch) -> String {
+    let TaskBranch {
+        name,
+        base,
+        base_commit,
+        cut_at,
+        base_moved_to,
+    } = branch;
+    let verb = if cut_at.is_some() { "cut" } else { "to be cut" };
+    let moved = base_moved_to.as_deref().map(|tip| {
+        format!(
+            "; `{}` has moved since, to {}: merge it into the branch",
+            shown(base),
+            commit(tip)
+        )
+    });
+    format!(
+        "`{}`, {verb} from `{}` at {}{}",
+        shown(name),
+        shown(base),
+        commit(base_commit),
+        moved.unwrap_or_default()
+    )
+}
+
+/// A commit, as short as git shows it to people.
+fn commit(commit: &str) -> String {
+    shown(&commit.chars().take(10).collect::<String>())
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{Error, Queue};
 use crate::model::{Hold, NULL, Snapshot, Symbol, Verdict};
-use crate::store::{self, ActiveFreeze, JobRow, TaskRow};
+use crate::store::{self, ActiveFreeze, JobRow, TaskBranch, TaskRow};
 
 /// How many tasks ahead are named; each costs a call of the policy.
 const TASKS_NAMED: usize = 100;
@@ -24,6 +24,8 @@ pub struct Explanation {
     pub job: JobRow,
     /// Where it stands.
     pub standing: Standing,
+    /// Its task's branch, once that is planned.
+    pub branch: Option<TaskBranch>,
 }
 
 /// Where a job stands.
@@ -59,7 +61,7 @@ impl Explanation {
     /// As a document, for machines.
     pub fn to_json(&self) -> Value {
         let job = &self.job;
-        match &self.standing {
+        let mut document = match &self.standing {
             Standing::NotQueued => json!({ "job": job, "standing": "not queued" }),
             Standing::Claimable { ahead } => {
                 json!({ "job": job, "standing": "claimable", "ahead": ahead })
@@ -73,7 +75,11 @@ impl Explanation {
                 "freezes": held.freezes.iter().map(|(_, freeze)| freeze).collect::<Vec<_>>(),
                 "rules": held.rules,
             }),
+        };
+        if let (Some(branch), Some(document)) = (&self.branch, document.as_object_mut()) {
+            document.insert("branch".into(), json!(branch));
         }
+        document
     }
 }
 
@@ -89,7 +95,15 @@ impl Queue {
             Some("queued") => self.standing(now, id)?,
             _ => Standing::NotQueued,
         };
-        Ok(Explanation { job, standing })
+        let branch = match job.task_id {
+            Some(task) => self.store.branch(task)?,
+            None => None,
+        };
+        Ok(Explanation {
+            job,
+            standing,
+            branch,
+        })
     }
 
     fn standing(&mut self, now: Timestamp, id: i64) -> Result<Standing, Error> {

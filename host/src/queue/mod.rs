@@ -18,6 +18,7 @@ mod settings;
 mod shadow;
 mod state;
 mod verdicts;
+mod wait;
 mod watch;
 
 pub use claim::Claimant;

@@ -104,6 +104,17 @@ pub enum Error {
         /// Its id.
         id: i64,
     },
+    /// Two tasks of a repo would have one branch.
+    #[error(
+        "the branch `{}` is task {task}'s: give each task of a repo a work item of its own",
+        branch.escape_debug()
+    )]
+    BranchOf {
+        /// The branch.
+        branch: String,
+        /// The task that has it.
+        task: i64,
+    },
     /// There is no such job.
     #[error("there is no job {id}: `serial-gate queue` lists what waits")]
     NoJob {
@@ -218,6 +229,17 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether a claim is no longer good: whoever held it has to drop its work.
+    pub fn is_about_the_claim(&self) -> bool {
+        matches!(
+            self,
+            Error::StaleToken { .. }
+                | Error::NotClaimedHere { .. }
+                | Error::Status { .. }
+                | Error::NoJob { .. }
+        )
+    }
+
     /// SQLite's error, in the words of an operator.
     pub(super) fn of_sqlite(path: &Path, cause: rusqlite::Error) -> Error {
         let path = path.to_path_buf();

@@ -119,7 +119,7 @@ impl Store {
                 return Err(wrong_status(id, before, "requeued", "running or failed"));
             }
             let repo = transaction.query_row(
-                &format!("{REQUEUE} WHERE id = ?1 RETURNING repo"),
+                &format!("{REQUEUE}, gate_put_off = NULL WHERE id = ?1 RETURNING repo"),
                 [id],
                 |row| Ok(row.get::<_, Shown>(0)?.0),
             )?;
@@ -180,7 +180,7 @@ fn alert_of_failure(transaction: &Transaction<'_>, at: Timestamp, id: i64) -> ru
     alerts::add(transaction, at, alert)
 }
 
-fn check_claim(
+pub(super) fn check_claim(
     transaction: &Transaction<'_>,
     id: i64,
     token: i64,

@@ -6,6 +6,7 @@
 
 use rusqlite::{OptionalExtension, Row};
 
+use super::branches::{BRANCH, TaskBranch, branch_at};
 use super::value::{ExactId, Shown};
 use super::{Error, Store};
 
@@ -34,6 +35,9 @@ pub struct ActiveTask {
     pub work_item_id: Option<String>,
     /// How far it is.
     pub stage: Option<String>,
+    /// Its branch, once that is planned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub branch: Option<TaskBranch>,
 }
 
 /// A queued analyst job of a repo.
@@ -71,6 +75,15 @@ pub struct JobRow {
     pub lease_until: Option<String>,
     /// What a failed job left behind.
     pub error: Option<String>,
+}
+
+impl JobRow {
+    /// Until when a job is put off that was claimed, and whose branch could not be cut.
+    pub fn put_off_until(&self) -> Option<&str> {
+        let is_running = self.status.as_deref() == Some("running");
+        let is_put_off = is_running && self.worker.is_none() && self.error.is_some();
+        self.lease_until.as_deref().filter(|_| is_put_off)
+    }
 }
 
 impl Store {
@@ -148,9 +161,18 @@ impl Store {
     /// When the database cannot be read.
     pub fn active_task(&mut self, repo: &str) -> Result<Option<ActiveTask>, Error> {
         self.one(
-            "SELECT id, work_item_id, stage FROM tasks WHERE repo = ?1 AND stage != 'done' ORDER BY id LIMIT 1",
+            &format!(
+                "SELECT id, work_item_id, stage, {BRANCH} FROM tasks WHERE repo = ?1 AND stage != 'done' ORDER BY id LIMIT 1"
+            ),
             repo,
-            |row| Ok(ActiveTask { id: row.get(0)?, work_item_id: shown(row, 1)?, stage: shown(row, 2)? }),
+            |row| {
+                Ok(ActiveTask {
+                    id: row.get(0)?,
+                    work_item_id: shown(row, 1)?,
+                    stage: shown(row, 2)?,
+                    branch: branch_at(row, 3)?,
+                })
+            },
         )
     }
 

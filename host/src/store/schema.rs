@@ -36,6 +36,11 @@ pub(super) const SHARED: [Shared; 3] = [
             ("gate_stage", "TEXT"),
             ("gate_stage_at", "TEXT"),
             (LABEL, "TEXT"),
+            // The branch that is cut for the task, and from where. Until it is cut it is only planned.
+            ("gate_branch", "TEXT"),
+            ("gate_base", "TEXT"),
+            ("gate_base_commit", "TEXT"),
+            ("gate_cut_at", "TEXT"),
         ],
         create: "CREATE TABLE tasks (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -45,7 +50,11 @@ pub(super) const SHARED: [Shared; 3] = [
             created_at TEXT DEFAULT (datetime('now')),
             gate_stage TEXT,
             gate_stage_at TEXT,
-            gate_label TEXT
+            gate_label TEXT,
+            gate_branch TEXT,
+            gate_base TEXT,
+            gate_base_commit TEXT,
+            gate_cut_at TEXT
         )",
     },
     Shared {
@@ -66,6 +75,8 @@ pub(super) const SHARED: [Shared; 3] = [
             ("gate_error", "TEXT"),
             // The generation that the job was claimed under.
             ("gate_generation", "INTEGER"),
+            // How often the job was put off, because its branch could not be cut.
+            ("gate_put_off", "INTEGER"),
         ],
         create: "CREATE TABLE jobs (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -80,7 +91,8 @@ pub(super) const SHARED: [Shared; 3] = [
             gate_attempt INTEGER,
             gate_token INTEGER,
             gate_error TEXT,
-            gate_generation INTEGER
+            gate_generation INTEGER,
+            gate_put_off INTEGER
         )",
     },
     Shared {
@@ -106,7 +118,7 @@ pub(super) const SHARED: [Shared; 3] = [
 ];
 
 /// Tables of the gate's own, each with the statements that make it.
-pub(super) const OWN: [(&str, &str); 18] = [
+pub(super) const OWN: [(&str, &str); 19] = [
     // One row. Tokens only grow, so a later claim of a job always has the higher one.
     (
         "serial_gate_token",
@@ -310,6 +322,17 @@ pub(super) const OWN: [(&str, &str); 18] = [
             held_until TEXT NOT NULL
         ) WITHOUT ROWID;",
     ),
+    // The tip of each base that branches are cut from, as it was last seen.
+    (
+        "serial_gate_base",
+        "CREATE TABLE serial_gate_base (
+            repo TEXT NOT NULL,
+            base TEXT NOT NULL,
+            tip TEXT NOT NULL,
+            seen_at TEXT NOT NULL,
+            PRIMARY KEY (repo, base)
+        ) WITHOUT ROWID;",
+    ),
     // Who may use the service, and the hashes of their tokens.
     (
         "serial_gate_access",
@@ -349,7 +372,7 @@ pub(super) const UNIQUE: [(&str, &str, &str); 2] = [
 ];
 
 /// Indexes, each with its table and what it covers.
-pub(super) const INDEXES: [(&str, &str, &str); 12] = [
+pub(super) const INDEXES: [(&str, &str, &str); 13] = [
     (QUEUED, "jobs", "(id) WHERE status = 'queued'"),
     (PARTITIONS, "jobs", "(repo, agent) WHERE status = 'queued'"),
     (
@@ -372,6 +395,11 @@ pub(super) const INDEXES: [(&str, &str, &str); 12] = [
     ),
     // For other rules. Not on `id`: SQLite would take it instead of the one above, for any rule.
     ("serial_gate_tasks_repo", "tasks", "(repo, stage)"),
+    (
+        "serial_gate_tasks_branch",
+        "tasks",
+        "(repo, gate_branch) WHERE gate_branch IS NOT NULL",
+    ),
     (
         "serial_gate_freezes_active",
         "repo_freeze",

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::audit::{self, Deed};
+use super::branches::{Claim, claim_added};
 use super::schema::LABEL;
 use super::value::Shown;
 use super::{Act, Error, Store, sql_time};
@@ -45,28 +46,28 @@ impl Store {
     ///
     /// When the repo, the stage or the agent is empty, or the database refuses.
     pub fn add_task(&mut self, now: Timestamp, task: NewTask<'_>) -> Result<Added, Error> {
-        for (what, name) in [
-            ("repo", task.repo),
-            ("stage", task.stage),
-            ("agent", task.agent),
-        ] {
-            not_empty(what, name)?;
-        }
-        let now = sql_time(now);
+        check_names(task)?;
+        self.writing(|transaction| insert(transaction, now, task))
+    }
+
+    /// The same, and whoever adds it has the job for a while, to prepare it. It is put back or its lease runs out.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::add_task`].
+    pub fn add_task_claimed(
+        &mut self,
+        now: Timestamp,
+        task: NewTask<'_>,
+        worker: &str,
+        until: Timestamp,
+    ) -> Result<(Added, Claim), Error> {
+        check_names(task)?;
         self.writing(|transaction| {
-            transaction
-                .prepare_cached(
-                    "INSERT INTO tasks (work_item_id, repo, stage, created_at, gate_stage, gate_stage_at, gate_label)
-                 VALUES (?1, ?2, ?3, ?4, ?3, ?4, ?5)",
-                )?
-                .execute(params![task.work_item, task.repo, task.stage, now, task.label])?;
-            let task_id = transaction.last_insert_rowid();
-            transaction
-                .prepare_cached(
-                    "INSERT INTO jobs (task_id, repo, agent, status, created_at) VALUES (?1, ?2, ?3, 'queued', ?4)",
-                )?
-                .execute(params![task_id, task.repo, task.agent, now])?;
-            Ok(Added { task_id, job_id: transaction.last_insert_rowid() })
+            let added = insert(transaction, now, task)?;
+            let job = added.job_id;
+            let token = claim_added(transaction, job, worker, until)?;
+            Ok((added, Claim { job, token }))
         })
     }
 
@@ -139,6 +140,41 @@ impl Store {
             }
         })
     }
+}
+
+fn check_names(task: NewTask<'_>) -> Result<(), Error> {
+    for (what, name) in [
+        ("repo", task.repo),
+        ("stage", task.stage),
+        ("agent", task.agent),
+    ] {
+        not_empty(what, name)?;
+    }
+    Ok(())
+}
+
+fn insert(
+    transaction: &Transaction<'_>,
+    now: Timestamp,
+    task: NewTask<'_>,
+) -> Result<Added, Error> {
+    let now = sql_time(now);
+    transaction
+        .prepare_cached(
+            "INSERT INTO tasks (work_item_id, repo, stage, created_at, gate_stage, gate_stage_at, gate_label)
+             VALUES (?1, ?2, ?3, ?4, ?3, ?4, ?5)",
+        )?
+        .execute(params![task.work_item, task.repo, task.stage, now, task.label])?;
+    let task_id = transaction.last_insert_rowid();
+    transaction
+        .prepare_cached(
+            "INSERT INTO jobs (task_id, repo, agent, status, created_at) VALUES (?1, ?2, ?3, 'queued', ?4)",
+        )?
+        .execute(params![task_id, task.repo, task.agent, now])?;
+    Ok(Added {
+        task_id,
+        job_id: transaction.last_insert_rowid(),
+    })
 }
 
 fn mark(

@@ -1,23 +1,18 @@
 //! How long to wait before the next try.
 //!
-//! Owns the schedule: 5 s, twice as long after each try, half an hour at most, and of that a random part
-//! between the half and the whole, so that many queues do not come back at once.
+//! Owns the schedule: a first time, twice as long after each try, half an hour at most, and of that a random
+//! part between the half and the whole, so that many queues do not come back at once.
 
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-/// How long a channel is left alone after any failure.
-pub(super) const FIRST: Duration = Duration::from_secs(5);
-
 const LONGEST: Duration = Duration::from_secs(30 * 60);
 
-/// No channel is left alone for longer, whatever it asks for.
-pub(super) const LONGEST_WISH: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// The time before the try after this one. The key is random: it gives the jitter.
-pub(super) fn backoff(key: &str, attempt: u32) -> Duration {
-    let doubled = FIRST.saturating_mul(2_u32.saturating_pow(attempt.saturating_sub(1)));
+/// The time before the try after this one; before the second it is about `first`. The key gives the jitter:
+/// everything that is tried has another.
+pub(crate) fn backoff(first: Duration, key: &str, attempt: u32) -> Duration {
+    let doubled = first.saturating_mul(2_u32.saturating_pow(attempt.saturating_sub(1)));
     let digest = Sha256::digest(format!("{key} {attempt}"));
     let random = digest.first().copied().unwrap_or_default();
     doubled
@@ -28,6 +23,8 @@ pub(super) fn backoff(key: &str, attempt: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const FIRST: Duration = Duration::from_secs(5);
 
     #[test]
     fn the_wait_grows_to_half_an_hour_and_is_never_less_than_half_of_its_step() {
@@ -40,7 +37,7 @@ mod tests {
             (99, 1_800),
         ] {
             for key in ["a", "b", "c"] {
-                let wait = backoff(key, attempt);
+                let wait = backoff(FIRST, key, attempt);
                 let whole = Duration::from_secs(seconds);
                 assert!(whole / 2 <= wait && wait <= whole, "{attempt}: {wait:?}");
             }
@@ -48,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn two_alerts_do_not_come_back_at_the_same_time() {
-        assert_ne!(backoff("a", 9), backoff("b", 9));
+    fn two_that_failed_together_do_not_come_back_at_the_same_time() {
+        assert_ne!(backoff(FIRST, "a", 9), backoff(FIRST, "b", 9));
     }
 }

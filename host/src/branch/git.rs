@@ -1,0 +1,166 @@
+//! The `git` program, as far as branches are cut with it.
+//!
+//! Owns every call of it. It keeps nothing between two cuts: a repository of its own that a killed process left half
+//! written would stand in the way of the next one. Only the commit itself is fetched, where the remote can do so.
+
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use super::{Error, Project};
+use crate::child::{self, Ended};
+
+/// How long one step may take.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// How much of what git says is read.
+const SAID: u64 = 64 << 10;
+
+/// Git, for the remote of a project.
+pub(super) struct Git<'a> {
+    pub project: &'a Project,
+    /// Whether whoever wants the branch still does.
+    pub goes_on: &'a mut dyn FnMut() -> bool,
+}
+
+impl Git<'_> {
+    /// Whether a name can be a branch's.
+    pub(super) fn is_branch_name(&mut self, name: &str) -> Result<bool, Error> {
+        let reference = head(name);
+        let checked = self.run(None, &["check-ref-format", &reference])?;
+        Ok(checked.is_ok())
+    }
+
+    /// The tip of a branch of the remote, if it has that branch.
+    pub(super) fn tip(&mut self, branch: &str) -> Result<Option<String>, Error> {
+        let (what, reference) = ("read the branches of the remote", head(branch));
+        let args = ["ls-remote", "--quiet", &self.project.remote, &reference];
+        let listed = self.step(what, None, &args)?;
+        // It also lists what ends like the name.
+        let mut lines = listed.lines().filter_map(|line| line.split_once('\t'));
+        let found = lines.find(|(_, name)| *name == reference);
+        Ok(found.map(|(commit, _)| commit.to_owned()))
+    }
+
+    /// Fetches the tip of a branch into an empty folder, and returns it.
+    pub(super) fn fetch(&mut self, folder: &Path, branch: &str) -> Result<String, Error> {
+        let what = "fetch the base from the remote";
+        self.step(what, Some(folder), &["init", "--quiet", "--bare"])?;
+        // Named, so that git keeps what it leaves out for later: without a name it cannot leave out anything.
+        let remote = self.project.remote.clone();
+        self.step(what, Some(folder), &["remote", "add", REMOTE, &remote])?;
+        let reference = head(branch);
+        let fetch = [
+            "fetch",
+            "--quiet",
+            "--no-tags",
+            "--depth=1",
+            "--filter=tree:0",
+            REMOTE,
+            &reference,
+        ];
+        self.step(what, Some(folder), &fetch)?;
+        let commit = self.step(
+            what,
+            Some(folder),
+            &["rev-parse", "--verify", "FETCH_HEAD^{commit}"],
+        )?;
+        Ok(commit.trim().to_owned())
+    }
+
+    /// Makes a branch of the remote at a commit that was fetched into this folder. Fails if it is there by now.
+    pub(super) fn push(&mut self, folder: &Path, commit: &str, branch: &str) -> Result<(), Error> {
+        let reference = head(branch);
+        let (absent, refspec) = (
+            format!("--force-with-lease={reference}:"),
+            format!("{commit}:{reference}"),
+        );
+        let push = ["push", "--quiet", &absent, REMOTE, &refspec];
+        self.step("push the branch to the remote", Some(folder), &push)
+            .map(drop)
+    }
+
+    fn step(
+        &mut self,
+        what: &'static str,
+        folder: Option<&Path>,
+        args: &[&str],
+    ) -> Result<String, Error> {
+        self.run(folder, args)?.map_err(|said| Error::Git {
+            what,
+            repo: self.project.repo.clone(),
+            said,
+        })
+    }
+
+    /// What git printed, or, if it failed, what it said.
+    fn run(
+        &mut self,
+        folder: Option<&Path>,
+        args: &[&str],
+    ) -> Result<Result<String, String>, Error> {
+        let file = || tempfile::tempfile().map_err(Error::NoGit);
+        let (mut printed, mut said) = (file()?, file()?);
+        let clone = |file: &File| file.try_clone().map_err(Error::NoGit);
+        let mut command = Command::new("git");
+        command
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(clone(&printed)?)
+            .stderr(clone(&said)?)
+            // Nobody is there to type a password, and its words are read.
+            .env("GIT_TERMINAL_PROMPT", "0")
+            .env("LC_ALL", "C");
+        // Those of a repository that this process may have been started in.
+        for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
+            command.env_remove(variable);
+        }
+        // The folder stays as it is, for a remote that is a path in it.
+        if let Some(folder) = folder {
+            command.env("GIT_DIR", folder);
+        }
+        match child::run(&mut command, Some(LIMIT), self.goes_on).map_err(Error::NoGit)? {
+            Ended::Exited(status) if status.success() => Ok(Ok(read(&mut printed)?)),
+            Ended::Exited(status) => {
+                let said = in_one_line(&read(&mut said)?, &self.project.remote);
+                Ok(Err(if said.is_empty() {
+                    status.to_string()
+                } else {
+                    said
+                }))
+            }
+            Ended::OutOfTime => Err(Error::Slow {
+                what: "do its work for the remote",
+                repo: self.project.repo.clone(),
+                seconds: LIMIT.as_secs(),
+            }),
+            Ended::Stopped => Err(Error::GivenUp),
+        }
+    }
+}
+
+const REMOTE: &str = "origin";
+
+fn head(branch: &str) -> String {
+    format!("refs/heads/{branch}")
+}
+
+/// What git said, which may be a remote's words, without the address: that may have a password in it.
+fn in_one_line(said: &str, remote: &str) -> String {
+    let said = said.replace(remote, "the remote");
+    let lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
+    let line = lines.collect::<Vec<_>>().join("; ");
+    let printed = |letter: char| if letter.is_control() { ' ' } else { letter };
+    line.chars().map(printed).take(1_000).collect()
+}
+
+fn read(file: &mut File) -> Result<String, Error> {
+    let mut bytes = Vec::new();
+    let read = file
+        .rewind()
+        .and_then(|()| file.take(SAID).read_to_end(&mut bytes));
+    read.map_err(Error::NoGit)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}

@@ -1,0 +1,245 @@
+//! Branches: a task's is cut when its turn comes, from a base that has its predecessor's code.
+//!
+//! Owns the steps of a cut, and what a project is. Leaves git to `git`, and what is written down to the store. Callers rely
+//! on this: whenever a cut is broken off, the next one goes on from there: a branch that was pushed is found by its plan,
+//! and one that was not is cut from the base as it is then. A branch that is there without a plan is never taken for ours.
+
+mod error;
+mod git;
+
+pub use error::Error;
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use crate::queue::with_causes;
+use crate::store::{self, Added, Claim, NewBranch, NewTask, Store, TaskBranch, TaskRow, lease_end};
+use git::Git;
+
+/// Where the branches of a repo are cut: an entry `[[project]]` of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Project {
+    /// The repo, as tasks name it.
+    #[serde(default)]
+    pub repo: String,
+    /// The git remote, as `git fetch` takes it.
+    #[serde(default)]
+    pub remote: String,
+    /// The branch from which a task's is cut.
+    #[serde(default = "main")]
+    pub base: String,
+    /// The name of a task's branch. `{work_item}` stands for its work item, or its id if it has none, and `{task}` for
+    /// its id.
+    #[serde(default = "pattern")]
+    pub branch: String,
+}
+
+fn main() -> String {
+    "main".into()
+}
+
+fn pattern() -> String {
+    "task/{work_item}".into()
+}
+
+/// Looks whether projects can be used, which asks no remote.
+///
+/// # Errors
+///
+/// When one of them lacks something, or two have the same repo.
+pub fn check(projects: &[Project]) -> Result<(), Error> {
+    let mut repos = BTreeSet::new();
+    for project in projects {
+        let Project {
+            repo,
+            remote,
+            base,
+            branch,
+        } = project;
+        for (key, value) in [("repo", repo), ("remote", remote), ("base", base)] {
+            if value.is_empty() {
+                return Err(Error::Empty { key });
+            }
+        }
+        if remote.starts_with('-') {
+            return Err(Error::Option { repo: repo.clone() });
+        }
+        if !branch.contains("{work_item}") && !branch.contains("{task}") {
+            return Err(Error::Pattern {
+                repo: repo.clone(),
+                pattern: branch.clone(),
+            });
+        }
+        if !repos.insert(repo) {
+            return Err(Error::Twice { repo: repo.clone() });
+        }
+    }
+    Ok(())
+}
+
+/// The project of a repo, if it has one.
+pub fn project_of<'a>(projects: &'a [Project], repo: Option<&str>) -> Option<&'a Project> {
+    projects
+        .iter()
+        .find(|project| Some(project.repo.as_str()) == repo)
+}
+
+/// Cuts the branch of a task for whoever holds the claim of one of its jobs. One that was cut is left as it is. `goes_on`
+/// is asked all the while, and breaks the cut off by saying no.
+///
+/// # Errors
+///
+/// When git fails, the name is none or is taken, the claim is no longer good, or the database refuses.
+pub fn cut(
+    store: &mut Store,
+    project: &Project,
+    claim: Claim,
+    task: i64,
+    clock: &dyn Fn() -> Timestamp,
+    goes_on: &mut dyn FnMut() -> bool,
+) -> Result<TaskBranch, Error> {
+    let known = store.branch(task)?;
+    if let Some(branch) = known.as_ref().filter(|branch| branch.cut_at.is_some()) {
+        return Ok(branch.clone());
+    }
+    let row = store.task(task)?.ok_or(store::Error::NoTask { id: task })?;
+    let name = project.branch_of(&row);
+    let mut git = Git { project, goes_on };
+    if !git.is_branch_name(&name)? {
+        return Err(Error::Name { name });
+    }
+    match git.tip(&name)? {
+        Some(commit) => {
+            let is_planned = |plan: TaskBranch| plan.name == name && plan.base_commit == commit;
+            if !known.is_some_and(is_planned) {
+                return Err(Error::Taken {
+                    repo: project.repo.clone(),
+                    branch: name,
+                    commit,
+                });
+            }
+        }
+        None => cut_new(store, &mut git, claim, task, &name, clock)?,
+    }
+    store.confirm_branch(clock(), claim, task)?;
+    let cut = store.branch(task)?;
+    Ok(cut.ok_or(store::Error::NoTask { id: task })?)
+}
+
+fn cut_new(
+    store: &mut Store,
+    git: &mut Git<'_>,
+    claim: Claim,
+    task: i64,
+    name: &str,
+    clock: &dyn Fn() -> Timestamp,
+) -> Result<(), Error> {
+    let base = &git.project.base;
+    if git.tip(base)?.is_none() {
+        return Err(Error::NoBase {
+            repo: git.project.repo.clone(),
+            base: base.clone(),
+        });
+    }
+    let folder = tempfile::tempdir().map_err(Error::NoGit)?;
+    let base_commit = git.fetch(folder.path(), base)?;
+    store.saw_base(clock(), &git.project.repo, base, &base_commit)?;
+    let branch = NewBranch {
+        task,
+        name,
+        base,
+        base_commit: &base_commit,
+    };
+    store.plan_branch(claim, branch)?;
+    git.push(folder.path(), &base_commit, name)
+}
+
+/// Adds a task whose branch is cut at once, because its repo has no line to wait in. Nobody else gets its job before that
+/// was tried; where it fails, whoever claims the job tries again.
+///
+/// # Errors
+///
+/// As [`Store::add_task`], or when the database refuses to let the job go again. It comes back by itself then.
+pub fn add_task(
+    store: &mut Store,
+    project: &Project,
+    task: NewTask<'_>,
+    lease: Duration,
+    clock: &dyn Fn() -> Timestamp,
+) -> Result<(Added, Result<TaskBranch, Error>), store::Error> {
+    let now = clock();
+    let until = lease_end(now, lease);
+    let (added, claim) = store.add_task_claimed(now, task, "task add", until)?;
+    let begun = Instant::now();
+    let mut goes_on = || begun.elapsed() < lease;
+    let cut = cut(store, project, claim, added.task_id, clock, &mut goes_on);
+    let said = cut.as_ref().err().map(|error| with_causes(error));
+    store.put_back(claim, said.as_deref())?;
+    Ok((added, cut))
+}
+
+/// Looks where the base of a project is now, and remembers it, so that a task whose base has moved is known.
+///
+/// # Errors
+///
+/// When git fails, or the database refuses.
+pub fn look_at_base(
+    store: &mut Store,
+    project: &Project,
+    now: Timestamp,
+    goes_on: &mut dyn FnMut() -> bool,
+) -> Result<(), Error> {
+    let tip = Git { project, goes_on }.tip(&project.base)?;
+    if let Some(tip) = tip {
+        store.saw_base(now, &project.repo, &project.base, &tip)?;
+    }
+    Ok(())
+}
+
+impl Project {
+    fn branch_of(&self, task: &TaskRow) -> String {
+        let id = task.id.to_string();
+        let work_item = task.work_item_id.as_deref().filter(|name| !name.is_empty());
+        // One pass: a work item that reads like a placeholder stays what it is.
+        let parts = self.branch.split("{work_item}");
+        let parts: Vec<String> = parts.map(|part| part.replace("{task}", &id)).collect();
+        parts.join(work_item.unwrap_or(&id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn branch(pattern: &str, work_item: Option<&str>) -> String {
+        let project = Project {
+            repo: "alpha".into(),
+            remote: "remote".into(),
+            base: "main".into(),
+            branch: pattern.into(),
+        };
+        project.branch_of(&TaskRow {
+            id: 7,
+            work_item_id: work_item.map(Into::into),
+            repo: None,
+            stage: None,
+            since: None,
+        })
+    }
+
+    #[test]
+    fn a_branch_is_named_after_its_work_item_or_its_id() {
+        for (pattern, work_item, name) in [
+            ("task/{work_item}", Some("ORCH-1"), "task/ORCH-1"),
+            ("task/{work_item}", None, "task/7"),
+            ("task/{work_item}", Some(""), "task/7"),
+            ("{task}-{work_item}", Some("{task}"), "7-{task}"),
+        ] {
+            assert_eq!(branch(pattern, work_item), name);
+        }
+    }
+}

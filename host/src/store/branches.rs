@@ -1,0 +1,251 @@
+//! The branch of a task: planned, cut, and what became of its base.
+//!
+//! Owns the columns that tell of it. A branch is planned before it is pushed, so that whoever comes after a crash knows
+//! its own push from somebody else's branch. Leaves git to `branch`. Callers rely on this: only who holds the job's claim
+//! plans or confirms, no two tasks of a repo have one branch, and a branch that was confirmed is never planned again.
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, Row, Transaction, params};
+
+use super::jobs::check_claim;
+use super::value::Shown;
+use super::{Error, Store, sql_time};
+
+/// The branch of a task.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct TaskBranch {
+    /// Its name.
+    pub name: String,
+    /// The branch that it was cut from.
+    pub base: String,
+    /// The tip of the base that it was cut at.
+    pub base_commit: String,
+    /// When it was cut, UTC; none while it is only planned.
+    pub cut_at: Option<String>,
+    /// The tip of the base as it was last seen, if it has moved since then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base_moved_to: Option<String>,
+}
+
+/// What is to be cut.
+#[derive(Debug, Clone, Copy)]
+pub struct NewBranch<'a> {
+    /// The task.
+    pub task: i64,
+    /// The name of the branch.
+    pub name: &'a str,
+    /// The branch that it is cut from.
+    pub base: &'a str,
+    /// The tip of the base.
+    pub base_commit: &'a str,
+}
+
+/// A claim, as its holder shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// The job.
+    pub job: i64,
+    /// The token that the claim gave.
+    pub token: i64,
+}
+
+impl Store {
+    /// The branch of a task, planned or cut; none if there is neither, or no such task.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn branch(&mut self, task: i64) -> Result<Option<TaskBranch>, Error> {
+        self.doing(|connection| {
+            let mut query = connection
+                .prepare_cached(&format!("SELECT {BRANCH} FROM tasks WHERE tasks.id = ?1"))?;
+            let found = query
+                .query_row([task], |row| branch_at(row, 0))
+                .optional()?;
+            Ok(found.flatten())
+        })
+    }
+
+    /// Writes down what is about to be pushed, in the place of an earlier plan.
+    ///
+    /// # Errors
+    ///
+    /// When the claim is no longer good, the branch was cut already, or another task of the repo has it.
+    pub fn plan_branch(&mut self, claim: Claim, branch: NewBranch<'_>) -> Result<(), Error> {
+        let NewBranch {
+            task,
+            name,
+            base,
+            base_commit,
+        } = branch;
+        self.writing(|transaction| {
+            check_claim(transaction, claim.job, claim.token, "prepared")?;
+            let taken: Option<i64> = transaction
+                .prepare_cached(
+                    "SELECT other.id FROM tasks AS own JOIN tasks AS other ON other.repo IS own.repo
+                     WHERE own.id = ?1 AND other.gate_branch = ?2 AND other.id != own.id LIMIT 1",
+                )?
+                .query_row(params![task, name], |row| row.get(0))
+                .optional()?;
+            if let Some(other) = taken {
+                return Err(Error::BranchOf {
+                    branch: name.into(),
+                    task: other,
+                });
+            }
+            let planned = transaction
+                .prepare_cached(
+                    "UPDATE tasks SET gate_branch = ?2, gate_base = ?3, gate_base_commit = ?4
+                     WHERE id = ?1 AND gate_cut_at IS NULL",
+                )?
+                .execute(params![task, name, base, base_commit])?;
+            match planned {
+                0 => Err(Error::NoTask { id: task }),
+                _ => Ok(()),
+            }
+        })
+    }
+
+    /// Writes down that the planned branch is there.
+    ///
+    /// # Errors
+    ///
+    /// When the claim is no longer good, or nothing was planned.
+    pub fn confirm_branch(&mut self, now: Timestamp, claim: Claim, task: i64) -> Result<(), Error> {
+        self.writing(|transaction| {
+            check_claim(transaction, claim.job, claim.token, "prepared")?;
+            let cut = transaction
+                .prepare_cached(
+                    "UPDATE tasks SET gate_cut_at = coalesce(gate_cut_at, ?2)
+                     WHERE id = ?1 AND gate_branch IS NOT NULL",
+                )?
+                .execute(params![task, sql_time(now)])?;
+            match cut {
+                0 => Err(Error::NoTask { id: task }),
+                _ => Ok(()),
+            }
+        })
+    }
+
+    /// Remembers the tip of a base. Writes only if it is another than before.
+    ///
+    /// # Errors
+    ///
+    /// When the database refuses.
+    pub fn saw_base(
+        &mut self,
+        now: Timestamp,
+        repo: &str,
+        base: &str,
+        tip: &str,
+    ) -> Result<(), Error> {
+        let known: Option<String> = self.doing(|connection| {
+            let mut query = connection
+                .prepare_cached("SELECT tip FROM serial_gate_base WHERE repo = ?1 AND base = ?2")?;
+            Ok(query.query_row([repo, base], |row| row.get(0)).optional()?)
+        })?;
+        if known.as_deref() == Some(tip) {
+            return Ok(());
+        }
+        self.writing(|transaction| {
+            transaction
+                .prepare_cached(
+                    "INSERT INTO serial_gate_base (repo, base, tip, seen_at) VALUES (?1, ?2, ?3, ?4)
+                     ON CONFLICT (repo, base) DO UPDATE SET tip = excluded.tip, seen_at = excluded.seen_at",
+                )?
+                .execute(params![repo, base, tip, sql_time(now)])?;
+            Ok(())
+        })
+    }
+
+    /// Puts a job whose branch could not be cut back to its place, where it may be claimed again from a time on. Until then
+    /// it counts as running, as one whose worker is not heard of.
+    ///
+    /// # Errors
+    ///
+    /// When the claim is no longer good.
+    pub fn put_off(&mut self, claim: Claim, until: Timestamp, error: &str) -> Result<(), Error> {
+        self.writing(|transaction| {
+            check_claim(transaction, claim.job, claim.token, "put off")?;
+            transaction
+                .prepare_cached(
+                    "UPDATE jobs SET gate_worker = NULL, gate_token = NULL, gate_lease_until = ?2, gate_error = ?3,
+                        gate_put_off = coalesce(gate_put_off, 0) + 1 WHERE id = ?1",
+                )?
+                .execute(params![claim.job, sql_time(until), error])?;
+            Ok(())
+        })
+    }
+
+    /// How often a job was put off.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn times_put_off(&mut self, job: i64) -> Result<u32, Error> {
+        self.doing(|connection| {
+            let mut query = connection
+                .prepare_cached("SELECT coalesce(gate_put_off, 0) FROM jobs WHERE id = ?1")?;
+            Ok(query
+                .query_row([job], |row| row.get(0))
+                .optional()?
+                .unwrap_or(0))
+        })
+    }
+
+    /// Puts a job that nobody has begun back to the queue, at once.
+    ///
+    /// # Errors
+    ///
+    /// When the claim is no longer good.
+    pub fn put_back(&mut self, claim: Claim, error: Option<&str>) -> Result<(), Error> {
+        self.writing(|transaction| {
+            check_claim(transaction, claim.job, claim.token, "put back")?;
+            transaction
+                .prepare_cached(
+                    "UPDATE jobs SET status = 'queued', gate_worker = NULL, gate_lease_until = NULL, gate_token = NULL,
+                        gate_error = ?2 WHERE id = ?1",
+                )?
+                .execute(params![claim.job, error])?;
+            Ok(())
+        })
+    }
+}
+
+/// The columns of [`branch_at`], of a query over `tasks`.
+pub(super) const BRANCH: &str = "gate_branch, gate_base, gate_base_commit, gate_cut_at,
+    (SELECT tip FROM serial_gate_base AS seen WHERE seen.repo = tasks.repo AND seen.base = gate_base
+        AND seen.tip != gate_base_commit AND gate_cut_at IS NOT NULL)";
+
+/// A task's branch, from a column on.
+pub(super) fn branch_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<TaskBranch>> {
+    let text = |offset| Ok::<_, rusqlite::Error>(row.get::<_, Shown>(column + offset)?.0);
+    let Some(name) = text(0)? else {
+        return Ok(None);
+    };
+    Ok(Some(TaskBranch {
+        name,
+        base: text(1)?.unwrap_or_default(),
+        base_commit: text(2)?.unwrap_or_default(),
+        cut_at: text(3)?,
+        base_moved_to: text(4)?,
+    }))
+}
+
+/// Gives a job that was just added to whoever prepares it, and returns the claim's token.
+pub(super) fn claim_added(
+    transaction: &Transaction<'_>,
+    job: i64,
+    worker: &str,
+    until: Timestamp,
+) -> rusqlite::Result<i64> {
+    let token: i64 = transaction
+        .prepare_cached("UPDATE serial_gate_token SET last = last + 1 RETURNING last")?
+        .query_row([], |row| row.get(0))?;
+    transaction
+        .prepare_cached(
+            "UPDATE jobs SET status = 'running', gate_worker = ?2, gate_lease_until = ?3, gate_token = ?4 WHERE id = ?1",
+        )?
+        .execute(params![job, worker, sql_time(until), token])?;
+    Ok(token)
+}

@@ -1,0 +1,79 @@
+//! Keeps the claim of a job while it is worked on.
+//!
+//! Owns the heartbeats, on a connection of its own. Callers rely on this: as soon as the claim is lost, or may be, the work
+//! is told to end, so that no two workers are at one job for longer than that takes.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use super::Told;
+use crate::queue::with_causes;
+use crate::store::{self, Claim, Store, lease_end};
+
+pub(super) struct Keeper<'a> {
+    store: Store,
+    told: &'a Told,
+    clock: &'a (dyn Fn() -> Timestamp + Sync),
+    claim: Claim,
+    lease: Duration,
+    /// When the lease was renewed last.
+    renewed: Instant,
+    tried: Instant,
+    lost: bool,
+}
+
+impl<'a> Keeper<'a> {
+    /// For a job that was claimed just now.
+    pub(super) fn of(
+        path: &Path,
+        told: &'a Told,
+        clock: &'a (dyn Fn() -> Timestamp + Sync),
+        claim: Claim,
+        lease: Duration,
+    ) -> Result<Keeper<'a>, store::Error> {
+        let now = Instant::now();
+        Ok(Keeper {
+            store: Store::open(path)?,
+            told,
+            clock,
+            claim,
+            lease,
+            renewed: now,
+            tried: now,
+            lost: false,
+        })
+    }
+
+    /// Whether the claim was lost.
+    pub(super) fn has_lost(&self) -> bool {
+        self.lost
+    }
+
+    /// Sends a heartbeat when it is time; false when the work is to end.
+    pub(super) fn goes_on(&mut self) -> bool {
+        // Three times a lease, so that one that fails can be made up for.
+        if self.tried.elapsed() >= self.lease / 3 {
+            self.tried = Instant::now();
+            self.beat();
+        }
+        !self.lost && !self.told.is_to_stop()
+    }
+
+    fn beat(&mut self) {
+        let Claim { job, token } = self.claim;
+        let until = lease_end((self.clock)(), self.lease);
+        match self.store.heartbeat(job, token, until) {
+            Ok(()) => self.renewed = self.tried,
+            Err(error) if error.is_about_the_claim() => {
+                tracing::warn!("job {job} is given up: {error}");
+                self.lost = true;
+            }
+            Err(error) => {
+                tracing::warn!("no heartbeat for job {job}: {}", with_causes(&error));
+                self.lost = self.renewed.elapsed() >= self.lease;
+            }
+        }
+    }
+}

@@ -1,0 +1,413 @@
+//! A worker: claims a job, has its branch cut, runs a command with it, and ends it by how the command ended.
+//!
+//! Owns the order of these steps, and what becomes of a job when one of them fails. Leaves the claim to `queue`, the cut to
+//! `branch`, the command to `child`. Callers rely on this: a job is ended only by whoever holds its claim, a command whose
+//! claim is lost is ended, and a worker that is told to stop leaves no job behind that nobody works on.
+
+mod command;
+mod error;
+mod keeper;
+
+pub use error::Error;
+
+use std::ffi::OsString;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::backoff::backoff;
+use crate::branch::{self, Project};
+use crate::child::Ended;
+use crate::queue::{Claimant, Queue, with_causes};
+use crate::store::{self, Claim, Claimed, JobStatus, Store, TaskBranch, lease_end};
+use keeper::Keeper;
+
+/// How long it takes until something that failed in the queue is tried again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// How often the bases are looked at while no job ends.
+const LOOK_AT_BASES: Duration = Duration::from_secs(60);
+
+/// How a worker works.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Its name.
+    pub name: String,
+    /// The agent whose jobs it does.
+    pub agent: String,
+    /// The program to run, and its arguments.
+    pub command: (OsString, Vec<OsString>),
+    /// How many jobs at a time.
+    pub parallel: u32,
+    /// After how many jobs it ends; none means never.
+    pub max: Option<u64>,
+    /// How long a claim lasts without a heartbeat.
+    pub lease: Duration,
+    /// How long a command may take; none means any time.
+    pub timeout: Option<Duration>,
+    /// Where branches are cut.
+    pub projects: Vec<Project>,
+    /// How often a branch is tried to cut before its job has failed.
+    pub tries: u32,
+    /// How long the first failed try delays the next one. Each later one takes twice as long.
+    pub retry_after: Duration,
+}
+
+/// What a worker was told from outside.
+#[derive(Debug, Default)]
+pub struct Told {
+    drain: AtomicBool,
+    stop: AtomicBool,
+}
+
+impl Told {
+    /// The first time: take no more jobs. The second time: end the commands, and put their jobs back.
+    pub fn end(&self) {
+        if self.drain.swap(true, Ordering::Relaxed) {
+            self.stop.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn is_to_drain(&self) -> bool {
+        self.drain.load(Ordering::Relaxed)
+    }
+
+    fn is_to_stop(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+/// What a worker has done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Tally {
+    /// Jobs that were done.
+    pub done: u64,
+    /// Jobs that failed.
+    pub failed: u64,
+    /// Jobs that were put off or put back, or whose claim was lost.
+    pub given_up: u64,
+}
+
+/// What became of a job.
+enum Outcome {
+    Done,
+    Failed,
+    GivenUp,
+}
+
+/// A worker with all that its parts share.
+struct Worker<'a> {
+    settings: &'a Settings,
+    told: &'a Told,
+    clock: &'a (dyn Fn() -> Timestamp + Sync),
+    /// How many jobs may still be taken.
+    left: AtomicU64,
+    tally: Mutex<Tally>,
+}
+
+/// Works until it is told to end, or has done as many jobs as it should. `open` opens the queue, once for each job at a time.
+///
+/// # Errors
+///
+/// When the projects cannot be used, the queue cannot be opened, or the command cannot be started.
+pub fn work(
+    open: &(dyn Fn() -> Result<Queue, Error> + Sync),
+    settings: &Settings,
+    told: &Told,
+    clock: &(dyn Fn() -> Timestamp + Sync),
+) -> Result<Tally, Error> {
+    branch::check(&settings.projects)?;
+    let worker = Worker {
+        settings,
+        told,
+        clock,
+        left: AtomicU64::new(settings.max.unwrap_or(u64::MAX)),
+        tally: Mutex::default(),
+    };
+    let mut queues = Vec::new();
+    for _ in 0..settings.parallel {
+        queues.push(open()?);
+    }
+    let bases = Store::open(open()?.store().path())?;
+    thread::scope(|scope| {
+        let worker = &worker;
+        let (ended, jobs) = mpsc::channel();
+        thread::Builder::new()
+            .name("bases".into())
+            .spawn_scoped(scope, move || worker.watch_bases(bases, &jobs))
+            .map_err(Error::Thread)?;
+        let mut parts = Vec::new();
+        for (number, queue) in (1..).zip(queues) {
+            let name = match settings.parallel {
+                1 => settings.name.clone(),
+                _ => format!("{}-{number}", settings.name),
+            };
+            let ended = ended.clone();
+            let part = thread::Builder::new().name(name.clone());
+            match part.spawn_scoped(scope, move || worker.part(queue, &name, &ended)) {
+                Ok(part) => parts.push(part),
+                Err(cause) => {
+                    // Those that run finish what they do.
+                    told.end();
+                    return Err(Error::Thread(cause));
+                }
+            }
+        }
+        drop(ended);
+        let ends = parts.into_iter().map(|part| part.join());
+        let ends: Vec<_> = ends.map(|end| end.unwrap_or(Err(Error::Ended))).collect();
+        ends.into_iter().collect::<Result<(), Error>>()
+    })?;
+    Ok(*worker.tally.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+impl Worker<'_> {
+    /// One job after another.
+    fn part(&self, mut queue: Queue, name: &str, ended: &Sender<()>) -> Result<(), Error> {
+        let claimant = Claimant {
+            worker: name,
+            agent: Some(&self.settings.agent),
+        };
+        let is_over = || self.told.is_to_drain();
+        while !is_over() && self.take_place() {
+            match queue.wait_for_job(&self.clock, claimant, self.settings.lease, &is_over) {
+                Ok(Some(job)) => {
+                    let outcome = self.job(&mut queue, &job).inspect_err(|_| {
+                        // The other parts have the same command.
+                        self.told.end();
+                    })?;
+                    self.count(&outcome);
+                    // Nobody listens where there is no base to look at.
+                    let _ = ended.send(());
+                }
+                Ok(None) => self.give_place_back(),
+                Err(error) => {
+                    tracing::error!("nothing is claimed: {}", with_causes(&error));
+                    self.give_place_back();
+                    thread::sleep(PAUSE);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn job(&self, queue: &mut Queue, job: &Claimed) -> Result<Outcome, Error> {
+        let claim = Claim {
+            job: job.id,
+            token: job.token,
+        };
+        let store = queue.store();
+        let path = store.path().to_owned();
+        let lease = self.settings.lease;
+        let mut keeper = match Keeper::of(&path, self.told, self.clock, claim, lease) {
+            Ok(keeper) => keeper,
+            Err(error) => {
+                tracing::error!("job {} is put back: {}", job.id, with_causes(&error));
+                return Ok(put_back(store, claim, "its worker could not keep it"));
+            }
+        };
+        let project = branch::project_of(&self.settings.projects, job.repo.as_deref());
+        let branch = match self.prepare(store, project, claim, job.task_id, &mut keeper) {
+            Ok(branch) => branch,
+            Err(error) => return Ok(self.put_off(store, claim, &error, &keeper)),
+        };
+        tracing::info!("job {} of {}: begun", job.id, of(job));
+        let mut command = match command::of(self.settings, job, project, branch.as_ref(), &path) {
+            Ok(command) => command,
+            Err(error) => return Ok(self.end(store, claim, Err(error.to_string()), &mut keeper)),
+        };
+        let ran = crate::child::run(&mut command, self.settings.timeout, &mut || {
+            keeper.goes_on()
+        });
+        let ended = match ran {
+            Ok(Ended::Exited(status)) if status.success() => Ok(()),
+            Ok(Ended::Exited(status)) => Err(format!("the command ended with {status}")),
+            Ok(Ended::OutOfTime) => {
+                let limit = self.settings.timeout.unwrap_or_default();
+                Err(format!(
+                    "the command was ended after {} s",
+                    limit.as_secs_f32()
+                ))
+            }
+            Ok(Ended::Stopped) if keeper.has_lost() => return Ok(Outcome::GivenUp),
+            Ok(Ended::Stopped) => return Ok(put_back(store, claim, "its worker was stopped")),
+            Err(cause) if command::is_at_fault(&cause) => {
+                put_back(store, claim, "its worker's command cannot be run");
+                let program = self.settings.command.0.clone().into();
+                return Err(Error::Command { program, cause });
+            }
+            Err(error) => Err(format!("the command could not be run: {error}")),
+        };
+        Ok(self.end(store, claim, ended, &mut keeper))
+    }
+
+    /// The task's branch: cut now if it was not yet and there is a project; none if there is neither.
+    fn prepare(
+        &self,
+        store: &mut Store,
+        project: Option<&Project>,
+        claim: Claim,
+        task: Option<i64>,
+        keeper: &mut Keeper<'_>,
+    ) -> Result<Option<TaskBranch>, branch::Error> {
+        let Some(task) = task else {
+            return Ok(None);
+        };
+        let Some(project) = project else {
+            return Ok(store.branch(task)?.filter(|branch| branch.cut_at.is_some()));
+        };
+        let mut goes_on = || keeper.goes_on();
+        branch::cut(store, project, claim, task, &self.clock, &mut goes_on).map(Some)
+    }
+
+    /// A job whose branch was not cut goes back to its place and is tried again later, each time later, and has failed after
+    /// some tries.
+    fn put_off(
+        &self,
+        store: &mut Store,
+        claim: Claim,
+        error: &branch::Error,
+        keeper: &Keeper<'_>,
+    ) -> Outcome {
+        let job = claim.job;
+        if keeper.has_lost() {
+            return Outcome::GivenUp;
+        }
+        if self.told.is_to_stop() {
+            return put_back(store, claim, "its worker was stopped");
+        }
+        let said = format!("its branch could not be cut: {}", with_causes(error));
+        let put_off = |store: &mut Store| -> Result<Outcome, store::Error> {
+            let tries = store.times_put_off(job)?.saturating_add(1);
+            let now = (self.clock)();
+            if error.is_for_good() || tries >= self.settings.tries {
+                let failed = JobStatus::Failed { at: now };
+                store.end_job(job, claim.token, failed, Some(&said))?;
+                tracing::warn!("job {job} has failed: {said}");
+                return Ok(Outcome::Failed);
+            }
+            let delay = backoff(self.settings.retry_after, &format!("job {job}"), tries);
+            store.put_off(claim, lease_end(now, delay), &said)?;
+            tracing::warn!(
+                "job {job} is put off for {} s: {said}",
+                delay.as_secs_f32().ceil()
+            );
+            Ok(Outcome::GivenUp)
+        };
+        put_off(store).unwrap_or_else(|error| {
+            tracing::error!(
+                "job {job} comes back when its lease runs out: {}",
+                with_causes(&error)
+            );
+            Outcome::GivenUp
+        })
+    }
+
+    /// Ends a job, and tries again for as long as its claim lasts.
+    fn end(
+        &self,
+        store: &mut Store,
+        claim: Claim,
+        ended: Result<(), String>,
+        keeper: &mut Keeper<'_>,
+    ) -> Outcome {
+        let Claim { job, token } = claim;
+        loop {
+            let (status, error) = match &ended {
+                Ok(()) => (JobStatus::Done, None),
+                Err(error) => (JobStatus::Failed { at: (self.clock)() }, Some(error)),
+            };
+            match store.end_job(job, token, status, error.map(String::as_str)) {
+                Ok(()) => break,
+                Err(error) if error.is_about_the_claim() || !keeper.goes_on() => {
+                    tracing::warn!(
+                        "job {job} has ended and nobody was told: {}",
+                        with_causes(&error)
+                    );
+                    return Outcome::GivenUp;
+                }
+                Err(error) => {
+                    tracing::warn!(
+                        "job {job} has ended and is not ended yet: {}",
+                        with_causes(&error)
+                    );
+                    thread::sleep(PAUSE);
+                }
+            }
+        }
+        match ended {
+            Ok(()) => {
+                tracing::info!("job {job}: done");
+                Outcome::Done
+            }
+            Err(error) => {
+                tracing::warn!("job {job} has failed: {error}");
+                Outcome::Failed
+            }
+        }
+    }
+
+    /// Looks at the bases once in a while and after each job, until no part is left.
+    fn watch_bases(&self, mut store: Store, ended: &Receiver<()>) {
+        loop {
+            let mut goes_on = || !self.told.is_to_drain();
+            for project in &self.settings.projects {
+                let now = (self.clock)();
+                if let Err(error) = branch::look_at_base(&mut store, project, now, &mut goes_on) {
+                    tracing::debug!("a base is not known: {}", with_causes(&error));
+                }
+            }
+            match ended.recv_timeout(LOOK_AT_BASES) {
+                Err(mpsc::RecvTimeoutError::Disconnected) => return,
+                // Several may have ended meanwhile.
+                _ => while ended.try_recv().is_ok() {},
+            }
+        }
+    }
+
+    fn take_place(&self) -> bool {
+        let take = |left: u64| left.checked_sub(1);
+        let (set, fetch) = (Ordering::Relaxed, Ordering::Relaxed);
+        self.left.fetch_update(set, fetch, take).is_ok()
+    }
+
+    fn give_place_back(&self) {
+        self.left.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn count(&self, outcome: &Outcome) {
+        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = match outcome {
+            Outcome::Done => &mut tally.done,
+            Outcome::Failed => &mut tally.failed,
+            Outcome::GivenUp => &mut tally.given_up,
+        };
+        *count = count.saturating_add(1);
+    }
+}
+
+fn put_back(store: &mut Store, claim: Claim, why: &str) -> Outcome {
+    let job = claim.job;
+    match store.put_back(claim, Some(why)) {
+        Ok(()) => tracing::warn!("job {job} is put back: {why}"),
+        Err(error) => tracing::error!(
+            "job {job} comes back when its lease runs out: {}",
+            with_causes(&error)
+        ),
+    }
+    Outcome::GivenUp
+}
+
+/// A job's task and repo, for the log.
+fn of(job: &Claimed) -> String {
+    let task = || job.task_id.map(|task| format!("task {task}"));
+    let name = job.work_item_id.clone().or_else(task);
+    let (name, repo) = (name.unwrap_or_default(), job.repo.as_deref());
+    let (name, repo) = (name.escape_debug(), repo.unwrap_or_default().escape_debug());
+    format!("`{name}` in `{repo}`")
+}
