@@ -154,7 +154,9 @@ pub fn decide_natively(
     settings: &model::Settings,
     state: &model::Snapshot,
 ) -> Result<Vec<model::Decision>, String> {
-    let decisions = Serial::decide(&native_settings(settings)?, 0, &native_state(state))?;
+    let state = native_state(state);
+    let decisions: Vec<snapshot::Decision> =
+        Serial::decide(&native_settings(settings)?, 0, &state)?;
     Ok(decisions.into_iter().map(contract_decision).collect())
 }
 

@@ -48,10 +48,9 @@ impl<R: Rule> Guest for Exports<R> {
         snapshot: Snapshot,
     ) -> Result<Vec<Decision>, PolicyError> {
         let settings = parsed::<R>(&settings)?;
-        let decisions = queue_state(snapshot)
+        queue_state(snapshot)
             .and_then(|state| R::decide(&settings, now, &state))
-            .map_err(PolicyError::InvalidSnapshot)?;
-        Ok(decisions.into_iter().map(contract_decision).collect())
+            .map_err(PolicyError::InvalidSnapshot)
     }
 
     fn claim_clause(settings: Settings, now: Timestamp, _: Dialect) -> Result<Clause, PolicyError> {
@@ -166,21 +165,23 @@ fn check_lengths(table: &str, rows: usize, columns: &[usize]) -> Result<(), Stri
     Err(format!("the columns of `{table}` differ in length"))
 }
 
-fn contract_decision(decision: snapshot::Decision) -> Decision {
-    let verdict = match decision.verdict {
-        snapshot::Verdict::Claim => Verdict::Claim,
-        snapshot::Verdict::Hold(snapshot::Hold {
-            earlier_task,
-            freeze,
-            rule,
-        }) => Verdict::Hold(Hold {
-            earlier_task,
-            freeze,
-            rule,
-        }),
-    };
-    Decision {
-        job: decision.job,
-        verdict,
+impl From<snapshot::Decision> for Decision {
+    fn from(decision: snapshot::Decision) -> Decision {
+        let verdict = match decision.verdict {
+            snapshot::Verdict::Claim => Verdict::Claim,
+            snapshot::Verdict::Hold(snapshot::Hold {
+                earlier_task,
+                freeze,
+                rule,
+            }) => Verdict::Hold(Hold {
+                earlier_task,
+                freeze,
+                rule,
+            }),
+        };
+        Decision {
+            job: decision.job,
+            verdict,
+        }
     }
 }

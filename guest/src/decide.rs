@@ -149,7 +149,10 @@ impl<'a> Queue<'a> {
     /// # Errors
     ///
     /// A sentence, when a row holds a symbol that is not in the snapshot's list.
-    pub fn decide(&self, hold: impl Fn(&GatedJob<'_>) -> Hold) -> Result<Vec<Decision>, String> {
+    pub fn decide<D: From<Decision>>(
+        &self,
+        hold: impl Fn(&GatedJob<'_>) -> Hold,
+    ) -> Result<Vec<D>, String> {
         let mut decisions = Vec::with_capacity(self.jobs.id.len());
         for job in self.jobs.rows() {
             let Some(status) = job.status else { continue };
@@ -157,13 +160,13 @@ impl<'a> Queue<'a> {
                 continue;
             }
             let hold = self.gated(&job)?.map(|job| hold(&job)).unwrap_or_default();
-            decisions.push(Decision {
+            decisions.push(D::from(Decision {
                 job: job.id,
                 verdict: match hold {
                     hold if hold == Hold::default() => Verdict::Claim,
                     hold => Verdict::Hold(hold),
                 },
-            });
+            }));
         }
         Ok(decisions)
     }

@@ -34,16 +34,17 @@ pub trait Rule: DeserializeOwned + Default {
     /// A sentence that says what is wrong with them.
     fn check(&self) -> Result<(), String>;
 
-    /// One decision for each queued job, in the snapshot's order.
+    /// One decision for each queued job, in the snapshot's order, as the type that the caller has for them: a list of
+    /// them is made once.
     ///
     /// # Errors
     ///
     /// A sentence, when the snapshot breaks the contract.
-    fn decide(
+    fn decide<D: From<Decision>>(
         settings: &Settings<Self>,
         now: Timestamp,
         snapshot: &Snapshot,
-    ) -> Result<Vec<Decision>, String>;
+    ) -> Result<Vec<D>, String>;
 
     /// The same as a condition: the contract's `clause.text`.
     fn claim_clause(settings: &Settings<Self>, now: Timestamp) -> String;

@@ -5,13 +5,67 @@
 
 #![allow(
     unsafe_code,
-    reason = "the canonical ABI and the C library are foreign code"
+    reason = "the canonical ABI, the C library and the memory itself are outside of Rust"
 )]
 
 use core::alloc::Layout;
+use core::arch::wasm32::{memory_grow, memory_size, unreachable};
+use core::mem::MaybeUninit;
+use core::ptr::NonNull;
+
+use talc::base::{Talc, binning::Binning};
+use talc::cell::TalcSyncCell;
+use talc::source::Source;
+use talc::wasm::WasmBinning;
 
 #[global_allocator]
-static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+static ALLOCATOR: TalcSyncCell<Memory, WasmBinning> = TalcSyncCell::new_wasm(Memory::Nothing);
+
+/// What is there from the start. Most calls need no more, and a host takes longer to make a memory larger, and
+/// small again for the next instance, than a small call takes.
+static mut BEGINNING: [MaybeUninit<u8>; FIRST] = [MaybeUninit::uninit(); FIRST];
+const FIRST: usize = 1 << 20;
+
+/// What the allocator has got so far.
+#[derive(Debug)]
+enum Memory {
+    Nothing,
+    Beginning,
+    /// All that the host gave, which ends here.
+    Grown(NonNull<u8>),
+}
+
+// SAFETY: nothing here allocates.
+unsafe impl Source for Memory {
+    fn acquire<B: Binning>(talc: &mut Talc<Memory, B>, layout: Layout) -> Result<(), ()> {
+        const PAGE: usize = 64 << 10;
+        if let Memory::Nothing = talc.source {
+            talc.source = Memory::Beginning;
+            // SAFETY: it is given away here only, and once.
+            return match unsafe { talc.claim((&raw mut BEGINNING).cast(), FIRST) } {
+                Some(_) => Ok(()),
+                None => Err(()),
+            };
+        }
+        // Room for what the allocator keeps beside a block, and for the next blocks.
+        let pages = (layout.size() + layout.align()).div_ceil(PAGE) + 16;
+        let start = memory_size(0) * PAGE;
+        if memory_grow(0, pages) == usize::MAX {
+            return Err(());
+        }
+        let start = core::ptr::with_exposed_provenance_mut::<u8>(start);
+        let end = start.wrapping_add(pages * PAGE);
+        // SAFETY: the pages are new, and follow those before: nobody else makes this memory larger.
+        let end = unsafe {
+            match talc.source {
+                Memory::Grown(before) => talc.extend(before, end),
+                _ => talc.claim(start, pages * PAGE).ok_or(())?,
+            }
+        };
+        talc.source = Memory::Grown(end);
+        Ok(())
+    }
+}
 
 // `memcpy`, `memcmp` and their kind. With `std` they come with its own link to this library.
 #[link(name = "c")]
@@ -46,7 +100,7 @@ unsafe extern "C" fn cabi_realloc(
         }
     };
     if block.is_null() {
-        core::arch::wasm32::unreachable();
+        unreachable();
     }
     block
 }
@@ -54,5 +108,5 @@ unsafe extern "C" fn cabi_realloc(
 /// Traps: the host sees that the policy failed, and goes on without it.
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    core::arch::wasm32::unreachable()
+    unreachable()
 }

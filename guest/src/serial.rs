@@ -54,11 +54,11 @@ impl Rule for Serial {
         Ok(())
     }
 
-    fn decide(
+    fn decide<D: From<Decision>>(
         settings: &Settings<Serial>,
         _: Timestamp,
         snapshot: &Snapshot,
-    ) -> Result<Vec<Decision>, String> {
+    ) -> Result<Vec<D>, String> {
         let queue = Queue::read(settings, snapshot)?;
         queue.decide(|job| Hold {
             earlier_task: job.first_earlier(),
@@ -109,7 +109,7 @@ mod tests {
             ..Snapshot::default()
         };
         assert_eq!(
-            Serial::decide(&settings, 0, &snapshot),
+            Serial::decide::<Decision>(&settings, 0, &snapshot),
             Err("symbol 7 is not in `symbols`".into())
         );
     }

@@ -103,11 +103,11 @@ impl Rule for FreezeWindow {
         self.windows.iter().try_for_each(Window::check)
     }
 
-    fn decide(
+    fn decide<D: From<Decision>>(
         settings: &Settings<FreezeWindow>,
         now: Timestamp,
         snapshot: &Snapshot,
-    ) -> Result<Vec<Decision>, String> {
+    ) -> Result<Vec<D>, String> {
         let queue = Queue::read(settings, snapshot)?;
         let open = settings.rules.open(now);
         queue.decide(|job| Hold {

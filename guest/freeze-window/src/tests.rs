@@ -47,7 +47,8 @@ fn verdict(rules: &str, now: Timestamp, first_stage: &str, frozen: bool) -> Verd
         jobs: [job].into_iter().collect(),
         freezes: [freeze].into_iter().collect(),
     };
-    let decisions = FreezeWindow::decide(&settings(rules).unwrap(), now, &snapshot).unwrap();
+    let decisions: Vec<Decision> =
+        FreezeWindow::decide(&settings(rules).unwrap(), now, &snapshot).unwrap();
     decisions.into_iter().next().unwrap().verdict
 }
 

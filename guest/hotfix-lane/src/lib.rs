@@ -81,11 +81,11 @@ impl Rule for HotfixLane {
         settings::check_text("label", &self.label)
     }
 
-    fn decide(
+    fn decide<D: From<Decision>>(
         settings: &Settings<HotfixLane>,
         _: Timestamp,
         snapshot: &Snapshot,
-    ) -> Result<Vec<Decision>, String> {
+    ) -> Result<Vec<D>, String> {
         let queue = Queue::read(settings, snapshot)?;
         let hotfixes = Hotfixes::read(&settings.rules.label, &queue, snapshot)?;
         queue.decide(|job| hotfixes.hold(job))

@@ -48,7 +48,8 @@ fn verdict(task_id: Option<TaskRef>, tasks: &[Row], frozen: bool) -> Verdict {
         jobs: [job].into_iter().collect(),
         freezes: [freeze].into_iter().collect(),
     };
-    let decisions = HotfixLane::decide(&settings(None).unwrap(), 0, &snapshot).unwrap();
+    let decisions: Vec<Decision> =
+        HotfixLane::decide(&settings(None).unwrap(), 0, &snapshot).unwrap();
     decisions.into_iter().next().unwrap().verdict
 }
 

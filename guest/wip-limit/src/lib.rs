@@ -78,11 +78,11 @@ impl Rule for WipLimit {
 
     /// The reason is the first unfinished task only: when it is finished, there is one fewer, and the
     /// job may still wait for the next.
-    fn decide(
+    fn decide<D: From<Decision>>(
         settings: &Settings<WipLimit>,
         _: Timestamp,
         snapshot: &Snapshot,
-    ) -> Result<Vec<Decision>, String> {
+    ) -> Result<Vec<D>, String> {
         let queue = Queue::read(settings, snapshot)?;
         queue.decide(|job| {
             let earlier = job.earlier();

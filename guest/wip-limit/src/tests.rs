@@ -44,7 +44,7 @@ fn verdict(limit: usize, tasks: &[(i64, &str)], frozen: bool) -> Verdict {
         freezes: [freeze].into_iter().collect(),
     };
     let settings = settings(Some(&format!(r#"{{"limit":{limit}}}"#))).unwrap();
-    let decisions = WipLimit::decide(&settings, 0, &snapshot).unwrap();
+    let decisions: Vec<Decision> = WipLimit::decide(&settings, 0, &snapshot).unwrap();
     decisions.into_iter().next().unwrap().verdict
 }
 
