@@ -194,6 +194,45 @@ fn the_orchestrator_s_own_statements_and_triggers_go_on_working() {
 }
 
 /// What an orchestrator does that splices the fragment into its own claim.
+#[test]
+fn triggers_of_the_orchestrator_may_have_what_no_clause_may() {
+    let gate = orchestrator(TABLES);
+    let writes_down = |event: &str| {
+        format!(
+            r#"CREATE TRIGGER "{event}" AFTER {event} BEGIN
+                INSERT INTO log SELECT printf("%s %s", lower("{event}"), date("2026-11-25"))
+                    WHERE "some long text" LIKE "%long%"
+                    UNION SELECT 'b' UNION SELECT 'c' UNION SELECT 'd';
+               END;"#
+        )
+    };
+    let events = [
+        "INSERT ON tasks",
+        "UPDATE OF stage ON tasks",
+        "INSERT ON jobs",
+        "UPDATE OF status ON jobs",
+        "INSERT ON repo_freeze",
+        "UPDATE OF cleared_at ON repo_freeze",
+    ];
+    let triggers: String = events.map(writes_down).concat();
+    gate.sqlite()
+        .execute_batch(&format!("CREATE TABLE log (line TEXT); {triggers}"))
+        .unwrap();
+    gate.run(&["init"]).succeeds();
+    gate.run(&["task", "add", "alpha"]).succeeds();
+    gate.run(&["claim"]).succeeds();
+    gate.run(&["job", "finish", "1", "--token", "1"]).succeeds();
+    gate.run(&["task", "done", "1"]).succeeds();
+    gate.run(&["freeze", "alpha", "--reason", "r"]).succeeds();
+    gate.run(&["unfreeze", "alpha"]).succeeds();
+    let lines: i64 = gate
+        .sqlite()
+        .query_row("SELECT count(*) FROM log", [], |row| row.get(0))
+        .unwrap();
+    // The job's status changes twice.
+    assert_eq!(lines, 4 * 7);
+}
+
 fn claim_beside(connection: &Connection, clause: &str) -> Option<i64> {
     let sql = format!(
         "UPDATE jobs SET status = 'running' WHERE id = \

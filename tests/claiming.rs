@@ -1,10 +1,8 @@
 //! The life of a job: claimed with a token, kept, ended, lost, put back at its place.
 
-use std::time::Duration;
-
 use serde_json::json;
 use serial_gate::clause::{Clause, Dialect};
-use serial_gate::store::ClaimConnection;
+use serial_gate::store::Store;
 
 use crate::harness::Gate;
 
@@ -280,11 +278,11 @@ fn what_a_clause_counts_or_compares_decides_who_may_be_claimed() {
                 (2, 'alpha', 'analyst', 'queued'), (3, 'beta', 'analyst', 'queued');",
         )
         .unwrap();
-    let mut connection = ClaimConnection::open(&gate.database(), Duration::from_secs(1)).unwrap();
+    let mut store = Store::open(&gate.database()).unwrap();
     let mut claimable = |text: &str| {
         let clause = Clause::accept(text).unwrap().render(Dialect::Sqlite);
-        connection.check(&clause).unwrap();
-        connection.claimable(&clause).unwrap()
+        store.check_clause(&clause).unwrap();
+        store.claimable(&clause).unwrap()
     };
     let running = "(SELECT count(*) FROM jobs r WHERE r.repo = jobs.repo AND r.status = 'running')";
     assert_eq!(claimable(&format!("{running} >= 0")), [3, 4]);

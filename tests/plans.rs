@@ -1,14 +1,12 @@
 //! SQLite's plans: which index each part of a claim goes by. A plan that changes is a claim that
 //! becomes slow, long before anybody notices that it is wrong.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use rusqlite::StatementStatus;
 use serial_gate::clause::{Clause, Dialect, Reach, Rendered, Table};
 use serial_gate::model::Settings;
 use serial_gate::queue::{Options, Queue, Rule};
-use serial_gate::store::{ClaimConnection, Error, Store};
+use serial_gate::store::{Error, Store};
 
 use crate::harness::Gate;
 
@@ -41,8 +39,7 @@ fn plan(gate: &Gate, clause: &Rendered) -> Vec<String> {
 
 /// The steps of each of a claim's queries.
 fn plans(gate: &Gate, clause: &Rendered) -> Vec<Vec<String>> {
-    let mut claims = ClaimConnection::open(&gate.database(), Duration::from_secs(1)).unwrap();
-    let plans = claims.plans(clause).unwrap().into_iter();
+    let plans = store(gate).claim_plans(clause).unwrap().into_iter();
     let of_rows = |step: &String| !step.starts_with("CORRELATED") && !step.starts_with("SCALAR");
     plans
         .map(|steps| steps.into_iter().filter(of_rows).collect())
@@ -152,8 +149,11 @@ const AHEAD: &str = "(SELECT count(*) FROM tasks t
     WHERE t.repo = jobs.repo AND t.id < jobs.task_id AND t.stage <> 'done')";
 
 fn check(gate: &Gate, clause: &Rendered) -> Result<(), Error> {
-    let mut connection = ClaimConnection::open(&gate.database(), Duration::from_secs(1)).unwrap();
-    connection.check(clause)
+    store(gate).check_clause(clause)
+}
+
+fn store(gate: &Gate) -> Store {
+    Store::open(&gate.database()).unwrap()
 }
 
 #[test]
@@ -175,11 +175,12 @@ fn a_count_goes_by_an_index() {
 #[test]
 fn a_count_that_would_read_a_whole_table_is_refused() {
     let gate = Gate::new();
+    let mut store = store(&gate);
     gate.sqlite()
         .execute_batch("DROP INDEX serial_gate_tasks_repo; DROP INDEX serial_gate_tasks_unfinished")
         .unwrap();
     let all = "(SELECT count(*) FROM tasks t WHERE t.repo = jobs.repo) < 3";
-    let refused = check(&gate, &rendered(all));
+    let refused = store.check_clause(&rendered(all));
     assert!(
         matches!(&refused, Err(Error::Scan { plan }) if plan == "SCAN g1"),
         "{refused:?}"

@@ -9,13 +9,11 @@ mod shapes;
 mod triggers;
 mod waiting;
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, named_params};
 use serial_gate::clause::{Clause, Dialect, Rendered, Table};
 use serial_gate::policy;
-use serial_gate::store::{Candidate, ClaimConnection, Lease, Shaped};
+use serial_gate::store::{Candidate, Lease, Shaped, Store};
 
 use crate::harness::Gate;
 
@@ -74,9 +72,9 @@ impl Rule {
 
     /// Claims by the candidates, for an agent or for all.
     #[track_caller]
-    pub fn claim(&self, claims: &mut ClaimConnection, agent: Option<&str>) -> Option<i64> {
+    pub fn claim(&self, store: &mut Store, agent: Option<&str>) -> Option<i64> {
         let lease = Lease { agent, ..lease() };
-        match claims.claim_candidate(self.shaped(), lease).unwrap() {
+        match store.claim_candidate(self.shaped(), lease).unwrap() {
             Candidate::Claimed(job) => Some(job.id),
             Candidate::Nothing => None,
             Candidate::NotReady => panic!("a small state is not ready: {}", self.text),
@@ -123,8 +121,8 @@ pub fn lease() -> Lease<'static> {
     }
 }
 
-pub fn claims(gate: &Gate) -> ClaimConnection {
-    ClaimConnection::open(&gate.database(), Duration::from_secs(10)).unwrap()
+pub fn store(gate: &Gate) -> Store {
+    Store::open(&gate.database()).unwrap()
 }
 
 /// A connection of somebody else's, for whom a crash of the machine is no concern.

@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, ErrorCode};
 
-use super::{Rule, claims, other_program};
+use super::{Rule, other_program, store};
 use crate::clause::states::Rng;
 use crate::harness::Gate;
 
@@ -149,7 +149,7 @@ fn after_every_operation_each_clean_repo_has_the_candidate_that_its_clause_gives
         .map(|text| Rule::flat(text).expect(text))
         .collect();
     let mut rng = Rng::new(0xF1A7);
-    let mut claims = claims(&gate);
+    let mut store = store(&gate);
     let (mut done, mut claimed) = (String::new(), 0);
     for operation in 0..operations {
         let rule = &rules[match rng.below(12) {
@@ -160,7 +160,7 @@ fn after_every_operation_each_clean_repo_has_the_candidate_that_its_clause_gives
         if rng.below(4) == 0 {
             let agent = some_agent(&mut rng);
             let first = rule.first(&sqlite, agent);
-            let job = rule.claim(&mut claims, agent);
+            let job = rule.claim(&mut store, agent);
             assert_eq!(
                 job, first,
                 "operation {operation}, after {done}: {}",

@@ -4,7 +4,7 @@ use rusqlite::Connection;
 use serial_gate::clause::Clause;
 
 use super::operations::{some_agent, write};
-use super::{Rule, claims, other_program};
+use super::{Rule, other_program, store};
 use crate::clause::states::Rng;
 use crate::harness::Gate;
 
@@ -260,7 +260,7 @@ fn a_claim_by_candidates_takes_the_job_that_a_plain_scan_takes() {
     let clauses: usize = clauses.map_or(2_000, |count| count.parse().unwrap());
     let gate = Gate::new();
     let sqlite = other_program(&gate);
-    let mut claims = claims(&gate);
+    let mut store = store(&gate);
     let mut rng = Rng::new(0x5AFE);
     let mut random = Clauses {
         rng: Rng::new(0xC1A5),
@@ -281,7 +281,7 @@ fn a_claim_by_candidates_takes_the_job_that_a_plain_scan_takes() {
                 .unwrap();
             let agent = some_agent(&mut rng);
             let first = rule.first(&sqlite, agent);
-            assert_eq!(rule.claim(&mut claims, agent), first, "{}", rule.text);
+            assert_eq!(rule.claim(&mut store, agent), first, "{}", rule.text);
             assert_eq!(rule.held_ungated(&sqlite), None, "{}", rule.text);
             match (first, agent) {
                 (None, None) => break,

@@ -73,13 +73,13 @@ impl Queue {
     /// queued job after another. Where that takes too long, gated jobs are held and the others go on.
     fn take(&mut self, clause: &CurrentClause, lease: Lease<'_>) -> Result<Option<Claimed>, Error> {
         if let Some(shaped) = clause.shaped() {
-            match self.claims.claim_candidate(shaped, lease)? {
+            match self.store.claim_candidate(shaped, lease)? {
                 Candidate::Claimed(job) => return Ok(Some(job)),
                 Candidate::Nothing => return Ok(None),
                 Candidate::NotReady => {}
             }
         }
-        match self.claims.claim(&clause.rendered, lease) {
+        match self.store.claim(&clause.rendered, lease) {
             Err(store::Error::Budget { budget_ms }) => {
                 tracing::warn!(
                     "no job that may be claimed was found within {budget_ms} ms: gated jobs are held, the others go on"
@@ -103,10 +103,10 @@ impl Queue {
             digest: &policy::digest(others.as_str().as_bytes()),
             reads: &[],
         };
-        match self.claims.claim_candidate(shaped, lease)? {
+        match self.store.claim_candidate(shaped, lease)? {
             Candidate::Claimed(job) => Ok(Some(job)),
             Candidate::Nothing => Ok(None),
-            Candidate::NotReady => Ok(self.claims.claim(&others, lease)?),
+            Candidate::NotReady => Ok(self.store.claim(&others, lease)?),
         }
     }
 

@@ -9,7 +9,7 @@ use super::{Error, Source};
 use crate::clause::{self, Clause, Obstacle, Reach, Rendered, Shape};
 use crate::model::{Dialect, Settings};
 use crate::policy::{self, Policy};
-use crate::store::{ClaimConnection, Shaped};
+use crate::store::{Shaped, Store};
 
 /// The clause that claims go by.
 #[derive(Debug, Clone)]
@@ -39,11 +39,11 @@ impl CurrentClause {
     pub(super) fn of_policy(
         policy: &Policy,
         settings: &Settings,
-        claims: &mut ClaimConnection,
+        store: &mut Store,
         now: Timestamp,
     ) -> Result<CurrentClause, Error> {
         let answer = policy.claim_clause(settings, now, Dialect::Sqlite)?;
-        let mut clause = CurrentClause::checked(answer.text, Source::Policy, claims, now)?;
+        let mut clause = CurrentClause::checked(answer.text, Source::Policy, store, now)?;
         clause.notes.extend(answer.notes);
         for note in &clause.notes {
             tracing::warn!("{note}");
@@ -53,22 +53,19 @@ impl CurrentClause {
     }
 
     /// No clause: the kill switch is off.
-    pub(super) fn off(
-        claims: &mut ClaimConnection,
-        now: Timestamp,
-    ) -> Result<CurrentClause, Error> {
-        CurrentClause::checked(String::new(), Source::Off, claims, now)
+    pub(super) fn off(store: &mut Store, now: Timestamp) -> Result<CurrentClause, Error> {
+        CurrentClause::checked(String::new(), Source::Off, store, now)
     }
 
     pub(super) fn checked(
         text: String,
         source: Source,
-        claims: &mut ClaimConnection,
+        store: &mut Store,
         now: Timestamp,
     ) -> Result<CurrentClause, Error> {
         let clause = Clause::accept(&text)?;
         let rendered = clause.render(clause::Dialect::Sqlite);
-        claims.check(&rendered)?;
+        store.check_clause(&rendered)?;
         let shape = clause.shape();
         let is_slow = |obstacle: &Obstacle| {
             format!(

@@ -66,7 +66,9 @@ impl Queue {
             });
         };
         loop {
-            let some = self.claims.compare(shaped, whole.next.take(), SOME)?;
+            let some = self
+                .store
+                .compare_candidates(shaped, whole.next.take(), SOME)?;
             whole.repos += some.repos;
             whole.differences.extend(some.differences);
             whole.next = some.next;
@@ -76,7 +78,7 @@ impl Queue {
                     restored,
                     repos: whole.repos,
                     differences: whole.differences,
-                    ever: self.claims.differences(shaped)?,
+                    ever: self.store.differences(shaped)?,
                 });
             }
         }
@@ -102,7 +104,7 @@ impl Queue {
         let clause = self.clause(now)?;
         if let Some(shaped) = clause.shaped() {
             let from = self.reconciling.next.take();
-            self.reconciling.next = self.claims.compare(shaped, from, SOME)?.next;
+            self.reconciling.next = self.store.compare_candidates(shaped, from, SOME)?.next;
         }
         Ok(())
     }
@@ -111,7 +113,7 @@ impl Queue {
     pub(super) fn differences(&mut self, now: Timestamp) -> Result<i64, Error> {
         let clause = self.clause(now)?;
         match clause.shaped() {
-            Some(shaped) => Ok(self.claims.differences(shaped)?),
+            Some(shaped) => Ok(self.store.differences(shaped)?),
             None => Ok(0),
         }
     }

@@ -29,7 +29,7 @@ pub enum Source {
 impl Queue {
     pub(super) fn fresh_clause(&mut self, now: Timestamp) -> Result<CurrentClause, Error> {
         if !self.in_use.settings.enabled {
-            return CurrentClause::off(&mut self.claims, now);
+            return CurrentClause::off(&mut self.store, now);
         }
         let failure = match self.policy_clause(now) {
             Err(failure) if !failure.is_of_the_database() => failure,
@@ -59,8 +59,8 @@ impl Queue {
     }
 
     fn policy_clause(&mut self, now: Timestamp) -> Result<CurrentClause, Error> {
-        let (policy, settings, claims) = self.loaded()?;
-        CurrentClause::of_policy(policy, settings, claims, now)
+        let (policy, settings, store) = self.loaded()?;
+        CurrentClause::of_policy(policy, settings, store, now)
     }
 
     /// The built-in clause. A scope that is too long for a clause is left out: then more is held.
@@ -69,9 +69,9 @@ impl Queue {
         let names: Vec<&str> = scope.names().iter().map(String::as_str).collect();
         let scoped = freeze_only(&self.in_use.settings, &names);
         let everywhere = freeze_only(&self.in_use.settings, &[]);
-        let claims = &mut self.claims;
-        CurrentClause::checked(scoped, Source::FreezeOnly, claims, now)
-            .or_else(|_| CurrentClause::checked(everywhere, Source::FreezeOnly, claims, now))
+        let store = &mut self.store;
+        CurrentClause::checked(scoped, Source::FreezeOnly, store, now)
+            .or_else(|_| CurrentClause::checked(everywhere, Source::FreezeOnly, store, now))
     }
 
     /// A clause that was good once is checked again: the database is not trusted either.
@@ -80,7 +80,7 @@ impl Queue {
             .store
             .last_good_clause(&self.in_use.digest, &stored(&self.in_use.settings))?;
         Ok(kept.and_then(|text| {
-            CurrentClause::checked(text, Source::LastGood, &mut self.claims, now).ok()
+            CurrentClause::checked(text, Source::LastGood, &mut self.store, now).ok()
         }))
     }
 }

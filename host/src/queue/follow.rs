@@ -16,7 +16,7 @@ use super::settings::{Allowance, Overrides};
 use super::{Error, Queue, Rule, with_causes};
 use crate::model::{Description, Settings};
 use crate::policy::{self, Policy, Runtime};
-use crate::store::{self, Act, ClaimConnection, Generation, GenerationState};
+use crate::store::{self, Act, Generation, GenerationState, Store};
 
 /// After how long a generation that could not be loaded is tried again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -117,8 +117,7 @@ impl Queue {
         )
         .is_some()
         {
-            let (store, claims) = (&mut self.store, &mut self.claims);
-            let ready = prepare(in_use, store, claims, &runtime, &options, now);
+            let ready = prepare(in_use, &mut self.store, &runtime, &options, now);
             self.go_over(generation, failing, ready, now);
             return Ok(());
         }
@@ -241,12 +240,12 @@ impl Queue {
     }
 
     /// The policy, loaded now if it is not yet, and what it is asked with.
-    pub(super) fn loaded(&mut self) -> Result<(&Policy, &Settings, &mut ClaimConnection), Error> {
+    pub(super) fn loaded(&mut self) -> Result<(&Policy, &Settings, &mut Store), Error> {
         let runtime = self.runtime()?.clone();
         let (policy, settings) =
             self.in_use
                 .loaded(&mut self.store, &runtime, self.options.trust.as_ref())?;
-        Ok((policy, settings, &mut self.claims))
+        Ok((policy, settings, &mut self.store))
     }
 
     pub(super) fn runtime(&mut self) -> Result<&Runtime, policy::Error> {

@@ -12,7 +12,7 @@ use super::settings::{Allowance, Overrides, allowance_of, default_settings, sett
 use super::{Error, Options, Rule, with_causes};
 use crate::model::Settings;
 use crate::policy::{self, Policy, Runtime, Trust};
-use crate::store::{ClaimConnection, Generation, GenerationState, Store};
+use crate::store::{Generation, GenerationState, Store};
 
 /// What this process goes by.
 pub(super) struct InUse {
@@ -187,22 +187,21 @@ pub(super) fn kept(
 pub(super) fn prepare(
     mut in_use: InUse,
     store: &mut Store,
-    claims: &mut ClaimConnection,
     runtime: &Runtime,
     options: &Options,
     now: Timestamp,
 ) -> Result<Ready, Error> {
     let policy = in_use.load(store, runtime, options.trust.as_ref())?;
     let clause = if in_use.settings.enabled {
-        CurrentClause::of_policy(&policy, &in_use.settings, claims, now)?
+        CurrentClause::of_policy(&policy, &in_use.settings, store, now)?
     } else {
-        CurrentClause::off(claims, now)?
+        CurrentClause::off(store, now)?
     };
     in_use.policy = Some(policy);
     Ok(Ready { in_use, clause })
 }
 
-/// The same on connections of its own, beside the claims.
+/// The same on a connection of its own, beside the claims.
 pub(super) fn prepare_beside(
     path: &Path,
     in_use: InUse,
@@ -211,6 +210,6 @@ pub(super) fn prepare_beside(
     now: Timestamp,
 ) -> Result<Ready, Error> {
     let mut store = Store::open(path)?;
-    let mut claims = ClaimConnection::open(path, options.claim_budget)?;
-    prepare(in_use, &mut store, &mut claims, runtime, options, now)
+    store.set_claim_budget(options.claim_budget);
+    prepare(in_use, &mut store, runtime, options, now)
 }

@@ -44,8 +44,7 @@ use crate::clause::Reach;
 use crate::model::{self, Decision, Settings};
 use crate::policy::{self, DEFAULT_POLICY, Runtime, Trust};
 use crate::store::{
-    Act, ActiveFreeze, Change, ClaimConnection, DeployVerdict, NewDeploy, NewGeneration,
-    RecordedDeploy, Store,
+    Act, ActiveFreeze, Change, DeployVerdict, NewDeploy, NewGeneration, RecordedDeploy, Store,
 };
 use doctor::Reconciling;
 use follow::Following;
@@ -107,7 +106,6 @@ impl Default for Options {
 /// A queue and its gate.
 pub struct Queue {
     store: Store,
-    claims: ClaimConnection,
     rule: Rule,
     options: Options,
     in_use: InUse,
@@ -150,11 +148,10 @@ impl Queue {
     /// When the database cannot be used.
     pub fn open(path: &Path, rule: Rule, options: Options) -> Result<Queue, Error> {
         let mut store = Store::open(path)?;
-        let claims = ClaimConnection::open(path, options.claim_budget)?;
+        store.set_claim_budget(options.claim_budget);
         let in_use = InUse::read(&mut store, &rule)?;
         Ok(Queue {
             store,
-            claims,
             rule,
             options,
             in_use,
@@ -191,7 +188,7 @@ impl Queue {
     /// When the database cannot be read, or the clause needs more than its budget.
     pub fn claimable(&mut self, now: Timestamp) -> Result<Vec<i64>, Error> {
         let clause = self.clause(now)?;
-        Ok(self.claims.claimable(&clause.rendered)?)
+        Ok(self.store.claimable(&clause.rendered)?)
     }
 
     /// The policy's decisions for all queued jobs, or for one.

@@ -1,16 +1,14 @@
 //! The claim: one transaction that gives a job to a worker.
 //!
-//! Owns the one connection on which a policy's clause ever runs, behind [`Wall`], and the check of
-//! the clause's plan. Callers rely on this: a job is claimed by one worker only, lowest id first,
+//! Owns where a policy's clause ever runs: behind [`Wall`], and the check of the clause's plan. Callers rely on this: a job is claimed by one worker only, lowest id first,
 //! and only while the clause is true for it. The clause is evaluated under the write lock, in a
 //! statement that only reads; the change that follows has no text of a policy in it.
 
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use rusqlite::{
-    Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
+    Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params,
 };
 
 use super::candidates::{Candidates, First, Look, OWN_STATEMENTS, Shaped, look};
@@ -18,18 +16,8 @@ use super::oracle::{FOR_AGENT, Oracle, statements};
 use super::schema::QUEUED;
 use super::value::{ExactId, Shown};
 use super::wall::Wall;
-use super::{Error, connect, sql_time};
+use super::{Error, Store, sql_time};
 use crate::clause::Rendered;
-
-/// The dedicated connection. Its authorizer is set once: setting it again would make SQLite compile
-/// every statement anew.
-pub struct ClaimConnection {
-    connection: Connection,
-    path: PathBuf,
-    wall: Wall,
-    /// Whether the last claim by candidates found a job.
-    found: bool,
-}
 
 /// For whom and until when a job is claimed.
 #[derive(Debug, Clone, Copy)]
@@ -90,24 +78,11 @@ const SLICE: Duration = Duration::from_millis(20);
 /// How long a claim waits for the candidates to be known. A thousand repos take about a tenth of it.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-impl ClaimConnection {
-    /// Opens the connection behind its wall. `budget` is the time that one claim may take.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be opened.
-    pub fn open(path: &Path, budget: Duration) -> Result<ClaimConnection, Error> {
-        let walled = || {
-            let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-            Ok((Wall::around(&mut connection, budget)?, connection))
-        };
-        let (wall, connection) = walled().map_err(|cause| Error::of_sqlite(path, cause))?;
-        Ok(ClaimConnection {
-            connection,
-            path: path.into(),
-            wall,
-            found: false,
-        })
+impl Store {
+    /// Sets the time that a claim may take where it looks at one queued job after another, and that a comparison of
+    /// candidates may take; 5 s otherwise.
+    pub fn set_claim_budget(&mut self, budget: Duration) {
+        self.wall.set_budget(budget);
     }
 
     /// Checks that SQLite accepts a clause and reads no whole table for a job.
@@ -115,10 +90,10 @@ impl ClaimConnection {
     /// # Errors
     ///
     /// When it does, or the database cannot be read.
-    pub fn check(&mut self, clause: &Rendered) -> Result<(), Error> {
+    pub fn check_clause(&mut self, clause: &Rendered) -> Result<(), Error> {
         // The queue itself is read in order. A sub-select's table goes by an alias of the renderer.
         let scan = |step: &String| step.starts_with("SCAN g");
-        match self.plans(clause)?.into_iter().flatten().find(scan) {
+        match self.claim_plans(clause)?.into_iter().flatten().find(scan) {
             Some(plan) => Err(Error::Scan { plan }),
             None => Ok(()),
         }
@@ -129,7 +104,7 @@ impl ClaimConnection {
     /// # Errors
     ///
     /// When SQLite does not accept one of them, or the database cannot be read.
-    pub fn plans(&mut self, clause: &Rendered) -> Result<Vec<Vec<String>>, Error> {
+    pub fn claim_plans(&mut self, clause: &Rendered) -> Result<Vec<Vec<String>>, Error> {
         let queries = statements(clause);
         self.within_budget(|connection, wall| {
             let mut plans = vec![plan(connection, &first_queued(clause))?];
@@ -173,7 +148,7 @@ impl ClaimConnection {
         let Some(found): Option<i64> = self.within_budget(|connection, _| find(connection))? else {
             return Ok(None);
         };
-        self.writing(|transaction, wall| {
+        self.writing_by_clause(|transaction, wall| {
             let oracle = Oracle {
                 transaction,
                 clause,
@@ -192,7 +167,7 @@ impl ClaimConnection {
         })
     }
 
-    /// Gives the first candidate to a worker: what [`ClaimConnection::claim`] does, at the same cost however many jobs
+    /// Gives the first candidate to a worker: what [`Store::claim`] does, at the same cost however many jobs
     /// are held. A queue that has not changed since nothing was found takes no lock and a few pages.
     ///
     /// # Errors
@@ -206,20 +181,21 @@ impl ClaimConnection {
         let begun = Instant::now();
         loop {
             // Where there was a job there is likely another, and the look would only be the first thing that is done.
-            let found = std::mem::take(&mut self.found);
+            let found = std::mem::take(&mut self.last_claim_found);
             if !found
-                && self.own(|connection| look(connection, shaped.digest, lease.agent))?
+                && self.doing(|connection| Ok(look(connection, shaped.digest, lease.agent)?))?
                     == Look::Idle
             {
                 return Ok(Candidate::Nothing);
             }
-            let answer =
-                self.writing(|transaction, wall| take_candidate(transaction, wall, shaped, lease));
+            let answer = self.writing_by_clause(|transaction, wall| {
+                take_candidate(transaction, wall, shaped, lease)
+            });
             match answer {
                 Err(Error::Budget { .. }) => return Ok(Candidate::NotReady),
                 Err(error) => return Err(error),
                 Ok(Some(answer)) => {
-                    self.found = matches!(answer, Candidate::Claimed(_));
+                    self.last_claim_found = matches!(answer, Candidate::Claimed(_));
                     return Ok(answer);
                 }
                 Ok(None) if begun.elapsed() >= PATIENCE => return Ok(Candidate::NotReady),
@@ -230,7 +206,7 @@ impl ClaimConnection {
 
     /// Runs a step in one write transaction, with a budget from when the lock is there: other workers' claims came first,
     /// and their time is not ours.
-    pub(super) fn writing<T>(
+    pub(super) fn writing_by_clause<T>(
         &mut self,
         step: impl FnOnce(&Transaction<'_>, &Wall) -> rusqlite::Result<T>,
     ) -> Result<T, Error> {
@@ -242,14 +218,6 @@ impl ClaimConnection {
             transaction.commit()?;
             Ok(result)
         })
-    }
-
-    /// Runs statements of the host's own.
-    pub(super) fn own<T>(
-        &mut self,
-        step: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-    ) -> Result<T, Error> {
-        self.within_budget(|connection, wall| wall.open_for_own_statements(|| step(connection)))
     }
 
     pub(super) fn within_budget<T>(
@@ -293,9 +261,9 @@ fn take_candidate(
         candidates.settle(&repo)?;
         return Ok(None);
     }
+    // The change marks the repo. It is left to the next claim, which often finds a mark there anyway: by then the job, or its
+    // task, is finished.
     let claimed = wall.open_for_own_statements(|| give(transaction, job, lease))?;
-    // Now rather than by the next claim, which may then be an idle look.
-    candidates.settle(&repo)?;
     Ok(Some(Candidate::Claimed(claimed)))
 }
 
@@ -342,6 +310,10 @@ fn queued(clause: &Rendered) -> String {
 
 /// The steps by which SQLite would answer a query. They depend on no value that is bound to it.
 pub(super) fn plan(connection: &Connection, query: &str) -> rusqlite::Result<Vec<String>> {
+    // EXPLAIN goes by the schema as it was when this connection last read. Whoever reads notices another one.
+    connection
+        .prepare_cached("SELECT 1 FROM jobs LIMIT 0")?
+        .exists([])?;
     let mut query = connection.prepare(&format!("EXPLAIN QUERY PLAN {query}"))?;
     let (mut rows, mut steps) = (query.raw_query(), Vec::new());
     while let Some(row) = rows.next()? {

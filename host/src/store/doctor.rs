@@ -6,7 +6,7 @@
 
 use super::candidates::{Candidate, Candidates, Shaped};
 use super::value::Raw;
-use super::{Change, ClaimConnection, Error, Store, candidates, migrate};
+use super::{Change, Error, Store, candidates, migrate};
 
 /// Where a comparison goes on.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,14 +36,14 @@ pub struct Difference {
     pub first: Option<i64>,
 }
 
-impl ClaimConnection {
+impl Store {
     /// Compares up to `limit` repos, from a place on or from the first, and puts right what differs. An index that is not
     /// there yet has nothing to compare.
     ///
     /// # Errors
     ///
     /// When the database refuses, or the budget is spent.
-    pub fn compare(
+    pub fn compare_candidates(
         &mut self,
         shaped: Shaped<'_>,
         from: Option<Place>,
@@ -68,7 +68,7 @@ impl ClaimConnection {
             Ok(next.map(Place))
         })?;
         for repo in differing {
-            let differences = self.writing(|transaction, wall| {
+            let differences = self.writing_by_clause(|transaction, wall| {
                 let (candidates, _) = Candidates::open(transaction, wall, shaped, None)?;
                 let differences = differences(&candidates, &repo)?;
                 if !differences.is_empty() {
@@ -97,17 +97,15 @@ impl ClaimConnection {
     ///
     /// When the database cannot be read.
     pub fn differences(&mut self, shaped: Shaped<'_>) -> Result<i64, Error> {
-        self.own(|connection| {
-            connection.query_row(
+        self.doing(|connection| {
+            Ok(connection.query_row(
                 "SELECT coalesce(sum(differences), 0) FROM serial_gate_index WHERE clause = ?1",
                 [shaped.digest],
                 |row| row.get(0),
-            )
+            )?)
         })
     }
-}
 
-impl Store {
     /// Makes the triggers anew that are not there, or not as this version makes them, and returns their names. Changes may
     /// have gone unseen meanwhile, so every candidate is found anew.
     ///

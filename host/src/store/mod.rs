@@ -41,7 +41,7 @@ pub use alerts::{Alert, AlertKind};
 pub use audit::AuditEntry;
 pub use branches::{Claim, NewBranch, TaskBranch};
 pub use candidates::Shaped;
-pub use claim::{Candidate, ClaimConnection, Claimed, Lease};
+pub use claim::{Candidate, Claimed, Lease};
 pub use deliveries::{Delivery, DeliveryState, Due, Taken};
 pub use deploys::{DeployVerdict, NewDeploy, RecordedDeploy};
 pub use doctor::{Compared, Difference, Place};
@@ -62,6 +62,7 @@ use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use wall::Wall;
 
 /// How long a statement waits for another process's write, about: claims take turns, each well below
 /// a millisecond, so this is only ever reached when a program holds a transaction open.
@@ -75,13 +76,19 @@ const LONGEST_SLEEP: Duration = Duration::from_millis(1);
 /// disk, so that fewer of them do less work; four times SQLite's own number, which is 16 MB of log.
 const PAGES_BETWEEN_CHECKPOINTS: i32 = 4_000;
 
-/// A claim has about fifteen, a third of them for one clause.
-const STATEMENTS: usize = 64;
+/// A claim has about fifteen, a third of them for one clause. The host's own others are as many again.
+const STATEMENTS: usize = 128;
 
 /// An open queue.
+///
+/// It has one connection, so that what one statement has read is there for the next: as soon as another connection
+/// writes, SQLite forgets all pages. Policies' clauses run on it too, behind the wall.
 pub struct Store {
     connection: Connection,
     path: PathBuf,
+    wall: Wall,
+    /// Whether the last claim by candidates found a job.
+    last_claim_found: bool,
 }
 
 impl Store {
@@ -133,24 +140,27 @@ impl Store {
 
     fn connect(path: &Path, flags: OpenFlags) -> Result<Store, Error> {
         let connected = || {
-            let connection = connect(path, flags)?;
-            // An index that SQLite makes for one query reads the whole table.
-            connection.pragma_update(None, "automatic_index", false)?;
-            Ok(connection)
+            let mut connection = connect(path, flags)?;
+            Ok((Wall::around(&mut connection)?, connection))
         };
-        let connection = connected().map_err(|cause| Error::of_sqlite(path, cause))?;
+        let (wall, connection) = connected().map_err(|cause| Error::of_sqlite(path, cause))?;
         Ok(Store {
             connection,
             path: path.into(),
+            wall,
+            last_claim_found: false,
         })
     }
 
-    /// Runs a step and names the database in its error.
+    /// Runs a step of the host's own statements, and names the database in its error.
     fn doing<T>(
         &mut self,
         step: impl FnOnce(&mut Connection) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        step(&mut self.connection).map_err(|error| error.at(&self.path))
+        let connection = &mut self.connection;
+        self.wall
+            .open_for_own_statements(|| step(connection))
+            .map_err(|error| error.at(&self.path))
     }
 
     /// Runs a step in one write transaction, which is rolled back when the step fails.
@@ -176,6 +186,8 @@ fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     connection.busy_handler(Some(wait_for_our_turn))?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "trusted_schema", false)?;
+    // An index that SQLite makes for one query reads the whole table.
+    connection.pragma_update(None, "automatic_index", false)?;
     connection.pragma_update(None, "wal_autocheckpoint", PAGES_BETWEEN_CHECKPOINTS)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     // Plans do not depend on the values that are bound: SQLite would compile a statement anew for each other value, which

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension};
 use serial_gate::clause::Rendered;
 use serial_gate::policy::Runtime;
 use serial_gate::queue::{Options, Overrides, Queue, Rule};
-use serial_gate::store::{ClaimConnection, Claimed, Lease};
+use serial_gate::store::{Claimed, Lease, Store};
 
 use crate::cell::open;
 
@@ -59,15 +59,17 @@ pub fn claim(queue: &mut Queue) -> Option<Claimed> {
 
 /// Ours without candidates: the clause in the query, for one queued job after another.
 pub struct Spliced {
-    claims: ClaimConnection,
+    store: Store,
     clause: Rendered,
 }
 
 impl Spliced {
     pub fn new(path: &Path, runtime: &Runtime) -> Spliced {
         let clause = queue(path, runtime, None).clause(Timestamp::now()).unwrap();
+        let mut store = Store::open(path).unwrap();
+        store.set_claim_budget(Duration::from_secs(600));
         Spliced {
-            claims: ClaimConnection::open(path, Duration::from_secs(600)).unwrap(),
+            store,
             clause: clause.rendered.clone(),
         }
     }
@@ -81,7 +83,7 @@ impl Spliced {
             now,
             until: now + SignedDuration::try_from(LEASE).unwrap(),
         };
-        let claimed = self.claims.claim(&self.clause, lease).unwrap();
+        let claimed = self.store.claim(&self.clause, lease).unwrap();
         claimed.map(|job| job.id)
     }
 }
