@@ -70,16 +70,6 @@ pub(super) fn look(
     })
 }
 
-/// What an index says is the first of all candidates.
-pub(super) enum First {
-    /// This job, of this repo.
-    Job(i64, Raw),
-    /// There is no candidate.
-    None,
-    /// It does not know, since there are dirty repos.
-    Dirty,
-}
-
 /// The candidate of an agent in some repo.
 pub(super) type Candidate = (Raw, i64);
 
@@ -92,37 +82,55 @@ pub(super) struct Candidates<'a> {
 }
 
 impl<'a> Candidates<'a> {
-    /// The index of a clause, and what it says for an agent or for all. One that is not there is made, with every repo dirty
-    /// that has a queued job.
+    /// The index of a clause. One that is not there is made, with every repo dirty that has a queued job.
     pub(super) fn open(
         transaction: &'a Transaction<'a>,
         wall: &'a Wall,
         shaped: Shaped<'a>,
-        agent: Option<&str>,
-    ) -> rusqlite::Result<(Candidates<'a>, First)> {
-        let (id, first) = wall.open_for_own_statements(|| -> rusqlite::Result<_> {
-            let read = |row: &rusqlite::Row<'_>| {
-                let first = match (row.get(1)?, row.get(2)?) {
-                    (true, _) => First::Dirty,
-                    (false, None) => First::None,
-                    (false, Some(job)) => First::Job(job, repo_at(row, 3)?),
-                };
-                Ok((row.get(0)?, first))
-            };
-            let known = match agent {
-                None => transaction
-                    .prepare_cached(OPEN)?
-                    .query_row([shaped.digest], read),
-                Some(agent) => transaction
-                    .prepare_cached(OPEN_FOR_AGENT)?
-                    .query_row([shaped.digest, agent], read),
-            };
-            match known.optional()? {
-                Some(known) => Ok(known),
-                None => make(transaction, shaped).map(|id| (id, First::Dirty)),
+    ) -> rusqlite::Result<Candidates<'a>> {
+        match Candidates::known(transaction, wall, shaped)? {
+            Some(known) => Ok(known),
+            None => {
+                let id = wall.open_for_own_statements(|| make(transaction, shaped))?;
+                Ok(Candidates::new(transaction, wall, shaped, id))
             }
-        })?;
-        Ok((Candidates::new(transaction, wall, shaped, id), first))
+        }
+    }
+
+    /// Evaluates dirty repos until none is left, which is true, or the time has come.
+    pub(super) fn settle_until(&self, end: Instant) -> rusqlite::Result<bool> {
+        while let Some(repo) = self.first_dirty()? {
+            if Instant::now() >= end {
+                return Ok(false);
+            }
+            self.settle(&repo)?;
+        }
+        Ok(true)
+    }
+
+    fn first_dirty(&self) -> rusqlite::Result<Option<Raw>> {
+        self.wall.open_for_own_statements(|| {
+            let mut query = self.transaction.prepare_cached(FIRST_DIRTY)?;
+            let repo = query.query_row([self.id], |row| repo_at(row, 0));
+            repo.optional()
+        })
+    }
+
+    /// The first candidate of an agent, or of all, and its repo. It means something once no repo is dirty.
+    pub(super) fn first(&self, agent: Option<&str>) -> rusqlite::Result<Option<(i64, Raw)>> {
+        let first = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, repo_at(row, 1)?));
+        self.wall.open_for_own_statements(|| {
+            let transaction = self.transaction;
+            match agent {
+                None => transaction
+                    .prepare_cached(FIRST)?
+                    .query_row([self.id], first),
+                Some(agent) => transaction
+                    .prepare_cached(FIRST_OF_AGENT)?
+                    .query_row(params![self.id, agent], first),
+            }
+            .optional()
+        })
     }
 
     /// The index of a clause, if there is one.
@@ -133,7 +141,7 @@ impl<'a> Candidates<'a> {
     ) -> rusqlite::Result<Option<Candidates<'a>>> {
         let id = wall.open_for_own_statements(|| {
             transaction
-                .prepare_cached("SELECT id FROM serial_gate_index WHERE clause = ?1")?
+                .prepare_cached(OPEN)?
                 .query_row([shaped.digest], |row| row.get(0))
                 .optional()
         })?;
@@ -158,21 +166,13 @@ impl<'a> Candidates<'a> {
         }
     }
 
-    /// Evaluates dirty repos until none is left, which is true, or the time has come.
-    pub(super) fn settle_until(&self, end: Instant) -> rusqlite::Result<bool> {
-        while let Some(repo) = self.first_dirty()? {
-            if Instant::now() >= end {
-                return Ok(false);
-            }
-            self.settle(&repo)?;
-        }
-        Ok(true)
-    }
-
     /// Evaluates a repo anew.
     pub(super) fn settle(&self, repo: &Raw) -> rusqlite::Result<()> {
         let firsts = self.oracle.firsts_of(repo)?;
         let known = self.of_repo(repo)?;
+        // One that stays is not written again.
+        let gone: Vec<_> = known.iter().filter(|one| !firsts.contains(one)).collect();
+        let new: Vec<_> = firsts.iter().filter(|one| !known.contains(one)).collect();
         self.wall.open_for_own_statements(|| {
             let (idx, no_repo, name) = self.key(repo);
             self.transaction
@@ -180,15 +180,24 @@ impl<'a> Candidates<'a> {
                     "DELETE FROM serial_gate_dirty WHERE idx = ?1 AND no_repo = ?2 AND repo = ?3",
                 )?
                 .execute(params![idx, no_repo, name])?;
-            // One that stays is not written again.
-            for (_, job) in known.iter().filter(|known| !firsts.contains(known)) {
+            if let ([(_, gone)], [(agent, job)]) = (gone.as_slice(), new.as_slice()) {
+                // Nearly always: the job was claimed, or its repo's next task may start.
+                self.transaction
+                    .prepare_cached(
+                        "UPDATE serial_gate_partition SET agent = ?4, job = ?5
+                         WHERE idx = ?1 AND no_repo = ?2 AND repo = ?3 AND job = ?6",
+                    )?
+                    .execute(params![idx, no_repo, name, agent, job, gone])?;
+                return Ok(());
+            }
+            for (_, job) in gone {
                 self.transaction
                     .prepare_cached(
                         "DELETE FROM serial_gate_partition WHERE idx = ?1 AND no_repo = ?2 AND repo = ?3 AND job = ?4",
                     )?
                     .execute(params![idx, no_repo, name, job])?;
             }
-            for (agent, job) in firsts.iter().filter(|first| !known.contains(first)) {
+            for (agent, job) in new {
                 self.transaction
                     .prepare_cached(
                         "INSERT INTO serial_gate_partition (idx, no_repo, repo, agent, job) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -250,16 +259,6 @@ impl<'a> Candidates<'a> {
         })
     }
 
-    fn first_dirty(&self) -> rusqlite::Result<Option<Raw>> {
-        self.wall.open_for_own_statements(|| {
-            let mut query = self.transaction.prepare_cached(
-                "SELECT no_repo, repo FROM serial_gate_dirty WHERE idx = ?1 LIMIT 1",
-            )?;
-            let repo = query.query_row([self.id], |row| repo_at(row, 0));
-            repo.optional()
-        })
-    }
-
     /// A repo as a key, which cannot be NULL.
     fn key<'r>(&self, repo: &'r Raw) -> (i64, bool, &'r Raw) {
         const NO_NAME: &Raw = &Raw::Text(Vec::new());
@@ -271,7 +270,14 @@ impl<'a> Candidates<'a> {
 }
 
 /// The statements that a claim reads the index by.
-pub(super) const OWN_STATEMENTS: [&str; 4] = [LOOK, LOOK_FOR_AGENT, OPEN, OPEN_FOR_AGENT];
+pub(super) const OWN_STATEMENTS: [&str; 6] = [
+    LOOK,
+    LOOK_FOR_AGENT,
+    OPEN,
+    FIRST_DIRTY,
+    FIRST,
+    FIRST_OF_AGENT,
+];
 
 const LOOK: &str =
     "SELECT EXISTS (SELECT 1 FROM serial_gate_partition WHERE idx = serial_gate_index.id)
@@ -283,15 +289,15 @@ const LOOK_FOR_AGENT: &str =
         OR EXISTS (SELECT 1 FROM serial_gate_dirty WHERE idx = serial_gate_index.id)
      FROM serial_gate_index WHERE clause = ?1";
 
-const OPEN: &str = "SELECT serial_gate_index.id,
-        EXISTS (SELECT 1 FROM serial_gate_dirty WHERE idx = serial_gate_index.id), job, no_repo, repo
-     FROM serial_gate_index LEFT JOIN serial_gate_partition ON idx = serial_gate_index.id
-     WHERE clause = ?1 ORDER BY job LIMIT 1";
+const OPEN: &str = "SELECT id FROM serial_gate_index WHERE clause = ?1";
 
-const OPEN_FOR_AGENT: &str = "SELECT serial_gate_index.id,
-        EXISTS (SELECT 1 FROM serial_gate_dirty WHERE idx = serial_gate_index.id), job, no_repo, repo
-     FROM serial_gate_index LEFT JOIN serial_gate_partition ON idx = serial_gate_index.id AND agent = ?2
-     WHERE clause = ?1 ORDER BY job LIMIT 1";
+const FIRST_DIRTY: &str = "SELECT no_repo, repo FROM serial_gate_dirty WHERE idx = ?1 LIMIT 1";
+
+const FIRST: &str =
+    "SELECT job, no_repo, repo FROM serial_gate_partition WHERE idx = ?1 ORDER BY job LIMIT 1";
+
+const FIRST_OF_AGENT: &str = "SELECT job, no_repo, repo FROM serial_gate_partition
+     WHERE idx = ?1 AND agent = ?2 ORDER BY job LIMIT 1";
 
 fn repo_at(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Raw> {
     if row.get(column)? {

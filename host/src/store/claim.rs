@@ -11,7 +11,7 @@ use rusqlite::{
     Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params,
 };
 
-use super::candidates::{Candidates, First, Look, OWN_STATEMENTS, Shaped, look};
+use super::candidates::{Candidates, Look, OWN_STATEMENTS, Shaped, look};
 use super::oracle::{FOR_AGENT, Oracle, statements};
 use super::schema::QUEUED;
 use super::value::{ExactId, Shown};
@@ -243,14 +243,11 @@ fn take_candidate(
     shaped: Shaped<'_>,
     lease: Lease<'_>,
 ) -> rusqlite::Result<Option<Candidate>> {
-    let (candidates, mut first) = Candidates::open(transaction, wall, shaped, lease.agent)?;
-    if matches!(first, First::Dirty) {
-        if !candidates.settle_until(Instant::now() + SLICE)? {
-            return Ok(None);
-        }
-        (_, first) = Candidates::open(transaction, wall, shaped, lease.agent)?;
+    let candidates = Candidates::open(transaction, wall, shaped)?;
+    if !candidates.settle_until(Instant::now() + SLICE)? {
+        return Ok(None);
     }
-    let First::Job(job, repo) = first else {
+    let Some((job, repo)) = candidates.first(lease.agent)? else {
         return Ok(Some(Candidate::Nothing));
     };
     if !candidates.oracle.is_claimable(job, lease.agent)? {

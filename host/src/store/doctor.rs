@@ -69,7 +69,7 @@ impl Store {
         })?;
         for repo in differing {
             let differences = self.writing_by_clause(|transaction, wall| {
-                let (candidates, _) = Candidates::open(transaction, wall, shaped, None)?;
+                let candidates = Candidates::open(transaction, wall, shaped)?;
                 let differences = differences(&candidates, &repo)?;
                 if !differences.is_empty() {
                     candidates.count_differences(differences.len())?;

@@ -28,12 +28,20 @@ impl Oracle<'_> {
     /// The first job of each agent in a repo that may be claimed, by the clause alone.
     pub(super) fn firsts_of(&self, repo: &Raw) -> rusqlite::Result<Vec<Candidate>> {
         let mut firsts = Vec::new();
-        let mut agent = self.next_agent(repo, None)?;
-        while let Some(name) = agent {
-            agent = self.next_agent(repo, Some(&name))?;
-            if let Some(job) = self.first_of_agent(repo, &name)? {
-                firsts.push((name, job));
-            }
+        let mut next = self.next_agent(repo, None)?;
+        while let Some(NextAgent {
+            agent,
+            job,
+            is_claimable,
+        }) = next
+        {
+            next = self.next_agent(repo, Some(&agent))?;
+            let first = if is_claimable {
+                Some(job)
+            } else {
+                self.first_of_agent(repo, &agent)?
+            };
+            firsts.extend(first.map(|job| (agent, job)));
         }
         Ok(firsts)
     }
@@ -92,10 +100,18 @@ impl Oracle<'_> {
     }
 
     /// The agent after another among a repo's queued jobs.
-    fn next_agent(&self, repo: &Raw, after: Option<&Raw>) -> rusqlite::Result<Option<Raw>> {
+    fn next_agent(&self, repo: &Raw, after: Option<&Raw>) -> rusqlite::Result<Option<NextAgent>> {
         let next = |agents: &str, values: &[&Raw]| {
-            let mut query = self.transaction.prepare_cached(&next_agent(agents))?;
-            let next = query.query_row(params_from_iter(values), |row| row.get(0));
+            let mut query = self
+                .transaction
+                .prepare_cached(&next_agent(self.clause, agents))?;
+            let next = query.query_row(params_from_iter(values), |row| {
+                Ok(NextAgent {
+                    agent: row.get(0)?,
+                    job: row.get(1)?,
+                    is_claimable: is_true(row.get(2)?),
+                })
+            });
             next.optional()
         };
         match after {
@@ -104,6 +120,13 @@ impl Oracle<'_> {
             Some(agent) => next(LATER, &[repo, agent]),
         }
     }
+}
+
+/// An agent of a repo, and its first queued job there.
+struct NextAgent {
+    agent: Raw,
+    job: i64,
+    is_claimable: bool,
 }
 
 /// What the first job of a task tells of all its jobs in a partition.
@@ -121,9 +144,9 @@ pub(super) fn statements(clause: &Rendered) -> [String; 8] {
         next_task(clause, WITH_TASK),
         next_task(clause, LATER_TASK),
         claimable(clause),
-        next_agent(ANY),
-        next_agent(NAMED),
-        next_agent(LATER),
+        next_agent(clause, ANY),
+        next_agent(clause, NAMED),
+        next_agent(clause, LATER),
     ]
 }
 
@@ -155,10 +178,10 @@ const ANY: &str = "";
 const NAMED: &str = " AND agent IS NOT NULL";
 const LATER: &str = " AND agent > ?2";
 
-fn next_agent(agents: &str) -> String {
+fn next_agent(clause: &Rendered, agents: &str) -> String {
     format!(
-        "SELECT agent FROM jobs INDEXED BY {PARTITIONS}
-         WHERE status = 'queued' AND repo IS ?1{agents} ORDER BY agent LIMIT 1"
+        "SELECT agent, id, {clause} FROM jobs INDEXED BY {PARTITIONS}
+         WHERE status = 'queued' AND repo IS ?1{agents} ORDER BY agent, id LIMIT 1"
     )
 }
 

@@ -34,13 +34,14 @@ fn of_table(table: Table) -> [Trigger; 5] {
     let of = columns().collect::<Vec<_>>().join(", ");
     let differs = columns().map(|column| format!("OLD.{column} IS NOT NEW.{column}"));
     let differs = differs.collect::<Vec<_>>().join(" OR ");
-    let (old, new) = (mark(table, "OLD", ""), mark(table, "NEW", ""));
+    let [old, new] = ["OLD", "NEW"].map(|row| mark(row, INDEX, &matters(table, &[row])));
+    // Most changes leave the row in its repo, and one mark will do.
+    let changed = mark("NEW", INDEX, &matters(table, &["OLD", "NEW"]));
+    let elsewhere = format!("OLD.repo IS NOT NEW.repo AND {}", matters(table, &["OLD"]));
+    let left = mark("OLD", INDEX, &elsewhere);
     // The row of this id, if there is one, goes without a delete trigger when the statement is a REPLACE.
-    let replaced = mark(
-        table,
-        "replaced",
-        &format!("JOIN {name} AS replaced ON replaced.id = NEW.id"),
-    );
+    let from = format!("{INDEX} JOIN {name} AS replaced ON replaced.id = NEW.id");
+    let replaced = mark("replaced", &from, &matters(table, &["replaced"]));
     [
         ("replacing", "BEFORE INSERT", "TRUE", replaced.clone()),
         (
@@ -54,7 +55,7 @@ fn of_table(table: Table) -> [Trigger; 5] {
             "changed",
             &format!("AFTER UPDATE OF {of}"),
             &differs,
-            format!("{old} {new}"),
+            format!("{changed} {left}"),
         ),
         ("removed", "AFTER DELETE", "TRUE", old),
     ]
@@ -70,21 +71,30 @@ fn of_table(table: Table) -> [Trigger; 5] {
     })
 }
 
-/// Marks the repo of a row for each index whose clause may fare otherwise now and that has no such mark yet. It is asked
-/// for, and not left to `OR IGNORE`: inside a trigger the conflict clause of the statement outside counts, and a second
-/// mark would fail somebody's `INSERT OR ABORT`.
-fn mark(table: Table, row: &str, join: &str) -> String {
+const INDEX: &str = "serial_gate_index";
+
+/// Whether it matters to an index that some rows come or go: to a clause that reads their table, and, whatever it reads, if
+/// a job comes to the queue or leaves it.
+fn matters(table: Table, rows: &[&str]) -> String {
     let reads = reads(table);
     let queued = match table {
-        // Whatever the clause reads, a job comes to the queue or leaves it.
-        Table::Jobs => format!(" OR {row}.status = 'queued'"),
-        Table::Tasks | Table::RepoFreeze => String::new(),
+        Table::Jobs => rows,
+        Table::Tasks | Table::RepoFreeze => &[],
     };
+    let queued = queued
+        .iter()
+        .map(|row| format!(" OR {row}.status = 'queued'"));
+    format!("({reads}{})", queued.collect::<String>())
+}
+
+/// Marks the repo of a row for each index to which it matters and that has no such mark yet. It is asked for, and not left
+/// to `OR IGNORE`: inside a trigger the conflict clause of the statement outside counts, and a second mark would fail
+/// somebody's `INSERT OR ABORT`.
+fn mark(row: &str, from: &str, matters: &str) -> String {
     format!(
         "INSERT INTO serial_gate_dirty (idx, no_repo, repo)
-         SELECT serial_gate_index.id, {row}.repo IS NULL, coalesce({row}.repo, '')
-         FROM serial_gate_index {join}
-         WHERE ({reads}{queued}) AND NOT EXISTS (
+         SELECT serial_gate_index.id, {row}.repo IS NULL, coalesce({row}.repo, '') FROM {from}
+         WHERE {matters} AND NOT EXISTS (
             SELECT 1 FROM serial_gate_dirty AS marked WHERE marked.idx = serial_gate_index.id
             AND marked.no_repo = ({row}.repo IS NULL) AND marked.repo = coalesce({row}.repo, ''));"
     )
