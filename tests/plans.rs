@@ -74,11 +74,11 @@ fn assert_candidates_go_by_their_indexes(gate: &Gate) {
     };
     let index = "SEARCH serial_gate_index USING COVERING INDEX sqlite_autoindex_serial_gate_index_1 (clause=?)";
     let marks = "SEARCH serial_gate_dirty USING PRIMARY KEY (idx=?)";
-    let first =
-        "SEARCH serial_gate_partition USING COVERING INDEX serial_gate_partition_job (idx=?)";
+    let any = "SEARCH serial_gate_partition USING COVERING INDEX serial_gate_partition_job (idx=?)";
+    let first = "SEARCH serial_gate_partition USING INDEX serial_gate_partition_job (idx=?)";
     let of_agent = "SEARCH serial_gate_partition USING COVERING INDEX serial_gate_partition_agent (idx=? AND agent=?)";
     let own = [
-        &[index, first, marks][..],
+        &[index, any, marks][..],
         &[index, of_agent, marks],
         &[index],
         &[marks],

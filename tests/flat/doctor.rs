@@ -84,7 +84,7 @@ fn it_puts_right_what_no_trigger_saw_and_counts_it() {
     gate.run(&["claim"]).succeeds();
     let again = gate.run(&["doctor"]).succeeds();
     insta::assert_snapshot!(again.stdout, @r#"
-    1 repo compared, all candidates are right
+    0 repos compared, all candidates are right
     differences since the clause is in use: 1
     "#);
 }

@@ -81,6 +81,13 @@ impl Rule {
         }
     }
 
+    /// Claims by a look at one queued job after another.
+    pub fn claim_spliced(&self, store: &mut Store, agent: Option<&str>) -> Option<i64> {
+        let lease = Lease { agent, ..lease() };
+        let claimed = store.claim(&self.rendered, lease).unwrap();
+        claimed.map(|job| job.id)
+    }
+
     /// A partition of a repo that is not dirty whose candidate is not the one that a plain scan gives.
     pub fn disagreement(&self, sqlite: &Connection) -> Option<String> {
         let sql = format!(

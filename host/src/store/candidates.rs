@@ -73,12 +73,20 @@ pub(super) fn look(
 /// The candidate of an agent in some repo.
 pub(super) type Candidate = (Raw, i64);
 
+/// The first of all candidates.
+pub(super) struct First {
+    pub job: i64,
+    pub repo: Raw,
+    pub agent: Raw,
+}
+
 /// The index of one clause, under the write lock.
 pub(super) struct Candidates<'a> {
     pub oracle: Oracle<'a>,
     transaction: &'a Transaction<'a>,
     wall: &'a Wall,
     id: i64,
+    reads_jobs: bool,
 }
 
 impl<'a> Candidates<'a> {
@@ -116,9 +124,15 @@ impl<'a> Candidates<'a> {
         })
     }
 
-    /// The first candidate of an agent, or of all, and its repo. It means something once no repo is dirty.
-    pub(super) fn first(&self, agent: Option<&str>) -> rusqlite::Result<Option<(i64, Raw)>> {
-        let first = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, repo_at(row, 1)?));
+    /// The first candidate of an agent, or of all. It means something once no repo is dirty.
+    pub(super) fn first(&self, agent: Option<&str>) -> rusqlite::Result<Option<First>> {
+        let first = |row: &rusqlite::Row<'_>| {
+            Ok(First {
+                job: row.get(0)?,
+                repo: repo_at(row, 1)?,
+                agent: row.get(3)?,
+            })
+        };
         self.wall.open_for_own_statements(|| {
             let transaction = self.transaction;
             match agent {
@@ -163,6 +177,7 @@ impl<'a> Candidates<'a> {
             transaction,
             wall,
             id,
+            reads_jobs: shaped.reads.contains(&Table::Jobs),
         }
     }
 
@@ -183,18 +198,13 @@ impl<'a> Candidates<'a> {
             if let ([(_, gone)], [(agent, job)]) = (gone.as_slice(), new.as_slice()) {
                 // Nearly always: the job was claimed, or its repo's next task may start.
                 self.transaction
-                    .prepare_cached(
-                        "UPDATE serial_gate_partition SET agent = ?4, job = ?5
-                         WHERE idx = ?1 AND no_repo = ?2 AND repo = ?3 AND job = ?6",
-                    )?
+                    .prepare_cached(REPLACE)?
                     .execute(params![idx, no_repo, name, agent, job, gone])?;
                 return Ok(());
             }
             for (_, job) in gone {
                 self.transaction
-                    .prepare_cached(
-                        "DELETE FROM serial_gate_partition WHERE idx = ?1 AND no_repo = ?2 AND repo = ?3 AND job = ?4",
-                    )?
+                    .prepare_cached(REMOVE)?
                     .execute(params![idx, no_repo, name, job])?;
             }
             for (agent, job) in new {
@@ -204,6 +214,31 @@ impl<'a> Candidates<'a> {
                     )?
                     .execute(params![idx, no_repo, name, agent, job])?;
             }
+            Ok(())
+        })
+    }
+
+    /// Finds the successor of a candidate that has just been given away, and marks its repo for every other index. No
+    /// trigger has made a mark: where the clause reads no jobs, there is only this agent's to look for.
+    pub(super) fn succeed(&self, gone: &First) -> rusqlite::Result<()> {
+        self.wall
+            .open_for_own_statements(|| mark_claimed(self.transaction, gone.job, Some(self.id)))?;
+        if self.reads_jobs {
+            return self.settle(&gone.repo);
+        }
+        let next = self.oracle.first_of_agent(&gone.repo, &gone.agent)?;
+        let (idx, no_repo, name) = self.key(&gone.repo);
+        self.wall.open_for_own_statements(|| {
+            match next {
+                Some(next) => self
+                    .transaction
+                    .prepare_cached(REPLACE)?
+                    .execute(params![idx, no_repo, name, gone.agent, next, gone.job])?,
+                None => self
+                    .transaction
+                    .prepare_cached(REMOVE)?
+                    .execute(params![idx, no_repo, name, gone.job])?,
+            };
             Ok(())
         })
     }
@@ -293,11 +328,37 @@ const OPEN: &str = "SELECT id FROM serial_gate_index WHERE clause = ?1";
 
 const FIRST_DIRTY: &str = "SELECT no_repo, repo FROM serial_gate_dirty WHERE idx = ?1 LIMIT 1";
 
-const FIRST: &str =
-    "SELECT job, no_repo, repo FROM serial_gate_partition WHERE idx = ?1 ORDER BY job LIMIT 1";
+const FIRST: &str = "SELECT job, no_repo, repo, agent FROM serial_gate_partition
+     WHERE idx = ?1 ORDER BY job LIMIT 1";
 
-const FIRST_OF_AGENT: &str = "SELECT job, no_repo, repo FROM serial_gate_partition
+const FIRST_OF_AGENT: &str = "SELECT job, no_repo, repo, agent FROM serial_gate_partition
      WHERE idx = ?1 AND agent = ?2 ORDER BY job LIMIT 1";
+
+const REPLACE: &str = "UPDATE serial_gate_partition SET agent = ?4, job = ?5
+     WHERE idx = ?1 AND no_repo = ?2 AND repo = ?3 AND job = ?6";
+
+const REMOVE: &str =
+    "DELETE FROM serial_gate_partition WHERE idx = ?1 AND no_repo = ?2 AND repo = ?3 AND job = ?4";
+
+/// Marks the repo of a job that has just been claimed, for each index but the claim's own: what a trigger does for every
+/// other change (`triggers`).
+pub(super) fn mark_claimed(
+    transaction: &Transaction<'_>,
+    job: i64,
+    own: Option<i64>,
+) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO serial_gate_dirty (idx, no_repo, repo)
+             SELECT serial_gate_index.id, jobs.repo IS NULL, coalesce(jobs.repo, '')
+             FROM serial_gate_index JOIN jobs ON jobs.id = ?1
+             WHERE serial_gate_index.id IS NOT ?2 AND NOT EXISTS (
+                SELECT 1 FROM serial_gate_dirty AS marked WHERE marked.idx = serial_gate_index.id
+                AND marked.no_repo = (jobs.repo IS NULL) AND marked.repo = coalesce(jobs.repo, ''))",
+        )?
+        .execute(params![job, own])?;
+    Ok(())
+}
 
 fn repo_at(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Raw> {
     if row.get(column)? {

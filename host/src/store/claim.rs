@@ -11,7 +11,7 @@ use rusqlite::{
     Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params,
 };
 
-use super::candidates::{Candidates, Look, OWN_STATEMENTS, Shaped, look};
+use super::candidates::{Candidates, Look, OWN_STATEMENTS, Shaped, look, mark_claimed};
 use super::oracle::{FOR_AGENT, Oracle, statements};
 use super::schema::QUEUED;
 use super::value::{ExactId, Shown};
@@ -162,8 +162,11 @@ impl Store {
             let Some(job) = job else {
                 return Ok(None);
             };
-            wall.open_for_own_statements(|| give(transaction, job, lease))
-                .map(Some)
+            wall.open_for_own_statements(|| {
+                let claimed = give(transaction, job, lease)?;
+                mark_claimed(transaction, job, None)?;
+                Ok(Some(claimed))
+            })
         })
     }
 
@@ -247,20 +250,20 @@ fn take_candidate(
     if !candidates.settle_until(Instant::now() + SLICE)? {
         return Ok(None);
     }
-    let Some((job, repo)) = candidates.first(lease.agent)? else {
+    let Some(first) = candidates.first(lease.agent)? else {
         return Ok(Some(Candidate::Nothing));
     };
+    let job = first.job;
     if !candidates.oracle.is_claimable(job, lease.agent)? {
         tracing::error!(
             "job {job} was the candidate of its repo and may not be claimed: the repo is evaluated anew"
         );
         candidates.count_differences(1)?;
-        candidates.settle(&repo)?;
+        candidates.settle(&first.repo)?;
         return Ok(None);
     }
-    // The change marks the repo. It is left to the next claim, which often finds a mark there anyway: by then the job, or its
-    // task, is finished.
     let claimed = wall.open_for_own_statements(|| give(transaction, job, lease))?;
+    candidates.succeed(&first)?;
     Ok(Some(Candidate::Claimed(claimed)))
 }
 

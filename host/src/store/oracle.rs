@@ -50,7 +50,7 @@ impl Oracle<'_> {
     /// ids, to the first that may be claimed; in the order of tasks, of which one job each tells for all, through all that
     /// may be claimed, to the first that is held (`Shape`). They are gone together, so that the shorter one ends the search.
     /// Both are long only where many jobs of later tasks have lower ids than many of earlier ones that may be claimed.
-    fn first_of_agent(&self, repo: &Raw, agent: &Raw) -> rusqlite::Result<Option<i64>> {
+    pub(super) fn first_of_agent(&self, repo: &Raw, agent: &Raw) -> rusqlite::Result<Option<i64>> {
         let mut by_id = self
             .transaction
             .prepare_cached(&in_order_of_ids(self.clause))?;

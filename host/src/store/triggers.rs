@@ -2,8 +2,9 @@
 //!
 //! Owns their text, which is the same for every policy. Leaves the marks to `candidates`, where the next claim evaluates
 //! each marked repo anew. Callers rely on this: whoever changes a row, by whatever program, makes the mark in the same
-//! transaction. The one exception is a row that `REPLACE` deletes for another unique column than its id: no trigger fires
-//! for it (SQLite, lang_conflict.html), and only the comparison in `doctor` finds it.
+//! transaction, with two exceptions. A claim makes its marks itself: it leaves out the index that it keeps right. And no
+//! trigger fires for a row that `REPLACE` deletes for another unique column than its id (SQLite, lang_conflict.html): only
+//! the comparison in `doctor` finds it.
 
 use crate::clause::Table;
 
@@ -31,7 +32,7 @@ pub(super) fn reads(table: Table) -> &'static str {
 fn of_table(table: Table) -> [Trigger; 5] {
     let name = table.name();
     let columns = || table.columns().iter().map(|column| column.name());
-    let of = columns().collect::<Vec<_>>().join(", ");
+    let of = columns().chain(ROWID).collect::<Vec<_>>().join(", ");
     let differs = columns().map(|column| format!("OLD.{column} IS NOT NEW.{column}"));
     let differs = differs.collect::<Vec<_>>().join(" OR ");
     let [old, new] = ["OLD", "NEW"].map(|row| mark(row, INDEX, &matters(table, &[row])));
@@ -46,7 +47,7 @@ fn of_table(table: Table) -> [Trigger; 5] {
         ("replacing", "BEFORE INSERT", "TRUE", replaced.clone()),
         (
             "renumbering",
-            "BEFORE UPDATE OF id",
+            &format!("BEFORE UPDATE OF id, {}", ROWID.join(", ")),
             "OLD.id IS NOT NEW.id",
             replaced,
         ),
@@ -54,7 +55,7 @@ fn of_table(table: Table) -> [Trigger; 5] {
         (
             "changed",
             &format!("AFTER UPDATE OF {of}"),
-            &differs,
+            &format!("({differs}){}", but_no_claim(table)),
             format!("{changed} {left}"),
         ),
         ("removed", "AFTER DELETE", "TRUE", old),
@@ -72,6 +73,20 @@ fn of_table(table: Table) -> [Trigger; 5] {
 }
 
 const INDEX: &str = "serial_gate_index";
+
+/// The other names of a row's id. SQLite compares the name in `UPDATE OF` with the one that a statement uses.
+const ROWID: [&str; 3] = ["rowid", "oid", "_rowid_"];
+
+/// A claim gives the job a higher token than it ever had, and changes nothing else that a clause could see but its status.
+fn but_no_claim(table: Table) -> &'static str {
+    match table {
+        Table::Jobs => {
+            " AND (OLD.status IS 'queued' AND NEW.status IS 'running' AND NEW.gate_token > coalesce(OLD.gate_token, 0) \
+             AND OLD.id IS NEW.id AND OLD.task_id IS NEW.task_id AND OLD.repo IS NEW.repo AND OLD.agent IS NEW.agent) IS NOT TRUE"
+        }
+        Table::Tasks | Table::RepoFreeze => "",
+    }
+}
 
 /// Whether it matters to an index that some rows come or go: to a clause that reads their table, and, whatever it reads, if
 /// a job comes to the queue or leaves it.
