@@ -102,7 +102,12 @@ pub fn write(rng: &mut Rng) -> String {
             "UPDATE OR REPLACE {} SET id = {id} WHERE id = {other}",
             rng.pick(&["tasks", "tasks", "jobs", "repo_freeze"])
         ),
+        // What a claim of the gate's would write, and more than that.
         28 if rng.below(3) == 0 => format!(
+            "UPDATE jobs SET status = 'running', gate_token = 1000000, {} WHERE id = {id}",
+            rng.pick(&["repo = 'moved'", "agent = 'moved'", "task_id = 77", "rowid = 77"])
+        ),
+        29 if rng.below(3) == 0 => format!(
             "UPDATE OR REPLACE {} SET {} = {id} WHERE id = {other}",
             rng.pick(&["tasks", "jobs", "repo_freeze"]),
             rng.pick(&["rowid", "OID", "_rowid_"])
