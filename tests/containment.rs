@@ -294,6 +294,16 @@ fn a_policy_with_more_memories_or_tables_than_any_compiler_makes_is_refused_with
 }
 
 #[test]
+fn a_policy_of_more_instances_than_any_compiler_makes_is_refused_and_does_not_wait_for_room() {
+    let instances = "(core instance (instantiate $empty))".repeat(65);
+    let text = format!("(component (core module $empty) {instances})");
+    let component = wat::parse_str(text).unwrap();
+    let loaded = Runtime::new().unwrap().load(&component, Limits::default());
+    let error = with_causes(&loaded.err().unwrap());
+    assert!(error.contains("65 core module instances"), "{error}");
+}
+
+#[test]
 fn an_operator_may_allow_more_memory_than_the_default() {
     let growing = Hostile {
         describe: "(if (i32.eq (memory.grow (i32.const 32000)) (i32.const -1)) (then unreachable)) i32.const 1024",

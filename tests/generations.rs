@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serial_gate::life::{self, Place, Proposal};
+use serial_gate::model::Settings;
 use serial_gate::policy::DEFAULT_POLICY;
 use serial_gate::queue::{
     Allowance, Options, Overrides, Queue, Rule, Source, default_settings, stored,
@@ -224,6 +225,28 @@ fn a_running_host_follows_a_swap_and_claims_on_meanwhile() {
             std::thread::sleep(Duration::from_millis(1));
             claimed
         });
+    assert_eq!(claimed.unwrap().generation, Some(2));
+}
+
+#[test]
+fn a_host_follows_a_swap_of_its_own() {
+    let gate = Gate::new();
+    for _ in 0..2 {
+        gate.run(&["task", "add", "alpha"]).succeeds();
+    }
+    let mut host = open(&gate);
+    assert!(host.claim(at(0), "w", LEASE).unwrap().is_some());
+    assert_eq!(host.claim(at(0), "w", LEASE).unwrap(), None);
+    let off = Proposal {
+        settings: Settings {
+            enabled: false,
+            ..default_settings()
+        },
+        ..proposal(DEFAULT_POLICY.to_vec())
+    };
+    life::swap(&mut host, &off, Place::Active, act(at(0))).unwrap();
+    // It was compiled for its check.
+    let claimed = host.claim(at(0), "w", LEASE).unwrap();
     assert_eq!(claimed.unwrap().generation, Some(2));
 }
 

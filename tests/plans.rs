@@ -103,7 +103,26 @@ fn assert_candidates_go_by_their_indexes(gate: &Gate) {
             by("SEARCH jobs USING INDEX serial_gate_jobs_partitions (repo=? AND agent>?)"),
         ]
     );
-    assert_eq!(plans[9..], own);
+    assert_eq!(plans[9..15], own);
+    let of_tables = |steps: &Vec<String>| -> Vec<String> {
+        let by_table = |step: &&String| !step.contains("subquery") && step.starts_with("S");
+        let steps = steps.iter().filter(by_table);
+        steps
+            .filter(|step| !step.ends_with("CONSTANT ROW"))
+            .cloned()
+            .collect()
+    };
+    let repos = "SEARCH jobs USING COVERING INDEX serial_gate_jobs_partitions (repo>?)";
+    let candidates = "SEARCH serial_gate_partition USING PRIMARY KEY (idx=? AND no_repo=?";
+    assert_eq!(
+        of_tables(&plans[15]),
+        [repos.into(), format!("{candidates})")]
+    );
+    assert_eq!(
+        of_tables(&plans[16]),
+        [repos.into(), format!("{candidates} AND repo>?)")]
+    );
+    assert_eq!(plans.len(), 17);
 }
 
 #[test]
@@ -263,4 +282,19 @@ fn a_snapshot_for_every_clause_searches_by_indexes_that_are_there() {
         let sources = Table::ALL.map(|table| reach.sources(table).len());
         assert_eq!(searches, sources.iter().sum::<usize>(), "{steps:#?}");
     }
+}
+
+#[test]
+fn a_clause_may_read_a_column_whose_default_is_a_function() {
+    let since =
+        "EXISTS (SELECT 1 FROM repo_freeze f WHERE f.repo = jobs.repo AND f.frozen_at < '2026')";
+    let gate = Gate::new();
+    gate.run(&["task", "add", "alpha"]).succeeds();
+    check(&gate, &rendered(since)).unwrap();
+    assert_eq!(
+        store(&gate)
+            .claimable(&rendered(&format!("NOT {since}")))
+            .unwrap(),
+        [1]
+    );
 }

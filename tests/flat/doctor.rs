@@ -110,6 +110,26 @@ fn it_restores_a_trigger_and_finds_all_candidates_anew() {
 }
 
 #[test]
+fn a_trigger_of_another_version_is_left_to_init() {
+    let gate = gate();
+    let rule = Rule::built_in(default_settings());
+    let mut queue = Queue::open(&gate.database(), rule, Options::default()).unwrap();
+    let other =
+        "CREATE TRIGGER serial_gate_tasks_changed AFTER UPDATE ON tasks BEGIN SELECT 1; END";
+    gate.sqlite()
+        .execute_batch(&format!("DROP TRIGGER serial_gate_tasks_changed; {other}"))
+        .unwrap();
+    let found = queue.diagnose(Timestamp::UNIX_EPOCH).unwrap();
+    assert_eq!(found.restored, []);
+    let sql = "SELECT sql FROM sqlite_schema WHERE name = 'serial_gate_tasks_changed'";
+    let still: String = gate.sqlite().query_row(sql, [], |row| row.get(0)).unwrap();
+    assert_eq!(still, other);
+    gate.run(&["init"]).succeeds();
+    let now: String = gate.sqlite().query_row(sql, [], |row| row.get(0)).unwrap();
+    assert_ne!(now, other);
+}
+
+#[test]
 fn init_finds_all_candidates_anew_where_a_trigger_was_missing() {
     let gate = gate();
     gate.sqlite()
@@ -133,11 +153,10 @@ fn a_waiting_claim_finds_what_no_trigger_saw() {
     .unwrap();
     let (now, lease) = (Timestamp::UNIX_EPOCH, std::time::Duration::ZERO);
     assert_eq!(queue.claim(now, "worker", lease).unwrap(), None);
-    queue.reconcile(now).unwrap();
-    assert_eq!(
-        queue.claim(now, "worker", lease).unwrap().map(|job| job.id),
-        Some(2)
-    );
+    let begun = std::time::Instant::now();
+    let is_over = || begun.elapsed() > std::time::Duration::from_secs(10);
+    let found = queue.wait_for_job(&|| now, "worker".into(), lease, &is_over);
+    assert_eq!(found.unwrap().map(|job| job.id), Some(2));
 }
 
 #[test]

@@ -103,10 +103,10 @@ pub fn write(rng: &mut Rng) -> String {
             rng.pick(&["tasks", "tasks", "jobs", "repo_freeze"])
         ),
         // What a claim of the gate's would write, and more than that.
-        28 if rng.below(3) == 0 => format!(
-            "UPDATE jobs SET status = 'running', gate_token = 1000000, {} WHERE id = {id}",
-            rng.pick(&["repo = 'moved'", "agent = 'moved'", "task_id = 77", "rowid = 77"])
-        ),
+        28 if rng.below(3) == 0 => {
+            let (column, value) = *rng.pick(&[("repo", "'moved'"), ("agent", "'moved'"), ("task_id", "77"), ("rowid", "77")]);
+            format!("UPDATE jobs SET status = 'running', gate_token = 1000000, {column} = {value} WHERE id = {id} AND {column} IS NOT {value}")
+        }
         29 if rng.below(3) == 0 => format!(
             "UPDATE OR REPLACE {} SET {} = {id} WHERE id = {other}",
             rng.pick(&["tasks", "jobs", "repo_freeze"]),

@@ -295,6 +295,7 @@ fn a_claim_by_candidates_takes_the_job_that_a_plain_scan_takes() {
             }
         }
     }
+    assert!(ordered * 4 > clauses && claimed > clauses && passed_over > clauses);
     println!(
         "{clauses} clauses with a shape, {ordered} of them go by the order of tasks, {} had none; {claimed} jobs claimed, {passed_over} past a held one",
         random.without_shape

@@ -11,9 +11,11 @@ use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAlloc
 /// none is left waits.
 const MEMORIES: u32 = 256;
 
-/// How many memories and tables one policy may have. Compilers give it one memory and up to three tables.
+/// How many memories, tables and instances one policy may have. Compilers give it one memory, up to three tables and a
+/// handful of instances. One that wanted more than the pool has would wait for ever.
 const MEMORIES_OF_A_POLICY: u32 = 16;
 const TABLES_OF_A_POLICY: u32 = 64;
+const INSTANCES_OF_A_POLICY: u32 = 64;
 
 /// As large as a memory of WebAssembly gets.
 const LARGEST: u64 = 4 << 30;
@@ -43,6 +45,8 @@ fn pool() -> PoolingAllocationConfig {
         .total_tables(MEMORIES * 4)
         .max_tables_per_component(TABLES_OF_A_POLICY)
         .max_tables_per_module(TABLES_OF_A_POLICY)
+        .total_core_instances(MEMORIES * 8)
+        .max_core_instances_per_component(INSTANCES_OF_A_POLICY)
         .max_memory_size(usize::try_from(LARGEST).unwrap_or(usize::MAX))
         .max_core_instance_size(INSTANCE)
         .max_component_instance_size(INSTANCE)

@@ -85,14 +85,15 @@ impl Queue {
     }
 
     /// Compares some candidates with the clause, if it is time to, and goes on from there the next time. What differs is
-    /// put right, counted and logged. A host that runs calls it whenever it has nothing else to do.
+    /// put right, counted and logged. A host that runs calls it whenever it has nothing else to do. Returns whether
+    /// something was put right: another job may be claimable then.
     ///
     /// # Errors
     ///
     /// When the database refuses, or the clause needs more than its budget.
-    pub fn reconcile(&mut self, now: Timestamp) -> Result<(), Error> {
+    pub fn reconcile(&mut self, now: Timestamp) -> Result<bool, Error> {
         if self.reconciling.due.is_some_and(|due| now < due) {
-            return Ok(());
+            return Ok(false);
         }
         self.reconciling.due = now.checked_add(EVERY).ok();
         let restored = self.store.restore_triggers()?;
@@ -101,12 +102,15 @@ impl Queue {
                 "triggers were missing, so all candidates are found anew: {restored:?}"
             );
         }
+        let mut changed = !restored.is_empty();
         let clause = self.clause(now)?;
         if let Some(shaped) = clause.shaped() {
             let from = self.reconciling.next.take();
-            self.reconciling.next = self.store.compare_candidates(shaped, from, SOME)?.next;
+            let compared = self.store.compare_candidates(shaped, from, SOME)?;
+            self.reconciling.next = compared.next;
+            changed |= !compared.differences.is_empty();
         }
-        Ok(())
+        Ok(changed)
     }
 
     /// How often candidates were found to be wrong since the clause is in use.

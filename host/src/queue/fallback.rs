@@ -70,8 +70,12 @@ impl Queue {
         let scoped = freeze_only(&self.in_use.settings, &names);
         let everywhere = freeze_only(&self.in_use.settings, &[]);
         let store = &mut self.store;
-        CurrentClause::checked(scoped, Source::FreezeOnly, store, now)
-            .or_else(|_| CurrentClause::checked(everywhere, Source::FreezeOnly, store, now))
+        match CurrentClause::checked(scoped, Source::FreezeOnly, store, now) {
+            Err(error) if !error.is_of_the_database() => {
+                CurrentClause::checked(everywhere, Source::FreezeOnly, store, now)
+            }
+            result => result,
+        }
     }
 
     /// A clause that was good once is checked again: the database is not trusted either.
@@ -79,9 +83,20 @@ impl Queue {
         let kept = self
             .store
             .last_good_clause(&self.in_use.digest, &stored(&self.in_use.settings))?;
-        Ok(kept.and_then(|text| {
-            CurrentClause::checked(text, Source::LastGood, &mut self.store, now).ok()
-        }))
+        let Some(text) = kept else {
+            return Ok(None);
+        };
+        match CurrentClause::checked(text, Source::LastGood, &mut self.store, now) {
+            Ok(clause) => Ok(Some(clause)),
+            Err(error) if error.is_of_the_database() => Err(error),
+            Err(error) => {
+                tracing::warn!(
+                    "its last good clause is none any more: {}",
+                    with_causes(&error)
+                );
+                Ok(None)
+            }
+        }
     }
 }
 

@@ -41,6 +41,13 @@ pub(super) struct Following {
     failed: Option<(i64, Timestamp)>,
 }
 
+impl Following {
+    /// Looks at the active generation the next time, whatever the database's version says.
+    pub(super) fn look_again(&mut self) {
+        self.version = None;
+    }
+}
+
 impl Queue {
     /// The generation that answers come from; none for a policy of the caller's.
     pub fn generation(&self) -> Option<i64> {
@@ -156,7 +163,7 @@ impl Queue {
                 self.clause = Some(Arc::new(ready.clause));
                 self.kept = false;
                 // Another one may be active by now.
-                self.following.version = None;
+                self.following.look_again();
             }
             Err(error) => {
                 self.following.failed =
@@ -204,7 +211,7 @@ impl Queue {
             tracing::error!(
                 "generation {generation} failed too often, generation {good} is active again"
             );
-            self.following.version = None;
+            self.following.look_again();
         }
         back
     }

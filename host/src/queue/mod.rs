@@ -165,9 +165,20 @@ impl Queue {
         })
     }
 
-    /// The rows behind the gate.
+    /// The rows behind the gate. Another generation may be active when its caller is done: this connection is the one that
+    /// does not hear of its own changes.
     pub fn store(&mut self) -> &mut Store {
+        self.following.look_again();
         &mut self.store
+    }
+
+    /// A number that changes when another connection has changed the database. A cheap read.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn data_version(&mut self) -> Result<i64, Error> {
+        Ok(self.store.data_version()?)
     }
 
     /// The settings in effect.

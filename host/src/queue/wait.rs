@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::{Claimant, Error, Queue};
+use super::{Claimant, Error, Queue, with_causes};
 use crate::store::Claimed;
 
 /// How often a change is looked for: a look costs some microseconds.
@@ -36,7 +36,13 @@ impl Queue {
             if claimed.is_some() || is_over() {
                 return Ok(claimed);
             }
-            self.reconcile(clock())?;
+            match self.reconcile(clock()) {
+                Ok(false) => {}
+                Ok(true) => continue,
+                Err(error) => {
+                    tracing::warn!("the candidates were not compared: {}", with_causes(&error))
+                }
+            }
             let looked = Instant::now();
             while !self.is_changing()
                 && self.store.data_version()? == seen

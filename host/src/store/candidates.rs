@@ -275,23 +275,18 @@ impl<'a> Candidates<'a> {
 
     /// The repo after another among those with a queued job or a candidate. That without a name is the first.
     pub(super) fn next_repo(&self, after: &Raw) -> rusqlite::Result<Option<Raw>> {
-        let is_after = match after {
-            Raw::Null => "repo IS NOT ?2",
-            _ => "repo > ?2",
-        };
-        self.wall.open_for_own_statements(|| {
-            let mut query = self.transaction.prepare_cached(&format!(
-                "SELECT repo FROM (
-                    SELECT (SELECT repo FROM jobs INDEXED BY {PARTITIONS}
-                            WHERE status = 'queued' AND {is_after} ORDER BY repo LIMIT 1) AS repo
-                    UNION ALL
-                    SELECT (SELECT repo FROM serial_gate_partition
-                            WHERE idx = ?1 AND NOT no_repo AND {is_after} ORDER BY repo LIMIT 1)
-                 ) WHERE repo IS NOT NULL ORDER BY repo LIMIT 1"
-            ))?;
-            let next = query.query_row((self.id, after), |row| row.get(0));
-            next.optional()
-        })
+        let first = |row: &rusqlite::Row<'_>| row.get(0);
+        let next = self.wall.open_for_own_statements(|| match after {
+            Raw::Null => self
+                .transaction
+                .prepare_cached(&next_repo(NAMED))?
+                .query_row([self.id], first),
+            name => self
+                .transaction
+                .prepare_cached(&next_repo(LATER))?
+                .query_row(params![self.id, name], first),
+        })?;
+        Ok(Some(next).filter(|next| *next != Raw::Null))
     }
 
     /// A repo as a key, which cannot be NULL.
@@ -304,15 +299,33 @@ impl<'a> Candidates<'a> {
     }
 }
 
-/// The statements that a claim reads the index by.
-pub(super) const OWN_STATEMENTS: [&str; 6] = [
-    LOOK,
-    LOOK_FOR_AGENT,
-    OPEN,
-    FIRST_DIRTY,
-    FIRST,
-    FIRST_OF_AGENT,
-];
+/// The statements that the index is read by: a claim's, and a comparison's way from repo to repo.
+pub(super) fn own_statements() -> [String; 8] {
+    [
+        LOOK.into(),
+        LOOK_FOR_AGENT.into(),
+        OPEN.into(),
+        FIRST_DIRTY.into(),
+        FIRST.into(),
+        FIRST_OF_AGENT.into(),
+        next_repo(NAMED),
+        next_repo(LATER),
+    ]
+}
+
+const NAMED: &str = "repo IS NOT NULL";
+const LATER: &str = "repo > ?2";
+
+fn next_repo(is_next: &str) -> String {
+    format!(
+        "SELECT min(repo) FROM (
+            SELECT (SELECT repo FROM jobs INDEXED BY {PARTITIONS}
+                    WHERE status = 'queued' AND {is_next} ORDER BY repo LIMIT 1) AS repo
+            UNION ALL
+            SELECT (SELECT repo FROM serial_gate_partition
+                    WHERE idx = ?1 AND no_repo = FALSE AND {is_next} ORDER BY repo LIMIT 1))"
+    )
+}
 
 const LOOK: &str =
     "SELECT EXISTS (SELECT 1 FROM serial_gate_partition WHERE idx = serial_gate_index.id)

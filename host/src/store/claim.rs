@@ -11,7 +11,7 @@ use rusqlite::{
     Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params,
 };
 
-use super::candidates::{Candidates, Look, OWN_STATEMENTS, Shaped, look, mark_claimed};
+use super::candidates::{Candidates, Look, Shaped, look, mark_claimed, own_statements};
 use super::oracle::{FOR_AGENT, Oracle, statements};
 use super::schema::QUEUED;
 use super::value::{ExactId, Shown};
@@ -67,8 +67,8 @@ pub enum Candidate {
     Claimed(Claimed),
     /// No queued job may be claimed.
     Nothing,
-    /// So much has changed, or the clause takes so long, that the candidates are not known in time. What was found out is
-    /// kept.
+    /// So much has changed that the candidates are not known in time, and what was found out is kept; or the clause takes
+    /// more than its budget for one repo.
     NotReady,
 }
 
@@ -111,8 +111,8 @@ impl Store {
             for query in &queries {
                 plans.push(plan(connection, query)?);
             }
-            for query in OWN_STATEMENTS {
-                plans.push(wall.open_for_own_statements(|| plan(connection, query))?);
+            for query in own_statements() {
+                plans.push(wall.open_for_own_statements(|| plan(connection, &query))?);
             }
             Ok(plans)
         })
@@ -216,8 +216,9 @@ impl Store {
         self.within_budget(|connection, wall| {
             let transaction =
                 connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            wall.start_budget();
+            let budgeted = wall.start_budget();
             let result = step(&transaction, wall)?;
+            drop(budgeted);
             transaction.commit()?;
             Ok(result)
         })
@@ -227,9 +228,9 @@ impl Store {
         &mut self,
         step: impl FnOnce(&mut Connection, &Wall) -> rusqlite::Result<T>,
     ) -> Result<T, Error> {
-        self.wall.start_budget();
+        let budgeted = self.wall.start_budget();
         let result = step(&mut self.connection, &self.wall);
-        self.wall.stop_budget();
+        drop(budgeted);
         result.map_err(|cause| match cause.sqlite_error_code() {
             Some(ErrorCode::OperationInterrupted) => Error::Budget {
                 budget_ms: self.wall.budget().as_millis(),

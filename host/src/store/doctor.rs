@@ -5,6 +5,7 @@
 //! candidates compared are right.
 
 use super::candidates::{Candidate, Candidates, Shaped};
+use super::migrate::Made;
 use super::value::Raw;
 use super::{Change, Error, Store, candidates, migrate};
 
@@ -106,19 +107,35 @@ impl Store {
         })
     }
 
-    /// Makes the triggers anew that are not there, or not as this version makes them, and returns their names. Changes may
-    /// have gone unseen meanwhile, so every candidate is found anew.
+    /// Makes the triggers anew that are not there, and returns their names. Changes may have gone unseen meanwhile, so every
+    /// candidate is found anew. Another version's stay, and are said in the log: two versions would undo each other's for ever.
     ///
     /// # Errors
     ///
     /// When the database refuses.
     pub fn restore_triggers(&mut self) -> Result<Vec<Change>, Error> {
-        if self.doing(|connection| Ok(migrate::triggers_are_as_made(connection)?))? {
+        let (missing, others): (Vec<_>, Vec<_>) = self
+            .doing(|connection| Ok(migrate::triggers_not_as_made(connection)?))?
+            .into_iter()
+            .partition(|(_, made)| *made == Made::Nowhere);
+        for (other, _) in others {
+            tracing::error!(
+                "the trigger `{}` is not as this version makes it: run `serial-gate init` of the newest version, and restart what is older",
+                other.name
+            );
+        }
+        if missing.is_empty() {
             return Ok(Vec::new());
         }
         self.writing(|transaction| {
             let mut changes = Vec::new();
-            migrate::add_triggers(transaction, &mut changes)?;
+            for (trigger, made) in migrate::triggers_not_as_made(transaction)? {
+                // Somebody else may have made it by now.
+                if made == Made::Nowhere {
+                    transaction.execute_batch(&trigger.create)?;
+                    changes.push(Change::Trigger(trigger.name));
+                }
+            }
             transaction.execute_batch(candidates::FORGET)?;
             Ok(changes)
         })

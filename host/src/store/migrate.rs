@@ -11,6 +11,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use super::Error;
 use super::schema::{Affinity, INDEXES, LABEL, OWN, SHARED, Shared, UNIQUE};
 use super::succession::{self, Act, NewGeneration};
+use super::triggers::Trigger;
 use super::{candidates, triggers};
 
 /// Something that was added to the database.
@@ -70,7 +71,7 @@ pub(super) fn check(connection: &mut Connection) -> Result<(), Error> {
     let mut missing = own
         .into_iter()
         .any(|own| !names.iter().any(|name| name == own));
-    missing |= !triggers_are_as_made(connection)?;
+    missing |= !triggers_not_as_made(connection)?.is_empty();
     for table in &SHARED {
         let columns = columns(connection, table.name)?;
         let has = |added: &str| {
@@ -126,11 +127,10 @@ pub(super) fn add_triggers(
 ) -> Result<(), Error> {
     for trigger in triggers::all() {
         let name = &trigger.name;
-        let is_there = exists(transaction, name, "trigger", trigger.table)?;
-        if is_there && is_as_made(transaction, &trigger)? {
-            continue;
-        }
-        if is_there {
+        if exists(transaction, name, "trigger", trigger.table)? {
+            if how_made(transaction, &trigger)? == Made::Here {
+                continue;
+            }
             transaction.execute_batch(&format!("DROP TRIGGER {name}"))?;
         }
         transaction.execute_batch(&trigger.create)?;
@@ -139,22 +139,43 @@ pub(super) fn add_triggers(
     Ok(())
 }
 
-/// Whether every trigger is there and does what this version needs.
-pub(super) fn triggers_are_as_made(connection: &Connection) -> rusqlite::Result<bool> {
-    for trigger in triggers::all() {
-        if !is_as_made(connection, &trigger)? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+/// By whom a trigger was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Made {
+    /// As this version makes it.
+    Here,
+    /// By another version, or somebody else.
+    Elsewhere,
+    /// It is not there.
+    Nowhere,
 }
 
-fn is_as_made(connection: &Connection, trigger: &triggers::Trigger) -> rusqlite::Result<bool> {
-    connection
+/// The triggers that are not there, or not as this version makes them.
+pub(super) fn triggers_not_as_made(
+    connection: &Connection,
+) -> rusqlite::Result<Vec<(Trigger, Made)>> {
+    let mut others = Vec::new();
+    for trigger in triggers::all() {
+        let made = how_made(connection, &trigger)?;
+        if made != Made::Here {
+            others.push((trigger, made));
+        }
+    }
+    Ok(others)
+}
+
+fn how_made(connection: &Connection, trigger: &Trigger) -> rusqlite::Result<Made> {
+    let created: Option<String> = connection
         .prepare_cached(
-            "SELECT 1 FROM sqlite_schema WHERE type = 'trigger' AND name = ?1 AND sql = ?2",
+            "SELECT sql FROM sqlite_schema WHERE type = 'trigger' AND name = ?1 COLLATE NOCASE",
         )?
-        .exists([&trigger.name, &trigger.create])
+        .query_row([&trigger.name], |row| row.get(0))
+        .optional()?;
+    Ok(match created {
+        None => Made::Nowhere,
+        Some(create) if create == trigger.create => Made::Here,
+        Some(_) => Made::Elsewhere,
+    })
 }
 
 fn complete(

@@ -3,7 +3,7 @@
 //! Owns the queries for the rows that a policy is given: every queued job, and what can matter to a clause. Leaves
 //! what can matter to the clause's room. All rows come from one read transaction. Callers rely on this: what a snapshot
 //! costs depends on the queued jobs and on the rows that can matter, and not on those that no longer do, as far as the
-//! clause's conditions go by an index.
+//! clause's conditions go by an index. Those conditions are a policy's text: they run behind the wall, in a claim's budget.
 
 use std::collections::HashMap;
 
@@ -33,9 +33,9 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When the database cannot be read.
+    /// When the budget of a claim is spent, or the database cannot be read.
     pub fn snapshot(&mut self, reach: &Reach, job: Option<i64>) -> Result<Snapshot, Error> {
-        self.doing(|connection| {
+        self.within_budget(|connection, _| {
             let transaction = connection.transaction()?;
             let mut symbols = Known::default();
             Ok(Snapshot {
@@ -53,7 +53,7 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn snapshot_plans(&mut self, reach: &Reach) -> Result<Vec<Vec<String>>, Error> {
-        self.doing(|connection| {
+        self.within_budget(|connection, _| {
             let tables = [
                 (Table::Jobs, &JOBS[..]),
                 (Table::Tasks, &TASKS),
@@ -62,9 +62,7 @@ impl Store {
             let queries = tables
                 .iter()
                 .filter_map(|(table, columns)| query(reach, *table, columns, None));
-            Ok(queries
-                .map(|query| plan(connection, &query))
-                .collect::<Result<_, _>>()?)
+            queries.map(|query| plan(connection, &query)).collect()
         })
     }
 }

@@ -78,6 +78,8 @@ const INDEX: &str = "serial_gate_index";
 const ROWID: [&str; 3] = ["rowid", "oid", "_rowid_"];
 
 /// A claim gives the job a higher token than it ever had, and changes nothing else that a clause could see but its status.
+/// A program that writes the gate's own columns like this is taken for a claim, and the next claim, which asks the clause
+/// again, finds the candidate wrong.
 fn but_no_claim(table: Table) -> &'static str {
     match table {
         Table::Jobs => {
