@@ -9,7 +9,7 @@ use std::process::{Child, Command, ExitStatus};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 
 /// How soon it is seen that a child has ended.
 const LOOK: Duration = Duration::from_millis(20);
@@ -48,17 +48,20 @@ pub(crate) fn run(
         } else {
             Ended::Stopped
         };
-        end(&mut child)?;
+        end(&mut child, goes_on)?;
         return Ok(ended);
     }
 }
 
-fn end(child: &mut Child) -> io::Result<()> {
+fn end(child: &mut Child, goes_on: &mut dyn FnMut() -> bool) -> io::Result<()> {
     let group = Pid::from_child(child);
     // A group without processes cannot be told anything, and need not be.
     let _ = kill_process_group(group, Signal::TERM);
     let told = Instant::now();
-    while told.elapsed() < GRACE && child.try_wait()?.is_none() {
+    let is_there = || test_kill_process_group(group).is_ok();
+    while told.elapsed() < GRACE && (child.try_wait()?.is_none() || is_there()) {
+        // Its job is kept for as long as it may still write to it.
+        goes_on();
         thread::sleep(LOOK);
     }
     let _ = kill_process_group(group, Signal::KILL);

@@ -92,6 +92,20 @@ fn another_deploy_freezes_again() {
 }
 
 #[test]
+fn a_work_item_that_was_healthy_meanwhile_freezes_again() {
+    let gate = Gate::new();
+    for (given, freezes) in [
+        ("degraded", 1),
+        ("degraded", 1),
+        ("healthy", 1),
+        ("degraded", 2),
+    ] {
+        verdict(&gate, given, &["--work-item", "A-1"]);
+        assert_eq!(number(&gate, "repo_freeze"), freezes);
+    }
+}
+
+#[test]
 fn the_same_deploy_of_another_repo_is_another_one() {
     let gate = Gate::new();
     verdict(&gate, "degraded", &["--deploy", "118"]);

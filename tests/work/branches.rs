@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Project, lines, until, value};
+use super::{Project, lines, status, until, value};
 
 #[test]
 fn a_branch_is_cut_when_its_turn_comes_and_has_its_predecessor_s_code() {
@@ -122,6 +122,27 @@ fn a_task_has_one_branch_for_all_its_jobs() {
     gate.run(&["job", "add", "1", "analyst"]).succeeds();
     project.work(&["--max", "1"], &["true"]).succeeds();
     assert_eq!(project.tip("task/ORCH-1"), cut);
+}
+
+#[test]
+fn a_job_in_another_repo_than_its_task_s_has_no_branch_cut_there() {
+    let project = Project::new();
+    let gate = &project.gate;
+    gate.run(&[
+        "task",
+        "add",
+        "beta",
+        "--work-item",
+        "ORCH-1",
+        "--agent",
+        "planner",
+    ])
+    .succeeds();
+    gate.run(&["job", "add", "1", "analyst", "--repo", "alpha"])
+        .succeeds();
+    project.work(&["--max", "1"], &["true"]).succeeds();
+    assert_eq!(status(gate, 2), "done");
+    assert_eq!(project.tip("task/ORCH-1"), None);
 }
 
 #[test]

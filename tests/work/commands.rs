@@ -1,6 +1,6 @@
 //! What a command is given, and what becomes of its job.
 
-use rustix::process::{Pid, Signal, test_kill_process};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::Value;
 
 use super::{Worker, lines, status, until, value};
@@ -166,6 +166,64 @@ fn told_twice_it_ends_its_commands_and_puts_their_jobs_back() {
 }
 
 #[test]
+fn a_command_that_is_ended_together_with_its_worker_has_not_failed() {
+    let gate = Gate::new();
+    gate.run(&["task", "add", "alpha"]).succeeds();
+    let command = ["sh", "-c", "echo $$ > begun; exec sleep 600"];
+    let worker = Worker::start(&gate, &[], &command);
+    until("it has begun", || !lines(&gate.path("begun")).is_empty());
+    let command: i32 = lines(&gate.path("begun"))[0].parse().unwrap();
+    worker.tell(Signal::TERM);
+    // It takes no more jobs from here on.
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    kill_process(Pid::from_raw(command).unwrap(), Signal::TERM).unwrap();
+    let ran = worker.ended().succeeds();
+    insta::assert_snapshot!(ran.stdout, @"0 jobs done, 0 failed, 1 given up");
+    assert_eq!(status(&gate, 1), "queued");
+}
+
+#[test]
+fn a_job_that_is_put_back_is_given_up_soon_whatever_its_lease() {
+    let gate = Gate::new();
+    gate.run(&["task", "add", "alpha"]).succeeds();
+    let command = ["sh", "-c", "touch begun; exec sleep 600"];
+    let worker = Worker::start(&gate, &["--max", "1", "--lease", "1h"], &command);
+    until("it has begun", || gate.path("begun").exists());
+    gate.run(&["job", "requeue", "1"]).succeeds();
+    let ran = worker.ended().succeeds();
+    insta::assert_snapshot!(ran.stdout, @"0 jobs done, 0 failed, 1 given up");
+}
+
+#[test]
+fn what_a_job_runs_is_not_told_the_secrets_of_the_alerts() {
+    let gate = Gate::new();
+    gate.run(&["task", "add", "alpha"]).succeeds();
+    let ran = gate
+        .command(&[
+            "work",
+            "--agent",
+            "analyst",
+            "--max",
+            "1",
+            "--",
+            "sh",
+            "-c",
+            "env > environment",
+        ])
+        .env("SERIAL_GATE_TELEGRAM_TOKEN", "a secret")
+        .env("SERIAL_GATE_WEBHOOK_SECRET", "a secret")
+        .env("SERIAL_GATE_WEBHOOK_URL", "https://example.com/a secret")
+        .output()
+        .unwrap();
+    assert!(ran.status.success());
+    let told = lines(&gate.path("environment"));
+    assert!(
+        !told.is_empty() && !told.iter().any(|line| line.contains("a secret")),
+        "{told:?}"
+    );
+}
+
+#[test]
 fn several_jobs_are_done_at_a_time() {
     let gate = Gate::new();
     for repo in ["alpha", "beta", "gamma"] {
@@ -199,6 +257,12 @@ fn a_command_that_is_not_there_costs_no_job() {
     error: cannot run `./nowhere`, and no job was lost: correct the command after `--`
       because No such file or directory (os error 2)
     "#);
+    assert_eq!(status(&gate, 1), "queued");
+    // Nor one that is no program: it begins with nothing that says what runs it.
+    let path = super::program(&gate, "no-program", "");
+    std::fs::write(&path, "nonsense").unwrap();
+    gate.run(&["work", "--agent", "analyst", "--", "./no-program"])
+        .exits(1);
     assert_eq!(status(&gate, 1), "queued");
 }
 

@@ -70,24 +70,45 @@ impl Project {
 
     /// Commits something and pushes it to the base; the commit.
     pub fn commit(&self, message: &str) -> String {
-        self.git(&[
-            "-C",
-            "clone",
-            "commit",
+        self.in_clone(&["commit", "--quiet", "--allow-empty", "-m", message]);
+        self.in_clone(&["push", "--quiet", "origin", "HEAD:refs/heads/main"]);
+        self.in_clone(&["rev-parse", "HEAD"])
+    }
+
+    /// Commits something on another branch and pushes it; the commit.
+    pub fn commit_on(&self, branch: &str, message: &str) -> String {
+        self.in_clone(&["fetch", "--quiet", "origin"]);
+        self.in_clone(&[
+            "checkout",
             "--quiet",
-            "--allow-empty",
-            "-m",
-            message,
+            "-B",
+            branch,
+            &format!("origin/{branch}"),
         ]);
-        self.git(&[
-            "-C",
-            "clone",
-            "push",
-            "--quiet",
-            "origin",
-            "HEAD:refs/heads/main",
-        ]);
-        self.git(&["-C", "clone", "rev-parse", "HEAD"])
+        self.in_clone(&["commit", "--quiet", "--allow-empty", "-m", message]);
+        self.in_clone(&["push", "--quiet", "origin", branch]);
+        self.in_clone(&["rev-parse", "HEAD"])
+    }
+
+    /// Merges a branch into the base.
+    pub fn merge(&self, branch: &str) {
+        self.in_clone(&["checkout", "--quiet", "main"]);
+        self.in_clone(&["merge", "--quiet", "--no-ff", "-m", "merged", branch]);
+        self.in_clone(&["push", "--quiet", "origin", "main"]);
+    }
+
+    /// Whether a branch of the remote has a commit.
+    pub fn has(&self, branch: &str, commit: &str) -> bool {
+        self.in_clone(&["fetch", "--quiet", "origin"]);
+        let branches = self.in_clone(&["branch", "--remotes", "--contains", commit]);
+        branches
+            .lines()
+            .any(|line| line.trim() == format!("origin/{branch}"))
+    }
+
+    #[track_caller]
+    fn in_clone(&self, arguments: &[&str]) -> String {
+        self.git(&[&["-C", "clone"], arguments].concat())
     }
 
     /// Where a branch of the remote is.

@@ -21,7 +21,7 @@ pub use channel::Channel;
 pub use error::{Error, Failure};
 pub use line::Round;
 pub use run::{deliver, run};
-pub use secret::Secret;
+pub use secret::{SECRET_VARIABLES, Secret, TELEGRAM_TOKEN, WEBHOOK_SECRET, WEBHOOK_URL};
 pub use telegram::Telegram;
 pub use text::text;
 pub use webhook::{Webhook, signature};

@@ -1,8 +1,19 @@
 //! Text that nobody may read by accident.
 //!
-//! Owns the promise that it is never printed: it has no `Display`, and its `Debug` says nothing.
+//! Owns the promise that it is never printed: it has no `Display`, and its `Debug` says nothing. And the names of the
+//! variables in which it comes, so that whoever starts another program can leave them out.
 
 use std::fmt;
+
+/// The bot's token.
+pub const TELEGRAM_TOKEN: &str = "SERIAL_GATE_TELEGRAM_TOKEN";
+/// The webhook's address.
+pub const WEBHOOK_URL: &str = "SERIAL_GATE_WEBHOOK_URL";
+/// The webhook's key.
+pub const WEBHOOK_SECRET: &str = "SERIAL_GATE_WEBHOOK_SECRET";
+
+/// The variables of the environment that no other program is to see.
+pub const SECRET_VARIABLES: [&str; 3] = [TELEGRAM_TOKEN, WEBHOOK_URL, WEBHOOK_SECRET];
 
 /// A token, a key, or an address that may hold one.
 #[derive(Clone, PartialEq, Eq)]

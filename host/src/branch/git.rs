@@ -6,10 +6,11 @@
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use super::{Error, Project};
+use crate::alerts::SECRET_VARIABLES;
 use crate::child::{self, Ended};
 
 /// How long one step may take.
@@ -30,7 +31,11 @@ impl Git<'_> {
     pub(super) fn is_branch_name(&mut self, name: &str) -> Result<bool, Error> {
         let reference = head(name);
         let checked = self.run(None, &["check-ref-format", &reference])?;
-        Ok(checked.is_ok())
+        match checked.status.code() {
+            Some(0) => Ok(true),
+            Some(1) => Ok(false),
+            _ => Err(self.failed("check the name of the branch", checked)),
+        }
     }
 
     /// The tip of a branch of the remote, if it has that branch.
@@ -47,7 +52,11 @@ impl Git<'_> {
     /// Fetches the tip of a branch into an empty folder, and returns it.
     pub(super) fn fetch(&mut self, folder: &Path, branch: &str) -> Result<String, Error> {
         let what = "fetch the base from the remote";
-        self.step(what, Some(folder), &["init", "--quiet", "--bare"])?;
+        self.step(
+            what,
+            Some(folder),
+            &["init", "--quiet", "--bare", "--template="],
+        )?;
         // Named, so that git keeps what it leaves out for later: without a name it cannot leave out anything.
         let remote = self.project.remote.clone();
         self.step(what, Some(folder), &["remote", "add", REMOTE, &remote])?;
@@ -88,19 +97,28 @@ impl Git<'_> {
         folder: Option<&Path>,
         args: &[&str],
     ) -> Result<String, Error> {
-        self.run(folder, args)?.map_err(|said| Error::Git {
-            what,
-            repo: self.project.repo.clone(),
-            said,
-        })
+        let ran = self.run(folder, args)?;
+        if ran.status.success() {
+            Ok(ran.printed)
+        } else {
+            Err(self.failed(what, ran))
+        }
     }
 
-    /// What git printed, or, if it failed, what it said.
-    fn run(
-        &mut self,
-        folder: Option<&Path>,
-        args: &[&str],
-    ) -> Result<Result<String, String>, Error> {
+    fn failed(&self, what: &'static str, ran: Ran) -> Error {
+        let said = in_one_line(&ran.said, &self.project.remote);
+        Error::Git {
+            what,
+            repo: self.project.repo.clone(),
+            said: if said.is_empty() {
+                ran.status.to_string()
+            } else {
+                said
+            },
+        }
+    }
+
+    fn run(&mut self, folder: Option<&Path>, args: &[&str]) -> Result<Ran, Error> {
         let file = || tempfile::tempfile().map_err(Error::NoGit);
         let (mut printed, mut said) = (file()?, file()?);
         let clone = |file: &File| file.try_clone().map_err(Error::NoGit);
@@ -113,8 +131,7 @@ impl Git<'_> {
             // Nobody is there to type a password, and its words are read.
             .env("GIT_TERMINAL_PROMPT", "0")
             .env("LC_ALL", "C");
-        // Those of a repository that this process may have been started in.
-        for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
+        for variable in REPOSITORY_VARIABLES.iter().chain(&SECRET_VARIABLES) {
             command.env_remove(variable);
         }
         // The folder stays as it is, for a remote that is a path in it.
@@ -122,15 +139,11 @@ impl Git<'_> {
             command.env("GIT_DIR", folder);
         }
         match child::run(&mut command, Some(LIMIT), self.goes_on).map_err(Error::NoGit)? {
-            Ended::Exited(status) if status.success() => Ok(Ok(read(&mut printed)?)),
-            Ended::Exited(status) => {
-                let said = in_one_line(&read(&mut said)?, &self.project.remote);
-                Ok(Err(if said.is_empty() {
-                    status.to_string()
-                } else {
-                    said
-                }))
-            }
+            Ended::Exited(status) => Ok(Ran {
+                status,
+                printed: read(&mut printed)?,
+                said: read(&mut said)?,
+            }),
             Ended::OutOfTime => Err(Error::Slow {
                 what: "do its work for the remote",
                 repo: self.project.repo.clone(),
@@ -143,17 +156,50 @@ impl Git<'_> {
 
 const REMOTE: &str = "origin";
 
+/// Those of a repository that this process may have been started in, as a hook of it for example.
+const REPOSITORY_VARIABLES: [&str; 7] = [
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_NAMESPACE",
+];
+
+/// How a call of git ended.
+struct Ran {
+    status: ExitStatus,
+    printed: String,
+    said: String,
+}
+
 fn head(branch: &str) -> String {
     format!("refs/heads/{branch}")
 }
 
-/// What git said, which may be a remote's words, without the address: that may have a password in it.
+/// What git said, which may be a remote's words, without an address that may have a password in it: the remote's, or one
+/// that it was led to.
 fn in_one_line(said: &str, remote: &str) -> String {
-    let said = said.replace(remote, "the remote");
+    let said = without_users(&said.replace(remote, "the remote"));
     let lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
     let line = lines.collect::<Vec<_>>().join("; ");
     let printed = |letter: char| if letter.is_control() { ' ' } else { letter };
     line.chars().map(printed).take(1_000).collect()
+}
+
+/// A text whose addresses name nobody: `https://user:password@host` becomes `https://host`.
+fn without_users(text: &str) -> String {
+    let mut parts = text.split("://");
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let is_end = |letter: char| letter == '/' || letter == '\'' || letter.is_whitespace();
+        let authority = part.split(is_end).next().unwrap_or_default();
+        let user = authority.rfind('@').map_or(0, |at| at + 1);
+        shown += "://";
+        shown += part.get(user..).unwrap_or_default();
+    }
+    shown
 }
 
 fn read(file: &mut File) -> Result<String, Error> {
@@ -163,4 +209,30 @@ fn read(file: &mut File) -> Result<String, Error> {
         .and_then(|()| file.take(SAID).read_to_end(&mut bytes));
     read.map_err(Error::NoGit)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_git_said_has_no_password_in_it() {
+        for (said, shown) in [
+            (
+                "fatal: unable to access 'https://u:secret@host/x/'",
+                "fatal: unable to access 'https://host/x/'",
+            ),
+            (
+                "see ssh://git@host and https://a@b:c@host/d",
+                "see ssh://host and https://host/d",
+            ),
+            (
+                "mail me@host about http://host/@team",
+                "mail me@host about http://host/@team",
+            ),
+            ("no access to http://u:p@r/", "no access to the remote"),
+        ] {
+            assert_eq!(in_one_line(said, "http://u:p@r/"), shown);
+        }
+    }
 }

@@ -81,6 +81,11 @@ pub fn check(projects: &[Project]) -> Result<(), Error> {
     Ok(())
 }
 
+/// A commit, as short as git shows it to people.
+pub fn short(commit: &str) -> String {
+    commit.chars().take(10).collect()
+}
+
 /// The project of a repo, if it has one.
 pub fn project_of<'a>(projects: &'a [Project], repo: Option<&str>) -> Option<&'a Project> {
     projects

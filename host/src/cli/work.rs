@@ -50,7 +50,7 @@ pub struct Work {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     timeout: Option<Duration>,
     /// How often a branch is tried to cut before its job has failed
-    #[arg(long, value_name = "N", default_value = "5")]
+    #[arg(long, value_name = "N", default_value = "12")]
     tries: NonZeroU32,
     /// How long the first failed cut delays the second; each later one takes twice as long
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
@@ -84,6 +84,8 @@ impl Work {
             trust: shared.trust.clone(),
             ..Options::default()
         };
+        // Rules that the policy refuses are said now, and not in the log of each claim.
+        drop(shared.queue_with(options.clone())?);
         let rule = || Rule::Active(shared.overrides.clone());
         let open = || Ok(Queue::open(&shared.db, rule(), options.clone())?);
         let tally = work::work(&open, &settings, &told, &Timestamp::now)?;
@@ -100,12 +102,14 @@ fn listen(told: &Arc<Told>) -> std::io::Result<()> {
     let guard = runtime.enter();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
     drop(guard);
     let hear = async move {
         loop {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
+                _ = hangup.recv() => {}
             }
             told.end();
         }

@@ -66,6 +66,17 @@ impl Store {
         })
     }
 
+    /// Looks whether a claim is still good.
+    ///
+    /// # Errors
+    ///
+    /// When it is not, or the database cannot be read.
+    pub fn check_claim(&mut self, claim: Claim) -> Result<(), Error> {
+        self.doing(|connection| {
+            check_claim(&connection.transaction()?, claim.job, claim.token, "kept")
+        })
+    }
+
     /// Writes down what is about to be pushed, in the place of an earlier plan.
     ///
     /// # Errors

@@ -118,11 +118,14 @@ impl Store {
     }
 }
 
-/// Ids are compared with ids only: when in doubt it is another deploy, which freezes.
+/// Ids are compared with ids only, and one that has none is another deploy once its work item was healthy: when in doubt it
+/// is another deploy, which freezes.
 fn was_degraded(transaction: &Transaction<'_>, new: NewDeploy<'_>) -> rusqlite::Result<bool> {
     let mut query = transaction.prepare_cached(
         "SELECT 1 FROM serial_gate_deploy WHERE verdict = 'degraded' AND repo = ?1
-         AND deploy IS ?2 AND (?2 IS NOT NULL OR work_item_id = ?3)",
+         AND deploy IS ?2 AND (?2 IS NOT NULL OR (work_item_id = ?3 AND id > (
+            SELECT coalesce(max(id), 0) FROM serial_gate_deploy
+            WHERE verdict = 'healthy' AND repo = ?1 AND deploy IS NULL AND work_item_id = ?3)))",
     )?;
     query.exists(params![new.repo, new.deploy, new.work_item])
 }

@@ -10,6 +10,7 @@ use std::process::Command;
 use serde::Serialize;
 
 use super::Settings;
+use crate::alerts::SECRET_VARIABLES;
 use crate::branch::Project;
 use crate::store::{Claimed, TaskBranch};
 
@@ -44,6 +45,10 @@ pub(super) fn of(
     input.rewind()?;
     let mut command = Command::new(program);
     command.args(args).stdin(input);
+    // A worker may have been started with the service's environment. What a job runs is not told those secrets.
+    for variable in SECRET_VARIABLES {
+        command.env_remove(variable);
+    }
     command.env("SERIAL_GATE_DB", std::path::absolute(db)?);
     let (id, task) = (job.id.to_string(), job.task_id.map(|task| task.to_string()));
     let attempt = job.attempt.to_string();
@@ -71,10 +76,25 @@ pub(super) fn of(
     Ok(command)
 }
 
-/// Whether a command that could not be started could not be started for any job.
-pub(super) fn is_at_fault(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
-    )
+/// What is to blame when a command cannot be started.
+pub(super) enum AtFault {
+    /// The command: it cannot be started for any job.
+    Command,
+    /// The job: its texts are too long, or have a NUL.
+    Job,
+    /// The machine, which may have room again.
+    Machine,
 }
+
+pub(super) fn at_fault(error: &io::Error) -> AtFault {
+    use io::ErrorKind as K;
+    match error.kind() {
+        K::NotFound | K::PermissionDenied | K::NotADirectory | K::IsADirectory => AtFault::Command,
+        K::ArgumentListTooLong | K::InvalidInput => AtFault::Job,
+        _ if error.raw_os_error() == Some(NOT_A_PROGRAM) => AtFault::Command,
+        _ => AtFault::Machine,
+    }
+}
+
+/// `ENOEXEC`, for which the standard library has no name.
+const NOT_A_PROGRAM: i32 = 8;

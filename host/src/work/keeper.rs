@@ -12,6 +12,9 @@ use super::Told;
 use crate::queue::with_causes;
 use crate::store::{self, Claim, Store, lease_end};
 
+/// How soon it is seen that somebody else has taken the job from its worker.
+const LOOK: Duration = Duration::from_secs(1);
+
 pub(super) struct Keeper<'a> {
     store: Store,
     told: &'a Told,
@@ -21,6 +24,7 @@ pub(super) struct Keeper<'a> {
     /// When the lease was renewed last.
     renewed: Instant,
     tried: Instant,
+    looked: Instant,
     lost: bool,
 }
 
@@ -42,6 +46,7 @@ impl<'a> Keeper<'a> {
             lease,
             renewed: now,
             tried: now,
+            looked: now,
             lost: false,
         })
     }
@@ -51,14 +56,31 @@ impl<'a> Keeper<'a> {
         self.lost
     }
 
-    /// Sends a heartbeat when it is time; false when the work is to end.
+    /// Sends a heartbeat when it is time, and looks whether the job is still this worker's; false when the work is to end.
     pub(super) fn goes_on(&mut self) -> bool {
+        if self.looked.elapsed() >= LOOK {
+            self.looked = Instant::now();
+            self.look();
+        }
         // Three times a lease, so that one that fails can be made up for.
         if self.tried.elapsed() >= self.lease / 3 {
             self.tried = Instant::now();
             self.beat();
         }
         !self.lost && !self.told.is_to_stop()
+    }
+
+    /// Somebody may have put the job back, or ended it. What cannot be read is left to the next heartbeat.
+    fn look(&mut self) {
+        let Claim { job, .. } = self.claim;
+        match self.store.check_claim(self.claim) {
+            Err(error) if error.is_about_the_claim() => {
+                tracing::warn!("job {job} is given up: {error}");
+                self.lost = true;
+            }
+            Err(error) => tracing::debug!("job {job} was not looked at: {}", with_causes(&error)),
+            Ok(()) => {}
+        }
     }
 
     fn beat(&mut self) {

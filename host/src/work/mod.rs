@@ -11,12 +11,13 @@ mod keeper;
 pub use error::Error;
 
 use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -25,6 +26,7 @@ use crate::branch::{self, Project};
 use crate::child::Ended;
 use crate::queue::{Claimant, Queue, with_causes};
 use crate::store::{self, Claim, Claimed, JobStatus, Store, TaskBranch, lease_end};
+use command::AtFault;
 use keeper::Keeper;
 
 /// How long it takes until something that failed in the queue is tried again.
@@ -32,6 +34,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// How often the bases are looked at while no job ends.
 const LOOK_AT_BASES: Duration = Duration::from_secs(60);
+
+/// How much time is between two looks at them, however many jobs end meanwhile: each asks every remote.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(5);
 
 /// How a worker works.
 #[derive(Debug, Clone)]
@@ -71,6 +76,11 @@ impl Told {
         if self.drain.swap(true, Ordering::Relaxed) {
             self.stop.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// Takes no more jobs.
+    fn drain(&self) {
+        self.drain.store(true, Ordering::Relaxed);
     }
 
     fn is_to_drain(&self) -> bool {
@@ -153,7 +163,7 @@ pub fn work(
                 Ok(part) => parts.push(part),
                 Err(cause) => {
                     // Those that run finish what they do.
-                    told.end();
+                    told.drain();
                     return Err(Error::Thread(cause));
                 }
             }
@@ -179,7 +189,7 @@ impl Worker<'_> {
                 Ok(Some(job)) => {
                     let outcome = self.job(&mut queue, &job).inspect_err(|_| {
                         // The other parts have the same command.
-                        self.told.end();
+                        self.told.drain();
                     })?;
                     self.count(&outcome);
                     // Nobody listens where there is no base to look at.
@@ -207,25 +217,31 @@ impl Worker<'_> {
         let mut keeper = match Keeper::of(&path, self.told, self.clock, claim, lease) {
             Ok(keeper) => keeper,
             Err(error) => {
-                tracing::error!("job {} is put back: {}", job.id, with_causes(&error));
-                return Ok(put_back(store, claim, "its worker could not keep it"));
+                tracing::error!("job {} cannot be kept: {}", job.id, with_causes(&error));
+                let put_back = put_back(store, claim, "its worker could not keep it");
+                thread::sleep(PAUSE);
+                return Ok(put_back);
             }
         };
         let project = branch::project_of(&self.settings.projects, job.repo.as_deref());
-        let branch = match self.prepare(store, project, claim, job.task_id, &mut keeper) {
+        let branch = match self.prepare(store, project, claim, job, &mut keeper) {
             Ok(branch) => branch,
             Err(error) => return Ok(self.put_off(store, claim, &error, &keeper)),
         };
         tracing::info!("job {} of {}: begun", job.id, of(job));
-        let mut command = match command::of(self.settings, job, project, branch.as_ref(), &path) {
-            Ok(command) => command,
-            Err(error) => return Ok(self.end(store, claim, Err(error.to_string()), &mut keeper)),
-        };
-        let ran = crate::child::run(&mut command, self.settings.timeout, &mut || {
-            keeper.goes_on()
+        let command = command::of(self.settings, job, project, branch.as_ref(), &path);
+        let ran = command.and_then(|mut command| {
+            crate::child::run(&mut command, self.settings.timeout, &mut || {
+                keeper.goes_on()
+            })
         });
         let ended = match ran {
             Ok(Ended::Exited(status)) if status.success() => Ok(()),
+            // Whoever ends the worker may end all its processes: the job has not failed.
+            Ok(Ended::Exited(status)) if status.signal().is_some() && self.told.is_to_drain() => {
+                let why = format!("its command ended with {status} as its worker was stopped");
+                return Ok(put_back(store, claim, &why));
+            }
             Ok(Ended::Exited(status)) => Err(format!("the command ended with {status}")),
             Ok(Ended::OutOfTime) => {
                 let limit = self.settings.timeout.unwrap_or_default();
@@ -236,28 +252,39 @@ impl Worker<'_> {
             }
             Ok(Ended::Stopped) if keeper.has_lost() => return Ok(Outcome::GivenUp),
             Ok(Ended::Stopped) => return Ok(put_back(store, claim, "its worker was stopped")),
-            Err(cause) if command::is_at_fault(&cause) => {
-                put_back(store, claim, "its worker's command cannot be run");
-                let program = self.settings.command.0.clone().into();
-                return Err(Error::Command { program, cause });
-            }
-            Err(error) => Err(format!("the command could not be run: {error}")),
+            Err(cause) => match command::at_fault(&cause) {
+                AtFault::Command => {
+                    put_back(store, claim, "its worker's command cannot be run");
+                    let program = self.settings.command.0.clone().into();
+                    return Err(Error::Command { program, cause });
+                }
+                AtFault::Job => Err(format!("the command could not be run: {cause}")),
+                AtFault::Machine => {
+                    let put_back = put_back(store, claim, &format!("no command ran: {cause}"));
+                    thread::sleep(PAUSE);
+                    return Ok(put_back);
+                }
+            },
         };
         Ok(self.end(store, claim, ended, &mut keeper))
     }
 
-    /// The task's branch: cut now if it was not yet and there is a project; none if there is neither.
+    /// The task's branch: cut now if it was not yet and there is a project; none if there is neither, or the job works in
+    /// another repo than its task.
     fn prepare(
         &self,
         store: &mut Store,
         project: Option<&Project>,
         claim: Claim,
-        task: Option<i64>,
+        job: &Claimed,
         keeper: &mut Keeper<'_>,
     ) -> Result<Option<TaskBranch>, branch::Error> {
-        let Some(task) = task else {
+        let Some(task) = job.task_id else {
             return Ok(None);
         };
+        if store.task(task)?.is_none_or(|task| task.repo != job.repo) {
+            return Ok(None);
+        }
         let Some(project) = project else {
             return Ok(store.branch(task)?.filter(|branch| branch.cut_at.is_some()));
         };
@@ -352,20 +379,33 @@ impl Worker<'_> {
         }
     }
 
-    /// Looks at the bases once in a while and after each job, until no part is left.
+    /// Looks at the bases once in a while and soon after a job, until no part is left.
     fn watch_bases(&self, mut store: Store, ended: &Receiver<()>) {
         loop {
-            let mut goes_on = || !self.told.is_to_drain();
-            for project in &self.settings.projects {
-                let now = (self.clock)();
-                if let Err(error) = branch::look_at_base(&mut store, project, now, &mut goes_on) {
-                    tracing::debug!("a base is not known: {}", with_causes(&error));
+            self.look_at_bases(&mut store);
+            let looked = Instant::now();
+            let (mut wait, mut is_due) = (LOOK_AT_BASES, false);
+            loop {
+                match ended.recv_timeout(wait.saturating_sub(looked.elapsed())) {
+                    Ok(()) => (wait, is_due) = (BETWEEN_LOOKS, true),
+                    Err(RecvTimeoutError::Timeout) => break,
+                    Err(RecvTimeoutError::Disconnected) => {
+                        if is_due {
+                            self.look_at_bases(&mut store);
+                        }
+                        return;
+                    }
                 }
             }
-            match ended.recv_timeout(LOOK_AT_BASES) {
-                Err(mpsc::RecvTimeoutError::Disconnected) => return,
-                // Several may have ended meanwhile.
-                _ => while ended.try_recv().is_ok() {},
+        }
+    }
+
+    fn look_at_bases(&self, store: &mut Store) {
+        let mut goes_on = || !self.told.is_to_drain();
+        for project in &self.settings.projects {
+            let now = (self.clock)();
+            if let Err(error) = branch::look_at_base(store, project, now, &mut goes_on) {
+                tracing::debug!("a base is not known: {}", with_causes(&error));
             }
         }
     }

@@ -7,7 +7,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serial_gate::alerts::{Channel, Secret, Settings, Telegram, Webhook};
+use serial_gate::alerts::{
+    Channel, Secret, Settings, TELEGRAM_TOKEN, Telegram, WEBHOOK_SECRET, WEBHOOK_URL, Webhook,
+};
 use toml::{Table, Value};
 
 use crate::cli::Error;
@@ -100,7 +102,7 @@ fn telegram(table: &Table) -> Result<Option<Telegram>, Error> {
         table,
         "alerts.telegram",
         "token_file",
-        "SERIAL_GATE_TELEGRAM_TOKEN",
+        TELEGRAM_TOKEN,
         "SERIAL_GATE_TELEGRAM_TOKEN_FILE",
     )?;
     if url.is_none() && chat.is_none() && token.is_none() {
@@ -116,25 +118,21 @@ fn telegram(table: &Table) -> Result<Option<Telegram>, Error> {
         url: url.unwrap_or_else(|| "https://api.telegram.org".into()),
         chat: chat
             .ok_or_else(|| missing("chat", "SERIAL_GATE_TELEGRAM_CHAT", "alerts.telegram.chat"))?,
-        token: token.map(Secret::new).ok_or_else(|| {
-            missing(
-                "token",
-                "SERIAL_GATE_TELEGRAM_TOKEN",
-                "alerts.telegram.token_file",
-            )
-        })?,
+        token: token
+            .map(Secret::new)
+            .ok_or_else(|| missing("token", TELEGRAM_TOKEN, "alerts.telegram.token_file"))?,
     }))
 }
 
 fn webhook(table: &Table) -> Result<Option<Webhook>, Error> {
     let known = "`url` and `secret_file`";
     check_keys(table, "alerts.webhook", &["url", "secret_file"], known)?;
-    let url = given(table, "alerts.webhook", "url", "SERIAL_GATE_WEBHOOK_URL")?;
+    let url = given(table, "alerts.webhook", "url", WEBHOOK_URL)?;
     let secret = secret(
         table,
         "alerts.webhook",
         "secret_file",
-        "SERIAL_GATE_WEBHOOK_SECRET",
+        WEBHOOK_SECRET,
         "SERIAL_GATE_WEBHOOK_SECRET_FILE",
     )?;
     if url.is_none() && secret.is_none() {
@@ -149,14 +147,10 @@ fn webhook(table: &Table) -> Result<Option<Webhook>, Error> {
     Ok(Some(Webhook {
         url: url
             .map(Secret::new)
-            .ok_or_else(|| missing("address", "SERIAL_GATE_WEBHOOK_URL", "alerts.webhook.url"))?,
-        secret: secret.map(Secret::new).ok_or_else(|| {
-            missing(
-                "secret",
-                "SERIAL_GATE_WEBHOOK_SECRET",
-                "alerts.webhook.secret_file",
-            )
-        })?,
+            .ok_or_else(|| missing("address", WEBHOOK_URL, "alerts.webhook.url"))?,
+        secret: secret
+            .map(Secret::new)
+            .ok_or_else(|| missing("secret", WEBHOOK_SECRET, "alerts.webhook.secret_file"))?,
     }))
 }
 
