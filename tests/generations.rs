@@ -527,7 +527,7 @@ fn a_component_that_was_active_once_is_kept_when_it_is_refused_again() {
     let mut operator = open(&gate);
     let traps = proposal(traps_from("5000"));
     life::swap(&mut operator, &traps, Place::Active, act(at(1_000))).unwrap();
-    life::roll_back(&mut operator, Some(1), act(at(2_000))).unwrap();
+    life::roll_back(&mut operator, Some(1), None, act(at(2_000))).unwrap();
     let refused = life::swap(&mut operator, &traps, Place::Active, act(at(6_000))).unwrap();
     assert!(!refused.is_accepted());
     let digest = operator.store().generation(2).unwrap().digest;

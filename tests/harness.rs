@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 
 use rusqlite::Connection;
 use serde_json::Value;
@@ -11,9 +12,10 @@ use serial_gate_default_policy::serial::Serial;
 use serial_gate_default_policy::{settings, snapshot};
 use tempfile::TempDir;
 
-/// A folder, usually with a prepared queue in it, in which the binary runs.
+/// A folder, usually with a prepared queue in it, in which the binary runs. A clone is the same folder.
+#[derive(Clone)]
 pub struct Gate {
-    folder: TempDir,
+    folder: Arc<TempDir>,
 }
 
 /// How a run of the binary ended.
@@ -34,7 +36,7 @@ impl Gate {
     /// An empty folder.
     pub fn empty() -> Gate {
         Gate {
-            folder: tempfile::tempdir().unwrap(),
+            folder: Arc::new(tempfile::tempdir().unwrap()),
         }
     }
 

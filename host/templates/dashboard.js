@@ -4,6 +4,7 @@ const live = document.getElementById("live");
 const say = (text) => { live.textContent = text; live.hidden = text === ""; };
 let first = true;
 let behind = false;
+let latest = 0;
 
 const writing = () => [...document.querySelectorAll("input[name=reason]")].some((input) => input.value !== "" || input === document.activeElement);
 
@@ -14,9 +15,21 @@ async function redraw() {
     return;
   }
   behind = false;
-  const answer = await fetch("/", { headers: { accept: "text/html" } });
+  const own = ++latest;
+  let answer, text;
+  try {
+    answer = await fetch("/", { headers: { accept: "text/html" } });
+    text = await answer.text();
+  } catch {
+    return say("The service does not answer; this page may be old.");
+  }
+  // Another one was begun meanwhile, or somebody has begun to write.
+  if (own !== latest) return;
+  if (writing()) { behind = true; return; }
+  // The token was revoked: there is a page that asks for another.
+  if (answer.redirected) return location.reload();
   if (!answer.ok) return say("The service refuses this page: load it again.");
-  const next = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const next = new DOMParser().parseFromString(text, "text/html");
   document.title = next.title;
   document.querySelector("main").replaceWith(next.querySelector("main"));
   document.querySelector("header p").replaceWith(next.querySelector("header p"));
@@ -29,4 +42,6 @@ events.addEventListener("change", () => {
 });
 events.onerror = () => say("The service does not answer; this page may be old.");
 events.onopen = () => { if (!first) redraw(); };
+// Ages grow without a change.
+setInterval(() => { if (!first) redraw(); }, 60_000);
 document.addEventListener("focusout", () => { if (behind) setTimeout(redraw, 500); });

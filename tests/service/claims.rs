@@ -44,6 +44,32 @@ fn a_worker_that_waits_in_vain_is_told_so() {
 }
 
 #[test]
+fn workers_of_an_agent_wait_for_its_jobs_and_hold_up_nobody_else() {
+    let service = Service::start();
+    let wait = |worker: &str, agent: &str| {
+        let claim = json!({"worker": worker, "agent": agent, "wait": 50});
+        service.post("/claim", &claim).is(200).json()["id"].clone()
+    };
+    thread::scope(|scope| {
+        let first = scope.spawn(|| wait("one", "developer"));
+        until(&service, "serial_gate_waiting_workers 1");
+        let second = scope.spawn(|| wait("two", "analyst"));
+        until(&service, "serial_gate_waiting_workers 2");
+        service.post("/tasks", &json!({"repo": "alpha"})).is(201);
+        assert_eq!(second.join().unwrap(), 1);
+        let other = json!({"task_id": 1, "agent": "developer"});
+        service.post("/jobs", &other).is(201);
+        assert_eq!(first.join().unwrap(), 2);
+    });
+    let nobody = json!({"worker": "one", "agent": ""});
+    let detail = service.post("/claim", &nobody).is(422).detail();
+    assert_eq!(
+        detail,
+        "`agent` has 1 to 200 characters: leave it out for the jobs of all agents"
+    );
+}
+
+#[test]
 fn each_of_many_jobs_goes_to_one_of_many_workers() {
     let service = Service::start();
     for repo in 0..40 {

@@ -232,9 +232,9 @@ fn a_body_that_is_none_is_refused_with_its_place() {
             .body("application/json", body)
             .send()
     };
-    let unknown = send(r#"{"worker": "one", "agent": "analyst"}"#).is(422);
+    let unknown = send(r#"{"worker": "one", "repo": "alpha"}"#).is(422);
     assert!(
-        unknown.detail().contains("unknown field `agent`"),
+        unknown.detail().contains("unknown field `repo`"),
         "{}",
         unknown.text
     );

@@ -77,9 +77,28 @@ fn the_figures_count_claims_and_holds() {
         "serial_gate_held_jobs{repo=\"alpha\"} 2",
         "serial_gate_holds{reason=\"earlier_task\"} 2",
         "serial_gate_holds{reason=\"freeze\"} 2",
+        "serial_gate_outbox_alerts{state=\"pending\"} 1",
+        "serial_gate_policy_calls_total{function=\"decide\"} 1",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} in {text}");
     }
+    for name in [
+        "serial_gate_head_seconds{repo=\"alpha\"} ",
+        "serial_gate_frozen_seconds{repo=\"alpha\"} ",
+        "serial_gate_outbox_oldest_seconds ",
+        "serial_gate_policy_call_seconds_total{function=\"claim-clause\"} ",
+    ] {
+        let found = text.lines().find_map(|line| line.strip_prefix(name));
+        let value: f64 = found.expect(name).parse().unwrap();
+        assert!((0.0..60.0).contains(&value), "{name}{value}");
+    }
+    // A method that somebody has made up adds no line.
+    service.request("BREW", "/queue").send().is(405);
+    let text = service.get("/metrics").is(200).text;
+    assert!(
+        text.contains("method=\"other\"") && !text.contains("BREW"),
+        "{text}"
+    );
     assert!(text.ends_with("# EOF\n"));
 }
 

@@ -1,5 +1,7 @@
 //! How the service ends, and how it does not begin.
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::thread;
 
 use serde_json::json;
@@ -18,6 +20,17 @@ fn told_to_stop_it_answers_those_who_wait_and_ends_well() {
         (waiting.join().unwrap().status, ())
     });
     assert_eq!((waited, ended), (204, ()));
+    assert!(service.stop().success());
+}
+
+#[test]
+fn a_request_that_never_comes_whole_does_not_keep_it() {
+    let service = Service::start();
+    let mut connection = TcpStream::connect(&service.address).unwrap();
+    connection
+        .write_all(b"POST /claim HTTP/1.1\r\nhost: ")
+        .unwrap();
+    service.get("/healthz").is(200);
     assert!(service.stop().success());
 }
 

@@ -1,6 +1,7 @@
 //! The service: the real binary, asked over HTTP.
 
 mod access;
+mod browser;
 mod claims;
 mod cycle;
 mod deploys;
@@ -9,6 +10,7 @@ mod end;
 mod killed;
 mod page;
 mod policy;
+mod schema;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout, Stdio};

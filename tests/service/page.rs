@@ -56,7 +56,7 @@ fn its_forms_freeze_and_unfreeze_a_repo() {
         "repo=alpha&reason=fine&freeze_id=1",
     )
     .is(409);
-    assert!(late.text.contains("role=\"status\""), "{}", late.text);
+    assert!(late.text.contains("class=\"said\""), "{}", late.text);
     form(
         &service,
         "/dashboard/unfreeze",

@@ -14,7 +14,13 @@ fn other_rules_are_swapped_in_and_rolled_back() {
         (&swapped["generation"], &swapped["accepted"]),
         (&json!(2), &json!(true))
     );
-    let back = service.post("/policy/rollback", &json!({"reason": "too much"}));
+    let late = json!({"reason": "of what was there before", "seen": 1});
+    let refused = service.post("/policy/rollback", &late).is(409);
+    assert!(refused.detail().contains("meanwhile"), "{}", refused.text);
+    let back = service.post(
+        "/policy/rollback",
+        &json!({"reason": "too much", "seen": 2}),
+    );
     assert_eq!(back.is(200).json(), json!({"generation": 1}));
     let history = service.get("/policy/history").is(200).json();
     assert_eq!(

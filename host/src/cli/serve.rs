@@ -29,6 +29,8 @@ pub struct Serve {
 
 impl Serve {
     pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
+        // Rules that the policy refuses are said now, and not in the log of each claim.
+        drop(shared.queue()?);
         let service = Service {
             db: shared.db.clone(),
             address: self.listen,

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use serial_gate::branch::short;
 use serial_gate::model::{Hold, Verdict};
 use serial_gate::store::TaskBranch;
 
@@ -133,19 +134,14 @@ pub fn branch(branch: &TaskBranch) -> String {
         format!(
             "; `{}` has moved since, to {}: merge it into the branch",
             shown(base),
-            commit(tip)
+            shown(&short(tip))
         )
     });
     format!(
         "`{}`, {verb} from `{}` at {}{}",
         shown(name),
         shown(base),
-        commit(base_commit),
+        shown(&short(base_commit)),
         moved.unwrap_or_default()
     )
-}
-
-/// A commit, as short as git shows it to people.
-fn commit(commit: &str) -> String {
-    shown(&commit.chars().take(10).collect::<String>())
 }

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
@@ -64,6 +65,8 @@ impl Caller {
 /// The tokens of the queue's database.
 pub struct Access {
     store: Mutex<Store>,
+    /// Whether there was a token: then there was one for ever.
+    had_tokens: AtomicBool,
     wrong: DefaultKeyedRateLimiter<IpAddr>,
 }
 
@@ -104,13 +107,19 @@ impl Access {
     pub fn new(store: Store) -> Access {
         Access {
             store: Mutex::new(store),
+            had_tokens: AtomicBool::new(false),
             wrong: RateLimiter::keyed(Quota::per_minute(WRONG_PER_MINUTE)),
         }
     }
 
     /// Whether nobody needs a token, because there never was one.
     pub fn is_open(&self) -> Result<bool, Problem> {
-        Ok(!self.store().had_access_tokens()?)
+        if self.had_tokens.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        let had_tokens = self.store().had_access_tokens()?;
+        self.had_tokens.store(had_tokens, Ordering::Relaxed);
+        Ok(!had_tokens)
     }
 
     fn store(&self) -> MutexGuard<'_, Store> {
@@ -128,20 +137,19 @@ impl Access {
 
     /// Who asks. Without any token in the database, everybody on this machine may do everything.
     fn caller(&self, headers: &HeaderMap, from: SocketAddr) -> Result<Caller, Problem> {
-        let given = bearer(headers).or_else(|| kept_token(headers));
-        let mut store = self.store();
-        if given.is_none() && from.ip().is_loopback() && !store.had_access_tokens()? {
+        let bearer = bearer(headers);
+        // A browser may keep the cookie of another service on this machine.
+        if bearer.is_none() && from.ip().is_loopback() && self.is_open()? {
             return Ok(Caller {
                 name: "somebody".into(),
                 role: Role::Operator,
             });
         }
-        let Some(given) = given else {
+        let Some(given) = bearer.or_else(|| kept_token(headers)) else {
             return Err(Problem::unauthorized(
                 "no token: send one as `Authorization: Bearer TOKEN`, `serial-gate token add` makes it",
             ));
         };
-        drop(store);
         self.check(given, from)
     }
 
@@ -244,15 +252,13 @@ fn role(operation: &Operation) -> Option<Option<Role>> {
     let [requirement] = document.as_array()?.as_slice() else {
         return None;
     };
-    match requirement.get(SCHEME) {
-        None => Some(None),
-        Some(roles) => {
-            let [role] = roles.as_array()?.as_slice() else {
-                return None;
-            };
-            Role::of_name(role.as_str()?).map(Some)
-        }
+    if requirement.as_object()?.is_empty() {
+        return Some(None);
     }
+    let [role] = requirement.get(SCHEME)?.as_array()?.as_slice() else {
+        return None;
+    };
+    Role::of_name(role.as_str()?).map(Some)
 }
 
 /// Lets a request through to its handler, with its [`Caller`], or refuses it.

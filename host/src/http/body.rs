@@ -2,8 +2,10 @@
 //!
 //! Owns the limits on bodies. Callers rely on this: a small body is there before anything is answered.
 
+use std::fmt;
 use std::time::Duration;
 
+use axum::Json;
 use axum::body::{self, Bytes};
 use axum::extract::rejection::{
     BytesRejection, FormRejection, JsonRejection, PathRejection, QueryRejection,
@@ -13,6 +15,8 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_LENGTH;
 use axum::middleware::Next;
 use axum::response::Response;
+use serde::de::{self, DeserializeOwned, Error as _, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer};
 use tokio::time::{Instant, timeout_at};
 use tokio_stream::{Stream, StreamExt};
 
@@ -73,10 +77,73 @@ impl From<BytesRejection> for Problem {
     }
 }
 
-/// A JSON body.
-#[derive(FromRequest)]
-#[from_request(via(axum::Json), rejection(Problem))]
+/// A JSON body, which is an object.
 pub struct Body<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Body<T>, Problem> {
+        let (parts, body) = request.into_parts();
+        let whole = Request::from_parts(parts.clone(), body);
+        let bytes = Bytes::from_request(whole, state).await?;
+        // An array would be taken for the fields in their order.
+        let is_array = bytes.trim_ascii_start().starts_with(b"[");
+        let request = Request::from_parts(parts, body::Body::from(bytes));
+        let Json(value) = Json::from_request(request, state).await?;
+        if is_array {
+            return Err(Problem::invalid("the body is an array: send an object"));
+        }
+        Ok(Body(value))
+    }
+}
+
+/// A whole number, also one that is written as `1.0`: to JSON Schema these are the same.
+pub fn whole<'de, D: Deserializer<'de>, T: TryFrom<i64>>(number: D) -> Result<T, D::Error> {
+    struct Whole;
+    impl Visitor<'_> for Whole {
+        type Value = i64;
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("a whole number")
+        }
+        fn visit_i64<E>(self, number: i64) -> Result<i64, E> {
+            Ok(number)
+        }
+        fn visit_u64<E: de::Error>(self, number: u64) -> Result<i64, E> {
+            let unexpected = || E::invalid_value(Unexpected::Unsigned(number), &self);
+            i64::try_from(number).map_err(|_| unexpected())
+        }
+        fn visit_f64<E: de::Error>(self, number: f64) -> Result<i64, E> {
+            // Beyond that, not every whole number has a float.
+            const EXACT: f64 = 9_007_199_254_740_992.0;
+            if number.fract() == 0.0 && number.abs() <= EXACT {
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    reason = "it is whole, and that small"
+                )]
+                return Ok(number as i64);
+            }
+            Err(E::invalid_value(Unexpected::Float(number), &self))
+        }
+    }
+    let number = number.deserialize_i64(Whole)?;
+    let unexpected = || D::Error::invalid_value(Unexpected::Signed(number), &"one in its range");
+    T::try_from(number).map_err(|_| unexpected())
+}
+
+/// The same where there may be none.
+pub fn maybe_whole<'de, D: Deserializer<'de>>(number: D) -> Result<Option<i64>, D::Error> {
+    #[derive(Deserialize)]
+    struct Number(#[serde(deserialize_with = "whole")] i64);
+    Ok(Option::<Number>::deserialize(number)?.map(|Number(number)| number))
+}
+
+/// A value that may be left out, and is none of those that may be null.
+pub fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    value: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(value).map(Some)
+}
 
 /// The fields of a form.
 #[derive(FromRequest)]

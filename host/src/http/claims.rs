@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use super::App;
 use super::access::Caller;
-use super::body::{Body, Which};
+use super::body::{Body, Which, whole};
 use super::owner::Refused;
 use super::problem::Problem;
 use super::writer::{Answer, Writer};
@@ -28,8 +28,11 @@ pub struct Claim {
     /// Who claims
     #[schema(min_length = 1, max_length = 200, example = "builder-1")]
     worker: String,
+    /// Whose jobs it does; those of all agents, if left out
+    #[schema(min_length = 1, max_length = 200, example = "analyst")]
+    agent: Option<String>,
     /// Seconds to wait for a job if there is none now
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole")]
     #[schema(default = 0, maximum = 300)]
     wait: u32,
 }
@@ -38,6 +41,7 @@ pub struct Claim {
 #[serde(deny_unknown_fields)]
 pub struct Token {
     /// The token that the claim gave
+    #[serde(deserialize_with = "whole")]
     token: i64,
 }
 
@@ -45,6 +49,7 @@ pub struct Token {
 #[serde(deny_unknown_fields)]
 pub struct Failure {
     /// The token that the claim gave
+    #[serde(deserialize_with = "whole")]
     token: i64,
     /// What went wrong
     #[schema(max_length = 10_000)]
@@ -72,7 +77,8 @@ pub struct Changed {
 
 /// Claim the next job that the gate lets through
 ///
-/// With `wait`, the answer comes as soon as there is one, or when the time is over. The first to ask gets the first job.
+/// With `wait`, the answer comes as soon as there is one, or when the time is over. Of those that a job is for, whoever
+/// has asked first gets it.
 #[utoipa::path(
     post, path = "/claim", tag = "jobs", security(("token" = ["worker"])),
     request_body = Claim,
@@ -82,9 +88,21 @@ pub struct Changed {
     )
 )]
 pub async fn claim(State(app): State<App>, Body(claim): Body<Claim>) -> Result<Response, Problem> {
-    let Claim { worker, wait } = claim;
+    let Claim {
+        worker,
+        agent,
+        wait,
+    } = claim;
     if worker.is_empty() || worker.chars().count() > 200 {
         return Err(Problem::invalid("`worker` has 1 to 200 characters"));
+    }
+    if agent
+        .as_ref()
+        .is_some_and(|agent| agent.is_empty() || agent.chars().count() > 200)
+    {
+        return Err(Problem::invalid(
+            "`agent` has 1 to 200 characters: leave it out for the jobs of all agents",
+        ));
     }
     if wait > LONGEST_WAIT {
         return Err(Problem::invalid("`wait` is at most 300 seconds"));
@@ -92,7 +110,7 @@ pub async fn claim(State(app): State<App>, Body(claim): Body<Claim>) -> Result<R
     let (reply, answer) = oneshot::channel::<Answer>();
     let wait = Duration::from_secs(wait.into());
     app.writer
-        .ask(move |writer| writer.claim(worker, wait, reply))?;
+        .ask(move |writer| writer.claim(worker, agent, wait, reply))?;
     let claimed = answer.await.map_err(|_| Refused::Stopped)??;
     Ok(match claimed {
         Some(job) => {

@@ -1,26 +1,22 @@
 //! The page for people: what runs, what waits and why, what is frozen, and the buttons of an operator.
 //!
-//! Owns one template, one stylesheet and a script without which the page is whole. It shows what the API tells and does
-//! what the API does. Callers rely on this: whatever stands in the database is text on the page and nothing else.
+//! Owns one template, one stylesheet and a script without which the page is whole. It shows what the API tells. Leaves what
+//! the buttons do to `forms`. Callers rely on this: whatever stands in the database is text on the page and nothing else.
 
 use askama::Template;
 use axum::Extension;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::http::header::{CONTENT_TYPE, SET_COOKIE};
-use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{Html, IntoResponse};
 use jiff::Timestamp;
-use serde::Deserialize;
+use serial_gate::branch::short;
 use serial_gate::model::{Hold, Verdict};
 use serial_gate::queue::{self as gate, RepoState, State as QueueState, Waiting};
-use serial_gate::store::{AuditEntry, FROZEN, GenerationEvent, GenerationState, Role, sql_time};
-use utoipa::ToSchema;
+use serial_gate::store::{GenerationEvent, GenerationState, Role, TaskBranch, sql_time};
 
 use super::App;
 use super::access::Caller;
-use super::body::{Body, Fields};
-use super::freezes::{self, Freeze, Unfreeze};
-use super::policy::{self, RollBack};
+use super::age::{age, in_words};
 use super::problem::Problem;
 use super::reader::Reader;
 
@@ -29,8 +25,6 @@ const SCRIPT: &str = include_str!("../../templates/dashboard.js");
 
 /// How much of the policy's history is shown.
 const EVENTS: usize = 20;
-/// How far back the audit is searched for who froze a repo.
-const AUDIT: u32 = 50;
 /// How many waiting jobs of a repo are shown.
 const JOBS: usize = 50;
 
@@ -65,6 +59,16 @@ struct Active {
     name: String,
     stage: String,
     since: Option<String>,
+    age: Option<String>,
+    branch: Option<Branch>,
+}
+
+struct Branch {
+    name: String,
+    is_cut: bool,
+    base: String,
+    commit: String,
+    moved_to: Option<String>,
 }
 
 struct Job {
@@ -72,6 +76,7 @@ struct Job {
     name: String,
     reason: String,
     class: &'static str,
+    age: Option<String>,
 }
 
 struct Policy {
@@ -88,18 +93,6 @@ struct Shadow {
     disagreements: usize,
 }
 
-#[derive(Template)]
-#[template(path = "login.html")]
-struct LoginPage {
-    wrong: bool,
-}
-
-#[derive(Deserialize, ToSchema)]
-pub struct Login {
-    /// The token
-    token: String,
-}
-
 /// The page
 #[utoipa::path(
     get, path = "/", tag = "dashboard", security(("token" = ["reader"])),
@@ -112,96 +105,6 @@ pub async fn page(
     Extension(caller): Extension<Caller>,
 ) -> Result<Html<String>, Problem> {
     draw(&app, &caller, None).await
-}
-
-/// Close a repo, by a form
-#[utoipa::path(
-    post, path = "/dashboard/freeze", tag = "dashboard", security(("token" = ["operator"])),
-    request_body(content = Freeze, content_type = "application/x-www-form-urlencoded"),
-    responses(
-        (status = 303, description = "It is frozen; the page is the next to see"),
-        (status = "default", description = "It was refused; the page says why", content((String = "text/html"), (Problem = "application/problem+json"))),
-    )
-)]
-pub async fn freeze(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
-    Fields(form): Fields<Freeze>,
-) -> Result<Response, Problem> {
-    let done = freezes::freeze(State(app.clone()), Extension(caller.clone()), Body(form)).await;
-    back(&app, &caller, done.map(|_| ())).await
-}
-
-/// Open a repo, by a form
-#[utoipa::path(
-    post, path = "/dashboard/unfreeze", tag = "dashboard", security(("token" = ["operator"])),
-    request_body(content = Unfreeze, content_type = "application/x-www-form-urlencoded"),
-    responses(
-        (status = 303, description = "It is open; the page is the next to see"),
-        (status = "default", description = "It was refused; the page says why", content((String = "text/html"), (Problem = "application/problem+json"))),
-    )
-)]
-pub async fn unfreeze(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
-    Fields(form): Fields<Unfreeze>,
-) -> Result<Response, Problem> {
-    let done = freezes::unfreeze(State(app.clone()), Extension(caller.clone()), Body(form)).await;
-    back(&app, &caller, done.map(|_| ())).await
-}
-
-/// Go back to the policy before, by a form
-#[utoipa::path(
-    post, path = "/dashboard/rollback", tag = "dashboard", security(("token" = ["operator"])),
-    request_body(content = RollBack, content_type = "application/x-www-form-urlencoded"),
-    responses(
-        (status = 303, description = "It is active; the page is the next to see"),
-        (status = "default", description = "It was refused; the page says why", content((String = "text/html"), (Problem = "application/problem+json"))),
-    )
-)]
-pub async fn rollback(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
-    Fields(form): Fields<RollBack>,
-) -> Result<Response, Problem> {
-    let done = policy::rollback(State(app.clone()), Extension(caller.clone()), Body(form)).await;
-    back(&app, &caller, done.map(|_| ())).await
-}
-
-/// Where a browser is asked for its token
-#[utoipa::path(
-    get, path = "/login", tag = "dashboard", security(()),
-    responses((status = 200, description = "The form", body = String, content_type = "text/html"))
-)]
-pub async fn login_page() -> Result<Html<String>, Problem> {
-    html(&LoginPage { wrong: false })
-}
-
-/// Keep a token in the browser
-#[utoipa::path(
-    post, path = "/login", tag = "dashboard", security(()),
-    request_body(content = Login, content_type = "application/x-www-form-urlencoded"),
-    responses(
-        (status = 303, description = "It is kept; the page is the next to see"),
-        (status = 401, description = "The token is not good", body = String, content_type = "text/html"),
-    )
-)]
-pub async fn login(
-    State(app): State<App>,
-    axum::extract::ConnectInfo(from): axum::extract::ConnectInfo<std::net::SocketAddr>,
-    Fields(Login { token }): Fields<Login>,
-) -> Result<Response, Problem> {
-    match app.access.check(&token, from) {
-        Ok(_) => {
-            let cookie = super::access::cookie(&token);
-            Ok(([(SET_COOKIE, cookie)], Redirect::to("/")).into_response())
-        }
-        Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => {
-            let page = html(&LoginPage { wrong: true })?;
-            Ok((StatusCode::UNAUTHORIZED, page).into_response())
-        }
-        Err(problem) => Err(problem),
-    }
 }
 
 /// The page's looks
@@ -222,25 +125,19 @@ pub async fn script() -> impl IntoResponse {
     ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], SCRIPT)
 }
 
-/// The page again: whole if it was done, and with the reason if not.
-async fn back(app: &App, caller: &Caller, done: Result<(), Problem>) -> Result<Response, Problem> {
-    match done {
-        Ok(()) => Ok(Redirect::to("/").into_response()),
-        Err(problem) => {
-            let status = problem.status();
-            let page = draw(app, caller, Some(problem.detail().to_owned())).await?;
-            Ok((status, page).into_response())
-        }
-    }
-}
-
-async fn draw(app: &App, caller: &Caller, said: Option<String>) -> Result<Html<String>, Problem> {
+/// The page for somebody, with what has just been said to them.
+pub async fn draw(
+    app: &App,
+    caller: &Caller,
+    said: Option<String>,
+) -> Result<Html<String>, Problem> {
     let may_operate = caller.role >= Role::Operator;
     let read = move |reader: &mut Reader| read(reader, may_operate, said);
     html(&app.reader.run(read).await??)
 }
 
-fn html(page: &impl Template) -> Result<Html<String>, Problem> {
+/// A template, filled in.
+pub fn html(page: &impl Template) -> Result<Html<String>, Problem> {
     page.render()
         .map(Html)
         .map_err(|error| Problem::inside(&error))
@@ -251,7 +148,7 @@ fn read(reader: &mut Reader, may_operate: bool, said: Option<String>) -> Result<
     let mut state = reader.state()?;
     let mut repos = Vec::new();
     for (name, found) in std::mem::take(&mut state.per_repo) {
-        repos.push(repo(reader, name, found)?);
+        repos.push(repo(reader, name, found, now)?);
     }
     // What somebody has to do something about comes first.
     repos.sort_by_key(|repo| !repo.frozen);
@@ -270,7 +167,13 @@ fn read(reader: &mut Reader, may_operate: bool, said: Option<String>) -> Result<
 
 const HELD: &str = "held";
 
-fn repo(reader: &mut Reader, name: String, found: RepoState) -> Result<Repo, gate::Error> {
+fn repo(
+    reader: &mut Reader,
+    name: String,
+    found: RepoState,
+    now: Timestamp,
+) -> Result<Repo, gate::Error> {
+    let for_so_long = |since: Option<&str>| age(since, now).map(in_words);
     let freeze_id = if found.frozen {
         let (_, freeze) = reader.queue.frozen(Some(&name));
         freeze.map(|freeze| freeze.id)
@@ -278,22 +181,24 @@ fn repo(reader: &mut Reader, name: String, found: RepoState) -> Result<Repo, gat
         None
     };
     let store = reader.queue.store();
+    let frozen_by = match freeze_id {
+        Some(freeze) => store.frozen_by(&name, freeze)?,
+        None => None,
+    };
     let active = match &found.active_task {
-        Some(task) => store.task(task.id)?.map(|task| Active {
+        Some(active) => store.task(active.id)?.map(|task| Active {
             name: task
                 .work_item_id
                 .unwrap_or_else(|| format!("task {}", task.id)),
             stage: task.stage.unwrap_or_default(),
+            age: for_so_long(task.since.as_deref()),
             since: task.since,
+            branch: active.branch.as_ref().map(branch),
         }),
         None => None,
     };
-    let frozen_by = if found.frozen {
-        frozen_by(store.audit(Some(&name), AUDIT)?)
-    } else {
-        None
-    };
-    let waiting: Vec<Job> = found.waiting.iter().map(job).collect();
+    let waiting = found.waiting.iter();
+    let waiting: Vec<Job> = waiting.map(|waiting| job(waiting, now)).collect();
     Ok(Repo {
         active,
         more: waiting.len().saturating_sub(JOBS),
@@ -309,14 +214,17 @@ fn repo(reader: &mut Reader, name: String, found: RepoState) -> Result<Repo, gat
     })
 }
 
-/// Who froze a repo last, if the audit still tells.
-fn frozen_by(audit: Vec<AuditEntry>) -> Option<String> {
-    let mut entries = audit.into_iter();
-    let entry = entries.find(|entry| entry.after.as_deref() == Some(FROZEN))?;
-    Some(entry.who)
+fn branch(branch: &TaskBranch) -> Branch {
+    Branch {
+        name: branch.name.clone(),
+        is_cut: branch.cut_at.is_some(),
+        base: branch.base.clone(),
+        commit: short(&branch.base_commit),
+        moved_to: branch.base_moved_to.as_deref().map(short),
+    }
 }
 
-fn job(waiting: &Waiting) -> Job {
+fn job(waiting: &Waiting, now: Timestamp) -> Job {
     let job = &waiting.job;
     let (reason, class) = match &waiting.verdict {
         Some(Verdict::Claim) => ("may be claimed".into(), "free"),
@@ -332,6 +240,7 @@ fn job(waiting: &Waiting) -> Job {
             .unwrap_or_else(|| "no task".into()),
         reason,
         class,
+        age: age(job.created_at.as_deref(), now).map(in_words),
     }
 }
 

@@ -17,7 +17,7 @@ use super::access::SCHEME;
 use super::body::COMPONENT;
 use super::problem::Problem;
 use super::{
-    App, claims, dashboard, deploys, events, freezes, health, metrics, policy, queue, tasks,
+    App, claims, dashboard, deploys, events, forms, freezes, health, metrics, policy, queue, tasks,
 };
 
 #[derive(OpenApi)]
@@ -76,10 +76,10 @@ pub fn routes() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(health::ready))
         .routes(routes!(openapi))
         .routes(routes!(dashboard::page))
-        .routes(routes!(dashboard::freeze))
-        .routes(routes!(dashboard::unfreeze))
-        .routes(routes!(dashboard::rollback))
-        .routes(routes!(dashboard::login_page, dashboard::login))
+        .routes(routes!(forms::freeze))
+        .routes(routes!(forms::unfreeze))
+        .routes(routes!(forms::rollback))
+        .routes(routes!(forms::login_page, forms::login))
         .routes(routes!(dashboard::style))
         .routes(routes!(dashboard::script))
         .split_for_parts();

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::App;
 use super::access::Caller;
-use super::body::Body;
+use super::body::{Body, maybe_whole};
 use super::problem::Problem;
 use super::writer::Writer;
 
@@ -18,14 +18,14 @@ use super::writer::Writer;
 pub struct Freeze {
     /// The repo
     #[schema(min_length = 1, example = "alpha")]
-    repo: String,
+    pub repo: String,
     /// Why, for whoever asks what is going on
     #[schema(min_length = 1, example = "checkout is down since 14:02")]
-    reason: String,
+    pub reason: String,
     /// Who does it, if not whoever the token is of
-    who: Option<String>,
+    pub who: Option<String>,
     /// The task whose deploy went bad
-    work_item: Option<String>,
+    pub work_item: Option<String>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -33,14 +33,15 @@ pub struct Freeze {
 pub struct Unfreeze {
     /// The repo
     #[schema(min_length = 1, example = "alpha")]
-    repo: String,
+    pub repo: String,
     /// Why it may go on
     #[schema(min_length = 1, example = "rolled back")]
-    reason: String,
+    pub reason: String,
     /// Who does it, if not whoever the token is of
-    who: Option<String>,
+    pub who: Option<String>,
     /// The newest freeze that the caller knows of: if there is a newer one, nothing is cleared
-    freeze_id: Option<i64>,
+    #[serde(default, deserialize_with = "maybe_whole")]
+    pub freeze_id: Option<i64>,
 }
 
 #[derive(Serialize, ToSchema)]

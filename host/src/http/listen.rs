@@ -17,7 +17,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 use super::App;
@@ -31,18 +32,24 @@ const HEADERS_BYTES: usize = 32 << 10;
 /// How long requests may go on after the service was told to stop.
 const GOODBYE: Duration = Duration::from_secs(20);
 
-/// Serves until the process is told to stop.
-pub async fn until_told(listener: TcpListener, router: Router, app: &App) -> io::Result<()> {
+/// Serves until the process is told to stop, or a thread has `ended` that requests need.
+pub async fn until_told(
+    listener: TcpListener,
+    router: Router,
+    app: &App,
+    ended: &Notify,
+) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let graceful = GracefulShutdown::new();
+    let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = accept(&listener, &places) => match accepted {
                 Ok((stream, from, place)) => {
                     let connection = graceful.watch(connection(stream, from, router.clone()));
-                    tokio::spawn(async move {
+                    connections.spawn(async move {
                         // Whoever went away in the middle is nobody's error.
                         let _ = connection.await;
                         drop(place);
@@ -54,21 +61,24 @@ pub async fn until_told(listener: TcpListener, router: Router, app: &App) -> io:
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             },
+            // Those that have ended are forgotten.
+            Some(_) = connections.join_next() => {}
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
+            () = ended.notified() => break,
         }
     }
     drop(listener);
     tracing::info!("stopping: no more requests, and nobody waits for a job any more");
     app.stopping.send_replace(true);
-    // Where the thread has ended, nobody waits.
-    let _ = app.writer.run(|writer| writer.stop_waiting()).await;
     if tokio::time::timeout(GOODBYE, graceful.shutdown())
         .await
         .is_err()
     {
         tracing::warn!("some requests were cut off after {} s", GOODBYE.as_secs());
     }
+    // Whoever does not read its answer would keep the service for ever.
+    connections.shutdown().await;
     Ok(())
 }
 

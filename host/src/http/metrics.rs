@@ -2,9 +2,12 @@
 //!
 //! Owns their names. What happened in this process is counted here; what the queue is like is read when somebody asks.
 
+use std::collections::BTreeMap;
+use std::iter::zip;
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
+use axum::http::Method;
 use axum::http::header::CONTENT_TYPE;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -17,16 +20,18 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use serial_gate::model::{Hold, Verdict};
+use serial_gate::policy::Calls;
 use serial_gate::queue::State as QueueState;
-use serial_gate::store::from_sql_time;
+use serial_gate::store::Outbox;
 
 use super::App;
+use super::age::age;
 use super::problem::Problem;
 use super::reader::Reader;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Answered {
-    method: String,
+    method: &'static str,
     path: String,
     status: u16,
 }
@@ -39,6 +44,22 @@ struct InRepo {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct HeldBy {
     reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Function {
+    function: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Failed {
+    function: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Told {
+    state: &'static str,
 }
 
 /// What this process counts.
@@ -88,8 +109,8 @@ impl Metrics {
 /// Counts a request.
 pub async fn count(State(app): State<App>, request: Request, next: Next) -> Response {
     let begun = Instant::now();
-    let method = request.method().to_string();
-    // Not the path itself: anybody can make up as many as he likes.
+    // Neither the method nor the path itself: anybody can make up as many as he likes.
+    let method = known(request.method());
     let path = request
         .extensions()
         .get::<MatchedPath>()
@@ -109,6 +130,19 @@ pub async fn count(State(app): State<App>, request: Request, next: Next) -> Resp
     response
 }
 
+fn known(method: &Method) -> &'static str {
+    let all = [
+        Method::GET,
+        Method::POST,
+        Method::PATCH,
+        Method::DELETE,
+        Method::HEAD,
+    ];
+    let names = ["GET", "POST", "PATCH", "DELETE", "HEAD"];
+    let found = zip(&all, names).find(|(known, _)| *known == method);
+    found.map_or("other", |(_, name)| name)
+}
+
 /// Figures for Prometheus
 #[utoipa::path(
     get, path = "/metrics", tag = "service", security(("token" = ["reader"])),
@@ -126,45 +160,112 @@ pub async fn metrics(State(app): State<App>) -> Result<impl IntoResponse, Proble
         "Workers that wait for a job",
         waiting,
     );
-    let (state, generation, failures) = app.reader.run(read).await??;
+    let found = app.reader.run(read).await??;
     gauge(
         &mut registry,
         "generation",
         "The active generation of the policy",
-        generation,
+        found.generation,
     );
     gauge(
         &mut registry,
         "policy_failures",
         "Failures of the active generation that count towards its rollback",
-        failures,
+        found.failures,
     );
-    describe(&state, &mut registry);
+    describe_queue(&found.state, &mut registry);
+    describe_outbox(&found.outbox, &mut registry);
+    if let Some(runtime) = &app.options.runtime {
+        describe_calls(runtime.calls(), &mut registry);
+    }
     let mut text = String::new();
     encode(&mut text, &registry).map_err(|error| Problem::inside(&error))?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(CONTENT_TYPE, kind)], text))
 }
 
-fn read(reader: &mut Reader) -> Result<(QueueState, i64, i64), serial_gate::queue::Error> {
+/// What the database tells.
+struct Found {
+    state: QueueState,
+    generation: i64,
+    failures: i64,
+    outbox: Outbox,
+}
+
+fn read(reader: &mut Reader) -> Result<Found, serial_gate::queue::Error> {
     let state = reader.state()?;
     let store = reader.queue.store();
     let generation = store.active_generation_id()?.unwrap_or(0);
-    let failures = store.failures(generation)?;
-    Ok((state, generation, failures))
+    Ok(Found {
+        state,
+        generation,
+        failures: store.failures(generation)?,
+        outbox: store.outbox(Timestamp::now())?,
+    })
 }
 
-fn describe(state: &QueueState, registry: &mut Registry) {
+fn describe_calls(calls: BTreeMap<&'static str, Calls>, registry: &mut Registry) {
+    let count = Family::<Function, Counter>::default();
+    let seconds = Family::<Function, Counter<f64>>::default();
+    let failures = Family::<Failed, Counter>::default();
+    for (function, calls) in calls {
+        let label = Function { function };
+        count.get_or_create(&label).inc_by(calls.count);
+        seconds
+            .get_or_create(&label)
+            .inc_by(calls.time.as_secs_f64());
+        for (reason, times) in calls.failures {
+            let label = Failed { function, reason };
+            failures.get_or_create(&label).inc_by(times);
+        }
+    }
+    registry.register("policy_calls", "Calls of policies, by function", count);
+    registry.register("policy_call_seconds", "How long they took", seconds);
+    registry.register(
+        "policy_call_failures",
+        "Those that broke a limit or trapped",
+        failures,
+    );
+}
+
+fn describe_outbox(outbox: &Outbox, registry: &mut Registry) {
+    let alerts = Family::<Told, Gauge>::default();
+    for (state, count) in [("pending", outbox.pending), ("failed", outbox.failed)] {
+        alerts.get_or_create(&Told { state }).set(count);
+    }
+    registry.register(
+        "outbox_alerts",
+        "Alerts that are to be sent to a channel, and that could not be",
+        alerts,
+    );
+    gauge(
+        registry,
+        "outbox_oldest_seconds",
+        "For how long the oldest alert has been pending",
+        seconds_since(outbox.oldest_pending.as_deref()),
+    );
+}
+
+/// None of them where it is not known.
+fn seconds_since(since: Option<&str>) -> i64 {
+    age(since, Timestamp::now()).map_or(0, |age| age.as_secs())
+}
+
+fn describe_queue(state: &QueueState, registry: &mut Registry) {
     let waiting = Family::<InRepo, Gauge>::default();
+    let heads = Family::<InRepo, Gauge>::default();
     let held = Family::<InRepo, Gauge>::default();
     let frozen = Family::<InRepo, Gauge>::default();
     let reasons = Family::<HeldBy, Gauge>::default();
-    let now = Timestamp::now();
     for (repo, found) in &state.per_repo {
         let repo = || InRepo { repo: repo.clone() };
         waiting
             .get_or_create(&repo())
             .set(amount(found.waiting.len()));
+        if let Some(head) = found.waiting.first() {
+            let since = head.job.created_at.as_deref();
+            heads.get_or_create(&repo()).set(seconds_since(since));
+        }
         for hold in found
             .waiting
             .iter()
@@ -174,9 +275,8 @@ fn describe(state: &QueueState, registry: &mut Registry) {
             count_reasons(&reasons, hold);
         }
         if found.frozen {
-            let since = found.frozen_at.as_deref().and_then(from_sql_time);
-            let age = since.map_or(0, |since| now.as_second() - since.as_second());
-            frozen.get_or_create(&repo()).set(age);
+            let since = seconds_since(found.frozen_at.as_deref());
+            frozen.get_or_create(&repo()).set(since);
         }
     }
     for other in &state.others.held {
@@ -188,6 +288,11 @@ fn describe(state: &QueueState, registry: &mut Registry) {
         "waiting_jobs",
         "Queued jobs for analysts, of each repo",
         waiting,
+    );
+    registry.register(
+        "head_seconds",
+        "For how long the first of them has been in the queue",
+        heads,
     );
     registry.register("held_jobs", "Those of them that may not be claimed", held);
     registry.register(

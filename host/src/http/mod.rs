@@ -5,12 +5,14 @@
 //! and no more of the database, and after [`serve`] returns, whatever was answered is committed.
 
 mod access;
+mod age;
 mod body;
 mod claims;
 mod dashboard;
 mod deploys;
 mod document;
 mod events;
+mod forms;
 mod freezes;
 mod health;
 mod listen;
@@ -42,7 +44,7 @@ use serial_gate::policy::{Runtime, Trust};
 use serial_gate::queue::{self as gate, Options, Overrides, Queue, Rule};
 use serial_gate::store::Store;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use access::{Access, Rules};
 use metrics::Metrics;
@@ -99,6 +101,11 @@ pub enum Error {
     /// The machine has no thread left, or no signals.
     #[error("the service cannot run here")]
     Start(#[source] std::io::Error),
+    /// A thread failed that requests need.
+    #[error(
+        "a part of the service failed, and its last request may have no answer: the log says where, start the service again"
+    )]
+    Ended,
     /// The alerts.
     #[error(transparent)]
     Alerts(#[from] alerts::Error),
@@ -132,7 +139,7 @@ pub struct Shared {
     service: Service,
     options: Options,
     /// A policy's check takes a second of a processor: one at a time.
-    policy_turn: tokio::sync::Mutex<()>,
+    policy_turn: Arc<tokio::sync::Mutex<()>>,
     stopping: watch::Sender<bool>,
 }
 
@@ -168,9 +175,13 @@ async fn run(service: Service, ready: impl FnOnce(SocketAddr)) -> Result<(), Err
         let rule = Rule::Active(service.overrides.clone());
         Queue::open(&service.db, rule, options.clone())
     };
+    let (stopping, told) = watch::channel(false);
+    let ended = Arc::new(Notify::new());
+    let writing = Writer::new(open()?, service.lease, told);
     let (writer, writing) =
-        Owner::spawn("writer", Writer::new(open()?, service.lease)).map_err(Error::Start)?;
-    let (reader, reading) = Owner::spawn("reader", Reader::new(open()?)).map_err(Error::Start)?;
+        Owner::spawn("writer", writing, Arc::clone(&ended)).map_err(Error::Start)?;
+    let (reader, reading) =
+        Owner::spawn("reader", Reader::new(open()?), Arc::clone(&ended)).map_err(Error::Start)?;
     let alerting = Alerting::start(&service)?;
     let (routes, document) = document::routes();
     let listener = TcpListener::bind(address)
@@ -186,19 +197,17 @@ async fn run(service: Service, ready: impl FnOnce(SocketAddr)) -> Result<(), Err
         document: document.to_json().map_err(Error::Document)?,
         service,
         options,
-        policy_turn: tokio::sync::Mutex::default(),
-        stopping: watch::Sender::new(false),
+        policy_turn: Arc::default(),
+        stopping,
     }));
     let router = with_layers(routes, &app);
     ready(address);
-    let stopped = listen::until_told(listener, router, &app).await;
+    let stopped = listen::until_told(listener, router, &app, &ended).await;
     drop(app);
     alerting.end();
     // They end when nobody is left to ask them, and finish what they were asked before.
     for thread in [writing, reading] {
-        if thread.join().is_err() {
-            tracing::error!("a thread of the service failed: its last request may have no answer");
-        }
+        thread.join().map_err(|_| Error::Ended)?;
     }
     stopped.map_err(Error::Start)
 }

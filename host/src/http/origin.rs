@@ -21,6 +21,16 @@ use super::problem::Problem;
 const CONTENT: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; form-action 'self'; \
      base-uri 'none'; frame-ancestors 'none'";
 
+/// What a proxy adds: whoever asks it may be on any machine.
+const FORWARDED: [&str; 6] = [
+    "forwarded",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
+];
+
 /// Refuses what another origin's page sends, and, from whoever needs no token, names that are not this machine's.
 pub async fn check(
     State(app): State<App>,
@@ -29,10 +39,17 @@ pub async fn check(
 ) -> Result<Response, Problem> {
     let headers = request.headers();
     // With tokens, a name that leads here is of no use to who has none; and a proxy asks by its own.
-    if app.access.is_open()? && !host(headers).is_some_and(is_loopback) {
-        return Err(Problem::forbidden(
-            "the `Host` is not this machine: ask for `127.0.0.1` or `localhost`",
-        ));
+    if app.access.is_open()? {
+        if !host(headers).is_some_and(is_loopback) {
+            return Err(Problem::forbidden(
+                "the `Host` is not this machine: ask for `127.0.0.1` or `localhost`",
+            ));
+        }
+        if FORWARDED.iter().any(|name| headers.contains_key(*name)) {
+            return Err(Problem::forbidden(
+                "this came through a proxy, and nobody has a token: make one with `serial-gate token add NAME --role operator`",
+            ));
+        }
     }
     let is_safe = matches!(
         *request.method(),
@@ -54,7 +71,8 @@ pub async fn harden(request: Request, next: Next) -> Response {
         (CONTENT_SECURITY_POLICY, CONTENT),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (X_FRAME_OPTIONS, "DENY"),
-        (REFERRER_POLICY, "no-referrer"),
+        // With none at all, some browsers do not say either where a form was sent from.
+        (REFERRER_POLICY, "same-origin"),
         (CACHE_CONTROL, "no-store"),
     ] {
         headers

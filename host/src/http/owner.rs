@@ -3,11 +3,12 @@
 //! Owns the order: what is asked for is done in turn, so nobody waits for a lock inside this process, and the thread
 //! never waits for the network. Callers rely on this: a step runs to its end even if the one who asked has gone.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 /// How many steps may wait. Each takes some microseconds to milliseconds, so whoever comes later would
 /// wait for longer than is of use.
@@ -47,12 +48,17 @@ pub enum Refused {
 }
 
 impl<T: Owned> Owner<T> {
-    /// Starts a thread. It ends when nobody is left to ask it.
-    pub fn spawn(name: &str, mut owned: T) -> std::io::Result<(Owner<T>, JoinHandle<()>)> {
+    /// Starts a thread. It ends when nobody is left to ask it, or by a panic; both times `ended` is told.
+    pub fn spawn(
+        name: &str,
+        mut owned: T,
+        ended: Arc<Notify>,
+    ) -> std::io::Result<(Owner<T>, JoinHandle<()>)> {
         let (steps, waiting) = sync_channel(WAITING);
-        let thread = thread::Builder::new()
-            .name(name.into())
-            .spawn(move || work(&mut owned, &waiting))?;
+        let thread = thread::Builder::new().name(name.into()).spawn(move || {
+            let _end = End(ended);
+            work(&mut owned, &waiting);
+        })?;
         Ok((Owner { steps }, thread))
     }
 
@@ -77,6 +83,15 @@ impl<T: Owned> Owner<T> {
                 TrySendError::Full(_) => Refused::Busy,
                 TrySendError::Disconnected(_) => Refused::Stopped,
             })
+    }
+}
+
+/// Tells that a thread has ended, however it did.
+struct End(Arc<Notify>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.notify_one();
     }
 }
 

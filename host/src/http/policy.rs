@@ -2,6 +2,8 @@
 //!
 //! Owns nothing of it: each step is `life`'s. All of them run beside the claims, on a queue of their own.
 
+use std::sync::Arc;
+
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -18,7 +20,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::App;
 use super::access::Caller;
-use super::body::{Asked, Body, Component};
+use super::body::{Asked, Body, Component, maybe_whole};
 use super::problem::Problem;
 
 #[derive(Deserialize, IntoParams)]
@@ -53,9 +55,13 @@ pub struct Because {
 pub struct RollBack {
     /// Why, for the history
     #[schema(min_length = 1, example = "too many conflicts")]
-    reason: String,
+    pub reason: String,
     /// The generation to go back to; the one that was active before, if left out
-    generation: Option<i64>,
+    #[serde(default, deserialize_with = "maybe_whole")]
+    pub generation: Option<i64>,
+    /// The generation that the caller knows to be active: if it is another by now, nothing is changed
+    #[serde(default, deserialize_with = "maybe_whole")]
+    pub seen: Option<i64>,
 }
 
 /// What a check found, stage by stage.
@@ -97,7 +103,7 @@ pub async fn history(State(app): State<App>) -> Result<Json<Vec<GenerationEvent>
 /// The body is the component, or nothing for the built-in policy.
 #[utoipa::path(
     post, path = "/policy/check", tag = "policy", security(("token" = ["operator"])), params(ToCheck),
-    request_body(content = Vec<u8>, content_type = "application/wasm"),
+    request_body(content = Option<Vec<u8>>, content_type = "application/wasm"),
     responses(
         (status = 200, description = "What the check found", body = Checked),
     )
@@ -132,7 +138,7 @@ pub async fn check(
 /// The body is the component, or nothing for the built-in policy.
 #[utoipa::path(
     post, path = "/policy/swap", tag = "policy", security(("token" = ["operator"])), params(Proposed),
-    request_body(content = Vec<u8>, content_type = "application/wasm"),
+    request_body(content = Option<Vec<u8>>, content_type = "application/wasm"),
     responses(
         (status = 200, description = "It is active", body = Swapped),
         (status = 422, description = "It was refused; the stages say why", body = Swapped),
@@ -152,7 +158,7 @@ pub async fn swap(
 /// The body is the component, or nothing for the built-in policy.
 #[utoipa::path(
     post, path = "/policy/shadow", tag = "policy", security(("token" = ["operator"])), params(Proposed),
-    request_body(content = Vec<u8>, content_type = "application/wasm"),
+    request_body(content = Option<Vec<u8>>, content_type = "application/wasm"),
     responses(
         (status = 200, description = "It is the shadow", body = Swapped),
         (status = 422, description = "It was refused; the stages say why", body = Swapped),
@@ -237,15 +243,20 @@ pub async fn promote(
     post, path = "/policy/rollback", tag = "policy", security(("token" = ["operator"])), request_body = RollBack,
     responses(
         (status = 200, description = "It is active", body = Active),
+        (status = "default", description = "It was refused; with 409, another generation is active by now", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub async fn rollback(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
-    Body(RollBack { reason, generation }): Body<RollBack>,
+    Body(RollBack {
+        reason,
+        generation,
+        seen,
+    }): Body<RollBack>,
 ) -> Result<Json<Active>, Problem> {
     act(&app, caller, reason, move |queue, act| {
-        life::roll_back(queue, generation, act)
+        life::roll_back(queue, generation, seen, act)
     })
     .await
 }
@@ -322,12 +333,12 @@ async fn beside<T: Send + 'static>(
     step: impl FnOnce(&App, &mut Queue) -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
     let app = app.clone();
-    let turn = app.policy_turn.lock().await;
-    let step = {
-        let app = app.clone();
-        move || step(&app, &mut app.open_queue()?)
+    let turn = Arc::clone(&app.policy_turn).lock_owned().await;
+    let step = move || {
+        // Until it is done, whoever asked may have gone.
+        let _turn = turn;
+        step(&app, &mut app.open_queue()?)
     };
     let done = tokio::task::spawn_blocking(step).await;
-    drop(turn);
     done.map_err(|_| Problem::from(super::owner::Refused::Stopped))?
 }

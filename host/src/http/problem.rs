@@ -1,7 +1,7 @@
 //! What went wrong, as `application/problem+json` (RFC 9457).
 //!
 //! Owns which error is which status, and what of it is public: what the caller can mend is told, what went wrong inside
-//! goes to the log under a number that both have.
+//! goes to the log.
 
 use axum::Json;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};

@@ -1,8 +1,9 @@
 //! Who looks at the queue: one queue for all requests that only read, so that none of them holds up a claim.
 //!
-//! Owns the notice that something has changed, whoever changed it, for those who follow the events.
+//! Owns the notice that something has changed, whoever changed it, for those who follow the events. And the state of the
+//! queue as it was just now: many look at once when something has changed, and it is the same for all.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serial_gate::queue::{Error, Queue, State};
@@ -13,10 +14,21 @@ use super::owner::Owned;
 /// How often it looks for a change while somebody follows the events.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// For how long a state is good without a change: a clause may go by the time.
+const GOOD_FOR: Duration = Duration::from_secs(1);
+
 pub struct Reader {
     pub queue: Queue,
     changes: watch::Sender<u64>,
     seen: Option<i64>,
+    latest: Option<Latest>,
+}
+
+/// The state that was read last.
+struct Latest {
+    version: i64,
+    read: Instant,
+    state: State,
 }
 
 impl Reader {
@@ -25,11 +37,29 @@ impl Reader {
             queue,
             changes: watch::Sender::new(0),
             seen: None,
+            latest: None,
         }
     }
 
     /// The state of the queue, with every repo in which a task is under way.
     pub fn state(&mut self) -> Result<State, Error> {
+        // Read before the state, so that a change after it is not missed.
+        let version = self.queue.data_version()?;
+        let is_good =
+            |latest: &Latest| latest.version == version && latest.read.elapsed() < GOOD_FOR;
+        if let Some(latest) = self.latest.as_ref().filter(|latest| is_good(latest)) {
+            return Ok(latest.state.clone());
+        }
+        let state = self.read()?;
+        self.latest = Some(Latest {
+            version,
+            read: Instant::now(),
+            state: state.clone(),
+        });
+        Ok(state)
+    }
+
+    fn read(&mut self) -> Result<State, Error> {
         let active = self.queue.store().active_repos()?;
         let registry: Vec<Option<String>> = active.into_iter().map(Some).collect();
         self.queue.state(Timestamp::now(), &registry)
@@ -46,7 +76,7 @@ impl Owned for Reader {
         if self.changes.receiver_count() == 0 {
             return None;
         }
-        let version = self.queue.store().data_version().ok();
+        let version = self.queue.data_version().ok();
         if version != self.seen {
             self.seen = version;
             self.changes.send_modify(|count| *count += 1);

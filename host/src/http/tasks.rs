@@ -4,13 +4,13 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use jiff::Timestamp;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serial_gate::store::{Added, Error, NewJob, NewTask, TaskRow};
 use utoipa::ToSchema;
 
 use super::App;
 use super::access::Caller;
-use super::body::{Body, Which};
+use super::body::{Body, Which, given, whole};
 use super::claims::change;
 use super::problem::Problem;
 
@@ -46,25 +46,23 @@ fn analyst() -> String {
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(min_properties = 1)]
 pub struct ChangeTask {
     /// The stage that it is in now; `done` ends it
-    #[schema(min_length = 1, example = "done")]
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = String, required = false, min_length = 1, example = "done")]
     stage: Option<String>,
     /// The mark on it; null takes it away
     #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<String>, min_length = 1)]
+    #[schema(value_type = Option<String>, required = false, min_length = 1)]
     label: Option<Option<String>>,
-}
-
-/// Tells null from nothing.
-fn given<'de, D: Deserializer<'de>>(label: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::deserialize(label).map(Some)
 }
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AddJob {
     /// The task
+    #[serde(deserialize_with = "whole")]
     task_id: i64,
     /// Who does it
     #[schema(min_length = 1, example = "developer")]

@@ -1,16 +1,16 @@
 //! Who changes the queue: one queue for all requests that write, and the line of workers that wait for a job.
 //!
-//! Owns the line. A job goes to whoever has waited longest. Callers rely on this: a worker that waits hears of a
-//! change in the step that made it, and of another program's within [`LOOK`]; and a job that could not be
-//! handed over is back in the queue.
+//! Owns the line. A job goes to whoever has waited longest of those that it is for. Callers rely on this: a worker that
+//! waits hears of a change in the step that made it, and of another program's within [`LOOK`]; a job that could not be
+//! handed over is back in the queue; and a long line keeps no step waiting for longer than [`ROUND`].
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use serial_gate::queue::{self, Queue};
+use serial_gate::queue::{self, Claimant, Queue};
 use serial_gate::store::{Act, Claimed};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::owner::Owned;
 
@@ -18,6 +18,8 @@ use super::owner::Owned;
 const LOOK: Duration = Duration::from_millis(20);
 /// How long it may take to see what no change tells of: a lease that ran out, a clause that did.
 const LOOK_ANYWAY: Duration = Duration::from_secs(1);
+/// How long jobs are handed out before other steps have their turn.
+const ROUND: Duration = Duration::from_millis(20);
 /// How often the candidates are compared while nobody does anything. The queue keeps its own time, too.
 const RECONCILE: Duration = Duration::from_secs(10);
 
@@ -28,46 +30,52 @@ pub struct Writer {
     pub queue: Queue,
     lease: Duration,
     line: VecDeque<Waiting>,
-    /// The database's version before the line was last looked after.
+    /// The database's version before the line was last looked after; none if there may be a job for somebody in it.
     seen: Option<i64>,
     looked: Instant,
-    stopping: bool,
+    stopping: watch::Receiver<bool>,
 }
 
 struct Waiting {
     worker: String,
+    /// Whose jobs it does; none for those of all agents.
+    agent: Option<String>,
     until: Instant,
     reply: oneshot::Sender<Answer>,
 }
 
 impl Writer {
-    pub fn new(queue: Queue, lease: Duration) -> Writer {
+    /// From the moment that `stopping` is true, nobody waits any more.
+    pub fn new(queue: Queue, lease: Duration, stopping: watch::Receiver<bool>) -> Writer {
         Writer {
             queue,
             lease,
             line: VecDeque::new(),
             seen: None,
             looked: Instant::now(),
-            stopping: false,
+            stopping,
         }
     }
 
     /// Claims a job, or waits for one.
-    pub fn claim(&mut self, worker: String, wait: Duration, reply: oneshot::Sender<Answer>) {
+    pub fn claim(
+        &mut self,
+        worker: String,
+        agent: Option<String>,
+        wait: Duration,
+        reply: oneshot::Sender<Answer>,
+    ) {
+        // Whoever waits for the same has found nothing, and neither would this one.
+        let found_nothing = |other: &Waiting| other.agent.is_none() || other.agent == agent;
+        if !self.line.iter().any(found_nothing) {
+            self.seen = None;
+        }
         self.line.push_back(Waiting {
             worker,
+            agent,
             until: Instant::now() + wait,
             reply,
         });
-        // Whoever waits before this one has found nothing, and neither would this one; but it may be the first.
-        if self.line.len() == 1 {
-            self.seen = None;
-        }
-    }
-
-    /// Nobody waits any more, now or later.
-    pub fn stop_waiting(&mut self) {
-        self.stopping = true;
     }
 
     /// How many wait.
@@ -81,28 +89,56 @@ impl Writer {
         &mut self.queue
     }
 
-    /// Gives jobs to those who wait, as long as there are any.
+    /// Gives jobs to those who wait, as long as there are any and it is their turn.
     fn serve(&mut self) {
         self.looked = Instant::now();
         // Read before the claims, so that a change after them is not missed.
-        self.seen = self.queue.store().data_version().ok();
-        while let Some(first) = self.line.pop_front() {
+        self.seen = self.queue.data_version().ok();
+        let mut line = std::mem::take(&mut self.line);
+        // Agents, or all of them, for which there is nothing.
+        let mut nothing_for = HashSet::new();
+        let mut is_settled = true;
+        while let Some(first) = line.pop_front() {
             if first.reply.is_closed() {
                 continue;
             }
-            match self
-                .queue
-                .claim(Timestamp::now(), first.worker.as_str(), self.lease)
-            {
-                Ok(None) => {
-                    self.line.push_front(first);
-                    return;
+            if self.looked.elapsed() >= ROUND {
+                is_settled = false;
+                self.line.push_back(first);
+                break;
+            }
+            if nothing_for.contains(&first.agent) {
+                self.line.push_back(first);
+                continue;
+            }
+            let claimant = Claimant {
+                worker: &first.worker,
+                agent: first.agent.as_deref(),
+            };
+            match self.queue.claim(Timestamp::now(), claimant, self.lease) {
+                Ok(None) if first.agent.is_none() => {
+                    self.line.push_back(first);
+                    break;
                 }
-                Ok(Some(job)) => self.hand_over(first, job),
+                Ok(None) => {
+                    nothing_for.insert(first.agent.clone());
+                    self.line.push_back(first);
+                }
+                Ok(Some(job)) => {
+                    // A rule may let another job through because this one was claimed.
+                    is_settled = false;
+                    self.hand_over(first, job);
+                }
                 Err(error) => {
+                    // The others would find the same.
                     let _ = first.reply.send(Err(error));
+                    break;
                 }
             }
+        }
+        self.line.append(&mut line);
+        if !is_settled {
+            self.seen = None;
         }
     }
 
@@ -125,7 +161,7 @@ impl Writer {
     /// Sends away those who have waited long enough or have gone.
     fn dismiss(&mut self) {
         let now = Instant::now();
-        let stopping = self.stopping;
+        let stopping = *self.stopping.borrow();
         let line = std::mem::take(&mut self.line);
         for waiting in line {
             if stopping || waiting.until <= now {
@@ -140,19 +176,25 @@ impl Writer {
 impl Owned for Writer {
     fn rest(&mut self) -> Option<Duration> {
         if !self.line.is_empty() {
-            let version = self.queue.store().data_version().ok();
-            let is_other = version.is_none() || version != self.seen;
+            let version = self.queue.data_version().ok();
+            let is_other = self.seen.is_none() || version != self.seen;
             if is_other || self.queue.is_changing() || self.looked.elapsed() >= LOOK_ANYWAY {
                 self.serve();
             }
             self.dismiss();
         }
-        if let Err(error) = self.queue.reconcile(Timestamp::now()) {
-            tracing::warn!("the candidates were not compared: {error}");
+        match self.queue.reconcile(Timestamp::now()) {
+            Ok(false) => {}
+            Ok(true) => self.seen = None,
+            Err(error) => tracing::warn!(
+                "the candidates were not compared: {}",
+                queue::with_causes(&error)
+            ),
         }
-        if self.line.is_empty() {
-            return Some(RECONCILE);
-        }
-        Some(LOOK)
+        Some(match (self.line.is_empty(), self.seen) {
+            (true, _) => RECONCILE,
+            (false, None) => Duration::ZERO,
+            (false, Some(_)) => LOOK,
+        })
     }
 }

@@ -9,7 +9,7 @@ use crate::conform::{Candidate, Stage, check_policy};
 use crate::model::Settings;
 use crate::policy;
 use crate::queue::{self, Allowance, Queue, allowance_of, default_settings, settings_of, stored};
-use crate::store::{Act, Generation, GenerationState, NewGeneration, Seen};
+use crate::store::{self, Act, Generation, GenerationState, NewGeneration, Seen};
 
 /// A policy with its settings, as an operator proposes it.
 #[derive(Debug, Clone)]
@@ -167,13 +167,22 @@ pub fn swap(
     Ok(Swapped { generation, stages })
 }
 
-/// Makes an earlier generation active again: this one, or the one before. Returns its number.
+/// Makes an earlier generation active again: this one, or the one before. Returns its number. With `seen`, the generation
+/// that the caller knows to be active, nothing is changed when it is another.
 ///
 /// # Errors
 ///
-/// When there is none, it was never active or is active now, or this host cannot run it.
-pub fn roll_back(queue: &mut Queue, to: Option<i64>, act: Act<'_>) -> Result<i64, Error> {
+/// When there is none, it was never active or is active now, another is active than was seen, or this host cannot run it.
+pub fn roll_back(
+    queue: &mut Queue,
+    to: Option<i64>,
+    seen: Option<i64>,
+    act: Act<'_>,
+) -> Result<i64, Error> {
     let active = queue.store().active_generation_id()?;
+    if seen.is_some() && seen != active {
+        return Err(store::Error::Meanwhile.into());
+    }
     let id = match to {
         Some(id) => id,
         None => queue

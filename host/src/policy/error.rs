@@ -141,14 +141,19 @@ impl Error {
     /// Whether a call broke a limit, trapped, or reached for the machine. Any other error is of the
     /// component as a whole, or the policy's own answer.
     pub fn is_of_a_call(&self) -> bool {
-        matches!(
-            self,
-            Error::Time { .. }
-                | Error::Memory { .. }
-                | Error::Result { .. }
-                | Error::Capability { .. }
-                | Error::Trap { .. }
-        )
+        self.failure().is_some()
+    }
+
+    /// What a call broke, in one word: `time`, `memory`, `result`, `capability` or `trap`. None for any other error.
+    pub fn failure(&self) -> Option<&'static str> {
+        match self {
+            Error::Time { .. } => Some("time"),
+            Error::Memory { .. } => Some("memory"),
+            Error::Result { .. } => Some("result"),
+            Error::Capability { .. } => Some("capability"),
+            Error::Trap { .. } => Some("trap"),
+            _ => None,
+        }
     }
 
     /// Tells the limits apart from other traps.

@@ -4,6 +4,7 @@
 //! judges a clause's text (see [`crate::clause`]). Callers rely on this: a call returns within its
 //! time limit, and whatever a policy does, only its own call fails.
 
+mod calls;
 mod clock;
 mod contract;
 mod error;
@@ -17,6 +18,7 @@ mod v0_2;
 mod version;
 mod wasi;
 
+pub use calls::Calls;
 pub use error::Error;
 pub use limits::Limits;
 pub use runtime::{Runtime, digest};
@@ -24,12 +26,13 @@ pub use trust::{Distrust, Signer, Trust};
 
 use std::sync::Arc;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap, UpdateDeadline};
 
 use crate::model::{self, Clause, Decision, Description, Dialect, Settings, Snapshot};
+use calls::Tally;
 use clock::Clock;
 use limits::Meter;
 use ticker::Ticker;
@@ -45,6 +48,7 @@ pub const DEFAULT_POLICY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/defa
 pub struct Policy {
     component: Arc<Ready>,
     ticker: Ticker,
+    tally: Tally,
     limits: Limits,
     digest: String,
 }
@@ -109,9 +113,21 @@ impl Policy {
         .map_err(|error| answered("claim-clause", error))
     }
 
+    fn call<T>(
+        &self,
+        export: &'static str,
+        time: Duration,
+        call: impl FnOnce(&Running, &mut Store<Meter>) -> wasmtime::Result<T>,
+    ) -> Result<T, Error> {
+        let begun = Instant::now();
+        let answer = self.call_uncounted(export, time, call);
+        self.tally.count(export, begun.elapsed(), &answer);
+        answer
+    }
+
     /// Every call gets a fresh instance: a trap poisons only its own, and no call can leave
     /// anything behind for the next one to answer differently.
-    fn call<T>(
+    fn call_uncounted<T>(
         &self,
         export: &'static str,
         time: Duration,

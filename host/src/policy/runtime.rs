@@ -3,12 +3,14 @@
 //! Owns wasmtime's configuration and the checks that come before a component is ever run. Compiled
 //! code is kept on disk by wasmtime's own cache, so that a second process does not compile again.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest, Sha256};
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Cache, CacheConfig, Config, Engine};
 
+use super::calls::{Calls, Tally};
 use super::ticker::Ticker;
 use super::version::Ready;
 use super::{Error, Limits, Policy, contract, pool, wasi};
@@ -18,6 +20,7 @@ use super::{Error, Limits, Policy, contract, pool, wasi};
 pub struct Runtime {
     engine: Engine,
     ticker: Ticker,
+    tally: Tally,
     loaded: Arc<Mutex<Vec<Loaded>>>,
 }
 
@@ -55,6 +58,7 @@ impl Runtime {
         Ok(Runtime {
             engine,
             ticker,
+            tally: Tally::default(),
             loaded: Arc::default(),
         })
     }
@@ -73,6 +77,7 @@ impl Runtime {
         Ok(Policy {
             component,
             ticker: self.ticker.clone(),
+            tally: self.tally.clone(),
             limits,
             digest,
         })
@@ -83,9 +88,15 @@ impl Runtime {
         Some(Policy {
             component: self.kept(digest)?,
             ticker: self.ticker.clone(),
+            tally: self.tally.clone(),
             limits,
             digest: digest.into(),
         })
+    }
+
+    /// What the calls of this runtime's policies came to, by the function's name.
+    pub fn calls(&self) -> BTreeMap<&'static str, Calls> {
+        self.tally.read()
     }
 
     fn compile(&self, bytes: &[u8]) -> Result<Ready, Error> {

@@ -36,7 +36,42 @@ pub struct AlertRow {
     pub deliveries: Vec<Delivery>,
 }
 
+/// How full the outbox is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outbox {
+    /// What is to be sent yet.
+    pub pending: i64,
+    /// When the oldest of that was written, UTC.
+    pub oldest_pending: Option<String>,
+    /// What was tried often enough.
+    pub failed: i64,
+}
+
 impl Store {
+    /// How full the outbox is, over all channels.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn outbox(&mut self, now: Timestamp) -> Result<Outbox, Error> {
+        let since = sql_time(now.checked_sub(NEWS).unwrap_or(Timestamp::MIN));
+        self.doing(|connection| {
+            let mut query = connection.prepare_cached(
+                "SELECT count(*) FILTER (WHERE is_pending), min(at) FILTER (WHERE is_pending),
+                        count(*) FILTER (WHERE state = 'failed')
+                 FROM (SELECT a.at, d.state, coalesce(d.state = 'pending', a.at > ?1) AS is_pending
+                       FROM serial_gate_alert a LEFT JOIN serial_gate_delivery d ON d.alert = a.id)",
+            )?;
+            Ok(query.query_row([since], |row| {
+                Ok(Outbox {
+                    pending: row.get(0)?,
+                    oldest_pending: row.get::<_, Shown>(1)?.0,
+                    failed: row.get(2)?,
+                })
+            })?)
+        })
+    }
+
     /// The alerts with their deliveries, the newest first.
     ///
     /// # Errors

@@ -134,6 +134,24 @@ impl Store {
         })
     }
 
+    /// Who made a freeze, as far as the audit has it: none for one that another program wrote.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn frozen_by(&mut self, repo: &str, freeze: i64) -> Result<Option<String>, Error> {
+        self.doing(|connection| {
+            let mut query = connection.prepare_cached(
+                "SELECT coalesce(
+                    (SELECT who FROM serial_gate_deploy WHERE verdict = 'degraded' AND repo = ?1 AND freeze = ?2),
+                    (SELECT who FROM serial_gate_audit
+                     WHERE repo = ?1 AND action = 'freeze' AND subject = 'freeze ' || ?2))",
+            )?;
+            let who = query.query_row(params![repo, freeze], |row| row.get::<_, Shown>(0));
+            Ok(who?.0)
+        })
+    }
+
     /// Runs a change so that its commit waits for the disk.
     pub(super) fn durably<T>(
         &mut self,
@@ -152,7 +170,7 @@ impl Store {
 }
 
 /// A repo with an active freeze, in the audit.
-pub const FROZEN: &str = "frozen";
+pub(super) const FROZEN: &str = "frozen";
 
 const OPEN: &str = "open";
 

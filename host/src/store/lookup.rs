@@ -52,6 +52,9 @@ pub struct WaitingJob {
     pub work_item_id: Option<String>,
     /// Its task's stage.
     pub stage: Option<String>,
+    /// When it was added, UTC, as far as that is known.
+    #[serde(skip)]
+    pub created_at: Option<String>,
 }
 
 /// A job for people.
@@ -184,12 +187,12 @@ impl Store {
     pub fn waiting(&mut self, repo: &str) -> Result<Vec<WaitingJob>, Error> {
         self.doing(|connection| {
             let mut query = connection.prepare_cached(
-                "SELECT jobs.id, jobs.task_id, tasks.work_item_id, tasks.stage
+                "SELECT jobs.id, jobs.task_id, tasks.work_item_id, tasks.stage, jobs.created_at
                  FROM jobs LEFT JOIN tasks ON tasks.id = jobs.task_id
                  WHERE jobs.repo = ?1 AND jobs.status = 'queued' AND jobs.agent = 'analyst' ORDER BY jobs.id",
             )?;
             let jobs = query.query_map([repo], |row| {
-                Ok(WaitingJob { job_id: row.get(0)?, task_id: row.get::<_, ExactId>(1)?.0, work_item_id: shown(row, 2)?, stage: shown(row, 3)? })
+                Ok(WaitingJob { job_id: row.get(0)?, task_id: row.get::<_, ExactId>(1)?.0, work_item_id: shown(row, 2)?, stage: shown(row, 3)?, created_at: shown(row, 4)? })
             })?;
             Ok(jobs.collect::<Result<_, _>>()?)
         })

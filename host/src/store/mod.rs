@@ -36,7 +36,7 @@ mod value;
 mod wall;
 
 pub use access::{AccessToken, Role};
-pub use alert_list::{AlertRow, ListedAs};
+pub use alert_list::{AlertRow, ListedAs, Outbox};
 pub use alerts::{Alert, AlertKind};
 pub use audit::AuditEntry;
 pub use branches::{Claim, NewBranch, TaskBranch};
@@ -47,7 +47,7 @@ pub use deploys::{DeployVerdict, NewDeploy, RecordedDeploy};
 pub use doctor::{Compared, Difference, Place};
 pub use error::Error;
 pub use fixtures::Fixture;
-pub use freezes::{ActiveFreeze, FROZEN};
+pub use freezes::ActiveFreeze;
 pub use generations::{Generation, GenerationEvent, GenerationState};
 pub use jobs::{JobStatus, NewJob};
 pub use lookup::{ActiveTask, JobRow, TaskRow, WaitingJob};

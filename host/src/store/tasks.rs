@@ -44,7 +44,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When the repo, the stage or the agent is empty, or the database refuses.
+    /// When the repo, the stage, the agent or the label is empty, or the database refuses.
     pub fn add_task(&mut self, now: Timestamp, task: NewTask<'_>) -> Result<Added, Error> {
         check_names(task)?;
         self.writing(|transaction| insert(transaction, now, task))
@@ -147,6 +147,7 @@ fn check_names(task: NewTask<'_>) -> Result<(), Error> {
         ("repo", task.repo),
         ("stage", task.stage),
         ("agent", task.agent),
+        ("label", task.label.unwrap_or("none")),
     ] {
         not_empty(what, name)?;
     }

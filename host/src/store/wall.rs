@@ -167,6 +167,11 @@ fn functions(connection: &Connection) -> rusqlite::Result<HashSet<String>> {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 mod tests {
     use super::*;
 

@@ -28,7 +28,7 @@ impl Rollback {
         let to = self.generation;
         let generation = self
             .reason
-            .act(|act| life::roll_back(&mut queue, to, act))?;
+            .act(|act| life::roll_back(&mut queue, to, None, act))?;
         say_active(&mut queue, generation, output)
     }
 }

@@ -1,0 +1,156 @@
+//! A real browser that looks at the page: headless Chromium, where the environment names one.
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use headless_chrome::protocol::cdp::{Emulation, Page};
+use headless_chrome::{Browser, LaunchOptions, Tab};
+use serde_json::Value;
+
+/// A window with one tab.
+pub struct Window {
+    tab: Arc<Tab>,
+    _browser: Browser,
+}
+
+/// Starts a browser; none, which is said, if there is none to start.
+pub fn window() -> Option<Window> {
+    let Some(program) = std::env::var_os("SERIAL_GATE_TEST_CHROMIUM") else {
+        println!("SERIAL_GATE_TEST_CHROMIUM is not set: nobody looks at the page in a browser");
+        return None;
+    };
+    // It looks for nothing outside this machine.
+    let more = [
+        "--disable-quic",
+        "--disable-component-update",
+        "--no-default-browser-check",
+    ];
+    let options = LaunchOptions::default_builder()
+        .path(Some(PathBuf::from(program)))
+        .sandbox(false)
+        .window_size(Some((1_000, 900)))
+        .idle_browser_timeout(Duration::from_secs(600))
+        .args(more.map(OsStr::new).to_vec())
+        .build()
+        .unwrap();
+    let browser = Browser::new(options).unwrap();
+    let tab = browser.new_tab().unwrap();
+    tab.set_default_timeout(Duration::from_secs(30));
+    Some(Window {
+        tab,
+        _browser: browser,
+    })
+}
+
+impl Window {
+    pub fn open(&self, address: &str, path: &str) {
+        self.tab
+            .navigate_to(&format!("http://{address}{path}"))
+            .and_then(|tab| tab.wait_until_navigated())
+            .unwrap();
+    }
+
+    /// What somebody reads.
+    pub fn text(&self) -> String {
+        let text = self.value("document.body.innerText");
+        text.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Waits until somebody reads this, and takes a picture of it.
+    #[track_caller]
+    pub fn until_it_says(&self, text: &str, picture: &str) {
+        self.until(text, || self.text().contains(text));
+        self.picture(picture);
+    }
+
+    #[track_caller]
+    pub fn until(&self, what: &str, mut is_so: impl FnMut() -> bool) {
+        let begun = Instant::now();
+        while !is_so() {
+            assert!(
+                begun.elapsed() < Duration::from_secs(60),
+                "never: {what}\n{}",
+                self.text()
+            );
+            sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Types into the field that the keyboard is at.
+    pub fn type_text(&self, text: &str) {
+        self.tab.type_str(text).unwrap();
+    }
+
+    pub fn press(&self, key: &str) {
+        self.tab.press_key(key).unwrap();
+    }
+
+    pub fn click(&self, selector: &str) {
+        self.tab.find_element(selector).unwrap().click().unwrap();
+    }
+
+    /// The value of an expression.
+    pub fn value(&self, expression: &str) -> Value {
+        let value = self.tab.evaluate(expression, false).unwrap().value;
+        value.unwrap_or_default()
+    }
+
+    /// Goes on as a telephone, or as a window of another size.
+    pub fn resize(&self, width: u32, height: u32, mobile: bool) {
+        self.tab
+            .call_method(Emulation::SetDeviceMetricsOverride {
+                width,
+                height,
+                device_scale_factor: 1.0,
+                mobile,
+                scale: None,
+                screen_width: None,
+                screen_height: None,
+                position_x: None,
+                position_y: None,
+                dont_set_visible_size: None,
+                screen_orientation: None,
+                viewport: None,
+                display_feature: None,
+                device_posture: None,
+            })
+            .unwrap();
+    }
+
+    /// Goes on in light or dark colours.
+    pub fn prefer(&self, colours: &str) {
+        let feature = Emulation::MediaFeature {
+            name: "prefers-color-scheme".into(),
+            value: colours.into(),
+        };
+        self.tab
+            .call_method(Emulation::SetEmulatedMedia {
+                media: None,
+                features: Some(vec![feature]),
+            })
+            .unwrap();
+    }
+
+    pub fn run_no_scripts(&self) {
+        self.tab
+            .call_method(Emulation::SetScriptExecutionDisabled { value: true })
+            .unwrap();
+    }
+
+    /// Keeps a picture of the window, if the environment names a folder for them.
+    pub fn picture(&self, name: &str) {
+        let Some(folder) = std::env::var_os("SERIAL_GATE_TEST_PICTURES") else {
+            return;
+        };
+        let format = Page::CaptureScreenshotFormatOption::Png;
+        let png = self
+            .tab
+            .capture_screenshot(format, None, None, true)
+            .unwrap();
+        let path = PathBuf::from(folder).join(name).with_extension("png");
+        std::fs::write(path, png).unwrap();
+    }
+}

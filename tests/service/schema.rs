@@ -1,0 +1,49 @@
+//! The document against the service: requests made from the one, by a program that is told nothing else, and the answers
+//! of the other.
+
+use std::path::Path;
+use std::process::Command;
+
+use super::Service;
+use crate::harness::{Gate, Ran};
+
+#[test]
+fn what_the_document_promises_is_kept() {
+    let Some(program) = std::env::var_os("SERIAL_GATE_TEST_SCHEMATHESIS") else {
+        println!("SERIAL_GATE_TEST_SCHEMATHESIS is not set: the document is not tried out");
+        return;
+    };
+    let gate = Gate::new();
+    let added = gate.run(&["token", "add", "ops", "--role", "operator", "--json"]);
+    let token = added.succeeds().json()["token"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let service = Service::on(gate);
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/service");
+    let ran: Ran = Command::new(program)
+        .args(["run", &format!("http://{}/openapi.json", service.address)])
+        .args(["--header", &format!("Authorization: Bearer {token}")])
+        // Events have no end. Wrong tokens are told to wait after some of them, which `access` has its own tests for.
+        .args([
+            "--exclude-path",
+            "/events",
+            "--exclude-checks",
+            "ignored_auth",
+        ])
+        .args(["--max-examples", &examples(), "--request-timeout", "30"])
+        .args(["--no-color", "--workers", "2"])
+        .current_dir(service.gate.path("."))
+        .env("PYTHONPATH", here)
+        .env("SCHEMATHESIS_HOOKS", "schemathesis_hooks")
+        .output()
+        .unwrap()
+        .into();
+    ran.succeeds();
+    service.get("/readyz").is(200);
+}
+
+/// How many requests are made for each operation, in each of several ways.
+fn examples() -> String {
+    std::env::var("SERIAL_GATE_EXAMPLES").unwrap_or_else(|_| "25".into())
+}
