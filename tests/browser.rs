@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use headless_chrome::protocol::cdp::{Emulation, Page};
+use headless_chrome::protocol::cdp::{DOM, Emulation, Page};
 use headless_chrome::{Browser, LaunchOptions, Tab};
 use serde_json::Value;
 
@@ -32,7 +32,7 @@ pub fn window() -> Option<Window> {
         .path(Some(PathBuf::from(program)))
         .sandbox(false)
         .window_size(Some((1_000, 900)))
-        .idle_browser_timeout(Duration::from_secs(600))
+        .idle_browser_timeout(Duration::from_secs(120))
         .args(more.map(OsStr::new).to_vec())
         .build()
         .unwrap();
@@ -89,7 +89,18 @@ impl Window {
     }
 
     pub fn click(&self, selector: &str) {
-        self.tab.find_element(selector).unwrap().click().unwrap();
+        let element = self.tab.wait_for_element(selector).unwrap();
+        // The library's own `click` asks a script of the page where it is.
+        self.tab
+            .call_method(DOM::ScrollIntoViewIfNeeded {
+                node_id: Some(element.node_id),
+                backend_node_id: None,
+                object_id: None,
+                rect: None,
+            })
+            .unwrap();
+        let middle = element.get_midpoint().unwrap();
+        self.tab.click_point(middle).unwrap();
     }
 
     /// The value of an expression.

@@ -20,7 +20,7 @@ fn a_task_starts_from_its_predecessor_s_code_and_a_bad_deploy_stops_the_next() {
     gate.write("secret", "a shared secret");
     let service = Service::on(gate.clone());
     let command = "echo $SERIAL_GATE_WORK_ITEM on $SERIAL_GATE_BRANCH >> worked";
-    let worker = Worker::start(gate, &["--name", "builder"], &["sh", "-c", command]);
+    let worker = Worker::start(gate, &["--worker", "builder"], &["sh", "-c", command]);
     let worked = |line: &str| {
         lines(&gate.path("worked"))
             .iter()

@@ -39,7 +39,7 @@ fn what_the_document_promises_is_kept() {
         .output()
         .unwrap()
         .into();
-    ran.succeeds();
+    println!("{}", ran.succeeds().stdout);
     service.get("/readyz").is(200);
 }
 

@@ -79,6 +79,15 @@ pub struct Swapped {
     stages: Vec<Value>,
 }
 
+/// A component, by its bytes.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(
+    dead_code,
+    reason = "the document's name for what `Component` receives"
+)]
+pub struct Wasm(Vec<u8>);
+
 #[derive(Serialize, ToSchema)]
 pub struct Active {
     generation: i64,
@@ -103,7 +112,7 @@ pub async fn history(State(app): State<App>) -> Result<Json<Vec<GenerationEvent>
 /// The body is the component, or nothing for the built-in policy.
 #[utoipa::path(
     post, path = "/policy/check", tag = "policy", security(("token" = ["operator"])), params(ToCheck),
-    request_body(content = Option<Vec<u8>>, content_type = "application/wasm"),
+    request_body(content = Option<Wasm>, content_type = "application/wasm"),
     responses(
         (status = 200, description = "What the check found", body = Checked),
     )
@@ -138,7 +147,7 @@ pub async fn check(
 /// The body is the component, or nothing for the built-in policy.
 #[utoipa::path(
     post, path = "/policy/swap", tag = "policy", security(("token" = ["operator"])), params(Proposed),
-    request_body(content = Option<Vec<u8>>, content_type = "application/wasm"),
+    request_body(content = Option<Wasm>, content_type = "application/wasm"),
     responses(
         (status = 200, description = "It is active", body = Swapped),
         (status = 422, description = "It was refused; the stages say why", body = Swapped),
@@ -158,7 +167,7 @@ pub async fn swap(
 /// The body is the component, or nothing for the built-in policy.
 #[utoipa::path(
     post, path = "/policy/shadow", tag = "policy", security(("token" = ["operator"])), params(Proposed),
-    request_body(content = Option<Vec<u8>>, content_type = "application/wasm"),
+    request_body(content = Option<Wasm>, content_type = "application/wasm"),
     responses(
         (status = 200, description = "It is the shadow", body = Swapped),
         (status = 422, description = "It was refused; the stages say why", body = Swapped),
