@@ -88,9 +88,15 @@ impl Window {
         self.tab.press_key(key).unwrap();
     }
 
+    /// Clicks on something, which may be drawn anew meanwhile.
+    #[track_caller]
     pub fn click(&self, selector: &str) {
-        let element = self.tab.wait_for_element(selector).unwrap();
-        // The library's own `click` asks a script of the page where it is.
+        self.until(selector, || self.try_to_click(selector).is_some());
+    }
+
+    /// The library's own `click` asks a script of the page where it is.
+    fn try_to_click(&self, selector: &str) -> Option<()> {
+        let element = self.tab.find_element(selector).ok()?;
         self.tab
             .call_method(DOM::ScrollIntoViewIfNeeded {
                 node_id: Some(element.node_id),
@@ -98,15 +104,19 @@ impl Window {
                 object_id: None,
                 rect: None,
             })
-            .unwrap();
-        let middle = element.get_midpoint().unwrap();
-        self.tab.click_point(middle).unwrap();
+            .ok()?;
+        let middle = element.get_midpoint().ok()?;
+        self.tab.click_point(middle).ok().map(drop)
     }
 
     /// The value of an expression.
     pub fn value(&self, expression: &str) -> Value {
-        let value = self.tab.evaluate(expression, false).unwrap().value;
-        value.unwrap_or_default()
+        // While it goes to another page there is nothing that has one.
+        let evaluated = self.tab.evaluate(expression, false);
+        evaluated
+            .ok()
+            .and_then(|found| found.value)
+            .unwrap_or_default()
     }
 
     /// Goes on as a telephone, or as a window of another size.

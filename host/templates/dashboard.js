@@ -43,5 +43,5 @@ events.addEventListener("change", () => {
 events.onerror = () => say("The service does not answer; this page may be old.");
 events.onopen = () => { if (!first) redraw(); };
 // Ages grow without a change.
-setInterval(() => { if (!first) redraw(); }, 60_000);
+setInterval(() => { if (!first && !writing()) redraw(); }, 60_000);
 document.addEventListener("focusout", () => { if (behind) setTimeout(redraw, 500); });

@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use serde_json::json;
 
 use super::Service;
+use crate::harness::Gate;
 
 #[test]
 fn the_document_names_every_operation_once_with_its_answers() {
@@ -61,7 +62,14 @@ fn the_document_names_every_operation_once_with_its_answers() {
 
 #[test]
 fn the_figures_count_claims_and_holds() {
-    let service = Service::start();
+    let gate = Gate::new();
+    // Nobody listens there.
+    gate.write(
+        "serial-gate.toml",
+        "[alerts.webhook]\nurl = \"http://127.0.0.1:9\"\nsecret_file = \"secret\"",
+    );
+    gate.write("secret", "a shared secret");
+    let service = Service::on(gate);
     for _ in 0..3 {
         service.post("/tasks", &json!({"repo": "alpha"})).is(201);
     }

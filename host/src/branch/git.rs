@@ -193,7 +193,7 @@ fn without_users(text: &str) -> String {
     let mut parts = text.split("://");
     let mut shown = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        let is_end = |letter: char| letter == '/' || letter == '\'' || letter.is_whitespace();
+        let is_end = |letter: char| letter == '/' || letter.is_whitespace();
         let authority = part.split(is_end).next().unwrap_or_default();
         let user = authority.rfind('@').map_or(0, |at| at + 1);
         shown += "://";
@@ -222,6 +222,7 @@ mod tests {
                 "fatal: unable to access 'https://u:secret@host/x/'",
                 "fatal: unable to access 'https://host/x/'",
             ),
+            ("no 'https://u:pa'ss@host'", "no 'https://host'"),
             (
                 "see ssh://git@host and https://a@b:c@host/d",
                 "see ssh://host and https://host/d",

@@ -174,7 +174,10 @@ pub async fn metrics(State(app): State<App>) -> Result<impl IntoResponse, Proble
         found.failures,
     );
     describe_queue(&found.state, &mut registry);
-    describe_outbox(&found.outbox, &mut registry);
+    // Without a channel nothing is sent, and nothing is late.
+    if !app.service.alerts.channels.is_empty() {
+        describe_outbox(&found.outbox, &mut registry);
+    }
     if let Some(runtime) = &app.options.runtime {
         describe_calls(runtime.calls(), &mut registry);
     }

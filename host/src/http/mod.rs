@@ -132,6 +132,8 @@ impl std::ops::Deref for App {
 pub struct Shared {
     writer: Owner<Writer>,
     reader: Owner<Reader>,
+    /// Looks whether there is a clause. The reader may be busy with a long queue, and the writer's failures count.
+    prober: Owner<Reader>,
     access: Access,
     rules: Rules,
     metrics: Metrics,
@@ -182,6 +184,8 @@ async fn run(service: Service, ready: impl FnOnce(SocketAddr)) -> Result<(), Err
         Owner::spawn("writer", writing, Arc::clone(&ended)).map_err(Error::Start)?;
     let (reader, reading) =
         Owner::spawn("reader", Reader::new(open()?), Arc::clone(&ended)).map_err(Error::Start)?;
+    let (prober, probing) =
+        Owner::spawn("prober", Reader::new(open()?), Arc::clone(&ended)).map_err(Error::Start)?;
     let alerting = Alerting::start(&service)?;
     let (routes, document) = document::routes();
     let listener = TcpListener::bind(address)
@@ -191,6 +195,7 @@ async fn run(service: Service, ready: impl FnOnce(SocketAddr)) -> Result<(), Err
     let app = App(Arc::new(Shared {
         writer,
         reader,
+        prober,
         access: Access::new(store),
         rules: Rules::of(&document)?,
         metrics: Metrics::new(),
@@ -206,7 +211,7 @@ async fn run(service: Service, ready: impl FnOnce(SocketAddr)) -> Result<(), Err
     drop(app);
     alerting.end();
     // They end when nobody is left to ask them, and finish what they were asked before.
-    for thread in [writing, reading] {
+    for thread in [writing, reading, probing] {
         thread.join().map_err(|_| Error::Ended)?;
     }
     stopped.map_err(Error::Start)

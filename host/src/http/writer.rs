@@ -30,7 +30,13 @@ pub struct Writer {
     pub queue: Queue,
     lease: Duration,
     line: VecDeque<Waiting>,
-    /// The database's version before the line was last looked after; none if there may be a job for somebody in it.
+    /// Whether everybody in the line was tried since the last change.
+    is_settled: bool,
+    /// The agents, or all of them, for which nothing was found since then.
+    nothing_for: HashSet<Option<String>>,
+    /// Whether somebody got a job since the line was gone through last.
+    has_given: bool,
+    /// The database's version before the line was last looked after.
     seen: Option<i64>,
     looked: Instant,
     stopping: watch::Receiver<bool>,
@@ -51,6 +57,9 @@ impl Writer {
             queue,
             lease,
             line: VecDeque::new(),
+            is_settled: true,
+            nothing_for: HashSet::new(),
+            has_given: false,
             seen: None,
             looked: Instant::now(),
             stopping,
@@ -66,9 +75,8 @@ impl Writer {
         reply: oneshot::Sender<Answer>,
     ) {
         // Whoever waits for the same has found nothing, and neither would this one.
-        let found_nothing = |other: &Waiting| other.agent.is_none() || other.agent == agent;
-        if !self.line.iter().any(found_nothing) {
-            self.seen = None;
+        if !self.has_nothing_for(&agent) {
+            self.is_settled = false;
         }
         self.line.push_back(Waiting {
             worker,
@@ -85,60 +93,75 @@ impl Writer {
 
     /// The queue, for a change. Whoever waits is looked after once it is made.
     pub fn change(&mut self) -> &mut Queue {
-        self.seen = None;
+        self.forget();
         &mut self.queue
     }
 
-    /// Gives jobs to those who wait, as long as there are any and it is their turn.
-    fn serve(&mut self) {
-        self.looked = Instant::now();
+    /// There may be a job for anybody.
+    fn forget(&mut self) {
+        self.nothing_for.clear();
+        self.is_settled = false;
+    }
+
+    fn has_nothing_for(&self, agent: &Option<String>) -> bool {
+        self.nothing_for.contains(&None) || self.nothing_for.contains(agent)
+    }
+
+    /// Notices what others have changed.
+    fn look(&mut self) {
         // Read before the claims, so that a change after them is not missed.
-        self.seen = self.queue.data_version().ok();
+        let version = self.queue.data_version().ok();
+        if version.is_none()
+            || version != self.seen
+            || self.queue.is_changing()
+            || self.looked.elapsed() >= LOOK_ANYWAY
+        {
+            self.seen = version;
+            self.looked = Instant::now();
+            self.forget();
+        }
+    }
+
+    /// Gives jobs to those who wait, until everybody was tried or it is the turn of other steps. Then it goes on where it
+    /// ended: what was found out is kept until something changes.
+    fn serve(&mut self) {
+        let begun = Instant::now();
         let mut line = std::mem::take(&mut self.line);
-        // Agents, or all of them, for which there is nothing.
-        let mut nothing_for = HashSet::new();
-        let mut is_settled = true;
         while let Some(first) = line.pop_front() {
             if first.reply.is_closed() {
                 continue;
             }
-            if self.looked.elapsed() >= ROUND {
-                is_settled = false;
-                self.line.push_back(first);
-                break;
-            }
-            if nothing_for.contains(&first.agent) {
+            if self.has_nothing_for(&first.agent) {
                 self.line.push_back(first);
                 continue;
+            }
+            if begun.elapsed() >= ROUND {
+                self.line.push_back(first);
+                self.line.append(&mut line);
+                return;
             }
             let claimant = Claimant {
                 worker: &first.worker,
                 agent: first.agent.as_deref(),
             };
             match self.queue.claim(Timestamp::now(), claimant, self.lease) {
-                Ok(None) if first.agent.is_none() => {
-                    self.line.push_back(first);
-                    break;
-                }
                 Ok(None) => {
-                    nothing_for.insert(first.agent.clone());
+                    self.nothing_for.insert(first.agent.clone());
                     self.line.push_back(first);
                 }
                 Ok(Some(job)) => {
-                    // A rule may let another job through because this one was claimed.
-                    is_settled = false;
+                    self.has_given = true;
                     self.hand_over(first, job);
                 }
                 Err(error) => {
-                    // The others would find the same.
                     let _ = first.reply.send(Err(error));
-                    break;
                 }
             }
         }
-        self.line.append(&mut line);
-        if !is_settled {
-            self.seen = None;
+        self.is_settled = true;
+        // A rule may let another job through because one was claimed.
+        if std::mem::take(&mut self.has_given) {
+            self.forget();
         }
     }
 
@@ -158,13 +181,14 @@ impl Writer {
         }
     }
 
-    /// Sends away those who have waited long enough or have gone.
+    /// Sends away those who have waited long enough and were tried, or have gone.
     fn dismiss(&mut self) {
         let now = Instant::now();
         let stopping = *self.stopping.borrow();
         let line = std::mem::take(&mut self.line);
         for waiting in line {
-            if stopping || waiting.until <= now {
+            let is_over = waiting.until <= now && self.has_nothing_for(&waiting.agent);
+            if stopping || is_over {
                 let _ = waiting.reply.send(Ok(None));
             } else if !waiting.reply.is_closed() {
                 self.line.push_back(waiting);
@@ -176,25 +200,24 @@ impl Writer {
 impl Owned for Writer {
     fn rest(&mut self) -> Option<Duration> {
         if !self.line.is_empty() {
-            let version = self.queue.data_version().ok();
-            let is_other = self.seen.is_none() || version != self.seen;
-            if is_other || self.queue.is_changing() || self.looked.elapsed() >= LOOK_ANYWAY {
+            self.look();
+            if !self.is_settled {
                 self.serve();
             }
             self.dismiss();
         }
         match self.queue.reconcile(Timestamp::now()) {
             Ok(false) => {}
-            Ok(true) => self.seen = None,
+            Ok(true) => self.forget(),
             Err(error) => tracing::warn!(
                 "the candidates were not compared: {}",
                 queue::with_causes(&error)
             ),
         }
-        Some(match (self.line.is_empty(), self.seen) {
+        Some(match (self.line.is_empty(), self.is_settled) {
             (true, _) => RECONCILE,
-            (false, None) => Duration::ZERO,
-            (false, Some(_)) => LOOK,
+            (false, false) => Duration::ZERO,
+            (false, true) => LOOK,
         })
     }
 }

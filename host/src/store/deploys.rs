@@ -3,7 +3,8 @@
 //! Owns the history, and what counts as the same deploy: the same id in the same repo, or, where no id
 //! is given, the same work item. Callers rely on this: the first degraded verdict of a deploy freezes
 //! the repo, with its alert, its history and its row in the audit in one transaction; a repeated one
-//! never does, also not after an operator has cleared the freeze; a healthy one never clears any.
+//! never does, also not after an operator has cleared the freeze; a healthy one never clears any, and ends
+//! what counts as the same deploy where no id is given.
 
 use rusqlite::{Transaction, params};
 

@@ -372,7 +372,7 @@ pub(super) const UNIQUE: [(&str, &str, &str); 2] = [
 ];
 
 /// Indexes, each with its table and what it covers.
-pub(super) const INDEXES: [(&str, &str, &str); 13] = [
+pub(super) const INDEXES: [(&str, &str, &str); 14] = [
     (QUEUED, "jobs", "(id) WHERE status = 'queued'"),
     (PARTITIONS, "jobs", "(repo, agent) WHERE status = 'queued'"),
     (
@@ -384,6 +384,11 @@ pub(super) const INDEXES: [(&str, &str, &str); 13] = [
         "serial_gate_jobs_leased",
         "jobs",
         "(gate_lease_until) WHERE status = 'running'",
+    ),
+    (
+        "serial_gate_deploy_healthy",
+        "serial_gate_deploy",
+        "(repo, work_item_id) WHERE verdict = 'healthy' AND deploy IS NULL",
     ),
     ("serial_gate_jobs_repo", "jobs", "(repo)"),
     ("serial_gate_jobs_task", "jobs", "(task_id)"),

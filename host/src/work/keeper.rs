@@ -58,6 +58,9 @@ impl<'a> Keeper<'a> {
 
     /// Sends a heartbeat when it is time, and looks whether the job is still this worker's; false when the work is to end.
     pub(super) fn goes_on(&mut self) -> bool {
+        if self.lost {
+            return false;
+        }
         if self.looked.elapsed() >= LOOK {
             self.looked = Instant::now();
             self.look();
@@ -94,7 +97,7 @@ impl<'a> Keeper<'a> {
             }
             Err(error) => {
                 tracing::warn!("no heartbeat for job {job}: {}", with_causes(&error));
-                self.lost = self.renewed.elapsed() >= self.lease;
+                self.lost |= self.renewed.elapsed() >= self.lease;
             }
         }
     }

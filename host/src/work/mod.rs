@@ -217,10 +217,7 @@ impl Worker<'_> {
         let mut keeper = match Keeper::of(&path, self.told, self.clock, claim, lease) {
             Ok(keeper) => keeper,
             Err(error) => {
-                tracing::error!("job {} cannot be kept: {}", job.id, with_causes(&error));
-                let put_back = put_back(store, claim, "its worker could not keep it");
-                thread::sleep(PAUSE);
-                return Ok(put_back);
+                return Ok(put_back_and_pause(store, claim, &error));
             }
         };
         let project = branch::project_of(&self.settings.projects, job.repo.as_deref());
@@ -229,11 +226,12 @@ impl Worker<'_> {
             Err(error) => return Ok(self.put_off(store, claim, &error, &keeper)),
         };
         tracing::info!("job {} of {}: begun", job.id, of(job));
-        let command = command::of(self.settings, job, project, branch.as_ref(), &path);
-        let ran = command.and_then(|mut command| {
-            crate::child::run(&mut command, self.settings.timeout, &mut || {
-                keeper.goes_on()
-            })
+        let mut command = match command::of(self.settings, job, project, branch.as_ref(), &path) {
+            Ok(command) => command,
+            Err(error) => return Ok(put_back_and_pause(store, claim, &error)),
+        };
+        let ran = crate::child::run(&mut command, self.settings.timeout, &mut || {
+            keeper.goes_on()
         });
         let ended = match ran {
             Ok(Ended::Exited(status)) if status.success() => Ok(()),
@@ -259,11 +257,7 @@ impl Worker<'_> {
                     return Err(Error::Command { program, cause });
                 }
                 AtFault::Job => Err(format!("the command could not be run: {cause}")),
-                AtFault::Machine => {
-                    let put_back = put_back(store, claim, &format!("no command ran: {cause}"));
-                    thread::sleep(PAUSE);
-                    return Ok(put_back);
-                }
+                AtFault::Machine => return Ok(put_back_and_pause(store, claim, &cause)),
             },
         };
         Ok(self.end(store, claim, ended, &mut keeper))
@@ -441,6 +435,17 @@ fn put_back(store: &mut Store, claim: Claim, why: &str) -> Outcome {
         ),
     }
     Outcome::GivenUp
+}
+
+/// The machine cannot run it now: nobody gains by asking for it again at once.
+fn put_back_and_pause(store: &mut Store, claim: Claim, cause: &dyn std::error::Error) -> Outcome {
+    let why = format!(
+        "its worker could not run its command: {}",
+        with_causes(cause)
+    );
+    let outcome = put_back(store, claim, &why);
+    thread::sleep(PAUSE);
+    outcome
 }
 
 /// A job's task and repo, for the log.

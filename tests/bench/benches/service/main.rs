@@ -106,10 +106,9 @@ fn claims(
         }
         for (connections, kinds) in CONNECTIONS.iter().zip(&mut by_http) {
             for (kind, (times, whole)) in kinds.iter_mut().enumerate() {
-                let begun = Instant::now();
-                let taken = crowd(&server.address, *connections, jobs, kind == 1);
+                let (taken, time) = crowd(&server.address, *connections, jobs, kind == 1);
                 if round > 0 {
-                    *whole += begun.elapsed();
+                    *whole += time;
                     times.extend(taken);
                 }
             }
@@ -181,10 +180,19 @@ fn command(program: &Path, path: &Path, jobs: usize) -> Duration {
     took
 }
 
-/// So many claims over so many connections at a time.
-fn crowd(address: &str, connections: usize, jobs: usize, finish: bool) -> Vec<Duration> {
+/// So many claims over so many connections at a time, which are there before: the time of each, and of all together.
+fn crowd(
+    address: &str,
+    connections: usize,
+    jobs: usize,
+    finish: bool,
+) -> (Vec<Duration>, Duration) {
     let mut clients: Vec<Client> = (0..connections).map(|_| Client::new(address)).collect();
-    let ready = Barrier::new(connections);
+    // Each is served once before, or the first request would wait for the service to take its connection.
+    for client in &mut clients {
+        client.json("GET", "/healthz", "");
+    }
+    let ready = Barrier::new(connections + 1);
     thread::scope(|scope| {
         let workers: Vec<_> = clients
             .iter_mut()
@@ -210,10 +218,13 @@ fn crowd(address: &str, connections: usize, jobs: usize, finish: bool) -> Vec<Du
                 })
             })
             .collect();
-        workers
+        ready.wait();
+        let begun = Instant::now();
+        let times = workers
             .into_iter()
             .flat_map(|worker| worker.join().unwrap())
-            .collect()
+            .collect();
+        (times, begun.elapsed())
     })
 }
 
