@@ -139,8 +139,8 @@ pub fn log(line: &Line) {
         "error"
     } else if matches!(line.verb, Verb::Doctor(_)) {
         "off"
-    } else if matches!(line.verb, Verb::Work(_)) {
-        // It prints nothing else while it runs.
+    } else if matches!(line.verb, Verb::Work(_) | Verb::Serve(_)) {
+        // They print nothing else while they run.
         "info"
     } else {
         "warn"
