@@ -96,6 +96,14 @@ fn every_operation_refuses_a_missing_a_wrong_a_revoked_and_a_lesser_token() {
 }
 
 #[test]
+fn what_cannot_be_done_somewhere_is_refused_with_what_can() {
+    let service = Service::start();
+    let refused = service.request("PUT", "/policy/shadow").send().is(405);
+    assert_eq!(refused.headers["allow"], "DELETE, GET, POST");
+    assert!(refused.detail().contains("/openapi.json"));
+}
+
+#[test]
 fn once_there_was_a_token_nobody_is_let_in_without_one() {
     let gate = Gate::new();
     token(&gate, "ops", "operator");

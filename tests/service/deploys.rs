@@ -50,3 +50,29 @@ fn a_degraded_deploy_freezes_its_repo_and_is_told_once() {
         .collect();
     assert_eq!(actions, ["unfreeze", "deploy verdict", "deploy verdict"]);
 }
+
+#[test]
+fn who_moves_a_task_on_stands_in_the_audit() {
+    let gate = crate::harness::Gate::new();
+    let added = gate.run(&["token", "add", "builder", "--role", "worker", "--json"]);
+    let token = added.succeeds().json()["token"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    gate.run(&["task", "add", "alpha"]).succeeds();
+    let service = Service::on(gate);
+    let done = service
+        .request("PATCH", "/tasks/1")
+        .json(&json!({"stage": "done"}));
+    done.token(&token).send().is(200);
+    let audit = service.request("GET", "/audit").token(&token).send().json();
+    assert_eq!(
+        [
+            &audit[0]["who"],
+            &audit[0]["action"],
+            &audit[0]["before"],
+            &audit[0]["after"]
+        ],
+        ["builder", "task stage", "analysis", "done"]
+    );
+}

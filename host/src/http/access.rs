@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
-use axum::http::header::{ACCEPT, AUTHORIZATION, COOKIE};
+use axum::http::header::{ACCEPT, ALLOW, AUTHORIZATION, COOKIE};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -234,6 +234,14 @@ impl Rules {
         Ok(Rules(rules))
     }
 
+    /// What can be done at a path, as a header says it.
+    fn methods(&self, path: &str) -> String {
+        let here = self.0.keys().filter(|(_, other)| other == path);
+        let mut methods: Vec<&str> = here.map(|(method, _)| method.as_str()).collect();
+        methods.sort_unstable();
+        methods.join(", ")
+    }
+
     fn role(&self, method: &Method, path: &str) -> Option<Option<Role>> {
         // A HEAD is a GET whose body nobody reads.
         let method = if method == Method::HEAD {
@@ -270,10 +278,11 @@ pub async fn admit(
     next: Next,
 ) -> Result<Response, Problem> {
     let Some(needed) = app.rules.role(request.method(), path.as_str()) else {
-        return Err(Problem::new(
+        let problem = Problem::new(
             StatusCode::METHOD_NOT_ALLOWED,
             "this cannot be done here: `/openapi.json` lists what can",
-        ));
+        );
+        return Ok(([(ALLOW, app.rules.methods(path.as_str()))], problem).into_response());
     };
     if let Some(needed) = needed {
         let caller = match app.access.caller(request.headers(), from) {

@@ -22,6 +22,9 @@ use super::writer::{Answer, Writer};
 /// Longer, and something between may take the connection for dead.
 const LONGEST_WAIT: u32 = 300;
 
+/// It is for people to read, in the queue and in an alert.
+const LONGEST_ERROR: usize = 10_000;
+
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Claim {
@@ -179,6 +182,12 @@ pub async fn fail(
     Which(id): Which<i64>,
     Body(Failure { token, error }): Body<Failure>,
 ) -> Result<Json<Changed>, Problem> {
+    if error
+        .as_ref()
+        .is_some_and(|error| error.chars().count() > LONGEST_ERROR)
+    {
+        return Err(Problem::invalid("`error` has at most 10000 characters"));
+    }
     change(&app, move |store| {
         let failed = JobStatus::Failed {
             at: Timestamp::now(),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serial_gate::queue::{self, Claimant, Queue};
-use serial_gate::store::{Act, Claimed};
+use serial_gate::store::{Claim, Claimed};
 use tokio::sync::{oneshot, watch};
 
 use super::owner::Owned;
@@ -166,17 +166,13 @@ impl Writer {
     }
 
     fn hand_over(&mut self, to: Waiting, job: Claimed) {
-        let (id, worker) = (job.id, to.worker);
+        let (id, token) = (job.id, job.token);
         if to.reply.send(Ok(Some(job))).is_ok() {
             return;
         }
-        // Nobody has heard of the job, so nobody will do it.
-        let act = Act {
-            now: Timestamp::now(),
-            who: &worker,
-            why: "the worker went away before it heard of the job",
-        };
-        if let Err(error) = self.queue.store().requeue(act, id) {
+        // The worker went away before it heard of the job, so nobody will do it.
+        let claim = Claim { job: id, token };
+        if let Err(error) = self.queue.store().put_back(claim, None) {
             tracing::warn!("job {id} comes back when its lease runs out: {error}");
         }
     }

@@ -6,7 +6,7 @@
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::audit::{self, Deed};
-use super::tasks::not_empty;
+use super::error::not_empty;
 use super::{Act, Error, Store, sql_time};
 
 /// What the holder of a token may do. Each may do what the ones before it may.

@@ -5,9 +5,9 @@
 //! plans or confirms, no two tasks of a repo have one branch, and a branch that was confirmed is never planned again.
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rusqlite::{OptionalExtension, Row, params};
 
-use super::jobs::check_claim;
+use super::jobs::{Claim, check_claim};
 use super::value::Shown;
 use super::{Error, Store, sql_time};
 
@@ -38,15 +38,6 @@ pub struct NewBranch<'a> {
     pub base: &'a str,
     /// The tip of the base.
     pub base_commit: &'a str,
-}
-
-/// A claim, as its holder shows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Claim {
-    /// The job.
-    pub job: i64,
-    /// The token that the claim gave.
-    pub token: i64,
 }
 
 impl Store {
@@ -241,22 +232,4 @@ pub(super) fn branch_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Option
         cut_at: text(3)?,
         base_moved_to: text(4)?,
     }))
-}
-
-/// Gives a job that was just added to whoever prepares it, and returns the claim's token.
-pub(super) fn claim_added(
-    transaction: &Transaction<'_>,
-    job: i64,
-    worker: &str,
-    until: Timestamp,
-) -> rusqlite::Result<i64> {
-    let token: i64 = transaction
-        .prepare_cached("UPDATE serial_gate_token SET last = last + 1 RETURNING last")?
-        .query_row([], |row| row.get(0))?;
-    transaction
-        .prepare_cached(
-            "UPDATE jobs SET status = 'running', gate_worker = ?2, gate_lease_until = ?3, gate_token = ?4 WHERE id = ?1",
-        )?
-        .execute(params![job, worker, sql_time(until), token])?;
-    Ok(token)
 }

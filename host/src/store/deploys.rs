@@ -9,8 +9,8 @@
 use rusqlite::{Transaction, params};
 
 use super::audit::{self, Deed};
+use super::error::not_empty;
 use super::freezes::{self, FROZEN};
-use super::tasks::not_empty;
 use super::{Act, Error, Store, sql_time};
 
 /// How a deploy is.

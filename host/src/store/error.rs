@@ -282,3 +282,12 @@ impl From<rusqlite::Error> for Error {
         }
     }
 }
+
+/// Refuses a name that is empty.
+pub(super) fn not_empty(what: &'static str, name: &str) -> Result<(), Error> {
+    if name.is_empty() {
+        Err(Error::Empty { what })
+    } else {
+        Ok(())
+    }
+}

@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::alerts::{self, NewAlert};
 use super::audit::{self, Deed};
-use super::tasks::not_empty;
+use super::error::not_empty;
 use super::value::Shown;
 use super::{Act, AlertKind, Error, Store, sql_time};
 

@@ -10,7 +10,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::alerts::{self, NewAlert};
 use super::audit::{self, Deed};
-use super::tasks::not_empty;
+use super::error::not_empty;
 use super::value::Shown;
 use super::{Act, AlertKind, Error, Store, sql_time};
 
@@ -35,6 +35,15 @@ pub enum JobStatus {
         /// When.
         at: Timestamp,
     },
+}
+
+/// A claim, as its holder shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// The job.
+    pub job: i64,
+    /// The token that the claim gave.
+    pub token: i64,
 }
 
 impl Store {
@@ -178,6 +187,24 @@ fn alert_of_failure(transaction: &Transaction<'_>, at: Timestamp, id: i64) -> ru
         why: &error.unwrap_or_default(),
     };
     alerts::add(transaction, at, alert)
+}
+
+/// Gives a job that was just added to whoever prepares it, and returns the claim's token.
+pub(super) fn claim_added(
+    transaction: &Transaction<'_>,
+    job: i64,
+    worker: &str,
+    until: Timestamp,
+) -> rusqlite::Result<i64> {
+    let token: i64 = transaction
+        .prepare_cached("UPDATE serial_gate_token SET last = last + 1 RETURNING last")?
+        .query_row([], |row| row.get(0))?;
+    transaction
+        .prepare_cached(
+            "UPDATE jobs SET status = 'running', gate_worker = ?2, gate_lease_until = ?3, gate_token = ?4 WHERE id = ?1",
+        )?
+        .execute(params![job, worker, sql_time(until), token])?;
+    Ok(token)
 }
 
 pub(super) fn check_claim(

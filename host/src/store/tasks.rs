@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::audit::{self, Deed};
-use super::branches::{Claim, claim_added};
+use super::error::not_empty;
+use super::jobs::{Claim, claim_added};
 use super::schema::LABEL;
 use super::value::Shown;
 use super::{Act, Error, Store, sql_time};
@@ -92,19 +93,8 @@ impl Store {
     pub fn set_stage_by(&mut self, act: Act<'_>, ids: &[i64], stage: &str) -> Result<(), Error> {
         not_empty("stage", stage)?;
         self.writing(|transaction| {
-            for id in ids {
-                let (repo, before) = repo_and(transaction, "stage", *id)?;
-                to_stage(transaction, act.now, *id, stage)?;
-                let deed = Deed {
-                    action: "task stage",
-                    repo: repo.as_deref(),
-                    subject: format!("task {id}"),
-                    before: before.as_deref(),
-                    after: Some(stage),
-                };
-                audit::write_down(transaction, act, deed)?;
-            }
-            Ok(())
+            ids.iter()
+                .try_for_each(|id| to_stage_by(transaction, act, *id, stage))
         })
     }
 
@@ -117,11 +107,11 @@ impl Store {
         self.writing(|transaction| mark(transaction, act, id, label))
     }
 
-    /// Moves a task to a stage and marks it, both or neither. What is none stays as it is.
+    /// Moves a task to a stage and marks it, both or neither, with a row in the audit for each. What is none stays as it is.
     ///
     /// # Errors
     ///
-    /// As [`Store::set_stage`] and [`Store::set_label`].
+    /// As [`Store::set_stage_by`] and [`Store::set_label`].
     pub fn change_task(
         &mut self,
         act: Act<'_>,
@@ -132,7 +122,7 @@ impl Store {
         self.writing(|transaction| {
             if let Some(stage) = stage {
                 not_empty("stage", stage)?;
-                to_stage(transaction, act.now, id, stage)?;
+                to_stage_by(transaction, act, id, stage)?;
             }
             match label {
                 Some(label) => mark(transaction, act, id, label),
@@ -201,6 +191,24 @@ fn mark(
     Ok(audit::write_down(transaction, act, deed)?)
 }
 
+fn to_stage_by(
+    transaction: &Transaction<'_>,
+    act: Act<'_>,
+    id: i64,
+    stage: &str,
+) -> Result<(), Error> {
+    let (repo, before) = repo_and(transaction, "stage", id)?;
+    to_stage(transaction, act.now, id, stage)?;
+    let deed = Deed {
+        action: "task stage",
+        repo: repo.as_deref(),
+        subject: format!("task {id}"),
+        before: before.as_deref(),
+        after: Some(stage),
+    };
+    Ok(audit::write_down(transaction, act, deed)?)
+}
+
 fn to_stage(
     transaction: &Transaction<'_>,
     now: Timestamp,
@@ -232,12 +240,4 @@ fn repo_and(
         Ok((row.get::<_, Shown>(0)?.0, row.get::<_, Shown>(1)?.0))
     });
     row.optional()?.ok_or(Error::NoTask { id })
-}
-
-pub(super) fn not_empty(what: &'static str, name: &str) -> Result<(), Error> {
-    if name.is_empty() {
-        Err(Error::Empty { what })
-    } else {
-        Ok(())
-    }
 }
