@@ -503,3 +503,16 @@ fn a_task_is_marked_and_the_mark_taken_away() {
     let ran = gate.run(&["task", "label", "9", "urgent"]).exits(1);
     insta::assert_snapshot!(ran.stderr, @"error: there is no task 9: `serial-gate queue` lists what waits");
 }
+
+#[test]
+fn a_queue_is_not_made_with_rules_that_its_policy_refuses() {
+    let gate = Gate::empty();
+    let ran = gate
+        .run(&["init", "--rules", r#"{"gated_agent":["analyst"]}"#])
+        .exits(1);
+    insta::assert_snapshot!(ran.stderr, @r#"
+    error: the policy failed
+      because `claim-clause` refuses the rules: unknown field `gated_agent`, expected `gated_agents` or `finished_stages` at line 1 column 14
+    "#);
+    assert!(!gate.database().exists());
+}

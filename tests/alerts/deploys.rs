@@ -148,7 +148,7 @@ fn a_degraded_deploy_is_no_silent_success_while_the_freeze_layer_is_off() {
         .exits(1);
     assert_eq!(
         ran.stderr,
-        "error: the freeze layer is off, nothing was written: switch it on with `--freeze-enabled true`\n"
+        "error: the freeze layer is off, nothing was written: switch it on with `serial-gate policy settings --freeze-enabled true --reason TEXT`\n"
     );
     assert_eq!(number(&gate, "serial_gate_deploy"), 0);
 }

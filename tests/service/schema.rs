@@ -22,6 +22,8 @@ fn what_the_document_promises_is_kept() {
     let service = Service::on(gate);
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/service");
     let ran: Ran = Command::new(program)
+        .arg("--config-file")
+        .arg(here.join("schemathesis.toml"))
         .args(["run", &format!("http://{}/openapi.json", service.address)])
         .args(["--header", &format!("Authorization: Bearer {token}")])
         // Events have no end. Wrong tokens are told to wait after some of them, which `access` has its own tests for.
@@ -32,6 +34,7 @@ fn what_the_document_promises_is_kept() {
             "ignored_auth",
         ])
         .args(["--max-examples", &examples(), "--request-timeout", "30"])
+        .args(["--seed", &seed()])
         .args(["--no-color", "--workers", "2"])
         .current_dir(service.gate.path("."))
         .env("PYTHONPATH", here)
@@ -41,6 +44,11 @@ fn what_the_document_promises_is_kept() {
         .into();
     println!("{}", ran.succeeds().stdout);
     service.get("/readyz").is(200);
+}
+
+/// The same requests each time, unless somebody looks for more.
+fn seed() -> String {
+    std::env::var("SERIAL_GATE_SEED").unwrap_or_else(|_| "1".into())
 }
 
 /// How many requests are made for each operation, in each of several ways.

@@ -82,7 +82,7 @@ fn a_branch_of_somebody_else_is_not_taken() {
     let told = value(gate, "SELECT gate_error FROM jobs").unwrap();
     let old = project.tip("task/ORCH-1").unwrap();
     assert_ne!(old, commit);
-    insta::assert_snapshot!(told.replace(&old, "COMMIT"), @"its branch could not be cut: the remote of `alpha` has a branch `task/ORCH-1` already, at COMMIT: delete it there, or give the task another work item");
+    insta::assert_snapshot!(told.replace(&old, "COMMIT"), @"its branch could not be cut: the remote of `alpha` has a branch `task/ORCH-1` already, at COMMIT: rename or delete it there, and the job goes on");
     assert!(!gate.path("begun").exists());
 }
 
@@ -105,7 +105,7 @@ fn a_work_item_that_is_no_branch_name_fails_at_once() {
         gate.run(&["task", "done", &job.to_string()]).succeeds();
     }
     let told = value(gate, "SELECT gate_error FROM jobs WHERE id = 1").unwrap();
-    insta::assert_snapshot!(told, @"its branch could not be cut: `task/two words` is no name for a branch: give the task a work item of letters, digits, `-`, `_` and `.`");
+    insta::assert_snapshot!(told, @"its branch could not be cut: `task/two words` is no name for a branch: add the task again with a work item of letters, digits, `-`, `_` and `.`");
     assert!(!gate.path("begun").exists());
 }
 

@@ -40,7 +40,7 @@ pub enum Error {
     },
     /// A name that git does not take.
     #[error(
-        "`{}` is no name for a branch: give the task a work item of letters, digits, `-`, `_` and `.`",
+        "`{}` is no name for a branch: add the task again with a work item of letters, digits, `-`, `_` and `.`",
         name.escape_debug()
     )]
     Name {
@@ -59,7 +59,7 @@ pub enum Error {
     },
     /// The remote has a branch of this name that no task has cut.
     #[error(
-        "the remote of `{repo}` has a branch `{branch}` already, at {commit}: delete it there, or give the task another work item"
+        "the remote of `{repo}` has a branch `{branch}` already, at {commit}: rename or delete it there, and the job goes on"
     )]
     Taken {
         /// The repo.

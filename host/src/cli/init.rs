@@ -2,7 +2,9 @@
 
 use clap::Args;
 use jiff::Timestamp;
-use serial_gate::queue::{Queue, default_settings};
+use serial_gate::model::{Dialect, Settings};
+use serial_gate::policy::{DEFAULT_POLICY, Limits, Runtime};
+use serial_gate::queue::{self, Queue, default_settings};
 use serial_gate::store::{Act, Change};
 
 use super::options::{Shared, Who};
@@ -24,6 +26,9 @@ impl Init {
     pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
         // What this command was told is what everybody goes by from now on.
         let settings = shared.overrides.over(default_settings());
+        if settings.rules.is_some() && shared.store().is_err() {
+            check_rules(&settings)?;
+        }
         let who = self.who.name();
         let act = Act {
             now: Timestamp::now(),
@@ -58,4 +63,14 @@ impl Init {
         }
         Ok(Outcome::Done)
     }
+}
+
+/// Rules that the policy refuses would be everybody's, and the order of tasks nobody's.
+fn check_rules(settings: &Settings) -> Result<(), Error> {
+    let built_in =
+        Runtime::new().and_then(|runtime| runtime.load(DEFAULT_POLICY, Limits::default()));
+    built_in
+        .and_then(|policy| policy.claim_clause(settings, Timestamp::now(), Dialect::Sqlite))
+        .map_err(queue::Error::Policy)?;
+    Ok(())
 }

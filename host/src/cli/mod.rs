@@ -129,8 +129,10 @@ pub fn run(line: Line) -> Result<Outcome, Error> {
     }
 }
 
-/// Sends the library's log to the standard error: warnings, or what `SERIAL_GATE_LOG` asks for.
+/// Sends the library's log to the standard error: warnings, or what `SERIAL_GATE_LOG` asks for; a line of JSON each where
+/// a verb runs for long and is to print JSON.
 pub fn log(line: &Line) {
+    let runs_for_long = matches!(line.verb, Verb::Work(_) | Verb::Serve(_));
     // `queue` prints the notes itself, `doctor` what it finds, and `conform` runs settings that are wrong on purpose.
     let default = if matches!(
         line.verb,
@@ -139,21 +141,25 @@ pub fn log(line: &Line) {
         "error"
     } else if matches!(line.verb, Verb::Doctor(_)) {
         "off"
-    } else if matches!(line.verb, Verb::Work(_) | Verb::Serve(_)) {
+    } else if runs_for_long {
         // They print nothing else while they run.
         "info"
     } else {
         "warn"
     };
-    tracing_subscriber::fmt()
+    let log = tracing_subscriber::fmt()
         .with_env_filter(
             EnvFilter::try_from_env("SERIAL_GATE_LOG").unwrap_or_else(|_| EnvFilter::new(default)),
         )
         .with_writer(std::io::stderr)
         .with_ansi(false)
-        .with_target(false)
-        .without_time()
-        .init();
+        .with_target(false);
+    // What runs for long has a log that is collected; what does not, has a person who reads it.
+    if line.global.json && runs_for_long {
+        log.json().flatten_event(true).init();
+    } else {
+        log.without_time().init();
+    }
 }
 
 /// Prints an error and its causes.

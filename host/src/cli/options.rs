@@ -38,7 +38,7 @@ pub struct Global {
     config: Option<PathBuf>,
     /// Print JSON, for machines
     #[arg(long, global = true)]
-    json: bool,
+    pub json: bool,
 }
 
 /// What can be given by a flag, by the environment, and as a key of `serial-gate.toml`.

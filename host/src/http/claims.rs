@@ -23,7 +23,7 @@ use super::writer::{Answer, Writer};
 const LONGEST_WAIT: u32 = 300;
 
 /// It is for people to read, in the queue and in an alert.
-const LONGEST_ERROR: usize = 10_000;
+const LONGEST_ERROR: usize = 5_000;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -55,7 +55,7 @@ pub struct Failure {
     #[serde(deserialize_with = "whole")]
     token: i64,
     /// What went wrong
-    #[schema(max_length = 10_000)]
+    #[schema(max_length = 5_000)]
     error: Option<String>,
 }
 
@@ -186,7 +186,7 @@ pub async fn fail(
         .as_ref()
         .is_some_and(|error| error.chars().count() > LONGEST_ERROR)
     {
-        return Err(Problem::invalid("`error` has at most 10000 characters"));
+        return Err(Problem::invalid("`error` has at most 5000 characters"));
     }
     change(&app, move |store| {
         let failed = JobStatus::Failed {

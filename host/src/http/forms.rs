@@ -38,7 +38,7 @@ pub struct UnfreezeForm {
     #[schema(min_length = 1)]
     reason: String,
     /// The freeze that the page shows
-    #[schema(value_type = i64, required = false)]
+    #[schema(value_type = String, required = false, pattern = "^[0-9]{1,18}$")]
     freeze_id: Option<i64>,
 }
 
@@ -48,6 +48,7 @@ pub struct RollBackForm {
     #[schema(min_length = 1)]
     reason: String,
     /// The generation that the page shows as the active one
+    #[schema(value_type = String, pattern = "^[0-9]{1,18}$")]
     seen: i64,
 }
 

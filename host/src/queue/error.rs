@@ -16,7 +16,7 @@ pub enum Error {
     Clause(#[from] clause::Refusal),
     /// A freeze would hold nothing, so it is not written.
     #[error(
-        "the freeze layer is off, nothing was written: switch it on with `--freeze-enabled true`"
+        "the freeze layer is off, nothing was written: switch it on with `serial-gate policy settings --freeze-enabled true --reason TEXT`"
     )]
     FreezeOff,
     /// What stands in the database of a generation is not what was written there.
