@@ -34,6 +34,17 @@ pub fn open(gate: &Gate) -> Queue {
     Queue::open(&gate.database(), rule, Options::default()).unwrap()
 }
 
+/// A host that has claimed the first of two tasks of a repo, and found the second held.
+fn with_a_held_task(gate: &Gate) -> Queue {
+    for _ in 0..2 {
+        gate.run(&["task", "add", "alpha"]).succeeds();
+    }
+    let mut host = open(gate);
+    assert!(host.claim(at(0), "w", LEASE).unwrap().is_some());
+    assert_eq!(host.claim(at(0), "w", LEASE).unwrap(), None);
+    host
+}
+
 /// Lets every job through, until the time comes at which it traps.
 pub fn traps_from(second: &'static str) -> Vec<u8> {
     let claim_clause: &'static str = Box::leak(
@@ -211,12 +222,7 @@ fn a_generation_that_was_never_active_cannot_be_rolled_back_to() {
 #[test]
 fn a_running_host_follows_a_swap_and_claims_on_meanwhile() {
     let gate = Gate::new();
-    for _ in 0..2 {
-        gate.run(&["task", "add", "alpha"]).succeeds();
-    }
-    let mut host = open(&gate);
-    assert!(host.claim(at(0), "w", LEASE).unwrap().is_some());
-    assert_eq!(host.claim(at(0), "w", LEASE).unwrap(), None);
+    let mut host = with_a_held_task(&gate);
     gate.run(&["policy", "settings", "--enabled", "false", "--reason", "r"])
         .succeeds();
     let claimed = std::iter::repeat_with(|| host.claim(at(1), "w", LEASE).unwrap())
@@ -231,12 +237,7 @@ fn a_running_host_follows_a_swap_and_claims_on_meanwhile() {
 #[test]
 fn a_host_follows_a_swap_of_its_own() {
     let gate = Gate::new();
-    for _ in 0..2 {
-        gate.run(&["task", "add", "alpha"]).succeeds();
-    }
-    let mut host = open(&gate);
-    assert!(host.claim(at(0), "w", LEASE).unwrap().is_some());
-    assert_eq!(host.claim(at(0), "w", LEASE).unwrap(), None);
+    let mut host = with_a_held_task(&gate);
     let off = Proposal {
         settings: Settings {
             enabled: false,

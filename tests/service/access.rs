@@ -14,7 +14,7 @@ use crate::harness::Gate;
 
 const ROLES: [&str; 3] = ["reader", "worker", "operator"];
 
-fn token(gate: &Gate, name: &str, role: &str) -> String {
+pub fn token(gate: &Gate, name: &str, role: &str) -> String {
     let ran = gate
         .run(&["token", "add", name, "--role", role, "--json"])
         .succeeds();

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Service;
+use super::access::token;
 use crate::browser::{Window, window};
 
 /// The first of the tasks is under way, the second waits for it.
@@ -174,13 +175,7 @@ fn assert_readable(window: &Window) {
 fn somebody_without_a_token_logs_in_and_a_reader_has_no_buttons() {
     let Some(window) = window() else { return };
     let service = with_two_tasks();
-    let added = service
-        .gate
-        .run(&["token", "add", "kim", "--role", "reader", "--json"]);
-    let token = added.succeeds().json()["token"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let token = token(&service.gate, "kim", "reader");
     window.open(&service.address, "/");
     window.until_it_says("serial-gate token add NAME --role reader", "login");
     // The field has the keyboard already.

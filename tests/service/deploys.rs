@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::Service;
+use super::access::token;
 use crate::alerts::endpoint::Endpoint;
 use crate::harness::Gate;
 
@@ -54,11 +55,7 @@ fn a_degraded_deploy_freezes_its_repo_and_is_told_once() {
 #[test]
 fn who_moves_a_task_on_stands_in_the_audit() {
     let gate = crate::harness::Gate::new();
-    let added = gate.run(&["token", "add", "builder", "--role", "worker", "--json"]);
-    let token = added.succeeds().json()["token"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let token = token(&gate, "builder", "worker");
     gate.run(&["task", "add", "alpha"]).succeeds();
     let service = Service::on(gate);
     let done = service

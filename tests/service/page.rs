@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::Service;
+use super::access::token;
 
 fn form(service: &Service, path: &str, fields: &str) -> super::Answer {
     let kind = "application/x-www-form-urlencoded";
@@ -83,13 +84,7 @@ fn what_stands_in_the_database_is_text_on_it() {
 #[test]
 fn a_browser_without_a_token_is_asked_for_it_and_keeps_it() {
     let service = Service::start();
-    let added = service
-        .gate
-        .run(&["token", "add", "kim", "--role", "reader", "--json"]);
-    let token = added.succeeds().json()["token"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let token = token(&service.gate, "kim", "reader");
     let browse = || service.request("GET", "/").header("accept", "text/html");
     assert_eq!(browse().send().is(303).headers["location"], "/login");
     assert!(

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::Service;
+use super::access::token;
 use crate::harness::{Gate, Ran};
 
 #[test]
@@ -14,11 +15,7 @@ fn what_the_document_promises_is_kept() {
         return;
     };
     let gate = Gate::new();
-    let added = gate.run(&["token", "add", "ops", "--role", "operator", "--json"]);
-    let token = added.succeeds().json()["token"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let token = token(&gate, "ops", "operator");
     let service = Service::on(gate);
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/service");
     let ran: Ran = Command::new(program)

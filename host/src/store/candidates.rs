@@ -7,13 +7,14 @@
 //! Callers rely on this: a repo that is not dirty has the candidates that the clause gives it now. A wrong index could
 //! cost order or time, never the gate.
 
+use std::sync::LazyLock;
 use std::time::Instant;
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::oracle::Oracle;
 use super::schema::PARTITIONS;
-use super::triggers::reads;
+use super::triggers::{mark, reads};
 use super::value::Raw;
 use super::wall::Wall;
 use crate::clause::{Rendered, Table};
@@ -360,15 +361,12 @@ pub(super) fn mark_claimed(
     job: i64,
     own: Option<i64>,
 ) -> rusqlite::Result<()> {
+    static MARK: LazyLock<String> = LazyLock::new(|| {
+        let from = "serial_gate_index JOIN jobs ON jobs.id = ?1";
+        mark("jobs", from, "serial_gate_index.id IS NOT ?2")
+    });
     transaction
-        .prepare_cached(
-            "INSERT INTO serial_gate_dirty (idx, no_repo, repo)
-             SELECT serial_gate_index.id, jobs.repo IS NULL, coalesce(jobs.repo, '')
-             FROM serial_gate_index JOIN jobs ON jobs.id = ?1
-             WHERE serial_gate_index.id IS NOT ?2 AND NOT EXISTS (
-                SELECT 1 FROM serial_gate_dirty AS marked WHERE marked.idx = serial_gate_index.id
-                AND marked.no_repo = (jobs.repo IS NULL) AND marked.repo = coalesce(jobs.repo, ''))",
-        )?
+        .prepare_cached(&MARK)?
         .execute(params![job, own])?;
     Ok(())
 }

@@ -12,6 +12,7 @@ use rusqlite::{
 };
 
 use super::candidates::{Candidates, Look, Shaped, look, mark_claimed, own_statements};
+use super::jobs::next_token;
 use super::oracle::{FOR_AGENT, Oracle, statements};
 use super::schema::QUEUED;
 use super::value::{ExactId, Shown};
@@ -271,9 +272,7 @@ fn take_candidate(
 /// Writes the claim of a job down. No text of a policy is in these statements.
 fn give(transaction: &Transaction<'_>, job: i64, lease: Lease<'_>) -> rusqlite::Result<Claimed> {
     let (now, until) = (sql_time(lease.now), sql_time(lease.until));
-    let token: i64 = transaction
-        .prepare_cached("UPDATE serial_gate_token SET last = last + 1 RETURNING last")?
-        .query_row([], |row| row.get(0))?;
+    let token = next_token(transaction)?;
     let mut update = transaction.prepare_cached(
         "UPDATE jobs SET status = 'running', gate_worker = ?2, gate_claimed_at = ?3, gate_lease_until = ?4,
             gate_token = ?5, gate_generation = ?6, gate_error = NULL, gate_attempt = min(CAST(coalesce(gate_attempt, 0) AS INTEGER), 1000000) + 1

@@ -189,6 +189,13 @@ fn alert_of_failure(transaction: &Transaction<'_>, at: Timestamp, id: i64) -> ru
     alerts::add(transaction, at, alert)
 }
 
+/// A token that is higher than any before.
+pub(super) fn next_token(transaction: &Transaction<'_>) -> rusqlite::Result<i64> {
+    transaction
+        .prepare_cached("UPDATE serial_gate_token SET last = last + 1 RETURNING last")?
+        .query_row([], |row| row.get(0))
+}
+
 /// Gives a job that was just added to whoever prepares it, and returns the claim's token.
 pub(super) fn claim_added(
     transaction: &Transaction<'_>,
@@ -196,9 +203,7 @@ pub(super) fn claim_added(
     worker: &str,
     until: Timestamp,
 ) -> rusqlite::Result<i64> {
-    let token: i64 = transaction
-        .prepare_cached("UPDATE serial_gate_token SET last = last + 1 RETURNING last")?
-        .query_row([], |row| row.get(0))?;
+    let token = next_token(transaction)?;
     transaction
         .prepare_cached(
             "UPDATE jobs SET status = 'running', gate_worker = ?2, gate_lease_until = ?3, gate_token = ?4 WHERE id = ?1",

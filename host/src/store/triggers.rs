@@ -107,7 +107,7 @@ fn matters(table: Table, rows: &[&str]) -> String {
 /// Marks the repo of a row for each index to which it matters and that has no such mark yet. It is asked for, and not left
 /// to `OR IGNORE`: inside a trigger the conflict clause of the statement outside counts, and a second mark would fail
 /// somebody's `INSERT OR ABORT`.
-fn mark(row: &str, from: &str, matters: &str) -> String {
+pub(super) fn mark(row: &str, from: &str, matters: &str) -> String {
     format!(
         "INSERT INTO serial_gate_dirty (idx, no_repo, repo)
          SELECT serial_gate_index.id, {row}.repo IS NULL, coalesce({row}.repo, '') FROM {from}

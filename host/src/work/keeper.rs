@@ -61,14 +61,13 @@ impl<'a> Keeper<'a> {
         if self.lost {
             return false;
         }
-        if self.looked.elapsed() >= LOOK {
-            self.looked = Instant::now();
-            self.look();
-        }
         // Three times a lease, so that one that fails can be made up for.
         if self.tried.elapsed() >= self.lease / 3 {
             self.tried = Instant::now();
             self.beat();
+        } else if self.looked.elapsed() >= LOOK {
+            self.looked = Instant::now();
+            self.look();
         }
         !self.lost && !self.told.is_to_stop()
     }
@@ -97,7 +96,7 @@ impl<'a> Keeper<'a> {
             }
             Err(error) => {
                 tracing::warn!("no heartbeat for job {job}: {}", with_causes(&error));
-                self.lost |= self.renewed.elapsed() >= self.lease;
+                self.lost = self.renewed.elapsed() >= self.lease;
             }
         }
     }
