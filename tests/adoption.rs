@@ -220,8 +220,7 @@ fn triggers_of_the_orchestrator_may_have_what_no_clause_may() {
         .unwrap();
     gate.run(&["init"]).succeeds();
     gate.run(&["task", "add", "alpha"]).succeeds();
-    gate.run(&["claim"]).succeeds();
-    gate.run(&["job", "finish", "1", "--token", "1"]).succeeds();
+    gate.do_a_job();
     gate.run(&["task", "done", "1"]).succeeds();
     gate.run(&["freeze", "alpha", "--reason", "r"]).succeeds();
     gate.run(&["unfreeze", "alpha"]).succeeds();

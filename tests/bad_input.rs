@@ -86,7 +86,7 @@ fn a_job_in_the_wrong_state() {
     refused(
         &gate,
         &["job", "requeue", "1"],
-        "job 1 is `queued`, and only a running or failed job can be requeued",
+        "job 1 is `queued`, and only a running, failed or cancelled job can be requeued",
     );
 }
 

@@ -93,6 +93,22 @@ impl Gate {
         shell.output().unwrap().into()
     }
 
+    /// Claims a job and ends it; its id.
+    #[track_caller]
+    pub fn do_a_job(&self) -> i64 {
+        let claimed = self.run(&["claim", "--json"]).succeeds().json();
+        let id = claimed["id"].as_i64().unwrap();
+        self.run(&[
+            "job",
+            "finish",
+            &id.to_string(),
+            "--token",
+            &token(&claimed),
+        ])
+        .succeeds();
+        id
+    }
+
     pub fn spawn(&self, arguments: &[&str]) -> Child {
         self.command(arguments)
             .stdout(Stdio::piped())
@@ -143,6 +159,12 @@ impl Ran {
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).expect(&self.stdout)
     }
+}
+
+/// The token of a claim, as `claim --json` and the service print it.
+#[track_caller]
+pub fn token(claimed: &Value) -> String {
+    claimed["token"].as_str().expect("a token").to_owned()
 }
 
 pub fn fixtures(name: &str) -> PathBuf {

@@ -50,7 +50,7 @@ fn a_task_starts_from_its_predecessor_s_code_and_a_bad_deploy_stops_the_next() {
     project.merge("task/ORCH-1");
     let done = |task: i64| {
         let path = format!("/tasks/{task}");
-        let done = json!({"stage": "done"});
+        let done = json!({"stage": "done", "force": true, "reason": "merged"});
         service.request("PATCH", &path).json(&done).send().is(200);
     };
     done(1);

@@ -112,7 +112,8 @@ fn claim_and_decide(
                 who: "w",
                 why: "for the next claim",
             };
-            host.store().requeue(back, job.id).unwrap();
+            let finished = host.finished_stages();
+            host.store().requeue(back, job.id, &finished).unwrap();
         }
         for decision in host.decide(Timestamp::now(), None).unwrap() {
             let lets_through = lets_through[&host.generation().unwrap()];

@@ -206,7 +206,8 @@ fn a_log_leaves_other_files_alone_and_never_keeps_a_claim_waiting() {
         std::fs::read_to_string(gate.path("Cargo.lock")).unwrap(),
         "important"
     );
-    gate.run(&["task", "done", "1"]).succeeds();
+    gate.run(&["task", "done", "1", "--force", "--reason", "merged"])
+        .succeeds();
     let held = std::fs::File::open(gate.path("Cargo.lock")).unwrap();
     held.lock().unwrap();
     let claimed = gate.run(&["claim", "--decision-log", "Cargo"]).succeeds();

@@ -9,7 +9,7 @@ use serial_gate::store::{
 };
 
 use super::{deliveries, freeze, frozen, store};
-use crate::harness::Gate;
+use crate::harness::{Gate, token};
 
 const REFUSE: &str = "CREATE TRIGGER refuse BEFORE INSERT ON repo_freeze
     BEGIN SELECT raise(ABORT, 'no'); END";
@@ -83,15 +83,20 @@ fn a_job_that_failed_is_told_and_one_that_is_done_is_not() {
     for repo in ["alpha", "beta"] {
         gate.run(&["task", "add", repo, "--work-item", "A-1"])
             .succeeds();
-        gate.run(&["claim", "--worker", "w-1"]).succeeds();
+        if repo == "alpha" {
+            gate.do_a_job();
+        }
     }
-    gate.run(&["job", "finish", "1", "--token", "1"]).succeeds();
+    let claimed = gate
+        .run(&["claim", "--worker", "w-1", "--json"])
+        .succeeds()
+        .json();
     gate.run(&[
         "job",
         "fail",
         "2",
         "--token",
-        "2",
+        &token(&claimed),
         "--error",
         "tests are red",
     ])

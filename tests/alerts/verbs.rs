@@ -38,7 +38,7 @@ fn the_audit_shows_who_did_what_and_why_the_newest_first() {
         .unwrap();
     insta::assert_snapshot!(without_times(&gate.run(&["audit"]).succeeds().stdout), @r"
     AT (UTC)             WHO  WHAT            REPO   TO                      CHANGE            WHY
-    (time)  ops  task stage      alpha  task 1                  analysis → done   -
+    (time)  ops  task done       alpha  task 1                  analysis → done   -
     (time)  ops  unfreeze        alpha  freeze 1                frozen → open     as discussed
     (time)  ci   deploy verdict  beta   deploy 118 is degraded  open → frozen     -
     (time)  ops  freeze          alpha  freeze 1                open → frozen     as discussed
@@ -55,7 +55,7 @@ fn the_audit_shows_who_did_what_and_why_the_newest_first() {
         .run(&["audit", "--limit", "1", "--json"])
         .succeeds()
         .json();
-    assert_eq!(newest["action"], "task stage");
+    assert_eq!(newest["action"], "task done");
 }
 
 #[test]

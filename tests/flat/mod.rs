@@ -124,7 +124,7 @@ pub fn lease() -> Lease<'static> {
         agent: None,
         generation: None,
         now: Timestamp::UNIX_EPOCH,
-        until: Timestamp::UNIX_EPOCH,
+        lease: std::time::Duration::ZERO,
     }
 }
 

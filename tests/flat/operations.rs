@@ -105,7 +105,7 @@ pub fn write(rng: &mut Rng) -> String {
         // What a claim of the gate's would write, and more than that.
         28 if rng.below(3) == 0 => {
             let (column, value) = *rng.pick(&[("repo", "'moved'"), ("agent", "'moved'"), ("task_id", "77"), ("rowid", "77")]);
-            format!("UPDATE jobs SET status = 'running', gate_token = 1000000, {column} = {value} WHERE id = {id} AND {column} IS NOT {value}")
+            format!("UPDATE jobs SET status = 'running', gate_fence = 9000000000000, {column} = {value} WHERE id = {id} AND {column} IS NOT {value}")
         }
         29 if rng.below(3) == 0 => format!(
             "UPDATE OR REPLACE {} SET {} = {id} WHERE id = {other}",

@@ -36,7 +36,10 @@ fn the_page_follows_the_queue_by_itself() {
     }
     window.until_it_says("ORCH-2 job 2 waits for task 1", "waiting");
     service.post("/claim", &json!({"worker": "one"})).is(200);
-    service.gate.run(&["task", "done", "1"]).succeeds();
+    service
+        .gate
+        .run(&["task", "done", "1", "--force", "--reason", "merged"])
+        .succeeds();
     window.until_it_says("ORCH-2 job 2 may be claimed", "released");
 }
 
@@ -44,7 +47,10 @@ fn the_page_follows_the_queue_by_itself() {
 fn a_repo_is_frozen_and_released_with_a_mouse() {
     let Some(window) = window() else { return };
     let service = with_two_tasks();
-    service.gate.run(&["task", "done", "1"]).succeeds();
+    service
+        .gate
+        .run(&["task", "done", "1", "--force", "--reason", "merged"])
+        .succeeds();
     window.open(&service.address, "/");
     window.click("input[name=reason]");
     window.type_text("checkout is down");

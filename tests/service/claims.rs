@@ -17,7 +17,7 @@ fn a_worker_that_waits_gets_the_job_that_a_finished_task_lets_through() {
         until_one_waits(&service);
         service
             .request("PATCH", "/tasks/1")
-            .json(&json!({"stage": "done"}))
+            .json(&json!({"stage": "done", "force": true, "reason": "merged"}))
             .send()
             .is(200);
         assert_eq!(waiting.join().unwrap().is(200).json()["id"], 2);

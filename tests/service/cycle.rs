@@ -188,7 +188,7 @@ fn what_cannot_be_is_refused_with_its_reason() {
             "/jobs/1/finish",
             json!({"token": 1}),
             409,
-            "token 1 is not the one of job 1's claim: unless it is mistyped, the lease ran out or the job was requeued, so drop this work and claim again",
+            "this token is not the one of job 1's claim: unless it is mistyped, the lease ran out or the job was requeued, so drop this work and claim again",
         ),
         (
             "POST",

@@ -70,6 +70,6 @@ fn who_moves_a_task_on_stands_in_the_audit() {
             &audit[0]["before"],
             &audit[0]["after"]
         ],
-        ["builder", "task stage", "analysis", "done"]
+        ["builder", "task done", "analysis", "done"]
     );
 }

@@ -57,6 +57,7 @@ fn the_document_names_every_operation_once_with_its_answers() {
     POST /serial-gate/unfreeze
     POST /tasks
     PATCH /tasks/{id}
+    POST /tasks/{id}/cancel
     "#);
 }
 

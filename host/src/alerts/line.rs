@@ -4,7 +4,6 @@
 //! for a while, for as long as it asks for where it does. Callers rely on this: no transaction is open
 //! while a channel is talked to.
 
-use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -13,7 +12,7 @@ use ureq::Agent;
 use super::http::agent;
 use super::{Channel, Clock, Error, Failure, Settings};
 use crate::backoff::backoff;
-use crate::store::{Due, Store, Taken, lease_end};
+use crate::store::{Database, Due, Store, Taken, lease_end};
 
 /// How long a channel is left alone after any failure.
 const FIRST: Duration = Duration::from_secs(5);
@@ -53,13 +52,13 @@ pub(super) struct Line<'a> {
 
 impl Line<'_> {
     pub(super) fn open<'a>(
-        path: &Path,
+        database: &Database,
         channel: &'a Channel,
         settings: &Settings,
     ) -> Result<Line<'a>, Error> {
         channel.check()?;
         Ok(Line {
-            store: Store::open(path)?,
+            store: Store::open(database)?,
             channel,
             agent: agent(settings.timeout),
             tries: settings.tries.max(1),

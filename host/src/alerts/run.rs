@@ -4,7 +4,6 @@
 //! another. Callers rely on this: [`run`] ends only when it is told to, and within the time that a
 //! channel may take to answer; what it cannot do is said in the log, and tried again.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
@@ -12,7 +11,7 @@ use std::time::Duration;
 use super::line::Line;
 use super::{Channel, Clock, Error, Round, Settings};
 use crate::queue::with_causes;
-use crate::store::Store;
+use crate::store::{Database, Store};
 
 /// How soon a new alert is seen, and that it is time to stop.
 const LOOK: Duration = Duration::from_millis(250);
@@ -29,12 +28,17 @@ const LOOKS_AFTER_AN_ERROR: u32 = 8;
 ///
 /// When no channel is configured, an address is none, or the outbox cannot be used. The other channels
 /// have been sent what was due for them.
-pub fn deliver(path: &Path, settings: &Settings, clock: Clock<'_>) -> Result<Round, Error> {
+pub fn deliver(
+    database: impl Into<Database>,
+    settings: &Settings,
+    clock: Clock<'_>,
+) -> Result<Round, Error> {
+    let database = &database.into();
     if settings.channels.is_empty() {
         return Err(Error::NoChannel);
     }
-    alert_of_waiting(path, settings, clock)?;
-    let once = |channel| Line::open(path, channel, settings)?.send_due(clock, &|| false);
+    alert_of_waiting(database, settings, clock)?;
+    let once = |channel| Line::open(database, channel, settings)?.send_due(clock, &|| false);
     for_each_channel(settings, once, |rounds| {
         let mut sum = Round::default();
         for round in rounds {
@@ -51,16 +55,17 @@ pub fn deliver(path: &Path, settings: &Settings, clock: Clock<'_>) -> Result<Rou
 ///
 /// When an address is none, or a thread cannot be started.
 pub fn run(
-    path: &Path,
+    database: impl Into<Database>,
     settings: &Settings,
     clock: Clock<'_>,
     stop: &AtomicBool,
 ) -> Result<(), Error> {
+    let database = &database.into();
     settings.channels.iter().try_for_each(Channel::check)?;
     let is_over = || stop.load(Ordering::Relaxed);
     let keep_sending = |channel| {
         while !is_over() {
-            if let Err(error) = send_until(path, channel, settings, clock, &is_over) {
+            if let Err(error) = send_until(database, channel, settings, clock, &is_over) {
                 let name = channel.name();
                 tracing::warn!("alerts are not sent to `{name}`: {}", with_causes(&error));
                 pause(LOOKS_AFTER_AN_ERROR, &is_over);
@@ -70,7 +75,7 @@ pub fn run(
     };
     for_each_channel(settings, keep_sending, |ended| {
         while !is_over() {
-            if let Err(error) = alert_of_waiting(path, settings, clock) {
+            if let Err(error) = alert_of_waiting(database, settings, clock) {
                 tracing::warn!(
                     "the waiting lines are not looked at: {}",
                     with_causes(&error)
@@ -113,14 +118,14 @@ fn for_each_channel<'a, T: Send, R>(
 
 /// Sends to one channel. To look whether there is a new alert takes no transaction.
 fn send_until(
-    path: &Path,
+    database: &Database,
     channel: &Channel,
     settings: &Settings,
     clock: Clock<'_>,
     is_over: &dyn Fn() -> bool,
 ) -> Result<(), Error> {
-    let mut beside = Store::open(path)?;
-    let mut line = Line::open(path, channel, settings)?;
+    let mut beside = Store::open(database)?;
+    let mut line = Line::open(database, channel, settings)?;
     while !is_over() {
         let version = beside.data_version()?;
         let next = line.send_due(clock, is_over)?.next;
@@ -143,9 +148,13 @@ fn pause(looks: u32, is_over: &dyn Fn() -> bool) {
     }
 }
 
-fn alert_of_waiting(path: &Path, settings: &Settings, clock: Clock<'_>) -> Result<(), Error> {
+fn alert_of_waiting(
+    database: &Database,
+    settings: &Settings,
+    clock: Clock<'_>,
+) -> Result<(), Error> {
     if let Some(limit) = settings.waiting {
-        Store::open(path)?.alert_of_waiting(clock(), limit)?;
+        Store::open(database)?.alert_of_waiting(clock(), limit)?;
     }
     Ok(())
 }

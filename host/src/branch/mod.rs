@@ -16,7 +16,9 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::queue::with_causes;
-use crate::store::{self, Added, Claim, NewBranch, NewTask, Store, TaskBranch, TaskRow, lease_end};
+use crate::store::{
+    self, Act, Added, Claim, FinishedStages, NewBranch, NewTask, Store, TaskBranch, TaskRow,
+};
 use git::Git;
 
 /// Where the branches of a repo are cut: an entry `[[project]]` of the configuration.
@@ -102,7 +104,7 @@ pub fn project_of<'a>(projects: &'a [Project], repo: Option<&str>) -> Option<&'a
 pub fn cut(
     store: &mut Store,
     project: &Project,
-    claim: Claim,
+    claim: Claim<'_>,
     task: i64,
     clock: &dyn Fn() -> Timestamp,
     goes_on: &mut dyn FnMut() -> bool,
@@ -138,7 +140,7 @@ pub fn cut(
 fn cut_new(
     store: &mut Store,
     git: &mut Git<'_>,
-    claim: Claim,
+    claim: Claim<'_>,
     task: i64,
     name: &str,
     clock: &dyn Fn() -> Timestamp,
@@ -174,16 +176,25 @@ pub fn add_task(
     project: &Project,
     task: NewTask<'_>,
     lease: Duration,
+    finished: &FinishedStages,
     clock: &dyn Fn() -> Timestamp,
 ) -> Result<(Added, Result<TaskBranch, Error>), store::Error> {
-    let now = clock();
-    let until = lease_end(now, lease);
-    let (added, claim) = store.add_task_claimed(now, task, "task add", until)?;
+    const WHO: &str = "task add";
+    let (added, token) = store.add_task_claimed(clock(), task, WHO, lease)?;
+    let claim = Claim {
+        job: added.job_id,
+        token: &token,
+    };
     let begun = Instant::now();
     let mut goes_on = || begun.elapsed() < lease;
     let cut = cut(store, project, claim, added.task_id, clock, &mut goes_on);
     let said = cut.as_ref().err().map(|error| with_causes(error));
-    store.put_back(claim, said.as_deref())?;
+    let act = Act {
+        now: clock(),
+        who: WHO,
+        why: "",
+    };
+    store.put_back(act, claim, said.as_deref(), finished)?;
     Ok((added, cut))
 }
 

@@ -18,7 +18,7 @@ use super::{Error, Outcome};
 /// Claim the next job that the gate lets through
 #[derive(Args)]
 #[command(
-    after_help = "Prints a token with each job. `job finish`, `job fail` and `job heartbeat` ask for it. A job\nwhose lease ran out goes back to its old place in the queue, and its token is no longer good.\n\nExamples:\n  serial-gate claim --worker builder-1\n  \
+    after_help = "Prints a token with each job, which `job finish`, `job fail` and `job heartbeat` ask for, and with\n`--json` a fence, a number that grows with every claim of the job. A job whose lease ran out goes back to its old place in the queue, and its token is no longer good.\n\nExamples:\n  serial-gate claim --worker builder-1\n  \
     serial-gate claim --max 10 --json\n  serial-gate claim --wait 60"
 )]
 pub struct Claim {
@@ -81,9 +81,19 @@ impl Claim {
                 let act = Act {
                     now: Timestamp::now(),
                     who: &worker,
-                    why: "its claim could not be printed",
+                    why: "",
                 };
-                queue.store().requeue(act, job.id)?;
+                let claim = serial_gate::store::Claim {
+                    job: job.id,
+                    token: &job.token,
+                };
+                let finished = queue.finished_stages();
+                queue.store().put_back(
+                    act,
+                    claim,
+                    Some("its claim could not be printed"),
+                    &finished,
+                )?;
                 return Err(Error::Unheard { job: job.id, cause });
             }
             claimed += 1;
@@ -107,7 +117,7 @@ fn print(job: &Claimed, shared: &Shared, output: &mut Output) -> io::Result<()> 
     if output.json {
         return output.json_line(job);
     }
-    let (id, token) = (job.id.to_string(), job.token.to_string());
+    let id = job.id.to_string();
     output.line(format!(
         "{} {id} of task {} in `{}` for `{}`: {}",
         toned(Tone::Free, "claimed job"),
@@ -121,7 +131,7 @@ fn print(job: &Claimed, shared: &Shared, output: &mut Output) -> io::Result<()> 
         "  attempt {}, lease until {} UTC",
         job.attempt, job.lease_until
     ))?;
-    if let Some(command) = command(shared, &["job", "finish", &id, "--token", &token]) {
+    if let Some(command) = command(shared, &["job", "finish", &id, "--token", &job.token]) {
         output.line(format!("  when it is done: {command}"))?;
     }
     Ok(())

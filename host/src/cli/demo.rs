@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
-use serial_gate::queue::{Options, Overrides, Queue, Rule, default_settings};
-use serial_gate::store::{Act, Claimed, DONE, JobStatus, NewTask};
+use serial_gate::queue::{Options, Overrides, Queue, Rule, Running, default_settings};
+use serial_gate::store::{Act, Claim, Claimed, Database, Durability, Ending, NewTask};
 
 use super::output::{Output, Tone, toned};
 use super::queue::print;
@@ -31,7 +31,8 @@ impl Demo {
             path: std::env::temp_dir(),
             cause,
         })?;
-        let database = folder.path().join("demo.db");
+        // Nothing of it is to outlive a power cut.
+        let database = Database::new(folder.path().join("demo.db"), Durability::Normal);
         Queue::init(&database, &default_settings(), operator("a tour"))?;
         let rule = Rule::Active(Overrides::default());
         let queue = Queue::open(&database, rule, Options::default())?;
@@ -69,12 +70,19 @@ impl Tour<'_> {
         self.show()?;
 
         self.say("The analyst of A-1 finishes; A-1 is developed, reviewed, merged and done. A-2 may start, A-3 not yet.")?;
-        if let Some((job, token)) = first {
+        if let Some(first) = first {
+            let claim = Claim {
+                job: first.id,
+                token: &first.token,
+            };
             self.queue
                 .store()
-                .end_job(job, token, JobStatus::Done, None)?;
+                .end_job(operator(""), claim, Ending::Done)?;
         }
-        self.queue.store().set_stage(Timestamp::now(), &[1], DONE)?;
+        let done = self.queue.finished_stages();
+        let merged = operator("A-1 is merged");
+        self.queue
+            .move_tasks(merged, &[1], done.first(), Running::default())?;
         self.show()?;
 
         self.say(
@@ -101,7 +109,7 @@ impl Tour<'_> {
         Ok(self.output.line(toned(Tone::Heading, text))?)
     }
 
-    fn claim(&mut self) -> Result<Option<(i64, i64)>, Error> {
+    fn claim(&mut self) -> Result<Option<Claimed>, Error> {
         let claimed = self.queue.claim(Timestamp::now(), "demo", LEASE)?;
         if self.output.json {
             self.output
@@ -115,7 +123,7 @@ impl Tour<'_> {
                 None => toned(Tone::Held, "  claim → nothing: every queued job is held"),
             })?;
         }
-        Ok(claimed.map(|job| (job.id, job.token)))
+        Ok(claimed)
     }
 
     fn show(&mut self) -> Result<(), Error> {

@@ -38,11 +38,11 @@ impl Init {
         let changes = Queue::init(&shared.db, &settings, act)?;
         if output.json {
             output.json_line(
-                &serde_json::json!({ "database": shared.db.to_string_lossy(), "changes": changes }),
+                &serde_json::json!({ "database": shared.db.path.to_string_lossy(), "changes": changes }),
             )?;
             return Ok(Outcome::Done);
         }
-        let database = shared.db.display();
+        let database = shared.db.path.display();
         if changes.is_empty() {
             output.line(format!("`{database}` is up to date: nothing was changed"))?;
             return Ok(Outcome::Done);

@@ -2,16 +2,16 @@
 
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
-use serial_gate::store::{JobStatus, NewJob, lease_end, sql_time};
+use serial_gate::store::{Act, Claim, Ending, NewJob, sql_time};
 
-use super::options::{Shared, Why};
+use super::options::{Shared, Why, user};
 use super::output::Output;
 use super::text::{command, id, shown};
 use super::{Error, Outcome};
 
 /// Add a job, or end, keep or requeue a claimed one
 #[derive(Subcommand)]
-#[command(after_help = "Example:\n  serial-gate job finish 12 --token 31")]
+#[command(after_help = "Example:\n  serial-gate job finish 12 --token sgc_6rGp3Yw0Qm1VxXh0c2h7Aw")]
 pub enum Job {
     Add(Add),
     Finish(Finish),
@@ -41,13 +41,22 @@ pub struct ClaimedJob {
     #[arg(allow_negative_numbers = true, value_parser = id)]
     job: i64,
     /// The token that the claim printed
-    #[arg(long, allow_negative_numbers = true)]
-    token: i64,
+    #[arg(long, env = "SERIAL_GATE_TOKEN", hide_env_values = true)]
+    token: String,
+}
+
+impl ClaimedJob {
+    fn claim(&self) -> Claim<'_> {
+        Claim {
+            job: self.job,
+            token: &self.token,
+        }
+    }
 }
 
 /// End a claimed job that was done
 #[derive(Args)]
-#[command(after_help = "Example:\n  serial-gate job finish 12 --token 31")]
+#[command(after_help = "Example:\n  serial-gate job finish 12 --token sgc_6rGp3Yw0Qm1VxXh0c2h7Aw")]
 pub struct Finish {
     #[command(flatten)]
     claimed: ClaimedJob,
@@ -55,7 +64,9 @@ pub struct Finish {
 
 /// End a claimed job that failed
 #[derive(Args)]
-#[command(after_help = "Example:\n  serial-gate job fail 12 --token 31 --error 'tests are red'")]
+#[command(
+    after_help = "Example:\n  serial-gate job fail 12 --token sgc_6rGp3Yw0Qm1VxXh0c2h7Aw --error 'tests are red'"
+)]
 pub struct Fail {
     #[command(flatten)]
     claimed: ClaimedJob,
@@ -79,7 +90,9 @@ pub struct Requeue {
 
 /// Keep a claimed job for another lease
 #[derive(Args)]
-#[command(after_help = "Example:\n  serial-gate job heartbeat 12 --token 31 --lease 30m")]
+#[command(
+    after_help = "Example:\n  serial-gate job heartbeat 12 --token sgc_6rGp3Yw0Qm1VxXh0c2h7Aw --lease 30m"
+)]
 pub struct Heartbeat {
     #[command(flatten)]
     claimed: ClaimedJob,
@@ -87,8 +100,15 @@ pub struct Heartbeat {
 
 impl Job {
     pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
-        let mut store = shared.store()?;
-        let now = Timestamp::now();
+        let mut queue = shared.queue()?;
+        let finished = queue.finished_stages();
+        let store = queue.store();
+        let (now, who) = (Timestamp::now(), user());
+        let act = Act {
+            now,
+            who: &who,
+            why: "",
+        };
         let mut lease_until = None;
         let (job, status, line) = match self {
             Job::Add(Add { task, agent, repo }) => {
@@ -104,17 +124,14 @@ impl Job {
                     format!("job {job} for `{}` added to task {task}", shown(&agent)),
                 )
             }
-            Job::Finish(Finish {
-                claimed: ClaimedJob { job, token },
-            }) => {
-                store.end_job(job, token, JobStatus::Done, None)?;
+            Job::Finish(Finish { claimed }) => {
+                let job = claimed.job;
+                store.end_job(act, claimed.claim(), Ending::Done)?;
                 (job, "done", format!("job {job} is done"))
             }
-            Job::Fail(Fail {
-                claimed: ClaimedJob { job, token },
-                error,
-            }) => {
-                store.end_job(job, token, JobStatus::Failed { at: now }, error.as_deref())?;
+            Job::Fail(Fail { claimed, error }) => {
+                let (job, error) = (claimed.job, error.as_deref());
+                store.end_job(act, claimed.claim(), Ending::Failed { error })?;
                 (job, "failed", {
                     let again = command(shared, &["job", "requeue", &job.to_string()]);
                     format!(
@@ -125,18 +142,16 @@ impl Job {
                 })
             }
             Job::Requeue(Requeue { job, why }) => {
-                why.act(|act| store.requeue(act, job))?;
+                why.act(|act| store.requeue(act, job, &finished))?;
                 (
                     job,
                     "queued",
                     format!("job {job} is queued again, at its old place"),
                 )
             }
-            Job::Heartbeat(Heartbeat {
-                claimed: ClaimedJob { job, token },
-            }) => {
-                let until = lease_end(now, shared.lease);
-                store.heartbeat(job, token, until)?;
+            Job::Heartbeat(Heartbeat { claimed }) => {
+                let job = claimed.job;
+                let until = store.heartbeat(act, claimed.claim(), shared.lease)?;
                 lease_until = Some(sql_time(until));
                 (
                     job,

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serial_gate::branch::Project;
 use serial_gate::policy::Trust;
 use serial_gate::queue::{self, Overrides, Queue, Rule};
-use serial_gate::store::{Act, Store};
+use serial_gate::store::{Act, Database, Durability, Store};
 
 use super::Error;
 
@@ -104,6 +104,17 @@ struct Given {
     #[arg(value_parser = lease)]
     #[serde(deserialize_with = "config_duration")]
     lease: Option<Duration>,
+    /// When a change counts as made: `full` once it is on the disk; with `normal` a power cut may take the last moments of
+    /// claims [default: full]
+    #[arg(
+        long,
+        global = true,
+        value_name = "HOW",
+        env = "SERIAL_GATE_DURABILITY",
+        hide_env_values = true
+    )]
+    #[arg(value_parser = durability)]
+    durability: Option<Durability>,
     /// A public key whose policies are trusted, or its `.pub` file; then any other is refused. May be
     /// given several times [default: no signatures are needed]
     #[arg(
@@ -173,17 +184,23 @@ impl Who {
 
     /// The name.
     pub fn name(self) -> String {
-        let user = || std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
-        self.who
-            .or_else(|| user().ok().filter(|name| !name.is_empty()))
-            .unwrap_or_else(|| "somebody".into())
+        self.who.unwrap_or_else(user)
     }
+}
+
+/// The user who runs this command.
+pub fn user() -> String {
+    let user = || std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
+    user()
+        .ok()
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "somebody".into())
 }
 
 /// What the options add up to.
 pub struct Shared {
     /// The queue's database.
-    pub db: PathBuf,
+    pub db: Database,
     /// Whether nobody named the database, so that a proposed command need not name it either.
     pub db_is_default: bool,
     /// Print JSON.
@@ -212,7 +229,10 @@ impl Shared {
         let db = given.db.or(file.db);
         Ok(Shared {
             db_is_default: db.is_none(),
-            db: db.unwrap_or_else(|| DEFAULT_DATABASE.into()),
+            db: Database::new(
+                db.unwrap_or_else(|| DEFAULT_DATABASE.into()),
+                given.durability.or(file.durability).unwrap_or_default(),
+            ),
             json: global.json,
             overrides: Overrides {
                 enabled: given.enabled.or(file.enabled),
@@ -259,7 +279,7 @@ impl Shared {
 
     /// Whether nobody named a queue and none is here.
     pub fn has_no_queue(&self) -> bool {
-        self.db_is_default && !self.db.exists()
+        self.db_is_default && !self.db.path.exists()
     }
 
     /// Opens the queue behind its gate. Rules that the policy refuses are a mistake of whoever set
@@ -335,6 +355,10 @@ fn lease(text: &str) -> Result<Duration, String> {
         }
         lease => Ok(lease),
     }
+}
+
+fn durability(text: &str) -> Result<Durability, String> {
+    Durability::of_name(text).ok_or_else(|| "write `full` or `normal`".to_owned())
 }
 
 const HOW_TO_WRITE_A_TIME: &str = "write a time such as `90s`, `30m` or `1h 30m`";

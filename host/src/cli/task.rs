@@ -1,11 +1,11 @@
-//! `task add|stage|label|done`: tasks come, move on, and end.
+//! `task add|stage|label|done|cancel`: tasks come, move on, and end.
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serial_gate::branch;
-use serial_gate::queue::with_causes;
-use serial_gate::store::{Added, DONE, NewTask, TaskBranch};
+use serial_gate::queue::{self, with_causes};
+use serial_gate::store::{Added, NewTask, TaskBranch};
 
 use super::options::{Shared, Why};
 use super::output::Output;
@@ -19,7 +19,14 @@ pub enum Task {
     Add(Add),
     Stage(Stage),
     Label(Label),
-    Done(Done),
+    /// End tasks: the next one of each repo may start, and what is queued of these is cancelled
+    #[command(
+        after_help = "Examples:\n  serial-gate task done 7\n  serial-gate task done 7 --force --reason 'merged by hand'"
+    )]
+    Done(End),
+    /// Give tasks up: the next one of each repo may start, and what is queued of these is cancelled
+    #[command(after_help = "Example:\n  serial-gate task cancel 7 --reason 'no longer wanted'")]
+    Cancel(End),
 }
 
 /// Add a task with its first job, queued
@@ -49,8 +56,10 @@ pub struct Stage {
     /// The task
     #[arg(allow_negative_numbers = true, value_parser = id)]
     task: i64,
-    /// The stage
+    /// The stage; a finished one ends the task, as `task done` does
     stage: String,
+    #[command(flatten)]
+    running: Running,
     #[command(flatten)]
     why: Why,
 }
@@ -69,20 +78,46 @@ pub struct Label {
     why: Why,
 }
 
-/// End tasks: the next one of each repo may start
+/// Tasks that end, all of them or none.
 #[derive(Args)]
-#[command(after_help = "Example:\n  serial-gate task done 7")]
-pub struct Done {
+pub struct End {
     /// The tasks: all of them or none
     #[arg(required = true, value_name = "TASK", allow_negative_numbers = true, value_parser = id)]
     tasks: Vec<i64>,
     #[command(flatten)]
+    running: Running,
+    #[command(flatten)]
     why: Why,
+}
+
+/// What is to happen if a job of the task runs: without these, the task does not end.
+#[derive(Args)]
+pub struct Running {
+    /// The token of the task's only running job: its holder may end the task, and the job goes on
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "SERIAL_GATE_TOKEN",
+        hide_env_values = true
+    )]
+    token: Option<String>,
+    /// Cancel the running jobs of the task; `--reason` says why
+    #[arg(long, requires = "reason")]
+    force: bool,
+}
+
+impl Running {
+    fn get(&self) -> queue::Running<'_> {
+        queue::Running {
+            token: self.token.as_deref(),
+            force: self.force,
+        }
+    }
 }
 
 impl Task {
     pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
-        let mut store = shared.store()?;
+        let mut queue = shared.queue()?;
         match self {
             Task::Add(Add {
                 repo,
@@ -101,25 +136,37 @@ impl Task {
                 let project = branch::project_of(&shared.projects, Some(&repo));
                 // Where the gate acts, the branch has to wait for the task's turn.
                 let project = match project {
-                    Some(project) if !shared.queue()?.applies(Some(&repo)) => Some(project),
+                    Some(project) if !queue.applies(Some(&repo)) => Some(project),
                     _ => None,
                 };
                 match project {
                     None => {
-                        let added = store.add_task(Timestamp::now(), task)?;
+                        let added = queue.store().add_task(Timestamp::now(), task)?;
                         print_added(added, task, None, output)?;
                     }
                     Some(project) => {
                         branch::check(&shared.projects)?;
-                        let clock = Timestamp::now;
-                        let (added, cut) =
-                            branch::add_task(&mut store, project, task, shared.lease, &clock)?;
+                        let (clock, finished) = (Timestamp::now, queue.finished_stages());
+                        let store = queue.store();
+                        let (added, cut) = branch::add_task(
+                            store,
+                            project,
+                            task,
+                            shared.lease,
+                            &finished,
+                            &clock,
+                        )?;
                         print_added(added, task, Some(cut), output)?;
                     }
                 }
             }
-            Task::Stage(Stage { task, stage, why }) => {
-                why.act(|act| store.set_stage_by(act, &[task], &stage))?;
+            Task::Stage(Stage {
+                task,
+                stage,
+                running,
+                why,
+            }) => {
+                why.act(|act| queue.move_tasks(act, &[task], &stage, running.get()))?;
                 if output.json {
                     output.json_line(&serde_json::json!({ "task_id": task, "stage": stage }))?;
                 } else {
@@ -127,7 +174,7 @@ impl Task {
                 }
             }
             Task::Label(Label { task, label, why }) => {
-                why.act(|act| store.set_label(act, task, label.as_deref()))?;
+                why.act(|act| queue.store().set_label(act, task, label.as_deref()))?;
                 if output.json {
                     output.json_line(&serde_json::json!({ "task_id": task, "label": label }))?;
                 } else {
@@ -137,19 +184,45 @@ impl Task {
                     })?;
                 }
             }
-            Task::Done(Done { tasks, why }) => {
-                why.act(|act| store.set_stage_by(act, &tasks, DONE))?;
-                for task in tasks {
-                    if output.json {
-                        output.json_line(&serde_json::json!({ "task_id": task, "stage": DONE }))?;
-                    } else {
-                        output.line(format!("task {task} is done"))?;
-                    }
-                }
+            Task::Done(End {
+                tasks,
+                running,
+                why,
+            }) => {
+                let stage = queue.finished_stages().first().to_owned();
+                why.act(|act| queue.move_tasks(act, &tasks, &stage, running.get()))?;
+                print_ended(&tasks, &stage, "done", output)?;
+            }
+            Task::Cancel(End {
+                tasks,
+                running,
+                why,
+            }) => {
+                let stage = queue.finished_stages().first().to_owned();
+                why.act(|act| queue.cancel_tasks(act, &tasks, running.get()))?;
+                print_ended(&tasks, &stage, "cancelled", output)?;
             }
         }
         Ok(Outcome::Done)
     }
+}
+
+fn print_ended(
+    tasks: &[i64],
+    stage: &str,
+    outcome: &str,
+    output: &mut Output,
+) -> Result<(), Error> {
+    for task in tasks {
+        if output.json {
+            let document =
+                serde_json::json!({ "task_id": task, "stage": stage, "outcome": outcome });
+            output.json_line(&document)?;
+        } else {
+            output.line(format!("task {task} is {outcome}"))?;
+        }
+    }
+    Ok(())
 }
 
 /// Tells what was added, and what became of its branch if one was to be cut at once.

@@ -89,7 +89,7 @@ fn reasons(hold: &Hold) -> String {
 /// A command that can be pasted into a shell, on the same database. None when it holds what a
 /// terminal would not show as it is.
 pub fn command(shared: &Shared, arguments: &[&str]) -> Option<String> {
-    let database = shared.db.to_string_lossy();
+    let database = shared.db.path.to_string_lossy();
     let mut words = vec!["serial-gate"];
     if !shared.db_is_default {
         words.extend(["--db", &database]);

@@ -54,7 +54,7 @@ impl Caller {
     }
 
     /// The name in the history. Whoever has a token may act for somebody, and is named all the same.
-    pub fn named(&self, who: Option<String>) -> String {
+    pub fn named(&self, who: Option<&str>) -> String {
         match who.filter(|who| !who.is_empty()) {
             Some(who) => format!("{who} ({})", self.name),
             None => self.name.clone(),
@@ -120,6 +120,11 @@ impl Access {
         let had_tokens = self.store().had_access_tokens()?;
         self.had_tokens.store(had_tokens, Ordering::Relaxed);
         Ok(!had_tokens)
+    }
+
+    /// Looks whether the database's files are in place.
+    pub fn check_files(&self) -> Result<(), Problem> {
+        Ok(self.store().check_files()?)
     }
 
     fn store(&self) -> MutexGuard<'_, Store> {

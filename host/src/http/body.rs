@@ -138,6 +138,27 @@ pub fn maybe_whole<'de, D: Deserializer<'de>>(number: D) -> Result<Option<i64>, 
     Ok(Option::<Number>::deserialize(number)?.map(|Number(number)| number))
 }
 
+/// A claim's token. Claims of an older version have a number, which may be sent as it was given.
+pub fn token<'de, D: Deserializer<'de>>(token: D) -> Result<String, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "a token: the text that the claim gave")]
+    enum Token {
+        Text(String),
+        Number(i64),
+    }
+    Ok(match Token::deserialize(token)? {
+        Token::Text(text) => text,
+        Token::Number(number) => number.to_string(),
+    })
+}
+
+/// The same where there may be none.
+pub fn maybe_token<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
+    #[derive(Deserialize)]
+    struct Shown(#[serde(deserialize_with = "token")] String);
+    Ok(Option::<Shown>::deserialize(value)?.map(|Shown(token)| token))
+}
+
 /// A value that may be left out, and is none of those that may be null.
 pub fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     value: D,

@@ -6,18 +6,17 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serial_gate::store::{Claimed, Error, JobStatus, Store, lease_end, sql_time};
-use tokio::sync::oneshot;
+use serial_gate::queue::Queue;
+use serial_gate::store::{self, Claimed, Ending, sql_time};
 use utoipa::ToSchema;
 
 use super::App;
 use super::access::Caller;
-use super::body::{Body, Which, whole};
+use super::body::{Body, Which, token, whole};
 use super::owner::Refused;
 use super::problem::Problem;
-use super::writer::{Answer, Writer};
+use super::waiters::Waiter;
 
 /// Longer, and something between may take the connection for dead.
 const LONGEST_WAIT: u32 = 300;
@@ -44,16 +43,26 @@ pub struct Claim {
 #[serde(deny_unknown_fields)]
 pub struct Token {
     /// The token that the claim gave
-    #[serde(deserialize_with = "whole")]
-    token: i64,
+    #[serde(deserialize_with = "token")]
+    #[schema(
+        min_length = 1,
+        max_length = 200,
+        example = "sgc_6rGp3Yw0Qm1VxXh0c2h7Aw"
+    )]
+    token: String,
 }
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Failure {
     /// The token that the claim gave
-    #[serde(deserialize_with = "whole")]
-    token: i64,
+    #[serde(deserialize_with = "token")]
+    #[schema(
+        min_length = 1,
+        max_length = 200,
+        example = "sgc_6rGp3Yw0Qm1VxXh0c2h7Aw"
+    )]
+    token: String,
     /// What went wrong
     #[schema(max_length = 5_000)]
     error: Option<String>,
@@ -110,11 +119,9 @@ pub async fn claim(State(app): State<App>, Body(claim): Body<Claim>) -> Result<R
     if wait > LONGEST_WAIT {
         return Err(Problem::invalid("`wait` is at most 300 seconds"));
     }
-    let (reply, answer) = oneshot::channel::<Answer>();
-    let wait = Duration::from_secs(wait.into());
-    app.writer
-        .ask(move |writer| writer.claim(worker, agent, wait, reply))?;
-    let claimed = answer.await.map_err(|_| Refused::Stopped)??;
+    let (waiter, answer) = Waiter::new(worker, agent, Duration::from_secs(wait.into()));
+    app.writer.claim(waiter)?;
+    let claimed = answer.await.map_err(|_| Refused::Stopped)???;
     Ok(match claimed {
         Some(job) => {
             app.metrics.claimed.inc();
@@ -137,11 +144,16 @@ pub async fn claim(State(app): State<App>, Body(claim): Body<Claim>) -> Result<R
 )]
 pub async fn heartbeat(
     State(app): State<App>,
+    Extension(caller): Extension<Caller>,
     Which(id): Which<i64>,
     Body(Token { token }): Body<Token>,
 ) -> Result<Json<Changed>, Problem> {
-    let until = lease_end(Timestamp::now(), app.service.lease);
-    change(&app, move |store| store.heartbeat(id, token, until)).await?;
+    let lease = app.service.lease;
+    let heartbeat = move |queue: &mut Queue| {
+        let claim = of(id, &token);
+        queue.store().heartbeat(caller.act(""), claim, lease)
+    };
+    let until = app.writer.change(heartbeat).await??;
     Ok(Json(Changed {
         job_id: id,
         status: "running",
@@ -159,13 +171,15 @@ pub async fn heartbeat(
 )]
 pub async fn finish(
     State(app): State<App>,
+    Extension(caller): Extension<Caller>,
     Which(id): Which<i64>,
     Body(Token { token }): Body<Token>,
 ) -> Result<Json<Changed>, Problem> {
-    change(&app, move |store| {
-        store.end_job(id, token, JobStatus::Done, None)
-    })
-    .await?;
+    let finish = move |queue: &mut Queue| {
+        let claim = of(id, &token);
+        queue.store().end_job(caller.act(""), claim, Ending::Done)
+    };
+    app.writer.change(finish).await??;
     Ok(Json(Changed::to(id, "done")))
 }
 
@@ -179,6 +193,7 @@ pub async fn finish(
 )]
 pub async fn fail(
     State(app): State<App>,
+    Extension(caller): Extension<Caller>,
     Which(id): Which<i64>,
     Body(Failure { token, error }): Body<Failure>,
 ) -> Result<Json<Changed>, Problem> {
@@ -188,13 +203,12 @@ pub async fn fail(
     {
         return Err(Problem::invalid("`error` has at most 5000 characters"));
     }
-    change(&app, move |store| {
-        let failed = JobStatus::Failed {
-            at: Timestamp::now(),
-        };
-        store.end_job(id, token, failed, error.as_deref())
-    })
-    .await?;
+    let fail = move |queue: &mut Queue| {
+        let error = error.as_deref();
+        let (act, claim) = (caller.act(""), of(id, &token));
+        queue.store().end_job(act, claim, Ending::Failed { error })
+    };
+    app.writer.change(fail).await??;
     Ok(Json(Changed::to(id, "failed")))
 }
 
@@ -212,7 +226,11 @@ pub async fn requeue(
     Which(id): Which<i64>,
     Body(Requeue { reason }): Body<Requeue>,
 ) -> Result<Json<Changed>, Problem> {
-    change(&app, move |store| store.requeue(caller.act(&reason), id)).await?;
+    let requeue = move |queue: &mut Queue| {
+        let finished = queue.finished_stages();
+        queue.store().requeue(caller.act(&reason), id, &finished)
+    };
+    app.writer.change(requeue).await??;
     Ok(Json(Changed::to(id, "queued")))
 }
 
@@ -226,11 +244,6 @@ impl Changed {
     }
 }
 
-/// A change of the rows.
-pub async fn change<T: Send + 'static>(
-    app: &App,
-    change: impl FnOnce(&mut Store) -> Result<T, Error> + Send + 'static,
-) -> Result<T, Problem> {
-    let step = |writer: &mut Writer| change(writer.change().store());
-    Ok(app.writer.run(step).await??)
+fn of(job: i64, token: &str) -> store::Claim<'_> {
+    store::Claim { job, token }
 }

@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::Deserialize;
+use serial_gate::queue::Queue;
 use serial_gate::store::{AuditEntry, DeployVerdict, NewDeploy, RecordedDeploy};
 use utoipa::{IntoParams, ToSchema};
 
@@ -11,7 +12,6 @@ use super::App;
 use super::access::Caller;
 use super::body::{Asked, Body};
 use super::problem::Problem;
-use super::writer::Writer;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -61,7 +61,7 @@ pub async fn add_deploy(
     Extension(caller): Extension<Caller>,
     Body(deploy): Body<Deploy>,
 ) -> Result<(StatusCode, Json<RecordedDeploy>), Problem> {
-    let step = move |writer: &mut Writer| {
+    let step = move |queue: &mut Queue| {
         let new = NewDeploy {
             repo: &deploy.repo,
             verdict: deploy.verdict,
@@ -69,9 +69,9 @@ pub async fn add_deploy(
             work_item: deploy.work_item.as_deref(),
         };
         let act = caller.act(&deploy.detail);
-        writer.change().deploy_verdict(act, new)
+        queue.deploy_verdict(act, new)
     };
-    let recorded = app.writer.run(step).await??;
+    let recorded = app.writer.change(step).await??;
     Ok((StatusCode::CREATED, Json(recorded)))
 }
 

@@ -54,6 +54,7 @@ pub fn routes() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(queue::explain))
         .routes(routes!(tasks::add_task))
         .routes(routes!(tasks::change_task))
+        .routes(routes!(tasks::cancel_task))
         .routes(routes!(tasks::add_job))
         .routes(routes!(claims::claim))
         .routes(routes!(claims::heartbeat))

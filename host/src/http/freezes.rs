@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::{Extension, Json};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serial_gate::queue::Queue;
 use serial_gate::store::Act;
 use utoipa::ToSchema;
 
@@ -11,7 +12,6 @@ use super::App;
 use super::access::Caller;
 use super::body::{Body, maybe_whole};
 use super::problem::Problem;
-use super::writer::Writer;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -72,21 +72,21 @@ pub async fn freeze(
     if freeze.reason.is_empty() {
         return Err(Problem::invalid("`reason` is empty: say why"));
     }
-    let step = move |writer: &mut Writer| {
-        let who = caller.named(freeze.who);
+    let step = move |queue: &mut Queue| {
+        let who = caller.named(freeze.who.as_deref());
         let act = Act {
             now: Timestamp::now(),
             who: &who,
             why: &freeze.reason,
         };
         let work_item = freeze.work_item.as_deref();
-        let id = writer.change().freeze(act, &freeze.repo, work_item)?;
+        let id = queue.freeze(act, &freeze.repo, work_item)?;
         Ok::<Frozen, serial_gate::queue::Error>(Frozen {
             freeze_id: id,
-            repo: freeze.repo,
+            repo: freeze.repo.clone(),
         })
     };
-    Ok(Json(app.writer.run(step).await??))
+    Ok(Json(app.writer.change(step).await??))
 }
 
 /// Open a frozen repo again: clears all its active freezes
@@ -105,19 +105,19 @@ pub async fn unfreeze(
     if unfreeze.reason.is_empty() {
         return Err(Problem::invalid("`reason` is empty: say why it may go on"));
     }
-    let step = move |writer: &mut Writer| {
-        let who = caller.named(unfreeze.who);
+    let step = move |queue: &mut Queue| {
+        let who = caller.named(unfreeze.who.as_deref());
         let act = Act {
             now: Timestamp::now(),
             who: &who,
             why: &unfreeze.reason,
         };
-        let store = writer.change().store();
+        let store = queue.store();
         let cleared = store.unfreeze(act, &unfreeze.repo, unfreeze.freeze_id)?;
         Ok::<Unfrozen, serial_gate::store::Error>(Unfrozen {
             cleared,
-            repo: unfreeze.repo,
+            repo: unfreeze.repo.clone(),
         })
     };
-    Ok(Json(app.writer.run(step).await??))
+    Ok(Json(app.writer.change(step).await??))
 }

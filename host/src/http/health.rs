@@ -31,7 +31,7 @@ pub async fn alive() -> Json<Health> {
     Json(OK)
 }
 
-/// The queue can be read and has a clause to go by
+/// The queue's file is in place and can be read, and there is a clause for claims
 #[utoipa::path(
     get, path = "/readyz", tag = "service", security(()),
     responses(
@@ -44,8 +44,12 @@ pub async fn ready(State(app): State<App>) -> Result<Json<Health>, Problem> {
         return Err(super::owner::Refused::Stopped.into());
     }
     let looked = async {
-        app.writer.run(|_| ()).await?;
-        let look = |prober: &mut super::Reader| prober.queue.clause(Timestamp::now()).map(|_| ());
+        app.writer.waiting().await?;
+        app.access.check_files()?;
+        let look = |prober: &mut super::Reader| {
+            prober.queue.store().check_files()?;
+            prober.queue.clause(Timestamp::now()).map(|_| ())
+        };
         Ok::<(), Problem>(app.prober.run(look).await??)
     };
     match tokio::time::timeout(PATIENCE, looked).await {

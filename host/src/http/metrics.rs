@@ -153,7 +153,7 @@ fn known(method: &Method) -> &'static str {
 pub async fn metrics(State(app): State<App>) -> Result<impl IntoResponse, Problem> {
     let mut registry = Registry::with_prefix("serial_gate");
     app.metrics.register(&mut registry);
-    let waiting = app.writer.run(|writer| writer.waiting()).await?;
+    let waiting = app.writer.waiting().await?;
     gauge(
         &mut registry,
         "waiting_workers",

@@ -7,6 +7,7 @@
 mod access;
 mod age;
 mod body;
+mod change;
 mod claims;
 mod dashboard;
 mod deploys;
@@ -24,12 +25,12 @@ mod problem;
 mod queue;
 mod reader;
 mod tasks;
+mod waiters;
 mod writer;
 
 pub use access::{NoRole, Secret};
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -42,7 +43,7 @@ use jiff::Timestamp;
 use serial_gate::alerts::{self, Channel};
 use serial_gate::policy::{Runtime, Trust};
 use serial_gate::queue::{self as gate, Options, Overrides, Queue, Rule};
-use serial_gate::store::Store;
+use serial_gate::store::{Database, Store};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 
@@ -56,7 +57,7 @@ use writer::Writer;
 /// What the service is started with.
 pub struct Service {
     /// The queue's database.
-    pub db: PathBuf,
+    pub db: Database,
     /// Where to listen.
     pub address: SocketAddr,
     /// What this process was told otherwise than its queue's policy says.
@@ -130,7 +131,7 @@ impl std::ops::Deref for App {
 
 /// The parts of [`App`].
 pub struct Shared {
-    writer: Owner<Writer>,
+    writer: Writer,
     reader: Owner<Reader>,
     /// Looks whether there is a clause. The reader may be busy with a long queue, and the writer's failures count.
     prober: Owner<Reader>,
@@ -179,9 +180,8 @@ async fn run(service: Service, ready: impl FnOnce(SocketAddr)) -> Result<(), Err
     };
     let (stopping, told) = watch::channel(false);
     let ended = Arc::new(Notify::new());
-    let writing = Writer::new(open()?, service.lease, told);
     let (writer, writing) =
-        Owner::spawn("writer", writing, Arc::clone(&ended)).map_err(Error::Start)?;
+        Writer::start(open()?, service.lease, told, Arc::clone(&ended)).map_err(Error::Start)?;
     let (reader, reading) =
         Owner::spawn("reader", Reader::new(open()?), Arc::clone(&ended)).map_err(Error::Start)?;
     let (prober, probing) =

@@ -8,11 +8,12 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use serial_gate::store;
 use tokio::sync::{Notify, oneshot};
 
 /// How many steps may wait. Each takes some microseconds to milliseconds, so whoever comes later would
 /// wait for longer than is of use.
-const WAITING: usize = 4_096;
+pub const WAITING: usize = 4_096;
 
 /// What a thread can own.
 pub trait Owned: Send + 'static {
@@ -37,7 +38,7 @@ impl<T> Clone for Owner<T> {
 }
 
 /// A step that was not made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum Refused {
     /// Too many wait.
     #[error("too many requests wait already: try again in a second")]
@@ -45,6 +46,9 @@ pub enum Refused {
     /// The thread has ended.
     #[error("the service is stopping: try again when it is back")]
     Stopped,
+    /// It was made, and may be lost.
+    #[error(transparent)]
+    Lost(Arc<store::Error>),
 }
 
 impl<T: Owned> Owner<T> {
@@ -87,7 +91,7 @@ impl<T: Owned> Owner<T> {
 }
 
 /// Tells that a thread has ended, however it did.
-struct End(Arc<Notify>);
+pub struct End(pub Arc<Notify>);
 
 impl Drop for End {
     fn drop(&mut self) {

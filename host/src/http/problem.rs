@@ -104,8 +104,21 @@ impl IntoResponse for Problem {
 
 impl From<Refused> for Problem {
     fn from(refused: Refused) -> Problem {
-        Problem::later(StatusCode::SERVICE_UNAVAILABLE, refused, 1)
+        match refused {
+            Refused::Lost(error) if matches!(*error, store::Error::Moved { .. }) => moved(),
+            Refused::Lost(error) => Problem::inside(&*error),
+            Refused::Busy | Refused::Stopped => {
+                Problem::later(StatusCode::SERVICE_UNAVAILABLE, refused, 1)
+            }
+        }
     }
+}
+
+/// The file's path is not the caller's business.
+fn moved() -> Problem {
+    let detail = "the queue's database was replaced, renamed or removed while the service had it open, and the change \
+                  may be lost: look at what is there now, and try again";
+    Problem::later(StatusCode::SERVICE_UNAVAILABLE, detail, 1)
 }
 
 impl From<store::Error> for Problem {
@@ -120,9 +133,13 @@ impl From<store::Error> for Problem {
             | E::StaleToken { .. }
             | E::FrozenAgain { .. }
             | E::NotClaimedHere { .. }
+            | E::Ended { .. }
+            | E::TaskIsFinished { .. }
+            | E::TaskRuns { .. }
             | E::AlreadyIn { .. }
             | E::Meanwhile
             | E::NoActiveGeneration => StatusCode::CONFLICT,
+            E::Moved { .. } => return moved(),
             _ => return Problem::inside(&error),
         };
         Problem::new(status, error)

@@ -14,6 +14,9 @@ use super::owner::Owned;
 /// How often it looks for a change while somebody follows the events.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// How often it looks at the database's files while nobody does.
+const IDLE: Duration = Duration::from_secs(1);
+
 /// For how long a state is good without a change: a clause may go by the time.
 const GOOD_FOR: Duration = Duration::from_secs(1);
 
@@ -73,8 +76,9 @@ impl Reader {
 
 impl Owned for Reader {
     fn rest(&mut self) -> Option<Duration> {
+        self.queue.store().let_go_of_moved_files();
         if self.changes.receiver_count() == 0 {
-            return None;
+            return Some(IDLE);
         }
         let version = self.queue.data_version().ok();
         if version != self.seen {

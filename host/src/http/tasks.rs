@@ -5,13 +5,13 @@ use axum::http::StatusCode;
 use axum::{Extension, Json};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serial_gate::queue::{self, Queue, Running};
 use serial_gate::store::{Added, Error, NewJob, NewTask, TaskRow};
 use utoipa::ToSchema;
 
 use super::App;
 use super::access::Caller;
-use super::body::{Body, Which, given, whole};
-use super::claims::change;
+use super::body::{Body, Which, given, maybe_token, whole};
 use super::problem::Problem;
 
 #[derive(Deserialize, ToSchema)]
@@ -48,7 +48,7 @@ fn analyst() -> String {
 #[serde(deny_unknown_fields)]
 #[schema(min_properties = 1)]
 pub struct ChangeTask {
-    /// The stage that it is in now; `done` ends it
+    /// The stage that it is in now; a finished one, such as `done`, ends it and cancels what is queued of it
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = String, required = false, min_length = 1, example = "done")]
     stage: Option<String>,
@@ -56,6 +56,33 @@ pub struct ChangeTask {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>, required = false, min_length = 1)]
     label: Option<Option<String>>,
+    /// The token of the task's only running job: its holder may end the task, and the job goes on
+    #[serde(default, deserialize_with = "maybe_token")]
+    token: Option<String>,
+    /// End the task although jobs of it run: they are cancelled, and `reason` says why
+    #[serde(default)]
+    #[schema(default = false)]
+    force: bool,
+    /// Why, for the history
+    #[serde(default)]
+    #[schema(default = "")]
+    reason: String,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CancelTask {
+    /// The token of the task's only running job: its holder may end the task, and the job goes on
+    #[serde(default, deserialize_with = "maybe_token")]
+    token: Option<String>,
+    /// Cancel the task although jobs of it run: they are cancelled, too, and `reason` says why
+    #[serde(default)]
+    #[schema(default = false)]
+    force: bool,
+    /// Why, for the history
+    #[serde(default)]
+    #[schema(default = "")]
+    reason: String,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -88,19 +115,18 @@ pub async fn add_task(
     State(app): State<App>,
     Body(task): Body<AddTask>,
 ) -> Result<(StatusCode, Json<Added>), Problem> {
-    let added = change(&app, move |store| {
-        store.add_task(
-            Timestamp::now(),
-            NewTask {
-                repo: &task.repo,
-                work_item: task.work_item.as_deref(),
-                stage: &task.stage,
-                agent: &task.agent,
-                label: task.label.as_deref(),
-            },
-        )
-    });
-    Ok((StatusCode::CREATED, Json(added.await?)))
+    let add = move |queue: &mut Queue| {
+        let new = NewTask {
+            repo: &task.repo,
+            work_item: task.work_item.as_deref(),
+            stage: &task.stage,
+            agent: &task.agent,
+            label: task.label.as_deref(),
+        };
+        queue.store().add_task(Timestamp::now(), new)
+    };
+    let added = app.writer.change(add).await??;
+    Ok((StatusCode::CREATED, Json(added)))
 }
 
 /// Move a task to a stage, or mark it
@@ -115,19 +141,59 @@ pub async fn change_task(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
     Which(id): Which<i64>,
-    Body(ChangeTask { stage, label }): Body<ChangeTask>,
+    Body(task): Body<ChangeTask>,
 ) -> Result<Json<TaskRow>, Problem> {
-    if let (None, None) = (&stage, &label) {
+    if let (None, None) = (&task.stage, &task.label) {
         return Err(Problem::invalid(
             "nothing to change: give `stage` or `label`",
         ));
     }
-    let task = change(&app, move |store| {
-        let label = label.as_ref().map(Option::as_deref);
-        store.change_task(caller.act(""), id, stage.as_deref(), label)?;
-        store.task(id)?.ok_or(Error::NoTask { id })
-    });
-    Ok(Json(task.await?))
+    let change = move |queue: &mut Queue| {
+        let label = task.label.as_ref().map(Option::as_deref);
+        let (stage, token) = (task.stage.as_deref(), task.token.as_deref());
+        let act = caller.act(&task.reason);
+        queue.change_task(
+            act,
+            id,
+            stage,
+            label,
+            Running {
+                token,
+                force: task.force,
+            },
+        )?;
+        row(queue, id)
+    };
+    Ok(Json(app.writer.change(change).await??))
+}
+
+/// Give a task up: the next one of its repo may start, and what is queued of this one is cancelled
+#[utoipa::path(
+    post, path = "/tasks/{id}/cancel", tag = "tasks", security(("token" = ["worker"])),
+    params(("id" = i64, Path, description = "The task")), request_body = CancelTask,
+    responses(
+        (status = 200, description = "The task as it is now", body = TaskRow),
+    )
+)]
+pub async fn cancel_task(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Which(id): Which<i64>,
+    Body(task): Body<CancelTask>,
+) -> Result<Json<TaskRow>, Problem> {
+    let cancel = move |queue: &mut Queue| {
+        let running = Running {
+            token: task.token.as_deref(),
+            force: task.force,
+        };
+        queue.cancel_tasks(caller.act(&task.reason), &[id], running)?;
+        row(queue, id)
+    };
+    Ok(Json(app.writer.change(cancel).await??))
+}
+
+fn row(queue: &mut Queue, id: i64) -> Result<TaskRow, queue::Error> {
+    Ok(queue.store().task(id)?.ok_or(Error::NoTask { id })?)
 }
 
 /// Add a queued job to a task
@@ -141,16 +207,14 @@ pub async fn add_job(
     State(app): State<App>,
     Body(job): Body<AddJob>,
 ) -> Result<(StatusCode, Json<AddedJob>), Problem> {
-    let job_id = change(&app, move |store| {
-        store.add_job(
-            Timestamp::now(),
-            NewJob {
-                task_id: job.task_id,
-                agent: &job.agent,
-                repo: job.repo.as_deref(),
-            },
-        )
-    });
-    let job_id = job_id.await?;
+    let add = move |queue: &mut Queue| {
+        let new = NewJob {
+            task_id: job.task_id,
+            agent: &job.agent,
+            repo: job.repo.as_deref(),
+        };
+        queue.store().add_job(Timestamp::now(), new)
+    };
+    let job_id = app.writer.change(add).await??;
     Ok((StatusCode::CREATED, Json(AddedJob { job_id })))
 }

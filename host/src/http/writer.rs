@@ -1,219 +1,287 @@
-//! Who changes the queue: one queue for all requests that write, and the line of workers that wait for a job.
+//! The thread that changes the queue: it makes the changes that wait in groups, and gives jobs to the workers that wait.
 //!
-//! Owns the line. A job goes to whoever has waited longest of those that it is for. Callers rely on this: a worker that
-//! waits hears of a change in the step that made it, and of another program's within [`LOOK`]; a job that could not be
-//! handed over is back in the queue; and a long line keeps no step waiting for longer than [`ROUND`].
+//! Owns the group: what waits is made in one transaction, flushed to the disk once, and told after that. When one
+//! statement ends the whole transaction (a trigger's `RAISE(ROLLBACK)`, a full disk), each change is made again, alone.
+//! Leaves the order of the workers to `waiters`. Callers rely on this: what was answered is on the disk, and in the file
+//! that is at the path; a job that could not be handed over is back in the queue; a long line of workers keeps no change
+//! waiting for longer than [`ROUND`].
 
-use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use serial_gate::queue::{self, Claimant, Queue};
-use serial_gate::store::{Claim, Claimed};
-use tokio::sync::{oneshot, watch};
+use serial_gate::queue::{self, Queue};
+use serial_gate::store::{self, Act, Claim, Claimed};
+use tokio::sync::{Notify, watch};
 
-use super::owner::Owned;
+use super::change::{Change, change};
+use super::owner::{End, Refused, WAITING};
+use super::waiters::{Waiter, Waiters};
 
 /// How often another program's changes are looked for while somebody waits: a look costs some microseconds.
 const LOOK: Duration = Duration::from_millis(20);
-/// How long it may take to see what no change tells of: a lease that ran out, a clause that did.
-const LOOK_ANYWAY: Duration = Duration::from_secs(1);
-/// How long jobs are handed out before other steps have their turn.
+/// How long jobs are given out in one group. It is on the disk before the next one begins.
 const ROUND: Duration = Duration::from_millis(20);
-/// How often the candidates are compared while nobody does anything. The queue keeps its own time, too.
-const RECONCILE: Duration = Duration::from_secs(10);
+/// How many changes are made in one group.
+const GROUP: usize = 256;
+/// How often the candidates are compared and the files looked at while nobody does anything.
+const IDLE: Duration = Duration::from_secs(1);
 
-/// What a claim gives.
-pub type Answer = Result<Option<Claimed>, queue::Error>;
-
-pub struct Writer {
-    pub queue: Queue,
-    lease: Duration,
-    line: VecDeque<Waiting>,
-    /// Whether everybody in the line was tried since the last change.
-    is_settled: bool,
-    /// The agents, or all of them, for which nothing was found since then.
-    nothing_for: HashSet<Option<String>>,
-    /// Whether somebody got a job since the line was gone through last.
-    has_given: bool,
-    /// The database's version before the line was last looked after.
-    seen: Option<i64>,
-    looked: Instant,
-    stopping: watch::Receiver<bool>,
+/// What the thread is asked for.
+enum Request {
+    Change(Box<dyn Change>),
+    Claim(Waiter),
+    /// How many workers wait. It says that the thread lives, too.
+    Count(tokio::sync::oneshot::Sender<usize>),
 }
 
-struct Waiting {
-    worker: String,
-    /// Whose jobs it does; none for those of all agents.
-    agent: Option<String>,
-    until: Instant,
-    reply: oneshot::Sender<Answer>,
+/// The thread, for those who ask.
+#[derive(Clone)]
+pub struct Writer {
+    requests: SyncSender<Request>,
 }
 
 impl Writer {
-    /// From the moment that `stopping` is true, nobody waits any more.
-    pub fn new(queue: Queue, lease: Duration, stopping: watch::Receiver<bool>) -> Writer {
-        Writer {
-            queue,
-            lease,
-            line: VecDeque::new(),
-            is_settled: true,
-            nothing_for: HashSet::new(),
-            has_given: false,
-            seen: None,
-            looked: Instant::now(),
-            stopping,
-        }
+    /// Starts the thread. It ends when nobody is left to ask it, or by a panic; both times `ended` is told. From the
+    /// moment that `stopping` is true, nobody waits any more.
+    pub fn start(
+        queue: Queue,
+        lease: Duration,
+        stopping: watch::Receiver<bool>,
+        ended: Arc<Notify>,
+    ) -> std::io::Result<(Writer, JoinHandle<()>)> {
+        let (requests, waiting) = sync_channel(WAITING);
+        let thread = thread::Builder::new()
+            .name("writer".into())
+            .spawn(move || {
+                let _end = End(ended);
+                let mut thread = Thread {
+                    queue,
+                    lease,
+                    waiters: Waiters::new(stopping),
+                };
+                thread.work(&waiting);
+            })?;
+        Ok((Writer { requests }, thread))
     }
 
-    /// Claims a job, or waits for one.
-    pub fn claim(
-        &mut self,
-        worker: String,
-        agent: Option<String>,
-        wait: Duration,
-        reply: oneshot::Sender<Answer>,
-    ) {
-        // Whoever waits for the same has found nothing, and neither would this one.
-        if !self.has_nothing_for(&agent) {
-            self.is_settled = false;
-        }
-        self.line.push_back(Waiting {
-            worker,
-            agent,
-            until: Instant::now() + wait,
-            reply,
-        });
+    /// Makes a change and waits until it is acknowledged. The step may be made twice, the first time being undone.
+    pub async fn change<T: Send + 'static>(
+        &self,
+        step: impl FnMut(&mut Queue) -> T + Send + 'static,
+    ) -> Result<T, Refused> {
+        let (change, result) = change(step);
+        self.ask(Request::Change(change))?;
+        result.await.map_err(|_| Refused::Stopped)?
     }
 
-    /// How many wait.
-    pub fn waiting(&self) -> usize {
-        self.line.len()
+    /// Claims a job for a worker, or has it wait for one.
+    pub fn claim(&self, waiter: Waiter) -> Result<(), Refused> {
+        self.ask(Request::Claim(waiter))
     }
 
-    /// The queue, for a change. Whoever waits is looked after once it is made.
-    pub fn change(&mut self) -> &mut Queue {
-        self.forget();
-        &mut self.queue
+    /// How many workers wait.
+    pub async fn waiting(&self) -> Result<usize, Refused> {
+        let (reply, count) = tokio::sync::oneshot::channel();
+        self.ask(Request::Count(reply))?;
+        count.await.map_err(|_| Refused::Stopped)
     }
 
-    /// There may be a job for anybody.
-    fn forget(&mut self) {
-        self.nothing_for.clear();
-        self.is_settled = false;
-    }
-
-    fn has_nothing_for(&self, agent: &Option<String>) -> bool {
-        self.nothing_for.contains(&None) || self.nothing_for.contains(agent)
-    }
-
-    /// Notices what others have changed.
-    fn look(&mut self) {
-        // Read before the claims, so that a change after them is not missed.
-        let version = self.queue.data_version().ok();
-        if version.is_none()
-            || version != self.seen
-            || self.queue.is_changing()
-            || self.looked.elapsed() >= LOOK_ANYWAY
-        {
-            self.seen = version;
-            self.looked = Instant::now();
-            self.forget();
-        }
-    }
-
-    /// Gives jobs to those who wait, until everybody was tried or it is the turn of other steps. Then it goes on where it
-    /// ended: what was found out is kept until something changes.
-    fn serve(&mut self) {
-        let begun = Instant::now();
-        let mut line = std::mem::take(&mut self.line);
-        while let Some(first) = line.pop_front() {
-            if first.reply.is_closed() {
-                continue;
-            }
-            if self.has_nothing_for(&first.agent) {
-                self.line.push_back(first);
-                continue;
-            }
-            if begun.elapsed() >= ROUND {
-                self.line.push_back(first);
-                self.line.append(&mut line);
-                return;
-            }
-            let claimant = Claimant {
-                worker: &first.worker,
-                agent: first.agent.as_deref(),
-            };
-            match self.queue.claim(Timestamp::now(), claimant, self.lease) {
-                Ok(None) => {
-                    self.nothing_for.insert(first.agent.clone());
-                    self.line.push_back(first);
-                }
-                Ok(Some(job)) => {
-                    self.has_given = true;
-                    self.hand_over(first, job);
-                }
-                Err(error) => {
-                    let _ = first.reply.send(Err(error));
-                }
-            }
-        }
-        self.is_settled = true;
-        // A rule may let another job through because one was claimed.
-        if std::mem::take(&mut self.has_given) {
-            self.forget();
-        }
-    }
-
-    fn hand_over(&mut self, to: Waiting, job: Claimed) {
-        let (id, token) = (job.id, job.token);
-        if to.reply.send(Ok(Some(job))).is_ok() {
-            return;
-        }
-        // The worker went away before it heard of the job, so nobody will do it.
-        let claim = Claim { job: id, token };
-        if let Err(error) = self.queue.store().put_back(claim, None) {
-            tracing::warn!("job {id} comes back when its lease runs out: {error}");
-        }
-    }
-
-    /// Sends away those who have waited long enough and were tried, or have gone.
-    fn dismiss(&mut self) {
-        let now = Instant::now();
-        let stopping = *self.stopping.borrow();
-        let line = std::mem::take(&mut self.line);
-        for waiting in line {
-            let is_over = waiting.until <= now && self.has_nothing_for(&waiting.agent);
-            if stopping || is_over {
-                let _ = waiting.reply.send(Ok(None));
-            } else if !waiting.reply.is_closed() {
-                self.line.push_back(waiting);
-            }
-        }
+    fn ask(&self, request: Request) -> Result<(), Refused> {
+        self.requests
+            .try_send(request)
+            .map_err(|error| match error {
+                TrySendError::Full(_) => Refused::Busy,
+                TrySendError::Disconnected(_) => Refused::Stopped,
+            })
     }
 }
 
-impl Owned for Writer {
-    fn rest(&mut self) -> Option<Duration> {
-        if !self.line.is_empty() {
-            self.look();
-            if !self.is_settled {
-                self.serve();
+struct Thread {
+    queue: Queue,
+    lease: Duration,
+    waiters: Waiters,
+}
+
+/// What was done in a group, and is to be told once it is acknowledged.
+#[derive(Default)]
+struct Done {
+    changes: Vec<Box<dyn Change>>,
+    claims: Vec<(Waiter, Result<Claimed, queue::Error>)>,
+}
+
+impl Thread {
+    fn work(&mut self, requests: &Receiver<Request>) {
+        let mut rest = self.rest();
+        loop {
+            let mut changes = Vec::new();
+            match requests.recv_timeout(rest) {
+                Ok(request) => self.take(request, &mut changes),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
             }
-            self.dismiss();
+            while changes.len() < GROUP
+                && let Ok(request) = requests.try_recv()
+            {
+                self.take(request, &mut changes);
+            }
+            self.round(changes);
+            rest = self.rest();
         }
+    }
+
+    fn take(&mut self, request: Request, changes: &mut Vec<Box<dyn Change>>) {
+        match request {
+            Request::Change(change) => changes.push(change),
+            Request::Claim(waiter) => self.waiters.add(waiter),
+            Request::Count(reply) => {
+                // Whoever asked may have gone.
+                let _ = reply.send(self.waiters.count());
+            }
+        }
+    }
+
+    /// Makes what waits, as one group; if that is undone, each of it alone.
+    fn round(&mut self, changes: Vec<Box<dyn Change>>) {
+        if !changes.is_empty() {
+            self.waiters.forget();
+        }
+        let mut done = Done {
+            changes,
+            ..Done::default()
+        };
+        self.queue.store().open_group();
+        for change in &mut done.changes {
+            change.make(&mut self.queue);
+            if self.queue.store().group_is_broken() {
+                break;
+            }
+        }
+        self.give(&mut done, usize::MAX);
+        self.end_group(done, true);
+        self.waiters.dismiss();
+    }
+
+    /// Gives jobs to the workers that wait, as many as that, until each of them was tried or the time is up.
+    fn give(&mut self, done: &mut Done, most: usize) {
+        let begun = Instant::now();
+        if self.queue.store().group_is_broken() || !self.waiters.look(&mut self.queue) {
+            return;
+        }
+        while done.claims.len() < most
+            && begun.elapsed() < ROUND
+            && let Some(waiter) = self.waiters.next()
+        {
+            match self
+                .queue
+                .claim(Timestamp::now(), waiter.claimant(), self.lease)
+            {
+                Ok(None) => self.waiters.found_nothing(waiter),
+                Ok(Some(job)) => {
+                    self.waiters.gave();
+                    done.claims.push((waiter, Ok(job)));
+                }
+                Err(error) => done.claims.push((waiter, Err(error))),
+            }
+            if self.queue.store().group_is_broken() {
+                return;
+            }
+        }
+    }
+
+    /// Commits a group, waits for the disk, and tells what was done. Where nothing was kept, it is done again, in groups
+    /// of one.
+    fn end_group(&mut self, done: Done, may_retry: bool) {
+        let lost = match self.queue.store().close_group() {
+            Ok(None) => None,
+            // From here on it is not known what is there, so nothing is tried again.
+            Ok(Some(committed)) => committed.acknowledge().err(),
+            Err(_) if may_retry => return self.one_by_one(done),
+            // The change itself has ended the transaction, and says why.
+            Err(store::Error::GroupEnded) => None,
+            Err(error) => Some(error),
+        };
+        let lost = lost.map(|error| {
+            tracing::error!("changes were not kept: {}", queue::with_causes(&error));
+            Arc::new(error)
+        });
+        for change in done.changes {
+            change.tell(lost.as_ref());
+        }
+        for (waiter, claimed) in done.claims {
+            match (claimed, &lost) {
+                (_, Some(error)) => waiter.refuse(Refused::Lost(Arc::clone(error))),
+                (Err(error), None) => waiter.fail(error),
+                (Ok(job), None) => self.hand_over(waiter, job),
+            }
+        }
+    }
+
+    fn one_by_one(&mut self, done: Done) {
+        for (waiter, _) in done.claims.into_iter().rev() {
+            self.waiters.return_to_front(waiter);
+        }
+        for mut change in done.changes {
+            self.queue.store().open_group();
+            change.make(&mut self.queue);
+            let alone = Done {
+                changes: vec![change],
+                ..Done::default()
+            };
+            self.end_group(alone, false);
+        }
+        let begun = Instant::now();
+        while begun.elapsed() < ROUND {
+            let mut alone = Done::default();
+            self.queue.store().open_group();
+            self.give(&mut alone, 1);
+            let is_over = alone.claims.is_empty();
+            self.end_group(alone, false);
+            if is_over {
+                return;
+            }
+        }
+    }
+
+    fn hand_over(&mut self, waiter: Waiter, job: Claimed) {
+        let Err((worker, job)) = waiter.answer(job) else {
+            return;
+        };
+        // The worker went away before it heard of the job, so nobody will do it.
+        let act = Act {
+            now: Timestamp::now(),
+            who: &worker,
+            why: "",
+        };
+        let claim = Claim {
+            job: job.id,
+            token: &job.token,
+        };
+        let finished = self.queue.finished_stages();
+        let put_back = self.queue.store().put_back(act, claim, None, &finished);
+        if let Err(error) = put_back {
+            tracing::warn!("job {} comes back when its lease runs out: {error}", job.id);
+        }
+        self.waiters.forget();
+    }
+
+    /// What there is to do besides the requests, and how long the thread may wait for the next one.
+    fn rest(&mut self) -> Duration {
+        self.queue.store().let_go_of_moved_files();
         match self.queue.reconcile(Timestamp::now()) {
             Ok(false) => {}
-            Ok(true) => self.forget(),
+            Ok(true) => self.waiters.forget(),
             Err(error) => tracing::warn!(
                 "the candidates were not compared: {}",
                 queue::with_causes(&error)
             ),
         }
-        Some(match (self.line.is_empty(), self.is_settled) {
-            (true, _) => RECONCILE,
-            (false, false) => Duration::ZERO,
-            (false, true) => LOOK,
-        })
+        match (self.waiters.count(), self.waiters.is_settled()) {
+            (0, _) => IDLE,
+            (_, false) => Duration::ZERO,
+            (_, true) => LOOK,
+        }
     }
 }

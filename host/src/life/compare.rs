@@ -44,8 +44,8 @@ pub fn compare(
         settings: proposal.settings.clone(),
         allowance: proposal.allowance,
     };
-    let path = queue.store().path().to_owned();
-    let mut other = Queue::open(&path, rule, Options::default())?;
+    let database = queue.store().database().clone();
+    let mut other = Queue::open(&database, rule, Options::default())?;
     let mut reach = queue.reach(now)?;
     reach.extend(other.reach(now)?);
     let state = queue.store().snapshot(&reach, None)?;

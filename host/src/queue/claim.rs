@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::{CurrentClause, Error, Queue, Source, stored};
 use crate::clause::Dialect;
 use crate::policy;
-use crate::store::{self, Candidate, Claimed, Lease, Shaped, lease_end};
+use crate::store::{self, Candidate, Claimed, Lease, Shaped};
 
 /// Who claims, and of what.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +46,8 @@ impl Queue {
         lease: Duration,
     ) -> Result<Option<Claimed>, Error> {
         let Claimant { worker, agent } = claimant.into();
-        self.store.requeue_expired(now)?;
+        let finished = self.finished_stages();
+        self.store.requeue_expired(now, &finished)?;
         self.claiming = true;
         let clause = self.clause(now);
         self.claiming = false;
@@ -59,7 +60,7 @@ impl Queue {
             agent,
             generation: self.in_use.id.filter(|_| is_its_own),
             now,
-            until: lease_end(now, lease),
+            lease,
         };
         let seen = self.look(now, &clause);
         let claimed = self.take(&clause, lease)?;
@@ -112,11 +113,12 @@ impl Queue {
 
     /// Keeps the clause that a claim goes by, if it is the policy's own.
     fn keep(&mut self, clause: &CurrentClause) -> Result<(), Error> {
-        if clause.source == Source::Policy && !self.kept {
+        let opening = Some(self.store.openings());
+        if clause.source == Source::Policy && self.kept != opening {
             let settings = stored(&self.in_use.settings);
             self.store
                 .keep_clause(&self.in_use.digest, &settings, &clause.text)?;
-            self.kept = true;
+            self.kept = opening;
         }
         Ok(())
     }

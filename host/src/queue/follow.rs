@@ -112,7 +112,7 @@ impl Queue {
             return Err(store::Error::NoActiveGeneration.into());
         };
         let generation = active.id;
-        let (path, overrides) = (self.store.path().to_owned(), overrides.clone());
+        let (database, overrides) = (self.store.database().clone(), overrides.clone());
         let (runtime, options) = (self.runtime()?.clone(), self.options.clone());
         let in_use = InUse::of(&active, &overrides);
         let failing = in_use.failing();
@@ -130,7 +130,7 @@ impl Queue {
         }
         let thread = thread::Builder::new()
             .name("policy-loader".into())
-            .spawn(move || prepare_beside(&path, in_use, &runtime, &options, now))
+            .spawn(move || prepare_beside(&database, in_use, &runtime, &options, now))
             .map_err(Error::Thread)?;
         self.following.incoming = Some(Incoming {
             generation,
@@ -161,7 +161,7 @@ impl Queue {
                 tracing::info!("claims go by generation {generation} from now on");
                 self.in_use = ready.in_use;
                 self.clause = Some(Arc::new(ready.clause));
-                self.kept = false;
+                self.kept = None;
                 // Another one may be active by now.
                 self.following.look_again();
             }
@@ -241,9 +241,9 @@ impl Queue {
     ///
     /// When it could not, with the reason.
     pub fn could_go_by(&mut self, generation: &Generation, now: Timestamp) -> Result<(), Error> {
-        let (runtime, path) = (self.runtime()?.clone(), self.store.path().to_owned());
+        let (runtime, database) = (self.runtime()?.clone(), self.store.database().clone());
         let in_use = InUse::of(generation, &Overrides::default());
-        prepare_beside(&path, in_use, &runtime, &self.options, now).map(drop)
+        prepare_beside(&database, in_use, &runtime, &self.options, now).map(drop)
     }
 
     /// The policy, loaded now if it is not yet, and what it is asked with.

@@ -3,8 +3,6 @@
 //! Owns the way from rows to a policy that may be asked: read, checked against its digest and the trust
 //! list, compiled, and its clause accepted. When that happens is left to `follow`.
 
-use std::path::Path;
-
 use jiff::Timestamp;
 
 use super::clause::CurrentClause;
@@ -12,7 +10,7 @@ use super::settings::{Allowance, Overrides, allowance_of, default_settings, sett
 use super::{Error, Options, Rule, with_causes};
 use crate::model::Settings;
 use crate::policy::{self, Policy, Runtime, Trust};
-use crate::store::{Generation, GenerationState, Store};
+use crate::store::{Database, Generation, GenerationState, Store};
 
 /// What this process goes by.
 pub(super) struct InUse {
@@ -203,13 +201,13 @@ pub(super) fn prepare(
 
 /// The same on a connection of its own, beside the claims.
 pub(super) fn prepare_beside(
-    path: &Path,
+    database: &Database,
     in_use: InUse,
     runtime: &Runtime,
     options: &Options,
     now: Timestamp,
 ) -> Result<Ready, Error> {
-    let mut store = Store::open(path)?;
+    let mut store = Store::open(database)?;
     store.set_claim_budget(options.claim_budget);
     prepare(in_use, &mut store, runtime, options, now)
 }

@@ -21,6 +21,7 @@ mod verdicts;
 mod wait;
 mod watch;
 
+pub use crate::store::Running;
 pub use claim::Claimant;
 pub use clause::CurrentClause;
 pub use doctor::Diagnosis;
@@ -33,7 +34,6 @@ pub use settings::{Allowance, Overrides, allowance_of, default_settings, setting
 pub use state::{OtherHeld, Others, Registry, RepoState, State, Waiting};
 pub use verdicts::{differing, verdict_from_json, verdict_to_json};
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,7 +44,8 @@ use crate::clause::Reach;
 use crate::model::{self, Decision, Settings};
 use crate::policy::{self, DEFAULT_POLICY, Runtime, Trust};
 use crate::store::{
-    Act, ActiveFreeze, Change, DeployVerdict, NewDeploy, NewGeneration, RecordedDeploy, Store,
+    Act, ActiveFreeze, Change, Database, DeployVerdict, FinishedStages, Move, NewDeploy,
+    NewGeneration, RecordedDeploy, Store, TaskEnd, TaskOutcome,
 };
 use doctor::Reconciling;
 use follow::Following;
@@ -111,8 +112,8 @@ pub struct Queue {
     in_use: InUse,
     following: Following,
     clause: Option<Arc<CurrentClause>>,
-    /// Whether the clause was kept in the database: once for each, not for each claim.
-    kept: bool,
+    /// In which opening of the database the clause was kept there: once for each, not for each claim.
+    kept: Option<i64>,
     /// Whether the clause is asked for by a claim.
     claiming: bool,
     shadow: Shadow,
@@ -128,7 +129,11 @@ impl Queue {
     /// # Errors
     ///
     /// When the file is not a database that can be written, or cannot be adopted.
-    pub fn init(path: &Path, settings: &Settings, act: Act<'_>) -> Result<Vec<Change>, Error> {
+    pub fn init(
+        database: impl Into<Database>,
+        settings: &Settings,
+        act: Act<'_>,
+    ) -> Result<Vec<Change>, Error> {
         let first = NewGeneration {
             component: DEFAULT_POLICY,
             signature: None,
@@ -138,7 +143,7 @@ impl Queue {
             settings: &stored(settings),
             limits: &stored(&Allowance::default()),
         };
-        Ok(Store::init(path, first, act)?)
+        Ok(Store::init(database, first, act)?)
     }
 
     /// Opens a prepared database.
@@ -146,8 +151,12 @@ impl Queue {
     /// # Errors
     ///
     /// When the database cannot be used.
-    pub fn open(path: &Path, rule: Rule, options: Options) -> Result<Queue, Error> {
-        let mut store = Store::open(path)?;
+    pub fn open(
+        database: impl Into<Database>,
+        rule: Rule,
+        options: Options,
+    ) -> Result<Queue, Error> {
+        let mut store = Store::open(database)?;
         store.set_claim_budget(options.claim_budget);
         let in_use = InUse::read(&mut store, &rule)?;
         Ok(Queue {
@@ -157,7 +166,7 @@ impl Queue {
             in_use,
             following: Following::default(),
             clause: None,
-            kept: false,
+            kept: None,
             claiming: false,
             shadow: Shadow::default(),
             logged: None,
@@ -224,11 +233,87 @@ impl Queue {
         let clause = match self.clause.take_if(|clause| clause.holds_at(now)) {
             Some(clause) => clause,
             None => {
-                self.kept = false;
+                self.kept = None;
                 Arc::new(self.fresh_clause(now)?)
             }
         };
         Ok(Arc::clone(self.clause.insert(clause)))
+    }
+
+    /// The stages in which a task is finished, as the rules of this process have them.
+    pub fn finished_stages(&self) -> FinishedStages {
+        settings::finished_stages(&self.in_use.settings)
+    }
+
+    /// Moves tasks to a stage, all of them or none, with a row in the audit for each. A finished stage ends them, as
+    /// [`Store::end_tasks`] does.
+    ///
+    /// # Errors
+    ///
+    /// When the stage is empty, there is no such task, it is to end while a job of it runs, or the database refuses.
+    pub fn move_tasks(
+        &mut self,
+        act: Act<'_>,
+        ids: &[i64],
+        stage: &str,
+        running: Running<'_>,
+    ) -> Result<(), Error> {
+        match self.move_to(stage, running)? {
+            Move::To(stage) => Ok(self.store.set_stage_by(act, ids, stage)?),
+            Move::End(end) => Ok(self.store.end_tasks(act, ids, end)?),
+        }
+    }
+
+    /// Moves a task to a stage and marks it, both or neither. What is none stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Queue::move_tasks`], or when the mark is empty.
+    pub fn change_task(
+        &mut self,
+        act: Act<'_>,
+        id: i64,
+        stage: Option<&str>,
+        label: Option<Option<&str>>,
+        running: Running<'_>,
+    ) -> Result<(), Error> {
+        let moved = stage
+            .map(|stage| self.move_to(stage, running))
+            .transpose()?;
+        Ok(self.store.change_task(act, id, moved, label)?)
+    }
+
+    /// Cancels tasks, all of them or none, with a row in the audit for each.
+    ///
+    /// # Errors
+    ///
+    /// As [`Queue::move_tasks`].
+    pub fn cancel_tasks(
+        &mut self,
+        act: Act<'_>,
+        ids: &[i64],
+        running: Running<'_>,
+    ) -> Result<(), Error> {
+        let finished = settings::finished_stages(&self.settings_now()?);
+        let end = TaskEnd {
+            outcome: TaskOutcome::Cancelled,
+            stage: finished.first(),
+            running,
+        };
+        Ok(self.store.end_tasks(act, ids, end)?)
+    }
+
+    fn move_to<'a>(&mut self, stage: &'a str, running: Running<'a>) -> Result<Move<'a>, Error> {
+        let finished = settings::finished_stages(&self.settings_now()?);
+        Ok(if finished.contains(stage) {
+            Move::End(TaskEnd {
+                outcome: TaskOutcome::Done,
+                stage,
+                running,
+            })
+        } else {
+            Move::To(stage)
+        })
     }
 
     /// Whether the gate acts in a repo, by a name that somebody typed (`serial_gate_applies`).
@@ -294,19 +379,18 @@ impl Queue {
 
     /// A freeze that would hold nothing is no freeze.
     fn check_freeze_layer(&mut self) -> Result<(), Error> {
-        let freeze_enabled = match self.rule {
-            // As it is now: the settings may have changed since this process last looked.
-            Rule::Active(_) => {
-                InUse::read(&mut self.store, &self.rule)?
-                    .settings
-                    .freeze_enabled
-            }
-            Rule::Given { .. } => self.in_use.settings.freeze_enabled,
-        };
-        if !freeze_enabled {
+        if !self.settings_now()?.freeze_enabled {
             return Err(Error::FreezeOff);
         }
         Ok(())
+    }
+
+    /// The settings as they are now: they may have changed since this process last looked.
+    fn settings_now(&mut self) -> Result<Settings, Error> {
+        match self.rule {
+            Rule::Active(_) => Ok(InUse::read(&mut self.store, &self.rule)?.settings),
+            Rule::Given { .. } => Ok(self.in_use.settings.clone()),
+        }
     }
 
     /// Checks that the policy understands its rules.

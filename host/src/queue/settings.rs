@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::Error;
 use crate::model::Settings;
 use crate::policy::Limits;
-use crate::store::Generation;
+use crate::store::{FinishedStages, Generation};
 
 /// What one process was told otherwise than its generation says. None leaves it to the generation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,6 +35,20 @@ impl Overrides {
             rules: self.rules.clone().or(settings.rules),
         }
     }
+}
+
+/// The stages in which a task is finished, where the rules name them as the policies of this repository do
+/// (`finished_stages`), and else `done`.
+pub(super) fn finished_stages(settings: &Settings) -> FinishedStages {
+    #[derive(Deserialize)]
+    struct Rules {
+        #[serde(default)]
+        finished_stages: Vec<String>,
+    }
+    let rules = settings.rules.as_deref();
+    // Rules of another kind are not ours to refuse.
+    let rules = rules.and_then(|rules| serde_json::from_str::<Rules>(rules).ok());
+    FinishedStages::new(rules.map(|rules| rules.finished_stages).unwrap_or_default())
 }
 
 /// The settings of a queue that nobody has set: the gate acts in all repos, by the policy's defaults.

@@ -7,6 +7,7 @@ use rusqlite::Connection;
 
 use super::alerts::{Alert, COLUMNS};
 use super::deliveries::NEWS;
+use super::transaction::Transaction;
 use super::value::Shown;
 use super::{Delivery, DeliveryState, Error, Store, sql_time};
 
@@ -81,7 +82,7 @@ impl Store {
         let since = sql_time(now.checked_sub(NEWS).unwrap_or(Timestamp::MIN));
         self.doing(|connection| {
             // Both reads see one state.
-            let reading = connection.transaction()?;
+            let reading = Transaction::read(connection)?;
             let mut query = reading.prepare_cached(&format!(
                 "SELECT {COLUMNS} FROM serial_gate_alert a ORDER BY a.id DESC LIMIT ?1"
             ))?;

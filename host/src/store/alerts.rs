@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
-use rusqlite::{Row, Transaction, params};
+use rusqlite::{Row, params};
 
+use super::transaction::Transaction;
 use super::value::Shown;
 use super::{Error, Store, sql_time};
 

@@ -5,8 +5,9 @@
 //! transaction of what it tells of, so there is none of a change that did not happen, and no change of
 //! an operator's without one.
 
-use rusqlite::{Transaction, params};
+use rusqlite::params;
 
+use super::transaction::Transaction;
 use super::value::Shown;
 use super::{Act, Error, Store, sql_time};
 

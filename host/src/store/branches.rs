@@ -57,23 +57,12 @@ impl Store {
         })
     }
 
-    /// Looks whether a claim is still good.
-    ///
-    /// # Errors
-    ///
-    /// When it is not, or the database cannot be read.
-    pub fn check_claim(&mut self, claim: Claim) -> Result<(), Error> {
-        self.doing(|connection| {
-            check_claim(&connection.transaction()?, claim.job, claim.token, "kept")
-        })
-    }
-
     /// Writes down what is about to be pushed, in the place of an earlier plan.
     ///
     /// # Errors
     ///
     /// When the claim is no longer good, the branch was cut already, or another task of the repo has it.
-    pub fn plan_branch(&mut self, claim: Claim, branch: NewBranch<'_>) -> Result<(), Error> {
+    pub fn plan_branch(&mut self, claim: Claim<'_>, branch: NewBranch<'_>) -> Result<(), Error> {
         let NewBranch {
             task,
             name,
@@ -81,7 +70,7 @@ impl Store {
             base_commit,
         } = branch;
         self.writing(|transaction| {
-            check_claim(transaction, claim.job, claim.token, "prepared")?;
+            check_claim(transaction, claim, "prepared")?;
             let taken: Option<i64> = transaction
                 .prepare_cached(
                     "SELECT other.id FROM tasks AS own JOIN tasks AS other ON other.repo IS own.repo
@@ -113,9 +102,14 @@ impl Store {
     /// # Errors
     ///
     /// When the claim is no longer good, or nothing was planned.
-    pub fn confirm_branch(&mut self, now: Timestamp, claim: Claim, task: i64) -> Result<(), Error> {
+    pub fn confirm_branch(
+        &mut self,
+        now: Timestamp,
+        claim: Claim<'_>,
+        task: i64,
+    ) -> Result<(), Error> {
         self.writing(|transaction| {
-            check_claim(transaction, claim.job, claim.token, "prepared")?;
+            check_claim(transaction, claim, "prepared")?;
             let cut = transaction
                 .prepare_cached(
                     "UPDATE tasks SET gate_cut_at = coalesce(gate_cut_at, ?2)
@@ -156,59 +150,6 @@ impl Store {
                      ON CONFLICT (repo, base) DO UPDATE SET tip = excluded.tip, seen_at = excluded.seen_at",
                 )?
                 .execute(params![repo, base, tip, sql_time(now)])?;
-            Ok(())
-        })
-    }
-
-    /// Puts a job whose branch could not be cut back to its place, where it may be claimed again from a time on. Until then
-    /// it counts as running, as one whose worker is not heard of.
-    ///
-    /// # Errors
-    ///
-    /// When the claim is no longer good.
-    pub fn put_off(&mut self, claim: Claim, until: Timestamp, error: &str) -> Result<(), Error> {
-        self.writing(|transaction| {
-            check_claim(transaction, claim.job, claim.token, "put off")?;
-            transaction
-                .prepare_cached(
-                    "UPDATE jobs SET gate_worker = NULL, gate_token = NULL, gate_lease_until = ?2, gate_error = ?3,
-                        gate_put_off = coalesce(gate_put_off, 0) + 1 WHERE id = ?1",
-                )?
-                .execute(params![claim.job, sql_time(until), error])?;
-            Ok(())
-        })
-    }
-
-    /// How often a job was put off.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
-    pub fn times_put_off(&mut self, job: i64) -> Result<u32, Error> {
-        self.doing(|connection| {
-            let mut query = connection
-                .prepare_cached("SELECT coalesce(gate_put_off, 0) FROM jobs WHERE id = ?1")?;
-            Ok(query
-                .query_row([job], |row| row.get(0))
-                .optional()?
-                .unwrap_or(0))
-        })
-    }
-
-    /// Puts a job that nobody has begun back to the queue, at once.
-    ///
-    /// # Errors
-    ///
-    /// When the claim is no longer good.
-    pub fn put_back(&mut self, claim: Claim, error: Option<&str>) -> Result<(), Error> {
-        self.writing(|transaction| {
-            check_claim(transaction, claim.job, claim.token, "put back")?;
-            transaction
-                .prepare_cached(
-                    "UPDATE jobs SET status = 'queued', gate_worker = NULL, gate_lease_until = NULL, gate_token = NULL,
-                        gate_error = ?2 WHERE id = ?1",
-                )?
-                .execute(params![claim.job, error])?;
             Ok(())
         })
     }

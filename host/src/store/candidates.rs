@@ -10,10 +10,11 @@
 use std::sync::LazyLock;
 use std::time::Instant;
 
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, params};
 
 use super::oracle::Oracle;
 use super::schema::PARTITIONS;
+use super::transaction::Transaction;
 use super::triggers::{mark, reads};
 use super::value::Raw;
 use super::wall::Wall;

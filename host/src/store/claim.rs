@@ -4,20 +4,22 @@
 //! and only while the clause is true for it. The clause is evaluated under the write lock, in a
 //! statement that only reads; the change that follows has no text of a policy in it.
 
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use rusqlite::{
-    Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params,
-};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 use super::candidates::{Candidates, Look, Shaped, look, mark_claimed, own_statements};
-use super::jobs::next_token;
+use super::jobs::stays;
 use super::oracle::{FOR_AGENT, Oracle, statements};
 use super::schema::QUEUED;
+use super::time::whole_seconds;
+use super::token::{new_token, next_fence};
+use super::transaction::Transaction;
 use super::value::{ExactId, Shown};
 use super::wall::Wall;
-use super::{Error, Store, sql_time};
+use super::{Error, Open, Store, lease_end, sql_time};
 use crate::clause::Rendered;
 
 /// For whom and until when a job is claimed.
@@ -31,8 +33,8 @@ pub struct Lease<'a> {
     pub generation: Option<i64>,
     /// Now.
     pub now: Timestamp,
-    /// When the job goes back to the queue unless the worker is heard of.
-    pub until: Timestamp,
+    /// After how long the job goes back to the queue unless the worker is heard of.
+    pub lease: Duration,
 }
 
 /// A claimed job.
@@ -50,8 +52,11 @@ pub struct Claimed {
     pub agent: Option<String>,
     /// How often the job was claimed, this time included.
     pub attempt: i64,
-    /// What the worker shows to finish the job, to fail it or to keep it. Grows with every claim.
-    pub token: i64,
+    /// What the worker shows to finish the job, to fail it or to keep it. Random, and new with every claim.
+    pub token: String,
+    /// For other systems, which refuse a late worker by it: greater than that of every earlier claim of the job, and below
+    /// 2^53.
+    pub fence: i64,
     /// The worker.
     pub worker: String,
     /// When the job goes back to the queue unless the worker is heard of, UTC.
@@ -83,7 +88,10 @@ impl Store {
     /// Sets the time that a claim may take where it looks at one queued job after another, and that a comparison of
     /// candidates may take; 5 s otherwise.
     pub fn set_claim_budget(&mut self, budget: Duration) {
-        self.wall.set_budget(budget);
+        self.claim_budget = budget;
+        if let Some(open) = &mut self.open {
+            open.wall.set_budget(budget);
+        }
     }
 
     /// Checks that SQLite accepts a clause and reads no whole table for a job.
@@ -212,32 +220,64 @@ impl Store {
     /// and their time is not ours.
     pub(super) fn writing_by_clause<T>(
         &mut self,
-        step: impl FnOnce(&Transaction<'_>, &Wall) -> rusqlite::Result<T>,
+        step: impl FnOnce(&Transaction<'_>, &Wall) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        self.within_budget(|connection, wall| {
-            let transaction =
-                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let budgeted = wall.start_budget();
-            let result = step(&transaction, wall)?;
-            drop(budgeted);
-            transaction.commit()?;
-            Ok(result)
-        })
+        self.be_open()?;
+        let Store { open, group, .. } = self;
+        let Some(Open {
+            connection, wall, ..
+        }) = open
+        else {
+            return Err(Error::GroupEnded);
+        };
+        let answer = wall
+            .open_for_own_statements(|| group.begin(connection))
+            .map_err(Error::from)
+            .and_then(|transaction| {
+                let budgeted = wall.start_budget();
+                let answer = step(&transaction, wall);
+                drop(budgeted);
+                wall.open_for_own_statements(|| match answer {
+                    Ok(answer) => {
+                        transaction.commit()?;
+                        Ok(answer)
+                    }
+                    Err(error) => {
+                        drop(transaction);
+                        Err(error)
+                    }
+                })
+            });
+        let answer = answer.map_err(|error| self.in_budget(error))?;
+        self.acknowledge()?;
+        Ok(answer)
     }
 
     pub(super) fn within_budget<T>(
         &mut self,
         step: impl FnOnce(&mut Connection, &Wall) -> rusqlite::Result<T>,
     ) -> Result<T, Error> {
-        let budgeted = self.wall.start_budget();
-        let result = step(&mut self.connection, &self.wall);
+        let Open {
+            connection, wall, ..
+        } = self.be_open()?;
+        let budgeted = wall.start_budget();
+        let result = step(connection, wall);
         drop(budgeted);
-        result.map_err(|cause| match cause.sqlite_error_code() {
-            Some(ErrorCode::OperationInterrupted) => Error::Budget {
-                budget_ms: self.wall.budget().as_millis(),
-            },
-            _ => Error::of_sqlite(&self.path, cause),
-        })
+        result.map_err(|cause| self.in_budget(cause.into()))
+    }
+
+    /// Names the database or the budget in an error.
+    fn in_budget(&self, error: Error) -> Error {
+        match error {
+            Error::Sqlite { cause, .. }
+                if cause.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) =>
+            {
+                Error::Budget {
+                    budget_ms: self.claim_budget.as_millis(),
+                }
+            }
+            other => other.at(&self.database.path),
+        }
     }
 }
 
@@ -247,7 +287,7 @@ fn take_candidate(
     wall: &Wall,
     shaped: Shaped<'_>,
     lease: Lease<'_>,
-) -> rusqlite::Result<Option<Candidate>> {
+) -> Result<Option<Candidate>, Error> {
     let candidates = Candidates::open(transaction, wall, shaped)?;
     if !candidates.settle_until(Instant::now() + SLICE)? {
         return Ok(None);
@@ -270,34 +310,52 @@ fn take_candidate(
 }
 
 /// Writes the claim of a job down. No text of a policy is in these statements.
-fn give(transaction: &Transaction<'_>, job: i64, lease: Lease<'_>) -> rusqlite::Result<Claimed> {
-    let (now, until) = (sql_time(lease.now), sql_time(lease.until));
-    let token = next_token(transaction)?;
-    let mut update = transaction.prepare_cached(
-        "UPDATE jobs SET status = 'running', gate_worker = ?2, gate_claimed_at = ?3, gate_lease_until = ?4,
-            gate_token = ?5, gate_generation = ?6, gate_error = NULL, gate_attempt = min(CAST(coalesce(gate_attempt, 0) AS INTEGER), 1000000) + 1
-         WHERE id = ?1
-         RETURNING task_id, (SELECT work_item_id FROM tasks WHERE tasks.id = task_id), repo, agent, gate_attempt",
-    )?;
-    let values = params![job, lease.worker, now, until, token, lease.generation];
+fn give(transaction: &Transaction<'_>, job: i64, lease: Lease<'_>) -> Result<Claimed, Error> {
+    static GIVE: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            "UPDATE jobs SET status = 'running', gate_worker = ?2, gate_claimed_at = ?3, gate_lease_until = ?4,
+                gate_lease = ?5, gate_token = ?6, gate_fence = {}, gate_generation = ?8, gate_error = NULL,
+                gate_outcome = NULL,
+                gate_attempt = min(CAST(coalesce(gate_attempt, 0) AS INTEGER), 1000000) + 1
+             WHERE id = ?1
+             RETURNING task_id, (SELECT work_item_id FROM tasks WHERE tasks.id = task_id), repo, agent, gate_attempt,
+                gate_fence",
+            next_fence("?7")
+        )
+    });
+    let until = sql_time(lease_end(lease.now, lease.lease));
+    let token = new_token()?;
+    let mut update = transaction.prepare_cached(&GIVE)?;
+    let values = params![
+        job,
+        lease.worker,
+        sql_time(lease.now),
+        until,
+        whole_seconds(lease.lease),
+        token,
+        lease.now.as_millisecond(),
+        lease.generation
+    ];
     let claimed = update.query_row(values, |row| {
         Ok(Claimed {
+            token: token.clone(),
+            lease_until: until.clone(),
             id: job,
             task_id: row.get::<_, ExactId>(0)?.0,
             work_item_id: row.get::<_, Shown>(1)?.0,
             repo: row.get::<_, Shown>(2)?.0,
             agent: row.get::<_, Shown>(3)?.0,
             attempt: row.get(4)?,
-            token,
+            fence: row.get(5)?,
             worker: lease.worker.into(),
-            lease_until: until.clone(),
             generation: lease.generation,
         })
     });
-    // A trigger of the orchestrator's may have swallowed the change.
-    claimed
-        .optional()?
-        .ok_or(rusqlite::Error::StatementChangedRows(0))
+    let claimed = claimed.optional()?;
+    stays(transaction, job, "running")?;
+    claimed.ok_or(Error::Undone {
+        what: format!("the claim of job {job}"),
+    })
 }
 
 /// The queue in claim order. Pinned to its index: with others at hand, SQLite may choose to sort

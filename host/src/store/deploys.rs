@@ -6,11 +6,12 @@
 //! never does, also not after an operator has cleared the freeze; a healthy one never clears any, and ends
 //! what counts as the same deploy where no id is given.
 
-use rusqlite::{Transaction, params};
+use rusqlite::params;
 
 use super::audit::{self, Deed};
 use super::error::not_empty;
 use super::freezes::{self, FROZEN};
+use super::transaction::Transaction;
 use super::{Act, Error, Store, sql_time};
 
 /// How a deploy is.

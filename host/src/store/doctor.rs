@@ -6,6 +6,7 @@
 
 use super::candidates::{Candidate, Candidates, Shaped};
 use super::migrate::Made;
+use super::transaction::Transaction;
 use super::value::Raw;
 use super::{Change, Error, Store, candidates, migrate};
 
@@ -53,7 +54,7 @@ impl Store {
         let mut compared = Compared::default();
         let (mut looked_at, mut differing) = (0, Vec::new());
         compared.next = self.within_budget(|connection, wall| {
-            let transaction = connection.transaction()?;
+            let transaction = Transaction::read(connection)?;
             let Some(candidates) = Candidates::known(&transaction, wall, shaped)? else {
                 return Ok(None);
             };

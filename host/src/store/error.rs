@@ -15,6 +15,43 @@ pub enum Error {
         /// Where it was looked for.
         path: PathBuf,
     },
+    /// The file or its log is another one by now.
+    #[error("`{}` or its log was replaced, renamed or removed while it was open, so the change may be lost: look at what is there now, and try again", path.display())]
+    Moved {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file has several names.
+    #[error("`{}` has {links} names (hard links), and SQLite keeps a log for each: remove the other names", path.display())]
+    Linked {
+        /// The file.
+        path: PathBuf,
+        /// How many names it has.
+        links: u64,
+    },
+    /// The file cannot be looked at.
+    #[error("cannot look at `{}`: may you read its folder?", path.display())]
+    Unreachable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// A change was committed, and the disk did not take it.
+    #[error("the disk failed under `{}`, so the change may be lost: look at the disk's health", path.display())]
+    NotFlushed {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// One of several changes that were made together has undone them all.
+    #[error(
+        "another change that was made at the same time was refused, and this one with it: try again"
+    )]
+    GroupEnded,
     /// The file cannot be opened or created.
     #[error("cannot open `{}`: does its folder exist, and may you write there?", path.display())]
     CannotOpen {
@@ -204,14 +241,54 @@ pub enum Error {
     },
     /// Somebody else has the job now.
     #[error(
-        "token {token} is not the one of job {id}'s claim: unless it is mistyped, the lease ran out or the job was requeued, so drop this work and claim again"
+        "this token is not the one of job {id}'s claim: unless it is mistyped, the lease ran out or the job was requeued, so drop this work and claim again"
     )]
     StaleToken {
         /// The job.
         id: i64,
-        /// The token that was given.
-        token: i64,
     },
+    /// The claim has ended, and not as is asked for.
+    #[error("job {id} has ended already, as `{outcome}`: this claim is over", outcome = outcome.escape_debug())]
+    Ended {
+        /// The job.
+        id: i64,
+        /// What it ended as.
+        outcome: String,
+    },
+    /// A job would wait for a task that is over.
+    #[error(
+        "job {job} belongs to task {task}, which is finished: move the task to an unfinished stage first, or add a job to another task"
+    )]
+    TaskIsFinished {
+        /// The job.
+        job: i64,
+        /// The task.
+        task: i64,
+    },
+    /// A task would end while somebody works on it.
+    #[error(
+        "job {job} of task {task} runs on worker `{worker}`: wait for it, or end the task by force with a reason, which cancels the job",
+        worker = worker.escape_debug()
+    )]
+    TaskRuns {
+        /// The task.
+        task: i64,
+        /// The first running job.
+        job: i64,
+        /// Who works on it; empty if that is not known.
+        worker: String,
+    },
+    /// A change was made, and was not there afterwards.
+    #[error(
+        "{what} did not stay, so nothing was changed: a trigger of this database ignored or changed it, look at its triggers"
+    )]
+    Undone {
+        /// The change.
+        what: String,
+    },
+    /// The machine has no random numbers.
+    #[error("this machine gives no random numbers for a token")]
+    NoRandom(#[source] getrandom::Error),
     /// The clause would read whole tables for every job.
     #[error(
         "the clause would scan a whole table for each job: tie each sub-select to the job by `id`, `repo` or `task_id` (plan: `{plan}`)"
@@ -236,6 +313,7 @@ impl Error {
             Error::StaleToken { .. }
                 | Error::NotClaimedHere { .. }
                 | Error::Status { .. }
+                | Error::Ended { .. }
                 | Error::NoJob { .. }
         )
     }

@@ -3,11 +3,12 @@
 //! Owns their durability: when a method here returns, the change is on the disk, and with it its alert
 //! and its row in the audit. Rows are only ever added or cleared, so that the table is the history.
 
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, params};
 
 use super::alerts::{self, NewAlert};
 use super::audit::{self, Deed};
 use super::error::not_empty;
+use super::transaction::Transaction;
 use super::value::Shown;
 use super::{Act, AlertKind, Error, Store, sql_time};
 
@@ -150,22 +151,6 @@ impl Store {
             let who = query.query_row(params![repo, freeze], |row| row.get::<_, Shown>(0));
             Ok(who?.0)
         })
-    }
-
-    /// Runs a change so that its commit waits for the disk.
-    pub(super) fn durably<T>(
-        &mut self,
-        change: impl FnOnce(&mut Store) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        self.doing(|connection| Ok(connection.pragma_update(None, "synchronous", "FULL")?))?;
-        let result = change(self);
-        // What was committed is committed, and a connection that syncs too often is only slow.
-        if let Err(error) =
-            self.doing(|connection| Ok(connection.pragma_update(None, "synchronous", "NORMAL")?))
-        {
-            tracing::warn!("every commit waits for the disk from now on: {error}");
-        }
-        result
     }
 }
 

@@ -6,11 +6,12 @@
 
 use std::path::PathBuf;
 
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension};
 
 use super::Error;
 use super::schema::{Affinity, INDEXES, LABEL, OWN, SHARED, Shared, UNIQUE};
 use super::succession::{self, Act, NewGeneration};
+use super::transaction::Transaction;
 use super::triggers::Trigger;
 use super::{candidates, triggers};
 
@@ -37,9 +38,9 @@ pub(super) fn migrate(
     act: Act<'_>,
 ) -> Result<Vec<Change>, Error> {
     // What cannot be adopted is refused before anything is changed, the mode of the file included.
-    let transaction = begin(connection)?;
+    let transaction = Transaction::begin(connection)?;
     add_missing(&transaction)?;
-    transaction.rollback()?;
+    drop(transaction);
     // Readers and the writer do not wait for each other in this mode. It is kept in the file.
     let mode: String =
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
@@ -48,7 +49,7 @@ pub(super) fn migrate(
             "its journal mode stays `{mode}`, and many processes need `wal`"
         )));
     }
-    let transaction = begin(connection)?;
+    let transaction = Transaction::begin(connection)?;
     let mut changes = add_missing(&transaction)?;
     if succession::add_first(&transaction, first, act)? {
         changes.push(Change::Generation(first.name.into()));
@@ -87,10 +88,6 @@ pub(super) fn check(connection: &mut Connection) -> Result<(), Error> {
     } else {
         Ok(())
     }
-}
-
-fn begin(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
-    connection.transaction_with_behavior(TransactionBehavior::Immediate)
 }
 
 fn add_missing(transaction: &Transaction<'_>) -> Result<Vec<Change>, Error> {

@@ -4,10 +4,11 @@
 //! each of them the shorter of two ways. Leaves what is kept of it to `candidates`. It believes the clause and its shape
 //! (`crate::clause::Shape`), and no index of ours. No statement here has anything but the clause and the columns of `jobs`.
 
-use rusqlite::{OptionalExtension, Transaction, params, params_from_iter};
+use rusqlite::{OptionalExtension, params, params_from_iter};
 
 use super::candidates::Candidate;
 use super::schema::{LINES, PARTITIONS};
+use super::transaction::Transaction;
 use super::value::Raw;
 use crate::clause::Rendered;
 

@@ -41,6 +41,8 @@ pub(super) const SHARED: [Shared; 3] = [
             ("gate_base", "TEXT"),
             ("gate_base_commit", "TEXT"),
             ("gate_cut_at", "TEXT"),
+            // `cancelled` for a task that was given up; nothing for any other that is finished.
+            ("gate_outcome", "TEXT"),
         ],
         create: "CREATE TABLE tasks (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -54,7 +56,8 @@ pub(super) const SHARED: [Shared; 3] = [
             gate_branch TEXT,
             gate_base TEXT,
             gate_base_commit TEXT,
-            gate_cut_at TEXT
+            gate_cut_at TEXT,
+            gate_outcome TEXT
         )",
     },
     Shared {
@@ -71,12 +74,18 @@ pub(super) const SHARED: [Shared; 3] = [
             ("gate_claimed_at", "TEXT"),
             ("gate_lease_until", "TEXT"),
             ("gate_attempt", "INTEGER"),
-            ("gate_token", "INTEGER"),
+            ("gate_token", "TEXT"),
             ("gate_error", "TEXT"),
             // The generation that the job was claimed under.
             ("gate_generation", "INTEGER"),
             // How often the job was put off, because its branch could not be cut.
             ("gate_put_off", "INTEGER"),
+            // A number that grows with every claim, for other systems.
+            ("gate_fence", "INTEGER"),
+            // How the claim of this token ended, until the job is claimed anew.
+            ("gate_outcome", "TEXT"),
+            // How long the lease, or the delay, was when it was written, in seconds.
+            ("gate_lease", "INTEGER"),
         ],
         create: "CREATE TABLE jobs (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -89,10 +98,13 @@ pub(super) const SHARED: [Shared; 3] = [
             gate_claimed_at TEXT,
             gate_lease_until TEXT,
             gate_attempt INTEGER,
-            gate_token INTEGER,
+            gate_token TEXT,
             gate_error TEXT,
             gate_generation INTEGER,
-            gate_put_off INTEGER
+            gate_put_off INTEGER,
+            gate_fence INTEGER,
+            gate_outcome TEXT,
+            gate_lease INTEGER
         )",
     },
     Shared {
@@ -118,13 +130,7 @@ pub(super) const SHARED: [Shared; 3] = [
 ];
 
 /// Tables of the gate's own, each with the statements that make it.
-pub(super) const OWN: [(&str, &str); 19] = [
-    // One row. Tokens only grow, so a later claim of a job always has the higher one.
-    (
-        "serial_gate_token",
-        "CREATE TABLE serial_gate_token (last INTEGER NOT NULL);
-         INSERT INTO serial_gate_token (last) VALUES (0);",
-    ),
+pub(super) const OWN: [(&str, &str); 18] = [
     // The last clause that each policy gave for each settings, for the day when it gives none.
     (
         "serial_gate_clause",

@@ -8,10 +8,11 @@
 use std::collections::HashMap;
 
 use rusqlite::types::{FromSql, FromSqlResult, ValueRef};
-use rusqlite::{Row, Transaction, params_from_iter};
+use rusqlite::{Row, params_from_iter};
 
 use super::claim::plan;
 use super::schema::LINES;
+use super::transaction::Transaction;
 use super::value::TaskOrder;
 use super::{Error, Store};
 use crate::clause::{Reach, Source, Table};
@@ -36,7 +37,7 @@ impl Store {
     /// When the budget of a claim is spent, or the database cannot be read.
     pub fn snapshot(&mut self, reach: &Reach, job: Option<i64>) -> Result<Snapshot, Error> {
         self.within_budget(|connection, _| {
-            let transaction = connection.transaction()?;
+            let transaction = Transaction::read(connection)?;
             let mut symbols = Known::default();
             Ok(Snapshot {
                 jobs: jobs(&transaction, &mut symbols, reach, job)?,

@@ -5,10 +5,11 @@
 //! transaction, on the disk when the method returns, and its event says who made it and why.
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, params};
 
 use super::alerts::{self, NewAlert};
 use super::generations::{active, before, generation};
+use super::transaction::Transaction;
 use super::{AlertKind, Error, GenerationState, Store, sql_time};
 
 /// A policy that becomes a generation.

@@ -3,18 +3,19 @@
 //! Owns both ways in which a task moves: by a program, which is its daily work, and by an operator,
 //! which the audit tells.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, params};
 
 use super::audit::{self, Deed};
 use super::error::not_empty;
-use super::jobs::{Claim, claim_added};
+use super::jobs::claim_added;
 use super::schema::LABEL;
+use super::task_end::{TaskEnd, end_task};
+use super::transaction::Transaction;
 use super::value::Shown;
 use super::{Act, Error, Store, sql_time};
-
-/// The stage in which a task is finished.
-pub const DONE: &str = "done";
 
 /// A task to add.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +30,15 @@ pub struct NewTask<'a> {
     pub agent: &'a str,
     /// A mark on it, such as `hotfix`.
     pub label: Option<&'a str>,
+}
+
+/// A task's way on.
+#[derive(Debug, Clone, Copy)]
+pub enum Move<'a> {
+    /// To an unfinished stage.
+    To(&'a str),
+    /// To its end.
+    End(TaskEnd<'a>),
 }
 
 /// What was added.
@@ -51,7 +61,8 @@ impl Store {
         self.writing(|transaction| insert(transaction, now, task))
     }
 
-    /// The same, and whoever adds it has the job for a while, to prepare it. It is put back or its lease runs out.
+    /// The same, and the caller has the job for a while, to prepare it, by the token that is returned. It puts the job
+    /// back, or its lease runs out.
     ///
     /// # Errors
     ///
@@ -61,14 +72,13 @@ impl Store {
         now: Timestamp,
         task: NewTask<'_>,
         worker: &str,
-        until: Timestamp,
-    ) -> Result<(Added, Claim), Error> {
+        lease: Duration,
+    ) -> Result<(Added, String), Error> {
         check_names(task)?;
         self.writing(|transaction| {
             let added = insert(transaction, now, task)?;
-            let job = added.job_id;
-            let token = claim_added(transaction, job, worker, until)?;
-            Ok((added, Claim { job, token }))
+            let token = claim_added(transaction, added.job_id, worker, now, lease)?;
+            Ok((added, token))
         })
     }
 
@@ -107,22 +117,26 @@ impl Store {
         self.writing(|transaction| mark(transaction, act, id, label))
     }
 
-    /// Moves a task to a stage and marks it, both or neither, with a row in the audit for each. What is none stays as it is.
+    /// Moves a task and marks it, both or neither, with a row in the audit for each. What is none stays as it is.
     ///
     /// # Errors
     ///
-    /// As [`Store::set_stage_by`] and [`Store::set_label`].
+    /// As [`Store::set_stage_by`], [`Store::end_tasks`] and [`Store::set_label`].
     pub fn change_task(
         &mut self,
         act: Act<'_>,
         id: i64,
-        stage: Option<&str>,
+        moved: Option<Move<'_>>,
         label: Option<Option<&str>>,
     ) -> Result<(), Error> {
         self.writing(|transaction| {
-            if let Some(stage) = stage {
-                not_empty("stage", stage)?;
-                to_stage_by(transaction, act, id, stage)?;
+            match moved {
+                Some(Move::To(stage)) => {
+                    not_empty("stage", stage)?;
+                    to_stage_by(transaction, act, id, stage)?;
+                }
+                Some(Move::End(end)) => end_task(transaction, act, id, end)?,
+                None => {}
             }
             match label {
                 Some(label) => mark(transaction, act, id, label),
@@ -217,7 +231,7 @@ fn to_stage(
 ) -> Result<(), Error> {
     let changed = transaction
         .prepare_cached(
-            "UPDATE tasks SET stage = ?2, gate_stage = ?2,
+            "UPDATE tasks SET stage = ?2, gate_stage = ?2, gate_outcome = NULL,
                 gate_stage_at = CASE WHEN gate_stage = ?2 AND stage = ?2 THEN gate_stage_at ELSE ?3 END
              WHERE id = ?1",
         )?

@@ -29,6 +29,14 @@ pub fn lease_end(now: Timestamp, lease: Duration) -> Timestamp {
     end.round(whole).unwrap_or(end)
 }
 
+/// A length of time as a column keeps it: in whole seconds, and never shorter.
+pub(super) fn whole_seconds(time: Duration) -> i64 {
+    let seconds = time
+        .as_secs()
+        .saturating_add(u64::from(time.subsec_nanos() > 0));
+    i64::try_from(seconds).unwrap_or(i64::MAX)
+}
+
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {

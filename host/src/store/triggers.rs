@@ -77,13 +77,13 @@ const INDEX: &str = "serial_gate_index";
 /// The other names of a row's id. SQLite compares the name in `UPDATE OF` with the one that a statement uses.
 const ROWID: [&str; 3] = ["rowid", "oid", "_rowid_"];
 
-/// A claim gives the job a higher token than it ever had, and changes nothing else that a clause could see but its status.
+/// A claim gives the job a higher fence than it ever had, and changes nothing else that a clause could see but its status.
 /// A program that writes the gate's own columns like this is taken for a claim, and the next claim, which asks the clause
 /// again, finds the candidate wrong.
 fn but_no_claim(table: Table) -> &'static str {
     match table {
         Table::Jobs => {
-            " AND (OLD.status IS 'queued' AND NEW.status IS 'running' AND NEW.gate_token > coalesce(OLD.gate_token, 0) \
+            " AND (OLD.status IS 'queued' AND NEW.status IS 'running' AND NEW.gate_fence > coalesce(OLD.gate_fence, 0) \
              AND OLD.id IS NEW.id AND OLD.task_id IS NEW.task_id AND OLD.repo IS NEW.repo AND OLD.agent IS NEW.agent) IS NOT TRUE"
         }
         Table::Tasks | Table::RepoFreeze => "",

@@ -51,7 +51,7 @@ pub(super) fn of(
     }
     command.env("SERIAL_GATE_DB", std::path::absolute(db)?);
     let (id, task) = (job.id.to_string(), job.task_id.map(|task| task.to_string()));
-    let attempt = job.attempt.to_string();
+    let (attempt, fence) = (job.attempt.to_string(), job.fence.to_string());
     for (name, value) in [
         ("SERIAL_GATE_JOB", Some(id.as_str())),
         ("SERIAL_GATE_TASK", task.as_deref()),
@@ -59,6 +59,9 @@ pub(super) fn of(
         ("SERIAL_GATE_REPO", job.repo.as_deref()),
         ("SERIAL_GATE_AGENT", job.agent.as_deref()),
         ("SERIAL_GATE_ATTEMPT", Some(&attempt)),
+        // With these the command may end its own task, and other systems refuse a late one.
+        ("SERIAL_GATE_TOKEN", Some(&job.token)),
+        ("SERIAL_GATE_FENCE", Some(&fence)),
         ("SERIAL_GATE_REMOTE", remote),
         ("SERIAL_GATE_BRANCH", branch.map(|branch| &*branch.name)),
         ("SERIAL_GATE_BASE", branch.map(|branch| &*branch.base)),

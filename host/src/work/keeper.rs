@@ -3,14 +3,13 @@
 //! Owns the heartbeats, on a connection of its own. Callers rely on this: as soon as the claim is lost, or may be, the work
 //! is told to end, so that no two workers are at one job for longer than that takes.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
 use super::Told;
 use crate::queue::with_causes;
-use crate::store::{self, Claim, Store, lease_end};
+use crate::store::{self, Act, Claim, Database, Store};
 
 /// How soon it is seen that somebody else has taken the job from its worker.
 const LOOK: Duration = Duration::from_secs(1);
@@ -19,7 +18,8 @@ pub(super) struct Keeper<'a> {
     store: Store,
     told: &'a Told,
     clock: &'a (dyn Fn() -> Timestamp + Sync),
-    claim: Claim,
+    claim: Claim<'a>,
+    worker: &'a str,
     lease: Duration,
     /// When the lease was renewed last.
     renewed: Instant,
@@ -31,18 +31,20 @@ pub(super) struct Keeper<'a> {
 impl<'a> Keeper<'a> {
     /// For a job that was claimed just now.
     pub(super) fn of(
-        path: &Path,
+        database: &Database,
         told: &'a Told,
         clock: &'a (dyn Fn() -> Timestamp + Sync),
-        claim: Claim,
+        claim: Claim<'a>,
+        worker: &'a str,
         lease: Duration,
     ) -> Result<Keeper<'a>, store::Error> {
         let now = Instant::now();
         Ok(Keeper {
-            store: Store::open(path)?,
+            store: Store::open(database)?,
             told,
             clock,
             claim,
+            worker,
             lease,
             renewed: now,
             tried: now,
@@ -86,10 +88,14 @@ impl<'a> Keeper<'a> {
     }
 
     fn beat(&mut self) {
-        let Claim { job, token } = self.claim;
-        let until = lease_end((self.clock)(), self.lease);
-        match self.store.heartbeat(job, token, until) {
-            Ok(()) => self.renewed = self.tried,
+        let job = self.claim.job;
+        let act = Act {
+            now: (self.clock)(),
+            who: self.worker,
+            why: "",
+        };
+        match self.store.heartbeat(act, self.claim, self.lease) {
+            Ok(_) => self.renewed = self.tried,
             Err(error) if error.is_about_the_claim() => {
                 tracing::warn!("job {job} is given up: {error}");
                 self.lost = true;

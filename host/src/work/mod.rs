@@ -25,7 +25,9 @@ use crate::backoff::backoff;
 use crate::branch::{self, Project};
 use crate::child::Ended;
 use crate::queue::{Claimant, Queue, with_causes};
-use crate::store::{self, Claim, Claimed, JobStatus, Store, TaskBranch, lease_end};
+use crate::store::{
+    self, Act, Claim, Claimed, Database, Ending, FinishedStages, Store, TaskBranch,
+};
 use command::AtFault;
 use keeper::Keeper;
 
@@ -143,13 +145,13 @@ pub fn work(
     for _ in 0..settings.parallel {
         queues.push(open()?);
     }
-    let bases = Store::open(open()?.store().path())?;
+    let database = open()?.store().database().clone();
     thread::scope(|scope| {
         let worker = &worker;
         let (ended, jobs) = mpsc::channel();
         thread::Builder::new()
             .name("bases".into())
-            .spawn_scoped(scope, move || worker.watch_bases(bases, &jobs))
+            .spawn_scoped(scope, move || worker.watch_bases(&database, &jobs))
             .map_err(Error::Thread)?;
         let mut parts = Vec::new();
         for (number, queue) in (1..).zip(queues) {
@@ -187,7 +189,7 @@ impl Worker<'_> {
         while !is_over() && self.take_place() {
             match queue.wait_for_job(&self.clock, claimant, self.settings.lease, &is_over) {
                 Ok(Some(job)) => {
-                    let outcome = self.job(&mut queue, &job).inspect_err(|_| {
+                    let outcome = self.job(&mut queue, &job, name).inspect_err(|_| {
                         // The other parts have the same command.
                         self.told.drain();
                     })?;
@@ -206,31 +208,38 @@ impl Worker<'_> {
         Ok(())
     }
 
-    fn job(&self, queue: &mut Queue, job: &Claimed) -> Result<Outcome, Error> {
-        let claim = Claim {
-            job: job.id,
-            token: job.token,
-        };
+    fn job(&self, queue: &mut Queue, job: &Claimed, name: &str) -> Result<Outcome, Error> {
+        let finished = queue.finished_stages();
         let store = queue.store();
-        let path = store.path().to_owned();
-        let lease = self.settings.lease;
-        let mut keeper = match Keeper::of(&path, self.told, self.clock, claim, lease) {
+        let database = store.database().clone();
+        let mut hand = InHand {
+            store,
+            claim: Claim {
+                job: job.id,
+                token: &job.token,
+            },
+            worker: name,
+            finished,
+            clock: self.clock,
+        };
+        let (claim, lease) = (hand.claim, self.settings.lease);
+        let mut keeper = match Keeper::of(&database, self.told, self.clock, claim, name, lease) {
             Ok(keeper) => keeper,
-            Err(error) => {
-                return Ok(put_back_and_pause(store, claim, &error));
-            }
+            Err(error) => return Ok(hand.put_back_and_pause(&error)),
         };
         let project = branch::project_of(&self.settings.projects, job.repo.as_deref());
-        let branch = match self.prepare(store, project, claim, job, &mut keeper) {
+        let branch = match self.prepare(&mut hand, project, job, &mut keeper) {
             Ok(branch) => branch,
-            Err(error) => return Ok(self.put_off(store, claim, &error, &keeper)),
+            Err(error) => return Ok(self.put_off(&mut hand, &error, &keeper)),
         };
         tracing::info!("job {} of {}: begun", job.id, of(job));
-        let mut command = match command::of(self.settings, job, project, branch.as_ref(), &path) {
-            Ok(command) => command,
-            Err(error) => return Ok(put_back_and_pause(store, claim, &error)),
-        };
+        let mut command =
+            match command::of(self.settings, job, project, branch.as_ref(), &database.path) {
+                Ok(command) => command,
+                Err(error) => return Ok(hand.put_back_and_pause(&error)),
+            };
         let ran = crate::child::run(&mut command, self.settings.timeout, &mut || {
+            hand.store.let_go_of_moved_files();
             keeper.goes_on()
         });
         let ended = match ran {
@@ -238,7 +247,7 @@ impl Worker<'_> {
             // Whoever ends the worker may end all its processes: the job has not failed.
             Ok(Ended::Exited(status)) if status.signal().is_some() && self.told.is_to_drain() => {
                 let why = format!("its command ended with {status} as its worker was stopped");
-                return Ok(put_back(store, claim, &why));
+                return Ok(hand.put_back(&why));
             }
             Ok(Ended::Exited(status)) => Err(format!("the command ended with {status}")),
             Ok(Ended::OutOfTime) => {
@@ -249,33 +258,33 @@ impl Worker<'_> {
                 ))
             }
             Ok(Ended::Stopped) if keeper.has_lost() => return Ok(Outcome::GivenUp),
-            Ok(Ended::Stopped) => return Ok(put_back(store, claim, "its worker was stopped")),
+            Ok(Ended::Stopped) => return Ok(hand.put_back("its worker was stopped")),
             Err(cause) => match command::at_fault(&cause) {
                 AtFault::Command => {
-                    put_back(store, claim, "its worker's command cannot be run");
+                    hand.put_back("its worker's command cannot be run");
                     let program = self.settings.command.0.clone().into();
                     return Err(Error::Command { program, cause });
                 }
                 AtFault::Job => Err(format!("the command could not be run: {cause}")),
-                AtFault::Machine => return Ok(put_back_and_pause(store, claim, &cause)),
+                AtFault::Machine => return Ok(hand.put_back_and_pause(&cause)),
             },
         };
-        Ok(self.end(store, claim, ended, &mut keeper))
+        Ok(self.end(&mut hand, ended, &mut keeper))
     }
 
     /// The task's branch: cut now if it was not yet and there is a project; none if there is neither, or the job works in
     /// another repo than its task.
     fn prepare(
         &self,
-        store: &mut Store,
+        hand: &mut InHand<'_>,
         project: Option<&Project>,
-        claim: Claim,
         job: &Claimed,
         keeper: &mut Keeper<'_>,
     ) -> Result<Option<TaskBranch>, branch::Error> {
         let Some(task) = job.task_id else {
             return Ok(None);
         };
+        let (store, claim) = (&mut *hand.store, hand.claim);
         if store.task(task)?.is_none_or(|task| task.repo != job.repo) {
             return Ok(None);
         }
@@ -290,37 +299,37 @@ impl Worker<'_> {
     /// some tries.
     fn put_off(
         &self,
-        store: &mut Store,
-        claim: Claim,
+        hand: &mut InHand<'_>,
         error: &branch::Error,
         keeper: &Keeper<'_>,
     ) -> Outcome {
-        let job = claim.job;
+        let job = hand.claim.job;
         if keeper.has_lost() {
             return Outcome::GivenUp;
         }
         if self.told.is_to_stop() {
-            return put_back(store, claim, "its worker was stopped");
+            return hand.put_back("its worker was stopped");
         }
         let said = format!("its branch could not be cut: {}", with_causes(error));
-        let put_off = |store: &mut Store| -> Result<Outcome, store::Error> {
-            let tries = store.times_put_off(job)?.saturating_add(1);
-            let now = (self.clock)();
+        let put_off = |hand: &mut InHand<'_>| -> Result<Outcome, store::Error> {
+            let tries = hand.store.times_put_off(job)?.saturating_add(1);
             if error.is_for_good() || tries >= self.settings.tries {
-                let failed = JobStatus::Failed { at: now };
-                store.end_job(job, claim.token, failed, Some(&said))?;
+                let failed = Ending::Failed { error: Some(&said) };
+                hand.store.end_job(hand.act(), hand.claim, failed)?;
                 tracing::warn!("job {job} has failed: {said}");
                 return Ok(Outcome::Failed);
             }
             let delay = backoff(self.settings.retry_after, &format!("job {job}"), tries);
-            store.put_off(claim, lease_end(now, delay), &said)?;
+            let act = hand.act();
+            hand.store
+                .put_off(act, hand.claim, delay, &said, &hand.finished)?;
             tracing::warn!(
                 "job {job} is put off for {} s: {said}",
                 delay.as_secs_f32().ceil()
             );
             Ok(Outcome::GivenUp)
         };
-        put_off(store).unwrap_or_else(|error| {
+        put_off(hand).unwrap_or_else(|error| {
             tracing::error!(
                 "job {job} comes back when its lease runs out: {}",
                 with_causes(&error)
@@ -332,18 +341,18 @@ impl Worker<'_> {
     /// Ends a job, and tries again for as long as its claim lasts.
     fn end(
         &self,
-        store: &mut Store,
-        claim: Claim,
+        hand: &mut InHand<'_>,
         ended: Result<(), String>,
         keeper: &mut Keeper<'_>,
     ) -> Outcome {
-        let Claim { job, token } = claim;
+        let job = hand.claim.job;
+        let ending = match &ended {
+            Ok(()) => Ending::Done,
+            Err(error) => Ending::Failed { error: Some(error) },
+        };
         loop {
-            let (status, error) = match &ended {
-                Ok(()) => (JobStatus::Done, None),
-                Err(error) => (JobStatus::Failed { at: (self.clock)() }, Some(error)),
-            };
-            match store.end_job(job, token, status, error.map(String::as_str)) {
+            let act = hand.act();
+            match hand.store.end_job(act, hand.claim, ending) {
                 Ok(()) => break,
                 Err(error) if error.is_about_the_claim() || !keeper.goes_on() => {
                     tracing::warn!(
@@ -374,9 +383,9 @@ impl Worker<'_> {
     }
 
     /// Looks at the bases once in a while and soon after a job, until no part is left.
-    fn watch_bases(&self, mut store: Store, ended: &Receiver<()>) {
+    fn watch_bases(&self, database: &Database, ended: &Receiver<()>) {
         loop {
-            self.look_at_bases(&mut store);
+            self.look_at_bases(database);
             let looked = Instant::now();
             let (mut wait, mut is_due) = (LOOK_AT_BASES, false);
             loop {
@@ -385,7 +394,7 @@ impl Worker<'_> {
                     Err(RecvTimeoutError::Timeout) => break,
                     Err(RecvTimeoutError::Disconnected) => {
                         if is_due {
-                            self.look_at_bases(&mut store);
+                            self.look_at_bases(database);
                         }
                         return;
                     }
@@ -394,11 +403,21 @@ impl Worker<'_> {
         }
     }
 
-    fn look_at_bases(&self, store: &mut Store) {
+    fn look_at_bases(&self, database: &Database) {
+        if self.settings.projects.is_empty() {
+            return;
+        }
+        let mut store = match Store::open(database) {
+            Ok(store) => store,
+            Err(error) => {
+                tracing::warn!("the bases are not looked at: {}", with_causes(&error));
+                return;
+            }
+        };
         let mut goes_on = || !self.told.is_to_drain();
         for project in &self.settings.projects {
             let now = (self.clock)();
-            if let Err(error) = branch::look_at_base(store, project, now, &mut goes_on) {
+            if let Err(error) = branch::look_at_base(&mut store, project, now, &mut goes_on) {
                 tracing::debug!("a base is not known: {}", with_causes(&error));
             }
         }
@@ -425,27 +444,49 @@ impl Worker<'_> {
     }
 }
 
-fn put_back(store: &mut Store, claim: Claim, why: &str) -> Outcome {
-    let job = claim.job;
-    match store.put_back(claim, Some(why)) {
-        Ok(()) => tracing::warn!("job {job} is put back: {why}"),
-        Err(error) => tracing::error!(
-            "job {job} comes back when its lease runs out: {}",
-            with_causes(&error)
-        ),
-    }
-    Outcome::GivenUp
+/// A claimed job, and what it takes to let it go.
+struct InHand<'a> {
+    store: &'a mut Store,
+    claim: Claim<'a>,
+    worker: &'a str,
+    finished: FinishedStages,
+    clock: &'a (dyn Fn() -> Timestamp + Sync),
 }
 
-/// The machine cannot run it now: nobody gains by asking for it again at once.
-fn put_back_and_pause(store: &mut Store, claim: Claim, cause: &dyn std::error::Error) -> Outcome {
-    let why = format!(
-        "its worker could not run its command: {}",
-        with_causes(cause)
-    );
-    let outcome = put_back(store, claim, &why);
-    thread::sleep(PAUSE);
-    outcome
+impl<'a> InHand<'a> {
+    fn act(&self) -> Act<'a> {
+        Act {
+            now: (self.clock)(),
+            who: self.worker,
+            why: "",
+        }
+    }
+
+    fn put_back(&mut self, why: &str) -> Outcome {
+        let (act, job) = (self.act(), self.claim.job);
+        match self
+            .store
+            .put_back(act, self.claim, Some(why), &self.finished)
+        {
+            Ok(()) => tracing::warn!("job {job} is put back: {why}"),
+            Err(error) => tracing::error!(
+                "job {job} comes back when its lease runs out: {}",
+                with_causes(&error)
+            ),
+        }
+        Outcome::GivenUp
+    }
+
+    /// The machine cannot run it now: nobody gains by asking for it again at once.
+    fn put_back_and_pause(&mut self, cause: &dyn std::error::Error) -> Outcome {
+        let why = format!(
+            "its worker could not run its command: {}",
+            with_causes(cause)
+        );
+        let outcome = self.put_back(&why);
+        thread::sleep(PAUSE);
+        outcome
+    }
 }
 
 /// A job's task and repo, for the log.

@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 use serial_gate::clause::Rendered;
 use serial_gate::policy::Runtime;
@@ -81,7 +81,7 @@ impl Spliced {
             worker: WORKER,
             generation: None,
             now,
-            until: now + SignedDuration::try_from(LEASE).unwrap(),
+            lease: LEASE,
         };
         let claimed = self.store.claim(&self.clause, lease).unwrap();
         claimed.map(|job| job.id)

@@ -1,0 +1,212 @@
+//! The end of a task: done, or cancelled, with what is left in the queue of it.
+//!
+//! Owns what becomes of the task's jobs then. Which stages count as finished is said by the rules of the policy, which a
+//! caller reads. Callers rely on this: a task never ends under a job that somebody works on, unless the holder of that job
+//! ends it or it is forced with a reason; and no queued job of it is left.
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, params};
+
+use super::audit::{self, Deed};
+use super::error::not_empty;
+use super::token::is_token;
+use super::transaction::Transaction;
+use super::value::Shown;
+use super::{Act, Error, Store, sql_time};
+
+/// The stage in which a task is finished, where the rules say nothing else.
+pub const DONE: &str = "done";
+
+/// The stages in which a task is finished, under the rules of the policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FinishedStages {
+    all: Vec<String>,
+    json: String,
+}
+
+impl FinishedStages {
+    /// These stages; `done` if there is no stage among them.
+    pub fn new(stages: Vec<String>) -> FinishedStages {
+        let all = if stages.is_empty() {
+            vec![DONE.to_owned()]
+        } else {
+            stages
+        };
+        // A list of texts: there is nothing in it that JSON cannot hold.
+        let json = serde_json::to_string(&all).unwrap_or_default();
+        FinishedStages { all, json }
+    }
+
+    /// The stage that ends a task.
+    pub fn first(&self) -> &str {
+        self.all.first().map_or(DONE, String::as_str)
+    }
+
+    /// Whether a task is finished in this stage.
+    pub fn contains(&self, stage: &str) -> bool {
+        self.all.iter().any(|finished| finished == stage)
+    }
+
+    /// As a parameter of a statement.
+    pub(super) fn as_json(&self) -> &str {
+        &self.json
+    }
+}
+
+impl Default for FinishedStages {
+    fn default() -> FinishedStages {
+        FinishedStages::new(Vec::new())
+    }
+}
+
+/// How a task ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TaskOutcome {
+    /// Its work is in the base.
+    Done,
+    /// It is given up.
+    Cancelled,
+}
+
+/// The end of a task.
+#[derive(Debug, Clone, Copy)]
+pub struct TaskEnd<'a> {
+    /// How it ends.
+    pub outcome: TaskOutcome,
+    /// The finished stage that it is in from then on.
+    pub stage: &'a str,
+    /// What happens if a job of it runs.
+    pub running: Running<'a>,
+}
+
+/// What happens if a job of a task runs that is to end. Without a token and without force, the task does not end.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Running<'a> {
+    /// The token of the task's only running job, whose holder ends the task. The job goes on.
+    pub token: Option<&'a str>,
+    /// The running jobs are cancelled, and their tokens refused. The act says why.
+    pub force: bool,
+}
+
+impl Store {
+    /// Ends tasks, all of them or none, with a row in the audit for each. Their queued jobs are cancelled.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such task, a job of it runs and neither its token is shown nor the end is forced with a reason, or
+    /// the database refuses.
+    pub fn end_tasks(&mut self, act: Act<'_>, ids: &[i64], end: TaskEnd<'_>) -> Result<(), Error> {
+        not_empty("stage", end.stage)?;
+        if end.running.force {
+            not_empty("reason for ending a task by force", act.why)?;
+        }
+        self.writing(|transaction| {
+            ids.iter()
+                .try_for_each(|id| end_task(transaction, act, *id, end))
+        })
+    }
+}
+
+pub(super) fn end_task(
+    transaction: &Transaction<'_>,
+    act: Act<'_>,
+    id: i64,
+    end: TaskEnd<'_>,
+) -> Result<(), Error> {
+    let before = transaction
+        .prepare_cached("SELECT repo, stage FROM tasks WHERE id = ?1")?
+        .query_row([id], |row| {
+            Ok((row.get::<_, Shown>(0)?.0, row.get::<_, Shown>(1)?.0))
+        });
+    let (repo, before) = before.optional()?.ok_or(Error::NoTask { id })?;
+    check_running(transaction, act.now, id, end)?;
+    // The holder who ends its task goes on with its job, and ends that as well.
+    let runs_on = end.running.token.is_some() && !end.running.force;
+    transaction
+        .prepare_cached(
+            "UPDATE jobs SET status = 'cancelled', gate_lease_until = NULL,
+                gate_outcome = CASE WHEN gate_token IS NULL THEN gate_outcome ELSE 'cancelled' END
+             WHERE task_id = ?1 AND (status = 'queued'
+                OR (status = 'running' AND NOT (?2 AND gate_token IS NOT NULL)))",
+        )?
+        .execute(params![id, runs_on])?;
+    let outcome = match end.outcome {
+        TaskOutcome::Done => None,
+        TaskOutcome::Cancelled => Some("cancelled"),
+    };
+    transaction
+        .prepare_cached(
+            "UPDATE tasks SET stage = ?2, gate_stage = ?2, gate_outcome = ?4,
+                gate_stage_at = CASE WHEN gate_stage = ?2 AND stage = ?2 THEN gate_stage_at ELSE ?3 END
+             WHERE id = ?1",
+        )?
+        .execute(params![id, end.stage, sql_time(act.now), outcome])?;
+    let is_ended = transaction
+        .prepare_cached(
+            "SELECT 1 FROM tasks WHERE id = ?1 AND stage = ?2
+             AND NOT EXISTS (SELECT 1 FROM jobs WHERE task_id = ?1 AND status = 'queued')",
+        )?
+        .exists(params![id, end.stage])?;
+    if !is_ended {
+        return Err(Error::Undone {
+            what: format!("the end of task {id}"),
+        });
+    }
+    let deed = Deed {
+        action: match end.outcome {
+            TaskOutcome::Done => "task done",
+            TaskOutcome::Cancelled => "task cancel",
+        },
+        repo: repo.as_deref(),
+        subject: format!("task {id}"),
+        before: before.as_deref(),
+        after: Some(end.stage),
+    };
+    Ok(audit::write_down(transaction, act, deed)?)
+}
+
+/// Refuses to end a task under somebody's hands. A job that was put off, or whose lease ran out, is in nobody's.
+fn check_running(
+    transaction: &Transaction<'_>,
+    now: Timestamp,
+    task: i64,
+    end: TaskEnd<'_>,
+) -> Result<(), Error> {
+    if end.running.force {
+        return Ok(());
+    }
+    let mut query = transaction.prepare_cached(
+        "SELECT id, gate_worker, gate_token FROM jobs WHERE task_id = ?1 AND status = 'running'
+            AND NOT (gate_put_off IS NOT NULL AND gate_worker IS NULL AND gate_token IS NULL)
+            AND (gate_lease_until IS NULL OR gate_lease_until > ?2) ORDER BY id",
+    )?;
+    let running = query.query_map(params![task, sql_time(now)], |row| {
+        Ok(RunningJob {
+            job: row.get(0)?,
+            worker: row.get::<_, Shown>(1)?.0,
+            token: row.get::<_, Shown>(2)?.0,
+        })
+    })?;
+    let running: Vec<RunningJob> = running.collect::<Result<_, _>>()?;
+    let is_its_own = |one: &RunningJob| {
+        let tokens = end.running.token.zip(one.token.as_deref());
+        tokens.is_some_and(|(shown, given)| is_token(shown, given))
+    };
+    match running.as_slice() {
+        [] => Ok(()),
+        [only] if is_its_own(only) => Ok(()),
+        [first, ..] => Err(Error::TaskRuns {
+            task,
+            job: first.job,
+            worker: first.worker.clone().unwrap_or_default(),
+        }),
+    }
+}
+
+/// A job that somebody works on.
+struct RunningJob {
+    job: i64,
+    worker: Option<String>,
+    token: Option<String>,
+}
