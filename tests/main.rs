@@ -28,6 +28,7 @@ mod containment;
 mod failure;
 mod flat;
 mod generations;
+mod journal;
 mod old_contracts;
 mod plans;
 mod policies;

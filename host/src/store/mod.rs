@@ -22,6 +22,7 @@ mod fixtures;
 mod freezes;
 mod generations;
 mod jobs;
+mod journal;
 mod lookup;
 mod migrate;
 mod oracle;
@@ -101,11 +102,11 @@ impl Store {
     /// When the file is not a database that can be written, or its `tasks` or `jobs` lack a
     /// required column. The database is then as it was.
     pub fn init(path: &Path, first: NewGeneration<'_>, act: Act<'_>) -> Result<Vec<Change>, Error> {
-        let mut store = Store::connect(
-            path,
-            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
-        )?;
-        store.doing(|connection| migrate::migrate(connection, first, act))
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+        journal::in_turn(|| {
+            let mut store = Store::connect(path, flags)?;
+            store.doing(|connection| migrate::migrate(connection, first, act))
+        })
     }
 
     /// Opens a queue that [`Store::init`] has prepared.
@@ -117,9 +118,12 @@ impl Store {
         if !path.exists() {
             return Err(Error::Missing { path: path.into() });
         }
-        let mut store = Store::connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        store.doing(migrate::check)?;
-        Ok(store)
+        journal::in_turn(|| {
+            let mut store = Store::connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+            store.doing(migrate::check)?;
+            store.doing(|connection| journal::keep_wal(connection))?;
+            Ok(store)
+        })
     }
 
     /// Where the database is.
