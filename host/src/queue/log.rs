@@ -1,7 +1,8 @@
 //! The decision log: what the policy said at each claim, one JSON object a line.
 //!
 //! Owns the format and the rotation. Many processes may write to one file: a lock beside it makes
-//! them take turns. A claim that finds the queue as the one before found it adds no line.
+//! them take turns. A claim that finds the queue as the one before found it adds no line. Leaves what
+//! becomes of a claim whose line cannot be written to `watch`, which drops the line and counts it.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
@@ -106,11 +107,16 @@ impl Queue {
 fn add_line(options: &LogOptions, entry: &Entry) -> io::Result<()> {
     let mut line = serde_json::to_vec(entry)?;
     line.push(b'\n');
-    if options.path.exists() && !options.path.is_file() {
-        return Err(io::Error::other("it is no regular file"));
+    let lock_file = beside(&options.path, "lock");
+    // A pipe would be opened only when somebody reads it.
+    for path in [&options.path, &lock_file] {
+        if path.exists() && !path.is_file() {
+            let problem = format!("`{}` is no regular file", path.display());
+            return Err(io::Error::other(problem));
+        }
     }
     // Released when it is dropped, also by a process that dies.
-    let _turn = lock(&beside(&options.path, "lock"))?;
+    let _turn = lock(&lock_file)?;
     let append = || {
         OpenOptions::new()
             .create(true)

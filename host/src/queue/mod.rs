@@ -118,6 +118,8 @@ pub struct Queue {
     shadow: Shadow,
     /// The input that was logged last.
     logged: Option<String>,
+    /// How many claims were not looked at although somebody wanted it.
+    left_out: u64,
     reconciling: Reconciling,
 }
 
@@ -161,6 +163,7 @@ impl Queue {
             claiming: false,
             shadow: Shadow::default(),
             logged: None,
+            left_out: 0,
             reconciling: Reconciling::default(),
         })
     }
