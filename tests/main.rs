@@ -38,6 +38,7 @@ mod processes;
 mod service;
 mod signatures;
 mod story;
+mod streams;
 mod swapping;
 mod trials;
 mod wasi;

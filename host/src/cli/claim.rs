@@ -8,7 +8,7 @@ use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use jiff::Timestamp;
 use serial_gate::queue::{Claimant, LogOptions, Options};
-use serial_gate::store::{Act, Claimed};
+use serial_gate::store::{Claimed, Store};
 
 use super::options::{Shared, duration};
 use super::output::{Output, Tone, toned};
@@ -78,13 +78,7 @@ impl Claim {
         while let Some(job) = next {
             if let Err(cause) = print(&job, shared, output) {
                 // Nobody has heard of the job, so nobody will do it.
-                let act = Act {
-                    now: Timestamp::now(),
-                    who: &worker,
-                    why: "its claim could not be printed",
-                };
-                queue.store().requeue(act, job.id)?;
-                return Err(Error::Unheard { job: job.id, cause });
+                return Err(put_back(queue.store(), &job, cause));
             }
             claimed += 1;
             next = if claimed < self.max {
@@ -100,6 +94,17 @@ impl Claim {
             output.line("nothing to claim: `serial-gate queue` shows what waits, and why")?;
         }
         Ok(Outcome::Held)
+    }
+}
+
+fn put_back(store: &mut Store, job: &Claimed, cause: io::Error) -> Error {
+    let claim = serial_gate::store::Claim {
+        job: job.id,
+        token: job.token,
+    };
+    match store.put_back(claim, Some("its claim could not be printed")) {
+        Ok(()) => Error::Unheard { job: job.id, cause },
+        Err(cause) => Error::Stranded { job: job.id, cause },
     }
 }
 
