@@ -200,6 +200,7 @@ fn a_log_leaves_other_files_alone_and_never_keeps_a_claim_waiting() {
     for _ in 0..2 {
         gate.run(&["task", "add", "alpha"]).succeeds();
     }
+    gate.run(&["task", "add", "beta"]).succeeds();
     gate.write("Cargo.lock", "important");
     gate.run(&["claim", "--decision-log", "Cargo"]).succeeds();
     assert_eq!(
@@ -209,9 +210,12 @@ fn a_log_leaves_other_files_alone_and_never_keeps_a_claim_waiting() {
     gate.run(&["task", "done", "1"]).succeeds();
     let held = std::fs::File::open(gate.path("Cargo.lock")).unwrap();
     held.lock().unwrap();
-    let claimed = gate.run(&["claim", "--decision-log", "Cargo"]).succeeds();
+    let claimed = gate
+        .run(&["claim", "--max", "2", "--decision-log", "Cargo"])
+        .succeeds();
     assert!(
-        claimed.stderr.contains("another process holds its lock"),
+        claimed.stderr.contains("(2 so far)")
+            && claimed.stderr.contains("another process holds its lock"),
         "{}",
         claimed.stderr
     );

@@ -95,7 +95,15 @@ impl Queue {
             claimed: claimed.map(|claimed| claimed.id),
             snapshot: options.snapshots.then(|| state.clone()),
         };
-        add_line(options, &entry).map_err(|cause| Error::Log {
+        // Once is enough: claims do not wait again and again for a process that has stopped.
+        let patience = if self.log_failed {
+            Duration::ZERO
+        } else {
+            PATIENCE
+        };
+        let added = add_line(options, &entry, patience);
+        self.log_failed = added.is_err();
+        added.map_err(|cause| Error::Log {
             path: options.path.clone(),
             cause,
         })?;
@@ -104,7 +112,7 @@ impl Queue {
     }
 }
 
-fn add_line(options: &LogOptions, entry: &Entry) -> io::Result<()> {
+fn add_line(options: &LogOptions, entry: &Entry, patience: Duration) -> io::Result<()> {
     let mut line = serde_json::to_vec(entry)?;
     line.push(b'\n');
     let lock_file = beside(&options.path, "lock");
@@ -116,7 +124,7 @@ fn add_line(options: &LogOptions, entry: &Entry) -> io::Result<()> {
         }
     }
     // Released when it is dropped, also by a process that dies.
-    let _turn = lock(&lock_file)?;
+    let _turn = lock(&lock_file, patience)?;
     let append = || {
         OpenOptions::new()
             .create(true)
@@ -138,7 +146,7 @@ fn add_line(options: &LogOptions, entry: &Entry) -> io::Result<()> {
 /// How long another process may take for its line.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-fn lock(path: &Path) -> io::Result<File> {
+fn lock(path: &Path, patience: Duration) -> io::Result<File> {
     // Not truncated: the name may be somebody's file.
     let file = OpenOptions::new()
         .create(true)
@@ -150,7 +158,7 @@ fn lock(path: &Path) -> io::Result<File> {
         match file.try_lock() {
             Ok(()) => return Ok(file),
             Err(TryLockError::Error(error)) => return Err(error),
-            Err(TryLockError::WouldBlock) if begun.elapsed() > PATIENCE => {
+            Err(TryLockError::WouldBlock) if begun.elapsed() > patience => {
                 return Err(io::Error::other("another process holds its lock"));
             }
             Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(1)),
