@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use tracing_subscriber::EnvFilter;
 
-/// How many lines may wait for the thread. More come only if nobody reads.
+/// How many lines may wait for the thread: far more than a reader that keeps up ever leaves.
 const WAITING: usize = 1_024;
 
 /// How long the end of the process waits for its last lines.
