@@ -200,6 +200,7 @@ fn a_log_leaves_other_files_alone_and_never_keeps_a_claim_waiting() {
     for _ in 0..2 {
         gate.run(&["task", "add", "alpha"]).succeeds();
     }
+    gate.run(&["task", "add", "beta"]).succeeds();
     gate.write("Cargo.lock", "important");
     gate.run(&["claim", "--decision-log", "Cargo"]).succeeds();
     assert_eq!(
@@ -210,9 +211,12 @@ fn a_log_leaves_other_files_alone_and_never_keeps_a_claim_waiting() {
         .succeeds();
     let held = std::fs::File::open(gate.path("Cargo.lock")).unwrap();
     held.lock().unwrap();
-    let claimed = gate.run(&["claim", "--decision-log", "Cargo"]).succeeds();
+    let claimed = gate
+        .run(&["claim", "--max", "2", "--decision-log", "Cargo"])
+        .succeeds();
     assert!(
-        claimed.stderr.contains("another process holds its lock"),
+        claimed.stderr.contains("(2 so far)")
+            && claimed.stderr.contains("another process holds its lock"),
         "{}",
         claimed.stderr
     );
@@ -230,4 +234,28 @@ fn a_state_that_is_kept_has_rows_that_the_active_policy_does_not_go_by() {
     let log = std::fs::read_to_string(gate.path("log.jsonl")).unwrap();
     let entry: serde_json::Value = serde_json::from_str(&log).unwrap();
     assert_eq!(entry["snapshot"]["tasks"]["id"], serde_json::json!([1, 2]));
+}
+
+#[test]
+fn a_shadow_whose_answer_cannot_be_kept_costs_no_line_of_the_log() {
+    let gate = Gate::new();
+    gate.run(&["task", "add", "alpha"]).succeeds();
+    gate.run(&["policy", "shadow", "built-in", "--reason", "r"])
+        .succeeds();
+    gate.sqlite()
+        .execute_batch(
+            "CREATE TRIGGER quota BEFORE INSERT ON serial_gate_shadow
+             BEGIN SELECT raise(ABORT, 'quota'); END",
+        )
+        .unwrap();
+    let ran = gate
+        .run(&["claim", "--decision-log", "log.jsonl"])
+        .succeeds();
+    assert!(
+        ran.stderr.contains("the shadow's answer is not kept"),
+        "{}",
+        ran.stderr
+    );
+    let log = std::fs::read_to_string(gate.path("log.jsonl")).unwrap();
+    assert_eq!(log.lines().count(), 1);
 }

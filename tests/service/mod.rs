@@ -26,7 +26,7 @@ use crate::harness::Gate;
 pub struct Service {
     pub gate: Gate,
     process: Child,
-    /// Kept open: whoever prints to a closed pipe ends.
+    /// Kept open: a service whose address cannot be printed says so in its log.
     _stdout: BufReader<ChildStdout>,
     pub address: String,
     agent: Agent,

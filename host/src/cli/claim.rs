@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use jiff::Timestamp;
-use serial_gate::queue::{Claimant, LogOptions, Options};
+use serial_gate::queue::{Claimant, LogOptions, Options, Queue};
 use serial_gate::store::{Act, Claimed};
 
 use super::options::{Shared, duration};
@@ -78,23 +78,7 @@ impl Claim {
         while let Some(job) = next {
             if let Err(cause) = print(&job, shared, output) {
                 // Nobody has heard of the job, so nobody will do it.
-                let act = Act {
-                    now: Timestamp::now(),
-                    who: &worker,
-                    why: "",
-                };
-                let claim = serial_gate::store::Claim {
-                    job: job.id,
-                    token: &job.token,
-                };
-                let finished = queue.finished_stages();
-                queue.store().put_back(
-                    act,
-                    claim,
-                    Some("its claim could not be printed"),
-                    &finished,
-                )?;
-                return Err(Error::Unheard { job: job.id, cause });
+                return Err(put_back(&mut queue, &job, cause));
             }
             claimed += 1;
             next = if claimed < self.max {
@@ -110,6 +94,18 @@ impl Claim {
             output.line("nothing to claim: `serial-gate queue` shows what waits, and why")?;
         }
         Ok(Outcome::Held)
+    }
+}
+
+fn put_back(queue: &mut Queue, job: &Claimed, cause: io::Error) -> Error {
+    let act = Act {
+        now: Timestamp::now(),
+        who: &job.worker,
+        why: "",
+    };
+    match queue.put_back(act, job.claim(), Some("its claim could not be printed")) {
+        Ok(()) => Error::Unheard { job: job.id, cause },
+        Err(cause) => Error::Stranded { job: job.id, cause },
     }
 }
 

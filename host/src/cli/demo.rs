@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use jiff::Timestamp;
 use serial_gate::queue::{Options, Overrides, Queue, Rule, Running, default_settings};
-use serial_gate::store::{Act, Claim, Claimed, Database, Durability, Ending, NewTask};
+use serial_gate::store::{Act, Claimed, Database, Durability, Ending, NewTask};
 
 use super::output::{Output, Tone, toned};
 use super::queue::print;
@@ -71,13 +71,9 @@ impl Tour<'_> {
 
         self.say("The analyst of A-1 finishes; A-1 is developed, reviewed, merged and done. A-2 may start, A-3 not yet.")?;
         if let Some(first) = first {
-            let claim = Claim {
-                job: first.id,
-                token: &first.token,
-            };
             self.queue
                 .store()
-                .end_job(operator(""), claim, Ending::Done)?;
+                .end_job(operator(""), first.claim(), Ending::Done)?;
         }
         let done = self.queue.finished_stages();
         let merged = operator("A-1 is merged");

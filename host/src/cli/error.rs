@@ -127,7 +127,7 @@ pub enum Error {
     /// The machine has no random numbers.
     #[error("this machine gives no random numbers to make a token of")]
     NoRandom(#[source] getrandom::Error),
-    /// A claim that could not be told.
+    /// A claim that nobody could be told of.
     #[error("cannot print job {job}, so it was put back at its place")]
     Unheard {
         /// The job.
@@ -136,14 +136,27 @@ pub enum Error {
         #[source]
         cause: io::Error,
     },
-    /// The standard output was closed.
-    #[error("cannot print")]
+    /// The same, where the claim is still there.
+    #[error(
+        "cannot print job {job}, and cannot put it back: it comes back when its lease runs out, or with `serial-gate job requeue {job}`"
+    )]
+    Stranded {
+        /// The job.
+        job: i64,
+        /// Why it was not put back.
+        #[source]
+        cause: queue::Error,
+    },
+    /// A token of the service that nobody could be told.
+    #[error("cannot print the token of `{}`, so it was revoked", name.escape_debug())]
+    Untold {
+        /// Whose it would be.
+        name: String,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// The standard output takes nothing.
+    #[error("cannot write the result to the standard output: any change that it reports was made")]
     Print(#[from] io::Error),
-}
-
-impl Error {
-    /// Whether the reader of the standard output went away.
-    pub fn is_closed_pipe(&self) -> bool {
-        matches!(self, Error::Print(cause) if cause.kind() == io::ErrorKind::BrokenPipe)
-    }
 }

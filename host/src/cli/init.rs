@@ -58,6 +58,7 @@ impl Init {
                 Change::Index(name) => ("index", name),
                 Change::Trigger(name) => ("trigger", name),
                 Change::Generation(name) => ("policy", name),
+                Change::JournalMode(name) => ("journal", name),
             };
             output.line(format!("  {kind:<7} {name}"))?;
         }

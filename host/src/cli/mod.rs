@@ -1,7 +1,7 @@
 //! The verbs of `serial-gate`: one file each, arguments and execution together.
 //!
-//! Owns the list of verbs, the exit codes and the way an error is shown. The exit code is part of
-//! the interface: 0 done, 1 failed, 2 usage (clap's), 3 nothing to claim, or held.
+//! Owns the list of verbs and the exit codes, which are part of the interface: 0 done, 1 failed, 2 usage, 3 nothing to claim,
+//! or held. Callers rely on this: a result that cannot be written is a failure, in every verb.
 
 mod alerts;
 mod audit;
@@ -16,6 +16,7 @@ mod explain;
 mod freeze;
 mod init;
 mod job;
+mod log;
 mod options;
 mod output;
 mod policy;
@@ -33,9 +34,10 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub use error::Error;
+pub use log::Log;
+use log::Style;
 use options::{Global, Shared};
 use output::Output;
-use tracing_subscriber::EnvFilter;
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 usage, 3 nothing to claim or held.
 Settings come from flags, then the environment, then `serial-gate.toml`, then the queue's policy.";
@@ -87,6 +89,8 @@ pub enum Outcome {
     Done,
     /// It could not.
     Failed,
+    /// The command line cannot be understood.
+    Usage,
     /// There was nothing to claim, or the job is held.
     Held,
 }
@@ -96,13 +100,42 @@ impl From<Outcome> for ExitCode {
         ExitCode::from(match outcome {
             Outcome::Done => 0,
             Outcome::Failed => 1,
+            Outcome::Usage => 2,
             Outcome::Held => 3,
         })
     }
 }
 
-/// Runs one verb.
-pub fn run(line: Line) -> Result<Outcome, Error> {
+/// Reads the command line and runs one verb. What is to be said on the standard error is returned with the outcome.
+pub fn run(log: &Log) -> (Vec<u8>, Outcome) {
+    let ended = match Line::try_parse() {
+        Ok(line) => {
+            log.listen(&style(&line));
+            run_verb(line, log)
+        }
+        Err(told) if told.use_stderr() => {
+            let text = told.render().ansi().to_string();
+            return (output::for_stderr(&text), Outcome::Usage);
+        }
+        Err(help) => print_help(&help),
+    };
+    match ended {
+        Ok(outcome) => (Vec::new(), outcome),
+        Err(error) => (
+            output::for_stderr(&output::error_text(&error)),
+            Outcome::Failed,
+        ),
+    }
+}
+
+/// Help that was asked for, and the version, are results.
+fn print_help(help: &clap::Error) -> Result<Outcome, Error> {
+    let text = help.render().ansi().to_string();
+    Output::new(false).line(text.trim_end_matches('\n'))?;
+    Ok(Outcome::Done)
+}
+
+fn run_verb(line: Line, log: &Log) -> Result<Outcome, Error> {
     let shared = Shared::read(line.global)?;
     let mut output = Output::new(shared.json);
     match line.verb {
@@ -124,17 +157,17 @@ pub fn run(line: Line) -> Result<Outcome, Error> {
         Verb::Doctor(verb) => verb.run(&shared, &mut output),
         Verb::Conform(verb) => verb.run(&shared, &mut output),
         Verb::Policy(verb) => verb.run(&shared, &mut output),
-        Verb::Serve(verb) => verb.run(&shared, &mut output),
+        Verb::Serve(verb) => verb.run(&shared, log),
         Verb::Token(verb) => verb.run(&shared, &mut output),
     }
 }
 
-/// Sends the library's log to the standard error: warnings, or what `SERIAL_GATE_LOG` asks for; a line of JSON each where
-/// a verb runs for long and is to print JSON.
-pub fn log(line: &Line) {
+/// How a verb's log looks: warnings, unless `SERIAL_GATE_LOG` asks for more or less; lines of JSON where a verb runs for long
+/// and is to print JSON.
+fn style(line: &Line) -> Style {
     let runs_for_long = matches!(line.verb, Verb::Work(_) | Verb::Serve(_));
     // `queue` prints the notes itself, `doctor` what it finds, and `conform` runs settings that are wrong on purpose.
-    let default = if matches!(
+    let level = if matches!(
         line.verb,
         Verb::Queue(_) | Verb::Conform(_) | Verb::Policy(_)
     ) {
@@ -147,22 +180,7 @@ pub fn log(line: &Line) {
     } else {
         "warn"
     };
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(
-            EnvFilter::try_from_env("SERIAL_GATE_LOG").unwrap_or_else(|_| EnvFilter::new(default)),
-        )
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .with_target(false);
     // What runs for long has a log that is collected; what does not, has a person who reads it.
-    if line.global.json && runs_for_long {
-        log.json().flatten_event(true).init();
-    } else {
-        log.without_time().init();
-    }
-}
-
-/// Prints an error and its causes.
-pub fn print_error(error: &Error) {
-    output::print_error(error);
+    let json = line.global.json && runs_for_long;
+    Style { level, json }
 }

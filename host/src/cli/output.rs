@@ -1,7 +1,7 @@
 //! What is printed, and how: tables for people, JSON lines for machines.
 //!
 //! Owns the standard output and colour, which `anstream` drops when nobody looks at a terminal or
-//! `NO_COLOR` is set. Text from the database is shown with its control characters escaped: a repo's
+//! `NO_COLOR` is set. Leaves the standard error to `log`. Text from the database is shown with its control characters escaped: a repo's
 //! name must not move somebody's cursor.
 
 use std::io::{self, Write};
@@ -100,9 +100,8 @@ pub fn toned(tone: Tone, text: impl AsRef<str>) -> String {
     format!("{style}{}{style:#}", text.as_ref())
 }
 
-/// An error and its causes, to the standard error. If that is closed, nobody is there to be told.
-pub fn print_error(error: &dyn std::error::Error) {
-    let mut stderr = anstream::stderr();
+/// An error and its causes, a line each.
+pub fn error_text(error: &dyn std::error::Error) -> String {
     let lines = |error: &dyn std::error::Error| {
         error
             .to_string()
@@ -111,9 +110,19 @@ pub fn print_error(error: &dyn std::error::Error) {
             .collect::<Vec<_>>()
             .join("\n")
     };
-    let _ = writeln!(stderr, "{RED}error{RED:#}: {}", lines(error));
+    let mut text = format!("{RED}error{RED:#}: {}\n", lines(error));
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     for cause in causes {
-        let _ = writeln!(stderr, "  {DIM}because{DIM:#} {}", lines(cause));
+        text.push_str(&format!("  {DIM}because{DIM:#} {}\n", lines(cause)));
     }
+    text
+}
+
+/// Text as the standard error gets it: with its colours for a terminal, and without them for anything else.
+pub fn for_stderr(text: &str) -> Vec<u8> {
+    let choice = anstream::AutoStream::choice(&io::stderr());
+    let mut stream = anstream::AutoStream::new(Vec::new(), choice);
+    // A vector takes everything.
+    let _ = stream.write_all(text.as_bytes());
+    stream.into_inner()
 }

@@ -1,9 +1,11 @@
 //! `serve`: the queue over HTTP.
 
 use std::net::SocketAddr;
+use std::thread;
 
 use clap::Args;
 
+use super::log::Log;
 use super::options::Shared;
 use super::output::Output;
 use super::{Error, Outcome};
@@ -28,7 +30,7 @@ pub struct Serve {
 }
 
 impl Serve {
-    pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
+    pub fn run(self, shared: &Shared, log: &Log) -> Result<Outcome, Error> {
         // Rules that the policy refuses are said now, and not in the log of each claim.
         drop(shared.queue()?);
         let service = Service {
@@ -38,17 +40,29 @@ impl Serve {
             lease: shared.lease,
             trust: shared.trust.clone(),
             alerts: super::alerts::settings(shared)?,
+            log_lines_dropped: log.dropped(),
         };
-        let mut told = Ok(());
-        http::serve(service, |address| {
-            let line = format!("listening on http://{address}");
-            told = if output.json {
-                output.json_line(&serde_json::json!({ "listening": address }))
-            } else {
-                output.line(line)
-            };
-        })?;
-        told?;
+        let json = shared.json;
+        http::serve(service, |address| tell(address, json))?;
         Ok(Outcome::Done)
+    }
+}
+
+/// Says where the service listens, which does not wait for that: it does not depend on who reads its standard output.
+fn tell(address: SocketAddr, json: bool) {
+    let print = move || {
+        let mut output = Output::new(json);
+        let told = if json {
+            output.json_line(&serde_json::json!({ "listening": address }))
+        } else {
+            output.line(format!("listening on http://{address}"))
+        };
+        if let Err(cause) = told {
+            tracing::warn!("listening on http://{address}, which cannot be printed: {cause}");
+        }
+    };
+    let thread = thread::Builder::new().name("listening".into()).spawn(print);
+    if let Err(cause) = thread {
+        tracing::warn!("listening on http://{address}, which cannot be printed: {cause}");
     }
 }

@@ -1,5 +1,7 @@
 //! `token add|list|revoke`: who may use the service.
 
+use std::io;
+
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
@@ -56,24 +58,18 @@ impl Token {
         match self {
             Token::Add(Add { name, role, who }) => {
                 let secret = Secret::make().map_err(Error::NoRandom)?;
+                let who = who.name();
                 let act = Act {
                     now,
-                    who: &who.name(),
+                    who: &who,
                     why: "",
                 };
                 let id = store.add_access_token(&name, role, &secret.hash, act)?;
-                let token = secret.token(id);
-                if output.json {
-                    output.json_line(&serde_json::json!({
-                        "name": name, "role": role, "token": token,
-                    }))?;
-                } else {
-                    output.line(format!(
-                        "the token of `{}`, {}, which is not shown again:",
-                        shown(&name),
-                        role.name()
-                    ))?;
-                    output.line(token)?;
+                if let Err(cause) = print(&name, role, &secret.token(id), output) {
+                    // Nobody can use it, and nobody could make another of this name.
+                    let why = "it could not be printed";
+                    store.revoke_access_token(&name, Act { why, ..act })?;
+                    return Err(Error::Untold { name, cause });
                 }
             }
             Token::List => {
@@ -124,4 +120,18 @@ impl Token {
         }
         Ok(Outcome::Done)
     }
+}
+
+fn print(name: &str, role: Role, token: &str, output: &mut Output) -> io::Result<()> {
+    if output.json {
+        return output.json_line(&serde_json::json!({
+            "name": name, "role": role, "token": token,
+        }));
+    }
+    output.line(format!(
+        "the token of `{}`, {}, which is not shown again:",
+        shown(name),
+        role.name()
+    ))?;
+    output.line(token)
 }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::iter::zip;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
@@ -181,6 +182,13 @@ pub async fn metrics(State(app): State<App>) -> Result<impl IntoResponse, Proble
     if let Some(runtime) = &app.options.runtime {
         describe_calls(runtime.calls(), &mut registry);
     }
+    let dropped = Counter::<u64>::default();
+    dropped.inc_by(app.service.log_lines_dropped.load(Ordering::Relaxed));
+    registry.register(
+        "log_lines_dropped",
+        "Lines of the log that could not be written",
+        dropped,
+    );
     let mut text = String::new();
     encode(&mut text, &registry).map_err(|error| Problem::inside(&error))?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -32,7 +32,7 @@ pub use access::{NoRole, Secret};
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -68,6 +68,8 @@ pub struct Service {
     pub trust: Option<Trust>,
     /// Where alerts go.
     pub alerts: alerts::Settings,
+    /// How many lines of this process's log could not be written.
+    pub log_lines_dropped: Arc<AtomicU64>,
 }
 
 /// Why the service does not start, or ended.

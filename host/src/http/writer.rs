@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serial_gate::queue::{self, Queue};
-use serial_gate::store::{self, Act, Claim, Claimed};
+use serial_gate::store::{self, Act, Claimed};
 use tokio::sync::{Notify, watch};
 
 use super::change::{Change, change};
@@ -255,14 +255,12 @@ impl Thread {
             who: &worker,
             why: "",
         };
-        let claim = Claim {
-            job: job.id,
-            token: &job.token,
-        };
-        let finished = self.queue.finished_stages();
-        let put_back = self.queue.store().put_back(act, claim, None, &finished);
-        if let Err(error) = put_back {
-            tracing::warn!("job {} comes back when its lease runs out: {error}", job.id);
+        if let Err(error) = self.queue.put_back(act, job.claim(), None) {
+            tracing::warn!(
+                "job {} comes back when its lease runs out: {}",
+                job.id,
+                queue::with_causes(&error)
+            );
         }
         self.waiters.forget();
     }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::{CurrentClause, Error, Queue, Source, stored};
 use crate::clause::Dialect;
 use crate::policy;
-use crate::store::{self, Candidate, Claimed, Lease, Shaped};
+use crate::store::{self, Act, Candidate, Claim, Claimed, Lease, Shaped};
 
 /// Who claims, and of what.
 #[derive(Debug, Clone, Copy)]
@@ -68,6 +68,21 @@ impl Queue {
             self.write_down(now, seen, claimed.as_ref());
         }
         Ok(claimed)
+    }
+
+    /// Gives a claimed job back, to its old place in the queue. `error` says why, if nobody asked for it.
+    ///
+    /// # Errors
+    ///
+    /// When the claim is no longer good.
+    pub fn put_back(
+        &mut self,
+        act: Act<'_>,
+        claim: Claim<'_>,
+        error: Option<&str>,
+    ) -> Result<(), Error> {
+        let finished = self.finished_stages();
+        Ok(self.store.put_back(act, claim, error, &finished)?)
     }
 
     /// The first claimable job: by the candidates where the clause has a shape and they are known, and else by a look at one

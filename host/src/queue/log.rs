@@ -1,7 +1,8 @@
 //! The decision log: what the policy said at each claim, one JSON object a line.
 //!
 //! Owns the format and the rotation. Many processes may write to one file: a lock beside it makes
-//! them take turns. A claim that finds the queue as the one before found it adds no line.
+//! them take turns. A claim that finds the queue as the one before found it adds no line. Leaves what
+//! becomes of a claim whose line cannot be written to `watch`, which drops the line and counts it.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
@@ -94,7 +95,15 @@ impl Queue {
             claimed: claimed.map(|claimed| claimed.id),
             snapshot: options.snapshots.then(|| state.clone()),
         };
-        add_line(options, &entry).map_err(|cause| Error::Log {
+        // Once is enough: claims do not wait again and again for a process that has stopped.
+        let patience = if self.log_failed {
+            Duration::ZERO
+        } else {
+            PATIENCE
+        };
+        let added = add_line(options, &entry, patience);
+        self.log_failed = added.is_err();
+        added.map_err(|cause| Error::Log {
             path: options.path.clone(),
             cause,
         })?;
@@ -103,14 +112,19 @@ impl Queue {
     }
 }
 
-fn add_line(options: &LogOptions, entry: &Entry) -> io::Result<()> {
+fn add_line(options: &LogOptions, entry: &Entry, patience: Duration) -> io::Result<()> {
     let mut line = serde_json::to_vec(entry)?;
     line.push(b'\n');
-    if options.path.exists() && !options.path.is_file() {
-        return Err(io::Error::other("it is no regular file"));
+    let lock_file = beside(&options.path, "lock");
+    // A pipe would be opened only when somebody reads it.
+    for path in [&options.path, &lock_file] {
+        if path.exists() && !path.is_file() {
+            let problem = format!("`{}` is no regular file", path.display());
+            return Err(io::Error::other(problem));
+        }
     }
     // Released when it is dropped, also by a process that dies.
-    let _turn = lock(&beside(&options.path, "lock"))?;
+    let _turn = lock(&lock_file, patience)?;
     let append = || {
         OpenOptions::new()
             .create(true)
@@ -132,7 +146,7 @@ fn add_line(options: &LogOptions, entry: &Entry) -> io::Result<()> {
 /// How long another process may take for its line.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-fn lock(path: &Path) -> io::Result<File> {
+fn lock(path: &Path, patience: Duration) -> io::Result<File> {
     // Not truncated: the name may be somebody's file.
     let file = OpenOptions::new()
         .create(true)
@@ -144,7 +158,7 @@ fn lock(path: &Path) -> io::Result<File> {
         match file.try_lock() {
             Ok(()) => return Ok(file),
             Err(TryLockError::Error(error)) => return Err(error),
-            Err(TryLockError::WouldBlock) if begun.elapsed() > PATIENCE => {
+            Err(TryLockError::WouldBlock) if begun.elapsed() > patience => {
                 return Err(io::Error::other("another process holds its lock"));
             }
             Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(1)),

@@ -119,6 +119,10 @@ pub struct Queue {
     shadow: Shadow,
     /// The input that was logged last.
     logged: Option<String>,
+    /// Whether the last line could not be added to the log.
+    log_failed: bool,
+    /// How many claims were not looked at although somebody wanted it.
+    left_out: u64,
     reconciling: Reconciling,
 }
 
@@ -170,6 +174,8 @@ impl Queue {
             claiming: false,
             shadow: Shadow::default(),
             logged: None,
+            log_failed: false,
+            left_out: 0,
             reconciling: Reconciling::default(),
         })
     }

@@ -21,7 +21,7 @@ impl Queue {
     /// The state before a claim, if anybody wants it.
     pub(super) fn look(&mut self, now: Timestamp, clause: &CurrentClause) -> Option<Seen> {
         self.try_to_look(now, clause).unwrap_or_else(|error| {
-            tracing::warn!("this claim is not looked at: {}", with_causes(&error));
+            self.leave_out(&error);
             None
         })
     }
@@ -57,8 +57,18 @@ impl Queue {
     /// Logs what the policy says about the state before a claim, and compares the shadow with it.
     pub(super) fn write_down(&mut self, now: Timestamp, seen: Seen, claimed: Option<&Claimed>) {
         if let Err(error) = self.try_to_write_down(now, seen, claimed) {
-            tracing::warn!("this claim is not looked at: {}", with_causes(&error));
+            self.leave_out(&error);
         }
+    }
+
+    /// Counts and says that a claim was not looked at: its line of the log is dropped.
+    fn leave_out(&mut self, error: &Error) {
+        self.left_out = self.left_out.saturating_add(1);
+        tracing::warn!(
+            "this claim is not looked at ({} so far): {}",
+            self.left_out,
+            with_causes(error)
+        );
     }
 
     fn try_to_write_down(
@@ -69,8 +79,10 @@ impl Queue {
     ) -> Result<(), Error> {
         let Seen { state, shadow } = seen;
         let decisions = self.decide_over(now, &state)?;
-        if let Some(clause) = shadow {
-            self.ask_shadow(now, clause, &state, &decisions)?;
+        if let Some(clause) = shadow
+            && let Err(error) = self.ask_shadow(now, clause, &state, &decisions)
+        {
+            tracing::warn!("the shadow's answer is not kept: {}", with_causes(&error));
         }
         self.log(now, &state, &decisions, claimed)
     }

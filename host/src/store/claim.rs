@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 use super::candidates::{Candidates, Look, Shaped, look, mark_claimed, own_statements};
-use super::jobs::stays;
+use super::jobs::{Claim, stays};
 use super::oracle::{FOR_AGENT, Oracle, statements};
 use super::schema::QUEUED;
 use super::time::whole_seconds;
@@ -64,6 +64,16 @@ pub struct Claimed {
     /// The generation that let it through; none if that was under other settings than its own, or by
     /// no clause of a policy.
     pub generation: Option<i64>,
+}
+
+impl Claimed {
+    /// The claim, as its holder shows it.
+    pub fn claim(&self) -> Claim<'_> {
+        Claim {
+            job: self.id,
+            token: &self.token,
+        }
+    }
 }
 
 /// What a claim by candidates comes to.

@@ -103,10 +103,21 @@ pub enum Error {
         cause: rusqlite::Error,
     },
     /// Another program holds the database.
-    #[error("another program has held `{}` locked for 30 s: end its transaction and try again", path.display())]
+    #[error("another program holds `{}` locked: end its transaction and try again", path.display())]
     Locked {
         /// The file.
         path: PathBuf,
+    },
+    /// The file cannot be brought into WAL mode.
+    #[error(
+        "`{}` stays in journal mode `{mode}`, and many processes need `wal`: keep it on a disk of this machine, and not in memory or on a network",
+        path.display()
+    )]
+    JournalMode {
+        /// The file.
+        path: PathBuf,
+        /// The mode that it is in.
+        mode: String,
     },
     /// The file is damaged.
     #[error("`{}` is damaged: restore a backup, or try `sqlite3 {} .recover`", path.display(), path.display())]
@@ -346,6 +357,10 @@ impl Error {
                 problem,
             },
             Error::NotPrepared { .. } => Error::NotPrepared { path: path.into() },
+            Error::JournalMode { mode, .. } => Error::JournalMode {
+                path: path.into(),
+                mode,
+            },
             other => other,
         }
     }

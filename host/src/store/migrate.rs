@@ -13,9 +13,9 @@ use super::schema::{Affinity, INDEXES, LABEL, OWN, SHARED, Shared, UNIQUE};
 use super::succession::{self, Act, NewGeneration};
 use super::transaction::Transaction;
 use super::triggers::Trigger;
-use super::{candidates, triggers};
+use super::{candidates, journal, triggers};
 
-/// Something that was added to the database.
+/// Something that was added to the database, or changed in it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
@@ -29,6 +29,8 @@ pub enum Change {
     Trigger(String),
     /// The first generation was made active: the policy of this name.
     Generation(String),
+    /// The file was brought into this journal mode.
+    JournalMode(String),
 }
 
 /// Adds what is missing, in one transaction, to a database in WAL mode.
@@ -37,20 +39,21 @@ pub(super) fn migrate(
     first: NewGeneration<'_>,
     act: Act<'_>,
 ) -> Result<Vec<Change>, Error> {
-    // What cannot be adopted is refused before anything is changed, the mode of the file included.
-    let transaction = Transaction::begin(connection)?;
-    add_missing(&transaction)?;
-    drop(transaction);
-    // Readers and the writer do not wait for each other in this mode. It is kept in the file.
-    let mode: String =
-        connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
-    if !mode.eq_ignore_ascii_case("wal") {
-        return Err(problem(format!(
-            "its journal mode stays `{mode}`, and many processes need `wal`"
-        )));
+    let mut changes = Vec::new();
+    if journal::other_than_wal(connection)?.is_some() {
+        let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
+        // What cannot be adopted is refused before anything is changed, the mode of the file included.
+        let transaction = Transaction::begin(connection)?;
+        add_missing(&transaction)?;
+        drop(transaction);
+        journal::enter_wal(connection)?;
+        // A new file had no mode that anybody knew.
+        if pages > 0 {
+            changes.push(Change::JournalMode("wal".into()));
+        }
     }
     let transaction = Transaction::begin(connection)?;
-    let mut changes = add_missing(&transaction)?;
+    changes.extend(add_missing(&transaction)?);
     if succession::add_first(&transaction, first, act)? {
         changes.push(Change::Generation(first.name.into()));
     }

@@ -24,6 +24,7 @@ mod fixtures;
 mod freezes;
 mod generations;
 mod jobs;
+mod journal;
 mod lookup;
 mod migrate;
 mod oracle;
@@ -144,16 +145,15 @@ impl Store {
         let path = &database.path;
         files::check_links(path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
-        let connected = || {
-            let mut connection = connect(path, flags)?;
-            Ok((Wall::around(&mut connection)?, connection))
-        };
-        let (wall, mut connection) = connected().map_err(|cause| Error::of_sqlite(path, cause))?;
-        let changes = wall
-            .open_for_own_statements(|| migrate::migrate(&mut connection, first, act))
-            .map_err(|error| error.at(path))?;
+        let (changes, connection) = journal::in_turn(|| {
+            let (mut connection, wall) = connect_behind_wall(path, flags)?;
+            let migrate = || migrate::migrate(&mut connection, first, act);
+            let changes = wall.open_for_own_statements(migrate);
+            Ok((changes.map_err(|error| error.at(path))?, connection))
+        })?;
         // The log is gone once the last connection has closed, so it is flushed beside the one that has written.
         let open = Open::at(&database)?;
+        drop(connection);
         open.committed(&database, true).acknowledge()?;
         Ok(changes)
     }
@@ -390,17 +390,17 @@ impl Open {
     fn at(database: &Database) -> Result<Open, Error> {
         let path = &database.path;
         let connect = || {
-            let connected = || {
-                let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-                Ok((Wall::around(&mut connection)?, connection))
+            let (mut connection, wall) =
+                connect_behind_wall(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+            let check = || {
+                migrate::check(&mut connection)?;
+                journal::keep_wal(&connection)
             };
-            let (wall, mut connection) =
-                connected().map_err(|cause| Error::of_sqlite(path, cause))?;
-            wall.open_for_own_statements(|| migrate::check(&mut connection))
-                .map_err(|error| error.at(path))?;
-            Ok((wall, connection))
+            let checked = wall.open_for_own_statements(check);
+            checked.map_err(|error| error.at(path))?;
+            Ok((connection, wall))
         };
-        let (files, (wall, connection)) = Files::open(path, connect)?;
+        let (files, (connection, wall)) = journal::in_turn(|| Files::open(path, connect))?;
         Ok(Open {
             connection,
             wall,
@@ -434,6 +434,15 @@ impl Drop for Open {
             );
         }
     }
+}
+
+fn connect_behind_wall(path: &Path, flags: OpenFlags) -> Result<(Connection, Wall), Error> {
+    let connected = || {
+        let mut connection = connect(path, flags)?;
+        let wall = Wall::around(&mut connection)?;
+        Ok((connection, wall))
+    };
+    connected().map_err(|cause| Error::of_sqlite(path, cause))
 }
 
 fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {

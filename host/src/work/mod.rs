@@ -214,10 +214,7 @@ impl Worker<'_> {
         let database = store.database().clone();
         let mut hand = InHand {
             store,
-            claim: Claim {
-                job: job.id,
-                token: &job.token,
-            },
+            claim: job.claim(),
             worker: name,
             finished,
             clock: self.clock,

@@ -22,7 +22,7 @@ use clap::Parser;
 use jiff::Timestamp;
 use rusqlite::Connection;
 use serial_gate::queue::{Options, Overrides, Queue, Rule, default_settings};
-use serial_gate::store::{Act, Claim, Ending, NewTask};
+use serial_gate::store::{Act, Ending, NewTask};
 use serial_gate_bench::{Contest, Report, Times, duration, ratio};
 
 /// Measure enqueue, claim and finish beside other queues on SQLite
@@ -210,11 +210,7 @@ fn run_ours(queue: &mut Queue, jobs: u32) -> Halves {
             who: "bench",
             why: "",
         };
-        let claim = Claim {
-            job: job.id,
-            token: &job.token,
-        };
-        store.end_job(act, claim, Ending::Done).unwrap();
+        store.end_job(act, job.claim(), Ending::Done).unwrap();
         store
             .set_stage(Timestamp::now(), &[job.task_id.unwrap()], "done")
             .unwrap();

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior, params};
 use serial_gate::policy::Runtime;
 use serial_gate::queue::Queue;
-use serial_gate::store::{Act, Claim, Claimed, Ending, NewTask};
+use serial_gate::store::{Act, Ending, NewTask};
 use serial_gate_bench::{Contest, Times, timed};
 
 use crate::cell::{Cell, Files, open};
@@ -189,26 +189,16 @@ fn cycle(queue: &mut Queue, repo: &str) -> [Duration; 3] {
     let job = claim(queue).unwrap();
     let claimed = Instant::now();
     let store = queue.store();
-    let (act, claim) = holder(&job);
-    store.end_job(act, claim, Ending::Done).unwrap();
-    let ended = Instant::now();
-    let task = job.task_id.unwrap();
-    store.set_stage(Timestamp::now(), &[task], "done").unwrap();
-    [claimed - begun, ended - claimed, ended.elapsed()]
-}
-
-/// What a worker shows to end its job.
-fn holder(job: &Claimed) -> (Act<'_>, Claim<'_>) {
     let act = Act {
         now: Timestamp::now(),
         who: "bench",
         why: "",
     };
-    let claim = Claim {
-        job: job.id,
-        token: &job.token,
-    };
-    (act, claim)
+    store.end_job(act, job.claim(), Ending::Done).unwrap();
+    let ended = Instant::now();
+    let task = job.task_id.unwrap();
+    store.set_stage(Timestamp::now(), &[task], "done").unwrap();
+    [claimed - begun, ended - claimed, ended.elapsed()]
 }
 
 fn enqueues(
