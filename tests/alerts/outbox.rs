@@ -125,16 +125,14 @@ fn a_policy_that_is_rolled_back_for_its_failures_is_told() {
     };
     let other = store.add_candidate(new, act).unwrap();
     let seen = Seen {
-        state: GenerationState::Candidate,
-        active: Some(1),
+        generation: &other,
+        active: Some(&first),
     };
-    store
-        .put(other, GenerationState::Active, seen, act)
-        .unwrap();
+    store.put(GenerationState::Active, seen, act).unwrap();
     let since = Timestamp::UNIX_EPOCH;
-    assert_eq!(store.failed_in_use(other, 2, since, act).unwrap(), None);
+    assert_eq!(store.failed_in_use(&other, 2, since, act).unwrap(), None);
     assert_eq!(kinds(&mut store), [], "one failure is no reason yet");
-    assert_eq!(store.failed_in_use(other, 2, since, act).unwrap(), Some(1));
+    assert_eq!(store.failed_in_use(&other, 2, since, act).unwrap(), Some(1));
     let alert = store.alerts(Timestamp::now(), 1).unwrap().remove(0).alert;
     assert_eq!(
         text(&alert),

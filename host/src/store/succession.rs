@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::alerts::{self, NewAlert};
-use super::generations::{active, before, generation};
-use super::{AlertKind, Error, GenerationState, Store, sql_time};
+use super::generations::{active, before, generation, in_state, is_kept};
+use super::{AlertKind, Error, Generation, GenerationState, Store, sql_time};
 
 /// A policy that becomes a generation.
 #[derive(Debug, Clone, Copy)]
@@ -41,29 +41,36 @@ pub struct Act<'a> {
     pub why: &'a str,
 }
 
-/// What a caller went by when it decided on a change.
+/// What a caller went by when it decided on a change. Each is compared as a whole: its number may be another one's by now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Seen {
-    /// Where the generation stood that is to be put somewhere.
-    pub state: GenerationState,
-    /// Which one was active.
-    pub active: Option<i64>,
+pub struct Seen<'a> {
+    /// The generation that is to be put somewhere, where it stood.
+    pub generation: &'a Generation,
+    /// The one that was active.
+    pub active: Option<&'a Generation>,
 }
 
 impl Store {
-    /// Adds a generation as a candidate and returns its number.
+    /// Adds a generation as a candidate and returns it as it is kept.
     ///
     /// # Errors
     ///
     /// When the database refuses.
-    pub fn add_candidate(&mut self, new: NewGeneration<'_>, act: Act<'_>) -> Result<i64, Error> {
+    pub fn add_candidate(
+        &mut self,
+        new: NewGeneration<'_>,
+        act: Act<'_>,
+    ) -> Result<Generation, Error> {
         self.durably(|store| {
-            store.writing(|transaction| Ok(add(transaction, new, GenerationState::Candidate, act)?))
+            store.writing(|transaction| {
+                let id = add(transaction, new, GenerationState::Candidate, act)?;
+                generation(transaction, id)
+            })
         })
     }
 
-    /// Makes a generation the active one or the shadow, and retires the one that was. `seen` is what
-    /// the caller went by: if another program has changed it meanwhile, nothing happens.
+    /// Makes the generation that was seen the active one or the shadow, and retires the one that was. If
+    /// another program has changed meanwhile what was seen, nothing happens.
     ///
     /// # Errors
     ///
@@ -71,22 +78,27 @@ impl Store {
     /// meanwhile, or the database refuses.
     pub fn put(
         &mut self,
-        id: i64,
         place: GenerationState,
-        seen: Seen,
+        seen: Seen<'_>,
         act: Act<'_>,
     ) -> Result<(), Error> {
+        let id = seen.generation.id;
         self.durably(|store| {
             store.writing(|transaction| {
-                let state = generation(transaction, id)?.state;
+                let generation = generation(transaction, id)?;
+                let state = generation.state;
                 if state == place || state == GenerationState::Active {
                     return Err(Error::AlreadyIn {
                         generation: id,
                         state,
                     });
                 }
-                let active = active(transaction)?;
-                if (Seen { state, active }) != seen {
+                let active = in_state(transaction, GenerationState::Active)?;
+                let now = Seen {
+                    generation: &generation,
+                    active: active.as_ref(),
+                };
+                if now != seen {
                     return Err(Error::Meanwhile);
                 }
                 if place == GenerationState::Active {
@@ -140,9 +152,13 @@ impl Store {
     /// # Errors
     ///
     /// When the database refuses.
-    pub fn refuse_candidate(&mut self, id: i64, act: Act<'_>) -> Result<(), Error> {
+    pub fn refuse_candidate(&mut self, candidate: &Generation, act: Act<'_>) -> Result<(), Error> {
+        let id = candidate.id;
         self.durably(|store| {
             store.writing(|transaction| {
+                if generation(transaction, id)? != *candidate {
+                    return Err(Error::Meanwhile);
+                }
                 change(transaction, id, GenerationState::Refused, act)?;
                 transaction.execute(
                     "DELETE FROM serial_gate_policy
@@ -166,13 +182,17 @@ impl Store {
     /// When the database refuses.
     pub fn failed_in_use(
         &mut self,
-        id: i64,
+        failed: &Generation,
         allowed: u32,
         since: Timestamp,
         act: Act<'_>,
     ) -> Result<Option<i64>, Error> {
+        let id = failed.id;
         self.durably(|store| {
             store.writing(|transaction| {
+                if !is_kept(transaction, failed)? {
+                    return Ok(None);
+                }
                 transaction.execute(
                     "DELETE FROM serial_gate_failure WHERE at <= ?1",
                     [sql_time(since)],
