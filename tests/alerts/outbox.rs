@@ -6,6 +6,7 @@ use proptest::test_runner::TestCaseResult;
 use serial_gate::alerts::text;
 use serial_gate::store::{
     Act, AlertKind, DeployVerdict, GenerationState, NewDeploy, NewGeneration, Seen, Store,
+    from_sql_time,
 };
 
 use super::{deliveries, freeze, frozen, store};
@@ -160,6 +161,34 @@ fn the_queue_of_an_older_version_is_brought_up_to_date_by_init() {
     assert_eq!(kinds(&mut store(&gate)), [AlertKind::Freeze]);
 }
 
+/// As an orchestrator's id does after a delete.
+#[test]
+fn a_waiting_job_that_has_the_id_of_another_is_told_too() {
+    let gate = Gate::new();
+    let add = |created_at: &str| {
+        let sqlite = gate.sqlite();
+        sqlite
+            .execute(
+                "REPLACE INTO jobs (id, repo, agent, created_at) VALUES (1, 'alpha', 'analyst', ?1)",
+                [created_at],
+            )
+            .unwrap();
+    };
+    let mut store = store(&gate);
+    let hour = SignedDuration::from_hours(1).unsigned_abs();
+    let mut told_at = |at: &str| {
+        store
+            .alert_of_waiting(from_sql_time(at).unwrap(), hour)
+            .unwrap()
+    };
+    add("2001-01-01 00:00:00");
+    assert_eq!(told_at("2001-01-01 02:00:00"), 1);
+    add("2001-01-01 03:00:00");
+    assert_eq!(told_at("2001-01-01 03:30:00"), 0, "it is young");
+    assert_eq!(told_at("2001-01-01 04:00:00"), 1);
+    assert_eq!(told_at("2001-01-01 05:00:00"), 0);
+}
+
 #[test]
 fn the_first_of_a_waiting_line_that_is_old_is_told_once() {
     let gate = Gate::new();
@@ -266,7 +295,7 @@ fn told_as_committed(steps: &[Step]) -> TestCaseResult {
         let ids = query.query_map([], |row| row.get(0)).unwrap();
         ids.map(Result::unwrap).collect()
     };
-    let freezes = ids("SELECT id FROM repo_freeze ORDER BY id");
+    let freezes = ids("SELECT gate_number FROM repo_freeze ORDER BY id");
     let told = ids("SELECT subject FROM serial_gate_alert WHERE kind = 'freeze' ORDER BY id");
     prop_assert_eq!(freezes, told);
     Ok(())

@@ -53,20 +53,8 @@ impl Store {
     ///
     /// When there is no such task, the agent or the repo is empty, or the database refuses.
     pub fn add_job(&mut self, now: Timestamp, job: NewJob<'_>) -> Result<i64, Error> {
-        not_empty("agent", job.agent)?;
-        not_empty("repo", job.repo.unwrap_or("the task's"))?;
-        self.writing(|transaction| {
-            let inserted = transaction
-                .prepare_cached(
-                    "INSERT INTO jobs (task_id, repo, agent, status, created_at)
-                 SELECT id, coalesce(?2, repo), ?3, 'queued', ?4 FROM tasks WHERE id = ?1",
-                )?
-                .execute(params![job.task_id, job.repo, job.agent, sql_time(now)])?;
-            if inserted == 0 {
-                return Err(Error::NoTask { id: job.task_id });
-            }
-            Ok(transaction.last_insert_rowid())
-        })
+        check_names(job)?;
+        self.writing(|transaction| insert(transaction, now, job))
     }
 
     /// Ends a claimed job. `error` is what a failed job leaves behind.
@@ -139,7 +127,7 @@ impl Store {
                 before,
                 after: Some("queued"),
             };
-            Ok(audit::write_down(transaction, act, deed)?)
+            audit::write_down(transaction, act, deed)
         })
     }
 
@@ -166,10 +154,32 @@ impl Store {
     }
 }
 
+pub(super) fn check_names(job: NewJob<'_>) -> Result<(), Error> {
+    not_empty("agent", job.agent)?;
+    not_empty("repo", job.repo.unwrap_or("the task's"))
+}
+
+pub(super) fn insert(
+    transaction: &Transaction<'_>,
+    now: Timestamp,
+    job: NewJob<'_>,
+) -> Result<i64, Error> {
+    let inserted = transaction
+        .prepare_cached(
+            "INSERT INTO jobs (task_id, repo, agent, status, created_at)
+             SELECT id, coalesce(?2, repo), ?3, 'queued', ?4 FROM tasks WHERE id = ?1",
+        )?
+        .execute(params![job.task_id, job.repo, job.agent, sql_time(now)])?;
+    if inserted == 0 {
+        return Err(Error::NoTask { id: job.task_id });
+    }
+    Ok(transaction.last_insert_rowid())
+}
+
 const REQUEUE: &str = "UPDATE jobs
     SET status = 'queued', gate_worker = NULL, gate_lease_until = NULL, gate_token = NULL";
 
-fn alert_of_failure(transaction: &Transaction<'_>, at: Timestamp, id: i64) -> rusqlite::Result<()> {
+fn alert_of_failure(transaction: &Transaction<'_>, at: Timestamp, id: i64) -> Result<(), Error> {
     let mut query = transaction.prepare_cached(
         "SELECT jobs.repo, tasks.work_item_id, jobs.gate_worker, jobs.gate_error
          FROM jobs LEFT JOIN tasks ON tasks.id = jobs.task_id WHERE jobs.id = ?1",

@@ -17,6 +17,7 @@ mod clauses;
 mod deliveries;
 mod deploys;
 mod doctor;
+mod effect;
 mod error;
 mod fixtures;
 mod freezes;
