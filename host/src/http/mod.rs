@@ -15,6 +15,7 @@ mod events;
 mod forms;
 mod freezes;
 mod health;
+mod idempotency;
 mod listen;
 mod metrics;
 mod origin;

@@ -6,15 +6,16 @@ use axum::{Extension, Json};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serial_gate::store::{Added, Error, NewJob, NewTask, TaskRow};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::App;
 use super::access::Caller;
 use super::body::{Body, Which, given, whole};
 use super::claims::change;
+use super::idempotency::Key;
 use super::problem::Problem;
 
-#[derive(Deserialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AddTask {
     /// The repo that the task changes
@@ -58,7 +59,7 @@ pub struct ChangeTask {
     label: Option<Option<String>>,
 }
 
-#[derive(Deserialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AddJob {
     /// The task
@@ -77,19 +78,40 @@ pub struct AddedJob {
     job_id: i64,
 }
 
+/// The header of a request that may be repeated.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "it describes the header, which `Key` reads")]
+pub struct MayBeRepeated {
+    /// A name of the client's for this request. The same request with the same key gets the same answer and adds nothing, for
+    /// 24 h; another request with it is refused
+    #[param(
+        rename = "Idempotency-Key",
+        required = false,
+        min_length = 1,
+        max_length = 255,
+        pattern = "^[!-~]([ -~]*[!-~])?$",
+        example = "add-ORCH-88"
+    )]
+    idempotency_key: Option<String>,
+}
+
 /// Add a task with its first job, queued
 #[utoipa::path(
-    post, path = "/tasks", tag = "tasks", security(("token" = ["worker"])), request_body = AddTask,
+    post, path = "/tasks", tag = "tasks", security(("token" = ["worker"])), params(MayBeRepeated), request_body = AddTask,
     responses(
         (status = 201, description = "It was added", body = Added),
     )
 )]
 pub async fn add_task(
     State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    key: Key,
     Body(task): Body<AddTask>,
 ) -> Result<(StatusCode, Json<Added>), Problem> {
+    let keyed = key.of(&caller, "POST /tasks", &task)?;
     let added = change(&app, move |store| {
-        store.add_task(
+        let (now, new) = (
             Timestamp::now(),
             NewTask {
                 repo: &task.repo,
@@ -98,7 +120,11 @@ pub async fn add_task(
                 agent: &task.agent,
                 label: task.label.as_deref(),
             },
-        )
+        );
+        match &keyed {
+            Some(keyed) => store.add_task_once(now, new, keyed.as_repeatable()),
+            None => store.add_task(now, new),
+        }
     });
     Ok((StatusCode::CREATED, Json(added.await?)))
 }
@@ -132,24 +158,31 @@ pub async fn change_task(
 
 /// Add a queued job to a task
 #[utoipa::path(
-    post, path = "/jobs", tag = "jobs", security(("token" = ["worker"])), request_body = AddJob,
+    post, path = "/jobs", tag = "jobs", security(("token" = ["worker"])), params(MayBeRepeated), request_body = AddJob,
     responses(
         (status = 201, description = "It was added", body = AddedJob),
     )
 )]
 pub async fn add_job(
     State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    key: Key,
     Body(job): Body<AddJob>,
 ) -> Result<(StatusCode, Json<AddedJob>), Problem> {
+    let keyed = key.of(&caller, "POST /jobs", &job)?;
     let job_id = change(&app, move |store| {
-        store.add_job(
+        let (now, new) = (
             Timestamp::now(),
             NewJob {
                 task_id: job.task_id,
                 agent: &job.agent,
                 repo: job.repo.as_deref(),
             },
-        )
+        );
+        match &keyed {
+            Some(keyed) => store.add_job_once(now, new, keyed.as_repeatable()),
+            None => store.add_job(now, new),
+        }
     });
     let job_id = job_id.await?;
     Ok((StatusCode::CREATED, Json(AddedJob { job_id })))
