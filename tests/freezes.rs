@@ -210,18 +210,24 @@ fn a_freeze_that_is_not_there_is_no_reason_to_clear_an_earlier_one() {
     assert_eq!(repo(&gate)["freeze"]["reason"], "first");
 }
 
-/// Of a version that gave no numbers.
 #[test]
-fn an_old_row_is_known_by_its_id() {
+fn a_freeze_of_a_version_without_numbers_is_known_by_its_id() {
     let gate = Gate::new();
     freeze(&gate, "old");
-    let sqlite = gate.sqlite();
-    sqlite
-        .execute("UPDATE repo_freeze SET gate_number = NULL", [])
+    gate.sqlite()
+        .execute_batch(
+            "DROP TRIGGER serial_gate_repo_freeze_numbered;
+             DROP TRIGGER serial_gate_repo_freeze_renumbered;
+             DROP TABLE serial_gate_freeze_number;
+             ALTER TABLE repo_freeze DROP COLUMN gate_number",
+        )
         .unwrap();
+    gate.run(&["init"]).succeeds();
     assert_eq!(repo(&gate)["freeze"]["id"], 1);
     unfreeze(&gate, 2).exits(1);
     unfreeze(&gate, 1).succeeds();
+    freeze(&gate, "new");
+    unfreeze(&gate, 2).exits(1);
 }
 
 #[test]
