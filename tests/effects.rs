@@ -20,7 +20,7 @@ const NO_FREEZE: [&str; 15] = [
     "AFTER INSERT ON serial_gate_alert BEGIN DELETE FROM repo_freeze; END",
     "AFTER INSERT ON serial_gate_audit BEGIN UPDATE repo_freeze SET cleared_at = 'x'; END",
     "AFTER INSERT ON serial_gate_audit BEGIN UPDATE repo_freeze SET repo = 'other'; END",
-    // Whoever asks later would not be told.
+    // Nobody would be told of it later.
     "BEFORE INSERT ON serial_gate_audit BEGIN SELECT RAISE(IGNORE); END",
     "AFTER INSERT ON serial_gate_audit BEGIN DELETE FROM serial_gate_audit WHERE id = new.id; END",
     "BEFORE INSERT ON serial_gate_alert BEGIN SELECT RAISE(IGNORE); END",

@@ -161,7 +161,7 @@ fn another_program_that_adds_a_freeze_notices_no_number() {
 }
 
 #[test]
-fn a_row_that_replaces_another_has_a_number_of_its_own() {
+fn a_row_that_replaces_another_has_a_new_number() {
     let gate = Gate::new();
     let sqlite = gate.sqlite();
     let mut given = Vec::new();
@@ -252,7 +252,7 @@ fn who_made_a_freeze_is_not_who_made_the_deleted_one_of_its_id() {
 }
 
 #[test]
-fn what_stands_in_the_column_of_the_numbers_stops_no_freeze() {
+fn nonsense_in_the_column_of_the_numbers_stops_no_freeze() {
     let gate = Gate::new();
     let sqlite = gate.sqlite();
     for nonsense in ["'x'", "9223372036854775807", "-1", "1.5", "x'00'"] {

@@ -1,4 +1,4 @@
-//! Requests with an `Idempotency-Key`: one that is repeated adds nothing.
+//! Requests with an `Idempotency-Key`: repeating one adds nothing.
 
 use serde_json::{Value, json};
 
@@ -60,7 +60,7 @@ fn a_key_is_for_one_request() {
     let other = post(&service, "/tasks", "k-1", r#"{"repo": "beta"}"#).is(422);
     assert_eq!(
         other.detail(),
-        "the `Idempotency-Key` `k-1` came with another request within the last 24 h, and nothing was changed: give each request a key of its own, and repeat a request as it was"
+        "the `Idempotency-Key` `k-1` came with another request within the last 24 h, and nothing was changed: give each request a new key, and repeat a request unchanged"
     );
     post(
         &service,
@@ -73,7 +73,7 @@ fn a_key_is_for_one_request() {
 }
 
 #[test]
-fn each_caller_has_keys_of_its_own() {
+fn the_same_key_of_two_callers_is_two_keys() {
     let service = Service::start();
     let tokens = ["kim", "lou"].map(|name| token(&service.gate, name, "worker"));
     let tasks: Vec<Value> = [&tokens[0], &tokens[1], &tokens[0]]

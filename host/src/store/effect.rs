@@ -9,7 +9,7 @@ use rusqlite::{OptionalExtension, Params, Transaction};
 
 use super::Error;
 
-/// What a change is called in the error of one that did not stay, and the table whose triggers come first in question.
+/// The name of a change, for the error when it did not stay, and the table whose triggers to look at first.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Effect<'a> {
     pub what: &'a str,

@@ -177,7 +177,7 @@ pub enum Error {
     },
     /// One key came with two requests.
     #[error(
-        "the `Idempotency-Key` `{}` came with another request within the last 24 h, and nothing was changed: give each request a key of its own, and repeat a request as it was",
+        "the `Idempotency-Key` `{}` came with another request within the last 24 h, and nothing was changed: give each request a new key, and repeat a request unchanged",
         key.escape_debug()
     )]
     KeyOfAnother {

@@ -150,7 +150,7 @@ impl Store {
         })
     }
 
-    /// Who made a freeze, as far as the audit has it: none for one that another program wrote. A freeze without a number may
+    /// Who made a freeze, as far as the audit has it: nobody for a freeze of another program. A freeze without a number may
     /// have the id of a deleted one, so the time has to be the same, too.
     ///
     /// # Errors

@@ -195,7 +195,7 @@ impl Store {
 }
 
 impl Generation {
-    /// Whether it is the same policy with the same settings under the same number, wherever the two stand.
+    /// Whether it is the same policy with the same settings under the same number, whatever their states.
     pub fn is_the_same(&self, other: &Generation) -> bool {
         let Generation {
             id,
@@ -250,7 +250,7 @@ pub(super) fn in_state(
         .optional()
 }
 
-/// Whether a generation is the one that has its number, wherever it stands by now.
+/// Whether its number is still that generation's, whatever state it is in.
 pub(super) fn is_kept(connection: &Connection, known: &Generation) -> rusqlite::Result<bool> {
     let mut query = connection.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM serial_gate_generation WHERE id = ?1"

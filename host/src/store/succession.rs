@@ -41,12 +41,12 @@ pub struct Act<'a> {
     pub why: &'a str,
 }
 
-/// What a caller went by when it decided on a change. Each is compared as a whole: its number may be another one's by now.
+/// What a caller knew when it decided on a change. Each is compared as a whole: its number may be another one's by now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seen<'a> {
     /// The generation that is to be put somewhere, where it stood.
     pub generation: &'a Generation,
-    /// The one that was active.
+    /// The active generation.
     pub active: Option<&'a Generation>,
 }
 
