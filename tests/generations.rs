@@ -3,17 +3,19 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde_json::json;
 use serial_gate::life::{self, Place, Proposal};
 use serial_gate::model::Settings;
 use serial_gate::policy::DEFAULT_POLICY;
 use serial_gate::queue::{
     Allowance, Options, Overrides, Queue, Rule, Source, default_settings, stored,
 };
-use serial_gate::store::{Act, GenerationState, Seen};
+use serial_gate::store::{self, Act, GenerationState, NewGeneration, Seen};
 
 use crate::containment::{HARMLESS, Hostile, clause_at};
 use crate::harness::Gate;
 use crate::policy_check::{CLAIM, DECIDE_ALL};
+use crate::service::Service;
 
 const LEASE: Duration = Duration::from_secs(60);
 
@@ -62,13 +64,17 @@ pub fn traps_from(second: &'static str) -> Vec<u8> {
     .component()
 }
 
-pub fn proposal(component: Vec<u8>) -> Proposal {
+/// Under the default settings, by an operator who sees what is active now.
+pub fn proposal(gate: &Gate, component: Vec<u8>) -> Proposal {
     Proposal {
         component,
         signature: None,
         settings: default_settings(),
         allowance: Allowance::default(),
-        base: Some(1),
+        base: open(gate)
+            .store()
+            .generation_in(GenerationState::Active)
+            .unwrap(),
     }
 }
 
@@ -243,7 +249,7 @@ fn a_host_follows_a_swap_of_its_own() {
             enabled: false,
             ..default_settings()
         },
-        ..proposal(DEFAULT_POLICY.to_vec())
+        ..proposal(&gate, DEFAULT_POLICY.to_vec())
     };
     life::swap(&mut host, &off, Place::Active, act(at(0))).unwrap();
     // It was compiled for its check.
@@ -257,7 +263,7 @@ fn a_policy_that_fails_in_use_is_rolled_back_by_itself() {
     let mut operator = open(&gate);
     let swapped = life::swap(
         &mut operator,
-        &proposal(traps_from("5000")),
+        &proposal(&gate, traps_from("5000")),
         Place::Active,
         act(at(1_000)),
     )
@@ -292,7 +298,7 @@ fn a_policy_that_fails_in_use_is_rolled_back_by_itself() {
 #[test]
 fn failures_that_are_long_past_do_not_count() {
     let gate = Gate::new();
-    let proposal = proposal(traps_from("5000"));
+    let proposal = proposal(&gate, traps_from("5000"));
     life::swap(&mut open(&gate), &proposal, Place::Active, act(at(1_000))).unwrap();
     for second in [5_000, 5_001, 6_000, 6_001] {
         open(&gate).claim(at(second), "w", LEASE).unwrap();
@@ -305,7 +311,7 @@ fn a_running_host_stays_with_the_good_generation_when_the_new_one_fails() {
     let gate = Gate::new();
     let mut host = open(&gate);
     host.clause(at(0)).unwrap();
-    let proposal = proposal(traps_from("5000"));
+    let proposal = proposal(&gate, traps_from("5000"));
     life::swap(&mut open(&gate), &proposal, Place::Active, act(at(1_000))).unwrap();
     for second in 5_000..5_010 {
         host.claim(at(second), "w", LEASE).unwrap();
@@ -387,7 +393,7 @@ fn limits_are_a_generation_s_own() {
 #[test]
 fn whoever_only_looks_at_a_failing_policy_rolls_nothing_back() {
     let gate = Gate::new();
-    let proposal = proposal(traps_from("5000"));
+    let proposal = proposal(&gate, traps_from("5000"));
     life::swap(&mut open(&gate), &proposal, Place::Active, act(at(1_000))).unwrap();
     for second in 5_000..5_010 {
         open(&gate).clause(at(second)).unwrap();
@@ -398,7 +404,7 @@ fn whoever_only_looks_at_a_failing_policy_rolls_nothing_back() {
 #[test]
 fn a_process_with_settings_of_its_own_rolls_nobody_s_policy_back() {
     let gate = Gate::new();
-    let proposal = proposal(traps_from("5000"));
+    let proposal = proposal(&gate, traps_from("5000"));
     life::swap(&mut open(&gate), &proposal, Place::Active, act(at(1_000))).unwrap();
     let overrides = Overrides {
         repos: Some("alpha".into()),
@@ -427,7 +433,7 @@ fn a_claim_under_settings_of_its_own_records_no_generation() {
 fn a_swap_that_was_checked_against_another_generation_undoes_nothing() {
     let gate = Gate::new();
     let mut operator = open(&gate);
-    let stale = proposal(traps_from("9000000000"));
+    let stale = proposal(&gate, traps_from("9000000000"));
     gate.run(&[
         "policy",
         "settings",
@@ -452,15 +458,16 @@ fn a_shadow_that_was_stopped_meanwhile_is_not_promoted() {
     ];
     gate.run(&arguments).succeeds();
     let mut operator = open(&gate);
+    let [shadow, active] = [2, 1].map(|id| operator.store().generation(id).unwrap());
     let seen = Seen {
-        state: GenerationState::Shadow,
-        active: Some(1),
+        generation: &shadow,
+        active: Some(&active),
     };
     operator.store().stop_shadow(act(at(0))).unwrap();
     let put = operator
         .store()
-        .put(2, GenerationState::Active, seen, act(at(0)));
-    assert!(put.is_err());
+        .put(GenerationState::Active, seen, act(at(0)));
+    assert!(matches!(put, Err(store::Error::Meanwhile)), "{put:?}");
     assert_eq!(open(&gate).generation(), Some(1));
 }
 
@@ -526,7 +533,7 @@ fn limits_that_cannot_be_read_leave_the_settings_as_they_are() {
 fn a_component_that_was_active_once_is_kept_when_it_is_refused_again() {
     let gate = Gate::new();
     let mut operator = open(&gate);
-    let traps = proposal(traps_from("5000"));
+    let traps = proposal(&gate, traps_from("5000"));
     life::swap(&mut operator, &traps, Place::Active, act(at(1_000))).unwrap();
     life::roll_back(&mut operator, Some(1), None, act(at(2_000))).unwrap();
     let refused = life::swap(&mut operator, &traps, Place::Active, act(at(6_000))).unwrap();
@@ -555,4 +562,135 @@ fn a_limit_of_time_has_an_end() {
         )
         .unwrap();
     gate.run(&["queue"]).succeeds();
+}
+
+/// A generation beside the active one, under other settings.
+fn candidate(queue: &mut Queue, repos: &str) -> serial_gate::store::Generation {
+    let active = queue.store().generation(1).unwrap();
+    let component = queue.store().component(&active.digest).unwrap().unwrap();
+    let new = NewGeneration {
+        component: &component,
+        signature: None,
+        digest: &active.digest,
+        name: "serial",
+        version: "1",
+        settings: &active
+            .settings
+            .replace(r#""repos":"""#, &format!(r#""repos":"{repos}""#)),
+        limits: &active.limits,
+    };
+    queue.store().add_candidate(new, act(at(0))).unwrap()
+}
+
+#[test]
+fn a_candidate_that_is_another_one_by_now_is_neither_activated_nor_refused() {
+    let gate = Gate::new();
+    let mut operator = open(&gate);
+    let seen = candidate(&mut operator, "alpha");
+    let active = operator.store().generation(1).unwrap();
+    // The same number with other settings, as in a restored backup.
+    let restore = "UPDATE serial_gate_generation SET settings = replace(settings, 'alpha', 'beta') WHERE id = 2";
+    assert_eq!(gate.sqlite().execute(restore, []).unwrap(), 1);
+    let store = operator.store();
+    let of_both = Seen {
+        generation: &seen,
+        active: Some(&active),
+    };
+    let put = store.put(GenerationState::Active, of_both, act(at(0)));
+    assert!(matches!(put, Err(store::Error::Meanwhile)), "{put:?}");
+    let refused = store.refuse_candidate(&seen, act(at(0)));
+    assert!(
+        matches!(refused, Err(store::Error::Meanwhile)),
+        "{refused:?}"
+    );
+    let kept = store.generation(2).unwrap();
+    assert_eq!(kept.state, GenerationState::Candidate);
+}
+
+#[test]
+fn a_candidate_is_not_activated_over_an_active_one_that_was_not_seen() {
+    let gate = Gate::new();
+    let mut operator = open(&gate);
+    let seen = candidate(&mut operator, "alpha");
+    let active = operator.store().generation(1).unwrap();
+    let restore = "UPDATE serial_gate_generation SET limits = '{}' WHERE id = 1";
+    gate.sqlite().execute(restore, []).unwrap();
+    let of_both = Seen {
+        generation: &seen,
+        active: Some(&active),
+    };
+    let store = operator.store();
+    let put = store.put(GenerationState::Active, of_both, act(at(0)));
+    assert!(matches!(put, Err(store::Error::Meanwhile)), "{put:?}");
+}
+
+#[test]
+fn a_failure_is_not_counted_against_another_generation_of_its_number() {
+    let gate = Gate::new();
+    gate.run(&["policy", "settings", "--repos", "alpha", "--reason", "r"])
+        .succeeds();
+    let mut store = open(&gate);
+    let store = store.store();
+    let failed = store.generation(2).unwrap();
+    let restore = "UPDATE serial_gate_generation SET settings = replace(settings, 'alpha', 'beta')";
+    gate.sqlite().execute(restore, []).unwrap();
+    let back = store.failed_in_use(&failed, 1, at(0), act(at(1)));
+    assert_eq!(back.unwrap(), None);
+    assert_eq!(store.failures(2).unwrap(), 0);
+    // It is still one where it is the same.
+    let failed = store.generation(2).unwrap();
+    let back = store.failed_in_use(&failed, 1, at(0), act(at(1)));
+    assert_eq!(back.unwrap(), Some(1));
+}
+
+#[test]
+fn a_running_service_goes_by_what_a_backup_has_under_the_number_that_it_knows() {
+    let gate = Gate::new();
+    for _ in 0..2 {
+        gate.run(&["task", "add", "alpha"]).succeeds();
+    }
+    let settings = |repos| ["policy", "settings", "--repos", repos, "--reason", "r"];
+    let backup = Gate::empty();
+    gate.sqlite()
+        .execute("VACUUM INTO ?1", [backup.database().to_str().unwrap()])
+        .unwrap();
+    backup.run(&["init"]).succeeds();
+    // Generation 2 gates `alpha` there, and another repo here.
+    backup.run(&settings("alpha")).succeeds();
+    gate.run(&settings("beta")).succeeds();
+    let service = Service::on(gate);
+    let claim = || service.post("/claim", &json!({"worker": "one"}));
+    assert_eq!(claim().is(200).json()["generation"], 2);
+    let mut sqlite = service.gate.sqlite();
+    sqlite
+        .restore(
+            "main",
+            backup.database(),
+            None::<fn(rusqlite::backup::Progress)>,
+        )
+        .unwrap();
+    assert_eq!(claim().is(200).json()["id"], 1);
+    claim().is(204);
+}
+
+#[test]
+fn a_shadow_of_a_backup_is_asked_under_its_own_settings() {
+    let gate = Gate::new();
+    gate.run(&[
+        "policy", "shadow", "built-in", "--repos", "beta", "--reason", "r",
+    ])
+    .succeeds();
+    for _ in 0..3 {
+        gate.run(&["task", "add", "alpha"]).succeeds();
+    }
+    let mut host = open(&gate);
+    host.claim(at(0), "w", LEASE).unwrap();
+    let record = || open(&gate).store().shadow_record().unwrap().unwrap();
+    assert!(!record().disagreements.is_empty());
+    let restore = "UPDATE serial_gate_generation SET settings = replace(settings, 'beta', 'alpha') WHERE id = 2;
+        DELETE FROM serial_gate_disagreement";
+    gate.sqlite().execute_batch(restore).unwrap();
+    host.claim(at(10), "w", LEASE).unwrap();
+    assert_eq!(record().looks, 2);
+    assert!(record().disagreements.is_empty());
 }

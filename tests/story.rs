@@ -68,7 +68,7 @@ fn a_task_starts_from_its_predecessor_s_code_and_a_bad_deploy_stops_the_next() {
     service.post("/deploys", &deploy).is(201);
     service.post("/deploys", &deploy).is(201);
     done(2);
-    window.until_it_says("ORCH-3 job 3 held by freeze 1", "story-3-frozen");
+    window.until_it_says("ORCH-3 job 3 the repo is frozen", "story-3-frozen");
     assert!(window.text().contains("errors at 7 %"), "{}", window.text());
     assert_eq!(endpoint.wait_for(1)[0].json()["kind"], "freeze");
     assert_eq!(project.tip("task/ORCH-3"), None);

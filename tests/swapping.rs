@@ -65,7 +65,10 @@ fn opposites(gate: &Gate, runtime: &Runtime) -> BTreeMap<i64, &'static str> {
             signature: None,
             settings: gating(gated),
             allowance: Allowance::default(),
-            base: queue.store().active_generation_id().unwrap(),
+            base: queue
+                .store()
+                .generation_in(GenerationState::Active)
+                .unwrap(),
         };
         let swapped = life::swap(queue, &proposal, Place::Active, act()).unwrap();
         assert!(swapped.is_accepted(), "{:?}", swapped.stages);
@@ -172,13 +175,15 @@ fn swaps_under_load_leave_no_answer_of_two_generations() {
     let mut swap = |number: usize| {
         let to = generations[number % 2];
         let begun = Instant::now();
+        let [to, active] =
+            [to, generations[(number + 1) % 2]].map(|id| operator.store().generation(id).unwrap());
         let seen = Seen {
-            state: GenerationState::Retired,
-            active: Some(generations[(number + 1) % 2]),
+            generation: &to,
+            active: Some(&active),
         };
         operator
             .store()
-            .put(to, GenerationState::Active, seen, act())
+            .put(GenerationState::Active, seen, act())
             .unwrap();
         let (longest, sum) = slowest.get();
         slowest.set((longest.max(begun.elapsed()), sum + begun.elapsed()));

@@ -6,6 +6,7 @@ use proptest::test_runner::TestCaseResult;
 use serial_gate::alerts::text;
 use serial_gate::store::{
     Act, AlertKind, DeployVerdict, GenerationState, NewDeploy, NewGeneration, Seen, Store,
+    from_sql_time,
 };
 
 use super::{deliveries, freeze, frozen, store};
@@ -130,16 +131,14 @@ fn a_policy_that_is_rolled_back_for_its_failures_is_told() {
     };
     let other = store.add_candidate(new, act).unwrap();
     let seen = Seen {
-        state: GenerationState::Candidate,
-        active: Some(1),
+        generation: &other,
+        active: Some(&first),
     };
-    store
-        .put(other, GenerationState::Active, seen, act)
-        .unwrap();
+    store.put(GenerationState::Active, seen, act).unwrap();
     let since = Timestamp::UNIX_EPOCH;
-    assert_eq!(store.failed_in_use(other, 2, since, act).unwrap(), None);
+    assert_eq!(store.failed_in_use(&other, 2, since, act).unwrap(), None);
     assert_eq!(kinds(&mut store), [], "one failure is no reason yet");
-    assert_eq!(store.failed_in_use(other, 2, since, act).unwrap(), Some(1));
+    assert_eq!(store.failed_in_use(&other, 2, since, act).unwrap(), Some(1));
     let alert = store.alerts(Timestamp::now(), 1).unwrap().remove(0).alert;
     assert_eq!(
         text(&alert),
@@ -165,6 +164,34 @@ fn the_queue_of_an_older_version_is_brought_up_to_date_by_init() {
     gate.run(&["freeze", "alpha", "--reason", "r"]).succeeds();
     gate.run(&["doctor"]).succeeds();
     assert_eq!(kinds(&mut store(&gate)), [AlertKind::Freeze]);
+}
+
+/// As an orchestrator's id does after a delete.
+#[test]
+fn a_waiting_job_that_has_the_id_of_another_is_told_too() {
+    let gate = Gate::new();
+    let add = |created_at: &str| {
+        let sqlite = gate.sqlite();
+        sqlite
+            .execute(
+                "REPLACE INTO jobs (id, repo, agent, created_at) VALUES (1, 'alpha', 'analyst', ?1)",
+                [created_at],
+            )
+            .unwrap();
+    };
+    let mut store = store(&gate);
+    let hour = SignedDuration::from_hours(1).unsigned_abs();
+    let mut told_at = |at: &str| {
+        store
+            .alert_of_waiting(from_sql_time(at).unwrap(), hour)
+            .unwrap()
+    };
+    add("2001-01-01 00:00:00");
+    assert_eq!(told_at("2001-01-01 02:00:00"), 1);
+    add("2001-01-01 03:00:00");
+    assert_eq!(told_at("2001-01-01 03:30:00"), 0, "it is young");
+    assert_eq!(told_at("2001-01-01 04:00:00"), 1);
+    assert_eq!(told_at("2001-01-01 05:00:00"), 0);
 }
 
 #[test]
@@ -273,7 +300,7 @@ fn told_as_committed(steps: &[Step]) -> TestCaseResult {
         let ids = query.query_map([], |row| row.get(0)).unwrap();
         ids.map(Result::unwrap).collect()
     };
-    let freezes = ids("SELECT id FROM repo_freeze ORDER BY id");
+    let freezes = ids("SELECT gate_number FROM repo_freeze ORDER BY id");
     let told = ids("SELECT subject FROM serial_gate_alert WHERE kind = 'freeze' ORDER BY id");
     prop_assert_eq!(freezes, told);
     Ok(())

@@ -57,7 +57,7 @@ fn a_repo_is_frozen_and_released_with_a_mouse() {
     window.click("form button");
     window.until_it_says("by somebody: checkout is down", "frozen");
     assert!(
-        window.text().contains("held by freeze 1"),
+        window.text().contains("the repo is frozen"),
         "{}",
         window.text()
     );

@@ -194,7 +194,7 @@ impl Crowd {
                 SELECT 1 FROM serial_gate_delivery d WHERE d.alert = a.id AND d.state = 'sent')",
         );
         let frozen = self.frozen.lock().unwrap();
-        let freezes: BTreeSet<i64> = ids(sqlite, "SELECT id FROM repo_freeze");
+        let freezes: BTreeSet<i64> = ids(sqlite, "SELECT gate_number FROM repo_freeze");
         let told: Vec<(i64, String)> = endpoint
             .requests()
             .iter()

@@ -10,6 +10,7 @@ mod end;
 mod killed;
 mod page;
 mod policy;
+mod repeated;
 mod schema;
 
 use std::io::{BufRead, BufReader};

@@ -1,10 +1,17 @@
-"""What schemathesis cannot know of the service: which bytes and which rules are a policy's, and that nobody here waits."""
+"""What schemathesis cannot know of the service: which bytes and which rules are a policy's, that nobody here waits, and that
+a key is for one request."""
+
+import itertools
+import re
 
 import schemathesis
 from hypothesis import strategies
 
 # None at all is the built-in policy.
 schemathesis.openapi.media_type("application/wasm", strategies.just(b""))
+
+KEY = "Idempotency-Key"
+keys = itertools.count()
 
 
 @schemathesis.hook
@@ -17,3 +24,7 @@ def before_call(context, case, kwargs):
         # What is refused stays as it is.
         if isinstance(wait, (int, float)) and 0 < wait <= 300:
             case.body["wait"] = 0
+    key = (case.headers or {}).get(KEY)
+    # What is refused stays as it is.
+    if isinstance(key, str) and len(key) <= 255 and re.fullmatch("[!-~]([ -~]*[!-~])?", key):
+        case.headers[KEY] = f"key-{next(keys)}"

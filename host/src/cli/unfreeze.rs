@@ -10,13 +10,13 @@ use super::{Error, Outcome};
 /// Open a frozen repo again: clears all its active freezes
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  serial-gate unfreeze alpha\n  serial-gate unfreeze alpha --seen 3 --reason 'rolled back by hand'"
+    after_help = "Examples:\n  serial-gate unfreeze alpha\n  serial-gate unfreeze alpha --seen 1764081842312 --reason 'rolled back by hand'"
 )]
 pub struct Unfreeze {
     /// The repo
     repo: String,
-    /// The newest freeze that you know of, by its number: if there is a newer one, nothing is cleared
-    #[arg(long, value_name = "ID", allow_negative_numbers = true)]
+    /// The newest freeze that you know of, by its number: if another one is the newest, nothing is cleared
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     seen: Option<i64>,
     #[command(flatten)]
     why: Why,

@@ -174,14 +174,13 @@ fn repo(
     now: Timestamp,
 ) -> Result<Repo, gate::Error> {
     let for_so_long = |since: Option<&str>| age(since, now).map(in_words);
-    let freeze_id = if found.frozen {
-        let (_, freeze) = reader.queue.frozen(Some(&name));
-        freeze.map(|freeze| freeze.id)
+    let freeze = if found.frozen {
+        reader.queue.frozen(Some(&name)).1
     } else {
         None
     };
     let store = reader.queue.store();
-    let frozen_by = match freeze_id {
+    let frozen_by = match &freeze {
         Some(freeze) => store.frozen_by(&name, freeze)?,
         None => None,
     };
@@ -205,7 +204,7 @@ fn repo(
         held: waiting.iter().filter(|job| job.class == HELD).count(),
         waiting: waiting.into_iter().take(JOBS).collect(),
         frozen: found.frozen,
-        freeze_id,
+        freeze_id: freeze.map(|freeze| freeze.id),
         frozen_reason: found.frozen_reason,
         frozen_at: found.frozen_at,
         frozen_by,
@@ -249,7 +248,8 @@ fn reason(hold: &Hold) -> String {
     let reasons = [
         hold.earlier_task
             .map(|task| format!("waits for task {task}")),
-        hold.freeze.map(|freeze| format!("held by freeze {freeze}")),
+        // The policy names the freeze by its row, and the page by its number, where the repo is.
+        hold.freeze.map(|_| "the repo is frozen".into()),
         hold.rule.clone(),
     ];
     reasons.into_iter().flatten().collect::<Vec<_>>().join(", ")

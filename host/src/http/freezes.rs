@@ -39,13 +39,14 @@ pub struct Unfreeze {
     pub reason: String,
     /// Who does it, if not whoever the token is of
     pub who: Option<String>,
-    /// The newest freeze that the caller knows of: if there is a newer one, nothing is cleared
+    /// The number of the newest freeze that the caller knows of: if another one is the newest, nothing is cleared
     #[serde(default, deserialize_with = "maybe_whole")]
     pub freeze_id: Option<i64>,
 }
 
 #[derive(Serialize, ToSchema)]
 pub struct Frozen {
+    /// The freeze's number, which never comes again
     freeze_id: i64,
     repo: String,
 }

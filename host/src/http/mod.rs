@@ -16,6 +16,7 @@ mod events;
 mod forms;
 mod freezes;
 mod health;
+mod idempotency;
 mod listen;
 mod metrics;
 mod origin;

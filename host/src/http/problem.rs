@@ -128,10 +128,11 @@ impl From<store::Error> for Problem {
             E::NoTask { .. } | E::NoJob { .. } | E::NoGeneration { .. } | E::NoFixture { .. } => {
                 StatusCode::NOT_FOUND
             }
-            E::Empty { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            E::Empty { .. } | E::KeyOfAnother { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             E::Status { .. }
             | E::StaleToken { .. }
             | E::FrozenAgain { .. }
+            | E::OtherFreeze { .. }
             | E::NotClaimedHere { .. }
             | E::Ended { .. }
             | E::TaskIsFinished { .. }

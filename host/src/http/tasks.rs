@@ -7,14 +7,15 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serial_gate::queue::{self, Queue, Running};
 use serial_gate::store::{Added, Error, NewJob, NewTask, TaskRow};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::App;
 use super::access::Caller;
 use super::body::{Body, Which, given, maybe_token, whole};
+use super::idempotency::Key;
 use super::problem::Problem;
 
-#[derive(Deserialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AddTask {
     /// The repo that the task changes
@@ -85,7 +86,7 @@ pub struct CancelTask {
     reason: String,
 }
 
-#[derive(Deserialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AddJob {
     /// The task
@@ -104,17 +105,38 @@ pub struct AddedJob {
     job_id: i64,
 }
 
+/// The header of a request that may be repeated.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "it describes the header, which `Key` reads")]
+pub struct MayBeRepeated {
+    /// A name of the client's for this request. The same request with the same key gets the same answer and adds nothing, for
+    /// 24 h; another request with it is refused
+    #[param(
+        rename = "Idempotency-Key",
+        required = false,
+        min_length = 1,
+        max_length = 255,
+        pattern = "^[!-~]([ -~]*[!-~])?$",
+        example = "add-ORCH-88"
+    )]
+    idempotency_key: Option<String>,
+}
+
 /// Add a task with its first job, queued
 #[utoipa::path(
-    post, path = "/tasks", tag = "tasks", security(("token" = ["worker"])), request_body = AddTask,
+    post, path = "/tasks", tag = "tasks", security(("token" = ["worker"])), params(MayBeRepeated), request_body = AddTask,
     responses(
         (status = 201, description = "It was added", body = Added),
     )
 )]
 pub async fn add_task(
     State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    key: Key,
     Body(task): Body<AddTask>,
 ) -> Result<(StatusCode, Json<Added>), Problem> {
+    let keyed = key.of(&caller, "POST /tasks", &task)?;
     let add = move |queue: &mut Queue| {
         let new = NewTask {
             repo: &task.repo,
@@ -123,7 +145,11 @@ pub async fn add_task(
             agent: &task.agent,
             label: task.label.as_deref(),
         };
-        queue.store().add_task(Timestamp::now(), new)
+        let (now, store) = (Timestamp::now(), queue.store());
+        match &keyed {
+            Some(keyed) => store.add_task_once(now, new, keyed.as_repeatable()),
+            None => store.add_task(now, new),
+        }
     };
     let added = app.writer.change(add).await??;
     Ok((StatusCode::CREATED, Json(added)))
@@ -198,22 +224,29 @@ fn row(queue: &mut Queue, id: i64) -> Result<TaskRow, queue::Error> {
 
 /// Add a queued job to a task
 #[utoipa::path(
-    post, path = "/jobs", tag = "jobs", security(("token" = ["worker"])), request_body = AddJob,
+    post, path = "/jobs", tag = "jobs", security(("token" = ["worker"])), params(MayBeRepeated), request_body = AddJob,
     responses(
         (status = 201, description = "It was added", body = AddedJob),
     )
 )]
 pub async fn add_job(
     State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    key: Key,
     Body(job): Body<AddJob>,
 ) -> Result<(StatusCode, Json<AddedJob>), Problem> {
+    let keyed = key.of(&caller, "POST /jobs", &job)?;
     let add = move |queue: &mut Queue| {
         let new = NewJob {
             task_id: job.task_id,
             agent: &job.agent,
             repo: job.repo.as_deref(),
         };
-        queue.store().add_job(Timestamp::now(), new)
+        let (now, store) = (Timestamp::now(), queue.store());
+        match &keyed {
+            Some(keyed) => store.add_job_once(now, new, keyed.as_repeatable()),
+            None => store.add_job(now, new),
+        }
     };
     let job_id = app.writer.change(add).await??;
     Ok((StatusCode::CREATED, Json(AddedJob { job_id })))

@@ -24,7 +24,7 @@ pub struct Proposal {
     pub allowance: Allowance,
     /// The generation whose settings these were before they were changed: if another is active by the
     /// time of the swap, nothing is swapped.
-    pub base: Option<i64>,
+    pub base: Option<Generation>,
 }
 
 impl Proposal {
@@ -42,7 +42,7 @@ impl Proposal {
             signature,
             settings: settings.unwrap_or_else(default_settings),
             allowance: allowance.unwrap_or_default(),
-            base: active.map(|active| active.id),
+            base: active.cloned(),
         }
     }
 }
@@ -122,9 +122,10 @@ pub fn swap(
         settings: &settings_text,
         limits: &limits_text,
     };
-    let generation = queue.store().add_candidate(new, act)?;
+    let candidate = queue.store().add_candidate(new, act)?;
+    let generation = candidate.id;
     let fixtures = queue.store().fixtures()?;
-    let candidate = Candidate {
+    let to_check = Candidate {
         component,
         signature: signature.as_deref(),
         trust: None,
@@ -132,12 +133,12 @@ pub fn swap(
         allowance: *allowance,
         fixtures: &fixtures,
     };
-    let stages = match check_policy(candidate, act.now) {
+    let stages = match check_policy(to_check, act.now) {
         Ok(stages) => stages,
         Err(error) => {
             let why = queue::with_causes(&error);
             let act = Act { why: &why, ..act };
-            queue.store().refuse_candidate(generation, act)?;
+            queue.store().refuse_candidate(&candidate, act)?;
             return Err(error.into());
         }
     };
@@ -148,18 +149,18 @@ pub fn swap(
         Some((name, reason)) => {
             let why = format!("{name}: {reason}");
             let act = Act { why: &why, ..act };
-            queue.store().refuse_candidate(generation, act)?;
+            queue.store().refuse_candidate(&candidate, act)?;
         }
         None => {
             let seen = Seen {
-                state: GenerationState::Candidate,
-                active: *base,
+                generation: &candidate,
+                active: base.as_ref(),
             };
-            let put = queue.store().put(generation, place_state, seen, act);
+            let put = queue.store().put(place_state, seen, act);
             if let Err(error) = put {
                 let why = error.to_string();
                 let act = Act { why: &why, ..act };
-                queue.store().refuse_candidate(generation, act)?;
+                queue.store().refuse_candidate(&candidate, act)?;
                 return Err(error.into());
             }
         }
@@ -179,8 +180,8 @@ pub fn roll_back(
     seen: Option<i64>,
     act: Act<'_>,
 ) -> Result<i64, Error> {
-    let active = queue.store().active_generation_id()?;
-    if seen.is_some() && seen != active {
+    let active = queue.store().generation_in(GenerationState::Active)?;
+    if seen.is_some() && seen != active.as_ref().map(|active| active.id) {
         return Err(store::Error::Meanwhile.into());
     }
     let id = match to {
@@ -198,7 +199,7 @@ pub fn roll_back(
     {
         return Err(Error::NeverActive { generation: id });
     }
-    go_by(queue, &generation, active, act)
+    go_by(queue, &generation, active.as_ref(), act)
 }
 
 /// Makes the shadow the active generation. Returns its number.
@@ -207,12 +208,12 @@ pub fn roll_back(
 ///
 /// When there is none, or this host cannot run it.
 pub fn promote(queue: &mut Queue, act: Act<'_>) -> Result<i64, Error> {
-    let active = queue.store().active_generation_id()?;
+    let active = queue.store().generation_in(GenerationState::Active)?;
     let shadow = queue
         .store()
         .generation_in(GenerationState::Shadow)?
         .ok_or(Error::NoShadow)?;
-    go_by(queue, &shadow, active, act)
+    go_by(queue, &shadow, active.as_ref(), act)
 }
 
 /// Makes a stored generation active, if this host can run it and nothing has changed since it was read.
@@ -220,7 +221,7 @@ pub fn promote(queue: &mut Queue, act: Act<'_>) -> Result<i64, Error> {
 fn go_by(
     queue: &mut Queue,
     generation: &Generation,
-    active: Option<i64>,
+    active: Option<&Generation>,
     act: Act<'_>,
 ) -> Result<i64, Error> {
     let id = generation.id;
@@ -231,10 +232,7 @@ fn go_by(
             generation: id,
             cause,
         })?;
-    let seen = Seen {
-        state: generation.state,
-        active,
-    };
-    queue.store().put(id, GenerationState::Active, seen, act)?;
+    let seen = Seen { generation, active };
+    queue.store().put(GenerationState::Active, seen, act)?;
     Ok(id)
 }

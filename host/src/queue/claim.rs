@@ -58,7 +58,7 @@ impl Queue {
         let lease = Lease {
             worker,
             agent,
-            generation: self.in_use.id.filter(|_| is_its_own),
+            generation: self.in_use.id().filter(|_| is_its_own),
             now,
             lease,
         };

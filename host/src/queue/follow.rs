@@ -1,7 +1,8 @@
 //! How this process follows a change of the active generation.
 //!
 //! Owns the moment at which another generation becomes this process's own. Callers rely on this: a
-//! policy, its settings, its limits and its clause change together and never in part; no claim waits
+//! policy, its settings, its limits and its clause change together and never in part; a generation is compared as a whole,
+//! because its number is another one's where a backup was put in place of the database; no claim waits
 //! for a compiler, because a policy that is not compiled yet is read, compiled and asked for its
 //! clause in a thread beside it; and until that is done, or if it fails, claims go by the one before.
 
@@ -26,7 +27,7 @@ const THE_HOST: &str = "serial-gate";
 
 /// A generation that is being loaded beside the claims.
 pub(super) struct Incoming {
-    generation: i64,
+    generation: Generation,
     failing: Option<Failing>,
     thread: JoinHandle<Result<Ready, Error>>,
 }
@@ -38,7 +39,7 @@ pub(super) struct Following {
     version: Option<i64>,
     incoming: Option<Incoming>,
     /// A generation that could not be loaded, and when it is tried again.
-    failed: Option<(i64, Timestamp)>,
+    failed: Option<(Generation, Timestamp)>,
 }
 
 impl Following {
@@ -51,7 +52,7 @@ impl Following {
 impl Queue {
     /// The generation that answers come from; none for a policy of the caller's.
     pub fn generation(&self) -> Option<i64> {
-        self.in_use.id
+        self.in_use.id()
     }
 
     /// Whether another generation is being loaded: the next claim may go by it.
@@ -79,18 +80,18 @@ impl Queue {
         if self.following.version == Some(version) && !retry {
             return Ok(());
         }
-        let active = self.store.active_generation_id()?;
+        let active = self.store.generation_in(GenerationState::Active)?;
         self.following.version = Some(version);
-        let under_way = self
-            .following
-            .incoming
-            .as_ref()
-            .map(|incoming| incoming.generation);
+        let incoming = self.following.incoming.as_ref();
+        let under_way = incoming.map(|incoming| &incoming.generation);
+        if active == self.in_use.generation || active.as_ref() == under_way {
+            self.following.failed = None;
+            return Ok(());
+        }
         self.following
             .failed
-            .take_if(|(failed, _)| Some(*failed) != active);
-        let waits = matches!(self.following.failed, Some((_, at)) if now < at);
-        if active == self.in_use.id || active == under_way || waits {
+            .take_if(|(failed, _)| Some(&*failed) != active.as_ref());
+        if matches!(self.following.failed, Some((_, at)) if now < at) {
             return Ok(());
         }
         self.following.failed = None;
@@ -100,18 +101,17 @@ impl Queue {
             self.clause = None;
             return Ok(());
         }
-        self.change(now)
+        match active {
+            Some(active) => self.change(active, now),
+            None => Err(store::Error::NoActiveGeneration.into()),
+        }
     }
 
     /// Goes over to the active generation, now if its policy is compiled already, and else once it is.
-    fn change(&mut self, now: Timestamp) -> Result<(), Error> {
+    fn change(&mut self, active: Generation, now: Timestamp) -> Result<(), Error> {
         let Rule::Active(overrides) = &self.rule else {
             return Ok(());
         };
-        let Some(active) = self.store.generation_in(GenerationState::Active)? else {
-            return Err(store::Error::NoActiveGeneration.into());
-        };
-        let generation = active.id;
         let (database, overrides) = (self.store.database().clone(), overrides.clone());
         let (runtime, options) = (self.runtime()?.clone(), self.options.clone());
         let in_use = InUse::of(&active, &overrides);
@@ -125,7 +125,7 @@ impl Queue {
         .is_some()
         {
             let ready = prepare(in_use, &mut self.store, &runtime, &options, now);
-            self.go_over(generation, failing, ready, now);
+            self.go_over(active, failing, ready, now);
             return Ok(());
         }
         let thread = thread::Builder::new()
@@ -133,7 +133,7 @@ impl Queue {
             .spawn(move || prepare_beside(&database, in_use, &runtime, &options, now))
             .map_err(Error::Thread)?;
         self.following.incoming = Some(Incoming {
-            generation,
+            generation: active,
             failing,
             thread,
         });
@@ -151,14 +151,14 @@ impl Queue {
 
     fn go_over(
         &mut self,
-        generation: i64,
+        generation: Generation,
         failing: Option<Failing>,
         ready: Result<Ready, Error>,
         now: Timestamp,
     ) {
         match ready {
             Ok(ready) => {
-                tracing::info!("claims go by generation {generation} from now on");
+                tracing::info!("claims go by generation {} from now on", generation.id);
                 self.in_use = ready.in_use;
                 self.clause = Some(Arc::new(ready.clause));
                 self.kept = None;
@@ -166,13 +166,14 @@ impl Queue {
                 self.following.look_again();
             }
             Err(error) => {
-                self.following.failed =
-                    Some((generation, now.checked_add(RETRY).unwrap_or(Timestamp::MAX)));
-                let current = self.in_use.id.unwrap_or_default();
+                let current = self.in_use.id().unwrap_or_default();
                 tracing::warn!(
-                    "generation {generation} cannot be used, claims go by generation {current}: {}",
+                    "generation {} cannot be used, claims go by generation {current}: {}",
+                    generation.id,
                     with_causes(&error)
                 );
+                let again = now.checked_add(RETRY).unwrap_or(Timestamp::MAX);
+                self.following.failed = Some((generation, again));
                 self.count_failure(failing, now, &error);
             }
         }
@@ -202,14 +203,18 @@ impl Queue {
         };
         let back = self
             .store
-            .failed_in_use(generation, allowance.failures, since, act)
+            .failed_in_use(&generation, allowance.failures, since, act)
             .unwrap_or_else(|error| {
-                tracing::warn!("a failure of generation {generation} is not counted: {error}");
+                tracing::warn!(
+                    "a failure of generation {} is not counted: {error}",
+                    generation.id
+                );
                 None
             });
         if let Some(good) = back {
             tracing::error!(
-                "generation {generation} failed too often, generation {good} is active again"
+                "generation {} failed too often, generation {good} is active again",
+                generation.id
             );
             self.following.look_again();
         }

@@ -15,7 +15,7 @@ use crate::store::{Database, Generation, GenerationState, Store};
 /// What this process goes by.
 pub(super) struct InUse {
     /// The generation; none for a policy of the caller's, or when the database has none.
-    pub id: Option<i64>,
+    pub generation: Option<Generation>,
     /// The digest of its component; empty if there is none.
     pub digest: String,
     pub settings: Settings,
@@ -35,9 +35,9 @@ enum Component {
 }
 
 /// What is needed to count a failure.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Failing {
-    pub generation: i64,
+    pub generation: Generation,
     pub allowance: Allowance,
 }
 
@@ -56,7 +56,7 @@ impl InUse {
                 settings,
                 allowance,
             } => Ok(InUse {
-                id: None,
+                generation: None,
                 digest: policy::digest(component),
                 settings: settings.clone(),
                 is_overridden: false,
@@ -68,7 +68,7 @@ impl InUse {
                 let active = store.generation_in(GenerationState::Active)?;
                 let in_use = active.map(|active| InUse::of(&active, overrides));
                 Ok(in_use.unwrap_or_else(|| InUse {
-                    id: None,
+                    generation: None,
                     digest: String::new(),
                     settings: overrides.over(default_settings()),
                     is_overridden: false,
@@ -93,7 +93,7 @@ impl InUse {
         });
         let settings = overrides.over(theirs.clone());
         InUse {
-            id: Some(generation.id),
+            generation: Some(generation.clone()),
             digest: generation.digest.clone(),
             is_overridden: settings != theirs,
             settings,
@@ -105,11 +105,16 @@ impl InUse {
         }
     }
 
+    /// Its number.
+    pub(super) fn id(&self) -> Option<i64> {
+        self.generation.as_ref().map(|generation| generation.id)
+    }
+
     /// Whose failure it would be. Under settings of this process's own it is nobody's else.
     pub(super) fn failing(&self) -> Option<Failing> {
-        let generation = self.id.filter(|_| !self.is_overridden)?;
+        let generation = self.generation.as_ref().filter(|_| !self.is_overridden)?;
         Some(Failing {
-            generation,
+            generation: generation.clone(),
             allowance: self.allowance,
         })
     }

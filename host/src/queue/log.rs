@@ -75,14 +75,14 @@ impl Queue {
         let settings = self.in_use.settings.clone();
         let digest = |text: Result<Vec<u8>, _>| text.map(|text| policy::digest(&text));
         let input = digest(serde_json::to_vec(&(&settings, state))).unwrap_or_default();
-        let line = digest(serde_json::to_vec(&(&input, self.in_use.id, decisions)));
+        let line = digest(serde_json::to_vec(&(&input, self.in_use.id(), decisions)));
         let line = line.unwrap_or_default();
         if claimed.is_none() && self.logged.as_ref() == Some(&line) {
             return Ok(());
         }
         let entry = Entry {
             time: now,
-            generation: self.in_use.id,
+            generation: self.in_use.id(),
             settings,
             input,
             decisions: decisions

@@ -351,7 +351,7 @@ impl Queue {
         }
     }
 
-    /// Freezes a repo (`set_repo_freeze`) and returns the freeze's id. It is on the disk then.
+    /// Freezes a repo (`set_repo_freeze`) and returns the freeze's number. It is on the disk then.
     ///
     /// # Errors
     ///

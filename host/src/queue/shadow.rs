@@ -42,7 +42,8 @@ impl Queue {
             self.shadow.in_use = None;
             return Ok(false);
         };
-        if self.shadow.in_use.as_ref().and_then(|in_use| in_use.id) != Some(shadow.id) {
+        let known = self.shadow.in_use.as_ref();
+        if known.and_then(|in_use| in_use.generation.as_ref()) != Some(&shadow) {
             self.shadow.in_use = Some(InUse::of(&shadow, overrides));
         }
         Ok(true)
@@ -63,7 +64,8 @@ impl Queue {
         state: &Snapshot,
         active: &[Decision],
     ) -> Result<(), Error> {
-        let Some(generation) = self.shadow.in_use.as_ref().and_then(|in_use| in_use.id) else {
+        let in_use = self.shadow.in_use.as_ref();
+        let Some(generation) = in_use.and_then(|in_use| in_use.generation.clone()) else {
             return Ok(());
         };
         let answer = clause.and_then(|_| {
@@ -82,12 +84,12 @@ impl Queue {
                     decisions: decisions.len(),
                     differing: &differing,
                 };
-                Ok(self.store.record_look(generation, look, act)?)
+                Ok(self.store.record_look(&generation, look, act)?)
             }
             Err(error) => {
                 let failure = with_causes(&error);
                 let look = Look::Failed(&failure);
-                Ok(self.store.record_look(generation, look, act)?)
+                Ok(self.store.record_look(&generation, look, act)?)
             }
         }
     }

@@ -6,7 +6,9 @@
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::audit::{self, Deed};
+use super::effect::Effect;
 use super::error::not_empty;
+use super::transaction::Transaction;
 use super::{Act, Error, Store, sql_time};
 
 /// What the holder of a token may do. Each may do what the ones before it may.
@@ -77,19 +79,30 @@ impl Store {
         act: Act<'_>,
     ) -> Result<i64, Error> {
         not_empty("name of the token", name)?;
-        self.writing(|transaction| {
+        self.writing_durably(|transaction| {
             let taken = transaction
                 .prepare("SELECT 1 FROM serial_gate_access WHERE name = ?1 AND revoked_at IS NULL")?
                 .exists([name])?;
             if taken {
                 return Err(Error::TokenNameTaken { name: name.into() });
             }
-            transaction.execute(
-                "INSERT INTO serial_gate_access (name, role, hash, made_at, made_by) VALUES (?1, ?2, ?3, ?4, ?5)",
+            let effect = Effect {
+                what: &format!("the token `{}`", name.escape_debug()),
+                table: "serial_gate_access",
+            };
+            let id = effect.returned(transaction.query_row(
+                "INSERT INTO serial_gate_access (name, role, hash, made_at, made_by)
+                 VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id",
                 params![name, role.name(), hash, sql_time(act.now), act.who],
-            )?;
-            let id = transaction.last_insert_rowid();
+                |row| row.get(0),
+            ))?;
             audit::write_down(transaction, act, deed(name, None, Some(role.name())))?;
+            effect.is_there(
+                transaction,
+                "SELECT 1 FROM serial_gate_access
+                 WHERE id = ?1 AND name = ?2 AND role = ?3 AND hash = ?4 AND revoked_at IS NULL",
+                params![id, name, role.name(), hash],
+            )?;
             Ok(id)
         })
     }
@@ -142,20 +155,37 @@ impl Store {
     ///
     /// When there is no good token of that name, or the database refuses.
     pub fn revoke_access_token(&mut self, name: &str, act: Act<'_>) -> Result<(), Error> {
-        self.durably(|store| {
-            store.writing(|transaction| {
-                let revoked = transaction.execute(
+        self.writing_durably(|transaction| {
+                let good = good_tokens(transaction, name)?;
+                if good.is_empty() {
+                    return Err(Error::NoToken { name: name.into() });
+                }
+                transaction.execute(
                     "UPDATE serial_gate_access SET revoked_at = ?2 WHERE name = ?1 AND revoked_at IS NULL",
                     params![name, sql_time(act.now)],
                 )?;
-                if revoked == 0 {
-                    return Err(Error::NoToken { name: name.into() });
-                }
                 audit::write_down(transaction, act, deed(name, Some("good"), Some("revoked")))?;
-                Ok(())
-            })
+                let effect = Effect {
+                    what: &format!("the revocation of token `{}`", name.escape_debug()),
+                    table: "serial_gate_access",
+                };
+                // By its number: the secret is good under any name.
+                good.iter().try_for_each(|id| {
+                    effect.is_gone(
+                        transaction,
+                        "SELECT 1 FROM serial_gate_access WHERE id = ?1 AND revoked_at IS NULL",
+                        [id],
+                    )
+                })
         })
     }
+}
+
+fn good_tokens(transaction: &Transaction<'_>, name: &str) -> rusqlite::Result<Vec<i64>> {
+    let mut query = transaction
+        .prepare("SELECT id FROM serial_gate_access WHERE name = ?1 AND revoked_at IS NULL")?;
+    let tokens = query.query_map([name], |row| row.get(0))?;
+    tokens.collect()
 }
 
 fn deed<'a>(name: &str, before: Option<&'a str>, after: Option<&'a str>) -> Deed<'a> {

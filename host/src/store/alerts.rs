@@ -12,6 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use rusqlite::{Row, params};
 
+use super::effect::Effect;
 use super::transaction::Transaction;
 use super::value::Shown;
 use super::{Error, Store, sql_time};
@@ -115,7 +116,8 @@ impl Alert {
 
 impl Store {
     /// Writes an alert for the first job of each repo's waiting line that was made longer ago than
-    /// `limit`, once for each such job, and returns how many there were. Takes the write lock only if
+    /// `limit`, once for each such job, and returns how many there were. A job that has the id of a deleted
+    /// one is another job: the alert of that one is older than it. Takes the write lock only if
     /// there is one.
     ///
     /// # Errors
@@ -168,7 +170,8 @@ fn waiting(connection: &rusqlite::Connection, before: &str) -> rusqlite::Result<
             WHERE first.status = 'queued' AND first.repo = line.repo AND first.agent = 'analyst')
          LEFT JOIN tasks ON tasks.id = jobs.task_id
          WHERE jobs.created_at <= ?1 AND NOT EXISTS (
-            SELECT 1 FROM serial_gate_alert WHERE kind = 'waiting' AND subject = jobs.id)",
+            SELECT 1 FROM serial_gate_alert AS told
+            WHERE told.kind = 'waiting' AND told.subject = jobs.id AND told.at >= jobs.created_at)",
     )?;
     let text = |row: &Row<'_>, column| Ok::<_, rusqlite::Error>(row.get::<_, Shown>(column)?.0);
     let rows = query.query_map([before], |row| {
@@ -187,22 +190,31 @@ pub(super) fn add(
     transaction: &Transaction<'_>,
     now: Timestamp,
     alert: NewAlert<'_>,
-) -> rusqlite::Result<()> {
-    transaction
-        .prepare_cached(
-            "INSERT INTO serial_gate_alert (key, at, kind, repo, work_item_id, subject, who, why)
-             VALUES (lower(hex(randomblob(16))), ?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        )?
-        .execute(params![
-            sql_time(now),
-            alert.kind.name(),
-            alert.repo,
-            alert.work_item,
-            alert.subject,
-            alert.who,
-            alert.why
-        ])?;
-    let oldest = transaction.last_insert_rowid() - KEPT;
+) -> Result<(), Error> {
+    let effect = Effect {
+        what: "the alert",
+        table: "serial_gate_alert",
+    };
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO serial_gate_alert (key, at, kind, repo, work_item_id, subject, who, why)
+         VALUES (lower(hex(randomblob(16))), ?1, ?2, ?3, ?4, ?5, ?6, ?7) RETURNING id",
+    )?;
+    let values = params![
+        sql_time(now),
+        alert.kind.name(),
+        alert.repo,
+        alert.work_item,
+        alert.subject,
+        alert.who,
+        alert.why
+    ];
+    let id: i64 = effect.returned(insert.query_row(values, |row| row.get(0)))?;
+    effect.is_there(
+        transaction,
+        "SELECT 1 FROM serial_gate_alert WHERE id = ?1",
+        [id],
+    )?;
+    let oldest = id.saturating_sub(KEPT);
     for forget in [
         "DELETE FROM serial_gate_alert WHERE id <= ?1",
         "DELETE FROM serial_gate_delivery WHERE alert <= ?1",

@@ -7,6 +7,7 @@
 
 use rusqlite::params;
 
+use super::effect::Effect;
 use super::transaction::Transaction;
 use super::value::Shown;
 use super::{Act, Error, Store, sql_time};
@@ -85,7 +86,7 @@ pub(super) fn write_down(
     transaction: &Transaction<'_>,
     act: Act<'_>,
     deed: Deed<'_>,
-) -> rusqlite::Result<()> {
+) -> Result<(), Error> {
     let Deed {
         action,
         repo,
@@ -93,20 +94,28 @@ pub(super) fn write_down(
         before,
         after,
     } = deed;
-    transaction
-        .prepare_cached(
-            "INSERT INTO serial_gate_audit (at, who, action, repo, subject, before, after, why)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-        )?
-        .execute(params![
-            sql_time(act.now),
-            act.who,
-            action,
-            repo,
-            subject,
-            before,
-            after,
-            act.why
-        ])?;
-    Ok(())
+    let effect = Effect {
+        what: "the audit's row",
+        table: "serial_gate_audit",
+    };
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO serial_gate_audit (at, who, action, repo, subject, before, after, why)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING id",
+    )?;
+    let values = params![
+        sql_time(act.now),
+        act.who,
+        action,
+        repo,
+        subject,
+        before,
+        after,
+        act.why
+    ];
+    let id: i64 = effect.returned(insert.query_row(values, |row| row.get(0)))?;
+    effect.is_there(
+        transaction,
+        "SELECT 1 FROM serial_gate_audit WHERE id = ?1",
+        [id],
+    )
 }

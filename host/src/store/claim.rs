@@ -232,14 +232,10 @@ impl Store {
         &mut self,
         step: impl FnOnce(&Transaction<'_>, &Wall) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        self.be_open()?;
-        let Store { open, group, .. } = self;
-        let Some(Open {
+        let (open, group) = self.be_open_for_a_change()?;
+        let Open {
             connection, wall, ..
-        }) = open
-        else {
-            return Err(Error::GroupEnded);
-        };
+        } = open;
         let answer = wall
             .open_for_own_statements(|| group.begin(connection))
             .map_err(Error::from)
@@ -259,7 +255,7 @@ impl Store {
                 })
             });
         let answer = answer.map_err(|error| self.in_budget(error))?;
-        self.acknowledge()?;
+        self.acknowledge(self.database.durability)?;
         Ok(answer)
     }
 
@@ -365,6 +361,7 @@ fn give(transaction: &Transaction<'_>, job: i64, lease: Lease<'_>) -> Result<Cla
     stays(transaction, job, "running")?;
     claimed.ok_or(Error::Undone {
         what: format!("the claim of job {job}"),
+        table: "jobs",
     })
 }
 

@@ -9,6 +9,7 @@
 use rusqlite::params;
 
 use super::audit::{self, Deed};
+use super::effect::Effect;
 use super::error::not_empty;
 use super::freezes::{self, FROZEN};
 use super::transaction::Transaction;
@@ -54,7 +55,7 @@ pub struct NewDeploy<'a> {
 pub struct RecordedDeploy {
     /// The verdict's number in the history.
     pub id: i64,
-    /// The freeze that it made, if it made one.
+    /// The number of the freeze that it made, if it made one.
     pub freeze_id: Option<i64>,
     /// Whether this deploy was known to be degraded before.
     pub repeated: bool,
@@ -66,7 +67,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When a name is empty, or the verdict or its freeze cannot be written.
+    /// When a name is empty, or the verdict or its freeze cannot be written or does not stay.
     pub fn record_deploy(
         &mut self,
         act: Act<'_>,
@@ -75,46 +76,68 @@ impl Store {
         not_empty("repo", new.repo)?;
         not_empty("deploy", new.deploy.unwrap_or("none"))?;
         not_empty("work item", new.work_item.unwrap_or("none"))?;
-        self.durably(|store| {
-            store.writing(|transaction| {
-                let repeated = was_degraded(transaction, new)?;
-                let before = freezes::standing(transaction, new.repo)?;
-                let freeze_id = if new.verdict == DeployVerdict::Degraded && !repeated {
-                    let why = reason(new, act.why);
-                    let act = Act { why: &why, ..act };
-                    Some(freezes::add(transaction, act, new.repo, new.work_item)?)
-                } else {
-                    None
-                };
-                let id = transaction.query_row(
-                    "INSERT INTO serial_gate_deploy
+        self.writing_durably(|transaction| {
+            let repeated = was_degraded(transaction, new)?;
+            let before = freezes::standing(transaction, new.repo)?;
+            let why = reason(new, act.why);
+            let freezing = Act { why: &why, ..act };
+            let freeze = if new.verdict == DeployVerdict::Degraded && !repeated {
+                let freeze = freezes::add(transaction, freezing, new.repo, new.work_item)?;
+                Some(freeze)
+            } else {
+                None
+            };
+            let freeze_id = freeze.map(|freeze| freeze.number);
+            let what = format!("the verdict over `{}`", new.repo.escape_debug());
+            let effect = Effect {
+                what: &what,
+                table: "serial_gate_deploy",
+            };
+            let id = effect.returned(transaction.query_row(
+                "INSERT INTO serial_gate_deploy
                         (at, repo, deploy, work_item_id, verdict, detail, freeze, who)
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING id",
-                    params![
-                        sql_time(act.now),
-                        new.repo,
-                        new.deploy,
-                        new.work_item,
-                        new.verdict.name(),
-                        act.why,
-                        freeze_id,
-                        act.who
-                    ],
-                    |row| row.get(0),
-                )?;
-                let deed = Deed {
-                    action: "deploy verdict",
-                    repo: Some(new.repo),
-                    subject: format!("{} is {}", named(new), new.verdict.name()),
-                    before: Some(before),
-                    after: Some(freeze_id.map_or(before, |_| FROZEN)),
-                };
-                audit::write_down(transaction, act, deed)?;
-                Ok(RecordedDeploy {
-                    id,
+                params![
+                    sql_time(act.now),
+                    new.repo,
+                    new.deploy,
+                    new.work_item,
+                    new.verdict.name(),
+                    act.why,
                     freeze_id,
-                    repeated,
-                })
+                    act.who
+                ],
+                |row| row.get(0),
+            ))?;
+            let deed = Deed {
+                action: "deploy verdict",
+                repo: Some(new.repo),
+                subject: format!("{} is {}", named(new), new.verdict.name()),
+                before: Some(before),
+                after: Some(freeze_id.map_or(before, |_| FROZEN)),
+            };
+            audit::write_down(transaction, act, deed)?;
+            // A verdict that is forgotten would freeze the repo once more.
+            effect.is_there(
+                transaction,
+                "SELECT 1 FROM serial_gate_deploy WHERE id = ?1 AND repo = ?2 AND deploy IS ?3
+                     AND work_item_id IS ?4 AND verdict = ?5 AND freeze IS ?6",
+                params![
+                    id,
+                    new.repo,
+                    new.deploy,
+                    new.work_item,
+                    new.verdict.name(),
+                    freeze_id
+                ],
+            )?;
+            if let Some(freeze) = freeze {
+                freezes::check_frozen(transaction, freezing, new.repo, freeze)?;
+            }
+            Ok(RecordedDeploy {
+                id,
+                freeze_id,
+                repeated,
             })
         })
     }

@@ -187,6 +187,16 @@ pub enum Error {
         /// The state that this needs.
         needed: &'static str,
     },
+    /// A change was made, and was not there afterwards.
+    #[error(
+        "{what} did not stay: a trigger of this database changed or removed it, so look at its triggers on `{table}`"
+    )]
+    Undone {
+        /// What was changed, such as "the freeze of `alpha`".
+        what: String,
+        /// The table that it was written to.
+        table: &'static str,
+    },
     /// A repo was frozen once more since the caller looked.
     #[error(
         "`{}` was frozen again, and nothing was cleared: freeze {newest} is newer than {seen}, so look at its reason with `serial-gate repo`, and give `--seen {newest}`",
@@ -199,6 +209,28 @@ pub enum Error {
         seen: i64,
         /// The one that is newer.
         newest: i64,
+    },
+    /// The freeze that the caller knew of is not there, and an earlier one is.
+    #[error(
+        "`{}` is not held by freeze {seen}, and nothing was cleared: its newest freeze is {newest}, so look at its reason with `serial-gate repo`, and give `--seen {newest}`",
+        repo.escape_debug()
+    )]
+    OtherFreeze {
+        /// The repo.
+        repo: String,
+        /// The freeze that the caller knew of.
+        seen: i64,
+        /// The newest one that is there.
+        newest: i64,
+    },
+    /// One key came with two requests.
+    #[error(
+        "the `Idempotency-Key` `{}` came with another request within the last 24 h, and nothing was changed: give each request a new key, and repeat a request unchanged",
+        key.escape_debug()
+    )]
+    KeyOfAnother {
+        /// The key.
+        key: String,
     },
     /// No generation is active.
     #[error(
@@ -288,14 +320,6 @@ pub enum Error {
         job: i64,
         /// Who works on it; empty if that is not known.
         worker: String,
-    },
-    /// A change was made, and was not there afterwards.
-    #[error(
-        "{what} did not stay, so nothing was changed: a trigger of this database ignored or changed it, look at its triggers"
-    )]
-    Undone {
-        /// The change.
-        what: String,
     },
     /// The machine has no random numbers.
     #[error("this machine gives no random numbers for a token")]

@@ -46,7 +46,8 @@ impl GenerationState {
     }
 }
 
-/// A policy with its settings.
+/// A policy with its settings. Its number alone does not say which it is: in a database that was put in this one's place,
+/// such as a backup, another generation may have it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Generation {
     /// Its number, from 1.
@@ -114,14 +115,7 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn generation_in(&mut self, state: GenerationState) -> Result<Option<Generation>, Error> {
-        self.doing(|connection| {
-            let mut query = connection.prepare_cached(&format!(
-                "SELECT {COLUMNS} FROM serial_gate_generation WHERE state = ?1 ORDER BY id DESC LIMIT 1"
-            ))?;
-            Ok(query
-                .query_row([state.name()], Generation::of_row)
-                .optional()?)
-        })
+        self.doing(|connection| Ok(in_state(connection, state)?))
     }
 
     /// A generation by its number.
@@ -201,6 +195,22 @@ impl Store {
 }
 
 impl Generation {
+    /// Whether it is the same policy with the same settings under the same number, whatever their states.
+    pub fn is_the_same(&self, other: &Generation) -> bool {
+        let Generation {
+            id,
+            digest,
+            name,
+            version,
+            settings,
+            limits,
+            signature,
+            state: _,
+        } = self;
+        (*id, digest, name, version) == (other.id, &other.digest, &other.name, &other.version)
+            && (settings, limits, signature) == (&other.settings, &other.limits, &other.signature)
+    }
+
     fn of_row(row: &Row<'_>) -> rusqlite::Result<Generation> {
         Ok(Generation {
             id: row.get(0)?,
@@ -226,6 +236,27 @@ pub(super) fn generation(connection: &Connection, id: i64) -> Result<Generation,
     ))?;
     let generation = query.query_row([id], Generation::of_row).optional()?;
     generation.ok_or(Error::NoGeneration { id })
+}
+
+pub(super) fn in_state(
+    connection: &Connection,
+    state: GenerationState,
+) -> rusqlite::Result<Option<Generation>> {
+    let mut query = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM serial_gate_generation WHERE state = ?1 ORDER BY id DESC LIMIT 1"
+    ))?;
+    query
+        .query_row([state.name()], Generation::of_row)
+        .optional()
+}
+
+/// Whether its number is still that generation's, whatever state it is in.
+pub(super) fn is_kept(connection: &Connection, known: &Generation) -> rusqlite::Result<bool> {
+    let mut query = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM serial_gate_generation WHERE id = ?1"
+    ))?;
+    let kept = query.query_row([known.id], Generation::of_row).optional()?;
+    Ok(kept.is_some_and(|kept| kept.is_the_same(known)))
 }
 
 pub(super) fn active(connection: &Connection) -> rusqlite::Result<Option<i64>> {

@@ -13,6 +13,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::alerts::{self, NewAlert};
 use super::audit::{self, Deed};
+use super::effect::Effect;
 use super::error::not_empty;
 use super::task_end::FinishedStages;
 use super::time::whole_seconds;
@@ -70,33 +71,8 @@ impl Store {
     ///
     /// When there is no such task, the agent or the repo is empty, or the database refuses.
     pub fn add_job(&mut self, now: Timestamp, job: NewJob<'_>) -> Result<i64, Error> {
-        not_empty("agent", job.agent)?;
-        not_empty("repo", job.repo.unwrap_or("the task's"))?;
-        self.writing(|transaction| {
-            let added: Option<i64> = transaction
-                .prepare_cached(
-                    "INSERT INTO jobs (task_id, repo, agent, status, created_at)
-                     SELECT id, coalesce(?2, repo), ?3, 'queued', ?4 FROM tasks WHERE id = ?1
-                     RETURNING id",
-                )?
-                .query_row(
-                    params![job.task_id, job.repo, job.agent, sql_time(now)],
-                    |row| row.get(0),
-                )
-                .optional()?;
-            let Some(id) = added else {
-                let mut task = transaction.prepare_cached("SELECT 1 FROM tasks WHERE id = ?1")?;
-                return Err(if task.exists([job.task_id])? {
-                    Error::Undone {
-                        what: format!("the job that was added to task {}", job.task_id),
-                    }
-                } else {
-                    Error::NoTask { id: job.task_id }
-                });
-            };
-            stays(transaction, id, "queued")?;
-            Ok(id)
-        })
+        check_names(job)?;
+        self.writing(|transaction| insert(transaction, now, job))
     }
 
     /// Ends a claimed job. The same end again, with the same token, is no error and changes nothing.
@@ -221,7 +197,7 @@ impl Store {
                 before,
                 after: Some("queued"),
             };
-            Ok(audit::write_down(transaction, act, deed)?)
+            audit::write_down(transaction, act, deed)
         })
     }
 
@@ -351,6 +327,45 @@ impl Store {
     }
 }
 
+pub(super) fn check_names(job: NewJob<'_>) -> Result<(), Error> {
+    not_empty("agent", job.agent)?;
+    not_empty("repo", job.repo.unwrap_or("the task's"))
+}
+
+pub(super) fn insert(
+    transaction: &Transaction<'_>,
+    now: Timestamp,
+    job: NewJob<'_>,
+) -> Result<i64, Error> {
+    let mut task = transaction.prepare_cached("SELECT 1 FROM tasks WHERE id = ?1")?;
+    if !task.exists([job.task_id])? {
+        return Err(Error::NoTask { id: job.task_id });
+    }
+    let effect = Effect {
+        what: "the job",
+        table: "jobs",
+    };
+    let added = transaction
+        .prepare_cached(
+            "INSERT INTO jobs (task_id, repo, agent, status, created_at)
+             SELECT id, coalesce(?2, repo), ?3, 'queued', ?4 FROM tasks WHERE id = ?1 RETURNING id",
+        )?
+        .query_row(
+            params![job.task_id, job.repo, job.agent, sql_time(now)],
+            |row| row.get(0),
+        );
+    let id: i64 = effect.returned(added)?;
+    let query =
+        "SELECT 1 FROM jobs WHERE id = ?1 AND task_id = ?2 AND agent = ?3 AND status = 'queued'
+         AND repo IS coalesce(?4, (SELECT repo FROM tasks WHERE id = ?2))";
+    effect.is_there(
+        transaction,
+        query,
+        params![id, job.task_id, job.agent, job.repo],
+    )?;
+    Ok(id)
+}
+
 /// Gives a job that was just added to whoever prepares it, and returns the claim's token.
 pub(super) fn claim_added(
     transaction: &Transaction<'_>,
@@ -402,6 +417,7 @@ pub(super) fn stays(connection: &Connection, id: i64, status: &str) -> Result<()
 fn undone(job: i64) -> Error {
     Error::Undone {
         what: format!("the change of job {job}"),
+        table: "jobs",
     }
 }
 
@@ -530,10 +546,10 @@ fn note_refusal(
         after: None,
     };
     let why = "the token is not the one of the job's claim";
-    Ok(audit::write_down(transaction, Act { why, ..act }, deed)?)
+    audit::write_down(transaction, Act { why, ..act }, deed)
 }
 
-fn alert_of_failure(transaction: &Transaction<'_>, at: Timestamp, id: i64) -> rusqlite::Result<()> {
+fn alert_of_failure(transaction: &Transaction<'_>, at: Timestamp, id: i64) -> Result<(), Error> {
     let mut query = transaction.prepare_cached(
         "SELECT jobs.repo, tasks.work_item_id, jobs.gate_worker, jobs.gate_error
          FROM jobs LEFT JOIN tasks ON tasks.id = jobs.task_id WHERE jobs.id = ?1",

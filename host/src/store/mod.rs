@@ -18,11 +18,13 @@ mod database;
 mod deliveries;
 mod deploys;
 mod doctor;
+mod effect;
 mod error;
 mod files;
 mod fixtures;
 mod freezes;
 mod generations;
+mod idempotency;
 mod jobs;
 mod journal;
 mod lookup;
@@ -56,6 +58,7 @@ pub use error::Error;
 pub use fixtures::Fixture;
 pub use freezes::ActiveFreeze;
 pub use generations::{Generation, GenerationEvent, GenerationState};
+pub use idempotency::Repeatable;
 pub use jobs::{Claim, Ending, NewJob};
 pub use lookup::{ActiveTask, JobRow, TaskRow, WaitingJob};
 pub use migrate::Change;
@@ -106,8 +109,6 @@ pub struct Store {
     openings: i64,
     claim_budget: Duration,
     group: Group,
-    /// Whether the change that is made now has to be on the disk, whatever the durability.
-    is_durable: bool,
     /// Whether the last claim by candidates found a job.
     last_claim_found: bool,
 }
@@ -172,7 +173,6 @@ impl Store {
             open: Some(open),
             openings: 0,
             group: Group::default(),
-            is_durable: false,
             last_claim_found: false,
         })
     }
@@ -333,11 +333,23 @@ impl Store {
         &mut self,
         step: impl FnOnce(&Transaction<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        self.be_open()?;
-        let Store { open, group, .. } = self;
-        let Some(open) = open.as_ref() else {
-            return Err(Error::GroupEnded);
-        };
+        self.write(self.database.durability, step)
+    }
+
+    /// The same for a change that is on the disk when this returns, whatever the durability of the database.
+    fn writing_durably<T>(
+        &mut self,
+        step: impl FnOnce(&Transaction<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.write(Durability::Full, step)
+    }
+
+    fn write<T>(
+        &mut self,
+        durability: Durability,
+        step: impl FnOnce(&Transaction<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let (open, group) = self.be_open_for_a_change()?;
         let result = open.wall.open_for_own_statements(|| {
             let transaction = group.begin(&open.connection)?;
             let result = step(&transaction)?;
@@ -345,24 +357,24 @@ impl Store {
             Ok(result)
         });
         let result = result.map_err(|error: Error| error.at(&self.database.path))?;
-        self.acknowledge()?;
+        self.acknowledge(durability)?;
         Ok(result)
     }
 
-    /// Runs a change so that it is on the disk before anybody hears of it, whatever the durability.
-    fn durably<T>(
-        &mut self,
-        change: impl FnOnce(&mut Store) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        let before = std::mem::replace(&mut self.is_durable, true);
-        let result = change(self);
-        self.is_durable = before;
-        result
+    /// The open database, and the group that a change joins.
+    fn be_open_for_a_change(&mut self) -> Result<(&mut Open, &mut Group), Error> {
+        self.be_open()?;
+        match &mut self.open {
+            Some(open) => Ok((open, &mut self.group)),
+            None => Err(Error::Moved {
+                path: self.database.path.clone(),
+            }),
+        }
     }
 
     /// After a commit. In a group it is left to the end.
-    fn acknowledge(&mut self) -> Result<(), Error> {
-        let flush = self.is_durable || self.database.durability == Durability::Full;
+    fn acknowledge(&mut self, durability: Durability) -> Result<(), Error> {
+        let flush = durability == Durability::Full;
         if self.group.is_open {
             self.group.is_to_be_flushed |= flush;
             return Ok(());

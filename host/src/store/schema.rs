@@ -116,6 +116,8 @@ pub(super) const SHARED: [Shared; 3] = [
             ("work_item_id", "TEXT"),
             // The generation that was active then.
             ("gate_generation", "INTEGER"),
+            // What people know the freeze by. A trigger gives it, and it never comes again, which an id may.
+            ("gate_number", "INTEGER"),
         ],
         create: "CREATE TABLE repo_freeze (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -124,13 +126,14 @@ pub(super) const SHARED: [Shared; 3] = [
             cleared_at TEXT,
             reason TEXT,
             work_item_id TEXT,
-            gate_generation INTEGER
+            gate_generation INTEGER,
+            gate_number INTEGER
         )",
     },
 ];
 
 /// Tables of the gate's own, each with the statements that make it.
-pub(super) const OWN: [(&str, &str); 18] = [
+pub(super) const OWN: [(&str, &str); 20] = [
     // The last clause that each policy gave for each settings, for the day when it gives none.
     (
         "serial_gate_clause",
@@ -352,6 +355,24 @@ pub(super) const OWN: [(&str, &str); 18] = [
             revoked_at TEXT
         );",
     ),
+    // One row: the last number that a freeze was given. `triggers` counts it up.
+    (
+        "serial_gate_freeze_number",
+        "CREATE TABLE serial_gate_freeze_number (last INTEGER NOT NULL);
+         INSERT INTO serial_gate_freeze_number (last) VALUES (0);",
+    ),
+    // The answers to requests that may come again, for a day.
+    (
+        "serial_gate_idempotency",
+        "CREATE TABLE serial_gate_idempotency (
+            caller TEXT NOT NULL,
+            key TEXT NOT NULL,
+            request TEXT NOT NULL,
+            answer TEXT NOT NULL,
+            at TEXT NOT NULL,
+            PRIMARY KEY (caller, key)
+        ) WITHOUT ROWID;",
+    ),
 ];
 
 /// The queue in claim order. The claim is pinned to it.
@@ -378,7 +399,7 @@ pub(super) const UNIQUE: [(&str, &str, &str); 2] = [
 ];
 
 /// Indexes, each with its table and what it covers.
-pub(super) const INDEXES: [(&str, &str, &str); 14] = [
+pub(super) const INDEXES: [(&str, &str, &str); 15] = [
     (QUEUED, "jobs", "(id) WHERE status = 'queued'"),
     (PARTITIONS, "jobs", "(repo, agent) WHERE status = 'queued'"),
     (
@@ -426,5 +447,10 @@ pub(super) const INDEXES: [(&str, &str, &str); 14] = [
         "serial_gate_partition_agent",
         "serial_gate_partition",
         "(idx, agent, job)",
+    ),
+    (
+        "serial_gate_idempotency_at",
+        "serial_gate_idempotency",
+        "(at)",
     ),
 ];

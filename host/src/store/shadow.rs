@@ -6,7 +6,8 @@
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use rusqlite::{OptionalExtension, params};
 
-use super::{Act, Error, GenerationState, Store, sql_time};
+use super::generations::is_kept;
+use super::{Act, Error, Generation, GenerationState, Store, sql_time};
 use crate::model::Verdict;
 
 /// How many jobs of a generation are kept with their verdicts.
@@ -62,14 +63,14 @@ pub enum Look<'a> {
 }
 
 impl Store {
-    /// Adds what came of a look. `act` says when.
+    /// Adds what came of a look. `act` says when. Nothing is added where another generation has the shadow's number by now.
     ///
     /// # Errors
     ///
     /// When the database refuses.
     pub fn record_look(
         &mut self,
-        generation: i64,
+        shadow: &Generation,
         look: Look<'_>,
         act: Act<'_>,
     ) -> Result<(), Error> {
@@ -80,8 +81,11 @@ impl Store {
                 differing,
             } => (decisions, 0, "", differing),
         };
-        let at = sql_time(act.now);
+        let (generation, at) = (shadow.id, sql_time(act.now));
         self.writing(|transaction| {
+            if !is_kept(transaction, shadow)? {
+                return Ok(());
+            }
             transaction.execute(
                 "INSERT INTO serial_gate_shadow (generation, looks, decisions, failures, last_failure)
                  VALUES (?1, 1, ?2, ?3, ?4)

@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
 
 use super::alerts::{self, NewAlert};
-use super::generations::{active, before, generation};
+use super::generations::{active, before, generation, in_state, is_kept};
 use super::transaction::Transaction;
-use super::{AlertKind, Error, GenerationState, Store, sql_time};
+use super::{AlertKind, Error, Generation, GenerationState, Store, sql_time};
 
 /// A policy that becomes a generation.
 #[derive(Debug, Clone, Copy)]
@@ -42,29 +42,34 @@ pub struct Act<'a> {
     pub why: &'a str,
 }
 
-/// What a caller went by when it decided on a change.
+/// What a caller knew when it decided on a change. Each is compared as a whole: its number may be another one's by now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Seen {
-    /// Where the generation stood that is to be put somewhere.
-    pub state: GenerationState,
-    /// Which one was active.
-    pub active: Option<i64>,
+pub struct Seen<'a> {
+    /// The generation that is to be put somewhere, where it stood.
+    pub generation: &'a Generation,
+    /// The active generation.
+    pub active: Option<&'a Generation>,
 }
 
 impl Store {
-    /// Adds a generation as a candidate and returns its number.
+    /// Adds a generation as a candidate and returns it as it is kept.
     ///
     /// # Errors
     ///
     /// When the database refuses.
-    pub fn add_candidate(&mut self, new: NewGeneration<'_>, act: Act<'_>) -> Result<i64, Error> {
-        self.durably(|store| {
-            store.writing(|transaction| Ok(add(transaction, new, GenerationState::Candidate, act)?))
+    pub fn add_candidate(
+        &mut self,
+        new: NewGeneration<'_>,
+        act: Act<'_>,
+    ) -> Result<Generation, Error> {
+        self.writing_durably(|transaction| {
+            let id = add(transaction, new, GenerationState::Candidate, act)?;
+            generation(transaction, id)
         })
     }
 
-    /// Makes a generation the active one or the shadow, and retires the one that was. `seen` is what
-    /// the caller went by: if another program has changed it meanwhile, nothing happens.
+    /// Makes the generation that was seen the active one or the shadow, and retires the one that was. If
+    /// another program has changed meanwhile what was seen, nothing happens.
     ///
     /// # Errors
     ///
@@ -72,43 +77,46 @@ impl Store {
     /// meanwhile, or the database refuses.
     pub fn put(
         &mut self,
-        id: i64,
         place: GenerationState,
-        seen: Seen,
+        seen: Seen<'_>,
         act: Act<'_>,
     ) -> Result<(), Error> {
-        self.durably(|store| {
-            store.writing(|transaction| {
-                let state = generation(transaction, id)?.state;
-                if state == place || state == GenerationState::Active {
-                    return Err(Error::AlreadyIn {
-                        generation: id,
-                        state,
-                    });
-                }
-                let active = active(transaction)?;
-                if (Seen { state, active }) != seen {
-                    return Err(Error::Meanwhile);
-                }
-                if place == GenerationState::Active {
-                    // What it did before was forgiven by whoever activates it.
-                    transaction.execute(
-                        "DELETE FROM serial_gate_failure WHERE generation = ?1",
-                        [id],
-                    )?;
-                }
-                let mut query = transaction
-                    .prepare_cached("SELECT id FROM serial_gate_generation WHERE state = ?1")?;
-                let before: Vec<i64> = query
-                    .query_map([place.name()], |row| row.get(0))?
-                    .collect::<Result<_, _>>()?;
-                for before in before {
-                    let why = format!("generation {id} took its place");
-                    let act = Act { why: &why, ..act };
-                    change(transaction, before, GenerationState::Retired, act)?;
-                }
-                Ok(change(transaction, id, place, act)?)
-            })
+        let id = seen.generation.id;
+        self.writing_durably(|transaction| {
+            let generation = generation(transaction, id)?;
+            let state = generation.state;
+            if state == place || state == GenerationState::Active {
+                return Err(Error::AlreadyIn {
+                    generation: id,
+                    state,
+                });
+            }
+            let active = in_state(transaction, GenerationState::Active)?;
+            let now = Seen {
+                generation: &generation,
+                active: active.as_ref(),
+            };
+            if now != seen {
+                return Err(Error::Meanwhile);
+            }
+            if place == GenerationState::Active {
+                // What it did before was forgiven by whoever activates it.
+                transaction.execute(
+                    "DELETE FROM serial_gate_failure WHERE generation = ?1",
+                    [id],
+                )?;
+            }
+            let mut query = transaction
+                .prepare_cached("SELECT id FROM serial_gate_generation WHERE state = ?1")?;
+            let before: Vec<i64> = query
+                .query_map([place.name()], |row| row.get(0))?
+                .collect::<Result<_, _>>()?;
+            for before in before {
+                let why = format!("generation {id} took its place");
+                let act = Act { why: &why, ..act };
+                change(transaction, before, GenerationState::Retired, act)?;
+            }
+            Ok(change(transaction, id, place, act)?)
         })
     }
 
@@ -118,20 +126,18 @@ impl Store {
     ///
     /// When the database refuses.
     pub fn stop_shadow(&mut self, act: Act<'_>) -> Result<Option<i64>, Error> {
-        self.durably(|store| {
-            store.writing(|transaction| {
-                let shadow = transaction
-                    .query_row(
-                        "SELECT id FROM serial_gate_generation WHERE state = 'shadow'",
-                        [],
-                        |row| row.get(0),
-                    )
-                    .optional()?;
-                if let Some(shadow) = shadow {
-                    change(transaction, shadow, GenerationState::Retired, act)?;
-                }
-                Ok(shadow)
-            })
+        self.writing_durably(|transaction| {
+            let shadow = transaction
+                .query_row(
+                    "SELECT id FROM serial_gate_generation WHERE state = 'shadow'",
+                    [],
+                    |row| row.get(0),
+                )
+                .optional()?;
+            if let Some(shadow) = shadow {
+                change(transaction, shadow, GenerationState::Retired, act)?;
+            }
+            Ok(shadow)
         })
     }
 
@@ -141,9 +147,12 @@ impl Store {
     /// # Errors
     ///
     /// When the database refuses.
-    pub fn refuse_candidate(&mut self, id: i64, act: Act<'_>) -> Result<(), Error> {
-        self.durably(|store| {
-            store.writing(|transaction| {
+    pub fn refuse_candidate(&mut self, candidate: &Generation, act: Act<'_>) -> Result<(), Error> {
+        let id = candidate.id;
+        self.writing_durably(|transaction| {
+                if generation(transaction, id)? != *candidate {
+                    return Err(Error::Meanwhile);
+                }
                 change(transaction, id, GenerationState::Refused, act)?;
                 transaction.execute(
                     "DELETE FROM serial_gate_policy
@@ -155,7 +164,6 @@ impl Store {
                     [id],
                 )?;
                 Ok(())
-            })
         })
     }
 
@@ -167,57 +175,59 @@ impl Store {
     /// When the database refuses.
     pub fn failed_in_use(
         &mut self,
-        id: i64,
+        failed: &Generation,
         allowed: u32,
         since: Timestamp,
         act: Act<'_>,
     ) -> Result<Option<i64>, Error> {
-        self.durably(|store| {
-            store.writing(|transaction| {
-                transaction.execute(
-                    "DELETE FROM serial_gate_failure WHERE at <= ?1",
-                    [sql_time(since)],
-                )?;
-                transaction.execute(
-                    "INSERT INTO serial_gate_failure (generation, at, what) VALUES (?1, ?2, ?3)",
-                    params![id, sql_time(act.now), act.why],
-                )?;
-                let failures: u32 = transaction.query_row(
-                    "SELECT count(*) FROM serial_gate_failure WHERE generation = ?1",
-                    [id],
-                    |row| row.get(0),
-                )?;
-                if failures < allowed || active(transaction)? != Some(id) {
-                    return Ok(None);
-                }
-                let Some(good) = before(transaction)? else {
-                    return Ok(None);
-                };
-                let why = format!("failed {failures} times in use: {}", act.why);
-                change(
-                    transaction,
-                    id,
-                    GenerationState::Refused,
-                    Act { why: &why, ..act },
-                )?;
-                let why = format!("generation {id} {why}");
-                change(
-                    transaction,
-                    good,
-                    GenerationState::Active,
-                    Act { why: &why, ..act },
-                )?;
-                let alert = NewAlert {
-                    kind: AlertKind::Rollback,
-                    repo: None,
-                    work_item: None,
-                    subject: Some(good),
-                    who: act.who,
-                    why: &why,
-                };
-                alerts::add(transaction, act.now, alert)?;
-                Ok(Some(good))
-            })
+        let id = failed.id;
+        self.writing_durably(|transaction| {
+            if !is_kept(transaction, failed)? {
+                return Ok(None);
+            }
+            transaction.execute(
+                "DELETE FROM serial_gate_failure WHERE at <= ?1",
+                [sql_time(since)],
+            )?;
+            transaction.execute(
+                "INSERT INTO serial_gate_failure (generation, at, what) VALUES (?1, ?2, ?3)",
+                params![id, sql_time(act.now), act.why],
+            )?;
+            let failures: u32 = transaction.query_row(
+                "SELECT count(*) FROM serial_gate_failure WHERE generation = ?1",
+                [id],
+                |row| row.get(0),
+            )?;
+            if failures < allowed || active(transaction)? != Some(id) {
+                return Ok(None);
+            }
+            let Some(good) = before(transaction)? else {
+                return Ok(None);
+            };
+            let why = format!("failed {failures} times in use: {}", act.why);
+            change(
+                transaction,
+                id,
+                GenerationState::Refused,
+                Act { why: &why, ..act },
+            )?;
+            let why = format!("generation {id} {why}");
+            change(
+                transaction,
+                good,
+                GenerationState::Active,
+                Act { why: &why, ..act },
+            )?;
+            let alert = NewAlert {
+                kind: AlertKind::Rollback,
+                repo: None,
+                work_item: None,
+                subject: Some(good),
+                who: act.who,
+                why: &why,
+            };
+            alerts::add(transaction, act.now, alert)?;
+            Ok(Some(good))
         })
     }
 }

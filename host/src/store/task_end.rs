@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
 
 use super::audit::{self, Deed};
+use super::effect::Effect;
 use super::error::not_empty;
 use super::token::is_token;
 use super::transaction::Transaction;
@@ -103,7 +104,8 @@ impl Store {
         }
         self.writing(|transaction| {
             ids.iter()
-                .try_for_each(|id| end_task(transaction, act, *id, end))
+                .try_for_each(|id| end_task(transaction, act, *id, end))?;
+            check_ended(transaction, ids, end)
         })
     }
 }
@@ -142,17 +144,6 @@ pub(super) fn end_task(
              WHERE id = ?1",
         )?
         .execute(params![id, end.stage, sql_time(act.now), outcome])?;
-    let is_ended = transaction
-        .prepare_cached(
-            "SELECT 1 FROM tasks WHERE id = ?1 AND stage = ?2
-             AND NOT EXISTS (SELECT 1 FROM jobs WHERE task_id = ?1 AND status = 'queued')",
-        )?
-        .exists(params![id, end.stage])?;
-    if !is_ended {
-        return Err(Error::Undone {
-            what: format!("the end of task {id}"),
-        });
-    }
     let deed = Deed {
         action: match end.outcome {
             TaskOutcome::Done => "task done",
@@ -163,7 +154,24 @@ pub(super) fn end_task(
         before: before.as_deref(),
         after: Some(end.stage),
     };
-    Ok(audit::write_down(transaction, act, deed)?)
+    audit::write_down(transaction, act, deed)
+}
+
+/// Refuses an end after which a task goes on, or a job of it waits.
+pub(super) fn check_ended(
+    transaction: &Transaction<'_>,
+    ids: &[i64],
+    end: TaskEnd<'_>,
+) -> Result<(), Error> {
+    ids.iter().try_for_each(|id| {
+        let effect = Effect {
+            what: &format!("the end of task {id}"),
+            table: "tasks",
+        };
+        let query = "SELECT 1 FROM tasks WHERE id = ?1 AND stage = ?2
+             AND NOT EXISTS (SELECT 1 FROM jobs WHERE task_id = ?1 AND status = 'queued')";
+        effect.is_there(transaction, query, params![id, end.stage])
+    })
 }
 
 /// Refuses to end a task under somebody's hands. A job that was put off, or whose lease ran out, is in nobody's.

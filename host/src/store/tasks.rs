@@ -1,7 +1,8 @@
 //! Tasks: added with their first job, moved from stage to stage.
 //!
 //! Owns both ways in which a task moves: by a program, which is its daily work, and by an operator,
-//! which the audit tells.
+//! which the audit tells. Callers rely on this: what was added or changed is there as it was given, whatever triggers the
+//! database has, or there is an error.
 
 use std::time::Duration;
 
@@ -9,10 +10,11 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
 
 use super::audit::{self, Deed};
+use super::effect::Effect;
 use super::error::not_empty;
 use super::jobs::claim_added;
 use super::schema::LABEL;
-use super::task_end::{TaskEnd, end_task};
+use super::task_end::{TaskEnd, check_ended, end_task};
 use super::transaction::Transaction;
 use super::value::Shown;
 use super::{Act, Error, Store, sql_time};
@@ -42,7 +44,9 @@ pub enum Move<'a> {
 }
 
 /// What was added.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+)]
 pub struct Added {
     /// The task.
     pub task_id: i64,
@@ -91,7 +95,8 @@ impl Store {
         not_empty("stage", stage)?;
         self.writing(|transaction| {
             ids.iter()
-                .try_for_each(|id| to_stage(transaction, now, *id, stage))
+                .try_for_each(|id| to_stage(transaction, now, *id, stage))?;
+            check_stages(transaction, ids, stage)
         })
     }
 
@@ -104,7 +109,8 @@ impl Store {
         not_empty("stage", stage)?;
         self.writing(|transaction| {
             ids.iter()
-                .try_for_each(|id| to_stage_by(transaction, act, *id, stage))
+                .try_for_each(|id| to_stage_by(transaction, act, *id, stage))?;
+            check_stages(transaction, ids, stage)
         })
     }
 
@@ -114,7 +120,10 @@ impl Store {
     ///
     /// When there is no such task, the mark is empty, or the database refuses.
     pub fn set_label(&mut self, act: Act<'_>, id: i64, label: Option<&str>) -> Result<(), Error> {
-        self.writing(|transaction| mark(transaction, act, id, label))
+        self.writing(|transaction| {
+            mark(transaction, act, id, label)?;
+            check_label(transaction, id, label)
+        })
     }
 
     /// Moves a task and marks it, both or neither, with a row in the audit for each. What is none stays as it is.
@@ -138,15 +147,20 @@ impl Store {
                 Some(Move::End(end)) => end_task(transaction, act, id, end)?,
                 None => {}
             }
-            match label {
-                Some(label) => mark(transaction, act, id, label),
+            if let Some(label) = label {
+                mark(transaction, act, id, label)?;
+                check_label(transaction, id, label)?;
+            }
+            match moved {
+                Some(Move::To(stage)) => check_stages(transaction, &[id], stage),
+                Some(Move::End(end)) => check_ended(transaction, &[id], end),
                 None => Ok(()),
             }
         })
     }
 }
 
-fn check_names(task: NewTask<'_>) -> Result<(), Error> {
+pub(super) fn check_names(task: NewTask<'_>) -> Result<(), Error> {
     for (what, name) in [
         ("repo", task.repo),
         ("stage", task.stage),
@@ -158,28 +172,68 @@ fn check_names(task: NewTask<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-fn insert(
+pub(super) fn insert(
     transaction: &Transaction<'_>,
     now: Timestamp,
     task: NewTask<'_>,
 ) -> Result<Added, Error> {
     let now = sql_time(now);
-    transaction
-        .prepare_cached(
-            "INSERT INTO tasks (work_item_id, repo, stage, created_at, gate_stage, gate_stage_at, gate_label)
-             VALUES (?1, ?2, ?3, ?4, ?3, ?4, ?5)",
-        )?
-        .execute(params![task.work_item, task.repo, task.stage, now, task.label])?;
-    let task_id = transaction.last_insert_rowid();
-    transaction
-        .prepare_cached(
-            "INSERT INTO jobs (task_id, repo, agent, status, created_at) VALUES (?1, ?2, ?3, 'queued', ?4)",
-        )?
-        .execute(params![task_id, task.repo, task.agent, now])?;
-    Ok(Added {
-        task_id,
-        job_id: transaction.last_insert_rowid(),
+    let the_task = Effect {
+        what: &format!("the new task of `{}`", task.repo.escape_debug()),
+        table: "tasks",
+    };
+    let the_job = Effect {
+        what: &format!(
+            "the first job of the new task of `{}`",
+            task.repo.escape_debug()
+        ),
+        table: "jobs",
+    };
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO tasks (work_item_id, repo, stage, created_at, gate_stage, gate_stage_at, gate_label)
+         VALUES (?1, ?2, ?3, ?4, ?3, ?4, ?5) RETURNING id",
+    )?;
+    let values = params![task.work_item, task.repo, task.stage, now, task.label];
+    let task_id = the_task.returned(insert.query_row(values, |row| row.get(0)))?;
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO jobs (task_id, repo, agent, status, created_at)
+         VALUES (?1, ?2, ?3, 'queued', ?4) RETURNING id",
+    )?;
+    let values = params![task_id, task.repo, task.agent, now];
+    let job_id = the_job.returned(insert.query_row(values, |row| row.get(0)))?;
+    the_task.is_there(
+        transaction,
+        "SELECT 1 FROM tasks WHERE id = ?1 AND work_item_id IS ?2 AND repo = ?3 AND stage = ?4 AND gate_label IS ?5",
+        params![task_id, task.work_item, task.repo, task.stage, task.label],
+    )?;
+    the_job.is_there(
+        transaction,
+        "SELECT 1 FROM jobs WHERE id = ?1 AND task_id = ?2 AND repo = ?3 AND agent = ?4 AND status = 'queued'",
+        params![job_id, task_id, task.repo, task.agent],
+    )?;
+    Ok(Added { task_id, job_id })
+}
+
+/// Refuses a move after which a task is elsewhere.
+fn check_stages(transaction: &Transaction<'_>, ids: &[i64], stage: &str) -> Result<(), Error> {
+    ids.iter().try_for_each(|id| {
+        let effect = Effect {
+            what: &format!("the stage of task {id}"),
+            table: "tasks",
+        };
+        let query = "SELECT 1 FROM tasks WHERE id = ?1 AND stage = ?2";
+        effect.is_there(transaction, query, params![id, stage])
     })
+}
+
+/// Refuses a mark that the task does not have afterwards.
+fn check_label(transaction: &Transaction<'_>, id: i64, label: Option<&str>) -> Result<(), Error> {
+    let effect = Effect {
+        what: &format!("the label of task {id}"),
+        table: "tasks",
+    };
+    let query = "SELECT 1 FROM tasks WHERE id = ?1 AND gate_label IS ?2";
+    effect.is_there(transaction, query, params![id, label])
 }
 
 fn mark(
@@ -202,7 +256,7 @@ fn mark(
         before: before.as_deref(),
         after: label,
     };
-    Ok(audit::write_down(transaction, act, deed)?)
+    audit::write_down(transaction, act, deed)
 }
 
 fn to_stage_by(
@@ -220,7 +274,7 @@ fn to_stage_by(
         before: before.as_deref(),
         after: Some(stage),
     };
-    Ok(audit::write_down(transaction, act, deed)?)
+    audit::write_down(transaction, act, deed)
 }
 
 fn to_stage(
@@ -229,16 +283,19 @@ fn to_stage(
     id: i64,
     stage: &str,
 ) -> Result<(), Error> {
-    let changed = transaction
+    let is_there = transaction
+        .prepare_cached("SELECT 1 FROM tasks WHERE id = ?1")?
+        .exists([id])?;
+    if !is_there {
+        return Err(Error::NoTask { id });
+    }
+    transaction
         .prepare_cached(
             "UPDATE tasks SET stage = ?2, gate_stage = ?2, gate_outcome = NULL,
                 gate_stage_at = CASE WHEN gate_stage = ?2 AND stage = ?2 THEN gate_stage_at ELSE ?3 END
              WHERE id = ?1",
         )?
         .execute(params![id, stage, sql_time(now)])?;
-    if changed == 0 {
-        return Err(Error::NoTask { id });
-    }
     Ok(())
 }
 

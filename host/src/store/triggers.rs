@@ -1,10 +1,13 @@
-//! The triggers that mark a repo as dirty when a row changes that may have a say in its claims.
+//! The triggers: those that mark a repo as dirty when a row changes that may have a say in its claims, and those that give
+//! each freeze its number.
 //!
 //! Owns their text, which is the same for every policy. Leaves the marks to `candidates`, where the next claim evaluates
 //! each marked repo anew. Callers rely on this: whoever changes a row, by whatever program, makes the mark in the same
 //! transaction, with two exceptions. A claim makes its marks itself: it leaves out the index that it keeps right. And no
 //! trigger fires for a row that `REPLACE` deletes for another unique column than its id (SQLite, lang_conflict.html): only
-//! the comparison in `doctor` finds it.
+//! the comparison in `doctor` finds it. A number is given to every freeze by whatever program, also when a cleared row is
+//! made a freeze again; it never comes again, and no statement fails for it. They run in other programs' SQLite, so they use
+//! only what old versions have.
 
 use crate::clause::Table;
 
@@ -15,10 +18,42 @@ pub(super) struct Trigger {
     pub create: String,
 }
 
-/// Every trigger that the candidates need.
+/// Every trigger.
 pub(super) fn all() -> impl Iterator<Item = Trigger> {
-    Table::ALL.into_iter().flat_map(of_table)
+    Table::ALL.into_iter().flat_map(of_table).chain(numbers())
 }
+
+/// A freeze gets a number when its row comes, and another one when a row becomes a freeze that it was not.
+///
+/// The time in milliseconds keeps the numbers growing where the last one is lost with the file, as in a restored backup; the
+/// last one does where the clock goes back or a millisecond has many freezes. Neither statement inserts a row, so that
+/// `last_insert_rowid()` and the conflict clause of the statement outside do not matter.
+fn numbers() -> [Trigger; 2] {
+    let name = Table::RepoFreeze.name();
+    let number = format!(
+        "UPDATE serial_gate_freeze_number SET last = max(last + 1, {NOW_MS});
+         UPDATE {name} SET gate_number = coalesce((SELECT last FROM serial_gate_freeze_number), {NOW_MS}) WHERE id = NEW.id;"
+    );
+    let again =
+        "NEW.cleared_at IS NULL AND (OLD.cleared_at IS NOT NULL OR OLD.repo IS NOT NEW.repo)";
+    [
+        ("numbered", "AFTER INSERT", "TRUE"),
+        ("renumbered", "AFTER UPDATE OF cleared_at, repo", again),
+    ]
+    .map(|(what, event, when)| {
+        let trigger = format!("serial_gate_{name}_{what}");
+        Trigger {
+            create: format!(
+                "CREATE TRIGGER {trigger} {event} ON {name} WHEN {when} BEGIN {number} END"
+            ),
+            name: trigger,
+            table: name,
+        }
+    })
+}
+
+/// Below 2^53, so that every reader of JSON keeps it.
+const NOW_MS: &str = "CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER)";
 
 /// The column of an index that says whether its clause reads the table.
 pub(super) fn reads(table: Table) -> &'static str {

@@ -55,10 +55,10 @@ impl Settings {
         };
         let proposal = Proposal {
             component: component(queue.store(), &active.digest)?,
-            signature: active.signature,
+            signature: active.signature.clone(),
             settings,
             allowance,
-            base: Some(active.id),
+            base: Some(active),
         };
         let reason = Reason {
             reason,

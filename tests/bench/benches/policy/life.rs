@@ -8,7 +8,7 @@ use serial_gate::life::{Place, Proposal, swap};
 use serial_gate::model::{Dialect, Settings};
 use serial_gate::policy::{DEFAULT_POLICY, Limits, Policy, Runtime};
 use serial_gate::queue::{Allowance, Options, Overrides, Queue, Rule, default_settings};
-use serial_gate::store::Act;
+use serial_gate::store::{Act, Generation, GenerationState};
 use serial_gate_bench::{Contest, Report, duration, timed};
 
 use crate::kept::Compiled;
@@ -47,7 +47,10 @@ pub fn report(
     contest.enter("compile", || timed(Compiled::new));
     contest.enter("swap", || {
         swaps += 1;
-        let base = queue.store().active_generation_id().unwrap();
+        let base = queue
+            .store()
+            .generation_in(GenerationState::Active)
+            .unwrap();
         let proposal = proposal(swaps, base);
         let act = Act {
             now: Timestamp::now(),
@@ -85,7 +88,7 @@ fn queue(path: &std::path::Path) -> Queue {
 }
 
 /// Other settings each time: the same again would be refused.
-fn proposal(number: u32, base: Option<i64>) -> Proposal {
+fn proposal(number: u32, base: Option<Generation>) -> Proposal {
     Proposal {
         component: DEFAULT_POLICY.to_vec(),
         signature: None,
