@@ -58,7 +58,8 @@ pub(super) fn enter_wal(connection: &Connection) -> Result<(), Error> {
     })
 }
 
-/// Brings a prepared file back into WAL mode. A copy is in another one, if SQLite made it.
+/// Brings a prepared file back into WAL mode, and reads from it, so that the log is there. A copy is in another mode, if
+/// SQLite made it.
 pub(super) fn keep_wal(connection: &Connection) -> Result<(), Error> {
     if let Some(mode) = other_than_wal(connection)? {
         enter_wal(connection)?;
@@ -67,6 +68,9 @@ pub(super) fn keep_wal(connection: &Connection) -> Result<(), Error> {
             connection.path().unwrap_or_default()
         );
     }
+    connection
+        .prepare("SELECT 1 FROM jobs LIMIT 1")?
+        .exists([])?;
     Ok(())
 }
 

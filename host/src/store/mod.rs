@@ -147,10 +147,12 @@ impl Store {
         files::check_links(path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
         let (changes, connection) = journal::in_turn(|| {
-            let (mut connection, wall) = connect_behind_wall(path, flags)?;
-            let migrate = || migrate::migrate(&mut connection, first, act);
-            let changes = wall.open_for_own_statements(migrate);
-            Ok((changes.map_err(|error| error.at(path))?, connection))
+            let migrated = || {
+                let mut connection = connect(path, flags)?;
+                let changes = migrate::migrate(&mut connection, first, act)?;
+                Ok((changes, connection))
+            };
+            migrated().map_err(|error: Error| error.at(path))
         })?;
         // The log is gone once the last connection has closed, so it is flushed beside the one that has written.
         let open = Open::at(&database)?;
@@ -402,15 +404,19 @@ impl Open {
     fn at(database: &Database) -> Result<Open, Error> {
         let path = &database.path;
         let connect = || {
-            let (mut connection, wall) =
-                connect_behind_wall(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-            let check = || {
-                migrate::check(&mut connection)?;
-                journal::keep_wal(&connection)
+            let connected = || {
+                let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+                // What the wall learns of the tables and what is checked of them is one state, beside an `init`.
+                transaction::run(&connection, "BEGIN")?;
+                let wall = Wall::around(&mut connection)?;
+                wall.open_for_own_statements(|| {
+                    migrate::check(&mut connection)?;
+                    transaction::run(&connection, "COMMIT")?;
+                    journal::keep_wal(&connection)
+                })?;
+                Ok((connection, wall))
             };
-            let checked = wall.open_for_own_statements(check);
-            checked.map_err(|error| error.at(path))?;
-            Ok((connection, wall))
+            connected().map_err(|error: Error| error.at(path))
         };
         let (files, (connection, wall)) = journal::in_turn(|| Files::open(path, connect))?;
         Ok(Open {
@@ -446,15 +452,6 @@ impl Drop for Open {
             );
         }
     }
-}
-
-fn connect_behind_wall(path: &Path, flags: OpenFlags) -> Result<(Connection, Wall), Error> {
-    let connected = || {
-        let mut connection = connect(path, flags)?;
-        let wall = Wall::around(&mut connection)?;
-        Ok((connection, wall))
-    };
-    connected().map_err(|cause| Error::of_sqlite(path, cause))
 }
 
 fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
