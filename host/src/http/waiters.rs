@@ -53,12 +53,10 @@ impl Waiter {
         }
     }
 
-    /// Hands a job over. Both come back if the worker has gone.
-    pub fn answer(self, job: Claimed) -> Result<(), (String, Claimed)> {
-        match self.reply.send(Ok(Ok(Some(job)))) {
-            Err(Ok(Ok(Some(job)))) => Err((self.worker, job)),
-            _ => Ok(()),
-        }
+    /// Hands a job over. It comes back if the worker has gone.
+    pub fn answer(self, job: Claimed) -> Option<Claimed> {
+        let unsent = self.reply.send(Ok(Ok(Some(job)))).err()?;
+        unsent.ok()?.ok()?
     }
 
     /// Says why there is no job.

@@ -246,13 +246,13 @@ impl Thread {
     }
 
     fn hand_over(&mut self, waiter: Waiter, job: Claimed) {
-        let Err((worker, job)) = waiter.answer(job) else {
+        let Some(job) = waiter.answer(job) else {
             return;
         };
         // The worker went away before it heard of the job, so nobody will do it.
         let act = Act {
             now: Timestamp::now(),
-            who: &worker,
+            who: &job.worker,
             why: "",
         };
         if let Err(error) = self.queue.put_back(act, job.claim(), None) {
