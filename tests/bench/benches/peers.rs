@@ -22,7 +22,7 @@ use clap::Parser;
 use jiff::Timestamp;
 use rusqlite::Connection;
 use serial_gate::queue::{Options, Overrides, Queue, Rule, default_settings};
-use serial_gate::store::{Act, Ending, NewTask};
+use serial_gate::store::{Act, Database, Durability, Ending, NewTask};
 use serial_gate_bench::{Contest, Report, Times, duration, ratio};
 
 /// Measure enqueue, claim and finish beside other queues on SQLite
@@ -182,7 +182,8 @@ fn ours(path: &Path, enabled: bool) -> Queue {
         enabled: Some(enabled),
         ..Overrides::default()
     };
-    Queue::open(path, Rule::Active(overrides), Options::default()).unwrap()
+    let database = Database::new(path, Durability::Normal);
+    Queue::open(&database, Rule::Active(overrides), Options::default()).unwrap()
 }
 
 fn run_ours(queue: &mut Queue, jobs: u32) -> Halves {

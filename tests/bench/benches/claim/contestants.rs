@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension};
 use serial_gate::clause::Rendered;
 use serial_gate::policy::Runtime;
 use serial_gate::queue::{Options, Overrides, Queue, Rule};
-use serial_gate::store::{Claimed, Lease, Store};
+use serial_gate::store::{Claimed, Database, Durability, Lease, Store};
 
 use crate::cell::open;
 
@@ -49,7 +49,9 @@ pub fn queue(path: &Path, runtime: &Runtime, enabled: Option<bool>) -> Queue {
         runtime: Some(runtime.clone()),
         ..Options::default()
     };
-    Queue::open(path, Rule::Active(overrides), options).unwrap()
+    // What a claim costs without the disk; `service` measures it with the disk.
+    let database = Database::new(path, Durability::Normal);
+    Queue::open(&database, Rule::Active(overrides), options).unwrap()
 }
 
 /// One claim of a worker.
@@ -66,7 +68,7 @@ pub struct Spliced {
 impl Spliced {
     pub fn new(path: &Path, runtime: &Runtime) -> Spliced {
         let clause = queue(path, runtime, None).clause(Timestamp::now()).unwrap();
-        let mut store = Store::open(path).unwrap();
+        let mut store = Store::open(&Database::new(path, Durability::Normal)).unwrap();
         store.set_claim_budget(Duration::from_secs(600));
         Spliced {
             store,

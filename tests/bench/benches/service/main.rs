@@ -54,7 +54,7 @@ fn main() -> io::Result<()> {
     let mut report = Report::new(
         "service",
         "What the service adds to a claim",
-        "WAL, `synchronous=NORMAL`; the clients are threads of one process, on the same processors as the service",
+        "WAL, `durability = \"full\"` but where it says otherwise; the clients are threads of one process, on the same processors as the service",
     )?;
     report.paragraph("## Claims")?;
     report.paragraph(&format!(
@@ -62,8 +62,11 @@ fn main() -> io::Result<()> {
          database and goes, and by `POST /claim` over so many connections at a time, each of which sends the next request when it has the \
          answer to the one before. *Claim and finish* sends `POST /jobs/ID/finish` after each. Times are of one request, or of the pair.",
     ))?;
-    let path = folder.path().join("claims.db");
-    claims(&mut report, &program, &path, rounds, jobs)?;
+    for (durability, name) in [("full", "claims.db"), ("normal", "claims-normal.db")] {
+        report.paragraph(&format!("With `--durability {durability}`:"))?;
+        let path = folder.path().join(name);
+        claims(&mut report, &program, &path, durability, rounds, jobs)?;
+    }
 
     report.paragraph("## Workers that wait")?;
     let path = folder.path().join("waiting.db");
@@ -88,11 +91,12 @@ fn claims(
     report: &mut Report,
     program: &Path,
     path: &Path,
+    durability: &str,
     rounds: usize,
     jobs: usize,
 ) -> io::Result<()> {
     queue(path);
-    let server = Server::start(program, path);
+    let server = Server::start(program, path, durability);
     let mut by_command = Vec::new();
     let mut by_http: Vec<[(Vec<Duration>, Duration); 2]> =
         CONNECTIONS.iter().map(|_| Default::default()).collect();
@@ -100,7 +104,7 @@ fn claims(
     for round in 0..=rounds {
         eprintln!("round {round} of {rounds}");
         add_jobs(path, jobs * (1 + 2 * CONNECTIONS.len()));
-        let took = command(program, path, jobs);
+        let took = command(program, path, durability, jobs);
         if round > 0 {
             by_command.push(took);
         }
@@ -156,7 +160,7 @@ fn claims(
 }
 
 /// The time of a whole process that claims.
-fn command(program: &Path, path: &Path, jobs: usize) -> Duration {
+fn command(program: &Path, path: &Path, durability: &str, jobs: usize) -> Duration {
     let begun = Instant::now();
     let ran = Command::new(program)
         .arg("--db")
@@ -166,6 +170,8 @@ fn command(program: &Path, path: &Path, jobs: usize) -> Duration {
             "--worker",
             "bench",
             "--json",
+            "--durability",
+            durability,
             "--max",
             &jobs.to_string(),
         ])
@@ -231,7 +237,7 @@ fn crowd(
 /// How long it takes from a task's end to the next one's claim, while many wait.
 fn releases_of(program: &Path, path: &Path, releases: usize) -> Times {
     queue(path);
-    let server = Server::start(program, path);
+    let server = Server::start(program, path, "full");
     let (claimed, jobs) = mpsc::channel();
     for n in 0..WAITING {
         let (claimed, address) = (claimed.clone(), server.address.clone());
@@ -275,7 +281,7 @@ fn releases_of(program: &Path, path: &Path, releases: usize) -> Times {
 /// Which share of a processor the service uses while many wait and nothing happens.
 fn idle_share(program: &Path, path: &Path, time: Duration) -> f64 {
     queue(path);
-    let server = Server::start(program, path);
+    let server = Server::start(program, path, "full");
     for n in 0..WAITING {
         let address = server.address.clone();
         thread::Builder::new()

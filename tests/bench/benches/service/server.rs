@@ -68,11 +68,18 @@ pub struct Server {
 }
 
 impl Server {
-    pub fn start(program: &Path, db: &Path) -> Server {
+    pub fn start(program: &Path, db: &Path, durability: &str) -> Server {
         let mut process = Command::new(program)
             .arg("--db")
             .arg(db)
-            .args(["serve", "--listen", "127.0.0.1:0", "--json"])
+            .args([
+                "--durability",
+                durability,
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--json",
+            ])
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
