@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 use super::candidates::{Candidates, Look, Shaped, look, mark_claimed, own_statements};
+use super::connection::Open;
 use super::jobs::{Claim, stays};
 use super::oracle::{FOR_AGENT, Oracle, statements};
 use super::schema::QUEUED;
@@ -19,7 +20,7 @@ use super::token::{new_token, next_fence};
 use super::transaction::Transaction;
 use super::value::{ExactId, Shown};
 use super::wall::Wall;
-use super::{Error, Open, Store, lease_end, sql_time};
+use super::{Error, Store, lease_end, sql_time};
 use crate::clause::Rendered;
 
 /// For whom and until when a job is claimed.

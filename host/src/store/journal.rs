@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode};
 
-use super::{BUSY_TIMEOUT, Error};
+use super::Error;
+use super::connection::BUSY_TIMEOUT;
 
 /// How long it takes until the next try. The switch of one process takes some milliseconds.
 const PAUSE: Duration = Duration::from_millis(2);

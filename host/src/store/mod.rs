@@ -14,6 +14,7 @@ mod branches;
 mod candidates;
 mod claim;
 mod clauses;
+mod connection;
 mod database;
 mod deliveries;
 mod deploys;
@@ -24,6 +25,7 @@ mod files;
 mod fixtures;
 mod freezes;
 mod generations;
+mod group;
 mod idempotency;
 mod jobs;
 mod journal;
@@ -69,33 +71,12 @@ pub use tasks::{Added, Move, NewTask};
 pub use time::{from_sql_time, lease_end, sql_time};
 pub use transaction::Committed;
 
-use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use files::Files;
-use rusqlite::config::DbConfig;
+use connection::{Open, connect};
+use group::Group;
 use rusqlite::{Connection, OpenFlags};
 use transaction::Transaction;
-use wall::Wall;
-
-/// How long a statement waits for another process's write, about: claims take turns, each well below
-/// a millisecond, so this is only ever reached when a program holds a transaction open.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// The longest sleep between two tries. SQLite's own handler sleeps up to 100 ms, which with a few
-/// workers made some claims wait for a quarter of a second.
-const LONGEST_SLEEP: Duration = Duration::from_millis(1);
-
-/// A claim writes about ten pages, mostly those that the last one wrote. A checkpoint writes each once and waits for the
-/// disk, so that fewer of them do less work; four times SQLite's own number, which is 16 MB of log.
-const PAGES_BETWEEN_CHECKPOINTS: i32 = 4_000;
-
-/// To what the log shrinks once a long reader, which kept it growing, has gone: twice its usual length.
-const LOG_BYTES: i64 = 32 << 20;
-
-/// A claim has about fifteen, a third of them for one clause. The host's own others are as many again.
-const STATEMENTS: usize = 128;
 
 /// An open queue.
 ///
@@ -111,21 +92,6 @@ pub struct Store {
     group: Group,
     /// Whether the last claim by candidates found a job.
     last_claim_found: bool,
-}
-
-/// A connection to the files at the path.
-struct Open {
-    connection: Connection,
-    wall: Wall,
-    files: Arc<Files>,
-}
-
-/// Changes that are made together.
-#[derive(Default)]
-struct Group {
-    is_open: bool,
-    has_begun: bool,
-    is_to_be_flushed: bool,
 }
 
 impl Store {
@@ -224,63 +190,6 @@ impl Store {
     /// How long the log is, in bytes. A long reader keeps it growing.
     pub fn log_bytes(&self) -> u64 {
         self.open.as_ref().map_or(0, |open| open.files.log_bytes())
-    }
-
-    /// From now on changes are made together, as one transaction that begins with the first of them. Each is undone by
-    /// its own error, as before, and none is to be told to anybody before the group is closed and acknowledged.
-    pub fn open_group(&mut self) {
-        self.group = Group {
-            is_open: true,
-            ..Group::default()
-        };
-    }
-
-    /// Whether one statement has ended the whole transaction, such as a trigger's `RAISE(ROLLBACK)`: then no change of
-    /// the group was made.
-    pub fn group_is_broken(&self) -> bool {
-        let is_over = |open: &Open| open.connection.is_autocommit();
-        self.group.has_begun && self.open.as_ref().is_none_or(is_over)
-    }
-
-    /// Commits the changes of the group; none if there were no changes.
-    ///
-    /// # Errors
-    ///
-    /// When the database refuses. Then no change of the group was made.
-    pub fn close_group(&mut self) -> Result<Option<Committed>, Error> {
-        let is_broken = self.group_is_broken();
-        let group = std::mem::take(&mut self.group);
-        let Some(open) = self.open.as_ref().filter(|_| group.has_begun) else {
-            return Ok(None);
-        };
-        if is_broken {
-            return Err(Error::GroupEnded);
-        }
-        let commit = || transaction::run(&open.connection, "COMMIT");
-        if let Err(cause) = open.wall.open_for_own_statements(commit) {
-            self.undo_group();
-            return Err(Error::of_sqlite(&self.database.path, cause));
-        }
-        Ok(Some(open.committed(&self.database, group.is_to_be_flushed)))
-    }
-
-    /// Undoes the changes of the group.
-    pub fn undo_group(&mut self) {
-        self.group = Group::default();
-        let Some(open) = self
-            .open
-            .as_ref()
-            .filter(|open| !open.connection.is_autocommit())
-        else {
-            return;
-        };
-        let undo = || transaction::run(&open.connection, "ROLLBACK");
-        if let Err(error) = open.wall.open_for_own_statements(undo) {
-            tracing::error!(
-                "a group of changes was not undone, so the database is opened anew: {error}"
-            );
-            self.open = None;
-        }
     }
 
     /// The open database. Another one is opened if its files are no longer in place; in a group that is left to the end.
@@ -386,101 +295,4 @@ impl Store {
             None => Ok(()),
         }
     }
-}
-
-impl Group {
-    fn begin<'a>(&mut self, connection: &'a Connection) -> rusqlite::Result<Transaction<'a>> {
-        if !self.is_open {
-            return Transaction::begin(connection);
-        }
-        let transaction = Transaction::join(connection)?;
-        self.has_begun = true;
-        Ok(transaction)
-    }
-}
-
-impl Open {
-    /// Opens the files at a path.
-    fn at(database: &Database) -> Result<Open, Error> {
-        let path = &database.path;
-        let connect = || {
-            let connected = || {
-                let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-                // What the wall learns of the tables and what is checked of them is one state, beside an `init`.
-                transaction::run(&connection, "BEGIN")?;
-                let wall = Wall::around(&mut connection)?;
-                wall.open_for_own_statements(|| {
-                    migrate::check(&mut connection)?;
-                    transaction::run(&connection, "COMMIT")?;
-                    journal::keep_wal(&connection)
-                })?;
-                Ok((connection, wall))
-            };
-            connected().map_err(|error: Error| error.at(path))
-        };
-        let (files, (connection, wall)) = journal::in_turn(|| Files::open(path, connect))?;
-        Ok(Open {
-            connection,
-            wall,
-            files: Arc::new(files),
-        })
-    }
-
-    fn committed(&self, database: &Database, is_to_be_flushed: bool) -> Committed {
-        Committed {
-            files: Arc::clone(&self.files),
-            database: database.clone(),
-            is_to_be_flushed,
-        }
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        if self.files.are_in_place() {
-            self.files.let_go();
-            return;
-        }
-        // The last connection to close writes its log into the main file and removes the log by its name, which is
-        // somebody else's by now. The files are let go after it, so that none of ours is opened before.
-        if let Err(error) = self
-            .connection
-            .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
-        {
-            tracing::error!(
-                "a database that was replaced is closed as if it were in place: {error}"
-            );
-        }
-    }
-}
-
-fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
-    // Absolute, so that no name of a file is taken for a URI or for a database in memory.
-    let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
-    let mut connection =
-        Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    connection.busy_handler(Some(wait_for_our_turn))?;
-    // A commit is flushed by `Committed`, after the write lock is given back: the next writer need not wait for the disk.
-    connection.pragma_update(None, "synchronous", "NORMAL")?;
-    connection.pragma_update(None, "trusted_schema", false)?;
-    // An index that SQLite makes for one query reads the whole table.
-    connection.pragma_update(None, "automatic_index", false)?;
-    connection.pragma_update(None, "wal_autocheckpoint", PAGES_BETWEEN_CHECKPOINTS)?;
-    connection.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    // Plans do not depend on the values that are bound: SQLite would compile a statement anew for each other value, which
-    // took half the time of a claim.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    Ok(connection)
-}
-
-/// Sleeps before the next try; false when it has been long enough.
-fn wait_for_our_turn(tries: i32) -> bool {
-    let tries = u32::try_from(tries).unwrap_or(u32::MAX);
-    if LONGEST_SLEEP.saturating_mul(tries) > BUSY_TIMEOUT {
-        return false;
-    }
-    let sleep = Duration::from_micros(50).saturating_mul(tries.saturating_add(1));
-    std::thread::sleep(sleep.min(LONGEST_SLEEP));
-    true
 }

@@ -1,0 +1,129 @@
+//! A connection to a database: how it is opened, what it is set to, and how it is closed.
+//!
+//! Owns SQLite's settings and the time that a statement waits for another process. Leaves the files to `files`, and what a
+//! policy's text may do to `wall`. Callers rely on this: what is open was checked as one state, is in WAL mode, and when
+//! its files were replaced it is closed without a trace in the new ones.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+
+use super::files::Files;
+use super::transaction::{self, Committed};
+use super::wall::Wall;
+use super::{Database, Error, journal, migrate};
+
+/// How long a statement waits for another process's write, about: claims take turns, each well below
+/// a millisecond, so this is only ever reached when a program holds a transaction open.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The longest sleep between two tries. SQLite's own handler sleeps up to 100 ms, which with a few
+/// workers made some claims wait for a quarter of a second.
+const LONGEST_SLEEP: Duration = Duration::from_millis(1);
+
+/// A claim writes about ten pages, mostly those that the last one wrote. A checkpoint writes each once and waits for the
+/// disk, so that fewer of them do less work; four times SQLite's own number, which is 16 MB of log.
+const PAGES_BETWEEN_CHECKPOINTS: i32 = 4_000;
+
+/// To what the log shrinks once a long reader, which kept it growing, has gone: twice its usual length.
+const LOG_BYTES: i64 = 32 << 20;
+
+/// A claim has about fifteen, a third of them for one clause. The host's own others are as many again.
+const STATEMENTS: usize = 128;
+
+/// A connection to the files at the path.
+pub(super) struct Open {
+    pub connection: Connection,
+    pub wall: Wall,
+    pub files: Arc<Files>,
+}
+
+impl Open {
+    /// Opens the files at a path.
+    pub(super) fn at(database: &Database) -> Result<Open, Error> {
+        let path = &database.path;
+        let connect = || {
+            let connected = || {
+                let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+                // What the wall learns of the tables and what is checked of them is one state, beside an `init`.
+                transaction::run(&connection, "BEGIN")?;
+                let wall = Wall::around(&mut connection)?;
+                wall.open_for_own_statements(|| {
+                    migrate::check(&mut connection)?;
+                    transaction::run(&connection, "COMMIT")?;
+                    journal::keep_wal(&connection)
+                })?;
+                Ok((connection, wall))
+            };
+            connected().map_err(|error: Error| error.at(path))
+        };
+        let (files, (connection, wall)) = journal::in_turn(|| Files::open(path, connect))?;
+        Ok(Open {
+            connection,
+            wall,
+            files: Arc::new(files),
+        })
+    }
+
+    pub(super) fn committed(&self, database: &Database, is_to_be_flushed: bool) -> Committed {
+        Committed {
+            files: Arc::clone(&self.files),
+            database: database.clone(),
+            is_to_be_flushed,
+        }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if self.files.are_in_place() {
+            self.files.let_go();
+            return;
+        }
+        // The last connection to close writes its log into the main file and removes the log by its name, which is
+        // somebody else's by now. The files are let go after it, so that none of ours is opened before.
+        if let Err(error) = self
+            .connection
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
+        {
+            tracing::error!(
+                "a database that was replaced is closed as if it were in place: {error}"
+            );
+        }
+    }
+}
+
+/// Opens a file, which need not be a queue.
+pub(super) fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    // Absolute, so that no name of a file is taken for a URI or for a database in memory.
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
+    let mut connection =
+        Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_handler(Some(wait_for_our_turn))?;
+    // A commit is flushed by `Committed`, after the write lock is given back: the next writer need not wait for the disk.
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    // An index that SQLite makes for one query reads the whole table.
+    connection.pragma_update(None, "automatic_index", false)?;
+    connection.pragma_update(None, "wal_autocheckpoint", PAGES_BETWEEN_CHECKPOINTS)?;
+    connection.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    // Plans do not depend on the values that are bound: SQLite would compile a statement anew for each other value, which
+    // took half the time of a claim.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(connection)
+}
+
+/// Sleeps before the next try; false when it has been long enough.
+fn wait_for_our_turn(tries: i32) -> bool {
+    let tries = u32::try_from(tries).unwrap_or(u32::MAX);
+    if LONGEST_SLEEP.saturating_mul(tries) > BUSY_TIMEOUT {
+        return false;
+    }
+    let sleep = Duration::from_micros(50).saturating_mul(tries.saturating_add(1));
+    std::thread::sleep(sleep.min(LONGEST_SLEEP));
+    true
+}
