@@ -22,9 +22,13 @@ impl Group {
     pub(super) fn begin<'a>(
         &mut self,
         connection: &'a Connection,
-    ) -> rusqlite::Result<Transaction<'a>> {
+    ) -> Result<Transaction<'a>, Error> {
         if !self.is_open {
-            return Transaction::begin(connection);
+            return Ok(Transaction::begin(connection)?);
+        }
+        // A second transaction would hide that the first one is lost.
+        if self.has_begun && connection.is_autocommit() {
+            return Err(Error::GroupEnded);
         }
         let transaction = Transaction::join(connection)?;
         self.has_begun = true;
