@@ -140,7 +140,10 @@ impl From<store::Error> for Problem {
             | E::AlreadyIn { .. }
             | E::Meanwhile
             | E::NoActiveGeneration => StatusCode::CONFLICT,
-            E::Moved { .. } => return moved(),
+            E::Moved { .. } | E::OldLog { .. } => {
+                tracing::error!("{error}");
+                return moved();
+            }
             _ => return Problem::inside(&error),
         };
         Problem::new(status, error)

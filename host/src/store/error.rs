@@ -21,6 +21,17 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// The file was replaced, and the log of the old file is still beside it.
+    #[error(
+        "`{}` was replaced, and `{}` beside it belongs to the old file: remove that log and its `-shm`, put the backup there once more, or use `sqlite3 {} '.restore BACKUP'` next time",
+        path.display(), log.display(), path.display()
+    )]
+    OldLog {
+        /// The file.
+        path: PathBuf,
+        /// The log.
+        log: PathBuf,
+    },
     /// The file has several names.
     #[error("`{}` has {links} names (hard links), and SQLite keeps a log for each: remove the other names", path.display())]
     Linked {

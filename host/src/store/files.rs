@@ -41,6 +41,16 @@ struct Shared {
     connections: usize,
 }
 
+/// Logs that were left beside another main file. They are kept open, so that their identity is nobody else's meanwhile.
+static LEFT: Mutex<Vec<Left>> = Mutex::new(Vec::new());
+
+struct Left {
+    main: Identity,
+    log_path: PathBuf,
+    log: Identity,
+    _kept_open: File,
+}
+
 fn open_databases() -> MutexGuard<'static, BTreeMap<Identity, Shared>> {
     OPEN.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -83,6 +93,7 @@ impl Files {
         check_links(path)?;
         let main = Identity::from(&main);
         let log_path = log_of(path)?;
+        check_left(path, main, &log_path)?;
         let known = open.get(&main).map(|shared| shared.log);
         if known.is_some() && known != identity(&log_path) {
             return Err(moved());
@@ -136,6 +147,25 @@ impl Files {
         self.log.metadata().map_or(0, |log| log.len())
     }
 
+    /// Remembers the log, if it is still at its place while the main file is another one: SQLite would read the changes of
+    /// the old file into the new one.
+    pub(super) fn remember_if_left(&self) {
+        let is_left = identity(&self.path).is_some_and(|main| main != self.main)
+            && identity(&self.log_path) == Some(self.log_identity);
+        if !is_left {
+            return;
+        }
+        match self.log.try_clone() {
+            Ok(log) => logs_left().push(Left {
+                main: self.main,
+                log_path: self.log_path.clone(),
+                log: self.log_identity,
+                _kept_open: log,
+            }),
+            Err(error) => tracing::error!("a log that was left is not remembered: {error}"),
+        }
+    }
+
     /// Waits until everything that was committed is on the disk.
     pub(super) fn flush(&self) -> io::Result<()> {
         self.log.sync_data()?;
@@ -148,10 +178,29 @@ impl Files {
     }
 }
 
+fn logs_left() -> MutexGuard<'static, Vec<Left>> {
+    LEFT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Refuses a main file beside the log of another one.
+fn check_left(path: &Path, main: Identity, log_path: &Path) -> Result<(), Error> {
+    let log = identity(log_path);
+    let mut left = logs_left();
+    // Once the log has gone, or its main file is back, there is nothing to remember.
+    left.retain(|left| left.log_path != log_path || (Some(left.log) == log && left.main != main));
+    if left.iter().any(|left| left.log_path == log_path) {
+        return Err(Error::OldLog {
+            path: path.into(),
+            log: log_path.into(),
+        });
+    }
+    Ok(())
+}
+
 /// Refuses a main file with several names. Each name has its own log, so that each would be another queue.
 pub(super) fn check_links(path: &Path) -> Result<(), Error> {
     match fs::metadata(path) {
-        Ok(main) if main.nlink() > 1 => Err(Error::Linked {
+        Ok(main) if main.is_file() && main.nlink() > 1 => Err(Error::Linked {
             path: path.into(),
             links: main.nlink(),
         }),

@@ -99,9 +99,6 @@ impl Store {
     /// the database refuses.
     pub fn end_tasks(&mut self, act: Act<'_>, ids: &[i64], end: TaskEnd<'_>) -> Result<(), Error> {
         not_empty("stage", end.stage)?;
-        if end.running.force {
-            not_empty("reason for ending a task by force", act.why)?;
-        }
         self.writing(|transaction| {
             ids.iter()
                 .try_for_each(|id| end_task(transaction, act, *id, end))?;
@@ -116,6 +113,9 @@ pub(super) fn end_task(
     id: i64,
     end: TaskEnd<'_>,
 ) -> Result<(), Error> {
+    if end.running.force {
+        not_empty("reason for ending a task by force", act.why)?;
+    }
     let before = transaction
         .prepare_cached("SELECT repo, stage FROM tasks WHERE id = ?1")?
         .query_row([id], |row| {
