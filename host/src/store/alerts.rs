@@ -21,7 +21,7 @@ use super::{Error, Store, sql_time};
 const KEPT: i64 = 10_000;
 
 /// Who tells of what nobody did.
-const THE_HOST: &str = "serial-gate";
+pub(super) const THE_HOST: &str = "serial-gate";
 
 /// What an alert tells of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
