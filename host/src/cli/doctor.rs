@@ -13,7 +13,7 @@ use super::{Error, Outcome};
 /// Compare the candidates that claims go by with the policy's clause, put them right, and tell of impossible times
 #[derive(Args)]
 #[command(
-    after_help = "A claim looks at one candidate a repo, which triggers keep up to date whoever writes to the\ndatabase. A waiting `claim` compares some of them every ten seconds; this compares all. The exit\ncode is 1 if anything was wrong, although it is right now.\n\nIt also lists the times that only a clock that was ahead can have written, and what becomes of each.\nThe exit code is 1 for those that stay wrong until somebody puts them right: the time at which a\nqueued job was added.\n\nExample:\n  serial-gate doctor"
+    after_help = "A claim looks at one candidate a repo, which triggers keep up to date whoever writes to the\ndatabase. A waiting `claim` compares some of them every ten seconds; this compares all. The exit\ncode is 1 if anything was wrong, although it is right now.\n\nIt also lists the times that no right clock can have written, and what becomes of each.\nThe exit code is 1 for those that stay wrong until somebody puts them right: the time at which a\nqueued job was added.\n\nExample:\n  serial-gate doctor"
 )]
 pub struct Doctor {}
 
@@ -98,10 +98,10 @@ fn list(times: &TimesAhead, shared: &Shared, output: &mut Output) -> Result<(), 
     }
     output.line(toned(
         Tone::Held,
-        "times that only a clock that was ahead can have written:",
+        "times that no right clock can have written:",
     ))?;
     let rows = times.found.iter().map(|time| time_row(time, shared));
-    output.table(&["of", "time (UTC)", "what happens"], rows.collect())?;
+    output.table(&["what", "time (UTC)", "what happens"], rows.collect())?;
     if times.more {
         output.line("there are more: ten of each kind are shown")?;
     }

@@ -115,7 +115,7 @@ impl Store {
         })?;
         for Shortened { job, before, until } in shortened {
             tracing::warn!(
-                "the lease of job {job} ended at {before}, which a clock that was ahead has written: it ends at {until} now"
+                "the lease of job {job} ended at {before}, which no right clock can have written: it ends at {until} now"
             );
         }
         Ok(expired)
@@ -132,7 +132,7 @@ fn shorten(
     let act = Act {
         now,
         who: THE_HOST,
-        why: "a clock that was ahead has written it",
+        why: "no right clock can have written it",
     };
     let mut shortened = Vec::new();
     for lease in impossible(transaction, times)? {
