@@ -266,6 +266,28 @@ fn a_clock_that_is_put_back_does_not_end_the_comparison_of_candidates() {
     assert!(queue.reconcile(after(1)).unwrap());
 }
 
+#[test]
+fn a_clock_that_is_put_back_does_not_end_the_looks_of_a_shadow() {
+    let gate = Gate::new();
+    gate.run(&["policy", "shadow", "built-in", "--reason", "r"])
+        .succeeds();
+    let mut queue = open(&gate);
+    let looks = |queue: &mut Queue| {
+        queue
+            .store()
+            .shadow_record()
+            .unwrap()
+            .map(|record| record.looks)
+    };
+    let ahead = from_sql_time("2037-01-01 00:00:00").unwrap();
+    assert_eq!(claim(&mut queue, ahead, MINUTE), None);
+    assert_eq!(looks(&mut queue), Some(1));
+    assert_eq!(claim(&mut queue, now(), MINUTE), None);
+    assert_eq!(looks(&mut queue), Some(2));
+    assert_eq!(claim(&mut queue, now(), MINUTE), None);
+    assert_eq!(looks(&mut queue), Some(2), "a second has not passed");
+}
+
 /// Each kind of time that cannot be.
 fn gate_of_odd_times() -> Gate {
     let gate = Gate::new();
