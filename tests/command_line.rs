@@ -32,7 +32,7 @@ pub fn without_times(text: &str) -> String {
 }
 
 /// The numbers of freezes are others each time.
-fn without_numbers(text: &str) -> String {
+pub fn without_numbers(text: &str) -> String {
     let parts = text.split_inclusive(|char: char| !char.is_ascii_digit());
     parts
         .map(|part| {

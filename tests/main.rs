@@ -22,6 +22,7 @@ mod bad_input;
 mod browser;
 mod claiming;
 mod clause;
+mod clocks;
 mod command_line;
 mod conformance;
 mod containment;

@@ -122,7 +122,12 @@ fn assert_candidates_go_by_their_indexes(gate: &Gate) {
         of_tables(&plans[16]),
         [repos.into(), format!("{candidates} AND repo>?)")]
     );
-    assert_eq!(plans.len(), 17);
+    let leases = |condition| {
+        format!("SEARCH jobs USING INDEX serial_gate_jobs_leased (gate_lease_until{condition}?)")
+    };
+    let expired = leases("<").replace("INDEX", "COVERING INDEX");
+    assert_eq!(of_tables(&plans[17]), [expired, leases(">")]);
+    assert_eq!(plans.len(), 18);
 }
 
 #[test]

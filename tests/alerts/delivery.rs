@@ -213,3 +213,29 @@ fn a_new_channel_does_not_begin_with_old_news() {
     let shown = gate.run(&["alerts", "--json"]).succeeds().json();
     assert_eq!(shown["state"], "expired");
 }
+
+#[test]
+fn a_time_that_a_clock_years_ahead_has_written_keeps_no_alert_back() {
+    for odd in ["2037-01-01 00:00:00", "zzz"] {
+        for (column, table) in [
+            ("held_until", "channel"),
+            ("due_at", "delivery"),
+            ("lease_until", "delivery"),
+        ] {
+            let (gate, endpoint) = (frozen(), Endpoint::new(&[Answer::Status(500)]));
+            assert_eq!(round(&gate, &endpoint, 0).sent, 0);
+            let update = format!("UPDATE serial_gate_{table} SET {column} = '{odd}'");
+            gate.sqlite().execute(&update, []).unwrap();
+            assert_eq!(round(&gate, &endpoint, 60).sent, 1, "{column} {odd}");
+        }
+    }
+}
+
+#[test]
+fn a_channel_that_asks_for_a_whole_day_is_left_alone_for_it() {
+    let day = 24 * 60 * 60;
+    let (gate, endpoint) = (frozen(), Endpoint::new(&[Answer::TooMany(day)]));
+    assert_eq!(round(&gate, &endpoint, 0).sent, 0);
+    assert_eq!(round(&gate, &endpoint, 60).sent, 0);
+    assert_eq!(round(&gate, &endpoint, day as i64 + 60).sent, 1);
+}

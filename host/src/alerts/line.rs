@@ -17,8 +17,8 @@ use crate::store::{Database, Due, Store, Taken, lease_end};
 /// How long a channel is left alone after any failure.
 const FIRST: Duration = Duration::from_secs(5);
 
-/// No channel is left alone for longer, whatever it asks for.
-const LONGEST_WISH: Duration = Duration::from_secs(24 * 60 * 60);
+/// No channel is left alone for longer, whatever it asks for, and no alert is put off for longer.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What came of sending what is due.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -77,7 +77,10 @@ impl Line<'_> {
         let lease = self.timeout + Duration::from_secs(30);
         let mut round = Round::default();
         while !stop() {
-            let due = match self.store.take_delivery(clock(), name, lease)? {
+            let due = match self
+                .store
+                .take_delivery(clock(), name, lease, LONGEST_WAIT)?
+            {
                 Taken::Due(due) => due,
                 Taken::Nothing(then) => {
                     round.next = then;
@@ -109,7 +112,7 @@ impl Line<'_> {
             Failure::Answered { retry_after, .. } => retry_after.unwrap_or_default(),
             _ => Duration::ZERO,
         };
-        let wish = wish.min(LONGEST_WISH);
+        let wish = wish.min(LONGEST_WAIT);
         let held_until = lease_end(now, wish.max(FIRST));
         let again = (due.attempt < self.tries)
             .then(|| lease_end(now, wish.max(backoff(FIRST, &due.alert.key, due.attempt))));

@@ -19,7 +19,7 @@ mod webhook;
 
 pub use channel::Channel;
 pub use error::{Error, Failure};
-pub use line::Round;
+pub use line::{LONGEST_WAIT, Round};
 pub use run::{deliver, run};
 pub use secret::{SECRET_VARIABLES, Secret, TELEGRAM_TOKEN, WEBHOOK_SECRET, WEBHOOK_URL};
 pub use telegram::Telegram;

@@ -19,6 +19,9 @@ const LOOK: Duration = Duration::from_millis(250);
 /// After how many looks the waiting lines are looked at: a minute.
 const LOOKS_BETWEEN_LINES: u32 = 240;
 
+/// How often a line is looked at whatever it was to wait for: the clock may have been put back meanwhile.
+const LOOKS_AT_MOST: u32 = LOOKS_BETWEEN_LINES;
+
 /// After how many looks something that failed in this process is tried again: two seconds.
 const LOOKS_AFTER_AN_ERROR: u32 = 8;
 
@@ -129,7 +132,10 @@ fn send_until(
     while !is_over() {
         let version = beside.data_version()?;
         let next = line.send_due(clock, is_over)?.next;
-        while !is_over() && next.is_none_or(|next| clock() < next) {
+        for _ in 0..LOOKS_AT_MOST {
+            if is_over() || next.is_some_and(|next| next <= clock()) {
+                break;
+            }
             pause(1, is_over);
             if beside.data_version()? != version {
                 break;

@@ -1,41 +1,49 @@
-//! `doctor`: whether the candidates that claims go by are right.
+//! `doctor`: whether the candidates that claims go by are right, and the times in the database.
 
 use clap::Args;
-use jiff::Timestamp;
-use serial_gate::store::{Change, Difference};
+use jiff::{SignedDuration, Timestamp};
+use serial_gate::alerts::LONGEST_WAIT;
+use serial_gate::store::{Ahead, Change, Difference, TimeAhead, TimesAhead};
 
 use super::options::Shared;
 use super::output::{Output, Tone, toned};
-use super::text::{count, shown_or_dash};
+use super::text::{count, shown, shown_or_dash};
 use super::{Error, Outcome};
 
-/// Compare the candidates that claims go by with the policy's clause, and put them right
+/// Compare the candidates that claims go by with the policy's clause, put them right, and tell of impossible times
 #[derive(Args)]
 #[command(
-    after_help = "A claim looks at one candidate a repo, which triggers keep up to date whoever writes to the\ndatabase. A waiting `claim` compares some of them every ten seconds; this compares all. The exit\ncode is 1 if anything was wrong, although it is right now.\n\nExample:\n  serial-gate doctor"
+    after_help = "A claim looks at one candidate a repo, which triggers keep up to date whoever writes to the\ndatabase. A waiting `claim` compares some of them every ten seconds; this compares all. The exit\ncode is 1 if anything was wrong, although it is right now.\n\nIt also lists the times that no right clock can have written, and what becomes of each.\nThe exit code is 1 for those that stay wrong until somebody puts them right: the time at which a\nqueued job was added.\n\nExample:\n  serial-gate doctor"
 )]
 pub struct Doctor {}
 
 impl Doctor {
     pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
-        let found = shared.queue()?.diagnose(Timestamp::now())?;
-        let outcome = if found.is_sound() {
+        let now = Timestamp::now();
+        let mut queue = shared.queue()?;
+        let found = queue.diagnose(now)?;
+        let times = queue.store().times_ahead(now, shared.lease, LONGEST_WAIT)?;
+        let is_sound = found.is_sound() && !times.found.iter().any(TimeAhead::stays_wrong);
+        let outcome = if is_sound {
             Outcome::Done
         } else {
             Outcome::Failed
         };
         if output.json {
             output.json_line(&serde_json::json!({
-                "sound": found.is_sound(),
+                "sound": is_sound,
                 "flat": found.obstacle.is_none(),
                 "obstacle": found.obstacle.map(|obstacle| obstacle.to_string()),
                 "restored": found.restored,
                 "repos": found.repos,
                 "differences": found.differences,
                 "differences_ever": found.ever,
+                "times_ahead": times.found,
+                "more_times_ahead": times.more,
             }))?;
             return Ok(outcome);
         }
+        list(&times, shared, output)?;
         for change in &found.restored {
             if let Change::Trigger(name) = change {
                 output.line(format!(
@@ -81,4 +89,64 @@ fn row(difference: &Difference) -> Vec<String> {
         job(difference.candidate),
         job(difference.first),
     ]
+}
+
+/// The times that cannot be, if there are any.
+fn list(times: &TimesAhead, shared: &Shared, output: &mut Output) -> Result<(), Error> {
+    if times.found.is_empty() {
+        return Ok(());
+    }
+    output.line(toned(
+        Tone::Held,
+        "times that no right clock can have written:",
+    ))?;
+    let rows = times.found.iter().map(|time| time_row(time, shared));
+    output.table(&["what", "time (UTC)", "what happens"], rows.collect())?;
+    if times.more {
+        output.line("there are more: ten of each kind are shown")?;
+    }
+    Ok(())
+}
+
+fn time_row(ahead: &TimeAhead, shared: &Shared) -> Vec<String> {
+    let (of, then) = match &ahead.of {
+        Ahead::Lease { job, seconds } => {
+            let own = || i64::try_from(shared.lease.as_secs()).unwrap_or(i64::MAX);
+            let length = SignedDuration::from_secs(seconds.unwrap_or_else(own));
+            let then = format!(
+                "back in the queue {length:#} after the next claim, unless its worker is heard of"
+            );
+            (format!("lease of job {job}"), then)
+        }
+        Ahead::Claim { job, lease_until } => {
+            let then = match lease_until {
+                Some(until) => format!(
+                    "back in the queue at {}, unless its worker is heard of",
+                    shown(until)
+                ),
+                None => format!("it has no lease: `job requeue {job}` puts it back"),
+            };
+            (format!("running job {job}"), then)
+        }
+        Ahead::Channel { channel } => (
+            format!("channel {}", shown(channel)),
+            "it is not waited for: alerts go on".into(),
+        ),
+        Ahead::Delivery { alert, channel } => (
+            format!("alert {alert} to {}", shown(channel)),
+            "it is not waited for: `serve` or `alerts deliver` sends it".into(),
+        ),
+        Ahead::Job { job, .. } => (
+            format!("queued job {job}"),
+            "no alert tells how long it waits: set its `created_at` to the present".into(),
+        ),
+        Ahead::Freeze { freeze, repo } => (
+            match freeze {
+                Some(number) => format!("freeze {number} of {}", shown_or_dash(repo.as_deref())),
+                None => format!("freeze of {}", shown_or_dash(repo.as_deref())),
+            },
+            "it holds all the same, until it is cleared".into(),
+        ),
+    };
+    vec![of, shown(&ahead.time), then]
 }

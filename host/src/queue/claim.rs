@@ -47,7 +47,7 @@ impl Queue {
     ) -> Result<Option<Claimed>, Error> {
         let Claimant { worker, agent } = claimant.into();
         let finished = self.finished_stages();
-        self.store.requeue_expired(now, &finished)?;
+        self.store.requeue_expired(now, lease, &finished)?;
         self.claiming = true;
         let clause = self.clause(now);
         self.claiming = false;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::recent::is_recent;
 use super::{Error, Queue};
 use crate::clause::Obstacle;
 use crate::store::{Change, Compared, Difference, Place};
@@ -20,7 +21,7 @@ const SOME: usize = 100;
 /// What was compared last, and when.
 #[derive(Default)]
 pub(super) struct Reconciling {
-    due: Option<Timestamp>,
+    compared: Option<Timestamp>,
     next: Option<Place>,
 }
 
@@ -92,10 +93,11 @@ impl Queue {
     ///
     /// When the database refuses, or the clause needs more than its budget.
     pub fn reconcile(&mut self, now: Timestamp) -> Result<bool, Error> {
-        if self.reconciling.due.is_some_and(|due| now < due) {
+        let compared = self.reconciling.compared;
+        if compared.is_some_and(|last| is_recent(last, now, EVERY)) {
             return Ok(false);
         }
-        self.reconciling.due = now.checked_add(EVERY).ok();
+        self.reconciling.compared = Some(now);
         let restored = self.store.restore_triggers()?;
         if !restored.is_empty() {
             tracing::error!(

@@ -13,6 +13,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::generation::{Failing, InUse, Ready, kept, prepare, prepare_beside};
+use super::recent::is_recent;
 use super::settings::{Allowance, Overrides};
 use super::{Error, Queue, Rule, with_causes};
 use crate::model::{Description, Settings};
@@ -38,7 +39,7 @@ pub(super) struct Following {
     /// The database's version when it was last looked at.
     version: Option<i64>,
     incoming: Option<Incoming>,
-    /// A generation that could not be loaded, and when it is tried again.
+    /// A generation that could not be loaded, and when it was tried last.
     failed: Option<(Generation, Timestamp)>,
 }
 
@@ -75,7 +76,8 @@ impl Queue {
 
     fn try_to_follow(&mut self, now: Timestamp) -> Result<(), Error> {
         self.adopt(now);
-        let retry = matches!(self.following.failed, Some((_, at)) if at <= now);
+        let retry =
+            matches!(self.following.failed, Some((_, last)) if !is_recent(last, now, RETRY));
         let version = self.store.data_version()?;
         if self.following.version == Some(version) && !retry {
             return Ok(());
@@ -91,7 +93,7 @@ impl Queue {
         self.following
             .failed
             .take_if(|(failed, _)| Some(&*failed) != active.as_ref());
-        if matches!(self.following.failed, Some((_, at)) if now < at) {
+        if matches!(self.following.failed, Some((_, last)) if is_recent(last, now, RETRY)) {
             return Ok(());
         }
         self.following.failed = None;
@@ -172,8 +174,7 @@ impl Queue {
                     generation.id,
                     with_causes(&error)
                 );
-                let again = now.checked_add(RETRY).unwrap_or(Timestamp::MAX);
-                self.following.failed = Some((generation, again));
+                self.following.failed = Some((generation, now));
                 self.count_failure(failing, now, &error);
             }
         }

@@ -14,6 +14,7 @@ mod fallback;
 mod follow;
 mod generation;
 mod log;
+mod recent;
 mod settings;
 mod shadow;
 mod state;

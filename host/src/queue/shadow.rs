@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::generation::InUse;
+use super::recent::is_recent;
 use super::{Error, Queue, Rule, differing, with_causes};
 use crate::clause::Clause;
 use crate::model::{Decision, Dialect, Settings, Snapshot};
@@ -30,11 +31,8 @@ impl Queue {
         let Rule::Active(overrides) = &self.rule else {
             return Ok(false);
         };
-        let next = self
-            .shadow
-            .looked
-            .map(|last| last.checked_add(BETWEEN_LOOKS).unwrap_or(Timestamp::MAX));
-        if next.is_some_and(|next| now < next) {
+        let looked = self.shadow.looked;
+        if looked.is_some_and(|last| is_recent(last, now, BETWEEN_LOOKS)) {
             return Ok(false);
         }
         self.shadow.looked = Some(now);

@@ -21,7 +21,7 @@ use super::{Error, Store, sql_time};
 const KEPT: i64 = 10_000;
 
 /// Who tells of what nobody did.
-const THE_HOST: &str = "serial-gate";
+pub(super) const THE_HOST: &str = "serial-gate";
 
 /// What an alert tells of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -117,7 +117,8 @@ impl Alert {
 impl Store {
     /// Writes an alert for the first job of each repo's waiting line that was made longer ago than
     /// `limit`, once for each such job, and returns how many there were. A job that has the id of a deleted
-    /// one is another job: the alert of that one is older than it. Takes the write lock only if
+    /// one is another job: the alert of that one is older than it. A job that a clock ahead has added is not told of
+    /// before its time: nothing says how long it has really waited, so that is left to `doctor`. Takes the write lock only if
     /// there is one.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 use super::candidates::{Candidates, Look, Shaped, look, mark_claimed, own_statements};
 use super::connection::Open;
 use super::jobs::{Claim, stays};
+use super::leases::LOOK;
 use super::oracle::{FOR_AGENT, Oracle, statements};
 use super::schema::QUEUED;
 use super::time::whole_seconds;
@@ -119,7 +120,8 @@ impl Store {
         }
     }
 
-    /// The steps of SQLite's plan for each query of a claim: over the whole queue, and those that find candidates.
+    /// The steps of SQLite's plan for each query of a claim: over the whole queue, those that find candidates, and the look
+    /// for leases that are over.
     ///
     /// # Errors
     ///
@@ -134,6 +136,7 @@ impl Store {
             for query in own_statements() {
                 plans.push(wall.open_for_own_statements(|| plan(connection, &query))?);
             }
+            plans.push(wall.open_for_own_statements(|| plan(connection, &LOOK))?);
             Ok(plans)
         })
     }

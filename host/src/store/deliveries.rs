@@ -4,7 +4,8 @@
 //! has it for a lease, so that two senders do not send it both; when a sender dies, another takes it
 //! after that, and it may be heard of twice. Callers rely on this: an alert that is not sent within a
 //! day is not sent at all to a channel that did not know of it, so that a new channel does not begin
-//! with old news. Which channels there are, and what they need, is left to the room `alerts`.
+//! with old news. A time that no right clock can have written is over, so that a clock that was ahead
+//! silences no channel. Which channels there are, and what they need, is left to the room `alerts`.
 
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::alerts::{Alert, COLUMNS};
+use super::time::latest;
 use super::{Error, Store, from_sql_time, lease_end, sql_time};
 
 /// After how long an alert is old news.
@@ -90,7 +92,8 @@ const UNKNOWN: &str = "a.at > ?2 AND NOT EXISTS (
 
 impl Store {
     /// The next delivery of a channel that is due, for a lease. One that was tried less often comes
-    /// first, so that one that always fails holds no other up. Takes the write lock only if there is one.
+    /// first, so that one that always fails holds no other up. Nothing is put off for longer than
+    /// `longest`. Takes the write lock only if there is one.
     ///
     /// # Errors
     ///
@@ -100,13 +103,16 @@ impl Store {
         now: Timestamp,
         channel: &str,
         lease: Duration,
+        longest: Duration,
     ) -> Result<Taken, Error> {
         let since = sql_time(now.checked_sub(NEWS).unwrap_or(Timestamp::MIN));
+        let limits = [latest(now, longest), latest(now, lease)];
         if let Some(then) =
-            self.doing(|connection| Ok(nothing(connection, now, channel, &since)?))?
+            self.doing(|connection| Ok(nothing(connection, now, channel, &since, &limits)?))?
         {
             return Ok(Taken::Nothing(then));
         }
+        let [last_due, last_lease] = limits;
         let (now, lease) = (sql_time(now), sql_time(lease_end(now, lease)));
         self.writing(|transaction| {
             transaction
@@ -120,12 +126,12 @@ impl Store {
                     "UPDATE serial_gate_delivery SET attempts = attempts + 1, lease_until = ?3
                      WHERE channel = ?1 AND alert = (
                         SELECT alert FROM serial_gate_delivery
-                        WHERE channel = ?1 AND state = 'pending' AND due_at <= ?2
-                            AND (lease_until IS NULL OR lease_until <= ?2)
+                        WHERE channel = ?1 AND state = 'pending' AND (due_at <= ?2 OR due_at > ?4)
+                            AND (lease_until IS NULL OR lease_until <= ?2 OR lease_until > ?5)
                         ORDER BY attempts, alert LIMIT 1)
                      RETURNING alert, attempts",
                 )?
-                .query_row(params![channel, now, lease], |row| {
+                .query_row(params![channel, now, lease, last_due, last_lease], |row| {
                     Ok((row.get(0)?, row.get(1)?))
                 })
                 .optional()?;
@@ -207,22 +213,25 @@ impl Store {
     }
 }
 
-/// When to come back to a channel, if there is nothing to do for it now.
+/// When to come back to a channel, if there is nothing to do for it now. A time that cannot be is before every other.
 fn nothing(
     connection: &Connection,
     now: Timestamp,
     channel: &str,
     since: &str,
+    [last_due, last_lease]: &[String; 2],
 ) -> rusqlite::Result<Option<Option<Timestamp>>> {
     let mut query = connection.prepare_cached(&format!(
         "SELECT
             EXISTS (SELECT 1 FROM serial_gate_alert a WHERE {UNKNOWN}),
-            (SELECT min(max(due_at, coalesce(lease_until, due_at))) FROM serial_gate_delivery
-             WHERE channel = ?1 AND state = 'pending'),
-            (SELECT held_until FROM serial_gate_channel WHERE name = ?1)"
+            (SELECT min(max(CASE WHEN due_at > ?3 THEN '' ELSE due_at END,
+                            CASE WHEN lease_until > ?4 THEN '' ELSE coalesce(lease_until, '') END))
+             FROM serial_gate_delivery WHERE channel = ?1 AND state = 'pending'),
+            (SELECT CASE WHEN held_until > ?3 THEN '' ELSE held_until END
+             FROM serial_gate_channel WHERE name = ?1)"
     ))?;
     let (news, due, held): (bool, Option<String>, Option<String>) = query
-        .query_row(params![channel, since], |row| {
+        .query_row(params![channel, since, last_due, last_lease], |row| {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?))
         })?;
     if !news && due.is_none() {

@@ -1,6 +1,6 @@
 //! A job's life: `queued` → `running` → `done`, `failed` or `cancelled`, and back to `queued`.
 //!
-//! Owns every change of a job's status but the claim itself. A claim's token opens the way out of `running`, once:
+//! Owns every change of a job's status but the claim itself and the end of a lease (`leases`). A claim's token opens the way out of `running`, once:
 //! what the job ended as is kept beside it (`gate_outcome`), so that a worker whose answer was lost hears it again, until
 //! the job is claimed anew. When a lease runs out or an operator puts a running job back, the token is gone, so that a
 //! worker that was given up cannot end the job for its successor. A job never changes its id, and with that never its
@@ -16,7 +16,7 @@ use super::audit::{self, Deed};
 use super::effect::Effect;
 use super::error::not_empty;
 use super::task_end::FinishedStages;
-use super::time::whole_seconds;
+use super::time::{latest, whole_seconds};
 use super::token::{is_token, new_token, next_fence};
 use super::transaction::Transaction;
 use super::value::Shown;
@@ -198,37 +198,6 @@ impl Store {
                 after: Some("queued"),
             };
             audit::write_down(transaction, act, deed)
-        })
-    }
-
-    /// Puts every job whose lease ran out back to its old place, and returns how many there were. Takes the write lock
-    /// only if there is one.
-    ///
-    /// # Errors
-    ///
-    /// When the database refuses.
-    pub fn requeue_expired(
-        &mut self,
-        now: Timestamp,
-        finished: &FinishedStages,
-    ) -> Result<usize, Error> {
-        const EXPIRED: &str = "status = 'running' AND gate_lease_until <= ?1";
-        let now = sql_time(now);
-        let any = self.doing(|connection| {
-            let mut query = connection
-                .prepare_cached(&format!("SELECT 1 FROM jobs WHERE {EXPIRED} LIMIT 1"))?;
-            Ok(query.exists([&now])?)
-        })?;
-        if !any {
-            return Ok(0);
-        }
-        self.writing(|transaction| {
-            let sql = format!(
-                "UPDATE jobs SET {}, gate_worker = NULL, gate_lease_until = NULL, gate_token = NULL WHERE {EXPIRED}",
-                queued_or_cancelled("?2")
-            );
-            let changed = transaction.execute(&sql, params![now, finished.as_json()])?;
-            Ok(changed)
         })
     }
 
@@ -423,7 +392,7 @@ fn undone(job: i64) -> Error {
 
 /// A job is queued again, or ends as cancelled where its task is finished; in SQL. `finished` is the parameter with the
 /// finished stages.
-fn queued_or_cancelled(finished: &str) -> String {
+pub(super) fn queued_or_cancelled(finished: &str) -> String {
     format!(
         "status = CASE WHEN EXISTS (SELECT 1 FROM tasks WHERE tasks.id = jobs.task_id
              AND tasks.stage IN (SELECT value FROM json_each({finished}))) THEN 'cancelled' ELSE 'queued' END"
@@ -532,9 +501,16 @@ fn note_refusal(
     let is_known = transaction
         .prepare_cached(
             "SELECT 1 FROM serial_gate_audit
-             WHERE repo IS ?1 AND action = 'token refused' AND subject = ?2 AND who = ?3 AND at > ?4",
+             WHERE repo IS ?1 AND action = 'token refused' AND subject = ?2 AND who = ?3
+                AND at > ?4 AND at <= ?5",
         )?
-        .exists(params![repo, subject, act.who, since])?;
+        .exists(params![
+            repo,
+            subject,
+            act.who,
+            since,
+            latest(act.now, Duration::ZERO)
+        ])?;
     if is_known {
         return Ok(());
     }

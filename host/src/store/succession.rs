@@ -4,11 +4,14 @@
 //! component is stored once, however many generations use it. Callers rely on this: a change is one
 //! transaction, on the disk when the method returns, and its event says who made it and why.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
 
 use super::alerts::{self, NewAlert};
 use super::generations::{active, before, generation, in_state, is_kept};
+use super::time::latest;
 use super::transaction::Transaction;
 use super::{AlertKind, Error, Generation, GenerationState, Store, sql_time};
 
@@ -185,9 +188,10 @@ impl Store {
             if !is_kept(transaction, failed)? {
                 return Ok(None);
             }
+            // A clock that was ahead would have its failures counted for ever.
             transaction.execute(
-                "DELETE FROM serial_gate_failure WHERE at <= ?1",
-                [sql_time(since)],
+                "DELETE FROM serial_gate_failure WHERE at <= ?1 OR at > ?2",
+                [sql_time(since), latest(act.now, Duration::ZERO)],
             )?;
             transaction.execute(
                 "INSERT INTO serial_gate_failure (generation, at, what) VALUES (?1, ?2, ?3)",

@@ -29,6 +29,15 @@ pub fn lease_end(now: Timestamp, lease: Duration) -> Timestamp {
     end.round(whole).unwrap_or(end)
 }
 
+/// By how much two clocks may differ that are both right.
+pub(super) const CLOCKS_DIFFER: Duration = Duration::from_secs(60);
+
+/// The latest that a right clock can have written by now for a time that lies this far ahead. What sorts after it was
+/// written by a clock that was ahead, or is not a time.
+pub(super) fn latest(now: Timestamp, ahead: Duration) -> String {
+    sql_time(lease_end(now, ahead.saturating_add(CLOCKS_DIFFER)))
+}
+
 /// A length of time as a column keeps it: in whole seconds, and never shorter.
 pub(super) fn whole_seconds(time: Duration) -> i64 {
     let seconds = time

@@ -1,0 +1,223 @@
+//! Times that only a clock that was ahead can have written.
+//!
+//! Owns the list of them, for `doctor`: what each is of, and when it is. What becomes of them is decided where they are
+//! used: a lease is shortened (`leases`), and a delivery or a channel is not waited for (`deliveries`). Changes nothing.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, Params, Row, params};
+
+use super::leases::{IMPOSSIBLE, SHORTENED, Times};
+use super::time::latest;
+use super::transaction::Transaction;
+use super::value::Shown;
+use super::{Error, Store};
+
+/// How many of each kind are listed.
+const LISTED: usize = 10;
+
+/// A time that cannot be.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct TimeAhead {
+    /// What it is the time of.
+    #[serde(flatten)]
+    pub of: Ahead,
+    /// As it is in the database: UTC, or text that is not a time.
+    pub time: String,
+}
+
+/// What a time that cannot be is of.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(tag = "of", rename_all = "snake_case")]
+pub enum Ahead {
+    /// The end of a running job's lease, or of the delay of one that was put off. The next claim shortens it.
+    Lease {
+        /// The job.
+        job: i64,
+        /// Its length in seconds, from that claim on; none for the length of the host's own leases.
+        seconds: Option<i64>,
+    },
+    /// The claim of a running job, or a lease of it that was shortened.
+    Claim {
+        /// The job.
+        job: i64,
+        /// When it goes back to the queue; none if it has no lease.
+        lease_until: Option<String>,
+    },
+    /// Until when a channel is left alone. Nothing waits for it.
+    Channel {
+        /// The channel.
+        channel: String,
+    },
+    /// When an alert is due for a channel, or until when a sender has it. Nothing waits for it.
+    Delivery {
+        /// The alert.
+        alert: i64,
+        /// The channel.
+        channel: String,
+    },
+    /// When a queued job was added. Its age is counted from there, so it is not told of as waiting.
+    Job {
+        /// The job.
+        job: i64,
+        /// Its repo.
+        repo: Option<String>,
+    },
+    /// When a repo was frozen. The freeze holds.
+    Freeze {
+        /// The freeze's number, if it has one.
+        freeze: Option<i64>,
+        /// The repo.
+        repo: Option<String>,
+    },
+}
+
+impl TimeAhead {
+    /// Whether it stays wrong until somebody puts it right.
+    pub fn stays_wrong(&self) -> bool {
+        matches!(self.of, Ahead::Job { .. })
+    }
+}
+
+/// What was found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TimesAhead {
+    /// Up to ten of each kind.
+    pub found: Vec<TimeAhead>,
+    /// Whether there are more.
+    pub more: bool,
+}
+
+impl Store {
+    /// The times that no right clock can have written by now. `lease` is how long the leases of this host are; nothing
+    /// in the outbox is put off for longer than `longest_wait`.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn times_ahead(
+        &mut self,
+        now: Timestamp,
+        lease: Duration,
+        longest_wait: Duration,
+    ) -> Result<TimesAhead, Error> {
+        let today = latest(now, Duration::ZERO);
+        let last_wait = latest(now, longest_wait);
+        self.doing(|connection| {
+            // All reads see one state.
+            let reading = Transaction::read(connection)?;
+            let mut all = TimesAhead::default();
+            running(&reading, &mut all, now, lease)?;
+            all.read(
+                &reading,
+                "SELECT held_until, name FROM serial_gate_channel WHERE held_until > ?1 ORDER BY name",
+                [&last_wait],
+                |row| Ok(Ahead::Channel { channel: text(row, 1)?.unwrap_or_default() }),
+            )?;
+            all.read(
+                &reading,
+                "SELECT max(due_at, coalesce(lease_until, due_at)), alert, channel FROM serial_gate_delivery
+                 WHERE state = 'pending' AND (due_at > ?1 OR lease_until > ?1) ORDER BY alert, channel",
+                [&last_wait],
+                |row| {
+                    Ok(Ahead::Delivery {
+                        alert: row.get(1)?,
+                        channel: text(row, 2)?.unwrap_or_default(),
+                    })
+                },
+            )?;
+            all.read(
+                &reading,
+                "SELECT created_at, id, repo FROM jobs WHERE status = 'queued' AND created_at > ?1 ORDER BY id",
+                [&today],
+                |row| Ok(Ahead::Job { job: row.get(1)?, repo: text(row, 2)? }),
+            )?;
+            all.read(
+                &reading,
+                "SELECT frozen_at, CASE WHEN typeof(gate_number) = 'integer' THEN gate_number END, repo
+                 FROM repo_freeze WHERE cleared_at IS NULL AND frozen_at > ?1 ORDER BY id",
+                [&today],
+                |row| Ok(Ahead::Freeze { freeze: row.get(1)?, repo: text(row, 2)? }),
+            )?;
+            Ok(all)
+        })
+    }
+}
+
+/// Running jobs: with a lease that cannot be, and with one that was shortened and whose worker was not heard of since.
+fn running(
+    connection: &Connection,
+    all: &mut TimesAhead,
+    now: Timestamp,
+    lease: Duration,
+) -> rusqlite::Result<()> {
+    let times = Times::new(now, lease);
+    let (past, last, seconds, end) = times.as_parameters();
+    all.read(
+        connection,
+        &format!(
+            "SELECT gate_lease_until, id,
+                CASE WHEN typeof(gate_lease) = 'integer' AND gate_lease >= 0 THEN gate_lease END
+             FROM jobs WHERE {IMPOSSIBLE} ORDER BY id"
+        ),
+        params![past, last, seconds, end],
+        |row| {
+            Ok(Ahead::Lease {
+                job: row.get(1)?,
+                seconds: row.get(2)?,
+            })
+        },
+    )?;
+    let today = latest(now, Duration::ZERO);
+    all.read(
+        connection,
+        &format!(
+            "SELECT CASE WHEN gate_claimed_at > ?5 THEN gate_claimed_at ELSE told.before END, id, gate_lease_until
+             FROM jobs LEFT JOIN (
+                SELECT subject, after, max(before) AS before FROM serial_gate_audit
+                WHERE action = '{SHORTENED}' GROUP BY subject, after
+             ) AS told ON told.subject = 'job ' || jobs.id AND told.after = jobs.gate_lease_until
+             WHERE status = 'running' AND NOT ({IMPOSSIBLE} IS TRUE)
+                AND (gate_claimed_at > ?5 OR told.subject IS NOT NULL) ORDER BY id"
+        ),
+        params![past, last, seconds, end, today],
+        |row| {
+            Ok(Ahead::Claim {
+                job: row.get(1)?,
+                lease_until: text(row, 2)?,
+            })
+        },
+    )
+}
+
+impl TimesAhead {
+    /// Adds what a query finds: its first column is the time.
+    fn read(
+        &mut self,
+        connection: &Connection,
+        query: &str,
+        parameters: impl Params,
+        of: impl Fn(&Row<'_>) -> rusqlite::Result<Ahead>,
+    ) -> rusqlite::Result<()> {
+        let mut query = connection.prepare(query)?;
+        let rows = query.query_map(parameters, |row| {
+            Ok(TimeAhead {
+                of: of(row)?,
+                time: text(row, 0)?.unwrap_or_default(),
+            })
+        })?;
+        for (number, row) in rows.take(LISTED + 1).enumerate() {
+            if number == LISTED {
+                self.more = true;
+            } else {
+                self.found.push(row?);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
+    Ok(row.get::<_, Shown>(column)?.0)
+}
