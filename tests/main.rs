@@ -42,6 +42,7 @@ mod signatures;
 mod story;
 mod streams;
 mod swapping;
+mod tasks;
 mod trials;
 mod wasi;
 mod work;
