@@ -54,9 +54,9 @@ impl Waiter {
     }
 
     /// Hands a job over. Both come back if the worker has gone.
-    pub fn answer(self, job: Claimed) -> Result<(), (String, Claimed)> {
+    pub fn answer(self, job: Claimed) -> Result<(), Box<(String, Claimed)>> {
         match self.reply.send(Ok(Ok(Some(job)))) {
-            Err(Ok(Ok(Some(job)))) => Err((self.worker, job)),
+            Err(Ok(Ok(Some(job)))) => Err(Box::new((self.worker, job))),
             _ => Ok(()),
         }
     }

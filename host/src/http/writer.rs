@@ -246,9 +246,10 @@ impl Thread {
     }
 
     fn hand_over(&mut self, waiter: Waiter, job: Claimed) {
-        let Err((worker, job)) = waiter.answer(job) else {
+        let Err(unheard) = waiter.answer(job) else {
             return;
         };
+        let (worker, job) = *unheard;
         // The worker went away before it heard of the job, so nobody will do it.
         let act = Act {
             now: Timestamp::now(),
