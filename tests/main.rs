@@ -27,6 +27,7 @@ mod conformance;
 mod containment;
 mod effects;
 mod failure;
+mod files;
 mod flat;
 mod freezes;
 mod generations;

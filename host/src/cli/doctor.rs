@@ -2,7 +2,7 @@
 
 use clap::Args;
 use jiff::Timestamp;
-use serial_gate::store::{Change, Difference};
+use serial_gate::store::{Change, Difference, LOG_BYTES};
 
 use super::options::Shared;
 use super::output::{Output, Tone, toned};
@@ -12,13 +12,16 @@ use super::{Error, Outcome};
 /// Compare the candidates that claims go by with the policy's clause, and put them right
 #[derive(Args)]
 #[command(
-    after_help = "A claim looks at one candidate a repo, which triggers keep up to date whoever writes to the\ndatabase. A waiting `claim` compares some of them every ten seconds; this compares all. The exit\ncode is 1 if anything was wrong, although it is right now.\n\nExample:\n  serial-gate doctor"
+    after_help = "A claim looks at one candidate a repo, which triggers keep up to date whoever writes to the\ndatabase. A waiting `claim` compares some of them every ten seconds; this compares all. Exits with 1\nif anything had to be repaired. It also tells when the log beside the database (-wal) is larger than\nit should be, which a long reader causes.\n\nExample:\n  serial-gate doctor"
 )]
 pub struct Doctor {}
 
 impl Doctor {
     pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
-        let found = shared.queue()?.diagnose(Timestamp::now())?;
+        let mut queue = shared.queue()?;
+        // Before the comparison, whose own writes may shrink it.
+        let log_bytes = queue.store().log_bytes();
+        let found = queue.diagnose(Timestamp::now())?;
         let outcome = if found.is_sound() {
             Outcome::Done
         } else {
@@ -33,8 +36,17 @@ impl Doctor {
                 "repos": found.repos,
                 "differences": found.differences,
                 "differences_ever": found.ever,
+                "wal_bytes": log_bytes,
             }))?;
             return Ok(outcome);
+        }
+        if log_bytes > u64::from(LOG_BYTES) {
+            output.line(format!(
+                "{} the log beside the database (-wal) has {} MiB, more than its usual {}: a program has been reading for long, so end its transaction",
+                toned(Tone::Held, "note:"),
+                log_bytes >> 20,
+                LOG_BYTES >> 20
+            ))?;
         }
         for change in &found.restored {
             if let Change::Trigger(name) = change {
