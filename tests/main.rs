@@ -44,6 +44,7 @@ mod story;
 mod streams;
 mod swapping;
 mod tasks;
+mod tokens;
 mod trials;
 mod wasi;
 mod work;
