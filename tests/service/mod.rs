@@ -7,6 +7,7 @@ mod cycle;
 mod deploys;
 mod document;
 mod end;
+mod files;
 mod killed;
 mod page;
 mod policy;

@@ -3,7 +3,7 @@
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use serial_gate::alerts::LONGEST_WAIT;
-use serial_gate::store::{Ahead, Change, Difference, TimeAhead, TimesAhead};
+use serial_gate::store::{Ahead, Change, Difference, LOG_BYTES, TimeAhead, TimesAhead};
 
 use super::options::Shared;
 use super::output::{Output, Tone, toned};
@@ -13,7 +13,7 @@ use super::{Error, Outcome};
 /// Compare the candidates that claims go by with the policy's clause, put them right, and tell of impossible times
 #[derive(Args)]
 #[command(
-    after_help = "A claim looks at one candidate a repo, which triggers keep up to date whoever writes to the\ndatabase. A waiting `claim` compares some of them every ten seconds; this compares all. The exit\ncode is 1 if anything was wrong, although it is right now.\n\nIt also lists the times that no right clock can have written, and what becomes of each.\nThe exit code is 1 for those that stay wrong until somebody puts them right: the time at which a\nqueued job was added.\n\nExample:\n  serial-gate doctor"
+    after_help = "A claim looks at one candidate a repo, which triggers keep up to date whoever writes to the\ndatabase. A waiting `claim` compares some of them every ten seconds; this compares all. Exits with 1\nif anything had to be repaired.\n\nIt also lists the times that no right clock can have written, and what becomes of each, and exits\nwith 1 for those that stay wrong: the time at which a queued job was added. And it tells when the\nlog beside the database (-wal) is larger than it should be, which a long reader causes.\n\nExample:\n  serial-gate doctor"
 )]
 pub struct Doctor {}
 
@@ -21,6 +21,8 @@ impl Doctor {
     pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
         let now = Timestamp::now();
         let mut queue = shared.queue()?;
+        // Before the comparison, whose own writes may shrink it.
+        let log_bytes = queue.store().log_bytes();
         let found = queue.diagnose(now)?;
         let times = queue.store().times_ahead(now, shared.lease, LONGEST_WAIT)?;
         let is_sound = found.is_sound() && !times.found.iter().any(TimeAhead::stays_wrong);
@@ -40,10 +42,19 @@ impl Doctor {
                 "differences_ever": found.ever,
                 "times_ahead": times.found,
                 "more_times_ahead": times.more,
+                "wal_bytes": log_bytes,
             }))?;
             return Ok(outcome);
         }
         list(&times, shared, output)?;
+        if log_bytes > u64::from(LOG_BYTES) {
+            output.line(format!(
+                "{} the log beside the database (-wal) has {} MiB, more than its usual {}: a program has been reading for long, so end its transaction",
+                toned(Tone::Held, "note:"),
+                log_bytes >> 20,
+                LOG_BYTES >> 20
+            ))?;
+        }
         for change in &found.restored {
             if let Change::Trigger(name) = change {
                 output.line(format!(

@@ -75,10 +75,10 @@ pub struct Fail {
     error: Option<String>,
 }
 
-/// Put a running or failed job back to its old place in the queue
+/// Put a running, failed or cancelled job back to its old place in the queue
 #[derive(Args)]
 #[command(
-    after_help = "Whoever works on it loses it: the token of its claim is no longer good.\n\nExample:\n  serial-gate job requeue 12"
+    after_help = "A worker that still has the job loses it: its token is refused from then on. A job of a finished task stays\nwhere it is, until `task stage` has moved the task back to an unfinished stage.\n\nExample:\n  serial-gate job requeue 12"
 )]
 pub struct Requeue {
     /// The job

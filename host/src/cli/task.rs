@@ -19,13 +19,20 @@ pub enum Task {
     Add(Add),
     Stage(Stage),
     Label(Label),
-    /// End tasks: the next one of each repo may start, and what is queued of these is cancelled
-    #[command(
-        after_help = "Examples:\n  serial-gate task done 7\n  serial-gate task done 7 --force --reason 'merged by hand'"
-    )]
+    /// Mark tasks as done: their queued jobs are cancelled, and the next task of each repo may start
+    #[command(after_help = concat!(
+        "A task does not end while a job of it is running. Wait for the job, or cancel it with `--force`. The\n",
+        "worker's own command may end the task: `serial-gate work` hands it the token in SERIAL_GATE_TOKEN.\n\n",
+        "Examples:\n  serial-gate task done 7\n",
+        "  serial-gate task done 7 --force --reason 'merged by hand'",
+    ))]
     Done(End),
-    /// Give tasks up: the next one of each repo may start, and what is queued of these is cancelled
-    #[command(after_help = "Example:\n  serial-gate task cancel 7 --reason 'no longer wanted'")]
+    /// Cancel tasks: their queued jobs are cancelled, and the next task of each repo may start
+    #[command(after_help = concat!(
+        "A task does not end while a job of it is running. Wait for the job, or cancel it with `--force`.\n\n",
+        "Examples:\n  serial-gate task cancel 7 --reason 'no longer wanted'\n",
+        "  serial-gate task cancel 7 --force --reason 'wrong approach'",
+    ))]
     Cancel(End),
 }
 
@@ -78,10 +85,10 @@ pub struct Label {
     why: Why,
 }
 
-/// Tasks that end, all of them or none.
+/// Tasks to end, all of them or none.
 #[derive(Args)]
 pub struct End {
-    /// The tasks: all of them or none
+    /// The tasks; if one of them cannot end, none does
     #[arg(required = true, value_name = "TASK", allow_negative_numbers = true, value_parser = id)]
     tasks: Vec<i64>,
     #[command(flatten)]
@@ -90,10 +97,10 @@ pub struct End {
     why: Why,
 }
 
-/// What is to happen if a job of the task runs: without these, the task does not end.
+/// How a task may end although a job of it is running.
 #[derive(Args)]
 pub struct Running {
-    /// The token of the task's only running job: its holder may end the task, and the job goes on
+    /// The token of the task's running job: its holder may end the task, and the job keeps running
     #[arg(
         long,
         value_name = "TOKEN",
@@ -101,7 +108,7 @@ pub struct Running {
         hide_env_values = true
     )]
     token: Option<String>,
-    /// Cancel the running jobs of the task; `--reason` says why
+    /// Cancel the running jobs, too; needs `--reason`
     #[arg(long, requires = "reason")]
     force: bool,
 }

@@ -127,6 +127,15 @@ impl Access {
         Ok(self.store().check_files()?)
     }
 
+    /// Lets go of files that are no longer at the path. Until then no other part of the process could open the database
+    /// again if only its log was replaced, and nobody may ask for a token for hours. Never waits.
+    pub fn let_go_of_moved_files(&self) {
+        // Somebody who reads a token now looks at the files as well.
+        if let Ok(mut store) = self.store.try_lock() {
+            store.let_go_of_moved_files();
+        }
+    }
+
     fn store(&self) -> MutexGuard<'_, Store> {
         // It holds connections and no state of ours.
         self.store.lock().unwrap_or_else(PoisonError::into_inner)

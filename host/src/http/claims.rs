@@ -212,7 +212,7 @@ pub async fn fail(
     Ok(Json(Changed::to(id, "failed")))
 }
 
-/// Put a running or failed job back to its old place in the queue
+/// Put a running, failed or cancelled job back to its old place in the queue
 #[utoipa::path(
     post, path = "/jobs/{id}/requeue", tag = "jobs", security(("token" = ["operator"])),
     params(("id" = i64, Path, description = "The job")), request_body = Requeue,

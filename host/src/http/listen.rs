@@ -31,6 +31,8 @@ const HEADERS: usize = 64;
 const HEADERS_BYTES: usize = 32 << 10;
 /// How long requests may go on after the service was told to stop.
 const GOODBYE: Duration = Duration::from_secs(20);
+/// How often the files under the access tokens are looked at while nobody asks.
+const LOOK_AT_FILES: Duration = Duration::from_secs(1);
 
 /// Serves until the process is told to stop, or a thread has `ended` that requests need.
 pub async fn until_told(
@@ -44,6 +46,7 @@ pub async fn until_told(
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
+    let mut look = tokio::time::interval(LOOK_AT_FILES);
     loop {
         tokio::select! {
             accepted = accept(&listener, &places) => match accepted {
@@ -63,6 +66,7 @@ pub async fn until_told(
             },
             // Those that have ended are forgotten.
             Some(_) = connections.join_next() => {}
+            _ = look.tick() => app.access.let_go_of_moved_files(),
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
             () = ended.notified() => break,

@@ -174,6 +174,12 @@ pub async fn metrics(State(app): State<App>) -> Result<impl IntoResponse, Proble
         "Failures of the active generation that count towards its rollback",
         found.failures,
     );
+    gauge(
+        &mut registry,
+        "wal_bytes",
+        "How long the database's log (-wal) is; one reader that takes long keeps it growing",
+        found.log_bytes,
+    );
     describe_queue(&found.state, &mut registry);
     // Without a channel nothing is sent, and nothing is late.
     if !app.service.alerts.channels.is_empty() {
@@ -201,6 +207,7 @@ struct Found {
     generation: i64,
     failures: i64,
     outbox: Outbox,
+    log_bytes: u64,
 }
 
 fn read(reader: &mut Reader) -> Result<Found, serial_gate::queue::Error> {
@@ -212,6 +219,7 @@ fn read(reader: &mut Reader) -> Result<Found, serial_gate::queue::Error> {
         generation,
         failures: store.failures(generation)?,
         outbox: store.outbox(Timestamp::now())?,
+        log_bytes: store.log_bytes(),
     })
 }
 

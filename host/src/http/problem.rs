@@ -128,7 +128,9 @@ impl From<store::Error> for Problem {
             E::NoTask { .. } | E::NoJob { .. } | E::NoGeneration { .. } | E::NoFixture { .. } => {
                 StatusCode::NOT_FOUND
             }
-            E::Empty { .. } | E::KeyOfAnother { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            E::Empty { .. } | E::KeyOfAnother { .. } | E::ForcedWithoutReason => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             E::Status { .. }
             | E::StaleToken { .. }
             | E::FrozenAgain { .. }

@@ -57,10 +57,10 @@ pub struct ChangeTask {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>, required = false, min_length = 1)]
     label: Option<Option<String>>,
-    /// The token of the task's only running job: its holder may end the task, and the job goes on
+    /// The token of the task's running job: its holder may end the task, and the job keeps running
     #[serde(default, deserialize_with = "maybe_token")]
     token: Option<String>,
-    /// End the task although jobs of it run: they are cancelled, and `reason` says why
+    /// End the task although jobs of it are running: they are cancelled, and `reason` has to say why
     #[serde(default)]
     #[schema(default = false)]
     force: bool,
@@ -73,10 +73,10 @@ pub struct ChangeTask {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CancelTask {
-    /// The token of the task's only running job: its holder may end the task, and the job goes on
+    /// The token of the task's running job: its holder may end the task, and the job keeps running
     #[serde(default, deserialize_with = "maybe_token")]
     token: Option<String>,
-    /// Cancel the task although jobs of it run: they are cancelled, too, and `reason` says why
+    /// Cancel the task although jobs of it are running: they are cancelled, too, and `reason` has to say why
     #[serde(default)]
     #[schema(default = false)]
     force: bool,
@@ -193,7 +193,7 @@ pub async fn change_task(
     Ok(Json(app.writer.change(change).await??))
 }
 
-/// Give a task up: the next one of its repo may start, and what is queued of this one is cancelled
+/// Cancel a task: its queued jobs are cancelled, and the next task of its repo may start
 #[utoipa::path(
     post, path = "/tasks/{id}/cancel", tag = "tasks", security(("token" = ["worker"])),
     params(("id" = i64, Path, description = "The task")), request_body = CancelTask,

@@ -28,8 +28,8 @@ const LONGEST_SLEEP: Duration = Duration::from_millis(1);
 /// disk, so that fewer of them do less work; four times SQLite's own number, which is 16 MB of log.
 const PAGES_BETWEEN_CHECKPOINTS: i32 = 4_000;
 
-/// To what the log shrinks once a long reader, which kept it growing, has gone: twice its usual length.
-const LOG_BYTES: i64 = 32 << 20;
+/// To what the log (`-wal`) shrinks once a long reader, which kept it growing, has gone: twice its usual length.
+pub const LOG_BYTES: u32 = 32 << 20;
 
 /// A claim has about fifteen, a third of them for one clause. The host's own others are as many again.
 const STATEMENTS: usize = 128;

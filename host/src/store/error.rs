@@ -321,17 +321,20 @@ pub enum Error {
     },
     /// A task would end while somebody works on it.
     #[error(
-        "job {job} of task {task} runs on worker `{worker}`: wait for it, or end the task by force with a reason, which cancels the job",
-        worker = worker.escape_debug()
+        "task {task} cannot end while its job {job} is running {}: wait for it, show its token, or force the end with a reason, which cancels the job",
+        running_where(worker.as_deref())
     )]
     TaskRuns {
         /// The task.
         task: i64,
         /// The first running job.
         job: i64,
-        /// Who works on it; empty if that is not known.
-        worker: String,
+        /// Who works on it; none if another program started it.
+        worker: Option<String>,
     },
+    /// Running jobs would be cancelled, and nobody would know why.
+    #[error("a task is ended by force only with a reason: say why")]
+    ForcedWithoutReason,
     /// The machine has no random numbers.
     #[error("this machine gives no random numbers for a token")]
     NoRandom(#[source] getrandom::Error),
@@ -408,6 +411,13 @@ impl From<rusqlite::Error> for Error {
             path: PathBuf::new(),
             cause,
         }
+    }
+}
+
+fn running_where(worker: Option<&str>) -> String {
+    match worker {
+        Some(worker) => format!("on worker `{}`", worker.escape_debug()),
+        None => "in another program".into(),
     }
 }
 

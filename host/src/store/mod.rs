@@ -55,6 +55,7 @@ pub use branches::{NewBranch, TaskBranch};
 pub use candidates::Shaped;
 pub use claim::{Candidate, Claimed, Lease};
 pub use clocks::{Ahead, TimeAhead, TimesAhead};
+pub use connection::LOG_BYTES;
 pub use database::{Database, Durability};
 pub use deliveries::{Delivery, DeliveryState, Due, Taken};
 pub use deploys::{DeployVerdict, NewDeploy, RecordedDeploy};

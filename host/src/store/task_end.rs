@@ -98,7 +98,6 @@ impl Store {
     /// When there is no such task, a job of it runs and neither its token is shown nor the end is forced with a reason, or
     /// the database refuses.
     pub fn end_tasks(&mut self, act: Act<'_>, ids: &[i64], end: TaskEnd<'_>) -> Result<(), Error> {
-        not_empty("stage", end.stage)?;
         self.writing(|transaction| {
             ids.iter()
                 .try_for_each(|id| end_task(transaction, act, *id, end))?;
@@ -113,8 +112,9 @@ pub(super) fn end_task(
     id: i64,
     end: TaskEnd<'_>,
 ) -> Result<(), Error> {
-    if end.running.force {
-        not_empty("reason for ending a task by force", act.why)?;
+    not_empty("stage", end.stage)?;
+    if end.running.force && act.why.trim().is_empty() {
+        return Err(Error::ForcedWithoutReason);
     }
     let before = transaction
         .prepare_cached("SELECT repo, stage FROM tasks WHERE id = ?1")?
@@ -122,17 +122,16 @@ pub(super) fn end_task(
             Ok((row.get::<_, Shown>(0)?.0, row.get::<_, Shown>(1)?.0))
         });
     let (repo, before) = before.optional()?.ok_or(Error::NoTask { id })?;
-    check_running(transaction, act.now, id, end)?;
-    // The holder who ends its task goes on with its job, and ends that as well.
-    let runs_on = end.running.token.is_some() && !end.running.force;
+    let kept = kept_job(transaction, act.now, id, end.running)?;
+    // A job that had ended before and was queued again keeps what it ended as: its last holder may ask once more.
     transaction
         .prepare_cached(
             "UPDATE jobs SET status = 'cancelled', gate_lease_until = NULL,
-                gate_outcome = CASE WHEN gate_token IS NULL THEN gate_outcome ELSE 'cancelled' END
-             WHERE task_id = ?1 AND (status = 'queued'
-                OR (status = 'running' AND NOT (?2 AND gate_token IS NOT NULL)))",
+                gate_outcome = CASE WHEN gate_token IS NULL THEN gate_outcome
+                    ELSE coalesce(gate_outcome, 'cancelled') END
+             WHERE task_id = ?1 AND status IN ('queued', 'running') AND id IS NOT ?2",
         )?
-        .execute(params![id, runs_on])?;
+        .execute(params![id, kept])?;
     let outcome = match end.outcome {
         TaskOutcome::Done => None,
         TaskOutcome::Cancelled => Some("cancelled"),
@@ -157,7 +156,7 @@ pub(super) fn end_task(
     audit::write_down(transaction, act, deed)
 }
 
-/// Refuses an end after which a task goes on, or a job of it waits.
+/// Refuses an end after which a task goes on, or a job of it waits, or runs on although it was cancelled.
 pub(super) fn check_ended(
     transaction: &Transaction<'_>,
     ids: &[i64],
@@ -169,52 +168,62 @@ pub(super) fn check_ended(
             table: "tasks",
         };
         let query = "SELECT 1 FROM tasks WHERE id = ?1 AND stage = ?2
-             AND NOT EXISTS (SELECT 1 FROM jobs WHERE task_id = ?1 AND status = 'queued')";
-        effect.is_there(transaction, query, params![id, end.stage])
+             AND NOT EXISTS (SELECT 1 FROM jobs WHERE task_id = ?1
+                AND (status = 'queued' OR (status = 'running' AND ?3)))";
+        effect.is_there(
+            transaction,
+            query,
+            params![id, end.stage, end.running.force],
+        )
     })
 }
 
-/// Refuses to end a task under somebody's hands. A job that was put off, or whose lease ran out, is in nobody's.
-fn check_running(
+/// The job that goes on because its holder ends the task. Refuses to end a task while anybody else works on it: a job
+/// that was put off, or whose lease ran out, is not worked on.
+fn kept_job(
     transaction: &Transaction<'_>,
     now: Timestamp,
     task: i64,
-    end: TaskEnd<'_>,
-) -> Result<(), Error> {
-    if end.running.force {
-        return Ok(());
+    running: Running<'_>,
+) -> Result<Option<i64>, Error> {
+    if running.force {
+        return Ok(None);
     }
     let mut query = transaction.prepare_cached(
-        "SELECT id, gate_worker, gate_token FROM jobs WHERE task_id = ?1 AND status = 'running'
-            AND NOT (gate_put_off IS NOT NULL AND gate_worker IS NULL AND gate_token IS NULL)
-            AND (gate_lease_until IS NULL OR gate_lease_until > ?2) ORDER BY id",
+        "SELECT id, gate_worker, gate_token,
+            NOT (gate_put_off IS NOT NULL AND gate_worker IS NULL AND gate_token IS NULL)
+                AND (gate_lease_until IS NULL OR gate_lease_until > ?2)
+         FROM jobs WHERE task_id = ?1 AND status = 'running' ORDER BY id",
     )?;
-    let running = query.query_map(params![task, sql_time(now)], |row| {
+    let jobs = query.query_map(params![task, sql_time(now)], |row| {
         Ok(RunningJob {
             job: row.get(0)?,
             worker: row.get::<_, Shown>(1)?.0,
             token: row.get::<_, Shown>(2)?.0,
+            is_worked_on: row.get(3)?,
         })
     })?;
-    let running: Vec<RunningJob> = running.collect::<Result<_, _>>()?;
-    let is_its_own = |one: &RunningJob| {
-        let tokens = end.running.token.zip(one.token.as_deref());
+    let jobs: Vec<RunningJob> = jobs.collect::<Result<_, _>>()?;
+    let is_the_holder_s = |one: &&RunningJob| {
+        let tokens = running.token.zip(one.token.as_deref());
         tokens.is_some_and(|(shown, given)| is_token(shown, given))
     };
-    match running.as_slice() {
-        [] => Ok(()),
-        [only] if is_its_own(only) => Ok(()),
-        [first, ..] => Err(Error::TaskRuns {
+    let kept = jobs.iter().find(is_the_holder_s).map(|one| one.job);
+    let is_in_the_way = |one: &&RunningJob| one.is_worked_on && Some(one.job) != kept;
+    match jobs.iter().find(is_in_the_way) {
+        None => Ok(kept),
+        Some(other) => Err(Error::TaskRuns {
             task,
-            job: first.job,
-            worker: first.worker.clone().unwrap_or_default(),
+            job: other.job,
+            worker: other.worker.clone(),
         }),
     }
 }
 
-/// A job that somebody works on.
+/// A job with the status `running`.
 struct RunningJob {
     job: i64,
     worker: Option<String>,
     token: Option<String>,
+    is_worked_on: bool,
 }
