@@ -16,22 +16,26 @@ pub trait Change: Send {
     /// Makes the change. What it made before was undone.
     fn make(&mut self, queue: &mut Queue);
 
-    /// Tells what came of it. With an error, what was made may be lost.
+    /// Tells what came of it. With an error, what was made may be lost; what was refused is refused all the same.
     fn tell(self: Box<Self>, lost: Option<&Arc<store::Error>>);
 }
 
 /// A step, and who waits for what it returns.
-struct Step<F, T> {
+struct Step<F, T, E> {
     step: F,
-    made: Option<T>,
-    reply: oneshot::Sender<Result<T, Refused>>,
+    made: Option<Result<T, E>>,
+    reply: oneshot::Sender<Reply<T, E>>,
 }
 
+/// What the change came to, if it was made.
+pub type Reply<T, E> = Result<Result<T, E>, Refused>;
+
 /// A change by a step that can be repeated, and where its result arrives.
-pub fn change<T, F>(step: F) -> (Box<dyn Change>, oneshot::Receiver<Result<T, Refused>>)
+pub fn change<T, E, F>(step: F) -> (Box<dyn Change>, oneshot::Receiver<Reply<T, E>>)
 where
     T: Send + 'static,
-    F: FnMut(&mut Queue) -> T + Send + 'static,
+    E: Send + 'static,
+    F: FnMut(&mut Queue) -> Result<T, E> + Send + 'static,
 {
     let (reply, result) = oneshot::channel();
     let change = Step {
@@ -42,13 +46,14 @@ where
     (Box::new(change), result)
 }
 
-impl<T: Send, F: FnMut(&mut Queue) -> T + Send> Change for Step<F, T> {
+impl<T: Send, E: Send, F: FnMut(&mut Queue) -> Result<T, E> + Send> Change for Step<F, T, E> {
     fn make(&mut self, queue: &mut Queue) {
         self.made = Some((self.step)(queue));
     }
 
     fn tell(self: Box<Self>, lost: Option<&Arc<store::Error>>) {
         let answer = match (lost, self.made) {
+            (_, Some(Err(refused))) => Ok(Err(refused)),
             (Some(error), _) => Err(Refused::Lost(Arc::clone(error))),
             (None, Some(made)) => Ok(made),
             (None, None) => Err(Refused::Stopped),

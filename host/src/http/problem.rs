@@ -133,6 +133,7 @@ impl From<store::Error> for Problem {
             }
             E::Status { .. }
             | E::StaleToken { .. }
+            | E::TokenOfAnother { .. }
             | E::FrozenAgain { .. }
             | E::OtherFreeze { .. }
             | E::NotClaimedHere { .. }

@@ -16,7 +16,7 @@ use serial_gate::queue::{self, Queue};
 use serial_gate::store::{self, Act, Claimed};
 use tokio::sync::{Notify, watch};
 
-use super::change::{Change, change};
+use super::change::{Change, Reply, change};
 use super::owner::{End, Refused, WAITING};
 use super::waiters::{Waiter, Waiters};
 
@@ -68,10 +68,10 @@ impl Writer {
     }
 
     /// Makes a change and waits until it is acknowledged. The step may be made twice, the first time being undone.
-    pub async fn change<T: Send + 'static>(
+    pub async fn change<T: Send + 'static, E: Send + 'static>(
         &self,
-        step: impl FnMut(&mut Queue) -> T + Send + 'static,
-    ) -> Result<T, Refused> {
+        step: impl FnMut(&mut Queue) -> Result<T, E> + Send + 'static,
+    ) -> Reply<T, E> {
         let (change, result) = change(step);
         self.ask(Request::Change(change))?;
         result.await.map_err(|_| Refused::Stopped)?
@@ -212,8 +212,8 @@ impl Thread {
         }
         for (waiter, claimed) in done.claims {
             match (claimed, &lost) {
-                (_, Some(error)) => waiter.refuse(Refused::Lost(Arc::clone(error))),
-                (Err(error), None) => waiter.fail(error),
+                (Err(error), _) => waiter.fail(error),
+                (Ok(_), Some(error)) => waiter.refuse(Refused::Lost(Arc::clone(error))),
                 (Ok(job), None) => self.hand_over(waiter, job),
             }
         }

@@ -7,7 +7,8 @@
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::jobs::{Claim, check_claim};
+use super::holding::check_claim;
+use super::jobs::Claim;
 use super::value::Shown;
 use super::{Error, Store, sql_time};
 

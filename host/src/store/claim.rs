@@ -12,14 +12,14 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 use super::candidates::{Candidates, Look, Shaped, look, mark_claimed, own_statements};
 use super::connection::Open;
-use super::jobs::{Claim, stays};
+use super::jobs::{Claim, is_there, undone};
 use super::leases::LOOK;
 use super::oracle::{FOR_AGENT, Oracle, statements};
 use super::schema::QUEUED;
 use super::time::whole_seconds;
 use super::token::{new_token, next_fence};
 use super::transaction::Transaction;
-use super::value::{ExactId, Shown};
+use super::value::{ExactId, Raw, Shown};
 use super::wall::Wall;
 use super::{Error, Store, lease_end, sql_time};
 use crate::clause::Rendered;
@@ -345,27 +345,32 @@ fn give(transaction: &Transaction<'_>, job: i64, lease: Lease<'_>) -> Result<Cla
         lease.now.as_millisecond(),
         lease.generation
     ];
-    let claimed = update.query_row(values, |row| {
-        Ok(Claimed {
+    let given = update.query_row(values, |row| {
+        let (task, repo): (Raw, Raw) = (row.get(0)?, row.get(2)?);
+        let claimed = Claimed {
             token: token.clone(),
             lease_until: until.clone(),
             id: job,
             task_id: row.get::<_, ExactId>(0)?.0,
             work_item_id: row.get::<_, Shown>(1)?.0,
-            repo: row.get::<_, Shown>(2)?.0,
+            repo: repo.shown(),
             agent: row.get::<_, Shown>(3)?.0,
             attempt: row.get(4)?,
             fence: row.get(5)?,
             worker: lease.worker.into(),
             generation: lease.generation,
-        })
+        };
+        Ok((claimed, task, repo))
     });
-    let claimed = claimed.optional()?;
-    stays(transaction, job, "running")?;
-    claimed.ok_or(Error::Undone {
-        what: format!("the claim of job {job}"),
-        table: "jobs",
-    })
+    // A trigger may have ignored the claim, or changed it again.
+    let Some((claimed, task, repo)) = given.optional()? else {
+        return Err(undone(job));
+    };
+    let query = "SELECT 1 FROM jobs WHERE id = ?1 AND status = 'running' AND gate_token = ?2 AND gate_worker = ?3
+        AND gate_lease_until = ?4 AND gate_outcome IS NULL AND gate_fence = ?5 AND repo IS ?6 AND task_id IS ?7";
+    let values = params![job, token, lease.worker, until, claimed.fence, repo, task];
+    is_there(transaction, job, query, values)?;
+    Ok(claimed)
 }
 
 /// The queue in claim order. Pinned to its index: with others at hand, SQLite may choose to sort

@@ -4,7 +4,8 @@
 //! policy's text may do to `wall`. Callers rely on this: what is open was checked as one state, is in WAL mode, and when
 //! its files were replaced it is closed without a trace in the new ones.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -66,6 +67,23 @@ impl Open {
             wall,
             files: Arc::new(files),
         })
+    }
+
+    /// Brings everything from a log that was not flushed into the main file, and begins a new log.
+    pub(super) fn make_whole(&mut self) -> Result<(), Error> {
+        let checkpoint = || {
+            self.connection
+                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+        };
+        let is_busy: bool = self.wall.open_for_own_statements(checkpoint)?;
+        if is_busy {
+            return Err(Error::NotFlushed {
+                path: PathBuf::new(),
+                cause: io::Error::other("an earlier flush has failed, and a reader keeps the log"),
+            });
+        }
+        self.files.is_whole_again();
+        Ok(())
     }
 
     pub(super) fn committed(&self, database: &Database, is_to_be_flushed: bool) -> Committed {

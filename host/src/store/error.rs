@@ -301,6 +301,14 @@ pub enum Error {
         /// The job.
         id: i64,
     },
+    /// Somebody ends a task with a token of something else.
+    #[error(
+        "this token is not the one of a job of task {task}: unless it is mistyped, the lease ran out or the job was requeued, so leave the task to others"
+    )]
+    TokenOfAnother {
+        /// The task.
+        task: i64,
+    },
     /// The claim has ended, and not as is asked for.
     #[error("job {id} has ended already, as `{outcome}`: this claim is over", outcome = outcome.escape_debug())]
     Ended {
@@ -395,6 +403,10 @@ impl Error {
                 problem,
             },
             Error::NotPrepared { .. } => Error::NotPrepared { path: path.into() },
+            Error::NotFlushed { cause, .. } => Error::NotFlushed {
+                path: path.into(),
+                cause,
+            },
             Error::JournalMode { mode, .. } => Error::JournalMode {
                 path: path.into(),
                 mode,

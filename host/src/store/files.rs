@@ -8,10 +8,10 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Error;
 
@@ -39,6 +39,7 @@ static OPEN: Mutex<BTreeMap<Identity, Shared>> = Mutex::new(BTreeMap::new());
 struct Shared {
     log: Identity,
     connections: usize,
+    has_failed: Arc<AtomicBool>,
 }
 
 /// Logs that were left beside another main file. They are kept open, so that their identity is nobody else's meanwhile.
@@ -66,6 +67,8 @@ pub(super) struct Files {
     log_identity: Identity,
     /// Whether the log's name is on the disk, too.
     is_named_on_disk: AtomicBool,
+    /// Whether a flush has failed, of any connection of this process.
+    has_failed: Arc<AtomicBool>,
     /// Whether the connection is one of those in [`OPEN`].
     is_counted: AtomicBool,
 }
@@ -95,7 +98,11 @@ impl Files {
         let log_path = log_of(path)?;
         check_left(path, main, &log_path)?;
         let known = open.get(&main).map(|shared| shared.log);
-        if known.is_some() && known != identity(&log_path) {
+        let is_known = |known: Identity| {
+            let log = File::open(&log_path).ok();
+            Some(known) == identity(&log_path) && log.is_some_and(|log| is_log(&log))
+        };
+        if known.is_some_and(|known| !is_known(known)) {
             return Err(moved());
         }
         let connected = connect()?;
@@ -108,6 +115,7 @@ impl Files {
         let shared = open.entry(main).or_insert(Shared {
             log: log_identity,
             connections: 0,
+            has_failed: Arc::default(),
         });
         shared.connections += 1;
         let files = Files {
@@ -117,6 +125,7 @@ impl Files {
             log,
             log_identity,
             is_named_on_disk: AtomicBool::new(false),
+            has_failed: Arc::clone(&shared.has_failed),
             is_counted: AtomicBool::new(true),
         };
         Ok((files, connected))
@@ -136,10 +145,21 @@ impl Files {
         }
     }
 
-    /// Whether the files at the path are those that are open.
+    /// Whether the files at the path are those that are open, and the log is one.
     pub(super) fn are_in_place(&self) -> bool {
         identity(&self.path) == Some(self.main)
             && identity(&self.log_path) == Some(self.log_identity)
+            && is_log(&self.log)
+    }
+
+    /// Whether a flush has failed, so that the log may have a hole on the disk that no later flush fills.
+    pub(super) fn has_failed(&self) -> bool {
+        self.has_failed.load(Ordering::Relaxed)
+    }
+
+    /// Everything is in the main file, and on the disk: the log begins anew.
+    pub(super) fn is_whole_again(&self) {
+        self.has_failed.store(false, Ordering::Relaxed);
     }
 
     /// How long the log is, in bytes.
@@ -168,7 +188,13 @@ impl Files {
 
     /// Waits until everything that was committed is on the disk.
     pub(super) fn flush(&self) -> io::Result<()> {
-        self.log.sync_data()?;
+        if self.has_failed() {
+            return Err(io::Error::other("an earlier flush has failed"));
+        }
+        // Linux tells of a failure once, and takes what was not written for written after that.
+        self.log
+            .sync_data()
+            .inspect_err(|_| self.has_failed.store(true, Ordering::Relaxed))?;
         if !self.is_named_on_disk.load(Ordering::Relaxed) {
             let folder = self.log_path.parent().unwrap_or(Path::new("."));
             File::open(folder)?.sync_all()?;
@@ -212,6 +238,19 @@ pub(super) fn check_links(path: &Path) -> Result<(), Error> {
 impl Drop for Files {
     fn drop(&mut self) {
         self.let_go();
+    }
+}
+
+/// Whether a file has the beginning of a log, or nothing: a log that was emptied by another program has neither once
+/// something was written to it.
+fn is_log(file: &File) -> bool {
+    // SQLite's file format, section 4.1.
+    const MAGIC: [[u8; 4]; 2] = [[0x37, 0x7f, 0x06, 0x82], [0x37, 0x7f, 0x06, 0x83]];
+    let mut beginning = [0; 4];
+    match file.read_at(&mut beginning, 0) {
+        Ok(0) => true,
+        Ok(_) => MAGIC.contains(&beginning),
+        Err(_) => false,
     }
 }
 

@@ -1,7 +1,7 @@
 //! A job's life: `queued` → `running` → `done`, `failed` or `cancelled`, and back to `queued`.
 //!
-//! Owns every change of a job's status but the claim itself and the end of a lease (`leases`). A claim's token opens the way out of `running`, once:
-//! what the job ended as is kept beside it (`gate_outcome`), so that a worker whose answer was lost hears it again, until
+//! Owns every change of a job's status but the claim itself, the end of a lease (`leases`) and the end of its task
+//! (`task_end`). A claim's token (`holding`) opens the way out of `running`, once: what the job ended as is kept beside it (`gate_outcome`), so that a worker whose answer was lost hears it again, until
 //! the job is claimed anew. When a lease runs out or an operator puts a running job back, the token is gone, so that a
 //! worker that was given up cannot end the job for its successor. A job never changes its id, and with that never its
 //! place. Callers rely on this: no job goes back to the queue while its task is finished.
@@ -9,15 +9,16 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Params, params};
 
 use super::alerts::{self, NewAlert};
 use super::audit::{self, Deed};
 use super::effect::Effect;
 use super::error::not_empty;
+use super::holding::{Holding, check_claim, claim_row, ended, holding, wrong_status};
 use super::task_end::FinishedStages;
-use super::time::{latest, whole_seconds};
-use super::token::{is_token, new_token, next_fence};
+use super::time::whole_seconds;
+use super::token::{new_token, next_fence};
 use super::transaction::Transaction;
 use super::value::Shown;
 use super::{Act, AlertKind, Error, Store, sql_time};
@@ -91,7 +92,7 @@ impl Store {
             Ending::Done => "finished",
             Ending::Failed { .. } => "failed",
         };
-        self.with_claim(act, claim, |transaction| {
+        self.writing_for_a_holder(act, |transaction| {
             match holding(transaction, claim, change)? {
                 Holding::Ended(outcome) if outcome == status => return Ok(()),
                 Holding::Ended(outcome) => return Err(ended(claim, outcome)),
@@ -107,11 +108,17 @@ impl Store {
                      WHERE id = ?1",
                 )?
                 .execute(params![claim.job, status, error])?;
-            stays(transaction, claim.job, status)?;
             if let Ending::Failed { .. } = ending {
                 alert_of_failure(transaction, act.now, claim.job)?;
             }
-            Ok(())
+            let query = "SELECT 1 FROM jobs WHERE id = ?1 AND status = ?2 AND gate_outcome = ?2
+                AND gate_error IS ?3 AND CAST(gate_token AS TEXT) = ?4";
+            is_there(
+                transaction,
+                claim.job,
+                query,
+                params![claim.job, status, error, claim.token],
+            )
         })
     }
 
@@ -127,21 +134,23 @@ impl Store {
         lease: Duration,
     ) -> Result<Timestamp, Error> {
         let until = super::lease_end(act.now, lease);
-        self.with_claim(act, claim, |transaction| {
+        self.writing_for_a_holder(act, |transaction| {
             check_claim(transaction, claim, "kept alive")?;
             transaction
                 .prepare_cached(
                     "UPDATE jobs SET gate_lease_until = ?2, gate_lease = ?3 WHERE id = ?1",
                 )?
                 .execute(params![claim.job, sql_time(until), whole_seconds(lease)])?;
-            let kept = transaction
-                .prepare_cached("SELECT 1 FROM jobs WHERE id = ?1 AND gate_lease_until = ?2")?
-                .exists(params![claim.job, sql_time(until)])?;
-            if kept {
-                Ok(until)
-            } else {
-                Err(undone(claim.job))
-            }
+            let query =
+                "SELECT 1 FROM jobs WHERE id = ?1 AND status = 'running' AND gate_outcome IS NULL
+                AND gate_lease_until = ?2 AND CAST(gate_token AS TEXT) = ?3";
+            is_there(
+                transaction,
+                claim.job,
+                query,
+                params![claim.job, sql_time(until), claim.token],
+            )?;
+            Ok(until)
         })
     }
 
@@ -189,7 +198,9 @@ impl Store {
                 |row| Ok(row.get::<_, Shown>(0)?.0),
             );
             let repo = repo.optional()?.ok_or_else(|| undone(id))?;
-            stays(transaction, id, "queued")?;
+            let query = "SELECT 1 FROM jobs WHERE id = ?1 AND status = 'queued'
+                AND (gate_token IS NULL OR gate_outcome IS NOT NULL)";
+            is_there(transaction, id, query, [id])?;
             let deed = Deed {
                 action: "job requeue",
                 repo: repo.as_deref(),
@@ -213,7 +224,7 @@ impl Store {
         error: Option<&str>,
         finished: &FinishedStages,
     ) -> Result<(), Error> {
-        self.with_claim(act, claim, |transaction| {
+        self.writing_for_a_holder(act, |transaction| {
             check_claim(transaction, claim, "put back")?;
             let sql = format!(
                 "UPDATE jobs SET {}, gate_worker = NULL, gate_lease_until = NULL, gate_token = NULL, gate_error = ?3
@@ -223,7 +234,7 @@ impl Store {
             transaction
                 .prepare_cached(&sql)?
                 .execute(params![claim.job, finished.as_json(), error])?;
-            is_let_go(transaction, claim)
+            is_let_go(transaction, claim.job)
         })
     }
 
@@ -242,7 +253,7 @@ impl Store {
         finished: &FinishedStages,
     ) -> Result<(), Error> {
         let until = sql_time(super::lease_end(act.now, delay));
-        self.with_claim(act, claim, |transaction| {
+        self.writing_for_a_holder(act, |transaction| {
             check_claim(transaction, claim, "put off")?;
             let is_over = finished_task_of(transaction, claim.job, finished)?.is_some();
             transaction
@@ -259,7 +270,7 @@ impl Store {
                     whole_seconds(delay),
                     is_over
                 ])?;
-            is_let_go(transaction, claim)
+            is_let_go(transaction, claim.job)
         })
     }
 
@@ -276,23 +287,6 @@ impl Store {
             let times = query.query_row([job], |row| row.get(0)).optional()?;
             times.ok_or(Error::NoJob { id: job })
         })
-    }
-
-    /// Makes a change for the holder of a claim. A token that is not the claim's is written down in the audit: somebody
-    /// works on a job that is not theirs.
-    pub(super) fn with_claim<T>(
-        &mut self,
-        act: Act<'_>,
-        claim: Claim<'_>,
-        step: impl FnOnce(&Transaction<'_>) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        let result = self.writing(step);
-        if let Err(Error::StaleToken { .. }) = &result
-            && let Err(error) = self.writing(|transaction| note_refusal(transaction, act, claim))
-        {
-            tracing::warn!("a token that was refused is not in the audit: {error}");
-        }
-        result
     }
 }
 
@@ -358,32 +352,28 @@ pub(super) fn claim_added(
             now.as_millisecond(),
             whole_seconds(lease)
         ])?;
-    stays(transaction, job, "running")?;
+    let query = "SELECT 1 FROM jobs WHERE id = ?1 AND status = 'running' AND gate_token = ?2";
+    is_there(transaction, job, query, params![job, token])?;
     Ok(token)
 }
 
-/// Refuses a claim that is no longer good, for a change that only its holder may make.
-pub(super) fn check_claim(
+/// Refuses a change that the query does not find afterwards: a trigger of the orchestrator's may have ignored it, or
+/// changed it again.
+pub(super) fn is_there(
     connection: &Connection,
-    claim: Claim<'_>,
-    change: &'static str,
+    job: i64,
+    query: &str,
+    values: impl Params,
 ) -> Result<(), Error> {
-    match holding(connection, claim, change)? {
-        Holding::Live => Ok(()),
-        Holding::Ended(outcome) => Err(ended(claim, outcome)),
+    // The name of the change is only made where it is needed: claims come through here.
+    if connection.prepare_cached(query)?.exists(values)? {
+        Ok(())
+    } else {
+        Err(undone(job))
     }
 }
 
-/// Refuses a job whose status is another one than it was given in this transaction: a trigger of the orchestrator's may
-/// have ignored the change, or undone it.
-pub(super) fn stays(connection: &Connection, id: i64, status: &str) -> Result<(), Error> {
-    let is_there = connection
-        .prepare_cached("SELECT 1 FROM jobs WHERE id = ?1 AND status = ?2")?
-        .exists(params![id, status])?;
-    if is_there { Ok(()) } else { Err(undone(id)) }
-}
-
-fn undone(job: i64) -> Error {
+pub(super) fn undone(job: i64) -> Error {
     Error::Undone {
         what: format!("the change of job {job}"),
         table: "jobs",
@@ -399,13 +389,11 @@ pub(super) fn queued_or_cancelled(finished: &str) -> String {
     )
 }
 
-/// Refuses to have let a job go that is still its holder's.
-fn is_let_go(connection: &Connection, claim: Claim<'_>) -> Result<(), Error> {
-    let row = claim_row(connection, claim.job)?;
-    match row.token {
-        None => Ok(()),
-        Some(_) => Err(undone(claim.job)),
-    }
+/// Refuses to have let a job go that is still its holder's, or that nobody could claim.
+fn is_let_go(connection: &Connection, job: i64) -> Result<(), Error> {
+    let query = "SELECT 1 FROM jobs WHERE id = ?1 AND gate_token IS NULL
+        AND (status IN ('queued', 'cancelled') OR (status = 'running' AND gate_lease_until IS NOT NULL))";
+    is_there(connection, job, query, [job])
 }
 
 /// The task of a job, if it is finished.
@@ -420,109 +408,6 @@ fn finished_task_of(
     )?;
     let task = query.query_row(params![job, finished.as_json()], |row| row.get(0));
     Ok(task.optional()?)
-}
-
-/// What the holder of a right token holds.
-enum Holding {
-    /// The job.
-    Live,
-    /// What the job ended as.
-    Ended(String),
-}
-
-fn holding(
-    connection: &Connection,
-    claim: Claim<'_>,
-    change: &'static str,
-) -> Result<Holding, Error> {
-    let Claim { job: id, token } = claim;
-    let ClaimRow {
-        status,
-        token: given,
-        outcome,
-    } = claim_row(connection, id)?;
-    let is_running = status.as_deref() == Some("running");
-    match (given, outcome) {
-        (Some(given), outcome) if is_token(token, &given) => match outcome {
-            Some(outcome) => Ok(Holding::Ended(outcome)),
-            None if is_running => Ok(Holding::Live),
-            // Another program has moved it.
-            None => Err(wrong_status(id, status.as_deref(), change, "running")),
-        },
-        (None, _) if is_running => Err(Error::NotClaimedHere { id }),
-        (None, _) if status.as_deref() != Some("queued") => {
-            Err(wrong_status(id, status.as_deref(), change, "running"))
-        }
-        _ => Err(Error::StaleToken { id }),
-    }
-}
-
-fn ended(claim: Claim<'_>, outcome: String) -> Error {
-    Error::Ended {
-        id: claim.job,
-        outcome,
-    }
-}
-
-/// What a job's row says of its claim.
-struct ClaimRow {
-    status: Option<String>,
-    token: Option<String>,
-    outcome: Option<String>,
-}
-
-fn claim_row(connection: &Connection, id: i64) -> Result<ClaimRow, Error> {
-    let mut query = connection
-        .prepare_cached("SELECT status, gate_token, gate_outcome FROM jobs WHERE id = ?1")?;
-    let row = query.query_row([id], |row| {
-        Ok(ClaimRow {
-            status: row.get::<_, Shown>(0)?.0,
-            token: row.get::<_, Shown>(1)?.0,
-            outcome: row.get::<_, Shown>(2)?.0,
-        })
-    });
-    row.optional()?.ok_or(Error::NoJob { id })
-}
-
-/// At most one row a minute for a job and a name: a worker that goes on trying does not fill the audit.
-fn note_refusal(
-    transaction: &Transaction<'_>,
-    act: Act<'_>,
-    claim: Claim<'_>,
-) -> Result<(), Error> {
-    let subject = format!("job {}", claim.job);
-    let repo: Option<String> = transaction
-        .prepare_cached("SELECT repo FROM jobs WHERE id = ?1")?
-        .query_row([claim.job], |row| Ok(row.get::<_, Shown>(0)?.0))
-        .optional()?
-        .flatten();
-    let minute = jiff::SignedDuration::from_mins(1);
-    let since = sql_time(act.now.checked_sub(minute).unwrap_or(Timestamp::MIN));
-    let is_known = transaction
-        .prepare_cached(
-            "SELECT 1 FROM serial_gate_audit
-             WHERE repo IS ?1 AND action = 'token refused' AND subject = ?2 AND who = ?3
-                AND at > ?4 AND at <= ?5",
-        )?
-        .exists(params![
-            repo,
-            subject,
-            act.who,
-            since,
-            latest(act.now, Duration::ZERO)
-        ])?;
-    if is_known {
-        return Ok(());
-    }
-    let deed = Deed {
-        action: "token refused",
-        repo: repo.as_deref(),
-        subject,
-        before: None,
-        after: None,
-    };
-    let why = "the token is not the one of the job's claim";
-    audit::write_down(transaction, Act { why, ..act }, deed)
 }
 
 fn alert_of_failure(transaction: &Transaction<'_>, at: Timestamp, id: i64) -> Result<(), Error> {
@@ -543,18 +428,4 @@ fn alert_of_failure(transaction: &Transaction<'_>, at: Timestamp, id: i64) -> Re
         why: &error.unwrap_or_default(),
     };
     alerts::add(transaction, at, alert)
-}
-
-fn wrong_status(
-    id: i64,
-    status: Option<&str>,
-    change: &'static str,
-    needed: &'static str,
-) -> Error {
-    Error::Status {
-        id,
-        status: status.unwrap_or("NULL").into(),
-        change,
-        needed,
-    }
 }

@@ -27,6 +27,7 @@ mod fixtures;
 mod freezes;
 mod generations;
 mod group;
+mod holding;
 mod idempotency;
 mod jobs;
 mod journal;
@@ -278,7 +279,12 @@ impl Store {
 
     /// The open database, and the group that a change joins.
     fn be_open_for_a_change(&mut self) -> Result<(&mut Open, &mut Group), Error> {
-        self.be_open()?;
+        let has_begun = self.group.has_begun;
+        let open = self.be_open()?;
+        if !has_begun && open.files.has_failed() {
+            open.make_whole()
+                .map_err(|error| error.at(&self.database.path))?;
+        }
         match &mut self.open {
             Some(open) => Ok((open, &mut self.group)),
             None => Err(Error::Moved {

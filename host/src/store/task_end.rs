@@ -70,6 +70,16 @@ pub enum TaskOutcome {
     Cancelled,
 }
 
+impl TaskOutcome {
+    /// As it is kept beside the stage, which says that the task is finished.
+    fn kept_as(self) -> Option<&'static str> {
+        match self {
+            TaskOutcome::Done => None,
+            TaskOutcome::Cancelled => Some("cancelled"),
+        }
+    }
+}
+
 /// The end of a task.
 #[derive(Debug, Clone, Copy)]
 pub struct TaskEnd<'a> {
@@ -98,7 +108,7 @@ impl Store {
     /// When there is no such task, a job of it runs and neither its token is shown nor the end is forced with a reason, or
     /// the database refuses.
     pub fn end_tasks(&mut self, act: Act<'_>, ids: &[i64], end: TaskEnd<'_>) -> Result<(), Error> {
-        self.writing(|transaction| {
+        self.writing_for_a_holder(act, |transaction| {
             ids.iter()
                 .try_for_each(|id| end_task(transaction, act, *id, end))?;
             check_ended(transaction, ids, end)
@@ -132,17 +142,18 @@ pub(super) fn end_task(
              WHERE task_id = ?1 AND status IN ('queued', 'running') AND id IS NOT ?2",
         )?
         .execute(params![id, kept])?;
-    let outcome = match end.outcome {
-        TaskOutcome::Done => None,
-        TaskOutcome::Cancelled => Some("cancelled"),
-    };
     transaction
         .prepare_cached(
             "UPDATE tasks SET stage = ?2, gate_stage = ?2, gate_outcome = ?4,
                 gate_stage_at = CASE WHEN gate_stage = ?2 AND stage = ?2 THEN gate_stage_at ELSE ?3 END
              WHERE id = ?1",
         )?
-        .execute(params![id, end.stage, sql_time(act.now), outcome])?;
+        .execute(params![
+            id,
+            end.stage,
+            sql_time(act.now),
+            end.outcome.kept_as()
+        ])?;
     let deed = Deed {
         action: match end.outcome {
             TaskOutcome::Done => "task done",
@@ -167,13 +178,15 @@ pub(super) fn check_ended(
             what: &format!("the end of task {id}"),
             table: "tasks",
         };
-        let query = "SELECT 1 FROM tasks WHERE id = ?1 AND stage = ?2
+        let query = "SELECT 1 FROM tasks WHERE id = ?1 AND stage = ?2 AND gate_outcome IS ?5
              AND NOT EXISTS (SELECT 1 FROM jobs WHERE task_id = ?1
-                AND (status = 'queued' OR (status = 'running' AND ?3)))";
+                AND (status = 'queued' OR (status = 'running' AND (?3 OR CAST(gate_token AS TEXT) IS NOT ?4))
+                    OR (status = 'cancelled' AND gate_token IS NOT NULL AND gate_outcome IS NULL)))";
+        let Running { token, force } = end.running;
         effect.is_there(
             transaction,
             query,
-            params![id, end.stage, end.running.force],
+            params![id, end.stage, force, token, end.outcome.kept_as()],
         )
     })
 }
@@ -209,6 +222,11 @@ fn kept_job(
         tokens.is_some_and(|(shown, given)| is_token(shown, given))
     };
     let kept = jobs.iter().find(is_the_holder_s).map(|one| one.job);
+    if let Some(token) = running.token.filter(|_| kept.is_none())
+        && !is_of_an_ended_claim(transaction, task, token)?
+    {
+        return Err(Error::TokenOfAnother { task });
+    }
     let is_in_the_way = |one: &&RunningJob| one.is_worked_on && Some(one.job) != kept;
     match jobs.iter().find(is_in_the_way) {
         None => Ok(kept),
@@ -218,6 +236,18 @@ fn kept_job(
             worker: other.worker.clone(),
         }),
     }
+}
+
+/// Whether a token is the one of a claim of this task that has ended, and whose job nobody has claimed since.
+fn is_of_an_ended_claim(
+    transaction: &Transaction<'_>,
+    task: i64,
+    token: &str,
+) -> Result<bool, Error> {
+    let mut query = transaction.prepare_cached(
+        "SELECT 1 FROM jobs WHERE task_id = ?1 AND gate_outcome IS NOT NULL AND CAST(gate_token AS TEXT) = ?2",
+    )?;
+    Ok(query.exists(params![task, token])?)
 }
 
 /// A job with the status `running`.

@@ -138,7 +138,7 @@ impl Store {
         moved: Option<Move<'_>>,
         label: Option<Option<&str>>,
     ) -> Result<(), Error> {
-        self.writing(|transaction| {
+        self.writing_for_a_holder(act, |transaction| {
             match moved {
                 Some(Move::To(stage)) => {
                     not_empty("stage", stage)?;
