@@ -238,7 +238,6 @@ impl Store {
         } = open;
         let answer = wall
             .open_for_own_statements(|| group.begin(connection))
-            .map_err(Error::from)
             .and_then(|transaction| {
                 let budgeted = wall.start_budget();
                 let answer = step(&transaction, wall);

@@ -387,9 +387,13 @@ impl Store {
 }
 
 impl Group {
-    fn begin<'a>(&mut self, connection: &'a Connection) -> rusqlite::Result<Transaction<'a>> {
+    fn begin<'a>(&mut self, connection: &'a Connection) -> Result<Transaction<'a>, Error> {
         if !self.is_open {
-            return Transaction::begin(connection);
+            return Ok(Transaction::begin(connection)?);
+        }
+        // Begun anew, it would be kept without the changes that were made before.
+        if self.has_begun && connection.is_autocommit() {
+            return Err(Error::GroupEnded);
         }
         let transaction = Transaction::join(connection)?;
         self.has_begun = true;
