@@ -53,11 +53,11 @@ impl Waiter {
         }
     }
 
-    /// Hands a job over. Both come back if the worker has gone.
-    pub fn answer(self, job: Claimed) -> Result<(), (String, Claimed)> {
+    /// Hands a job over. The worker's name and the job come back if the worker has gone.
+    pub fn answer(self, job: Claimed) -> Option<(String, Claimed)> {
         match self.reply.send(Ok(Ok(Some(job)))) {
-            Err(Ok(Ok(Some(job)))) => Err((self.worker, job)),
-            _ => Ok(()),
+            Err(Ok(Ok(Some(job)))) => Some((self.worker, job)),
+            _ => None,
         }
     }
 
