@@ -1,5 +1,6 @@
 //! The binary in a folder of its own, and the rule in its two other forms.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
@@ -16,6 +17,8 @@ use tempfile::TempDir;
 #[derive(Clone)]
 pub struct Gate {
     folder: Arc<TempDir>,
+    /// What every run of the binary finds in its environment.
+    environment: Vec<(&'static str, OsString)>,
 }
 
 /// How a run of the binary ended.
@@ -37,7 +40,14 @@ impl Gate {
     pub fn empty() -> Gate {
         Gate {
             folder: Arc::new(tempfile::tempdir().unwrap()),
+            environment: Vec::new(),
         }
+    }
+
+    /// The same folder, in which the binary runs with these variables, too.
+    pub fn with_environment(mut self, variables: Vec<(&'static str, OsString)>) -> Gate {
+        self.environment.extend(variables);
+        self
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -70,6 +80,7 @@ impl Gate {
         }
         command
             .args(arguments)
+            .envs(self.environment.iter().cloned())
             .current_dir(self.folder.path())
             .stdin(Stdio::null());
         command

@@ -38,6 +38,8 @@ mod plans;
 mod policies;
 mod policy_check;
 mod policy_new;
+#[cfg(target_os = "linux")]
+mod power_cut;
 mod processes;
 mod service;
 mod signatures;

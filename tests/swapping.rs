@@ -115,7 +115,7 @@ fn claim_and_decide(
                 who: "w",
                 why: "for the next claim",
             };
-            let finished = host.finished_stages();
+            let finished = host.finished_stages().unwrap();
             host.store().requeue(back, job.id, &finished).unwrap();
         }
         for decision in host.decide(Timestamp::now(), None).unwrap() {

@@ -134,7 +134,7 @@ pub fn until_one_waits(service: &Service) {
 }
 
 /// The metrics say when it is so; the harness's own patience ends a test in which it never is.
-fn until(service: &Service, line: &str) {
+pub fn until(service: &Service, line: &str) {
     for _ in 0..1_000 {
         if service
             .get("/metrics")

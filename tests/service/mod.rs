@@ -1,13 +1,14 @@
 //! The service: the real binary, asked over HTTP.
 
-mod access;
+pub mod access;
 mod browser;
-mod claims;
+pub mod claims;
 mod cycle;
 mod deploys;
 mod document;
 mod end;
 mod files;
+mod groups;
 mod killed;
 mod page;
 mod policy;
@@ -69,7 +70,17 @@ impl Service {
     }
 
     pub fn on(gate: Gate) -> Service {
-        let (process, stdout, address) = spawn(&gate, "127.0.0.1:0");
+        Service::with_log(gate, Stdio::inherit())
+    }
+
+    /// Its log goes to `service.log` in the folder.
+    pub fn with_log_file(gate: Gate) -> Service {
+        let log = std::fs::File::create(gate.path("service.log")).unwrap();
+        Service::with_log(gate, log.into())
+    }
+
+    fn with_log(gate: Gate, log: Stdio) -> Service {
+        let (process, stdout, address) = spawn(&gate, "127.0.0.1:0", log);
         Service {
             address,
             agent: agent(),
@@ -83,7 +94,7 @@ impl Service {
     pub fn kill_and_start_again(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
-        (self.process, self._stdout, _) = spawn(&self.gate, &self.address);
+        (self.process, self._stdout, _) = spawn(&self.gate, &self.address, Stdio::inherit());
     }
 
     pub fn request(&self, method: &str, path: &str) -> Asking<'_> {
@@ -123,10 +134,11 @@ impl Drop for Service {
     }
 }
 
-fn spawn(gate: &Gate, address: &str) -> (Child, BufReader<ChildStdout>, String) {
+fn spawn(gate: &Gate, address: &str, log: Stdio) -> (Child, BufReader<ChildStdout>, String) {
     let mut process = gate
         .command(&["serve", "--listen", address, "--json"])
         .stdout(Stdio::piped())
+        .stderr(log)
         .spawn()
         .unwrap();
     let mut stdout = BufReader::new(process.stdout.take().unwrap());

@@ -75,7 +75,7 @@ impl Tour<'_> {
                 .store()
                 .end_job(operator(""), first.claim(), Ending::Done)?;
         }
-        let done = self.queue.finished_stages();
+        let done = self.queue.finished_stages()?;
         let merged = operator("A-1 is merged");
         self.queue
             .move_tasks(merged, &[1], done.first(), Running::default())?;

@@ -101,7 +101,7 @@ pub struct Heartbeat {
 impl Job {
     pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
         let mut queue = shared.queue()?;
-        let finished = queue.finished_stages();
+        let finished = queue.finished_stages()?;
         let store = queue.store();
         let (now, who) = (Timestamp::now(), user());
         let act = Act {

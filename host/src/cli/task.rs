@@ -153,7 +153,7 @@ impl Task {
                     }
                     Some(project) => {
                         branch::check(&shared.projects)?;
-                        let (clock, finished) = (Timestamp::now, queue.finished_stages());
+                        let (clock, finished) = (Timestamp::now, queue.finished_stages()?);
                         let store = queue.store();
                         let (added, cut) = branch::add_task(
                             store,
@@ -196,7 +196,7 @@ impl Task {
                 running,
                 why,
             }) => {
-                let stage = queue.finished_stages().first().to_owned();
+                let stage = queue.finished_stages()?.first().to_owned();
                 why.act(|act| queue.move_tasks(act, &tasks, &stage, running.get()))?;
                 print_ended(&tasks, &stage, "done", output)?;
             }
@@ -205,7 +205,7 @@ impl Task {
                 running,
                 why,
             }) => {
-                let stage = queue.finished_stages().first().to_owned();
+                let stage = queue.finished_stages()?.first().to_owned();
                 why.act(|act| queue.cancel_tasks(act, &tasks, running.get()))?;
                 print_ended(&tasks, &stage, "cancelled", output)?;
             }

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
-use serial_gate::queue::Queue;
+use serial_gate::queue::{self, Queue};
 use serial_gate::store::{self, Claimed, Ending, sql_time};
 use utoipa::ToSchema;
 
@@ -227,8 +227,9 @@ pub async fn requeue(
     Body(Requeue { reason }): Body<Requeue>,
 ) -> Result<Json<Changed>, Problem> {
     let requeue = move |queue: &mut Queue| {
-        let finished = queue.finished_stages();
-        queue.store().requeue(caller.act(&reason), id, &finished)
+        let finished = queue.finished_stages()?;
+        let act = caller.act(&reason);
+        Ok::<(), queue::Error>(queue.store().requeue(act, id, &finished)?)
     };
     app.writer.change(requeue).await??;
     Ok(Json(Changed::to(id, "queued")))

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serial_gate::queue::{self, Queue};
-use serial_gate::store::{self, Act, Claimed};
+use serial_gate::store::{Act, Claimed};
 use tokio::sync::{Notify, watch};
 
 use super::change::{Change, Reply, change};
@@ -160,7 +160,7 @@ impl Thread {
             }
         }
         self.give(&mut done, usize::MAX);
-        self.end_group(done, true);
+        self.end_group(done);
         self.waiters.dismiss();
     }
 
@@ -191,17 +191,13 @@ impl Thread {
         }
     }
 
-    /// Commits a group, waits for the disk, and tells what was done. Where nothing was kept, it is done again, in groups
-    /// of one.
-    fn end_group(&mut self, done: Done, may_retry: bool) {
+    /// Commits a group, waits for the disk, and tells what was done. Where nothing was kept, it is done again.
+    fn end_group(&mut self, done: Done) {
         let lost = match self.queue.store().close_group() {
             Ok(None) => None,
             // From here on it is not known what is there, so nothing is tried again.
             Ok(Some(committed)) => committed.acknowledge().err(),
-            Err(_) if may_retry => return self.one_by_one(done),
-            // The change itself has ended the transaction, and says why.
-            Err(store::Error::GroupEnded) => None,
-            Err(error) => Some(error),
+            Err(_) => return self.one_by_one(done),
         };
         let lost = lost.map(|error| {
             tracing::error!("changes were not kept: {}", queue::with_causes(&error));
@@ -219,28 +215,28 @@ impl Thread {
         }
     }
 
+    /// Makes each change outside of a group. What is told then is what became of it: nothing that fails later, such as a
+    /// line of the log after a claim, undoes it.
     fn one_by_one(&mut self, done: Done) {
         for (waiter, _) in done.claims.into_iter().rev() {
             self.waiters.return_to_front(waiter);
         }
         for mut change in done.changes {
-            self.queue.store().open_group();
             change.make(&mut self.queue);
-            let alone = Done {
-                changes: vec![change],
-                ..Done::default()
-            };
-            self.end_group(alone, false);
+            change.tell(None);
         }
         let begun = Instant::now();
         while begun.elapsed() < ROUND {
             let mut alone = Done::default();
-            self.queue.store().open_group();
             self.give(&mut alone, 1);
-            let is_over = alone.claims.is_empty();
-            self.end_group(alone, false);
-            if is_over {
+            if alone.claims.is_empty() {
                 return;
+            }
+            for (waiter, claimed) in alone.claims {
+                match claimed {
+                    Ok(job) => self.hand_over(waiter, job),
+                    Err(error) => waiter.fail(error),
+                }
             }
         }
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::settings::finished_stages;
 use super::{CurrentClause, Error, Queue, Source, stored};
 use crate::clause::Dialect;
 use crate::policy;
@@ -46,13 +47,14 @@ impl Queue {
         lease: Duration,
     ) -> Result<Option<Claimed>, Error> {
         let Claimant { worker, agent } = claimant.into();
-        let finished = self.finished_stages();
-        self.store.requeue_expired(now, lease, &finished)?;
         self.claiming = true;
         let clause = self.clause(now);
         self.claiming = false;
         let clause = clause?;
         self.keep(&clause)?;
+        // By the rules of the same generation.
+        let finished = finished_stages(&self.in_use.settings);
+        self.store.requeue_expired(now, lease, &finished)?;
         // Only what the generation said itself, under its own settings, was said by it.
         let is_its_own = clause.source != Source::FreezeOnly && !self.in_use.is_overridden;
         let lease = Lease {
@@ -81,8 +83,24 @@ impl Queue {
         claim: Claim<'_>,
         error: Option<&str>,
     ) -> Result<(), Error> {
-        let finished = self.finished_stages();
+        let finished = self.finished_stages()?;
         Ok(self.store.put_back(act, claim, error, &finished)?)
+    }
+
+    /// Puts a job off whose branch could not be cut: it may be claimed again after a delay.
+    ///
+    /// # Errors
+    ///
+    /// When the claim is no longer good.
+    pub fn put_off(
+        &mut self,
+        act: Act<'_>,
+        claim: Claim<'_>,
+        delay: Duration,
+        error: &str,
+    ) -> Result<(), Error> {
+        let finished = self.finished_stages()?;
+        Ok(self.store.put_off(act, claim, delay, error, &finished)?)
     }
 
     /// The first claimable job: by the candidates where the clause has a shape and they are known, and else by a look at one

@@ -247,9 +247,13 @@ impl Queue {
         Ok(Arc::clone(self.clause.insert(clause)))
     }
 
-    /// The stages in which a task is finished, as the rules of this process have them.
-    pub fn finished_stages(&self) -> FinishedStages {
-        settings::finished_stages(&self.in_use.settings)
+    /// The stages in which a task is finished, as the rules have them now.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn finished_stages(&mut self) -> Result<FinishedStages, Error> {
+        Ok(settings::finished_stages(&self.settings_now()?))
     }
 
     /// Moves tasks to a stage, all of them or none, with a row in the audit for each. A finished stage ends them, as
@@ -301,7 +305,7 @@ impl Queue {
         ids: &[i64],
         running: Running<'_>,
     ) -> Result<(), Error> {
-        let finished = settings::finished_stages(&self.settings_now()?);
+        let finished = self.finished_stages()?;
         let end = TaskEnd {
             outcome: TaskOutcome::Cancelled,
             stage: finished.first(),
@@ -311,7 +315,7 @@ impl Queue {
     }
 
     fn move_to<'a>(&mut self, stage: &'a str, running: Running<'a>) -> Result<Move<'a>, Error> {
-        let finished = settings::finished_stages(&self.settings_now()?);
+        let finished = self.finished_stages()?;
         Ok(if finished.contains(stage) {
             Move::End(TaskEnd {
                 outcome: TaskOutcome::Done,

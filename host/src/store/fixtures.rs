@@ -2,6 +2,7 @@
 //!
 //! Owns the rows. What a case is, and whether a policy passes it, is left to `conform`.
 
+use super::effect::Effect;
 use rusqlite::params;
 
 use super::{Act, Error, Store, sql_time};
@@ -33,7 +34,12 @@ impl Store {
                  VALUES (?1, ?2, ?3, ?4)",
                 params![name, cases, sql_time(act.now), act.who],
             )?;
-            Ok(())
+            let effect = Effect {
+                what: &format!("the fixture `{}`", name.escape_debug()),
+                table: "serial_gate_fixture",
+            };
+            let query = "SELECT 1 FROM serial_gate_fixture WHERE name = ?1 AND cases = ?2";
+            effect.is_there(transaction, query, params![name, cases])
         })
     }
 

@@ -10,6 +10,7 @@ use rusqlite::{OptionalExtension, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::effect::Effect;
 use super::error::Error;
 use super::transaction::Transaction;
 use super::{Added, NewJob, NewTask, Store, jobs, sql_time, tasks};
@@ -93,6 +94,11 @@ fn once<T: Serialize + DeserializeOwned>(
             text,
             sql_time(now)
         ])?;
+    let effect = Effect {
+        what: "the answer for the key",
+        table: "serial_gate_idempotency",
+    };
+    effect.holds(answer_to(transaction, request)?.as_ref() == Some(&text))?;
     Ok(answer)
 }
 

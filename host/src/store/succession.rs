@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
 
 use super::alerts::{self, NewAlert};
+use super::effect::Effect;
 use super::generations::{active, before, generation, in_state, is_kept};
 use super::time::latest;
 use super::transaction::Transaction;
@@ -67,6 +68,8 @@ impl Store {
     ) -> Result<Generation, Error> {
         self.writing_durably(|transaction| {
             let id = add(transaction, new, GenerationState::Candidate, act)?;
+            check_added(transaction, id, new)?;
+            check_state(transaction, id, GenerationState::Candidate)?;
             generation(transaction, id)
         })
     }
@@ -119,7 +122,8 @@ impl Store {
                 let act = Act { why: &why, ..act };
                 change(transaction, before, GenerationState::Retired, act)?;
             }
-            Ok(change(transaction, id, place, act)?)
+            change(transaction, id, place, act)?;
+            check_state(transaction, id, place)
         })
     }
 
@@ -139,6 +143,7 @@ impl Store {
                 .optional()?;
             if let Some(shadow) = shadow {
                 change(transaction, shadow, GenerationState::Retired, act)?;
+                check_state(transaction, shadow, GenerationState::Retired)?;
             }
             Ok(shadow)
         })
@@ -166,7 +171,7 @@ impl Store {
                                WHERE e.generation = g.id AND e.state = 'active'))",
                     [id],
                 )?;
-                Ok(())
+                check_state(transaction, id, GenerationState::Refused)
         })
     }
 
@@ -231,6 +236,8 @@ impl Store {
                 why: &why,
             };
             alerts::add(transaction, act.now, alert)?;
+            check_state(transaction, id, GenerationState::Refused)?;
+            check_state(transaction, good, GenerationState::Active)?;
             Ok(Some(good))
         })
     }
@@ -271,14 +278,52 @@ fn add(
         "INSERT OR REPLACE INTO serial_gate_policy (digest, component) VALUES (?1, ?2)",
         params![digest, component],
     )?;
-    transaction.execute(
+    let id = transaction.query_row(
         "INSERT INTO serial_gate_generation (digest, name, version, settings, limits, signature, state)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) RETURNING id",
         params![digest, name, version, settings, limits, signature, state.name()],
+        |row| row.get(0),
     )?;
-    let id = transaction.last_insert_rowid();
     write_down(transaction, id, state, act)?;
     Ok(id)
+}
+
+/// Refuses a generation that is not kept as it was added.
+fn check_added(
+    transaction: &Transaction<'_>,
+    id: i64,
+    new: NewGeneration<'_>,
+) -> Result<(), Error> {
+    let effect = Effect {
+        what: &format!("generation {id}"),
+        table: "serial_gate_generation",
+    };
+    let query = "SELECT 1 FROM serial_gate_generation AS added JOIN serial_gate_policy AS kept USING (digest)
+        WHERE added.id = ?1 AND digest = ?2 AND settings = ?3 AND limits = ?4 AND signature IS ?5 AND component = ?6";
+    let values = params![
+        id,
+        new.digest,
+        new.settings,
+        new.limits,
+        new.signature,
+        new.component
+    ];
+    effect.is_there(transaction, query, values)
+}
+
+/// Refuses a change after which a generation, or its history, says otherwise.
+fn check_state(
+    transaction: &Transaction<'_>,
+    id: i64,
+    state: GenerationState,
+) -> Result<(), Error> {
+    let effect = Effect {
+        what: &format!("the change of generation {id} to `{}`", state.name()),
+        table: "serial_gate_generation",
+    };
+    let query = "SELECT 1 FROM serial_gate_generation WHERE id = ?1 AND state = ?2 AND ?2 = (
+            SELECT state FROM serial_gate_generation_event WHERE generation = ?1 ORDER BY id DESC LIMIT 1)";
+    effect.is_there(transaction, query, params![id, state.name()])
 }
 
 fn change(

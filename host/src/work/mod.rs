@@ -24,10 +24,8 @@ use jiff::Timestamp;
 use crate::backoff::backoff;
 use crate::branch::{self, Project};
 use crate::child::Ended;
-use crate::queue::{Claimant, Queue, with_causes};
-use crate::store::{
-    self, Act, Claim, Claimed, Database, Ending, FinishedStages, Store, TaskBranch,
-};
+use crate::queue::{self, Claimant, Queue, with_causes};
+use crate::store::{Act, Claim, Claimed, Database, Ending, Store, TaskBranch};
 use command::AtFault;
 use keeper::Keeper;
 
@@ -209,14 +207,11 @@ impl Worker<'_> {
     }
 
     fn job(&self, queue: &mut Queue, job: &Claimed, name: &str) -> Result<Outcome, Error> {
-        let finished = queue.finished_stages();
-        let store = queue.store();
-        let database = store.database().clone();
+        let database = queue.store().database().clone();
         let mut hand = InHand {
-            store,
+            queue,
             claim: job.claim(),
             worker: name,
-            finished,
             clock: self.clock,
         };
         let (claim, lease) = (hand.claim, self.settings.lease);
@@ -236,7 +231,7 @@ impl Worker<'_> {
                 Err(error) => return Ok(hand.put_back_and_pause(&error)),
             };
         let ran = crate::child::run(&mut command, self.settings.timeout, &mut || {
-            hand.store.let_go_of_moved_files();
+            hand.queue.store().let_go_of_moved_files();
             keeper.goes_on()
         });
         let ended = match ran {
@@ -281,7 +276,7 @@ impl Worker<'_> {
         let Some(task) = job.task_id else {
             return Ok(None);
         };
-        let (store, claim) = (&mut *hand.store, hand.claim);
+        let (store, claim) = (hand.queue.store(), hand.claim);
         if store.task(task)?.is_none_or(|task| task.repo != job.repo) {
             return Ok(None);
         }
@@ -308,18 +303,18 @@ impl Worker<'_> {
             return hand.put_back("its worker was stopped");
         }
         let said = format!("its branch could not be cut: {}", with_causes(error));
-        let put_off = |hand: &mut InHand<'_>| -> Result<Outcome, store::Error> {
-            let tries = hand.store.times_put_off(job)?.saturating_add(1);
+        let put_off = |hand: &mut InHand<'_>| -> Result<Outcome, queue::Error> {
+            let tries = hand.queue.store().times_put_off(job)?.saturating_add(1);
             if error.is_for_good() || tries >= self.settings.tries {
                 let failed = Ending::Failed { error: Some(&said) };
-                hand.store.end_job(hand.act(), hand.claim, failed)?;
+                let act = hand.act();
+                hand.queue.store().end_job(act, hand.claim, failed)?;
                 tracing::warn!("job {job} has failed: {said}");
                 return Ok(Outcome::Failed);
             }
             let delay = backoff(self.settings.retry_after, &format!("job {job}"), tries);
             let act = hand.act();
-            hand.store
-                .put_off(act, hand.claim, delay, &said, &hand.finished)?;
+            hand.queue.put_off(act, hand.claim, delay, &said)?;
             tracing::warn!(
                 "job {job} is put off for {} s: {said}",
                 delay.as_secs_f32().ceil()
@@ -349,7 +344,7 @@ impl Worker<'_> {
         };
         loop {
             let act = hand.act();
-            match hand.store.end_job(act, hand.claim, ending) {
+            match hand.queue.store().end_job(act, hand.claim, ending) {
                 Ok(()) => break,
                 Err(error) if error.is_about_the_claim() || !keeper.goes_on() => {
                     tracing::warn!(
@@ -443,10 +438,9 @@ impl Worker<'_> {
 
 /// A claimed job, and what it takes to let it go.
 struct InHand<'a> {
-    store: &'a mut Store,
+    queue: &'a mut Queue,
     claim: Claim<'a>,
     worker: &'a str,
-    finished: FinishedStages,
     clock: &'a (dyn Fn() -> Timestamp + Sync),
 }
 
@@ -461,10 +455,7 @@ impl<'a> InHand<'a> {
 
     fn put_back(&mut self, why: &str) -> Outcome {
         let (act, job) = (self.act(), self.claim.job);
-        match self
-            .store
-            .put_back(act, self.claim, Some(why), &self.finished)
-        {
+        match self.queue.put_back(act, self.claim, Some(why)) {
             Ok(()) => tracing::warn!("job {job} is put back: {why}"),
             Err(error) => tracing::error!(
                 "job {job} comes back when its lease runs out: {}",
