@@ -383,7 +383,7 @@ fn check_steps(gate: &Gate, steps: &[Step]) {
                 .map_or("none", |claimed| claimed.token.as_str())
                 .to_owned()
         };
-        let finished = queue.finished_stages();
+        let finished = queue.finished_stages().unwrap();
         match step {
             Step::Claim => {
                 if model.status == "running" && model.has_lease {

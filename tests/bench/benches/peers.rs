@@ -183,7 +183,7 @@ fn ours(path: &Path, enabled: bool) -> Queue {
         ..Overrides::default()
     };
     let database = Database::new(path, Durability::Normal);
-    Queue::open(&database, Rule::Active(overrides), Options::default()).unwrap()
+    Queue::open(database, Rule::Active(overrides), Options::default()).unwrap()
 }
 
 fn run_ours(queue: &mut Queue, jobs: u32) -> Halves {

@@ -51,7 +51,7 @@ pub fn queue(path: &Path, runtime: &Runtime, enabled: Option<bool>) -> Queue {
     };
     // What a claim costs without the disk; `service` measures it with the disk.
     let database = Database::new(path, Durability::Normal);
-    Queue::open(&database, Rule::Active(overrides), options).unwrap()
+    Queue::open(database, Rule::Active(overrides), options).unwrap()
 }
 
 /// One claim of a worker.
@@ -68,7 +68,7 @@ pub struct Spliced {
 impl Spliced {
     pub fn new(path: &Path, runtime: &Runtime) -> Spliced {
         let clause = queue(path, runtime, None).clause(Timestamp::now()).unwrap();
-        let mut store = Store::open(&Database::new(path, Durability::Normal)).unwrap();
+        let mut store = Store::open(Database::new(path, Durability::Normal)).unwrap();
         store.set_claim_budget(Duration::from_secs(600));
         Spliced {
             store,
