@@ -223,7 +223,7 @@ fn while_the_file_is_away_nothing_is_acknowledged_and_it_is_not_ready() {
 }
 
 #[test]
-fn with_two_names_it_is_not_ready_and_says_why_in_its_log() {
+fn with_two_names_it_is_not_ready() {
     let service = Service::on(WAYS[0].queue());
     until("it is ready", || is_ready(&service));
     let second = service.gate.path("second.db");
