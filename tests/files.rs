@@ -21,7 +21,7 @@ pub struct Way {
 }
 
 /// Each of them leaves a prepared queue at the path.
-pub const WAYS: [Way; 6] = [
+pub const WAYS: [Way; 5] = [
     Way {
         name: "a backup is moved over it, and the log removed",
         is_linked: false,
@@ -29,11 +29,6 @@ pub const WAYS: [Way; 6] = [
             fs::rename(gate.path("backup.db"), gate.database()).unwrap();
             remove_log_and_index(gate);
         },
-    },
-    Way {
-        name: "a backup is moved over it, and the log stays",
-        is_linked: false,
-        happens: |gate| fs::rename(gate.path("backup.db"), gate.database()).unwrap(),
     },
     Way {
         name: "a backup is copied over it, and the log removed",
@@ -92,7 +87,7 @@ fn beside(gate: &Gate, suffix: &str) -> PathBuf {
     format!("{}{suffix}", real.display()).into()
 }
 
-fn remove_log_and_index(gate: &Gate) {
+pub fn remove_log_and_index(gate: &Gate) {
     for suffix in ["-wal", "-shm"] {
         // A process that has just let go of them may have removed them.
         let _ = fs::remove_file(beside(gate, suffix));

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::claims::until_one_waits;
 use super::{Service, ask};
-use crate::files::{WAYS, change, with_channel};
+use crate::files::{WAYS, change, remove_log_and_index, with_channel};
 use crate::harness::Gate;
 use crate::work::{until, value};
 
@@ -223,7 +223,7 @@ fn while_the_file_is_away_nothing_is_acknowledged_and_it_is_not_ready() {
 }
 
 #[test]
-fn with_two_names_it_is_not_ready_and_says_why_in_its_log() {
+fn with_two_names_it_is_not_ready() {
     let service = Service::on(WAYS[0].queue());
     until("it is ready", || is_ready(&service));
     let second = service.gate.path("second.db");
@@ -258,4 +258,43 @@ fn the_log_shrinks_after_a_long_reader_has_gone_and_the_metrics_tell_its_length(
         service.post("/tasks", &json!({ "repo": "alpha" })).is(201);
         wal_bytes() <= 32 << 20
     });
+}
+
+#[test]
+fn a_backup_that_is_moved_beside_the_log_of_the_old_file_is_refused_until_the_log_is_removed() {
+    let service = Service::on(WAYS[0].queue());
+    service.post("/tasks", &json!({"repo": "beta"})).is(201);
+    fs::rename(service.gate.path("backup.db"), service.gate.database()).unwrap();
+    // SQLite would read the old file's changes into the backup.
+    let refused = service.post("/tasks", &json!({"repo": "gamma"})).is(503);
+    assert!(
+        refused
+            .detail()
+            .contains("was replaced, renamed or removed"),
+        "{}",
+        refused.text
+    );
+    assert!(!is_ready(&service));
+    remove_log_and_index(&service.gate);
+    until("the service is ready again", || is_ready(&service));
+    service.post("/tasks", &json!({"repo": "gamma"})).is(201);
+    let repos = value(&service.gate, "SELECT group_concat(repo) FROM tasks");
+    assert_eq!(repos.as_deref(), Some("alpha,gamma"));
+}
+
+#[test]
+fn a_log_that_was_emptied_under_the_service_is_no_log() {
+    let service = Service::on(WAYS[0].queue());
+    service.post("/tasks", &json!({"repo": "beta"})).is(201);
+    let log = format!("{}-wal", service.gate.database().display());
+    fs::File::create(log).unwrap();
+    let freeze = json!({"repo": "alpha", "reason": "down"});
+    service.post("/serial-gate/freeze", &freeze).is(503);
+    until("the service is ready again", || is_ready(&service));
+    let freeze = service.post("/serial-gate/freeze", &freeze).is(200).json();
+    let there = value(
+        &service.gate,
+        "SELECT max(gate_number) FROM repo_freeze WHERE cleared_at IS NULL",
+    );
+    assert_eq!(there.unwrap(), freeze["freeze_id"].to_string());
 }

@@ -64,6 +64,9 @@ pub(super) fn enter_wal(connection: &Connection) -> Result<(), Error> {
 pub(super) fn keep_wal(connection: &Connection) -> Result<(), Error> {
     if let Some(mode) = other_than_wal(connection)? {
         enter_wal(connection)?;
+        // The log is made by the first read in this mode.
+        let any = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], any)?;
         tracing::warn!(
             "`{}` was in journal mode `{mode}`, as copies by `VACUUM INTO` and `.dump` are: it is in WAL mode again",
             connection.path().unwrap_or_default()
