@@ -45,5 +45,6 @@ mod story;
 mod streams;
 mod swapping;
 mod trials;
+mod users;
 mod wasi;
 mod work;
