@@ -5,12 +5,10 @@
 //! start. Callers rely on this: a handler runs only for a caller of its role.
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::header::{ACCEPT, ALLOW, AUTHORIZATION, COOKIE};
@@ -37,9 +35,6 @@ pub const SCHEME: &str = "token";
 
 /// How often a caller may be wrong in a minute.
 const WRONG_PER_MINUTE: NonZeroU32 = NonZeroU32::new(10).unwrap();
-
-/// How often it is looked whether the database's files are in place.
-const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
 /// Whoever asks.
 #[derive(Debug, Clone)]
@@ -130,14 +125,6 @@ impl Access {
     /// Looks whether the database's files are in place.
     pub fn check_files(&self) -> Result<(), Problem> {
         Ok(self.store().check_files()?)
-    }
-
-    /// Lets go of files that were replaced, however long nobody asks.
-    pub async fn keep_no_moved_files(&self) -> Infallible {
-        loop {
-            tokio::time::sleep(BETWEEN_LOOKS).await;
-            self.store().let_go_of_moved_files();
-        }
     }
 
     fn store(&self) -> MutexGuard<'_, Store> {

@@ -210,10 +210,7 @@ async fn run(service: Service, ready: impl FnOnce(SocketAddr)) -> Result<(), Err
     }));
     let router = with_layers(routes, &app);
     ready(address);
-    let stopped = tokio::select! {
-        stopped = listen::until_told(listener, router, &app, &ended) => stopped,
-        never = app.access.keep_no_moved_files() => match never {},
-    };
+    let stopped = listen::until_told(listener, router, &app, &ended).await;
     drop(app);
     alerting.end();
     // They end when nobody is left to ask them, and finish what they were asked before.

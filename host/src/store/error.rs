@@ -381,10 +381,6 @@ impl Error {
                 problem,
             },
             Error::NotPrepared { .. } => Error::NotPrepared { path: path.into() },
-            Error::NotFlushed { cause, .. } => Error::NotFlushed {
-                path: path.into(),
-                cause,
-            },
             Error::JournalMode { mode, .. } => Error::JournalMode {
                 path: path.into(),
                 mode,

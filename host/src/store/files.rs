@@ -3,15 +3,15 @@
 //! Owns what SQLite does not look at: whether both are still the files at the path, and when the log is on the disk. Other
 //! programs replace, rename and remove files; a change that is committed to a file without a name is lost with it.
 //! Callers rely on this: while [`Files::are_in_place`] is true, what is committed is what everybody else sees, and after
-//! [`Files::flush`] it survives a power cut, also where an earlier flush has failed.
+//! [`Files::flush`] it survives a power cut.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Error;
 
@@ -39,7 +39,6 @@ static OPEN: Mutex<BTreeMap<Identity, Shared>> = Mutex::new(BTreeMap::new());
 struct Shared {
     log: Identity,
     connections: usize,
-    flush_failed: Arc<AtomicBool>,
 }
 
 fn open_databases() -> MutexGuard<'static, BTreeMap<Identity, Shared>> {
@@ -57,9 +56,6 @@ pub(super) struct Files {
     log_identity: Identity,
     /// Whether the log's name is on the disk, too.
     is_named_on_disk: AtomicBool,
-    /// Whether a flush has failed since the log was last written again, by any connection of this process. The system then
-    /// takes what it could not write for written, so that a later flush would succeed without it.
-    flush_failed: Arc<AtomicBool>,
     /// Whether the connection is one of those in [`OPEN`].
     is_counted: AtomicBool,
 }
@@ -101,7 +97,6 @@ impl Files {
         let shared = open.entry(main).or_insert(Shared {
             log: log_identity,
             connections: 0,
-            flush_failed: Arc::default(),
         });
         shared.connections += 1;
         let files = Files {
@@ -111,7 +106,6 @@ impl Files {
             log,
             log_identity,
             is_named_on_disk: AtomicBool::new(false),
-            flush_failed: Arc::clone(&shared.flush_failed),
             is_counted: AtomicBool::new(true),
         };
         Ok((files, connected))
@@ -144,47 +138,6 @@ impl Files {
 
     /// Waits until everything that was committed is on the disk.
     pub(super) fn flush(&self) -> io::Result<()> {
-        if let Err(cause) = self.flush_log_and_name() {
-            self.flush_failed.store(true, Ordering::SeqCst);
-            return Err(cause);
-        }
-        if self.has_failed() {
-            return Err(io::Error::other("an earlier flush has failed"));
-        }
-        Ok(())
-    }
-
-    /// Whether the log has to be written again before anything of it counts as flushed.
-    pub(super) fn has_failed(&self) -> bool {
-        self.flush_failed.load(Ordering::SeqCst)
-    }
-
-    /// Writes the log over itself and flushes it, after a flush has failed. The caller has the write lock, so that nobody
-    /// else writes to it.
-    pub(super) fn write_again(&self) -> io::Result<()> {
-        let log = File::options()
-            .read(true)
-            .write(true)
-            .open(&self.log_path)?;
-        if Identity::from(&log.metadata()?) != self.log_identity {
-            return Err(io::Error::other("the log was replaced"));
-        }
-        let mut block = vec![0; 1 << 16];
-        let mut at = 0;
-        loop {
-            let length = log.read_at(&mut block, at)?;
-            let Some(read) = block.get(..length).filter(|read| !read.is_empty()) else {
-                break;
-            };
-            log.write_all_at(read, at)?;
-            at += u64::try_from(length).unwrap_or_default();
-        }
-        self.flush_log_and_name()?;
-        self.flush_failed.store(false, Ordering::SeqCst);
-        Ok(())
-    }
-
-    fn flush_log_and_name(&self) -> io::Result<()> {
         self.log.sync_data()?;
         if !self.is_named_on_disk.load(Ordering::Relaxed) {
             let folder = self.log_path.parent().unwrap_or(Path::new("."));

@@ -58,12 +58,10 @@ pub(super) fn enter_wal(connection: &Connection) -> Result<(), Error> {
     })
 }
 
-/// Brings a prepared file back into WAL mode. A copy is in another one, if SQLite made it. The log is there afterwards.
+/// Brings a prepared file back into WAL mode. A copy is in another one, if SQLite made it.
 pub(super) fn keep_wal(connection: &Connection) -> Result<(), Error> {
     if let Some(mode) = other_than_wal(connection)? {
         enter_wal(connection)?;
-        // If others had to be waited for, the log is made with the first read in the new mode.
-        connection.pragma_query_value(None, "schema_version", |_| Ok(()))?;
         tracing::warn!(
             "`{}` was in journal mode `{mode}`, as copies by `VACUUM INTO` and `.dump` are: it is in WAL mode again",
             connection.path().unwrap_or_default()

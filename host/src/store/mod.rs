@@ -69,7 +69,7 @@ pub use tasks::{Added, Move, NewTask};
 pub use time::{from_sql_time, lease_end, sql_time};
 pub use transaction::Committed;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -363,12 +363,7 @@ impl Store {
 
     /// The open database, and the group that a change joins.
     fn be_open_for_a_change(&mut self) -> Result<(&mut Open, &mut Group), Error> {
-        let has_begun = self.group.has_begun;
-        let open = self.be_open()?;
-        if !has_begun && open.files.has_failed() {
-            let cause = open.write_log_again();
-            cause.map_err(|error| error.at(&self.database.path))?;
-        }
+        self.be_open()?;
         match &mut self.open {
             Some(open) => Ok((open, &mut self.group)),
             None => Err(Error::Moved {
@@ -427,20 +422,6 @@ impl Open {
             wall,
             files: Arc::new(files),
         })
-    }
-
-    /// Brings to the disk what a failed flush did not.
-    fn write_log_again(&self) -> Result<(), Error> {
-        let write = || {
-            let _transaction = Transaction::begin(&self.connection)?;
-            self.files.write_again().map_err(|cause| Error::NotFlushed {
-                path: PathBuf::new(),
-                cause,
-            })
-        };
-        self.wall.open_for_own_statements(write)?;
-        tracing::warn!("the disk has failed, and what it had lost is on it now");
-        Ok(())
     }
 
     fn committed(&self, database: &Database, is_to_be_flushed: bool) -> Committed {
