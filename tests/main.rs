@@ -49,5 +49,6 @@ mod swapping;
 mod tasks;
 mod tokens;
 mod trials;
+mod users;
 mod wasi;
 mod work;

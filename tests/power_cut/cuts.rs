@@ -12,12 +12,13 @@ use std::time::Duration;
 use rusqlite::Connection;
 use serde_json::json;
 
-use super::Random;
 use super::disk::Disk;
-use super::user::{Given, Told, User};
 use crate::harness::Gate;
 use crate::service::Service;
 use crate::service::access::token;
+use crate::users::{
+    Given, Random, Told, User, check_claims, check_integrity, check_what_holds_or_lets_in,
+};
 
 fn cuts(usual: u64) -> u64 {
     std::env::var("SERIAL_GATE_POWER_CUTS").map_or(usual, |cuts| cuts.parse().unwrap())
@@ -153,101 +154,12 @@ fn cut(disk: &Disk, gate: &Gate, random: &mut Random) -> Gate {
 #[track_caller]
 fn check(told: &Told, left: &Gate, durability: Durability) {
     let sqlite = left.sqlite();
-    let whole: String = sqlite
-        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
-        .unwrap();
-    assert_eq!(whole, "ok");
+    check_integrity(&sqlite);
     check_what_holds_or_lets_in(told, &sqlite);
     if durability == Durability::Full {
         check_claims(told, &sqlite);
     }
     go_on(told, left, durability);
-}
-
-#[track_caller]
-fn check_what_holds_or_lets_in(told: &Told, sqlite: &Connection) {
-    let is_there = |sql: &str, parameters: &[&dyn rusqlite::ToSql]| {
-        sqlite
-            .prepare_cached(sql)
-            .unwrap()
-            .exists(parameters)
-            .unwrap()
-    };
-    for (number, repo) in &told.freezes {
-        let sql =
-            "SELECT 1 FROM repo_freeze WHERE gate_number = ?1 AND repo = ?2 AND cleared_at IS NULL";
-        assert!(is_there(sql, &[number, repo]), "freeze {number} is missing");
-    }
-    for number in &told.cleared {
-        let sql = "SELECT 1 FROM repo_freeze WHERE gate_number = ?1 AND cleared_at IS NOT NULL";
-        assert!(is_there(sql, &[number]), "freeze {number} holds again");
-    }
-    for name in &told.access {
-        let sql = "SELECT 1 FROM serial_gate_access WHERE name = ?1 AND revoked_at IS NULL";
-        assert!(is_there(sql, &[name]), "the token of {name} is missing");
-    }
-    for name in &told.revoked {
-        let sql = "SELECT 1 FROM serial_gate_access WHERE name = ?1 AND revoked_at IS NOT NULL";
-        assert!(is_there(sql, &[name]), "the token of {name} is good again");
-    }
-    for (number, rules) in &told.generations {
-        let sql = "SELECT 1 FROM serial_gate_generation WHERE id = ?1 AND json_extract(settings, '$.rules') = ?2";
-        assert!(
-            is_there(sql, &[number, rules]),
-            "generation {number} is missing"
-        );
-    }
-    for deploy in &told.deploys {
-        let sql = "SELECT 1 FROM serial_gate_deploy WHERE deploy = ?1";
-        assert!(
-            is_there(sql, &[deploy]),
-            "the verdict on {deploy} is missing"
-        );
-    }
-}
-
-#[track_caller]
-fn check_claims(told: &Told, sqlite: &Connection) {
-    for (id, repo) in &told.tasks {
-        let found: Result<String, _> =
-            sqlite.query_row("SELECT repo FROM tasks WHERE id = ?1", [id], |row| {
-                row.get(0)
-            });
-        assert_eq!(found.as_ref(), Ok(repo), "task {id}");
-    }
-    for id in &told.tasks_done {
-        let sql = "SELECT stage FROM tasks WHERE id = ?1";
-        let stage: String = sqlite.query_row(sql, [id], |row| row.get(0)).unwrap();
-        assert_eq!(stage, "done", "task {id}");
-    }
-    let row = |job: i64| -> (String, Option<String>, Option<i64>) {
-        let sql = "SELECT status, gate_token, gate_fence FROM jobs WHERE id = ?1";
-        let row = sqlite.query_row(sql, [job], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        });
-        row.unwrap()
-    };
-    for given in told.live.values() {
-        let (_, token, fence) = row(given.job);
-        assert_eq!(
-            token.as_ref(),
-            Some(&given.token),
-            "the claim of job {}",
-            given.job
-        );
-        assert_eq!(fence, Some(given.fence), "the claim of job {}", given.job);
-    }
-    for (job, status) in &told.ended {
-        assert_eq!(row(*job).0, *status, "job {job}");
-    }
-    for given in &told.void {
-        assert_ne!(
-            row(given.job).1.as_ref(),
-            Some(&given.token),
-            "job {}",
-            given.job
-        );
-    }
 }
 
 /// Everything that is left is claimed, without the gate: nothing that is given comes again, and what was given before is

@@ -3,7 +3,8 @@
  * Owns two things. What has been flushed: after each fsync and fdatasync of a file in POWER_CUT_WATCHED, its content of
  * the moment before is kept in POWER_CUT_DISK; the names in a folder are kept when the folder is flushed. Nothing else
  * reaches that disk. And the order of events, in POWER_CUT_EVENTS: what is written to a log, flushes, and what leaves the
- * process. It leaves to the test what to make of both. With a file `full` in POWER_CUT_FAULTS there is no room for another
+ * process. It leaves to the test what to make of both. A flush that failed takes what it could not write for written, as
+ * Linux does: later ones write it only if it was written again. With a file `full` in POWER_CUT_FAULTS there is no room for another
  * write, with a file `broken` no flush succeeds, with a file `slow` none ends.
  *
  * A file is known by its device, inode and time of birth. It is read by the descriptor that was flushed: closing another
@@ -152,18 +153,43 @@ static int known_by(char *name, size_t size, int folder, const char *file, int f
     return 1;
 }
 
-static int copy_file(int fd, const char *to) {
-    static __thread char block[1 << 16];
+#define BLOCK 512
+
+/* `failed` has the content of a flush that failed, and `kept` what was on the disk then. */
+static int copy_file(int fd, const char *to, const char *failed, const char *kept) {
+    char block[BLOCK], before[BLOCK];
     int copy = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int lost = failed ? open(failed, O_RDONLY | O_CLOEXEC) : -1;
+    int old = kept ? open(kept, O_RDONLY | O_CLOEXEC) : -1;
     if (copy < 0) return 0;
     off_t at = 0;
     ssize_t length;
-    while ((length = pread(fd, block, sizeof block, at)) > 0) {
+    while ((length = pread(fd, block, BLOCK, at)) > 0) {
+        if (lost >= 0 && pread(lost, before, BLOCK, at) >= length && memcmp(before, block, length) == 0) {
+            memset(block, 0, BLOCK);
+            if (old >= 0) pread(old, block, BLOCK, at);
+        }
         if (REAL(pwrite)(copy, block, length, at) != length) break;
         at += length;
     }
     close(copy);
+    if (lost >= 0) close(lost);
+    if (old >= 0) close(old);
     return length == 0;
+}
+
+/* What is written again reaches the disk with the next flush. */
+static void is_written_again(int fd, const char *bytes, size_t length, off_t offset) {
+    char name[256], failed[PATH_MAX], block[BLOCK];
+    if (!known_by(name, sizeof name, fd, "", AT_EMPTY_PATH) || !disk_path(failed, "failed-", name)) return;
+    int lost = open(failed, O_WRONLY | O_CLOEXEC);
+    if (lost < 0) return;
+    for (size_t at = 0; at < length; at += BLOCK) {
+        size_t part = length - at < BLOCK ? length - at : BLOCK;
+        for (size_t i = 0; i < part; i++) block[i] = ~bytes[at + i];
+        REAL(pwrite)(lost, block, part, offset + at);
+    }
+    close(lost);
 }
 
 /* The names of the database's files in their folder. */
@@ -182,16 +208,21 @@ static int copy_names(const char *folder, const char *to) {
 }
 
 static int flush(int fd, int (*real)(int)) {
-    char path[PATH_MAX], name[256], kept[PATH_MAX], lock_path[PATH_MAX], made[PATH_MAX + 8];
+    char path[PATH_MAX], name[256], kept[PATH_MAX], failed[PATH_MAX], lock_path[PATH_MAX], made[PATH_MAX + 8];
     struct stat found;
     if (!watched(fd, path)) return real(fd);
-    if (has_fault("broken")) {
-        errno = EIO;
-        return -1;
-    }
     if (!disk_path(lock_path, "", "lock") || fstat(fd, &found) != 0) return real(fd);
     int lock = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     flock(lock, LOCK_EX);
+    if (has_fault("broken")) {
+        if (!S_ISDIR(found.st_mode) && known_by(name, sizeof name, fd, "", AT_EMPTY_PATH)) {
+            disk_path(failed, "failed-", name);
+            copy_file(fd, failed, NULL, NULL);
+        }
+        close(lock);
+        errno = EIO;
+        return -1;
+    }
     if (is_log(path)) event("B\n", 2);
     int whole;
     if (S_ISDIR(found.st_mode)) {
@@ -201,8 +232,9 @@ static int flush(int fd, int (*real)(int)) {
     } else {
         known_by(name, sizeof name, fd, "", AT_EMPTY_PATH);
         disk_path(kept, "file-", name);
+        disk_path(failed, "failed-", name);
         snprintf(made, sizeof made, "%s.made", kept);
-        whole = copy_file(fd, made);
+        whole = copy_file(fd, made, failed, kept);
     }
     while (has_fault("slow")) usleep(1000);
     int result = real(fd);
@@ -231,6 +263,7 @@ static int has_room(int fd, char path[PATH_MAX]) {
             return -1;                                                             \
         }                                                                          \
         ssize_t result = REAL(name)(fd, bytes, length, offset);                    \
+        if (room == 1 && result > 0) is_written_again(fd, bytes, result, offset);  \
         if (room == 1 && result == (ssize_t)length) written(path, bytes, length);  \
         return result;                                                             \
     }

@@ -14,7 +14,12 @@ use super::{Answer, Service};
 use crate::harness::{Gate, token};
 
 /// The ways in which a trigger refuses a row.
-const REFUSALS: [&str; 4] = ["ROLLBACK, 'no'", "ABORT, 'no'", "FAIL, 'no'", "IGNORE"];
+const REFUSALS: [&str; 4] = [
+    "ROLLBACK, 'not this one'",
+    "ABORT, 'not this one'",
+    "FAIL, 'not this one'",
+    "IGNORE",
+];
 
 fn refusing(refusal: &str, when: &str) -> Gate {
     let gate = Gate::new();
@@ -72,17 +77,20 @@ fn check_tasks(when: &str) {
                 good.insert(task["work_item"].as_str().unwrap().to_owned());
             }
         }
-        let sqlite = service.gate.sqlite();
+        // Its log is whole when it has ended.
+        let gate = service.gate.clone();
+        assert!(service.stop().success());
+        let sqlite = gate.sqlite();
         let there = "SELECT work_item_id FROM tasks WHERE work_item_id IS NOT NULL";
         assert_eq!(texts(&sqlite, there), good, "{refusal}");
         let jobs: i64 = sqlite
             .query_row("SELECT count(*) FROM jobs", [], |row| row.get(0))
             .unwrap();
         assert_eq!(jobs, good.len() as i64 + 1, "{refusal}");
-        let log = fs::read_to_string(service.gate.path("service.log")).unwrap();
+        let log = fs::read_to_string(gate.path("service.log")).unwrap();
         let reason = match refusal {
             "IGNORE" => "trigger",
-            _ => "no",
+            _ => "not this one",
         };
         let told = log.lines().filter(|line| line.contains("a request failed"));
         let told: Vec<&str> = told.collect();

@@ -13,6 +13,7 @@ mod killed;
 mod page;
 mod policy;
 mod repeated;
+mod restored;
 mod schema;
 
 use std::io::{BufRead, BufReader};
@@ -214,6 +215,30 @@ pub fn ask(address: &str, method: &str, path: &str, body: &Value) -> Result<Answ
         path,
         headers,
         body.to_string().into_bytes(),
+    )
+}
+
+/// The same with a token.
+pub fn ask_with_token(
+    address: &str,
+    token: &str,
+    method: &str,
+    path: &str,
+    body: &Value,
+) -> Result<Answer, ureq::Error> {
+    let headers = [
+        ("content-type", "application/json".to_owned()),
+        ("authorization", format!("Bearer {token}")),
+    ];
+    let headers = headers.map(|(name, value)| (name.to_owned(), value));
+    let body = body.to_string().into_bytes();
+    run(
+        &agent(),
+        address,
+        method.parse().unwrap(),
+        path,
+        headers.into(),
+        body,
     )
 }
 
