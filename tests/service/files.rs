@@ -213,6 +213,7 @@ fn while_the_file_is_away_nothing_is_acknowledged_and_it_is_not_ready() {
         );
         if is_removed {
             fs::remove_file(&away).unwrap();
+            remove_log_and_index(&service.gate);
             fs::rename(service.gate.path("backup.db"), service.gate.database()).unwrap();
         } else {
             fs::rename(&away, service.gate.database()).unwrap();

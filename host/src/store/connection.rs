@@ -62,15 +62,27 @@ impl Open {
             connected().map_err(|error: Error| error.at(path))
         };
         let (files, (connection, wall)) = journal::in_turn(|| Files::open(path, connect))?;
-        Ok(Open {
+        let mut open = Open {
             connection,
             wall,
             files: Arc::new(files),
-        })
+        };
+        // Another program has emptied the log. SQLite takes it for one without changes, and begins it anew.
+        if !open.files.have_a_log() {
+            open.begin_log_anew().map_err(|error| error.at(path))?;
+        }
+        Ok(open)
     }
 
-    /// Brings everything from a log that was not flushed into the main file, and begins a new log.
+    /// After a flush that failed: brings everything from the log into the main file.
     pub(super) fn make_whole(&mut self) -> Result<(), Error> {
+        self.begin_log_anew()?;
+        self.files.is_whole_again();
+        Ok(())
+    }
+
+    /// Brings everything from the log into the main file, on the disk, and empties the log.
+    fn begin_log_anew(&mut self) -> Result<(), Error> {
         let checkpoint = || {
             self.connection
                 .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
@@ -79,10 +91,9 @@ impl Open {
         if is_busy {
             return Err(Error::NotFlushed {
                 path: PathBuf::new(),
-                cause: io::Error::other("an earlier flush has failed, and a reader keeps the log"),
+                cause: io::Error::other("the log cannot begin anew while another program reads from it"),
             });
         }
-        self.files.is_whole_again();
         Ok(())
     }
 

@@ -67,6 +67,11 @@ pub(super) struct Files {
     log_identity: Identity,
     /// Whether the log's name is on the disk, too.
     is_named_on_disk: AtomicBool,
+    /// Whether the log is one, or empty.
+    pub(super) fn have_a_log(&self) -> bool {
+        is_log(&self.log)
+    }
+
     /// Whether a flush has failed, of any connection of this process.
     has_failed: Arc<AtomicBool>,
     /// Whether the connection is one of those in [`OPEN`].
@@ -149,7 +154,12 @@ impl Files {
     pub(super) fn are_in_place(&self) -> bool {
         identity(&self.path) == Some(self.main)
             && identity(&self.log_path) == Some(self.log_identity)
-            && is_log(&self.log)
+            && self.have_a_log()
+    }
+
+    /// Whether the log is one, or empty.
+    pub(super) fn have_a_log(&self) -> bool {
+        is_log(&self.log)
     }
 
     /// Whether a flush has failed, so that the log may have a hole on the disk that no later flush fills.
@@ -170,7 +180,7 @@ impl Files {
     /// Remembers the log, if it is still at its place while the main file is another one: SQLite would read the changes of
     /// the old file into the new one.
     pub(super) fn remember_if_left(&self) {
-        let is_left = identity(&self.path).is_some_and(|main| main != self.main)
+        let is_left = identity(&self.path) != Some(self.main)
             && identity(&self.log_path) == Some(self.log_identity);
         if !is_left {
             return;
