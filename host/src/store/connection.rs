@@ -91,7 +91,9 @@ impl Open {
         if is_busy {
             return Err(Error::NotFlushed {
                 path: PathBuf::new(),
-                cause: io::Error::other("the log cannot begin anew while another program reads from it"),
+                cause: io::Error::other(
+                    "the log cannot begin anew while another program reads from it",
+                ),
             });
         }
         Ok(())

@@ -67,11 +67,6 @@ pub(super) struct Files {
     log_identity: Identity,
     /// Whether the log's name is on the disk, too.
     is_named_on_disk: AtomicBool,
-    /// Whether the log is one, or empty.
-    pub(super) fn have_a_log(&self) -> bool {
-        is_log(&self.log)
-    }
-
     /// Whether a flush has failed, of any connection of this process.
     has_failed: Arc<AtomicBool>,
     /// Whether the connection is one of those in [`OPEN`].
