@@ -143,13 +143,37 @@ fn a_token_that_is_not_the_running_job_s_ends_nothing() {
 }
 
 #[test]
-fn a_shown_token_keeps_no_other_job_alive() {
+fn a_token_of_nobody_ends_no_task_and_is_in_the_audit() {
     let gate = gate();
     claim(&gate, "analyst");
     end_leases(&gate);
-    gate.run(&["task", "done", "1", "--token", "of-nobody"])
+    for _ in 0..2 {
+        let ran = gate
+            .run(&["task", "done", "1", "--token", "of-nobody"])
+            .exits(1);
+        assert!(
+            ran.stderr.contains("is not the one of a job of task 1"),
+            "{}",
+            ran.stderr
+        );
+    }
+    assert_eq!(statuses(&gate), "running,queued");
+    let refused =
+        "SELECT group_concat(subject) FROM serial_gate_audit WHERE action = 'token refused'";
+    assert_eq!(value(&gate, refused).as_deref(), Some("task 1"));
+}
+
+#[test]
+fn a_worker_whose_lease_ran_out_is_not_in_the_way_of_the_end() {
+    let gate = gate();
+    let lapsed = claim(&gate, "analyst");
+    end_leases(&gate);
+    let holder = claim(&gate, "developer");
+    gate.run(&["task", "done", "1", "--token", &holder])
         .succeeds();
-    assert_eq!(statuses(&gate), "cancelled,cancelled");
+    assert_eq!(statuses(&gate), "cancelled,running");
+    gate.run(&["job", "heartbeat", "1", "--token", &lapsed])
+        .exits(1);
 }
 
 #[test]
