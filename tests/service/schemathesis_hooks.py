@@ -1,5 +1,5 @@
-"""What schemathesis cannot know of the service: which bytes and which rules are a policy's, that nobody here waits, and that
-a key is for one request."""
+"""What schemathesis cannot know of the service: which bytes and which rules are a policy's, that nobody here waits, that
+a key is for one request, and that an end by force needs a reason."""
 
 import itertools
 import re
@@ -24,6 +24,11 @@ def before_call(context, case, kwargs):
         # What is refused stays as it is.
         if isinstance(wait, (int, float)) and 0 < wait <= 300:
             case.body["wait"] = 0
+    if case.path.startswith("/tasks/") and isinstance(case.body, dict) and case.body.get("force") is True:
+        # A schema has no words for it: `reason` may be empty otherwise.
+        reason = case.body.get("reason", "")
+        if isinstance(reason, str) and not reason.strip():
+            case.body["reason"] = "because"
     key = (case.headers or {}).get(KEY)
     # What is refused stays as it is.
     if isinstance(key, str) and len(key) <= 255 and re.fullmatch("[!-~]([ -~]*[!-~])?", key):
