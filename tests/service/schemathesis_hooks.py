@@ -29,6 +29,9 @@ def before_call(context, case, kwargs):
         reason = case.body.get("reason", "")
         if isinstance(reason, str) and not reason.strip():
             case.body["reason"] = "because"
+    if case.method == "PATCH" and isinstance(case.body, dict) and case.body and not {"stage", "label"} & case.body.keys():
+        # Nor for one of two.
+        case.body["label"] = None
     key = (case.headers or {}).get(KEY)
     # What is refused stays as it is.
     if isinstance(key, str) and len(key) <= 255 and re.fullmatch("[!-~]([ -~]*[!-~])?", key):
