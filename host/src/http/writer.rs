@@ -137,7 +137,7 @@ impl Thread {
             Request::Change(change) => changes.push(change),
             Request::Claim(waiter) => self.waiters.add(waiter),
             Request::Count(reply) => {
-                // Whoever asked may have gone.
+                // The caller may have gone.
                 let _ = reply.send(self.waiters.count());
             }
         }

@@ -275,7 +275,7 @@ impl Queue {
         }
     }
 
-    /// Moves a task to a stage and marks it, both or neither. What is none stays as it is.
+    /// Moves a task to a stage and marks it, both or neither. What is not given stays as it is.
     ///
     /// # Errors
     ///

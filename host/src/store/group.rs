@@ -76,7 +76,7 @@ impl Store {
     }
 
     /// Undoes the changes of the group.
-    pub fn undo_group(&mut self) {
+    fn undo_group(&mut self) {
         self.group = Group::default();
         let Some(open) = self
             .open

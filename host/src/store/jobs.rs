@@ -198,9 +198,6 @@ impl Store {
                 |row| Ok(row.get::<_, Shown>(0)?.0),
             );
             let repo = repo.optional()?.ok_or_else(|| undone(id))?;
-            let query = "SELECT 1 FROM jobs WHERE id = ?1 AND status = 'queued'
-                AND (gate_token IS NULL OR gate_outcome IS NOT NULL)";
-            is_there(transaction, id, query, [id])?;
             let deed = Deed {
                 action: "job requeue",
                 repo: repo.as_deref(),
@@ -208,7 +205,10 @@ impl Store {
                 before,
                 after: Some("queued"),
             };
-            audit::write_down(transaction, act, deed)
+            audit::write_down(transaction, act, deed)?;
+            let query = "SELECT 1 FROM jobs WHERE id = ?1 AND status = 'queued'
+                AND (gate_token IS NULL OR gate_outcome IS NOT NULL)";
+            is_there(transaction, id, query, [id])
         })
     }
 

@@ -126,7 +126,7 @@ impl Store {
         })
     }
 
-    /// Moves a task and marks it, both or neither, with a row in the audit for each. What is none stays as it is.
+    /// Moves a task and marks it, both or neither, with a row in the audit for each. What is not given stays as it is.
     ///
     /// # Errors
     ///

@@ -1,6 +1,6 @@
 //! Write transactions: one for each change, or one for a group of changes that are made together.
 //!
-//! Owns begin and end. In a group each change has a savepoint, so that one that is refused undoes nothing of the others.
+//! Owns begin and end. In a group each change has a savepoint, so that a refused change undoes nothing of the others.
 //! Callers rely on this: a change that returns an error has left no trace, and a [`Committed`] change is not to be told to
 //! anybody before [`Committed::acknowledge`] says so.
 
