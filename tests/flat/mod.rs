@@ -5,6 +5,7 @@
 mod derivation;
 mod doctor;
 mod operations;
+mod replaced;
 mod shapes;
 mod triggers;
 mod waiting;

@@ -2,14 +2,15 @@
 //!
 //! Owns the order of its steps: leases that ran out, the clause, a look for the log and the shadow, and then the way to the
 //! first job that may be claimed. Leaves the transaction to the store. Callers rely on this: whichever way is taken, the job
-//! is one that the clause lets through, and where the candidates are known it is the first one.
+//! is one that the clause lets through, and where the candidates are known it is the first one. A claim that finds nothing
+//! compares some candidates with the clause itself, because some writes of other programs fire no trigger.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::settings::finished_stages;
-use super::{CurrentClause, Error, Queue, Source, stored};
+use super::{CurrentClause, Error, Queue, Source, stored, with_causes};
 use crate::clause::Dialect;
 use crate::policy;
 use crate::store::{self, Act, Candidate, Claim, Claimed, Lease, Shaped};
@@ -65,7 +66,10 @@ impl Queue {
             lease,
         };
         let seen = self.look(now, &clause);
-        let claimed = self.take(&clause, lease)?;
+        let mut claimed = self.take(&clause, lease)?;
+        if claimed.is_none() && self.has_found_more(now) {
+            claimed = self.take(&clause, lease)?;
+        }
         if let Some(seen) = seen {
             self.write_down(now, seen, claimed.as_ref());
         }
@@ -122,6 +126,16 @@ impl Queue {
             }
             claimed => Ok(claimed?),
         }
+    }
+
+    /// Compares some candidates where nothing was found, and says whether it is worth another look. It is no part of the
+    /// claim, which an error here does not fail.
+    fn has_found_more(&mut self, now: Timestamp) -> bool {
+        let compared = self.reconcile_if_queued(now);
+        compared.unwrap_or_else(|error| {
+            tracing::warn!("the candidates were not compared: {}", with_causes(&error));
+            false
+        })
     }
 
     /// The first job that the clause lets through whatever the tables hold. What says so is a clause of its own, over agents

@@ -12,7 +12,7 @@ use super::{Error, Queue};
 use crate::clause::Obstacle;
 use crate::store::{Change, Compared, Difference, Place};
 
-/// How often a waiting host compares some repos.
+/// How often a host compares some repos, while it waits or finds nothing.
 const EVERY: Duration = Duration::from_secs(10);
 
 /// How many it compares: some milliseconds' worth.
@@ -93,11 +93,10 @@ impl Queue {
     ///
     /// When the database refuses, or the clause needs more than its budget.
     pub fn reconcile(&mut self, now: Timestamp) -> Result<bool, Error> {
-        let compared = self.reconciling.compared;
-        if compared.is_some_and(|last| is_recent(last, now, EVERY)) {
+        if self.has_just_compared(now) {
             return Ok(false);
         }
-        self.reconciling.compared = Some(now);
+        let is_first = self.reconciling.compared.replace(now).is_none();
         let restored = self.store.restore_triggers()?;
         if !restored.is_empty() {
             tracing::error!(
@@ -107,12 +106,34 @@ impl Queue {
         let mut changed = !restored.is_empty();
         let clause = self.clause(now)?;
         if let Some(shaped) = clause.shaped() {
-            let from = self.reconciling.next.take();
+            // A process that claims once goes on where the last one ended.
+            let from = match self.reconciling.next.take() {
+                None if is_first => self.store.compared_to(shaped)?,
+                next => next,
+            };
+            let is_part = from.is_some();
             let compared = self.store.compare_candidates(shaped, from, SOME)?;
+            if is_first && (is_part || compared.next.is_some()) {
+                self.store
+                    .compared_as_far_as(shaped, compared.next.as_ref());
+            }
             self.reconciling.next = compared.next;
             changed |= !compared.differences.is_empty();
         }
         Ok(changed)
+    }
+
+    /// The same for a claim that found nothing, unless nothing is queued. It takes no lock where nothing differs.
+    pub(super) fn reconcile_if_queued(&mut self, now: Timestamp) -> Result<bool, Error> {
+        if self.has_just_compared(now) || !self.store.has_queued_jobs()? {
+            return Ok(false);
+        }
+        self.reconcile(now)
+    }
+
+    fn has_just_compared(&self, now: Timestamp) -> bool {
+        let compared = self.reconciling.compared;
+        compared.is_some_and(|last| is_recent(last, now, EVERY))
     }
 
     /// How often candidates were found to be wrong since the clause is in use.

@@ -410,7 +410,11 @@ fn make(transaction: &Transaction<'_>, shaped: Shaped<'_>) -> rusqlite::Result<i
         "DELETE FROM serial_gate_index WHERE id NOT IN (SELECT id FROM serial_gate_index ORDER BY id DESC LIMIT ?1)",
         [KEPT],
     )?;
-    for table in ["serial_gate_partition", "serial_gate_dirty"] {
+    for table in [
+        "serial_gate_partition",
+        "serial_gate_dirty",
+        "serial_gate_compared",
+    ] {
         transaction.execute(
             &format!("DELETE FROM {table} WHERE idx NOT IN (SELECT id FROM serial_gate_index)"),
             [],

@@ -149,6 +149,17 @@ pub(super) fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connect
     Ok(connection)
 }
 
+/// Runs a step whose statements do not wait for another process.
+pub(super) fn without_waiting<T>(
+    connection: &mut Connection,
+    step: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    connection.busy_handler(None::<fn(i32) -> bool>)?;
+    let result = step(connection);
+    connection.busy_handler(Some(wait_for_our_turn))?;
+    result
+}
+
 /// Sleeps before the next try; false when it has been long enough.
 fn wait_for_our_turn(tries: i32) -> bool {
     let tries = u32::try_from(tries).unwrap_or(u32::MAX);

@@ -12,7 +12,7 @@ use super::{Change, Error, Store, candidates, migrate};
 
 /// Where a comparison goes on.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Place(Raw);
+pub struct Place(pub(super) Raw);
 
 /// What a comparison found.
 #[derive(Debug, Clone, Default, PartialEq)]

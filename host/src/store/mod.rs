@@ -15,6 +15,7 @@ mod candidates;
 mod claim;
 mod clauses;
 mod clocks;
+mod comparing;
 mod connection;
 mod database;
 mod deliveries;

@@ -133,7 +133,7 @@ pub(super) const SHARED: [Shared; 3] = [
 ];
 
 /// Tables of the gate's own, each with the statements that make it.
-pub(super) const OWN: [(&str, &str); 20] = [
+pub(super) const OWN: [(&str, &str); 23] = [
     // The last clause that each policy gave for each settings, for the day when it gives none.
     (
         "serial_gate_clause",
@@ -331,7 +331,38 @@ pub(super) const OWN: [(&str, &str); 20] = [
             held_until TEXT NOT NULL
         ) WITHOUT ROWID;",
     ),
-    // The tip of each base that branches are cut from, as it was last seen.
+    // Where a chat went that a channel was told to write to.
+    (
+        "serial_gate_moved_chat",
+        "CREATE TABLE serial_gate_moved_chat (
+            channel TEXT NOT NULL,
+            chat TEXT NOT NULL,
+            moved_to TEXT NOT NULL,
+            PRIMARY KEY (channel, chat)
+        ) WITHOUT ROWID;",
+    ),
+    // How far the candidates were compared by claims that found nothing, where one claim does not compare all.
+    (
+        "serial_gate_compared",
+        "CREATE TABLE serial_gate_compared (
+            idx INTEGER PRIMARY KEY,
+            repo NOT NULL
+        );",
+    ),
+    // Whether a base, at the tip that was looked at last, has the commit that a branch was cut from. NULL: it took too long
+    // to find out.
+    (
+        "serial_gate_cut_from",
+        "CREATE TABLE serial_gate_cut_from (
+            repo TEXT NOT NULL,
+            base TEXT NOT NULL,
+            base_commit TEXT NOT NULL,
+            tip TEXT NOT NULL,
+            contained INTEGER,
+            PRIMARY KEY (repo, base, base_commit)
+        ) WITHOUT ROWID;",
+    ),
+    // The tip of each base that branches are cut from, as it was last seen. An empty one: the base was not there.
     (
         "serial_gate_base",
         "CREATE TABLE serial_gate_base (

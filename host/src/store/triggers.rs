@@ -5,7 +5,7 @@
 //! each marked repo anew. Callers rely on this: whoever changes a row, by whatever program, makes the mark in the same
 //! transaction, with two exceptions. A claim makes its marks itself: it leaves out the index that it keeps right. And no
 //! trigger fires for a row that `REPLACE` deletes for another unique column than its id (SQLite, lang_conflict.html): only
-//! the comparison in `doctor` finds it. A number is given to every freeze by whatever program, also when a cleared row is
+//! the comparison in `doctor` finds it, which a claim that finds nothing makes. A number is given to every freeze by whatever program, also when a cleared row is
 //! made a freeze again; it never comes again, and no statement fails for it. They run in other programs' SQLite, so they use
 //! only what old versions have.
 
