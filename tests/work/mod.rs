@@ -1,5 +1,6 @@
 //! `work`: the real binary, real commands, and real bare repositories.
 
+mod bases;
 mod branches;
 mod commands;
 mod killed;
@@ -107,7 +108,7 @@ impl Project {
     }
 
     #[track_caller]
-    fn in_clone(&self, arguments: &[&str]) -> String {
+    pub fn in_clone(&self, arguments: &[&str]) -> String {
         self.git(&[&["-C", "clone"], arguments].concat())
     }
 

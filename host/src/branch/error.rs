@@ -69,6 +69,18 @@ pub enum Error {
         /// Where it is.
         commit: String,
     },
+    /// The remote has a branch beside which git can keep none of this name.
+    #[error(
+        "the remote of `{repo}` has a branch `{other}`, and git keeps no `{branch}` beside it: rename or delete it there, and the job goes on"
+    )]
+    InTheWay {
+        /// The repo.
+        repo: String,
+        /// The branch.
+        branch: String,
+        /// The other one.
+        other: String,
+    },
     /// Git cannot be run.
     #[error("cannot run `git`: install it, or put it into `PATH`")]
     NoGit(#[source] io::Error),

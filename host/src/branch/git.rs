@@ -19,14 +19,54 @@ const LIMIT: Duration = Duration::from_secs(300);
 /// How much of what git says is read.
 const SAID: u64 = 64 << 10;
 
+/// What the configuration of a user is not to change here: hooks and signatures are for commits of their own, and the folder
+/// is thrown away.
+const PLAIN: [&str; 10] = [
+    "core.hooksPath=/dev/null",
+    "push.gpgSign=false",
+    "push.followTags=false",
+    "push.recurseSubmodules=no",
+    "fetch.recurseSubmodules=false",
+    "submodule.recurse=false",
+    "fetch.prune=false",
+    "fetch.writeCommitGraph=false",
+    "gc.auto=0",
+    "maintenance.auto=false",
+];
+
 /// Git, for the remote of a project.
 pub(super) struct Git<'a> {
     pub project: &'a Project,
     /// Whether whoever wants the branch still does.
-    pub goes_on: &'a mut dyn FnMut() -> bool,
+    goes_on: &'a mut dyn FnMut() -> bool,
+    /// How long one step may take.
+    limit: Duration,
+    /// Whether git may fetch what it left out, when it comes across it.
+    completes: bool,
+    /// How the remote names its commits, as far as that is known. A user may have another default.
+    hash: &'static str,
 }
 
-impl Git<'_> {
+impl<'a> Git<'a> {
+    pub(super) fn of(project: &'a Project, goes_on: &'a mut dyn FnMut() -> bool) -> Git<'a> {
+        Git {
+            project,
+            goes_on,
+            limit: LIMIT,
+            completes: true,
+            hash: "sha1",
+        }
+    }
+
+    /// The same for a look, with less time for each step. It goes by what was fetched.
+    pub(super) fn to_look(self, limit: Duration) -> Git<'a> {
+        Git {
+            limit,
+            completes: false,
+            ..self
+        }
+    }
+
     /// Whether a name can be a branch's.
     pub(super) fn is_branch_name(&mut self, name: &str) -> Result<bool, Error> {
         let reference = head(name);
@@ -46,20 +86,42 @@ impl Git<'_> {
         // It also lists what ends like the name.
         let mut lines = listed.lines().filter_map(|line| line.split_once('\t'));
         let found = lines.find(|(_, name)| *name == reference);
+        if let Some((commit, _)) = found {
+            self.hash = if commit.len() > SHA1 {
+                "sha256"
+            } else {
+                "sha1"
+            };
+        }
         Ok(found.map(|(commit, _)| commit.to_owned()))
+    }
+
+    /// A branch of the remote whose name begins with this one's and a `/`, or the other way round: git keeps no two such.
+    pub(super) fn in_the_way_of(&mut self, branch: &str) -> Result<Option<String>, Error> {
+        let own = head(branch);
+        let below = format!("{own}/*");
+        let above = branch.match_indices('/').map(|(at, _)| at);
+        let above = above.filter_map(|at| branch.get(..at)).map(head);
+        let asked: Vec<String> = above.chain([below]).collect();
+        let mut args = vec!["ls-remote", "--quiet", &self.project.remote];
+        args.extend(asked.iter().map(String::as_str));
+        let listed = self.step("read the branches of the remote", None, &args)?;
+        let names = listed.lines().filter_map(|line| line.split_once('\t'));
+        let is_in_the_way = |name: &&str| {
+            let begins = |long: &str, short: &str| {
+                long.strip_prefix(short)
+                    .is_some_and(|rest| rest.starts_with('/'))
+            };
+            begins(name, &own) || begins(&own, name)
+        };
+        let found = names.map(|(_, name)| name).find(is_in_the_way);
+        Ok(found.map(|name| name.strip_prefix(HEADS).unwrap_or(name).to_owned()))
     }
 
     /// Fetches the tip of a branch into an empty folder, and returns it.
     pub(super) fn fetch(&mut self, folder: &Path, branch: &str) -> Result<String, Error> {
-        let what = "fetch the base from the remote";
-        self.step(
-            what,
-            Some(folder),
-            &["init", "--quiet", "--bare", "--template="],
-        )?;
-        // Named, so that git keeps what it leaves out for later: without a name it cannot leave out anything.
-        let remote = self.project.remote.clone();
-        self.step(what, Some(folder), &["remote", "add", REMOTE, &remote])?;
+        let what = FETCH;
+        self.prepare(folder)?;
         let reference = head(branch);
         let fetch = [
             "fetch",
@@ -71,11 +133,23 @@ impl Git<'_> {
             &reference,
         ];
         self.step(what, Some(folder), &fetch)?;
-        let commit = self.step(
-            what,
-            Some(folder),
-            &["rev-parse", "--verify", "FETCH_HEAD^{commit}"],
-        )?;
+        self.fetched(folder)
+    }
+
+    /// Makes a repository in an empty folder.
+    pub(super) fn prepare(&mut self, folder: &Path) -> Result<(), Error> {
+        let init = ["init", "--quiet", "--bare", "--template="];
+        self.step(FETCH, Some(folder), &init)?;
+        // Named, so that git keeps what it leaves out for later: without a name it cannot leave out anything.
+        let remote = self.project.remote.clone();
+        self.step(FETCH, Some(folder), &["remote", "add", REMOTE, &remote])
+            .map(drop)
+    }
+
+    /// The commit that was fetched last.
+    pub(super) fn fetched(&mut self, folder: &Path) -> Result<String, Error> {
+        let verify = ["rev-parse", "--verify", "FETCH_HEAD^{commit}"];
+        let commit = self.step(FETCH, Some(folder), &verify)?;
         Ok(commit.trim().to_owned())
     }
 
@@ -86,12 +160,12 @@ impl Git<'_> {
             format!("--force-with-lease={reference}:"),
             format!("{commit}:{reference}"),
         );
-        let push = ["push", "--quiet", &absent, REMOTE, &refspec];
+        let push = ["push", "--quiet", "--no-verify", &absent, REMOTE, &refspec];
         self.step("push the branch to the remote", Some(folder), &push)
             .map(drop)
     }
 
-    fn step(
+    pub(super) fn step(
         &mut self,
         what: &'static str,
         folder: Option<&Path>,
@@ -105,7 +179,7 @@ impl Git<'_> {
         }
     }
 
-    fn failed(&self, what: &'static str, ran: Ran) -> Error {
+    pub(super) fn failed(&self, what: &'static str, ran: Ran) -> Error {
         let said = in_one_line(&ran.said, &self.project.remote);
         Error::Git {
             what,
@@ -118,11 +192,14 @@ impl Git<'_> {
         }
     }
 
-    fn run(&mut self, folder: Option<&Path>, args: &[&str]) -> Result<Ran, Error> {
+    pub(super) fn run(&mut self, folder: Option<&Path>, args: &[&str]) -> Result<Ran, Error> {
         let file = || tempfile::tempfile().map_err(Error::NoGit);
         let (mut printed, mut said) = (file()?, file()?);
         let clone = |file: &File| file.try_clone().map_err(Error::NoGit);
         let mut command = Command::new("git");
+        for setting in PLAIN {
+            command.args(["-c", setting]);
+        }
         command
             .args(args)
             .stdin(Stdio::null())
@@ -130,6 +207,8 @@ impl Git<'_> {
             .stderr(clone(&said)?)
             // Nobody is there to type a password, and its words are read.
             .env("GIT_TERMINAL_PROMPT", "0")
+            .env("GIT_DEFAULT_HASH", self.hash)
+            .env("GIT_NO_LAZY_FETCH", if self.completes { "0" } else { "1" })
             .env("LC_ALL", "C");
         for variable in REPOSITORY_VARIABLES.iter().chain(&SECRET_VARIABLES) {
             command.env_remove(variable);
@@ -138,7 +217,7 @@ impl Git<'_> {
         if let Some(folder) = folder {
             command.env("GIT_DIR", folder);
         }
-        match child::run(&mut command, Some(LIMIT), self.goes_on).map_err(Error::NoGit)? {
+        match child::run(&mut command, Some(self.limit), self.goes_on).map_err(Error::NoGit)? {
             Ended::Exited(status) => Ok(Ran {
                 status,
                 printed: read(&mut printed)?,
@@ -147,14 +226,21 @@ impl Git<'_> {
             Ended::OutOfTime => Err(Error::Slow {
                 what: "do its work for the remote",
                 repo: self.project.repo.clone(),
-                seconds: LIMIT.as_secs(),
+                seconds: self.limit.as_secs(),
             }),
             Ended::Stopped => Err(Error::GivenUp),
         }
     }
 }
 
-const REMOTE: &str = "origin";
+pub(super) const REMOTE: &str = "origin";
+
+pub(super) const FETCH: &str = "fetch the base from the remote";
+
+const HEADS: &str = "refs/heads/";
+
+/// How long a commit's name is, by the older hash.
+pub(super) const SHA1: usize = 40;
 
 /// Those of a repository that this process may have been started in, as a hook of it for example.
 const REPOSITORY_VARIABLES: [&str; 7] = [
@@ -168,14 +254,14 @@ const REPOSITORY_VARIABLES: [&str; 7] = [
 ];
 
 /// How a call of git ended.
-struct Ran {
-    status: ExitStatus,
+pub(super) struct Ran {
+    pub status: ExitStatus,
     printed: String,
     said: String,
 }
 
-fn head(branch: &str) -> String {
-    format!("refs/heads/{branch}")
+pub(super) fn head(branch: &str) -> String {
+    format!("{HEADS}{branch}")
 }
 
 /// What git said, which may be a remote's words, without an address that may have a password in it: the remote's, or one

@@ -1,12 +1,15 @@
 //! Branches: a task's is cut when its turn comes, from a base that has its predecessor's code.
 //!
-//! Owns the steps of a cut, and what a project is. Leaves git to `git`, and what is written down to the store. Callers rely
+//! Owns the steps of a cut, and what a project is. Leaves git to `git`, what becomes of a base to `base`, and what is
+//! written down to the store. Callers rely
 //! on this: whenever a cut is broken off, the next one goes on from there: a branch that was pushed is found by its plan,
 //! and one that was not is cut from the base as it is then. A branch that is there without a plan is never taken for ours.
 
+mod base;
 mod error;
 mod git;
 
+pub use base::look_at_base;
 pub use error::Error;
 
 use std::collections::BTreeSet;
@@ -115,7 +118,7 @@ pub fn cut(
     }
     let row = store.task(task)?.ok_or(store::Error::NoTask { id: task })?;
     let name = project.branch_of(&row);
-    let mut git = Git { project, goes_on };
+    let mut git = Git::of(project, goes_on);
     if !git.is_branch_name(&name)? {
         return Err(Error::Name { name });
     }
@@ -154,7 +157,7 @@ fn cut_new(
     }
     let folder = tempfile::tempdir().map_err(Error::NoGit)?;
     let base_commit = git.fetch(folder.path(), base)?;
-    store.saw_base(clock(), &git.project.repo, base, &base_commit)?;
+    store.saw_base(clock(), &git.project.repo, base, Some(&base_commit), &[])?;
     let branch = NewBranch {
         task,
         name,
@@ -162,7 +165,17 @@ fn cut_new(
         base_commit: &base_commit,
     };
     store.plan_branch(claim, branch)?;
-    git.push(folder.path(), &base_commit, name)
+    let pushed = git.push(folder.path(), &base_commit, name);
+    if let Err(Error::Git { .. }) = pushed
+        && let Some(other) = git.in_the_way_of(name)?
+    {
+        return Err(Error::InTheWay {
+            repo: git.project.repo.clone(),
+            branch: name.into(),
+            other,
+        });
+    }
+    pushed
 }
 
 /// Adds a task whose branch is cut at once, because its repo has no line to wait in. Nobody else gets its job before that
@@ -196,24 +209,6 @@ pub fn add_task(
     };
     store.put_back(act, claim, said.as_deref(), finished)?;
     Ok((added, cut))
-}
-
-/// Looks where the base of a project is now, and remembers it, so that a task whose base has moved is known.
-///
-/// # Errors
-///
-/// When git fails, or the database refuses.
-pub fn look_at_base(
-    store: &mut Store,
-    project: &Project,
-    now: Timestamp,
-    goes_on: &mut dyn FnMut() -> bool,
-) -> Result<(), Error> {
-    let tip = Git { project, goes_on }.tip(&project.base)?;
-    if let Some(tip) = tip {
-        store.saw_base(now, &project.repo, &project.base, &tip)?;
-    }
-    Ok(())
 }
 
 impl Project {

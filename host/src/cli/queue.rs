@@ -125,9 +125,10 @@ fn print_repo(name: &str, repo: &RepoState, output: &mut Output) -> Result<(), E
         .as_ref()
         .and_then(|task| task.branch.as_ref());
     if let Some(branch) = branch {
-        let tone = match branch.base_moved_to {
-            Some(_) => Tone::Held,
-            None => Tone::Quiet,
+        let tone = if branch.base_moved_to.is_some() || branch.base_deleted {
+            Tone::Held
+        } else {
+            Tone::Quiet
         };
         output.line(toned(tone, format!("branch {}", text::branch(branch))))?;
     }

@@ -120,7 +120,7 @@ pub fn id(text: &str) -> Result<i64, String> {
         .map_err(|_| "write its number, which `serial-gate queue` shows".into())
 }
 
-/// A branch and where it comes from, such as `task/ORCH-1`, cut from `main` at 1a2b3c4d.
+/// A branch and where it comes from, such as `task/ORCH-1`, cut from `main` at 1a2b3c4d, and what is to be done about its base.
 pub fn branch(branch: &TaskBranch) -> String {
     let TaskBranch {
         name,
@@ -128,20 +128,23 @@ pub fn branch(branch: &TaskBranch) -> String {
         base_commit,
         cut_at,
         base_moved_to,
+        base_rewritten,
+        base_deleted,
     } = branch;
     let verb = if cut_at.is_some() { "cut" } else { "to be cut" };
-    let moved = base_moved_to.as_deref().map(|tip| {
-        format!(
-            "; `{}` has moved since, to {}: merge it into the branch",
-            shown(base),
+    let (base, commit) = (shown(base), shown(&short(base_commit)));
+    let since = match base_moved_to {
+        _ if *base_deleted => format!(
+            "; the remote has no `{base}` any more: push it again, or rebase the branch onto another base"
+        ),
+        Some(_) if *base_rewritten => format!(
+            "; `{base}` was rewritten and no longer contains {commit}: rebase the branch onto it"
+        ),
+        Some(tip) => format!(
+            "; `{base}` has moved since, to {}: merge it into the branch",
             shown(&short(tip))
-        )
-    });
-    format!(
-        "`{}`, {verb} from `{}` at {}{}",
-        shown(name),
-        shown(base),
-        shown(&short(base_commit)),
-        moved.unwrap_or_default()
-    )
+        ),
+        None => String::new(),
+    };
+    format!("`{}`, {verb} from `{base}` at {commit}{since}", shown(name))
 }

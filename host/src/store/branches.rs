@@ -1,6 +1,6 @@
 //! The branch of a task: planned, cut, and what became of its base.
 //!
-//! Owns the columns that tell of it. A branch is planned before it is pushed, so that whoever comes after a crash knows
+//! Owns the columns that tell of it. What is seen of a base is written down by `bases`. A branch is planned before it is pushed, so that whoever comes after a crash knows
 //! its own push from somebody else's branch. Leaves git to `branch`. Callers rely on this: only who holds the job's claim
 //! plans or confirms, no two tasks of a repo have one branch, and a branch that was confirmed is never planned again.
 
@@ -26,6 +26,22 @@ pub struct TaskBranch {
     /// The tip of the base as it was last seen, if it has moved since then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base_moved_to: Option<String>,
+    /// Whether the base, where it has moved to, no longer has the commit that the branch was cut at. Then the branch is to be
+    /// rebased: a merge would bring back what was taken out of the base.
+    pub base_rewritten: bool,
+    /// Whether the remote had no such base when it was last looked at.
+    pub base_deleted: bool,
+}
+
+/// Whether a base has a commit that a branch was cut at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CutFrom {
+    /// The commit.
+    pub commit: String,
+    /// The tip of the base at which it was looked for.
+    pub tip: String,
+    /// Whether it was found; none if that is not known, because it took too long for example.
+    pub contained: Option<bool>,
 }
 
 /// What is to be cut.
@@ -123,43 +139,16 @@ impl Store {
             }
         })
     }
-
-    /// Remembers the tip of a base. Writes only if it is another than before.
-    ///
-    /// # Errors
-    ///
-    /// When the database refuses.
-    pub fn saw_base(
-        &mut self,
-        now: Timestamp,
-        repo: &str,
-        base: &str,
-        tip: &str,
-    ) -> Result<(), Error> {
-        let known: Option<String> = self.doing(|connection| {
-            let mut query = connection
-                .prepare_cached("SELECT tip FROM serial_gate_base WHERE repo = ?1 AND base = ?2")?;
-            Ok(query.query_row([repo, base], |row| row.get(0)).optional()?)
-        })?;
-        if known.as_deref() == Some(tip) {
-            return Ok(());
-        }
-        self.writing(|transaction| {
-            transaction
-                .prepare_cached(
-                    "INSERT INTO serial_gate_base (repo, base, tip, seen_at) VALUES (?1, ?2, ?3, ?4)
-                     ON CONFLICT (repo, base) DO UPDATE SET tip = excluded.tip, seen_at = excluded.seen_at",
-                )?
-                .execute(params![repo, base, tip, sql_time(now)])?;
-            Ok(())
-        })
-    }
 }
 
 /// The columns of [`branch_at`], of a query over `tasks`.
 pub(super) const BRANCH: &str = "gate_branch, gate_base, gate_base_commit, gate_cut_at,
     (SELECT tip FROM serial_gate_base AS seen WHERE seen.repo = tasks.repo AND seen.base = gate_base
-        AND seen.tip != gate_base_commit AND gate_cut_at IS NOT NULL)";
+        AND seen.tip NOT IN (gate_base_commit, '') AND gate_cut_at IS NOT NULL),
+    EXISTS (SELECT 1 FROM serial_gate_cut_from AS look WHERE look.repo = tasks.repo AND look.base = gate_base
+        AND look.base_commit = gate_base_commit AND look.contained = 0),
+    EXISTS (SELECT 1 FROM serial_gate_base AS seen WHERE seen.repo = tasks.repo AND seen.base = gate_base
+        AND seen.tip = '' AND gate_cut_at IS NOT NULL)";
 
 /// A task's branch, from a column on.
 pub(super) fn branch_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<TaskBranch>> {
@@ -167,11 +156,15 @@ pub(super) fn branch_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Option
     let Some(name) = text(0)? else {
         return Ok(None);
     };
+    let base_moved_to = text(4)?;
     Ok(Some(TaskBranch {
         name,
         base: text(1)?.unwrap_or_default(),
         base_commit: text(2)?.unwrap_or_default(),
         cut_at: text(3)?,
-        base_moved_to: text(4)?,
+        // A base that is back where it was is no longer rewritten.
+        base_rewritten: base_moved_to.is_some() && row.get(column + 5)?,
+        base_moved_to,
+        base_deleted: row.get(column + 6)?,
     }))
 }

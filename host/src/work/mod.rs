@@ -25,7 +25,7 @@ use crate::backoff::backoff;
 use crate::branch::{self, Project};
 use crate::child::Ended;
 use crate::queue::{self, Claimant, Queue, with_causes};
-use crate::store::{Act, Claim, Claimed, Database, Ending, Store, TaskBranch};
+use crate::store::{Act, Claim, Claimed, Ending, TaskBranch};
 use command::AtFault;
 use keeper::Keeper;
 
@@ -92,6 +92,9 @@ impl Told {
     }
 }
 
+/// Opens the queue.
+type Open<'a> = &'a (dyn Fn() -> Result<Queue, Error> + Sync);
+
 /// What a worker has done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Tally {
@@ -126,7 +129,7 @@ struct Worker<'a> {
 ///
 /// When the projects cannot be used, the queue cannot be opened, or the command cannot be started.
 pub fn work(
-    open: &(dyn Fn() -> Result<Queue, Error> + Sync),
+    open: Open<'_>,
     settings: &Settings,
     told: &Told,
     clock: &(dyn Fn() -> Timestamp + Sync),
@@ -143,13 +146,12 @@ pub fn work(
     for _ in 0..settings.parallel {
         queues.push(open()?);
     }
-    let database = open()?.store().database().clone();
     thread::scope(|scope| {
         let worker = &worker;
         let (ended, jobs) = mpsc::channel();
         thread::Builder::new()
             .name("bases".into())
-            .spawn_scoped(scope, move || worker.watch_bases(&database, &jobs))
+            .spawn_scoped(scope, move || worker.watch_bases(open, &jobs))
             .map_err(Error::Thread)?;
         let mut parts = Vec::new();
         for (number, queue) in (1..).zip(queues) {
@@ -375,9 +377,9 @@ impl Worker<'_> {
     }
 
     /// Looks at the bases once in a while and soon after a job, until no part is left.
-    fn watch_bases(&self, database: &Database, ended: &Receiver<()>) {
+    fn watch_bases(&self, open: Open<'_>, ended: &Receiver<()>) {
         loop {
-            self.look_at_bases(database);
+            self.look_at_bases(open);
             let looked = Instant::now();
             let (mut wait, mut is_due) = (LOOK_AT_BASES, false);
             loop {
@@ -386,7 +388,7 @@ impl Worker<'_> {
                     Err(RecvTimeoutError::Timeout) => break,
                     Err(RecvTimeoutError::Disconnected) => {
                         if is_due {
-                            self.look_at_bases(database);
+                            self.look_at_bases(open);
                         }
                         return;
                     }
@@ -395,12 +397,16 @@ impl Worker<'_> {
         }
     }
 
-    fn look_at_bases(&self, database: &Database) {
+    fn look_at_bases(&self, open: Open<'_>) {
         if self.settings.projects.is_empty() {
             return;
         }
-        let mut store = match Store::open(database) {
-            Ok(store) => store,
+        let opened = open().and_then(|mut queue| {
+            let finished = queue.finished_stages()?;
+            Ok((queue, finished))
+        });
+        let (mut queue, finished) = match opened {
+            Ok(opened) => opened,
             Err(error) => {
                 tracing::warn!("the bases are not looked at: {}", with_causes(&error));
                 return;
@@ -409,7 +415,9 @@ impl Worker<'_> {
         let mut goes_on = || !self.told.is_to_drain();
         for project in &self.settings.projects {
             let now = (self.clock)();
-            if let Err(error) = branch::look_at_base(&mut store, project, now, &mut goes_on) {
+            let store = queue.store();
+            let looked = branch::look_at_base(store, project, &finished, now, &mut goes_on);
+            if let Err(error) = looked {
                 tracing::debug!("a base is not known: {}", with_causes(&error));
             }
         }
