@@ -16,6 +16,8 @@ pub enum Answer {
     TooMany(u64),
     /// 429 as Telegram says it: in the body.
     TooManyInBody(u64),
+    /// 400 as Telegram says that a chat has another number by now.
+    Moved(i64),
     /// To another address.
     Elsewhere,
     /// Never, with the connection open.
@@ -109,6 +111,13 @@ impl Endpoint {
                     String::new(),
                     format!(
                         r#"{{"ok":false,"description":"Too Many Requests","parameters":{{"retry_after":{seconds}}}}}"#
+                    ),
+                ),
+                Answer::Moved(chat) => (
+                    400,
+                    String::new(),
+                    format!(
+                        r#"{{"ok":false,"error_code":400,"description":"Bad Request: group chat was upgraded to a supergroup chat","parameters":{{"migrate_to_chat_id":{chat}}}}}"#
                     ),
                 ),
                 Answer::Elsewhere => (

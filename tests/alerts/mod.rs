@@ -7,8 +7,12 @@ mod configuration;
 mod delivery;
 mod deploys;
 pub mod endpoint;
+mod moves;
 mod outbox;
+mod retries;
+mod secrets;
 mod senders;
+mod trials;
 mod verbs;
 
 use std::time::Duration;

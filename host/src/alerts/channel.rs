@@ -18,6 +18,14 @@ pub enum Channel {
     Webhook(Webhook),
 }
 
+/// What came of a try.
+pub(super) struct Sent {
+    /// Whether it was taken.
+    pub result: Result<(), Failure>,
+    /// Where the chat is by now, if that was found out in this try.
+    pub moved_to: Option<String>,
+}
+
 impl Channel {
     /// Its name, in the database too.
     pub fn name(&self) -> &'static str {
@@ -48,25 +56,36 @@ impl Channel {
         })
     }
 
-    /// Sends an alert: one try.
+    /// The chat that it is told to write to, if it writes to one.
+    pub(super) fn chat(&self) -> Option<&str> {
+        match self {
+            Channel::Telegram(telegram) => Some(&telegram.chat),
+            Channel::Webhook(_) => None,
+        }
+    }
+
+    /// Sends an alert: one try. `moved_to` is where its chat is by now, if that is another.
     pub(super) fn send(
         &self,
         agent: &Agent,
         timeout: Duration,
         now: Timestamp,
         alert: &Alert,
-    ) -> Result<(), Failure> {
-        let request = match self {
-            Channel::Telegram(telegram) => telegram.request(alert),
-            Channel::Webhook(webhook) => webhook.request(alert, now),
-        };
-        let answer = post(agent, timeout, now, request)?;
-        if (200..300).contains(&answer.status) {
-            return Ok(());
+        moved_to: Option<&str>,
+    ) -> Sent {
+        let post = |request| post(agent, timeout, now, request);
+        match self {
+            Channel::Telegram(telegram) => {
+                telegram.send(alert, moved_to.unwrap_or(&telegram.chat), &post)
+            }
+            Channel::Webhook(webhook) => Sent {
+                result: match post(webhook.request(alert, now)) {
+                    Ok(answer) if answer.is_success() => Ok(()),
+                    Ok(answer) => Err(Webhook::failure(&answer)),
+                    Err(failure) => Err(failure),
+                },
+                moved_to: None,
+            },
         }
-        Err(match self {
-            Channel::Telegram(telegram) => telegram.failure(answer),
-            Channel::Webhook(_) => Webhook::failure(&answer),
-        })
     }
 }

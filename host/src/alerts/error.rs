@@ -15,6 +15,12 @@ pub enum Error {
         "no channel is configured: add `[alerts.telegram]` or `[alerts.webhook]` to `serial-gate.toml`"
     )]
     NoChannel,
+    /// This channel is not one of them.
+    #[error("`{channel}` is not configured: add `[alerts.{channel}]` to `serial-gate.toml`")]
+    NotConfigured {
+        /// The channel.
+        channel: String,
+    },
     /// An address is none.
     #[error(
         "the address of `{channel}` is no `http://` or `https://` address: correct it, or the token in it, in `serial-gate.toml` or the environment"

@@ -31,6 +31,12 @@ pub(super) struct Answer {
     pub body: Vec<u8>,
 }
 
+impl Answer {
+    pub(super) fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+}
+
 pub(super) fn agent(timeout: Duration) -> Agent {
     Agent::config_builder()
         .timeout_connect(Some(timeout / 2))

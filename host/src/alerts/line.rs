@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use ureq::Agent;
 
 use super::http::agent;
+use super::moved::send;
 use super::{Channel, Clock, Error, Failure, Settings};
 use crate::backoff::backoff;
 use crate::store::{Database, Due, Store, Taken, lease_end};
@@ -91,7 +92,8 @@ impl Line<'_> {
                 Err(Failure::Abandoned)
             } else {
                 let (now, alert) = (clock(), &due.alert);
-                self.channel.send(&self.agent, self.timeout, now, alert)
+                let with = (&self.agent, self.timeout);
+                send(&mut self.store, self.channel, with, now, alert)
             };
             match sent {
                 Ok(()) => {

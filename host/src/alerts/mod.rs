@@ -11,10 +11,13 @@ mod channel;
 mod error;
 mod http;
 mod line;
+mod moved;
+mod remedy;
 mod run;
 mod secret;
 mod telegram;
 mod text;
+mod trial;
 mod webhook;
 
 pub use channel::Channel;
@@ -24,6 +27,7 @@ pub use run::{deliver, run};
 pub use secret::{SECRET_VARIABLES, Secret, TELEGRAM_TOKEN, WEBHOOK_SECRET, WEBHOOK_URL};
 pub use telegram::Telegram;
 pub use text::text;
+pub use trial::{Problem, Tested, test};
 pub use webhook::{Webhook, signature};
 
 use std::time::Duration;

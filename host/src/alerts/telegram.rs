@@ -1,19 +1,23 @@
 //! Telegram's Bot API: one `sendMessage` an alert.
 //!
-//! Owns the request and what is read of the answer. The token is a part of the address, so the address
+//! Owns the request, what is read of the answer, and that a chat is followed to where it has moved. The token is a part of the address, so the address
 //! is a secret as a whole. Telegram knows no key of a message: one that is sent twice is seen twice.
 
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::channel::Sent;
 use super::http::{Answer, Request};
 use super::{Failure, Secret, text};
 use crate::store::Alert;
 
 /// What Telegram takes, in UTF-16 units, with room for what says that there was more.
 const LONGEST: usize = 4_000;
+
+/// How many moves of a chat are followed at a time. A group moves once, when it becomes a supergroup.
+const MOVES: usize = 3;
 
 /// A chat that a bot writes to.
 #[derive(Debug, Clone)]
@@ -38,6 +42,8 @@ struct Said {
 #[serde(default)]
 struct Parameters {
     retry_after: Option<u64>,
+    /// A number that may need more than 32 bits.
+    migrate_to_chat_id: Value,
 }
 
 impl Telegram {
@@ -46,16 +52,56 @@ impl Telegram {
         Secret::new(format!("{base}/bot{}/sendMessage", self.token.reveal()))
     }
 
-    pub(super) fn request(&self, alert: &Alert) -> Request {
+    /// Sends an alert to a chat, or to where it has moved.
+    pub(super) fn send(
+        &self,
+        alert: &Alert,
+        chat: &str,
+        post: &dyn Fn(Request) -> Result<Answer, Failure>,
+    ) -> Sent {
+        let mut chats = vec![chat.to_owned()];
+        loop {
+            let chat = chats.last().cloned().unwrap_or_default();
+            let moved_to = Some(chat.clone()).filter(|_| chats.len() > 1);
+            let answer = match post(self.request(alert, &chat)) {
+                Ok(answer) if answer.is_success() => {
+                    let result = Ok(());
+                    return Sent { result, moved_to };
+                }
+                Ok(answer) => answer,
+                Err(failure) => {
+                    let result = Err(failure);
+                    return Sent { result, moved_to };
+                }
+            };
+            match moved(&answer) {
+                // Chats that send one another round have not moved.
+                Some(next) if chats.len() > MOVES || chats.contains(&next) => {
+                    let result = Err(self.failure(answer));
+                    return Sent {
+                        result,
+                        moved_to: None,
+                    };
+                }
+                Some(next) => chats.push(next),
+                None => {
+                    let result = Err(self.failure(answer));
+                    return Sent { result, moved_to };
+                }
+            }
+        }
+    }
+
+    fn request(&self, alert: &Alert, chat: &str) -> Request {
         Request {
             url: self.address(),
             headers: Vec::new(),
             // Without a mode of parsing, nothing in a repo's name can be taken for markup.
-            body: json!({ "chat_id": self.chat, "text": shortened(text(alert)) }).to_string(),
+            body: json!({ "chat_id": chat, "text": shortened(text(alert)) }).to_string(),
         }
     }
 
-    pub(super) fn failure(&self, answer: Answer) -> Failure {
+    fn failure(&self, answer: Answer) -> Failure {
         let said: Said = serde_json::from_slice(&answer.body).unwrap_or_default();
         let wish = said.parameters.retry_after.map(Duration::from_secs);
         let holds_secret = |said: &String| said.contains(self.token.reveal());
@@ -67,6 +113,19 @@ impl Telegram {
                 .filter(|said| !holds_secret(said))
                 .map(|said| said.chars().take(200).collect()),
         }
+    }
+}
+
+/// Where a chat has moved to, if the answer is about that.
+fn moved(answer: &Answer) -> Option<String> {
+    if !(400..500).contains(&answer.status) {
+        return None;
+    }
+    let said: Said = serde_json::from_slice(&answer.body).ok()?;
+    match said.parameters.migrate_to_chat_id {
+        Value::Number(number) => number.as_i64().map(|number| number.to_string()),
+        Value::String(number) => number.parse().ok().map(|number: i64| number.to_string()),
+        _ => None,
     }
 }
 

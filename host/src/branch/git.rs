@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+use super::plain::configure;
 use super::{Error, Project};
 use crate::alerts::SECRET_VARIABLES;
 use crate::child::{self, Ended};
@@ -18,21 +19,6 @@ const LIMIT: Duration = Duration::from_secs(300);
 
 /// How much of what git says is read.
 const SAID: u64 = 64 << 10;
-
-/// What the configuration of a user is not to change here: hooks and signatures are for commits of their own, and the folder
-/// is thrown away.
-const PLAIN: [&str; 10] = [
-    "core.hooksPath=/dev/null",
-    "push.gpgSign=false",
-    "push.followTags=false",
-    "push.recurseSubmodules=no",
-    "fetch.recurseSubmodules=false",
-    "submodule.recurse=false",
-    "fetch.prune=false",
-    "fetch.writeCommitGraph=false",
-    "gc.auto=0",
-    "maintenance.auto=false",
-];
 
 /// Git, for the remote of a project.
 pub(super) struct Git<'a> {
@@ -197,9 +183,6 @@ impl<'a> Git<'a> {
         let (mut printed, mut said) = (file()?, file()?);
         let clone = |file: &File| file.try_clone().map_err(Error::NoGit);
         let mut command = Command::new("git");
-        for setting in PLAIN {
-            command.args(["-c", setting]);
-        }
         command
             .args(args)
             .stdin(Stdio::null())
@@ -210,6 +193,7 @@ impl<'a> Git<'a> {
             .env("GIT_DEFAULT_HASH", self.hash)
             .env("GIT_NO_LAZY_FETCH", if self.completes { "0" } else { "1" })
             .env("LC_ALL", "C");
+        configure(&mut command);
         for variable in REPOSITORY_VARIABLES.iter().chain(&SECRET_VARIABLES) {
             command.env_remove(variable);
         }

@@ -8,6 +8,7 @@
 mod base;
 mod error;
 mod git;
+mod plain;
 
 pub use base::look_at_base;
 pub use error::Error;

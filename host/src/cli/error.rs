@@ -53,6 +53,12 @@ pub enum Error {
         #[source]
         cause: io::Error,
     },
+    /// A file with a secret or a key in another encoding.
+    #[error("`{}` is no text in UTF-8: save it as UTF-8, not as UTF-16 for example", path.display())]
+    Encoding {
+        /// The file.
+        path: PathBuf,
+    },
     /// A file that cannot be written.
     #[error("cannot write `{}`", path.display())]
     Write {

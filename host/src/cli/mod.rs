@@ -19,6 +19,7 @@ mod job;
 mod log;
 mod options;
 mod output;
+mod plain_text;
 mod policy;
 mod queue;
 mod repo;

@@ -16,6 +16,7 @@ use serial_gate::queue::{self, Overrides, Queue, Rule};
 use serial_gate::store::{Act, Database, Durability, Store};
 
 use super::Error;
+use super::plain_text::{self, plain};
 
 const DEFAULT_DATABASE: &str = "serial-gate.db";
 const DEFAULT_CONFIG: &str = "serial-gate.toml";
@@ -318,15 +319,13 @@ fn read_config(path: &Path) -> Result<Given, Error> {
 
 /// Keys as an operator writes them. A list of none trusts nobody: it is no way to say "anybody".
 fn trust(keys: Vec<String>) -> Result<Trust, Error> {
-    let texts = keys.into_iter().map(|key| {
+    let texts = keys.iter().map(|key| {
+        let key = plain(key);
         // All public keys begin so, in whatever folder there may be a file of that name.
         if key.starts_with("RW") && !key.ends_with(".pub") {
-            return Ok(key);
+            return Ok(key.to_owned());
         }
-        std::fs::read_to_string(&key).map_err(|cause| Error::Read {
-            path: key.into(),
-            cause,
-        })
+        plain_text::read(Path::new(key))
     });
     Ok(Trust::new(texts.collect::<Result<Vec<_>, _>>()?)?)
 }

@@ -37,6 +37,8 @@ pub enum AlertKind {
     JobFailed,
     /// The first job of a repo's waiting line has been there for long.
     Waiting,
+    /// Nothing: somebody tries the channels. It is never written down.
+    Test,
 }
 
 /// Something to tell people.
@@ -89,6 +91,7 @@ impl AlertKind {
             AlertKind::Rollback => "rollback",
             AlertKind::JobFailed => "job_failed",
             AlertKind::Waiting => "waiting",
+            AlertKind::Test => "test",
         }
     }
 }

@@ -157,6 +157,12 @@ pub enum Error {
         #[source]
         cause: rusqlite::Error,
     },
+    /// There is no such alert.
+    #[error("there is no alert {id}: `serial-gate alerts` lists them")]
+    NoAlert {
+        /// Its id.
+        id: i64,
+    },
     /// There is no such task.
     #[error("there is no task {id}: `serial-gate queue` lists what waits")]
     NoTask {

@@ -14,6 +14,7 @@ use toml::{Table, Value};
 
 use crate::cli::Error;
 use crate::cli::options::{Shared, duration};
+use crate::cli::plain_text::{self, plain};
 
 /// A table `[alerts]` that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -204,14 +205,15 @@ fn given(
         needed: "a text",
     };
     let there = |text: &String| !text.is_empty();
+    let plain = |text: &str| plain(text).to_owned();
     if let Some(text) = std::env::var_os(variable) {
         let text = text.into_string().map_err(|_| needed(variable.into()))?;
-        return Ok(Some(text).filter(there));
+        return Ok(Some(plain(&text)).filter(there));
     }
     let Some(value) = table.get(key) else {
         return Ok(None);
     };
-    let text = value.as_str().map(str::to_owned);
+    let text = value.as_str().map(plain);
     Ok(text
         .map(Some)
         .ok_or_else(|| needed(format!("{name}.{key}")))?
@@ -232,9 +234,6 @@ fn secret(
     let Some(path) = given(table, name, key, file_variable)?.map(PathBuf::from) else {
         return Ok(None);
     };
-    match std::fs::read_to_string(&path) {
-        // An editor ends a file with a line break.
-        Ok(secret) => Ok(Some(secret.trim().to_owned()).filter(|secret| !secret.is_empty())),
-        Err(cause) => Err(Error::Read { path, cause }),
-    }
+    let secret = plain_text::read(&path)?;
+    Ok(Some(secret).filter(|secret| !secret.is_empty()))
 }

@@ -2,6 +2,8 @@
 
 mod config;
 mod deliver;
+mod retry;
+mod test;
 
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
@@ -12,10 +14,10 @@ pub use config::{ConfigError, settings};
 
 use super::options::Shared;
 use super::output::{Output, Tone, toned};
-use super::text::{count, shown};
+use super::text::{command, count, shown};
 use super::{Error, Outcome};
 
-/// List the alerts and how far each is with each channel, or send what is due
+/// List the alerts and how far each is with each channel, send what is due, or test the channels
 #[derive(Args)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -32,12 +34,17 @@ pub struct Alerts {
 #[derive(Subcommand)]
 enum Verb {
     Deliver(deliver::Deliver),
+    Retry(retry::Retry),
+    Test(test::Test),
 }
 
 impl Alerts {
     pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
-        if let Some(Verb::Deliver(verb)) = self.verb {
-            return verb.run(shared, output);
+        match self.verb {
+            Some(Verb::Deliver(verb)) => return verb.run(shared, output),
+            Some(Verb::Retry(verb)) => return verb.run(shared, output),
+            Some(Verb::Test(verb)) => return verb.run(shared, output),
+            None => {}
         }
         let alerts = shared.store()?.alerts(Timestamp::now(), self.limit)?;
         if output.json {
@@ -62,6 +69,11 @@ impl Alerts {
                 shown(&text(&row.alert))
             ))?;
             output.line(format!("   {}", standing(&row)))?;
+            if row.state == ListedAs::Failed {
+                let again = command(shared, &["alerts", "retry", &row.alert.id.to_string()]);
+                let again = again.unwrap_or_default();
+                output.line(format!("   send it again with: {again}"))?;
+            }
         }
         Ok(Outcome::Done)
     }
@@ -106,6 +118,9 @@ fn delivery(delivery: &Delivery) -> String {
         ),
     }
 }
+
+/// The channels that there can be.
+const CHANNELS: [&str; 2] = ["telegram", "webhook"];
 
 /// A number of alerts.
 fn alerts(number: usize) -> String {

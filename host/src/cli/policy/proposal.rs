@@ -13,6 +13,7 @@ use serial_gate::store::{Act, GenerationState};
 
 use crate::cli::options::{Shared, Who};
 use crate::cli::output::{Output, Tone, toned};
+use crate::cli::plain_text::plain;
 use crate::cli::text::shown;
 use crate::cli::{Error, Outcome};
 
@@ -93,7 +94,7 @@ impl File {
         let path = signature_path(&self.file);
         match std::fs::read(&path) {
             // What is no text is no signature either, which is for the check to say.
-            Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+            Ok(bytes) => Ok(Some(plain(&String::from_utf8_lossy(&bytes)).to_owned())),
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(cause) => Err(Error::Read { path, cause }),
         }

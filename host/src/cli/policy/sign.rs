@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::proposal::signature_path;
 use crate::cli::output::Output;
+use crate::cli::plain_text;
 use crate::cli::text::shown;
 use crate::cli::{Error, Outcome};
 
@@ -75,10 +76,7 @@ impl Sign {
     }
 
     fn secret_key(&self) -> Result<SecretKey, Error> {
-        let text = std::fs::read_to_string(&self.key).map_err(|cause| Error::Read {
-            path: self.key.clone(),
-            cause,
-        })?;
+        let text = plain_text::read(&self.key)?;
         open(text, password()).map_err(|cause| Error::SecretKey {
             path: self.key.clone(),
             cause,
@@ -103,7 +101,10 @@ fn open(text: String, password: Option<String>) -> Result<SecretKey, PError> {
     SecretKeyBox::from(text).into_secret_key(Some(password))
 }
 
-/// The password of a secret key. It is never asked for, so that no command waits for a terminal.
+/// The password of a secret key. It is never asked for, so that no command waits for a terminal. A line end is what a file
+/// leaves behind; a space may be a part of it.
 pub fn password() -> Option<String> {
-    std::env::var(PASSWORD).ok().filter(|text| !text.is_empty())
+    let password = std::env::var(PASSWORD).ok()?;
+    let password = password.trim_end_matches(['\r', '\n']);
+    (!password.is_empty()).then(|| password.to_owned())
 }

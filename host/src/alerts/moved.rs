@@ -1,0 +1,44 @@
+//! A try to send an alert, with what is known of where its chat is by now.
+//!
+//! Owns what is remembered of a move, beside the channel. Callers rely on this: no transaction is open while the channel is
+//! talked to, and a move that cannot be remembered is found out again with the next alert.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use ureq::Agent;
+
+use super::{Channel, Failure};
+use crate::queue::with_causes;
+use crate::store::{Alert, Store};
+
+pub(super) fn send(
+    store: &mut Store,
+    channel: &Channel,
+    (agent, timeout): (&Agent, Duration),
+    now: Timestamp,
+    alert: &Alert,
+) -> Result<(), Failure> {
+    let Some(chat) = channel.chat() else {
+        return channel.send(agent, timeout, now, alert, None).result;
+    };
+    let name = channel.name();
+    let known = store.moved_chat(name, chat).unwrap_or_else(|error| {
+        tracing::warn!(
+            "it is not known whether the chat has moved: {}",
+            with_causes(&error)
+        );
+        None
+    });
+    let sent = channel.send(agent, timeout, now, alert, known.as_deref());
+    if let Some(to) = sent.moved_to {
+        let (from, shown) = (chat.escape_debug(), to.escape_debug());
+        tracing::warn!(
+            "the chat `{from}` has moved to `{shown}`, and alerts follow it: write `chat = \"{shown}\"` in `[alerts.{name}]`, or set `SERIAL_GATE_TELEGRAM_CHAT`"
+        );
+        if let Err(error) = store.chat_has_moved(name, chat, &to) {
+            tracing::warn!("the move is not remembered: {}", with_causes(&error));
+        }
+    }
+    sent.result
+}
