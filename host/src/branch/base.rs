@@ -30,7 +30,7 @@ pub fn look_at_base(
     goes_on: &mut dyn FnMut() -> bool,
 ) -> Result<(), Error> {
     let Project { repo, base, .. } = project;
-    let mut git = Git::of(project, goes_on).to_look(LIMIT);
+    let mut git = Git::of(project, goes_on).for_a_look(LIMIT);
     let Some(mut tip) = git.tip(base)? else {
         return Ok(store.saw_base(now, repo, base, None, &[])?);
     };

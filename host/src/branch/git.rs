@@ -45,7 +45,7 @@ impl<'a> Git<'a> {
     }
 
     /// The same for a look, with less time for each step. It goes by what was fetched.
-    pub(super) fn to_look(self, limit: Duration) -> Git<'a> {
+    pub(super) fn for_a_look(self, limit: Duration) -> Git<'a> {
         Git {
             limit,
             completes: false,
