@@ -329,7 +329,7 @@ fn doctor_tells_of_each_impossible_time_and_what_becomes_of_it() {
     channel webhook                2037-01-01 00:00:00  it is not waited for: alerts go on
     alert 1 to telegram            2037-01-01 00:00:00  it is not waited for: `serve` or `alerts deliver` sends it
     alert 1 to webhook             2037-01-01 00:00:00  it is not waited for: `serve` or `alerts deliver` sends it
-    queued job 5                   2037-01-01 00:00:00  no alert tells how long it waits: set its `created_at` to the present
+    queued job 5                   2037-01-01 00:00:00  it waits since it was first seen at the head of its repo: set its `created_at` to the present
     freeze (number) of alpha  2037-01-01 00:00:00  it holds all the same, until it is cleared
     1 repo compared, all candidates are right
     ");

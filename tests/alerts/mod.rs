@@ -7,6 +7,7 @@ mod configuration;
 mod delivery;
 mod deploys;
 pub mod endpoint;
+mod heads;
 mod outbox;
 mod senders;
 mod verbs;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serial_gate::alerts::{Channel, Secret, Settings, Telegram, Webhook};
+use serial_gate::queue::{Options, Overrides, Queue, Rule};
 use serial_gate::store::{Store, from_sql_time};
 
 use crate::harness::Gate;
@@ -72,6 +74,13 @@ pub fn freeze(gate: &Gate) {
         "ops",
     ])
     .succeeds();
+}
+
+pub const HOUR: Duration = Duration::from_secs(60 * 60);
+
+pub fn queue(gate: &Gate) -> Queue {
+    let rule = Rule::Active(Overrides::default());
+    Queue::open(&gate.database(), rule, Options::default()).unwrap()
 }
 
 pub fn store(gate: &Gate) -> Store {

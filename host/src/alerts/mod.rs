@@ -15,6 +15,7 @@ mod run;
 mod secret;
 mod telegram;
 mod text;
+mod watch;
 mod webhook;
 
 pub use channel::Channel;
