@@ -157,7 +157,7 @@ fn a_note_of_a_repo_without_a_head_goes() {
     assert_eq!(notes(&gate).len(), 3);
     execute(
         &gate,
-        "UPDATE jobs SET status = 'done' WHERE repo = 'alpha'; UPDATE jobs SET agent = 'reviewer' WHERE repo = 'beta'",
+        "UPDATE jobs SET status = 'done' WHERE repo = 'alpha'; DELETE FROM jobs WHERE repo = 'beta'",
     );
     assert_eq!(told(&mut queue, 1), 0);
     let left = [("gamma".into(), 3, "2026-01-31 12:00:00".into())];
@@ -236,6 +236,33 @@ fn two_who_look_at_once_write_one_note_and_one_alert() {
             .iter()
             .all(|note| note.2 == "2026-01-31 12:00:00")
     );
+}
+
+#[test]
+fn two_who_look_by_different_rules_do_not_disturb_each_other() {
+    let gate = Gate::new();
+    for agent in ["analyst", "planner"] {
+        add(&gate, "alpha", "NULL");
+        let last = "(SELECT max(id) FROM jobs)";
+        execute(
+            &gate,
+            &format!("UPDATE jobs SET agent = '{agent}' WHERE id = {last}"),
+        );
+    }
+    let settings = Settings {
+        enabled: true,
+        repos: String::new(),
+        freeze_enabled: true,
+        rules: Some(r#"{"gated_agents":["planner"]}"#.into()),
+    };
+    let other = Rule::built_in(settings);
+    let mut other = Queue::open(&gate.database(), other, Options::default()).unwrap();
+    let mut queue = queue(&gate);
+    for minutes in [0, 20, 40] {
+        let both = [told(&mut queue, minutes), told(&mut other, minutes)];
+        assert_eq!(both, [0, 0], "{minutes}");
+    }
+    assert_eq!([told(&mut queue, 60), told(&mut other, 60)], [1, 1]);
 }
 
 #[test]

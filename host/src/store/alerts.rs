@@ -146,7 +146,7 @@ impl Store {
         }
         self.writing(|transaction| {
             let heads = Heads::read(transaction, agents, now)?;
-            heads.note(transaction)?;
+            heads.note(transaction, now)?;
             let late = not_told(transaction, &heads, before)?;
             for head in &late {
                 let alert = NewAlert {

@@ -3,23 +3,27 @@
 //! Owns the note of that, for heads whose row does not tell: `created_at` may be missing, unreadable, or ahead of the clock.
 //! Those who look write it, and only where it changes, so that no claim and no statement of another program pays for it. A
 //! note is about a row, and not about an id, which may be used again: as much of the row is kept as tells it from another.
-//! Callers rely on this: what a look costs depends on the repos and their agents, and not on how long the lines are; and a
-//! repo without a head has no note.
-
-use std::collections::BTreeMap;
+//! It stays for as long as that row is queued, whoever looks: two may look who go by different rules. Callers rely on this:
+//! what a look costs depends on the repos and their agents, and not on how long the lines are.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::claim::plan;
 use super::transaction::Transaction;
 use super::value::{Raw, Shown};
 use super::written::{Written, is_past};
-use super::{Error, sql_time};
+use super::{Error, Store, sql_time};
 use crate::clause::Agents;
 
-/// Joins the note of a head to its row in `jobs`.
+/// Whether a note is about a row of `jobs`.
+const IS_ITS_ROW: &str =
+    "noted.job = jobs.id AND noted.repo IS jobs.repo AND noted.task IS jobs.task_id
+    AND noted.created_at IS jobs.created_at";
+
+/// Joins its note to a row of `jobs`, as [`IS_ITS_ROW`].
 pub(super) const NOTED: &str =
-    "LEFT JOIN serial_gate_head AS noted ON noted.repo = jobs.repo AND noted.job = jobs.id
+    "LEFT JOIN serial_gate_head AS noted ON noted.job = jobs.id AND noted.repo IS jobs.repo
     AND noted.task IS jobs.task_id AND noted.created_at IS jobs.created_at";
 
 /// The first job of a waiting line.
@@ -52,20 +56,10 @@ impl QueuedSince {
 /// All heads, and what is to be noted of them.
 pub(super) struct Heads {
     pub heads: Vec<Head>,
-    wanted: Notes,
-    known: Notes,
-}
-
-/// By repo, which is a text or a blob.
-type Notes = BTreeMap<(bool, Vec<u8>), Note>;
-
-#[derive(PartialEq)]
-struct Note {
-    repo: Raw,
-    job: i64,
-    task: Raw,
-    created_at: Raw,
-    since: String,
+    /// Those without a note that need one.
+    unseen: Vec<i64>,
+    /// Notes of rows that are in no queue any more.
+    gone: Vec<i64>,
 }
 
 impl Heads {
@@ -75,116 +69,83 @@ impl Heads {
         agents: &Agents,
         now: Timestamp,
     ) -> rusqlite::Result<Heads> {
+        let mut gone = connection.prepare_cached(&format!(
+            "SELECT noted.job FROM serial_gate_head AS noted WHERE NOT EXISTS (
+                SELECT 1 FROM jobs WHERE jobs.id = noted.job AND jobs.status = 'queued' AND {IS_ITS_ROW})"
+        ))?;
+        let gone = gone.query_map([], |row| row.get(0))?;
         let mut all = Heads {
             heads: Vec::new(),
-            wanted: Notes::new(),
-            known: known(connection)?,
+            unseen: Vec::new(),
+            gone: gone.collect::<Result<_, _>>()?,
         };
-        each(connection, agents, |repo, job| {
-            all.add(connection, repo, job, now)
-        })?;
+        each(connection, agents, |_, job| all.add(connection, job, now))?;
         Ok(all)
     }
 
-    fn add(
-        &mut self,
-        connection: &Connection,
-        repo: &Raw,
-        job: i64,
-        now: Timestamp,
-    ) -> rusqlite::Result<()> {
+    fn add(&mut self, connection: &Connection, job: i64, now: Timestamp) -> rusqlite::Result<()> {
         let mut query = connection.prepare_cached(&format!(
-            "SELECT jobs.repo, jobs.task_id, jobs.created_at, jobs.created_at, noted.since, tasks.work_item_id
+            "SELECT jobs.repo, jobs.created_at, noted.since, tasks.work_item_id
              FROM jobs {NOTED} LEFT JOIN tasks ON tasks.id = jobs.task_id WHERE jobs.id = ?1"
         ))?;
-        query.query_row([job], |row| {
+        let (since, head) = query.query_row([job], |row| {
             let queued = QueuedSince {
-                created_at: row.get::<_, Written>(3)?.0,
-                noted: row.get::<_, Written>(4)?.0,
+                created_at: row.get::<_, Written>(1)?.0,
+                noted: row.get::<_, Written>(2)?.0,
             };
-            let since = queued.at(now).unwrap_or(now);
-            let seen = queued.noted.filter(|noted| is_past(*noted, now));
-            let tells = queued.created_at.is_some_and(|time| is_past(time, now));
-            // A note stays as long as its row is the head, although the row may tell by now.
-            if seen.is_some() || !tells {
-                let note = Note {
-                    repo: repo.clone(),
-                    job,
-                    task: row.get(1)?,
-                    created_at: row.get(2)?,
-                    since: sql_time(seen.unwrap_or(now)),
-                };
-                self.wanted.insert(key(repo), note);
-            }
-            self.heads.push(Head {
+            let since = queued.at(now);
+            let head = Head {
                 job,
                 repo: row.get::<_, Shown>(0)?.0,
-                work_item: row.get::<_, Shown>(5)?.0,
-                since,
-            });
-            Ok(())
-        })
+                work_item: row.get::<_, Shown>(3)?.0,
+                since: since.unwrap_or(now),
+            };
+            Ok((since, head))
+        })?;
+        if since.is_none() {
+            self.unseen.push(job);
+        }
+        self.heads.push(head);
+        Ok(())
     }
 
     /// Whether every note is as it should be.
     pub(super) fn are_noted(&self) -> bool {
-        self.wanted == self.known
+        self.unseen.is_empty() && self.gone.is_empty()
     }
 
     /// Brings the notes to what they should be.
-    pub(super) fn note(&self, transaction: &Transaction<'_>) -> Result<(), Error> {
-        for (key, known) in &self.known {
-            if self.wanted.get(key) != Some(known) {
-                transaction
-                    .prepare_cached("DELETE FROM serial_gate_head WHERE repo = ?1")?
-                    .execute([&known.repo])?;
-            }
+    pub(super) fn note(&self, transaction: &Transaction<'_>, now: Timestamp) -> Result<(), Error> {
+        for job in &self.gone {
+            transaction
+                .prepare_cached("DELETE FROM serial_gate_head WHERE job = ?1")?
+                .execute([job])?;
         }
-        for (key, wanted) in &self.wanted {
-            if self.known.get(key) != Some(wanted) {
-                transaction
-                    .prepare_cached(
-                        "INSERT OR REPLACE INTO serial_gate_head (repo, job, task, created_at, since)
-                         VALUES (?1, ?2, ?3, ?4, ?5)",
-                    )?
-                    .execute(params![
-                        wanted.repo,
-                        wanted.job,
-                        wanted.task,
-                        wanted.created_at,
-                        wanted.since
-                    ])?;
-            }
+        for job in &self.unseen {
+            transaction
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO serial_gate_head (job, repo, task, created_at, since)
+                     SELECT id, repo, task_id, created_at, ?2 FROM jobs WHERE id = ?1",
+                )?
+                .execute(params![job, sql_time(now)])?;
         }
         Ok(())
     }
 }
 
-fn key(repo: &Raw) -> (bool, Vec<u8>) {
-    match repo {
-        Raw::Text(text) => (false, text.clone()),
-        Raw::Blob(bytes) => (true, bytes.clone()),
-        // A repo is compared as text, so there is no other.
-        Raw::Null | Raw::Integer(_) | Raw::Real(_) => (false, Vec::new()),
-    }
-}
-
-/// The notes that there are. One whose time cannot be read is another one than any that is wanted.
-fn known(connection: &Connection) -> rusqlite::Result<Notes> {
-    let mut query = connection
-        .prepare_cached("SELECT repo, job, task, created_at, since FROM serial_gate_head")?;
-    let notes = query.query_map([], |row| {
-        Ok(Note {
-            repo: row.get(0)?,
-            job: row.get(1)?,
-            task: row.get(2)?,
-            created_at: row.get(3)?,
-            since: row.get::<_, Shown>(4)?.0.unwrap_or_default(),
+impl Store {
+    /// The steps of SQLite's plan for each query that finds heads.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn head_plans(&mut self) -> Result<Vec<Vec<String>>, Error> {
+        self.doing(|connection| {
+            let queries = [NEXT_REPO, FIRST_AGENT, NEXT_AGENT, FIRST_JOB];
+            let plans = queries.map(|query| plan(connection, query));
+            Ok(plans.into_iter().collect::<Result<_, _>>()?)
         })
-    })?;
-    notes
-        .map(|note| note.map(|note| (key(&note.repo), note)))
-        .collect()
+    }
 }
 
 /// The repos that have a head.

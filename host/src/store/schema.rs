@@ -373,16 +373,16 @@ pub(super) const OWN: [(&str, &str); 22] = [
             PRIMARY KEY (caller, key)
         ) WITHOUT ROWID;",
     ),
-    // Since when a repo has its head, where the head's row does not tell. `heads` notes it.
+    // Since when a job is the head of its repo, where its row does not tell. `heads` notes it.
     (
         "serial_gate_head",
         "CREATE TABLE serial_gate_head (
-            repo TEXT NOT NULL PRIMARY KEY,
-            job INTEGER NOT NULL,
+            job INTEGER PRIMARY KEY,
+            repo TEXT,
             task INTEGER,
             created_at,
             since TEXT NOT NULL
-        ) WITHOUT ROWID;",
+        );",
     ),
     // One row: what tells the policy and the settings in force from all that were before. `triggers` counts it up.
     (
