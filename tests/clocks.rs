@@ -373,6 +373,36 @@ fn doctor_tells_programs_the_same() {
 }
 
 #[test]
+fn doctor_reads_the_times_of_other_programs_in_their_own_forms() {
+    let gate = Gate::new();
+    for (number, time) in [
+        "'2026-01-01T09:00:00Z'",
+        "'2026-01-01T13:30:00+02:00'",
+        "1767258000000",
+        "'soon'",
+        "NULL",
+        "'2026-01-01T12:00:00-02:00'",
+        "1767276000",
+    ]
+    .iter()
+    .enumerate()
+    {
+        execute(
+            &gate,
+            &format!(
+                "INSERT INTO jobs (id, repo, agent, created_at) VALUES ({number}, 'alpha', 'analyst', {time});
+                 INSERT INTO repo_freeze (repo, frozen_at) VALUES ('alpha', {time});"
+            ),
+        );
+    }
+    let mut store = Store::open(&gate.database()).unwrap();
+    let found = store.times_ahead(now(), MINUTE, DAY).unwrap().found;
+    let times: Vec<&str> = found.iter().map(|ahead| ahead.time.as_str()).collect();
+    let ahead = ["2026-01-01 14:00:00", "2026-01-01 14:00:00"];
+    assert_eq!(times, [ahead, ahead].concat(), "{found:?}");
+}
+
+#[test]
 fn times_that_stop_mattering_are_no_failure_of_doctor() {
     let gate = gate_of_odd_times();
     execute(&gate, "UPDATE jobs SET created_at = datetime('now')");

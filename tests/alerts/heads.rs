@@ -333,20 +333,26 @@ fn a_policy_that_cannot_be_asked_takes_no_line_out_of_sight() {
 
 #[test]
 fn a_policy_that_cannot_be_asked_any_more_has_the_lines_of_its_last_good_clause() {
-    let gate = Gate::new();
-    gate.run(&[
-        "policy",
-        "settings",
-        "--rules",
-        r#"{"gated_agents":["planner"]}"#,
-        "--reason",
-        "r",
-    ])
-    .succeeds();
-    add(&gate, "alpha", "'2026-01-31 10:00:00'");
-    execute(&gate, "UPDATE jobs SET agent = 'planner'");
-    // A claim keeps the clause.
-    gate.run(&["claim", "--agent", "reviewer"]).exits(3);
-    execute(&gate, "UPDATE serial_gate_policy SET component = x'00'");
-    assert_eq!(told(&mut queue(&gate), 0), 1);
+    let planner = ["--rules", r#"{"gated_agents":["planner"]}"#];
+    for switches in [
+        &[][..],
+        &["--enabled", "false"],
+        &["--freeze-enabled", "false"],
+    ] {
+        let gate = Gate::new();
+        let set = |settings: &[&str]| {
+            let settings = [&["policy", "settings", "--reason", "r"], settings].concat();
+            gate.run(&settings).succeeds();
+        };
+        set(&planner);
+        add(&gate, "alpha", "'2026-01-31 10:00:00'");
+        execute(&gate, "UPDATE jobs SET agent = 'planner'");
+        // A claim keeps the clause.
+        gate.run(&["claim", "--agent", "reviewer"]).exits(3);
+        if !switches.is_empty() {
+            set(switches);
+        }
+        execute(&gate, "UPDATE serial_gate_policy SET component = x'00'");
+        assert_eq!(told(&mut queue(&gate), 0), 1, "{switches:?}");
+    }
 }

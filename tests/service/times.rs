@@ -3,6 +3,7 @@
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
+use serde_json::Value;
 
 use super::Service;
 use crate::harness::Gate;
@@ -99,6 +100,19 @@ fn one_age(seconds: i64) {
     assert_eq!(ages.len(), forms.len());
     ages.dedup();
     assert_eq!(ages.len(), 1, "{ages:?}");
+    // All are old enough for an alert, which the service writes when it looks at them first.
+    let told = || {
+        let alerts = service.gate.run(&["alerts", "--json", "--limit", "100"]);
+        let alerts = alerts.succeeds().json_lines();
+        let why = |alert: &Value| alert["why"].as_str().unwrap().to_owned();
+        alerts.iter().map(why).collect::<Vec<_>>()
+    };
+    while told().len() < forms.len() {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let mut told = told();
+    told.dedup();
+    assert_eq!(told.len(), 1, "{told:?}");
     let since = in_the_past(seconds).strftime("since %Y-%m-%d").to_string();
     let queue = service.gate.run(&["queue"]).succeeds().stdout;
     assert_eq!(queue.matches(&since).count(), forms.len(), "{queue}");

@@ -22,7 +22,7 @@ const LOOK: Duration = Duration::from_millis(250);
 pub(super) const LOOKS_AT_MOST: u32 = 240;
 
 /// After how many looks something that failed in this process is tried again: two seconds.
-pub(super) const LOOKS_AFTER_AN_ERROR: u32 = 8;
+const LOOKS_AFTER_AN_ERROR: u32 = 8;
 
 /// Sends what is due, to each channel at once, and says when to come back.
 ///

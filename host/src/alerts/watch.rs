@@ -6,8 +6,12 @@
 use std::time::Duration;
 
 use super::Clock;
-use super::run::{LOOKS_AFTER_AN_ERROR, LOOKS_AT_MOST, pause};
+use super::run::{LOOKS_AT_MOST, pause};
 use crate::queue::{Queue, with_causes};
+
+/// After how many looks of a sender the queue is looked at for a change: a second. As often, files are let go of that were
+/// replaced, so that the other parts of the process find what is there now.
+const LOOKS: u32 = 4;
 
 /// Looks at the lines until it is over: soon after a change, so that a job which does not say when it was added is seen
 /// early, and each minute, because they grow old without one.
@@ -26,8 +30,9 @@ pub(super) fn watch(
                 with_causes(&error)
             );
         }
-        for _ in 0..LOOKS_AT_MOST / LOOKS_AFTER_AN_ERROR {
-            pause(LOOKS_AFTER_AN_ERROR, is_over);
+        for _ in 0..LOOKS_AT_MOST / LOOKS {
+            pause(LOOKS, is_over);
+            queue.store().let_go_of_moved_files();
             if is_over() || queue.data_version().ok() != seen {
                 break;
             }

@@ -54,7 +54,8 @@ impl Queue {
                     tracing::debug!("the policy does not say whom it gates: {error}");
                     let known = known.filter(|known| known.digest == digest);
                     let agents = known.map(|known| known.agents);
-                    let agents = agents.unwrap_or_else(|| self.agents_of_last_good_clause());
+                    let agents =
+                        agents.unwrap_or_else(|| self.agents_of_last_good_clause(&settings));
                     (agents, Some(now.as_second().saturating_add(RETRY_SECONDS)))
                 });
                 GatedAgents {
@@ -89,13 +90,17 @@ impl Queue {
         })
     }
 
-    fn agents_of_last_good_clause(&mut self) -> Agents {
-        let settings = stored(&self.in_use.settings);
-        let kept = self.store.last_good_clause(&self.in_use.digest, &settings);
-        let text = kept.ok().flatten();
-        let clause = text.and_then(|text| Clause::accept(&text).ok());
-        // A gate that is switched off has an empty clause, which says nothing.
-        let clause = clause.filter(|clause| !clause.is_empty());
-        clause.map_or_else(of_the_default_rule, |clause| clause.gated())
+    /// Of the settings in use, or of these, which are the same but for the switches.
+    fn agents_of_last_good_clause(&mut self, settings: &Settings) -> Agents {
+        for settings in [stored(&self.in_use.settings), stored(settings)] {
+            let kept = self.store.last_good_clause(&self.in_use.digest, &settings);
+            let text = kept.ok().flatten();
+            let clause = text.and_then(|text| Clause::accept(&text).ok());
+            // A gate that is switched off has an empty clause, which says nothing.
+            if let Some(clause) = clause.filter(|clause| !clause.is_empty()) {
+                return clause.gated();
+            }
+        }
+        of_the_default_rule()
     }
 }

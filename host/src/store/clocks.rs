@@ -13,7 +13,7 @@ use super::time::latest;
 use super::transaction::Transaction;
 use super::value::Shown;
 use super::written::{Written, is_past};
-use super::{Error, Store};
+use super::{Error, Store, sql_time};
 
 /// How many of each kind are listed.
 const LISTED: usize = 10;
@@ -24,7 +24,7 @@ pub struct TimeAhead {
     /// What it is the time of.
     #[serde(flatten)]
     pub of: Ahead,
-    /// As it is in the database: UTC, or text that is not a time.
+    /// UTC, or what is in the database in place of a time.
     pub time: String,
 }
 
@@ -200,10 +200,11 @@ impl TimesAhead {
         parameters: impl Params,
         of: impl Fn(&Row<'_>) -> rusqlite::Result<Ahead>,
     ) -> rusqlite::Result<()> {
-        self.read_if(connection, query, parameters, |_| Ok(true), of)
+        let as_it_is = |row: &Row<'_>| Ok(Some(text(row, 0)?.unwrap_or_default()));
+        self.read_if(connection, query, parameters, as_it_is, of)
     }
 
-    /// The same for times that another program may have written: those that lie ahead.
+    /// The same for times that another program may have written: those that lie ahead, in the gate's own format.
     fn read_ahead(
         &mut self,
         connection: &Connection,
@@ -211,37 +212,33 @@ impl TimesAhead {
         now: Timestamp,
         of: impl Fn(&Row<'_>) -> rusqlite::Result<Ahead>,
     ) -> rusqlite::Result<()> {
-        let is_ahead = |row: &Row<'_>| {
+        let ahead = |row: &Row<'_>| {
             let time = row.get::<_, Written>(0)?.0;
-            Ok(time.is_some_and(|time| !is_past(time, now)))
+            Ok(time.filter(|time| !is_past(*time, now)).map(sql_time))
         };
-        self.read_if(connection, query, [], is_ahead, of)
+        self.read_if(connection, query, [], ahead, of)
     }
 
+    /// Adds the rows of which a time is to be told.
     fn read_if(
         &mut self,
         connection: &Connection,
         query: &str,
         parameters: impl Params,
-        is_meant: impl Fn(&Row<'_>) -> rusqlite::Result<bool>,
+        time: impl Fn(&Row<'_>) -> rusqlite::Result<Option<String>>,
         of: impl Fn(&Row<'_>) -> rusqlite::Result<Ahead>,
     ) -> rusqlite::Result<()> {
         let mut query = connection.prepare(query)?;
         let mut rows = query.query(parameters)?;
         let mut number = 0;
         while let Some(row) = rows.next()? {
-            if !is_meant(row)? {
-                continue;
-            }
+            let Some(time) = time(row)? else { continue };
             if number == LISTED {
                 self.more = true;
                 break;
             }
             number += 1;
-            self.found.push(TimeAhead {
-                of: of(row)?,
-                time: text(row, 0)?.unwrap_or_default(),
-            });
+            self.found.push(TimeAhead { of: of(row)?, time });
         }
         Ok(())
     }
