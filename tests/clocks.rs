@@ -329,7 +329,7 @@ fn doctor_tells_of_each_impossible_time_and_what_becomes_of_it() {
     channel webhook                2037-01-01 00:00:00  it is not waited for: alerts go on
     alert 1 to telegram            2037-01-01 00:00:00  it is not waited for: `serve` or `alerts deliver` sends it
     alert 1 to webhook             2037-01-01 00:00:00  it is not waited for: `serve` or `alerts deliver` sends it
-    queued job 5                   2037-01-01 00:00:00  no alert tells how long it waits: set its `created_at` to the present
+    queued job 5                   2037-01-01 00:00:00  it waits since it was first seen at the head of its repo: set its `created_at` to the present
     freeze (number) of alpha  2037-01-01 00:00:00  it holds all the same, until it is cleared
     1 repo compared, all candidates are right
     ");
@@ -370,6 +370,36 @@ fn doctor_tells_programs_the_same() {
     "#);
     assert_eq!(found["more_times_ahead"], false);
     assert_eq!(found["sound"], false);
+}
+
+#[test]
+fn doctor_reads_the_times_of_other_programs_in_their_own_forms() {
+    let gate = Gate::new();
+    for (number, time) in [
+        "'2026-01-01T09:00:00Z'",
+        "'2026-01-01T13:30:00+02:00'",
+        "1767258000000",
+        "'soon'",
+        "NULL",
+        "'2026-01-01T12:00:00-02:00'",
+        "1767276000",
+    ]
+    .iter()
+    .enumerate()
+    {
+        execute(
+            &gate,
+            &format!(
+                "INSERT INTO jobs (id, repo, agent, created_at) VALUES ({number}, 'alpha', 'analyst', {time});
+                 INSERT INTO repo_freeze (repo, frozen_at) VALUES ('alpha', {time});"
+            ),
+        );
+    }
+    let mut store = Store::open(&gate.database()).unwrap();
+    let found = store.times_ahead(now(), MINUTE, DAY).unwrap().found;
+    let times: Vec<&str> = found.iter().map(|ahead| ahead.time.as_str()).collect();
+    let ahead = ["2026-01-01 14:00:00", "2026-01-01 14:00:00"];
+    assert_eq!(times, [ahead, ahead].concat(), "{found:?}");
 }
 
 #[test]

@@ -167,6 +167,24 @@ fn other_finished_stages_are_looked_up_by_repo() {
     );
 }
 
+#[test]
+fn the_heads_of_the_waiting_lines_are_found_by_searches() {
+    let gate = Gate::new();
+    let by = |condition: &str| {
+        let search = "SEARCH jobs USING COVERING INDEX serial_gate_jobs_partitions";
+        vec![format!("{search} ({condition})")]
+    };
+    let intended = [
+        by("repo>?"),
+        by("repo=? AND agent>?"),
+        by("repo=? AND agent>?"),
+        by("repo=? AND agent=?"),
+    ];
+    assert_eq!(store(&gate).head_plans().unwrap(), intended);
+    add_history(&gate);
+    assert_eq!(store(&gate).head_plans().unwrap(), intended);
+}
+
 fn rendered(clause: &str) -> Rendered {
     Clause::accept(clause).unwrap().render(Dialect::Sqlite)
 }

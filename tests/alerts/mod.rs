@@ -8,6 +8,7 @@ mod delivery;
 mod deploys;
 pub mod endpoint;
 mod moves;
+mod heads;
 mod outbox;
 mod retries;
 mod secrets;
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serial_gate::alerts::{Channel, Secret, Settings, Telegram, Webhook};
+use serial_gate::queue::{Options, Overrides, Queue, Rule};
 use serial_gate::store::{Store, from_sql_time};
 
 use crate::harness::Gate;
@@ -76,6 +78,13 @@ pub fn freeze(gate: &Gate) {
         "ops",
     ])
     .succeeds();
+}
+
+pub const HOUR: Duration = Duration::from_secs(60 * 60);
+
+pub fn queue(gate: &Gate) -> Queue {
+    let rule = Rule::Active(Overrides::default());
+    Queue::open(&gate.database(), rule, Options::default()).unwrap()
 }
 
 pub fn store(gate: &Gate) -> Store {

@@ -1,6 +1,6 @@
 //! What becomes an alert, and what does not.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 use serial_gate::alerts::text;
@@ -9,7 +9,7 @@ use serial_gate::store::{
     from_sql_time,
 };
 
-use super::{deliveries, freeze, frozen, store};
+use super::{HOUR, deliveries, freeze, frozen, queue, store};
 use crate::harness::{Gate, token};
 
 const REFUSE: &str = "CREATE TRIGGER refuse BEFORE INSERT ON repo_freeze
@@ -179,12 +179,10 @@ fn a_waiting_job_that_has_the_id_of_another_is_told_too() {
             )
             .unwrap();
     };
-    let mut store = store(&gate);
-    let hour = SignedDuration::from_hours(1).unsigned_abs();
+    let mut queue = queue(&gate);
     let mut told_at = |at: &str| {
-        store
-            .alert_of_waiting(from_sql_time(at).unwrap(), hour)
-            .unwrap()
+        let now = from_sql_time(at).unwrap();
+        queue.look_at_heads(now, Some(HOUR)).unwrap()
     };
     add("2001-01-01 00:00:00");
     assert_eq!(told_at("2001-01-01 02:00:00"), 1);
@@ -206,18 +204,17 @@ fn the_first_of_a_waiting_line_that_is_old_is_told_once() {
             [],
         )
         .unwrap();
-    let mut store = store(&gate);
-    let hour = SignedDuration::from_hours(1).unsigned_abs();
-    assert_eq!(store.alert_of_waiting(Timestamp::now(), hour).unwrap(), 1);
-    assert_eq!(store.alert_of_waiting(Timestamp::now(), hour).unwrap(), 0);
-    let alert = store.alerts(Timestamp::now(), 1).unwrap().remove(0).alert;
+    let mut queue = queue(&gate);
+    let mut told = || queue.look_at_heads(Timestamp::now(), Some(HOUR)).unwrap();
+    assert_eq!((told(), told()), (1, 0));
+    let alert = store(&gate)
+        .alerts(Timestamp::now(), 1)
+        .unwrap()
+        .remove(0)
+        .alert;
     assert_eq!((alert.kind, alert.subject), (AlertKind::Waiting, Some(1)));
     gate.run(&["claim"]).succeeds();
-    assert_eq!(
-        store.alert_of_waiting(Timestamp::now(), hour).unwrap(),
-        1,
-        "the next one is first now"
-    );
+    assert_eq!(told(), 1, "the next one is first now");
 }
 
 #[test]

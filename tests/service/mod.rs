@@ -15,6 +15,7 @@ mod policy;
 mod repeated;
 mod restored;
 mod schema;
+mod times;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout, Stdio};

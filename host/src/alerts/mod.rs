@@ -18,6 +18,7 @@ mod secret;
 mod telegram;
 mod text;
 mod trial;
+mod watch;
 mod webhook;
 
 pub use channel::Channel;

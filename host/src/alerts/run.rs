@@ -9,18 +9,17 @@ use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
 
 use super::line::Line;
+use super::watch::watch;
 use super::{Channel, Clock, Error, Round, Settings};
-use crate::queue::with_causes;
+use crate::queue::{Queue, with_causes};
 use crate::store::{Database, Store};
 
 /// How soon a new alert is seen, and that it is time to stop.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// After how many looks the waiting lines are looked at: a minute.
-const LOOKS_BETWEEN_LINES: u32 = 240;
-
-/// How often a line is looked at whatever it was to wait for: the clock may have been put back meanwhile.
-const LOOKS_AT_MOST: u32 = LOOKS_BETWEEN_LINES;
+/// After how many looks a line is looked at whatever it was to wait for, a minute: the clock may have been put back
+/// meanwhile.
+pub(super) const LOOKS_AT_MOST: u32 = 240;
 
 /// After how many looks something that failed in this process is tried again: two seconds.
 const LOOKS_AFTER_AN_ERROR: u32 = 8;
@@ -40,7 +39,6 @@ pub fn deliver(
     if settings.channels.is_empty() {
         return Err(Error::NoChannel);
     }
-    alert_of_waiting(database, settings, clock)?;
     let once = |channel| Line::open(database, channel, settings)?.send_due(clock, &|| false);
     for_each_channel(settings, once, |rounds| {
         let mut sum = Round::default();
@@ -51,19 +49,19 @@ pub fn deliver(
     })
 }
 
-/// Sends what is due whenever there is something, until `stop` is set. Without a channel, it only writes
-/// down what has been waiting for long.
+/// Sends what is due whenever there is something, and looks at the waiting lines of the queue, until `stop` is set.
+/// Without a channel, it only writes down what has been waiting for long.
 ///
 /// # Errors
 ///
 /// When an address is none, or a thread cannot be started.
 pub fn run(
-    database: impl Into<Database>,
+    mut queue: Queue,
     settings: &Settings,
     clock: Clock<'_>,
     stop: &AtomicBool,
 ) -> Result<(), Error> {
-    let database = &database.into();
+    let database = &queue.store().database().clone();
     settings.channels.iter().try_for_each(Channel::check)?;
     let is_over = || stop.load(Ordering::Relaxed);
     let keep_sending = |channel| {
@@ -77,15 +75,7 @@ pub fn run(
         Ok(())
     };
     for_each_channel(settings, keep_sending, |ended| {
-        while !is_over() {
-            if let Err(error) = alert_of_waiting(database, settings, clock) {
-                tracing::warn!(
-                    "the waiting lines are not looked at: {}",
-                    with_causes(&error)
-                );
-            }
-            pause(LOOKS_BETWEEN_LINES, &is_over);
-        }
+        watch(&mut queue, settings.waiting, clock, &is_over);
         ended.collect()
     })
 }
@@ -145,22 +135,11 @@ fn send_until(
     Ok(())
 }
 
-fn pause(looks: u32, is_over: &dyn Fn() -> bool) {
+pub(super) fn pause(looks: u32, is_over: &dyn Fn() -> bool) {
     for _ in 0..looks {
         if is_over() {
             return;
         }
         thread::sleep(LOOK);
     }
-}
-
-fn alert_of_waiting(
-    database: &Database,
-    settings: &Settings,
-    clock: Clock<'_>,
-) -> Result<(), Error> {
-    if let Some(limit) = settings.waiting {
-        Store::open(database)?.alert_of_waiting(clock(), limit)?;
-    }
-    Ok(())
 }

@@ -80,7 +80,8 @@ fn is_one_of(agents: &[Option<String>]) -> Predicate {
     )
 }
 
-const AGENT: Value = Value::Cell(Cell {
+/// The agent of the job.
+pub(super) const AGENT: Value = Value::Cell(Cell {
     row: Row::Job,
     column: Column::Agent,
 });

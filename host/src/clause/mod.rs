@@ -11,6 +11,7 @@
 mod agents;
 mod contract;
 mod count;
+mod gated;
 mod limits;
 mod lower;
 mod order;

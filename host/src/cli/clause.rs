@@ -18,7 +18,7 @@ use super::{Error, Outcome};
 /// Print the policy's SQL fragment, or check any fragment
 #[derive(Args)]
 #[command(
-    after_help = "The fragment goes behind `SELECT id FROM jobs WHERE status = 'queued'` in a query of your own.\n\nExamples:\n  serial-gate clause\n  serial-gate clause --dialect postgres\n  \
+    after_help = "The fragment goes behind `SELECT id FROM jobs WHERE status = 'queued'` in a query of your own. It changes with the settings and with the policy, and, if `valid_until` is set, with the time. To keep it, keep the `version` of `--json` with it: in the transaction of your claim, read `SELECT version FROM serial_gate_clause_version`, and fetch the fragment anew if that is another number, or if `valid_until` is past.\n\nThe flags, the environment and the configuration file of this command change the fragment that it prints, and not the version: fetch it with those that your claims have.\n\nExamples:\n  serial-gate clause\n  serial-gate clause --json | jq '{text, version}'\n  serial-gate clause --dialect postgres\n  \
     serial-gate clause | serial-gate clause --check -"
 )]
 pub struct Clause {
@@ -50,10 +50,10 @@ fn print(dialect: Dialect, shared: &Shared, output: &mut Output) -> Result<Outco
         Dialect::Sqlite => model::Dialect::Sqlite,
         Dialect::Postgres => model::Dialect::Postgres,
     };
-    let clause = fragment(shared, dialect)?;
+    let Fragment { clause, version } = fragment(shared, dialect)?;
     if output.json {
         output.json_line(&serde_json::json!({
-            "text": clause.text, "notes": clause.notes, "valid_until": clause.valid_until,
+            "text": clause.text, "notes": clause.notes, "valid_until": clause.valid_until, "version": version,
         }))?;
         return Ok(Outcome::Done);
     }
@@ -64,15 +64,37 @@ fn print(dialect: Dialect, shared: &Shared, output: &mut Output) -> Result<Outco
     Ok(Outcome::Done)
 }
 
+/// A policy's answer, and what tells it from the answers before and after.
+struct Fragment {
+    clause: model::Clause,
+    /// None where there is no queue.
+    version: Option<i64>,
+}
+
+/// How often the policy may be changed while it is asked.
+const TRIES: u32 = 20;
+
 /// The active policy's; where there is no queue, the built-in one's.
-fn fragment(shared: &Shared, dialect: model::Dialect) -> Result<model::Clause, Error> {
+fn fragment(shared: &Shared, dialect: model::Dialect) -> Result<Fragment, Error> {
     let now = Timestamp::now();
-    if !shared.has_no_queue() {
-        return Ok(shared.queue()?.fragment(now, dialect)?);
+    if shared.has_no_queue() {
+        let policy = Runtime::new()?.load(DEFAULT_POLICY, Limits::default())?;
+        let settings = shared.overrides.over(default_settings());
+        return Ok(Fragment {
+            clause: policy.claim_clause(&settings, now, dialect)?,
+            version: None,
+        });
     }
-    let policy = Runtime::new()?.load(DEFAULT_POLICY, Limits::default())?;
-    let settings = shared.overrides.over(default_settings());
-    Ok(policy.claim_clause(&settings, now, dialect)?)
+    let mut store = shared.store()?;
+    for _ in 0..TRIES {
+        // The version belongs to the text if it is the same before and after.
+        let version = store.clause_version()?;
+        let clause = shared.queue()?.fragment(now, dialect)?;
+        if store.clause_version()? == version {
+            return Ok(Fragment { clause, version });
+        }
+    }
+    Err(Error::Changing)
 }
 
 fn check(text: &str, output: &mut Output) -> Result<Outcome, Error> {

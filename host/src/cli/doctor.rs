@@ -149,7 +149,7 @@ fn time_row(ahead: &TimeAhead, shared: &Shared) -> Vec<String> {
         ),
         Ahead::Job { job, .. } => (
             format!("queued job {job}"),
-            "no alert tells how long it waits: set its `created_at` to the present".into(),
+            "it waits since it was first seen at the head of its repo: set its `created_at` to the present".into(),
         ),
         Ahead::Freeze { freeze, repo } => (
             match freeze {

@@ -23,6 +23,11 @@ pub enum Error {
     /// A clause, where it is checked directly.
     #[error("refused: {0}")]
     Refused(clause::Refusal),
+    /// A clause whose version would not be its own.
+    #[error(
+        "the policy or its settings changed each time that the clause was asked for: try again"
+    )]
+    Changing,
     /// A step of a policy's life.
     #[error(transparent)]
     Life(#[from] life::Error),

@@ -7,7 +7,7 @@ use serial_gate::store::{JobRow, sql_time};
 
 use super::options::Shared;
 use super::output::{Output, Tone, toned};
-use super::text::{self, command, count, id, shown, shown_or_dash, task as name};
+use super::text::{self, command, count, id, shown, shown_or_dash, task as name, when};
 use super::{Error, Outcome};
 
 /// Show whether a job may be claimed; if not, what it waits for and what would release it
@@ -174,9 +174,9 @@ fn print_reasons(held: &Held, output: &mut Output) -> Result<(), Error> {
     }
     for (repo, freeze) in &held.freezes {
         output.line(format!(
-            "  `{}` is frozen since {} UTC: {}",
+            "  `{}` is frozen since {}: {}",
             shown(repo),
-            shown_or_dash(freeze.frozen_at.as_deref()),
+            when(freeze.since, freeze.frozen_at.as_deref()),
             shown_or_dash(freeze.reason.as_deref())
         ))?;
     }

@@ -11,7 +11,7 @@ use serial_gate::store::sql_time;
 use super::options::Shared;
 use super::output::{Output, Tone, toned};
 use super::repo::active_task;
-use super::text::{self, count, shown, shown_or_dash, verdict};
+use super::text::{self, count, shown, shown_or_dash, verdict, when};
 use super::{Error, Outcome};
 
 /// How often a watched queue is looked at for a change; a look costs some microseconds.
@@ -134,13 +134,10 @@ fn print_repo(name: &str, repo: &RepoState, output: &mut Output) -> Result<(), E
     }
     if repo.frozen {
         let (since, reason) = (
-            shown_or_dash(repo.frozen_at.as_deref()),
+            when(repo.frozen_since, repo.frozen_at.as_deref()),
             shown_or_dash(repo.frozen_reason.as_deref()),
         );
-        output.line(toned(
-            Tone::Held,
-            format!("frozen since {since} UTC: {reason}"),
-        ))?;
+        output.line(toned(Tone::Held, format!("frozen since {since}: {reason}")))?;
     }
     if let Some(error) = &repo.error {
         output.line(format!(

@@ -5,7 +5,7 @@ use serial_gate::store::ActiveTask;
 
 use super::options::Shared;
 use super::output::{Output, Tone, toned};
-use super::text::{shown, shown_or_dash, task};
+use super::text::{shown, shown_or_dash, task, when};
 use super::{Error, Outcome};
 
 /// Show whether the gate acts in a repo, its active task, and whether it is frozen
@@ -43,12 +43,12 @@ impl Repo {
         output.line(format!("  active task  {}", active_task(active.as_ref())))?;
         let freeze = freeze.map(|freeze| {
             let (since, reason) = (
-                shown_or_dash(freeze.frozen_at.as_deref()),
+                when(freeze.since, freeze.frozen_at.as_deref()),
                 shown_or_dash(freeze.reason.as_deref()),
             );
             toned(
                 Tone::Held,
-                format!("since {since} UTC: {reason} (freeze {})", freeze.id),
+                format!("since {since}: {reason} (freeze {})", freeze.id),
             )
         });
         output.line(format!(

@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
+use jiff::Timestamp;
 use serial_gate::branch::short;
 use serial_gate::model::{Hold, Verdict};
-use serial_gate::store::TaskBranch;
+use serial_gate::store::{TaskBranch, sql_time};
 
 use super::options::Shared;
 use super::output::{Tone, toned};
@@ -35,6 +36,15 @@ fn is_invisible(c: char) -> bool {
 /// The same for text that may be missing.
 pub fn shown_or_dash(text: Option<&str>) -> String {
     text.map_or_else(|| "-".into(), shown)
+}
+
+/// A time that another program may have written; as it is in the row, where that cannot be read.
+pub fn when(time: Option<Timestamp>, written: Option<&str>) -> String {
+    match (time, written) {
+        (Some(time), _) => format!("{} UTC", sql_time(time)),
+        (None, Some(written)) => format!("`{}`, which is no time", shown(written)),
+        (None, None) => "a time that is not known".into(),
+    }
 }
 
 /// A task by its number and, if it has one, its name.

@@ -2,12 +2,17 @@
 
 use jiff::fmt::friendly::SpanPrinter;
 use jiff::{SignedDuration, Timestamp};
-use serial_gate::store::from_sql_time;
+use serial_gate::store::{from_sql_time, time_since};
 
-/// The time since then; none if it is not known. A clock that was set back makes it none at all.
+/// The time since then; none if it is not known, or lies further ahead than two right clocks may differ.
+pub fn age_of(since: Option<Timestamp>, now: Timestamp) -> Option<SignedDuration> {
+    let passed = time_since(since?, now)?;
+    SignedDuration::try_from(passed).ok()
+}
+
+/// The same for a time that the gate itself has written.
 pub fn age(since: Option<&str>, now: Timestamp) -> Option<SignedDuration> {
-    let age = now.duration_since(from_sql_time(since?)?);
-    Some(age.max(SignedDuration::ZERO))
+    age_of(from_sql_time(since?), now)
 }
 
 /// In words, such as `2h 5m`: whole minutes once it is one.
@@ -37,12 +42,19 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_ahead_was_just_now() {
+    fn what_lies_a_little_ahead_was_just_now() {
         let now = Timestamp::UNIX_EPOCH;
         assert_eq!(
             age(Some("1970-01-01 00:00:09"), now),
             Some(SignedDuration::ZERO)
         );
-        assert_eq!(age(None, now), None);
+    }
+
+    #[test]
+    fn what_is_not_known_or_lies_far_ahead_has_no_age() {
+        let now = Timestamp::UNIX_EPOCH;
+        for since in [None, Some("soon"), Some("1970-01-01 00:02:00")] {
+            assert_eq!(age(since, now), None);
+        }
     }
 }

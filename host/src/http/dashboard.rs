@@ -16,7 +16,7 @@ use serial_gate::store::{GenerationEvent, GenerationState, Role, TaskBranch, sql
 
 use super::App;
 use super::access::Caller;
-use super::age::{age, in_words};
+use super::age::{age, age_of, in_words};
 use super::problem::Problem;
 use super::reader::Reader;
 
@@ -206,7 +206,7 @@ fn repo(
         frozen: found.frozen,
         freeze_id: freeze.map(|freeze| freeze.id),
         frozen_reason: found.frozen_reason,
-        frozen_at: found.frozen_at,
+        frozen_at: found.frozen_since.map(sql_time),
         frozen_by,
         error: found.error,
         name,
@@ -239,7 +239,7 @@ fn job(waiting: &Waiting, now: Timestamp) -> Job {
             .unwrap_or_else(|| "no task".into()),
         reason,
         class,
-        age: age(job.created_at.as_deref(), now).map(in_words),
+        age: age_of(waiting.since, now).map(in_words),
     }
 }
 

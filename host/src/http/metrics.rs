@@ -26,7 +26,7 @@ use serial_gate::queue::State as QueueState;
 use serial_gate::store::Outbox;
 
 use super::App;
-use super::age::age;
+use super::age::{age, age_of};
 use super::problem::Problem;
 use super::reader::Reader;
 
@@ -274,16 +274,20 @@ fn describe_queue(state: &QueueState, registry: &mut Registry) {
     let waiting = Family::<InRepo, Gauge>::default();
     let heads = Family::<InRepo, Gauge>::default();
     let held = Family::<InRepo, Gauge>::default();
+    let is_frozen = Family::<InRepo, Gauge>::default();
     let frozen = Family::<InRepo, Gauge>::default();
+    let now = Timestamp::now();
     let reasons = Family::<HeldBy, Gauge>::default();
     for (repo, found) in &state.per_repo {
         let repo = || InRepo { repo: repo.clone() };
         waiting
             .get_or_create(&repo())
             .set(amount(found.waiting.len()));
-        if let Some(head) = found.waiting.first() {
-            let since = head.job.created_at.as_deref();
-            heads.get_or_create(&repo()).set(seconds_since(since));
+        // An age that is not known is no age of 0: there is no figure then.
+        let first = found.waiting.first();
+        let since = first.and_then(|head| head.since);
+        if let Some(age) = age_of(since, now) {
+            heads.get_or_create(&repo()).set(age.as_secs());
         }
         for hold in found
             .waiting
@@ -294,8 +298,10 @@ fn describe_queue(state: &QueueState, registry: &mut Registry) {
             count_reasons(&reasons, hold);
         }
         if found.frozen {
-            let since = seconds_since(found.frozen_at.as_deref());
-            frozen.get_or_create(&repo()).set(since);
+            is_frozen.get_or_create(&repo()).set(1);
+            if let Some(age) = age_of(found.frozen_since, now) {
+                frozen.get_or_create(&repo()).set(age.as_secs());
+            }
         }
     }
     for other in &state.others.held {
@@ -305,12 +311,12 @@ fn describe_queue(state: &QueueState, registry: &mut Registry) {
     }
     registry.register(
         "waiting_jobs",
-        "Queued jobs for analysts, of each repo",
+        "Queued jobs of the agents that the policy gates, of each repo",
         waiting,
     );
     registry.register(
         "head_seconds",
-        "For how long the first of them has been in the queue",
+        "For how long the first of them has been in the queue, where that is known",
         heads,
     );
     registry.register("held_jobs", "Those of them that may not be claimed", held);
@@ -319,9 +325,10 @@ fn describe_queue(state: &QueueState, registry: &mut Registry) {
         "Queued jobs that may not be claimed, by reason; one may have several",
         reasons,
     );
+    registry.register("frozen", "1 for each repo that is frozen", is_frozen);
     registry.register(
         "frozen_seconds",
-        "For how long a repo has been frozen",
+        "For how long a repo has been frozen, where that is known",
         frozen,
     );
 }

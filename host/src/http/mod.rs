@@ -189,7 +189,7 @@ async fn run(service: Service, ready: impl FnOnce(SocketAddr)) -> Result<(), Err
         Owner::spawn("reader", Reader::new(open()?), Arc::clone(&ended)).map_err(Error::Start)?;
     let (prober, probing) =
         Owner::spawn("prober", Reader::new(open()?), Arc::clone(&ended)).map_err(Error::Start)?;
-    let alerting = Alerting::start(&service)?;
+    let alerting = Alerting::start(&service, open()?)?;
     let (routes, document) = document::routes();
     let listener = TcpListener::bind(address)
         .await
@@ -220,23 +220,23 @@ async fn run(service: Service, ready: impl FnOnce(SocketAddr)) -> Result<(), Err
     stopped.map_err(Error::Start)
 }
 
-/// The thread that sends alerts.
+/// The thread that sends alerts, and watches the waiting lines.
 struct Alerting {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<()>,
 }
 
 impl Alerting {
-    fn start(service: &Service) -> Result<Alerting, Error> {
+    fn start(service: &Service, queue: Queue) -> Result<Alerting, Error> {
         service
             .alerts
             .channels
             .iter()
             .try_for_each(Channel::check)?;
         let stop = Arc::new(AtomicBool::new(false));
-        let (db, settings, told) = (service.db.clone(), service.alerts.clone(), stop.clone());
+        let (settings, told) = (service.alerts.clone(), stop.clone());
         let send = move || {
-            if let Err(error) = alerts::run(&db, &settings, &Timestamp::now, &told) {
+            if let Err(error) = alerts::run(queue, &settings, &Timestamp::now, &told) {
                 tracing::error!("no alerts are sent any more: {}", gate::with_causes(&error));
             }
         };

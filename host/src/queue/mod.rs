@@ -12,6 +12,7 @@ mod error;
 mod explain;
 mod fallback;
 mod follow;
+mod gated;
 mod generation;
 mod log;
 mod recent;
@@ -50,6 +51,7 @@ use crate::store::{
 };
 use doctor::Reconciling;
 use follow::Following;
+use gated::GatedAgents;
 use generation::InUse;
 use shadow::Shadow;
 
@@ -113,6 +115,7 @@ pub struct Queue {
     in_use: InUse,
     following: Following,
     clause: Option<Arc<CurrentClause>>,
+    gated_agents: Option<GatedAgents>,
     /// In which opening of the database the clause was kept there: once for each, not for each claim.
     kept: Option<i64>,
     /// Whether the clause is asked for by a claim.
@@ -171,6 +174,7 @@ impl Queue {
             in_use,
             following: Following::default(),
             clause: None,
+            gated_agents: None,
             kept: None,
             claiming: false,
             shadow: Shadow::default(),
@@ -206,6 +210,21 @@ impl Queue {
     pub fn set_settings(&mut self, settings: Settings) {
         self.in_use.settings = settings;
         self.clause = None;
+    }
+
+    /// Looks at the first job of each waiting line: see [`Store::look_at_heads`]. Returns how many alerts there are of jobs
+    /// that have been in the queue for longer than `limit`.
+    ///
+    /// # Errors
+    ///
+    /// When the database refuses.
+    pub fn look_at_heads(
+        &mut self,
+        now: Timestamp,
+        limit: Option<Duration>,
+    ) -> Result<usize, Error> {
+        let agents = self.gated_agents(now);
+        Ok(self.store.look_at_heads(now, &agents, limit)?)
     }
 
     /// The ids of the queued jobs that the clause lets through, in claim order.

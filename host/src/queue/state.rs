@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::gated::of_the_default_rule;
 use super::{Error, Queue, verdict_to_json, with_causes};
+use crate::clause::Agents;
 use crate::model::Verdict;
 use crate::store::{self, ActiveTask, WaitingJob};
 
@@ -76,14 +78,17 @@ impl Others {
 pub struct RepoState {
     /// The first unfinished task.
     pub active_task: Option<ActiveTask>,
-    /// The queued analyst jobs, claimable ones included.
+    /// The queued jobs of the agents that the policy gates, claimable ones included.
     pub waiting: Vec<Waiting>,
     /// Whether the repo is frozen.
     pub frozen: bool,
     /// Why.
     pub frozen_reason: Option<String>,
-    /// Since when, UTC.
+    /// Since when, as it is in the row: UTC, if the gate has written it.
     pub frozen_at: Option<String>,
+    /// The same, if it is a time.
+    #[serde(skip)]
+    pub frozen_since: Option<Timestamp>,
     /// What could not be read of this repo.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -95,6 +100,10 @@ pub struct Waiting {
     /// The job and its task.
     #[serde(flatten)]
     pub job: WaitingJob,
+    /// Since when it is in the queue, if that is known: from its row, or since it was first seen at the head of its repo.
+    /// Not a key of the reference's.
+    #[serde(skip)]
+    pub since: Option<Timestamp>,
     /// What the policy says, if it was asked and answered.
     #[serde(
         skip_serializing_if = "Option::is_none",
@@ -104,11 +113,23 @@ pub struct Waiting {
     pub verdict: Option<Verdict>,
 }
 
+/// What a state is to show.
+struct View {
+    /// Whose jobs stand in the waiting lines.
+    agents: Agents,
+    /// The present; none for the reference's state, which tells of no time.
+    now: Option<Timestamp>,
+}
+
 impl Queue {
-    /// The state as the reference gives it, without verdicts. `registry` are repos to list besides
-    /// those with live state.
+    /// The state as the reference gives it, without verdicts, and with the default rule's waiting lines. `registry` are
+    /// repos to list besides those with live state.
     pub fn reference_state(&mut self, registry: &Registry) -> State {
-        self.state_with(registry, BTreeMap::new(), Vec::new())
+        let view = View {
+            agents: of_the_default_rule(),
+            now: None,
+        };
+        self.state_with(registry, &view, BTreeMap::new(), Vec::new())
     }
 
     /// The state with each waiting job's verdict.
@@ -135,12 +156,17 @@ impl Queue {
                 BTreeMap::new()
             }
         };
-        Ok(self.state_with(registry, verdicts, notes))
+        let view = View {
+            agents: self.gated_agents(now),
+            now: Some(now),
+        };
+        Ok(self.state_with(registry, &view, verdicts, notes))
     }
 
     fn state_with(
         &mut self,
         registry: &Registry,
+        view: &View,
         mut verdicts: BTreeMap<i64, Verdict>,
         mut notes: Vec<String>,
     ) -> State {
@@ -150,13 +176,13 @@ impl Queue {
             .filter(|repo| !repo.is_empty())
             .cloned()
             .collect();
-        match self.store.live_repos() {
+        match self.store.live_repos(&view.agents) {
             Ok(live) => repos.extend(live),
             Err(error) => notes.push(format!("repos may be missing here: {error}")),
         }
         let per_repo = repos
             .into_iter()
-            .map(|repo| (repo.clone(), self.repo_state(&repo, &mut verdicts)))
+            .map(|repo| (repo.clone(), self.repo_state(&repo, view, &mut verdicts)))
             .collect();
         // What no waiting line has taken.
         let mut others = Others::default();
@@ -173,20 +199,29 @@ impl Queue {
         }
     }
 
-    fn repo_state(&mut self, repo: &str, verdicts: &mut BTreeMap<i64, Verdict>) -> RepoState {
+    fn repo_state(
+        &mut self,
+        repo: &str,
+        view: &View,
+        verdicts: &mut BTreeMap<i64, Verdict>,
+    ) -> RepoState {
         let mut error = None;
         let mut or_else_say = |problem: store::Error| error = Some(problem.to_string());
         let active_task = self.store.active_task(repo).unwrap_or_else(|problem| {
             or_else_say(problem);
             None
         });
-        let waiting = self.store.waiting(repo).unwrap_or_else(|problem| {
-            or_else_say(problem);
-            Vec::new()
-        });
+        let waiting = self
+            .store
+            .waiting(repo, &view.agents)
+            .unwrap_or_else(|problem| {
+                or_else_say(problem);
+                Vec::new()
+            });
         let (frozen, freeze) = self.frozen(Some(repo));
         let waiting = waiting.into_iter().map(|job| Waiting {
             verdict: verdicts.remove(&job.job_id),
+            since: view.now.and_then(|now| job.queued.at(now)),
             job,
         });
         RepoState {
@@ -194,6 +229,7 @@ impl Queue {
             waiting: waiting.collect(),
             frozen,
             frozen_reason: freeze.as_ref().and_then(|freeze| freeze.reason.clone()),
+            frozen_since: freeze.as_ref().and_then(|freeze| freeze.since),
             frozen_at: freeze.and_then(|freeze| freeze.frozen_at),
             error,
         }

@@ -13,9 +13,11 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use rusqlite::{Row, params};
 
 use super::effect::Effect;
+use super::heads::{Head, Heads};
 use super::transaction::Transaction;
 use super::value::Shown;
 use super::{Error, Store, sql_time};
+use crate::clause::Agents;
 
 /// How many alerts are kept.
 const KEPT: i64 = 10_000;
@@ -118,75 +120,73 @@ impl Alert {
 }
 
 impl Store {
-    /// Writes an alert for the first job of each repo's waiting line that was made longer ago than
-    /// `limit`, once for each such job, and returns how many there were. A job that has the id of a deleted
-    /// one is another job: the alert of that one is older than it. A job that a clock ahead has added is not told of
-    /// before its time: nothing says how long it has really waited, so that is left to `doctor`. Takes the write lock only if
-    /// there is one.
+    /// Looks at the first job of each repo's waiting line, which `agents` are to do. Notes since when it is there where its
+    /// row does not tell, and writes an alert for one that is there for longer than `limit`, if there is a limit, once for
+    /// each such job; returns how many alerts there were. A job that has the id of a deleted one is another job: the alert of
+    /// that one is older than it. Takes the write lock only if there is something to write.
     ///
     /// # Errors
     ///
     /// When the database refuses.
-    pub fn alert_of_waiting(&mut self, now: Timestamp, limit: Duration) -> Result<usize, Error> {
-        let limit = SignedDuration::try_from(limit).unwrap_or(SignedDuration::MAX);
-        let before = sql_time(now.checked_sub(limit).unwrap_or(Timestamp::MIN));
-        if self.doing(|connection| Ok(waiting(connection, &before)?.is_empty()))? {
+    pub fn look_at_heads(
+        &mut self,
+        now: Timestamp,
+        agents: &Agents,
+        limit: Option<Duration>,
+    ) -> Result<usize, Error> {
+        let before = limit.map(|limit| {
+            let limit = SignedDuration::try_from(limit).unwrap_or(SignedDuration::MAX);
+            now.checked_sub(limit).unwrap_or(Timestamp::MIN)
+        });
+        let is_quiet = self.doing(|connection| {
+            // All reads see one state.
+            let reading = Transaction::read(connection)?;
+            let heads = Heads::read(&reading, agents, now)?;
+            Ok(heads.are_noted() && not_told(&reading, &heads, before)?.is_empty())
+        })?;
+        if is_quiet {
             return Ok(0);
         }
         self.writing(|transaction| {
-            let heads = waiting(transaction, &before)?;
-            for head in &heads {
+            let heads = Heads::read(transaction, agents, now)?;
+            heads.note(transaction, now)?;
+            let late = not_told(transaction, &heads, before)?;
+            for head in &late {
                 let alert = NewAlert {
                     kind: AlertKind::Waiting,
                     repo: head.repo.as_deref(),
                     work_item: head.work_item.as_deref(),
                     subject: Some(head.job),
                     who: THE_HOST,
-                    why: &format!("since {} UTC", head.since),
+                    why: &format!("since {} UTC", sql_time(head.since)),
                 };
                 add(transaction, now, alert)?;
             }
-            Ok(heads.len())
+            Ok(late.len())
         })
     }
 }
 
-/// The first job of a waiting line.
-struct Head {
-    job: i64,
-    repo: Option<String>,
-    since: String,
-    work_item: Option<String>,
-}
-
-/// The first waiting jobs that are that old, with the repo, since when, and the task's name. The repos
-/// are found one after the other, so that a long line costs no more than a short one.
-fn waiting(connection: &rusqlite::Connection, before: &str) -> rusqlite::Result<Vec<Head>> {
+/// The heads that are there since before then, and of which nobody was told.
+fn not_told<'a>(
+    connection: &rusqlite::Connection,
+    heads: &'a Heads,
+    before: Option<Timestamp>,
+) -> rusqlite::Result<Vec<&'a Head>> {
+    let Some(before) = before else {
+        return Ok(Vec::new());
+    };
     let mut query = connection.prepare_cached(
-        "WITH RECURSIVE line (repo) AS (
-            SELECT min(repo) FROM jobs WHERE status = 'queued' AND repo > ''
-            UNION ALL
-            SELECT (SELECT min(repo) FROM jobs WHERE status = 'queued' AND repo > line.repo)
-            FROM line WHERE line.repo IS NOT NULL)
-         SELECT jobs.id, jobs.repo, jobs.created_at, tasks.work_item_id
-         FROM line JOIN jobs ON jobs.id = (
-            SELECT min(id) FROM jobs AS first
-            WHERE first.status = 'queued' AND first.repo = line.repo AND first.agent = 'analyst')
-         LEFT JOIN tasks ON tasks.id = jobs.task_id
-         WHERE jobs.created_at <= ?1 AND NOT EXISTS (
-            SELECT 1 FROM serial_gate_alert AS told
-            WHERE told.kind = 'waiting' AND told.subject = jobs.id AND told.at >= jobs.created_at)",
+        "SELECT 1 FROM serial_gate_alert WHERE kind = 'waiting' AND subject = ?1 AND at >= ?2",
     )?;
-    let text = |row: &Row<'_>, column| Ok::<_, rusqlite::Error>(row.get::<_, Shown>(column)?.0);
-    let rows = query.query_map([before], |row| {
-        Ok(Head {
-            job: row.get(0)?,
-            repo: text(row, 1)?,
-            since: text(row, 2)?.unwrap_or_default(),
-            work_item: text(row, 3)?,
-        })
-    })?;
-    rows.collect()
+    let mut late = Vec::new();
+    for head in heads.heads.iter().filter(|head| head.since <= before) {
+        // Both times are the gate's own, in one format.
+        if !query.exists(params![head.job, sql_time(head.since)])? {
+            late.push(head);
+        }
+    }
+    Ok(late)
 }
 
 /// Adds an alert to the transaction of what it tells of.

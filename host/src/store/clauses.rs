@@ -1,10 +1,28 @@
-//! The last good clause of each policy and settings, for the day when the policy gives none.
+//! The last good clause of each policy and settings, for the day when the policy gives none, and the version of the one in
+//! force, for those who splice it into queries of their own.
 
 use rusqlite::OptionalExtension;
 
 use super::{Error, Store};
 
 impl Store {
+    /// A number that is another one, and a greater one, after each change of the policy or its settings; none if somebody
+    /// has removed it.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn clause_version(&mut self) -> Result<Option<i64>, Error> {
+        self.doing(|connection| {
+            let version = connection.query_row(
+                "SELECT max(version) FROM serial_gate_clause_version",
+                [],
+                |row| row.get(0),
+            );
+            Ok(version?)
+        })
+    }
+
     /// The last clause that was accepted from this policy under these settings.
     ///
     /// # Errors

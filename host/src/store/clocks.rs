@@ -12,7 +12,8 @@ use super::leases::{IMPOSSIBLE, SHORTENED, Times};
 use super::time::latest;
 use super::transaction::Transaction;
 use super::value::Shown;
-use super::{Error, Store};
+use super::written::{Written, is_past};
+use super::{Error, Store, sql_time};
 
 /// How many of each kind are listed.
 const LISTED: usize = 10;
@@ -23,7 +24,7 @@ pub struct TimeAhead {
     /// What it is the time of.
     #[serde(flatten)]
     pub of: Ahead,
-    /// As it is in the database: UTC, or text that is not a time.
+    /// UTC, or what is in the database in place of a time.
     pub time: String,
 }
 
@@ -57,7 +58,7 @@ pub enum Ahead {
         /// The channel.
         channel: String,
     },
-    /// When a queued job was added. Its age is counted from there, so it is not told of as waiting.
+    /// When a queued job was added. Its age is counted from when it was first seen at the head of its repo.
     Job {
         /// The job.
         job: i64,
@@ -102,7 +103,6 @@ impl Store {
         lease: Duration,
         longest_wait: Duration,
     ) -> Result<TimesAhead, Error> {
-        let today = latest(now, Duration::ZERO);
         let last_wait = latest(now, longest_wait);
         self.doing(|connection| {
             // All reads see one state.
@@ -127,17 +127,17 @@ impl Store {
                     })
                 },
             )?;
-            all.read(
+            all.read_ahead(
                 &reading,
-                "SELECT created_at, id, repo FROM jobs WHERE status = 'queued' AND created_at > ?1 ORDER BY id",
-                [&today],
+                "SELECT created_at, id, repo FROM jobs WHERE status = 'queued' ORDER BY id",
+                now,
                 |row| Ok(Ahead::Job { job: row.get(1)?, repo: text(row, 2)? }),
             )?;
-            all.read(
+            all.read_ahead(
                 &reading,
                 "SELECT frozen_at, CASE WHEN typeof(gate_number) = 'integer' THEN gate_number END, repo
-                 FROM repo_freeze WHERE cleared_at IS NULL AND frozen_at > ?1 ORDER BY id",
-                [&today],
+                 FROM repo_freeze WHERE cleared_at IS NULL ORDER BY id",
+                now,
                 |row| Ok(Ahead::Freeze { freeze: row.get(1)?, repo: text(row, 2)? }),
             )?;
             Ok(all)
@@ -200,19 +200,45 @@ impl TimesAhead {
         parameters: impl Params,
         of: impl Fn(&Row<'_>) -> rusqlite::Result<Ahead>,
     ) -> rusqlite::Result<()> {
+        let as_it_is = |row: &Row<'_>| Ok(Some(text(row, 0)?.unwrap_or_default()));
+        self.read_if(connection, query, parameters, as_it_is, of)
+    }
+
+    /// The same for times that another program may have written: those that lie ahead, in the gate's own format.
+    fn read_ahead(
+        &mut self,
+        connection: &Connection,
+        query: &str,
+        now: Timestamp,
+        of: impl Fn(&Row<'_>) -> rusqlite::Result<Ahead>,
+    ) -> rusqlite::Result<()> {
+        let ahead = |row: &Row<'_>| {
+            let time = row.get::<_, Written>(0)?.0;
+            Ok(time.filter(|time| !is_past(*time, now)).map(sql_time))
+        };
+        self.read_if(connection, query, [], ahead, of)
+    }
+
+    /// Adds the rows of which a time is to be told.
+    fn read_if(
+        &mut self,
+        connection: &Connection,
+        query: &str,
+        parameters: impl Params,
+        time: impl Fn(&Row<'_>) -> rusqlite::Result<Option<String>>,
+        of: impl Fn(&Row<'_>) -> rusqlite::Result<Ahead>,
+    ) -> rusqlite::Result<()> {
         let mut query = connection.prepare(query)?;
-        let rows = query.query_map(parameters, |row| {
-            Ok(TimeAhead {
-                of: of(row)?,
-                time: text(row, 0)?.unwrap_or_default(),
-            })
-        })?;
-        for (number, row) in rows.take(LISTED + 1).enumerate() {
+        let mut rows = query.query(parameters)?;
+        let mut number = 0;
+        while let Some(row) = rows.next()? {
+            let Some(time) = time(row)? else { continue };
             if number == LISTED {
                 self.more = true;
-            } else {
-                self.found.push(row?);
+                break;
             }
+            number += 1;
+            self.found.push(TimeAhead { of: of(row)?, time });
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use super::candidates::{Candidate, Candidates, Shaped};
 use super::migrate::Made;
 use super::transaction::Transaction;
 use super::value::Raw;
-use super::{Change, Error, Store, candidates, migrate};
+use super::{Change, Error, Store, candidates, migrate, triggers};
 
 /// Where a comparison goes on.
 #[derive(Debug, Clone, PartialEq)]
@@ -109,7 +109,7 @@ impl Store {
     }
 
     /// Makes the triggers anew that are not there, and returns their names. Changes may have gone unseen meanwhile, so every
-    /// candidate is found anew. Another version's stay, and are said in the log: two versions would undo each other's for ever.
+    /// candidate is found anew, and the clause has another version. Another version's stay, and are said in the log: two versions would undo each other's for ever.
     ///
     /// # Errors
     ///
@@ -138,6 +138,7 @@ impl Store {
                 }
             }
             transaction.execute_batch(candidates::FORGET)?;
+            transaction.execute_batch(triggers::NEXT_VERSION)?;
             Ok(changes)
         })
     }

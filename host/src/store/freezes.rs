@@ -6,6 +6,7 @@
 //! older than the numbers. Callers rely on this: a repo is frozen or open afterwards as they were told, or they get an
 //! error, whatever triggers the database has.
 
+use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
 
 use super::alerts::{self, NewAlert};
@@ -14,6 +15,7 @@ use super::effect::Effect;
 use super::error::not_empty;
 use super::transaction::Transaction;
 use super::value::Shown;
+use super::written::Written;
 use super::{Act, AlertKind, Error, Store, sql_time};
 
 /// The newest active freeze of a repo.
@@ -21,8 +23,11 @@ use super::{Act, AlertKind, Error, Store, sql_time};
 pub struct ActiveFreeze {
     /// Its number.
     pub id: i64,
-    /// When the repo was frozen, UTC.
+    /// When the repo was frozen, as it is in the row.
     pub frozen_at: Option<String>,
+    /// The same, if it is a time.
+    #[serde(skip)]
+    pub since: Option<Timestamp>,
     /// Why.
     pub reason: Option<String>,
     /// The task whose deploy went bad.
@@ -139,6 +144,7 @@ impl Store {
                 Ok(ActiveFreeze {
                     id: row.get(3)?,
                     frozen_at: row.get::<_, Shown>(0)?.0,
+                    since: row.get::<_, Written>(0)?.0,
                     reason: row.get::<_, Shown>(1)?.0,
                     work_item_id: row.get::<_, Shown>(2)?.0,
                 })

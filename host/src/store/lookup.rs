@@ -1,14 +1,17 @@
 //! Rows for people: tasks, jobs and repos as `queue`, `repo` and `explain` show them.
 //!
 //! Owns the reference's helpers (`repo_has_active_task`, the parts of its snapshot), with the
-//! reference's fixed words: a task is unfinished while its stage is not `done`, and the waiting
-//! line is the analysts'. What is held is the policy's business and not told here.
+//! reference's fixed word: a task is unfinished while its stage is not `done`. Whose jobs stand in the waiting lines is
+//! told by the caller. What is held is the policy's business and not told here.
 
 use rusqlite::{OptionalExtension, Row};
 
 use super::branches::{BRANCH, TaskBranch, branch_at};
+use super::heads::{NOTED, QueuedSince, repos};
 use super::value::{ExactId, Shown};
+use super::written::Written;
 use super::{Error, Store};
+use crate::clause::{Agents, Dialect};
 
 /// A task for people.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
@@ -40,7 +43,7 @@ pub struct ActiveTask {
     pub branch: Option<TaskBranch>,
 }
 
-/// A queued analyst job of a repo.
+/// A queued job in the waiting line of a repo.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct WaitingJob {
     /// Its id.
@@ -52,9 +55,9 @@ pub struct WaitingJob {
     pub work_item_id: Option<String>,
     /// Its task's stage.
     pub stage: Option<String>,
-    /// When it was added, UTC, as far as that is known.
+    /// Since when it is in the queue, as far as that is known.
     #[serde(skip)]
-    pub created_at: Option<String>,
+    pub queued: QueuedSince,
 }
 
 /// A job for people.
@@ -179,20 +182,30 @@ impl Store {
         )
     }
 
-    /// The waiting line of a repo: its queued analyst jobs (reference semantics 30).
+    /// The waiting line of a repo: the queued jobs that these agents are to do (reference semantics 30).
     ///
     /// # Errors
     ///
     /// When the database cannot be read.
-    pub fn waiting(&mut self, repo: &str) -> Result<Vec<WaitingJob>, Error> {
+    pub fn waiting(&mut self, repo: &str, agents: &Agents) -> Result<Vec<WaitingJob>, Error> {
+        let gated = agents.named(Dialect::Sqlite);
         self.doing(|connection| {
-            let mut query = connection.prepare_cached(
-                "SELECT jobs.id, jobs.task_id, tasks.work_item_id, tasks.stage, jobs.created_at
-                 FROM jobs LEFT JOIN tasks ON tasks.id = jobs.task_id
-                 WHERE jobs.repo = ?1 AND jobs.status = 'queued' AND jobs.agent = 'analyst' ORDER BY jobs.id",
-            )?;
+            let mut query = connection.prepare_cached(&format!(
+                "SELECT jobs.id, jobs.task_id, tasks.work_item_id, tasks.stage, jobs.created_at, noted.since
+                 FROM jobs LEFT JOIN tasks ON tasks.id = jobs.task_id {NOTED}
+                 WHERE jobs.repo = ?1 AND jobs.status = 'queued' AND {gated} ORDER BY jobs.id"
+            ))?;
             let jobs = query.query_map([repo], |row| {
-                Ok(WaitingJob { job_id: row.get(0)?, task_id: row.get::<_, ExactId>(1)?.0, work_item_id: shown(row, 2)?, stage: shown(row, 3)?, created_at: shown(row, 4)? })
+                Ok(WaitingJob {
+                    job_id: row.get(0)?,
+                    task_id: row.get::<_, ExactId>(1)?.0,
+                    work_item_id: shown(row, 2)?,
+                    stage: shown(row, 3)?,
+                    queued: QueuedSince {
+                        created_at: row.get::<_, Written>(4)?.0,
+                        noted: row.get::<_, Written>(5)?.0,
+                    },
+                })
             })?;
             Ok(jobs.collect::<Result<_, _>>()?)
         })
@@ -213,19 +226,21 @@ impl Store {
         })
     }
 
-    /// The repos with an active freeze or a queued analyst job (reference semantics 31).
+    /// The repos with an active freeze or a waiting line of these agents (reference semantics 31).
     ///
     /// # Errors
     ///
     /// When the database cannot be read.
-    pub fn live_repos(&mut self) -> Result<Vec<String>, Error> {
+    pub fn live_repos(&mut self, agents: &Agents) -> Result<Vec<String>, Error> {
         self.doing(|connection| {
             let mut query = connection.prepare_cached(
-                "SELECT repo FROM repo_freeze WHERE cleared_at IS NULL AND repo != ''
-                 UNION SELECT repo FROM jobs WHERE status = 'queued' AND agent = 'analyst' AND repo != ''",
+                "SELECT DISTINCT repo FROM repo_freeze WHERE cleared_at IS NULL AND repo != ''",
             )?;
-            let repos = query.query_map([], |row| Ok(shown(row, 0)?.unwrap_or_default()))?;
-            Ok(repos.collect::<Result<_, _>>()?)
+            let frozen = query.query_map([], |row| Ok(shown(row, 0)?.unwrap_or_default()))?;
+            let mut live: Vec<String> = frozen.collect::<Result<_, _>>()?;
+            let waiting = repos(connection, agents)?;
+            live.extend(waiting.iter().filter_map(|repo| repo.shown()));
+            Ok(live)
         })
     }
 

@@ -116,6 +116,7 @@ fn add_missing(transaction: &Transaction<'_>) -> Result<Vec<Change>, Error> {
     if !changes.is_empty() {
         // Rows may have changed while a trigger was not there.
         transaction.execute_batch(candidates::FORGET)?;
+        transaction.execute_batch(triggers::NEXT_VERSION)?;
     }
     Ok(changes)
 }

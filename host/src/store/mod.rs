@@ -29,6 +29,7 @@ mod fixtures;
 mod freezes;
 mod generations;
 mod group;
+mod heads;
 mod holding;
 mod idempotency;
 mod jobs;
@@ -51,6 +52,7 @@ mod transaction;
 mod triggers;
 mod value;
 mod wall;
+mod written;
 
 pub use access::{AccessToken, Role};
 pub use alert_list::{AlertRow, ListedAs, Outbox};
@@ -69,6 +71,7 @@ pub use error::Error;
 pub use fixtures::Fixture;
 pub use freezes::ActiveFreeze;
 pub use generations::{Generation, GenerationEvent, GenerationState};
+pub use heads::QueuedSince;
 pub use idempotency::Repeatable;
 pub use jobs::{Claim, Ending, NewJob};
 pub use lookup::{ActiveTask, JobRow, TaskRow, WaitingJob};
@@ -80,6 +83,7 @@ pub use task_end::{DONE, FinishedStages, Running, TaskEnd, TaskOutcome};
 pub use tasks::{Added, Move, NewTask};
 pub use time::{from_sql_time, lease_end, sql_time};
 pub use transaction::Committed;
+pub use written::time_since;
 
 use std::time::Duration;
 

@@ -133,7 +133,7 @@ pub(super) const SHARED: [Shared; 3] = [
 ];
 
 /// Tables of the gate's own, each with the statements that make it.
-pub(super) const OWN: [(&str, &str); 23] = [
+pub(super) const OWN: [(&str, &str); 25] = [
     // The last clause that each policy gave for each settings, for the day when it gives none.
     (
         "serial_gate_clause",
@@ -403,6 +403,24 @@ pub(super) const OWN: [(&str, &str); 23] = [
             at TEXT NOT NULL,
             PRIMARY KEY (caller, key)
         ) WITHOUT ROWID;",
+    ),
+    // Since when a job is the head of its repo, where its row does not tell. `heads` notes it.
+    (
+        "serial_gate_head",
+        "CREATE TABLE serial_gate_head (
+            job INTEGER PRIMARY KEY,
+            repo TEXT,
+            task INTEGER,
+            created_at,
+            since TEXT NOT NULL
+        );",
+    ),
+    // One row: what tells the policy and the settings in force from all that were before. `triggers` counts it up.
+    (
+        "serial_gate_clause_version",
+        "CREATE TABLE serial_gate_clause_version (version INTEGER NOT NULL);
+         INSERT INTO serial_gate_clause_version (version)
+            VALUES (CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER));",
     ),
 ];
 

@@ -1,5 +1,5 @@
-//! Points in time as the database keeps them: UTC text such as `2026-01-31 12:00:00`, the format
-//! of the reference's tables. It sorts as the times do.
+//! Points in time as the gate itself keeps them: UTC text such as `2026-01-31 12:00:00`, the format
+//! of the reference's tables. It sorts as the times do. What other programs write is read by `written`.
 
 use std::time::Duration;
 

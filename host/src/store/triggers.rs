@@ -1,5 +1,5 @@
-//! The triggers: those that mark a repo as dirty when a row changes that may have a say in its claims, and those that give
-//! each freeze its number.
+//! The triggers: those that mark a repo as dirty when a row changes that may have a say in its claims, those that give
+//! each freeze its number, and those that give the clause in force another version.
 //!
 //! Owns their text, which is the same for every policy. Leaves the marks to `candidates`, where the next claim evaluates
 //! each marked repo anew. Callers rely on this: whoever changes a row, by whatever program, makes the mark in the same
@@ -20,7 +20,8 @@ pub(super) struct Trigger {
 
 /// Every trigger.
 pub(super) fn all() -> impl Iterator<Item = Trigger> {
-    Table::ALL.into_iter().flat_map(of_table).chain(numbers())
+    let of_tables = Table::ALL.into_iter().flat_map(of_table);
+    of_tables.chain(numbers()).chain(versions())
 }
 
 /// A freeze gets a number when its row comes, and another one when a row becomes a freeze that it was not.
@@ -48,6 +49,31 @@ fn numbers() -> [Trigger; 2] {
             ),
             name: trigger,
             table: name,
+        }
+    })
+}
+
+/// Another version of the clause: greater than every one before, also where the last one was lost with the file, as in a
+/// restored backup.
+pub(super) const NEXT_VERSION: &str = "UPDATE serial_gate_clause_version
+     SET version = max(version + 1, CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER));";
+
+/// Whenever the active generation is another one, or is changed.
+fn versions() -> [Trigger; 3] {
+    let table = "serial_gate_generation";
+    [
+        ("activated", "INSERT", "NEW.state = 'active'"),
+        ("changed", "UPDATE", "OLD.state = 'active' OR NEW.state = 'active'"),
+        ("removed", "DELETE", "OLD.state = 'active'"),
+    ]
+    .map(|(what, event, when)| {
+        let trigger = format!("{table}_{what}");
+        Trigger {
+            create: format!(
+                "CREATE TRIGGER {trigger} AFTER {event} ON {table} WHEN {when} BEGIN {NEXT_VERSION} END"
+            ),
+            name: trigger,
+            table,
         }
     })
 }

@@ -26,15 +26,17 @@ pub struct Deliver {
 impl Deliver {
     pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
         let settings = settings(shared)?;
+        if settings.channels.is_empty() {
+            return Err(alerts::Error::NoChannel.into());
+        }
+        let mut queue = shared.queue_whatever_its_rules()?;
         if self.watch {
-            if settings.channels.is_empty() {
-                return Err(alerts::Error::NoChannel.into());
-            }
             // A signal ends this. What is under way then is sent by the next one, after its lease.
             let never = AtomicBool::new(false);
-            alerts::run(&shared.db, &settings, &Timestamp::now, &never)?;
+            alerts::run(queue, &settings, &Timestamp::now, &never)?;
             return Ok(Outcome::Done);
         }
+        queue.look_at_heads(Timestamp::now(), settings.waiting)?;
         let round = alerts::deliver(&shared.db, &settings, &Timestamp::now)?;
         let outcome = if round.failures.is_empty() {
             Outcome::Done
