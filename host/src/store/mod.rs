@@ -12,6 +12,7 @@ mod alerts;
 mod audit;
 mod branches;
 mod candidates;
+mod census;
 mod claim;
 mod clauses;
 mod clocks;
@@ -32,9 +33,12 @@ mod idempotency;
 mod jobs;
 mod journal;
 mod leases;
+mod likeness;
 mod lookup;
 mod migrate;
 mod oracle;
+mod prepare;
+mod probe;
 mod schema;
 mod shadow;
 mod snapshot;
@@ -54,6 +58,7 @@ pub use alerts::{Alert, AlertKind};
 pub use audit::AuditEntry;
 pub use branches::{NewBranch, TaskBranch};
 pub use candidates::Shaped;
+pub use census::{Census, Counted};
 pub use claim::{Candidate, Claimed, Lease};
 pub use clocks::{Ahead, TimeAhead, TimesAhead};
 pub use connection::LOG_BYTES;
@@ -69,6 +74,8 @@ pub use idempotency::Repeatable;
 pub use jobs::{Claim, Ending, NewJob};
 pub use lookup::{ActiveTask, JobRow, TaskRow, WaitingJob};
 pub use migrate::Change;
+pub use prepare::{Before, Preparation, Prepared};
+pub use probe::{Attempt, Forbidden, Proof, STATUSES, Trial};
 pub use shadow::{Disagreement, Look, ShadowRecord};
 pub use succession::{Act, NewGeneration, Seen};
 pub use task_end::{DONE, FinishedStages, Running, TaskEnd, TaskOutcome};
@@ -78,9 +85,9 @@ pub use transaction::Committed;
 
 use std::time::Duration;
 
-use connection::{Open, connect};
+use connection::Open;
 use group::Group;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 use transaction::Transaction;
 
 /// An open queue.
@@ -100,36 +107,38 @@ pub struct Store {
 }
 
 impl Store {
-    /// Creates the schema, or adds to an existing database what is missing, in one transaction; the
-    /// first generation is active then, unless there are generations already. A second call finds
-    /// nothing to add.
+    /// Creates the schema, or adds to an existing database what is missing, in one transaction, in which the work of the
+    /// gate is tried with a row; the first generation is active then, unless there are generations already. A second call
+    /// finds nothing to add.
     ///
     /// # Errors
     ///
-    /// When the file is not a database that can be written, or its `tasks` or `jobs` lack a
-    /// required column. The database is then as it was.
+    /// When the file is not a database that can be written, its `tasks` or `jobs` lack a required column, or it forbids
+    /// what a queue cannot do without. The database is then as it was.
     pub fn init(
         database: impl Into<Database>,
-        first: NewGeneration<'_>,
-        act: Act<'_>,
-    ) -> Result<Vec<Change>, Error> {
+        preparation: Preparation<'_>,
+    ) -> Result<Prepared, Error> {
         let database = database.into();
-        let path = &database.path;
-        files::check_links(path)?;
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
-        let (changes, connection) = journal::in_turn(|| {
-            let migrated = || {
-                let mut connection = connect(path, flags)?;
-                let changes = migrate::migrate(&mut connection, first, act)?;
-                Ok((changes, connection))
-            };
-            migrated().map_err(|error: Error| error.at(path))
-        })?;
+        let (prepared, connection) = prepare::prepare(&database.path, preparation)
+            .map_err(|error| error.at(&database.path))?;
+        if preparation.dry_run {
+            return Ok(prepared);
+        }
         // The log is gone once the last connection has closed, so it is flushed beside the one that has written.
         let open = Open::at(&database)?;
         drop(connection);
         open.committed(&database, true).acknowledge()?;
-        Ok(changes)
+        Ok(prepared)
+    }
+
+    /// Tries the work of the gate with a row, by the statements that do it, and undoes it all.
+    ///
+    /// # Errors
+    ///
+    /// When the disk or another program stands in the way.
+    pub fn prove(&mut self, trial: &Trial) -> Result<Proof, Error> {
+        self.doing(|connection| prepare::prove(connection, trial))
     }
 
     /// Opens a queue that [`Store::init`] has prepared.
