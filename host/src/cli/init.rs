@@ -116,6 +116,9 @@ impl Told {
             Before::OtherTables => {
                 format!("`{path}` has a new, empty queue beside the tables that were there")
             }
+            Before::Orchestrator if self.is_empty() => {
+                format!("`{path}` adopted: its `tasks` and `jobs` are empty")
+            }
             Before::Orchestrator => {
                 let free = self
                     .claimable
@@ -157,6 +160,11 @@ impl Told {
             }
             Before::Queue => format!("`{path}` would get {additions}; {wait}"),
         }
+    }
+
+    fn is_empty(&self) -> bool {
+        let found = self.adoption.as_ref().map(|adoption| &adoption.census);
+        found.is_none_or(|census| census.tasks == 0 && census.jobs == 0)
     }
 
     fn rows(&self) -> String {

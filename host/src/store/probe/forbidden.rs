@@ -166,7 +166,7 @@ pub(super) fn reason(
         // A trigger has changed what the next statement looks for.
         other => (other.to_string(), true),
     };
-    let triggers = if by_trigger && !connection.is_autocommit() {
+    let triggers = if by_trigger {
         triggers_on(connection, what.table())?
     } else {
         Vec::new()
@@ -174,8 +174,12 @@ pub(super) fn reason(
     let names: Vec<&str> = triggers.iter().map(String::as_str).collect();
     Ok(match names.as_slice() {
         [] => one_line(&words),
-        [one] => format!("{} (its trigger is `{one}`)", one_line(&words)),
-        many => format!("{} (its triggers are {})", one_line(&words), listed(many)),
+        names => format!(
+            "{} (triggers on `{}`: {})",
+            one_line(&words),
+            what.table(),
+            listed(names)
+        ),
     })
 }
 

@@ -151,37 +151,39 @@ fn takes(
     Ok(walk(&t, trial, job, before).is_err() || set_status(&t, job, status).is_ok())
 }
 
-/// A second job of the same task, for columns that are unique.
+/// A second job of the same task goes the same way, for columns that are unique.
 pub(super) fn try_another(
     whole: &Transaction<'_>,
     trial: &Trial,
     job: i64,
     proof: &mut Proof,
 ) -> Result<(), Error> {
-    let both = begin(whole)?;
-    let Some(other) = another(&both, trial, job, proof)? else {
-        return Ok(());
-    };
     for (what, way) in [
         (Attempt::ClaimAnother, &[Attempt::Claim][..]),
         (Attempt::FinishAnother, &[Attempt::Claim, Attempt::Finish]),
         (Attempt::FinishAnother, &[Attempt::Claim, Attempt::Fail]),
     ] {
-        let t = begin(&both)?;
-        let tried = walk(&t, trial, job, way).and_then(|()| walk(&t, trial, other, way));
+        let t = begin(whole)?;
+        if walk(&t, trial, job, way).is_err() {
+            continue;
+        }
+        let Some(other) = another(&t, trial, job, proof)? else {
+            return Ok(());
+        };
+        let walked = walk(&t, trial, other, way);
         drop(t);
-        if let Err((_, Trouble::Error(error))) = tried
+        if let Err((_, Trouble::Error(error))) = walked
             && is_of_a_unique_column(&error)
             && !proof.knows(what)
         {
-            proof
-                .forbidden
-                .push(forbid(&both, what, Trouble::Error(error))?);
+            let found = forbid(whole, what, Trouble::Error(error))?;
+            proof.forbidden.push(found);
         }
     }
     Ok(())
 }
 
+/// A queued job of the same task: one that is there, or a new one.
 fn another(
     t: &Transaction<'_>,
     trial: &Trial,
@@ -195,8 +197,8 @@ fn another(
         t.prepare_cached("SELECT id FROM jobs WHERE task_id = ?1 AND id != ?2 LIMIT 1")?;
     let found = query.query_row([task_id, job], |row| row.get(0));
     let other = match found.optional()? {
-        Some(other) => Some(other),
-        None if !proof.may_add() => None,
+        Some(other) => other,
+        None if !proof.may_add() => return Ok(None),
         None => {
             let agent = trial.gated.first().map_or("analyst", String::as_str);
             let new = NewJob {
@@ -205,16 +207,15 @@ fn another(
                 repo: None,
             };
             match jobs::insert(t, trial.now, new) {
-                Ok(other) => Some(other),
+                Ok(other) => other,
                 Err(error) if t.is_autocommit() => {
-                    proof
-                        .forbidden
-                        .push(forbid(t, Attempt::AddTask, error.into())?);
+                    let found = forbid(t, Attempt::AddTask, error.into())?;
+                    proof.forbidden.push(found);
                     return Err(Error::GroupEnded);
                 }
-                Err(_) => None,
+                Err(_) => return Ok(None),
             }
         }
     };
-    Ok(other.filter(|other| set_status(t, *other, "queued").is_ok()))
+    Ok(set_status(t, other, "queued").is_ok().then_some(other))
 }

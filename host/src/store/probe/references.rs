@@ -4,9 +4,10 @@
 //! only looked at by a commit, and a connection of the orchestrator's may look at all where ours does not. Callers rely on
 //! this: it changes nothing.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
 use crate::store::Error;
+use crate::store::value::Shown;
 
 /// One reference of a table to another: a pair for each of its columns.
 struct Reference {
@@ -53,6 +54,30 @@ pub(super) fn broken(
                 reference.parent,
                 to.join(", ")
             )));
+        }
+    }
+    Ok(None)
+}
+
+/// A value that a column may have, if it refers to another table.
+pub(super) fn a_value(
+    connection: &Connection,
+    table: &str,
+    column: &str,
+) -> Result<Option<String>, Error> {
+    for reference in references(connection, table)? {
+        let Some(columns) = with_targets(connection, &reference)? else {
+            continue;
+        };
+        if let [(from, to)] = columns.as_slice()
+            && from.eq_ignore_ascii_case(column)
+        {
+            let (to, parent) = (quoted(to), quoted(&reference.parent));
+            let sql = format!("SELECT {to} FROM {parent} WHERE {to} IS NOT NULL LIMIT 1");
+            let value = connection
+                .prepare(&sql)?
+                .query_row([], |row| Ok(row.get::<_, Shown>(0)?.0));
+            return Ok(value.optional()?.flatten());
         }
     }
     Ok(None)

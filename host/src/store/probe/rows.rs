@@ -8,7 +8,7 @@ use rusqlite::types::{ToSqlOutput, Value};
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::forbidden::{Attempt, Forbidden, reason};
-use super::references::quoted;
+use super::references::{a_value, quoted};
 use super::{Trial, Trouble, forbid, refers, set_status};
 use crate::store::Error;
 use crate::store::tasks::{self, NewTask};
@@ -86,18 +86,31 @@ fn one_of_each_status(t: &Transaction<'_>) -> Result<Vec<i64>, Error> {
     Ok(jobs.collect::<Result<_, _>>()?)
 }
 
-/// What the newest task has in a column.
-fn newest(t: &Connection, column: &str) -> Result<Option<String>, Error> {
-    let sql = format!("SELECT {column} FROM tasks WHERE {column} != '' ORDER BY id DESC LIMIT 1");
-    let value = t
-        .prepare_cached(&sql)?
-        .query_row([], |row| Ok(row.get::<_, Shown>(0)?.0));
-    Ok(value.optional()?.flatten())
+/// A repo that other tables may know: a task's, or one that tasks may have.
+pub(super) fn a_repo(t: &Connection) -> Result<String, Error> {
+    let newest = "SELECT repo FROM tasks WHERE repo != '' ORDER BY id DESC LIMIT 1";
+    let known = match one_text(t, newest)? {
+        None => a_value(t, "tasks", "repo")?,
+        known => known,
+    };
+    Ok(known.unwrap_or_else(|| NAME.into()))
 }
 
-/// A repo that other tables may know.
-pub(super) fn a_repo(t: &Connection) -> Result<String, Error> {
-    Ok(newest(t, "repo")?.unwrap_or_else(|| NAME.into()))
+/// The stage of a task that waits, or of any.
+fn a_stage(t: &Connection) -> Result<Option<String>, Error> {
+    let waiting = "SELECT tasks.stage FROM jobs JOIN tasks ON tasks.id = jobs.task_id
+        WHERE jobs.status = 'queued' AND tasks.stage != '' ORDER BY jobs.id LIMIT 1";
+    let newest = "SELECT stage FROM tasks WHERE stage != '' ORDER BY id DESC LIMIT 1";
+    match one_text(t, waiting)? {
+        None => one_text(t, newest),
+        found => Ok(found),
+    }
+}
+
+fn one_text(t: &Connection, sql: &str) -> Result<Option<String>, Error> {
+    let mut query = t.prepare_cached(sql)?;
+    let value = query.query_row([], |row| Ok(row.get::<_, Shown>(0)?.0));
+    Ok(value.optional()?.flatten())
 }
 
 /// A task that was added, and what `task add` needed to be told for it.
@@ -112,7 +125,7 @@ pub(super) fn add_some_task(
     trial: &Trial,
 ) -> Result<Result<AddedTask, Forbidden>, Error> {
     let (repo, item) = (a_repo(t)?, new_token()?);
-    let stage = newest(t, "stage")?;
+    let stage = a_stage(t)?;
     let usual = ("analysis", "analyst");
     let own = (
         stage.as_deref().unwrap_or(usual.0),
