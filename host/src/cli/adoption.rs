@@ -33,7 +33,7 @@ pub fn proof(output: &mut Output, proof: &Proof) -> Result<(), Error> {
         note(
             output,
             &format!(
-                "no claim was tried: there is no job, and none can be made here ({reason}). `serial-gate doctor` tries one when there is"
+                "no claim was tried: {reason}. `serial-gate doctor` tries one when that has changed"
             ),
         )?;
     }

@@ -4,7 +4,9 @@
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use serial_gate::alerts::LONGEST_WAIT;
-use serial_gate::store::{Ahead, Change, Difference, LOG_BYTES, TimeAhead, TimesAhead};
+use serial_gate::store::{
+    self, Ahead, Change, Difference, LOG_BYTES, Proof, TimeAhead, TimesAhead,
+};
 
 use super::adoption;
 use super::options::Shared;
@@ -28,7 +30,14 @@ impl Doctor {
         let found = queue.diagnose(now)?;
         let times = queue.store().times_ahead(now, shared.lease, LONGEST_WAIT)?;
         let trial = queue.trial(now);
-        let proof = queue.store().prove(&trial)?;
+        let proof = match queue.store().prove(&trial) {
+            // What can be read is told all the same.
+            Err(store::Error::Locked { .. }) => Proof {
+                unknown: Some("another program holds the database locked".into()),
+                ..Proof::default()
+            },
+            proved => proved?,
+        };
         let adopted = queue.adoption(now)?;
         let is_sound =
             found.is_sound() && proof.is_fit() && !times.found.iter().any(TimeAhead::stays_wrong);

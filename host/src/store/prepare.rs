@@ -146,7 +146,8 @@ fn change(connection: &Connection, preparation: Preparation<'_>) -> Result<Prepa
             // A trigger has rolled everything back. What set it off is known now, and is not tried again.
             continue;
         }
-        if preparation.dry_run {
+        // A commit would write the pages that the trial has touched, although they are as they were.
+        if preparation.dry_run || changes.is_empty() {
             drop(transaction);
         } else {
             transaction.commit()?;

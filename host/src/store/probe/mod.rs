@@ -43,7 +43,7 @@ pub struct Trial {
 pub struct Proof {
     /// What the database does not let the gate do.
     pub forbidden: Vec<Forbidden>,
-    /// Why nothing is known of jobs: there is none, and none can be made.
+    /// Why nothing is known of claims, if so.
     pub unknown: Option<String>,
 }
 

@@ -26,7 +26,7 @@ pub(super) const NAME: &str = "serial-gate-probe";
 pub(super) enum Chosen {
     Job(i64),
     Forbidden(Forbidden),
-    /// There is no job, and none can be made: nothing is known.
+    /// Why nothing is known.
     Unknown(String),
 }
 
@@ -225,7 +225,7 @@ fn make_up(t: &Transaction<'_>, trial: &Trial) -> Result<Chosen, Error> {
     let made: Result<Option<i64>, Error> = made.optional().map_err(Error::from);
     match made {
         Ok(Some(job)) => Ok(Chosen::Job(job)),
-        Ok(None) => Ok(Chosen::Unknown("a trigger ignores new jobs".into())),
+        Ok(None) => Ok(none_can_be_made("a trigger ignores new jobs")),
         Err(error) => {
             let reason = reason(t, Attempt::Queue, error)?;
             let is_of_the_status = reason.contains("CHECK") && reason.contains("status");
@@ -237,8 +237,14 @@ fn make_up(t: &Transaction<'_>, trial: &Trial) -> Result<Chosen, Error> {
                     reason,
                 })
             } else {
-                Chosen::Unknown(reason)
+                none_can_be_made(&reason)
             })
         }
     }
+}
+
+fn none_can_be_made(reason: &str) -> Chosen {
+    Chosen::Unknown(format!(
+        "there is no job, and none can be made here: {reason}"
+    ))
 }
