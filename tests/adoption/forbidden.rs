@@ -162,12 +162,12 @@ fn a_trigger_that_forbids_a_step_is_named_with_its_words() {
         ),
         (
             "AFTER UPDATE OF status ON jobs WHEN NEW.status = 'running' BEGIN SELECT notify(NEW.id); END",
-            "`jobs.status` cannot take `running`",
+            "no job can be claimed",
             "no such function: notify",
         ),
         (
             "AFTER UPDATE OF status ON jobs WHEN NEW.status = 'running' BEGIN INSERT INTO events VALUES (1); END",
-            "`jobs.status` cannot take `running`",
+            "no job can be claimed",
             "no such table: main.events",
         ),
     ] {
@@ -225,7 +225,7 @@ fn a_unique_column_that_only_a_second_job_meets_is_found() {
     assert_eq!(
         notes(&gate),
         [
-            "two jobs of a repo cannot run at once, and a claim of the second fails: UNIQUE constraint failed: jobs.repo"
+            "some jobs cannot run at once, and a claim of the second fails: UNIQUE constraint failed: jobs.repo"
         ]
     );
 }
@@ -254,6 +254,17 @@ fn freezes_that_cannot_be_written_or_cleared_are_refused_unless_they_are_switche
         assert_eq!(refused(&gate), said);
         gate.run(&["init", "--freeze-enabled", "false"]).succeeds();
     }
+}
+
+#[test]
+fn a_default_does_not_clear_a_freeze_that_was_just_written() {
+    let gate = usual(
+        "CREATE TABLE repo_freeze (id INTEGER PRIMARY KEY, repo TEXT, cleared_at TEXT DEFAULT '')",
+    );
+    assert_eq!(notes(&gate), [""; 0]);
+    gate.run(&["freeze", "alpha", "--reason", "incident"])
+        .succeeds();
+    gate.run(&["claim"]).exits(3);
 }
 
 #[test]

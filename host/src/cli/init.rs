@@ -46,6 +46,8 @@ struct Told {
     adoption: Option<Adoption>,
     /// How many jobs may be claimed; none if that is not known.
     claimable: Option<usize>,
+    /// Why it is not known what is in the tables, if so.
+    unseen: Option<String>,
     /// A database that was meant, perhaps.
     similar: Option<PathBuf>,
 }
@@ -72,19 +74,27 @@ impl Init {
         let prepared = Queue::prepare(&shared.db, &settings, act, preparing)?;
         let is_new = matches!(prepared.before, Before::Nothing | Before::OtherTables);
         let mut told = Told {
-            similar: is_new.then(|| similar::beside(&shared.db.path)).flatten(),
+            similar: (prepared.before == Before::Nothing)
+                .then(|| similar::beside(&shared.db.path))
+                .flatten(),
             prepared,
             adoption: None,
             claimable: None,
+            unseen: None,
         };
         if !is_new && dry_run {
             let census = Store::census_at(&shared.db.path)?;
             let rules = settings.rules.as_deref();
             told.adoption = Some(adoption_by(census, &told.prepared.trial, rules));
         } else if told.prepared.before == Before::Orchestrator || (!is_new && verbose) {
-            let mut queue = shared.queue_as_stored()?;
-            told.adoption = Some(queue.adoption(now)?);
-            told.claimable = claimable(&mut queue, now)?;
+            match look(shared, now) {
+                Ok((adoption, claimable)) => {
+                    told.adoption = Some(adoption);
+                    told.claimable = claimable;
+                }
+                // What was done is done.
+                Err(error) => told.unseen = Some(queue::with_causes(&error)),
+            }
         }
         if output.json {
             output.json_line(&told.as_json(&shared.db.path, dry_run))?;
@@ -116,6 +126,7 @@ impl Told {
             Before::OtherTables => {
                 format!("`{path}` has a new, empty queue beside the tables that were there")
             }
+            Before::Orchestrator if self.unseen.is_some() => format!("`{path}` adopted"),
             Before::Orchestrator if self.is_empty() => {
                 format!("`{path}` adopted: its `tasks` and `jobs` are empty")
             }
@@ -182,6 +193,10 @@ impl Told {
                 &format!("did you mean `{similar}`, which is beside it?"),
             )?;
         }
+        if let Some(unseen) = &self.unseen {
+            let text = format!("its rows were not counted: {unseen}");
+            note(output, &text)?;
+        }
         proof(output, &self.prepared.proof)?;
         for table in &self.prepared.unread {
             note(
@@ -243,6 +258,12 @@ fn list(told: &Told, output: &mut Output) -> Result<(), Error> {
         output.line(line)?;
     }
     Ok(())
+}
+
+/// What is in the tables of a prepared queue.
+fn look(shared: &Shared, now: Timestamp) -> Result<(Adoption, Option<usize>), Error> {
+    let mut queue = shared.queue_as_stored()?;
+    Ok((queue.adoption(now)?, claimable(&mut queue, now)?))
 }
 
 /// How many jobs may be claimed; none if it takes too long to find out.

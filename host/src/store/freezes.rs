@@ -200,8 +200,8 @@ pub(super) fn add(
 ) -> Result<Frozen, Error> {
     let name = freeze_of(repo);
     let row = transaction.query_row(
-        "INSERT INTO repo_freeze (repo, frozen_at, reason, work_item_id, gate_generation)
-         VALUES (?1, ?2, ?3, ?4, (SELECT id FROM serial_gate_generation WHERE state = 'active'))
+        "INSERT INTO repo_freeze (repo, frozen_at, cleared_at, reason, work_item_id, gate_generation)
+         VALUES (?1, ?2, NULL, ?3, ?4, (SELECT id FROM serial_gate_generation WHERE state = 'active'))
          RETURNING id",
         params![repo, sql_time(act.now), reason(act), work_item],
         |row| row.get(0),

@@ -34,7 +34,7 @@ pub enum Attempt {
     Cancel,
     /// A second job of the task is done.
     FinishAnother,
-    /// Two jobs of a repo run at once.
+    /// Two jobs of a task run at once.
     ClaimAnother,
     /// A task moves to another stage.
     MoveTask,
@@ -119,7 +119,7 @@ impl fmt::Display for Forbidden {
             }
             Attempt::ClaimAnother => write!(
                 f,
-                "two jobs of a repo cannot run at once, and a claim of the second fails: {reason}"
+                "some jobs cannot run at once, and a claim of the second fails: {reason}"
             ),
             Attempt::MoveTask => write!(f, "`task stage` cannot be used here: {reason}"),
             Attempt::EndTask => write!(
@@ -209,6 +209,16 @@ fn of_sqlite(cause: &rusqlite::Error) -> Option<(String, bool)> {
         )),
         (ErrorCode::Unknown, _) => Some((words, true)),
         _ => None,
+    }
+}
+
+/// Whether another value could have been taken: what a statement cannot even be compiled for says nothing of its values.
+pub(super) fn is_about_the_value(error: &Error) -> bool {
+    match error {
+        Error::Sqlite { cause, .. } | Error::Constraint { cause, .. } => {
+            cause.sqlite_error_code() == Some(ErrorCode::ConstraintViolation)
+        }
+        _ => true,
     }
 }
 

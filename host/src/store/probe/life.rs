@@ -44,8 +44,10 @@ pub(super) fn try_ways(
         if proof.knows(what) {
             continue;
         }
+        let may_be_the_status = trouble.is_about_the_value();
         let mut found = forbid(whole, what, trouble)?;
         if let Some(status) = what.status()
+            && may_be_the_status
             && !whole.is_autocommit()
             && !takes(whole, trial, job, what, status)?
         {

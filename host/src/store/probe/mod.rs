@@ -71,6 +71,15 @@ enum Trouble {
     Reference(String),
 }
 
+impl Trouble {
+    fn is_about_the_value(&self) -> bool {
+        match self {
+            Trouble::Error(error) => forbidden::is_about_the_value(error),
+            Trouble::Reference(_) => true,
+        }
+    }
+}
+
 impl From<Error> for Trouble {
     fn from(error: Error) -> Trouble {
         Trouble::Error(error)

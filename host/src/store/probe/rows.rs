@@ -88,8 +88,11 @@ fn one_of_each_status(t: &Transaction<'_>) -> Result<Vec<i64>, Error> {
 
 /// A repo that other tables may know: a task's, or one that tasks may have.
 pub(super) fn a_repo(t: &Connection) -> Result<String, Error> {
-    let newest = "SELECT repo FROM tasks WHERE repo != '' ORDER BY id DESC LIMIT 1";
-    let known = match one_text(t, newest)? {
+    let newest = format!(
+        "SELECT repo FROM (SELECT id, repo FROM tasks ORDER BY id DESC LIMIT {LOOKED_AT})
+         WHERE repo != '' ORDER BY id DESC LIMIT 1"
+    );
+    let known = match one_text(t, &newest)? {
         None => a_value(t, "tasks", "repo")?,
         known => known,
     };
@@ -98,11 +101,16 @@ pub(super) fn a_repo(t: &Connection) -> Result<String, Error> {
 
 /// The stage of a task that waits, or of any.
 fn a_stage(t: &Connection) -> Result<Option<String>, Error> {
-    let waiting = "SELECT tasks.stage FROM jobs JOIN tasks ON tasks.id = jobs.task_id
-        WHERE jobs.status = 'queued' AND tasks.stage != '' ORDER BY jobs.id LIMIT 1";
-    let newest = "SELECT stage FROM tasks WHERE stage != '' ORDER BY id DESC LIMIT 1";
-    match one_text(t, waiting)? {
-        None => one_text(t, newest),
+    let waiting = format!(
+        "SELECT tasks.stage FROM (SELECT task_id FROM jobs WHERE status = 'queued' ORDER BY id LIMIT {LOOKED_AT}) AS few
+         JOIN tasks ON tasks.id = few.task_id WHERE tasks.stage != '' LIMIT 1"
+    );
+    let newest = format!(
+        "SELECT stage FROM (SELECT id, stage FROM tasks ORDER BY id DESC LIMIT {LOOKED_AT})
+         WHERE stage != '' ORDER BY id DESC LIMIT 1"
+    );
+    match one_text(t, &waiting)? {
+        None => one_text(t, &newest),
         found => Ok(found),
     }
 }
