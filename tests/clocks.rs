@@ -319,7 +319,8 @@ fn doctor_tells_of_each_impossible_time_and_what_becomes_of_it() {
     let gate = gate_of_odd_times();
     let ran = gate.run(&["doctor", "--lease", "10m"]).exits(1);
     insta::assert_snapshot!(ran.stderr, @"");
-    insta::assert_snapshot!(without_present(&ran.stdout), @r"
+    insta::assert_snapshot!(without_present(&ran.stdout), @r#"
+    5 tasks: `analysis` 5; 5 jobs: `running` 4, `queued` 1; queued for: `analyst` 1
     times that no right clock can have written:
     WHAT                           TIME (UTC)           WHAT HAPPENS
     lease of job 1                 2037-01-01 00:30:00  back in the queue 30m after the next claim, unless its worker is heard of
@@ -332,7 +333,7 @@ fn doctor_tells_of_each_impossible_time_and_what_becomes_of_it() {
     queued job 5                   2037-01-01 00:00:00  it waits since it was first seen at the head of its repo: set its `created_at` to the present
     freeze (number) of alpha  2037-01-01 00:00:00  it holds all the same, until it is cleared
     1 repo compared, all candidates are right
-    ");
+    "#);
 }
 
 /// Without the times of this run.
@@ -420,12 +421,13 @@ fn doctor_still_tells_of_a_lease_that_was_shortened_until_the_worker_is_heard_of
     );
     gate.run(&["claim"]).exits(3);
     let told = gate.run(&["doctor"]).succeeds().stdout;
-    insta::assert_snapshot!(without_present(&told), @r"
+    insta::assert_snapshot!(without_present(&told), @r#"
+    1 task: `analysis` 1; 1 job: `running` 1
     times that no right clock can have written:
     WHAT           TIME (UTC)           WHAT HAPPENS
     running job 1  2037-01-01 00:30:00  back in the queue at (time), unless its worker is heard of
     0 repos compared, all candidates are right
-    ");
+    "#);
     gate.run(&[
         "job",
         "heartbeat",
@@ -437,7 +439,10 @@ fn doctor_still_tells_of_a_lease_that_was_shortened_until_the_worker_is_heard_of
     ])
     .succeeds();
     let told = gate.run(&["doctor"]).succeeds().stdout;
-    insta::assert_snapshot!(told, @"0 repos compared, all candidates are right");
+    insta::assert_snapshot!(told, @r#"
+    1 task: `analysis` 1; 1 job: `running` 1
+    0 repos compared, all candidates are right
+    "#);
 }
 
 #[test]

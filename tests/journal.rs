@@ -115,11 +115,12 @@ fn a_copy_without_wal_mode_is_brought_back_by_any_verb_which_says_so() {
 
 #[test]
 fn init_names_the_mode_among_its_changes() {
-    let text = copied().run(&["init"]).succeeds();
-    insta::assert_snapshot!(text.stdout, @r"
+    let text = copied().run(&["init", "-v"]).succeeds();
+    insta::assert_snapshot!(text.stdout, @r#"
     `serial-gate.db` is ready: 1 addition made
       journal wal
-    ");
+    1 task: `analysis` 1; 1 job: `queued` 1; queued for: `analyst` 1
+    "#);
     let gate = copied();
     let told = gate.run(&["init", "--json"]).succeeds().json();
     assert_eq!(told["changes"], json!([{"journal_mode": "wal"}]));

@@ -63,7 +63,10 @@ fn it_finds_nothing_wrong_in_a_queue_that_was_only_written_to_by_sql() {
         .execute_batch("UPDATE tasks SET stage = 'review' WHERE id = 1")
         .unwrap();
     let ran = gate.run(&["doctor"]).succeeds();
-    insta::assert_snapshot!(ran.stdout + &ran.stderr, @"1 repo compared, all candidates are right");
+    insta::assert_snapshot!(ran.stdout + &ran.stderr, @r#"
+    2 tasks: `analysis` 1, `review` 1; 2 jobs: `queued` 1, `running` 1; queued for: `analyst` 1
+    1 repo compared, all candidates are right
+    "#);
 }
 
 #[test]
@@ -72,6 +75,7 @@ fn it_puts_right_what_no_trigger_saw_and_counts_it() {
     finish_unseen(&gate);
     let ran = gate.run(&["doctor"]).exits(1);
     insta::assert_snapshot!(ran.stdout + &ran.stderr, @r#"
+    2 tasks: `analysis` 1, `done` 1; 2 jobs: `queued` 1, `running` 1; queued for: `analyst` 1
     REPO   AGENT    CANDIDATE  BY THE CLAUSE
     alpha  analyst  none       job 2
     1 repo compared, 1 put right: something wrote to the database without its triggers
@@ -83,6 +87,7 @@ fn it_puts_right_what_no_trigger_saw_and_counts_it() {
     gate.run(&["claim"]).succeeds();
     let again = gate.run(&["doctor"]).succeeds();
     insta::assert_snapshot!(again.stdout, @r#"
+    2 tasks: `analysis` 1, `done` 1; 2 jobs: `running` 2
     0 repos compared, all candidates are right
     differences since the clause is in use: 1
     "#);

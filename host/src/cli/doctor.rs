@@ -1,10 +1,14 @@
-//! `doctor`: whether the candidates that claims go by are right, and the times in the database.
+//! `doctor`: whether the candidates that claims go by are right, whether the database lets the gate do its work, and the
+//! times in it.
 
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use serial_gate::alerts::LONGEST_WAIT;
-use serial_gate::store::{Ahead, Change, Difference, LOG_BYTES, TimeAhead, TimesAhead};
+use serial_gate::store::{
+    self, Ahead, Change, Difference, LOG_BYTES, Proof, TimeAhead, TimesAhead,
+};
 
+use super::adoption;
 use super::options::Shared;
 use super::output::{Output, Tone, toned};
 use super::text::{count, shown, shown_or_dash};
@@ -13,7 +17,7 @@ use super::{Error, Outcome};
 /// Compare the candidates that claims go by with the policy's clause, put them right, and tell of impossible times
 #[derive(Args)]
 #[command(
-    after_help = "A claim looks at one candidate a repo, which triggers keep up to date for every program that\nwrites to the database. A waiting `claim` compares some of them every ten seconds; this compares all. Exits with 1\nif anything had to be repaired.\n\nIt also lists the times that no right clock can have written, and what becomes of each, and exits\nwith 1 for those that stay wrong: the time at which a queued job was added. And it tells when the\nlog beside the database (-wal) is larger than it should be, which a long reader causes.\n\nExample:\n  serial-gate doctor"
+    after_help = "A claim looks at one candidate a repo, which triggers keep up to date for every program that\nwrites to the database. A waiting `claim` compares some of them every ten seconds; this compares all. Exits with 1\nif anything had to be repaired.\n\nIt tries a claim, its end and a freeze with a row, undoes them, and exits with 1 if the database forbids\none of them. It counts statuses, agents and stages, and says where the rule does not fit them.\n\nIt also lists the times that no right clock can have written, and what becomes of each, and exits\nwith 1 for those that stay wrong: the time at which a queued job was added. And it tells when the\nlog beside the database (-wal) is larger than it should be, which a long reader causes.\n\nExample:\n  serial-gate doctor"
 )]
 pub struct Doctor {}
 
@@ -25,7 +29,18 @@ impl Doctor {
         let log_bytes = queue.store().log_bytes();
         let found = queue.diagnose(now)?;
         let times = queue.store().times_ahead(now, shared.lease, LONGEST_WAIT)?;
-        let is_sound = found.is_sound() && !times.found.iter().any(TimeAhead::stays_wrong);
+        let trial = queue.trial(now);
+        let proof = match queue.store().prove(&trial) {
+            // What can be read is told all the same.
+            Err(store::Error::Locked { .. }) => Proof {
+                unknown: Some("another program holds the database locked".into()),
+                ..Proof::default()
+            },
+            proved => proved?,
+        };
+        let adopted = queue.adoption(now)?;
+        let is_sound =
+            found.is_sound() && proof.is_fit() && !times.found.iter().any(TimeAhead::stays_wrong);
         let outcome = if is_sound {
             Outcome::Done
         } else {
@@ -43,9 +58,17 @@ impl Doctor {
                 "times_ahead": times.found,
                 "more_times_ahead": times.more,
                 "wal_bytes": log_bytes,
+                "forbidden": proof.forbidden,
+                "untried": proof.unknown,
+                "adoption": adopted,
             }))?;
             return Ok(outcome);
         }
+        if let Some(line) = adoption::census(&adopted.census) {
+            output.line(line)?;
+        }
+        adoption::proof(output, &proof)?;
+        adoption::advice(output, &adopted, shared, &adoption::SET)?;
         list(&times, shared, output)?;
         if log_bytes > u64::from(LOG_BYTES) {
             output.line(format!(

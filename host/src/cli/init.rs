@@ -1,25 +1,55 @@
 //! `init`: prepares a database.
+//!
+//! Owns the words for what was found and done. What is added, tried and counted is the library's.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
 use serial_gate::model::{Dialect, Settings};
 use serial_gate::policy::{DEFAULT_POLICY, Limits, Runtime};
-use serial_gate::queue::{self, Queue, default_settings};
-use serial_gate::store::{Act, Change};
+use serial_gate::queue::{self, Adoption, Preparing, Queue, adoption_by, default_settings};
+use serial_gate::store::{self, Act, Before, Change, Prepared, Store};
 
+use super::adoption::{GIVE, SET, advice, census, note, proof, rows};
 use super::options::{Shared, Who};
 use super::output::Output;
 use super::text::count;
-use super::{Error, Outcome};
+use super::{Error, Outcome, similar};
+
+/// Other writers notice it when they had to wait for longer.
+const LONG: Duration = Duration::from_secs(1);
 
 /// Create the queue's database, or add what is missing to an existing one
 #[derive(Args)]
 #[command(
-    after_help = "In the database of an existing orchestrator, `tasks` and `jobs` stay as they are: only tables,\nnullable columns, indexes and triggers are added, in one transaction. A second run changes nothing.\n\nExample:\n  serial-gate --db orchestrator.db init"
+    after_help = "In the database of an existing orchestrator, `tasks` and `jobs` stay as they are: only tables,\nnullable columns, indexes and triggers are added, in one transaction. In it a job is claimed, finished and\nfrozen, and all of that is undone: if the database does not allow it, the reason is told and nothing is\nchanged. A second run changes nothing.\n\nExample:\n  serial-gate --db orchestrator.db init --dry-run\n  serial-gate --db orchestrator.db init"
 )]
 pub struct Init {
+    /// Do everything and undo it, and say what would be added and how long other writers would wait
+    #[arg(long)]
+    dry_run: bool,
+    /// List the additions, and what is in the tables
+    #[arg(short, long)]
+    verbose: bool,
+    /// Make new, empty `tasks` and `jobs` although the database has tables of almost these names
+    #[arg(long)]
+    new_tables: bool,
     #[command(flatten)]
     who: Who,
+}
+
+/// What there is to tell.
+struct Told {
+    prepared: Prepared,
+    adoption: Option<Adoption>,
+    /// How many jobs may be claimed; none if that is not known.
+    claimable: Option<usize>,
+    /// Why it is not known what is in the tables, if so.
+    unseen: Option<String>,
+    /// A database that was meant, perhaps.
+    similar: Option<PathBuf>,
 }
 
 impl Init {
@@ -29,41 +59,224 @@ impl Init {
         if settings.rules.is_some() && shared.store().is_err() {
             check_rules(&settings)?;
         }
+        let (dry_run, verbose) = (self.dry_run, self.verbose);
+        let preparing = Preparing {
+            new_tables: self.new_tables,
+            dry_run,
+        };
         let who = self.who.name();
+        let now = Timestamp::now();
         let act = Act {
-            now: Timestamp::now(),
+            now,
             who: &who,
             why: "the queue was made",
         };
-        let changes = Queue::init(&shared.db, &settings, act)?;
+        let prepared = Queue::prepare(&shared.db, &settings, act, preparing)?;
+        let is_new = matches!(prepared.before, Before::Nothing | Before::OtherTables);
+        let mut told = Told {
+            similar: (prepared.before == Before::Nothing)
+                .then(|| similar::beside(&shared.db.path))
+                .flatten(),
+            prepared,
+            adoption: None,
+            claimable: None,
+            unseen: None,
+        };
+        if !is_new && dry_run {
+            let census = Store::census_at(&shared.db.path)?;
+            let rules = settings.rules.as_deref();
+            told.adoption = Some(adoption_by(census, &told.prepared.trial, rules));
+        } else if told.prepared.before == Before::Orchestrator || (!is_new && verbose) {
+            match look(shared, now) {
+                Ok((adoption, claimable)) => {
+                    told.adoption = Some(adoption);
+                    told.claimable = claimable;
+                }
+                // What was done is done.
+                Err(error) => told.unseen = Some(queue::with_causes(&error)),
+            }
+        }
         if output.json {
-            output.json_line(
-                &serde_json::json!({ "database": shared.db.path.to_string_lossy(), "changes": changes }),
-            )?;
+            output.json_line(&told.as_json(&shared.db.path, dry_run))?;
             return Ok(Outcome::Done);
         }
-        let database = shared.db.path.display();
-        if changes.is_empty() {
-            output.line(format!("`{database}` is up to date: nothing was changed"))?;
-            return Ok(Outcome::Done);
+        let line = if dry_run {
+            told.what_would_be(&shared.db.path)
+        } else {
+            told.what_was_done(&shared.db.path)
+        };
+        output.line(line)?;
+        if verbose {
+            list(&told, output)?;
         }
-        output.line(format!(
-            "`{database}` is ready: {} made",
-            count(changes.len(), "addition")
-        ))?;
-        for change in changes {
-            let (kind, name) = match change {
-                Change::Table(name) => ("table", name),
-                Change::Column(name) => ("column", name),
-                Change::Index(name) => ("index", name),
-                Change::Trigger(name) => ("trigger", name),
-                Change::Generation(name) => ("policy", name),
-                Change::JournalMode(name) => ("journal", name),
-            };
-            output.line(format!("  {kind:<7} {name}"))?;
-        }
+        told.notes(shared, output, dry_run)?;
         Ok(Outcome::Done)
     }
+}
+
+impl Told {
+    fn what_was_done(&self, path: &Path) -> String {
+        let path = path.display();
+        let Prepared {
+            before, changes, ..
+        } = &self.prepared;
+        let additions = count(changes.len(), "addition");
+        match before {
+            Before::Nothing => format!("created `{path}`: a new, empty queue"),
+            Before::OtherTables => {
+                format!("`{path}` has a new, empty queue beside the tables that were there")
+            }
+            Before::Orchestrator if self.unseen.is_some() => format!("`{path}` adopted"),
+            Before::Orchestrator if self.is_empty() => {
+                format!("`{path}` adopted: its `tasks` and `jobs` are empty")
+            }
+            Before::Orchestrator => {
+                let free = self
+                    .claimable
+                    .map(|free| format!(", {free} may be claimed"));
+                format!(
+                    "`{path}` adopted: {} are there{}",
+                    self.rows(),
+                    free.unwrap_or_default()
+                )
+            }
+            Before::Queue if changes.is_empty() => {
+                format!("`{path}` is up to date: nothing was changed")
+            }
+            Before::Queue => format!("`{path}` is ready: {additions} made"),
+        }
+    }
+
+    fn what_would_be(&self, path: &Path) -> String {
+        let path = path.display();
+        let Prepared {
+            before,
+            changes,
+            locked,
+            ..
+        } = &self.prepared;
+        let additions = count(changes.len(), "addition");
+        let wait = format!("other writers would wait {}", seconds(*locked));
+        match before {
+            Before::Nothing => format!("`{path}` would be created: a new, empty queue"),
+            Before::OtherTables => format!(
+                "`{path}` would get a new, empty queue beside the tables that are there; {wait}"
+            ),
+            Before::Orchestrator => format!(
+                "`{path}` would be adopted: {} are there, {additions} would be made; {wait}",
+                self.rows()
+            ),
+            Before::Queue if changes.is_empty() => {
+                format!("`{path}` is up to date: nothing would be changed")
+            }
+            Before::Queue => format!("`{path}` would get {additions}; {wait}"),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        let found = self.adoption.as_ref().map(|adoption| &adoption.census);
+        found.is_none_or(|census| census.tasks == 0 && census.jobs == 0)
+    }
+
+    fn rows(&self) -> String {
+        let (tasks, jobs) = self.adoption.as_ref().map_or((0, 0), |adoption| {
+            (adoption.census.tasks, adoption.census.jobs)
+        });
+        format!("{} and {}", rows(tasks, "task"), rows(jobs, "job"))
+    }
+
+    fn notes(&self, shared: &Shared, output: &mut Output, dry_run: bool) -> Result<(), Error> {
+        if let Some(similar) = &self.similar {
+            let similar = similar.display();
+            note(
+                output,
+                &format!("did you mean `{similar}`, which is beside it?"),
+            )?;
+        }
+        if let Some(unseen) = &self.unseen {
+            let text = format!("its rows were not counted: {unseen}");
+            note(output, &text)?;
+        }
+        proof(output, &self.prepared.proof)?;
+        for table in &self.prepared.unread {
+            note(
+                output,
+                &format!(
+                    "the table `{table}` is not read: the gate reads only `tasks`, `jobs` and `repo_freeze`"
+                ),
+            )?;
+        }
+        if let Some(adoption) = &self.adoption {
+            advice(output, adoption, shared, if dry_run { &GIVE } else { &SET })?;
+        }
+        if !dry_run && self.prepared.locked > LONG {
+            let waited = seconds(self.prepared.locked);
+            note(output, &format!("other writers had to wait {waited}"))?;
+        }
+        Ok(())
+    }
+
+    fn as_json(&self, path: &Path, dry_run: bool) -> serde_json::Value {
+        let Prepared {
+            before,
+            changes,
+            proof,
+            unread,
+            locked,
+            ..
+        } = &self.prepared;
+        serde_json::json!({
+            "database": path.to_string_lossy(),
+            "changes": changes,
+            "dry_run": dry_run,
+            "before": before,
+            "locked_ms": u64::try_from(locked.as_millis()).unwrap_or(u64::MAX),
+            "forbidden": proof.forbidden,
+            "untried": proof.unknown,
+            "unread_tables": unread,
+            "adoption": self.adoption,
+            "claimable": self.claimable,
+            "similar": self.similar.as_ref().map(|path| path.to_string_lossy()),
+        })
+    }
+}
+
+fn list(told: &Told, output: &mut Output) -> Result<(), Error> {
+    for change in &told.prepared.changes {
+        let (kind, name) = match change {
+            Change::Table(name) => ("table", name),
+            Change::Column(name) => ("column", name),
+            Change::Index(name) => ("index", name),
+            Change::Trigger(name) => ("trigger", name),
+            Change::Generation(name) => ("policy", name),
+            Change::JournalMode(name) => ("journal", name),
+        };
+        output.line(format!("  {kind:<7} {name}"))?;
+    }
+    let found = told.adoption.as_ref();
+    if let Some(line) = found.and_then(|adoption| census(&adoption.census)) {
+        output.line(line)?;
+    }
+    Ok(())
+}
+
+/// What is in the tables of a prepared queue.
+fn look(shared: &Shared, now: Timestamp) -> Result<(Adoption, Option<usize>), Error> {
+    let mut queue = shared.queue_as_stored()?;
+    Ok((queue.adoption(now)?, claimable(&mut queue, now)?))
+}
+
+/// How many jobs may be claimed; none if it takes too long to find out.
+fn claimable(queue: &mut Queue, now: Timestamp) -> Result<Option<usize>, Error> {
+    match queue.claimable(now) {
+        Ok(jobs) => Ok(Some(jobs.len())),
+        Err(queue::Error::Store(store::Error::Budget { .. })) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
 }
 
 /// Rules that the policy refuses would be everybody's, and the order of tasks nobody's.

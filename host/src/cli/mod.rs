@@ -3,6 +3,7 @@
 //! Owns the list of verbs and the exit codes, which are part of the interface: 0 done, 1 failed, 2 usage, 3 nothing to claim,
 //! or held. Callers rely on this: a result that cannot be written is a failure, in every verb.
 
+mod adoption;
 mod alerts;
 mod audit;
 mod claim;
@@ -24,6 +25,7 @@ mod policy;
 mod queue;
 mod repo;
 mod serve;
+mod similar;
 mod task;
 mod text;
 mod token;

@@ -241,11 +241,12 @@ impl World {
         Ok(transaction.commit()?)
     }
 
-    /// What a queue comes to when all its work is done.
-    pub(super) fn finish_everything(&mut self) -> rusqlite::Result<()> {
-        self.beside.execute_batch(
-            "UPDATE tasks SET stage = 'done'; UPDATE repo_freeze SET cleared_at = 'then' WHERE cleared_at IS NULL;",
-        )
+    /// What a queue comes to when all its work is done, in the stage that the rules call finished.
+    pub(super) fn finish_everything(&mut self, stage: &str) -> rusqlite::Result<()> {
+        self.beside
+            .execute("UPDATE tasks SET stage = ?1", [stage])?;
+        self.beside
+            .execute_batch("UPDATE repo_freeze SET cleared_at = 'then' WHERE cleared_at IS NULL")
     }
 
     fn rows(&self, result: &mut Map<String, Value>) -> Result<(), Error> {

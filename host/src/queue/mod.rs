@@ -5,6 +5,7 @@
 //! command line. Callers rely on this: a policy that fails never stops the queue, and never opens a
 //! frozen repo to a gated job.
 
+mod adoption;
 mod claim;
 mod clause;
 mod doctor;
@@ -24,6 +25,7 @@ mod wait;
 mod watch;
 
 pub use crate::store::Running;
+pub use adoption::{Adoption, Advice, adoption_by};
 pub use claim::Claimant;
 pub use clause::CurrentClause;
 pub use doctor::Diagnosis;
@@ -47,7 +49,7 @@ use crate::model::{self, Decision, Settings};
 use crate::policy::{self, DEFAULT_POLICY, Runtime, Trust};
 use crate::store::{
     Act, ActiveFreeze, Change, Database, DeployVerdict, FinishedStages, Move, NewDeploy,
-    NewGeneration, RecordedDeploy, Store, TaskEnd, TaskOutcome,
+    NewGeneration, Preparation, Prepared, RecordedDeploy, Store, TaskEnd, TaskOutcome,
 };
 use doctor::Reconciling;
 use follow::Following;
@@ -107,6 +109,15 @@ impl Default for Options {
     }
 }
 
+/// How a database is prepared.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Preparing {
+    /// Make new tables although the database has others of almost their names.
+    pub new_tables: bool,
+    /// Do it all, and roll it back.
+    pub dry_run: bool,
+}
+
 /// A queue and its gate.
 pub struct Queue {
     store: Store,
@@ -142,6 +153,20 @@ impl Queue {
         settings: &Settings,
         act: Act<'_>,
     ) -> Result<Vec<Change>, Error> {
+        Ok(Queue::prepare(database, settings, act, Preparing::default())?.changes)
+    }
+
+    /// The same, and tells what was found and tried.
+    ///
+    /// # Errors
+    ///
+    /// As [`Queue::init`].
+    pub fn prepare(
+        database: impl Into<Database>,
+        settings: &Settings,
+        act: Act<'_>,
+        preparing: Preparing,
+    ) -> Result<Prepared, Error> {
         let first = NewGeneration {
             component: DEFAULT_POLICY,
             signature: None,
@@ -151,7 +176,14 @@ impl Queue {
             settings: &stored(settings),
             limits: &stored(&Allowance::default()),
         };
-        Ok(Store::init(database, first, act)?)
+        let preparation = Preparation {
+            first,
+            act,
+            trial: &|stored| adoption::trial(stored, act.now),
+            new_tables: preparing.new_tables,
+            dry_run: preparing.dry_run,
+        };
+        Ok(Store::init(database, preparation)?)
     }
 
     /// Opens a prepared database.

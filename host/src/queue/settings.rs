@@ -114,6 +114,11 @@ pub fn settings_of(generation: &Generation) -> Result<Settings, Error> {
     read(generation.id, "settings", &generation.settings)
 }
 
+/// Settings as they stand in the database, if they are what this version writes.
+pub(super) fn settings_in(stored: &str) -> Option<Settings> {
+    serde_json::from_str(stored).ok()
+}
+
 /// What a generation may use.
 ///
 /// # Errors

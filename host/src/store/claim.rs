@@ -319,7 +319,11 @@ fn take_candidate(
 }
 
 /// Writes the claim of a job down. No text of a policy is in these statements.
-fn give(transaction: &Transaction<'_>, job: i64, lease: Lease<'_>) -> Result<Claimed, Error> {
+pub(super) fn give(
+    transaction: &Transaction<'_>,
+    job: i64,
+    lease: Lease<'_>,
+) -> Result<Claimed, Error> {
     static GIVE: LazyLock<String> = LazyLock::new(|| {
         format!(
             "UPDATE jobs SET status = 'running', gate_worker = ?2, gate_claimed_at = ?3, gate_lease_until = ?4,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 
-use super::GenerationState;
+use super::{Forbidden, GenerationState};
 
 /// A database that cannot be used, or a change that was refused. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +91,14 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong, with the table's or the column's name.
         problem: String,
+    },
+    /// The gate could not do its work there.
+    #[error("`{}` was left as it is: {}", path.display(), sentences(forbidden))]
+    Unfit {
+        /// The file.
+        path: PathBuf,
+        /// What the database forbids.
+        forbidden: Vec<Forbidden>,
     },
     /// The file or its folder may not be written.
     #[error("`{}` is read-only: make the file and its folder writable for this user", path.display())]
@@ -408,6 +416,10 @@ impl Error {
                 path: path.into(),
                 problem,
             },
+            Error::Unfit { forbidden, .. } => Error::Unfit {
+                path: path.into(),
+                forbidden,
+            },
             Error::NotPrepared { .. } => Error::NotPrepared { path: path.into() },
             Error::NotFlushed { cause, .. } => Error::NotFlushed {
                 path: path.into(),
@@ -430,6 +442,15 @@ impl From<rusqlite::Error> for Error {
             cause,
         }
     }
+}
+
+/// What a queue cannot do without, a sentence each.
+fn sentences(forbidden: &[Forbidden]) -> String {
+    let needed = forbidden.iter().filter(|found| found.what.is_needed());
+    needed
+        .map(Forbidden::to_string)
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 fn running_where(worker: Option<&str>) -> String {

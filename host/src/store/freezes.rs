@@ -37,7 +37,7 @@ pub struct ActiveFreeze {
 /// A freeze that was written.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Frozen {
-    row: i64,
+    pub row: i64,
     pub number: i64,
 }
 
@@ -94,41 +94,7 @@ impl Store {
         seen: Option<i64>,
     ) -> Result<usize, Error> {
         not_empty("repo", repo)?;
-        self.writing_durably(|transaction| {
-            let newest = newest(transaction, repo)?;
-            let Some((newest, work_item)) = newest else {
-                return Ok(0);
-            };
-            check_seen(repo, seen, newest)?;
-            let freezes = active_rows(transaction, repo)?;
-            transaction.execute(
-                "UPDATE repo_freeze SET cleared_at = ?2 WHERE repo = ?1 AND cleared_at IS NULL",
-                params![repo, sql_time(act.now)],
-            )?;
-            let alert = NewAlert {
-                kind: AlertKind::Unfreeze,
-                repo: Some(repo),
-                work_item: work_item.as_deref(),
-                subject: Some(newest),
-                who: act.who,
-                why: act.why,
-            };
-            alerts::add(transaction, act.now, alert)?;
-            let subject = match freezes.len() {
-                1 => format!("freeze {newest}"),
-                cleared => format!("{cleared} freezes up to {newest}"),
-            };
-            let deed = Deed {
-                action: "unfreeze",
-                repo: Some(repo),
-                subject,
-                before: Some(FROZEN),
-                after: Some(OPEN),
-            };
-            audit::write_down(transaction, act, deed)?;
-            check_open(transaction, repo, &freezes)?;
-            Ok(freezes.len())
-        })
+        self.writing_durably(|transaction| clear(transaction, act, repo, seen))
     }
 
     /// The newest active freeze of a repo. No repo has none.
@@ -240,8 +206,8 @@ pub(super) fn add(
 ) -> Result<Frozen, Error> {
     let name = freeze_of(repo);
     let row = transaction.query_row(
-        "INSERT INTO repo_freeze (repo, frozen_at, reason, work_item_id, gate_generation)
-         VALUES (?1, ?2, ?3, ?4, (SELECT id FROM serial_gate_generation WHERE state = 'active'))
+        "INSERT INTO repo_freeze (repo, frozen_at, cleared_at, reason, work_item_id, gate_generation)
+         VALUES (?1, ?2, NULL, ?3, ?4, (SELECT id FROM serial_gate_generation WHERE state = 'active'))
          RETURNING id",
         params![repo, sql_time(act.now), reason(act), work_item],
         |row| row.get(0),
@@ -261,6 +227,48 @@ pub(super) fn add(
     };
     alerts::add(transaction, act.now, alert)?;
     Ok(Frozen { row, number })
+}
+
+/// Clears every active freeze of a repo, as [`Store::unfreeze`] does.
+pub(super) fn clear(
+    transaction: &Transaction<'_>,
+    act: Act<'_>,
+    repo: &str,
+    seen: Option<i64>,
+) -> Result<usize, Error> {
+    let newest = newest(transaction, repo)?;
+    let Some((newest, work_item)) = newest else {
+        return Ok(0);
+    };
+    check_seen(repo, seen, newest)?;
+    let freezes = active_rows(transaction, repo)?;
+    transaction.execute(
+        "UPDATE repo_freeze SET cleared_at = ?2 WHERE repo = ?1 AND cleared_at IS NULL",
+        params![repo, sql_time(act.now)],
+    )?;
+    let alert = NewAlert {
+        kind: AlertKind::Unfreeze,
+        repo: Some(repo),
+        work_item: work_item.as_deref(),
+        subject: Some(newest),
+        who: act.who,
+        why: act.why,
+    };
+    alerts::add(transaction, act.now, alert)?;
+    let subject = match freezes.len() {
+        1 => format!("freeze {newest}"),
+        cleared => format!("{cleared} freezes up to {newest}"),
+    };
+    let deed = Deed {
+        action: "unfreeze",
+        repo: Some(repo),
+        subject,
+        before: Some(FROZEN),
+        after: Some(OPEN),
+    };
+    audit::write_down(transaction, act, deed)?;
+    check_open(transaction, repo, &freezes)?;
+    Ok(freezes.len())
 }
 
 /// Refuses a freeze that is not there as it was added, by the same act.

@@ -87,39 +87,7 @@ impl Store {
         claim: Claim<'_>,
         ending: Ending<'_>,
     ) -> Result<(), Error> {
-        let status = ending.status();
-        let change = match ending {
-            Ending::Done => "finished",
-            Ending::Failed { .. } => "failed",
-        };
-        self.writing_for_a_holder(act, |transaction| {
-            match holding(transaction, claim, change)? {
-                Holding::Ended(outcome) if outcome == status => return Ok(()),
-                Holding::Ended(outcome) => return Err(ended(claim, outcome)),
-                Holding::Live => {}
-            }
-            let error = match ending {
-                Ending::Done => None,
-                Ending::Failed { error } => error,
-            };
-            transaction
-                .prepare_cached(
-                    "UPDATE jobs SET status = ?2, gate_outcome = ?2, gate_error = ?3, gate_lease_until = NULL
-                     WHERE id = ?1",
-                )?
-                .execute(params![claim.job, status, error])?;
-            if let Ending::Failed { .. } = ending {
-                alert_of_failure(transaction, act.now, claim.job)?;
-            }
-            let query = "SELECT 1 FROM jobs WHERE id = ?1 AND status = ?2 AND gate_outcome = ?2
-                AND gate_error IS ?3 AND CAST(gate_token AS TEXT) = ?4";
-            is_there(
-                transaction,
-                claim.job,
-                query,
-                params![claim.job, status, error, claim.token],
-            )
-        })
+        self.writing_for_a_holder(act, |transaction| end(transaction, act, claim, ending))
     }
 
     /// Prolongs the lease of a claimed job, and returns when it ends.
@@ -133,24 +101,8 @@ impl Store {
         claim: Claim<'_>,
         lease: Duration,
     ) -> Result<Timestamp, Error> {
-        let until = super::lease_end(act.now, lease);
         self.writing_for_a_holder(act, |transaction| {
-            check_claim(transaction, claim, "kept alive")?;
-            transaction
-                .prepare_cached(
-                    "UPDATE jobs SET gate_lease_until = ?2, gate_lease = ?3 WHERE id = ?1",
-                )?
-                .execute(params![claim.job, sql_time(until), whole_seconds(lease)])?;
-            let query =
-                "SELECT 1 FROM jobs WHERE id = ?1 AND status = 'running' AND gate_outcome IS NULL
-                AND gate_lease_until = ?2 AND CAST(gate_token AS TEXT) = ?3";
-            is_there(
-                transaction,
-                claim.job,
-                query,
-                params![claim.job, sql_time(until), claim.token],
-            )?;
-            Ok(until)
+            keep_alive(transaction, act, claim, lease)
         })
     }
 
@@ -175,41 +127,7 @@ impl Store {
         id: i64,
         finished: &FinishedStages,
     ) -> Result<(), Error> {
-        self.writing(|transaction| {
-            let row = claim_row(transaction, id)?;
-            let before = row.status.as_deref();
-            if !matches!(before, Some("running" | "failed" | "cancelled")) {
-                return Err(wrong_status(
-                    id,
-                    before,
-                    "requeued",
-                    "running, failed or cancelled",
-                ));
-            }
-            if let Some(task) = finished_task_of(transaction, id, finished)? {
-                return Err(Error::TaskIsFinished { job: id, task });
-            }
-            // Who failed it may not have heard of that yet, and is told so until the job is claimed anew.
-            let repo = transaction.query_row(
-                "UPDATE jobs SET status = 'queued', gate_worker = NULL, gate_lease_until = NULL, gate_put_off = NULL,
-                    gate_token = CASE WHEN gate_outcome IS NULL THEN NULL ELSE gate_token END
-                 WHERE id = ?1 RETURNING repo",
-                [id],
-                |row| Ok(row.get::<_, Shown>(0)?.0),
-            );
-            let repo = repo.optional()?.ok_or_else(|| undone(id))?;
-            let deed = Deed {
-                action: "job requeue",
-                repo: repo.as_deref(),
-                subject: format!("job {id}"),
-                before,
-                after: Some("queued"),
-            };
-            audit::write_down(transaction, act, deed)?;
-            let query = "SELECT 1 FROM jobs WHERE id = ?1 AND status = 'queued'
-                AND (gate_token IS NULL OR gate_outcome IS NOT NULL)";
-            is_there(transaction, id, query, [id])
-        })
+        self.writing(|transaction| put_in_queue(transaction, act, id, finished))
     }
 
     /// Gives a claimed job back, to its old place in the queue. `error` says why, if nobody asked for it.
@@ -225,16 +143,7 @@ impl Store {
         finished: &FinishedStages,
     ) -> Result<(), Error> {
         self.writing_for_a_holder(act, |transaction| {
-            check_claim(transaction, claim, "put back")?;
-            let sql = format!(
-                "UPDATE jobs SET {}, gate_worker = NULL, gate_lease_until = NULL, gate_token = NULL, gate_error = ?3
-                 WHERE id = ?1",
-                queued_or_cancelled("?2")
-            );
-            transaction
-                .prepare_cached(&sql)?
-                .execute(params![claim.job, finished.as_json(), error])?;
-            is_let_go(transaction, claim.job)
+            give_back(transaction, claim, error, finished)
         })
     }
 
@@ -288,6 +197,130 @@ impl Store {
             times.ok_or(Error::NoJob { id: job })
         })
     }
+}
+
+/// Ends a claimed job, as [`Store::end_job`] does.
+pub(super) fn end(
+    transaction: &Transaction<'_>,
+    act: Act<'_>,
+    claim: Claim<'_>,
+    ending: Ending<'_>,
+) -> Result<(), Error> {
+    let status = ending.status();
+    let change = match ending {
+        Ending::Done => "finished",
+        Ending::Failed { .. } => "failed",
+    };
+    match holding(transaction, claim, change)? {
+        Holding::Ended(outcome) if outcome == status => return Ok(()),
+        Holding::Ended(outcome) => return Err(ended(claim, outcome)),
+        Holding::Live => {}
+    }
+    let error = match ending {
+        Ending::Done => None,
+        Ending::Failed { error } => error,
+    };
+    transaction
+        .prepare_cached(
+            "UPDATE jobs SET status = ?2, gate_outcome = ?2, gate_error = ?3, gate_lease_until = NULL
+             WHERE id = ?1",
+        )?
+        .execute(params![claim.job, status, error])?;
+    if let Ending::Failed { .. } = ending {
+        alert_of_failure(transaction, act.now, claim.job)?;
+    }
+    let query = "SELECT 1 FROM jobs WHERE id = ?1 AND status = ?2 AND gate_outcome = ?2
+        AND gate_error IS ?3 AND CAST(gate_token AS TEXT) = ?4";
+    is_there(
+        transaction,
+        claim.job,
+        query,
+        params![claim.job, status, error, claim.token],
+    )
+}
+
+/// Prolongs the lease of a claimed job, as [`Store::heartbeat`] does.
+pub(super) fn keep_alive(
+    transaction: &Transaction<'_>,
+    act: Act<'_>,
+    claim: Claim<'_>,
+    lease: Duration,
+) -> Result<Timestamp, Error> {
+    let until = super::lease_end(act.now, lease);
+    check_claim(transaction, claim, "kept alive")?;
+    transaction
+        .prepare_cached("UPDATE jobs SET gate_lease_until = ?2, gate_lease = ?3 WHERE id = ?1")?
+        .execute(params![claim.job, sql_time(until), whole_seconds(lease)])?;
+    let query = "SELECT 1 FROM jobs WHERE id = ?1 AND status = 'running' AND gate_outcome IS NULL
+        AND gate_lease_until = ?2 AND CAST(gate_token AS TEXT) = ?3";
+    is_there(
+        transaction,
+        claim.job,
+        query,
+        params![claim.job, sql_time(until), claim.token],
+    )?;
+    Ok(until)
+}
+
+/// Puts a job back to its old place in the queue, as [`Store::requeue`] does.
+pub(super) fn put_in_queue(
+    transaction: &Transaction<'_>,
+    act: Act<'_>,
+    id: i64,
+    finished: &FinishedStages,
+) -> Result<(), Error> {
+    let row = claim_row(transaction, id)?;
+    let before = row.status.as_deref();
+    if !matches!(before, Some("running" | "failed" | "cancelled")) {
+        return Err(wrong_status(
+            id,
+            before,
+            "requeued",
+            "running, failed or cancelled",
+        ));
+    }
+    if let Some(task) = finished_task_of(transaction, id, finished)? {
+        return Err(Error::TaskIsFinished { job: id, task });
+    }
+    // Who failed it may not have heard of that yet, and is told so until the job is claimed anew.
+    let repo = transaction.query_row(
+        "UPDATE jobs SET status = 'queued', gate_worker = NULL, gate_lease_until = NULL, gate_put_off = NULL,
+            gate_token = CASE WHEN gate_outcome IS NULL THEN NULL ELSE gate_token END
+         WHERE id = ?1 RETURNING repo",
+        [id],
+        |row| Ok(row.get::<_, Shown>(0)?.0),
+    );
+    let repo = repo.optional()?.ok_or_else(|| undone(id))?;
+    let deed = Deed {
+        action: "job requeue",
+        repo: repo.as_deref(),
+        subject: format!("job {id}"),
+        before,
+        after: Some("queued"),
+    };
+    audit::write_down(transaction, act, deed)?;
+    let query = "SELECT 1 FROM jobs WHERE id = ?1 AND status = 'queued'
+        AND (gate_token IS NULL OR gate_outcome IS NOT NULL)";
+    is_there(transaction, id, query, [id])
+}
+
+/// Gives a claimed job back, as [`Store::put_back`] does.
+pub(super) fn give_back(
+    transaction: &Transaction<'_>,
+    claim: Claim<'_>,
+    error: Option<&str>,
+    finished: &FinishedStages,
+) -> Result<(), Error> {
+    check_claim(transaction, claim, "put back")?;
+    let sql = format!(
+        "UPDATE jobs SET {}, gate_worker = NULL, gate_lease_until = NULL, gate_token = NULL, gate_error = ?3
+         WHERE id = ?1",
+        queued_or_cancelled("?2")
+    );
+    transaction
+        .prepare_cached(&sql)?
+        .execute(params![claim.job, finished.as_json(), error])?;
+    is_let_go(transaction, claim.job)
 }
 
 pub(super) fn check_names(job: NewJob<'_>) -> Result<(), Error> {

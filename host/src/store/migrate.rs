@@ -10,10 +10,9 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::Error;
 use super::schema::{Affinity, INDEXES, LABEL, OWN, SHARED, Shared, UNIQUE};
-use super::succession::{self, Act, NewGeneration};
 use super::transaction::Transaction;
 use super::triggers::Trigger;
-use super::{candidates, journal, triggers};
+use super::{candidates, triggers};
 
 /// Something that was added to the database, or changed in it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -33,35 +32,7 @@ pub enum Change {
     JournalMode(String),
 }
 
-/// Adds what is missing, in one transaction, to a database in WAL mode.
-pub(super) fn migrate(
-    connection: &mut Connection,
-    first: NewGeneration<'_>,
-    act: Act<'_>,
-) -> Result<Vec<Change>, Error> {
-    let mut changes = Vec::new();
-    if journal::other_than_wal(connection)?.is_some() {
-        let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
-        // What cannot be adopted is refused before anything is changed, the mode of the file included.
-        let transaction = Transaction::begin(connection)?;
-        add_missing(&transaction)?;
-        drop(transaction);
-        journal::enter_wal(connection)?;
-        // A new file had no mode that anybody knew.
-        if pages > 0 {
-            changes.push(Change::JournalMode("wal".into()));
-        }
-    }
-    let transaction = Transaction::begin(connection)?;
-    changes.extend(add_missing(&transaction)?);
-    if succession::add_first(&transaction, first, act)? {
-        changes.push(Change::Generation(first.name.into()));
-    }
-    transaction.commit()?;
-    Ok(changes)
-}
-
-/// Whether [`migrate`] has been here and nothing was dropped since.
+/// Whether everything is there that [`add_missing`] adds.
 pub(super) fn check(connection: &mut Connection) -> Result<(), Error> {
     let mut query =
         connection.prepare("SELECT name FROM sqlite_schema WHERE type IN ('table', 'index')")?;
@@ -93,7 +64,8 @@ pub(super) fn check(connection: &mut Connection) -> Result<(), Error> {
     }
 }
 
-fn add_missing(transaction: &Transaction<'_>) -> Result<Vec<Change>, Error> {
+/// Adds what is missing.
+pub(super) fn add_missing(transaction: &Transaction<'_>) -> Result<Vec<Change>, Error> {
     let mut changes = Vec::new();
     for table in &SHARED {
         complete(transaction, table, &mut changes)?;

@@ -13,6 +13,7 @@ mod audit;
 mod bases;
 mod branches;
 mod candidates;
+mod census;
 mod claim;
 mod clauses;
 mod clocks;
@@ -35,10 +36,13 @@ mod idempotency;
 mod jobs;
 mod journal;
 mod leases;
+mod likeness;
 mod lookup;
 mod migrate;
 mod moved_chats;
 mod oracle;
+mod prepare;
+mod probe;
 mod retries;
 mod schema;
 mod shadow;
@@ -60,6 +64,7 @@ pub use alerts::{Alert, AlertKind};
 pub use audit::AuditEntry;
 pub use branches::{CutFrom, NewBranch, TaskBranch};
 pub use candidates::Shaped;
+pub use census::{Census, Counted};
 pub use claim::{Candidate, Claimed, Lease};
 pub use clocks::{Ahead, TimeAhead, TimesAhead};
 pub use connection::LOG_BYTES;
@@ -76,6 +81,8 @@ pub use idempotency::Repeatable;
 pub use jobs::{Claim, Ending, NewJob};
 pub use lookup::{ActiveTask, JobRow, TaskRow, WaitingJob};
 pub use migrate::Change;
+pub use prepare::{Before, Preparation, Prepared};
+pub use probe::{Attempt, Forbidden, Proof, STATUSES, Trial};
 pub use retries::Retried;
 pub use shadow::{Disagreement, Look, ShadowRecord};
 pub use succession::{Act, NewGeneration, Seen};
@@ -87,9 +94,9 @@ pub use written::time_since;
 
 use std::time::Duration;
 
-use connection::{Open, connect};
+use connection::Open;
 use group::Group;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 use transaction::Transaction;
 
 /// An open queue.
@@ -109,36 +116,38 @@ pub struct Store {
 }
 
 impl Store {
-    /// Creates the schema, or adds to an existing database what is missing, in one transaction; the
-    /// first generation is active then, unless there are generations already. A second call finds
-    /// nothing to add.
+    /// Creates the schema, or adds to an existing database what is missing, in one transaction, in which the work of the
+    /// gate is tried with a row; the first generation is active then, unless there are generations already. A second call
+    /// finds nothing to add.
     ///
     /// # Errors
     ///
-    /// When the file is not a database that can be written, or its `tasks` or `jobs` lack a
-    /// required column. The database is then as it was.
+    /// When the file is not a database that can be written, its `tasks` or `jobs` lack a required column, or it forbids
+    /// what a queue cannot do without. The database is then as it was.
     pub fn init(
         database: impl Into<Database>,
-        first: NewGeneration<'_>,
-        act: Act<'_>,
-    ) -> Result<Vec<Change>, Error> {
+        preparation: Preparation<'_>,
+    ) -> Result<Prepared, Error> {
         let database = database.into();
-        let path = &database.path;
-        files::check_links(path)?;
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
-        let (changes, connection) = journal::in_turn(|| {
-            let migrated = || {
-                let mut connection = connect(path, flags)?;
-                let changes = migrate::migrate(&mut connection, first, act)?;
-                Ok((changes, connection))
-            };
-            migrated().map_err(|error: Error| error.at(path))
-        })?;
+        let (prepared, connection) = prepare::prepare(&database.path, preparation)
+            .map_err(|error| error.at(&database.path))?;
+        if preparation.dry_run {
+            return Ok(prepared);
+        }
         // The log is gone once the last connection has closed, so it is flushed beside the one that has written.
         let open = Open::at(&database)?;
         drop(connection);
         open.committed(&database, true).acknowledge()?;
-        Ok(changes)
+        Ok(prepared)
+    }
+
+    /// Tries the work of the gate with a row, by the statements that do it, and undoes it all.
+    ///
+    /// # Errors
+    ///
+    /// When the disk or another program stands in the way.
+    pub fn prove(&mut self, trial: &Trial) -> Result<Proof, Error> {
+        self.doing(|connection| prepare::prove(connection, trial))
     }
 
     /// Opens a queue that [`Store::init`] has prepared.

@@ -43,6 +43,11 @@ impl FinishedStages {
         self.all.first().map_or(DONE, String::as_str)
     }
 
+    /// All of them.
+    pub fn all(&self) -> &[String] {
+        &self.all
+    }
+
     /// Whether a task is finished in this stage.
     pub fn contains(&self, stage: &str) -> bool {
         self.all.iter().any(|finished| finished == stage)

@@ -215,7 +215,11 @@ pub(super) fn insert(
 }
 
 /// Refuses a move after which a task is elsewhere.
-fn check_stages(transaction: &Transaction<'_>, ids: &[i64], stage: &str) -> Result<(), Error> {
+pub(super) fn check_stages(
+    transaction: &Transaction<'_>,
+    ids: &[i64],
+    stage: &str,
+) -> Result<(), Error> {
     ids.iter().try_for_each(|id| {
         let effect = Effect {
             what: &format!("the stage of task {id}"),
@@ -259,7 +263,7 @@ fn mark(
     audit::write_down(transaction, act, deed)
 }
 
-fn to_stage_by(
+pub(super) fn to_stage_by(
     transaction: &Transaction<'_>,
     act: Act<'_>,
     id: i64,

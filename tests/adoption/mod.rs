@@ -1,5 +1,9 @@
 //! The gate in front of an orchestrator's own database.
 
+mod forbidden;
+mod orchestrators;
+mod words;
+
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::Value;
 
@@ -380,7 +384,7 @@ fn init_brings_back_what_was_dropped() {
         gate.sqlite().execute_batch(dropped).unwrap();
         let ran = gate.run(&["queue"]).exits(1);
         assert!(ran.stderr.contains("is not prepared"), "{}", ran.stderr);
-        let ran = gate.run(&["init"]).succeeds();
+        let ran = gate.run(&["init", "-v"]).succeeds();
         assert!(ran.stdout.contains(names), "{}", ran.stdout);
         gate.run(&["queue"]).succeeds();
     }

@@ -1,0 +1,49 @@
+//! A database that was meant, perhaps.
+//!
+//! Owns the look beside a path for another database of almost its name. It reads the beginning of each file that it
+//! considers, and nothing else.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// How many names of a folder are looked at.
+const LOOKED_AT: usize = 10_000;
+
+/// The database beside this path whose name is the most like it; none if none is like it.
+pub fn beside(path: &Path) -> Option<PathBuf> {
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let wanted = stem(path)?;
+    let names = std::fs::read_dir(folder).ok()?.take(LOOKED_AT).flatten();
+    let mut alike: Vec<(usize, String)> = names
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| path.file_name().is_none_or(|own| own != name.as_str()))
+        .filter_map(|name| {
+            let distance = strsim::damerau_levenshtein(&wanted, &stem(Path::new(&name))?);
+            (distance <= (wanted.chars().count() / 4).min(3)).then_some((distance, name))
+        })
+        .collect();
+    alike.sort();
+    let is_database = |(_, name): &(usize, String)| is_database(&folder.join(name));
+    let (_, name) = alike.into_iter().find(is_database)?;
+    Some(path.with_file_name(name))
+}
+
+/// The name without its ending, in one case, with `-` and `_` the same.
+fn stem(path: &Path) -> Option<String> {
+    let stem = path.file_stem()?.to_str()?;
+    Some(stem.to_lowercase().replace('-', "_"))
+}
+
+fn is_database(path: &Path) -> bool {
+    let mut beginning = [0; 16];
+    // A pipe would never answer.
+    path.is_file()
+        && File::open(path)
+            .and_then(|mut file| file.read_exact(&mut beginning))
+            .is_ok()
+        && &beginning == b"SQLite format 3\0"
+}

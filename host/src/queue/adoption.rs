@@ -1,0 +1,267 @@
+//! What the rule makes of another program's rows: whether any job is queued, any of them gated, any task finished.
+//!
+//! Owns the comparison of the census with the rule in force, and the rules that would fit. Leaves the count to the store.
+//! Callers rely on this: advice is only about rows that are there, and none is an error.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::settings::{finished_stages, settings_in};
+use super::{Error, Queue, default_settings};
+use crate::clause::Agents;
+use crate::model::Settings;
+use crate::store::{Census, Counted, FinishedStages, STATUSES, Trial};
+
+/// What a database holds, and what the rule makes of it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Adoption {
+    /// What is there.
+    pub census: Census,
+    /// What an operator should know.
+    pub advice: Vec<Advice>,
+    /// Rules that would fit, as JSON.
+    pub rules: Option<String>,
+}
+
+/// Something that looks as if the rule did not fit the rows.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(tag = "of", rename_all = "snake_case")]
+pub enum Advice {
+    /// No job is queued, and some have a status that the gate does not know.
+    NoneQueued {
+        /// These, the most frequent first.
+        statuses: Vec<String>,
+    },
+    /// No job is of an agent that the rule may hold.
+    NoneGated {
+        /// The agents of the jobs.
+        agents: Vec<String>,
+        /// Those that the rule may hold.
+        gated: String,
+    },
+    /// No task is finished.
+    NoneFinished {
+        /// The stages of the tasks.
+        stages: Vec<String>,
+        /// Those in which a task is finished.
+        finished: Vec<String>,
+    },
+    /// A time that cannot be read.
+    NoTime {
+        /// It.
+        value: String,
+    },
+}
+
+impl fmt::Display for Advice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Advice::NoneQueued { statuses } => write!(
+                f,
+                "no job is `queued`: jobs are {} here. The gate sees only `queued`, and no rule gives it another name, so your program has to write that",
+                listed(statuses)
+            ),
+            Advice::NoneGated { agents, gated } => write!(
+                f,
+                "the gate holds nothing here: the rule holds jobs of {gated}, and there are only jobs of {}",
+                listed(agents)
+            ),
+            Advice::NoneFinished { stages, finished } => write!(
+                f,
+                "no task is finished here: the rule knows {} as finished, and tasks are in {}. An unfinished task holds the later ones of its repo",
+                listed(finished),
+                listed(stages)
+            ),
+            Advice::NoTime { value } => write!(
+                f,
+                "`{value}` in `jobs.created_at` is no time that can be read, so the age of such a job is not known"
+            ),
+        }
+    }
+}
+
+impl Queue {
+    /// What the database holds, and what the rule in force makes of it.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn adoption(&mut self, now: Timestamp) -> Result<Adoption, Error> {
+        let census = self.store.census()?;
+        let clause = self.clause(now)?;
+        // While the gate is off, nothing is said of what it holds.
+        let gated = (!clause.clause.is_empty()).then(|| clause.clause.gated());
+        let finished = self.finished_stages()?;
+        let settings = self.settings_now()?;
+        let rules = settings.rules.as_deref();
+        Ok(judge(census, gated.as_ref(), &finished, rules))
+    }
+
+    /// How the work of the gate is tried by the settings in effect.
+    pub fn trial(&self, now: Timestamp) -> Trial {
+        trial_of(&self.in_use.settings, now)
+    }
+}
+
+/// How the work of the gate is tried by settings as they stand in the database.
+pub(super) fn trial(stored: &str, now: Timestamp) -> Trial {
+    trial_of(&settings_in(stored).unwrap_or_else(default_settings), now)
+}
+
+fn trial_of(settings: &Settings, now: Timestamp) -> Trial {
+    Trial {
+        now,
+        gated: gated_names(settings),
+        finished: finished_stages(settings),
+        freezes: settings.freeze_enabled,
+    }
+}
+
+/// What is found by the names that the rules give, where no policy can be asked.
+pub fn adoption_by(census: Census, trial: &Trial, rules: Option<&str>) -> Adoption {
+    let gated = Agents::Only(trial.gated.iter().cloned().map(Some).collect());
+    judge(census, Some(&gated), &trial.finished, rules)
+}
+
+/// The gated agents where the rules name them as the policies of this repository do, and else `analyst`.
+fn gated_names(settings: &Settings) -> Vec<String> {
+    let rules = settings.rules.as_deref().and_then(as_map);
+    let named =
+        rules.and_then(|rules| serde_json::from_value(rules.get("gated_agents")?.clone()).ok());
+    named.unwrap_or_else(|| vec!["analyst".into()])
+}
+
+fn as_map(rules: &str) -> Option<Map<String, Value>> {
+    serde_json::from_str(rules).ok()
+}
+
+fn judge(
+    census: Census,
+    gated: Option<&Agents>,
+    finished: &FinishedStages,
+    rules: Option<&str>,
+) -> Adoption {
+    let mut advice = Vec::new();
+    let mut fitting = rules.and_then(as_map).unwrap_or_default();
+    let mut fits = true;
+    let unknown = |status: &String| !STATUSES.contains(&status.as_str());
+    let statuses: Vec<String> = names(&census.statuses)
+        .into_iter()
+        .filter(unknown)
+        .collect();
+    if !census.any_queued && !statuses.is_empty() {
+        advice.push(Advice::NoneQueued { statuses });
+    }
+    let agents = if census.any_queued {
+        names(&census.queued_agents)
+    } else {
+        names(&census.agents)
+    };
+    if let Some(gated) = gated
+        && !agents.is_empty()
+        && !agents.iter().any(|agent| holds(gated, agent))
+        && !names(&census.agents)
+            .iter()
+            .any(|agent| holds(gated, agent))
+    {
+        if let Some(first) = names(&census.first_agents).first() {
+            fitting.insert("gated_agents".into(), json!([first]));
+        }
+        fits = false;
+        advice.push(Advice::NoneGated {
+            agents,
+            gated: named(gated).to_string(),
+        });
+    }
+    let stages = names(&census.stages);
+    if !stages.is_empty() && !stages.iter().any(|stage| finished.contains(stage)) {
+        let ends: Vec<&String> = stages.iter().filter(|stage| is_an_end(stage)).collect();
+        if !ends.is_empty() {
+            fitting.insert("finished_stages".into(), json!(ends));
+            fits = false;
+        }
+        // A few tasks without an end are a queue that has just begun.
+        if !ends.is_empty() || census.tasks >= MANY {
+            advice.push(Advice::NoneFinished {
+                stages,
+                finished: finished.all().to_vec(),
+            });
+        }
+    }
+    if let Some(value) = census.unreadable_time.clone() {
+        advice.push(Advice::NoTime { value });
+    }
+    Adoption {
+        rules: (!fits && !fitting.is_empty()).then(|| Value::Object(fitting).to_string()),
+        census,
+        advice,
+    }
+}
+
+fn names(counted: &[Counted]) -> Vec<String> {
+    counted.iter().filter_map(|it| it.value.clone()).collect()
+}
+
+/// Those with a name.
+fn named(gated: &Agents) -> Agents {
+    let named =
+        |agents: &[Option<String>]| agents.iter().filter(|it| it.is_some()).cloned().collect();
+    match gated {
+        Agents::Only(agents) => Agents::Only(named(agents)),
+        Agents::AllBut(agents) => Agents::AllBut(named(agents)),
+    }
+}
+
+fn holds(gated: &Agents, agent: &str) -> bool {
+    let is_it = |name: &Option<String>| name.as_deref() == Some(agent);
+    match gated {
+        Agents::Only(agents) => agents.iter().any(is_it),
+        Agents::AllBut(agents) => !agents.iter().any(is_it),
+    }
+}
+
+/// So many tasks have some that are finished, if any ever is.
+const MANY: u64 = 10;
+
+/// Whether a word says that a task is over.
+fn is_an_end(stage: &str) -> bool {
+    const ENDS: [&str; 20] = [
+        "done",
+        "complete",
+        "completed",
+        "finish",
+        "finished",
+        "closed",
+        "merged",
+        "deployed",
+        "released",
+        "shipped",
+        "resolved",
+        "success",
+        "succeeded",
+        "archived",
+        "cancelled",
+        "canceled",
+        "abandoned",
+        "rejected",
+        "delivered",
+        "ended",
+    ];
+    let stage = stage.trim().to_lowercase();
+    ENDS.contains(&stage.as_str())
+}
+
+fn listed(names: &[String]) -> String {
+    const NAMED: usize = 5;
+    let mut words: Vec<String> = names
+        .iter()
+        .take(NAMED)
+        .map(|name| format!("`{name}`"))
+        .collect();
+    if names.len() > NAMED {
+        words.push("…".into());
+    }
+    words.join(", ")
+}

@@ -1,0 +1,257 @@
+//! What a database does not let the gate do, in words for an operator.
+//!
+//! Owns the list of what is tried, which of it a queue cannot do without, and the sentence for each. Leaves the trial itself
+//! to `mod`. Text of the database is in these sentences: a caller escapes what it prints.
+
+use std::fmt;
+
+use rusqlite::{Connection, ErrorCode};
+
+use crate::store::Error;
+
+/// The statuses that the gate writes to a job.
+pub const STATUSES: [&str; 5] = ["queued", "running", "done", "failed", "cancelled"];
+
+/// Something that the gate does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Attempt {
+    /// A job is put in the queue.
+    Queue,
+    /// A job is claimed.
+    Claim,
+    /// Its claim is prolonged.
+    Heartbeat,
+    /// It is done.
+    Finish,
+    /// It fails.
+    Fail,
+    /// Its worker gives it back.
+    GiveBack,
+    /// An operator puts it back in the queue.
+    Requeue,
+    /// It ends because its task has ended.
+    Cancel,
+    /// A second job of the task is done.
+    FinishAnother,
+    /// Two jobs of a task run at once.
+    ClaimAnother,
+    /// A task moves to another stage.
+    MoveTask,
+    /// A task ends.
+    EndTask,
+    /// A task is added with its first job.
+    AddTask,
+    /// A repo is frozen.
+    Freeze,
+    /// The freeze is cleared.
+    Unfreeze,
+    /// The repo is frozen once more.
+    FreezeAgain,
+}
+
+impl Attempt {
+    /// Whether a queue cannot do without it. What is not among these is missed only where somebody asks for it.
+    pub fn is_needed(self) -> bool {
+        !matches!(
+            self,
+            Attempt::ClaimAnother | Attempt::MoveTask | Attempt::EndTask | Attempt::AddTask
+        )
+    }
+
+    /// The status that it gives to a job.
+    pub(super) fn status(self) -> Option<&'static str> {
+        match self {
+            Attempt::Queue | Attempt::GiveBack | Attempt::Requeue => Some("queued"),
+            Attempt::Claim => Some("running"),
+            Attempt::Finish => Some("done"),
+            Attempt::Fail => Some("failed"),
+            Attempt::Cancel => Some("cancelled"),
+            _ => None,
+        }
+    }
+
+    /// The table whose rules and triggers it meets first.
+    pub(super) fn table(self) -> &'static str {
+        match self {
+            Attempt::MoveTask | Attempt::EndTask | Attempt::AddTask => "tasks",
+            Attempt::Freeze | Attempt::Unfreeze | Attempt::FreezeAgain => "repo_freeze",
+            _ => "jobs",
+        }
+    }
+}
+
+/// Something that a database does not let the gate do.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Forbidden {
+    /// What.
+    pub what: Attempt,
+    /// The statuses that `jobs.status` cannot take, if that is why.
+    pub statuses: Vec<&'static str>,
+    /// What `task add` needs to be told, if that is all.
+    pub needs: Option<String>,
+    /// Why, in SQLite's words, or in those of the orchestrator's trigger.
+    pub reason: String,
+}
+
+impl fmt::Display for Forbidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reason = &self.reason;
+        if !self.statuses.is_empty() {
+            return write!(
+                f,
+                "`jobs.status` cannot take {}: {reason}; allow {}",
+                listed(&self.statuses),
+                listed(&STATUSES)
+            );
+        }
+        match self.what {
+            Attempt::Queue => write!(f, "no job can be put in the queue: {reason}"),
+            Attempt::Claim => write!(f, "no job can be claimed: {reason}"),
+            Attempt::Heartbeat => write!(f, "no claim can be prolonged: {reason}"),
+            Attempt::Finish => write!(f, "no job can be finished: {reason}"),
+            Attempt::Fail => write!(f, "no job can be failed: {reason}"),
+            Attempt::GiveBack => write!(f, "no job can be given back: {reason}"),
+            Attempt::Requeue => write!(f, "no job can be requeued: {reason}"),
+            Attempt::Cancel => write!(f, "no job can be cancelled: {reason}"),
+            Attempt::FinishAnother => {
+                write!(f, "two jobs of a task cannot both be finished: {reason}")
+            }
+            Attempt::ClaimAnother => write!(
+                f,
+                "some jobs cannot run at once, and a claim of the second fails: {reason}"
+            ),
+            Attempt::MoveTask => write!(f, "`task stage` cannot be used here: {reason}"),
+            Attempt::EndTask => write!(
+                f,
+                "`task done` cannot be used here: {reason}; if the stage has another name here, give it in the rules as `finished_stages`"
+            ),
+            Attempt::AddTask => match &self.needs {
+                Some(needs) => write!(f, "`task add` needs `{needs}` here: {reason}"),
+                None => write!(
+                    f,
+                    "`task add` cannot be used here: {reason}; add tasks with your own program"
+                ),
+            },
+            Attempt::Freeze => write!(f, "no repo can be frozen: {reason}"),
+            Attempt::Unfreeze => write!(f, "no freeze can be cleared: {reason}"),
+            Attempt::FreezeAgain => {
+                write!(f, "a repo cannot be frozen a second time: {reason}")
+            }
+        }
+    }
+}
+
+fn listed(names: &[&str]) -> String {
+    names
+        .iter()
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// Why something did not work, if the database's own rules are why; an error of the disk or of another program's lock says
+/// nothing about them.
+pub(super) fn reason(
+    connection: &Connection,
+    what: Attempt,
+    error: Error,
+) -> Result<String, Error> {
+    let (words, by_trigger) = match &error {
+        Error::Sqlite { cause, .. } | Error::Constraint { cause, .. } => match of_sqlite(cause) {
+            Some(found) => found,
+            None => return Err(error),
+        },
+        Error::Undone { .. } => ("a trigger ignored it, or undid it".into(), true),
+        // A trigger has changed what the next statement looks for.
+        other => (other.to_string(), true),
+    };
+    let triggers = if by_trigger {
+        triggers_on(connection, what.table())?
+    } else {
+        Vec::new()
+    };
+    let names: Vec<&str> = triggers.iter().map(String::as_str).collect();
+    Ok(match names.as_slice() {
+        [] => one_line(&words),
+        names => format!(
+            "{} (triggers on `{}`: {})",
+            one_line(&words),
+            what.table(),
+            listed(names)
+        ),
+    })
+}
+
+/// SQLite's words with what helps, and whether a trigger may have said it; none if the rules of the tables are not why.
+fn of_sqlite(cause: &rusqlite::Error) -> Option<(String, bool)> {
+    let (words, code) = match cause {
+        rusqlite::Error::SqliteFailure(code, words) => (words.clone(), Some(code)),
+        rusqlite::Error::SqlInputError { error, msg, .. } => (Some(msg.clone()), Some(error)),
+        // A trigger has put something else into a column of the gate's.
+        _ => (None, None),
+    };
+    let words = words.unwrap_or_else(|| cause.to_string());
+    let Some(code) = code else {
+        return Some((words, true));
+    };
+    match (code.code, code.extended_code) {
+        (ErrorCode::ConstraintViolation, rusqlite::ffi::SQLITE_CONSTRAINT_NOTNULL) => {
+            Some((format!("{words} (give that column a default)"), false))
+        }
+        (ErrorCode::ConstraintViolation, rusqlite::ffi::SQLITE_CONSTRAINT_TRIGGER) => {
+            Some((words, true))
+        }
+        (ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch, _) => Some((words, false)),
+        (ErrorCode::Unknown, _) if words.contains("function") => Some((
+            format!("{words} (the gate has no functions of other programs)"),
+            true,
+        )),
+        (ErrorCode::Unknown, _) => Some((words, true)),
+        _ => None,
+    }
+}
+
+/// Whether another value could have been taken: what a statement cannot even be compiled for says nothing of its values.
+pub(super) fn is_about_the_value(error: &Error) -> bool {
+    match error {
+        Error::Sqlite { cause, .. } | Error::Constraint { cause, .. } => {
+            cause.sqlite_error_code() == Some(ErrorCode::ConstraintViolation)
+        }
+        _ => true,
+    }
+}
+
+/// Whether a row like it must not be there twice.
+pub(super) fn is_of_a_unique_column(error: &Error) -> bool {
+    let cause = match error {
+        Error::Sqlite { cause, .. } | Error::Constraint { cause, .. } => cause,
+        _ => return false,
+    };
+    let code = cause.sqlite_error().map(|error| error.extended_code);
+    matches!(
+        code,
+        Some(rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE | rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY)
+    )
+}
+
+/// The triggers of other programs on a table, the first few.
+fn triggers_on(connection: &Connection, table: &str) -> Result<Vec<String>, Error> {
+    let mut query = connection.prepare_cached(
+        "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE
+            AND substr(name, 1, 12) != 'serial_gate_' ORDER BY name LIMIT 5",
+    )?;
+    let names = query.query_map([table], |row| row.get(0))?;
+    Ok(names.collect::<Result<_, _>>()?)
+}
+
+/// A CHECK may fill a page.
+fn one_line(words: &str) -> String {
+    const LONGEST: usize = 300;
+    let mut line = words.split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some((end, _)) = line.char_indices().nth(LONGEST) {
+        line.truncate(end);
+        line.push('…');
+    }
+    line
+}
