@@ -3,6 +3,7 @@
 //! Owns the list of verbs and the exit codes, which are part of the interface: 0 done, 1 failed, 2 usage, 3 nothing to claim,
 //! or held. Callers rely on this: a result that cannot be written is a failure, in every verb.
 
+mod advice;
 mod alerts;
 mod audit;
 mod claim;
@@ -21,6 +22,7 @@ mod options;
 mod output;
 mod policy;
 mod queue;
+mod queue_work;
 mod repo;
 mod serve;
 mod task;

@@ -2,7 +2,8 @@
 //!
 //! Owns the answer of `explain`. It knows no rule: it asks the policy for the reason, finishes the
 //! task or clears the freeze that the policy names in a copy of the state, and asks again, until
-//! the policy lets the job through. What it proposes is therefore what the policy would accept.
+//! the policy lets the job through. What it proposes is therefore what the policy would accept. Each task that it names
+//! has the state of its work, from which `advice` says what helps.
 
 use std::collections::BTreeMap;
 use std::iter::zip;
@@ -10,9 +11,15 @@ use std::iter::zip;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::advice::{self, Advice};
+use super::settings::finished_stages;
+use super::stages::near_finished;
 use super::{Error, Queue};
 use crate::model::{Hold, NULL, Snapshot, Symbol, Verdict};
-use crate::store::{self, ActiveFreeze, JobRow, TaskBranch, TaskRow};
+use crate::store::{
+    self, ActiveFreeze, FinishedStages, FrozenDeploy, JobRow, JobWork, TaskBranch, TaskRow,
+    TaskWork, WorkState,
+};
 
 /// How many tasks ahead are named; each costs a call of the policy.
 const TASKS_NAMED: usize = 100;
@@ -24,6 +31,10 @@ pub struct Explanation {
     pub job: JobRow,
     /// Where it stands.
     pub standing: Standing,
+    /// How it is.
+    pub work: JobWork,
+    /// What helps, the best first.
+    pub advice: Vec<Advice>,
     /// Its task's branch, once that is planned.
     pub branch: Option<TaskBranch>,
 }
@@ -46,15 +57,40 @@ pub enum Standing {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Held {
     /// The tasks that it waits for, first one first.
-    pub tasks: Vec<TaskRow>,
+    pub tasks: Vec<Ahead>,
     /// Whether there are more tasks than are named.
     pub more_tasks: bool,
-    /// The newest freeze of each repo that is in its way, with the repo.
-    pub freezes: Vec<(String, ActiveFreeze)>,
+    /// The newest freeze of each repo that is in its way.
+    pub freezes: Vec<FreezeAhead>,
     /// Reasons in the policy's words. What they need is not known here.
     pub rules: Vec<String>,
     /// Whether there is a reason that no command of ours would clear.
     pub stuck: bool,
+}
+
+/// A task that a job waits for.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Ahead {
+    /// The task.
+    #[serde(flatten)]
+    pub task: TaskRow,
+    /// What its jobs do.
+    pub work: TaskWork,
+    /// The finished stage that its stage was probably meant to be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub looks_like: Option<String>,
+}
+
+/// A freeze that is in a job's way.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct FreezeAhead {
+    /// The repo.
+    pub repo: String,
+    /// The freeze.
+    #[serde(flatten)]
+    pub freeze: ActiveFreeze,
+    /// The deploy that it is about; none if people made it.
+    pub deploy: Option<FrozenDeploy>,
 }
 
 impl Explanation {
@@ -72,12 +108,18 @@ impl Explanation {
                 "ahead": held.tasks.len(),
                 "more_ahead": held.more_tasks,
                 "tasks": held.tasks,
-                "freezes": held.freezes.iter().map(|(_, freeze)| freeze).collect::<Vec<_>>(),
+                "freezes": held.freezes,
                 "rules": held.rules,
             }),
         };
-        if let (Some(branch), Some(document)) = (&self.branch, document.as_object_mut()) {
-            document.insert("branch".into(), json!(branch));
+        if let Some(document) = document.as_object_mut() {
+            document.insert("state".into(), json!(self.work.state));
+            document.insert("work".into(), json!(self.work));
+            let advice = self.advice.iter().map(Advice::to_json).collect();
+            document.insert("advice".into(), Value::Array(advice));
+            if let Some(branch) = &self.branch {
+                document.insert("branch".into(), json!(branch));
+            }
         }
         document
     }
@@ -99,11 +141,50 @@ impl Queue {
             Some(task) => self.store.branch(task)?,
             None => None,
         };
+        let work = self.store.job_work(now, id)?.unwrap_or_default();
+        let advice = match &standing {
+            Standing::Claimable { .. } => Vec::new(),
+            Standing::NotQueued => self.advice_for_itself(now, job.task_id, &work)?,
+            Standing::Held(held) => advice::of_held(held, self.front_is_held(now, held)?),
+        };
         Ok(Explanation {
             job,
             standing,
+            work,
+            advice,
             branch,
         })
+    }
+
+    /// What helps with a job that is not queued. One that was replaced, or whose task is finished, is left alone.
+    fn advice_for_itself(
+        &mut self,
+        now: Timestamp,
+        task: Option<i64>,
+        work: &JobWork,
+    ) -> Result<Vec<Advice>, Error> {
+        if let (WorkState::Failed, Some(task)) = (work.state, task) {
+            let stage = self.store.task(task)?.and_then(|task| task.stage);
+            let finished = finished_stages(&self.in_use.settings);
+            let is_over = stage.is_some_and(|stage| finished.contains(&stage));
+            let of_task = self.store.task_work(now, task)?;
+            if is_over || !of_task.jobs().any(|job| job.job_id == work.job_id) {
+                return Ok(Vec::new());
+            }
+        }
+        Ok(advice::of_job(work).into_iter().collect())
+    }
+
+    /// Whether the job of the first task in front is queued and held itself.
+    fn front_is_held(&mut self, now: Timestamp, held: &Held) -> Result<bool, Error> {
+        let first = held.tasks.first().map(|front| &front.work.first);
+        let queued = first.filter(|work| work.state == WorkState::Queued);
+        let Some(job) = queued.and_then(|work| work.job_id) else {
+            return Ok(false);
+        };
+        let decisions = self.decide(now, Some(job))?;
+        let of_job = decisions.iter().find(|decision| decision.job == job);
+        Ok(of_job.is_some_and(|decision| decision.verdict != Verdict::Claim))
     }
 
     fn standing(&mut self, now: Timestamp, id: i64) -> Result<Standing, Error> {
@@ -122,7 +203,12 @@ impl Queue {
     fn reasons(&mut self, now: Timestamp, id: i64) -> Result<Option<Held>, Error> {
         // A row that is undone was in reach before, and no other row comes into reach by that.
         let reach = self.reach(now)?;
-        let mut what_if = WhatIf::new(self.store.snapshot(&reach, Some(id))?);
+        // `task done` goes by the generation's rules, whatever this process was told.
+        let finished = match self.in_use.is_overridden {
+            true => FinishedStages::default(),
+            false => finished_stages(&self.in_use.settings),
+        };
+        let mut what_if = WhatIf::new(self.store.snapshot(&reach, Some(id))?, finished.first());
         let mut held: Option<Held> = None;
         loop {
             let decisions = self.decide_over(now, &what_if.state)?;
@@ -135,7 +221,7 @@ impl Queue {
                 held_so_far.more_tasks = true;
                 return Ok(held);
             }
-            if !self.note_and_undo(hold, &mut what_if, held_so_far)? {
+            if !self.note_and_undo(now, hold, &mut what_if, held_so_far)? {
                 held_so_far.stuck = true;
                 return Ok(held);
             }
@@ -145,6 +231,7 @@ impl Queue {
     /// Writes a reason down and does what an operator could do about it. False if that is nothing.
     fn note_and_undo(
         &mut self,
+        now: Timestamp,
         hold: Hold,
         what_if: &mut WhatIf,
         held: &mut Held,
@@ -152,8 +239,8 @@ impl Queue {
         let mut undone = false;
         if let Some(id) = hold.earlier_task {
             let finished = what_if.finish(id);
-            if !held.tasks.iter().any(|task| task.id == id) {
-                held.tasks.extend(self.store.task(id)?);
+            if !held.tasks.iter().any(|ahead| ahead.task.id == id) {
+                held.tasks.extend(self.ahead(now, id)?);
             }
             undone |= finished;
         }
@@ -165,12 +252,32 @@ impl Queue {
                 .filter(|_| !repo.is_empty());
             held.stuck |= freeze.is_none();
             undone |= freeze.is_some();
-            held.freezes.extend(freeze.map(|freeze| (repo, freeze)));
+            if let Some(freeze) = freeze {
+                held.freezes.push(FreezeAhead {
+                    deploy: self.store.deploy_of_freeze(&repo, freeze.id)?,
+                    freeze,
+                    repo,
+                });
+            }
         }
         if let Some(rule) = hold.rule.filter(|rule| !held.rules.contains(rule)) {
             held.rules.push(rule);
         }
         Ok(undone)
+    }
+
+    fn ahead(&mut self, now: Timestamp, id: i64) -> Result<Option<Ahead>, Error> {
+        let Some(task) = self.store.task(id)? else {
+            return Ok(None);
+        };
+        let finished = finished_stages(&self.in_use.settings);
+        let stage = task.stage.as_deref();
+        let looks_like = stage.and_then(|stage| near_finished(stage, &finished));
+        Ok(Some(Ahead {
+            looks_like: looks_like.map(Into::into),
+            work: self.store.task_work(now, id)?,
+            task,
+        }))
     }
 }
 
@@ -182,10 +289,10 @@ struct WhatIf {
 }
 
 impl WhatIf {
-    fn new(mut state: Snapshot) -> WhatIf {
-        let known = state.symbols.iter().find(|(_, text)| *text == store::DONE);
+    fn new(mut state: Snapshot, done: &str) -> WhatIf {
+        let known = state.symbols.iter().find(|(_, text)| *text == done);
         let known = known.map(|(symbol, _)| symbol);
-        let done = known.unwrap_or_else(|| state.symbols.push(store::DONE));
+        let done = known.unwrap_or_else(|| state.symbols.push(done));
         let rows = zip(&state.freezes.id, &state.freezes.repo);
         let with_repo = rows.filter(|(_, repo)| **repo != NULL);
         let repos = with_repo.map(|(id, repo)| (*id, *repo)).collect();

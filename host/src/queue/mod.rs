@@ -5,6 +5,7 @@
 //! command line. Callers rely on this: a policy that fails never stops the queue, and never opens a
 //! frozen repo to a gated job.
 
+mod advice;
 mod claim;
 mod clause;
 mod doctor;
@@ -13,27 +14,36 @@ mod explain;
 mod fallback;
 mod follow;
 mod generation;
+mod in_force;
 mod log;
 mod recent;
 mod settings;
 mod shadow;
+mod stages;
 mod state;
 mod verdicts;
 mod wait;
 mod watch;
+mod words;
+mod work;
 
 pub use crate::store::Running;
+pub use advice::{Advice, of_active};
 pub use claim::Claimant;
 pub use clause::CurrentClause;
 pub use doctor::Diagnosis;
 pub use error::{Error, with_causes};
-pub use explain::{Explanation, Held, Standing};
+pub use explain::{Ahead, Explanation, FreezeAhead, Held, Standing};
 pub use fallback::Source;
 pub use generation::component;
+pub use in_force::NotInForce;
 pub use log::{Entry, LogOptions};
 pub use settings::{Allowance, Overrides, allowance_of, default_settings, settings_of, stored};
+pub use stages::near_finished;
 pub use state::{OtherHeld, Others, Registry, RepoState, State, Waiting};
 pub use verdicts::{differing, verdict_from_json, verdict_to_json};
+pub use words::{Show, as_it_is};
+pub use work::{Active, JobCounts};
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -9,9 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::work::{Active, JobCounts, Live};
 use super::{Error, Queue, verdict_to_json, with_causes};
 use crate::model::Verdict;
-use crate::store::{self, ActiveTask, WaitingJob};
+use crate::store::{self, FrozenDeploy, JobWork, WaitingJob};
 
 /// The repos that an orchestrator knows of, whether or not they have work. Names may be missing.
 pub type Registry = [Option<String>];
@@ -42,6 +43,9 @@ pub struct Others {
     pub claimable: usize,
     /// Those that are held.
     pub held: Vec<OtherHeld>,
+    /// Jobs without a repo that run or failed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub work: Vec<JobWork>,
 }
 
 /// A held job that stands in no waiting line.
@@ -75,7 +79,7 @@ impl Others {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct RepoState {
     /// The first unfinished task.
-    pub active_task: Option<ActiveTask>,
+    pub active_task: Option<Active>,
     /// The queued analyst jobs, claimable ones included.
     pub waiting: Vec<Waiting>,
     /// Whether the repo is frozen.
@@ -84,6 +88,18 @@ pub struct RepoState {
     pub frozen_reason: Option<String>,
     /// Since when, UTC.
     pub frozen_at: Option<String>,
+    /// The deploy that the freeze is about; not in the reference's answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frozen_deploy: Option<FrozenDeploy>,
+    /// Whether the gate acts here; not in the reference's answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub applies: Option<bool>,
+    /// How many jobs run and failed here; not in the reference's answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jobs: Option<JobCounts>,
+    /// Jobs that run or failed here and are not the active task's, up to twenty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub other_work: Vec<JobWork>,
     /// What could not be read of this repo.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -95,6 +111,9 @@ pub struct Waiting {
     /// The job and its task.
     #[serde(flatten)]
     pub job: WaitingJob,
+    /// Its task's id; not in the reference's answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task_id: Option<i64>,
     /// What the policy says, if it was asked and answered.
     #[serde(
         skip_serializing_if = "Option::is_none",
@@ -108,7 +127,7 @@ impl Queue {
     /// The state as the reference gives it, without verdicts. `registry` are repos to list besides
     /// those with live state.
     pub fn reference_state(&mut self, registry: &Registry) -> State {
-        self.state_with(registry, BTreeMap::new(), Vec::new())
+        self.state_with(registry, BTreeMap::new(), Vec::new(), None)
     }
 
     /// The state with each waiting job's verdict.
@@ -135,7 +154,8 @@ impl Queue {
                 BTreeMap::new()
             }
         };
-        Ok(self.state_with(registry, verdicts, notes))
+        let live = self.live(now, &mut notes);
+        Ok(self.state_with(registry, verdicts, notes, Some(live)))
     }
 
     fn state_with(
@@ -143,6 +163,7 @@ impl Queue {
         registry: &Registry,
         mut verdicts: BTreeMap<i64, Verdict>,
         mut notes: Vec<String>,
+        mut live: Option<Live>,
     ) -> State {
         let mut repos: BTreeSet<String> = registry
             .iter()
@@ -154,14 +175,21 @@ impl Queue {
             Ok(live) => repos.extend(live),
             Err(error) => notes.push(format!("repos may be missing here: {error}")),
         }
+        repos.extend(live.iter().flat_map(Live::repos));
         let per_repo = repos
             .into_iter()
-            .map(|repo| (repo.clone(), self.repo_state(&repo, &mut verdicts)))
+            .map(|repo| {
+                let state = self.repo_state(&repo, &mut verdicts, live.as_mut());
+                (repo, state)
+            })
             .collect();
         // What no waiting line has taken.
         let mut others = Others::default();
         for (job, verdict) in verdicts {
             others.add(job, verdict);
+        }
+        if let Some(live) = &mut live {
+            others.work = live.take_without_repo();
         }
         State {
             enabled: self.in_use.settings.enabled,
@@ -173,23 +201,46 @@ impl Queue {
         }
     }
 
-    fn repo_state(&mut self, repo: &str, verdicts: &mut BTreeMap<i64, Verdict>) -> RepoState {
+    fn repo_state(
+        &mut self,
+        repo: &str,
+        verdicts: &mut BTreeMap<i64, Verdict>,
+        live: Option<&mut Live>,
+    ) -> RepoState {
         let mut error = None;
         let mut or_else_say = |problem: store::Error| error = Some(problem.to_string());
-        let active_task = self.store.active_task(repo).unwrap_or_else(|problem| {
-            or_else_say(problem);
-            None
-        });
+        let active_task = self
+            .active(live.as_deref(), repo)
+            .unwrap_or_else(|problem| {
+                or_else_say(problem);
+                None
+            });
         let waiting = self.store.waiting(repo).unwrap_or_else(|problem| {
             or_else_say(problem);
             Vec::new()
         });
         let (frozen, freeze) = self.frozen(Some(repo));
+        let is_live = live.is_some();
         let waiting = waiting.into_iter().map(|job| Waiting {
             verdict: verdicts.remove(&job.job_id),
+            task_id: job.task_id.filter(|_| is_live),
             job,
         });
+        let frozen_by = freeze.as_ref().filter(|_| is_live);
+        let frozen_deploy = frozen_by
+            .map_or(Ok(None), |freeze| {
+                self.store.deploy_of_freeze(repo, freeze.id)
+            })
+            .unwrap_or_else(|problem| {
+                error = Some(problem.to_string());
+                None
+            });
+        let of_repo = live.map(|live| live.take(repo, active_task.as_ref()));
         RepoState {
+            frozen_deploy,
+            applies: is_live.then(|| self.applies(Some(repo))),
+            jobs: of_repo.as_ref().map(|of_repo| of_repo.counts.clone()),
+            other_work: of_repo.map(|of_repo| of_repo.others).unwrap_or_default(),
             active_task,
             waiting: waiting.collect(),
             frozen,

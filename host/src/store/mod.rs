@@ -25,16 +25,19 @@ mod error;
 mod files;
 mod fixtures;
 mod freezes;
+mod frozen_deploy;
 mod generations;
 mod group;
 mod holding;
 mod idempotency;
+mod intact;
 mod jobs;
 mod journal;
 mod leases;
 mod lookup;
 mod migrate;
 mod oracle;
+mod room;
 mod schema;
 mod shadow;
 mod snapshot;
@@ -45,8 +48,10 @@ mod time;
 mod token;
 mod transaction;
 mod triggers;
+mod unfinished;
 mod value;
 mod wall;
+mod work;
 
 pub use access::{AccessToken, Role};
 pub use alert_list::{AlertRow, ListedAs, Outbox};
@@ -64,17 +69,21 @@ pub use doctor::{Compared, Difference, Place};
 pub use error::Error;
 pub use fixtures::Fixture;
 pub use freezes::ActiveFreeze;
+pub use frozen_deploy::FrozenDeploy;
 pub use generations::{Generation, GenerationEvent, GenerationState};
 pub use idempotency::Repeatable;
+pub use intact::Missing;
 pub use jobs::{Claim, Ending, NewJob};
 pub use lookup::{ActiveTask, JobRow, TaskRow, WaitingJob};
 pub use migrate::Change;
+pub use room::NoRoom;
 pub use shadow::{Disagreement, Look, ShadowRecord};
 pub use succession::{Act, NewGeneration, Seen};
 pub use task_end::{DONE, FinishedStages, Running, TaskEnd, TaskOutcome};
 pub use tasks::{Added, Move, NewTask};
 pub use time::{from_sql_time, lease_end, sql_time};
 pub use transaction::Committed;
+pub use work::{JobWork, TaskWork, WorkState};
 
 use std::time::Duration;
 
@@ -97,6 +106,8 @@ pub struct Store {
     group: Group,
     /// Whether the last claim by candidates found a job.
     last_claim_found: bool,
+    /// Why a change could not be written, if no trial has succeeded since.
+    write_failed: Option<NoRoom>,
 }
 
 impl Store {
@@ -147,6 +158,7 @@ impl Store {
             openings: 0,
             group: Group::default(),
             last_claim_found: false,
+            write_failed: None,
         })
     }
 
@@ -261,6 +273,15 @@ impl Store {
     }
 
     fn write<T>(
+        &mut self,
+        durability: Durability,
+        step: impl FnOnce(&Transaction<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.try_write(durability, step)
+            .inspect_err(|error| self.note_failure(error))
+    }
+
+    fn try_write<T>(
         &mut self,
         durability: Durability,
         step: impl FnOnce(&Transaction<'_>) -> Result<T, Error>,
