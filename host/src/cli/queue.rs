@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
-use serial_gate::queue::{Others, Queue as GatedQueue, RepoState, State};
+use serial_gate::queue::{Advice, Others, Queue as GatedQueue, RepoState, State};
 use serial_gate::store::sql_time;
 
+use super::advice::line;
 use super::options::Shared;
 use super::output::{Output, Tone, toned};
 use super::queue_work::{self, Names};
 use super::repo::active_task;
-use super::text::{self, command, count, shown, shown_or_dash, verdict};
+use super::text::{self, count, shown, shown_or_dash, verdict};
 use super::{Error, Outcome};
 
 /// How often a watched queue is looked at for a change; a look costs some microseconds.
@@ -159,12 +160,9 @@ fn print_repo(
             Tone::Held,
             format!("frozen since {since} UTC: {reason}"),
         ))?;
-        if let (Some(deploy), Some(shared)) = (&repo.frozen_deploy, shared) {
-            let what = shown_or_dash(deploy.deploy.as_deref());
-            let unfreeze = command(shared, &["unfreeze", repo_name]).unwrap_or_default();
-            output.line(format!(
-                "when deploy `{what}` is mended or rolled back: {unfreeze}"
-            ))?;
+        if let Some(deploy) = &repo.frozen_deploy {
+            let advice = Advice::after(repo_name, deploy);
+            output.line(format!("  {}", line(shared, &advice)))?;
         }
     }
     if let Some(error) = &repo.error {

@@ -219,7 +219,7 @@ fn repo(
         .collect();
     Ok(Repo {
         acts: found.applies != Some(false),
-        work: lines(&found),
+        work: lines(&name, &found),
         failed: found.jobs.as_ref().map_or(0, |jobs| jobs.failed),
         active,
         more: waiting.len().saturating_sub(JOBS),

@@ -4,20 +4,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serial_gate::queue::{RepoState, as_it_is, of_active};
+use serial_gate::queue::{Advice, RepoState, as_it_is, of_active};
 use serial_gate::store::{JobWork, WorkState};
 
 /// A sentence about work.
 pub struct Line {
     pub text: String,
     pub class: &'static str,
+    /// What to run, if the sentence is an advice.
+    pub command: Option<String>,
 }
 
 /// Jobs that an operator should look at have this look.
 pub const FAILED: &str = "failed";
 
 /// The lines about a repo's work.
-pub fn lines(repo: &RepoState) -> Vec<Line> {
+pub fn lines(name: &str, repo: &RepoState) -> Vec<Line> {
     let active = repo.active_task.as_ref();
     let is_waiting = |job: &&JobWork| {
         let mut waiting = repo.waiting.iter();
@@ -26,18 +28,22 @@ pub fn lines(repo: &RepoState) -> Vec<Line> {
     let work = active.and_then(|active| active.work.as_ref());
     let jobs = work.into_iter().flat_map(|work| work.jobs());
     let mut lines: Vec<Line> = jobs.filter(|job| !is_waiting(job)).map(line).collect();
-    let advice = active.map(of_active).unwrap_or_default();
+    let mut advice = active.map(of_active).unwrap_or_default();
+    let deploy = repo.frozen_deploy.iter();
+    advice.extend(deploy.map(|deploy| Advice::after(name, deploy)));
     lines.extend(advice.iter().map(|advice| Line {
         text: advice.in_words(&as_it_is),
         class: "quiet",
+        command: advice.command(),
     }));
     lines.extend(repo.other_work.iter().map(|job| {
-        let Line { text, class } = line(job);
+        let Line { text, class, .. } = line(job);
         let task = job.task_id.map(|id| named(id, job.work_item_id.as_deref()));
         let of = task.map(|task| format!("{task}: ")).unwrap_or_default();
         Line {
             text: format!("{of}{text}"),
             class,
+            command: None,
         }
     }));
     lines
@@ -53,6 +59,7 @@ fn line(job: &JobWork) -> Line {
     Line {
         text: job.in_words(&as_it_is),
         class,
+        command: None,
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::explain::{Ahead, FreezeAhead, Held};
 use super::words::{Show, as_it_is};
 use super::work::Active;
-use crate::store::{JobWork, TaskWork, WorkState};
+use crate::store::{FrozenDeploy, JobWork, TaskWork, WorkState};
 
 /// Something that helps.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,8 +82,6 @@ pub enum Advice {
     Unfreeze {
         /// The repo.
         repo: String,
-        /// The freeze's number.
-        freeze: i64,
         /// The deploy that it is about; empty if that has no name.
         deploy: Option<String>,
     },
@@ -99,6 +97,14 @@ pub enum Advice {
 }
 
 impl Advice {
+    /// To open a repo again that a deploy has frozen.
+    pub fn after(repo: &str, deploy: &FrozenDeploy) -> Advice {
+        Advice::Unfreeze {
+            repo: repo.into(),
+            deploy: Some(deploy.deploy.clone().unwrap_or_default()),
+        }
+    }
+
     /// Its name in documents.
     pub fn name(&self) -> &'static str {
         match self {
@@ -185,6 +191,55 @@ impl Advice {
         }
     }
 
+    /// The words of the command line that do it, after the program's name; none if it takes none. What is to be filled in
+    /// is in capitals.
+    pub fn arguments(&self) -> Option<Vec<String>> {
+        let words = |words: &[&str]| Some(words.iter().map(|word| (*word).to_owned()).collect());
+        match self {
+            Advice::TryAgain { job } | Advice::NextClaim { job } => {
+                words(&["job", "requeue", &job.to_string()])
+            }
+            Advice::LookAtProgram { job, status } if status.as_deref() == Some("running") => {
+                words(&["job", "requeue", &job.to_string()])
+            }
+            Advice::StartWorker { agent, .. } => {
+                words(&["work", "--agent", agent, "--", "COMMAND"])
+            }
+            Advice::LookAtJob { job } => words(&["explain", &job.to_string()]),
+            Advice::AddJob { task } => words(&["job", "add", &task.to_string(), "AGENT"]),
+            Advice::EndTask { task } | Advice::FixStage { task, .. } => {
+                words(&["task", "done", &task.to_string()])
+            }
+            Advice::Unfreeze { repo, .. } => words(&["unfreeze", repo]),
+            Advice::Skip { task, force, .. } => {
+                let force: &[&str] = if *force {
+                    &["--force", "--reason", "TEXT"]
+                } else {
+                    &[]
+                };
+                words(&[&["task", "done", &task.to_string()], force].concat())
+            }
+            Advice::Wait { .. } | Advice::WaitForBranch { .. } | Advice::LookAtProgram { .. } => {
+                None
+            }
+        }
+    }
+
+    /// The same as a line for a shell, on the default database. None if it would hold what cannot be seen.
+    pub fn command(&self) -> Option<String> {
+        let mut arguments = self.arguments()?;
+        let hides = |word: &String| word.chars().any(|c| c.is_control());
+        if arguments.iter().any(hides) {
+            return None;
+        }
+        // A name that begins with a dash would be taken for a flag.
+        if let Some(last) = arguments.pop_if(|last| last.starts_with('-')) {
+            arguments.extend(["--".to_owned(), last]);
+        }
+        let words = arguments.iter().map(String::as_str);
+        shlex::try_join(std::iter::once("serial-gate").chain(words)).ok()
+    }
+
     /// As a document.
     pub fn to_json(&self) -> Value {
         let (task, job, repo) = match self {
@@ -203,6 +258,7 @@ impl Advice {
         };
         json!({
             "remedy": self.name(), "task_id": task, "job_id": job, "repo": repo, "text": self.in_words(&as_it_is),
+            "command": self.command(),
         })
     }
 }
@@ -321,10 +377,12 @@ fn go_on(
 
 fn unfreeze(freeze: &FreezeAhead) -> Advice {
     let deploy = freeze.deploy.as_ref();
-    Advice::Unfreeze {
-        repo: freeze.repo.clone(),
-        freeze: freeze.freeze.id,
-        deploy: deploy.map(|deploy| deploy.deploy.clone().unwrap_or_default()),
+    match deploy {
+        Some(deploy) => Advice::after(&freeze.repo, deploy),
+        None => Advice::Unfreeze {
+            repo: freeze.repo.clone(),
+            deploy: None,
+        },
     }
 }
 

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::iter::zip;
+use std::ops::Deref;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -79,6 +80,13 @@ pub struct Ahead {
     /// The finished stage that its stage was probably meant to be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub looks_like: Option<String>,
+}
+
+impl Deref for Ahead {
+    type Target = TaskRow;
+    fn deref(&self) -> &TaskRow {
+        &self.task
+    }
 }
 
 /// A freeze that is in a job's way.

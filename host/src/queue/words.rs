@@ -37,7 +37,7 @@ impl JobWork {
                 format!("{job} is running{on}{}", parts.collect::<String>())
             }
             WorkState::Lapsed => format!(
-                "{job} was running{on}, which was not heard of{}: the next claim requeues it",
+                "{job} was running{on}, and its worker was not heard of{}",
                 until(" before its lease ended at ").unwrap_or_default()
             ),
             WorkState::Foreign if self.status.as_deref() == Some("running") => format!(
