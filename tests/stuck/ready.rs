@@ -213,11 +213,17 @@ fn after_a_change_that_had_no_room_it_is_not_ready_until_there_is_room_and_needs
     disk.is_good_again("full");
     until("it is ready again", || is_ready(&service));
     service.post("/tasks", &json!({"repo": "alpha"})).is(201);
-    let sqlite = service.gate.sqlite();
-    let left: i64 = sqlite
-        .query_row("SELECT count(*) FROM serial_gate_channel", [], |row| {
-            row.get(0)
-        })
+    let left: i64 = service
+        .gate
+        .sqlite()
+        .query_row(
+            "SELECT (SELECT count(*) FROM serial_gate_channel) + (SELECT count(*) FROM serial_gate_base)
+                + (SELECT count(*) FROM serial_gate_fixture) + (SELECT count(*) FROM serial_gate_idempotency)
+                + (SELECT count(*) FROM serial_gate_clause WHERE policy = 'the trial')
+                + (SELECT count(*) FROM serial_gate_partition WHERE repo = 'the trial')",
+            [],
+            |row| row.get(0),
+        )
         .unwrap();
     assert_eq!(left, 0, "the trial leaves nothing behind");
 }

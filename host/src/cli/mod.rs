@@ -14,6 +14,7 @@ mod deploy_verdict;
 mod doctor;
 mod error;
 mod explain;
+mod explain_help;
 mod freeze;
 mod init;
 mod job;

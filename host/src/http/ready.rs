@@ -18,14 +18,14 @@ pub enum NotReady {
         kinds(.0), is_or_are(.0), names(.0)
     )]
     Missing(Vec<Missing>),
-    /// A change could not be written, or none could be.
+    /// There is no room for a change.
     #[error(
         "the disk of the database is full, so nothing can be claimed or changed: free some space"
     )]
     Full,
     /// A change could not be written.
     #[error(
-        "the disk of the database does not take changes: look at its health, at whether it is read-only, and at size limits of this process"
+        "the disk of the database does not take changes: it may be full, read-only or broken, or this process may have a limit on the size of files"
     )]
     Disk,
     /// Claims go by another rule than the active one.

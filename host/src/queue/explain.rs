@@ -5,133 +5,20 @@
 //! the policy lets the job through. What it proposes is therefore what the policy would accept. Each task that it names
 //! has the state of its work, from which `advice` says what helps.
 
-use std::collections::BTreeMap;
-use std::iter::zip;
-use std::ops::Deref;
-
 use jiff::Timestamp;
-use serde_json::{Value, json};
 
-use super::advice::{self, Advice};
+use super::advice::Advice;
+use super::explanation::{Ahead, Explanation, FreezeAhead, Held, Standing};
+use super::remedy;
 use super::settings::finished_stages;
 use super::stages::near_finished;
+use super::what_if::WhatIf;
 use super::{Error, Queue};
-use crate::model::{Hold, NULL, Snapshot, Symbol, Verdict};
-use crate::store::{
-    self, ActiveFreeze, FinishedStages, FrozenDeploy, JobRow, JobWork, TaskBranch, TaskRow,
-    TaskWork, WorkState,
-};
+use crate::model::{Hold, Verdict};
+use crate::store::{self, FinishedStages, JobWork, WorkState};
 
 /// How many tasks ahead are named; each costs a call of the policy.
 const TASKS_NAMED: usize = 100;
-
-/// A job and where it stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Explanation {
-    /// The job.
-    pub job: JobRow,
-    /// Where it stands.
-    pub standing: Standing,
-    /// How it is.
-    pub work: JobWork,
-    /// What helps, the best first.
-    pub advice: Vec<Advice>,
-    /// Its task's branch, once that is planned.
-    pub branch: Option<TaskBranch>,
-}
-
-/// Where a job stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
-    /// It was claimed, or it ended.
-    NotQueued,
-    /// It may be claimed, after the claimable jobs before it.
-    Claimable {
-        /// How many there are.
-        ahead: usize,
-    },
-    /// It may not be claimed now.
-    Held(Held),
-}
-
-/// Why a job is held. Each reason is named by the policy.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Held {
-    /// The tasks that it waits for, first one first.
-    pub tasks: Vec<Ahead>,
-    /// Whether there are more tasks than are named.
-    pub more_tasks: bool,
-    /// The newest freeze of each repo that is in its way.
-    pub freezes: Vec<FreezeAhead>,
-    /// Reasons in the policy's words. What they need is not known here.
-    pub rules: Vec<String>,
-    /// Whether there is a reason that no command of ours would clear.
-    pub stuck: bool,
-}
-
-/// A task that a job waits for.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Ahead {
-    /// The task.
-    #[serde(flatten)]
-    pub task: TaskRow,
-    /// What its jobs do.
-    pub work: TaskWork,
-    /// The finished stage that its stage was probably meant to be.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub looks_like: Option<String>,
-}
-
-impl Deref for Ahead {
-    type Target = TaskRow;
-    fn deref(&self) -> &TaskRow {
-        &self.task
-    }
-}
-
-/// A freeze that is in a job's way.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct FreezeAhead {
-    /// The repo.
-    pub repo: String,
-    /// The freeze.
-    #[serde(flatten)]
-    pub freeze: ActiveFreeze,
-    /// The deploy that it is about; none if people made it.
-    pub deploy: Option<FrozenDeploy>,
-}
-
-impl Explanation {
-    /// As a document, for machines.
-    pub fn to_json(&self) -> Value {
-        let job = &self.job;
-        let mut document = match &self.standing {
-            Standing::NotQueued => json!({ "job": job, "standing": "not queued" }),
-            Standing::Claimable { ahead } => {
-                json!({ "job": job, "standing": "claimable", "ahead": ahead })
-            }
-            Standing::Held(held) => json!({
-                "job": job,
-                "standing": "held",
-                "ahead": held.tasks.len(),
-                "more_ahead": held.more_tasks,
-                "tasks": held.tasks,
-                "freezes": held.freezes,
-                "rules": held.rules,
-            }),
-        };
-        if let Some(document) = document.as_object_mut() {
-            document.insert("state".into(), json!(self.work.state));
-            document.insert("work".into(), json!(self.work));
-            let advice = self.advice.iter().map(Advice::to_json).collect();
-            document.insert("advice".into(), Value::Array(advice));
-            if let Some(branch) = &self.branch {
-                document.insert("branch".into(), json!(branch));
-            }
-        }
-        document
-    }
-}
 
 impl Queue {
     /// Where a job stands, and why.
@@ -153,7 +40,7 @@ impl Queue {
         let advice = match &standing {
             Standing::Claimable { .. } => Vec::new(),
             Standing::NotQueued => self.advice_for_itself(now, job.task_id, &work)?,
-            Standing::Held(held) => advice::of_held(held, self.front_is_held(now, held)?),
+            Standing::Held(held) => remedy::of_held(held, self.front_is_held(now, held)?),
         };
         Ok(Explanation {
             job,
@@ -180,7 +67,7 @@ impl Queue {
                 return Ok(Vec::new());
             }
         }
-        Ok(advice::of_job(work).into_iter().collect())
+        Ok(remedy::of_job(work).into_iter().collect())
     }
 
     /// Whether the job of the first task in front is queued and held itself.
@@ -286,50 +173,5 @@ impl Queue {
             work: self.store.task_work(now, id)?,
             task,
         }))
-    }
-}
-
-/// A copy of the state in which things are done that an operator could do.
-struct WhatIf {
-    state: Snapshot,
-    done: Symbol,
-    repos: BTreeMap<i64, Symbol>,
-}
-
-impl WhatIf {
-    fn new(mut state: Snapshot, done: &str) -> WhatIf {
-        let known = state.symbols.iter().find(|(_, text)| *text == done);
-        let known = known.map(|(symbol, _)| symbol);
-        let done = known.unwrap_or_else(|| state.symbols.push(done));
-        let rows = zip(&state.freezes.id, &state.freezes.repo);
-        let with_repo = rows.filter(|(_, repo)| **repo != NULL);
-        let repos = with_repo.map(|(id, repo)| (*id, *repo)).collect();
-        WhatIf { state, done, repos }
-    }
-
-    /// What `task done` does. False when that changes nothing.
-    fn finish(&mut self, id: i64) -> bool {
-        let tasks = &mut self.state.tasks;
-        let stage = zip(&tasks.id, &mut tasks.stage)
-            .find(|(task, stage)| **task == id && **stage != self.done);
-        stage.map(|(_, stage)| *stage = self.done).is_some()
-    }
-
-    /// What `unfreeze` does: clears every freeze of the repo, whose name is returned. None when that
-    /// changes nothing.
-    fn unfreeze(&mut self, id: i64) -> Option<String> {
-        let repo = *self.repos.get(&id)?;
-        let mut changed = false;
-        let freezes = &mut self.state.freezes;
-        let of_repo = zip(&freezes.repo, &mut freezes.cleared_at);
-        for (_, cleared_at) in of_repo.filter(|(frozen, _)| **frozen == repo) {
-            if *cleared_at == NULL {
-                // Any value clears it.
-                *cleared_at = repo;
-                changed = true;
-            }
-        }
-        let name = self.state.symbols.text(repo)?;
-        changed.then(|| name.to_owned())
     }
 }

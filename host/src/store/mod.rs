@@ -52,6 +52,7 @@ mod unfinished;
 mod value;
 mod wall;
 mod work;
+mod work_state;
 
 pub use access::{AccessToken, Role};
 pub use alert_list::{AlertRow, ListedAs, Outbox};
@@ -83,7 +84,8 @@ pub use task_end::{DONE, FinishedStages, Running, TaskEnd, TaskOutcome};
 pub use tasks::{Added, Move, NewTask};
 pub use time::{from_sql_time, lease_end, sql_time};
 pub use transaction::Committed;
-pub use work::{JobWork, TaskWork, WorkState};
+pub use work::TaskWork;
+pub use work_state::{JobWork, WorkState};
 
 use std::time::Duration;
 
