@@ -62,12 +62,13 @@ pub fn print_help(
         let when = of_deploy
             .map(|when| format!("{when}, "))
             .unwrap_or_default();
-        return Ok(match release {
+        match release {
             [] => output.line("  no command releases it by itself")?,
             release => {
                 output.line(format!("  {when}release it with: {}", release.join(" && ")))?;
             }
-        });
+        }
+        return Ok(());
     }
     let (last, first): (Vec<_>, Vec<_>) = explanation
         .advice

@@ -142,7 +142,6 @@ fn print_repo(
             "the gate does not act here: every queued job may be claimed",
         ))?;
     }
-    queue_work::print(repo, shared, output)?;
     let branch = active.and_then(|task| task.branch.as_ref());
     if let Some(branch) = branch {
         let tone = match branch.base_moved_to {
@@ -151,6 +150,7 @@ fn print_repo(
         };
         output.line(toned(tone, format!("branch {}", text::branch(branch))))?;
     }
+    queue_work::print(repo, shared, output)?;
     if repo.frozen {
         let (since, reason) = (
             shown_or_dash(repo.frozen_at.as_deref()),

@@ -78,7 +78,7 @@ impl Store {
     pub fn task_work(&mut self, now: Timestamp, task: i64) -> Result<TaskWork, Error> {
         self.doing(|connection| {
             let mut query = connection.prepare_cached(&of_a_task())?;
-            let jobs = query.query_map(params![sql_time(now), task], |row| job_at(row))?;
+            let jobs = query.query_map(params![sql_time(now), task], job_at)?;
             Ok(TaskWork::of(jobs.collect::<Result<_, _>>()?))
         })
     }
@@ -92,7 +92,7 @@ impl Store {
         self.doing(|connection| {
             let sql = format!("SELECT {JOB} FROM jobs WHERE jobs.id = ?2");
             let mut query = connection.prepare_cached(&sql)?;
-            let mut jobs = query.query_map(params![sql_time(now), job], |row| job_at(row))?;
+            let mut jobs = query.query_map(params![sql_time(now), job], job_at)?;
             Ok(jobs.next().transpose()?)
         })
     }
@@ -113,7 +113,7 @@ impl Store {
             let mut jobs = Vec::new();
             let mut read = |sql: &str, values: &[&dyn rusqlite::ToSql]| {
                 let mut query = connection.prepare_cached(sql)?;
-                let rows = query.query_map(values, |row| job_with_task_at(row))?;
+                let rows = query.query_map(values, job_with_task_at)?;
                 for job in rows {
                     jobs.push(job?);
                 }
