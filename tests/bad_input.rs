@@ -174,7 +174,7 @@ const FILL_AND_LOOK: &str = "
     while $BINARY task add alpha --work-item $name >>../out 2>&1; do added=$((added + 1)); done
     tail -n 1 ../out
     $BINARY queue --json >../state || exit 9
-    kept=$(grep -o job_id ../state | wc -l)
+    kept=$(grep -o verdict ../state | wc -l)
     [ $added -gt 0 ] && [ $added -eq $kept ] && echo all $added are there";
 
 #[test]

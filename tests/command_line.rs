@@ -69,8 +69,8 @@ fn the_queue_shows_each_repo_with_the_reason_of_each_hold() {
     alpha  active: task 1 (A-1) in analysis
     JOB  TASK  WORK ITEM  STAGE     VERDICT
     1    1     A-1        analysis  may be claimed
-    2    2     A-2        analysis  held: task 1 comes first
-    3    3     A-3        analysis  held: task 1 comes first
+    2    2     A-2        analysis  held: task 1 (A-1) comes first
+    3    3     A-3        analysis  held: task 1 (A-1) comes first
 
     beta  active: task 4 (B-1) in analysis
     frozen since (time) UTC: the deploy is degraded
@@ -89,12 +89,18 @@ fn the_queue_as_json_has_the_reference_s_keys_and_verdicts() {
     let alpha = &state["per_repo"]["alpha"];
     assert_eq!(
         alpha["active_task"],
-        json!({ "work_item_id": "A-1", "stage": "analysis" })
+        json!({
+            "task_id": 1, "work_item_id": "A-1", "stage": "analysis",
+            "work": {
+                "state": "queued", "job_id": 1, "agent": "analyst", "status": "queued", "worker": null,
+                "attempt": 0, "since": null, "lease_until": null, "error": null,
+            },
+        })
     );
     assert_eq!(
         alpha["waiting"][1],
         json!({
-            "job_id": 2, "work_item_id": "A-2", "stage": "analysis",
+            "job_id": 2, "task_id": 2, "work_item_id": "A-2", "stage": "analysis",
             "verdict": { "hold": { "earlier_task": 1, "freeze": null, "rule": null } },
         })
     );
@@ -127,10 +133,11 @@ fn explain_names_what_is_ahead_and_the_command_that_releases_the_job() {
     insta::assert_snapshot!(without_times(&ran.stdout), @r"
     job 3 for `analyst` in `alpha` is held
       2 unfinished tasks ahead of it in the repo:
-        task 1 (A-1) is in `analysis` since (time) UTC
-        task 2 (A-2) is in `analysis` since (time) UTC
+        task 1 (A-1) is in `analysis` since (time) UTC: job 1 for `analyst` is queued, and no worker has it
+        task 2 (A-2) is in `analysis` since (time) UTC: job 2 for `analyst` is queued, and no worker has it
       `alpha` is frozen since (time) UTC: the deploy is degraded
-      release it with: serial-gate task done 1 2 && serial-gate unfreeze alpha
+      when the repo may go on: serial-gate unfreeze alpha
+      only if the work of tasks 1, 2 is to be skipped, release it with: serial-gate task done 1 2 && serial-gate unfreeze alpha
     ");
     let release = ran
         .stdout
@@ -174,7 +181,7 @@ fn explain_tells_a_claimable_job_s_place_and_a_running_job_s_worker() {
     let ran = gate.run(&["explain", "1"]).succeeds();
     assert_eq!(
         without_times(&ran.stdout),
-        "job 1 for `analyst` in `alpha` is not queued: it is `running`, claimed by `w-1` at (time) UTC\n"
+        "job 1 for `analyst` in `alpha` is not queued: it is `running`, claimed by `w-1` at (time) UTC\n  attempt 1, lease until (time) UTC\n"
     );
 }
 
@@ -243,9 +250,10 @@ fn other_agents_jobs_are_not_forgotten_by_the_queue() {
     gate.run(&["claim"]).succeeds();
     gate.run(&["job", "add", "1", "developer"]).succeeds();
     let ran = gate.run(&["queue"]).succeeds();
+    let last = ran.stdout.lines().last();
     assert_eq!(
-        ran.stdout,
-        "1 other job may be claimed, which the gate does not hold\n"
+        last,
+        Some("1 other job may be claimed, which the gate does not hold")
     );
     gate.run(&["task", "add", "alpha"]).succeeds();
     gate.sqlite()
@@ -443,7 +451,7 @@ fn the_demo_tells_its_story_and_leaves_nothing_behind() {
     let story = String::from_utf8(output.stdout).unwrap();
     for part in [
         "claim → job 1, A-1 of `alpha`",
-        "held: task 1 comes first",
+        "held: task 1 (A-1) comes first",
         "held: the repo is frozen",
     ] {
         assert!(story.contains(part), "{story}");

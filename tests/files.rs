@@ -272,7 +272,9 @@ fn while_the_file_is_away_commands_that_wait_end_and_say_so() {
     gate.run(&["claim"]).succeeds();
     let mut watching = gate.spawn(&["queue", "--watch"]);
     let printed = Printed::of(watching.stdout.take().unwrap());
-    until("it shows the queue", || printed.has("nothing waits"));
+    until("it shows the queue", || {
+        printed.has("job 1 for `analyst` is running")
+    });
     let waiting = waiting_claim(&gate);
     fs::rename(gate.database(), gate.path("away.db")).unwrap();
     for process in [watching, waiting] {

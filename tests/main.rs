@@ -47,6 +47,7 @@ mod service;
 mod signatures;
 mod story;
 mod streams;
+mod stuck;
 mod swapping;
 mod tasks;
 mod tokens;

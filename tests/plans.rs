@@ -321,3 +321,34 @@ fn a_clause_may_read_a_column_whose_default_is_a_function() {
         [1]
     );
 }
+
+#[test]
+fn the_work_of_a_task_and_of_all_repos_is_found_by_indexes_whatever_the_history() {
+    let gate = Gate::new();
+    let work_plans = || {
+        let plans = store(&gate).work_plans().unwrap().into_iter();
+        let of_tables = |step: &String| {
+            step.starts_with('S') && !step.contains("json_each") && !step.contains("latest")
+        };
+        let plans = plans.map(|steps| steps.into_iter().filter(of_tables).collect());
+        plans.collect::<Vec<Vec<String>>>()
+    };
+    // A scan of a partial index: of the jobs that run, and of the newest that failed.
+    let task = "SEARCH tasks USING INTEGER PRIMARY KEY (rowid=?)";
+    let intended = [
+        vec!["SEARCH jobs USING INDEX serial_gate_jobs_task (task_id=?)"],
+        vec![
+            "SCAN jobs USING INDEX serial_gate_jobs_leased",
+            "SEARCH tasks USING INTEGER PRIMARY KEY (rowid=?) LEFT-JOIN",
+        ],
+        vec![
+            "SCAN jobs USING COVERING INDEX serial_gate_jobs_failed",
+            "SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)",
+            "SEARCH later USING INDEX serial_gate_jobs_task (task_id=? AND rowid>?)",
+            task,
+        ],
+    ];
+    assert_eq!(work_plans(), intended);
+    add_history(&gate);
+    assert_eq!(work_plans(), intended);
+}

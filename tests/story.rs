@@ -37,7 +37,7 @@ fn a_task_starts_from_its_predecessor_s_code_and_a_bad_deploy_stops_the_next() {
         worked("ORCH-1 on task/ORCH-1")
     });
     assert_eq!(project.tip("task/ORCH-1"), project.tip("main"));
-    window.until_it_says("ORCH-2 job 2 waits for task 1", "story-1-held");
+    window.until_it_says("ORCH-2 job 2 waits for ORCH-1 (task 1)", "story-1-held");
     assert!(
         window.text().contains("ORCH-1 in analysis"),
         "{}",

@@ -7,3 +7,5 @@ mod cuts;
 mod disk;
 mod faults;
 mod order;
+
+pub use disk::Disk;

@@ -34,7 +34,7 @@ fn the_page_follows_the_queue_by_itself() {
             .run(&["task", "add", "alpha", "--work-item", work_item])
             .succeeds();
     }
-    window.until_it_says("ORCH-2 job 2 waits for task 1", "waiting");
+    window.until_it_says("ORCH-2 job 2 waits for ORCH-1 (task 1)", "waiting");
     service.post("/claim", &json!({"worker": "one"})).is(200);
     service
         .gate
@@ -121,7 +121,7 @@ fn without_scripts_the_page_is_whole_and_its_forms_work() {
     let service = with_two_tasks();
     window.run_no_scripts();
     window.open(&service.address, "/");
-    window.until_it_says("ORCH-2 job 2 waits for task 1", "no-scripts");
+    window.until_it_says("ORCH-2 job 2 waits for ORCH-1 (task 1)", "no-scripts");
     window.click("input[name=reason]");
     window.type_text("checkout is down");
     window.click("form button");
@@ -190,6 +190,6 @@ fn somebody_without_a_token_logs_in_and_a_reader_has_no_buttons() {
     window.until_it_says("This token is not known", "login-refused");
     window.type_text(&token);
     window.press("Enter");
-    window.until_it_says("ORCH-2 job 2 waits for task 1", "reader");
+    window.until_it_says("ORCH-2 job 2 waits for ORCH-1 (task 1)", "reader");
     assert_eq!(window.value("document.querySelectorAll('form').length"), 0);
 }

@@ -27,9 +27,14 @@ fn the_second_task_of_a_repo_starts_when_the_first_is_done() {
     );
     let queue = service.get("/queue").is(200).json();
     let alpha = &queue["serial_gate"]["per_repo"]["alpha"];
+    let active = &alpha["active_task"];
     assert_eq!(
-        alpha["active_task"],
-        json!({"work_item_id": "ORCH-1", "stage": "analysis"})
+        [&active["work_item_id"], &active["stage"]],
+        ["ORCH-1", "analysis"]
+    );
+    assert_eq!(
+        [&active["work"]["state"], &active["work"]["worker"]],
+        ["running", "one"]
     );
     assert_eq!(alpha["waiting"][0]["verdict"]["hold"]["earlier_task"], 1);
 

@@ -23,7 +23,7 @@ fn it_shows_what_runs_what_waits_and_why() {
     for part in [
         "<b>ORCH-1</b> in analysis",
         "<b>ORCH-2</b>",
-        "waits for task 1",
+        "waits for <a href=\"#task-1\">ORCH-1 (task 1)</a>",
         "1 repo, 1 job held",
         "Freeze alpha",
     ] {

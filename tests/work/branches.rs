@@ -86,8 +86,11 @@ fn a_base_that_moves_after_the_cut_is_shown() {
     insta::assert_snapshot!(short(shown, &base), @r#"
     alpha  active: task 1 (ORCH-1) in analysis
     branch `task/ORCH-1`, cut from `main` at BASE
+    all its jobs have ended
+      when the work of task 1 is merged: serial-gate task done 1
+      if task 1 is not over, add its next job: serial-gate job add 1 AGENT
     JOB  TASK  WORK ITEM  STAGE     VERDICT
-    2    2     -          analysis  held: task 1 comes first
+    2    2     -          analysis  held: task 1 (ORCH-1) comes first
     "#);
     let moved = project.commit("a predecessor that was merged late");
     // Any job that ends makes the worker look.
@@ -99,8 +102,11 @@ fn a_base_that_moves_after_the_cut_is_shown() {
     insta::assert_snapshot!(short(gate.run(&["queue"]).stdout, &moved), @r#"
     alpha  active: task 1 (ORCH-1) in analysis
     branch `task/ORCH-1`, cut from `main` at BASE; `main` has moved since, to MOVED: merge it into the branch
+    all its jobs have ended
+      when the work of task 1 is merged: serial-gate task done 1
+      if task 1 is not over, add its next job: serial-gate job add 1 AGENT
     JOB  TASK  WORK ITEM  STAGE     VERDICT
-    2    2     -          analysis  held: task 1 comes first
+    2    2     -          analysis  held: task 1 (ORCH-1) comes first
     "#);
     let explained = gate.run(&["explain", "1"]).stdout;
     let explained = explained.lines().last().unwrap().to_owned();

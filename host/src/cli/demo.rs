@@ -125,10 +125,10 @@ impl Tour<'_> {
     fn show(&mut self) -> Result<(), Error> {
         let state = self.queue.state(Timestamp::now(), &[])?;
         if self.output.json {
-            return print(&state, self.output);
+            return print(&state, None, self.output);
         }
         self.output.line("")?;
-        print(&state, self.output)?;
+        print(&state, None, self.output)?;
         Ok(self.output.line("")?)
     }
 }

@@ -1,16 +1,19 @@
-//! `explain`: why a job waits, and the command that would release it.
+//! `explain`: why a job waits, and what helps.
+//!
+//! Owns the words about a job and what is in its way. Leaves what helps to `explain_help`.
 
 use clap::Args;
 use jiff::Timestamp;
 use serial_gate::queue::{Explanation, Held, Standing};
-use serial_gate::store::{JobRow, sql_time};
 
+use super::advice::command_for;
+use super::explain_help::{print_end, print_help, release};
 use super::options::Shared;
 use super::output::{Output, Tone, toned};
-use super::text::{self, command, count, id, shown, shown_or_dash, task as name, when};
+use super::text::{self, count, id, shown, shown_or_dash, task as name, when};
 use super::{Error, Outcome};
 
-/// Show whether a job may be claimed; if not, what it waits for and what would release it
+/// Show whether a job may be claimed; if not, what it waits for, how that is, and what helps
 #[derive(Args)]
 #[command(after_help = "Example:\n  serial-gate explain 12")]
 pub struct Explain {
@@ -27,7 +30,7 @@ impl Explain {
             _ => Vec::new(),
         };
         if output.json {
-            output.json_line(&document(&explanation, &release))?;
+            output.json_line(&document(&explanation, &release, shared))?;
         } else {
             print(&explanation, &release, shared, output)?;
         }
@@ -38,30 +41,19 @@ impl Explain {
     }
 }
 
-/// The commands that let the job through, all of them needed. Empty when no command would.
-fn release(shared: &Shared, held: &Held) -> Vec<String> {
-    if held.stuck || held.more_tasks || !held.rules.is_empty() {
-        return Vec::new();
-    }
-    let tasks: Vec<String> = held.tasks.iter().map(|task| task.id.to_string()).collect();
-    let done: Vec<&str> = ["task", "done"]
-        .into_iter()
-        .chain(tasks.iter().map(String::as_str))
-        .collect();
-    let done = (!tasks.is_empty()).then(|| command(shared, &done));
-    let unfreeze = held
-        .freezes
-        .iter()
-        .map(|(repo, _)| command(shared, &["unfreeze", repo]));
-    done.into_iter()
-        .chain(unfreeze)
-        .collect::<Option<_>>()
-        .unwrap_or_default()
-}
-
 /// With the commands, which only a command line has.
-fn document(explanation: &Explanation, release: &[String]) -> serde_json::Value {
+fn document(explanation: &Explanation, release: &[String], shared: &Shared) -> serde_json::Value {
     let mut document = explanation.to_json();
+    if let Some(entries) = document
+        .get_mut("advice")
+        .and_then(|all| all.as_array_mut())
+    {
+        for (entry, advice) in entries.iter_mut().zip(&explanation.advice) {
+            if let Some(entry) = entry.as_object_mut() {
+                entry.insert("command".into(), command_for(shared, advice).into());
+            }
+        }
+    }
     if let (Standing::Held(_), Some(document)) = (&explanation.standing, document.as_object_mut()) {
         document.insert("release".into(), release.into());
     }
@@ -98,9 +90,9 @@ fn print_standing(
         Standing::NotQueued => {
             if let Some(until) = job.put_off_until() {
                 output.line(format!("{about} is put off until {} UTC", shown(until)))?;
-                return print_end(job, shared, output);
+                return print_end(explanation, shared, output);
             }
-            let by = job.worker.as_deref().map(|worker| {
+            let by = explanation.work.worker.as_deref().map(|worker| {
                 format!(
                     ", claimed by `{}` at {} UTC",
                     shown(worker),
@@ -112,7 +104,7 @@ fn print_standing(
                 "{about} is not queued: it is `{status}`{}",
                 by.unwrap_or_default()
             ))?;
-            print_end(job, shared, output)?;
+            print_end(explanation, shared, output)?;
         }
         Standing::Claimable { ahead } => {
             let line = match ahead {
@@ -127,27 +119,8 @@ fn print_standing(
         Standing::Held(held) => {
             output.line(format!("{about} is {}", toned(Tone::Held, "held")))?;
             print_reasons(held, output)?;
-            match release {
-                [] => output.line("  no command releases it by itself")?,
-                release => output.line(format!("  release it with: {}", release.join(" && ")))?,
-            }
+            print_help(explanation, held, release, shared, output)?;
         }
-    }
-    Ok(())
-}
-
-/// What became of a claim, if there is something to do about it.
-fn print_end(job: &JobRow, shared: &Shared, output: &mut Output) -> Result<(), Error> {
-    let now = sql_time(Timestamp::now());
-    if job.lease_until.as_ref().is_some_and(|until| *until <= now) {
-        output.line("  its lease ran out: the next claim puts it back to its old place")?;
-    }
-    if let Some(error) = &job.error {
-        output.line(format!("  error: {}", shown(error)))?;
-    }
-    if job.status.as_deref() == Some("failed") {
-        let again = command(shared, &["job", "requeue", &job.id.to_string()]);
-        output.line(format!("  to try it again: {}", again.unwrap_or_default()))?;
     }
     Ok(())
 }
@@ -160,22 +133,28 @@ fn print_reasons(held: &Held, output: &mut Output) -> Result<(), Error> {
             count(held.tasks.len(), "unfinished task")
         ))?;
     }
-    for task in &held.tasks {
+    for ahead in &held.tasks {
+        let task = &ahead.task;
         let since = task
             .since
             .as_deref()
             .map(|since| format!(" since {} UTC", shown(since)));
         output.line(format!(
-            "    {} is in `{}`{}",
+            "    {} is in `{}`{}: {}",
             name(task.id, task.work_item_id.as_deref()),
             shown_or_dash(task.stage.as_deref()),
-            since.unwrap_or_default()
+            since.unwrap_or_default(),
+            ahead.work.first.in_words(&shown)
         ))?;
+        for job in &ahead.work.others {
+            output.line(format!("      {}", job.in_words(&shown)))?;
+        }
     }
-    for (repo, freeze) in &held.freezes {
+    for ahead in &held.freezes {
+        let freeze = &ahead.freeze;
         output.line(format!(
             "  `{}` is frozen since {}: {}",
-            shown(repo),
+            shown(&ahead.repo),
             when(freeze.since, freeze.frozen_at.as_deref()),
             shown_or_dash(freeze.reason.as_deref())
         ))?;

@@ -4,6 +4,7 @@
 //! or held. Callers rely on this: a result that cannot be written is a failure, in every verb.
 
 mod adoption;
+mod advice;
 mod alerts;
 mod audit;
 mod claim;
@@ -14,6 +15,7 @@ mod deploy_verdict;
 mod doctor;
 mod error;
 mod explain;
+mod explain_help;
 mod freeze;
 mod init;
 mod job;
@@ -23,6 +25,7 @@ mod output;
 mod plain_text;
 mod policy;
 mod queue;
+mod queue_work;
 mod repo;
 mod serve;
 mod similar;

@@ -1,15 +1,19 @@
-//! `queue`: what waits, and why.
+//! `queue`: what runs, what waits and why.
+//!
+//! Owns the lines of each repo. Leaves those about work to `queue_work`, and JSON to the state itself.
 
 use std::thread;
 use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
-use serial_gate::queue::{Others, Queue as GatedQueue, RepoState, State};
+use serial_gate::queue::{Advice, Others, Queue as GatedQueue, RepoState, State};
 use serial_gate::store::sql_time;
 
+use super::advice::line;
 use super::options::Shared;
 use super::output::{Output, Tone, toned};
+use super::queue_work::{self, Names};
 use super::repo::active_task;
 use super::text::{self, count, shown, shown_or_dash, verdict, when};
 use super::{Error, Outcome};
@@ -17,7 +21,7 @@ use super::{Error, Outcome};
 /// How often a watched queue is looked at for a change; a look costs some microseconds.
 const POLL: Duration = Duration::from_millis(200);
 
-/// Show each repo's active task, its waiting line with verdicts, and its freeze
+/// Show each repo's active task and who works on it, its waiting line with verdicts, and its freeze
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  serial-gate queue\n  serial-gate queue --json | jq .per_repo\n  serial-gate queue --watch"
@@ -34,9 +38,9 @@ impl Queue {
         // Read before the state, so that a change after it is not missed.
         let seen = queue.store().data_version()?;
         let state = queue.state(Timestamp::now(), &[])?;
-        print(&state, output)?;
+        print(&state, Some(shared), output)?;
         if self.watch {
-            watch(&mut queue, seen, state, output)
+            watch(&mut queue, seen, state, shared, output)
         } else {
             Ok(Outcome::Done)
         }
@@ -47,6 +51,7 @@ fn watch(
     queue: &mut GatedQueue,
     mut seen: i64,
     mut state: State,
+    shared: &Shared,
     output: &mut Output,
 ) -> Result<Outcome, Error> {
     loop {
@@ -60,14 +65,14 @@ fn watch(
                 let time = sql_time(Timestamp::now());
                 output.line(format!("\n{}", toned(Tone::Quiet, format!("{time} UTC"))))?;
             }
-            print(&changed, output)?;
+            print(&changed, Some(shared), output)?;
             state = changed;
         }
     }
 }
 
-/// Prints a state: one JSON document, or a paragraph for each repo.
-pub fn print(state: &State, output: &mut Output) -> Result<(), Error> {
+/// Prints a state: one JSON document, or a paragraph for each repo. Without `shared` no commands are proposed.
+pub fn print(state: &State, shared: Option<&Shared>, output: &mut Output) -> Result<(), Error> {
     if output.json {
         return Ok(output.json_line(state)?);
     }
@@ -87,15 +92,19 @@ pub fn print(state: &State, output: &mut Output) -> Result<(), Error> {
         if number > 0 {
             output.line("")?;
         }
-        print_repo(name, repo, output)?;
+        print_repo(name, repo, state.enabled, shared, output)?;
     }
     print_others(state, output)
 }
 
 /// Jobs that stand in no waiting line, after the repos.
 fn print_others(state: &State, output: &mut Output) -> Result<(), Error> {
-    let Others { claimable, held } = &state.others;
-    if (*claimable > 0 || !held.is_empty()) && !state.per_repo.is_empty() {
+    let Others {
+        claimable,
+        held,
+        work,
+    } = &state.others;
+    if state.others != Others::default() && !state.per_repo.is_empty() {
         output.line("")?;
     }
     if *claimable > 0 {
@@ -111,19 +120,29 @@ fn print_others(state: &State, output: &mut Output) -> Result<(), Error> {
             verdict(job.verdict.as_ref())
         ))?;
     }
+    for job in work {
+        output.line(format!("without a repo: {}", queue_work::line(job)))?;
+    }
     Ok(())
 }
 
-fn print_repo(name: &str, repo: &RepoState, output: &mut Output) -> Result<(), Error> {
-    let name = toned(Tone::Heading, shown(name));
-    output.line(format!(
-        "{name}  active: {}",
-        active_task(repo.active_task.as_ref())
-    ))?;
-    let branch = repo
-        .active_task
-        .as_ref()
-        .and_then(|task| task.branch.as_ref());
+fn print_repo(
+    repo_name: &str,
+    repo: &RepoState,
+    is_on: bool,
+    shared: Option<&Shared>,
+    output: &mut Output,
+) -> Result<(), Error> {
+    let name = toned(Tone::Heading, shown(repo_name));
+    let active = repo.active_task.as_ref().map(|active| &active.task);
+    output.line(format!("{name}  active: {}", active_task(active)))?;
+    if is_on && repo.applies == Some(false) {
+        output.line(toned(
+            Tone::Held,
+            "the gate does not act here: every queued job may be claimed",
+        ))?;
+    }
+    let branch = active.and_then(|task| task.branch.as_ref());
     if let Some(branch) = branch {
         let tone = if branch.base_moved_to.is_some() || branch.base_deleted {
             Tone::Held
@@ -132,12 +151,17 @@ fn print_repo(name: &str, repo: &RepoState, output: &mut Output) -> Result<(), E
         };
         output.line(toned(tone, format!("branch {}", text::branch(branch))))?;
     }
+    queue_work::print(repo, shared, output)?;
     if repo.frozen {
         let (since, reason) = (
             when(repo.frozen_since, repo.frozen_at.as_deref()),
             shown_or_dash(repo.frozen_reason.as_deref()),
         );
         output.line(toned(Tone::Held, format!("frozen since {since}: {reason}")))?;
+        if let Some(deploy) = &repo.frozen_deploy {
+            let advice = Advice::after(repo_name, deploy);
+            output.line(format!("  {}", line(shared, &advice)))?;
+        }
     }
     if let Some(error) = &repo.error {
         output.line(format!(
@@ -148,6 +172,7 @@ fn print_repo(name: &str, repo: &RepoState, output: &mut Output) -> Result<(), E
     if repo.waiting.is_empty() {
         return Ok(());
     }
+    let names = Names::of(repo);
     let rows = repo.waiting.iter().map(|waiting| {
         let job = &waiting.job;
         vec![
@@ -156,7 +181,7 @@ fn print_repo(name: &str, repo: &RepoState, output: &mut Output) -> Result<(), E
                 .map_or_else(|| "-".into(), |task| task.to_string()),
             shown_or_dash(job.work_item_id.as_deref()),
             shown_or_dash(job.stage.as_deref()),
-            verdict(waiting.verdict.as_ref()),
+            names.verdict(waiting.verdict.as_ref()),
         ]
     });
     output.table(

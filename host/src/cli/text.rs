@@ -83,7 +83,8 @@ pub fn plain_verdict(verdict: Option<&Verdict>) -> String {
     }
 }
 
-fn reasons(hold: &Hold) -> String {
+/// The reasons of a hold in a few words.
+pub fn reasons(hold: &Hold) -> String {
     let task = hold
         .earlier_task
         .map(|task| format!("task {task} comes first"));

@@ -19,6 +19,7 @@ use super::access::Caller;
 use super::age::{age, age_of, in_words};
 use super::problem::Problem;
 use super::reader::Reader;
+use super::work_view::{FAILED, Line, Named, Tasks, lines};
 
 const STYLE: &str = include_str!("../../templates/dashboard.css");
 const SCRIPT: &str = include_str!("../../templates/dashboard.js");
@@ -35,6 +36,7 @@ struct Page {
     repos: Vec<Repo>,
     held: usize,
     frozen: usize,
+    failed: usize,
     policy: Policy,
     now: String,
     may_operate: bool,
@@ -43,7 +45,11 @@ struct Page {
 
 struct Repo {
     name: String,
+    /// Whether the gate acts here, or is off for all.
+    acts: bool,
     active: Option<Active>,
+    work: Vec<Line>,
+    failed: usize,
     waiting: Vec<Job>,
     more: usize,
     held: usize,
@@ -56,6 +62,8 @@ struct Repo {
 }
 
 struct Active {
+    id: i64,
+    anchor: Option<String>,
     name: String,
     stage: String,
     since: Option<String>,
@@ -73,7 +81,9 @@ struct Branch {
 
 struct Job {
     id: i64,
+    anchor: Option<String>,
     name: String,
+    waits_for: Option<Named>,
     reason: String,
     class: &'static str,
     age: Option<String>,
@@ -151,11 +161,15 @@ fn read(reader: &mut Reader, may_operate: bool, said: Option<String>) -> Result<
         repos.push(repo(reader, name, found, now)?);
     }
     // What somebody has to do something about comes first.
-    repos.sort_by_key(|repo| !repo.frozen);
+    repos.sort_by_key(|repo| {
+        let is_stuck = repo.work.iter().any(|line| line.class == FAILED);
+        (!repo.frozen, !is_stuck)
+    });
     let held = repos.iter().map(|repo| repo.held).sum::<usize>() + state.others.held.len();
     Ok(Page {
         held,
         frozen: repos.iter().filter(|repo| repo.frozen).count(),
+        failed: repos.iter().map(|repo| repo.failed).sum(),
         policy: policy_of(reader)?,
         now: sql_time(now),
         state,
@@ -184,21 +198,29 @@ fn repo(
         Some(freeze) => store.frozen_by(&name, freeze)?,
         None => None,
     };
+    let mut tasks = Tasks::of(&found, JOBS);
     let active = match &found.active_task {
-        Some(active) => store.task(active.id)?.map(|task| Active {
+        Some(active) => store.task(active.task.id)?.map(|task| Active {
+            id: task.id,
+            anchor: tasks.anchor(Some(task.id)),
             name: task
                 .work_item_id
                 .unwrap_or_else(|| format!("task {}", task.id)),
             stage: task.stage.unwrap_or_default(),
             age: for_so_long(task.since.as_deref()),
             since: task.since,
-            branch: active.branch.as_ref().map(branch),
+            branch: active.task.branch.as_ref().map(branch),
         }),
         None => None,
     };
     let waiting = found.waiting.iter();
-    let waiting: Vec<Job> = waiting.map(|waiting| job(waiting, now)).collect();
+    let waiting: Vec<Job> = waiting
+        .map(|waiting| job(waiting, &mut tasks, now))
+        .collect();
     Ok(Repo {
+        acts: found.applies != Some(false),
+        work: lines(&name, &found),
+        failed: found.jobs.as_ref().map_or(0, |jobs| jobs.failed),
         active,
         more: waiting.len().saturating_sub(JOBS),
         held: waiting.iter().filter(|job| job.class == HELD).count(),
@@ -223,15 +245,21 @@ fn branch(branch: &TaskBranch) -> Branch {
     }
 }
 
-fn job(waiting: &Waiting, now: Timestamp) -> Job {
+fn job(waiting: &Waiting, tasks: &mut Tasks, now: Timestamp) -> Job {
     let job = &waiting.job;
     let (reason, class) = match &waiting.verdict {
         Some(Verdict::Claim) => ("may be claimed".into(), "free"),
         Some(Verdict::Hold(hold)) => (reason(hold), HELD),
         None => ("not decided: see the note above".into(), HELD),
     };
+    let earlier = match &waiting.verdict {
+        Some(Verdict::Hold(hold)) => hold.earlier_task,
+        _ => None,
+    };
     Job {
         id: job.job_id,
+        anchor: tasks.anchor(job.task_id),
+        waits_for: earlier.map(|task| tasks.named(task)),
         name: job
             .work_item_id
             .clone()
@@ -243,11 +271,9 @@ fn job(waiting: &Waiting, now: Timestamp) -> Job {
     }
 }
 
-/// Each reason in the order in which an operator would clear them.
+/// Each reason but the task in front, in the order in which an operator would clear them.
 fn reason(hold: &Hold) -> String {
     let reasons = [
-        hold.earlier_task
-            .map(|task| format!("waits for task {task}")),
         // The policy names the freeze by its row, and the page by its number, where the repo is.
         hold.freeze.map(|_| "the repo is frozen".into()),
         hold.rule.clone(),

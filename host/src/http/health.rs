@@ -1,4 +1,8 @@
 //! Whether the service lives, and whether it can do its work.
+//!
+//! Owns the look, which is asked for every second by machines that show no token: it reads a few pages and writes nothing.
+//! Leaves the words to `ready`. Callers rely on this: a service that is ready gives out jobs by the active rule, and what
+//! it answers can be kept.
 
 use std::time::Duration;
 
@@ -7,10 +11,14 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use jiff::Timestamp;
 use serde::Serialize;
+use serial_gate::queue::Error;
 use utoipa::ToSchema;
 
 use super::App;
 use super::problem::Problem;
+use super::reader::Reader;
+use super::ready::NotReady;
+use super::writer::Standing;
 
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -31,7 +39,7 @@ pub async fn alive() -> Json<Health> {
     Json(OK)
 }
 
-/// The queue's file is in place and can be read, and there is a clause for claims
+/// The queue's file is in place, can be read and written, and has everything of the gate's; claims go by the active policy
 #[utoipa::path(
     get, path = "/readyz", tag = "service", security(()),
     responses(
@@ -44,13 +52,20 @@ pub async fn ready(State(app): State<App>) -> Result<Json<Health>, Problem> {
         return Err(super::owner::Refused::Stopped.into());
     }
     let looked = async {
-        app.writer.waiting().await?;
+        let Standing {
+            no_room,
+            not_in_force,
+            ..
+        } = app.writer.standing().await?;
         app.access.check_files()?;
-        let look = |prober: &mut super::Reader| {
-            prober.queue.store().check_files()?;
-            prober.queue.clause(Timestamp::now()).map(|_| ())
-        };
-        Ok::<(), Problem>(app.prober.run(look).await??)
+        let found = app.prober.run(look).await??;
+        // What stands in the way of all else comes first.
+        let writers = no_room.map(NotReady::from);
+        let reason = writers.or(found).or(not_in_force.map(NotReady::NotInForce));
+        match reason {
+            None => Ok(()),
+            Some(reason) => Err(Problem::from(reason)),
+        }
     };
     match tokio::time::timeout(PATIENCE, looked).await {
         Ok(looked) => looked.map(|()| Json(OK)),
@@ -59,5 +74,26 @@ pub async fn ready(State(app): State<App>) -> Result<Json<Health>, Problem> {
             "the queue is busy: it did not answer within 2 s",
             1,
         )),
+    }
+}
+
+/// Why the queue cannot be used, as far as another connection than the writer's can tell.
+fn look(prober: &mut Reader) -> Result<Option<NotReady>, Error> {
+    let store = prober.queue.store();
+    store.check_files()?;
+    let missing = store.missing()?;
+    if !missing.is_empty() {
+        return Ok(Some(NotReady::Missing(missing)));
+    }
+    if store.disk_is_full() {
+        return Ok(Some(NotReady::Full));
+    }
+    prober.queue.clause(Timestamp::now())?;
+    Ok(prober.queue.not_in_force().map(NotReady::NotInForce))
+}
+
+impl From<NotReady> for Problem {
+    fn from(reason: NotReady) -> Problem {
+        Problem::later(StatusCode::SERVICE_UNAVAILABLE, reason, 1)
     }
 }

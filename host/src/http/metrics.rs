@@ -29,6 +29,7 @@ use super::App;
 use super::age::{age, age_of};
 use super::problem::Problem;
 use super::reader::Reader;
+use super::work_metrics;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Answered {
@@ -38,8 +39,8 @@ struct Answered {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct InRepo {
-    repo: String,
+pub struct InRepo {
+    pub repo: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -154,7 +155,7 @@ fn known(method: &Method) -> &'static str {
 pub async fn metrics(State(app): State<App>) -> Result<impl IntoResponse, Problem> {
     let mut registry = Registry::with_prefix("serial_gate");
     app.metrics.register(&mut registry);
-    let waiting = app.writer.waiting().await?;
+    let waiting = app.writer.standing().await?.waiting;
     gauge(
         &mut registry,
         "waiting_workers",
@@ -181,6 +182,7 @@ pub async fn metrics(State(app): State<App>) -> Result<impl IntoResponse, Proble
         found.log_bytes,
     );
     describe_queue(&found.state, &mut registry);
+    work_metrics::describe(&found.state, &mut registry);
     // Without a channel nothing is sent, and nothing is late.
     if !app.service.alerts.channels.is_empty() {
         describe_outbox(&found.outbox, &mut registry);
@@ -266,7 +268,7 @@ fn describe_outbox(outbox: &Outbox, registry: &mut Registry) {
 }
 
 /// None of them where it is not known.
-fn seconds_since(since: Option<&str>) -> i64 {
+pub fn seconds_since(since: Option<&str>) -> i64 {
     age(since, Timestamp::now()).map_or(0, |age| age.as_secs())
 }
 
@@ -358,6 +360,6 @@ fn gauge<T: TryInto<i64>>(registry: &mut Registry, name: &str, help: &str, value
     registry.register(name, help, gauge);
 }
 
-fn amount<T: TryInto<i64>>(value: T) -> i64 {
+pub fn amount<T: TryInto<i64>>(value: T) -> i64 {
     value.try_into().unwrap_or(i64::MAX)
 }

@@ -25,8 +25,11 @@ mod policy;
 mod problem;
 mod queue;
 mod reader;
+mod ready;
 mod tasks;
 mod waiters;
+mod work_metrics;
+mod work_view;
 mod writer;
 
 pub use access::{NoRole, Secret};

@@ -12,8 +12,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use serial_gate::queue::{self, Queue};
-use serial_gate::store::{Act, Claimed};
+use serial_gate::queue::{self, NotInForce, Queue};
+use serial_gate::store::{Act, Claimed, NoRoom};
 use tokio::sync::{Notify, watch};
 
 use super::change::{Change, Reply, change};
@@ -33,8 +33,18 @@ const IDLE: Duration = Duration::from_secs(1);
 enum Request {
     Change(Box<dyn Change>),
     Claim(Waiter),
-    /// How many workers wait. It says that the thread lives, too.
-    Count(tokio::sync::oneshot::Sender<usize>),
+    /// How the thread is. An answer says that it lives, too.
+    Look(tokio::sync::oneshot::Sender<Standing>),
+}
+
+/// How the thread is.
+pub struct Standing {
+    /// How many workers wait.
+    pub waiting: usize,
+    /// Why what it writes does not reach the disk, if that is so.
+    pub no_room: Option<NoRoom>,
+    /// Why its claims do not go by the active generation, if that is so.
+    pub not_in_force: Option<NotInForce>,
 }
 
 /// The thread, for those who ask.
@@ -61,6 +71,7 @@ impl Writer {
                     queue,
                     lease,
                     waiters: Waiters::new(stopping),
+                    tried: None,
                 };
                 thread.work(&waiting);
             })?;
@@ -82,11 +93,11 @@ impl Writer {
         self.ask(Request::Claim(waiter))
     }
 
-    /// How many workers wait.
-    pub async fn waiting(&self) -> Result<usize, Refused> {
-        let (reply, count) = tokio::sync::oneshot::channel();
-        self.ask(Request::Count(reply))?;
-        count.await.map_err(|_| Refused::Stopped)
+    /// How the thread is.
+    pub async fn standing(&self) -> Result<Standing, Refused> {
+        let (reply, standing) = tokio::sync::oneshot::channel();
+        self.ask(Request::Look(reply))?;
+        standing.await.map_err(|_| Refused::Stopped)
     }
 
     fn ask(&self, request: Request) -> Result<(), Refused> {
@@ -103,6 +114,8 @@ struct Thread {
     queue: Queue,
     lease: Duration,
     waiters: Waiters,
+    /// When it was last tried whether the disk takes a change again.
+    tried: Option<Instant>,
 }
 
 /// What was done in a group, and is to be told once it is acknowledged.
@@ -136,9 +149,14 @@ impl Thread {
         match request {
             Request::Change(change) => changes.push(change),
             Request::Claim(waiter) => self.waiters.add(waiter),
-            Request::Count(reply) => {
+            Request::Look(reply) => {
+                let standing = Standing {
+                    waiting: self.waiters.count(),
+                    no_room: self.queue.store().write_failed(),
+                    not_in_force: self.queue.not_in_force(),
+                };
                 // The caller may have gone.
-                let _ = reply.send(self.waiters.count());
+                let _ = reply.send(standing);
             }
         }
     }
@@ -264,6 +282,7 @@ impl Thread {
     /// What there is to do besides the requests, and how long the thread may wait for the next one.
     fn rest(&mut self) -> Duration {
         self.queue.store().let_go_of_moved_files();
+        self.try_the_disk();
         match self.queue.reconcile(Timestamp::now()) {
             Ok(false) => {}
             Ok(true) => self.waiters.forget(),
@@ -276,6 +295,24 @@ impl Thread {
             (0, _) => IDLE,
             (_, false) => Duration::ZERO,
             (_, true) => LOOK,
+        }
+    }
+
+    /// After a change that the disk did not take: makes one of its own now and then, so that a service which is told to be
+    /// away until there is room comes back without a request.
+    fn try_the_disk(&mut self) {
+        if self.queue.store().write_failed().is_none()
+            || self.tried.is_some_and(|tried| tried.elapsed() < IDLE)
+        {
+            return;
+        }
+        self.tried = Some(Instant::now());
+        match self.queue.store().try_to_write() {
+            Ok(()) => tracing::info!("the disk takes changes again"),
+            Err(error) => tracing::warn!(
+                "the disk does not take changes: {}",
+                queue::with_causes(&error)
+            ),
         }
     }
 }

@@ -20,7 +20,7 @@ pub struct Adoption {
     /// What is there.
     pub census: Census,
     /// What an operator should know.
-    pub advice: Vec<Advice>,
+    pub advice: Vec<Misfit>,
     /// Rules that would fit, as JSON.
     pub rules: Option<String>,
 }
@@ -28,7 +28,7 @@ pub struct Adoption {
 /// Something that looks as if the rule did not fit the rows.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[serde(tag = "of", rename_all = "snake_case")]
-pub enum Advice {
+pub enum Misfit {
     /// No job is queued, and some have a status that the gate does not know.
     NoneQueued {
         /// These, the most frequent first.
@@ -55,26 +55,26 @@ pub enum Advice {
     },
 }
 
-impl fmt::Display for Advice {
+impl fmt::Display for Misfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Advice::NoneQueued { statuses } => write!(
+            Misfit::NoneQueued { statuses } => write!(
                 f,
                 "no job is `queued`: jobs are {} here. The gate sees only `queued`, and no rule gives it another name, so your program has to write that",
                 listed(statuses)
             ),
-            Advice::NoneGated { agents, gated } => write!(
+            Misfit::NoneGated { agents, gated } => write!(
                 f,
                 "the gate holds nothing here: the rule holds jobs of {gated}, and there are only jobs of {}",
                 listed(agents)
             ),
-            Advice::NoneFinished { stages, finished } => write!(
+            Misfit::NoneFinished { stages, finished } => write!(
                 f,
                 "no task is finished here: the rule knows {} as finished, and tasks are in {}. An unfinished task holds the later ones of its repo",
                 listed(finished),
                 listed(stages)
             ),
-            Advice::NoTime { value } => write!(
+            Misfit::NoTime { value } => write!(
                 f,
                 "`{value}` in `jobs.created_at` is no time that can be read, so the age of such a job is not known"
             ),
@@ -152,7 +152,7 @@ fn judge(
         .filter(unknown)
         .collect();
     if !census.any_queued && !statuses.is_empty() {
-        advice.push(Advice::NoneQueued { statuses });
+        advice.push(Misfit::NoneQueued { statuses });
     }
     let agents = if census.any_queued {
         names(&census.queued_agents)
@@ -170,7 +170,7 @@ fn judge(
             fitting.insert("gated_agents".into(), json!([first]));
         }
         fits = false;
-        advice.push(Advice::NoneGated {
+        advice.push(Misfit::NoneGated {
             agents,
             gated: named(gated).to_string(),
         });
@@ -184,14 +184,14 @@ fn judge(
         }
         // A few tasks without an end are a queue that has just begun.
         if !ends.is_empty() || census.tasks >= MANY {
-            advice.push(Advice::NoneFinished {
+            advice.push(Misfit::NoneFinished {
                 stages,
                 finished: finished.all().to_vec(),
             });
         }
     }
     if let Some(value) = census.unreadable_time.clone() {
-        advice.push(Advice::NoTime { value });
+        advice.push(Misfit::NoTime { value });
     }
     Adoption {
         rules: (!fits && !fitting.is_empty()).then(|| Value::Object(fitting).to_string()),

@@ -41,9 +41,23 @@ pub(super) struct Following {
     incoming: Option<Incoming>,
     /// A generation that could not be loaded, and when it was tried last.
     failed: Option<(Generation, Timestamp)>,
+    /// The active generation, from when it could not be loaded until it is in use, or another one is active.
+    not_loaded: Option<i64>,
+    /// Whether there was no active generation.
+    none_is_active: bool,
 }
 
 impl Following {
+    /// Whether there was no active generation when it was looked for last.
+    pub(super) fn none_is_active(&self) -> bool {
+        self.none_is_active
+    }
+
+    /// The active generation, if it could not be loaded.
+    pub(super) fn could_not_load(&self) -> Option<i64> {
+        self.not_loaded
+    }
+
     /// Looks at the active generation the next time, whatever the database's version says.
     pub(super) fn look_again(&mut self) {
         self.version = None;
@@ -84,6 +98,11 @@ impl Queue {
         }
         let active = self.store.generation_in(GenerationState::Active)?;
         self.following.version = Some(version);
+        self.following.none_is_active = active.is_none();
+        let id = active.as_ref().map(|active| active.id);
+        self.following
+            .not_loaded
+            .take_if(|failed| Some(*failed) != id || active == self.in_use.generation);
         let incoming = self.following.incoming.as_ref();
         let under_way = incoming.map(|incoming| &incoming.generation);
         if active == self.in_use.generation || active.as_ref() == under_way {
@@ -164,6 +183,7 @@ impl Queue {
                 self.in_use = ready.in_use;
                 self.clause = Some(Arc::new(ready.clause));
                 self.kept = None;
+                self.following.not_loaded = None;
                 // Another one may be active by now.
                 self.following.look_again();
             }
@@ -174,6 +194,7 @@ impl Queue {
                     generation.id,
                     with_causes(&error)
                 );
+                self.following.not_loaded = Some(generation.id);
                 self.following.failed = Some((generation, now));
                 self.count_failure(failing, now, &error);
             }

@@ -6,37 +6,51 @@
 //! frozen repo to a gated job.
 
 mod adoption;
+mod advice;
 mod claim;
 mod clause;
 mod doctor;
 mod error;
 mod explain;
+mod explanation;
 mod fallback;
 mod follow;
 mod gated;
 mod generation;
+mod in_force;
 mod log;
 mod recent;
+mod remedy;
 mod settings;
 mod shadow;
+mod stages;
 mod state;
 mod verdicts;
 mod wait;
 mod watch;
+mod what_if;
+mod words;
+mod work;
 
 pub use crate::store::Running;
-pub use adoption::{Adoption, Advice, adoption_by};
+pub use adoption::{Adoption, Misfit, adoption_by};
+pub use advice::Advice;
 pub use claim::Claimant;
 pub use clause::CurrentClause;
 pub use doctor::Diagnosis;
 pub use error::{Error, with_causes};
-pub use explain::{Explanation, Held, Standing};
+pub use explanation::{Ahead, Explanation, FreezeAhead, Held, Standing};
 pub use fallback::Source;
 pub use generation::component;
+pub use in_force::NotInForce;
 pub use log::{Entry, LogOptions};
+pub use remedy::of_active;
 pub use settings::{Allowance, Overrides, allowance_of, default_settings, settings_of, stored};
+pub use stages::near_finished;
 pub use state::{OtherHeld, Others, Registry, RepoState, State, Waiting};
 pub use verdicts::{differing, verdict_from_json, verdict_to_json};
+pub use words::{Show, as_it_is};
+pub use work::{Active, JobCounts};
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -10,10 +10,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::gated::of_the_default_rule;
+use super::work::{Active, JobCounts, Live};
 use super::{Error, Queue, verdict_to_json, with_causes};
 use crate::clause::Agents;
 use crate::model::Verdict;
-use crate::store::{self, ActiveTask, WaitingJob};
+use crate::store::{self, FrozenDeploy, JobWork, WaitingJob};
 
 /// The repos that an orchestrator knows of, whether or not they have work. Names may be missing.
 pub type Registry = [Option<String>];
@@ -44,6 +45,9 @@ pub struct Others {
     pub claimable: usize,
     /// Those that are held.
     pub held: Vec<OtherHeld>,
+    /// Jobs without a repo that run or failed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub work: Vec<JobWork>,
 }
 
 /// A held job that stands in no waiting line.
@@ -77,7 +81,7 @@ impl Others {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct RepoState {
     /// The first unfinished task.
-    pub active_task: Option<ActiveTask>,
+    pub active_task: Option<Active>,
     /// The queued jobs of the agents that the policy gates, claimable ones included.
     pub waiting: Vec<Waiting>,
     /// Whether the repo is frozen.
@@ -89,6 +93,18 @@ pub struct RepoState {
     /// The same, if it is a time.
     #[serde(skip)]
     pub frozen_since: Option<Timestamp>,
+    /// The deploy that the freeze is about; not in the reference's answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frozen_deploy: Option<FrozenDeploy>,
+    /// Whether the gate acts here; not in the reference's answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub applies: Option<bool>,
+    /// How many jobs run and failed here; not in the reference's answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jobs: Option<JobCounts>,
+    /// Jobs that run or failed here and are not the active task's, up to twenty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub other_work: Vec<JobWork>,
     /// What could not be read of this repo.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -104,6 +120,9 @@ pub struct Waiting {
     /// Not a key of the reference's.
     #[serde(skip)]
     pub since: Option<Timestamp>,
+    /// Its task's id; not in the reference's answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task_id: Option<i64>,
     /// What the policy says, if it was asked and answered.
     #[serde(
         skip_serializing_if = "Option::is_none",
@@ -129,7 +148,7 @@ impl Queue {
             agents: of_the_default_rule(),
             now: None,
         };
-        self.state_with(registry, &view, BTreeMap::new(), Vec::new())
+        self.state_with(registry, &view, BTreeMap::new(), Vec::new(), None)
     }
 
     /// The state with each waiting job's verdict.
@@ -160,7 +179,8 @@ impl Queue {
             agents: self.gated_agents(now),
             now: Some(now),
         };
-        Ok(self.state_with(registry, &view, verdicts, notes))
+        let live = self.live(now, &mut notes);
+        Ok(self.state_with(registry, &view, verdicts, notes, Some(live)))
     }
 
     fn state_with(
@@ -169,6 +189,7 @@ impl Queue {
         view: &View,
         mut verdicts: BTreeMap<i64, Verdict>,
         mut notes: Vec<String>,
+        mut live: Option<Live>,
     ) -> State {
         let mut repos: BTreeSet<String> = registry
             .iter()
@@ -180,14 +201,21 @@ impl Queue {
             Ok(live) => repos.extend(live),
             Err(error) => notes.push(format!("repos may be missing here: {error}")),
         }
+        repos.extend(live.iter().flat_map(Live::repos));
         let per_repo = repos
             .into_iter()
-            .map(|repo| (repo.clone(), self.repo_state(&repo, view, &mut verdicts)))
+            .map(|repo| {
+                let state = self.repo_state(&repo, view, &mut verdicts, live.as_mut());
+                (repo, state)
+            })
             .collect();
         // What no waiting line has taken.
         let mut others = Others::default();
         for (job, verdict) in verdicts {
             others.add(job, verdict);
+        }
+        if let Some(live) = &mut live {
+            others.work = live.take_without_repo();
         }
         State {
             enabled: self.in_use.settings.enabled,
@@ -204,13 +232,16 @@ impl Queue {
         repo: &str,
         view: &View,
         verdicts: &mut BTreeMap<i64, Verdict>,
+        live: Option<&mut Live>,
     ) -> RepoState {
         let mut error = None;
         let mut or_else_say = |problem: store::Error| error = Some(problem.to_string());
-        let active_task = self.store.active_task(repo).unwrap_or_else(|problem| {
-            or_else_say(problem);
-            None
-        });
+        let active_task = self
+            .active(live.as_deref(), repo)
+            .unwrap_or_else(|problem| {
+                or_else_say(problem);
+                None
+            });
         let waiting = self
             .store
             .waiting(repo, &view.agents)
@@ -219,12 +250,28 @@ impl Queue {
                 Vec::new()
             });
         let (frozen, freeze) = self.frozen(Some(repo));
+        let is_live = live.is_some();
         let waiting = waiting.into_iter().map(|job| Waiting {
             verdict: verdicts.remove(&job.job_id),
             since: view.now.and_then(|now| job.queued.at(now)),
+            task_id: job.task_id.filter(|_| is_live),
             job,
         });
+        let frozen_by = freeze.as_ref().filter(|_| is_live);
+        let frozen_deploy = frozen_by
+            .map_or(Ok(None), |freeze| {
+                self.store.deploy_of_freeze(repo, freeze.id)
+            })
+            .unwrap_or_else(|problem| {
+                error = Some(problem.to_string());
+                None
+            });
+        let of_repo = live.map(|live| live.take(repo, active_task.as_ref()));
         RepoState {
+            frozen_deploy,
+            applies: is_live.then(|| self.applies(Some(repo))),
+            jobs: of_repo.as_ref().map(|of_repo| of_repo.counts.clone()),
+            other_work: of_repo.map(|of_repo| of_repo.others).unwrap_or_default(),
             active_task,
             waiting: waiting.collect(),
             frozen,

@@ -236,6 +236,14 @@ impl Store {
         &mut self,
         step: impl FnOnce(&Transaction<'_>, &Wall) -> Result<T, Error>,
     ) -> Result<T, Error> {
+        self.try_by_clause(step)
+            .inspect_err(|error| self.note_failure(error))
+    }
+
+    fn try_by_clause<T>(
+        &mut self,
+        step: impl FnOnce(&Transaction<'_>, &Wall) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let (open, group) = self.be_open_for_a_change()?;
         let Open {
             connection, wall, ..

@@ -70,7 +70,9 @@ impl Store {
         let commit = || transaction::run(&open.connection, "COMMIT");
         if let Err(cause) = open.wall.open_for_own_statements(commit) {
             self.undo_group();
-            return Err(Error::of_sqlite(&self.database.path, cause));
+            let error = Error::of_sqlite(&self.database.path, cause);
+            self.note_failure(&error);
+            return Err(error);
         }
         Ok(Some(open.committed(&self.database, group.is_to_be_flushed)))
     }

@@ -234,8 +234,8 @@ fn check_comparison(
 }
 
 /// A column of a table.
-struct Column {
-    name: String,
+pub(super) struct Column {
+    pub name: String,
     declared: String,
     is_row_id: bool,
     is_generated: bool,
@@ -259,7 +259,7 @@ impl Column {
 }
 
 /// The columns of a table. The integer primary key is the row's id only if no index stands behind it.
-fn columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Column>> {
+pub(super) fn columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Column>> {
     let mut query = connection.prepare(
         "SELECT name, type, hidden != 0,
             pk = 1 AND upper(type) = 'INTEGER' AND (SELECT max(pk) FROM pragma_table_xinfo(?1)) = 1

@@ -28,11 +28,13 @@ mod error;
 mod files;
 mod fixtures;
 mod freezes;
+mod frozen_deploy;
 mod generations;
 mod group;
 mod heads;
 mod holding;
 mod idempotency;
+mod intact;
 mod jobs;
 mod journal;
 mod leases;
@@ -44,6 +46,7 @@ mod oracle;
 mod prepare;
 mod probe;
 mod retries;
+mod room;
 mod schema;
 mod shadow;
 mod snapshot;
@@ -54,8 +57,11 @@ mod time;
 mod token;
 mod transaction;
 mod triggers;
+mod unfinished;
 mod value;
 mod wall;
+mod work;
+mod work_state;
 mod written;
 
 pub use access::{AccessToken, Role};
@@ -75,21 +81,26 @@ pub use doctor::{Compared, Difference, Place};
 pub use error::Error;
 pub use fixtures::Fixture;
 pub use freezes::ActiveFreeze;
+pub use frozen_deploy::FrozenDeploy;
 pub use generations::{Generation, GenerationEvent, GenerationState};
 pub use heads::QueuedSince;
 pub use idempotency::Repeatable;
+pub use intact::Missing;
 pub use jobs::{Claim, Ending, NewJob};
 pub use lookup::{ActiveTask, JobRow, TaskRow, WaitingJob};
 pub use migrate::Change;
 pub use prepare::{Before, Preparation, Prepared};
 pub use probe::{Attempt, Forbidden, Proof, STATUSES, Trial};
 pub use retries::Retried;
+pub use room::NoRoom;
 pub use shadow::{Disagreement, Look, ShadowRecord};
 pub use succession::{Act, NewGeneration, Seen};
 pub use task_end::{DONE, FinishedStages, Running, TaskEnd, TaskOutcome};
 pub use tasks::{Added, Move, NewTask};
 pub use time::{from_sql_time, lease_end, sql_time};
 pub use transaction::Committed;
+pub use work::TaskWork;
+pub use work_state::{JobWork, WorkState};
 pub use written::time_since;
 
 use std::time::Duration;
@@ -113,6 +124,8 @@ pub struct Store {
     group: Group,
     /// Whether the last claim by candidates found a job.
     last_claim_found: bool,
+    /// Why a change could not be written, if no trial has succeeded since.
+    write_failed: Option<NoRoom>,
 }
 
 impl Store {
@@ -165,6 +178,7 @@ impl Store {
             openings: 0,
             group: Group::default(),
             last_claim_found: false,
+            write_failed: None,
         })
     }
 
@@ -279,6 +293,15 @@ impl Store {
     }
 
     fn write<T>(
+        &mut self,
+        durability: Durability,
+        step: impl FnOnce(&Transaction<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.try_write(durability, step)
+            .inspect_err(|error| self.note_failure(error))
+    }
+
+    fn try_write<T>(
         &mut self,
         durability: Durability,
         step: impl FnOnce(&Transaction<'_>) -> Result<T, Error>,

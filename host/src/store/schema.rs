@@ -433,6 +433,9 @@ pub(super) const PARTITIONS: &str = "serial_gate_jobs_partitions";
 /// The same by task.
 pub(super) const LINES: &str = "serial_gate_jobs_lines";
 
+/// The jobs that failed, the newest at the end.
+pub(super) const FAILED: &str = "serial_gate_jobs_failed";
+
 /// Indexes that keep a state to one generation, each with its table and what it covers.
 pub(super) const UNIQUE: [(&str, &str, &str); 2] = [
     (
@@ -448,7 +451,7 @@ pub(super) const UNIQUE: [(&str, &str, &str); 2] = [
 ];
 
 /// Indexes, each with its table and what it covers.
-pub(super) const INDEXES: [(&str, &str, &str); 15] = [
+pub(super) const INDEXES: [(&str, &str, &str); 16] = [
     (QUEUED, "jobs", "(id) WHERE status = 'queued'"),
     (PARTITIONS, "jobs", "(repo, agent) WHERE status = 'queued'"),
     (
@@ -461,6 +464,7 @@ pub(super) const INDEXES: [(&str, &str, &str); 15] = [
         "jobs",
         "(gate_lease_until) WHERE status = 'running'",
     ),
+    (FAILED, "jobs", "(id) WHERE status = 'failed'"),
     (
         "serial_gate_deploy_healthy",
         "serial_gate_deploy",

@@ -53,6 +53,11 @@ impl FinishedStages {
         self.all.iter().any(|finished| finished == stage)
     }
 
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.all.iter().map(String::as_str)
+    }
+
     /// As a parameter of a statement.
     pub(super) fn as_json(&self) -> &str {
         &self.json

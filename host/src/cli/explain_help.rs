@@ -1,0 +1,153 @@
+//! The last lines of `explain`: what became of a claim, and what helps.
+//!
+//! Owns these lines and `release`. Leaves which advice is given to the queue. Callers rely on this: `release`, which machines
+//! read, has only commands that let the job through at once and skip no work that was begun; and on the screen ending a
+//! task that has work left comes last.
+
+use serial_gate::queue::{Advice, Explanation, Held};
+use serial_gate::store::{JobRow, WorkState};
+
+use super::Error;
+use super::advice::{command_for, line};
+use super::options::Shared;
+use super::output::Output;
+use super::text::{command, shown, shown_or_dash};
+
+/// The commands that let the job through, all of them needed. Empty when no command would, or when it would skip work
+/// that failed or may be going on.
+pub fn release(shared: &Shared, held: &Held) -> Vec<String> {
+    let is_begun = |state: WorkState| {
+        !matches!(
+            state,
+            WorkState::Queued | WorkState::Finished | WorkState::NoJob
+        )
+    };
+    let mut ahead = held.tasks.iter().flat_map(|ahead| ahead.work.jobs());
+    let skips_work = ahead.any(|job| is_begun(job.state));
+    if held.stuck || held.more_tasks || !held.rules.is_empty() || skips_work {
+        return Vec::new();
+    }
+    let tasks = held.tasks.iter().map(|ahead| ahead.task.id.to_string());
+    let tasks: Vec<String> = tasks.collect();
+    let done: Vec<&str> = ["task", "done"]
+        .into_iter()
+        .chain(tasks.iter().map(String::as_str))
+        .collect();
+    let done = (!tasks.is_empty()).then(|| command(shared, &done));
+    let unfreeze = held
+        .freezes
+        .iter()
+        .map(|freeze| command(shared, &["unfreeze", &freeze.repo]));
+    done.into_iter()
+        .chain(unfreeze)
+        .collect::<Option<_>>()
+        .unwrap_or_default()
+}
+
+/// What helps a job that is held. To end tasks that have work left comes last.
+pub fn print_help(
+    explanation: &Explanation,
+    held: &Held,
+    release: &[String],
+    shared: &Shared,
+    output: &mut Output,
+) -> Result<(), Error> {
+    if held.tasks.is_empty() {
+        let of_deploy = explanation.advice.iter().find_map(|advice| match advice {
+            Advice::Unfreeze {
+                deploy: Some(_), ..
+            } => Some(advice.in_words(&shown)),
+            _ => None,
+        });
+        let when = of_deploy
+            .map(|when| format!("{when}, "))
+            .unwrap_or_default();
+        match release {
+            [] => output.line("  no command releases it by itself")?,
+            release => {
+                output.line(format!("  {when}release it with: {}", release.join(" && ")))?;
+            }
+        }
+        return Ok(());
+    }
+    let (last, first): (Vec<_>, Vec<_>) = explanation
+        .advice
+        .iter()
+        .partition(|advice| matches!(advice, Advice::Skip { .. }));
+    for advice in first {
+        output.line(format!("  {}", line(Some(shared), advice)))?;
+    }
+    match (release, last.as_slice()) {
+        ([], []) if held.stuck => output.line("  no command releases it by itself")?,
+        ([], last) => {
+            for advice in last {
+                output.line(format!("  {}", line(Some(shared), advice)))?;
+            }
+        }
+        (_, []) => {}
+        (release, _) => {
+            let tasks: Vec<String> = held
+                .tasks
+                .iter()
+                .map(|ahead| ahead.task.id.to_string())
+                .collect();
+            let what = match tasks.as_slice() {
+                [task] => format!("task {task}"),
+                tasks => format!("tasks {}", tasks.join(", ")),
+            };
+            output.line(format!(
+                "  only if the work of {what} is to be skipped, release it with: {}",
+                release.join(" && ")
+            ))?;
+        }
+    }
+    Ok(())
+}
+
+/// What became of a claim, if there is something to do about it.
+pub fn print_end(
+    explanation: &Explanation,
+    shared: &Shared,
+    output: &mut Output,
+) -> Result<(), Error> {
+    let Explanation { job, work, .. } = explanation;
+    match work.state {
+        WorkState::Running => {
+            output.line(format!(
+                "  attempt {}, lease until {} UTC",
+                work.attempt.unwrap_or_default(),
+                shown_or_dash(work.lease_until.as_deref())
+            ))?;
+        }
+        WorkState::Lapsed => {
+            output.line("  its lease ran out: the next claim puts it back to its old place")?;
+        }
+        WorkState::Foreign => output.line(
+            "  it was not claimed through the gate: whether anybody works on it is not known",
+        )?,
+        _ => {}
+    }
+    print_error(job, output)?;
+    for advice in &explanation.advice {
+        match (advice, command_for(shared, advice)) {
+            (Advice::TryAgain { .. }, Some(again)) => {
+                output.line(format!("  to try it again: {again}"))?;
+            }
+            (Advice::NextClaim { .. }, Some(now)) => {
+                output.line(format!("  to put it back now: {now}"))?;
+            }
+            (Advice::LookAtProgram { .. }, _) => {
+                output.line(format!("  {}", line(Some(shared), advice)))?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn print_error(job: &JobRow, output: &mut Output) -> Result<(), Error> {
+    if let Some(error) = &job.error {
+        output.line(format!("  error: {}", shown(error)))?;
+    }
+    Ok(())
+}

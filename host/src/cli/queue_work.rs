@@ -1,0 +1,100 @@
+//! The lines of `queue` about work: who does what, what failed, and what helps, short.
+//!
+//! Owns these lines, and the names of tasks in verdicts. Leaves the sentences to the queue and the commands to `advice`.
+
+use std::collections::BTreeMap;
+
+use serial_gate::model::{Hold, Verdict};
+use serial_gate::queue::{RepoState, of_active};
+use serial_gate::store::{JobWork, WorkState};
+
+use super::Error;
+use super::advice::line as advice_line;
+use super::options::Shared;
+use super::output::{Output, Tone, toned};
+use super::text::{self, shown, task};
+
+/// How much of an error is shown: `explain` has all of it.
+const LETTERS: usize = 200;
+
+/// The work of the active task, and what else runs or failed in the repo.
+pub fn print(repo: &RepoState, shared: Option<&Shared>, output: &mut Output) -> Result<(), Error> {
+    let Some(active) = &repo.active_task else {
+        return print_others(repo, output);
+    };
+    let is_waiting = |job: &JobWork| {
+        let mut waiting = repo.waiting.iter();
+        job.state == WorkState::Queued && waiting.any(|other| Some(other.job.job_id) == job.job_id)
+    };
+    let jobs = active.work.iter().flat_map(|work| work.jobs());
+    for job in jobs.filter(|job| !is_waiting(job)) {
+        output.line(toned(tone(job.state), line(job)))?;
+    }
+    for advice in of_active(active) {
+        output.line(format!("  {}", advice_line(shared, &advice)))?;
+    }
+    print_others(repo, output)
+}
+
+fn print_others(repo: &RepoState, output: &mut Output) -> Result<(), Error> {
+    for job in &repo.other_work {
+        let of = job
+            .task_id
+            .map(|id| format!("{}: ", task(id, job.work_item_id.as_deref())));
+        let line = format!("{}{}", of.unwrap_or_default(), line(job));
+        output.line(toned(tone(job.state), line))?;
+    }
+    Ok(())
+}
+
+/// A job in a line.
+pub fn line(job: &JobWork) -> String {
+    job.in_words(&|text| {
+        let short: String = text.chars().take(LETTERS).collect();
+        let more = if short.len() < text.len() { "…" } else { "" };
+        format!("{}{more}", shown(&short))
+    })
+}
+
+fn tone(state: WorkState) -> Tone {
+    match state {
+        WorkState::Failed | WorkState::Lapsed | WorkState::Foreign | WorkState::PutOff => {
+            Tone::Held
+        }
+        WorkState::Running | WorkState::Queued | WorkState::Finished | WorkState::NoJob => {
+            Tone::Quiet
+        }
+    }
+}
+
+/// The work items of a repo's tasks, by their numbers.
+pub struct Names<'a>(BTreeMap<i64, &'a str>);
+
+impl<'a> Names<'a> {
+    pub fn of(repo: &'a RepoState) -> Names<'a> {
+        let waiting = repo.waiting.iter().map(|waiting| &waiting.job);
+        let waiting = waiting.filter_map(|job| Some((job.task_id?, job.work_item_id.as_deref()?)));
+        let active = repo.active_task.as_ref().map(|active| &active.task);
+        let active = active.and_then(|task| Some((task.id, task.work_item_id.as_deref()?)));
+        Names(waiting.chain(active).collect())
+    }
+
+    /// A verdict in which the task that comes first has its name.
+    pub fn verdict(&self, verdict: Option<&Verdict>) -> String {
+        let Some(Verdict::Hold(hold)) = verdict else {
+            return text::verdict(verdict);
+        };
+        let first = hold.earlier_task.map(|id| {
+            let name = self.0.get(&id).copied();
+            format!("{} comes first", task(id, name))
+        });
+        let rest = Hold {
+            earlier_task: None,
+            ..hold.clone()
+        };
+        let rest = text::reasons(&rest);
+        let reasons = first.into_iter().chain((!rest.is_empty()).then_some(rest));
+        let words = format!("held: {}", reasons.collect::<Vec<_>>().join(", "));
+        toned(Tone::Held, words)
+    }
+}

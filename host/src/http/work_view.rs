@@ -1,0 +1,118 @@
+//! What the page shows of work: who does what, what failed, and which task a job waits for.
+//!
+//! Owns these lines and their looks. Leaves the sentences to the queue and the markup to the template, which escapes them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serial_gate::queue::{Advice, RepoState, as_it_is, of_active};
+use serial_gate::store::{JobWork, WorkState};
+
+/// A sentence about work.
+pub struct Line {
+    pub text: String,
+    pub class: &'static str,
+    /// What to run, if the sentence is an advice.
+    pub command: Option<String>,
+}
+
+/// Jobs that an operator should look at have this look.
+pub const FAILED: &str = "failed";
+
+/// The lines about a repo's work.
+pub fn lines(name: &str, repo: &RepoState) -> Vec<Line> {
+    let active = repo.active_task.as_ref();
+    let is_waiting = |job: &&JobWork| {
+        let mut waiting = repo.waiting.iter();
+        job.state == WorkState::Queued && waiting.any(|other| Some(other.job.job_id) == job.job_id)
+    };
+    let work = active.and_then(|active| active.work.as_ref());
+    let jobs = work.into_iter().flat_map(|work| work.jobs());
+    let mut lines: Vec<Line> = jobs.filter(|job| !is_waiting(job)).map(line).collect();
+    let mut advice = active.map(of_active).unwrap_or_default();
+    let deploy = repo.frozen_deploy.iter();
+    advice.extend(deploy.map(|deploy| Advice::after(name, deploy)));
+    lines.extend(advice.iter().map(|advice| Line {
+        text: advice.in_words(&as_it_is),
+        class: "quiet",
+        command: advice.command(),
+    }));
+    lines.extend(repo.other_work.iter().map(|job| {
+        let Line { text, class, .. } = line(job);
+        let task = job.task_id.map(|id| named(id, job.work_item_id.as_deref()));
+        let of = task.map(|task| format!("{task}: ")).unwrap_or_default();
+        Line {
+            text: format!("{of}{text}"),
+            class,
+            command: None,
+        }
+    }));
+    lines
+}
+
+fn line(job: &JobWork) -> Line {
+    let class = match job.state {
+        WorkState::Failed | WorkState::Lapsed | WorkState::Foreign => FAILED,
+        WorkState::PutOff => "held",
+        WorkState::Running => "free",
+        WorkState::Queued | WorkState::Finished | WorkState::NoJob => "quiet",
+    };
+    Line {
+        text: job.in_words(&as_it_is),
+        class,
+        command: None,
+    }
+}
+
+/// A task by its name and number, as people know it: `A-1 (task 1)`.
+pub fn named(id: i64, work_item: Option<&str>) -> String {
+    work_item.map_or_else(
+        || format!("task {id}"),
+        |name| format!("{name} (task {id})"),
+    )
+}
+
+/// The tasks of a repo that are on the page, by their numbers, with their names.
+pub struct Tasks {
+    names: BTreeMap<i64, Option<String>>,
+    anchored: BTreeSet<i64>,
+}
+
+/// A task that something is said about.
+pub struct Named {
+    pub name: String,
+    /// Its place on the page, if it has one.
+    pub anchor: Option<String>,
+}
+
+impl Tasks {
+    /// Those of a repo's active task, and of the jobs that wait, as far as they are shown.
+    pub fn of(repo: &RepoState, shown: usize) -> Tasks {
+        let waiting = repo.waiting.iter().take(shown).map(|waiting| &waiting.job);
+        let waiting = waiting.filter_map(|job| Some((job.task_id?, job.work_item_id.clone())));
+        let active = repo.active_task.as_ref().map(|active| &active.task);
+        let active = active.map(|task| (task.id, task.work_item_id.clone()));
+        Tasks {
+            names: waiting.chain(active).collect(),
+            anchored: BTreeSet::new(),
+        }
+    }
+
+    /// The place of a task, the first time that it is asked for.
+    pub fn anchor(&mut self, task: Option<i64>) -> Option<String> {
+        let task = task?;
+        self.anchored.insert(task).then(|| anchor(task))
+    }
+
+    /// A task with a link to its place.
+    pub fn named(&self, id: i64) -> Named {
+        let known = self.names.get(&id);
+        Named {
+            name: named(id, known.and_then(|name| name.as_deref())),
+            anchor: known.map(|_| anchor(id)),
+        }
+    }
+}
+
+fn anchor(task: i64) -> String {
+    format!("task-{task}")
+}

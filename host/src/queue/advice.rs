@@ -1,0 +1,261 @@
+//! What helps a job that waits: the kinds of advice, in words and as a command.
+//!
+//! Owns the words, the verbs of the command line that do it, and the document. Leaves which advice is given to `remedy`.
+//! Callers rely on this: texts of the database go through the caller's `show` in the words, and a command can be pasted.
+
+use serde_json::{Value, json};
+
+use super::words::{Show, as_it_is};
+use crate::store::FrozenDeploy;
+
+/// Something that helps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Advice {
+    /// The job failed, and may be tried again.
+    TryAgain {
+        /// The job.
+        job: i64,
+    },
+    /// A worker has the job.
+    Wait {
+        /// The job.
+        job: i64,
+        /// The worker.
+        worker: Option<String>,
+        /// When its lease ends, UTC.
+        until: Option<String>,
+    },
+    /// The job's lease is over.
+    NextClaim {
+        /// The job.
+        job: i64,
+    },
+    /// Another program started the job.
+    LookAtProgram {
+        /// The job.
+        job: i64,
+        /// Its status.
+        status: Option<String>,
+    },
+    /// The job's branch could not be cut.
+    WaitForBranch {
+        /// The job.
+        job: i64,
+        /// When it is tried again, UTC.
+        until: Option<String>,
+    },
+    /// The job waits for a worker.
+    StartWorker {
+        /// The job.
+        job: i64,
+        /// Its agent.
+        agent: String,
+    },
+    /// The job in front is held itself, for another reason.
+    LookAtJob {
+        /// The job.
+        job: i64,
+    },
+    /// Every job of the task has ended, or it has none: it goes on with another.
+    AddJob {
+        /// The task.
+        task: i64,
+    },
+    /// Every job of the task has ended: it may be done.
+    EndTask {
+        /// The task.
+        task: i64,
+    },
+    /// The task's stage looks like a finished one, and is not.
+    FixStage {
+        /// The task.
+        task: i64,
+        /// The stage.
+        stage: String,
+        /// The finished stage that was probably meant.
+        meant: String,
+    },
+    /// The repo is frozen.
+    Unfreeze {
+        /// The repo.
+        repo: String,
+        /// The deploy that it is about; empty if that has no name.
+        deploy: Option<String>,
+    },
+    /// The task in front could be ended, and its work skipped.
+    Skip {
+        /// The task.
+        task: i64,
+        /// The jobs that this cancels.
+        cancels: Vec<i64>,
+        /// Whether it takes force, because somebody may be working on it.
+        force: bool,
+    },
+}
+
+impl Advice {
+    /// To open a repo again that a deploy has frozen.
+    pub fn after(repo: &str, deploy: &FrozenDeploy) -> Advice {
+        Advice::Unfreeze {
+            repo: repo.into(),
+            deploy: Some(deploy.deploy.clone().unwrap_or_default()),
+        }
+    }
+
+    /// Its name in documents.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Advice::TryAgain { .. } => "try_again",
+            Advice::Wait { .. } => "wait",
+            Advice::NextClaim { .. } => "next_claim",
+            Advice::LookAtProgram { .. } => "look_at_program",
+            Advice::WaitForBranch { .. } => "wait_for_branch",
+            Advice::StartWorker { .. } => "start_worker",
+            Advice::LookAtJob { .. } => "look_at_job",
+            Advice::AddJob { .. } => "add_job",
+            Advice::EndTask { .. } => "end_task",
+            Advice::FixStage { .. } => "fix_stage",
+            Advice::Unfreeze { .. } => "unfreeze",
+            Advice::Skip { .. } => "skip",
+        }
+    }
+
+    /// In a few words, which a command may follow.
+    pub fn in_words(&self, show: Show<'_>) -> String {
+        let time =
+            |until: &Option<String>| until.as_deref().map(|until| format!("{} UTC", show(until)));
+        match self {
+            Advice::TryAgain { job } => {
+                format!("when the cause is gone, try job {job} again")
+            }
+            Advice::Wait { job, worker, until } => {
+                let worker = worker
+                    .as_deref()
+                    .map(|worker| format!("`{}`", show(worker)));
+                let until = time(until).map(|until| {
+                    format!("; if it is not heard of until {until}, the job is requeued")
+                });
+                format!(
+                    "wait for {}, which has job {job}{}",
+                    worker.unwrap_or_else(|| "its worker".into()),
+                    until.unwrap_or_default()
+                )
+            }
+            Advice::NextClaim { job } => {
+                format!("the next claim requeues job {job}; to requeue it now")
+            }
+            Advice::LookAtProgram { job, status } => {
+                let status = status.as_deref().map_or("NULL".into(), show);
+                let look = format!("look at the program that made job {job} `{status}`");
+                if status == "running" {
+                    format!("{look}; if it is gone")
+                } else {
+                    format!("{look}: the gate does not know this status")
+                }
+            }
+            Advice::WaitForBranch { job, until } => format!(
+                "mend what keeps the branch of job {job} from being cut; it is tried again after {}",
+                time(until).unwrap_or_else(|| "a while".into())
+            ),
+            Advice::StartWorker { job, agent } => format!(
+                "have a worker for `{}` take job {job}; if none runs, start one",
+                show(agent)
+            ),
+            Advice::LookAtJob { job } => format!("see what holds job {job}"),
+            Advice::AddJob { task } => format!("if task {task} is not over, add its next job"),
+            Advice::EndTask { task } => format!("when the work of task {task} is merged"),
+            Advice::FixStage { task, stage, meant } => format!(
+                "`{}` is not a finished stage, `{}` is; if task {task} is over",
+                show(stage),
+                show(meant)
+            ),
+            Advice::Unfreeze { deploy, .. } => match deploy.as_deref() {
+                None => "when the repo may go on".into(),
+                Some("") => "when the deploy is mended or rolled back".into(),
+                Some(deploy) => {
+                    format!("when deploy `{}` is mended or rolled back", show(deploy))
+                }
+            },
+            Advice::Skip { task, cancels, .. } => {
+                let jobs: Vec<String> = cancels.iter().map(ToString::to_string).collect();
+                let cancels = match jobs.as_slice() {
+                    [] => String::new(),
+                    [job] => format!(", which cancels job {job}"),
+                    jobs => format!(", which cancels jobs {}", jobs.join(", ")),
+                };
+                format!("only if the work of task {task} is to be skipped{cancels}")
+            }
+        }
+    }
+
+    /// The words of the command line that do it, after the program's name; none if it takes none. What is to be filled in
+    /// is in capitals.
+    pub fn arguments(&self) -> Option<Vec<String>> {
+        let words = |words: &[&str]| Some(words.iter().map(|word| (*word).to_owned()).collect());
+        match self {
+            Advice::TryAgain { job } | Advice::NextClaim { job } => {
+                words(&["job", "requeue", &job.to_string()])
+            }
+            Advice::LookAtProgram { job, status } if status.as_deref() == Some("running") => {
+                words(&["job", "requeue", &job.to_string()])
+            }
+            Advice::StartWorker { agent, .. } => {
+                words(&["work", "--agent", agent, "--", "COMMAND"])
+            }
+            Advice::LookAtJob { job } => words(&["explain", &job.to_string()]),
+            Advice::AddJob { task } => words(&["job", "add", &task.to_string(), "AGENT"]),
+            Advice::EndTask { task } | Advice::FixStage { task, .. } => {
+                words(&["task", "done", &task.to_string()])
+            }
+            Advice::Unfreeze { repo, .. } => words(&["unfreeze", repo]),
+            Advice::Skip { task, force, .. } => {
+                let force: &[&str] = if *force {
+                    &["--force", "--reason", "TEXT"]
+                } else {
+                    &[]
+                };
+                words(&[&["task", "done", &task.to_string()], force].concat())
+            }
+            Advice::Wait { .. } | Advice::WaitForBranch { .. } | Advice::LookAtProgram { .. } => {
+                None
+            }
+        }
+    }
+
+    /// The same as a line for a shell, on the default database. None if it would hold what cannot be seen.
+    pub fn command(&self) -> Option<String> {
+        let mut arguments = self.arguments()?;
+        let hides = |word: &String| word.chars().any(|c| c.is_control());
+        if arguments.iter().any(hides) {
+            return None;
+        }
+        // A name that begins with a dash would be taken for a flag.
+        if let Some(last) = arguments.pop_if(|last| last.starts_with('-')) {
+            arguments.extend(["--".to_owned(), last]);
+        }
+        let words = arguments.iter().map(String::as_str);
+        shlex::try_join(std::iter::once("serial-gate").chain(words)).ok()
+    }
+
+    /// As a document.
+    pub fn to_json(&self) -> Value {
+        let (task, job, repo) = match self {
+            Advice::TryAgain { job }
+            | Advice::Wait { job, .. }
+            | Advice::NextClaim { job }
+            | Advice::LookAtProgram { job, .. }
+            | Advice::WaitForBranch { job, .. }
+            | Advice::StartWorker { job, .. }
+            | Advice::LookAtJob { job } => (None, Some(job), None),
+            Advice::AddJob { task }
+            | Advice::EndTask { task }
+            | Advice::FixStage { task, .. }
+            | Advice::Skip { task, .. } => (Some(task), None, None),
+            Advice::Unfreeze { repo, .. } => (None, None, Some(repo)),
+        };
+        json!({
+            "remedy": self.name(), "task_id": task, "job_id": job, "repo": repo, "text": self.in_words(&as_it_is),
+            "command": self.command(),
+        })
+    }
+}

@@ -1,0 +1,59 @@
+//! Whether the rule that claims go by here is the active generation's.
+//!
+//! Owns the answer, from what this queue has found out by itself: it reads nothing, so that it may be asked at any time.
+//! Leaves the changes to `follow` and `fallback`. Callers rely on this: while the next generation is being loaded, the one
+//! before it counts as in force.
+
+use super::{Queue, Rule, Source};
+
+/// Why the rule in force is not the active generation's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotInForce {
+    /// No generation is active.
+    #[error(
+        "no policy is active: `serial-gate policy swap built-in --reason TEXT` takes the built-in one"
+    )]
+    NoneActive,
+    /// The active generation could not be loaded here.
+    #[error(
+        "generation {active} of the policy cannot be loaded here, and claims use generation {in_use}: swap in a good one, or roll back with `serial-gate policy rollback --reason TEXT`"
+    )]
+    NotLoaded {
+        /// The active generation.
+        active: i64,
+        /// The one that is in use instead.
+        in_use: i64,
+    },
+    /// The policy gives no clause that may run, and its last good one is in use.
+    #[error(
+        "the policy gives no usable clause, and claims use its last good one: look at `serial-gate queue`, and swap in a good policy or roll back"
+    )]
+    LastGood,
+    /// The policy gives no clause that may run, and only frozen repos are held.
+    #[error(
+        "the policy gives no usable clause, and the order of tasks is not kept: look at `serial-gate queue`, and swap in a good policy or roll back"
+    )]
+    FreezeOnly,
+}
+
+impl Queue {
+    /// Why the rule in force is not the active generation's; none if it is, or nothing was asked of it yet.
+    pub fn not_in_force(&self) -> Option<NotInForce> {
+        if let Rule::Active(_) = self.rule {
+            if self.following.none_is_active() {
+                return Some(NotInForce::NoneActive);
+            }
+            if let Some(active) = self.following.could_not_load() {
+                return Some(NotInForce::NotLoaded {
+                    active,
+                    in_use: self.generation().unwrap_or_default(),
+                });
+            }
+        }
+        match self.clause.as_ref()?.source {
+            Source::LastGood => Some(NotInForce::LastGood),
+            Source::FreezeOnly => Some(NotInForce::FreezeOnly),
+            Source::Off | Source::Policy => None,
+        }
+    }
+}

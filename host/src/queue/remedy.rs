@@ -1,0 +1,149 @@
+//! Which advice is given, by the state of what a job waits for.
+//!
+//! Owns the choice and the order: what goes on with the work in front comes first, and ending that task, which skips its
+//! work, comes last. Leaves the words to `advice`. Callers rely on this: nothing that is advised takes a job from a worker
+//! that may be working on it, but for the last resort, which says so.
+
+use super::advice::Advice;
+use super::explanation::{Ahead, FreezeAhead, Held};
+use super::work::Active;
+use crate::store::{JobWork, TaskWork, WorkState};
+
+/// What helps with a job by its own state; nothing if that is to be left alone.
+pub(super) fn of_job(work: &JobWork) -> Option<Advice> {
+    let job = work.job_id?;
+    match work.state {
+        WorkState::Running => Some(Advice::Wait {
+            job,
+            worker: work.worker.clone(),
+            until: work.lease_until.clone(),
+        }),
+        WorkState::PutOff => Some(Advice::WaitForBranch {
+            job,
+            until: work.lease_until.clone(),
+        }),
+        WorkState::Lapsed => Some(Advice::NextClaim { job }),
+        WorkState::Foreign => Some(Advice::LookAtProgram {
+            job,
+            status: work.status.clone(),
+        }),
+        WorkState::Failed => Some(Advice::TryAgain { job }),
+        WorkState::Queued => Some(Advice::StartWorker {
+            job,
+            agent: work.agent.clone()?,
+        }),
+        WorkState::Finished | WorkState::NoJob => None,
+    }
+}
+
+/// What helps a job that is held. `is_held` tells whether a queued job in front is held itself.
+pub(super) fn of_held(held: &Held, is_held: bool) -> Vec<Advice> {
+    let mut advice = Vec::new();
+    let front = held.tasks.first();
+    if let Some(Ahead {
+        task,
+        work,
+        looks_like,
+    }) = front
+    {
+        let misspelt = task.stage.as_deref().zip(looks_like.as_deref());
+        let of_queued = match (is_held, held.freezes.is_empty()) {
+            (false, _) => OfQueued::StartWorker,
+            (true, true) => OfQueued::LookAtJob,
+            // What holds it is among the reasons.
+            (true, false) => OfQueued::Nothing,
+        };
+        advice.extend(go_on(task.id, misspelt, work, of_queued));
+    }
+    advice.extend(held.freezes.iter().map(unfreeze));
+    // Where ending the task is the remedy already, nothing is skipped by it.
+    let is_over =
+        |front: &Ahead| front.looks_like.is_some() || front.work.state() == WorkState::Finished;
+    let ends = |front: &&Ahead| !held.stuck && (!is_over(front) || !advice.iter().any(is_an_end));
+    if let Some(front) = front.filter(ends) {
+        advice.push(skip(front));
+    }
+    advice
+}
+
+fn is_an_end(advice: &Advice) -> bool {
+    matches!(advice, Advice::EndTask { .. } | Advice::FixStage { .. })
+}
+
+/// What helps the active task of a repo on; nothing if it only has to be waited for.
+pub fn of_active(active: &Active) -> Vec<Advice> {
+    let (Some(work), task) = (&active.work, &active.task) else {
+        return Vec::new();
+    };
+    let misspelt = task.stage.as_deref().zip(active.looks_like.as_deref());
+    let advice = go_on(task.id, misspelt, work, OfQueued::Nothing);
+    let is_waiting =
+        |advice: &Advice| matches!(advice, Advice::Wait { .. } | Advice::WaitForBranch { .. });
+    advice
+        .into_iter()
+        .filter(|advice| !is_waiting(advice))
+        .collect()
+}
+
+/// What helps where the job in front is queued.
+#[derive(Clone, Copy)]
+enum OfQueued {
+    Nothing,
+    StartWorker,
+    LookAtJob,
+}
+
+/// What brings a task on. `misspelt` has its stage and the finished one that it was probably meant to be.
+fn go_on(
+    task: i64,
+    misspelt: Option<(&str, &str)>,
+    work: &TaskWork,
+    of_queued: OfQueued,
+) -> Vec<Advice> {
+    let first = &work.first;
+    let is_idle = matches!(
+        first.state,
+        WorkState::Queued | WorkState::Finished | WorkState::NoJob
+    );
+    if let (true, Some((stage, meant))) = (is_idle, misspelt) {
+        return vec![Advice::FixStage {
+            task,
+            stage: stage.into(),
+            meant: meant.into(),
+        }];
+    }
+    match (first.state, first.job_id, of_queued) {
+        (WorkState::Finished, ..) => vec![Advice::EndTask { task }, Advice::AddJob { task }],
+        (WorkState::NoJob, ..) => vec![Advice::AddJob { task }],
+        (WorkState::Queued, Some(job), OfQueued::LookAtJob) => vec![Advice::LookAtJob { job }],
+        (WorkState::Queued, _, OfQueued::Nothing) => Vec::new(),
+        _ => of_job(first).into_iter().collect(),
+    }
+}
+
+fn unfreeze(freeze: &FreezeAhead) -> Advice {
+    let deploy = freeze.deploy.as_ref();
+    match deploy {
+        Some(deploy) => Advice::after(&freeze.repo, deploy),
+        None => Advice::Unfreeze {
+            repo: freeze.repo.clone(),
+            deploy: None,
+        },
+    }
+}
+
+/// Whether `task done` refuses without force: as `task_end` does, but for a lease that is over by then.
+fn is_worked_on(job: &JobWork) -> bool {
+    job.state == WorkState::Running
+        || (job.state == WorkState::Foreign && job.status.as_deref() == Some("running"))
+}
+
+fn skip(front: &Ahead) -> Advice {
+    let ends = |job: &&JobWork| matches!(job.status.as_deref(), Some("queued" | "running"));
+    let cancelled = front.work.jobs().filter(ends);
+    Advice::Skip {
+        task: front.task.id,
+        cancels: cancelled.filter_map(|job| job.job_id).collect(),
+        force: front.work.jobs().any(is_worked_on),
+    }
+}

@@ -1,0 +1,70 @@
+//! How a job is, in a sentence.
+//!
+//! Owns the sentences that the command line, the page and the API share. Leaves commands to the command line, and escaping
+//! to whoever prints: each text of the database goes through `show`.
+
+use crate::store::{JobWork, WorkState};
+
+/// How a caller shows a text of the database.
+pub type Show<'a> = &'a dyn Fn(&str) -> String;
+
+/// A text as it is.
+pub fn as_it_is(text: &str) -> String {
+    text.to_owned()
+}
+
+impl JobWork {
+    /// How it is, in a sentence without a full stop.
+    pub fn in_words(&self, show: Show<'_>) -> String {
+        let text = |text: &Option<String>| text.as_deref().map(show);
+        let quoted =
+            |value: &Option<String>| text(value).map_or("-".into(), |text| format!("`{text}`"));
+        let job = format!(
+            "job {} for {}",
+            self.job_id.unwrap_or_default(),
+            quoted(&self.agent)
+        );
+        let on = self.worker.as_deref();
+        let on = on.map_or(String::new(), |worker| format!(" on `{}`", show(worker)));
+        let until = |what: &str| text(&self.lease_until).map(|until| format!("{what}{until} UTC"));
+        let error = text(&self.error).filter(|error| !error.is_empty());
+        match self.state {
+            WorkState::Running => {
+                let since = text(&self.since).map(|since| format!(" since {since} UTC"));
+                let attempt = self.attempt.map(|attempt| format!(", attempt {attempt}"));
+                let lease = until(", lease until ");
+                let parts = [since, attempt, lease].into_iter().flatten();
+                format!("{job} is running{on}{}", parts.collect::<String>())
+            }
+            WorkState::Lapsed => format!(
+                "{job} was running{on}, and its worker was not heard of{}",
+                until(" before its lease ended at ").unwrap_or_default()
+            ),
+            WorkState::Foreign if self.status.as_deref() == Some("running") => format!(
+                "{job} is `running`, and was not claimed through the gate: whether anybody works on it is not known"
+            ),
+            WorkState::Foreign => format!(
+                "{job} is {}, a status of another program: whether anybody works on it is not known",
+                quoted(&self.status)
+            ),
+            WorkState::PutOff => format!(
+                "{job} is put off{}, because its branch could not be cut{}",
+                until(" until ").unwrap_or_default(),
+                error.map_or(String::new(), |error| format!(": {error}"))
+            ),
+            WorkState::Failed => format!(
+                "{job} failed{on}{}",
+                error.map_or(", without an error message".into(), |error| format!(
+                    ": {error}"
+                ))
+            ),
+            WorkState::Queued => {
+                let again =
+                    error.map_or(String::new(), |error| format!("; its last error: {error}"));
+                format!("{job} is queued, and no worker has it{again}")
+            }
+            WorkState::Finished => "all its jobs have ended".into(),
+            WorkState::NoJob => "it has no job".into(),
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! What runs and what failed, for the state of the queue.
+//!
+//! Owns the parts of it that the reference does not have: the work of each repo's active task, and the other jobs of the
+//! repo that run or failed. Leaves the words to `words`, and what to do to `advice`. Callers rely on this: a long list of
+//! work is cut, and counted whole.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::settings::finished_stages;
+use super::stages::near_finished;
+use super::{Error, Queue};
+use crate::store::{self, ActiveTask, FinishedStages, JobWork, TaskWork, WorkState};
+
+/// How many jobs are listed besides the active task's, for each repo.
+const LISTED: usize = 20;
+
+/// The first unfinished task of a repo.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Active {
+    /// With the reference's keys.
+    #[serde(flatten)]
+    pub task: ActiveTask,
+    /// Its id; not in the reference's answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task_id: Option<i64>,
+    /// What its jobs do; not in the reference's answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub work: Option<TaskWork>,
+    /// The finished stage that its stage was probably meant to be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub looks_like: Option<String>,
+}
+
+impl From<ActiveTask> for Active {
+    fn from(task: ActiveTask) -> Active {
+        Active {
+            task,
+            task_id: None,
+            work: None,
+            looks_like: None,
+        }
+    }
+}
+
+/// How many jobs of a repo run or failed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct JobCounts {
+    /// A worker has them.
+    pub running: usize,
+    /// Their workers were not heard of.
+    pub lapsed: usize,
+    /// Another program started them.
+    pub foreign: usize,
+    /// Their branches could not be cut.
+    pub put_off: usize,
+    /// They failed, and were not replaced.
+    pub failed: usize,
+    /// When the first of those that run was claimed, UTC.
+    pub oldest_running_since: Option<String>,
+}
+
+impl JobCounts {
+    /// Of these jobs.
+    pub fn of(jobs: &[JobWork]) -> JobCounts {
+        let count = |state| jobs.iter().filter(|job| job.state == state).count();
+        let running = jobs.iter().filter(|job| job.state == WorkState::Running);
+        JobCounts {
+            running: count(WorkState::Running),
+            lapsed: count(WorkState::Lapsed),
+            foreign: count(WorkState::Foreign),
+            put_off: count(WorkState::PutOff),
+            failed: count(WorkState::Failed),
+            oldest_running_since: running.filter_map(|job| job.since.clone()).min(),
+        }
+    }
+}
+
+/// What runs and failed in every repo, as it is read for one state.
+pub(super) struct Live {
+    pub now: Timestamp,
+    pub finished: FinishedStages,
+    by_repo: BTreeMap<String, Vec<JobWork>>,
+}
+
+/// The same of one repo.
+#[derive(Default)]
+pub(super) struct OfRepo {
+    pub counts: JobCounts,
+    pub others: Vec<JobWork>,
+}
+
+impl Live {
+    /// The repos in which something runs or failed. Jobs without a repo are in none.
+    pub fn repos(&self) -> impl Iterator<Item = String> {
+        let named = self.by_repo.keys().filter(|repo| !repo.is_empty());
+        named.cloned()
+    }
+
+    /// What runs and failed without a repo. It is taken out.
+    pub fn take_without_repo(&mut self) -> Vec<JobWork> {
+        self.by_repo.remove("").unwrap_or_default()
+    }
+
+    /// What runs and failed in a repo, without the jobs of its active task. It is taken out.
+    pub fn take(&mut self, repo: &str, active: Option<&Active>) -> OfRepo {
+        let jobs = self.by_repo.remove(repo).unwrap_or_default();
+        let of_active = active.and_then(|active| active.work.as_ref());
+        let is_shown = |job: &JobWork| {
+            let mut shown = of_active.into_iter().flat_map(TaskWork::jobs);
+            shown.any(|other| other.job_id == job.job_id)
+        };
+        OfRepo {
+            counts: JobCounts::of(&jobs),
+            others: jobs
+                .into_iter()
+                .filter(|job| !is_shown(job))
+                .take(LISTED)
+                .collect(),
+        }
+    }
+}
+
+impl Queue {
+    /// What runs and failed. A list that cannot be read is empty, with a note.
+    pub(super) fn live(&mut self, now: Timestamp, notes: &mut Vec<String>) -> Live {
+        let finished = finished_stages(&self.in_use.settings);
+        let jobs = self
+            .store
+            .open_work(now, &finished)
+            .unwrap_or_else(|error| {
+                notes.push(format!("what runs or failed may be missing here: {error}"));
+                Vec::new()
+            });
+        let mut by_repo = BTreeMap::<String, Vec<JobWork>>::new();
+        for job in jobs {
+            let repo = job.repo.clone().unwrap_or_default();
+            by_repo.entry(repo).or_default().push(job);
+        }
+        Live {
+            now,
+            finished,
+            by_repo,
+        }
+    }
+
+    /// The active task of a repo with its work.
+    pub(super) fn active(
+        &mut self,
+        live: Option<&Live>,
+        repo: &str,
+    ) -> Result<Option<Active>, store::Error> {
+        let Some(live) = live else {
+            return Ok(self.store.active_task(repo)?.map(Active::from));
+        };
+        let Some(task) = self.store.active_task_under(repo, &live.finished)? else {
+            return Ok(None);
+        };
+        let looks_like = task
+            .stage
+            .as_deref()
+            .and_then(|stage| near_finished(stage, &live.finished));
+        Ok(Some(Active {
+            task_id: Some(task.id),
+            work: Some(self.store.task_work(live.now, task.id)?),
+            looks_like: looks_like.map(Into::into),
+            task,
+        }))
+    }
+
+    /// The work of a task.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn task_work(&mut self, now: Timestamp, task: i64) -> Result<TaskWork, Error> {
+        Ok(self.store.task_work(now, task)?)
+    }
+}
