@@ -133,7 +133,7 @@ fn a_status_that_only_another_program_knows_is_not_said_to_run_unless_it_means_a
 }
 
 #[test]
-fn whoever_runs_comes_before_what_failed_and_what_waits() {
+fn a_job_that_runs_comes_before_one_that_failed_and_one_that_waits() {
     let gate = two_tasks();
     execute(
         &gate,

@@ -80,7 +80,7 @@ pub const WAYS: [Way; 9] = [
         happens: |gate| fail(gate, "boom"),
     },
     Way {
-        name: "another program claimed its job by a query of its own",
+        name: "another program claimed its job with its own query",
         happens: |gate| execute(gate, "UPDATE jobs SET status = 'running' WHERE id = 1"),
     },
     Way {

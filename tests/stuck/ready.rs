@@ -46,7 +46,7 @@ fn each_trigger_that_is_gone_is_missed() {
     for (trigger, create) in own(&service.gate, "trigger") {
         execute(&service.gate, &format!("DROP TRIGGER {trigger}"));
         let answer = service.get("/readyz");
-        // Within ten seconds the service makes it anew by itself.
+        // Within ten seconds the service makes it anew.
         let is_back = own(&service.gate, "trigger")
             .iter()
             .any(|(name, _)| *name == trigger);

@@ -59,7 +59,7 @@ pub async fn ready(State(app): State<App>) -> Result<Json<Health>, Problem> {
         } = app.writer.standing().await?;
         app.access.check_files()?;
         let found = app.prober.run(look).await??;
-        // What stands in the way of all else comes first.
+        // The disk comes first: without it nothing else can be mended.
         let writers = no_room.map(NotReady::from);
         let reason = writers.or(found).or(not_in_force.map(NotReady::NotInForce));
         match reason {

@@ -88,7 +88,7 @@ pub enum Advice {
         task: i64,
         /// The jobs that this cancels.
         cancels: Vec<i64>,
-        /// Whether it takes force, because somebody may be working on it.
+        /// Whether it takes force, because a job of it may be worked on.
         force: bool,
     },
 }

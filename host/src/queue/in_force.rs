@@ -1,6 +1,6 @@
 //! Whether the rule that claims go by here is the active generation's.
 //!
-//! Owns the answer, from what this queue has found out by itself: it reads nothing, so that it may be asked at any time.
+//! Owns the answer, from what this queue knows already: it reads nothing, so that it may be asked at any time.
 //! Leaves the changes to `follow` and `fallback`. Callers rely on this: while the next generation is being loaded, the one
 //! before it counts as in force.
 
@@ -21,7 +21,7 @@ pub enum NotInForce {
     NotLoaded {
         /// The active generation.
         active: i64,
-        /// The one that is in use instead.
+        /// The generation in use instead.
         in_use: i64,
     },
     /// The policy gives no clause that may run, and its last good one is in use.

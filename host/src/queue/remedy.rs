@@ -93,7 +93,7 @@ enum OfQueued {
     LookAtJob,
 }
 
-/// What brings a task on. `misspelt` has its stage and the finished one that it was probably meant to be.
+/// What brings a task on. `misspelt` has its stage and the finished stage that was probably meant.
 fn go_on(
     task: i64,
     misspelt: Option<(&str, &str)>,

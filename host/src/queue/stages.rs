@@ -29,7 +29,7 @@ const ENDS: [&str; 19] = [
     "wontfix",
 ];
 
-/// The finished stage that somebody probably meant by a stage which is not finished; none if it looks like work.
+/// The finished stage that was probably meant by a stage which is not finished; none if it looks like work.
 pub fn near_finished<'a>(stage: &str, finished: &'a FinishedStages) -> Option<&'a str> {
     if finished.contains(stage) {
         return None;

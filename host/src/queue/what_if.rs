@@ -1,4 +1,4 @@
-//! A copy of the state in which things are done that an operator could do.
+//! A copy of the state, to be changed as an operator would change the real one.
 //!
 //! Owns what `task done` and `unfreeze` would change in it. Leaves the questions to `explain`.
 
@@ -7,7 +7,7 @@ use std::iter::zip;
 
 use crate::model::{NULL, Snapshot, Symbol};
 
-/// A copy of the state in which things are done that an operator could do.
+/// A state that can be changed as an operator would change it.
 pub(super) struct WhatIf {
     pub state: Snapshot,
     done: Symbol,

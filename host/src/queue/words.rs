@@ -1,7 +1,7 @@
 //! How a job is, in a sentence.
 //!
 //! Owns the sentences that the command line, the page and the API share. Leaves commands to the command line, and escaping
-//! to whoever prints: each text of the database goes through `show`.
+//! to those who print: each text of the database goes through `show`.
 
 use crate::store::{JobWork, WorkState};
 
@@ -41,10 +41,10 @@ impl JobWork {
                 until(" before its lease ended at ").unwrap_or_default()
             ),
             WorkState::Foreign if self.status.as_deref() == Some("running") => format!(
-                "{job} is `running`, and was not claimed through the gate: whether anybody works on it is not known"
+                "{job} is `running`, and was not claimed through the gate, which cannot tell whether it is still worked on"
             ),
             WorkState::Foreign => format!(
-                "{job} is {}, a status of another program: whether anybody works on it is not known",
+                "{job} is {}, a status of another program: the gate cannot tell whether it is still worked on",
                 quoted(&self.status)
             ),
             WorkState::PutOff => format!(

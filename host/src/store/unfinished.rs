@@ -15,7 +15,7 @@ use super::{Error, Store};
 const STAGES: u32 = 1_000;
 
 impl Store {
-    /// The first task of a repo whose stage is not finished. No stage is none that holds anything.
+    /// The first task of a repo whose stage is not finished. A task without a stage holds nothing and is left out.
     ///
     /// # Errors
     ///

@@ -24,7 +24,7 @@ const JOBS_OF_ALL: u32 = 10_000;
 /// The work of a task.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct TaskWork {
-    /// The job that matters most: one that is under way, else the newest that waits or failed, else the newest of all.
+    /// The job that matters most: a running one, else the newest that waits or failed, else the newest of all.
     #[serde(flatten)]
     pub first: JobWork,
     /// The other jobs that are under way, wait, or failed and were not replaced.
@@ -83,7 +83,7 @@ impl Store {
         })
     }
 
-    /// How a job is; none if there is none with this id.
+    /// How a job is, if there is one with this id.
     ///
     /// # Errors
     ///

@@ -82,7 +82,7 @@ pub struct JobWork {
 }
 
 impl JobWork {
-    /// Whether it counts as running: somebody may be working on it.
+    /// Whether it counts as running: it may be worked on.
     pub(super) fn is_under_way(&self) -> bool {
         self.status.as_deref() == Some("running")
     }
