@@ -1,4 +1,4 @@
-//! The waiting lines: whose jobs stand in them is what the policy gates, in every place that shows them.
+//! The waiting lines: whose jobs are in them is what the policy gates, in every place that shows them.
 
 use jiff::Timestamp;
 use proptest::prelude::*;

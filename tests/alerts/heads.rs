@@ -68,7 +68,8 @@ fn a_head_whose_row_does_not_tell_is_told_of_when_it_was_seen_for_long() {
         let all = [0, 59, 60, 61].map(|minutes| told(&mut queue, minutes));
         assert_eq!(all, [0, 0, 1, 0], "{created_at}");
         let alert = store(&gate).alerts(after(61), 1).unwrap().remove(0).alert;
-        assert_eq!(alert.why, "since 2026-01-31 12:00:00 UTC", "{created_at}");
+        let seen = "since 2026-01-31 12:00:00 UTC or longer: that is when it was first seen";
+        assert_eq!(alert.why, seen, "{created_at}");
     }
 }
 

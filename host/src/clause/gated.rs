@@ -1,6 +1,6 @@
 //! The agents that a clause gates, as a question to a job.
 //!
-//! Owns what a gated agent's name is: one that the clause may hold. A job without an agent has no name, so it is in no
+//! Owns how they are named in SQL: they are those whose jobs the clause may hold. A job without an agent has no name, so it is in no
 //! waiting line although the clause may hold it (reference semantics 2). Leaves to `agents` which they are.
 
 use super::Dialect;

@@ -1,8 +1,8 @@
-//! Whose jobs stand in the waiting lines: the agents that the policy gates.
+//! Whose jobs are in the waiting lines: the agents that the policy gates.
 //!
 //! Owns the way to them. They are read out of the clause that the policy gives for a gate that is switched on, whether or
 //! not it is, so that who is in line does not change with the switches (reference semantics 25, 30). Leaves to `store` the
-//! rows, and to `fallback` what claims go by. Callers rely on this: there is always an answer, so that a policy that fails
+//! rows, and to `fallback` the clause of the claims. Callers rely on this: there is always an answer, so that a policy that fails
 //! takes no line out of sight: what was known last, then the last good clause, then the default rule.
 
 use jiff::Timestamp;

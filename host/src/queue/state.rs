@@ -134,7 +134,7 @@ pub struct Waiting {
 
 /// What a state is to show.
 struct View {
-    /// Whose jobs stand in the waiting lines.
+    /// Whose jobs are in the waiting lines.
     agents: Agents,
     /// The present; none for the reference's state, which tells of no time.
     now: Option<Timestamp>,

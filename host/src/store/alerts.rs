@@ -152,13 +152,19 @@ impl Store {
             heads.note(transaction, now)?;
             let late = not_told(transaction, &heads, before)?;
             for head in &late {
+                let since = sql_time(head.since);
+                let why = if head.is_seen {
+                    format!("since {since} UTC or longer: that is when it was first seen")
+                } else {
+                    format!("since {since} UTC")
+                };
                 let alert = NewAlert {
                     kind: AlertKind::Waiting,
                     repo: head.repo.as_deref(),
                     work_item: head.work_item.as_deref(),
                     subject: Some(head.job),
                     who: THE_HOST,
-                    why: &format!("since {} UTC", sql_time(head.since)),
+                    why: &why,
                 };
                 add(transaction, now, alert)?;
             }

@@ -6,8 +6,7 @@ use rusqlite::OptionalExtension;
 use super::{Error, Store};
 
 impl Store {
-    /// A number that is another one, and a greater one, after each change of the policy or its settings; none if somebody
-    /// has removed it.
+    /// A number that is greater after each change of the policy or its settings; none if its row was removed.
     ///
     /// # Errors
     ///

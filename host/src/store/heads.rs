@@ -3,8 +3,8 @@
 //! Owns the note of that, for heads whose row does not tell: `created_at` may be missing, unreadable, or ahead of the clock.
 //! Those who look write it, and only where it changes, so that no claim and no statement of another program pays for it. A
 //! note is about a row, and not about an id, which may be used again: as much of the row is kept as tells it from another.
-//! It stays for as long as that row is queued, whoever looks: two may look who go by different rules. Callers rely on this:
-//! what a look costs depends on the repos and their agents, and not on how long the lines are.
+//! It stays for as long as that row is queued, so that two who look under different rules do not undo each other's notes.
+//! Callers rely on this: what a look costs depends on the repos and their agents, and not on how long the lines are.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -33,6 +33,8 @@ pub(super) struct Head {
     pub work_item: Option<String>,
     /// Since when it is in the queue, as far as that is known.
     pub since: Timestamp,
+    /// Whether that is when it was first seen, and its row does not tell.
+    pub is_seen: bool,
 }
 
 /// What is known of the time that a job has been in the queue.
@@ -40,7 +42,7 @@ pub(super) struct Head {
 pub struct QueuedSince {
     /// What its row says, if that is a time.
     pub(super) created_at: Option<Timestamp>,
-    /// When it was first seen at the head of its repo, if somebody looked.
+    /// When it was first seen at the head of its repo, if it was.
     pub(super) noted: Option<Timestamp>,
 }
 
@@ -99,6 +101,7 @@ impl Heads {
                 repo: row.get::<_, Shown>(0)?.0,
                 work_item: row.get::<_, Shown>(3)?.0,
                 since: since.unwrap_or(now),
+                is_seen: since.is_none() || since != queued.created_at,
             };
             Ok((since, head))
         })?;

@@ -1,7 +1,7 @@
 //! Rows for people: tasks, jobs and repos as `queue`, `repo` and `explain` show them.
 //!
 //! Owns the reference's helpers (`repo_has_active_task`, the parts of its snapshot), with the
-//! reference's fixed word: a task is unfinished while its stage is not `done`. Whose jobs stand in the waiting lines is
+//! reference's fixed word: a task is unfinished while its stage is not `done`. Whose jobs are in the waiting lines is
 //! told by the caller. What is held is the policy's business and not told here.
 
 use rusqlite::{OptionalExtension, Row};
