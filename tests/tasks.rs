@@ -33,8 +33,9 @@ fn statuses(gate: &Gate) -> String {
 
 /// The stage of a task, and its outcome.
 fn end_of(gate: &Gate, task: i64) -> String {
+    let cancelled = "(SELECT 'cancelled' FROM serial_gate_cancelled_task WHERE task = tasks.id)";
     let sql =
-        format!("SELECT stage || ' ' || coalesce(gate_outcome, '-') FROM tasks WHERE id = {task}");
+        format!("SELECT stage || ' ' || coalesce({cancelled}, '-') FROM tasks WHERE id = {task}");
     value(gate, &sql).unwrap()
 }
 

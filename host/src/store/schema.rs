@@ -41,8 +41,6 @@ pub(super) const SHARED: [Shared; 3] = [
             ("gate_base", "TEXT"),
             ("gate_base_commit", "TEXT"),
             ("gate_cut_at", "TEXT"),
-            // `cancelled` for a task that was given up; nothing for any other that is finished.
-            ("gate_outcome", "TEXT"),
         ],
         create: "CREATE TABLE tasks (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -56,8 +54,7 @@ pub(super) const SHARED: [Shared; 3] = [
             gate_branch TEXT,
             gate_base TEXT,
             gate_base_commit TEXT,
-            gate_cut_at TEXT,
-            gate_outcome TEXT
+            gate_cut_at TEXT
         )",
     },
     Shared {
@@ -133,7 +130,7 @@ pub(super) const SHARED: [Shared; 3] = [
 ];
 
 /// Tables of the gate's own, each with the statements that make it.
-pub(super) const OWN: [(&str, &str); 25] = [
+pub(super) const OWN: [(&str, &str); 26] = [
     // The last clause that each policy gave for each settings, for the day when it gives none.
     (
         "serial_gate_clause",
@@ -403,6 +400,15 @@ pub(super) const OWN: [(&str, &str); 25] = [
             at TEXT NOT NULL,
             PRIMARY KEY (caller, key)
         ) WITHOUT ROWID;",
+    ),
+    // The tasks that were cancelled, and not done. A row counts while its task is where the gate left it then: an id may be
+    // used again.
+    (
+        "serial_gate_cancelled_task",
+        "CREATE TABLE serial_gate_cancelled_task (
+            task INTEGER PRIMARY KEY,
+            at TEXT
+        );",
     ),
     // Since when a job is the head of its repo, where its row does not tell. `heads` notes it.
     (

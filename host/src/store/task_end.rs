@@ -10,6 +10,7 @@ use rusqlite::{OptionalExtension, params};
 use super::audit::{self, Deed};
 use super::effect::Effect;
 use super::error::not_empty;
+use super::outcome::{self, IS_CANCELLED, TaskOutcome};
 use super::token::is_token;
 use super::transaction::Transaction;
 use super::value::Shown;
@@ -53,7 +54,7 @@ impl FinishedStages {
         self.all.iter().any(|finished| finished == stage)
     }
 
-    /// All of them.
+    /// The same, one after the other.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.all.iter().map(String::as_str)
     }
@@ -67,26 +68,6 @@ impl FinishedStages {
 impl Default for FinishedStages {
     fn default() -> FinishedStages {
         FinishedStages::new(Vec::new())
-    }
-}
-
-/// How a task ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TaskOutcome {
-    /// Its work is in the base.
-    Done,
-    /// It is given up.
-    Cancelled,
-}
-
-impl TaskOutcome {
-    /// As it is kept beside the stage, which says that the task is finished.
-    fn kept_as(self) -> Option<&'static str> {
-        match self {
-            TaskOutcome::Done => None,
-            TaskOutcome::Cancelled => Some("cancelled"),
-        }
     }
 }
 
@@ -154,16 +135,12 @@ pub(super) fn end_task(
         .execute(params![id, kept])?;
     transaction
         .prepare_cached(
-            "UPDATE tasks SET stage = ?2, gate_stage = ?2, gate_outcome = ?4,
+            "UPDATE tasks SET stage = ?2, gate_stage = ?2,
                 gate_stage_at = CASE WHEN gate_stage = ?2 AND stage = ?2 THEN gate_stage_at ELSE ?3 END
              WHERE id = ?1",
         )?
-        .execute(params![
-            id,
-            end.stage,
-            sql_time(act.now),
-            end.outcome.kept_as()
-        ])?;
+        .execute(params![id, end.stage, sql_time(act.now)])?;
+    outcome::keep(transaction, id, end.outcome)?;
     let deed = Deed {
         action: match end.outcome {
             TaskOutcome::Done => "task done",
@@ -188,15 +165,15 @@ pub(super) fn check_ended(
             what: &format!("the end of task {id}"),
             table: "tasks",
         };
-        let query = "SELECT 1 FROM tasks WHERE id = ?1 AND stage = ?2 AND gate_outcome IS ?5
+        let query = format!("SELECT 1 FROM tasks WHERE id = ?1 AND stage = ?2 AND {IS_CANCELLED} = ?5
              AND NOT EXISTS (SELECT 1 FROM jobs WHERE task_id = ?1
                 AND (status = 'queued' OR (status = 'running' AND (?3 OR CAST(gate_token AS TEXT) IS NOT ?4))
-                    OR (status = 'cancelled' AND gate_token IS NOT NULL AND gate_outcome IS NULL)))";
+                    OR (status = 'cancelled' AND gate_token IS NOT NULL AND gate_outcome IS NULL)))");
         let Running { token, force } = end.running;
         effect.is_there(
             transaction,
-            query,
-            params![id, end.stage, force, token, end.outcome.kept_as()],
+            &query,
+            params![id, end.stage, force, token, end.outcome == TaskOutcome::Cancelled],
         )
     })
 }

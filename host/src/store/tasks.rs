@@ -13,6 +13,7 @@ use super::audit::{self, Deed};
 use super::effect::Effect;
 use super::error::not_empty;
 use super::jobs::claim_added;
+use super::outcome::{self, TaskOutcome};
 use super::schema::LABEL;
 use super::task_end::{TaskEnd, check_ended, end_task};
 use super::transaction::Transaction;
@@ -295,11 +296,13 @@ fn to_stage(
     }
     transaction
         .prepare_cached(
-            "UPDATE tasks SET stage = ?2, gate_stage = ?2, gate_outcome = NULL,
+            "UPDATE tasks SET stage = ?2, gate_stage = ?2,
                 gate_stage_at = CASE WHEN gate_stage = ?2 AND stage = ?2 THEN gate_stage_at ELSE ?3 END
              WHERE id = ?1",
         )?
         .execute(params![id, stage, sql_time(now)])?;
+    // Whatever it was before: it goes on.
+    outcome::keep(transaction, id, TaskOutcome::Done)?;
     Ok(())
 }
 
