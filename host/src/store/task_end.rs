@@ -43,6 +43,11 @@ impl FinishedStages {
         self.all.first().map_or(DONE, String::as_str)
     }
 
+    /// All of them; there is at least one.
+    pub fn all(&self) -> &[String] {
+        &self.all
+    }
+
     /// Whether a task is finished in this stage.
     pub fn contains(&self, stage: &str) -> bool {
         self.all.iter().any(|finished| finished == stage)
@@ -71,6 +76,14 @@ pub enum TaskOutcome {
 }
 
 impl TaskOutcome {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            TaskOutcome::Done => "done",
+            TaskOutcome::Cancelled => "cancelled",
+        }
+    }
+
     /// As it is kept beside the stage, which says that the task is finished.
     fn kept_as(self) -> Option<&'static str> {
         match self {
@@ -101,6 +114,33 @@ pub struct Running<'a> {
 }
 
 impl Store {
+    /// How a task has ended; none if there is no such task, or it is in none of these stages.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn task_outcome(
+        &mut self,
+        id: i64,
+        finished: &FinishedStages,
+    ) -> Result<Option<TaskOutcome>, Error> {
+        let found = self.doing(|connection| {
+            let mut query =
+                connection.prepare_cached("SELECT stage, gate_outcome FROM tasks WHERE id = ?1")?;
+            let found = query.query_row([id], |row| {
+                Ok((row.get::<_, Shown>(0)?.0, row.get::<_, Shown>(1)?.0))
+            });
+            Ok(found.optional()?)
+        })?;
+        Ok(found.and_then(|(stage, outcome)| {
+            let is_cancelled = outcome.as_deref() == TaskOutcome::Cancelled.kept_as();
+            finished.contains(&stage?).then_some(match is_cancelled {
+                true => TaskOutcome::Cancelled,
+                false => TaskOutcome::Done,
+            })
+        }))
+    }
+
     /// Ends tasks, all of them or none, with a row in the audit for each. Their queued jobs are cancelled.
     ///
     /// # Errors
