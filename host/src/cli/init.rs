@@ -18,6 +18,9 @@ use super::{Error, Outcome};
     after_help = "In the database of an existing orchestrator, `tasks` and `jobs` stay as they are: only tables,\nnullable columns, indexes and triggers are added, in one transaction. A second run changes nothing.\n\nExample:\n  serial-gate --db orchestrator.db init"
 )]
 pub struct Init {
+    /// The scope may name repos that nothing in the queue has yet
+    #[arg(long)]
+    new: bool,
     #[command(flatten)]
     who: Who,
 }
@@ -29,6 +32,9 @@ impl Init {
         if settings.rules.is_some() && shared.store().is_err() {
             check_rules(&settings)?;
         }
+        let configured = shared.configured_repos();
+        let told = shared.told.over(default_settings());
+        queue::check_first_scope(&shared.db, &told, &configured, self.new)?;
         let who = self.who.name();
         let act = Act {
             now: Timestamp::now(),
