@@ -124,6 +124,8 @@ pub fn settings() -> impl Strategy<Value = Settings> {
             Some(r#"{"gated_agents":["planner","analyst"]}"#),
             Some(r#"{"finished_stages":["merged","done"]}"#),
             Some(r#"{"finished_stages":["merged"],"gated_agents":["developer"]}"#),
+            Some(r#"{"repos":["a","a/b"]}"#),
+            Some(r#"{"repos":["b","A","a ","o'brien"],"gated_agents":["planner","analyst"]}"#),
         ][..],
     );
     (

@@ -75,7 +75,7 @@ fn the_second_task_of_a_repo_is_held_until_the_first_is_done() {
 fn other_agents_jobs_of_the_active_task_pass_the_gate_even_in_a_frozen_repo() {
     let gate = Gate::new();
     gate.run(&["task", "add", "alpha"]).succeeds();
-    gate.run(&["freeze", "alpha", "--reason", "bad deploy"])
+    gate.run(&["freeze", "alpha", "--new", "--reason", "bad deploy"])
         .succeeds();
     gate.run(&["job", "add", "1", "developer"]).succeeds();
     assert_eq!(claim(&gate)["agent"], "developer");

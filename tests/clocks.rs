@@ -227,8 +227,10 @@ fn a_refused_token_is_in_the_audit_whatever_a_clock_has_written_there_before() {
 #[test]
 fn failures_that_a_clock_ahead_has_written_do_not_count_towards_a_rollback() {
     let gate = Gate::new();
-    gate.run(&["policy", "settings", "--repos", "alpha", "--reason", "r"])
-        .succeeds();
+    gate.run(&[
+        "policy", "settings", "--repos", "alpha", "--new", "--reason", "r",
+    ])
+    .succeeds();
     let mut queue = open(&gate);
     let store = queue.store();
     let active = store.generation(2).unwrap();
@@ -297,7 +299,8 @@ fn gate_of_odd_times() -> Gate {
     for _ in 0..4 {
         gate.run(&["claim"]).succeeds();
     }
-    gate.run(&["freeze", "alpha", "--reason", "r"]).succeeds();
+    gate.run(&["freeze", "alpha", "--new", "--reason", "r"])
+        .succeeds();
     execute(
         &gate,
         "UPDATE jobs SET gate_lease_until = '2037-01-01 00:30:00' WHERE id = 1;

@@ -62,8 +62,14 @@ fn batch() -> Gate {
 #[test]
 fn the_queue_shows_each_repo_with_the_reason_of_each_hold() {
     let gate = batch();
-    gate.run(&["freeze", "beta", "--reason", "the deploy is degraded"])
-        .succeeds();
+    gate.run(&[
+        "freeze",
+        "beta",
+        "--new",
+        "--reason",
+        "the deploy is degraded",
+    ])
+    .succeeds();
     let ran = gate.run(&["queue"]).succeeds();
     insta::assert_snapshot!(without_times(&ran.stdout), @r"
     alpha  active: task 1 (A-1) in analysis
@@ -118,7 +124,8 @@ fn a_watched_queue_is_shown_again_when_it_changes() {
     let mut next =
         || serde_json::from_str::<serde_json::Value>(&lines.next().unwrap().unwrap()).unwrap();
     assert_eq!(next()["per_repo"]["beta"]["frozen"], false);
-    gate.run(&["freeze", "beta", "--reason", "r"]).succeeds();
+    gate.run(&["freeze", "beta", "--new", "--reason", "r"])
+        .succeeds();
     assert_eq!(next()["per_repo"]["beta"]["frozen"], true);
     watching.kill().unwrap();
     watching.wait().unwrap();
@@ -127,8 +134,14 @@ fn a_watched_queue_is_shown_again_when_it_changes() {
 #[test]
 fn explain_names_what_is_ahead_and_the_command_that_releases_the_job() {
     let gate = batch();
-    gate.run(&["freeze", "alpha", "--reason", "the deploy is degraded"])
-        .succeeds();
+    gate.run(&[
+        "freeze",
+        "alpha",
+        "--new",
+        "--reason",
+        "the deploy is degraded",
+    ])
+    .succeeds();
     let ran = gate.run(&["explain", "3"]).exits(3);
     insta::assert_snapshot!(without_times(&ran.stdout), @r"
     job 3 for `analyst` in `alpha` is held
@@ -157,7 +170,7 @@ fn the_proposed_command_survives_a_shell_whatever_the_names() {
     gate.run(&["--db", database, "init"]).succeeds();
     gate.run(&["--db", database, "task", "add", repo])
         .succeeds();
-    gate.run(&["--db", database, "freeze", repo, "--reason", "r"])
+    gate.run(&["--db", database, "freeze", repo, "--new", "--reason", "r"])
         .succeeds();
     let held = gate
         .run(&["--db", database, "explain", "1", "--json"])
@@ -228,7 +241,7 @@ fn explain_never_proposes_a_command_that_would_not_release_the_job() {
 fn a_repo_whose_name_looks_like_a_flag_can_be_released_too() {
     let gate = Gate::new();
     let frozen = gate
-        .run(&["freeze", "--reason", "r", "--", "-rf"])
+        .run(&["freeze", "--new", "--reason", "r", "--", "-rf"])
         .succeeds();
     let release = frozen
         .stdout
@@ -270,8 +283,14 @@ fn other_agents_jobs_are_not_forgotten_by_the_queue() {
 #[test]
 fn repo_shows_whether_the_gate_acts_there() {
     let gate = batch();
-    gate.run(&["freeze", "beta", "--reason", "the deploy is degraded"])
-        .succeeds();
+    gate.run(&[
+        "freeze",
+        "beta",
+        "--new",
+        "--reason",
+        "the deploy is degraded",
+    ])
+    .succeeds();
     let ran = gate.run(&["--repos", "beta", "repo", "beta"]).succeeds();
     insta::assert_snapshot!(without_times(&ran.stdout), @r"
     beta
@@ -292,8 +311,10 @@ fn repo_shows_whether_the_gate_acts_there() {
 #[test]
 fn unfreeze_says_what_it_cleared_and_can_be_repeated() {
     let gate = Gate::new();
-    gate.run(&["freeze", "alpha", "--reason", "one"]).succeeds();
-    gate.run(&["freeze", "alpha", "--reason", "two"]).succeeds();
+    gate.run(&["freeze", "alpha", "--new", "--reason", "one"])
+        .succeeds();
+    gate.run(&["freeze", "alpha", "--new", "--reason", "two"])
+        .succeeds();
     assert_eq!(
         gate.run(&["unfreeze", "alpha"]).succeeds().stdout,
         "`alpha` is open again: 2 freezes cleared\n"
@@ -379,7 +400,9 @@ fn settings_come_from_flags_then_the_environment_then_the_file() {
         ),
         "from-flag"
     );
-    let refused = gate.run(&["freeze", "alpha", "--reason", "r"]).exits(1);
+    let refused = gate
+        .run(&["freeze", "alpha", "--new", "--reason", "r"])
+        .exits(1);
     assert!(
         refused.stderr.contains("the freeze layer is off"),
         "{}",
@@ -411,12 +434,11 @@ fn text_from_the_database_cannot_move_the_cursor() {
 fn a_proposed_command_never_holds_what_a_terminal_would_not_show() {
     let gate = Gate::new();
     let frozen = gate
-        .run(&["freeze", "a\u{1b}[31mR\u{202e}", "--reason", "r"])
+        .run(&["freeze", "a\u{1b}[31mR\u{202e}", "--new", "--reason", "r"])
         .succeeds();
-    assert_eq!(
-        frozen.stdout,
-        "`a\\u{1b}[31mR\\u{202e}` is frozen: no task of it starts\n"
-    );
+    let said = "`a\\u{1b}[31mR\\u{202e}` is frozen: no task of it starts (freeze ";
+    assert!(frozen.stdout.starts_with(said), "{}", frozen.stdout);
+    assert_eq!(frozen.stdout.lines().count(), 1, "{}", frozen.stdout);
 }
 
 #[test]
@@ -528,7 +550,7 @@ fn a_queue_is_not_made_with_rules_that_its_policy_refuses() {
         .exits(1);
     insta::assert_snapshot!(ran.stderr, @r#"
     error: the policy failed
-      because `claim-clause` refuses the rules: unknown field `gated_agent`, expected `gated_agents` or `finished_stages` at line 1 column 14
+      because `claim-clause` refuses the rules: unknown field `gated_agent`, expected one of `gated_agents`, `finished_stages`, `repos` at line 1 column 14
     "#);
     assert!(!gate.database().exists());
 }

@@ -464,7 +464,7 @@ fn whatever_a_policy_does_claims_go_on_and_frozen_repos_stay_closed() {
     for repo in ["alpha", "alpha", "beta"] {
         gate.run(&["task", "add", repo]).succeeds();
     }
-    gate.run(&["freeze", "beta", "--reason", "bad deploy"])
+    gate.run(&["freeze", "beta", "--new", "--reason", "bad deploy"])
         .succeeds();
     for (name, claim_clause, module) in [
         ("loop", "(loop $l (br $l)) unreachable", ""),

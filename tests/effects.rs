@@ -88,21 +88,25 @@ fn is_undone(gate: &Gate, body: &str, verb: &[&str]) -> Ran {
 fn a_freeze_that_does_not_stay_is_an_error_and_nothing_else() {
     let gate = Gate::new();
     for body in NO_FREEZE {
-        is_undone(&gate, body, &["freeze", "alpha", "--reason", "incident"]);
+        is_undone(
+            &gate,
+            body,
+            &["freeze", "alpha", "--new", "--reason", "incident"],
+        );
         is_undone(
             &gate,
             body,
             &["deploy-verdict", "alpha", "--verdict", "degraded"],
         );
     }
-    gate.run(&["freeze", "alpha", "--reason", "incident"])
+    gate.run(&["freeze", "alpha", "--new", "--reason", "incident"])
         .succeeds();
 }
 
 #[test]
 fn an_unfreeze_that_does_not_stay_is_an_error_and_nothing_else() {
     let gate = Gate::new();
-    gate.run(&["freeze", "alpha", "--reason", "incident"])
+    gate.run(&["freeze", "alpha", "--new", "--reason", "incident"])
         .succeeds();
     for body in NO_UNFREEZE {
         is_undone(&gate, body, &["unfreeze", "alpha"]);
@@ -113,7 +117,11 @@ fn an_unfreeze_that_does_not_stay_is_an_error_and_nothing_else() {
 #[test]
 fn the_error_names_what_did_not_stay_and_where_to_look() {
     let gate = Gate::new();
-    let ran = is_undone(&gate, NO_FREEZE[0], &["freeze", "alpha", "--reason", "r"]);
+    let ran = is_undone(
+        &gate,
+        NO_FREEZE[0],
+        &["freeze", "alpha", "--new", "--reason", "r"],
+    );
     insta::assert_snapshot!(ran.stderr, @"error: the freeze of `alpha` did not stay: a trigger of this database changed or removed it, so look at its triggers on `repo_freeze`");
 }
 
@@ -189,7 +197,7 @@ fn a_token_that_does_not_stay_is_an_error_and_neither_is_one_revoked_that_stays_
 #[test]
 fn the_service_answers_503_and_goes_on() {
     let service = Service::start();
-    let freeze = json!({"repo": "alpha", "reason": "incident"});
+    let freeze = json!({"repo": "alpha", "new": true, "reason": "incident"});
     for body in NO_FREEZE {
         trigger(&service.gate, body);
         service.post("/serial-gate/freeze", &freeze).is(503);

@@ -34,7 +34,7 @@ fn gate() -> Gate {
     for repo in ["alpha", "alpha", "beta"] {
         gate.run(&["task", "add", repo]).succeeds();
     }
-    gate.run(&["freeze", "beta", "--reason", "bad deploy"])
+    gate.run(&["freeze", "beta", "--new", "--reason", "bad deploy"])
         .succeeds();
     gate
 }
@@ -111,8 +111,9 @@ fn rules_that_the_policy_refuses_stop_the_command_that_was_given_them() {
             .run(&[&["--rules", r#"{"gated":[]}"#], verb].concat())
             .exits(1);
         assert!(
-            ran.stderr
-                .contains("unknown field `gated`, expected `gated_agents` or `finished_stages`"),
+            ran.stderr.contains(
+                "unknown field `gated`, expected one of `gated_agents`, `finished_stages`, `repos`"
+            ),
             "{}",
             ran.stderr
         );
@@ -226,7 +227,8 @@ fn a_freeze_that_cannot_be_written_is_an_error() {
             "CREATE TRIGGER no BEFORE INSERT ON repo_freeze BEGIN SELECT raise(ABORT, 'no'); END",
         )
         .unwrap();
-    gate.run(&["freeze", "alpha", "--reason", "r"]).exits(1);
+    gate.run(&["freeze", "alpha", "--new", "--reason", "r"])
+        .exits(1);
     assert_eq!(
         gate.run(&["repo", "alpha", "--json"]).succeeds().json()["frozen"],
         false

@@ -249,13 +249,13 @@ fn alerts_of_the_file_that_is_there_now_are_delivered() {
     for way in &WAYS {
         let gate = way.queue();
         let endpoint = with_channel(&gate);
-        gate.run(&["freeze", "alpha", "--reason", "incident"])
+        gate.run(&["freeze", "alpha", "--new", "--reason", "incident"])
             .succeeds();
         back_up(&gate);
         let _delivering = Running(gate.spawn(&["alerts", "deliver", "--watch"]));
         endpoint.wait_for(1);
         way.happens(&gate);
-        change(&gate, &["freeze", "gamma", "--reason", "incident"]);
+        change(&gate, &["freeze", "gamma", "--new", "--reason", "incident"]);
         let is_told = || {
             endpoint
                 .requests()
@@ -318,7 +318,7 @@ fn a_worker_ends_its_job_once_the_file_is_back() {
 fn a_sender_of_alerts_says_that_the_file_is_away_and_goes_on_when_it_is_back() {
     let gate = WAYS[0].queue();
     let endpoint = with_channel(&gate);
-    gate.run(&["freeze", "alpha", "--reason", "incident"])
+    gate.run(&["freeze", "alpha", "--new", "--reason", "incident"])
         .succeeds();
     let mut delivering = Running(gate.spawn(&["alerts", "deliver", "--watch"]));
     let logged = Printed::of(delivering.0.stderr.take().unwrap());
@@ -326,7 +326,7 @@ fn a_sender_of_alerts_says_that_the_file_is_away_and_goes_on_when_it_is_back() {
     fs::rename(gate.database(), gate.path("away.db")).unwrap();
     until("it says so", || logged.has(MOVED));
     fs::rename(gate.path("away.db"), gate.database()).unwrap();
-    change(&gate, &["freeze", "gamma", "--reason", "incident"]);
+    change(&gate, &["freeze", "gamma", "--new", "--reason", "incident"]);
     endpoint.wait_for(2);
 }
 

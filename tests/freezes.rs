@@ -18,7 +18,7 @@ fn adopted() -> Gate {
 
 fn freeze(gate: &Gate, reason: &str) -> i64 {
     let verb = [
-        "freeze", "alpha", "--reason", reason, "--who", "ops", "--json",
+        "freeze", "alpha", "--new", "--reason", reason, "--who", "ops", "--json",
     ];
     gate.run(&verb).succeeds().json()["freeze_id"]
         .as_i64()

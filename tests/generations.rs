@@ -117,12 +117,15 @@ fn a_command_may_be_told_otherwise_than_its_generation_says() {
 #[test]
 fn a_claim_and_a_freeze_record_their_generation() {
     let gate = Gate::new();
-    gate.run(&["policy", "settings", "--repos", "alpha", "--reason", "r"])
-        .succeeds();
+    gate.run(&[
+        "policy", "settings", "--repos", "alpha", "--new", "--reason", "r",
+    ])
+    .succeeds();
     gate.run(&["task", "add", "alpha"]).succeeds();
     let claimed = gate.run(&["claim", "--json"]).succeeds().json();
     assert_eq!(claimed["generation"], 2);
-    gate.run(&["freeze", "alpha", "--reason", "r"]).succeeds();
+    gate.run(&["freeze", "alpha", "--new", "--reason", "r"])
+        .succeeds();
     let of = |table| {
         let sql = format!("SELECT gate_generation FROM {table}");
         gate.sqlite()
@@ -189,8 +192,10 @@ fn a_swap_that_would_change_nothing_says_so() {
 fn a_rollback_goes_to_the_generation_before_or_to_a_chosen_one() {
     let gate = Gate::new();
     for repos in ["alpha", "beta"] {
-        gate.run(&["policy", "settings", "--repos", repos, "--reason", "r"])
-            .succeeds();
+        gate.run(&[
+            "policy", "settings", "--repos", repos, "--new", "--reason", "r",
+        ])
+        .succeeds();
     }
     let rollback = |arguments: &[&str]| {
         let all = [&["policy", "rollback", "--reason", "r"], arguments].concat();
@@ -216,7 +221,7 @@ fn there_is_nothing_before_the_first_generation() {
 fn a_generation_that_was_never_active_cannot_be_rolled_back_to() {
     let gate = Gate::new();
     gate.run(&[
-        "policy", "shadow", "built-in", "--repos", "a", "--reason", "r",
+        "policy", "shadow", "built-in", "--repos", "a", "--new", "--reason", "r",
     ])
     .succeeds();
     let ran = gate
@@ -348,7 +353,8 @@ fn a_queue_whose_generations_are_gone_keeps_frozen_repos_closed() {
     for repo in ["alpha", "beta"] {
         gate.run(&["task", "add", repo]).succeeds();
     }
-    gate.run(&["freeze", "alpha", "--reason", "r"]).succeeds();
+    gate.run(&["freeze", "alpha", "--new", "--reason", "r"])
+        .succeeds();
     gate.sqlite()
         .execute("DELETE FROM serial_gate_generation", [])
         .unwrap();
@@ -439,6 +445,7 @@ fn a_swap_that_was_checked_against_another_generation_undoes_nothing() {
         "settings",
         "--repos",
         "alpha",
+        "--new",
         "--reason",
         "meanwhile",
     ])
@@ -454,7 +461,7 @@ fn a_swap_that_was_checked_against_another_generation_undoes_nothing() {
 fn a_shadow_that_was_stopped_meanwhile_is_not_promoted() {
     let gate = Gate::new();
     let arguments = [
-        "policy", "shadow", "built-in", "--repos", "a", "--reason", "r",
+        "policy", "shadow", "built-in", "--repos", "a", "--new", "--reason", "r",
     ];
     gate.run(&arguments).succeeds();
     let mut operator = open(&gate);
@@ -475,8 +482,10 @@ fn a_shadow_that_was_stopped_meanwhile_is_not_promoted() {
 fn a_rollback_never_returns_to_what_was_rolled_back_from() {
     let gate = Gate::new();
     for repos in ["alpha", "beta"] {
-        gate.run(&["policy", "settings", "--repos", repos, "--reason", "r"])
-            .succeeds();
+        gate.run(&[
+            "policy", "settings", "--repos", repos, "--new", "--reason", "r",
+        ])
+        .succeeds();
     }
     for before in [2, 1] {
         gate.run(&["policy", "rollback", "--reason", "r"])
@@ -627,8 +636,10 @@ fn a_candidate_is_not_activated_over_an_active_one_that_was_not_seen() {
 #[test]
 fn a_failure_is_not_counted_against_another_generation_of_its_number() {
     let gate = Gate::new();
-    gate.run(&["policy", "settings", "--repos", "alpha", "--reason", "r"])
-        .succeeds();
+    gate.run(&[
+        "policy", "settings", "--repos", "alpha", "--new", "--reason", "r",
+    ])
+    .succeeds();
     let mut store = open(&gate);
     let store = store.store();
     let failed = store.generation(2).unwrap();
@@ -649,7 +660,11 @@ fn a_running_service_goes_by_what_a_backup_has_under_the_number_that_it_knows() 
     for _ in 0..2 {
         gate.run(&["task", "add", "alpha"]).succeeds();
     }
-    let settings = |repos| ["policy", "settings", "--repos", repos, "--reason", "r"];
+    let settings = |repos| {
+        [
+            "policy", "settings", "--repos", repos, "--new", "--reason", "r",
+        ]
+    };
     let backup = Gate::empty();
     gate.sqlite()
         .execute("VACUUM INTO ?1", [backup.database().to_str().unwrap()])
@@ -677,7 +692,7 @@ fn a_running_service_goes_by_what_a_backup_has_under_the_number_that_it_knows() 
 fn a_shadow_of_a_backup_is_asked_under_its_own_settings() {
     let gate = Gate::new();
     gate.run(&[
-        "policy", "shadow", "built-in", "--repos", "beta", "--reason", "r",
+        "policy", "shadow", "built-in", "--repos", "beta", "--new", "--reason", "r",
     ])
     .succeeds();
     for _ in 0..3 {

@@ -43,6 +43,7 @@ mod policy_new;
 #[cfg(target_os = "linux")]
 mod power_cut;
 mod processes;
+mod promises;
 mod service;
 mod signatures;
 mod story;

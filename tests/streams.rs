@@ -28,7 +28,7 @@ const VERBS: [&[&str]; 45] = [
     &["claim", "--json"],
     &["claim", "--agent", "nobody"],
     &["work", "--agent", "analyst", "--max", "1", "--", "true"],
-    &["freeze", "alpha", "--reason", "r"],
+    &["freeze", "alpha", "--new", "--reason", "r"],
     &["unfreeze", "alpha"],
     &[
         "deploy-verdict",
@@ -54,7 +54,9 @@ const VERBS: [&[&str]; 45] = [
     &["policy", "swap", "built-in", "--reason", "r"],
     &["policy", "history"],
     &["policy", "show"],
-    &["policy", "settings", "--repos", "alpha", "--reason", "r"],
+    &[
+        "policy", "settings", "--repos", "alpha", "--new", "--reason", "r",
+    ],
     &["policy", "shadow", "built-in", "--reason", "r"],
     &["policy", "export", "1", "exported.wasm"],
     &["policy", "keygen", "made.key"],
@@ -98,7 +100,7 @@ impl Prepared {
             token => token.to_string(),
         };
         let narrower = ["policy", "settings", "--repos", "alpha,beta,gamma"];
-        gate.run(&[&narrower[..], &["--reason", "r"]].concat())
+        gate.run(&[&narrower[..], &["--new", "--reason", "r"]].concat())
             .succeeds();
         gate.run(&["token", "add", "ops", "--role", "operator"])
             .succeeds();
@@ -375,7 +377,7 @@ fn dropped(service: &Served) -> u64 {
 fn a_service_answers_and_counts_the_lines_that_its_full_log_does_not_take() {
     let gate = gate_without_freezes();
     let service = Served::with_log(&gate, full());
-    let freeze = json!({"repo": "alpha", "reason": "down"});
+    let freeze = json!({"repo": "alpha", "new": true, "reason": "down"});
     let answer = ask(&service.address, "POST", "/serial-gate/freeze", &freeze).unwrap();
     assert_eq!(answer.status, 503);
     while dropped(&service) == 0 {
@@ -388,7 +390,7 @@ fn a_service_whose_log_nobody_reads_answers_however_many_lines_it_has() {
     let gate = gate_without_freezes();
     let (_reader, unread) = stopped(0);
     let service = Served::with_log(&gate, unread);
-    let freeze = json!({"repo": "alpha", "reason": "down"});
+    let freeze = json!({"repo": "alpha", "new": true, "reason": "down"});
     // More lines than may wait.
     for _ in 0..1_100 {
         let answer = ask(&service.address, "POST", "/serial-gate/freeze", &freeze).unwrap();

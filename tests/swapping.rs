@@ -328,12 +328,16 @@ fn a_swap_that_is_killed_at_any_moment_leaves_one_generation_whole() {
     let gate = Gate::new();
     let (mut killed, mut before) = (0, 2);
     let begun = Instant::now();
-    gate.run(&["policy", "settings", "--repos", "r", "--reason", "r"])
-        .succeeds();
+    gate.run(&[
+        "policy", "settings", "--repos", "r", "--new", "--reason", "r",
+    ])
+    .succeeds();
     let whole = begun.elapsed();
     for round in 0..20 {
         let repos = format!("r{round}");
-        let arguments = ["policy", "settings", "--repos", &repos, "--reason", "r"];
+        let arguments = [
+            "policy", "settings", "--repos", &repos, "--new", "--reason", "r",
+        ];
         let mut swap = gate.spawn(&arguments);
         // From before its first write to after its last.
         thread::sleep(whole * round / 18);

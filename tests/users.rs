@@ -237,7 +237,7 @@ impl User {
         let asked = self.asked();
         match self.frozen.take() {
             None => {
-                let body = json!({"repo": repo, "reason": "bad deploy"});
+                let body = json!({"repo": repo, "new": true, "reason": "bad deploy"});
                 let Some(frozen) = self.post("/serial-gate/freeze", &body, 200) else {
                     return;
                 };

@@ -25,12 +25,11 @@ pub fn held_while<R: Rule>(
         return String::new();
     }
     let gated = one_of("jobs.agent", "=", "IN", settings.rules.gated_agents());
-    let names = settings.scope.names();
-    let in_scope = if names.is_empty() {
-        String::new()
-    } else {
-        format!("AND jobs.repo IN ({}) ", list(names))
-    };
+    let setting = Some(settings.scope.names()).filter(|names| !names.is_empty());
+    let lists = setting.into_iter().chain(settings.scope.exact());
+    let in_scope: String = lists
+        .map(|repos| format!("AND jobs.repo IN ({}) ", list(repos)))
+        .collect();
     let reasons = reasons.join(" OR ");
     format!("AND NOT ( {gated} {in_scope}AND ( {reasons} ) ) ")
 }

@@ -5,6 +5,17 @@
 //! how it is tested; `component` wraps it for WebAssembly. Another policy implements [`rule::Rule`]
 //! and exports itself by `component`: `wip-limit/`, `freeze-window/` and `hotfix-lane/` do.
 //!
+//! The document `rules` is a JSON object, each key of which may be left out:
+//!
+//! ```json
+//! {"gated_agents": ["analyst"], "finished_stages": ["done"], "repos": ["org/app"]}
+//! ```
+//!
+//! `gated_agents` are the agents whose jobs the gate may hold, `finished_stages` the stages in which a task is
+//! finished. With `repos` the gate acts in these repos only. They are compared as exact text, so they may have names
+//! that the setting `repos` (a list with commas) cannot hold; a repo is in scope when both admit it. A list must not
+//! be empty, and holds printable ASCII.
+//!
 //! Dependencies point one way: `component` → `serial` → `decide`, `clause` → `rule`, `settings` →
 //! `scope`, `snapshot`; `rows` makes snapshots for tests.
 

@@ -27,6 +27,10 @@ pub trait Rule: DeserializeOwned + Default {
     /// The stages in which a task is finished: the parameter `finished_stages`.
     fn finished_stages(&self) -> &[String];
 
+    /// The only repos in which the gate acts: the parameter `repos`, for names that the setting of that name cannot have,
+    /// such as `org/app`. None leaves the scope to the setting.
+    fn repos(&self) -> Option<&[String]>;
+
     /// Checks the parameters that only this rule has.
     ///
     /// # Errors

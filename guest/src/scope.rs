@@ -2,7 +2,8 @@
 //!
 //! Owns the reading of the comma-separated setting (reference semantics 17–23), which is part of
 //! the contract and therefore the same for every policy and for the host. It never fails: a scope
-//! without one valid name is all repos.
+//! without one valid name is all repos. Beside it stands the list `repos` of the rules, whose names are
+//! taken as they are; a repo is in scope when both admit it.
 
 use alloc::collections::BTreeSet;
 use alloc::format;
@@ -14,6 +15,8 @@ use alloc::vec::Vec;
 pub struct Scope {
     /// The names, without repeats and in the order of their bytes; none means all repos.
     names: BTreeSet<String>,
+    /// The repos that the rules name; none admits all.
+    exact: Option<BTreeSet<String>>,
     /// What the operator should know about the setting.
     notes: Vec<String>,
 }
@@ -23,6 +26,7 @@ impl Scope {
     pub fn parse(csv: &str) -> Scope {
         let mut scope = Scope {
             names: BTreeSet::new(),
+            exact: None,
             notes: Vec::new(),
         };
         for name in csv.split(',').map(strip).filter(|name| !name.is_empty()) {
@@ -43,7 +47,21 @@ impl Scope {
         scope
     }
 
-    /// The names, sorted; empty means all repos.
+    /// The same scope, of which only the repos are left that the rules name; all of it, if they name none.
+    #[must_use]
+    pub fn within(self, repos: Option<&[String]>) -> Scope {
+        Scope {
+            exact: repos.map(|repos| repos.iter().cloned().collect()),
+            ..self
+        }
+    }
+
+    /// The repos that the rules name, sorted; none admits all.
+    pub fn exact(&self) -> Option<&BTreeSet<String>> {
+        self.exact.as_ref()
+    }
+
+    /// The names of the setting, sorted; empty means all repos.
     pub fn names(&self) -> &BTreeSet<String> {
         &self.names
     }
@@ -55,14 +73,30 @@ impl Scope {
 
     /// Whether a repo, by its exact name, is in the scope. This is the rule of the claim.
     pub fn contains(&self, repo: &str) -> bool {
+        self.is_named(repo) && self.is_in_the_rules(repo)
+    }
+
+    /// Whether the setting admits a repo, by its exact name.
+    pub fn is_named(&self, repo: &str) -> bool {
         self.names.is_empty() || self.names.contains(repo)
     }
 
-    /// Whether the gate applies to a repo that somebody named. Space around the name does not
-    /// count here, unlike in the claim (reference semantics 23).
-    pub fn applies(&self, repo: &str) -> bool {
-        self.contains(strip(repo))
+    /// Whether the rules admit a repo, by its exact name.
+    pub fn is_in_the_rules(&self, repo: &str) -> bool {
+        self.exact.as_ref().is_none_or(|exact| exact.contains(repo))
     }
+
+    /// Whether the gate applies to a repo that somebody named. Space around the name does not count for the
+    /// setting, unlike in the claim (reference semantics 23). The rules name a repo exactly.
+    pub fn applies(&self, repo: &str) -> bool {
+        self.is_named(strip(repo)) && self.is_in_the_rules(repo)
+    }
+}
+
+/// The names in the setting `repos` that cannot be a repo's there, and are dropped from the scope.
+pub fn dropped(csv: &str) -> impl Iterator<Item = &str> {
+    let names = csv.split(',').map(strip).filter(|name| !name.is_empty());
+    names.filter(|name| !name.bytes().all(is_of_a_name))
 }
 
 /// Whether a repo's name may have this byte.
@@ -103,6 +137,22 @@ mod tests {
         let scope = Scope::parse("org/repo, a b");
         assert!(scope.contains("anything"));
         assert_eq!(scope.notes().len(), 3);
+    }
+
+    #[test]
+    fn a_repo_is_in_scope_when_the_setting_and_the_rules_both_admit_it() {
+        let rules = ["org/app".into(), "alpha".into()];
+        let scope = Scope::parse("").within(Some(&rules));
+        assert!(scope.contains("org/app") && !scope.contains("beta"));
+        let scope = Scope::parse("alpha,beta").within(Some(&rules));
+        assert!(scope.contains("alpha"));
+        assert!(!scope.contains("beta") && !scope.contains("org/app"));
+    }
+
+    #[test]
+    fn the_rules_name_a_repo_exactly_also_for_applies() {
+        let scope = Scope::parse("alpha").within(Some(&["alpha".into()]));
+        assert!(scope.applies("alpha") && !scope.applies(" alpha "));
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub struct Serial {
     pub gated_agents: Vec<String>,
     /// The stages in which a task is finished. At least one.
     pub finished_stages: Vec<String>,
+    /// The only repos in which the gate acts, by their exact names; all that the scope admits, if it is left out. At least one.
+    pub repos: Option<Vec<String>>,
 }
 
 impl Default for Serial {
@@ -32,6 +34,7 @@ impl Default for Serial {
         Serial {
             gated_agents: vec!["analyst".to_owned()],
             finished_stages: vec!["done".to_owned()],
+            repos: None,
         }
     }
 }
@@ -48,6 +51,10 @@ impl Rule for Serial {
 
     fn finished_stages(&self) -> &[String] {
         &self.finished_stages
+    }
+
+    fn repos(&self) -> Option<&[String]> {
+        self.repos.as_deref()
     }
 
     fn check(&self) -> Result<(), String> {

@@ -34,11 +34,12 @@ impl<R: Rule> Settings<R> {
         freeze_enabled: bool,
         rules: Option<&str>,
     ) -> Result<Settings<R>, String> {
+        let rules: R = parse(rules)?;
         Ok(Settings {
             enabled,
-            scope: Scope::parse(repos),
+            scope: Scope::parse(repos).within(rules.repos()),
             freeze_enabled,
-            rules: parse(rules)?,
+            rules,
         })
     }
 }
@@ -58,6 +59,9 @@ fn parse<R: Rule>(json: Option<&str>) -> Result<R, String> {
         rules.finished_stages(),
         "name at least one, otherwise no task would ever end",
     )?;
+    if let Some(repos) = rules.repos() {
+        check("repos", repos, "leave it out to mean every repo")?;
+    }
     rules.check()?;
     Ok(rules)
 }
@@ -123,7 +127,7 @@ mod tests {
             ("[", "EOF while parsing a list at line 1 column 1"),
             (
                 r#"{"gated":[]}"#,
-                "unknown field `gated`, expected `gated_agents` or `finished_stages` at line 1 column 8",
+                "unknown field `gated`, expected one of `gated_agents`, `finished_stages`, `repos` at line 1 column 8",
             ),
             (
                 r#"{"gated_agents":[]}"#,
@@ -132,6 +136,14 @@ mod tests {
             (
                 r#"{"finished_stages":[]}"#,
                 "`finished_stages` is empty: name at least one, otherwise no task would ever end",
+            ),
+            (
+                r#"{"repos":[]}"#,
+                "`repos` is empty: leave it out to mean every repo",
+            ),
+            (
+                r#"{"repos":["caf\u00e9"]}"#,
+                "`café` in `repos` is not printable ASCII: a clause cannot hold it",
             ),
             (
                 r#"{"gated_agents":["é"]}"#,

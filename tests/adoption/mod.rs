@@ -226,7 +226,8 @@ fn triggers_of_the_orchestrator_may_have_what_no_clause_may() {
     gate.run(&["task", "add", "alpha"]).succeeds();
     gate.do_a_job();
     gate.run(&["task", "done", "1"]).succeeds();
-    gate.run(&["freeze", "alpha", "--reason", "r"]).succeeds();
+    gate.run(&["freeze", "alpha", "--new", "--reason", "r"])
+        .succeeds();
     gate.run(&["unfreeze", "alpha"]).succeeds();
     let lines: i64 = gate
         .sqlite()

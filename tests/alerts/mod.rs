@@ -72,6 +72,7 @@ pub fn freeze(gate: &Gate) {
     gate.run(&[
         "freeze",
         "alpha",
+        "--new",
         "--reason",
         "errors at 7 %",
         "--who",

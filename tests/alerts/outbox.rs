@@ -54,7 +54,8 @@ fn a_freeze_that_is_not_written_leaves_no_trace_and_is_an_error() {
     for trigger in [REFUSE, IGNORE] {
         let gate = Gate::new();
         gate.sqlite().execute_batch(trigger).unwrap();
-        gate.run(&["freeze", "alpha", "--reason", "r"]).exits(1);
+        gate.run(&["freeze", "alpha", "--new", "--reason", "r"])
+            .exits(1);
         gate.run(&["deploy-verdict", "alpha", "--verdict", "degraded"])
             .exits(1);
         for table in [
@@ -74,7 +75,8 @@ fn a_freeze_whose_alert_cannot_be_written_is_not_made() {
     gate.sqlite()
         .execute_batch(&REFUSE.replace("repo_freeze", "serial_gate_alert"))
         .unwrap();
-    gate.run(&["freeze", "alpha", "--reason", "r"]).exits(1);
+    gate.run(&["freeze", "alpha", "--new", "--reason", "r"])
+        .exits(1);
     assert_eq!(rows(&gate, "repo_freeze"), 0);
 }
 
@@ -156,12 +158,13 @@ fn the_queue_of_an_older_version_is_brought_up_to_date_by_init() {
             .unwrap();
     }
     let refused = gate
-        .run(&["freeze", "alpha", "--reason", "r"])
+        .run(&["freeze", "alpha", "--new", "--reason", "r"])
         .exits(1)
         .stderr;
     assert!(refused.contains("is not prepared"), "{refused}");
     gate.run(&["init"]).succeeds();
-    gate.run(&["freeze", "alpha", "--reason", "r"]).succeeds();
+    gate.run(&["freeze", "alpha", "--new", "--reason", "r"])
+        .succeeds();
     gate.run(&["doctor"]).succeeds();
     assert_eq!(kinds(&mut store(&gate)), [AlertKind::Freeze]);
 }
@@ -263,7 +266,7 @@ fn told_as_committed(steps: &[Step]) -> TestCaseResult {
     for step in steps {
         // What is refused is of no interest here, as long as nothing tells of it.
         match step {
-            Step::Freeze => drop(store.freeze(act, "alpha", None)),
+            Step::Freeze => drop(store.freeze(act, "alpha", None, None)),
             Step::Unfreeze => drop(store.unfreeze(act, "alpha", None)),
             Step::Verdict { degraded, deploy } => {
                 let name = deploy.map(|deploy| deploy.to_string());
@@ -278,7 +281,7 @@ fn told_as_committed(steps: &[Step]) -> TestCaseResult {
                     deploy: name.as_deref(),
                     work_item: None,
                 };
-                drop(store.record_deploy(act, new));
+                drop(store.record_deploy(act, new, None));
             }
             Step::Refuse(refuse) => {
                 let connection = gate.sqlite();

@@ -15,7 +15,7 @@ fn the_audit_shows_who_did_what_and_why_the_newest_first() {
     gate.run(&["claim"]).succeeds();
     why(&["job", "requeue", "1"]);
     why(&["task", "label", "1", "hotfix"]);
-    why(&["freeze", "alpha"]);
+    why(&["freeze", "alpha", "--new"]);
     gate.run(&[
         "deploy-verdict",
         "beta",
@@ -84,6 +84,7 @@ fn a_freeze_that_the_operator_has_not_seen_is_not_cleared() {
 #[test]
 fn a_degraded_deploy_is_answered_with_the_way_out() {
     let gate = Gate::new();
+    gate.run(&["task", "add", "alpha"]).succeeds();
     let degraded = [
         "deploy-verdict",
         "alpha",
@@ -101,15 +102,17 @@ fn a_degraded_deploy_is_answered_with_the_way_out() {
         "119",
     ];
     let said = [&degraded, &degraded, &healthy].map(|verb| gate.run(verb).succeeds().stdout);
-    insta::assert_snapshot!(said.concat(), @r"
-    `alpha` is frozen, because its deploy is degraded: no task of it starts
-      release it with: serial-gate unfreeze alpha
+    let number =
+        gate.run(&["repo", "alpha", "--json"]).succeeds().json()["freeze"]["id"].to_string();
+    insta::assert_snapshot!(said.concat().replace(&number, "(number)"), @r"
+    `alpha` is frozen, because its deploy is degraded: no task of it starts (freeze (number))
+      release it with: serial-gate unfreeze alpha --seen (number)
     this deploy of `alpha` is known to be degraded: nothing new was frozen
       `alpha` is still frozen: an operator clears that
-      release it with: serial-gate unfreeze alpha
+      release it with: serial-gate unfreeze alpha --seen (number)
     the deploy of `alpha` is healthy
       `alpha` is still frozen: an operator clears that
-      release it with: serial-gate unfreeze alpha
+      release it with: serial-gate unfreeze alpha --seen (number)
     ");
 }
 

@@ -92,7 +92,11 @@ impl Connection {
             let reason = mark();
             // No repo of a task: another connection may have its job.
             let closed = format!("closed-{repo}");
-            self.ask("POST", path, &json!({"repo": closed, "reason": reason}));
+            let mut asked = json!({"repo": closed, "reason": reason});
+            if path.ends_with("/freeze") {
+                asked["new"] = json!(true);
+            }
+            self.ask("POST", path, &asked);
             self.marks.push(reason);
         }
     }

@@ -159,7 +159,7 @@ fn only_the_hash_of_a_token_is_kept() {
 #[test]
 fn a_page_of_another_site_changes_nothing() {
     let service = Service::start();
-    let freeze = json!({"repo": "alpha", "reason": "because"});
+    let freeze = json!({"repo": "alpha", "new": true, "reason": "because"});
     for (header, value) in [
         ("origin", "https://evil.example"),
         ("origin", "null"),

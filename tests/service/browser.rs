@@ -135,7 +135,7 @@ fn the_page_fits_a_telephone_and_can_be_read_in_light_and_dark() {
     let long = "a-name-that-goes-on-and-on-".repeat(8);
     let task = json!({"repo": &long, "work_item": &long});
     service.post("/tasks", &task).is(201);
-    let freeze = json!({"repo": &long, "reason": &long});
+    let freeze = json!({"repo": &long, "new": true, "reason": &long});
     service.post("/serial-gate/freeze", &freeze).is(200);
     window.resize(360, 740, true);
     for colours in ["light", "dark"] {

@@ -108,7 +108,7 @@ fn a_job_added_to_a_task_fails_and_is_put_back() {
 fn a_frozen_repo_starts_nothing_until_it_is_unfrozen() {
     let service = Service::start();
     service.post("/tasks", &json!({"repo": "alpha"})).is(201);
-    let freeze = json!({"repo": "alpha", "reason": "checkout is down", "who": "kim"});
+    let freeze = json!({"repo": "alpha", "new": true, "reason": "checkout is down", "who": "kim"});
     let frozen = service.post("/serial-gate/freeze", &freeze).is(200).json();
     service.post("/claim", &json!({"worker": "one"})).is(204);
     let queue = service.get("/queue").json();
@@ -131,7 +131,7 @@ fn a_frozen_repo_starts_nothing_until_it_is_unfrozen() {
 #[test]
 fn an_unfreeze_for_an_older_freeze_is_refused() {
     let service = Service::start();
-    let freeze = json!({"repo": "alpha", "reason": "checkout is down"});
+    let freeze = json!({"repo": "alpha", "new": true, "reason": "checkout is down"});
     let first = service.post("/serial-gate/freeze", &freeze).is(200).json();
     service.post("/serial-gate/freeze", &freeze).is(200);
     let unfreeze =

@@ -76,7 +76,7 @@ fn the_figures_count_claims_and_holds() {
     }
     service.post("/claim", &json!({"worker": "one"})).is(200);
     service.post("/claim", &json!({"worker": "one"})).is(204);
-    let freeze = json!({"repo": "alpha", "reason": "checkout is down"});
+    let freeze = json!({"repo": "alpha", "new": true, "reason": "checkout is down"});
     service.post("/serial-gate/freeze", &freeze).is(200);
     let text = service.get("/metrics").is(200).text;
     for line in [

@@ -178,7 +178,10 @@ fn alerts_of_the_file_at_the_path_are_sent_although_nobody_asks_the_service() {
         let endpoint = with_channel(&gate);
         let service = Service::on(gate);
         way.happens(&service.gate);
-        change(&service.gate, &["freeze", "gamma", "--reason", "incident"]);
+        change(
+            &service.gate,
+            &["freeze", "gamma", "--new", "--reason", "incident"],
+        );
         endpoint.wait_for(1);
     }
 }
@@ -292,7 +295,7 @@ fn a_log_that_was_emptied_under_the_service_is_no_log() {
     service.post("/tasks", &json!({"repo": "beta"})).is(201);
     let log = format!("{}-wal", service.gate.database().display());
     fs::File::create(log).unwrap();
-    let freeze = json!({"repo": "alpha", "reason": "down"});
+    let freeze = json!({"repo": "alpha", "new": true, "reason": "down"});
     service.post("/serial-gate/freeze", &freeze).is(503);
     until("the service is ready again", || is_ready(&service));
     let freeze = service.post("/serial-gate/freeze", &freeze).is(200).json();

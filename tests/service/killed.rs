@@ -143,8 +143,7 @@ impl Crowd {
         let (mut freeze, mut unfreeze) = (0, 0);
         while self.adding.load(Ordering::Relaxed) {
             // No repo in which anybody works: they would be held for as long as an answer is lost.
-            let body =
-                json!({"repo": "closed", "reason": format!("reason {freeze}"), "who": "ops"});
+            let body = json!({"repo": "closed", "new": true, "reason": format!("reason {freeze}"), "who": "ops"});
             freeze += 1;
             match super::ask(&self.address, "POST", "/serial-gate/freeze", &body) {
                 Ok(answer) if answer.status == 200 => {

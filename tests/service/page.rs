@@ -70,7 +70,7 @@ fn what_stands_in_the_database_is_text_on_it() {
     let task = json!({"repo": nasty, "work_item": nasty, "stage": nasty});
     service.post("/tasks", &task).is(201);
     service.post("/tasks", &task).is(201);
-    let freeze = json!({"repo": nasty, "reason": nasty, "who": nasty});
+    let freeze = json!({"repo": nasty, "new": true, "reason": nasty, "who": nasty});
     service.post("/serial-gate/freeze", &freeze).is(200);
     let page = service.get("/").is(200).text;
     assert!(!page.contains("<script>alert"), "{page}");

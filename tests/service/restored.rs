@@ -338,7 +338,7 @@ fn kill_commands(gate: &Gate, is_over: &AtomicBool) {
         let verb = match random.below(3) {
             0 => &["task", "add", "repo-1"][..],
             1 => &["claim", "--worker", "killed"],
-            _ => &["freeze", "nobody", "--reason", "r"],
+            _ => &["freeze", "nobody", "--new", "--reason", "r"],
         };
         let mut command = gate.command(verb);
         let mut child = command

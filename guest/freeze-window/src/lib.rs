@@ -3,8 +3,8 @@
 //! Besides what the default rule says, a gated job is held in weekly windows. A window is for some
 //! repos, or for every repo in scope, and may go around the week's end. It is no freeze: nobody has
 //! to clear it, and `freeze_enabled` does not switch it off. Everything else is as in the default
-//! policy: the scope, the kill switch, freezes, and the parameters `gated_agents` and
-//! `finished_stages`.
+//! policy: the scope, the kill switch, freezes, and the parameters `gated_agents`,
+//! `finished_stages` and `repos`.
 //!
 //! ```json
 //! {"windows": [{"repos": ["alpha"], "from": "fri 16:00", "until": "mon 08:00"}], "utc_offset": "+01:00"}
@@ -43,6 +43,8 @@ pub struct FreezeWindow {
     pub gated_agents: Vec<String>,
     /// The stages in which a task is finished. At least one.
     pub finished_stages: Vec<String>,
+    /// The only repos in which the gate acts, by their exact names; all that the scope admits, if it is left out. At least one.
+    pub repos: Option<Vec<String>>,
     /// When gated jobs are held. At least one.
     pub windows: Vec<Window>,
     /// By whose clocks.
@@ -54,10 +56,12 @@ impl Default for FreezeWindow {
         let Serial {
             gated_agents,
             finished_stages,
+            repos,
         } = Serial::default();
         FreezeWindow {
             gated_agents,
             finished_stages,
+            repos,
             windows: Vec::new(),
             utc_offset: UtcOffset::default(),
         }
@@ -93,6 +97,10 @@ impl Rule for FreezeWindow {
 
     fn finished_stages(&self) -> &[String] {
         &self.finished_stages
+    }
+
+    fn repos(&self) -> Option<&[String]> {
+        self.repos.as_deref()
     }
 
     fn check(&self) -> Result<(), String> {

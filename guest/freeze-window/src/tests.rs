@@ -171,7 +171,7 @@ fn rules_that_cannot_be_meant_are_refused_with_the_reason() {
         ),
         (
             r#"{"window":[]}"#,
-            "unknown field `window`, expected one of `gated_agents`, `finished_stages`, `windows`, \
+            "unknown field `window`, expected one of `gated_agents`, `finished_stages`, `repos`, `windows`, \
              `utc_offset` at line 1 column 9",
         ),
     ] {

@@ -7,7 +7,8 @@
 //!
 //! The task of a job is the one whose id is its `task_id`, in whatever repo. A job that has none, or
 //! whose task has no label, is ordinary. Everything else is as in the default policy: the scope, the
-//! kill switch, freezes, and the parameters `gated_agents` and `finished_stages`.
+//! kill switch, freezes, and the parameters `gated_agents`,
+//! `finished_stages` and `repos`.
 //!
 //! ```json
 //! {"label": "urgent"}
@@ -41,6 +42,8 @@ pub struct HotfixLane {
     pub gated_agents: Vec<String>,
     /// The stages in which a task is finished. At least one.
     pub finished_stages: Vec<String>,
+    /// The only repos in which the gate acts, by their exact names; all that the scope admits, if it is left out. At least one.
+    pub repos: Option<Vec<String>>,
     /// The label of a hotfix.
     pub label: String,
 }
@@ -50,10 +53,12 @@ impl Default for HotfixLane {
         let Serial {
             gated_agents,
             finished_stages,
+            repos,
         } = Serial::default();
         HotfixLane {
             gated_agents,
             finished_stages,
+            repos,
             label: "hotfix".to_owned(),
         }
     }
@@ -70,6 +75,10 @@ impl Rule for HotfixLane {
 
     fn finished_stages(&self) -> &[String] {
         &self.finished_stages
+    }
+
+    fn repos(&self) -> Option<&[String]> {
+        self.repos.as_deref()
     }
 
     fn check(&self) -> Result<(), String> {

@@ -136,7 +136,7 @@ fn rules_that_cannot_be_meant_are_refused_with_the_reason() {
         ),
         (
             r#"{"labels":["hotfix"]}"#,
-            "unknown field `labels`, expected one of `gated_agents`, `finished_stages`, `label` at line 1 column 9",
+            "unknown field `labels`, expected one of `gated_agents`, `finished_stages`, `repos`, `label` at line 1 column 9",
         ),
         (
             r#"{"gated_agents":[]}"#,

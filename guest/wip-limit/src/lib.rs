@@ -2,7 +2,8 @@
 //!
 //! A gated job is held while at least `limit` earlier tasks of its repo are unfinished, or while its
 //! repo is frozen. A limit of 1 is the default rule. Everything else is as in the default policy: the
-//! scope, the kill switch, freezes, and the parameters `gated_agents` and `finished_stages`.
+//! scope, the kill switch, freezes, and the parameters `gated_agents`,
+//! `finished_stages` and `repos`.
 //!
 //! ```json
 //! {"limit": 3}
@@ -37,6 +38,8 @@ pub struct WipLimit {
     pub gated_agents: Vec<String>,
     /// The stages in which a task is finished. At least one.
     pub finished_stages: Vec<String>,
+    /// The only repos in which the gate acts, by their exact names; all that the scope admits, if it is left out. At least one.
+    pub repos: Option<Vec<String>>,
     /// How many unfinished tasks a repo may have before the next one waits.
     pub limit: usize,
 }
@@ -46,10 +49,12 @@ impl Default for WipLimit {
         let Serial {
             gated_agents,
             finished_stages,
+            repos,
         } = Serial::default();
         WipLimit {
             gated_agents,
             finished_stages,
+            repos,
             limit: 2,
         }
     }
@@ -66,6 +71,10 @@ impl Rule for WipLimit {
 
     fn finished_stages(&self) -> &[String] {
         &self.finished_stages
+    }
+
+    fn repos(&self) -> Option<&[String]> {
+        self.repos.as_deref()
     }
 
     fn check(&self) -> Result<(), String> {

@@ -111,7 +111,7 @@ fn rules_that_cannot_be_meant_are_refused_with_the_reason() {
         ),
         (
             r#"{"limits":3}"#,
-            "unknown field `limits`, expected one of `gated_agents`, `finished_stages`, `limit` at line 1 column 9",
+            "unknown field `limits`, expected one of `gated_agents`, `finished_stages`, `repos`, `limit` at line 1 column 9",
         ),
         (
             r#"{"finished_stages":[]}"#,

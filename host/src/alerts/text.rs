@@ -1,5 +1,6 @@
 //! The words of an alert, the same for every channel.
 
+use crate::queue::frozen_words;
 use crate::store::{Alert, AlertKind};
 
 /// An alert in one line, in plain text.
@@ -10,7 +11,7 @@ pub fn text(alert: &Alert) -> String {
     let by = Some(format!("by {}", alert.who)).filter(|_| !alert.who.is_empty());
     let (told, about) = match alert.kind {
         AlertKind::Freeze => (
-            format!("`{repo}` is frozen: no task of it starts"),
+            frozen_words(repo, alert.note.as_deref()),
             [Some(format!("freeze {subject}")), work_item, by],
         ),
         AlertKind::Unfreeze => (format!("`{repo}` is open again"), [work_item, by, None]),

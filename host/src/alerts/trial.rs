@@ -70,6 +70,7 @@ pub fn test(
             subject: None,
             who: who.into(),
             why: String::new(),
+            note: None,
         };
         let sent = send(&mut store, channel, (&agent, settings.timeout), now, &alert);
         sent.err().map(|failure| Problem {

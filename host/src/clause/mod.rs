@@ -35,7 +35,7 @@ pub use refusal::Refusal;
 pub use render::Rendered;
 pub use shape::{Obstacle, Shape};
 
-use tree::Predicate;
+use tree::{Literal, Part, Predicate, Value};
 
 /// The database a clause is printed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,6 +116,28 @@ impl Clause {
             Some(predicate) => agents::gated(predicate),
             None => Agents::Only(Vec::new()),
         }
+    }
+
+    /// The texts that it mentions, each once: a name that it does not mention fares like any other such name.
+    pub fn texts(&self) -> Vec<String> {
+        let mut texts = Vec::new();
+        let mut mention = |literal: &Literal| {
+            if let Literal::Text(text) = literal {
+                texts.push(text.clone());
+            }
+        };
+        if let Some(predicate) = &self.predicate {
+            predicate.walk(&mut |part| match part {
+                Part::Predicate(Predicate::InList { items, .. }) => {
+                    items.iter().for_each(&mut mention);
+                }
+                Part::Value(Value::Literal(literal)) => mention(literal),
+                _ => {}
+            });
+        }
+        texts.sort_unstable();
+        texts.dedup();
+        texts
     }
 
     /// The rows of the tables that can matter to it, for the jobs that are queued.

@@ -12,7 +12,7 @@ use serial_gate::store::{Act, Claimed};
 
 use super::options::{Shared, duration};
 use super::output::{Output, Tone, toned};
-use super::text::{command, shown_or_dash};
+use super::text::{command, shown, shown_or_dash};
 use super::{Error, Outcome};
 
 /// Claim the next job that the gate lets through
@@ -74,7 +74,13 @@ impl Claim {
         let mut claimed = 0;
         let begun = Instant::now();
         let is_over = || begun.elapsed() >= self.wait;
-        let mut next = queue.wait_for_job(&Timestamp::now, claimant, shared.lease, &is_over)?;
+        let mut next = queue.claim(Timestamp::now(), claimant, shared.lease)?;
+        if next.is_none() && !is_over() {
+            if let Some(agent) = &self.agent {
+                tracing::warn!("{}", queue.waiting_words(agent)?.text);
+            }
+            next = queue.wait_for_job(&Timestamp::now, claimant, shared.lease, &is_over)?;
+        }
         while let Some(job) = next {
             if let Err(cause) = print(&job, shared, output) {
                 // Nobody has heard of the job, so nobody will do it.
@@ -91,7 +97,14 @@ impl Claim {
             return Ok(Outcome::Done);
         }
         if !output.json {
-            output.line("nothing to claim: `serial-gate queue` shows what waits, and why")?;
+            let unknown = match &self.agent {
+                Some(agent) => queue.unknown_agent(agent)?,
+                None => None,
+            };
+            output.line(match unknown {
+                Some(unknown) => format!("nothing to claim: {}", shown(&unknown)),
+                None => "nothing to claim: `serial-gate queue` shows what waits, and why".into(),
+            })?;
         }
         Ok(Outcome::Held)
     }

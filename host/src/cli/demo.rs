@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
-use serial_gate::queue::{Options, Overrides, Queue, Rule, Running, default_settings};
+use serial_gate::queue::{NewFreeze, Options, Overrides, Queue, Rule, Running, default_settings};
 use serial_gate::store::{Act, Claimed, Database, Durability, Ending, NewTask};
 
 use super::output::{Output, Tone, toned};
@@ -85,7 +85,12 @@ impl Tour<'_> {
             "The deploy of A-1 goes bad. A freeze closes `alpha` until an operator clears it.",
         )?;
         let degraded = operator("the deploy of A-1 is degraded");
-        self.queue.freeze(degraded, "alpha", Some("A-1"))?;
+        let freeze = NewFreeze {
+            repo: "alpha",
+            work_item: Some("A-1"),
+            new: false,
+        };
+        self.queue.freeze(degraded, freeze)?;
         self.claim()?;
         self.show()?;
 

@@ -6,7 +6,8 @@ use serial_gate::store::{self, NewDeploy};
 
 use super::options::{Shared, Who};
 use super::output::Output;
-use super::text::{command, shown};
+use super::remedy::{release, switch_on};
+use super::text::shown;
 use super::{Error, Outcome};
 
 /// Say how a deploy is: a degraded one freezes its repo until an operator clears it
@@ -57,33 +58,59 @@ impl DeployVerdict {
             work_item: self.work_item.as_deref(),
         };
         let mut queue = shared.queue()?;
-        let recorded = self
+        let deployed = self
             .who
             .act(&self.detail, |act| queue.deploy_verdict(act, deploy))?;
-        let frozen = queue.is_frozen(Some(&self.repo));
+        let (recorded, frozen) = (deployed.recorded, queue.is_frozen(Some(&self.repo)));
         if output.json {
             output.json_line(&serde_json::json!({
                 "repo": self.repo, "verdict": deploy.verdict, "verdict_id": recorded.id,
                 "freeze_id": recorded.freeze_id, "repeated": recorded.repeated, "frozen": frozen,
+                "holds": deployed.holds, "note": deployed.note,
             }))?;
             return Ok(Outcome::Done);
         }
         let repo = shown(&self.repo);
-        output.line(match (self.verdict, recorded.freeze_id) {
-            (_, Some(_)) => {
-                format!("`{repo}` is frozen, because its deploy is degraded: no task of it starts")
+        let note = deployed.note.as_deref().map(shown);
+        match (self.verdict, recorded.freeze_id) {
+            (_, Some(freeze)) => {
+                let but = match note.as_deref() {
+                    None => ": no task of it starts".to_owned(),
+                    Some(note) => format!(", but {note}"),
+                };
+                output.line(format!(
+                    "`{repo}` is frozen, because its deploy is degraded{but} (freeze {freeze})"
+                ))?;
             }
-            (Verdict::Degraded, None) => {
-                format!("this deploy of `{repo}` is known to be degraded: nothing new was frozen")
-            }
-            (Verdict::Healthy, _) => format!("the deploy of `{repo}` is healthy"),
-        })?;
-        if frozen && recorded.freeze_id.is_none() {
-            output.line(format!(
-                "  `{repo}` is still frozen: an operator clears that"
-            ))?;
+            (Verdict::Degraded, None) => output.line(format!(
+                "this deploy of `{repo}` is known to be degraded: nothing new was frozen"
+            ))?,
+            (Verdict::Healthy, _) => output.line(format!("the deploy of `{repo}` is healthy"))?,
         }
-        if frozen && let Some(command) = command(shared, &["unfreeze", &self.repo]) {
+        if recorded.freeze_id.is_none() {
+            match (frozen, note) {
+                (true, None) => {
+                    output.line(format!(
+                        "  `{repo}` is still frozen: an operator clears that"
+                    ))?;
+                }
+                (true, Some(note)) => {
+                    output.line(format!("  `{repo}` is still frozen, but {note}"))?;
+                }
+                (false, Some(note)) => output.line(format!("  {note}"))?,
+                (false, None) => {}
+            }
+        }
+        if frozen
+            && !deployed.holds
+            && let Some(command) = switch_on(&mut queue, shared, &self.repo)
+        {
+            output.line(format!("  make it hold with: {command}"))?;
+        }
+        let newest = queue.store().active_freeze(Some(&self.repo))?;
+        if let Some(newest) = newest.filter(|_| frozen)
+            && let Some(command) = release(shared, &self.repo, newest.id)
+        {
             output.line(format!("  release it with: {command}"))?;
         }
         Ok(Outcome::Done)

@@ -2,17 +2,22 @@
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
+use serial_gate::queue::{NewFreeze, frozen_words};
 
 use super::options::{Shared, Who};
 use super::output::Output;
-use super::text::{command, shown};
+use super::remedy::{release, switch_on};
+use super::text::shown;
 use super::{Error, Outcome};
 
 /// Close a repo until it is unfrozen: no task of it starts
 #[derive(Args)]
-#[command(
-    after_help = "Example:\n  serial-gate freeze alpha --reason 'checkout is down since 14:02'"
-)]
+#[command(after_help = concat!(
+    "A freeze holds the first job of each task, and lets tasks that have started go on. Where the gate does not act,\n",
+    "it holds nothing, and this says so.\n\n",
+    "Examples:\n  serial-gate freeze alpha --reason 'checkout is down since 14:02'\n",
+    "  serial-gate freeze omega --new --reason 'closed until it is launched'",
+))]
 pub struct Freeze {
     /// The repo
     repo: String,
@@ -22,6 +27,9 @@ pub struct Freeze {
     /// The task whose deploy went bad, by its name
     #[arg(long, value_name = "NAME")]
     work_item: Option<String>,
+    /// The repo is new: nothing in the queue has its name yet
+    #[arg(long)]
+    new: bool,
     #[command(flatten)]
     who: Who,
 }
@@ -29,18 +37,29 @@ pub struct Freeze {
 impl Freeze {
     pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
         let mut queue = shared.queue()?;
-        let freeze = self.who.act(&self.reason, |act| {
-            queue.freeze(act, &self.repo, self.work_item.as_deref())
-        })?;
+        let freeze = NewFreeze {
+            repo: &self.repo,
+            work_item: self.work_item.as_deref(),
+            new: self.new,
+        };
+        let frozen = self
+            .who
+            .act(&self.reason, |act| queue.freeze(act, freeze))?;
         if output.json {
-            output.json_line(&serde_json::json!({ "freeze_id": freeze, "repo": self.repo }))?;
+            output.json_line(&frozen)?;
             return Ok(Outcome::Done);
         }
-        output.line(format!(
-            "`{}` is frozen: no task of it starts",
-            shown(&self.repo)
-        ))?;
-        if let Some(command) = command(shared, &["unfreeze", &self.repo]) {
+        let said = frozen_words(
+            &shown(&self.repo),
+            frozen.note.as_deref().map(shown).as_deref(),
+        );
+        output.line(format!("{said} (freeze {})", frozen.freeze_id))?;
+        if !frozen.holds
+            && let Some(command) = switch_on(&mut queue, shared, &self.repo)
+        {
+            output.line(format!("  make it hold with: {command}"))?;
+        }
+        if let Some(command) = release(shared, &self.repo, frozen.freeze_id) {
             output.line(format!("  release it with: {command}"))?;
         }
         Ok(Outcome::Done)

@@ -36,6 +36,9 @@ pub struct Init {
     /// Make new, empty `tasks` and `jobs` although the database has tables of almost these names
     #[arg(long)]
     new_tables: bool,
+    /// The scope may name repos that nothing in the queue has yet
+    #[arg(long)]
+    new: bool,
     #[command(flatten)]
     who: Who,
 }
@@ -64,6 +67,9 @@ impl Init {
             new_tables: self.new_tables,
             dry_run,
         };
+        let configured = shared.configured_repos();
+        let told = shared.told.over(default_settings());
+        queue::check_first_scope(&shared.db, &told, &configured, self.new)?;
         let who = self.who.name();
         let now = Timestamp::now();
         let act = Act {

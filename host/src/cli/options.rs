@@ -208,6 +208,9 @@ pub struct Shared {
     pub json: bool,
     /// What this command was told otherwise than its queue's policy says.
     pub overrides: Overrides,
+    /// The scope and the rules that were given by flags. What the environment and the file say is read leniently, also where
+    /// it is stored.
+    pub told: Overrides,
     /// How long a claim lasts.
     pub lease: Duration,
     /// Whose policies are run; anybody's, if there is none.
@@ -227,6 +230,11 @@ impl Shared {
             None => Given::default(),
         };
         let given = global.given;
+        let told = Overrides {
+            repos: by_flag(given.repos.as_ref(), "SERIAL_GATE_REPOS"),
+            rules: by_flag(given.rules.as_ref(), "SERIAL_GATE_RULES"),
+            ..Overrides::default()
+        };
         let db = given.db.or(file.db);
         Ok(Shared {
             db_is_default: db.is_none(),
@@ -241,6 +249,7 @@ impl Shared {
                 freeze_enabled: given.freeze_enabled.or(file.freeze_enabled),
                 rules: given.rules.or(file.rules),
             },
+            told,
             lease: given.lease.or(file.lease).unwrap_or(DEFAULT_LEASE),
             trust: given.trust.or(file.trust).map(trust).transpose()?,
             projects: file.project,
@@ -253,9 +262,17 @@ impl Shared {
         Ok(Store::open(&self.db)?)
     }
 
+    /// The repos that the configuration file has a project for.
+    pub fn configured_repos(&self) -> Vec<String> {
+        let repos = self.projects.iter().map(|project| project.repo.clone());
+        repos.collect()
+    }
+
+    /// What the configuration adds to the options of a queue.
     fn with_trust(&self, options: queue::Options) -> queue::Options {
         queue::Options {
             trust: self.trust.clone(),
+            repos: self.configured_repos(),
             ..options
         }
     }
@@ -307,6 +324,14 @@ impl Shared {
         let rule = Rule::Active(self.overrides.clone());
         Ok(Queue::open(&self.db, rule, self.with_trust(options))?)
     }
+}
+
+/// A value that comes from a flag. One that is the variable's as well is not told apart from it.
+fn by_flag(given: Option<&String>, variable: &str) -> Option<String> {
+    let of_variable = std::env::var(variable).ok();
+    given
+        .filter(|given| of_variable.as_ref() != Some(given))
+        .cloned()
 }
 
 fn read_config(path: &Path) -> Result<Given, Error> {

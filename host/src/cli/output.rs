@@ -89,6 +89,14 @@ impl Output {
     }
 }
 
+/// A document, with a note if there is something to note.
+pub fn noting(mut document: serde_json::Value, note: Option<&String>) -> serde_json::Value {
+    if let (Some(fields), Some(note)) = (document.as_object_mut(), note) {
+        fields.insert("note".into(), note.as_str().into());
+    }
+    document
+}
+
 /// Text in the colour of its tone.
 pub fn toned(tone: Tone, text: impl AsRef<str>) -> String {
     let style = match tone {

@@ -1,6 +1,8 @@
 //! `repo`: whether the gate acts in a repo, and what holds it.
 
 use clap::Args;
+use jiff::Timestamp;
+use serial_gate::queue::Queue;
 use serial_gate::store::ActiveTask;
 
 use super::options::Shared;
@@ -24,9 +26,17 @@ impl Repo {
         let frozen = queue.is_frozen(Some(repo));
         let active = queue.store().active_task(repo)?;
         let freeze = queue.store().active_freeze(Some(repo))?.filter(|_| frozen);
+        let effect = queue.freeze_effect(Timestamp::now(), repo);
+        let unknown = queue.unknown_repo(repo)?;
+        // A freeze may be there although its layer is off.
+        let is_there = frozen || freeze_behind(&mut queue, repo)?;
+        let note = effect.note().filter(|_| is_there);
         if output.json {
+            let notes: Vec<String> = unknown.into_iter().chain(note).collect();
+            let note = (!notes.is_empty()).then(|| notes.join("; "));
             let document = serde_json::json!({
                 "repo": repo, "applies": applies, "active_task": active, "frozen": frozen, "freeze": freeze,
+                "holds": frozen && effect.holds, "note": note,
             });
             output.json_line(&document)?;
             return Ok(Outcome::Done);
@@ -55,8 +65,16 @@ impl Repo {
             "  frozen       {}",
             freeze.unwrap_or_else(|| if frozen { "yes" } else { "no" }.into())
         ))?;
+        for note in note.into_iter().chain(unknown) {
+            output.line(format!("  note         {}", shown(&note)))?;
+        }
         Ok(Outcome::Done)
     }
+}
+
+/// Whether a freeze is kept that holds nothing while freezes are switched off.
+fn freeze_behind(queue: &mut Queue, repo: &str) -> Result<bool, Error> {
+    Ok(queue.store().active_freeze(Some(repo))?.is_some())
 }
 
 /// The active task of a repo in a few words.

@@ -39,6 +39,7 @@ impl Serve {
             overrides: shared.overrides.clone(),
             lease: shared.lease,
             trust: shared.trust.clone(),
+            repos: shared.configured_repos(),
             alerts: super::alerts::settings(shared)?,
             log_lines_dropped: log.dropped(),
         };

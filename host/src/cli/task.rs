@@ -5,10 +5,11 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serial_gate::branch;
 use serial_gate::queue::{self, with_causes};
-use serial_gate::store::{Added, NewTask, TaskBranch};
+use serial_gate::store::{Added, NewTask, TaskBranch, TaskOutcome};
 
 use super::options::{Shared, Why};
-use super::output::Output;
+use super::output::{Output, noting};
+use super::task_end::{before_the_end, print_ended};
 use super::text::{self, id, shown};
 use super::{Error, Outcome};
 
@@ -149,7 +150,8 @@ impl Task {
                 match project {
                     None => {
                         let added = queue.store().add_task(Timestamp::now(), task)?;
-                        print_added(added, task, None, output)?;
+                        let note = queue.first_stage_note(Timestamp::now(), &repo, &stage);
+                        print_added(added, task, None, note, output)?;
                     }
                     Some(project) => {
                         branch::check(&shared.projects)?;
@@ -163,7 +165,8 @@ impl Task {
                             &finished,
                             &clock,
                         )?;
-                        print_added(added, task, Some(cut), output)?;
+                        let note = queue.first_stage_note(Timestamp::now(), &repo, &stage);
+                        print_added(added, task, Some(cut), note, output)?;
                     }
                 }
             }
@@ -173,11 +176,17 @@ impl Task {
                 running,
                 why,
             }) => {
+                let before = queue.outcome(task)?;
                 why.act(|act| queue.move_tasks(act, &[task], &stage, running.get()))?;
+                let note = queue.moved_note(Timestamp::now(), task, before, &stage);
                 if output.json {
-                    output.json_line(&serde_json::json!({ "task_id": task, "stage": stage }))?;
+                    let document = serde_json::json!({ "task_id": task, "stage": stage });
+                    output.json_line(&noting(document, note.as_ref()))?;
                 } else {
                     output.line(format!("task {task} is in `{}`", shown(&stage)))?;
+                    if let Some(note) = note {
+                        output.line(format!("  {}", shown(&note)))?;
+                    }
                 }
             }
             Task::Label(Label { task, label, why }) => {
@@ -196,40 +205,22 @@ impl Task {
                 running,
                 why,
             }) => {
-                let stage = queue.finished_stages()?.first().to_owned();
+                let (stage, before) = before_the_end(&mut queue, &tasks)?;
                 why.act(|act| queue.move_tasks(act, &tasks, &stage, running.get()))?;
-                print_ended(&tasks, &stage, "done", output)?;
+                print_ended(&before, &stage, TaskOutcome::Done, output)?;
             }
             Task::Cancel(End {
                 tasks,
                 running,
                 why,
             }) => {
-                let stage = queue.finished_stages()?.first().to_owned();
+                let (stage, before) = before_the_end(&mut queue, &tasks)?;
                 why.act(|act| queue.cancel_tasks(act, &tasks, running.get()))?;
-                print_ended(&tasks, &stage, "cancelled", output)?;
+                print_ended(&before, &stage, TaskOutcome::Cancelled, output)?;
             }
         }
         Ok(Outcome::Done)
     }
-}
-
-fn print_ended(
-    tasks: &[i64],
-    stage: &str,
-    outcome: &str,
-    output: &mut Output,
-) -> Result<(), Error> {
-    for task in tasks {
-        if output.json {
-            let document =
-                serde_json::json!({ "task_id": task, "stage": stage, "outcome": outcome });
-            output.json_line(&document)?;
-        } else {
-            output.line(format!("task {task} is {outcome}"))?;
-        }
-    }
-    Ok(())
 }
 
 /// Tells what was added, and what became of its branch if one was to be cut at once.
@@ -237,6 +228,7 @@ fn print_added(
     added: Added,
     task: NewTask<'_>,
     cut: Option<Result<TaskBranch, branch::Error>>,
+    note: Option<String>,
     output: &mut Output,
 ) -> Result<(), Error> {
     if output.json {
@@ -247,7 +239,7 @@ fn print_added(
                 Err(error) => document.insert("branch_error".into(), with_causes(error).into()),
             };
         }
-        output.json_line(&document)?;
+        output.json_line(&noting(document, note.as_ref()))?;
         return Ok(());
     }
     output.line(format!(
@@ -257,6 +249,9 @@ fn print_added(
         added.job_id,
         shown(task.agent)
     ))?;
+    if let Some(note) = note {
+        output.line(format!("  {}", shown(&note)))?;
+    }
     match cut {
         None => {}
         Some(Ok(branch)) => output.line(format!("  its branch is {}", text::branch(&branch)))?,

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::options::{Shared, Why};
-use super::output::Output;
+use super::output::{Output, noting};
 use super::text::{count, shown};
 use super::{Error, Outcome};
 
@@ -24,14 +24,24 @@ pub struct Unfreeze {
 
 impl Unfreeze {
     pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
-        let mut store = shared.store()?;
+        let mut queue = shared.queue()?;
         let (repo, seen) = (&self.repo, self.seen);
-        let cleared = self.why.act(|act| store.unfreeze(act, repo, seen))?;
+        let cleared = self
+            .why
+            .act(|act| queue.store().unfreeze(act, repo, seen))?;
+        let note = match cleared {
+            0 => queue.not_frozen(repo)?,
+            _ => None,
+        };
         let repo = shown(&self.repo);
         if output.json {
-            output.json_line(&serde_json::json!({ "repo": self.repo, "cleared": cleared }))?;
+            let document = serde_json::json!({ "repo": self.repo, "cleared": cleared });
+            output.json_line(&noting(document, note.as_ref()))?;
         } else if cleared == 0 {
             output.line(format!("`{repo}` was not frozen: nothing was changed"))?;
+            if let Some(note) = note {
+                output.line(format!("  {}", shown(&note)))?;
+            }
         } else {
             output.line(format!(
                 "`{repo}` is open again: {} cleared",

@@ -285,10 +285,10 @@ fn agreement(world: &mut World, now: Timestamp) -> Result<Option<String>, crate:
 }
 
 fn progress(world: &mut World, now: Timestamp) -> Result<Option<String>, crate::queue::Error> {
-    let finished = world.queue.finished_stages()?;
-    let stage = finished.first();
+    // What is finished is for the rules to say.
+    let finished = world.queue.finished_stages()?.first().to_owned();
     world
-        .finish_everything(stage)
+        .finish_everything(&finished)
         .map_err(crate::store::Error::from)?;
     let queued = world.queue.store().queued_jobs()?;
     let mut at = now;
@@ -308,7 +308,7 @@ fn progress(world: &mut World, now: Timestamp) -> Result<Option<String>, crate::
     let stuck = claimable != queued;
     Ok(stuck.then(|| {
         format!(
-            "with every task `{stage}` and no freeze, only {claimable:?} of {queued:?} may be claimed"
+            "with every task `{finished}` and no freeze, only {claimable:?} of {queued:?} may be claimed"
         )
     }))
 }

@@ -16,7 +16,7 @@ use super::row::{FREEZE, JOB, TASK, check_columns, insert, json_value};
 use super::{Error, Through};
 use crate::model::{Settings, Verdict};
 use crate::policy::Runtime;
-use crate::queue::{self, Allowance, Options, Queue, Rule, Source, default_settings};
+use crate::queue::{self, Allowance, NewFreeze, Options, Queue, Rule, Source, default_settings};
 use crate::store::{Act, sql_time};
 
 /// The time of every case. Any text that is this time was written by an operation, and is `<now>`
@@ -160,7 +160,13 @@ impl World {
         work_item: Option<&str>,
     ) -> bool {
         let act = operator(reason.unwrap_or_default());
-        self.queue.freeze(act, repo, work_item).is_ok()
+        // The reference freezes any repo.
+        let freeze = NewFreeze {
+            repo,
+            work_item,
+            new: true,
+        };
+        self.queue.freeze(act, freeze).is_ok()
     }
 
     pub(super) fn unfreeze(&mut self, repo: &str) -> Result<usize, Error> {

@@ -4,8 +4,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::Deserialize;
-use serial_gate::queue::Queue;
-use serial_gate::store::{AuditEntry, DeployVerdict, NewDeploy, RecordedDeploy};
+use serial_gate::queue::{Deployed, Queue};
+use serial_gate::store::{AuditEntry, DeployVerdict, NewDeploy};
 use utoipa::{IntoParams, ToSchema};
 
 use super::App;
@@ -53,14 +53,14 @@ fn a_page() -> u32 {
 #[utoipa::path(
     post, path = "/deploys", tag = "freezes", security(("token" = ["worker"])), request_body = Deploy,
     responses(
-        (status = 201, description = "It is written down, and what it led to is on the disk", body = RecordedDeploy),
+        (status = 201, description = "It is written down, and what it led to is on the disk", body = Deployed),
     )
 )]
 pub async fn add_deploy(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
     Body(deploy): Body<Deploy>,
-) -> Result<(StatusCode, Json<RecordedDeploy>), Problem> {
+) -> Result<(StatusCode, Json<Deployed>), Problem> {
     let step = move |queue: &mut Queue| {
         let new = NewDeploy {
             repo: &deploy.repo,

@@ -5,12 +5,13 @@
 use std::net::SocketAddr;
 
 use askama::Template;
-use axum::Extension;
 use axum::extract::{ConnectInfo, State};
 use axum::http::StatusCode;
 use axum::http::header::SET_COOKIE;
 use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::{Extension, Json};
 use serde::Deserialize;
+use serial_gate::queue::{Frozen, frozen_words};
 use utoipa::ToSchema;
 
 use super::App;
@@ -70,6 +71,7 @@ struct LoginPage {
     request_body(content = FreezeForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 303, description = "It is frozen; the page is the next to see"),
+        (status = 200, description = "It is frozen, and tasks of it start all the same; the page says why", body = String, content_type = "text/html"),
         (status = "default", description = "It was refused; the page says why", content((String = "text/html"), (Problem = "application/problem+json"))),
     )
 )]
@@ -83,10 +85,21 @@ pub async fn freeze(
         reason,
         who: None,
         work_item: None,
+        new: false,
     };
     let (state, who) = (State(app.clone()), Extension(caller.clone()));
-    let done = freezes::freeze(state, who, Body(freeze)).await;
-    back(&app, &caller, done.map(|_| ())).await
+    match freezes::freeze(state, who, Body(freeze)).await {
+        // A freeze that does not hold is no reason to go on as if it did.
+        Ok(Json(Frozen {
+            repo,
+            note: Some(note),
+            ..
+        })) => {
+            let said = frozen_words(&repo, Some(&note));
+            Ok(draw(&app, &caller, Some(said)).await?.into_response())
+        }
+        done => back(&app, &caller, done.map(|_| ())).await,
+    }
 }
 
 /// Open a repo, by a form

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::{Extension, Json};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serial_gate::queue::Queue;
+use serial_gate::queue::{Frozen, NewFreeze, Queue};
 use serial_gate::store::Act;
 use utoipa::ToSchema;
 
@@ -26,6 +26,10 @@ pub struct Freeze {
     pub who: Option<String>,
     /// The task whose deploy went bad
     pub work_item: Option<String>,
+    /// The repo is new: nothing in the queue has its name yet. Without this, such a repo is refused
+    #[serde(default)]
+    #[schema(default = false)]
+    pub new: bool,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -45,20 +49,19 @@ pub struct Unfreeze {
 }
 
 #[derive(Serialize, ToSchema)]
-pub struct Frozen {
-    /// The freeze's number, which never comes again
-    freeze_id: i64,
-    repo: String,
-}
-
-#[derive(Serialize, ToSchema)]
 pub struct Unfrozen {
     repo: String,
     /// How many freezes were cleared; none if it was not frozen
     cleared: usize,
+    /// What has to be known if it was not frozen: that no task of it is known, or which frozen repo has a name like it
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
 }
 
 /// Close a repo until it is unfrozen: no task of it starts
+///
+/// `holds` and `note` say what the gate really does: where it does not act, a freeze holds nothing. A repo that nothing in the
+/// queue has is refused with 422, unless `new` says that it is new.
 #[utoipa::path(
     post, path = "/serial-gate/freeze", tag = "freezes", security(("token" = ["operator"])), request_body = Freeze,
     responses(
@@ -80,12 +83,12 @@ pub async fn freeze(
             who: &who,
             why: &freeze.reason,
         };
-        let work_item = freeze.work_item.as_deref();
-        let id = queue.freeze(act, &freeze.repo, work_item)?;
-        Ok::<Frozen, serial_gate::queue::Error>(Frozen {
-            freeze_id: id,
-            repo: freeze.repo.clone(),
-        })
+        let new = NewFreeze {
+            repo: &freeze.repo,
+            work_item: freeze.work_item.as_deref(),
+            new: freeze.new,
+        };
+        queue.freeze(act, new)
     };
     Ok(Json(app.writer.change(step).await??))
 }
@@ -115,8 +118,13 @@ pub async fn unfreeze(
         };
         let store = queue.store();
         let cleared = store.unfreeze(act, &unfreeze.repo, unfreeze.freeze_id)?;
-        Ok::<Unfrozen, serial_gate::store::Error>(Unfrozen {
+        let note = match cleared {
+            0 => queue.not_frozen(&unfreeze.repo)?,
+            _ => None,
+        };
+        Ok::<Unfrozen, serial_gate::queue::Error>(Unfrozen {
             cleared,
+            note,
             repo: unfreeze.repo.clone(),
         })
     };

@@ -70,6 +70,8 @@ pub struct Service {
     pub lease: Duration,
     /// Whose policies are run; anybody's, if there is none.
     pub trust: Option<Trust>,
+    /// The repos that the configuration names.
+    pub repos: Vec<String>,
     /// Where alerts go.
     pub alerts: alerts::Settings,
     /// How many lines of this process's log could not be written.
@@ -178,6 +180,7 @@ async fn run(service: Service, ready: impl FnOnce(SocketAddr)) -> Result<(), Err
     let options = Options {
         runtime: Some(Runtime::new()?),
         trust: service.trust.clone(),
+        repos: service.repos.clone(),
         ..Options::default()
     };
     let open = || {

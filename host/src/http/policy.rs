@@ -32,6 +32,10 @@ pub struct Proposed {
     reason: String,
     /// The policy's own parameters, a JSON document; as they are, if left out
     rules: Option<String>,
+    /// The repos that the rules name may be new: nothing in the queue has their names yet. Without this, such rules are refused
+    #[serde(default)]
+    #[param(default = false)]
+    new: bool,
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -294,6 +298,7 @@ async fn propose(
     let why = given(asked.reason)?;
     beside(&app, move |_, queue| {
         let proposal = proposal(queue, &component, asked.rules)?;
+        queue.check_scope(&proposal.settings, asked.new)?;
         let swapped = life::swap(queue, &proposal, place, caller.act(&why))?;
         let accepted = swapped.is_accepted();
         let status = match accepted {

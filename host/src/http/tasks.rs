@@ -5,8 +5,8 @@ use axum::http::StatusCode;
 use axum::{Extension, Json};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serial_gate::queue::{self, Queue, Running};
-use serial_gate::store::{Added, Error, NewJob, NewTask, TaskRow};
+use serial_gate::queue::{self, Queue, Running, ended_note};
+use serial_gate::store::{Added, Error, NewJob, NewTask, TaskOutcome, TaskRow};
 use utoipa::{IntoParams, ToSchema};
 
 use super::App;
@@ -100,6 +100,26 @@ pub struct AddJob {
     repo: Option<String>,
 }
 
+/// A task that was added.
+#[derive(Serialize, ToSchema)]
+pub struct AddedTask {
+    #[serde(flatten)]
+    added: Added,
+    /// What has to be known of its first stage: that it is a finished one, or looks like one
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+}
+
+/// A task as it is now.
+#[derive(Serialize, ToSchema)]
+pub struct ChangedTask {
+    #[serde(flatten)]
+    task: TaskRow,
+    /// What has to be known of the change: that the stage only looks finished, or that the task had ended before
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+}
+
 #[derive(Serialize, ToSchema)]
 pub struct AddedJob {
     job_id: i64,
@@ -127,7 +147,7 @@ pub struct MayBeRepeated {
 #[utoipa::path(
     post, path = "/tasks", tag = "tasks", security(("token" = ["worker"])), params(MayBeRepeated), request_body = AddTask,
     responses(
-        (status = 201, description = "It was added", body = Added),
+        (status = 201, description = "It was added", body = AddedTask),
     )
 )]
 pub async fn add_task(
@@ -135,7 +155,7 @@ pub async fn add_task(
     Extension(caller): Extension<Caller>,
     key: Key,
     Body(task): Body<AddTask>,
-) -> Result<(StatusCode, Json<Added>), Problem> {
+) -> Result<(StatusCode, Json<AddedTask>), Problem> {
     let keyed = key.of(&caller, "POST /tasks", &task)?;
     let add = move |queue: &mut Queue| {
         let new = NewTask {
@@ -146,10 +166,12 @@ pub async fn add_task(
             label: task.label.as_deref(),
         };
         let (now, store) = (Timestamp::now(), queue.store());
-        match &keyed {
-            Some(keyed) => store.add_task_once(now, new, keyed.as_repeatable()),
-            None => store.add_task(now, new),
-        }
+        let added = match &keyed {
+            Some(keyed) => store.add_task_once(now, new, keyed.as_repeatable())?,
+            None => store.add_task(now, new)?,
+        };
+        let note = queue.first_stage_note(now, &task.repo, &task.stage);
+        Ok::<AddedTask, queue::Error>(AddedTask { added, note })
     };
     let added = app.writer.change(add).await??;
     Ok((StatusCode::CREATED, Json(added)))
@@ -160,7 +182,7 @@ pub async fn add_task(
     patch, path = "/tasks/{id}", tag = "tasks", security(("token" = ["worker"])),
     params(("id" = i64, Path, description = "The task")), request_body = ChangeTask,
     responses(
-        (status = 200, description = "The task as it is now", body = TaskRow),
+        (status = 200, description = "The task as it is now", body = ChangedTask),
     )
 )]
 pub async fn change_task(
@@ -168,7 +190,7 @@ pub async fn change_task(
     Extension(caller): Extension<Caller>,
     Which(id): Which<i64>,
     Body(task): Body<ChangeTask>,
-) -> Result<Json<TaskRow>, Problem> {
+) -> Result<Json<ChangedTask>, Problem> {
     if let (None, None) = (&task.stage, &task.label) {
         return Err(Problem::invalid(
             "nothing to change: give `stage` or `label`",
@@ -178,6 +200,7 @@ pub async fn change_task(
         let label = task.label.as_ref().map(Option::as_deref);
         let (stage, token) = (task.stage.as_deref(), task.token.as_deref());
         let act = caller.act(&task.reason);
+        let before = queue.outcome(id)?;
         queue.change_task(
             act,
             id,
@@ -188,7 +211,8 @@ pub async fn change_task(
                 force: task.force,
             },
         )?;
-        row(queue, id)
+        let note = stage.and_then(|stage| queue.moved_note(act.now, id, before, stage));
+        row(queue, id, note)
     };
     Ok(Json(app.writer.change(change).await??))
 }
@@ -198,7 +222,7 @@ pub async fn change_task(
     post, path = "/tasks/{id}/cancel", tag = "tasks", security(("token" = ["worker"])),
     params(("id" = i64, Path, description = "The task")), request_body = CancelTask,
     responses(
-        (status = 200, description = "The task as it is now", body = TaskRow),
+        (status = 200, description = "The task as it is now", body = ChangedTask),
     )
 )]
 pub async fn cancel_task(
@@ -206,20 +230,24 @@ pub async fn cancel_task(
     Extension(caller): Extension<Caller>,
     Which(id): Which<i64>,
     Body(task): Body<CancelTask>,
-) -> Result<Json<TaskRow>, Problem> {
+) -> Result<Json<ChangedTask>, Problem> {
     let cancel = move |queue: &mut Queue| {
         let running = Running {
             token: task.token.as_deref(),
             force: task.force,
         };
+        let before = queue.outcome(id)?;
         queue.cancel_tasks(caller.act(&task.reason), &[id], running)?;
-        row(queue, id)
+        let note =
+            before.map(|before| format!("it {}", ended_note(before, TaskOutcome::Cancelled)));
+        row(queue, id, note)
     };
     Ok(Json(app.writer.change(cancel).await??))
 }
 
-fn row(queue: &mut Queue, id: i64) -> Result<TaskRow, queue::Error> {
-    Ok(queue.store().task(id)?.ok_or(Error::NoTask { id })?)
+fn row(queue: &mut Queue, id: i64, note: Option<String>) -> Result<ChangedTask, queue::Error> {
+    let task = queue.store().task(id)?.ok_or(Error::NoTask { id })?;
+    Ok(ChangedTask { task, note })
 }
 
 /// Add a queued job to a task

@@ -1,5 +1,6 @@
 //! What can go wrong with a queue: its database, its policy, or the request.
 
+use super::nearest::did_you_mean;
 use crate::{clause, policy, store};
 
 /// A request that failed. Nothing was changed.
@@ -19,6 +20,30 @@ pub enum Error {
         "the freeze layer is off, nothing was written: switch it on with `serial-gate policy settings --freeze-enabled true --reason TEXT`"
     )]
     FreezeOff,
+    /// Nothing in the queue has this repo.
+    #[error(
+        "no task of `{}` is known, nothing was {left}{}{}",
+        repo.escape_debug(), did_you_mean(near), how_to_say_new(near)
+    )]
+    UnknownRepo {
+        /// The repo.
+        repo: String,
+        /// The known repos that are nearest.
+        near: Vec<String>,
+        /// What was not done, such as `frozen`.
+        left: &'static str,
+    },
+    /// The scope would drop this name, and be wider or another one than was meant.
+    #[error(
+        "`{}` cannot be in `repos`, where a name has letters, digits, `.`, `_` and `-`, so nothing was changed{}{}",
+        repo.escape_debug(), did_you_mean(near), how_to_scope(repo)
+    )]
+    NotInScope {
+        /// The name.
+        repo: String,
+        /// The known repos that are nearest.
+        near: Vec<String>,
+    },
     /// What stands in the database of a generation is not what was written there.
     #[error(
         "the {what} of generation {generation} cannot be read, so the defaults hold: `serial-gate policy swap FILE --reason TEXT` writes them anew"
@@ -93,4 +118,21 @@ impl Error {
 pub fn with_causes(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+fn how_to_say_new(near: &[String]) -> &'static str {
+    if near.is_empty() {
+        ": if it is new, say so with `--new`, over HTTP with `\"new\": true`"
+    } else {
+        " If it is new, say so with `--new`, over HTTP with `\"new\": true`"
+    }
+}
+
+/// The rules take any name that a clause can hold.
+fn how_to_scope(repo: &str) -> String {
+    if !repo.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        return String::new();
+    }
+    let rules = serde_json::json!({ "repos": [repo] });
+    format!("; name it in the rules instead, as in `--rules '{rules}'`")
 }

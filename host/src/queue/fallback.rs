@@ -4,7 +4,6 @@
 //! stops every repo; a freeze fails closed. A kill switch that is off needs no policy at all.
 
 use jiff::Timestamp;
-use serial_gate_default_policy::scope::Scope;
 
 use super::generation::InUse;
 use super::{CurrentClause, Error, Queue, stored, with_causes};
@@ -65,7 +64,7 @@ impl Queue {
 
     /// The built-in clause. A scope that is too long for a clause is left out: then more is held.
     fn freeze_only(&mut self, now: Timestamp) -> Result<CurrentClause, Error> {
-        let scope = Scope::parse(&self.in_use.settings.repos);
+        let scope = super::scope_of(&self.in_use.settings);
         let names: Vec<&str> = scope.names().iter().map(String::as_str).collect();
         let scoped = freeze_only(&self.in_use.settings, &names);
         let everywhere = freeze_only(&self.in_use.settings, &[]);

@@ -15,12 +15,17 @@ mod explain;
 mod explanation;
 mod fallback;
 mod follow;
+mod freeze_effect;
+mod freezes;
 mod gated;
 mod generation;
 mod in_force;
+mod known;
 mod log;
+mod nearest;
 mod recent;
 mod remedy;
+mod scope;
 mod settings;
 mod shadow;
 mod stages;
@@ -41,12 +46,16 @@ pub use doctor::Diagnosis;
 pub use error::{Error, with_causes};
 pub use explanation::{Ahead, Explanation, FreezeAhead, Held, Standing};
 pub use fallback::Source;
+pub use freeze_effect::{FreezeEffect, Passes, frozen_words};
+pub use freezes::{Deployed, Frozen, NewFreeze};
 pub use generation::component;
 pub use in_force::NotInForce;
+pub use known::WaitingWords;
 pub use log::{Entry, LogOptions};
 pub use remedy::of_active;
+pub use scope::{can_be_in_scope, check_first_scope, scope_of};
 pub use settings::{Allowance, Overrides, allowance_of, default_settings, settings_of, stored};
-pub use stages::near_finished;
+pub use stages::{ended_note, near_finished};
 pub use state::{OtherHeld, Others, Registry, RepoState, State, Waiting};
 pub use verdicts::{differing, verdict_from_json, verdict_to_json};
 pub use words::{Show, as_it_is};
@@ -56,14 +65,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serial_gate_default_policy::scope::Scope;
 
 use crate::clause::Reach;
 use crate::model::{self, Decision, Settings};
 use crate::policy::{self, DEFAULT_POLICY, Runtime, Trust};
 use crate::store::{
-    Act, ActiveFreeze, Change, Database, DeployVerdict, FinishedStages, Move, NewDeploy,
-    NewGeneration, Preparation, Prepared, RecordedDeploy, Store, TaskEnd, TaskOutcome,
+    Act, ActiveFreeze, Change, Database, FinishedStages, Move, NewGeneration, Preparation,
+    Prepared, Store, TaskEnd, TaskOutcome,
 };
 use doctor::Reconciling;
 use follow::Following;
@@ -110,6 +118,8 @@ pub struct Options {
     pub trust: Option<Trust>,
     /// Where to write down what was decided at each claim; none writes nothing.
     pub log: Option<LogOptions>,
+    /// The repos that the configuration names: they are known, whether or not a row has them.
+    pub repos: Vec<String>,
 }
 
 impl Default for Options {
@@ -119,6 +129,7 @@ impl Default for Options {
             runtime: None,
             trust: None,
             log: None,
+            repos: Vec::new(),
         }
     }
 }
@@ -392,12 +403,6 @@ impl Queue {
         })
     }
 
-    /// Whether the gate acts in a repo, by a name that somebody typed (`serial_gate_applies`).
-    pub fn applies(&self, repo: Option<&str>) -> bool {
-        self.in_use.settings.enabled
-            && Scope::parse(&self.in_use.settings.repos).applies(repo.unwrap_or_default())
-    }
-
     /// Whether a repo is frozen (`is_repo_frozen`): never while the freeze layer is off, and always
     /// when its freezes cannot be read.
     pub fn is_frozen(&mut self, repo: Option<&str>) -> bool {
@@ -419,46 +424,6 @@ impl Queue {
                 (true, None)
             }
         }
-    }
-
-    /// Freezes a repo (`set_repo_freeze`) and returns the freeze's number. It is on the disk then.
-    ///
-    /// # Errors
-    ///
-    /// When the freeze layer is off, the repo is empty, or the freeze cannot be written.
-    pub fn freeze(
-        &mut self,
-        act: Act<'_>,
-        repo: &str,
-        work_item: Option<&str>,
-    ) -> Result<i64, Error> {
-        self.check_freeze_layer()?;
-        Ok(self.store.freeze(act, repo, work_item)?)
-    }
-
-    /// Writes down what became of a deploy. A degraded one freezes its repo, once for each deploy. It is
-    /// on the disk then.
-    ///
-    /// # Errors
-    ///
-    /// When the freeze layer is off and the deploy is degraded, a name is empty, or it cannot be written.
-    pub fn deploy_verdict(
-        &mut self,
-        act: Act<'_>,
-        deploy: NewDeploy<'_>,
-    ) -> Result<RecordedDeploy, Error> {
-        if deploy.verdict == DeployVerdict::Degraded {
-            self.check_freeze_layer()?;
-        }
-        Ok(self.store.record_deploy(act, deploy)?)
-    }
-
-    /// A freeze that would hold nothing is no freeze.
-    fn check_freeze_layer(&mut self) -> Result<(), Error> {
-        if !self.settings_now()?.freeze_enabled {
-            return Err(Error::FreezeOff);
-        }
-        Ok(())
     }
 
     /// The settings as they are now: they may have changed since this process last looked.

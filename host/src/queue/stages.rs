@@ -1,33 +1,149 @@
-//! Stages that look like the end of a task, and are not.
+//! Stages that look finished and are not.
 //!
-//! Owns the guess, which only ever adds words to an answer: nothing is moved or finished by it. Leaves to the rules which
-//! stages are finished. Callers rely on this: a stage that is finished is never named here, and neither is a usual stage of
-//! work, such as `review` or `doing`.
+//! Owns what is said of the stage that somebody gives a task. The rules alone say what is finished, by exact text; a task in
+//! `Done` or `cancelled` is unfinished under the usual rules, and holds every later task of its repo for good. Nothing is
+//! refused here: a stage may have any name.
 
-use crate::store::FinishedStages;
+use jiff::Timestamp;
 
-/// Words for an end that people use, in lower case.
-const ENDS: [&str; 19] = [
-    "done",
+use super::nearest::named;
+use super::{Error, Queue, with_causes};
+use crate::store::{FinishedStages, TaskOutcome};
+
+/// What other systems call the end of a task, in lower case letters.
+const USUAL: [&str; 23] = [
+    "abandoned",
+    "aborted",
+    "archived",
+    "canceled",
+    "cancelled",
+    "closed",
     "complete",
     "completed",
+    "discarded",
+    "done",
+    "dropped",
+    "ended",
+    "failed",
     "finished",
-    "closed",
+    "fixed",
     "merged",
-    "cancelled",
-    "canceled",
-    "abandoned",
+    "obsolete",
     "rejected",
+    "released",
     "resolved",
     "shipped",
-    "released",
-    "archived",
-    "dropped",
-    "failed",
-    "obsolete",
     "success",
     "wontfix",
 ];
+
+/// What to say of a task that had ended before it was ended once more.
+pub fn ended_note(before: TaskOutcome, now: TaskOutcome) -> String {
+    match (before == now, before.name(), now.name()) {
+        (true, before, _) => format!("was {before} already"),
+        (false, before, now) => format!("was {before} already, and is {now} now"),
+    }
+}
+
+impl Queue {
+    /// How a task has ended under the rules; none if it has not, or there is no such task.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn outcome(&mut self, task: i64) -> Result<Option<TaskOutcome>, Error> {
+        let finished = self.finished_stages()?;
+        Ok(self.store.task_outcome(task, &finished)?)
+    }
+
+    /// What to say of a task that was brought to a stage, and of how it had ended before. The change is made by then, so
+    /// that nothing here fails.
+    pub fn moved_note(
+        &mut self,
+        now: Timestamp,
+        task: i64,
+        before: Option<TaskOutcome>,
+        stage: &str,
+    ) -> Option<String> {
+        let note = self.find_moved_note(now, task, before, stage);
+        note.unwrap_or_else(|error| unsaid(&error))
+    }
+
+    fn find_moved_note(
+        &mut self,
+        now: Timestamp,
+        task: i64,
+        before: Option<TaskOutcome>,
+        stage: &str,
+    ) -> Result<Option<String>, Error> {
+        let is_end = self.finished_stages()?.contains(stage);
+        if let Some(before) = before.filter(|_| is_end) {
+            let note = ended_note(before, TaskOutcome::Done);
+            return Ok(Some(format!("it {note}")));
+        }
+        let repo = self.store.task(task)?.and_then(|task| task.repo);
+        self.stage_note(now, repo.as_deref(), stage)
+    }
+
+    /// What to say of the first stage of a task that was added; likewise.
+    pub fn first_stage_note(&mut self, now: Timestamp, repo: &str, stage: &str) -> Option<String> {
+        let note = self.find_first_stage_note(now, repo, stage);
+        note.unwrap_or_else(|error| unsaid(&error))
+    }
+
+    fn find_first_stage_note(
+        &mut self,
+        now: Timestamp,
+        repo: &str,
+        stage: &str,
+    ) -> Result<Option<String>, Error> {
+        if self.finished_stages()?.contains(stage) {
+            return Ok(Some(format!(
+                "`{}` is a finished stage: the task holds no later task",
+                stage.escape_debug()
+            )));
+        }
+        self.stage_note(now, Some(repo), stage)
+    }
+
+    /// That a stage is not a finished one, where it looks like one.
+    fn stage_note(
+        &mut self,
+        now: Timestamp,
+        repo: Option<&str>,
+        stage: &str,
+    ) -> Result<Option<String>, Error> {
+        let finished = self.finished_stages()?;
+        if near_finished(stage, &finished).is_none() {
+            return Ok(None);
+        }
+        let verb = if finished.all().len() == 1 {
+            "is"
+        } else {
+            "are"
+        };
+        let names = named(finished.all(), " and ");
+        let said = format!(
+            "`{}` is not a finished stage ({names} {verb})",
+            stage.escape_debug()
+        );
+        Ok(Some(match repo {
+            Some(repo) if self.stage_holds(now, repo, stage)? => format!(
+                "{said}: the task holds later tasks of `{}`",
+                repo.escape_debug()
+            ),
+            _ => format!("{said}: the task is unfinished"),
+        }))
+    }
+}
+
+fn unsaid(error: &Error) -> Option<String> {
+    tracing::warn!(
+        "whether the stage is a finished one cannot be said: {}",
+        with_causes(error)
+    );
+    None
+}
 
 /// The finished stage that was probably meant by a stage which is not finished; none if it looks like work.
 pub fn near_finished<'a>(stage: &str, finished: &'a FinishedStages) -> Option<&'a str> {
@@ -40,12 +156,10 @@ pub fn near_finished<'a>(stage: &str, finished: &'a FinishedStages) -> Option<&'
     }
     let is_meant = |name: &&str| {
         let name = self::plain(name);
-        plain == name || (name.len() > 3 && is_one_slip(&plain, &name))
+        plain == name || is_a_slip(&plain, &name)
     };
-    let names = || finished.iter();
-    names()
-        .find(is_meant)
-        .or_else(|| ENDS.contains(&plain.as_str()).then(|| finished.first()))
+    let meant = finished.iter().find(is_meant);
+    meant.or_else(|| USUAL.contains(&plain.as_str()).then(|| finished.first()))
 }
 
 /// In lower case, letters and digits only: `Done`, `done ` and `wont-fix` are `done` and `wontfix`.
@@ -54,28 +168,19 @@ fn plain(stage: &str) -> String {
     letters.flat_map(char::to_lowercase).collect()
 }
 
-/// Whether one letter was left out, added, changed, or swapped with the next. The first one is rarely wrong, and `none` is
-/// not `done`.
-fn is_one_slip(typed: &str, meant: &str) -> bool {
-    let (typed, meant): (Vec<char>, Vec<char>) = (typed.chars().collect(), meant.chars().collect());
-    let same = |pair: &(&char, &char)| pair.0 == pair.1;
-    let start = typed.iter().zip(&meant).take_while(same).count();
-    let end = typed.iter().rev().zip(meant.iter().rev());
-    let end = end.take_while(same).count();
-    if start == 0 {
-        return false;
-    }
-    let longer = typed.len().max(meant.len());
-    match typed.len().abs_diff(meant.len()) {
-        0 => {
-            let swapped = typed.get(start) == meant.get(start + 1)
-                && typed.get(start + 1) == meant.get(start)
-                && start + end + 2 >= longer;
-            start + end + 1 >= longer || swapped
-        }
-        1 => start + end + 1 >= longer,
-        _ => false,
-    }
+/// One letter of a short name, and two of a longer one, are left out, added, changed or swapped. The first letter is rarely
+/// wrong, and `none` is not `done`.
+fn is_a_slip(typed: &str, meant: &str) -> bool {
+    let most = match meant.chars().count() {
+        ..4 => return false,
+        4..7 => 1,
+        _ => 2,
+    };
+    // A longer one is no slip, and would cost the square of its length.
+    let is_near = typed.len() <= meant.len() + 8;
+    is_near
+        && typed.chars().next() == meant.chars().next()
+        && strsim::osa_distance(typed, meant) <= most
 }
 
 #[cfg(test)]
@@ -83,14 +188,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_finished_stage_that_is_misspelt_is_known() {
-        let finished = FinishedStages::default();
+    fn a_stage_that_looks_finished_is_told_from_one_that_is() {
+        let usual = FinishedStages::default();
         for stage in [
             "Done",
             "DONE",
             "done ",
             "done\n",
-            " done",
             "don",
             "doen",
             "dnoe",
@@ -102,21 +206,8 @@ mod tests {
             "Merged",
             "won't fix",
         ] {
-            assert_eq!(near_finished(stage, &finished), Some("done"), "{stage:?}");
+            assert_eq!(near_finished(stage, &usual), Some("done"), "{stage:?}");
         }
-        let merged = FinishedStages::new(vec!["merged".into(), "dropped".into()]);
-        for (stage, meant) in [
-            ("Dropped", "dropped"),
-            ("megred", "merged"),
-            ("done", "merged"),
-        ] {
-            assert_eq!(near_finished(stage, &merged), Some(meant), "{stage}");
-        }
-    }
-
-    #[test]
-    fn a_stage_of_work_is_left_alone_and_so_is_a_finished_one() {
-        let finished = FinishedStages::default();
         for stage in [
             "done",
             "",
@@ -126,6 +217,7 @@ mod tests {
             "review",
             "testing",
             "deploy",
+            "deployed",
             "doing",
             "dev",
             "demo",
@@ -133,9 +225,23 @@ mod tests {
             "one",
             "to do",
             "open",
-            "deployed",
+            "zone-2",
         ] {
-            assert_eq!(near_finished(stage, &finished), None, "{stage:?}");
+            assert_eq!(near_finished(stage, &usual), None, "{stage:?}");
+        }
+    }
+
+    #[test]
+    fn the_rules_say_what_is_finished() {
+        let rules = FinishedStages::new(vec!["merged".into(), "cancelled".into()]);
+        for (stage, meant) in [
+            ("merged", None),
+            ("cancelled", None),
+            ("done", Some("merged")),
+            ("megred", Some("merged")),
+            ("Canceled", Some("cancelled")),
+        ] {
+            assert_eq!(near_finished(stage, &rules), meant, "{stage}");
         }
     }
 }

@@ -64,6 +64,8 @@ pub struct Alert {
     pub who: String,
     /// Why; empty if nothing was said.
     pub why: String,
+    /// What has to be known besides, as it was then: why the gate did not hold a frozen repo, for example.
+    pub note: Option<String>,
 }
 
 /// An alert to write down.
@@ -100,7 +102,7 @@ impl AlertKind {
 
 /// The columns of an alert, as `a`.
 pub(super) const COLUMNS: &str =
-    "a.id, a.key, a.at, a.kind, a.repo, a.work_item_id, a.subject, a.who, a.why";
+    "a.id, a.key, a.at, a.kind, a.repo, a.work_item_id, a.subject, a.who, a.why, a.note";
 
 impl Alert {
     pub(super) fn of_row(row: &Row<'_>) -> rusqlite::Result<Alert> {
@@ -115,6 +117,7 @@ impl Alert {
             subject: row.get(6)?,
             who: text(7)?.unwrap_or_default(),
             why: text(8)?.unwrap_or_default(),
+            note: text(9)?,
         })
     }
 }
@@ -201,13 +204,23 @@ pub(super) fn add(
     now: Timestamp,
     alert: NewAlert<'_>,
 ) -> Result<(), Error> {
+    add_noting(transaction, now, alert, None)
+}
+
+/// The same with what has to be known besides.
+pub(super) fn add_noting(
+    transaction: &Transaction<'_>,
+    now: Timestamp,
+    alert: NewAlert<'_>,
+    note: Option<&str>,
+) -> Result<(), Error> {
     let effect = Effect {
         what: "the alert",
         table: "serial_gate_alert",
     };
     let mut insert = transaction.prepare_cached(
-        "INSERT INTO serial_gate_alert (key, at, kind, repo, work_item_id, subject, who, why)
-         VALUES (lower(hex(randomblob(16))), ?1, ?2, ?3, ?4, ?5, ?6, ?7) RETURNING id",
+        "INSERT INTO serial_gate_alert (key, at, kind, repo, work_item_id, subject, who, why, note)
+         VALUES (lower(hex(randomblob(16))), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING id",
     )?;
     let values = params![
         sql_time(now),
@@ -216,7 +229,8 @@ pub(super) fn add(
         alert.work_item,
         alert.subject,
         alert.who,
-        alert.why
+        alert.why,
+        note
     ];
     let id: i64 = effect.returned(insert.query_row(values, |row| row.get(0)))?;
     effect.is_there(

@@ -63,7 +63,8 @@ pub struct RecordedDeploy {
 
 impl Store {
     /// Writes down what became of a deploy; `act` says why it is thought to be so. A degraded one freezes
-    /// its repo, once for each deploy. A deploy without an id and a work item is always another one.
+    /// its repo, once for each deploy. A deploy without an id and a work item is always another one. `note` is for the
+    /// alert: what the freeze does not do.
     ///
     /// # Errors
     ///
@@ -72,6 +73,7 @@ impl Store {
         &mut self,
         act: Act<'_>,
         new: NewDeploy<'_>,
+        note: Option<&str>,
     ) -> Result<RecordedDeploy, Error> {
         not_empty("repo", new.repo)?;
         not_empty("deploy", new.deploy.unwrap_or("none"))?;
@@ -82,7 +84,7 @@ impl Store {
             let why = reason(new, act.why);
             let freezing = Act { why: &why, ..act };
             let freeze = if new.verdict == DeployVerdict::Degraded && !repeated {
-                let freeze = freezes::add(transaction, freezing, new.repo, new.work_item)?;
+                let freeze = freezes::add(transaction, freezing, new.repo, new.work_item, note)?;
                 Some(freeze)
             } else {
                 None

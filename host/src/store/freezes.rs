@@ -53,7 +53,7 @@ const NEWEST: &str = "CASE WHEN gate_number IS NULL THEN id ELSE (
 
 impl Store {
     /// Freezes a repo and returns the freeze's number. A repo can be frozen more than once. Why it is done is
-    /// the reason of the freeze; an empty one is kept as none.
+    /// the reason of the freeze; an empty one is kept as none. `note` is for the alert: what the freeze does not do.
     ///
     /// # Errors
     ///
@@ -63,11 +63,12 @@ impl Store {
         act: Act<'_>,
         repo: &str,
         work_item: Option<&str>,
+        note: Option<&str>,
     ) -> Result<i64, Error> {
         not_empty("repo", repo)?;
         self.writing_durably(|transaction| {
             let before = standing(transaction, repo)?;
-            let freeze = add(transaction, act, repo, work_item)?;
+            let freeze = add(transaction, act, repo, work_item, note)?;
             let deed = Deed {
                 action: "freeze",
                 repo: Some(repo),
@@ -203,6 +204,7 @@ pub(super) fn add(
     act: Act<'_>,
     repo: &str,
     work_item: Option<&str>,
+    note: Option<&str>,
 ) -> Result<Frozen, Error> {
     let name = freeze_of(repo);
     let row = transaction.query_row(
@@ -225,7 +227,7 @@ pub(super) fn add(
         who: act.who,
         why: act.why,
     };
-    alerts::add(transaction, act.now, alert)?;
+    alerts::add_noting(transaction, act.now, alert, note)?;
     Ok(Frozen { row, number })
 }
 

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::Error;
-use super::schema::{Affinity, INDEXES, LABEL, OWN, SHARED, Shared, UNIQUE};
+use super::schema::{ADDED_TO_OWN, Affinity, INDEXES, LABEL, OWN, SHARED, Shared, UNIQUE};
 use super::transaction::Transaction;
 use super::triggers::Trigger;
 use super::{candidates, triggers};
@@ -55,6 +55,9 @@ pub(super) fn check(connection: &mut Connection) -> Result<(), Error> {
         };
         missing |= !table.added.iter().all(|(added, _)| has(added));
     }
+    for (table, added, _) in ADDED_TO_OWN {
+        missing |= !has_column(connection, table, added)?;
+    }
     if missing {
         Err(Error::NotPrepared {
             path: PathBuf::new(),
@@ -74,6 +77,12 @@ pub(super) fn add_missing(transaction: &Transaction<'_>) -> Result<Vec<Change>, 
         if !exists(transaction, name, "table", name)? {
             transaction.execute_batch(create)?;
             changes.push(Change::Table(name.into()));
+        }
+    }
+    for (table, added, kind) in ADDED_TO_OWN {
+        if !has_column(transaction, table, added)? {
+            transaction.execute_batch(&format!("ALTER TABLE {table} ADD COLUMN {added} {kind}"))?;
+            changes.push(Change::Column(format!("{table}.{added}")));
         }
     }
     for (kind, indexes) in [("INDEX", &INDEXES[..]), ("UNIQUE INDEX", &UNIQUE)] {
@@ -275,6 +284,13 @@ pub(super) fn columns(connection: &Connection, table: &str) -> rusqlite::Result<
         })
     })?;
     columns.collect()
+}
+
+fn has_column(connection: &Connection, table: &str, name: &str) -> rusqlite::Result<bool> {
+    let columns = columns(connection, table)?;
+    Ok(columns
+        .iter()
+        .any(|column| column.name.eq_ignore_ascii_case(name)))
 }
 
 /// Whether there is something of this name. Anything but the `kind` that the gate needs, on the

@@ -18,6 +18,16 @@ pub enum TaskOutcome {
     Cancelled,
 }
 
+impl TaskOutcome {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            TaskOutcome::Done => "done",
+            TaskOutcome::Cancelled => "cancelled",
+        }
+    }
+}
+
 /// Whether the task of a row of `tasks` is cancelled, as long as it is in a finished stage.
 pub(super) const IS_CANCELLED: &str = "EXISTS (SELECT 1 FROM serial_gate_cancelled_task AS cancelled
     WHERE cancelled.task = tasks.id AND cancelled.at IS tasks.gate_stage_at AND tasks.gate_stage IS tasks.stage)";

@@ -299,7 +299,8 @@ pub(super) const OWN: [(&str, &str); 26] = [
             work_item_id TEXT,
             subject INTEGER,
             who TEXT NOT NULL,
-            why TEXT NOT NULL
+            why TEXT NOT NULL,
+            note TEXT
         );
         CREATE INDEX serial_gate_alert_waiting ON serial_gate_alert (subject) WHERE kind = 'waiting';",
     ),
@@ -430,6 +431,10 @@ pub(super) const OWN: [(&str, &str); 26] = [
     ),
 ];
 
+/// Columns that came to the gate's own tables later, each with its table and its type: nullable, and in the statement above
+/// as well, so that a new database and one that was made by an earlier version are alike.
+pub(super) const ADDED_TO_OWN: [(&str, &str, &str); 1] = [("serial_gate_alert", "note", "TEXT")];
+
 /// The queue in claim order. The claim is pinned to it.
 pub(super) const QUEUED: &str = "serial_gate_jobs_queued";
 
@@ -457,7 +462,7 @@ pub(super) const UNIQUE: [(&str, &str, &str); 2] = [
 ];
 
 /// Indexes, each with its table and what it covers.
-pub(super) const INDEXES: [(&str, &str, &str); 16] = [
+pub(super) const INDEXES: [(&str, &str, &str); 18] = [
     (QUEUED, "jobs", "(id) WHERE status = 'queued'"),
     (PARTITIONS, "jobs", "(repo, agent) WHERE status = 'queued'"),
     (
@@ -476,7 +481,11 @@ pub(super) const INDEXES: [(&str, &str, &str); 16] = [
         "serial_gate_deploy",
         "(repo, work_item_id) WHERE verdict = 'healthy' AND deploy IS NULL",
     ),
+    ("serial_gate_deploy_repo", "serial_gate_deploy", "(repo)"),
     ("serial_gate_jobs_repo", "jobs", "(repo)"),
+    // From one agent to the next. An expression, so that no statement takes it that was not written for it: on `agent` it
+    // would look better to SQLite than the partial ones above, and lead through all finished jobs.
+    ("serial_gate_jobs_agent", "jobs", "(agent || '')"),
     ("serial_gate_jobs_task", "jobs", "(task_id)"),
     // Finished tasks are many and never matter to the default rule.
     (

@@ -44,7 +44,7 @@ impl FinishedStages {
         self.all.first().map_or(DONE, String::as_str)
     }
 
-    /// All of them.
+    /// All of them; there is at least one.
     pub fn all(&self) -> &[String] {
         &self.all
     }
@@ -92,6 +92,33 @@ pub struct Running<'a> {
 }
 
 impl Store {
+    /// How a task has ended; none if there is no such task, or it is in none of these stages.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn task_outcome(
+        &mut self,
+        id: i64,
+        finished: &FinishedStages,
+    ) -> Result<Option<TaskOutcome>, Error> {
+        let found = self.doing(|connection| {
+            let mut query = connection.prepare_cached(&format!(
+                "SELECT stage, {IS_CANCELLED} FROM tasks WHERE id = ?1"
+            ))?;
+            let found = query.query_row([id], |row| {
+                Ok((row.get::<_, Shown>(0)?.0, row.get::<_, bool>(1)?))
+            });
+            Ok(found.optional()?)
+        })?;
+        Ok(found.and_then(|(stage, is_cancelled)| {
+            finished.contains(&stage?).then_some(match is_cancelled {
+                true => TaskOutcome::Cancelled,
+                false => TaskOutcome::Done,
+            })
+        }))
+    }
+
     /// Ends tasks, all of them or none, with a row in the audit for each. Their queued jobs are cancelled.
     ///
     /// # Errors

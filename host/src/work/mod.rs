@@ -7,6 +7,7 @@
 mod command;
 mod error;
 mod keeper;
+mod waiting;
 
 pub use error::Error;
 
@@ -28,6 +29,7 @@ use crate::queue::{self, Claimant, Queue, with_causes};
 use crate::store::{Act, Claim, Claimed, Ending, TaskBranch};
 use command::AtFault;
 use keeper::Keeper;
+use waiting::Waiting;
 
 /// How long it takes until something that failed in the queue is tried again.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -161,7 +163,9 @@ pub fn work(
             };
             let ended = ended.clone();
             let part = thread::Builder::new().name(name.clone());
-            match part.spawn_scoped(scope, move || worker.part(queue, &name, &ended)) {
+            // One part speaks for all: they wait for the same.
+            let speaks = number == 1;
+            match part.spawn_scoped(scope, move || worker.part(queue, &name, speaks, &ended)) {
                 Ok(part) => parts.push(part),
                 Err(cause) => {
                     // Those that run finish what they do.
@@ -180,14 +184,22 @@ pub fn work(
 
 impl Worker<'_> {
     /// One job after another.
-    fn part(&self, mut queue: Queue, name: &str, ended: &Sender<()>) -> Result<(), Error> {
+    fn part(
+        &self,
+        mut queue: Queue,
+        name: &str,
+        speaks: bool,
+        ended: &Sender<()>,
+    ) -> Result<(), Error> {
         let claimant = Claimant {
             worker: name,
             agent: Some(&self.settings.agent),
         };
+        let mut waiting = Waiting::new(&self.settings.agent, speaks);
         let is_over = || self.told.is_to_drain();
         while !is_over() && self.take_place() {
-            match queue.wait_for_job(&self.clock, claimant, self.settings.lease, &is_over) {
+            let is_enough = || is_over() || waiting.is_due((self.clock)());
+            match queue.wait_for_job(&self.clock, claimant, self.settings.lease, &is_enough) {
                 Ok(Some(job)) => {
                     let outcome = self.job(&mut queue, &job, name).inspect_err(|_| {
                         // The other parts have the same command.
@@ -196,8 +208,14 @@ impl Worker<'_> {
                     self.count(&outcome);
                     // Nobody listens where there is no base to look at.
                     let _ = ended.send(());
+                    waiting.begin((self.clock)());
                 }
-                Ok(None) => self.give_place_back(),
+                Ok(None) => {
+                    self.give_place_back();
+                    if !is_over() {
+                        waiting.say(&mut queue, (self.clock)());
+                    }
+                }
                 Err(error) => {
                     tracing::error!("nothing is claimed: {}", with_causes(&error));
                     self.give_place_back();

@@ -8,7 +8,7 @@ use clap::builder::NonEmptyStringValueParser;
 use serial_gate::conform::Stage;
 use serial_gate::life::Proposal;
 use serial_gate::policy::DEFAULT_POLICY;
-use serial_gate::queue::{Allowance, Queue};
+use serial_gate::queue::{Allowance, Queue, default_settings, settings_of};
 use serial_gate::store::{Act, GenerationState};
 
 use crate::cli::options::{Shared, Who};
@@ -52,6 +52,14 @@ pub struct Allow {
     failures_within_minutes: Option<u32>,
 }
 
+/// What may be in the scope that is stored.
+#[derive(Args)]
+pub struct NewRepos {
+    /// The scope may name repos that nothing in the queue has yet
+    #[arg(long)]
+    pub new: bool,
+}
+
 /// Who does it and why.
 #[derive(Args)]
 pub struct Reason {
@@ -60,6 +68,16 @@ pub struct Reason {
     pub reason: String,
     #[command(flatten)]
     pub who: Who,
+}
+
+impl NewRepos {
+    /// Refuses a scope that this command was given by flags and that cannot be meant.
+    pub fn check(&self, queue: &mut Queue, shared: &Shared) -> Result<(), Error> {
+        let active = queue.store().generation_in(GenerationState::Active)?;
+        let stored = active.and_then(|active| settings_of(&active).ok());
+        let settings = shared.told.over(stored.unwrap_or_else(default_settings));
+        Ok(queue.check_scope(&settings, self.new)?)
+    }
 }
 
 impl File {

@@ -5,7 +5,7 @@ use clap::builder::NonEmptyStringValueParser;
 use serial_gate::life::{self, Place, Proposal};
 use serial_gate::queue::{allowance_of, component, settings_of, stored};
 
-use super::proposal::{Allow, Reason, print_stages};
+use super::proposal::{Allow, NewRepos, Reason, print_stages};
 use super::rollback::say_active;
 use super::show::{generation, json};
 use super::swap::say_refused;
@@ -27,6 +27,8 @@ pub struct Settings {
     who: Who,
     #[command(flatten)]
     allow: Allow,
+    #[command(flatten)]
+    repos: NewRepos,
 }
 
 impl Settings {
@@ -53,6 +55,7 @@ impl Settings {
             output.line(format!("limits        {}", shown(&limits)))?;
             return Ok(Outcome::Done);
         };
+        self.repos.check(&mut queue, shared)?;
         let proposal = Proposal {
             component: component(queue.store(), &active.digest)?,
             signature: active.signature.clone(),

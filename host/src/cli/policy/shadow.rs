@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use serial_gate::life::Place;
 use serial_gate::queue::verdict_to_json;
 
-use super::proposal::{Allow, File, Reason};
+use super::proposal::{Allow, File, NewRepos, Reason};
 use super::swap::propose;
 use crate::cli::options::{Shared, Who};
 use crate::cli::output::{Output, Tone, toned};
@@ -35,6 +35,8 @@ pub struct Shadow {
     who: Who,
     #[command(flatten)]
     allow: Allow,
+    #[command(flatten)]
+    repos: NewRepos,
 }
 
 #[derive(Subcommand)]
@@ -55,7 +57,8 @@ impl Shadow {
                     who: self.who,
                 };
                 let file = File { file };
-                propose(&file, &self.allow, reason, Place::Shadow, shared, output)
+                let (allow, repos) = (&self.allow, &self.repos);
+                propose(&file, allow, repos, reason, Place::Shadow, shared, output)
             }
             _ => status(shared, output),
         }

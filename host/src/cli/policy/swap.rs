@@ -4,7 +4,7 @@ use clap::Args;
 use serial_gate::life::{self, Place};
 use serial_gate::queue::Queue;
 
-use super::proposal::{Allow, File, Reason, print_stages};
+use super::proposal::{Allow, File, NewRepos, Reason, print_stages};
 use crate::cli::options::Shared;
 use crate::cli::output::{Output, Tone, toned};
 use crate::cli::text::{command, shown};
@@ -23,6 +23,8 @@ pub struct Swap {
     reason: Reason,
     #[command(flatten)]
     allow: Allow,
+    #[command(flatten)]
+    repos: NewRepos,
 }
 
 impl Swap {
@@ -30,6 +32,7 @@ impl Swap {
         propose(
             &self.file,
             &self.allow,
+            &self.repos,
             self.reason,
             Place::Active,
             shared,
@@ -42,6 +45,7 @@ impl Swap {
 pub fn propose(
     file: &File,
     allow: &Allow,
+    repos: &NewRepos,
     reason: Reason,
     place: Place,
     shared: &Shared,
@@ -49,6 +53,7 @@ pub fn propose(
 ) -> Result<Outcome, Error> {
     let mut queue = shared.queue_as_stored()?;
     let proposal = file.proposal(shared, allow, Some(&mut queue))?;
+    repos.check(&mut queue, shared)?;
     let swapped = reason.act(|act| life::swap(&mut queue, &proposal, place, act))?;
     let outcome = print_stages(&swapped.stages, output)?;
     let generation = swapped.generation;

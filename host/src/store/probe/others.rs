@@ -6,7 +6,8 @@ use rusqlite::OptionalExtension;
 
 use super::rows::{self, a_repo};
 use super::{Attempt, Proof, Trial, Trouble, act, begin, forbid, is_of_the_gate, refers, task_of};
-use crate::store::task_end::{self, Running, TaskEnd, TaskOutcome};
+use crate::store::outcome::TaskOutcome;
+use crate::store::task_end::{self, Running, TaskEnd};
 use crate::store::transaction::Transaction;
 use crate::store::value::Shown;
 use crate::store::{Error, freezes, tasks};
@@ -54,7 +55,7 @@ pub(super) fn try_freezes(
 ) -> Result<(), Error> {
     let repo = a_repo(whole)?;
     let freeze = |t: &Transaction<'_>| {
-        let frozen = freezes::add(t, act(trial), &repo, Some(rows::NAME))?;
+        let frozen = freezes::add(t, act(trial), &repo, Some(rows::NAME), None)?;
         freezes::check_frozen(t, act(trial), &repo, frozen)?;
         refers(t, "repo_freeze", frozen.row, |_| true)
     };

@@ -1,0 +1,272 @@
+//! What a freeze really does: whether the gate holds the tasks of a repo while it is frozen, and why not.
+//!
+//! Owns the words about it, which the command line, the service, the page and the alerts all use. The answer comes from the
+//! clause that claims go by now, whichever policy or fallback gave it, asked about a job that is not there (`store`'s
+//! `Probe`). The settings only tell why. A freeze holds the *first job of a task*, the one for a gated agent; a task that has
+//! started goes on. Callers rely on this: nothing here fails, because a freeze must not wait for an answer. What cannot be
+//! found out is said to be unknown, and not to hold.
+
+use std::fmt;
+
+use jiff::Timestamp;
+
+use super::nearest::named;
+use super::scope::scope_of;
+use super::{CurrentClause, Error, Queue, Source, with_causes};
+use crate::clause::Agents;
+use crate::store::{Probe, Supposed};
+
+/// What a freeze of a repo does under the clause in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FreezeEffect {
+    /// Whether the tasks of the repo are held while it is frozen, but for those with a mark that `passes` names.
+    pub holds: bool,
+    /// Why tasks start all the same, all or the marked ones; none if no task starts.
+    pub passes: Option<Passes>,
+}
+
+/// Why tasks of a frozen repo start all the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Passes {
+    /// The gate is switched off: for everybody, or `here`, by what this process was told itself.
+    GateOff {
+        /// Whether the stored settings have it switched on.
+        here: bool,
+    },
+    /// Freezes are switched off, likewise.
+    LayerOff {
+        /// Whether the stored settings have them switched on.
+        here: bool,
+    },
+    /// The setting `repos` does not name the repo.
+    OutOfScope {
+        /// The setting.
+        repos: String,
+    },
+    /// The list `repos` of the rules does not name it.
+    OutOfRules,
+    /// The policy's clause lets them through.
+    ByPolicy {
+        /// The policy; none if it has no name here.
+        policy: Option<String>,
+    },
+    /// The gate holds the jobs of other agents, and tasks that are queued begin with these.
+    OtherAgents {
+        /// The agents of their first jobs.
+        agents: Vec<String>,
+        /// Those whose jobs the gate holds.
+        gated: Vec<String>,
+    },
+    /// The policy's clause lets tasks with these marks through.
+    Labelled {
+        /// The marks.
+        labels: Vec<String>,
+    },
+    /// It cannot be said.
+    Unknown {
+        /// Why.
+        error: String,
+    },
+}
+
+impl FreezeEffect {
+    /// What to say besides that the repo is frozen; nothing where no task of it starts.
+    pub fn note(&self) -> Option<String> {
+        self.passes.as_ref().map(Passes::to_string)
+    }
+}
+
+impl fmt::Display for Passes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Passes::GateOff { here: false } => f.write_str(
+                "the gate is off: its tasks start all the same until the gate is switched on",
+            ),
+            Passes::GateOff { here: true } => f.write_str(
+                "the gate is off by this process's own settings: with these, its tasks start all the same",
+            ),
+            Passes::LayerOff { here: false } => f.write_str(
+                "the freeze layer is off: its tasks start all the same until freezes are switched on",
+            ),
+            Passes::LayerOff { here: true } => f.write_str(
+                "the freeze layer is off by this process's own settings: with these, its tasks start all the same",
+            ),
+            Passes::OutOfScope { repos } => write!(
+                f,
+                "it is out of the gate's scope (`{}`): its tasks start all the same",
+                repos.escape_debug()
+            ),
+            Passes::OutOfRules => f.write_str(
+                "it is out of the gate's scope (`repos` in the rules): its tasks start all the same",
+            ),
+            Passes::ByPolicy { policy: Some(name) } => write!(
+                f,
+                "the policy `{}` does not hold it: its tasks start all the same",
+                name.escape_debug()
+            ),
+            Passes::ByPolicy { policy: None } => {
+                f.write_str("the policy does not hold it: its tasks start all the same")
+            }
+            Passes::OtherAgents { agents, gated } => {
+                let gated = named(gated, " and ");
+                write!(
+                    f,
+                    "the gate holds jobs of {gated} only: tasks that begin with {} start all the same",
+                    named(agents, " or ")
+                )
+            }
+            Passes::Labelled { labels } => write!(
+                f,
+                "tasks with the label {} start all the same",
+                named(labels, " or ")
+            ),
+            Passes::Unknown { error } => {
+                write!(f, "whether the gate holds its tasks cannot be said: {error}")
+            }
+        }
+    }
+}
+
+/// A frozen repo in one sentence, with what has to be said besides. The repo's name is used as it is given.
+pub fn frozen_words(repo: &str, note: Option<&str>) -> String {
+    match note {
+        None => format!("`{repo}` is frozen: no task of it starts"),
+        Some(note) => format!("`{repo}` is frozen, but {note}"),
+    }
+}
+
+impl Queue {
+    /// What a freeze of a repo does now, whether or not there is one.
+    pub fn freeze_effect(&mut self, now: Timestamp, repo: &str) -> FreezeEffect {
+        self.find_freeze_effect(now, repo)
+            .unwrap_or_else(|error| FreezeEffect {
+                holds: false,
+                passes: Some(Passes::Unknown {
+                    error: with_causes(&error),
+                }),
+            })
+    }
+
+    fn find_freeze_effect(&mut self, now: Timestamp, repo: &str) -> Result<FreezeEffect, Error> {
+        let clause = self.clause(now)?;
+        let probe = Probe::of(&clause.rendered)?;
+        let lets_through = |agent: &str, label: Option<&str>| {
+            probe.lets_through(Supposed {
+                repo,
+                agent,
+                label,
+                frozen: true,
+                earlier: None,
+            })
+        };
+        let agents = gated_agents(&clause);
+        let mut holds = !agents.is_empty();
+        for agent in &agents {
+            holds &= !lets_through(agent, None)?;
+        }
+        if !holds {
+            return Ok(FreezeEffect {
+                holds,
+                passes: Some(self.why_not(repo, clause.source)),
+            });
+        }
+        // Tasks may begin with a job that is not the gate's business.
+        let mut others = Vec::new();
+        for agent in self.store.first_agents(repo)? {
+            if lets_through(&agent, None)? {
+                others.push(agent);
+            }
+        }
+        if !others.is_empty() {
+            let passes = Passes::OtherAgents {
+                agents: others,
+                gated: agents,
+            };
+            return Ok(FreezeEffect {
+                holds: false,
+                passes: Some(passes),
+            });
+        }
+        // A mark that the clause mentions may be a way around the freeze.
+        let mut labels = Vec::new();
+        let has_labels = clause.rendered.as_str().contains("gate_label");
+        let mentioned = if has_labels {
+            clause.clause.texts()
+        } else {
+            Vec::new()
+        };
+        for label in mentioned {
+            for agent in &agents {
+                if lets_through(agent, Some(&label))? {
+                    labels.push(label);
+                    break;
+                }
+            }
+        }
+        Ok(FreezeEffect {
+            holds: true,
+            passes: (!labels.is_empty()).then_some(Passes::Labelled { labels }),
+        })
+    }
+
+    /// Whether an unfinished task in a stage holds the later tasks of its repo.
+    ///
+    /// # Errors
+    ///
+    /// When the clause cannot be had.
+    pub fn stage_holds(&mut self, now: Timestamp, repo: &str, stage: &str) -> Result<bool, Error> {
+        let clause = self.clause(now)?;
+        let probe = Probe::of(&clause.rendered)?;
+        for agent in gated_agents(&clause) {
+            let supposed = |earlier| Supposed {
+                repo,
+                agent: &agent,
+                label: None,
+                frozen: false,
+                earlier,
+            };
+            if probe.lets_through(supposed(None))? && !probe.lets_through(supposed(Some(stage)))? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Why a freeze holds nothing: the first of the settings that speaks against it, and else the policy.
+    fn why_not(&self, repo: &str, source: Source) -> Passes {
+        let settings = &self.in_use.settings;
+        let generation = self.in_use.generation.as_ref();
+        let stored = generation.and_then(|generation| super::settings_of(generation).ok());
+        let stored = stored.as_ref();
+        let scope = scope_of(settings);
+        if !settings.enabled {
+            let here = stored.is_some_and(|stored| stored.enabled);
+            Passes::GateOff { here }
+        } else if !settings.freeze_enabled {
+            let here = stored.is_some_and(|stored| stored.freeze_enabled);
+            Passes::LayerOff { here }
+        } else if !scope.is_named(repo) {
+            let repos = settings.repos.clone();
+            Passes::OutOfScope { repos }
+        } else if !scope.is_in_the_rules(repo) && source != Source::FreezeOnly {
+            Passes::OutOfRules
+        } else {
+            let policy = generation.map(|generation| generation.name.clone());
+            Passes::ByPolicy { policy }
+        }
+    }
+}
+
+/// The agents whose jobs the clause may hold. Where it may hold those of all but some, one that it does not mention speaks
+/// for them.
+fn gated_agents(clause: &CurrentClause) -> Vec<String> {
+    match clause.clause.gated() {
+        Agents::Only(agents) => agents.into_iter().flatten().collect(),
+        Agents::AllBut(agents) => {
+            let analyst = "analyst".to_owned();
+            let fresh = "serial-gate: an agent of no name".to_owned();
+            let is_gated = |name: &String| !agents.contains(&Some(name.clone()));
+            [analyst, fresh].into_iter().filter(is_gated).collect()
+        }
+    }
+}

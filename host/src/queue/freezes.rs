@@ -1,0 +1,113 @@
+//! Freezes and deploy verdicts, with what they really do.
+//!
+//! Owns the order: what the gate will do is asked before anything is written, so that the alert, which is written in the
+//! same transaction, says it as it was then. A repo that nothing knows is not frozen by hand, unless it is said to be new; a
+//! bad deploy freezes it all the same, because the deploy is real and the name may be the newer one.
+
+use serde::Serialize;
+
+use super::{Error, Queue};
+use crate::store::{Act, DeployVerdict, NewDeploy, RecordedDeploy};
+
+/// A freeze to make.
+#[derive(Debug, Clone, Copy)]
+pub struct NewFreeze<'a> {
+    /// The repo.
+    pub repo: &'a str,
+    /// The task whose deploy went bad, by its name.
+    pub work_item: Option<&'a str>,
+    /// Whether the repo may be one that nothing in the queue has.
+    pub new: bool,
+}
+
+/// A freeze that was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Frozen {
+    /// The freeze's number, which never comes again
+    pub freeze_id: i64,
+    /// The repo
+    pub repo: String,
+    /// Whether the gate holds the repo's tasks now
+    pub holds: bool,
+    /// Why tasks of it start all the same, all or some of them; null if no task of it starts
+    pub note: Option<String>,
+}
+
+/// What a deploy's verdict led to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Deployed {
+    /// What was written down
+    #[serde(flatten)]
+    pub recorded: RecordedDeploy,
+    /// Whether a freeze holds the repo's tasks now
+    pub holds: bool,
+    /// What has to be known besides: that the freeze does not hold, and why; that no task of this repo is known
+    pub note: Option<String>,
+}
+
+impl Queue {
+    /// Freezes a repo (`set_repo_freeze`) and says what that does. It is on the disk then.
+    ///
+    /// # Errors
+    ///
+    /// When the freeze layer is off, the repo is empty or unknown, or the freeze cannot be written.
+    pub fn freeze(&mut self, act: Act<'_>, freeze: NewFreeze<'_>) -> Result<Frozen, Error> {
+        let NewFreeze {
+            repo,
+            work_item,
+            new,
+        } = freeze;
+        self.check_freeze_layer()?;
+        if !new && !repo.is_empty() {
+            self.check_known(repo, "frozen")?;
+        }
+        let effect = self.freeze_effect(act.now, repo);
+        let note = effect.note();
+        let freeze_id = self.store.freeze(act, repo, work_item, note.as_deref())?;
+        Ok(Frozen {
+            freeze_id,
+            repo: repo.into(),
+            holds: effect.holds,
+            note,
+        })
+    }
+
+    /// Writes down what became of a deploy. A degraded one freezes its repo, once for each deploy. It is
+    /// on the disk then.
+    ///
+    /// # Errors
+    ///
+    /// When the freeze layer is off and the deploy is degraded, a name is empty, or it cannot be written.
+    pub fn deploy_verdict(
+        &mut self,
+        act: Act<'_>,
+        deploy: NewDeploy<'_>,
+    ) -> Result<Deployed, Error> {
+        if deploy.verdict == DeployVerdict::Degraded {
+            self.check_freeze_layer()?;
+        }
+        // The verdict makes the repo known.
+        let unknown = self.unknown_repo(deploy.repo)?;
+        let effect = self.freeze_effect(act.now, deploy.repo);
+        let joined = |notes: [Option<String>; 2]| {
+            let notes: Vec<String> = notes.into_iter().flatten().collect();
+            (!notes.is_empty()).then(|| notes.join("; "))
+        };
+        let told = joined([unknown.clone(), effect.note()]);
+        let recorded = self.store.record_deploy(act, deploy, told.as_deref())?;
+        let frozen = self.is_frozen(Some(deploy.repo));
+        Ok(Deployed {
+            recorded,
+            holds: frozen && effect.holds,
+            note: joined([unknown, effect.note().filter(|_| frozen)]),
+        })
+    }
+
+    /// A freeze that would hold nothing anywhere is no freeze.
+    fn check_freeze_layer(&mut self) -> Result<(), Error> {
+        if !self.settings_now()?.freeze_enabled {
+            return Err(Error::FreezeOff);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,133 @@
+//! Names that nothing in the queue has: most often they are mistyped.
+//!
+//! Owns what counts as known, and the nearest names. A repo is known by a row of the queue, or because the configuration has
+//! a project for it.
+
+use super::nearest::{did_you_mean, named, nearest};
+use super::{Error, Queue};
+
+/// What is waited for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitingWords {
+    /// In one sentence.
+    pub text: String,
+    /// Whether no job ever had the agent.
+    pub is_unknown: bool,
+}
+
+impl Queue {
+    /// What a worker waits for that was just given nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn waiting_words(&mut self, agent: &str) -> Result<WaitingWords, Error> {
+        let unknown = self.unknown_agent(agent)?;
+        let is_unknown = unknown.is_some();
+        let queued = match self.store.queued_for(agent)? {
+            Some(0) => "0 queued".to_owned(),
+            Some(queued) => format!("{queued} queued, none of them may be claimed"),
+            None => "many queued, none of them may be claimed".to_owned(),
+        };
+        let waiting = format!("waiting for jobs of `{}`: {queued}", agent.escape_debug());
+        Ok(WaitingWords {
+            text: match unknown {
+                Some(unknown) => format!("{waiting}; {unknown}"),
+                None => waiting,
+            },
+            is_unknown,
+        })
+    }
+
+    /// Whether a row of the queue or the configuration has this repo.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn knows_repo(&mut self, repo: &str) -> Result<bool, Error> {
+        let configured = self.options.repos.iter().any(|known| known == repo);
+        Ok(configured || self.store.knows_repo(repo)?)
+    }
+
+    /// The known repos that are nearest to a name.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn repos_near(&mut self, repo: &str) -> Result<Vec<String>, Error> {
+        let known = self.store.known_repos()?;
+        Ok(nearest(repo, known.iter().chain(&self.options.repos)))
+    }
+
+    /// Refuses a repo that nothing knows. `left` says what was not done.
+    pub(super) fn check_known(&mut self, repo: &str, left: &'static str) -> Result<(), Error> {
+        if self.knows_repo(repo)? {
+            return Ok(());
+        }
+        Err(Error::UnknownRepo {
+            repo: repo.into(),
+            near: self.repos_near(repo)?,
+            left,
+        })
+    }
+
+    /// What to say of a repo that nothing knows; nothing of one that is known.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn unknown_repo(&mut self, repo: &str) -> Result<Option<String>, Error> {
+        if self.knows_repo(repo)? {
+            return Ok(None);
+        }
+        let near = did_you_mean(&self.repos_near(repo)?);
+        Ok(Some(format!(
+            "no task of `{}` is known{near}",
+            repo.escape_debug()
+        )))
+    }
+
+    /// What to say of a repo that was to be opened and was not frozen: that nothing knows it, or which frozen one may have
+    /// been meant.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn not_frozen(&mut self, repo: &str) -> Result<Option<String>, Error> {
+        let frozen = self.store.frozen_repos()?;
+        let near = nearest(repo, &frozen);
+        if near.is_empty() {
+            return self.unknown_repo(repo);
+        }
+        let are = if near.len() == 1 { "is" } else { "are" };
+        Ok(Some(format!("{} {are} frozen", named(&near, " and "))))
+    }
+
+    /// What to say of an agent that no job ever had; nothing of any other.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn unknown_agent(&mut self, agent: &str) -> Result<Option<String>, Error> {
+        if self.store.knows_agent(agent)? {
+            return Ok(None);
+        }
+        let all = self.store.known_agents()?;
+        let mut known = nearest(agent, &all);
+        let others = all.into_iter().filter(|name| !known.contains(name));
+        let others: Vec<String> = others.take(SHOWN).collect();
+        known.extend(others);
+        known.truncate(SHOWN);
+        let agent = agent.escape_debug();
+        Ok(Some(match &known[..] {
+            [] => format!("no job has ever been for `{agent}`, and there are no jobs yet"),
+            known => format!(
+                "no job has ever been for `{agent}`; known agents: {}",
+                named(known, ", ")
+            ),
+        }))
+    }
+}
+
+/// How many agents are named, the nearest ones first.
+const SHOWN: usize = 8;

@@ -1,0 +1,138 @@
+//! In which repos the gate acts, and whether a scope that is to be stored can be meant.
+//!
+//! Owns the host's reading of the scope: the setting `repos` and, beside it, the list `repos` of the rules, as the policies
+//! of this repository read them. A repo is in scope when both admit it. Callers rely on this: a stored scope never becomes
+//! wider by a name that the scope drops, and never narrower to a name that nothing has, unless the operator says that the
+//! name is new. Flags, the environment and the file keep their lenient reading, which only notes what it drops.
+
+use serde::Deserialize;
+use serial_gate_default_policy::scope::{self, Scope};
+
+use super::nearest::nearest;
+use super::{Error, Queue, with_causes};
+use crate::model::Settings;
+use crate::store::{Database, GenerationState, look_into};
+
+/// The scope of settings. Rules of another kind are not ours to refuse: they name no repos.
+pub fn scope_of(settings: &Settings) -> Scope {
+    Scope::parse(&settings.repos).within(repos_of_rules(settings).as_deref())
+}
+
+/// Whether the setting `repos` can hold a name.
+pub fn can_be_in_scope(repo: &str) -> bool {
+    !repo.contains(',')
+        && scope::dropped(repo).next().is_none()
+        && Scope::parse(repo).names().contains(repo)
+}
+
+/// The repos that the rules name; none if they name none, or in a way that the policies here refuse.
+fn repos_of_rules(settings: &Settings) -> Option<Vec<String>> {
+    #[derive(Deserialize)]
+    struct Rules {
+        repos: Option<Vec<String>>,
+    }
+    let rules = serde_json::from_str::<Rules>(settings.rules.as_deref()?).ok()?;
+    rules.repos.filter(|repos| !repos.is_empty())
+}
+
+impl Queue {
+    /// Whether the gate acts in a repo, by a name that somebody typed (`serial_gate_applies`).
+    pub fn applies(&self, repo: Option<&str>) -> bool {
+        let settings = &self.in_use.settings;
+        settings.enabled && scope_of(settings).applies(repo.unwrap_or_default())
+    }
+
+    /// Refuses settings that are to be stored, if their scope differs from the stored one and names what cannot be meant.
+    /// With `new`, it may name repos that the queue has not seen.
+    ///
+    /// # Errors
+    ///
+    /// When a name is dropped by the scope's rule, or no row has it; or the database cannot be read.
+    pub fn check_scope(&mut self, settings: &Settings, new: bool) -> Result<(), Error> {
+        let active = self.store.generation_in(GenerationState::Active)?;
+        let stored = active.and_then(|active| {
+            super::settings_of(&active)
+                .inspect_err(|error| tracing::warn!("{}", with_causes(error)))
+                .ok()
+        });
+        check(
+            settings,
+            stored.as_ref(),
+            new,
+            &mut |name| match self.knows_repo(name)? {
+                true => Ok(None),
+                false => self.repos_near(name).map(Some),
+            },
+        )
+    }
+}
+
+/// The same for a database that is about to be prepared. One that knows no repo at all takes any name that a repo can have,
+/// and one that has settings keeps them.
+///
+/// # Errors
+///
+/// As [`Queue::check_scope`].
+pub fn check_first_scope(
+    database: &Database,
+    settings: &Settings,
+    configured: &[String],
+    new: bool,
+) -> Result<(), Error> {
+    let found = look_into(&database.path);
+    if found.has_generations {
+        return Ok(());
+    }
+    let known = || found.repos.iter().chain(configured);
+    check(settings, None, new || found.repos.is_empty(), &mut |name| {
+        let is_known = known().any(|known| *known == name);
+        Ok((!is_known).then(|| nearest(name, known())))
+    })
+}
+
+/// The known names that are nearest to one that is not known; none if it is known.
+type Near = Option<Vec<String>>;
+
+fn check(
+    settings: &Settings,
+    stored: Option<&Settings>,
+    new: bool,
+    near: &mut dyn FnMut(&str) -> Result<Near, Error>,
+) -> Result<(), Error> {
+    let is_new_text = stored.is_none_or(|stored| stored.repos != settings.repos);
+    if let Some(name) = scope::dropped(&settings.repos)
+        .next()
+        .filter(|_| is_new_text)
+    {
+        return Err(Error::NotInScope {
+            near: near(name)?.unwrap_or_default(),
+            repo: name.into(),
+        });
+    }
+    if new {
+        return Ok(());
+    }
+    for name in added(settings, stored) {
+        if let Some(near) = near(&name)? {
+            return Err(Error::UnknownRepo {
+                repo: name,
+                near,
+                left: "changed",
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The names that come into the scope by these settings.
+fn added(settings: &Settings, stored: Option<&Settings>) -> Vec<String> {
+    let named = |settings: &Settings| {
+        let csv = Scope::parse(&settings.repos).names().clone();
+        let rules = repos_of_rules(settings).unwrap_or_default();
+        csv.into_iter().chain(rules).collect::<Vec<_>>()
+    };
+    let before = stored.map(named).unwrap_or_default();
+    let mut names = named(settings);
+    names.retain(|name| !before.contains(name));
+    names
+}

@@ -1,0 +1,218 @@
+//! Which repos and agents a queue knows, so that a mistyped name is noticed.
+//!
+//! Owns the look-ups, which cost the same however many rows there are: from one name to the next in an index. A repo is known
+//! if any task, job, freeze (cleared ones too) or deploy has it; an agent, if any job ever had it. Leaves to callers what a
+//! configuration names besides, and what to say of a name that nothing has.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
+
+use super::schema::PARTITIONS;
+use super::value::Shown;
+use super::{Error, Store};
+
+/// Where a repo's name can be.
+const WITH_REPOS: [&str; 4] = ["tasks", "jobs", "repo_freeze", "serial_gate_deploy"];
+
+/// How many names are looked at to find one that was meant.
+const NAMES: u32 = 20_000;
+
+/// How many agents of a repo are looked at, and how many of the jobs of each.
+const AGENTS: u32 = 20;
+const JOBS: u32 = 100;
+
+/// How far queued jobs are counted.
+const COUNTED: u32 = 1_000;
+
+impl Store {
+    /// Whether a row has this repo.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn knows_repo(&mut self, repo: &str) -> Result<bool, Error> {
+        self.doing(|connection| {
+            for table in WITH_REPOS {
+                let mut query = connection
+                    .prepare_cached(&format!("SELECT 1 FROM {table} WHERE repo = ?1 LIMIT 1"))?;
+                if query.exists([repo])? {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        })
+    }
+
+    /// The repos that rows have, each once, in no order.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn known_repos(&mut self) -> Result<Vec<String>, Error> {
+        self.doing(|connection| {
+            let mut all = Vec::new();
+            for table in WITH_REPOS {
+                all.extend(names(connection, table, "repo")?);
+            }
+            all.sort_unstable();
+            all.dedup();
+            Ok(all)
+        })
+    }
+
+    /// The repos with an active freeze, each once.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn frozen_repos(&mut self) -> Result<Vec<String>, Error> {
+        self.doing(|connection| {
+            let mut query = connection.prepare_cached(&format!(
+                "SELECT DISTINCT repo FROM repo_freeze WHERE cleared_at IS NULL AND repo > '' LIMIT {NAMES}"
+            ))?;
+            let rows = query.query_map([], |row| Ok(row.get::<_, Shown>(0)?.0.unwrap_or_default()))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// The agents of queued jobs that are the first of their task in a repo, as far as a few jobs of each agent tell.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn first_agents(&mut self, repo: &str) -> Result<Vec<String>, Error> {
+        self.doing(|connection| {
+            let mut agents = connection.prepare_cached(&format!(
+                "WITH RECURSIVE found (agent) AS (
+                    SELECT min(agent) FROM jobs INDEXED BY {PARTITIONS}
+                    WHERE status = 'queued' AND repo = ?1 AND agent > ''
+                    UNION ALL
+                    SELECT (SELECT min(agent) FROM jobs INDEXED BY {PARTITIONS}
+                        WHERE status = 'queued' AND repo = ?1 AND agent > found.agent) FROM found
+                    WHERE found.agent IS NOT NULL
+                 ) SELECT agent FROM found WHERE typeof(agent) = 'text' LIMIT {AGENTS}"
+            ))?;
+            let agents = agents.query_map([repo], |row| row.get::<_, Shown>(0))?;
+            let mut firsts = Vec::new();
+            let mut is_first = connection.prepare_cached(&format!(
+                "SELECT 1 FROM (SELECT id, task_id FROM jobs INDEXED BY {PARTITIONS}
+                    WHERE status = 'queued' AND repo = ?1 AND agent = ?2 LIMIT {JOBS}) AS job
+                 WHERE NOT EXISTS (SELECT 1 FROM jobs AS earlier
+                    WHERE earlier.task_id = job.task_id AND earlier.id < job.id) LIMIT 1"
+            ))?;
+            for agent in agents {
+                if let Some(agent) = agent?.0
+                    && is_first.exists([repo, &agent])?
+                {
+                    firsts.push(agent);
+                }
+            }
+            Ok(firsts)
+        })
+    }
+
+    /// Whether any job, in whatever state, ever had this agent.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn knows_agent(&mut self, agent: &str) -> Result<bool, Error> {
+        self.doing(|connection| {
+            let mut query =
+                connection.prepare_cached("SELECT 1 FROM jobs WHERE agent || '' = ?1 LIMIT 1")?;
+            Ok(query.exists([agent])?)
+        })
+    }
+
+    /// The agents that jobs have had.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn known_agents(&mut self) -> Result<Vec<String>, Error> {
+        self.doing(|connection| Ok(names(connection, "jobs", "agent || ''")?))
+    }
+
+    /// How many jobs of an agent are queued; none if they are more than are counted.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn queued_for(&mut self, agent: &str) -> Result<Option<u32>, Error> {
+        self.doing(|connection| {
+            let mut query = connection.prepare_cached(&format!(
+                "SELECT count(*) FROM (SELECT 1 FROM jobs INDEXED BY {PARTITIONS}
+                 WHERE status = 'queued' AND agent = ?1 LIMIT {COUNTED} + 1)"
+            ))?;
+            let counted: u32 = query.query_row([agent], |row| row.get(0))?;
+            Ok(Some(counted).filter(|counted| *counted <= COUNTED))
+        })
+    }
+}
+
+/// What a database knows that may not be prepared yet: the repos of its tables.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Whether it has settings already, which a further preparation leaves as they are.
+    pub has_generations: bool,
+    /// The repos.
+    pub repos: Vec<String>,
+}
+
+/// Looks into a file before it is prepared. What cannot be read is left to the preparation, which says why.
+pub fn look_into(path: &Path) -> Found {
+    found(path).unwrap_or_default()
+}
+
+fn found(path: &Path) -> rusqlite::Result<Found> {
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let has_generations = column(&connection, "serial_gate_generation", "id")?
+        && connection
+            .prepare("SELECT 1 FROM serial_gate_generation LIMIT 1")?
+            .exists([])?;
+    let mut repos = Vec::new();
+    for table in WITH_REPOS {
+        if column(&connection, table, "repo")? {
+            // There may be no index yet, so this is one pass over the table.
+            let mut query = connection.prepare(&format!(
+                "SELECT DISTINCT repo FROM {table} WHERE typeof(repo) = 'text' AND repo != '' LIMIT {NAMES}"
+            ))?;
+            let rows = query.query_map([], |row| row.get::<_, Shown>(0))?;
+            repos.extend(
+                rows.collect::<Result<Vec<_>, _>>()?
+                    .into_iter()
+                    .filter_map(|repo| repo.0),
+            );
+        }
+    }
+    Ok(Found {
+        has_generations,
+        repos,
+    })
+}
+
+fn column(connection: &Connection, table: &str, name: &str) -> rusqlite::Result<bool> {
+    let mut query = connection
+        .prepare_cached("SELECT 1 FROM pragma_table_xinfo(?1) WHERE name = ?2 COLLATE NOCASE")?;
+    let found = query.query_row([table, name], |_| Ok(())).optional()?;
+    Ok(found.is_some())
+}
+
+/// The texts of an indexed column, from one to the next in the index.
+fn names(connection: &Connection, table: &str, column: &str) -> rusqlite::Result<Vec<String>> {
+    let mut query = connection.prepare_cached(&format!(
+        "WITH RECURSIVE found (name) AS (
+            SELECT min({column}) FROM {table} WHERE {column} > ''
+            UNION ALL
+            SELECT (SELECT min({column}) FROM {table} WHERE {column} > found.name) FROM found
+            WHERE found.name IS NOT NULL
+         ) SELECT name FROM found WHERE typeof(name) = 'text' LIMIT {NAMES}"
+    ))?;
+    let rows = query.query_map([], |row| row.get::<_, Shown>(0))?;
+    Ok(rows
+        .collect::<Result<Vec<_>, _>>()?
+        .into_iter()
+        .filter_map(|name| name.0)
+        .collect())
+}

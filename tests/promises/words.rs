@@ -1,0 +1,103 @@
+//! Sentences about agents and scope: what is waited for, what finds nothing, where the gate acts.
+
+use super::{World, is_claimed};
+use crate::harness::Gate;
+
+#[test]
+fn a_claim_for_an_agent_that_no_job_ever_had_says_so() {
+    let gate = World::On.gate();
+    let said = gate.run(&["claim", "--agent", "analist"]).exits(3).stdout;
+    assert_eq!(
+        said,
+        "nothing to claim: no job has ever been for `analist`; known agents: `analyst`\n"
+    );
+    gate.run(&["claim", "--agent", "analyst"]).succeeds();
+    let said = gate.run(&["claim", "--agent", "analyst"]).exits(3).stdout;
+    assert_eq!(
+        said,
+        "nothing to claim: `serial-gate queue` shows what waits, and why\n"
+    );
+}
+
+#[test]
+fn a_claim_that_waits_says_what_for() {
+    let gate = World::On.gate();
+    let ran = gate
+        .run(&["claim", "--agent", "analist", "--wait", "1"])
+        .exits(3);
+    assert!(
+        ran.stderr.contains(
+            "waiting for jobs of `analist`: 0 queued; no job has ever been for `analist`"
+        )
+    );
+}
+
+#[test]
+fn a_worker_says_at_once_what_it_waits_for() {
+    let gate = World::On.gate();
+    gate.run(&["job", "add", "1", "developer"]).succeeds();
+    gate.run(&["freeze", "alpha", "--reason", "r"]).succeeds();
+    for (agent, said) in [
+        (
+            "analist",
+            "no job has ever been for `analist`; known agents: `analyst`, `developer`",
+        ),
+        (
+            "analyst",
+            "waiting for jobs of `analyst`: 1 queued, none of them may be claimed",
+        ),
+    ] {
+        let log = log_of(&gate, agent);
+        assert!(log.contains(said), "{log}");
+    }
+}
+
+/// The log of a worker until it has said what it waits for.
+fn log_of(gate: &Gate, agent: &str) -> String {
+    use std::io::{BufRead, BufReader};
+    let mut worker = gate.spawn(&["work", "--agent", agent, "--", "true"]);
+    let mut lines = BufReader::new(worker.stderr.take().unwrap()).lines();
+    let line = lines.find(|line| line.as_ref().is_ok_and(|line| line.contains("waiting for")));
+    worker.kill().unwrap();
+    worker.wait().unwrap();
+    line.unwrap().unwrap()
+}
+
+#[test]
+fn the_gate_acts_where_it_is_said_to() {
+    for (world, acts) in [
+        (World::On, true),
+        (World::GateOff, false),
+        (World::OutOfScope, false),
+        (World::OutOfRules, false),
+        (World::InTheRules, true),
+    ] {
+        let gate = world.gate();
+        gate.run(&["task", "add", "alpha"]).succeeds();
+        let said = gate.run(&["repo", "alpha"]).succeeds().stdout;
+        assert_eq!(said.contains("acts here"), acts, "{world:?}: {said}");
+        assert!(is_claimed(&gate));
+        assert_eq!(is_claimed(&gate), !acts, "{world:?}");
+    }
+}
+
+#[test]
+fn a_repo_with_a_slash_is_gated_by_the_rules_alone() {
+    let gate = Gate::new();
+    for repo in ["org/app", "org/app", "beta", "beta"] {
+        gate.run(&["task", "add", repo]).succeeds();
+    }
+    let rules = r#"{"repos":["org/app"]}"#;
+    gate.run(&["policy", "settings", "--rules", rules, "--reason", "r"])
+        .succeeds();
+    let claimed: Vec<String> = std::iter::from_fn(|| {
+        let ran = gate.run(&["claim", "--json"]);
+        (ran.code == Some(0)).then(|| ran.json()["repo"].as_str().unwrap().to_owned())
+    })
+    .collect();
+    assert_eq!(claimed, ["org/app", "beta", "beta"]);
+    let explained = gate.run(&["explain", "2"]).exits(3).stdout;
+    assert!(explained.contains("held"), "{explained}");
+    let doctor = gate.run(&["doctor"]).succeeds().stdout;
+    assert!(!doctor.contains("looks at every"), "{doctor}");
+}
