@@ -24,7 +24,7 @@ const LONG: Duration = Duration::from_secs(1);
 /// Create the queue's database, or add what is missing to an existing one
 #[derive(Args)]
 #[command(
-    after_help = "In the database of an existing orchestrator, `tasks` and `jobs` stay as they are: only tables,\nnullable columns, indexes and triggers are added, in one transaction. In it a job is claimed, finished and\nfrozen, and all of that is undone: if the database does not allow it, the reason is told and nothing is\nchanged. A second run changes nothing.\n\nExample:\n  serial-gate --db orchestrator.db init --dry-run\n  serial-gate --db orchestrator.db init"
+    after_help = "In the database of an existing orchestrator, `tasks` and `jobs` stay as they are: only tables,\nnullable columns, indexes and triggers are added, in one transaction. There a job is claimed\nand finished and a repo is frozen, and that is undone: if the database forbids it, `init` says\nwhy and changes nothing. A second run changes nothing.\n\nExample:\n  serial-gate --db orchestrator.db init --dry-run\n  serial-gate --db orchestrator.db init"
 )]
 pub struct Init {
     /// Do everything and undo it, and say what would be added and how long other writers would wait

@@ -146,9 +146,12 @@ fn values(t: &Connection, sql: &str) -> Result<Counts, Error> {
     Ok(counts)
 }
 
-/// The beginning of a value: nothing stops another program from writing a book into a status.
+/// The beginning of a value: nothing stops another program from writing a book into a status. Bytes are no name.
 fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
     const LONGEST: usize = 200;
+    if matches!(row.get_ref(column)?, ValueRef::Blob(_)) {
+        return Ok(None);
+    }
     let text = row.get::<_, Shown>(column)?.0;
     Ok(text.map(|text| match text.char_indices().nth(LONGEST) {
         Some((end, _)) => text.get(..end).unwrap_or_default().to_owned(),
