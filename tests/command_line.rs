@@ -453,7 +453,7 @@ fn the_demo_tells_its_story_and_leaves_nothing_behind() {
 
 #[test]
 fn every_verb_has_help_with_an_example() {
-    let verbs: [&[&str]; 23] = [
+    let verbs: [&[&str]; 27] = [
         &["task"],
         &["job"],
         &["demo"],
@@ -473,6 +473,10 @@ fn every_verb_has_help_with_an_example() {
         &["queue"],
         &["explain"],
         &["clause"],
+        &["alerts"],
+        &["alerts", "deliver"],
+        &["alerts", "retry"],
+        &["alerts", "test"],
         &["conform"],
         &["policy"],
         &["policy", "check"],

@@ -12,6 +12,11 @@ pub fn plain(text: &str) -> &str {
     text.trim_start_matches('\u{feff}').trim()
 }
 
+/// The same, for an argument that is a token.
+pub fn token(text: &str) -> Result<String, String> {
+    Ok(plain(text).to_owned())
+}
+
 /// The text of a file that holds a secret or a key.
 pub fn read(path: &Path) -> Result<String, Error> {
     let bytes = std::fs::read(path).map_err(|cause| Error::Read {
