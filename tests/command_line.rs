@@ -483,7 +483,7 @@ fn the_demo_tells_its_story_and_leaves_nothing_behind() {
 
 #[test]
 fn every_verb_has_help_with_an_example() {
-    let verbs: [&[&str]; 23] = [
+    let verbs: [&[&str]; 27] = [
         &["task"],
         &["job"],
         &["demo"],
@@ -503,6 +503,10 @@ fn every_verb_has_help_with_an_example() {
         &["queue"],
         &["explain"],
         &["clause"],
+        &["alerts"],
+        &["alerts", "deliver"],
+        &["alerts", "retry"],
+        &["alerts", "test"],
         &["conform"],
         &["policy"],
         &["policy", "check"],

@@ -152,3 +152,14 @@ fn a_password_with_a_line_end_opens_the_key_that_was_made_without() {
         &["policy", "sign", "policy.wasm", "--key", "ops.key"],
     );
 }
+
+#[test]
+fn a_token_with_a_line_end_ends_its_job() {
+    let gate = Gate::new();
+    gate.run(&["task", "add", "alpha"]).succeeds();
+    let claimed = gate.run(&["claim", "--json"]).succeeds().json();
+    let token = crate::harness::token(&claimed);
+    let mut finish = gate.command(&["job", "finish", "1"]);
+    let ran = finish.env("SERIAL_GATE_TOKEN", format!("{token}\r\n"));
+    Ran::from(ran.output().unwrap()).succeeds();
+}

@@ -64,6 +64,14 @@ impl Channel {
         }
     }
 
+    /// How many requests one try may take.
+    pub(super) fn requests(&self) -> u32 {
+        match self {
+            Channel::Telegram(_) => Telegram::REQUESTS,
+            Channel::Webhook(_) => 1,
+        }
+    }
+
     /// Sends an alert: one try. `moved_to` is where its chat is by now, if that is another.
     pub(super) fn send(
         &self,

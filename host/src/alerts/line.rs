@@ -75,7 +75,7 @@ impl Line<'_> {
     ) -> Result<Round, Error> {
         let name = self.channel.name();
         // Whoever has not answered by then is not heard any more; the rest is for a busy machine.
-        let lease = self.timeout + Duration::from_secs(30);
+        let lease = self.timeout.saturating_mul(self.channel.requests()) + Duration::from_secs(30);
         let mut round = Round::default();
         while !stop() {
             let due = match self

@@ -16,9 +16,6 @@ use crate::store::Alert;
 /// What Telegram takes, in UTF-16 units, with room for what says that there was more.
 const LONGEST: usize = 4_000;
 
-/// How many moves of a chat are followed at a time. A group moves once, when it becomes a supergroup.
-const MOVES: usize = 3;
-
 /// A chat that a bot writes to.
 #[derive(Debug, Clone)]
 pub struct Telegram {
@@ -47,6 +44,9 @@ struct Parameters {
 }
 
 impl Telegram {
+    /// How many chats one try goes to at most. A group moves once, when it becomes a supergroup.
+    pub(super) const REQUESTS: u32 = 4;
+
     pub(super) fn address(&self) -> Secret {
         let base = self.url.trim_end_matches('/');
         Secret::new(format!("{base}/bot{}/sendMessage", self.token.reveal()))
@@ -60,6 +60,7 @@ impl Telegram {
         post: &dyn Fn(Request) -> Result<Answer, Failure>,
     ) -> Sent {
         let mut chats = vec![chat.to_owned()];
+        let most = usize::try_from(Telegram::REQUESTS).unwrap_or(usize::MAX);
         loop {
             let chat = chats.last().cloned().unwrap_or_default();
             let moved_to = Some(chat.clone()).filter(|_| chats.len() > 1);
@@ -76,7 +77,7 @@ impl Telegram {
             };
             match moved(&answer) {
                 // Chats that send one another round have not moved.
-                Some(next) if chats.len() > MOVES || chats.contains(&next) => {
+                Some(next) if chats.len() >= most || chats.contains(&next) => {
                     let result = Err(self.failure(answer));
                     return Sent {
                         result,

@@ -6,6 +6,7 @@ use serial_gate::store::{Act, Claim, Ending, NewJob, sql_time};
 
 use super::options::{Shared, Why, user};
 use super::output::Output;
+use super::plain_text::token;
 use super::text::{command, id, shown};
 use super::{Error, Outcome};
 
@@ -41,7 +42,7 @@ pub struct ClaimedJob {
     #[arg(allow_negative_numbers = true, value_parser = id)]
     job: i64,
     /// The token that the claim printed
-    #[arg(long, env = "SERIAL_GATE_TOKEN", hide_env_values = true)]
+    #[arg(long, env = "SERIAL_GATE_TOKEN", hide_env_values = true, value_parser = token)]
     token: String,
 }
 

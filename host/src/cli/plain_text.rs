@@ -12,6 +12,16 @@ pub fn plain(text: &str) -> &str {
     text.trim_start_matches('\u{feff}').trim()
 }
 
+/// A text without the line ends behind it: all else may be a part of a password.
+pub fn without_line_ends(text: &str) -> &str {
+    text.trim_end_matches(['\r', '\n'])
+}
+
+/// The same, for an argument that is a claim's token, which is compared letter by letter.
+pub fn token(text: &str) -> Result<String, String> {
+    Ok(without_line_ends(text).to_owned())
+}
+
 /// The text of a file that holds a secret or a key.
 pub fn read(path: &Path) -> Result<String, Error> {
     let bytes = std::fs::read(path).map_err(|cause| Error::Read {

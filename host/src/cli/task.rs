@@ -9,6 +9,7 @@ use serial_gate::store::{Added, NewTask, TaskBranch, TaskOutcome};
 
 use super::options::{Shared, Why};
 use super::output::{Output, noting};
+use super::plain_text;
 use super::task_end::{before_the_end, print_ended};
 use super::text::{self, id, shown};
 use super::{Error, Outcome};
@@ -106,7 +107,8 @@ pub struct Running {
         long,
         value_name = "TOKEN",
         env = "SERIAL_GATE_TOKEN",
-        hide_env_values = true
+        hide_env_values = true,
+        value_parser = plain_text::token
     )]
     token: Option<String>,
     /// Cancel the running jobs, too; needs `--reason`

@@ -105,6 +105,6 @@ fn open(text: String, password: Option<String>) -> Result<SecretKey, PError> {
 /// leaves behind; a space may be a part of it.
 pub fn password() -> Option<String> {
     let password = std::env::var(PASSWORD).ok()?;
-    let password = password.trim_end_matches(['\r', '\n']);
+    let password = plain_text::without_line_ends(&password);
     (!password.is_empty()).then(|| password.to_owned())
 }
