@@ -4,10 +4,12 @@ use std::fmt::Write;
 
 use crate::harness::{Gate, Ran, token};
 
-/// The first line of what was said, on either stream.
+/// The first line of what was said, on either stream, without the number of a freeze.
 fn said(ran: &Ran) -> String {
     let all = format!("{}{}", ran.stdout, ran.stderr);
-    all.lines().next().unwrap_or_default().to_owned()
+    let line = all.lines().next().unwrap_or_default();
+    let before = line.split_once(" (freeze ").map(|(before, _)| before);
+    before.unwrap_or(line).to_owned()
 }
 
 /// Adopts a database and goes through a day with it: a claim that is finished, one that fails and is tried again, a
@@ -90,7 +92,7 @@ fn one_with_iso_times_and_columns_of_its_own() {
     → claim: 0 a job was claimed
     → unfreeze: 0 `alpha` is open again: 1 freeze cleared
     → task: 0 task 5 added to `alpha` with job 5 for `analyst`
-    → doctor: 1 5 tasks: `analysis` 4, `done` 1; 5 jobs: `done` 2, `queued` 2, `running` 1; queued for: `analyst` 2
+    → doctor: 0 5 tasks: `analysis` 4, `done` 1; 5 jobs: `done` 2, `queued` 2, `running` 1; queued for: `analyst` 2
     "#);
 }
 
@@ -138,8 +140,8 @@ fn one_with_other_agents_and_stages() {
     → claim: job 4 of "alpha" for "planner"
       0 job 4 failed
       0 job 4 is queued again, at its old place
-    → freeze: 0 `alpha` is frozen: no task of it starts
-    → claim: 3 nothing to claim: `serial-gate queue` shows what waits, and why
+    → freeze: 0 `alpha` is frozen, but the gate holds jobs of `analyst` only: tasks that begin with `planner` start all the same
+    → claim: 3 nothing to claim: no job has ever been for `analyst`; known agents: `coder`, `planner`
     → unfreeze: 0 `alpha` is open again: 1 freeze cleared
     → task: 0 task 5 added to `alpha` with job 6 for `analyst`
     → doctor: 0 5 tasks: `planning` 2, `analysis` 1, `building` 1, `completed` 1; 6 jobs: `done` 3, `queued` 3; queued for: `analyst` 1, `coder` 1, `planner` 1
@@ -158,7 +160,7 @@ fn the_same_with_the_rules_that_were_proposed() {
       0 job 5 failed
       0 job 5 is queued again, at its old place
     → freeze: 0 `alpha` is frozen: no task of it starts
-    → claim: 3 nothing to claim: `serial-gate queue` shows what waits, and why
+    → claim: 3 nothing to claim: no job has ever been for `analyst`; known agents: `coder`, `planner`
     → unfreeze: 0 `alpha` is open again: 1 freeze cleared
     → task: 0 task 5 added to `alpha` with job 6 for `analyst`
     → doctor: 0 5 tasks: `planning` 2, `analysis` 1, `building` 1, `completed` 1; 6 jobs: `done` 3, `queued` 3; queued for: `analyst` 1, `coder` 1, `planner` 1

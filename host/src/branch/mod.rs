@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::queue::with_causes;
+use crate::queue::{Show, with_causes};
 use crate::store::{
     self, Act, Added, Claim, FinishedStages, NewBranch, NewTask, Store, TaskBranch, TaskRow,
 };
@@ -90,6 +90,28 @@ pub fn check(projects: &[Project]) -> Result<(), Error> {
 /// A commit, as short as git shows it to people.
 pub fn short(commit: &str) -> String {
     commit.chars().take(10).collect()
+}
+
+/// What became of the base of a branch since it was cut, and what to do about it; nothing if the base is where it was.
+pub fn base_words(branch: &TaskBranch, show: Show<'_>) -> Option<String> {
+    let base = show(&branch.base);
+    if branch.base_deleted {
+        return Some(format!(
+            "the remote has no `{base}` any more: push it again, or rebase the branch onto another base"
+        ));
+    }
+    let tip = branch.base_moved_to.as_deref()?;
+    Some(if branch.base_rewritten {
+        format!(
+            "`{base}` was rewritten and no longer contains {}: rebase the branch onto it",
+            show(&short(&branch.base_commit))
+        )
+    } else {
+        format!(
+            "`{base}` has moved since, to {}: merge it into the branch",
+            show(&short(tip))
+        )
+    })
 }
 
 /// The project of a repo, if it has one.

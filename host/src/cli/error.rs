@@ -171,3 +171,16 @@ pub enum Error {
     #[error("cannot write the result to the standard output: any change that it reports was made")]
     Print(#[from] io::Error),
 }
+
+impl Error {
+    /// What to do about it, where that is a matter of this command's flags.
+    pub fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Error::Queue(error) | Error::Life(life::Error::Queue(error)) => match error {
+                queue::Error::UnknownRepo { .. } => Some("if the repo is new, add `--new`"),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}

@@ -129,10 +129,13 @@ pub fn run(log: &Log) -> (Vec<u8>, Outcome) {
     };
     match ended {
         Ok(outcome) => (Vec::new(), outcome),
-        Err(error) => (
-            output::for_stderr(&output::error_text(&error)),
-            Outcome::Failed,
-        ),
+        Err(error) => {
+            let mut text = output::error_text(&error);
+            if let Some(remedy) = error.remedy() {
+                text.push_str(&format!("  {remedy}\n"));
+            }
+            (output::for_stderr(&text), Outcome::Failed)
+        }
     }
 }
 

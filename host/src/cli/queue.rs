@@ -84,6 +84,11 @@ pub fn print(state: &State, shared: Option<&Shared>, output: &mut Output) -> Res
             Tone::Held,
             "the gate is off: every queued job may be claimed",
         ))?;
+    } else if !state.freeze_enabled {
+        output.line(toned(
+            Tone::Held,
+            "the freeze layer is off: no freeze holds a job",
+        ))?;
     }
     if state.per_repo.is_empty() && state.others == Others::default() {
         output.line("nothing waits")?;
@@ -158,6 +163,9 @@ fn print_repo(
             shown_or_dash(repo.frozen_reason.as_deref()),
         );
         output.line(toned(Tone::Held, format!("frozen since {since}: {reason}")))?;
+        if let Some(note) = &repo.freeze_note {
+            output.line(toned(Tone::Held, format!("  but {}", shown(note))))?;
+        }
         if let Some(deploy) = &repo.frozen_deploy {
             let advice = Advice::after(repo_name, deploy);
             output.line(format!("  {}", line(shared, &advice)))?;

@@ -24,7 +24,8 @@ impl Repo {
         let repo = self.repo.as_str();
         let applies = queue.applies(Some(repo));
         let frozen = queue.is_frozen(Some(repo));
-        let active = queue.store().active_task(repo)?;
+        let finished = queue.finished_stages()?;
+        let active = queue.store().active_task_under(repo, &finished)?;
         let freeze = queue.store().active_freeze(Some(repo))?.filter(|_| frozen);
         let effect = queue.freeze_effect(Timestamp::now(), repo);
         let unknown = queue.unknown_repo(repo)?;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use jiff::Timestamp;
-use serial_gate::branch::short;
+use serial_gate::branch::{base_words, short};
 use serial_gate::model::{Hold, Verdict};
 use serial_gate::store::{TaskBranch, sql_time};
 
@@ -133,29 +133,17 @@ pub fn id(text: &str) -> Result<i64, String> {
 
 /// A branch and where it comes from, such as `task/ORCH-1`, cut from `main` at 1a2b3c4d, and what is to be done about its base.
 pub fn branch(branch: &TaskBranch) -> String {
-    let TaskBranch {
-        name,
-        base,
-        base_commit,
-        cut_at,
-        base_moved_to,
-        base_rewritten,
-        base_deleted,
-    } = branch;
-    let verb = if cut_at.is_some() { "cut" } else { "to be cut" };
-    let (base, commit) = (shown(base), shown(&short(base_commit)));
-    let since = match base_moved_to {
-        _ if *base_deleted => format!(
-            "; the remote has no `{base}` any more: push it again, or rebase the branch onto another base"
-        ),
-        Some(_) if *base_rewritten => format!(
-            "; `{base}` was rewritten and no longer contains {commit}: rebase the branch onto it"
-        ),
-        Some(tip) => format!(
-            "; `{base}` has moved since, to {}: merge it into the branch",
-            shown(&short(tip))
-        ),
-        None => String::new(),
+    let verb = if branch.cut_at.is_some() {
+        "cut"
+    } else {
+        "to be cut"
     };
-    format!("`{}`, {verb} from `{base}` at {commit}{since}", shown(name))
+    let since = base_words(branch, &shown).map(|words| format!("; {words}"));
+    format!(
+        "`{}`, {verb} from `{}` at {}{}",
+        shown(&branch.name),
+        shown(&branch.base),
+        shown(&short(&branch.base_commit)),
+        since.unwrap_or_default()
+    )
 }

@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{Html, IntoResponse};
 use jiff::Timestamp;
-use serial_gate::branch::short;
+use serial_gate::branch::{base_words, short};
 use serial_gate::model::{Hold, Verdict};
 use serial_gate::queue::{self as gate, RepoState, State as QueueState, Waiting};
 use serial_gate::store::{GenerationEvent, GenerationState, Role, TaskBranch, sql_time};
@@ -58,6 +58,7 @@ struct Repo {
     frozen_reason: Option<String>,
     frozen_at: Option<String>,
     frozen_by: Option<String>,
+    freeze_note: Option<String>,
     error: Option<String>,
 }
 
@@ -76,7 +77,7 @@ struct Branch {
     is_cut: bool,
     base: String,
     commit: String,
-    moved_to: Option<String>,
+    base_words: Option<String>,
 }
 
 struct Job {
@@ -230,6 +231,7 @@ fn repo(
         frozen_reason: found.frozen_reason,
         frozen_at: found.frozen_since.map(sql_time),
         frozen_by,
+        freeze_note: found.freeze_note,
         error: found.error,
         name,
     })
@@ -241,7 +243,7 @@ fn branch(branch: &TaskBranch) -> Branch {
         is_cut: branch.cut_at.is_some(),
         base: branch.base.clone(),
         commit: short(&branch.base_commit),
-        moved_to: branch.base_moved_to.as_deref().map(short),
+        base_words: base_words(branch, &gate::as_it_is),
     }
 }
 

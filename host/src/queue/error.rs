@@ -22,8 +22,8 @@ pub enum Error {
     FreezeOff,
     /// Nothing in the queue has this repo.
     #[error(
-        "no task of `{}` is known, nothing was {left}{}{}",
-        repo.escape_debug(), did_you_mean(near), how_to_say_new(near)
+        "no task of `{}` is known, so nothing was {left}{}",
+        repo.escape_debug(), did_you_mean(near)
     )]
     UnknownRepo {
         /// The repo.
@@ -118,14 +118,6 @@ impl Error {
 pub fn with_causes(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
-}
-
-fn how_to_say_new(near: &[String]) -> &'static str {
-    if near.is_empty() {
-        ": if it is new, say so with `--new`, over HTTP with `\"new\": true`"
-    } else {
-        " If it is new, say so with `--new`, over HTTP with `\"new\": true`"
-    }
 }
 
 /// The rules take any name that a clause can hold.

@@ -96,6 +96,9 @@ pub struct RepoState {
     /// The deploy that the freeze is about; not in the reference's answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frozen_deploy: Option<FrozenDeploy>,
+    /// Why tasks start although the repo is frozen, all or some of them; not in the reference's answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub freeze_note: Option<String>,
     /// Whether the gate acts here; not in the reference's answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub applies: Option<bool>,
@@ -266,9 +269,14 @@ impl Queue {
                 error = Some(problem.to_string());
                 None
             });
+        let freeze_note = view
+            .now
+            .filter(|_| frozen)
+            .and_then(|now| self.freeze_effect(now, repo).note());
         let of_repo = live.map(|live| live.take(repo, active_task.as_ref()));
         RepoState {
             frozen_deploy,
+            freeze_note,
             applies: is_live.then(|| self.applies(Some(repo))),
             jobs: of_repo.as_ref().map(|of_repo| of_repo.counts.clone()),
             other_work: of_repo.map(|of_repo| of_repo.others).unwrap_or_default(),

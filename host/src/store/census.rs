@@ -13,7 +13,8 @@ use rusqlite::{Connection, OpenFlags, Row};
 use super::connection::connect;
 use super::transaction::Transaction;
 use super::value::Shown;
-use super::{Error, Store, from_sql_time};
+use super::written::Written;
+use super::{Error, Store};
 
 /// How many rows of a table are looked at.
 const SAMPLE: u32 = 100_000;
@@ -187,24 +188,9 @@ fn unreadable_time(t: &Connection) -> Result<Option<String>, Error> {
     )?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
-        if !is_time(row.get_ref(0)?) {
+        if row.get::<_, Written>(0)?.0.is_none() {
             return Ok(text(row, 0)?);
         }
     }
     Ok(None)
-}
-
-/// Whether a value is a time, in any of the usual forms.
-fn is_time(value: ValueRef<'_>) -> bool {
-    let text = match value {
-        ValueRef::Integer(seconds) => return seconds > 0,
-        ValueRef::Real(seconds) => return seconds > 0.0,
-        ValueRef::Text(text) => String::from_utf8_lossy(text),
-        ValueRef::Null | ValueRef::Blob(_) => return false,
-    };
-    let text = text.trim();
-    from_sql_time(text).is_some()
-        || text.parse::<f64>().is_ok_and(|seconds| seconds > 0.0)
-        || text.parse::<jiff::Timestamp>().is_ok()
-        || text.parse::<jiff::civil::DateTime>().is_ok()
 }
