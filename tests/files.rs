@@ -267,6 +267,28 @@ fn alerts_of_the_file_that_is_there_now_are_delivered() {
 }
 
 #[test]
+fn a_log_that_was_removed_under_another_program_is_named_until_that_program_has_gone() {
+    let gate = Gate::new();
+    let other = gate.sqlite();
+    let read = || other.query_row("SELECT count(*) FROM jobs", [], |row| row.get::<_, i64>(0));
+    read().unwrap();
+    gate.run(&["task", "add", "alpha"]).succeeds();
+    fs::remove_file(beside(&gate, "-wal")).unwrap();
+    for verb in [&["queue"][..], &["claim"], &["task", "add", "alpha"]] {
+        let refused = gate.run(verb).exits(1);
+        assert!(
+            refused
+                .stderr
+                .contains("the log of `serial-gate.db` was removed while another process has the database open"),
+            "{}",
+            refused.stderr
+        );
+    }
+    drop(other);
+    gate.run(&["task", "add", "beta"]).succeeds();
+}
+
+#[test]
 fn while_the_file_is_away_commands_that_wait_end_and_say_so() {
     let gate = WAYS[0].queue();
     gate.run(&["claim"]).succeeds();

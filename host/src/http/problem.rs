@@ -143,7 +143,7 @@ impl From<store::Error> for Problem {
             | E::AlreadyIn { .. }
             | E::Meanwhile
             | E::NoActiveGeneration => StatusCode::CONFLICT,
-            E::Moved { .. } | E::OldLog { .. } => {
+            E::Moved { .. } | E::OldLog { .. } | E::OldIndex { .. } => {
                 tracing::error!("{error}");
                 return moved();
             }

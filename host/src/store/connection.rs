@@ -15,7 +15,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::files::Files;
 use super::transaction::{self, Committed};
 use super::wall::Wall;
-use super::{Database, Error, journal, migrate};
+use super::{Database, Error, files, journal, log_index, migrate};
 
 /// How long a statement waits for another process's write, about: claims take turns, each well below
 /// a millisecond, so this is only ever reached when a program holds a transaction open.
@@ -49,6 +49,9 @@ impl Open {
         let connect = || {
             let connected = || {
                 let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+                if log_index::is_of_another_log(&connection, &files::log_of(path)?) {
+                    return Err(Error::OldIndex { path: path.into() });
+                }
                 // What the wall learns of the tables and what is checked of them is one state, beside an `init`.
                 transaction::run(&connection, "BEGIN")?;
                 let wall = Wall::around(&mut connection)?;

@@ -32,6 +32,15 @@ pub enum Error {
         /// The log.
         log: PathBuf,
     },
+    /// The log was removed, and another process has it open: its index is of that log.
+    #[error(
+        "the log of `{}` was removed while another process has the database open, so nothing can be read until that process lets go of it: try again, or end that process",
+        path.display()
+    )]
+    OldIndex {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file has several names.
     #[error("`{}` has {links} names (hard links), and SQLite keeps a log for each: remove the other names", path.display())]
     Linked {

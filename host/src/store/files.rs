@@ -265,7 +265,7 @@ fn identity(path: &Path) -> Option<Identity> {
 }
 
 /// SQLite follows symbolic links and puts the log beside the file that they lead to.
-fn log_of(path: &Path) -> Result<PathBuf, Error> {
+pub(super) fn log_of(path: &Path) -> Result<PathBuf, Error> {
     let real = fs::canonicalize(path).map_err(|cause| Error::Unreachable {
         path: path.into(),
         cause,

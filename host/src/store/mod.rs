@@ -40,6 +40,7 @@ mod journal;
 mod known;
 mod leases;
 mod likeness;
+mod log_index;
 mod lookup;
 mod migrate;
 mod moved_chats;
