@@ -30,13 +30,13 @@ fn a_mistyped_repo_is_not_frozen_and_the_one_that_was_meant_is_named() {
     ] {
         let refused = freeze(&gate, repo).exits(1).stderr;
         let said =
-            format!("no task of {shown} is known, nothing was frozen: did you mean `alpha`?");
+            format!("no task of {shown} is known, so nothing was frozen: did you mean `alpha`?");
         assert!(refused.contains(&said), "{refused}");
         assert!(refused.contains("`--new`"), "{refused}");
 
         let service = Service::on(gate.clone());
         let asked = json!({"repo": repo, "reason": "r"});
-        let problem = service.post("/serial-gate/freeze", &asked).is(422).detail();
+        let problem = service.post("/serial-gate/freeze", &asked).is(404).detail();
         assert!(
             problem.contains(&said) && problem.contains(r#"`"new": true`"#),
             "{problem}"
@@ -184,7 +184,7 @@ fn the_service_refuses_rules_with_a_mistyped_repo() {
             .send()
     };
     let mistyped = "%7B%22repos%22%3A%5B%22alhpa%22%5D%7D";
-    let problem = swap(mistyped, "").is(422).detail();
+    let problem = swap(mistyped, "").is(404).detail();
     assert!(problem.contains("did you mean `alpha`?"), "{problem}");
     swap(mistyped, "&new=true").is(200);
 }

@@ -159,7 +159,8 @@ impl From<queue::Error> for Problem {
             queue::Error::Store(error) => error.into(),
             queue::Error::FreezeOff => Problem::new(StatusCode::CONFLICT, error),
             queue::Error::UnknownRepo { .. } => {
-                Problem::invalid(format!("{error}; if the repo is new, send `\"new\": true`"))
+                let detail = format!("{error}; if the repo is new, send `\"new\": true`");
+                Problem::new(StatusCode::NOT_FOUND, detail)
             }
             queue::Error::NotInScope { .. } => Problem::invalid(error),
             // The policy's own words: whoever swaps policies has to read them.

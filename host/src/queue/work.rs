@@ -19,6 +19,7 @@ const LISTED: usize = 20;
 
 /// The first unfinished task of a repo.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = ActiveTaskWithWork)]
 pub struct Active {
     /// With the reference's keys.
     #[serde(flatten)]
