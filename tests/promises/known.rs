@@ -30,7 +30,7 @@ fn a_mistyped_repo_is_not_frozen_and_the_one_that_was_meant_is_named() {
     ] {
         let refused = freeze(&gate, repo).exits(1).stderr;
         let said =
-            format!("no task of {shown} is known, nothing was frozen: did you mean `alpha`?");
+            format!("no task of {shown} is known, so nothing was frozen: did you mean `alpha`?");
         assert!(refused.contains(&said), "{refused}");
         assert!(refused.contains("`--new`"), "{refused}");
 
