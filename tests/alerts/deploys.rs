@@ -150,7 +150,7 @@ fn a_degraded_deploy_is_no_silent_success_while_the_freeze_layer_is_off() {
         .exits(1);
     assert_eq!(
         ran.stderr,
-        "error: the freeze layer is off, nothing was written: switch it on with `serial-gate policy settings --freeze-enabled true --reason TEXT`\n"
+        "error: the freeze layer is off by this process's own settings, nothing was written: take `freeze-enabled` from its flags, `SERIAL_GATE_FREEZE_ENABLED` from its environment, or `freeze_enabled` from its configuration file\n"
     );
     assert_eq!(number(&gate, "serial_gate_deploy"), 0);
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{WORLDS, World, is_claimed};
+use super::{WORLDS, World, is_claimed, set};
 use crate::harness::Gate;
 use crate::service::Service;
 
@@ -172,6 +172,64 @@ fn the_command_that_makes_a_freeze_hold_does() {
         let command = command.lines().next().unwrap();
         gate.run_in_shell(command).succeeds();
         assert!(!is_claimed(&gate), "{world:?}: {command}");
+    }
+}
+
+#[test]
+fn the_command_that_makes_a_freeze_hold_changes_all_that_is_in_the_way() {
+    for settings in [
+        &["--enabled", "false", "--repos", "beta"][..],
+        &["--rules", r#"{"repos":["beta"]}"#],
+        &["--repos", "beta", "--rules", r#"{"repos":["beta"]}"#],
+        &[
+            "--enabled",
+            "false",
+            "--repos",
+            "beta",
+            "--rules",
+            r#"{"repos":["beta"],"finished_stages":["done"]}"#,
+        ],
+    ] {
+        let gate = World::On.gate();
+        set(&gate, settings);
+        let said = gate
+            .run(&["freeze", "alpha", "--reason", "r"])
+            .succeeds()
+            .stdout;
+        let (_, command) = said.split_once("make it hold with: ").expect(&said);
+        gate.run_in_shell(command.lines().next().unwrap())
+            .succeeds();
+        assert!(!is_claimed(&gate), "{settings:?}: {command}");
+    }
+}
+
+#[test]
+fn no_command_is_named_that_would_not_make_a_freeze_hold() {
+    for (settings, flags) in [
+        // The policy gates other agents, and switching it on is not enough.
+        (
+            &[
+                "--enabled",
+                "false",
+                "--rules",
+                r#"{"gated_agents":["planner"]}"#,
+            ][..],
+            &[][..],
+        ),
+        // This process's own settings stay.
+        (&["--enabled", "false"], &["--repos", "beta"]),
+        (&[], &["--enabled", "false"]),
+    ] {
+        let gate = World::On.gate();
+        if !settings.is_empty() {
+            set(&gate, settings);
+        }
+        let freeze = ["freeze", "alpha", "--reason", "r"];
+        let said = gate.run(&[flags, &freeze].concat()).succeeds().stdout;
+        assert!(
+            !said.contains("make it hold"),
+            "{settings:?} {flags:?}: {said}"
+        );
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::World;
+use super::{World, set};
 use crate::harness::{Gate, Ran};
 use crate::service::Service;
 
@@ -107,6 +107,29 @@ fn a_bad_deploy_of_an_unknown_repo_freezes_it_and_says_that_it_is_unknown() {
 }
 
 #[test]
+fn a_mistyped_name_stays_one_although_a_deploy_has_frozen_it() {
+    let gate = World::On.gate();
+    let verdict = || {
+        let ran = gate.run(&["deploy-verdict", "alhpa", "--verdict", "degraded"]);
+        ran.succeeds().stdout
+    };
+    let unknown = "no task of `alhpa` is known: did you mean `alpha`?";
+    for _ in 0..2 {
+        let said = verdict();
+        assert!(said.contains(unknown), "{said}");
+    }
+    let said = freeze(&gate, "alhpa").succeeds().stdout;
+    assert!(said.contains(unknown), "{said}");
+    let said = gate.run(&["repo", "alhpa"]).succeeds().stdout;
+    assert!(said.contains(unknown), "{said}");
+    // Nor is it a name that another one may have meant.
+    let said = freeze(&gate, "alpha").succeeds().stdout;
+    assert!(!said.contains("is known"), "{said}");
+    let said = gate.run(&["repo", "alhpaa"]).succeeds().stdout;
+    assert!(!said.contains("`alhpa`"), "{said}");
+}
+
+#[test]
 fn an_unfreeze_of_a_repo_that_is_not_frozen_names_the_one_that_is() {
     let gate = World::On.gate();
     let said = |repo: &str| gate.run(&["unfreeze", repo]).succeeds().stdout;
@@ -160,6 +183,60 @@ fn a_stored_scope_takes_no_name_that_it_would_drop_and_none_that_is_unknown() {
         try_to(&["--repos", "org/app", "--new"]).exits(1);
         try_to(&["--repos", "alhpa", "--new"]).succeeds();
     }
+}
+
+#[test]
+fn a_stored_scope_is_neither_a_text_without_a_name_nor_one_of_no_repo() {
+    for store in STORES {
+        let gate = World::On.gate();
+        let try_to = |more: &[&str]| gate.run(&[store, more].concat());
+        for repos in [",,", " ", " , "] {
+            let refused = try_to(&["--repos", repos, "--new"]).exits(1).stderr;
+            assert!(
+                refused.contains(&format!("`{repos}` names no repo")),
+                "{refused}"
+            );
+        }
+        let rules = r#"{"repos":["beta"]}"#;
+        let refused = try_to(&["--repos", "alpha", "--rules", rules, "--new"])
+            .exits(1)
+            .stderr;
+        assert!(
+            refused.contains(
+                "`repos` (`alpha`) and `repos` in the rules (`beta`) have no repo in common"
+            ),
+            "{refused}"
+        );
+        assert_eq!(generations(&gate), 1, "{store:?}");
+        try_to(&["--repos", "alpha,beta", "--rules", rules]).succeeds();
+    }
+    let gate = World::On.gate();
+    set(&gate, &["--repos", "alpha"]);
+    let service = Service::on(gate);
+    let rules = "%7B%22repos%22%3A%5B%22beta%22%5D%7D";
+    let path = format!("/policy/swap?reason=r&rules={rules}");
+    let asked = service
+        .request("POST", &path)
+        .body("application/wasm", Vec::new());
+    let problem = asked.send().is(422).detail();
+    assert!(problem.contains("have no repo in common"), "{problem}");
+}
+
+#[test]
+fn an_init_that_keeps_the_stored_settings_says_so() {
+    let gate = World::On.gate();
+    let said = gate.run(&["init", "--repos", "alpha"]).succeeds().stdout;
+    assert!(
+        said.contains(
+            "the stored settings stay as they are: `serial-gate policy settings` changes them"
+        ),
+        "{said}"
+    );
+    set(&gate, &["--repos", "alpha"]);
+    let said = gate.run(&["init", "--repos", "alpha"]).succeeds().stdout;
+    assert!(!said.contains("stay as they are"), "{said}");
+    let said = gate.run(&["init"]).succeeds().stdout;
+    assert!(!said.contains("stay as they are"), "{said}");
 }
 
 #[test]

@@ -4,8 +4,10 @@
 //! kind through them. A promise that tasks are held is followed by a claim that finds nothing, and one that they start by a
 //! claim that finds a job; both by the real binary.
 
+mod added;
 mod freezes;
 mod known;
+mod overrides;
 mod plans;
 mod stages;
 mod words;
@@ -101,7 +103,7 @@ pub fn is_claimed(gate: &Gate) -> bool {
     }
 }
 
-fn set(gate: &Gate, settings: &[&str]) {
+pub fn set(gate: &Gate, settings: &[&str]) {
     let arguments = [&["policy", "settings", "--reason", "r"], settings].concat();
     gate.run(&arguments).succeeds();
 }

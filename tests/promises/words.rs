@@ -82,6 +82,59 @@ fn the_gate_acts_where_it_is_said_to() {
 }
 
 #[test]
+fn the_gate_acts_where_a_policy_that_fails_leaves_repos_frozen() {
+    let gate = World::PolicyFails.gate();
+    gate.sqlite()
+        .execute(
+            r#"UPDATE serial_gate_generation SET settings = json_set(settings, '$.rules', '{"repos":["beta"]}')
+               WHERE state = 'active'"#,
+            [],
+        )
+        .unwrap();
+    gate.sqlite()
+        .execute("INSERT INTO repo_freeze (repo) VALUES ('alpha')", [])
+        .unwrap();
+    for verb in [&["queue"][..], &["repo", "alpha"]] {
+        let said = gate.run(verb).succeeds().stdout;
+        assert!(!said.contains("does not act here"), "{said}");
+    }
+    let page = crate::service::Service::on(gate.clone())
+        .get("/")
+        .is(200)
+        .text;
+    assert!(!page.contains("does not act here"), "{page}");
+    assert!(!is_claimed(&gate));
+}
+
+#[test]
+fn a_repo_whose_name_only_looks_like_one_in_scope_is_not_acted_in() {
+    let gate = Gate::new();
+    for _ in 0..2 {
+        gate.run(&["task", "add", " alpha "]).succeeds();
+    }
+    gate.run(&[
+        "policy", "settings", "--repos", "alpha", "--new", "--reason", "r",
+    ])
+    .succeeds();
+    let said = gate.run(&["repo", " alpha "]).succeeds().stdout;
+    assert!(said.contains("does not act here"), "{said}");
+    // The reference's helper, as ever.
+    let document = gate.run(&["repo", " alpha ", "--json"]).succeeds().json();
+    assert_eq!(
+        (&document["applies"], &document["acts"]),
+        (&true.into(), &false.into())
+    );
+    let said = gate.run(&["queue"]).succeeds().stdout;
+    assert!(said.contains("the gate does not act here"), "{said}");
+    let page = crate::service::Service::on(gate.clone())
+        .get("/")
+        .is(200)
+        .text;
+    assert!(page.contains("The gate does not act here"), "{page}");
+    assert!(is_claimed(&gate) && is_claimed(&gate));
+}
+
+#[test]
 fn a_repo_with_a_slash_is_gated_by_the_rules_alone() {
     let gate = Gate::new();
     for repo in ["org/app", "org/app", "beta", "beta"] {

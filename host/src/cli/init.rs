@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serial_gate::model::{Dialect, Settings};
 use serial_gate::policy::{DEFAULT_POLICY, Limits, Runtime};
 use serial_gate::queue::{self, Adoption, Preparing, Queue, adoption_by, default_settings};
-use serial_gate::store::{self, Act, Before, Change, Prepared, Store};
+use serial_gate::store::{self, Act, Before, Change, GenerationState, Prepared, Store};
 
 use super::adoption::{GIVE, SET, advice, census, note, proof, rows};
 use super::options::{Shared, Who};
@@ -53,6 +53,8 @@ struct Told {
     unseen: Option<String>,
     /// A database that was meant, perhaps.
     similar: Option<PathBuf>,
+    /// What to say of settings that were given, and stay as they were stored.
+    kept: Option<String>,
 }
 
 impl Init {
@@ -77,6 +79,7 @@ impl Init {
             who: &who,
             why: "the queue was made",
         };
+        let kept = kept(shared);
         let prepared = Queue::prepare(&shared.db, &settings, act, preparing)?;
         let is_new = matches!(prepared.before, Before::Nothing | Before::OtherTables);
         let mut told = Told {
@@ -87,6 +90,7 @@ impl Init {
             adoption: None,
             claimable: None,
             unseen: None,
+            kept,
         };
         if !is_new && dry_run {
             let census = Store::census_at(&shared.db.path)?;
@@ -199,6 +203,9 @@ impl Told {
                 &format!("did you mean `{similar}`, which is beside it?"),
             )?;
         }
+        if let Some(kept) = &self.kept {
+            note(output, kept)?;
+        }
         if let Some(unseen) = &self.unseen {
             let text = format!("its rows were not counted: {unseen}");
             note(output, &text)?;
@@ -242,9 +249,21 @@ impl Told {
             "unread_tables": unread,
             "adoption": self.adoption,
             "claimable": self.claimable,
+            "note": self.kept,
             "similar": self.similar.as_ref().map(|path| path.to_string_lossy()),
         })
     }
+}
+
+/// That a queue which has settings keeps them, where flags say otherwise. The environment and the file say every time what
+/// this user's commands go by, so that they need no word.
+fn kept(shared: &Shared) -> Option<String> {
+    let mut store = shared.store().ok()?;
+    let active = store.generation_in(GenerationState::Active).ok()??;
+    let stored = queue::settings_of(&active).ok()?;
+    (shared.told.over(stored.clone()) != stored).then(|| {
+        "the stored settings stay as they are: `serial-gate policy settings` changes them".into()
+    })
 }
 
 fn list(told: &Told, output: &mut Output) -> Result<(), Error> {

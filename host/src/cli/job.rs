@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serial_gate::store::{Act, Claim, Ending, NewJob, sql_time};
 
 use super::options::{Shared, Why, user};
-use super::output::Output;
+use super::output::{Output, noting};
 use super::plain_text::token;
 use super::text::{command, id, shown};
 use super::{Error, Outcome};
@@ -111,6 +111,7 @@ impl Job {
             why: "",
         };
         let mut lease_until = None;
+        let mut added = None;
         let (job, status, line) = match self {
             Job::Add(Add { task, agent, repo }) => {
                 let new = NewJob {
@@ -119,6 +120,7 @@ impl Job {
                     repo: repo.as_deref(),
                 };
                 let job = store.add_job(now, new)?;
+                added = Some(job);
                 (
                     job,
                     "queued",
@@ -161,12 +163,17 @@ impl Job {
                 )
             }
         };
+        let note = added.and_then(|job| queue.added_job_note(now, job));
         if output.json {
-            output.json_line(&serde_json::json!({
+            let document = serde_json::json!({
                 "job_id": job, "status": status, "lease_until": lease_until,
-            }))?;
-        } else {
-            output.line(line)?;
+            });
+            output.json_line(&noting(document, note.as_ref()))?;
+            return Ok(Outcome::Done);
+        }
+        output.line(line)?;
+        if let Some(note) = note {
+            output.line(format!("  {}", shown(&note)))?;
         }
         Ok(Outcome::Done)
     }

@@ -208,7 +208,7 @@ pub struct Shared {
     pub json: bool,
     /// What this command was told otherwise than its queue's policy says.
     pub overrides: Overrides,
-    /// The scope and the rules that were given by flags. What the environment and the file say is read leniently, also where
+    /// The settings that were given by flags; a switch that the environment has as well counts as its. What the environment and the file say is read leniently, also where
     /// it is stored.
     pub told: Overrides,
     /// How long a claim lasts.
@@ -233,7 +233,9 @@ impl Shared {
         let told = Overrides {
             repos: by_flag(given.repos.as_ref(), "SERIAL_GATE_REPOS"),
             rules: by_flag(given.rules.as_ref(), "SERIAL_GATE_RULES"),
-            ..Overrides::default()
+            enabled: given.enabled.filter(|_| is_unset("SERIAL_GATE_ENABLED")),
+            freeze_enabled: (given.freeze_enabled)
+                .filter(|_| is_unset("SERIAL_GATE_FREEZE_ENABLED")),
         };
         let db = given.db.or(file.db);
         Ok(Shared {
@@ -332,6 +334,10 @@ fn by_flag(given: Option<&String>, variable: &str) -> Option<String> {
     given
         .filter(|given| of_variable.as_ref() != Some(given))
         .cloned()
+}
+
+fn is_unset(variable: &str) -> bool {
+    std::env::var_os(variable).is_none()
 }
 
 fn read_config(path: &Path) -> Result<Given, Error> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
-use serial_gate::queue::{Advice, Others, Queue as GatedQueue, RepoState, State};
+use serial_gate::queue::{Acting, Advice, Others, Queue as GatedQueue, RepoState, State};
 use serial_gate::store::sql_time;
 
 use super::advice::line;
@@ -79,16 +79,8 @@ pub fn print(state: &State, shared: Option<&Shared>, output: &mut Output) -> Res
     for note in &state.notes {
         output.line(format!("{} {}", toned(Tone::Held, "note:"), shown(note)))?;
     }
-    if !state.enabled {
-        output.line(toned(
-            Tone::Held,
-            "the gate is off: every queued job may be claimed",
-        ))?;
-    } else if !state.freeze_enabled {
-        output.line(toned(
-            Tone::Held,
-            "the freeze layer is off: no freeze holds a job",
-        ))?;
+    for switch in &state.switches {
+        output.line(toned(Tone::Held, switch))?;
     }
     if state.per_repo.is_empty() && state.others == Others::default() {
         output.line("nothing waits")?;
@@ -141,11 +133,9 @@ fn print_repo(
     let name = toned(Tone::Heading, shown(repo_name));
     let active = repo.active_task.as_ref().map(|active| &active.task);
     output.line(format!("{name}  active: {}", active_task(active)))?;
-    if is_on && repo.applies == Some(false) {
-        output.line(toned(
-            Tone::Held,
-            "the gate does not act here: every queued job may be claimed",
-        ))?;
+    // Where it is off, that is said of all repos.
+    if is_on && let Some(note) = repo.acting.and_then(Acting::note) {
+        output.line(toned(Tone::Held, note))?;
     }
     let branch = active.and_then(|task| task.branch.as_ref());
     if let Some(branch) = branch {

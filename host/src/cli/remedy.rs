@@ -1,31 +1,32 @@
 //! Commands after which a freeze holds, and the one that releases it.
 //!
-//! Owns which setting is in the way of a freeze. Leaves the words about it to `queue`. A policy that lets tasks start in a frozen
-//! repo has no such command: that is its rule.
+//! Owns the flags. Leaves to `queue` what is in the way of a freeze, and the words about it.
 
 use jiff::Timestamp;
-use serial_gate::queue::{Passes, Queue};
+use serial_gate::queue::Queue;
 
 use super::options::Shared;
 use super::text::command;
 
 /// The command after which a freeze of the repo holds; none if there is no single one.
 pub fn switch_on(queue: &mut Queue, shared: &Shared, repo: &str) -> Option<String> {
-    let settings = |flag: &str, value: &str| {
-        let arguments = ["policy", "settings", flag, value, "--reason", "TEXT"];
-        command(shared, &arguments)
-    };
-    match queue.freeze_effect(Timestamp::now(), repo).passes? {
-        Passes::GateOff { here: false } => settings("--enabled", "true"),
-        Passes::LayerOff { here: false } => settings("--freeze-enabled", "true"),
-        // A setting that this command was told comes before the stored one.
-        Passes::OutOfScope { repos } if shared.overrides.repos.is_none() => {
-            let wider = format!("{repos},{repo}");
-            let is_a_name = serial_gate::queue::can_be_in_scope(repo);
-            is_a_name.then(|| settings("--repos", &wider)).flatten()
+    // What cannot be found out is not proposed.
+    let wanted = queue.settings_to_hold(Timestamp::now(), repo).ok()??;
+    let switch = |value: Option<bool>| value.map(|value| value.to_string());
+    let flags = [
+        ("--enabled", switch(wanted.enabled)),
+        ("--freeze-enabled", switch(wanted.freeze_enabled)),
+        ("--repos", wanted.repos),
+        ("--rules", wanted.rules),
+    ];
+    let mut arguments = vec!["policy", "settings"];
+    for (flag, value) in &flags {
+        if let Some(value) = value {
+            arguments.extend([flag, value.as_str()]);
         }
-        _ => None,
     }
+    arguments.extend(["--reason", "TEXT"]);
+    command(shared, &arguments)
 }
 
 /// The command that clears a freeze, unless there is a newer one.

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use jiff::Timestamp;
-use serial_gate::queue::Queue;
+use serial_gate::queue::{Acting, Queue};
 use serial_gate::store::ActiveTask;
 
 use super::options::Shared;
@@ -23,6 +23,7 @@ impl Repo {
         let mut queue = shared.queue()?;
         let repo = self.repo.as_str();
         let applies = queue.applies(Some(repo));
+        let acting = queue.acting(Timestamp::now(), repo)?;
         let frozen = queue.is_frozen(Some(repo));
         let finished = queue.finished_stages()?;
         let active = queue.store().active_task_under(repo, &finished)?;
@@ -36,7 +37,7 @@ impl Repo {
             let notes: Vec<String> = unknown.into_iter().chain(note).collect();
             let note = (!notes.is_empty()).then(|| notes.join("; "));
             let document = serde_json::json!({
-                "repo": repo, "applies": applies, "active_task": active, "frozen": frozen, "freeze": freeze,
+                "repo": repo, "applies": applies, "acts": acting.here(), "active_task": active, "frozen": frozen, "freeze": freeze,
                 "holds": frozen && effect.holds, "note": note,
             });
             output.json_line(&document)?;
@@ -45,10 +46,13 @@ impl Repo {
         output.line(toned(Tone::Heading, shown(repo)))?;
         output.line(format!(
             "  gate         {}",
-            if applies {
-                "acts here"
-            } else {
-                "does not act here"
+            match acting {
+                Acting::Acts => "acts here",
+                Acting::ActsHereOnly => {
+                    "acts here by this process's own settings only: by the stored ones, every queued job may be claimed"
+                }
+                Acting::Idle => "does not act here",
+                Acting::IdleHereOnly => "does not act here, by this process's own settings",
             }
         ))?;
         output.line(format!("  active task  {}", active_task(active.as_ref())))?;

@@ -152,7 +152,7 @@ impl Task {
                 match project {
                     None => {
                         let added = queue.store().add_task(Timestamp::now(), task)?;
-                        let note = queue.first_stage_note(Timestamp::now(), &repo, &stage);
+                        let note = queue.added_task_note(Timestamp::now(), task);
                         print_added(added, task, None, note, output)?;
                     }
                     Some(project) => {
@@ -167,7 +167,7 @@ impl Task {
                             &finished,
                             &clock,
                         )?;
-                        let note = queue.first_stage_note(Timestamp::now(), &repo, &stage);
+                        let note = queue.added_task_note(Timestamp::now(), task);
                         print_added(added, task, Some(cut), note, output)?;
                     }
                 }

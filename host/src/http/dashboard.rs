@@ -11,7 +11,7 @@ use axum::response::{Html, IntoResponse};
 use jiff::Timestamp;
 use serial_gate::branch::{base_words, short};
 use serial_gate::model::{Hold, Verdict};
-use serial_gate::queue::{self as gate, RepoState, State as QueueState, Waiting};
+use serial_gate::queue::{self as gate, Acting, RepoState, State as QueueState, Waiting};
 use serial_gate::store::{GenerationEvent, GenerationState, Role, TaskBranch, sql_time};
 
 use super::App;
@@ -33,6 +33,10 @@ const JOBS: usize = 50;
 #[template(path = "dashboard.html")]
 struct Page {
     state: QueueState,
+    /// Whether the gate is off by this service's own settings only.
+    off_here: bool,
+    /// What to say of the switches while the gate is on.
+    switches: Vec<String>,
     repos: Vec<Repo>,
     held: usize,
     frozen: usize,
@@ -45,8 +49,8 @@ struct Page {
 
 struct Repo {
     name: String,
-    /// Whether the gate acts here, or is off for all.
-    acts: bool,
+    /// That the gate does not act here, although it is on.
+    idle_note: Option<String>,
     active: Option<Active>,
     work: Vec<Line>,
     failed: usize,
@@ -159,8 +163,12 @@ fn read(reader: &mut Reader, may_operate: bool, said: Option<String>) -> Result<
     let mut state = reader.state()?;
     let mut repos = Vec::new();
     for (name, found) in std::mem::take(&mut state.per_repo) {
-        repos.push(repo(reader, name, found, now)?);
+        let mut repo = repo(reader, name, found, now)?;
+        // Where it is off, the page says so at its head.
+        repo.idle_note = repo.idle_note.filter(|_| state.enabled);
+        repos.push(repo);
     }
+    let stored_is_on = reader.queue.stored_settings().map(|stored| stored.enabled);
     // What somebody has to do something about comes first.
     repos.sort_by_key(|repo| {
         let is_stuck = repo.work.iter().any(|line| line.class == FAILED);
@@ -173,6 +181,14 @@ fn read(reader: &mut Reader, may_operate: bool, said: Option<String>) -> Result<
         failed: repos.iter().map(|repo| repo.failed).sum(),
         policy: policy_of(reader)?,
         now: sql_time(now),
+        off_here: !state.enabled && stored_is_on == Some(true),
+        switches: state
+            .switches
+            .iter()
+            .copied()
+            .filter(|_| state.enabled)
+            .map(sentence)
+            .collect(),
         state,
         repos,
         may_operate,
@@ -219,7 +235,7 @@ fn repo(
         .map(|waiting| job(waiting, &mut tasks, now))
         .collect();
     Ok(Repo {
-        acts: found.applies != Some(false),
+        idle_note: found.acting.and_then(Acting::note).map(sentence),
         work: lines(&name, &found),
         failed: found.jobs.as_ref().map_or(0, |jobs| jobs.failed),
         active,
@@ -235,6 +251,13 @@ fn repo(
         error: found.error,
         name,
     })
+}
+
+/// A note that begins with a capital letter.
+fn sentence(note: &str) -> String {
+    let mut letters = note.chars();
+    let first = letters.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(letters.clone()).collect()
 }
 
 fn branch(branch: &TaskBranch) -> Branch {

@@ -157,12 +157,14 @@ impl From<queue::Error> for Problem {
     fn from(error: queue::Error) -> Problem {
         match error {
             queue::Error::Store(error) => error.into(),
-            queue::Error::FreezeOff => Problem::new(StatusCode::CONFLICT, error),
+            queue::Error::FreezeOff { .. } => Problem::new(StatusCode::CONFLICT, error),
             queue::Error::UnknownRepo { .. } => {
                 let detail = format!("{error}; if the repo is new, send `\"new\": true`");
                 Problem::new(StatusCode::NOT_FOUND, detail)
             }
-            queue::Error::NotInScope { .. } => Problem::invalid(error),
+            queue::Error::NotInScope { .. }
+            | queue::Error::NoNameInScope { .. }
+            | queue::Error::NothingInScope { .. } => Problem::invalid(error),
             // The policy's own words: whoever swaps policies has to read them.
             queue::Error::Policy(_) | queue::Error::Clause(_) | queue::Error::NoPolicy => {
                 Problem::new(StatusCode::SERVICE_UNAVAILABLE, queue::with_causes(&error))

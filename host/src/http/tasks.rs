@@ -105,7 +105,8 @@ pub struct AddJob {
 pub struct AddedTask {
     #[serde(flatten)]
     added: Added,
-    /// What has to be known of its first stage: that it is a finished one, or looks like one
+    /// What has to be known of it: that its first stage is a finished one, or looks like one, or that the freeze of its repo
+    /// does not hold it
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
 }
@@ -123,6 +124,9 @@ pub struct ChangedTask {
 #[derive(Serialize, ToSchema)]
 pub struct AddedJob {
     job_id: i64,
+    /// What has to be known of it: that the freeze of its repo does not hold it
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
 }
 
 /// The header of a request that may be repeated.
@@ -170,7 +174,7 @@ pub async fn add_task(
             Some(keyed) => store.add_task_once(now, new, keyed.as_repeatable())?,
             None => store.add_task(now, new)?,
         };
-        let note = queue.first_stage_note(now, &task.repo, &task.stage);
+        let note = queue.added_task_note(now, new);
         Ok::<AddedTask, queue::Error>(AddedTask { added, note })
     };
     let added = app.writer.change(add).await??;
@@ -271,11 +275,13 @@ pub async fn add_job(
             repo: job.repo.as_deref(),
         };
         let (now, store) = (Timestamp::now(), queue.store());
-        match &keyed {
-            Some(keyed) => store.add_job_once(now, new, keyed.as_repeatable()),
-            None => store.add_job(now, new),
-        }
+        let job_id = match &keyed {
+            Some(keyed) => store.add_job_once(now, new, keyed.as_repeatable())?,
+            None => store.add_job(now, new)?,
+        };
+        let note = queue.added_job_note(now, job_id);
+        Ok::<AddedJob, queue::Error>(AddedJob { job_id, note })
     };
-    let job_id = app.writer.change(add).await??;
-    Ok((StatusCode::CREATED, Json(AddedJob { job_id })))
+    let added = app.writer.change(add).await??;
+    Ok((StatusCode::CREATED, Json(added)))
 }

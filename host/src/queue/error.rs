@@ -1,6 +1,6 @@
 //! What can go wrong with a queue: its database, its policy, or the request.
 
-use super::nearest::did_you_mean;
+use super::nearest::{did_you_mean, named};
 use crate::{clause, policy, store};
 
 /// A request that failed. Nothing was changed.
@@ -16,10 +16,17 @@ pub enum Error {
     #[error("the policy's clause was refused")]
     Clause(#[from] clause::Refusal),
     /// A freeze would hold nothing, so it is not written.
-    #[error(
-        "the freeze layer is off, nothing was written: switch it on with `serial-gate policy settings --freeze-enabled true --reason TEXT`"
-    )]
-    FreezeOff,
+    #[error("{}", if *here {
+        "the freeze layer is off by this process's own settings, nothing was written: take `freeze-enabled` from its flags, \
+         `SERIAL_GATE_FREEZE_ENABLED` from its environment, or `freeze_enabled` from its configuration file"
+    } else {
+        "the freeze layer is off, nothing was written: switch it on with `serial-gate policy settings --freeze-enabled true \
+         --reason TEXT`"
+    })]
+    FreezeOff {
+        /// Whether this process was told so itself.
+        here: bool,
+    },
     /// Nothing in the queue has this repo.
     #[error(
         "no task of `{}` is known, so nothing was {left}{}",
@@ -43,6 +50,28 @@ pub enum Error {
         repo: String,
         /// The known repos that are nearest.
         near: Vec<String>,
+    },
+    /// The scope would name no repo, and be all of them.
+    #[error(
+        "`{}` names no repo, and `repos` would be all of them, so nothing was changed: an empty text says that",
+        repos.escape_debug()
+    )]
+    NoNameInScope {
+        /// The setting.
+        repos: String,
+    },
+    /// The setting `repos` and the rules have no repo in common.
+    #[error(
+        "`repos` ({}) and `repos` in the rules ({}) have no repo in common, and the gate would act nowhere, so nothing was \
+         changed",
+        named(repos, ", "),
+        named(rules, ", ")
+    )]
+    NothingInScope {
+        /// The names in the setting.
+        repos: Vec<String>,
+        /// Those in the rules.
+        rules: Vec<String>,
     },
     /// What stands in the database of a generation is not what was written there.
     #[error(

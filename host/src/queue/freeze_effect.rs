@@ -3,8 +3,9 @@
 //! Owns the words about it, which the command line, the service, the page and the alerts all use. The answer comes from the
 //! clause that claims go by now, whichever policy or fallback gave it, asked about a job that is not there (`store`'s
 //! `Probe`). The settings only tell why. A freeze holds the *first job of a task*, the one for a gated agent; a task that has
-//! started goes on. Callers rely on this: nothing here fails, because a freeze must not wait for an answer. What cannot be
-//! found out is said to be unknown, and not to hold.
+//! started goes on. Where this process has settings of its own, the stored ones are asked as well, because other processes
+//! claim by these, and the worse answer counts. Callers rely on this: nothing here fails, because a freeze must not wait for
+//! an answer. What cannot be found out is said to be unknown, and not to hold.
 
 use std::fmt;
 
@@ -14,7 +15,8 @@ use super::nearest::named;
 use super::scope::scope_of;
 use super::{CurrentClause, Error, Queue, Source, with_causes};
 use crate::clause::Agents;
-use crate::store::{Probe, Supposed};
+use crate::model::Settings;
+use crate::store::{Firsts, Probe, Supposed};
 
 /// What a freeze of a repo does under the clause in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,16 +30,10 @@ pub struct FreezeEffect {
 /// Why tasks of a frozen repo start all the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Passes {
-    /// The gate is switched off: for everybody, or `here`, by what this process was told itself.
-    GateOff {
-        /// Whether the stored settings have it switched on.
-        here: bool,
-    },
-    /// Freezes are switched off, likewise.
-    LayerOff {
-        /// Whether the stored settings have them switched on.
-        here: bool,
-    },
+    /// The gate is switched off.
+    GateOff,
+    /// Freezes are switched off.
+    LayerOff,
     /// The setting `repos` does not name the repo.
     OutOfScope {
         /// The setting.
@@ -62,6 +58,12 @@ pub enum Passes {
         /// The marks.
         labels: Vec<String>,
     },
+    /// Not all of its queued jobs were looked at; those that were are held.
+    NotLookedAt,
+    /// By this process's own settings, for this reason; the stored ones do not say so.
+    Here(Box<Passes>),
+    /// By the stored settings, for this reason; this process has others.
+    Stored(Box<Passes>),
     /// It cannot be said.
     Unknown {
         /// Why.
@@ -79,17 +81,19 @@ impl FreezeEffect {
 impl fmt::Display for Passes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Passes::GateOff { here: false } => f.write_str(
+            Passes::GateOff => f.write_str(
                 "the gate is off: its tasks start all the same until the gate is switched on",
             ),
-            Passes::GateOff { here: true } => f.write_str(
-                "the gate is off by this process's own settings: with these, its tasks start all the same",
-            ),
-            Passes::LayerOff { here: false } => f.write_str(
+            Passes::LayerOff => f.write_str(
                 "the freeze layer is off: its tasks start all the same until freezes are switched on",
             ),
-            Passes::LayerOff { here: true } => f.write_str(
-                "the freeze layer is off by this process's own settings: with these, its tasks start all the same",
+            Passes::NotLookedAt => f.write_str(
+                "it has many queued jobs: no task of it starts, as far as was looked",
+            ),
+            Passes::Here(passes) => write!(f, "by this process's own settings, {passes}"),
+            Passes::Stored(passes) => write!(
+                f,
+                "by the stored settings, which this process does not use, {passes}"
             ),
             Passes::OutOfScope { repos } => write!(
                 f,
@@ -149,6 +153,36 @@ impl Queue {
 
     fn find_freeze_effect(&mut self, now: Timestamp, repo: &str) -> Result<FreezeEffect, Error> {
         let clause = self.clause(now)?;
+        let own = self.effect_of(&clause, &self.in_use.settings.clone(), repo)?;
+        let Some((settings, clause)) = self.stored_rule(now)? else {
+            return Ok(own);
+        };
+        let stored = self.effect_of(&clause, &settings, repo)?;
+        if own == stored {
+            return Ok(own);
+        }
+        // What others do is worse than what this process does not do.
+        let wrapped = match (own.holds, stored.holds) {
+            (true, false) => stored.passes.map(Box::new).map(Passes::Stored),
+            (false, true) => own.passes.map(Box::new).map(Passes::Here),
+            _ => match stored.passes {
+                Some(passes) => Some(Passes::Stored(Box::new(passes))),
+                None => own.passes.map(Box::new).map(Passes::Here),
+            },
+        };
+        Ok(FreezeEffect {
+            holds: own.holds && stored.holds,
+            passes: wrapped,
+        })
+    }
+
+    /// What a freeze does by a clause, which came from these settings.
+    pub(super) fn effect_of(
+        &mut self,
+        clause: &CurrentClause,
+        settings: &Settings,
+        repo: &str,
+    ) -> Result<FreezeEffect, Error> {
         let probe = Probe::of(&clause.rendered)?;
         let lets_through = |agent: &str, label: Option<&str>| {
             probe.lets_through(Supposed {
@@ -159,7 +193,7 @@ impl Queue {
                 earlier: None,
             })
         };
-        let agents = gated_agents(&clause);
+        let agents = gated_agents(clause);
         let mut holds = !agents.is_empty();
         for agent in &agents {
             holds &= !lets_through(agent, None)?;
@@ -167,14 +201,19 @@ impl Queue {
         if !holds {
             return Ok(FreezeEffect {
                 holds,
-                passes: Some(self.why_not(repo, clause.source)),
+                passes: Some(self.why_not(settings, repo, clause.source)),
             });
         }
         // Tasks may begin with a job that is not the gate's business.
+        let (queued, mut are_all) = self.store.queued_agents(repo)?;
         let mut others = Vec::new();
-        for agent in self.store.first_agents(repo)? {
+        for agent in queued {
             if lets_through(&agent, None)? {
-                others.push(agent);
+                match self.store.firsts_of(repo, &agent)? {
+                    Firsts::Some => others.push(agent),
+                    Firsts::None => {}
+                    Firsts::NotLookedAt => are_all = false,
+                }
             }
         }
         if !others.is_empty() {
@@ -203,9 +242,14 @@ impl Queue {
                 }
             }
         }
+        let passes = match (labels.is_empty(), are_all) {
+            (false, _) => Some(Passes::Labelled { labels }),
+            (true, false) => Some(Passes::NotLookedAt),
+            (true, true) => None,
+        };
         Ok(FreezeEffect {
             holds: true,
-            passes: (!labels.is_empty()).then_some(Passes::Labelled { labels }),
+            passes,
         })
     }
 
@@ -233,24 +277,19 @@ impl Queue {
     }
 
     /// Why a freeze holds nothing: the first of the settings that speaks against it, and else the policy.
-    fn why_not(&self, repo: &str, source: Source) -> Passes {
-        let settings = &self.in_use.settings;
-        let generation = self.in_use.generation.as_ref();
-        let stored = generation.and_then(|generation| super::settings_of(generation).ok());
-        let stored = stored.as_ref();
+    fn why_not(&self, settings: &Settings, repo: &str, source: Source) -> Passes {
         let scope = scope_of(settings);
         if !settings.enabled {
-            let here = stored.is_some_and(|stored| stored.enabled);
-            Passes::GateOff { here }
+            Passes::GateOff
         } else if !settings.freeze_enabled {
-            let here = stored.is_some_and(|stored| stored.freeze_enabled);
-            Passes::LayerOff { here }
+            Passes::LayerOff
         } else if !scope.is_named(repo) {
             let repos = settings.repos.clone();
             Passes::OutOfScope { repos }
         } else if !scope.is_in_the_rules(repo) && source != Source::FreezeOnly {
             Passes::OutOfRules
         } else {
+            let generation = self.in_use.generation.as_ref();
             let policy = generation.map(|generation| generation.name.clone());
             Passes::ByPolicy { policy }
         }
@@ -259,7 +298,7 @@ impl Queue {
 
 /// The agents whose jobs the clause may hold. Where it may hold those of all but some, one that it does not mention speaks
 /// for them.
-fn gated_agents(clause: &CurrentClause) -> Vec<String> {
+pub(super) fn gated_agents(clause: &CurrentClause) -> Vec<String> {
     match clause.clause.gated() {
         Agents::Only(agents) => agents.into_iter().flatten().collect(),
         Agents::AllBut(agents) => {

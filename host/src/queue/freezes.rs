@@ -6,7 +6,7 @@
 
 use serde::Serialize;
 
-use super::{Error, Queue};
+use super::{Error, Queue, Rule};
 use crate::store::{Act, DeployVerdict, NewDeploy, RecordedDeploy};
 
 /// A freeze to make.
@@ -29,7 +29,7 @@ pub struct Frozen {
     pub repo: String,
     /// Whether the gate holds the repo's tasks now
     pub holds: bool,
-    /// Why tasks of it start all the same, all or some of them; null if no task of it starts
+    /// Why tasks of it start all the same, all or some of them, or that no task of it is known; null if no task of it starts
     pub note: Option<String>,
 }
 
@@ -58,11 +58,14 @@ impl Queue {
             new,
         } = freeze;
         self.check_freeze_layer()?;
+        let mut unknown = None;
         if !new && !repo.is_empty() {
             self.check_known(repo, "frozen")?;
+            // A freeze or a deploy may have made a mistyped name known.
+            unknown = self.unknown_repo(repo)?;
         }
         let effect = self.freeze_effect(act.now, repo);
-        let note = effect.note();
+        let note = joined([unknown, effect.note()]);
         let freeze_id = self.store.freeze(act, repo, work_item, note.as_deref())?;
         Ok(Frozen {
             freeze_id,
@@ -86,13 +89,8 @@ impl Queue {
         if deploy.verdict == DeployVerdict::Degraded {
             self.check_freeze_layer()?;
         }
-        // The verdict makes the repo known.
         let unknown = self.unknown_repo(deploy.repo)?;
         let effect = self.freeze_effect(act.now, deploy.repo);
-        let joined = |notes: [Option<String>; 2]| {
-            let notes: Vec<String> = notes.into_iter().flatten().collect();
-            (!notes.is_empty()).then(|| notes.join("; "))
-        };
         let told = joined([unknown.clone(), effect.note()]);
         let recorded = self.store.record_deploy(act, deploy, told.as_deref())?;
         let frozen = self.is_frozen(Some(deploy.repo));
@@ -103,11 +101,24 @@ impl Queue {
         })
     }
 
-    /// A freeze that would hold nothing anywhere is no freeze.
+    /// A freeze that would hold nothing anywhere is no freeze. A degraded verdict is refused with it: whoever reports one
+    /// counts on a closed repo, so that a success would be a silent failure. A verdict that was written down without its
+    /// freeze would also count as a repeated one, and freeze nothing, when it comes again with the layer on.
     fn check_freeze_layer(&mut self) -> Result<(), Error> {
-        if !self.settings_now()?.freeze_enabled {
-            return Err(Error::FreezeOff);
+        if self.settings_now()?.freeze_enabled {
+            return Ok(());
         }
-        Ok(())
+        // With both in the way, what this process was told is the first to go: the other one cannot help before.
+        let here = match &self.rule {
+            Rule::Active(told) => told.freeze_enabled == Some(false),
+            Rule::Given { .. } => true,
+        };
+        Err(Error::FreezeOff { here })
     }
+}
+
+/// Notes in one line; none if there is nothing to say.
+pub(super) fn joined(notes: [Option<String>; 2]) -> Option<String> {
+    let notes: Vec<String> = notes.into_iter().flatten().collect();
+    (!notes.is_empty()).then(|| notes.join("; "))
 }

@@ -71,16 +71,20 @@ impl Queue {
         })
     }
 
-    /// What to say of a repo that nothing knows; nothing of one that is known.
+    /// What to say of a repo that no task, no job and no project has. That it was frozen or deployed is no sign: a mistyped
+    /// name may have been, too.
     ///
     /// # Errors
     ///
     /// When the database cannot be read.
     pub fn unknown_repo(&mut self, repo: &str) -> Result<Option<String>, Error> {
-        if self.knows_repo(repo)? {
+        let configured = self.options.repos.iter().any(|known| known == repo);
+        if configured || self.store.has_work_in(repo)? {
             return Ok(None);
         }
-        let near = did_you_mean(&self.repos_near(repo)?);
+        let known = self.store.repos_with_work()?;
+        let near = nearest(repo, known.iter().chain(&self.options.repos));
+        let near = did_you_mean(&near);
         Ok(Some(format!(
             "no task of `{}` is known{near}",
             repo.escape_debug()

@@ -5,6 +5,8 @@
 //! command line. Callers rely on this: a policy that fails never stops the queue, and never opens a
 //! frozen repo to a gated job.
 
+mod acting;
+mod added;
 mod adoption;
 mod advice;
 mod claim;
@@ -19,6 +21,7 @@ mod freeze_effect;
 mod freezes;
 mod gated;
 mod generation;
+mod hold;
 mod in_force;
 mod known;
 mod log;
@@ -30,6 +33,7 @@ mod settings;
 mod shadow;
 mod stages;
 mod state;
+mod stored_rule;
 mod verdicts;
 mod wait;
 mod watch;
@@ -38,6 +42,7 @@ mod words;
 mod work;
 
 pub use crate::store::Running;
+pub use acting::Acting;
 pub use adoption::{Adoption, Misfit, adoption_by};
 pub use advice::Advice;
 pub use claim::Claimant;
@@ -78,6 +83,7 @@ use follow::Following;
 use gated::GatedAgents;
 use generation::InUse;
 use shadow::Shadow;
+use stored_rule::StoredRule;
 
 /// What a queue goes by.
 #[derive(Debug, Clone)]
@@ -152,6 +158,7 @@ pub struct Queue {
     following: Following,
     clause: Option<Arc<CurrentClause>>,
     gated_agents: Option<GatedAgents>,
+    stored_rule: Option<StoredRule>,
     /// In which opening of the database the clause was kept there: once for each, not for each claim.
     kept: Option<i64>,
     /// Whether the clause is asked for by a claim.
@@ -232,6 +239,7 @@ impl Queue {
             following: Following::default(),
             clause: None,
             gated_agents: None,
+            stored_rule: None,
             kept: None,
             claiming: false,
             shadow: Shadow::default(),

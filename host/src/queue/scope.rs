@@ -3,7 +3,7 @@
 //! Owns the host's reading of the scope: the setting `repos` and, beside it, the list `repos` of the rules, as the policies
 //! of this repository read them. A repo is in scope when both admit it. Callers rely on this: a stored scope never becomes
 //! wider by a name that the scope drops, and never narrower to a name that nothing has, unless the operator says that the
-//! name is new. Flags, the environment and the file keep their lenient reading, which only notes what it drops.
+//! name is new; and it never names repos in vain. Flags, the environment and the file keep their lenient reading, which only notes what it drops.
 
 use serde::Deserialize;
 use serial_gate_default_policy::scope::{self, Scope};
@@ -36,7 +36,8 @@ fn repos_of_rules(settings: &Settings) -> Option<Vec<String>> {
 }
 
 impl Queue {
-    /// Whether the gate acts in a repo, by a name that somebody typed (`serial_gate_applies`).
+    /// Whether the gate acts in a repo, by a name that somebody typed, as the reference has it (`serial_gate_applies`). What
+    /// claims do is for `acting` to say.
     pub fn applies(&self, repo: Option<&str>) -> bool {
         let settings = &self.in_use.settings;
         settings.enabled && scope_of(settings).applies(repo.unwrap_or_default())
@@ -47,7 +48,8 @@ impl Queue {
     ///
     /// # Errors
     ///
-    /// When a name is dropped by the scope's rule, or no row has it; or the database cannot be read.
+    /// When a name is dropped by the scope's rule, or no row has it; no repo is named, or none is in scope; or the database
+    /// cannot be read.
     pub fn check_scope(&mut self, settings: &Settings, new: bool) -> Result<(), Error> {
         let active = self.store.generation_in(GenerationState::Active)?;
         let stored = active.and_then(|active| {
@@ -107,6 +109,22 @@ fn check(
         return Err(Error::NotInScope {
             near: near(name)?.unwrap_or_default(),
             repo: name.into(),
+        });
+    }
+    let scope = scope_of(settings);
+    if is_new_text && !settings.repos.is_empty() && scope.names().is_empty() {
+        return Err(Error::NoNameInScope {
+            repos: settings.repos.clone(),
+        });
+    }
+    let is_new_scope = stored.is_none_or(|stored| scope_of(stored) != scope);
+    let exact = scope.exact().filter(|_| is_new_scope);
+    if let Some(exact) = exact
+        && !exact.iter().any(|name| scope.is_named(name))
+    {
+        return Err(Error::NothingInScope {
+            repos: scope.names().iter().cloned().collect(),
+            rules: exact.iter().cloned().collect(),
         });
     }
     if new {

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::acting::{Acting, Rules};
 use super::gated::of_the_default_rule;
 use super::work::{Active, JobCounts, Live};
 use super::{Error, Queue, verdict_to_json, with_causes};
@@ -36,6 +37,9 @@ pub struct State {
     /// What an operator should know.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// What to say of the switches; nothing if all is on.
+    #[serde(skip)]
+    pub switches: Vec<&'static str>,
 }
 
 /// Queued jobs that stand in no waiting line.
@@ -102,6 +106,9 @@ pub struct RepoState {
     /// Whether the gate acts here; not in the reference's answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub applies: Option<bool>,
+    /// Whether it really does, by the clause that claims use and the exact name; none in the reference's state.
+    #[serde(skip)]
+    pub acting: Option<Acting>,
     /// How many jobs run and failed here; not in the reference's answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jobs: Option<JobCounts>,
@@ -141,6 +148,8 @@ struct View {
     agents: Agents,
     /// The present; none for the reference's state, which tells of no time.
     now: Option<Timestamp>,
+    /// By what the gate acts; likewise.
+    rules: Option<Rules>,
 }
 
 impl Queue {
@@ -150,6 +159,7 @@ impl Queue {
         let view = View {
             agents: of_the_default_rule(),
             now: None,
+            rules: None,
         };
         self.state_with(registry, &view, BTreeMap::new(), Vec::new(), None)
     }
@@ -181,6 +191,7 @@ impl Queue {
         let view = View {
             agents: self.gated_agents(now),
             now: Some(now),
+            rules: Some(self.acting_rules(now)?),
         };
         let live = self.live(now, &mut notes);
         Ok(self.state_with(registry, &view, verdicts, notes, Some(live)))
@@ -227,6 +238,10 @@ impl Queue {
             per_repo,
             others,
             notes,
+            switches: match view.now {
+                Some(_) => self.switches(),
+                None => Vec::new(),
+            },
         }
     }
 
@@ -274,14 +289,29 @@ impl Queue {
             .filter(|_| frozen)
             .and_then(|now| self.freeze_effect(now, repo).note());
         let of_repo = live.map(|live| live.take(repo, active_task.as_ref()));
+        let waiting: Vec<Waiting> = waiting.collect();
+        let is_held = |waiting: &Waiting| matches!(waiting.verdict, Some(Verdict::Hold(_)));
+        let acting = match &view.rules {
+            // Whatever the settings say, a job is held.
+            Some(_) if waiting.iter().any(is_held) => Some(Acting::Acts),
+            Some(rules) => rules.acting(repo).map_or_else(
+                |problem| {
+                    error = Some(with_causes(&problem));
+                    None
+                },
+                Some,
+            ),
+            None => None,
+        };
         RepoState {
+            acting,
             frozen_deploy,
             freeze_note,
             applies: is_live.then(|| self.applies(Some(repo))),
             jobs: of_repo.as_ref().map(|of_repo| of_repo.counts.clone()),
             other_work: of_repo.map(|of_repo| of_repo.others).unwrap_or_default(),
             active_task,
-            waiting: waiting.collect(),
+            waiting,
             frozen,
             frozen_reason: freeze.as_ref().and_then(|freeze| freeze.reason.clone()),
             frozen_since: freeze.as_ref().and_then(|freeze| freeze.since),

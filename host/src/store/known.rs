@@ -15,15 +15,29 @@ use super::{Error, Store};
 /// Where a repo's name can be.
 const WITH_REPOS: [&str; 4] = ["tasks", "jobs", "repo_freeze", "serial_gate_deploy"];
 
+/// Where it is that of work.
+const WITH_WORK: [&str; 2] = ["tasks", "jobs"];
+
 /// How many names are looked at to find one that was meant.
 const NAMES: u32 = 20_000;
 
 /// How many agents of a repo are looked at, and how many of the jobs of each.
-const AGENTS: u32 = 20;
+const AGENTS: usize = 20;
 const JOBS: u32 = 100;
 
 /// How far queued jobs are counted.
 const COUNTED: u32 = 1_000;
+
+/// Whether queued jobs are the first of their task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Firsts {
+    /// Some are.
+    Some,
+    /// None is.
+    None,
+    /// None of those that were looked at is, and there are more.
+    NotLookedAt,
+}
 
 impl Store {
     /// Whether a row has this repo.
@@ -32,16 +46,16 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn knows_repo(&mut self, repo: &str) -> Result<bool, Error> {
-        self.doing(|connection| {
-            for table in WITH_REPOS {
-                let mut query = connection
-                    .prepare_cached(&format!("SELECT 1 FROM {table} WHERE repo = ?1 LIMIT 1"))?;
-                if query.exists([repo])? {
-                    return Ok(true);
-                }
-            }
-            Ok(false)
-        })
+        self.doing(|connection| Ok(is_in(connection, &WITH_REPOS, repo)?))
+    }
+
+    /// Whether a task or a job has this repo.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn has_work_in(&mut self, repo: &str) -> Result<bool, Error> {
+        self.doing(|connection| Ok(is_in(connection, &WITH_WORK, repo)?))
     }
 
     /// The repos that rows have, each once, in no order.
@@ -50,15 +64,16 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn known_repos(&mut self) -> Result<Vec<String>, Error> {
-        self.doing(|connection| {
-            let mut all = Vec::new();
-            for table in WITH_REPOS {
-                all.extend(names(connection, table, "repo")?);
-            }
-            all.sort_unstable();
-            all.dedup();
-            Ok(all)
-        })
+        self.doing(|connection| Ok(repos_in(connection, &WITH_REPOS)?))
+    }
+
+    /// The repos that tasks and jobs have, likewise.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn repos_with_work(&mut self) -> Result<Vec<String>, Error> {
+        self.doing(|connection| Ok(repos_in(connection, &WITH_WORK)?))
     }
 
     /// The repos with an active freeze, each once.
@@ -76,39 +91,52 @@ impl Store {
         })
     }
 
-    /// The agents of queued jobs that are the first of their task in a repo, as far as a few jobs of each agent tell.
+    /// The agents of a repo's queued jobs, and whether these are all.
     ///
     /// # Errors
     ///
     /// When the database cannot be read.
-    pub fn first_agents(&mut self, repo: &str) -> Result<Vec<String>, Error> {
+    pub fn queued_agents(&mut self, repo: &str) -> Result<(Vec<String>, bool), Error> {
         self.doing(|connection| {
             let mut agents = connection.prepare_cached(&format!(
                 "WITH RECURSIVE found (agent) AS (
                     SELECT min(agent) FROM jobs INDEXED BY {PARTITIONS}
-                    WHERE status = 'queued' AND repo = ?1 AND agent > ''
+                    WHERE status = 'queued' AND repo = ?1 AND agent >= ''
                     UNION ALL
                     SELECT (SELECT min(agent) FROM jobs INDEXED BY {PARTITIONS}
                         WHERE status = 'queued' AND repo = ?1 AND agent > found.agent) FROM found
                     WHERE found.agent IS NOT NULL
-                 ) SELECT agent FROM found WHERE typeof(agent) = 'text' LIMIT {AGENTS}"
+                 ) SELECT agent FROM found WHERE typeof(agent) = 'text' LIMIT {AGENTS} + 1"
             ))?;
             let agents = agents.query_map([repo], |row| row.get::<_, Shown>(0))?;
-            let mut firsts = Vec::new();
-            let mut is_first = connection.prepare_cached(&format!(
-                "SELECT 1 FROM (SELECT id, task_id FROM jobs INDEXED BY {PARTITIONS}
-                    WHERE status = 'queued' AND repo = ?1 AND agent = ?2 LIMIT {JOBS}) AS job
-                 WHERE NOT EXISTS (SELECT 1 FROM jobs AS earlier
-                    WHERE earlier.task_id = job.task_id AND earlier.id < job.id) LIMIT 1"
+            let agents: Vec<Shown> = agents.collect::<Result<_, _>>()?;
+            let are_all = agents.len() <= AGENTS;
+            let agents = agents.into_iter().take(AGENTS).filter_map(|agent| agent.0);
+            Ok((agents.collect(), are_all))
+        })
+    }
+
+    /// Whether queued jobs of an agent are the first of their task in a repo, as far as a few of them tell.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn firsts_of(&mut self, repo: &str, agent: &str) -> Result<Firsts, Error> {
+        self.doing(|connection| {
+            let mut query = connection.prepare_cached(&format!(
+                "SELECT count(*), coalesce(max(is_first), 0) FROM (
+                    SELECT NOT EXISTS (SELECT 1 FROM jobs AS earlier
+                        WHERE earlier.task_id = job.task_id AND earlier.id < job.id) AS is_first
+                    FROM jobs AS job INDEXED BY {PARTITIONS}
+                    WHERE status = 'queued' AND repo = ?1 AND agent = ?2 LIMIT {JOBS} + 1)"
             ))?;
-            for agent in agents {
-                if let Some(agent) = agent?.0
-                    && is_first.exists([repo, &agent])?
-                {
-                    firsts.push(agent);
-                }
-            }
-            Ok(firsts)
+            let (jobs, is_there): (u32, bool) =
+                query.query_row([repo, agent], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok(match (is_there, jobs > JOBS) {
+                (true, _) => Firsts::Some,
+                (false, true) => Firsts::NotLookedAt,
+                (false, false) => Firsts::None,
+            })
         })
     }
 
@@ -197,6 +225,27 @@ fn column(connection: &Connection, table: &str, name: &str) -> rusqlite::Result<
         .prepare_cached("SELECT 1 FROM pragma_table_xinfo(?1) WHERE name = ?2 COLLATE NOCASE")?;
     let found = query.query_row([table, name], |_| Ok(())).optional()?;
     Ok(found.is_some())
+}
+
+fn is_in(connection: &Connection, tables: &[&str], repo: &str) -> rusqlite::Result<bool> {
+    for table in tables {
+        let mut query =
+            connection.prepare_cached(&format!("SELECT 1 FROM {table} WHERE repo = ?1 LIMIT 1"))?;
+        if query.exists([repo])? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn repos_in(connection: &Connection, tables: &[&str]) -> rusqlite::Result<Vec<String>> {
+    let mut all = Vec::new();
+    for table in tables {
+        all.extend(names(connection, table, "repo")?);
+    }
+    all.sort_unstable();
+    all.dedup();
+    Ok(all)
 }
 
 /// The texts of an indexed column, from one to the next in the index.

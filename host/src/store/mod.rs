@@ -91,7 +91,7 @@ pub use heads::QueuedSince;
 pub use idempotency::Repeatable;
 pub use intact::Missing;
 pub use jobs::{Claim, Ending, NewJob};
-pub use known::{Found, look_into};
+pub use known::{Firsts, Found, look_into};
 pub use lookup::{ActiveTask, JobRow, TaskRow, WaitingJob};
 pub use migrate::Change;
 pub use outcome::TaskOutcome;

@@ -127,6 +127,22 @@ impl Store {
         })
     }
 
+    /// The mark on a task; none if it has none, or there is no such task.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn label(&mut self, id: i64) -> Result<Option<String>, Error> {
+        self.doing(|connection| {
+            let mut query =
+                connection.prepare_cached("SELECT gate_label FROM tasks WHERE id = ?1")?;
+            let label = query
+                .query_row([id], |row| row.get::<_, Shown>(0))
+                .optional()?;
+            Ok(label.and_then(|label| label.0))
+        })
+    }
+
     /// Moves a task and marks it, both or neither, with a row in the audit for each. What is not given stays as it is.
     ///
     /// # Errors

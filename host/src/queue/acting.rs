@@ -1,0 +1,169 @@
+//! Where the gate really acts, and what to say of its switches.
+//!
+//! Owns the answer for people. It is about claims: the exact name counts, and so does the clause in force, which may be a
+//! fallback or a policy that reads no scope. `scope` keeps the reference's helper, which is about names that were typed.
+//! Where this process has settings of its own, both rules are asked, so that nothing is said of everybody that is only true
+//! here.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serial_gate_default_policy::scope::Scope;
+
+use super::freeze_effect::gated_agents;
+use super::scope::scope_of;
+use super::{CurrentClause, Error, Queue, Source};
+use crate::model::Settings;
+use crate::store::{Probe, Supposed};
+
+/// Whether the gate acts in a repo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acting {
+    /// It does.
+    Acts,
+    /// By this process's own settings it does, and by the stored ones it does not.
+    ActsHereOnly,
+    /// It does not.
+    Idle,
+    /// By this process's own settings it does not, and by the stored ones it does.
+    IdleHereOnly,
+}
+
+impl Acting {
+    /// Whether it acts by the settings of this process.
+    pub fn here(self) -> bool {
+        matches!(self, Acting::Acts | Acting::ActsHereOnly)
+    }
+
+    /// What to say; nothing where it simply acts.
+    pub fn note(self) -> Option<&'static str> {
+        match self {
+            Acting::Acts => None,
+            Acting::ActsHereOnly => Some(
+                "the gate acts here by this process's own settings only: by the stored ones, every queued job may be claimed",
+            ),
+            Acting::Idle => Some("the gate does not act here: every queued job may be claimed"),
+            Acting::IdleHereOnly => Some(
+                "by this process's own settings, the gate does not act here: with these, every queued job may be claimed",
+            ),
+        }
+    }
+}
+
+/// The rules that claims go by, to be asked about many repos.
+pub(super) struct Rules {
+    own: Rule,
+    stored: Option<Rule>,
+}
+
+struct Rule {
+    scope: Scope,
+    source: Source,
+    agents: Vec<String>,
+    probe: Probe,
+}
+
+impl Rules {
+    pub fn acting(&self, repo: &str) -> Result<Acting, Error> {
+        let own = self.own.acts(repo)?;
+        let stored = match &self.stored {
+            Some(stored) => stored.acts(repo)?,
+            None => own,
+        };
+        Ok(match (own, stored) {
+            (true, true) => Acting::Acts,
+            (true, false) => Acting::ActsHereOnly,
+            (false, false) => Acting::Idle,
+            (false, true) => Acting::IdleHereOnly,
+        })
+    }
+}
+
+impl Rule {
+    fn of(clause: &CurrentClause, settings: &Settings) -> Result<Rule, Error> {
+        Ok(Rule {
+            scope: scope_of(settings),
+            source: clause.source,
+            agents: gated_agents(clause),
+            probe: Probe::of(&clause.rendered)?,
+        })
+    }
+
+    fn acts(&self, repo: &str) -> Result<bool, Error> {
+        match self.source {
+            Source::Off => return Ok(false),
+            Source::Policy | Source::LastGood if self.scope.contains(repo) => return Ok(true),
+            _ => {}
+        }
+        // A fallback knows no rules, and a policy by others need not read the scope.
+        for (frozen, earlier) in [(true, None), (false, Some("analysis"))] {
+            for agent in &self.agents {
+                let supposed = Supposed {
+                    repo,
+                    agent,
+                    label: None,
+                    frozen,
+                    earlier,
+                };
+                if !self.probe.lets_through(supposed)? {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl Queue {
+    /// Whether the gate acts in a repo, by its exact name.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn acting(&mut self, now: Timestamp, repo: &str) -> Result<Acting, Error> {
+        self.acting_rules(now)?.acting(repo)
+    }
+
+    pub(super) fn acting_rules(&mut self, now: Timestamp) -> Result<Rules, Error> {
+        let clause: Arc<CurrentClause> = self.clause(now)?;
+        let own = Rule::of(&clause, &self.in_use.settings)?;
+        let stored = self.stored_rule(now)?;
+        let stored = stored.map(|(settings, clause)| Rule::of(&clause, &settings));
+        Ok(Rules {
+            own,
+            stored: stored.transpose()?,
+        })
+    }
+
+    /// What to say of a gate or a freeze layer that is off, for everybody or by the settings of this process or of others.
+    pub fn switches(&self) -> Vec<&'static str> {
+        let own = &self.in_use.settings;
+        let stored = self.stored_settings();
+        let stored = stored.as_ref().unwrap_or(own);
+        let mut said = Vec::new();
+        match (own.enabled, stored.enabled) {
+            (true, true) => {}
+            (false, false) => said.push("the gate is off: every queued job may be claimed"),
+            (false, true) => said.push(
+                "the gate is off by this process's own settings: with these, every queued job may be claimed",
+            ),
+            (true, false) => said.push(
+                "the gate is on by this process's own settings only: by the stored ones it is off, and every queued job may be claimed",
+            ),
+        }
+        if !own.enabled {
+            return said;
+        }
+        match (own.freeze_enabled, stored.freeze_enabled) {
+            (true, true) => {}
+            (false, false) => said.push("the freeze layer is off: no freeze holds a job"),
+            (false, true) => said.push(
+                "the freeze layer is off by this process's own settings: with these, no freeze holds a job",
+            ),
+            (true, false) => said.push(
+                "the freeze layer is on by this process's own settings only: by the stored ones it is off, and no freeze holds a job",
+            ),
+        }
+        said
+    }
+}

@@ -1,0 +1,84 @@
+//! What has to be known of a task or a job that was just added.
+//!
+//! Owns the word about a frozen repo whose freeze does not hold the new job: the freeze told only of what was queued when it
+//! was made. Leaves the stage to `stages`. Nothing fails here: what was added is on the disk by then.
+
+use jiff::Timestamp;
+
+use super::{CurrentClause, Error, Queue, with_causes};
+use crate::store::{NewTask, Probe, Supposed};
+
+impl Queue {
+    /// What to say of a task that was added.
+    pub fn added_task_note(&mut self, now: Timestamp, task: NewTask<'_>) -> Option<String> {
+        let stage = self.first_stage_note(now, task.repo, task.stage);
+        let frozen = self.frozen_note(now, task.repo, task.agent, task.label);
+        super::freezes::joined([stage, said(frozen)])
+    }
+
+    /// What to say of a job that was added to a task.
+    pub fn added_job_note(&mut self, now: Timestamp, job: i64) -> Option<String> {
+        said(self.find_job_note(now, job))
+    }
+
+    fn find_job_note(&mut self, now: Timestamp, job: i64) -> Result<Option<String>, Error> {
+        let Some(row) = self.store.job(job)? else {
+            return Ok(None);
+        };
+        let (Some(repo), Some(agent)) = (row.repo, row.agent) else {
+            return Ok(None);
+        };
+        let label = match row.task_id {
+            Some(task) => self.store.label(task)?,
+            None => None,
+        };
+        self.frozen_note(now, &repo, &agent, label.as_deref())
+    }
+
+    /// That a repo is frozen, and the freeze does not hold such a job.
+    fn frozen_note(
+        &mut self,
+        now: Timestamp,
+        repo: &str,
+        agent: &str,
+        label: Option<&str>,
+    ) -> Result<Option<String>, Error> {
+        if self.store.active_freeze(Some(repo))?.is_none() {
+            return Ok(None);
+        }
+        let holds = |clause: &CurrentClause| -> Result<bool, Error> {
+            let supposed = Supposed {
+                repo,
+                agent,
+                label,
+                frozen: true,
+                earlier: None,
+            };
+            Ok(!Probe::of(&clause.rendered)?.lets_through(supposed)?)
+        };
+        let own = holds(&*self.clause(now)?)?;
+        let stored = match self.stored_rule(now)? {
+            Some((_, clause)) => holds(&clause)?,
+            None => own,
+        };
+        let whose = match (own, stored) {
+            (true, true) => return Ok(None),
+            (false, true) => "by this process's own settings, ",
+            (true, false) => "by the stored settings, which this process does not use, ",
+            (false, false) => "",
+        };
+        Ok(Some(format!(
+            "`{}` is frozen, but {whose}this job of `{}` is not held by that",
+            repo.escape_debug(),
+            agent.escape_debug()
+        )))
+    }
+}
+
+fn said(note: Result<Option<String>, Error>) -> Option<String> {
+    note.unwrap_or_else(|error| {
+        let error = with_causes(&error);
+        tracing::warn!("whether a freeze holds the new job cannot be said: {error}");
+        None
+    })
+}
