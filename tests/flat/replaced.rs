@@ -111,6 +111,49 @@ fn the_service_finds_it_too() {
     assert_eq!(claimed.is(200).json()["id"], 2);
 }
 
+#[test]
+fn who_is_told_that_a_job_may_be_claimed_gets_it_with_the_next_claim() {
+    let explain = ["explain", "250"];
+    for verb in [&["queue"][..], &["queue", "--json"], &explain] {
+        let gate = gate_of_many();
+        // Its task's predecessor goes, and no trigger fires.
+        gate.sqlite()
+            .execute_batch(
+                "REPLACE INTO tasks (work_item_id, repo, stage) VALUES ('W250', 'other', 'done')",
+            )
+            .unwrap();
+        gate.run(verb).succeeds();
+        let dirty: Vec<String> = gate
+            .sqlite()
+            .prepare("SELECT repo FROM serial_gate_dirty")
+            .unwrap()
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap();
+        assert_eq!(dirty, ["r250"], "{verb:?}");
+        // Whoever asks again has nothing more to mark.
+        gate.run(verb).succeeds();
+        let claimed = gate.run(&["claim", "--json"]).succeeds();
+        assert_eq!(claimed.json()["id"], 250, "{verb:?}");
+    }
+}
+
+#[test]
+fn who_is_told_that_a_job_may_be_claimed_waits_for_no_other_program() {
+    let gate = gate_of_many();
+    let other = gate.sqlite();
+    other
+        .execute_batch(
+            "BEGIN IMMEDIATE;
+             REPLACE INTO tasks (work_item_id, repo, stage) VALUES ('W250', 'other', 'done');
+             COMMIT; BEGIN IMMEDIATE",
+        )
+        .unwrap();
+    let said = gate.run(&["explain", "250"]).succeeds().stdout;
+    assert!(said.contains("may be claimed"), "{said}");
+}
+
 /// More repos than one claim compares, each with a job that its task holds.
 fn gate_of_many() -> Gate {
     let gate = Gate::new();

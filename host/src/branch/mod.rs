@@ -100,17 +100,18 @@ pub fn base_words(branch: &TaskBranch, show: Show<'_>) -> Option<String> {
             "the remote has no `{base}` any more: push it again, or rebase the branch onto another base"
         ));
     }
-    let tip = branch.base_moved_to.as_deref()?;
+    let tip = show(&short(branch.base_moved_to.as_deref()?));
+    let commit = show(&short(&branch.base_commit));
     Some(if branch.base_rewritten {
         format!(
-            "`{base}` was rewritten and no longer contains {}: rebase the branch onto it",
-            show(&short(&branch.base_commit))
+            "`{base}` was rewritten and no longer contains {commit}: rebase the branch onto it"
+        )
+    } else if branch.base_unknown {
+        format!(
+            "`{base}` is at {tip}, and whether it still contains {commit} is not known: look before you merge or rebase"
         )
     } else {
-        format!(
-            "`{base}` has moved since, to {}: merge it into the branch",
-            show(&short(tip))
-        )
+        format!("`{base}` has moved since, to {tip}: merge it into the branch")
     })
 }
 

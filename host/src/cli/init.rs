@@ -252,6 +252,7 @@ fn list(told: &Told, output: &mut Output) -> Result<(), Error> {
         let (kind, name) = match change {
             Change::Table(name) => ("table", name),
             Change::Column(name) => ("column", name),
+            Change::Row(name) => ("row of", name),
             Change::Index(name) => ("index", name),
             Change::Trigger(name) => ("trigger", name),
             Change::Generation(name) => ("policy", name),
