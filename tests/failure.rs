@@ -136,10 +136,10 @@ fn rules_that_are_a_list_are_refused_before_anybody_reads_them() {
     ] {
         let refused = gate.run(&[verb, &["--rules", list]].concat());
         assert_eq!(refused.code, Some(1), "{verb:?}");
+        let said = format!("{}{}", refused.stdout, refused.stderr);
         assert!(
-            refused.stderr.contains("the rules are not a JSON object"),
-            "{}",
-            refused.stderr
+            said.contains("the rules are not a JSON object"),
+            "{verb:?}: {said}"
         );
     }
     let mut queue = open(&gate, good());

@@ -131,7 +131,7 @@ fn who_is_told_that_a_job_may_be_claimed_gets_it_with_the_next_claim() {
             .unwrap()
             .collect::<Result<_, _>>()
             .unwrap();
-        assert_eq!(dirty, ["r250"], "{verb:?}");
+        assert!(dirty.contains(&"r250".to_owned()), "{verb:?}: {dirty:?}");
         // Whoever asks again has nothing more to mark.
         gate.run(verb).succeeds();
         let claimed = gate.run(&["claim", "--json"]).succeeds();
@@ -156,13 +156,17 @@ fn who_is_told_that_a_job_may_be_claimed_waits_for_no_other_program() {
 
 /// More repos than one claim compares, each with a job that its task holds.
 fn gate_of_many() -> Gate {
+    gate_of(250)
+}
+
+fn gate_of(repos: usize) -> Gate {
     let gate = Gate::new();
     gate.sqlite()
         .execute_batch(&format!(
             "{KEYS}
-             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 250)
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {repos})
              INSERT INTO tasks (work_item_id, repo, stage) SELECT 'W' || i, printf('r%03d', i), 'analysis' FROM n;
-             INSERT INTO jobs (task_id, repo, agent) SELECT id + 1000, repo, 'analyst' FROM tasks;"
+             INSERT INTO jobs (task_id, repo, agent) SELECT id + 10000, repo, 'analyst' FROM tasks;"
         ))
         .unwrap();
     gate.run(&["claim"]).exits(3);
@@ -171,15 +175,15 @@ fn gate_of_many() -> Gate {
 
 #[test]
 fn a_claim_compares_some_repos_and_the_next_one_goes_on_from_there() {
-    let gate = gate_of_many();
+    let gate = gate_of(3_000);
     gate.sqlite()
         .execute_batch(
-            "REPLACE INTO tasks (work_item_id, repo, stage) VALUES ('W250', 'other', 'done')",
+            "REPLACE INTO tasks (work_item_id, repo, stage) VALUES ('W3000', 'other', 'done')",
         )
         .unwrap();
-    let tries = (0..3).map(|_| gate.run(&["claim"]).code.unwrap_or(-1));
-    let tries: Vec<i32> = tries.collect();
-    assert_eq!(tries, [3, 0, 3]);
+    // Each claim compares for a short time, and at least a hundred repos.
+    let mut tries = (0..30).map(|_| gate.run(&["claim"]).code.unwrap_or(-1));
+    assert!(tries.any(|code| code == 0), "it was never found");
 }
 
 #[test]

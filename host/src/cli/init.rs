@@ -203,6 +203,16 @@ impl Told {
             let text = format!("its rows were not counted: {unseen}");
             note(output, &text)?;
         }
+        for change in &self.prepared.changes {
+            if let Change::Row(name) = change {
+                note(
+                    output,
+                    &format!(
+                        "the row of `{name}` was lost or was no number: it has the next one, so that every kept clause is fetched anew"
+                    ),
+                )?;
+            }
+        }
         proof(output, &self.prepared.proof)?;
         for table in &self.prepared.unread {
             note(

@@ -31,6 +31,9 @@ pub struct TaskBranch {
     pub base_rewritten: bool,
     /// Whether it is not known if the base, where it has moved to, has that commit: the last look failed, or took too long.
     pub base_unknown: bool,
+    /// When the base was last seen where it has moved to, or gone; UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base_seen_at: Option<String>,
     /// Whether the remote had no such base when it was last looked at.
     pub base_deleted: bool,
 }
@@ -151,7 +154,9 @@ pub(super) const BRANCH: &str = "gate_branch, gate_base, gate_base_commit, gate_
         ON seen.repo = look.repo AND seen.base = look.base AND seen.tip = look.tip
         WHERE look.repo = tasks.repo AND look.base = gate_base AND look.base_commit = gate_base_commit),
     EXISTS (SELECT 1 FROM serial_gate_base AS seen WHERE seen.repo = tasks.repo AND seen.base = gate_base
-        AND seen.tip = '' AND gate_cut_at IS NOT NULL)";
+        AND seen.tip = '' AND gate_cut_at IS NOT NULL),
+    (SELECT seen_at FROM serial_gate_base AS seen WHERE seen.repo = tasks.repo AND seen.base = gate_base
+        AND seen.tip IS NOT gate_base_commit AND gate_cut_at IS NOT NULL)";
 
 /// A task's branch, from a column on.
 pub(super) fn branch_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<TaskBranch>> {
@@ -171,5 +176,6 @@ pub(super) fn branch_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Option
         base_unknown: base_moved_to.is_some() && contained.is_none(),
         base_moved_to,
         base_deleted: row.get(column + 6)?,
+        base_seen_at: text(7)?,
     }))
 }

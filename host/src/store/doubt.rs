@@ -34,11 +34,7 @@ impl Store {
     /// # Errors
     ///
     /// When the database cannot be read, or not be written at once.
-    pub fn doubt_candidates(
-        &mut self,
-        shaped: Shaped<'_>,
-        claimable: &[i64],
-    ) -> Result<(), Error> {
+    pub fn doubt_candidates(&mut self, shaped: Shaped<'_>, claimable: &[i64]) -> Result<(), Error> {
         let named = serde_json::json!(claimable).to_string();
         let doubted: Vec<i64> = self.within_budget(|connection, wall| {
             let transaction = Transaction::read(connection)?;
@@ -47,7 +43,8 @@ impl Store {
             };
             let jobs: Vec<i64> = wall.open_for_own_statements(|| {
                 let mut query = transaction.prepare_cached(&DOUBTED)?;
-                let found = query.query_map(params![shaped.digest, named], |row| row.get::<_, i64>(0))?;
+                let found =
+                    query.query_map(params![shaped.digest, named], |row| row.get::<_, i64>(0))?;
                 found.collect::<rusqlite::Result<_>>()
             })?;
             let mut doubted = Vec::new();
