@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::Value;
 use serial_gate::policy::DEFAULT_POLICY;
-use serial_gate::store::{Act, GenerationState, NewGeneration, Seen, Store};
+use serial_gate::store::{Act, GenerationState, Missing, NewGeneration, Seen, Store};
 
 use crate::harness::Gate;
 
@@ -239,6 +239,71 @@ fn an_orchestrator_that_keeps_the_clause_follows_a_swap_by_the_number() {
     assert_eq!(orchestrator.claim(), None);
     assert_eq!(orchestrator.claim(), None);
     assert_eq!(orchestrator.fetched, 3);
+}
+
+#[test]
+fn a_row_that_is_lost_or_odd_is_told_and_put_right_with_a_greater_number() {
+    for damage in [
+        "DELETE FROM serial_gate_clause_version",
+        "UPDATE serial_gate_clause_version SET version = 'abc'",
+        "UPDATE serial_gate_clause_version SET version = 1.5",
+        "INSERT INTO serial_gate_clause_version VALUES (7)",
+        "DELETE FROM serial_gate_clause_version;
+         INSERT INTO serial_gate_clause_version VALUES (9223372036854775807)",
+    ] {
+        for mend in ["init", "doctor"] {
+            let gate = Gate::new();
+            let before = version(&gate.sqlite());
+            gate.sqlite().execute_batch(damage).unwrap();
+            let ran = gate.run(&[mend]);
+            assert!(
+                ran.stdout.contains("serial_gate_clause_version"),
+                "{damage} {mend}: {}",
+                ran.stdout
+            );
+            let rows = "SELECT count(*) FROM serial_gate_clause_version";
+            let rows: i64 = gate.sqlite().query_row(rows, [], |row| row.get(0)).unwrap();
+            assert_eq!(rows, 1, "{damage} {mend}");
+            assert!(version(&gate.sqlite()) > before, "{damage} {mend}");
+            let again = gate.run(&["doctor"]).succeeds().stdout;
+            assert!(!again.contains("restored"), "{damage} {mend}: {again}");
+        }
+    }
+}
+
+#[test]
+fn a_service_says_that_the_row_is_lost() {
+    let gate = Gate::new();
+    let mut store = Store::open(&gate.database()).unwrap();
+    gate.sqlite()
+        .execute_batch("DELETE FROM serial_gate_clause_version")
+        .unwrap();
+    let lost = Missing::Row("serial_gate_clause_version".into());
+    assert_eq!(store.missing().unwrap(), [lost]);
+}
+
+#[test]
+fn a_generation_that_is_replaced_has_another_number() {
+    for replace in [
+        "INSERT OR REPLACE INTO serial_gate_generation
+         SELECT * FROM changed WHERE id = (SELECT id FROM serial_gate_generation WHERE state = 'active')",
+        "INSERT INTO serial_gate_generation SELECT * FROM changed WHERE FALSE;
+         UPDATE OR REPLACE serial_gate_generation SET id = (SELECT id FROM serial_gate_generation WHERE state = 'active')
+         WHERE state != 'active'",
+    ] {
+        let gate = Gate::new();
+        change_rules(&gate, r#"{"gated_agents":["planner"]}"#);
+        let connection = gate.sqlite();
+        connection
+            .execute_batch(
+                "CREATE TEMP TABLE changed AS SELECT * FROM serial_gate_generation;
+                 UPDATE changed SET state = 'retired'",
+            )
+            .unwrap();
+        let before = version(&connection);
+        connection.execute_batch(replace).unwrap();
+        assert!(version(&connection) > before, "{replace}");
+    }
 }
 
 #[test]

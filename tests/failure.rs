@@ -126,6 +126,32 @@ fn rules_that_the_policy_refuses_stop_the_command_that_was_given_them() {
 }
 
 #[test]
+fn rules_that_are_a_list_are_refused_before_anybody_reads_them() {
+    let gate = gate();
+    let list = r#"[["planner"],["analysis"]]"#;
+    for verb in [
+        &["claim"][..],
+        &["queue"],
+        &["policy", "settings", "--reason", "r"],
+    ] {
+        let refused = gate.run(&[verb, &["--rules", list]].concat());
+        assert_eq!(refused.code, Some(1), "{verb:?}");
+        let said = format!("{}{}", refused.stdout, refused.stderr);
+        assert!(
+            said.contains("the rules are not a JSON object"),
+            "{verb:?}: {said}"
+        );
+    }
+    let mut queue = open(&gate, good());
+    queue.set_settings(Settings {
+        rules: Some(list.into()),
+        ..default_settings()
+    });
+    assert_eq!(queue.clause(NOW).unwrap().source, Source::FreezeOnly);
+    assert_eq!(queue.finished_stages().unwrap().first(), "done");
+}
+
+#[test]
 fn a_running_host_whose_rules_turn_bad_says_so_and_keeps_frozen_repos_closed() {
     let gate = gate();
     let mut queue = open(&gate, good());

@@ -47,7 +47,14 @@ impl<R: Rule> Settings<R> {
 fn parse<R: Rule>(json: Option<&str>) -> Result<R, String> {
     let rules: R = match json {
         None => R::default(),
-        Some(json) => serde_json::from_str(json).map_err(|error| error.to_string())?,
+        Some(json) => {
+            let rules = serde_json::from_str(json).map_err(|error| error.to_string())?;
+            // Serde also reads a record from a list, by the order of its fields: nobody else reads it like that.
+            if !json.trim_start().starts_with('{') {
+                return Err("not a JSON object, such as `{\"gated_agents\":[\"analyst\"]}`".into());
+            }
+            rules
+        }
     };
     check(
         "gated_agents",
@@ -125,6 +132,10 @@ mod tests {
     fn rules_that_cannot_be_meant_are_refused_with_the_reason() {
         for (json, reason) in [
             ("[", "EOF while parsing a list at line 1 column 1"),
+            (
+                r#" [["planner"],["merged"]]"#,
+                r#"not a JSON object, such as `{"gated_agents":["analyst"]}`"#,
+            ),
             (
                 r#"{"gated":[]}"#,
                 "unknown field `gated`, expected one of `gated_agents`, `finished_stages`, `repos` at line 1 column 8",

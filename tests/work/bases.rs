@@ -136,6 +136,34 @@ fn a_base_that_moves_after_it_was_rewritten_is_still_rewritten() {
 }
 
 #[test]
+fn what_a_look_at_another_tip_found_is_not_said_of_this_one() {
+    for rewritten in [false, true] {
+        let (project, base) = cut();
+        if rewritten {
+            amend(&project);
+        } else {
+            project.commit("third");
+        }
+        look(&project);
+        // The next look read the tip, and could not fetch it.
+        project
+            .gate
+            .sqlite()
+            .execute_batch("UPDATE serial_gate_base SET tip = 'abcdefabcdef'")
+            .unwrap();
+        assert_eq!(
+            said(&project.gate, &base),
+            "CUT; `main` is at abcdefabcd, and whether it still contains CUT is not known: look before you merge or rebase"
+        );
+        let branch = branch(&project.gate);
+        assert_eq!(
+            (&branch["base_rewritten"], &branch["base_unknown"]),
+            (&Value::Bool(false), &Value::Bool(true))
+        );
+    }
+}
+
+#[test]
 fn a_base_that_is_put_back_is_not_said_to_be_rewritten() {
     let (project, base) = cut();
     amend(&project);

@@ -74,6 +74,12 @@ pub enum Failure {
     /// Whatever it sent is no HTTP.
     #[error("its answer is not understood")]
     Answer,
+    /// It answered with success, and with something that Telegram does not say.
+    #[error("it answered {0}, and not as Telegram does")]
+    NotTelegram(u16),
+    /// It was tried often enough, and this came of it.
+    #[error("{0}")]
+    Before(String),
     /// The sender that took it before ended without a word, too often.
     #[error("each sender ended before there was an answer")]
     Abandoned,

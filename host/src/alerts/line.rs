@@ -88,14 +88,14 @@ impl Line<'_> {
                     break;
                 }
             };
-            let sent = if due.attempt > self.tries {
-                Err(Failure::Abandoned)
-            } else {
-                let (now, alert) = (clock(), &due.alert);
-                let with = (&self.agent, self.timeout);
-                send(&mut self.store, self.channel, with, now, alert)
-            };
-            match sent {
+            if due.attempt > self.tries {
+                let failure = self.give_up(&due)?;
+                round.failures.push((name, failure));
+                continue;
+            }
+            let (now, alert) = (clock(), &due.alert);
+            let with = (&self.agent, self.timeout);
+            match send(&mut self.store, self.channel, with, now, alert) {
                 Ok(()) => {
                     self.store.delivered(clock(), &due)?;
                     round.sent += 1;
@@ -107,6 +107,18 @@ impl Line<'_> {
             }
         }
         Ok(round)
+    }
+
+    /// It was tried often enough: because each sender ended, or because fewer tries are allowed by now.
+    fn give_up(&mut self, due: &Due) -> Result<Failure, Error> {
+        let failure = due
+            .error
+            .clone()
+            .map_or(Failure::Abandoned, Failure::Before);
+        let (alert, channel) = (due.alert.id, self.channel.name());
+        tracing::error!("alert {alert} is not sent to `{channel}` any more: {failure}");
+        self.store.given_up(due, &failure.to_string())?;
+        Ok(failure)
     }
 
     fn put_back(&mut self, now: Timestamp, due: &Due, failure: &Failure) -> Result<(), Error> {

@@ -31,7 +31,15 @@ pub(super) fn send(
         None
     });
     let sent = channel.send(agent, timeout, now, alert, known.as_deref());
-    if let Some(to) = sent.moved_to {
+    if sent.moved_to.as_deref() == Some(chat) {
+        // It is back where it is configured.
+        if let Err(error) = store.chat_is_back(name, chat) {
+            tracing::warn!(
+                "where the chat was is not forgotten: {}",
+                with_causes(&error)
+            );
+        }
+    } else if let Some(to) = sent.moved_to {
         let (from, shown) = (chat.escape_debug(), to.escape_debug());
         tracing::warn!(
             "the chat `{from}` has moved to `{shown}`, and alerts follow it: write `chat = \"{shown}\"` in `[alerts.{name}]`, or set `SERIAL_GATE_TELEGRAM_CHAT`"

@@ -36,6 +36,9 @@ pub(super) fn remedy(channel: &Channel, failure: &Failure) -> &'static str {
         }
         Failure::Tls => "look at its certificate, and at `https` in its address",
         Failure::Answer => "look whether its address is one of HTTP",
-        Failure::Abandoned => "send it again: `serial-gate alerts retry`",
+        Failure::NotTelegram(_) => {
+            "look whether `url` in `[alerts.telegram]` is the address of Telegram's API, and whether something else answers in its place"
+        }
+        Failure::Abandoned | Failure::Before(_) => "send it again: `serial-gate alerts retry`",
     }
 }

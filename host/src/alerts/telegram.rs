@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::channel::Sent;
@@ -27,20 +26,37 @@ pub struct Telegram {
     pub chat: String,
 }
 
-/// What Telegram says beside the status.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Said {
-    description: Option<String>,
-    parameters: Parameters,
-}
+/// What Telegram says beside the status. Each part is read for itself: one that is odd takes no other with it.
+struct Said(Value);
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Parameters {
-    retry_after: Option<u64>,
-    /// A number that may need more than 32 bits.
-    migrate_to_chat_id: Value,
+impl Said {
+    fn of(answer: &Answer) -> Said {
+        Said(serde_json::from_slice(&answer.body).unwrap_or_default())
+    }
+
+    /// Whether it says that it took the message. What breaks off has said so by its status.
+    fn is_ok(&self, answer: &Answer) -> bool {
+        match (&self.0, self.0.get("ok")) {
+            (_, Some(ok)) => *ok == Value::Bool(true),
+            (Value::Object(_), None) => true,
+            _ => {
+                let text = answer.body.trim_ascii_start();
+                text.is_empty() || text.starts_with(b"{\"ok\":true")
+            }
+        }
+    }
+
+    fn parameter(&self, name: &str) -> Option<&Value> {
+        self.0.get("parameters")?.get(name)
+    }
+
+    /// The status, or what the body says where the status is one of success.
+    fn status(&self, answer: &Answer) -> u16 {
+        let code = self.0.get("error_code").and_then(Value::as_u64);
+        let code = code.and_then(|code| u16::try_from(code).ok());
+        code.filter(|_| answer.is_success())
+            .unwrap_or(answer.status)
+    }
 }
 
 impl Telegram {
@@ -65,7 +81,7 @@ impl Telegram {
             let chat = chats.last().cloned().unwrap_or_default();
             let moved_to = Some(chat.clone()).filter(|_| chats.len() > 1);
             let answer = match post(self.request(alert, &chat)) {
-                Ok(answer) if answer.is_success() => {
+                Ok(answer) if answer.is_success() && Said::of(&answer).is_ok(&answer) => {
                     let result = Ok(());
                     return Sent { result, moved_to };
                 }
@@ -103,31 +119,37 @@ impl Telegram {
     }
 
     fn failure(&self, answer: Answer) -> Failure {
-        let said: Said = serde_json::from_slice(&answer.body).unwrap_or_default();
-        let wish = said.parameters.retry_after.map(Duration::from_secs);
-        let holds_secret = |said: &String| said.contains(self.token.reveal());
+        let said = Said::of(&answer);
+        if answer.is_success() && said.0.get("ok").is_none() {
+            return Failure::NotTelegram(answer.status);
+        }
+        let wish = said.parameter("retry_after").and_then(Value::as_u64);
+        let holds_secret = |said: &&str| said.contains(self.token.reveal());
+        let description = said.0.get("description").and_then(Value::as_str);
         Failure::Answered {
-            status: answer.status,
-            retry_after: answer.retry_after.or(wish),
-            said: said
-                .description
+            status: said.status(&answer),
+            retry_after: answer.retry_after.or(wish.map(Duration::from_secs)),
+            said: description
                 .filter(|said| !holds_secret(said))
                 .map(|said| said.chars().take(200).collect()),
         }
     }
 }
 
-/// Where a chat has moved to, if the answer is about that.
+/// Where a chat has moved to, if the answer is about that. No chat has the number 0.
 fn moved(answer: &Answer) -> Option<String> {
-    if !(400..500).contains(&answer.status) {
+    let said = Said::of(answer);
+    if !(400..500).contains(&said.status(answer)) {
         return None;
     }
-    let said: Said = serde_json::from_slice(&answer.body).ok()?;
-    match said.parameters.migrate_to_chat_id {
-        Value::Number(number) => number.as_i64().map(|number| number.to_string()),
-        Value::String(number) => number.parse().ok().map(|number: i64| number.to_string()),
+    let number = match said.parameter("migrate_to_chat_id")? {
+        Value::Number(number) => number.as_i64(),
+        Value::String(number) => number.parse().ok(),
         _ => None,
-    }
+    };
+    number
+        .filter(|number| *number != 0)
+        .map(|number| number.to_string())
 }
 
 fn shortened(text: String) -> String {

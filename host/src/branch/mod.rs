@@ -92,25 +92,40 @@ pub fn short(commit: &str) -> String {
     commit.chars().take(10).collect()
 }
 
-/// What became of the base of a branch since it was cut, and what to do about it; nothing if the base is where it was.
-pub fn base_words(branch: &TaskBranch, show: Show<'_>) -> Option<String> {
+/// After how long it is said when a base was seen: a worker looks each minute.
+const OLD: Duration = Duration::from_secs(10 * 60);
+
+/// What became of the base of a branch since it was cut, and what to do about it; nothing if the base is where it was. What
+/// was seen a while ago is told with its time.
+pub fn base_words(branch: &TaskBranch, now: Timestamp, show: Show<'_>) -> Option<String> {
+    let words = words_of_base(branch, show)?;
+    let seen = branch.base_seen_at.as_deref().filter(|seen| {
+        let since = store::from_sql_time(seen).and_then(|seen| store::time_since(seen, now));
+        since.is_none_or(|since| since >= OLD)
+    });
+    Some(match seen {
+        Some(seen) => format!("{words} (seen {} UTC)", show(seen)),
+        None => words,
+    })
+}
+
+fn words_of_base(branch: &TaskBranch, show: Show<'_>) -> Option<String> {
     let base = show(&branch.base);
     if branch.base_deleted {
         return Some(format!(
             "the remote has no `{base}` any more: push it again, or rebase the branch onto another base"
         ));
     }
-    let tip = branch.base_moved_to.as_deref()?;
+    let tip = show(&short(branch.base_moved_to.as_deref()?));
+    let commit = show(&short(&branch.base_commit));
     Some(if branch.base_rewritten {
+        format!("`{base}` was rewritten and no longer contains {commit}: rebase the branch onto it")
+    } else if branch.base_unknown {
         format!(
-            "`{base}` was rewritten and no longer contains {}: rebase the branch onto it",
-            show(&short(&branch.base_commit))
+            "`{base}` is at {tip}, and whether it still contains {commit} is not known: look before you merge or rebase"
         )
     } else {
-        format!(
-            "`{base}` has moved since, to {}: merge it into the branch",
-            show(&short(tip))
-        )
+        format!("`{base}` has moved since, to {tip}: merge it into the branch")
     })
 }
 

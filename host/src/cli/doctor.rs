@@ -79,6 +79,12 @@ impl Doctor {
             ))?;
         }
         for change in &found.restored {
+            if let Change::Row(name) = change {
+                output.line(format!(
+                    "{} the row of `{name}` was lost or was no number: it has the next one, so that every kept clause is fetched anew",
+                    toned(Tone::Held, "restored:")
+                ))?;
+            }
             if let Change::Trigger(name) = change {
                 output.line(format!(
                     "{} the trigger `{name}` was not as it has to be",

@@ -58,6 +58,26 @@ pub enum Error {
         #[source]
         cause: io::Error,
     },
+    /// A folder where a file with a secret or a key should be.
+    #[error("`{}` is a folder: name the file in it that has the text", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A file with a secret or a key that has nothing in it.
+    #[error("`{}` is empty: write the text into it, or name another file", path.display())]
+    EmptyFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A pipe with a secret or a key that says nothing.
+    #[error("`{}` is no file, and gave nothing within {seconds} s: name a file, or write to it", path.display())]
+    Silent {
+        /// The pipe.
+        path: PathBuf,
+        /// How long it was waited for.
+        seconds: u64,
+    },
     /// A file with a secret or a key in another encoding.
     #[error("`{}` is no text in UTF-8: save it as UTF-8, not as UTF-16 for example", path.display())]
     Encoding {

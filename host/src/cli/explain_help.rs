@@ -123,7 +123,7 @@ pub fn print_end(
             output.line("  its lease ran out: the next claim puts it back to its old place")?;
         }
         WorkState::Foreign => output.line(
-            "  it was not claimed through the gate, which cannot tell whether it is still worked on",
+            "  no claim of the gate is known for it: the gate cannot tell whether it is still worked on",
         )?,
         _ => {}
     }

@@ -210,6 +210,16 @@ impl Told {
             let text = format!("its rows were not counted: {unseen}");
             note(output, &text)?;
         }
+        for change in &self.prepared.changes {
+            if let Change::Row(name) = change {
+                note(
+                    output,
+                    &format!(
+                        "the row of `{name}` was lost or was no number: it has the next one, so that every kept clause is fetched anew"
+                    ),
+                )?;
+            }
+        }
         proof(output, &self.prepared.proof)?;
         for table in &self.prepared.unread {
             note(
@@ -271,6 +281,7 @@ fn list(told: &Told, output: &mut Output) -> Result<(), Error> {
         let (kind, name) = match change {
             Change::Table(name) => ("table", name),
             Change::Column(name) => ("column", name),
+            Change::Row(name) => ("row of", name),
             Change::Index(name) => ("index", name),
             Change::Trigger(name) => ("trigger", name),
             Change::Generation(name) => ("policy", name),

@@ -1,15 +1,28 @@
 //! Secrets and keys as they come: from a file that an editor or a secret store has written, or from a variable.
 //!
-//! Owns what does not count: a byte order mark, and white space and line ends around the text. Callers rely on this: a
+//! Owns what does not count: white space and line ends around the text, and letters that nobody sees, such as a byte order mark. Callers rely on this: a
 //! secret is the same whichever way it comes, and a text in another encoding is named as such, and never used as it is.
 
+use std::io::Read;
 use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use super::Error;
 
+/// Letters that nobody sees, and that come along when a text is copied: the byte order mark, and those without a width.
+const INVISIBLE: [char; 5] = ['\u{feff}', '\u{200b}', '\u{200c}', '\u{200d}', '\u{2060}'];
+
+/// How long a pipe may take to say what it has.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// More than any secret or key has.
+const LONGEST: u64 = 1 << 20;
+
 /// A secret or a key without what does not count.
 pub fn plain(text: &str) -> &str {
-    text.trim_start_matches('\u{feff}').trim()
+    text.trim_matches(|letter: char| letter.is_whitespace() || INVISIBLE.contains(&letter))
 }
 
 /// A text without the line ends behind it: all else may be a part of a password.
@@ -24,11 +37,38 @@ pub fn token(text: &str) -> Result<String, String> {
 
 /// The text of a file that holds a secret or a key.
 pub fn read(path: &Path) -> Result<String, Error> {
-    let bytes = std::fs::read(path).map_err(|cause| Error::Read {
+    let read = |path: &Path| -> std::io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let file = std::fs::File::open(path)?;
+        file.take(LONGEST).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let unreadable = |cause| Error::Read {
         path: path.into(),
         cause,
-    })?;
-    decode(&bytes).ok_or_else(|| Error::Encoding { path: path.into() })
+    };
+    let kind = std::fs::metadata(path).map_err(unreadable)?;
+    if kind.is_dir() {
+        return Err(Error::Folder { path: path.into() });
+    }
+    let bytes = if kind.is_file() {
+        read(path)
+    } else {
+        // A pipe to which nobody writes would be waited for without an end.
+        let (said, heard) = mpsc::channel();
+        let of_pipe = path.to_owned();
+        thread::spawn(move || said.send(read(&of_pipe)));
+        heard.recv_timeout(PATIENCE).map_err(|_| Error::Silent {
+            path: path.into(),
+            seconds: PATIENCE.as_secs(),
+        })?
+    };
+    let text =
+        decode(&bytes.map_err(unreadable)?).ok_or_else(|| Error::Encoding { path: path.into() })?;
+    if text.is_empty() {
+        return Err(Error::EmptyFile { path: path.into() });
+    }
+    Ok(text)
 }
 
 /// Text in UTF-8. That in UTF-16 begins with a mark that is none of UTF-8, or has a NUL beside each letter.
@@ -49,6 +89,9 @@ mod tests {
             b"a secret\r\n\r\n",
             b"\xef\xbb\xbfa secret\r\n",
             b" a secret \t\n",
+            b"a secret\xe2\x80\x8b\n",
+            b"a secret\xef\xbb\xbf\r\n",
+            b"\xe2\x81\xa0a secret\xe2\x80\x8d",
         ] {
             assert_eq!(decode(bytes).as_deref(), Some("a secret"), "{bytes:?}");
         }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use serial_gate::branch::{base_words, short};
 use serial_gate::model::{Hold, Verdict};
-use serial_gate::store::{TaskBranch, sql_time};
+use serial_gate::store::{TaskBranch, sql_time, time_since};
 
 use super::options::Shared;
 use super::output::{Tone, toned};
@@ -41,7 +41,15 @@ pub fn shown_or_dash(text: Option<&str>) -> String {
 /// A time that another program may have written; as it is in the row, where that cannot be read.
 pub fn when(time: Option<Timestamp>, written: Option<&str>) -> String {
     match (time, written) {
-        (Some(time), _) => format!("{} UTC", sql_time(time)),
+        (Some(time), _) => {
+            let is_ahead = time_since(time, Timestamp::now()).is_none();
+            let ahead = if is_ahead {
+                ", which is ahead of this clock"
+            } else {
+                ""
+            };
+            format!("{} UTC{ahead}", sql_time(time))
+        }
         (None, Some(written)) => format!("`{}`, which is no time", shown(written)),
         (None, None) => "a time that is not known".into(),
     }
@@ -138,7 +146,7 @@ pub fn branch(branch: &TaskBranch) -> String {
     } else {
         "to be cut"
     };
-    let since = base_words(branch, &shown).map(|words| format!("; {words}"));
+    let since = base_words(branch, Timestamp::now(), &shown).map(|words| format!("; {words}"));
     format!(
         "`{}`, {verb} from `{}` at {}{}",
         shown(&branch.name),

@@ -12,7 +12,9 @@ use jiff::Timestamp;
 use serial_gate::branch::{base_words, short};
 use serial_gate::model::{Hold, Verdict};
 use serial_gate::queue::{self as gate, Acting, RepoState, State as QueueState, Waiting};
-use serial_gate::store::{GenerationEvent, GenerationState, Role, TaskBranch, sql_time};
+use serial_gate::store::{
+    GenerationEvent, GenerationState, Role, TaskBranch, sql_time, time_since,
+};
 
 use super::App;
 use super::access::Caller;
@@ -61,6 +63,8 @@ struct Repo {
     freeze_id: Option<i64>,
     frozen_reason: Option<String>,
     frozen_at: Option<String>,
+    /// Whether that lies in the future.
+    is_ahead: bool,
     frozen_by: Option<String>,
     freeze_note: Option<String>,
     error: Option<String>,
@@ -226,7 +230,10 @@ fn repo(
             stage: task.stage.unwrap_or_default(),
             age: for_so_long(task.since.as_deref()),
             since: task.since,
-            branch: active.task.branch.as_ref().map(branch),
+            branch: {
+                let of_task = active.task.branch.as_ref();
+                of_task.map(|of_task| branch(of_task, now))
+            },
         }),
         None => None,
     };
@@ -245,6 +252,9 @@ fn repo(
         frozen: found.frozen,
         freeze_id: freeze.map(|freeze| freeze.id),
         frozen_reason: found.frozen_reason,
+        is_ahead: found
+            .frozen_since
+            .is_some_and(|since| time_since(since, now).is_none()),
         frozen_at: found.frozen_since.map(sql_time),
         frozen_by,
         freeze_note: found.freeze_note,
@@ -260,13 +270,13 @@ fn sentence(note: &str) -> String {
     first.chain(letters.clone()).collect()
 }
 
-fn branch(branch: &TaskBranch) -> Branch {
+fn branch(branch: &TaskBranch, now: Timestamp) -> Branch {
     Branch {
         name: branch.name.clone(),
         is_cut: branch.cut_at.is_some(),
         base: branch.base.clone(),
         commit: short(&branch.base_commit),
-        base_words: base_words(branch, &gate::as_it_is),
+        base_words: base_words(branch, now, &gate::as_it_is),
     }
 }
 

@@ -46,6 +46,7 @@ fn kind(missing: &Missing) -> (&'static str, &str) {
     match missing {
         Missing::Table(name) => ("table", name),
         Missing::Column(name) => ("column", name),
+        Missing::Row(name) => ("row", name),
         Missing::Index(name) => ("index", name),
         Missing::Trigger(name) => ("trigger", name),
     }
@@ -67,6 +68,7 @@ fn kinds(missing: &[Missing]) -> String {
     let kinds = [
         ("table", "tables"),
         ("column", "columns"),
+        ("row", "rows"),
         ("index", "indexes"),
         ("trigger", "triggers"),
     ];

@@ -122,6 +122,14 @@ pub enum Error {
         #[source]
         cause: wasmtime::Error,
     },
+    /// The rules are no object.
+    #[error(
+        "`{export}` is not asked, because the rules are not a JSON object: write them with their keys, such as `{{\"gated_agents\":[\"analyst\"]}}`"
+    )]
+    Rules {
+        /// The function.
+        export: &'static str,
+    },
     /// The policy itself says that it has no answer.
     #[error("`{export}` refuses the {what}: {reason}", reason = reason.escape_debug())]
     Answered {

@@ -88,6 +88,7 @@ impl Policy {
         now: Timestamp,
         snapshot: &Snapshot,
     ) -> Result<Vec<Decision>, Error> {
+        has_keys(settings, "decide")?;
         self.call("decide", self.limits.decide_time, |component, store| {
             component.decide(store, settings, now.as_second(), snapshot)
         })?
@@ -105,6 +106,7 @@ impl Policy {
         now: Timestamp,
         dialect: Dialect,
     ) -> Result<Clause, Error> {
+        has_keys(settings, "claim-clause")?;
         self.call(
             "claim-clause",
             self.limits.clause_time,
@@ -168,6 +170,17 @@ impl Policy {
             tracing::debug!("`{export}` of a policy said: {said}");
         }
         answer.map_err(|cause| Error::of_call(export, time, store.data(), cause))
+    }
+}
+
+/// Refuses rules that are JSON and no object: the host reads some of their keys itself, and would read a list in another way
+/// than the policy. What is no JSON at all is left to the policy, which knows what is wrong with it.
+fn has_keys(settings: &Settings, export: &'static str) -> Result<(), Error> {
+    use serde_json::Value;
+    let rules = settings.rules.as_deref().map(serde_json::from_str::<Value>);
+    match rules {
+        None | Some(Err(_) | Ok(Value::Object(_))) => Ok(()),
+        Some(Ok(_)) => Err(Error::Rules { export }),
     }
 }
 

@@ -6,9 +6,9 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::settings::{finished_stages, settings_in};
+use super::settings::{finished_stages, keys_of, settings_in};
 use super::{Error, Queue, default_settings};
 use crate::clause::Agents;
 use crate::model::Settings;
@@ -127,14 +127,10 @@ pub fn adoption_by(census: Census, trial: &Trial, rules: Option<&str>) -> Adopti
 
 /// The gated agents where the rules name them as the policies of this repository do, and else `analyst`.
 fn gated_names(settings: &Settings) -> Vec<String> {
-    let rules = settings.rules.as_deref().and_then(as_map);
+    let rules = settings.rules.as_deref().and_then(keys_of);
     let named =
         rules.and_then(|rules| serde_json::from_value(rules.get("gated_agents")?.clone()).ok());
     named.unwrap_or_else(|| vec!["analyst".into()])
-}
-
-fn as_map(rules: &str) -> Option<Map<String, Value>> {
-    serde_json::from_str(rules).ok()
 }
 
 fn judge(
@@ -144,7 +140,7 @@ fn judge(
     rules: Option<&str>,
 ) -> Adoption {
     let mut advice = Vec::new();
-    let mut fitting = rules.and_then(as_map).unwrap_or_default();
+    let mut fitting = rules.and_then(keys_of).unwrap_or_default();
     let mut fits = true;
     let unknown = |status: &String| !STATUSES.contains(&status.as_str());
     let statuses: Vec<String> = names(&census.statuses)

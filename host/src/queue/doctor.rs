@@ -3,20 +3,26 @@
 //! Owns how often that is looked at and how much at a time, and the whole comparison that an operator asks for. Leaves the
 //! comparison of a repo, and its repair, to the store.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
 use super::recent::is_recent;
-use super::{Error, Queue};
+use super::{CurrentClause, Error, Queue, with_causes};
 use crate::clause::Obstacle;
 use crate::store::{Change, Compared, Difference, Place};
 
-/// How often a host compares some repos, while it waits or finds nothing.
+/// How often a host compares all repos, while it waits or finds nothing.
 const EVERY: Duration = Duration::from_secs(10);
 
-/// How many it compares: some milliseconds' worth.
+/// How soon it goes on where there were more than it had time for.
+const MORE: Duration = Duration::from_secs(1);
+
+/// How many it compares at a time: some milliseconds' worth.
 const SOME: usize = 100;
+
+/// For how long it goes on with more of them.
+const FOR: Duration = Duration::from_millis(20);
 
 /// What was compared last, and when.
 #[derive(Default)]
@@ -30,7 +36,7 @@ pub(super) struct Reconciling {
 pub struct Diagnosis {
     /// Why there are no candidates for the clause, and each claim looks at every held job.
     pub obstacle: Option<Obstacle>,
-    /// The triggers that were not there.
+    /// The triggers, and the row of the clause's version, that were not there.
     pub restored: Vec<Change>,
     /// How many repos were compared.
     pub repos: usize,
@@ -100,7 +106,7 @@ impl Queue {
         let restored = self.store.restore_triggers()?;
         if !restored.is_empty() {
             tracing::error!(
-                "triggers were missing, so all candidates are found anew: {restored:?}"
+                "triggers or rows of the gate were missing, and are made anew: {restored:?}"
             );
         }
         let mut changed = !restored.is_empty();
@@ -112,15 +118,32 @@ impl Queue {
                 next => next,
             };
             let is_part = from.is_some();
-            let compared = self.store.compare_candidates(shaped, from, SOME)?;
-            if is_first && (is_part || compared.next.is_some()) {
-                self.store
-                    .compared_as_far_as(shaped, compared.next.as_ref());
+            let (begun, mut next) = (Instant::now(), from);
+            loop {
+                let compared = self.store.compare_candidates(shaped, next.take(), SOME)?;
+                changed |= !compared.differences.is_empty();
+                next = compared.next;
+                // What was found is worth another look at once.
+                if next.is_none() || changed || begun.elapsed() >= FOR {
+                    break;
+                }
             }
-            self.reconciling.next = compared.next;
-            changed |= !compared.differences.is_empty();
+            if is_first && (is_part || next.is_some()) {
+                self.store.compared_as_far_as(shaped, next.as_ref());
+            }
+            self.reconciling.next = next;
         }
         Ok(changed)
+    }
+
+    /// Compares the candidates of repos whose jobs are about to be said to be claimable. Where one differs, its repo is
+    /// evaluated anew by the next claim, which then finds the job. It fails nothing: whoever only reads may not write.
+    pub(super) fn doubt_candidates(&mut self, clause: &CurrentClause, claimable: &[i64]) {
+        if let Some(shaped) = clause.shaped()
+            && let Err(error) = self.store.doubt_candidates(shaped, claimable)
+        {
+            tracing::debug!("the candidates were not compared: {}", with_causes(&error));
+        }
     }
 
     /// The same for a claim that found nothing, unless nothing is queued. It takes no lock where nothing differs.
@@ -133,7 +156,12 @@ impl Queue {
 
     fn has_just_compared(&self, now: Timestamp) -> bool {
         let compared = self.reconciling.compared;
-        compared.is_some_and(|last| is_recent(last, now, EVERY))
+        let pause = if self.reconciling.next.is_some() {
+            MORE
+        } else {
+            EVERY
+        };
+        compared.is_some_and(|last| is_recent(last, now, pause))
     }
 
     /// How often candidates were found to be wrong since the clause is in use.

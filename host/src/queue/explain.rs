@@ -87,6 +87,8 @@ impl Queue {
             return Ok(Standing::Held(held));
         }
         let claimable = self.claimable(now)?;
+        let clause = self.clause(now)?;
+        self.doubt_candidates(&clause, &[id]);
         let ahead = claimable
             .iter()
             .take_while(|claimable| **claimable < id)

@@ -449,7 +449,9 @@ impl Queue {
     /// When it does not. Any other failure of the policy is left to [`Queue::clause`].
     pub fn check_rules(&mut self, now: Timestamp) -> Result<(), Error> {
         match self.fragment(now, model::Dialect::Sqlite) {
-            Err(Error::Policy(error @ policy::Error::Answered { .. })) => Err(error.into()),
+            Err(Error::Policy(
+                error @ (policy::Error::Answered { .. } | policy::Error::Rules { .. }),
+            )) => Err(error.into()),
             _ => Ok(()),
         }
     }

@@ -5,10 +5,10 @@
 //! wider by a name that the scope drops, and never narrower to a name that nothing has, unless the operator says that the
 //! name is new; and it never names repos in vain. Flags, the environment and the file keep their lenient reading, which only notes what it drops.
 
-use serde::Deserialize;
 use serial_gate_default_policy::scope::{self, Scope};
 
 use super::nearest::nearest;
+use super::settings::keys_of;
 use super::{Error, Queue, with_causes};
 use crate::model::Settings;
 use crate::store::{Database, GenerationState, look_into};
@@ -27,12 +27,9 @@ pub fn can_be_in_scope(repo: &str) -> bool {
 
 /// The repos that the rules name; none if they name none, or in a way that the policies here refuse.
 fn repos_of_rules(settings: &Settings) -> Option<Vec<String>> {
-    #[derive(Deserialize)]
-    struct Rules {
-        repos: Option<Vec<String>>,
-    }
-    let rules = serde_json::from_str::<Rules>(settings.rules.as_deref()?).ok()?;
-    rules.repos.filter(|repos| !repos.is_empty())
+    let named = keys_of(settings.rules.as_deref()?)?.remove("repos")?;
+    let repos: Vec<String> = serde_json::from_value(named).ok()?;
+    Some(repos).filter(|repos| !repos.is_empty())
 }
 
 impl Queue {

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::Error;
 use crate::model::Settings;
@@ -47,8 +48,14 @@ pub(super) fn finished_stages(settings: &Settings) -> FinishedStages {
     }
     let rules = settings.rules.as_deref();
     // Rules of another kind are not ours to refuse.
-    let rules = rules.and_then(|rules| serde_json::from_str::<Rules>(rules).ok());
+    let rules = rules.and_then(keys_of).map(Value::Object);
+    let rules = rules.and_then(|rules| serde_json::from_value::<Rules>(rules).ok());
     FinishedStages::new(rules.map(|rules| rules.finished_stages).unwrap_or_default())
+}
+
+/// The keys of rules; none if they are no JSON object.
+pub(super) fn keys_of(rules: &str) -> Option<Map<String, Value>> {
+    serde_json::from_str(rules).ok()
 }
 
 /// The settings of a queue that nobody has set: the gate acts in all repos, by the policy's defaults.

@@ -170,7 +170,8 @@ impl Queue {
     ///
     /// When the database cannot be read.
     pub fn state(&mut self, now: Timestamp, registry: &Registry) -> Result<State, Error> {
-        let mut notes = self.clause(now)?.notes.clone();
+        let clause = self.clause(now)?;
+        let mut notes = clause.notes.clone();
         let differences = self.differences(now)?;
         if differences > 0 {
             notes.push(format!(
@@ -178,10 +179,17 @@ impl Queue {
             ));
         }
         let verdicts = match self.decide(now, None) {
-            Ok(decisions) => decisions
-                .into_iter()
-                .map(|decision| (decision.job, decision.verdict))
-                .collect(),
+            Ok(decisions) => {
+                let free = decisions
+                    .iter()
+                    .filter(|decision| decision.verdict == Verdict::Claim);
+                let free: Vec<i64> = free.map(|decision| decision.job).collect();
+                self.doubt_candidates(&clause, &free);
+                let verdicts = decisions.into_iter();
+                verdicts
+                    .map(|decision| (decision.job, decision.verdict))
+                    .collect()
+            }
             Err(error) if error.is_of_the_database() => return Err(error),
             Err(error) => {
                 notes.push(format!("there are no verdicts: {}", with_causes(&error)));

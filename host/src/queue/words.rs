@@ -41,7 +41,7 @@ impl JobWork {
                 until(" before its lease ended at ").unwrap_or_default()
             ),
             WorkState::Foreign if self.status.as_deref() == Some("running") => format!(
-                "{job} is `running`, and was not claimed through the gate, which cannot tell whether it is still worked on"
+                "{job} is `running`, and no claim of the gate is known for it: the gate cannot tell whether it is still worked on"
             ),
             WorkState::Foreign => format!(
                 "{job} is {}, a status of another program: the gate cannot tell whether it is still worked on",

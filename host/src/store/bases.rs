@@ -3,15 +3,20 @@
 //! Owns the two tables that remember it. Leaves git to `branch`, and what a task shows of it to `branches`. Callers rely on
 //! this: a tip and what was found out at it are written together, and a base is looked at again only once it has moved.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
 
 use super::branches::CutFrom;
 use super::value::Shown;
-use super::{Error, FinishedStages, Store, sql_time};
+use super::{Error, FinishedStages, Store, from_sql_time, sql_time, time_since};
 
 /// How many commits are looked for at a time: a repo whose tasks wait for one another has one.
 const SOME: i64 = 16;
+
+/// How long a base was not seen until it is written down that it was seen again.
+const SEEN_AGAIN: Duration = Duration::from_secs(5 * 60);
 
 impl Store {
     /// The commits that branches of unfinished tasks were cut at, and of which is not known yet whether the base has them at
@@ -43,7 +48,8 @@ impl Store {
         })
     }
 
-    /// Remembers the tip of a base, none if the remote has no such base, and which commits it has. Writes only what is new.
+    /// Remembers the tip of a base, none if the remote has no such base, and which commits it has. Writes only what is new,
+    /// and now and then that it was seen again.
     ///
     /// # Errors
     ///
@@ -57,14 +63,22 @@ impl Store {
         looked_for: &[CutFrom],
     ) -> Result<(), Error> {
         let tip = tip.unwrap_or_default();
-        let known: Option<String> = self.doing(|connection| {
-            let mut query = connection
-                .prepare_cached("SELECT tip FROM serial_gate_base WHERE repo = ?1 AND base = ?2")?;
-            Ok(query.query_row([repo, base], |row| row.get(0)).optional()?)
+        let known: Option<(String, String)> = self.doing(|connection| {
+            let mut query = connection.prepare_cached(
+                "SELECT tip, CAST(seen_at AS TEXT) FROM serial_gate_base WHERE repo = ?1 AND base = ?2",
+            )?;
+            let known = query.query_row([repo, base], |row| Ok((row.get(0)?, row.get(1)?)));
+            Ok(known.optional()?)
         })?;
-        // A base that was never there is not one that was deleted.
-        let is_known = known.as_deref().unwrap_or_default() == tip;
-        if is_known && looked_for.is_empty() {
+        let is_fresh = match &known {
+            Some((known, seen)) => {
+                let since = from_sql_time(seen).and_then(|seen| time_since(seen, now));
+                known == tip && since.is_some_and(|since| since < SEEN_AGAIN)
+            }
+            // A base that was never there is not one that was deleted.
+            None => tip.is_empty(),
+        };
+        if is_fresh && looked_for.is_empty() {
             return Ok(());
         }
         self.writing(|transaction| {

@@ -29,6 +29,11 @@ pub struct TaskBranch {
     /// Whether the base, where it has moved to, no longer has the commit that the branch was cut at. Then the branch is to be
     /// rebased: a merge would bring back what was taken out of the base.
     pub base_rewritten: bool,
+    /// Whether it is not known if the base, where it has moved to, has that commit: the last look failed, or took too long.
+    pub base_unknown: bool,
+    /// When the base was last seen where it has moved to, or gone; UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base_seen_at: Option<String>,
     /// Whether the remote had no such base when it was last looked at.
     pub base_deleted: bool,
 }
@@ -145,10 +150,13 @@ impl Store {
 pub(super) const BRANCH: &str = "gate_branch, gate_base, gate_base_commit, gate_cut_at,
     (SELECT tip FROM serial_gate_base AS seen WHERE seen.repo = tasks.repo AND seen.base = gate_base
         AND seen.tip NOT IN (gate_base_commit, '') AND gate_cut_at IS NOT NULL),
-    EXISTS (SELECT 1 FROM serial_gate_cut_from AS look WHERE look.repo = tasks.repo AND look.base = gate_base
-        AND look.base_commit = gate_base_commit AND look.contained = 0),
+    (SELECT look.contained FROM serial_gate_cut_from AS look JOIN serial_gate_base AS seen
+        ON seen.repo = look.repo AND seen.base = look.base AND seen.tip = look.tip
+        WHERE look.repo = tasks.repo AND look.base = gate_base AND look.base_commit = gate_base_commit),
     EXISTS (SELECT 1 FROM serial_gate_base AS seen WHERE seen.repo = tasks.repo AND seen.base = gate_base
-        AND seen.tip = '' AND gate_cut_at IS NOT NULL)";
+        AND seen.tip = '' AND gate_cut_at IS NOT NULL),
+    (SELECT seen_at FROM serial_gate_base AS seen WHERE seen.repo = tasks.repo AND seen.base = gate_base
+        AND seen.tip IS NOT gate_base_commit AND gate_cut_at IS NOT NULL)";
 
 /// A task's branch, from a column on.
 pub(super) fn branch_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<TaskBranch>> {
@@ -157,14 +165,17 @@ pub(super) fn branch_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Option
         return Ok(None);
     };
     let base_moved_to = text(4)?;
+    // A look at another tip says nothing of this one, and a base that is back where it was needs no look.
+    let contained: Option<bool> = row.get(column + 5)?;
     Ok(Some(TaskBranch {
         name,
         base: text(1)?.unwrap_or_default(),
         base_commit: text(2)?.unwrap_or_default(),
         cut_at: text(3)?,
-        // A base that is back where it was is no longer rewritten.
-        base_rewritten: base_moved_to.is_some() && row.get(column + 5)?,
+        base_rewritten: base_moved_to.is_some() && contained == Some(false),
+        base_unknown: base_moved_to.is_some() && contained.is_none(),
         base_moved_to,
         base_deleted: row.get(column + 6)?,
+        base_seen_at: text(7)?,
     }))
 }

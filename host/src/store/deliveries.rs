@@ -15,6 +15,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::alerts::{Alert, COLUMNS};
 use super::time::latest;
+use super::value::Shown;
 use super::{Error, Store, from_sql_time, lease_end, sql_time};
 
 /// After how long an alert is old news.
@@ -75,6 +76,8 @@ pub struct Due {
     pub channel: String,
     /// Which try this is, from 1.
     pub attempt: u32,
+    /// What went wrong last.
+    pub error: Option<String>,
 }
 
 /// What there is to do for a channel.
@@ -121,7 +124,7 @@ impl Store {
                      SELECT a.id, ?1, 'pending', 0, ?3 FROM serial_gate_alert a WHERE {UNKNOWN}"
                 ))?
                 .execute(params![channel, since, now])?;
-            let taken: Option<(i64, u32)> = transaction
+            let taken: Option<(i64, u32, Option<String>)> = transaction
                 .prepare_cached(
                     "UPDATE serial_gate_delivery SET attempts = attempts + 1, lease_until = ?3
                      WHERE channel = ?1 AND alert = (
@@ -129,13 +132,13 @@ impl Store {
                         WHERE channel = ?1 AND state = 'pending' AND (due_at <= ?2 OR due_at > ?4)
                             AND (lease_until IS NULL OR lease_until <= ?2 OR lease_until > ?5)
                         ORDER BY attempts, alert LIMIT 1)
-                     RETURNING alert, attempts",
+                     RETURNING alert, attempts, error",
                 )?
                 .query_row(params![channel, now, lease, last_due, last_lease], |row| {
-                    Ok((row.get(0)?, row.get(1)?))
+                    Ok((row.get(0)?, row.get(1)?, row.get::<_, Shown>(2)?.0))
                 })
                 .optional()?;
-            let Some((id, attempt)) = taken else {
+            let Some((id, attempt, error)) = taken else {
                 // Another sender was faster, and will be back.
                 return Ok(Taken::Nothing(from_sql_time(&lease)));
             };
@@ -148,6 +151,7 @@ impl Store {
                 alert,
                 channel: channel.into(),
                 attempt,
+                error,
             })))
         })
     }
@@ -166,6 +170,24 @@ impl Store {
                      WHERE alert = ?1 AND channel = ?2",
                 )?
                 .execute(params![due.alert.id, due.channel, sql_time(now)])?;
+            Ok(())
+        })
+    }
+
+    /// It was taken, and not tried any more, so that this is no try. What went wrong last is kept.
+    ///
+    /// # Errors
+    ///
+    /// When the database refuses.
+    pub fn given_up(&mut self, due: &Due, error: &str) -> Result<(), Error> {
+        self.writing(|transaction| {
+            transaction
+                .prepare_cached(
+                    "UPDATE serial_gate_delivery
+                     SET state = 'failed', attempts = attempts - 1, error = coalesce(error, ?4), lease_until = NULL
+                     WHERE alert = ?1 AND channel = ?2 AND attempts = ?3 AND state = 'pending'",
+                )?
+                .execute(params![due.alert.id, due.channel, due.attempt, error])?;
             Ok(())
         })
     }

@@ -8,7 +8,7 @@ use super::candidates::{Candidate, Candidates, Shaped};
 use super::migrate::Made;
 use super::transaction::Transaction;
 use super::value::Raw;
-use super::{Change, Error, Store, candidates, migrate, triggers};
+use super::{Change, Error, Store, candidates, migrate, triggers, version_row};
 
 /// Where a comparison goes on.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +36,24 @@ pub struct Difference {
     pub candidate: Option<i64>,
     /// The job that the clause gives.
     pub first: Option<i64>,
+}
+
+impl Difference {
+    /// What differed, in a sentence.
+    fn in_words(&self) -> String {
+        let quoted = |name: &Option<String>| {
+            name.as_ref()
+                .map(|name| format!("`{}`", name.escape_debug()))
+        };
+        let job = |job: Option<i64>| job.map_or("no job".into(), |job| format!("job {job}"));
+        format!(
+            "the next job for {} in {} would have been {}, and the clause gives {}: it is put right",
+            quoted(&self.agent).unwrap_or("no agent".into()),
+            quoted(&self.repo).unwrap_or("no repo".into()),
+            job(self.candidate),
+            job(self.first)
+        )
+    }
 }
 
 impl Store {
@@ -80,13 +98,7 @@ impl Store {
                 Ok(differences)
             })?;
             for difference in &differences {
-                tracing::error!(
-                    "the candidate of agent {:?} in repo {:?} was {:?} where the clause gives {:?}: it is put right",
-                    difference.agent,
-                    difference.repo,
-                    difference.candidate,
-                    difference.first
-                );
+                tracing::error!("{}", difference.in_words());
             }
             compared.differences.extend(differences);
         }
@@ -109,7 +121,7 @@ impl Store {
     }
 
     /// Makes the triggers anew that are not there, and returns their names. Changes may have gone unseen meanwhile, so every
-    /// candidate is found anew, and the clause has another version. Another version's stay, and are said in the log: two versions would undo each other's for ever.
+    /// candidate is found anew, and the clause has another version. A lost row of that version is made anew as well. Another version's triggers stay, and are said in the log: two versions would undo each other's for ever.
     ///
     /// # Errors
     ///
@@ -125,7 +137,8 @@ impl Store {
                 other.name
             );
         }
-        if missing.is_empty() {
+        let is_numbered = self.doing(|connection| Ok(version_row::is_right(connection)?))?;
+        if missing.is_empty() && is_numbered {
             return Ok(Vec::new());
         }
         self.writing(|transaction| {
@@ -137,8 +150,13 @@ impl Store {
                     changes.push(Change::Trigger(trigger.name));
                 }
             }
-            transaction.execute_batch(candidates::FORGET)?;
-            transaction.execute_batch(triggers::NEXT_VERSION)?;
+            if !changes.is_empty() {
+                transaction.execute_batch(candidates::FORGET)?;
+                transaction.execute_batch(triggers::NEXT_VERSION)?;
+            }
+            if version_row::put_right(transaction)? {
+                changes.push(Change::Row(version_row::TABLE.into()));
+            }
             Ok(changes)
         })
     }

@@ -310,7 +310,7 @@ pub enum Error {
     },
     /// Another program started the job, so no token can be right.
     #[error(
-        "job {id} was not claimed through the gate: end it with the program that started it, or `serial-gate job requeue {id}`"
+        "no claim of the gate is known for job {id}: end it with the program that started it, or `serial-gate job requeue {id}`"
     )]
     NotClaimedHere {
         /// The job.

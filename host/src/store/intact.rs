@@ -1,13 +1,13 @@
 //! What is gone of the gate's own things in a database, or is not as this version makes it.
 //!
-//! Owns the look, which reads the schema and no row. Leaves the repair to `init`, and to `doctor` for triggers. Callers rely
+//! Owns the look, which reads the schema, and the one row of the clause's version. Leaves the repair to `init`, and to `doctor` for triggers. Callers rely
 //! on this: it is cheap enough for every second, it writes nothing, and it looks at the database as it is now, whatever it
 //! was when it was opened.
 
 use std::collections::BTreeSet;
 
 use super::schema::{INDEXES, OWN, SHARED, UNIQUE};
-use super::{Error, Store, migrate};
+use super::{Error, Store, migrate, version_row};
 
 /// Something of the gate's that is missing in its database.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,6 +16,8 @@ pub enum Missing {
     Table(String),
     /// A column, as `table.column`, is gone.
     Column(String),
+    /// The one row of a table is gone, or is not what it has to be, or there are more.
+    Row(String),
     /// An index is gone.
     Index(String),
     /// A trigger is gone, or is another version's or another program's.
@@ -59,6 +61,9 @@ impl Store {
                 if is_gone("index", index) {
                     missing.push(Missing::Index((*index).into()));
                 }
+            }
+            if !version_row::is_right(connection)? {
+                missing.push(Missing::Row(version_row::TABLE.into()));
             }
             let triggers = migrate::triggers_not_as_made(connection)?.into_iter();
             missing.extend(triggers.map(|(trigger, _)| Missing::Trigger(trigger.name)));

@@ -12,7 +12,7 @@ use super::Error;
 use super::schema::{ADDED_TO_OWN, Affinity, INDEXES, LABEL, OWN, SHARED, Shared, UNIQUE};
 use super::transaction::Transaction;
 use super::triggers::Trigger;
-use super::{candidates, triggers};
+use super::{candidates, triggers, version_row};
 
 /// Something that was added to the database, or changed in it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -26,6 +26,8 @@ pub enum Change {
     Index(String),
     /// A trigger was created.
     Trigger(String),
+    /// The row of a table that has one was put right.
+    Row(String),
     /// The first generation was made active: the policy of this name.
     Generation(String),
     /// The file was brought into this journal mode.
@@ -94,6 +96,9 @@ pub(super) fn add_missing(transaction: &Transaction<'_>) -> Result<Vec<Change>, 
         }
     }
     add_triggers(transaction, &mut changes)?;
+    if version_row::put_right(transaction)? {
+        changes.push(Change::Row(version_row::TABLE.into()));
+    }
     if !changes.is_empty() {
         // Rows may have changed while a trigger was not there.
         transaction.execute_batch(candidates::FORGET)?;

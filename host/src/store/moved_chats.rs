@@ -24,6 +24,22 @@ impl Store {
         })
     }
 
+    /// Forgets that a chat had moved.
+    ///
+    /// # Errors
+    ///
+    /// When the database refuses.
+    pub fn chat_is_back(&mut self, channel: &str, chat: &str) -> Result<(), Error> {
+        self.writing(|transaction| {
+            transaction
+                .prepare_cached(
+                    "DELETE FROM serial_gate_moved_chat WHERE channel = ?1 AND chat = ?2",
+                )?
+                .execute([channel, chat])?;
+            Ok(())
+        })
+    }
+
     /// Remembers that a chat has moved.
     ///
     /// # Errors

@@ -59,18 +59,28 @@ pub(super) const NEXT_VERSION: &str = "UPDATE serial_gate_clause_version
      SET version = max(version + 1, CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER));";
 
 /// Whenever the active generation is another one, or is changed.
-fn versions() -> [Trigger; 3] {
+fn versions() -> [Trigger; 5] {
     let table = "serial_gate_generation";
+    // It goes without a delete trigger when the statement is a REPLACE.
+    let goes = format!("EXISTS (SELECT 1 FROM {table} WHERE id = NEW.id AND state = 'active')");
+    let renumbers = format!("OLD.id IS NOT NEW.id AND {goes}");
+    let of_id = format!("BEFORE UPDATE OF id, {}", ROWID.join(", "));
     [
-        ("activated", "INSERT", "NEW.state = 'active'"),
-        ("changed", "UPDATE", "OLD.state = 'active' OR NEW.state = 'active'"),
-        ("removed", "DELETE", "OLD.state = 'active'"),
+        ("activated", "AFTER INSERT", "NEW.state = 'active'"),
+        (
+            "changed",
+            "AFTER UPDATE",
+            "OLD.state = 'active' OR NEW.state = 'active'",
+        ),
+        ("removed", "AFTER DELETE", "OLD.state = 'active'"),
+        ("replacing", "BEFORE INSERT", &goes),
+        ("renumbering", &of_id, &renumbers),
     ]
     .map(|(what, event, when)| {
         let trigger = format!("{table}_{what}");
         Trigger {
             create: format!(
-                "CREATE TRIGGER {trigger} AFTER {event} ON {table} WHEN {when} BEGIN {NEXT_VERSION} END"
+                "CREATE TRIGGER {trigger} {event} ON {table} WHEN {when} BEGIN {NEXT_VERSION} END"
             ),
             name: trigger,
             table,

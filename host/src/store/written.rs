@@ -2,8 +2,8 @@
 //!
 //! Owns what counts as a time: SQLite's own format, ISO 8601 with `T` or a space, with `Z`, an offset or neither (which is
 //! UTC), a date alone, the date of an e-mail, and the seconds, milliseconds, microseconds or nanoseconds since 1970, as a
-//! number or as digits. Each of these lengths is taken from 1973 on, so that no number has two meanings; a Julian day has
-//! none. Leaves the gate's own columns to `time`, which writes one format only. Callers rely on this: what cannot be read is
+//! number or as digits. Each is taken from the year 2000 on, so that no number has two meanings and what other programs mean
+//! by "never" is no time; a Julian day has no meaning. Leaves the gate's own columns to `time`, which writes one format only. Callers rely on this: what cannot be read is
 //! no time, and never the present or 1970; and SQL never compares such a column, because each form sorts in its own way.
 
 use std::time::Duration;
@@ -19,15 +19,20 @@ use super::time::CLOCKS_DIFFER;
 /// A time as it is in a row; none if it cannot be read.
 pub(super) struct Written(pub Option<Timestamp>);
 
+/// 2000-01-01, in seconds since 1970. What is earlier was never set, or counts from another year: the first day of a
+/// language's calendar, 1970 as a text, the seconds since 2001, the ticks since year 1.
+const EARLIEST: i64 = 946_684_800;
+
 impl FromSql for Written {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Written> {
-        Ok(Written(match value {
+        let time = match value {
             // All but the newest nanoseconds are exact as a float, and those are right to the microsecond.
             ValueRef::Integer(number) => from_number(number as f64),
             ValueRef::Real(number) => from_number(number),
             ValueRef::Text(text) => std::str::from_utf8(text).ok().and_then(from_text),
             ValueRef::Null | ValueRef::Blob(_) => None,
-        }))
+        };
+        Ok(Written(time.filter(|time| time.as_second() >= EARLIEST)))
     }
 }
 
@@ -201,10 +206,31 @@ mod tests {
             "0000-00-00 00:00:00",
             "\u{661}\u{662}",
             "2026-01-31 12:30:00\0",
+            "0001-01-01T00:00:00Z",
+            "0001-01-01 00:00:00",
+            "1970-01-01 00:00:00",
+            "1970-01-01T00:00:00+00:00",
+            "Thu, 01 Jan 1970 00:00:00 GMT",
+            "1899-12-30",
+            "1999-12-31 23:59:59",
+            "2000-01-01 00:00:00+01:00",
+            "638741862000000000",
         ] {
             assert_eq!(read(ValueRef::Text(text.as_bytes())), None, "{text:?}");
         }
-        for number in [i64::MIN, -1_769_862_600, 0, 1, 2_461_072, 99_999_999] {
+        for number in [
+            i64::MIN,
+            -1_769_862_600,
+            0,
+            1,
+            2_461_072,
+            99_999_999,
+            // The seconds since 2001, the ticks of .NET, and those of Windows.
+            791_555_400,
+            638_741_862_000_000_000,
+            134_143_362_000_000_000,
+            946_684_799,
+        ] {
             assert_eq!(read(ValueRef::Integer(number)), None, "{number}");
         }
         for number in [f64::NAN, f64::INFINITY, 2_461_072.02, 1e21, -0.0] {

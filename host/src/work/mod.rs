@@ -11,6 +11,7 @@ mod waiting;
 
 pub use error::Error;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
 use std::sync::Mutex;
@@ -396,8 +397,9 @@ impl Worker<'_> {
 
     /// Looks at the bases once in a while and soon after a job, until no part is left.
     fn watch_bases(&self, open: Open<'_>, ended: &Receiver<()>) {
+        let mut said = BTreeMap::new();
         loop {
-            self.look_at_bases(open);
+            self.look_at_bases(open, &mut said);
             let looked = Instant::now();
             let (mut wait, mut is_due) = (LOOK_AT_BASES, false);
             loop {
@@ -406,7 +408,7 @@ impl Worker<'_> {
                     Err(RecvTimeoutError::Timeout) => break,
                     Err(RecvTimeoutError::Disconnected) => {
                         if is_due {
-                            self.look_at_bases(open);
+                            self.look_at_bases(open, &mut said);
                         }
                         return;
                     }
@@ -415,7 +417,8 @@ impl Worker<'_> {
         }
     }
 
-    fn look_at_bases(&self, open: Open<'_>) {
+    /// `said` is what was said of each repo's base last: a remote that is away for hours is told of once.
+    fn look_at_bases(&self, open: Open<'_>, said: &mut BTreeMap<String, String>) {
         if self.settings.projects.is_empty() {
             return;
         }
@@ -435,8 +438,21 @@ impl Worker<'_> {
             let now = (self.clock)();
             let store = queue.store();
             let looked = branch::look_at_base(store, project, &finished, now, &mut goes_on);
-            if let Err(error) = looked {
-                tracing::debug!("a base is not known: {}", with_causes(&error));
+            let repo = project.repo.escape_debug();
+            match looked {
+                Ok(()) => {
+                    if said.remove(&project.repo).is_some() {
+                        tracing::info!("the base of `{repo}` can be looked at again");
+                    }
+                }
+                Err(branch::Error::GivenUp) => {}
+                Err(error) => {
+                    let error = with_causes(&error);
+                    if said.get(&project.repo) != Some(&error) {
+                        tracing::warn!("the base of `{repo}` was not looked at: {error}");
+                        said.insert(project.repo.clone(), error);
+                    }
+                }
             }
         }
     }
