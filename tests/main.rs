@@ -44,6 +44,7 @@ mod policy_new;
 mod power_cut;
 mod processes;
 mod promises;
+mod refused_rows;
 mod service;
 mod signatures;
 mod story;

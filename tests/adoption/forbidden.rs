@@ -35,6 +35,7 @@ fn refused(gate: &Gate) -> String {
     assert_eq!(dry.stderr, ran.stderr);
     assert_eq!(std::fs::read(gate.database()).unwrap(), before);
     let start = "error: `serial-gate.db` was left as it is: ";
+    assert!(ran.stderr.starts_with(start), "{}", ran.stderr);
     ran.stderr
         .strip_prefix(start)
         .unwrap()
@@ -51,6 +52,11 @@ fn notes(gate: &Gate) -> Vec<String> {
         .map(|note| note.trim_start_matches("note: ").to_owned())
         .collect()
 }
+
+const BY_CHECK: &str =
+    "; the gate writes `status` and its own columns only, so let the constraint allow that";
+
+const BY_INDEX: &str = "; drop that unique index, or leave `status` out of it";
 
 const ALLOW: &str = "; allow `queued`, `running`, `done`, `failed`, `cancelled`";
 
@@ -111,7 +117,7 @@ fn a_constraint_over_several_columns_is_named() {
     assert_eq!(
         refused(&gate),
         format!(
-            "`jobs.status` cannot take `running`: CHECK constraint failed: (status = 'running') = (started_at IS NOT NULL){ALLOW}"
+            "no job can be claimed: CHECK constraint failed: (status = 'running') = (started_at IS NOT NULL){BY_CHECK}"
         )
     );
 }
@@ -122,12 +128,12 @@ fn a_trigger_that_forbids_a_step_is_named_with_its_words() {
     for (trigger, what, why) in [
         (
             "BEFORE UPDATE OF status ON jobs WHEN NEW.status = 'running' BEGIN SELECT RAISE(ABORT, 'use the API'); END",
-            "`jobs.status` cannot take `running`",
+            "no job can be claimed",
             "use the API",
         ),
         (
             "BEFORE UPDATE OF status ON jobs WHEN NEW.status = 'running' BEGIN SELECT RAISE(FAIL, 'use the API'); END",
-            "`jobs.status` cannot take `running`",
+            "no job can be claimed",
             "use the API",
         ),
         (
@@ -137,22 +143,22 @@ fn a_trigger_that_forbids_a_step_is_named_with_its_words() {
         ),
         (
             "BEFORE UPDATE OF status ON jobs WHEN NEW.status = 'done' BEGIN SELECT RAISE(IGNORE); END",
-            "`jobs.status` cannot take `done`",
+            "no job can be finished",
             undone,
         ),
         (
             "AFTER UPDATE OF status ON jobs WHEN NEW.status = 'failed' BEGIN UPDATE jobs SET status = 'queued' WHERE id = NEW.id; END",
-            "`jobs.status` cannot take `failed`",
+            "no job can be failed",
             undone,
         ),
         (
             "AFTER UPDATE OF status ON jobs WHEN NEW.status = 'running' BEGIN DELETE FROM jobs WHERE id = NEW.id; END",
-            "`jobs.status` cannot take `running`",
+            "no job can be claimed",
             undone,
         ),
         (
             "BEFORE UPDATE OF status ON jobs WHEN OLD.status = 'failed' BEGIN SELECT RAISE(ABORT, 'it failed'); END",
-            "`jobs.status` cannot take `queued`",
+            "no job can be requeued",
             "it failed",
         ),
         (
@@ -219,15 +225,124 @@ fn a_unique_column_that_only_a_second_job_meets_is_found() {
     let gate = usual("CREATE UNIQUE INDEX one_each ON jobs (task_id, status)");
     assert_eq!(
         refused(&gate),
-        "two jobs of a task cannot both be finished: UNIQUE constraint failed: jobs.task_id, jobs.status"
+        format!(
+            "two jobs of a task cannot both be finished: UNIQUE constraint failed: jobs.task_id, jobs.status{BY_INDEX}"
+        )
     );
     let gate = usual("CREATE UNIQUE INDEX one_runs ON jobs (repo) WHERE status = 'running'");
     assert_eq!(
         notes(&gate),
         [
-            "some jobs cannot run at once, and a claim of the second fails: UNIQUE constraint failed: jobs.repo"
+            "some jobs cannot run at once, and claims pass over the second while the first runs: UNIQUE constraint failed: jobs.repo"
         ]
     );
+}
+
+#[test]
+fn what_depends_on_other_rows_is_told_and_the_database_is_adopted() {
+    let two = "INSERT INTO tasks (repo, stage) VALUES ('alpha', 'analysis');
+        INSERT INTO jobs (task_id, repo, agent, status) VALUES";
+    let one_runs = "CREATE UNIQUE INDEX one_runs ON jobs (repo) WHERE status = 'running'";
+    let at_once =
+        "some jobs cannot run at once, and claims pass over the second while the first runs";
+    for (sql, said) in [
+        (
+            format!("{one_runs}; {two} (3, 'alpha', 'developer', 'running');"),
+            format!("{at_once}: UNIQUE constraint failed: jobs.repo"),
+        ),
+        (
+            format!("{one_runs}; {two} (3, 'alpha', 'developer', 'running'), (3, 'beta', 'developer', 'queued');"),
+            format!("{at_once}: UNIQUE constraint failed: jobs.repo"),
+        ),
+        // No task can be added, and no second job of the task is there.
+        (
+            format!(
+                "{one_runs}; {two} (3, 'alpha', 'analyst', 'queued');
+                 CREATE TRIGGER theirs BEFORE INSERT ON tasks BEGIN SELECT RAISE(ABORT, 'use the API'); END;"
+            ),
+            format!("{at_once}: UNIQUE constraint failed: jobs.repo"),
+        ),
+        (
+            format!("{two} (1, 'alpha', 'analyst', 'done'); CREATE UNIQUE INDEX once ON jobs (task_id, agent, status)"),
+            format!("some jobs cannot be finished: UNIQUE constraint failed: jobs.task_id, jobs.agent, jobs.status{BY_INDEX}"),
+        ),
+        (
+            format!(
+                "{two} (3, 'alpha', 'developer', 'running');
+                 CREATE TRIGGER theirs BEFORE UPDATE ON jobs WHEN NEW.status = 'running'
+                    AND OLD.status != 'running' AND EXISTS (SELECT 1 FROM jobs WHERE status = 'running')
+                    BEGIN SELECT RAISE(ABORT, 'one at a time'); END"
+            ),
+            format!("{at_once}: one at a time (triggers on `jobs`: `theirs`)"),
+        ),
+        (
+            "CREATE TRIGGER theirs BEFORE UPDATE ON jobs WHEN NEW.status = 'running'
+                AND NOT EXISTS (SELECT 1 FROM tasks WHERE id = NEW.task_id AND stage = 'ready')
+                BEGIN SELECT RAISE(IGNORE); END;
+             INSERT INTO tasks (repo, stage) VALUES ('alpha', 'ready');
+             INSERT INTO jobs (task_id, repo, agent) VALUES (3, 'alpha', 'analyst');"
+                .into(),
+            "some jobs cannot be claimed: a trigger ignored it, or undid it (triggers on `jobs`: `theirs`); let the triggers of this database allow it".into(),
+        ),
+    ] {
+        let gate = usual(&sql);
+        let found = notes(&gate);
+        assert!(found.contains(&said), "{sql}: {found:#?}");
+        gate.run(&["doctor"]).succeeds();
+    }
+}
+
+#[test]
+fn a_status_is_not_blamed_where_another_column_is_why() {
+    for (columns, what) in [
+        (
+            "worker TEXT, status TEXT CHECK (status <> 'running' OR worker IS NOT NULL)",
+            "claimed",
+        ),
+        (
+            "finished_at TEXT, status TEXT CONSTRAINT ended CHECK (status NOT IN ('done', 'failed') OR finished_at IS NOT NULL)",
+            "finished",
+        ),
+        (
+            "\"what for\" TEXT, status TEXT CHECK (status <> 'running' OR \"what for\" IS NOT NULL)",
+            "claimed",
+        ),
+    ] {
+        let said = refused(&jobs(columns));
+        assert!(
+            said.starts_with(&format!("no job can be {what}: CHECK constraint failed: ")),
+            "{said}"
+        );
+        assert!(said.contains(BY_CHECK), "{said}");
+        assert!(!said.contains("cannot take"), "{said}");
+    }
+    // A text that is called like a column is none.
+    let said = refused(&jobs(
+        "status TEXT CONSTRAINT known CHECK (status IN ('queued', 'agent'))",
+    ));
+    assert!(
+        said.starts_with("`jobs.status` cannot take `running`, "),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_reference_that_a_trigger_breaks_is_told_as_such() {
+    for event in [
+        "UPDATE OF status ON jobs WHEN NEW.status = 'done'",
+        "INSERT ON tasks",
+    ] {
+        let gate = usual(&format!(
+            "CREATE TABLE log (job INTEGER REFERENCES jobs (id));
+             CREATE TRIGGER theirs AFTER {event} BEGIN INSERT INTO log VALUES (99); END"
+        ));
+        let ran = gate.run(&["init"]);
+        let told = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(
+            told.contains("FOREIGN KEY constraint failed: a trigger writes a row that refers to no row (triggers on `"),
+            "{told}"
+        );
+    }
 }
 
 #[test]
@@ -240,14 +355,14 @@ fn freezes_that_cannot_be_written_or_cleared_are_refused_unless_they_are_switche
         ),
         (
             format!("CREATE TABLE repo_freeze ({columns}, UNIQUE (repo))"),
-            "a repo cannot be frozen a second time: UNIQUE constraint failed: repo_freeze.repo",
+            "a repo cannot be frozen a second time: UNIQUE constraint failed: repo_freeze.repo; a freeze that was cleared keeps its row, so let the unique index have only rows `WHERE cleared_at IS NULL`",
         ),
         (
             format!(
                 "CREATE TABLE repo_freeze ({columns});
                  CREATE TRIGGER kept BEFORE UPDATE OF cleared_at ON repo_freeze BEGIN SELECT RAISE(IGNORE); END"
             ),
-            "no freeze can be cleared: a trigger ignored it, or undid it (triggers on `repo_freeze`: `kept`)",
+            "no freeze can be cleared: a trigger ignored it, or undid it (triggers on `repo_freeze`: `kept`); let the triggers of this database allow it",
         ),
     ] {
         let gate = usual(&freezes);
@@ -347,7 +462,7 @@ fn doctor_finds_what_came_after_the_adoption() {
     let ran = gate.run(&["doctor"]).exits(1);
     assert!(
         ran.stdout.contains(
-            "forbidden: `jobs.status` cannot take `running`, `done`, `failed`, `cancelled`: closed (triggers on `jobs`: `later`)"
+            "forbidden: no job can be claimed: closed (triggers on `jobs`: `later`); let the triggers of this database allow it"
         ),
         "{}",
         ran.stdout

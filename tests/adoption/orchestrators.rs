@@ -265,7 +265,7 @@ fn one_whose_trigger_undoes_a_status_that_it_does_not_know() {
             UPDATE jobs SET status = OLD.status WHERE id = NEW.id;
         END;";
     insta::assert_snapshot!(day(&format!("{TABLES}{ROWS}{sql}"), &[]), @r#"
-    error: `serial-gate.db` was left as it is: `jobs.status` cannot take `running`, `failed`, `cancelled`: a trigger ignored it, or undid it (triggers on `jobs`: `known`); allow `queued`, `running`, `done`, `failed`, `cancelled`
+    error: `serial-gate.db` was left as it is: no job can be claimed: a trigger ignored it, or undid it (triggers on `jobs`: `known`); let the triggers of this database allow it
     → nothing was changed
     "#);
 }

@@ -19,7 +19,7 @@ pub fn note(output: &mut Output, text: &str) -> Result<(), Error> {
 /// What the trial found, a line each.
 pub fn proof(output: &mut Output, proof: &Proof) -> Result<(), Error> {
     for found in &proof.forbidden {
-        if found.what.is_needed() {
+        if found.is_needed() {
             let forbidden = toned(Tone::Held, "forbidden:");
             output.line(format!(
                 "{forbidden} {}",

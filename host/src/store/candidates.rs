@@ -126,26 +126,40 @@ impl<'a> Candidates<'a> {
         })
     }
 
-    /// The first candidate of an agent, or of all. It means something once no repo is dirty.
-    pub(super) fn first(&self, agent: Option<&str>) -> rusqlite::Result<Option<First>> {
-        let first = |row: &rusqlite::Row<'_>| {
-            Ok(First {
-                job: row.get(0)?,
-                repo: repo_at(row, 1)?,
-                agent: row.get(3)?,
-            })
+    /// The first candidate of an agent, or of all, that is of none of the repos which are put aside. It means something once
+    /// no repo is dirty.
+    pub(super) fn first(
+        &self,
+        agent: Option<&str>,
+        aside: &[Raw],
+    ) -> rusqlite::Result<Option<First>> {
+        let sql = if agent.is_none() {
+            FIRST
+        } else {
+            FIRST_OF_AGENT
+        };
+        let sql = if aside.is_empty() {
+            sql
+        } else {
+            sql.trim_end_matches(" LIMIT 1")
         };
         self.wall.open_for_own_statements(|| {
-            let transaction = self.transaction;
-            match agent {
-                None => transaction
-                    .prepare_cached(FIRST)?
-                    .query_row([self.id], first),
-                Some(agent) => transaction
-                    .prepare_cached(FIRST_OF_AGENT)?
-                    .query_row(params![self.id, agent], first),
+            let mut query = self.transaction.prepare_cached(sql)?;
+            let mut rows = match agent {
+                None => query.query([self.id])?,
+                Some(agent) => query.query(params![self.id, agent])?,
+            };
+            while let Some(row) = rows.next()? {
+                let first = First {
+                    job: row.get(0)?,
+                    repo: repo_at(row, 1)?,
+                    agent: row.get(3)?,
+                };
+                if !aside.contains(&first.repo) {
+                    return Ok(Some(first));
+                }
             }
-            .optional()
+            Ok(None)
         })
     }
 

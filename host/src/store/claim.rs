@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
+use super::aside::Aside;
 use super::candidates::{Candidates, Look, Shaped, look, mark_claimed, own_statements};
 use super::connection::Open;
 use super::jobs::{Claim, is_there, undone};
@@ -162,13 +163,39 @@ impl Store {
     ///
     /// When the budget is spent, or the database refuses. No job is claimed then.
     pub fn claim(&mut self, clause: &Rendered, lease: Lease<'_>) -> Result<Option<Claimed>, Error> {
+        let mut aside = Aside::default();
+        loop {
+            let mut tried = None;
+            match self.claim_beyond(clause, lease, aside.repos(), &mut tried) {
+                Ok(None) => return aside.refusal().map_or(Ok(None), Err),
+                Ok(claimed) => {
+                    aside.tell();
+                    return Ok(claimed);
+                }
+                Err(error) => aside.put(self, tried, error)?,
+            }
+        }
+    }
+
+    /// Gives the first claimable job to a worker that is of none of these repos. `tried` is the job, once it is known.
+    fn claim_beyond(
+        &mut self,
+        clause: &Rendered,
+        lease: Lease<'_>,
+        aside: &[Raw],
+        tried: &mut Option<i64>,
+    ) -> Result<Option<Claimed>, Error> {
         let first = first_queued(clause);
-        let find = |connection: &Connection| {
+        let find = |connection: &Connection, wall: &Wall| {
+            if !aside.is_empty() {
+                return first_beyond(connection, wall, clause, lease.agent, aside);
+            }
             let mut query = connection.prepare_cached(&first)?;
             let job = query.query_row([None, lease.agent], |row| row.get(0));
             job.optional()
         };
-        let Some(found): Option<i64> = self.within_budget(|connection, _| find(connection))? else {
+        let found: Option<i64> = self.within_budget(|connection, wall| find(connection, wall))?;
+        let Some(found) = found else {
             return Ok(None);
         };
         self.writing_by_clause(|transaction, wall| {
@@ -180,11 +207,12 @@ impl Store {
             let job = if oracle.is_claimable(found, lease.agent)? {
                 Some(found)
             } else {
-                find(transaction)?
+                find(transaction, wall)?
             };
             let Some(job) = job else {
                 return Ok(None);
             };
+            *tried = Some(job);
             wall.open_for_own_statements(|| {
                 let claimed = give(transaction, job, lease)?;
                 mark_claimed(transaction, job, None)?;
@@ -205,6 +233,7 @@ impl Store {
         lease: Lease<'_>,
     ) -> Result<Candidate, Error> {
         let begun = Instant::now();
+        let mut aside = Aside::default();
         loop {
             // Where there was a job there is likely another, and the look would only be the first thing that is done.
             let found = std::mem::take(&mut self.last_claim_found);
@@ -214,16 +243,19 @@ impl Store {
             {
                 return Ok(Candidate::Nothing);
             }
+            let mut tried = None;
             let answer = self.writing_by_clause(|transaction, wall| {
-                take_candidate(transaction, wall, shaped, lease)
+                take_candidate(transaction, wall, shaped, lease, aside.repos(), &mut tried)
             });
             match answer {
                 Err(Error::Budget { .. }) => return Ok(Candidate::NotReady),
-                Err(error) => return Err(error),
-                Ok(Some(answer)) => {
-                    self.last_claim_found = matches!(answer, Candidate::Claimed(_));
-                    return Ok(answer);
+                Err(error) => aside.put(self, tried, error)?,
+                Ok(Some(Candidate::Claimed(job))) => {
+                    aside.tell();
+                    self.last_claim_found = true;
+                    return Ok(Candidate::Claimed(job));
                 }
+                Ok(Some(other)) => return aside.refusal().map_or(Ok(other), Err),
                 Ok(None) if begun.elapsed() >= PATIENCE => return Ok(Candidate::NotReady),
                 Ok(None) => {}
             }
@@ -304,12 +336,14 @@ fn take_candidate(
     wall: &Wall,
     shaped: Shaped<'_>,
     lease: Lease<'_>,
+    aside: &[Raw],
+    tried: &mut Option<i64>,
 ) -> Result<Option<Candidate>, Error> {
     let candidates = Candidates::open(transaction, wall, shaped)?;
     if !candidates.settle_until(Instant::now() + SLICE)? {
         return Ok(None);
     }
-    let Some(first) = candidates.first(lease.agent)? else {
+    let Some(first) = candidates.first(lease.agent, aside)? else {
         return Ok(Some(Candidate::Nothing));
     };
     let job = first.job;
@@ -321,9 +355,33 @@ fn take_candidate(
         candidates.settle(&first.repo)?;
         return Ok(None);
     }
+    *tried = Some(job);
     let claimed = wall.open_for_own_statements(|| give(transaction, job, lease))?;
     candidates.succeed(&first)?;
     Ok(Some(Candidate::Claimed(claimed)))
+}
+
+/// The first claimable job that is of none of these repos.
+fn first_beyond(
+    connection: &Connection,
+    wall: &Wall,
+    clause: &Rendered,
+    agent: Option<&str>,
+    aside: &[Raw],
+) -> rusqlite::Result<Option<i64>> {
+    let mut query = connection.prepare_cached(&queued(clause))?;
+    let mut rows = query.query([None, agent])?;
+    while let Some(row) = rows.next()? {
+        let job: i64 = row.get(0)?;
+        let repo = wall.open_for_own_statements(|| {
+            let mut query = connection.prepare_cached("SELECT repo FROM jobs WHERE id = ?1")?;
+            query.query_row([job], |row| row.get(0))
+        })?;
+        if !aside.contains(&repo) {
+            return Ok(Some(job));
+        }
+    }
+    Ok(None)
 }
 
 /// Writes the claim of a job down. No text of a policy is in these statements.

@@ -455,7 +455,7 @@ impl From<rusqlite::Error> for Error {
 
 /// What a queue cannot do without, a sentence each.
 fn sentences(forbidden: &[Forbidden]) -> String {
-    let needed = forbidden.iter().filter(|found| found.what.is_needed());
+    let needed = forbidden.iter().filter(|found| found.is_needed());
     needed
         .map(Forbidden::to_string)
         .collect::<Vec<_>>()

@@ -9,6 +9,7 @@
 mod access;
 mod alert_list;
 mod alerts;
+mod aside;
 mod audit;
 mod bases;
 mod branches;

@@ -90,8 +90,19 @@ pub struct Forbidden {
     pub statuses: Vec<&'static str>,
     /// What `task add` needs to be told, if that is all.
     pub needs: Option<String>,
+    /// Whether other jobs, or another time, have been found that it works for.
+    pub some: bool,
     /// Why, in SQLite's words, or in those of the orchestrator's trigger.
     pub reason: String,
+    /// What helps, where the sentence about it does not say so.
+    pub remedy: Option<&'static str>,
+}
+
+impl Forbidden {
+    /// Whether a queue cannot be used because of it.
+    pub fn is_needed(&self) -> bool {
+        self.what.is_needed() && !self.some
+    }
 }
 
 impl fmt::Display for Forbidden {
@@ -105,21 +116,26 @@ impl fmt::Display for Forbidden {
                 listed(&STATUSES)
             );
         }
+        let (no_job, no_claim) = if self.some {
+            ("some jobs cannot", "some claims cannot")
+        } else {
+            ("no job can", "no claim can")
+        };
         match self.what {
-            Attempt::Queue => write!(f, "no job can be put in the queue: {reason}"),
-            Attempt::Claim => write!(f, "no job can be claimed: {reason}"),
-            Attempt::Heartbeat => write!(f, "no claim can be prolonged: {reason}"),
-            Attempt::Finish => write!(f, "no job can be finished: {reason}"),
-            Attempt::Fail => write!(f, "no job can be failed: {reason}"),
-            Attempt::GiveBack => write!(f, "no job can be given back: {reason}"),
-            Attempt::Requeue => write!(f, "no job can be requeued: {reason}"),
-            Attempt::Cancel => write!(f, "no job can be cancelled: {reason}"),
+            Attempt::Queue => write!(f, "{no_job} be put in the queue: {reason}"),
+            Attempt::Claim => write!(f, "{no_job} be claimed: {reason}"),
+            Attempt::Heartbeat => write!(f, "{no_claim} be prolonged: {reason}"),
+            Attempt::Finish => write!(f, "{no_job} be finished: {reason}"),
+            Attempt::Fail => write!(f, "{no_job} be failed: {reason}"),
+            Attempt::GiveBack => write!(f, "{no_job} be given back: {reason}"),
+            Attempt::Requeue => write!(f, "{no_job} be requeued: {reason}"),
+            Attempt::Cancel => write!(f, "{no_job} be cancelled: {reason}"),
             Attempt::FinishAnother => {
                 write!(f, "two jobs of a task cannot both be finished: {reason}")
             }
             Attempt::ClaimAnother => write!(
                 f,
-                "some jobs cannot run at once, and a claim of the second fails: {reason}"
+                "some jobs cannot run at once, and claims pass over the second while the first runs: {reason}"
             ),
             Attempt::MoveTask => write!(f, "`task stage` cannot be used here: {reason}"),
             Attempt::EndTask => write!(
@@ -138,6 +154,10 @@ impl fmt::Display for Forbidden {
             Attempt::FreezeAgain => {
                 write!(f, "a repo cannot be frozen a second time: {reason}")
             }
+        }?;
+        match self.remedy {
+            Some(remedy) => write!(f, "; {remedy}"),
+            None => Ok(()),
         }
     }
 }
@@ -171,16 +191,29 @@ pub(super) fn reason(
     } else {
         Vec::new()
     };
+    Ok(with_triggers(&one_line(&words), what, &triggers))
+}
+
+fn with_triggers(words: &str, what: Attempt, triggers: &[String]) -> String {
     let names: Vec<&str> = triggers.iter().map(String::as_str).collect();
-    Ok(match names.as_slice() {
-        [] => one_line(&words),
+    match names.as_slice() {
+        [] => words.into(),
         names => format!(
-            "{} (triggers on `{}`: {})",
-            one_line(&words),
+            "{words} (triggers on `{}`: {})",
             what.table(),
             listed(names)
         ),
-    })
+    }
+}
+
+/// A reference that is broken in a table which the gate does not write.
+pub(super) fn broken_by_a_trigger(connection: &Connection, what: Attempt) -> Result<String, Error> {
+    let words = "FOREIGN KEY constraint failed: a trigger writes a row that refers to no row";
+    Ok(with_triggers(
+        words,
+        what,
+        &triggers_on(connection, what.table())?,
+    ))
 }
 
 /// SQLite's words with what helps, and whether a trigger may have said it; none if the rules of the tables are not why.
@@ -209,16 +242,6 @@ fn of_sqlite(cause: &rusqlite::Error) -> Option<(String, bool)> {
         )),
         (ErrorCode::Unknown, _) => Some((words, true)),
         _ => None,
-    }
-}
-
-/// Whether another value could have been taken: what a statement cannot even be compiled for says nothing of its values.
-pub(super) fn is_about_the_value(error: &Error) -> bool {
-    match error {
-        Error::Sqlite { cause, .. } | Error::Constraint { cause, .. } => {
-            cause.sqlite_error_code() == Some(ErrorCode::ConstraintViolation)
-        }
-        _ => true,
     }
 }
 

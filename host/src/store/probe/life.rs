@@ -8,6 +8,7 @@ use std::time::Duration;
 use rusqlite::OptionalExtension;
 
 use super::forbidden::is_of_a_unique_column;
+use super::why::status_is_why;
 use super::{
     Attempt, Forbidden, Proof, Trial, Trouble, act, begin, forbid, is_of_the_gate, refers, rows,
     set_status, task_of,
@@ -17,6 +18,7 @@ use crate::store::claim::{Lease, give};
 use crate::store::jobs::{self, Claim, Ending, NewJob};
 use crate::store::task_end::FinishedStages;
 use crate::store::transaction::Transaction;
+use crate::store::value::Shown;
 
 /// The ways of a claimed job.
 const WAYS: [&[Attempt]; 4] = [
@@ -28,13 +30,14 @@ const WAYS: [&[Attempt]; 4] = [
 
 const LEASE: Duration = Duration::from_secs(60);
 
-/// Takes the job through each of its ways, and says for each step that fails whether its status is why.
+/// Takes the job through each of its ways, and says for each step that fails whether its status is why. Where others fare
+/// better, the rest is tried with one of these, which is returned.
 pub(super) fn try_ways(
     whole: &Transaction<'_>,
     trial: &Trial,
-    job: i64,
+    mut job: i64,
     proof: &mut Proof,
-) -> Result<(), Error> {
+) -> Result<i64, Error> {
     for way in WAYS {
         let t = begin(whole)?;
         let Err((what, trouble)) = walk(&t, trial, job, way) else {
@@ -44,14 +47,24 @@ pub(super) fn try_ways(
         if proof.knows(what) {
             continue;
         }
-        let may_be_the_status = trouble.is_about_the_value();
+        let is_unique = matches!(&trouble, Trouble::Error(error) if is_of_a_unique_column(error));
+        let may_be_the_status = status_is_why(whole, &trouble)?;
         let mut found = forbid(whole, what, trouble)?;
+        if whole.is_autocommit() {
+            proof.forbidden.push(found);
+            continue;
+        }
         if let Some(status) = what.status()
             && may_be_the_status
-            && !whole.is_autocommit()
             && !takes(whole, trial, job, what, status)?
         {
             found.statuses.push(status);
+        } else if let Some(able) = find_able(whole, trial, job, way)? {
+            job = able;
+            found.some = true;
+        } else {
+            // The row that is like it may go.
+            found.some = is_unique;
         }
         let is_the_same = |known: &&mut Forbidden| {
             !known.statuses.is_empty() && !found.statuses.is_empty() && known.reason == found.reason
@@ -76,7 +89,72 @@ pub(super) fn try_ways(
             }
         }
     }
-    Ok(())
+    Ok(job)
+}
+
+/// A job that goes a way which another one cannot: one of another stage, agent or repo, or the same where no other runs.
+fn find_able(
+    whole: &Transaction<'_>,
+    trial: &Trial,
+    job: i64,
+    way: &[Attempt],
+) -> Result<Option<i64>, Error> {
+    for other in others(whole, job)? {
+        let t = begin(whole)?;
+        let walked = walk(&t, trial, other, way);
+        drop(t);
+        if whole.is_autocommit() {
+            return Ok(None);
+        }
+        if walked.is_ok() {
+            return Ok(Some(other));
+        }
+    }
+    let t = begin(whole)?;
+    if !end_others(&t, job)? {
+        return Ok(None);
+    }
+    let tried = begin(&t)?;
+    let walked = walk(&tried, trial, job, way);
+    drop(tried);
+    if walked.is_err() || t.is_autocommit() {
+        return Ok(None);
+    }
+    // The rest is tried without them, too.
+    t.commit()?;
+    Ok(Some(job))
+}
+
+/// Other queued jobs: the first of each stage and each agent, and then of each repo.
+fn others(t: &Transaction<'_>, job: i64) -> Result<Vec<i64>, Error> {
+    let mut query = t.prepare_cached(
+        "SELECT id FROM (
+            SELECT few.id, row_number() OVER (PARTITION BY stage ORDER BY few.id) AS of_stage,
+                row_number() OVER (PARTITION BY agent ORDER BY few.id) AS of_agent,
+                row_number() OVER (PARTITION BY few.repo ORDER BY few.id) AS of_repo
+            FROM (SELECT id, repo, agent, task_id FROM jobs WHERE status = 'queued' AND id != ?1
+                  ORDER BY id LIMIT 1000) AS few
+            LEFT JOIN tasks ON tasks.id = few.task_id)
+         ORDER BY of_stage = 1 OR of_agent = 1 DESC, of_repo, id LIMIT 10",
+    )?;
+    let jobs = query.query_map([job], |row| row.get(0))?;
+    Ok(jobs.collect::<Result<_, _>>()?)
+}
+
+/// Ends the running jobs, the first thousand, as far as the database allows; whether there were any.
+fn end_others(t: &Transaction<'_>, job: i64) -> Result<bool, Error> {
+    for status in ["queued", "done", "failed", "cancelled"] {
+        let change = begin(t)?;
+        let ended = change.execute(
+            "UPDATE jobs SET status = ?2 WHERE id IN (SELECT id FROM jobs WHERE status = 'running' AND id != ?1 LIMIT 1000)",
+            (job, status),
+        );
+        if let Ok(ended) = ended {
+            change.commit()?;
+            return Ok(ended > 0);
+        }
+    }
+    Ok(false)
 }
 
 fn walk(
@@ -169,23 +247,87 @@ pub(super) fn try_another(
         if walk(&t, trial, job, way).is_err() {
             continue;
         }
-        let Some(other) = another(&t, trial, job, proof)? else {
-            return Ok(());
+        let walked = match another(&t, trial, job, proof)? {
+            Some(other) => walk(&t, trial, other, way),
+            None => Ok(()),
         };
-        let walked = walk(&t, trial, other, way);
         drop(t);
-        if let Err((_, Trouble::Error(error))) = walked
-            && is_of_a_unique_column(&error)
-            && !proof.knows(what)
+        if let Err((step, trouble)) = walked
+            && (step == Attempt::Claim) == (what == Attempt::ClaimAnother)
+            && matches!(&trouble, Trouble::Error(error) if is_of_a_unique_column(error))
         {
-            let found = forbid(whole, what, Trouble::Error(error))?;
-            proof.forbidden.push(found);
+            forbid_another(whole, what, trouble, proof)?;
+        }
+    }
+    let t = begin(whole)?;
+    for other in nearest(&t, job)? {
+        let way = &[Attempt::Claim];
+        // Whatever becomes of it alone says nothing of two.
+        if goes(&t, trial, &[other], way)?.is_none()
+            && let Some(trouble) = goes(&t, trial, &[job, other], way)?
+        {
+            forbid_another(&t, Attempt::ClaimAnother, trouble, proof)?;
         }
     }
     Ok(())
 }
 
-/// A queued job of the same task: one that is there, or a new one.
+fn forbid_another(
+    t: &Transaction<'_>,
+    what: Attempt,
+    trouble: Trouble,
+    proof: &mut Proof,
+) -> Result<(), Error> {
+    if proof.knows(what) {
+        return Ok(());
+    }
+    let found = forbid(t, what, trouble)?;
+    // One running job has shown the same.
+    proof.forbidden.retain(|known| {
+        !(known.what == Attempt::Claim && known.some && known.reason == found.reason)
+    });
+    proof.forbidden.push(found);
+    Ok(())
+}
+
+/// Some jobs go a way, one after the other. What stands in the way of the last, if anything does.
+fn goes(
+    t: &Transaction<'_>,
+    trial: &Trial,
+    jobs: &[i64],
+    way: &[Attempt],
+) -> Result<Option<Trouble>, Error> {
+    let part = begin(t)?;
+    for job in jobs {
+        if let Err((_, trouble)) = walk(&part, trial, *job, way) {
+            return Ok(Some(trouble));
+        }
+    }
+    Ok(None)
+}
+
+/// Queued jobs that are most like a job: of its repo and its agent, and any.
+fn nearest(t: &Transaction<'_>, job: i64) -> Result<Vec<i64>, Error> {
+    let mut query = t.prepare_cached(
+        "SELECT few.id FROM (SELECT id, repo, agent FROM jobs WHERE status = 'queued' AND id != ?1 ORDER BY id LIMIT 1000) AS few
+         JOIN jobs AS this ON this.id = ?1
+         ORDER BY few.repo IS this.repo DESC, few.agent IS this.agent DESC, few.id LIMIT 3",
+    )?;
+    let jobs = query.query_map([job], |row| row.get(0))?;
+    let queued: Vec<i64> = jobs.collect::<Result<_, _>>()?;
+    if !queued.is_empty() {
+        return Ok(queued);
+    }
+    let mut query = t.prepare_cached(
+        "SELECT few.id FROM (SELECT id, repo FROM jobs WHERE id != ?1 ORDER BY id DESC LIMIT 1000) AS few
+         JOIN jobs AS this ON this.id = ?1 ORDER BY few.repo IS this.repo DESC, few.id DESC LIMIT 1",
+    )?;
+    let ended: Option<i64> = query.query_row([job], |row| row.get(0)).optional()?;
+    let is_queued = |ended: &i64| set_status(t, *ended, "queued").is_ok();
+    Ok(ended.filter(is_queued).into_iter().collect())
+}
+
+/// A queued job of the same task, for another agent: one that is there, or a new one.
 fn another(
     t: &Transaction<'_>,
     trial: &Trial,
@@ -195,14 +337,22 @@ fn another(
     let Some((task_id, _)) = task_of(t, job)? else {
         return Ok(None);
     };
-    let mut query =
-        t.prepare_cached("SELECT id FROM jobs WHERE task_id = ?1 AND id != ?2 LIMIT 1")?;
+    let mut query = t.prepare_cached(
+        "SELECT id FROM jobs WHERE task_id = ?1 AND id != ?2
+            AND agent IS NOT (SELECT agent FROM jobs WHERE id = ?2) LIMIT 1",
+    )?;
     let found = query.query_row([task_id, job], |row| row.get(0));
     let other = match found.optional()? {
         Some(other) => other,
         None if !proof.may_add() => return Ok(None),
         None => {
-            let agent = trial.gated.first().map_or("analyst", String::as_str);
+            let mut query = t.prepare_cached(
+                "SELECT few.agent FROM (SELECT agent FROM jobs ORDER BY id DESC LIMIT 1000) AS few
+                 WHERE few.agent != '' AND few.agent != (SELECT agent FROM jobs WHERE id = ?1) LIMIT 1",
+            )?;
+            let known = query.query_row([job], |row| Ok(row.get::<_, Shown>(0)?.0));
+            let agent = known.optional()?.flatten();
+            let agent = agent.as_deref().unwrap_or("developer");
             let new = NewJob {
                 task_id,
                 agent,

@@ -9,13 +9,14 @@ mod life;
 mod others;
 mod references;
 mod rows;
+mod why;
 
 pub use forbidden::{Attempt, Forbidden, STATUSES};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 
-use self::forbidden::reason;
+use self::forbidden::{broken_by_a_trigger, reason};
 use self::life::{try_another, try_ways};
 use self::others::{try_freezes, try_task};
 use self::rows::{Chosen, add_some_task, choose};
@@ -50,7 +51,7 @@ pub struct Proof {
 impl Proof {
     /// Whether it forbids something that a queue cannot do without.
     pub fn is_fit(&self) -> bool {
-        !self.forbidden.iter().any(|found| found.what.is_needed())
+        !self.forbidden.iter().any(Forbidden::is_needed)
     }
 
     /// Whether a task may be added, by one way or another.
@@ -69,15 +70,6 @@ enum Trouble {
     Error(Error),
     /// In words already.
     Reference(String),
-}
-
-impl Trouble {
-    fn is_about_the_value(&self) -> bool {
-        match self {
-            Trouble::Error(error) => forbidden::is_about_the_value(error),
-            Trouble::Reference(_) => true,
-        }
-    }
 }
 
 impl From<Error> for Trouble {
@@ -135,7 +127,7 @@ fn try_all(connection: &Connection, trial: &Trial, proof: &mut Proof) -> Result<
         }
     };
     if let Some(job) = job {
-        try_ways(&whole, trial, job, proof)?;
+        let job = try_ways(&whole, trial, job, proof)?;
         if proof.is_fit() {
             try_another(&whole, trial, job, proof)?;
             try_task(&whole, trial, job, proof)?;
@@ -156,13 +148,18 @@ fn begin(connection: &Connection) -> Result<Transaction<'_>, Error> {
 }
 
 fn forbid(connection: &Connection, what: Attempt, trouble: Trouble) -> Result<Forbidden, Error> {
+    let remedy = why::remedy(what, &trouble);
     let reason = match trouble {
         Trouble::Reference(words) => words,
         Trouble::Error(error) => {
             let reason = reason(connection, what, error)?;
             if reason == "FOREIGN KEY constraint failed" && !connection.is_autocommit() {
-                let named = references::named(connection, what.table())?;
-                format!("{reason}: {named}")
+                let named = named(connection, what)?;
+                if named.is_empty() {
+                    broken_by_a_trigger(connection, what)?
+                } else {
+                    format!("{reason}: {named}")
+                }
             } else {
                 reason
             }
@@ -172,8 +169,31 @@ fn forbid(connection: &Connection, what: Attempt, trouble: Trouble) -> Result<Fo
         what,
         statuses: Vec::new(),
         needs: None,
+        some: false,
         reason,
+        remedy,
     })
+}
+
+/// The references among which the broken one is: those of the columns that the gate has written.
+fn named(connection: &Connection, what: Attempt) -> Result<String, Error> {
+    match what {
+        Attempt::AddTask => {
+            let [tasks, jobs] =
+                ["tasks", "jobs"].map(|it| references::named(connection, it, |_| true));
+            let both = [tasks?, jobs?];
+            let named: Vec<&str> = both
+                .iter()
+                .map(|it| &**it)
+                .filter(|it| !it.is_empty())
+                .collect();
+            Ok(named.join(", "))
+        }
+        Attempt::Queue | Attempt::Freeze | Attempt::FreezeAgain => {
+            references::named(connection, what.table(), |_| true)
+        }
+        _ => references::named(connection, what.table(), is_of_the_gate),
+    }
 }
 
 /// Gives a job a status and nothing else.

@@ -83,11 +83,16 @@ pub(super) fn a_value(
     Ok(None)
 }
 
-/// What the references of a table lead to, for a refusal of SQLite's that names none.
-pub(super) fn named(connection: &Connection, table: &str) -> Result<String, Error> {
+/// What the references of a table's columns lead to, for a refusal of SQLite's that names none.
+pub(super) fn named(
+    connection: &Connection,
+    table: &str,
+    is_ours: impl Fn(&str) -> bool,
+) -> Result<String, Error> {
     let all = references(connection, table)?;
     let lines: Vec<String> = all
         .iter()
+        .filter(|reference| reference.columns.iter().any(|(from, _)| is_ours(from)))
         .map(|reference| {
             let from: Vec<&str> = reference.columns.iter().map(|(from, _)| &**from).collect();
             format!("`{table}.{}` → `{}`", from.join(", "), reference.parent)

@@ -7,8 +7,9 @@
 use rusqlite::types::{ToSqlOutput, Value};
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
-use super::forbidden::{Attempt, Forbidden, reason};
+use super::forbidden::{Attempt, Forbidden};
 use super::references::{a_value, quoted};
+use super::why::status_is_why;
 use super::{Trial, Trouble, forbid, refers, set_status};
 use crate::store::Error;
 use crate::store::tasks::{self, NewTask};
@@ -44,7 +45,10 @@ pub(super) fn choose(t: &Transaction<'_>, trial: &Trial, may_add: bool) -> Resul
             }
             Err(trouble) => {
                 drop(change);
-                refused = Some(forbid(t, Attempt::Queue, trouble)?);
+                let is_why = status_is_why(t, &trouble)?;
+                let mut found = forbid(t, Attempt::Queue, trouble)?;
+                found.statuses.extend(is_why.then_some("queued"));
+                refused = Some(found);
             }
         }
         if t.is_autocommit() {
@@ -57,13 +61,11 @@ pub(super) fn choose(t: &Transaction<'_>, trial: &Trial, may_add: bool) -> Resul
     if may_add && let Ok(added) = add_some_task(t, trial)? {
         return Ok(Chosen::Job(added.job));
     }
-    if let Some(refused) = refused {
-        return Ok(Chosen::Forbidden(Forbidden {
-            statuses: vec!["queued"],
-            ..refused
-        }));
+    // What holds for a job that has ended says nothing of new ones.
+    match refused.filter(|found| !found.statuses.is_empty()) {
+        Some(refused) => Ok(Chosen::Forbidden(refused)),
+        None => make_up(t, trial),
     }
-    make_up(t, trial)
 }
 
 fn queued(t: &Transaction<'_>, trial: &Trial) -> Result<Option<i64>, Error> {
@@ -235,17 +237,14 @@ fn make_up(t: &Transaction<'_>, trial: &Trial) -> Result<Chosen, Error> {
         Ok(Some(job)) => Ok(Chosen::Job(job)),
         Ok(None) => Ok(none_can_be_made("a trigger ignores new jobs")),
         Err(error) => {
-            let reason = reason(t, Attempt::Queue, error)?;
-            let is_of_the_status = reason.contains("CHECK") && reason.contains("status");
-            Ok(if is_of_the_status {
-                Chosen::Forbidden(Forbidden {
-                    what: Attempt::Queue,
-                    statuses: vec!["queued"],
-                    needs: None,
-                    reason,
-                })
+            let trouble = Trouble::Error(error);
+            let is_why = status_is_why(t, &trouble)?;
+            let mut found = forbid(t, Attempt::Queue, trouble)?;
+            found.statuses.extend(is_why.then_some("queued"));
+            Ok(if is_why {
+                Chosen::Forbidden(found)
             } else {
-                none_can_be_made(&reason)
+                none_can_be_made(&found.reason)
             })
         }
     }
