@@ -213,7 +213,7 @@ fn behind_a_proxy_of_another_name_a_token_is_enough() {
 fn tokens_are_listed_without_their_secrets() {
     let gate = Gate::new();
     let ran = gate.run(&["token", "list"]).succeeds();
-    insta::assert_snapshot!(ran.stdout, @"there is no token: whoever is on this machine may use the service");
+    insta::assert_snapshot!(ran.stdout, @"there is no token: everyone on this machine may use the service");
     token(&gate, "ops", "operator");
     let again = gate
         .run(&["token", "add", "ops", "--role", "reader"])

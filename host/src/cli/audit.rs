@@ -10,7 +10,7 @@ use super::{Error, Outcome};
 /// List what operators did, the newest first: who, what, from what to what, and why
 #[derive(Args)]
 #[command(
-    after_help = "Changes of the policy concern every repo, so they stand in the list of all.\n\nExamples:\n  serial-gate audit\n  serial-gate audit --repo alpha --limit 5"
+    after_help = "Changes of the policy concern every repo, so they are listed only without `--repo`.\n\nExamples:\n  serial-gate audit\n  serial-gate audit --repo alpha --limit 5"
 )]
 pub struct Audit {
     /// What was done in this repo only

@@ -27,7 +27,7 @@ pub struct DeployVerdict {
     /// The task that was deployed, by its name
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     work_item: Option<String>,
-    /// What was seen, for whoever asks what is going on
+    /// What was seen, for people who look at the queue
     #[arg(
         long,
         value_name = "TEXT",

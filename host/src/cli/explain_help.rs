@@ -67,7 +67,7 @@ pub fn print_help(
             .map(|when| format!("{when}, "))
             .unwrap_or_default();
         match release {
-            [] => output.line("  no command releases it by itself")?,
+            [] => output.line("  no single command releases it")?,
             release => {
                 output.line(format!("  {when}release it with: {}", release.join(" && ")))?;
             }
@@ -82,7 +82,7 @@ pub fn print_help(
         output.line(format!("  {}", line(Some(shared), advice)))?;
     }
     match (release, last.as_slice()) {
-        ([], []) if held.stuck => output.line("  no command releases it by itself")?,
+        ([], []) if held.stuck => output.line("  no single command releases it")?,
         ([], last) => {
             for advice in last {
                 output.line(format!("  {}", line(Some(shared), advice)))?;

@@ -21,7 +21,7 @@ use super::{Error, Outcome};
 pub struct Freeze {
     /// The repo
     repo: String,
-    /// Why, for whoever asks what is going on
+    /// Why, for people who look at the queue
     #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     reason: String,
     /// The task whose deploy went bad, by its name

@@ -14,7 +14,7 @@ use crate::http::{self, Service};
 /// Serve the queue over HTTP, for workers, operators and dashboards
 #[derive(Args)]
 #[command(
-    after_help = "Whoever is on this machine may use it, until somebody has a token. On any other address it starts only then. It ends at SIGTERM: requests are finished, workers that wait are told that there is nothing.\n\nExamples:\n  serial-gate serve\n  \
+    after_help = "Until a token exists, everyone on this machine may use it, and it listens to no other. It ends at SIGTERM: requests are finished, workers that wait are told that there is nothing.\n\nExamples:\n  serial-gate serve\n  \
     serial-gate token add ops --role operator && serial-gate serve --listen 0.0.0.0:7070"
 )]
 pub struct Serve {

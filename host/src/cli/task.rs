@@ -73,7 +73,7 @@ pub struct Stage {
     why: Why,
 }
 
-/// Mark a task for policies that go by marks, such as hotfix-lane
+/// Label a task for policies that read labels, such as hotfix-lane
 #[derive(Args)]
 #[command(after_help = "Examples:\n  serial-gate task label 7 hotfix\n  serial-gate task label 7")]
 pub struct Label {

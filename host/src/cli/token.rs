@@ -85,7 +85,7 @@ impl Token {
                 }
                 if tokens.is_empty() {
                     output.line(
-                        "there is no token: whoever is on this machine may use the service",
+                        "there is no token: everyone on this machine may use the service",
                     )?;
                     return Ok(Outcome::Done);
                 }

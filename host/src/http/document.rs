@@ -36,7 +36,7 @@ struct Token;
 
 impl utoipa::Modify for Token {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let description = "A token of `serial-gate token add`. Without any token in the database, whoever is on this machine needs none.";
+        let description = "A token of `serial-gate token add`. Without any token in the database, callers on this machine need none.";
         let scheme = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
             .description(Some(description));

@@ -19,10 +19,10 @@ pub struct Freeze {
     /// The repo
     #[schema(min_length = 1, example = "alpha")]
     pub repo: String,
-    /// Why, for whoever asks what is going on
+    /// Why, for people who look at the queue
     #[schema(min_length = 1, example = "checkout is down since 14:02")]
     pub reason: String,
-    /// Who does it, if not whoever the token is of
+    /// Who does it, if not the owner of the token
     pub who: Option<String>,
     /// The task whose deploy went bad
     pub work_item: Option<String>,
@@ -41,7 +41,7 @@ pub struct Unfreeze {
     /// Why it may go on
     #[schema(min_length = 1, example = "rolled back")]
     pub reason: String,
-    /// Who does it, if not whoever the token is of
+    /// Who does it, if not the owner of the token
     pub who: Option<String>,
     /// The number of the newest freeze that the caller knows of: if another one is the newest, nothing is cleared
     #[serde(default, deserialize_with = "maybe_whole")]

@@ -39,7 +39,7 @@ pub async fn alive() -> Json<Health> {
     Json(OK)
 }
 
-/// The queue's file is in place, can be read and written, and has everything of the gate's; claims go by the active policy
+/// The queue's file is in place, can be read and written, and has everything of the gate's; claims use the active policy
 #[utoipa::path(
     get, path = "/readyz", tag = "service", security(()),
     responses(

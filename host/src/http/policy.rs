@@ -146,7 +146,7 @@ pub async fn check(
     .await
 }
 
-/// Check a policy and go by it from now on; a refused one changes nothing
+/// Check a policy and make it the active one; a refused one changes nothing
 ///
 /// The body is the component, or nothing for the built-in policy.
 #[utoipa::path(

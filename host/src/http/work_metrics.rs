@@ -74,7 +74,7 @@ pub fn describe(state: &State, registry: &mut Registry) {
     );
     registry.register(
         "foreign_jobs",
-        "Jobs that another program set to running without a lease, or to a status of its own: whether they are worked on is not known",
+        "Jobs that another program set to running without a lease, or to a status that the gate does not know: whether they are worked on is not known",
         figures.foreign,
     );
     registry.register(

@@ -15,7 +15,7 @@ use crate::cli::{Error, Outcome};
 /// Send what is due, once or for as long as this runs
 #[derive(Args)]
 #[command(
-    after_help = "The exit code is 1 if a channel took no alert. Each alert is sent at least once: whoever hears of it\ntwice can tell by its key.\n\nExample:\n  serial-gate alerts deliver --watch"
+    after_help = "The exit code is 1 if a channel took no alert. Each alert is sent at least once: a receiver recognises\na repeat by its key.\n\nExample:\n  serial-gate alerts deliver --watch"
 )]
 pub struct Deliver {
     /// Go on, and send each alert when it is there

@@ -27,7 +27,7 @@ use super::{Error, Outcome};
 /// Change the gate's rule on a running queue, look into a policy, go back
 #[derive(Subcommand)]
 #[command(
-    after_help = "Every policy that a queue had, with its settings, is one of its generations. One is active, and\nevery process that claims follows a change by itself.\n\nExample:\n  serial-gate policy new my-policy\n  serial-gate policy check my-policy.wasm\n  serial-gate policy diff my-policy.wasm\n  \
+    after_help = "Every policy that a queue had, with its settings, is one of its generations. One is active, and\nevery process that claims picks up a change without a restart.\n\nExample:\n  serial-gate policy new my-policy\n  serial-gate policy check my-policy.wasm\n  serial-gate policy diff my-policy.wasm\n  \
     serial-gate policy swap my-policy.wasm --reason 'two tasks at a time'\n  serial-gate policy rollback --reason 'too many conflicts'"
 )]
 pub enum Policy {

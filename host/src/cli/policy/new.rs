@@ -88,7 +88,7 @@ impl New {
                 "check it with",
                 command(shared, &["policy", "check", &component]),
             ),
-            ("go by it with", command(shared, &swap)),
+            ("make it active with", command(shared, &swap)),
         ] {
             if let Some(command) = command {
                 output.line(format!("  {step}: {command}"))?;

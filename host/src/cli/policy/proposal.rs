@@ -44,7 +44,7 @@ pub struct Allow {
     /// Answer of a call, in MiB [default: 16]
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..4096))]
     result_mib: Option<u32>,
-    /// Roll back by itself after so many failures in use; 0 never [default: 3]
+    /// Roll back automatically after this many failures in use; 0 means never [default: 3]
     #[arg(long, value_name = "N")]
     failures: Option<u32>,
     /// The minutes in which they have to happen [default: 10]

@@ -10,7 +10,7 @@ use crate::cli::output::{Output, Tone, toned};
 use crate::cli::text::{command, shown};
 use crate::cli::{Error, Outcome};
 
-/// Check a policy and go by it from now on; a refused one changes nothing
+/// Check a policy and make it the active one; a refused one changes nothing
 #[derive(Args)]
 #[command(
     after_help = "The settings stay as they are unless this command is told otherwise; they become the new\ngeneration's. Every process that claims follows within its next claims, without a restart.\n\nExamples:\n  serial-gate policy swap my-policy.wasm --reason 'two tasks at a time'\n  \
