@@ -110,7 +110,7 @@ fn a_view_is_no_table_and_is_refused() {
     let ran = gate.run(&["init"]).exits(1);
     assert!(
         ran.stderr
-            .contains("`tasks` is a view of `tasks`, and the gate needs a table of `tasks`"),
+            .contains("`tasks` is a view, and the gate needs a table of this name"),
         "{}",
         ran.stderr
     );
@@ -147,7 +147,7 @@ fn a_column_that_does_not_compare_as_the_rule_does_is_refused_and_nothing_change
         (
             "jobs (id",
             "serial_gate_token (foo); CREATE VIEW serial_gate_clause AS SELECT 1; CREATE TABLE jobs (id",
-            "is a view of",
+            "is a view, and",
         ),
     ] {
         let gate = orchestrator(&TABLES.replace(declared, instead));

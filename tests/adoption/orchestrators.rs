@@ -131,7 +131,7 @@ const PLANNERS: &str = "
 fn one_with_other_agents_and_stages() {
     insta::assert_snapshot!(day(PLANNERS, &[]), @r#"
     `serial-gate.db` adopted: 4 tasks and 5 jobs are there, 3 may be claimed
-    note: the gate holds nothing here: the rule holds jobs of `analyst`, and there are only jobs of `planner`, `coder`
+    note: the gate holds nothing here: the rule holds jobs of `analyst`, and queued are only jobs of `planner`, `coder`
     note: no task is finished here: the rule knows `done` as finished, and tasks are in `planning`, `building`, `completed`. An unfinished task holds the later ones of its repo
       rules that would fit: serial-gate policy settings --rules '{"finished_stages":["completed"],"gated_agents":["planner"]}' --reason TEXT
 

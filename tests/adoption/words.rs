@@ -221,7 +221,7 @@ fn the_rules_that_would_fit_are_proposed_and_fit() {
     let ran = gate.run(&["init"]).succeeds();
     insta::assert_snapshot!(ran.stdout, @r#"
     `serial-gate.db` adopted: 3 tasks and 4 jobs are there, 2 may be claimed
-    note: the gate holds nothing here: the rule holds jobs of `analyst`, and there are only jobs of `planner`
+    note: the gate holds nothing here: the rule holds jobs of `analyst`, and queued are only jobs of `planner`
     note: no task is finished here: the rule knows `done` as finished, and tasks are in `design`, `completed`. An unfinished task holds the later ones of its repo
       rules that would fit: serial-gate policy settings --rules '{"finished_stages":["completed"],"gated_agents":["planner"]}' --reason TEXT
     "#);
@@ -259,5 +259,67 @@ fn doctor_says_nothing_of_a_queue_that_has_just_begun() {
         ),
         "{}",
         ran.stdout
+    );
+}
+
+#[test]
+fn a_stage_that_only_looks_finished_is_named_beside_one_that_is() {
+    let gate = Gate::empty();
+    gate.sqlite()
+        .execute_batch(
+            "CREATE TABLE tasks (id INTEGER PRIMARY KEY, repo TEXT, stage TEXT);
+             CREATE TABLE jobs (id INTEGER PRIMARY KEY, task_id INTEGER, repo TEXT, agent TEXT, status TEXT);
+             INSERT INTO tasks VALUES (1, 'a', 'done'), (2, 'a', 'Done'), (3, 'a', 'analysis');
+             INSERT INTO jobs VALUES (3, 3, 'a', 'analyst', 'queued');",
+        )
+        .unwrap();
+    let said = gate.run(&["init"]).succeeds().stdout;
+    assert!(
+        said.contains("note: tasks in `Done` are unfinished, and each holds the later ones of its repo: the rule knows `done` as finished, by exact text"),
+        "{said}"
+    );
+    // It is prepared by now, and `init` would not set its rules.
+    let said = gate.run(&["init", "--dry-run"]).succeeds().stdout;
+    assert!(
+        said.contains(r#"rules that would fit: serial-gate policy settings --rules '{"finished_stages":["done","Done"]}'"#),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_is_said_of_a_large_queue_names_how_much_was_looked_at() {
+    let gate = Gate::empty();
+    gate.sqlite()
+        .execute_batch(
+            "CREATE TABLE tasks (id INTEGER PRIMARY KEY, repo TEXT, stage TEXT);
+             CREATE TABLE jobs (id INTEGER PRIMARY KEY, task_id INTEGER, repo TEXT, agent TEXT, status TEXT);
+             WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100010)
+             INSERT INTO tasks SELECT i, 'r' || i, CASE WHEN i < 10 THEN 'done' ELSE 'analysis' END FROM n;
+             INSERT INTO jobs SELECT id, id, repo, 'agent-' || (id % 50), 'queued' FROM tasks;",
+        )
+        .unwrap();
+    let said = gate.run(&["init", "--dry-run"]).succeeds().stdout;
+    assert!(
+        said.contains("no task is finished among the newest 100000: "),
+        "{said}"
+    );
+    assert!(
+        said.contains("and the first 100000 that are queued are jobs of `agent-"),
+        "{said}"
+    );
+    // None of them has a fair part of the tasks.
+    assert!(!said.contains("rules that would fit"), "{said}");
+}
+
+#[test]
+fn something_else_by_the_name_of_a_table_is_named_with_a_remedy() {
+    let gate = Gate::empty();
+    gate.sqlite()
+        .execute_batch("CREATE VIEW jobs AS SELECT 1 AS id")
+        .unwrap();
+    let said = gate.run(&["init"]).exits(1).stderr;
+    assert!(
+        said.contains("`jobs` is a view, and the gate needs a table of this name: rename the view"),
+        "{said}"
     );
 }

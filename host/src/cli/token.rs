@@ -84,9 +84,8 @@ impl Token {
                     return Ok(Outcome::Done);
                 }
                 if tokens.is_empty() {
-                    output.line(
-                        "there is no token: everyone on this machine may use the service",
-                    )?;
+                    output
+                        .line("there is no token: everyone on this machine may use the service")?;
                     return Ok(Outcome::Done);
                 }
                 let rows = tokens.into_iter().map(|token| {

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::settings::{finished_stages, keys_of, settings_in};
+use super::stages::near_finished;
 use super::{Error, Queue, default_settings};
 use crate::clause::Agents;
 use crate::model::Settings;
@@ -40,10 +41,23 @@ pub enum Misfit {
         agents: Vec<String>,
         /// Those that the rule may hold.
         gated: String,
+        /// Whether these are the agents of queued jobs, and not of any.
+        queued: bool,
+        /// How many were looked at, if there are more.
+        sample: Option<u32>,
     },
     /// No task is finished.
     NoneFinished {
         /// The stages of the tasks.
+        stages: Vec<String>,
+        /// Those in which a task is finished.
+        finished: Vec<String>,
+        /// How many were looked at, if there are more.
+        sample: Option<u32>,
+    },
+    /// Some tasks are finished, and others look as if they were.
+    LooksFinished {
+        /// The stages of these.
         stages: Vec<String>,
         /// Those in which a task is finished.
         finished: Vec<String>,
@@ -63,16 +77,45 @@ impl fmt::Display for Misfit {
                 "no job is `queued`: jobs are {} here. The gate sees only `queued`, and no rule gives it another name, so your program has to write that",
                 listed(statuses)
             ),
-            Misfit::NoneGated { agents, gated } => write!(
+            Misfit::NoneGated {
+                agents,
+                gated,
+                queued,
+                sample,
+            } => {
+                let only = match (queued, sample) {
+                    (true, None) => "queued are only".into(),
+                    (true, Some(sample)) => format!("the first {sample} that are queued are"),
+                    (false, None) => "there are only".into(),
+                    (false, Some(sample)) => format!("the newest {sample} are"),
+                };
+                write!(
+                    f,
+                    "the gate holds nothing here: the rule holds jobs of {gated}, and {only} jobs of {}",
+                    listed(agents)
+                )
+            }
+            Misfit::NoneFinished {
+                stages,
+                finished,
+                sample,
+            } => {
+                let here = match sample {
+                    None => "here".into(),
+                    Some(sample) => format!("among the newest {sample}"),
+                };
+                write!(
+                    f,
+                    "no task is finished {here}: the rule knows {} as finished, and tasks are in {}. An unfinished task holds the later ones of its repo",
+                    listed(finished),
+                    listed(stages)
+                )
+            }
+            Misfit::LooksFinished { stages, finished } => write!(
                 f,
-                "the gate holds nothing here: the rule holds jobs of {gated}, and there are only jobs of {}",
-                listed(agents)
-            ),
-            Misfit::NoneFinished { stages, finished } => write!(
-                f,
-                "no task is finished here: the rule knows {} as finished, and tasks are in {}. An unfinished task holds the later ones of its repo",
-                listed(finished),
-                listed(stages)
+                "tasks in {} are unfinished, and each holds the later ones of its repo: the rule knows {} as finished, by exact text",
+                listed(stages),
+                listed(finished)
             ),
             Misfit::NoTime { value } => write!(
                 f,
@@ -142,6 +185,8 @@ fn judge(
     let mut advice = Vec::new();
     let mut fitting = rules.and_then(keys_of).unwrap_or_default();
     let mut fits = true;
+    let sample = census.sample;
+    let sample_of = |rows: u64| (rows > u64::from(sample)).then_some(sample);
     let unknown = |status: &String| !STATUSES.contains(&status.as_str());
     let statuses: Vec<String> = names(&census.statuses)
         .into_iter()
@@ -162,13 +207,15 @@ fn judge(
             .iter()
             .any(|agent| holds(gated, agent))
     {
-        if let Some(first) = names(&census.first_agents).first() {
+        if let Some(first) = likely_gated(&census, &agents) {
             fitting.insert("gated_agents".into(), json!([first]));
+            fits = false;
         }
-        fits = false;
         advice.push(Misfit::NoneGated {
             agents,
             gated: named(gated).to_string(),
+            queued: census.any_queued,
+            sample: sample_of(census.jobs),
         });
     }
     let stages = names(&census.stages);
@@ -183,6 +230,22 @@ fn judge(
             advice.push(Misfit::NoneFinished {
                 stages,
                 finished: finished.all().to_vec(),
+                sample: sample_of(census.tasks),
+            });
+        }
+    } else {
+        let looks = |stage: &String| near_finished(stage, finished).is_some();
+        let stages: Vec<String> = stages.into_iter().filter(looks).collect();
+        if !stages.is_empty() {
+            let ends = stages.iter().filter(|stage| is_an_end(stage));
+            let ends: Vec<&String> = finished.all().iter().chain(ends).collect();
+            if ends.len() > finished.all().len() {
+                fitting.insert("finished_stages".into(), json!(ends));
+                fits = false;
+            }
+            advice.push(Misfit::LooksFinished {
+                stages,
+                finished: finished.all().to_vec(),
             });
         }
     }
@@ -194,6 +257,17 @@ fn judge(
         census,
         advice,
     }
+}
+
+/// The agent that most often has the first job of a task, of those whose jobs wait, if it has a fair part of them.
+fn likely_gated(census: &Census, waiting: &[String]) -> Option<String> {
+    let is_one = |name: &String| waiting.contains(name);
+    let found = census
+        .first_agents
+        .iter()
+        .find(|it| it.value.as_ref().is_some_and(is_one))?;
+    let is_fair = found.rows.saturating_mul(10) >= census.first_tasks;
+    found.value.clone().filter(|_| is_fair)
 }
 
 fn names(counted: &[Counted]) -> Vec<String> {

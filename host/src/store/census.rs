@@ -50,6 +50,8 @@ pub struct Census {
     pub agents: Vec<Counted>,
     /// The agents that had the first job of a task, of the newest jobs.
     pub first_agents: Vec<Counted>,
+    /// How many tasks these were counted for.
+    pub first_tasks: u64,
     /// The stages of the newest tasks.
     pub stages: Vec<Counted>,
     /// A `created_at` of a queued job, or of a task, that is no time.
@@ -126,6 +128,7 @@ fn count_jobs(t: &Connection, census: &mut Census) -> Result<(), Error> {
     for agent in first_of.into_values() {
         *first.entry(agent).or_default() += 1;
     }
+    census.first_tasks = first.values().sum();
     census.statuses = top(&statuses);
     census.agents = top(&agents);
     census.first_agents = top(&first);

@@ -340,10 +340,29 @@ fn exists(connection: &Connection, name: &str, kind: &str, table: &str) -> Resul
     match found.optional()? {
         None => Ok(false),
         Some((is, of)) if is == kind && of.eq_ignore_ascii_case(table) => Ok(true),
-        Some((is, of)) => Err(problem(format!(
-            "`{name}` is a {is} of `{of}`, and the gate needs a {kind} of `{table}`"
-        ))),
+        Some((is, of)) => {
+            // A table and a view are of themselves.
+            let of = if of.eq_ignore_ascii_case(name) {
+                String::new()
+            } else {
+                format!(" of `{of}`")
+            };
+            let needed = if table.eq_ignore_ascii_case(name) {
+                format!("{} of this name", with_article(kind))
+            } else {
+                format!("{} of `{table}` by this name", with_article(kind))
+            };
+            Err(problem(format!(
+                "`{name}` is {}{of}, and the gate needs {needed}: rename the {is}, or give the gate a database of its own",
+                with_article(&is)
+            )))
+        }
     }
+}
+
+fn with_article(kind: &str) -> String {
+    let article = if kind == "index" { "an" } else { "a" };
+    format!("{article} {kind}")
 }
 
 fn problem(problem: String) -> Error {
