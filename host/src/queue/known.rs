@@ -100,6 +100,10 @@ impl Queue {
     pub fn not_frozen(&mut self, repo: &str) -> Result<Option<String>, Error> {
         let frozen = self.store.frozen_repos()?;
         let near = nearest(repo, &frozen);
+        if near.is_empty() && self.knows_repo(repo)? {
+            // Whoever opens a repo twice has not mistyped it.
+            return Ok(None);
+        }
         if near.is_empty() {
             return self.unknown_repo(repo);
         }
