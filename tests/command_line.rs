@@ -558,3 +558,27 @@ fn a_queue_is_not_made_with_rules_that_its_policy_refuses() {
     "#);
     assert!(!gate.database().exists());
 }
+
+#[test]
+fn rules_that_name_what_no_row_has_are_noted() {
+    let gate = Gate::new();
+    gate.run(&["task", "add", "alpha"]).succeeds();
+    let rules = r#"{"gated_agents":["anaylst","analyst"],"finished_stages":["anlysis"]}"#;
+    let set = ["policy", "settings", "--rules", rules, "--reason", "r"];
+    let said = gate.run(&set).succeeds().stdout;
+    let notes: Vec<&str> = said
+        .lines()
+        .filter(|line| line.starts_with("note:"))
+        .collect();
+    assert_eq!(
+        notes,
+        [
+            "note: no job has ever been for `anaylst`, which `gated_agents` of the rules names: did you mean `analyst`?",
+            "note: no task is in `anlysis`, which `finished_stages` of the rules names: did you mean `analysis`?"
+        ],
+        "{said}"
+    );
+    let back = ["policy", "rollback", "--reason", "r", "--json"];
+    let document = gate.run(&back).succeeds().json();
+    assert_eq!(document, serde_json::json!({"generation": 1}));
+}

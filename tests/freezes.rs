@@ -264,3 +264,39 @@ fn nonsense_in_the_column_of_the_numbers_stops_no_freeze() {
         gate.run(&["unfreeze", "alpha"]).succeeds();
     }
 }
+
+#[test]
+fn a_freeze_from_the_future_is_said_to_be_one() {
+    let gate = Gate::new();
+    gate.sqlite()
+        .execute_batch(
+            "INSERT INTO repo_freeze (repo, reason, frozen_at) VALUES ('alpha', 'r', '2999-01-01 00:00:00')",
+        )
+        .unwrap();
+    for verb in [&["queue"][..], &["repo", "alpha"]] {
+        let said = gate.run(verb).succeeds().stdout;
+        assert!(
+            said.contains("2999-01-01 00:00:00 UTC, which is ahead of this clock"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn a_time_that_was_never_set_is_no_time() {
+    for time in [
+        "'0001-01-01T00:00:00Z'",
+        "'1970-01-01 00:00:00'",
+        "638741862000000000",
+        "791555400",
+    ] {
+        let gate = Gate::new();
+        gate.sqlite()
+            .execute_batch(&format!(
+                "INSERT INTO repo_freeze (repo, reason, frozen_at) VALUES ('alpha', 'r', {time})"
+            ))
+            .unwrap();
+        let said = gate.run(&["queue"]).succeeds().stdout;
+        assert!(said.contains("which is no time"), "{time}: {said}");
+    }
+}

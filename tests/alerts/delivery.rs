@@ -239,3 +239,74 @@ fn a_channel_that_asks_for_a_whole_day_is_left_alone_for_it() {
     assert_eq!(round(&gate, &endpoint, 60).sent, 0);
     assert_eq!(round(&gate, &endpoint, day as i64 + 60).sent, 1);
 }
+
+#[test]
+fn what_telegram_says_counts_and_not_the_status_alone() {
+    for (status, body, said) in [
+        (
+            200,
+            r#"{"ok":false,"error_code":403,"description":"Forbidden: bot was kicked"}"#,
+            "it answered 403: Forbidden: bot was kicked",
+        ),
+        (200, r#"{"ok":false}"#, "it answered 200"),
+        (200, r#"{"ok":"true"}"#, "it answered 200"),
+        (
+            200,
+            "<html>sign in first</html>",
+            "it answered 200, and not as Telegram does",
+        ),
+        (200, "[]", "it answered 200, and not as Telegram does"),
+        (
+            400,
+            r#"{"ok":false,"description":"Bad Request","parameters":null}"#,
+            "it answered 400: Bad Request",
+        ),
+        (
+            400,
+            r#"{"ok":false,"description":7,"parameters":{"migrate_to_chat_id":0}}"#,
+            "it answered 400",
+        ),
+        (
+            429,
+            r#"{"description":"slower","parameters":{"retry_after":"soon"}}"#,
+            "it answered 429: slower",
+        ),
+    ] {
+        let (gate, endpoint) = (frozen(), Endpoint::new(&[Answer::Says(status, body)]));
+        let settings = settings([telegram(&endpoint.url)]);
+        let round = deliver(&gate.database(), &settings, &Timestamp::now).unwrap();
+        assert_eq!(round.failures[0].1.to_string(), said, "{body}");
+        assert_eq!(endpoint.requests().len(), 1, "{body}");
+    }
+}
+
+#[test]
+fn a_message_that_telegram_took_is_sent() {
+    for body in [
+        r#"{"ok":true,"result":{"message_id":1}}"#,
+        r#"{"ok":true,"result":{"text":"broken o"#,
+        "",
+    ] {
+        let (gate, endpoint) = (frozen(), Endpoint::new(&[Answer::Says(200, body)]));
+        let settings = settings([telegram(&endpoint.url)]);
+        let round = deliver(&gate.database(), &settings, &Timestamp::now).unwrap();
+        assert_eq!(round.sent, 1, "{body}");
+    }
+}
+
+#[test]
+fn fewer_tries_than_were_made_keep_what_went_wrong() {
+    let (gate, endpoint) = (frozen(), Endpoint::new(&[Answer::Status(403); 3]));
+    let mut settings = settings([webhook(&endpoint.url)]);
+    for (hour, tries) in [(0, 9), (1, 9), (2, 1)] {
+        settings.tries = tries;
+        let now = after(&gate, hour * 3_600);
+        let round = deliver(&gate.database(), &settings, &|| now).unwrap();
+        assert_eq!(round.failures[0].1.to_string(), "it answered 403");
+    }
+    assert_eq!(endpoint.requests().len(), 2);
+    assert_eq!(
+        deliveries(&gate, "webhook"),
+        [("failed".into(), 2, Some("it answered 403".into()))]
+    );
+}

@@ -16,6 +16,8 @@ pub enum Answer {
     TooMany(u64),
     /// 429 as Telegram says it: in the body.
     TooManyInBody(u64),
+    /// This status, with this body.
+    Says(u16, &'static str),
     /// 400 as Telegram says that a chat has another number by now.
     Moved(i64),
     /// To another address.
@@ -103,6 +105,7 @@ impl Endpoint {
             self.shared.arrived.notify_all();
             let (status, header, body) = match answer.unwrap_or(Answer::Status(200)) {
                 Answer::Status(status) => (status, String::new(), "{}".to_owned()),
+                Answer::Says(status, body) => (status, String::new(), body.to_owned()),
                 Answer::TooMany(seconds) => {
                     (429, format!("Retry-After: {seconds}\r\n"), "{}".into())
                 }

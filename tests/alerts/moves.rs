@@ -123,3 +123,32 @@ fn where_the_chat_has_moved_to_is_known_although_the_message_failed_there() {
         Some(&json!(SUPERGROUP.to_string()))
     );
 }
+
+#[test]
+fn a_chat_that_is_back_where_it_is_configured_has_not_moved() {
+    let answers = [
+        Answer::Moved(SUPERGROUP),
+        Answer::Status(200),
+        Answer::Moved(-100),
+    ];
+    let (gate, endpoint) = (frozen(), Endpoint::new(&answers));
+    send(&gate, &endpoint);
+    freeze(&gate);
+    gate.write("token", super::TOKEN);
+    gate.write(
+        "serial-gate.toml",
+        format!(
+            "[alerts.telegram]\nurl = '{}'\nchat = '-100'\ntoken_file = 'token'\n",
+            endpoint.url
+        ),
+    );
+    let ran = gate.run(&["alerts", "deliver"]).succeeds();
+    assert_eq!(ran.stderr, "");
+    freeze(&gate);
+    assert_eq!(send(&gate, &endpoint).sent, 1);
+    let moved = SUPERGROUP.to_string();
+    assert_eq!(
+        chats(&endpoint),
+        ["-100", &moved, &moved, "-100", "-100"].map(|chat| json!(chat))
+    );
+}

@@ -7,7 +7,9 @@ use super::{SECRET, TOKEN};
 use crate::harness::{Gate, Ran};
 
 /// What stands around a text and does not count.
-const AROUND: [(&str, &str); 6] = [
+const AROUND: [(&str, &str); 8] = [
+    ("", "\u{200b}\n"),
+    ("\u{2060}", "\u{feff}\r\n"),
     ("", "\n"),
     ("", "\r\n"),
     ("", "\n\n"),
@@ -162,4 +164,35 @@ fn a_token_with_a_line_end_ends_its_job() {
     let mut finish = gate.command(&["job", "finish", "1"]);
     let ran = finish.env("SERIAL_GATE_TOKEN", format!("{token}\r\n"));
     Ran::from(ran.output().unwrap()).succeeds();
+}
+
+#[test]
+fn what_is_no_file_with_a_secret_is_named_with_a_remedy() {
+    let gate = Gate::new();
+    gate.write(
+        "serial-gate.toml",
+        "[alerts.telegram]\nchat = '-100'\ntoken_file = 'token'\n",
+    );
+    let token = gate.path("token");
+    let said = || gate.run(&["alerts", "test"]).exits(1).stderr;
+    for empty in ["", "\n", "\u{feff}\r\n"] {
+        gate.write("token", empty);
+        assert_eq!(
+            said(),
+            "error: `token` is empty: write the text into it, or name another file\n"
+        );
+    }
+    std::fs::remove_file(&token).unwrap();
+    std::fs::create_dir(&token).unwrap();
+    assert_eq!(
+        said(),
+        "error: `token` is a folder: name the file in it that has the text\n"
+    );
+    std::fs::remove_dir(&token).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&token).status();
+    assert!(made.unwrap().success());
+    assert_eq!(
+        said(),
+        "error: `token` is no file, and gave nothing within 5 s: name a file, or write to it\n"
+    );
 }

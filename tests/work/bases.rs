@@ -292,3 +292,29 @@ fn what_is_no_commit_is_not_given_to_git() {
     assert!(!gate.path("ran").exists());
     assert_eq!(branch(gate)["base_rewritten"], false);
 }
+
+#[test]
+fn a_remote_that_is_away_is_told_of_once_and_what_was_seen_with_its_time() {
+    let (project, base) = cut();
+    let gate = &project.gate;
+    project.commit("third");
+    look(&project);
+    std::fs::rename(gate.path("remote.git"), gate.path("away.git")).unwrap();
+    gate.sqlite()
+        .execute_batch("UPDATE serial_gate_base SET seen_at = '2026-01-01 12:00:00'")
+        .unwrap();
+    gate.run(&["task", "add", "beta"]).succeeds();
+    let ran = project.work(&["--max", "1"], &["true"]).succeeds();
+    let warned = "the base of `alpha` was not looked at: git cannot read";
+    assert_eq!(ran.stderr.matches(warned).count(), 1, "{}", ran.stderr);
+    let said = said(gate, &base);
+    assert!(
+        said.ends_with(": merge it into the branch (seen 2026-01-01 12:00:00 UTC)"),
+        "{said}"
+    );
+
+    std::fs::rename(gate.path("away.git"), gate.path("remote.git")).unwrap();
+    look(&project);
+    let document = branch(gate);
+    assert_ne!(document["base_seen_at"], "2026-01-01 12:00:00");
+}

@@ -4,6 +4,7 @@
 //! a project for it.
 
 use super::nearest::{did_you_mean, named, nearest};
+use super::settings::keys_of;
 use super::{Error, Queue};
 
 /// What is waited for.
@@ -109,6 +110,42 @@ impl Queue {
         }
         let are = if near.len() == 1 { "is" } else { "are" };
         Ok(Some(format!("{} {are} frozen", named(&near, " and "))))
+    }
+
+    /// What to say of agents and stages that the stored rules name and no row has: a slip of the pen gates nobody, or ends
+    /// no task. Nothing of a queue without such rows.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn names_without_rows(&mut self) -> Result<Vec<String>, Error> {
+        let settings = self.settings_now()?;
+        let rules = settings.rules.as_deref().and_then(keys_of);
+        let rules = rules.unwrap_or_default();
+        let named = |key: &str| -> Vec<String> {
+            let names = rules.get(key).cloned().unwrap_or_default();
+            serde_json::from_value(names).unwrap_or_default()
+        };
+        let (agents, stages) = (self.store.known_agents()?, self.store.known_stages()?);
+        let mut notes = Vec::new();
+        for (key, known, what) in [
+            ("gated_agents", agents, "no job has ever been for"),
+            ("finished_stages", stages, "no task is in"),
+        ] {
+            let named = named(key).into_iter().filter(|_| !known.is_empty());
+            for name in named.filter(|name| !known.contains(name)) {
+                // Not all agents are listed.
+                if key == "gated_agents" && self.store.knows_agent(&name)? {
+                    continue;
+                }
+                notes.push(format!(
+                    "{what} `{}`, which `{key}` of the rules names{}",
+                    name.escape_debug(),
+                    did_you_mean(&nearest(&name, &known))
+                ));
+            }
+        }
+        Ok(notes)
     }
 
     /// What to say of an agent that no job ever had; nothing of any other.

@@ -435,7 +435,7 @@ impl Queue {
     }
 
     /// The settings as they are now: they may have changed since this process last looked.
-    fn settings_now(&mut self) -> Result<Settings, Error> {
+    pub(super) fn settings_now(&mut self) -> Result<Settings, Error> {
         match self.rule {
             Rule::Active(_) => Ok(InUse::read(&mut self.store, &self.rule)?.settings),
             Rule::Given { .. } => Ok(self.in_use.settings.clone()),

@@ -162,6 +162,21 @@ impl Store {
         self.doing(|connection| Ok(names(connection, "jobs", "agent || ''")?))
     }
 
+    /// The stages that tasks are in.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn known_stages(&mut self) -> Result<Vec<String>, Error> {
+        self.doing(|connection| {
+            let mut query =
+                connection.prepare_cached("SELECT DISTINCT stage || '' FROM tasks LIMIT 1000")?;
+            let stages = query.query_map([], |row| row.get::<_, Shown>(0))?;
+            let stages = stages.filter_map(|stage| stage.map(|stage| stage.0).transpose());
+            Ok(stages.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+
     /// How many jobs of an agent are queued; none if they are more than are counted.
     ///
     /// # Errors

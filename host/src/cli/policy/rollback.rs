@@ -4,6 +4,7 @@ use clap::Args;
 use serial_gate::life;
 
 use super::proposal::Reason;
+use crate::cli::adoption::note;
 use crate::cli::options::Shared;
 use crate::cli::output::{Output, Tone, toned};
 use crate::cli::text::shown;
@@ -39,8 +40,13 @@ pub fn say_active(
     generation: i64,
     output: &mut Output,
 ) -> Result<Outcome, Error> {
+    let notes = queue.names_without_rows()?;
     if output.json {
-        output.json_line(&serde_json::json!({ "generation": generation }))?;
+        let mut document = serde_json::json!({ "generation": generation });
+        if let (Some(fields), false) = (document.as_object_mut(), notes.is_empty()) {
+            fields.insert("notes".into(), notes.into());
+        }
+        output.json_line(&document)?;
         return Ok(Outcome::Done);
     }
     let row = queue.store().generation(generation)?;
@@ -52,5 +58,8 @@ pub fn say_active(
             shown(&row.version)
         ),
     ))?;
+    for text in notes {
+        note(output, &text)?;
+    }
     Ok(Outcome::Done)
 }

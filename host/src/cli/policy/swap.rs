@@ -5,6 +5,7 @@ use serial_gate::life::{self, Place};
 use serial_gate::queue::Queue;
 
 use super::proposal::{Allow, File, NewRepos, Reason, print_stages};
+use crate::cli::adoption::note;
 use crate::cli::options::Shared;
 use crate::cli::output::{Output, Tone, toned};
 use crate::cli::text::{command, shown};
@@ -75,6 +76,9 @@ pub fn propose(
             let back = ["policy", "rollback", "--reason", "TEXT"];
             if let Some(command) = command(shared, &back) {
                 output.line(format!("  go back with: {command}"))?;
+            }
+            for text in queue.names_without_rows()? {
+                note(output, &text)?;
             }
         }
         Place::Shadow => {
