@@ -4,7 +4,7 @@
 
 use clap::Args;
 use jiff::Timestamp;
-use serial_gate::queue::{Explanation, Held, Standing};
+use serial_gate::queue::{self, Advice, Explanation, Held, Standing};
 
 use super::advice::command_for;
 use super::explain_help::{print_end, print_help, release};
@@ -89,7 +89,16 @@ fn print_standing(
     match &explanation.standing {
         Standing::NotQueued => {
             if let Some(until) = job.put_off_until() {
-                output.line(format!("{about} is put off until {} UTC", shown(until)))?;
+                let until = queue::time(until, &shown);
+                let cancels = |advice: &Advice| matches!(advice, Advice::NextClaimCancels { .. });
+                let is_over = explanation.advice.iter().any(cancels);
+                output.line(match (explanation.work.is_due, is_over) {
+                    (false, _) => format!("{about} is put off until {until}"),
+                    (true, false) => {
+                        format!("{about} was put off until {until}: the next claim tries it again")
+                    }
+                    (true, true) => format!("{about} was put off until {until}"),
+                })?;
                 return print_end(explanation, shared, output);
             }
             let by = explanation.work.worker.as_deref().map(|worker| {

@@ -4,14 +4,14 @@
 //! read, has only commands that let the job through at once and skip no work that was begun; and on the screen ending a
 //! task that has work left comes last.
 
-use serial_gate::queue::{Advice, Explanation, Held};
-use serial_gate::store::{JobRow, WorkState};
+use serial_gate::queue::{self, Advice, Explanation, Held};
+use serial_gate::store::{JobRow, JobWork, WorkState};
 
 use super::Error;
 use super::advice::{command_for, line};
 use super::options::Shared;
 use super::output::Output;
-use super::text::{command, shown, shown_or_dash};
+use super::text::{command, shown};
 
 /// The commands that let the job through, all of them needed. Empty when no command would, or when it would skip work
 /// that failed or may be going on.
@@ -23,7 +23,11 @@ pub fn release(shared: &Shared, held: &Held) -> Vec<String> {
         )
     };
     let mut ahead = held.tasks.iter().flat_map(|ahead| ahead.work.jobs());
-    let skips_work = ahead.any(|job| is_begun(job.state));
+    // A job that waits again was begun before.
+    let is_again = |job: &JobWork| {
+        job.state == WorkState::Queued && job.attempt.is_some_and(|attempt| attempt > 0)
+    };
+    let skips_work = ahead.any(|job| is_begun(job.state) || is_again(job));
     if held.stuck || held.more_tasks || !held.rules.is_empty() || skips_work {
         return Vec::new();
     }
@@ -111,17 +115,22 @@ pub fn print_end(
     output: &mut Output,
 ) -> Result<(), Error> {
     let Explanation { job, work, .. } = explanation;
+    let is_over = |advice: &Advice| matches!(advice, Advice::NextClaimCancels { .. });
+    let is_over = explanation.advice.iter().any(is_over);
     match work.state {
         WorkState::Running => {
             output.line(format!(
-                "  attempt {}, lease until {} UTC",
+                "  attempt {}, lease until {}",
                 work.attempt.unwrap_or_default(),
-                shown_or_dash(work.lease_until.as_deref())
+                queue::time(work.lease_until.as_deref().unwrap_or("-"), &shown)
             ))?;
         }
-        WorkState::Lapsed => {
+        WorkState::Lapsed if !is_over => {
             output.line("  its lease ran out: the next claim puts it back to its old place")?;
         }
+        WorkState::Foreign if work.worker.is_some() => output.line(
+            "  it has no lease any more: the gate cannot tell whether it is still worked on",
+        )?,
         WorkState::Foreign => output.line(
             "  it was not claimed through the gate, which cannot tell whether it is still worked on",
         )?,
@@ -136,7 +145,7 @@ pub fn print_end(
             (Advice::NextClaim { .. }, Some(now)) => {
                 output.line(format!("  to put it back now: {now}"))?;
             }
-            (Advice::LookAtProgram { .. }, _) => {
+            (Advice::LookAtProgram { .. } | Advice::NextClaimCancels { .. }, _) => {
                 output.line(format!("  {}", line(Some(shared), advice)))?;
             }
             _ => {}

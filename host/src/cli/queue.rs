@@ -108,6 +108,8 @@ fn print_others(state: &State, output: &mut Output) -> Result<(), Error> {
         claimable,
         held,
         work,
+        more_work,
+        ..
     } = &state.others;
     if state.others != Others::default() && !state.per_repo.is_empty() {
         output.line("")?;
@@ -128,6 +130,7 @@ fn print_others(state: &State, output: &mut Output) -> Result<(), Error> {
     for job in work {
         output.line(format!("without a repo: {}", queue_work::line(job)))?;
     }
+    queue_work::print_more(*more_work, output)?;
     Ok(())
 }
 

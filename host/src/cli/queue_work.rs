@@ -12,7 +12,7 @@ use super::Error;
 use super::advice::line as advice_line;
 use super::options::Shared;
 use super::output::{Output, Tone, toned};
-use super::text::{self, shown, task};
+use super::text::{self, count, shown, task};
 
 /// How much of an error is shown: `explain` has all of it.
 const LETTERS: usize = 200;
@@ -43,6 +43,14 @@ fn print_others(repo: &RepoState, output: &mut Output) -> Result<(), Error> {
             .map(|id| format!("{}: ", task(id, job.work_item_id.as_deref())));
         let line = format!("{}{}", of.unwrap_or_default(), line(job));
         output.line(toned(tone(job.state), line))?;
+    }
+    print_more(repo.more_work, output)
+}
+
+/// How many jobs are not listed.
+pub fn print_more(more: usize, output: &mut Output) -> Result<(), Error> {
+    if more > 0 {
+        output.line(format!("and {}", count(more, "more job")))?;
     }
     Ok(())
 }

@@ -208,6 +208,7 @@ impl Task {
                 why,
             }) => {
                 let (stage, before) = before_the_end(&mut queue, &tasks)?;
+                let tasks: Vec<i64> = before.iter().map(|(task, _)| *task).collect();
                 why.act(|act| queue.move_tasks(act, &tasks, &stage, running.get()))?;
                 print_ended(&before, &stage, TaskOutcome::Done, output)?;
             }
@@ -217,6 +218,7 @@ impl Task {
                 why,
             }) => {
                 let (stage, before) = before_the_end(&mut queue, &tasks)?;
+                let tasks: Vec<i64> = before.iter().map(|(task, _)| *task).collect();
                 why.act(|act| queue.cancel_tasks(act, &tasks, running.get()))?;
                 print_ended(&before, &stage, TaskOutcome::Cancelled, output)?;
             }

@@ -16,14 +16,10 @@ pub fn before_the_end(queue: &mut Queue, tasks: &[i64]) -> Result<(String, Vec<B
     let stage = queue.finished_stages()?.first().to_owned();
     let mut before = Vec::new();
     for task in tasks {
-        let is_again = before.iter().any(|(other, _)| other == task);
-        // The second time in one command it has ended by the first.
-        let outcome = if is_again {
-            None
-        } else {
-            queue.outcome(*task)?
-        };
-        before.push((*task, outcome));
+        // A task that is named twice ends once.
+        if !before.iter().any(|(other, _)| other == task) {
+            before.push((*task, queue.outcome(*task)?));
+        }
     }
     Ok((stage, before))
 }

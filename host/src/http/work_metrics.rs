@@ -54,8 +54,8 @@ pub fn describe(state: &State, registry: &mut Registry) {
             figures.add(repo, jobs);
         }
     }
-    if !state.others.work.is_empty() {
-        figures.add("", &JobCounts::of(&state.others.work));
+    if state.others.jobs != JobCounts::default() {
+        figures.add("", &state.others.jobs);
     }
     registry.register(
         "running_jobs",
@@ -74,7 +74,7 @@ pub fn describe(state: &State, registry: &mut Registry) {
     );
     registry.register(
         "foreign_jobs",
-        "Jobs that another program set to running without a lease: whether they are worked on is not known",
+        "Jobs that another program set to running without a lease, or to a status of its own: whether they are worked on is not known",
         figures.foreign,
     );
     registry.register(

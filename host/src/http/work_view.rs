@@ -46,6 +46,13 @@ pub fn lines(name: &str, repo: &RepoState) -> Vec<Line> {
             command: None,
         }
     }));
+    if repo.more_work > 0 {
+        lines.push(Line {
+            text: format!("and {} more", repo.more_work),
+            class: "quiet",
+            command: None,
+        });
+    }
     lines
 }
 

@@ -5,7 +5,8 @@
 
 use serde_json::{Value, json};
 
-use super::words::{Show, as_it_is};
+use super::stages::end_meant;
+use super::words::{Show, as_it_is, time};
 use crate::store::FrozenDeploy;
 
 /// Something that helps.
@@ -24,6 +25,15 @@ pub enum Advice {
         worker: Option<String>,
         /// When its lease ends, UTC.
         until: Option<String>,
+        /// Whether the job's task is finished.
+        is_over: bool,
+    },
+    /// The job's task is finished: a claim after its lease cancels it.
+    NextClaimCancels {
+        /// The job.
+        job: i64,
+        /// When its delay ends, UTC, if that goes on.
+        until: Option<String>,
     },
     /// The job's lease is over.
     NextClaim {
@@ -36,12 +46,14 @@ pub enum Advice {
         job: i64,
         /// Its status.
         status: Option<String>,
+        /// Whether the job's task is finished.
+        is_over: bool,
     },
     /// The job's branch could not be cut.
     WaitForBranch {
         /// The job.
         job: i64,
-        /// When it is tried again, UTC.
+        /// When it is tried again, UTC; none if the next claim does that.
         until: Option<String>,
     },
     /// The job waits for a worker.
@@ -108,6 +120,7 @@ impl Advice {
             Advice::TryAgain { .. } => "try_again",
             Advice::Wait { .. } => "wait",
             Advice::NextClaim { .. } => "next_claim",
+            Advice::NextClaimCancels { .. } => "next_claim_cancels",
             Advice::LookAtProgram { .. } => "look_at_program",
             Advice::WaitForBranch { .. } => "wait_for_branch",
             Advice::StartWorker { .. } => "start_worker",
@@ -122,18 +135,26 @@ impl Advice {
 
     /// In a few words, which a command may follow.
     pub fn in_words(&self, show: Show<'_>) -> String {
-        let time =
-            |until: &Option<String>| until.as_deref().map(|until| format!("{} UTC", show(until)));
+        let time = |until: &Option<String>| until.as_deref().map(|until| time(until, show));
         match self {
             Advice::TryAgain { job } => {
                 format!("when the cause is gone, try job {job} again")
             }
-            Advice::Wait { job, worker, until } => {
+            Advice::Wait {
+                job,
+                worker,
+                until,
+                is_over,
+            } => {
                 let worker = worker
                     .as_deref()
                     .map(|worker| format!("`{}`", show(worker)));
+                let then = match is_over {
+                    true => "cancelled, for its task is finished",
+                    false => "requeued",
+                };
                 let until = time(until).map(|until| {
-                    format!("; if it is not heard of until {until}, the job is requeued")
+                    format!("; if it is not heard of until {until}, the job is {then}")
                 });
                 format!(
                     "wait for {}, which has job {job}{}",
@@ -144,18 +165,31 @@ impl Advice {
             Advice::NextClaim { job } => {
                 format!("the next claim requeues job {job}; to requeue it now")
             }
-            Advice::LookAtProgram { job, status } => {
+            Advice::NextClaimCancels { job, until } => {
+                let after = time(until).map(|until| format!(" after {until}"));
+                let after = after.unwrap_or_default();
+                format!("the next claim{after} cancels job {job}: its task is finished")
+            }
+            Advice::LookAtProgram {
+                job,
+                status,
+                is_over,
+            } => {
                 let status = status.as_deref().map_or("NULL".into(), show);
                 let look = format!("look at the program that made job {job} `{status}`");
-                if status == "running" {
+                if *is_over {
+                    format!("{look}: its task is finished, and the job cannot be requeued")
+                } else if status == "running" {
                     format!("{look}; if it is gone")
                 } else {
                     format!("{look}: the gate does not know this status")
                 }
             }
             Advice::WaitForBranch { job, until } => format!(
-                "mend what keeps the branch of job {job} from being cut; it is tried again after {}",
-                time(until).unwrap_or_else(|| "a while".into())
+                "mend what keeps the branch of job {job} from being cut; {}",
+                time(until).map_or("the next claim tries it again".into(), |until| format!(
+                    "it is tried again after {until}"
+                ))
             ),
             Advice::StartWorker { job, agent } => format!(
                 "have a worker for `{}` take job {job}; if none runs, start one",
@@ -196,7 +230,11 @@ impl Advice {
             Advice::TryAgain { job } | Advice::NextClaim { job } => {
                 words(&["job", "requeue", &job.to_string()])
             }
-            Advice::LookAtProgram { job, status } if status.as_deref() == Some("running") => {
+            Advice::LookAtProgram {
+                job,
+                status,
+                is_over: false,
+            } if status.as_deref() == Some("running") => {
                 words(&["job", "requeue", &job.to_string()])
             }
             Advice::StartWorker { agent, .. } => {
@@ -204,8 +242,9 @@ impl Advice {
             }
             Advice::LookAtJob { job } => words(&["explain", &job.to_string()]),
             Advice::AddJob { task } => words(&["job", "add", &task.to_string(), "AGENT"]),
-            Advice::EndTask { task } | Advice::FixStage { task, .. } => {
-                words(&["task", "done", &task.to_string()])
+            Advice::EndTask { task } => words(&["task", "done", &task.to_string()]),
+            Advice::FixStage { task, stage, .. } => {
+                words(&["task", end_meant(stage), &task.to_string()])
             }
             Advice::Unfreeze { repo, .. } => words(&["unfreeze", repo]),
             Advice::Skip { task, force, .. } => {
@@ -216,9 +255,10 @@ impl Advice {
                 };
                 words(&[&["task", "done", &task.to_string()], force].concat())
             }
-            Advice::Wait { .. } | Advice::WaitForBranch { .. } | Advice::LookAtProgram { .. } => {
-                None
-            }
+            Advice::Wait { .. }
+            | Advice::NextClaimCancels { .. }
+            | Advice::WaitForBranch { .. }
+            | Advice::LookAtProgram { .. } => None,
         }
     }
 
@@ -243,6 +283,7 @@ impl Advice {
             Advice::TryAgain { job }
             | Advice::Wait { job, .. }
             | Advice::NextClaim { job }
+            | Advice::NextClaimCancels { job, .. }
             | Advice::LookAtProgram { job, .. }
             | Advice::WaitForBranch { job, .. }
             | Advice::StartWorker { job, .. }

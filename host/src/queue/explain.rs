@@ -10,12 +10,12 @@ use jiff::Timestamp;
 use super::advice::Advice;
 use super::explanation::{Ahead, Explanation, FreezeAhead, Held, Standing};
 use super::remedy;
-use super::settings::finished_stages;
+use super::settings::{finished_stages, settings_of};
 use super::stages::near_finished;
 use super::what_if::WhatIf;
 use super::{Error, Queue};
 use crate::model::{Hold, Verdict};
-use crate::store::{self, FinishedStages, JobWork, WorkState};
+use crate::store::{self, JobWork, WorkState};
 
 /// How many tasks ahead are named; each costs a call of the policy.
 const TASKS_NAMED: usize = 100;
@@ -51,23 +51,29 @@ impl Queue {
         })
     }
 
-    /// What helps with a job that is not queued. One that was replaced, or whose task is finished, is left alone.
+    /// What helps with a job that is not queued. One that failed and was replaced, or whose task is finished, is left alone.
     fn advice_for_itself(
         &mut self,
         now: Timestamp,
         task: Option<i64>,
         work: &JobWork,
     ) -> Result<Vec<Advice>, Error> {
-        if let (WorkState::Failed, Some(task)) = (work.state, task) {
-            let stage = self.store.task(task)?.and_then(|task| task.stage);
-            let finished = finished_stages(&self.in_use.settings);
-            let is_over = stage.is_some_and(|stage| finished.contains(&stage));
-            let of_task = self.store.task_work(now, task)?;
-            if is_over || !of_task.jobs().any(|job| job.job_id == work.job_id) {
-                return Ok(Vec::new());
+        let advice = match task {
+            Some(task) if self.is_over(task)? => remedy::of_job_that_is_over(work),
+            Some(task) if work.state == WorkState::Failed => {
+                let of_task = self.store.task_work(now, task)?;
+                let is_last = of_task.jobs().any(|job| job.job_id == work.job_id);
+                remedy::of_job(work).filter(|_| is_last)
             }
-        }
-        Ok(remedy::of_job(work).into_iter().collect())
+            _ => remedy::of_job(work),
+        };
+        Ok(advice.into_iter().collect())
+    }
+
+    fn is_over(&mut self, task: i64) -> Result<bool, Error> {
+        let stage = self.store.task(task)?.and_then(|task| task.stage);
+        let finished = finished_stages(&self.in_use.settings);
+        Ok(stage.is_some_and(|stage| finished.contains(&stage)))
     }
 
     /// Whether the job of the first task in front is queued and held itself.
@@ -91,7 +97,15 @@ impl Queue {
             .iter()
             .take_while(|claimable| **claimable < id)
             .count();
-        Ok(Standing::Claimable { ahead })
+        // The next claim puts these back first, to their old places.
+        let clause = self.clause(now)?;
+        let finished = finished_stages(&self.in_use.settings);
+        let back = self
+            .store
+            .back_before(&clause.rendered, now, id, &finished)?;
+        Ok(Standing::Claimable {
+            ahead: ahead + back,
+        })
     }
 
     /// Everything that holds a job; none if nothing does.
@@ -99,9 +113,13 @@ impl Queue {
         // A row that is undone was in reach before, and no other row comes into reach by that.
         let reach = self.reach(now)?;
         // `task done` goes by the generation's rules, whatever this process was told.
-        let finished = match self.in_use.is_overridden {
-            true => FinishedStages::default(),
-            false => finished_stages(&self.in_use.settings),
+        let generation = self.in_use.generation.as_ref();
+        let theirs = generation.filter(|_| self.in_use.is_overridden);
+        let finished = match theirs.map(settings_of) {
+            Some(theirs) => theirs
+                .map(|theirs| finished_stages(&theirs))
+                .unwrap_or_default(),
+            None => finished_stages(&self.in_use.settings),
         };
         let mut what_if = WhatIf::new(self.store.snapshot(&reach, Some(id))?, finished.first());
         let mut held: Option<Held> = None;

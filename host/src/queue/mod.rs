@@ -58,7 +58,7 @@ pub use settings::{Allowance, Overrides, allowance_of, default_settings, setting
 pub use stages::{ended_note, near_finished};
 pub use state::{OtherHeld, Others, Registry, RepoState, State, Waiting};
 pub use verdicts::{differing, verdict_from_json, verdict_to_json};
-pub use words::{Show, as_it_is};
+pub use words::{Show, as_it_is, time};
 pub use work::{Active, JobCounts};
 
 use std::sync::Arc;

@@ -9,6 +9,27 @@ use super::explanation::{Ahead, FreezeAhead, Held};
 use super::work::Active;
 use crate::store::{JobWork, TaskWork, WorkState};
 
+/// What helps with a job of a finished task: it cannot be requeued.
+pub(super) fn of_job_that_is_over(work: &JobWork) -> Option<Advice> {
+    let job = work.job_id?;
+    match of_job(work)? {
+        Advice::Wait { worker, until, .. } => Some(Advice::Wait {
+            job,
+            worker,
+            until,
+            is_over: true,
+        }),
+        Advice::NextClaim { .. } => Some(Advice::NextClaimCancels { job, until: None }),
+        Advice::WaitForBranch { until, .. } => Some(Advice::NextClaimCancels { job, until }),
+        Advice::LookAtProgram { status, .. } => Some(Advice::LookAtProgram {
+            job,
+            status,
+            is_over: true,
+        }),
+        _ => None,
+    }
+}
+
 /// What helps with a job by its own state; nothing if that is to be left alone.
 pub(super) fn of_job(work: &JobWork) -> Option<Advice> {
     let job = work.job_id?;
@@ -17,15 +38,17 @@ pub(super) fn of_job(work: &JobWork) -> Option<Advice> {
             job,
             worker: work.worker.clone(),
             until: work.lease_until.clone(),
+            is_over: false,
         }),
         WorkState::PutOff => Some(Advice::WaitForBranch {
             job,
-            until: work.lease_until.clone(),
+            until: work.lease_until.clone().filter(|_| !work.is_due),
         }),
         WorkState::Lapsed => Some(Advice::NextClaim { job }),
         WorkState::Foreign => Some(Advice::LookAtProgram {
             job,
             status: work.status.clone(),
+            is_over: false,
         }),
         WorkState::Failed => Some(Advice::TryAgain { job }),
         WorkState::Queued => Some(Advice::StartWorker {
@@ -105,20 +128,24 @@ fn go_on(
         first.state,
         WorkState::Queued | WorkState::Finished | WorkState::NoJob
     );
-    if let (true, Some((stage, meant))) = (is_idle, misspelt) {
-        return vec![Advice::FixStage {
-            task,
-            stage: stage.into(),
-            meant: meant.into(),
-        }];
+    let fix = misspelt.map(|(stage, meant)| Advice::FixStage {
+        task,
+        stage: stage.into(),
+        meant: meant.into(),
+    });
+    // It would be refused while a job is worked on.
+    let fix = fix.filter(|_| !work.jobs().any(is_worked_on));
+    if is_idle && let Some(fix) = fix {
+        return vec![fix];
     }
-    match (first.state, first.job_id, of_queued) {
+    let on = match (first.state, first.job_id, of_queued) {
         (WorkState::Finished, ..) => vec![Advice::EndTask { task }, Advice::AddJob { task }],
         (WorkState::NoJob, ..) => vec![Advice::AddJob { task }],
         (WorkState::Queued, Some(job), OfQueued::LookAtJob) => vec![Advice::LookAtJob { job }],
         (WorkState::Queued, _, OfQueued::Nothing) => Vec::new(),
         _ => of_job(first).into_iter().collect(),
-    }
+    };
+    on.into_iter().chain(fix).collect()
 }
 
 fn unfreeze(freeze: &FreezeAhead) -> Advice {

@@ -37,6 +37,30 @@ const USUAL: [&str; 23] = [
     "wontfix",
 ];
 
+/// Those of them that mean an end without the work.
+const WITHOUT_WORK: [&str; 10] = [
+    "abandoned",
+    "aborted",
+    "canceled",
+    "cancelled",
+    "discarded",
+    "dropped",
+    "failed",
+    "obsolete",
+    "rejected",
+    "wontfix",
+];
+
+/// The verb of `task` that ends a task as its stage was probably meant.
+pub(super) fn end_meant(stage: &str) -> &'static str {
+    let plain = plain(stage);
+    let is_meant = |name: &&str| plain == **name || is_a_slip(&plain, name);
+    match WITHOUT_WORK.iter().any(is_meant) {
+        true => "cancel",
+        false => "done",
+    }
+}
+
 /// What to say of a task that had ended before it was ended once more.
 pub fn ended_note(before: TaskOutcome, now: TaskOutcome) -> String {
     match (before == now, before.name(), now.name()) {
@@ -127,12 +151,13 @@ impl Queue {
             "`{}` is not a finished stage ({names} {verb})",
             stage.escape_debug()
         );
+        let ends = format!("`task {}` ends it", end_meant(stage));
         Ok(Some(match repo {
             Some(repo) if self.stage_holds(now, repo, stage)? => format!(
-                "{said}: the task holds later tasks of `{}`",
+                "{said}: the task holds later tasks of `{}` until {ends}",
                 repo.escape_debug()
             ),
-            _ => format!("{said}: the task is unfinished"),
+            _ => format!("{said}: the task is unfinished until {ends}"),
         }))
     }
 }

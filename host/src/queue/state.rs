@@ -10,11 +10,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::gated::of_the_default_rule;
-use super::work::{Active, JobCounts, Live};
+use super::work::{Active, JobCounts, Live, cut};
 use super::{Error, Queue, verdict_to_json, with_causes};
 use crate::clause::Agents;
 use crate::model::Verdict;
-use crate::store::{self, FrozenDeploy, JobWork, WaitingJob};
+use crate::store::{self, FrozenDeploy, JobWork, TaskWork, WaitingJob};
 
 /// The repos that an orchestrator knows of, whether or not they have work. Names may be missing.
 pub type Registry = [Option<String>];
@@ -48,6 +48,12 @@ pub struct Others {
     /// Jobs without a repo that run or failed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub work: Vec<JobWork>,
+    /// How many more there are of these.
+    #[serde(skip_serializing_if = "is_none")]
+    pub more_work: usize,
+    /// How many run and failed without a repo, with those of active tasks.
+    #[serde(skip)]
+    pub jobs: JobCounts,
 }
 
 /// A held job that stands in no waiting line.
@@ -108,6 +114,9 @@ pub struct RepoState {
     /// Jobs that run or failed here and are not the active task's, up to twenty.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub other_work: Vec<JobWork>,
+    /// How many more there are of these.
+    #[serde(skip_serializing_if = "is_none")]
+    pub more_work: usize,
     /// What could not be read of this repo.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -205,7 +214,7 @@ impl Queue {
             Err(error) => notes.push(format!("repos may be missing here: {error}")),
         }
         repos.extend(live.iter().flat_map(Live::repos));
-        let per_repo = repos
+        let mut per_repo: BTreeMap<String, RepoState> = repos
             .into_iter()
             .map(|repo| {
                 let state = self.repo_state(&repo, view, &mut verdicts, live.as_mut());
@@ -218,8 +227,22 @@ impl Queue {
             others.add(job, verdict);
         }
         if let Some(live) = &mut live {
-            others.work = live.take_without_repo();
+            let without_repo = live.take("");
+            (others.work, others.jobs) = (without_repo.jobs, without_repo.counts);
         }
+        // A job may work in another repo than its task is of.
+        let active = per_repo
+            .values()
+            .filter_map(|repo| repo.active_task.as_ref());
+        let active = active.filter_map(|active| active.work.as_ref());
+        let shown = active.flat_map(TaskWork::jobs).filter_map(|job| job.job_id);
+        let shown: BTreeSet<i64> = shown.collect();
+        for repo in per_repo.values_mut() {
+            if let Some(jobs) = &repo.jobs {
+                repo.more_work = cut(&mut repo.other_work, jobs, &shown);
+            }
+        }
+        others.more_work = cut(&mut others.work, &others.jobs, &shown);
         State {
             enabled: self.in_use.settings.enabled,
             freeze_enabled: self.in_use.settings.freeze_enabled,
@@ -273,13 +296,14 @@ impl Queue {
             .now
             .filter(|_| frozen)
             .and_then(|now| self.freeze_effect(now, repo).note());
-        let of_repo = live.map(|live| live.take(repo, active_task.as_ref()));
+        let of_repo = live.map(|live| live.take(repo));
         RepoState {
             frozen_deploy,
             freeze_note,
             applies: is_live.then(|| self.applies(Some(repo))),
             jobs: of_repo.as_ref().map(|of_repo| of_repo.counts.clone()),
-            other_work: of_repo.map(|of_repo| of_repo.others).unwrap_or_default(),
+            other_work: of_repo.map(|of_repo| of_repo.jobs).unwrap_or_default(),
+            more_work: 0,
             active_task,
             waiting: waiting.collect(),
             frozen,
@@ -289,6 +313,11 @@ impl Queue {
             error,
         }
     }
+}
+
+/// Whether a number says nothing, and is left out.
+fn is_none(number: &usize) -> bool {
+    *number == 0
 }
 
 /// `"claim"`, or an object with the reasons of the hold.

@@ -3,7 +3,7 @@
 //! Owns the sentences that the command line, the page and the API share. Leaves commands to the command line, and escaping
 //! to those who print: each text of the database goes through `show`.
 
-use crate::store::{JobWork, WorkState};
+use crate::store::{JobWork, WorkState, from_sql_time};
 
 /// How a caller shows a text of the database.
 pub type Show<'a> = &'a dyn Fn(&str) -> String;
@@ -11,6 +11,14 @@ pub type Show<'a> = &'a dyn Fn(&str) -> String;
 /// A text as it is.
 pub fn as_it_is(text: &str) -> String {
     text.to_owned()
+}
+
+/// The end of a lease: as a time, or as the text that another program wrote there.
+pub fn time(until: &str, show: Show<'_>) -> String {
+    match from_sql_time(until) {
+        Some(_) => format!("{} UTC", show(until)),
+        None => format!("`{}`, which is not a time that the gate wrote", show(until)),
+    }
 }
 
 impl JobWork {
@@ -26,7 +34,10 @@ impl JobWork {
         );
         let on = self.worker.as_deref();
         let on = on.map_or(String::new(), |worker| format!(" on `{}`", show(worker)));
-        let until = |what: &str| text(&self.lease_until).map(|until| format!("{what}{until} UTC"));
+        let until = |what: &str| {
+            let until = self.lease_until.as_deref()?;
+            Some(format!("{what}{}", time(until, show)))
+        };
         let error = text(&self.error).filter(|error| !error.is_empty());
         match self.state {
             WorkState::Running => {
@@ -40,12 +51,20 @@ impl JobWork {
                 "{job} was running{on}, and its worker was not heard of{}",
                 until(" before its lease ended at ").unwrap_or_default()
             ),
+            WorkState::Foreign if self.worker.is_some() => format!(
+                "{job} was claimed{on} and has no lease any more: the gate cannot tell whether it is still worked on"
+            ),
             WorkState::Foreign if self.status.as_deref() == Some("running") => format!(
                 "{job} is `running`, and was not claimed through the gate, which cannot tell whether it is still worked on"
             ),
             WorkState::Foreign => format!(
                 "{job} is {}, a status of another program: the gate cannot tell whether it is still worked on",
                 quoted(&self.status)
+            ),
+            WorkState::PutOff if self.is_due => format!(
+                "{job} was put off{}, because its branch could not be cut, and the next claim tries it again{}",
+                until(" until ").unwrap_or_default(),
+                error.map_or(String::new(), |error| format!(": {error}"))
             ),
             WorkState::PutOff => format!(
                 "{job} is put off{}, because its branch could not be cut{}",

@@ -4,7 +4,7 @@
 //! repo that run or failed. Leaves the words to `words`, and what to do to `advice`. Callers rely on this: a long list of
 //! work is cut, and counted whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -12,7 +12,9 @@ use serde::Serialize;
 use super::settings::finished_stages;
 use super::stages::near_finished;
 use super::{Error, Queue};
-use crate::store::{self, ActiveTask, FinishedStages, JobWork, TaskWork, WorkState};
+use crate::store::{
+    self, ActiveTask, FinishedStages, JobWork, OpenWork, TaskWork, WorkCount, WorkState,
+};
 
 /// How many jobs are listed besides the active task's, for each repo.
 const LISTED: usize = 20;
@@ -52,7 +54,7 @@ pub struct JobCounts {
     pub running: usize,
     /// Their workers were not heard of.
     pub lapsed: usize,
-    /// Another program started them.
+    /// Another program started them, or gave them a status of its own.
     pub foreign: usize,
     /// Their branches could not be cut.
     pub put_off: usize,
@@ -63,18 +65,24 @@ pub struct JobCounts {
 }
 
 impl JobCounts {
-    /// Of these jobs.
-    pub fn of(jobs: &[JobWork]) -> JobCounts {
-        let count = |state| jobs.iter().filter(|job| job.state == state).count();
-        let running = jobs.iter().filter(|job| job.state == WorkState::Running);
-        JobCounts {
-            running: count(WorkState::Running),
-            lapsed: count(WorkState::Lapsed),
-            foreign: count(WorkState::Foreign),
-            put_off: count(WorkState::PutOff),
-            failed: count(WorkState::Failed),
-            oldest_running_since: running.filter_map(|job| job.since.clone()).min(),
+    fn add(&mut self, count: WorkCount) {
+        let number = match count.state {
+            WorkState::Running => &mut self.running,
+            WorkState::Lapsed => &mut self.lapsed,
+            WorkState::Foreign => &mut self.foreign,
+            WorkState::PutOff => &mut self.put_off,
+            WorkState::Failed => &mut self.failed,
+            WorkState::Queued | WorkState::Finished | WorkState::NoJob => return,
+        };
+        *number += count.jobs;
+        if count.state == WorkState::Running {
+            let oldest = self.oldest_running_since.take().into_iter();
+            self.oldest_running_since = oldest.chain(count.since).min();
         }
+    }
+
+    fn all(&self) -> usize {
+        self.running + self.lapsed + self.foreign + self.put_off + self.failed
     }
 }
 
@@ -82,14 +90,14 @@ impl JobCounts {
 pub(super) struct Live {
     pub now: Timestamp,
     pub finished: FinishedStages,
-    by_repo: BTreeMap<String, Vec<JobWork>>,
+    by_repo: BTreeMap<String, OfRepo>,
 }
 
-/// The same of one repo.
+/// The same of one repo, or of the jobs without one.
 #[derive(Default)]
 pub(super) struct OfRepo {
     pub counts: JobCounts,
-    pub others: Vec<JobWork>,
+    pub jobs: Vec<JobWork>,
 }
 
 impl Live {
@@ -99,45 +107,40 @@ impl Live {
         named.cloned()
     }
 
-    /// What runs and failed without a repo. It is taken out.
-    pub fn take_without_repo(&mut self) -> Vec<JobWork> {
-        self.by_repo.remove("").unwrap_or_default()
+    /// What runs and failed in a repo, or with an empty name without one. It is taken out.
+    pub fn take(&mut self, repo: &str) -> OfRepo {
+        self.by_repo.remove(repo).unwrap_or_default()
     }
+}
 
-    /// What runs and failed in a repo, without the jobs of its active task. It is taken out.
-    pub fn take(&mut self, repo: &str, active: Option<&Active>) -> OfRepo {
-        let jobs = self.by_repo.remove(repo).unwrap_or_default();
-        let of_active = active.and_then(|active| active.work.as_ref());
-        let is_shown = |job: &JobWork| {
-            let mut shown = of_active.into_iter().flat_map(TaskWork::jobs);
-            shown.any(|other| other.job_id == job.job_id)
-        };
-        OfRepo {
-            counts: JobCounts::of(&jobs),
-            others: jobs
-                .into_iter()
-                .filter(|job| !is_shown(job))
-                .take(LISTED)
-                .collect(),
-        }
-    }
+/// Leaves those jobs of a repo that are shown with no active task, cut to a length. Of how many the rest is.
+pub(super) fn cut(work: &mut Vec<JobWork>, counts: &JobCounts, shown: &BTreeSet<i64>) -> usize {
+    let unread = counts.all().saturating_sub(work.len());
+    work.retain(|job| job.job_id.is_none_or(|id| !shown.contains(&id)));
+    let more = unread + work.len().saturating_sub(LISTED);
+    work.truncate(LISTED);
+    more
 }
 
 impl Queue {
     /// What runs and failed. A list that cannot be read is empty, with a note.
     pub(super) fn live(&mut self, now: Timestamp, notes: &mut Vec<String>) -> Live {
         let finished = finished_stages(&self.in_use.settings);
-        let jobs = self
+        let work = self
             .store
             .open_work(now, &finished)
             .unwrap_or_else(|error| {
                 notes.push(format!("what runs or failed may be missing here: {error}"));
-                Vec::new()
+                OpenWork::default()
             });
-        let mut by_repo = BTreeMap::<String, Vec<JobWork>>::new();
-        for job in jobs {
+        let mut by_repo = BTreeMap::<String, OfRepo>::new();
+        for job in work.jobs {
             let repo = job.repo.clone().unwrap_or_default();
-            by_repo.entry(repo).or_default().push(job);
+            by_repo.entry(repo).or_default().jobs.push(job);
+        }
+        for count in work.counts {
+            let repo = count.repo.clone().unwrap_or_default();
+            by_repo.entry(repo).or_default().counts.add(count);
         }
         Live {
             now,

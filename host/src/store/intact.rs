@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::schema::{INDEXES, OWN, SHARED, UNIQUE};
+use super::schema::{OWN, SHARED};
 use super::{Error, Store, migrate};
 
 /// Something of the gate's that is missing in its database.
@@ -16,7 +16,7 @@ pub enum Missing {
     Table(String),
     /// A column, as `table.column`, is gone.
     Column(String),
-    /// An index is gone.
+    /// An index is gone, or covers something else.
     Index(String),
     /// A trigger is gone, or is another version's or another program's.
     Trigger(String),
@@ -30,22 +30,19 @@ impl Store {
     /// When the database cannot be read.
     pub fn missing(&mut self) -> Result<Vec<Missing>, Error> {
         self.doing(|connection| {
-            let names: BTreeSet<(String, String)> = connection
-                .prepare_cached(
-                    "SELECT type, lower(name) FROM sqlite_schema WHERE type IN ('table', 'index')",
-                )?
-                .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            let tables: BTreeSet<String> = connection
+                .prepare_cached("SELECT lower(name) FROM sqlite_schema WHERE type = 'table'")?
+                .query_map([], |row| row.get(0))?
                 .collect::<Result<_, _>>()?;
-            let is_gone =
-                |kind: &str, name: &str| !names.contains(&(kind.to_owned(), name.to_owned()));
+            let is_gone = |name: &str| !tables.contains(name);
             let mut missing = Vec::new();
             let own = OWN.iter().map(|(name, _)| *name);
             for table in own.chain(SHARED.iter().map(|table| table.name)) {
-                if is_gone("table", table) {
+                if is_gone(table) {
                     missing.push(Missing::Table(table.into()));
                 }
             }
-            for table in SHARED.iter().filter(|table| !is_gone("table", table.name)) {
+            for table in SHARED.iter().filter(|table| !is_gone(table.name)) {
                 let columns = migrate::columns(connection, table.name)?;
                 let required = table.required.iter().map(|(name, _)| *name);
                 for name in required.chain(table.added.iter().map(|(name, _)| *name)) {
@@ -55,11 +52,8 @@ impl Store {
                     }
                 }
             }
-            for (index, ..) in INDEXES.iter().chain(&UNIQUE) {
-                if is_gone("index", index) {
-                    missing.push(Missing::Index((*index).into()));
-                }
-            }
+            let indexes = migrate::indexes_not_as_made(connection)?.into_iter();
+            missing.extend(indexes.map(|index| Missing::Index(index.name.into())));
             let triggers = migrate::triggers_not_as_made(connection)?.into_iter();
             missing.extend(triggers.map(|(trigger, _)| Missing::Trigger(trigger.name)));
             Ok(missing)

@@ -20,6 +20,7 @@ use super::time::{CLOCKS_DIFFER, latest, whole_seconds};
 use super::transaction::Transaction;
 use super::value::Shown;
 use super::{Act, Error, Store, lease_end, sql_time};
+use crate::clause::Rendered;
 
 /// `?1` is now.
 const EXPIRED: &str = "status = 'running' AND gate_lease_until <= ?1";
@@ -119,6 +120,40 @@ impl Store {
             );
         }
         Ok(expired)
+    }
+}
+
+impl Store {
+    /// How many jobs with a lower id the next claim puts back to the queue, where a clause lets them through.
+    ///
+    /// # Errors
+    ///
+    /// When the budget is spent, or the database cannot be read.
+    pub fn back_before(
+        &mut self,
+        clause: &Rendered,
+        now: Timestamp,
+        job: i64,
+        finished: &FinishedStages,
+    ) -> Result<usize, Error> {
+        let expired: Vec<i64> = self.doing(|connection| {
+            let mut query = connection.prepare_cached(&format!(
+                "SELECT id FROM jobs WHERE {EXPIRED} AND id < ?2 AND NOT EXISTS (SELECT 1 FROM tasks
+                    WHERE tasks.id = jobs.task_id AND tasks.stage IN (SELECT value FROM json_each(?3)))"
+            ))?;
+            let values = params![sql_time(now), job, finished.as_json()];
+            let ids = query.query_map(values, |row| row.get(0))?;
+            Ok(ids.collect::<Result<_, _>>()?)
+        })?;
+        self.within_budget(|connection, _| {
+            let sql = format!("SELECT 1 FROM jobs WHERE id = ?1 AND {clause}");
+            let mut query = connection.prepare_cached(&sql)?;
+            let mut back = 0;
+            for id in expired {
+                back += usize::from(query.exists([id])?);
+            }
+            Ok(back)
+        })
     }
 }
 

@@ -39,13 +39,9 @@ pub(super) fn check(connection: &mut Connection) -> Result<(), Error> {
     let names: Vec<String> = query
         .query_map([], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
-    let own = OWN
-        .iter()
-        .map(|(name, _)| *name)
-        .chain(INDEXES.iter().chain(&UNIQUE).map(|(name, _, _)| *name));
-    let mut missing = own
-        .into_iter()
-        .any(|own| !names.iter().any(|name| name == own));
+    let mut own = OWN.iter().map(|(name, _)| *name);
+    let mut missing = own.any(|own| !names.iter().any(|name| name == own));
+    missing |= !indexes_not_as_made(connection)?.is_empty();
     missing |= !triggers_not_as_made(connection)?.is_empty();
     for table in &SHARED {
         let columns = columns(connection, table.name)?;
@@ -85,13 +81,17 @@ pub(super) fn add_missing(transaction: &Transaction<'_>) -> Result<Vec<Change>, 
             changes.push(Change::Column(format!("{table}.{added}")));
         }
     }
-    for (kind, indexes) in [("INDEX", &INDEXES[..]), ("UNIQUE INDEX", &UNIQUE)] {
-        for (name, table, columns) in indexes {
-            if !exists(transaction, name, "index", table)? {
-                transaction.execute_batch(&format!("CREATE {kind} {name} ON {table} {columns}"))?;
-                changes.push(Change::Index((*name).into()));
-            }
+    for Index {
+        name,
+        table,
+        create,
+    } in indexes_not_as_made(transaction)?
+    {
+        if exists(transaction, name, "index", table)? {
+            transaction.execute_batch(&format!("DROP INDEX {name}"))?;
         }
+        transaction.execute_batch(&create)?;
+        changes.push(Change::Index(name.into()));
     }
     add_triggers(transaction, &mut changes)?;
     if !changes.is_empty() {
@@ -100,6 +100,37 @@ pub(super) fn add_missing(transaction: &Transaction<'_>) -> Result<Vec<Change>, 
         transaction.execute_batch(triggers::NEXT_VERSION)?;
     }
     Ok(changes)
+}
+
+/// An index of the gate's.
+pub(super) struct Index {
+    pub name: &'static str,
+    pub table: &'static str,
+    pub create: String,
+}
+
+/// The indexes that are not there, or not as this version makes them.
+pub(super) fn indexes_not_as_made(connection: &Connection) -> rusqlite::Result<Vec<Index>> {
+    let mut query = connection.prepare_cached(
+        "SELECT coalesce(sql, '') FROM sqlite_schema WHERE type = 'index' AND name = ?1 COLLATE NOCASE",
+    )?;
+    let mut others = Vec::new();
+    for (kind, indexes) in [("INDEX", &INDEXES[..]), ("UNIQUE INDEX", &UNIQUE)] {
+        for (name, table, columns) in indexes {
+            let create = format!("CREATE {kind} {name} ON {table} {columns}");
+            let found = query.query_row([name], |row| row.get::<_, String>(0));
+            // SQLite quotes the name of a table that was renamed.
+            let is_it = |found: String| found.replace('"', "") == create;
+            if !found.optional()?.is_some_and(is_it) {
+                others.push(Index {
+                    name,
+                    table,
+                    create,
+                });
+            }
+        }
+    }
+    Ok(others)
 }
 
 /// Makes the triggers that are not there, or not as this version makes them.

@@ -106,7 +106,7 @@ pub use task_end::{DONE, FinishedStages, Running, TaskEnd};
 pub use tasks::{Added, Move, NewTask};
 pub use time::{from_sql_time, lease_end, sql_time};
 pub use transaction::Committed;
-pub use work::TaskWork;
+pub use work::{OpenWork, TaskWork, WorkCount};
 pub use work_state::{JobWork, WorkState};
 pub use written::time_since;
 

@@ -444,8 +444,34 @@ pub(super) const PARTITIONS: &str = "serial_gate_jobs_partitions";
 /// The same by task.
 pub(super) const LINES: &str = "serial_gate_jobs_lines";
 
-/// The jobs that failed, the newest at the end.
+/// The jobs that failed, of each task and agent the newest at the end.
 pub(super) const FAILED: &str = "serial_gate_jobs_failed";
+
+macro_rules! is_foreign {
+    () => {
+        "status IS NULL OR (status NOT IN ('queued', 'running', 'failed', 'done', 'cancelled')
+            AND lower(trim(status)) NOT IN ('done', 'complete', 'completed', 'finished', 'success', 'succeeded',
+                'canceled', 'cancelled', 'skipped', 'closed'))"
+    };
+}
+
+macro_rules! is_open {
+    () => {
+        "status IN ('queued', 'running')"
+    };
+}
+
+/// The same of the jobs that another program has given a status of its own which means no end.
+pub(super) const FOREIGN: &str = "serial_gate_jobs_foreign";
+
+/// What the index of them covers.
+pub(super) const IS_FOREIGN: &str = is_foreign!();
+
+/// The jobs of each task that run or wait.
+pub(super) const OPEN: &str = "serial_gate_jobs_open";
+
+/// What the index of them covers. No rule says it like this, so that none is led by it.
+pub(super) const IS_OPEN: &str = is_open!();
 
 /// Indexes that keep a state to one generation, each with its table and what it covers.
 pub(super) const UNIQUE: [(&str, &str, &str); 2] = [
@@ -462,7 +488,7 @@ pub(super) const UNIQUE: [(&str, &str, &str); 2] = [
 ];
 
 /// Indexes, each with its table and what it covers.
-pub(super) const INDEXES: [(&str, &str, &str); 18] = [
+pub(super) const INDEXES: [(&str, &str, &str); 20] = [
     (QUEUED, "jobs", "(id) WHERE status = 'queued'"),
     (PARTITIONS, "jobs", "(repo, agent) WHERE status = 'queued'"),
     (
@@ -475,7 +501,13 @@ pub(super) const INDEXES: [(&str, &str, &str); 18] = [
         "jobs",
         "(gate_lease_until) WHERE status = 'running'",
     ),
-    (FAILED, "jobs", "(id) WHERE status = 'failed'"),
+    (FAILED, "jobs", "(task_id, agent) WHERE status = 'failed'"),
+    (
+        FOREIGN,
+        "jobs",
+        concat!("(task_id, agent) WHERE ", is_foreign!()),
+    ),
+    (OPEN, "jobs", concat!("(task_id) WHERE ", is_open!())),
     (
         "serial_gate_deploy_healthy",
         "serial_gate_deploy",

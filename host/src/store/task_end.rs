@@ -160,6 +160,13 @@ pub(super) fn end_task(
              WHERE task_id = ?1 AND status IN ('queued', 'running') AND id IS NOT ?2",
         )?
         .execute(params![id, kept])?;
+    // Of a job that another program cancelled its holder is told the same.
+    transaction
+        .prepare_cached(
+            "UPDATE jobs SET gate_outcome = 'cancelled'
+             WHERE task_id = ?1 AND status = 'cancelled' AND gate_token IS NOT NULL AND gate_outcome IS NULL",
+        )?
+        .execute([id])?;
     transaction
         .prepare_cached(
             "UPDATE tasks SET stage = ?2, gate_stage = ?2,

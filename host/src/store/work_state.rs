@@ -77,6 +77,9 @@ pub struct JobWork {
     pub since: Option<String>,
     /// Until when its worker has it without a heartbeat, or it is put off, UTC.
     pub lease_until: Option<String>,
+    /// Whether that time is over.
+    #[serde(skip)]
+    pub is_due: bool,
     /// What went wrong last.
     pub error: Option<String>,
 }
@@ -92,21 +95,40 @@ impl JobWork {
 pub(super) const JOB: &str = "jobs.id, jobs.task_id, jobs.repo, jobs.agent, jobs.status, jobs.gate_worker, jobs.gate_claimed_at,
     jobs.gate_lease_until, jobs.gate_error, min(max(CAST(coalesce(jobs.gate_attempt, 0) AS INTEGER), 0), 1000000),
     jobs.gate_put_off IS NOT NULL AND jobs.gate_worker IS NULL AND jobs.gate_token IS NULL,
+    jobs.gate_lease_until <= ?1, jobs.gate_token IS NOT NULL AND jobs.gate_outcome IS NULL";
+
+/// The columns of [`state_at`], of which a count can be grouped by; `?1` is now.
+pub(super) const STATE: &str = "jobs.status,
+    jobs.gate_put_off IS NOT NULL AND jobs.gate_worker IS NULL AND jobs.gate_token IS NULL,
     jobs.gate_lease_until <= ?1";
+
+pub(super) fn state_at(row: &Row<'_>, first: usize) -> rusqlite::Result<WorkState> {
+    let status = row.get::<_, Shown>(first)?.0;
+    Ok(state(status.as_deref(), lease_at(row, first + 1)?))
+}
+
+/// From whether it would be a delay, and whether it is over.
+fn lease_at(row: &Row<'_>, first: usize) -> rusqlite::Result<Lease> {
+    Ok(match row.get::<_, Option<bool>>(first + 1)? {
+        None => Lease::None,
+        Some(_) if row.get::<_, bool>(first)? => Lease::PutOff,
+        Some(false) => Lease::GoesOn,
+        Some(true) => Lease::IsOver,
+    })
+}
 
 pub(super) fn job_at(row: &Row<'_>) -> rusqlite::Result<JobWork> {
     let text = |column: usize| Ok::<_, rusqlite::Error>(row.get::<_, Shown>(column)?.0);
     let status = text(4)?;
     let lease_until = text(7)?;
-    let lease = match row.get::<_, Option<bool>>(11)? {
-        None => Lease::None,
-        Some(_) if row.get::<_, bool>(10)? => Lease::PutOff,
-        Some(false) => Lease::GoesOn,
-        Some(true) => Lease::IsOver,
-    };
-    let state = state(status.as_deref(), lease);
+    let state = state(status.as_deref(), lease_at(row, 10)?);
     // What an earlier claim left behind tells nothing of a job that waits, or that another program took.
-    let is_claimed = !matches!(state, WorkState::Queued | WorkState::Foreign);
+    let is_claimed = match state {
+        WorkState::Queued => false,
+        // The lease alone was taken away.
+        WorkState::Foreign => row.get::<_, bool>(12)? && status.as_deref() == Some("running"),
+        _ => true,
+    };
     let is_under_way = status.as_deref() == Some("running");
     Ok(JobWork {
         state,
@@ -120,6 +142,7 @@ pub(super) fn job_at(row: &Row<'_>) -> rusqlite::Result<JobWork> {
         attempt: Some(row.get(9)?),
         since: text(6)?.filter(|_| is_claimed),
         lease_until: lease_until.filter(|_| is_under_way),
+        is_due: is_under_way && row.get::<_, Option<bool>>(11)?.unwrap_or(false),
         error: text(8)?,
     })
 }
@@ -152,6 +175,7 @@ fn state(status: Option<&str>, lease: Lease) -> WorkState {
 
 /// Whether a status of another program's is a usual word for a job that has ended well, or is not wanted any more.
 fn ends_a_job(status: &str) -> bool {
+    // The index of such jobs, in the schema, leaves the same out.
     const ENDS: [&str; 10] = [
         "done",
         "complete",
