@@ -64,6 +64,30 @@ fn a_task_that_ends_takes_its_queued_jobs_with_it() {
 }
 
 #[test]
+fn a_task_ends_whose_job_another_program_cancelled() {
+    for (verb, end) in ENDS {
+        let gate = gate();
+        claim(&gate, "analyst");
+        let sql = "UPDATE jobs SET status = 'cancelled' WHERE id = 1";
+        gate.sqlite().execute(sql, []).unwrap();
+        gate.run(verb).succeeds();
+        assert_eq!(end_of(&gate, 1), end, "{verb:?}");
+        assert_eq!(statuses(&gate), "cancelled,cancelled", "{verb:?}");
+    }
+}
+
+#[test]
+fn a_task_that_is_named_twice_ends_once() {
+    for verb in ["done", "cancel"] {
+        let gate = gate();
+        let said = gate.run(&["task", verb, "1", "1"]).succeeds().stdout;
+        assert_eq!(said.lines().count(), 1, "{said}");
+        let audit = "SELECT CAST(count(*) AS TEXT) FROM serial_gate_audit WHERE subject = 'task 1'";
+        assert_eq!(value(&gate, audit).unwrap(), "1", "{verb}");
+    }
+}
+
+#[test]
 fn jobs_that_have_ended_stay_as_they_ended() {
     let gate = gate();
     gate.do_a_job();

@@ -209,3 +209,92 @@ fn in_a_repo_out_of_scope_the_queue_says_that_the_gate_does_not_act() {
     let all = gate.run(&["queue"]).succeeds().stdout;
     assert!(!all.contains("does not act"), "{all}");
 }
+
+#[test]
+fn no_number_of_jobs_that_have_ended_hides_an_older_one_that_has_not() {
+    for (status, expected) in [
+        ("running", "foreign"),
+        ("failed", "failed"),
+        ("queued", "queued"),
+        ("in_progress", "foreign"),
+    ] {
+        let gate = two_tasks();
+        execute(
+            &gate,
+            &format!(
+                "UPDATE jobs SET status = '{status}' WHERE id = 1;
+                 WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 150)
+                 INSERT INTO jobs (task_id, repo, agent, status) SELECT 1, 'alpha', 'other', 'done' FROM n"
+            ),
+        );
+        assert_eq!(state(&gate), expected, "{status}");
+    }
+}
+
+#[test]
+fn what_runs_and_what_failed_is_counted_whole() {
+    let gate = Gate::new();
+    execute(
+        &gate,
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10005)
+         INSERT INTO tasks (id, repo, stage) SELECT i, 'alpha', 'review' FROM n;
+         INSERT INTO jobs (task_id, repo, agent, status) SELECT id, 'alpha', 'x', 'failed' FROM tasks;
+         WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10005)
+         INSERT INTO jobs (task_id, repo, agent, status) SELECT NULL, 'beta', 'x', 'running' FROM n",
+    );
+    assert_eq!(repo(&gate, "alpha")["jobs"]["failed"], 10_005);
+    let beta = repo(&gate, "beta");
+    assert_eq!(beta["jobs"]["foreign"], 10_005);
+    assert_eq!(beta["more_work"], 9_985);
+    let shown = gate.run(&["queue"]).succeeds().stdout;
+    assert!(shown.contains("and 9985 more jobs"), "{shown}");
+}
+
+#[test]
+fn a_job_is_listed_that_failed_without_a_task_or_whose_task_has_no_row_or_no_stage() {
+    for (task, row) in [
+        ("NULL", ""),
+        ("77", ""),
+        (
+            "77",
+            "INSERT INTO tasks (id, repo, stage) VALUES (77, 'alpha', NULL);",
+        ),
+    ] {
+        for status in ["failed", "error"] {
+            let gate = Gate::new();
+            execute(
+                &gate,
+                &format!(
+                    "{row} INSERT INTO jobs (task_id, repo, agent, status) VALUES ({task}, 'alpha', 'x', '{status}')"
+                ),
+            );
+            let other = repo(&gate, "alpha")["other_work"][0].clone();
+            assert_eq!(other["job_id"], 1, "{task}, {row}, {status}");
+        }
+    }
+}
+
+#[test]
+fn another_program_s_status_is_counted_where_nothing_waits() {
+    for status in ["error", "in_progress", "pending"] {
+        let gate = Gate::new();
+        gate.run(&["task", "add", "alpha"]).succeeds();
+        execute(&gate, &format!("UPDATE jobs SET status = '{status}'"));
+        assert_eq!(repo(&gate, "alpha")["jobs"]["foreign"], 1, "{status}");
+        execute(&gate, "UPDATE tasks SET stage = 'done'");
+        assert_eq!(repo(&gate, "alpha"), Value::Null, "{status}");
+    }
+}
+
+#[test]
+fn a_job_in_another_repo_than_its_task_is_shown_once() {
+    let gate = two_tasks();
+    execute(
+        &gate,
+        "UPDATE jobs SET status = 'running', repo = 'beta' WHERE id = 1",
+    );
+    assert_eq!(state(&gate), "foreign");
+    let beta = repo(&gate, "beta");
+    assert_eq!(beta["other_work"], Value::Null);
+    assert_eq!(beta["jobs"]["foreign"], 1);
+}

@@ -99,6 +99,25 @@ fn each_index_that_is_gone_is_missed() {
 }
 
 #[test]
+fn each_index_that_covers_something_else_is_noticed_and_made_anew_by_init() {
+    let service = ready();
+    let on_jobs = own(&service.gate, "index");
+    let on_jobs = on_jobs
+        .iter()
+        .filter(|(name, _)| name.starts_with("serial_gate_jobs_"));
+    for (index, create) in on_jobs {
+        execute(
+            &service.gate,
+            &format!("DROP INDEX {index}; CREATE INDEX {index} ON jobs (status, id)"),
+        );
+        is_not_ready(&service, index);
+        service.gate.run(&["init"]).succeeds();
+        service.get("/readyz").is(200);
+        assert!(own(&service.gate, "index").contains(&(index.clone(), create.clone())));
+    }
+}
+
+#[test]
 fn a_table_that_was_made_anew_without_the_gate_s_columns_is_noticed_until_init() {
     let service = ready();
     execute(

@@ -55,7 +55,7 @@ const WITHOUT_WORK: [&str; 10] = [
 pub(super) fn end_meant(stage: &str) -> &'static str {
     let plain = plain(stage);
     let is_meant = |name: &&str| plain == **name || is_a_slip(&plain, name);
-    match WITHOUT_WORK.iter().any(|name| is_meant(name)) {
+    match WITHOUT_WORK.iter().any(is_meant) {
         true => "cancel",
         false => "done",
     }
