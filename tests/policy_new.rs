@@ -46,7 +46,7 @@ fn it_says_what_comes_next() {
     `review-first` is ready: its rule is in `mine/review-first/src/lib.rs`
       build it with: cargo build --release --target wasm32-wasip2 --manifest-path mine/review-first/Cargo.toml
       check it with: serial-gate policy check mine/review-first/target/wasm32-wasip2/release/review_first.wasm
-      go by it with: serial-gate policy swap mine/review-first/target/wasm32-wasip2/release/review_first.wasm --reason TEXT
+      make it active with: serial-gate policy swap mine/review-first/target/wasm32-wasip2/release/review_first.wasm --reason TEXT
     ");
 }
 

@@ -198,6 +198,9 @@ impl Error {
         match self {
             Error::Queue(error) | Error::Life(life::Error::Queue(error)) => match error {
                 queue::Error::UnknownRepo { .. } => Some("if the repo is new, add `--new`"),
+                queue::Error::Store(store::Error::TaskRuns { .. }) => Some(
+                    "to cancel the job: `--force --reason TEXT`; its worker may give `--token TOKEN`",
+                ),
                 _ => None,
             },
             _ => None,

@@ -70,8 +70,8 @@ impl Init {
             dry_run,
         };
         let configured = shared.configured_repos();
-        let told = shared.told.over(default_settings());
-        queue::check_first_scope(&shared.db, &told, &configured, self.new)?;
+        let by_flags = shared.told.over(default_settings());
+        queue::check_first_scope(&shared.db, &by_flags, &configured, self.new)?;
         let who = self.who.name();
         let now = Timestamp::now();
         let act = Act {
@@ -79,8 +79,12 @@ impl Init {
             who: &who,
             why: "the queue was made",
         };
-        let kept = kept(shared);
         let prepared = Queue::prepare(&shared.db, &settings, act, preparing)?;
+        // A queue is opened in WAL mode only, and a dry run leaves it in the mode that it had.
+        let may_open = !dry_run || prepared.changes.is_empty();
+        let kept = (prepared.before == Before::Queue && may_open)
+            .then(|| kept(shared))
+            .flatten();
         let is_new = matches!(prepared.before, Before::Nothing | Before::OtherTables);
         let mut told = Told {
             similar: (prepared.before == Before::Nothing)

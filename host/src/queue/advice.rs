@@ -154,7 +154,7 @@ impl Advice {
                     false => "requeued",
                 };
                 let until = time(until).map(|until| {
-                    format!("; if it is not heard of until {until}, the job is {then}")
+                    format!("; if it sends no heartbeat by {until}, the job is {then}")
                 });
                 format!(
                     "wait for {}, which has job {job}{}",

@@ -64,12 +64,12 @@ impl JobWork {
             WorkState::PutOff if self.is_due => format!(
                 "{job} was put off{}, because its branch could not be cut, and the next claim tries it again{}",
                 until(" until ").unwrap_or_default(),
-                error.map_or(String::new(), |error| format!(": {error}"))
+                without_words_said(error)
             ),
             WorkState::PutOff => format!(
                 "{job} is put off{}, because its branch could not be cut{}",
                 until(" until ").unwrap_or_default(),
-                error.map_or(String::new(), |error| format!(": {error}"))
+                without_words_said(error)
             ),
             WorkState::Failed => format!(
                 "{job} failed{on}{}",
@@ -85,5 +85,15 @@ impl JobWork {
             WorkState::Finished => "all its jobs have ended".into(),
             WorkState::NoJob => "it has no job".into(),
         }
+    }
+}
+
+/// The error of a job that was put off, behind words that say the same as its beginning.
+fn without_words_said(error: Option<String>) -> String {
+    let error = error.unwrap_or_default();
+    let reason = error.strip_prefix("its branch could not be cut: ");
+    match reason.unwrap_or(&error) {
+        "" => String::new(),
+        reason => format!(": {reason}"),
     }
 }
