@@ -107,7 +107,8 @@ fn a_running_job_keeps_its_task_from_ending_and_the_message_says_what_to_do() {
         assert_eq!(
             ran.stderr,
             "error: task 1 cannot end while its job 1 is running on worker `b1`: wait for it, show its token, or force \
-             the end with a reason, which cancels the job\n"
+             the end with a reason, which cancels the job\n  to cancel the job: `--force --reason TEXT`; its worker may \
+             give `--token TOKEN`\n"
         );
         assert_eq!(statuses(&gate), "running,queued");
         assert_eq!(end_of(&gate, 1), "analysis -");
