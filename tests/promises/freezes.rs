@@ -267,6 +267,25 @@ fn a_task_that_begins_with_an_agent_that_is_not_gated_is_named() {
 }
 
 #[test]
+fn where_nothing_waits_the_last_tasks_tell_which_agent_begins_the_next_one() {
+    for (first, holds) in [("planner", false), ("analyst", true)] {
+        let gate = Gate::new();
+        gate.run(&["task", "add", "alpha", "--agent", first])
+            .succeeds();
+        gate.do_a_job();
+        gate.run(&["job", "add", "1", "developer"]).succeeds();
+        let freeze = ["freeze", "alpha", "--reason", "r", "--json"];
+        let frozen = gate.run(&freeze).succeeds().json();
+        assert_eq!(frozen["holds"], holds, "{first}: {frozen}");
+        gate.run(&["task", "done", "1"]).succeeds();
+        gate.run(&["task", "add", "alpha", "--agent", first])
+            .succeeds();
+        let claim = gate.run(&["claim"]);
+        assert_eq!(claim.code, Some(if holds { 3 } else { 0 }), "{first}");
+    }
+}
+
+#[test]
 fn the_alert_keeps_what_was_so_when_it_was_written() {
     let gate = World::GateOff.gate();
     gate.run(&["freeze", "alpha", "--reason", "r"]).succeeds();

@@ -207,12 +207,25 @@ impl Queue {
         // Tasks may begin with a job that is not the gate's business.
         let (queued, mut are_all) = self.store.queued_agents(repo)?;
         let mut others = Vec::new();
+        let mut is_gated_work_queued = false;
         for agent in queued {
-            if lets_through(&agent, None)? {
-                match self.store.firsts_of(repo, &agent)? {
-                    Firsts::Some => others.push(agent),
-                    Firsts::None => {}
-                    Firsts::NotLookedAt => are_all = false,
+            if !lets_through(&agent, None)? {
+                is_gated_work_queued = true;
+                continue;
+            }
+            match self.store.firsts_of(repo, &agent)? {
+                Firsts::Some => others.push(agent),
+                Firsts::None => {}
+                Firsts::NotLookedAt => are_all = false,
+            }
+        }
+        // The next task will most likely begin as the last ones did.
+        if others.is_empty() && !is_gated_work_queued {
+            others = self.store.last_first_agents(repo)?;
+            for agent in others.clone() {
+                if !lets_through(&agent, None)? {
+                    others.clear();
+                    break;
                 }
             }
         }

@@ -140,6 +140,25 @@ impl Store {
         })
     }
 
+    /// The agents that a repo's last tasks began with, as far as its newest jobs tell.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn last_first_agents(&mut self, repo: &str) -> Result<Vec<String>, Error> {
+        self.doing(|connection| {
+            let mut query = connection.prepare_cached(&format!(
+                "SELECT DISTINCT (SELECT agent FROM jobs AS first
+                    WHERE first.task_id = newest.task_id ORDER BY first.id LIMIT 1)
+                 FROM (SELECT task_id FROM jobs WHERE repo = ?1 ORDER BY id DESC LIMIT {JOBS}) AS newest
+                 WHERE newest.task_id IS NOT NULL"
+            ))?;
+            let agents = query.query_map([repo], |row| row.get::<_, Shown>(0))?;
+            let agents: Vec<Shown> = agents.collect::<Result<_, _>>()?;
+            Ok(agents.into_iter().filter_map(|agent| agent.0).collect())
+        })
+    }
+
     /// Whether any job, in whatever state, ever had this agent.
     ///
     /// # Errors
