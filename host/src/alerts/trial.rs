@@ -27,7 +27,7 @@ pub struct Problem {
     pub remedy: Option<&'static str>,
 }
 
-/// Sends a test to each channel, or to one of them, in the name of whoever tests.
+/// Sends a test to each channel, or to one of them, in the name of the person who tests.
 ///
 /// # Errors
 ///

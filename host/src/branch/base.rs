@@ -66,7 +66,7 @@ impl Git<'_> {
         let folder = temporary.path();
         self.prepare(folder)?;
         // The commit alone at first: then only what came after it is sent. The remote may have thrown it away, or give
-        // nothing that is no tip. What stands in the database need not be a commit, and could be read as an option.
+        // nothing that is no tip. What is in the database need not be a commit, and could be read as an option.
         let is_name = commit.len() >= SHA1 && commit.bytes().all(|digit| digit.is_ascii_hexdigit());
         let has_it = is_name && {
             let alone = [

@@ -44,7 +44,7 @@ impl<'a> Git<'a> {
         }
     }
 
-    /// The same for a look, with less time for each step. It goes by what was fetched.
+    /// The same for a look, with less time for each step. It uses what was fetched.
     pub(super) fn for_a_look(self, limit: Duration) -> Git<'a> {
         Git {
             limit,

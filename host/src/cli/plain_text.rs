@@ -71,7 +71,7 @@ pub fn read(path: &Path) -> Result<String, Error> {
     Ok(text)
 }
 
-/// Text in UTF-8. That in UTF-16 begins with a mark that is none of UTF-8, or has a NUL beside each letter.
+/// Text in UTF-8. Text in UTF-16 begins with a mark that UTF-8 does not have, or has a NUL beside each letter.
 fn decode(bytes: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(bytes).ok()?;
     (!text.contains('\0')).then(|| plain(text).to_owned())

@@ -137,7 +137,7 @@ impl Queue {
     }
 
     /// Compares the candidates of repos whose jobs are about to be said to be claimable. Where one differs, its repo is
-    /// evaluated anew by the next claim, which then finds the job. It fails nothing: whoever only reads may not write.
+    /// evaluated anew by the next claim, which then finds the job. It fails nothing: a reader may not be able to write.
     pub(super) fn doubt_candidates(&mut self, clause: &CurrentClause, claimable: &[i64]) {
         if let Some(shaped) = clause.shaped()
             && let Err(error) = self.store.doubt_candidates(shaped, claimable)

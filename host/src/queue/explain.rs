@@ -114,7 +114,7 @@ impl Queue {
     fn reasons(&mut self, now: Timestamp, id: i64) -> Result<Option<Held>, Error> {
         // A row that is undone was in reach before, and no other row comes into reach by that.
         let reach = self.reach(now)?;
-        // `task done` goes by the generation's rules, whatever this process was told.
+        // `task done` uses the generation's rules, whatever this process was told.
         let generation = self.in_use.generation.as_ref();
         let theirs = generation.filter(|_| self.in_use.is_overridden);
         let finished = match theirs.map(settings_of) {

@@ -101,7 +101,7 @@ impl Queue {
         })
     }
 
-    /// A freeze that would hold nothing anywhere is no freeze. A degraded verdict is refused with it: whoever reports one
+    /// A freeze that would hold nothing anywhere is no freeze. A degraded verdict is refused with it: who reports one
     /// counts on a closed repo, so that a success would be a silent failure. A verdict that was written down without its
     /// freeze would also count as a repeated one, and freeze nothing, when it comes again with the layer on.
     fn check_freeze_layer(&mut self) -> Result<(), Error> {

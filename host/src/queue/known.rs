@@ -102,7 +102,7 @@ impl Queue {
         let frozen = self.store.frozen_repos()?;
         let near = nearest(repo, &frozen);
         if near.is_empty() && self.knows_repo(repo)? {
-            // Whoever opens a repo twice has not mistyped it.
+            // A repo that is opened twice was not mistyped.
             return Ok(None);
         }
         if near.is_empty() {

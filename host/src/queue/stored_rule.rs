@@ -19,7 +19,7 @@ pub(super) struct StoredRule {
 }
 
 impl Queue {
-    /// The stored settings, where this process goes by others.
+    /// The stored settings, where this process uses others.
     pub fn stored_settings(&self) -> Option<Settings> {
         let generation = self.in_use.generation.as_ref()?;
         self.in_use.is_overridden.then(|| {
@@ -30,7 +30,7 @@ impl Queue {
         })
     }
 
-    /// The stored settings and their clause, where this process goes by others.
+    /// The stored settings and their clause, where this process uses others.
     pub(super) fn stored_rule(
         &mut self,
         now: Timestamp,

@@ -55,7 +55,7 @@ pub struct JobCounts {
     pub running: usize,
     /// Their workers were not heard of.
     pub lapsed: usize,
-    /// Another program started them, or gave them a status of its own.
+    /// Another program started them, or gave them a status that the gate does not know.
     pub foreign: usize,
     /// Their branches could not be cut.
     pub put_off: usize,

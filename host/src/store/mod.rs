@@ -168,7 +168,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When the disk or another program stands in the way.
+    /// When the disk or another program prevents it.
     pub fn prove(&mut self, trial: &Trial) -> Result<Proof, Error> {
         self.doing(|connection| prepare::prove(connection, trial))
     }

@@ -290,7 +290,7 @@ fn forbid_another(
     Ok(())
 }
 
-/// Some jobs go a way, one after the other. What stands in the way of the last, if anything does.
+/// Some jobs go a way, one after the other. What prevents the last, if anything does.
 fn goes(
     t: &Transaction<'_>,
     trial: &Trial,

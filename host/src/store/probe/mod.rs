@@ -88,7 +88,7 @@ impl From<rusqlite::Error> for Trouble {
 ///
 /// # Errors
 ///
-/// When the disk or another program stands in the way.
+/// When the disk or another program prevents it.
 pub(super) fn probe(
     connection: &Connection,
     trial: &Trial,

@@ -23,7 +23,7 @@ const LOOKED_AT: i64 = 1_000;
 /// What a made-up row is called.
 pub(super) const NAME: &str = "serial-gate-probe";
 
-/// The job for the trial, or what stands in the way of any.
+/// The job for the trial, or what prevents any.
 pub(super) enum Chosen {
     Job(i64),
     Forbidden(Forbidden),
