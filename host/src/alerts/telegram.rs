@@ -26,7 +26,7 @@ pub struct Telegram {
     pub chat: String,
 }
 
-/// What Telegram says beside the status. Each part is read for itself: one that is odd takes no other with it.
+/// What Telegram says beside the status. Each part is read separately, so that an odd one spoils no other.
 struct Said(Value);
 
 impl Said {

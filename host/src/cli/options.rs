@@ -328,7 +328,7 @@ impl Shared {
     }
 }
 
-/// A value that comes from a flag. One that is the variable's as well is not told apart from it.
+/// A value that comes from a flag. A flag with the same value as the variable counts as the variable.
 fn by_flag(given: Option<&String>, variable: &str) -> Option<String> {
     let of_variable = std::env::var(variable).ok();
     given

@@ -1,4 +1,4 @@
-//! Commands after which a freeze holds, and the one that releases it.
+//! Commands that make a freeze hold, and the command that releases it.
 //!
 //! Owns the flags. Leaves to `queue` what is in the way of a freeze, and the words about it.
 

@@ -51,7 +51,7 @@ impl Queue {
         })
     }
 
-    /// What helps with a job that is not queued. One that failed and was replaced, or whose task is finished, is left alone.
+    /// What helps with a job that is not queued. Nothing, if it failed and was replaced, or its task is finished.
     fn advice_for_itself(
         &mut self,
         now: Timestamp,

@@ -16,7 +16,7 @@ pub struct NewFreeze<'a> {
     pub repo: &'a str,
     /// The task whose deploy went bad, by its name.
     pub work_item: Option<&'a str>,
-    /// Whether the repo may be one that nothing in the queue has.
+    /// Whether the repo may be unknown to the queue.
     pub new: bool,
 }
 

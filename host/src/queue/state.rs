@@ -300,12 +300,15 @@ impl Queue {
             });
         let (frozen, freeze) = self.frozen(Some(repo));
         let is_live = live.is_some();
-        let waiting = waiting.into_iter().map(|job| Waiting {
-            verdict: verdicts.remove(&job.job_id),
-            since: view.now.and_then(|now| job.queued.at(now)),
-            task_id: job.task_id.filter(|_| is_live),
-            job,
-        });
+        let waiting: Vec<Waiting> = waiting
+            .into_iter()
+            .map(|job| Waiting {
+                verdict: verdicts.remove(&job.job_id),
+                since: view.now.and_then(|now| job.queued.at(now)),
+                task_id: job.task_id.filter(|_| is_live),
+                job,
+            })
+            .collect();
         let frozen_by = freeze.as_ref().filter(|_| is_live);
         let frozen_deploy = frozen_by
             .map_or(Ok(None), |freeze| {
@@ -320,7 +323,6 @@ impl Queue {
             .filter(|_| frozen)
             .and_then(|now| self.freeze_effect(now, repo).note());
         let of_repo = live.map(|live| live.take(repo));
-        let waiting: Vec<Waiting> = waiting.collect();
         let is_held = |waiting: &Waiting| matches!(waiting.verdict, Some(Verdict::Hold(_)));
         let acting = match &view.rules {
             // Whatever the settings say, a job is held.

@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::Queue;
 use super::settings::finished_stages;
 use super::stages::near_finished;
-use super::{Error, Queue};
 use crate::store::{
     self, ActiveTask, FinishedStages, JobWork, OpenWork, TaskWork, WorkCount, WorkState,
 };
@@ -172,14 +172,5 @@ impl Queue {
             looks_like: looks_like.map(Into::into),
             task,
         }))
-    }
-
-    /// The work of a task.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
-    pub fn task_work(&mut self, now: Timestamp, task: i64) -> Result<TaskWork, Error> {
-        Ok(self.store.task_work(now, task)?)
     }
 }
