@@ -333,7 +333,7 @@ fn a_component_that_imports_what_is_not_wasi() {
 
 #[test]
 fn a_configuration_with_an_unknown_key() {
-    let gate = Gate::empty();
+    let gate = Gate::new();
     gate.write("serial-gate.toml", "enabeld = true\n");
     let ran = gate.run(&["queue"]).exits(1);
     assert!(

@@ -80,6 +80,8 @@ impl Gate {
         }
         command
             .args(arguments)
+            // No configuration of the user who runs the tests has a say.
+            .env("XDG_CONFIG_HOME", self.path("config"))
             .envs(self.environment.iter().cloned())
             .current_dir(self.folder.path())
             .stdin(Stdio::null());

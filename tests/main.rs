@@ -25,6 +25,7 @@ mod clause;
 mod clause_version;
 mod clocks;
 mod command_line;
+mod configuration;
 mod conformance;
 mod containment;
 mod effects;

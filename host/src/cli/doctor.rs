@@ -61,8 +61,13 @@ impl Doctor {
                 "forbidden": proof.forbidden,
                 "untried": proof.unknown,
                 "adoption": adopted,
+                "config": shared.config.as_ref().map(|file| file.path.to_string_lossy()),
             }))?;
             return Ok(outcome);
+        }
+        if let Some(file) = &shared.config {
+            let path = shown(&file.path.to_string_lossy());
+            output.line(format!("configuration file: {path}, {}", file.chosen.why()))?;
         }
         if let Some(line) = adoption::census(&adopted.census) {
             output.line(line)?;

@@ -143,6 +143,33 @@ pub enum Error {
         #[source]
         cause: toml::de::Error,
     },
+    /// A configuration file beside a database that names another one.
+    #[error(
+        "`{}` lies beside the database that this command uses, and names another one, `{}`: remove its `db`, or name the file with `--config`",
+        path.display(),
+        db.display()
+    )]
+    OtherDatabase {
+        /// The file.
+        path: PathBuf,
+        /// The database that it names.
+        db: PathBuf,
+    },
+    /// A configuration file of another user.
+    #[error(
+        "`{}` belongs to another user, so it is not read: remove it, make it yours with `chown`, or name it with `--config`",
+        path.display()
+    )]
+    ForeignConfig {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A configuration file that every user may write.
+    #[error("every user of this machine may write `{}`, so it is not read: `chmod o-w` it", path.display())]
+    OpenConfig {
+        /// The file.
+        path: PathBuf,
+    },
     /// The service.
     #[error(transparent)]
     Http(#[from] http::Error),

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 use tracing_subscriber::EnvFilter;
 
+use super::empty_variables::variable;
+
 /// How many lines may wait for the thread: far more than a reader that keeps up ever leaves.
 const WAITING: usize = 1_024;
 
@@ -67,8 +69,9 @@ impl Log {
 
     /// Takes the library's log.
     pub fn listen(&self, style: &Style) {
-        let filter = EnvFilter::try_from_env("SERIAL_GATE_LOG")
-            .unwrap_or_else(|_| EnvFilter::new(style.level));
+        let wanted = variable("SERIAL_GATE_LOG").and_then(|filter| filter.into_string().ok());
+        let filter = wanted.and_then(|filter| EnvFilter::try_new(filter).ok());
+        let filter = filter.unwrap_or_else(|| EnvFilter::new(style.level));
         let log = self.clone();
         let lines = tracing_subscriber::fmt()
             .with_env_filter(filter)

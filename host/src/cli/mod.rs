@@ -9,10 +9,12 @@ mod alerts;
 mod audit;
 mod claim;
 mod clause;
+mod config_file;
 mod conform;
 mod demo;
 mod deploy_verdict;
 mod doctor;
+mod empty_variables;
 mod error;
 mod explain;
 mod explain_help;
@@ -24,6 +26,7 @@ mod options;
 mod output;
 mod plain_text;
 mod policy;
+mod private;
 mod queue;
 mod queue_work;
 mod remedy;
@@ -39,7 +42,7 @@ mod work;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use error::Error;
 pub use log::Log;
@@ -48,7 +51,7 @@ use options::{Global, Shared};
 use output::Output;
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 usage, 3 nothing to claim or held.
-Settings come from flags, then the environment, then `serial-gate.toml`, then the queue's policy.";
+Settings come from flags, then the environment, then the configuration file, then the queue's policy.";
 
 /// Holds a task's first job until every earlier task of its repo is done, and holds a repo after a
 /// bad deploy until an operator clears it.
@@ -116,9 +119,19 @@ impl From<Outcome> for ExitCode {
 
 /// Reads the command line and runs one verb. What is to be said on the standard error is returned with the outcome.
 pub fn run(log: &Log) -> (Vec<u8>, Outcome) {
-    let ended = match Line::try_parse() {
+    let closed = private::close();
+    let command = empty_variables::left_out(Line::command());
+    let line = command
+        .try_get_matches()
+        .and_then(|given| Line::from_arg_matches(&given));
+    let ended = match line {
         Ok(line) => {
             log.listen(&style(&line));
+            if let Err(cause) = closed {
+                tracing::warn!(
+                    "other programs of this user can read this process's environment: {cause}"
+                );
+            }
             run_verb(line, log)
         }
         Err(told) if told.use_stderr() => {

@@ -1,8 +1,10 @@
 //! The options that every verb shares, and the settings they add up to.
 //!
-//! Owns the order of precedence: a flag, then the environment, then `serial-gate.toml`, then what the
-//! queue's generation says.
+//! Owns the order of precedence: a flag, then the environment, then the configuration file, then what the queue's generation
+//! says; and what a command that this process starts is to find in its environment, so that it acts under the same. Which file
+//! that is, `config_file` chooses.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,16 +12,18 @@ use clap::Args;
 use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
-use serial_gate::branch::Project;
+use serial_gate::branch::{self, Project};
 use serial_gate::policy::Trust;
 use serial_gate::queue::{self, Overrides, Queue, Rule};
 use serial_gate::store::{Act, Database, Durability, Store};
 
 use super::Error;
+use super::config_file::{self, ConfigFile};
+use super::empty_variables;
 use super::plain_text::{self, plain};
 
-const DEFAULT_DATABASE: &str = "serial-gate.db";
-const DEFAULT_CONFIG: &str = "serial-gate.toml";
+/// The database of a command that is told of none.
+pub const DEFAULT_DATABASE: &str = "serial-gate.db";
 const DEFAULT_LEASE: Duration = Duration::from_secs(30 * 60);
 
 /// Options before or after any verb.
@@ -28,7 +32,8 @@ const DEFAULT_LEASE: Duration = Duration::from_secs(30 * 60);
 pub struct Global {
     #[command(flatten)]
     given: Given,
-    /// The configuration file [default: serial-gate.toml, if there is one]
+    /// The configuration file [default: serial-gate.toml beside the database, else serial-gate/serial-gate.toml in the
+    /// user's configuration folder, if there is one]
     #[arg(
         long,
         global = true,
@@ -42,10 +47,10 @@ pub struct Global {
     pub json: bool,
 }
 
-/// What can be given by a flag, by the environment, and as a key of `serial-gate.toml`.
+/// What can be given by a flag, by the environment, and as a key of the configuration file.
 #[derive(Args, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Given {
+pub struct Given {
     /// The queue's database [default: serial-gate.db]
     #[arg(
         long,
@@ -54,7 +59,7 @@ struct Given {
         env = "SERIAL_GATE_DB",
         hide_env_values = true
     )]
-    db: Option<PathBuf>,
+    pub db: Option<PathBuf>,
     /// The kill switch: false lets every job through [default: the queue's]
     #[arg(
         long,
@@ -219,17 +224,22 @@ pub struct Shared {
     pub projects: Vec<Project>,
     /// What stands under `alerts` in the configuration file.
     pub alerts: Option<toml::Value>,
+    /// The configuration file in use.
+    pub config: Option<ConfigFile>,
+    /// What a command that this process starts finds in its environment, so that it acts under the same.
+    pub handed_on: Vec<(&'static str, OsString)>,
 }
 
 impl Shared {
     /// Reads the configuration file and puts everything in its order.
     pub fn read(global: Global) -> Result<Shared, Error> {
-        let file = match &global.config {
-            Some(path) => read_config(path)?,
-            None if Path::new(DEFAULT_CONFIG).exists() => read_config(Path::new(DEFAULT_CONFIG))?,
-            None => Given::default(),
-        };
         let given = global.given;
+        let (mut file, config) = config_file::read(global.config.as_deref(), given.db.as_deref())?;
+        if let Some(config) = &config {
+            file.db = file.db.map(|db| config.beside(&db));
+            file.trust = file.trust.map(|keys| beside(config, keys));
+        }
+        branch::check(&file.project)?;
         let told = Overrides {
             repos: by_flag(given.repos.as_ref(), "SERIAL_GATE_REPOS"),
             rules: by_flag(given.rules.as_ref(), "SERIAL_GATE_RULES"),
@@ -237,7 +247,13 @@ impl Shared {
             freeze_enabled: (given.freeze_enabled)
                 .filter(|_| is_unset("SERIAL_GATE_FREEZE_ENABLED")),
         };
-        let db = given.db.or(file.db);
+        let db = given.db.clone().or(file.db);
+        if db.is_none() && config_file::is_left_alone(config.as_ref()) {
+            tracing::warn!(
+                "the `serial-gate.toml` of this folder is not read, because `{DEFAULT_DATABASE}` is not beside it: name it with `--config serial-gate.toml`"
+            );
+        }
+        let handed_on = handed_on(&given, config.as_ref());
         Ok(Shared {
             db_is_default: db.is_none(),
             db: Database::new(
@@ -256,7 +272,17 @@ impl Shared {
             trust: given.trust.or(file.trust).map(trust).transpose()?,
             projects: file.project,
             alerts: file.alerts,
+            config,
+            handed_on,
         })
+    }
+
+    /// Says in the log which configuration file is in use.
+    pub fn log_configuration(&self) {
+        if let Some(file) = &self.config {
+            let (path, why) = (file.path.display(), file.chosen.why());
+            tracing::info!("the configuration file is `{path}`, {why}");
+        }
     }
 
     /// Opens the rows.
@@ -330,39 +356,79 @@ impl Shared {
 
 /// A value that comes from a flag. A flag with the same value as the variable counts as the variable.
 fn by_flag(given: Option<&String>, variable: &str) -> Option<String> {
-    let of_variable = std::env::var(variable).ok();
+    let of_variable = empty_variables::variable(variable);
     given
-        .filter(|given| of_variable.as_ref() != Some(given))
+        .filter(|given| of_variable.as_deref() != Some(given.as_str().as_ref()))
         .cloned()
 }
 
 fn is_unset(variable: &str) -> bool {
-    std::env::var_os(variable).is_none()
+    empty_variables::variable(variable).is_none()
 }
 
-fn read_config(path: &Path) -> Result<Given, Error> {
-    let text = std::fs::read_to_string(path).map_err(|cause| Error::Read {
-        path: path.into(),
-        cause,
-    })?;
-    toml::from_str(&text).map_err(|mut cause| {
-        // The line that is wrong is shown with the error, and could be one with an address.
-        if text.contains("alerts") {
-            cause.set_input(None);
-        }
-        Error::Config {
-            path: path.into(),
-            cause,
-        }
-    })
+/// The variables that say what this process was told by flags, and which file it uses. What it has from its environment, the
+/// command has as well.
+fn handed_on(given: &Given, config: Option<&ConfigFile>) -> Vec<(&'static str, OsString)> {
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.into());
+    let flag = |value: Option<bool>| value.map(|value| value.to_string().into());
+    let trust = given.trust.as_ref().map(|keys| {
+        let keys = keys.iter().map(|key| match is_key(plain(key)) {
+            true => key.clone(),
+            false => absolute(Path::new(plain(key))).to_string_lossy().into(),
+        });
+        keys.collect::<Vec<String>>().join(",").into()
+    });
+    let lease = given
+        .lease
+        .map(|lease| format!("{}ms", lease.as_millis()).into());
+    let variables = [
+        (
+            "SERIAL_GATE_CONFIG",
+            config.map(|file| absolute(&file.path).into()),
+        ),
+        ("SERIAL_GATE_ENABLED", flag(given.enabled)),
+        ("SERIAL_GATE_REPOS", given.repos.as_deref().map(all_or)),
+        ("SERIAL_GATE_FREEZE_ENABLED", flag(given.freeze_enabled)),
+        ("SERIAL_GATE_RULES", given.rules.clone().map(OsString::from)),
+        ("SERIAL_GATE_LEASE", lease),
+        (
+            "SERIAL_GATE_DURABILITY",
+            given.durability.map(|durability| durability.name().into()),
+        ),
+        ("SERIAL_GATE_TRUST", trust),
+    ];
+    let there = |(name, value): (_, Option<OsString>)| Some((name, value?));
+    variables.into_iter().filter_map(there).collect()
+}
+
+/// A list of repos for a variable, which cannot be empty: a list without a name means all repos, too.
+fn all_or(repos: &str) -> OsString {
+    if repos.is_empty() { "," } else { repos }.into()
+}
+
+/// The keys of a configuration file, whose paths start at its folder.
+fn beside(config: &ConfigFile, keys: Vec<String>) -> Vec<String> {
+    let key = |key: String| match is_key(plain(&key)) {
+        true => key,
+        false => config
+            .beside(Path::new(plain(&key)))
+            .to_string_lossy()
+            .into(),
+    };
+    keys.into_iter().map(key).collect()
+}
+
+/// Whether a text is a public key, and no path of a file with one. All begin so, in whatever folder there may be a file of
+/// that name.
+fn is_key(text: &str) -> bool {
+    text.starts_with("RW") && !text.ends_with(".pub")
 }
 
 /// Keys as an operator writes them. A list of none trusts nobody: it is no way to say "anybody".
 fn trust(keys: Vec<String>) -> Result<Trust, Error> {
     let texts = keys.iter().map(|key| {
         let key = plain(key);
-        // All public keys begin so, in whatever folder there may be a file of that name.
-        if key.starts_with("RW") && !key.ends_with(".pub") {
+        if is_key(key) {
             return Ok(key.to_owned());
         }
         plain_text::read(Path::new(key))

@@ -31,6 +31,7 @@ pub struct Serve {
 
 impl Serve {
     pub fn run(self, shared: &Shared, log: &Log) -> Result<Outcome, Error> {
+        shared.log_configuration();
         // Rules that the policy refuses are said now, and not in the log of each claim.
         drop(shared.queue()?);
         let service = Service {

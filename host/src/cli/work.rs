@@ -23,7 +23,7 @@ use super::{Error, Outcome};
 #[derive(Args)]
 #[command(
     after_help = "The command finds its job in its environment, in SERIAL_GATE_JOB, _TASK, _WORK_ITEM, _REPO, _AGENT, _ATTEMPT, _TOKEN and _FENCE, and as JSON on its standard input. If it exits with 0 the job is done, and otherwise it has failed. With the token it may end its own task: `serial-gate task done $SERIAL_GATE_TASK`.\n\n\
-    Where `serial-gate.toml` has a `[[project]]` for the repo, the task's branch is cut first, from the tip of its base as it is then, and is in SERIAL_GATE_REMOTE, _BRANCH, _BASE and _BASE_COMMIT.\n\n\
+    Where the configuration file has a `[[project]]` for the repo, the task's branch is cut first, from the tip of its base as it is then, and is in SERIAL_GATE_REMOTE, _BRANCH, _BASE and _BASE_COMMIT.\n\n\
     At SIGTERM it takes no more jobs and ends when its commands have. At the second one it ends them and puts their jobs back.\n\nExamples:\n  serial-gate work --agent analyst -- ./analyse.sh\n  \
     serial-gate work --agent developer --parallel 4 --timeout 2h -- ./develop.sh --fast"
 )]
@@ -69,6 +69,7 @@ impl Work {
                 .unwrap_or_else(|| format!("pid-{}", std::process::id())),
             agent: self.agent,
             command: (command.next().unwrap_or_default(), command.collect()),
+            environment: shared.handed_on.clone(),
             parallel: self.parallel.get(),
             max: self.max,
             lease: shared.lease,
@@ -88,6 +89,7 @@ impl Work {
         drop(shared.queue_with(options.clone())?);
         let rule = || Rule::Active(shared.overrides.clone());
         let open = || Ok(Queue::open(&shared.db, rule(), options.clone())?);
+        shared.log_configuration();
         let tally = work::work(&open, &settings, &told, &Timestamp::now)?;
         print(tally, output)
     }

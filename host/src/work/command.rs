@@ -49,6 +49,12 @@ pub(super) fn of(
     for variable in SECRET_VARIABLES {
         command.env_remove(variable);
     }
+    command.envs(
+        settings
+            .environment
+            .iter()
+            .map(|(name, value)| (name, value)),
+    );
     command.env("SERIAL_GATE_DB", std::path::absolute(db)?);
     let (id, task) = (job.id.to_string(), job.task_id.map(|task| task.to_string()));
     let (attempt, fence) = (job.attempt.to_string(), job.fence.to_string());

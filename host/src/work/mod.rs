@@ -50,6 +50,8 @@ pub struct Settings {
     pub agent: String,
     /// The program to run, and its arguments.
     pub command: (OsString, Vec<OsString>),
+    /// What the program finds in its environment besides its job: how to act under what this process was told.
+    pub environment: Vec<(&'static str, OsString)>,
     /// How many jobs at a time.
     pub parallel: u32,
     /// After how many jobs it ends; none means never.

@@ -1,10 +1,11 @@
-//! Whom to tell: the table `[alerts]` of `serial-gate.toml`, and the environment.
+//! Whom to tell: the table `[alerts]` of the configuration file, and the environment.
 //!
 //! Owns where secrets come from: the environment, or a file that is named there or in the table; never a
 //! flag, which every user of the machine can read, and never the table itself. The table is read by
-//! hand, because a parser's error shows the line that it is about.
+//! hand, because a parser's error shows the line that it is about. Callers rely on this: a secret of the environment goes to
+//! no address that a file beside the database names, and the other way round; see `one_source`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serial_gate::alerts::{
@@ -13,6 +14,8 @@ use serial_gate::alerts::{
 use toml::{Table, Value};
 
 use crate::cli::Error;
+use crate::cli::config_file::{Chosen, ConfigFile};
+use crate::cli::empty_variables::variable;
 use crate::cli::options::{Shared, duration};
 use crate::cli::plain_text::{self, plain};
 
@@ -49,6 +52,35 @@ pub enum ConfigError {
         /// The key that gives it.
         key: &'static str,
     },
+    /// A channel whose parts come from two places, one of which may be another person's.
+    #[error(
+        "`{channel}` has its {of_environment} from the environment and its {of_file} from `{}`, which lies {}: set both in one place, or name the file with `--config`",
+        path.display(),
+        Chosen::BesideTheDatabase.why()
+    )]
+    TwoSources {
+        /// The channel.
+        channel: &'static str,
+        /// What the environment gives.
+        of_environment: &'static str,
+        /// What the file gives.
+        of_file: &'static str,
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// A part of a channel, and where it comes from.
+struct Part {
+    what: &'static str,
+    text: String,
+    from: Source,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Environment,
+    File,
 }
 
 /// What the table and the environment add up to; the environment comes first.
@@ -77,38 +109,40 @@ pub fn settings(shared: &Shared) -> Result<Settings, Error> {
             })?;
     }
     let channels = [
-        telegram(&table(given.get("telegram"), "alerts.telegram")?)?.map(Channel::Telegram),
-        webhook(&table(given.get("webhook"), "alerts.webhook")?)?.map(Channel::Webhook),
+        telegram(
+            &table(given.get("telegram"), "alerts.telegram")?,
+            shared.config.as_ref(),
+        )?
+        .map(Channel::Telegram),
+        webhook(
+            &table(given.get("webhook"), "alerts.webhook")?,
+            shared.config.as_ref(),
+        )?
+        .map(Channel::Webhook),
     ];
     settings.channels = channels.into_iter().flatten().collect();
     Ok(settings)
 }
 
-fn telegram(table: &Table) -> Result<Option<Telegram>, Error> {
-    let known = "`chat`, `url` and `token_file`";
+fn telegram(table: &Table, file: Option<&ConfigFile>) -> Result<Option<Telegram>, Error> {
+    const NAME: &str = "alerts.telegram";
     check_keys(
         table,
-        "alerts.telegram",
+        NAME,
         &["chat", "url", "token_file"],
-        known,
+        "`chat`, `url` and `token_file`",
     )?;
-    let url = given(table, "alerts.telegram", "url", "SERIAL_GATE_TELEGRAM_URL")?;
-    let chat = given(
-        table,
-        "alerts.telegram",
-        "chat",
-        "SERIAL_GATE_TELEGRAM_CHAT",
-    )?;
-    let token = secret(
-        table,
-        "alerts.telegram",
-        "token_file",
-        TELEGRAM_TOKEN,
-        "SERIAL_GATE_TELEGRAM_TOKEN_FILE",
-    )?;
+    let url = given(table, NAME, "url", "SERIAL_GATE_TELEGRAM_URL", "address")?;
+    let chat = given(table, NAME, "chat", "SERIAL_GATE_TELEGRAM_CHAT", "chat")?;
+    let of_file = SecretFile {
+        key: "token_file",
+        variable: "SERIAL_GATE_TELEGRAM_TOKEN_FILE",
+    };
+    let token = secret(table, NAME, TELEGRAM_TOKEN, &of_file, "token", file)?;
     if url.is_none() && chat.is_none() && token.is_none() {
         return Ok(None);
     }
+    one_source("telegram", [&url, &chat, &token], file)?;
     let missing = |what, variable, key| ConfigError::Missing {
         channel: "telegram",
         what,
@@ -116,29 +150,34 @@ fn telegram(table: &Table) -> Result<Option<Telegram>, Error> {
         key,
     };
     Ok(Some(Telegram {
-        url: url.unwrap_or_else(|| "https://api.telegram.org".into()),
+        url: url.map_or_else(|| "https://api.telegram.org".into(), |url| url.text),
         chat: chat
-            .ok_or_else(|| missing("chat", "SERIAL_GATE_TELEGRAM_CHAT", "alerts.telegram.chat"))?,
+            .ok_or_else(|| missing("chat", "SERIAL_GATE_TELEGRAM_CHAT", "alerts.telegram.chat"))?
+            .text,
         token: token
-            .map(Secret::new)
+            .map(|token| Secret::new(token.text))
             .ok_or_else(|| missing("token", TELEGRAM_TOKEN, "alerts.telegram.token_file"))?,
     }))
 }
 
-fn webhook(table: &Table) -> Result<Option<Webhook>, Error> {
-    let known = "`url` and `secret_file`";
-    check_keys(table, "alerts.webhook", &["url", "secret_file"], known)?;
-    let url = given(table, "alerts.webhook", "url", WEBHOOK_URL)?;
-    let secret = secret(
+fn webhook(table: &Table, file: Option<&ConfigFile>) -> Result<Option<Webhook>, Error> {
+    const NAME: &str = "alerts.webhook";
+    check_keys(
         table,
-        "alerts.webhook",
-        "secret_file",
-        WEBHOOK_SECRET,
-        "SERIAL_GATE_WEBHOOK_SECRET_FILE",
+        NAME,
+        &["url", "secret_file"],
+        "`url` and `secret_file`",
     )?;
+    let url = given(table, NAME, "url", WEBHOOK_URL, "address")?;
+    let of_file = SecretFile {
+        key: "secret_file",
+        variable: "SERIAL_GATE_WEBHOOK_SECRET_FILE",
+    };
+    let secret = secret(table, NAME, WEBHOOK_SECRET, &of_file, "secret", file)?;
     if url.is_none() && secret.is_none() {
         return Ok(None);
     }
+    one_source("webhook", [&url, &secret], file)?;
     let missing = |what, variable, key| ConfigError::Missing {
         channel: "webhook",
         what,
@@ -147,12 +186,37 @@ fn webhook(table: &Table) -> Result<Option<Webhook>, Error> {
     };
     Ok(Some(Webhook {
         url: url
-            .map(Secret::new)
+            .map(|url| Secret::new(url.text))
             .ok_or_else(|| missing("address", WEBHOOK_URL, "alerts.webhook.url"))?,
         secret: secret
-            .map(Secret::new)
+            .map(|secret| Secret::new(secret.text))
             .ok_or_else(|| missing("secret", WEBHOOK_SECRET, "alerts.webhook.secret_file"))?,
     }))
+}
+
+/// Refuses a channel whose address another person may have written beside a database, while its secret is this process's, or
+/// the other way round. A file that was named, or that is the user's own, is believed as much as the environment.
+fn one_source<const N: usize>(
+    channel: &'static str,
+    parts: [&Option<Part>; N],
+    file: Option<&ConfigFile>,
+) -> Result<(), ConfigError> {
+    let Some(file) = file.filter(|file| file.chosen == Chosen::BesideTheDatabase) else {
+        return Ok(());
+    };
+    let from = |source| {
+        let mut parts = parts.iter().copied().flatten();
+        parts.find(|part| part.from == source)
+    };
+    match (from(Source::Environment), from(Source::File)) {
+        (Some(of_environment), Some(of_file)) => Err(ConfigError::TwoSources {
+            channel,
+            of_environment: of_environment.what,
+            of_file: of_file.what,
+            path: file.path.clone(),
+        }),
+        _ => Ok(()),
+    }
 }
 
 fn check_keys(
@@ -193,47 +257,63 @@ fn time(table: &Table, key: &str) -> Result<Option<Duration>, ConfigError> {
     })
 }
 
-/// A text from the environment or the table. An empty one is none.
+/// A text from the environment or the table. An empty one counts as not given.
 fn given(
     table: &Table,
     name: &str,
     key: &str,
-    variable: &str,
-) -> Result<Option<String>, ConfigError> {
+    of_variable: &str,
+    what: &'static str,
+) -> Result<Option<Part>, ConfigError> {
     let needed = |key: String| ConfigError::Value {
         key,
         needed: "a text",
     };
-    let there = |text: &String| !text.is_empty();
-    let plain = |text: &str| plain(text).to_owned();
-    if let Some(text) = std::env::var_os(variable) {
-        let text = text.into_string().map_err(|_| needed(variable.into()))?;
-        return Ok(Some(plain(&text)).filter(there));
+    let part = |text: &str, from| {
+        let text = plain(text).to_owned();
+        (!text.is_empty()).then_some(Part { what, text, from })
+    };
+    if let Some(text) = variable(of_variable) {
+        let text = text.into_string().map_err(|_| needed(of_variable.into()))?;
+        if let Some(part) = part(&text, Source::Environment) {
+            return Ok(Some(part));
+        }
     }
     let Some(value) = table.get(key) else {
         return Ok(None);
     };
-    let text = value.as_str().map(plain);
-    Ok(text
-        .map(Some)
-        .ok_or_else(|| needed(format!("{name}.{key}")))?
-        .filter(there))
+    let text = value
+        .as_str()
+        .ok_or_else(|| needed(format!("{name}.{key}")))?;
+    Ok(part(text, Source::File))
+}
+
+/// Where the path of a file with a secret is given.
+struct SecretFile {
+    key: &'static str,
+    variable: &'static str,
 }
 
 /// A secret from the environment, or from a file whose path stands there or in the table.
 fn secret(
     table: &Table,
     name: &str,
-    key: &str,
-    variable: &str,
-    file_variable: &str,
-) -> Result<Option<String>, Error> {
-    if let Some(secret) = given(&Table::new(), name, key, variable)? {
+    of_variable: &str,
+    of_file: &SecretFile,
+    what: &'static str,
+    file: Option<&ConfigFile>,
+) -> Result<Option<Part>, Error> {
+    if let Some(secret) = given(&Table::new(), name, of_file.key, of_variable, what)? {
         return Ok(Some(secret));
     }
-    let Some(path) = given(table, name, key, file_variable)?.map(PathBuf::from) else {
+    let Some(path) = given(table, name, of_file.key, of_file.variable, what)? else {
         return Ok(None);
     };
-    let secret = plain_text::read(&path)?;
-    Ok(Some(secret).filter(|secret| !secret.is_empty()))
+    let in_folder = Path::new(&path.text);
+    let in_folder = match (path.from, file) {
+        (Source::File, Some(file)) => file.beside(in_folder),
+        _ => in_folder.into(),
+    };
+    let text = plain_text::read(&in_folder)?;
+    Ok((!text.is_empty()).then_some(Part { text, ..path }))
 }

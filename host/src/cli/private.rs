@@ -1,0 +1,19 @@
+//! What other programs may see of this process.
+//!
+//! Owns that no other program of the same user, such as a command that `work` runs, can read its memory or its environment,
+//! which may hold the secrets of the alerts; and that a crash leaves no copy of them on the disk.
+
+use std::io;
+
+/// Closes this process to other programs of its user. The superuser can look into it all the same.
+#[cfg(target_os = "linux")]
+pub fn close() -> io::Result<()> {
+    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+    Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
+}
+
+/// Other systems show a process's environment to its user, and have no such switch.
+#[cfg(not(target_os = "linux"))]
+pub fn close() -> io::Result<()> {
+    Ok(())
+}
