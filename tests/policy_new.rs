@@ -88,7 +88,7 @@ fn a_file_is_not_taken_for_a_folder() {
     let ran = gate.run(&["policy", "new", FOLDER]).exits(1);
     insta::assert_snapshot!(ran.stderr, @r"
     error: cannot read `review-first`
-      because Not a directory (os error 20)
+      because not a directory
     ");
 }
 

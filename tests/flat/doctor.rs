@@ -88,7 +88,7 @@ fn it_puts_right_what_no_trigger_saw_and_counts_it() {
     let again = gate.run(&["doctor"]).succeeds();
     insta::assert_snapshot!(again.stdout, @r#"
     2 tasks: `analysis` 1, `done` 1; 2 jobs: `running` 2
-    0 repos compared, all candidates are right
+    no job waits, so there are no candidates to compare
     differences since the clause is in use: 1
     "#);
 }

@@ -59,6 +59,6 @@ fn an_address_that_is_taken_is_named() {
     let told = ran.stderr.replace(&service.address, "ADDRESS");
     insta::assert_snapshot!(told, @r#"
     error: cannot listen on `ADDRESS`: name another with `--listen ADDRESS:PORT`
-      because Address already in use (os error 98)
+      because address already in use
     "#);
 }

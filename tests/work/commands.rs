@@ -255,7 +255,7 @@ fn a_command_that_is_not_there_costs_no_job() {
      INFO job 1 of `task 1` in `alpha`: begun
      WARN job 1 is put back: its worker's command cannot be run
     error: cannot run `./nowhere`, and no job was lost: correct the command after `--`
-      because No such file or directory (os error 2)
+      because no such file or directory
     "#);
     assert_eq!(status(&gate, 1), "queued");
     // Nor one that is no program: it begins with nothing that says what runs it.

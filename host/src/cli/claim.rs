@@ -127,14 +127,15 @@ fn print(job: &Claimed, shared: &Shared, output: &mut Output) -> io::Result<()> 
         return output.json_line(job);
     }
     let id = job.id.to_string();
+    let work_item = job.work_item_id.as_deref().map(shown);
     output.line(format!(
-        "{} {id} of task {} in `{}` for `{}`: {}",
+        "{} {id} of task {} in `{}` for `{}`{}",
         toned(Tone::Free, "claimed job"),
         job.task_id
             .map_or_else(|| "-".into(), |task| task.to_string()),
         shown_or_dash(job.repo.as_deref()),
         shown_or_dash(job.agent.as_deref()),
-        shown_or_dash(job.work_item_id.as_deref()),
+        work_item.map_or_else(String::new, |work_item| format!(": {work_item}")),
     ))?;
     output.line(format!(
         "  attempt {}, lease until {} UTC",

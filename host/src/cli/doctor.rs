@@ -108,7 +108,9 @@ impl Doctor {
             return Ok(outcome);
         }
         let repos = count(found.repos, "repo");
-        if found.differences.is_empty() {
+        if found.repos == 0 {
+            output.line("no job waits, so there are no candidates to compare")?;
+        } else if found.differences.is_empty() {
             output.line(format!("{repos} compared, all candidates are right"))?;
         } else {
             output.line(format!(

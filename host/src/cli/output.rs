@@ -121,9 +121,24 @@ pub fn error_text(error: &dyn std::error::Error) -> String {
     let mut text = format!("{RED}error{RED:#}: {}\n", lines(error));
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     for cause in causes {
-        text.push_str(&format!("  {DIM}because{DIM:#} {}\n", lines(cause)));
+        let cause = without_number(lines(cause));
+        text.push_str(&format!("  {DIM}because{DIM:#} {cause}\n"));
     }
     text
+}
+
+/// The operating system's words for an error, as a part of a sentence: `No such file or directory (os error 2)` has a number
+/// for programmers and a capital letter.
+fn without_number(text: String) -> String {
+    let Some((words, number)) = text.rsplit_once(" (os error ") else {
+        return text;
+    };
+    if number.trim_end_matches(')').parse::<i32>().is_err() {
+        return text;
+    }
+    let mut letters = words.chars();
+    let first = letters.next().map(|first| first.to_lowercase().to_string());
+    first.unwrap_or_default() + letters.as_str()
 }
 
 /// Text as the standard error gets it: with its colours for a terminal, and without them for anything else.

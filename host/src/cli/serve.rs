@@ -1,6 +1,6 @@
 //! `serve`: the queue over HTTP.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::thread;
 
 use clap::Args;
@@ -18,14 +18,14 @@ use crate::http::{self, Service};
     serial-gate token add ops --role operator && serial-gate serve --listen 0.0.0.0:7070"
 )]
 pub struct Serve {
-    /// Where to listen; port 0 takes any that is free
+    /// Where to listen: an address with a port, or a port of this machine; port 0 takes any that is free
     #[arg(
         long,
         value_name = "ADDRESS:PORT",
         env = "SERIAL_GATE_LISTEN",
         hide_env_values = true
     )]
-    #[arg(default_value = "127.0.0.1:7070")]
+    #[arg(default_value = "127.0.0.1:7070", value_parser = address)]
     listen: SocketAddr,
 }
 
@@ -48,6 +48,21 @@ impl Serve {
         http::serve(service, |address| tell(address, json))?;
         Ok(Outcome::Done)
     }
+}
+
+/// An address to listen on. A port alone, and `localhost`, mean this machine only.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let port = text
+        .strip_prefix("localhost")
+        .unwrap_or(text)
+        .trim_start_matches(':');
+    let port = port.parse::<u16>().map_err(|_| {
+        "write an address and a port, such as `127.0.0.1:7070`, or `0.0.0.0:7070` to be reached from other machines"
+    })?;
+    Ok((Ipv4Addr::LOCALHOST, port).into())
 }
 
 /// Says where the service listens, which does not wait for that: it does not depend on who reads its standard output.

@@ -3,7 +3,8 @@
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use serial_gate::life::{self, Place, Proposal};
-use serial_gate::queue::{allowance_of, component, settings_of, stored};
+use serial_gate::model;
+use serial_gate::queue::{Allowance, allowance_of, component, settings_of, stored};
 
 use super::proposal::{Allow, NewRepos, Reason, print_stages};
 use super::rollback::say_active;
@@ -11,7 +12,7 @@ use super::show::{generation, json};
 use super::swap::say_refused;
 use crate::cli::options::{Shared, Who};
 use crate::cli::output::Output;
-use crate::cli::text::shown;
+use crate::cli::text::{count, shown};
 use crate::cli::{Error, Outcome};
 
 /// Show the settings that this command sees, or with `--reason` make them everybody's
@@ -39,20 +40,15 @@ impl Settings {
         let settings = shared.overrides.over(theirs.clone());
         let allowance = self.allow.over(their_allowance);
         let Some(reason) = self.reason else {
-            let (theirs, settings) = (stored(&theirs), stored(&settings));
-            let limits = stored(&allowance);
             if output.json {
                 output.json_line(&serde_json::json!({
-                    "generation": active.id, "settings": json(&settings), "limits": json(&limits),
+                    "generation": active.id,
+                    "settings": json(&stored(&settings)),
+                    "limits": json(&stored(&allowance)),
                 }))?;
                 return Ok(Outcome::Done);
             }
-            output.line(format!("generation {}  {}", active.id, shown(&theirs)))?;
-            if theirs != settings {
-                output.line(format!("here          {}", shown(&settings)))?;
-                output.line("make them everybody's with `--reason TEXT`")?;
-            }
-            output.line(format!("limits        {}", shown(&limits)))?;
+            print(active.id, [&theirs, &settings], allowance, output)?;
             return Ok(Outcome::Done);
         };
         self.repos.check(&mut queue, shared)?;
@@ -75,4 +71,71 @@ impl Settings {
         }
         say_active(&mut queue, swapped.generation, output)
     }
+}
+
+/// The settings of everybody and those of this command, side by side where they differ, and the limits.
+fn print(
+    generation: i64,
+    [theirs, here]: [&model::Settings; 2],
+    allowance: Allowance,
+    output: &mut Output,
+) -> Result<(), Error> {
+    let of_everybody = format!("generation {generation}");
+    let mut headings = vec!["setting", &of_everybody];
+    let is_other = theirs != here;
+    if is_other {
+        headings.push("here");
+    }
+    let rows = in_words(theirs).into_iter().zip(in_words(here));
+    let rows = rows.map(|((name, theirs), (_, here))| {
+        let mut row = vec![name.to_owned(), theirs];
+        row.extend(is_other.then_some(here));
+        row
+    });
+    output.table(&headings, rows.collect())?;
+    if is_other {
+        output.line("make those of this command everybody's with `--reason TEXT`")?;
+    }
+    let Allowance {
+        clause_ms,
+        decide_ms,
+        memory_mib,
+        result_mib,
+        failures,
+        failures_within_minutes,
+    } = allowance;
+    output.line(format!(
+        "limits of a call: {clause_ms} ms for the clause, {decide_ms} ms for decisions, {memory_mib} MiB of memory, {result_mib} MiB of answer"
+    ))?;
+    output.line(match failures {
+        0 => "a policy that fails stays active".into(),
+        _ => format!(
+            "after {} within {failures_within_minutes} min the generation before is active again",
+            count(usize::try_from(failures).unwrap_or(usize::MAX), "failure")
+        ),
+    })?;
+    Ok(())
+}
+
+fn in_words(settings: &model::Settings) -> [(&'static str, String); 4] {
+    let model::Settings {
+        enabled,
+        repos,
+        freeze_enabled,
+        rules,
+    } = settings;
+    let repos = match repos.as_str() {
+        "" => "all".into(),
+        repos => shown(repos),
+    };
+    let rules = match rules {
+        Some(rules) => shown(rules),
+        None => "the policy's own".into(),
+    };
+    [
+        ("enabled", enabled.to_string()),
+        ("repos", repos),
+        ("freeze_enabled", freeze_enabled.to_string()),
+        ("rules", rules),
+    ]
 }
