@@ -212,6 +212,7 @@ fn what_a_job_runs_is_not_told_the_secrets_of_the_alerts() {
         ])
         .env("SERIAL_GATE_TELEGRAM_TOKEN", "a secret")
         .env("SERIAL_GATE_WEBHOOK_SECRET", "a secret")
+        .env("SERIAL_GATE_KEY_PASSWORD", "a secret")
         .env("SERIAL_GATE_WEBHOOK_URL", "https://example.com/a secret")
         .output()
         .unwrap();

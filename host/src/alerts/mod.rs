@@ -25,7 +25,9 @@ pub use channel::Channel;
 pub use error::{Error, Failure};
 pub use line::{LONGEST_WAIT, Round};
 pub use run::{deliver, run};
-pub use secret::{SECRET_VARIABLES, Secret, TELEGRAM_TOKEN, WEBHOOK_SECRET, WEBHOOK_URL};
+pub use secret::{
+    KEY_PASSWORD, SECRET_VARIABLES, Secret, TELEGRAM_TOKEN, WEBHOOK_SECRET, WEBHOOK_URL,
+};
 pub use telegram::Telegram;
 pub use text::text;
 pub use trial::{Problem, Tested, test};

@@ -12,8 +12,11 @@ pub const WEBHOOK_URL: &str = "SERIAL_GATE_WEBHOOK_URL";
 /// The webhook's key.
 pub const WEBHOOK_SECRET: &str = "SERIAL_GATE_WEBHOOK_SECRET";
 
+/// The password of the key that signs policies.
+pub const KEY_PASSWORD: &str = "SERIAL_GATE_KEY_PASSWORD";
+
 /// The variables of the environment that no other program is to see.
-pub const SECRET_VARIABLES: [&str; 3] = [TELEGRAM_TOKEN, WEBHOOK_URL, WEBHOOK_SECRET];
+pub const SECRET_VARIABLES: [&str; 4] = [TELEGRAM_TOKEN, WEBHOOK_URL, WEBHOOK_SECRET, KEY_PASSWORD];
 
 /// A token, a key, or an address that may hold one.
 #[derive(Clone, PartialEq, Eq)]

@@ -7,14 +7,13 @@ use ct_codecs::{Base64, Decoder};
 use jiff::Timestamp;
 use minisign::{ErrorKind, PError, PublicKey, SecretKey, SecretKeyBox};
 use serde_json::json;
+use serial_gate::alerts::KEY_PASSWORD;
 
 use super::proposal::signature_path;
 use crate::cli::output::Output;
 use crate::cli::plain_text;
 use crate::cli::text::shown;
 use crate::cli::{Error, Outcome};
-
-const PASSWORD: &str = "SERIAL_GATE_KEY_PASSWORD";
 
 /// Sign a policy, for hosts that trust the key
 #[derive(Args)]
@@ -104,7 +103,7 @@ fn open(text: String, password: Option<String>) -> Result<SecretKey, PError> {
 /// The password of a secret key. It is never asked for, so that no command waits for a terminal. A line end is what a file
 /// leaves behind; a space may be a part of it.
 pub fn password() -> Option<String> {
-    let password = std::env::var(PASSWORD).ok()?;
+    let password = std::env::var(KEY_PASSWORD).ok()?;
     let password = plain_text::without_line_ends(&password);
     (!password.is_empty()).then(|| password.to_owned())
 }
