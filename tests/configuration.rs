@@ -66,14 +66,16 @@ fn a_file_in_the_folder_that_a_command_runs_in_is_not() {
 fn a_command_without_a_database_says_that_it_leaves_such_a_file_alone() {
     let gate = Gate::empty();
     gate.write("serial-gate.toml", "db = \"elsewhere.db\"\n");
-    let ran = gate.run(&["claim"]).exits(1);
-    assert!(
-        ran.stderr.contains(
-            "the `serial-gate.toml` of this folder is not read, because `serial-gate.db` is not beside it: name it with `--config serial-gate.toml`"
-        ),
-        "{}",
-        ran.stderr
-    );
+    for verb in [&["claim"][..], &["queue"], &["policy", "show"]] {
+        let ran = gate.run(verb).exits(1);
+        assert!(
+            ran.stderr.contains(
+                "the `serial-gate.toml` of this folder is not read, because `serial-gate.db` is not beside it: name it with `--config serial-gate.toml`"
+            ),
+            "{verb:?}: {}",
+            ran.stderr
+        );
+    }
     gate.run(&["--config", "serial-gate.toml", "init"])
         .succeeds();
     assert!(gate.path("elsewhere.db").exists());
@@ -321,28 +323,27 @@ fn an_empty_variable_counts_as_not_set() {
 fn a_secret_of_the_environment_goes_to_no_address_that_lies_beside_a_database() {
     let gate = Gate::new();
     gate.write("token", "123:token");
-    let cases: [(&str, &[(&str, &str)], &str); 3] = [
+    for (config, variable, message) in [
         (
             "[alerts.webhook]\nurl = 'http://127.0.0.1:1/'\n",
-            &[("SERIAL_GATE_WEBHOOK_SECRET", "s")],
+            ("SERIAL_GATE_WEBHOOK_SECRET", "s"),
             "`webhook` has its secret from the environment and its address from",
         ),
         (
             "[alerts.telegram]\nurl = 'http://127.0.0.1:1/'\nchat = '-1'\n",
-            &[("SERIAL_GATE_TELEGRAM_TOKEN_FILE", "token")],
+            ("SERIAL_GATE_TELEGRAM_TOKEN_FILE", "token"),
             "`telegram` has its token from the environment and its address from",
         ),
         (
             "[alerts.telegram]\ntoken_file = 'token'\nchat = '-1'\n",
-            &[("SERIAL_GATE_TELEGRAM_URL", "http://127.0.0.1:1/")],
+            ("SERIAL_GATE_TELEGRAM_URL", "http://127.0.0.1:1/"),
             "`telegram` has its address from the environment and its chat from",
         ),
-    ];
-    for (config, variables, message) in cases {
+    ] {
         gate.write("serial-gate.toml", config);
         let run = |arguments: &[&str]| -> Ran {
             let mut command = gate.command(arguments);
-            command.envs(variables.iter().copied());
+            command.env(variable.0, variable.1);
             command.output().unwrap().into()
         };
         let refused = run(&["alerts", "test"]).exits(1);

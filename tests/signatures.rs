@@ -80,6 +80,7 @@ fn one_of_several_trusted_keys_is_enough() {
     let (gate, key) = gate_with_keys();
     let other = keygen(&gate, "other.key");
     sign(&gate, "other.key").succeeds();
+    gate.run(&["init"]).succeeds();
     gate.write(
         "serial-gate.toml",
         format!("trust = [\"ops.pub\", \"{other}\"]\n"),

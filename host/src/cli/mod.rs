@@ -195,7 +195,7 @@ fn style(line: &Line) -> Style {
         line.verb,
         Verb::Queue(_) | Verb::Conform(_) | Verb::Policy(_)
     ) {
-        "error"
+        "error,serial_gate::cli::options=warn"
     } else if matches!(line.verb, Verb::Doctor(_)) {
         "off"
     } else if runs_for_long {
