@@ -213,6 +213,7 @@ fn what_a_job_runs_is_not_told_the_secrets_of_the_alerts() {
         .env("SERIAL_GATE_TELEGRAM_TOKEN", "a secret")
         .env("SERIAL_GATE_WEBHOOK_SECRET", "a secret")
         .env("SERIAL_GATE_WEBHOOK_URL", "https://example.com/a secret")
+        .env("SERIAL_GATE_KEY_PASSWORD", "a secret")
         .output()
         .unwrap();
     assert!(ran.status.success());
@@ -254,8 +255,7 @@ fn a_command_that_is_not_there_costs_no_job() {
     insta::assert_snapshot!(ran.stderr, @r#"
      INFO job 1 of `task 1` in `alpha`: begun
      WARN job 1 is put back: its worker's command cannot be run
-    error: cannot run `./nowhere`, and no job was lost: correct the command after `--`
-      because No such file or directory (os error 2)
+    error: cannot start `./nowhere`: there is no such file: correct its path; no job was lost
     "#);
     assert_eq!(status(&gate, 1), "queued");
     // Nor one that is no program: it begins with nothing that says what runs it.
