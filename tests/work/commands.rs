@@ -255,8 +255,7 @@ fn a_command_that_is_not_there_costs_no_job() {
     insta::assert_snapshot!(ran.stderr, @r#"
      INFO job 1 of `task 1` in `alpha`: begun
      WARN job 1 is put back: its worker's command cannot be run
-    error: cannot run `./nowhere`, and no job was lost: correct the command after `--`
-      because no such file or directory
+    error: cannot start `./nowhere`: there is no such file: correct its path; no job was lost
     "#);
     assert_eq!(status(&gate, 1), "queued");
     // Nor one that is no program: it begins with nothing that says what runs it.

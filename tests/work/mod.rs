@@ -4,6 +4,9 @@ mod bases;
 mod branches;
 mod commands;
 mod killed;
+mod names;
+mod output;
+mod settings;
 mod trouble;
 
 use std::io::Read;

@@ -62,7 +62,7 @@ pub fn look_at_base(
 impl Git<'_> {
     /// The tip of a branch, and whether it has a commit in its history; none for what is no commit.
     fn contains(&mut self, branch: &str, commit: &str) -> Result<(String, Option<bool>), Error> {
-        let temporary = tempfile::tempdir().map_err(Error::NoGit)?;
+        let temporary = tempfile::tempdir().map_err(Error::NoFolder)?;
         let folder = temporary.path();
         self.prepare(folder)?;
         // The commit alone at first: then only what came after it is sent. The remote may have thrown it away, or give

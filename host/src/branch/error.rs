@@ -1,7 +1,9 @@
 //! Why a branch is not cut, and what to do about it.
 
+use std::ffi::OsStr;
 use std::io;
 
+use crate::child::{cannot_start, plainly};
 use crate::store;
 
 /// A branch that was not cut. The next try begins where this one ended.
@@ -47,6 +49,59 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// A name that no server takes.
+    #[error(
+        "the branch `{}…` would have {length} bytes, and a branch has {longest} at most: add the task again with a shorter work item",
+        begin.escape_debug()
+    )]
+    Long {
+        /// How it begins.
+        begin: String,
+        /// How long it is.
+        length: usize,
+        /// How long it may be.
+        longest: usize,
+    },
+    /// A name that cannot be beside the base's.
+    #[error(
+        "git keeps no `{}` beside the base `{}` of `{}`: add the task again with another work item, or correct `branch` in `serial-gate.toml`",
+        branch.escape_debug(), base.escape_debug(), repo.escape_debug()
+    )]
+    BesideBase {
+        /// The repo.
+        repo: String,
+        /// The branch.
+        branch: String,
+        /// The base.
+        base: String,
+    },
+    /// A base that git does not take.
+    #[error("`{}` is no name for a branch: correct `base` of `{repo}` in `serial-gate.toml`", base.escape_debug())]
+    Base {
+        /// The repo.
+        repo: String,
+        /// The base.
+        base: String,
+    },
+    /// A pattern that gives no task a branch.
+    #[error(
+        "the branch pattern `{}` of `{repo}` gives no names for branches: correct `branch` in `serial-gate.toml`",
+        pattern.escape_debug()
+    )]
+    Unusable {
+        /// The repo.
+        repo: String,
+        /// The pattern.
+        pattern: String,
+    },
+    /// A remote that no program can be given.
+    #[error(
+        "the remote of `{repo}` has a control character: correct `remote` in `serial-gate.toml`"
+    )]
+    Unprintable {
+        /// The repo.
+        repo: String,
+    },
     /// The remote lacks the base.
     #[error(
         "the remote of `{repo}` has no branch `{base}`: push it, or correct `base` in `serial-gate.toml`"
@@ -59,7 +114,7 @@ pub enum Error {
     },
     /// The remote has a branch of this name that no task has cut.
     #[error(
-        "the remote of `{repo}` has a branch `{branch}` already, at {commit}: rename or delete it there, and the job goes on"
+        "the remote of `{repo}` has a branch `{branch}` already, at {commit}: rename or delete it there, then try the job again"
     )]
     Taken {
         /// The repo.
@@ -71,7 +126,8 @@ pub enum Error {
     },
     /// The remote has a branch beside which git can keep none of this name.
     #[error(
-        "the remote of `{repo}` has a branch `{other}`, and git keeps no `{branch}` beside it: rename or delete it there, and the job goes on"
+        "the remote of `{repo}` has a branch `{}`, and git keeps no `{branch}` beside it: rename or delete it there, then try the job again",
+        other.escape_debug()
     )]
     InTheWay {
         /// The repo.
@@ -81,18 +137,57 @@ pub enum Error {
         /// The other one.
         other: String,
     },
+    /// The remote has a branch whose name differs in small and capital letters alone.
+    #[error(
+        "the remote of `{repo}` has a branch `{}`, which is the same as `{branch}` on some disks: rename or delete it there, then try the job again",
+        other.escape_debug()
+    )]
+    Alike {
+        /// The repo.
+        repo: String,
+        /// The branch.
+        branch: String,
+        /// The other one.
+        other: String,
+    },
     /// Git cannot be run.
-    #[error("cannot run `git`: install it, or put it into `PATH`")]
-    NoGit(#[source] io::Error),
+    #[error("{}", cannot_start(OsStr::new("git"), .0))]
+    NoGit(io::Error),
+    /// There is no place to work in.
+    #[error("no folder can be made for git to work in ({}): free some room, or correct `TMPDIR`", plainly(.0))]
+    NoFolder(io::Error),
+    /// The user's git has more settings than anybody writes.
+    #[error("the git settings of this worker's user are longer than 1 MiB: shorten them")]
+    ManySettings,
     /// Git failed.
-    #[error("git cannot {what} of `{repo}`: {said}")]
+    #[error("git cannot {what} of `{repo}`: {advice}; git says: {said}")]
     Git {
         /// What it was to do.
         what: &'static str,
         /// The repo.
         repo: String,
+        /// What to do about it.
+        advice: &'static str,
         /// What it said.
         said: String,
+    },
+    /// Git, or a program that it runs, waits for an answer.
+    #[error(
+        "git asks for something at the terminal on its way to the remote of `{repo}`, and nobody is there to answer: give this worker's user a key or a credential helper that works without a question"
+    )]
+    Asked {
+        /// The repo.
+        repo: String,
+    },
+    /// The remote sends too much.
+    #[error(
+        "the remote of `{repo}` sends more than {gigabytes} GiB for one commit: have it send parts (`uploadpack.allowFilter`)"
+    )]
+    Large {
+        /// The repo.
+        repo: String,
+        /// How much it may send.
+        gigabytes: u64,
     },
     /// Git took too long.
     #[error("git cannot {what} of `{repo}` within {seconds} s: does the remote answer?")]
@@ -110,11 +205,20 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether another try would end the same way until somebody mends the task.
+    /// Whether another try would end the same way until the task, its branch or the remote's was mended by hand.
     pub fn is_for_good(&self) -> bool {
-        matches!(
-            self,
-            Error::Name { .. } | Error::Store(store::Error::BranchOf { .. })
-        )
+        match self {
+            Error::Name { .. }
+            | Error::Long { .. }
+            | Error::BesideBase { .. }
+            | Error::Taken { .. }
+            | Error::InTheWay { .. }
+            | Error::Alike { .. } => true,
+            Error::Store(error) => matches!(
+                error,
+                store::Error::BranchOf { .. } | store::Error::BranchBeside { .. }
+            ),
+            _ => false,
+        }
     }
 }

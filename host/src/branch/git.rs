@@ -3,22 +3,33 @@
 //! Owns every call of it. It keeps nothing between two cuts: a repository of its own that a killed process left half
 //! written would stand in the way of the next one. Only the commit itself is fetched, where the remote can do so.
 
-use std::fs::File;
-use std::io::{Read, Seek};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::plain::configure;
-use super::{Error, Project};
-use crate::alerts::SECRET_VARIABLES;
+use tempfile::TempDir;
+
+use super::name::is_below;
+use super::output::Output;
+use super::plain::{Settings, settings};
+use super::said::{advice, in_one_line};
+use super::{Error, Project, environment};
 use crate::child::{self, Ended};
 
 /// How long one step may take.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// How much of what git says is read.
-const SAID: u64 = 64 << 10;
+/// How much of what git prints is read.
+const PRINTED: usize = 1 << 20;
+
+/// How much of what it says on its standard error is read.
+const SAID: usize = 64 << 10;
+
+/// How large the folder of a fetch may become. A remote that can send parts sends some kilobytes.
+const LARGEST: u64 = 4 << 30;
+
+/// How often that is looked at.
+const LOOK_AT_SIZE: Duration = Duration::from_secs(1);
 
 /// Git, for the remote of a project.
 pub(super) struct Git<'a> {
@@ -31,6 +42,14 @@ pub(super) struct Git<'a> {
     completes: bool,
     /// How the remote names its commits, as far as that is known. A user may have another default.
     hash: &'static str,
+    /// What of the user's settings holds, once it was read.
+    user: Option<User>,
+}
+
+/// The user's settings, and a folder for the time of a cut.
+struct User {
+    settings: Settings,
+    folder: TempDir,
 }
 
 impl<'a> Git<'a> {
@@ -41,6 +60,7 @@ impl<'a> Git<'a> {
             limit: LIMIT,
             completes: true,
             hash: "sha1",
+            user: None,
         }
     }
 
@@ -66,9 +86,9 @@ impl<'a> Git<'a> {
 
     /// The tip of a branch of the remote, if it has that branch.
     pub(super) fn tip(&mut self, branch: &str) -> Result<Option<String>, Error> {
-        let (what, reference) = ("read the branches of the remote", head(branch));
+        let reference = head(branch);
         let args = ["ls-remote", "--quiet", &self.project.remote, &reference];
-        let listed = self.step(what, None, &args)?;
+        let listed = self.step(READ, None, &args)?;
         // It also lists what ends like the name.
         let mut lines = listed.lines().filter_map(|line| line.split_once('\t'));
         let found = lines.find(|(_, name)| *name == reference);
@@ -82,26 +102,34 @@ impl<'a> Git<'a> {
         Ok(found.map(|(commit, _)| commit.to_owned()))
     }
 
-    /// A branch of the remote whose name begins with this one's and a `/`, or the other way round: git keeps no two such.
-    pub(super) fn in_the_way_of(&mut self, branch: &str) -> Result<Option<String>, Error> {
+    /// What the remote has at a new branch's place, and what git cannot keep beside it.
+    pub(super) fn place_of(&mut self, branch: &str) -> Result<Place, Error> {
         let own = head(branch);
-        let below = format!("{own}/*");
         let above = branch.match_indices('/').map(|(at, _)| at);
         let above = above.filter_map(|at| branch.get(..at)).map(head);
-        let asked: Vec<String> = above.chain([below]).collect();
+        let others = [
+            format!("{own}/*"),
+            format!("{HEADS}{}", in_any_case(branch)),
+        ];
+        let asked: Vec<String> = above.chain(others).collect();
         let mut args = vec!["ls-remote", "--quiet", &self.project.remote];
         args.extend(asked.iter().map(String::as_str));
-        let listed = self.step("read the branches of the remote", None, &args)?;
-        let names = listed.lines().filter_map(|line| line.split_once('\t'));
-        let is_in_the_way = |name: &&str| {
-            let begins = |long: &str, short: &str| {
-                long.strip_prefix(short)
-                    .is_some_and(|rest| rest.starts_with('/'))
+        args.push(&own);
+        let listed = self.step(READ, None, &args)?;
+        let mut place = Place::default();
+        for (commit, name) in listed.lines().filter_map(|line| line.split_once('\t')) {
+            let Some(name) = name.strip_prefix(HEADS) else {
+                continue;
             };
-            begins(name, &own) || begins(&own, name)
-        };
-        let found = names.map(|(_, name)| name).find(is_in_the_way);
-        Ok(found.map(|name| name.strip_prefix(HEADS).unwrap_or(name).to_owned()))
+            if name == branch {
+                place.commit = Some(commit.to_owned());
+            } else if is_below(name, branch) || is_below(branch, name) {
+                place.in_the_way = Some(name.to_owned());
+            } else if name.eq_ignore_ascii_case(branch) {
+                place.alike = Some(name.to_owned());
+            }
+        }
+        Ok(place)
     }
 
     /// Fetches the tip of a branch into an empty folder, and returns it.
@@ -159,7 +187,7 @@ impl<'a> Git<'a> {
     ) -> Result<String, Error> {
         let ran = self.run(folder, args)?;
         if ran.status.success() {
-            Ok(ran.printed)
+            Ok(String::from_utf8_lossy(&ran.printed).into_owned())
         } else {
             Err(self.failed(what, ran))
         }
@@ -170,6 +198,7 @@ impl<'a> Git<'a> {
         Error::Git {
             what,
             repo: self.project.repo.clone(),
+            advice: advice(&said),
             said: if said.is_empty() {
                 ran.status.to_string()
             } else {
@@ -179,43 +208,105 @@ impl<'a> Git<'a> {
     }
 
     pub(super) fn run(&mut self, folder: Option<&Path>, args: &[&str]) -> Result<Ran, Error> {
-        let file = || tempfile::tempfile().map_err(Error::NoGit);
-        let (mut printed, mut said) = (file()?, file()?);
-        let clone = |file: &File| file.try_clone().map_err(Error::NoGit);
-        let mut command = Command::new("git");
+        let user = match self.user.take() {
+            Some(user) => user,
+            None => self.read_user()?,
+        };
+        let mut command = Command::new(GIT);
+        command.args(args);
+        environment::clear(&mut command);
+        let file = user.folder.path().join(CONFIG);
+        environment::configure(&mut command, &user.settings, &file, &self.project.remote);
+        // The folder it runs in stays as it is, for a remote that is a path in it, and is no repository here: its settings
+        // are those of whoever wrote it.
+        let nowhere = user.folder.path().join(NOWHERE);
         command
-            .args(args)
-            .stdin(Stdio::null())
-            .stdout(clone(&printed)?)
-            .stderr(clone(&said)?)
-            // Nobody is there to type a password, and its words are read.
-            .env("GIT_TERMINAL_PROMPT", "0")
+            .env("GIT_DIR", folder.unwrap_or(&nowhere))
             .env("GIT_DEFAULT_HASH", self.hash)
-            .env("GIT_NO_LAZY_FETCH", if self.completes { "0" } else { "1" })
-            .env("LC_ALL", "C");
-        configure(&mut command);
-        for variable in REPOSITORY_VARIABLES.iter().chain(&SECRET_VARIABLES) {
-            command.env_remove(variable);
+            .env("GIT_NO_LAZY_FETCH", if self.completes { "0" } else { "1" });
+        self.user = Some(user);
+        self.end_of(command, folder)
+    }
+
+    /// Reads the settings of the user, as they are for this remote.
+    fn read_user(&mut self) -> Result<User, Error> {
+        let folder = tempfile::tempdir().map_err(Error::NoFolder)?;
+        let mut command = Command::new(GIT);
+        environment::clear(&mut command);
+        // Some settings depend on the address of a remote.
+        let origin = format!("remote.{REMOTE}.url={}", self.project.remote);
+        command
+            .args(["-c", &origin, "config", "--list", "--show-scope", "-z"])
+            .env("GIT_DIR", folder.path().join(NOWHERE));
+        let listed = self.end_of(command, None)?;
+        if !listed.status.success() {
+            return Err(self.failed(
+                "read the settings of this worker's user for the remote",
+                listed,
+            ));
         }
-        // The folder stays as it is, for a remote that is a path in it.
-        if let Some(folder) = folder {
-            command.env("GIT_DIR", folder);
+        if listed.is_cut {
+            return Err(Error::ManySettings);
         }
-        match child::run(&mut command, Some(self.limit), self.goes_on).map_err(Error::NoGit)? {
-            Ended::Exited(status) => Ok(Ran {
-                status,
-                printed: read(&mut printed)?,
-                said: read(&mut said)?,
-            }),
+        let settings = settings(&listed.printed, &self.project.remote);
+        std::fs::write(folder.path().join(CONFIG), &settings.file).map_err(Error::NoFolder)?;
+        Ok(User { settings, folder })
+    }
+
+    /// Runs a command to its end.
+    fn end_of(&mut self, mut command: Command, folder: Option<&Path>) -> Result<Ran, Error> {
+        let (mut printed, to_printed) = Output::new(PRINTED).map_err(Error::NoGit)?;
+        let (mut said, to_said) = Output::new(SAID).map_err(Error::NoGit)?;
+        command
+            .stdin(Stdio::null())
+            .stdout(to_printed)
+            .stderr(to_said);
+        let (mut looked, mut is_large) = (Instant::now(), false);
+        let mut goes_on = || {
+            printed.take_in();
+            said.take_in();
+            if looked.elapsed() >= LOOK_AT_SIZE {
+                looked = Instant::now();
+                is_large |= folder.is_some_and(|folder| size(folder) > LARGEST);
+            }
+            !is_large && (self.goes_on)()
+        };
+        let ended = child::run_unattended(&mut command, Some(self.limit), &mut goes_on);
+        let repo = || self.project.repo.clone();
+        match ended.map_err(Error::NoGit)? {
+            Ended::Exited(status) => {
+                let ((printed, is_cut), (said, _)) = (printed.end(), said.end());
+                Ok(Ran {
+                    status,
+                    printed,
+                    is_cut,
+                    said: String::from_utf8_lossy(&said).into_owned(),
+                })
+            }
             Ended::OutOfTime => Err(Error::Slow {
                 what: "do its work for the remote",
-                repo: self.project.repo.clone(),
+                repo: repo(),
                 seconds: self.limit.as_secs(),
+            }),
+            Ended::Asked => Err(Error::Asked { repo: repo() }),
+            Ended::Stopped if is_large => Err(Error::Large {
+                repo: repo(),
+                gigabytes: LARGEST >> 30,
             }),
             Ended::Stopped => Err(Error::GivenUp),
         }
     }
 }
+
+const GIT: &str = "git";
+
+/// The file of the user's settings that hold, in the folder for them.
+const CONFIG: &str = "config";
+
+/// A name in it that nothing has.
+const NOWHERE: &str = "nowhere";
+
+const READ: &str = "read the branches of the remote";
 
 pub(super) const REMOTE: &str = "origin";
 
@@ -226,21 +317,22 @@ const HEADS: &str = "refs/heads/";
 /// How long a commit's name is, by the older hash.
 pub(super) const SHA1: usize = 40;
 
-/// Those of a repository that this process may have been started in, as a hook of it for example.
-const REPOSITORY_VARIABLES: [&str; 7] = [
-    "GIT_DIR",
-    "GIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_COMMON_DIR",
-    "GIT_NAMESPACE",
-];
+/// What the remote has where a new branch is to be.
+#[derive(Default)]
+pub(super) struct Place {
+    /// The commit of a branch of that name.
+    pub commit: Option<String>,
+    /// A branch that has this one's name for a folder, or the other way round.
+    pub in_the_way: Option<String>,
+    /// A branch whose name differs in small and capital letters alone.
+    pub alike: Option<String>,
+}
 
 /// How a call of git ended.
 pub(super) struct Ran {
     pub status: ExitStatus,
-    printed: String,
+    printed: Vec<u8>,
+    is_cut: bool,
     said: String,
 }
 
@@ -248,62 +340,26 @@ pub(super) fn head(branch: &str) -> String {
     format!("{HEADS}{branch}")
 }
 
-/// What git said, which may be a remote's words, without an address that may have a password in it: the remote's, or one
-/// that it was led to.
-fn in_one_line(said: &str, remote: &str) -> String {
-    let said = without_users(&said.replace(remote, "the remote"));
-    let lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
-    let line = lines.collect::<Vec<_>>().join("; ");
-    let printed = |letter: char| if letter.is_control() { ' ' } else { letter };
-    line.chars().map(printed).take(1_000).collect()
-}
-
-/// A text whose addresses name nobody: `https://user:password@host` becomes `https://host`.
-fn without_users(text: &str) -> String {
-    let mut parts = text.split("://");
-    let mut shown = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let is_end = |letter: char| letter == '/' || letter.is_whitespace();
-        let authority = part.split(is_end).next().unwrap_or_default();
-        let user = authority.rfind('@').map_or(0, |at| at + 1);
-        shown += "://";
-        shown += part.get(user..).unwrap_or_default();
-    }
-    shown
-}
-
-fn read(file: &mut File) -> Result<String, Error> {
-    let mut bytes = Vec::new();
-    let read = file
-        .rewind()
-        .and_then(|()| file.take(SAID).read_to_end(&mut bytes));
-    read.map_err(Error::NoGit)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_git_said_has_no_password_in_it() {
-        for (said, shown) in [
-            (
-                "fatal: unable to access 'https://u:secret@host/x/'",
-                "fatal: unable to access 'https://host/x/'",
-            ),
-            ("no 'https://u:pa'ss@host'", "no 'https://host'"),
-            (
-                "see ssh://git@host and https://a@b:c@host/d",
-                "see ssh://host and https://host/d",
-            ),
-            (
-                "mail me@host about http://host/@team",
-                "mail me@host about http://host/@team",
-            ),
-            ("no access to http://u:p@r/", "no access to the remote"),
-        ] {
-            assert_eq!(in_one_line(said, "http://u:p@r/"), shown);
+/// A pattern of `git ls-remote` for a name in small or capital letters. A branch's name has none of a pattern's signs.
+fn in_any_case(branch: &str) -> String {
+    let mut pattern = String::new();
+    for letter in branch.chars() {
+        if letter.is_ascii_alphabetic() {
+            let (small, capital) = (letter.to_ascii_lowercase(), letter.to_ascii_uppercase());
+            pattern.extend(['[', small, capital, ']']);
+        } else {
+            pattern.push(letter);
         }
     }
+    pattern
+}
+
+/// How large the files in a folder are. What cannot be read has gone again.
+fn size(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let sizes = entries.map(|entry| match entry.file_type() {
+        Ok(kind) if kind.is_dir() => size(&entry.path()),
+        _ => entry.metadata().map_or(0, |found| found.len()),
+    });
+    sizes.fold(0, u64::saturating_add)
 }

@@ -5,25 +5,29 @@
 //! on this: whenever a cut is broken off, the next one goes on from there: a branch that was pushed is found by its plan,
 //! and one that was not is cut from the base as it is then. A branch that is there without a plan is never taken for ours.
 
+mod add;
 mod base;
+mod environment;
 mod error;
 mod git;
+mod name;
+mod output;
 mod plain;
+mod said;
 
+pub use add::{add_task, add_task_in_line};
 pub use base::look_at_base;
 pub use error::Error;
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::queue::{Show, with_causes};
-use crate::store::{
-    self, Act, Added, Claim, FinishedStages, NewBranch, NewTask, Store, TaskBranch, TaskRow,
-};
-use git::Git;
+use crate::queue::Show;
+use crate::store::{self, Claim, NewBranch, Store, TaskBranch, TaskRow};
+use git::{Git, Place};
 
 /// Where the branches of a repo are cut: an entry `[[project]]` of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -74,8 +78,21 @@ pub fn check(projects: &[Project]) -> Result<(), Error> {
         if remote.starts_with('-') {
             return Err(Error::Option { repo: repo.clone() });
         }
+        if remote.contains(char::is_control) {
+            return Err(Error::Unprintable { repo: repo.clone() });
+        }
+        if !name::is_valid(base) {
+            let (repo, base) = (repo.clone(), base.clone());
+            return Err(Error::Base { repo, base });
+        }
         if !branch.contains("{work_item}") && !branch.contains("{task}") {
             return Err(Error::Pattern {
+                repo: repo.clone(),
+                pattern: branch.clone(),
+            });
+        }
+        if !name::is_valid(&project.name(7, Some("x"))) {
+            return Err(Error::Unusable {
                 repo: repo.clone(),
                 pattern: branch.clone(),
             });
@@ -156,11 +173,13 @@ pub fn cut(
     }
     let row = store.task(task)?.ok_or(store::Error::NoTask { id: task })?;
     let name = project.branch_of(&row);
+    project.check_name(&name)?;
     let mut git = Git::of(project, goes_on);
     if !git.is_branch_name(&name)? {
         return Err(Error::Name { name });
     }
-    match git.tip(&name)? {
+    let place = git.place_of(&name)?;
+    match place.commit.clone() {
         Some(commit) => {
             let is_planned = |plan: TaskBranch| plan.name == name && plan.base_commit == commit;
             if !known.is_some_and(is_planned) {
@@ -171,7 +190,10 @@ pub fn cut(
                 });
             }
         }
-        None => cut_new(store, &mut git, claim, task, &name, clock)?,
+        None => {
+            project.check_place(&name, place)?;
+            cut_new(store, &mut git, claim, task, &name, clock)?;
+        }
     }
     store.confirm_branch(clock(), claim, task)?;
     let cut = store.branch(task)?;
@@ -193,7 +215,7 @@ fn cut_new(
             base: base.clone(),
         });
     }
-    let folder = tempfile::tempdir().map_err(Error::NoGit)?;
+    let folder = tempfile::tempdir().map_err(Error::NoFolder)?;
     let base_commit = git.fetch(folder.path(), base)?;
     store.saw_base(clock(), &git.project.repo, base, Some(&base_commit), &[])?;
     let branch = NewBranch {
@@ -204,55 +226,67 @@ fn cut_new(
     };
     store.plan_branch(claim, branch)?;
     let pushed = git.push(folder.path(), &base_commit, name);
-    if let Err(Error::Git { .. }) = pushed
-        && let Some(other) = git.in_the_way_of(name)?
-    {
-        return Err(Error::InTheWay {
-            repo: git.project.repo.clone(),
-            branch: name.into(),
-            other,
-        });
+    if let Err(Error::Git { .. }) = pushed {
+        // What is in its way may have come meanwhile.
+        git.project.check_place(name, git.place_of(name)?)?;
     }
     pushed
 }
 
-/// Adds a task whose branch is cut at once, because its repo has no line to wait in. Nobody else gets its job before that
-/// was tried; where it fails, whoever claims the job tries again.
-///
-/// # Errors
-///
-/// As [`Store::add_task`], or when the database refuses to let the job go again. It comes back by itself then.
-pub fn add_task(
-    store: &mut Store,
-    project: &Project,
-    task: NewTask<'_>,
-    lease: Duration,
-    finished: &FinishedStages,
-    clock: &dyn Fn() -> Timestamp,
-) -> Result<(Added, Result<TaskBranch, Error>), store::Error> {
-    const WHO: &str = "task add";
-    let (added, token) = store.add_task_claimed(clock(), task, WHO, lease)?;
-    let claim = Claim {
-        job: added.job_id,
-        token: &token,
-    };
-    let begun = Instant::now();
-    let mut goes_on = || begun.elapsed() < lease;
-    let cut = cut(store, project, claim, added.task_id, clock, &mut goes_on);
-    let said = cut.as_ref().err().map(|error| with_causes(error));
-    let act = Act {
-        now: clock(),
-        who: WHO,
-        why: "",
-    };
-    store.put_back(act, claim, said.as_deref(), finished)?;
-    Ok((added, cut))
-}
-
 impl Project {
+    /// Refuses a name that no branch of the repo can have.
+    fn check_name(&self, name: &str) -> Result<(), Error> {
+        if name.len() > name::LONGEST {
+            return Err(Error::Long {
+                begin: name.chars().take(60).collect(),
+                length: name.len(),
+                longest: name::LONGEST,
+            });
+        }
+        if !name::is_valid(name) {
+            return Err(Error::Name { name: name.into() });
+        }
+        if name::collide(name, &self.base) {
+            return Err(Error::BesideBase {
+                repo: self.repo.clone(),
+                branch: name.into(),
+                base: self.base.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Refuses a place that another branch of the remote leaves no room for.
+    fn check_place(&self, name: &str, place: Place) -> Result<(), Error> {
+        let (repo, branch) = (self.repo.clone(), name.to_owned());
+        match place {
+            Place {
+                in_the_way: Some(other),
+                ..
+            } => Err(Error::InTheWay {
+                repo,
+                branch,
+                other,
+            }),
+            Place {
+                alike: Some(other), ..
+            } => Err(Error::Alike {
+                repo,
+                branch,
+                other,
+            }),
+            _ => Ok(()),
+        }
+    }
+
     fn branch_of(&self, task: &TaskRow) -> String {
-        let id = task.id.to_string();
-        let work_item = task.work_item_id.as_deref().filter(|name| !name.is_empty());
+        self.name(task.id, task.work_item_id.as_deref())
+    }
+
+    /// The branch of a task with an id and a work item.
+    fn name(&self, task: i64, work_item: Option<&str>) -> String {
+        let id = task.to_string();
+        let work_item = work_item.filter(|name| !name.is_empty());
         // One pass: a work item that reads like a placeholder stays what it is.
         let parts = self.branch.split("{work_item}");
         let parts: Vec<String> = parts.map(|part| part.replace("{task}", &id)).collect();

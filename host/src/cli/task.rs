@@ -144,15 +144,18 @@ impl Task {
                     label: label.as_deref(),
                 };
                 let project = branch::project_of(&shared.projects, Some(&repo));
-                // Where the gate acts, the branch has to wait for the task's turn.
-                let project = match project {
-                    Some(project) if !queue.applies(Some(&repo)) => Some(project),
-                    _ => None,
-                };
                 match project {
                     None => {
                         let added = queue.store().add_task(Timestamp::now(), task)?;
                         let note = queue.added_task_note(Timestamp::now(), task);
+                        print_added(added, task, None, note, output)?;
+                    }
+                    // Where the gate acts, the branch has to wait for the task's turn.
+                    Some(project) if queue.applies(Some(&repo)) => {
+                        let (now, finished) = (Timestamp::now(), queue.finished_stages()?);
+                        let store = queue.store();
+                        let added = branch::add_task_in_line(store, project, task, &finished, now)?;
+                        let note = queue.added_task_note(now, task);
                         print_added(added, task, None, note, output)?;
                     }
                     Some(project) => {
@@ -259,10 +262,18 @@ fn print_added(
     match cut {
         None => {}
         Some(Ok(branch)) => output.line(format!("  its branch is {}", text::branch(&branch)))?,
-        Some(Err(error)) => output.line(format!(
-            "  its branch could not be cut, which is tried again when the job is claimed: {}",
-            shown(&with_causes(&error))
-        ))?,
+        Some(Err(error)) => {
+            let then = if error.is_for_good() {
+                "and its job fails unless that is mended before it is claimed"
+            } else {
+                "which is tried again when the job is claimed"
+            };
+            let error = with_causes(&error);
+            output.line(format!(
+                "  its branch could not be cut, {then}: {}",
+                shown(&error)
+            ))?;
+        }
     }
     Ok(())
 }

@@ -24,7 +24,7 @@ use super::{Error, Outcome};
 #[command(
     after_help = "The command finds its job in its environment, in SERIAL_GATE_JOB, _TASK, _WORK_ITEM, _REPO, _AGENT, _ATTEMPT, _TOKEN and _FENCE, and as JSON on its standard input. If it exits with 0 the job is done, and otherwise it has failed. With the token it may end its own task: `serial-gate task done $SERIAL_GATE_TASK`.\n\n\
     Where the configuration file has a `[[project]]` for the repo, the task's branch is cut first, from the tip of its base as it is then, and is in SERIAL_GATE_REMOTE, _BRANCH, _BASE and _BASE_COMMIT.\n\n\
-    At SIGTERM it takes no more jobs and ends when its commands have. At the second one it ends them and puts their jobs back.\n\nExamples:\n  serial-gate work --agent analyst -- ./analyse.sh\n  \
+    At SIGTERM it takes no more jobs and ends when its commands have. At the second one it ends them and puts their jobs back. It exits with 0 however its jobs have ended; the last line, or `--json`, counts them.\n\nExamples:\n  serial-gate work --agent analyst -- ./analyse.sh\n  \
     serial-gate work --agent developer --parallel 4 --timeout 2h -- ./develop.sh --fast"
 )]
 pub struct Work {
@@ -124,9 +124,18 @@ fn print(tally: Tally, output: &mut Output) -> Result<Outcome, Error> {
     } else {
         let done = count(usize::try_from(tally.done).unwrap_or(usize::MAX), "job");
         let Tally {
-            failed, given_up, ..
+            failed,
+            put_off,
+            given_up,
+            ..
         } = tally;
-        output.line(format!("{done} done, {failed} failed, {given_up} given up"))?;
+        let put_off = match put_off {
+            0 => String::new(),
+            number => format!("{number} put off, "),
+        };
+        output.line(format!(
+            "{done} done, {failed} failed, {put_off}{given_up} given up"
+        ))?;
     }
     Ok(Outcome::Done)
 }

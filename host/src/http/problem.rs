@@ -128,7 +128,7 @@ impl From<store::Error> for Problem {
             E::NoTask { .. } | E::NoJob { .. } | E::NoGeneration { .. } | E::NoFixture { .. } => {
                 StatusCode::NOT_FOUND
             }
-            E::Empty { .. } | E::KeyOfAnother { .. } | E::ForcedWithoutReason => {
+            E::Empty { .. } | E::Nul { .. } | E::KeyOfAnother { .. } | E::ForcedWithoutReason => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
             E::Status { .. }

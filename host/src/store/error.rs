@@ -197,6 +197,19 @@ pub enum Error {
         /// The task that has it.
         task: i64,
     },
+    /// Git could not keep the branches of two tasks.
+    #[error(
+        "git keeps no branch `{}` beside `{}`, which is task {task}'s: give the task another work item",
+        branch.escape_debug(), other.escape_debug()
+    )]
+    BranchBeside {
+        /// The branch.
+        branch: String,
+        /// The other one.
+        other: String,
+        /// The task that has the other one.
+        task: i64,
+    },
     /// There is no such job.
     #[error("there is no job {id}: `serial-gate queue` lists what waits")]
     NoJob {
@@ -207,6 +220,12 @@ pub enum Error {
     #[error("the {what} is empty: give it a name")]
     Empty {
         /// What has no name.
+        what: &'static str,
+    },
+    /// A text that no command's environment can hold.
+    #[error("the {what} has a NUL character, and no command can be given that: leave it out")]
+    Nul {
+        /// The text.
         what: &'static str,
     },
     /// A job is not in the state that a change needs.
@@ -466,6 +485,15 @@ fn running_where(worker: Option<&str>) -> String {
     match worker {
         Some(worker) => format!("on worker `{}`", worker.escape_debug()),
         None => "in another program".into(),
+    }
+}
+
+/// Refuses a text that no command can be given.
+pub(super) fn without_nul(what: &'static str, text: &str) -> Result<(), Error> {
+    if text.contains('\0') {
+        Err(Error::Nul { what })
+    } else {
+        Ok(())
     }
 }
 

@@ -14,8 +14,9 @@ use rusqlite::{Connection, OptionalExtension, Params, params};
 use super::alerts::{self, NewAlert};
 use super::audit::{self, Deed};
 use super::effect::Effect;
-use super::error::not_empty;
+use super::error::{not_empty, without_nul};
 use super::holding::{Holding, check_claim, claim_row, ended, holding, wrong_status};
+use super::job_error::kept;
 use super::task_end::FinishedStages;
 use super::time::whole_seconds;
 use super::token::{new_token, next_fence};
@@ -162,6 +163,7 @@ impl Store {
         finished: &FinishedStages,
     ) -> Result<(), Error> {
         let until = sql_time(super::lease_end(act.now, delay));
+        let error = kept(error);
         self.writing_for_a_holder(act, |transaction| {
             check_claim(transaction, claim, "put off")?;
             let is_over = finished_task_of(transaction, claim.job, finished)?.is_some();
@@ -218,7 +220,7 @@ pub(super) fn end(
     }
     let error = match ending {
         Ending::Done => None,
-        Ending::Failed { error } => error,
+        Ending::Failed { error } => error.map(kept),
     };
     transaction
         .prepare_cached(
@@ -317,15 +319,19 @@ pub(super) fn give_back(
          WHERE id = ?1",
         queued_or_cancelled("?2")
     );
-    transaction
-        .prepare_cached(&sql)?
-        .execute(params![claim.job, finished.as_json(), error])?;
+    transaction.prepare_cached(&sql)?.execute(params![
+        claim.job,
+        finished.as_json(),
+        error.map(kept)
+    ])?;
     is_let_go(transaction, claim.job)
 }
 
 pub(super) fn check_names(job: NewJob<'_>) -> Result<(), Error> {
     not_empty("agent", job.agent)?;
-    not_empty("repo", job.repo.unwrap_or("the task's"))
+    not_empty("repo", job.repo.unwrap_or("the task's"))?;
+    without_nul("agent", job.agent)?;
+    without_nul("repo", job.repo.unwrap_or_default())
 }
 
 pub(super) fn insert(

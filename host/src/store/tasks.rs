@@ -11,7 +11,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::audit::{self, Deed};
 use super::effect::Effect;
-use super::error::not_empty;
+use super::error::{not_empty, without_nul};
 use super::jobs::claim_added;
 use super::outcome::{self, TaskOutcome};
 use super::schema::LABEL;
@@ -60,7 +60,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When the repo, the stage, the agent or the label is empty, or the database refuses.
+    /// When the repo, the stage, the agent or the label is empty, a text has a NUL, or the database refuses.
     pub fn add_task(&mut self, now: Timestamp, task: NewTask<'_>) -> Result<Added, Error> {
         check_names(task)?;
         self.writing(|transaction| insert(transaction, now, task))
@@ -185,8 +185,9 @@ pub(super) fn check_names(task: NewTask<'_>) -> Result<(), Error> {
         ("label", task.label.unwrap_or("none")),
     ] {
         not_empty(what, name)?;
+        without_nul(what, name)?;
     }
-    Ok(())
+    without_nul("work item", task.work_item.unwrap_or_default())
 }
 
 pub(super) fn insert(

@@ -12,7 +12,11 @@ use serde::Serialize;
 use super::Settings;
 use crate::alerts::SECRET_VARIABLES;
 use crate::branch::Project;
+use crate::child::NOT_A_PROGRAM;
 use crate::store::{Claimed, TaskBranch};
+
+/// The password of a key that signs policies. It is for `policy sign`, which asks for it there.
+const KEY_PASSWORD: &str = "SERIAL_GATE_KEY_PASSWORD";
 
 /// The document on the standard input.
 #[derive(Serialize)]
@@ -46,7 +50,7 @@ pub(super) fn of(
     let mut command = Command::new(program);
     command.args(args).stdin(input);
     // A worker may have been started with the service's environment. What a job runs is not told those secrets.
-    for variable in SECRET_VARIABLES {
+    for variable in SECRET_VARIABLES.into_iter().chain([KEY_PASSWORD]) {
         command.env_remove(variable);
     }
     command.envs(
@@ -105,5 +109,14 @@ pub(super) fn at_fault(error: &io::Error) -> AtFault {
     }
 }
 
-/// `ENOEXEC`, for which the standard library has no name.
-const NOT_A_PROGRAM: i32 = 8;
+/// What a job has that no command can be given.
+pub(super) fn unfit(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::InvalidInput => {
+            "the command cannot be given the job: its work item, repo or agent has a NUL character, so add the task again without one"
+        }
+        _ => {
+            "the command cannot be given the job: its texts are longer than an environment may be, so add the task again with shorter ones"
+        }
+    }
+}

@@ -1,8 +1,9 @@
 //! Why a worker ends, or does not begin. What goes wrong with one job is that job's error.
 
+use std::ffi::OsString;
 use std::io;
-use std::path::PathBuf;
 
+use crate::child::cannot_start;
 use crate::{branch, queue, store};
 
 /// A worker that cannot go on.
@@ -18,12 +19,11 @@ pub enum Error {
     #[error(transparent)]
     Branch(#[from] branch::Error),
     /// The command cannot be started for any job.
-    #[error("cannot run `{}`, and no job was lost: correct the command after `--`", program.display())]
+    #[error("{}; no job was lost", cannot_start(program, cause))]
     Command {
         /// The program.
-        program: PathBuf,
+        program: OsString,
         /// Why.
-        #[source]
         cause: io::Error,
     },
     /// The machine has no thread left.

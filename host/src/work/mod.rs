@@ -25,7 +25,7 @@ use jiff::Timestamp;
 
 use crate::backoff::backoff;
 use crate::branch::{self, Project};
-use crate::child::Ended;
+use crate::child::{Ended, plainly};
 use crate::queue::{self, Claimant, Queue, with_causes};
 use crate::store::{Act, Claim, Claimed, Ending, TaskBranch};
 use command::AtFault;
@@ -107,7 +107,9 @@ pub struct Tally {
     pub done: u64,
     /// Jobs that failed.
     pub failed: u64,
-    /// Jobs that were put off or put back, or whose claim was lost.
+    /// Jobs whose branch could not be cut yet, which are tried again later.
+    pub put_off: u64,
+    /// Jobs that were put back, or whose claim was lost.
     pub given_up: u64,
 }
 
@@ -115,6 +117,7 @@ pub struct Tally {
 enum Outcome {
     Done,
     Failed,
+    PutOff,
     GivenUp,
 }
 
@@ -240,7 +243,7 @@ impl Worker<'_> {
         let (claim, lease) = (hand.claim, self.settings.lease);
         let mut keeper = match Keeper::of(&database, self.told, self.clock, claim, name, lease) {
             Ok(keeper) => keeper,
-            Err(error) => return Ok(hand.put_back_and_pause(&error)),
+            Err(error) => return Ok(hand.put_back_and_pause(with_causes(&error))),
         };
         let project = branch::project_of(&self.settings.projects, job.repo.as_deref());
         let branch = match self.prepare(&mut hand, project, job, &mut keeper) {
@@ -251,7 +254,7 @@ impl Worker<'_> {
         let mut command =
             match command::of(self.settings, job, project, branch.as_ref(), &database.path) {
                 Ok(command) => command,
-                Err(error) => return Ok(hand.put_back_and_pause(&error)),
+                Err(error) => return Ok(hand.put_back_and_pause(plainly(&error))),
             };
         let ran = crate::child::run(&mut command, self.settings.timeout, &mut || {
             hand.queue.store().let_go_of_moved_files();
@@ -273,15 +276,15 @@ impl Worker<'_> {
                 ))
             }
             Ok(Ended::Stopped) if keeper.has_lost() => return Ok(Outcome::GivenUp),
-            Ok(Ended::Stopped) => return Ok(hand.put_back("its worker was stopped")),
+            Ok(Ended::Stopped | Ended::Asked) => return Ok(hand.put_back("its worker was stopped")),
             Err(cause) => match command::at_fault(&cause) {
                 AtFault::Command => {
                     hand.put_back("its worker's command cannot be run");
-                    let program = self.settings.command.0.clone().into();
+                    let program = self.settings.command.0.clone();
                     return Err(Error::Command { program, cause });
                 }
-                AtFault::Job => Err(format!("the command could not be run: {cause}")),
-                AtFault::Machine => return Ok(hand.put_back_and_pause(&cause)),
+                AtFault::Job => Err(command::unfit(&cause).into()),
+                AtFault::Machine => return Ok(hand.put_back_and_pause(plainly(&cause))),
             },
         };
         Ok(self.end(&mut hand, ended, &mut keeper))
@@ -342,7 +345,7 @@ impl Worker<'_> {
                 "job {job} is put off for {} s: {said}",
                 delay.as_secs_f32().ceil()
             );
-            Ok(Outcome::GivenUp)
+            Ok(Outcome::PutOff)
         };
         put_off(hand).unwrap_or_else(|error| {
             tracing::error!(
@@ -474,6 +477,7 @@ impl Worker<'_> {
         let count = match outcome {
             Outcome::Done => &mut tally.done,
             Outcome::Failed => &mut tally.failed,
+            Outcome::PutOff => &mut tally.put_off,
             Outcome::GivenUp => &mut tally.given_up,
         };
         *count = count.saturating_add(1);
@@ -510,11 +514,8 @@ impl<'a> InHand<'a> {
     }
 
     /// The machine cannot run it now: nobody gains by asking for it again at once.
-    fn put_back_and_pause(&mut self, cause: &dyn std::error::Error) -> Outcome {
-        let why = format!(
-            "its worker could not run its command: {}",
-            with_causes(cause)
-        );
+    fn put_back_and_pause(&mut self, cause: String) -> Outcome {
+        let why = format!("its worker could not run its command: {cause}");
         let outcome = self.put_back(&why);
         thread::sleep(PAUSE);
         outcome
