@@ -30,6 +30,7 @@ mod words;
 
 pub use agents::Agents;
 pub use contract::Table;
+pub(crate) use contract::{Column, Kind};
 pub use reach::{Reach, Source};
 pub use refusal::Refusal;
 pub use render::Rendered;
@@ -138,6 +139,11 @@ impl Clause {
         texts.sort_unstable();
         texts.dedup();
         texts
+    }
+
+    /// Its tree, for those who look for the states that its conditions tell apart; `None` for the empty clause.
+    pub(crate) fn predicate(&self) -> Option<&Predicate> {
+        self.predicate.as_ref()
     }
 
     /// The rows of the tables that can matter to it, for the jobs that are queued.

@@ -4,7 +4,9 @@
 //! decision and no other job does; the same question gets the same answer; `decide` and the clause
 //! agree; a queue without a freeze whose tasks are all done holds nothing, at some time at least. A
 //! policy may differ from the default one on purpose, so the default's own cases are not among them.
-//! Nothing is changed: the states are made up, on a temporary database.
+//! Nothing is changed: the states are made up, on a temporary database. Leaves the search for states in
+//! which the two answers differ to `agreement`. Callers rely on this: it ends within its time, whatever
+//! the policy does.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,18 +14,25 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::agreement::Trial;
+use super::budget::Budget;
 use super::case::{Document, parse_cases};
+use super::decided::fault;
 use super::states::States;
+use super::times::{CHANGES, Times};
 use super::world::World;
-use super::{Error, Runner};
+use super::{CASE_TIME, Error, Runner};
 use crate::clause::{Clause, Table};
-use crate::model::{Description, Dialect, Settings, Verdict};
+use crate::model::{Decision, Description, Dialect, Settings};
 use crate::policy::{Policy, Runtime, Trust};
 use crate::queue::{Allowance, CurrentClause, Source, with_causes};
 use crate::store::Fixture;
 
-/// How many states each invariant is tried on.
+/// How many states each invariant is tried on, agreement on more.
 const STATES: usize = 200;
+
+/// The time that a check may take; 60 s.
+pub const CHECK_TIME: Duration = Duration::from_secs(60);
 
 /// A stage of the check, and what it found: in words, or why the policy is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +67,19 @@ pub struct Candidate<'a> {
 ///
 /// When there is no room for a temporary database, or no WebAssembly here.
 pub fn check_policy(candidate: Candidate<'_>, now: Timestamp) -> Result<Vec<Stage>, Error> {
+    check_policy_within(candidate, now, CHECK_TIME)
+}
+
+/// The same within another time. The stage in which it is over refuses the policy, and says how far it came.
+///
+/// # Errors
+///
+/// As [`check_policy`].
+pub fn check_policy_within(
+    candidate: Candidate<'_>,
+    now: Timestamp,
+    time: Duration,
+) -> Result<Vec<Stage>, Error> {
     let Candidate {
         component,
         signature,
@@ -66,6 +88,8 @@ pub fn check_policy(candidate: Candidate<'_>, now: Timestamp) -> Result<Vec<Stag
         allowance,
         fixtures,
     } = candidate;
+    let budget = Budget::new(time);
+    let allowance = bounded(allowance);
     let mut stages = Stages(Vec::new());
     if let Some(trust) = trust {
         let signer = trust.check(component, signature);
@@ -86,54 +110,68 @@ pub fn check_policy(candidate: Candidate<'_>, now: Timestamp) -> Result<Vec<Stag
     };
     let mut world = World::new(component, allowance, runtime)?;
     world.queue.set_settings(settings.clone());
-    if stages
-        .add("clause", clause(&policy, &mut world, settings, now)?)
-        .is_none()
-    {
+    let clause = clause(&policy, &mut world, settings, now, budget)?;
+    let Some(mut times) = stages.add("clause", clause) else {
         return Ok(stages.0);
-    }
+    };
     let flat = world.queue.clause(now)?;
     stages.add("claims", Ok((cost(&flat), ())));
-    let invariants: [(&str, &str, Invariant); 4] = [
-        (
-            "decisions",
-            "one for each queued job, and for no other",
-            decisions,
-        ),
-        (
-            "determinism",
-            "the same question gets the same answer",
-            determinism,
-        ),
-        (
-            "agreement",
-            "`decide` and the clause let the same jobs through",
-            agreement,
-        ),
-        (
-            "progress",
-            "when all is done and nothing frozen, nothing is held",
-            progress,
-        ),
-    ];
-    let times = times(&mut world, now)?;
-    for (name, says, invariant) in invariants {
-        let found = on_all_states(&mut world, &times, says, invariant)?;
-        if stages.add(name, found).is_none() {
-            return Ok(stages.0);
-        }
+    let states: Vec<Value> = States::new().take(STATES).collect();
+    let tried = Tried {
+        states: &states,
+        times: &times.around_changes(now),
+        budget,
+    };
+    let mut answers = Vec::new();
+    let found = tried.each(&mut world, DECISIONS, |world, now, _| {
+        decisions(world, now, &mut answers)
+    })?;
+    if stages.add("decisions", found).is_none() {
+        return Ok(stages.0);
+    }
+    let found = tried.each(&mut world, DETERMINISM, |world, now, number| {
+        determinism(world, now, answers.get(number))
+    })?;
+    if stages.add("determinism", found).is_none() {
+        return Ok(stages.0);
+    }
+    let mut trial = Trial::new(&mut world, &policy, settings, now, budget);
+    let found = trial.run(&mut times, &states)?.map(|found| (found, ()));
+    if stages.add("agreement", found).is_none() {
+        return Ok(stages.0);
+    }
+    // The clause of the last time that was tried is dropped.
+    world.queue.set_settings(settings.clone());
+    let found = tried.each(&mut world, PROGRESS, |world, now, _| progress(world, now))?;
+    if stages.add("progress", found).is_none() {
+        return Ok(stages.0);
     }
     if !fixtures.is_empty() {
-        stages.add("fixtures", pass(&mut Runner { world }, fixtures)?);
+        let mut runner = Runner::of(world);
+        stages.add("fixtures", pass(&mut runner, fixtures, budget)?);
     }
     Ok(stages.0)
+}
+
+const DECISIONS: &str = "one for each queued job, and for no other";
+const DETERMINISM: &str = "the same question gets the same answer";
+const PROGRESS: &str = "when all is done and nothing frozen, nothing is held";
+
+/// The time of one call is no longer than that of the check: it is asked between two calls whether it is over.
+fn bounded(allowance: Allowance) -> Allowance {
+    let most = u64::try_from(CHECK_TIME.as_millis()).unwrap_or(u64::MAX);
+    Allowance {
+        clause_ms: allowance.clause_ms.min(most),
+        decide_ms: allowance.decide_ms.min(most),
+        ..allowance
+    }
 }
 
 /// What was found, and what the next stage goes on with.
 type Found<T> = Result<(String, T), String>;
 
 /// Why an invariant does not hold for the state that the world is in; none if it does.
-type Invariant = fn(&mut World, Timestamp) -> Result<Option<String>, crate::queue::Error>;
+type Broken = Result<Option<String>, crate::queue::Error>;
 
 struct Stages(Vec<Stage>);
 
@@ -169,7 +207,8 @@ fn clause(
     world: &mut World,
     settings: &Settings,
     now: Timestamp,
-) -> Result<Found<()>, Error> {
+    budget: Budget,
+) -> Result<Found<Times>, Error> {
     let mut length = 0;
     let mut reads: Vec<&str> = Vec::new();
     for dialect in [Dialect::Postgres, Dialect::Sqlite] {
@@ -194,7 +233,8 @@ fn clause(
     } else {
         reads.join(", ")
     };
-    Ok(Ok((format!("{length} bytes, reads {reads}"), ())))
+    let found = format!("{length} bytes, reads {reads}");
+    Ok(Times::ask(policy, settings, now, budget).map(|times| (found, times)))
 }
 
 /// What a claim by a clause costs. A slow one is no reason to refuse a policy.
@@ -210,81 +250,59 @@ fn cost(clause: &CurrentClause) -> String {
     }
 }
 
-/// How many changes of a clause that depends on the time are looked at.
-const CHANGES: usize = 32;
-
-/// Now, and if the rule depends on the time, the last moment and the first of each of its changes.
-fn times(world: &mut World, now: Timestamp) -> Result<Vec<Timestamp>, Error> {
-    let mut times = vec![now];
-    let mut at = now;
-    for _ in 0..CHANGES {
-        let until = world.queue.clause(at)?.valid_until;
-        let Some(until) = until.and_then(|until| Timestamp::from_second(until).ok()) else {
-            break;
-        };
-        times.extend(until.checked_sub(Duration::from_secs(1)));
-        times.push(until);
-        at = until;
-    }
-    Ok(times)
+/// What an invariant is tried on.
+struct Tried<'a> {
+    states: &'a [Value],
+    times: &'a [Timestamp],
+    budget: Budget,
 }
 
-fn on_all_states(
-    world: &mut World,
-    times: &[Timestamp],
-    says: &str,
-    invariant: Invariant,
-) -> Result<Found<()>, Error> {
-    for (state, now) in States::new()
-        .take(STATES)
-        .zip(times.iter().copied().cycle())
-    {
-        let case: Document = serde_json::from_value(state.clone())
-            .map_err(|error| Error::Value(error.to_string()))?;
-        world.load(&case)?;
-        let broken = match invariant(world, now) {
-            Ok(broken) => broken,
-            Err(error @ crate::queue::Error::Policy(_)) => Some(with_causes(&error)),
-            Err(error) => return Err(error.into()),
-        };
-        if let Some(reason) = broken {
-            return Ok(Err(format!("{reason}, in the state {state}")));
+impl Tried<'_> {
+    /// Tries an invariant on each state, at one time after the other. It is told the state's number.
+    fn each(
+        &self,
+        world: &mut World,
+        says: &str,
+        mut invariant: impl FnMut(&mut World, Timestamp, usize) -> Broken,
+    ) -> Result<Found<()>, Error> {
+        let times = self.times.iter().copied().cycle();
+        let all = self.states.len();
+        for ((number, state), now) in self.states.iter().enumerate().zip(times) {
+            if self.budget.is_spent() {
+                return Ok(Err(self.budget.spent_after(number, all, "states")));
+            }
+            let case: Document = serde_json::from_value(state.clone())
+                .map_err(|error| Error::Value(error.to_string()))?;
+            world.load(&case)?;
+            let broken = match invariant(world, now, number) {
+                Ok(broken) => broken,
+                Err(error @ crate::queue::Error::Policy(_)) => Some(with_causes(&error)),
+                Err(error) => return Err(error.into()),
+            };
+            if let Some(reason) = broken {
+                return Ok(Err(format!("{reason}, in the state {state}")));
+            }
         }
+        Ok(Ok((format!("{says}, in {all} states"), ())))
     }
-    Ok(Ok((format!("{says}, in {STATES} states"), ())))
 }
 
-fn decisions(world: &mut World, now: Timestamp) -> Result<Option<String>, crate::queue::Error> {
-    let decided: Vec<i64> = world
-        .queue
-        .decide(now, None)?
-        .iter()
-        .map(|decision| decision.job)
-        .collect();
+/// Keeps the decisions, for `determinism` to compare others with.
+fn decisions(world: &mut World, now: Timestamp, answers: &mut Vec<Vec<Decision>>) -> Broken {
+    let decisions = world.queue.decide(now, None)?;
     let queued = world.queue.store().queued_jobs()?;
-    Ok((decided != queued)
-        .then(|| format!("the jobs {queued:?} are queued, and {decided:?} got decisions")))
+    let fault = fault(&queued, &decisions);
+    answers.push(decisions);
+    Ok(fault)
 }
 
-fn determinism(world: &mut World, now: Timestamp) -> Result<Option<String>, crate::queue::Error> {
-    let (first, second) = (
-        world.queue.decide(now, None)?,
-        world.queue.decide(now, None)?,
-    );
-    Ok((first != second).then(|| "the second answer is another than the first".into()))
+fn determinism(world: &mut World, now: Timestamp, first: Option<&Vec<Decision>>) -> Broken {
+    let second = world.queue.decide(now, None)?;
+    let is_other = first != Some(&second);
+    Ok(is_other.then(|| "the second answer is another than the first".into()))
 }
 
-fn agreement(world: &mut World, now: Timestamp) -> Result<Option<String>, crate::queue::Error> {
-    let by_clause = world.queue.claimable(now)?;
-    let decisions = world.queue.decide(now, None)?.into_iter();
-    let claimed = decisions.filter(|decision| decision.verdict == Verdict::Claim);
-    let by_decide: Vec<i64> = claimed.map(|decision| decision.job).collect();
-    let disagree = by_clause != by_decide;
-    Ok(disagree
-        .then(|| format!("the clause lets {by_clause:?} through, and `decide` {by_decide:?}")))
-}
-
-fn progress(world: &mut World, now: Timestamp) -> Result<Option<String>, crate::queue::Error> {
+fn progress(world: &mut World, now: Timestamp) -> Broken {
     // What is finished is for the rules to say.
     let finished = world.queue.finished_stages()?.first().to_owned();
     world
@@ -314,10 +332,19 @@ fn progress(world: &mut World, now: Timestamp) -> Result<Option<String>, crate::
 }
 
 /// Every attached case, up to the first that fails.
-fn pass(runner: &mut Runner, fixtures: &[Fixture]) -> Result<Found<()>, Error> {
-    let mut passed = 0;
+fn pass(runner: &mut Runner, fixtures: &[Fixture], budget: Budget) -> Result<Found<()>, Error> {
+    let mut cases = Vec::new();
     for fixture in fixtures {
-        for case in parse_cases(Path::new(&fixture.name), &fixture.cases)? {
+        let parsed = parse_cases(Path::new(&fixture.name), &fixture.cases)?;
+        cases.extend(parsed.into_iter().map(|case| (fixture, case)));
+    }
+    let (mut passed, all) = (0, cases.len());
+    for (fixture, case) in cases {
+        if budget.is_spent() {
+            return Ok(Err(budget.spent_after(passed, all, "attached cases")));
+        }
+        runner.set_case_time(budget.left().min(CASE_TIME));
+        {
             if let Some(failure) = runner.failures(&case).into_iter().next() {
                 let (file, name) = (&fixture.name, &case.name);
                 return Ok(Err(format!("`{name}` of `{file}` fails: {failure}")));

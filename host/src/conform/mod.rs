@@ -5,26 +5,44 @@
 //! as other programs would write them, in plain SQL beside the host. Callers rely on this: every
 //! field of an expected result is compared, down to the last key.
 
+mod agreement;
+mod budget;
 mod case;
+mod cells;
 mod check;
 mod compare;
+mod decided;
+mod dice;
+mod directed;
+mod example;
+mod leaves;
+mod near;
 mod operation;
 mod row;
+mod rows;
+mod scene;
 mod states;
+mod times;
+mod vocabulary;
 mod world;
 
 pub use case::{Case, parse_cases, read_cases};
-pub use check::{Candidate, Stage, check_policy};
+pub use check::{CHECK_TIME, Candidate, Stage, check_policy, check_policy_within};
 pub use compare::Difference;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::model::Decision;
 use crate::policy::Runtime;
-use crate::queue::{self, Allowance, Queue};
+use crate::queue::{self, Allowance, Overrides, Queue};
+use budget::Budget;
 use world::World;
+
+/// The time that one case may take; 60 s.
+pub const CASE_TIME: Duration = Duration::from_secs(60);
 
 /// Cases that cannot be run. A case that fails is no error.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +75,14 @@ pub enum Error {
     /// A value in a case is of no use there.
     #[error("{0}")]
     Value(String),
+    /// The decisions are not about the queued jobs, each once.
+    #[error("{0}")]
+    Decided(String),
+    /// A case that goes on for too long.
+    #[error(
+        "the case took longer than its time: give it fewer jobs, or make the policy's answers faster"
+    )]
+    Time,
     /// The database for the cases.
     #[error("cannot make a temporary database")]
     Temporary(#[source] std::io::Error),
@@ -83,6 +109,7 @@ pub enum Through<'a> {
 /// Runs cases, one after the other, on one temporary database.
 pub struct Runner {
     world: World,
+    case_time: Duration,
 }
 
 impl Runner {
@@ -93,9 +120,29 @@ impl Runner {
     /// When there is no room for a temporary database, or no WebAssembly here.
     pub fn new(component: &[u8], allowance: Allowance) -> Result<Runner, Error> {
         let runtime = Runtime::new().map_err(queue::Error::from)?;
-        Ok(Runner {
-            world: World::new(component, allowance, runtime)?,
-        })
+        Ok(Runner::of(World::new(component, allowance, runtime)?))
+    }
+
+    fn of(world: World) -> Runner {
+        Runner {
+            world,
+            case_time: CASE_TIME,
+        }
+    }
+
+    /// Runs every case under these settings instead of its own; what is not given stays the case's. Its operations cannot
+    /// change them.
+    ///
+    /// # Errors
+    ///
+    /// When the policy refuses the rules.
+    pub fn replace_settings(&mut self, overrides: Overrides) -> Result<(), Error> {
+        self.world.replace_settings(overrides)
+    }
+
+    /// Gives each case another time than [`CASE_TIME`].
+    pub fn set_case_time(&mut self, time: Duration) {
+        self.case_time = time;
     }
 
     /// Runs a case and returns where its result differs from the expected one; nowhere is a pass.
@@ -104,6 +151,7 @@ impl Runner {
     ///
     /// When the case holds a value that the tables cannot, or the database fails.
     pub fn run(&mut self, case: &Case, through: Through<'_>) -> Result<Vec<Difference>, Error> {
+        self.world.budget = Budget::new(self.case_time);
         let result = self.world.evaluate(&case.document, through)?;
         Ok(compare::differences(&case.expected, &result))
     }

@@ -1,29 +1,26 @@
 //! Random states of a queue, small and full of collisions, because that is where rules differ.
 //!
-//! Owns the choice: few repos, ids that meet, NULLs, names that only almost match. The sequence is
-//! the same in every run, so that a policy that was refused is refused again for the same state.
+//! Owns the choice: few repos, ids that meet, NULLs, names that only almost match. It knows nothing
+//! of the clause; `directed` and `swarm` make states of what a clause says.
 
 use serde_json::{Value, json};
 
+use super::dice::Dice;
+
 /// An endless sequence of states, each as the `case` of a conformance case without settings.
-pub(super) struct States(u64);
+pub(super) struct States(Dice);
 
 impl States {
     pub(super) fn new() -> States {
-        States(0x5345_5249_414c)
+        States(Dice::new(0x5345_5249_414c))
     }
 
-    /// The next number below `end`, by xorshift. It need not be good, only the same everywhere.
     fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 33).unwrap_or_default() % end
+        self.0.below(end)
     }
 
     fn one_of(&mut self, values: &[Value]) -> Value {
-        let index = self.below(values.len());
-        values.get(index).cloned().unwrap_or_default()
+        self.0.one_of(values).cloned().unwrap_or_default()
     }
 }
 

@@ -11,12 +11,16 @@ use rusqlite::Connection;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
+use super::budget::Budget;
 use super::case::{Document, Row};
+use super::decided::fault;
 use super::row::{FREEZE, JOB, TASK, check_columns, insert, json_value};
-use super::{Error, Through};
+use super::{CASE_TIME, Error, Through};
 use crate::model::{Settings, Verdict};
 use crate::policy::Runtime;
-use crate::queue::{self, Allowance, NewFreeze, Options, Queue, Rule, Source, default_settings};
+use crate::queue::{
+    self, Allowance, NewFreeze, Options, Overrides, Queue, Rule, Source, default_settings,
+};
 use crate::store::{Act, sql_time};
 
 /// The time of every case. Any text that is this time was written by an operation, and is `<now>`
@@ -31,6 +35,10 @@ pub(super) struct World {
     /// Another program's view of the same database.
     pub(super) beside: Connection,
     pub(super) registry: Vec<Option<String>>,
+    /// What a case may take of time.
+    pub(super) budget: Budget,
+    /// The settings that replace each case's.
+    replaced: Overrides,
     _folder: TempDir,
 }
 
@@ -73,6 +81,8 @@ impl World {
             queue,
             beside,
             registry: Vec::new(),
+            budget: Budget::new(CASE_TIME),
+            replaced: Overrides::default(),
             _folder: folder,
         })
     }
@@ -83,8 +93,8 @@ impl World {
         case: &Document,
         through: Through<'_>,
     ) -> Result<Map<String, Value>, Error> {
-        self.queue
-            .set_settings(settings(&Settings::off(), &case.settings)?);
+        let of_case = settings(&Settings::off(), &case.settings)?;
+        self.queue.set_settings(self.replaced.over(of_case));
         self.registry = case.projects.clone();
         self.load(case)?;
         let mut result = Map::new();
@@ -115,7 +125,15 @@ impl World {
 
     pub(super) fn set_settings(&mut self, changed: &Row) -> Result<(), Error> {
         let changed = settings(self.queue.settings(), changed)?;
-        self.queue.set_settings(changed);
+        self.queue.set_settings(self.replaced.over(changed));
+        Ok(())
+    }
+
+    /// From now on these hold in every case, whatever its own are.
+    pub(super) fn replace_settings(&mut self, replaced: Overrides) -> Result<(), Error> {
+        self.queue.set_settings(replaced.over(default_settings()));
+        self.queue.check_rules(NOW)?;
+        self.replaced = replaced;
         Ok(())
     }
 
@@ -133,6 +151,10 @@ impl World {
             Through::Clause => Ok(self.queue.claimable(NOW)?),
             Through::Decisions(decide) => {
                 let decisions = decide(&mut self.queue, NOW)?;
+                let queued = self.queue.store().queued_jobs();
+                if let Some(fault) = fault(&queued.map_err(queue::Error::from)?, &decisions) {
+                    return Err(Error::Decided(fault));
+                }
                 let claimed = decisions
                     .into_iter()
                     .filter(|decision| decision.verdict == Verdict::Claim);
@@ -141,14 +163,25 @@ impl World {
         }
     }
 
+    /// Claims a job, which is not queued any more, so that a case comes to its end.
     pub(super) fn claim(&mut self, through: Through<'_>) -> Result<Option<i64>, Error> {
+        if self.budget.is_spent() {
+            return Err(Error::Time);
+        }
         if let Through::Clause = through {
             return Ok(self.queue.claim(NOW, WORKER, LEASE)?.map(|job| job.id));
         }
         let first = self.claimable(through)?.into_iter().min();
         if let Some(job) = first {
-            self.beside
-                .execute("UPDATE jobs SET status = 'running' WHERE id = ?1", [job])?;
+            let changed = self.beside.execute(
+                "UPDATE jobs SET status = 'running' WHERE id = ?1 AND status = 'queued'",
+                [job],
+            )?;
+            if changed == 0 {
+                return Err(Error::Decided(format!(
+                    "job {job} is let through and cannot be claimed"
+                )));
+            }
         }
         Ok(first)
     }
@@ -322,7 +355,12 @@ fn settings(before: &Settings, changed: &Row) -> Result<Settings, Error> {
             None => before.rules.clone(),
             Some(Value::Null) => None,
             Some(Value::String(text)) => Some(text.clone()),
-            Some(document) => Some(document.to_string()),
+            Some(Value::Object(entries)) => Some(Value::Object(entries.clone()).to_string()),
+            Some(other) => {
+                return Err(Error::Value(format!(
+                    "`settings.rules` is `{other}`: write a JSON object or null"
+                )));
+            }
         },
     })
 }
