@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use serial_gate::branch::{base_words, short};
 use serial_gate::model::{Hold, Verdict};
+use serial_gate::printable::{is_invisible, printable};
 use serial_gate::store::{TaskBranch, sql_time, time_since};
 
 use super::options::Shared;
@@ -12,25 +13,7 @@ use super::output::{Tone, toned};
 
 /// Text from the database, with everything escaped that could move a cursor or turn the line around.
 pub fn shown(text: &str) -> String {
-    if text.chars().any(is_invisible) {
-        text.chars()
-            .map(|c| {
-                if is_invisible(c) {
-                    c.escape_unicode().to_string()
-                } else {
-                    c.into()
-                }
-            })
-            .collect()
-    } else {
-        text.into()
-    }
-}
-
-/// Control characters, and those that format text without being seen.
-fn is_invisible(c: char) -> bool {
-    let formats = matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-    c.is_control() || formats
+    printable(text).into_owned()
 }
 
 /// The same for text that may be missing.

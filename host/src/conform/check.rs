@@ -18,7 +18,7 @@ use super::world::World;
 use super::{Error, Runner};
 use crate::clause::{Clause, Table};
 use crate::model::{Description, Dialect, Settings, Verdict};
-use crate::policy::{Policy, Runtime, Trust};
+use crate::policy::{Policy, Runtime, Trust, texts};
 use crate::queue::{Allowance, CurrentClause, Source, with_causes};
 use crate::store::Fixture;
 
@@ -150,6 +150,7 @@ impl Stages {
 
 fn describe(policy: Policy) -> Found<Policy> {
     let description = policy.describe().map_err(|error| with_causes(&error))?;
+    texts::check_description(&description).map_err(|unfit| unfit.to_string())?;
     let Description {
         name,
         version,
@@ -178,6 +179,7 @@ fn clause(
             .map_err(|error| with_causes(&error));
         let accepted = answer.and_then(|answer| {
             length = answer.text.len();
+            texts::check_notes(&answer.notes).map_err(|unfit| unfit.to_string())?;
             Clause::accept(&answer.text).map_err(|refusal| refusal.to_string())
         });
         match accepted {
@@ -199,14 +201,12 @@ fn clause(
 
 /// What a claim by a clause costs. A slow one is no reason to refuse a policy.
 fn cost(clause: &CurrentClause) -> String {
-    match &clause.shape {
-        Ok(shape) => format!(
+    match clause.clause.flat() {
+        Ok(()) => format!(
             "flat: the same cost however many jobs are held; gated: {}",
-            shape.gated
+            clause.clause.gated()
         ),
-        Err(obstacle) => format!(
-            "not flat: each looks at every held job before the first that may be claimed: {obstacle}"
-        ),
+        Err(obstacle) => format!("not flat: {}", obstacle.in_words()),
     }
 }
 
@@ -255,6 +255,12 @@ fn on_all_states(
 }
 
 fn decisions(world: &mut World, now: Timestamp) -> Result<Option<String>, crate::queue::Error> {
+    let reach = world.queue.reach(now)?;
+    let state = world.queue.store().snapshot(&reach, None)?;
+    let in_its_words = world.queue.decide_in_its_words(now, &state)?;
+    if let Err(unfit) = texts::check_reasons(&in_its_words) {
+        return Ok(Some(unfit.to_string()));
+    }
     let decided: Vec<i64> = world
         .queue
         .decide(now, None)?

@@ -34,6 +34,7 @@ mod shadow;
 mod stages;
 mod state;
 mod stored_rule;
+mod trusted;
 mod verdicts;
 mod wait;
 mod watch;
@@ -163,6 +164,8 @@ pub struct Queue {
     kept: Option<i64>,
     /// Whether the clause is asked for by a claim.
     claiming: bool,
+    /// Whether it is asked for what others claim by, so that nothing of this process is changed.
+    asks_for_others: bool,
     shadow: Shadow,
     /// The input that was logged last.
     logged: Option<String>,
@@ -242,6 +245,7 @@ impl Queue {
             stored_rule: None,
             kept: None,
             claiming: false,
+            asks_for_others: false,
             shadow: Shadow::default(),
             logged: None,
             log_failed: false,
@@ -467,7 +471,9 @@ impl Queue {
         dialect: model::Dialect,
     ) -> Result<model::Clause, Error> {
         let (policy, settings, _) = self.loaded()?;
-        Ok(policy.claim_clause(settings, now, dialect)?)
+        Ok(policy::texts::fit_notes(
+            policy.claim_clause(settings, now, dialect)?,
+        ))
     }
 
     /// The rows that can matter to the policy: a snapshot for it needs no others.
@@ -485,6 +491,17 @@ impl Queue {
     ///
     /// When the policy fails.
     pub fn decide_over(
+        &mut self,
+        now: Timestamp,
+        snapshot: &model::Snapshot,
+    ) -> Result<Vec<Decision>, Error> {
+        Ok(policy::texts::fit_reasons(
+            self.decide_in_its_words(now, snapshot)?,
+        ))
+    }
+
+    /// The same with reasons as the policy said them, for those who judge them.
+    pub(crate) fn decide_in_its_words(
         &mut self,
         now: Timestamp,
         snapshot: &model::Snapshot,
