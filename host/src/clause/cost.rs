@@ -32,27 +32,33 @@ pub(super) fn check(predicate: &Predicate) -> Result<(), Obstacle> {
             _ => return,
         };
         if let Err(walks) = select_is_cheap(select, wanted) {
-            obstacle.get_or_insert_with(|| of(select.table, walks.unwrap_or(condition)));
+            obstacle.get_or_insert_with(|| {
+                let part = walks.unwrap_or(condition);
+                Obstacle::Rows {
+                    part: render::render(Some(part), Dialect::Sqlite).to_string(),
+                    table: select.table.name(),
+                    remedy: remedy(select.table, walks),
+                }
+            });
         }
     });
     obstacle.map_or(Ok(()), Err)
 }
 
-fn of(table: Table, part: &Predicate) -> Obstacle {
-    let remedy = match table {
-        _ if has_select(part) => "write the inner sub-select beside the outer one",
-        Table::Tasks => {
+/// What to write instead of a condition that no index answers; without one, of an order that no index has.
+fn remedy(table: Table, term: Option<&Predicate>) -> &'static str {
+    match (term, table) {
+        (None, _) => {
+            "take `min` or `max` of `id` where `repo` and one `stage`, `stage <> 'done'`, or `status = 'queued'` and `agent` are compared"
+        }
+        (Some(term), _) if has_select(term) => "write the inner sub-select beside the outer one",
+        (_, Table::Tasks) => {
             "beside `repo`, compare `stage <> 'done'` or `stage` with one text, then `id`, and nothing else"
         }
-        Table::Jobs => {
+        (_, Table::Jobs) => {
             "beside `repo`, compare `status = 'queued'`, then `agent`, then `task_id`, and nothing else"
         }
-        Table::RepoFreeze => "beside `repo`, compare `cleared_at IS NULL` and nothing else",
-    };
-    Obstacle::Rows {
-        part: render::render(Some(part), Dialect::Sqlite).to_string(),
-        table: table.name(),
-        remedy,
+        (_, Table::RepoFreeze) => "beside `repo`, compare `cleared_at IS NULL` and nothing else",
     }
 }
 
@@ -176,7 +182,9 @@ fn select_is_cheap(select: &Select, wanted: Wanted) -> Result<(), Option<&Predic
             fewest = Some(left);
         }
     }
-    Err(fewest.and_then(|left| left.first().copied()))
+    let left = fewest.unwrap_or_default();
+    let by_no_index = left.iter().find(|term| !is_of_an_index(term, own));
+    Err(by_no_index.or(left.first()).copied())
 }
 
 /// A search by an index.
@@ -185,8 +193,6 @@ struct Search<'a> {
     left: Vec<&'a Predicate>,
     /// The first column that is not set to a value: the rows are in its order.
     ordered_by: Option<Column>,
-    /// Whether it goes to several places, so that the rows are in no order.
-    has_list: bool,
     /// Whether the id is set, so that there are as many rows as values at most.
     is_of_few: bool,
 }
@@ -197,19 +203,17 @@ impl<'a> Search<'a> {
         let mut search = Search {
             left: terms.to_vec(),
             ordered_by: None,
-            has_list: false,
             is_of_few: false,
         };
         if let Some(condition) = index.covers.condition(own) {
             search.take(|term| *term == condition)?;
         }
         for &column in index.columns {
-            let Some(term) = search.take(|term| sets(term, own, column)) else {
+            if search.take(|term| sets(term, own, column)).is_none() {
                 search.ordered_by = Some(column);
                 search.take_range(own, column);
                 break;
-            };
-            search.has_list |= matches!(term, Predicate::InList { .. });
+            }
             search.is_of_few |= column == Column::Id;
         }
         Some(search)
@@ -219,7 +223,7 @@ impl<'a> Search<'a> {
         match wanted {
             Wanted::First => true,
             Wanted::Extreme(_) if self.is_of_few => true,
-            Wanted::Extreme(column) => self.ordered_by == Some(column) && !self.has_list,
+            Wanted::Extreme(column) => self.ordered_by == Some(column),
         }
     }
 
@@ -249,7 +253,8 @@ fn is_cell(value: &Value, own: Row, column: Column) -> bool {
     *value == Value::Cell(Cell { row: own, column })
 }
 
-/// Whether a condition sets a column of the row to values that are known before the row is.
+/// Whether a condition sets a column of the row to a value that is known before the row is. A list does not count: SQLite
+/// may ask it of each row, depending on its statistics.
 fn sets(term: &Predicate, own: Row, column: Column) -> bool {
     match term {
         Predicate::Compare {
@@ -260,11 +265,22 @@ fn sets(term: &Predicate, own: Row, column: Column) -> bool {
             (is_cell(left, own, column) && !value_reads(right, own))
                 || (is_cell(right, own, column) && !value_reads(left, own))
         }
-        Predicate::InList { value, negated, .. } | Predicate::IsNull { value, negated } => {
-            !negated && is_cell(value, own, column)
-        }
+        Predicate::IsNull {
+            value,
+            negated: false,
+        } => is_cell(value, own, column),
         _ => false,
     }
+}
+
+/// Whether some index answers a condition, where the others let it.
+fn is_of_an_index(term: &Predicate, own: Row) -> bool {
+    let columns = [Column::Repo, Column::Id, Column::TaskId];
+    columns.into_iter().any(|column| {
+        sets(term, own, column)
+            || is_between(term, own, column)
+            || bounds(term, own, column).is_some()
+    })
 }
 
 /// Which end a condition sets to the range of a column.

@@ -161,3 +161,33 @@ fn write(waiting: &Receiver<Step>, dropped: &AtomicU64) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(line: &str, json: bool) -> String {
+        let (steps, waiting) = mpsc::sync_channel(1);
+        let log = Log {
+            steps,
+            dropped: Arc::default(),
+        };
+        Lines { log, json }.write_all(line.as_bytes()).unwrap();
+        match waiting.try_recv().unwrap() {
+            Step::Write(line) => String::from_utf8(line).unwrap(),
+            Step::Tell(_) => String::new(),
+        }
+    }
+
+    #[test]
+    fn a_line_is_one_line_whatever_it_says() {
+        assert_eq!(
+            written(" WARN a\n ERROR b\r\u{1b}[2J\u{202e}c\n", false),
+            " WARN a\\u{a} ERROR b\\u{d}\\u{1b}[2J\\u{202e}c\n"
+        );
+        assert_eq!(
+            written("{\"message\":\"a\u{85}\u{202e}\"}\n", true),
+            "{\"message\":\"a\\u0085\\u202e\"}\n"
+        );
+    }
+}
