@@ -29,15 +29,20 @@ impl Scope {
             exact: None,
             notes: Vec::new(),
         };
+        let mut unnamed = 0_usize;
         for name in csv.split(',').map(strip).filter(|name| !name.is_empty()) {
             if name.bytes().all(is_of_a_name) {
                 scope.names.insert(name.into());
+            } else if scope.notes.len() < NOTED {
+                scope.notes.push(note(name));
             } else {
-                scope.notes.push(format!(
-                    "`{}` is not a repo name and was dropped from the scope",
-                    name.escape_debug()
-                ));
+                unnamed += 1;
             }
+        }
+        if unnamed > 0 {
+            scope
+                .notes
+                .push(format!("{unnamed} more were dropped from the scope"));
         }
         if scope.names.is_empty() && !scope.notes.is_empty() {
             scope
@@ -91,6 +96,20 @@ impl Scope {
     pub fn applies(&self, repo: &str) -> bool {
         self.is_named(strip(repo)) && self.is_in_the_rules(repo)
     }
+}
+
+/// How many names that were dropped have a note: the host shows a few notes only.
+const NOTED: usize = 10;
+
+/// How many letters of a name are in its note.
+const LETTERS: usize = 60;
+
+fn note(name: &str) -> String {
+    let start: String = name.chars().take(LETTERS).collect();
+    let more = if start.len() < name.len() { "…" } else { "" };
+    // Each letter may be escaped to four times its length or more.
+    let shown: String = start.escape_debug().take(4 * LETTERS).collect();
+    format!("`{shown}{more}` is not a repo name and was dropped from the scope")
 }
 
 /// The names in the setting `repos` that cannot be a repo's there, and are dropped from the scope.

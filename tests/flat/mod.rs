@@ -2,6 +2,7 @@
 //!
 //! The oracle here is a plain scan in SQL, which knows no shape, no partition and no trigger.
 
+mod cost;
 mod derivation;
 mod doctor;
 mod operations;

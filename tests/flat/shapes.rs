@@ -196,13 +196,20 @@ fn of_rows(rng: &mut Rng, rows: &[Row]) -> String {
 }
 
 /// Random clauses: those with a shape, of which some go by the order of tasks.
-struct Clauses {
+pub(super) struct Clauses {
     rng: Rng,
     without_shape: usize,
 }
 
 impl Clauses {
-    fn next(&mut self) -> Rule {
+    pub(super) fn new(seed: u64) -> Clauses {
+        Clauses {
+            rng: Rng::new(seed),
+            without_shape: 0,
+        }
+    }
+
+    pub(super) fn next(&mut self) -> Rule {
         loop {
             let aim = Aim {
                 truth: true,
@@ -262,10 +269,7 @@ fn a_claim_by_candidates_takes_the_job_that_a_plain_scan_takes() {
     let sqlite = other_program(&gate);
     let mut store = store(&gate);
     let mut rng = Rng::new(0x5AFE);
-    let mut random = Clauses {
-        rng: Rng::new(0xC1A5),
-        without_shape: 0,
-    };
+    let mut random = Clauses::new(0xC1A5);
     let (mut ordered, mut claimed, mut passed_over) = (0, 0, 0);
     for _ in 0..clauses {
         let rule = random.next();

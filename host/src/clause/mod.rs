@@ -3,13 +3,14 @@
 //! Text is cut into allow-listed tokens (`tokens`, `symbols`, `words`), checked for size and order (`limits`, `order`), parsed by `sqlparser`
 //! (`parse`), lowered into our own typed tree (`lower`, `value`, `select`, `count`, `scope`, `tree`) over the contract's tables (`contract`), and
 //! printed per dialect (`render`). DESIGN section 8 is the rule book.
-//! What makes a claim by it flat is proved from the tree (`shape`, `agents`; DESIGN section 6), and so is which rows can matter (`reach`).
+//! What makes a claim by it flat is proved from the tree (`shape`, `agents`, `cost`; DESIGN section 6), and so is which rows can matter (`reach`).
 //! Left to others: running the SQL, the databases' second walls, plan checks, and the index of candidates.
 //! Invariant: [`Rendered`] comes out of the tree only; no byte of the policy's text reaches a database except inside a
 //! literal that the renderer escaped.
 
 mod agents;
 mod contract;
+mod cost;
 mod count;
 mod gated;
 mod limits;
@@ -101,14 +102,32 @@ impl Clause {
         render::render(self.predicate.as_ref(), dialect)
     }
 
-    /// Proves that a claim by this clause can be made to cost the same however many jobs are held (DESIGN section 6).
+    /// Proves that the first job that may be claimed can be found without a look at each held one (DESIGN section 6).
     ///
     /// # Errors
     ///
-    /// What stands in the way of the proof. Claims by the clause are right all the same, and may be slow.
+    /// What is in the way of the proof. Claims by the clause are right all the same, and may be slow.
     pub fn shape(&self) -> Result<Shape, Obstacle> {
         let reads: Vec<Table> = self.reads().collect();
         shape::derive(self.predicate.as_ref(), &reads)
+    }
+
+    /// Proves that a claim by this clause costs the same however many rows there are: it has a shape, and each of its
+    /// sub-selects looks at a bounded number of rows.
+    ///
+    /// # Errors
+    ///
+    /// What is in the way of the proof.
+    pub fn flat(&self) -> Result<(), Obstacle> {
+        self.shape()?;
+        self.predicate.as_ref().map_or(Ok(()), cost::check)
+    }
+
+    /// Whether rows of other repos have no say: the jobs of one repo may be decided without those of the others.
+    pub fn reads_own_repo_only(&self) -> bool {
+        self.predicate
+            .as_ref()
+            .is_none_or(shape::reads_own_repo_only)
     }
 
     /// The agents whose jobs the clause may hold; it lets all jobs of the others through (DESIGN section 6, a).

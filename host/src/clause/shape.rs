@@ -53,6 +53,30 @@ pub enum Obstacle {
         /// The condition, as it is printed for SQLite.
         part: String,
     },
+    /// A sub-select may look at any number of rows. The clause has a shape all the same.
+    #[error(
+        "`{part}` looks at one row of `{table}` after another, so that a claim costs more the more rows there are: {remedy}"
+    )]
+    Rows {
+        /// The condition, as it is printed for SQLite.
+        part: String,
+        /// The table.
+        table: &'static str,
+        /// What to write instead.
+        remedy: &'static str,
+    },
+}
+
+impl Obstacle {
+    /// What it makes of a claim, and why.
+    pub fn in_words(&self) -> String {
+        match self {
+            Obstacle::Rows { .. } => self.to_string(),
+            Obstacle::JobId { .. } | Obstacle::Repo { .. } | Obstacle::Order { .. } => {
+                format!("each looks at every held job before the first that may be claimed: {self}")
+            }
+        }
+    }
 }
 
 /// Proves the shape of a clause; `None` is the empty one, which lets every job pass.
@@ -112,6 +136,11 @@ fn untied(predicate: &Predicate) -> Option<&Select> {
         }
     });
     found
+}
+
+/// Whether every row that has a say is of the job's own repo.
+pub(super) fn reads_own_repo_only(predicate: &Predicate) -> bool {
+    untied(predicate).is_none()
 }
 
 fn is_tied_by_repo(select: &Select) -> bool {

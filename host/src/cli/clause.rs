@@ -114,21 +114,19 @@ fn check(text: &str, output: &mut Output) -> Result<Outcome, Error> {
     };
     let sqlite = clause.render(clause::Dialect::Sqlite);
     let postgres = clause.render(clause::Dialect::Postgres);
-    let (shape, gated) = (clause.shape(), clause.gated().to_string());
+    let (flat, gated) = (clause.flat(), clause.gated().to_string());
     if output.json {
         output.json_line(&serde_json::json!({
             "accepted": true, "sqlite": sqlite.as_str(), "postgres": postgres.as_str(),
-            "flat": shape.is_ok(), "obstacle": shape.as_ref().err().map(ToString::to_string),
+            "flat": flat.is_ok(), "obstacle": flat.as_ref().err().map(ToString::to_string),
             "gated": gated,
         }))?;
         return Ok(Outcome::Done);
     }
     output.line(toned(Tone::Free, "accepted"))?;
-    output.line(match &shape {
-        Ok(_) => "claims    flat: the same cost however many jobs are held".into(),
-        Err(obstacle) => format!(
-            "claims    not flat: each looks at every held job before the first that may be claimed: {obstacle}"
-        ),
+    output.line(match &flat {
+        Ok(()) => "claims    flat: the same cost however many jobs are held".into(),
+        Err(obstacle) => format!("claims    not flat: {}", obstacle.in_words()),
     })?;
     output.line(format!("gated     {gated}"))?;
     output.line(format!("sqlite    AND {sqlite}"))?;

@@ -49,8 +49,8 @@ impl Doctor {
         if output.json {
             output.json_line(&serde_json::json!({
                 "sound": is_sound,
-                "flat": found.obstacle.is_none(),
-                "obstacle": found.obstacle.map(|obstacle| obstacle.to_string()),
+                "flat": found.cost.is_none(),
+                "obstacle": found.cost.map(|obstacle| obstacle.to_string()),
                 "restored": found.restored,
                 "repos": found.repos,
                 "differences": found.differences,
@@ -106,6 +106,9 @@ impl Doctor {
                 "there are no candidates: each claim looks at every held job before the first that may be claimed\n  {obstacle}"
             ))?;
             return Ok(outcome);
+        }
+        if let Some(obstacle) = &found.cost {
+            output.line(format!("claims are not flat: {}", obstacle.in_words()))?;
         }
         let repos = count(found.repos, "repo");
         if found.repos == 0 {

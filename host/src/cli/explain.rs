@@ -4,7 +4,7 @@
 
 use clap::Args;
 use jiff::Timestamp;
-use serial_gate::queue::{self, Advice, Explanation, Held, Standing};
+use serial_gate::queue::{self, Advice, Doubt, Explanation, Held, Standing};
 
 use super::advice::command_for;
 use super::explain_help::{print_end, print_help, release};
@@ -135,10 +135,18 @@ fn print_standing(
 }
 
 fn print_reasons(held: &Held, output: &mut Output) -> Result<(), Error> {
+    for doubt in &held.doubts {
+        output.line(format!("  the policy names {}", shown(&doubt.to_string())))?;
+    }
     if !held.tasks.is_empty() {
+        let is_of_order = |doubt: &Doubt| matches!(doubt, Doubt::NotEarlier { .. });
+        let where_it_is = match held.doubts.iter().any(is_of_order) {
+            true => "that the policy puts ahead of it",
+            false => "ahead of it in the repo",
+        };
         let at_least = if held.more_tasks { "at least " } else { "" };
         output.line(format!(
-            "  {at_least}{} ahead of it in the repo:",
+            "  {at_least}{} {where_it_is}:",
             count(held.tasks.len(), "unfinished task")
         ))?;
     }

@@ -2,7 +2,7 @@
 //!
 //! Owns the way of a line to the standard error: a bounded queue, and one thread that writes. Leaves the lines to `tracing`
 //! and to the verbs. Callers rely on this: whatever becomes of the standard error (a full disk, a closed pipe, a pipe whose
-//! reader has stopped), handing over a line neither fails nor waits. A line that cannot be written is dropped and counted.
+//! reader has stopped), handing over a line neither fails nor waits; and a line is one line, whatever texts it has. A line that cannot be written is dropped and counted.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use std::sync::mpsc::{self, Receiver, Sender, SyncSender, TrySendError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serial_gate::printable::{printable, printable_json};
 use tracing_subscriber::EnvFilter;
 
 use super::empty_variables::variable;
@@ -72,10 +73,13 @@ impl Log {
         let wanted = variable("SERIAL_GATE_LOG").and_then(|filter| filter.into_string().ok());
         let filter = wanted.and_then(|filter| EnvFilter::try_new(filter).ok());
         let filter = filter.unwrap_or_else(|| EnvFilter::new(style.level));
-        let log = self.clone();
+        let lines = Lines {
+            log: self.clone(),
+            json: style.json,
+        };
         let lines = tracing_subscriber::fmt()
             .with_env_filter(filter)
-            .with_writer(move || log.clone())
+            .with_writer(move || lines.clone())
             // It would print what went wrong to the standard error itself, and panic if it cannot.
             .log_internal_errors(false)
             .with_ansi(false)
@@ -116,11 +120,25 @@ impl Log {
     }
 }
 
+/// The lines of the subscriber. Whatever a text in one of them holds, it neither ends the line nor looks like another.
+#[derive(Clone)]
+struct Lines {
+    log: Log,
+    json: bool,
+}
+
 /// One call is one line: the subscriber writes it whole.
-impl Write for Log {
+impl Write for Lines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if self.steps.try_send(Step::Write(line.into())).is_err() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+        let text = String::from_utf8_lossy(line);
+        let text = text.strip_suffix('\n').unwrap_or(&text);
+        let text = match self.json {
+            true => printable_json(text),
+            false => printable(text),
+        };
+        let step = Step::Write(format!("{text}\n").into_bytes());
+        if self.log.steps.try_send(step).is_err() {
+            self.log.dropped.fetch_add(1, Ordering::Relaxed);
         }
         Ok(line.len())
     }
@@ -144,5 +162,35 @@ fn write(waiting: &Receiver<Step>, dropped: &AtomicU64) {
                 let _ = told.send(());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(line: &str, json: bool) -> String {
+        let (steps, waiting) = mpsc::sync_channel(1);
+        let log = Log {
+            steps,
+            dropped: Arc::default(),
+        };
+        Lines { log, json }.write_all(line.as_bytes()).unwrap();
+        match waiting.try_recv().unwrap() {
+            Step::Write(line) => String::from_utf8(line).unwrap(),
+            Step::Tell(_) => String::new(),
+        }
+    }
+
+    #[test]
+    fn a_line_is_one_line_whatever_it_says() {
+        assert_eq!(
+            written(" WARN a\n ERROR b\r\u{1b}[2J\u{202e}c\n", false),
+            " WARN a\\u{a} ERROR b\\u{d}\\u{1b}[2J\\u{202e}c\n"
+        );
+        assert_eq!(
+            written("{\"message\":\"a\u{85}\u{202e}\"}\n", true),
+            "{\"message\":\"a\\u0085\\u202e\"}\n"
+        );
     }
 }

@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use serde::Serialize;
+use serial_gate::printable::printable_json;
 
 use super::text::shown;
 
@@ -50,13 +51,7 @@ impl Output {
     /// One JSON document on one line. What a terminal would take for a command is escaped, not
     /// dropped: a machine reads the same text as it stands in the database.
     pub fn json_line(&mut self, document: &impl Serialize) -> io::Result<()> {
-        let mut line = String::new();
-        for c in serde_json::to_string(document)?.chars() {
-            match c {
-                '\u{7f}'..='\u{9f}' => line.push_str(&format!("\\u{:04x}", u32::from(c))),
-                c => line.push(c),
-            }
-        }
+        let mut line = printable_json(&serde_json::to_string(document)?).into_owned();
         line.push('\n');
         let mut stdout = io::stdout().lock();
         stdout.write_all(line.as_bytes())?;
@@ -116,7 +111,8 @@ pub fn error_text(error: &dyn std::error::Error) -> String {
             .lines()
             .map(shown)
             .collect::<Vec<_>>()
-            .join("\n")
+            // What goes on under an error is never at the start of a line, where another error would be.
+            .join("\n    ")
     };
     let mut text = format!("{RED}error{RED:#}: {}\n", lines(error));
     let causes = std::iter::successors(error.source(), |cause| cause.source());

@@ -15,7 +15,7 @@ use super::options::Shared;
 use super::output::{Output, Tone, toned};
 use super::queue_work::{self, Names};
 use super::repo::active_task;
-use super::text::{self, count, shown, shown_or_dash, verdict, when};
+use super::text::{self, count, doubted_verdict as verdict, shown, shown_or_dash, when};
 use super::{Error, Outcome};
 
 /// How often a watched queue is looked at for a change; a look costs some microseconds.
@@ -116,7 +116,7 @@ fn print_others(state: &State, output: &mut Output) -> Result<(), Error> {
         output.line(format!(
             "job {} is {}",
             job.job_id,
-            verdict(job.verdict.as_ref())
+            verdict(job.verdict.as_ref(), &job.doubts)
         ))?;
     }
     for job in work {
@@ -166,8 +166,9 @@ fn print_repo(
     }
     if let Some(error) = &repo.error {
         output.line(format!(
-            "{} {error}",
-            toned(Tone::Held, "not all could be read:")
+            "{} {}",
+            toned(Tone::Held, "not all could be read:"),
+            shown(error)
         ))?;
     }
     if repo.waiting.is_empty() {
@@ -182,7 +183,7 @@ fn print_repo(
                 .map_or_else(|| "-".into(), |task| task.to_string()),
             shown_or_dash(job.work_item_id.as_deref()),
             shown_or_dash(job.stage.as_deref()),
-            names.verdict(waiting.verdict.as_ref()),
+            names.verdict(waiting.verdict.as_ref(), &waiting.doubts),
         ]
     });
     output.table(

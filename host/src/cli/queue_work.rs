@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use serial_gate::model::{Hold, Verdict};
-use serial_gate::queue::{RepoState, of_active};
+use serial_gate::model::Verdict;
+use serial_gate::queue::{Doubt, RepoState, of_active};
 use serial_gate::store::{JobWork, WorkState};
 
 use super::Error;
@@ -87,8 +87,8 @@ impl<'a> Names<'a> {
         Names(waiting.chain(active).collect())
     }
 
-    /// A verdict in which the task that comes first has its name.
-    pub fn verdict(&self, verdict: Option<&Verdict>) -> String {
+    /// A verdict in which the task that comes first has its name, unless there is a doubt about it.
+    pub fn verdict(&self, verdict: Option<&Verdict>, doubts: &[Doubt]) -> String {
         let Some(Verdict::Hold(hold)) = verdict else {
             return text::verdict(verdict);
         };
@@ -96,13 +96,7 @@ impl<'a> Names<'a> {
             let name = self.0.get(&id).copied();
             format!("{} comes first", task(id, name))
         });
-        let rest = Hold {
-            earlier_task: None,
-            ..hold.clone()
-        };
-        let rest = text::reasons(&rest);
-        let reasons = first.into_iter().chain((!rest.is_empty()).then_some(rest));
-        let words = format!("held: {}", reasons.collect::<Vec<_>>().join(", "));
+        let words = format!("held: {}", text::reasons(hold, first, doubts));
         toned(Tone::Held, words)
     }
 }

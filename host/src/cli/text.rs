@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use serial_gate::branch::{base_words, short};
 use serial_gate::model::{Hold, Verdict};
+use serial_gate::printable::{is_invisible, printable};
+use serial_gate::queue::Doubt;
 use serial_gate::store::{TaskBranch, sql_time, time_since};
 
 use super::options::Shared;
@@ -12,25 +14,7 @@ use super::output::{Tone, toned};
 
 /// Text from the database, with everything escaped that could move a cursor or turn the line around.
 pub fn shown(text: &str) -> String {
-    if text.chars().any(is_invisible) {
-        text.chars()
-            .map(|c| {
-                if is_invisible(c) {
-                    c.escape_unicode().to_string()
-                } else {
-                    c.into()
-                }
-            })
-            .collect()
-    } else {
-        text.into()
-    }
-}
-
-/// Control characters, and those that format text without being seen.
-fn is_invisible(c: char) -> bool {
-    let formats = matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-    c.is_control() || formats
+    printable(text).into_owned()
 }
 
 /// The same for text that may be missing.
@@ -74,7 +58,12 @@ pub fn count(number: usize, thing: &str) -> String {
 
 /// A policy's verdict in a few words, in the colour of what it means.
 pub fn verdict(verdict: Option<&Verdict>) -> String {
-    let words = plain_verdict(verdict);
+    doubted_verdict(verdict, &[])
+}
+
+/// The same with what is to be said of the rows that the policy names.
+pub fn doubted_verdict(verdict: Option<&Verdict>, doubts: &[Doubt]) -> String {
+    let words = words_of(verdict, doubts);
     match verdict {
         None => words,
         Some(Verdict::Claim) => toned(Tone::Free, words),
@@ -84,21 +73,32 @@ pub fn verdict(verdict: Option<&Verdict>) -> String {
 
 /// The same without colour, for a column that others follow: its width is counted.
 pub fn plain_verdict(verdict: Option<&Verdict>) -> String {
+    words_of(verdict, &[])
+}
+
+fn words_of(verdict: Option<&Verdict>, doubts: &[Doubt]) -> String {
     match verdict {
         None => "unknown".into(),
         Some(Verdict::Claim) => "may be claimed".into(),
-        Some(Verdict::Hold(hold)) => format!("held: {}", reasons(hold)),
+        Some(Verdict::Hold(hold)) => {
+            let first = hold
+                .earlier_task
+                .map(|task| format!("task {task} comes first"));
+            format!("held: {}", reasons(hold, first, doubts))
+        }
     }
 }
 
-/// The reasons of a hold in a few words.
-pub fn reasons(hold: &Hold) -> String {
-    let task = hold
-        .earlier_task
-        .map(|task| format!("task {task} comes first"));
-    let freeze = hold.freeze.map(|_| "the repo is frozen".to_owned());
+/// The reasons of a hold in a few words. `first` says which task comes first. What there is a doubt about is only named.
+pub fn reasons(hold: &Hold, first: Option<String>, doubts: &[Doubt]) -> String {
+    let doubt = |of_task: bool| {
+        let mut doubts = doubts.iter();
+        let doubt = doubts.find(|doubt| doubt.is_of_task() == of_task);
+        doubt.map(|doubt| format!("the policy names {}", shown(&doubt.to_string())))
+    };
+    let frozen = hold.freeze.map(|_| "the repo is frozen".to_owned());
     let rule = hold.rule.as_deref().map(shown);
-    [task, freeze, rule]
+    [doubt(true).or(first), doubt(false).or(frozen), rule]
         .into_iter()
         .flatten()
         .collect::<Vec<_>>()

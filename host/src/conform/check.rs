@@ -24,7 +24,7 @@ use super::world::World;
 use super::{CASE_TIME, Error, Runner};
 use crate::clause::{Clause, Table};
 use crate::model::{Decision, Description, Dialect, Settings};
-use crate::policy::{Policy, Runtime, Trust};
+use crate::policy::{Policy, Runtime, Trust, texts};
 use crate::queue::{Allowance, CurrentClause, Source, with_causes};
 use crate::store::Fixture;
 
@@ -188,6 +188,7 @@ impl Stages {
 
 fn describe(policy: Policy) -> Found<Policy> {
     let description = policy.describe().map_err(|error| with_causes(&error))?;
+    texts::check_description(&description).map_err(|unfit| unfit.to_string())?;
     let Description {
         name,
         version,
@@ -217,6 +218,7 @@ fn clause(
             .map_err(|error| with_causes(&error));
         let accepted = answer.and_then(|answer| {
             length = answer.text.len();
+            texts::check_notes(&answer.notes).map_err(|unfit| unfit.to_string())?;
             Clause::accept(&answer.text).map_err(|refusal| refusal.to_string())
         });
         match accepted {
@@ -239,14 +241,12 @@ fn clause(
 
 /// What a claim by a clause costs. A slow one is no reason to refuse a policy.
 fn cost(clause: &CurrentClause) -> String {
-    match &clause.shape {
-        Ok(shape) => format!(
+    match clause.clause.flat() {
+        Ok(()) => format!(
             "flat: the same cost however many jobs are held; gated: {}",
-            shape.gated
+            clause.clause.gated()
         ),
-        Err(obstacle) => format!(
-            "not flat: each looks at every held job before the first that may be claimed: {obstacle}"
-        ),
+        Err(obstacle) => format!("not flat: {}", obstacle.in_words()),
     }
 }
 
@@ -289,6 +289,12 @@ impl Tried<'_> {
 
 /// Keeps the decisions, for `determinism` to compare others with.
 fn decisions(world: &mut World, now: Timestamp, answers: &mut Vec<Vec<Decision>>) -> Broken {
+    let reach = world.queue.reach(now)?;
+    let state = world.queue.store().snapshot(&reach, None)?;
+    let in_its_words = world.queue.decide_in_its_words(now, &state)?;
+    if let Err(unfit) = texts::check_reasons(&in_its_words) {
+        return Ok(Some(unfit.to_string()));
+    }
     let decisions = world.queue.decide(now, None)?;
     let queued = world.queue.store().queued_jobs()?;
     let fault = fault(&queued, &decisions);

@@ -11,7 +11,7 @@ use axum::response::{Html, IntoResponse};
 use jiff::Timestamp;
 use serial_gate::branch::{base_words, short};
 use serial_gate::model::{Hold, Verdict};
-use serial_gate::queue::{self as gate, Acting, RepoState, State as QueueState, Waiting};
+use serial_gate::queue::{self as gate, Acting, Doubt, RepoState, State as QueueState, Waiting};
 use serial_gate::store::{
     GenerationEvent, GenerationState, Role, TaskBranch, sql_time, time_since,
 };
@@ -284,11 +284,13 @@ fn job(waiting: &Waiting, tasks: &mut Tasks, now: Timestamp) -> Job {
     let job = &waiting.job;
     let (reason, class) = match &waiting.verdict {
         Some(Verdict::Claim) => ("may be claimed".into(), "free"),
-        Some(Verdict::Hold(hold)) => (reason(hold), HELD),
+        Some(Verdict::Hold(hold)) => (reason(hold, &waiting.doubts), HELD),
         None => ("not decided: see the note above".into(), HELD),
     };
     let earlier = match &waiting.verdict {
-        Some(Verdict::Hold(hold)) => hold.earlier_task,
+        Some(Verdict::Hold(hold)) if !waiting.doubts.iter().any(Doubt::is_of_task) => {
+            hold.earlier_task
+        }
         _ => None,
     };
     Job {
@@ -307,13 +309,19 @@ fn job(waiting: &Waiting, tasks: &mut Tasks, now: Timestamp) -> Job {
 }
 
 /// Each reason but the task in front, in the order in which an operator would clear them.
-fn reason(hold: &Hold) -> String {
+fn reason(hold: &Hold, doubts: &[Doubt]) -> String {
+    let is_doubted = doubts.iter().any(|doubt| !doubt.is_of_task());
+    let frozen = hold.freeze.filter(|_| !is_doubted);
     let reasons = [
         // The policy names the freeze by its row, and the page by its number, where the repo is.
-        hold.freeze.map(|_| "the repo is frozen".into()),
+        frozen.map(|_| "the repo is frozen".into()),
         hold.rule.clone(),
     ];
-    reasons.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    let doubts = doubts
+        .iter()
+        .map(|doubt| format!("the policy names {doubt}"));
+    let reasons = doubts.chain(reasons.into_iter().flatten());
+    reasons.collect::<Vec<_>>().join(", ")
 }
 
 fn policy_of(reader: &mut Reader) -> Result<Policy, gate::Error> {

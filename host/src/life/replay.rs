@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::Error;
 use crate::model::{Decision, Verdict};
-use crate::policy::{Policy, Runtime};
+use crate::policy::{Policy, Runtime, texts};
 use crate::queue::{Allowance, Entry, Overrides, differing, verdict_from_json};
 
 /// What a replay came to.
@@ -106,6 +106,7 @@ fn decide_anew(
         return Ok(());
     };
     let decisions = policy.decide(&overrides.over(entry.settings), entry.time, &state)?;
+    let decisions = texts::fit_reasons(decisions);
     let recorded: Vec<Decision> = entry
         .decisions
         .iter()

@@ -131,13 +131,13 @@ pub enum Error {
         export: &'static str,
     },
     /// The policy itself says that it has no answer.
-    #[error("`{export}` refuses the {what}: {reason}", reason = reason.escape_debug())]
+    #[error("`{export}` refuses the {what}: {reason}")]
     Answered {
         /// The function.
         export: &'static str,
         /// Which argument it refuses.
         what: &'static str,
-        /// Why, in the policy's words.
+        /// Why, in the policy's words, cut and escaped.
         reason: String,
     },
 }

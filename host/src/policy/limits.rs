@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use wasmtime::{Engine, ResourceLimiter, Store};
 
+use super::texts::{LETTERS, fit};
+use crate::printable::is_invisible;
+
 /// The limits of one call. The defaults are those of the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -92,8 +95,8 @@ impl Meter {
     pub(super) fn said(&self) -> Option<String> {
         let said = String::from_utf8_lossy(&self.said);
         let mut line = said.split_whitespace().collect::<Vec<_>>().join(" ");
-        line.retain(|c| !c.is_control());
-        (!line.is_empty()).then_some(line)
+        line.retain(|letter| !is_invisible(letter));
+        (!line.is_empty()).then(|| fit(&line, LETTERS))
     }
 
     /// The limit for the answer's size, in bytes.

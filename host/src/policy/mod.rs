@@ -11,6 +11,7 @@ mod error;
 mod limits;
 mod pool;
 mod runtime;
+pub mod texts;
 mod ticker;
 mod trust;
 mod v0_1;
@@ -66,7 +67,7 @@ impl Policy {
         component.component_type().imports(component.engine()).len()
     }
 
-    /// Who the policy is.
+    /// Who the policy is, in its own words: see [`texts`].
     ///
     /// # Errors
     ///
@@ -77,7 +78,7 @@ impl Policy {
         })
     }
 
-    /// One decision for each queued job of the snapshot, as it is `now`.
+    /// One decision for each queued job of the snapshot, as it is `now`, with reasons in its own words: see [`texts`].
     ///
     /// # Errors
     ///
@@ -95,7 +96,7 @@ impl Policy {
         .map_err(|error| answered("decide", error))
     }
 
-    /// The rule from `now` on as a fragment of SQL, which is not to be trusted.
+    /// The rule from `now` on as a fragment of SQL, which is not to be trusted, with notes in its own words: see [`texts`].
     ///
     /// # Errors
     ///
@@ -189,6 +190,7 @@ fn answered(export: &'static str, error: model::PolicyError) -> Error {
         model::PolicyError::InvalidRules(reason) => ("rules", reason),
         model::PolicyError::InvalidSnapshot(reason) => ("snapshot", reason),
     };
+    let reason = texts::fit(&reason, texts::LETTERS);
     Error::Answered {
         export,
         what,

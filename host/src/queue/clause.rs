@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{Error, Source};
 use crate::clause::{self, Clause, Obstacle, Reach, Rendered, Shape};
 use crate::model::{Dialect, Settings};
-use crate::policy::{self, Policy};
+use crate::policy::{self, Policy, texts};
 use crate::store::{Shaped, Store};
 
 /// The clause that claims go by.
@@ -26,6 +26,8 @@ pub struct CurrentClause {
     digest: String,
     /// Where it comes from.
     pub source: Source,
+    /// Whether it is used because nobody who is trusted vouches for the policy.
+    pub(super) is_for_want_of_trust: bool,
     /// What an operator should know.
     pub notes: Vec<String>,
     /// Since when it holds.
@@ -42,7 +44,7 @@ impl CurrentClause {
         store: &mut Store,
         now: Timestamp,
     ) -> Result<CurrentClause, Error> {
-        let answer = policy.claim_clause(settings, now, Dialect::Sqlite)?;
+        let answer = texts::fit_notes(policy.claim_clause(settings, now, Dialect::Sqlite)?);
         let mut clause = CurrentClause::checked(answer.text, Source::Policy, store, now)?;
         clause.notes.extend(answer.notes);
         for note in &clause.notes {
@@ -78,6 +80,7 @@ impl CurrentClause {
             digest: policy::digest(rendered.as_str().as_bytes()),
             rendered,
             source,
+            is_for_want_of_trust: false,
             notes: shape.as_ref().err().map(is_slow).into_iter().collect(),
             shape,
             since: now,

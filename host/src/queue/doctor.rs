@@ -36,6 +36,8 @@ pub(super) struct Reconciling {
 pub struct Diagnosis {
     /// Why there are no candidates for the clause, and each claim looks at every held job.
     pub obstacle: Option<Obstacle>,
+    /// Why claims by the clause are not flat, for this reason or another.
+    pub cost: Option<Obstacle>,
     /// The triggers, and the row of the clause's version, that were not there.
     pub restored: Vec<Change>,
     /// How many repos were compared.
@@ -62,10 +64,12 @@ impl Queue {
     pub fn diagnose(&mut self, now: Timestamp) -> Result<Diagnosis, Error> {
         let restored = self.store.restore_triggers()?;
         let clause = self.clause(now)?;
+        let cost = clause.clause.flat().err();
         let mut whole = Compared::default();
         let Some(shaped) = clause.shaped() else {
             return Ok(Diagnosis {
                 obstacle: clause.shape.as_ref().err().cloned(),
+                cost,
                 restored,
                 repos: 0,
                 differences: Vec::new(),
@@ -82,6 +86,7 @@ impl Queue {
             if whole.next.is_none() {
                 return Ok(Diagnosis {
                     obstacle: None,
+                    cost,
                     restored,
                     repos: whole.repos,
                     differences: whole.differences,

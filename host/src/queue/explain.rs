@@ -9,11 +9,12 @@ use jiff::Timestamp;
 
 use super::advice::Advice;
 use super::explanation::{Ahead, Explanation, FreezeAhead, Held, Standing};
+use super::named_rows::{HeldJob, NamedRows};
 use super::remedy;
 use super::settings::{finished_stages, settings_of};
 use super::stages::near_finished;
 use super::what_if::WhatIf;
-use super::{Error, Queue};
+use super::{Doubt, Error, Queue};
 use crate::model::{Hold, Verdict};
 use crate::store::{self, JobWork, WorkState};
 
@@ -124,6 +125,12 @@ impl Queue {
             None => finished_stages(&self.in_use.settings),
         };
         let mut what_if = WhatIf::new(self.store.snapshot(&reach, Some(id))?, finished.first());
+        let mut rows = NamedRows::default();
+        let row = self.store.job(id)?;
+        let job = HeldJob {
+            repo: row.as_ref().and_then(|row| row.repo.as_deref()),
+            task: row.as_ref().and_then(|row| row.task_id),
+        };
         let mut held: Option<Held> = None;
         loop {
             let decisions = self.decide_over(now, &what_if.state)?;
@@ -135,6 +142,11 @@ impl Queue {
             if held_so_far.tasks.len() == TASKS_NAMED {
                 held_so_far.more_tasks = true;
                 return Ok(held);
+            }
+            for doubt in self.doubts(&mut rows, &job, &hold)? {
+                if !held_so_far.doubts.contains(&doubt) {
+                    held_so_far.doubts.push(doubt);
+                }
             }
             if !self.note_and_undo(now, hold, &mut what_if, held_so_far)? {
                 held_so_far.stuck = true;
@@ -154,7 +166,8 @@ impl Queue {
         let mut undone = false;
         if let Some(id) = hold.earlier_task {
             let finished = what_if.finish(id);
-            if !held.tasks.iter().any(|ahead| ahead.task.id == id) {
+            let is_elsewhere = held.doubts.contains(&Doubt::TaskElsewhere { task: id });
+            if !is_elsewhere && !held.tasks.iter().any(|ahead| ahead.task.id == id) {
                 held.tasks.extend(self.ahead(now, id)?);
             }
             undone |= finished;

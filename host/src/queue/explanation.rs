@@ -6,6 +6,7 @@ use std::ops::Deref;
 
 use serde_json::{Value, json};
 
+use super::Doubt;
 use super::advice::Advice;
 use crate::store::{ActiveFreeze, FrozenDeploy, JobRow, JobWork, TaskBranch, TaskRow, TaskWork};
 
@@ -49,6 +50,8 @@ pub struct Held {
     pub freezes: Vec<FreezeAhead>,
     /// Reasons in the policy's words. What they need is not known here.
     pub rules: Vec<String>,
+    /// What the policy names that is not there, or not what it says.
+    pub doubts: Vec<Doubt>,
     /// Whether there is a reason that no command of ours would clear.
     pub stuck: bool,
 }
@@ -109,6 +112,11 @@ impl Explanation {
             document.insert("work".into(), json!(self.work));
             let advice = self.advice.iter().map(Advice::to_json).collect();
             document.insert("advice".into(), Value::Array(advice));
+            if let Standing::Held(held) = &self.standing
+                && !held.doubts.is_empty()
+            {
+                document.insert("doubts".into(), json!(held.doubts));
+            }
             if let Some(branch) = &self.branch {
                 document.insert("branch".into(), json!(branch));
             }

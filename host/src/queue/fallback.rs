@@ -1,7 +1,8 @@
 //! What claims go by when the policy gives no clause that may run (design, section 5).
 //!
 //! Owns the directions of failure: the order of tasks fails open, so that a broken policy never
-//! stops every repo; a freeze fails closed. A kill switch that is off needs no policy at all.
+//! stops every repo; a freeze fails closed. A kill switch that is off needs no policy at all. Leaves a policy that is not
+//! trusted to `trusted`.
 
 use jiff::Timestamp;
 
@@ -41,12 +42,25 @@ impl Queue {
             return self.fresh_clause(now);
         }
         let reason = with_causes(&failure);
-        let mut clause = match self.last_good(now)? {
+        let is_of_trust = failure.is_of_trust();
+        if is_of_trust
+            && !self.asks_for_others
+            && let Some(clause) = self.trusted_before(now, &failure)?
+        {
+            return Ok(clause);
+        }
+        let kept = match is_of_trust {
+            true => None,
+            false => self.last_good(now)?,
+        };
+        let mut clause = match kept {
             Some(clause) => clause,
             None => self.freeze_only(now)?,
         };
+        clause.is_for_want_of_trust = is_of_trust;
         clause.valid_until = Some(now.as_second().saturating_add(RETRY_SECONDS));
         let instead = match clause.source {
+            _ if is_of_trust => "frozen repos stay closed, and the order of tasks is not kept",
             Source::LastGood => "claims go by its last good clause",
             _ => "the order of tasks is not kept until it does, frozen repos stay closed",
         };
@@ -79,10 +93,8 @@ impl Queue {
 
     /// A clause that was good once is checked again: the database is not trusted either.
     fn last_good(&mut self, now: Timestamp) -> Result<Option<CurrentClause>, Error> {
-        let kept = self
-            .store
-            .last_good_clause(&self.in_use.digest, &stored(&self.in_use.settings))?;
-        let Some(text) = kept else {
+        let settings = stored(&self.in_use.settings);
+        let Some(text) = self.kept_clause(&settings)? else {
             return Ok(None);
         };
         match CurrentClause::checked(text, Source::LastGood, &mut self.store, now) {
@@ -90,7 +102,7 @@ impl Queue {
             Err(error) if error.is_of_the_database() => Err(error),
             Err(error) => {
                 tracing::warn!(
-                    "its last good clause is none any more: {}",
+                    "its last good clause is no longer accepted: {}",
                     with_causes(&error)
                 );
                 Ok(None)

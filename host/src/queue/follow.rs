@@ -43,6 +43,8 @@ pub(super) struct Following {
     failed: Option<(Generation, Timestamp)>,
     /// The active generation, from when it could not be loaded until it is in use, or another one is active.
     not_loaded: Option<i64>,
+    /// Whether that is because nobody who is trusted vouches for it.
+    not_trusted: bool,
     /// Whether there was no active generation.
     none_is_active: bool,
 }
@@ -56,6 +58,18 @@ impl Following {
     /// The active generation, if it could not be loaded.
     pub(super) fn could_not_load(&self) -> Option<i64> {
         self.not_loaded
+    }
+
+    /// Whether that is because it is not trusted here.
+    pub(super) fn does_not_trust(&self) -> bool {
+        self.not_trusted
+    }
+
+    /// The active generation is not trusted here, and another one is in use instead. It is tried again.
+    pub(super) fn is_not_trusted(&mut self, active: Generation, now: Timestamp) {
+        self.not_loaded = Some(active.id);
+        self.not_trusted = true;
+        self.failed = Some((active, now));
     }
 
     /// Looks at the active generation the next time, whatever the database's version says.
@@ -195,6 +209,7 @@ impl Queue {
                     with_causes(&error)
                 );
                 self.following.not_loaded = Some(generation.id);
+                self.following.not_trusted = error.is_of_trust();
                 self.following.failed = Some((generation, now));
                 self.count_failure(failing, now, &error);
             }
@@ -257,9 +272,8 @@ impl Queue {
         if let Some(trust) = &self.options.trust {
             trust.check(component, signature)?;
         }
-        self.runtime()?
-            .load(component, allowance.limits())?
-            .describe()
+        let policy = self.runtime()?.load(component, allowance.limits())?;
+        Ok(policy::texts::fit_description(policy.describe()?))
     }
 
     /// Whether this host could go by a generation: its policy loads, and gives a clause that may run.

@@ -93,8 +93,7 @@ impl Queue {
     /// Of the settings in use, or of these, which are the same but for the switches.
     fn agents_of_last_good_clause(&mut self, settings: &Settings) -> Agents {
         for settings in [stored(&self.in_use.settings), stored(settings)] {
-            let kept = self.store.last_good_clause(&self.in_use.digest, &settings);
-            let text = kept.ok().flatten();
+            let text = self.kept_clause(&settings).ok().flatten();
             let clause = text.and_then(|text| Clause::accept(&text).ok());
             // A gate that is switched off has an empty clause, which says nothing.
             if let Some(clause) = clause.filter(|clause| !clause.is_empty()) {

@@ -24,6 +24,24 @@ pub enum NotInForce {
         /// The generation in use instead.
         in_use: i64,
     },
+    /// The active generation is not signed by anybody who is trusted here.
+    #[error(
+        "generation {active} of the policy is not trusted here, and claims use generation {in_use}, which is: sign its component with a trusted key, or roll back with `serial-gate policy rollback --reason TEXT`"
+    )]
+    NotTrusted {
+        /// The active generation.
+        active: i64,
+        /// The newest one before it that is trusted.
+        in_use: i64,
+    },
+    /// The same, and neither was any generation before it.
+    #[error(
+        "generation {active} of the policy is not trusted here, and claims use no policy: frozen repos stay closed, and the order of tasks is not kept. Sign its component with a trusted key, or swap in a trusted policy, such as `built-in`"
+    )]
+    NoneTrusted {
+        /// The active generation.
+        active: i64,
+    },
     /// The policy gives no clause that may run, and its last good one is in use.
     #[error(
         "the policy gives no usable clause, and claims use its last good one: look at `serial-gate queue`, and swap in a good policy or roll back"
@@ -44,13 +62,19 @@ impl Queue {
                 return Some(NotInForce::NoneActive);
             }
             if let Some(active) = self.following.could_not_load() {
-                return Some(NotInForce::NotLoaded {
-                    active,
-                    in_use: self.generation().unwrap_or_default(),
+                let in_use = self.generation().unwrap_or_default();
+                return Some(match self.following.does_not_trust() {
+                    true => NotInForce::NotTrusted { active, in_use },
+                    false => NotInForce::NotLoaded { active, in_use },
                 });
             }
         }
-        match self.clause.as_ref()?.source {
+        let clause = self.clause.as_ref()?;
+        if clause.is_for_want_of_trust {
+            let active = self.generation().unwrap_or_default();
+            return Some(NotInForce::NoneTrusted { active });
+        }
+        match clause.source {
             Source::LastGood => Some(NotInForce::LastGood),
             Source::FreezeOnly => Some(NotInForce::FreezeOnly),
             Source::Off | Source::Policy => None,

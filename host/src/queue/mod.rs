@@ -9,6 +9,7 @@ mod acting;
 mod added;
 mod adoption;
 mod advice;
+mod by_repo;
 mod claim;
 mod clause;
 mod doctor;
@@ -25,6 +26,7 @@ mod hold;
 mod in_force;
 mod known;
 mod log;
+mod named_rows;
 mod nearest;
 mod recent;
 mod remedy;
@@ -34,6 +36,7 @@ mod shadow;
 mod stages;
 mod state;
 mod stored_rule;
+mod trusted;
 mod verdicts;
 mod wait;
 mod watch;
@@ -57,6 +60,7 @@ pub use generation::component;
 pub use in_force::NotInForce;
 pub use known::WaitingWords;
 pub use log::{Entry, LogOptions};
+pub use named_rows::Doubt;
 pub use remedy::of_active;
 pub use scope::{can_be_in_scope, check_first_scope, scope_of};
 pub use settings::{Allowance, Overrides, allowance_of, default_settings, settings_of, stored};
@@ -163,6 +167,8 @@ pub struct Queue {
     kept: Option<i64>,
     /// Whether the clause is asked for by a claim.
     claiming: bool,
+    /// Whether it is asked for what others claim by, so that nothing of this process is changed.
+    asks_for_others: bool,
     shadow: Shadow,
     /// The input that was logged last.
     logged: Option<String>,
@@ -242,6 +248,7 @@ impl Queue {
             stored_rule: None,
             kept: None,
             claiming: false,
+            asks_for_others: false,
             shadow: Shadow::default(),
             logged: None,
             log_failed: false,
@@ -467,7 +474,9 @@ impl Queue {
         dialect: model::Dialect,
     ) -> Result<model::Clause, Error> {
         let (policy, settings, _) = self.loaded()?;
-        Ok(policy.claim_clause(settings, now, dialect)?)
+        Ok(policy::texts::fit_notes(
+            policy.claim_clause(settings, now, dialect)?,
+        ))
     }
 
     /// The rows that can matter to the policy: a snapshot for it needs no others.
@@ -485,6 +494,17 @@ impl Queue {
     ///
     /// When the policy fails.
     pub fn decide_over(
+        &mut self,
+        now: Timestamp,
+        snapshot: &model::Snapshot,
+    ) -> Result<Vec<Decision>, Error> {
+        Ok(policy::texts::fit_reasons(
+            self.decide_in_its_words(now, snapshot)?,
+        ))
+    }
+
+    /// The same with reasons as the policy said them, for those who judge them.
+    pub(crate) fn decide_in_its_words(
         &mut self,
         now: Timestamp,
         snapshot: &model::Snapshot,

@@ -12,7 +12,7 @@ use super::recent::is_recent;
 use super::{Error, Queue, Rule, differing, with_causes};
 use crate::clause::Clause;
 use crate::model::{Decision, Dialect, Settings, Snapshot};
-use crate::policy::Policy;
+use crate::policy::{Policy, texts};
 use crate::store::{Act, GenerationState, Look};
 
 /// The least time between two looks.
@@ -68,7 +68,7 @@ impl Queue {
         };
         let answer = clause.and_then(|_| {
             let (policy, settings) = self.loaded_shadow()?;
-            Ok(policy.decide(settings, now, state)?)
+            Ok(texts::fit_reasons(policy.decide(settings, now, state)?))
         });
         let act = Act {
             now,

@@ -10,11 +10,13 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::acting::{Acting, Rules};
+use super::by_repo::Decided;
 use super::gated::of_the_default_rule;
 use super::work::{Active, JobCounts, Live, cut};
-use super::{Error, Queue, verdict_to_json, with_causes};
+use super::{Doubt, Error, NotInForce, Queue, verdict_to_json, with_causes};
 use crate::clause::Agents;
 use crate::model::Verdict;
+use crate::printable::printable;
 use crate::store::{self, FrozenDeploy, JobWork, TaskWork, WaitingJob};
 
 /// The repos that an orchestrator knows of, whether or not they have work. Names may be missing.
@@ -69,6 +71,10 @@ pub struct OtherHeld {
     #[serde(serialize_with = "verdict_as_json")]
     #[schema(value_type = serde_json::Value)]
     pub verdict: Option<Verdict>,
+    /// What the policy names in it that is not there, or not what it says.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    pub doubts: Vec<Doubt>,
 }
 
 impl Others {
@@ -82,6 +88,7 @@ impl Others {
             hold @ Verdict::Hold(_) => self.held.push(OtherHeld {
                 job_id,
                 verdict: Some(hold),
+                doubts: Vec::new(),
             }),
         }
     }
@@ -149,6 +156,10 @@ pub struct Waiting {
     )]
     #[schema(value_type = serde_json::Value)]
     pub verdict: Option<Verdict>,
+    /// What the policy names in it that is not there, or not what it says.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    pub doubts: Vec<Doubt>,
 }
 
 /// What a state is to show.
@@ -159,6 +170,8 @@ struct View {
     now: Option<Timestamp>,
     /// By what the gate acts; likewise.
     rules: Option<Rules>,
+    /// The repos without verdicts, and why.
+    failures: BTreeMap<String, String>,
 }
 
 impl Queue {
@@ -169,6 +182,7 @@ impl Queue {
             agents: of_the_default_rule(),
             now: None,
             rules: None,
+            failures: BTreeMap::new(),
         };
         self.state_with(registry, &view, BTreeMap::new(), Vec::new(), None)
     }
@@ -187,8 +201,22 @@ impl Queue {
                 "candidates were not what the clause gives, {differences} times, and were put right: `serial-gate doctor` compares all"
             ));
         }
-        let verdicts = match self.decide(now, None) {
-            Ok(decisions) => {
+        if let Some(
+            instead @ (NotInForce::NotLoaded { .. }
+            | NotInForce::NotTrusted { .. }
+            | NotInForce::NoneTrusted { .. }),
+        ) = self.not_in_force()
+        {
+            notes.push(instead.to_string());
+        }
+        let mut failures = BTreeMap::new();
+        let verdicts = match self.decide_each(now) {
+            Ok(Decided {
+                decisions,
+                failures: of_repos,
+            }) => {
+                failures = of_repos;
+                notes.extend(without_verdicts(&failures));
                 let free = decisions
                     .iter()
                     .filter(|decision| decision.verdict == Verdict::Claim);
@@ -209,9 +237,15 @@ impl Queue {
             agents: self.gated_agents(now),
             now: Some(now),
             rules: Some(self.acting_rules(now)?),
+            failures,
         };
         let live = self.live(now, &mut notes);
-        Ok(self.state_with(registry, &view, verdicts, notes, Some(live)))
+        let mut state = self.state_with(registry, &view, verdicts, notes, Some(live));
+        self.note_doubts(&mut state);
+        for note in &mut state.notes {
+            *note = printable(note).into_owned();
+        }
+        Ok(state)
     }
 
     fn state_with(
@@ -233,6 +267,8 @@ impl Queue {
             Err(error) => notes.push(format!("repos may be missing here: {error}")),
         }
         repos.extend(live.iter().flat_map(Live::repos));
+        let without_verdicts = view.failures.keys().filter(|repo| !repo.is_empty());
+        repos.extend(without_verdicts.cloned());
         let mut per_repo: BTreeMap<String, RepoState> = repos
             .into_iter()
             .map(|repo| {
@@ -283,7 +319,7 @@ impl Queue {
         verdicts: &mut BTreeMap<i64, Verdict>,
         live: Option<&mut Live>,
     ) -> RepoState {
-        let mut error = None;
+        let mut error = view.failures.get(repo).cloned();
         let mut or_else_say = |problem: store::Error| error = Some(problem.to_string());
         let active_task = self
             .active(live.as_deref(), repo)
@@ -306,6 +342,7 @@ impl Queue {
                 verdict: verdicts.remove(&job.job_id),
                 since: view.now.and_then(|now| job.queued.at(now)),
                 task_id: job.task_id.filter(|_| is_live),
+                doubts: Vec::new(),
                 job,
             })
             .collect();
@@ -352,6 +389,20 @@ impl Queue {
             frozen_at: freeze.and_then(|freeze| freeze.frozen_at),
             error,
         }
+    }
+}
+
+/// What to say of jobs without verdicts whose repo may not be shown.
+fn without_verdicts(failures: &BTreeMap<String, String>) -> Option<String> {
+    match failures.len() {
+        0 => None,
+        _ if failures.contains_key("") => failures
+            .get("")
+            .map(|why| format!("jobs without a repo have no verdicts: {why}")),
+        1 => Some("the policy gives no verdicts for one repo, which says why".into()),
+        repos => Some(format!(
+            "the policy gives no verdicts for {repos} repos, which say why"
+        )),
     }
 }
 

@@ -65,7 +65,9 @@ impl Queue {
     ) -> Result<CurrentClause, Error> {
         let own = mem::replace(&mut self.in_use.settings, settings);
         let is_overridden = mem::replace(&mut self.in_use.is_overridden, true);
+        let asks_for_others = mem::replace(&mut self.asks_for_others, true);
         let clause = self.fresh_clause(now);
+        self.asks_for_others = asks_for_others;
         self.in_use.settings = own;
         self.in_use.is_overridden = is_overridden;
         clause

@@ -15,9 +15,6 @@ use crate::branch::Project;
 use crate::child::NOT_A_PROGRAM;
 use crate::store::{Claimed, TaskBranch};
 
-/// The password of a key that signs policies. It is for `policy sign`, which asks for it there.
-const KEY_PASSWORD: &str = "SERIAL_GATE_KEY_PASSWORD";
-
 /// The document on the standard input.
 #[derive(Serialize)]
 struct Job<'a> {
@@ -50,7 +47,7 @@ pub(super) fn of(
     let mut command = Command::new(program);
     command.args(args).stdin(input);
     // A worker may have been started with the service's environment. What a job runs is not told those secrets.
-    for variable in SECRET_VARIABLES.into_iter().chain([KEY_PASSWORD]) {
+    for variable in SECRET_VARIABLES {
         command.env_remove(variable);
     }
     command.envs(

@@ -1,0 +1,364 @@
+//! What the sub-selects of a clause cost: whether the number of rows that each looks at stays the same however many there are.
+//!
+//! Owns the proof, over the indexes that the store makes (`store/schema`). A sub-select is cheap if one search by an index
+//! answers its whole filter: the first row that is found fulfils it, and no row is looked at in vain. A condition that the
+//! index does not answer may be false for all rows but the last. One inside another is asked again for each row. Leaves the
+//! order of tasks and the partitions to `shape`. Callers rely on this: for a clause that passes, the steps of SQLite for
+//! one job have a bound that depends on the clause alone; `tests/flat/cost.rs` counts them.
+
+use super::Dialect;
+use super::contract::{Column, Table};
+use super::render;
+use super::shape::Obstacle;
+use super::tree::{Cell, Comparison, Literal, Part, Predicate, Row, Select, Value};
+
+/// Proves that each sub-select looks at a bounded number of rows.
+pub(super) fn check(predicate: &Predicate) -> Result<(), Obstacle> {
+    let (mut condition, mut obstacle) = (predicate, None);
+    predicate.walk(&mut |part| {
+        let (select, wanted) = match part {
+            Part::Predicate(inner) => {
+                condition = inner;
+                match inner {
+                    Predicate::Exists(select) | Predicate::Count { select, .. } => {
+                        (select, Wanted::First)
+                    }
+                    _ => return,
+                }
+            }
+            Part::Value(Value::Extreme(extreme)) => {
+                (&extreme.select, Wanted::Extreme(extreme.column))
+            }
+            _ => return,
+        };
+        if let Err(walks) = select_is_cheap(select, wanted) {
+            obstacle.get_or_insert_with(|| {
+                let part = walks.unwrap_or(condition);
+                Obstacle::Rows {
+                    part: render::render(Some(part), Dialect::Sqlite).to_string(),
+                    table: select.table.name(),
+                    remedy: remedy(select.table, walks),
+                }
+            });
+        }
+    });
+    obstacle.map_or(Ok(()), Err)
+}
+
+/// What to write instead of a condition that no index answers; without one, of an order that no index has.
+fn remedy(table: Table, term: Option<&Predicate>) -> &'static str {
+    match (term, table) {
+        (None, _) => {
+            "take `min` or `max` of `id` where `repo` and one `stage`, `stage <> 'done'`, or `status = 'queued'` and `agent` are compared"
+        }
+        (Some(term), _) if has_select(term) => "write the inner sub-select beside the outer one",
+        (_, Table::Tasks) => {
+            "beside `repo`, compare `stage <> 'done'` or `stage` with one text, then `id`, and nothing else"
+        }
+        (_, Table::Jobs) => {
+            "beside `repo`, compare `status = 'queued'`, then `agent`, then `task_id`, and nothing else"
+        }
+        (_, Table::RepoFreeze) => "beside `repo`, compare `cleared_at IS NULL` and nothing else",
+    }
+}
+
+/// What is asked of a sub-select's rows.
+#[derive(Clone, Copy)]
+enum Wanted {
+    /// The first ones: whether there is one, or a number that is written out.
+    First,
+    /// The least or the greatest value of a column.
+    Extreme(Column),
+}
+
+/// An index of the store.
+struct Index {
+    covers: Covers,
+    /// In their order. Each index ends with the row's id.
+    columns: &'static [Column],
+}
+
+/// The rows of an index.
+#[derive(Clone, Copy)]
+enum Covers {
+    All,
+    /// Tasks that are not done.
+    Unfinished,
+    /// Jobs that are queued.
+    Queued,
+    /// Freezes that were not cleared.
+    Active,
+}
+
+const fn index(covers: Covers, columns: &'static [Column]) -> Index {
+    Index { covers, columns }
+}
+
+fn indexes(table: Table) -> &'static [Index] {
+    use Column::{Agent, Id, Repo, Stage, TaskId};
+    match table {
+        Table::Tasks => {
+            const {
+                &[
+                    index(Covers::All, &[Id]),
+                    index(Covers::All, &[Repo, Stage, Id]),
+                    index(Covers::Unfinished, &[Repo, Id]),
+                ]
+            }
+        }
+        Table::Jobs => {
+            const {
+                &[
+                    index(Covers::All, &[Id]),
+                    index(Covers::All, &[Repo, Id]),
+                    index(Covers::All, &[TaskId, Id]),
+                    index(Covers::Queued, &[Repo, Agent, Id]),
+                    index(Covers::Queued, &[Repo, Agent, TaskId, Id]),
+                ]
+            }
+        }
+        Table::RepoFreeze => {
+            const {
+                &[
+                    index(Covers::All, &[Id]),
+                    index(Covers::All, &[Repo, Id]),
+                    index(Covers::Active, &[Repo, Id]),
+                ]
+            }
+        }
+    }
+}
+
+impl Covers {
+    /// The condition that a filter must have, word for word, so that SQLite takes the index; none where all rows are in it.
+    fn condition(self, own: Row) -> Option<Predicate> {
+        let cell = |column| Value::Cell(Cell { row: own, column });
+        let compare = |column, comparison, text: &str| Predicate::Compare {
+            left: cell(column),
+            comparison,
+            right: Value::Literal(Literal::Text(text.into())),
+        };
+        match self {
+            Covers::All => None,
+            Covers::Unfinished => Some(compare(Column::Stage, Comparison::NotEqual, "done")),
+            Covers::Queued => Some(compare(Column::Status, Comparison::Equal, "queued")),
+            Covers::Active => Some(Predicate::IsNull {
+                value: cell(Column::ClearedAt),
+                negated: false,
+            }),
+        }
+    }
+}
+
+/// Whether a sub-select is cheap. The condition that is asked of one row after another, if not; none if all rows are looked
+/// at for their order.
+fn select_is_cheap(select: &Select, wanted: Wanted) -> Result<(), Option<&Predicate>> {
+    let own = Row::Sub(select.number);
+    // What reads the job and literals only is asked once, before the first row.
+    let terms: Vec<&Predicate> = select
+        .filter
+        .conjuncts()
+        .iter()
+        .filter(|term| reads(term, own) || has_select(term))
+        .collect();
+    let mut fewest: Option<Vec<&Predicate>> = None;
+    for index in indexes(select.table) {
+        let Some(search) = Search::by(index, own, &terms) else {
+            continue;
+        };
+        let left: Vec<&Predicate> = search
+            .left
+            .iter()
+            .copied()
+            .filter(|term| !search.is_of_few && !rejects_few(term, own))
+            .collect();
+        if left.is_empty() && search.finds(wanted) {
+            return Ok(());
+        }
+        if fewest
+            .as_ref()
+            .is_none_or(|fewest| left.len() < fewest.len())
+        {
+            fewest = Some(left);
+        }
+    }
+    let left = fewest.unwrap_or_default();
+    let by_no_index = left.iter().find(|term| !is_of_an_index(term, own));
+    Err(by_no_index.or(left.first()).copied())
+}
+
+/// A search by an index.
+struct Search<'a> {
+    /// The conditions that it does not answer.
+    left: Vec<&'a Predicate>,
+    /// The first column that is not set to a value: the rows are in its order.
+    ordered_by: Option<Column>,
+    /// Whether the id is set, so that there are as many rows as values at most.
+    is_of_few: bool,
+}
+
+impl<'a> Search<'a> {
+    /// None where the index does not serve.
+    fn by(index: &Index, own: Row, terms: &[&'a Predicate]) -> Option<Search<'a>> {
+        let mut search = Search {
+            left: terms.to_vec(),
+            ordered_by: None,
+            is_of_few: false,
+        };
+        if let Some(condition) = index.covers.condition(own) {
+            search.take(|term| *term == condition)?;
+        }
+        for &column in index.columns {
+            if search.take(|term| sets(term, own, column)).is_none() {
+                search.ordered_by = Some(column);
+                search.take_range(own, column);
+                break;
+            }
+            search.is_of_few |= column == Column::Id;
+        }
+        Some(search)
+    }
+
+    fn finds(&self, wanted: Wanted) -> bool {
+        match wanted {
+            Wanted::First => true,
+            Wanted::Extreme(_) if self.is_of_few => true,
+            Wanted::Extreme(column) => self.ordered_by == Some(column),
+        }
+    }
+
+    fn take(&mut self, is_it: impl Fn(&Predicate) -> bool) -> Option<&'a Predicate> {
+        let at = self.left.iter().position(|term| is_it(term))?;
+        Some(self.left.remove(at))
+    }
+
+    /// One end of each kind, as SQLite does: it asks a second one of the rows.
+    fn take_range(&mut self, own: Row, column: Column) {
+        if self.take(|term| is_between(term, own, column)).is_none() {
+            for end in [End::Low, End::High] {
+                self.take(|term| bounds(term, own, column) == Some(end));
+            }
+        }
+    }
+}
+
+/// One end of a range.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Low,
+    High,
+}
+
+fn is_cell(value: &Value, own: Row, column: Column) -> bool {
+    *value == Value::Cell(Cell { row: own, column })
+}
+
+/// Whether a condition sets a column of the row to a value that is known before the row is. A list does not count: SQLite
+/// may ask it of each row, depending on its statistics.
+fn sets(term: &Predicate, own: Row, column: Column) -> bool {
+    match term {
+        Predicate::Compare {
+            left,
+            comparison: Comparison::Equal,
+            right,
+        } => {
+            (is_cell(left, own, column) && !value_reads(right, own))
+                || (is_cell(right, own, column) && !value_reads(left, own))
+        }
+        Predicate::IsNull {
+            value,
+            negated: false,
+        } => is_cell(value, own, column),
+        _ => false,
+    }
+}
+
+/// Whether some index answers a condition, where the others let it.
+fn is_of_an_index(term: &Predicate, own: Row) -> bool {
+    let columns = [Column::Repo, Column::Id, Column::TaskId];
+    columns.into_iter().any(|column| {
+        sets(term, own, column)
+            || is_between(term, own, column)
+            || bounds(term, own, column).is_some()
+    })
+}
+
+/// Which end a condition sets to the range of a column.
+fn bounds(term: &Predicate, own: Row, column: Column) -> Option<End> {
+    let Predicate::Compare {
+        left,
+        comparison,
+        right,
+    } = term
+    else {
+        return None;
+    };
+    let is_left = is_cell(left, own, column) && !value_reads(right, own);
+    let is_right = is_cell(right, own, column) && !value_reads(left, own);
+    let is_below = match comparison {
+        Comparison::Less | Comparison::LessOrEqual => true,
+        Comparison::Greater | Comparison::GreaterOrEqual => false,
+        Comparison::Equal | Comparison::NotEqual => return None,
+    };
+    match (is_left, is_right) {
+        (true, _) if is_below => Some(End::High),
+        (true, _) => Some(End::Low),
+        (_, true) if is_below => Some(End::Low),
+        (_, true) => Some(End::High),
+        _ => None,
+    }
+}
+
+fn is_between(term: &Predicate, own: Row, column: Column) -> bool {
+    match term {
+        Predicate::Between {
+            value,
+            low,
+            high,
+            negated: false,
+        } => is_cell(value, own, column) && !value_reads(low, own) && !value_reads(high, own),
+        _ => false,
+    }
+}
+
+/// Whether a condition is false for as many rows as it has values at most, because ids are unique.
+fn rejects_few(term: &Predicate, own: Row) -> bool {
+    match term {
+        Predicate::Compare {
+            left,
+            comparison: Comparison::NotEqual,
+            right: Value::Literal(Literal::Integer(_)),
+        } => is_cell(left, own, Column::Id),
+        Predicate::InList {
+            value,
+            items,
+            negated: true,
+        } => is_cell(value, own, Column::Id) && !items.contains(&Literal::Null),
+        _ => false,
+    }
+}
+
+fn reads(term: &Predicate, own: Row) -> bool {
+    let mut reads = false;
+    term.walk(&mut |part| {
+        if let Part::Value(Value::Cell(cell)) = part {
+            reads |= cell.row == own;
+        }
+    });
+    reads
+}
+
+/// The same of an operand.
+fn value_reads(value: &Value, own: Row) -> bool {
+    match value {
+        Value::Literal(_) => false,
+        Value::Cell(cell) => cell.row == own,
+        Value::Extreme(extreme) => reads(&extreme.select.filter, own),
+    }
+}
+
+fn has_select(term: &Predicate) -> bool {
+    let mut has_one = false;
+    term.walk(&mut |part| has_one |= matches!(part, Part::Select(_)));
+    has_one
+}
