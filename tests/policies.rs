@@ -34,15 +34,10 @@ struct Built {
 fn built() -> &'static [Built; 3] {
     static BUILT: OnceLock<[Built; 3]> = OnceLock::new();
     BUILT.get_or_init(|| {
-        let build = |name: &'static str, rules| {
-            let target_dir = Path::new(env!("OUT_DIR")).join("guest");
-            let package = format!("serial-gate-{name}");
-            let path = build_component::build_component(&package, &[], &target_dir).unwrap();
-            Built {
-                name,
-                component: std::fs::read(path).unwrap(),
-                rules,
-            }
+        let build = |name: &'static str, rules| Built {
+            name,
+            component: build(name),
+            rules,
         };
         let weekend = r#"{"windows":[{"from":"fri 16:00","until":"mon 08:00"}]}"#;
         [
@@ -51,6 +46,19 @@ fn built() -> &'static [Built; 3] {
             build("hotfix-lane", None),
         ]
     })
+}
+
+fn build(name: &str) -> Vec<u8> {
+    let target_dir = Path::new(env!("OUT_DIR")).join("guest");
+    let package = format!("serial-gate-{name}");
+    let path = build_component::build_component(&package, &[], &target_dir).unwrap();
+    std::fs::read(path).unwrap()
+}
+
+/// The default rule with a hole wherever its `rules` say: `tests/policies/hole/`.
+pub fn hole() -> &'static [u8] {
+    static HOLE: OnceLock<Vec<u8>> = OnceLock::new();
+    HOLE.get_or_init(|| build("hole"))
 }
 
 pub fn component(name: &str) -> &'static [u8] {
