@@ -6,6 +6,7 @@ use std::ops::Deref;
 
 use serde_json::{Value, json};
 
+use super::Contradiction;
 use super::advice::Advice;
 use crate::store::{ActiveFreeze, FrozenDeploy, JobRow, JobWork, TaskBranch, TaskRow, TaskWork};
 
@@ -16,6 +17,8 @@ pub struct Explanation {
     pub job: JobRow,
     /// Where it stands.
     pub standing: Standing,
+    /// What the policy says of it, if it contradicts itself: then the standing is only half of it.
+    pub contradiction: Option<Contradiction>,
     /// How it is.
     pub work: JobWork,
     /// What helps, the best first.
@@ -109,6 +112,9 @@ impl Explanation {
             document.insert("work".into(), json!(self.work));
             let advice = self.advice.iter().map(Advice::to_json).collect();
             document.insert("advice".into(), Value::Array(advice));
+            if let Some(contradiction) = &self.contradiction {
+                document.insert("contradiction".into(), json!(contradiction));
+            }
             if let Some(branch) = &self.branch {
                 document.insert("branch".into(), json!(branch));
             }

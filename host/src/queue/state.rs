@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::acting::{Acting, Rules};
 use super::gated::of_the_default_rule;
 use super::work::{Active, JobCounts, Live, cut};
-use super::{Error, Queue, verdict_to_json, with_causes};
+use super::{Contradiction, Error, Queue, verdict_to_json, with_causes};
 use crate::clause::Agents;
 use crate::model::Verdict;
 use crate::store::{self, FrozenDeploy, JobWork, TaskWork, WaitingJob};
@@ -34,6 +34,9 @@ pub struct State {
     /// Queued jobs that stand in no waiting line: other agents', and those without a repo.
     #[serde(skip_serializing_if = "Others::are_none")]
     pub others: Others,
+    /// Queued jobs about which the policy contradicts itself, up to 100: the clause is what claims use.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub contradictions: Vec<Contradiction>,
     /// What an operator should know.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -69,6 +72,14 @@ pub struct OtherHeld {
     #[serde(serialize_with = "verdict_as_json")]
     #[schema(value_type = serde_json::Value)]
     pub verdict: Option<Verdict>,
+}
+
+impl State {
+    /// What to add to the verdict of a job, if the policy contradicts itself about it.
+    pub fn beside_verdict(&self, job: i64) -> Option<&'static str> {
+        let mut found = self.contradictions.iter();
+        found.find(|found| found.job == job)?.beside_verdict()
+    }
 }
 
 impl Others {
@@ -187,8 +198,10 @@ impl Queue {
                 "candidates were not what the clause gives, {differences} times, and were put right: `serial-gate doctor` compares all"
             ));
         }
-        let verdicts = match self.decide(now, None) {
-            Ok(decisions) => {
+        let mut compared = None;
+        let verdicts = match self.decide_and_compare(now, None) {
+            Ok((decisions, found)) => {
+                compared = found;
                 let free = decisions
                     .iter()
                     .filter(|decision| decision.verdict == Verdict::Claim);
@@ -211,7 +224,11 @@ impl Queue {
             rules: Some(self.acting_rules(now)?),
         };
         let live = self.live(now, &mut notes);
-        Ok(self.state_with(registry, &view, verdicts, notes, Some(live)))
+        let mut state = self.state_with(registry, &view, verdicts, notes, Some(live));
+        if let Some(compared) = compared {
+            self.tell_contradictions(now, compared, &mut state);
+        }
+        Ok(state)
     }
 
     fn state_with(
@@ -268,6 +285,7 @@ impl Queue {
             repos: self.in_use.settings.repos.clone(),
             per_repo,
             others,
+            contradictions: Vec::new(),
             notes,
             switches: match view.now {
                 Some(_) => self.switches(),
