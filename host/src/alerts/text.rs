@@ -27,6 +27,10 @@ pub fn text(alert: &Alert) -> String {
             format!("job {subject} is the first in line in `{repo}` and has waited for long"),
             [work_item, None, None],
         ),
+        AlertKind::Contradiction => (
+            format!("generation {subject} of the policy contradicts itself"),
+            [None, None, None],
+        ),
         AlertKind::Test => (
             "this is a test: the alerts of a queue arrive here".into(),
             [by, None, None],

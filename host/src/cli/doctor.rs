@@ -8,16 +8,16 @@ use serial_gate::store::{
     self, Ahead, Change, Difference, LOG_BYTES, Proof, TimeAhead, TimesAhead,
 };
 
-use super::adoption;
 use super::options::Shared;
 use super::output::{Output, Tone, toned};
 use super::text::{count, shown, shown_or_dash};
 use super::{Error, Outcome};
+use super::{adoption, agreement};
 
 /// Compare the candidates that claims use with the policy's clause, put them right, and tell of impossible times
 #[derive(Args)]
 #[command(
-    after_help = "A claim looks at one candidate a repo, which triggers keep up to date for every program that\nwrites to the database. A waiting `claim` compares some of them every ten seconds; this compares all. Exits with 1\nif anything had to be repaired.\n\nIt tries a claim, its end and a freeze with a row, undoes them, and exits with 1 if the database\nforbids one of them. It counts statuses, agents and stages, and says where the rule does not\nfit them.\n\nIt also lists the times that no right clock can have written, and what becomes of each, and exits\nwith 1 for those that stay wrong: the time at which a queued job was added. And it tells when the\nlog beside the database (-wal) is larger than it should be, which a long reader causes.\n\nExample:\n  serial-gate doctor"
+    after_help = "A claim looks at one candidate a repo, which triggers keep up to date for every program that\nwrites to the database. A waiting `claim` compares some of them every ten seconds; this compares all. Exits with 1\nif anything had to be repaired.\n\nIt tries a claim, its end and a freeze with a row, undoes them, and exits with 1 if the database\nforbids one of them. It counts statuses, agents and stages, and says where the rule does not\nfit them.\n\nIt compares what the policy's `decide` and its clause say of each queued job, and exits with 1\nif they differ or did since the generation is active.\n\nIt also lists the times that no right clock can have written, and what becomes of each, and exits\nwith 1 for those that stay wrong: the time at which a queued job was added. And it tells when the\nlog beside the database (-wal) is larger than it should be, which a long reader causes.\n\nExample:\n  serial-gate doctor"
 )]
 pub struct Doctor {}
 
@@ -39,8 +39,11 @@ impl Doctor {
             proved => proved?,
         };
         let adopted = queue.adoption(now)?;
-        let is_sound =
-            found.is_sound() && proof.is_fit() && !times.found.iter().any(TimeAhead::stays_wrong);
+        let agreement = agreement::of(&mut queue, now)?;
+        let is_sound = found.is_sound()
+            && proof.is_fit()
+            && agreement.is_sound()
+            && !times.found.iter().any(TimeAhead::stays_wrong);
         let outcome = if is_sound {
             Outcome::Done
         } else {
@@ -62,6 +65,7 @@ impl Doctor {
                 "untried": proof.unknown,
                 "adoption": adopted,
                 "config": shared.config.as_ref().map(|file| file.path.to_string_lossy()),
+                "agreement": agreement.to_json(),
             }))?;
             return Ok(outcome);
         }
@@ -74,6 +78,7 @@ impl Doctor {
         }
         adoption::proof(output, &proof)?;
         adoption::advice(output, &adopted, shared, &adoption::SET)?;
+        agreement.print(shared, output)?;
         list(&times, shared, output)?;
         if log_bytes > u64::from(LOG_BYTES) {
             output.line(format!(

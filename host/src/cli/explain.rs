@@ -34,6 +34,10 @@ impl Explain {
         } else {
             print(&explanation, &release, shared, output)?;
         }
+        // What it says of the job is only half of it, so it is no answer to go by.
+        if explanation.contradiction.is_some() {
+            return Ok(Outcome::Failed);
+        }
         Ok(match explanation.standing {
             Standing::Held(_) => Outcome::Held,
             Standing::NotQueued | Standing::Claimable { .. } => Outcome::Done,
@@ -86,6 +90,20 @@ fn print_standing(
         shown_or_dash(job.agent.as_deref()),
         shown_or_dash(job.repo.as_deref())
     );
+    if let Some(contradiction) = &explanation.contradiction {
+        output.line(format!(
+            "{about}: {}",
+            toned(Tone::Held, contradiction.answers())
+        ))?;
+        let rollback = ["policy", "rollback", "--reason", "TEXT"];
+        if let Some(rollback) = text::command(shared, &rollback) {
+            output.line(format!("  the policy contradicts itself: {rollback}"))?;
+        }
+        if let Standing::Held(held) = &explanation.standing {
+            print_reasons(held, output)?;
+        }
+        return Ok(());
+    }
     match &explanation.standing {
         Standing::NotQueued => {
             if let Some(until) = job.put_off_until() {

@@ -5,6 +5,7 @@
 
 mod adoption;
 mod advice;
+mod agreement;
 mod alerts;
 mod audit;
 mod claim;

@@ -89,9 +89,17 @@ pub fn print(state: &State, shared: Option<&Shared>, output: &mut Output) -> Res
         if number > 0 {
             output.line("")?;
         }
-        print_repo(name, repo, state.enabled, shared, output)?;
+        print_repo(name, repo, state, shared, output)?;
     }
     print_others(state, output)
+}
+
+/// A verdict in words, with what the clause says where that is something else.
+fn said(state: &State, job: i64, verdict: String) -> String {
+    match state.beside_verdict(job) {
+        Some(but) => format!("{verdict}, {}", toned(Tone::Held, but)),
+        None => verdict,
+    }
 }
 
 /// Jobs that stand in no waiting line, after the repos.
@@ -116,7 +124,11 @@ fn print_others(state: &State, output: &mut Output) -> Result<(), Error> {
         output.line(format!(
             "job {} is {}",
             job.job_id,
-            verdict(job.verdict.as_ref(), &job.doubts)
+            said(
+                state,
+                job.job_id,
+                verdict(job.verdict.as_ref(), &job.doubts)
+            )
         ))?;
     }
     for job in work {
@@ -129,7 +141,7 @@ fn print_others(state: &State, output: &mut Output) -> Result<(), Error> {
 fn print_repo(
     repo_name: &str,
     repo: &RepoState,
-    is_on: bool,
+    state: &State,
     shared: Option<&Shared>,
     output: &mut Output,
 ) -> Result<(), Error> {
@@ -137,7 +149,9 @@ fn print_repo(
     let active = repo.active_task.as_ref().map(|active| &active.task);
     output.line(format!("{name}  active: {}", active_task(active)))?;
     // Where it is off, that is said of all repos.
-    if is_on && let Some(note) = repo.acting.and_then(Acting::note) {
+    if state.enabled
+        && let Some(note) = repo.acting.and_then(Acting::note)
+    {
         output.line(toned(Tone::Held, note))?;
     }
     let branch = active.and_then(|task| task.branch.as_ref());
@@ -183,7 +197,11 @@ fn print_repo(
                 .map_or_else(|| "-".into(), |task| task.to_string()),
             shown_or_dash(job.work_item_id.as_deref()),
             shown_or_dash(job.stage.as_deref()),
-            names.verdict(waiting.verdict.as_ref(), &waiting.doubts),
+            said(
+                state,
+                job.job_id,
+                names.verdict(waiting.verdict.as_ref(), &waiting.doubts),
+            ),
         ]
     });
     output.table(

@@ -10,7 +10,7 @@ use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use jiff::Timestamp;
 use serial_gate::policy::Runtime;
-use serial_gate::queue::{Options, Queue, Rule};
+use serial_gate::queue::{Options, Pace, Queue, Rule};
 use serial_gate::work::{self, Settings, Tally, Told};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -83,6 +83,7 @@ impl Work {
         let options = Options {
             runtime: Some(Runtime::new().map_err(Error::Policy)?),
             trust: shared.trust.clone(),
+            pace: Some(Pace::default()),
             ..Options::default()
         };
         // Rules that the policy refuses are said now, and not in the log of each claim.

@@ -95,6 +95,8 @@ struct Job {
     waits_for: Option<Named>,
     reason: String,
     class: &'static str,
+    /// What the clause says, where that is something else.
+    but: Option<&'static str>,
     age: Option<String>,
 }
 
@@ -167,7 +169,7 @@ fn read(reader: &mut Reader, may_operate: bool, said: Option<String>) -> Result<
     let mut state = reader.state()?;
     let mut repos = Vec::new();
     for (name, found) in std::mem::take(&mut state.per_repo) {
-        let mut repo = repo(reader, name, found, now)?;
+        let mut repo = repo(reader, name, found, &state, now)?;
         // Where it is off, the page says so at its head.
         repo.idle_note = repo.idle_note.filter(|_| state.enabled);
         repos.push(repo);
@@ -206,6 +208,7 @@ fn repo(
     reader: &mut Reader,
     name: String,
     found: RepoState,
+    state: &QueueState,
     now: Timestamp,
 ) -> Result<Repo, gate::Error> {
     let for_so_long = |since: Option<&str>| age(since, now).map(in_words);
@@ -239,7 +242,7 @@ fn repo(
     };
     let waiting = found.waiting.iter();
     let waiting: Vec<Job> = waiting
-        .map(|waiting| job(waiting, &mut tasks, now))
+        .map(|waiting| job(waiting, state, &mut tasks, now))
         .collect();
     Ok(Repo {
         idle_note: found.acting.and_then(Acting::note).map(sentence),
@@ -280,7 +283,7 @@ fn branch(branch: &TaskBranch, now: Timestamp) -> Branch {
     }
 }
 
-fn job(waiting: &Waiting, tasks: &mut Tasks, now: Timestamp) -> Job {
+fn job(waiting: &Waiting, state: &QueueState, tasks: &mut Tasks, now: Timestamp) -> Job {
     let job = &waiting.job;
     let (reason, class) = match &waiting.verdict {
         Some(Verdict::Claim) => ("may be claimed".into(), "free"),
@@ -304,6 +307,7 @@ fn job(waiting: &Waiting, tasks: &mut Tasks, now: Timestamp) -> Job {
             .unwrap_or_else(|| "no task".into()),
         reason,
         class,
+        but: state.beside_verdict(job.job_id),
         age: age_of(waiting.since, now).map(in_words),
     }
 }

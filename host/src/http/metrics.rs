@@ -175,6 +175,13 @@ pub async fn metrics(State(app): State<App>) -> Result<impl IntoResponse, Proble
         "Failures of the active generation that count towards its rollback",
         found.failures,
     );
+    let contradictions = Counter::<u64>::default();
+    contradictions.inc_by(u64::try_from(found.contradictions).unwrap_or_default());
+    registry.register(
+        "policy_contradictions",
+        "How often a policy's `decide` and its clause differed about a queued job",
+        contradictions,
+    );
     gauge(
         &mut registry,
         "wal_bytes",
@@ -208,6 +215,7 @@ struct Found {
     state: QueueState,
     generation: i64,
     failures: i64,
+    contradictions: i64,
     outbox: Outbox,
     log_bytes: u64,
 }
@@ -220,6 +228,7 @@ fn read(reader: &mut Reader) -> Result<Found, serial_gate::queue::Error> {
         state,
         generation,
         failures: store.failures(generation)?,
+        contradictions: store.contradictions_of_all()?,
         outbox: store.outbox(Timestamp::now())?,
         log_bytes: store.log_bytes(),
     })

@@ -46,7 +46,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use jiff::Timestamp;
 use serial_gate::alerts::{self, Channel};
 use serial_gate::policy::{Runtime, Trust};
-use serial_gate::queue::{self as gate, Options, Overrides, Queue, Rule};
+use serial_gate::queue::{self as gate, Options, Overrides, Pace, Queue, Rule};
 use serial_gate::store::{Database, Store};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
@@ -183,14 +183,24 @@ async fn run(service: Service, ready: impl FnOnce(SocketAddr)) -> Result<(), Err
         repos: service.repos.clone(),
         ..Options::default()
     };
-    let open = || {
+    let open_with = |options: &Options| {
         let rule = Rule::Active(service.overrides.clone());
         Queue::open(&service.db, rule, options.clone())
     };
+    let open = || open_with(&options);
+    let claiming = Options {
+        pace: Some(Pace::default()),
+        ..options.clone()
+    };
     let (stopping, told) = watch::channel(false);
     let ended = Arc::new(Notify::new());
-    let (writer, writing) =
-        Writer::start(open()?, service.lease, told, Arc::clone(&ended)).map_err(Error::Start)?;
+    let (writer, writing) = Writer::start(
+        open_with(&claiming)?,
+        service.lease,
+        told,
+        Arc::clone(&ended),
+    )
+    .map_err(Error::Start)?;
     let (reader, reading) =
         Owner::spawn("reader", Reader::new(open()?), Arc::clone(&ended)).map_err(Error::Start)?;
     let (prober, probing) =

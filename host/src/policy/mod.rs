@@ -45,7 +45,8 @@ const UNTIL_THERE_IS_ROOM: Duration = Duration::from_millis(1);
 /// The policy that is built into this library: the rule of the reference.
 pub const DEFAULT_POLICY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/default-policy.wasm"));
 
-/// A component that fulfils a version of the contract, ready to be called.
+/// A component that fulfils a version of the contract, ready to be called. A clone is the same compiled component.
+#[derive(Clone)]
 pub struct Policy {
     component: Arc<Ready>,
     ticker: Ticker,

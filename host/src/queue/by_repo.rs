@@ -31,24 +31,26 @@ pub(super) struct Decided {
 }
 
 /// A search under way.
-struct Search {
+struct Search<'a> {
     now: Timestamp,
-    state: Snapshot,
+    state: &'a Snapshot,
     begun: Instant,
     calls: usize,
     found: Decided,
 }
 
 impl Queue {
-    /// The policy's decisions for all queued jobs, as far as it has any.
+    /// The policy's decisions for all queued jobs of a state, as far as it has any.
     ///
     /// # Errors
     ///
-    /// When the policy fails on no particular repo, or the database cannot be read.
-    pub(super) fn decide_each(&mut self, now: Timestamp) -> Result<Decided, Error> {
-        let reach = self.reach(now)?;
-        let state = self.store.snapshot(&reach, None)?;
-        let failure = match self.decide_over(now, &state) {
+    /// When the policy fails on no particular repo.
+    pub(super) fn decide_each(
+        &mut self,
+        now: Timestamp,
+        state: &Snapshot,
+    ) -> Result<Decided, Error> {
+        let failure = match self.decide_over(now, state) {
             Ok(decisions) => {
                 return Ok(Decided {
                     decisions,
@@ -62,7 +64,7 @@ impl Queue {
         if !is_by_repo || !failure.may_be_of_a_state() {
             return Err(failure);
         }
-        let repos = queued_repos(&state);
+        let repos = queued_repos(state);
         let mut search = Search {
             now,
             state,
@@ -83,7 +85,7 @@ impl Queue {
         Ok(search.found)
     }
 
-    fn search(&mut self, search: &mut Search, repos: &[Symbol]) {
+    fn search(&mut self, search: &mut Search<'_>, repos: &[Symbol]) {
         if search.calls == CALLS || search.begun.elapsed() > PATIENCE {
             let why = "the policy was not asked, because it failed on others for too long";
             for repo in repos {
@@ -92,7 +94,7 @@ impl Queue {
             return;
         }
         search.calls += 1;
-        let part = part(&search.state, &repos.iter().copied().collect());
+        let part = part(search.state, &repos.iter().copied().collect());
         match (self.decide_over(search.now, &part), repos) {
             (Ok(decisions), _) => search.found.decisions.extend(decisions),
             (Err(failure), [repo]) => search.fails(*repo, &failure),
@@ -105,7 +107,7 @@ impl Queue {
     }
 }
 
-impl Search {
+impl Search<'_> {
     fn fails(&mut self, repo: Symbol, failure: &Error) {
         self.note(repo, with_causes(failure));
     }
@@ -114,6 +116,27 @@ impl Search {
         let name = self.state.symbols.text(repo).unwrap_or_default();
         let why = format!("the policy gives no verdicts here: {}", printable(&why));
         self.found.failures.insert(name.into(), why);
+    }
+}
+
+impl Decided {
+    /// Whether the policy was asked about a job of this repo, and answered.
+    fn has(&self, state: &Snapshot, repo: Symbol) -> bool {
+        let name = state.symbols.text(repo).unwrap_or_default();
+        !self.failures.contains_key(name)
+    }
+
+    /// Of the queued jobs of a state, those that the policy gave verdicts about.
+    pub(super) fn answered(&self, state: &Snapshot, jobs: Vec<(i64, bool)>) -> Vec<(i64, bool)> {
+        if self.failures.is_empty() {
+            return jobs;
+        }
+        let all = zip(&state.jobs.id, &state.jobs.repo);
+        let unanswered = all.filter(|(_, repo)| !self.has(state, **repo));
+        let unanswered: BTreeSet<i64> = unanswered.map(|(job, _)| *job).collect();
+        let mut jobs = jobs;
+        jobs.retain(|(job, _)| !unanswered.contains(job));
+        jobs
     }
 }
 

@@ -1,7 +1,7 @@
 //! A worker's claim.
 //!
-//! Owns the order of its steps: leases that ran out, the clause, a look for the log and the shadow, and then the way to the
-//! first job that may be claimed. Leaves the transaction to the store. Callers rely on this: whichever way is taken, the job
+//! Owns the order of its steps: the clause, its comparison with `decide`, leases that ran out, a look for the log and the
+//! shadow, and then the way to the first job that may be claimed. Leaves the transaction to the store. Callers rely on this: whichever way is taken, the job
 //! is one that the clause lets through, and where the candidates are known it is the first one. A claim that finds nothing
 //! compares some candidates with the clause itself, because some writes of other programs fire no trigger.
 
@@ -51,7 +51,7 @@ impl Queue {
         self.claiming = true;
         let clause = self.clause(now);
         self.claiming = false;
-        let clause = clause?;
+        let clause = self.sample(now, clause?)?;
         self.keep(&clause)?;
         // By the rules of the same generation.
         let finished = finished_stages(&self.in_use.settings);

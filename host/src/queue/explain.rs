@@ -33,6 +33,10 @@ impl Queue {
             Some("queued") => self.standing(now, id)?,
             _ => Standing::NotQueued,
         };
+        let contradiction = match &standing {
+            Standing::NotQueued => None,
+            _ => self.contradiction_about(now, id),
+        };
         let branch = match job.task_id {
             Some(task) => self.store.branch(task)?,
             None => None,
@@ -46,6 +50,7 @@ impl Queue {
         Ok(Explanation {
             job,
             standing,
+            contradiction,
             work,
             advice,
             branch,

@@ -6,7 +6,7 @@ use std::ops::Deref;
 
 use serde_json::{Value, json};
 
-use super::Doubt;
+use super::{Contradiction, Doubt};
 use super::advice::Advice;
 use crate::store::{ActiveFreeze, FrozenDeploy, JobRow, JobWork, TaskBranch, TaskRow, TaskWork};
 
@@ -17,6 +17,8 @@ pub struct Explanation {
     pub job: JobRow,
     /// Where it stands.
     pub standing: Standing,
+    /// What the policy says of it, if it contradicts itself: then the standing is only half of it.
+    pub contradiction: Option<Contradiction>,
     /// How it is.
     pub work: JobWork,
     /// What helps, the best first.
@@ -116,6 +118,9 @@ impl Explanation {
                 && !held.doubts.is_empty()
             {
                 document.insert("doubts".into(), json!(held.doubts));
+            }
+            if let Some(contradiction) = &self.contradiction {
+                document.insert("contradiction".into(), json!(contradiction));
             }
             if let Some(branch) = &self.branch {
                 document.insert("branch".into(), json!(branch));

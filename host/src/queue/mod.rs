@@ -9,6 +9,9 @@ mod acting;
 mod added;
 mod adoption;
 mod advice;
+mod agreement;
+mod agreement_look;
+mod agreement_sample;
 mod by_repo;
 mod claim;
 mod clause;
@@ -48,6 +51,9 @@ pub use crate::store::Running;
 pub use acting::Acting;
 pub use adoption::{Adoption, Misfit, adoption_by};
 pub use advice::Advice;
+pub use agreement::{ByClause, Contradicting, Contradiction, Decided};
+pub use agreement_look::Agreement;
+pub use agreement_sample::Pace;
 pub use claim::Claimant;
 pub use clause::CurrentClause;
 pub use doctor::Diagnosis;
@@ -82,6 +88,7 @@ use crate::store::{
     Act, ActiveFreeze, Change, Database, FinishedStages, Move, NewGeneration, Preparation,
     Prepared, Store, TaskEnd, TaskOutcome,
 };
+use agreement_sample::Sampled;
 use doctor::Reconciling;
 use follow::Following;
 use gated::GatedAgents;
@@ -130,6 +137,8 @@ pub struct Options {
     pub log: Option<LogOptions>,
     /// The repos that the configuration names: they are known, whether or not a row has them.
     pub repos: Vec<String>,
+    /// How often `decide` is compared with the clause beside claims; none never does. It is for processes that stay.
+    pub pace: Option<Pace>,
 }
 
 impl Default for Options {
@@ -140,6 +149,7 @@ impl Default for Options {
             trust: None,
             log: None,
             repos: Vec::new(),
+            pace: None,
         }
     }
 }
@@ -170,6 +180,10 @@ pub struct Queue {
     /// Whether it is asked for what others claim by, so that nothing of this process is changed.
     asks_for_others: bool,
     shadow: Shadow,
+    /// What was compared last beside a claim.
+    sampled: Option<Sampled>,
+    /// What was counted last by a look, and when.
+    counted: Option<(Contradicting, Timestamp)>,
     /// The input that was logged last.
     logged: Option<String>,
     /// Whether the last line could not be added to the log.
@@ -250,6 +264,8 @@ impl Queue {
             claiming: false,
             asks_for_others: false,
             shadow: Shadow::default(),
+            sampled: None,
+            counted: None,
             logged: None,
             log_failed: false,
             left_out: 0,

@@ -13,7 +13,7 @@ use super::acting::{Acting, Rules};
 use super::by_repo::Decided;
 use super::gated::of_the_default_rule;
 use super::work::{Active, JobCounts, Live, cut};
-use super::{Doubt, Error, NotInForce, Queue, verdict_to_json, with_causes};
+use super::{Contradiction, Doubt, Error, NotInForce, Queue, verdict_to_json, with_causes};
 use crate::clause::Agents;
 use crate::model::Verdict;
 use crate::printable::printable;
@@ -36,6 +36,9 @@ pub struct State {
     /// Queued jobs that stand in no waiting line: other agents', and those without a repo.
     #[serde(skip_serializing_if = "Others::are_none")]
     pub others: Others,
+    /// Queued jobs about which the policy contradicts itself, up to 100: the clause is what claims use.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub contradictions: Vec<Contradiction>,
     /// What an operator should know.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -75,6 +78,14 @@ pub struct OtherHeld {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<String>)]
     pub doubts: Vec<Doubt>,
+}
+
+impl State {
+    /// What to add to the verdict of a job, if the policy contradicts itself about it.
+    pub fn beside_verdict(&self, job: i64) -> Option<&'static str> {
+        let mut found = self.contradictions.iter();
+        found.find(|found| found.job == job)?.beside_verdict()
+    }
 }
 
 impl Others {
@@ -209,12 +220,16 @@ impl Queue {
         {
             notes.push(instead.to_string());
         }
-        let mut failures = BTreeMap::new();
-        let verdicts = match self.decide_each(now) {
-            Ok(Decided {
-                decisions,
-                failures: of_repos,
-            }) => {
+        let (mut failures, mut compared) = (BTreeMap::new(), None);
+        let verdicts = match self.decide_and_compare(now, None) {
+            Ok((
+                Decided {
+                    decisions,
+                    failures: of_repos,
+                },
+                found,
+            )) => {
+                compared = found;
                 failures = of_repos;
                 notes.extend(without_verdicts(&failures));
                 let free = decisions
@@ -241,6 +256,9 @@ impl Queue {
         };
         let live = self.live(now, &mut notes);
         let mut state = self.state_with(registry, &view, verdicts, notes, Some(live));
+        if let Some(compared) = compared {
+            self.tell_contradictions(now, compared, &mut state);
+        }
         self.note_doubts(&mut state);
         for note in &mut state.notes {
             *note = printable(note).into_owned();
@@ -304,6 +322,7 @@ impl Queue {
             repos: self.in_use.settings.repos.clone(),
             per_repo,
             others,
+            contradictions: Vec::new(),
             notes,
             switches: match view.now {
                 Some(_) => self.switches(),

@@ -39,6 +39,8 @@ pub enum AlertKind {
     JobFailed,
     /// The first job of a repo's waiting line has been there for long.
     Waiting,
+    /// A policy's `decide` and its clause differ about a queued job.
+    Contradiction,
     /// Nothing: somebody tries the channels. It is never written down.
     Test,
 }
@@ -79,12 +81,13 @@ pub(super) struct NewAlert<'a> {
 }
 
 impl AlertKind {
-    const ALL: [AlertKind; 5] = [
+    const ALL: [AlertKind; 6] = [
         AlertKind::Freeze,
         AlertKind::Unfreeze,
         AlertKind::Rollback,
         AlertKind::JobFailed,
         AlertKind::Waiting,
+        AlertKind::Contradiction,
     ];
 
     /// Its name in the database.
@@ -95,6 +98,7 @@ impl AlertKind {
             AlertKind::Rollback => "rollback",
             AlertKind::JobFailed => "job_failed",
             AlertKind::Waiting => "waiting",
+            AlertKind::Contradiction => "contradiction",
             AlertKind::Test => "test",
         }
     }

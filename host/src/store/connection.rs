@@ -157,10 +157,19 @@ pub(super) fn without_waiting<T>(
     connection: &mut Connection,
     step: impl FnOnce(&Connection) -> rusqlite::Result<T>,
 ) -> rusqlite::Result<T> {
-    connection.busy_handler(None::<fn(i32) -> bool>)?;
+    set_waiting(connection, false)?;
     let result = step(connection);
-    connection.busy_handler(Some(wait_for_our_turn))?;
+    set_waiting(connection, true)?;
     result
+}
+
+/// From here on statements wait for another process's write, or do not.
+pub(super) fn set_waiting(connection: &mut Connection, waits: bool) -> rusqlite::Result<()> {
+    if waits {
+        connection.busy_handler(Some(wait_for_our_turn))
+    } else {
+        connection.busy_handler(None::<fn(i32) -> bool>)
+    }
 }
 
 /// Sleeps before the next try; false when it has been long enough.

@@ -187,6 +187,6 @@ fn next_agent(clause: &Rendered, agents: &str) -> String {
 }
 
 /// Whether a clause, which may be NULL, is true.
-fn is_true(clause: Option<bool>) -> bool {
+pub(super) fn is_true(clause: Option<bool>) -> bool {
     clause == Some(true)
 }

@@ -130,7 +130,7 @@ pub(super) const SHARED: [Shared; 3] = [
 ];
 
 /// Tables of the gate's own, each with the statements that make it.
-pub(super) const OWN: [(&str, &str); 26] = [
+pub(super) const OWN: [(&str, &str); 27] = [
     // The last clause that each policy gave for each settings, for the day when it gives none.
     (
         "serial_gate_clause",
@@ -207,6 +207,16 @@ pub(super) const OWN: [(&str, &str); 26] = [
             last_at TEXT NOT NULL,
             PRIMARY KEY (generation, job_id)
         ) WITHOUT ROWID;",
+    ),
+    // How often each generation's `decide` and clause differed about a queued job in use, and what about last.
+    (
+        "serial_gate_contradiction",
+        "CREATE TABLE serial_gate_contradiction (
+            generation INTEGER PRIMARY KEY,
+            times INTEGER NOT NULL,
+            last_at TEXT NOT NULL,
+            last TEXT NOT NULL
+        );",
     ),
     // Conformance cases that a new policy has to pass.
     (

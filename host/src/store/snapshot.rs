@@ -38,13 +38,7 @@ impl Store {
     pub fn snapshot(&mut self, reach: &Reach, job: Option<i64>) -> Result<Snapshot, Error> {
         self.within_budget(|connection, _| {
             let transaction = Transaction::read(connection)?;
-            let mut symbols = Known::default();
-            Ok(Snapshot {
-                jobs: jobs(&transaction, &mut symbols, reach, job)?,
-                tasks: tasks(&transaction, &mut symbols, reach, job)?,
-                freezes: freezes(&transaction, &mut symbols, reach, job)?,
-                symbols: symbols.symbols,
-            })
+            state(&transaction, reach, job)
         })
     }
 
@@ -66,6 +60,49 @@ impl Store {
             queries.map(|query| plan(connection, &query)).collect()
         })
     }
+}
+
+/// The state as this transaction sees it.
+pub(super) fn state(
+    transaction: &Transaction<'_>,
+    reach: &Reach,
+    job: Option<i64>,
+) -> rusqlite::Result<Snapshot> {
+    let mut symbols = Known::default();
+    Ok(Snapshot {
+        jobs: jobs(transaction, &mut symbols, reach, job)?,
+        tasks: tasks(transaction, &mut symbols, reach, job)?,
+        freezes: freezes(transaction, &mut symbols, reach, job)?,
+        symbols: symbols.symbols,
+    })
+}
+
+/// Whether a state would have no more rows than that from each of its sources. It reads no more of them.
+pub(super) fn has_no_more_than(
+    most: usize,
+    transaction: &Transaction<'_>,
+    reach: &Reach,
+    job: Option<i64>,
+) -> rusqlite::Result<bool> {
+    let queued = with_queued(job);
+    let is_beyond = |rows: &str| {
+        let sql = format!("{queued} {rows} LIMIT 1 OFFSET {most}");
+        transaction
+            .prepare_cached(&sql)?
+            .exists(params_from_iter(job))
+    };
+    // These first: the others are looked up for each of them.
+    if job.is_none() && is_beyond("SELECT id FROM queued")? {
+        return Ok(false);
+    }
+    for table in Table::ALL {
+        for source in reach.sources(table) {
+            if is_beyond(&part(&source, table, &["id"]))? {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
 }
 
 fn jobs(
@@ -158,13 +195,18 @@ fn query(reach: &Reach, table: Table, columns: &[&str], job: Option<i64>) -> Opt
     if table == Table::Jobs {
         parts.push(format!("SELECT {} FROM queued", columns.join(", ")));
     }
+    let queued = with_queued(job);
+    (!parts.is_empty()).then(|| format!("{queued} {} ORDER BY 1", parts.join(" UNION ")))
+}
+
+/// The queued jobs, or the one that is bound, by a name for the rest of a query.
+fn with_queued(job: Option<i64>) -> String {
     // Pinned: without it SQLite may read the jobs that ended, to find the values in the order of another index.
     let queued = match job {
         Some(_) => "jobs WHERE status = 'queued' AND id = ?1".into(),
         None => format!("jobs INDEXED BY {LINES} WHERE status = 'queued'"),
     };
-    let queued = format!("WITH queued AS (SELECT {} FROM {queued})", JOBS.join(", "));
-    (!parts.is_empty()).then(|| format!("{queued} {} ORDER BY 1", parts.join(" UNION ")))
+    format!("WITH queued AS (SELECT {} FROM {queued})", JOBS.join(", "))
 }
 
 /// The rows of one source. They are looked up for each set of values that a queued job has, and not for each queued job.

@@ -188,59 +188,68 @@ impl Store {
         since: Timestamp,
         act: Act<'_>,
     ) -> Result<Option<i64>, Error> {
-        let id = failed.id;
-        self.writing_durably(|transaction| {
-            if !is_kept(transaction, failed)? {
-                return Ok(None);
-            }
-            // A clock that was ahead would have its failures counted for ever.
-            transaction.execute(
-                "DELETE FROM serial_gate_failure WHERE at <= ?1 OR at > ?2",
-                [sql_time(since), latest(act.now, Duration::ZERO)],
-            )?;
-            transaction.execute(
-                "INSERT INTO serial_gate_failure (generation, at, what) VALUES (?1, ?2, ?3)",
-                params![id, sql_time(act.now), act.why],
-            )?;
-            let failures: u32 = transaction.query_row(
-                "SELECT count(*) FROM serial_gate_failure WHERE generation = ?1",
-                [id],
-                |row| row.get(0),
-            )?;
-            if failures < allowed || active(transaction)? != Some(id) {
-                return Ok(None);
-            }
-            let Some(good) = before(transaction)? else {
-                return Ok(None);
-            };
-            let why = format!("failed {failures} times in use: {}", act.why);
-            change(
-                transaction,
-                id,
-                GenerationState::Refused,
-                Act { why: &why, ..act },
-            )?;
-            let why = format!("generation {id} {why}");
-            change(
-                transaction,
-                good,
-                GenerationState::Active,
-                Act { why: &why, ..act },
-            )?;
-            let alert = NewAlert {
-                kind: AlertKind::Rollback,
-                repo: None,
-                work_item: None,
-                subject: Some(good),
-                who: act.who,
-                why: &why,
-            };
-            alerts::add(transaction, act.now, alert)?;
-            check_state(transaction, id, GenerationState::Refused)?;
-            check_state(transaction, good, GenerationState::Active)?;
-            Ok(Some(good))
-        })
+        self.writing_durably(|transaction| fail(transaction, failed, allowed, since, act))
     }
+}
+
+/// The same in the transaction of what the failure was found with.
+pub(super) fn fail(
+    transaction: &Transaction<'_>,
+    failed: &Generation,
+    allowed: u32,
+    since: Timestamp,
+    act: Act<'_>,
+) -> Result<Option<i64>, Error> {
+    let id = failed.id;
+    if !is_kept(transaction, failed)? {
+        return Ok(None);
+    }
+    // A clock that was ahead would have its failures counted for ever.
+    transaction.execute(
+        "DELETE FROM serial_gate_failure WHERE at <= ?1 OR at > ?2",
+        [sql_time(since), latest(act.now, Duration::ZERO)],
+    )?;
+    transaction.execute(
+        "INSERT INTO serial_gate_failure (generation, at, what) VALUES (?1, ?2, ?3)",
+        params![id, sql_time(act.now), act.why],
+    )?;
+    let failures: u32 = transaction.query_row(
+        "SELECT count(*) FROM serial_gate_failure WHERE generation = ?1",
+        [id],
+        |row| row.get(0),
+    )?;
+    if failures < allowed || active(transaction)? != Some(id) {
+        return Ok(None);
+    }
+    let Some(good) = before(transaction)? else {
+        return Ok(None);
+    };
+    let why = format!("failed {failures} times in use: {}", act.why);
+    change(
+        transaction,
+        id,
+        GenerationState::Refused,
+        Act { why: &why, ..act },
+    )?;
+    let why = format!("generation {id} {why}");
+    change(
+        transaction,
+        good,
+        GenerationState::Active,
+        Act { why: &why, ..act },
+    )?;
+    let alert = NewAlert {
+        kind: AlertKind::Rollback,
+        repo: None,
+        work_item: None,
+        subject: Some(good),
+        who: act.who,
+        why: &why,
+    };
+    alerts::add(transaction, act.now, alert)?;
+    check_state(transaction, id, GenerationState::Refused)?;
+    check_state(transaction, good, GenerationState::Active)?;
+    Ok(Some(good))
 }
 
 /// The first generation of a queue that has none. True if it was added.

@@ -1,0 +1,247 @@
+//! The comparison of `decide` with the clause beside claims, in processes that stay.
+//!
+//! Owns how often: at most once a second, and for at most a hundredth of the time, over all queues of a process that share a
+//! [`Pace`]; and a state that is as it was is left for later, so that the next change is compared before a claim sees it. A
+//! short comparison is made before the claim, in the very state that the claim sees, and takes no lock. A long queue is
+//! compared in a thread beside the claims, on a connection of its own. Callers rely on this: nothing here fails a claim.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use super::agreement::{Contradicting, compare};
+use super::agreement_look::{count, is_comparable};
+use super::generation::{Failing, InUse};
+use super::{CurrentClause, Error, Queue, with_causes};
+use crate::model::Settings;
+use crate::policy::Policy;
+use crate::store::{Database, Patience, Store};
+
+/// The least time between two comparisons.
+const BETWEEN: Duration = Duration::from_secs(1);
+
+/// How many times as long as a comparison took it is left alone after that.
+const REST: u32 = 100;
+
+/// How long a claim may be kept waiting for one.
+const LONG: Duration = Duration::from_millis(20);
+
+/// With how many queued jobs one may take that long.
+const MANY: usize = 500;
+
+/// For how long a state is not compared again that has not changed. A rule may depend on the time.
+const UNCHANGED: Duration = Duration::from_secs(10);
+
+/// How often a process compares. A clone is the same pace: the queues that share it take turns.
+#[derive(Debug, Clone, Default)]
+pub struct Pace(Arc<Mutex<Beat>>);
+
+#[derive(Debug, Default)]
+struct Beat {
+    under_way: bool,
+    next: Option<Instant>,
+    took: Duration,
+}
+
+/// One comparison. The next one is due some time after it was dropped.
+struct Turn {
+    pace: Pace,
+    begun: Instant,
+}
+
+impl Pace {
+    fn is_due(&self) -> bool {
+        let beat = self.lock();
+        !beat.under_way && beat.next.is_none_or(|next| Instant::now() >= next)
+    }
+
+    /// None where another queue was first.
+    fn take_turn(&self) -> Option<Turn> {
+        let mut beat = self.lock();
+        let begun = Instant::now();
+        if beat.under_way || beat.next.is_some_and(|next| begun < next) {
+            return None;
+        }
+        beat.under_way = true;
+        let pace = self.clone();
+        Some(Turn { pace, begun })
+    }
+
+    fn was_long(&self) -> bool {
+        self.lock().took > LONG
+    }
+
+    /// A beat is whole at every moment, so a poisoned lock means nothing here.
+    fn lock(&self) -> MutexGuard<'_, Beat> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let took = self.begun.elapsed();
+        *self.pace.lock() = Beat {
+            under_way: false,
+            next: Instant::now().checked_add(BETWEEN.max(took.saturating_mul(REST))),
+            took,
+        };
+    }
+}
+
+/// What was compared last.
+pub(super) struct Sampled {
+    at: Instant,
+    versions: (i64, u64),
+    clause: Arc<CurrentClause>,
+}
+
+/// What a comparison needs, on whatever thread it is made.
+struct Question {
+    policy: Policy,
+    settings: Settings,
+    clause: Arc<CurrentClause>,
+    failing: Option<Failing>,
+    now: Timestamp,
+}
+
+impl Queue {
+    /// Compares the state before a claim, if it is time to. When that was one failure too many, the clause is that of the
+    /// generation which is active again.
+    pub(super) fn sample(
+        &mut self,
+        now: Timestamp,
+        clause: Arc<CurrentClause>,
+    ) -> Result<Arc<CurrentClause>, Error> {
+        let sampled = self.try_to_sample(now, &clause);
+        let is_rolled_back = sampled.unwrap_or_else(|error| {
+            tracing::warn!("`decide` was not compared: {}", with_causes(&error));
+            false
+        });
+        if !is_rolled_back {
+            return Ok(clause);
+        }
+        // As where a policy fails to give a clause: no claim goes by it any more.
+        self.in_use = InUse::read(&mut self.store, &self.rule)?;
+        self.clause = None;
+        self.clause(now)
+    }
+
+    /// True if another generation is active now.
+    fn try_to_sample(
+        &mut self,
+        now: Timestamp,
+        clause: &Arc<CurrentClause>,
+    ) -> Result<bool, Error> {
+        let Some(pace) = self.options.pace.clone() else {
+            return Ok(false);
+        };
+        if !is_comparable(clause) || !pace.is_due() {
+            return Ok(false);
+        }
+        let versions = (self.store.data_version()?, self.store.own_changes());
+        let is_as_before = |last: &Sampled| {
+            last.versions == versions
+                && Arc::ptr_eq(&last.clause, clause)
+                && last.at.elapsed() < UNCHANGED
+        };
+        if self.sampled.as_ref().is_some_and(is_as_before) {
+            return Ok(false);
+        }
+        let Some(turn) = pace.take_turn() else {
+            return Ok(false);
+        };
+        self.sampled = Some(Sampled {
+            at: Instant::now(),
+            versions,
+            clause: Arc::clone(clause),
+        });
+        let failing = self.in_use.failing();
+        let (policy, settings, _) = self.loaded()?;
+        let question = Question {
+            policy: policy.clone(),
+            settings: settings.clone(),
+            clause: Arc::clone(clause),
+            failing,
+            now,
+        };
+        if pace.was_long() || self.store.has_more_queued_than(MANY)? {
+            let (database, budget) = (self.store.database().clone(), self.options.claim_budget);
+            // What it finds is in the database then, where this queue hears of it.
+            thread::Builder::new()
+                .name("agreement".into())
+                .spawn(move || beside(&database, budget, &question, turn))
+                .map_err(Error::Thread)?;
+            return Ok(false);
+        }
+        let back = ask(&mut self.store, &question);
+        drop(turn);
+        if back.is_some() {
+            self.following.look_again();
+        }
+        Ok(back.is_some())
+    }
+}
+
+fn beside(database: &Database, budget: Duration, question: &Question, turn: Turn) {
+    match Store::open(database) {
+        Ok(mut store) => {
+            store.set_claim_budget(budget);
+            ask(&mut store, question);
+        }
+        Err(error) => tracing::warn!("`decide` was not compared: {}", with_causes(&error)),
+    }
+    drop(turn);
+}
+
+/// Compares, and counts what is found. Returns the generation that is active again, if there is one.
+fn ask(store: &mut Store, question: &Question) -> Option<i64> {
+    let found = find(store, question).unwrap_or_else(|error| {
+        tracing::warn!("`decide` was not compared: {}", with_causes(&error));
+        Contradicting::default()
+    });
+    let failing = question.failing.as_ref();
+    count(store, failing, &found, question.now, Patience::AsUsual)
+}
+
+fn find(store: &mut Store, question: &Question) -> Result<Contradicting, Error> {
+    let Question {
+        policy,
+        settings,
+        clause,
+        now,
+        ..
+    } = question;
+    let judged = store.judged(&clause.reach(), &clause.rendered, None)?;
+    let Some(by_clause) = judged.by_clause else {
+        return Ok(Contradicting::default());
+    };
+    match policy.decide(settings, *now, &judged.state) {
+        Ok(decisions) => {
+            let found = compare(&judged.state, &by_clause, &decisions, None);
+            if judged.is_whole || !found.is_none() {
+                return Ok(found);
+            }
+        }
+        // It may be the rows of one repo that it fails on.
+        Err(error) => tracing::warn!("not all jobs were compared: {}", with_causes(&error)),
+    }
+    // At least the next one. The clause may have shut out rows of a large state that `decide` sees with this one.
+    let Some((job, _)) = by_clause.iter().find(|(_, lets_through)| *lets_through) else {
+        return Ok(Contradicting::default());
+    };
+    let judged = store.judged(&clause.reach(), &clause.rendered, Some(*job))?;
+    let decisions = match policy.decide(settings, *now, &judged.state) {
+        // A job that is given away without a word. A limit is another matter: there may be much to decide over.
+        Err(error) if matches!(error.failure(), Some("trap" | "capability")) => {
+            tracing::warn!("job {job} was not decided: {}", with_causes(&error));
+            Vec::new()
+        }
+        decided => decided?,
+    };
+    Ok(match judged.by_clause {
+        Some(by_clause) => compare(&judged.state, &by_clause, &decisions, Some(*job)),
+        None => Contradicting::default(),
+    })
+}
