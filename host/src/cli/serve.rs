@@ -1,6 +1,6 @@
 //! `serve`: the queue over HTTP.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::thread;
 
 use clap::Args;
@@ -27,6 +27,15 @@ pub struct Serve {
     )]
     #[arg(default_value = "127.0.0.1:7070", value_parser = address)]
     listen: SocketAddr,
+    /// The proxy in front of it, if that is on another machine; may be given several times
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "SERIAL_GATE_PROXY",
+        hide_env_values = true,
+        value_delimiter = ','
+    )]
+    proxy: Vec<IpAddr>,
 }
 
 impl Serve {
@@ -37,6 +46,7 @@ impl Serve {
         let service = Service {
             db: shared.db.clone(),
             address: self.listen,
+            proxies: self.proxy,
             overrides: shared.overrides.clone(),
             lease: shared.lease,
             trust: shared.trust.clone(),

@@ -2,33 +2,41 @@
 //!
 //! Owns the look of a token, and the one place where a request is let through or refused. What role an operation
 //! asks for stands in its OpenAPI description, which is what [`Rules`] is made of: an operation without one does not
-//! start. Callers rely on this: a handler runs only for a caller of its role.
+//! start. Leaves the rows to `keys`, and what a browser keeps to `cookies`. Callers rely on this: a handler runs only for
+//! a caller of its role, and nothing here waits for the database on a thread that serves connections.
 
 use std::collections::HashMap;
+use std::future::pending;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
-use axum::http::header::{ACCEPT, ALLOW, AUTHORIZATION, COOKIE};
+use axum::http::header::{ACCEPT, ALLOW, AUTHORIZATION};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use ct_codecs::{Base64UrlSafeNoPadding, Decoder, Encoder};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use jiff::Timestamp;
-use serial_gate::store::{self, Act, Role, Store};
+use serial_gate::store::{self, Act, Role};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use utoipa::openapi::{OpenApi, path::Operation};
 
 use super::App;
+use super::client::asker;
+use super::cookies;
+use super::keys::{Key, Keys, Token};
+use super::owner::{Owner, Refused};
+use super::peer::Peer;
 use super::problem::Problem;
 
 /// Tokens begin so, so that one that leaked is found.
 const PREFIX: &str = "sgt";
-const KEPT_AS: &str = "serial_gate_token";
 const SECRET_BYTES: usize = 32;
 /// The name of the security scheme in the OpenAPI document.
 pub const SCHEME: &str = "token";
@@ -36,12 +44,23 @@ pub const SCHEME: &str = "token";
 /// How often a caller may be wrong in a minute.
 const WRONG_PER_MINUTE: NonZeroU32 = NonZeroU32::new(10).unwrap();
 
-/// Whoever asks.
+/// How long a token may take to be looked up.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The one who asks.
 #[derive(Debug, Clone)]
 pub struct Caller {
     pub name: String,
     pub role: Role,
+    /// By what it was let in.
+    pub key: Key,
+    /// Whether its token is kept by a browser.
+    pub has_cookie: bool,
 }
+
+/// Whether nobody needs a token, as it was when this request was looked at first.
+#[derive(Debug, Clone, Copy)]
+pub struct IsOpen(pub bool);
 
 impl Caller {
     /// What it does now, and why, for the history.
@@ -64,10 +83,12 @@ impl Caller {
 
 /// The tokens of the queue's database.
 pub struct Access {
-    store: Mutex<Store>,
+    keys: Owner<Keys>,
     /// Whether there was a token: then there was one for ever.
     had_tokens: AtomicBool,
     wrong: DefaultKeyedRateLimiter<IpAddr>,
+    /// Who is believed about the addresses of its clients.
+    proxies: Vec<IpAddr>,
 }
 
 /// A secret that was made, and how it is kept.
@@ -104,67 +125,114 @@ fn read_token(token: &str) -> Option<(i64, Vec<u8>)> {
 }
 
 impl Access {
-    pub fn new(store: Store) -> Access {
+    pub fn new(keys: Owner<Keys>, proxies: Vec<IpAddr>) -> Access {
         Access {
-            store: Mutex::new(store),
+            keys,
             had_tokens: AtomicBool::new(false),
             wrong: RateLimiter::keyed(Quota::per_minute(WRONG_PER_MINUTE)),
+            proxies,
+        }
+    }
+
+    /// Asks the thread that reads tokens.
+    async fn ask<T: Send + 'static>(
+        &self,
+        step: impl FnOnce(&mut Keys) -> Result<T, store::Error> + Send + 'static,
+    ) -> Result<T, Problem> {
+        match tokio::time::timeout(PATIENCE, self.keys.run(step)).await {
+            Ok(answer) => Ok(answer??),
+            Err(_) => Err(Problem::later(
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!(
+                    "the queue's database did not answer within {} s: another program may hold it locked, try again",
+                    PATIENCE.as_secs()
+                ),
+                1,
+            )),
         }
     }
 
     /// Whether nobody needs a token, because there never was one.
-    pub fn is_open(&self) -> Result<bool, Problem> {
+    pub async fn is_open(&self) -> Result<IsOpen, Problem> {
         if self.had_tokens.load(Ordering::Relaxed) {
-            return Ok(false);
+            return Ok(IsOpen(false));
         }
-        let had_tokens = self.store().had_access_tokens()?;
+        let had_tokens = self.ask(Keys::had_tokens).await?;
         self.had_tokens.store(had_tokens, Ordering::Relaxed);
-        Ok(!had_tokens)
+        Ok(IsOpen(!had_tokens))
     }
 
     /// Looks whether the database's files are in place.
-    pub fn check_files(&self) -> Result<(), Problem> {
-        Ok(self.store().check_files()?)
+    pub async fn check_files(&self) -> Result<(), Problem> {
+        self.ask(Keys::check_files).await
     }
 
-    /// Lets go of files that are no longer at the path. Until then no other part of the process could open the database
-    /// again if only its log was replaced, and nobody may ask for a token for hours. Never waits.
-    pub fn let_go_of_moved_files(&self) {
-        // Somebody who reads a token now looks at the files as well.
-        if let Ok(mut store) = self.store.try_lock() {
-            store.let_go_of_moved_files();
+    /// Waits until a caller is no longer let in: its token was revoked, or the first token was made and it has none.
+    pub async fn revoked(&self, key: Key) {
+        let mut told = loop {
+            let key = key.clone();
+            match self.keys.run(move |keys| keys.watch(key)).await {
+                Ok(told) => break told,
+                Err(Refused::Busy) => tokio::time::sleep(PATIENCE).await,
+                Err(_) => return pending().await,
+            }
+        };
+        if told.wait_for(|is_revoked| *is_revoked).await.is_err() {
+            // The service stops, which is told in other ways.
+            pending().await
         }
-    }
-
-    fn store(&self) -> MutexGuard<'_, Store> {
-        // It holds connections and no state of ours.
-        self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whose token this is.
-    pub fn check(&self, token: &str, from: SocketAddr) -> Result<Caller, Problem> {
-        let mut store = self.store();
-        let found = known(&mut store, token)?;
-        drop(store);
-        found.ok_or_else(|| self.wrong_token(from.ip()))
+    pub async fn check(
+        &self,
+        token: &str,
+        headers: &HeaderMap,
+        from: SocketAddr,
+    ) -> Result<Caller, Problem> {
+        let found = match read_token(token) {
+            Some((id, hash)) => self.ask(move |keys| known(keys, id, &hash)).await?,
+            None => None,
+        };
+        found.ok_or_else(|| self.wrong_token(asker(from, headers, &self.proxies)))
     }
 
     /// Who asks. Without any token in the database, everybody on this machine may do everything.
-    fn caller(&self, headers: &HeaderMap, from: SocketAddr) -> Result<Caller, Problem> {
+    async fn caller(
+        &self,
+        headers: &HeaderMap,
+        from: SocketAddr,
+        open: Option<IsOpen>,
+    ) -> Result<Caller, Problem> {
         let bearer = bearer(headers);
         // A browser may keep the cookie of another service on this machine.
-        if bearer.is_none() && from.ip().is_loopback() && self.is_open()? {
-            return Ok(Caller {
-                name: "somebody".into(),
-                role: Role::Operator,
-            });
+        if bearer.is_none() && from.ip().is_loopback() {
+            let IsOpen(is_open) = match open {
+                Some(open) => open,
+                None => self.is_open().await?,
+            };
+            if is_open {
+                return Ok(Caller {
+                    name: "somebody".into(),
+                    role: Role::Operator,
+                    key: None,
+                    has_cookie: false,
+                });
+            }
         }
-        let Some(given) = bearer.or_else(|| kept_token(headers)) else {
+        if let Some(token) = bearer {
+            return self.check(token, headers, from).await;
+        }
+        let Some(token) = cookies::kept(headers) else {
             return Err(Problem::unauthorized(
                 "no token: send one as `Authorization: Bearer TOKEN`, `serial-gate token add` makes it",
             ));
         };
-        self.check(given, from)
+        let caller = self.check(token, headers, from).await?;
+        Ok(Caller {
+            has_cookie: true,
+            ..caller
+        })
     }
 
     fn wrong_token(&self, from: IpAddr) -> Problem {
@@ -183,33 +251,19 @@ impl Access {
     }
 }
 
-fn known(store: &mut Store, given: &str) -> Result<Option<Caller>, store::Error> {
-    let Some((id, hash)) = read_token(given) else {
-        return Ok(None);
-    };
-    let kept = store.access_token(id)?;
+fn known(keys: &mut Keys, id: i64, hash: &[u8]) -> Result<Option<Caller>, store::Error> {
+    let kept = keys.token(id)?;
     Ok(kept
-        .filter(|kept| bool::from(kept.hash.ct_eq(&hash)))
+        .filter(|kept| bool::from(kept.hash.ct_eq(hash)))
         .map(|kept| Caller {
             name: kept.name,
             role: kept.role,
+            key: Some(Token {
+                id,
+                hash: Arc::from(kept.hash),
+            }),
+            has_cookie: false,
         }))
-}
-
-/// The cookie that keeps a token in a browser: no script reads it, and no other site's page sends it.
-pub fn cookie(token: &str) -> String {
-    // Only what a token is made of: nothing can be added to the cookie.
-    let token: String = token
-        .chars()
-        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
-        .collect();
-    format!("{KEPT_AS}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age=604800")
-}
-
-fn kept_token(headers: &HeaderMap) -> Option<&str> {
-    let cookies = headers.get(COOKIE)?.to_str().ok()?;
-    let mut cookies = cookies.split(';').map(str::trim);
-    cookies.find_map(|cookie| cookie.strip_prefix(KEPT_AS)?.strip_prefix('='))
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -256,7 +310,8 @@ impl Rules {
         methods.join(", ")
     }
 
-    fn role(&self, method: &Method, path: &str) -> Option<Option<Role>> {
+    /// The role that an operation asks for: none if there is no such operation, or if it asks for nothing.
+    pub fn role(&self, method: &Method, path: &str) -> Option<Option<Role>> {
         // A HEAD is a GET whose body nobody reads.
         let method = if method == Method::HEAD {
             Method::GET
@@ -287,6 +342,7 @@ fn role(operation: &Operation) -> Option<Option<Role>> {
 pub async fn admit(
     State(app): State<App>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
+    Extension(peer): Extension<Arc<Peer>>,
     path: MatchedPath,
     mut request: Request,
     next: Next,
@@ -299,7 +355,10 @@ pub async fn admit(
         return Ok(([(ALLOW, app.rules.methods(path.as_str()))], problem).into_response());
     };
     if let Some(needed) = needed {
-        let caller = match app.access.caller(request.headers(), from) {
+        let open = request.extensions().get::<IsOpen>().copied();
+        let caller = app.access.caller(request.headers(), from, open).await;
+        peer.set_known(caller.is_ok());
+        let caller = match caller {
             // A browser cannot send what nobody has asked for.
             Err(problem)
                 if problem.status() == StatusCode::UNAUTHORIZED

@@ -99,7 +99,11 @@ pub struct Changed {
         (status = 204, description = "Nothing may be claimed"),
     )
 )]
-pub async fn claim(State(app): State<App>, Body(claim): Body<Claim>) -> Result<Response, Problem> {
+pub async fn claim(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Body(claim): Body<Claim>,
+) -> Result<Response, Problem> {
     let Claim {
         worker,
         agent,
@@ -121,7 +125,13 @@ pub async fn claim(State(app): State<App>, Body(claim): Body<Claim>) -> Result<R
     }
     let (waiter, answer) = Waiter::new(worker, agent, Duration::from_secs(wait.into()));
     app.writer.claim(waiter)?;
-    let claimed = answer.await.map_err(|_| Refused::Stopped)???;
+    let claimed = tokio::select! {
+        // A job that is there already is the worker's.
+        biased;
+        answer = answer => answer.map_err(|_| Refused::Stopped)???,
+        // From here on nobody takes the answer: a job that comes all the same goes back.
+        () = app.access.revoked(caller.key) => return Err(Problem::revoked()),
+    };
     Ok(match claimed {
         Some(job) => {
             app.metrics.claimed.inc();

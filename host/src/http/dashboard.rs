@@ -5,6 +5,7 @@
 
 use askama::Template;
 use axum::Extension;
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{Html, IntoResponse};
@@ -46,7 +47,14 @@ struct Page {
     policy: Policy,
     now: String,
     may_operate: bool,
+    /// Whose token this browser keeps.
+    signed_in: Option<SignedIn>,
     said: Option<String>,
+}
+
+struct SignedIn {
+    name: String,
+    role: &'static str,
 }
 
 struct Repo {
@@ -124,7 +132,7 @@ struct Shadow {
 pub async fn page(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
-) -> Result<Html<String>, Problem> {
+) -> Result<Html<Bytes>, Problem> {
     draw(&app, &caller, None).await
 }
 
@@ -137,7 +145,7 @@ pub async fn style() -> impl IntoResponse {
     ([(CONTENT_TYPE, "text/css; charset=utf-8")], STYLE)
 }
 
-/// What keeps the page up to date
+/// What keeps the page up to date: the page's script, and the worker that all tabs of a browser share
 #[utoipa::path(
     get, path = "/dashboard.js", tag = "dashboard", security(()),
     responses((status = 200, description = "The script", body = String, content_type = "text/javascript"))
@@ -151,20 +159,18 @@ pub async fn draw(
     app: &App,
     caller: &Caller,
     said: Option<String>,
-) -> Result<Html<String>, Problem> {
-    let may_operate = caller.role >= Role::Operator;
-    let read = move |reader: &mut Reader| read(reader, may_operate, said);
-    html(&app.reader.run(read).await??)
+) -> Result<Html<Bytes>, Problem> {
+    app.answers.check()?;
+    let caller = caller.clone();
+    // A page of a long queue takes longer than a thread that serves connections may take.
+    let drawn = app.reader.run(move |reader| {
+        let page = read(reader, &caller, said)?;
+        Ok::<_, Problem>(page.render().map_err(|error| Problem::inside(&error))?)
+    });
+    Ok(Html(app.answers.hold(drawn.await??)))
 }
 
-/// A template, filled in.
-pub fn html(page: &impl Template) -> Result<Html<String>, Problem> {
-    page.render()
-        .map(Html)
-        .map_err(|error| Problem::inside(&error))
-}
-
-fn read(reader: &mut Reader, may_operate: bool, said: Option<String>) -> Result<Page, gate::Error> {
+fn read(reader: &mut Reader, caller: &Caller, said: Option<String>) -> Result<Page, gate::Error> {
     let now = Timestamp::now();
     let mut state = reader.state()?;
     let mut repos = Vec::new();
@@ -197,7 +203,11 @@ fn read(reader: &mut Reader, may_operate: bool, said: Option<String>) -> Result<
             .collect(),
         state,
         repos,
-        may_operate,
+        may_operate: caller.role >= Role::Operator,
+        signed_in: caller.has_cookie.then(|| SignedIn {
+            name: caller.name.clone(),
+            role: caller.role.name(),
+        }),
         said,
     })
 }

@@ -14,8 +14,8 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
 use super::access::SCHEME;
-use super::body::COMPONENT;
 use super::problem::Problem;
+use super::uploads::COMPONENT;
 use super::{
     App, claims, dashboard, deploys, events, forms, freezes, health, metrics, policy, queue, tasks,
 };
@@ -81,6 +81,7 @@ pub fn routes() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(forms::unfreeze))
         .routes(routes!(forms::rollback))
         .routes(routes!(forms::login_page, forms::login))
+        .routes(routes!(forms::logout))
         .routes(routes!(dashboard::style))
         .routes(routes!(dashboard::script))
         .split_for_parts();

@@ -1,23 +1,24 @@
 //! What the page's forms do: what the API does, and then the page again.
 //!
-//! Owns the forms' fields and the login. Leaves the page to `dashboard`.
+//! Owns the forms' fields, the login and its end. Leaves the page to `dashboard`.
 
 use std::net::SocketAddr;
 
 use askama::Template;
 use axum::extract::{ConnectInfo, State};
-use axum::http::StatusCode;
 use axum::http::header::SET_COOKIE;
-use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{AppendHeaders, Html, IntoResponse, Redirect, Response};
 use axum::{Extension, Json};
 use serde::Deserialize;
 use serial_gate::queue::{Frozen, frozen_words};
 use utoipa::ToSchema;
 
 use super::App;
-use super::access::{Caller, cookie};
+use super::access::Caller;
 use super::body::{Body, Fields};
-use super::dashboard::{draw, html};
+use super::cookies;
+use super::dashboard::draw;
 use super::freezes::{self, Freeze, Unfreeze};
 use super::policy::{self, RollBack};
 use super::problem::Problem;
@@ -157,7 +158,7 @@ pub async fn rollback(
     responses((status = 200, description = "The form", body = String, content_type = "text/html"))
 )]
 pub async fn login_page() -> Result<Html<String>, Problem> {
-    html(&LoginPage { wrong: false })
+    login_form(false)
 }
 
 /// Keep a token in the browser
@@ -172,16 +173,35 @@ pub async fn login_page() -> Result<Html<String>, Problem> {
 pub async fn login(
     State(app): State<App>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
     Fields(Login { token }): Fields<Login>,
 ) -> Result<Response, Problem> {
-    match app.access.check(&token, from) {
-        Ok(_) => Ok(([(SET_COOKIE, cookie(&token))], Redirect::to("/")).into_response()),
+    match app.access.check(&token, &headers, from).await {
+        Ok(_) => {
+            let cookie = cookies::keep(&token, cookies::is_over_tls(&headers));
+            Ok(([(SET_COOKIE, cookie)], Redirect::to("/")).into_response())
+        }
         Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => {
-            let page = html(&LoginPage { wrong: true })?;
+            let page = login_form(true)?;
             Ok((StatusCode::UNAUTHORIZED, page).into_response())
         }
         Err(problem) => Err(problem),
     }
+}
+
+/// Let the browser forget its token, which stays good
+#[utoipa::path(
+    post, path = "/logout", tag = "dashboard", security(()),
+    responses((status = 303, description = "It is forgotten; the login is the next to see"))
+)]
+pub async fn logout() -> impl IntoResponse {
+    let forgotten = cookies::forget().map(|cookie| (SET_COOKIE, cookie));
+    (AppendHeaders(forgotten), Redirect::to("/login"))
+}
+
+fn login_form(wrong: bool) -> Result<Html<String>, Problem> {
+    let page = LoginPage { wrong }.render();
+    page.map(Html).map_err(|error| Problem::inside(&error))
 }
 
 /// The page again: whole if it was done, and with the reason if not.

@@ -57,7 +57,7 @@ pub async fn ready(State(app): State<App>) -> Result<Json<Health>, Problem> {
             not_in_force,
             ..
         } = app.writer.standing().await?;
-        app.access.check_files()?;
+        app.access.check_files().await?;
         let found = app.prober.run(look).await??;
         // The disk comes first: without it nothing else can be mended.
         let writers = no_room.map(NotReady::from);

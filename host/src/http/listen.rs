@@ -1,7 +1,8 @@
-//! Connections: taken, limited, and ended in good order.
+//! Connections: taken, served, and ended in good order.
 //!
-//! Owns the limits that come before any request is whole. Callers rely on this: after SIGTERM or SIGINT no request is
-//! begun, those that run are finished, and those that wait are answered at once.
+//! Owns the limits on the head of a request. Leaves to `connections` who has a place, and to `peer` for how long a client
+//! may be slow. Callers rely on this: after SIGTERM or SIGINT no request is begun, those that run are finished, and those
+//! that wait are answered at once.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,28 +12,32 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::ConnectInfo;
 use axum::extract::Request;
+use axum::http::header::CONNECTION;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::IntoResponse;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 use super::App;
+use super::connections::{Connections, Entry, Full};
+use super::problem::Problem;
+use super::socket::{Answer, Socket};
 
-/// Connections at once. Each may be a worker that waits.
-const CONNECTIONS: usize = 4_096;
-/// How long a connection may take to send the head of a request, its idle time included.
-const HEAD: Duration = Duration::from_secs(60);
+/// What a connection beyond the places may ask: whether the service lives.
+const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 const HEADERS: usize = 64;
 const HEADERS_BYTES: usize = 32 << 10;
 /// How long requests may go on after the service was told to stop.
 const GOODBYE: Duration = Duration::from_secs(20);
-/// How often the files under the access tokens are looked at while nobody asks.
-const LOOK_AT_FILES: Duration = Duration::from_secs(1);
+/// How often it is looked which connections have been slow for too long.
+const SWEEP: Duration = Duration::from_millis(250);
 
 /// Serves until the process is told to stop, or a thread has `ended` that requests need.
 pub async fn until_told(
@@ -43,30 +48,37 @@ pub async fn until_told(
 ) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
-    let mut look = tokio::time::interval(LOOK_AT_FILES);
+    let mut sweep = tokio::time::interval(SWEEP);
     loop {
         tokio::select! {
-            accepted = accept(&listener, &places) => match accepted {
-                Ok((stream, from, place)) => {
-                    let connection = graceful.watch(connection(stream, from, router.clone()));
-                    connections.spawn(async move {
-                        // Whoever went away in the middle is nobody's error.
-                        let _ = connection.await;
-                        drop(place);
-                    });
-                }
-                // Too many open files, for example: they will be closed.
+            accepted = accept(&listener, &app.connections) => match accepted {
+                Ok((stream, from)) => match app.connections.add(from) {
+                    Ok(entry) => {
+                        let peer = Arc::clone(&entry.peer);
+                        let connection = connection(stream, from, router.clone(), entry);
+                        let connection = graceful.watch(connection);
+                        connections.spawn(async move {
+                            tokio::select! {
+                                // A client that went away in the middle is no error of ours.
+                                _ = connection => {}
+                                () = peer.told_to_end() => {}
+                            }
+                        });
+                    }
+                    Err(full) => refuse(&stream, full),
+                },
+                // Too many open files, for example, of which other parts of the process have taken more than usual.
                 Err(error) => {
                     tracing::warn!("a connection was not taken: {error}");
+                    app.connections.give_way();
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             },
             // Those that have ended are forgotten.
             Some(_) = connections.join_next() => {}
-            _ = look.tick() => app.access.let_go_of_moved_files(),
+            _ = sweep.tick() => app.connections.sweep(app.answers.are_many()),
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
             () = ended.notified() => break,
@@ -81,39 +93,73 @@ pub async fn until_told(
     {
         tracing::warn!("some requests were cut off after {} s", GOODBYE.as_secs());
     }
-    // Whoever does not read its answer would keep the service for ever.
+    // A client that does not read its answer would keep the service for ever.
     connections.shutdown().await;
     Ok(())
 }
 
 async fn accept(
     listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
-    let place = Arc::clone(places)
-        .acquire_owned()
-        .await
-        .map_err(io::Error::other)?;
+    connections: &Connections,
+) -> io::Result<(TcpStream, SocketAddr)> {
+    connections.room().await;
     let (stream, from) = listener.accept().await?;
     // Answers are small, and somebody waits for each.
     stream.set_nodelay(true)?;
-    Ok((stream, from, place))
+    Ok((stream, from))
+}
+
+/// Says why a connection is not taken, if that can be said without waiting.
+fn refuse(stream: &TcpStream, full: Full) {
+    let text = format!("{full}\n");
+    let answer = format!(
+        "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n{text}",
+        text.len()
+    );
+    let _ = stream.try_write(answer.as_bytes());
 }
 
 fn connection(
     stream: TcpStream,
     from: SocketAddr,
     router: Router,
+    entry: Entry,
 ) -> impl hyper_util::server::graceful::GracefulConnection {
+    let peer = Arc::clone(&entry.peer);
+    let socket = Socket {
+        stream,
+        peer: Arc::clone(&peer),
+    };
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-        let mut request = request.map(axum::body::Body::new);
-        request.extensions_mut().insert(ConnectInfo(from));
-        router.clone().oneshot(request)
+        peer.is_served();
+        let has_place = entry.has_place() || PROBES.contains(&request.uri().path());
+        let peer = Arc::clone(&peer);
+        let router = router.clone();
+        async move {
+            let mut request = request.map(axum::body::Body::new);
+            request.extensions_mut().insert(ConnectInfo(from));
+            request.extensions_mut().insert(Arc::clone(&peer));
+            let response = match has_place {
+                true => router.oneshot(request).await?,
+                false => no_place(),
+            };
+            Ok::<_, std::convert::Infallible>(response.map(|body| Answer { body, peer }))
+        }
     });
     http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
+        // The time for it begins with its first byte, and is `peer`'s.
+        .header_read_timeout(None)
         .max_headers(HEADERS)
         .max_buf_size(HEADERS_BYTES)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(socket), service)
+}
+
+fn no_place() -> axum::response::Response {
+    let problem = Problem::later(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "all connections are in use: end some, or try again in a second",
+        1,
+    );
+    ([(CONNECTION, HeaderValue::from_static("close"))], problem).into_response()
 }

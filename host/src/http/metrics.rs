@@ -153,8 +153,10 @@ fn known(method: &Method) -> &'static str {
     )
 )]
 pub async fn metrics(State(app): State<App>) -> Result<impl IntoResponse, Problem> {
+    app.answers.check()?;
     let mut registry = Registry::with_prefix("serial_gate");
     app.metrics.register(&mut registry);
+    app.connections.register(&mut registry);
     let waiting = app.writer.standing().await?.waiting;
     gauge(
         &mut registry,
@@ -207,7 +209,7 @@ pub async fn metrics(State(app): State<App>) -> Result<impl IntoResponse, Proble
     let mut text = String::new();
     encode(&mut text, &registry).map_err(|error| Problem::inside(&error))?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    Ok(([(CONTENT_TYPE, kind)], text))
+    Ok(([(CONTENT_TYPE, kind)], app.answers.hold(text)))
 }
 
 /// What the database tells.

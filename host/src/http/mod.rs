@@ -1,32 +1,42 @@
 //! The service: the queue over HTTP.
 //!
 //! Owns the address, the routes and the end. What a request means stands in a file for each kind of thing; none of them
-//! decides what the gate lets through. Callers rely on this: a thread that serves connections reads a token's row
-//! and no more of the database, and after [`serve`] returns, whatever was answered is committed.
+//! decides what the gate lets through. Callers rely on this: a thread that serves connections never waits for the
+//! database, and after [`serve`] returns, all that was answered is committed.
 
 mod access;
 mod age;
+mod answers;
 mod body;
 mod change;
 mod claims;
+mod client;
+mod connections;
+mod cookies;
 mod dashboard;
 mod deploys;
 mod document;
 mod events;
 mod forms;
 mod freezes;
+mod head;
 mod health;
 mod idempotency;
+mod keys;
+mod limits;
 mod listen;
 mod metrics;
 mod origin;
 mod owner;
+mod peer;
 mod policy;
 mod problem;
 mod queue;
 mod reader;
 mod ready;
+mod socket;
 mod tasks;
+mod uploads;
 mod waiters;
 mod work_metrics;
 mod work_view;
@@ -34,7 +44,7 @@ mod writer;
 
 pub use access::{NoRole, Secret};
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
@@ -52,10 +62,15 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 
 use access::{Access, Rules};
+use answers::Answers;
+use connections::Connections;
+use keys::Keys;
+use limits::Limits;
 use metrics::Metrics;
 use owner::Owner;
 use problem::Problem;
 use reader::Reader;
+use uploads::Uploads;
 use writer::Writer;
 
 /// What the service is started with.
@@ -64,6 +79,8 @@ pub struct Service {
     pub db: Database,
     /// Where to listen.
     pub address: SocketAddr,
+    /// Proxies in front of the service: each asks for many clients, whose addresses it tells.
+    pub proxies: Vec<IpAddr>,
     /// What this process was told otherwise than its queue's policy says.
     pub overrides: Overrides,
     /// How long a claim lasts without a heartbeat.
@@ -144,6 +161,9 @@ pub struct Shared {
     /// Looks whether there is a clause. The reader may be busy with a long queue, and the writer's failures count.
     prober: Owner<Reader>,
     access: Access,
+    connections: Arc<Connections>,
+    answers: Answers,
+    uploads: Uploads,
     rules: Rules,
     metrics: Metrics,
     document: String,
@@ -205,8 +225,11 @@ async fn run(service: Service, ready: impl FnOnce(SocketAddr)) -> Result<(), Err
         Owner::spawn("reader", Reader::new(open()?), Arc::clone(&ended)).map_err(Error::Start)?;
     let (prober, probing) =
         Owner::spawn("prober", Reader::new(open()?), Arc::clone(&ended)).map_err(Error::Start)?;
+    let (keys, finding) =
+        Owner::spawn("keys", Keys::new(store), Arc::clone(&ended)).map_err(Error::Start)?;
     let alerting = Alerting::start(&service, open()?)?;
     let (routes, document) = document::routes();
+    let connections = Connections::new(Limits::raised(), service.proxies.clone());
     let listener = TcpListener::bind(address)
         .await
         .map_err(|cause| Error::Listen { address, cause })?;
@@ -215,7 +238,10 @@ async fn run(service: Service, ready: impl FnOnce(SocketAddr)) -> Result<(), Err
         writer,
         reader,
         prober,
-        access: Access::new(store),
+        access: Access::new(keys, service.proxies.clone()),
+        connections: Arc::new(connections),
+        answers: Answers::default(),
+        uploads: Uploads::default(),
         rules: Rules::of(&document)?,
         metrics: Metrics::new(),
         document: document.to_json().map_err(Error::Document)?,
@@ -230,7 +256,7 @@ async fn run(service: Service, ready: impl FnOnce(SocketAddr)) -> Result<(), Err
     drop(app);
     alerting.end();
     // They end when nobody is left to ask them, and finish what they were asked before.
-    for thread in [writing, reading, probing] {
+    for thread in [writing, reading, probing, finding] {
         thread.join().map_err(|_| Error::Ended)?;
     }
     stopped.map_err(Error::Start)
@@ -284,6 +310,7 @@ fn with_layers(routes: Router<App>, app: &App) -> Router {
         .layer(DefaultBodyLimit::max(body::JSON))
         .layer(from_fn_with_state(app.clone(), origin::check))
         .layer(from_fn(body::receive))
+        .layer(from_fn(head::check))
         .layer(from_fn(origin::harden))
         .layer(from_fn_with_state(app.clone(), metrics::count))
         .with_state(app.clone())

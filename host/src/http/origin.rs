@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
     X_FRAME_OPTIONS,
@@ -15,10 +15,11 @@ use axum::middleware::Next;
 use axum::response::Response;
 
 use super::App;
+use super::access::IsOpen;
 use super::problem::Problem;
 
 /// Nothing is loaded from elsewhere, nothing runs that is not ours, nobody puts a frame around it.
-const CONTENT: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; form-action 'self'; \
+const CONTENT: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; worker-src 'self'; img-src data:; form-action 'self'; \
      base-uri 'none'; frame-ancestors 'none'";
 
 /// What many proxies add: whoever asks it may be on any machine.
@@ -34,12 +35,28 @@ const FORWARDED: [&str; 6] = [
 /// Refuses what another origin's page sends, and, from whoever needs no token, names that are not this machine's.
 pub async fn check(
     State(app): State<App>,
-    request: Request,
+    path: Option<MatchedPath>,
+    mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
+    let is_safe = matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS
+    );
+    // What everybody may see tells nothing of the queue, and does not wait for its database.
+    let is_public = is_safe
+        && path.is_some_and(|path| {
+            app.rules
+                .role(request.method(), path.as_str())
+                .is_some_and(|role| role.is_none())
+        });
+    let open = match is_public {
+        true => None,
+        false => Some(app.access.is_open().await?),
+    };
     let headers = request.headers();
     // With tokens, a name that leads here is of no use to who has none; and a proxy asks by its own.
-    if app.access.is_open()? {
+    if let Some(IsOpen(true)) = open {
         if !host(headers).is_some_and(is_loopback) {
             return Err(Problem::forbidden(
                 "the `Host` is not this machine: ask for `127.0.0.1` or `localhost`",
@@ -53,14 +70,13 @@ pub async fn check(
             ));
         }
     }
-    let is_safe = matches!(
-        *request.method(),
-        Method::GET | Method::HEAD | Method::OPTIONS
-    );
     if !is_safe && comes_from_elsewhere(headers) {
         return Err(Problem::forbidden(
             "another site's page sent this: use the service's own",
         ));
+    }
+    if let Some(open) = open {
+        request.extensions_mut().insert(open);
     }
     Ok(next.run(request).await)
 }

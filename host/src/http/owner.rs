@@ -1,7 +1,8 @@
 //! A thread that owns something that only one may use at a time, such as a queue, and is asked for it.
 //!
 //! Owns the order: what is asked for is done in turn, so nobody waits for a lock inside this process, and the thread
-//! never waits for the network. Callers rely on this: a step runs to its end even if the one who asked has gone.
+//! never waits for the network. Callers rely on this: a step that was begun runs to its end even if the one who asked has
+//! gone; one that nobody waits for any more is not begun.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -73,8 +74,10 @@ impl<T: Owned> Owner<T> {
     ) -> Result<R, Refused> {
         let (reply, result) = oneshot::channel();
         self.ask(move |owned| {
-            // Whoever asked may have gone.
-            let _ = reply.send(step(owned));
+            if !reply.is_closed() {
+                // The one who asked may go meanwhile.
+                let _ = reply.send(step(owned));
+            }
         })?;
         result.await.map_err(|_| Refused::Stopped)
     }

@@ -20,8 +20,9 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::App;
 use super::access::Caller;
-use super::body::{Asked, Body, Component, maybe_whole};
+use super::body::{Asked, Body, maybe_whole};
 use super::problem::Problem;
+use super::uploads::Component;
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]

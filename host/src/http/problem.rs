@@ -44,6 +44,13 @@ impl Problem {
         Problem::new(StatusCode::UNAUTHORIZED, detail)
     }
 
+    /// The caller has waited under a token that is good no longer.
+    pub fn revoked() -> Problem {
+        Problem::unauthorized(
+            "the token was revoked while this request waited, or a first token was made: send one that is good",
+        )
+    }
+
     /// Whoever it is, it may not do this.
     pub fn forbidden(detail: impl ToString) -> Problem {
         Problem::new(StatusCode::FORBIDDEN, detail)

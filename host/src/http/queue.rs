@@ -1,7 +1,10 @@
 //! The state of the queue, and why a job waits.
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
@@ -11,6 +14,7 @@ use utoipa::ToSchema;
 use super::App;
 use super::body::Which;
 use super::problem::Problem;
+use super::reader::Reader;
 
 #[derive(Serialize, ToSchema)]
 pub struct Answer {
@@ -24,9 +28,22 @@ pub struct Answer {
         (status = 200, description = "The state of the queue", body = Answer),
     )
 )]
-pub async fn queue(State(app): State<App>) -> Result<Json<Answer>, Problem> {
-    let state = app.reader.run(|reader| reader.state()).await??;
-    Ok(Json(Answer { serial_gate: state }))
+pub async fn queue(State(app): State<App>) -> Result<impl IntoResponse, Problem> {
+    app.answers.check()?;
+    let reader = app.reader.clone();
+    let answer = reader.run(move |reader| written(&app, reader)).await??;
+    Ok(([(CONTENT_TYPE, "application/json")], answer))
+}
+
+/// The state as it is sent. Many ask at once when something has changed, and have the same bytes.
+fn written(app: &App, reader: &mut Reader) -> Result<Bytes, Problem> {
+    let state = reader.state()?;
+    if let Some(written) = reader.written() {
+        return Ok(written);
+    }
+    let answer = serde_json::to_vec(&Answer { serial_gate: state });
+    let answer = answer.map_err(|error| Problem::inside(&error))?;
+    Ok(reader.write(app.answers.hold(answer)))
 }
 
 /// Where a job stands: what it waits for, or how many are before it

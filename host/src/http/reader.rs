@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use axum::body::Bytes;
 use jiff::Timestamp;
 use serial_gate::queue::{Error, Queue, State};
 use tokio::sync::watch;
@@ -32,6 +33,8 @@ struct Latest {
     version: i64,
     read: Instant,
     state: State,
+    /// The same as it is sent, if somebody asked for that.
+    written: Option<Bytes>,
 }
 
 impl Reader {
@@ -58,8 +61,22 @@ impl Reader {
             version,
             read: Instant::now(),
             state: state.clone(),
+            written: None,
         });
         Ok(state)
+    }
+
+    /// The latest state as it is sent.
+    pub fn written(&self) -> Option<Bytes> {
+        self.latest.as_ref()?.written.clone()
+    }
+
+    /// Keeps it for those who ask for the same state.
+    pub fn write(&mut self, written: Bytes) -> Bytes {
+        if let Some(latest) = &mut self.latest {
+            latest.written = Some(written.clone());
+        }
+        written
     }
 
     fn read(&mut self) -> Result<State, Error> {
@@ -77,6 +94,9 @@ impl Reader {
 impl Owned for Reader {
     fn rest(&mut self) -> Option<Duration> {
         self.queue.store().let_go_of_moved_files();
+        // It may be large, and is of no use any more.
+        self.latest
+            .take_if(|latest| latest.read.elapsed() >= GOOD_FOR);
         if self.changes.receiver_count() == 0 {
             return Some(IDLE);
         }

@@ -1,0 +1,118 @@
+//! The thread that reads access tokens, so that no thread that serves connections waits for the database.
+//!
+//! Owns a connection for the tokens' rows, and the notice that one is no longer good, for those who wait under it. Leaves
+//! what a token looks like to `access`. Callers rely on this: a row is read for each request, so a revoked token is
+//! refused from the next request on; and those who wait under it hear of that within a second.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serial_gate::store::{AccessToken, Error, Store};
+use tokio::sync::watch;
+
+use super::owner::Owned;
+
+/// How often it is looked whether tokens were revoked while somebody waits under one.
+const LOOK: Duration = Duration::from_millis(250);
+/// How often the files are looked at while nobody does.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// By what somebody was let in; none where nobody needs a token.
+pub type Key = Option<Token>;
+
+/// A token, as it is known here.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Token {
+    pub id: i64,
+    /// Another database may have another token of the same number.
+    pub hash: Arc<[u8]>,
+}
+
+pub struct Keys {
+    store: Store,
+    /// Those under which somebody waits, and whether they are good no longer.
+    watched: HashMap<Key, watch::Sender<bool>>,
+    seen: Option<i64>,
+    looked: Instant,
+}
+
+impl Keys {
+    pub fn new(store: Store) -> Keys {
+        Keys {
+            store,
+            watched: HashMap::new(),
+            seen: None,
+            looked: Instant::now(),
+        }
+    }
+
+    /// A token that is good, by its number.
+    pub fn token(&mut self, id: i64) -> Result<Option<AccessToken>, Error> {
+        self.store.access_token(id)
+    }
+
+    /// Whether there ever was a token.
+    pub fn had_tokens(&mut self) -> Result<bool, Error> {
+        self.store.had_access_tokens()
+    }
+
+    /// Looks whether the database's files are in place.
+    pub fn check_files(&mut self) -> Result<(), Error> {
+        self.store.check_files()
+    }
+
+    /// Becomes true when what somebody was let in by is good no longer.
+    pub fn watch(&mut self, key: Key) -> watch::Receiver<bool> {
+        // It may have been revoked since it was looked up.
+        self.seen = None;
+        let sender = self.watched.entry(key).or_default();
+        sender.subscribe()
+    }
+
+    fn is_good(&mut self, key: &Key) -> Result<bool, Error> {
+        match key {
+            None => Ok(!self.store.had_access_tokens()?),
+            Some(token) => {
+                let kept = self.store.access_token(token.id)?;
+                Ok(kept.is_some_and(|kept| kept.hash == *token.hash))
+            }
+        }
+    }
+
+    fn look(&mut self) {
+        self.watched.retain(|_, told| told.receiver_count() > 0);
+        let version = self.store.data_version().ok();
+        if self.watched.is_empty() || (version.is_some() && version == self.seen) {
+            return;
+        }
+        self.seen = version;
+        let keys: Vec<Key> = self.watched.keys().cloned().collect();
+        for key in keys {
+            match self.is_good(&key) {
+                Ok(true) => {}
+                Ok(false) => {
+                    if let Some(told) = self.watched.remove(&key) {
+                        told.send_replace(true);
+                    }
+                }
+                // It is not known: nobody is sent away, and it is looked again.
+                Err(_) => self.seen = None,
+            }
+        }
+    }
+}
+
+impl Owned for Keys {
+    fn rest(&mut self) -> Option<Duration> {
+        // After each look-up would be too often.
+        if self.looked.elapsed() >= LOOK {
+            self.looked = Instant::now();
+            self.store.let_go_of_moved_files();
+            if !self.watched.is_empty() {
+                self.look();
+            }
+        }
+        Some(if self.watched.is_empty() { IDLE } else { LOOK })
+    }
+}

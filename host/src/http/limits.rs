@@ -1,0 +1,90 @@
+//! How many connections this process can hold: what the system lets it open, less what it needs itself.
+//!
+//! Owns the limit on open files. Leaves to `connections` what happens when the places run short. Callers rely on this: a
+//! connection within these places never takes the descriptor that a database or an alert needs.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// Connections at once, where the system allows that many. Each may be a worker that waits.
+const MOST: usize = 4_096;
+/// Below so many, it is said at the start.
+const FEW: usize = 1_000;
+/// Never fewer, however low the limit is: the service would be of no use.
+const LEAST: usize = 16;
+/// Files of the databases, of alerts under way, of a policy that is checked, and the standard ones.
+const OWN: usize = 160;
+/// Places that only answer whether the service lives.
+const SPARE: usize = 64;
+/// As much as is ever asked for. Programs that close every number up to their limit take minutes with a higher one, and
+/// inherit it.
+const ENOUGH: u64 = 65_536;
+
+/// The places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// For everybody.
+    pub places: usize,
+    /// Beyond those, for `/healthz` and `/readyz` only.
+    pub spare: usize,
+}
+
+impl Limits {
+    /// Raises this process's limit on open files as far as it may, and divides what there is.
+    pub fn raised() -> Limits {
+        let found = getrlimit(Resource::Nofile);
+        let wanted = found.maximum.unwrap_or(ENOUGH).min(ENOUGH);
+        if found.current.is_some_and(|current| current < wanted) {
+            let raised = Rlimit {
+                current: Some(wanted),
+                ..found
+            };
+            if let Err(cause) = setrlimit(Resource::Nofile, raised) {
+                tracing::warn!("the limit on open files was not raised: {cause}");
+            }
+        }
+        let files = getrlimit(Resource::Nofile).current;
+        let limits = Limits::of(files);
+        if let Some(files) = files
+            && limits.places < FEW
+        {
+            tracing::warn!(
+                "at most {} connections at once, because this process may have {files} open files: raise `ulimit -Hn`, or `LimitNOFILE=` of its systemd unit",
+                limits.places
+            );
+        }
+        limits
+    }
+
+    /// For so many open files; none if there is no limit.
+    fn of(files: Option<u64>) -> Limits {
+        let files = files.map_or(usize::MAX, |files| {
+            usize::try_from(files).unwrap_or(usize::MAX)
+        });
+        let rest = files.saturating_sub(OWN);
+        let spare = SPARE.min(rest / 4).max(1);
+        Limits {
+            places: rest.saturating_sub(spare).clamp(LEAST, MOST),
+            spare,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_and_what_the_service_needs_itself_fit_into_the_limit() {
+        for files in [256, 512, 1_024, 4_096, 65_536] {
+            let limits = Limits::of(Some(files));
+            let taken = limits.places + limits.spare + OWN;
+            assert!(taken <= usize::try_from(files).unwrap(), "{files}: {limits:?}");
+            assert!(limits.spare > 0, "{files}: {limits:?}");
+        }
+    }
+
+    #[test]
+    fn without_a_limit_there_is_one_all_the_same() {
+        assert_eq!(Limits::of(None).places, MOST);
+    }
+}

@@ -1,0 +1,106 @@
+//! Uploads: how many are in memory, and how many may wait for that.
+//!
+//! Owns the places. A component is received when there is one for it, and gives it back when its last copy is let go, so
+//! that those who wait cost a connection each and no more. Leaves the caller's role to `access`, which comes first.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_LENGTH;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::App;
+use super::access::Caller;
+use super::owner::Refused;
+use super::problem::Problem;
+
+/// A policy's component is large. Ours have a tenth of a MiB, those of other compilers a few.
+pub const COMPONENT: usize = 16 << 20;
+/// One is checked while the next one arrives.
+const PLACES: usize = 2;
+/// How many more may wait. Each takes seconds.
+const WAITING: usize = 16;
+
+/// The places for uploads.
+pub struct Uploads {
+    line: Arc<Semaphore>,
+    places: Arc<Semaphore>,
+}
+
+impl Default for Uploads {
+    fn default() -> Uploads {
+        Uploads {
+            line: Arc::new(Semaphore::new(PLACES + WAITING)),
+            places: Arc::new(Semaphore::new(PLACES)),
+        }
+    }
+}
+
+/// A place in memory.
+struct Place {
+    _line: OwnedSemaphorePermit,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Uploads {
+    async fn place(&self) -> Result<Place, Problem> {
+        let line = Arc::clone(&self.line).try_acquire_owned().map_err(|_| {
+            Problem::later(
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!("{WAITING} policies wait to be checked already: try again in 10 s"),
+                10,
+            )
+        })?;
+        let place = Arc::clone(&self.places).acquire_owned().await;
+        Ok(Place {
+            _line: line,
+            _place: place.map_err(|_| Refused::Stopped)?,
+        })
+    }
+}
+
+/// A policy's component; of no bytes, if there is none.
+pub struct Component(pub Bytes);
+
+/// Its bytes, which have a place.
+struct Placed {
+    bytes: Bytes,
+    _place: Place,
+}
+
+impl AsRef<[u8]> for Placed {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl FromRequest<App> for Component {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Component, Problem> {
+        let length = request.headers().get(CONTENT_LENGTH);
+        let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+        if length.is_some_and(|length| length > COMPONENT) {
+            return Err(Problem::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                format!("a component has at most {} MiB", COMPONENT >> 20),
+            ));
+        }
+        let caller = request.extensions().get::<Caller>();
+        let key = caller.and_then(|caller| caller.key.clone());
+        let mut stopping = app.stopping.subscribe();
+        let place = tokio::select! {
+            biased;
+            place = app.uploads.place() => place?,
+            () = app.access.revoked(key) => return Err(Problem::revoked()),
+            _ = stopping.wait_for(|stopping| *stopping) => return Err(Refused::Stopped.into()),
+        };
+        let bytes = Bytes::from_request(request, app).await?;
+        Ok(Component(Bytes::from_owner(Placed {
+            bytes,
+            _place: place,
+        })))
+    }
+}
