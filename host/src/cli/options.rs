@@ -15,8 +15,8 @@ use serial_gate::policy::Trust;
 use serial_gate::queue::{self, Overrides, Queue, Rule};
 use serial_gate::store::{Act, Database, Durability, Store};
 
-use super::Error;
 use super::plain_text::{self, plain};
+use super::{Error, compile_policy};
 
 const DEFAULT_DATABASE: &str = "serial-gate.db";
 const DEFAULT_CONFIG: &str = "serial-gate.toml";
@@ -273,6 +273,7 @@ impl Shared {
     /// What the configuration adds to the options of a queue.
     fn with_trust(&self, options: queue::Options) -> queue::Options {
         queue::Options {
+            compiler: compile_policy::compiler(),
             trust: self.trust.clone(),
             repos: self.configured_repos(),
             ..options

@@ -38,6 +38,7 @@ impl Serve {
             address: self.listen,
             overrides: shared.overrides.clone(),
             lease: shared.lease,
+            compiler: super::compiler(),
             trust: shared.trust.clone(),
             repos: shared.configured_repos(),
             alerts: super::alerts::settings(shared)?,

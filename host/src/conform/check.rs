@@ -56,8 +56,12 @@ pub struct Candidate<'a> {
 ///
 /// # Errors
 ///
-/// When there is no room for a temporary database, or no WebAssembly here.
-pub fn check_policy(candidate: Candidate<'_>, now: Timestamp) -> Result<Vec<Stage>, Error> {
+/// When there is no room for a temporary database.
+pub fn check_policy(
+    candidate: Candidate<'_>,
+    runtime: &Runtime,
+    now: Timestamp,
+) -> Result<Vec<Stage>, Error> {
     let Candidate {
         component,
         signature,
@@ -77,14 +81,13 @@ pub fn check_policy(candidate: Candidate<'_>, now: Timestamp) -> Result<Vec<Stag
             return Ok(stages.0);
         }
     }
-    let runtime = Runtime::new().map_err(crate::queue::Error::from)?;
     let policy = runtime
         .load(component, allowance.limits())
         .map_err(|error| with_causes(&error));
     let Some(policy) = stages.add("contract", policy.and_then(describe)) else {
         return Ok(stages.0);
     };
-    let mut world = World::new(component, allowance, runtime)?;
+    let mut world = World::new(component, allowance, runtime.clone())?;
     world.queue.set_settings(settings.clone());
     if stages
         .add("clause", clause(&policy, &mut world, settings, now)?)
