@@ -22,7 +22,12 @@ pub fn cases() -> Vec<Case> {
 
 #[track_caller]
 fn all_pass(through: Through<'_>) {
-    let mut runner = Runner::new(DEFAULT_POLICY, Allowance::default()).unwrap();
+    let mut runner = Runner::new(
+        DEFAULT_POLICY,
+        Allowance::default(),
+        Runtime::new().unwrap(),
+    )
+    .unwrap();
     let cases = cases();
     assert_eq!(cases.len(), 416);
     for case in cases {

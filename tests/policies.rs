@@ -116,6 +116,7 @@ const SATURDAY: Timestamp = Timestamp::constant(981_173_106, 0);
 
 #[test]
 fn they_pass_every_stage_of_the_check() {
+    let runtime = Runtime::new().unwrap();
     for built in built() {
         let settings = Settings {
             rules: built.rules.map(Into::into),
@@ -129,7 +130,7 @@ fn they_pass_every_stage_of_the_check() {
             allowance: Allowance::default(),
             fixtures: &[],
         };
-        for stage in check_policy(candidate, SATURDAY).unwrap() {
+        for stage in check_policy(candidate, &runtime, SATURDAY).unwrap() {
             assert!(stage.found.is_ok(), "{}: {stage:?}", built.name);
         }
     }
@@ -162,7 +163,12 @@ fn wip_limit_with_a_limit_of_one_decides_the_reference_s_cases() {
         let settings = with(queue.settings().clone(), json!({ "limit": 1 }));
         Ok(wip_limit.decide(&settings, now, &state)?)
     };
-    let mut runner = Runner::new(DEFAULT_POLICY, Allowance::default()).unwrap();
+    let mut runner = Runner::new(
+        DEFAULT_POLICY,
+        Allowance::default(),
+        Runtime::new().unwrap(),
+    )
+    .unwrap();
     for case in cases() {
         let differences = runner.run(&case, Through::Decisions(&decide)).unwrap();
         assert!(differences.is_empty(), "{}: {differences:#?}", case.name);

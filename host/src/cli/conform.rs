@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use serial_gate::conform::{Case, Runner, read_cases};
-use serial_gate::policy::{DEFAULT_POLICY, Limits, Runtime};
+use serial_gate::policy::{DEFAULT_POLICY, Limits};
 use serial_gate::queue::Allowance;
 
 use super::options::Shared;
 use super::output::{Output, Tone, toned};
 use super::policy::proposal::File;
 use super::text::shown;
-use super::{Error, Outcome};
+use super::{Error, Outcome, compile_policy};
 
 /// Run conformance cases, each through the spliced SQL and through the policy's decisions
 #[derive(Args)]
@@ -45,7 +45,7 @@ impl Conform {
             .map(|file| read_policy(File { file }, shared))
             .transpose()?;
         let component = policy.as_deref().unwrap_or(DEFAULT_POLICY);
-        let mut runner = Runner::new(component, Allowance::default())?;
+        let mut runner = Runner::new(component, Allowance::default(), compile_policy::runtime()?)?;
         let mut suites = Vec::new();
         // Every file is read before the first case runs, so that a bad line is not found too late.
         for file in &self.files {
@@ -127,7 +127,7 @@ fn write_report(report: &Report, path: &Path) -> std::result::Result<(), Error> 
 /// Reads a policy and loads it once, so that a file that is no policy is refused before any case.
 fn read_policy(file: File, shared: &Shared) -> std::result::Result<Vec<u8>, Error> {
     let bytes = file.read_trusted(shared)?;
-    Runtime::new()?
+    compile_policy::runtime()?
         .load(&bytes, Limits::default())
         .and_then(|policy| policy.describe())
         .map_err(|cause| Error::PolicyFile {

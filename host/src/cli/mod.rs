@@ -10,6 +10,7 @@ mod alerts;
 mod audit;
 mod claim;
 mod clause;
+mod compile_policy;
 mod config_file;
 mod conform;
 mod demo;
@@ -45,6 +46,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+pub use compile_policy::compiler;
 pub use error::Error;
 pub use log::Log;
 use log::Style;
@@ -86,6 +88,7 @@ enum Verb {
     Audit(audit::Audit),
     Alerts(alerts::Alerts),
     Doctor(doctor::Doctor),
+    CompilePolicy(compile_policy::CompilePolicy),
     Conform(conform::Conform),
     #[command(subcommand)]
     Policy(policy::Policy),
@@ -161,6 +164,10 @@ fn print_help(help: &clap::Error) -> Result<Outcome, Error> {
 }
 
 fn run_verb(line: Line, log: &Log) -> Result<Outcome, Error> {
+    // Its process gets no setting, and is to read no file.
+    if let Verb::CompilePolicy(verb) = line.verb {
+        return verb.run();
+    }
     let shared = Shared::read(line.global)?;
     let mut output = Output::new(shared.json);
     match line.verb {
@@ -180,6 +187,7 @@ fn run_verb(line: Line, log: &Log) -> Result<Outcome, Error> {
         Verb::Audit(verb) => verb.run(&shared, &mut output),
         Verb::Alerts(verb) => verb.run(&shared, &mut output),
         Verb::Doctor(verb) => verb.run(&shared, &mut output),
+        Verb::CompilePolicy(verb) => verb.run(),
         Verb::Conform(verb) => verb.run(&shared, &mut output),
         Verb::Policy(verb) => verb.run(&shared, &mut output),
         Verb::Serve(verb) => verb.run(&shared, log),

@@ -17,10 +17,10 @@ use serial_gate::policy::Trust;
 use serial_gate::queue::{self, Overrides, Queue, Rule};
 use serial_gate::store::{Act, Database, Durability, Store};
 
-use super::Error;
 use super::config_file::{self, ConfigFile};
 use super::empty_variables;
 use super::plain_text::{self, plain};
+use super::{Error, compile_policy};
 
 /// The database of a command that is told of none.
 pub const DEFAULT_DATABASE: &str = "serial-gate.db";
@@ -299,6 +299,7 @@ impl Shared {
     /// What the configuration adds to the options of a queue.
     fn with_trust(&self, options: queue::Options) -> queue::Options {
         queue::Options {
+            compiler: compile_policy::compiler(),
             trust: self.trust.clone(),
             repos: self.configured_repos(),
             ..options

@@ -49,6 +49,7 @@ impl Serve {
             proxies: self.proxy,
             overrides: shared.overrides.clone(),
             lease: shared.lease,
+            compiler: super::compiler(),
             trust: shared.trust.clone(),
             repos: shared.configured_repos(),
             alerts: super::alerts::settings(shared)?,

@@ -17,7 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::options::{Shared, duration};
 use super::output::Output;
 use super::text::count;
-use super::{Error, Outcome};
+use super::{Error, Outcome, compile_policy};
 
 /// Claim jobs of an agent and run a command for each
 #[derive(Args)]
@@ -79,9 +79,10 @@ impl Work {
             retry_after: self.retry_after,
         };
         let told = Arc::new(Told::default());
-        listen(&told).map_err(Error::Signals)?;
+        let runtime = compile_policy::runtime()?;
+        listen(&told, runtime.clone()).map_err(Error::Signals)?;
         let options = Options {
-            runtime: Some(Runtime::new().map_err(Error::Policy)?),
+            runtime: Some(runtime.clone()),
             trust: shared.trust.clone(),
             pace: Some(Pace::default()),
             ..Options::default()
@@ -97,7 +98,7 @@ impl Work {
 }
 
 /// Tells the worker of signals, for as long as the process lives.
-fn listen(told: &Arc<Told>) -> std::io::Result<()> {
+fn listen(told: &Arc<Told>, policies: Runtime) -> std::io::Result<()> {
     let told = Arc::clone(told);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -113,6 +114,8 @@ fn listen(told: &Arc<Told>) -> std::io::Result<()> {
                 _ = interrupt.recv() => {}
             }
             told.end();
+            // No claim comes after this that would need another policy.
+            policies.stop_compiling();
         }
     };
     let thread = thread::Builder::new().name("signals".into());

@@ -65,9 +65,13 @@ pub struct Candidate<'a> {
 ///
 /// # Errors
 ///
-/// When there is no room for a temporary database, or no WebAssembly here.
-pub fn check_policy(candidate: Candidate<'_>, now: Timestamp) -> Result<Vec<Stage>, Error> {
-    check_policy_within(candidate, now, CHECK_TIME)
+/// When there is no room for a temporary database.
+pub fn check_policy(
+    candidate: Candidate<'_>,
+    runtime: &Runtime,
+    now: Timestamp,
+) -> Result<Vec<Stage>, Error> {
+    check_policy_within(candidate, runtime, now, CHECK_TIME)
 }
 
 /// The same within another time. The stage in which it is over refuses the policy, and says how far it came.
@@ -77,6 +81,7 @@ pub fn check_policy(candidate: Candidate<'_>, now: Timestamp) -> Result<Vec<Stag
 /// As [`check_policy`].
 pub fn check_policy_within(
     candidate: Candidate<'_>,
+    runtime: &Runtime,
     now: Timestamp,
     time: Duration,
 ) -> Result<Vec<Stage>, Error> {
@@ -101,14 +106,13 @@ pub fn check_policy_within(
             return Ok(stages.0);
         }
     }
-    let runtime = Runtime::new().map_err(crate::queue::Error::from)?;
     let policy = runtime
         .load(component, allowance.limits())
         .map_err(|error| with_causes(&error));
     let Some(policy) = stages.add("contract", policy.and_then(describe)) else {
         return Ok(stages.0);
     };
-    let mut world = World::new(component, allowance, runtime)?;
+    let mut world = World::new(component, allowance, runtime.clone())?;
     world.queue.set_settings(settings.clone());
     let clause = clause(&policy, &mut world, settings, now, budget)?;
     let Some(mut times) = stages.add("clause", clause) else {

@@ -117,9 +117,8 @@ impl Runner {
     ///
     /// # Errors
     ///
-    /// When there is no room for a temporary database, or no WebAssembly here.
-    pub fn new(component: &[u8], allowance: Allowance) -> Result<Runner, Error> {
-        let runtime = Runtime::new().map_err(queue::Error::from)?;
+    /// When there is no room for a temporary database.
+    pub fn new(component: &[u8], allowance: Allowance, runtime: Runtime) -> Result<Runner, Error> {
         Ok(Runner::of(World::new(component, allowance, runtime)?))
     }
 

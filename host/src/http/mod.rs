@@ -55,11 +55,11 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use jiff::Timestamp;
 use serial_gate::alerts::{self, Channel};
-use serial_gate::policy::{Runtime, Trust};
+use serial_gate::policy::{Compiler, Runtime, Stop, Trust};
 use serial_gate::queue::{self as gate, Options, Overrides, Pace, Queue, Rule};
 use serial_gate::store::{Database, Store};
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use access::{Access, Rules};
 use answers::Answers;
@@ -73,6 +73,9 @@ use reader::Reader;
 use uploads::Uploads;
 use writer::Writer;
 
+/// How long the end of the service waits for what is still under way after the last request was answered or cut off.
+const CUT_OFF: Duration = Duration::from_secs(1);
+
 /// What the service is started with.
 pub struct Service {
     /// The queue's database.
@@ -85,6 +88,8 @@ pub struct Service {
     pub overrides: Overrides,
     /// How long a claim lasts without a heartbeat.
     pub lease: Duration,
+    /// Compiles policies; this process does, if there is none.
+    pub compiler: Option<Compiler>,
     /// Whose policies are run; anybody's, if there is none.
     pub trust: Option<Trust>,
     /// The repos that the configuration names.
@@ -169,26 +174,40 @@ pub struct Shared {
     document: String,
     service: Service,
     options: Options,
-    /// A policy's check takes a second of a processor: one at a time.
+    /// A policy's check takes a second of a processor, or a minute: one at a time.
     policy_turn: Arc<tokio::sync::Mutex<()>>,
+    /// Every other step of a policy's life. None of them waits for a check.
+    policy_steps: Arc<Semaphore>,
     stopping: watch::Sender<bool>,
 }
 
 impl Shared {
-    /// A queue as everybody sees it, for what takes long.
-    fn open_queue(&self) -> Result<Queue, gate::Error> {
+    /// A queue as everybody sees it, for what takes long. It compiles and calls no policy once `stop` is told.
+    fn open_queue(&self, stop: Stop) -> Result<Queue, gate::Error> {
         let rule = Rule::Active(Overrides::default());
-        Queue::open(&self.service.db, rule, self.options.clone())
+        let options = self.options.clone();
+        let runtime = options.runtime.map(|runtime| runtime.until(stop));
+        Queue::open(&self.service.db, rule, Options { runtime, ..options })
     }
 }
 
 /// Runs the service until it is told to stop. `ready` is called once with the address that it listens on.
 pub fn serve(service: Service, ready: impl FnOnce(SocketAddr)) -> Result<(), Error> {
-    tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(Error::Start)?
-        .block_on(run(service, ready))
+        .map_err(Error::Start)?;
+    let ended = runtime.block_on(run(service, ready));
+    // A check that has not seen its stop by now was not answered either.
+    runtime.shutdown_timeout(CUT_OFF);
+    ended
+}
+
+/// From the moment at which the service is told to stop, nothing is compiled any more.
+async fn stop_compiling(runtime: Runtime, mut stopping: watch::Receiver<bool>) {
+    // It fails when the service has ended.
+    let _ = stopping.wait_for(|stopping| *stopping).await;
+    runtime.stop_compiling();
 }
 
 async fn run(service: Service, ready: impl FnOnce(SocketAddr)) -> Result<(), Error> {
@@ -197,8 +216,12 @@ async fn run(service: Service, ready: impl FnOnce(SocketAddr)) -> Result<(), Err
     if !address.ip().is_loopback() && !store.had_access_tokens()? {
         return Err(Error::Open { address });
     }
+    let runtime = match service.compiler.clone() {
+        Some(compiler) => Runtime::with_compiler(compiler)?,
+        None => Runtime::new()?,
+    };
     let options = Options {
-        runtime: Some(Runtime::new()?),
+        runtime: Some(runtime.clone()),
         trust: service.trust.clone(),
         repos: service.repos.clone(),
         ..Options::default()
@@ -213,6 +236,7 @@ async fn run(service: Service, ready: impl FnOnce(SocketAddr)) -> Result<(), Err
         ..options.clone()
     };
     let (stopping, told) = watch::channel(false);
+    tokio::spawn(stop_compiling(runtime, told.clone()));
     let ended = Arc::new(Notify::new());
     let (writer, writing) = Writer::start(
         open_with(&claiming)?,
@@ -248,6 +272,7 @@ async fn run(service: Service, ready: impl FnOnce(SocketAddr)) -> Result<(), Err
         service,
         options,
         policy_turn: Arc::default(),
+        policy_steps: Arc::new(Semaphore::new(policy::STEPS)),
         stopping,
     }));
     let router = with_layers(routes, &app);

@@ -1,6 +1,8 @@
 //! The policy's life: check, swap, shadow, history, back.
 //!
-//! Owns nothing of it: each step is `life`'s. All of them run beside the claims, on a queue of their own.
+//! Owns nothing of it: each step is `life`'s. All of them run beside the claims, on a queue of their own. Callers rely on
+//! this: checks are made one at a time, and nothing else waits for them; a check ends when its caller is gone or the service
+//! is told to stop.
 
 use std::sync::Arc;
 
@@ -13,9 +15,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use serial_gate::conform::{Candidate, check_policy};
 use serial_gate::life::{self, Place, Proposal};
-use serial_gate::policy::DEFAULT_POLICY;
-use serial_gate::queue::{Queue, verdict_to_json};
+use serial_gate::policy::{DEFAULT_POLICY, Stop};
+use serial_gate::queue::{self, Queue, verdict_to_json};
 use serial_gate::store::{Act, GenerationEvent, GenerationState};
+use tokio::sync::watch;
 use utoipa::{IntoParams, ToSchema};
 
 use super::App;
@@ -127,7 +130,7 @@ pub async fn check(
     Asked(asked): Asked<ToCheck>,
     Component(component): Component,
 ) -> Result<Json<Checked>, Problem> {
-    beside(&app, move |app, queue| {
+    beside(&app, Lane::Checks, move |app, queue| {
         let proposal = proposal(queue, &component, asked.rules)?;
         let fixtures = queue.store().fixtures()?;
         let candidate = Candidate {
@@ -138,7 +141,8 @@ pub async fn check(
             allowance: proposal.allowance,
             fixtures: &fixtures,
         };
-        let stages = check_policy(candidate, Timestamp::now())?;
+        let runtime = queue.runtime().map_err(queue::Error::from)?.clone();
+        let stages = check_policy(candidate, &runtime, Timestamp::now())?;
         Ok(Json(Checked {
             accepted: stages.iter().all(|stage| stage.found.is_ok()),
             stages: stages.iter().map(Value::from).collect(),
@@ -282,7 +286,7 @@ async fn act(
     step: impl FnOnce(&mut Queue, Act<'_>) -> Result<i64, life::Error> + Send + 'static,
 ) -> Result<Json<Active>, Problem> {
     let why = given(reason)?;
-    beside(app, move |_, queue| {
+    beside(app, Lane::Steps, move |_, queue| {
         let generation = step(queue, caller.act(&why))?;
         Ok(Json(Active { generation }))
     })
@@ -297,7 +301,7 @@ async fn propose(
     place: Place,
 ) -> Result<(StatusCode, Json<Swapped>), Problem> {
     let why = given(asked.reason)?;
-    beside(&app, move |_, queue| {
+    beside(&app, Lane::Checks, move |_, queue| {
         let proposal = proposal(queue, &component, asked.rules)?;
         queue.check_scope(&proposal.settings, asked.new)?;
         let swapped = life::swap(queue, &proposal, place, caller.act(&why))?;
@@ -342,18 +346,61 @@ fn given(reason: String) -> Result<String, Problem> {
     Ok(reason)
 }
 
-/// Runs what takes long on a queue of its own, one at a time.
+/// How many steps that check nothing are made at a time.
+pub const STEPS: usize = 8;
+
+/// Who a request waits for.
+enum Lane {
+    /// Checks of components, one at a time.
+    Checks,
+    /// Everything else.
+    Steps,
+}
+
+/// Tells work to stop when the request that it is for is dropped.
+struct WhileAsked(Stop);
+
+impl Drop for WhileAsked {
+    fn drop(&mut self) {
+        self.0.tell();
+    }
+}
+
+/// Waits until the service is told to stop.
+async fn is_to_stop(stopping: &mut watch::Receiver<bool>) {
+    // What it lends is not kept, and that it fails is the end as well.
+    let _ = stopping.wait_for(|stopping| *stopping).await;
+}
+
+/// Runs what takes long on a queue of its own, in its turn, until it is done or nobody wants it any more.
 async fn beside<T: Send + 'static>(
     app: &App,
+    lane: Lane,
     step: impl FnOnce(&App, &mut Queue) -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
-    let app = app.clone();
-    let turn = Arc::clone(&app.policy_turn).lock_owned().await;
-    let step = move || {
-        // Until it is done, whoever asked may have gone.
-        let _turn = turn;
-        step(&app, &mut app.open_queue()?)
+    let stopped = || Problem::from(super::owner::Refused::Stopped);
+    let mut stopping = app.stopping.subscribe();
+    let (turn, place) = tokio::select! {
+        biased;
+        () = is_to_stop(&mut stopping) => return Err(stopped()),
+        turn = Arc::clone(&app.policy_turn).lock_owned(), if matches!(lane, Lane::Checks) => (Some(turn), None),
+        place = Arc::clone(&app.policy_steps).acquire_owned(), if matches!(lane, Lane::Steps) => (None, place.ok()),
     };
-    let done = tokio::task::spawn_blocking(step).await;
-    done.map_err(|_| Problem::from(super::owner::Refused::Stopped))?
+    let stop = Stop::default();
+    let asked = WhileAsked(stop.clone());
+    let owned = app.clone();
+    let mut done = tokio::task::spawn_blocking(move || {
+        // Until it is done, whoever asked may have gone.
+        let _turn = (turn, place);
+        step(&owned, &mut owned.open_queue(stop)?)
+    });
+    let done = tokio::select! {
+        done = &mut done => done,
+        () = is_to_stop(&mut stopping) => {
+            // What it has found by then is its answer.
+            asked.0.tell();
+            done.await
+        }
+    };
+    done.map_err(|_| stopped())?
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::Error;
 use super::swap::Proposal;
 use crate::model::Verdict;
-use crate::queue::{Options, Queue, Rule, differing};
+use crate::queue::{self, Options, Queue, Rule, differing};
 use crate::store::JobRow;
 
 /// A queued job whose verdict would be another. A missing verdict is none of the policy's.
@@ -45,7 +45,11 @@ pub fn compare(
         allowance: proposal.allowance,
     };
     let database = queue.store().database().clone();
-    let mut other = Queue::open(&database, rule, Options::default())?;
+    let options = Options {
+        runtime: Some(queue.runtime().map_err(queue::Error::from)?.clone()),
+        ..Options::default()
+    };
+    let mut other = Queue::open(&database, rule, options)?;
     let mut reach = queue.reach(now)?;
     reach.extend(other.reach(now)?);
     let state = queue.store().snapshot(&reach, None)?;

@@ -52,9 +52,10 @@ pub fn replay(
     allowance: Allowance,
     overrides: &Overrides,
     log: &Path,
+    runtime: &Runtime,
 ) -> Result<Replayed, Error> {
-    let policy = Runtime::new()
-        .and_then(|runtime| runtime.load(component, allowance.limits()))
+    let policy = runtime
+        .load(component, allowance.limits())
         .map_err(Error::NoPolicy)?;
     let cannot_read = |cause| Error::ReadLog {
         path: log.into(),

@@ -133,7 +133,8 @@ pub fn swap(
         allowance: *allowance,
         fixtures: &fixtures,
     };
-    let stages = match check_policy(to_check, act.now) {
+    let runtime = queue.runtime().map_err(queue::Error::from)?.clone();
+    let stages = match check_policy(to_check, &runtime, act.now) {
         Ok(stages) => stages,
         Err(error) => {
             let why = queue::with_causes(&error);

@@ -8,6 +8,7 @@ use wasmtime::component::{Component, Func, TypedFunc};
 use wasmtime::{Engine, Store};
 
 use super::limits::Meter;
+use super::outline::Outline;
 use super::version::{Ready, Version};
 use super::{Error, wasi};
 use crate::model::{Clause, Decision, Description, Dialect, PolicyError, Settings, Snapshot};
@@ -24,6 +25,29 @@ pub(super) fn check_is_component(bytes: &[u8]) -> Result<(), Error> {
     }
     if bytes.starts_with(MODULE) {
         return Err(Error::CoreModule);
+    }
+    Ok(())
+}
+
+/// What the names at a component's border tell, before it is compiled.
+pub(super) fn check_names(outline: &Outline) -> Result<(), Error> {
+    let foreign: Vec<String> = outline
+        .imports
+        .iter()
+        .filter(|(name, is_interface)| !(*is_interface && wasi::is_named(name)))
+        .map(|(name, _)| name.clone())
+        .collect();
+    if !foreign.is_empty() {
+        return Err(Error::Imports { imports: foreign });
+    }
+    let is_there = |version: Version| {
+        let is_it =
+            |(name, is_interface): &(String, bool)| *is_interface && name == version.interface();
+        outline.exports.iter().any(is_it)
+    };
+    if !Version::ALL.into_iter().any(is_there) {
+        let has = outline.exports.iter().map(|(name, _)| name.clone());
+        return Err(Error::MissingInterface { has: has.collect() });
     }
     Ok(())
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use wasmtime::Trap;
 
+use super::caps::Excess;
+use super::compiler::CompilerFailed;
 use super::limits::Meter;
 use super::trust::Distrust;
 use super::wasi::Denied;
@@ -31,6 +33,17 @@ pub enum Error {
     /// The component is broken, or uses WebAssembly that this host does not run.
     #[error("the component does not compile")]
     Compile(#[source] wasmtime::Error),
+    /// There is more of something than a compiler should be given.
+    #[error(transparent)]
+    TooLarge(#[from] Excess),
+    /// The compiler came to no result.
+    #[error(transparent)]
+    Compiler(#[from] CompilerFailed),
+    /// Nobody wants the result any more.
+    #[error(
+        "stopped before it was done, because its process ends or its caller is gone: try again"
+    )]
+    Stopped,
     /// A policy is a pure function.
     #[error(
         "imports {}, and a policy gets no imports but WASI's: let it work from its arguments alone",
@@ -150,6 +163,11 @@ impl Error {
     /// component as a whole, or the policy's own answer.
     pub fn is_of_a_call(&self) -> bool {
         self.failure().is_some()
+    }
+
+    /// Whether it says nothing about the policy: this process or its caller gave up.
+    pub fn is_a_stop(&self) -> bool {
+        matches!(self, Error::Stopped)
     }
 
     /// What a call broke, in one word: `time`, `memory`, `result`, `capability` or `trap`. None for any other error.

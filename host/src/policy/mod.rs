@@ -4,25 +4,37 @@
 //! judges a clause's text (see [`crate::clause`]). Callers rely on this: a call returns within its
 //! time limit, and whatever a policy does, only its own call fails.
 
+mod artefacts;
 mod calls;
+mod caps;
 mod clock;
+mod compiler;
+mod compiling;
 mod contract;
 mod error;
 mod limits;
+mod native;
+mod outline;
 mod pool;
 mod runtime;
+mod stop;
 pub mod texts;
 mod ticker;
 mod trust;
+mod turns;
 mod v0_1;
 mod v0_2;
 mod version;
 mod wasi;
 
 pub use calls::Calls;
+pub use caps::Excess;
+pub use compiler::{CompileLimits, Compiler, CompilerFailed, VERB as COMPILER_VERB};
+pub use compiling::compile_and_answer;
 pub use error::Error;
 pub use limits::Limits;
 pub use runtime::{Runtime, digest};
+pub use stop::Stop;
 pub use trust::{Distrust, Signer, Trust};
 
 use std::sync::Arc;
@@ -51,6 +63,8 @@ pub struct Policy {
     component: Arc<Ready>,
     ticker: Ticker,
     tally: Tally,
+    /// Once it is told, there are no more calls.
+    until: Option<Stop>,
     limits: Limits,
     digest: String,
 }
@@ -123,6 +137,9 @@ impl Policy {
         time: Duration,
         call: impl FnOnce(&Running, &mut Store<Meter>) -> wasmtime::Result<T>,
     ) -> Result<T, Error> {
+        if self.until.as_ref().is_some_and(Stop::is_told) {
+            return Err(Error::Stopped);
+        }
         let begun = Instant::now();
         let answer = self.call_uncounted(export, time, call);
         self.tally.count(export, begun.elapsed(), &answer);

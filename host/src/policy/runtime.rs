@@ -1,19 +1,27 @@
 //! The engine that compiles and runs policies: one for a process.
 //!
-//! Owns wasmtime's configuration and the checks that come before a component is ever run. Compiled
-//! code is kept on disk by wasmtime's own cache, so that a second process does not compile again.
+//! Owns wasmtime's configuration, and the way from bytes to a component that may be called: what was loaded before, what is
+//! on the disk (`artefacts`), and else the checks that come before a compiler sees it (`outline`, `contract`), the compiler
+//! in a process of its own or in this one, and the checks of its types. Callers rely on this: a compilation of a stranger's
+//! component that nobody wants any more ends within a few milliseconds, where it has a process of its own.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest, Sha256};
 use wasmtime::component::{Component, Linker};
-use wasmtime::{Cache, CacheConfig, Config, Engine};
+use wasmtime::{Config, Engine};
 
+use super::artefacts::Artefacts;
 use super::calls::{Calls, Tally};
+use super::compiler::Compiler;
+use super::native::Artefact;
+use super::outline::Outline;
+use super::stop::Stop;
 use super::ticker::Ticker;
+use super::turns::Turns;
 use super::version::Ready;
-use super::{Error, Limits, Policy, contract, pool, wasi};
+use super::{DEFAULT_POLICY, Error, Limits, Policy, contract, pool, wasi};
 
 /// Compiles policies and runs them. A clone is the same runtime.
 #[derive(Clone)]
@@ -22,6 +30,14 @@ pub struct Runtime {
     ticker: Ticker,
     tally: Tally,
     loaded: Arc<Mutex<Vec<Loaded>>>,
+    artefacts: Arc<Artefacts>,
+    turns: Turns,
+    /// None compiles in this process.
+    compiler: Option<Compiler>,
+    /// Ends all compilations.
+    stop: Stop,
+    /// Ends the compilations and calls of this clone.
+    until: Option<Stop>,
 }
 
 /// A component that was checked and compiled, by the digest of its bytes.
@@ -31,67 +47,83 @@ struct Loaded {
 }
 
 /// How many components are kept compiled: the active policy of a queue, the one before, a candidate
-/// and a shadow. Many queues of one process go by the same ones.
+/// and a shadow. Many queues of one process share them.
 const KEPT: usize = 4;
 
 impl Runtime {
-    /// Starts the engine, and the thread that watches over the time limits.
+    /// Starts the engine, and the thread that watches over the time limits. Policies are compiled in this process: the caps
+    /// on their parts hold, and nothing else ends a compilation. A host that takes policies of strangers gives it a
+    /// compiler: see [`Runtime::with_compiler`].
     ///
     /// # Errors
     ///
     /// When this machine cannot run WebAssembly, or has no thread left.
     pub fn new() -> Result<Runtime, Error> {
-        let mut config = Config::new();
-        config
-            .epoch_interruption(true)
-            // The same answer on every machine: no NaN bits that depend on the processor.
-            .cranelift_nan_canonicalization(true)
-            .relaxed_simd_deterministic(true)
-            // Nobody reads a policy's backtrace, and a command has to load what describes it.
-            .generate_address_map(false)
-            .wasm_backtrace_max_frames(None)
-            // A call is one function at a time, and its store needs nothing for more.
-            .concurrency_support(false)
-            .cache(cache());
-        let engine = pool::engine(&mut config).map_err(Error::Engine)?;
+        let engine = pool::engine(&mut config()).map_err(Error::Engine)?;
         let ticker = Ticker::spawn(&engine).map_err(|cause| Error::Engine(cause.into()))?;
         Ok(Runtime {
+            artefacts: Arc::new(Artefacts::open(&engine)),
             engine,
             ticker,
             tally: Tally::default(),
             loaded: Arc::default(),
+            turns: Turns::default(),
+            compiler: None,
+            stop: Stop::default(),
+            until: None,
         })
     }
 
-    /// Checks and compiles a policy: contract and imports. Its code does not run yet.
+    /// The same, where every policy but the built-in one is compiled by a process of its own.
     ///
     /// # Errors
     ///
-    /// When the bytes are not a component, import what is not WASI's, or lack a part of the contract.
+    /// As [`Runtime::new`].
+    pub fn with_compiler(compiler: Compiler) -> Result<Runtime, Error> {
+        Ok(Runtime {
+            compiler: Some(compiler),
+            ..Runtime::new()?
+        })
+    }
+
+    /// The same runtime for one piece of work: once `stop` is told, its compilations end, and its policies are not called any
+    /// more. It tries again what could not be compiled lately.
+    pub fn until(&self, stop: Stop) -> Runtime {
+        Runtime {
+            until: Some(stop),
+            ..self.clone()
+        }
+    }
+
+    /// Ends every compilation that is under way in a process of its own, and begins no other. Policies that are loaded are
+    /// called as before.
+    pub fn stop_compiling(&self) {
+        self.stop.tell();
+    }
+
+    /// Checks and compiles a policy: size, imports and contract. Its code does not run yet.
+    ///
+    /// # Errors
+    ///
+    /// When the bytes are not a component, are too large, import what is not WASI's, or lack a part of the contract; when the
+    /// compiler ends without a result.
     pub fn load(&self, bytes: &[u8], limits: Limits) -> Result<Policy, Error> {
         let digest = digest(bytes);
+        if let Some(policy) = self.load_kept(&digest, limits) {
+            return Ok(policy);
+        }
+        let goes_on = || self.goes_on();
+        let _turn = self.turns.wait(&digest, &goes_on).ok_or(Error::Stopped)?;
         let component = match self.kept(&digest) {
             Some(component) => component,
-            None => self.keep(&digest, self.compile(bytes)?),
+            None => self.keep(&digest, self.ready(bytes, &digest)?),
         };
-        Ok(Policy {
-            component,
-            ticker: self.ticker.clone(),
-            tally: self.tally.clone(),
-            limits,
-            digest,
-        })
+        Ok(self.policy(component, &digest, limits))
     }
 
     /// A policy that was loaded before and is still compiled, by the digest of its bytes.
     pub fn load_kept(&self, digest: &str, limits: Limits) -> Option<Policy> {
-        Some(Policy {
-            component: self.kept(digest)?,
-            ticker: self.ticker.clone(),
-            tally: self.tally.clone(),
-            limits,
-            digest: digest.into(),
-        })
+        Some(self.policy(self.kept(digest)?, digest, limits))
     }
 
     /// What the calls of this runtime's policies came to, by the function's name.
@@ -99,24 +131,85 @@ impl Runtime {
         self.tally.read()
     }
 
-    fn compile(&self, bytes: &[u8]) -> Result<Ready, Error> {
+    fn policy(&self, component: Arc<Ready>, digest: &str, limits: Limits) -> Policy {
+        Policy {
+            component,
+            ticker: self.ticker.clone(),
+            tally: self.tally.clone(),
+            until: self.until.clone(),
+            limits,
+            digest: digest.into(),
+        }
+    }
+
+    fn goes_on(&self) -> bool {
+        !self.stop.is_told() && !self.until.as_ref().is_some_and(Stop::is_told)
+    }
+
+    /// From the disk or from a compiler.
+    fn ready(&self, bytes: &[u8], digest: &str) -> Result<Ready, Error> {
         contract::check_is_component(bytes)?;
-        let component = Component::new(&self.engine, bytes).map_err(Error::Compile)?;
-        let version = contract::check(&self.engine, &component)?;
+        if let Some(artefact) = self.artefacts.read(digest)
+            && let Ok(component) = artefact.load(&self.engine)
+        {
+            return self.checked(&component);
+        }
+        contract::check_names(&Outline::read(bytes)?)?;
+        let artefact = match &self.compiler {
+            Some(compiler) if bytes != DEFAULT_POLICY => {
+                self.compile_outside(compiler, bytes, digest)?
+            }
+            _ => {
+                let artefact = self.engine.precompile_component(bytes);
+                Artefact::of_our_compiler(artefact.map_err(Error::Compile)?)
+            }
+        };
+        let component = artefact.load(&self.engine).map_err(Error::Compile)?;
+        let ready = self.checked(&component)?;
+        self.artefacts.keep(digest, &artefact);
+        Ok(ready)
+    }
+
+    fn compile_outside(
+        &self,
+        compiler: &Compiler,
+        bytes: &[u8],
+        digest: &str,
+    ) -> Result<Artefact, Error> {
+        if self.until.is_none()
+            && let Some(failure) = self.turns.failed_before(digest)
+        {
+            return Err(failure.into());
+        }
+        let compiled = compiler.compile(bytes, &|| self.goes_on());
+        if let Err(Error::Compiler(failure)) = &compiled
+            && failure.is_likely_to_repeat()
+        {
+            self.turns.remember(digest, failure);
+        }
+        compiled
+    }
+
+    fn checked(&self, component: &Component) -> Result<Ready, Error> {
+        let version = contract::check(&self.engine, component)?;
         let mut linker = Linker::new(&self.engine);
         wasi::define(&mut linker, &self.engine, &component.component_type())
             .map_err(Error::Wasi)?;
-        let component = linker.instantiate_pre(&component).map_err(Error::Wasi)?;
+        let component = linker.instantiate_pre(component).map_err(Error::Wasi)?;
         Ready::new(component, version).map_err(|cause| contract::of_all(version, cause))
     }
 
+    /// What was used last is kept longest.
     fn kept(&self, digest: &str) -> Option<Arc<Ready>> {
-        let loaded = self.loaded();
-        let found = loaded.iter().find(|loaded| loaded.digest == digest)?;
-        Some(Arc::clone(&found.component))
+        let mut loaded = self.loaded();
+        let place = loaded.iter().position(|loaded| loaded.digest == digest)?;
+        let found = loaded.remove(place);
+        let component = Arc::clone(&found.component);
+        loaded.push(found);
+        Some(component)
     }
 
-    /// Keeps a component, and forgets the one that was kept longest.
+    /// Keeps a component, and forgets the one that was not used for longest.
     fn keep(&self, digest: &str, component: Ready) -> Arc<Ready> {
         let component = Arc::new(component);
         let mut loaded = self.loaded();
@@ -144,15 +237,18 @@ pub fn digest(bytes: &[u8]) -> String {
         .collect()
 }
 
-/// Without a cache everything works, only slower, so a home that cannot be written is no error.
-fn cache() -> Option<Cache> {
-    let mut config = CacheConfig::new();
-    // A command's start is mostly the unpacking of its policy, which is fastest at the lowest level.
-    // A file is packed once more, and harder, after many uses: that would make it slower again.
+/// How policies are compiled, by every process alike.
+pub(super) fn config() -> Config {
+    let mut config = Config::new();
     config
-        .with_baseline_compression_level(1)
-        .with_optimized_compression_usage_counter_threshold(u64::MAX);
-    Cache::new(config)
-        .inspect_err(|error| tracing::debug!("compiled policies are not kept on disk: {error:#}"))
-        .ok()
+        .epoch_interruption(true)
+        // The same answer on every machine: no NaN bits that depend on the processor.
+        .cranelift_nan_canonicalization(true)
+        .relaxed_simd_deterministic(true)
+        // Nobody reads a policy's backtrace, and a command has to load what describes it.
+        .generate_address_map(false)
+        .wasm_backtrace_max_frames(None)
+        // A call is one function at a time, and its store needs nothing for more.
+        .concurrency_support(false);
+    config
 }

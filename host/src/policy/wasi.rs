@@ -58,7 +58,12 @@ type StreamResult<T> = Result<(std::result::Result<T, StreamError>,)>;
 
 /// Whether an import is one that [`define`] defines.
 pub(super) fn has(name: &str, import: &ComponentItem) -> bool {
-    name.starts_with("wasi:") && matches!(import, ComponentItem::ComponentInstance(_))
+    is_named(name) && matches!(import, ComponentItem::ComponentInstance(_))
+}
+
+/// Whether a name is of WASI.
+pub(super) fn is_named(name: &str) -> bool {
+    name.starts_with("wasi:")
 }
 
 /// Defines everything of WASI that a component imports, in the versions in which it does.

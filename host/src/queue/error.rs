@@ -133,6 +133,11 @@ impl Error {
         }
     }
 
+    /// Whether this process or its caller gave up before the policy had its say: then no other clause takes its place.
+    pub(super) fn is_a_stop(&self) -> bool {
+        matches!(self, Error::Policy(error) if error.is_a_stop())
+    }
+
     /// Whether the policy did something that a good one never does, in its call or in its clause.
     pub(super) fn is_a_failure_of_the_policy(&self) -> bool {
         match self {

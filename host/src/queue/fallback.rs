@@ -32,7 +32,7 @@ impl Queue {
             return CurrentClause::off(&mut self.store, now);
         }
         let failure = match self.policy_clause(now) {
-            Err(failure) if !failure.is_of_the_database() => failure,
+            Err(failure) if !failure.is_of_the_database() && !failure.is_a_stop() => failure,
             result => return result,
         };
         let failing = self.in_use.failing();

@@ -296,10 +296,18 @@ impl Queue {
         Ok((policy, settings, &mut self.store))
     }
 
-    pub(super) fn runtime(&mut self) -> Result<&Runtime, policy::Error> {
+    /// What compiles and runs the policies.
+    ///
+    /// # Errors
+    ///
+    /// When it has to be made and cannot.
+    pub fn runtime(&mut self) -> Result<&Runtime, policy::Error> {
         let runtime = match self.options.runtime.take() {
             Some(runtime) => runtime,
-            None => Runtime::new()?,
+            None => match self.options.compiler.clone() {
+                Some(compiler) => Runtime::with_compiler(compiler)?,
+                None => Runtime::new()?,
+            },
         };
         Ok(self.options.runtime.insert(runtime))
     }

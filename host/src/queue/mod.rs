@@ -83,7 +83,7 @@ use jiff::Timestamp;
 
 use crate::clause::Reach;
 use crate::model::{self, Decision, Settings};
-use crate::policy::{self, DEFAULT_POLICY, Runtime, Trust};
+use crate::policy::{self, Compiler, DEFAULT_POLICY, Runtime, Trust};
 use crate::store::{
     Act, ActiveFreeze, Change, Database, FinishedStages, Move, NewGeneration, Preparation,
     Prepared, Store, TaskEnd, TaskOutcome,
@@ -131,6 +131,8 @@ pub struct Options {
     /// Compiles and runs the policies; queues of one process share it. None makes one when it is
     /// needed.
     pub runtime: Option<Runtime>,
+    /// Compiles policies in a process of its own, where this queue makes the runtime itself.
+    pub compiler: Option<Compiler>,
     /// Whose policies are run; anybody's, if there is none.
     pub trust: Option<Trust>,
     /// Where to write down what was decided at each claim; none writes nothing.
@@ -146,6 +148,7 @@ impl Default for Options {
         Options {
             claim_budget: Duration::from_secs(5),
             runtime: None,
+            compiler: None,
             trust: None,
             log: None,
             repos: Vec::new(),

@@ -1,0 +1,57 @@
+//! `compile-policy`: the process that compiles a policy for another one, and how that is found.
+//!
+//! Owns the way from the command line to the library's compiler. Nobody calls it by hand, so it is not in the help. Callers
+//! rely on this: it reads no configuration and no database.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use serial_gate::policy::{CompileLimits, Compiler, Runtime, compile_and_answer};
+
+use super::{Error, Outcome};
+
+/// Compile the component on the standard input for the process that started this
+#[derive(Args)]
+#[command(name = serial_gate::policy::COMPILER_VERB, hide = true)]
+pub struct CompilePolicy {
+    /// How long it may take
+    #[arg(long, value_name = "N")]
+    seconds: u64,
+    /// How much memory it may take, in bytes
+    #[arg(long, value_name = "BYTES")]
+    memory: u64,
+    /// The process that waits for it
+    #[arg(long, value_name = "PID")]
+    parent: u32,
+}
+
+impl CompilePolicy {
+    pub fn run(self) -> Result<Outcome, Error> {
+        let limits = CompileLimits {
+            time: Duration::from_secs(self.seconds),
+            memory: self.memory,
+        };
+        compile_and_answer(limits, self.parent, io::stdin().lock(), io::stdout().lock())?;
+        Ok(Outcome::Done)
+    }
+}
+
+/// The compiler of this program: itself. None if it does not know its own file.
+pub fn compiler() -> Option<Compiler> {
+    // This is the program that runs, even if another one has its name by now.
+    const THIS: &str = "/proc/self/exe";
+    let program = if Path::new(THIS).exists() {
+        PathBuf::from(THIS)
+    } else {
+        std::env::current_exe().ok()?
+    };
+    Some(Compiler::new(program, CompileLimits::default()))
+}
+
+/// A runtime that compiles by it.
+pub fn runtime() -> Result<Runtime, Error> {
+    let runtime = compiler().map_or_else(Runtime::new, Runtime::with_compiler);
+    Ok(runtime?)
+}

@@ -1,0 +1,35 @@
+//! Compiled code, and the one place where it is taken for what it is.
+//!
+//! Owns the `unsafe` of this crate: all of it is in [`Artefact::load`]. Callers rely on this: an artefact is only made of
+//! bytes that a compiler of our own gave, in this process or in a child of the same program, or that were kept by such a
+//! process in a folder that nobody else may write (see `artefacts`).
+
+#![allow(
+    unsafe_code,
+    reason = "wasmtime cannot check compiled code: its loader has to know where it came from"
+)]
+
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+/// A component that was compiled by this program.
+pub(super) struct Artefact(Vec<u8>);
+
+impl Artefact {
+    /// Takes bytes for what our own compiler made: see above for whose bytes may be given.
+    pub(super) fn of_our_compiler(bytes: Vec<u8>) -> Artefact {
+        Artefact(bytes)
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The component. One that was made by another version or for another machine is refused.
+    pub(super) fn load(&self, engine: &Engine) -> wasmtime::Result<Component> {
+        // SAFETY: wasmtime asks that the bytes were made by `Component::serialize` or `Engine::precompile_component` and
+        // not altered since. They come from our own compiler by a pipe that only it writes, or from a file that is ours
+        // alone and whose checksum was compared. wasmtime itself refuses what another configuration made.
+        unsafe { Component::deserialize(engine, &self.0) }
+    }
+}
