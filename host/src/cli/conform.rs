@@ -6,7 +6,7 @@ use clap::Args;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use serial_gate::conform::{Case, Runner, read_cases};
 use serial_gate::policy::{DEFAULT_POLICY, Limits};
-use serial_gate::queue::Allowance;
+use serial_gate::queue::{Allowance, Overrides};
 
 use super::options::Shared;
 use super::output::{Output, Tone, toned};
@@ -17,8 +17,9 @@ use super::{Error, Outcome, compile_policy};
 /// Run conformance cases, each through the spliced SQL and through the policy's decisions
 #[derive(Args)]
 #[command(
-    after_help = "Every case runs on a real database in a temporary folder. A file holds one case a line:\n{\"case\": {…}, \"expected\": {…}}. `case` has `settings` (enabled, repos, freeze_enabled, rules; a\nswitch that is left out is off), rows in `tasks`, `jobs` and `freezes`, and operations in `ops`;\nfields that `expected` leaves out are not compared.\n\nExamples:\n  serial-gate conform tests/fixtures/*.jsonl\n  \
-    serial-gate conform cases.jsonl --policy my-policy.wasm --junit report.xml"
+    after_help = "Every case runs on a real database in a temporary folder. A file holds one case a line:\n{\"case\": {…}, \"expected\": {…}}. `case` has `settings` (enabled, repos, freeze_enabled, rules; a\nswitch that is left out is off), rows in `tasks`, `jobs` and `freezes`, and operations in `ops`;\nfields that `expected` leaves out are not compared.\n\nThe flags `--enabled`, `--repos`, `--freeze-enabled` and `--rules` replace that setting in every case; the\nenvironment, the configuration file and the queue have no say in a case. A case has 60 s.\n\nExamples:\n  serial-gate conform tests/fixtures/*.jsonl\n  \
+    serial-gate conform cases.jsonl --policy my-policy.wasm --junit report.xml\n  \
+    serial-gate conform cases.jsonl --policy my-policy.wasm --rules '{\"limit\":3}'"
 )]
 pub struct Conform {
     /// Files of cases
@@ -45,7 +46,12 @@ impl Conform {
             .map(|file| read_policy(File { file }, shared))
             .transpose()?;
         let component = policy.as_deref().unwrap_or(DEFAULT_POLICY);
-        let mut runner = Runner::new(component, Allowance::default(), compile_policy::runtime()?)?;
+        let mut runner =
+            Runner::new(component, Allowance::default(), compile_policy::runtime()?)?;
+        let replaced = replaced(&shared.told);
+        if !replaced.is_empty() {
+            runner.replace_settings(shared.told.clone())?;
+        }
         let mut suites = Vec::new();
         // Every file is read before the first case runs, so that a bad line is not found too late.
         for file in &self.files {
@@ -74,9 +80,16 @@ impl Conform {
             write_report(&report, &path)?;
         }
         if output.json {
-            output.json_line(&serde_json::json!({ "passed": passed, "failed": failed }))?;
-        } else {
+            output.json_line(&serde_json::json!({
+                "passed": passed, "failed": failed, "replaced": replaced,
+            }))?;
+        } else if replaced.is_empty() {
             output.line(format!("{passed} passed, {failed} failed"))?;
+        } else {
+            let replaced = replaced.join("`, `");
+            output.line(format!(
+                "{passed} passed, {failed} failed, each with its `{replaced}` replaced"
+            ))?;
         }
         Ok(if failed == 0 {
             Outcome::Done
@@ -84,6 +97,18 @@ impl Conform {
             Outcome::Failed
         })
     }
+}
+
+/// The settings that the flags replace in every case.
+fn replaced(told: &Overrides) -> Vec<&'static str> {
+    let settings = [
+        ("enabled", told.enabled.is_some()),
+        ("repos", told.repos.is_some()),
+        ("freeze_enabled", told.freeze_enabled.is_some()),
+        ("rules", told.rules.is_some()),
+    ];
+    let given = settings.into_iter().filter(|(_, is_given)| *is_given);
+    given.map(|(name, _)| name).collect()
 }
 
 fn print(result: &Result<'_>, output: &mut Output) -> std::io::Result<()> {

@@ -18,7 +18,7 @@ use super::vocabulary::Vocabulary;
 use super::world::World;
 use super::{Error, example};
 use crate::clause::{Clause, Reach};
-use crate::model::{Settings, Snapshot, Verdict};
+use crate::model::{Decision, Settings, Snapshot, Verdict};
 use crate::policy::Policy;
 use crate::queue::{self, Source, with_causes};
 
@@ -182,21 +182,38 @@ impl<'a> Trial<'a> {
             return other(None, clause.notes.join(", "));
         }
         let by_clause = queue.claimable(moment.at)?;
-        let decisions = queue.decide(moment.at, None)?;
         let queued = queue.store().queued_jobs()?;
-        if let Some(fault) = fault(&queued, &decisions) {
-            return other(None, fault);
-        }
-        for decision in &decisions {
-            let passes = by_clause.contains(&decision.job);
-            if passes != (decision.verdict == Verdict::Claim) {
-                let words = example::words(decision, passes, state);
-                return other(Some(decision.job), words);
+        for decisions in self.decisions(moment.at)? {
+            if let Some(fault) = fault(&queued, &decisions) {
+                return other(None, fault);
+            }
+            for decision in &decisions {
+                let passes = by_clause.contains(&decision.job);
+                if passes != (decision.verdict == Verdict::Claim) {
+                    let words = example::words(decision, passes, state);
+                    return other(Some(decision.job), words);
+                }
             }
         }
         Ok(Compared::Same {
             is_held: by_clause.len() < queued.len(),
         })
+    }
+
+    /// What `decide` says of the whole state, and of the rows that can matter to the clause, if those are fewer. A clause
+    /// that opens the gate reads no rows: alone with it, `decide` would not see the freeze either.
+    fn decisions(&mut self, at: Timestamp) -> Result<Vec<Vec<Decision>>, queue::Error> {
+        let queue = &mut self.world.queue;
+        let in_reach = queue.reach(at)?;
+        let mut every = Reach::of_every_clause();
+        every.extend(in_reach.clone());
+        let mut states = vec![
+            queue.store().snapshot(&every, None)?,
+            queue.store().snapshot(&in_reach, None)?,
+        ];
+        states.dedup();
+        let decided = states.iter().map(|state| queue.decide_over(at, state));
+        decided.collect()
     }
 
     /// The time of a moment, where it is not the present.
