@@ -28,7 +28,7 @@ pub fn text(alert: &Alert) -> String {
             [work_item, None, None],
         ),
         AlertKind::Contradiction => (
-            format!("generation {subject} of the policy contradicts itself"),
+            format!("generation {subject} of the policy contradicts itself in `{repo}`"),
             [None, None, None],
         ),
         AlertKind::Test => (

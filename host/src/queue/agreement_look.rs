@@ -189,10 +189,14 @@ pub(super) fn count(
         allowance,
     }) = failing
     else {
-        tracing::warn!("{note}");
+        tracing::debug!("{note}");
         return None;
     };
-    tracing::error!("generation {}: {note}", generation.id);
+    // Who looks is shown it.
+    match patience {
+        Patience::AsUsual => tracing::error!("generation {}: {note}", generation.id),
+        Patience::None => tracing::debug!("generation {}: {note}", generation.id),
+    }
     let within = Duration::from_secs(60 * u64::from(allowance.failures_within_minutes));
     let first = found.first();
     let contradicted = Contradicted {
