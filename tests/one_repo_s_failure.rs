@@ -171,8 +171,7 @@ fn of_second(component: &[u8]) -> (String, Value, String) {
     let explained = gate.run(&["explain", "2"]).exits(3).stdout;
     let said = explained
         .lines()
-        .skip(1)
-        .next()
+        .nth(1)
         .unwrap_or_default()
         .trim()
         .to_owned();
