@@ -153,10 +153,18 @@ fn going_back_to_a_generation_that_is_not_trusted_is_refused() {
         "{}",
         refused.stderr
     );
-    assert_eq!(
-        gate.run(&["queue", "--json"]).succeeds().json()["notes"],
-        json!(null)
+    gate.run(&["policy", "shadow", "open.wasm", "--reason", "r"])
+        .succeeds();
+    let refused = trusting(&gate, &["policy", "promote", "--reason", "r"]).exits(1);
+    assert!(
+        refused.stderr.contains("has no signature"),
+        "{}",
+        refused.stderr
     );
+    let sqlite = gate.sqlite();
+    let sql = "SELECT name FROM serial_gate_generation WHERE state = 'active'";
+    let active: String = sqlite.query_row(sql, [], |row| row.get(0)).unwrap();
+    assert_eq!(active, "serial");
 }
 
 #[test]

@@ -67,9 +67,12 @@ mod tests {
     #[test]
     fn a_line_of_json_is_the_same_document() {
         let text = "a\u{7f}\u{202e}\u{e0001}\u{85}b";
-        let line = serde_json::to_string(text).unwrap();
+        let line = serde_json::Value::from(text).to_string();
         let shown = printable_json(&line);
         assert!(!shown.contains(is_invisible));
-        assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), text);
+        assert_eq!(
+            serde_json::from_str::<String>(&shown).ok().as_deref(),
+            Some(text)
+        );
     }
 }

@@ -175,10 +175,11 @@ mod tests {
             steps,
             dropped: Arc::default(),
         };
-        Lines { log, json }.write_all(line.as_bytes()).unwrap();
-        match waiting.try_recv().unwrap() {
-            Step::Write(line) => String::from_utf8(line).unwrap(),
-            Step::Tell(_) => String::new(),
+        // Whatever goes wrong is a line that differs.
+        let _ = Lines { log, json }.write_all(line.as_bytes());
+        match waiting.try_recv() {
+            Ok(Step::Write(line)) => String::from_utf8_lossy(&line).into_owned(),
+            _ => String::new(),
         }
     }
 

@@ -287,6 +287,7 @@ fn describe_queue(state: &QueueState, registry: &mut Registry) {
     let waiting = Family::<InRepo, Gauge>::default();
     let heads = Family::<InRepo, Gauge>::default();
     let held = Family::<InRepo, Gauge>::default();
+    let undecided = Family::<InRepo, Gauge>::default();
     let is_frozen = Family::<InRepo, Gauge>::default();
     let frozen = Family::<InRepo, Gauge>::default();
     let now = Timestamp::now();
@@ -309,6 +310,11 @@ fn describe_queue(state: &QueueState, registry: &mut Registry) {
         {
             held.get_or_create(&repo()).inc();
             count_reasons(&reasons, hold);
+        }
+        let without = found.waiting.iter().filter(|job| job.verdict.is_none());
+        match without.count() {
+            0 => {}
+            jobs => _ = undecided.get_or_create(&repo()).set(amount(jobs)),
         }
         if found.frozen {
             is_frozen.get_or_create(&repo()).set(1);
@@ -333,6 +339,11 @@ fn describe_queue(state: &QueueState, registry: &mut Registry) {
         heads,
     );
     registry.register("held_jobs", "Those of them that may not be claimed", held);
+    registry.register(
+        "undecided_jobs",
+        "Those of them for which the policy gives no verdict",
+        undecided,
+    );
     registry.register(
         "holds",
         "Queued jobs that may not be claimed, by reason; one may have several",

@@ -65,7 +65,7 @@ impl Following {
         self.not_trusted
     }
 
-    /// The active generation is not trusted here, and another one is in use instead. It is tried again.
+    /// The active generation is not trusted here, and another one is in use instead.
     pub(super) fn is_not_trusted(&mut self, active: Generation, now: Timestamp) {
         self.not_loaded = Some(active.id);
         self.not_trusted = true;
@@ -126,7 +126,11 @@ impl Queue {
         self.following
             .failed
             .take_if(|(failed, _)| Some(&*failed) != active.as_ref());
-        if matches!(self.following.failed, Some((_, last)) if is_recent(last, now, RETRY)) {
+        // Neither its signature nor the keys are others than they were.
+        let is_not_trusted = self.following.failed.is_some() && self.following.not_trusted;
+        if is_not_trusted
+            || matches!(self.following.failed, Some((_, last)) if is_recent(last, now, RETRY))
+        {
             return Ok(());
         }
         self.following.failed = None;

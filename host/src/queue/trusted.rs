@@ -3,8 +3,7 @@
 //! Owns the way to it: the newest generation that was active before and whose component is signed by a key that is trusted
 //! now. Its policy is asked, with its own settings. Without one only freezes hold: `fallback` has that clause. Leaves the
 //! signatures to `policy`. Callers rely on this: with a trust list, nothing that a component said before it was checked, and
-//! no clause that is kept of one, is used; what was active is asked for again, so that a swap to a trusted policy counts
-//! within a second.
+//! no clause that is kept of one, is used. What is active stays so for those who trust it; `follow` sees when another is.
 
 use std::collections::BTreeSet;
 
