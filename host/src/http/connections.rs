@@ -215,15 +215,15 @@ impl Connections {
             .collect();
         may_go.sort_unstable_by_key(|(order, number, _)| (*order, *number));
         let chosen = may_go.into_iter().take(most);
-        chosen
-            .map(|(_, _, peer)| self.end(all, &peer, why))
-            .count()
+        chosen.map(|(_, _, peer)| self.end(all, &peer, why)).count()
     }
 
     fn end(&self, all: &mut All, peer: &Peer, why: Why) {
         if peer.tell_to_end(why) {
             all.ending += 1;
-            self.ended.get_or_create(&Ended { reason: why.name() }).inc();
+            self.ended
+                .get_or_create(&Ended { reason: why.name() })
+                .inc();
         }
     }
 }
