@@ -209,8 +209,8 @@ fn beside_a_locked_database_it_still_says_that_it_lives() {
             println!("there is no `python3`: nobody locks the database");
             return;
         };
-        let mut said = [0; 4];
-        holder.stdout.take().unwrap().read_exact(&mut said).unwrap();
+        let mut stdout = holder.stdout.take().unwrap();
+        stdout.read_exact(&mut [0; 5]).unwrap();
         let bearer = token.map_or(String::new(), |token| {
             format!("authorization: Bearer {token}\r\n")
         });
