@@ -34,6 +34,7 @@ pub fn asker(from: SocketAddr, headers: &HeaderMap, proxies: &[IpAddr]) -> IpAdd
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 

@@ -84,19 +84,19 @@ impl Connections {
 
     /// Waits until one more connection can be taken.
     pub async fn room(&self) {
-        let most = self.limits.places + self.limits.spare;
-        loop {
-            let ended = self.one_ended.notified();
-            let mut all = self.all();
-            if all.peers.len() < most {
-                return;
-            }
-            if all.ending == 0 {
-                self.make_room(&mut all);
-            }
-            drop(all);
-            ended.await;
+        while self.is_over_full() {
+            self.one_ended.notified().await;
         }
+    }
+
+    /// Whether not even a spare place is free. Then some connections are told to give way.
+    fn is_over_full(&self) -> bool {
+        let mut all = self.all();
+        let is_full = all.peers.len() >= self.limits.places + self.limits.spare;
+        if is_full && all.ending == 0 {
+            self.make_room(&mut all);
+        }
+        is_full
     }
 
     /// Takes a connection, for which others may have to give way.
