@@ -13,7 +13,7 @@ use serde_json::Value;
 /// A window with one tab.
 pub struct Window {
     tab: Arc<Tab>,
-    _browser: Browser,
+    browser: Arc<Browser>,
 }
 
 /// Starts a browser; none, which is said, if there is none to start.
@@ -41,11 +41,26 @@ pub fn window() -> Option<Window> {
     tab.set_default_timeout(Duration::from_secs(30));
     Some(Window {
         tab,
-        _browser: browser,
+        browser: Arc::new(browser),
     })
 }
 
 impl Window {
+    /// Another tab of the same browser.
+    pub fn another(&self) -> Window {
+        let tab = self.browser.new_tab().unwrap();
+        tab.set_default_timeout(Duration::from_secs(30));
+        Window {
+            tab,
+            browser: Arc::clone(&self.browser),
+        }
+    }
+
+    /// Brings the tab to the front, where somebody sees it.
+    pub fn show(&self) {
+        self.tab.bring_to_front().unwrap();
+    }
+
     pub fn open(&self, address: &str, path: &str) {
         self.tab
             .navigate_to(&format!("http://{address}{path}"))

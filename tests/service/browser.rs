@@ -191,5 +191,37 @@ fn somebody_without_a_token_logs_in_and_a_reader_has_no_buttons() {
     window.type_text(&token);
     window.press("Enter");
     window.until_it_says("ORCH-2 job 2 waits for ORCH-1 (task 1)", "reader");
-    assert_eq!(window.value("document.querySelectorAll('form').length"), 0);
+    assert_eq!(
+        window.value("[...document.forms].map((form) => form.getAttribute('action')).join()"),
+        "/logout"
+    );
+    window.click(".logout button");
+    window.until_it_says("serial-gate token add NAME --role reader", "signed-out");
+    window.open(&service.address, "/");
+    window.until_it_says(
+        "serial-gate token add NAME --role reader",
+        "signed-out-again",
+    );
+}
+
+#[test]
+fn any_number_of_tabs_opens_and_all_of_them_follow() {
+    let Some(window) = window() else { return };
+    let service = Service::start();
+    window.open(&service.address, "/");
+    window.until_it_says("Nothing runs, nothing waits", "first-tab");
+    // A browser has six connections for a service: with a stream each, the seventh tab would wait for ever.
+    let others: Vec<Window> = (0..8).map(|_| window.another()).collect();
+    for other in &others {
+        other.open(&service.address, "/");
+        other.until_it_says("Nothing runs, nothing waits", "tab");
+    }
+    service
+        .post("/tasks", &json!({"repo": "alpha", "work_item": "ORCH-1"}))
+        .is(201);
+    for tab in others.iter().chain([&window]) {
+        // One that nobody sees rests.
+        tab.show();
+        tab.until_it_says("ORCH-1", "tab-that-follows");
+    }
 }

@@ -135,13 +135,18 @@ pub fn until_one_waits(service: &Service) {
 
 /// The metrics say when it is so; the harness's own patience ends a test in which it never is.
 pub fn until(service: &Service, line: &str) {
-    for _ in 0..1_000 {
-        if service
-            .get("/metrics")
-            .text
-            .lines()
-            .any(|found| found == line)
-        {
+    until_with(service, None, line);
+}
+
+/// The same with a token.
+pub fn until_with(service: &Service, token: Option<&str>, line: &str) {
+    for _ in 0..3_000 {
+        let asked = service.request("GET", "/metrics");
+        let asked = match token {
+            Some(token) => asked.token(token),
+            None => asked,
+        };
+        if asked.send().text.lines().any(|found| found == line) {
             return;
         }
         thread::sleep(std::time::Duration::from_millis(10));

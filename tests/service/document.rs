@@ -41,6 +41,7 @@ fn the_document_names_every_operation_once_with_its_answers() {
     POST /jobs/{id}/requeue
     GET /login
     POST /login
+    POST /logout
     GET /metrics
     GET /openapi.json
     POST /policy/check

@@ -3,22 +3,30 @@
 pub mod access;
 mod browser;
 pub mod claims;
+mod cookies;
 mod cycle;
 mod deploys;
 mod document;
 mod end;
 mod files;
+mod followers;
 mod groups;
+mod heads;
 mod killed;
 mod page;
 mod policy;
+mod pressure;
+#[cfg(target_os = "linux")]
+mod pressure_figures;
 mod repeated;
 mod restored;
 mod schema;
 mod times;
+mod uploads;
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, ChildStdout, Stdio};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -81,8 +89,32 @@ impl Service {
         Service::with_log(gate, log.into())
     }
 
+    /// Under a limit on open files, as `ulimit` takes it: `-n 200`, for example.
+    pub fn with_open_files(gate: Gate, limit: &str) -> Service {
+        let served = gate.command(&["serve", "--listen", "127.0.0.1:0", "--json"]);
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", &format!("ulimit {limit} && exec \"$0\" \"$@\"")])
+            .arg(served.get_program())
+            .args(served.get_args())
+            .current_dir(gate.path("."))
+            .stdin(Stdio::null());
+        for (name, value) in served.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        let started = start(command, Stdio::inherit());
+        Service::of(gate, started)
+    }
+
     fn with_log(gate: Gate, log: Stdio) -> Service {
-        let (process, stdout, address) = spawn(&gate, "127.0.0.1:0", log);
+        let started = spawn(&gate, "127.0.0.1:0", log);
+        Service::of(gate, started)
+    }
+
+    fn of(gate: Gate, (process, stdout, address): Started) -> Service {
         Service {
             address,
             agent: agent(),
@@ -117,6 +149,30 @@ impl Service {
         self.request("POST", path).json(body).send()
     }
 
+    /// A connection that knows nothing of HTTP.
+    pub fn connect(&self) -> TcpStream {
+        let connection = TcpStream::connect(&self.address).unwrap();
+        connection
+            .set_read_timeout(Some(Duration::from_secs(60)))
+            .unwrap();
+        connection
+    }
+
+    /// Sends bytes, and reads until the service closes the connection.
+    #[track_caller]
+    pub fn raw(&self, bytes: impl AsRef<[u8]>) -> String {
+        let mut connection = self.connect();
+        connection.write_all(bytes.as_ref()).unwrap();
+        let mut answer = Vec::new();
+        connection.read_to_end(&mut answer).unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    /// The number of its process.
+    pub fn process(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Asks the process to end, and waits until it has.
     pub fn stop(mut self) -> std::process::ExitStatus {
         self.terminate();
@@ -136,13 +192,14 @@ impl Drop for Service {
     }
 }
 
-fn spawn(gate: &Gate, address: &str, log: Stdio) -> (Child, BufReader<ChildStdout>, String) {
-    let mut process = gate
-        .command(&["serve", "--listen", address, "--json"])
-        .stdout(Stdio::piped())
-        .stderr(log)
-        .spawn()
-        .unwrap();
+type Started = (Child, BufReader<ChildStdout>, String);
+
+fn spawn(gate: &Gate, address: &str, log: Stdio) -> Started {
+    start(gate.command(&["serve", "--listen", address, "--json"]), log)
+}
+
+fn start(mut command: Command, log: Stdio) -> Started {
+    let mut process = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
     let mut stdout = BufReader::new(process.stdout.take().unwrap());
     let mut line = String::new();
     stdout.read_line(&mut line).unwrap();

@@ -54,19 +54,22 @@ pub async fn receive(
     let (lent, mut rest) = Lent::new(body);
     let mut body = body::Body::from_stream(in_time(lent, peer));
     if length.is_some_and(|length: usize| length <= JSON) {
-        let received = body::to_bytes(body, JSON).await.map_err(|_| {
-            Problem::new(
-                StatusCode::REQUEST_TIMEOUT,
-                format!("the body was not there within {} s", RECEIVE.as_secs()),
-            )
-        })?;
-        body = received.into();
+        let received = body::to_bytes(body, JSON).await;
+        body = received.map_err(|_| too_late())?.into();
     }
     let response = next.run(Request::from_parts(parts, body)).await;
     if !waits_to_be_asked && let Ok(rest) = rest.try_recv() {
         tokio::spawn(throw_away(rest));
     }
     Ok(response)
+}
+
+/// A body that did not come, or not in time.
+pub fn too_late() -> Problem {
+    Problem::new(
+        StatusCode::REQUEST_TIMEOUT,
+        format!("the body was not there within {} s", RECEIVE.as_secs()),
+    )
 }
 
 /// The same body, which fails when it takes too long.

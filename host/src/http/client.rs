@@ -34,6 +34,7 @@ pub fn asker(from: SocketAddr, headers: &HeaderMap, proxies: &[IpAddr]) -> IpAdd
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 
@@ -50,7 +51,10 @@ mod tests {
     fn only_a_named_proxy_is_believed_about_its_clients() {
         let from = "192.0.2.1:4000".parse().unwrap();
         let mut headers = HeaderMap::new();
-        headers.insert("x-forwarded-for", "203.0.113.7, 198.51.100.2".parse().unwrap());
+        headers.insert(
+            "x-forwarded-for",
+            "203.0.113.7, 198.51.100.2".parse().unwrap(),
+        );
         let proxy: IpAddr = "192.0.2.1".parse().unwrap();
         assert_eq!(asker(from, &headers, &[]), proxy);
         assert_eq!(asker(from, &headers, &[proxy]).to_string(), "198.51.100.2");

@@ -84,19 +84,19 @@ impl Connections {
 
     /// Waits until one more connection can be taken.
     pub async fn room(&self) {
-        let most = self.limits.places + self.limits.spare;
-        loop {
-            let ended = self.one_ended.notified();
-            let mut all = self.all();
-            if all.peers.len() < most {
-                return;
-            }
-            if all.ending == 0 {
-                self.make_room(&mut all);
-            }
-            drop(all);
-            ended.await;
+        while self.is_over_full() {
+            self.one_ended.notified().await;
         }
+    }
+
+    /// Whether not even a spare place is free. Then some connections are told to give way.
+    fn is_over_full(&self) -> bool {
+        let mut all = self.all();
+        let is_full = all.peers.len() >= self.limits.places + self.limits.spare;
+        if is_full && all.ending == 0 {
+            self.make_room(&mut all);
+        }
+        is_full
     }
 
     /// Takes a connection, for which others may have to give way.
@@ -215,15 +215,15 @@ impl Connections {
             .collect();
         may_go.sort_unstable_by_key(|(order, number, _)| (*order, *number));
         let chosen = may_go.into_iter().take(most);
-        chosen
-            .map(|(_, _, peer)| self.end(all, &peer, why))
-            .count()
+        chosen.map(|(_, _, peer)| self.end(all, &peer, why)).count()
     }
 
     fn end(&self, all: &mut All, peer: &Peer, why: Why) {
         if peer.tell_to_end(why) {
             all.ending += 1;
-            self.ended.get_or_create(&Ended { reason: why.name() }).inc();
+            self.ended
+                .get_or_create(&Ended { reason: why.name() })
+                .inc();
         }
     }
 }

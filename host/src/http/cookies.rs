@@ -20,7 +20,12 @@ pub fn is_over_tls(headers: &HeaderMap) -> bool {
     let forwarded = value(HeaderName::from_static("x-forwarded-proto"));
     let standard = value(HeaderName::from_static("forwarded"));
     let is_https = |proto: &str| proto.trim().trim_matches('"').eq_ignore_ascii_case("https");
-    let elements = |value: &str| value.split([',', ';']).map(str::to_owned).collect::<Vec<_>>();
+    let elements = |value: &str| {
+        value
+            .split([',', ';'])
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
     // The first proxy is the one that the browser speaks to.
     forwarded.is_some_and(|list| list.split(',').next().is_some_and(is_https))
         || standard.is_some_and(|list| {

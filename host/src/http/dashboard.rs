@@ -165,7 +165,7 @@ pub async fn draw(
     // A page of a long queue takes longer than a thread that serves connections may take.
     let drawn = app.reader.run(move |reader| {
         let page = read(reader, &caller, said)?;
-        Ok::<_, Problem>(page.render().map_err(|error| Problem::inside(&error))?)
+        page.render().map_err(|error| Problem::inside(&error))
     });
     Ok(Html(app.answers.hold(drawn.await??)))
 }

@@ -4,18 +4,17 @@
 //! says itself who may call it, in `security`: that is what is enforced.
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
-use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
+use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::access::SCHEME;
 use super::problem::Problem;
-use super::uploads::COMPONENT;
 use super::{
     App, claims, dashboard, deploys, events, forms, freezes, health, metrics, policy, queue, tasks,
 };
@@ -48,7 +47,6 @@ impl utoipa::Modify for Token {
 }
 
 pub fn routes() -> (Router<App>, utoipa::openapi::OpenApi) {
-    let component = DefaultBodyLimit::max(COMPONENT);
     let (routes, mut document) = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(queue::queue))
         .routes(routes!(queue::explain))
@@ -66,10 +64,14 @@ pub fn routes() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(deploys::add_deploy))
         .routes(routes!(deploys::audit))
         .routes(routes!(policy::history))
-        .routes(routes!(policy::check).layer(component))
-        .routes(routes!(policy::swap).layer(component))
+        .routes(routes!(policy::check))
+        .routes(routes!(policy::swap))
         .routes(routes!(policy::rollback))
-        .routes(routes!(policy::shadow, policy::start_shadow, policy::stop_shadow).layer(component))
+        .routes(routes!(
+            policy::shadow,
+            policy::start_shadow,
+            policy::stop_shadow
+        ))
         .routes(routes!(policy::promote))
         .routes(routes!(events::events))
         .routes(routes!(metrics::metrics))

@@ -96,7 +96,8 @@ fn is_host(host: &str) -> bool {
         Some((name, port)) if !port.ends_with(']') => (name, Some(port)),
         _ => (host, None),
     };
-    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    let is_port =
+        |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
     let is_name = match name.strip_prefix('[') {
         Some(address) => address
             .strip_suffix(']')
@@ -115,12 +116,34 @@ mod tests {
 
     #[test]
     fn a_host_is_a_name_or_an_address() {
-        for host in ["localhost", "127.0.0.1:7070", "[::1]", "[::1]:7070", "gate.example.com", "my_host:1"] {
+        for host in [
+            "localhost",
+            "127.0.0.1:7070",
+            "[::1]",
+            "[::1]:7070",
+            "gate.example.com",
+            "my_host:1",
+        ] {
             assert!(is_host(host), "{host}");
         }
         for host in [
-            "", ":7070", "a b", "a,b", "user@localhost", "localhost:", "localhost:x", "localhost:70700", "localhost:+1",
-            "localhost/", "[::1", "::1", "[localhost]", "a\\b", "localhost#", "a:1:2", "%31",
+            "",
+            ":7070",
+            "a b",
+            "a,b",
+            "user@localhost",
+            "localhost:",
+            "localhost:x",
+            "localhost:70700",
+            "localhost:+1",
+            "localhost/",
+            "[::1",
+            "::1",
+            "[localhost]",
+            "a\\b",
+            "localhost#",
+            "a:1:2",
+            "%31",
         ] {
             assert!(!is_host(host), "{host}");
         }

@@ -70,6 +70,7 @@ impl Limits {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 
@@ -78,7 +79,10 @@ mod tests {
         for files in [256, 512, 1_024, 4_096, 65_536] {
             let limits = Limits::of(Some(files));
             let taken = limits.places + limits.spare + OWN;
-            assert!(taken <= usize::try_from(files).unwrap(), "{files}: {limits:?}");
+            assert!(
+                taken <= usize::try_from(files).unwrap(),
+                "{files}: {limits:?}"
+            );
             assert!(limits.spare > 0, "{files}: {limits:?}");
         }
     }

@@ -5,14 +5,16 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_LENGTH;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_stream::StreamExt;
 
 use super::App;
 use super::access::Caller;
+use super::body::too_late;
 use super::owner::Refused;
 use super::problem::Problem;
 
@@ -66,7 +68,7 @@ pub struct Component(pub Bytes);
 
 /// Its bytes, which have a place.
 struct Placed {
-    bytes: Bytes,
+    bytes: Vec<u8>,
     _place: Place,
 }
 
@@ -83,10 +85,7 @@ impl FromRequest<App> for Component {
         let length = request.headers().get(CONTENT_LENGTH);
         let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
         if length.is_some_and(|length| length > COMPONENT) {
-            return Err(Problem::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                format!("a component has at most {} MiB", COMPONENT >> 20),
-            ));
+            return Err(too_large());
         }
         let caller = request.extensions().get::<Caller>();
         let key = caller.and_then(|caller| caller.key.clone());
@@ -97,10 +96,31 @@ impl FromRequest<App> for Component {
             () = app.access.revoked(key) => return Err(Problem::revoked()),
             _ = stopping.wait_for(|stopping| *stopping) => return Err(Refused::Stopped.into()),
         };
-        let bytes = Bytes::from_request(request, app).await?;
+        let bytes = receive(request.into_body(), length).await?;
         Ok(Component(Bytes::from_owner(Placed {
             bytes,
             _place: place,
         })))
     }
+}
+
+/// Receives a component into one piece of memory: that is all it takes.
+async fn receive(body: Body, length: Option<usize>) -> Result<Vec<u8>, Problem> {
+    let mut bytes = Vec::with_capacity(length.unwrap_or(0));
+    let mut parts = body.into_data_stream();
+    while let Some(part) = parts.next().await {
+        let part = part.map_err(|_| too_late())?;
+        if bytes.len() + part.len() > COMPONENT {
+            return Err(too_large());
+        }
+        bytes.extend_from_slice(&part);
+    }
+    Ok(bytes)
+}
+
+fn too_large() -> Problem {
+    Problem::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        format!("a component has at most {} MiB", COMPONENT >> 20),
+    )
 }
