@@ -40,6 +40,7 @@ impl Serve {
             lease: shared.lease,
             trust: shared.trust.clone(),
             repos: shared.configured_repos(),
+            projects: shared.projects.clone(),
             alerts: super::alerts::settings(shared)?,
             log_lines_dropped: log.dropped(),
         };

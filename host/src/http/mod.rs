@@ -45,6 +45,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use jiff::Timestamp;
 use serial_gate::alerts::{self, Channel};
+use serial_gate::branch::Project;
 use serial_gate::policy::{Runtime, Trust};
 use serial_gate::queue::{self as gate, Options, Overrides, Queue, Rule};
 use serial_gate::store::{Database, Store};
@@ -72,6 +73,8 @@ pub struct Service {
     pub trust: Option<Trust>,
     /// The repos that the configuration names.
     pub repos: Vec<String>,
+    /// Where the branches of tasks are cut, by workers. The service looks at their names only.
+    pub projects: Vec<Project>,
     /// Where alerts go.
     pub alerts: alerts::Settings,
     /// How many lines of this process's log could not be written.
