@@ -1,7 +1,10 @@
 //! Tasks whose branch could never be cut: they are refused when they are added, or fail at the first try.
 
+use serde_json::{Value, json};
+
 use super::{Project, status, value};
 use crate::harness::Ran;
+use crate::service::Service;
 
 fn add(project: &Project, work_item: &str) -> Ran {
     project
@@ -147,7 +150,7 @@ fn a_task_that_another_program_added_fails_at_its_first_try() {
         let ran = project
             .work(&["--max", "1"], &["touch", "begun"])
             .succeeds();
-        insta::assert_snapshot!(ran.stdout, @"0 jobs done, 1 failed, 0 given up");
+        assert_eq!(ran.stdout, "0 jobs done, 1 failed, 0 given up\n");
         assert_eq!(status(gate, job), "failed", "{work_item:?}");
         gate.run(&["task", "done", &job.to_string()]).succeeds();
     }
@@ -179,7 +182,7 @@ fn a_branch_of_the_remote_that_is_in_the_way_fails_the_job_at_its_first_try() {
         let ran = project
             .work(&["--max", "1"], &["touch", "begun"])
             .succeeds();
-        insta::assert_snapshot!(ran.stdout, @"0 jobs done, 1 failed, 0 given up");
+        assert_eq!(ran.stdout, "0 jobs done, 1 failed, 0 given up\n");
         let told = value(gate, "SELECT gate_error FROM jobs").unwrap();
         assert!(
             told.contains(word) && told.contains("rename or delete it there"),
@@ -203,4 +206,54 @@ fn names_that_only_begin_alike_are_not_in_the_way() {
     add(&project, "ORCH-1").succeeds();
     project.work(&["--max", "1"], &["true"]).succeeds();
     assert_eq!(status(&project.gate, 1), "done");
+}
+
+#[test]
+fn the_service_refuses_the_same_tasks() {
+    let project = Project::new();
+    let service = Service::on(project.gate.clone());
+    let post = |work_item: &str, status: u16| -> Value {
+        let task = json!({"repo": "alpha", "work_item": work_item});
+        service.post("/tasks", &task).is(status).json()
+    };
+    post("ORCH-1", 201);
+    for (work_item, status, word) in [
+        ("ORCH-1", 409, "is task 1's"),
+        ("orch-1", 409, "which is task 1's"),
+        ("ORCH-1/x", 409, "which is task 1's"),
+        ("two words", 422, "is no name for a branch"),
+        ("a\0b", 422, "a NUL character"),
+    ] {
+        let told = post(work_item, status);
+        let detail = told["detail"].as_str().unwrap();
+        assert!(detail.contains(word), "{work_item:?}: {told}");
+    }
+    assert_eq!(
+        value(&project.gate, "SELECT count(*) FROM tasks").unwrap(),
+        "1"
+    );
+    // Where no branch is cut, any text will do that a command can be given.
+    for (text, status) in [("two words", 201), ("a\0b", 422)] {
+        let task = json!({"repo": "beta", "work_item": text});
+        service.post("/tasks", &task).is(status);
+        let job = json!({"task_id": 1, "agent": text});
+        service.post("/jobs", &job).is(status);
+    }
+}
+
+#[test]
+fn the_service_adds_a_task_once_for_a_key() {
+    let project = Project::new();
+    let service = Service::on(project.gate.clone());
+    let task = json!({"repo": "alpha", "work_item": "ORCH-1"});
+    for _ in 0..2 {
+        let request = service
+            .request("POST", "/tasks")
+            .header("Idempotency-Key", "k");
+        request.json(&task).send().is(201);
+    }
+    assert_eq!(
+        value(&project.gate, "SELECT count(*) FROM tasks").unwrap(),
+        "1"
+    );
 }

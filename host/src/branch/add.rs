@@ -10,22 +10,31 @@ use jiff::Timestamp;
 
 use super::{Error, Project, cut};
 use crate::queue::with_causes;
-use crate::store::{Act, Added, Claim, FinishedStages, Naming, NewTask, Store, TaskBranch};
+use crate::store::{
+    self, Act, Added, Claim, FinishedStages, Naming, NewTask, Repeatable, Store, TaskBranch,
+};
 
 /// Adds a task whose branch is cut when its job is claimed.
 ///
 /// # Errors
 ///
-/// As [`Store::add_task`], or when git could not keep the task's branch. Then nothing was added.
+/// As [`Store::add_task`], or with a request that may come again as [`Store::add_task_once`]; or when git could not keep the
+/// task's branch. Then nothing was added.
 pub fn add_task_in_line(
     store: &mut Store,
     project: &Project,
     task: NewTask<'_>,
     finished: &FinishedStages,
     now: Timestamp,
+    request: Option<Repeatable<'_>>,
 ) -> Result<Added, Error> {
-    let (added, _) = add(store, project, task, finished, now, None)?;
-    Ok(added)
+    check(project, task)?;
+    let branch_of = |task, work_item: Option<&str>| project.name(task, work_item);
+    let naming = naming(&branch_of, finished);
+    Ok(match request {
+        Some(request) => store.add_task_once(now, task, Some(naming), request)?,
+        None => store.add_task_with_branch(now, task, naming, None)?.0,
+    })
 }
 
 /// Adds a task whose branch is cut at once, because its repo has no line to wait in. Nobody else gets its job before that
@@ -43,7 +52,10 @@ pub fn add_task(
     clock: &dyn Fn() -> Timestamp,
 ) -> Result<(Added, Result<TaskBranch, Error>), Error> {
     const WHO: &str = "task add";
-    let (added, token) = add(store, project, task, finished, clock(), Some((WHO, lease)))?;
+    check(project, task)?;
+    let branch_of = |task, work_item: Option<&str>| project.name(task, work_item);
+    let (naming, claimed) = (naming(&branch_of, finished), Some((WHO, lease)));
+    let (added, token) = store.add_task_with_branch(clock(), task, naming, claimed)?;
     let claim = Claim {
         job: added.job_id,
         token: &token.unwrap_or_default(),
@@ -61,20 +73,19 @@ pub fn add_task(
     Ok((added, cut))
 }
 
-fn add(
-    store: &mut Store,
-    project: &Project,
-    task: NewTask<'_>,
-    finished: &FinishedStages,
-    now: Timestamp,
-    claimed: Option<(&str, Duration)>,
-) -> Result<(Added, Option<String>), Error> {
-    // Its own number is not known yet, and is no longer than this one.
-    project.check_name(&project.name(i64::MAX, task.work_item))?;
-    let naming = Naming {
-        branch_of: &|task, work_item| project.name(task, work_item),
+/// Refuses a task that no branch can be named after. Its own number is not known yet, and is no longer than this one.
+fn check(project: &Project, task: NewTask<'_>) -> Result<(), Error> {
+    store::check_names(task)?;
+    project.check_name(&project.name(i64::MAX, task.work_item))
+}
+
+fn naming<'a>(
+    branch_of: &'a dyn Fn(i64, Option<&str>) -> String,
+    finished: &'a FinishedStages,
+) -> Naming<'a> {
+    Naming {
+        branch_of,
         collide: &super::name::collide,
         finished,
-    };
-    Ok(store.add_task_with_branch(now, task, naming, claimed)?)
+    }
 }

@@ -97,6 +97,10 @@ pub(super) fn clear(command: &mut Command) {
         // Its words are read.
         .env("LC_ALL", "C")
         .env("GIT_TERMINAL_PROMPT", "0")
+        // These can be switched off in no other way: git reads their settings first of all.
+        .env("GIT_TRACE2", "0")
+        .env("GIT_TRACE2_PERF", "0")
+        .env("GIT_TRACE2_EVENT", "0")
         // Named and empty, it keeps git from any other that asks.
         .env("GIT_ASKPASS", "")
         .env("GCM_INTERACTIVE", "never")

@@ -52,6 +52,7 @@ impl Serve {
             compiler: super::compiler(),
             trust: shared.trust.clone(),
             repos: shared.configured_repos(),
+            projects: shared.projects.clone(),
             alerts: super::alerts::settings(shared)?,
             log_lines_dropped: log.dropped(),
         };

@@ -154,7 +154,8 @@ impl Task {
                     Some(project) if queue.applies(Some(&repo)) => {
                         let (now, finished) = (Timestamp::now(), queue.finished_stages()?);
                         let store = queue.store();
-                        let added = branch::add_task_in_line(store, project, task, &finished, now)?;
+                        let added =
+                            branch::add_task_in_line(store, project, task, &finished, now, None)?;
                         let note = queue.added_task_note(now, task);
                         print_added(added, task, None, note, output)?;
                     }

@@ -55,6 +55,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use jiff::Timestamp;
 use serial_gate::alerts::{self, Channel};
+use serial_gate::branch::Project;
 use serial_gate::policy::{Compiler, Runtime, Stop, Trust};
 use serial_gate::queue::{self as gate, Options, Overrides, Pace, Queue, Rule};
 use serial_gate::store::{Database, Store};
@@ -94,6 +95,8 @@ pub struct Service {
     pub trust: Option<Trust>,
     /// The repos that the configuration names.
     pub repos: Vec<String>,
+    /// Where the branches of tasks are cut, by workers. The service looks at their names only.
+    pub projects: Vec<Project>,
     /// Where alerts go.
     pub alerts: alerts::Settings,
     /// How many lines of this process's log could not be written.

@@ -8,7 +8,7 @@ use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use serial_gate::{conform, life, queue, store};
+use serial_gate::{branch, conform, life, queue, store};
 use utoipa::ToSchema;
 
 use super::owner::Refused;
@@ -148,6 +148,8 @@ impl From<store::Error> for Problem {
             | E::TaskIsFinished { .. }
             | E::TaskRuns { .. }
             | E::AlreadyIn { .. }
+            | E::BranchOf { .. }
+            | E::BranchBeside { .. }
             | E::Meanwhile
             | E::NoActiveGeneration => StatusCode::CONFLICT,
             E::Moved { .. } | E::OldLog { .. } | E::OldIndex { .. } => {
@@ -157,6 +159,17 @@ impl From<store::Error> for Problem {
             _ => return Problem::inside(&error),
         };
         Problem::new(status, error)
+    }
+}
+
+/// A task whose branch could never be cut.
+impl From<branch::Error> for Problem {
+    fn from(error: branch::Error) -> Problem {
+        match error {
+            branch::Error::Store(error) => error.into(),
+            error if error.is_for_good() => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error),
+            error => Problem::inside(&error),
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use axum::{Extension, Json};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serial_gate::branch;
 use serial_gate::queue::{self, Queue, Running, ended_note};
 use serial_gate::store::{Added, Error, NewJob, NewTask, TaskOutcome, TaskRow};
 use utoipa::{IntoParams, ToSchema};
@@ -161,6 +162,7 @@ pub async fn add_task(
     Body(task): Body<AddTask>,
 ) -> Result<(StatusCode, Json<AddedTask>), Problem> {
     let keyed = key.of(&caller, "POST /tasks", &task)?;
+    let project = branch::project_of(&app.service.projects, Some(&task.repo)).cloned();
     let add = move |queue: &mut Queue| {
         let new = NewTask {
             repo: &task.repo,
@@ -169,13 +171,19 @@ pub async fn add_task(
             agent: &task.agent,
             label: task.label.as_deref(),
         };
-        let (now, store) = (Timestamp::now(), queue.store());
-        let added = match &keyed {
-            Some(keyed) => store.add_task_once(now, new, keyed.as_repeatable())?,
-            None => store.add_task(now, new)?,
+        let now = Timestamp::now();
+        let request = keyed.as_ref().map(|keyed| keyed.as_repeatable());
+        let added = match (&project, request) {
+            (Some(project), request) => {
+                let finished = queue.finished_stages()?;
+                let store = queue.store();
+                branch::add_task_in_line(store, project, new, &finished, now, request)?
+            }
+            (None, Some(request)) => queue.store().add_task_once(now, new, None, request)?,
+            (None, None) => queue.store().add_task(now, new)?,
         };
         let note = queue.added_task_note(now, new);
-        Ok::<AddedTask, queue::Error>(AddedTask { added, note })
+        Ok::<AddedTask, Problem>(AddedTask { added, note })
     };
     let added = app.writer.change(add).await??;
     Ok((StatusCode::CREATED, Json(added)))

@@ -45,8 +45,7 @@ impl Store {
     ) -> Result<(Added, Option<String>), Error> {
         check_names(task)?;
         self.writing(|transaction| {
-            let added = insert(transaction, now, task)?;
-            look_for_others(transaction, added.task_id, task, naming)?;
+            let added = insert_with_branch(transaction, now, task, naming)?;
             let token = match claimed {
                 None => None,
                 Some((worker, lease)) => {
@@ -56,6 +55,18 @@ impl Store {
             Ok((added, token))
         })
     }
+}
+
+/// Adds a task, and refuses it if its branch has no room.
+pub(super) fn insert_with_branch(
+    transaction: &Transaction<'_>,
+    now: Timestamp,
+    task: NewTask<'_>,
+    naming: Naming<'_>,
+) -> Result<Added, Error> {
+    let added = insert(transaction, now, task)?;
+    look_for_others(transaction, added.task_id, task, naming)?;
+    Ok(added)
 }
 
 fn look_for_others(

@@ -10,6 +10,7 @@ use rusqlite::{OptionalExtension, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::branch_names::{Naming, insert_with_branch};
 use super::effect::Effect;
 use super::error::Error;
 use super::transaction::Transaction;
@@ -30,7 +31,7 @@ pub struct Repeatable<'a> {
 }
 
 impl Store {
-    /// As [`Store::add_task`], once for each key.
+    /// As [`Store::add_task`], or with a naming as [`Store::add_task_with_branch`], once for each key.
     ///
     /// # Errors
     ///
@@ -39,12 +40,14 @@ impl Store {
         &mut self,
         now: Timestamp,
         task: NewTask<'_>,
+        naming: Option<Naming<'_>>,
         request: Repeatable<'_>,
     ) -> Result<Added, Error> {
         tasks::check_names(task)?;
         self.writing(|transaction| {
-            once(transaction, now, request, || {
-                tasks::insert(transaction, now, task)
+            once(transaction, now, request, || match naming {
+                None => tasks::insert(transaction, now, task),
+                Some(naming) => insert_with_branch(transaction, now, task, naming),
             })
         })
     }

@@ -115,6 +115,7 @@ pub use shadow::{Disagreement, Look, ShadowRecord};
 pub use succession::{Act, NewGeneration, Seen};
 pub use supposed::{Probe, Supposed};
 pub use task_end::{DONE, FinishedStages, Running, TaskEnd};
+pub(crate) use tasks::check_names;
 pub use tasks::{Added, Move, NewTask};
 pub use time::{from_sql_time, lease_end, sql_time};
 pub use transaction::Committed;

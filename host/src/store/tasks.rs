@@ -177,7 +177,8 @@ impl Store {
     }
 }
 
-pub(super) fn check_names(task: NewTask<'_>) -> Result<(), Error> {
+/// Refuses a task without a name that it needs, or with one that no command can be given.
+pub(crate) fn check_names(task: NewTask<'_>) -> Result<(), Error> {
     for (what, name) in [
         ("repo", task.repo),
         ("stage", task.stage),
