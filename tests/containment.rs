@@ -296,7 +296,9 @@ fn a_policy_with_more_memories_or_tables_than_any_compiler_makes_is_refused_with
 #[test]
 fn a_policy_of_more_instances_than_any_compiler_makes_is_refused_and_does_not_wait_for_room() {
     let instances = "(core instance (instantiate $empty))".repeat(65);
-    let text = format!("(component (core module $empty) {instances})");
+    let name = serial_gate::model::INTERFACE;
+    let export = format!(r#"(instance $none) (export "{name}" (instance $none))"#);
+    let text = format!("(component (core module $empty) {instances} {export})");
     let component = wat::parse_str(text).unwrap();
     let loaded = Runtime::new().unwrap().load(&component, Limits::default());
     let error = with_causes(&loaded.err().unwrap());

@@ -1,6 +1,8 @@
 //! The service: the real binary, asked over HTTP.
 
 pub mod access;
+#[cfg(target_os = "linux")]
+mod bombs;
 mod browser;
 pub mod claims;
 mod cookies;

@@ -199,6 +199,8 @@ impl From<life::Error> for Problem {
         use life::Error as E;
         let status = match error {
             E::Queue(error) => return error.into(),
+            // It says nothing about the policy.
+            E::NoPolicy(error) if error.is_a_stop() => return queue::Error::from(error).into(),
             E::Store(error) => return error.into(),
             E::NoPolicy(_) => StatusCode::BAD_REQUEST,
             E::NothingNew { .. }

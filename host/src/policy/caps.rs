@@ -84,9 +84,13 @@ pub(super) static LOCALS: Cap = Cap::new("locals in one function", 4_000, OPTIMI
 pub(super) static NESTING: Cap =
     Cap::new("blocks within one another in one function", 4_000, SPLIT);
 pub(super) static TARGETS: Cap = Cap::new("targets of `br_table` in one function", 100_000, SPLIT);
-/// A compiler follows each local through each loop, and through each block where paths meet.
-pub(super) static LOCALS_BY_LOOPS: Cap =
-    Cap::new("locals times loops in one function", 400_000, OPTIMISE);
+pub(super) static LOOPS: Cap = Cap::new("loops within one another in one function", 200, SPLIT);
+/// A compiler follows each local through each loop around it, and through each block where paths meet.
+pub(super) static LOCALS_BY_LOOPS: Cap = Cap::new(
+    "locals in one function times its loops within one another",
+    20_000,
+    OPTIMISE,
+);
 pub(super) static LOCALS_BY_BLOCKS: Cap =
     Cap::new("locals times blocks in one function", 4_000_000, OPTIMISE);
 
@@ -95,7 +99,7 @@ fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

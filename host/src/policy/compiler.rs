@@ -177,7 +177,7 @@ impl Compiler {
         let mut child = self.command().spawn()?;
         let (stdin, stdout, stderr) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let result = thread::scope(|scope| {
+        thread::scope(|scope| {
             let talk = || {
                 Builder::new().spawn_scoped(scope, move || {
                     // A process that ended before it read all of it has its reasons.
@@ -203,8 +203,7 @@ impl Compiler {
             let answer = answer.join().map_err(lost)?;
             let said = said.join().map_err(lost)?;
             Ok((end?, answer, said))
-        });
-        result
+        })
     }
 
     fn command(&self) -> Command {

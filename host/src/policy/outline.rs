@@ -172,31 +172,35 @@ fn function(body: &FunctionBody<'_>) -> Result<(), Error> {
         locals.add(count)?;
     }
     let mut targets = Count::of(&caps::TARGETS);
-    let (mut loops, mut blocks, mut depth) = (0u64, 0u64, 0u64);
+    let (mut blocks, mut loops) = (0u64, 0u64);
+    // Whether each of the blocks that are open is a loop.
+    let mut open = Vec::new();
     let mut operators = body.get_operators_reader().map_err(broken)?;
     while !operators.eof() {
-        let operator = operators.read().map_err(broken)?;
-        match operator {
-            Operator::Loop { .. } => loops = loops.saturating_add(1),
-            Operator::Block { .. } | Operator::If { .. } | Operator::TryTable { .. } => {
-                blocks = blocks.saturating_add(1);
+        let is_loop = match operators.read().map_err(broken)? {
+            Operator::Loop { .. } => true,
+            Operator::Block { .. } | Operator::If { .. } | Operator::TryTable { .. } => false,
+            Operator::End => {
+                if open.pop() == Some(true) {
+                    loops = loops.saturating_sub(1);
+                }
+                continue;
             }
-            Operator::End => depth = depth.saturating_sub(1),
-            Operator::BrTable { targets: ref table } => targets.add(table.len().into())?,
-            _ => {}
-        }
-        if matches!(
-            operator,
-            Operator::Loop { .. }
-                | Operator::Block { .. }
-                | Operator::If { .. }
-                | Operator::TryTable { .. }
-        ) {
-            depth = depth.saturating_add(1);
-            caps::NESTING.allow(depth)?;
+            Operator::BrTable { targets: table } => {
+                targets.add(table.len().into())?;
+                continue;
+            }
+            _ => continue,
+        };
+        open.push(is_loop);
+        caps::NESTING.allow(size(open.len()))?;
+        if is_loop {
+            loops = loops.saturating_add(1);
+            caps::LOOPS.allow(loops)?;
             caps::LOCALS_BY_LOOPS.allow(all_locals.saturating_mul(loops))?;
-            caps::LOCALS_BY_BLOCKS.allow(all_locals.saturating_mul(blocks))?;
         }
+        blocks = blocks.saturating_add(1);
+        caps::LOCALS_BY_BLOCKS.allow(all_locals.saturating_mul(blocks))?;
     }
     Ok(())
 }
