@@ -136,7 +136,7 @@ pub(super) fn configure(command: &mut Command, settings: &Settings, file: &Path,
         command.env(ALLOWED, allowed);
     }
     let is_given = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    if !settings.has_ssh && !SSH.iter().any(|name| is_given(name)) {
+    if !settings.has_ssh && !SSH.iter().any(is_given) {
         command.env("GIT_SSH_COMMAND", "ssh -o BatchMode=yes");
     }
 }

@@ -148,6 +148,39 @@ pub struct MayBeRepeated {
     idempotency_key: Option<String>,
 }
 
+/// Why a task was not added. It becomes an answer, and a line of the log, once nothing makes the change again.
+enum NotAdded {
+    Queue(queue::Error),
+    Branch(branch::Error),
+}
+
+impl From<queue::Error> for NotAdded {
+    fn from(error: queue::Error) -> NotAdded {
+        NotAdded::Queue(error)
+    }
+}
+
+impl From<Error> for NotAdded {
+    fn from(error: Error) -> NotAdded {
+        NotAdded::Queue(error.into())
+    }
+}
+
+impl From<branch::Error> for NotAdded {
+    fn from(error: branch::Error) -> NotAdded {
+        NotAdded::Branch(error)
+    }
+}
+
+impl From<NotAdded> for Problem {
+    fn from(error: NotAdded) -> Problem {
+        match error {
+            NotAdded::Queue(error) => error.into(),
+            NotAdded::Branch(error) => error.into(),
+        }
+    }
+}
+
 /// Add a task with its first job, queued
 #[utoipa::path(
     post, path = "/tasks", tag = "tasks", security(("token" = ["worker"])), params(MayBeRepeated), request_body = AddTask,
@@ -183,7 +216,7 @@ pub async fn add_task(
             (None, None) => queue.store().add_task(now, new)?,
         };
         let note = queue.added_task_note(now, new);
-        Ok::<AddedTask, Problem>(AddedTask { added, note })
+        Ok::<AddedTask, NotAdded>(AddedTask { added, note })
     };
     let added = app.writer.change(add).await??;
     Ok((StatusCode::CREATED, Json(added)))
