@@ -31,6 +31,14 @@ pub(super) fn turn(comparison: Comparison) -> usize {
     }
 }
 
+/// Whether a comparison is true of a count that has come to its turn, and not of the one before.
+pub(super) fn is_of_many(comparison: Comparison) -> bool {
+    matches!(
+        comparison,
+        Comparison::Greater | Comparison::GreaterOrEqual | Comparison::Equal
+    )
+}
+
 pub(super) fn opposite(comparison: Comparison) -> Comparison {
     match comparison {
         Comparison::Equal => Comparison::NotEqual,
