@@ -168,8 +168,11 @@ impl<'a> Scene<'a> {
             Predicate::Not(inner) => self.settle(inner, !want),
             Predicate::All(terms) | Predicate::Any(terms) => {
                 if matches!(predicate, Predicate::All(_)) == want {
-                    let settled = terms.iter().map(|term| self.settle(term, want));
-                    return settled.fold(true, |all, one| all && one);
+                    let mut all = true;
+                    for term in terms {
+                        all &= self.settle(term, want);
+                    }
+                    return all;
                 }
                 let first = self.dice.below(terms.len());
                 let (behind, from) = terms.split_at(first.min(terms.len()));
