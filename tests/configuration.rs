@@ -127,7 +127,7 @@ fn one_file_is_in_use_and_doctor_says_which() {
     gate.write("serial-gate.toml", "lease = \"2h\"\n");
     assert_eq!(
         first_line(&["doctor"]),
-        "configuration file: serial-gate.toml, beside the database"
+        "configuration file: serial-gate.toml, beside the database of this folder"
     );
     assert!(is_enabled(&mut gate.command(&[])), "only one is read");
     gate.write("other.toml", OFF);
@@ -320,7 +320,7 @@ fn an_empty_variable_counts_as_not_set() {
 }
 
 #[test]
-fn a_secret_of_the_environment_goes_to_no_address_that_lies_beside_a_database() {
+fn a_secret_of_the_environment_goes_to_no_address_of_the_folder_that_a_command_runs_in() {
     let gate = Gate::new();
     gate.write("token", "123:token");
     for (config, variable, message) in [
@@ -350,12 +350,14 @@ fn a_secret_of_the_environment_goes_to_no_address_that_lies_beside_a_database() 
         assert_eq!(
             refused.stderr,
             format!(
-                "error: {message} `serial-gate.toml`, which lies beside the database: set both in one place, or name the file with `--config`\n"
+                "error: {message} `serial-gate.toml`, because this folder has a database: set both in one place, or name the file with `--config` or the database with `--db`\n"
             )
         );
-        // A file that the operator names is the operator's word.
-        let tried = run(&["alerts", "test", "--config", "serial-gate.toml"]).exits(1);
-        assert!(!tried.stderr.contains("in one place"), "{}", tried.stderr);
+        // What the operator names is the operator's word.
+        for name in [["--config", "serial-gate.toml"], ["--db", "serial-gate.db"]] {
+            let tried = run(&[&["alerts", "test"], &name[..]].concat()).exits(1);
+            assert!(!tried.stderr.contains("in one place"), "{}", tried.stderr);
+        }
     }
 }
 

@@ -17,6 +17,7 @@ mod harness;
 
 mod adoption;
 mod agreement;
+mod agreement_check;
 mod agreement_in_use;
 mod alerts;
 mod bad_input;

@@ -57,7 +57,7 @@ fn the_default_policy_passes_every_stage() {
     claims       ok       flat: the same cost however many jobs are held; gated: NULL, `analyst`
     decisions    ok       one for each queued job, and for no other, in 200 states
     determinism  ok       the same question gets the same answer, in 200 states
-    agreement    ok       `decide` and the clause let the same jobs through, in 200 states
+    agreement    ok       `decide` and the clause let the same jobs through, in 540 states and at 8 times
     progress     ok       when all is done and nothing frozen, nothing is held, in 200 states
     "#);
 }
@@ -104,7 +104,7 @@ fn a_policy_that_leaves_jobs_without_a_decision_is_refused() {
     contract     ok       `` , imports nothing:
     clause       ok       0 bytes, reads no table besides `jobs`
     claims       ok       flat: the same cost however many jobs are held; gated: no agent
-    decisions    refused  the jobs [2, 3, 6] are queued, and [] got decisions
+    decisions    refused  `decide` has no decision for job 2, which is queued: write one for each queued job
     "#);
 }
 
@@ -124,7 +124,7 @@ fn a_policy_that_says_one_thing_and_does_another_is_refused() {
     claims       ok       flat: the same cost however many jobs are held; gated: NULL, `analyst`
     decisions    ok       one for each queued job, and for no other, in 200 states
     determinism  ok       the same question gets the same answer, in 200 states
-    agreement    refused  the clause lets [2, 6] through, and `decide` [2, 3, 6]
+    agreement    refused  `decide` and the clause differ about job 3 (repo `a`, agent none, task 0): `decide` lets it through, the clause holds it
     "#);
 }
 
@@ -144,7 +144,7 @@ fn a_policy_that_holds_everything_for_ever_is_refused() {
     claims       ok       flat: the same cost however many jobs are held; gated: every agent
     decisions    ok       one for each queued job, and for no other, in 200 states
     determinism  ok       the same question gets the same answer, in 200 states
-    agreement    ok       `decide` and the clause let the same jobs through, in 200 states
+    agreement    ok       `decide` and the clause let the same jobs through, in 477 states and at 8 times
     progress     refused  with every task `done` and no freeze, only [] of [2, 3, 6] may be claimed
     "#);
 }

@@ -27,8 +27,10 @@ pub struct ConfigFile {
 pub enum Chosen {
     /// `--config` or `SERIAL_GATE_CONFIG` names it.
     ByName,
-    /// It lies beside the database.
+    /// It lies beside the database, which a flag or a variable names.
     BesideTheDatabase,
+    /// It lies beside the default database, in the folder that the command runs in.
+    BesideTheDefault,
     /// It is in the user's configuration folder.
     OfTheUser,
 }
@@ -39,6 +41,7 @@ impl Chosen {
         match self {
             Chosen::ByName => "named by `--config` or `SERIAL_GATE_CONFIG`",
             Chosen::BesideTheDatabase => "beside the database",
+            Chosen::BesideTheDefault => "beside the database of this folder",
             Chosen::OfTheUser => "in the user's configuration folder",
         }
     }
@@ -83,7 +86,7 @@ pub fn read(named: Option<&Path>, db: Option<&Path>) -> Result<(Given, Option<Co
     }
     let of_the_user = of_the_user();
     if let Some(db) = db {
-        return match beside(db)? {
+        return match beside(db, Chosen::BesideTheDatabase)? {
             Some(file) => Ok((file.read()?, Some(file))),
             None => read_if_any(of_the_user),
         };
@@ -94,7 +97,7 @@ pub fn read(named: Option<&Path>, db: Option<&Path>) -> Result<(Given, Option<Co
     if given.db.is_some() || !default.exists() {
         return Ok((given, of_the_user));
     }
-    let Some(file) = beside(default)? else {
+    let Some(file) = beside(default, Chosen::BesideTheDefault)? else {
         return Ok((given, of_the_user));
     };
     let given = file.read()?;
@@ -120,7 +123,7 @@ fn read_if_any(file: Option<ConfigFile>) -> Result<(Given, Option<ConfigFile>), 
 }
 
 /// The file beside a database. Not that of another user, who could switch the gate off with it.
-fn beside(db: &Path) -> Result<Option<ConfigFile>, Error> {
+fn beside(db: &Path, chosen: Chosen) -> Result<Option<ConfigFile>, Error> {
     // A link to the database in a checkout is no reason to believe the checkout.
     let is_link = std::fs::symlink_metadata(db).is_ok_and(|link| link.is_symlink());
     let real = is_link.then(|| db.canonicalize().ok()).flatten();
@@ -139,7 +142,7 @@ fn beside(db: &Path) -> Result<Option<ConfigFile>, Error> {
     if about.mode() & OTHERS_WRITE != 0 {
         return Err(Error::OpenConfig { path });
     }
-    Ok(Some(ConfigFile::new(path, Chosen::BesideTheDatabase)))
+    Ok(Some(ConfigFile::new(path, chosen)))
 }
 
 /// The bit of a file's mode that lets every user write it.

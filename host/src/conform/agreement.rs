@@ -74,12 +74,9 @@ impl<'a> Trial<'a> {
         let present = times.present(self.now);
         let mut sharp: Vec<&Value> = Vec::new();
         let mut tried = 0;
-        let first: Vec<&Value> = made
-            .get(present.clauses[0])
-            .into_iter()
-            .flatten()
-            .chain(usual)
-            .collect();
+        // The usual ones first: what they find is plain to read.
+        let made_now = made.get(present.clauses[0]).into_iter().flatten();
+        let first: Vec<&Value> = usual.iter().chain(made_now).collect();
         for state in &first {
             match self.try_one(present, state, tried, first.len())? {
                 Err(reason) => return Ok(Err(reason)),

@@ -8,7 +8,7 @@ use crate::clause::{Column, Table};
 
 use super::leaves::{is_true, turned};
 use super::near::{after, before, neighbours};
-use super::scene::{ROWS, Scene};
+use super::scene::Scene;
 use super::vocabulary::Place;
 
 /// A side of a comparison: a value, or a cell that has none yet.
@@ -140,21 +140,20 @@ impl Scene<'_> {
             _ => step(to),
         };
         if column == Column::Id && comparison != Comparison::Equal {
-            for _ in 0..ROWS {
-                if !self.has_id(row, &value) {
-                    break;
+            // The rows of the table that are there already are next to it.
+            let table = self.rows.get(row).map(|draft| draft.table);
+            let others = self.rows.iter().filter(|draft| Some(draft.table) == table);
+            let beside = i64::try_from(others.count()).unwrap_or_default();
+            value = match (value, comparison) {
+                (Literal::Integer(id), Comparison::Less | Comparison::LessOrEqual) => {
+                    Literal::Integer(id.saturating_sub(beside - 1))
                 }
-                value = step(&value);
-            }
+                (Literal::Integer(id), _) => Literal::Integer(id.saturating_add(beside - 1)),
+                (other, _) => other,
+            };
         }
         let is_so = is_true(&value, comparison, to);
         self.set(row, column, value);
         is_so
-    }
-
-    fn has_id(&self, row: usize, id: &Literal) -> bool {
-        let table = self.rows.get(row).map(|draft| draft.table);
-        let mut others = self.rows.iter();
-        others.any(|other| Some(other.table) == table && other.get(Column::Id) == Some(id))
     }
 }

@@ -13,6 +13,9 @@ use crate::model::{Decision, Hold, Verdict};
 /// How many smaller states are tried.
 const TRIES: usize = 250;
 
+/// How many rows they have together.
+const ROWS: usize = 15_000;
+
 /// A job's reason is cut after so many characters.
 const REASON: usize = 200;
 
@@ -44,7 +47,7 @@ pub(super) fn smallest(
     difference: Difference,
 ) -> Result<(Value, Difference), Error> {
     let (mut state, mut difference) = (state.clone(), difference);
-    let mut tries = 0;
+    let (mut tries, mut tried) = (0, 0);
     for table in TABLES {
         let count = |state: &Value| {
             state
@@ -55,9 +58,11 @@ pub(super) fn smallest(
         let mut part = count(&state).max(1);
         loop {
             let mut from = 0;
-            while from < count(&state) && tries < TRIES && !trial.budget.is_spent() {
-                tries += 1;
+            while from < count(&state) && tries < TRIES && tried < ROWS && !trial.budget.is_spent()
+            {
                 let smaller = without(&state, table, from, part);
+                tries += 1;
+                tried += rows(&smaller);
                 match trial.compare(moment, &smaller)? {
                     Compared::Other(other) if other.job.is_some() == difference.job.is_some() => {
                         (state, difference) = (smaller, other);

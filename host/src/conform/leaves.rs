@@ -31,6 +31,14 @@ pub(super) fn turn(comparison: Comparison) -> usize {
     }
 }
 
+/// Whether a comparison is true of a count that has come to its turn, and not of the one before.
+pub(super) fn is_of_many(comparison: Comparison) -> bool {
+    matches!(
+        comparison,
+        Comparison::Greater | Comparison::GreaterOrEqual | Comparison::Equal
+    )
+}
+
 pub(super) fn opposite(comparison: Comparison) -> Comparison {
     match comparison {
         Comparison::Equal => Comparison::NotEqual,
@@ -70,9 +78,9 @@ pub(super) fn is_true(left: &Literal, comparison: Comparison, right: &Literal) -
 }
 
 /// A leaf of a predicate, by its number.
-pub(super) fn leaf_at(predicate: &Predicate, leaf: usize) -> Option<&Predicate> {
-    let of_value = |value| match value {
-        &Value::Extreme(ref extreme) => Some(&*extreme.select.filter),
+pub(super) fn leaf_at<'a>(predicate: &'a Predicate, leaf: usize) -> Option<&'a Predicate> {
+    let of_value = |value: &'a Value| match value {
+        Value::Extreme(extreme) => Some(&*extreme.select.filter),
         _ => None,
     };
     let inner: Vec<&Predicate> = match predicate {

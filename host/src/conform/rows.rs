@@ -3,6 +3,8 @@
 //! Owns what the columns have that no condition asked about, the jobs that are almost the scene's job,
 //! and the rows that only happen to be there. Rows of one table have different ids.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use crate::clause::tree::Literal;
@@ -99,30 +101,40 @@ fn fill(draft: &mut Draft, palette: &Palette<'_>, dice: &mut Dice) {
 
 /// The rows of a table. A second row with an id that was asked for is left out.
 fn documents(rows: &[&Draft], palette: &Palette<'_>, dice: &mut Dice) -> Vec<Value> {
-    let asked: Vec<&Literal> = rows.iter().filter_map(|row| row.get(Column::Id)).collect();
-    let mut taken: Vec<Literal> = asked.into_iter().cloned().collect();
-    let mut seen: Vec<Literal> = Vec::new();
+    let asked = rows.iter().filter_map(|row| row.get(Column::Id));
+    let mut taken: BTreeSet<i64> = asked.filter_map(number).collect();
+    let mut seen = BTreeSet::new();
+    let mut next = 1;
     let mut documents = Vec::new();
     for row in rows {
-        let id = match row.get(Column::Id) {
-            Some(id) if seen.contains(id) => continue,
-            Some(id) => id.clone(),
-            None => {
-                let drawn = palette.draw((row.table, Column::Id), dice);
-                let numbers = (1..).map(Literal::Integer);
-                let mut ids = std::iter::once(drawn).chain(numbers);
-                let free = ids.find(|id| *id != Literal::Null && !taken.contains(id));
-                free.unwrap_or(Literal::Null)
-            }
+        let id = match row.get(Column::Id).and_then(number) {
+            Some(id) if seen.contains(&id) => continue,
+            Some(id) => id,
+            None => match number(&palette.draw((row.table, Column::Id), dice)) {
+                Some(drawn) if !taken.contains(&drawn) => drawn,
+                _ => {
+                    while taken.contains(&next) {
+                        next += 1;
+                    }
+                    next
+                }
+            },
         };
-        taken.push(id.clone());
-        seen.push(id.clone());
+        taken.insert(id);
+        seen.insert(id);
         let cells = row.cells.iter().filter(|(column, _)| *column != Column::Id);
         let cells = cells.map(|(column, value)| (column.name().to_owned(), document(value)));
-        let id = [("id".to_owned(), document(&id))];
+        let id = [("id".to_owned(), json!(id))];
         documents.push(Value::Object(cells.chain(id).collect::<Map<_, _>>()));
     }
     documents
+}
+
+fn number(literal: &Literal) -> Option<i64> {
+    match literal {
+        Literal::Integer(number) => Some(*number),
+        Literal::Null | Literal::Text(_) => None,
+    }
 }
 
 fn document(literal: &Literal) -> Value {

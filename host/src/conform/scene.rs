@@ -10,12 +10,15 @@ use crate::clause::tree::{Comparison, Literal, Predicate, Select, Value};
 use crate::clause::{Column, Table};
 
 use super::dice::Dice;
-use super::leaves::{leaves, leaves_of, opposite, turn};
+use super::leaves::{is_of_many, leaves, leaves_of, opposite, turn};
 use super::near::{after, neighbours};
 use super::vocabulary::Vocabulary;
 
 /// How many rows a state has at most: a count goes to 1,000.
-pub(super) const ROWS: usize = 1_010;
+const ROWS: usize = 1_010;
+
+/// A count up to this costs little.
+const FEW: usize = 8;
 
 /// What a condition is to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,6 +113,16 @@ impl<'a> Scene<'a> {
                 let others = usize::from(*number) + turn(*comparison);
                 self.add_rows(select, others.saturating_sub(1));
             }
+            Predicate::Count {
+                select,
+                comparison,
+                number,
+            } => {
+                let turn = usize::from(*number) + turn(*comparison);
+                let reached = (to == Outcome::True) == is_of_many(*comparison);
+                let beside = usize::from(to == Outcome::Null) * 2;
+                self.add_rows(select, turn + beside - usize::from(!reached && turn > 0));
+            }
             Predicate::Compare { left, right, .. } if leaf > 0 => {
                 let in_left = leaves_of(left);
                 let (value, leaf) = if leaf <= in_left {
@@ -155,8 +168,11 @@ impl<'a> Scene<'a> {
             Predicate::Not(inner) => self.settle(inner, !want),
             Predicate::All(terms) | Predicate::Any(terms) => {
                 if matches!(predicate, Predicate::All(_)) == want {
-                    let settled = terms.iter().map(|term| self.settle(term, want));
-                    return settled.fold(true, |all, one| all && one);
+                    let mut all = true;
+                    for term in terms {
+                        all &= self.settle(term, want);
+                    }
+                    return all;
                 }
                 let first = self.dice.below(terms.len());
                 let (behind, from) = terms.split_at(first.min(terms.len()));
@@ -238,14 +254,12 @@ impl<'a> Scene<'a> {
                 number,
             } => {
                 let turn = usize::from(*number) + turn(*comparison);
-                let of_many = matches!(
-                    comparison,
-                    Comparison::Greater | Comparison::GreaterOrEqual | Comparison::Equal
-                );
                 let is_exact = matches!(comparison, Comparison::Equal | Comparison::NotEqual);
-                let count = match want == of_many {
+                let count = match want == is_of_many(*comparison) {
                     true => turn,
-                    false if is_exact && self.dice.chance(50) => turn + 1,
+                    false if is_exact && self.dice.chance(20) => turn + 1,
+                    // None are as few as one too few, and cost nothing.
+                    false if turn > FEW && self.dice.chance(90) => 0,
                     false => turn.saturating_sub(1),
                 };
                 self.add_rows(select, count);

@@ -3,7 +3,7 @@
 //! Owns where secrets come from: the environment, or a file that is named there or in the table; never a
 //! flag, which every user of the machine can read, and never the table itself. The table is read by
 //! hand, because a parser's error shows the line that it is about. Callers rely on this: a secret of the environment goes to
-//! no address that a file beside the database names, and the other way round; see `one_source`.
+//! no address that the folder which a command runs in may have made up, and the other way round; see `one_source`.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -54,9 +54,8 @@ pub enum ConfigError {
     },
     /// A channel whose parts come from two places, one of which may be another person's.
     #[error(
-        "`{channel}` has its {of_environment} from the environment and its {of_file} from `{}`, which lies {}: set both in one place, or name the file with `--config`",
-        path.display(),
-        Chosen::BesideTheDatabase.why()
+        "`{channel}` has its {of_environment} from the environment and its {of_file} from `{}`, because this folder has a database: set both in one place, or name the file with `--config` or the database with `--db`",
+        path.display()
     )]
     TwoSources {
         /// The channel.
@@ -194,14 +193,15 @@ fn webhook(table: &Table, file: Option<&ConfigFile>) -> Result<Option<Webhook>, 
     }))
 }
 
-/// Refuses a channel whose address another person may have written beside a database, while its secret is this process's, or
-/// the other way round. A file that was named, or that is the user's own, is believed as much as the environment.
+/// Refuses a channel whose address is the word of the folder that the command runs in, while its secret is this process's, or
+/// the other way round: the folder may be a checkout. A file that is named, that lies beside a database which is named, or that
+/// is the user's own, is believed as much as the environment.
 fn one_source<const N: usize>(
     channel: &'static str,
     parts: [&Option<Part>; N],
     file: Option<&ConfigFile>,
 ) -> Result<(), ConfigError> {
-    let Some(file) = file.filter(|file| file.chosen == Chosen::BesideTheDatabase) else {
+    let Some(file) = file.filter(|file| file.chosen == Chosen::BesideTheDefault) else {
         return Ok(());
     };
     let from = |source| {
