@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serial_gate::conform::{Candidate, Runner, check_policy_within, parse_cases};
 use serial_gate::model::Settings;
+use serial_gate::policy::Runtime;
 use serial_gate::queue::{Allowance, default_settings};
 
 use crate::policies::hole;
@@ -26,7 +27,13 @@ fn last_stage(rules: &str, time: Duration) -> (&'static str, Result<String, Stri
         },
         fixtures: &[],
     };
-    let stages = check_policy_within(candidate, Timestamp::UNIX_EPOCH, time).unwrap();
+    let stages = check_policy_within(
+        candidate,
+        &Runtime::new().unwrap(),
+        Timestamp::UNIX_EPOCH,
+        time,
+    )
+    .unwrap();
     let last = stages.last().unwrap();
     (last.name, last.found.clone())
 }
@@ -53,7 +60,7 @@ fn a_policy_that_takes_long_for_each_state_is_refused() {
 fn a_case_has_a_time_too() {
     let line = r#"{"case":{},"expected":{"claim_order":[]}}"#;
     let cases = parse_cases("case.jsonl".as_ref(), line).unwrap();
-    let mut runner = Runner::new(hole(), Allowance::default()).unwrap();
+    let mut runner = Runner::new(hole(), Allowance::default(), Runtime::new().unwrap()).unwrap();
     assert!(runner.failures(&cases[0]).is_empty());
     runner.set_case_time(Duration::ZERO);
     let failures = runner.failures(&cases[0]);

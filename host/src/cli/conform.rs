@@ -46,8 +46,7 @@ impl Conform {
             .map(|file| read_policy(File { file }, shared))
             .transpose()?;
         let component = policy.as_deref().unwrap_or(DEFAULT_POLICY);
-        let mut runner =
-            Runner::new(component, Allowance::default(), compile_policy::runtime()?)?;
+        let mut runner = Runner::new(component, Allowance::default(), compile_policy::runtime()?)?;
         let replaced = replaced(&shared.told);
         if !replaced.is_empty() {
             runner.replace_settings(shared.told.clone())?;

@@ -6,8 +6,8 @@ use std::ops::Deref;
 
 use serde_json::{Value, json};
 
-use super::{Contradiction, Doubt};
 use super::advice::Advice;
+use super::{Contradiction, Doubt};
 use crate::store::{ActiveFreeze, FrozenDeploy, JobRow, JobWork, TaskBranch, TaskRow, TaskWork};
 
 /// A job and where it stands.
