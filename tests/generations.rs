@@ -268,13 +268,13 @@ fn a_policy_that_fails_in_use_is_rolled_back_by_itself() {
     let mut operator = open(&gate);
     let swapped = life::swap(
         &mut operator,
-        &proposal(&gate, traps_from("5000")),
+        &proposal(&gate, traps_from("100005000")),
         Place::Active,
         act(at(1_000)),
     )
     .unwrap();
     assert!(swapped.is_accepted(), "{:?}", swapped.stages);
-    let sources = [5_000, 5_001, 5_002].map(|second| {
+    let sources = [100_005_000, 100_005_001, 100_005_002].map(|second| {
         let mut host = open(&gate);
         host.claim(at(second), "w", LEASE).unwrap();
         let source = host.clause(at(second)).unwrap().source;
@@ -303,9 +303,9 @@ fn a_policy_that_fails_in_use_is_rolled_back_by_itself() {
 #[test]
 fn failures_that_are_long_past_do_not_count() {
     let gate = Gate::new();
-    let proposal = proposal(&gate, traps_from("5000"));
+    let proposal = proposal(&gate, traps_from("100005000"));
     life::swap(&mut open(&gate), &proposal, Place::Active, act(at(1_000))).unwrap();
-    for second in [5_000, 5_001, 6_000, 6_001] {
+    for second in [100_005_000, 100_005_001, 100_006_000, 100_006_001] {
         open(&gate).claim(at(second), "w", LEASE).unwrap();
     }
     assert_eq!(open(&gate).generation(), Some(2));
@@ -316,9 +316,9 @@ fn a_running_host_stays_with_the_good_generation_when_the_new_one_fails() {
     let gate = Gate::new();
     let mut host = open(&gate);
     host.clause(at(0)).unwrap();
-    let proposal = proposal(&gate, traps_from("5000"));
+    let proposal = proposal(&gate, traps_from("100005000"));
     life::swap(&mut open(&gate), &proposal, Place::Active, act(at(1_000))).unwrap();
-    for second in 5_000..5_010 {
+    for second in 100_005_000..100_005_010 {
         host.claim(at(second), "w", LEASE).unwrap();
         assert_eq!(host.clause(at(second)).unwrap().source, Source::Policy);
         assert_eq!(host.generation(), Some(1));
@@ -399,9 +399,9 @@ fn limits_are_a_generation_s_own() {
 #[test]
 fn whoever_only_looks_at_a_failing_policy_rolls_nothing_back() {
     let gate = Gate::new();
-    let proposal = proposal(&gate, traps_from("5000"));
+    let proposal = proposal(&gate, traps_from("100005000"));
     life::swap(&mut open(&gate), &proposal, Place::Active, act(at(1_000))).unwrap();
-    for second in 5_000..5_010 {
+    for second in 100_005_000..100_005_010 {
         open(&gate).clause(at(second)).unwrap();
     }
     assert_eq!(open(&gate).generation(), Some(2));
@@ -410,13 +410,13 @@ fn whoever_only_looks_at_a_failing_policy_rolls_nothing_back() {
 #[test]
 fn a_process_with_settings_of_its_own_rolls_nobody_s_policy_back() {
     let gate = Gate::new();
-    let proposal = proposal(&gate, traps_from("5000"));
+    let proposal = proposal(&gate, traps_from("100005000"));
     life::swap(&mut open(&gate), &proposal, Place::Active, act(at(1_000))).unwrap();
     let overrides = Overrides {
         repos: Some("alpha".into()),
         ..Overrides::default()
     };
-    for second in 5_000..5_010 {
+    for second in 100_005_000..100_005_010 {
         let rule = Rule::Active(overrides.clone());
         let mut host = Queue::open(&gate.database(), rule, Options::default()).unwrap();
         host.claim(at(second), "w", LEASE).unwrap();
@@ -542,10 +542,10 @@ fn limits_that_cannot_be_read_leave_the_settings_as_they_are() {
 fn a_component_that_was_active_once_is_kept_when_it_is_refused_again() {
     let gate = Gate::new();
     let mut operator = open(&gate);
-    let traps = proposal(&gate, traps_from("5000"));
+    let traps = proposal(&gate, traps_from("100005000"));
     life::swap(&mut operator, &traps, Place::Active, act(at(1_000))).unwrap();
     life::roll_back(&mut operator, Some(1), None, act(at(2_000))).unwrap();
-    let refused = life::swap(&mut operator, &traps, Place::Active, act(at(6_000))).unwrap();
+    let refused = life::swap(&mut operator, &traps, Place::Active, act(at(100_006_000))).unwrap();
     assert!(!refused.is_accepted());
     let digest = operator.store().generation(2).unwrap().digest;
     assert!(operator.store().component(&digest).unwrap().is_some());

@@ -115,7 +115,7 @@ fn a_diff_and_a_shadow_see_rows_that_the_active_policy_does_not_go_by() {
 #[test]
 fn a_shadow_that_fails_is_counted_and_no_claim_fails_with_it() {
     let gate = Gate::new();
-    let shadow = proposal(&gate, traps_from("5000"));
+    let shadow = proposal(&gate, traps_from("100005000"));
     life::swap(&mut open(&gate), &shadow, Place::Shadow, act(at(1_000))).unwrap();
     gate.run(&["task", "add", "alpha"]).succeeds();
     gate.run(&["claim"]).succeeds();
