@@ -91,7 +91,10 @@ fn a_job_of_a_gated_agent_that_waits_for_long_is_told_of() {
     gate.sqlite()
         .execute_batch("UPDATE jobs SET created_at = '2020-01-01T00:00:00Z'")
         .unwrap();
-    let gate = gate.with_environment(vec![("SERIAL_GATE_WEBHOOK_SECRET", "s".into())]);
+    let gate = gate.with_environment(vec![
+        ("SERIAL_GATE_WEBHOOK_SECRET", "s".into()),
+        ("SERIAL_GATE_DB", "serial-gate.db".into()),
+    ]);
     gate.run(&["alerts", "deliver"]).exits(1);
     let told = gate.run(&["alerts", "--json"]).succeeds().json();
     assert_eq!(
