@@ -30,7 +30,7 @@ fn a_component_that_breaks_a_cap_is_refused_by_name() {
     let service = Service::start();
     for (what, bomb) in refused() {
         // What is larger than a request may be never gets here.
-        if bomb.len() < 16 << 20 {
+        if bomb.len() < 32 << 20 {
             let asked = service.request("POST", "/policy/check");
             let checked = asked.body("application/wasm", bomb).send().is(200).json();
             assert_eq!(checked["accepted"], false);

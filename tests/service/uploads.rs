@@ -158,7 +158,7 @@ fn a_component_that_is_too_long_is_refused_before_it_is_received() {
     let service = Service::start();
     let mut upload = service.connect();
     upload
-        .write_all(head(LENGTH + 1, "expect: 100-continue\r\n").as_bytes())
+        .write_all(head((32 << 20) + 1, "expect: 100-continue\r\n").as_bytes())
         .unwrap();
     assert_eq!(status(&mut upload), "HTTP/1.1 413");
 }

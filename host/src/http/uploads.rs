@@ -18,8 +18,8 @@ use super::body::too_late;
 use super::owner::Refused;
 use super::problem::Problem;
 
-/// A policy's component is large. Ours have a tenth of a MiB, those of other compilers a few.
-pub const COMPONENT: usize = 16 << 20;
+/// A policy's component is large. Ours have a tenth of a MiB, one with an interpreter of Python 18.
+pub const COMPONENT: usize = 32 << 20;
 /// One is checked while the next one arrives.
 const PLACES: usize = 2;
 /// How many more may wait. Each takes seconds.

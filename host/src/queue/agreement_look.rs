@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::agreement::{Contradicting, Contradiction, compare};
-use super::by_repo::Decided;
+use super::by_repo::Answered;
 use super::generation::Failing;
 use super::recent::is_recent;
 use super::{CurrentClause, Error, Queue, Source, State, with_causes};
@@ -47,7 +47,7 @@ impl Queue {
         &mut self,
         now: Timestamp,
         job: Option<i64>,
-    ) -> Result<(Decided, Option<Compared>), Error> {
+    ) -> Result<(Answered, Option<Compared>), Error> {
         // Nothing between this and the decisions may go over to another generation.
         let clause = self.clause(now)?;
         if !is_comparable(&clause) {
@@ -73,12 +73,12 @@ impl Queue {
         now: Timestamp,
         state: &Snapshot,
         job: Option<i64>,
-    ) -> Result<Decided, Error> {
+    ) -> Result<Answered, Error> {
         match job {
             None => self.decide_each(now, state),
-            Some(_) => Ok(Decided {
+            Some(_) => Ok(Answered {
                 decisions: self.decide_over(now, state)?,
-                ..Decided::default()
+                ..Answered::default()
             }),
         }
     }

@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What the policy decided, and where it did not.
 #[derive(Default)]
-pub(super) struct Decided {
+pub(super) struct Answered {
     pub decisions: Vec<Decision>,
     /// The repos without verdicts, and why. The empty name is that of jobs without a repo.
     pub failures: BTreeMap<String, String>,
@@ -36,7 +36,7 @@ struct Search<'a> {
     state: &'a Snapshot,
     begun: Instant,
     calls: usize,
-    found: Decided,
+    found: Answered,
 }
 
 impl Queue {
@@ -49,10 +49,10 @@ impl Queue {
         &mut self,
         now: Timestamp,
         state: &Snapshot,
-    ) -> Result<Decided, Error> {
+    ) -> Result<Answered, Error> {
         let failure = match self.decide_over(now, state) {
             Ok(decisions) => {
-                return Ok(Decided {
+                return Ok(Answered {
                     decisions,
                     failures: BTreeMap::new(),
                 });
@@ -70,7 +70,7 @@ impl Queue {
             state,
             begun: Instant::now(),
             calls: 0,
-            found: Decided::default(),
+            found: Answered::default(),
         };
         match repos.as_slice() {
             [] => return Err(failure),
@@ -119,7 +119,7 @@ impl Search<'_> {
     }
 }
 
-impl Decided {
+impl Answered {
     /// Whether the policy was asked about a job of this repo, and answered.
     fn has(&self, state: &Snapshot, repo: Symbol) -> bool {
         let name = state.symbols.text(repo).unwrap_or_default();

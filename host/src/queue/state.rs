@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::acting::{Acting, Rules};
-use super::by_repo::Decided;
+use super::by_repo::Answered;
 use super::gated::of_the_default_rule;
 use super::work::{Active, JobCounts, Live, cut};
 use super::{Contradiction, Doubt, Error, NotInForce, Queue, verdict_to_json, with_causes};
@@ -223,7 +223,7 @@ impl Queue {
         let (mut failures, mut compared) = (BTreeMap::new(), None);
         let verdicts = match self.decide_and_compare(now, None) {
             Ok((
-                Decided {
+                Answered {
                     decisions,
                     failures: of_repos,
                 },
