@@ -87,6 +87,33 @@ pub fn slow() -> Vec<u8> {
     of_module(&functions(&vec![locals_through_loops(100, 200); 400]))
 }
 
+/// Components of five kinds, each within every cap by little.
+pub fn admitted() -> Vec<(&'static str, Vec<u8>)> {
+    let one_function = |body: Vec<u8>| of_module(&functions(&[body]));
+    let adds = [b"\0".to_vec(), b"\x41\0\x1a".repeat(690_000), vec![0x0b]].concat();
+    let blocks = [b"\0".to_vec(), b"\x02\x40".repeat(3_900), vec![0x0b; 3_901]].concat();
+    let table = [
+        b"\0\x02\x40\x41\0\x0e".to_vec(),
+        number(90_000),
+        vec![0; 90_001],
+        b"\x0b\x0b".to_vec(),
+    ]
+    .concat();
+    vec![
+        ("locals through loops, 400 functions", slow()),
+        (
+            "100,000 functions",
+            of_module(&functions(&vec![vec![0, 0x0b]; 100_000])),
+        ),
+        (
+            "bodies of 2 MB, 8 functions",
+            of_module(&functions(&vec![adds; 8])),
+        ),
+        ("blocks within one another", one_function(blocks)),
+        ("a `br_table` of 90,000 targets", one_function(table)),
+    ]
+}
+
 /// Components that a cap refuses, each with the cap's name.
 pub fn refused() -> Vec<(&'static str, Vec<u8>)> {
     let one_function = |body: Vec<u8>| of_module(&functions(&[body]));
