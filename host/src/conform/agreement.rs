@@ -88,9 +88,7 @@ impl<'a> Trial<'a> {
         let step = sharp.len().div_ceil(SHARP).max(1);
         let sharp: Vec<&Value> = sharp.into_iter().step_by(step).collect();
         let probes = self.snapshots(sharp.iter().copied().take(PROBES))?;
-        if let Err(reason) = times.decide(self.policy, self.settings, &probes, self.budget) {
-            return Ok(Err(reason));
-        }
+        times.decide(self.policy, self.settings, &probes, self.budget);
         let moments = times.moments(self.now);
         for moment in moments.iter().skip(1) {
             let mut of_moment = sharp.clone();

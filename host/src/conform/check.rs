@@ -240,7 +240,7 @@ fn clause(
         reads.join(", ")
     };
     let found = format!("{length} bytes, reads {reads}");
-    Ok(Times::ask(policy, settings, now, budget).map(|times| (found, times)))
+    Ok(Ok((found, Times::ask(policy, settings, now, budget))))
 }
 
 /// What a claim by a clause costs. A slow one is no reason to refuse a policy.

@@ -13,7 +13,6 @@ use jiff::Timestamp;
 use crate::clause::Clause;
 use crate::model::{Dialect, Settings, Snapshot, Verdict};
 use crate::policy::Policy;
-use crate::queue::with_causes;
 
 use super::budget::Budget;
 use super::near::numbers_of;
@@ -67,19 +66,20 @@ pub(super) struct Times {
 }
 
 impl Times {
-    /// Asks for the clause at each time. A clause that the guard refuses is refused with its time.
+    /// Asks for the clause at each time. A time at which there is no usable one is left out: that is a failure in use, which
+    /// has its last good clause, and no other answer.
     pub(super) fn ask(
         policy: &Policy,
         settings: &Settings,
         now: Timestamp,
         budget: Budget,
-    ) -> Result<Times, String> {
+    ) -> Times {
         let mut times = Times {
             samples: Vec::new(),
             clauses: Vec::new(),
             texts: Vec::new(),
         };
-        times.add(policy, settings, now)?;
+        times.add(policy, settings, now);
         let mut at = now;
         for _ in 0..CHANGES {
             let Some(until) = times.valid_until(at) else {
@@ -93,18 +93,18 @@ impl Times {
                     until.as_second(),
                     until.as_second() + 1,
                 ],
-            )?;
+            );
             at = until;
         }
         for at in candidates(settings, now) {
             if budget.is_spent_to(6) {
                 break;
             }
-            times.extend(policy, settings, [at])?;
+            times.extend(policy, settings, [at]);
         }
         times.samples.sort_by_key(|sample| sample.at);
         times.samples.dedup_by_key(|sample| sample.at);
-        Ok(times)
+        times
     }
 
     fn extend(
@@ -112,22 +112,20 @@ impl Times {
         policy: &Policy,
         settings: &Settings,
         seconds: impl IntoIterator<Item = i64>,
-    ) -> Result<(), String> {
+    ) {
         for second in seconds {
             if let Ok(at) = Timestamp::from_second(second) {
-                self.add(policy, settings, at)?;
+                self.add(policy, settings, at);
             }
         }
-        Ok(())
     }
 
-    fn add(&mut self, policy: &Policy, settings: &Settings, at: Timestamp) -> Result<(), String> {
-        let refused = |reason: String| format!("at {at}: {reason}");
+    fn add(&mut self, policy: &Policy, settings: &Settings, at: Timestamp) {
         let (text, valid_until) = if settings.enabled {
-            let answer = policy
-                .claim_clause(settings, at, Dialect::Sqlite)
-                .map_err(|error| refused(with_causes(&error)))?;
-            (answer.text, answer.valid_until)
+            match policy.claim_clause(settings, at, Dialect::Sqlite) {
+                Ok(answer) => (answer.text, answer.valid_until),
+                Err(_) => return,
+            }
         } else {
             // The policy is not asked while the gate is switched off.
             (String::new(), None)
@@ -137,7 +135,9 @@ impl Times {
             // One that is another at each time is told apart no further.
             None if self.texts.len() >= DIFFERENT => self.texts.len() - 1,
             None => {
-                let clause = Clause::accept(&text).map_err(|error| refused(error.to_string()))?;
+                let Ok(clause) = Clause::accept(&text) else {
+                    return;
+                };
                 self.clauses.push(clause);
                 self.texts.push(text);
                 self.texts.len() - 1
@@ -149,36 +149,36 @@ impl Times {
             valid_until,
             decided: Vec::new(),
         });
-        Ok(())
     }
 
-    /// Asks `decide` about the same states at each time.
+    /// Asks `decide` about the same states at each time. A later time at which it fails is left out, as one without a
+    /// clause is.
     pub(super) fn decide(
         &mut self,
         policy: &Policy,
         settings: &Settings,
         states: &[Snapshot],
         budget: Budget,
-    ) -> Result<(), String> {
-        let mut asked = 0;
-        for sample in &mut self.samples {
+    ) {
+        let mut is_first = true;
+        self.samples.retain_mut(|sample| {
+            // The present comes first, and every state was tried there.
+            let is_present = std::mem::take(&mut is_first);
             if budget.is_spent_to(3) {
-                break;
+                return is_present;
             }
-            asked += 1;
             for state in states {
-                let at = sample.at;
-                let decisions = policy
-                    .decide(settings, at, state)
-                    .map_err(|error| format!("at {at}: {}", with_causes(&error)))?;
-                let claimed = decisions.iter();
-                let claimed = claimed.map(|decision| decision.verdict == Verdict::Claim);
-                sample.decided.extend(claimed);
+                match policy.decide(settings, sample.at, state) {
+                    Ok(decisions) => {
+                        let claimed = decisions.iter();
+                        let claimed = claimed.map(|decision| decision.verdict == Verdict::Claim);
+                        sample.decided.extend(claimed);
+                    }
+                    Err(_) => return is_present,
+                }
             }
-        }
-        // The present comes first, and is never left out.
-        self.samples.truncate(asked.max(1));
-        Ok(())
+            true
+        });
     }
 
     /// The next moment after this one at which the clause may be another.
