@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
@@ -128,10 +127,10 @@ pub async fn history(State(app): State<App>) -> Result<Json<Vec<GenerationEvent>
 pub async fn check(
     State(app): State<App>,
     Asked(asked): Asked<ToCheck>,
-    Component(component): Component,
+    mut component: Component,
 ) -> Result<Json<Checked>, Problem> {
     beside(&app, Lane::Checks, move |app, queue| {
-        let proposal = proposal(queue, &component, asked.rules)?;
+        let proposal = proposal(queue, component.take(), asked.rules)?;
         let fixtures = queue.store().fixtures()?;
         let candidate = Candidate {
             component: &proposal.component,
@@ -166,7 +165,7 @@ pub async fn swap(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
     Asked(asked): Asked<Proposed>,
-    Component(component): Component,
+    component: Component,
 ) -> Result<(StatusCode, Json<Swapped>), Problem> {
     propose(app, caller, asked, component, Place::Active).await
 }
@@ -186,7 +185,7 @@ pub async fn start_shadow(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
     Asked(asked): Asked<Proposed>,
-    Component(component): Component,
+    component: Component,
 ) -> Result<(StatusCode, Json<Swapped>), Problem> {
     propose(app, caller, asked, component, Place::Shadow).await
 }
@@ -297,12 +296,12 @@ async fn propose(
     app: App,
     caller: Caller,
     asked: Proposed,
-    component: Bytes,
+    mut component: Component,
     place: Place,
 ) -> Result<(StatusCode, Json<Swapped>), Problem> {
     let why = given(asked.reason)?;
     beside(&app, Lane::Checks, move |_, queue| {
-        let proposal = proposal(queue, &component, asked.rules)?;
+        let proposal = proposal(queue, component.take(), asked.rules)?;
         queue.check_scope(&proposal.settings, asked.new)?;
         let swapped = life::swap(queue, &proposal, place, caller.act(&why))?;
         let accepted = swapped.is_accepted();
@@ -323,15 +322,15 @@ async fn propose(
 /// The component under the settings and limits of the active generation.
 fn proposal(
     queue: &mut Queue,
-    component: &[u8],
+    component: Vec<u8>,
     rules: Option<String>,
 ) -> Result<Proposal, Problem> {
     let active = queue.store().generation_in(GenerationState::Active)?;
-    let component = match component {
-        [] => DEFAULT_POLICY,
-        component => component,
+    let component = match component.is_empty() {
+        true => DEFAULT_POLICY.to_vec(),
+        false => component,
     };
-    let mut proposal = Proposal::over(active.as_ref(), component.to_vec(), None);
+    let mut proposal = Proposal::over(active.as_ref(), component, None);
     proposal.settings.rules = rules.or(proposal.settings.rules);
     Ok(proposal)
 }

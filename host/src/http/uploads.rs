@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_LENGTH;
@@ -63,18 +63,16 @@ impl Uploads {
     }
 }
 
-/// A policy's component; of no bytes, if there is none.
-pub struct Component(pub Bytes);
-
-/// Its bytes, which have a place.
-struct Placed {
+/// A policy's component; of no bytes, if there is none. It has its place for as long as it is kept.
+pub struct Component {
     bytes: Vec<u8>,
     _place: Place,
 }
 
-impl AsRef<[u8]> for Placed {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
+impl Component {
+    /// The bytes. The place stays.
+    pub fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.bytes)
     }
 }
 
@@ -97,16 +95,21 @@ impl FromRequest<App> for Component {
             _ = stopping.wait_for(|stopping| *stopping) => return Err(Refused::Stopped.into()),
         };
         let bytes = receive(request.into_body(), length).await?;
-        Ok(Component(Bytes::from_owner(Placed {
+        Ok(Component {
             bytes,
             _place: place,
-        })))
+        })
     }
 }
 
-/// Receives a component into one piece of memory: that is all it takes.
+/// Receives a component into one piece of memory: that is all it takes. The piece is longer than any that an allocator keeps
+/// for later (32 MiB with glibc, for each of many threads), so that it goes back to the system; what is not written of it
+/// costs nothing.
 async fn receive(body: Body, length: Option<usize>) -> Result<Vec<u8>, Problem> {
-    let mut bytes = Vec::with_capacity(length.unwrap_or(0));
+    let mut bytes = Vec::new();
+    if length != Some(0) {
+        bytes.reserve_exact(COMPONENT + 1);
+    }
     let mut parts = body.into_data_stream();
     while let Some(part) = parts.next().await {
         let part = part.map_err(|_| too_late())?;
