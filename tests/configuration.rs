@@ -82,6 +82,15 @@ fn a_command_without_a_database_says_that_it_leaves_such_a_file_alone() {
 }
 
 #[test]
+fn the_file_beside_a_database_that_init_makes_has_a_say_in_it() {
+    let gate = Gate::empty();
+    gate.write("serial-gate.toml", OFF);
+    gate.run(&["init"]).succeeds();
+    fs::remove_file(gate.path("serial-gate.toml")).unwrap();
+    assert!(!is_enabled(&mut gate.command(&[])), "it is stored");
+}
+
+#[test]
 fn the_users_file_names_the_database_before_the_folder_has_a_say() {
     let gate = with_checkout(&[("serial-gate.toml", OFF)]);
     let folder = gate.path("config/serial-gate");

@@ -78,8 +78,13 @@ impl ConfigFile {
     }
 }
 
-/// The file in use and what it says, for a command that names this file and this database, or does not.
-pub fn read(named: Option<&Path>, db: Option<&Path>) -> Result<(Given, Option<ConfigFile>), Error> {
+/// The file in use and what it says, for a command that names this file and this database, or does not. `makes_it`: the
+/// command makes the default database, so that what lies beside it there counts already.
+pub fn read(
+    named: Option<&Path>,
+    db: Option<&Path>,
+    makes_it: bool,
+) -> Result<(Given, Option<ConfigFile>), Error> {
     if let Some(path) = named {
         let file = ConfigFile::new(path.into(), Chosen::ByName);
         return Ok((file.read()?, Some(file)));
@@ -94,7 +99,7 @@ pub fn read(named: Option<&Path>, db: Option<&Path>) -> Result<(Given, Option<Co
     // The user's file may name the database; a database that this folder happens to have is only the default.
     let (given, of_the_user) = read_if_any(of_the_user)?;
     let default = Path::new(DEFAULT_DATABASE);
-    if given.db.is_some() || !default.exists() {
+    if given.db.is_some() || !(makes_it || default.exists()) {
         return Ok((given, of_the_user));
     }
     let Some(file) = beside(default, Chosen::BesideTheDefault)? else {

@@ -10,7 +10,7 @@ use super::remedy::{release, switch_on};
 use super::text::shown;
 use super::{Error, Outcome};
 
-/// Say how a deploy is: a degraded one freezes its repo until an operator clears it
+/// Report how a deploy turned out: a degraded one freezes its repo until an operator clears it
 #[derive(Args)]
 #[command(
     after_help = "A verdict that is repeated for the same deploy (the same ID, or without one the same work item)\nis written down, and freezes nothing again. A healthy one never clears a freeze.\n\nExample:\n  serial-gate deploy-verdict alpha --verdict degraded --deploy 118 --work-item A-1 --detail 'errors at 7 %'"

@@ -168,7 +168,7 @@ fn run_verb(line: Line, log: &Log) -> Result<Outcome, Error> {
     if let Verb::CompilePolicy(verb) = line.verb {
         return verb.run();
     }
-    let shared = Shared::read(line.global)?;
+    let shared = Shared::read(line.global, matches!(line.verb, Verb::Init(_)))?;
     let mut output = Output::new(shared.json);
     match line.verb {
         Verb::Demo(verb) => verb.run(&mut output),

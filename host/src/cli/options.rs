@@ -231,10 +231,14 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// Reads the configuration file and puts everything in its order.
-    pub fn read(global: Global) -> Result<Shared, Error> {
+    /// Reads the configuration file and puts everything in its order, for a command that makes a database or does not.
+    pub fn read(global: Global, makes_database: bool) -> Result<Shared, Error> {
         let given = global.given;
-        let (mut file, config) = config_file::read(global.config.as_deref(), given.db.as_deref())?;
+        let (mut file, config) = config_file::read(
+            global.config.as_deref(),
+            given.db.as_deref(),
+            makes_database,
+        )?;
         if let Some(config) = &config {
             file.db = file.db.map(|db| config.beside(&db));
             file.trust = file.trust.map(|keys| beside(config, keys));

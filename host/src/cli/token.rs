@@ -20,6 +20,7 @@ use crate::http::Secret;
 )]
 pub enum Token {
     Add(Add),
+    /// List the tokens, without their text
     List,
     Revoke(Revoke),
 }
@@ -30,14 +31,14 @@ pub struct Add {
     /// Whose it is: the name in the history
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     name: String,
-    /// What it is good for
+    /// What its holder may do
     #[arg(long, value_parser = role())]
     role: Role,
     #[command(flatten)]
     who: Who,
 }
 
-/// Make a token worthless, from the next request on
+/// Revoke a token, from the next request on
 #[derive(Args)]
 pub struct Revoke {
     /// Whose it is
@@ -110,10 +111,7 @@ impl Token {
                 if output.json {
                     output.json_line(&serde_json::json!({ "name": name, "revoked": true }))?;
                 } else {
-                    output.line(format!(
-                        "the token of `{}` is good for nothing any more",
-                        shown(&name)
-                    ))?;
+                    output.line(format!("the token of `{}` is revoked", shown(&name)))?;
                 }
             }
         }

@@ -46,10 +46,10 @@ pub struct Work {
     /// End after so many jobs [default: never]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     max: Option<u64>,
-    /// How long the command may take, such as `2h` [default: any time]
+    /// How long the command may take, such as `2h` [default: no limit]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     timeout: Option<Duration>,
-    /// How often a branch is tried to cut before its job has failed
+    /// How many times to try to cut a branch before its job fails
     #[arg(long, value_name = "N", default_value = "12")]
     tries: NonZeroU32,
     /// How long the first failed cut delays the second; each later one takes twice as long

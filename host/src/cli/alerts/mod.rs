@@ -17,7 +17,7 @@ use super::output::{Output, Tone, toned};
 use super::text::{command, count, shown};
 use super::{Error, Outcome};
 
-/// List the alerts and how far each is with each channel, send what is due, or test the channels
+/// List the alerts and whether each channel has sent them, send what is due, or test the channels
 #[derive(Args)]
 #[command(
     args_conflicts_with_subcommands = true,

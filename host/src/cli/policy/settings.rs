@@ -94,7 +94,7 @@ fn print(
     });
     output.table(&headings, rows.collect())?;
     if is_other {
-        output.line("make those of this command everybody's with `--reason TEXT`")?;
+        output.line("to store this command's settings for every process, add `--reason TEXT`")?;
     }
     let Allowance {
         clause_ms,

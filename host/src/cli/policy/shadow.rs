@@ -121,7 +121,7 @@ fn status(shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
         ))?;
     }
     if record.looks == 0 {
-        output.line("no claim has come by since")?;
+        output.line("no claim has been made since")?;
         return Ok(Outcome::Done);
     }
     if record.disagreements.is_empty() {
