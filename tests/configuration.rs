@@ -329,6 +329,41 @@ fn an_empty_variable_counts_as_not_set() {
 }
 
 #[test]
+fn temporary_files_do_not_go_into_the_current_folder_where_their_variable_is_empty() {
+    let gate = Gate::new();
+    gate.run(&["task", "add", "alpha"]).succeeds();
+    let listed = "ls -l /proc/self/fd/0 > ../input; ls -A > ../found";
+    fs::create_dir(gate.path("here")).unwrap();
+    let mut worker = gate.command(&[
+        "--db",
+        "../serial-gate.db",
+        "work",
+        "--agent",
+        "analyst",
+        "--max",
+        "1",
+        "--",
+        "sh",
+        "-c",
+        listed,
+    ]);
+    worker.env("TMPDIR", "").current_dir(gate.path("here"));
+    assert!(worker.status().unwrap().success());
+    let input = fs::read_to_string(gate.path("input")).unwrap();
+    assert!(input.contains(" /tmp/"), "{input}");
+}
+
+#[test]
+fn the_user_is_found_by_the_other_variable_where_the_first_is_empty() {
+    let gate = Gate::new();
+    let mut freeze = gate.command(&["freeze", "alpha", "--new", "--reason", "r"]);
+    freeze.env("USER", "").env("LOGNAME", "bob");
+    assert!(freeze.status().unwrap().success());
+    let audit = gate.run(&["audit", "--json"]).succeeds();
+    assert!(audit.stdout.contains("\"who\":\"bob\""), "{}", audit.stdout);
+}
+
+#[test]
 fn a_secret_of_the_environment_goes_to_no_address_of_the_folder_that_a_command_runs_in() {
     let gate = Gate::new();
     gate.write("token", "123:token");

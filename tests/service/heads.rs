@@ -162,3 +162,21 @@ fn an_expectation_that_cannot_be_met_is_refused() {
         "only `Expect: 100-continue` can be met",
     );
 }
+
+#[test]
+fn a_body_has_one_encoding_which_every_proxy_reads_alike() {
+    let service = Service::start();
+    for lines in [
+        &["transfer-encoding: gzip, chunked"][..],
+        &["transfer-encoding: chunked", "transfer-encoding: chunked"],
+        &["transfer-encoding: chunked, chunked"],
+    ] {
+        let head = [
+            "POST /tasks HTTP/1.1",
+            "host: localhost",
+            "content-type: application/json",
+        ];
+        let answer = ask(&service, &[&head[..], lines].concat());
+        assert!(answer.starts_with("HTTP/1.1 400"), "{lines:?}: {answer}");
+    }
+}

@@ -230,3 +230,15 @@ fn beside_a_locked_database_it_still_says_that_it_lives() {
         holder.wait().unwrap();
     }
 }
+
+#[test]
+fn with_too_few_open_files_it_does_not_start_and_says_why() {
+    let gate = Gate::new();
+    let binary = env!("CARGO_BIN_EXE_serial-gate");
+    let line = format!("ulimit -n 64 && {binary} serve --listen 127.0.0.1:0");
+    let ran = gate.run_in_shell(&line).exits(1);
+    assert_eq!(
+        ran.stderr,
+        "error: this process may have 64 open files, and the service needs 192: raise `ulimit -Hn`, or `LimitNOFILE=` of its systemd unit\n"
+    );
+}

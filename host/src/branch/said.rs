@@ -63,7 +63,12 @@ const REASONS: [(&[&str], &str); 8] = [
         "the remote refuses the branch: look at its rules and its hooks",
     ),
     (
-        &["bad config", "unable to parse", "bogus count"],
+        &[
+            "bad config",
+            "unable to parse",
+            "bogus count",
+            "bad boolean",
+        ],
         "the settings of this worker's user cannot be read: correct them",
     ),
 ];

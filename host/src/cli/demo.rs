@@ -28,7 +28,7 @@ struct Tour<'a> {
 impl Demo {
     pub fn run(self, output: &mut Output) -> Result<Outcome, Error> {
         let folder = tempfile::tempdir().map_err(|cause| Error::Write {
-            path: std::env::temp_dir(),
+            path: tempfile::env::temp_dir(),
             cause,
         })?;
         // Nothing of it is to outlive a power cut.

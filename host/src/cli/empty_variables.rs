@@ -24,3 +24,12 @@ pub fn left_out(command: Command) -> Command {
     });
     command.mut_subcommands(left_out)
 }
+
+/// Without its variable, temporary files go where the system has them; with an empty one, the standard library would put them
+/// into the folder that the command runs in.
+pub fn leave_out_the_temporary_folder() {
+    if std::env::var_os("TMPDIR").is_some_and(|folder| folder.is_empty()) {
+        // Nobody has chosen another one before: this is the first thing that the process does.
+        let _ = tempfile::env::override_temp_dir("/tmp".as_ref());
+    }
+}

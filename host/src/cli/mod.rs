@@ -124,6 +124,7 @@ impl From<Outcome> for ExitCode {
 /// Reads the command line and runs one verb. What is to be said on the standard error is returned with the outcome.
 pub fn run(log: &Log) -> (Vec<u8>, Outcome) {
     let closed = private::close();
+    empty_variables::leave_out_the_temporary_folder();
     let command = empty_variables::left_out(Line::command());
     let line = command
         .try_get_matches()

@@ -196,10 +196,9 @@ impl Who {
 
 /// The user who runs this command.
 pub fn user() -> String {
-    let user = || std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
-    user()
-        .ok()
-        .filter(|name| !name.is_empty())
+    let name = |name| empty_variables::variable(name)?.into_string().ok();
+    name("USER")
+        .or_else(|| name("LOGNAME"))
         .unwrap_or_else(|| "somebody".into())
 }
 

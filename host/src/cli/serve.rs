@@ -9,7 +9,7 @@ use super::log::Log;
 use super::options::Shared;
 use super::output::Output;
 use super::{Error, Outcome};
-use crate::http::{self, Service};
+use crate::http::{self, Limits, Service};
 
 /// Serve the queue over HTTP, for workers, operators and dashboards
 #[derive(Args)]
@@ -40,12 +40,15 @@ pub struct Serve {
 
 impl Serve {
     pub fn run(self, shared: &Shared, log: &Log) -> Result<Outcome, Error> {
+        // First of all: with too few open files, nothing that fails says why.
+        let limits = Limits::raised().map_err(http::Error::Files)?;
         shared.log_configuration();
         // Rules that the policy refuses are said now, and not in the log of each claim.
         drop(shared.queue()?);
         let service = Service {
             db: shared.db.clone(),
             address: self.listen,
+            limits,
             proxies: self.proxy,
             overrides: shared.overrides.clone(),
             lease: shared.lease,

@@ -6,7 +6,7 @@
 
 use axum::extract::Request;
 use axum::http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_TYPE, EXPECT, HOST, HeaderName, ORIGIN,
+    AUTHORIZATION, CONNECTION, CONTENT_TYPE, EXPECT, HOST, HeaderName, ORIGIN, TRANSFER_ENCODING,
 };
 use axum::http::uri::Authority;
 use axum::http::{HeaderValue, StatusCode, Version};
@@ -16,12 +16,13 @@ use axum::response::{IntoResponse, Response};
 use super::problem::Problem;
 
 /// Headers that decide something, and mean nothing in two values.
-const SINGLE: [HeaderName; 6] = [
+const SINGLE: [HeaderName; 7] = [
     HOST,
     AUTHORIZATION,
     ORIGIN,
     CONTENT_TYPE,
     EXPECT,
+    TRANSFER_ENCODING,
     HeaderName::from_static("sec-fetch-site"),
 ];
 
@@ -38,6 +39,10 @@ enum Unclear {
     OtherHost,
     #[error("only `Expect: 100-continue` can be met: leave the line out")]
     Expect,
+    #[error(
+        "only `Transfer-Encoding: chunked` is read: send the body so, or with a `Content-Length`"
+    )]
+    Encoding,
 }
 
 impl Unclear {
@@ -71,6 +76,10 @@ fn look(request: &Request) -> Result<(), Unclear> {
     let expected = headers.get(EXPECT);
     if expected.is_some_and(|expected| !expected.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
         return Err(Unclear::Expect);
+    }
+    let encoding = headers.get(TRANSFER_ENCODING);
+    if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
+        return Err(Unclear::Encoding);
     }
     let Some(host) = headers.get(HOST) else {
         return match request.version() {

@@ -9,8 +9,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 const MOST: usize = 4_096;
 /// Below so many, it is said at the start.
 const FEW: usize = 1_000;
-/// Never fewer, however low the limit is: the service would be of no use.
-const LEAST: usize = 16;
+/// With fewer open files the service does not start: a place that it promised would take a database's file.
+const LEAST: u64 = 192;
 /// Files of the databases, of alerts under way, of a policy that is checked, and the standard ones.
 const OWN: usize = 160;
 /// Places that only answer whether the service lives.
@@ -28,9 +28,18 @@ pub struct Limits {
     pub spare: usize,
 }
 
+/// A limit on open files that leaves no room for connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "this process may have {files} open files, and the service needs {LEAST}: raise `ulimit -Hn`, or `LimitNOFILE=` of its systemd unit"
+)]
+pub struct TooFew {
+    files: u64,
+}
+
 impl Limits {
     /// Raises this process's limit on open files as far as it may, and divides what there is.
-    pub fn raised() -> Limits {
+    pub fn raised() -> Result<Limits, TooFew> {
         let found = getrlimit(Resource::Nofile);
         let wanted = found.maximum.unwrap_or(ENOUGH).min(ENOUGH);
         if found.current.is_some_and(|current| current < wanted) {
@@ -43,6 +52,9 @@ impl Limits {
             }
         }
         let files = getrlimit(Resource::Nofile).current;
+        if let Some(files) = files.filter(|files| *files < LEAST) {
+            return Err(TooFew { files });
+        }
         let limits = Limits::of(files);
         if let Some(files) = files
             && limits.places < FEW
@@ -52,7 +64,7 @@ impl Limits {
                 limits.places
             );
         }
-        limits
+        Ok(limits)
     }
 
     /// For so many open files; none if there is no limit.
@@ -63,7 +75,7 @@ impl Limits {
         let rest = files.saturating_sub(OWN);
         let spare = SPARE.min(rest / 4).max(1);
         Limits {
-            places: rest.saturating_sub(spare).clamp(LEAST, MOST),
+            places: rest.saturating_sub(spare).min(MOST),
             spare,
         }
     }
@@ -76,7 +88,7 @@ mod tests {
 
     #[test]
     fn places_and_what_the_service_needs_itself_fit_into_the_limit() {
-        for files in [256, 512, 1_024, 4_096, 65_536] {
+        for files in [LEAST, 256, 512, 1_024, 4_096, 65_536] {
             let limits = Limits::of(Some(files));
             let taken = limits.places + limits.spare + OWN;
             assert!(

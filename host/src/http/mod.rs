@@ -66,7 +66,8 @@ use access::{Access, Rules};
 use answers::Answers;
 use connections::Connections;
 use keys::Keys;
-use limits::Limits;
+pub use limits::Limits;
+use limits::TooFew;
 use metrics::Metrics;
 use owner::Owner;
 use problem::Problem;
@@ -83,6 +84,8 @@ pub struct Service {
     pub db: Database,
     /// Where to listen.
     pub address: SocketAddr,
+    /// How many connections there may be.
+    pub limits: Limits,
     /// Proxies in front of the service: each asks for many clients, whose addresses it tells.
     pub proxies: Vec<IpAddr>,
     /// What this process was told otherwise than its queue's policy says.
@@ -115,6 +118,9 @@ pub enum Error {
     /// The engine for policies.
     #[error(transparent)]
     Policy(#[from] serial_gate::policy::Error),
+    /// The limit on open files.
+    #[error(transparent)]
+    Files(#[from] TooFew),
     /// The address.
     #[error("cannot listen on `{address}`: name another with `--listen ADDRESS:PORT`")]
     Listen {
@@ -256,7 +262,7 @@ async fn run(service: Service, ready: impl FnOnce(SocketAddr)) -> Result<(), Err
         Owner::spawn("keys", Keys::new(store), Arc::clone(&ended)).map_err(Error::Start)?;
     let alerting = Alerting::start(&service, open()?)?;
     let (routes, document) = document::routes();
-    let connections = Connections::new(Limits::raised(), service.proxies.clone());
+    let connections = Connections::new(service.limits, service.proxies.clone());
     let listener = TcpListener::bind(address)
         .await
         .map_err(|cause| Error::Listen { address, cause })?;

@@ -21,7 +21,7 @@ const FILES: usize = 20;
 const BYTES: u64 = 500 << 20;
 
 /// What a file begins with, before the checksum.
-const HEAD: &[u8] = b"serial-gate compiled policy 1\n";
+const HEAD: &[u8] = b"serial-gate compiled policy 2\n";
 
 /// The length of a checksum in hexadecimal.
 const SUM: usize = 64;
@@ -74,7 +74,7 @@ impl Artefacts {
             tracing::warn!("a compiled policy is not used and is compiled again: {error}");
             return None;
         }
-        let artefact = whole(file, metadata.len());
+        let artefact = whole(file, metadata.len(), &path);
         if artefact.is_none() {
             tracing::info!(
                 "the compiled policy `{}` is damaged and is compiled again",
@@ -137,10 +137,11 @@ fn check_all(folder: &Path) -> Result<(), Unsafe> {
         let Ok(metadata) = fs::metadata(path) else {
             return Err(Unsafe::Foreign(path.into()));
         };
-        // In a folder like `/tmp` everybody may write, and nobody may move what is another's.
+        check_owner(path, &metadata)?;
+        // In a folder like `/tmp` everybody may write, and only its owner may move what is another's.
         let keeps_names = above > 0 && metadata.mode() & 0o1000 != 0;
         if !keeps_names {
-            check(path, &metadata)?;
+            check_mode(path, &metadata)?;
         }
     }
     Ok(())
@@ -148,24 +149,39 @@ fn check_all(folder: &Path) -> Result<(), Unsafe> {
 
 /// Whether only this user and the system's own may have written it.
 fn check(path: &Path, metadata: &fs::Metadata) -> Result<(), Unsafe> {
+    check_owner(path, metadata)?;
+    check_mode(path, metadata)
+}
+
+fn check_owner(path: &Path, metadata: &fs::Metadata) -> Result<(), Unsafe> {
     let me = rustix::process::geteuid().as_raw();
     if metadata.uid() != me && metadata.uid() != 0 {
         return Err(Unsafe::Foreign(path.into()));
     }
+    Ok(())
+}
+
+fn check_mode(path: &Path, metadata: &fs::Metadata) -> Result<(), Unsafe> {
     if metadata.mode() & 0o022 != 0 {
         return Err(Unsafe::Writable(path.into()));
     }
     Ok(())
 }
 
-/// The artefact in a file, if it is all there.
-fn whole(mut file: File, length: u64) -> Option<Vec<u8>> {
+/// The artefact in a file, if it is all there and was written under this name.
+fn whole(mut file: File, length: u64, path: &Path) -> Option<Vec<u8>> {
     let mut head = [0; HEAD.len() + SUM];
     file.read_exact(&mut head).ok()?;
     let sum = head.strip_prefix(HEAD)?;
     let mut artefact = Vec::with_capacity(usize::try_from(length.min(BYTES)).ok()?);
     file.take(BYTES).read_to_end(&mut artefact).ok()?;
-    (digest(&artefact).as_bytes() == sum).then_some(artefact)
+    (checksum(path, &artefact).as_bytes() == sum).then_some(artefact)
+}
+
+/// The checksum of an artefact and of the name of its file, which says what it is the compiled form of.
+fn checksum(path: &Path, artefact: &[u8]) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    digest(format!("{name} {}", digest(artefact)).as_bytes())
 }
 
 /// The oldest files go first, and one that is used is not old.
@@ -183,7 +199,7 @@ fn keep(folder: &Path, path: &Path, artefact: &[u8]) -> io::Result<()> {
         .prefix(".new-")
         .tempfile_in(folder)?;
     file.write_all(HEAD)?;
-    file.write_all(digest(artefact).as_bytes())?;
+    file.write_all(checksum(path, artefact).as_bytes())?;
     file.write_all(artefact)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
