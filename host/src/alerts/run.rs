@@ -80,7 +80,7 @@ pub fn run(
     })
 }
 
-/// Runs something for each channel in a thread of its own, and goes on with what they return.
+/// Runs something for each channel in a separate thread, and goes on with what they return.
 fn for_each_channel<'a, T: Send, R>(
     settings: &'a Settings,
     work: impl Fn(&'a Channel) -> Result<T, Error> + Sync,

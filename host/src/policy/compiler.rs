@@ -1,4 +1,4 @@
-//! Compiles a policy in a process of its own, so that a hostile one can be ended.
+//! Compiles a policy in a separate process, so that a hostile one can be ended.
 //!
 //! Owns the process, seen from outside: its start, its deadline, its end, and what it is that went wrong. Leaves what it does
 //! to `compiling`. It gets nothing of this process but the component: no environment, no open file. Callers rely on this:

@@ -2,7 +2,7 @@
 //!
 //! Owns wasmtime's configuration, and the way from bytes to a component that may be called: what was loaded before, what is
 //! on the disk (`artefacts`), and else the checks that come before a compiler sees it (`outline`, `contract`), the compiler
-//! in a process of its own or in this one, and the checks of its types. Callers rely on this: a compilation of a stranger's
+//! in a separate process or in this one, and the checks of its types. Callers rely on this: a compilation of a stranger's
 //! component that nobody wants any more ends within a few milliseconds, where it has a process of its own.
 
 use std::collections::BTreeMap;
@@ -74,7 +74,7 @@ impl Runtime {
         })
     }
 
-    /// The same, where every policy but the built-in one is compiled by a process of its own.
+    /// The same, where every policy but the built-in one is compiled by a separate process.
     ///
     /// # Errors
     ///
@@ -95,7 +95,7 @@ impl Runtime {
         }
     }
 
-    /// Ends every compilation that is under way in a process of its own, and begins no other. Policies that are loaded are
+    /// Ends every compilation that is under way in a separate process, and begins no other. Policies that are loaded are
     /// called as before.
     pub fn stop_compiling(&self) {
         self.stop.tell();

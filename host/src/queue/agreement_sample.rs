@@ -3,7 +3,7 @@
 //! Owns how often: at most once a second, and for at most a hundredth of the time, over all queues of a process that share a
 //! [`Pace`]; and a state that is as it was is left for later, so that the next change is compared before a claim sees it. A
 //! short comparison is made before the claim, in the very state that the claim sees, and takes no lock. A long queue is
-//! compared in a thread beside the claims, on a connection of its own. Callers rely on this: nothing here fails a claim.
+//! compared in a thread beside the claims, on a separate connection. Callers rely on this: nothing here fails a claim.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;

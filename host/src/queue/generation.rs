@@ -204,7 +204,7 @@ pub(super) fn prepare(
     Ok(Ready { in_use, clause })
 }
 
-/// The same on a connection of its own, beside the claims.
+/// The same on a separate connection, beside the claims.
 pub(super) fn prepare_beside(
     database: &Database,
     in_use: InUse,

@@ -131,7 +131,7 @@ pub struct Options {
     /// Compiles and runs the policies; queues of one process share it. None makes one when it is
     /// needed.
     pub runtime: Option<Runtime>,
-    /// Compiles policies in a process of its own, where this queue makes the runtime itself.
+    /// Compiles policies in a separate process, where this queue makes the runtime itself.
     pub compiler: Option<Compiler>,
     /// Whose policies are run; anybody's, if there is none.
     pub trust: Option<Trust>,

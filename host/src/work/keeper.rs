@@ -1,6 +1,6 @@
 //! Keeps the claim of a job while it is worked on.
 //!
-//! Owns the heartbeats, on a connection of its own. Callers rely on this: as soon as the claim is lost, or may be, the work
+//! Owns the heartbeats, on a separate connection. Callers rely on this: as soon as the claim is lost, or may be, the work
 //! is told to end, so that no two workers are at one job for longer than that takes.
 
 use std::time::{Duration, Instant};
