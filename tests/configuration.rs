@@ -410,18 +410,24 @@ fn a_secret_of_the_environment_goes_to_no_address_of_the_folder_that_a_command_r
 fn another_program_of_the_user_cannot_read_its_environment() {
     let gate = Gate::new();
     gate.run(&["task", "add", "alpha"]).succeeds();
-    // The superuser may read everything, so the worker is another user where it can be.
-    let folder = gate.path("");
+    // The superuser may read everything, so the worker is another user where it can be, who finds the binary in this folder.
+    let (folder, binary) = (gate.path(""), gate.path("serial-gate"));
+    fs::copy(env!("CARGO_BIN_EXE_serial-gate"), &binary).unwrap();
     let other = give_away(&folder);
-    let read = "cat /proc/$PPID/environ > /dev/null 2> refused; echo $? > code; id -u > user";
-    let mut worker = gate.command(&[
-        "work", "--agent", "analyst", "--max", "1", "--", "sh", "-c", read,
-    ]);
+    let read = "cat /proc/$PPID/environ > /dev/null 2> refused; echo $? > code";
+    let mut worker = Command::new(binary);
     worker
+        .args([
+            "work", "--agent", "analyst", "--max", "1", "--", "sh", "-c", read,
+        ])
+        .env_clear()
+        .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+        .env("HOME", &folder)
         .env("SERIAL_GATE_WEBHOOK_SECRET", "a secret")
+        .current_dir(&folder)
         .stdout(Stdio::null());
     if let Some(uid) = other {
-        worker.uid(uid).env("HOME", &folder);
+        worker.uid(uid);
     }
     assert!(worker.status().unwrap().success());
     let code = fs::read_to_string(gate.path("code")).unwrap();
