@@ -19,7 +19,9 @@ fn follow(service: &Service, token: Option<&str>) -> (BufReader<TcpStream>, Stri
         format!("authorization: Bearer {token}\r\n")
     });
     let mut connection = service.connect();
-    let request = format!("GET /events HTTP/1.1\r\nhost: localhost\r\n{bearer}\r\n");
+    // The end of the stream is then the end of the connection.
+    let request =
+        format!("GET /events HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{bearer}\r\n");
     connection.write_all(request.as_bytes()).unwrap();
     let mut reader = BufReader::new(connection);
     let mut head = String::new();
