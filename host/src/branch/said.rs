@@ -3,6 +3,8 @@
 //! Owns the limits of that text. It may be a remote's words: it has no control characters, nothing that turns a line round,
 //! no address with a password, and an end. The advice is for the usual reasons; git's words follow it.
 
+use crate::printable::is_invisible;
+
 /// How many characters of it are kept.
 const LONGEST: usize = 1_000;
 
@@ -81,19 +83,13 @@ pub(super) fn advice(said: &str) -> &'static str {
     reason.map_or("look at what it says", |(_, advice)| advice)
 }
 
-/// What git said, without an address that may have a password in it: the remote's, or one that it was led to.
+/// What git said, without addresses that may hold a password: the remote's, and those it redirects to.
 pub(super) fn in_one_line(said: &str, remote: &str) -> String {
     let said = without_users(&said.replace(remote, "the remote"));
     let lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
     let line = lines.collect::<Vec<_>>().join("; ");
-    let seen = |letter: char| if is_unseen(letter) { ' ' } else { letter };
+    let seen = |letter: char| if is_invisible(letter) { ' ' } else { letter };
     line.chars().map(seen).take(LONGEST).collect()
-}
-
-/// Control characters, and those that change a line without being seen.
-fn is_unseen(letter: char) -> bool {
-    letter.is_control()
-        || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// A text whose addresses name nobody: `https://user:password@host` becomes `https://host`.
