@@ -6,129 +6,67 @@
 //! is not known; and when one returns, its change is on the disk (`Durability`) and in the file that
 //! is at the path, where everybody else sees it. A file that was replaced is opened anew.
 
-mod access;
-mod alert_list;
-mod alerts;
-mod aside;
-mod audit;
-mod bases;
-mod branch_names;
-mod branches;
-mod candidates;
-mod census;
-mod claim;
-mod clauses;
-mod clocks;
-mod comparing;
-mod connection;
-mod contradictions;
 mod database;
-mod deliveries;
-mod deploys;
-mod doctor;
-mod doubt;
-mod effect;
 mod error;
-mod files;
-mod fixtures;
-mod freeze_of;
-mod freezes;
-mod frozen_deploy;
-mod generations;
-mod group;
-mod heads;
-mod holding;
-mod idempotency;
-mod intact;
-mod job_error;
-mod jobs;
-mod journal;
-mod judged;
-mod known;
-mod leases;
-mod likeness;
-mod log_index;
-mod lookup;
-mod migrate;
-mod moved_chats;
-mod oracle;
-mod outcome;
-mod prepare;
-mod probe;
-mod retries;
-mod room;
-mod schema;
-mod shadow;
-mod snapshot;
-mod succession;
-mod supposed;
-mod task_end;
-mod tasks;
+mod records;
+mod sqlite;
 mod time;
 mod token;
-mod transaction;
-mod triggers;
-mod unfinished;
-mod value;
-mod version_row;
-mod wall;
-mod work;
-mod work_state;
 mod written;
 
-pub use access::{AccessToken, Role};
-pub use alert_list::{AlertRow, ListedAs, Outbox};
-pub use alerts::{Alert, AlertKind};
-pub use audit::AuditEntry;
-pub use branch_names::Naming;
-pub use branches::{CutFrom, NewBranch, TaskBranch};
-pub use candidates::Shaped;
-pub use census::{Census, Counted};
-pub use claim::{Candidate, Claimed, Lease};
-pub use clocks::{Ahead, TimeAhead, TimesAhead};
-pub use connection::LOG_BYTES;
-pub use contradictions::{Contradicted, Contradictions, Patience};
 pub use database::{Database, Durability};
-pub use deliveries::{Delivery, DeliveryState, Due, Taken};
-pub use deploys::{DeployVerdict, NewDeploy, RecordedDeploy};
-pub use doctor::{Compared, Difference, Place};
 pub use error::Error;
-pub use fixtures::Fixture;
-pub use freeze_of::FreezeOf;
-pub use freezes::ActiveFreeze;
-pub use frozen_deploy::FrozenDeploy;
-pub use generations::{Generation, GenerationEvent, GenerationState};
-pub use heads::QueuedSince;
-pub use idempotency::Repeatable;
-pub use intact::Missing;
-pub use jobs::{Claim, Ending, NewJob};
-pub use judged::Judged;
-pub use known::{Firsts, Found, look_into};
-pub use lookup::{ActiveTask, JobRow, TaskRow, WaitingJob};
-pub use migrate::Change;
-pub use outcome::TaskOutcome;
-pub use prepare::{Before, Preparation, Prepared};
-pub use probe::{Attempt, Forbidden, Proof, STATUSES, Trial};
-pub use retries::Retried;
-pub use room::NoRoom;
-pub use shadow::{Disagreement, Look, ShadowRecord};
-pub use succession::{Act, NewGeneration, Seen};
-pub use supposed::{Probe, Supposed};
-pub use task_end::{DONE, FinishedStages, Running, TaskEnd};
-pub(crate) use tasks::check_names;
-pub use tasks::{Added, Move, NewTask};
+pub use records::access::{AccessToken, Role};
+pub use records::alert_list::{AlertRow, ListedAs, Outbox};
+pub use records::alerts::{Alert, AlertKind};
+pub use records::audit::AuditEntry;
+pub use records::branch_names::Naming;
+pub use records::branches::{CutFrom, NewBranch, TaskBranch};
+pub use records::clocks::{Ahead, TimeAhead, TimesAhead};
+pub use records::contradictions::{Contradicted, Contradictions, Patience};
+pub use records::deliveries::{Delivery, DeliveryState, Due, Taken};
+pub use records::deploys::{DeployVerdict, NewDeploy, RecordedDeploy};
+pub use records::fixtures::Fixture;
+pub use records::freeze_of::FreezeOf;
+pub use records::freezes::ActiveFreeze;
+pub use records::frozen_deploy::FrozenDeploy;
+pub use records::generations::{Generation, GenerationEvent, GenerationState};
+pub use records::idempotency::Repeatable;
+pub use records::jobs::{Claim, Ending, NewJob};
+pub use records::known::{Firsts, Found, look_into};
+pub use records::lookup::{ActiveTask, JobRow, TaskRow, WaitingJob};
+pub use records::outcome::TaskOutcome;
+pub use records::retries::Retried;
+pub use records::shadow::{Disagreement, Look, ShadowRecord};
+pub use records::succession::{Act, NewGeneration, Seen};
+pub use records::task_end::{DONE, FinishedStages, Running, TaskEnd};
+pub(crate) use records::tasks::check_names;
+pub use records::tasks::{Added, Move, NewTask};
+pub use records::waiting::QueuedSince;
+pub use records::work::{OpenWork, TaskWork, WorkCount};
+pub use records::work_state::{JobWork, WorkState};
+pub use sqlite::census::{Census, Counted};
+pub use sqlite::claim::{Candidate, Claimed, Lease};
+pub use sqlite::connection::LOG_BYTES;
+pub use sqlite::heads::Shaped;
+pub use sqlite::intact::Missing;
+pub use sqlite::judged::Judged;
+pub use sqlite::migrate::Change;
+pub use sqlite::prepare::{Before, Preparation, Prepared};
+pub use sqlite::probe::{Attempt, Forbidden, Proof, STATUSES, Trial};
+pub use sqlite::room::NoRoom;
+pub use sqlite::supposed::{Probe, Supposed};
+pub use sqlite::transaction::Committed;
+pub use sqlite::verify::{Compared, Difference, Place};
 pub use time::{from_sql_time, lease_end, sql_time};
-pub use transaction::Committed;
-pub use work::{OpenWork, TaskWork, WorkCount};
-pub use work_state::{JobWork, WorkState};
 pub use written::time_since;
 
 use std::time::Duration;
 
-use connection::Open;
-use group::Group;
 use rusqlite::Connection;
-use transaction::Transaction;
+use sqlite::connection::Open;
+use sqlite::group::Group;
+use sqlite::transaction::Transaction;
 
 /// An open queue.
 ///
@@ -162,7 +100,7 @@ impl Store {
         preparation: Preparation<'_>,
     ) -> Result<Prepared, Error> {
         let database = database.into();
-        let (prepared, connection) = prepare::prepare(&database.path, preparation)
+        let (prepared, connection) = sqlite::prepare::prepare(&database.path, preparation)
             .map_err(|error| error.at(&database.path))?;
         if preparation.dry_run {
             return Ok(prepared);
@@ -180,7 +118,7 @@ impl Store {
     ///
     /// When the disk or another program prevents it.
     pub fn prove(&mut self, trial: &Trial) -> Result<Proof, Error> {
-        self.doing(|connection| prepare::prove(connection, trial))
+        self.doing(|connection| sqlite::prepare::prove(connection, trial))
     }
 
     /// Opens a queue that [`Store::init`] has prepared.
@@ -232,7 +170,7 @@ impl Store {
     /// When there are none, they are no prepared queue, or the file has several names.
     pub fn check_files(&mut self) -> Result<(), Error> {
         self.be_open()?;
-        files::check_links(&self.database.path)
+        sqlite::files::check_links(&self.database.path)
     }
 
     /// Lets go of files that are no longer at the path. A part of a process that does nothing for a while calls this now

@@ -1,0 +1,216 @@
+//! Who may use the service: named tokens with a role. Only the hash of a token is kept.
+//!
+//! Owns the rows. How a token looks, and what a role may do, is the service's. Rows are never deleted, so that a
+//! name in the history can be looked up.
+
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::audit::{self, Deed};
+use super::effect::Effect;
+use crate::store::error::not_empty;
+use crate::store::sqlite::transaction::Transaction;
+use crate::store::{Act, Error, Store, sql_time};
+
+/// What the holder of a token may do. Each may do what the ones before it may.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Look.
+    Reader,
+    /// Add tasks and jobs, claim jobs and end them.
+    Worker,
+    /// Freeze and unfreeze repos, change the policy.
+    Operator,
+}
+
+/// A token as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessToken {
+    /// Its number, which stands in the token.
+    pub id: i64,
+    /// Whose it is: the name in the history.
+    pub name: String,
+    /// What it is good for.
+    pub role: Role,
+    /// The SHA-256 of its secret.
+    pub hash: Vec<u8>,
+    /// When it was made, UTC.
+    pub made_at: String,
+    /// Who made it.
+    pub made_by: String,
+    /// Since when it is no longer good, UTC.
+    pub revoked_at: Option<String>,
+}
+
+const COLUMNS: &str = "id, name, role, hash, made_at, made_by, revoked_at";
+
+impl Role {
+    /// All of them, the least first.
+    pub const ALL: [Role; 3] = [Role::Reader, Role::Worker, Role::Operator];
+
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Reader => "reader",
+            Role::Worker => "worker",
+            Role::Operator => "operator",
+        }
+    }
+
+    /// By its name.
+    pub fn of_name(name: &str) -> Option<Role> {
+        Role::ALL.into_iter().find(|role| role.name() == name)
+    }
+}
+
+impl Store {
+    /// Adds a token by the hash of its secret and returns its number.
+    ///
+    /// # Errors
+    ///
+    /// When the name is empty, another good token has it, or the database refuses.
+    pub fn add_access_token(
+        &mut self,
+        name: &str,
+        role: Role,
+        hash: &[u8],
+        act: Act<'_>,
+    ) -> Result<i64, Error> {
+        not_empty("name of the token", name)?;
+        self.writing_durably(|transaction| {
+            let taken = transaction
+                .prepare("SELECT 1 FROM serial_gate_access WHERE name = ?1 AND revoked_at IS NULL")?
+                .exists([name])?;
+            if taken {
+                return Err(Error::TokenNameTaken { name: name.into() });
+            }
+            let effect = Effect {
+                what: &format!("the token `{}`", name.escape_debug()),
+                table: "serial_gate_access",
+            };
+            let id = effect.returned(transaction.query_row(
+                "INSERT INTO serial_gate_access (name, role, hash, made_at, made_by)
+                 VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id",
+                params![name, role.name(), hash, sql_time(act.now), act.who],
+                |row| row.get(0),
+            ))?;
+            audit::write_down(transaction, act, deed(name, None, Some(role.name())))?;
+            effect.is_there(
+                transaction,
+                "SELECT 1 FROM serial_gate_access
+                 WHERE id = ?1 AND name = ?2 AND role = ?3 AND hash = ?4 AND revoked_at IS NULL",
+                params![id, name, role.name(), hash],
+            )?;
+            Ok(id)
+        })
+    }
+
+    /// A token that is still good.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn access_token(&mut self, id: i64) -> Result<Option<AccessToken>, Error> {
+        self.doing(|connection| {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM serial_gate_access WHERE id = ?1 AND revoked_at IS NULL"
+            );
+            let mut query = connection.prepare_cached(&sql)?;
+            Ok(query.query_row([id], read).optional()?.flatten())
+        })
+    }
+
+    /// All tokens, in the order in which they were made.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn access_tokens(&mut self) -> Result<Vec<AccessToken>, Error> {
+        self.doing(|connection| {
+            let sql = format!("SELECT {COLUMNS} FROM serial_gate_access ORDER BY id");
+            let mut query = connection.prepare(&sql)?;
+            let tokens = query.query_map([], read)?.collect::<Result<Vec<_>, _>>()?;
+            Ok(tokens.into_iter().flatten().collect())
+        })
+    }
+
+    /// Whether there ever was a token: from then on nobody is let in without one, even if all are revoked.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn had_access_tokens(&mut self) -> Result<bool, Error> {
+        self.doing(|connection| {
+            let mut query =
+                connection.prepare_cached("SELECT 1 FROM serial_gate_access LIMIT 1")?;
+            Ok(query.exists([])?)
+        })
+    }
+
+    /// Makes a token worthless, by its name. Whoever holds it is refused from the next request on.
+    ///
+    /// # Errors
+    ///
+    /// When there is no good token of that name, or the database refuses.
+    pub fn revoke_access_token(&mut self, name: &str, act: Act<'_>) -> Result<(), Error> {
+        self.writing_durably(|transaction| {
+                let good = good_tokens(transaction, name)?;
+                if good.is_empty() {
+                    return Err(Error::NoToken { name: name.into() });
+                }
+                transaction.execute(
+                    "UPDATE serial_gate_access SET revoked_at = ?2 WHERE name = ?1 AND revoked_at IS NULL",
+                    params![name, sql_time(act.now)],
+                )?;
+                audit::write_down(transaction, act, deed(name, Some("good"), Some("revoked")))?;
+                let effect = Effect {
+                    what: &format!("the revocation of token `{}`", name.escape_debug()),
+                    table: "serial_gate_access",
+                };
+                // By its number: the secret is good under any name.
+                good.iter().try_for_each(|id| {
+                    effect.is_gone(
+                        transaction,
+                        "SELECT 1 FROM serial_gate_access WHERE id = ?1 AND revoked_at IS NULL",
+                        [id],
+                    )
+                })
+        })
+    }
+}
+
+fn good_tokens(transaction: &Transaction<'_>, name: &str) -> rusqlite::Result<Vec<i64>> {
+    let mut query = transaction
+        .prepare("SELECT id FROM serial_gate_access WHERE name = ?1 AND revoked_at IS NULL")?;
+    let tokens = query.query_map([name], |row| row.get(0))?;
+    tokens.collect()
+}
+
+fn deed<'a>(name: &str, before: Option<&'a str>, after: Option<&'a str>) -> Deed<'a> {
+    Deed {
+        action: "token",
+        repo: None,
+        subject: format!("token {name}"),
+        before,
+        after,
+    }
+}
+
+/// None for a role that this version does not know: such a token is good for nothing.
+fn read(row: &Row<'_>) -> rusqlite::Result<Option<AccessToken>> {
+    let role: String = row.get(2)?;
+    let Some(role) = Role::of_name(&role) else {
+        return Ok(None);
+    };
+    Ok(Some(AccessToken {
+        id: row.get(0)?,
+        name: row.get(1)?,
+        role,
+        hash: row.get(3)?,
+        made_at: row.get(4)?,
+        made_by: row.get(5)?,
+        revoked_at: row.get(6)?,
+    }))
+}

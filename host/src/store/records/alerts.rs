@@ -1,0 +1,261 @@
+//! Alerts: what there is to tell people, written down before anybody is told.
+//!
+//! Owns the outbox. How far each alert is with each channel is left to `deliveries`, and the words to
+//! the room `alerts`. Callers rely on this: an alert is written in the transaction of what it tells of,
+//! so none tells of a change that did not happen, and none is lost with the process. It is written
+//! whether or not a channel is configured, because who changes something need not be who sends. The
+//! newest 10,000 are kept, so that the table has an end where nobody ever sends.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
+use rusqlite::{Row, params};
+
+use super::effect::Effect;
+use super::waiting::{Head, Heads};
+use crate::clause::Agents;
+use crate::store::sqlite::transaction::Transaction;
+use crate::store::sqlite::value::Shown;
+use crate::store::{Error, Store, sql_time};
+
+/// How many alerts are kept.
+const KEPT: i64 = 10_000;
+
+/// Who tells of what nobody did.
+pub(crate) const THE_HOST: &str = "serial-gate";
+
+/// What an alert tells of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlertKind {
+    /// A repo was frozen.
+    Freeze,
+    /// A repo was opened again.
+    Unfreeze,
+    /// A policy failed too often, and the one before it is active again.
+    Rollback,
+    /// A job failed, and goes back to the queue only if an operator puts it there.
+    JobFailed,
+    /// The first job of a repo's waiting line has been there for long.
+    Waiting,
+    /// A policy's `decide` and its clause differ about a queued job.
+    Contradiction,
+    /// Nothing: somebody tries the channels. It is never written down.
+    Test,
+}
+
+/// Something to tell people.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Alert {
+    /// Its number.
+    pub id: i64,
+    /// Its name among the alerts of all queues: who hears of it twice can tell by this.
+    pub key: String,
+    /// When it happened, UTC.
+    pub at: String,
+    /// What happened.
+    pub kind: AlertKind,
+    /// Where.
+    pub repo: Option<String>,
+    /// The task that it is about, by its name.
+    pub work_item_id: Option<String>,
+    /// The freeze, the generation or the job that it is about.
+    pub subject: Option<i64>,
+    /// Who did it.
+    pub who: String,
+    /// Why; empty if nothing was said.
+    pub why: String,
+    /// What has to be known besides, as it was then: why the gate did not hold a frozen repo, for example.
+    pub note: Option<String>,
+}
+
+/// An alert to write down.
+pub(crate) struct NewAlert<'a> {
+    pub kind: AlertKind,
+    pub repo: Option<&'a str>,
+    pub work_item: Option<&'a str>,
+    pub subject: Option<i64>,
+    pub who: &'a str,
+    pub why: &'a str,
+}
+
+impl AlertKind {
+    const ALL: [AlertKind; 6] = [
+        AlertKind::Freeze,
+        AlertKind::Unfreeze,
+        AlertKind::Rollback,
+        AlertKind::JobFailed,
+        AlertKind::Waiting,
+        AlertKind::Contradiction,
+    ];
+
+    /// Its name in the database.
+    pub fn name(self) -> &'static str {
+        match self {
+            AlertKind::Freeze => "freeze",
+            AlertKind::Unfreeze => "unfreeze",
+            AlertKind::Rollback => "rollback",
+            AlertKind::JobFailed => "job_failed",
+            AlertKind::Waiting => "waiting",
+            AlertKind::Contradiction => "contradiction",
+            AlertKind::Test => "test",
+        }
+    }
+}
+
+/// The columns of an alert, as `a`.
+pub(crate) const COLUMNS: &str =
+    "a.id, a.key, a.at, a.kind, a.repo, a.work_item_id, a.subject, a.who, a.why, a.note";
+
+impl Alert {
+    pub(crate) fn of_row(row: &Row<'_>) -> rusqlite::Result<Alert> {
+        let text = |column| Ok::<_, rusqlite::Error>(row.get::<_, Shown>(column)?.0);
+        Ok(Alert {
+            id: row.get(0)?,
+            key: text(1)?.unwrap_or_default(),
+            at: text(2)?.unwrap_or_default(),
+            kind: row.get(3)?,
+            repo: text(4)?,
+            work_item_id: text(5)?,
+            subject: row.get(6)?,
+            who: text(7)?.unwrap_or_default(),
+            why: text(8)?.unwrap_or_default(),
+            note: text(9)?,
+        })
+    }
+}
+
+impl Store {
+    /// Looks at the first job of each repo's waiting line, which `agents` are to do. Notes since when it is there where its
+    /// row does not tell, and writes an alert for one that is there for longer than `limit`, if there is a limit, once for
+    /// each such job; returns how many alerts there were. A job that has the id of a deleted one is another job: the alert of
+    /// that one is older than it. Takes the write lock only if there is something to write.
+    ///
+    /// # Errors
+    ///
+    /// When the database refuses.
+    pub fn look_at_heads(
+        &mut self,
+        now: Timestamp,
+        agents: &Agents,
+        limit: Option<Duration>,
+    ) -> Result<usize, Error> {
+        let before = limit.map(|limit| {
+            let limit = SignedDuration::try_from(limit).unwrap_or(SignedDuration::MAX);
+            now.checked_sub(limit).unwrap_or(Timestamp::MIN)
+        });
+        let is_quiet = self.doing(|connection| {
+            // All reads see one state.
+            let reading = Transaction::read(connection)?;
+            let heads = Heads::read(&reading, agents, now)?;
+            Ok(heads.are_noted() && not_told(&reading, &heads, before)?.is_empty())
+        })?;
+        if is_quiet {
+            return Ok(0);
+        }
+        self.writing(|transaction| {
+            let heads = Heads::read(transaction, agents, now)?;
+            heads.note(transaction, now)?;
+            let late = not_told(transaction, &heads, before)?;
+            for head in &late {
+                let since = sql_time(head.since);
+                let why = if head.is_seen {
+                    format!("since {since} UTC or longer: that is when it was first seen")
+                } else {
+                    format!("since {since} UTC")
+                };
+                let alert = NewAlert {
+                    kind: AlertKind::Waiting,
+                    repo: head.repo.as_deref(),
+                    work_item: head.work_item.as_deref(),
+                    subject: Some(head.job),
+                    who: THE_HOST,
+                    why: &why,
+                };
+                add(transaction, now, alert)?;
+            }
+            Ok(late.len())
+        })
+    }
+}
+
+/// The heads that are there since before then, and of which nobody was told.
+fn not_told<'a>(
+    connection: &rusqlite::Connection,
+    heads: &'a Heads,
+    before: Option<Timestamp>,
+) -> rusqlite::Result<Vec<&'a Head>> {
+    let Some(before) = before else {
+        return Ok(Vec::new());
+    };
+    let mut query = connection.prepare_cached(
+        "SELECT 1 FROM serial_gate_alert WHERE kind = 'waiting' AND subject = ?1 AND at >= ?2",
+    )?;
+    let mut late = Vec::new();
+    for head in heads.heads.iter().filter(|head| head.since <= before) {
+        // Both times are the gate's own, in one format.
+        if !query.exists(params![head.job, sql_time(head.since)])? {
+            late.push(head);
+        }
+    }
+    Ok(late)
+}
+
+/// Adds an alert to the transaction of what it tells of.
+pub(crate) fn add(
+    transaction: &Transaction<'_>,
+    now: Timestamp,
+    alert: NewAlert<'_>,
+) -> Result<(), Error> {
+    add_noting(transaction, now, alert, None)
+}
+
+/// The same with what has to be known besides.
+pub(crate) fn add_noting(
+    transaction: &Transaction<'_>,
+    now: Timestamp,
+    alert: NewAlert<'_>,
+    note: Option<&str>,
+) -> Result<(), Error> {
+    let effect = Effect {
+        what: "the alert",
+        table: "serial_gate_alert",
+    };
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO serial_gate_alert (key, at, kind, repo, work_item_id, subject, who, why, note)
+         VALUES (lower(hex(randomblob(16))), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING id",
+    )?;
+    let values = params![
+        sql_time(now),
+        alert.kind.name(),
+        alert.repo,
+        alert.work_item,
+        alert.subject,
+        alert.who,
+        alert.why,
+        note
+    ];
+    let id: i64 = effect.returned(insert.query_row(values, |row| row.get(0)))?;
+    effect.is_there(
+        transaction,
+        "SELECT 1 FROM serial_gate_alert WHERE id = ?1",
+        [id],
+    )?;
+    let oldest = id.saturating_sub(KEPT);
+    for forget in [
+        "DELETE FROM serial_gate_alert WHERE id <= ?1",
+        "DELETE FROM serial_gate_delivery WHERE alert <= ?1",
+    ] {
+        transaction.prepare_cached(forget)?.execute([oldest])?;
+    }
+    Ok(())
+}
+
+impl FromSql for AlertKind {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<AlertKind> {
+        let named = |kind: &AlertKind| value.as_str().ok() == Some(kind.name());
+        let known = AlertKind::ALL.into_iter().find(named);
+        known.ok_or(FromSqlError::InvalidType)
+    }
+}

@@ -1,0 +1,121 @@
+//! The audit: what operators did, to what, from what to what, and why.
+//!
+//! Owns its rows, which are only ever added, and the one list over them and the events of the
+//! generations, which are kept there and not twice. Callers rely on this: a row is written in the
+//! transaction of what it tells of, so there is none of a change that did not happen, and no change of
+//! an operator's without one.
+
+use rusqlite::params;
+
+use super::effect::Effect;
+use crate::store::sqlite::transaction::Transaction;
+use crate::store::sqlite::value::Shown;
+use crate::store::{Act, Error, Store, sql_time};
+
+/// Something that an operator did.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct AuditEntry {
+    /// When, UTC.
+    pub at: String,
+    /// Who.
+    pub who: String,
+    /// What, such as `freeze` or `task done`.
+    pub action: String,
+    /// Where; none for what concerns every repo.
+    pub repo: Option<String>,
+    /// To what, such as `freeze 3` or `task 7`.
+    pub subject: String,
+    /// How it was.
+    pub before: Option<String>,
+    /// How it is since.
+    pub after: Option<String>,
+    /// Why; empty if nothing was said.
+    pub why: String,
+}
+
+/// What an operator does, for [`write_down`].
+pub(crate) struct Deed<'a> {
+    pub action: &'a str,
+    pub repo: Option<&'a str>,
+    pub subject: String,
+    pub before: Option<&'a str>,
+    pub after: Option<&'a str>,
+}
+
+impl Store {
+    /// What operators did, in one repo or in all, the newest first. Changes of the policy concern every
+    /// repo: they stand in the list of all.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn audit(&mut self, repo: Option<&str>, limit: u32) -> Result<Vec<AuditEntry>, Error> {
+        self.doing(|connection| {
+            // A candidate that is only checked changes nothing. It still is what was there before.
+            let mut query = connection.prepare_cached(
+                "SELECT at, who, action, repo, subject, before, after, why FROM (
+                    SELECT at, who, action, repo, subject, before, after, why, 1 AS place, id
+                    FROM serial_gate_audit
+                    UNION ALL
+                    SELECT at, who, 'policy', NULL, 'generation ' || generation,
+                        lag(state) OVER (PARTITION BY generation ORDER BY id), state, why, 0, id
+                    FROM serial_gate_generation_event
+                 ) WHERE (?1 IS NULL OR repo = ?1) AND (action != 'policy' OR after != 'candidate')
+                 ORDER BY at DESC, place DESC, id DESC LIMIT ?2",
+            )?;
+            let entries = query.query_map(params![repo, limit], |row| {
+                let text = |column| Ok::<_, rusqlite::Error>(row.get::<_, Shown>(column)?.0);
+                Ok(AuditEntry {
+                    at: text(0)?.unwrap_or_default(),
+                    who: text(1)?.unwrap_or_default(),
+                    action: text(2)?.unwrap_or_default(),
+                    repo: text(3)?,
+                    subject: text(4)?.unwrap_or_default(),
+                    before: text(5)?,
+                    after: text(6)?,
+                    why: text(7)?.unwrap_or_default(),
+                })
+            })?;
+            Ok(entries.collect::<Result<_, _>>()?)
+        })
+    }
+}
+
+/// Adds a row to the transaction of what it tells of.
+pub(crate) fn write_down(
+    transaction: &Transaction<'_>,
+    act: Act<'_>,
+    deed: Deed<'_>,
+) -> Result<(), Error> {
+    let Deed {
+        action,
+        repo,
+        subject,
+        before,
+        after,
+    } = deed;
+    let effect = Effect {
+        what: "the audit's row",
+        table: "serial_gate_audit",
+    };
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO serial_gate_audit (at, who, action, repo, subject, before, after, why)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING id",
+    )?;
+    let values = params![
+        sql_time(act.now),
+        act.who,
+        action,
+        repo,
+        subject,
+        before,
+        after,
+        act.why
+    ];
+    let id: i64 = effect.returned(insert.query_row(values, |row| row.get(0)))?;
+    effect.is_there(
+        transaction,
+        "SELECT 1 FROM serial_gate_audit WHERE id = ?1",
+        [id],
+    )
+}

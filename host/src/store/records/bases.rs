@@ -1,0 +1,109 @@
+//! What was seen of the bases: where each is, and whether it still has the commits that branches were cut at.
+//!
+//! Owns the two tables that remember it. Leaves git to `branch`, and what a task shows of it to `branches`. Callers rely on
+//! this: a tip and what was found out at it are written together, and a base is looked at again only once it has moved.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, params};
+
+use super::branches::CutFrom;
+use crate::store::sqlite::value::Shown;
+use crate::store::{Error, FinishedStages, Store, from_sql_time, sql_time, time_since};
+
+/// How many commits are looked for at a time: a repo whose tasks wait for one another has one.
+const SOME: i64 = 16;
+
+/// How long a base was not seen until it is written down that it was seen again.
+const SEEN_AGAIN: Duration = Duration::from_secs(5 * 60);
+
+impl Store {
+    /// The commits that branches of unfinished tasks were cut at, and of which is not known yet whether the base has them at
+    /// this tip. Those of the newest tasks, if there are many.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn commits_to_look_for(
+        &mut self,
+        repo: &str,
+        base: &str,
+        tip: &str,
+        finished: &FinishedStages,
+    ) -> Result<Vec<String>, Error> {
+        self.doing(|connection| {
+            let mut query = connection.prepare_cached(
+                "SELECT CAST(gate_base_commit AS TEXT) FROM tasks
+                 WHERE repo = ?1 AND stage != 'done' AND gate_base = ?2 AND gate_base_commit != ?3
+                    AND gate_cut_at IS NOT NULL AND stage NOT IN (SELECT value FROM json_each(?4))
+                    AND NOT EXISTS (SELECT 1 FROM serial_gate_cut_from AS look
+                        WHERE look.repo = ?1 AND look.base = ?2 AND look.base_commit = gate_base_commit AND look.tip = ?3)
+                 GROUP BY gate_base_commit ORDER BY max(id) DESC LIMIT ?5",
+            )?;
+            let values = params![repo, base, tip, finished.as_json(), SOME];
+            let commits = query.query_map(values, |row| row.get::<_, Shown>(0))?;
+            let commits = commits.filter_map(|commit| commit.map(|commit| commit.0).transpose());
+            Ok(commits.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+
+    /// Remembers the tip of a base, none if the remote has no such base, and which commits it has. Writes only what is new,
+    /// and now and then that it was seen again.
+    ///
+    /// # Errors
+    ///
+    /// When the database refuses.
+    pub fn saw_base(
+        &mut self,
+        now: Timestamp,
+        repo: &str,
+        base: &str,
+        tip: Option<&str>,
+        looked_for: &[CutFrom],
+    ) -> Result<(), Error> {
+        let tip = tip.unwrap_or_default();
+        let known: Option<(String, String)> = self.doing(|connection| {
+            let mut query = connection.prepare_cached(
+                "SELECT tip, CAST(seen_at AS TEXT) FROM serial_gate_base WHERE repo = ?1 AND base = ?2",
+            )?;
+            let known = query.query_row([repo, base], |row| Ok((row.get(0)?, row.get(1)?)));
+            Ok(known.optional()?)
+        })?;
+        let is_fresh = match &known {
+            Some((known, seen)) => {
+                let since = from_sql_time(seen).and_then(|seen| time_since(seen, now));
+                known == tip && since.is_some_and(|since| since < SEEN_AGAIN)
+            }
+            // A base that was never there is not one that was deleted.
+            None => tip.is_empty(),
+        };
+        if is_fresh && looked_for.is_empty() {
+            return Ok(());
+        }
+        self.writing(|transaction| {
+            for CutFrom {
+                commit,
+                tip,
+                contained,
+            } in looked_for
+            {
+                transaction
+                    .prepare_cached(
+                        "INSERT INTO serial_gate_cut_from (repo, base, base_commit, tip, contained)
+                         VALUES (?1, ?2, ?3, ?4, ?5)
+                         ON CONFLICT (repo, base, base_commit)
+                         DO UPDATE SET tip = excluded.tip, contained = excluded.contained",
+                    )?
+                    .execute(params![repo, base, commit, tip, contained])?;
+            }
+            transaction
+                .prepare_cached(
+                    "INSERT INTO serial_gate_base (repo, base, tip, seen_at) VALUES (?1, ?2, ?3, ?4)
+                     ON CONFLICT (repo, base) DO UPDATE SET tip = excluded.tip, seen_at = excluded.seen_at",
+                )?
+                .execute(params![repo, base, tip, sql_time(now)])?;
+            Ok(())
+        })
+    }
+}

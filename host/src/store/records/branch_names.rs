@@ -1,0 +1,118 @@
+//! A new task whose branch has a name that others must leave room for.
+//!
+//! Owns the look at the other tasks of its repo, in the transaction that adds it, so that two tasks that come at a time do
+//! not miss each other. What a branch is called, and which names git cannot keep beside each other, is told by the caller.
+//! Callers rely on this: a task is added, or nothing is; and the look takes a bounded time.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, params};
+
+use super::jobs::claim_added;
+use super::tasks::{check_names, insert};
+use crate::store::sqlite::transaction::Transaction;
+use crate::store::sqlite::value::Shown;
+use crate::store::{Added, Error, FinishedStages, NewTask, Store};
+
+/// How many unfinished tasks of a repo are looked at, the latest first. A collision with an earlier one is found at the cut.
+const LOOKED_AT: u32 = 10_000;
+
+/// What the branches of a repo are called.
+#[derive(Clone, Copy)]
+pub struct Naming<'a> {
+    /// The branch of a task, by its id and its work item.
+    pub branch_of: &'a dyn Fn(i64, Option<&str>) -> String,
+    /// Whether git cannot keep two branches beside each other.
+    pub collide: &'a dyn Fn(&str, &str) -> bool,
+    /// The stages of tasks that are over: those need no room any more.
+    pub finished: &'a FinishedStages,
+}
+
+impl Store {
+    /// As [`Store::add_task`], or with a worker and its lease as [`Store::add_task_claimed`], where the task will have a
+    /// branch.
+    ///
+    /// # Errors
+    ///
+    /// As there, and when another task of the repo has the branch, or one that git cannot keep beside it.
+    pub fn add_task_with_branch(
+        &mut self,
+        now: Timestamp,
+        task: NewTask<'_>,
+        naming: Naming<'_>,
+        claimed: Option<(&str, Duration)>,
+    ) -> Result<(Added, Option<String>), Error> {
+        check_names(task)?;
+        self.writing(|transaction| {
+            let added = insert_with_branch(transaction, now, task, naming)?;
+            let token = match claimed {
+                None => None,
+                Some((worker, lease)) => {
+                    Some(claim_added(transaction, added.job_id, worker, now, lease)?)
+                }
+            };
+            Ok((added, token))
+        })
+    }
+}
+
+/// Adds a task, and refuses it if its branch has no room.
+pub(crate) fn insert_with_branch(
+    transaction: &Transaction<'_>,
+    now: Timestamp,
+    task: NewTask<'_>,
+    naming: Naming<'_>,
+) -> Result<Added, Error> {
+    let added = insert(transaction, now, task)?;
+    look_for_others(transaction, added.task_id, task, naming)?;
+    Ok(added)
+}
+
+fn look_for_others(
+    transaction: &Transaction<'_>,
+    id: i64,
+    task: NewTask<'_>,
+    naming: Naming<'_>,
+) -> Result<(), Error> {
+    let branch = (naming.branch_of)(id, task.work_item);
+    // A branch that was cut is there after its task as well.
+    let cut: Option<i64> = transaction
+        .prepare_cached(
+            "SELECT id FROM tasks WHERE repo = ?1 AND gate_branch = ?2 AND id != ?3 LIMIT 1",
+        )?
+        .query_row(params![task.repo, branch, id], |row| row.get(0))
+        .optional()?;
+    if let Some(other) = cut {
+        return Err(Error::BranchOf {
+            branch,
+            task: other,
+        });
+    }
+    let mut unfinished = transaction.prepare_cached(&format!(
+        "SELECT id, work_item_id, gate_branch FROM (
+            SELECT id, work_item_id, gate_branch, stage FROM tasks
+            WHERE repo = ?1 AND stage != 'done' AND id != ?2 ORDER BY id DESC LIMIT {LOOKED_AT})
+         WHERE stage NOT IN (SELECT value FROM json_each(?3))"
+    ))?;
+    let mut rows = unfinished.query(params![task.repo, id, naming.finished.as_json()])?;
+    while let Some(row) = rows.next()? {
+        let (other_task, work_item) = (row.get(0)?, row.get::<_, Shown>(1)?.0);
+        let cut = row.get::<_, Shown>(2)?.0;
+        let other = cut.unwrap_or_else(|| (naming.branch_of)(other_task, work_item.as_deref()));
+        if other == branch {
+            return Err(Error::BranchOf {
+                branch,
+                task: other_task,
+            });
+        }
+        if (naming.collide)(&branch, &other) {
+            return Err(Error::BranchBeside {
+                branch,
+                other,
+                task: other_task,
+            });
+        }
+    }
+    Ok(())
+}

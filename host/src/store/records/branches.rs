@@ -1,0 +1,181 @@
+//! The branch of a task: planned, cut, and what became of its base.
+//!
+//! Owns the columns that tell of it. What is seen of a base is written down by `bases`. A branch is planned before it is pushed, so that whoever comes after a crash knows
+//! its own push from somebody else's branch. Leaves git to `branch`. Callers rely on this: only who holds the job's claim
+//! plans or confirms, no two tasks of a repo have one branch, and a branch that was confirmed is never planned again.
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::holding::check_claim;
+use super::jobs::Claim;
+use crate::store::sqlite::value::Shown;
+use crate::store::{Error, Store, sql_time};
+
+/// The branch of a task.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct TaskBranch {
+    /// Its name.
+    pub name: String,
+    /// The branch that it was cut from.
+    pub base: String,
+    /// The tip of the base that it was cut at.
+    pub base_commit: String,
+    /// When it was cut, UTC; none while it is only planned.
+    pub cut_at: Option<String>,
+    /// The tip of the base as it was last seen, if it has moved since then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base_moved_to: Option<String>,
+    /// Whether the base, where it has moved to, no longer has the commit that the branch was cut at. Then the branch is to be
+    /// rebased: a merge would bring back what was taken out of the base.
+    pub base_rewritten: bool,
+    /// Whether it is not known if the base, where it has moved to, has that commit: the last look failed, or took too long.
+    pub base_unknown: bool,
+    /// When the base was last seen where it has moved to, or gone; UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base_seen_at: Option<String>,
+    /// Whether the remote had no such base when it was last looked at.
+    pub base_deleted: bool,
+}
+
+/// Whether a base has a commit that a branch was cut at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CutFrom {
+    /// The commit.
+    pub commit: String,
+    /// The tip of the base at which it was looked for.
+    pub tip: String,
+    /// Whether it was found; none if that is not known, because it took too long for example.
+    pub contained: Option<bool>,
+}
+
+/// What is to be cut.
+#[derive(Debug, Clone, Copy)]
+pub struct NewBranch<'a> {
+    /// The task.
+    pub task: i64,
+    /// The name of the branch.
+    pub name: &'a str,
+    /// The branch that it is cut from.
+    pub base: &'a str,
+    /// The tip of the base.
+    pub base_commit: &'a str,
+}
+
+impl Store {
+    /// The branch of a task, planned or cut; none if there is neither, or no such task.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn branch(&mut self, task: i64) -> Result<Option<TaskBranch>, Error> {
+        self.doing(|connection| {
+            let mut query = connection
+                .prepare_cached(&format!("SELECT {BRANCH} FROM tasks WHERE tasks.id = ?1"))?;
+            let found = query
+                .query_row([task], |row| branch_at(row, 0))
+                .optional()?;
+            Ok(found.flatten())
+        })
+    }
+
+    /// Writes down what is about to be pushed, in the place of an earlier plan.
+    ///
+    /// # Errors
+    ///
+    /// When the claim is no longer good, the branch was cut already, or another task of the repo has it.
+    pub fn plan_branch(&mut self, claim: Claim<'_>, branch: NewBranch<'_>) -> Result<(), Error> {
+        let NewBranch {
+            task,
+            name,
+            base,
+            base_commit,
+        } = branch;
+        self.writing(|transaction| {
+            check_claim(transaction, claim, "prepared")?;
+            let taken: Option<i64> = transaction
+                .prepare_cached(
+                    "SELECT other.id FROM tasks AS own JOIN tasks AS other ON other.repo IS own.repo
+                     WHERE own.id = ?1 AND other.gate_branch = ?2 AND other.id != own.id LIMIT 1",
+                )?
+                .query_row(params![task, name], |row| row.get(0))
+                .optional()?;
+            if let Some(other) = taken {
+                return Err(Error::BranchOf {
+                    branch: name.into(),
+                    task: other,
+                });
+            }
+            let planned = transaction
+                .prepare_cached(
+                    "UPDATE tasks SET gate_branch = ?2, gate_base = ?3, gate_base_commit = ?4
+                     WHERE id = ?1 AND gate_cut_at IS NULL",
+                )?
+                .execute(params![task, name, base, base_commit])?;
+            match planned {
+                0 => Err(Error::NoTask { id: task }),
+                _ => Ok(()),
+            }
+        })
+    }
+
+    /// Writes down that the planned branch is there.
+    ///
+    /// # Errors
+    ///
+    /// When the claim is no longer good, or nothing was planned.
+    pub fn confirm_branch(
+        &mut self,
+        now: Timestamp,
+        claim: Claim<'_>,
+        task: i64,
+    ) -> Result<(), Error> {
+        self.writing(|transaction| {
+            check_claim(transaction, claim, "prepared")?;
+            let cut = transaction
+                .prepare_cached(
+                    "UPDATE tasks SET gate_cut_at = coalesce(gate_cut_at, ?2)
+                     WHERE id = ?1 AND gate_branch IS NOT NULL",
+                )?
+                .execute(params![task, sql_time(now)])?;
+            match cut {
+                0 => Err(Error::NoTask { id: task }),
+                _ => Ok(()),
+            }
+        })
+    }
+}
+
+/// The columns of [`branch_at`], of a query over `tasks`.
+pub(crate) const BRANCH: &str = "gate_branch, gate_base, gate_base_commit, gate_cut_at,
+    (SELECT tip FROM serial_gate_base AS seen WHERE seen.repo = tasks.repo AND seen.base = gate_base
+        AND seen.tip NOT IN (gate_base_commit, '') AND gate_cut_at IS NOT NULL),
+    (SELECT look.contained FROM serial_gate_cut_from AS look JOIN serial_gate_base AS seen
+        ON seen.repo = look.repo AND seen.base = look.base AND seen.tip = look.tip
+        WHERE look.repo = tasks.repo AND look.base = gate_base AND look.base_commit = gate_base_commit),
+    EXISTS (SELECT 1 FROM serial_gate_base AS seen WHERE seen.repo = tasks.repo AND seen.base = gate_base
+        AND seen.tip = '' AND gate_cut_at IS NOT NULL),
+    (SELECT seen_at FROM serial_gate_base AS seen WHERE seen.repo = tasks.repo AND seen.base = gate_base
+        AND seen.tip IS NOT gate_base_commit AND gate_cut_at IS NOT NULL)";
+
+/// A task's branch, from a column on.
+pub(crate) fn branch_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<TaskBranch>> {
+    let text = |offset| Ok::<_, rusqlite::Error>(row.get::<_, Shown>(column + offset)?.0);
+    let Some(name) = text(0)? else {
+        return Ok(None);
+    };
+    let base_moved_to = text(4)?;
+    // A look at another tip says nothing of this one, and a base that is back where it was needs no look.
+    let contained: Option<bool> = row.get(column + 5)?;
+    Ok(Some(TaskBranch {
+        name,
+        base: text(1)?.unwrap_or_default(),
+        base_commit: text(2)?.unwrap_or_default(),
+        cut_at: text(3)?,
+        base_rewritten: base_moved_to.is_some() && contained == Some(false),
+        base_unknown: base_moved_to.is_some() && contained.is_none(),
+        base_moved_to,
+        base_deleted: row.get(column + 6)?,
+        base_seen_at: text(7)?,
+    }))
+}

@@ -1,0 +1,181 @@
+//! What became of a generation's word: how often its `decide` and its clause differed about a job, in use.
+//!
+//! Owns the counts, and that each comes with its alert and its failures in one transaction. Leaves the comparison to the
+//! queue. Callers rely on this: there is one alert a generation and an hour at most, however much is found.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::{OptionalExtension, params};
+
+use super::alerts::{self, NewAlert, THE_HOST};
+use super::generations::is_kept;
+use super::succession::fail;
+use crate::store::sqlite::connection::set_waiting;
+use crate::store::sqlite::transaction::Transaction;
+use crate::store::sqlite::value::Shown;
+use crate::store::time::latest;
+use crate::store::{Act, AlertKind, Error, Generation, Store, sql_time};
+
+/// For how long an alert of a generation is enough.
+const TOLD: SignedDuration = SignedDuration::from_hours(1);
+
+/// What to do about it, for those who read the alert.
+const REMEDY: &str = "roll back with `serial-gate policy rollback --reason TEXT`";
+
+/// Jobs about which a generation contradicted itself in one state.
+#[derive(Debug, Clone, Copy)]
+pub struct Contradicted<'a> {
+    /// How many.
+    pub jobs: usize,
+    /// The repo of the first.
+    pub repo: Option<&'a str>,
+    /// What was said about the first, in words.
+    pub first: &'a str,
+    /// After how many failures the generation before is active again; with 0 never.
+    pub allowed: u32,
+    /// The failures since then count.
+    pub since: Timestamp,
+}
+
+/// What was found of a generation so far.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Contradictions {
+    /// How often a job was found about which it contradicted itself.
+    pub times: i64,
+    /// When that was last, UTC.
+    pub last_at: String,
+    /// What was said about it, in words.
+    pub last: String,
+}
+
+/// How long to wait for another program's write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// As long as any change does.
+    AsUsual,
+    /// Not at all: what is shown to people does not wait for it.
+    None,
+}
+
+impl Store {
+    /// Counts what was found of a generation, tells people, and adds it to the generation's failures. When there are too
+    /// many, the generation before is active again: its number is returned. Nothing is counted where another generation has
+    /// the number by now.
+    ///
+    /// # Errors
+    ///
+    /// When the database refuses.
+    pub fn contradicted(
+        &mut self,
+        generation: &Generation,
+        found: Contradicted<'_>,
+        act: Act<'_>,
+        patience: Patience,
+    ) -> Result<Option<i64>, Error> {
+        if patience == Patience::None {
+            set_waiting(&mut self.be_open()?.connection, false)?;
+        }
+        let counted = self.writing_durably(|transaction| {
+            if !is_kept(transaction, generation)? {
+                return Ok(None);
+            }
+            write_down(transaction, generation.id, found, act.now)?;
+            let mut back = None;
+            for _ in 0..found
+                .jobs
+                .min(usize::try_from(found.allowed).unwrap_or(usize::MAX))
+            {
+                back = fail(transaction, generation, found.allowed, found.since, act)?;
+                if back.is_some() {
+                    break;
+                }
+            }
+            Ok(back)
+        });
+        if patience == Patience::None {
+            set_waiting(&mut self.be_open()?.connection, true)?;
+        }
+        counted
+    }
+
+    /// What was found of a generation; none if that is nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn contradictions(&mut self, generation: i64) -> Result<Option<Contradictions>, Error> {
+        self.doing(|connection| {
+            let mut query = connection.prepare_cached(
+                "SELECT times, last_at, last FROM serial_gate_contradiction WHERE generation = ?1",
+            )?;
+            let found = query.query_row([generation], |row| {
+                let text = |column| {
+                    Ok::<_, rusqlite::Error>(row.get::<_, Shown>(column)?.0.unwrap_or_default())
+                };
+                Ok(Contradictions {
+                    times: row.get(0)?,
+                    last_at: text(1)?,
+                    last: text(2)?,
+                })
+            });
+            Ok(found.optional()?)
+        })
+    }
+
+    /// How often any generation contradicted itself about a job.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn contradictions_of_all(&mut self) -> Result<i64, Error> {
+        self.doing(|connection| {
+            let sql = "SELECT coalesce(sum(times), 0) FROM serial_gate_contradiction";
+            Ok(connection
+                .prepare_cached(sql)?
+                .query_row([], |row| row.get(0))?)
+        })
+    }
+}
+
+fn write_down(
+    transaction: &Transaction<'_>,
+    generation: i64,
+    found: Contradicted<'_>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let Contradicted {
+        jobs, repo, first, ..
+    } = found;
+    let at = sql_time(now);
+    transaction
+        .prepare_cached(
+            "INSERT INTO serial_gate_contradiction (generation, times, last_at, last) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (generation) DO UPDATE SET times = times + ?2, last_at = ?3, last = ?4",
+        )?
+        .execute(params![generation, jobs, at, first])?;
+    let since = now.checked_sub(TOLD).unwrap_or(Timestamp::MIN);
+    // An alert of a clock that was ahead would be enough for ever.
+    let was_told = transaction
+        .prepare_cached(
+            "SELECT 1 FROM serial_gate_alert WHERE kind = ?1 AND subject = ?2 AND at > ?3 AND at <= ?4",
+        )?
+        .exists(params![
+            AlertKind::Contradiction.name(),
+            generation,
+            sql_time(since),
+            latest(now, Duration::ZERO)
+        ])?;
+    if was_told {
+        return Ok(());
+    }
+    let alert = NewAlert {
+        kind: AlertKind::Contradiction,
+        repo,
+        work_item: None,
+        subject: Some(generation),
+        who: THE_HOST,
+        why: &format!("{first}: {REMEDY}"),
+    };
+    alerts::add(transaction, now, alert)
+}

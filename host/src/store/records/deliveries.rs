@@ -1,0 +1,278 @@
+//! Deliveries: how far each alert is with each channel.
+//!
+//! Owns their life: `pending` → `sent`, or `failed` when it was tried often enough. Who takes a delivery
+//! has it for a lease, so that two senders do not send it both; when a sender dies, another takes it
+//! after that, and it may be heard of twice. Callers rely on this: an alert that is not sent within a
+//! day is not sent at all to a channel that did not know of it, so that a new channel does not begin
+//! with old news. A time that no right clock can have written is over, so that a clock that was ahead
+//! silences no channel. Which channels there are, and what they need, is left to the room `alerts`.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::alerts::{Alert, COLUMNS};
+use crate::store::sqlite::value::Shown;
+use crate::store::time::latest;
+use crate::store::{Error, Store, from_sql_time, lease_end, sql_time};
+
+/// After how long an alert is old news.
+pub(crate) const NEWS: SignedDuration = SignedDuration::from_hours(24);
+
+/// Where a delivery stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeliveryState {
+    /// It is to be sent, for the first time or again.
+    Pending,
+    /// The channel has taken it.
+    Sent,
+    /// It was tried often enough.
+    Failed,
+}
+
+impl DeliveryState {
+    const ALL: [DeliveryState; 3] = [
+        DeliveryState::Pending,
+        DeliveryState::Sent,
+        DeliveryState::Failed,
+    ];
+
+    /// Its name in the database.
+    pub fn name(self) -> &'static str {
+        match self {
+            DeliveryState::Pending => "pending",
+            DeliveryState::Sent => "sent",
+            DeliveryState::Failed => "failed",
+        }
+    }
+}
+
+/// How far an alert is with a channel.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Delivery {
+    /// The channel.
+    pub channel: String,
+    /// Where it stands.
+    pub state: DeliveryState,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When a pending one is due, UTC.
+    pub due_at: Option<String>,
+    /// When it was sent, UTC.
+    pub sent_at: Option<String>,
+    /// What went wrong last.
+    pub error: Option<String>,
+}
+
+/// A delivery that a sender has for its lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    /// What to send.
+    pub alert: Alert,
+    /// Where to.
+    pub channel: String,
+    /// Which try this is, from 1.
+    pub attempt: u32,
+    /// What went wrong last.
+    pub error: Option<String>,
+}
+
+/// What there is to do for a channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Taken {
+    /// Send this.
+    Due(Box<Due>),
+    /// Come back then; with none, when there is a new alert.
+    Nothing(Option<Timestamp>),
+}
+
+/// An alert is news for a channel that has no delivery of it.
+const UNKNOWN: &str = "a.at > ?2 AND NOT EXISTS (
+    SELECT 1 FROM serial_gate_delivery d WHERE d.alert = a.id AND d.channel = ?1)";
+
+impl Store {
+    /// The next delivery of a channel that is due, for a lease. One that was tried less often comes
+    /// first, so that one that always fails holds no other up. Nothing is put off for longer than
+    /// `longest`. Takes the write lock only if there is one.
+    ///
+    /// # Errors
+    ///
+    /// When the database refuses.
+    pub fn take_delivery(
+        &mut self,
+        now: Timestamp,
+        channel: &str,
+        lease: Duration,
+        longest: Duration,
+    ) -> Result<Taken, Error> {
+        let since = sql_time(now.checked_sub(NEWS).unwrap_or(Timestamp::MIN));
+        let limits = [latest(now, longest), latest(now, lease)];
+        if let Some(then) =
+            self.doing(|connection| Ok(nothing(connection, now, channel, &since, &limits)?))?
+        {
+            return Ok(Taken::Nothing(then));
+        }
+        let [last_due, last_lease] = limits;
+        let (now, lease) = (sql_time(now), sql_time(lease_end(now, lease)));
+        self.writing(|transaction| {
+            transaction
+                .prepare_cached(&format!(
+                    "INSERT INTO serial_gate_delivery (alert, channel, state, attempts, due_at)
+                     SELECT a.id, ?1, 'pending', 0, ?3 FROM serial_gate_alert a WHERE {UNKNOWN}"
+                ))?
+                .execute(params![channel, since, now])?;
+            let taken: Option<(i64, u32, Option<String>)> = transaction
+                .prepare_cached(
+                    "UPDATE serial_gate_delivery SET attempts = attempts + 1, lease_until = ?3
+                     WHERE channel = ?1 AND alert = (
+                        SELECT alert FROM serial_gate_delivery
+                        WHERE channel = ?1 AND state = 'pending' AND (due_at <= ?2 OR due_at > ?4)
+                            AND (lease_until IS NULL OR lease_until <= ?2 OR lease_until > ?5)
+                        ORDER BY attempts, alert LIMIT 1)
+                     RETURNING alert, attempts, error",
+                )?
+                .query_row(params![channel, now, lease, last_due, last_lease], |row| {
+                    Ok((row.get(0)?, row.get(1)?, row.get::<_, Shown>(2)?.0))
+                })
+                .optional()?;
+            let Some((id, attempt, error)) = taken else {
+                // Another sender was faster, and will be back.
+                return Ok(Taken::Nothing(from_sql_time(&lease)));
+            };
+            let alert = transaction
+                .prepare_cached(&format!(
+                    "SELECT {COLUMNS} FROM serial_gate_alert a WHERE a.id = ?1"
+                ))?
+                .query_row([id], Alert::of_row)?;
+            Ok(Taken::Due(Box::new(Due {
+                alert,
+                channel: channel.into(),
+                attempt,
+                error,
+            })))
+        })
+    }
+
+    /// The channel has taken it. That counts whoever else has the delivery by now.
+    ///
+    /// # Errors
+    ///
+    /// When the database refuses.
+    pub fn delivered(&mut self, now: Timestamp, due: &Due) -> Result<(), Error> {
+        self.writing(|transaction| {
+            transaction
+                .prepare_cached(
+                    "UPDATE serial_gate_delivery
+                     SET state = 'sent', sent_at = ?3, lease_until = NULL, error = NULL
+                     WHERE alert = ?1 AND channel = ?2",
+                )?
+                .execute(params![due.alert.id, due.channel, sql_time(now)])?;
+            Ok(())
+        })
+    }
+
+    /// It was taken, and not tried any more, so that this is no try. What went wrong last is kept.
+    ///
+    /// # Errors
+    ///
+    /// When the database refuses.
+    pub fn given_up(&mut self, due: &Due, error: &str) -> Result<(), Error> {
+        self.writing(|transaction| {
+            transaction
+                .prepare_cached(
+                    "UPDATE serial_gate_delivery
+                     SET state = 'failed', attempts = attempts - 1, error = coalesce(error, ?4), lease_until = NULL
+                     WHERE alert = ?1 AND channel = ?2 AND attempts = ?3 AND state = 'pending'",
+                )?
+                .execute(params![due.alert.id, due.channel, due.attempt, error])?;
+            Ok(())
+        })
+    }
+
+    /// It was not sent: it is due again at `again`, or failed for good. The channel is left alone until
+    /// `held_until`. A sender whose lease ran out changes nothing of the delivery.
+    ///
+    /// # Errors
+    ///
+    /// When the database refuses.
+    pub fn not_delivered(
+        &mut self,
+        due: &Due,
+        error: &str,
+        again: Option<Timestamp>,
+        held_until: Timestamp,
+    ) -> Result<(), Error> {
+        let whole = |time| sql_time(lease_end(time, Duration::ZERO));
+        let state = match again {
+            Some(_) => DeliveryState::Pending,
+            None => DeliveryState::Failed,
+        };
+        self.writing(|transaction| {
+            transaction
+                .prepare_cached(
+                    "UPDATE serial_gate_delivery
+                     SET state = ?4, error = ?5, due_at = coalesce(?6, due_at), lease_until = NULL
+                     WHERE alert = ?1 AND channel = ?2 AND attempts = ?3 AND state = 'pending'",
+                )?
+                .execute(params![
+                    due.alert.id,
+                    due.channel,
+                    due.attempt,
+                    state.name(),
+                    error,
+                    again.map(whole)
+                ])?;
+            transaction
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO serial_gate_channel (name, held_until) VALUES (?1, ?2)",
+                )?
+                .execute(params![due.channel, whole(held_until)])?;
+            Ok(())
+        })
+    }
+}
+
+/// When to come back to a channel, if there is nothing to do for it now. A time that cannot be is before every other.
+fn nothing(
+    connection: &Connection,
+    now: Timestamp,
+    channel: &str,
+    since: &str,
+    [last_due, last_lease]: &[String; 2],
+) -> rusqlite::Result<Option<Option<Timestamp>>> {
+    let mut query = connection.prepare_cached(&format!(
+        "SELECT
+            EXISTS (SELECT 1 FROM serial_gate_alert a WHERE {UNKNOWN}),
+            (SELECT min(max(CASE WHEN due_at > ?3 THEN '' ELSE due_at END,
+                            CASE WHEN lease_until > ?4 THEN '' ELSE coalesce(lease_until, '') END))
+             FROM serial_gate_delivery WHERE channel = ?1 AND state = 'pending'),
+            (SELECT CASE WHEN held_until > ?3 THEN '' ELSE held_until END
+             FROM serial_gate_channel WHERE name = ?1)"
+    ))?;
+    let (news, due, held): (bool, Option<String>, Option<String>) = query
+        .query_row(params![channel, since, last_due, last_lease], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?;
+    if !news && due.is_none() {
+        return Ok(Some(None));
+    }
+    let due = if news { None } else { due };
+    let then = [due, held].into_iter().flatten().max();
+    let is_later = then.as_ref().is_some_and(|then| *then > sql_time(now));
+    // A time that is none was written by somebody else, and is no reason to wait.
+    Ok(then
+        .filter(|_| is_later)
+        .and_then(|then| from_sql_time(&then))
+        .map(Some))
+}
+
+impl FromSql for DeliveryState {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<DeliveryState> {
+        let named = |state: &DeliveryState| value.as_str().ok() == Some(state.name());
+        let known = DeliveryState::ALL.into_iter().find(named);
+        known.ok_or(FromSqlError::InvalidType)
+    }
+}

@@ -1,0 +1,178 @@
+//! Deploys: what became of each, and the freeze of a repo whose deploy went bad.
+//!
+//! Owns the history, and what counts as the same deploy: the same id in the same repo, or, where no id
+//! is given, the same work item. Callers rely on this: the first degraded verdict of a deploy freezes
+//! the repo, with its alert, its history and its row in the audit in one transaction; a repeated one
+//! never does, also not after an operator has cleared the freeze; a healthy one never clears any, and ends
+//! what counts as the same deploy where no id is given.
+
+use rusqlite::params;
+
+use super::audit::{self, Deed};
+use super::effect::Effect;
+use super::freezes::{self, FROZEN};
+use crate::store::error::not_empty;
+use crate::store::sqlite::transaction::Transaction;
+use crate::store::{Act, Error, Store, sql_time};
+
+/// How a deploy is.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum DeployVerdict {
+    /// It does what it should.
+    Healthy,
+    /// It does not.
+    Degraded,
+}
+
+impl DeployVerdict {
+    /// Its name in the database.
+    pub fn name(self) -> &'static str {
+        match self {
+            DeployVerdict::Healthy => "healthy",
+            DeployVerdict::Degraded => "degraded",
+        }
+    }
+}
+
+/// A verdict to write down.
+#[derive(Debug, Clone, Copy)]
+pub struct NewDeploy<'a> {
+    /// The repo that was deployed.
+    pub repo: &'a str,
+    /// How it is.
+    pub verdict: DeployVerdict,
+    /// The deploy, by the name that its system gave it.
+    pub deploy: Option<&'a str>,
+    /// The task that was deployed.
+    pub work_item: Option<&'a str>,
+}
+
+/// What a verdict led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct RecordedDeploy {
+    /// The verdict's number in the history.
+    pub id: i64,
+    /// The number of the freeze that it made, if it made one.
+    pub freeze_id: Option<i64>,
+    /// Whether this deploy was known to be degraded before.
+    pub repeated: bool,
+}
+
+impl Store {
+    /// Writes down what became of a deploy; `act` says why it is thought to be so. A degraded one freezes
+    /// its repo, once for each deploy. A deploy without an id and a work item is always another one. `note` is for the
+    /// alert: what the freeze does not do.
+    ///
+    /// # Errors
+    ///
+    /// When a name is empty, or the verdict or its freeze cannot be written or does not stay.
+    pub fn record_deploy(
+        &mut self,
+        act: Act<'_>,
+        new: NewDeploy<'_>,
+        note: Option<&str>,
+    ) -> Result<RecordedDeploy, Error> {
+        not_empty("repo", new.repo)?;
+        not_empty("deploy", new.deploy.unwrap_or("none"))?;
+        not_empty("work item", new.work_item.unwrap_or("none"))?;
+        self.writing_durably(|transaction| {
+            let repeated = was_degraded(transaction, new)?;
+            let before = freezes::standing(transaction, new.repo)?;
+            let why = reason(new, act.why);
+            let freezing = Act { why: &why, ..act };
+            let freeze = if new.verdict == DeployVerdict::Degraded && !repeated {
+                let freeze = freezes::add(transaction, freezing, new.repo, new.work_item, note)?;
+                Some(freeze)
+            } else {
+                None
+            };
+            let freeze_id = freeze.map(|freeze| freeze.number);
+            let what = format!("the verdict over `{}`", new.repo.escape_debug());
+            let effect = Effect {
+                what: &what,
+                table: "serial_gate_deploy",
+            };
+            let id = effect.returned(transaction.query_row(
+                "INSERT INTO serial_gate_deploy
+                        (at, repo, deploy, work_item_id, verdict, detail, freeze, who)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING id",
+                params![
+                    sql_time(act.now),
+                    new.repo,
+                    new.deploy,
+                    new.work_item,
+                    new.verdict.name(),
+                    act.why,
+                    freeze_id,
+                    act.who
+                ],
+                |row| row.get(0),
+            ))?;
+            let deed = Deed {
+                action: "deploy verdict",
+                repo: Some(new.repo),
+                subject: format!("{} is {}", named(new), new.verdict.name()),
+                before: Some(before),
+                after: Some(freeze_id.map_or(before, |_| FROZEN)),
+            };
+            audit::write_down(transaction, act, deed)?;
+            // A verdict that is forgotten would freeze the repo once more.
+            effect.is_there(
+                transaction,
+                "SELECT 1 FROM serial_gate_deploy WHERE id = ?1 AND repo = ?2 AND deploy IS ?3
+                     AND work_item_id IS ?4 AND verdict = ?5 AND freeze IS ?6",
+                params![
+                    id,
+                    new.repo,
+                    new.deploy,
+                    new.work_item,
+                    new.verdict.name(),
+                    freeze_id
+                ],
+            )?;
+            if let Some(freeze) = freeze {
+                freezes::check_frozen(transaction, freezing, new.repo, freeze)?;
+            }
+            Ok(RecordedDeploy {
+                id,
+                freeze_id,
+                repeated,
+            })
+        })
+    }
+}
+
+/// Ids are compared with ids only, and one that has none is another deploy once its work item was healthy: when in doubt it
+/// is another deploy, which freezes.
+fn was_degraded(transaction: &Transaction<'_>, new: NewDeploy<'_>) -> rusqlite::Result<bool> {
+    let mut query = transaction.prepare_cached(
+        "SELECT 1 FROM serial_gate_deploy WHERE verdict = 'degraded' AND repo = ?1
+         AND deploy IS ?2 AND (?2 IS NOT NULL OR (work_item_id = ?3 AND id > (
+            SELECT coalesce(max(id), 0) FROM serial_gate_deploy
+            WHERE verdict = 'healthy' AND repo = ?1 AND deploy IS NULL AND work_item_id = ?3)))",
+    )?;
+    query.exists(params![new.repo, new.deploy, new.work_item])
+}
+
+/// A deploy in a few words.
+fn named(new: NewDeploy<'_>) -> String {
+    match (new.deploy, new.work_item) {
+        (Some(deploy), Some(work_item)) => format!("deploy {deploy} of {work_item}"),
+        (Some(deploy), None) => format!("deploy {deploy}"),
+        (None, Some(work_item)) => format!("the deploy of {work_item}"),
+        (None, None) => "the deploy".into(),
+    }
+}
+
+/// Why the repo is frozen.
+fn reason(new: NewDeploy<'_>, detail: &str) -> String {
+    let degraded = format!("{} is {}", named(new), new.verdict.name());
+    if detail.is_empty() {
+        degraded
+    } else {
+        format!("{degraded}: {detail}")
+    }
+}

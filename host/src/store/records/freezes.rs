@@ -1,0 +1,323 @@
+//! Freezes: a repo is closed after a bad deploy until an operator clears it.
+//!
+//! Owns their durability: when a method here returns, the change is on the disk, and with it its alert
+//! and its row in the audit. Rows are only ever added or cleared, so that the table is the history. People know a freeze
+//! by its number, which `triggers` gives and which never comes again; the row's id stays inside, except for rows that are
+//! older than the numbers. Callers rely on this: a repo is frozen or open afterwards as they were told, or they get an
+//! error, whatever triggers the database has.
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, params};
+
+use super::alerts::{self, NewAlert};
+use super::audit::{self, Deed};
+use super::effect::Effect;
+use crate::store::error::not_empty;
+use crate::store::sqlite::transaction::Transaction;
+use crate::store::sqlite::value::Shown;
+use crate::store::written::Written;
+use crate::store::{Act, AlertKind, Error, Store, sql_time};
+
+/// The newest active freeze of a repo.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct ActiveFreeze {
+    /// Its number.
+    pub id: i64,
+    /// When the repo was frozen, as it is in the row.
+    pub frozen_at: Option<String>,
+    /// The same, if it is a time.
+    #[serde(skip)]
+    pub since: Option<Timestamp>,
+    /// Why.
+    pub reason: Option<String>,
+    /// The task whose deploy went bad.
+    pub work_item_id: Option<String>,
+}
+
+/// A freeze that was written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Frozen {
+    pub row: i64,
+    pub number: i64,
+}
+
+/// What people know a freeze by.
+const NUMBER: &str = "coalesce(CAST(gate_number AS INTEGER), id)";
+
+/// The newest active freeze of a repo is the one with the highest id, as in the reference. Its number is the highest of all
+/// that are active: a row that became a freeze again has a new number, and an old id.
+const NEWEST: &str = "CASE WHEN gate_number IS NULL THEN id ELSE (
+        SELECT CAST(max(gate_number) AS INTEGER) FROM repo_freeze AS active
+        WHERE active.repo = ?1 AND active.cleared_at IS NULL) END AS newest
+    FROM repo_freeze WHERE repo = ?1 AND cleared_at IS NULL ORDER BY id DESC LIMIT 1";
+
+impl Store {
+    /// Freezes a repo and returns the freeze's number. A repo can be frozen more than once. Why it is done is
+    /// the reason of the freeze; an empty one is kept as none. `note` is for the alert: what the freeze does not do.
+    ///
+    /// # Errors
+    ///
+    /// When the repo is empty, or the freeze cannot be written or does not stay.
+    pub fn freeze(
+        &mut self,
+        act: Act<'_>,
+        repo: &str,
+        work_item: Option<&str>,
+        note: Option<&str>,
+    ) -> Result<i64, Error> {
+        not_empty("repo", repo)?;
+        self.writing_durably(|transaction| {
+            let before = standing(transaction, repo)?;
+            let freeze = add(transaction, act, repo, work_item, note)?;
+            let deed = Deed {
+                action: "freeze",
+                repo: Some(repo),
+                subject: format!("freeze {}", freeze.number),
+                before: Some(before),
+                after: Some(FROZEN),
+            };
+            audit::write_down(transaction, act, deed)?;
+            check_frozen(transaction, act, repo, freeze)?;
+            Ok(freeze.number)
+        })
+    }
+
+    /// Clears every active freeze of a repo and returns how many there were. With `seen`, the newest
+    /// freeze that the caller knows of, nothing is cleared when another one is the newest.
+    ///
+    /// # Errors
+    ///
+    /// When the repo is empty, another freeze is the newest, or the change cannot be written or does not stay.
+    pub fn unfreeze(
+        &mut self,
+        act: Act<'_>,
+        repo: &str,
+        seen: Option<i64>,
+    ) -> Result<usize, Error> {
+        not_empty("repo", repo)?;
+        self.writing_durably(|transaction| clear(transaction, act, repo, seen))
+    }
+
+    /// The newest active freeze of a repo. No repo has none.
+    ///
+    /// # Errors
+    ///
+    /// When the freezes cannot be read: a caller then takes the repo to be frozen.
+    pub fn active_freeze(&mut self, repo: Option<&str>) -> Result<Option<ActiveFreeze>, Error> {
+        self.doing(|connection| {
+            let mut query = connection
+                .prepare_cached(&format!("SELECT frozen_at, reason, work_item_id, {NEWEST}"))?;
+            let freeze = query.query_row([repo], |row| {
+                Ok(ActiveFreeze {
+                    id: row.get(3)?,
+                    frozen_at: row.get::<_, Shown>(0)?.0,
+                    since: row.get::<_, Written>(0)?.0,
+                    reason: row.get::<_, Shown>(1)?.0,
+                    work_item_id: row.get::<_, Shown>(2)?.0,
+                })
+            });
+            Ok(freeze.optional()?)
+        })
+    }
+
+    /// Who made a freeze, as far as the audit has it: nobody for a freeze of another program. A freeze without a number may
+    /// have the id of a deleted one, so the time has to be the same, too.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn frozen_by(
+        &mut self,
+        repo: &str,
+        freeze: &ActiveFreeze,
+    ) -> Result<Option<String>, Error> {
+        self.doing(|connection| {
+            let mut query = connection.prepare_cached(
+                "SELECT coalesce(
+                    (SELECT who FROM serial_gate_deploy
+                     WHERE verdict = 'degraded' AND repo = ?1 AND freeze = ?2 AND at = ?3),
+                    (SELECT who FROM serial_gate_audit
+                     WHERE repo = ?1 AND action = 'freeze' AND subject = 'freeze ' || ?2 AND at = ?3))",
+            )?;
+            let who = query.query_row(params![repo, freeze.id, freeze.frozen_at], |row| {
+                row.get::<_, Shown>(0)
+            });
+            Ok(who?.0)
+        })
+    }
+}
+
+/// A repo with an active freeze, in the audit.
+pub(crate) const FROZEN: &str = "frozen";
+
+const OPEN: &str = "open";
+
+/// How a repo stands, in the audit's words.
+pub(crate) fn standing(
+    transaction: &Transaction<'_>,
+    repo: &str,
+) -> rusqlite::Result<&'static str> {
+    Ok(match newest(transaction, repo)? {
+        Some(_) => FROZEN,
+        None => OPEN,
+    })
+}
+
+/// The number of a repo's newest active freeze, and its task.
+fn newest(
+    transaction: &Transaction<'_>,
+    repo: &str,
+) -> rusqlite::Result<Option<(i64, Option<String>)>> {
+    let mut query = transaction.prepare_cached(&format!("SELECT work_item_id, {NEWEST}"))?;
+    let newest = query.query_row([repo], |row| Ok((row.get(1)?, row.get::<_, Shown>(0)?.0)));
+    newest.optional()
+}
+
+/// Refuses to clear a freeze that the caller has not seen.
+fn check_seen(repo: &str, seen: Option<i64>, newest: i64) -> Result<(), Error> {
+    let repo = || repo.to_owned();
+    match seen {
+        Some(seen) if seen < newest => Err(Error::FrozenAgain {
+            repo: repo(),
+            seen,
+            newest,
+        }),
+        Some(seen) if seen > newest => Err(Error::OtherFreeze {
+            repo: repo(),
+            seen,
+            newest,
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn active_rows(transaction: &Transaction<'_>, repo: &str) -> rusqlite::Result<Vec<i64>> {
+    let mut query = transaction
+        .prepare_cached("SELECT id FROM repo_freeze WHERE repo = ?1 AND cleared_at IS NULL")?;
+    let rows = query.query_map([repo], |row| row.get(0))?;
+    rows.collect()
+}
+
+/// Adds a freeze and its alert. Whether it stays is for [`check_frozen`] to say, after the last write.
+pub(crate) fn add(
+    transaction: &Transaction<'_>,
+    act: Act<'_>,
+    repo: &str,
+    work_item: Option<&str>,
+    note: Option<&str>,
+) -> Result<Frozen, Error> {
+    let name = freeze_of(repo);
+    let row = transaction.query_row(
+        "INSERT INTO repo_freeze (repo, frozen_at, cleared_at, reason, work_item_id, gate_generation)
+         VALUES (?1, ?2, NULL, ?3, ?4, (SELECT id FROM serial_gate_generation WHERE state = 'active'))
+         RETURNING id",
+        params![repo, sql_time(act.now), reason(act), work_item],
+        |row| row.get(0),
+    );
+    let row = effect(&name).returned(row)?;
+    // `RETURNING` does not know what the triggers after it did.
+    let mut query =
+        transaction.prepare_cached(&format!("SELECT {NUMBER} FROM repo_freeze WHERE id = ?1"))?;
+    let number = effect(&name).returned(query.query_row([row], |found| found.get(0)))?;
+    let alert = NewAlert {
+        kind: AlertKind::Freeze,
+        repo: Some(repo),
+        work_item,
+        subject: Some(number),
+        who: act.who,
+        why: act.why,
+    };
+    alerts::add_noting(transaction, act.now, alert, note)?;
+    Ok(Frozen { row, number })
+}
+
+/// Clears every active freeze of a repo, as [`Store::unfreeze`] does.
+pub(crate) fn clear(
+    transaction: &Transaction<'_>,
+    act: Act<'_>,
+    repo: &str,
+    seen: Option<i64>,
+) -> Result<usize, Error> {
+    let newest = newest(transaction, repo)?;
+    let Some((newest, work_item)) = newest else {
+        return Ok(0);
+    };
+    check_seen(repo, seen, newest)?;
+    let freezes = active_rows(transaction, repo)?;
+    transaction.execute(
+        "UPDATE repo_freeze SET cleared_at = ?2 WHERE repo = ?1 AND cleared_at IS NULL",
+        params![repo, sql_time(act.now)],
+    )?;
+    let alert = NewAlert {
+        kind: AlertKind::Unfreeze,
+        repo: Some(repo),
+        work_item: work_item.as_deref(),
+        subject: Some(newest),
+        who: act.who,
+        why: act.why,
+    };
+    alerts::add(transaction, act.now, alert)?;
+    let subject = match freezes.len() {
+        1 => format!("freeze {newest}"),
+        cleared => format!("{cleared} freezes up to {newest}"),
+    };
+    let deed = Deed {
+        action: "unfreeze",
+        repo: Some(repo),
+        subject,
+        before: Some(FROZEN),
+        after: Some(OPEN),
+    };
+    audit::write_down(transaction, act, deed)?;
+    check_open(transaction, repo, &freezes)?;
+    Ok(freezes.len())
+}
+
+/// Refuses a freeze that is not there as it was added, by the same act.
+pub(crate) fn check_frozen(
+    transaction: &Transaction<'_>,
+    act: Act<'_>,
+    repo: &str,
+    freeze: Frozen,
+) -> Result<(), Error> {
+    effect(&freeze_of(repo)).is_there(
+        transaction,
+        &format!(
+            "SELECT 1 FROM repo_freeze
+             WHERE id = ?1 AND repo = ?2 AND cleared_at IS NULL AND reason IS ?3 AND {NUMBER} = ?4"
+        ),
+        params![freeze.row, repo, reason(act), freeze.number],
+    )
+}
+
+/// Refuses an unfreeze after which one of the freezes holds somewhere, or another one holds the repo.
+fn check_open(transaction: &Transaction<'_>, repo: &str, freezes: &[i64]) -> Result<(), Error> {
+    let name = format!("the unfreeze of `{}`", repo.escape_debug());
+    effect(&name).is_gone(
+        transaction,
+        "SELECT 1 FROM repo_freeze WHERE repo = ?1 AND cleared_at IS NULL",
+        [repo],
+    )?;
+    freezes.iter().try_for_each(|freeze| {
+        effect(&name).is_gone(
+            transaction,
+            "SELECT 1 FROM repo_freeze WHERE id = ?1 AND cleared_at IS NULL",
+            [freeze],
+        )
+    })
+}
+
+fn effect(what: &str) -> Effect<'_> {
+    Effect {
+        what,
+        table: "repo_freeze",
+    }
+}
+
+fn freeze_of(repo: &str) -> String {
+    format!("the freeze of `{}`", repo.escape_debug())
+}
+
+fn reason<'a>(act: Act<'a>) -> Option<&'a str> {
+    Some(act.why).filter(|reason| !reason.is_empty())
+}

@@ -1,0 +1,185 @@
+//! Who holds a claim, by the token that is shown.
+//!
+//! Owns the comparison of tokens, and the row in the audit when a token is refused: somebody works on what is not theirs.
+//! Leaves what a holder may do to `jobs` and `task_end`. Callers rely on this: a token is good for the job of its claim and
+//! for nothing else, until the claim ends; after that it still tells how the claim ended, until the job is claimed anew.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::audit::{self, Deed};
+use super::jobs::Claim;
+use crate::store::sqlite::transaction::Transaction;
+use crate::store::sqlite::value::Shown;
+use crate::store::time::latest;
+use crate::store::token::is_token;
+use crate::store::{Act, Error, Store, sql_time};
+
+impl Store {
+    /// Makes a change for somebody who shows a token. A token that is refused is written down in the audit.
+    pub(crate) fn writing_for_a_holder<T>(
+        &mut self,
+        act: Act<'_>,
+        step: impl FnOnce(&Transaction<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let result = self.writing(step);
+        let refused = match &result {
+            Err(Error::StaleToken { id }) => Refused::Job(*id),
+            Err(Error::TokenOfAnother { task }) => Refused::Task(*task),
+            _ => return result,
+        };
+        if let Err(error) = self.writing(|transaction| note_refusal(transaction, act, refused)) {
+            tracing::warn!("a token that was refused is not in the audit: {error}");
+        }
+        result
+    }
+}
+
+/// For what a token was refused.
+#[derive(Clone, Copy)]
+enum Refused {
+    Job(i64),
+    Task(i64),
+}
+
+/// Refuses a claim that is no longer good, for a change that only its holder may make.
+pub(crate) fn check_claim(
+    connection: &Connection,
+    claim: Claim<'_>,
+    change: &'static str,
+) -> Result<(), Error> {
+    match holding(connection, claim, change)? {
+        Holding::Live => Ok(()),
+        Holding::Ended(outcome) => Err(ended(claim, outcome)),
+    }
+}
+
+/// What the holder of a right token holds.
+pub(crate) enum Holding {
+    /// The job.
+    Live,
+    /// What the job ended as.
+    Ended(String),
+}
+
+pub(crate) fn holding(
+    connection: &Connection,
+    claim: Claim<'_>,
+    change: &'static str,
+) -> Result<Holding, Error> {
+    let Claim { job: id, token } = claim;
+    let ClaimRow {
+        status,
+        token: given,
+        outcome,
+    } = claim_row(connection, id)?;
+    let is_running = status.as_deref() == Some("running");
+    match (given, outcome) {
+        (Some(given), outcome) if is_token(token, &given) => match outcome {
+            Some(outcome) => Ok(Holding::Ended(outcome)),
+            None if is_running => Ok(Holding::Live),
+            // Another program has moved it.
+            None => Err(wrong_status(id, status.as_deref(), change, "running")),
+        },
+        (None, _) if is_running => Err(Error::NotClaimedHere { id }),
+        (None, _) if status.as_deref() != Some("queued") => {
+            Err(wrong_status(id, status.as_deref(), change, "running"))
+        }
+        _ => Err(Error::StaleToken { id }),
+    }
+}
+
+pub(crate) fn ended(claim: Claim<'_>, outcome: String) -> Error {
+    Error::Ended {
+        id: claim.job,
+        outcome,
+    }
+}
+
+/// What a job's row says of its claim.
+pub(crate) struct ClaimRow {
+    pub status: Option<String>,
+    pub token: Option<String>,
+    pub outcome: Option<String>,
+}
+
+pub(crate) fn claim_row(connection: &Connection, id: i64) -> Result<ClaimRow, Error> {
+    let mut query = connection
+        .prepare_cached("SELECT status, gate_token, gate_outcome FROM jobs WHERE id = ?1")?;
+    let row = query.query_row([id], |row| {
+        Ok(ClaimRow {
+            status: row.get::<_, Shown>(0)?.0,
+            token: row.get::<_, Shown>(1)?.0,
+            outcome: row.get::<_, Shown>(2)?.0,
+        })
+    });
+    row.optional()?.ok_or(Error::NoJob { id })
+}
+
+/// At most one row a minute for a job and a name: a worker that goes on trying does not fill the audit.
+fn note_refusal(
+    transaction: &Transaction<'_>,
+    act: Act<'_>,
+    refused: Refused,
+) -> Result<(), Error> {
+    let (subject, query, id) = match refused {
+        Refused::Job(id) => (
+            format!("job {id}"),
+            "SELECT repo FROM jobs WHERE id = ?1",
+            id,
+        ),
+        Refused::Task(id) => (
+            format!("task {id}"),
+            "SELECT repo FROM tasks WHERE id = ?1",
+            id,
+        ),
+    };
+    let repo: Option<String> = transaction
+        .prepare_cached(query)?
+        .query_row([id], |row| Ok(row.get::<_, Shown>(0)?.0))
+        .optional()?
+        .flatten();
+    let minute = SignedDuration::from_mins(1);
+    let since = sql_time(act.now.checked_sub(minute).unwrap_or(Timestamp::MIN));
+    let is_known = transaction
+        .prepare_cached(
+            "SELECT 1 FROM serial_gate_audit
+             WHERE repo IS ?1 AND action = 'token refused' AND subject = ?2 AND who = ?3
+                AND at > ?4 AND at <= ?5",
+        )?
+        .exists(params![
+            repo,
+            subject,
+            act.who,
+            since,
+            latest(act.now, Duration::ZERO)
+        ])?;
+    if is_known {
+        return Ok(());
+    }
+    let deed = Deed {
+        action: "token refused",
+        repo: repo.as_deref(),
+        subject,
+        before: None,
+        after: None,
+    };
+    let why = "the token is not the one of a claim of it";
+    audit::write_down(transaction, Act { why, ..act }, deed)
+}
+
+pub(crate) fn wrong_status(
+    id: i64,
+    status: Option<&str>,
+    change: &'static str,
+    needed: &'static str,
+) -> Error {
+    Error::Status {
+        id,
+        status: status.unwrap_or("NULL").into(),
+        change,
+        needed,
+    }
+}

@@ -1,0 +1,145 @@
+//! Requests that may come again: each is done once, and its answer is given again.
+//!
+//! Owns the answers, which are kept for a day. What makes two requests the same is left to the service, which gives their
+//! digest. Callers rely on this: the answer is written in the transaction of the change, so that of several requests with
+//! one key, at several services too, one makes the change; a request that was refused is not remembered, and may be tried
+//! again.
+
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::{OptionalExtension, params};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::branch_names::{Naming, insert_with_branch};
+use super::effect::Effect;
+use super::{jobs, tasks};
+use crate::store::error::Error;
+use crate::store::sqlite::transaction::Transaction;
+use crate::store::{Added, NewJob, NewTask, Store, sql_time};
+
+/// How long an answer is kept.
+const KEPT: SignedDuration = SignedDuration::from_hours(24);
+
+/// A request that may come again.
+#[derive(Debug, Clone, Copy)]
+pub struct Repeatable<'a> {
+    /// Who asks: others may use the same key.
+    pub caller: &'a str,
+    /// What the caller knows the request by.
+    pub key: &'a str,
+    /// A digest of what is asked for.
+    pub request: &'a str,
+}
+
+impl Store {
+    /// As [`Store::add_task`], or with a naming as [`Store::add_task_with_branch`], once for each key.
+    ///
+    /// # Errors
+    ///
+    /// As there, and when the key came with another request.
+    pub fn add_task_once(
+        &mut self,
+        now: Timestamp,
+        task: NewTask<'_>,
+        naming: Option<Naming<'_>>,
+        request: Repeatable<'_>,
+    ) -> Result<Added, Error> {
+        tasks::check_names(task)?;
+        self.writing(|transaction| {
+            once(transaction, now, request, || match naming {
+                None => tasks::insert(transaction, now, task),
+                Some(naming) => insert_with_branch(transaction, now, task, naming),
+            })
+        })
+    }
+
+    /// As [`Store::add_job`], once for each key.
+    ///
+    /// # Errors
+    ///
+    /// As there, and when the key came with another request.
+    pub fn add_job_once(
+        &mut self,
+        now: Timestamp,
+        job: NewJob<'_>,
+        request: Repeatable<'_>,
+    ) -> Result<i64, Error> {
+        jobs::check_names(job)?;
+        self.writing(|transaction| {
+            once(transaction, now, request, || {
+                jobs::insert(transaction, now, job)
+            })
+        })
+    }
+}
+
+/// Makes a change and remembers its answer, or gives the answer that is remembered.
+fn once<T: Serialize + DeserializeOwned>(
+    transaction: &Transaction<'_>,
+    now: Timestamp,
+    request: Repeatable<'_>,
+    change: impl FnOnce() -> Result<T, Error>,
+) -> Result<T, Error> {
+    forget(transaction, now)?;
+    if let Some(answer) = answer_to(transaction, request)? {
+        return serde_json::from_str(&answer).map_err(unreadable);
+    }
+    let answer = change()?;
+    let text = serde_json::to_string(&answer).map_err(unreadable)?;
+    transaction
+        .prepare_cached(
+            "INSERT INTO serial_gate_idempotency (caller, key, request, answer, at)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute(params![
+            request.caller,
+            request.key,
+            request.request,
+            text,
+            sql_time(now)
+        ])?;
+    let effect = Effect {
+        what: "the answer for the key",
+        table: "serial_gate_idempotency",
+    };
+    effect.holds(answer_to(transaction, request)?.as_ref() == Some(&text))?;
+    Ok(answer)
+}
+
+/// Forgets what is older than a day, and what a clock that was ahead would keep for ever. Two services differ by less.
+fn forget(transaction: &Transaction<'_>, now: Timestamp) -> rusqlite::Result<()> {
+    let oldest = sql_time(now.checked_sub(KEPT).unwrap_or(Timestamp::MIN));
+    let newest = sql_time(now.checked_add(KEPT).unwrap_or(Timestamp::MAX));
+    for (forget, limit) in [
+        ("DELETE FROM serial_gate_idempotency WHERE at <= ?1", oldest),
+        ("DELETE FROM serial_gate_idempotency WHERE at > ?1", newest),
+    ] {
+        transaction.prepare_cached(forget)?.execute([limit])?;
+    }
+    Ok(())
+}
+
+fn answer_to(
+    transaction: &Transaction<'_>,
+    request: Repeatable<'_>,
+) -> Result<Option<String>, Error> {
+    let mut query = transaction.prepare_cached(
+        "SELECT request, answer FROM serial_gate_idempotency WHERE caller = ?1 AND key = ?2",
+    )?;
+    let known = query.query_row([request.caller, request.key], |row| {
+        Ok((row.get::<_, String>(0)?, row.get(1)?))
+    });
+    match known.optional()? {
+        None => Ok(None),
+        Some((known, answer)) if known == request.request => Ok(Some(answer)),
+        Some(_) => Err(Error::KeyOfAnother {
+            key: request.key.into(),
+        }),
+    }
+}
+
+/// An answer that somebody else has written: the change is not made again for it.
+fn unreadable(cause: serde_json::Error) -> Error {
+    rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(cause))
+        .into()
+}

@@ -1,0 +1,285 @@
+//! Rows for people: tasks, jobs and repos as `queue`, `repo` and `explain` show them.
+//!
+//! Owns the reference's helpers (`repo_has_active_task`, the parts of its snapshot), with the
+//! reference's fixed word: a task is unfinished while its stage is not `done`. Whose jobs are in the waiting lines is
+//! told by the caller. What is held is the policy's business and not told here.
+
+use rusqlite::{OptionalExtension, Row};
+
+use super::branches::{BRANCH, TaskBranch, branch_at};
+use super::waiting::{NOTED, QueuedSince, repos};
+use crate::clause::{Agents, Dialect};
+use crate::store::sqlite::value::{ExactId, Shown};
+use crate::store::written::Written;
+use crate::store::{Error, Store};
+
+/// A task for people.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct TaskRow {
+    /// Its id.
+    pub id: i64,
+    /// The name that people know it by.
+    pub work_item_id: Option<String>,
+    /// Its repo.
+    pub repo: Option<String>,
+    /// How far it is.
+    pub stage: Option<String>,
+    /// Since when, UTC, as far as that is known.
+    pub since: Option<String>,
+}
+
+/// The first unfinished task of a repo, with the reference's keys.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct ActiveTask {
+    /// Its id.
+    #[serde(skip)]
+    pub id: i64,
+    /// The name that people know it by.
+    pub work_item_id: Option<String>,
+    /// How far it is.
+    pub stage: Option<String>,
+    /// Its branch, once that is planned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub branch: Option<TaskBranch>,
+}
+
+/// A queued job in the waiting line of a repo.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct WaitingJob {
+    /// Its id.
+    pub job_id: i64,
+    /// Its task.
+    #[serde(skip)]
+    pub task_id: Option<i64>,
+    /// Its task's work item.
+    pub work_item_id: Option<String>,
+    /// Its task's stage.
+    pub stage: Option<String>,
+    /// Since when it is in the queue, as far as that is known.
+    #[serde(skip)]
+    pub queued: QueuedSince,
+}
+
+/// A job for people.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct JobRow {
+    /// Its id.
+    pub id: i64,
+    /// Its task.
+    pub task_id: Option<i64>,
+    /// The repo it works in.
+    pub repo: Option<String>,
+    /// Who does it.
+    pub agent: Option<String>,
+    /// Where it is in its life.
+    pub status: Option<String>,
+    /// The worker that claimed it last.
+    pub worker: Option<String>,
+    /// When that was, UTC.
+    pub claimed_at: Option<String>,
+    /// When a running job goes back to the queue unless its worker is heard of, UTC.
+    pub lease_until: Option<String>,
+    /// What a failed job left behind.
+    pub error: Option<String>,
+}
+
+impl JobRow {
+    /// Until when a job is put off that was claimed, and whose branch could not be cut.
+    pub fn put_off_until(&self) -> Option<&str> {
+        let is_running = self.status.as_deref() == Some("running");
+        let is_put_off = is_running && self.worker.is_none() && self.error.is_some();
+        self.lease_until.as_deref().filter(|_| is_put_off)
+    }
+}
+
+impl Store {
+    /// A task, if there is one with this id.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn task(&mut self, id: i64) -> Result<Option<TaskRow>, Error> {
+        self.one(
+            "SELECT id, work_item_id, repo, stage, CASE WHEN gate_stage = stage THEN gate_stage_at END
+             FROM tasks WHERE id = ?1",
+            id,
+            |row| {
+                Ok(TaskRow {
+                    id: row.get(0)?,
+                    work_item_id: shown(row, 1)?,
+                    repo: shown(row, 2)?,
+                    stage: shown(row, 3)?,
+                    since: shown(row, 4)?,
+                })
+            },
+        )
+    }
+
+    /// A job, if there is one with this id.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn job(&mut self, id: i64) -> Result<Option<JobRow>, Error> {
+        self.one(
+            "SELECT id, task_id, repo, agent, status, gate_worker, gate_claimed_at, gate_lease_until, gate_error
+             FROM jobs WHERE id = ?1",
+            id,
+            |row| {
+                Ok(JobRow {
+                    id: row.get(0)?,
+                    task_id: row.get::<_, ExactId>(1)?.0,
+                    repo: shown(row, 2)?,
+                    agent: shown(row, 3)?,
+                    status: shown(row, 4)?,
+                    worker: shown(row, 5)?,
+                    claimed_at: shown(row, 6)?,
+                    lease_until: shown(row, 7)?,
+                    error: shown(row, 8)?,
+                })
+            },
+        )
+    }
+
+    /// Whether a repo has an unfinished task other than `except` (reference semantics 16). No repo
+    /// has none.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn has_active_task(
+        &mut self,
+        repo: Option<&str>,
+        except: Option<i64>,
+    ) -> Result<bool, Error> {
+        self.doing(|connection| {
+            let mut query = connection.prepare_cached(
+                "SELECT 1 FROM tasks WHERE repo = ?1 AND stage != 'done' AND (?2 IS NULL OR id != ?2) LIMIT 1",
+            )?;
+            Ok(query.exists((repo, except))?)
+        })
+    }
+
+    /// The first unfinished task of a repo (reference semantics 29).
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn active_task(&mut self, repo: &str) -> Result<Option<ActiveTask>, Error> {
+        self.one(
+            &format!(
+                "SELECT id, work_item_id, stage, {BRANCH} FROM tasks WHERE repo = ?1 AND stage != 'done' ORDER BY id LIMIT 1"
+            ),
+            repo,
+            |row| {
+                Ok(ActiveTask {
+                    id: row.get(0)?,
+                    work_item_id: shown(row, 1)?,
+                    stage: shown(row, 2)?,
+                    branch: branch_at(row, 3)?,
+                })
+            },
+        )
+    }
+
+    /// The waiting line of a repo: the queued jobs that these agents are to do (reference semantics 30).
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn waiting(&mut self, repo: &str, agents: &Agents) -> Result<Vec<WaitingJob>, Error> {
+        let gated = agents.named(Dialect::Sqlite);
+        self.doing(|connection| {
+            let mut query = connection.prepare_cached(&format!(
+                "SELECT jobs.id, jobs.task_id, tasks.work_item_id, tasks.stage, jobs.created_at, noted.since
+                 FROM jobs LEFT JOIN tasks ON tasks.id = jobs.task_id {NOTED}
+                 WHERE jobs.repo = ?1 AND jobs.status = 'queued' AND {gated} ORDER BY jobs.id"
+            ))?;
+            let jobs = query.query_map([repo], |row| {
+                Ok(WaitingJob {
+                    job_id: row.get(0)?,
+                    task_id: row.get::<_, ExactId>(1)?.0,
+                    work_item_id: shown(row, 2)?,
+                    stage: shown(row, 3)?,
+                    queued: QueuedSince {
+                        created_at: row.get::<_, Written>(4)?.0,
+                        noted: row.get::<_, Written>(5)?.0,
+                    },
+                })
+            })?;
+            Ok(jobs.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// The ids of the queued jobs, in claim order.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn queued_jobs(&mut self) -> Result<Vec<i64>, Error> {
+        self.doing(|connection| {
+            let mut query = connection
+                .prepare_cached("SELECT id FROM jobs WHERE status = 'queued' ORDER BY id")?;
+            Ok(query
+                .query_map([], |row| row.get(0))?
+                .collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// The repos with an active freeze or a waiting line of these agents (reference semantics 31).
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn live_repos(&mut self, agents: &Agents) -> Result<Vec<String>, Error> {
+        self.doing(|connection| {
+            let mut query = connection.prepare_cached(
+                "SELECT DISTINCT repo FROM repo_freeze WHERE cleared_at IS NULL AND repo != ''",
+            )?;
+            let frozen = query.query_map([], |row| Ok(shown(row, 0)?.unwrap_or_default()))?;
+            let mut live: Vec<String> = frozen.collect::<Result<_, _>>()?;
+            let waiting = repos(connection, agents)?;
+            live.extend(waiting.iter().filter_map(|repo| repo.shown()));
+            Ok(live)
+        })
+    }
+
+    /// The repos with an unfinished task. What it costs depends on the repos, and not on the tasks.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn active_repos(&mut self) -> Result<Vec<String>, Error> {
+        self.doing(|connection| {
+            // From one repo to the next in the index, instead of over all tasks. Texts come after numbers.
+            let mut query = connection.prepare_cached(
+                "WITH RECURSIVE found (repo) AS (
+                    SELECT min(repo) FROM tasks WHERE stage != 'done' AND repo > ''
+                    UNION ALL
+                    SELECT (SELECT min(repo) FROM tasks WHERE stage != 'done' AND repo > found.repo)
+                    FROM found WHERE repo IS NOT NULL
+                 ) SELECT repo FROM found WHERE repo IS NOT NULL",
+            )?;
+            let repos = query.query_map([], |row| Ok(shown(row, 0)?.unwrap_or_default()))?;
+            Ok(repos.collect::<Result<_, _>>()?)
+        })
+    }
+
+    fn one<T>(
+        &mut self,
+        sql: &str,
+        key: impl rusqlite::ToSql,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, Error> {
+        self.doing(|connection| {
+            Ok(connection
+                .prepare_cached(sql)?
+                .query_row([key], read)
+                .optional()?)
+        })
+    }
+}
+
+fn shown(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
+    Ok(row.get::<_, Shown>(column)?.0)
+}

@@ -1,0 +1,59 @@
+//! Chats that have another number by now: a group of Telegram gets one when it becomes a supergroup.
+//!
+//! Owns the table of them, by the number that is configured: once that is corrected, what is here no longer matters. Leaves
+//! what a channel answers to the room `alerts`.
+
+use rusqlite::{OptionalExtension, params};
+
+use crate::store::{Error, Store};
+
+impl Store {
+    /// Where a chat of a channel has moved to; none if it has not.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn moved_chat(&mut self, channel: &str, chat: &str) -> Result<Option<String>, Error> {
+        self.doing(|connection| {
+            let mut query = connection.prepare_cached(
+                "SELECT moved_to FROM serial_gate_moved_chat WHERE channel = ?1 AND chat = ?2",
+            )?;
+            Ok(query
+                .query_row([channel, chat], |row| row.get(0))
+                .optional()?)
+        })
+    }
+
+    /// Forgets that a chat had moved.
+    ///
+    /// # Errors
+    ///
+    /// When the database refuses.
+    pub fn chat_is_back(&mut self, channel: &str, chat: &str) -> Result<(), Error> {
+        self.writing(|transaction| {
+            transaction
+                .prepare_cached(
+                    "DELETE FROM serial_gate_moved_chat WHERE channel = ?1 AND chat = ?2",
+                )?
+                .execute([channel, chat])?;
+            Ok(())
+        })
+    }
+
+    /// Remembers that a chat has moved.
+    ///
+    /// # Errors
+    ///
+    /// When the database refuses.
+    pub fn chat_has_moved(&mut self, channel: &str, chat: &str, to: &str) -> Result<(), Error> {
+        self.writing(|transaction| {
+            transaction
+                .prepare_cached(
+                    "INSERT INTO serial_gate_moved_chat (channel, chat, moved_to) VALUES (?1, ?2, ?3)
+                     ON CONFLICT (channel, chat) DO UPDATE SET moved_to = excluded.moved_to",
+                )?
+                .execute(params![channel, chat, to])?;
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,117 @@
+//! Alerts that have failed, and are to be sent again.
+//!
+//! Owns the way back from `failed` to `pending`, which only an operator takes. Callers rely on this: such an alert has all
+//! its tries again and is due at once, and its channel is not left alone any longer, because it was mended.
+
+use rusqlite::params;
+
+use super::audit::{self, Deed};
+use super::effect::Effect;
+use crate::store::sqlite::transaction::Transaction;
+use crate::store::sqlite::value::Shown;
+use crate::store::{Act, Error, Store, sql_time};
+
+/// How many alerts an audit names; more are counted.
+const NAMED: usize = 10;
+
+/// An alert that is sent to a channel again.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Retried {
+    /// The alert.
+    pub alert: i64,
+    /// The channel.
+    pub channel: String,
+}
+
+impl Store {
+    /// Has failed alerts sent again, these or all, to one channel or to each that has failed, and returns them. None of them
+    /// is changed if there is no such alert; one that has not failed is left as it is.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such alert, or the database refuses.
+    pub fn retry_alerts(
+        &mut self,
+        act: Act<'_>,
+        ids: &[i64],
+        channel: Option<&str>,
+    ) -> Result<Vec<Retried>, Error> {
+        self.writing(|transaction| {
+            for id in ids {
+                let mut there =
+                    transaction.prepare_cached("SELECT 1 FROM serial_gate_alert WHERE id = ?1")?;
+                if !there.exists([id])? {
+                    return Err(Error::NoAlert { id: *id });
+                }
+            }
+            let retried = if ids.is_empty() {
+                retry(transaction, act, None, channel)?
+            } else {
+                let each = ids
+                    .iter()
+                    .map(|id| retry(transaction, act, Some(*id), channel));
+                each.collect::<Result<Vec<_>, Error>>()?.concat()
+            };
+            if retried.is_empty() {
+                return Ok(retried);
+            }
+            let deed = Deed {
+                action: "alerts retry",
+                repo: None,
+                subject: subject(&retried),
+                before: Some("failed"),
+                after: Some("pending"),
+            };
+            audit::write_down(transaction, act, deed)?;
+            let effect = Effect {
+                what: "the retry",
+                table: "serial_gate_delivery",
+            };
+            for Retried { alert, channel } in &retried {
+                let is_pending = "SELECT 1 FROM serial_gate_delivery
+                    WHERE alert = ?1 AND channel = ?2 AND state = 'pending' AND attempts = 0";
+                effect.is_there(transaction, is_pending, params![alert, channel])?;
+            }
+            Ok(retried)
+        })
+    }
+}
+
+fn retry(
+    transaction: &Transaction<'_>,
+    act: Act<'_>,
+    id: Option<i64>,
+    channel: Option<&str>,
+) -> Result<Vec<Retried>, Error> {
+    let mut update = transaction.prepare_cached(
+        "UPDATE serial_gate_delivery
+         SET state = 'pending', attempts = 0, due_at = ?1, lease_until = NULL, error = NULL
+         WHERE state = 'failed' AND (?2 IS NULL OR alert = ?2) AND (?3 IS NULL OR channel = ?3)
+         RETURNING alert, channel",
+    )?;
+    let retried = update.query_map(params![sql_time(act.now), id, channel], |row| {
+        Ok(Retried {
+            alert: row.get(0)?,
+            channel: row.get::<_, Shown>(1)?.0.unwrap_or_default(),
+        })
+    })?;
+    let mut retried: Vec<Retried> = retried.collect::<rusqlite::Result<_>>()?;
+    retried.sort_by(|one, other| (one.alert, &one.channel).cmp(&(other.alert, &other.channel)));
+    for Retried { channel, .. } in &retried {
+        transaction
+            .prepare_cached("DELETE FROM serial_gate_channel WHERE name = ?1")?
+            .execute([channel])?;
+    }
+    Ok(retried)
+}
+
+/// Such as `alert 3` or `alerts 3, 5`.
+fn subject(retried: &[Retried]) -> String {
+    let mut alerts: Vec<String> = retried.iter().map(|one| one.alert.to_string()).collect();
+    alerts.dedup();
+    match alerts.as_slice() {
+        [alert] => format!("alert {alert}"),
+        some if some.len() <= NAMED => format!("alerts {}", some.join(", ")),
+        many => format!("{} alerts", many.len()),
+    }
+}

@@ -1,0 +1,171 @@
+//! What became of a shadow: how often it was asked, and where it differed.
+//!
+//! Owns the counts. Who asks, and when, is left to the queue. There is one row for each job that the
+//! two differed about, with what each said the last time; no more than [`KEPT`] of a generation.
+
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
+use rusqlite::{OptionalExtension, params};
+
+use super::generations::is_kept;
+use crate::model::Verdict;
+use crate::store::{Act, Error, Generation, GenerationState, Store, sql_time};
+
+/// How many jobs of a generation are kept with their verdicts.
+const KEPT: i64 = 10_000;
+
+/// How many are read.
+const SHOWN: i64 = 100;
+
+/// What became of a shadow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShadowRecord {
+    /// The generation.
+    pub generation: i64,
+    /// How often it was asked.
+    pub looks: usize,
+    /// How many decisions it made.
+    pub decisions: usize,
+    /// How often it failed.
+    pub failures: usize,
+    /// Its last failure.
+    pub last_failure: String,
+    /// The jobs about which it differed from the active generation, the last one first, up to 100.
+    pub disagreements: Vec<Disagreement>,
+}
+
+/// A job about which the two differed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disagreement {
+    /// The job.
+    pub job: i64,
+    /// What the active generation said the last time.
+    pub active: Option<Verdict>,
+    /// What the shadow said.
+    pub shadow: Option<Verdict>,
+    /// How often they differed.
+    pub times: usize,
+    /// When they did so last, UTC.
+    pub last_at: String,
+}
+
+/// What came of one look.
+#[derive(Debug, Clone, Copy)]
+pub enum Look<'a> {
+    /// The shadow failed.
+    Failed(&'a str),
+    /// It answered.
+    Answered {
+        /// How many decisions it made.
+        decisions: usize,
+        /// The jobs that the two differ about: what the active one says, what the shadow says.
+        differing: &'a [(i64, Option<Verdict>, Option<Verdict>)],
+    },
+}
+
+impl Store {
+    /// Adds what came of a look. `act` says when. Nothing is added where another generation has the shadow's number by now.
+    ///
+    /// # Errors
+    ///
+    /// When the database refuses.
+    pub fn record_look(
+        &mut self,
+        shadow: &Generation,
+        look: Look<'_>,
+        act: Act<'_>,
+    ) -> Result<(), Error> {
+        let (decisions, failures, failure, differing) = match look {
+            Look::Failed(failure) => (0, 1, failure, &[][..]),
+            Look::Answered {
+                decisions,
+                differing,
+            } => (decisions, 0, "", differing),
+        };
+        let (generation, at) = (shadow.id, sql_time(act.now));
+        self.writing(|transaction| {
+            if !is_kept(transaction, shadow)? {
+                return Ok(());
+            }
+            transaction.execute(
+                "INSERT INTO serial_gate_shadow (generation, looks, decisions, failures, last_failure)
+                 VALUES (?1, 1, ?2, ?3, ?4)
+                 ON CONFLICT (generation) DO UPDATE SET
+                    looks = looks + 1, decisions = decisions + ?2, failures = failures + ?3,
+                    last_failure = CASE WHEN ?3 > 0 THEN ?4 ELSE last_failure END",
+                params![generation, decisions, failures, failure],
+            )?;
+            let mut insert = transaction.prepare_cached(
+                "INSERT INTO serial_gate_disagreement (generation, job_id, active, shadow, times, last_at)
+                 SELECT ?1, ?2, ?3, ?4, 1, ?5
+                 WHERE (SELECT count(*) FROM serial_gate_disagreement WHERE generation = ?1) < ?6
+                    OR EXISTS (SELECT 1 FROM serial_gate_disagreement WHERE generation = ?1 AND job_id = ?2)
+                 ON CONFLICT (generation, job_id) DO UPDATE SET
+                    active = ?3, shadow = ?4, times = times + 1, last_at = ?5",
+            )?;
+            for (job, active, shadow) in differing {
+                let (active, shadow) = (text(active), text(shadow));
+                insert.execute(params![generation, job, active, shadow, at, KEPT])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// What became of the shadow; none if there is none.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn shadow_record(&mut self) -> Result<Option<ShadowRecord>, Error> {
+        let Some(shadow) = self.generation_in(GenerationState::Shadow)? else {
+            return Ok(None);
+        };
+        self.doing(|connection| {
+            let mut query = connection.prepare_cached(
+                "SELECT job_id, active, shadow, times, last_at FROM serial_gate_disagreement
+                 WHERE generation = ?1 ORDER BY last_at DESC, job_id LIMIT ?2",
+            )?;
+            let disagreements = query.query_map([shadow.id, SHOWN], |row| {
+                Ok(Disagreement {
+                    job: row.get(0)?,
+                    active: row.get::<_, StoredVerdict>(1)?.0,
+                    shadow: row.get::<_, StoredVerdict>(2)?.0,
+                    times: row.get(3)?,
+                    last_at: row.get(4)?,
+                })
+            })?;
+            let disagreements = disagreements.collect::<Result<_, _>>()?;
+            let counts = connection
+                .query_row(
+                    "SELECT looks, decisions, failures, last_failure FROM serial_gate_shadow
+                     WHERE generation = ?1",
+                    [shadow.id],
+                    |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+                )
+                .optional()?;
+            let (looks, decisions, failures, last_failure) = counts.unwrap_or_default();
+            Ok(Some(ShadowRecord {
+                generation: shadow.id,
+                looks,
+                decisions,
+                failures,
+                last_failure,
+                disagreements,
+            }))
+        })
+    }
+}
+
+/// A verdict as JSON.
+fn text(verdict: &Option<Verdict>) -> String {
+    serde_json::json!(verdict).to_string()
+}
+
+struct StoredVerdict(Option<Verdict>);
+
+impl FromSql for StoredVerdict {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<StoredVerdict> {
+        serde_json::from_str(value.as_str()?)
+            .map(StoredVerdict)
+            .map_err(|error| FromSqlError::Other(Box::new(error)))
+    }
+}

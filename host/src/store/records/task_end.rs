@@ -1,0 +1,280 @@
+//! The end of a task: done, or cancelled, with what is left in the queue of it.
+//!
+//! Owns what becomes of the task's jobs then. Which stages count as finished is said by the rules of the policy, which a
+//! caller reads. Callers rely on this: a task never ends under a job that somebody works on, unless the holder of that job
+//! ends it or it is forced with a reason; and no queued job of it is left.
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, params};
+
+use super::audit::{self, Deed};
+use super::effect::Effect;
+use super::outcome::{self, IS_CANCELLED, TaskOutcome};
+use crate::store::error::not_empty;
+use crate::store::sqlite::transaction::Transaction;
+use crate::store::sqlite::value::Shown;
+use crate::store::token::is_token;
+use crate::store::{Act, Error, Store, sql_time};
+
+/// The stage in which a task is finished, where the rules say nothing else.
+pub const DONE: &str = "done";
+
+/// The stages in which a task is finished, under the rules of the policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FinishedStages {
+    all: Vec<String>,
+    json: String,
+}
+
+impl FinishedStages {
+    /// These stages; `done` if there is no stage among them.
+    pub fn new(stages: Vec<String>) -> FinishedStages {
+        let all = if stages.is_empty() {
+            vec![DONE.to_owned()]
+        } else {
+            stages
+        };
+        // A list of texts: there is nothing in it that JSON cannot hold.
+        let json = serde_json::to_string(&all).unwrap_or_default();
+        FinishedStages { all, json }
+    }
+
+    /// The stage that ends a task.
+    pub fn first(&self) -> &str {
+        self.all.first().map_or(DONE, String::as_str)
+    }
+
+    /// All of them; there is at least one.
+    pub fn all(&self) -> &[String] {
+        &self.all
+    }
+
+    /// Whether a task is finished in this stage.
+    pub fn contains(&self, stage: &str) -> bool {
+        self.all.iter().any(|finished| finished == stage)
+    }
+
+    /// The same, one after the other.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.all.iter().map(String::as_str)
+    }
+
+    /// As a parameter of a statement.
+    pub(crate) fn as_json(&self) -> &str {
+        &self.json
+    }
+}
+
+impl Default for FinishedStages {
+    fn default() -> FinishedStages {
+        FinishedStages::new(Vec::new())
+    }
+}
+
+/// The end of a task.
+#[derive(Debug, Clone, Copy)]
+pub struct TaskEnd<'a> {
+    /// How it ends.
+    pub outcome: TaskOutcome,
+    /// The finished stage that it is in from then on.
+    pub stage: &'a str,
+    /// What happens if a job of it runs.
+    pub running: Running<'a>,
+}
+
+/// What happens if a job of a task runs that is to end. Without a token and without force, the task does not end.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Running<'a> {
+    /// The token of the task's only running job, whose holder ends the task. The job goes on.
+    pub token: Option<&'a str>,
+    /// The running jobs are cancelled, and their tokens refused. The act says why.
+    pub force: bool,
+}
+
+impl Store {
+    /// How a task has ended; none if there is no such task, or it is in none of these stages.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn task_outcome(
+        &mut self,
+        id: i64,
+        finished: &FinishedStages,
+    ) -> Result<Option<TaskOutcome>, Error> {
+        let found = self.doing(|connection| {
+            let mut query = connection.prepare_cached(&format!(
+                "SELECT stage, {IS_CANCELLED} FROM tasks WHERE id = ?1"
+            ))?;
+            let found = query.query_row([id], |row| {
+                Ok((row.get::<_, Shown>(0)?.0, row.get::<_, bool>(1)?))
+            });
+            Ok(found.optional()?)
+        })?;
+        Ok(found.and_then(|(stage, is_cancelled)| {
+            finished.contains(&stage?).then_some(match is_cancelled {
+                true => TaskOutcome::Cancelled,
+                false => TaskOutcome::Done,
+            })
+        }))
+    }
+
+    /// Ends tasks, all of them or none, with a row in the audit for each. Their queued jobs are cancelled.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such task, a job of it runs and neither its token is shown nor the end is forced with a reason, or
+    /// the database refuses.
+    pub fn end_tasks(&mut self, act: Act<'_>, ids: &[i64], end: TaskEnd<'_>) -> Result<(), Error> {
+        self.writing_for_a_holder(act, |transaction| {
+            ids.iter()
+                .try_for_each(|id| end_task(transaction, act, *id, end))?;
+            check_ended(transaction, ids, end)
+        })
+    }
+}
+
+pub(crate) fn end_task(
+    transaction: &Transaction<'_>,
+    act: Act<'_>,
+    id: i64,
+    end: TaskEnd<'_>,
+) -> Result<(), Error> {
+    not_empty("stage", end.stage)?;
+    if end.running.force && act.why.trim().is_empty() {
+        return Err(Error::ForcedWithoutReason);
+    }
+    let before = transaction
+        .prepare_cached("SELECT repo, stage FROM tasks WHERE id = ?1")?
+        .query_row([id], |row| {
+            Ok((row.get::<_, Shown>(0)?.0, row.get::<_, Shown>(1)?.0))
+        });
+    let (repo, before) = before.optional()?.ok_or(Error::NoTask { id })?;
+    let kept = kept_job(transaction, act.now, id, end.running)?;
+    // A job that had ended before and was queued again keeps what it ended as: its last holder may ask once more.
+    transaction
+        .prepare_cached(
+            "UPDATE jobs SET status = 'cancelled', gate_lease_until = NULL,
+                gate_outcome = CASE WHEN gate_token IS NULL THEN gate_outcome
+                    ELSE coalesce(gate_outcome, 'cancelled') END
+             WHERE task_id = ?1 AND status IN ('queued', 'running') AND id IS NOT ?2",
+        )?
+        .execute(params![id, kept])?;
+    // Of a job that another program cancelled its holder is told the same.
+    transaction
+        .prepare_cached(
+            "UPDATE jobs SET gate_outcome = 'cancelled'
+             WHERE task_id = ?1 AND status = 'cancelled' AND gate_token IS NOT NULL AND gate_outcome IS NULL",
+        )?
+        .execute([id])?;
+    transaction
+        .prepare_cached(
+            "UPDATE tasks SET stage = ?2, gate_stage = ?2,
+                gate_stage_at = CASE WHEN gate_stage = ?2 AND stage = ?2 THEN gate_stage_at ELSE ?3 END
+             WHERE id = ?1",
+        )?
+        .execute(params![id, end.stage, sql_time(act.now)])?;
+    outcome::keep(transaction, id, end.outcome)?;
+    let deed = Deed {
+        action: match end.outcome {
+            TaskOutcome::Done => "task done",
+            TaskOutcome::Cancelled => "task cancel",
+        },
+        repo: repo.as_deref(),
+        subject: format!("task {id}"),
+        before: before.as_deref(),
+        after: Some(end.stage),
+    };
+    audit::write_down(transaction, act, deed)
+}
+
+/// Refuses an end after which a task goes on, or a job of it waits, or runs on although it was cancelled.
+pub(crate) fn check_ended(
+    transaction: &Transaction<'_>,
+    ids: &[i64],
+    end: TaskEnd<'_>,
+) -> Result<(), Error> {
+    ids.iter().try_for_each(|id| {
+        let effect = Effect {
+            what: &format!("the end of task {id}"),
+            table: "tasks",
+        };
+        let query = format!("SELECT 1 FROM tasks WHERE id = ?1 AND stage = ?2 AND {IS_CANCELLED} = ?5
+             AND NOT EXISTS (SELECT 1 FROM jobs WHERE task_id = ?1
+                AND (status = 'queued' OR (status = 'running' AND (?3 OR CAST(gate_token AS TEXT) IS NOT ?4))
+                    OR (status = 'cancelled' AND gate_token IS NOT NULL AND gate_outcome IS NULL)))");
+        let Running { token, force } = end.running;
+        effect.is_there(
+            transaction,
+            &query,
+            params![id, end.stage, force, token, end.outcome == TaskOutcome::Cancelled],
+        )
+    })
+}
+
+/// The job that goes on because its holder ends the task. Refuses to end a task while anybody else works on it: a job
+/// that was put off, or whose lease ran out, is not worked on.
+fn kept_job(
+    transaction: &Transaction<'_>,
+    now: Timestamp,
+    task: i64,
+    running: Running<'_>,
+) -> Result<Option<i64>, Error> {
+    if running.force {
+        return Ok(None);
+    }
+    let mut query = transaction.prepare_cached(
+        "SELECT id, gate_worker, gate_token,
+            NOT (gate_put_off IS NOT NULL AND gate_worker IS NULL AND gate_token IS NULL)
+                AND (gate_lease_until IS NULL OR gate_lease_until > ?2)
+         FROM jobs WHERE task_id = ?1 AND status = 'running' ORDER BY id",
+    )?;
+    let jobs = query.query_map(params![task, sql_time(now)], |row| {
+        Ok(RunningJob {
+            job: row.get(0)?,
+            worker: row.get::<_, Shown>(1)?.0,
+            token: row.get::<_, Shown>(2)?.0,
+            is_worked_on: row.get(3)?,
+        })
+    })?;
+    let jobs: Vec<RunningJob> = jobs.collect::<Result<_, _>>()?;
+    let is_the_holder_s = |one: &&RunningJob| {
+        let tokens = running.token.zip(one.token.as_deref());
+        tokens.is_some_and(|(shown, given)| is_token(shown, given))
+    };
+    let kept = jobs.iter().find(is_the_holder_s).map(|one| one.job);
+    if let Some(token) = running.token.filter(|_| kept.is_none())
+        && !is_of_an_ended_claim(transaction, task, token)?
+    {
+        return Err(Error::TokenOfAnother { task });
+    }
+    let is_in_the_way = |one: &&RunningJob| one.is_worked_on && Some(one.job) != kept;
+    match jobs.iter().find(is_in_the_way) {
+        None => Ok(kept),
+        Some(other) => Err(Error::TaskRuns {
+            task,
+            job: other.job,
+            worker: other.worker.clone(),
+        }),
+    }
+}
+
+/// Whether a token is the one of a claim of this task that has ended, and whose job nobody has claimed since.
+fn is_of_an_ended_claim(
+    transaction: &Transaction<'_>,
+    task: i64,
+    token: &str,
+) -> Result<bool, Error> {
+    let mut query = transaction.prepare_cached(
+        "SELECT 1 FROM jobs WHERE task_id = ?1 AND gate_outcome IS NOT NULL AND CAST(gate_token AS TEXT) = ?2",
+    )?;
+    Ok(query.exists(params![task, token])?)
+}
+
+/// A job with the status `running`.
+struct RunningJob {
+    job: i64,
+    worker: Option<String>,
+    token: Option<String>,
+    is_worked_on: bool,
+}

@@ -1,0 +1,55 @@
+//! The first unfinished task of a repo, where the rules have other finished stages than the reference's `done`.
+//!
+//! Owns one query. With the default rules `lookup` has the answer. Callers rely on this: what it costs depends on the
+//! stages that the repo has, and not on its tasks.
+
+use rusqlite::{OptionalExtension, params};
+
+use super::branches::{BRANCH, branch_at};
+use super::lookup::ActiveTask;
+use super::task_end::{DONE, FinishedStages};
+use crate::store::sqlite::value::Shown;
+use crate::store::{Error, Store};
+
+/// How many stages of a repo are looked at.
+const STAGES: u32 = 1_000;
+
+impl Store {
+    /// The first task of a repo whose stage is not finished. A task without a stage holds nothing and is left out.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn active_task_under(
+        &mut self,
+        repo: &str,
+        finished: &FinishedStages,
+    ) -> Result<Option<ActiveTask>, Error> {
+        if finished.iter().eq([DONE]) {
+            return self.active_task(repo);
+        }
+        // From one stage to the next in the index, and the first task of each.
+        let sql = format!(
+            "WITH RECURSIVE found (stage) AS (
+                SELECT (SELECT stage FROM tasks WHERE repo = ?1 AND stage IS NOT NULL ORDER BY stage LIMIT 1)
+                UNION ALL
+                SELECT (SELECT stage FROM tasks WHERE repo = ?1 AND stage > found.stage ORDER BY stage LIMIT 1)
+                FROM found WHERE found.stage IS NOT NULL LIMIT {STAGES}
+             ) SELECT tasks.id, work_item_id, stage, {BRANCH} FROM tasks WHERE id = (
+                SELECT min((SELECT id FROM tasks WHERE repo = ?1 AND stage = found.stage ORDER BY id LIMIT 1))
+                FROM found WHERE found.stage NOT IN (SELECT value FROM json_each(?2)))"
+        );
+        self.doing(|connection| {
+            let mut query = connection.prepare_cached(&sql)?;
+            let task = query.query_row(params![repo, finished.as_json()], |row| {
+                Ok(ActiveTask {
+                    id: row.get(0)?,
+                    work_item_id: row.get::<_, Shown>(1)?.0,
+                    stage: row.get::<_, Shown>(2)?.0,
+                    branch: branch_at(row, 3)?,
+                })
+            });
+            Ok(task.optional()?)
+        })
+    }
+}

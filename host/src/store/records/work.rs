@@ -1,0 +1,246 @@
+//! The work of a task, and of all repos: which jobs matter.
+//!
+//! Owns the two lists: the jobs of one task, and all that run or failed. Leaves how a job is to `work_state`, every change to
+//! `jobs` and `leases`, and what to do about it to the queue. Callers rely on this: no list grows with the history of a task
+//! or of the queue, none hides a job that matters behind one that has ended, and counts are whole.
+
+use jiff::Timestamp;
+use rusqlite::{Row, params};
+
+use super::task_end::FinishedStages;
+use super::work_state::{JOB, JobWork, STATE, WorkState, job_at, state_at};
+use crate::store::sqlite::claim::plan;
+use crate::store::sqlite::schema::{FAILED, FOREIGN, IS_FOREIGN, IS_OPEN, OPEN};
+use crate::store::sqlite::value::{ExactId, Shown};
+use crate::store::{Error, Store, sql_time};
+
+/// How many jobs of a task are listed of each kind, the newest first.
+const JOBS_OF_A_TASK: u32 = 100;
+
+/// How many jobs of all repos are listed of each kind, the newest first. All are counted.
+const JOBS_OF_ALL: u32 = 10_000;
+
+/// The work of a task.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct TaskWork {
+    /// The job that matters most: a running one, else the newest that waits or failed, else the newest of all.
+    #[serde(flatten)]
+    pub first: JobWork,
+    /// The other jobs that are under way, wait, or failed and were not replaced.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<JobWork>,
+}
+
+impl TaskWork {
+    /// How the task is.
+    pub fn state(&self) -> WorkState {
+        self.first.state
+    }
+
+    /// The jobs that matter, the most important first.
+    pub fn jobs(&self) -> impl Iterator<Item = &JobWork> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+
+    /// From the jobs of a task that may matter, and the newest of all.
+    fn of(mut jobs: Vec<JobWork>) -> TaskWork {
+        // A job that is moved between two looks is found by both.
+        jobs.sort_by_key(|job| std::cmp::Reverse(job.job_id));
+        jobs.dedup_by_key(|job| job.job_id);
+        let newest = jobs.first().cloned();
+        jobs.retain(|job| !matches!(job.state, WorkState::Finished | WorkState::NoJob));
+        // The order is kept otherwise.
+        jobs.sort_by_key(|job| (!job.is_under_way(), job.is_under_way().then_some(job.state)));
+        let mut jobs = jobs.into_iter();
+        TaskWork {
+            first: jobs.next().or(newest).unwrap_or_default(),
+            others: jobs.collect(),
+        }
+    }
+}
+
+/// What runs and what waits for people, in all repos.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OpenWork {
+    /// The jobs by id; where there are very many, not all.
+    pub jobs: Vec<JobWork>,
+    /// How many there are, all of them.
+    pub counts: Vec<WorkCount>,
+}
+
+/// Jobs of one repo that are alike.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkCount {
+    /// The repo they work in.
+    pub repo: Option<String>,
+    /// How they are.
+    pub state: WorkState,
+    /// How many there are.
+    pub jobs: usize,
+    /// When the first of them was claimed, UTC.
+    pub since: Option<String>,
+}
+
+impl Store {
+    /// The work of a task. What it costs does not depend on how many jobs the task has had.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn task_work(&mut self, now: Timestamp, task: i64) -> Result<TaskWork, Error> {
+        self.doing(|connection| {
+            let now = sql_time(now);
+            let mut jobs = Vec::new();
+            for sql in of_a_task() {
+                let mut query = connection.prepare_cached(&sql)?;
+                for job in query.query_map(params![now, task], job_at)? {
+                    jobs.push(job?);
+                }
+            }
+            Ok(TaskWork::of(jobs))
+        })
+    }
+
+    /// How a job is, if there is one with this id.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn job_work(&mut self, now: Timestamp, job: i64) -> Result<Option<JobWork>, Error> {
+        self.doing(|connection| {
+            let sql = format!("SELECT {JOB} FROM jobs WHERE jobs.id = ?2");
+            let mut query = connection.prepare_cached(&sql)?;
+            let mut jobs = query.query_map(params![sql_time(now), job], job_at)?;
+            Ok(jobs.next().transpose()?)
+        })
+    }
+
+    /// The jobs of all repos that run, in whatever way, and those that failed or have another program's status. These count
+    /// while their task is unfinished and no later job of the same task and agent is there.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn open_work(
+        &mut self,
+        now: Timestamp,
+        finished: &FinishedStages,
+    ) -> Result<OpenWork, Error> {
+        let now = sql_time(now);
+        self.doing(|connection| {
+            let mut work = OpenWork::default();
+            let mut read = |from: &str, values: &[&dyn rusqlite::ToSql]| {
+                let mut query = connection.prepare_cached(&listed(from))?;
+                for job in query.query_map(values, job_with_task_at)? {
+                    work.jobs.push(job?);
+                }
+                let mut query = connection.prepare_cached(&counted(from))?;
+                for count in query.query_map(values, count_at)? {
+                    work.counts.push(count?);
+                }
+                Ok::<_, rusqlite::Error>(())
+            };
+            read(&running(), &[&now])?;
+            for (index, which) in LEFT {
+                read(&left(index, which), &[&now, &finished.as_json()])?;
+            }
+            let is_open = |state| !matches!(state, WorkState::Finished | WorkState::NoJob);
+            work.jobs.retain(|job| is_open(job.state));
+            work.counts.retain(|count| is_open(count.state));
+            work.jobs.sort_by_key(|job| job.job_id);
+            work.jobs.dedup_by_key(|job| job.job_id);
+            Ok(work)
+        })
+    }
+
+    /// The steps of SQLite's plan for each query of the work of a task, and of that of all repos.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn work_plans(&mut self) -> Result<Vec<Vec<String>>, Error> {
+        self.doing(|connection| {
+            let left = LEFT.map(|(index, which)| left(index, which));
+            let of_all = std::iter::once(running()).chain(left);
+            let of_all = of_all.flat_map(|from| [listed(&from), counted(&from)]);
+            let queries = of_a_task().into_iter().chain(of_all);
+            Ok(queries
+                .map(|query| plan(connection, &query))
+                .collect::<rusqlite::Result<_>>()?)
+        })
+    }
+}
+
+/// The jobs that matter after they ran, each kind with its index.
+const LEFT: [(&str, &str); 2] = [(FAILED, "status = 'failed'"), (FOREIGN, IS_FOREIGN)];
+
+/// No later job is there of the same task and agent.
+const IS_LAST: &str = "NOT EXISTS (SELECT 1 FROM jobs AS later
+    WHERE later.task_id = jobs.task_id AND later.id > jobs.id AND later.agent IS jobs.agent)";
+
+/// The newest job of a task, and those that matter, which no number of others hides.
+fn of_a_task() -> Vec<String> {
+    let newest =
+        format!("SELECT {JOB} FROM jobs WHERE jobs.task_id = ?2 ORDER BY jobs.id DESC LIMIT 1");
+    let open = ["running", "queued"].map(|status| {
+        format!(
+            "SELECT {JOB} FROM jobs INDEXED BY {OPEN} WHERE task_id = ?2 AND {IS_OPEN} AND status = '{status}'
+             ORDER BY jobs.id DESC LIMIT {JOBS_OF_A_TASK}"
+        )
+    });
+    let left = LEFT.map(|(index, which)| {
+        format!(
+            "SELECT {JOB} FROM (
+                SELECT max(id) AS id FROM jobs INDEXED BY {index} WHERE task_id = ?2 AND ({which}) GROUP BY agent
+             ) AS latest CROSS JOIN jobs ON jobs.id = latest.id
+             WHERE {IS_LAST} ORDER BY jobs.id DESC LIMIT {JOBS_OF_A_TASK}"
+        )
+    });
+    std::iter::once(newest).chain(open).chain(left).collect()
+}
+
+fn listed(from: &str) -> String {
+    format!("SELECT {JOB}, tasks.work_item_id {from} ORDER BY jobs.id DESC LIMIT {JOBS_OF_ALL}")
+}
+
+fn counted(from: &str) -> String {
+    format!(
+        "SELECT jobs.repo, count(*), min(jobs.gate_claimed_at), {STATE} {from} GROUP BY 1, 4, 5, 6"
+    )
+}
+
+fn running() -> String {
+    "FROM jobs INDEXED BY serial_gate_jobs_leased LEFT JOIN tasks ON tasks.id = jobs.task_id
+     WHERE jobs.status = 'running'"
+        .into()
+}
+
+/// What is neither running nor ended: of each task and agent the newest, and each without a task.
+fn left(index: &str, which: &str) -> String {
+    format!(
+        "FROM (
+            SELECT max(id) AS id FROM jobs INDEXED BY {index} WHERE task_id IS NOT NULL AND ({which})
+            GROUP BY task_id, agent
+            UNION ALL
+            SELECT id FROM jobs INDEXED BY {index} WHERE task_id IS NULL AND ({which})
+         ) AS latest CROSS JOIN jobs ON jobs.id = latest.id LEFT JOIN tasks ON tasks.id = jobs.task_id
+         WHERE coalesce(tasks.stage, '') NOT IN (SELECT value FROM json_each(?2)) AND {IS_LAST}"
+    )
+}
+
+fn count_at(row: &Row<'_>) -> rusqlite::Result<WorkCount> {
+    Ok(WorkCount {
+        repo: row.get::<_, Shown>(0)?.0,
+        jobs: row.get(1)?,
+        since: row.get::<_, Shown>(2)?.0,
+        state: state_at(row, 3)?,
+    })
+}
+
+fn job_with_task_at(row: &Row<'_>) -> rusqlite::Result<JobWork> {
+    Ok(JobWork {
+        work_item_id: row.get::<_, Shown>(13)?.0,
+        task_id: row.get::<_, ExactId>(1)?.0,
+        ..job_at(row)?
+    })
+}

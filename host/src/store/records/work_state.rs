@@ -1,0 +1,192 @@
+//! How a job is, as people see it.
+//!
+//! Owns the states, decided in one match over a job's row. Leaves the lists to `work`. Callers rely on this: a job that
+//! another program moved without a lease is never said to be worked on, and what an earlier claim left behind is not told
+//! of a later one.
+
+use rusqlite::Row;
+
+use crate::store::sqlite::value::Shown;
+
+/// How a job is, or a task by the job that matters most.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, utoipa::ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum WorkState {
+    /// A worker has claimed it, and its lease goes on.
+    Running,
+    /// It was claimed, and its branch could not be cut. It is tried again later.
+    PutOff,
+    /// Its worker was not heard of before the lease ended. The next claim puts it back.
+    Lapsed,
+    /// Another program moved it without a lease. The gate cannot tell whether it is worked on.
+    Foreign,
+    /// It failed.
+    Failed,
+    /// It waits for a worker, or is held.
+    Queued,
+    /// It has ended. Of a task: every job has, and nothing runs or waits.
+    Finished,
+    /// The task has no job.
+    #[default]
+    NoJob,
+}
+
+impl WorkState {
+    /// Its name in documents.
+    pub fn name(self) -> &'static str {
+        match self {
+            WorkState::Running => "running",
+            WorkState::PutOff => "put_off",
+            WorkState::Lapsed => "lapsed",
+            WorkState::Foreign => "foreign",
+            WorkState::Failed => "failed",
+            WorkState::Queued => "queued",
+            WorkState::Finished => "finished",
+            WorkState::NoJob => "no_job",
+        }
+    }
+}
+
+/// A job, and how it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct JobWork {
+    /// How it is.
+    pub state: WorkState,
+    /// Its id; none where a task has no job.
+    pub job_id: Option<i64>,
+    /// Its task.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task_id: Option<i64>,
+    /// Its task's work item.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub work_item_id: Option<String>,
+    /// The repo it works in.
+    #[serde(skip)]
+    pub repo: Option<String>,
+    /// Who does it.
+    pub agent: Option<String>,
+    /// Its status in the database.
+    pub status: Option<String>,
+    /// The worker that claimed it last.
+    pub worker: Option<String>,
+    /// How often it was claimed.
+    pub attempt: Option<i64>,
+    /// When it was claimed last, UTC.
+    pub since: Option<String>,
+    /// Until when its worker has it without a heartbeat, or it is put off, UTC.
+    pub lease_until: Option<String>,
+    /// Whether that time is over.
+    #[serde(skip)]
+    pub is_due: bool,
+    /// What went wrong last.
+    pub error: Option<String>,
+}
+
+impl JobWork {
+    /// Whether it counts as running: it may be worked on.
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.status.as_deref() == Some("running")
+    }
+}
+
+/// The columns of [`job_at`]; `?1` is now. An end of a lease is compared as a claim compares it.
+pub(crate) const JOB: &str = "jobs.id, jobs.task_id, jobs.repo, jobs.agent, jobs.status, jobs.gate_worker, jobs.gate_claimed_at,
+    jobs.gate_lease_until, jobs.gate_error, min(max(CAST(coalesce(jobs.gate_attempt, 0) AS INTEGER), 0), 1000000),
+    jobs.gate_put_off IS NOT NULL AND jobs.gate_worker IS NULL AND jobs.gate_token IS NULL,
+    jobs.gate_lease_until <= ?1, jobs.gate_token IS NOT NULL AND jobs.gate_outcome IS NULL";
+
+/// The columns of [`state_at`], of which a count can be grouped by; `?1` is now.
+pub(crate) const STATE: &str = "jobs.status,
+    jobs.gate_put_off IS NOT NULL AND jobs.gate_worker IS NULL AND jobs.gate_token IS NULL,
+    jobs.gate_lease_until <= ?1";
+
+pub(crate) fn state_at(row: &Row<'_>, first: usize) -> rusqlite::Result<WorkState> {
+    let status = row.get::<_, Shown>(first)?.0;
+    Ok(state(status.as_deref(), lease_at(row, first + 1)?))
+}
+
+/// From whether it would be a delay, and whether it is over.
+fn lease_at(row: &Row<'_>, first: usize) -> rusqlite::Result<Lease> {
+    Ok(match row.get::<_, Option<bool>>(first + 1)? {
+        None => Lease::None,
+        Some(_) if row.get::<_, bool>(first)? => Lease::PutOff,
+        Some(false) => Lease::GoesOn,
+        Some(true) => Lease::IsOver,
+    })
+}
+
+pub(crate) fn job_at(row: &Row<'_>) -> rusqlite::Result<JobWork> {
+    let text = |column: usize| Ok::<_, rusqlite::Error>(row.get::<_, Shown>(column)?.0);
+    let status = text(4)?;
+    let lease_until = text(7)?;
+    let state = state(status.as_deref(), lease_at(row, 10)?);
+    // What an earlier claim left behind tells nothing of a job that waits, or that another program took.
+    let is_claimed = match state {
+        WorkState::Queued => false,
+        // The lease alone was taken away.
+        WorkState::Foreign => row.get::<_, bool>(12)? && status.as_deref() == Some("running"),
+        _ => true,
+    };
+    let is_under_way = status.as_deref() == Some("running");
+    Ok(JobWork {
+        state,
+        job_id: Some(row.get(0)?),
+        task_id: None,
+        work_item_id: None,
+        repo: text(2)?,
+        agent: text(3)?,
+        status,
+        worker: text(5)?.filter(|_| is_claimed),
+        attempt: Some(row.get(9)?),
+        since: text(6)?.filter(|_| is_claimed),
+        lease_until: lease_until.filter(|_| is_under_way),
+        is_due: is_under_way && row.get::<_, Option<bool>>(11)?.unwrap_or(false),
+        error: text(8)?,
+    })
+}
+
+/// What a job's lease says.
+#[derive(Clone, Copy)]
+enum Lease {
+    /// There is none.
+    None,
+    /// It is a delay: the branch could not be cut.
+    PutOff,
+    GoesOn,
+    IsOver,
+}
+
+/// The one place that decides how a job is.
+fn state(status: Option<&str>, lease: Lease) -> WorkState {
+    match (status, lease) {
+        (Some("queued"), _) => WorkState::Queued,
+        (Some("failed"), _) => WorkState::Failed,
+        (Some("done" | "cancelled"), _) => WorkState::Finished,
+        (Some("running"), Lease::PutOff) => WorkState::PutOff,
+        (Some("running"), Lease::GoesOn) => WorkState::Running,
+        (Some("running"), Lease::IsOver) => WorkState::Lapsed,
+        (Some("running"), Lease::None) => WorkState::Foreign,
+        (Some(other), _) if ends_a_job(other) => WorkState::Finished,
+        (_, _) => WorkState::Foreign,
+    }
+}
+
+/// Whether a status of another program's is a usual word for a job that has ended well, or is not wanted any more.
+fn ends_a_job(status: &str) -> bool {
+    // The index of such jobs, in the schema, leaves the same out.
+    const ENDS: [&str; 10] = [
+        "done",
+        "complete",
+        "completed",
+        "finished",
+        "success",
+        "succeeded",
+        "canceled",
+        "cancelled",
+        "skipped",
+        "closed",
+    ];
+    ENDS.contains(&status.trim().to_lowercase().as_str())
+}

@@ -1,0 +1,95 @@
+//! Repos that a claim passes over, because the database refuses the claim of their first job.
+//!
+//! Owns which errors are about one job only, how many repos are passed over, and what is said of it. Callers rely on this: one
+//! row that the orchestrator's rules refuse stops nobody else's work, and costs nothing until there is one.
+
+use rusqlite::{ErrorCode, OptionalExtension};
+
+use super::value::Raw;
+use crate::store::{Error, Store};
+
+/// More repos than this are no accident, and would make the claim of another one slow.
+const MOST: usize = 16;
+
+/// What a claim has passed over so far.
+#[derive(Default)]
+pub(crate) struct Aside {
+    repos: Vec<Raw>,
+    first: Option<(i64, Error)>,
+}
+
+impl Aside {
+    pub(crate) fn repos(&self) -> &[Raw] {
+        &self.repos
+    }
+
+    /// Puts the repo of a job aside whose claim was refused with an error. It is the answer if it is about more than the job,
+    /// and if there is no going on.
+    pub(crate) fn put(
+        &mut self,
+        store: &mut Store,
+        job: Option<i64>,
+        error: Error,
+    ) -> Result<(), Error> {
+        let Some(job) = job.filter(|_| is_of_the_row(&error) && !store.group_is_broken()) else {
+            return Err(error);
+        };
+        if self.repos.len() >= MOST {
+            return Err(self.refusal().unwrap_or(error));
+        }
+        let repo = store.doing(|connection| {
+            let mut query = connection.prepare_cached("SELECT repo FROM jobs WHERE id = ?1")?;
+            Ok(query.query_row([job], |row| row.get(0)).optional()?)
+        })?;
+        // The job may be gone.
+        let Some(repo) = repo else {
+            return Err(error);
+        };
+        if self.repos.contains(&repo) {
+            return Err(error);
+        }
+        self.repos.push(repo);
+        self.first.get_or_insert((job, error));
+        Ok(())
+    }
+
+    /// Why nothing was claimed, if not because nothing may be claimed.
+    pub(crate) fn refusal(&mut self) -> Option<Error> {
+        self.first.take().map(|(_, error)| error)
+    }
+
+    /// Says once what was passed over, where another job was claimed.
+    pub(crate) fn tell(&self) {
+        if let Some((job, error)) = &self.first {
+            let repos = self.repos.len();
+            tracing::warn!(
+                "the claim of job {job} was refused, and {} passed over for now: {}",
+                if repos == 1 {
+                    "its repo is".into()
+                } else {
+                    format!("{repos} repos are")
+                },
+                with_cause(error)
+            );
+        }
+    }
+}
+
+fn with_cause(error: &Error) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}
+
+/// Whether a rule or a trigger of the orchestrator's has refused this row.
+fn is_of_the_row(error: &Error) -> bool {
+    match error {
+        Error::Undone { .. } | Error::Constraint { .. } => true,
+        Error::Sqlite { cause, .. } => matches!(
+            cause.sqlite_error_code(),
+            Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch)
+        ),
+        _ => false,
+    }
+}

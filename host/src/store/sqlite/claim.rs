@@ -1,0 +1,470 @@
+//! The claim: one transaction that gives a job to a worker.
+//!
+//! Owns where a policy's clause ever runs: behind [`Wall`], and the check of the clause's plan. Callers rely on this: a job is claimed by one worker only, lowest id first,
+//! and only while the clause is true for it. The clause is evaluated under the write lock, in a
+//! statement that only reads; the change that follows has no text of a policy in it.
+
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
+
+use super::aside::Aside;
+use super::connection::Open;
+use super::heads::{Candidates, Look, Shaped, look, mark_claimed, own_statements};
+use super::sandbox::Wall;
+use super::schema::QUEUED;
+use super::search::{FOR_AGENT, Oracle, statements};
+use super::transaction::Transaction;
+use super::value::{ExactId, Raw, Shown};
+use crate::clause::Rendered;
+use crate::store::records::jobs::{Claim, is_there, undone};
+use crate::store::records::leases::LOOK;
+use crate::store::time::whole_seconds;
+use crate::store::token::{new_token, next_fence};
+use crate::store::{Error, Store, lease_end, sql_time};
+
+/// For whom and until when a job is claimed.
+#[derive(Debug, Clone, Copy)]
+pub struct Lease<'a> {
+    /// The worker's name.
+    pub worker: &'a str,
+    /// The agent whose jobs it does; none for those of all.
+    pub agent: Option<&'a str>,
+    /// The generation that the clause is of, if it is of one.
+    pub generation: Option<i64>,
+    /// Now.
+    pub now: Timestamp,
+    /// After how long the job goes back to the queue unless the worker is heard of.
+    pub lease: Duration,
+}
+
+/// A claimed job.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct Claimed {
+    /// The job.
+    pub id: i64,
+    /// Its task.
+    pub task_id: Option<i64>,
+    /// Its task's work item.
+    pub work_item_id: Option<String>,
+    /// The repo it works in.
+    pub repo: Option<String>,
+    /// Who does it.
+    pub agent: Option<String>,
+    /// How often the job was claimed, this time included.
+    pub attempt: i64,
+    /// What the worker shows to finish the job, to fail it or to keep it. Random, and new with every claim.
+    pub token: String,
+    /// For other systems, which refuse a late worker by it: greater than that of every earlier claim of the job, and below
+    /// 2^53.
+    pub fence: i64,
+    /// The worker.
+    pub worker: String,
+    /// When the job goes back to the queue unless the worker is heard of, UTC.
+    pub lease_until: String,
+    /// The generation that let it through; none if that was under other settings than its own, or by
+    /// no clause of a policy.
+    pub generation: Option<i64>,
+}
+
+impl Claimed {
+    /// The claim, as its holder shows it.
+    pub fn claim(&self) -> Claim<'_> {
+        Claim {
+            job: self.id,
+            token: &self.token,
+        }
+    }
+}
+
+/// What a claim by candidates comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Candidate {
+    /// A job.
+    Claimed(Claimed),
+    /// No queued job may be claimed.
+    Nothing,
+    /// So much has changed that the candidates are not known in time, and what was found out is kept; or the clause takes
+    /// more than its budget for one repo.
+    NotReady,
+}
+
+/// How long the write lock is held for finding candidates.
+const SLICE: Duration = Duration::from_millis(20);
+
+/// How long a claim waits for the candidates to be known. A thousand repos take about a tenth of it.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+impl Store {
+    /// Sets the time that a claim may take where it looks at one queued job after another, and that a comparison of
+    /// candidates may take; 5 s otherwise.
+    pub fn set_claim_budget(&mut self, budget: Duration) {
+        self.claim_budget = budget;
+        if let Some(open) = &mut self.open {
+            open.wall.set_budget(budget);
+        }
+    }
+
+    /// Checks that SQLite accepts a clause and reads no whole table for a job.
+    ///
+    /// # Errors
+    ///
+    /// When it does, or the database cannot be read.
+    pub fn check_clause(&mut self, clause: &Rendered) -> Result<(), Error> {
+        // The queue itself is read in order. A sub-select's table goes by an alias of the renderer.
+        let scan = |step: &String| step.starts_with("SCAN g");
+        match self.claim_plans(clause)?.into_iter().flatten().find(scan) {
+            Some(plan) => Err(Error::Scan { plan }),
+            None => Ok(()),
+        }
+    }
+
+    /// The steps of SQLite's plan for each query of a claim: over the whole queue, those that find candidates, and the look
+    /// for leases that are over.
+    ///
+    /// # Errors
+    ///
+    /// When SQLite does not accept one of them, or the database cannot be read.
+    pub fn claim_plans(&mut self, clause: &Rendered) -> Result<Vec<Vec<String>>, Error> {
+        let queries = statements(clause);
+        self.within_budget(|connection, wall| {
+            let mut plans = vec![plan(connection, &first_queued(clause))?];
+            for query in &queries {
+                plans.push(plan(connection, query)?);
+            }
+            for query in own_statements() {
+                plans.push(wall.open_for_own_statements(|| plan(connection, &query))?);
+            }
+            plans.push(wall.open_for_own_statements(|| plan(connection, &LOOK))?);
+            Ok(plans)
+        })
+    }
+
+    /// The ids of the jobs that may be claimed, in claim order.
+    ///
+    /// # Errors
+    ///
+    /// When the budget is spent, or the database cannot be read.
+    pub fn claimable(&mut self, clause: &Rendered) -> Result<Vec<i64>, Error> {
+        self.within_budget(|connection, _| {
+            let mut query = connection.prepare_cached(&queued(clause))?;
+            query
+                .query_map([None::<&str>; 2], |row| row.get(0))?
+                .collect()
+        })
+    }
+
+    /// Gives the first claimable job to a worker; none when there is none. It looks at one queued job after another, and
+    /// takes the write lock only once it has found one.
+    ///
+    /// # Errors
+    ///
+    /// When the budget is spent, or the database refuses. No job is claimed then.
+    pub fn claim(&mut self, clause: &Rendered, lease: Lease<'_>) -> Result<Option<Claimed>, Error> {
+        let mut aside = Aside::default();
+        loop {
+            let mut tried = None;
+            match self.claim_beyond(clause, lease, aside.repos(), &mut tried) {
+                Ok(None) => return aside.refusal().map_or(Ok(None), Err),
+                Ok(claimed) => {
+                    aside.tell();
+                    return Ok(claimed);
+                }
+                Err(error) => aside.put(self, tried, error)?,
+            }
+        }
+    }
+
+    /// Gives the first claimable job to a worker that is of none of these repos. `tried` is the job, once it is known.
+    fn claim_beyond(
+        &mut self,
+        clause: &Rendered,
+        lease: Lease<'_>,
+        aside: &[Raw],
+        tried: &mut Option<i64>,
+    ) -> Result<Option<Claimed>, Error> {
+        let first = first_queued(clause);
+        let find = |connection: &Connection, wall: &Wall| {
+            if !aside.is_empty() {
+                return first_beyond(connection, wall, clause, lease.agent, aside);
+            }
+            let mut query = connection.prepare_cached(&first)?;
+            let job = query.query_row([None, lease.agent], |row| row.get(0));
+            job.optional()
+        };
+        let found: Option<i64> = self.within_budget(|connection, wall| find(connection, wall))?;
+        let Some(found) = found else {
+            return Ok(None);
+        };
+        self.writing_by_clause(|transaction, wall| {
+            let oracle = Oracle {
+                transaction,
+                clause,
+            };
+            // Somebody else's by now? Nobody else's while this looks again.
+            let job = if oracle.is_claimable(found, lease.agent)? {
+                Some(found)
+            } else {
+                find(transaction, wall)?
+            };
+            let Some(job) = job else {
+                return Ok(None);
+            };
+            *tried = Some(job);
+            wall.open_for_own_statements(|| {
+                let claimed = give(transaction, job, lease)?;
+                mark_claimed(transaction, job, None)?;
+                Ok(Some(claimed))
+            })
+        })
+    }
+
+    /// Gives the first candidate to a worker: what [`Store::claim`] does, at the same cost however many jobs
+    /// are held. A queue that has not changed since nothing was found takes no lock and a few pages.
+    ///
+    /// # Errors
+    ///
+    /// When the database refuses. No job is claimed then.
+    pub fn claim_candidate(
+        &mut self,
+        shaped: Shaped<'_>,
+        lease: Lease<'_>,
+    ) -> Result<Candidate, Error> {
+        let begun = Instant::now();
+        let mut aside = Aside::default();
+        loop {
+            // Where there was a job there is likely another, and the look would only be the first thing that is done.
+            let found = std::mem::take(&mut self.last_claim_found);
+            if !found
+                && self.doing(|connection| Ok(look(connection, shaped.digest, lease.agent)?))?
+                    == Look::Idle
+            {
+                return Ok(Candidate::Nothing);
+            }
+            let mut tried = None;
+            let answer = self.writing_by_clause(|transaction, wall| {
+                take_candidate(transaction, wall, shaped, lease, aside.repos(), &mut tried)
+            });
+            match answer {
+                Err(Error::Budget { .. }) => return Ok(Candidate::NotReady),
+                Err(error) => aside.put(self, tried, error)?,
+                Ok(Some(Candidate::Claimed(job))) => {
+                    aside.tell();
+                    self.last_claim_found = true;
+                    return Ok(Candidate::Claimed(job));
+                }
+                Ok(Some(other)) => return aside.refusal().map_or(Ok(other), Err),
+                Ok(None) if begun.elapsed() >= PATIENCE => return Ok(Candidate::NotReady),
+                Ok(None) => {}
+            }
+        }
+    }
+
+    /// Runs a step in one write transaction, with a budget from when the lock is there: other workers' claims came first,
+    /// and their time is not ours.
+    pub(crate) fn writing_by_clause<T>(
+        &mut self,
+        step: impl FnOnce(&Transaction<'_>, &Wall) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.try_by_clause(step)
+            .inspect_err(|error| self.note_failure(error))
+    }
+
+    fn try_by_clause<T>(
+        &mut self,
+        step: impl FnOnce(&Transaction<'_>, &Wall) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let (open, group) = self.be_open_for_a_change()?;
+        let Open {
+            connection, wall, ..
+        } = open;
+        let answer = wall
+            .open_for_own_statements(|| group.begin(connection))
+            .and_then(|transaction| {
+                let budgeted = wall.start_budget();
+                let answer = step(&transaction, wall);
+                drop(budgeted);
+                wall.open_for_own_statements(|| match answer {
+                    Ok(answer) => {
+                        transaction.commit()?;
+                        Ok(answer)
+                    }
+                    Err(error) => {
+                        drop(transaction);
+                        Err(error)
+                    }
+                })
+            });
+        let answer = answer.map_err(|error| self.in_budget(error))?;
+        self.acknowledge(self.database.durability)?;
+        Ok(answer)
+    }
+
+    pub(crate) fn within_budget<T>(
+        &mut self,
+        step: impl FnOnce(&mut Connection, &Wall) -> rusqlite::Result<T>,
+    ) -> Result<T, Error> {
+        let Open {
+            connection, wall, ..
+        } = self.be_open()?;
+        let budgeted = wall.start_budget();
+        let result = step(connection, wall);
+        drop(budgeted);
+        result.map_err(|cause| self.in_budget(cause.into()))
+    }
+
+    /// Names the database or the budget in an error.
+    fn in_budget(&self, error: Error) -> Error {
+        match error {
+            Error::Sqlite { cause, .. }
+                if cause.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) =>
+            {
+                Error::Budget {
+                    budget_ms: self.claim_budget.as_millis(),
+                }
+            }
+            other => other.at(&self.database.path),
+        }
+    }
+}
+
+/// One transaction of a claim by candidates; none if there are more dirty repos than it has time for.
+fn take_candidate(
+    transaction: &Transaction<'_>,
+    wall: &Wall,
+    shaped: Shaped<'_>,
+    lease: Lease<'_>,
+    aside: &[Raw],
+    tried: &mut Option<i64>,
+) -> Result<Option<Candidate>, Error> {
+    let candidates = Candidates::open(transaction, wall, shaped)?;
+    if !candidates.settle_until(Instant::now() + SLICE)? {
+        return Ok(None);
+    }
+    let Some(first) = candidates.first(lease.agent, aside)? else {
+        return Ok(Some(Candidate::Nothing));
+    };
+    let job = first.job;
+    if !candidates.oracle.is_claimable(job, lease.agent)? {
+        tracing::error!(
+            "job {job} was the candidate of its repo and may not be claimed: the repo is evaluated anew"
+        );
+        candidates.count_differences(1)?;
+        candidates.settle(&first.repo)?;
+        return Ok(None);
+    }
+    *tried = Some(job);
+    let claimed = wall.open_for_own_statements(|| give(transaction, job, lease))?;
+    candidates.succeed(&first)?;
+    Ok(Some(Candidate::Claimed(claimed)))
+}
+
+/// The first claimable job that is of none of these repos.
+fn first_beyond(
+    connection: &Connection,
+    wall: &Wall,
+    clause: &Rendered,
+    agent: Option<&str>,
+    aside: &[Raw],
+) -> rusqlite::Result<Option<i64>> {
+    let mut query = connection.prepare_cached(&queued(clause))?;
+    let mut rows = query.query([None, agent])?;
+    while let Some(row) = rows.next()? {
+        let job: i64 = row.get(0)?;
+        let repo = wall.open_for_own_statements(|| {
+            let mut query = connection.prepare_cached("SELECT repo FROM jobs WHERE id = ?1")?;
+            query.query_row([job], |row| row.get(0))
+        })?;
+        if !aside.contains(&repo) {
+            return Ok(Some(job));
+        }
+    }
+    Ok(None)
+}
+
+/// Writes the claim of a job down. No text of a policy is in these statements.
+pub(crate) fn give(
+    transaction: &Transaction<'_>,
+    job: i64,
+    lease: Lease<'_>,
+) -> Result<Claimed, Error> {
+    static GIVE: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            "UPDATE jobs SET status = 'running', gate_worker = ?2, gate_claimed_at = ?3, gate_lease_until = ?4,
+                gate_lease = ?5, gate_token = ?6, gate_fence = {}, gate_generation = ?8, gate_error = NULL,
+                gate_outcome = NULL,
+                gate_attempt = min(CAST(coalesce(gate_attempt, 0) AS INTEGER), 1000000) + 1
+             WHERE id = ?1
+             RETURNING task_id, (SELECT work_item_id FROM tasks WHERE tasks.id = task_id), repo, agent, gate_attempt,
+                gate_fence",
+            next_fence("?7")
+        )
+    });
+    let until = sql_time(lease_end(lease.now, lease.lease));
+    let token = new_token()?;
+    let mut update = transaction.prepare_cached(&GIVE)?;
+    let values = params![
+        job,
+        lease.worker,
+        sql_time(lease.now),
+        until,
+        whole_seconds(lease.lease),
+        token,
+        lease.now.as_millisecond(),
+        lease.generation
+    ];
+    let given = update.query_row(values, |row| {
+        let (task, repo): (Raw, Raw) = (row.get(0)?, row.get(2)?);
+        let claimed = Claimed {
+            token: token.clone(),
+            lease_until: until.clone(),
+            id: job,
+            task_id: row.get::<_, ExactId>(0)?.0,
+            work_item_id: row.get::<_, Shown>(1)?.0,
+            repo: repo.shown(),
+            agent: row.get::<_, Shown>(3)?.0,
+            attempt: row.get(4)?,
+            fence: row.get(5)?,
+            worker: lease.worker.into(),
+            generation: lease.generation,
+        };
+        Ok((claimed, task, repo))
+    });
+    // A trigger may have ignored the claim, or changed it again.
+    let Some((claimed, task, repo)) = given.optional()? else {
+        return Err(undone(job));
+    };
+    let query = "SELECT 1 FROM jobs WHERE id = ?1 AND status = 'running' AND gate_token = ?2 AND gate_worker = ?3
+        AND gate_lease_until = ?4 AND gate_outcome IS NULL AND gate_fence = ?5 AND repo IS ?6 AND task_id IS ?7";
+    let values = params![job, token, lease.worker, until, claimed.fence, repo, task];
+    is_there(transaction, job, query, values)?;
+    Ok(claimed)
+}
+
+/// The queue in claim order. Pinned to its index: with others at hand, SQLite may choose to sort
+/// the whole queue before it looks at the first job.
+fn queued(clause: &Rendered) -> String {
+    format!(
+        "SELECT id FROM jobs INDEXED BY {QUEUED} WHERE status = 'queued' AND {FOR_AGENT} AND {clause} ORDER BY id"
+    )
+}
+
+/// The steps by which SQLite would answer a query. They depend on no value that is bound to it.
+pub(crate) fn plan(connection: &Connection, query: &str) -> rusqlite::Result<Vec<String>> {
+    // EXPLAIN goes by the schema as it was when this connection last read. Whoever reads notices another one.
+    connection
+        .prepare_cached("SELECT 1 FROM jobs LIMIT 0")?
+        .exists([])?;
+    let mut query = connection.prepare(&format!("EXPLAIN QUERY PLAN {query}"))?;
+    let (mut rows, mut steps) = (query.raw_query(), Vec::new());
+    while let Some(row) = rows.next()? {
+        steps.push(row.get(3)?);
+    }
+    Ok(steps)
+}
+
+fn first_queued(clause: &Rendered) -> String {
+    format!("{} LIMIT 1", queued(clause))
+}

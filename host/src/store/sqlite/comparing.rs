@@ -1,0 +1,75 @@
+//! How far a comparison of the candidates has come, for processes that claim once and end.
+//!
+//! Owns the place at which the next one goes on. Leaves the comparison to `doctor`. Callers rely on this: to write the
+//! place down waits for nobody and for no disk, and where it cannot be written nothing is lost but that place.
+
+use rusqlite::{OptionalExtension, params};
+
+use super::connection::{Open, without_waiting};
+use super::heads::Shaped;
+use super::schema::QUEUED;
+use super::verify::Place;
+use crate::store::{Error, Store};
+
+impl Store {
+    /// Whether any job is queued.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn has_queued_jobs(&mut self) -> Result<bool, Error> {
+        self.doing(|connection| {
+            let sql =
+                format!("SELECT 1 FROM jobs INDEXED BY {QUEUED} WHERE status = 'queued' LIMIT 1");
+            Ok(connection.prepare_cached(&sql)?.exists([])?)
+        })
+    }
+
+    /// Where the comparison by the last process ended, if that was not the end.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn compared_to(&mut self, shaped: Shaped<'_>) -> Result<Option<Place>, Error> {
+        self.doing(|connection| {
+            let mut query = connection.prepare_cached(
+                "SELECT repo FROM serial_gate_compared
+                 WHERE idx = (SELECT id FROM serial_gate_index WHERE clause = ?1)",
+            )?;
+            let place = query.query_row([shaped.digest], |row| row.get(0));
+            Ok(place.optional()?.map(Place))
+        })
+    }
+
+    /// Writes down where a comparison ended, unless another program is writing.
+    pub fn compared_as_far_as(&mut self, shaped: Shaped<'_>, place: Option<&Place>) {
+        // A claim in a group is made by a process that goes on, and knows the place itself.
+        if self.group.is_open {
+            return;
+        }
+        let Ok(Open {
+            connection, wall, ..
+        }) = self.be_open()
+        else {
+            return;
+        };
+        let written = wall.open_for_own_statements(|| {
+            without_waiting(connection, |connection| match place {
+                Some(Place(repo)) => connection.execute(
+                    "INSERT INTO serial_gate_compared (idx, repo)
+                     SELECT id, ?2 FROM serial_gate_index WHERE clause = ?1
+                     ON CONFLICT (idx) DO UPDATE SET repo = excluded.repo",
+                    params![shaped.digest, repo],
+                ),
+                None => connection.execute(
+                    "DELETE FROM serial_gate_compared
+                     WHERE idx = (SELECT id FROM serial_gate_index WHERE clause = ?1)",
+                    [shaped.digest],
+                ),
+            })
+        });
+        if let Err(error) = written {
+            tracing::debug!("the place of the comparison is not kept: {error}");
+        }
+    }
+}

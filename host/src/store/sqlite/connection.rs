@@ -1,0 +1,185 @@
+//! A connection to a database: how it is opened, what it is set to, and how it is closed.
+//!
+//! Owns SQLite's settings and the time that a statement waits for another process. Leaves the files to `files`, and what a
+//! policy's text may do to `wall`. Callers rely on this: what is open was checked as one state, is in WAL mode, and when
+//! its files were replaced it is closed without a trace in the new ones.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+
+use super::files::Files;
+use super::sandbox::Wall;
+use super::transaction::{self, Committed};
+use super::{files, journal, log_index, migrate};
+use crate::store::{Database, Error};
+
+/// How long a statement waits for another process's write, about: claims take turns, each well below
+/// a millisecond, so this is only ever reached when a program holds a transaction open.
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The longest sleep between two tries. SQLite's own handler sleeps up to 100 ms, which with a few
+/// workers made some claims wait for a quarter of a second.
+const LONGEST_SLEEP: Duration = Duration::from_millis(1);
+
+/// A claim writes about ten pages, mostly those that the last one wrote. A checkpoint writes each once and waits for the
+/// disk, so that fewer of them do less work; four times SQLite's own number, which is 16 MB of log.
+const PAGES_BETWEEN_CHECKPOINTS: i32 = 4_000;
+
+/// To what the log (`-wal`) shrinks once a long reader, which kept it growing, has gone: twice its usual length.
+pub const LOG_BYTES: u32 = 32 << 20;
+
+/// A claim has about fifteen, a third of them for one clause. The host's own others are as many again.
+const STATEMENTS: usize = 128;
+
+/// A connection to the files at the path.
+pub(crate) struct Open {
+    pub connection: Connection,
+    pub wall: Wall,
+    pub files: Arc<Files>,
+}
+
+impl Open {
+    /// Opens the files at a path.
+    pub(crate) fn at(database: &Database) -> Result<Open, Error> {
+        let path = &database.path;
+        let connect = || {
+            let connected = || {
+                let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+                if log_index::is_of_another_log(&connection, &files::log_of(path)?) {
+                    return Err(Error::OldIndex { path: path.into() });
+                }
+                // What the wall learns of the tables and what is checked of them is one state, beside an `init`.
+                transaction::run(&connection, "BEGIN")?;
+                let wall = Wall::around(&mut connection)?;
+                wall.open_for_own_statements(|| {
+                    migrate::check(&mut connection)?;
+                    transaction::run(&connection, "COMMIT")?;
+                    journal::keep_wal(&connection)
+                })?;
+                Ok((connection, wall))
+            };
+            connected().map_err(|error: Error| error.at(path))
+        };
+        let (files, (connection, wall)) = journal::in_turn(|| Files::open(path, connect))?;
+        let mut open = Open {
+            connection,
+            wall,
+            files: Arc::new(files),
+        };
+        // Another program has emptied the log. SQLite takes it for one without changes, and begins it anew.
+        if !open.files.have_a_log() {
+            open.begin_log_anew().map_err(|error| error.at(path))?;
+        }
+        Ok(open)
+    }
+
+    /// After a flush that failed: brings everything from the log into the main file.
+    pub(crate) fn make_whole(&mut self) -> Result<(), Error> {
+        self.begin_log_anew()?;
+        self.files.is_whole_again();
+        Ok(())
+    }
+
+    /// Brings everything from the log into the main file, on the disk, and empties the log.
+    fn begin_log_anew(&mut self) -> Result<(), Error> {
+        let checkpoint = || {
+            self.connection
+                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+        };
+        let is_busy: bool = self.wall.open_for_own_statements(checkpoint)?;
+        if is_busy {
+            return Err(Error::NotFlushed {
+                path: PathBuf::new(),
+                cause: io::Error::other(
+                    "the log cannot begin anew while another program reads from it",
+                ),
+            });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn committed(&self, database: &Database, is_to_be_flushed: bool) -> Committed {
+        Committed {
+            files: Arc::clone(&self.files),
+            database: database.clone(),
+            is_to_be_flushed,
+        }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if self.files.are_in_place() {
+            self.files.let_go();
+            return;
+        }
+        self.files.remember_if_left();
+        // The last connection to close writes its log into the main file and removes the log by its name, which is
+        // somebody else's by now. The files are let go after it, so that none of ours is opened before.
+        if let Err(error) = self
+            .connection
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
+        {
+            tracing::error!(
+                "a database that was replaced is closed as if it were in place: {error}"
+            );
+        }
+    }
+}
+
+/// Opens a file, which need not be a queue.
+pub(crate) fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    // Absolute, so that no name of a file is taken for a URI or for a database in memory.
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
+    let mut connection =
+        Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_handler(Some(wait_for_our_turn))?;
+    // A commit is flushed by `Committed`, after the write lock is given back: the next writer need not wait for the disk.
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    // An index that SQLite makes for one query reads the whole table.
+    connection.pragma_update(None, "automatic_index", false)?;
+    connection.pragma_update(None, "wal_autocheckpoint", PAGES_BETWEEN_CHECKPOINTS)?;
+    connection.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    // Plans do not depend on the values that are bound: SQLite would compile a statement anew for each other value, which
+    // took half the time of a claim.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(connection)
+}
+
+/// Runs a step whose statements do not wait for another process.
+pub(crate) fn without_waiting<T>(
+    connection: &mut Connection,
+    step: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    set_waiting(connection, false)?;
+    let result = step(connection);
+    set_waiting(connection, true)?;
+    result
+}
+
+/// From here on statements wait for another process's write, or do not.
+pub(crate) fn set_waiting(connection: &mut Connection, waits: bool) -> rusqlite::Result<()> {
+    if waits {
+        connection.busy_handler(Some(wait_for_our_turn))
+    } else {
+        connection.busy_handler(None::<fn(i32) -> bool>)
+    }
+}
+
+/// Sleeps before the next try; false when it has been long enough.
+fn wait_for_our_turn(tries: i32) -> bool {
+    let tries = u32::try_from(tries).unwrap_or(u32::MAX);
+    if LONGEST_SLEEP.saturating_mul(tries) > BUSY_TIMEOUT {
+        return false;
+    }
+    let sleep = Duration::from_micros(50).saturating_mul(tries.saturating_add(1));
+    std::thread::sleep(sleep.min(LONGEST_SLEEP));
+    true
+}

@@ -1,0 +1,93 @@
+//! Candidates that a reader has reason to doubt: a job may be claimed, and the claims do not know it.
+//!
+//! Owns the look at the candidates of such jobs' repos, and the mark that has the next claim evaluate them anew. Leaves that
+//! to `candidates`. Callers rely on this: only what the clause itself lets through is marked, so that a reader who asks
+//! again finds nothing more to mark; and the mark waits for nobody.
+
+use std::sync::LazyLock;
+
+use rusqlite::params;
+
+use super::connection::{Open, without_waiting};
+use super::heads::{Candidates, Shaped};
+use super::transaction::Transaction;
+use crate::store::{Error, Store};
+
+/// The jobs of a list whose repo is not dirty and has no candidate for their agent, or a later one.
+static DOUBTED: LazyLock<String> = LazyLock::new(|| {
+    "SELECT jobs.id, jobs.repo FROM json_each(?2) AS named
+         JOIN jobs ON jobs.id = named.value AND jobs.status = 'queued'
+         JOIN serial_gate_index ON serial_gate_index.clause = ?1
+     WHERE NOT EXISTS (SELECT 1 FROM serial_gate_partition AS known
+            WHERE known.idx = serial_gate_index.id AND known.no_repo = (jobs.repo IS NULL)
+            AND known.repo = coalesce(jobs.repo, '') AND known.agent IS +jobs.agent AND known.job <= jobs.id)
+        AND NOT EXISTS (SELECT 1 FROM serial_gate_dirty AS marked
+            WHERE marked.idx = serial_gate_index.id AND marked.no_repo = (jobs.repo IS NULL)
+            AND marked.repo = coalesce(jobs.repo, ''))"
+        .into()
+});
+
+impl Store {
+    /// Marks the repos of jobs that the clause lets through although the candidates do not know them, and counts them as
+    /// differences.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read, or not be written at once.
+    pub fn doubt_candidates(&mut self, shaped: Shaped<'_>, claimable: &[i64]) -> Result<(), Error> {
+        let named = serde_json::json!(claimable).to_string();
+        let doubted: Vec<i64> = self.within_budget(|connection, wall| {
+            let transaction = Transaction::read(connection)?;
+            let Some(candidates) = Candidates::known(&transaction, wall, shaped)? else {
+                return Ok(Vec::new());
+            };
+            let jobs: Vec<i64> = wall.open_for_own_statements(|| {
+                let mut query = transaction.prepare_cached(&DOUBTED)?;
+                let found =
+                    query.query_map(params![shaped.digest, named], |row| row.get::<_, i64>(0))?;
+                found.collect::<rusqlite::Result<_>>()
+            })?;
+            let mut doubted = Vec::new();
+            for job in jobs {
+                if candidates.oracle.is_claimable(job, None)? {
+                    doubted.push(job);
+                }
+            }
+            Ok(doubted)
+        })?;
+        // In a group it would wait for the others, and a claim of theirs may come first.
+        if doubted.is_empty() || self.group.is_open {
+            return Ok(());
+        }
+        let jobs = serde_json::json!(doubted).to_string();
+        let Open {
+            connection, wall, ..
+        } = self.be_open()?;
+        let marked = wall.open_for_own_statements(|| {
+            without_waiting(connection, |connection| {
+                let transaction = connection.unchecked_transaction()?;
+                let marked = transaction.execute(
+                    &format!(
+                        "INSERT INTO serial_gate_dirty (idx, no_repo, repo)
+                         SELECT DISTINCT (SELECT id FROM serial_gate_index WHERE clause = ?1), repo IS NULL, coalesce(repo, '')
+                         FROM ({})",
+                        *DOUBTED
+                    ),
+                    params![shaped.digest, jobs],
+                )?;
+                transaction.execute(
+                    "UPDATE serial_gate_index SET differences = differences + ?2 WHERE clause = ?1",
+                    params![shaped.digest, marked],
+                )?;
+                transaction.commit()?;
+                Ok(marked)
+            })
+        })?;
+        if marked > 0 {
+            tracing::error!(
+                "{marked} repos had jobs that may be claimed and that no claim would have found: the next claim evaluates them anew"
+            );
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,68 @@
+//! What is gone of the gate's own things in a database, or is not as this version makes it.
+//!
+//! Owns the look, which reads the schema, and the one row of the clause's version. Leaves the repair to `init`, and to `doctor` for triggers. Callers rely
+//! on this: it is cheap enough for every second, it writes nothing, and it looks at the database as it is now, whatever it
+//! was when it was opened.
+
+use std::collections::BTreeSet;
+
+use super::schema::{OWN, SHARED};
+use super::{migrate, version_row};
+use crate::store::{Error, Store};
+
+/// Something of the gate's that is missing in its database.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Missing {
+    /// A table is gone.
+    Table(String),
+    /// A column, as `table.column`, is gone.
+    Column(String),
+    /// The one row of a table is gone, or is not what it has to be, or there are more.
+    Row(String),
+    /// An index is gone, or covers something else.
+    Index(String),
+    /// A trigger is gone, or is another version's or another program's.
+    Trigger(String),
+}
+
+impl Store {
+    /// What is missing. Nothing in a database as `init` leaves it.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn missing(&mut self) -> Result<Vec<Missing>, Error> {
+        self.doing(|connection| {
+            let tables: BTreeSet<String> = connection
+                .prepare_cached("SELECT lower(name) FROM sqlite_schema WHERE type = 'table'")?
+                .query_map([], |row| row.get(0))?
+                .collect::<Result<_, _>>()?;
+            let is_gone = |name: &str| !tables.contains(name);
+            let mut missing = Vec::new();
+            let own = OWN.iter().map(|(name, _)| *name);
+            for table in own.chain(SHARED.iter().map(|table| table.name)) {
+                if is_gone(table) {
+                    missing.push(Missing::Table(table.into()));
+                }
+            }
+            for table in SHARED.iter().filter(|table| !is_gone(table.name)) {
+                let columns = migrate::columns(connection, table.name)?;
+                let required = table.required.iter().map(|(name, _)| *name);
+                for name in required.chain(table.added.iter().map(|(name, _)| *name)) {
+                    let is_it = |column: &migrate::Column| column.name.eq_ignore_ascii_case(name);
+                    if !columns.iter().any(is_it) {
+                        missing.push(Missing::Column(format!("{}.{name}", table.name)));
+                    }
+                }
+            }
+            if !version_row::is_right(connection)? {
+                missing.push(Missing::Row(version_row::TABLE.into()));
+            }
+            let indexes = migrate::indexes_not_as_made(connection)?.into_iter();
+            missing.extend(indexes.map(|index| Missing::Index(index.name.into())));
+            let triggers = migrate::triggers_not_as_made(connection)?.into_iter();
+            missing.extend(triggers.map(|(trigger, _)| Missing::Trigger(trigger.name)));
+            Ok(missing)
+        })
+    }
+}

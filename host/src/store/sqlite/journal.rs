@@ -1,0 +1,83 @@
+//! The journal mode of the file. It is WAL, in which readers and the writer do not wait for each other.
+//!
+//! Owns the way into that mode, and the turn of those who want to prepare or open a file at the same time. SQLite does not
+//! wait for a lock where two who wait could wait for each other, as they could on this way: it says at once that the file
+//! is busy. Callers rely on this: who takes turns here is told so only after the time that any other statement waits.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, ErrorCode};
+
+use super::connection::BUSY_TIMEOUT;
+use crate::store::Error;
+
+/// How long it takes until the next try. The switch of one process takes some milliseconds.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// Takes a step from its beginning again, for as long as another process is at it.
+pub(crate) fn in_turn<T>(mut step: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+    let begun = Instant::now();
+    loop {
+        match step() {
+            Err(error) if is_anothers_turn(&error) && begun.elapsed() < BUSY_TIMEOUT => {
+                std::thread::sleep(PAUSE);
+            }
+            ended => return ended,
+        }
+    }
+}
+
+fn is_anothers_turn(error: &Error) -> bool {
+    match error {
+        Error::Locked { .. } => true,
+        // Too many were at the log's index at once, or the tables came while a statement was prepared.
+        Error::Sqlite { cause, .. } => matches!(
+            cause.sqlite_error_code(),
+            Some(ErrorCode::FileLockingProtocolFailed | ErrorCode::SchemaChanged)
+        ),
+        _ => false,
+    }
+}
+
+/// The mode, unless it is WAL.
+pub(crate) fn other_than_wal(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+    Ok(Some(mode).filter(|mode| !is_wal(mode)))
+}
+
+/// Brings the file into WAL mode, where it stays.
+pub(crate) fn enter_wal(connection: &Connection) -> Result<(), Error> {
+    let mode: String =
+        connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    if is_wal(&mode) {
+        return Ok(());
+    }
+    Err(Error::JournalMode {
+        path: PathBuf::new(),
+        mode,
+    })
+}
+
+/// Brings a prepared file back into WAL mode, and reads from it, so that the log is there. A copy is in another mode, if
+/// SQLite made it.
+pub(crate) fn keep_wal(connection: &Connection) -> Result<(), Error> {
+    if let Some(mode) = other_than_wal(connection)? {
+        enter_wal(connection)?;
+        // The log is made by the first read in this mode.
+        let any = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], any)?;
+        tracing::warn!(
+            "`{}` was in journal mode `{mode}`, as copies by `VACUUM INTO` and `.dump` are: it is in WAL mode again",
+            connection.path().unwrap_or_default()
+        );
+    }
+    connection
+        .prepare("SELECT 1 FROM jobs LIMIT 1")?
+        .exists([])?;
+    Ok(())
+}
+
+fn is_wal(mode: &str) -> bool {
+    mode.eq_ignore_ascii_case("wal")
+}

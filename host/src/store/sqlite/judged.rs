@@ -1,0 +1,107 @@
+//! The two answers to one question, from one state: the rows that a policy decides over, and what its clause says of each
+//! queued job.
+//!
+//! Owns that both come from one read transaction, which takes no lock. Leaves the rows to `snapshot` and the comparison to
+//! the queue. A clause may shut a row out that the policy's `decide` would have seen: where there is little, the state
+//! therefore has every row that any clause could read, and else those in reach of this one.
+
+use rusqlite::{Connection, ErrorCode, params_from_iter};
+
+use super::schema::QUEUED;
+use super::search::is_true;
+use super::snapshot::{has_no_more_than, state};
+use super::transaction::Transaction;
+use crate::clause::{Reach, Rendered};
+use crate::model::Snapshot;
+use crate::store::{Error, Store};
+
+/// How many rows of a table are little: some milliseconds' worth.
+const LITTLE: usize = 2_000;
+
+/// A state, and what a clause says about its queued jobs.
+#[derive(Debug)]
+pub struct Judged {
+    /// The rows.
+    pub state: Snapshot,
+    /// Whether the state has every row that any clause could read.
+    pub is_whole: bool,
+    /// Every queued job, or the one that was asked about, and whether the clause lets it through. None where that takes more
+    /// than a claim's budget.
+    pub by_clause: Option<Vec<(i64, bool)>>,
+}
+
+impl Store {
+    /// The state for all queued jobs or for one, and what the clause says about them.
+    ///
+    /// # Errors
+    ///
+    /// When the budget of a claim is spent, or the database cannot be read.
+    pub fn judged(
+        &mut self,
+        reach: &Reach,
+        clause: &Rendered,
+        job: Option<i64>,
+    ) -> Result<Judged, Error> {
+        let every = Reach::of_every_clause();
+        self.within_budget(|connection, _| {
+            let transaction = Transaction::read(connection)?;
+            let is_whole = has_no_more_than(LITTLE, &transaction, &every, job)?;
+            let reach = if is_whole { &every } else { reach };
+            let state = state(&transaction, reach, job)?;
+            let by_clause = match by_clause(&transaction, clause, job) {
+                Ok(found) => Some(found),
+                Err(error)
+                    if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) =>
+                {
+                    None
+                }
+                Err(error) => return Err(error),
+            };
+            Ok(Judged {
+                state,
+                is_whole,
+                by_clause,
+            })
+        })
+    }
+
+    /// Whether more jobs are queued than that. It looks at no more of them.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn has_more_queued_than(&mut self, most: usize) -> Result<bool, Error> {
+        self.doing(|connection| {
+            let sql = format!(
+                "SELECT 1 FROM jobs INDEXED BY {QUEUED} WHERE status = 'queued' ORDER BY id LIMIT 1 OFFSET ?1"
+            );
+            Ok(connection.prepare_cached(&sql)?.exists([most])?)
+        })
+    }
+
+    /// A number that changes when this connection has changed the database. A cheap read, as [`Store::data_version`] is,
+    /// which tells of the others.
+    pub fn own_changes(&self) -> u64 {
+        self.open
+            .as_ref()
+            .map_or(0, |open| open.connection.total_changes())
+    }
+}
+
+fn by_clause(
+    connection: &Connection,
+    clause: &Rendered,
+    job: Option<i64>,
+) -> rusqlite::Result<Vec<(i64, bool)>> {
+    let sql = match job {
+        Some(_) => format!("SELECT id, {clause} FROM jobs WHERE id = ?1 AND status = 'queued'"),
+        None => format!(
+            "SELECT id, {clause} FROM jobs INDEXED BY {QUEUED} WHERE status = 'queued' ORDER BY id"
+        ),
+    };
+    let mut query = connection.prepare_cached(&sql)?;
+    let rows = query.query_map(params_from_iter(job), |row| {
+        Ok((row.get(0)?, is_true(row.get(1)?)))
+    })?;
+    rows.collect()
+}

@@ -1,0 +1,94 @@
+//! Tables that are called almost like the gate's.
+//!
+//! Owns what counts as almost: a word of the name, in one number or the other. An orchestrator's `job` beside new, empty
+//! `jobs` looks like success and gates nothing, so that is refused, unless an operator asks for it; `repo_freeze` is the
+//! gate's own in most databases, and a likeness of it is only told.
+
+use std::path::PathBuf;
+
+use rusqlite::Connection;
+
+use crate::store::Error;
+
+/// Each table that is shared, with the words that mean it.
+const SHARED: [(&str, &[&str]); 3] = [
+    ("tasks", &["task"]),
+    ("jobs", &["job", "queue"]),
+    ("repo_freeze", &["freeze", "frozen"]),
+];
+
+/// Refuses new tables beside those of almost their names, and returns those that are only told.
+pub(crate) fn check(connection: &Connection, new_tables: bool) -> Result<Vec<String>, Error> {
+    let mut query = connection.prepare(
+        "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view')
+            AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE 'serial\\_gate\\_%' ESCAPE '\\' ORDER BY name",
+    )?;
+    let names: Vec<String> = query
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    let is_shared = |name: &String| SHARED.iter().any(|(own, _)| name.eq_ignore_ascii_case(own));
+    let (shared, others): (Vec<String>, Vec<String>) = names.into_iter().partition(is_shared);
+    let mut missing = Vec::new();
+    let (mut alike, mut told) = (Vec::new(), Vec::new());
+    for (own, words) in SHARED {
+        if shared.iter().any(|name| name.eq_ignore_ascii_case(own)) {
+            continue;
+        }
+        let found = others.iter().filter(|name| is_like(name, words));
+        if own == "repo_freeze" {
+            told.extend(found.cloned());
+            continue;
+        }
+        let before = alike.len();
+        alike.extend(found.cloned());
+        if alike.len() > before {
+            missing.push(own);
+        }
+    }
+    alike.sort();
+    alike.dedup();
+    if alike.is_empty() || new_tables {
+        told.extend(alike);
+        return Ok(told);
+    }
+    let tables = if alike.len() == 1 { "table" } else { "tables" };
+    Err(Error::Schema {
+        path: PathBuf::new(),
+        problem: format!(
+            "it has the {tables} {}, but no {}: the gate reads only `tasks`, `jobs` and `repo_freeze`. Rename yours (a view is not enough), or make new, empty ones beside them with `init --new-tables`",
+            listed(&alike),
+            listed(&missing)
+        ),
+    })
+}
+
+/// Whether a word of a name is one of these, or its plural: `job`, `agent_jobs`, `TaskQueue`.
+fn is_like(name: &str, words: &[&str]) -> bool {
+    let mut all = vec![String::new()];
+    let mut was_lower = false;
+    for c in name.chars() {
+        let begins = !c.is_alphabetic() || (c.is_uppercase() && was_lower);
+        if begins {
+            all.push(String::new());
+        }
+        if c.is_alphabetic()
+            && let Some(word) = all.last_mut()
+        {
+            word.extend(c.to_lowercase());
+        }
+        was_lower = c.is_lowercase();
+    }
+    all.iter().any(|word| {
+        let one = word.strip_suffix('s').unwrap_or(word);
+        words.contains(&one) || words.contains(&word.as_str())
+    })
+}
+
+fn listed(names: &[impl AsRef<str>]) -> String {
+    names
+        .iter()
+        .take(5)
+        .map(|name| format!("`{}`", name.as_ref()))
+        .collect::<Vec<_>>()
+        .join(", ")
+}

@@ -1,0 +1,36 @@
+//! Whether the index of the log, which all processes share, is of the log that is at the path.
+//!
+//! Owns one look. When the log is removed while a process has the database open, that process keeps the index alive, and
+//! everybody who opens the database then reads the new, empty log by the index of the old one. Callers rely on this: the look
+//! takes no lock and writes nothing, and says yes only of an index that counts more frames than the log has room for.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+/// How often it is looked: a log may be begun anew between a look at the index and one at the file.
+const LOOKS: u32 = 3;
+
+/// SQLite's file format, sections 4.1 and 4.2: the header of a log, and that of each of its frames, in bytes.
+const LOG_HEADER: u64 = 32;
+const FRAME_HEADER: u64 = 24;
+
+/// Whether the index that a connection uses is of another log.
+pub(crate) fn is_of_another_log(connection: &Connection, log_path: &Path) -> bool {
+    // The log is opened by a read, even by one that fails.
+    let _ = connection.pragma_query_value(None, "schema_version", |row| row.get::<_, i64>(0));
+    (0..LOOKS).all(|_| counts_too_much(connection, log_path) == Some(true))
+}
+
+/// Unknown where there is no index, or no log.
+fn counts_too_much(connection: &Connection, log_path: &Path) -> Option<bool> {
+    let count = |row: &rusqlite::Row<'_>| row.get::<_, i64>(1);
+    let frames = connection.query_row("PRAGMA main.wal_checkpoint(NOOP)", [], count);
+    let frames = u64::try_from(frames.ok()?).ok()?;
+    let page_size: u32 = connection
+        .pragma_query_value(None, "page_size", |row| row.get(0))
+        .ok()?;
+    let length = std::fs::metadata(log_path).ok()?.len();
+    let needed = frames.saturating_mul(FRAME_HEADER + u64::from(page_size)) + LOG_HEADER;
+    Some(frames > 0 && length < needed)
+}

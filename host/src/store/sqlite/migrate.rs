@@ -1,0 +1,373 @@
+//! Brings a database to the schema: an empty one, or an orchestrator's.
+//!
+//! Owns the refusals: a table that the gate could not read as the rule means it is named, and the
+//! database is left as it is. A migration library would keep its version in `user_version`, which in
+//! an adopted database is the orchestrator's; what is missing is read from the schema itself.
+
+use std::path::PathBuf;
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::schema::{ADDED_TO_OWN, Affinity, INDEXES, LABEL, OWN, SHARED, Shared, UNIQUE};
+use super::transaction::Transaction;
+use super::triggers::Trigger;
+use super::{heads as candidates, triggers, version_row};
+use crate::store::Error;
+
+/// Something that was added to the database, or changed in it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// A table was created.
+    Table(String),
+    /// A nullable column was added to a table, as `table.column`.
+    Column(String),
+    /// An index was created.
+    Index(String),
+    /// A trigger was created.
+    Trigger(String),
+    /// The row of a table that has one was put right.
+    Row(String),
+    /// The first generation was made active: the policy of this name.
+    Generation(String),
+    /// The file was brought into this journal mode.
+    JournalMode(String),
+}
+
+/// Whether everything is there that [`add_missing`] adds.
+pub(crate) fn check(connection: &mut Connection) -> Result<(), Error> {
+    let mut query =
+        connection.prepare("SELECT name FROM sqlite_schema WHERE type IN ('table', 'index')")?;
+    let names: Vec<String> = query
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    let mut own = OWN.iter().map(|(name, _)| *name);
+    let mut missing = own.any(|own| !names.iter().any(|name| name == own));
+    missing |= !indexes_not_as_made(connection)?.is_empty();
+    missing |= !triggers_not_as_made(connection)?.is_empty();
+    for table in &SHARED {
+        let columns = columns(connection, table.name)?;
+        let has = |added: &str| {
+            let mut names = columns.iter().map(|column| &column.name);
+            names.any(|name| name.eq_ignore_ascii_case(added))
+        };
+        missing |= !table.added.iter().all(|(added, _)| has(added));
+    }
+    for (table, added, _) in ADDED_TO_OWN {
+        missing |= !has_column(connection, table, added)?;
+    }
+    if missing {
+        Err(Error::NotPrepared {
+            path: PathBuf::new(),
+        })
+    } else {
+        Ok(())
+    }
+}
+
+/// Adds what is missing.
+pub(crate) fn add_missing(transaction: &Transaction<'_>) -> Result<Vec<Change>, Error> {
+    let mut changes = Vec::new();
+    for table in &SHARED {
+        complete(transaction, table, &mut changes)?;
+    }
+    for (name, create) in OWN {
+        if !exists(transaction, name, "table", name)? {
+            transaction.execute_batch(create)?;
+            changes.push(Change::Table(name.into()));
+        }
+    }
+    for (table, added, kind) in ADDED_TO_OWN {
+        if !has_column(transaction, table, added)? {
+            transaction.execute_batch(&format!("ALTER TABLE {table} ADD COLUMN {added} {kind}"))?;
+            changes.push(Change::Column(format!("{table}.{added}")));
+        }
+    }
+    for Index {
+        name,
+        table,
+        create,
+    } in indexes_not_as_made(transaction)?
+    {
+        if exists(transaction, name, "index", table)? {
+            transaction.execute_batch(&format!("DROP INDEX {name}"))?;
+        }
+        transaction.execute_batch(&create)?;
+        changes.push(Change::Index(name.into()));
+    }
+    add_triggers(transaction, &mut changes)?;
+    if version_row::put_right(transaction)? {
+        changes.push(Change::Row(version_row::TABLE.into()));
+    }
+    if !changes.is_empty() {
+        // Rows may have changed while a trigger was not there.
+        transaction.execute_batch(candidates::FORGET)?;
+        transaction.execute_batch(triggers::NEXT_VERSION)?;
+    }
+    Ok(changes)
+}
+
+/// An index of the gate's.
+pub(crate) struct Index {
+    pub name: &'static str,
+    pub table: &'static str,
+    pub create: String,
+}
+
+/// The indexes that are not there, or not as this version makes them.
+pub(crate) fn indexes_not_as_made(connection: &Connection) -> rusqlite::Result<Vec<Index>> {
+    let mut query = connection.prepare_cached(
+        "SELECT coalesce(sql, '') FROM sqlite_schema WHERE type = 'index' AND name = ?1 COLLATE NOCASE",
+    )?;
+    let mut others = Vec::new();
+    for (kind, indexes) in [("INDEX", &INDEXES[..]), ("UNIQUE INDEX", &UNIQUE)] {
+        for (name, table, columns) in indexes {
+            let create = format!("CREATE {kind} {name} ON {table} {columns}");
+            let found = query.query_row([name], |row| row.get::<_, String>(0));
+            // SQLite quotes the name of a table that was renamed.
+            let is_it = |found: String| found.replace('"', "") == create;
+            if !found.optional()?.is_some_and(is_it) {
+                others.push(Index {
+                    name,
+                    table,
+                    create,
+                });
+            }
+        }
+    }
+    Ok(others)
+}
+
+/// Makes the triggers that are not there, or not as this version makes them.
+pub(crate) fn add_triggers(
+    transaction: &Transaction<'_>,
+    changes: &mut Vec<Change>,
+) -> Result<(), Error> {
+    for trigger in triggers::all() {
+        let name = &trigger.name;
+        if exists(transaction, name, "trigger", trigger.table)? {
+            if how_made(transaction, &trigger)? == Made::Here {
+                continue;
+            }
+            transaction.execute_batch(&format!("DROP TRIGGER {name}"))?;
+        }
+        transaction.execute_batch(&trigger.create)?;
+        changes.push(Change::Trigger(trigger.name));
+    }
+    Ok(())
+}
+
+/// By whom a trigger was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Made {
+    /// As this version makes it.
+    Here,
+    /// By another version, or somebody else.
+    Elsewhere,
+    /// It is not there.
+    Nowhere,
+}
+
+/// The triggers that are not there, or not as this version makes them.
+pub(crate) fn triggers_not_as_made(
+    connection: &Connection,
+) -> rusqlite::Result<Vec<(Trigger, Made)>> {
+    let mut others = Vec::new();
+    for trigger in triggers::all() {
+        let made = how_made(connection, &trigger)?;
+        if made != Made::Here {
+            others.push((trigger, made));
+        }
+    }
+    Ok(others)
+}
+
+fn how_made(connection: &Connection, trigger: &Trigger) -> rusqlite::Result<Made> {
+    let created: Option<String> = connection
+        .prepare_cached(
+            "SELECT sql FROM sqlite_schema WHERE type = 'trigger' AND name = ?1 COLLATE NOCASE",
+        )?
+        .query_row([&trigger.name], |row| row.get(0))
+        .optional()?;
+    Ok(match created {
+        None => Made::Nowhere,
+        Some(create) if create == trigger.create => Made::Here,
+        Some(_) => Made::Elsewhere,
+    })
+}
+
+fn complete(
+    connection: &Connection,
+    table: &Shared,
+    changes: &mut Vec<Change>,
+) -> Result<(), Error> {
+    let name = table.name;
+    if !exists(connection, name, "table", name)? {
+        connection.execute_batch(table.create)?;
+        changes.push(Change::Table(name.into()));
+        return Ok(());
+    }
+    let columns = columns(connection, name)?;
+    let find = |wanted: &str| {
+        columns
+            .iter()
+            .find(|column| column.name.eq_ignore_ascii_case(wanted))
+    };
+    if !find("id").is_some_and(|column| column.is_row_id) {
+        return Err(problem(format!(
+            "its column `{name}.id` is not the integer primary key, which gives the order of the queue"
+        )));
+    }
+    for (wanted, affinity) in table.required {
+        let Some(column) = find(wanted) else {
+            return Err(problem(format!(
+                "its table `{name}` lacks the column `{wanted}`: add it and fill it, or give the gate a database of its own"
+            )));
+        };
+        check_comparison(connection, name, column, *affinity)?;
+    }
+    for (added, kind) in table.added {
+        match find(added) {
+            None => {
+                connection
+                    .execute_batch(&format!("ALTER TABLE {name} ADD COLUMN {added} {kind}"))?;
+                changes.push(Change::Column(format!("{name}.{added}")));
+            }
+            // A rule may compare it, as it may those that are required.
+            Some(column) if *added == LABEL => {
+                check_comparison(connection, name, column, Affinity::Text)?;
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// The rule compares text byte by byte and ids as numbers. A column that compares otherwise would
+/// make the claim's SQL and the policy's decisions differ.
+fn check_comparison(
+    connection: &Connection,
+    table: &str,
+    column: &Column,
+    affinity: Affinity,
+) -> Result<(), Error> {
+    let name = &column.name;
+    let (_, collation, ..) = connection.column_metadata(None::<&str>, table, name.as_str())?;
+    let collation = collation.map(|collation| collation.to_string_lossy().into_owned());
+    if let Some(collation) = collation.filter(|collation| !collation.eq_ignore_ascii_case("binary"))
+    {
+        return Err(problem(format!(
+            "its column `{table}.{name}` compares by `{collation}`, and the rule byte by byte: drop the collation"
+        )));
+    }
+    if column.is_generated {
+        return Err(problem(format!(
+            "its column `{table}.{name}` is generated, and the gate has to write it"
+        )));
+    }
+    if column.affinity() != Some(affinity) {
+        let needed = match affinity {
+            Affinity::Integer => "INTEGER",
+            Affinity::Text => "TEXT",
+        };
+        return Err(problem(format!(
+            "its column `{table}.{name}` is declared `{}`, and the rule compares it as {needed}: declare it so",
+            column.declared
+        )));
+    }
+    Ok(())
+}
+
+/// A column of a table.
+pub(crate) struct Column {
+    pub name: String,
+    declared: String,
+    is_row_id: bool,
+    is_generated: bool,
+}
+
+impl Column {
+    /// SQLite's rule (datatype3.html, 3.1), as far as it matters here.
+    fn affinity(&self) -> Option<Affinity> {
+        let declared = self.declared.to_ascii_uppercase();
+        if declared.contains("INT") {
+            Some(Affinity::Integer)
+        } else if ["CHAR", "CLOB", "TEXT"]
+            .iter()
+            .any(|part| declared.contains(part))
+        {
+            Some(Affinity::Text)
+        } else {
+            None
+        }
+    }
+}
+
+/// The columns of a table. The integer primary key is the row's id only if no index stands behind it.
+pub(crate) fn columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Column>> {
+    let mut query = connection.prepare(
+        "SELECT name, type, hidden != 0,
+            pk = 1 AND upper(type) = 'INTEGER' AND (SELECT max(pk) FROM pragma_table_xinfo(?1)) = 1
+                AND NOT EXISTS (SELECT 1 FROM pragma_index_list(?1) WHERE origin = 'pk')
+         FROM pragma_table_xinfo(?1)",
+    )?;
+    let columns = query.query_map([table], |row| {
+        Ok(Column {
+            name: row.get(0)?,
+            declared: row.get(1)?,
+            is_generated: row.get(2)?,
+            is_row_id: row.get(3)?,
+        })
+    })?;
+    columns.collect()
+}
+
+fn has_column(connection: &Connection, table: &str, name: &str) -> rusqlite::Result<bool> {
+    let columns = columns(connection, table)?;
+    Ok(columns
+        .iter()
+        .any(|column| column.name.eq_ignore_ascii_case(name)))
+}
+
+/// Whether there is something of this name. Anything but the `kind` that the gate needs, on the
+/// table that it needs it on, is refused.
+fn exists(connection: &Connection, name: &str, kind: &str, table: &str) -> Result<bool, Error> {
+    let mut query = connection
+        .prepare("SELECT type, tbl_name FROM sqlite_schema WHERE name = ?1 COLLATE NOCASE")?;
+    let found = query.query_row([name], |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+    });
+    match found.optional()? {
+        None => Ok(false),
+        Some((is, of)) if is == kind && of.eq_ignore_ascii_case(table) => Ok(true),
+        Some((is, of)) => {
+            // A table and a view are of themselves.
+            let of = if of.eq_ignore_ascii_case(name) {
+                String::new()
+            } else {
+                format!(" of `{of}`")
+            };
+            let needed = if table.eq_ignore_ascii_case(name) {
+                format!("{} of this name", with_article(kind))
+            } else {
+                format!("{} of `{table}` by this name", with_article(kind))
+            };
+            Err(problem(format!(
+                "`{name}` is {}{of}, and the gate needs {needed}: rename the {is}, or give the gate a database of its own",
+                with_article(&is)
+            )))
+        }
+    }
+}
+
+fn with_article(kind: &str) -> String {
+    let article = if kind == "index" { "an" } else { "a" };
+    format!("{article} {kind}")
+}
+
+fn problem(problem: String) -> Error {
+    Error::Schema {
+        path: PathBuf::new(),
+        problem,
+    }
+}

@@ -1,0 +1,30 @@
+//! SQLite: the connection, the schema, the claim.
+
+pub(crate) mod aside;
+pub(crate) mod census;
+pub(crate) mod claim;
+pub(crate) mod comparing;
+pub(crate) mod connection;
+pub(crate) mod doubt;
+pub(crate) mod files;
+pub(crate) mod group;
+pub(crate) mod heads;
+pub(crate) mod intact;
+pub(crate) mod journal;
+pub(crate) mod judged;
+pub(crate) mod likeness;
+pub(crate) mod log_index;
+pub(crate) mod migrate;
+pub(crate) mod prepare;
+pub(crate) mod probe;
+pub(crate) mod room;
+pub(crate) mod sandbox;
+pub(crate) mod schema;
+pub(crate) mod search;
+pub(crate) mod snapshot;
+pub(crate) mod supposed;
+pub(crate) mod transaction;
+pub(crate) mod triggers;
+pub(crate) mod value;
+pub(crate) mod verify;
+pub(crate) mod version_row;

@@ -1,0 +1,199 @@
+//! How a database is prepared: what it was before, what is added, and the proof that the gate can work in it.
+//!
+//! Owns the order: one write transaction, in which everything is added and tried, and which is rolled back if the gate could
+//! not work there. The file's journal mode is changed last, and only for a database that is fit. Leaves the additions to
+//! `migrate`. Callers rely on this: an error has changed nothing, unless it says that only the journal mode is left to do.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::connection::connect;
+use super::migrate::{Change, add_missing};
+use super::probe::{Proof, Trial, probe};
+use super::transaction::Transaction;
+use super::{files, journal, likeness};
+use crate::store::records::generations;
+use crate::store::records::succession::{self, Act, NewGeneration};
+use crate::store::{Error, GenerationState};
+
+/// How a database is to be prepared.
+#[derive(Clone, Copy)]
+pub struct Preparation<'a> {
+    /// The generation that is active from then on, unless there are generations already.
+    pub first: NewGeneration<'a>,
+    /// Who does it.
+    pub act: Act<'a>,
+    /// What is tried, by the settings of the active generation as they stand in the database.
+    pub trial: &'a dyn Fn(&str) -> Trial,
+    /// Make new tables although the database has others of almost their names.
+    pub new_tables: bool,
+    /// Do it all, and roll it back.
+    pub dry_run: bool,
+}
+
+/// What a database was before it was prepared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Before {
+    /// There was nothing.
+    Nothing,
+    /// It is another program's, without `tasks` and `jobs`.
+    OtherTables,
+    /// It has another program's `tasks` or `jobs`.
+    Orchestrator,
+    /// It was prepared already.
+    Queue,
+}
+
+/// A database that was prepared.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// What it was before.
+    pub before: Before,
+    /// What was added or changed.
+    pub changes: Vec<Change>,
+    /// What came of the trial.
+    pub proof: Proof,
+    /// By whose rules it was tried.
+    pub trial: Trial,
+    /// Tables of other programs that the gate does not read, although they are called almost like one of its own.
+    pub unread: Vec<String>,
+    /// How long every other writer had to wait.
+    pub locked: Duration,
+}
+
+/// Prepares the database at a path, and leaves it open.
+pub(crate) fn prepare(
+    path: &Path,
+    preparation: Preparation<'_>,
+) -> Result<(Prepared, Connection), Error> {
+    files::check_links(path)?;
+    if preparation.dry_run && is_nothing(path) {
+        // Nothing is made, not even the file.
+        let connection = Connection::open_in_memory()?;
+        let prepared = change(&connection, preparation)?;
+        return Ok((prepared, connection));
+    }
+    let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
+    flags.set(OpenFlags::SQLITE_OPEN_CREATE, !preparation.dry_run);
+    let (mut prepared, connection) = journal::in_turn(|| {
+        let prepared = || {
+            let connection = connect(path, flags)?;
+            let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
+            // A new file has no mode that anybody knows.
+            if pages == 0 && !preparation.dry_run {
+                journal::enter_wal(&connection)?;
+            }
+            Ok((change(&connection, preparation)?, connection))
+        };
+        prepared().map_err(|error: Error| error.at(path))
+    })?;
+    if !preparation.dry_run {
+        let entered = journal::in_turn(|| {
+            let entered = || {
+                let other = journal::other_than_wal(&connection)?.is_some();
+                if other {
+                    journal::enter_wal(&connection)?;
+                }
+                Ok(other)
+            };
+            entered().map_err(|error: Error| error.at(path))
+        })?;
+        if entered {
+            prepared.changes.push(Change::JournalMode("wal".into()));
+        }
+    }
+    Ok((prepared, connection))
+}
+
+/// Whether there is no file yet, in a folder that is there, or an empty one.
+fn is_nothing(path: &Path) -> bool {
+    match std::fs::metadata(path) {
+        Ok(file) => file.is_file() && file.len() == 0,
+        Err(_) => std::path::absolute(path)
+            .is_ok_and(|path| path.parent().is_some_and(Path::is_dir) && !path.exists()),
+    }
+}
+
+/// How often a trigger of another program may end the whole transaction until there is no going on.
+const TRIES: usize = 10;
+
+fn change(connection: &Connection, preparation: Preparation<'_>) -> Result<Prepared, Error> {
+    let Preparation { first, act, .. } = preparation;
+    let mut proof = Proof::default();
+    for _ in 0..TRIES {
+        let transaction = Transaction::begin(connection)?;
+        let begun = Instant::now();
+        let before = before(&transaction)?;
+        let unread = likeness::check(&transaction, preparation.new_tables)?;
+        let mut changes = add_missing(&transaction)?;
+        if succession::add_first(&transaction, first, act)? {
+            changes.push(Change::Generation(first.name.into()));
+        }
+        let active = generations::in_state(&transaction, GenerationState::Active)?;
+        let settings = active.as_ref().map_or(first.settings, |it| &it.settings);
+        let trial = (preparation.trial)(settings);
+        if before != Before::Nothing {
+            probe(&transaction, &trial, &mut proof)?;
+            if !proof.is_fit() {
+                return Err(Error::Unfit {
+                    path: std::path::PathBuf::new(),
+                    forbidden: proof.forbidden,
+                });
+            }
+        }
+        if transaction.is_autocommit() {
+            // A trigger has rolled everything back. What set it off is known now, and is not tried again.
+            continue;
+        }
+        // A commit would write the pages that the trial has touched, although they are as they were.
+        if preparation.dry_run || changes.is_empty() {
+            drop(transaction);
+        } else {
+            transaction.commit()?;
+        }
+        return Ok(Prepared {
+            before,
+            changes,
+            proof,
+            trial,
+            unread,
+            locked: begun.elapsed(),
+        });
+    }
+    Err(Error::GroupEnded)
+}
+
+/// The trial of a database that is prepared.
+pub(crate) fn prove(connection: &Connection, trial: &Trial) -> Result<Proof, Error> {
+    let mut proof = Proof::default();
+    for _ in 0..TRIES {
+        let transaction = Transaction::begin(connection)?;
+        probe(&transaction, trial, &mut proof)?;
+        if !transaction.is_autocommit() || !proof.is_fit() {
+            break;
+        }
+    }
+    Ok(proof)
+}
+
+fn before(connection: &Connection) -> Result<Before, Error> {
+    let has = |names: &str| -> rusqlite::Result<bool> {
+        connection
+            .prepare(&format!("SELECT 1 FROM sqlite_schema WHERE {names}"))?
+            .exists([])
+    };
+    Ok(
+        if has("type = 'table' AND name = 'serial_gate_generation'")? {
+            Before::Queue
+        } else if has("type = 'table' AND lower(name) IN ('tasks', 'jobs')")? {
+            Before::Orchestrator
+        } else if has("TRUE")? {
+            Before::OtherTables
+        } else {
+            Before::Nothing
+        },
+    )
+}

@@ -1,0 +1,241 @@
+//! Whether the gate can do its work in a database: tried with a row, by the statements that do it, and undone.
+//!
+//! Owns what is tried and in which order. Leaves the row to `rows`, the words to `forbidden`, and each statement to the file
+//! that owns it. Callers rely on this: they hold the write lock, and when this returns the database is as it was, whatever
+//! its triggers did; unless one of them has rolled back the whole transaction, which `is_autocommit` tells.
+
+mod forbidden;
+mod life;
+mod others;
+mod references;
+mod rows;
+mod why;
+
+pub use crate::store::sqlite::probe::forbidden::{Attempt, Forbidden, STATUSES};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension};
+
+use crate::store::records::jobs::is_there;
+use crate::store::records::task_end::FinishedStages;
+use crate::store::sqlite::probe::forbidden::{broken_by_a_trigger, reason};
+use crate::store::sqlite::probe::life::{try_another, try_ways};
+use crate::store::sqlite::probe::others::{try_freezes, try_task};
+use crate::store::sqlite::probe::rows::{Chosen, add_some_task, choose};
+use crate::store::sqlite::transaction::Transaction;
+use crate::store::sqlite::value::Shown;
+use crate::store::{Act, Error};
+
+/// What is tried, and by whose rules.
+#[derive(Debug, Clone)]
+pub struct Trial {
+    /// Now.
+    pub now: Timestamp,
+    /// The agents whose jobs are gated, as far as they are known by name.
+    pub gated: Vec<String>,
+    /// The stages in which a task is finished.
+    pub finished: FinishedStages,
+    /// Whether repos can be frozen at all.
+    pub freezes: bool,
+}
+
+/// What came of a trial.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Proof {
+    /// What the database does not let the gate do.
+    pub forbidden: Vec<Forbidden>,
+    /// Why nothing is known of claims, if so.
+    pub unknown: Option<String>,
+}
+
+impl Proof {
+    /// Whether it forbids something that a queue cannot do without.
+    pub fn is_fit(&self) -> bool {
+        !self.forbidden.iter().any(Forbidden::is_needed)
+    }
+
+    /// Whether a task may be added, by one way or another.
+    fn may_add(&self) -> bool {
+        let cannot = |found: &Forbidden| found.what == Attempt::AddTask && found.needs.is_none();
+        !self.forbidden.iter().any(cannot)
+    }
+
+    fn knows(&self, what: Attempt) -> bool {
+        self.forbidden.iter().any(|found| found.what == what)
+    }
+}
+
+/// What went wrong in a trial.
+enum Trouble {
+    Error(Error),
+    /// In words already.
+    Reference(String),
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Trouble {
+        Trouble::Error(error)
+    }
+}
+
+impl From<rusqlite::Error> for Trouble {
+    fn from(error: rusqlite::Error) -> Trouble {
+        Trouble::Error(error.into())
+    }
+}
+
+/// Tries what is not known to be forbidden, and adds what is.
+///
+/// # Errors
+///
+/// When the disk or another program prevents it.
+pub(crate) fn probe(
+    connection: &Connection,
+    trial: &Trial,
+    proof: &mut Proof,
+) -> Result<(), Error> {
+    match try_all(connection, trial, proof) {
+        // A trigger has ended the transaction, and is among what was found.
+        Err(Error::GroupEnded) => Ok(()),
+        other => other,
+    }
+}
+
+fn try_all(connection: &Connection, trial: &Trial, proof: &mut Proof) -> Result<(), Error> {
+    let whole = begin(connection)?;
+    if !proof.knows(Attempt::AddTask) {
+        let t = begin(&whole)?;
+        let found = match add_some_task(&t, trial)? {
+            Ok(added) => added.refused,
+            Err(found) => Some(found),
+        };
+        proof.forbidden.extend(found);
+    }
+    let job = if proof.unknown.is_some() || proof.knows(Attempt::Queue) {
+        None
+    } else {
+        match choose(&whole, trial, proof.may_add())? {
+            Chosen::Job(job) => Some(job),
+            Chosen::Forbidden(found) => {
+                proof.forbidden.push(found);
+                None
+            }
+            Chosen::Unknown(reason) => {
+                proof.unknown = Some(reason);
+                None
+            }
+        }
+    };
+    if let Some(job) = job {
+        let job = try_ways(&whole, trial, job, proof)?;
+        if proof.is_fit() {
+            try_another(&whole, trial, job, proof)?;
+            try_task(&whole, trial, job, proof)?;
+        }
+    }
+    if trial.freezes {
+        try_freezes(&whole, trial, proof)?;
+    }
+    Ok(())
+}
+
+/// A part of the trial, which is undone when it is dropped.
+fn begin(connection: &Connection) -> Result<Transaction<'_>, Error> {
+    if connection.is_autocommit() {
+        return Err(Error::GroupEnded);
+    }
+    Ok(Transaction::join(connection)?)
+}
+
+fn forbid(connection: &Connection, what: Attempt, trouble: Trouble) -> Result<Forbidden, Error> {
+    let remedy = why::remedy(what, &trouble);
+    let reason = match trouble {
+        Trouble::Reference(words) => words,
+        Trouble::Error(error) => {
+            let reason = reason(connection, what, error)?;
+            if reason == "FOREIGN KEY constraint failed" && !connection.is_autocommit() {
+                let named = named(connection, what)?;
+                if named.is_empty() {
+                    broken_by_a_trigger(connection, what)?
+                } else {
+                    format!("{reason}: {named}")
+                }
+            } else {
+                reason
+            }
+        }
+    };
+    Ok(Forbidden {
+        what,
+        statuses: Vec::new(),
+        needs: None,
+        some: false,
+        reason,
+        remedy,
+    })
+}
+
+/// The references among which the broken one is: those of the columns that the gate has written.
+fn named(connection: &Connection, what: Attempt) -> Result<String, Error> {
+    match what {
+        Attempt::AddTask => {
+            let [tasks, jobs] =
+                ["tasks", "jobs"].map(|it| references::named(connection, it, |_| true));
+            let both = [tasks?, jobs?];
+            let named: Vec<&str> = both
+                .iter()
+                .map(|it| &**it)
+                .filter(|it| !it.is_empty())
+                .collect();
+            Ok(named.join(", "))
+        }
+        Attempt::Queue | Attempt::Freeze | Attempt::FreezeAgain => {
+            references::named(connection, what.table(), |_| true)
+        }
+        _ => references::named(connection, what.table(), is_of_the_gate),
+    }
+}
+
+/// Gives a job a status and nothing else.
+fn set_status(t: &Transaction<'_>, job: i64, status: &str) -> Result<(), Trouble> {
+    t.prepare_cached("UPDATE jobs SET status = ?2 WHERE id = ?1")?
+        .execute((job, status))?;
+    let query = "SELECT 1 FROM jobs WHERE id = ?1 AND status = ?2";
+    is_there(t, job, query, (job, status))?;
+    refers(t, "jobs", job, is_of_the_gate)
+}
+
+fn refers(
+    connection: &Connection,
+    table: &str,
+    row: i64,
+    is_ours: impl Fn(&str) -> bool,
+) -> Result<(), Trouble> {
+    match references::broken(connection, table, row, is_ours)? {
+        Some(words) => Err(Trouble::Reference(words)),
+        None => Ok(()),
+    }
+}
+
+/// Whether the gate writes a column of a row that is another program's.
+fn is_of_the_gate(column: &str) -> bool {
+    let column = column.to_ascii_lowercase();
+    column == "status" || column == "stage" || column.starts_with("gate_")
+}
+
+/// The task of a job, if there is one, and its stage.
+fn task_of(connection: &Connection, job: i64) -> Result<Option<(i64, Option<String>)>, Error> {
+    let mut query = connection.prepare_cached(
+        "SELECT tasks.id, tasks.stage FROM jobs JOIN tasks ON tasks.id = jobs.task_id WHERE jobs.id = ?1",
+    )?;
+    let task = query.query_row([job], |row| Ok((row.get(0)?, row.get::<_, Shown>(1)?.0)));
+    Ok(task.optional()?)
+}
+
+fn act(trial: &Trial) -> Act<'static> {
+    Act {
+        now: trial.now,
+        who: "serial-gate",
+        why: "a trial, which is undone",
+    }
+}

@@ -1,0 +1,171 @@
+//! Why a row is refused: whether the value of `jobs.status` is why, and what helps.
+//!
+//! Owns the reading of a CHECK, as far as the columns that it names. Callers rely on this: that a status cannot be taken is
+//! only said where no other column, row or trigger can be why.
+
+use rusqlite::{Connection, OptionalExtension, ffi};
+
+use crate::store::Error;
+use crate::store::sqlite::migrate::columns;
+use crate::store::sqlite::probe::forbidden::Attempt;
+use crate::store::sqlite::probe::{Trouble, is_of_the_gate, references};
+
+/// Whether the column would not take the status, whatever the rest of the row is.
+pub(super) fn status_is_why(connection: &Connection, trouble: &Trouble) -> Result<bool, Error> {
+    let error = match trouble {
+        Trouble::Reference(words) => return Ok(words.contains(STATUS)),
+        Trouble::Error(error) => error,
+    };
+    Ok(match extended_code(error) {
+        Some(ffi::SQLITE_CONSTRAINT_CHECK) => match words(error) {
+            Some(words) => names_only_the_status(connection, words)?,
+            None => false,
+        },
+        Some(ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => {
+            references::named(connection, "jobs", is_of_the_gate)?.contains(STATUS)
+        }
+        _ => false,
+    })
+}
+
+const STATUS: &str = "`jobs.status`";
+
+/// What helps, where the sentence about the attempt has no remedy.
+pub(super) fn remedy(what: Attempt, trouble: &Trouble) -> Option<&'static str> {
+    if !what.is_needed() {
+        return None;
+    }
+    let Trouble::Error(error) = trouble else {
+        return Some("add the row that it refers to");
+    };
+    let triggered = Some("let the triggers of this database allow it");
+    match extended_code(error) {
+        Some(ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY) => {
+            Some(if what == Attempt::FreezeAgain {
+                "a freeze that was cleared keeps its row, so let the unique index have only rows `WHERE cleared_at IS NULL`"
+            } else {
+                "drop that unique index, or leave `status` out of it"
+            })
+        }
+        Some(ffi::SQLITE_CONSTRAINT_CHECK) => Some(
+            "the gate writes `status` and its own columns only, so let the constraint allow that",
+        ),
+        Some(ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => Some("add the row that it refers to"),
+        Some(ffi::SQLITE_CONSTRAINT_NOTNULL) => None,
+        Some(ffi::SQLITE_CONSTRAINT_TRIGGER) => triggered,
+        // What a trigger calls is not there: that is said already.
+        Some(_) => Some("mend or drop the trigger"),
+        None => triggered,
+    }
+}
+
+fn cause(error: &Error) -> Option<&rusqlite::Error> {
+    match error {
+        Error::Sqlite { cause, .. } | Error::Constraint { cause, .. } => Some(cause),
+        _ => None,
+    }
+}
+
+fn extended_code(error: &Error) -> Option<i32> {
+    match cause(error)? {
+        rusqlite::Error::SqlInputError { error, .. } => Some(error.extended_code),
+        cause => cause.sqlite_error().map(|error| error.extended_code),
+    }
+}
+
+fn words(error: &Error) -> Option<&str> {
+    match cause(error)? {
+        rusqlite::Error::SqliteFailure(_, words) => words.as_deref(),
+        _ => None,
+    }
+}
+
+/// Whether a CHECK of `jobs` reads `status` and no other column. SQLite gives its name, or its text if it has none.
+fn names_only_the_status(connection: &Connection, words: &str) -> Result<bool, Error> {
+    let Some((_, check)) = words.split_once(": ") else {
+        return Ok(false);
+    };
+    let mut query = connection.prepare_cached(
+        "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = 'jobs' COLLATE NOCASE",
+    )?;
+    let sql: Option<String> = query.query_row([], |row| row.get(0)).optional()?;
+    // It may be of another table, which a trigger writes to.
+    let Some(sql) = sql.filter(|sql| sql.contains(check)) else {
+        return Ok(false);
+    };
+    let read = named_check(&tokens(&sql), check).unwrap_or_else(|| tokens(check));
+    let reads = |column: &str| {
+        read.iter()
+            .any(|token| matches!(token, Token::Word(word) if word.eq_ignore_ascii_case(column)))
+    };
+    let all = columns(connection, "jobs")?;
+    Ok(reads("status")
+        && !all
+            .iter()
+            .any(|column| !column.name.eq_ignore_ascii_case("status") && reads(&column.name)))
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Token {
+    /// A keyword or a name, without its quotes.
+    Word(String),
+    Text,
+    Mark(char),
+}
+
+/// What is in the brackets of a CHECK of this name.
+fn named_check(sql: &[Token], name: &str) -> Option<Vec<Token>> {
+    let is = |token: &Token, text: &str| matches!(token, Token::Word(word) if word.eq_ignore_ascii_case(text));
+    let begins = |four: &[Token]| {
+        matches!(four, [constraint, called, check, Token::Mark('(')]
+            if is(constraint, "constraint") && is(called, name) && is(check, "check"))
+    };
+    let place = sql.windows(4).position(begins)?;
+    let mut depth = 1;
+    let inside = sql.iter().skip(place + 4).take_while(|token| {
+        match token {
+            Token::Mark('(') => depth += 1,
+            Token::Mark(')') => depth -= 1,
+            _ => {}
+        }
+        depth > 0
+    });
+    Some(inside.cloned().collect())
+}
+
+fn tokens(sql: &str) -> Vec<Token> {
+    let mut all = Vec::new();
+    let mut rest = sql.chars().peekable();
+    while let Some(first) = rest.next() {
+        match first {
+            '-' if rest.peek() == Some(&'-') => {
+                rest.by_ref().take_while(|c| *c != '\n').for_each(drop)
+            }
+            // A doubled quote begins a second text or name, which changes nothing here.
+            '\'' => {
+                rest.by_ref().take_while(|c| *c != '\'').for_each(drop);
+                all.push(Token::Text);
+            }
+            '"' | '`' | '[' => {
+                let end = if first == '[' { ']' } else { first };
+                all.push(Token::Word(
+                    rest.by_ref().take_while(|c| *c != end).collect(),
+                ));
+            }
+            c if is_of_a_word(c) => {
+                let mut word = String::from(c);
+                while let Some(next) = rest.next_if(|c| is_of_a_word(*c)) {
+                    word.push(next);
+                }
+                all.push(Token::Word(word));
+            }
+            c if c.is_whitespace() => {}
+            c => all.push(Token::Mark(c)),
+        }
+    }
+    all
+}
+
+fn is_of_a_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_' || c == '$'
+}

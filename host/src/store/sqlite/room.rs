@@ -1,0 +1,104 @@
+//! Whether the disk takes what is written.
+//!
+//! Owns two signs that it does not: a change of this store failed because of the disk, and no trial has succeeded since;
+//! and the file system says that it has no room. The second is found before any change fails, the first also where the
+//! file system knows of no limit (a quota, a limit on the size of files). Leaves it to a caller that runs to try again and
+//! again. Callers rely on this: a store that could not write says so until a trial shows that it can. Only a trial does: a
+//! claim that finds nothing succeeds without a write.
+
+use std::path::{Path, PathBuf};
+
+use crate::store::{Error, Store};
+
+/// A change of a few rows, with some to spare: a claim writes about ten pages of 4 KiB.
+const ROOM_FOR_A_CHANGE: u64 = 64 << 10;
+
+/// Rows of tables that no program but the gate knows, and away again, under a name that nothing else has. Their pages, about twelve with those of the indexes,
+/// are written although nothing is different in the end: a smaller change may have room where a claim has none.
+const TRIAL: [&str; 12] = [
+    "INSERT INTO serial_gate_channel (name, held_until) VALUES ('the trial', '')",
+    "INSERT INTO serial_gate_clause (policy, settings, text) VALUES ('the trial', '', '')",
+    "INSERT INTO serial_gate_fixture (name, cases, added_at, who) VALUES ('the trial', '', '', '')",
+    "INSERT INTO serial_gate_base (repo, base, tip, seen_at) VALUES ('the trial', '', '', '')",
+    "INSERT INTO serial_gate_partition (idx, no_repo, repo, job) VALUES (-1, 0, 'the trial', 0)",
+    "INSERT INTO serial_gate_idempotency (caller, key, request, answer, at) VALUES ('the trial', '', '', '', '')",
+    "DELETE FROM serial_gate_channel WHERE name = 'the trial'",
+    "DELETE FROM serial_gate_clause WHERE policy = 'the trial'",
+    "DELETE FROM serial_gate_fixture WHERE name = 'the trial'",
+    "DELETE FROM serial_gate_base WHERE repo = 'the trial'",
+    "DELETE FROM serial_gate_partition WHERE idx = -1",
+    "DELETE FROM serial_gate_idempotency WHERE caller = 'the trial'",
+];
+
+/// Why the disk does not take what is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoRoom {
+    /// There is no space left.
+    Full,
+    /// It failed, or does not let this process write.
+    Failed,
+}
+
+impl NoRoom {
+    /// Whether an error tells of it.
+    pub(crate) fn of(error: &Error) -> Option<NoRoom> {
+        match error {
+            Error::Full { .. } => Some(NoRoom::Full),
+            Error::Disk { .. } | Error::NotFlushed { .. } | Error::ReadOnly { .. } => {
+                Some(NoRoom::Failed)
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Store {
+    /// Why a change could not be written, if no trial has succeeded since.
+    pub fn write_failed(&self) -> Option<NoRoom> {
+        let has_failed = |open: &super::connection::Open| open.files.has_failed();
+        let flush = self.open.as_ref().is_some_and(has_failed);
+        self.write_failed.or(flush.then_some(NoRoom::Failed))
+    }
+
+    /// Remembers a change that failed because of the disk.
+    pub(crate) fn note_failure(&mut self, error: &Error) {
+        self.write_failed = NoRoom::of(error).or(self.write_failed);
+    }
+
+    /// Makes a change that leaves nothing behind and takes as much room as a claim, to see whether the disk takes it.
+    ///
+    /// # Errors
+    ///
+    /// When it does not, or the database refuses for another reason.
+    pub fn try_to_write(&mut self) -> Result<(), Error> {
+        self.writing_durably(|transaction| {
+            for statement in TRIAL {
+                transaction.prepare_cached(statement)?.execute([])?;
+            }
+            Ok(())
+        })?;
+        self.write_failed = None;
+        Ok(())
+    }
+
+    /// Whether the file system of the database has no room for another change. One that does not know says no.
+    pub fn disk_is_full(&self) -> bool {
+        let path =
+            std::path::absolute(&self.database.path).unwrap_or_else(|_| self.database.path.clone());
+        // The log lies beside the file that a link leads to.
+        let real = std::fs::canonicalize(&path).unwrap_or(path);
+        let folder = real
+            .parent()
+            .map_or_else(|| PathBuf::from("."), Path::to_path_buf);
+        let Ok(found) = rustix::fs::statvfs(&folder) else {
+            return false;
+        };
+        // What is set aside for the superuser is no room for anybody else.
+        let blocks = if rustix::process::geteuid().is_root() {
+            found.f_bfree
+        } else {
+            found.f_bavail
+        };
+        found.f_blocks > 0 && blocks.saturating_mul(found.f_frsize) < ROOM_FOR_A_CHANGE
+    }
+}

@@ -1,0 +1,97 @@
+//! A small queue that is not there: what a clause would say of one job, if a repo stood so.
+//!
+//! Owns a database in memory with the contract's tables and one job. It judges the clause that claims really use, whichever
+//! policy or fallback gave it, and never looks at the real queue. Callers rely on this: whatever a clause says of a state, it
+//! says of the same state here, because both are SQLite's answers to the same text.
+
+use rusqlite::{Connection, params};
+
+use crate::clause::Rendered;
+use crate::store::Error;
+
+/// A queued job, and how its repo stands.
+#[derive(Debug, Clone, Copy)]
+pub struct Supposed<'a> {
+    /// The repo.
+    pub repo: &'a str,
+    /// Whose job it is.
+    pub agent: &'a str,
+    /// The mark on its task.
+    pub label: Option<&'a str>,
+    /// Whether the repo has an active freeze.
+    pub frozen: bool,
+    /// The stage of an earlier task of the repo; none if there is no such task.
+    pub earlier: Option<&'a str>,
+}
+
+/// A clause that can be asked about supposed jobs.
+pub struct Probe {
+    connection: Connection,
+    question: String,
+}
+
+impl Probe {
+    /// A probe of this clause.
+    ///
+    /// # Errors
+    ///
+    /// When SQLite has no memory for it.
+    pub fn of(clause: &Rendered) -> Result<Probe, Error> {
+        let connection = Connection::open_in_memory()?;
+        connection.execute_batch(
+            "CREATE TABLE tasks (id INTEGER PRIMARY KEY, work_item_id TEXT, repo TEXT, stage TEXT, gate_label TEXT);
+             CREATE TABLE jobs (id INTEGER PRIMARY KEY, task_id INTEGER, repo TEXT, agent TEXT, status TEXT);
+             CREATE TABLE repo_freeze (id INTEGER PRIMARY KEY, repo TEXT, frozen_at TEXT, cleared_at TEXT, reason TEXT,
+                work_item_id TEXT);",
+        )?;
+        Ok(Probe {
+            connection,
+            question: format!("SELECT 1 FROM jobs WHERE status = 'queued' AND {clause}"),
+        })
+    }
+
+    /// Whether the clause lets the job through.
+    ///
+    /// # Errors
+    ///
+    /// When SQLite refuses the clause.
+    pub fn lets_through(&self, supposed: Supposed<'_>) -> Result<bool, Error> {
+        let Supposed {
+            repo,
+            agent,
+            label,
+            frozen,
+            earlier,
+        } = supposed;
+        let run = |sql: &str, values: &[&dyn rusqlite::ToSql]| {
+            self.connection
+                .prepare_cached(sql)?
+                .execute(values)
+                .map(drop)
+        };
+        for table in ["tasks", "jobs", "repo_freeze"] {
+            run(&format!("DELETE FROM {table}"), &[])?;
+        }
+        if let Some(stage) = earlier {
+            run(
+                "INSERT INTO tasks (id, repo, stage) VALUES (1, ?1, ?2)",
+                params![repo, stage],
+            )?;
+        }
+        run(
+            "INSERT INTO tasks (id, repo, stage, gate_label) VALUES (2, ?1, 'analysis', ?2)",
+            params![repo, label],
+        )?;
+        run(
+            "INSERT INTO jobs (id, task_id, repo, agent, status) VALUES (1, 2, ?1, ?2, 'queued')",
+            params![repo, agent],
+        )?;
+        if frozen {
+            run(
+                "INSERT INTO repo_freeze (id, repo, frozen_at) VALUES (1, ?1, '2000-01-01 00:00:00')",
+                params![repo],
+            )?;
+        }
+        Ok(self.connection.prepare_cached(&self.question)?.exists([])?)
+    }
+}

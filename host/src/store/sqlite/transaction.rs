@@ -1,0 +1,136 @@
+//! Write transactions: one for each change, or one for a group of changes that are made together.
+//!
+//! Owns begin and end. In a group each change has a savepoint, so that a refused change undoes nothing of the others.
+//! Callers rely on this: a change that returns an error has left no trace, and a [`Committed`] change is not to be told to
+//! anybody before [`Committed::acknowledge`] says so.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use rusqlite::Connection;
+
+use super::files::Files;
+use crate::store::Error;
+
+/// A connection with a write transaction open.
+pub(crate) struct Transaction<'a> {
+    connection: &'a Connection,
+    part: Part,
+    is_over: bool,
+}
+
+/// How much of SQLite's transaction belongs to this change.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Whole,
+    /// The rest belongs to other changes of a group.
+    Savepoint,
+    /// Reads see the state that the group has made so far.
+    Nothing,
+}
+
+impl<'a> Transaction<'a> {
+    /// Takes the write lock for one change.
+    pub(crate) fn begin(connection: &'a Connection) -> rusqlite::Result<Transaction<'a>> {
+        run(connection, "BEGIN IMMEDIATE")?;
+        Ok(Transaction::of(connection, Part::Whole))
+    }
+
+    /// Makes a change a part of a group's transaction. The first one of a group takes the write lock.
+    pub(crate) fn join(connection: &'a Connection) -> rusqlite::Result<Transaction<'a>> {
+        if connection.is_autocommit() {
+            run(connection, "BEGIN IMMEDIATE")?;
+        }
+        run(connection, "SAVEPOINT change")?;
+        Ok(Transaction::of(connection, Part::Savepoint))
+    }
+
+    /// Several reads that see one state.
+    pub(crate) fn read(connection: &'a Connection) -> rusqlite::Result<Transaction<'a>> {
+        if !connection.is_autocommit() {
+            return Ok(Transaction::of(connection, Part::Nothing));
+        }
+        run(connection, "BEGIN")?;
+        Ok(Transaction::of(connection, Part::Whole))
+    }
+
+    fn of(connection: &'a Connection, part: Part) -> Transaction<'a> {
+        Transaction {
+            connection,
+            part,
+            is_over: false,
+        }
+    }
+
+    /// Keeps what was done. In a group it is kept for good with the group's commit.
+    pub(crate) fn commit(mut self) -> rusqlite::Result<()> {
+        match self.part {
+            Part::Whole => run(self.connection, "COMMIT")?,
+            Part::Savepoint => run(self.connection, "RELEASE change")?,
+            Part::Nothing => {}
+        }
+        self.is_over = true;
+        Ok(())
+    }
+}
+
+impl Deref for Transaction<'_> {
+    type Target = Connection;
+    fn deref(&self) -> &Connection {
+        self.connection
+    }
+}
+
+impl Drop for Transaction<'_> {
+    fn drop(&mut self) {
+        // A statement that fails may have ended the transaction already, a trigger's `RAISE(ROLLBACK)` for example.
+        if self.is_over || self.connection.is_autocommit() {
+            return;
+        }
+        let undo: &[&str] = match self.part {
+            Part::Whole => &["ROLLBACK"],
+            Part::Savepoint => &["ROLLBACK TO change", "RELEASE change"],
+            Part::Nothing => &[],
+        };
+        for statement in undo {
+            if let Err(error) = run(self.connection, statement) {
+                tracing::error!("a change was not undone: {error}");
+            }
+        }
+    }
+}
+
+pub(crate) fn run(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(statement)?.execute([]).map(drop)
+}
+
+/// A change that is committed, and that nobody has been told of.
+#[must_use = "a change is not to be told before it is acknowledged"]
+pub struct Committed {
+    pub(crate) files: Arc<Files>,
+    pub(crate) database: crate::store::Database,
+    pub(crate) is_to_be_flushed: bool,
+}
+
+impl Committed {
+    /// Waits for the disk, if the change asks for it, and looks whether the files are still in place.
+    ///
+    /// # Errors
+    ///
+    /// When the disk fails, or the database was replaced, renamed or removed meanwhile. The change may be lost then.
+    pub fn acknowledge(self) -> Result<(), Error> {
+        if self.is_to_be_flushed {
+            self.files.flush().map_err(|cause| Error::NotFlushed {
+                path: self.database.path.clone(),
+                cause,
+            })?;
+        }
+        if self.files.are_in_place() {
+            Ok(())
+        } else {
+            Err(Error::Moved {
+                path: self.database.path,
+            })
+        }
+    }
+}

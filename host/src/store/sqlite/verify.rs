@@ -1,0 +1,193 @@
+//! Whether the candidates are what the clause says, and whether every trigger is there that keeps them so.
+//!
+//! Owns the comparison of `candidates` with the clause, repo by repo, and the repair. It takes the write lock only for a
+//! repo that differs. Callers rely on this: a difference is counted and logged, whoever asked, and after a comparison the
+//! candidates compared are right.
+
+use super::heads::{Candidate, Candidates, Shaped};
+use super::migrate::Made;
+use super::transaction::Transaction;
+use super::value::Raw;
+use super::{heads as candidates, migrate, triggers, version_row};
+use crate::store::{Change, Error, Store};
+
+/// Where a comparison goes on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Place(pub(crate) Raw);
+
+/// What a comparison found.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Compared {
+    /// How many repos were compared.
+    pub repos: usize,
+    /// The partitions that differed. Their candidates are right now.
+    pub differences: Vec<Difference>,
+    /// Where to go on; none at the end.
+    pub next: Option<Place>,
+}
+
+/// A partition whose candidate was not what the clause gives.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Difference {
+    /// The repo; none for jobs without one.
+    pub repo: Option<String>,
+    /// The agent; none for jobs without one.
+    pub agent: Option<String>,
+    /// The job that would have been claimed.
+    pub candidate: Option<i64>,
+    /// The job that the clause gives.
+    pub first: Option<i64>,
+}
+
+impl Difference {
+    /// What differed, in a sentence.
+    fn in_words(&self) -> String {
+        let quoted = |name: &Option<String>| {
+            name.as_ref()
+                .map(|name| format!("`{}`", name.escape_debug()))
+        };
+        let job = |job: Option<i64>| job.map_or("no job".into(), |job| format!("job {job}"));
+        format!(
+            "the next job for {} in {} would have been {}, and the clause gives {}: it is put right",
+            quoted(&self.agent).unwrap_or("no agent".into()),
+            quoted(&self.repo).unwrap_or("no repo".into()),
+            job(self.candidate),
+            job(self.first)
+        )
+    }
+}
+
+impl Store {
+    /// Compares up to `limit` repos, from a place on or from the first, and puts right what differs. An index that is not
+    /// there yet has nothing to compare.
+    ///
+    /// # Errors
+    ///
+    /// When the database refuses, or the budget is spent.
+    pub fn compare_candidates(
+        &mut self,
+        shaped: Shaped<'_>,
+        from: Option<Place>,
+        limit: usize,
+    ) -> Result<Compared, Error> {
+        let mut compared = Compared::default();
+        let (mut looked_at, mut differing) = (0, Vec::new());
+        compared.next = self.within_budget(|connection, wall| {
+            let transaction = Transaction::read(connection)?;
+            let Some(candidates) = Candidates::known(&transaction, wall, shaped)? else {
+                return Ok(None);
+            };
+            let mut next = Some(from.map_or(Raw::Null, |Place(repo)| repo));
+            while let Some(repo) = next.take_if(|_| looked_at < limit) {
+                looked_at += 1;
+                compared.repos += usize::from(repo != Raw::Null);
+                if !differences(&candidates, &repo)?.is_empty() {
+                    differing.push(repo.clone());
+                }
+                next = candidates.next_repo(&repo)?;
+            }
+            Ok(next.map(Place))
+        })?;
+        for repo in differing {
+            let differences = self.writing_by_clause(|transaction, wall| {
+                let candidates = Candidates::open(transaction, wall, shaped)?;
+                let differences = differences(&candidates, &repo)?;
+                if !differences.is_empty() {
+                    candidates.count_differences(differences.len())?;
+                    candidates.settle(&repo)?;
+                }
+                Ok(differences)
+            })?;
+            for difference in &differences {
+                tracing::error!("{}", difference.in_words());
+            }
+            compared.differences.extend(differences);
+        }
+        Ok(compared)
+    }
+
+    /// How often candidates were found to be wrong, since the index of a clause was made.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn differences(&mut self, shaped: Shaped<'_>) -> Result<i64, Error> {
+        self.doing(|connection| {
+            Ok(connection.query_row(
+                "SELECT coalesce(sum(differences), 0) FROM serial_gate_index WHERE clause = ?1",
+                [shaped.digest],
+                |row| row.get(0),
+            )?)
+        })
+    }
+
+    /// Makes the triggers anew that are not there, and returns their names. Changes may have gone unseen meanwhile, so every
+    /// candidate is found anew, and the clause has another version. A lost row of that version is made anew as well. Another version's triggers stay, and are said in the log: two versions would undo each other's for ever.
+    ///
+    /// # Errors
+    ///
+    /// When the database refuses.
+    pub fn restore_triggers(&mut self) -> Result<Vec<Change>, Error> {
+        let (missing, others): (Vec<_>, Vec<_>) = self
+            .doing(|connection| Ok(migrate::triggers_not_as_made(connection)?))?
+            .into_iter()
+            .partition(|(_, made)| *made == Made::Nowhere);
+        for (other, _) in others {
+            tracing::error!(
+                "the trigger `{}` is not as this version makes it: run `serial-gate init` of the newest version, and restart what is older",
+                other.name
+            );
+        }
+        let is_numbered = self.doing(|connection| Ok(version_row::is_right(connection)?))?;
+        if missing.is_empty() && is_numbered {
+            return Ok(Vec::new());
+        }
+        self.writing(|transaction| {
+            let mut changes = Vec::new();
+            for (trigger, made) in migrate::triggers_not_as_made(transaction)? {
+                // Somebody else may have made it by now.
+                if made == Made::Nowhere {
+                    transaction.execute_batch(&trigger.create)?;
+                    changes.push(Change::Trigger(trigger.name));
+                }
+            }
+            if !changes.is_empty() {
+                transaction.execute_batch(candidates::FORGET)?;
+                transaction.execute_batch(triggers::NEXT_VERSION)?;
+            }
+            if version_row::put_right(transaction)? {
+                changes.push(Change::Row(version_row::TABLE.into()));
+            }
+            Ok(changes)
+        })
+    }
+}
+
+/// How a repo's candidates differ from what the clause gives. Those of a dirty repo are not known and so not wrong.
+fn differences(candidates: &Candidates<'_>, repo: &Raw) -> rusqlite::Result<Vec<Difference>> {
+    let known = candidates.of_repo(repo)?;
+    let firsts = candidates.oracle.firsts_of(repo)?;
+    if candidates.is_dirty(repo)? {
+        return Ok(Vec::new());
+    }
+    let job_of = |agent: &Raw, jobs: &[Candidate]| {
+        let found = jobs.iter().find(|(name, _)| name == agent);
+        found.map(|(_, job)| *job)
+    };
+    let mut differences = Vec::new();
+    let gone = known
+        .iter()
+        .filter(|(agent, _)| job_of(agent, &firsts).is_none());
+    for (agent, _) in firsts.iter().chain(gone) {
+        let (candidate, first) = (job_of(agent, &known), job_of(agent, &firsts));
+        if candidate != first {
+            differences.push(Difference {
+                repo: repo.shown(),
+                agent: agent.shown(),
+                candidate,
+                first,
+            });
+        }
+    }
+    Ok(differences)
+}
