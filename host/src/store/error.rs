@@ -2,9 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::ErrorCode;
-
-use super::{Forbidden, GenerationState};
+use super::engine::{EngineError, UnexpectedCell};
+use super::{Forbidden, GenerationState, sqlite};
 
 /// A database that cannot be used, or a change that was refused. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -77,9 +76,9 @@ pub enum Error {
     CannotOpen {
         /// The file.
         path: PathBuf,
-        /// SQLite's reason.
+        /// The engine's reason.
         #[source]
-        cause: rusqlite::Error,
+        cause: EngineError,
     },
     /// The file is something else.
     #[error("`{}` is not a SQLite database: name another file with `--db PATH`", path.display())]
@@ -126,9 +125,9 @@ pub enum Error {
     Disk {
         /// The file.
         path: PathBuf,
-        /// SQLite's reason.
+        /// The engine's reason.
         #[source]
-        cause: rusqlite::Error,
+        cause: EngineError,
     },
     /// Another program holds the database.
     #[error("another program holds `{}` locked: end its transaction and try again", path.display())]
@@ -152,27 +151,27 @@ pub enum Error {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// SQLite's reason.
+        /// The engine's reason.
         #[source]
-        cause: rusqlite::Error,
+        cause: EngineError,
     },
     /// A rule of the table itself speaks against a row.
     #[error("`{}` refuses the row by a rule of its own: make the change with the program that owns the table", path.display())]
     Constraint {
         /// The file.
         path: PathBuf,
-        /// SQLite's reason.
+        /// The engine's reason.
         #[source]
-        cause: rusqlite::Error,
+        cause: EngineError,
     },
-    /// Anything else that SQLite says.
+    /// Anything else that the engine says.
     #[error("the database `{}` refused a statement", path.display())]
-    Sqlite {
+    Statement {
         /// The file.
         path: PathBuf,
-        /// SQLite's reason.
+        /// The engine's reason.
         #[source]
-        cause: rusqlite::Error,
+        cause: EngineError,
     },
     /// There is no such alert.
     #[error("there is no alert {id}: `serial-gate alerts` lists them")]
@@ -417,29 +416,13 @@ impl Error {
         )
     }
 
-    /// SQLite's error, in the words of an operator.
-    pub(super) fn of_sqlite(path: &Path, cause: rusqlite::Error) -> Error {
-        let path = path.to_path_buf();
-        match cause.sqlite_error_code() {
-            Some(ErrorCode::CannotOpen) => Error::CannotOpen { path, cause },
-            Some(ErrorCode::NotADatabase) => Error::NotADatabase { path },
-            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => Error::ReadOnly { path },
-            Some(ErrorCode::DiskFull) => Error::Full { path },
-            Some(ErrorCode::SystemIoFailure) => Error::Disk { path, cause },
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::Locked { path },
-            Some(ErrorCode::ConstraintViolation) => Error::Constraint { path, cause },
-            Some(ErrorCode::DatabaseCorrupt) => Error::Damaged { path, cause },
-            _ => Error::Sqlite { path, cause },
-        }
-    }
-
     /// Names the database in an error that was made without it.
-    pub(super) fn at(self, path: &Path) -> Error {
+    pub(crate) fn at(self, path: &Path) -> Error {
         match self {
-            Error::Sqlite {
+            Error::Statement {
                 path: unnamed,
                 cause,
-            } if unnamed.as_os_str().is_empty() => Error::of_sqlite(path, cause),
+            } if unnamed.as_os_str().is_empty() => sqlite::error::named(path, cause),
             Error::Schema { problem, .. } => Error::Schema {
                 path: path.into(),
                 problem,
@@ -463,11 +446,11 @@ impl Error {
 }
 
 /// Inside the store, before the database is named by `at`.
-impl From<rusqlite::Error> for Error {
-    fn from(cause: rusqlite::Error) -> Error {
-        Error::Sqlite {
+impl From<UnexpectedCell> for Error {
+    fn from(cause: UnexpectedCell) -> Error {
+        Error::Statement {
             path: PathBuf::new(),
-            cause,
+            cause: cause.into(),
         }
     }
 }

@@ -7,6 +7,7 @@
 //! is at the path, where everybody else sees it. A file that was replaced is opened anew.
 
 mod database;
+mod engine;
 mod error;
 mod records;
 mod sqlite;
@@ -22,7 +23,6 @@ pub use records::alerts::{Alert, AlertKind};
 pub use records::audit::AuditEntry;
 pub use records::branch_names::Naming;
 pub use records::branches::{CutFrom, NewBranch, TaskBranch};
-pub use records::clocks::{Ahead, TimeAhead, TimesAhead};
 pub use records::contradictions::{Contradicted, Contradictions, Patience};
 pub use records::deliveries::{Delivery, DeliveryState, Due, Taken};
 pub use records::deploys::{DeployVerdict, NewDeploy, RecordedDeploy};
@@ -33,7 +33,6 @@ pub use records::frozen_deploy::FrozenDeploy;
 pub use records::generations::{Generation, GenerationEvent, GenerationState};
 pub use records::idempotency::Repeatable;
 pub use records::jobs::{Claim, Ending, NewJob};
-pub use records::known::{Firsts, Found, look_into};
 pub use records::lookup::{ActiveTask, JobRow, TaskRow, WaitingJob};
 pub use records::outcome::TaskOutcome;
 pub use records::retries::Retried;
@@ -42,15 +41,15 @@ pub use records::succession::{Act, NewGeneration, Seen};
 pub use records::task_end::{DONE, FinishedStages, Running, TaskEnd};
 pub(crate) use records::tasks::check_names;
 pub use records::tasks::{Added, Move, NewTask};
-pub use records::waiting::QueuedSince;
-pub use records::work::{OpenWork, TaskWork, WorkCount};
 pub use records::work_state::{JobWork, WorkState};
 pub use sqlite::census::{Census, Counted};
 pub use sqlite::claim::{Candidate, Claimed, Lease};
+pub use sqlite::clocks::{Ahead, TimeAhead, TimesAhead};
 pub use sqlite::connection::LOG_BYTES;
 pub use sqlite::heads::Shaped;
 pub use sqlite::intact::Missing;
 pub use sqlite::judged::Judged;
+pub use sqlite::known::{Firsts, Found, look_into};
 pub use sqlite::migrate::Change;
 pub use sqlite::prepare::{Before, Preparation, Prepared};
 pub use sqlite::probe::{Attempt, Forbidden, Proof, STATUSES, Trial};
@@ -58,11 +57,14 @@ pub use sqlite::room::NoRoom;
 pub use sqlite::supposed::{Probe, Supposed};
 pub use sqlite::transaction::Committed;
 pub use sqlite::verify::{Compared, Difference, Place};
+pub use sqlite::waiting::QueuedSince;
+pub use sqlite::work::{OpenWork, TaskWork, WorkCount};
 pub use time::{from_sql_time, lease_end, sql_time};
 pub use written::time_since;
 
 use std::time::Duration;
 
+use engine::Tx;
 use rusqlite::Connection;
 use sqlite::connection::Open;
 use sqlite::group::Group;
@@ -222,6 +224,33 @@ impl Store {
         );
     }
 
+    /// Runs statements that only read.
+    fn read<T>(&mut self, step: impl FnOnce(&dyn Tx) -> Result<T, Error>) -> Result<T, Error> {
+        self.doing(|connection| step(connection))
+    }
+
+    /// Runs statements that only read, and that see one state.
+    fn read_one_state<T>(
+        &mut self,
+        step: impl FnOnce(&dyn Tx) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.doing(|connection| step(&Transaction::read(connection)?))
+    }
+
+    /// Makes a change in one transaction, which is rolled back when the step fails.
+    fn write<T>(&mut self, step: impl FnOnce(&dyn Tx) -> Result<T, Error>) -> Result<T, Error> {
+        self.writing(|transaction| step(transaction))
+    }
+
+    /// The same for a change that is on the disk when this returns, whatever the durability of the
+    /// database.
+    fn write_durably<T>(
+        &mut self,
+        step: impl FnOnce(&dyn Tx) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.writing_durably(|transaction| step(transaction))
+    }
+
     /// Runs a step of the host's own statements, and names the database in its error.
     fn doing<T>(
         &mut self,
@@ -239,7 +268,7 @@ impl Store {
         &mut self,
         step: impl FnOnce(&Transaction<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        self.write(self.database.durability, step)
+        self.commit_with(self.database.durability, step)
     }
 
     /// The same for a change that is on the disk when this returns, whatever the durability of the database.
@@ -247,10 +276,10 @@ impl Store {
         &mut self,
         step: impl FnOnce(&Transaction<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        self.write(Durability::Full, step)
+        self.commit_with(Durability::Full, step)
     }
 
-    fn write<T>(
+    fn commit_with<T>(
         &mut self,
         durability: Durability,
         step: impl FnOnce(&Transaction<'_>) -> Result<T, Error>,

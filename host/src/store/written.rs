@@ -12,28 +12,24 @@ use jiff::civil::DateTime;
 use jiff::fmt::rfc2822;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::types::{FromSql, FromSqlResult, ValueRef};
 
+use super::engine::Cell;
 use super::time::CLOCKS_DIFFER;
-
-/// A time as it is in a row; none if it cannot be read.
-pub(super) struct Written(pub Option<Timestamp>);
 
 /// 2000-01-01, in seconds since 1970. What is earlier was never set, or counts from another year: the first day of a
 /// language's calendar, 1970 as a text, the seconds since 2001, the ticks since year 1.
 const EARLIEST: i64 = 946_684_800;
 
-impl FromSql for Written {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Written> {
-        let time = match value {
-            // All but the newest nanoseconds are exact as a float, and those are right to the microsecond.
-            ValueRef::Integer(number) => from_number(number as f64),
-            ValueRef::Real(number) => from_number(number),
-            ValueRef::Text(text) => std::str::from_utf8(text).ok().and_then(from_text),
-            ValueRef::Null | ValueRef::Blob(_) => None,
-        };
-        Ok(Written(time.filter(|time| time.as_second() >= EARLIEST)))
-    }
+/// A time as it is in a row; none if it cannot be read.
+pub(super) fn time_in(cell: Cell<'_>) -> Option<Timestamp> {
+    let time = match cell {
+        // All but the newest nanoseconds are exact as a float, and those are right to the microsecond.
+        Cell::Integer(number) => from_number(number as f64),
+        Cell::Real(number) => from_number(number),
+        Cell::Text(text) => std::str::from_utf8(text).ok().and_then(from_text),
+        Cell::Null | Cell::Bytes(_) => None,
+    };
+    time.filter(|time| time.as_second() >= EARLIEST)
 }
 
 /// Whether a time can have been written by now: no right clock is further ahead than this.

@@ -13,10 +13,10 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use rusqlite::{Row, params};
 
 use super::effect::Effect;
-use super::waiting::{Head, Heads};
 use crate::clause::Agents;
 use crate::store::sqlite::transaction::Transaction;
 use crate::store::sqlite::value::Shown;
+use crate::store::sqlite::waiting::{Head, Heads};
 use crate::store::{Error, Store, sql_time};
 
 /// How many alerts are kept.

@@ -15,7 +15,7 @@ use super::effect::Effect;
 use crate::store::error::not_empty;
 use crate::store::sqlite::transaction::Transaction;
 use crate::store::sqlite::value::Shown;
-use crate::store::written::Written;
+use crate::store::sqlite::value::Written;
 use crate::store::{Act, AlertKind, Error, Store, sql_time};
 
 /// The newest active freeze of a repo.

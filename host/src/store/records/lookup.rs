@@ -7,10 +7,10 @@
 use rusqlite::{OptionalExtension, Row};
 
 use super::branches::{BRANCH, TaskBranch, branch_at};
-use super::waiting::{NOTED, QueuedSince, repos};
 use crate::clause::{Agents, Dialect};
+use crate::store::sqlite::value::Written;
 use crate::store::sqlite::value::{ExactId, Shown};
-use crate::store::written::Written;
+use crate::store::sqlite::waiting::{NOTED, QueuedSince, repos};
 use crate::store::{Error, Store};
 
 /// A task for people.

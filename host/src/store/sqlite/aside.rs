@@ -5,6 +5,7 @@
 
 use rusqlite::{ErrorCode, OptionalExtension};
 
+use super::error::code;
 use super::value::Raw;
 use crate::store::{Error, Store};
 
@@ -86,10 +87,9 @@ fn with_cause(error: &Error) -> String {
 fn is_of_the_row(error: &Error) -> bool {
     match error {
         Error::Undone { .. } | Error::Constraint { .. } => true,
-        Error::Sqlite { cause, .. } => matches!(
-            cause.sqlite_error_code(),
+        _ => matches!(
+            code(error),
             Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch)
         ),
-        _ => false,
     }
 }

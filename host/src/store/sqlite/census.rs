@@ -13,7 +13,7 @@ use rusqlite::{Connection, OpenFlags, Row};
 use super::connection::connect;
 use super::transaction::Transaction;
 use super::value::Shown;
-use crate::store::written::Written;
+use super::value::Written;
 use crate::store::{Error, Store};
 
 /// How many rows of a table are looked at.

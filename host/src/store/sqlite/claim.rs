@@ -12,7 +12,9 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 use super::aside::Aside;
 use super::connection::Open;
+use super::error::code;
 use super::heads::{Candidates, Look, Shaped, look, mark_claimed, own_statements};
+use super::leases::LOOK;
 use super::sandbox::Wall;
 use super::schema::QUEUED;
 use super::search::{FOR_AGENT, Oracle, statements};
@@ -20,7 +22,6 @@ use super::transaction::Transaction;
 use super::value::{ExactId, Raw, Shown};
 use crate::clause::Rendered;
 use crate::store::records::jobs::{Claim, is_there, undone};
-use crate::store::records::leases::LOOK;
 use crate::store::time::whole_seconds;
 use crate::store::token::{new_token, next_fence};
 use crate::store::{Error, Store, lease_end, sql_time};
@@ -317,16 +318,12 @@ impl Store {
 
     /// Names the database or the budget in an error.
     fn in_budget(&self, error: Error) -> Error {
-        match error {
-            Error::Sqlite { cause, .. }
-                if cause.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) =>
-            {
-                Error::Budget {
-                    budget_ms: self.claim_budget.as_millis(),
-                }
-            }
-            other => other.at(&self.database.path),
+        if code(&error) == Some(ErrorCode::OperationInterrupted) {
+            return Error::Budget {
+                budget_ms: self.claim_budget.as_millis(),
+            };
         }
+        error.at(&self.database.path)
     }
 }
 

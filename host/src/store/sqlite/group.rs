@@ -70,7 +70,7 @@ impl Store {
         let commit = || transaction::run(&open.connection, "COMMIT");
         if let Err(cause) = open.wall.open_for_own_statements(commit) {
             self.undo_group();
-            let error = Error::of_sqlite(&self.database.path, cause);
+            let error = super::error::of_sqlite(&self.database.path, cause);
             self.note_failure(&error);
             return Err(error);
         }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, ErrorCode};
 
 use super::connection::BUSY_TIMEOUT;
+use super::error::code;
 use crate::store::Error;
 
 /// How long it takes until the next try. The switch of one process takes some milliseconds.
@@ -32,11 +33,10 @@ fn is_anothers_turn(error: &Error) -> bool {
     match error {
         Error::Locked { .. } => true,
         // Too many were at the log's index at once, or the tables came while a statement was prepared.
-        Error::Sqlite { cause, .. } => matches!(
-            cause.sqlite_error_code(),
+        _ => matches!(
+            code(error),
             Some(ErrorCode::FileLockingProtocolFailed | ErrorCode::SchemaChanged)
         ),
-        _ => false,
     }
 }
 

@@ -3,29 +3,29 @@
 //! SQLite keeps any value in any column, and text that is not UTF-8. Nothing here fails on data:
 //! what is no text is shown as text, and what is no number is placed where the database sorts it.
 
+use jiff::Timestamp;
 use rusqlite::ToSql;
 use rusqlite::types::{FromSql, FromSqlResult, ToSqlOutput, ValueRef};
 
+use super::tx::cell;
 use crate::model::{TaskIdKind, task_id_kind};
+use crate::store::written::time_in;
 
 /// A value for people: text as it is, anything else in SQL's notation.
 pub(crate) struct Shown(pub Option<String>);
 
 impl FromSql for Shown {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Shown> {
-        Ok(Shown::of(value))
+        Ok(Shown(cell(value).shown()))
     }
 }
 
-impl Shown {
-    fn of(value: ValueRef<'_>) -> Shown {
-        Shown(match value {
-            ValueRef::Null => None,
-            ValueRef::Integer(number) => Some(number.to_string()),
-            ValueRef::Real(number) => Some(number.to_string()),
-            ValueRef::Text(text) => Some(String::from_utf8_lossy(text).into_owned()),
-            ValueRef::Blob(bytes) => Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect()),
-        })
+/// A time that another program may have written; none if it cannot be read.
+pub(crate) struct Written(pub Option<Timestamp>);
+
+impl FromSql for Written {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Written> {
+        Ok(Written(time_in(cell(value))))
     }
 }
 
@@ -43,7 +43,7 @@ pub(crate) enum Raw {
 impl Raw {
     /// For people.
     pub(crate) fn shown(&self) -> Option<String> {
-        Shown::of(self.borrowed()).0
+        cell(self.borrowed()).shown()
     }
 
     fn borrowed(&self) -> ValueRef<'_> {

@@ -8,6 +8,7 @@ use std::fmt;
 use rusqlite::{Connection, ErrorCode};
 
 use crate::store::Error;
+use crate::store::sqlite::error;
 
 /// The statuses that the gate writes to a job.
 pub const STATUSES: [&str; 5] = ["queued", "running", "done", "failed", "cancelled"];
@@ -178,10 +179,14 @@ pub(super) fn reason(
     error: Error,
 ) -> Result<String, Error> {
     let (words, by_trigger) = match &error {
-        Error::Sqlite { cause, .. } | Error::Constraint { cause, .. } => match of_sqlite(cause) {
-            Some(found) => found,
-            None => return Err(error),
-        },
+        Error::Statement { cause, .. } | Error::Constraint { cause, .. } => {
+            // A trigger has put something else into a column of the gate's.
+            let other = || Some((cause.to_string(), true));
+            match error::reason(&error).map_or_else(other, of_sqlite) {
+                Some(found) => found,
+                None => return Err(error),
+            }
+        }
         Error::Undone { .. } => ("a trigger ignored it, or undid it".into(), true),
         // A trigger has changed what the next statement looks for.
         other => (other.to_string(), true),
@@ -247,11 +252,8 @@ fn of_sqlite(cause: &rusqlite::Error) -> Option<(String, bool)> {
 
 /// Whether a row like it must not be there twice.
 pub(super) fn is_of_a_unique_column(error: &Error) -> bool {
-    let cause = match error {
-        Error::Sqlite { cause, .. } | Error::Constraint { cause, .. } => cause,
-        _ => return false,
-    };
-    let code = cause.sqlite_error().map(|error| error.extended_code);
+    let cause = error::reason(error).and_then(rusqlite::Error::sqlite_error);
+    let code = cause.map(|error| error.extended_code);
     matches!(
         code,
         Some(rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE | rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY)

@@ -6,6 +6,7 @@
 use rusqlite::{Connection, OptionalExtension, ffi};
 
 use crate::store::Error;
+use crate::store::sqlite::error::reason;
 use crate::store::sqlite::migrate::columns;
 use crate::store::sqlite::probe::forbidden::Attempt;
 use crate::store::sqlite::probe::{Trouble, is_of_the_gate, references};
@@ -59,22 +60,15 @@ pub(super) fn remedy(what: Attempt, trouble: &Trouble) -> Option<&'static str> {
     }
 }
 
-fn cause(error: &Error) -> Option<&rusqlite::Error> {
-    match error {
-        Error::Sqlite { cause, .. } | Error::Constraint { cause, .. } => Some(cause),
-        _ => None,
-    }
-}
-
 fn extended_code(error: &Error) -> Option<i32> {
-    match cause(error)? {
+    match reason(error)? {
         rusqlite::Error::SqlInputError { error, .. } => Some(error.extended_code),
         cause => cause.sqlite_error().map(|error| error.extended_code),
     }
 }
 
 fn words(error: &Error) -> Option<&str> {
-    match cause(error)? {
+    match reason(error)? {
         rusqlite::Error::SqliteFailure(_, words) => words.as_deref(),
         _ => None,
     }

@@ -9,11 +9,12 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::claim::plan;
+use super::transaction::Transaction;
+use super::value::Written;
+use super::value::{Raw, Shown};
 use crate::clause::Agents;
-use crate::store::sqlite::claim::plan;
-use crate::store::sqlite::transaction::Transaction;
-use crate::store::sqlite::value::{Raw, Shown};
-use crate::store::written::{Written, is_past};
+use crate::store::written::is_past;
 use crate::store::{Error, Store, sql_time};
 
 /// Whether a note is about a row of `jobs`.

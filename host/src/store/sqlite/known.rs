@@ -8,8 +8,8 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-use crate::store::sqlite::schema::PARTITIONS;
-use crate::store::sqlite::value::Shown;
+use super::schema::PARTITIONS;
+use super::value::Shown;
 use crate::store::{Error, Store};
 
 /// Where a repo's name can be.

@@ -12,13 +12,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::params;
 
-use super::alerts::THE_HOST;
-use super::audit::{self, Deed};
-use super::jobs::queued_or_cancelled;
-use super::task_end::FinishedStages;
+use super::transaction::Transaction;
+use super::value::Shown;
 use crate::clause::Rendered;
-use crate::store::sqlite::transaction::Transaction;
-use crate::store::sqlite::value::Shown;
+use crate::store::records::alerts::THE_HOST;
+use crate::store::records::audit::{self, Deed};
+use crate::store::records::jobs::queued_or_cancelled;
+use crate::store::records::task_end::FinishedStages;
 use crate::store::time::{CLOCKS_DIFFER, latest, whole_seconds};
 use crate::store::{Act, Error, Store, lease_end, sql_time};
 

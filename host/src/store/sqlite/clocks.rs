@@ -9,10 +9,11 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Params, Row, params};
 
 use super::leases::{IMPOSSIBLE, SHORTENED, Times};
-use crate::store::sqlite::transaction::Transaction;
-use crate::store::sqlite::value::Shown;
+use super::transaction::Transaction;
+use super::value::Shown;
+use super::value::Written;
 use crate::store::time::latest;
-use crate::store::written::{Written, is_past};
+use crate::store::written::is_past;
 use crate::store::{Error, Store, sql_time};
 
 /// How many of each kind are listed.

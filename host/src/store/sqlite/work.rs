@@ -7,11 +7,11 @@
 use jiff::Timestamp;
 use rusqlite::{Row, params};
 
-use super::task_end::FinishedStages;
-use super::work_state::{JOB, JobWork, STATE, WorkState, job_at, state_at};
-use crate::store::sqlite::claim::plan;
-use crate::store::sqlite::schema::{FAILED, FOREIGN, IS_FOREIGN, IS_OPEN, OPEN};
-use crate::store::sqlite::value::{ExactId, Shown};
+use super::claim::plan;
+use super::schema::{FAILED, FOREIGN, IS_FOREIGN, IS_OPEN, OPEN};
+use super::value::{ExactId, Shown};
+use crate::store::records::task_end::FinishedStages;
+use crate::store::records::work_state::{JOB, JobWork, STATE, WorkState, job_at, state_at};
 use crate::store::{Error, Store, sql_time};
 
 /// How many jobs of a task are listed of each kind, the newest first.

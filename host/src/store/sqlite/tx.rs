@@ -1,0 +1,98 @@
+//! The records' statements on SQLite.
+//!
+//! Owns how values are bound and rows are read. Leaves begin and end to `transaction`.
+
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, Statement, ToSql};
+
+use super::transaction::Transaction;
+use crate::store::Error;
+use crate::store::engine::{Cell, Columns, Row, Tx, Value};
+
+impl Tx for Connection {
+    fn execute(&self, sql: &str, values: &[Value<'_>]) -> Result<usize, Error> {
+        let mut statement = self.prepare_cached(sql)?;
+        bind(&mut statement, values)?;
+        Ok(statement.raw_execute()?)
+    }
+
+    fn query(
+        &self,
+        sql: &str,
+        values: &[Value<'_>],
+        each: &mut dyn FnMut(Row<'_>) -> Result<bool, Error>,
+    ) -> Result<(), Error> {
+        let mut statement = self.prepare_cached(sql)?;
+        bind(&mut statement, values)?;
+        let mut rows = statement.raw_query();
+        while let Some(row) = rows.next()? {
+            if !each(Row(row))? {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Tx for Transaction<'_> {
+    fn execute(&self, sql: &str, values: &[Value<'_>]) -> Result<usize, Error> {
+        Tx::execute(&**self, sql, values)
+    }
+
+    fn query(
+        &self,
+        sql: &str,
+        values: &[Value<'_>],
+        each: &mut dyn FnMut(Row<'_>) -> Result<bool, Error>,
+    ) -> Result<(), Error> {
+        Tx::query(&**self, sql, values, each)
+    }
+}
+
+/// SQLite numbers `$1`, `$2`, … in the order in which the text has them, so they are found by name.
+fn bind(statement: &mut Statement<'_>, values: &[Value<'_>]) -> Result<(), Error> {
+    for (value, name) in values.iter().zip(NAMES) {
+        let index = statement
+            .parameter_index(name)?
+            .ok_or_else(|| rusqlite::Error::InvalidParameterName(name.into()))?;
+        statement.raw_bind_parameter(index, value)?;
+    }
+    if values.len() > NAMES.len() {
+        let error = rusqlite::Error::InvalidParameterCount(values.len(), NAMES.len());
+        return Err(error.into());
+    }
+    Ok(())
+}
+
+const NAMES: [&str; 24] = [
+    "$1", "$2", "$3", "$4", "$5", "$6", "$7", "$8", "$9", "$10", "$11", "$12", "$13", "$14", "$15",
+    "$16", "$17", "$18", "$19", "$20", "$21", "$22", "$23", "$24",
+];
+
+impl ToSql for Value<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Value::Null => ValueRef::Null,
+            Value::Integer(number) => ValueRef::Integer(*number),
+            Value::Text(text) => ValueRef::Text(text.as_bytes()),
+            Value::Bytes(bytes) => ValueRef::Blob(bytes),
+        }))
+    }
+}
+
+impl Columns for rusqlite::Row<'_> {
+    fn cell(&self, column: usize) -> Result<Cell<'_>, Error> {
+        Ok(cell(self.get_ref(column)?))
+    }
+}
+
+/// A value of SQLite's, as the seam has it.
+pub(crate) fn cell(value: ValueRef<'_>) -> Cell<'_> {
+    match value {
+        ValueRef::Null => Cell::Null,
+        ValueRef::Integer(number) => Cell::Integer(number),
+        ValueRef::Real(number) => Cell::Real(number),
+        ValueRef::Text(text) => Cell::Text(text),
+        ValueRef::Blob(bytes) => Cell::Bytes(bytes),
+    }
+}
