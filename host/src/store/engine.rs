@@ -6,6 +6,8 @@
 //! Callers rely on this: a statement that fails may have ended the transaction, so nothing is tried
 //! after it in another way.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 
 use super::Error;
@@ -45,6 +47,17 @@ impl dyn Tx + '_ {
         Ok(found)
     }
 
+    /// The row of a query that always has one, such as a count.
+    pub(crate) fn only<T>(
+        &self,
+        sql: &str,
+        values: &[Value<'_>],
+        read: impl FnOnce(Row<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.row(sql, values, read)?
+            .ok_or_else(|| Error::from(Unexpected::NoRow))
+    }
+
     /// All rows of a query, in order.
     pub(crate) fn rows<T>(
         &self,
@@ -60,27 +73,20 @@ impl dyn Tx + '_ {
         Ok(rows)
     }
 
-    /// The only column of the first row, if there is a row.
-    pub(crate) fn one<T: FromCell>(
-        &self,
-        sql: &str,
-        values: &[Value<'_>],
-    ) -> Result<Option<T>, Error> {
-        self.row(sql, values, |row| row.get(0))
-    }
-
     /// Whether a query finds a row.
     pub(crate) fn exists(&self, sql: &str, values: &[Value<'_>]) -> Result<bool, Error> {
         Ok(self.row(sql, values, |_| Ok(()))?.is_some())
     }
 }
 
-/// A value for a parameter.
+/// A value for a parameter, or of a column. An orchestrator's columns may hold anything, and its
+/// text need not be UTF-8.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Value<'a> {
     Null,
     Integer(i64),
-    Text(&'a str),
+    Real(f64),
+    Text(&'a [u8]),
     Bytes(&'a [u8]),
 }
 
@@ -110,13 +116,25 @@ integers!(i64, u32, bool);
 
 impl ToValue for str {
     fn to_value(&self) -> Value<'_> {
-        Value::Text(self)
+        Value::Text(self.as_bytes())
     }
 }
 
 impl ToValue for String {
     fn to_value(&self) -> Value<'_> {
-        Value::Text(self)
+        Value::Text(self.as_bytes())
+    }
+}
+
+impl ToValue for Cow<'_, str> {
+    fn to_value(&self) -> Value<'_> {
+        Value::Text(self.as_bytes())
+    }
+}
+
+impl ToValue for usize {
+    fn to_value(&self) -> Value<'_> {
+        Value::Integer(i64::try_from(*self).unwrap_or(i64::MAX))
     }
 }
 
@@ -144,125 +162,126 @@ pub(crate) struct Row<'a>(pub &'a dyn Columns);
 
 /// The columns of a row, as an engine gives them.
 pub(crate) trait Columns {
-    fn cell(&self, column: usize) -> Result<Cell<'_>, Error>;
-}
-
-/// What a row has in a column. An orchestrator's columns may hold anything, and its text need not
-/// be UTF-8.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Cell<'a> {
-    Null,
-    Integer(i64),
-    Real(f64),
-    Text(&'a [u8]),
-    Bytes(&'a [u8]),
+    fn value(&self, column: usize) -> Result<Value<'_>, Error>;
 }
 
 impl Row<'_> {
     /// A value of a column that the gate itself writes.
-    pub(crate) fn get<T: FromCell>(self, column: usize) -> Result<T, Error> {
-        let cell = self.0.cell(column)?;
-        T::from_cell(cell).ok_or_else(|| Error::from(UnexpectedCell { column }))
+    pub(crate) fn get<T: FromValue>(self, column: usize) -> Result<T, Error> {
+        let value = self.0.value(column)?;
+        T::from_value(value).ok_or_else(|| Error::from(Unexpected::Type { column }))
     }
 
     /// A value for people: text as it is, anything else in SQL's notation.
     pub(crate) fn shown(self, column: usize) -> Result<Option<String>, Error> {
-        Ok(self.0.cell(column)?.shown())
+        Ok(self.0.value(column)?.shown())
+    }
+
+    /// The bytes of a text or a blob; anything else has none.
+    pub(crate) fn bytes(self, column: usize) -> Result<Vec<u8>, Error> {
+        Ok(match self.0.value(column)? {
+            Value::Text(bytes) | Value::Bytes(bytes) => bytes.to_vec(),
+            Value::Null | Value::Integer(_) | Value::Real(_) => Vec::new(),
+        })
     }
 
     /// A time that another program may have written, if it can be read.
     pub(crate) fn time(self, column: usize) -> Result<Option<Timestamp>, Error> {
-        Ok(written::time_in(self.0.cell(column)?))
+        Ok(written::time_in(self.0.value(column)?))
     }
 
     /// An id that another program has written, if it is one.
     pub(crate) fn id(self, column: usize) -> Result<Option<i64>, Error> {
-        Ok(i64::from_cell(self.0.cell(column)?))
+        Ok(i64::from_value(self.0.value(column)?))
     }
 }
 
-impl Cell<'_> {
+impl Value<'_> {
     /// For people: text as it is, anything else in SQL's notation.
     pub(crate) fn shown(self) -> Option<String> {
         match self {
-            Cell::Null => None,
-            Cell::Integer(number) => Some(number.to_string()),
-            Cell::Real(number) => Some(number.to_string()),
-            Cell::Text(text) => Some(String::from_utf8_lossy(text).into_owned()),
-            Cell::Bytes(bytes) => Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect()),
+            Value::Null => None,
+            Value::Integer(number) => Some(number.to_string()),
+            Value::Real(number) => Some(number.to_string()),
+            Value::Text(text) => Some(String::from_utf8_lossy(text).into_owned()),
+            Value::Bytes(bytes) => Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect()),
         }
     }
 }
 
 /// A type that a column of the gate's own can have.
-pub(crate) trait FromCell: Sized {
-    /// The value; none if the cell has another type.
-    fn from_cell(cell: Cell<'_>) -> Option<Self>;
+pub(crate) trait FromValue: Sized {
+    /// The value; none if it has another type.
+    fn from_value(value: Value<'_>) -> Option<Self>;
 }
 
-impl FromCell for i64 {
-    fn from_cell(cell: Cell<'_>) -> Option<i64> {
-        match cell {
-            Cell::Integer(number) => Some(number),
+impl FromValue for i64 {
+    fn from_value(value: Value<'_>) -> Option<i64> {
+        match value {
+            Value::Integer(number) => Some(number),
             _ => None,
         }
     }
 }
 
-impl FromCell for u32 {
-    fn from_cell(cell: Cell<'_>) -> Option<u32> {
-        i64::from_cell(cell)?.try_into().ok()
+impl FromValue for u32 {
+    fn from_value(value: Value<'_>) -> Option<u32> {
+        i64::from_value(value)?.try_into().ok()
     }
 }
 
-impl FromCell for u64 {
-    fn from_cell(cell: Cell<'_>) -> Option<u64> {
-        i64::from_cell(cell)?.try_into().ok()
+impl FromValue for u64 {
+    fn from_value(value: Value<'_>) -> Option<u64> {
+        i64::from_value(value)?.try_into().ok()
     }
 }
 
-impl FromCell for usize {
-    fn from_cell(cell: Cell<'_>) -> Option<usize> {
-        i64::from_cell(cell)?.try_into().ok()
+impl FromValue for usize {
+    fn from_value(value: Value<'_>) -> Option<usize> {
+        i64::from_value(value)?.try_into().ok()
     }
 }
 
-impl FromCell for bool {
-    fn from_cell(cell: Cell<'_>) -> Option<bool> {
-        Some(i64::from_cell(cell)? != 0)
+impl FromValue for bool {
+    fn from_value(value: Value<'_>) -> Option<bool> {
+        Some(i64::from_value(value)? != 0)
     }
 }
 
-impl FromCell for String {
-    fn from_cell(cell: Cell<'_>) -> Option<String> {
-        match cell {
-            Cell::Text(text) => String::from_utf8(text.into()).ok(),
+impl FromValue for String {
+    fn from_value(value: Value<'_>) -> Option<String> {
+        match value {
+            Value::Text(text) => String::from_utf8(text.into()).ok(),
             _ => None,
         }
     }
 }
 
-impl FromCell for Vec<u8> {
-    fn from_cell(cell: Cell<'_>) -> Option<Vec<u8>> {
-        match cell {
-            Cell::Bytes(bytes) => Some(bytes.into()),
+impl FromValue for Vec<u8> {
+    fn from_value(value: Value<'_>) -> Option<Vec<u8>> {
+        match value {
+            Value::Bytes(bytes) => Some(bytes.into()),
             _ => None,
         }
     }
 }
 
-impl<T: FromCell> FromCell for Option<T> {
-    fn from_cell(cell: Cell<'_>) -> Option<Option<T>> {
-        match cell {
-            Cell::Null => Some(None),
-            cell => T::from_cell(cell).map(Some),
+impl<T: FromValue> FromValue for Option<T> {
+    fn from_value(value: Value<'_>) -> Option<Option<T>> {
+        match value {
+            Value::Null => Some(None),
+            value => T::from_value(value).map(Some),
         }
     }
 }
 
-/// A column of the gate's own has a value of another type, because another program has written it.
+/// An answer that no statement of the gate's expects, because another program has written it.
 #[derive(Debug, thiserror::Error)]
-#[error("column {column} of a row has a value of another type than the gate writes")]
-pub(crate) struct UnexpectedCell {
-    column: usize,
+pub(crate) enum Unexpected {
+    #[error("column {column} of a row has a value of another type than the gate writes")]
+    Type { column: usize },
+    #[error("a row has a text that the gate does not write")]
+    Json(#[from] serde_json::Error),
+    #[error("a query that always has a row has none")]
+    NoRow,
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::engine::{EngineError, UnexpectedCell};
+use super::engine::{EngineError, Unexpected};
 use super::{Forbidden, GenerationState, sqlite};
 
 /// A database that cannot be used, or a change that was refused. Nothing was changed.
@@ -446,8 +446,8 @@ impl Error {
 }
 
 /// Inside the store, before the database is named by `at`.
-impl From<UnexpectedCell> for Error {
-    fn from(cause: UnexpectedCell) -> Error {
+impl From<Unexpected> for Error {
+    fn from(cause: Unexpected) -> Error {
         Error::Statement {
             path: PathBuf::new(),
             cause: cause.into(),

@@ -19,10 +19,20 @@ const RANDOM_BYTES: usize = 16;
 /// JavaScript has no greater whole number.
 const LARGEST_FENCE: i64 = (1 << 53) - 1;
 
-/// A new token.
-pub(super) fn new_token() -> Result<String, Error> {
+fn random() -> Result<[u8; RANDOM_BYTES], Error> {
     let mut bytes = [0; RANDOM_BYTES];
     getrandom::fill(&mut bytes).map_err(Error::NoRandom)?;
+    Ok(bytes)
+}
+
+/// The key of a new alert, by which a receiver knows it again.
+pub(super) fn new_key() -> Result<String, Error> {
+    Ok(format!("{:032x}", u128::from_be_bytes(random()?)))
+}
+
+/// A new token.
+pub(super) fn new_token() -> Result<String, Error> {
+    let bytes = random()?;
     let text = Base64UrlSafeNoPadding::encode_to_string(bytes).unwrap_or_default();
     Ok(format!("{PREFIX}{text}"))
 }

@@ -13,7 +13,7 @@ use jiff::fmt::rfc2822;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use super::engine::Cell;
+use super::engine::Value;
 use super::time::CLOCKS_DIFFER;
 
 /// 2000-01-01, in seconds since 1970. What is earlier was never set, or counts from another year: the first day of a
@@ -21,13 +21,13 @@ use super::time::CLOCKS_DIFFER;
 const EARLIEST: i64 = 946_684_800;
 
 /// A time as it is in a row; none if it cannot be read.
-pub(super) fn time_in(cell: Cell<'_>) -> Option<Timestamp> {
-    let time = match cell {
+pub(super) fn time_in(value: Value<'_>) -> Option<Timestamp> {
+    let time = match value {
         // All but the newest nanoseconds are exact as a float, and those are right to the microsecond.
-        Cell::Integer(number) => from_number(number as f64),
-        Cell::Real(number) => from_number(number),
-        Cell::Text(text) => std::str::from_utf8(text).ok().and_then(from_text),
-        Cell::Null | Cell::Bytes(_) => None,
+        Value::Integer(number) => from_number(number as f64),
+        Value::Real(number) => from_number(number),
+        Value::Text(text) => std::str::from_utf8(text).ok().and_then(from_text),
+        Value::Null | Value::Bytes(_) => None,
     };
     time.filter(|time| time.as_second() >= EARLIEST)
 }

@@ -3,12 +3,10 @@
 //! Owns the rows. How a token looks, and what a role may do, is the service's. Rows are never deleted, so that a
 //! name in the history can be looked up.
 
-use rusqlite::{OptionalExtension, Row, params};
-
 use super::audit::{self, Deed};
 use super::effect::Effect;
+use crate::store::engine::{Row, Tx, values};
 use crate::store::error::not_empty;
-use crate::store::sqlite::transaction::Transaction;
 use crate::store::{Act, Error, Store, sql_time};
 
 /// What the holder of a token may do. Each may do what the ones before it may.
@@ -79,10 +77,11 @@ impl Store {
         act: Act<'_>,
     ) -> Result<i64, Error> {
         not_empty("name of the token", name)?;
-        self.writing_durably(|transaction| {
-            let taken = transaction
-                .prepare("SELECT 1 FROM serial_gate_access WHERE name = ?1 AND revoked_at IS NULL")?
-                .exists([name])?;
+        self.write_durably(|tx| {
+            let taken = tx.exists(
+                "SELECT 1 FROM serial_gate_access WHERE name = $1 AND revoked_at IS NULL",
+                values![name],
+            )?;
             if taken {
                 return Err(Error::TokenNameTaken { name: name.into() });
             }
@@ -90,18 +89,18 @@ impl Store {
                 what: &format!("the token `{}`", name.escape_debug()),
                 table: "serial_gate_access",
             };
-            let id = effect.returned(transaction.query_row(
+            let id = effect.returned(tx.row(
                 "INSERT INTO serial_gate_access (name, role, hash, made_at, made_by)
-                 VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id",
-                params![name, role.name(), hash, sql_time(act.now), act.who],
+                 VALUES ($1, $2, $3, $4, $5) RETURNING id",
+                values![name, role.name(), hash, sql_time(act.now), act.who],
                 |row| row.get(0),
             ))?;
-            audit::write_down(transaction, act, deed(name, None, Some(role.name())))?;
+            audit::write_down(tx, act, deed(name, None, Some(role.name())))?;
             effect.is_there(
-                transaction,
+                tx,
                 "SELECT 1 FROM serial_gate_access
-                 WHERE id = ?1 AND name = ?2 AND role = ?3 AND hash = ?4 AND revoked_at IS NULL",
-                params![id, name, role.name(), hash],
+                 WHERE id = $1 AND name = $2 AND role = $3 AND hash = $4 AND revoked_at IS NULL",
+                values![id, name, role.name(), hash],
             )?;
             Ok(id)
         })
@@ -113,12 +112,11 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn access_token(&mut self, id: i64) -> Result<Option<AccessToken>, Error> {
-        self.doing(|connection| {
+        self.read(|tx| {
             let sql = format!(
-                "SELECT {COLUMNS} FROM serial_gate_access WHERE id = ?1 AND revoked_at IS NULL"
+                "SELECT {COLUMNS} FROM serial_gate_access WHERE id = $1 AND revoked_at IS NULL"
             );
-            let mut query = connection.prepare_cached(&sql)?;
-            Ok(query.query_row([id], read).optional()?.flatten())
+            Ok(tx.row(&sql, values![id], read)?.flatten())
         })
     }
 
@@ -128,11 +126,9 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn access_tokens(&mut self) -> Result<Vec<AccessToken>, Error> {
-        self.doing(|connection| {
+        self.read(|tx| {
             let sql = format!("SELECT {COLUMNS} FROM serial_gate_access ORDER BY id");
-            let mut query = connection.prepare(&sql)?;
-            let tokens = query.query_map([], read)?.collect::<Result<Vec<_>, _>>()?;
-            Ok(tokens.into_iter().flatten().collect())
+            Ok(tx.rows(&sql, &[], read)?.into_iter().flatten().collect())
         })
     }
 
@@ -142,11 +138,7 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn had_access_tokens(&mut self) -> Result<bool, Error> {
-        self.doing(|connection| {
-            let mut query =
-                connection.prepare_cached("SELECT 1 FROM serial_gate_access LIMIT 1")?;
-            Ok(query.exists([])?)
-        })
+        self.read(|tx| tx.exists("SELECT 1 FROM serial_gate_access LIMIT 1", &[]))
     }
 
     /// Makes a token worthless, by its name. Whoever holds it is refused from the next request on.
@@ -155,16 +147,13 @@ impl Store {
     ///
     /// When there is no good token of that name, or the database refuses.
     pub fn revoke_access_token(&mut self, name: &str, act: Act<'_>) -> Result<(), Error> {
-        self.writing_durably(|transaction| {
-                let good = good_tokens(transaction, name)?;
+        self.write_durably(|tx| {
+                let good = good_tokens(tx, name)?;
                 if good.is_empty() {
                     return Err(Error::NoToken { name: name.into() });
                 }
-                transaction.execute(
-                    "UPDATE serial_gate_access SET revoked_at = ?2 WHERE name = ?1 AND revoked_at IS NULL",
-                    params![name, sql_time(act.now)],
-                )?;
-                audit::write_down(transaction, act, deed(name, Some("good"), Some("revoked")))?;
+                tx.execute("UPDATE serial_gate_access SET revoked_at = $2 WHERE name = $1 AND revoked_at IS NULL", values![name, sql_time(act.now)])?;
+                audit::write_down(tx, act, deed(name, Some("good"), Some("revoked")))?;
                 let effect = Effect {
                     what: &format!("the revocation of token `{}`", name.escape_debug()),
                     table: "serial_gate_access",
@@ -172,20 +161,21 @@ impl Store {
                 // By its number: the secret is good under any name.
                 good.iter().try_for_each(|id| {
                     effect.is_gone(
-                        transaction,
-                        "SELECT 1 FROM serial_gate_access WHERE id = ?1 AND revoked_at IS NULL",
-                        [id],
+                        tx,
+                        "SELECT 1 FROM serial_gate_access WHERE id = $1 AND revoked_at IS NULL",
+                        values![id],
                     )
                 })
         })
     }
 }
 
-fn good_tokens(transaction: &Transaction<'_>, name: &str) -> rusqlite::Result<Vec<i64>> {
-    let mut query = transaction
-        .prepare("SELECT id FROM serial_gate_access WHERE name = ?1 AND revoked_at IS NULL")?;
-    let tokens = query.query_map([name], |row| row.get(0))?;
-    tokens.collect()
+fn good_tokens(tx: &dyn Tx, name: &str) -> Result<Vec<i64>, Error> {
+    tx.rows(
+        "SELECT id FROM serial_gate_access WHERE name = $1 AND revoked_at IS NULL",
+        values![name],
+        |row| row.get(0),
+    )
 }
 
 fn deed<'a>(name: &str, before: Option<&'a str>, after: Option<&'a str>) -> Deed<'a> {
@@ -199,7 +189,7 @@ fn deed<'a>(name: &str, before: Option<&'a str>, after: Option<&'a str>) -> Deed
 }
 
 /// None for a role that this version does not know: such a token is good for nothing.
-fn read(row: &Row<'_>) -> rusqlite::Result<Option<AccessToken>> {
+fn read(row: Row<'_>) -> Result<Option<AccessToken>, Error> {
     let role: String = row.get(2)?;
     let Some(role) = Role::of_name(&role) else {
         return Ok(None);

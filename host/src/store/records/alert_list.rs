@@ -3,12 +3,10 @@
 //! Owns what an alert counts as over all its channels. It changes nothing.
 
 use jiff::Timestamp;
-use rusqlite::Connection;
 
 use super::alerts::{Alert, COLUMNS};
 use super::deliveries::NEWS;
-use crate::store::sqlite::transaction::Transaction;
-use crate::store::sqlite::value::Shown;
+use crate::store::engine::{Tx, values};
 use crate::store::{Delivery, DeliveryState, Error, Store, sql_time};
 
 /// Where an alert stands, over all channels.
@@ -56,20 +54,17 @@ impl Store {
     /// When the database cannot be read.
     pub fn outbox(&mut self, now: Timestamp) -> Result<Outbox, Error> {
         let since = sql_time(now.checked_sub(NEWS).unwrap_or(Timestamp::MIN));
-        self.doing(|connection| {
-            let mut query = connection.prepare_cached(
-                "SELECT count(*) FILTER (WHERE is_pending), min(at) FILTER (WHERE is_pending),
+        self.read(|tx| {
+            tx.only("SELECT count(*) FILTER (WHERE is_pending), min(at) FILTER (WHERE is_pending),
                         count(*) FILTER (WHERE state = 'failed')
-                 FROM (SELECT a.at, d.state, coalesce(d.state = 'pending', a.at > ?1) AS is_pending
-                       FROM serial_gate_alert a LEFT JOIN serial_gate_delivery d ON d.alert = a.id)",
-            )?;
-            Ok(query.query_row([since], |row| {
+                 FROM (SELECT a.at, d.state, coalesce(d.state = 'pending', a.at > $1) AS is_pending
+                       FROM serial_gate_alert a LEFT JOIN serial_gate_delivery d ON d.alert = a.id)", values![since], |row| {
                 Ok(Outbox {
                     pending: row.get(0)?,
-                    oldest_pending: row.get::<_, Shown>(1)?.0,
+                    oldest_pending: row.shown(1)?,
                     failed: row.get(2)?,
                 })
-            })?)
+            })
         })
     }
 
@@ -80,16 +75,14 @@ impl Store {
     /// When the database cannot be read.
     pub fn alerts(&mut self, now: Timestamp, limit: u32) -> Result<Vec<AlertRow>, Error> {
         let since = sql_time(now.checked_sub(NEWS).unwrap_or(Timestamp::MIN));
-        self.doing(|connection| {
-            // Both reads see one state.
-            let reading = Transaction::read(connection)?;
-            let mut query = reading.prepare_cached(&format!(
-                "SELECT {COLUMNS} FROM serial_gate_alert a ORDER BY a.id DESC LIMIT ?1"
-            ))?;
-            let alerts = query.query_map([limit], Alert::of_row)?;
-            let rows = alerts.map(|alert| {
-                let alert = alert?;
-                let deliveries = deliveries(&reading, alert.id)?;
+        self.read_one_state(|tx| {
+            let alerts = tx.rows(
+                &format!("SELECT {COLUMNS} FROM serial_gate_alert a ORDER BY a.id DESC LIMIT $1"),
+                values![limit],
+                Alert::of_row,
+            )?;
+            let rows = alerts.into_iter().map(|alert| {
+                let deliveries = deliveries(tx, alert.id)?;
                 let state = listed_as(&deliveries, alert.at > since);
                 Ok(AlertRow {
                     alert,
@@ -97,27 +90,27 @@ impl Store {
                     deliveries,
                 })
             });
-            Ok(rows.collect::<rusqlite::Result<_>>()?)
+            rows.collect()
         })
     }
 }
 
-fn deliveries(connection: &Connection, alert: i64) -> rusqlite::Result<Vec<Delivery>> {
-    let mut query = connection.prepare_cached(
+fn deliveries(tx: &dyn Tx, alert: i64) -> Result<Vec<Delivery>, Error> {
+    tx.rows(
         "SELECT channel, state, attempts, CASE state WHEN 'pending' THEN due_at END, sent_at, error
-         FROM serial_gate_delivery WHERE alert = ?1 ORDER BY channel",
-    )?;
-    let deliveries = query.query_map([alert], |row| {
-        Ok(Delivery {
-            channel: row.get::<_, Shown>(0)?.0.unwrap_or_default(),
-            state: row.get(1)?,
-            attempts: row.get(2)?,
-            due_at: row.get::<_, Shown>(3)?.0,
-            sent_at: row.get::<_, Shown>(4)?.0,
-            error: row.get::<_, Shown>(5)?.0,
-        })
-    })?;
-    deliveries.collect()
+         FROM serial_gate_delivery WHERE alert = $1 ORDER BY channel",
+        values![alert],
+        |row| {
+            Ok(Delivery {
+                channel: row.shown(0)?.unwrap_or_default(),
+                state: row.get(1)?,
+                attempts: row.get(2)?,
+                due_at: row.shown(3)?,
+                sent_at: row.shown(4)?,
+                error: row.shown(5)?,
+            })
+        },
+    )
 }
 
 fn listed_as(deliveries: &[Delivery], is_news: bool) -> ListedAs {

@@ -9,15 +9,12 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
-use rusqlite::{Row, params};
 
 use super::effect::Effect;
 use crate::clause::Agents;
-use crate::store::sqlite::transaction::Transaction;
-use crate::store::sqlite::value::Shown;
+use crate::store::engine::{FromValue, Row, Tx, Value, values};
 use crate::store::sqlite::waiting::{Head, Heads};
-use crate::store::{Error, Store, sql_time};
+use crate::store::{Error, Store, sql_time, token};
 
 /// How many alerts are kept.
 const KEPT: i64 = 10_000;
@@ -109,8 +106,8 @@ pub(crate) const COLUMNS: &str =
     "a.id, a.key, a.at, a.kind, a.repo, a.work_item_id, a.subject, a.who, a.why, a.note";
 
 impl Alert {
-    pub(crate) fn of_row(row: &Row<'_>) -> rusqlite::Result<Alert> {
-        let text = |column| Ok::<_, rusqlite::Error>(row.get::<_, Shown>(column)?.0);
+    pub(crate) fn of_row(row: Row<'_>) -> Result<Alert, Error> {
+        let text = |column| row.shown(column);
         Ok(Alert {
             id: row.get(0)?,
             key: text(1)?.unwrap_or_default(),
@@ -145,19 +142,17 @@ impl Store {
             let limit = SignedDuration::try_from(limit).unwrap_or(SignedDuration::MAX);
             now.checked_sub(limit).unwrap_or(Timestamp::MIN)
         });
-        let is_quiet = self.doing(|connection| {
-            // All reads see one state.
-            let reading = Transaction::read(connection)?;
-            let heads = Heads::read(&reading, agents, now)?;
-            Ok(heads.are_noted() && not_told(&reading, &heads, before)?.is_empty())
+        let is_quiet = self.read_one_state(|tx| {
+            let heads = Heads::read(tx, agents, now)?;
+            Ok(heads.are_noted() && not_told(tx, &heads, before)?.is_empty())
         })?;
         if is_quiet {
             return Ok(0);
         }
-        self.writing(|transaction| {
-            let heads = Heads::read(transaction, agents, now)?;
-            heads.note(transaction, now)?;
-            let late = not_told(transaction, &heads, before)?;
+        self.write(|tx| {
+            let heads = Heads::read(tx, agents, now)?;
+            heads.note(tx, now)?;
+            let late = not_told(tx, &heads, before)?;
             for head in &late {
                 let since = sql_time(head.since);
                 let why = if head.is_seen {
@@ -173,7 +168,7 @@ impl Store {
                     who: THE_HOST,
                     why: &why,
                 };
-                add(transaction, now, alert)?;
+                add(tx, now, alert)?;
             }
             Ok(late.len())
         })
@@ -182,20 +177,20 @@ impl Store {
 
 /// The heads that are there since before then, and of which nobody was told.
 fn not_told<'a>(
-    connection: &rusqlite::Connection,
+    tx: &dyn Tx,
     heads: &'a Heads,
     before: Option<Timestamp>,
-) -> rusqlite::Result<Vec<&'a Head>> {
+) -> Result<Vec<&'a Head>, Error> {
     let Some(before) = before else {
         return Ok(Vec::new());
     };
-    let mut query = connection.prepare_cached(
-        "SELECT 1 FROM serial_gate_alert WHERE kind = 'waiting' AND subject = ?1 AND at >= ?2",
-    )?;
     let mut late = Vec::new();
     for head in heads.heads.iter().filter(|head| head.since <= before) {
         // Both times are the gate's own, in one format.
-        if !query.exists(params![head.job, sql_time(head.since)])? {
+        if !tx.exists(
+            "SELECT 1 FROM serial_gate_alert WHERE kind = 'waiting' AND subject = $1 AND at >= $2",
+            values![head.job, sql_time(head.since)],
+        )? {
             late.push(head);
         }
     }
@@ -203,17 +198,13 @@ fn not_told<'a>(
 }
 
 /// Adds an alert to the transaction of what it tells of.
-pub(crate) fn add(
-    transaction: &Transaction<'_>,
-    now: Timestamp,
-    alert: NewAlert<'_>,
-) -> Result<(), Error> {
-    add_noting(transaction, now, alert, None)
+pub(crate) fn add(tx: &dyn Tx, now: Timestamp, alert: NewAlert<'_>) -> Result<(), Error> {
+    add_noting(tx, now, alert, None)
 }
 
 /// The same with what has to be known besides.
 pub(crate) fn add_noting(
-    transaction: &Transaction<'_>,
+    tx: &dyn Tx,
     now: Timestamp,
     alert: NewAlert<'_>,
     note: Option<&str>,
@@ -222,40 +213,44 @@ pub(crate) fn add_noting(
         what: "the alert",
         table: "serial_gate_alert",
     };
-    let mut insert = transaction.prepare_cached(
+    let at = sql_time(now);
+    let key = token::new_key()?;
+    let id: i64 = effect.returned(tx.row(
         "INSERT INTO serial_gate_alert (key, at, kind, repo, work_item_id, subject, who, why, note)
-         VALUES (lower(hex(randomblob(16))), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING id",
-    )?;
-    let values = params![
-        sql_time(now),
-        alert.kind.name(),
-        alert.repo,
-        alert.work_item,
-        alert.subject,
-        alert.who,
-        alert.why,
-        note
-    ];
-    let id: i64 = effect.returned(insert.query_row(values, |row| row.get(0)))?;
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id",
+        values![
+            key,
+            at,
+            alert.kind.name(),
+            alert.repo,
+            alert.work_item,
+            alert.subject,
+            alert.who,
+            alert.why,
+            note
+        ],
+        |row| row.get(0),
+    ))?;
     effect.is_there(
-        transaction,
-        "SELECT 1 FROM serial_gate_alert WHERE id = ?1",
-        [id],
+        tx,
+        "SELECT 1 FROM serial_gate_alert WHERE id = $1",
+        values![id],
     )?;
     let oldest = id.saturating_sub(KEPT);
     for forget in [
-        "DELETE FROM serial_gate_alert WHERE id <= ?1",
-        "DELETE FROM serial_gate_delivery WHERE alert <= ?1",
+        "DELETE FROM serial_gate_alert WHERE id <= $1",
+        "DELETE FROM serial_gate_delivery WHERE alert <= $1",
     ] {
-        transaction.prepare_cached(forget)?.execute([oldest])?;
+        tx.execute(forget, values![oldest])?;
     }
     Ok(())
 }
 
-impl FromSql for AlertKind {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<AlertKind> {
-        let named = |kind: &AlertKind| value.as_str().ok() == Some(kind.name());
-        let known = AlertKind::ALL.into_iter().find(named);
-        known.ok_or(FromSqlError::InvalidType)
+impl FromValue for AlertKind {
+    fn from_value(value: Value<'_>) -> Option<AlertKind> {
+        let name = String::from_value(value)?;
+        AlertKind::ALL
+            .into_iter()
+            .find(|known| known.name() == name)
     }
 }

@@ -5,11 +5,8 @@
 //! transaction of what it tells of, so there is none of a change that did not happen, and no change of
 //! an operator's without one.
 
-use rusqlite::params;
-
 use super::effect::Effect;
-use crate::store::sqlite::transaction::Transaction;
-use crate::store::sqlite::value::Shown;
+use crate::store::engine::{Tx, values};
 use crate::store::{Act, Error, Store, sql_time};
 
 /// Something that an operator did.
@@ -50,9 +47,9 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn audit(&mut self, repo: Option<&str>, limit: u32) -> Result<Vec<AuditEntry>, Error> {
-        self.doing(|connection| {
+        self.read(|tx| {
             // A candidate that is only checked changes nothing. It still is what was there before.
-            let mut query = connection.prepare_cached(
+            tx.rows(
                 "SELECT at, who, action, repo, subject, before, after, why FROM (
                     SELECT at, who, action, repo, subject, before, after, why, 1 AS place, id
                     FROM serial_gate_audit
@@ -60,33 +57,29 @@ impl Store {
                     SELECT at, who, 'policy', NULL, 'generation ' || generation,
                         lag(state) OVER (PARTITION BY generation ORDER BY id), state, why, 0, id
                     FROM serial_gate_generation_event
-                 ) WHERE (?1 IS NULL OR repo = ?1) AND (action != 'policy' OR after != 'candidate')
-                 ORDER BY at DESC, place DESC, id DESC LIMIT ?2",
-            )?;
-            let entries = query.query_map(params![repo, limit], |row| {
-                let text = |column| Ok::<_, rusqlite::Error>(row.get::<_, Shown>(column)?.0);
-                Ok(AuditEntry {
-                    at: text(0)?.unwrap_or_default(),
-                    who: text(1)?.unwrap_or_default(),
-                    action: text(2)?.unwrap_or_default(),
-                    repo: text(3)?,
-                    subject: text(4)?.unwrap_or_default(),
-                    before: text(5)?,
-                    after: text(6)?,
-                    why: text(7)?.unwrap_or_default(),
-                })
-            })?;
-            Ok(entries.collect::<Result<_, _>>()?)
+                 ) WHERE ($1 IS NULL OR repo = $1) AND (action != 'policy' OR after != 'candidate')
+                 ORDER BY at DESC, place DESC, id DESC LIMIT $2",
+                values![repo, limit],
+                |row| {
+                    let text = |column| row.shown(column);
+                    Ok(AuditEntry {
+                        at: text(0)?.unwrap_or_default(),
+                        who: text(1)?.unwrap_or_default(),
+                        action: text(2)?.unwrap_or_default(),
+                        repo: text(3)?,
+                        subject: text(4)?.unwrap_or_default(),
+                        before: text(5)?,
+                        after: text(6)?,
+                        why: text(7)?.unwrap_or_default(),
+                    })
+                },
+            )
         })
     }
 }
 
 /// Adds a row to the transaction of what it tells of.
-pub(crate) fn write_down(
-    transaction: &Transaction<'_>,
-    act: Act<'_>,
-    deed: Deed<'_>,
-) -> Result<(), Error> {
+pub(crate) fn write_down(tx: &dyn Tx, act: Act<'_>, deed: Deed<'_>) -> Result<(), Error> {
     let Deed {
         action,
         repo,
@@ -98,24 +91,24 @@ pub(crate) fn write_down(
         what: "the audit's row",
         table: "serial_gate_audit",
     };
-    let mut insert = transaction.prepare_cached(
+    let id: i64 = effect.returned(tx.row(
         "INSERT INTO serial_gate_audit (at, who, action, repo, subject, before, after, why)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING id",
-    )?;
-    let values = params![
-        sql_time(act.now),
-        act.who,
-        action,
-        repo,
-        subject,
-        before,
-        after,
-        act.why
-    ];
-    let id: i64 = effect.returned(insert.query_row(values, |row| row.get(0)))?;
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id",
+        values![
+            sql_time(act.now),
+            act.who,
+            action,
+            repo,
+            subject,
+            before,
+            after,
+            act.why
+        ],
+        |row| row.get(0),
+    ))?;
     effect.is_there(
-        transaction,
-        "SELECT 1 FROM serial_gate_audit WHERE id = ?1",
-        [id],
+        tx,
+        "SELECT 1 FROM serial_gate_audit WHERE id = $1",
+        values![id],
     )
 }

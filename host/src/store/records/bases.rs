@@ -6,10 +6,9 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, params};
 
 use super::branches::CutFrom;
-use crate::store::sqlite::value::Shown;
+use crate::store::engine::values;
 use crate::store::{Error, FinishedStages, Store, from_sql_time, sql_time, time_since};
 
 /// How many commits are looked for at a time: a repo whose tasks wait for one another has one.
@@ -32,19 +31,14 @@ impl Store {
         tip: &str,
         finished: &FinishedStages,
     ) -> Result<Vec<String>, Error> {
-        self.doing(|connection| {
-            let mut query = connection.prepare_cached(
-                "SELECT CAST(gate_base_commit AS TEXT) FROM tasks
-                 WHERE repo = ?1 AND stage != 'done' AND gate_base = ?2 AND gate_base_commit != ?3
-                    AND gate_cut_at IS NOT NULL AND stage NOT IN (SELECT value FROM json_each(?4))
+        self.read(|tx| {
+            let commits = tx.rows("SELECT CAST(gate_base_commit AS TEXT) FROM tasks
+                 WHERE repo = $1 AND stage != 'done' AND gate_base = $2 AND gate_base_commit != $3
+                    AND gate_cut_at IS NOT NULL AND stage NOT IN (SELECT value FROM json_each($4))
                     AND NOT EXISTS (SELECT 1 FROM serial_gate_cut_from AS look
-                        WHERE look.repo = ?1 AND look.base = ?2 AND look.base_commit = gate_base_commit AND look.tip = ?3)
-                 GROUP BY gate_base_commit ORDER BY max(id) DESC LIMIT ?5",
-            )?;
-            let values = params![repo, base, tip, finished.as_json(), SOME];
-            let commits = query.query_map(values, |row| row.get::<_, Shown>(0))?;
-            let commits = commits.filter_map(|commit| commit.map(|commit| commit.0).transpose());
-            Ok(commits.collect::<rusqlite::Result<_>>()?)
+                        WHERE look.repo = $1 AND look.base = $2 AND look.base_commit = gate_base_commit AND look.tip = $3)
+                 GROUP BY gate_base_commit ORDER BY max(id) DESC LIMIT $5", values![repo, base, tip, finished.as_json(), SOME], |row| row.shown(0))?;
+            Ok(commits.into_iter().flatten().collect())
         })
     }
 
@@ -63,12 +57,9 @@ impl Store {
         looked_for: &[CutFrom],
     ) -> Result<(), Error> {
         let tip = tip.unwrap_or_default();
-        let known: Option<(String, String)> = self.doing(|connection| {
-            let mut query = connection.prepare_cached(
-                "SELECT tip, CAST(seen_at AS TEXT) FROM serial_gate_base WHERE repo = ?1 AND base = ?2",
-            )?;
-            let known = query.query_row([repo, base], |row| Ok((row.get(0)?, row.get(1)?)));
-            Ok(known.optional()?)
+        let known: Option<(String, String)> = self.read(|tx| {
+            let known = tx.row("SELECT tip, CAST(seen_at AS TEXT) FROM serial_gate_base WHERE repo = $1 AND base = $2", values![repo, base], |row| Ok((row.get(0)?, row.get(1)?)));
+            known
         })?;
         let is_fresh = match &known {
             Some((known, seen)) => {
@@ -81,28 +72,20 @@ impl Store {
         if is_fresh && looked_for.is_empty() {
             return Ok(());
         }
-        self.writing(|transaction| {
+        self.write(|tx| {
             for CutFrom {
                 commit,
                 tip,
                 contained,
             } in looked_for
             {
-                transaction
-                    .prepare_cached(
-                        "INSERT INTO serial_gate_cut_from (repo, base, base_commit, tip, contained)
-                         VALUES (?1, ?2, ?3, ?4, ?5)
+                tx.execute("INSERT INTO serial_gate_cut_from (repo, base, base_commit, tip, contained)
+                         VALUES ($1, $2, $3, $4, $5)
                          ON CONFLICT (repo, base, base_commit)
-                         DO UPDATE SET tip = excluded.tip, contained = excluded.contained",
-                    )?
-                    .execute(params![repo, base, commit, tip, contained])?;
+                         DO UPDATE SET tip = excluded.tip, contained = excluded.contained", values![repo, base, commit, tip, contained])?;
             }
-            transaction
-                .prepare_cached(
-                    "INSERT INTO serial_gate_base (repo, base, tip, seen_at) VALUES (?1, ?2, ?3, ?4)
-                     ON CONFLICT (repo, base) DO UPDATE SET tip = excluded.tip, seen_at = excluded.seen_at",
-                )?
-                .execute(params![repo, base, tip, sql_time(now)])?;
+            tx.execute("INSERT INTO serial_gate_base (repo, base, tip, seen_at) VALUES ($1, $2, $3, $4)
+                     ON CONFLICT (repo, base) DO UPDATE SET tip = excluded.tip, seen_at = excluded.seen_at", values![repo, base, tip, sql_time(now)])?;
             Ok(())
         })
     }

@@ -7,12 +7,10 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, params};
 
 use super::jobs::claim_added;
 use super::tasks::{check_names, insert};
-use crate::store::sqlite::transaction::Transaction;
-use crate::store::sqlite::value::Shown;
+use crate::store::engine::{Tx, values};
 use crate::store::{Added, Error, FinishedStages, NewTask, Store};
 
 /// How many unfinished tasks of a repo are looked at, the latest first. A collision with an earlier one is found at the cut.
@@ -44,13 +42,11 @@ impl Store {
         claimed: Option<(&str, Duration)>,
     ) -> Result<(Added, Option<String>), Error> {
         check_names(task)?;
-        self.writing(|transaction| {
-            let added = insert_with_branch(transaction, now, task, naming)?;
+        self.write(|tx| {
+            let added = insert_with_branch(tx, now, task, naming)?;
             let token = match claimed {
                 None => None,
-                Some((worker, lease)) => {
-                    Some(claim_added(transaction, added.job_id, worker, now, lease)?)
-                }
+                Some((worker, lease)) => Some(claim_added(tx, added.job_id, worker, now, lease)?),
             };
             Ok((added, token))
         })
@@ -59,60 +55,62 @@ impl Store {
 
 /// Adds a task, and refuses it if its branch has no room.
 pub(crate) fn insert_with_branch(
-    transaction: &Transaction<'_>,
+    tx: &dyn Tx,
     now: Timestamp,
     task: NewTask<'_>,
     naming: Naming<'_>,
 ) -> Result<Added, Error> {
-    let added = insert(transaction, now, task)?;
-    look_for_others(transaction, added.task_id, task, naming)?;
+    let added = insert(tx, now, task)?;
+    look_for_others(tx, added.task_id, task, naming)?;
     Ok(added)
 }
 
 fn look_for_others(
-    transaction: &Transaction<'_>,
+    tx: &dyn Tx,
     id: i64,
     task: NewTask<'_>,
     naming: Naming<'_>,
 ) -> Result<(), Error> {
     let branch = (naming.branch_of)(id, task.work_item);
     // A branch that was cut is there after its task as well.
-    let cut: Option<i64> = transaction
-        .prepare_cached(
-            "SELECT id FROM tasks WHERE repo = ?1 AND gate_branch = ?2 AND id != ?3 LIMIT 1",
-        )?
-        .query_row(params![task.repo, branch, id], |row| row.get(0))
-        .optional()?;
+    let cut: Option<i64> = tx.row(
+        "SELECT id FROM tasks WHERE repo = $1 AND gate_branch = $2 AND id != $3 LIMIT 1",
+        values![task.repo, branch, id],
+        |row| row.get(0),
+    )?;
     if let Some(other) = cut {
         return Err(Error::BranchOf {
             branch,
             task: other,
         });
     }
-    let mut unfinished = transaction.prepare_cached(&format!(
+    let unfinished = format!(
         "SELECT id, work_item_id, gate_branch FROM (
             SELECT id, work_item_id, gate_branch, stage FROM tasks
-            WHERE repo = ?1 AND stage != 'done' AND id != ?2 ORDER BY id DESC LIMIT {LOOKED_AT})
-         WHERE stage NOT IN (SELECT value FROM json_each(?3))"
-    ))?;
-    let mut rows = unfinished.query(params![task.repo, id, naming.finished.as_json()])?;
-    while let Some(row) = rows.next()? {
-        let (other_task, work_item) = (row.get(0)?, row.get::<_, Shown>(1)?.0);
-        let cut = row.get::<_, Shown>(2)?.0;
-        let other = cut.unwrap_or_else(|| (naming.branch_of)(other_task, work_item.as_deref()));
-        if other == branch {
-            return Err(Error::BranchOf {
-                branch,
-                task: other_task,
-            });
-        }
-        if (naming.collide)(&branch, &other) {
-            return Err(Error::BranchBeside {
-                branch,
-                other,
-                task: other_task,
-            });
-        }
-    }
-    Ok(())
+            WHERE repo = $1 AND stage != 'done' AND id != $2 ORDER BY id DESC LIMIT {LOOKED_AT}) AS newest
+         WHERE stage NOT IN (SELECT value FROM json_each($3))"
+    );
+    tx.query(
+        &unfinished,
+        values![task.repo, id, naming.finished.as_json()],
+        &mut |row| {
+            let (other_task, work_item) = (row.get(0)?, row.shown(1)?);
+            let cut = row.shown(2)?;
+            let other = cut.unwrap_or_else(|| (naming.branch_of)(other_task, work_item.as_deref()));
+            if other == branch {
+                return Err(Error::BranchOf {
+                    branch: other,
+                    task: other_task,
+                });
+            }
+            if (naming.collide)(&branch, &other) {
+                return Err(Error::BranchBeside {
+                    branch: branch.clone(),
+                    other,
+                    task: other_task,
+                });
+            }
+            Ok(true)
+        },
+    )
 }

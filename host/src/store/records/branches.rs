@@ -5,11 +5,10 @@
 //! plans or confirms, no two tasks of a repo have one branch, and a branch that was confirmed is never planned again.
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Row, params};
 
 use super::holding::check_claim;
 use super::jobs::Claim;
-use crate::store::sqlite::value::Shown;
+use crate::store::engine::{Row, values};
 use crate::store::{Error, Store, sql_time};
 
 /// The branch of a task.
@@ -69,12 +68,12 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn branch(&mut self, task: i64) -> Result<Option<TaskBranch>, Error> {
-        self.doing(|connection| {
-            let mut query = connection
-                .prepare_cached(&format!("SELECT {BRANCH} FROM tasks WHERE tasks.id = ?1"))?;
-            let found = query
-                .query_row([task], |row| branch_at(row, 0))
-                .optional()?;
+        self.read(|tx| {
+            let found = tx.row(
+                &format!("SELECT {BRANCH} FROM tasks WHERE tasks.id = $1"),
+                values![task],
+                |row| branch_at(row, 0),
+            )?;
             Ok(found.flatten())
         })
     }
@@ -91,27 +90,25 @@ impl Store {
             base,
             base_commit,
         } = branch;
-        self.writing(|transaction| {
-            check_claim(transaction, claim, "prepared")?;
-            let taken: Option<i64> = transaction
-                .prepare_cached(
-                    "SELECT other.id FROM tasks AS own JOIN tasks AS other ON other.repo IS own.repo
-                     WHERE own.id = ?1 AND other.gate_branch = ?2 AND other.id != own.id LIMIT 1",
-                )?
-                .query_row(params![task, name], |row| row.get(0))
-                .optional()?;
+        self.write(|tx| {
+            check_claim(tx, claim, "prepared")?;
+            let taken: Option<i64> = tx.row(
+                "SELECT other.id FROM tasks AS own JOIN tasks AS other ON other.repo IS NOT DISTINCT FROM own.repo
+                     WHERE own.id = $1 AND other.gate_branch = $2 AND other.id != own.id LIMIT 1",
+                values![task, name],
+                |row| row.get(0),
+            )?;
             if let Some(other) = taken {
                 return Err(Error::BranchOf {
                     branch: name.into(),
                     task: other,
                 });
             }
-            let planned = transaction
-                .prepare_cached(
-                    "UPDATE tasks SET gate_branch = ?2, gate_base = ?3, gate_base_commit = ?4
-                     WHERE id = ?1 AND gate_cut_at IS NULL",
-                )?
-                .execute(params![task, name, base, base_commit])?;
+            let planned = tx.execute(
+                "UPDATE tasks SET gate_branch = $2, gate_base = $3, gate_base_commit = $4
+                     WHERE id = $1 AND gate_cut_at IS NULL",
+                values![task, name, base, base_commit],
+            )?;
             match planned {
                 0 => Err(Error::NoTask { id: task }),
                 _ => Ok(()),
@@ -130,14 +127,13 @@ impl Store {
         claim: Claim<'_>,
         task: i64,
     ) -> Result<(), Error> {
-        self.writing(|transaction| {
-            check_claim(transaction, claim, "prepared")?;
-            let cut = transaction
-                .prepare_cached(
-                    "UPDATE tasks SET gate_cut_at = coalesce(gate_cut_at, ?2)
-                     WHERE id = ?1 AND gate_branch IS NOT NULL",
-                )?
-                .execute(params![task, sql_time(now)])?;
+        self.write(|tx| {
+            check_claim(tx, claim, "prepared")?;
+            let cut = tx.execute(
+                "UPDATE tasks SET gate_cut_at = coalesce(gate_cut_at, $2)
+                     WHERE id = $1 AND gate_branch IS NOT NULL",
+                values![task, sql_time(now)],
+            )?;
             match cut {
                 0 => Err(Error::NoTask { id: task }),
                 _ => Ok(()),
@@ -159,8 +155,8 @@ pub(crate) const BRANCH: &str = "gate_branch, gate_base, gate_base_commit, gate_
         AND seen.tip IS NOT gate_base_commit AND gate_cut_at IS NOT NULL)";
 
 /// A task's branch, from a column on.
-pub(crate) fn branch_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<TaskBranch>> {
-    let text = |offset| Ok::<_, rusqlite::Error>(row.get::<_, Shown>(column + offset)?.0);
+pub(crate) fn branch_at(row: Row<'_>, column: usize) -> Result<Option<TaskBranch>, Error> {
+    let text = |offset| row.shown(column + offset);
     let Some(name) = text(0)? else {
         return Ok(None);
     };

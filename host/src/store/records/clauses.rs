@@ -1,8 +1,7 @@
 //! The last good clause of each policy and settings, for the day when the policy gives none, and the version of the one in
 //! force, for those who splice it into queries of their own.
 
-use rusqlite::OptionalExtension;
-
+use crate::store::engine::values;
 use crate::store::{Error, Store};
 
 impl Store {
@@ -12,13 +11,12 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn clause_version(&mut self) -> Result<Option<i64>, Error> {
-        self.doing(|connection| {
-            let version = connection.query_row(
+        self.read(|tx| {
+            tx.only(
                 "SELECT max(version) FROM serial_gate_clause_version",
-                [],
+                &[],
                 |row| row.get(0),
-            );
-            Ok(version?)
+            )
         })
     }
 
@@ -32,13 +30,12 @@ impl Store {
         policy: &str,
         settings: &str,
     ) -> Result<Option<String>, Error> {
-        self.doing(|connection| {
-            let mut query = connection.prepare_cached(
-                "SELECT text FROM serial_gate_clause WHERE policy = ?1 AND settings = ?2",
-            )?;
-            Ok(query
-                .query_row([policy, settings], |row| row.get(0))
-                .optional()?)
+        self.read(|tx| {
+            tx.row(
+                "SELECT text FROM serial_gate_clause WHERE policy = $1 AND settings = $2",
+                values![policy, settings],
+                |row| row.get(0),
+            )
         })
     }
 
@@ -51,10 +48,11 @@ impl Store {
         if self.last_good_clause(policy, settings)?.as_deref() == Some(text) {
             return Ok(());
         }
-        self.writing(|transaction| {
-            transaction.execute(
-                "INSERT OR REPLACE INTO serial_gate_clause (policy, settings, text) VALUES (?1, ?2, ?3)",
-                [policy, settings, text],
+        self.write(|tx| {
+            tx.execute(
+                "INSERT INTO serial_gate_clause (policy, settings, text) VALUES ($1, $2, $3)
+                 ON CONFLICT (policy, settings) DO UPDATE SET text = excluded.text",
+                values![policy, settings, text],
             )?;
             Ok(())
         })

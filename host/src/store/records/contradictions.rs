@@ -1,19 +1,17 @@
 //! What became of a generation's word: how often its `decide` and its clause differed about a job, in use.
 //!
-//! Owns the counts, and that each comes with its alert and its failures in one transaction. Leaves the comparison to the
+//! Owns the counts, and that each comes with its alert and its failures in one tx. Leaves the comparison to the
 //! queue. Callers rely on this: there is one alert a generation and an hour at most, however much is found.
 
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::{OptionalExtension, params};
 
 use super::alerts::{self, NewAlert, THE_HOST};
 use super::generations::is_kept;
 use super::succession::fail;
+use crate::store::engine::{Tx, values};
 use crate::store::sqlite::connection::set_waiting;
-use crate::store::sqlite::transaction::Transaction;
-use crate::store::sqlite::value::Shown;
 use crate::store::time::latest;
 use crate::store::{Act, AlertKind, Error, Generation, Store, sql_time};
 
@@ -76,17 +74,17 @@ impl Store {
         if patience == Patience::None {
             set_waiting(&mut self.be_open()?.connection, false)?;
         }
-        let counted = self.writing_durably(|transaction| {
-            if !is_kept(transaction, generation)? {
+        let counted = self.write_durably(|tx| {
+            if !is_kept(tx, generation)? {
                 return Ok(None);
             }
-            write_down(transaction, generation.id, found, act.now)?;
+            write_down(tx, generation.id, found, act.now)?;
             let mut back = None;
             for _ in 0..found
                 .jobs
                 .min(usize::try_from(found.allowed).unwrap_or(usize::MAX))
             {
-                back = fail(transaction, generation, found.allowed, found.since, act)?;
+                back = fail(tx, generation, found.allowed, found.since, act)?;
                 if back.is_some() {
                     break;
                 }
@@ -105,21 +103,20 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn contradictions(&mut self, generation: i64) -> Result<Option<Contradictions>, Error> {
-        self.doing(|connection| {
-            let mut query = connection.prepare_cached(
-                "SELECT times, last_at, last FROM serial_gate_contradiction WHERE generation = ?1",
-            )?;
-            let found = query.query_row([generation], |row| {
-                let text = |column| {
-                    Ok::<_, rusqlite::Error>(row.get::<_, Shown>(column)?.0.unwrap_or_default())
-                };
-                Ok(Contradictions {
-                    times: row.get(0)?,
-                    last_at: text(1)?,
-                    last: text(2)?,
-                })
-            });
-            Ok(found.optional()?)
+        self.read(|tx| {
+            let found = tx.row(
+                "SELECT times, last_at, last FROM serial_gate_contradiction WHERE generation = $1",
+                values![generation],
+                |row| {
+                    let text = |column| Ok::<_, Error>(row.shown(column)?.unwrap_or_default());
+                    Ok(Contradictions {
+                        times: row.get(0)?,
+                        last_at: text(1)?,
+                        last: text(2)?,
+                    })
+                },
+            );
+            found
         })
     }
 
@@ -129,17 +126,15 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn contradictions_of_all(&mut self) -> Result<i64, Error> {
-        self.doing(|connection| {
+        self.read(|tx| {
             let sql = "SELECT coalesce(sum(times), 0) FROM serial_gate_contradiction";
-            Ok(connection
-                .prepare_cached(sql)?
-                .query_row([], |row| row.get(0))?)
+            tx.only(sql, &[], |row| row.get(0))
         })
     }
 }
 
 fn write_down(
-    transaction: &Transaction<'_>,
+    tx: &dyn Tx,
     generation: i64,
     found: Contradicted<'_>,
     now: Timestamp,
@@ -148,24 +143,19 @@ fn write_down(
         jobs, repo, first, ..
     } = found;
     let at = sql_time(now);
-    transaction
-        .prepare_cached(
-            "INSERT INTO serial_gate_contradiction (generation, times, last_at, last) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (generation) DO UPDATE SET times = times + ?2, last_at = ?3, last = ?4",
-        )?
-        .execute(params![generation, jobs, at, first])?;
+    tx.execute("INSERT INTO serial_gate_contradiction (generation, times, last_at, last) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (generation) DO UPDATE SET times = serial_gate_contradiction.times + $2, last_at = $3, last = $4", values![generation, jobs, at, first])?;
     let since = now.checked_sub(TOLD).unwrap_or(Timestamp::MIN);
     // An alert of a clock that was ahead would be enough for ever.
-    let was_told = transaction
-        .prepare_cached(
-            "SELECT 1 FROM serial_gate_alert WHERE kind = ?1 AND subject = ?2 AND at > ?3 AND at <= ?4",
-        )?
-        .exists(params![
+    let was_told = tx.exists(
+        "SELECT 1 FROM serial_gate_alert WHERE kind = $1 AND subject = $2 AND at > $3 AND at <= $4",
+        values![
             AlertKind::Contradiction.name(),
             generation,
             sql_time(since),
             latest(now, Duration::ZERO)
-        ])?;
+        ],
+    )?;
     if was_told {
         return Ok(());
     }
@@ -177,5 +167,5 @@ fn write_down(
         who: THE_HOST,
         why: &format!("{first}: {REMEDY}"),
     };
-    alerts::add(transaction, now, alert)
+    alerts::add(tx, now, alert)
 }

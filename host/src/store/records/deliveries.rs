@@ -10,11 +10,9 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
-use rusqlite::{Connection, OptionalExtension, params};
 
 use super::alerts::{Alert, COLUMNS};
-use crate::store::sqlite::value::Shown;
+use crate::store::engine::{FromValue, Tx, Value, values};
 use crate::store::time::latest;
 use crate::store::{Error, Store, from_sql_time, lease_end, sql_time};
 
@@ -90,8 +88,8 @@ pub enum Taken {
 }
 
 /// An alert is news for a channel that has no delivery of it.
-const UNKNOWN: &str = "a.at > ?2 AND NOT EXISTS (
-    SELECT 1 FROM serial_gate_delivery d WHERE d.alert = a.id AND d.channel = ?1)";
+const UNKNOWN: &str = "a.at > $2 AND NOT EXISTS (
+    SELECT 1 FROM serial_gate_delivery d WHERE d.alert = a.id AND d.channel = $1)";
 
 impl Store {
     /// The next delivery of a channel that is due, for a lease. One that was tried less often comes
@@ -110,43 +108,39 @@ impl Store {
     ) -> Result<Taken, Error> {
         let since = sql_time(now.checked_sub(NEWS).unwrap_or(Timestamp::MIN));
         let limits = [latest(now, longest), latest(now, lease)];
-        if let Some(then) =
-            self.doing(|connection| Ok(nothing(connection, now, channel, &since, &limits)?))?
-        {
+        if let Some(then) = self.read(|tx| nothing(tx, now, channel, &since, &limits))? {
             return Ok(Taken::Nothing(then));
         }
         let [last_due, last_lease] = limits;
         let (now, lease) = (sql_time(now), sql_time(lease_end(now, lease)));
-        self.writing(|transaction| {
-            transaction
-                .prepare_cached(&format!(
+        self.write(|tx| {
+            tx.execute(
+                &format!(
                     "INSERT INTO serial_gate_delivery (alert, channel, state, attempts, due_at)
-                     SELECT a.id, ?1, 'pending', 0, ?3 FROM serial_gate_alert a WHERE {UNKNOWN}"
-                ))?
-                .execute(params![channel, since, now])?;
-            let taken: Option<(i64, u32, Option<String>)> = transaction
-                .prepare_cached(
-                    "UPDATE serial_gate_delivery SET attempts = attempts + 1, lease_until = ?3
-                     WHERE channel = ?1 AND alert = (
+                     SELECT a.id, $1, 'pending', 0, $3 FROM serial_gate_alert a WHERE {UNKNOWN}"
+                ),
+                values![channel, since, now],
+            )?;
+            let taken: Option<(i64, u32, Option<String>)> = tx.row(
+                "UPDATE serial_gate_delivery SET attempts = attempts + 1, lease_until = $3
+                     WHERE channel = $1 AND alert = (
                         SELECT alert FROM serial_gate_delivery
-                        WHERE channel = ?1 AND state = 'pending' AND (due_at <= ?2 OR due_at > ?4)
-                            AND (lease_until IS NULL OR lease_until <= ?2 OR lease_until > ?5)
+                        WHERE channel = $1 AND state = 'pending' AND (due_at <= $2 OR due_at > $4)
+                            AND (lease_until IS NULL OR lease_until <= $2 OR lease_until > $5)
                         ORDER BY attempts, alert LIMIT 1)
                      RETURNING alert, attempts, error",
-                )?
-                .query_row(params![channel, now, lease, last_due, last_lease], |row| {
-                    Ok((row.get(0)?, row.get(1)?, row.get::<_, Shown>(2)?.0))
-                })
-                .optional()?;
+                values![channel, now, lease, last_due, last_lease],
+                |row| Ok((row.get(0)?, row.get(1)?, row.shown(2)?)),
+            )?;
             let Some((id, attempt, error)) = taken else {
                 // Another sender was faster, and will be back.
                 return Ok(Taken::Nothing(from_sql_time(&lease)));
             };
-            let alert = transaction
-                .prepare_cached(&format!(
-                    "SELECT {COLUMNS} FROM serial_gate_alert a WHERE a.id = ?1"
-                ))?
-                .query_row([id], Alert::of_row)?;
+            let alert = tx.only(
+                &format!("SELECT {COLUMNS} FROM serial_gate_alert a WHERE a.id = $1"),
+                values![id],
+                Alert::of_row,
+            )?;
             Ok(Taken::Due(Box::new(Due {
                 alert,
                 channel: channel.into(),
@@ -162,14 +156,13 @@ impl Store {
     ///
     /// When the database refuses.
     pub fn delivered(&mut self, now: Timestamp, due: &Due) -> Result<(), Error> {
-        self.writing(|transaction| {
-            transaction
-                .prepare_cached(
-                    "UPDATE serial_gate_delivery
-                     SET state = 'sent', sent_at = ?3, lease_until = NULL, error = NULL
-                     WHERE alert = ?1 AND channel = ?2",
-                )?
-                .execute(params![due.alert.id, due.channel, sql_time(now)])?;
+        self.write(|tx| {
+            tx.execute(
+                "UPDATE serial_gate_delivery
+                     SET state = 'sent', sent_at = $3, lease_until = NULL, error = NULL
+                     WHERE alert = $1 AND channel = $2",
+                values![due.alert.id, due.channel, sql_time(now)],
+            )?;
             Ok(())
         })
     }
@@ -180,14 +173,10 @@ impl Store {
     ///
     /// When the database refuses.
     pub fn given_up(&mut self, due: &Due, error: &str) -> Result<(), Error> {
-        self.writing(|transaction| {
-            transaction
-                .prepare_cached(
-                    "UPDATE serial_gate_delivery
-                     SET state = 'failed', attempts = attempts - 1, error = coalesce(error, ?4), lease_until = NULL
-                     WHERE alert = ?1 AND channel = ?2 AND attempts = ?3 AND state = 'pending'",
-                )?
-                .execute(params![due.alert.id, due.channel, due.attempt, error])?;
+        self.write(|tx| {
+            tx.execute("UPDATE serial_gate_delivery
+                     SET state = 'failed', attempts = attempts - 1, error = coalesce(error, $4), lease_until = NULL
+                     WHERE alert = $1 AND channel = $2 AND attempts = $3 AND state = 'pending'", values![due.alert.id, due.channel, due.attempt, error])?;
             Ok(())
         })
     }
@@ -210,26 +199,25 @@ impl Store {
             Some(_) => DeliveryState::Pending,
             None => DeliveryState::Failed,
         };
-        self.writing(|transaction| {
-            transaction
-                .prepare_cached(
-                    "UPDATE serial_gate_delivery
-                     SET state = ?4, error = ?5, due_at = coalesce(?6, due_at), lease_until = NULL
-                     WHERE alert = ?1 AND channel = ?2 AND attempts = ?3 AND state = 'pending'",
-                )?
-                .execute(params![
+        self.write(|tx| {
+            tx.execute(
+                "UPDATE serial_gate_delivery
+                     SET state = $4, error = $5, due_at = coalesce($6, due_at), lease_until = NULL
+                     WHERE alert = $1 AND channel = $2 AND attempts = $3 AND state = 'pending'",
+                values![
                     due.alert.id,
                     due.channel,
                     due.attempt,
                     state.name(),
                     error,
                     again.map(whole)
-                ])?;
-            transaction
-                .prepare_cached(
-                    "INSERT OR REPLACE INTO serial_gate_channel (name, held_until) VALUES (?1, ?2)",
-                )?
-                .execute(params![due.channel, whole(held_until)])?;
+                ],
+            )?;
+            tx.execute(
+                "INSERT INTO serial_gate_channel (name, held_until) VALUES ($1, $2)
+                 ON CONFLICT (name) DO UPDATE SET held_until = excluded.held_until",
+                values![due.channel, whole(held_until)],
+            )?;
             Ok(())
         })
     }
@@ -237,25 +225,25 @@ impl Store {
 
 /// When to come back to a channel, if there is nothing to do for it now. A time that cannot be is before every other.
 fn nothing(
-    connection: &Connection,
+    tx: &dyn Tx,
     now: Timestamp,
     channel: &str,
     since: &str,
     [last_due, last_lease]: &[String; 2],
-) -> rusqlite::Result<Option<Option<Timestamp>>> {
-    let mut query = connection.prepare_cached(&format!(
-        "SELECT
+) -> Result<Option<Option<Timestamp>>, Error> {
+    let (news, due, held): (bool, Option<String>, Option<String>) = tx.only(
+        &format!(
+            "SELECT
             EXISTS (SELECT 1 FROM serial_gate_alert a WHERE {UNKNOWN}),
-            (SELECT min(max(CASE WHEN due_at > ?3 THEN '' ELSE due_at END,
-                            CASE WHEN lease_until > ?4 THEN '' ELSE coalesce(lease_until, '') END))
-             FROM serial_gate_delivery WHERE channel = ?1 AND state = 'pending'),
-            (SELECT CASE WHEN held_until > ?3 THEN '' ELSE held_until END
-             FROM serial_gate_channel WHERE name = ?1)"
-    ))?;
-    let (news, due, held): (bool, Option<String>, Option<String>) = query
-        .query_row(params![channel, since, last_due, last_lease], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        })?;
+            (SELECT min(max(CASE WHEN due_at > $3 THEN '' ELSE due_at END,
+                            CASE WHEN lease_until > $4 THEN '' ELSE coalesce(lease_until, '') END))
+             FROM serial_gate_delivery WHERE channel = $1 AND state = 'pending'),
+            (SELECT CASE WHEN held_until > $3 THEN '' ELSE held_until END
+             FROM serial_gate_channel WHERE name = $1)"
+        ),
+        values![channel, since, last_due, last_lease],
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+    )?;
     if !news && due.is_none() {
         return Ok(Some(None));
     }
@@ -269,10 +257,11 @@ fn nothing(
         .map(Some))
 }
 
-impl FromSql for DeliveryState {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<DeliveryState> {
-        let named = |state: &DeliveryState| value.as_str().ok() == Some(state.name());
-        let known = DeliveryState::ALL.into_iter().find(named);
-        known.ok_or(FromSqlError::InvalidType)
+impl FromValue for DeliveryState {
+    fn from_value(value: Value<'_>) -> Option<DeliveryState> {
+        let name = String::from_value(value)?;
+        DeliveryState::ALL
+            .into_iter()
+            .find(|known| known.name() == name)
     }
 }

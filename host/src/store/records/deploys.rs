@@ -6,13 +6,11 @@
 //! never does, also not after an operator has cleared the freeze; a healthy one never clears any, and ends
 //! what counts as the same deploy where no id is given.
 
-use rusqlite::params;
-
 use super::audit::{self, Deed};
 use super::effect::Effect;
 use super::freezes::{self, FROZEN};
+use crate::store::engine::{Tx, values};
 use crate::store::error::not_empty;
-use crate::store::sqlite::transaction::Transaction;
 use crate::store::{Act, Error, Store, sql_time};
 
 /// How a deploy is.
@@ -78,13 +76,13 @@ impl Store {
         not_empty("repo", new.repo)?;
         not_empty("deploy", new.deploy.unwrap_or("none"))?;
         not_empty("work item", new.work_item.unwrap_or("none"))?;
-        self.writing_durably(|transaction| {
-            let repeated = was_degraded(transaction, new)?;
-            let before = freezes::standing(transaction, new.repo)?;
+        self.write_durably(|tx| {
+            let repeated = was_degraded(tx, new)?;
+            let before = freezes::standing(tx, new.repo)?;
             let why = reason(new, act.why);
             let freezing = Act { why: &why, ..act };
             let freeze = if new.verdict == DeployVerdict::Degraded && !repeated {
-                let freeze = freezes::add(transaction, freezing, new.repo, new.work_item, note)?;
+                let freeze = freezes::add(tx, freezing, new.repo, new.work_item, note)?;
                 Some(freeze)
             } else {
                 None
@@ -95,11 +93,9 @@ impl Store {
                 what: &what,
                 table: "serial_gate_deploy",
             };
-            let id = effect.returned(transaction.query_row(
-                "INSERT INTO serial_gate_deploy
+            let id = effect.returned(tx.row("INSERT INTO serial_gate_deploy
                         (at, repo, deploy, work_item_id, verdict, detail, freeze, who)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING id",
-                params![
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id", values![
                     sql_time(act.now),
                     new.repo,
                     new.deploy,
@@ -108,9 +104,7 @@ impl Store {
                     act.why,
                     freeze_id,
                     act.who
-                ],
-                |row| row.get(0),
-            ))?;
+                ], |row| row.get(0),))?;
             let deed = Deed {
                 action: "deploy verdict",
                 repo: Some(new.repo),
@@ -118,13 +112,13 @@ impl Store {
                 before: Some(before),
                 after: Some(freeze_id.map_or(before, |_| FROZEN)),
             };
-            audit::write_down(transaction, act, deed)?;
+            audit::write_down(tx, act, deed)?;
             // A verdict that is forgotten would freeze the repo once more.
             effect.is_there(
-                transaction,
-                "SELECT 1 FROM serial_gate_deploy WHERE id = ?1 AND repo = ?2 AND deploy IS ?3
-                     AND work_item_id IS ?4 AND verdict = ?5 AND freeze IS ?6",
-                params![
+                tx,
+                "SELECT 1 FROM serial_gate_deploy WHERE id = $1 AND repo = $2 AND deploy IS NOT DISTINCT FROM $3
+                     AND work_item_id IS NOT DISTINCT FROM $4 AND verdict = $5 AND freeze IS NOT DISTINCT FROM $6",
+                values![
                     id,
                     new.repo,
                     new.deploy,
@@ -134,7 +128,7 @@ impl Store {
                 ],
             )?;
             if let Some(freeze) = freeze {
-                freezes::check_frozen(transaction, freezing, new.repo, freeze)?;
+                freezes::check_frozen(tx, freezing, new.repo, freeze)?;
             }
             Ok(RecordedDeploy {
                 id,
@@ -147,14 +141,14 @@ impl Store {
 
 /// Ids are compared with ids only, and one that has none is another deploy once its work item was healthy: when in doubt it
 /// is another deploy, which freezes.
-fn was_degraded(transaction: &Transaction<'_>, new: NewDeploy<'_>) -> rusqlite::Result<bool> {
-    let mut query = transaction.prepare_cached(
-        "SELECT 1 FROM serial_gate_deploy WHERE verdict = 'degraded' AND repo = ?1
-         AND deploy IS ?2 AND (?2 IS NOT NULL OR (work_item_id = ?3 AND id > (
+fn was_degraded(tx: &dyn Tx, new: NewDeploy<'_>) -> Result<bool, Error> {
+    tx.exists(
+        "SELECT 1 FROM serial_gate_deploy WHERE verdict = 'degraded' AND repo = $1
+         AND deploy IS NOT DISTINCT FROM $2 AND ($2 IS NOT NULL OR (work_item_id = $3 AND id > (
             SELECT coalesce(max(id), 0) FROM serial_gate_deploy
-            WHERE verdict = 'healthy' AND repo = ?1 AND deploy IS NULL AND work_item_id = ?3)))",
-    )?;
-    query.exists(params![new.repo, new.deploy, new.work_item])
+            WHERE verdict = 'healthy' AND repo = $1 AND deploy IS NULL AND work_item_id = $3)))",
+        values![new.repo, new.deploy, new.work_item],
+    )
 }
 
 /// A deploy in a few words.

@@ -5,10 +5,8 @@
 //! transaction may undo an earlier one. They rely on this: an error rolls the transaction back, so that neither the audit
 //! nor an alert tells of something that did not happen.
 
-use rusqlite::{OptionalExtension, Params};
-
 use crate::store::Error;
-use crate::store::sqlite::transaction::Transaction;
+use crate::store::engine::{Tx, Value};
 
 /// The name of a change, for the error when it did not stay, and the table whose triggers to look at first.
 #[derive(Debug, Clone, Copy)]
@@ -19,28 +17,18 @@ pub(crate) struct Effect<'a> {
 
 impl Effect<'_> {
     /// The row that a statement returned. A trigger that ignores a row leaves none.
-    pub fn returned<T>(self, row: rusqlite::Result<T>) -> Result<T, Error> {
-        row.optional()?.ok_or_else(|| self.undone())
+    pub fn returned<T>(self, row: Result<Option<T>, Error>) -> Result<T, Error> {
+        row?.ok_or_else(|| self.undone())
     }
 
     /// Refuses the change unless the query finds a row.
-    pub fn is_there(
-        self,
-        transaction: &Transaction<'_>,
-        query: &str,
-        values: impl Params,
-    ) -> Result<(), Error> {
-        self.holds(transaction.prepare_cached(query)?.exists(values)?)
+    pub fn is_there(self, tx: &dyn Tx, query: &str, values: &[Value<'_>]) -> Result<(), Error> {
+        self.holds(tx.exists(query, values)?)
     }
 
     /// Refuses the change if the query finds a row.
-    pub fn is_gone(
-        self,
-        transaction: &Transaction<'_>,
-        query: &str,
-        values: impl Params,
-    ) -> Result<(), Error> {
-        self.holds(!transaction.prepare_cached(query)?.exists(values)?)
+    pub fn is_gone(self, tx: &dyn Tx, query: &str, values: &[Value<'_>]) -> Result<(), Error> {
+        self.holds(!tx.exists(query, values)?)
     }
 
     /// Refuses the change unless it is as it should be.

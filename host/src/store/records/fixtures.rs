@@ -3,8 +3,8 @@
 //! Owns the rows. What a case is, and whether a policy passes it, is left to `conform`.
 
 use super::effect::Effect;
-use rusqlite::params;
 
+use crate::store::engine::values;
 use crate::store::{Act, Error, Store, sql_time};
 
 /// A file of cases, one a line.
@@ -28,18 +28,20 @@ impl Store {
     ///
     /// When the database refuses.
     pub fn add_fixture(&mut self, name: &str, cases: &str, act: Act<'_>) -> Result<(), Error> {
-        self.writing(|transaction| {
-            transaction.execute(
-                "INSERT OR REPLACE INTO serial_gate_fixture (name, cases, added_at, who)
-                 VALUES (?1, ?2, ?3, ?4)",
-                params![name, cases, sql_time(act.now), act.who],
+        self.write(|tx| {
+            tx.execute(
+                "INSERT INTO serial_gate_fixture (name, cases, added_at, who)
+                 VALUES ($1, $2, $3, $4)
+                 ON CONFLICT (name) DO UPDATE SET cases = excluded.cases,
+                    added_at = excluded.added_at, who = excluded.who",
+                values![name, cases, sql_time(act.now), act.who],
             )?;
             let effect = Effect {
                 what: &format!("the fixture `{}`", name.escape_debug()),
                 table: "serial_gate_fixture",
             };
-            let query = "SELECT 1 FROM serial_gate_fixture WHERE name = ?1 AND cases = ?2";
-            effect.is_there(transaction, query, params![name, cases])
+            let query = "SELECT 1 FROM serial_gate_fixture WHERE name = $1 AND cases = $2";
+            effect.is_there(tx, query, values![name, cases])
         })
     }
 
@@ -49,9 +51,11 @@ impl Store {
     ///
     /// When there are none of this name, or the database refuses.
     pub fn remove_fixture(&mut self, name: &str) -> Result<(), Error> {
-        self.writing(|transaction| {
-            let removed =
-                transaction.execute("DELETE FROM serial_gate_fixture WHERE name = ?1", [name])?;
+        self.write(|tx| {
+            let removed = tx.execute(
+                "DELETE FROM serial_gate_fixture WHERE name = $1",
+                values![name],
+            )?;
             if removed == 0 {
                 return Err(Error::NoFixture { name: name.into() });
             }
@@ -65,19 +69,19 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn fixtures(&mut self) -> Result<Vec<Fixture>, Error> {
-        self.doing(|connection| {
-            let mut query = connection.prepare_cached(
+        self.read(|tx| {
+            tx.rows(
                 "SELECT name, cases, added_at, who FROM serial_gate_fixture ORDER BY name",
-            )?;
-            let fixtures = query.query_map([], |row| {
-                Ok(Fixture {
-                    name: row.get(0)?,
-                    cases: row.get(1)?,
-                    added_at: row.get(2)?,
-                    who: row.get(3)?,
-                })
-            })?;
-            Ok(fixtures.collect::<Result<_, _>>()?)
+                &[],
+                |row| {
+                    Ok(Fixture {
+                        name: row.get(0)?,
+                        cases: row.get(1)?,
+                        added_at: row.get(2)?,
+                        who: row.get(3)?,
+                    })
+                },
+            )
         })
     }
 }

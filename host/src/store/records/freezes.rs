@@ -7,15 +7,12 @@
 //! error, whatever triggers the database has.
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, params};
 
 use super::alerts::{self, NewAlert};
 use super::audit::{self, Deed};
 use super::effect::Effect;
+use crate::store::engine::{Tx, values};
 use crate::store::error::not_empty;
-use crate::store::sqlite::transaction::Transaction;
-use crate::store::sqlite::value::Shown;
-use crate::store::sqlite::value::Written;
 use crate::store::{Act, AlertKind, Error, Store, sql_time};
 
 /// The newest active freeze of a repo.
@@ -48,8 +45,8 @@ const NUMBER: &str = "coalesce(CAST(gate_number AS INTEGER), id)";
 /// that are active: a row that became a freeze again has a new number, and an old id.
 const NEWEST: &str = "CASE WHEN gate_number IS NULL THEN id ELSE (
         SELECT CAST(max(gate_number) AS INTEGER) FROM repo_freeze AS active
-        WHERE active.repo = ?1 AND active.cleared_at IS NULL) END AS newest
-    FROM repo_freeze WHERE repo = ?1 AND cleared_at IS NULL ORDER BY id DESC LIMIT 1";
+        WHERE active.repo = $1 AND active.cleared_at IS NULL) END AS newest
+    FROM repo_freeze WHERE repo = $1 AND cleared_at IS NULL ORDER BY id DESC LIMIT 1";
 
 impl Store {
     /// Freezes a repo and returns the freeze's number. A repo can be frozen more than once. Why it is done is
@@ -66,9 +63,9 @@ impl Store {
         note: Option<&str>,
     ) -> Result<i64, Error> {
         not_empty("repo", repo)?;
-        self.writing_durably(|transaction| {
-            let before = standing(transaction, repo)?;
-            let freeze = add(transaction, act, repo, work_item, note)?;
+        self.write_durably(|tx| {
+            let before = standing(tx, repo)?;
+            let freeze = add(tx, act, repo, work_item, note)?;
             let deed = Deed {
                 action: "freeze",
                 repo: Some(repo),
@@ -76,8 +73,8 @@ impl Store {
                 before: Some(before),
                 after: Some(FROZEN),
             };
-            audit::write_down(transaction, act, deed)?;
-            check_frozen(transaction, act, repo, freeze)?;
+            audit::write_down(tx, act, deed)?;
+            check_frozen(tx, act, repo, freeze)?;
             Ok(freeze.number)
         })
     }
@@ -95,7 +92,7 @@ impl Store {
         seen: Option<i64>,
     ) -> Result<usize, Error> {
         not_empty("repo", repo)?;
-        self.writing_durably(|transaction| clear(transaction, act, repo, seen))
+        self.write_durably(|tx| clear(tx, act, repo, seen))
     }
 
     /// The newest active freeze of a repo. No repo has none.
@@ -104,19 +101,21 @@ impl Store {
     ///
     /// When the freezes cannot be read: a caller then takes the repo to be frozen.
     pub fn active_freeze(&mut self, repo: Option<&str>) -> Result<Option<ActiveFreeze>, Error> {
-        self.doing(|connection| {
-            let mut query = connection
-                .prepare_cached(&format!("SELECT frozen_at, reason, work_item_id, {NEWEST}"))?;
-            let freeze = query.query_row([repo], |row| {
-                Ok(ActiveFreeze {
-                    id: row.get(3)?,
-                    frozen_at: row.get::<_, Shown>(0)?.0,
-                    since: row.get::<_, Written>(0)?.0,
-                    reason: row.get::<_, Shown>(1)?.0,
-                    work_item_id: row.get::<_, Shown>(2)?.0,
-                })
-            });
-            Ok(freeze.optional()?)
+        self.read(|tx| {
+            let freeze = tx.row(
+                &format!("SELECT frozen_at, reason, work_item_id, {NEWEST}"),
+                values![repo],
+                |row| {
+                    Ok(ActiveFreeze {
+                        id: row.get(3)?,
+                        frozen_at: row.shown(0)?,
+                        since: row.time(0)?,
+                        reason: row.shown(1)?,
+                        work_item_id: row.shown(2)?,
+                    })
+                },
+            );
+            freeze
         })
     }
 
@@ -131,18 +130,14 @@ impl Store {
         repo: &str,
         freeze: &ActiveFreeze,
     ) -> Result<Option<String>, Error> {
-        self.doing(|connection| {
-            let mut query = connection.prepare_cached(
-                "SELECT coalesce(
+        self.read(|tx| {
+            tx.only("SELECT coalesce(
                     (SELECT who FROM serial_gate_deploy
-                     WHERE verdict = 'degraded' AND repo = ?1 AND freeze = ?2 AND at = ?3),
+                     WHERE verdict = 'degraded' AND repo = $1 AND freeze = $2 AND at = $3),
                     (SELECT who FROM serial_gate_audit
-                     WHERE repo = ?1 AND action = 'freeze' AND subject = 'freeze ' || ?2 AND at = ?3))",
-            )?;
-            let who = query.query_row(params![repo, freeze.id, freeze.frozen_at], |row| {
-                row.get::<_, Shown>(0)
-            });
-            Ok(who?.0)
+                     WHERE repo = $1 AND action = 'freeze' AND subject = 'freeze ' || $2 AND at = $3))", values![repo, freeze.id, freeze.frozen_at], |row| {
+                row.shown(0)
+            })
         })
     }
 }
@@ -153,24 +148,21 @@ pub(crate) const FROZEN: &str = "frozen";
 const OPEN: &str = "open";
 
 /// How a repo stands, in the audit's words.
-pub(crate) fn standing(
-    transaction: &Transaction<'_>,
-    repo: &str,
-) -> rusqlite::Result<&'static str> {
-    Ok(match newest(transaction, repo)? {
+pub(crate) fn standing(tx: &dyn Tx, repo: &str) -> Result<&'static str, Error> {
+    Ok(match newest(tx, repo)? {
         Some(_) => FROZEN,
         None => OPEN,
     })
 }
 
 /// The number of a repo's newest active freeze, and its task.
-fn newest(
-    transaction: &Transaction<'_>,
-    repo: &str,
-) -> rusqlite::Result<Option<(i64, Option<String>)>> {
-    let mut query = transaction.prepare_cached(&format!("SELECT work_item_id, {NEWEST}"))?;
-    let newest = query.query_row([repo], |row| Ok((row.get(1)?, row.get::<_, Shown>(0)?.0)));
-    newest.optional()
+fn newest(tx: &dyn Tx, repo: &str) -> Result<Option<(i64, Option<String>)>, Error> {
+    let newest = tx.row(
+        &format!("SELECT work_item_id, {NEWEST}"),
+        values![repo],
+        |row| Ok((row.get(1)?, row.shown(0)?)),
+    );
+    newest
 }
 
 /// Refuses to clear a freeze that the caller has not seen.
@@ -191,34 +183,33 @@ fn check_seen(repo: &str, seen: Option<i64>, newest: i64) -> Result<(), Error> {
     }
 }
 
-fn active_rows(transaction: &Transaction<'_>, repo: &str) -> rusqlite::Result<Vec<i64>> {
-    let mut query = transaction
-        .prepare_cached("SELECT id FROM repo_freeze WHERE repo = ?1 AND cleared_at IS NULL")?;
-    let rows = query.query_map([repo], |row| row.get(0))?;
-    rows.collect()
+fn active_rows(tx: &dyn Tx, repo: &str) -> Result<Vec<i64>, Error> {
+    tx.rows(
+        "SELECT id FROM repo_freeze WHERE repo = $1 AND cleared_at IS NULL",
+        values![repo],
+        |row| row.get(0),
+    )
 }
 
 /// Adds a freeze and its alert. Whether it stays is for [`check_frozen`] to say, after the last write.
 pub(crate) fn add(
-    transaction: &Transaction<'_>,
+    tx: &dyn Tx,
     act: Act<'_>,
     repo: &str,
     work_item: Option<&str>,
     note: Option<&str>,
 ) -> Result<Frozen, Error> {
     let name = freeze_of(repo);
-    let row = transaction.query_row(
-        "INSERT INTO repo_freeze (repo, frozen_at, cleared_at, reason, work_item_id, gate_generation)
-         VALUES (?1, ?2, NULL, ?3, ?4, (SELECT id FROM serial_gate_generation WHERE state = 'active'))
-         RETURNING id",
-        params![repo, sql_time(act.now), reason(act), work_item],
-        |row| row.get(0),
-    );
+    let row = tx.row("INSERT INTO repo_freeze (repo, frozen_at, cleared_at, reason, work_item_id, gate_generation)
+         VALUES ($1, $2, NULL, $3, $4, (SELECT id FROM serial_gate_generation WHERE state = 'active'))
+         RETURNING id", values![repo, sql_time(act.now), reason(act), work_item], |row| row.get(0),);
     let row = effect(&name).returned(row)?;
     // `RETURNING` does not know what the triggers after it did.
-    let mut query =
-        transaction.prepare_cached(&format!("SELECT {NUMBER} FROM repo_freeze WHERE id = ?1"))?;
-    let number = effect(&name).returned(query.query_row([row], |found| found.get(0)))?;
+    let number = effect(&name).returned(tx.row(
+        &format!("SELECT {NUMBER} FROM repo_freeze WHERE id = $1"),
+        values![row],
+        |found| found.get(0),
+    ))?;
     let alert = NewAlert {
         kind: AlertKind::Freeze,
         repo: Some(repo),
@@ -227,26 +218,26 @@ pub(crate) fn add(
         who: act.who,
         why: act.why,
     };
-    alerts::add_noting(transaction, act.now, alert, note)?;
+    alerts::add_noting(tx, act.now, alert, note)?;
     Ok(Frozen { row, number })
 }
 
 /// Clears every active freeze of a repo, as [`Store::unfreeze`] does.
 pub(crate) fn clear(
-    transaction: &Transaction<'_>,
+    tx: &dyn Tx,
     act: Act<'_>,
     repo: &str,
     seen: Option<i64>,
 ) -> Result<usize, Error> {
-    let newest = newest(transaction, repo)?;
+    let newest = newest(tx, repo)?;
     let Some((newest, work_item)) = newest else {
         return Ok(0);
     };
     check_seen(repo, seen, newest)?;
-    let freezes = active_rows(transaction, repo)?;
-    transaction.execute(
-        "UPDATE repo_freeze SET cleared_at = ?2 WHERE repo = ?1 AND cleared_at IS NULL",
-        params![repo, sql_time(act.now)],
+    let freezes = active_rows(tx, repo)?;
+    tx.execute(
+        "UPDATE repo_freeze SET cleared_at = $2 WHERE repo = $1 AND cleared_at IS NULL",
+        values![repo, sql_time(act.now)],
     )?;
     let alert = NewAlert {
         kind: AlertKind::Unfreeze,
@@ -256,7 +247,7 @@ pub(crate) fn clear(
         who: act.who,
         why: act.why,
     };
-    alerts::add(transaction, act.now, alert)?;
+    alerts::add(tx, act.now, alert)?;
     let subject = match freezes.len() {
         1 => format!("freeze {newest}"),
         cleared => format!("{cleared} freezes up to {newest}"),
@@ -268,41 +259,41 @@ pub(crate) fn clear(
         before: Some(FROZEN),
         after: Some(OPEN),
     };
-    audit::write_down(transaction, act, deed)?;
-    check_open(transaction, repo, &freezes)?;
+    audit::write_down(tx, act, deed)?;
+    check_open(tx, repo, &freezes)?;
     Ok(freezes.len())
 }
 
 /// Refuses a freeze that is not there as it was added, by the same act.
 pub(crate) fn check_frozen(
-    transaction: &Transaction<'_>,
+    tx: &dyn Tx,
     act: Act<'_>,
     repo: &str,
     freeze: Frozen,
 ) -> Result<(), Error> {
     effect(&freeze_of(repo)).is_there(
-        transaction,
+        tx,
         &format!(
             "SELECT 1 FROM repo_freeze
-             WHERE id = ?1 AND repo = ?2 AND cleared_at IS NULL AND reason IS ?3 AND {NUMBER} = ?4"
+             WHERE id = $1 AND repo = $2 AND cleared_at IS NULL AND reason IS NOT DISTINCT FROM $3 AND {NUMBER} = $4"
         ),
-        params![freeze.row, repo, reason(act), freeze.number],
+        values![freeze.row, repo, reason(act), freeze.number],
     )
 }
 
 /// Refuses an unfreeze after which one of the freezes holds somewhere, or another one holds the repo.
-fn check_open(transaction: &Transaction<'_>, repo: &str, freezes: &[i64]) -> Result<(), Error> {
+fn check_open(tx: &dyn Tx, repo: &str, freezes: &[i64]) -> Result<(), Error> {
     let name = format!("the unfreeze of `{}`", repo.escape_debug());
     effect(&name).is_gone(
-        transaction,
-        "SELECT 1 FROM repo_freeze WHERE repo = ?1 AND cleared_at IS NULL",
-        [repo],
+        tx,
+        "SELECT 1 FROM repo_freeze WHERE repo = $1 AND cleared_at IS NULL",
+        values![repo],
     )?;
     freezes.iter().try_for_each(|freeze| {
         effect(&name).is_gone(
-            transaction,
-            "SELECT 1 FROM repo_freeze WHERE id = ?1 AND cleared_at IS NULL",
-            [freeze],
+            tx,
+            "SELECT 1 FROM repo_freeze WHERE id = $1 AND cleared_at IS NULL",
+            values![freeze],
         )
     })
 }

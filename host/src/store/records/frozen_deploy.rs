@@ -2,9 +2,7 @@
 //!
 //! Owns the way back from a freeze's number to the verdict that made it. Leaves both to `freezes` and `deploys`.
 
-use rusqlite::{OptionalExtension, params};
-
-use crate::store::sqlite::value::Shown;
+use crate::store::engine::values;
 use crate::store::{Error, Store};
 
 /// A degraded deploy that froze its repo.
@@ -29,19 +27,20 @@ impl Store {
         repo: &str,
         freeze: i64,
     ) -> Result<Option<FrozenDeploy>, Error> {
-        self.doing(|connection| {
-            let mut query = connection.prepare_cached(
+        self.read(|tx| {
+            let deploy = tx.row(
                 "SELECT deploy, work_item_id, at FROM serial_gate_deploy
-                 WHERE verdict = 'degraded' AND repo = ?1 AND freeze = ?2 LIMIT 1",
-            )?;
-            let deploy = query.query_row(params![repo, freeze], |row| {
-                Ok(FrozenDeploy {
-                    deploy: row.get::<_, Shown>(0)?.0,
-                    work_item_id: row.get::<_, Shown>(1)?.0,
-                    at: row.get::<_, Shown>(2)?.0,
-                })
-            });
-            Ok(deploy.optional()?)
+                 WHERE verdict = 'degraded' AND repo = $1 AND freeze = $2 LIMIT 1",
+                values![repo, freeze],
+                |row| {
+                    Ok(FrozenDeploy {
+                        deploy: row.shown(0)?,
+                        work_item_id: row.shown(1)?,
+                        at: row.shown(2)?,
+                    })
+                },
+            );
+            deploy
         })
     }
 }

@@ -3,10 +3,7 @@
 //! Owns the rows as they are read. How they change is left to `succession`, and what the settings and
 //! limits mean to the queue: here they are text.
 
-use rusqlite::types::{FromSql, FromSqlResult, ValueRef};
-use rusqlite::{Connection, OptionalExtension, Row};
-
-use crate::store::sqlite::value::Shown;
+use crate::store::engine::{FromValue, Row, Tx, Value, values};
 use crate::store::{Error, Store};
 
 /// Where a generation stands.
@@ -92,11 +89,9 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn failures(&mut self, generation: i64) -> Result<i64, Error> {
-        self.doing(|connection| {
-            let sql = "SELECT count(*) FROM serial_gate_failure WHERE generation = ?1";
-            Ok(connection
-                .prepare_cached(sql)?
-                .query_row([generation], |row| row.get(0))?)
+        self.read(|tx| {
+            let sql = "SELECT count(*) FROM serial_gate_failure WHERE generation = $1";
+            tx.only(sql, values![generation], |row| row.get(0))
         })
     }
 
@@ -106,7 +101,7 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn active_generation_id(&mut self) -> Result<Option<i64>, Error> {
-        self.doing(|connection| Ok(active(connection)?))
+        self.read(|tx| active(tx))
     }
 
     /// The generation in a state that only one can have: the active one, or the shadow.
@@ -115,7 +110,7 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn generation_in(&mut self, state: GenerationState) -> Result<Option<Generation>, Error> {
-        self.doing(|connection| Ok(in_state(connection, state)?))
+        self.read(|tx| in_state(tx, state))
     }
 
     /// A generation by its number.
@@ -124,7 +119,7 @@ impl Store {
     ///
     /// When there is none, or the database cannot be read.
     pub fn generation(&mut self, id: i64) -> Result<Generation, Error> {
-        self.doing(|connection| generation(connection, id))
+        self.read(|tx| generation(tx, id))
     }
 
     /// Every generation, the newest first.
@@ -133,12 +128,12 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn generations(&mut self) -> Result<Vec<Generation>, Error> {
-        self.doing(|connection| {
-            let mut query = connection.prepare_cached(&format!(
-                "SELECT {COLUMNS} FROM serial_gate_generation ORDER BY id DESC"
-            ))?;
-            let generations = query.query_map([], Generation::of_row)?;
-            Ok(generations.collect::<Result<_, _>>()?)
+        self.read(|tx| {
+            tx.rows(
+                &format!("SELECT {COLUMNS} FROM serial_gate_generation ORDER BY id DESC"),
+                &[],
+                Generation::of_row,
+            )
         })
     }
 
@@ -148,21 +143,21 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn generation_events(&mut self, of: Option<i64>) -> Result<Vec<GenerationEvent>, Error> {
-        self.doing(|connection| {
-            let mut query = connection.prepare_cached(
+        self.read(|tx| {
+            tx.rows(
                 "SELECT generation, state, at, who, why FROM serial_gate_generation_event
-                 WHERE ?1 IS NULL OR generation = ?1 ORDER BY id DESC",
-            )?;
-            let events = query.query_map([of], |row| {
-                Ok(GenerationEvent {
-                    generation: row.get(0)?,
-                    state: row.get(1)?,
-                    at: text(row, 2)?,
-                    who: text(row, 3)?,
-                    why: text(row, 4)?,
-                })
-            })?;
-            Ok(events.collect::<Result<_, _>>()?)
+                 WHERE $1 IS NULL OR generation = $1 ORDER BY id DESC",
+                values![of],
+                |row| {
+                    Ok(GenerationEvent {
+                        generation: row.get(0)?,
+                        state: row.get(1)?,
+                        at: text(row, 2)?,
+                        who: text(row, 3)?,
+                        why: text(row, 4)?,
+                    })
+                },
+            )
         })
     }
 
@@ -172,14 +167,13 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn component(&mut self, digest: &str) -> Result<Option<Vec<u8>>, Error> {
-        self.doing(|connection| {
-            let mut query = connection
-                .prepare_cached("SELECT component FROM serial_gate_policy WHERE digest = ?1")?;
+        self.read(|tx| {
             // A text is no component either, which is for the digest to say.
-            let component = query.query_row([digest], |row| {
-                Ok(row.get_ref(0)?.as_bytes().unwrap_or_default().to_vec())
-            });
-            Ok(component.optional()?)
+            tx.row(
+                "SELECT component FROM serial_gate_policy WHERE digest = $1",
+                values![digest],
+                |row| row.bytes(0),
+            )
         })
     }
 
@@ -190,7 +184,7 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn generation_before(&mut self) -> Result<Option<i64>, Error> {
-        self.doing(|connection| Ok(before(connection)?))
+        self.read(|tx| before(tx))
     }
 }
 
@@ -211,7 +205,7 @@ impl Generation {
             && (settings, limits, signature) == (&other.settings, &other.limits, &other.signature)
     }
 
-    fn of_row(row: &Row<'_>) -> rusqlite::Result<Generation> {
+    fn of_row(row: Row<'_>) -> Result<Generation, Error> {
         Ok(Generation {
             id: row.get(0)?,
             digest: text(row, 1)?,
@@ -219,64 +213,64 @@ impl Generation {
             version: text(row, 3)?,
             settings: text(row, 4)?,
             limits: text(row, 5)?,
-            signature: row.get::<_, Shown>(6)?.0,
+            signature: row.shown(6)?,
             state: row.get(7)?,
         })
     }
 }
 
 /// A text that this project wrote, unless somebody else did: what is no text is shown as one.
-fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<String> {
-    Ok(row.get::<_, Shown>(column)?.0.unwrap_or_default())
+fn text(row: Row<'_>, column: usize) -> Result<String, Error> {
+    Ok(row.shown(column)?.unwrap_or_default())
 }
 
-pub(crate) fn generation(connection: &Connection, id: i64) -> Result<Generation, Error> {
-    let mut query = connection.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM serial_gate_generation WHERE id = ?1"
-    ))?;
-    let generation = query.query_row([id], Generation::of_row).optional()?;
+pub(crate) fn generation(tx: &dyn Tx, id: i64) -> Result<Generation, Error> {
+    let generation = tx.row(
+        &format!("SELECT {COLUMNS} FROM serial_gate_generation WHERE id = $1"),
+        values![id],
+        Generation::of_row,
+    )?;
     generation.ok_or(Error::NoGeneration { id })
 }
 
-pub(crate) fn in_state(
-    connection: &Connection,
-    state: GenerationState,
-) -> rusqlite::Result<Option<Generation>> {
-    let mut query = connection.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM serial_gate_generation WHERE state = ?1 ORDER BY id DESC LIMIT 1"
-    ))?;
-    query
-        .query_row([state.name()], Generation::of_row)
-        .optional()
+pub(crate) fn in_state(tx: &dyn Tx, state: GenerationState) -> Result<Option<Generation>, Error> {
+    tx.row(
+        &format!(
+            "SELECT {COLUMNS} FROM serial_gate_generation WHERE state = $1 ORDER BY id DESC LIMIT 1"
+        ),
+        values![state.name()],
+        Generation::of_row,
+    )
 }
 
 /// Whether its number is still that generation's, whatever state it is in.
-pub(crate) fn is_kept(connection: &Connection, known: &Generation) -> rusqlite::Result<bool> {
-    let mut query = connection.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM serial_gate_generation WHERE id = ?1"
-    ))?;
-    let kept = query.query_row([known.id], Generation::of_row).optional()?;
+pub(crate) fn is_kept(tx: &dyn Tx, known: &Generation) -> Result<bool, Error> {
+    let kept = tx.row(
+        &format!("SELECT {COLUMNS} FROM serial_gate_generation WHERE id = $1"),
+        values![known.id],
+        Generation::of_row,
+    )?;
     Ok(kept.is_some_and(|kept| kept.is_the_same(known)))
 }
 
-pub(crate) fn active(connection: &Connection) -> rusqlite::Result<Option<i64>> {
-    let mut query = connection.prepare_cached(
+pub(crate) fn active(tx: &dyn Tx) -> Result<Option<i64>, Error> {
+    tx.row(
         "SELECT id FROM serial_gate_generation WHERE state = 'active' ORDER BY id DESC LIMIT 1",
-    )?;
-    query.query_row([], |row| row.get(0)).optional()
+        &[],
+        |row| row.get(0),
+    )
 }
 
 /// What was active before the active generation first was. One that somebody went back from is left
 /// out: to go back once more is to go further back.
-pub(crate) fn before(connection: &Connection) -> rusqlite::Result<Option<i64>> {
-    let mut query = connection.prepare_cached(
+pub(crate) fn before(tx: &dyn Tx) -> Result<Option<i64>, Error> {
+    let activations: Vec<(i64, bool)> = tx.rows(
         "SELECT e.generation, g.state = 'retired' FROM serial_gate_generation_event e
          JOIN serial_gate_generation g ON g.id = e.generation
          WHERE e.state = 'active' ORDER BY e.id",
+        &[],
+        |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
-    let activations: Vec<(i64, bool)> = query
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<Result<_, _>>()?;
     let mut line: Vec<(i64, bool)> = Vec::new();
     for activation in activations {
         match line.iter().position(|earlier| *earlier == activation) {
@@ -291,11 +285,13 @@ pub(crate) fn before(connection: &Connection) -> rusqlite::Result<Option<i64>> {
         .next())
 }
 
-impl FromSql for GenerationState {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<GenerationState> {
-        let named = |state: &GenerationState| value.as_str().ok() == Some(state.name());
-        let known = GenerationState::ALL.into_iter().find(named);
-        // No claim goes by a state that is none.
-        Ok(known.unwrap_or(GenerationState::Refused))
+impl FromValue for GenerationState {
+    fn from_value(value: Value<'_>) -> Option<GenerationState> {
+        let name = String::from_value(value)?;
+        let known = GenerationState::ALL
+            .into_iter()
+            .find(|known| known.name() == name);
+        // No claim uses a generation in a state that this version does not know.
+        Some(known.unwrap_or(GenerationState::Refused))
     }
 }

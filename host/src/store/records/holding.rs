@@ -7,12 +7,10 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::{Connection, OptionalExtension, params};
 
 use super::audit::{self, Deed};
 use super::jobs::Claim;
-use crate::store::sqlite::transaction::Transaction;
-use crate::store::sqlite::value::Shown;
+use crate::store::engine::{Tx, values};
 use crate::store::time::latest;
 use crate::store::token::is_token;
 use crate::store::{Act, Error, Store, sql_time};
@@ -22,15 +20,15 @@ impl Store {
     pub(crate) fn writing_for_a_holder<T>(
         &mut self,
         act: Act<'_>,
-        step: impl FnOnce(&Transaction<'_>) -> Result<T, Error>,
+        step: impl FnOnce(&dyn Tx) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let result = self.writing(step);
+        let result = self.write(step);
         let refused = match &result {
             Err(Error::StaleToken { id }) => Refused::Job(*id),
             Err(Error::TokenOfAnother { task }) => Refused::Task(*task),
             _ => return result,
         };
-        if let Err(error) = self.writing(|transaction| note_refusal(transaction, act, refused)) {
+        if let Err(error) = self.write(|tx| note_refusal(tx, act, refused)) {
             tracing::warn!("a token that was refused is not in the audit: {error}");
         }
         result
@@ -46,11 +44,11 @@ enum Refused {
 
 /// Refuses a claim that is no longer good, for a change that only its holder may make.
 pub(crate) fn check_claim(
-    connection: &Connection,
+    tx: &dyn Tx,
     claim: Claim<'_>,
     change: &'static str,
 ) -> Result<(), Error> {
-    match holding(connection, claim, change)? {
+    match holding(tx, claim, change)? {
         Holding::Live => Ok(()),
         Holding::Ended(outcome) => Err(ended(claim, outcome)),
     }
@@ -65,7 +63,7 @@ pub(crate) enum Holding {
 }
 
 pub(crate) fn holding(
-    connection: &Connection,
+    tx: &dyn Tx,
     claim: Claim<'_>,
     change: &'static str,
 ) -> Result<Holding, Error> {
@@ -74,7 +72,7 @@ pub(crate) fn holding(
         status,
         token: given,
         outcome,
-    } = claim_row(connection, id)?;
+    } = claim_row(tx, id)?;
     let is_running = status.as_deref() == Some("running");
     match (given, outcome) {
         (Some(given), outcome) if is_token(token, &given) => match outcome {
@@ -105,51 +103,43 @@ pub(crate) struct ClaimRow {
     pub outcome: Option<String>,
 }
 
-pub(crate) fn claim_row(connection: &Connection, id: i64) -> Result<ClaimRow, Error> {
-    let mut query = connection
-        .prepare_cached("SELECT status, gate_token, gate_outcome FROM jobs WHERE id = ?1")?;
-    let row = query.query_row([id], |row| {
-        Ok(ClaimRow {
-            status: row.get::<_, Shown>(0)?.0,
-            token: row.get::<_, Shown>(1)?.0,
-            outcome: row.get::<_, Shown>(2)?.0,
-        })
-    });
-    row.optional()?.ok_or(Error::NoJob { id })
+pub(crate) fn claim_row(tx: &dyn Tx, id: i64) -> Result<ClaimRow, Error> {
+    let row = tx.row(
+        "SELECT status, gate_token, gate_outcome FROM jobs WHERE id = $1",
+        values![id],
+        |row| {
+            Ok(ClaimRow {
+                status: row.shown(0)?,
+                token: row.shown(1)?,
+                outcome: row.shown(2)?,
+            })
+        },
+    );
+    row?.ok_or(Error::NoJob { id })
 }
 
 /// At most one row a minute for a job and a name: a worker that goes on trying does not fill the audit.
-fn note_refusal(
-    transaction: &Transaction<'_>,
-    act: Act<'_>,
-    refused: Refused,
-) -> Result<(), Error> {
+fn note_refusal(tx: &dyn Tx, act: Act<'_>, refused: Refused) -> Result<(), Error> {
     let (subject, query, id) = match refused {
         Refused::Job(id) => (
             format!("job {id}"),
-            "SELECT repo FROM jobs WHERE id = ?1",
+            "SELECT repo FROM jobs WHERE id = $1",
             id,
         ),
         Refused::Task(id) => (
             format!("task {id}"),
-            "SELECT repo FROM tasks WHERE id = ?1",
+            "SELECT repo FROM tasks WHERE id = $1",
             id,
         ),
     };
-    let repo: Option<String> = transaction
-        .prepare_cached(query)?
-        .query_row([id], |row| Ok(row.get::<_, Shown>(0)?.0))
-        .optional()?
+    let repo: Option<String> = tx
+        .row(query, values![id], |row| Ok(row.shown(0)?))?
         .flatten();
     let minute = SignedDuration::from_mins(1);
     let since = sql_time(act.now.checked_sub(minute).unwrap_or(Timestamp::MIN));
-    let is_known = transaction
-        .prepare_cached(
-            "SELECT 1 FROM serial_gate_audit
-             WHERE repo IS ?1 AND action = 'token refused' AND subject = ?2 AND who = ?3
-                AND at > ?4 AND at <= ?5",
-        )?
-        .exists(params![
+    let is_known = tx.exists("SELECT 1 FROM serial_gate_audit
+             WHERE repo IS NOT DISTINCT FROM $1 AND action = 'token refused' AND subject = $2 AND who = $3
+                AND at > $4 AND at <= $5", values![
             repo,
             subject,
             act.who,
@@ -167,7 +157,7 @@ fn note_refusal(
         after: None,
     };
     let why = "the token is not the one of a claim of it";
-    audit::write_down(transaction, Act { why, ..act }, deed)
+    audit::write_down(tx, Act { why, ..act }, deed)
 }
 
 pub(crate) fn wrong_status(

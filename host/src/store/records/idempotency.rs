@@ -6,15 +6,14 @@
 //! again.
 
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::{OptionalExtension, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::branch_names::{Naming, insert_with_branch};
 use super::effect::Effect;
 use super::{jobs, tasks};
+use crate::store::engine::{Tx, Unexpected, values};
 use crate::store::error::Error;
-use crate::store::sqlite::transaction::Transaction;
 use crate::store::{Added, NewJob, NewTask, Store, sql_time};
 
 /// How long an answer is kept.
@@ -45,10 +44,10 @@ impl Store {
         request: Repeatable<'_>,
     ) -> Result<Added, Error> {
         tasks::check_names(task)?;
-        self.writing(|transaction| {
-            once(transaction, now, request, || match naming {
-                None => tasks::insert(transaction, now, task),
-                Some(naming) => insert_with_branch(transaction, now, task, naming),
+        self.write(|tx| {
+            once(tx, now, request, || match naming {
+                None => tasks::insert(tx, now, task),
+                Some(naming) => insert_with_branch(tx, now, task, naming),
             })
         })
     }
@@ -65,71 +64,62 @@ impl Store {
         request: Repeatable<'_>,
     ) -> Result<i64, Error> {
         jobs::check_names(job)?;
-        self.writing(|transaction| {
-            once(transaction, now, request, || {
-                jobs::insert(transaction, now, job)
-            })
-        })
+        self.write(|tx| once(tx, now, request, || jobs::insert(tx, now, job)))
     }
 }
 
 /// Makes a change and remembers its answer, or gives the answer that is remembered.
 fn once<T: Serialize + DeserializeOwned>(
-    transaction: &Transaction<'_>,
+    tx: &dyn Tx,
     now: Timestamp,
     request: Repeatable<'_>,
     change: impl FnOnce() -> Result<T, Error>,
 ) -> Result<T, Error> {
-    forget(transaction, now)?;
-    if let Some(answer) = answer_to(transaction, request)? {
+    forget(tx, now)?;
+    if let Some(answer) = answer_to(tx, request)? {
         return serde_json::from_str(&answer).map_err(unreadable);
     }
     let answer = change()?;
     let text = serde_json::to_string(&answer).map_err(unreadable)?;
-    transaction
-        .prepare_cached(
-            "INSERT INTO serial_gate_idempotency (caller, key, request, answer, at)
-             VALUES (?1, ?2, ?3, ?4, ?5)",
-        )?
-        .execute(params![
+    tx.execute(
+        "INSERT INTO serial_gate_idempotency (caller, key, request, answer, at)
+             VALUES ($1, $2, $3, $4, $5)",
+        values![
             request.caller,
             request.key,
             request.request,
             text,
             sql_time(now)
-        ])?;
+        ],
+    )?;
     let effect = Effect {
         what: "the answer for the key",
         table: "serial_gate_idempotency",
     };
-    effect.holds(answer_to(transaction, request)?.as_ref() == Some(&text))?;
+    effect.holds(answer_to(tx, request)?.as_ref() == Some(&text))?;
     Ok(answer)
 }
 
 /// Forgets what is older than a day, and what a clock that was ahead would keep for ever. Two services differ by less.
-fn forget(transaction: &Transaction<'_>, now: Timestamp) -> rusqlite::Result<()> {
+fn forget(tx: &dyn Tx, now: Timestamp) -> Result<(), Error> {
     let oldest = sql_time(now.checked_sub(KEPT).unwrap_or(Timestamp::MIN));
     let newest = sql_time(now.checked_add(KEPT).unwrap_or(Timestamp::MAX));
     for (forget, limit) in [
-        ("DELETE FROM serial_gate_idempotency WHERE at <= ?1", oldest),
-        ("DELETE FROM serial_gate_idempotency WHERE at > ?1", newest),
+        ("DELETE FROM serial_gate_idempotency WHERE at <= $1", oldest),
+        ("DELETE FROM serial_gate_idempotency WHERE at > $1", newest),
     ] {
-        transaction.prepare_cached(forget)?.execute([limit])?;
+        tx.execute(forget, values![limit])?;
     }
     Ok(())
 }
 
-fn answer_to(
-    transaction: &Transaction<'_>,
-    request: Repeatable<'_>,
-) -> Result<Option<String>, Error> {
-    let mut query = transaction.prepare_cached(
-        "SELECT request, answer FROM serial_gate_idempotency WHERE caller = ?1 AND key = ?2",
-    )?;
-    let known = query.query_row([request.caller, request.key], |row| {
-        Ok((row.get::<_, String>(0)?, row.get(1)?))
-    });
-    match known.optional()? {
+fn answer_to(tx: &dyn Tx, request: Repeatable<'_>) -> Result<Option<String>, Error> {
+    let known = tx.row(
+        "SELECT request, answer FROM serial_gate_idempotency WHERE caller = $1 AND key = $2",
+        values![request.caller, request.key],
+        |row| Ok((row.get::<String>(0)?, row.get(1)?)),
+    );
+    match known? {
         None => Ok(None),
         Some((known, answer)) if known == request.request => Ok(Some(answer)),
         Some(_) => Err(Error::KeyOfAnother {
@@ -140,6 +130,5 @@ fn answer_to(
 
 /// An answer that somebody else has written: the change is not made again for it.
 fn unreadable(cause: serde_json::Error) -> Error {
-    rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(cause))
-        .into()
+    Error::from(Unexpected::Json(cause))
 }

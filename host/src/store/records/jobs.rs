@@ -9,7 +9,6 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Params, params};
 
 use super::alerts::{self, NewAlert};
 use super::audit::{self, Deed};
@@ -17,9 +16,8 @@ use super::effect::Effect;
 use super::holding::{Holding, check_claim, claim_row, ended, holding, wrong_status};
 use super::job_error::kept;
 use super::task_end::FinishedStages;
+use crate::store::engine::{Tx, Value, values};
 use crate::store::error::{not_empty, without_nul};
-use crate::store::sqlite::transaction::Transaction;
-use crate::store::sqlite::value::Shown;
 use crate::store::time::whole_seconds;
 use crate::store::token::{new_token, next_fence};
 use crate::store::{Act, AlertKind, Error, Store, sql_time};
@@ -74,7 +72,7 @@ impl Store {
     /// When there is no such task, the agent or the repo is empty, or the database refuses.
     pub fn add_job(&mut self, now: Timestamp, job: NewJob<'_>) -> Result<i64, Error> {
         check_names(job)?;
-        self.writing(|transaction| insert(transaction, now, job))
+        self.write(|tx| insert(tx, now, job))
     }
 
     /// Ends a claimed job. The same end again, with the same token, is no error and changes nothing.
@@ -88,7 +86,7 @@ impl Store {
         claim: Claim<'_>,
         ending: Ending<'_>,
     ) -> Result<(), Error> {
-        self.writing_for_a_holder(act, |transaction| end(transaction, act, claim, ending))
+        self.writing_for_a_holder(act, |tx| end(tx, act, claim, ending))
     }
 
     /// Prolongs the lease of a claimed job, and returns when it ends.
@@ -102,9 +100,7 @@ impl Store {
         claim: Claim<'_>,
         lease: Duration,
     ) -> Result<Timestamp, Error> {
-        self.writing_for_a_holder(act, |transaction| {
-            keep_alive(transaction, act, claim, lease)
-        })
+        self.writing_for_a_holder(act, |tx| keep_alive(tx, act, claim, lease))
     }
 
     /// Looks whether a claim is still good.
@@ -113,7 +109,7 @@ impl Store {
     ///
     /// When it is not, or the database cannot be read.
     pub fn check_claim(&mut self, claim: Claim<'_>) -> Result<(), Error> {
-        self.doing(|connection| check_claim(connection, claim, "kept"))
+        self.read(|tx| check_claim(tx, claim, "kept"))
     }
 
     /// Puts a running, failed or cancelled job back to its old place in the queue, for an operator: with a row in
@@ -128,7 +124,7 @@ impl Store {
         id: i64,
         finished: &FinishedStages,
     ) -> Result<(), Error> {
-        self.writing(|transaction| put_in_queue(transaction, act, id, finished))
+        self.write(|tx| put_in_queue(tx, act, id, finished))
     }
 
     /// Gives a claimed job back, to its old place in the queue. `error` says why, if nobody asked for it.
@@ -143,9 +139,7 @@ impl Store {
         error: Option<&str>,
         finished: &FinishedStages,
     ) -> Result<(), Error> {
-        self.writing_for_a_holder(act, |transaction| {
-            give_back(transaction, claim, error, finished)
-        })
+        self.writing_for_a_holder(act, |tx| give_back(tx, claim, error, finished))
     }
 
     /// Puts a job whose branch could not be cut back to its place, where it may be claimed again after a delay. Until
@@ -164,24 +158,17 @@ impl Store {
     ) -> Result<(), Error> {
         let until = sql_time(crate::store::lease_end(act.now, delay));
         let error = kept(error);
-        self.writing_for_a_holder(act, |transaction| {
-            check_claim(transaction, claim, "put off")?;
-            let is_over = finished_task_of(transaction, claim.job, finished)?.is_some();
-            transaction
-                .prepare_cached(
-                    "UPDATE jobs SET gate_worker = NULL, gate_token = NULL, gate_error = ?3,
-                        status = CASE WHEN ?5 THEN 'cancelled' ELSE status END,
-                        gate_lease_until = CASE WHEN ?5 THEN NULL ELSE ?2 END, gate_lease = ?4,
-                        gate_put_off = coalesce(gate_put_off, 0) + 1 WHERE id = ?1",
-                )?
-                .execute(params![
-                    claim.job,
-                    until,
-                    error,
-                    whole_seconds(delay),
-                    is_over
-                ])?;
-            is_let_go(transaction, claim.job)
+        self.writing_for_a_holder(act, |tx| {
+            check_claim(tx, claim, "put off")?;
+            let is_over = finished_task_of(tx, claim.job, finished)?.is_some();
+            tx.execute(
+                "UPDATE jobs SET gate_worker = NULL, gate_token = NULL, gate_error = $3,
+                        status = CASE WHEN $5 THEN 'cancelled' ELSE status END,
+                        gate_lease_until = CASE WHEN $5 THEN NULL ELSE $2 END, gate_lease = $4,
+                        gate_put_off = coalesce(gate_put_off, 0) + 1 WHERE id = $1",
+                values![claim.job, until, error, whole_seconds(delay), is_over],
+            )?;
+            is_let_go(tx, claim.job)
         })
     }
 
@@ -191,11 +178,8 @@ impl Store {
     ///
     /// When there is no such job, or the database cannot be read.
     pub fn times_put_off(&mut self, job: i64) -> Result<u32, Error> {
-        self.doing(|connection| {
-            let mut query = connection.prepare_cached(
-                "SELECT min(max(CAST(coalesce(gate_put_off, 0) AS INTEGER), 0), 1000000) FROM jobs WHERE id = ?1",
-            )?;
-            let times = query.query_row([job], |row| row.get(0)).optional()?;
+        self.read(|tx| {
+            let times = tx.row("SELECT min(max(CAST(coalesce(gate_put_off, 0) AS INTEGER), 0), 1000000) FROM jobs WHERE id = $1", values![job], |row| row.get(0))?;
             times.ok_or(Error::NoJob { id: job })
         })
     }
@@ -203,7 +187,7 @@ impl Store {
 
 /// Ends a claimed job, as [`Store::end_job`] does.
 pub(crate) fn end(
-    transaction: &Transaction<'_>,
+    tx: &dyn Tx,
     act: Act<'_>,
     claim: Claim<'_>,
     ending: Ending<'_>,
@@ -213,7 +197,7 @@ pub(crate) fn end(
         Ending::Done => "finished",
         Ending::Failed { .. } => "failed",
     };
-    match holding(transaction, claim, change)? {
+    match holding(tx, claim, change)? {
         Holding::Ended(outcome) if outcome == status => return Ok(()),
         Holding::Ended(outcome) => return Err(ended(claim, outcome)),
         Holding::Live => {}
@@ -222,56 +206,56 @@ pub(crate) fn end(
         Ending::Done => None,
         Ending::Failed { error } => error.map(kept),
     };
-    transaction
-        .prepare_cached(
-            "UPDATE jobs SET status = ?2, gate_outcome = ?2, gate_error = ?3, gate_lease_until = NULL
-             WHERE id = ?1",
-        )?
-        .execute(params![claim.job, status, error])?;
+    tx.execute(
+        "UPDATE jobs SET status = $2, gate_outcome = $2, gate_error = $3, gate_lease_until = NULL
+             WHERE id = $1",
+        values![claim.job, status, error],
+    )?;
     if let Ending::Failed { .. } = ending {
-        alert_of_failure(transaction, act.now, claim.job)?;
+        alert_of_failure(tx, act.now, claim.job)?;
     }
-    let query = "SELECT 1 FROM jobs WHERE id = ?1 AND status = ?2 AND gate_outcome = ?2
-        AND gate_error IS ?3 AND CAST(gate_token AS TEXT) = ?4";
+    let query = "SELECT 1 FROM jobs WHERE id = $1 AND status = $2 AND gate_outcome = $2
+        AND gate_error IS NOT DISTINCT FROM $3 AND CAST(gate_token AS TEXT) = $4";
     is_there(
-        transaction,
+        tx,
         claim.job,
         query,
-        params![claim.job, status, error, claim.token],
+        values![claim.job, status, error, claim.token],
     )
 }
 
 /// Prolongs the lease of a claimed job, as [`Store::heartbeat`] does.
 pub(crate) fn keep_alive(
-    transaction: &Transaction<'_>,
+    tx: &dyn Tx,
     act: Act<'_>,
     claim: Claim<'_>,
     lease: Duration,
 ) -> Result<Timestamp, Error> {
     let until = crate::store::lease_end(act.now, lease);
-    check_claim(transaction, claim, "kept alive")?;
-    transaction
-        .prepare_cached("UPDATE jobs SET gate_lease_until = ?2, gate_lease = ?3 WHERE id = ?1")?
-        .execute(params![claim.job, sql_time(until), whole_seconds(lease)])?;
-    let query = "SELECT 1 FROM jobs WHERE id = ?1 AND status = 'running' AND gate_outcome IS NULL
-        AND gate_lease_until = ?2 AND CAST(gate_token AS TEXT) = ?3";
+    check_claim(tx, claim, "kept alive")?;
+    tx.execute(
+        "UPDATE jobs SET gate_lease_until = $2, gate_lease = $3 WHERE id = $1",
+        values![claim.job, sql_time(until), whole_seconds(lease)],
+    )?;
+    let query = "SELECT 1 FROM jobs WHERE id = $1 AND status = 'running' AND gate_outcome IS NULL
+        AND gate_lease_until = $2 AND CAST(gate_token AS TEXT) = $3";
     is_there(
-        transaction,
+        tx,
         claim.job,
         query,
-        params![claim.job, sql_time(until), claim.token],
+        values![claim.job, sql_time(until), claim.token],
     )?;
     Ok(until)
 }
 
 /// Puts a job back to its old place in the queue, as [`Store::requeue`] does.
 pub(crate) fn put_in_queue(
-    transaction: &Transaction<'_>,
+    tx: &dyn Tx,
     act: Act<'_>,
     id: i64,
     finished: &FinishedStages,
 ) -> Result<(), Error> {
-    let row = claim_row(transaction, id)?;
+    let row = claim_row(tx, id)?;
     let before = row.status.as_deref();
     if !matches!(before, Some("running" | "failed" | "cancelled")) {
         return Err(wrong_status(
@@ -281,18 +265,14 @@ pub(crate) fn put_in_queue(
             "running, failed or cancelled",
         ));
     }
-    if let Some(task) = finished_task_of(transaction, id, finished)? {
+    if let Some(task) = finished_task_of(tx, id, finished)? {
         return Err(Error::TaskIsFinished { job: id, task });
     }
     // Who failed it may not have heard of that yet, and is told so until the job is claimed anew.
-    let repo = transaction.query_row(
-        "UPDATE jobs SET status = 'queued', gate_worker = NULL, gate_lease_until = NULL, gate_put_off = NULL,
+    let repo = tx.row("UPDATE jobs SET status = 'queued', gate_worker = NULL, gate_lease_until = NULL, gate_put_off = NULL,
             gate_token = CASE WHEN gate_outcome IS NULL THEN NULL ELSE gate_token END
-         WHERE id = ?1 RETURNING repo",
-        [id],
-        |row| Ok(row.get::<_, Shown>(0)?.0),
-    );
-    let repo = repo.optional()?.ok_or_else(|| undone(id))?;
+         WHERE id = $1 RETURNING repo", values![id], |row| Ok(row.shown(0)?),);
+    let repo = repo?.ok_or_else(|| undone(id))?;
     let deed = Deed {
         action: "job requeue",
         repo: repo.as_deref(),
@@ -300,31 +280,30 @@ pub(crate) fn put_in_queue(
         before,
         after: Some("queued"),
     };
-    audit::write_down(transaction, act, deed)?;
-    let query = "SELECT 1 FROM jobs WHERE id = ?1 AND status = 'queued'
+    audit::write_down(tx, act, deed)?;
+    let query = "SELECT 1 FROM jobs WHERE id = $1 AND status = 'queued'
         AND (gate_token IS NULL OR gate_outcome IS NOT NULL)";
-    is_there(transaction, id, query, [id])
+    is_there(tx, id, query, values![id])
 }
 
 /// Gives a claimed job back, as [`Store::put_back`] does.
 pub(crate) fn give_back(
-    transaction: &Transaction<'_>,
+    tx: &dyn Tx,
     claim: Claim<'_>,
     error: Option<&str>,
     finished: &FinishedStages,
 ) -> Result<(), Error> {
-    check_claim(transaction, claim, "put back")?;
+    check_claim(tx, claim, "put back")?;
     let sql = format!(
-        "UPDATE jobs SET {}, gate_worker = NULL, gate_lease_until = NULL, gate_token = NULL, gate_error = ?3
-         WHERE id = ?1",
-        queued_or_cancelled("?2")
+        "UPDATE jobs SET {}, gate_worker = NULL, gate_lease_until = NULL, gate_token = NULL, gate_error = $3
+         WHERE id = $1",
+        queued_or_cancelled("$2")
     );
-    transaction.prepare_cached(&sql)?.execute(params![
-        claim.job,
-        finished.as_json(),
-        error.map(kept)
-    ])?;
-    is_let_go(transaction, claim.job)
+    tx.execute(
+        &sql,
+        values![claim.job, finished.as_json(), error.map(kept)],
+    )?;
+    is_let_go(tx, claim.job)
 }
 
 pub(crate) fn check_names(job: NewJob<'_>) -> Result<(), Error> {
@@ -334,56 +313,42 @@ pub(crate) fn check_names(job: NewJob<'_>) -> Result<(), Error> {
     without_nul("repo", job.repo.unwrap_or_default())
 }
 
-pub(crate) fn insert(
-    transaction: &Transaction<'_>,
-    now: Timestamp,
-    job: NewJob<'_>,
-) -> Result<i64, Error> {
-    let mut task = transaction.prepare_cached("SELECT 1 FROM tasks WHERE id = ?1")?;
-    if !task.exists([job.task_id])? {
+pub(crate) fn insert(tx: &dyn Tx, now: Timestamp, job: NewJob<'_>) -> Result<i64, Error> {
+    if !tx.exists("SELECT 1 FROM tasks WHERE id = $1", values![job.task_id])? {
         return Err(Error::NoTask { id: job.task_id });
     }
     let effect = Effect {
         what: "the job",
         table: "jobs",
     };
-    let added = transaction
-        .prepare_cached(
-            "INSERT INTO jobs (task_id, repo, agent, status, created_at)
-             SELECT id, coalesce(?2, repo), ?3, 'queued', ?4 FROM tasks WHERE id = ?1 RETURNING id",
-        )?
-        .query_row(
-            params![job.task_id, job.repo, job.agent, sql_time(now)],
-            |row| row.get(0),
-        );
+    let added = tx.row(
+        "INSERT INTO jobs (task_id, repo, agent, status, created_at)
+             SELECT id, coalesce($2, repo), $3, 'queued', $4 FROM tasks WHERE id = $1 RETURNING id",
+        values![job.task_id, job.repo, job.agent, sql_time(now)],
+        |row| row.get(0),
+    );
     let id: i64 = effect.returned(added)?;
     let query =
-        "SELECT 1 FROM jobs WHERE id = ?1 AND task_id = ?2 AND agent = ?3 AND status = 'queued'
-         AND repo IS coalesce(?4, (SELECT repo FROM tasks WHERE id = ?2))";
-    effect.is_there(
-        transaction,
-        query,
-        params![id, job.task_id, job.agent, job.repo],
-    )?;
+        "SELECT 1 FROM jobs WHERE id = $1 AND task_id = $2 AND agent = $3 AND status = 'queued'
+         AND repo IS NOT DISTINCT FROM coalesce($4, (SELECT repo FROM tasks WHERE id = $2))";
+    effect.is_there(tx, query, values![id, job.task_id, job.agent, job.repo])?;
     Ok(id)
 }
 
 /// Gives a job that was just added to whoever prepares it, and returns the claim's token.
 pub(crate) fn claim_added(
-    transaction: &Transaction<'_>,
+    tx: &dyn Tx,
     job: i64,
     worker: &str,
     now: Timestamp,
     lease: Duration,
 ) -> Result<String, Error> {
     let token = new_token()?;
-    transaction
-        .prepare_cached(&format!(
-            "UPDATE jobs SET status = 'running', gate_worker = ?2, gate_lease_until = ?3, gate_token = ?4,
-                gate_lease = ?6, gate_outcome = NULL, gate_fence = {} WHERE id = ?1",
-            next_fence("?5")
-        ))?
-        .execute(params![
+    tx.execute(&format!(
+            "UPDATE jobs SET status = 'running', gate_worker = $2, gate_lease_until = $3, gate_token = $4,
+                gate_lease = $6, gate_outcome = NULL, gate_fence = {} WHERE id = $1",
+            next_fence("$5")
+        ), values![
             job,
             worker,
             sql_time(crate::store::lease_end(now, lease)),
@@ -391,21 +356,21 @@ pub(crate) fn claim_added(
             now.as_millisecond(),
             whole_seconds(lease)
         ])?;
-    let query = "SELECT 1 FROM jobs WHERE id = ?1 AND status = 'running' AND gate_token = ?2";
-    is_there(transaction, job, query, params![job, token])?;
+    let query = "SELECT 1 FROM jobs WHERE id = $1 AND status = 'running' AND gate_token = $2";
+    is_there(tx, job, query, values![job, token])?;
     Ok(token)
 }
 
 /// Refuses a change that the query does not find afterwards: a trigger of the orchestrator's may have ignored it, or
 /// changed it again.
 pub(crate) fn is_there(
-    connection: &Connection,
+    tx: &dyn Tx,
     job: i64,
     query: &str,
-    values: impl Params,
+    values: &[Value<'_>],
 ) -> Result<(), Error> {
     // The name of the change is only made where it is needed: claims come through here.
-    if connection.prepare_cached(query)?.exists(values)? {
+    if tx.exists(query, values)? {
         Ok(())
     } else {
         Err(undone(job))
@@ -429,35 +394,36 @@ pub(crate) fn queued_or_cancelled(finished: &str) -> String {
 }
 
 /// Refuses to have let a job go that is still its holder's, or that nobody could claim.
-fn is_let_go(connection: &Connection, job: i64) -> Result<(), Error> {
-    let query = "SELECT 1 FROM jobs WHERE id = ?1 AND gate_token IS NULL
+fn is_let_go(tx: &dyn Tx, job: i64) -> Result<(), Error> {
+    let query = "SELECT 1 FROM jobs WHERE id = $1 AND gate_token IS NULL
         AND (status IN ('queued', 'cancelled') OR (status = 'running' AND gate_lease_until IS NOT NULL))";
-    is_there(connection, job, query, [job])
+    is_there(tx, job, query, values![job])
 }
 
 /// The task of a job, if it is finished.
 fn finished_task_of(
-    connection: &Connection,
+    tx: &dyn Tx,
     job: i64,
     finished: &FinishedStages,
 ) -> Result<Option<i64>, Error> {
-    let mut query = connection.prepare_cached(
+    tx.row(
         "SELECT tasks.id FROM jobs JOIN tasks ON tasks.id = jobs.task_id
-         WHERE jobs.id = ?1 AND tasks.stage IN (SELECT value FROM json_each(?2))",
-    )?;
-    let task = query.query_row(params![job, finished.as_json()], |row| row.get(0));
-    Ok(task.optional()?)
+         WHERE jobs.id = $1 AND tasks.stage IN (SELECT value FROM json_each($2))",
+        values![job, finished.as_json()],
+        |row| row.get(0),
+    )
 }
 
-fn alert_of_failure(transaction: &Transaction<'_>, at: Timestamp, id: i64) -> Result<(), Error> {
-    let mut query = transaction.prepare_cached(
+fn alert_of_failure(tx: &dyn Tx, at: Timestamp, id: i64) -> Result<(), Error> {
+    let [repo, work_item, worker, error] = tx.only(
         "SELECT jobs.repo, tasks.work_item_id, jobs.gate_worker, jobs.gate_error
-         FROM jobs LEFT JOIN tasks ON tasks.id = jobs.task_id WHERE jobs.id = ?1",
+         FROM jobs LEFT JOIN tasks ON tasks.id = jobs.task_id WHERE jobs.id = $1",
+        values![id],
+        |row| {
+            let text = |column| row.shown(column);
+            Ok([text(0)?, text(1)?, text(2)?, text(3)?])
+        },
     )?;
-    let [repo, work_item, worker, error] = query.query_row([id], |row| {
-        let text = |column| Ok::<_, rusqlite::Error>(row.get::<_, Shown>(column)?.0);
-        Ok([text(0)?, text(1)?, text(2)?, text(3)?])
-    })?;
     let alert = NewAlert {
         kind: AlertKind::JobFailed,
         repo: repo.as_deref(),
@@ -466,5 +432,5 @@ fn alert_of_failure(transaction: &Transaction<'_>, at: Timestamp, id: i64) -> Re
         who: &worker.unwrap_or_default(),
         why: &error.unwrap_or_default(),
     };
-    alerts::add(transaction, at, alert)
+    alerts::add(tx, at, alert)
 }

@@ -4,12 +4,9 @@
 //! reference's fixed word: a task is unfinished while its stage is not `done`. Whose jobs are in the waiting lines is
 //! told by the caller. What is held is the policy's business and not told here.
 
-use rusqlite::{OptionalExtension, Row};
-
 use super::branches::{BRANCH, TaskBranch, branch_at};
 use crate::clause::{Agents, Dialect};
-use crate::store::sqlite::value::Written;
-use crate::store::sqlite::value::{ExactId, Shown};
+use crate::store::engine::{Row, ToValue, values};
 use crate::store::sqlite::waiting::{NOTED, QueuedSince, repos};
 use crate::store::{Error, Store};
 
@@ -101,15 +98,15 @@ impl Store {
     pub fn task(&mut self, id: i64) -> Result<Option<TaskRow>, Error> {
         self.one(
             "SELECT id, work_item_id, repo, stage, CASE WHEN gate_stage = stage THEN gate_stage_at END
-             FROM tasks WHERE id = ?1",
+             FROM tasks WHERE id = $1",
             id,
             |row| {
                 Ok(TaskRow {
                     id: row.get(0)?,
-                    work_item_id: shown(row, 1)?,
-                    repo: shown(row, 2)?,
-                    stage: shown(row, 3)?,
-                    since: shown(row, 4)?,
+                    work_item_id: row.shown(1)?,
+                    repo: row.shown(2)?,
+                    stage: row.shown(3)?,
+                    since: row.shown(4)?,
                 })
             },
         )
@@ -123,19 +120,19 @@ impl Store {
     pub fn job(&mut self, id: i64) -> Result<Option<JobRow>, Error> {
         self.one(
             "SELECT id, task_id, repo, agent, status, gate_worker, gate_claimed_at, gate_lease_until, gate_error
-             FROM jobs WHERE id = ?1",
+             FROM jobs WHERE id = $1",
             id,
             |row| {
                 Ok(JobRow {
                     id: row.get(0)?,
-                    task_id: row.get::<_, ExactId>(1)?.0,
-                    repo: shown(row, 2)?,
-                    agent: shown(row, 3)?,
-                    status: shown(row, 4)?,
-                    worker: shown(row, 5)?,
-                    claimed_at: shown(row, 6)?,
-                    lease_until: shown(row, 7)?,
-                    error: shown(row, 8)?,
+                    task_id: row.id(1)?,
+                    repo: row.shown(2)?,
+                    agent: row.shown(3)?,
+                    status: row.shown(4)?,
+                    worker: row.shown(5)?,
+                    claimed_at: row.shown(6)?,
+                    lease_until: row.shown(7)?,
+                    error: row.shown(8)?,
                 })
             },
         )
@@ -152,11 +149,8 @@ impl Store {
         repo: Option<&str>,
         except: Option<i64>,
     ) -> Result<bool, Error> {
-        self.doing(|connection| {
-            let mut query = connection.prepare_cached(
-                "SELECT 1 FROM tasks WHERE repo = ?1 AND stage != 'done' AND (?2 IS NULL OR id != ?2) LIMIT 1",
-            )?;
-            Ok(query.exists((repo, except))?)
+        self.read(|tx| {
+            tx.exists("SELECT 1 FROM tasks WHERE repo = $1 AND stage != 'done' AND ($2 IS NULL OR id != $2) LIMIT 1", values![repo, except])
         })
     }
 
@@ -168,14 +162,14 @@ impl Store {
     pub fn active_task(&mut self, repo: &str) -> Result<Option<ActiveTask>, Error> {
         self.one(
             &format!(
-                "SELECT id, work_item_id, stage, {BRANCH} FROM tasks WHERE repo = ?1 AND stage != 'done' ORDER BY id LIMIT 1"
+                "SELECT id, work_item_id, stage, {BRANCH} FROM tasks WHERE repo = $1 AND stage != 'done' ORDER BY id LIMIT 1"
             ),
             repo,
             |row| {
                 Ok(ActiveTask {
                     id: row.get(0)?,
-                    work_item_id: shown(row, 1)?,
-                    stage: shown(row, 2)?,
+                    work_item_id: row.shown(1)?,
+                    stage: row.shown(2)?,
                     branch: branch_at(row, 3)?,
                 })
             },
@@ -189,25 +183,23 @@ impl Store {
     /// When the database cannot be read.
     pub fn waiting(&mut self, repo: &str, agents: &Agents) -> Result<Vec<WaitingJob>, Error> {
         let gated = agents.named(Dialect::Sqlite);
-        self.doing(|connection| {
-            let mut query = connection.prepare_cached(&format!(
+        self.read(|tx| {
+            tx.rows(&format!(
                 "SELECT jobs.id, jobs.task_id, tasks.work_item_id, tasks.stage, jobs.created_at, noted.since
                  FROM jobs LEFT JOIN tasks ON tasks.id = jobs.task_id {NOTED}
-                 WHERE jobs.repo = ?1 AND jobs.status = 'queued' AND {gated} ORDER BY jobs.id"
-            ))?;
-            let jobs = query.query_map([repo], |row| {
+                 WHERE jobs.repo = $1 AND jobs.status = 'queued' AND {gated} ORDER BY jobs.id"
+            ), values![repo], |row| {
                 Ok(WaitingJob {
                     job_id: row.get(0)?,
-                    task_id: row.get::<_, ExactId>(1)?.0,
-                    work_item_id: shown(row, 2)?,
-                    stage: shown(row, 3)?,
+                    task_id: row.id(1)?,
+                    work_item_id: row.shown(2)?,
+                    stage: row.shown(3)?,
                     queued: QueuedSince {
-                        created_at: row.get::<_, Written>(4)?.0,
-                        noted: row.get::<_, Written>(5)?.0,
+                        created_at: row.time(4)?,
+                        noted: row.time(5)?,
                     },
                 })
-            })?;
-            Ok(jobs.collect::<Result<_, _>>()?)
+            })
         })
     }
 
@@ -217,12 +209,12 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn queued_jobs(&mut self) -> Result<Vec<i64>, Error> {
-        self.doing(|connection| {
-            let mut query = connection
-                .prepare_cached("SELECT id FROM jobs WHERE status = 'queued' ORDER BY id")?;
-            Ok(query
-                .query_map([], |row| row.get(0))?
-                .collect::<Result<_, _>>()?)
+        self.read(|tx| {
+            tx.rows(
+                "SELECT id FROM jobs WHERE status = 'queued' ORDER BY id",
+                &[],
+                |row| row.get(0),
+            )
         })
     }
 
@@ -232,13 +224,13 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn live_repos(&mut self, agents: &Agents) -> Result<Vec<String>, Error> {
-        self.doing(|connection| {
-            let mut query = connection.prepare_cached(
+        self.read(|tx| {
+            let mut live = tx.rows(
                 "SELECT DISTINCT repo FROM repo_freeze WHERE cleared_at IS NULL AND repo != ''",
+                &[],
+                |row| Ok(row.shown(0)?.unwrap_or_default()),
             )?;
-            let frozen = query.query_map([], |row| Ok(shown(row, 0)?.unwrap_or_default()))?;
-            let mut live: Vec<String> = frozen.collect::<Result<_, _>>()?;
-            let waiting = repos(connection, agents)?;
+            let waiting = repos(tx, agents)?;
             live.extend(waiting.iter().filter_map(|repo| repo.shown()));
             Ok(live)
         })
@@ -250,36 +242,27 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn active_repos(&mut self) -> Result<Vec<String>, Error> {
-        self.doing(|connection| {
+        self.read(|tx| {
             // From one repo to the next in the index, instead of over all tasks. Texts come after numbers.
-            let mut query = connection.prepare_cached(
+            tx.rows(
                 "WITH RECURSIVE found (repo) AS (
                     SELECT min(repo) FROM tasks WHERE stage != 'done' AND repo > ''
                     UNION ALL
                     SELECT (SELECT min(repo) FROM tasks WHERE stage != 'done' AND repo > found.repo)
                     FROM found WHERE repo IS NOT NULL
                  ) SELECT repo FROM found WHERE repo IS NOT NULL",
-            )?;
-            let repos = query.query_map([], |row| Ok(shown(row, 0)?.unwrap_or_default()))?;
-            Ok(repos.collect::<Result<_, _>>()?)
+                &[],
+                |row| Ok(row.shown(0)?.unwrap_or_default()),
+            )
         })
     }
 
     fn one<T>(
         &mut self,
         sql: &str,
-        key: impl rusqlite::ToSql,
-        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+        key: impl ToValue,
+        read: impl FnOnce(Row<'_>) -> Result<T, Error>,
     ) -> Result<Option<T>, Error> {
-        self.doing(|connection| {
-            Ok(connection
-                .prepare_cached(sql)?
-                .query_row([key], read)
-                .optional()?)
-        })
+        self.read(|tx| tx.row(sql, values![key], read))
     }
-}
-
-fn shown(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
-    Ok(row.get::<_, Shown>(column)?.0)
 }

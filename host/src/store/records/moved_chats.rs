@@ -3,8 +3,7 @@
 //! Owns the table of them, by the number that is configured: once that is corrected, what is here no longer matters. Leaves
 //! what a channel answers to the room `alerts`.
 
-use rusqlite::{OptionalExtension, params};
-
+use crate::store::engine::values;
 use crate::store::{Error, Store};
 
 impl Store {
@@ -14,13 +13,12 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn moved_chat(&mut self, channel: &str, chat: &str) -> Result<Option<String>, Error> {
-        self.doing(|connection| {
-            let mut query = connection.prepare_cached(
-                "SELECT moved_to FROM serial_gate_moved_chat WHERE channel = ?1 AND chat = ?2",
-            )?;
-            Ok(query
-                .query_row([channel, chat], |row| row.get(0))
-                .optional()?)
+        self.read(|tx| {
+            tx.row(
+                "SELECT moved_to FROM serial_gate_moved_chat WHERE channel = $1 AND chat = $2",
+                values![channel, chat],
+                |row| row.get(0),
+            )
         })
     }
 
@@ -30,12 +28,11 @@ impl Store {
     ///
     /// When the database refuses.
     pub fn chat_is_back(&mut self, channel: &str, chat: &str) -> Result<(), Error> {
-        self.writing(|transaction| {
-            transaction
-                .prepare_cached(
-                    "DELETE FROM serial_gate_moved_chat WHERE channel = ?1 AND chat = ?2",
-                )?
-                .execute([channel, chat])?;
+        self.write(|tx| {
+            tx.execute(
+                "DELETE FROM serial_gate_moved_chat WHERE channel = $1 AND chat = $2",
+                values![channel, chat],
+            )?;
             Ok(())
         })
     }
@@ -46,13 +43,12 @@ impl Store {
     ///
     /// When the database refuses.
     pub fn chat_has_moved(&mut self, channel: &str, chat: &str, to: &str) -> Result<(), Error> {
-        self.writing(|transaction| {
-            transaction
-                .prepare_cached(
-                    "INSERT INTO serial_gate_moved_chat (channel, chat, moved_to) VALUES (?1, ?2, ?3)
+        self.write(|tx| {
+            tx.execute(
+                "INSERT INTO serial_gate_moved_chat (channel, chat, moved_to) VALUES ($1, $2, $3)
                      ON CONFLICT (channel, chat) DO UPDATE SET moved_to = excluded.moved_to",
-                )?
-                .execute(params![channel, chat, to])?;
+                values![channel, chat, to],
+            )?;
             Ok(())
         })
     }

@@ -4,9 +4,8 @@
 //! the outcome is kept beside it. Callers rely on this: a task that has left the stage in which it was cancelled, by whatever
 //! program, is not cancelled, and neither is another task that has its id by now.
 
-use rusqlite::params;
-
-use crate::store::sqlite::transaction::Transaction;
+use crate::store::Error;
+use crate::store::engine::{Tx, values};
 
 /// How a task ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -29,22 +28,21 @@ impl TaskOutcome {
 }
 
 /// Whether the task of a row of `tasks` is cancelled, as long as it is in a finished stage.
-pub(crate) const IS_CANCELLED: &str = "EXISTS (SELECT 1 FROM serial_gate_cancelled_task AS cancelled
-    WHERE cancelled.task = tasks.id AND cancelled.at IS tasks.gate_stage_at AND tasks.gate_stage IS tasks.stage)";
+pub(crate) const IS_CANCELLED: &str =
+    "EXISTS (SELECT 1 FROM serial_gate_cancelled_task AS cancelled
+    WHERE cancelled.task = tasks.id AND cancelled.at IS NOT DISTINCT FROM tasks.gate_stage_at
+        AND tasks.gate_stage IS NOT DISTINCT FROM tasks.stage)";
 
 /// Keeps the outcome of a task whose stage has just been set.
-pub(crate) fn keep(
-    transaction: &Transaction<'_>,
-    task: i64,
-    outcome: TaskOutcome,
-) -> rusqlite::Result<()> {
+pub(crate) fn keep(tx: &dyn Tx, task: i64, outcome: TaskOutcome) -> Result<(), Error> {
     let sql = match outcome {
-        TaskOutcome::Done => "DELETE FROM serial_gate_cancelled_task WHERE task = ?1",
+        TaskOutcome::Done => "DELETE FROM serial_gate_cancelled_task WHERE task = $1",
         TaskOutcome::Cancelled => {
-            "INSERT OR REPLACE INTO serial_gate_cancelled_task (task, at)
-             SELECT id, gate_stage_at FROM tasks WHERE id = ?1"
+            "INSERT INTO serial_gate_cancelled_task (task, at)
+             SELECT id, gate_stage_at FROM tasks WHERE id = $1
+             ON CONFLICT (task) DO UPDATE SET at = excluded.at"
         }
     };
-    transaction.prepare_cached(sql)?.execute(params![task])?;
+    tx.execute(sql, values![task])?;
     Ok(())
 }

@@ -3,12 +3,9 @@
 //! Owns the way back from `failed` to `pending`, which only an operator takes. Callers rely on this: such an alert has all
 //! its tries again and is due at once, and its channel is not left alone any longer, because it was mended.
 
-use rusqlite::params;
-
 use super::audit::{self, Deed};
 use super::effect::Effect;
-use crate::store::sqlite::transaction::Transaction;
-use crate::store::sqlite::value::Shown;
+use crate::store::engine::{Tx, values};
 use crate::store::{Act, Error, Store, sql_time};
 
 /// How many alerts an audit names; more are counted.
@@ -36,20 +33,16 @@ impl Store {
         ids: &[i64],
         channel: Option<&str>,
     ) -> Result<Vec<Retried>, Error> {
-        self.writing(|transaction| {
+        self.write(|tx| {
             for id in ids {
-                let mut there =
-                    transaction.prepare_cached("SELECT 1 FROM serial_gate_alert WHERE id = ?1")?;
-                if !there.exists([id])? {
+                if !tx.exists("SELECT 1 FROM serial_gate_alert WHERE id = $1", values![id])? {
                     return Err(Error::NoAlert { id: *id });
                 }
             }
             let retried = if ids.is_empty() {
-                retry(transaction, act, None, channel)?
+                retry(tx, act, None, channel)?
             } else {
-                let each = ids
-                    .iter()
-                    .map(|id| retry(transaction, act, Some(*id), channel));
+                let each = ids.iter().map(|id| retry(tx, act, Some(*id), channel));
                 each.collect::<Result<Vec<_>, Error>>()?.concat()
             };
             if retried.is_empty() {
@@ -62,15 +55,15 @@ impl Store {
                 before: Some("failed"),
                 after: Some("pending"),
             };
-            audit::write_down(transaction, act, deed)?;
+            audit::write_down(tx, act, deed)?;
             let effect = Effect {
                 what: "the retry",
                 table: "serial_gate_delivery",
             };
             for Retried { alert, channel } in &retried {
                 let is_pending = "SELECT 1 FROM serial_gate_delivery
-                    WHERE alert = ?1 AND channel = ?2 AND state = 'pending' AND attempts = 0";
-                effect.is_there(transaction, is_pending, params![alert, channel])?;
+                    WHERE alert = $1 AND channel = $2 AND state = 'pending' AND attempts = 0";
+                effect.is_there(tx, is_pending, values![alert, channel])?;
             }
             Ok(retried)
         })
@@ -78,29 +71,31 @@ impl Store {
 }
 
 fn retry(
-    transaction: &Transaction<'_>,
+    tx: &dyn Tx,
     act: Act<'_>,
     id: Option<i64>,
     channel: Option<&str>,
 ) -> Result<Vec<Retried>, Error> {
-    let mut update = transaction.prepare_cached(
+    let mut retried: Vec<Retried> = tx.rows(
         "UPDATE serial_gate_delivery
-         SET state = 'pending', attempts = 0, due_at = ?1, lease_until = NULL, error = NULL
-         WHERE state = 'failed' AND (?2 IS NULL OR alert = ?2) AND (?3 IS NULL OR channel = ?3)
+         SET state = 'pending', attempts = 0, due_at = $1, lease_until = NULL, error = NULL
+         WHERE state = 'failed' AND ($2 IS NULL OR alert = $2) AND ($3 IS NULL OR channel = $3)
          RETURNING alert, channel",
+        values![sql_time(act.now), id, channel],
+        |row| {
+            Ok(Retried {
+                alert: row.get(0)?,
+                channel: row.shown(1)?.unwrap_or_default(),
+            })
+        },
     )?;
-    let retried = update.query_map(params![sql_time(act.now), id, channel], |row| {
-        Ok(Retried {
-            alert: row.get(0)?,
-            channel: row.get::<_, Shown>(1)?.0.unwrap_or_default(),
-        })
-    })?;
-    let mut retried: Vec<Retried> = retried.collect::<rusqlite::Result<_>>()?;
+
     retried.sort_by(|one, other| (one.alert, &one.channel).cmp(&(other.alert, &other.channel)));
     for Retried { channel, .. } in &retried {
-        transaction
-            .prepare_cached("DELETE FROM serial_gate_channel WHERE name = ?1")?
-            .execute([channel])?;
+        tx.execute(
+            "DELETE FROM serial_gate_channel WHERE name = $1",
+            values![channel],
+        )?;
     }
     Ok(retried)
 }

@@ -3,11 +3,9 @@
 //! Owns the counts. Who asks, and when, is left to the queue. There is one row for each job that the
 //! two differed about, with what each said the last time; no more than [`KEPT`] of a generation.
 
-use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
-use rusqlite::{OptionalExtension, params};
-
 use super::generations::is_kept;
 use crate::model::Verdict;
+use crate::store::engine::{Row, Unexpected, values};
 use crate::store::{Act, Error, Generation, GenerationState, Store, sql_time};
 
 /// How many jobs of a generation are kept with their verdicts.
@@ -75,36 +73,33 @@ impl Store {
         act: Act<'_>,
     ) -> Result<(), Error> {
         let (decisions, failures, failure, differing) = match look {
-            Look::Failed(failure) => (0, 1, failure, &[][..]),
+            Look::Failed(failure) => (0, 1_i64, failure, &[][..]),
             Look::Answered {
                 decisions,
                 differing,
             } => (decisions, 0, "", differing),
         };
         let (generation, at) = (shadow.id, sql_time(act.now));
-        self.writing(|transaction| {
-            if !is_kept(transaction, shadow)? {
+        self.write(|tx| {
+            if !is_kept(tx, shadow)? {
                 return Ok(());
             }
-            transaction.execute(
-                "INSERT INTO serial_gate_shadow (generation, looks, decisions, failures, last_failure)
-                 VALUES (?1, 1, ?2, ?3, ?4)
+            tx.execute("INSERT INTO serial_gate_shadow (generation, looks, decisions, failures, last_failure)
+                 VALUES ($1, 1, $2, $3, $4)
                  ON CONFLICT (generation) DO UPDATE SET
-                    looks = looks + 1, decisions = decisions + ?2, failures = failures + ?3,
-                    last_failure = CASE WHEN ?3 > 0 THEN ?4 ELSE last_failure END",
-                params![generation, decisions, failures, failure],
-            )?;
-            let mut insert = transaction.prepare_cached(
-                "INSERT INTO serial_gate_disagreement (generation, job_id, active, shadow, times, last_at)
-                 SELECT ?1, ?2, ?3, ?4, 1, ?5
-                 WHERE (SELECT count(*) FROM serial_gate_disagreement WHERE generation = ?1) < ?6
-                    OR EXISTS (SELECT 1 FROM serial_gate_disagreement WHERE generation = ?1 AND job_id = ?2)
-                 ON CONFLICT (generation, job_id) DO UPDATE SET
-                    active = ?3, shadow = ?4, times = times + 1, last_at = ?5",
-            )?;
+                    looks = serial_gate_shadow.looks + 1,
+                    decisions = serial_gate_shadow.decisions + $2,
+                    failures = serial_gate_shadow.failures + $3,
+                    last_failure = CASE WHEN $3 > 0 THEN $4
+                        ELSE serial_gate_shadow.last_failure END", values![generation, decisions, failures, failure])?;
             for (job, active, shadow) in differing {
                 let (active, shadow) = (text(active), text(shadow));
-                insert.execute(params![generation, job, active, shadow, at, KEPT])?;
+                tx.execute("INSERT INTO serial_gate_disagreement (generation, job_id, active, shadow, times, last_at)
+                 SELECT $1, $2, $3, $4, 1, $5
+                 WHERE (SELECT count(*) FROM serial_gate_disagreement WHERE generation = $1) < $6
+                    OR EXISTS (SELECT 1 FROM serial_gate_disagreement WHERE generation = $1 AND job_id = $2)
+                 ON CONFLICT (generation, job_id) DO UPDATE SET
+                    active = $3, shadow = $4, times = times + 1, last_at = $5", values![generation, job, active, shadow, at, KEPT])?;
             }
             Ok(())
         })
@@ -119,29 +114,27 @@ impl Store {
         let Some(shadow) = self.generation_in(GenerationState::Shadow)? else {
             return Ok(None);
         };
-        self.doing(|connection| {
-            let mut query = connection.prepare_cached(
+        self.read(|tx| {
+            let disagreements = tx.rows(
                 "SELECT job_id, active, shadow, times, last_at FROM serial_gate_disagreement
-                 WHERE generation = ?1 ORDER BY last_at DESC, job_id LIMIT ?2",
+                 WHERE generation = $1 ORDER BY last_at DESC, job_id LIMIT $2",
+                values![shadow.id, SHOWN],
+                |row| {
+                    Ok(Disagreement {
+                        job: row.get(0)?,
+                        active: verdict(row, 1)?,
+                        shadow: verdict(row, 2)?,
+                        times: row.get(3)?,
+                        last_at: row.get(4)?,
+                    })
+                },
             )?;
-            let disagreements = query.query_map([shadow.id, SHOWN], |row| {
-                Ok(Disagreement {
-                    job: row.get(0)?,
-                    active: row.get::<_, StoredVerdict>(1)?.0,
-                    shadow: row.get::<_, StoredVerdict>(2)?.0,
-                    times: row.get(3)?,
-                    last_at: row.get(4)?,
-                })
-            })?;
-            let disagreements = disagreements.collect::<Result<_, _>>()?;
-            let counts = connection
-                .query_row(
-                    "SELECT looks, decisions, failures, last_failure FROM serial_gate_shadow
-                     WHERE generation = ?1",
-                    [shadow.id],
-                    |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
-                )
-                .optional()?;
+            let counts = tx.row(
+                "SELECT looks, decisions, failures, last_failure FROM serial_gate_shadow
+                     WHERE generation = $1",
+                values![shadow.id],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+            )?;
             let (looks, decisions, failures, last_failure) = counts.unwrap_or_default();
             Ok(Some(ShadowRecord {
                 generation: shadow.id,
@@ -160,12 +153,7 @@ fn text(verdict: &Option<Verdict>) -> String {
     serde_json::json!(verdict).to_string()
 }
 
-struct StoredVerdict(Option<Verdict>);
-
-impl FromSql for StoredVerdict {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<StoredVerdict> {
-        serde_json::from_str(value.as_str()?)
-            .map(StoredVerdict)
-            .map_err(|error| FromSqlError::Other(Box::new(error)))
-    }
+fn verdict(row: Row<'_>, column: usize) -> Result<Option<Verdict>, Error> {
+    let text: String = row.get(column)?;
+    serde_json::from_str(&text).map_err(|cause| Unexpected::Json(cause).into())
 }

@@ -2,17 +2,16 @@
 //!
 //! Owns the changes of their states: that at most one is active and at most one is a shadow. A
 //! component is stored once, however many generations use it. Callers rely on this: a change is one
-//! transaction, on the disk when the method returns, and its event says who made it and why.
+//! tx, on the disk when the method returns, and its event says who made it and why.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, params};
 
 use super::alerts::{self, NewAlert};
 use super::effect::Effect;
 use super::generations::{active, before, generation, in_state, is_kept};
-use crate::store::sqlite::transaction::Transaction;
+use crate::store::engine::{Tx, values};
 use crate::store::time::latest;
 use crate::store::{AlertKind, Error, Generation, GenerationState, Store, sql_time};
 
@@ -66,11 +65,11 @@ impl Store {
         new: NewGeneration<'_>,
         act: Act<'_>,
     ) -> Result<Generation, Error> {
-        self.writing_durably(|transaction| {
-            let id = add(transaction, new, GenerationState::Candidate, act)?;
-            check_added(transaction, id, new)?;
-            check_state(transaction, id, GenerationState::Candidate)?;
-            generation(transaction, id)
+        self.write_durably(|tx| {
+            let id = add(tx, new, GenerationState::Candidate, act)?;
+            check_added(tx, id, new)?;
+            check_state(tx, id, GenerationState::Candidate)?;
+            generation(tx, id)
         })
     }
 
@@ -88,8 +87,8 @@ impl Store {
         act: Act<'_>,
     ) -> Result<(), Error> {
         let id = seen.generation.id;
-        self.writing_durably(|transaction| {
-            let generation = generation(transaction, id)?;
+        self.write_durably(|tx| {
+            let generation = generation(tx, id)?;
             let state = generation.state;
             if state == place || state == GenerationState::Active {
                 return Err(Error::AlreadyIn {
@@ -97,7 +96,7 @@ impl Store {
                     state,
                 });
             }
-            let active = in_state(transaction, GenerationState::Active)?;
+            let active = in_state(tx, GenerationState::Active)?;
             let now = Seen {
                 generation: &generation,
                 active: active.as_ref(),
@@ -107,23 +106,23 @@ impl Store {
             }
             if place == GenerationState::Active {
                 // What it did before was forgiven by whoever activates it.
-                transaction.execute(
-                    "DELETE FROM serial_gate_failure WHERE generation = ?1",
-                    [id],
+                tx.execute(
+                    "DELETE FROM serial_gate_failure WHERE generation = $1",
+                    values![id],
                 )?;
             }
-            let mut query = transaction
-                .prepare_cached("SELECT id FROM serial_gate_generation WHERE state = ?1")?;
-            let before: Vec<i64> = query
-                .query_map([place.name()], |row| row.get(0))?
-                .collect::<Result<_, _>>()?;
+            let before: Vec<i64> = tx.rows(
+                "SELECT id FROM serial_gate_generation WHERE state = $1",
+                values![place.name()],
+                |row| row.get(0),
+            )?;
             for before in before {
                 let why = format!("generation {id} took its place");
                 let act = Act { why: &why, ..act };
-                change(transaction, before, GenerationState::Retired, act)?;
+                change(tx, before, GenerationState::Retired, act)?;
             }
-            change(transaction, id, place, act)?;
-            check_state(transaction, id, place)
+            change(tx, id, place, act)?;
+            check_state(tx, id, place)
         })
     }
 
@@ -133,17 +132,15 @@ impl Store {
     ///
     /// When the database refuses.
     pub fn stop_shadow(&mut self, act: Act<'_>) -> Result<Option<i64>, Error> {
-        self.writing_durably(|transaction| {
-            let shadow = transaction
-                .query_row(
-                    "SELECT id FROM serial_gate_generation WHERE state = 'shadow'",
-                    [],
-                    |row| row.get(0),
-                )
-                .optional()?;
+        self.write_durably(|tx| {
+            let shadow = tx.row(
+                "SELECT id FROM serial_gate_generation WHERE state = 'shadow'",
+                &[],
+                |row| row.get(0),
+            )?;
             if let Some(shadow) = shadow {
-                change(transaction, shadow, GenerationState::Retired, act)?;
-                check_state(transaction, shadow, GenerationState::Retired)?;
+                change(tx, shadow, GenerationState::Retired, act)?;
+                check_state(tx, shadow, GenerationState::Retired)?;
             }
             Ok(shadow)
         })
@@ -157,21 +154,18 @@ impl Store {
     /// When the database refuses.
     pub fn refuse_candidate(&mut self, candidate: &Generation, act: Act<'_>) -> Result<(), Error> {
         let id = candidate.id;
-        self.writing_durably(|transaction| {
-                if generation(transaction, id)? != *candidate {
+        self.write_durably(|tx| {
+                if generation(tx, id)? != *candidate {
                     return Err(Error::Meanwhile);
                 }
-                change(transaction, id, GenerationState::Refused, act)?;
-                transaction.execute(
-                    "DELETE FROM serial_gate_policy
-                     WHERE digest = (SELECT digest FROM serial_gate_generation WHERE id = ?1)
+                change(tx, id, GenerationState::Refused, act)?;
+                tx.execute("DELETE FROM serial_gate_policy
+                     WHERE digest = (SELECT digest FROM serial_gate_generation WHERE id = $1)
                        AND digest NOT IN (
                            SELECT digest FROM serial_gate_generation g WHERE state != 'refused' OR EXISTS (
                                SELECT 1 FROM serial_gate_generation_event e
-                               WHERE e.generation = g.id AND e.state = 'active'))",
-                    [id],
-                )?;
-                check_state(transaction, id, GenerationState::Refused)
+                               WHERE e.generation = g.id AND e.state = 'active'))", values![id])?;
+                check_state(tx, id, GenerationState::Refused)
         })
     }
 
@@ -188,56 +182,46 @@ impl Store {
         since: Timestamp,
         act: Act<'_>,
     ) -> Result<Option<i64>, Error> {
-        self.writing_durably(|transaction| fail(transaction, failed, allowed, since, act))
+        self.write_durably(|tx| fail(tx, failed, allowed, since, act))
     }
 }
 
 /// The same in the transaction of what the failure was found with.
 pub(crate) fn fail(
-    transaction: &Transaction<'_>,
+    tx: &dyn Tx,
     failed: &Generation,
     allowed: u32,
     since: Timestamp,
     act: Act<'_>,
 ) -> Result<Option<i64>, Error> {
     let id = failed.id;
-    if !is_kept(transaction, failed)? {
+    if !is_kept(tx, failed)? {
         return Ok(None);
     }
     // A clock that was ahead would have its failures counted for ever.
-    transaction.execute(
-        "DELETE FROM serial_gate_failure WHERE at <= ?1 OR at > ?2",
-        [sql_time(since), latest(act.now, Duration::ZERO)],
+    tx.execute(
+        "DELETE FROM serial_gate_failure WHERE at <= $1 OR at > $2",
+        values![sql_time(since), latest(act.now, Duration::ZERO)],
     )?;
-    transaction.execute(
-        "INSERT INTO serial_gate_failure (generation, at, what) VALUES (?1, ?2, ?3)",
-        params![id, sql_time(act.now), act.why],
+    tx.execute(
+        "INSERT INTO serial_gate_failure (generation, at, what) VALUES ($1, $2, $3)",
+        values![id, sql_time(act.now), act.why],
     )?;
-    let failures: u32 = transaction.query_row(
-        "SELECT count(*) FROM serial_gate_failure WHERE generation = ?1",
-        [id],
+    let failures: u32 = tx.only(
+        "SELECT count(*) FROM serial_gate_failure WHERE generation = $1",
+        values![id],
         |row| row.get(0),
     )?;
-    if failures < allowed || active(transaction)? != Some(id) {
+    if failures < allowed || active(tx)? != Some(id) {
         return Ok(None);
     }
-    let Some(good) = before(transaction)? else {
+    let Some(good) = before(tx)? else {
         return Ok(None);
     };
     let why = format!("failed {failures} times in use: {}", act.why);
-    change(
-        transaction,
-        id,
-        GenerationState::Refused,
-        Act { why: &why, ..act },
-    )?;
+    change(tx, id, GenerationState::Refused, Act { why: &why, ..act })?;
     let why = format!("generation {id} {why}");
-    change(
-        transaction,
-        good,
-        GenerationState::Active,
-        Act { why: &why, ..act },
-    )?;
+    change(tx, good, GenerationState::Active, Act { why: &why, ..act })?;
     let alert = NewAlert {
         kind: AlertKind::Rollback,
         repo: None,
@@ -246,33 +230,31 @@ pub(crate) fn fail(
         who: act.who,
         why: &why,
     };
-    alerts::add(transaction, act.now, alert)?;
-    check_state(transaction, id, GenerationState::Refused)?;
-    check_state(transaction, good, GenerationState::Active)?;
+    alerts::add(tx, act.now, alert)?;
+    check_state(tx, id, GenerationState::Refused)?;
+    check_state(tx, good, GenerationState::Active)?;
     Ok(Some(good))
 }
 
 /// The first generation of a queue that has none. True if it was added.
 pub(crate) fn add_first(
-    transaction: &Transaction<'_>,
+    tx: &dyn Tx,
     first: NewGeneration<'_>,
     act: Act<'_>,
-) -> rusqlite::Result<bool> {
-    let any = transaction
-        .prepare("SELECT 1 FROM serial_gate_generation")?
-        .exists([])?;
+) -> Result<bool, Error> {
+    let any = tx.exists("SELECT 1 FROM serial_gate_generation", &[])?;
     if !any {
-        add(transaction, first, GenerationState::Active, act)?;
+        add(tx, first, GenerationState::Active, act)?;
     }
     Ok(!any)
 }
 
 fn add(
-    transaction: &Transaction<'_>,
+    tx: &dyn Tx,
     new: NewGeneration<'_>,
     state: GenerationState,
     act: Act<'_>,
-) -> rusqlite::Result<i64> {
+) -> Result<i64, Error> {
     let NewGeneration {
         component,
         signature,
@@ -282,34 +264,27 @@ fn add(
         settings,
         limits,
     } = new;
-    transaction.execute(
+    tx.execute(
         // The digest is of these bytes, so others under it were altered.
-        "INSERT OR REPLACE INTO serial_gate_policy (digest, component) VALUES (?1, ?2)",
-        params![digest, component],
+        "INSERT INTO serial_gate_policy (digest, component) VALUES ($1, $2)
+         ON CONFLICT (digest) DO UPDATE SET component = excluded.component",
+        values![digest, component],
     )?;
-    let id = transaction.query_row(
-        "INSERT INTO serial_gate_generation (digest, name, version, settings, limits, signature, state)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) RETURNING id",
-        params![digest, name, version, settings, limits, signature, state.name()],
-        |row| row.get(0),
-    )?;
-    write_down(transaction, id, state, act)?;
+    let id = tx.only("INSERT INTO serial_gate_generation (digest, name, version, settings, limits, signature, state)
+         VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id", values![digest, name, version, settings, limits, signature, state.name()], |row| row.get(0),)?;
+    write_down(tx, id, state, act)?;
     Ok(id)
 }
 
 /// Refuses a generation that is not kept as it was added.
-fn check_added(
-    transaction: &Transaction<'_>,
-    id: i64,
-    new: NewGeneration<'_>,
-) -> Result<(), Error> {
+fn check_added(tx: &dyn Tx, id: i64, new: NewGeneration<'_>) -> Result<(), Error> {
     let effect = Effect {
         what: &format!("generation {id}"),
         table: "serial_gate_generation",
     };
     let query = "SELECT 1 FROM serial_gate_generation AS added JOIN serial_gate_policy AS kept USING (digest)
-        WHERE added.id = ?1 AND digest = ?2 AND settings = ?3 AND limits = ?4 AND signature IS ?5 AND component = ?6";
-    let values = params![
+        WHERE added.id = $1 AND digest = $2 AND settings = $3 AND limits = $4 AND signature IS NOT DISTINCT FROM $5 AND component = $6";
+    let values = values![
         id,
         new.digest,
         new.settings,
@@ -317,47 +292,33 @@ fn check_added(
         new.signature,
         new.component
     ];
-    effect.is_there(transaction, query, values)
+    effect.is_there(tx, query, values)
 }
 
 /// Refuses a change after which a generation, or its history, says otherwise.
-fn check_state(
-    transaction: &Transaction<'_>,
-    id: i64,
-    state: GenerationState,
-) -> Result<(), Error> {
+fn check_state(tx: &dyn Tx, id: i64, state: GenerationState) -> Result<(), Error> {
     let effect = Effect {
         what: &format!("the change of generation {id} to `{}`", state.name()),
         table: "serial_gate_generation",
     };
-    let query = "SELECT 1 FROM serial_gate_generation WHERE id = ?1 AND state = ?2 AND ?2 = (
-            SELECT state FROM serial_gate_generation_event WHERE generation = ?1 ORDER BY id DESC LIMIT 1)";
-    effect.is_there(transaction, query, params![id, state.name()])
+    let query = "SELECT 1 FROM serial_gate_generation WHERE id = $1 AND state = $2 AND $2 = (
+            SELECT state FROM serial_gate_generation_event WHERE generation = $1 ORDER BY id DESC LIMIT 1)";
+    effect.is_there(tx, query, values![id, state.name()])
 }
 
-fn change(
-    transaction: &Transaction<'_>,
-    id: i64,
-    state: GenerationState,
-    act: Act<'_>,
-) -> rusqlite::Result<()> {
-    transaction.execute(
-        "UPDATE serial_gate_generation SET state = ?2 WHERE id = ?1",
-        params![id, state.name()],
+fn change(tx: &dyn Tx, id: i64, state: GenerationState, act: Act<'_>) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE serial_gate_generation SET state = $2 WHERE id = $1",
+        values![id, state.name()],
     )?;
-    write_down(transaction, id, state, act)
+    write_down(tx, id, state, act)
 }
 
-fn write_down(
-    transaction: &Transaction<'_>,
-    id: i64,
-    state: GenerationState,
-    act: Act<'_>,
-) -> rusqlite::Result<()> {
-    transaction.execute(
+fn write_down(tx: &dyn Tx, id: i64, state: GenerationState, act: Act<'_>) -> Result<(), Error> {
+    tx.execute(
         "INSERT INTO serial_gate_generation_event (generation, state, at, who, why)
-         VALUES (?1, ?2, ?3, ?4, ?5)",
-        params![id, state.name(), sql_time(act.now), act.who, act.why],
+         VALUES ($1, $2, $3, $4, $5)",
+        values![id, state.name(), sql_time(act.now), act.who, act.why],
     )?;
     Ok(())
 }

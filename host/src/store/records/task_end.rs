@@ -5,14 +5,12 @@
 //! ends it or it is forced with a reason; and no queued job of it is left.
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, params};
 
 use super::audit::{self, Deed};
 use super::effect::Effect;
 use super::outcome::{self, IS_CANCELLED, TaskOutcome};
+use crate::store::engine::{Tx, values};
 use crate::store::error::not_empty;
-use crate::store::sqlite::transaction::Transaction;
-use crate::store::sqlite::value::Shown;
 use crate::store::token::is_token;
 use crate::store::{Act, Error, Store, sql_time};
 
@@ -102,14 +100,13 @@ impl Store {
         id: i64,
         finished: &FinishedStages,
     ) -> Result<Option<TaskOutcome>, Error> {
-        let found = self.doing(|connection| {
-            let mut query = connection.prepare_cached(&format!(
-                "SELECT stage, {IS_CANCELLED} FROM tasks WHERE id = ?1"
-            ))?;
-            let found = query.query_row([id], |row| {
-                Ok((row.get::<_, Shown>(0)?.0, row.get::<_, bool>(1)?))
-            });
-            Ok(found.optional()?)
+        let found = self.read(|tx| {
+            let found = tx.row(
+                &format!("SELECT stage, {IS_CANCELLED} FROM tasks WHERE id = $1"),
+                values![id],
+                |row| Ok((row.shown(0)?, row.get::<bool>(1)?)),
+            );
+            found
         })?;
         Ok(found.and_then(|(stage, is_cancelled)| {
             finished.contains(&stage?).then_some(match is_cancelled {
@@ -126,55 +123,40 @@ impl Store {
     /// When there is no such task, a job of it runs and neither its token is shown nor the end is forced with a reason, or
     /// the database refuses.
     pub fn end_tasks(&mut self, act: Act<'_>, ids: &[i64], end: TaskEnd<'_>) -> Result<(), Error> {
-        self.writing_for_a_holder(act, |transaction| {
-            ids.iter()
-                .try_for_each(|id| end_task(transaction, act, *id, end))?;
-            check_ended(transaction, ids, end)
+        self.writing_for_a_holder(act, |tx| {
+            ids.iter().try_for_each(|id| end_task(tx, act, *id, end))?;
+            check_ended(tx, ids, end)
         })
     }
 }
 
-pub(crate) fn end_task(
-    transaction: &Transaction<'_>,
-    act: Act<'_>,
-    id: i64,
-    end: TaskEnd<'_>,
-) -> Result<(), Error> {
+pub(crate) fn end_task(tx: &dyn Tx, act: Act<'_>, id: i64, end: TaskEnd<'_>) -> Result<(), Error> {
     not_empty("stage", end.stage)?;
     if end.running.force && act.why.trim().is_empty() {
         return Err(Error::ForcedWithoutReason);
     }
-    let before = transaction
-        .prepare_cached("SELECT repo, stage FROM tasks WHERE id = ?1")?
-        .query_row([id], |row| {
-            Ok((row.get::<_, Shown>(0)?.0, row.get::<_, Shown>(1)?.0))
-        });
-    let (repo, before) = before.optional()?.ok_or(Error::NoTask { id })?;
-    let kept = kept_job(transaction, act.now, id, end.running)?;
+    let before = tx.row(
+        "SELECT repo, stage FROM tasks WHERE id = $1",
+        values![id],
+        |row| Ok((row.shown(0)?, row.shown(1)?)),
+    );
+    let (repo, before) = before?.ok_or(Error::NoTask { id })?;
+    let kept = kept_job(tx, act.now, id, end.running)?;
     // A job that had ended before and was queued again keeps what it ended as: its last holder may ask once more.
-    transaction
-        .prepare_cached(
-            "UPDATE jobs SET status = 'cancelled', gate_lease_until = NULL,
+    tx.execute(
+        "UPDATE jobs SET status = 'cancelled', gate_lease_until = NULL,
                 gate_outcome = CASE WHEN gate_token IS NULL THEN gate_outcome
                     ELSE coalesce(gate_outcome, 'cancelled') END
-             WHERE task_id = ?1 AND status IN ('queued', 'running') AND id IS NOT ?2",
-        )?
-        .execute(params![id, kept])?;
+             WHERE task_id = $1 AND status IN ('queued', 'running') AND id IS DISTINCT FROM $2",
+        values![id, kept],
+    )?;
     // Of a job that another program cancelled its holder is told the same.
-    transaction
-        .prepare_cached(
-            "UPDATE jobs SET gate_outcome = 'cancelled'
-             WHERE task_id = ?1 AND status = 'cancelled' AND gate_token IS NOT NULL AND gate_outcome IS NULL",
-        )?
-        .execute([id])?;
-    transaction
-        .prepare_cached(
-            "UPDATE tasks SET stage = ?2, gate_stage = ?2,
-                gate_stage_at = CASE WHEN gate_stage = ?2 AND stage = ?2 THEN gate_stage_at ELSE ?3 END
-             WHERE id = ?1",
-        )?
-        .execute(params![id, end.stage, sql_time(act.now)])?;
-    outcome::keep(transaction, id, end.outcome)?;
+    tx.execute("UPDATE jobs SET gate_outcome = 'cancelled'
+             WHERE task_id = $1 AND status = 'cancelled' AND gate_token IS NOT NULL AND gate_outcome IS NULL", values![id])?;
+    tx.execute("UPDATE tasks SET stage = $2, gate_stage = $2,
+                gate_stage_at = CASE WHEN gate_stage = $2 AND stage = $2 THEN gate_stage_at ELSE $3 END
+             WHERE id = $1", values![id, end.stage, sql_time(act.now)])?;
+    outcome::keep(tx, id, end.outcome)?;
     let deed = Deed {
         action: match end.outcome {
             TaskOutcome::Done => "task done",
@@ -185,29 +167,25 @@ pub(crate) fn end_task(
         before: before.as_deref(),
         after: Some(end.stage),
     };
-    audit::write_down(transaction, act, deed)
+    audit::write_down(tx, act, deed)
 }
 
 /// Refuses an end after which a task goes on, or a job of it waits, or runs on although it was cancelled.
-pub(crate) fn check_ended(
-    transaction: &Transaction<'_>,
-    ids: &[i64],
-    end: TaskEnd<'_>,
-) -> Result<(), Error> {
+pub(crate) fn check_ended(tx: &dyn Tx, ids: &[i64], end: TaskEnd<'_>) -> Result<(), Error> {
     ids.iter().try_for_each(|id| {
         let effect = Effect {
             what: &format!("the end of task {id}"),
             table: "tasks",
         };
-        let query = format!("SELECT 1 FROM tasks WHERE id = ?1 AND stage = ?2 AND {IS_CANCELLED} = ?5
-             AND NOT EXISTS (SELECT 1 FROM jobs WHERE task_id = ?1
-                AND (status = 'queued' OR (status = 'running' AND (?3 OR CAST(gate_token AS TEXT) IS NOT ?4))
+        let query = format!("SELECT 1 FROM tasks WHERE id = $1 AND stage = $2 AND {IS_CANCELLED} = $5
+             AND NOT EXISTS (SELECT 1 FROM jobs WHERE task_id = $1
+                AND (status = 'queued' OR (status = 'running' AND ($3 OR CAST(gate_token AS TEXT) IS DISTINCT FROM $4))
                     OR (status = 'cancelled' AND gate_token IS NOT NULL AND gate_outcome IS NULL)))");
         let Running { token, force } = end.running;
         effect.is_there(
-            transaction,
+            tx,
             &query,
-            params![id, end.stage, force, token, end.outcome == TaskOutcome::Cancelled],
+            values![id, end.stage, force, token, end.outcome == TaskOutcome::Cancelled],
         )
     })
 }
@@ -215,7 +193,7 @@ pub(crate) fn check_ended(
 /// The job that goes on because its holder ends the task. Refuses to end a task while anybody else works on it: a job
 /// that was put off, or whose lease ran out, is not worked on.
 fn kept_job(
-    transaction: &Transaction<'_>,
+    tx: &dyn Tx,
     now: Timestamp,
     task: i64,
     running: Running<'_>,
@@ -223,28 +201,29 @@ fn kept_job(
     if running.force {
         return Ok(None);
     }
-    let mut query = transaction.prepare_cached(
+    let jobs: Vec<RunningJob> = tx.rows(
         "SELECT id, gate_worker, gate_token,
             NOT (gate_put_off IS NOT NULL AND gate_worker IS NULL AND gate_token IS NULL)
-                AND (gate_lease_until IS NULL OR gate_lease_until > ?2)
-         FROM jobs WHERE task_id = ?1 AND status = 'running' ORDER BY id",
+                AND (gate_lease_until IS NULL OR gate_lease_until > $2)
+         FROM jobs WHERE task_id = $1 AND status = 'running' ORDER BY id",
+        values![task, sql_time(now)],
+        |row| {
+            Ok(RunningJob {
+                job: row.get(0)?,
+                worker: row.shown(1)?,
+                token: row.shown(2)?,
+                is_worked_on: row.get(3)?,
+            })
+        },
     )?;
-    let jobs = query.query_map(params![task, sql_time(now)], |row| {
-        Ok(RunningJob {
-            job: row.get(0)?,
-            worker: row.get::<_, Shown>(1)?.0,
-            token: row.get::<_, Shown>(2)?.0,
-            is_worked_on: row.get(3)?,
-        })
-    })?;
-    let jobs: Vec<RunningJob> = jobs.collect::<Result<_, _>>()?;
+
     let is_the_holder_s = |one: &&RunningJob| {
         let tokens = running.token.zip(one.token.as_deref());
         tokens.is_some_and(|(shown, given)| is_token(shown, given))
     };
     let kept = jobs.iter().find(is_the_holder_s).map(|one| one.job);
     if let Some(token) = running.token.filter(|_| kept.is_none())
-        && !is_of_an_ended_claim(transaction, task, token)?
+        && !is_of_an_ended_claim(tx, task, token)?
     {
         return Err(Error::TokenOfAnother { task });
     }
@@ -260,15 +239,8 @@ fn kept_job(
 }
 
 /// Whether a token is the one of a claim of this task that has ended, and whose job nobody has claimed since.
-fn is_of_an_ended_claim(
-    transaction: &Transaction<'_>,
-    task: i64,
-    token: &str,
-) -> Result<bool, Error> {
-    let mut query = transaction.prepare_cached(
-        "SELECT 1 FROM jobs WHERE task_id = ?1 AND gate_outcome IS NOT NULL AND CAST(gate_token AS TEXT) = ?2",
-    )?;
-    Ok(query.exists(params![task, token])?)
+fn is_of_an_ended_claim(tx: &dyn Tx, task: i64, token: &str) -> Result<bool, Error> {
+    tx.exists("SELECT 1 FROM jobs WHERE task_id = $1 AND gate_outcome IS NOT NULL AND CAST(gate_token AS TEXT) = $2", values![task, token])
 }
 
 /// A job with the status `running`.

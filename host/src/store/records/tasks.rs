@@ -7,17 +7,15 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, params};
 
 use super::audit::{self, Deed};
 use super::effect::Effect;
 use super::jobs::claim_added;
 use super::outcome::{self, TaskOutcome};
 use super::task_end::{TaskEnd, check_ended, end_task};
+use crate::store::engine::{Tx, values};
 use crate::store::error::{not_empty, without_nul};
 use crate::store::sqlite::schema::LABEL;
-use crate::store::sqlite::transaction::Transaction;
-use crate::store::sqlite::value::Shown;
 use crate::store::{Act, Error, Store, sql_time};
 
 /// A task to add.
@@ -63,7 +61,7 @@ impl Store {
     /// When the repo, the stage, the agent or the label is empty, a text has a NUL, or the database refuses.
     pub fn add_task(&mut self, now: Timestamp, task: NewTask<'_>) -> Result<Added, Error> {
         check_names(task)?;
-        self.writing(|transaction| insert(transaction, now, task))
+        self.write(|tx| insert(tx, now, task))
     }
 
     /// The same, and the caller has the job for a while, to prepare it, by the token that is returned. It puts the job
@@ -80,9 +78,9 @@ impl Store {
         lease: Duration,
     ) -> Result<(Added, String), Error> {
         check_names(task)?;
-        self.writing(|transaction| {
-            let added = insert(transaction, now, task)?;
-            let token = claim_added(transaction, added.job_id, worker, now, lease)?;
+        self.write(|tx| {
+            let added = insert(tx, now, task)?;
+            let token = claim_added(tx, added.job_id, worker, now, lease)?;
             Ok((added, token))
         })
     }
@@ -94,10 +92,10 @@ impl Store {
     /// When the stage is empty, there is no such task, or the database refuses.
     pub fn set_stage(&mut self, now: Timestamp, ids: &[i64], stage: &str) -> Result<(), Error> {
         not_empty("stage", stage)?;
-        self.writing(|transaction| {
+        self.write(|tx| {
             ids.iter()
-                .try_for_each(|id| to_stage(transaction, now, *id, stage))?;
-            check_stages(transaction, ids, stage)
+                .try_for_each(|id| to_stage(tx, now, *id, stage))?;
+            check_stages(tx, ids, stage)
         })
     }
 
@@ -108,10 +106,10 @@ impl Store {
     /// When the stage is empty, there is no such task, or the database refuses.
     pub fn set_stage_by(&mut self, act: Act<'_>, ids: &[i64], stage: &str) -> Result<(), Error> {
         not_empty("stage", stage)?;
-        self.writing(|transaction| {
+        self.write(|tx| {
             ids.iter()
-                .try_for_each(|id| to_stage_by(transaction, act, *id, stage))?;
-            check_stages(transaction, ids, stage)
+                .try_for_each(|id| to_stage_by(tx, act, *id, stage))?;
+            check_stages(tx, ids, stage)
         })
     }
 
@@ -121,9 +119,9 @@ impl Store {
     ///
     /// When there is no such task, the mark is empty, or the database refuses.
     pub fn set_label(&mut self, act: Act<'_>, id: i64, label: Option<&str>) -> Result<(), Error> {
-        self.writing(|transaction| {
-            mark(transaction, act, id, label)?;
-            check_label(transaction, id, label)
+        self.write(|tx| {
+            mark(tx, act, id, label)?;
+            check_label(tx, id, label)
         })
     }
 
@@ -133,13 +131,13 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn label(&mut self, id: i64) -> Result<Option<String>, Error> {
-        self.doing(|connection| {
-            let mut query =
-                connection.prepare_cached("SELECT gate_label FROM tasks WHERE id = ?1")?;
-            let label = query
-                .query_row([id], |row| row.get::<_, Shown>(0))
-                .optional()?;
-            Ok(label.and_then(|label| label.0))
+        self.read(|tx| {
+            let label = tx.row(
+                "SELECT gate_label FROM tasks WHERE id = $1",
+                values![id],
+                |row| row.shown(0),
+            )?;
+            Ok(label.flatten())
         })
     }
 
@@ -155,22 +153,22 @@ impl Store {
         moved: Option<Move<'_>>,
         label: Option<Option<&str>>,
     ) -> Result<(), Error> {
-        self.writing_for_a_holder(act, |transaction| {
+        self.writing_for_a_holder(act, |tx| {
             match moved {
                 Some(Move::To(stage)) => {
                     not_empty("stage", stage)?;
-                    to_stage_by(transaction, act, id, stage)?;
+                    to_stage_by(tx, act, id, stage)?;
                 }
-                Some(Move::End(end)) => end_task(transaction, act, id, end)?,
+                Some(Move::End(end)) => end_task(tx, act, id, end)?,
                 None => {}
             }
             if let Some(label) = label {
-                mark(transaction, act, id, label)?;
-                check_label(transaction, id, label)?;
+                mark(tx, act, id, label)?;
+                check_label(tx, id, label)?;
             }
             match moved {
-                Some(Move::To(stage)) => check_stages(transaction, &[id], stage),
-                Some(Move::End(end)) => check_ended(transaction, &[id], end),
+                Some(Move::To(stage)) => check_stages(tx, &[id], stage),
+                Some(Move::End(end)) => check_ended(tx, &[id], end),
                 None => Ok(()),
             }
         })
@@ -191,11 +189,7 @@ pub(crate) fn check_names(task: NewTask<'_>) -> Result<(), Error> {
     without_nul("work item", task.work_item.unwrap_or_default())
 }
 
-pub(crate) fn insert(
-    transaction: &Transaction<'_>,
-    now: Timestamp,
-    task: NewTask<'_>,
-) -> Result<Added, Error> {
+pub(crate) fn insert(tx: &dyn Tx, now: Timestamp, task: NewTask<'_>) -> Result<Added, Error> {
     let now = sql_time(now);
     let the_task = Effect {
         what: &format!("the new task of `{}`", task.repo.escape_debug()),
@@ -208,70 +202,60 @@ pub(crate) fn insert(
         ),
         table: "jobs",
     };
-    let mut insert = transaction.prepare_cached(
-        "INSERT INTO tasks (work_item_id, repo, stage, created_at, gate_stage, gate_stage_at, gate_label)
-         VALUES (?1, ?2, ?3, ?4, ?3, ?4, ?5) RETURNING id",
-    )?;
-    let values = params![task.work_item, task.repo, task.stage, now, task.label];
-    let task_id = the_task.returned(insert.query_row(values, |row| row.get(0)))?;
-    let mut insert = transaction.prepare_cached(
+    let values = values![task.work_item, task.repo, task.stage, now, task.label];
+    let task_id = the_task.returned(tx.row("INSERT INTO tasks (work_item_id, repo, stage, created_at, gate_stage, gate_stage_at, gate_label)
+         VALUES ($1, $2, $3, $4, $3, $4, $5) RETURNING id", values, |row| row.get(0)))?;
+    let values = values![task_id, task.repo, task.agent, now];
+    let job_id = the_job.returned(tx.row(
         "INSERT INTO jobs (task_id, repo, agent, status, created_at)
-         VALUES (?1, ?2, ?3, 'queued', ?4) RETURNING id",
-    )?;
-    let values = params![task_id, task.repo, task.agent, now];
-    let job_id = the_job.returned(insert.query_row(values, |row| row.get(0)))?;
+         VALUES ($1, $2, $3, 'queued', $4) RETURNING id",
+        values,
+        |row| row.get(0),
+    ))?;
     the_task.is_there(
-        transaction,
-        "SELECT 1 FROM tasks WHERE id = ?1 AND work_item_id IS ?2 AND repo = ?3 AND stage = ?4 AND gate_label IS ?5",
-        params![task_id, task.work_item, task.repo, task.stage, task.label],
+        tx,
+        "SELECT 1 FROM tasks WHERE id = $1 AND work_item_id IS NOT DISTINCT FROM $2 AND repo = $3 AND stage = $4 AND gate_label IS NOT DISTINCT FROM $5",
+        values![task_id, task.work_item, task.repo, task.stage, task.label],
     )?;
     the_job.is_there(
-        transaction,
-        "SELECT 1 FROM jobs WHERE id = ?1 AND task_id = ?2 AND repo = ?3 AND agent = ?4 AND status = 'queued'",
-        params![job_id, task_id, task.repo, task.agent],
+        tx,
+        "SELECT 1 FROM jobs WHERE id = $1 AND task_id = $2 AND repo = $3 AND agent = $4 AND status = 'queued'",
+        values![job_id, task_id, task.repo, task.agent],
     )?;
     Ok(Added { task_id, job_id })
 }
 
 /// Refuses a move after which a task is elsewhere.
-pub(crate) fn check_stages(
-    transaction: &Transaction<'_>,
-    ids: &[i64],
-    stage: &str,
-) -> Result<(), Error> {
+pub(crate) fn check_stages(tx: &dyn Tx, ids: &[i64], stage: &str) -> Result<(), Error> {
     ids.iter().try_for_each(|id| {
         let effect = Effect {
             what: &format!("the stage of task {id}"),
             table: "tasks",
         };
-        let query = "SELECT 1 FROM tasks WHERE id = ?1 AND stage = ?2";
-        effect.is_there(transaction, query, params![id, stage])
+        let query = "SELECT 1 FROM tasks WHERE id = $1 AND stage = $2";
+        effect.is_there(tx, query, values![id, stage])
     })
 }
 
 /// Refuses a mark that the task does not have afterwards.
-fn check_label(transaction: &Transaction<'_>, id: i64, label: Option<&str>) -> Result<(), Error> {
+fn check_label(tx: &dyn Tx, id: i64, label: Option<&str>) -> Result<(), Error> {
     let effect = Effect {
         what: &format!("the label of task {id}"),
         table: "tasks",
     };
-    let query = "SELECT 1 FROM tasks WHERE id = ?1 AND gate_label IS ?2";
-    effect.is_there(transaction, query, params![id, label])
+    let query = "SELECT 1 FROM tasks WHERE id = $1 AND gate_label IS NOT DISTINCT FROM $2";
+    effect.is_there(tx, query, values![id, label])
 }
 
-fn mark(
-    transaction: &Transaction<'_>,
-    act: Act<'_>,
-    id: i64,
-    label: Option<&str>,
-) -> Result<(), Error> {
+fn mark(tx: &dyn Tx, act: Act<'_>, id: i64, label: Option<&str>) -> Result<(), Error> {
     if let Some(label) = label {
         not_empty("label", label)?;
     }
-    let (repo, before) = repo_and(transaction, LABEL, id)?;
-    transaction
-        .prepare_cached("UPDATE tasks SET gate_label = ?2 WHERE id = ?1")?
-        .execute(params![id, label])?;
+    let (repo, before) = repo_and(tx, LABEL, id)?;
+    tx.execute(
+        "UPDATE tasks SET gate_label = $2 WHERE id = $1",
+        values![id, label],
+    )?;
     let deed = Deed {
         action: "task label",
         repo: repo.as_deref(),
@@ -279,17 +263,12 @@ fn mark(
         before: before.as_deref(),
         after: label,
     };
-    audit::write_down(transaction, act, deed)
+    audit::write_down(tx, act, deed)
 }
 
-pub(crate) fn to_stage_by(
-    transaction: &Transaction<'_>,
-    act: Act<'_>,
-    id: i64,
-    stage: &str,
-) -> Result<(), Error> {
-    let (repo, before) = repo_and(transaction, "stage", id)?;
-    to_stage(transaction, act.now, id, stage)?;
+pub(crate) fn to_stage_by(tx: &dyn Tx, act: Act<'_>, id: i64, stage: &str) -> Result<(), Error> {
+    let (repo, before) = repo_and(tx, "stage", id)?;
+    to_stage(tx, act.now, id, stage)?;
     let deed = Deed {
         action: "task stage",
         repo: repo.as_deref(),
@@ -297,43 +276,28 @@ pub(crate) fn to_stage_by(
         before: before.as_deref(),
         after: Some(stage),
     };
-    audit::write_down(transaction, act, deed)
+    audit::write_down(tx, act, deed)
 }
 
-fn to_stage(
-    transaction: &Transaction<'_>,
-    now: Timestamp,
-    id: i64,
-    stage: &str,
-) -> Result<(), Error> {
-    let is_there = transaction
-        .prepare_cached("SELECT 1 FROM tasks WHERE id = ?1")?
-        .exists([id])?;
+fn to_stage(tx: &dyn Tx, now: Timestamp, id: i64, stage: &str) -> Result<(), Error> {
+    let is_there = tx.exists("SELECT 1 FROM tasks WHERE id = $1", values![id])?;
     if !is_there {
         return Err(Error::NoTask { id });
     }
-    transaction
-        .prepare_cached(
-            "UPDATE tasks SET stage = ?2, gate_stage = ?2,
-                gate_stage_at = CASE WHEN gate_stage = ?2 AND stage = ?2 THEN gate_stage_at ELSE ?3 END
-             WHERE id = ?1",
-        )?
-        .execute(params![id, stage, sql_time(now)])?;
+    tx.execute("UPDATE tasks SET stage = $2, gate_stage = $2,
+                gate_stage_at = CASE WHEN gate_stage = $2 AND stage = $2 THEN gate_stage_at ELSE $3 END
+             WHERE id = $1", values![id, stage, sql_time(now)])?;
     // Whatever it was before: it goes on.
-    outcome::keep(transaction, id, TaskOutcome::Done)?;
+    outcome::keep(tx, id, TaskOutcome::Done)?;
     Ok(())
 }
 
 /// A task's repo and one of its other columns, as they are before a change.
-fn repo_and(
-    transaction: &Transaction<'_>,
-    column: &str,
-    id: i64,
-) -> Result<(Option<String>, Option<String>), Error> {
-    let mut query =
-        transaction.prepare_cached(&format!("SELECT repo, {column} FROM tasks WHERE id = ?1"))?;
-    let row = query.query_row([id], |row| {
-        Ok((row.get::<_, Shown>(0)?.0, row.get::<_, Shown>(1)?.0))
-    });
-    row.optional()?.ok_or(Error::NoTask { id })
+fn repo_and(tx: &dyn Tx, column: &str, id: i64) -> Result<(Option<String>, Option<String>), Error> {
+    let row = tx.row(
+        &format!("SELECT repo, {column} FROM tasks WHERE id = $1"),
+        values![id],
+        |row| Ok((row.shown(0)?, row.shown(1)?)),
+    );
+    row?.ok_or(Error::NoTask { id })
 }

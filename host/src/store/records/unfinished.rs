@@ -3,12 +3,10 @@
 //! Owns one query. With the default rules `lookup` has the answer. Callers rely on this: what it costs depends on the
 //! stages that the repo has, and not on its tasks.
 
-use rusqlite::{OptionalExtension, params};
-
 use super::branches::{BRANCH, branch_at};
 use super::lookup::ActiveTask;
 use super::task_end::{DONE, FinishedStages};
-use crate::store::sqlite::value::Shown;
+use crate::store::engine::values;
 use crate::store::{Error, Store};
 
 /// How many stages of a repo are looked at.
@@ -31,25 +29,24 @@ impl Store {
         // From one stage to the next in the index, and the first task of each.
         let sql = format!(
             "WITH RECURSIVE found (stage) AS (
-                SELECT (SELECT stage FROM tasks WHERE repo = ?1 AND stage IS NOT NULL ORDER BY stage LIMIT 1)
+                SELECT (SELECT stage FROM tasks WHERE repo = $1 AND stage IS NOT NULL ORDER BY stage LIMIT 1)
                 UNION ALL
-                SELECT (SELECT stage FROM tasks WHERE repo = ?1 AND stage > found.stage ORDER BY stage LIMIT 1)
+                SELECT (SELECT stage FROM tasks WHERE repo = $1 AND stage > found.stage ORDER BY stage LIMIT 1)
                 FROM found WHERE found.stage IS NOT NULL LIMIT {STAGES}
              ) SELECT tasks.id, work_item_id, stage, {BRANCH} FROM tasks WHERE id = (
-                SELECT min((SELECT id FROM tasks WHERE repo = ?1 AND stage = found.stage ORDER BY id LIMIT 1))
-                FROM found WHERE found.stage NOT IN (SELECT value FROM json_each(?2)))"
+                SELECT min((SELECT id FROM tasks WHERE repo = $1 AND stage = found.stage ORDER BY id LIMIT 1))
+                FROM found WHERE found.stage NOT IN (SELECT value FROM json_each($2)))"
         );
-        self.doing(|connection| {
-            let mut query = connection.prepare_cached(&sql)?;
-            let task = query.query_row(params![repo, finished.as_json()], |row| {
+        self.read(|tx| {
+            let task = tx.row(&sql, values![repo, finished.as_json()], |row| {
                 Ok(ActiveTask {
                     id: row.get(0)?,
-                    work_item_id: row.get::<_, Shown>(1)?.0,
-                    stage: row.get::<_, Shown>(2)?.0,
+                    work_item_id: row.shown(1)?,
+                    stage: row.shown(2)?,
                     branch: branch_at(row, 3)?,
                 })
             });
-            Ok(task.optional()?)
+            task
         })
     }
 }

@@ -4,9 +4,8 @@
 //! another program moved without a lease is never said to be worked on, and what an earlier claim left behind is not told
 //! of a later one.
 
-use rusqlite::Row;
-
-use crate::store::sqlite::value::Shown;
+use crate::store::Error;
+use crate::store::engine::Row;
 
 /// How a job is, or a task by the job that matters most.
 #[derive(
@@ -91,34 +90,34 @@ impl JobWork {
     }
 }
 
-/// The columns of [`job_at`]; `?1` is now. An end of a lease is compared as a claim compares it.
+/// The columns of [`job_at`]; `$1` is now. An end of a lease is compared as a claim compares it.
 pub(crate) const JOB: &str = "jobs.id, jobs.task_id, jobs.repo, jobs.agent, jobs.status, jobs.gate_worker, jobs.gate_claimed_at,
     jobs.gate_lease_until, jobs.gate_error, min(max(CAST(coalesce(jobs.gate_attempt, 0) AS INTEGER), 0), 1000000),
     jobs.gate_put_off IS NOT NULL AND jobs.gate_worker IS NULL AND jobs.gate_token IS NULL,
-    jobs.gate_lease_until <= ?1, jobs.gate_token IS NOT NULL AND jobs.gate_outcome IS NULL";
+    jobs.gate_lease_until <= $1, jobs.gate_token IS NOT NULL AND jobs.gate_outcome IS NULL";
 
-/// The columns of [`state_at`], of which a count can be grouped by; `?1` is now.
+/// The columns of [`state_at`], of which a count can be grouped by; `$1` is now.
 pub(crate) const STATE: &str = "jobs.status,
     jobs.gate_put_off IS NOT NULL AND jobs.gate_worker IS NULL AND jobs.gate_token IS NULL,
-    jobs.gate_lease_until <= ?1";
+    jobs.gate_lease_until <= $1";
 
-pub(crate) fn state_at(row: &Row<'_>, first: usize) -> rusqlite::Result<WorkState> {
-    let status = row.get::<_, Shown>(first)?.0;
+pub(crate) fn state_at(row: Row<'_>, first: usize) -> Result<WorkState, Error> {
+    let status = row.shown(first)?;
     Ok(state(status.as_deref(), lease_at(row, first + 1)?))
 }
 
 /// From whether it would be a delay, and whether it is over.
-fn lease_at(row: &Row<'_>, first: usize) -> rusqlite::Result<Lease> {
-    Ok(match row.get::<_, Option<bool>>(first + 1)? {
+fn lease_at(row: Row<'_>, first: usize) -> Result<Lease, Error> {
+    Ok(match row.get::<Option<bool>>(first + 1)? {
         None => Lease::None,
-        Some(_) if row.get::<_, bool>(first)? => Lease::PutOff,
+        Some(_) if row.get::<bool>(first)? => Lease::PutOff,
         Some(false) => Lease::GoesOn,
         Some(true) => Lease::IsOver,
     })
 }
 
-pub(crate) fn job_at(row: &Row<'_>) -> rusqlite::Result<JobWork> {
-    let text = |column: usize| Ok::<_, rusqlite::Error>(row.get::<_, Shown>(column)?.0);
+pub(crate) fn job_at(row: Row<'_>) -> Result<JobWork, Error> {
+    let text = |column| row.shown(column);
     let status = text(4)?;
     let lease_until = text(7)?;
     let state = state(status.as_deref(), lease_at(row, 10)?);
@@ -126,7 +125,7 @@ pub(crate) fn job_at(row: &Row<'_>) -> rusqlite::Result<JobWork> {
     let is_claimed = match state {
         WorkState::Queued => false,
         // The lease alone was taken away.
-        WorkState::Foreign => row.get::<_, bool>(12)? && status.as_deref() == Some("running"),
+        WorkState::Foreign => row.get::<bool>(12)? && status.as_deref() == Some("running"),
         _ => true,
     };
     let is_under_way = status.as_deref() == Some("running");
@@ -142,7 +141,7 @@ pub(crate) fn job_at(row: &Row<'_>) -> rusqlite::Result<JobWork> {
         attempt: Some(row.get(9)?),
         since: text(6)?.filter(|_| is_claimed),
         lease_until: lease_until.filter(|_| is_under_way),
-        is_due: is_under_way && row.get::<_, Option<bool>>(11)?.unwrap_or(false),
+        is_due: is_under_way && row.get::<Option<bool>>(11)?.unwrap_or(false),
         error: text(8)?,
     })
 }

@@ -21,6 +21,7 @@ use super::search::{FOR_AGENT, Oracle, statements};
 use super::transaction::Transaction;
 use super::value::{ExactId, Raw, Shown};
 use crate::clause::Rendered;
+use crate::store::engine::values;
 use crate::store::records::jobs::{Claim, is_there, undone};
 use crate::store::time::whole_seconds;
 use crate::store::token::{new_token, next_fence};
@@ -433,9 +434,10 @@ pub(crate) fn give(
     let Some((claimed, task, repo)) = given.optional()? else {
         return Err(undone(job));
     };
-    let query = "SELECT 1 FROM jobs WHERE id = ?1 AND status = 'running' AND gate_token = ?2 AND gate_worker = ?3
-        AND gate_lease_until = ?4 AND gate_outcome IS NULL AND gate_fence = ?5 AND repo IS ?6 AND task_id IS ?7";
-    let values = params![job, token, lease.worker, until, claimed.fence, repo, task];
+    let query = "SELECT 1 FROM jobs WHERE id = $1 AND status = 'running' AND gate_token = $2
+        AND gate_worker = $3 AND gate_lease_until = $4 AND gate_outcome IS NULL AND gate_fence = $5
+        AND repo IS $6 AND task_id IS $7";
+    let values = values![job, token, lease.worker, until, claimed.fence, repo, task];
     is_there(transaction, job, query, values)?;
     Ok(claimed)
 }

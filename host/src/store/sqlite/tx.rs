@@ -7,7 +7,7 @@ use rusqlite::{Connection, Statement, ToSql};
 
 use super::transaction::Transaction;
 use crate::store::Error;
-use crate::store::engine::{Cell, Columns, Row, Tx, Value};
+use crate::store::engine::{Columns, Row, Tx, Value};
 
 impl Tx for Connection {
     fn execute(&self, sql: &str, values: &[Value<'_>]) -> Result<usize, Error> {
@@ -74,25 +74,26 @@ impl ToSql for Value<'_> {
         Ok(ToSqlOutput::Borrowed(match self {
             Value::Null => ValueRef::Null,
             Value::Integer(number) => ValueRef::Integer(*number),
-            Value::Text(text) => ValueRef::Text(text.as_bytes()),
+            Value::Real(number) => ValueRef::Real(*number),
+            Value::Text(text) => ValueRef::Text(text),
             Value::Bytes(bytes) => ValueRef::Blob(bytes),
         }))
     }
 }
 
 impl Columns for rusqlite::Row<'_> {
-    fn cell(&self, column: usize) -> Result<Cell<'_>, Error> {
-        Ok(cell(self.get_ref(column)?))
+    fn value(&self, column: usize) -> Result<Value<'_>, Error> {
+        Ok(value_of(self.get_ref(column)?))
     }
 }
 
 /// A value of SQLite's, as the seam has it.
-pub(crate) fn cell(value: ValueRef<'_>) -> Cell<'_> {
+pub(crate) fn value_of(value: ValueRef<'_>) -> Value<'_> {
     match value {
-        ValueRef::Null => Cell::Null,
-        ValueRef::Integer(number) => Cell::Integer(number),
-        ValueRef::Real(number) => Cell::Real(number),
-        ValueRef::Text(text) => Cell::Text(text),
-        ValueRef::Blob(bytes) => Cell::Bytes(bytes),
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(number) => Value::Integer(number),
+        ValueRef::Real(number) => Value::Real(number),
+        ValueRef::Text(text) => Value::Text(text),
+        ValueRef::Blob(bytes) => Value::Bytes(bytes),
     }
 }

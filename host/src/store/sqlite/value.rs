@@ -5,10 +5,11 @@
 
 use jiff::Timestamp;
 use rusqlite::ToSql;
-use rusqlite::types::{FromSql, FromSqlResult, ToSqlOutput, ValueRef};
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
 
-use super::tx::cell;
+use super::tx::value_of;
 use crate::model::{TaskIdKind, task_id_kind};
+use crate::store::engine::{FromValue, ToValue, Value};
 use crate::store::written::time_in;
 
 /// A value for people: text as it is, anything else in SQL's notation.
@@ -16,7 +17,7 @@ pub(crate) struct Shown(pub Option<String>);
 
 impl FromSql for Shown {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Shown> {
-        Ok(Shown(cell(value).shown()))
+        Ok(Shown(value_of(value).shown()))
     }
 }
 
@@ -25,7 +26,7 @@ pub(crate) struct Written(pub Option<Timestamp>);
 
 impl FromSql for Written {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Written> {
-        Ok(Written(time_in(cell(value))))
+        Ok(Written(time_in(value_of(value))))
     }
 }
 
@@ -43,7 +44,7 @@ pub(crate) enum Raw {
 impl Raw {
     /// For people.
     pub(crate) fn shown(&self) -> Option<String> {
-        cell(self.borrowed()).shown()
+        value_of(self.borrowed()).shown()
     }
 
     fn borrowed(&self) -> ValueRef<'_> {
@@ -59,12 +60,24 @@ impl Raw {
 
 impl FromSql for Raw {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Raw> {
-        Ok(match value {
-            ValueRef::Null => Raw::Null,
-            ValueRef::Integer(number) => Raw::Integer(number),
-            ValueRef::Real(number) => Raw::Real(number),
-            ValueRef::Text(text) => Raw::Text(text.to_vec()),
-            ValueRef::Blob(bytes) => Raw::Blob(bytes.to_vec()),
+        Raw::from_value(value_of(value)).ok_or(FromSqlError::InvalidType)
+    }
+}
+
+impl ToValue for Raw {
+    fn to_value(&self) -> Value<'_> {
+        value_of(self.borrowed())
+    }
+}
+
+impl FromValue for Raw {
+    fn from_value(value: Value<'_>) -> Option<Raw> {
+        Some(match value {
+            Value::Null => Raw::Null,
+            Value::Integer(number) => Raw::Integer(number),
+            Value::Real(number) => Raw::Real(number),
+            Value::Text(text) => Raw::Text(text.to_vec()),
+            Value::Bytes(bytes) => Raw::Blob(bytes.to_vec()),
         })
     }
 }

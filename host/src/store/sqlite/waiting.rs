@@ -7,13 +7,11 @@
 //! Callers rely on this: what a look costs depends on the repos and their agents, and not on how long the lines are.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
 
 use super::claim::plan;
-use super::transaction::Transaction;
-use super::value::Written;
-use super::value::{Raw, Shown};
+use super::value::Raw;
 use crate::clause::Agents;
+use crate::store::engine::{Tx, Value, values};
 use crate::store::written::is_past;
 use crate::store::{Error, Store, sql_time};
 
@@ -67,45 +65,43 @@ pub(crate) struct Heads {
 
 impl Heads {
     /// Looks at all of them.
-    pub(crate) fn read(
-        connection: &Connection,
-        agents: &Agents,
-        now: Timestamp,
-    ) -> rusqlite::Result<Heads> {
-        let mut gone = connection.prepare_cached(&format!(
+    pub(crate) fn read(tx: &dyn Tx, agents: &Agents, now: Timestamp) -> Result<Heads, Error> {
+        let gone = tx.rows(&format!(
             "SELECT noted.job FROM serial_gate_head AS noted WHERE NOT EXISTS (
                 SELECT 1 FROM jobs WHERE jobs.id = noted.job AND jobs.status = 'queued' AND {IS_ITS_ROW})"
-        ))?;
-        let gone = gone.query_map([], |row| row.get(0))?;
+        ), &[], |row| row.get(0))?;
         let mut all = Heads {
             heads: Vec::new(),
             unseen: Vec::new(),
-            gone: gone.collect::<Result<_, _>>()?,
+            gone,
         };
-        each(connection, agents, |_, job| all.add(connection, job, now))?;
+        each(tx, agents, |_, job| all.add(tx, job, now))?;
         Ok(all)
     }
 
-    fn add(&mut self, connection: &Connection, job: i64, now: Timestamp) -> rusqlite::Result<()> {
-        let mut query = connection.prepare_cached(&format!(
-            "SELECT jobs.repo, jobs.created_at, noted.since, tasks.work_item_id
-             FROM jobs {NOTED} LEFT JOIN tasks ON tasks.id = jobs.task_id WHERE jobs.id = ?1"
-        ))?;
-        let (since, head) = query.query_row([job], |row| {
-            let queued = QueuedSince {
-                created_at: row.get::<_, Written>(1)?.0,
-                noted: row.get::<_, Written>(2)?.0,
-            };
-            let since = queued.at(now);
-            let head = Head {
-                job,
-                repo: row.get::<_, Shown>(0)?.0,
-                work_item: row.get::<_, Shown>(3)?.0,
-                since: since.unwrap_or(now),
-                is_seen: since.is_none() || since != queued.created_at,
-            };
-            Ok((since, head))
-        })?;
+    fn add(&mut self, tx: &dyn Tx, job: i64, now: Timestamp) -> Result<(), Error> {
+        let (since, head) = tx.only(
+            &format!(
+                "SELECT jobs.repo, jobs.created_at, noted.since, tasks.work_item_id
+             FROM jobs {NOTED} LEFT JOIN tasks ON tasks.id = jobs.task_id WHERE jobs.id = $1"
+            ),
+            values![job],
+            |row| {
+                let queued = QueuedSince {
+                    created_at: row.time(1)?,
+                    noted: row.time(2)?,
+                };
+                let since = queued.at(now);
+                let head = Head {
+                    job,
+                    repo: row.shown(0)?,
+                    work_item: row.shown(3)?,
+                    since: since.unwrap_or(now),
+                    is_seen: since.is_none() || since != queued.created_at,
+                };
+                Ok((since, head))
+            },
+        )?;
         if since.is_none() {
             self.unseen.push(job);
         }
@@ -119,19 +115,18 @@ impl Heads {
     }
 
     /// Brings the notes to what they should be.
-    pub(crate) fn note(&self, transaction: &Transaction<'_>, now: Timestamp) -> Result<(), Error> {
+    pub(crate) fn note(&self, tx: &dyn Tx, now: Timestamp) -> Result<(), Error> {
         for job in &self.gone {
-            transaction
-                .prepare_cached("DELETE FROM serial_gate_head WHERE job = ?1")?
-                .execute([job])?;
+            tx.execute("DELETE FROM serial_gate_head WHERE job = $1", values![job])?;
         }
         for job in &self.unseen {
-            transaction
-                .prepare_cached(
-                    "INSERT OR REPLACE INTO serial_gate_head (job, repo, task, created_at, since)
-                     SELECT id, repo, task_id, created_at, ?2 FROM jobs WHERE id = ?1",
-                )?
-                .execute(params![job, sql_time(now)])?;
+            tx.execute(
+                "INSERT INTO serial_gate_head (job, repo, task, created_at, since)
+                 SELECT id, repo, task_id, created_at, $2 FROM jobs WHERE id = $1
+                 ON CONFLICT (job) DO UPDATE SET repo = excluded.repo, task = excluded.task,
+                    created_at = excluded.created_at, since = excluded.since",
+                values![job, sql_time(now)],
+            )?;
         }
         Ok(())
     }
@@ -153,9 +148,9 @@ impl Store {
 }
 
 /// The repos that have a head.
-pub(crate) fn repos(connection: &Connection, agents: &Agents) -> rusqlite::Result<Vec<Raw>> {
+pub(crate) fn repos(tx: &dyn Tx, agents: &Agents) -> Result<Vec<Raw>, Error> {
     let mut repos = Vec::new();
-    each(connection, agents, |repo, _| {
+    each(tx, agents, |repo, _| {
         repos.push(repo.clone());
         Ok(())
     })?;
@@ -165,27 +160,26 @@ pub(crate) fn repos(connection: &Connection, agents: &Agents) -> rusqlite::Resul
 /// The head of each repo that has one. The repos are found one after the other in the index, and so are the agents of a
 /// repo where the rule does not name those that it gates.
 fn each(
-    connection: &Connection,
+    tx: &dyn Tx,
     agents: &Agents,
-    mut found: impl FnMut(&Raw, i64) -> rusqlite::Result<()>,
-) -> rusqlite::Result<()> {
+    mut found: impl FnMut(&Raw, i64) -> Result<(), Error>,
+) -> Result<(), Error> {
     let mut repo = Raw::Text(Vec::new());
     loop {
-        repo = next(connection, NEXT_REPO, params![repo])?;
+        repo = next(tx, NEXT_REPO, values![repo])?;
         if repo == Raw::Null {
             return Ok(());
         }
-        if let Some(job) = first_of(connection, agents, &repo)? {
+        if let Some(job) = first_of(tx, agents, &repo)? {
             found(&repo, job)?;
         }
     }
 }
 
-fn first_of(connection: &Connection, agents: &Agents, repo: &Raw) -> rusqlite::Result<Option<i64>> {
+fn first_of(tx: &dyn Tx, agents: &Agents, repo: &Raw) -> Result<Option<i64>, Error> {
     let mut first: Option<i64> = None;
-    let mut of = |agent: &Raw| -> rusqlite::Result<()> {
-        let mut query = connection.prepare_cached(FIRST_JOB)?;
-        let job: Option<i64> = query.query_row(params![repo, agent], |row| row.get(0))?;
+    let mut of = |agent: &Raw| -> Result<(), Error> {
+        let job: Option<i64> = tx.only(FIRST_JOB, values![repo, agent], |row| row.get(0))?;
         first = first.into_iter().chain(job).min();
         Ok(())
     };
@@ -195,7 +189,7 @@ fn first_of(connection: &Connection, agents: &Agents, repo: &Raw) -> rusqlite::R
         }
         return Ok(first);
     }
-    let mut agent = next(connection, FIRST_AGENT, params![repo])?;
+    let mut agent = next(tx, FIRST_AGENT, values![repo])?;
     while agent != Raw::Null {
         let is_gated = match &agent {
             Raw::Text(name) => agents.contain(name),
@@ -205,25 +199,19 @@ fn first_of(connection: &Connection, agents: &Agents, repo: &Raw) -> rusqlite::R
         if is_gated {
             of(&agent)?;
         }
-        agent = next(connection, NEXT_AGENT, params![repo, agent])?;
+        agent = next(tx, NEXT_AGENT, values![repo, agent])?;
     }
     Ok(first)
 }
 
-const NEXT_REPO: &str = "SELECT min(repo) FROM jobs INDEXED BY serial_gate_jobs_partitions WHERE status = 'queued' AND repo > ?1";
+const NEXT_REPO: &str = "SELECT min(repo) FROM jobs INDEXED BY serial_gate_jobs_partitions WHERE status = 'queued' AND repo > $1";
 const FIRST_AGENT: &str = "SELECT min(agent) FROM jobs INDEXED BY serial_gate_jobs_partitions
-    WHERE status = 'queued' AND repo = ?1 AND agent IS NOT NULL";
+    WHERE status = 'queued' AND repo = $1 AND agent IS NOT NULL";
 const NEXT_AGENT: &str = "SELECT min(agent) FROM jobs INDEXED BY serial_gate_jobs_partitions
-    WHERE status = 'queued' AND repo = ?1 AND agent > ?2";
+    WHERE status = 'queued' AND repo = $1 AND agent > $2";
 const FIRST_JOB: &str = "SELECT min(id) FROM jobs INDEXED BY serial_gate_jobs_partitions
-    WHERE status = 'queued' AND repo = ?1 AND agent = ?2";
+    WHERE status = 'queued' AND repo = $1 AND agent = $2";
 
-fn next(
-    connection: &Connection,
-    query: &str,
-    parameters: impl rusqlite::Params,
-) -> rusqlite::Result<Raw> {
-    let mut query = connection.prepare_cached(query)?;
-    let next: Option<Raw> = query.query_row(parameters, |row| row.get(0)).optional()?;
-    Ok(next.unwrap_or(Raw::Null))
+fn next(tx: &dyn Tx, query: &str, values: &[Value<'_>]) -> Result<Raw, Error> {
+    tx.only(query, values, |row| row.get(0))
 }

@@ -5,11 +5,10 @@
 //! or of the queue, none hides a job that matters behind one that has ended, and counts are whole.
 
 use jiff::Timestamp;
-use rusqlite::{Row, params};
 
 use super::claim::plan;
 use super::schema::{FAILED, FOREIGN, IS_FOREIGN, IS_OPEN, OPEN};
-use super::value::{ExactId, Shown};
+use crate::store::engine::{Row, Value, values};
 use crate::store::records::task_end::FinishedStages;
 use crate::store::records::work_state::{JOB, JobWork, STATE, WorkState, job_at, state_at};
 use crate::store::{Error, Store, sql_time};
@@ -88,14 +87,11 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn task_work(&mut self, now: Timestamp, task: i64) -> Result<TaskWork, Error> {
-        self.doing(|connection| {
+        self.read(|tx| {
             let now = sql_time(now);
             let mut jobs = Vec::new();
             for sql in of_a_task() {
-                let mut query = connection.prepare_cached(&sql)?;
-                for job in query.query_map(params![now, task], job_at)? {
-                    jobs.push(job?);
-                }
+                jobs.extend(tx.rows(&sql, values![now, task], job_at)?);
             }
             Ok(TaskWork::of(jobs))
         })
@@ -107,12 +103,8 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn job_work(&mut self, now: Timestamp, job: i64) -> Result<Option<JobWork>, Error> {
-        self.doing(|connection| {
-            let sql = format!("SELECT {JOB} FROM jobs WHERE jobs.id = ?2");
-            let mut query = connection.prepare_cached(&sql)?;
-            let mut jobs = query.query_map(params![sql_time(now), job], job_at)?;
-            Ok(jobs.next().transpose()?)
-        })
+        let sql = format!("SELECT {JOB} FROM jobs WHERE jobs.id = $2");
+        self.read(|tx| tx.row(&sql, values![sql_time(now), job], job_at))
     }
 
     /// The jobs of all repos that run, in whatever way, and those that failed or have another program's status. These count
@@ -127,22 +119,18 @@ impl Store {
         finished: &FinishedStages,
     ) -> Result<OpenWork, Error> {
         let now = sql_time(now);
-        self.doing(|connection| {
+        self.read(|tx| {
             let mut work = OpenWork::default();
-            let mut read = |from: &str, values: &[&dyn rusqlite::ToSql]| {
-                let mut query = connection.prepare_cached(&listed(from))?;
-                for job in query.query_map(values, job_with_task_at)? {
-                    work.jobs.push(job?);
-                }
-                let mut query = connection.prepare_cached(&counted(from))?;
-                for count in query.query_map(values, count_at)? {
-                    work.counts.push(count?);
-                }
-                Ok::<_, rusqlite::Error>(())
+            let mut read = |from: &str, values: &[Value<'_>]| {
+                work.jobs
+                    .extend(tx.rows(&listed(from), values, job_with_task_at)?);
+                work.counts
+                    .extend(tx.rows(&counted(from), values, count_at)?);
+                Ok::<_, Error>(())
             };
-            read(&running(), &[&now])?;
+            read(&running(), values![now])?;
             for (index, which) in LEFT {
-                read(&left(index, which), &[&now, &finished.as_json()])?;
+                read(&left(index, which), values![now, finished.as_json()])?;
             }
             let is_open = |state| !matches!(state, WorkState::Finished | WorkState::NoJob);
             work.jobs.retain(|job| is_open(job.state));
@@ -181,17 +169,17 @@ const IS_LAST: &str = "NOT EXISTS (SELECT 1 FROM jobs AS later
 /// The newest job of a task, and those that matter, which no number of others hides.
 fn of_a_task() -> Vec<String> {
     let newest =
-        format!("SELECT {JOB} FROM jobs WHERE jobs.task_id = ?2 ORDER BY jobs.id DESC LIMIT 1");
+        format!("SELECT {JOB} FROM jobs WHERE jobs.task_id = $2 ORDER BY jobs.id DESC LIMIT 1");
     let open = ["running", "queued"].map(|status| {
         format!(
-            "SELECT {JOB} FROM jobs INDEXED BY {OPEN} WHERE task_id = ?2 AND {IS_OPEN} AND status = '{status}'
+            "SELECT {JOB} FROM jobs INDEXED BY {OPEN} WHERE task_id = $2 AND {IS_OPEN} AND status = '{status}'
              ORDER BY jobs.id DESC LIMIT {JOBS_OF_A_TASK}"
         )
     });
     let left = LEFT.map(|(index, which)| {
         format!(
             "SELECT {JOB} FROM (
-                SELECT max(id) AS id FROM jobs INDEXED BY {index} WHERE task_id = ?2 AND ({which}) GROUP BY agent
+                SELECT max(id) AS id FROM jobs INDEXED BY {index} WHERE task_id = $2 AND ({which}) GROUP BY agent
              ) AS latest CROSS JOIN jobs ON jobs.id = latest.id
              WHERE {IS_LAST} ORDER BY jobs.id DESC LIMIT {JOBS_OF_A_TASK}"
         )
@@ -224,23 +212,23 @@ fn left(index: &str, which: &str) -> String {
             UNION ALL
             SELECT id FROM jobs INDEXED BY {index} WHERE task_id IS NULL AND ({which})
          ) AS latest CROSS JOIN jobs ON jobs.id = latest.id LEFT JOIN tasks ON tasks.id = jobs.task_id
-         WHERE coalesce(tasks.stage, '') NOT IN (SELECT value FROM json_each(?2)) AND {IS_LAST}"
+         WHERE coalesce(tasks.stage, '') NOT IN (SELECT value FROM json_each($2)) AND {IS_LAST}"
     )
 }
 
-fn count_at(row: &Row<'_>) -> rusqlite::Result<WorkCount> {
+fn count_at(row: Row<'_>) -> Result<WorkCount, Error> {
     Ok(WorkCount {
-        repo: row.get::<_, Shown>(0)?.0,
+        repo: row.shown(0)?,
         jobs: row.get(1)?,
-        since: row.get::<_, Shown>(2)?.0,
+        since: row.shown(2)?,
         state: state_at(row, 3)?,
     })
 }
 
-fn job_with_task_at(row: &Row<'_>) -> rusqlite::Result<JobWork> {
+fn job_with_task_at(row: Row<'_>) -> Result<JobWork, Error> {
     Ok(JobWork {
-        work_item_id: row.get::<_, Shown>(13)?.0,
-        task_id: row.get::<_, ExactId>(1)?.0,
+        work_item_id: row.shown(13)?,
+        task_id: row.id(1)?,
         ..job_at(row)?
     })
 }

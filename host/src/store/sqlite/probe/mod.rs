@@ -16,6 +16,7 @@ pub use crate::store::sqlite::probe::forbidden::{Attempt, Forbidden, STATUSES};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 
+use crate::store::engine::values;
 use crate::store::records::jobs::is_there;
 use crate::store::records::task_end::FinishedStages;
 use crate::store::sqlite::probe::forbidden::{broken_by_a_trigger, reason};
@@ -200,8 +201,8 @@ fn named(connection: &Connection, what: Attempt) -> Result<String, Error> {
 fn set_status(t: &Transaction<'_>, job: i64, status: &str) -> Result<(), Trouble> {
     t.prepare_cached("UPDATE jobs SET status = ?2 WHERE id = ?1")?
         .execute((job, status))?;
-    let query = "SELECT 1 FROM jobs WHERE id = ?1 AND status = ?2";
-    is_there(t, job, query, (job, status))?;
+    let query = "SELECT 1 FROM jobs WHERE id = $1 AND status = $2";
+    is_there(t, job, query, values![job, status])?;
     refers(t, "jobs", job, is_of_the_gate)
 }
 
