@@ -28,6 +28,9 @@ pub(crate) trait Tx {
         values: &[Value<'_>],
         each: &mut dyn FnMut(Row<'_>) -> Result<bool, Error>,
     ) -> Result<(), Error>;
+
+    /// A sub-select over the texts of a JSON list, which is a parameter: for `stage IN (…)`.
+    fn texts_of(&self, parameter: &str) -> String;
 }
 
 impl dyn Tx + '_ {

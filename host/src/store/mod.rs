@@ -9,6 +9,7 @@
 mod database;
 mod engine;
 mod error;
+mod job;
 mod records;
 mod sqlite;
 mod time;

@@ -46,7 +46,7 @@ pub(super) fn is_token(shown: &str, given: &str) -> bool {
 /// greater. What no claim can have written is forgotten.
 pub(super) fn next_fence(now: &str) -> String {
     format!(
-        "CASE WHEN typeof(gate_fence) = 'integer' AND gate_fence >= {now} AND gate_fence < {LARGEST_FENCE}
-              THEN gate_fence + 1 ELSE {now} END"
+        "CASE WHEN gate_fence >= {now} AND gate_fence < {LARGEST_FENCE}
+              THEN CAST(gate_fence AS BIGINT) + 1 ELSE {now} END"
     )
 }

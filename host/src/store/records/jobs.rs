@@ -18,9 +18,11 @@ use super::job_error::kept;
 use super::task_end::FinishedStages;
 use crate::store::engine::{Tx, Value, values};
 use crate::store::error::{not_empty, without_nul};
+use crate::store::job::{self, Event, JobState, NewClaim};
+use crate::store::job::{IS_QUEUED, IS_RUNNING};
 use crate::store::time::whole_seconds;
-use crate::store::token::{new_token, next_fence};
-use crate::store::{Act, AlertKind, Error, Store, sql_time};
+use crate::store::token::new_token;
+use crate::store::{Act, AlertKind, Error, Store, lease_end, sql_time};
 
 /// A job to add to a task.
 #[derive(Debug, Clone, Copy)]
@@ -48,9 +50,14 @@ pub enum Ending<'a> {
 impl Ending<'_> {
     /// The job's status from then on.
     pub fn status(self) -> &'static str {
+        let state = JobState::Running.after(self.event(), false);
+        state.unwrap_or(JobState::Running).name()
+    }
+
+    fn event(self) -> Event {
         match self {
-            Ending::Done => "done",
-            Ending::Failed { .. } => "failed",
+            Ending::Done => Event::Finish,
+            Ending::Failed { .. } => Event::Fail,
         }
     }
 }
@@ -63,6 +70,9 @@ pub struct Claim<'a> {
     /// The token that the claim gave.
     pub token: &'a str,
 }
+
+/// A higher count of delays is not told apart.
+const MOST_DELAYS: i64 = 1_000_000;
 
 impl Store {
     /// Adds a queued job to a task and returns its id.
@@ -156,18 +166,12 @@ impl Store {
         error: &str,
         finished: &FinishedStages,
     ) -> Result<(), Error> {
-        let until = sql_time(crate::store::lease_end(act.now, delay));
+        let until = sql_time(lease_end(act.now, delay));
         let error = kept(error);
         self.writing_for_a_holder(act, |tx| {
             check_claim(tx, claim, "put off")?;
             let is_over = finished_task_of(tx, claim.job, finished)?.is_some();
-            tx.execute(
-                "UPDATE jobs SET gate_worker = NULL, gate_token = NULL, gate_error = $3,
-                        status = CASE WHEN $5 THEN 'cancelled' ELSE status END,
-                        gate_lease_until = CASE WHEN $5 THEN NULL ELSE $2 END, gate_lease = $4,
-                        gate_put_off = coalesce(gate_put_off, 0) + 1 WHERE id = $1",
-                values![claim.job, until, error, whole_seconds(delay), is_over],
-            )?;
+            job::defer(tx, claim.job, &until, whole_seconds(delay), &error, is_over)?;
             is_let_go(tx, claim.job)
         })
     }
@@ -178,10 +182,10 @@ impl Store {
     ///
     /// When there is no such job, or the database cannot be read.
     pub fn times_put_off(&mut self, job: i64) -> Result<u32, Error> {
-        self.read(|tx| {
-            let times = tx.row("SELECT min(max(CAST(coalesce(gate_put_off, 0) AS INTEGER), 0), 1000000) FROM jobs WHERE id = $1", values![job], |row| row.get(0))?;
-            times.ok_or(Error::NoJob { id: job })
-        })
+        let sql = "SELECT CAST(coalesce(gate_put_off, 0) AS BIGINT) FROM jobs WHERE id = $1";
+        let times: Option<i64> = self.read(|tx| tx.row(sql, values![job], |row| row.get(0)))?;
+        let times = times.ok_or(Error::NoJob { id: job })?;
+        Ok(u32::try_from(times.clamp(0, MOST_DELAYS)).unwrap_or_default())
     }
 }
 
@@ -206,11 +210,7 @@ pub(crate) fn end(
         Ending::Done => None,
         Ending::Failed { error } => error.map(kept),
     };
-    tx.execute(
-        "UPDATE jobs SET status = $2, gate_outcome = $2, gate_error = $3, gate_lease_until = NULL
-             WHERE id = $1",
-        values![claim.job, status, error],
-    )?;
+    job::end(tx, claim.job, status, error.as_deref())?;
     if let Ending::Failed { .. } = ending {
         alert_of_failure(tx, act.now, claim.job)?;
     }
@@ -231,14 +231,13 @@ pub(crate) fn keep_alive(
     claim: Claim<'_>,
     lease: Duration,
 ) -> Result<Timestamp, Error> {
-    let until = crate::store::lease_end(act.now, lease);
+    let until = lease_end(act.now, lease);
     check_claim(tx, claim, "kept alive")?;
-    tx.execute(
-        "UPDATE jobs SET gate_lease_until = $2, gate_lease = $3 WHERE id = $1",
-        values![claim.job, sql_time(until), whole_seconds(lease)],
-    )?;
-    let query = "SELECT 1 FROM jobs WHERE id = $1 AND status = 'running' AND gate_outcome IS NULL
-        AND gate_lease_until = $2 AND CAST(gate_token AS TEXT) = $3";
+    job::set_lease(tx, claim.job, &sql_time(until), whole_seconds(lease))?;
+    let query = &format!(
+        "SELECT 1 FROM jobs WHERE id = $1 AND {IS_RUNNING} AND gate_outcome IS NULL
+        AND gate_lease_until = $2 AND CAST(gate_token AS TEXT) = $3"
+    );
     is_there(
         tx,
         claim.job,
@@ -257,7 +256,11 @@ pub(crate) fn put_in_queue(
 ) -> Result<(), Error> {
     let row = claim_row(tx, id)?;
     let before = row.status.as_deref();
-    if !matches!(before, Some("running" | "failed" | "cancelled")) {
+    let state = JobState::of(before);
+    if state
+        .and_then(|state| state.after(Event::Requeue, false))
+        .is_none()
+    {
         return Err(wrong_status(
             id,
             before,
@@ -268,21 +271,19 @@ pub(crate) fn put_in_queue(
     if let Some(task) = finished_task_of(tx, id, finished)? {
         return Err(Error::TaskIsFinished { job: id, task });
     }
-    // Who failed it may not have heard of that yet, and is told so until the job is claimed anew.
-    let repo = tx.row("UPDATE jobs SET status = 'queued', gate_worker = NULL, gate_lease_until = NULL, gate_put_off = NULL,
-            gate_token = CASE WHEN gate_outcome IS NULL THEN NULL ELSE gate_token END
-         WHERE id = $1 RETURNING repo", values![id], |row| Ok(row.shown(0)?),);
-    let repo = repo?.ok_or_else(|| undone(id))?;
+    let repo = job::requeue(tx, id)?.ok_or_else(|| undone(id))?;
     let deed = Deed {
         action: "job requeue",
         repo: repo.as_deref(),
         subject: format!("job {id}"),
         before,
-        after: Some("queued"),
+        after: Some(JobState::Queued.name()),
     };
     audit::write_down(tx, act, deed)?;
-    let query = "SELECT 1 FROM jobs WHERE id = $1 AND status = 'queued'
-        AND (gate_token IS NULL OR gate_outcome IS NOT NULL)";
+    let query = &format!(
+        "SELECT 1 FROM jobs WHERE id = $1 AND {IS_QUEUED}
+        AND (gate_token IS NULL OR gate_outcome IS NOT NULL)"
+    );
     is_there(tx, id, query, values![id])
 }
 
@@ -294,15 +295,8 @@ pub(crate) fn give_back(
     finished: &FinishedStages,
 ) -> Result<(), Error> {
     check_claim(tx, claim, "put back")?;
-    let sql = format!(
-        "UPDATE jobs SET {}, gate_worker = NULL, gate_lease_until = NULL, gate_token = NULL, gate_error = $3
-         WHERE id = $1",
-        queued_or_cancelled("$2")
-    );
-    tx.execute(
-        &sql,
-        values![claim.job, finished.as_json(), error.map(kept)],
-    )?;
+    let error = error.map(kept);
+    job::release(tx, claim.job, error.as_deref(), finished)?;
     is_let_go(tx, claim.job)
 }
 
@@ -328,9 +322,10 @@ pub(crate) fn insert(tx: &dyn Tx, now: Timestamp, job: NewJob<'_>) -> Result<i64
         |row| row.get(0),
     );
     let id: i64 = effect.returned(added)?;
-    let query =
-        "SELECT 1 FROM jobs WHERE id = $1 AND task_id = $2 AND agent = $3 AND status = 'queued'
-         AND repo IS NOT DISTINCT FROM coalesce($4, (SELECT repo FROM tasks WHERE id = $2))";
+    let query = &format!(
+        "SELECT 1 FROM jobs WHERE id = $1 AND task_id = $2 AND agent = $3 AND {IS_QUEUED}
+         AND repo IS NOT DISTINCT FROM coalesce($4, (SELECT repo FROM tasks WHERE id = $2))"
+    );
     effect.is_there(tx, query, values![id, job.task_id, job.agent, job.repo])?;
     Ok(id)
 }
@@ -344,19 +339,17 @@ pub(crate) fn claim_added(
     lease: Duration,
 ) -> Result<String, Error> {
     let token = new_token()?;
-    tx.execute(&format!(
-            "UPDATE jobs SET status = 'running', gate_worker = $2, gate_lease_until = $3, gate_token = $4,
-                gate_lease = $6, gate_outcome = NULL, gate_fence = {} WHERE id = $1",
-            next_fence("$5")
-        ), values![
-            job,
-            worker,
-            sql_time(crate::store::lease_end(now, lease)),
-            token,
-            now.as_millisecond(),
-            whole_seconds(lease)
-        ])?;
-    let query = "SELECT 1 FROM jobs WHERE id = $1 AND status = 'running' AND gate_token = $2";
+    let claim = NewClaim {
+        job,
+        worker,
+        token: &token,
+        now,
+        lease_until: &sql_time(lease_end(now, lease)),
+        lease: whole_seconds(lease),
+        generation: None,
+    };
+    job::claim_added(tx, &claim)?;
+    let query = &format!("SELECT 1 FROM jobs WHERE id = $1 AND {IS_RUNNING} AND gate_token = $2");
     is_there(tx, job, query, values![job, token])?;
     Ok(token)
 }
@@ -384,19 +377,12 @@ pub(crate) fn undone(job: i64) -> Error {
     }
 }
 
-/// A job is queued again, or ends as cancelled where its task is finished; in SQL. `finished` is the parameter with the
-/// finished stages.
-pub(crate) fn queued_or_cancelled(finished: &str) -> String {
-    format!(
-        "status = CASE WHEN EXISTS (SELECT 1 FROM tasks WHERE tasks.id = jobs.task_id
-             AND tasks.stage IN (SELECT value FROM json_each({finished}))) THEN 'cancelled' ELSE 'queued' END"
-    )
-}
-
 /// Refuses to have let a job go that is still its holder's, or that nobody could claim.
 fn is_let_go(tx: &dyn Tx, job: i64) -> Result<(), Error> {
-    let query = "SELECT 1 FROM jobs WHERE id = $1 AND gate_token IS NULL
-        AND (status IN ('queued', 'cancelled') OR (status = 'running' AND gate_lease_until IS NOT NULL))";
+    let query = &format!(
+        "SELECT 1 FROM jobs WHERE id = $1 AND gate_token IS NULL
+        AND (status IN ('queued', 'cancelled') OR ({IS_RUNNING} AND gate_lease_until IS NOT NULL))"
+    );
     is_there(tx, job, query, values![job])
 }
 
@@ -407,8 +393,11 @@ fn finished_task_of(
     finished: &FinishedStages,
 ) -> Result<Option<i64>, Error> {
     tx.row(
-        "SELECT tasks.id FROM jobs JOIN tasks ON tasks.id = jobs.task_id
-         WHERE jobs.id = $1 AND tasks.stage IN (SELECT value FROM json_each($2))",
+        &format!(
+            "SELECT tasks.id FROM jobs JOIN tasks ON tasks.id = jobs.task_id
+         WHERE jobs.id = $1 AND tasks.stage IN ({})",
+            tx.texts_of("$2")
+        ),
         values![job, finished.as_json()],
         |row| row.get(0),
     )

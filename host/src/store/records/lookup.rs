@@ -7,6 +7,7 @@
 use super::branches::{BRANCH, TaskBranch, branch_at};
 use crate::clause::{Agents, Dialect};
 use crate::store::engine::{Row, ToValue, values};
+use crate::store::job::IS_QUEUED;
 use crate::store::sqlite::waiting::{NOTED, QueuedSince, repos};
 use crate::store::{Error, Store};
 
@@ -187,7 +188,7 @@ impl Store {
             tx.rows(&format!(
                 "SELECT jobs.id, jobs.task_id, tasks.work_item_id, tasks.stage, jobs.created_at, noted.since
                  FROM jobs LEFT JOIN tasks ON tasks.id = jobs.task_id {NOTED}
-                 WHERE jobs.repo = $1 AND jobs.status = 'queued' AND {gated} ORDER BY jobs.id"
+                 WHERE jobs.repo = $1 AND jobs.{IS_QUEUED} AND {gated} ORDER BY jobs.id"
             ), values![repo], |row| {
                 Ok(WaitingJob {
                     job_id: row.get(0)?,
@@ -211,7 +212,7 @@ impl Store {
     pub fn queued_jobs(&mut self) -> Result<Vec<i64>, Error> {
         self.read(|tx| {
             tx.rows(
-                "SELECT id FROM jobs WHERE status = 'queued' ORDER BY id",
+                &format!("SELECT id FROM jobs WHERE {IS_QUEUED} ORDER BY id"),
                 &[],
                 |row| row.get(0),
             )

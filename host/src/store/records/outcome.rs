@@ -28,7 +28,7 @@ impl TaskOutcome {
 }
 
 /// Whether the task of a row of `tasks` is cancelled, as long as it is in a finished stage.
-pub(crate) const IS_CANCELLED: &str =
+pub(crate) const TASK_IS_CANCELLED: &str =
     "EXISTS (SELECT 1 FROM serial_gate_cancelled_task AS cancelled
     WHERE cancelled.task = tasks.id AND cancelled.at IS NOT DISTINCT FROM tasks.gate_stage_at
         AND tasks.gate_stage IS NOT DISTINCT FROM tasks.stage)";

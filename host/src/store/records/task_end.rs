@@ -8,9 +8,11 @@ use jiff::Timestamp;
 
 use super::audit::{self, Deed};
 use super::effect::Effect;
-use super::outcome::{self, IS_CANCELLED, TaskOutcome};
+use super::outcome::{self, TASK_IS_CANCELLED, TaskOutcome};
 use crate::store::engine::{Tx, values};
 use crate::store::error::not_empty;
+use crate::store::job;
+use crate::store::job::{IS_CANCELLED, IS_QUEUED, IS_RUNNING};
 use crate::store::token::is_token;
 use crate::store::{Act, Error, Store, sql_time};
 
@@ -102,7 +104,7 @@ impl Store {
     ) -> Result<Option<TaskOutcome>, Error> {
         let found = self.read(|tx| {
             let found = tx.row(
-                &format!("SELECT stage, {IS_CANCELLED} FROM tasks WHERE id = $1"),
+                &format!("SELECT stage, {TASK_IS_CANCELLED} FROM tasks WHERE id = $1"),
                 values![id],
                 |row| Ok((row.shown(0)?, row.get::<bool>(1)?)),
             );
@@ -142,17 +144,7 @@ pub(crate) fn end_task(tx: &dyn Tx, act: Act<'_>, id: i64, end: TaskEnd<'_>) -> 
     );
     let (repo, before) = before?.ok_or(Error::NoTask { id })?;
     let kept = kept_job(tx, act.now, id, end.running)?;
-    // A job that had ended before and was queued again keeps what it ended as: its last holder may ask once more.
-    tx.execute(
-        "UPDATE jobs SET status = 'cancelled', gate_lease_until = NULL,
-                gate_outcome = CASE WHEN gate_token IS NULL THEN gate_outcome
-                    ELSE coalesce(gate_outcome, 'cancelled') END
-             WHERE task_id = $1 AND status IN ('queued', 'running') AND id IS DISTINCT FROM $2",
-        values![id, kept],
-    )?;
-    // Of a job that another program cancelled its holder is told the same.
-    tx.execute("UPDATE jobs SET gate_outcome = 'cancelled'
-             WHERE task_id = $1 AND status = 'cancelled' AND gate_token IS NOT NULL AND gate_outcome IS NULL", values![id])?;
+    job::end_all_of(tx, id, kept)?;
     tx.execute("UPDATE tasks SET stage = $2, gate_stage = $2,
                 gate_stage_at = CASE WHEN gate_stage = $2 AND stage = $2 THEN gate_stage_at ELSE $3 END
              WHERE id = $1", values![id, end.stage, sql_time(act.now)])?;
@@ -177,10 +169,10 @@ pub(crate) fn check_ended(tx: &dyn Tx, ids: &[i64], end: TaskEnd<'_>) -> Result<
             what: &format!("the end of task {id}"),
             table: "tasks",
         };
-        let query = format!("SELECT 1 FROM tasks WHERE id = $1 AND stage = $2 AND {IS_CANCELLED} = $5
+        let query = format!("SELECT 1 FROM tasks WHERE id = $1 AND stage = $2 AND {TASK_IS_CANCELLED} = $5
              AND NOT EXISTS (SELECT 1 FROM jobs WHERE task_id = $1
-                AND (status = 'queued' OR (status = 'running' AND ($3 OR CAST(gate_token AS TEXT) IS DISTINCT FROM $4))
-                    OR (status = 'cancelled' AND gate_token IS NOT NULL AND gate_outcome IS NULL)))");
+                AND ({IS_QUEUED} OR ({IS_RUNNING} AND ($3 OR CAST(gate_token AS TEXT) IS DISTINCT FROM $4))
+                    OR ({IS_CANCELLED} AND gate_token IS NOT NULL AND gate_outcome IS NULL)))");
         let Running { token, force } = end.running;
         effect.is_there(
             tx,
@@ -202,10 +194,12 @@ fn kept_job(
         return Ok(None);
     }
     let jobs: Vec<RunningJob> = tx.rows(
-        "SELECT id, gate_worker, gate_token,
+        &format!(
+            "SELECT id, gate_worker, gate_token,
             NOT (gate_put_off IS NOT NULL AND gate_worker IS NULL AND gate_token IS NULL)
                 AND (gate_lease_until IS NULL OR gate_lease_until > $2)
-         FROM jobs WHERE task_id = $1 AND status = 'running' ORDER BY id",
+         FROM jobs WHERE task_id = $1 AND {IS_RUNNING} ORDER BY id"
+        ),
         values![task, sql_time(now)],
         |row| {
             Ok(RunningJob {

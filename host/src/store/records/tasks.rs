@@ -15,6 +15,7 @@ use super::outcome::{self, TaskOutcome};
 use super::task_end::{TaskEnd, check_ended, end_task};
 use crate::store::engine::{Tx, values};
 use crate::store::error::{not_empty, without_nul};
+use crate::store::job::IS_QUEUED;
 use crate::store::sqlite::schema::LABEL;
 use crate::store::{Act, Error, Store, sql_time};
 
@@ -219,7 +220,7 @@ pub(crate) fn insert(tx: &dyn Tx, now: Timestamp, task: NewTask<'_>) -> Result<A
     )?;
     the_job.is_there(
         tx,
-        "SELECT 1 FROM jobs WHERE id = $1 AND task_id = $2 AND repo = $3 AND agent = $4 AND status = 'queued'",
+        &format!("SELECT 1 FROM jobs WHERE id = $1 AND task_id = $2 AND repo = $3 AND agent = $4 AND {IS_QUEUED}"),
         values![job_id, task_id, task.repo, task.agent],
     )?;
     Ok(Added { task_id, job_id })

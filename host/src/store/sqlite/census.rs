@@ -14,6 +14,7 @@ use super::connection::connect;
 use super::transaction::Transaction;
 use super::value::Shown;
 use super::value::Written;
+use crate::store::job::IS_QUEUED;
 use crate::store::{Error, Store};
 
 /// How many rows of a table are looked at.
@@ -104,7 +105,7 @@ fn census(connection: &Connection) -> Result<Census, Error> {
 type Counts = BTreeMap<Option<String>, u64>;
 
 fn count_jobs(t: &Connection, census: &mut Census) -> Result<(), Error> {
-    let queued = "SELECT agent FROM jobs WHERE status = 'queued' ORDER BY id";
+    let queued = &format!("SELECT agent FROM jobs WHERE {IS_QUEUED} ORDER BY id");
     census.any_queued = t.prepare(&format!("{queued} LIMIT 1"))?.exists([])?;
     if census.any_queued {
         census.queued_agents = top(&values(t, &format!("{queued} LIMIT {SAMPLE}"))?);
@@ -186,8 +187,8 @@ fn has_column(t: &Connection, table: &str, column: &str) -> Result<bool, Error> 
 /// Looks at the jobs that come first, whose age is what matters.
 fn unreadable_time(t: &Connection) -> Result<Option<String>, Error> {
     let mut query = t.prepare(
-        "SELECT created_at FROM (SELECT id, created_at FROM jobs WHERE status = 'queued' ORDER BY id LIMIT 100)
-         WHERE created_at IS NOT NULL",
+        &format!("SELECT created_at FROM (SELECT id, created_at FROM jobs WHERE {IS_QUEUED} ORDER BY id LIMIT 100)
+         WHERE created_at IS NOT NULL"),
     )?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {

@@ -4,11 +4,10 @@
 //! and only while the clause is true for it. The clause is evaluated under the write lock, in a
 //! statement that only reads; the change that follows has no text of a policy in it.
 
-use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension};
 
 use super::aside::Aside;
 use super::connection::Open;
@@ -19,12 +18,14 @@ use super::sandbox::Wall;
 use super::schema::QUEUED;
 use super::search::{FOR_AGENT, Oracle, statements};
 use super::transaction::Transaction;
-use super::value::{ExactId, Raw, Shown};
+use super::value::Raw;
 use crate::clause::Rendered;
 use crate::store::engine::values;
+use crate::store::job::{self, NewClaim};
+use crate::store::job::{IS_QUEUED, IS_RUNNING};
 use crate::store::records::jobs::{Claim, is_there, undone};
 use crate::store::time::whole_seconds;
-use crate::store::token::{new_token, next_fence};
+use crate::store::token::new_token;
 use crate::store::{Error, Store, lease_end, sql_time};
 
 /// For whom and until when a job is claimed.
@@ -388,55 +389,43 @@ pub(crate) fn give(
     job: i64,
     lease: Lease<'_>,
 ) -> Result<Claimed, Error> {
-    static GIVE: LazyLock<String> = LazyLock::new(|| {
-        format!(
-            "UPDATE jobs SET status = 'running', gate_worker = ?2, gate_claimed_at = ?3, gate_lease_until = ?4,
-                gate_lease = ?5, gate_token = ?6, gate_fence = {}, gate_generation = ?8, gate_error = NULL,
-                gate_outcome = NULL,
-                gate_attempt = min(CAST(coalesce(gate_attempt, 0) AS INTEGER), 1000000) + 1
-             WHERE id = ?1
-             RETURNING task_id, (SELECT work_item_id FROM tasks WHERE tasks.id = task_id), repo, agent, gate_attempt,
-                gate_fence",
-            next_fence("?7")
-        )
-    });
     let until = sql_time(lease_end(lease.now, lease.lease));
     let token = new_token()?;
-    let mut update = transaction.prepare_cached(&GIVE)?;
-    let values = params![
+    let claim = NewClaim {
         job,
-        lease.worker,
-        sql_time(lease.now),
-        until,
-        whole_seconds(lease.lease),
-        token,
-        lease.now.as_millisecond(),
-        lease.generation
-    ];
-    let given = update.query_row(values, |row| {
+        worker: lease.worker,
+        token: &token,
+        now: lease.now,
+        lease_until: &until,
+        lease: whole_seconds(lease.lease),
+        generation: lease.generation,
+    };
+    let given = job::claim(transaction, &claim, |row| {
         let (task, repo): (Raw, Raw) = (row.get(0)?, row.get(2)?);
         let claimed = Claimed {
             token: token.clone(),
             lease_until: until.clone(),
             id: job,
-            task_id: row.get::<_, ExactId>(0)?.0,
-            work_item_id: row.get::<_, Shown>(1)?.0,
+            task_id: row.id(0)?,
+            work_item_id: row.shown(1)?,
             repo: repo.shown(),
-            agent: row.get::<_, Shown>(3)?.0,
+            agent: row.shown(3)?,
             attempt: row.get(4)?,
             fence: row.get(5)?,
             worker: lease.worker.into(),
             generation: lease.generation,
         };
         Ok((claimed, task, repo))
-    });
+    })?;
     // A trigger may have ignored the claim, or changed it again.
-    let Some((claimed, task, repo)) = given.optional()? else {
+    let Some((claimed, task, repo)) = given else {
         return Err(undone(job));
     };
-    let query = "SELECT 1 FROM jobs WHERE id = $1 AND status = 'running' AND gate_token = $2
+    let query = &format!(
+        "SELECT 1 FROM jobs WHERE id = $1 AND {IS_RUNNING} AND gate_token = $2
         AND gate_worker = $3 AND gate_lease_until = $4 AND gate_outcome IS NULL AND gate_fence = $5
-        AND repo IS $6 AND task_id IS $7";
+        AND repo IS $6 AND task_id IS $7"
+    );
     let values = values![job, token, lease.worker, until, claimed.fence, repo, task];
     is_there(transaction, job, query, values)?;
     Ok(claimed)
@@ -446,7 +435,7 @@ pub(crate) fn give(
 /// the whole queue before it looks at the first job.
 fn queued(clause: &Rendered) -> String {
     format!(
-        "SELECT id FROM jobs INDEXED BY {QUEUED} WHERE status = 'queued' AND {FOR_AGENT} AND {clause} ORDER BY id"
+        "SELECT id FROM jobs INDEXED BY {QUEUED} WHERE {IS_QUEUED} AND {FOR_AGENT} AND {clause} ORDER BY id"
     )
 }
 

@@ -12,6 +12,7 @@ use super::leases::{IMPOSSIBLE, SHORTENED, Times};
 use super::transaction::Transaction;
 use super::value::Shown;
 use super::value::Written;
+use crate::store::job::{IS_QUEUED, IS_RUNNING};
 use crate::store::time::latest;
 use crate::store::written::is_past;
 use crate::store::{Error, Store, sql_time};
@@ -130,7 +131,7 @@ impl Store {
             )?;
             all.read_ahead(
                 &reading,
-                "SELECT created_at, id, repo FROM jobs WHERE status = 'queued' ORDER BY id",
+                &format!("SELECT created_at, id, repo FROM jobs WHERE {IS_QUEUED} ORDER BY id"),
                 now,
                 |row| Ok(Ahead::Job { job: row.get(1)?, repo: text(row, 2)? }),
             )?;
@@ -179,7 +180,7 @@ fn running(
                 SELECT subject, after, max(before) AS before FROM serial_gate_audit
                 WHERE action = '{SHORTENED}' GROUP BY subject, after
              ) AS told ON told.subject = 'job ' || jobs.id AND told.after = jobs.gate_lease_until
-             WHERE status = 'running' AND NOT ({IMPOSSIBLE} IS TRUE)
+             WHERE {IS_RUNNING} AND NOT ({IMPOSSIBLE} IS TRUE)
                 AND (gate_claimed_at > ?5 OR told.subject IS NOT NULL) ORDER BY id"
         ),
         params![past, last, seconds, end, today],

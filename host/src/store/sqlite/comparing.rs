@@ -9,6 +9,7 @@ use super::connection::{Open, without_waiting};
 use super::heads::Shaped;
 use super::schema::QUEUED;
 use super::verify::Place;
+use crate::store::job::IS_QUEUED;
 use crate::store::{Error, Store};
 
 impl Store {
@@ -19,8 +20,7 @@ impl Store {
     /// When the database cannot be read.
     pub fn has_queued_jobs(&mut self) -> Result<bool, Error> {
         self.doing(|connection| {
-            let sql =
-                format!("SELECT 1 FROM jobs INDEXED BY {QUEUED} WHERE status = 'queued' LIMIT 1");
+            let sql = format!("SELECT 1 FROM jobs INDEXED BY {QUEUED} WHERE {IS_QUEUED} LIMIT 1");
             Ok(connection.prepare_cached(&sql)?.exists([])?)
         })
     }

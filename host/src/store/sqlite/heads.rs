@@ -19,6 +19,7 @@ use super::transaction::Transaction;
 use super::triggers::{mark, reads};
 use super::value::Raw;
 use crate::clause::{Rendered, Table};
+use crate::store::job::IS_QUEUED;
 
 /// A clause with a shape: what an index is made for.
 #[derive(Debug, Clone, Copy)]
@@ -336,7 +337,7 @@ fn next_repo(is_next: &str) -> String {
     format!(
         "SELECT min(repo) FROM (
             SELECT (SELECT repo FROM jobs INDEXED BY {PARTITIONS}
-                    WHERE status = 'queued' AND {is_next} ORDER BY repo LIMIT 1) AS repo
+                    WHERE {IS_QUEUED} AND {is_next} ORDER BY repo LIMIT 1) AS repo
             UNION ALL
             SELECT (SELECT repo FROM serial_gate_partition
                     WHERE idx = ?1 AND no_repo = FALSE AND {is_next} ORDER BY repo LIMIT 1))"
@@ -408,15 +409,15 @@ fn make(transaction: &Transaction<'_>, shaped: Shaped<'_>) -> rusqlite::Result<i
         &format!(
             "WITH RECURSIVE name (repo) AS (
                 SELECT (SELECT repo FROM jobs INDEXED BY {PARTITIONS}
-                        WHERE status = 'queued' AND repo IS NOT NULL ORDER BY repo LIMIT 1)
+                        WHERE {IS_QUEUED} AND repo IS NOT NULL ORDER BY repo LIMIT 1)
                 UNION ALL
                 SELECT (SELECT repo FROM jobs INDEXED BY {PARTITIONS}
-                        WHERE status = 'queued' AND repo > name.repo ORDER BY repo LIMIT 1)
+                        WHERE {IS_QUEUED} AND repo > name.repo ORDER BY repo LIMIT 1)
                 FROM name WHERE name.repo IS NOT NULL)
              INSERT INTO serial_gate_dirty (idx, no_repo, repo)
              SELECT ?1, FALSE, repo FROM name WHERE repo IS NOT NULL
              UNION ALL SELECT ?1, TRUE, '' WHERE EXISTS (
-                SELECT 1 FROM jobs INDEXED BY {PARTITIONS} WHERE status = 'queued' AND repo IS NULL)"
+                SELECT 1 FROM jobs INDEXED BY {PARTITIONS} WHERE {IS_QUEUED} AND repo IS NULL)"
         ),
         [id],
     )?;

@@ -13,6 +13,7 @@ use super::snapshot::{has_no_more_than, state};
 use super::transaction::Transaction;
 use crate::clause::{Reach, Rendered};
 use crate::model::Snapshot;
+use crate::store::job::IS_QUEUED;
 use crate::store::{Error, Store};
 
 /// How many rows of a table are little: some milliseconds' worth.
@@ -73,7 +74,7 @@ impl Store {
     pub fn has_more_queued_than(&mut self, most: usize) -> Result<bool, Error> {
         self.doing(|connection| {
             let sql = format!(
-                "SELECT 1 FROM jobs INDEXED BY {QUEUED} WHERE status = 'queued' ORDER BY id LIMIT 1 OFFSET ?1"
+                "SELECT 1 FROM jobs INDEXED BY {QUEUED} WHERE {IS_QUEUED} ORDER BY id LIMIT 1 OFFSET ?1"
             );
             Ok(connection.prepare_cached(&sql)?.exists([most])?)
         })
@@ -94,9 +95,9 @@ fn by_clause(
     job: Option<i64>,
 ) -> rusqlite::Result<Vec<(i64, bool)>> {
     let sql = match job {
-        Some(_) => format!("SELECT id, {clause} FROM jobs WHERE id = ?1 AND status = 'queued'"),
+        Some(_) => format!("SELECT id, {clause} FROM jobs WHERE id = ?1 AND {IS_QUEUED}"),
         None => format!(
-            "SELECT id, {clause} FROM jobs INDEXED BY {QUEUED} WHERE status = 'queued' ORDER BY id"
+            "SELECT id, {clause} FROM jobs INDEXED BY {QUEUED} WHERE {IS_QUEUED} ORDER BY id"
         ),
     };
     let mut query = connection.prepare_cached(&sql)?;

@@ -10,6 +10,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::schema::PARTITIONS;
 use super::value::Shown;
+use crate::store::job::IS_QUEUED;
 use crate::store::{Error, Store};
 
 /// Where a repo's name can be.
@@ -101,10 +102,10 @@ impl Store {
             let mut agents = connection.prepare_cached(&format!(
                 "WITH RECURSIVE found (agent) AS (
                     SELECT min(agent) FROM jobs INDEXED BY {PARTITIONS}
-                    WHERE status = 'queued' AND repo = ?1 AND agent >= ''
+                    WHERE {IS_QUEUED} AND repo = ?1 AND agent >= ''
                     UNION ALL
                     SELECT (SELECT min(agent) FROM jobs INDEXED BY {PARTITIONS}
-                        WHERE status = 'queued' AND repo = ?1 AND agent > found.agent) FROM found
+                        WHERE {IS_QUEUED} AND repo = ?1 AND agent > found.agent) FROM found
                     WHERE found.agent IS NOT NULL
                  ) SELECT agent FROM found WHERE typeof(agent) = 'text' LIMIT {AGENTS} + 1"
             ))?;
@@ -128,7 +129,7 @@ impl Store {
                     SELECT NOT EXISTS (SELECT 1 FROM jobs AS earlier
                         WHERE earlier.task_id = job.task_id AND earlier.id < job.id) AS is_first
                     FROM jobs AS job INDEXED BY {PARTITIONS}
-                    WHERE status = 'queued' AND repo = ?1 AND agent = ?2 LIMIT {JOBS} + 1)"
+                    WHERE {IS_QUEUED} AND repo = ?1 AND agent = ?2 LIMIT {JOBS} + 1)"
             ))?;
             let (jobs, is_there): (u32, bool) =
                 query.query_row([repo, agent], |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -205,7 +206,7 @@ impl Store {
         self.doing(|connection| {
             let mut query = connection.prepare_cached(&format!(
                 "SELECT count(*) FROM (SELECT 1 FROM jobs INDEXED BY {PARTITIONS}
-                 WHERE status = 'queued' AND agent = ?1 LIMIT {COUNTED} + 1)"
+                 WHERE {IS_QUEUED} AND agent = ?1 LIMIT {COUNTED} + 1)"
             ))?;
             let counted: u32 = query.query_row([agent], |row| row.get(0))?;
             Ok(Some(counted).filter(|counted| *counted <= COUNTED))

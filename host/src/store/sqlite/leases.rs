@@ -15,15 +15,12 @@ use rusqlite::params;
 use super::transaction::Transaction;
 use super::value::Shown;
 use crate::clause::Rendered;
+use crate::store::job::{self, EXPIRED};
 use crate::store::records::alerts::THE_HOST;
 use crate::store::records::audit::{self, Deed};
-use crate::store::records::jobs::queued_or_cancelled;
 use crate::store::records::task_end::FinishedStages;
 use crate::store::time::{CLOCKS_DIFFER, latest, whole_seconds};
 use crate::store::{Act, Error, Store, lease_end, sql_time};
-
-/// `?1` is now.
-const EXPIRED: &str = "status = 'running' AND gate_lease_until <= ?1";
 
 /// The lease ends too late for a lease of this host (`?2`), which an index finds, and for its own length, which is written
 /// beside it (`?3` is now in seconds; `?4` is the end of time, for a length beyond it). Text that is no time comes after
@@ -107,11 +104,7 @@ impl Store {
             return Ok(0);
         }
         let (expired, shortened) = self.writing(|transaction| {
-            let sql = format!(
-                "UPDATE jobs SET {}, gate_worker = NULL, gate_lease_until = NULL, gate_token = NULL WHERE {EXPIRED}",
-                queued_or_cancelled("?2")
-            );
-            let expired = transaction.execute(&sql, params![times.now, finished.as_json()])?;
+            let expired = job::expire(transaction, &times.now, finished)?;
             Ok((expired, shorten(transaction, now, lease, &times)?))
         })?;
         for Shortened { job, before, until } in shortened {
@@ -173,9 +166,7 @@ fn shorten(
     for lease in impossible(transaction, times)? {
         let length = lease.length.unwrap_or(own);
         let until = sql_time(lease_end(now, length));
-        transaction
-            .prepare_cached("UPDATE jobs SET gate_lease_until = ?2, gate_lease = ?3 WHERE id = ?1")?
-            .execute(params![lease.job, until, whole_seconds(length)])?;
+        job::set_lease(transaction, lease.job, &until, whole_seconds(length))?;
         let kept = transaction
             .prepare_cached("SELECT 1 FROM jobs WHERE id = ?1 AND gate_lease_until = ?2")?
             .exists(params![lease.job, until])?;

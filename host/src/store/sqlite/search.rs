@@ -11,6 +11,7 @@ use super::schema::{LINES, PARTITIONS};
 use super::transaction::Transaction;
 use super::value::Raw;
 use crate::clause::Rendered;
+use crate::store::job::IS_QUEUED;
 
 /// A clause, and a transaction to ask it in.
 pub(crate) struct Oracle<'a> {
@@ -154,14 +155,14 @@ pub(crate) fn statements(clause: &Rendered) -> [String; 8] {
 fn in_order_of_ids(clause: &Rendered) -> String {
     format!(
         "SELECT id, {clause} FROM jobs INDEXED BY {PARTITIONS}
-         WHERE status = 'queued' AND repo IS ?1 AND agent IS ?2 ORDER BY id"
+         WHERE {IS_QUEUED} AND repo IS ?1 AND agent IS ?2 ORDER BY id"
     )
 }
 
 fn next_task(clause: &Rendered, tasks: &str) -> String {
     format!(
         "SELECT id, {clause}, task_id FROM jobs INDEXED BY {LINES}
-         WHERE status = 'queued' AND repo IS ?1 AND agent IS ?2{tasks} ORDER BY task_id, id LIMIT 1"
+         WHERE {IS_QUEUED} AND repo IS ?1 AND agent IS ?2{tasks} ORDER BY task_id, id LIMIT 1"
     )
 }
 
@@ -169,7 +170,7 @@ const WITH_TASK: &str = " AND task_id IS NOT NULL";
 const LATER_TASK: &str = " AND task_id > ?3";
 
 fn claimable(clause: &Rendered) -> String {
-    format!("SELECT 1 FROM jobs WHERE id = ?1 AND status = 'queued' AND {FOR_AGENT} AND {clause}")
+    format!("SELECT 1 FROM jobs WHERE id = ?1 AND {IS_QUEUED} AND {FOR_AGENT} AND {clause}")
 }
 
 /// Of the agent that is bound second, or of any.
@@ -182,7 +183,7 @@ const LATER: &str = " AND agent > ?2";
 fn next_agent(clause: &Rendered, agents: &str) -> String {
     format!(
         "SELECT agent, id, {clause} FROM jobs INDEXED BY {PARTITIONS}
-         WHERE status = 'queued' AND repo IS ?1{agents} ORDER BY agent, id LIMIT 1"
+         WHERE {IS_QUEUED} AND repo IS ?1{agents} ORDER BY agent, id LIMIT 1"
     )
 }
 

@@ -16,6 +16,7 @@ use super::transaction::Transaction;
 use super::value::TaskOrder;
 use crate::clause::{Reach, Source, Table};
 use crate::model::{Freezes, Jobs, NULL, Snapshot, Symbol, Symbols, Tasks};
+use crate::store::job::IS_QUEUED;
 use crate::store::{Error, Store};
 
 const TASKS: [&str; 5] = ["id", "work_item_id", "repo", "stage", "gate_label"];
@@ -203,8 +204,8 @@ fn query(reach: &Reach, table: Table, columns: &[&str], job: Option<i64>) -> Opt
 fn with_queued(job: Option<i64>) -> String {
     // Pinned: without it SQLite may read the jobs that ended, to find the values in the order of another index.
     let queued = match job {
-        Some(_) => "jobs WHERE status = 'queued' AND id = ?1".into(),
-        None => format!("jobs INDEXED BY {LINES} WHERE status = 'queued'"),
+        Some(_) => format!("jobs WHERE {IS_QUEUED} AND id = ?1"),
+        None => format!("jobs INDEXED BY {LINES} WHERE {IS_QUEUED}"),
     };
     format!("WITH queued AS (SELECT {} FROM {queued})", JOBS.join(", "))
 }

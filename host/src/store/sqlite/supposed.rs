@@ -8,6 +8,7 @@ use rusqlite::{Connection, params};
 
 use crate::clause::Rendered;
 use crate::store::Error;
+use crate::store::job::IS_QUEUED;
 
 /// A queued job, and how its repo stands.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +47,7 @@ impl Probe {
         )?;
         Ok(Probe {
             connection,
-            question: format!("SELECT 1 FROM jobs WHERE status = 'queued' AND {clause}"),
+            question: format!("SELECT 1 FROM jobs WHERE {IS_QUEUED} AND {clause}"),
         })
     }
 

@@ -32,6 +32,10 @@ impl Tx for Connection {
         }
         Ok(())
     }
+
+    fn texts_of(&self, parameter: &str) -> String {
+        format!("SELECT value FROM json_each({parameter})")
+    }
 }
 
 impl Tx for Transaction<'_> {
@@ -46,6 +50,10 @@ impl Tx for Transaction<'_> {
         each: &mut dyn FnMut(Row<'_>) -> Result<bool, Error>,
     ) -> Result<(), Error> {
         Tx::query(&**self, sql, values, each)
+    }
+
+    fn texts_of(&self, parameter: &str) -> String {
+        Tx::texts_of(&**self, parameter)
     }
 }
 

@@ -88,18 +88,6 @@ impl ToSql for Raw {
     }
 }
 
-/// An id, if it is one.
-pub(crate) struct ExactId(pub Option<i64>);
-
-impl FromSql for ExactId {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<ExactId> {
-        Ok(ExactId(match value {
-            ValueRef::Integer(number) => Some(number),
-            _ => None,
-        }))
-    }
-}
-
 /// Where a job stands in the order of tasks: a number, and what it means.
 pub(crate) struct TaskOrder {
     pub number: i64,

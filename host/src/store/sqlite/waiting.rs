@@ -12,6 +12,7 @@ use super::claim::plan;
 use super::value::Raw;
 use crate::clause::Agents;
 use crate::store::engine::{Tx, Value, values};
+use crate::store::job::IS_QUEUED;
 use crate::store::written::is_past;
 use crate::store::{Error, Store, sql_time};
 
@@ -66,10 +67,14 @@ pub(crate) struct Heads {
 impl Heads {
     /// Looks at all of them.
     pub(crate) fn read(tx: &dyn Tx, agents: &Agents, now: Timestamp) -> Result<Heads, Error> {
-        let gone = tx.rows(&format!(
+        let gone = tx.rows(
+            &format!(
             "SELECT noted.job FROM serial_gate_head AS noted WHERE NOT EXISTS (
-                SELECT 1 FROM jobs WHERE jobs.id = noted.job AND jobs.status = 'queued' AND {IS_ITS_ROW})"
-        ), &[], |row| row.get(0))?;
+                SELECT 1 FROM jobs WHERE jobs.id = noted.job AND jobs.{IS_QUEUED} AND {IS_ITS_ROW})"
+        ),
+            &[],
+            |row| row.get(0),
+        )?;
         let mut all = Heads {
             heads: Vec::new(),
             unseen: Vec::new(),

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::claim::plan;
 use super::schema::{FAILED, FOREIGN, IS_FOREIGN, IS_OPEN, OPEN};
 use crate::store::engine::{Row, Value, values};
+use crate::store::job::{IS_FAILED, IS_RUNNING};
 use crate::store::records::task_end::FinishedStages;
 use crate::store::records::work_state::{JOB, JobWork, STATE, WorkState, job_at, state_at};
 use crate::store::{Error, Store, sql_time};
@@ -160,7 +161,7 @@ impl Store {
 }
 
 /// The jobs that matter after they ran, each kind with its index.
-const LEFT: [(&str, &str); 2] = [(FAILED, "status = 'failed'"), (FOREIGN, IS_FOREIGN)];
+const LEFT: [(&str, &str); 2] = [(FAILED, IS_FAILED), (FOREIGN, IS_FOREIGN)];
 
 /// No later job is there of the same task and agent.
 const IS_LAST: &str = "NOT EXISTS (SELECT 1 FROM jobs AS later
@@ -198,9 +199,10 @@ fn counted(from: &str) -> String {
 }
 
 fn running() -> String {
-    "FROM jobs INDEXED BY serial_gate_jobs_leased LEFT JOIN tasks ON tasks.id = jobs.task_id
-     WHERE jobs.status = 'running'"
-        .into()
+    format!(
+        "FROM jobs INDEXED BY serial_gate_jobs_leased LEFT JOIN tasks ON tasks.id = jobs.task_id
+     WHERE jobs.{IS_RUNNING}"
+    )
 }
 
 /// What is neither running nor ended: of each task and agent the newest, and each without a task.

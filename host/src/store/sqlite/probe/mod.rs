@@ -17,6 +17,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::store::engine::values;
+use crate::store::job;
 use crate::store::records::jobs::is_there;
 use crate::store::records::task_end::FinishedStages;
 use crate::store::sqlite::probe::forbidden::{broken_by_a_trigger, reason};
@@ -198,12 +199,11 @@ fn named(connection: &Connection, what: Attempt) -> Result<String, Error> {
 }
 
 /// Gives a job a status and nothing else.
-fn set_status(t: &Transaction<'_>, job: i64, status: &str) -> Result<(), Trouble> {
-    t.prepare_cached("UPDATE jobs SET status = ?2 WHERE id = ?1")?
-        .execute((job, status))?;
+fn set_status(t: &Transaction<'_>, row: i64, status: &str) -> Result<(), Trouble> {
+    job::set_status(t, row, status)?;
     let query = "SELECT 1 FROM jobs WHERE id = $1 AND status = $2";
-    is_there(t, job, query, values![job, status])?;
-    refers(t, "jobs", job, is_of_the_gate)
+    is_there(t, row, query, values![row, status])?;
+    refers(t, "jobs", row, is_of_the_gate)
 }
 
 fn refers(

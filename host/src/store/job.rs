@@ -1,0 +1,304 @@
+//! A job's life: its states, what leads from one to the next, and every statement that changes a
+//! job.
+//!
+//! Owns the words of `jobs.status` and every `UPDATE jobs` of the gate. Leaves to `records::jobs`
+//! who may cause an event, and what is written down about it. Callers rely on this: a job never
+//! changes its id, and with that never its place; and no job goes back to the queue while its task
+//! is finished.
+
+use jiff::Timestamp;
+
+use super::engine::{Row, Tx, values};
+use super::records::task_end::FinishedStages;
+use super::token::next_fence;
+use super::{Error, sql_time};
+
+/// Where a job is in its life. Other programs may write other words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum JobState {
+    Queued,
+    Running,
+    Done,
+    Failed,
+    Cancelled,
+}
+
+/// What happens to a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// A worker claims it.
+    Claim,
+    /// Its worker has done it.
+    Finish,
+    /// Its worker could not do it.
+    Fail,
+    /// Its worker gives it back.
+    Release,
+    /// Its worker gives it back until later.
+    Defer,
+    /// Its worker was not heard of in time.
+    Expire,
+    /// An operator puts it back.
+    Requeue,
+    /// Its task ends.
+    EndTask,
+}
+
+impl JobState {
+    /// Every state that the gate knows.
+    pub(crate) const ALL: [JobState; 5] = [
+        JobState::Queued,
+        JobState::Running,
+        JobState::Done,
+        JobState::Failed,
+        JobState::Cancelled,
+    ];
+
+    /// The word in `jobs.status`.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            JobState::Queued => "queued",
+            JobState::Running => "running",
+            JobState::Done => "done",
+            JobState::Failed => "failed",
+            JobState::Cancelled => "cancelled",
+        }
+    }
+
+    /// The state of a word; none if it is another program's.
+    pub(crate) fn of(status: Option<&str>) -> Option<JobState> {
+        let is_it = |state: &JobState| status == Some(state.name());
+        JobState::ALL.into_iter().find(is_it)
+    }
+
+    /// The state after an event; none if the event cannot happen. A job that would wait for a
+    /// finished task is cancelled instead.
+    pub(crate) const fn after(self, event: Event, task_is_finished: bool) -> Option<JobState> {
+        use JobState::{Cancelled, Done, Failed, Queued, Running};
+        match (self, event) {
+            (Queued, Event::Claim) => Some(Running),
+            (Running, Event::Finish) => Some(Done),
+            (Running, Event::Fail) => Some(Failed),
+            (Running, Event::Release | Event::Defer | Event::Expire) if task_is_finished => {
+                Some(Cancelled)
+            }
+            (Running, Event::Release | Event::Expire) => Some(Queued),
+            // It counts as running until the delay is over.
+            (Running, Event::Defer) => Some(Running),
+            (Running | Failed | Cancelled, Event::Requeue) if !task_is_finished => Some(Queued),
+            (Queued | Running, Event::EndTask) => Some(Cancelled),
+            _ => None,
+        }
+    }
+}
+
+/// In SQL, with the table's name before it where that is needed: `jobs.{IS_QUEUED}`.
+pub(crate) const IS_QUEUED: &str = "status = 'queued'";
+/// The same.
+pub(crate) const IS_RUNNING: &str = "status = 'running'";
+/// The same.
+pub(crate) const IS_FAILED: &str = "status = 'failed'";
+/// The same.
+pub(crate) const IS_CANCELLED: &str = "status = 'cancelled'";
+
+/// A running job whose lease is over at `$1`.
+pub(crate) const EXPIRED: &str = "status = 'running' AND gate_lease_until <= $1";
+
+/// A claim, as it is written to the job.
+pub(crate) struct NewClaim<'a> {
+    pub job: i64,
+    pub worker: &'a str,
+    pub token: &'a str,
+    pub now: Timestamp,
+    pub lease_until: &'a str,
+    /// The length of the lease, in seconds.
+    pub lease: i64,
+    pub generation: Option<i64>,
+}
+
+/// A worker claims a job. Returns what `read` makes of its task, its task's work item, its repo,
+/// its agent, its attempt and its fence; none if a trigger has ignored the claim.
+pub(crate) fn claim<T>(
+    tx: &dyn Tx,
+    claim: &NewClaim<'_>,
+    read: impl FnOnce(Row<'_>) -> Result<T, Error>,
+) -> Result<Option<T>, Error> {
+    let sql = format!(
+        "UPDATE jobs SET status = '{}', gate_worker = $2, gate_claimed_at = $3,
+            gate_lease_until = $4, gate_lease = $5, gate_token = $6, gate_fence = {},
+            gate_generation = $8, gate_error = NULL, gate_outcome = NULL,
+            gate_attempt = CASE WHEN CAST(coalesce(gate_attempt, 0) AS BIGINT) < 1000000
+                THEN CAST(coalesce(gate_attempt, 0) AS BIGINT) ELSE 1000000 END + 1
+         WHERE id = $1
+         RETURNING task_id, (SELECT work_item_id FROM tasks WHERE tasks.id = task_id), repo, agent,
+            gate_attempt, gate_fence",
+        word(JobState::Queued, Event::Claim, false),
+        next_fence("$7")
+    );
+    let (at, now) = (sql_time(claim.now), claim.now.as_millisecond());
+    let values = values![
+        claim.job,
+        claim.worker,
+        at,
+        claim.lease_until,
+        claim.lease,
+        claim.token,
+        now,
+        claim.generation,
+    ];
+    tx.row(&sql, values, read)
+}
+
+/// Whoever adds a job prepares it first: it is claimed before any worker sees it. That is no
+/// attempt.
+pub(crate) fn claim_added(tx: &dyn Tx, claim: &NewClaim<'_>) -> Result<(), Error> {
+    let sql = format!(
+        "UPDATE jobs SET status = '{}', gate_worker = $2, gate_lease_until = $3,
+            gate_token = $4, gate_lease = $6, gate_outcome = NULL, gate_fence = {} WHERE id = $1",
+        word(JobState::Queued, Event::Claim, false),
+        next_fence("$5")
+    );
+    let now = claim.now.as_millisecond();
+    let values = values![
+        claim.job,
+        claim.worker,
+        claim.lease_until,
+        claim.token,
+        now,
+        claim.lease,
+    ];
+    tx.execute(&sql, values)?;
+    Ok(())
+}
+
+/// A worker ends its job.
+pub(crate) fn end(tx: &dyn Tx, job: i64, status: &str, error: Option<&str>) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE jobs SET status = $2, gate_outcome = $2, gate_error = $3, gate_lease_until = NULL
+         WHERE id = $1",
+        values![job, status, error],
+    )?;
+    Ok(())
+}
+
+/// The lease of a running job ends then. Its length is in seconds.
+pub(crate) fn set_lease(tx: &dyn Tx, job: i64, until: &str, length: i64) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE jobs SET gate_lease_until = $2, gate_lease = $3 WHERE id = $1",
+        values![job, until, length],
+    )?;
+    Ok(())
+}
+
+/// A worker gives its job back.
+pub(crate) fn release(
+    tx: &dyn Tx,
+    job: i64,
+    error: Option<&str>,
+    finished: &FinishedStages,
+) -> Result<(), Error> {
+    let sql = format!(
+        "UPDATE jobs SET {}, gate_worker = NULL, gate_lease_until = NULL, gate_token = NULL,
+            gate_error = $2 WHERE id = $1",
+        back_in_the_queue(tx, Event::Release, "$3")
+    );
+    tx.execute(&sql, values![job, error, finished.as_json()])?;
+    Ok(())
+}
+
+/// A worker gives its job back until later. The delay is in seconds.
+pub(crate) fn defer(
+    tx: &dyn Tx,
+    job: i64,
+    until: &str,
+    delay: i64,
+    error: &str,
+    task_is_finished: bool,
+) -> Result<(), Error> {
+    let state = JobState::Running.after(Event::Defer, task_is_finished);
+    let until = (state == Some(JobState::Running)).then_some(until);
+    tx.execute(
+        "UPDATE jobs SET gate_worker = NULL, gate_token = NULL, gate_error = $3,
+            status = coalesce($5, status), gate_lease_until = $2, gate_lease = $4,
+            gate_put_off = coalesce(gate_put_off, 0) + 1 WHERE id = $1",
+        values![job, until, error, delay, state.map(JobState::name)],
+    )?;
+    Ok(())
+}
+
+/// Every job whose lease is over goes back to the queue. Returns how many there were.
+pub(crate) fn expire(tx: &dyn Tx, now: &str, finished: &FinishedStages) -> Result<usize, Error> {
+    let sql = format!(
+        "UPDATE jobs SET {}, gate_worker = NULL, gate_lease_until = NULL, gate_token = NULL
+         WHERE {EXPIRED}",
+        back_in_the_queue(tx, Event::Expire, "$2")
+    );
+    tx.execute(&sql, values![now, finished.as_json()])
+}
+
+/// An operator puts a job back. Who failed it may not have heard of that yet, and is told so until
+/// the job is claimed anew. Returns its repo; none if a trigger has ignored the change.
+pub(crate) fn requeue(tx: &dyn Tx, job: i64) -> Result<Option<Option<String>>, Error> {
+    let queued = word(JobState::Failed, Event::Requeue, false);
+    tx.row(
+        &format!(
+            "UPDATE jobs SET status = '{queued}', gate_worker = NULL, gate_lease_until = NULL,
+            gate_put_off = NULL,
+            gate_token = CASE WHEN gate_outcome IS NULL THEN NULL ELSE gate_token END
+         WHERE id = $1 RETURNING repo"
+        ),
+        values![job],
+        |row| row.shown(0),
+    )
+}
+
+/// A task ends, and every job of it but `kept` that waits or runs. A job that had ended before and
+/// was queued again keeps what it ended as: its last holder may ask once more.
+pub(crate) fn end_all_of(tx: &dyn Tx, task: i64, kept: Option<i64>) -> Result<(), Error> {
+    let cancelled = word(JobState::Running, Event::EndTask, false);
+    tx.execute(
+        &format!(
+            "UPDATE jobs SET status = '{cancelled}', gate_lease_until = NULL,
+            gate_outcome = CASE WHEN gate_token IS NULL THEN gate_outcome
+                ELSE coalesce(gate_outcome, '{cancelled}') END
+         WHERE task_id = $1 AND ({IS_QUEUED} OR {IS_RUNNING}) AND id IS DISTINCT FROM $2"
+        ),
+        values![task, kept],
+    )?;
+    // The holder of a job that another program cancelled is told the same.
+    tx.execute(
+        &format!(
+            "UPDATE jobs SET gate_outcome = '{cancelled}'
+         WHERE task_id = $1 AND {IS_CANCELLED} AND gate_token IS NOT NULL
+            AND gate_outcome IS NULL"
+        ),
+        values![task],
+    )?;
+    Ok(())
+}
+
+/// Gives a job a status and nothing else, for a trial.
+pub(crate) fn set_status(tx: &dyn Tx, job: i64, status: &str) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE jobs SET status = $2 WHERE id = $1",
+        values![job, status],
+    )?;
+    Ok(())
+}
+
+/// The word for the state after an event.
+fn word(state: JobState, event: Event, task_is_finished: bool) -> &'static str {
+    state.after(event, task_is_finished).unwrap_or(state).name()
+}
+
+/// The assignment that puts a running job back, or cancels it where its task is finished. The
+/// finished stages are a parameter.
+fn back_in_the_queue(tx: &dyn Tx, event: Event, finished: &str) -> String {
+    format!(
+        "status = CASE WHEN EXISTS (SELECT 1 FROM tasks WHERE tasks.id = jobs.task_id
+            AND tasks.stage IN ({})) THEN '{}' ELSE '{}' END",
+        tx.texts_of(finished),
+        word(JobState::Running, event, true),
+        word(JobState::Running, event, false)
+    )
+}
