@@ -1,7 +1,7 @@
 //! Who may use the service: named tokens with a role. Only the hash of a token is kept.
 //!
-//! Owns the rows. How a token looks, and what a role may do, is the service's. Rows are never deleted, so that a
-//! name in the history can be looked up.
+//! Owns the rows. How a token looks, and what a role may do, is the service's. Rows are never
+//! deleted, so that a name in the history can be looked up.
 
 use super::audit::{self, Deed};
 use super::effect::Effect;
@@ -132,7 +132,8 @@ impl Store {
         })
     }
 
-    /// Whether there ever was a token: from then on nobody is let in without one, even if all are revoked.
+    /// Whether there ever was a token: from then on nobody is let in without one, even if all are
+    /// revoked.
     ///
     /// # Errors
     ///
@@ -148,24 +149,28 @@ impl Store {
     /// When there is no good token of that name, or the database refuses.
     pub fn revoke_access_token(&mut self, name: &str, act: Act<'_>) -> Result<(), Error> {
         self.write_durably(|tx| {
-                let good = good_tokens(tx, name)?;
-                if good.is_empty() {
-                    return Err(Error::NoToken { name: name.into() });
-                }
-                tx.execute("UPDATE serial_gate_access SET revoked_at = $2 WHERE name = $1 AND revoked_at IS NULL", values![name, sql_time(act.now)])?;
-                audit::write_down(tx, act, deed(name, Some("good"), Some("revoked")))?;
-                let effect = Effect {
-                    what: &format!("the revocation of token `{}`", name.escape_debug()),
-                    table: "serial_gate_access",
-                };
-                // By its number: the secret is good under any name.
-                good.iter().try_for_each(|id| {
-                    effect.is_gone(
-                        tx,
-                        "SELECT 1 FROM serial_gate_access WHERE id = $1 AND revoked_at IS NULL",
-                        values![id],
-                    )
-                })
+            let good = good_tokens(tx, name)?;
+            if good.is_empty() {
+                return Err(Error::NoToken { name: name.into() });
+            }
+            tx.execute(
+                "UPDATE serial_gate_access SET revoked_at = $2 WHERE name = $1
+                    AND revoked_at IS NULL",
+                values![name, sql_time(act.now)],
+            )?;
+            audit::write_down(tx, act, deed(name, Some("good"), Some("revoked")))?;
+            let effect = Effect {
+                what: &format!("the revocation of token `{}`", name.escape_debug()),
+                table: "serial_gate_access",
+            };
+            // By its number: the secret is good under any name.
+            good.iter().try_for_each(|id| {
+                effect.is_gone(
+                    tx,
+                    "SELECT 1 FROM serial_gate_access WHERE id = $1 AND revoked_at IS NULL",
+                    values![id],
+                )
+            })
         })
     }
 }

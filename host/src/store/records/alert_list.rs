@@ -55,16 +55,21 @@ impl Store {
     pub fn outbox(&mut self, now: Timestamp) -> Result<Outbox, Error> {
         let since = sql_time(now.checked_sub(NEWS).unwrap_or(Timestamp::MIN));
         self.read(|tx| {
-            tx.only("SELECT count(*) FILTER (WHERE is_pending), min(at) FILTER (WHERE is_pending),
+            tx.only(
+                "SELECT count(*) FILTER (WHERE is_pending), min(at) FILTER (WHERE is_pending),
                         count(*) FILTER (WHERE state = 'failed')
                  FROM (SELECT a.at, d.state, coalesce(d.state = 'pending', a.at > $1) AS is_pending
-                       FROM serial_gate_alert a LEFT JOIN serial_gate_delivery d ON d.alert = a.id)", values![since], |row| {
-                Ok(Outbox {
-                    pending: row.get(0)?,
-                    oldest_pending: row.shown(1)?,
-                    failed: row.get(2)?,
-                })
-            })
+                       FROM serial_gate_alert a LEFT JOIN serial_gate_delivery d
+                       ON d.alert = a.id)",
+                values![since],
+                |row| {
+                    Ok(Outbox {
+                        pending: row.get(0)?,
+                        oldest_pending: row.shown(1)?,
+                        failed: row.get(2)?,
+                    })
+                },
+            )
         })
     }
 

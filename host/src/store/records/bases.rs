@@ -1,7 +1,9 @@
-//! What was seen of the bases: where each is, and whether it still has the commits that branches were cut at.
+//! What was seen of the bases: where each is, and whether it still has the commits that branches
+//! were cut at.
 //!
-//! Owns the two tables that remember it. Leaves git to `branch`, and what a task shows of it to `branches`. Callers rely on
-//! this: a tip and what was found out at it are written together, and a base is looked at again only once it has moved.
+//! Owns the two tables that remember it. Leaves git to `branch`, and what a task shows of it to
+//! `branches`. Callers rely on this: a tip and what was found out at it are written together, and a
+//! base is looked at again only once it has moved.
 
 use std::time::Duration;
 
@@ -18,8 +20,8 @@ const SOME: i64 = 16;
 const SEEN_AGAIN: Duration = Duration::from_secs(5 * 60);
 
 impl Store {
-    /// The commits that branches of unfinished tasks were cut at, and of which is not known yet whether the base has them at
-    /// this tip. Those of the newest tasks, if there are many.
+    /// The commits that branches of unfinished tasks were cut at, and of which is not known yet
+    /// whether the base has them at this tip. Those of the newest tasks, if there are many.
     ///
     /// # Errors
     ///
@@ -32,18 +34,23 @@ impl Store {
         finished: &FinishedStages,
     ) -> Result<Vec<String>, Error> {
         self.read(|tx| {
-            let commits = tx.rows("SELECT CAST(gate_base_commit AS TEXT) FROM tasks
+            let commits = tx.rows(
+                "SELECT CAST(gate_base_commit AS TEXT) FROM tasks
                  WHERE repo = $1 AND stage != 'done' AND gate_base = $2 AND gate_base_commit != $3
                     AND gate_cut_at IS NOT NULL AND stage NOT IN (SELECT value FROM json_each($4))
                     AND NOT EXISTS (SELECT 1 FROM serial_gate_cut_from AS look
-                        WHERE look.repo = $1 AND look.base = $2 AND look.base_commit = gate_base_commit AND look.tip = $3)
-                 GROUP BY gate_base_commit ORDER BY max(id) DESC LIMIT $5", values![repo, base, tip, finished.as_json(), SOME], |row| row.shown(0))?;
+                        WHERE look.repo = $1 AND look.base = $2
+                        AND look.base_commit = gate_base_commit AND look.tip = $3)
+                 GROUP BY gate_base_commit ORDER BY max(id) DESC LIMIT $5",
+                values![repo, base, tip, finished.as_json(), SOME],
+                |row| row.shown(0),
+            )?;
             Ok(commits.into_iter().flatten().collect())
         })
     }
 
-    /// Remembers the tip of a base, none if the remote has no such base, and which commits it has. Writes only what is new,
-    /// and now and then that it was seen again.
+    /// Remembers the tip of a base, none if the remote has no such base, and which commits it has.
+    /// Writes only what is new, and now and then that it was seen again.
     ///
     /// # Errors
     ///
@@ -58,7 +65,12 @@ impl Store {
     ) -> Result<(), Error> {
         let tip = tip.unwrap_or_default();
         let known: Option<(String, String)> = self.read(|tx| {
-            let known = tx.row("SELECT tip, CAST(seen_at AS TEXT) FROM serial_gate_base WHERE repo = $1 AND base = $2", values![repo, base], |row| Ok((row.get(0)?, row.get(1)?)));
+            let known = tx.row(
+                "SELECT tip, CAST(seen_at AS TEXT) FROM serial_gate_base
+                WHERE repo = $1 AND base = $2",
+                values![repo, base],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            );
             known
         })?;
         let is_fresh = match &known {
@@ -79,13 +91,22 @@ impl Store {
                 contained,
             } in looked_for
             {
-                tx.execute("INSERT INTO serial_gate_cut_from (repo, base, base_commit, tip, contained)
+                tx.execute(
+                    "INSERT INTO serial_gate_cut_from (repo, base, base_commit, tip,
+                    contained)
                          VALUES ($1, $2, $3, $4, $5)
                          ON CONFLICT (repo, base, base_commit)
-                         DO UPDATE SET tip = excluded.tip, contained = excluded.contained", values![repo, base, commit, tip, contained])?;
+                         DO UPDATE SET tip = excluded.tip, contained = excluded.contained",
+                    values![repo, base, commit, tip, contained],
+                )?;
             }
-            tx.execute("INSERT INTO serial_gate_base (repo, base, tip, seen_at) VALUES ($1, $2, $3, $4)
-                     ON CONFLICT (repo, base) DO UPDATE SET tip = excluded.tip, seen_at = excluded.seen_at", values![repo, base, tip, sql_time(now)])?;
+            tx.execute(
+                "INSERT INTO serial_gate_base (repo, base, tip, seen_at)
+                VALUES ($1, $2, $3, $4)
+                     ON CONFLICT (repo, base) DO UPDATE
+                     SET tip = excluded.tip, seen_at = excluded.seen_at",
+                values![repo, base, tip, sql_time(now)],
+            )?;
             Ok(())
         })
     }

@@ -1,8 +1,9 @@
 //! A new task whose branch has a name that others must leave room for.
 //!
-//! Owns the look at the other tasks of its repo, in the transaction that adds it, so that two tasks that come at a time do
-//! not miss each other. What a branch is called, and which names git cannot keep beside each other, is told by the caller.
-//! Callers rely on this: a task is added, or nothing is; and the look takes a bounded time.
+//! Owns the look at the other tasks of its repo, in the transaction that adds it, so that two tasks
+//! that come at a time do not miss each other. What a branch is called, and which names git cannot
+//! keep beside each other, is told by the caller. Callers rely on this: a task is added, or nothing
+//! is; and the look takes a bounded time.
 
 use std::time::Duration;
 
@@ -13,7 +14,8 @@ use super::tasks::{check_names, insert};
 use crate::store::engine::{Tx, values};
 use crate::store::{Added, Error, FinishedStages, NewTask, Store};
 
-/// How many unfinished tasks of a repo are looked at, the latest first. A collision with an earlier one is found at the cut.
+/// How many unfinished tasks of a repo are looked at, the latest first. A collision with an earlier
+/// one is found at the cut.
 const LOOKED_AT: u32 = 10_000;
 
 /// What the branches of a repo are called.
@@ -28,12 +30,13 @@ pub struct Naming<'a> {
 }
 
 impl Store {
-    /// As [`Store::add_task`], or with a worker and its lease as [`Store::add_task_claimed`], where the task will have a
-    /// branch.
+    /// As [`Store::add_task`], or with a worker and its lease as [`Store::add_task_claimed`], where
+    /// the task will have a branch.
     ///
     /// # Errors
     ///
-    /// As there, and when another task of the repo has the branch, or one that git cannot keep beside it.
+    /// As there, and when another task of the repo has the branch, or one that git cannot keep
+    /// beside it.
     pub fn add_task_with_branch(
         &mut self,
         now: Timestamp,
@@ -87,7 +90,8 @@ fn look_for_others(
     let unfinished = format!(
         "SELECT id, work_item_id, gate_branch FROM (
             SELECT id, work_item_id, gate_branch, stage FROM tasks
-            WHERE repo = $1 AND stage != 'done' AND id != $2 ORDER BY id DESC LIMIT {LOOKED_AT}) AS newest
+            WHERE repo = $1 AND stage != 'done' AND id != $2 ORDER BY id DESC
+            LIMIT {LOOKED_AT}) AS newest
          WHERE stage NOT IN (SELECT value FROM json_each($3))"
     );
     tx.query(

@@ -1,8 +1,10 @@
 //! The branch of a task: planned, cut, and what became of its base.
 //!
-//! Owns the columns that tell of it. What is seen of a base is written down by `bases`. A branch is planned before it is pushed, so that whoever comes after a crash knows
-//! its own push from somebody else's branch. Leaves git to `branch`. Callers rely on this: only who holds the job's claim
-//! plans or confirms, no two tasks of a repo have one branch, and a branch that was confirmed is never planned again.
+//! Owns the columns that tell of it. What is seen of a base is written down by `bases`. A branch is
+//! planned before it is pushed, so that whoever comes after a crash knows its own push from
+//! somebody else's branch. Leaves git to `branch`. Callers rely on this: only who holds the job's
+//! claim plans or confirms, no two tasks of a repo have one branch, and a branch that was confirmed
+//! is never planned again.
 
 use jiff::Timestamp;
 
@@ -25,10 +27,12 @@ pub struct TaskBranch {
     /// The tip of the base as it was last seen, if it has moved since then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base_moved_to: Option<String>,
-    /// Whether the base, where it has moved to, no longer has the commit that the branch was cut at. Then the branch is to be
-    /// rebased: a merge would bring back what was taken out of the base.
+    /// Whether the base, where it has moved to, no longer has the commit that the branch was cut
+    /// at. Then the branch is to be rebased: a merge would bring back what was taken out of the
+    /// base.
     pub base_rewritten: bool,
-    /// Whether it is not known if the base, where it has moved to, has that commit: the last look failed, or took too long.
+    /// Whether it is not known if the base, where it has moved to, has that commit: the last look
+    /// failed, or took too long.
     pub base_unknown: bool,
     /// When the base was last seen where it has moved to, or gone; UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,7 +86,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When the claim is no longer good, the branch was cut already, or another task of the repo has it.
+    /// When the claim is no longer good, the branch was cut already, or another task of the repo
+    /// has it.
     pub fn plan_branch(&mut self, claim: Claim<'_>, branch: NewBranch<'_>) -> Result<(), Error> {
         let NewBranch {
             task,
@@ -93,7 +98,8 @@ impl Store {
         self.write(|tx| {
             check_claim(tx, claim, "prepared")?;
             let taken: Option<i64> = tx.row(
-                "SELECT other.id FROM tasks AS own JOIN tasks AS other ON other.repo IS NOT DISTINCT FROM own.repo
+                "SELECT other.id FROM tasks AS own JOIN tasks AS other
+                 ON other.repo IS NOT DISTINCT FROM own.repo
                      WHERE own.id = $1 AND other.gate_branch = $2 AND other.id != own.id LIMIT 1",
                 values![task, name],
                 |row| row.get(0),
@@ -144,14 +150,18 @@ impl Store {
 
 /// The columns of [`branch_at`], of a query over `tasks`.
 pub(crate) const BRANCH: &str = "gate_branch, gate_base, gate_base_commit, gate_cut_at,
-    (SELECT tip FROM serial_gate_base AS seen WHERE seen.repo = tasks.repo AND seen.base = gate_base
+    (SELECT tip FROM serial_gate_base AS seen WHERE seen.repo = tasks.repo
+        AND seen.base = gate_base
         AND seen.tip NOT IN (gate_base_commit, '') AND gate_cut_at IS NOT NULL),
     (SELECT look.contained FROM serial_gate_cut_from AS look JOIN serial_gate_base AS seen
         ON seen.repo = look.repo AND seen.base = look.base AND seen.tip = look.tip
-        WHERE look.repo = tasks.repo AND look.base = gate_base AND look.base_commit = gate_base_commit),
-    EXISTS (SELECT 1 FROM serial_gate_base AS seen WHERE seen.repo = tasks.repo AND seen.base = gate_base
+        WHERE look.repo = tasks.repo AND look.base = gate_base
+        AND look.base_commit = gate_base_commit),
+    EXISTS (SELECT 1 FROM serial_gate_base AS seen WHERE seen.repo = tasks.repo
+        AND seen.base = gate_base
         AND seen.tip = '' AND gate_cut_at IS NOT NULL),
-    (SELECT seen_at FROM serial_gate_base AS seen WHERE seen.repo = tasks.repo AND seen.base = gate_base
+    (SELECT seen_at FROM serial_gate_base AS seen WHERE seen.repo = tasks.repo
+        AND seen.base = gate_base
         AND seen.tip IS NOT gate_base_commit AND gate_cut_at IS NOT NULL)";
 
 /// A task's branch, from a column on.
@@ -161,7 +171,8 @@ pub(crate) fn branch_at(row: Row<'_>, column: usize) -> Result<Option<TaskBranch
         return Ok(None);
     };
     let base_moved_to = text(4)?;
-    // A look at another tip says nothing of this one, and a base that is back where it was needs no look.
+    // A look at another tip says nothing of this one, and a base that is back where it was needs no
+    // look.
     let contained: Option<bool> = row.get(column + 5)?;
     Ok(Some(TaskBranch {
         name,

@@ -1,7 +1,9 @@
-//! What became of a generation's word: how often its `decide` and its clause differed about a job, in use.
+//! What became of a generation's word: how often its `decide` and its clause differed about a job,
+//! in use.
 //!
-//! Owns the counts, and that each comes with its alert and its failures in one tx. Leaves the comparison to the
-//! queue. Callers rely on this: there is one alert a generation and an hour at most, however much is found.
+//! Owns the counts, and that each comes with its alert and its failures in one tx. Leaves the
+//! comparison to the queue. Callers rely on this: there is one alert a generation and an hour at
+//! most, however much is found.
 
 use std::time::Duration;
 
@@ -57,9 +59,9 @@ pub enum Patience {
 }
 
 impl Store {
-    /// Counts what was found of a generation, tells people, and adds it to the generation's failures. When there are too
-    /// many, the generation before is active again: its number is returned. Nothing is counted where another generation has
-    /// the number by now.
+    /// Counts what was found of a generation, tells people, and adds it to the generation's
+    /// failures. When there are too many, the generation before is active again: its number is
+    /// returned. Nothing is counted where another generation has the number by now.
     ///
     /// # Errors
     ///
@@ -143,8 +145,13 @@ fn write_down(
         jobs, repo, first, ..
     } = found;
     let at = sql_time(now);
-    tx.execute("INSERT INTO serial_gate_contradiction (generation, times, last_at, last) VALUES ($1, $2, $3, $4)
-             ON CONFLICT (generation) DO UPDATE SET times = serial_gate_contradiction.times + $2, last_at = $3, last = $4", values![generation, jobs, at, first])?;
+    tx.execute(
+        "INSERT INTO serial_gate_contradiction (generation, times, last_at, last)
+        VALUES ($1, $2, $3, $4)
+             ON CONFLICT (generation) DO UPDATE
+             SET times = serial_gate_contradiction.times + $2, last_at = $3, last = $4",
+        values![generation, jobs, at, first],
+    )?;
     let since = now.checked_sub(TOLD).unwrap_or(Timestamp::MIN);
     // An alert of a clock that was ahead would be enough for ever.
     let was_told = tx.exists(

@@ -1,10 +1,10 @@
 //! Deploys: what became of each, and the freeze of a repo whose deploy went bad.
 //!
-//! Owns the history, and what counts as the same deploy: the same id in the same repo, or, where no id
-//! is given, the same work item. Callers rely on this: the first degraded verdict of a deploy freezes
-//! the repo, with its alert, its history and its row in the audit in one transaction; a repeated one
-//! never does, also not after an operator has cleared the freeze; a healthy one never clears any, and ends
-//! what counts as the same deploy where no id is given.
+//! Owns the history, and what counts as the same deploy: the same id in the same repo, or, where no
+//! id is given, the same work item. Callers rely on this: the first degraded verdict of a deploy
+//! freezes the repo, with its alert, its history and its row in the audit in one transaction; a
+//! repeated one never does, also not after an operator has cleared the freeze; a healthy one never
+//! clears any, and ends what counts as the same deploy where no id is given.
 
 use super::audit::{self, Deed};
 use super::effect::Effect;
@@ -60,9 +60,9 @@ pub struct RecordedDeploy {
 }
 
 impl Store {
-    /// Writes down what became of a deploy; `act` says why it is thought to be so. A degraded one freezes
-    /// its repo, once for each deploy. A deploy without an id and a work item is always another one. `note` is for the
-    /// alert: what the freeze does not do.
+    /// Writes down what became of a deploy; `act` says why it is thought to be so. A degraded one
+    /// freezes its repo, once for each deploy. A deploy without an id and a work item is always
+    /// another one. `note` is for the alert: what the freeze does not do.
     ///
     /// # Errors
     ///
@@ -93,9 +93,11 @@ impl Store {
                 what: &what,
                 table: "serial_gate_deploy",
             };
-            let id = effect.returned(tx.row("INSERT INTO serial_gate_deploy
+            let id = effect.returned(tx.row(
+                "INSERT INTO serial_gate_deploy
                         (at, repo, deploy, work_item_id, verdict, detail, freeze, who)
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id", values![
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id",
+                values![
                     sql_time(act.now),
                     new.repo,
                     new.deploy,
@@ -104,7 +106,9 @@ impl Store {
                     act.why,
                     freeze_id,
                     act.who
-                ], |row| row.get(0),))?;
+                ],
+                |row| row.get(0),
+            ))?;
             let deed = Deed {
                 action: "deploy verdict",
                 repo: Some(new.repo),
@@ -116,8 +120,10 @@ impl Store {
             // A verdict that is forgotten would freeze the repo once more.
             effect.is_there(
                 tx,
-                "SELECT 1 FROM serial_gate_deploy WHERE id = $1 AND repo = $2 AND deploy IS NOT DISTINCT FROM $3
-                     AND work_item_id IS NOT DISTINCT FROM $4 AND verdict = $5 AND freeze IS NOT DISTINCT FROM $6",
+                "SELECT 1 FROM serial_gate_deploy WHERE id = $1 AND repo = $2
+                 AND deploy IS NOT DISTINCT FROM $3
+                     AND work_item_id IS NOT DISTINCT FROM $4 AND verdict = $5
+                     AND freeze IS NOT DISTINCT FROM $6",
                 values![
                     id,
                     new.repo,
@@ -139,8 +145,8 @@ impl Store {
     }
 }
 
-/// Ids are compared with ids only, and one that has none is another deploy once its work item was healthy: when in doubt it
-/// is another deploy, which freezes.
+/// Ids are compared with ids only, and one that has none is another deploy once its work item was
+/// healthy: when in doubt it is another deploy, which freezes.
 fn was_degraded(tx: &dyn Tx, new: NewDeploy<'_>) -> Result<bool, Error> {
     tx.exists(
         "SELECT 1 FROM serial_gate_deploy WHERE verdict = 'degraded' AND repo = $1

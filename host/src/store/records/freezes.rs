@@ -1,10 +1,11 @@
 //! Freezes: a repo is closed after a bad deploy until an operator clears it.
 //!
-//! Owns their durability: when a method here returns, the change is on the disk, and with it its alert
-//! and its row in the audit. Rows are only ever added or cleared, so that the table is the history. People know a freeze
-//! by its number, which `triggers` gives and which never comes again; the row's id stays inside, except for rows that are
-//! older than the numbers. Callers rely on this: a repo is frozen or open afterwards as they were told, or they get an
-//! error, whatever triggers the database has.
+//! Owns their durability: when a method here returns, the change is on the disk, and with it its
+//! alert and its row in the audit. Rows are only ever added or cleared, so that the table is the
+//! history. People know a freeze by its number, which `triggers` gives and which never comes again;
+//! the row's id stays inside, except for rows that are older than the numbers. Callers rely on
+//! this: a repo is frozen or open afterwards as they were told, or they get an error, whatever
+//! triggers the database has.
 
 use jiff::Timestamp;
 
@@ -41,16 +42,18 @@ pub(crate) struct Frozen {
 /// What people know a freeze by.
 const NUMBER: &str = "coalesce(CAST(gate_number AS INTEGER), id)";
 
-/// The newest active freeze of a repo is the one with the highest id, as in the reference. Its number is the highest of all
-/// that are active: a row that became a freeze again has a new number, and an old id.
+/// The newest active freeze of a repo is the one with the highest id, as in the reference. Its
+/// number is the highest of all that are active: a row that became a freeze again has a new number,
+/// and an old id.
 const NEWEST: &str = "CASE WHEN gate_number IS NULL THEN id ELSE (
         SELECT CAST(max(gate_number) AS INTEGER) FROM repo_freeze AS active
         WHERE active.repo = $1 AND active.cleared_at IS NULL) END AS newest
     FROM repo_freeze WHERE repo = $1 AND cleared_at IS NULL ORDER BY id DESC LIMIT 1";
 
 impl Store {
-    /// Freezes a repo and returns the freeze's number. A repo can be frozen more than once. Why it is done is
-    /// the reason of the freeze; an empty one is kept as none. `note` is for the alert: what the freeze does not do.
+    /// Freezes a repo and returns the freeze's number. A repo can be frozen more than once. Why it
+    /// is done is the reason of the freeze; an empty one is kept as none. `note` is for the alert:
+    /// what the freeze does not do.
     ///
     /// # Errors
     ///
@@ -79,12 +82,13 @@ impl Store {
         })
     }
 
-    /// Clears every active freeze of a repo and returns how many there were. With `seen`, the newest
-    /// freeze that the caller knows of, nothing is cleared when another one is the newest.
+    /// Clears every active freeze of a repo and returns how many there were. With `seen`, the
+    /// newest freeze that the caller knows of, nothing is cleared when another one is the newest.
     ///
     /// # Errors
     ///
-    /// When the repo is empty, another freeze is the newest, or the change cannot be written or does not stay.
+    /// When the repo is empty, another freeze is the newest, or the change cannot be written or
+    /// does not stay.
     pub fn unfreeze(
         &mut self,
         act: Act<'_>,
@@ -119,8 +123,9 @@ impl Store {
         })
     }
 
-    /// Who made a freeze, as far as the audit has it: nobody for a freeze of another program. A freeze without a number may
-    /// have the id of a deleted one, so the time has to be the same, too.
+    /// Who made a freeze, as far as the audit has it: nobody for a freeze of another program. A
+    /// freeze without a number may have the id of a deleted one, so the time has to be the same,
+    /// too.
     ///
     /// # Errors
     ///
@@ -131,13 +136,16 @@ impl Store {
         freeze: &ActiveFreeze,
     ) -> Result<Option<String>, Error> {
         self.read(|tx| {
-            tx.only("SELECT coalesce(
+            tx.only(
+                "SELECT coalesce(
                     (SELECT who FROM serial_gate_deploy
                      WHERE verdict = 'degraded' AND repo = $1 AND freeze = $2 AND at = $3),
                     (SELECT who FROM serial_gate_audit
-                     WHERE repo = $1 AND action = 'freeze' AND subject = 'freeze ' || $2 AND at = $3))", values![repo, freeze.id, freeze.frozen_at], |row| {
-                row.shown(0)
-            })
+                     WHERE repo = $1 AND action = 'freeze' AND subject = 'freeze ' || $2
+                     AND at = $3))",
+                values![repo, freeze.id, freeze.frozen_at],
+                |row| row.shown(0),
+            )
         })
     }
 }
@@ -191,7 +199,8 @@ fn active_rows(tx: &dyn Tx, repo: &str) -> Result<Vec<i64>, Error> {
     )
 }
 
-/// Adds a freeze and its alert. Whether it stays is for [`check_frozen`] to say, after the last write.
+/// Adds a freeze and its alert. Whether it stays is for [`check_frozen`] to say, after the last
+/// write.
 pub(crate) fn add(
     tx: &dyn Tx,
     act: Act<'_>,
@@ -200,9 +209,15 @@ pub(crate) fn add(
     note: Option<&str>,
 ) -> Result<Frozen, Error> {
     let name = freeze_of(repo);
-    let row = tx.row("INSERT INTO repo_freeze (repo, frozen_at, cleared_at, reason, work_item_id, gate_generation)
-         VALUES ($1, $2, NULL, $3, $4, (SELECT id FROM serial_gate_generation WHERE state = 'active'))
-         RETURNING id", values![repo, sql_time(act.now), reason(act), work_item], |row| row.get(0),);
+    let row = tx.row(
+        "INSERT INTO repo_freeze (repo, frozen_at, cleared_at, reason, work_item_id,
+        gate_generation)
+         VALUES ($1, $2, NULL, $3, $4, (SELECT id FROM serial_gate_generation
+         WHERE state = 'active'))
+         RETURNING id",
+        values![repo, sql_time(act.now), reason(act), work_item],
+        |row| row.get(0),
+    );
     let row = effect(&name).returned(row)?;
     // `RETURNING` does not know what the triggers after it did.
     let number = effect(&name).returned(tx.row(
@@ -275,13 +290,15 @@ pub(crate) fn check_frozen(
         tx,
         &format!(
             "SELECT 1 FROM repo_freeze
-             WHERE id = $1 AND repo = $2 AND cleared_at IS NULL AND reason IS NOT DISTINCT FROM $3 AND {NUMBER} = $4"
+             WHERE id = $1 AND repo = $2 AND cleared_at IS NULL AND reason IS NOT DISTINCT FROM $3
+             AND {NUMBER} = $4"
         ),
         values![freeze.row, repo, reason(act), freeze.number],
     )
 }
 
-/// Refuses an unfreeze after which one of the freezes holds somewhere, or another one holds the repo.
+/// Refuses an unfreeze after which one of the freezes holds somewhere, or another one holds the
+/// repo.
 fn check_open(tx: &dyn Tx, repo: &str, freezes: &[i64]) -> Result<(), Error> {
     let name = format!("the unfreeze of `{}`", repo.escape_debug());
     effect(&name).is_gone(

@@ -1,8 +1,9 @@
 //! Who holds a claim, by the token that is shown.
 //!
-//! Owns the comparison of tokens, and the row in the audit when a token is refused: somebody works on what is not theirs.
-//! Leaves what a holder may do to `jobs` and `task_end`. Callers rely on this: a token is good for the job of its claim and
-//! for nothing else, until the claim ends; after that it still tells how the claim ended, until the job is claimed anew.
+//! Owns the comparison of tokens, and the row in the audit when a token is refused: somebody works
+//! on what is not theirs. Leaves what a holder may do to `jobs` and `task_end`. Callers rely on
+//! this: a token is good for the job of its claim and for nothing else, until the claim ends; after
+//! that it still tells how the claim ended, until the job is claimed anew.
 
 use std::time::Duration;
 
@@ -16,7 +17,8 @@ use crate::store::token::is_token;
 use crate::store::{Act, Error, Store, sql_time};
 
 impl Store {
-    /// Makes a change for somebody who shows a token. A token that is refused is written down in the audit.
+    /// Makes a change for somebody who shows a token. A token that is refused is written down in
+    /// the audit.
     pub(crate) fn writing_for_a_holder<T>(
         &mut self,
         act: Act<'_>,
@@ -118,7 +120,8 @@ pub(crate) fn claim_row(tx: &dyn Tx, id: i64) -> Result<ClaimRow, Error> {
     row?.ok_or(Error::NoJob { id })
 }
 
-/// At most one row a minute for a job and a name: a worker that goes on trying does not fill the audit.
+/// At most one row a minute for a job and a name: a worker that goes on trying does not fill the
+/// audit.
 fn note_refusal(tx: &dyn Tx, act: Act<'_>, refused: Refused) -> Result<(), Error> {
     let (subject, query, id) = match refused {
         Refused::Job(id) => (
@@ -137,15 +140,19 @@ fn note_refusal(tx: &dyn Tx, act: Act<'_>, refused: Refused) -> Result<(), Error
         .flatten();
     let minute = SignedDuration::from_mins(1);
     let since = sql_time(act.now.checked_sub(minute).unwrap_or(Timestamp::MIN));
-    let is_known = tx.exists("SELECT 1 FROM serial_gate_audit
-             WHERE repo IS NOT DISTINCT FROM $1 AND action = 'token refused' AND subject = $2 AND who = $3
-                AND at > $4 AND at <= $5", values![
+    let is_known = tx.exists(
+        "SELECT 1 FROM serial_gate_audit
+             WHERE repo IS NOT DISTINCT FROM $1 AND action = 'token refused' AND subject = $2
+             AND who = $3
+                AND at > $4 AND at <= $5",
+        values![
             repo,
             subject,
             act.who,
             since,
             latest(act.now, Duration::ZERO)
-        ])?;
+        ],
+    )?;
     if is_known {
         return Ok(());
     }

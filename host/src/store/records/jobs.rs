@@ -1,10 +1,12 @@
 //! A job's life: `queued` → `running` → `done`, `failed` or `cancelled`, and back to `queued`.
 //!
-//! Owns every change of a job's status but the claim itself, the end of a lease (`leases`) and the end of its task
-//! (`task_end`). A claim's token (`holding`) opens the way out of `running`, once: what the job ended as is kept beside it (`gate_outcome`), so that a worker whose answer was lost hears it again, until
-//! the job is claimed anew. When a lease runs out or an operator puts a running job back, the token is gone, so that a
-//! worker that was given up cannot end the job for its successor. A job never changes its id, and with that never its
-//! place. Callers rely on this: no job goes back to the queue while its task is finished.
+//! Owns every change of a job's status but the claim itself, the end of a lease (`leases`) and the
+//! end of its task (`task_end`). A claim's token (`holding`) opens the way out of `running`, once:
+//! what the job ended as is kept beside it (`gate_outcome`), so that a worker whose answer was lost
+//! hears it again, until the job is claimed anew. When a lease runs out or an operator puts a
+//! running job back, the token is gone, so that a worker that was given up cannot end the job for
+//! its successor. A job never changes its id, and with that never its place. Callers rely on this:
+//! no job goes back to the queue while its task is finished.
 
 use std::time::Duration;
 
@@ -85,7 +87,8 @@ impl Store {
         self.write(|tx| insert(tx, now, job))
     }
 
-    /// Ends a claimed job. The same end again, with the same token, is no error and changes nothing.
+    /// Ends a claimed job. The same end again, with the same token, is no error and changes
+    /// nothing.
     ///
     /// # Errors
     ///
@@ -122,8 +125,8 @@ impl Store {
         self.read(|tx| check_claim(tx, claim, "kept"))
     }
 
-    /// Puts a running, failed or cancelled job back to its old place in the queue, for an operator: with a row in
-    /// the audit.
+    /// Puts a running, failed or cancelled job back to its old place in the queue, for an operator:
+    /// with a row in the audit.
     ///
     /// # Errors
     ///
@@ -137,7 +140,8 @@ impl Store {
         self.write(|tx| put_in_queue(tx, act, id, finished))
     }
 
-    /// Gives a claimed job back, to its old place in the queue. `error` says why, if nobody asked for it.
+    /// Gives a claimed job back, to its old place in the queue. `error` says why, if nobody asked
+    /// for it.
     ///
     /// # Errors
     ///
@@ -152,8 +156,8 @@ impl Store {
         self.writing_for_a_holder(act, |tx| give_back(tx, claim, error, finished))
     }
 
-    /// Puts a job whose branch could not be cut back to its place, where it may be claimed again after a delay. Until
-    /// then it counts as running, as one whose worker is not heard of.
+    /// Puts a job whose branch could not be cut back to its place, where it may be claimed again
+    /// after a delay. Until then it counts as running, as one whose worker is not heard of.
     ///
     /// # Errors
     ///
@@ -354,8 +358,8 @@ pub(crate) fn claim_added(
     Ok(token)
 }
 
-/// Refuses a change that the query does not find afterwards: a trigger of the orchestrator's may have ignored it, or
-/// changed it again.
+/// Refuses a change that the query does not find afterwards: a trigger of the orchestrator's may
+/// have ignored it, or changed it again.
 pub(crate) fn is_there(
     tx: &dyn Tx,
     job: i64,

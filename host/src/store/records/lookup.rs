@@ -1,8 +1,9 @@
 //! Rows for people: tasks, jobs and repos as `queue`, `repo` and `explain` show them.
 //!
 //! Owns the reference's helpers (`repo_has_active_task`, the parts of its snapshot), with the
-//! reference's fixed word: a task is unfinished while its stage is not `done`. Whose jobs are in the waiting lines is
-//! told by the caller. What is held is the policy's business and not told here.
+//! reference's fixed word: a task is unfinished while its stage is not `done`. Whose jobs are in
+//! the waiting lines is told by the caller. What is held is the policy's business and not told
+//! here.
 
 use super::branches::{BRANCH, TaskBranch, branch_at};
 use crate::clause::{Agents, Dialect};
@@ -98,7 +99,8 @@ impl Store {
     /// When the database cannot be read.
     pub fn task(&mut self, id: i64) -> Result<Option<TaskRow>, Error> {
         self.one(
-            "SELECT id, work_item_id, repo, stage, CASE WHEN gate_stage = stage THEN gate_stage_at END
+            "SELECT id, work_item_id, repo, stage, CASE WHEN gate_stage = stage
+             THEN gate_stage_at END
              FROM tasks WHERE id = $1",
             id,
             |row| {
@@ -120,7 +122,8 @@ impl Store {
     /// When the database cannot be read.
     pub fn job(&mut self, id: i64) -> Result<Option<JobRow>, Error> {
         self.one(
-            "SELECT id, task_id, repo, agent, status, gate_worker, gate_claimed_at, gate_lease_until, gate_error
+            "SELECT id, task_id, repo, agent, status, gate_worker, gate_claimed_at,
+             gate_lease_until, gate_error
              FROM jobs WHERE id = $1",
             id,
             |row| {
@@ -151,7 +154,11 @@ impl Store {
         except: Option<i64>,
     ) -> Result<bool, Error> {
         self.read(|tx| {
-            tx.exists("SELECT 1 FROM tasks WHERE repo = $1 AND stage != 'done' AND ($2 IS NULL OR id != $2) LIMIT 1", values![repo, except])
+            tx.exists(
+                "SELECT 1 FROM tasks WHERE repo = $1 AND stage != 'done' AND ($2 IS NULL
+                OR id != $2) LIMIT 1",
+                values![repo, except],
+            )
         })
     }
 
@@ -163,7 +170,8 @@ impl Store {
     pub fn active_task(&mut self, repo: &str) -> Result<Option<ActiveTask>, Error> {
         self.one(
             &format!(
-                "SELECT id, work_item_id, stage, {BRANCH} FROM tasks WHERE repo = $1 AND stage != 'done' ORDER BY id LIMIT 1"
+                "SELECT id, work_item_id, stage, {BRANCH} FROM tasks WHERE repo = $1
+                 AND stage != 'done' ORDER BY id LIMIT 1"
             ),
             repo,
             |row| {
@@ -177,7 +185,8 @@ impl Store {
         )
     }
 
-    /// The waiting line of a repo: the queued jobs that these agents are to do (reference semantics 30).
+    /// The waiting line of a repo: the queued jobs that these agents are to do (reference semantics
+    /// 30).
     ///
     /// # Errors
     ///
@@ -185,22 +194,27 @@ impl Store {
     pub fn waiting(&mut self, repo: &str, agents: &Agents) -> Result<Vec<WaitingJob>, Error> {
         let gated = agents.named(Dialect::Sqlite);
         self.read(|tx| {
-            tx.rows(&format!(
-                "SELECT jobs.id, jobs.task_id, tasks.work_item_id, tasks.stage, jobs.created_at, noted.since
+            tx.rows(
+                &format!(
+                "SELECT jobs.id, jobs.task_id, tasks.work_item_id, tasks.stage, jobs.created_at,
+                 noted.since
                  FROM jobs LEFT JOIN tasks ON tasks.id = jobs.task_id {NOTED}
                  WHERE jobs.repo = $1 AND jobs.{IS_QUEUED} AND {gated} ORDER BY jobs.id"
-            ), values![repo], |row| {
-                Ok(WaitingJob {
-                    job_id: row.get(0)?,
-                    task_id: row.id(1)?,
-                    work_item_id: row.shown(2)?,
-                    stage: row.shown(3)?,
-                    queued: QueuedSince {
-                        created_at: row.time(4)?,
-                        noted: row.time(5)?,
-                    },
-                })
-            })
+            ),
+                values![repo],
+                |row| {
+                    Ok(WaitingJob {
+                        job_id: row.get(0)?,
+                        task_id: row.id(1)?,
+                        work_item_id: row.shown(2)?,
+                        stage: row.shown(3)?,
+                        queued: QueuedSince {
+                            created_at: row.time(4)?,
+                            noted: row.time(5)?,
+                        },
+                    })
+                },
+            )
         })
     }
 
@@ -244,12 +258,14 @@ impl Store {
     /// When the database cannot be read.
     pub fn active_repos(&mut self) -> Result<Vec<String>, Error> {
         self.read(|tx| {
-            // From one repo to the next in the index, instead of over all tasks. Texts come after numbers.
+            // From one repo to the next in the index, instead of over all tasks. Texts come after
+            // numbers.
             tx.rows(
                 "WITH RECURSIVE found (repo) AS (
                     SELECT min(repo) FROM tasks WHERE stage != 'done' AND repo > ''
                     UNION ALL
-                    SELECT (SELECT min(repo) FROM tasks WHERE stage != 'done' AND repo > found.repo)
+                    SELECT (SELECT min(repo) FROM tasks WHERE stage != 'done'
+                    AND repo > found.repo)
                     FROM found WHERE repo IS NOT NULL
                  ) SELECT repo FROM found WHERE repo IS NOT NULL",
                 &[],

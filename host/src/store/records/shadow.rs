@@ -1,7 +1,8 @@
 //! What became of a shadow: how often it was asked, and where it differed.
 //!
-//! Owns the counts. Who asks, and when, is left to the queue. There is one row for each job that the
-//! two differed about, with what each said the last time; no more than [`KEPT`] of a generation.
+//! Owns the counts. Who asks, and when, is left to the queue. There is one row for each job that
+//! the two differed about, with what each said the last time; no more than [`KEPT`] of a
+//! generation.
 
 use super::generations::is_kept;
 use crate::model::Verdict;
@@ -61,7 +62,8 @@ pub enum Look<'a> {
 }
 
 impl Store {
-    /// Adds what came of a look. `act` says when. Nothing is added where another generation has the shadow's number by now.
+    /// Adds what came of a look. `act` says when. Nothing is added where another generation has the
+    /// shadow's number by now.
     ///
     /// # Errors
     ///
@@ -84,22 +86,31 @@ impl Store {
             if !is_kept(tx, shadow)? {
                 return Ok(());
             }
-            tx.execute("INSERT INTO serial_gate_shadow (generation, looks, decisions, failures, last_failure)
+            tx.execute(
+                "INSERT INTO serial_gate_shadow (generation, looks, decisions, failures,
+                last_failure)
                  VALUES ($1, 1, $2, $3, $4)
                  ON CONFLICT (generation) DO UPDATE SET
                     looks = serial_gate_shadow.looks + 1,
                     decisions = serial_gate_shadow.decisions + $2,
                     failures = serial_gate_shadow.failures + $3,
                     last_failure = CASE WHEN $3 > 0 THEN $4
-                        ELSE serial_gate_shadow.last_failure END", values![generation, decisions, failures, failure])?;
+                        ELSE serial_gate_shadow.last_failure END",
+                values![generation, decisions, failures, failure],
+            )?;
             for (job, active, shadow) in differing {
                 let (active, shadow) = (text(active), text(shadow));
-                tx.execute("INSERT INTO serial_gate_disagreement (generation, job_id, active, shadow, times, last_at)
+                tx.execute(
+                    "INSERT INTO serial_gate_disagreement (generation, job_id, active,
+                    shadow, times, last_at)
                  SELECT $1, $2, $3, $4, 1, $5
                  WHERE (SELECT count(*) FROM serial_gate_disagreement WHERE generation = $1) < $6
-                    OR EXISTS (SELECT 1 FROM serial_gate_disagreement WHERE generation = $1 AND job_id = $2)
+                    OR EXISTS (SELECT 1 FROM serial_gate_disagreement WHERE generation = $1
+                    AND job_id = $2)
                  ON CONFLICT (generation, job_id) DO UPDATE SET
-                    active = $3, shadow = $4, times = times + 1, last_at = $5", values![generation, job, active, shadow, at, KEPT])?;
+                    active = $3, shadow = $4, times = times + 1, last_at = $5",
+                    values![generation, job, active, shadow, at, KEPT],
+                )?;
             }
             Ok(())
         })

@@ -45,7 +45,8 @@ pub struct Act<'a> {
     pub why: &'a str,
 }
 
-/// What a caller knew when it decided on a change. Each is compared as a whole: its number may be another one's by now.
+/// What a caller knew when it decided on a change. Each is compared as a whole: its number may be
+/// another one's by now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seen<'a> {
     /// The generation that is to be put somewhere, where it stood.
@@ -73,13 +74,13 @@ impl Store {
         })
     }
 
-    /// Makes the generation that was seen the active one or the shadow, and retires the one that was. If
-    /// another program has changed meanwhile what was seen, nothing happens.
+    /// Makes the generation that was seen the active one or the shadow, and retires the one that
+    /// was. If another program has changed meanwhile what was seen, nothing happens.
     ///
     /// # Errors
     ///
-    /// When there is no such generation, it is in that place or active already, something has changed
-    /// meanwhile, or the database refuses.
+    /// When there is no such generation, it is in that place or active already, something has
+    /// changed meanwhile, or the database refuses.
     pub fn put(
         &mut self,
         place: GenerationState,
@@ -146,8 +147,8 @@ impl Store {
         })
     }
 
-    /// Refuses a candidate. Its component is not kept unless a generation has it that was not refused,
-    /// or was active once.
+    /// Refuses a candidate. Its component is not kept unless a generation has it that was not
+    /// refused, or was active once.
     ///
     /// # Errors
     ///
@@ -155,22 +156,26 @@ impl Store {
     pub fn refuse_candidate(&mut self, candidate: &Generation, act: Act<'_>) -> Result<(), Error> {
         let id = candidate.id;
         self.write_durably(|tx| {
-                if generation(tx, id)? != *candidate {
-                    return Err(Error::Meanwhile);
-                }
-                change(tx, id, GenerationState::Refused, act)?;
-                tx.execute("DELETE FROM serial_gate_policy
+            if generation(tx, id)? != *candidate {
+                return Err(Error::Meanwhile);
+            }
+            change(tx, id, GenerationState::Refused, act)?;
+            tx.execute(
+                "DELETE FROM serial_gate_policy
                      WHERE digest = (SELECT digest FROM serial_gate_generation WHERE id = $1)
                        AND digest NOT IN (
-                           SELECT digest FROM serial_gate_generation g WHERE state != 'refused' OR EXISTS (
+                           SELECT digest FROM serial_gate_generation g WHERE state != 'refused'
+                           OR EXISTS (
                                SELECT 1 FROM serial_gate_generation_event e
-                               WHERE e.generation = g.id AND e.state = 'active'))", values![id])?;
-                check_state(tx, id, GenerationState::Refused)
+                               WHERE e.generation = g.id AND e.state = 'active'))",
+                values![id],
+            )?;
+            check_state(tx, id, GenerationState::Refused)
         })
     }
 
-    /// Writes down that a generation failed in use. When that was `allowed` times since `since` and it
-    /// is active, it is refused, and the one before it is active again: its number is returned.
+    /// Writes down that a generation failed in use. When that was `allowed` times since `since` and
+    /// it is active, it is refused, and the one before it is active again: its number is returned.
     ///
     /// # Errors
     ///
@@ -270,8 +275,21 @@ fn add(
          ON CONFLICT (digest) DO UPDATE SET component = excluded.component",
         values![digest, component],
     )?;
-    let id = tx.only("INSERT INTO serial_gate_generation (digest, name, version, settings, limits, signature, state)
-         VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id", values![digest, name, version, settings, limits, signature, state.name()], |row| row.get(0),)?;
+    let id = tx.only(
+        "INSERT INTO serial_gate_generation (digest, name, version, settings, limits,
+        signature, state)
+         VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",
+        values![
+            digest,
+            name,
+            version,
+            settings,
+            limits,
+            signature,
+            state.name()
+        ],
+        |row| row.get(0),
+    )?;
     write_down(tx, id, state, act)?;
     Ok(id)
 }
@@ -282,8 +300,10 @@ fn check_added(tx: &dyn Tx, id: i64, new: NewGeneration<'_>) -> Result<(), Error
         what: &format!("generation {id}"),
         table: "serial_gate_generation",
     };
-    let query = "SELECT 1 FROM serial_gate_generation AS added JOIN serial_gate_policy AS kept USING (digest)
-        WHERE added.id = $1 AND digest = $2 AND settings = $3 AND limits = $4 AND signature IS NOT DISTINCT FROM $5 AND component = $6";
+    let query = "SELECT 1 FROM serial_gate_generation AS added
+        JOIN serial_gate_policy AS kept USING (digest)
+        WHERE added.id = $1 AND digest = $2 AND settings = $3 AND limits = $4
+        AND signature IS NOT DISTINCT FROM $5 AND component = $6";
     let values = values![
         id,
         new.digest,
@@ -302,7 +322,8 @@ fn check_state(tx: &dyn Tx, id: i64, state: GenerationState) -> Result<(), Error
         table: "serial_gate_generation",
     };
     let query = "SELECT 1 FROM serial_gate_generation WHERE id = $1 AND state = $2 AND $2 = (
-            SELECT state FROM serial_gate_generation_event WHERE generation = $1 ORDER BY id DESC LIMIT 1)";
+            SELECT state FROM serial_gate_generation_event WHERE generation = $1 ORDER BY id DESC
+            LIMIT 1)";
     effect.is_there(tx, query, values![id, state.name()])
 }
 

@@ -1,8 +1,9 @@
 //! The end of a task: done, or cancelled, with what is left in the queue of it.
 //!
-//! Owns what becomes of the task's jobs then. Which stages count as finished is said by the rules of the policy, which a
-//! caller reads. Callers rely on this: a task never ends under a job that somebody works on, unless the holder of that job
-//! ends it or it is forced with a reason; and no queued job of it is left.
+//! Owns what becomes of the task's jobs then. Which stages count as finished is said by the rules
+//! of the policy, which a caller reads. Callers rely on this: a task never ends under a job that
+//! somebody works on, unless the holder of that job ends it or it is forced with a reason; and no
+//! queued job of it is left.
 
 use jiff::Timestamp;
 
@@ -82,7 +83,8 @@ pub struct TaskEnd<'a> {
     pub running: Running<'a>,
 }
 
-/// What happens if a job of a task runs that is to end. Without a token and without force, the task does not end.
+/// What happens if a job of a task runs that is to end. Without a token and without force, the task
+/// does not end.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Running<'a> {
     /// The token of the task's only running job, whose holder ends the task. The job goes on.
@@ -118,12 +120,13 @@ impl Store {
         }))
     }
 
-    /// Ends tasks, all of them or none, with a row in the audit for each. Their queued jobs are cancelled.
+    /// Ends tasks, all of them or none, with a row in the audit for each. Their queued jobs are
+    /// cancelled.
     ///
     /// # Errors
     ///
-    /// When there is no such task, a job of it runs and neither its token is shown nor the end is forced with a reason, or
-    /// the database refuses.
+    /// When there is no such task, a job of it runs and neither its token is shown nor the end is
+    /// forced with a reason, or the database refuses.
     pub fn end_tasks(&mut self, act: Act<'_>, ids: &[i64], end: TaskEnd<'_>) -> Result<(), Error> {
         self.writing_for_a_holder(act, |tx| {
             ids.iter().try_for_each(|id| end_task(tx, act, *id, end))?;
@@ -145,9 +148,13 @@ pub(crate) fn end_task(tx: &dyn Tx, act: Act<'_>, id: i64, end: TaskEnd<'_>) -> 
     let (repo, before) = before?.ok_or(Error::NoTask { id })?;
     let kept = kept_job(tx, act.now, id, end.running)?;
     job::end_all_of(tx, id, kept)?;
-    tx.execute("UPDATE tasks SET stage = $2, gate_stage = $2,
-                gate_stage_at = CASE WHEN gate_stage = $2 AND stage = $2 THEN gate_stage_at ELSE $3 END
-             WHERE id = $1", values![id, end.stage, sql_time(act.now)])?;
+    tx.execute(
+        "UPDATE tasks SET stage = $2, gate_stage = $2,
+                gate_stage_at = CASE WHEN gate_stage = $2 AND stage = $2 THEN gate_stage_at
+                ELSE $3 END
+             WHERE id = $1",
+        values![id, end.stage, sql_time(act.now)],
+    )?;
     outcome::keep(tx, id, end.outcome)?;
     let deed = Deed {
         action: match end.outcome {
@@ -162,28 +169,39 @@ pub(crate) fn end_task(tx: &dyn Tx, act: Act<'_>, id: i64, end: TaskEnd<'_>) -> 
     audit::write_down(tx, act, deed)
 }
 
-/// Refuses an end after which a task goes on, or a job of it waits, or runs on although it was cancelled.
+/// Refuses an end after which a task goes on, or a job of it waits, or runs on although it was
+/// cancelled.
 pub(crate) fn check_ended(tx: &dyn Tx, ids: &[i64], end: TaskEnd<'_>) -> Result<(), Error> {
     ids.iter().try_for_each(|id| {
         let effect = Effect {
             what: &format!("the end of task {id}"),
             table: "tasks",
         };
-        let query = format!("SELECT 1 FROM tasks WHERE id = $1 AND stage = $2 AND {TASK_IS_CANCELLED} = $5
+        let query = format!(
+            "SELECT 1 FROM tasks WHERE id = $1 AND stage = $2
+            AND {TASK_IS_CANCELLED} = $5
              AND NOT EXISTS (SELECT 1 FROM jobs WHERE task_id = $1
-                AND ({IS_QUEUED} OR ({IS_RUNNING} AND ($3 OR CAST(gate_token AS TEXT) IS DISTINCT FROM $4))
-                    OR ({IS_CANCELLED} AND gate_token IS NOT NULL AND gate_outcome IS NULL)))");
+                AND ({IS_QUEUED} OR ({IS_RUNNING} AND ($3 OR CAST(gate_token AS TEXT) IS DISTINCT
+                FROM $4))
+                    OR ({IS_CANCELLED} AND gate_token IS NOT NULL AND gate_outcome IS NULL)))"
+        );
         let Running { token, force } = end.running;
         effect.is_there(
             tx,
             &query,
-            values![id, end.stage, force, token, end.outcome == TaskOutcome::Cancelled],
+            values![
+                id,
+                end.stage,
+                force,
+                token,
+                end.outcome == TaskOutcome::Cancelled
+            ],
         )
     })
 }
 
-/// The job that goes on because its holder ends the task. Refuses to end a task while anybody else works on it: a job
-/// that was put off, or whose lease ran out, is not worked on.
+/// The job that goes on because its holder ends the task. Refuses to end a task while anybody else
+/// works on it: a job that was put off, or whose lease ran out, is not worked on.
 fn kept_job(
     tx: &dyn Tx,
     now: Timestamp,
@@ -232,9 +250,14 @@ fn kept_job(
     }
 }
 
-/// Whether a token is the one of a claim of this task that has ended, and whose job nobody has claimed since.
+/// Whether a token is the one of a claim of this task that has ended, and whose job nobody has
+/// claimed since.
 fn is_of_an_ended_claim(tx: &dyn Tx, task: i64, token: &str) -> Result<bool, Error> {
-    tx.exists("SELECT 1 FROM jobs WHERE task_id = $1 AND gate_outcome IS NOT NULL AND CAST(gate_token AS TEXT) = $2", values![task, token])
+    tx.exists(
+        "SELECT 1 FROM jobs WHERE task_id = $1 AND gate_outcome IS NOT NULL
+        AND CAST(gate_token AS TEXT) = $2",
+        values![task, token],
+    )
 }
 
 /// A job with the status `running`.

@@ -1,8 +1,8 @@
 //! Tasks: added with their first job, moved from stage to stage.
 //!
 //! Owns both ways in which a task moves: by a program, which is its daily work, and by an operator,
-//! which the audit tells. Callers rely on this: what was added or changed is there as it was given, whatever triggers the
-//! database has, or there is an error.
+//! which the audit tells. Callers rely on this: what was added or changed is there as it was given,
+//! whatever triggers the database has, or there is an error.
 
 use std::time::Duration;
 
@@ -59,14 +59,15 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When the repo, the stage, the agent or the label is empty, a text has a NUL, or the database refuses.
+    /// When the repo, the stage, the agent or the label is empty, a text has a NUL, or the database
+    /// refuses.
     pub fn add_task(&mut self, now: Timestamp, task: NewTask<'_>) -> Result<Added, Error> {
         check_names(task)?;
         self.write(|tx| insert(tx, now, task))
     }
 
-    /// The same, and the caller has the job for a while, to prepare it, by the token that is returned. It puts the job
-    /// back, or its lease runs out.
+    /// The same, and the caller has the job for a while, to prepare it, by the token that is
+    /// returned. It puts the job back, or its lease runs out.
     ///
     /// # Errors
     ///
@@ -142,7 +143,8 @@ impl Store {
         })
     }
 
-    /// Moves a task and marks it, both or neither, with a row in the audit for each. What is not given stays as it is.
+    /// Moves a task and marks it, both or neither, with a row in the audit for each. What is not
+    /// given stays as it is.
     ///
     /// # Errors
     ///
@@ -204,8 +206,13 @@ pub(crate) fn insert(tx: &dyn Tx, now: Timestamp, task: NewTask<'_>) -> Result<A
         table: "jobs",
     };
     let values = values![task.work_item, task.repo, task.stage, now, task.label];
-    let task_id = the_task.returned(tx.row("INSERT INTO tasks (work_item_id, repo, stage, created_at, gate_stage, gate_stage_at, gate_label)
-         VALUES ($1, $2, $3, $4, $3, $4, $5) RETURNING id", values, |row| row.get(0)))?;
+    let task_id = the_task.returned(tx.row(
+        "INSERT INTO tasks (work_item_id, repo, stage,
+        created_at, gate_stage, gate_stage_at, gate_label)
+         VALUES ($1, $2, $3, $4, $3, $4, $5) RETURNING id",
+        values,
+        |row| row.get(0),
+    ))?;
     let values = values![task_id, task.repo, task.agent, now];
     let job_id = the_job.returned(tx.row(
         "INSERT INTO jobs (task_id, repo, agent, status, created_at)
@@ -215,12 +222,16 @@ pub(crate) fn insert(tx: &dyn Tx, now: Timestamp, task: NewTask<'_>) -> Result<A
     ))?;
     the_task.is_there(
         tx,
-        "SELECT 1 FROM tasks WHERE id = $1 AND work_item_id IS NOT DISTINCT FROM $2 AND repo = $3 AND stage = $4 AND gate_label IS NOT DISTINCT FROM $5",
+        "SELECT 1 FROM tasks WHERE id = $1 AND work_item_id IS NOT DISTINCT FROM $2 AND repo = $3
+         AND stage = $4 AND gate_label IS NOT DISTINCT FROM $5",
         values![task_id, task.work_item, task.repo, task.stage, task.label],
     )?;
     the_job.is_there(
         tx,
-        &format!("SELECT 1 FROM jobs WHERE id = $1 AND task_id = $2 AND repo = $3 AND agent = $4 AND {IS_QUEUED}"),
+        &format!(
+            "SELECT 1 FROM jobs WHERE id = $1 AND task_id = $2 AND repo = $3 AND agent = $4
+            AND {IS_QUEUED}"
+        ),
         values![job_id, task_id, task.repo, task.agent],
     )?;
     Ok(Added { task_id, job_id })
@@ -285,9 +296,13 @@ fn to_stage(tx: &dyn Tx, now: Timestamp, id: i64, stage: &str) -> Result<(), Err
     if !is_there {
         return Err(Error::NoTask { id });
     }
-    tx.execute("UPDATE tasks SET stage = $2, gate_stage = $2,
-                gate_stage_at = CASE WHEN gate_stage = $2 AND stage = $2 THEN gate_stage_at ELSE $3 END
-             WHERE id = $1", values![id, stage, sql_time(now)])?;
+    tx.execute(
+        "UPDATE tasks SET stage = $2, gate_stage = $2,
+                gate_stage_at = CASE WHEN gate_stage = $2 AND stage = $2 THEN gate_stage_at
+                ELSE $3 END
+             WHERE id = $1",
+        values![id, stage, sql_time(now)],
+    )?;
     // Whatever it was before: it goes on.
     outcome::keep(tx, id, TaskOutcome::Done)?;
     Ok(())

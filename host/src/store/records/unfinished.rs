@@ -1,7 +1,8 @@
-//! The first unfinished task of a repo, where the rules have other finished stages than the reference's `done`.
+//! The first unfinished task of a repo, where the rules have other finished stages than the
+//! reference's `done`.
 //!
-//! Owns one query. With the default rules `lookup` has the answer. Callers rely on this: what it costs depends on the
-//! stages that the repo has, and not on its tasks.
+//! Owns one query. With the default rules `lookup` has the answer. Callers rely on this: what it
+//! costs depends on the stages that the repo has, and not on its tasks.
 
 use super::branches::{BRANCH, branch_at};
 use super::lookup::ActiveTask;
@@ -13,7 +14,8 @@ use crate::store::{Error, Store};
 const STAGES: u32 = 1_000;
 
 impl Store {
-    /// The first task of a repo whose stage is not finished. A task without a stage holds nothing and is left out.
+    /// The first task of a repo whose stage is not finished. A task without a stage holds nothing
+    /// and is left out.
     ///
     /// # Errors
     ///
@@ -29,12 +31,15 @@ impl Store {
         // From one stage to the next in the index, and the first task of each.
         let sql = format!(
             "WITH RECURSIVE found (stage) AS (
-                SELECT (SELECT stage FROM tasks WHERE repo = $1 AND stage IS NOT NULL ORDER BY stage LIMIT 1)
+                SELECT (SELECT stage FROM tasks WHERE repo = $1 AND stage IS NOT NULL
+                ORDER BY stage LIMIT 1)
                 UNION ALL
-                SELECT (SELECT stage FROM tasks WHERE repo = $1 AND stage > found.stage ORDER BY stage LIMIT 1)
+                SELECT (SELECT stage FROM tasks WHERE repo = $1 AND stage > found.stage
+                ORDER BY stage LIMIT 1)
                 FROM found WHERE found.stage IS NOT NULL LIMIT {STAGES}
              ) SELECT tasks.id, work_item_id, stage, {BRANCH} FROM tasks WHERE id = (
-                SELECT min((SELECT id FROM tasks WHERE repo = $1 AND stage = found.stage ORDER BY id LIMIT 1))
+                SELECT min((SELECT id FROM tasks WHERE repo = $1 AND stage = found.stage
+                ORDER BY id LIMIT 1))
                 FROM found WHERE found.stage NOT IN (SELECT value FROM json_each($2)))"
         );
         self.read(|tx| {

@@ -1,8 +1,8 @@
 //! How a job is, as people see it.
 //!
-//! Owns the states, decided in one match over a job's row. Leaves the lists to `work`. Callers rely on this: a job that
-//! another program moved without a lease is never said to be worked on, and what an earlier claim left behind is not told
-//! of a later one.
+//! Owns the states, decided in one match over a job's row. Leaves the lists to `work`. Callers rely
+//! on this: a job that another program moved without a lease is never said to be worked on, and
+//! what an earlier claim left behind is not told of a later one.
 
 use crate::store::Error;
 use crate::store::engine::Row;
@@ -91,8 +91,10 @@ impl JobWork {
 }
 
 /// The columns of [`job_at`]; `$1` is now. An end of a lease is compared as a claim compares it.
-pub(crate) const JOB: &str = "jobs.id, jobs.task_id, jobs.repo, jobs.agent, jobs.status, jobs.gate_worker, jobs.gate_claimed_at,
-    jobs.gate_lease_until, jobs.gate_error, min(max(CAST(coalesce(jobs.gate_attempt, 0) AS INTEGER), 0), 1000000),
+pub(crate) const JOB: &str = "jobs.id, jobs.task_id, jobs.repo, jobs.agent, jobs.status,
+    jobs.gate_worker, jobs.gate_claimed_at,
+    jobs.gate_lease_until, jobs.gate_error, min(max(CAST(coalesce(jobs.gate_attempt,
+        0) AS INTEGER), 0), 1000000),
     jobs.gate_put_off IS NOT NULL AND jobs.gate_worker IS NULL AND jobs.gate_token IS NULL,
     jobs.gate_lease_until <= $1, jobs.gate_token IS NOT NULL AND jobs.gate_outcome IS NULL";
 
@@ -121,7 +123,8 @@ pub(crate) fn job_at(row: Row<'_>) -> Result<JobWork, Error> {
     let status = text(4)?;
     let lease_until = text(7)?;
     let state = state(status.as_deref(), lease_at(row, 10)?);
-    // What an earlier claim left behind tells nothing of a job that waits, or that another program took.
+    // What an earlier claim left behind tells nothing of a job that waits, or that another program
+    // took.
     let is_claimed = match state {
         WorkState::Queued => false,
         // The lease alone was taken away.
@@ -172,7 +175,8 @@ fn state(status: Option<&str>, lease: Lease) -> WorkState {
     }
 }
 
-/// Whether a status of another program's is a usual word for a job that has ended well, or is not wanted any more.
+/// Whether a status of another program's is a usual word for a job that has ended well, or is not
+/// wanted any more.
 fn ends_a_job(status: &str) -> bool {
     // The index of such jobs, in the schema, leaves the same out.
     const ENDS: [&str; 10] = [

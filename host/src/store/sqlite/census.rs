@@ -1,8 +1,8 @@
 //! What is in another program's tables: how many rows, and which statuses, agents and stages.
 //!
-//! Owns the count, which takes no lock and looks at a bounded number of rows: the newest tasks and jobs, and the queued jobs
-//! that come first. Leaves to the queue what the rule makes of it. Tables and columns that are not there yet count as
-//! empty. Callers rely on this: nothing is changed.
+//! Owns the count, which takes no lock and looks at a bounded number of rows: the newest tasks and
+//! jobs, and the queued jobs that come first. Leaves to the queue what the rule makes of it. Tables
+//! and columns that are not there yet count as empty. Callers rely on this: nothing is changed.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -151,7 +151,8 @@ fn values(t: &Connection, sql: &str) -> Result<Counts, Error> {
     Ok(counts)
 }
 
-/// The beginning of a value: nothing stops another program from writing a book into a status. Bytes are no name.
+/// The beginning of a value: nothing stops another program from writing a book into a status. Bytes
+/// are no name.
 fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
     const LONGEST: usize = 200;
     if matches!(row.get_ref(column)?, ValueRef::Blob(_)) {
@@ -179,17 +180,19 @@ fn top(counts: &Counts) -> Vec<Counted> {
 fn has_column(t: &Connection, table: &str, column: &str) -> Result<bool, Error> {
     let mut query = t.prepare_cached(
         "SELECT 1 FROM pragma_table_xinfo(?1) WHERE name = ?2 COLLATE NOCASE
-            AND EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1 COLLATE NOCASE)",
+            AND EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table'
+            AND name = ?1 COLLATE NOCASE)",
     )?;
     Ok(query.exists([table, column])?)
 }
 
 /// Looks at the jobs that come first, whose age is what matters.
 fn unreadable_time(t: &Connection) -> Result<Option<String>, Error> {
-    let mut query = t.prepare(
-        &format!("SELECT created_at FROM (SELECT id, created_at FROM jobs WHERE {IS_QUEUED} ORDER BY id LIMIT 100)
-         WHERE created_at IS NOT NULL"),
-    )?;
+    let mut query = t.prepare(&format!(
+        "SELECT created_at FROM (SELECT id, created_at FROM jobs WHERE {IS_QUEUED}
+            ORDER BY id LIMIT 100)
+         WHERE created_at IS NOT NULL"
+    ))?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
         if row.get::<_, Written>(0)?.0.is_none() {

@@ -1,7 +1,8 @@
 //! Times that only a clock that was ahead can have written.
 //!
-//! Owns the list of them, for `doctor`: what each is of, and when it is. What becomes of them is decided where they are
-//! used: a lease is shortened (`leases`), and a delivery or a channel is not waited for (`deliveries`). Changes nothing.
+//! Owns the list of them, for `doctor`: what each is of, and when it is. What becomes of them is
+//! decided where they are used: a lease is shortened (`leases`), and a delivery or a channel is not
+//! waited for (`deliveries`). Changes nothing.
 
 use std::time::Duration;
 
@@ -34,7 +35,8 @@ pub struct TimeAhead {
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[serde(tag = "of", rename_all = "snake_case")]
 pub enum Ahead {
-    /// The end of a running job's lease, or of the delay of one that was put off. The next claim shortens it.
+    /// The end of a running job's lease, or of the delay of one that was put off. The next claim
+    /// shortens it.
     Lease {
         /// The job.
         job: i64,
@@ -60,7 +62,8 @@ pub enum Ahead {
         /// The channel.
         channel: String,
     },
-    /// When a queued job was added. Its age is counted from when it was first seen at the head of its repo.
+    /// When a queued job was added. Its age is counted from when it was first seen at the head of
+    /// its repo.
     Job {
         /// The job.
         job: i64,
@@ -93,8 +96,8 @@ pub struct TimesAhead {
 }
 
 impl Store {
-    /// The times that no right clock can have written by now. `lease` is how long the leases of this host are; nothing
-    /// in the outbox is put off for longer than `longest_wait`.
+    /// The times that no right clock can have written by now. `lease` is how long the leases of
+    /// this host are; nothing in the outbox is put off for longer than `longest_wait`.
     ///
     /// # Errors
     ///
@@ -113,14 +116,21 @@ impl Store {
             running(&reading, &mut all, now, lease)?;
             all.read(
                 &reading,
-                "SELECT held_until, name FROM serial_gate_channel WHERE held_until > ?1 ORDER BY name",
+                "SELECT held_until, name FROM serial_gate_channel WHERE held_until > ?1
+                 ORDER BY name",
                 [&last_wait],
-                |row| Ok(Ahead::Channel { channel: text(row, 1)?.unwrap_or_default() }),
+                |row| {
+                    Ok(Ahead::Channel {
+                        channel: text(row, 1)?.unwrap_or_default(),
+                    })
+                },
             )?;
             all.read(
                 &reading,
-                "SELECT max(due_at, coalesce(lease_until, due_at)), alert, channel FROM serial_gate_delivery
-                 WHERE state = 'pending' AND (due_at > ?1 OR lease_until > ?1) ORDER BY alert, channel",
+                "SELECT max(due_at, coalesce(lease_until, due_at)), alert, channel
+                 FROM serial_gate_delivery
+                 WHERE state = 'pending' AND (due_at > ?1 OR lease_until > ?1)
+                 ORDER BY alert, channel",
                 [&last_wait],
                 |row| {
                     Ok(Ahead::Delivery {
@@ -133,21 +143,33 @@ impl Store {
                 &reading,
                 &format!("SELECT created_at, id, repo FROM jobs WHERE {IS_QUEUED} ORDER BY id"),
                 now,
-                |row| Ok(Ahead::Job { job: row.get(1)?, repo: text(row, 2)? }),
+                |row| {
+                    Ok(Ahead::Job {
+                        job: row.get(1)?,
+                        repo: text(row, 2)?,
+                    })
+                },
             )?;
             all.read_ahead(
                 &reading,
-                "SELECT frozen_at, CASE WHEN typeof(gate_number) = 'integer' THEN gate_number END, repo
+                "SELECT frozen_at, CASE WHEN typeof(gate_number) = 'integer'
+                 THEN gate_number END, repo
                  FROM repo_freeze WHERE cleared_at IS NULL ORDER BY id",
                 now,
-                |row| Ok(Ahead::Freeze { freeze: row.get(1)?, repo: text(row, 2)? }),
+                |row| {
+                    Ok(Ahead::Freeze {
+                        freeze: row.get(1)?,
+                        repo: text(row, 2)?,
+                    })
+                },
             )?;
             Ok(all)
         })
     }
 }
 
-/// Running jobs: with a lease that cannot be, and with one that was shortened and whose worker was not heard of since.
+/// Running jobs: with a lease that cannot be, and with one that was shortened and whose worker was
+/// not heard of since.
 fn running(
     connection: &Connection,
     all: &mut TimesAhead,
@@ -175,7 +197,8 @@ fn running(
     all.read(
         connection,
         &format!(
-            "SELECT CASE WHEN gate_claimed_at > ?5 THEN gate_claimed_at ELSE told.before END, id, gate_lease_until
+            "SELECT CASE WHEN gate_claimed_at > ?5 THEN gate_claimed_at
+             ELSE told.before END, id, gate_lease_until
              FROM jobs LEFT JOIN (
                 SELECT subject, after, max(before) AS before FROM serial_gate_audit
                 WHERE action = '{SHORTENED}' GROUP BY subject, after
@@ -206,7 +229,8 @@ impl TimesAhead {
         self.read_if(connection, query, parameters, as_it_is, of)
     }
 
-    /// The same for times that another program may have written: those that lie ahead, in the gate's own format.
+    /// The same for times that another program may have written: those that lie ahead, in the
+    /// gate's own format.
     fn read_ahead(
         &mut self,
         connection: &Connection,

@@ -1,8 +1,10 @@
-//! Candidates that a reader has reason to doubt: a job may be claimed, and the claims do not know it.
+//! Candidates that a reader has reason to doubt: a job may be claimed, and the claims do not know
+//! it.
 //!
-//! Owns the look at the candidates of such jobs' repos, and the mark that has the next claim evaluate them anew. Leaves that
-//! to `candidates`. Callers rely on this: only what the clause itself lets through is marked, so that a reader who asks
-//! again finds nothing more to mark; and the mark waits for nobody.
+//! Owns the look at the candidates of such jobs' repos, and the mark that has the next claim
+//! evaluate them anew. Leaves that to `candidates`. Callers rely on this: only what the clause
+//! itself lets through is marked, so that a reader who asks again finds nothing more to mark; and
+//! the mark waits for nobody.
 
 use std::sync::LazyLock;
 
@@ -20,7 +22,8 @@ static DOUBTED: LazyLock<String> = LazyLock::new(|| {
          JOIN serial_gate_index ON serial_gate_index.clause = ?1
      WHERE NOT EXISTS (SELECT 1 FROM serial_gate_partition AS known
             WHERE known.idx = serial_gate_index.id AND known.no_repo = (jobs.repo IS NULL)
-            AND known.repo = coalesce(jobs.repo, '') AND known.agent IS +jobs.agent AND known.job <= jobs.id)
+            AND known.repo = coalesce(jobs.repo, '') AND known.agent IS +jobs.agent
+            AND known.job <= jobs.id)
         AND NOT EXISTS (SELECT 1 FROM serial_gate_dirty AS marked
             WHERE marked.idx = serial_gate_index.id AND marked.no_repo = (jobs.repo IS NULL)
             AND marked.repo = coalesce(jobs.repo, ''))"
@@ -28,8 +31,8 @@ static DOUBTED: LazyLock<String> = LazyLock::new(|| {
 });
 
 impl Store {
-    /// Marks the repos of jobs that the clause lets through although the candidates do not know them, and counts them as
-    /// differences.
+    /// Marks the repos of jobs that the clause lets through although the candidates do not know
+    /// them, and counts them as differences.
     ///
     /// # Errors
     ///
@@ -69,7 +72,8 @@ impl Store {
                 let marked = transaction.execute(
                     &format!(
                         "INSERT INTO serial_gate_dirty (idx, no_repo, repo)
-                         SELECT DISTINCT (SELECT id FROM serial_gate_index WHERE clause = ?1), repo IS NULL, coalesce(repo, '')
+                         SELECT DISTINCT (SELECT id FROM serial_gate_index
+                         WHERE clause = ?1), repo IS NULL, coalesce(repo, '')
                          FROM ({})",
                         *DOUBTED
                     ),

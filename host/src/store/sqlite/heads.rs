@@ -1,11 +1,13 @@
-//! The index of candidates: for each partition, which is a repo and an agent, the first job that may be claimed.
+//! The index of candidates: for each partition, which is a repo and an agent, the first job that
+//! may be claimed.
 //!
-//! Owns the rows that make a claim cost the same however many jobs are held (design, section 6): for each clause in use an
-//! index, its candidates, and the repos that are dirty, which means that their candidates may be others by now. Leaves the
-//! marks to `triggers`, the search to `oracle`, and the claim itself to `claim`. The clause is the oracle: a candidate is only ever what it says,
-//! and it is asked again before a job is given away.
-//! Callers rely on this: a repo that is not dirty has the candidates that the clause gives it now. A wrong index could
-//! cost order or time, never the gate.
+//! Owns the rows that make a claim cost the same however many jobs are held (design, section 6):
+//! for each clause in use an index, its candidates, and the repos that are dirty, which means that
+//! their candidates may be others by now. Leaves the marks to `triggers`, the search to `oracle`,
+//! and the claim itself to `claim`. The clause is the oracle: a candidate is only ever what it
+//! says, and it is asked again before a job is given away. Callers rely on this: a repo that is not
+//! dirty has the candidates that the clause gives it now. A wrong index could cost order or time,
+//! never the gate.
 
 use std::sync::LazyLock;
 use std::time::Instant;
@@ -32,8 +34,8 @@ pub struct Shaped<'a> {
     pub reads: &'a [Table],
 }
 
-/// How many clauses have an index at a time: the active one's, those of hosts with other settings, and one that a rule
-/// which goes by the time comes back to. Each costs every write a look.
+/// How many clauses have an index at a time: the active one's, those of hosts with other settings,
+/// and one that a rule which goes by the time comes back to. Each costs every write a look.
 const KEPT: i64 = 4;
 
 /// Forgets every index, so that each is filled anew.
@@ -93,7 +95,8 @@ pub(crate) struct Candidates<'a> {
 }
 
 impl<'a> Candidates<'a> {
-    /// The index of a clause. One that is not there is made, with every repo dirty that has a queued job.
+    /// The index of a clause. One that is not there is made, with every repo dirty that has a
+    /// queued job.
     pub(crate) fn open(
         transaction: &'a Transaction<'a>,
         wall: &'a Wall,
@@ -127,8 +130,8 @@ impl<'a> Candidates<'a> {
         })
     }
 
-    /// The first candidate of an agent, or of all, that is of none of the repos which are put aside. It means something once
-    /// no repo is dirty.
+    /// The first candidate of an agent, or of all, that is of none of the repos which are put
+    /// aside. It means something once no repo is dirty.
     pub(crate) fn first(
         &self,
         agent: Option<&str>,
@@ -227,7 +230,8 @@ impl<'a> Candidates<'a> {
             for (agent, job) in new {
                 self.transaction
                     .prepare_cached(
-                        "INSERT INTO serial_gate_partition (idx, no_repo, repo, agent, job) VALUES (?1, ?2, ?3, ?4, ?5)",
+                        "INSERT INTO serial_gate_partition (idx, no_repo, repo, agent, job)
+                         VALUES (?1, ?2, ?3, ?4, ?5)",
                     )?
                     .execute(params![idx, no_repo, name, agent, job])?;
             }
@@ -235,8 +239,9 @@ impl<'a> Candidates<'a> {
         })
     }
 
-    /// Finds the successor of a candidate that has just been given away, and marks its repo for every other index. No
-    /// trigger has made a mark: where the clause reads no jobs, there is only this agent's to look for.
+    /// Finds the successor of a candidate that has just been given away, and marks its repo for
+    /// every other index. No trigger has made a mark: where the clause reads no jobs, there is only
+    /// this agent's to look for.
     pub(crate) fn succeed(&self, gone: &First) -> rusqlite::Result<()> {
         self.wall
             .open_for_own_statements(|| mark_claimed(self.transaction, gone.job, Some(self.id)))?;
@@ -274,7 +279,8 @@ impl<'a> Candidates<'a> {
     pub(crate) fn of_repo(&self, repo: &Raw) -> rusqlite::Result<Vec<Candidate>> {
         self.wall.open_for_own_statements(|| {
             let mut query = self.transaction.prepare_cached(
-                "SELECT agent, job FROM serial_gate_partition WHERE idx = ?1 AND no_repo = ?2 AND repo = ?3",
+                "SELECT agent, job FROM serial_gate_partition WHERE idx = ?1 AND no_repo = ?2
+                 AND repo = ?3",
             )?;
             let found = query.query_map(self.key(repo), |row| Ok((row.get(0)?, row.get(1)?)))?;
             found.collect()
@@ -290,7 +296,8 @@ impl<'a> Candidates<'a> {
         })
     }
 
-    /// The repo after another among those with a queued job or a candidate. That without a name is the first.
+    /// The repo after another among those with a queued job or a candidate. That without a name is
+    /// the first.
     pub(crate) fn next_repo(&self, after: &Raw) -> rusqlite::Result<Option<Raw>> {
         let first = |row: &rusqlite::Row<'_>| row.get(0);
         let next = self.wall.open_for_own_statements(|| match after {
@@ -350,7 +357,8 @@ const LOOK: &str =
      FROM serial_gate_index WHERE clause = ?1";
 
 const LOOK_FOR_AGENT: &str =
-    "SELECT EXISTS (SELECT 1 FROM serial_gate_partition WHERE idx = serial_gate_index.id AND agent = ?2)
+    "SELECT EXISTS (SELECT 1 FROM serial_gate_partition WHERE idx = serial_gate_index.id
+     AND agent = ?2)
         OR EXISTS (SELECT 1 FROM serial_gate_dirty WHERE idx = serial_gate_index.id)
      FROM serial_gate_index WHERE clause = ?1";
 
@@ -370,8 +378,8 @@ const REPLACE: &str = "UPDATE serial_gate_partition SET agent = ?4, job = ?5
 const REMOVE: &str =
     "DELETE FROM serial_gate_partition WHERE idx = ?1 AND no_repo = ?2 AND repo = ?3 AND job = ?4";
 
-/// Marks the repo of a job that has just been claimed, for each index but the claim's own: what a trigger does for every
-/// other change (`triggers`).
+/// Marks the repo of a job that has just been claimed, for each index but the claim's own: what a
+/// trigger does for every other change (`triggers`).
 pub(crate) fn mark_claimed(
     transaction: &Transaction<'_>,
     job: i64,
@@ -400,7 +408,10 @@ fn make(transaction: &Transaction<'_>, shaped: Shaped<'_>) -> rusqlite::Result<i
     let columns = Table::ALL.map(reads).join(", ");
     let [tasks, jobs, freezes] = Table::ALL.map(|table| shaped.reads.contains(&table));
     let id = transaction.query_row(
-        &format!("INSERT INTO serial_gate_index (clause, differences, {columns}) VALUES (?1, 0, ?2, ?3, ?4) RETURNING id"),
+        &format!(
+            "INSERT INTO serial_gate_index (clause, differences, {columns})
+            VALUES (?1, 0, ?2, ?3, ?4) RETURNING id"
+        ),
         params![shaped.digest, tasks, jobs, freezes],
         |row| row.get(0),
     )?;
@@ -422,7 +433,8 @@ fn make(transaction: &Transaction<'_>, shaped: Shaped<'_>) -> rusqlite::Result<i
         [id],
     )?;
     transaction.execute(
-        "DELETE FROM serial_gate_index WHERE id NOT IN (SELECT id FROM serial_gate_index ORDER BY id DESC LIMIT ?1)",
+        "DELETE FROM serial_gate_index WHERE id NOT IN (SELECT id FROM serial_gate_index
+         ORDER BY id DESC LIMIT ?1)",
         [KEPT],
     )?;
     for table in [

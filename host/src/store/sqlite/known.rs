@@ -1,8 +1,9 @@
 //! Which repos and agents a queue knows, so that a mistyped name is noticed.
 //!
-//! Owns the look-ups, which cost the same however many rows there are: from one name to the next in an index. A repo is known
-//! if any task, job, freeze (cleared ones too) or deploy has it; an agent, if any job ever had it. Leaves to callers what a
-//! configuration names besides, and what to say of a name that nothing has.
+//! Owns the look-ups, which cost the same however many rows there are: from one name to the next in
+//! an index. A repo is known if any task, job, freeze (cleared ones too) or deploy has it; an
+//! agent, if any job ever had it. Leaves to callers what a configuration names besides, and what to
+//! say of a name that nothing has.
 
 use std::path::Path;
 
@@ -85,9 +86,11 @@ impl Store {
     pub fn frozen_repos(&mut self) -> Result<Vec<String>, Error> {
         self.doing(|connection| {
             let mut query = connection.prepare_cached(&format!(
-                "SELECT DISTINCT repo FROM repo_freeze WHERE cleared_at IS NULL AND repo > '' LIMIT {NAMES}"
+                "SELECT DISTINCT repo FROM repo_freeze WHERE cleared_at IS NULL AND repo > ''
+                 LIMIT {NAMES}"
             ))?;
-            let rows = query.query_map([], |row| Ok(row.get::<_, Shown>(0)?.0.unwrap_or_default()))?;
+            let rows =
+                query.query_map([], |row| Ok(row.get::<_, Shown>(0)?.0.unwrap_or_default()))?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
     }
@@ -117,7 +120,8 @@ impl Store {
         })
     }
 
-    /// Whether queued jobs of an agent are the first of their task in a repo, as far as a few of them tell.
+    /// Whether queued jobs of an agent are the first of their task in a repo, as far as a few of
+    /// them tell.
     ///
     /// # Errors
     ///
@@ -151,7 +155,8 @@ impl Store {
             let mut query = connection.prepare_cached(&format!(
                 "SELECT DISTINCT (SELECT agent FROM jobs AS first
                     WHERE first.task_id = newest.task_id ORDER BY first.id LIMIT 1)
-                 FROM (SELECT task_id FROM jobs WHERE repo = ?1 ORDER BY id DESC LIMIT {JOBS}) AS newest
+                 FROM (SELECT task_id FROM jobs WHERE repo = ?1 ORDER BY id DESC
+                 LIMIT {JOBS}) AS newest
                  WHERE newest.task_id IS NOT NULL"
             ))?;
             let agents = query.query_map([repo], |row| row.get::<_, Shown>(0))?;
@@ -223,7 +228,8 @@ pub struct Found {
     pub repos: Vec<String>,
 }
 
-/// Looks into a file before it is prepared. What cannot be read is left to the preparation, which says why.
+/// Looks into a file before it is prepared. What cannot be read is left to the preparation, which
+/// says why.
 pub fn look_into(path: &Path) -> Found {
     found(path).unwrap_or_default()
 }
@@ -239,7 +245,8 @@ fn found(path: &Path) -> rusqlite::Result<Found> {
         if column(&connection, table, "repo")? {
             // There may be no index yet, so this is one pass over the table.
             let mut query = connection.prepare(&format!(
-                "SELECT DISTINCT repo FROM {table} WHERE typeof(repo) = 'text' AND repo != '' LIMIT {NAMES}"
+                "SELECT DISTINCT repo FROM {table} WHERE typeof(repo) = 'text' AND repo != ''
+                 LIMIT {NAMES}"
             ))?;
             let rows = query.query_map([], |row| row.get::<_, Shown>(0))?;
             repos.extend(

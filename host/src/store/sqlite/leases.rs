@@ -1,10 +1,11 @@
 //! Leases that ran out, and those that cannot be.
 //!
-//! Owns how a running job goes back to the queue without its worker. A lease, or a delay, that ends later than any right
-//! clock can have written it would keep its job for years: it is shortened to its own length from now on, with a row in
-//! the audit. The processes of a queue run on one machine and so have one clock; when that is put back, every host sees
-//! the same. Callers rely on this: a worker's lease is never cut short because the worker asked for a longer one than this
-//! host does; and a job is never given away at once because a time is odd.
+//! Owns how a running job goes back to the queue without its worker. A lease, or a delay, that ends
+//! later than any right clock can have written it would keep its job for years: it is shortened to
+//! its own length from now on, with a row in the audit. The processes of a queue run on one machine
+//! and so have one clock; when that is put back, every host sees the same. Callers rely on this: a
+//! worker's lease is never cut short because the worker asked for a longer one than this host does;
+//! and a job is never given away at once because a time is odd.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -22,9 +23,9 @@ use crate::store::records::task_end::FinishedStages;
 use crate::store::time::{CLOCKS_DIFFER, latest, whole_seconds};
 use crate::store::{Act, Error, Store, lease_end, sql_time};
 
-/// The lease ends too late for a lease of this host (`?2`), which an index finds, and for its own length, which is written
-/// beside it (`?3` is now in seconds; `?4` is the end of time, for a length beyond it). Text that is no time comes after
-/// every time.
+/// The lease ends too late for a lease of this host (`?2`), which an index finds, and for its own
+/// length, which is written beside it (`?3` is now in seconds; `?4` is the end of time, for a
+/// length beyond it). Text that is no time comes after every time.
 pub(crate) const IMPOSSIBLE: &str = "status = 'running' AND gate_lease_until > ?2
     AND gate_lease_until > coalesce(datetime(?3 + coalesce(gate_lease, 0), 'unixepoch'), ?4)";
 
@@ -61,7 +62,8 @@ impl Times {
 /// Whether there is anything to do: a look at two ends of an index.
 pub(crate) static LOOK: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "SELECT EXISTS (SELECT 1 FROM jobs WHERE {EXPIRED}) OR EXISTS (SELECT 1 FROM jobs WHERE {IMPOSSIBLE})"
+        "SELECT EXISTS (SELECT 1 FROM jobs WHERE {EXPIRED}) OR EXISTS (SELECT 1 FROM jobs
+         WHERE {IMPOSSIBLE})"
     )
 });
 
@@ -82,9 +84,9 @@ struct Shortened {
 }
 
 impl Store {
-    /// Puts every job whose lease ran out back to its old place, and returns how many there were. A lease that no right
-    /// clock can have written is shortened. `lease` is how long those of this host are. Takes the write lock only if
-    /// there is something to do.
+    /// Puts every job whose lease ran out back to its old place, and returns how many there were. A
+    /// lease that no right clock can have written is shortened. `lease` is how long those of this
+    /// host are. Takes the write lock only if there is something to do.
     ///
     /// # Errors
     ///
@@ -117,7 +119,8 @@ impl Store {
 }
 
 impl Store {
-    /// How many jobs with a lower id the next claim puts back to the queue, where a clause lets them through.
+    /// How many jobs with a lower id the next claim puts back to the queue, where a clause lets
+    /// them through.
     ///
     /// # Errors
     ///
@@ -131,8 +134,10 @@ impl Store {
     ) -> Result<usize, Error> {
         let expired: Vec<i64> = self.doing(|connection| {
             let mut query = connection.prepare_cached(&format!(
-                "SELECT id FROM jobs WHERE {EXPIRED} AND id < ?2 AND NOT EXISTS (SELECT 1 FROM tasks
-                    WHERE tasks.id = jobs.task_id AND tasks.stage IN (SELECT value FROM json_each(?3)))"
+                "SELECT id FROM jobs WHERE {EXPIRED} AND id < ?2 AND NOT EXISTS (SELECT 1
+                 FROM tasks
+                    WHERE tasks.id = jobs.task_id AND tasks.stage IN (SELECT value
+                    FROM json_each(?3)))"
             ))?;
             let values = params![sql_time(now), job, finished.as_json()];
             let ids = query.query_map(values, |row| row.get(0))?;
@@ -171,7 +176,8 @@ fn shorten(
             .prepare_cached("SELECT 1 FROM jobs WHERE id = ?1 AND gate_lease_until = ?2")?
             .exists(params![lease.job, until])?;
         if !kept {
-            // The orchestrator has a trigger against it. Nothing is written down that did not happen.
+            // The orchestrator has a trigger against it. Nothing is written down that did not
+            // happen.
             continue;
         }
         let deed = Deed {

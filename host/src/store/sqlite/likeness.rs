@@ -1,8 +1,9 @@
 //! Tables that are called almost like the gate's.
 //!
-//! Owns what counts as almost: a word of the name, in one number or the other. An orchestrator's `job` beside new, empty
-//! `jobs` looks like success and gates nothing, so that is refused, unless an operator asks for it; `repo_freeze` is the
-//! gate's own in most databases, and a likeness of it is only told.
+//! Owns what counts as almost: a word of the name, in one number or the other. An orchestrator's
+//! `job` beside new, empty `jobs` looks like success and gates nothing, so that is refused, unless
+//! an operator asks for it; `repo_freeze` is the gate's own in most databases, and a likeness of it
+//! is only told.
 
 use std::path::PathBuf;
 
@@ -21,7 +22,8 @@ const SHARED: [(&str, &[&str]); 3] = [
 pub(crate) fn check(connection: &Connection, new_tables: bool) -> Result<Vec<String>, Error> {
     let mut query = connection.prepare(
         "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view')
-            AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE 'serial\\_gate\\_%' ESCAPE '\\' ORDER BY name",
+            AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
+            AND name NOT LIKE 'serial\\_gate\\_%' ESCAPE '\\' ORDER BY name",
     )?;
     let names: Vec<String> = query
         .query_map([], |row| row.get(0))?

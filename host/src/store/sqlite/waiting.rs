@@ -1,10 +1,13 @@
-//! The heads of the waiting lines: the first queued job of each repo that a gated agent is to do, and since when it is there.
+//! The heads of the waiting lines: the first queued job of each repo that a gated agent is to do,
+//! and since when it is there.
 //!
-//! Owns the note of that, for heads whose row does not tell: `created_at` may be missing, unreadable, or ahead of the clock.
-//! Those who look write it, and only where it changes, so that no claim and no statement of another program pays for it. A
-//! note is about a row, and not about an id, which may be used again: as much of the row is kept as tells it from another.
-//! It stays for as long as that row is queued, so that two who look under different rules do not undo each other's notes.
-//! Callers rely on this: what a look costs depends on the repos and their agents, and not on how long the lines are.
+//! Owns the note of that, for heads whose row does not tell: `created_at` may be missing,
+//! unreadable, or ahead of the clock. Those who look write it, and only where it changes, so that
+//! no claim and no statement of another program pays for it. A note is about a row, and not about
+//! an id, which may be used again: as much of the row is kept as tells it from another. It stays
+//! for as long as that row is queued, so that two who look under different rules do not undo each
+//! other's notes. Callers rely on this: what a look costs depends on the repos and their agents,
+//! and not on how long the lines are.
 
 use jiff::Timestamp;
 
@@ -47,8 +50,8 @@ pub struct QueuedSince {
 }
 
 impl QueuedSince {
-    /// The first of both that a right clock can have written by now. A row that a clock ahead has written comes to be past,
-    /// and was seen before that.
+    /// The first of both that a right clock can have written by now. A row that a clock ahead has
+    /// written comes to be past, and was seen before that.
     pub fn at(self, now: Timestamp) -> Option<Timestamp> {
         let both = [self.created_at, self.noted].into_iter().flatten();
         both.filter(|time| is_past(*time, now)).min()
@@ -69,9 +72,10 @@ impl Heads {
     pub(crate) fn read(tx: &dyn Tx, agents: &Agents, now: Timestamp) -> Result<Heads, Error> {
         let gone = tx.rows(
             &format!(
-            "SELECT noted.job FROM serial_gate_head AS noted WHERE NOT EXISTS (
-                SELECT 1 FROM jobs WHERE jobs.id = noted.job AND jobs.{IS_QUEUED} AND {IS_ITS_ROW})"
-        ),
+                "SELECT noted.job FROM serial_gate_head AS noted WHERE NOT EXISTS (
+                SELECT 1 FROM jobs WHERE jobs.id = noted.job AND jobs.{IS_QUEUED}
+                AND {IS_ITS_ROW})"
+            ),
             &[],
             |row| row.get(0),
         )?;
@@ -162,8 +166,8 @@ pub(crate) fn repos(tx: &dyn Tx, agents: &Agents) -> Result<Vec<Raw>, Error> {
     Ok(repos)
 }
 
-/// The head of each repo that has one. The repos are found one after the other in the index, and so are the agents of a
-/// repo where the rule does not name those that it gates.
+/// The head of each repo that has one. The repos are found one after the other in the index, and so
+/// are the agents of a repo where the rule does not name those that it gates.
 fn each(
     tx: &dyn Tx,
     agents: &Agents,
@@ -209,7 +213,8 @@ fn first_of(tx: &dyn Tx, agents: &Agents, repo: &Raw) -> Result<Option<i64>, Err
     Ok(first)
 }
 
-const NEXT_REPO: &str = "SELECT min(repo) FROM jobs INDEXED BY serial_gate_jobs_partitions WHERE status = 'queued' AND repo > $1";
+const NEXT_REPO: &str = "SELECT min(repo) FROM jobs INDEXED BY serial_gate_jobs_partitions
+    WHERE status = 'queued' AND repo > $1";
 const FIRST_AGENT: &str = "SELECT min(agent) FROM jobs INDEXED BY serial_gate_jobs_partitions
     WHERE status = 'queued' AND repo = $1 AND agent IS NOT NULL";
 const NEXT_AGENT: &str = "SELECT min(agent) FROM jobs INDEXED BY serial_gate_jobs_partitions

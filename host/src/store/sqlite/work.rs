@@ -1,8 +1,9 @@
 //! The work of a task, and of all repos: which jobs matter.
 //!
-//! Owns the two lists: the jobs of one task, and all that run or failed. Leaves how a job is to `work_state`, every change to
-//! `jobs` and `leases`, and what to do about it to the queue. Callers rely on this: no list grows with the history of a task
-//! or of the queue, none hides a job that matters behind one that has ended, and counts are whole.
+//! Owns the two lists: the jobs of one task, and all that run or failed. Leaves how a job is to
+//! `work_state`, every change to `jobs` and `leases`, and what to do about it to the queue. Callers
+//! rely on this: no list grows with the history of a task or of the queue, none hides a job that
+//! matters behind one that has ended, and counts are whole.
 
 use jiff::Timestamp;
 
@@ -23,7 +24,8 @@ const JOBS_OF_ALL: u32 = 10_000;
 /// The work of a task.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct TaskWork {
-    /// The job that matters most: a running one, else the newest that waits or failed, else the newest of all.
+    /// The job that matters most: a running one, else the newest that waits or failed, else the
+    /// newest of all.
     #[serde(flatten)]
     pub first: JobWork,
     /// The other jobs that are under way, wait, or failed and were not replaced.
@@ -108,8 +110,9 @@ impl Store {
         self.read(|tx| tx.row(&sql, values![sql_time(now), job], job_at))
     }
 
-    /// The jobs of all repos that run, in whatever way, and those that failed or have another program's status. These count
-    /// while their task is unfinished and no later job of the same task and agent is there.
+    /// The jobs of all repos that run, in whatever way, and those that failed or have another
+    /// program's status. These count while their task is unfinished and no later job of the same
+    /// task and agent is there.
     ///
     /// # Errors
     ///
@@ -173,14 +176,16 @@ fn of_a_task() -> Vec<String> {
         format!("SELECT {JOB} FROM jobs WHERE jobs.task_id = $2 ORDER BY jobs.id DESC LIMIT 1");
     let open = ["running", "queued"].map(|status| {
         format!(
-            "SELECT {JOB} FROM jobs INDEXED BY {OPEN} WHERE task_id = $2 AND {IS_OPEN} AND status = '{status}'
+            "SELECT {JOB} FROM jobs INDEXED BY {OPEN} WHERE task_id = $2 AND {IS_OPEN}
+             AND status = '{status}'
              ORDER BY jobs.id DESC LIMIT {JOBS_OF_A_TASK}"
         )
     });
     let left = LEFT.map(|(index, which)| {
         format!(
             "SELECT {JOB} FROM (
-                SELECT max(id) AS id FROM jobs INDEXED BY {index} WHERE task_id = $2 AND ({which}) GROUP BY agent
+                SELECT max(id) AS id FROM jobs INDEXED BY {index} WHERE task_id = $2 AND ({which})
+                GROUP BY agent
              ) AS latest CROSS JOIN jobs ON jobs.id = latest.id
              WHERE {IS_LAST} ORDER BY jobs.id DESC LIMIT {JOBS_OF_A_TASK}"
         )
@@ -209,11 +214,13 @@ fn running() -> String {
 fn left(index: &str, which: &str) -> String {
     format!(
         "FROM (
-            SELECT max(id) AS id FROM jobs INDEXED BY {index} WHERE task_id IS NOT NULL AND ({which})
+            SELECT max(id) AS id FROM jobs INDEXED BY {index} WHERE task_id IS NOT NULL
+            AND ({which})
             GROUP BY task_id, agent
             UNION ALL
             SELECT id FROM jobs INDEXED BY {index} WHERE task_id IS NULL AND ({which})
-         ) AS latest CROSS JOIN jobs ON jobs.id = latest.id LEFT JOIN tasks ON tasks.id = jobs.task_id
+         ) AS latest CROSS JOIN jobs ON jobs.id = latest.id LEFT JOIN tasks
+         ON tasks.id = jobs.task_id
          WHERE coalesce(tasks.stage, '') NOT IN (SELECT value FROM json_each($2)) AND {IS_LAST}"
     )
 }

@@ -1,7 +1,7 @@
 //! A job's life, tried with one job: claimed, kept, ended in each way, and back in the queue.
 //!
-//! Owns the ways, and what is said when a step of one fails: whether the status is why, and which others fare alike. Each
-//! step is the statement that claims and workers run.
+//! Owns the ways, and what is said when a step of one fails: whether the status is why, and which
+//! others fare alike. Each step is the statement that claims and workers run.
 
 use std::time::Duration;
 
@@ -30,8 +30,8 @@ const WAYS: [&[Attempt]; 4] = [
 
 const LEASE: Duration = Duration::from_secs(60);
 
-/// Takes the job through each of its ways, and says for each step that fails whether its status is why. Where others fare
-/// better, the rest is tried with one of these, which is returned.
+/// Takes the job through each of its ways, and says for each step that fails whether its status is
+/// why. Where others fare better, the rest is tried with one of these, which is returned.
 pub(super) fn try_ways(
     whole: &Transaction<'_>,
     trial: &Trial,
@@ -92,7 +92,8 @@ pub(super) fn try_ways(
     Ok(job)
 }
 
-/// A job that goes a way which another one cannot: one of another stage, agent or repo, or the same where no other runs.
+/// A job that goes a way which another one cannot: one of another stage, agent or repo, or the same
+/// where no other runs.
 fn find_able(
     whole: &Transaction<'_>,
     trial: &Trial,
@@ -141,12 +142,14 @@ fn others(t: &Transaction<'_>, job: i64) -> Result<Vec<i64>, Error> {
     Ok(jobs.collect::<Result<_, _>>()?)
 }
 
-/// Ends the running jobs, the first thousand, as far as the database allows; whether there were any.
+/// Ends the running jobs, the first thousand, as far as the database allows; whether there were
+/// any.
 fn end_others(t: &Transaction<'_>, job: i64) -> Result<bool, Error> {
     for status in ["queued", "done", "failed", "cancelled"] {
         let change = begin(t)?;
         let ended = change.execute(
-            "UPDATE jobs SET status = ?2 WHERE id IN (SELECT id FROM jobs WHERE status = 'running' AND id != ?1 LIMIT 1000)",
+            "UPDATE jobs SET status = ?2 WHERE id IN (SELECT id FROM jobs WHERE status = 'running'
+             AND id != ?1 LIMIT 1000)",
             (job, status),
         );
         if let Ok(ended) = ended {
@@ -309,7 +312,8 @@ fn goes(
 /// Queued jobs that are most like a job: of its repo and its agent, and any.
 fn nearest(t: &Transaction<'_>, job: i64) -> Result<Vec<i64>, Error> {
     let mut query = t.prepare_cached(
-        "SELECT few.id FROM (SELECT id, repo, agent FROM jobs WHERE status = 'queued' AND id != ?1 ORDER BY id LIMIT 1000) AS few
+        "SELECT few.id FROM (SELECT id, repo, agent FROM jobs WHERE status = 'queued' AND id != ?1
+         ORDER BY id LIMIT 1000) AS few
          JOIN jobs AS this ON this.id = ?1
          ORDER BY few.repo IS this.repo DESC, few.agent IS this.agent DESC, few.id LIMIT 3",
     )?;
@@ -319,8 +323,10 @@ fn nearest(t: &Transaction<'_>, job: i64) -> Result<Vec<i64>, Error> {
         return Ok(queued);
     }
     let mut query = t.prepare_cached(
-        "SELECT few.id FROM (SELECT id, repo FROM jobs WHERE id != ?1 ORDER BY id DESC LIMIT 1000) AS few
-         JOIN jobs AS this ON this.id = ?1 ORDER BY few.repo IS this.repo DESC, few.id DESC LIMIT 1",
+        "SELECT few.id FROM (SELECT id, repo FROM jobs WHERE id != ?1 ORDER BY id DESC
+         LIMIT 1000) AS few
+         JOIN jobs AS this ON this.id = ?1 ORDER BY few.repo IS this.repo DESC, few.id DESC
+         LIMIT 1",
     )?;
     let ended: Option<i64> = query.query_row([job], |row| row.get(0)).optional()?;
     let is_queued = |ended: &i64| set_status(t, *ended, "queued").is_ok();
@@ -348,7 +354,8 @@ fn another(
         None => {
             let mut query = t.prepare_cached(
                 "SELECT few.agent FROM (SELECT agent FROM jobs ORDER BY id DESC LIMIT 1000) AS few
-                 WHERE few.agent != '' AND few.agent != (SELECT agent FROM jobs WHERE id = ?1) LIMIT 1",
+                 WHERE few.agent != '' AND few.agent != (SELECT agent FROM jobs WHERE id = ?1)
+                 LIMIT 1",
             )?;
             let known = query.query_row([job], |row| Ok(row.get::<_, Shown>(0)?.0));
             let agent = known.optional()?.flatten();

@@ -1,8 +1,10 @@
-//! Whether the gate can do its work in a database: tried with a row, by the statements that do it, and undone.
+//! Whether the gate can do its work in a database: tried with a row, by the statements that do it,
+//! and undone.
 //!
-//! Owns what is tried and in which order. Leaves the row to `rows`, the words to `forbidden`, and each statement to the file
-//! that owns it. Callers rely on this: they hold the write lock, and when this returns the database is as it was, whatever
-//! its triggers did; unless one of them has rolled back the whole transaction, which `is_autocommit` tells.
+//! Owns what is tried and in which order. Leaves the row to `rows`, the words to `forbidden`, and
+//! each statement to the file that owns it. Callers rely on this: they hold the write lock, and
+//! when this returns the database is as it was, whatever its triggers did; unless one of them has
+//! rolled back the whole transaction, which `is_autocommit` tells.
 
 mod forbidden;
 mod life;
@@ -227,7 +229,8 @@ fn is_of_the_gate(column: &str) -> bool {
 /// The task of a job, if there is one, and its stage.
 fn task_of(connection: &Connection, job: i64) -> Result<Option<(i64, Option<String>)>, Error> {
     let mut query = connection.prepare_cached(
-        "SELECT tasks.id, tasks.stage FROM jobs JOIN tasks ON tasks.id = jobs.task_id WHERE jobs.id = ?1",
+        "SELECT tasks.id, tasks.stage FROM jobs JOIN tasks ON tasks.id = jobs.task_id
+         WHERE jobs.id = ?1",
     )?;
     let task = query.query_row([job], |row| Ok((row.get(0)?, row.get::<_, Shown>(1)?.0)));
     Ok(task.optional()?)

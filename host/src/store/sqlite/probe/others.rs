@@ -26,7 +26,8 @@ pub(super) fn try_task(
         return Ok(());
     };
     let mut query = whole.prepare_cached(
-        "SELECT stage FROM (SELECT id, stage FROM tasks ORDER BY id DESC LIMIT 1000) WHERE stage != ?1 LIMIT 1",
+        "SELECT stage FROM (SELECT id, stage FROM tasks ORDER BY id DESC LIMIT 1000)
+         WHERE stage != ?1 LIMIT 1",
     )?;
     let other = query.query_row([&stage], |row| Ok(row.get::<_, Shown>(0)?.0));
     let other = other.optional()?.flatten().unwrap_or(stage);

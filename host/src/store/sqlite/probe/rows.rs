@@ -1,8 +1,8 @@
 //! The row that the trial is made with.
 //!
-//! Owns the choice: a queued job of a gated agent if there is one; else any job, brought to the queue; else a new task's; else
-//! one that is made up. All of it happens in a transaction that is undone. Each look is bounded, whatever the size of the
-//! tables.
+//! Owns the choice: a queued job of a gated agent if there is one; else any job, brought to the
+//! queue; else a new task's; else one that is made up. All of it happens in a transaction that is
+//! undone. Each look is bounded, whatever the size of the tables.
 
 use rusqlite::types::{ToSqlOutput, Value};
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
@@ -71,7 +71,8 @@ pub(super) fn choose(t: &Transaction<'_>, trial: &Trial, may_add: bool) -> Resul
 fn queued(t: &Transaction<'_>, trial: &Trial) -> Result<Option<i64>, Error> {
     let gated = serde_json::to_string(&trial.gated).unwrap_or_default();
     let mut query = t.prepare_cached(
-        "SELECT id FROM (SELECT id, agent, task_id FROM jobs WHERE status = 'queued' ORDER BY id LIMIT ?1) AS few
+        "SELECT id FROM (SELECT id, agent, task_id FROM jobs WHERE status = 'queued' ORDER BY id
+         LIMIT ?1) AS few
          ORDER BY agent IN (SELECT value FROM json_each(?2)) DESC,
             EXISTS (SELECT 1 FROM tasks WHERE tasks.id = few.task_id) DESC, id LIMIT 1",
     )?;
@@ -104,7 +105,8 @@ pub(super) fn a_repo(t: &Connection) -> Result<String, Error> {
 /// The stage of a task that waits, or of any.
 fn a_stage(t: &Connection) -> Result<Option<String>, Error> {
     let waiting = format!(
-        "SELECT tasks.stage FROM (SELECT task_id FROM jobs WHERE status = 'queued' ORDER BY id LIMIT {LOOKED_AT}) AS few
+        "SELECT tasks.stage FROM (SELECT task_id FROM jobs WHERE status = 'queued' ORDER BY id
+         LIMIT {LOOKED_AT}) AS few
          JOIN tasks ON tasks.id = few.task_id WHERE tasks.stage != '' LIMIT 1"
     );
     let newest = format!(
@@ -129,7 +131,8 @@ pub(super) struct AddedTask {
     pub refused: Option<Forbidden>,
 }
 
-/// Adds a task as `task add` does, by the plainest way that works. The error is that of the plainest one.
+/// Adds a task as `task add` does, by the plainest way that works. The error is that of the
+/// plainest one.
 pub(super) fn add_some_task(
     t: &Transaction<'_>,
     trial: &Trial,

@@ -1,7 +1,7 @@
 //! Why a row is refused: whether the value of `jobs.status` is why, and what helps.
 //!
-//! Owns the reading of a CHECK, as far as the columns that it names. Callers rely on this: that a status cannot be taken is
-//! only said where no other column, row or trigger can be why.
+//! Owns the reading of a CHECK, as far as the columns that it names. Callers rely on this: that a
+//! status cannot be taken is only said where no other column, row or trigger can be why.
 
 use rusqlite::{Connection, OptionalExtension, ffi};
 
@@ -43,7 +43,8 @@ pub(super) fn remedy(what: Attempt, trouble: &Trouble) -> Option<&'static str> {
     match extended_code(error) {
         Some(ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY) => {
             Some(if what == Attempt::FreezeAgain {
-                "a freeze that was cleared keeps its row, so let the unique index have only rows `WHERE cleared_at IS NULL`"
+                "a freeze that was cleared keeps its row,
+                 so let the unique index have only rows `WHERE cleared_at IS NULL`"
             } else {
                 "drop that unique index, or leave `status` out of it"
             })
@@ -74,7 +75,8 @@ fn words(error: &Error) -> Option<&str> {
     }
 }
 
-/// Whether a CHECK of `jobs` reads `status` and no other column. SQLite gives its name, or its text if it has none.
+/// Whether a CHECK of `jobs` reads `status` and no other column. SQLite gives its name, or its text
+/// if it has none.
 fn names_only_the_status(connection: &Connection, words: &str) -> Result<bool, Error> {
     let Some((_, check)) = words.split_once(": ") else {
         return Ok(false);
