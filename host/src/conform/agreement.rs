@@ -21,6 +21,7 @@ use crate::clause::{Clause, Reach};
 use crate::model::{Decision, Settings, Snapshot, Verdict};
 use crate::policy::Policy;
 use crate::queue::{self, Source, with_causes};
+use crate::store::Reason;
 
 /// About how many states the policy is asked at each time.
 const PROBES: usize = 3;
@@ -147,9 +148,7 @@ impl<'a> Trial<'a> {
             .map_err(|error| Error::Value(error.to_string()))?;
         match self.world.load(&case) {
             // Not a state that a queue can be in: a column that must not be NULL, say.
-            Err(Error::Sqlite(rusqlite::Error::SqliteFailure(failure, _)))
-                if failure.code == rusqlite::ErrorCode::ConstraintViolation =>
-            {
+            Err(Error::Refused(refused)) if refused.reason == Reason::Constraint => {
                 return Ok(Compared::Same { is_held: false });
             }
             loaded => loaded?,

@@ -38,6 +38,7 @@ use jiff::Timestamp;
 use crate::model::Decision;
 use crate::policy::Runtime;
 use crate::queue::{self, Allowance, Overrides, Queue};
+use crate::store::Refused;
 use budget::Budget;
 use world::World;
 
@@ -89,9 +90,9 @@ pub enum Error {
     /// The queue under test.
     #[error(transparent)]
     Queue(#[from] queue::Error),
-    /// The database under test, beside the host.
+    /// A statement of an orchestrator on the database under test.
     #[error("the temporary database refused a statement")]
-    Sqlite(#[from] rusqlite::Error),
+    Refused(#[from] Refused),
 }
 
 /// Something that decides over a queue's state, such as [`Queue::decide`].

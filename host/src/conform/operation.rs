@@ -3,13 +3,13 @@
 //! Owns their names and results, which are the reference's. What the gate does goes through the
 //! queue under test; what an orchestrator does goes beside it, in plain SQL.
 
-use rusqlite::ErrorCode;
 use serde_json::{Value, json};
 
 use super::case::Row;
-use super::row::{JOB, TASK, insert, sql_value};
+use super::row::{JOB, TASK, cell, cells};
 use super::world::World;
 use super::{Error, Through};
+use crate::store::{Reason, Refused};
 
 impl World {
     /// Runs an operation and returns its result. A statement that the database refuses is a result.
@@ -19,11 +19,12 @@ impl World {
         through: Through<'_>,
     ) -> Result<Value, Error> {
         match self.try_operate(operation, through) {
-            Err(Error::Sqlite(rusqlite::Error::SqliteFailure(failure, Some(message)))) => {
-                let kind = match failure.code {
-                    ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch => "IntegrityError",
-                    ErrorCode::TooBig => "DataError",
-                    _ => "OperationalError",
+            Err(Error::Refused(Refused { reason, message })) => {
+                let kind = match reason {
+                    Reason::Constraint => "IntegrityError",
+                    Reason::TooLarge => "DataError",
+                    Reason::Statement => "OperationalError",
+                    Reason::Database => return Err(Refused { reason, message }.into()),
                 };
                 Ok(json!({ "error": format!("{kind}: {message}") }))
             }
@@ -70,8 +71,8 @@ impl World {
                     status,
                 )
             }
-            "enqueue" => Ok(insert(&self.beside, "jobs", &JOB, operation)?.into()),
-            "create_task" => Ok(insert(&self.beside, "tasks", &TASK, operation)?.into()),
+            "enqueue" => self.add("jobs", &JOB, operation),
+            "create_task" => self.add("tasks", &TASK, operation),
             "settings" => {
                 self.set_settings(operation)?;
                 Ok(Value::Null)
@@ -93,12 +94,14 @@ impl World {
     }
 
     fn update(&mut self, sql: &str, operation: &Row, value: Value) -> Result<Value, Error> {
-        let id = sql_value("id", operation.get("id").unwrap_or(&Value::Null))?;
-        let changed = self
-            .beside
-            .prepare_cached(sql)?
-            .execute((id, sql_value("value", &value)?))?;
-        Ok(changed.into())
+        let id = cell("id", operation.get("id").unwrap_or(&Value::Null))?;
+        let values = vec![id, cell("value", &value)?];
+        Ok(self.outsider.execute(sql, values)?.into())
+    }
+
+    fn add(&mut self, table: &str, columns: &[&str], row: &Row) -> Result<Value, Error> {
+        let id = self.outsider.insert(table, columns, cells(columns, row)?)?;
+        Ok(id.into())
     }
 }
 

@@ -7,21 +7,20 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::Connection;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
 use super::budget::Budget;
 use super::case::{Document, Row};
 use super::decided::fault;
-use super::row::{FREEZE, JOB, TASK, check_columns, insert, json_value};
+use super::row::{FREEZE, JOB, TASK, cells, check_columns, json_value};
 use super::{CASE_TIME, Error, Through};
 use crate::model::{Settings, Verdict};
 use crate::policy::Runtime;
 use crate::queue::{
     self, Allowance, NewFreeze, Options, Overrides, Queue, Rule, Source, default_settings,
 };
-use crate::store::{Act, sql_time};
+use crate::store::{Act, Cell, Outsider, Refused, sql_time};
 
 /// The time of every case. Any text that is this time was written by an operation, and is `<now>`
 /// in the expected results.
@@ -33,7 +32,7 @@ const LEASE: Duration = Duration::from_secs(3600);
 pub(super) struct World {
     pub(super) queue: Queue,
     /// Another program's view of the same database.
-    pub(super) beside: Connection,
+    pub(super) outsider: Outsider,
     pub(super) registry: Vec<Option<String>>,
     /// What a case may take of time.
     pub(super) budget: Budget,
@@ -65,8 +64,7 @@ impl World {
             why: "a temporary database",
         };
         Queue::init(&path, &default_settings(), act)?;
-        let beside = Connection::open(&path)?;
-        beside.pragma_update(None, "synchronous", "OFF")?;
+        let outsider = Outsider::connect(&path)?;
         let options = Options {
             runtime: Some(runtime),
             ..Options::default()
@@ -79,7 +77,7 @@ impl World {
         let queue = Queue::open(&path, rule, options)?;
         Ok(World {
             queue,
-            beside,
+            outsider,
             registry: Vec::new(),
             budget: Budget::new(CASE_TIME),
             replaced: Overrides::default(),
@@ -173,9 +171,9 @@ impl World {
         }
         let first = self.claimable(through)?.into_iter().min();
         if let Some(job) = first {
-            let changed = self.beside.execute(
+            let changed = self.outsider.execute(
                 "UPDATE jobs SET status = 'running' WHERE id = ?1 AND status = 'queued'",
-                [job],
+                vec![Cell::Integer(job)],
             )?;
             if changed == 0 {
                 return Err(Error::Decided(format!(
@@ -263,29 +261,31 @@ impl World {
     }
 
     pub(super) fn load(&mut self, case: &Document) -> Result<(), Error> {
-        let transaction = self.beside.transaction()?;
-        transaction.execute_batch(
-            "DELETE FROM tasks; DELETE FROM jobs; DELETE FROM repo_freeze; DELETE FROM sqlite_sequence;",
-        )?;
-        for (table, columns, rows) in [
-            ("tasks", &TASK[..], &case.tasks),
-            ("jobs", &JOB, &case.jobs),
-            ("repo_freeze", &FREEZE, &case.freezes),
-        ] {
-            for row in rows {
-                check_columns(table, columns, row)?;
-                insert(&transaction, table, columns, row)?;
+        self.outsider.replace_rows(|outsider| {
+            for (table, columns, rows) in [
+                ("tasks", &TASK[..], &case.tasks),
+                ("jobs", &JOB, &case.jobs),
+                ("repo_freeze", &FREEZE, &case.freezes),
+            ] {
+                for row in rows {
+                    check_columns(table, columns, row)?;
+                    outsider.insert(table, columns, cells(columns, row)?)?;
+                }
             }
-        }
-        Ok(transaction.commit()?)
+            Ok(())
+        })
     }
 
     /// What a queue comes to when all its work is done, in the stage that the rules call finished.
-    pub(super) fn finish_everything(&mut self, stage: &str) -> rusqlite::Result<()> {
-        self.beside
-            .execute("UPDATE tasks SET stage = ?1", [stage])?;
-        self.beside
-            .execute_batch("UPDATE repo_freeze SET cleared_at = 'then' WHERE cleared_at IS NULL")
+    pub(super) fn finish_everything(&mut self, stage: &str) -> Result<(), Refused> {
+        let stage = Cell::Text(stage.into());
+        self.outsider
+            .execute("UPDATE tasks SET stage = ?1", vec![stage])?;
+        self.outsider.execute(
+            "UPDATE repo_freeze SET cleared_at = 'then' WHERE cleared_at IS NULL",
+            Vec::new(),
+        )?;
+        Ok(())
     }
 
     fn rows(&self, result: &mut Map<String, Value>) -> Result<(), Error> {
@@ -294,21 +294,13 @@ impl World {
             ("jobs", "jobs", &["id", "status"]),
             ("freezes", "repo_freeze", &FREEZE),
         ] {
-            let mut query = self.beside.prepare_cached(&format!(
-                "SELECT {} FROM {table} ORDER BY id",
-                columns.join(", ")
-            ))?;
-            let rows = query.query_map([], |row| {
-                let mut object = Map::new();
-                for (index, column) in columns.iter().enumerate() {
-                    object.insert((*column).into(), json_value(row.get(index)?));
-                }
-                Ok(Value::Object(object))
-            })?;
-            result.insert(
-                name.into(),
-                rows.collect::<rusqlite::Result<Vec<_>>>()?.into(),
-            );
+            let rows = self.outsider.rows(table, columns)?;
+            let objects = rows.into_iter().map(|row| {
+                let fields = columns.iter().zip(row);
+                let fields = fields.map(|(column, cell)| ((*column).into(), json_value(cell)));
+                Value::Object(fields.collect())
+            });
+            result.insert(name.into(), objects.collect());
         }
         Ok(())
     }

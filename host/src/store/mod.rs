@@ -52,6 +52,7 @@ pub use sqlite::intact::Missing;
 pub use sqlite::judged::Judged;
 pub use sqlite::known::{Firsts, Found, look_into};
 pub use sqlite::migrate::Change;
+pub use sqlite::outsider::{Cell, Outsider, Reason, Refused};
 pub use sqlite::prepare::{Before, Preparation, Prepared};
 pub use sqlite::probe::{Attempt, Forbidden, Proof, STATUSES, Trial};
 pub use sqlite::room::NoRoom;

@@ -19,6 +19,7 @@ pub(crate) mod leases;
 pub(crate) mod likeness;
 pub(crate) mod log_index;
 pub(crate) mod migrate;
+pub(crate) mod outsider;
 pub(crate) mod prepare;
 pub(crate) mod probe;
 pub(crate) mod room;
