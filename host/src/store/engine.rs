@@ -29,6 +29,9 @@ pub(crate) trait Tx {
         each: &mut dyn FnMut(Row<'_>) -> Result<bool, Error>,
     ) -> Result<(), Error>;
 
+    /// What pins the table before it to an index, where the engine would choose another one.
+    fn by_index(&self, index: &str) -> String;
+
     /// A sub-select over the texts of a JSON list, which is a parameter: for `stage IN (…)`.
     fn texts_of(&self, parameter: &str) -> String;
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::engine::{EngineError, Unexpected};
-use super::{Forbidden, GenerationState, sqlite};
+use super::{Forbidden, GenerationState};
 
 /// A database that cannot be used, or a change that was refused. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -419,10 +419,6 @@ impl Error {
     /// Names the database in an error that was made without it.
     pub(crate) fn at(self, path: &Path) -> Error {
         match self {
-            Error::Statement {
-                path: unnamed,
-                cause,
-            } if unnamed.as_os_str().is_empty() => sqlite::error::named(path, cause),
             Error::Schema { problem, .. } => Error::Schema {
                 path: path.into(),
                 problem,

@@ -11,9 +11,9 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::effect::Effect;
+use super::waiting::{Head, Heads};
 use crate::clause::Agents;
 use crate::store::engine::{FromValue, Row, Tx, Value, values};
-use crate::store::sqlite::waiting::{Head, Heads};
 use crate::store::{Error, Store, sql_time, token};
 
 /// How many alerts are kept.

@@ -13,7 +13,6 @@ use super::alerts::{self, NewAlert, THE_HOST};
 use super::generations::is_kept;
 use super::succession::fail;
 use crate::store::engine::{Tx, values};
-use crate::store::sqlite::connection::set_waiting;
 use crate::store::time::latest;
 use crate::store::{Act, AlertKind, Error, Generation, Store, sql_time};
 
@@ -74,7 +73,7 @@ impl Store {
         patience: Patience,
     ) -> Result<Option<i64>, Error> {
         if patience == Patience::None {
-            set_waiting(&mut self.be_open()?.connection, false)?;
+            self.wait_for_others(false)?;
         }
         let counted = self.write_durably(|tx| {
             if !is_kept(tx, generation)? {
@@ -94,7 +93,7 @@ impl Store {
             Ok(back)
         });
         if patience == Patience::None {
-            set_waiting(&mut self.be_open()?.connection, true)?;
+            self.wait_for_others(true)?;
         }
         counted
     }

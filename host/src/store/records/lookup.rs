@@ -6,10 +6,10 @@
 //! here.
 
 use super::branches::{BRANCH, TaskBranch, branch_at};
+use super::waiting::{NOTED, QueuedSince, repos};
 use crate::clause::{Agents, Dialect};
 use crate::store::engine::{Row, ToValue, values};
 use crate::store::job::IS_QUEUED;
-use crate::store::sqlite::waiting::{NOTED, QueuedSince, repos};
 use crate::store::{Error, Store};
 
 /// A task for people.

@@ -30,4 +30,6 @@ pub(crate) mod succession;
 pub(crate) mod task_end;
 pub(crate) mod tasks;
 pub(crate) mod unfinished;
+pub(crate) mod waiting;
+pub(crate) mod work;
 pub(crate) mod work_state;

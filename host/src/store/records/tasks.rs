@@ -16,8 +16,10 @@ use super::task_end::{TaskEnd, check_ended, end_task};
 use crate::store::engine::{Tx, values};
 use crate::store::error::{not_empty, without_nul};
 use crate::store::job::IS_QUEUED;
-use crate::store::sqlite::schema::LABEL;
 use crate::store::{Act, Error, Store, sql_time};
+
+/// The column of a mark on a task, which a rule may read.
+pub(crate) const LABEL: &str = "gate_label";
 
 /// A task to add.
 #[derive(Debug, Clone, Copy)]

@@ -6,9 +6,10 @@
 
 use rusqlite::{ErrorCode, OptionalExtension};
 
+use super::engine::Sqlite;
 use super::error::code;
-use super::value::Raw;
-use crate::store::{Error, Store};
+use crate::store::Error;
+use crate::store::raw::Raw;
 
 /// More repos than this are no accident, and would make the claim of another one slow.
 const MOST: usize = 16;
@@ -29,17 +30,17 @@ impl Aside {
     /// is about more than the job, and if there is no going on.
     pub(crate) fn put(
         &mut self,
-        store: &mut Store,
+        engine: &mut Sqlite,
         job: Option<i64>,
         error: Error,
     ) -> Result<(), Error> {
-        let Some(job) = job.filter(|_| is_of_the_row(&error) && !store.group_is_broken()) else {
+        let Some(job) = job.filter(|_| is_of_the_row(&error) && !engine.group_is_broken()) else {
             return Err(error);
         };
         if self.repos.len() >= MOST {
             return Err(self.refusal().unwrap_or(error));
         }
-        let repo = store.doing(|connection| {
+        let repo = engine.read(|connection| {
             let mut query = connection.prepare_cached("SELECT repo FROM jobs WHERE id = ?1")?;
             Ok(query.query_row([job], |row| row.get(0)).optional()?)
         })?;

@@ -11,11 +11,13 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Row};
 
 use super::connection::connect;
+use super::engine::Sqlite;
+use super::error::at;
 use super::transaction::Transaction;
 use super::value::Shown;
 use super::value::Written;
+use crate::store::Error;
 use crate::store::job::IS_QUEUED;
-use crate::store::{Error, Store};
 
 /// How many rows of a table are looked at.
 const SAMPLE: u32 = 100_000;
@@ -59,14 +61,14 @@ pub struct Census {
     pub unreadable_time: Option<String>,
 }
 
-impl Store {
+impl Sqlite {
     /// What is in the tables.
     ///
     /// # Errors
     ///
     /// When the database cannot be read.
     pub fn census(&mut self) -> Result<Census, Error> {
-        self.doing(|connection| census(connection))
+        self.read(|connection| census(connection))
     }
 
     /// What is in the tables of a database that need not be prepared.
@@ -76,7 +78,7 @@ impl Store {
     /// When the database cannot be read.
     pub fn census_at(path: &Path) -> Result<Census, Error> {
         let read = || census(&connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?);
-        read().map_err(|error: Error| error.at(path))
+        read().map_err(|error: Error| at(error, path))
     }
 }
 

@@ -12,22 +12,24 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension};
 
 use super::aside::Aside;
 use super::connection::Open;
+use super::engine::Sqlite;
+use super::error::at;
 use super::error::code;
 use super::heads::{Candidates, Look, Shaped, look, mark_claimed, own_statements};
 use super::leases::LOOK;
 use super::sandbox::Wall;
-use super::schema::QUEUED;
 use super::search::{FOR_AGENT, Oracle, statements};
 use super::transaction::Transaction;
-use super::value::Raw;
 use crate::clause::Rendered;
 use crate::store::engine::values;
+use crate::store::indexes::QUEUED;
 use crate::store::job::{self, NewClaim};
 use crate::store::job::{IS_QUEUED, IS_RUNNING};
+use crate::store::raw::Raw;
 use crate::store::records::jobs::{Claim, is_there, undone};
 use crate::store::time::whole_seconds;
 use crate::store::token::new_token;
-use crate::store::{Error, Store, lease_end, sql_time};
+use crate::store::{Error, lease_end, sql_time};
 
 /// For whom and until when a job is claimed.
 #[derive(Debug, Clone, Copy)]
@@ -103,7 +105,7 @@ const SLICE: Duration = Duration::from_millis(20);
 /// it.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-impl Store {
+impl Sqlite {
     /// Sets the time that a claim may take where it looks at one queued job after another, and that
     /// a comparison of candidates may take; 5 s otherwise.
     pub fn set_claim_budget(&mut self, budget: Duration) {
@@ -228,7 +230,7 @@ impl Store {
         })
     }
 
-    /// Gives the first candidate to a worker: what [`Store::claim`] does, at the same cost however
+    /// Gives the first candidate to a worker: what [`Sqlite::claim`] does, at the same cost however
     /// many jobs are held. A queue that has not changed since nothing was found takes no lock and a
     /// few pages.
     ///
@@ -247,7 +249,7 @@ impl Store {
             // thing that is done.
             let found = std::mem::take(&mut self.last_claim_found);
             if !found
-                && self.doing(|connection| Ok(look(connection, shaped.digest, lease.agent)?))?
+                && self.read(|connection| Ok(look(connection, shaped.digest, lease.agent)?))?
                     == Look::Idle
             {
                 return Ok(Candidate::Nothing);
@@ -331,7 +333,7 @@ impl Store {
                 budget_ms: self.claim_budget.as_millis(),
             };
         }
-        error.at(&self.database.path)
+        at(error, &self.database.path)
     }
 }
 

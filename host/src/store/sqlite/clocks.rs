@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::{Connection, Params, Row, params};
 
+use super::engine::Sqlite;
 use super::leases::{IMPOSSIBLE, SHORTENED, Times};
 use super::transaction::Transaction;
 use super::value::Shown;
@@ -16,7 +17,7 @@ use super::value::Written;
 use crate::store::job::{IS_QUEUED, IS_RUNNING};
 use crate::store::time::latest;
 use crate::store::written::is_past;
-use crate::store::{Error, Store, sql_time};
+use crate::store::{Error, sql_time};
 
 /// How many of each kind are listed.
 const LISTED: usize = 10;
@@ -95,7 +96,7 @@ pub struct TimesAhead {
     pub more: bool,
 }
 
-impl Store {
+impl Sqlite {
     /// The times that no right clock can have written by now. `lease` is how long the leases of
     /// this host are; nothing in the outbox is put off for longer than `longest_wait`.
     ///
@@ -109,7 +110,7 @@ impl Store {
         longest_wait: Duration,
     ) -> Result<TimesAhead, Error> {
         let last_wait = latest(now, longest_wait);
-        self.doing(|connection| {
+        self.read(|connection| {
             // All reads see one state.
             let reading = Transaction::read(connection)?;
             let mut all = TimesAhead::default();

@@ -7,20 +7,21 @@
 use rusqlite::{OptionalExtension, params};
 
 use super::connection::{Open, without_waiting};
+use super::engine::Sqlite;
 use super::heads::Shaped;
-use super::schema::QUEUED;
 use super::verify::Place;
+use crate::store::Error;
+use crate::store::indexes::QUEUED;
 use crate::store::job::IS_QUEUED;
-use crate::store::{Error, Store};
 
-impl Store {
+impl Sqlite {
     /// Whether any job is queued.
     ///
     /// # Errors
     ///
     /// When the database cannot be read.
     pub fn has_queued_jobs(&mut self) -> Result<bool, Error> {
-        self.doing(|connection| {
+        self.read(|connection| {
             let sql = format!("SELECT 1 FROM jobs INDEXED BY {QUEUED} WHERE {IS_QUEUED} LIMIT 1");
             Ok(connection.prepare_cached(&sql)?.exists([])?)
         })
@@ -32,7 +33,7 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn compared_to(&mut self, shaped: Shaped<'_>) -> Result<Option<Place>, Error> {
-        self.doing(|connection| {
+        self.read(|connection| {
             let mut query = connection.prepare_cached(
                 "SELECT repo FROM serial_gate_compared
                  WHERE idx = (SELECT id FROM serial_gate_index WHERE clause = ?1)",

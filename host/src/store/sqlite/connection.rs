@@ -13,6 +13,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
+use super::error::at;
 use super::files::Files;
 use super::sandbox::Wall;
 use super::transaction::{self, Committed};
@@ -68,7 +69,7 @@ impl Open {
                 })?;
                 Ok((connection, wall))
             };
-            connected().map_err(|error: Error| error.at(path))
+            connected().map_err(|error: Error| at(error, path))
         };
         let (files, (connection, wall)) = journal::in_turn(|| Files::open(path, connect))?;
         let mut open = Open {
@@ -79,7 +80,7 @@ impl Open {
         // Another program has emptied the log. SQLite takes it for one without changes, and begins
         // it anew.
         if !open.files.have_a_log() {
-            open.begin_log_anew().map_err(|error| error.at(path))?;
+            open.begin_log_anew().map_err(|error| at(error, path))?;
         }
         Ok(open)
     }

@@ -11,9 +11,10 @@ use std::sync::LazyLock;
 use rusqlite::params;
 
 use super::connection::{Open, without_waiting};
+use super::engine::Sqlite;
 use super::heads::{Candidates, Shaped};
 use super::transaction::Transaction;
-use crate::store::{Error, Store};
+use crate::store::Error;
 
 /// The jobs of a list whose repo is not dirty and has no candidate for their agent, or a later one.
 static DOUBTED: LazyLock<String> = LazyLock::new(|| {
@@ -30,7 +31,7 @@ static DOUBTED: LazyLock<String> = LazyLock::new(|| {
         .into()
 });
 
-impl Store {
+impl Sqlite {
     /// Marks the repos of jobs that the clause lets through although the candidates do not know
     /// them, and counts them as differences.
     ///

@@ -30,6 +30,17 @@ pub(crate) fn named(path: &Path, cause: EngineError) -> Error {
     }
 }
 
+/// Names the database in an error that was made without it.
+pub(crate) fn at(error: Error, path: &Path) -> Error {
+    match error {
+        Error::Statement {
+            path: unnamed,
+            cause,
+        } if unnamed.as_os_str().is_empty() => named(path, cause),
+        other => other.at(path),
+    }
+}
+
 /// What SQLite said of a statement that failed.
 pub(crate) fn reason(error: &Error) -> Option<&rusqlite::Error> {
     match error {

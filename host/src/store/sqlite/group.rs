@@ -7,8 +7,9 @@
 use rusqlite::Connection;
 
 use super::connection::Open;
+use super::engine::Sqlite;
 use super::transaction::{self, Committed, Transaction};
-use crate::store::{Error, Store};
+use crate::store::Error;
 
 /// Changes that are made together.
 #[derive(Default)]
@@ -37,7 +38,7 @@ impl Group {
     }
 }
 
-impl Store {
+impl Sqlite {
     /// From now on changes are made together, as one transaction that begins with the first of
     /// them. Each is undone by its own error, as before, and none is to be told to anybody before
     /// the group is closed and acknowledged.

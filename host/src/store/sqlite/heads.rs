@@ -15,13 +15,13 @@ use std::time::Instant;
 use rusqlite::{OptionalExtension, params};
 
 use super::sandbox::Wall;
-use super::schema::PARTITIONS;
 use super::search::Oracle;
 use super::transaction::Transaction;
 use super::triggers::{mark, reads};
-use super::value::Raw;
 use crate::clause::{Rendered, Table};
+use crate::store::indexes::PARTITIONS;
 use crate::store::job::IS_QUEUED;
+use crate::store::raw::Raw;
 
 /// A clause with a shape: what an index is made for.
 #[derive(Debug, Clone, Copy)]

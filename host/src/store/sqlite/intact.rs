@@ -7,9 +7,10 @@
 
 use std::collections::BTreeSet;
 
+use super::engine::Sqlite;
 use super::schema::{OWN, SHARED};
 use super::{migrate, version_row};
-use crate::store::{Error, Store};
+use crate::store::Error;
 
 /// Something of the gate's that is missing in its database.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,14 +27,14 @@ pub enum Missing {
     Trigger(String),
 }
 
-impl Store {
+impl Sqlite {
     /// What is missing. Nothing in a database as `init` leaves it.
     ///
     /// # Errors
     ///
     /// When the database cannot be read.
     pub fn missing(&mut self) -> Result<Vec<Missing>, Error> {
-        self.doing(|connection| {
+        self.read(|connection| {
             let tables: BTreeSet<String> = connection
                 .prepare_cached("SELECT lower(name) FROM sqlite_schema WHERE type = 'table'")?
                 .query_map([], |row| row.get(0))?

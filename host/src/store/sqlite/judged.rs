@@ -8,14 +8,15 @@
 
 use rusqlite::{Connection, ErrorCode, params_from_iter};
 
-use super::schema::QUEUED;
+use super::engine::Sqlite;
 use super::search::is_true;
 use super::snapshot::{has_no_more_than, state};
 use super::transaction::Transaction;
 use crate::clause::{Reach, Rendered};
 use crate::model::Snapshot;
+use crate::store::Error;
+use crate::store::indexes::QUEUED;
 use crate::store::job::IS_QUEUED;
-use crate::store::{Error, Store};
 
 /// How many rows of a table are little: some milliseconds' worth.
 const LITTLE: usize = 2_000;
@@ -32,7 +33,7 @@ pub struct Judged {
     pub by_clause: Option<Vec<(i64, bool)>>,
 }
 
-impl Store {
+impl Sqlite {
     /// The state for all queued jobs or for one, and what the clause says about them.
     ///
     /// # Errors
@@ -73,7 +74,7 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn has_more_queued_than(&mut self, most: usize) -> Result<bool, Error> {
-        self.doing(|connection| {
+        self.read(|connection| {
             let sql = format!(
                 "SELECT 1 FROM jobs INDEXED BY {QUEUED} WHERE {IS_QUEUED} ORDER BY id
                  LIMIT 1 OFFSET ?1"

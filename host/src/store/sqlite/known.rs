@@ -9,10 +9,11 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-use super::schema::PARTITIONS;
+use super::engine::Sqlite;
 use super::value::Shown;
+use crate::store::Error;
+use crate::store::indexes::PARTITIONS;
 use crate::store::job::IS_QUEUED;
-use crate::store::{Error, Store};
 
 /// Where a repo's name can be.
 const WITH_REPOS: [&str; 4] = ["tasks", "jobs", "repo_freeze", "serial_gate_deploy"];
@@ -41,14 +42,14 @@ pub enum Firsts {
     NotLookedAt,
 }
 
-impl Store {
+impl Sqlite {
     /// Whether a row has this repo.
     ///
     /// # Errors
     ///
     /// When the database cannot be read.
     pub fn knows_repo(&mut self, repo: &str) -> Result<bool, Error> {
-        self.doing(|connection| Ok(is_in(connection, &WITH_REPOS, repo)?))
+        self.read(|connection| Ok(is_in(connection, &WITH_REPOS, repo)?))
     }
 
     /// Whether a task or a job has this repo.
@@ -57,7 +58,7 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn has_work_in(&mut self, repo: &str) -> Result<bool, Error> {
-        self.doing(|connection| Ok(is_in(connection, &WITH_WORK, repo)?))
+        self.read(|connection| Ok(is_in(connection, &WITH_WORK, repo)?))
     }
 
     /// The repos that rows have, each once, in no order.
@@ -66,7 +67,7 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn known_repos(&mut self) -> Result<Vec<String>, Error> {
-        self.doing(|connection| Ok(repos_in(connection, &WITH_REPOS)?))
+        self.read(|connection| Ok(repos_in(connection, &WITH_REPOS)?))
     }
 
     /// The repos that tasks and jobs have, likewise.
@@ -75,7 +76,7 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn repos_with_work(&mut self) -> Result<Vec<String>, Error> {
-        self.doing(|connection| Ok(repos_in(connection, &WITH_WORK)?))
+        self.read(|connection| Ok(repos_in(connection, &WITH_WORK)?))
     }
 
     /// The repos with an active freeze, each once.
@@ -84,7 +85,7 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn frozen_repos(&mut self) -> Result<Vec<String>, Error> {
-        self.doing(|connection| {
+        self.read(|connection| {
             let mut query = connection.prepare_cached(&format!(
                 "SELECT DISTINCT repo FROM repo_freeze WHERE cleared_at IS NULL AND repo > ''
                  LIMIT {NAMES}"
@@ -101,7 +102,7 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn queued_agents(&mut self, repo: &str) -> Result<(Vec<String>, bool), Error> {
-        self.doing(|connection| {
+        self.read(|connection| {
             let mut agents = connection.prepare_cached(&format!(
                 "WITH RECURSIVE found (agent) AS (
                     SELECT min(agent) FROM jobs INDEXED BY {PARTITIONS}
@@ -127,7 +128,7 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn firsts_of(&mut self, repo: &str, agent: &str) -> Result<Firsts, Error> {
-        self.doing(|connection| {
+        self.read(|connection| {
             let mut query = connection.prepare_cached(&format!(
                 "SELECT count(*), coalesce(max(is_first), 0) FROM (
                     SELECT NOT EXISTS (SELECT 1 FROM jobs AS earlier
@@ -151,7 +152,7 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn last_first_agents(&mut self, repo: &str) -> Result<Vec<String>, Error> {
-        self.doing(|connection| {
+        self.read(|connection| {
             let mut query = connection.prepare_cached(&format!(
                 "SELECT DISTINCT (SELECT agent FROM jobs AS first
                     WHERE first.task_id = newest.task_id ORDER BY first.id LIMIT 1)
@@ -171,7 +172,7 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn knows_agent(&mut self, agent: &str) -> Result<bool, Error> {
-        self.doing(|connection| {
+        self.read(|connection| {
             let mut query =
                 connection.prepare_cached("SELECT 1 FROM jobs WHERE agent || '' = ?1 LIMIT 1")?;
             Ok(query.exists([agent])?)
@@ -184,7 +185,7 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn known_agents(&mut self) -> Result<Vec<String>, Error> {
-        self.doing(|connection| Ok(names(connection, "jobs", "agent || ''")?))
+        self.read(|connection| Ok(names(connection, "jobs", "agent || ''")?))
     }
 
     /// The stages that tasks are in.
@@ -193,7 +194,7 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn known_stages(&mut self) -> Result<Vec<String>, Error> {
-        self.doing(|connection| {
+        self.read(|connection| {
             let mut query =
                 connection.prepare_cached("SELECT DISTINCT stage || '' FROM tasks LIMIT 1000")?;
             let stages = query.query_map([], |row| row.get::<_, Shown>(0))?;
@@ -208,7 +209,7 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn queued_for(&mut self, agent: &str) -> Result<Option<u32>, Error> {
-        self.doing(|connection| {
+        self.read(|connection| {
             let mut query = connection.prepare_cached(&format!(
                 "SELECT count(*) FROM (SELECT 1 FROM jobs INDEXED BY {PARTITIONS}
                  WHERE {IS_QUEUED} AND agent = ?1 LIMIT {COUNTED} + 1)"

@@ -13,6 +13,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::params;
 
+use super::engine::Sqlite;
 use super::transaction::Transaction;
 use super::value::Shown;
 use crate::clause::Rendered;
@@ -21,7 +22,7 @@ use crate::store::records::alerts::THE_HOST;
 use crate::store::records::audit::{self, Deed};
 use crate::store::records::task_end::FinishedStages;
 use crate::store::time::{CLOCKS_DIFFER, latest, whole_seconds};
-use crate::store::{Act, Error, Store, lease_end, sql_time};
+use crate::store::{Act, Error, lease_end, sql_time};
 
 /// The lease ends too late for a lease of this host (`?2`), which an index finds, and for its own
 /// length, which is written beside it (`?3` is now in seconds; `?4` is the end of time, for a
@@ -83,7 +84,7 @@ struct Shortened {
     until: String,
 }
 
-impl Store {
+impl Sqlite {
     /// Puts every job whose lease ran out back to its old place, and returns how many there were. A
     /// lease that no right clock can have written is shortened. `lease` is how long those of this
     /// host are. Takes the write lock only if there is something to do.
@@ -98,14 +99,14 @@ impl Store {
         finished: &FinishedStages,
     ) -> Result<usize, Error> {
         let times = Times::new(now, lease);
-        let any: bool = self.doing(|connection| {
+        let any: bool = self.read(|connection| {
             let mut query = connection.prepare_cached(&LOOK)?;
             Ok(query.query_row(times.as_parameters(), |row| row.get(0))?)
         })?;
         if !any {
             return Ok(0);
         }
-        let (expired, shortened) = self.writing(|transaction| {
+        let (expired, shortened) = self.write(|transaction| {
             let expired = job::expire(transaction, &times.now, finished)?;
             Ok((expired, shorten(transaction, now, lease, &times)?))
         })?;
@@ -118,7 +119,7 @@ impl Store {
     }
 }
 
-impl Store {
+impl Sqlite {
     /// How many jobs with a lower id the next claim puts back to the queue, where a clause lets
     /// them through.
     ///
@@ -132,7 +133,7 @@ impl Store {
         job: i64,
         finished: &FinishedStages,
     ) -> Result<usize, Error> {
-        let expired: Vec<i64> = self.doing(|connection| {
+        let expired: Vec<i64> = self.read(|connection| {
             let mut query = connection.prepare_cached(&format!(
                 "SELECT id FROM jobs WHERE {EXPIRED} AND id < ?2 AND NOT EXISTS (SELECT 1
                  FROM tasks

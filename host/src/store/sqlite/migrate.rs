@@ -8,11 +8,12 @@ use std::path::PathBuf;
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::schema::{ADDED_TO_OWN, Affinity, INDEXES, LABEL, OWN, SHARED, Shared, UNIQUE};
+use super::schema::{ADDED_TO_OWN, Affinity, INDEXES, OWN, SHARED, Shared, UNIQUE};
 use super::transaction::Transaction;
 use super::triggers::Trigger;
 use super::{heads as candidates, triggers, version_row};
 use crate::store::Error;
+use crate::store::records::tasks::LABEL;
 
 /// Something that was added to the database, or changed in it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]

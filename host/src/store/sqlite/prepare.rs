@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, OpenFlags};
 
 use super::connection::connect;
+use super::error::at;
 use super::migrate::{Change, add_missing};
 use super::probe::{Proof, Trial, probe};
 use super::transaction::Transaction;
@@ -91,7 +92,7 @@ pub(crate) fn prepare(
             }
             Ok((change(&connection, preparation)?, connection))
         };
-        prepared().map_err(|error: Error| error.at(path))
+        prepared().map_err(|error: Error| at(error, path))
     })?;
     if !preparation.dry_run {
         let entered = journal::in_turn(|| {
@@ -102,7 +103,7 @@ pub(crate) fn prepare(
                 }
                 Ok(other)
             };
-            entered().map_err(|error: Error| error.at(path))
+            entered().map_err(|error: Error| at(error, path))
         })?;
         if entered {
             prepared.changes.push(Change::JournalMode("wal".into()));

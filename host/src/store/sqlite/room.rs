@@ -9,7 +9,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::store::{Error, Store};
+use super::engine::Sqlite;
+use crate::store::Error;
 
 /// A change of a few rows, with some to spare: a claim writes about ten pages of 4 KiB.
 const ROOM_FOR_A_CHANGE: u64 = 64 << 10;
@@ -55,7 +56,7 @@ impl NoRoom {
     }
 }
 
-impl Store {
+impl Sqlite {
     /// Why a change could not be written, if no trial has succeeded since.
     pub fn write_failed(&self) -> Option<NoRoom> {
         let has_failed = |open: &super::connection::Open| open.files.has_failed();
@@ -75,7 +76,7 @@ impl Store {
     ///
     /// When it does not, or the database refuses for another reason.
     pub fn try_to_write(&mut self) -> Result<(), Error> {
-        self.writing_durably(|transaction| {
+        self.write_durably(|transaction| {
             for statement in TRIAL {
                 transaction.prepare_cached(statement)?.execute([])?;
             }

@@ -4,6 +4,11 @@
 //! so an orchestrator's statements that name their columns keep working. `triggers` has the
 //! triggers, and `migrate` brings a database there.
 
+use crate::store::indexes::{
+    FAILED, FOREIGN, LINES, OPEN, PARTITIONS, QUEUED, is_foreign, is_open,
+};
+use crate::store::records::tasks::LABEL;
+
 /// A table that is shared with the orchestrator. Each has an `id`, which gives the order.
 pub(crate) struct Shared {
     pub name: &'static str,
@@ -20,9 +25,6 @@ pub(crate) enum Affinity {
     Integer,
     Text,
 }
-
-/// A mark on a task, which a rule may go by.
-pub(crate) const LABEL: &str = "gate_label";
 
 pub(crate) const SHARED: [Shared; 3] = [
     Shared {
@@ -452,44 +454,6 @@ pub(crate) const OWN: [(&str, &str); 27] = [
 /// and in the statement above as well, so that a new database and one that was made by an earlier
 /// version are alike.
 pub(crate) const ADDED_TO_OWN: [(&str, &str, &str); 1] = [("serial_gate_alert", "note", "TEXT")];
-
-/// The queue in claim order. The claim is pinned to it.
-pub(crate) const QUEUED: &str = "serial_gate_jobs_queued";
-
-/// The queued jobs of a repo and an agent, by id.
-pub(crate) const PARTITIONS: &str = "serial_gate_jobs_partitions";
-
-/// The same by task.
-pub(crate) const LINES: &str = "serial_gate_jobs_lines";
-
-/// The jobs that failed, of each task and agent the newest at the end.
-pub(crate) const FAILED: &str = "serial_gate_jobs_failed";
-
-macro_rules! is_foreign {
-    () => {
-        "status IS NULL OR (status NOT IN ('queued', 'running', 'failed', 'done', 'cancelled')
-            AND lower(trim(status)) NOT IN ('done', 'complete', 'completed', 'finished', 'success', 'succeeded',
-                'canceled', 'cancelled', 'skipped', 'closed'))"
-    };
-}
-
-macro_rules! is_open {
-    () => {
-        "status IN ('queued', 'running')"
-    };
-}
-
-/// The same of the jobs that another program has given a status of its own which means no end.
-pub(crate) const FOREIGN: &str = "serial_gate_jobs_foreign";
-
-/// What the index of them covers.
-pub(crate) const IS_FOREIGN: &str = is_foreign!();
-
-/// The jobs of each task that run or wait.
-pub(crate) const OPEN: &str = "serial_gate_jobs_open";
-
-/// What the index of them covers. No rule says it like this, so that none is led by it.
-pub(crate) const IS_OPEN: &str = is_open!();
 
 /// Indexes that keep a state to one generation, each with its table and what it covers.
 pub(crate) const UNIQUE: [(&str, &str, &str); 2] = [

@@ -8,11 +8,11 @@
 use rusqlite::{OptionalExtension, params, params_from_iter};
 
 use super::heads::Candidate;
-use super::schema::{LINES, PARTITIONS};
 use super::transaction::Transaction;
-use super::value::Raw;
 use crate::clause::Rendered;
+use crate::store::indexes::{LINES, PARTITIONS};
 use crate::store::job::IS_QUEUED;
+use crate::store::raw::Raw;
 
 /// A clause, and a transaction to ask it in.
 pub(crate) struct Oracle<'a> {

@@ -12,13 +12,14 @@ use rusqlite::types::{FromSql, FromSqlResult, ValueRef};
 use rusqlite::{Row, params_from_iter};
 
 use super::claim::plan;
-use super::schema::LINES;
+use super::engine::Sqlite;
 use super::transaction::Transaction;
 use super::value::TaskOrder;
 use crate::clause::{Reach, Source, Table};
 use crate::model::{Freezes, Jobs, NULL, Snapshot, Symbol, Symbols, Tasks};
+use crate::store::Error;
+use crate::store::indexes::LINES;
 use crate::store::job::IS_QUEUED;
-use crate::store::{Error, Store};
 
 const TASKS: [&str; 5] = ["id", "work_item_id", "repo", "stage", "gate_label"];
 const JOBS: [&str; 5] = ["id", "task_id", "repo", "agent", "status"];
@@ -31,7 +32,7 @@ const FREEZES: [&str; 6] = [
     "work_item_id",
 ];
 
-impl Store {
+impl Sqlite {
     /// The state for all queued jobs, or for one, as far as it is in reach.
     ///
     /// # Errors

@@ -33,6 +33,10 @@ impl Tx for Connection {
         Ok(())
     }
 
+    fn by_index(&self, index: &str) -> String {
+        format!("INDEXED BY {index}")
+    }
+
     fn texts_of(&self, parameter: &str) -> String {
         format!("SELECT value FROM json_each({parameter})")
     }
@@ -50,6 +54,10 @@ impl Tx for Transaction<'_> {
         each: &mut dyn FnMut(Row<'_>) -> Result<bool, Error>,
     ) -> Result<(), Error> {
         Tx::query(&**self, sql, values, each)
+    }
+
+    fn by_index(&self, index: &str) -> String {
+        Tx::by_index(&**self, index)
     }
 
     fn texts_of(&self, parameter: &str) -> String {
@@ -79,19 +87,24 @@ const NAMES: [&str; 24] = [
 
 impl ToSql for Value<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::Borrowed(match self {
-            Value::Null => ValueRef::Null,
-            Value::Integer(number) => ValueRef::Integer(*number),
-            Value::Real(number) => ValueRef::Real(*number),
-            Value::Text(text) => ValueRef::Text(text),
-            Value::Bytes(bytes) => ValueRef::Blob(bytes),
-        }))
+        Ok(ToSqlOutput::Borrowed(value_ref(*self)))
     }
 }
 
 impl Columns for rusqlite::Row<'_> {
     fn value(&self, column: usize) -> Result<Value<'_>, Error> {
         Ok(value_of(self.get_ref(column)?))
+    }
+}
+
+/// A value of the seam, as SQLite has it.
+pub(crate) fn value_ref(value: Value<'_>) -> ValueRef<'_> {
+    match value {
+        Value::Null => ValueRef::Null,
+        Value::Integer(number) => ValueRef::Integer(number),
+        Value::Real(number) => ValueRef::Real(number),
+        Value::Text(text) => ValueRef::Text(text),
+        Value::Bytes(bytes) => ValueRef::Blob(bytes),
     }
 }
 

@@ -7,9 +7,10 @@ use jiff::Timestamp;
 use rusqlite::ToSql;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
 
-use super::tx::value_of;
+use super::tx::{value_of, value_ref};
 use crate::model::{TaskIdKind, task_id_kind};
-use crate::store::engine::{FromValue, ToValue, Value};
+use crate::store::engine::{FromValue, ToValue};
+use crate::store::raw::Raw;
 use crate::store::written::time_in;
 
 /// A value for people: text as it is, anything else in SQL's notation.
@@ -30,61 +31,15 @@ impl FromSql for Written {
     }
 }
 
-/// A value as it is, to be compared with.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Raw {
-    Null,
-    Integer(i64),
-    Real(f64),
-    /// Not always UTF-8.
-    Text(Vec<u8>),
-    Blob(Vec<u8>),
-}
-
-impl Raw {
-    /// For people.
-    pub(crate) fn shown(&self) -> Option<String> {
-        value_of(self.borrowed()).shown()
-    }
-
-    fn borrowed(&self) -> ValueRef<'_> {
-        match self {
-            Raw::Null => ValueRef::Null,
-            Raw::Integer(number) => ValueRef::Integer(*number),
-            Raw::Real(number) => ValueRef::Real(*number),
-            Raw::Text(text) => ValueRef::Text(text),
-            Raw::Blob(bytes) => ValueRef::Blob(bytes),
-        }
-    }
-}
-
 impl FromSql for Raw {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Raw> {
         Raw::from_value(value_of(value)).ok_or(FromSqlError::InvalidType)
     }
 }
 
-impl ToValue for Raw {
-    fn to_value(&self) -> Value<'_> {
-        value_of(self.borrowed())
-    }
-}
-
-impl FromValue for Raw {
-    fn from_value(value: Value<'_>) -> Option<Raw> {
-        Some(match value {
-            Value::Null => Raw::Null,
-            Value::Integer(number) => Raw::Integer(number),
-            Value::Real(number) => Raw::Real(number),
-            Value::Text(text) => Raw::Text(text.to_vec()),
-            Value::Bytes(bytes) => Raw::Blob(bytes.to_vec()),
-        })
-    }
-}
-
 impl ToSql for Raw {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::Borrowed(self.borrowed()))
+        Ok(ToSqlOutput::Borrowed(value_ref(self.to_value())))
     }
 }
 

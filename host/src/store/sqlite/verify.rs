@@ -5,12 +5,13 @@
 //! write lock only for a repo that differs. Callers rely on this: a difference is counted and
 //! logged, whoever asked, and after a comparison the candidates compared are right.
 
+use super::engine::Sqlite;
 use super::heads::{Candidate, Candidates, Shaped};
 use super::migrate::Made;
 use super::transaction::Transaction;
-use super::value::Raw;
 use super::{heads as candidates, migrate, triggers, version_row};
-use crate::store::{Change, Error, Store};
+use crate::store::raw::Raw;
+use crate::store::{Change, Error};
 
 /// Where a comparison goes on.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,7 +59,7 @@ impl Difference {
     }
 }
 
-impl Store {
+impl Sqlite {
     /// Compares up to `limit` repos, from a place on or from the first, and puts right what
     /// differs. An index that is not there yet has nothing to compare.
     ///
@@ -113,7 +114,7 @@ impl Store {
     ///
     /// When the database cannot be read.
     pub fn differences(&mut self, shaped: Shaped<'_>) -> Result<i64, Error> {
-        self.doing(|connection| {
+        self.read(|connection| {
             Ok(connection.query_row(
                 "SELECT coalesce(sum(differences), 0) FROM serial_gate_index WHERE clause = ?1",
                 [shaped.digest],
@@ -132,7 +133,7 @@ impl Store {
     /// When the database refuses.
     pub fn restore_triggers(&mut self) -> Result<Vec<Change>, Error> {
         let (missing, others): (Vec<_>, Vec<_>) = self
-            .doing(|connection| Ok(migrate::triggers_not_as_made(connection)?))?
+            .read(|connection| Ok(migrate::triggers_not_as_made(connection)?))?
             .into_iter()
             .partition(|(_, made)| *made == Made::Nowhere);
         for (other, _) in others {
@@ -141,11 +142,11 @@ impl Store {
                 other.name
             );
         }
-        let is_numbered = self.doing(|connection| Ok(version_row::is_right(connection)?))?;
+        let is_numbered = self.read(|connection| Ok(version_row::is_right(connection)?))?;
         if missing.is_empty() && is_numbered {
             return Ok(Vec::new());
         }
-        self.writing(|transaction| {
+        self.write(|transaction| {
             let mut changes = Vec::new();
             for (trigger, made) in migrate::triggers_not_as_made(transaction)? {
                 // Somebody else may have made it by now.

@@ -7,12 +7,11 @@
 
 use jiff::Timestamp;
 
-use super::claim::plan;
-use super::schema::{FAILED, FOREIGN, IS_FOREIGN, IS_OPEN, OPEN};
-use crate::store::engine::{Row, Value, values};
-use crate::store::job::{IS_FAILED, IS_RUNNING};
-use crate::store::records::task_end::FinishedStages;
-use crate::store::records::work_state::{JOB, JobWork, STATE, WorkState, job_at, state_at};
+use super::task_end::FinishedStages;
+use super::work_state::{JOB, JobWork, STATE, WorkState, job_at, state_at};
+use crate::store::engine::{Row, Tx, Value, values};
+use crate::store::indexes::{FAILED, FOREIGN, IS_FOREIGN, IS_OPEN, LEASED, OPEN};
+use crate::store::job::{IS_FAILED, IS_QUEUED, IS_RUNNING};
 use crate::store::{Error, Store, sql_time};
 
 /// How many jobs of a task are listed of each kind, the newest first.
@@ -93,7 +92,7 @@ impl Store {
         self.read(|tx| {
             let now = sql_time(now);
             let mut jobs = Vec::new();
-            for sql in of_a_task() {
+            for sql in of_a_task(tx) {
                 jobs.extend(tx.rows(&sql, values![now, task], job_at)?);
             }
             Ok(TaskWork::of(jobs))
@@ -132,9 +131,9 @@ impl Store {
                     .extend(tx.rows(&counted(from), values, count_at)?);
                 Ok::<_, Error>(())
             };
-            read(&running(), values![now])?;
+            read(&running(tx), values![now])?;
             for (index, which) in LEFT {
-                read(&left(index, which), values![now, finished.as_json()])?;
+                read(&left(tx, index, which), values![now, finished.as_json()])?;
             }
             let is_open = |state| !matches!(state, WorkState::Finished | WorkState::NoJob);
             work.jobs.retain(|job| is_open(job.state));
@@ -144,23 +143,14 @@ impl Store {
             Ok(work)
         })
     }
+}
 
-    /// The steps of SQLite's plan for each query of the work of a task, and of that of all repos.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
-    pub fn work_plans(&mut self) -> Result<Vec<Vec<String>>, Error> {
-        self.doing(|connection| {
-            let left = LEFT.map(|(index, which)| left(index, which));
-            let of_all = std::iter::once(running()).chain(left);
-            let of_all = of_all.flat_map(|from| [listed(&from), counted(&from)]);
-            let queries = of_a_task().into_iter().chain(of_all);
-            Ok(queries
-                .map(|query| plan(connection, &query))
-                .collect::<rusqlite::Result<_>>()?)
-        })
-    }
+/// Every query of the work of a task, and of that of all repos.
+pub(crate) fn queries(tx: &dyn Tx) -> Vec<String> {
+    let left = LEFT.map(|(index, which)| left(tx, index, which));
+    let of_all = std::iter::once(running(tx)).chain(left);
+    let of_all = of_all.flat_map(|from| [listed(&from), counted(&from)]);
+    of_a_task(tx).into_iter().chain(of_all).collect()
 }
 
 /// The jobs that matter after they ran, each kind with its index.
@@ -168,23 +158,25 @@ const LEFT: [(&str, &str); 2] = [(FAILED, IS_FAILED), (FOREIGN, IS_FOREIGN)];
 
 /// No later job is there of the same task and agent.
 const IS_LAST: &str = "NOT EXISTS (SELECT 1 FROM jobs AS later
-    WHERE later.task_id = jobs.task_id AND later.id > jobs.id AND later.agent IS jobs.agent)";
+    WHERE later.task_id = jobs.task_id AND later.id > jobs.id AND later.agent IS NOT DISTINCT FROM jobs.agent)";
 
 /// The newest job of a task, and those that matter, which no number of others hides.
-fn of_a_task() -> Vec<String> {
+fn of_a_task(tx: &dyn Tx) -> Vec<String> {
     let newest =
         format!("SELECT {JOB} FROM jobs WHERE jobs.task_id = $2 ORDER BY jobs.id DESC LIMIT 1");
-    let open = ["running", "queued"].map(|status| {
+    let open = [IS_RUNNING, IS_QUEUED].map(|which| {
+        let by_index = tx.by_index(OPEN);
         format!(
-            "SELECT {JOB} FROM jobs INDEXED BY {OPEN} WHERE task_id = $2 AND {IS_OPEN}
-             AND status = '{status}'
+            "SELECT {JOB} FROM jobs {by_index} WHERE task_id = $2 AND {IS_OPEN}
+             AND {which}
              ORDER BY jobs.id DESC LIMIT {JOBS_OF_A_TASK}"
         )
     });
     let left = LEFT.map(|(index, which)| {
+        let by_index = tx.by_index(index);
         format!(
             "SELECT {JOB} FROM (
-                SELECT max(id) AS id FROM jobs INDEXED BY {index} WHERE task_id = $2 AND ({which})
+                SELECT max(id) AS id FROM jobs {by_index} WHERE task_id = $2 AND ({which})
                 GROUP BY agent
              ) AS latest CROSS JOIN jobs ON jobs.id = latest.id
              WHERE {IS_LAST} ORDER BY jobs.id DESC LIMIT {JOBS_OF_A_TASK}"
@@ -203,25 +195,27 @@ fn counted(from: &str) -> String {
     )
 }
 
-fn running() -> String {
+fn running(tx: &dyn Tx) -> String {
+    let by_index = tx.by_index(LEASED);
     format!(
-        "FROM jobs INDEXED BY serial_gate_jobs_leased LEFT JOIN tasks ON tasks.id = jobs.task_id
+        "FROM jobs {by_index} LEFT JOIN tasks ON tasks.id = jobs.task_id
      WHERE jobs.{IS_RUNNING}"
     )
 }
 
 /// What is neither running nor ended: of each task and agent the newest, and each without a task.
-fn left(index: &str, which: &str) -> String {
+fn left(tx: &dyn Tx, index: &str, which: &str) -> String {
+    let (by_index, finished) = (tx.by_index(index), tx.texts_of("$2"));
     format!(
         "FROM (
-            SELECT max(id) AS id FROM jobs INDEXED BY {index} WHERE task_id IS NOT NULL
+            SELECT max(id) AS id FROM jobs {by_index} WHERE task_id IS NOT NULL
             AND ({which})
             GROUP BY task_id, agent
             UNION ALL
-            SELECT id FROM jobs INDEXED BY {index} WHERE task_id IS NULL AND ({which})
+            SELECT id FROM jobs {by_index} WHERE task_id IS NULL AND ({which})
          ) AS latest CROSS JOIN jobs ON jobs.id = latest.id LEFT JOIN tasks
          ON tasks.id = jobs.task_id
-         WHERE coalesce(tasks.stage, '') NOT IN (SELECT value FROM json_each($2)) AND {IS_LAST}"
+         WHERE coalesce(tasks.stage, '') NOT IN ({finished}) AND {IS_LAST}"
     )
 }
 

@@ -11,13 +11,13 @@
 
 use jiff::Timestamp;
 
-use super::claim::plan;
-use super::value::Raw;
 use crate::clause::Agents;
 use crate::store::engine::{Tx, Value, values};
+use crate::store::indexes::PARTITIONS;
 use crate::store::job::IS_QUEUED;
+use crate::store::raw::Raw;
 use crate::store::written::is_past;
-use crate::store::{Error, Store, sql_time};
+use crate::store::{Error, sql_time};
 
 /// Whether a note is about a row of `jobs`.
 const IS_ITS_ROW: &str =
@@ -141,21 +141,6 @@ impl Heads {
     }
 }
 
-impl Store {
-    /// The steps of SQLite's plan for each query that finds heads.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
-    pub fn head_plans(&mut self) -> Result<Vec<Vec<String>>, Error> {
-        self.doing(|connection| {
-            let queries = [NEXT_REPO, FIRST_AGENT, NEXT_AGENT, FIRST_JOB];
-            let plans = queries.map(|query| plan(connection, query));
-            Ok(plans.into_iter().collect::<Result<_, _>>()?)
-        })
-    }
-}
-
 /// The repos that have a head.
 pub(crate) fn repos(tx: &dyn Tx, agents: &Agents) -> Result<Vec<Raw>, Error> {
     let mut repos = Vec::new();
@@ -173,22 +158,29 @@ fn each(
     agents: &Agents,
     mut found: impl FnMut(&Raw, i64) -> Result<(), Error>,
 ) -> Result<(), Error> {
+    let queries = Queries::new(tx);
     let mut repo = Raw::Text(Vec::new());
     loop {
-        repo = next(tx, NEXT_REPO, values![repo])?;
+        repo = next(tx, &queries.next_repo, values![repo])?;
         if repo == Raw::Null {
             return Ok(());
         }
-        if let Some(job) = first_of(tx, agents, &repo)? {
+        if let Some(job) = first_of(tx, &queries, agents, &repo)? {
             found(&repo, job)?;
         }
     }
 }
 
-fn first_of(tx: &dyn Tx, agents: &Agents, repo: &Raw) -> Result<Option<i64>, Error> {
+fn first_of(
+    tx: &dyn Tx,
+    queries: &Queries,
+    agents: &Agents,
+    repo: &Raw,
+) -> Result<Option<i64>, Error> {
     let mut first: Option<i64> = None;
     let mut of = |agent: &Raw| -> Result<(), Error> {
-        let job: Option<i64> = tx.only(FIRST_JOB, values![repo, agent], |row| row.get(0))?;
+        let job: Option<i64> =
+            tx.only(&queries.first_job, values![repo, agent], |row| row.get(0))?;
         first = first.into_iter().chain(job).min();
         Ok(())
     };
@@ -198,7 +190,7 @@ fn first_of(tx: &dyn Tx, agents: &Agents, repo: &Raw) -> Result<Option<i64>, Err
         }
         return Ok(first);
     }
-    let mut agent = next(tx, FIRST_AGENT, values![repo])?;
+    let mut agent = next(tx, &queries.first_agent, values![repo])?;
     while agent != Raw::Null {
         let is_gated = match &agent {
             Raw::Text(name) => agents.contain(name),
@@ -208,19 +200,44 @@ fn first_of(tx: &dyn Tx, agents: &Agents, repo: &Raw) -> Result<Option<i64>, Err
         if is_gated {
             of(&agent)?;
         }
-        agent = next(tx, NEXT_AGENT, values![repo, agent])?;
+        agent = next(tx, &queries.next_agent, values![repo, agent])?;
     }
     Ok(first)
 }
 
-const NEXT_REPO: &str = "SELECT min(repo) FROM jobs INDEXED BY serial_gate_jobs_partitions
-    WHERE status = 'queued' AND repo > $1";
-const FIRST_AGENT: &str = "SELECT min(agent) FROM jobs INDEXED BY serial_gate_jobs_partitions
-    WHERE status = 'queued' AND repo = $1 AND agent IS NOT NULL";
-const NEXT_AGENT: &str = "SELECT min(agent) FROM jobs INDEXED BY serial_gate_jobs_partitions
-    WHERE status = 'queued' AND repo = $1 AND agent > $2";
-const FIRST_JOB: &str = "SELECT min(id) FROM jobs INDEXED BY serial_gate_jobs_partitions
-    WHERE status = 'queued' AND repo = $1 AND agent = $2";
+/// What finds the heads, from one entry of an index to the next.
+pub(crate) struct Queries {
+    next_repo: String,
+    first_agent: String,
+    next_agent: String,
+    first_job: String,
+}
+
+impl Queries {
+    fn new(tx: &dyn Tx) -> Queries {
+        let queued = |column: &str, which: &str| {
+            let by_index = tx.by_index(PARTITIONS);
+            format!("SELECT min({column}) FROM jobs {by_index} WHERE {IS_QUEUED} AND {which}")
+        };
+        Queries {
+            next_repo: queued("repo", "repo > $1"),
+            first_agent: queued("agent", "repo = $1 AND agent IS NOT NULL"),
+            next_agent: queued("agent", "repo = $1 AND agent > $2"),
+            first_job: queued("id", "repo = $1 AND agent = $2"),
+        }
+    }
+
+    /// Each of them.
+    pub(crate) fn all(tx: &dyn Tx) -> [String; 4] {
+        let Queries {
+            next_repo,
+            first_agent,
+            next_agent,
+            first_job,
+        } = Queries::new(tx);
+        [next_repo, first_agent, next_agent, first_job]
+    }
+}
 
 fn next(tx: &dyn Tx, query: &str, values: &[Value<'_>]) -> Result<Raw, Error> {
     tx.only(query, values, |row| row.get(0))

@@ -1,0 +1,47 @@
+//! The indexes that a statement names, and what they cover.
+//!
+//! Owns the names. Leaves to the schema how each is made. Callers rely on this: a statement that
+//! says in the same words what an index covers can be answered by it.
+
+/// The queue in claim order. The claim is pinned to it.
+pub(crate) const QUEUED: &str = "serial_gate_jobs_queued";
+
+/// The queued jobs of a repo and an agent, by id.
+pub(crate) const PARTITIONS: &str = "serial_gate_jobs_partitions";
+
+/// The same by task.
+pub(crate) const LINES: &str = "serial_gate_jobs_lines";
+
+/// The jobs that failed, of each task and agent the newest at the end.
+pub(crate) const FAILED: &str = "serial_gate_jobs_failed";
+
+macro_rules! is_foreign {
+    () => {
+        "status IS NULL OR (status NOT IN ('queued', 'running', 'failed', 'done', 'cancelled')
+            AND lower(trim(status)) NOT IN ('done', 'complete', 'completed', 'finished', 'success', 'succeeded',
+                'canceled', 'cancelled', 'skipped', 'closed'))"
+    };
+}
+
+macro_rules! is_open {
+    () => {
+        "status IN ('queued', 'running')"
+    };
+}
+
+pub(crate) use {is_foreign, is_open};
+
+/// The same of the jobs that another program has given a status of its own which means no end.
+pub(crate) const FOREIGN: &str = "serial_gate_jobs_foreign";
+
+/// What the index of them covers.
+pub(crate) const IS_FOREIGN: &str = is_foreign!();
+
+/// The jobs of each task that run or wait.
+pub(crate) const OPEN: &str = "serial_gate_jobs_open";
+
+/// What the index of them covers. No rule says it like this, so that none is led by it.
+pub(crate) const IS_OPEN: &str = is_open!();
+
+/// The running jobs, by the end of their leases.
+pub(crate) const LEASED: &str = "serial_gate_jobs_leased";

@@ -1,0 +1,238 @@
+//! SQLite as an engine: which files are open, and how a step runs on them.
+//!
+//! Owns when the files are looked at, opened anew and flushed. Leaves the settings of a connection
+//! to `connection`, the files to `files`, and begin and end to `transaction`. Callers rely on this:
+//! a step that returns an error has changed nothing, unless the error says that this is not known;
+//! and a change that is acknowledged is in the file that is at the path.
+
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use super::connection::{Open, set_waiting};
+use super::error::at;
+use super::files::check_links;
+use super::group::Group;
+use super::prepare;
+use super::probe::{Proof, Trial};
+use super::room::NoRoom;
+use super::transaction::Transaction;
+use crate::store::{Database, Durability, Error};
+
+/// An open database.
+///
+/// It has one connection, so that what one statement has read is there for the next: as soon as
+/// another connection writes, SQLite forgets all pages. Policies' clauses run on it too, in the
+/// sandbox.
+pub struct Sqlite {
+    pub(crate) database: Database,
+    /// None after its files were found to be gone, until there are others.
+    pub(crate) open: Option<Open>,
+    /// How often it was opened. Each time, everything that was read before may be different.
+    pub(crate) openings: i64,
+    pub(crate) claim_budget: Duration,
+    pub(crate) group: Group,
+    /// Whether the last claim by candidates found a job.
+    pub(crate) last_claim_found: bool,
+    /// Why a change could not be written, if no trial has succeeded since.
+    pub(crate) write_failed: Option<NoRoom>,
+}
+
+impl Sqlite {
+    /// Opens a database that is prepared.
+    pub(crate) fn open(database: Database) -> Result<Sqlite, Error> {
+        let open = Open::at(&database)?;
+        Ok(Sqlite {
+            claim_budget: open.wall.budget(),
+            database,
+            open: Some(open),
+            openings: 0,
+            group: Group::default(),
+            last_claim_found: false,
+            write_failed: None,
+        })
+    }
+
+    /// Tries the work of the gate with a row, by the statements that do it, and undoes it all.
+    ///
+    /// # Errors
+    ///
+    /// When the disk or another program prevents it.
+    pub fn prove(&mut self, trial: &Trial) -> Result<Proof, Error> {
+        self.read(|connection| prepare::prove(connection, trial))
+    }
+
+    /// Where the database is.
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// A number that changes when another connection has changed the database, or when it was
+    /// opened anew. A cheap read.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub fn data_version(&mut self) -> Result<i64, Error> {
+        let version: u32 = self.read(|connection| {
+            Ok(connection.pragma_query_value(None, "data_version", |row| row.get(0))?)
+        })?;
+        Ok((self.openings << 32) | i64::from(version))
+    }
+
+    /// How often the database was opened anew, because other files were at its path. What was read
+    /// before the last time may be different now.
+    pub fn openings(&self) -> i64 {
+        self.openings
+    }
+
+    /// Looks whether the files at the path are those that are open, and opens them if they are not.
+    ///
+    /// # Errors
+    ///
+    /// When there are none, they are no prepared queue, or the file has several names.
+    pub fn check_files(&mut self) -> Result<(), Error> {
+        self.be_open()?;
+        check_links(&self.database.path)
+    }
+
+    /// Lets go of files that are no longer at the path. A part of a process that does nothing for a
+    /// while calls this now and then: as long as one connection of a process has such files open,
+    /// no other can open what is there now.
+    pub fn let_go_of_moved_files(&mut self) {
+        let is_gone = |open: &mut Open| !open.files.are_in_place();
+        if !self.group.has_begun && self.open.take_if(is_gone).is_some() {
+            self.say_that_files_are_gone();
+        }
+    }
+
+    /// From here on statements wait for another process's write, or do not.
+    pub(crate) fn wait_for_others(&mut self, waits: bool) -> Result<(), Error> {
+        Ok(set_waiting(&mut self.be_open()?.connection, waits)?)
+    }
+
+    /// How long the log is, in bytes. A long reader keeps it growing.
+    pub fn log_bytes(&self) -> u64 {
+        self.open.as_ref().map_or(0, |open| open.files.log_bytes())
+    }
+
+    /// The open database. Another one is opened if its files are no longer in place; in a group
+    /// that is left to the end.
+    pub(crate) fn be_open(&mut self) -> Result<&mut Open, Error> {
+        let has_begun = self.group.has_begun;
+        let is_good = |open: &&mut Open| has_begun || open.files.are_in_place();
+        if self.open.as_mut().filter(is_good).is_none() {
+            self.open_anew()?;
+        }
+        self.open.as_mut().ok_or_else(|| Error::Moved {
+            path: self.database.path.clone(),
+        })
+    }
+
+    pub(crate) fn open_anew(&mut self) -> Result<(), Error> {
+        if self.open.take().is_some() {
+            self.say_that_files_are_gone();
+        }
+        self.last_claim_found = false;
+        let mut open = Open::at(&self.database).map_err(|error| match error {
+            // It was there before.
+            Error::Missing { path } => Error::Moved { path },
+            other => other,
+        })?;
+        open.wall.set_budget(self.claim_budget);
+        self.open = Some(open);
+        self.openings += 1;
+        Ok(())
+    }
+
+    pub(crate) fn say_that_files_are_gone(&self) {
+        tracing::warn!(
+            "`{}` or its log was replaced, renamed or removed: what is there now is opened",
+            self.database.path.display()
+        );
+    }
+
+    /// Runs a step of the host's own statements, and names the database in its error.
+    pub(crate) fn read<T>(
+        &mut self,
+        step: impl FnOnce(&mut Connection) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let Open {
+            connection, wall, ..
+        } = self.be_open()?;
+        let result = wall.open_for_own_statements(|| step(connection));
+        result.map_err(|error| at(error, &self.database.path))
+    }
+
+    /// Runs a step in one write transaction, which is rolled back when the step fails.
+    pub(crate) fn write<T>(
+        &mut self,
+        step: impl FnOnce(&Transaction<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.commit_with(self.database.durability, step)
+    }
+
+    /// The same for a change that is on the disk when this returns, whatever the durability of the
+    /// database.
+    pub(crate) fn write_durably<T>(
+        &mut self,
+        step: impl FnOnce(&Transaction<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.commit_with(Durability::Full, step)
+    }
+
+    pub(crate) fn commit_with<T>(
+        &mut self,
+        durability: Durability,
+        step: impl FnOnce(&Transaction<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.try_write(durability, step)
+            .inspect_err(|error| self.note_failure(error))
+    }
+
+    pub(crate) fn try_write<T>(
+        &mut self,
+        durability: Durability,
+        step: impl FnOnce(&Transaction<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let (open, group) = self.be_open_for_a_change()?;
+        let result = open.wall.open_for_own_statements(|| {
+            let transaction = group.begin(&open.connection)?;
+            let result = step(&transaction)?;
+            transaction.commit()?;
+            Ok(result)
+        });
+        let result = result.map_err(|error| at(error, &self.database.path))?;
+        self.acknowledge(durability)?;
+        Ok(result)
+    }
+
+    /// The open database, and the group that a change joins.
+    pub(crate) fn be_open_for_a_change(&mut self) -> Result<(&mut Open, &mut Group), Error> {
+        let has_begun = self.group.has_begun;
+        let open = self.be_open()?;
+        if !has_begun && open.files.has_failed() {
+            open.make_whole()
+                .map_err(|error| at(error, &self.database.path))?;
+        }
+        match &mut self.open {
+            Some(open) => Ok((open, &mut self.group)),
+            None => Err(Error::Moved {
+                path: self.database.path.clone(),
+            }),
+        }
+    }
+
+    /// After a commit. In a group it is left to the end.
+    pub(crate) fn acknowledge(&mut self, durability: Durability) -> Result<(), Error> {
+        let flush = durability == Durability::Full;
+        if self.group.is_open {
+            self.group.is_to_be_flushed |= flush;
+            return Ok(());
+        }
+        match &self.open {
+            Some(open) => open.committed(&self.database, flush).acknowledge(),
+            None => Ok(()),
+        }
+    }
+}
