@@ -67,10 +67,11 @@ pub use time::{from_sql_time, lease_end, sql_time};
 pub use written::time_since;
 
 use std::ops::{Deref, DerefMut};
+use std::path::Path;
 
 use engine::Tx;
 use sqlite::connection::Open;
-use sqlite::engine::Sqlite;
+pub use sqlite::engine::Sqlite;
 use sqlite::transaction::Transaction;
 
 /// An open queue: its records, over the engine that keeps them. What the engine does itself is
@@ -128,6 +129,15 @@ impl Store {
     pub fn open(database: impl Into<Database>) -> Result<Store, Error> {
         let engine = Sqlite::open(database.into())?;
         Ok(Store { engine })
+    }
+
+    /// What is in a file that need not be prepared.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read.
+    pub fn census_at(path: &Path) -> Result<Census, Error> {
+        Sqlite::census_at(path)
     }
 
     /// Runs statements that only read.

@@ -65,13 +65,12 @@ impl Store {
     ) -> Result<(), Error> {
         let tip = tip.unwrap_or_default();
         let known: Option<(String, String)> = self.read(|tx| {
-            let known = tx.row(
+            tx.row(
                 "SELECT tip, CAST(seen_at AS TEXT) FROM serial_gate_base
                 WHERE repo = $1 AND base = $2",
                 values![repo, base],
                 |row| Ok((row.get(0)?, row.get(1)?)),
-            );
-            known
+            )
         })?;
         let is_fresh = match &known {
             Some((known, seen)) => {

@@ -105,7 +105,7 @@ impl Store {
     /// When the database cannot be read.
     pub fn contradictions(&mut self, generation: i64) -> Result<Option<Contradictions>, Error> {
         self.read(|tx| {
-            let found = tx.row(
+            tx.row(
                 "SELECT times, last_at, last FROM serial_gate_contradiction WHERE generation = $1",
                 values![generation],
                 |row| {
@@ -116,8 +116,7 @@ impl Store {
                         last: text(2)?,
                     })
                 },
-            );
-            found
+            )
         })
     }
 

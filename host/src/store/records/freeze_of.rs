@@ -21,13 +21,13 @@ impl Store {
     pub fn freeze_of(&mut self, row: i64) -> Result<Option<FreezeOf>, Error> {
         self.read(|tx| {
             let sql = "SELECT repo, cleared_at IS NULL FROM repo_freeze WHERE id = $1";
-            let freeze = tx.row(sql, values![row], |row| {
+
+            tx.row(sql, values![row], |row| {
                 Ok(FreezeOf {
                     repo: row.shown(0)?,
                     is_active: row.get(1)?,
                 })
-            });
-            freeze
+            })
         })
     }
 }

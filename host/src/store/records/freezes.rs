@@ -106,7 +106,7 @@ impl Store {
     /// When the freezes cannot be read: a caller then takes the repo to be frozen.
     pub fn active_freeze(&mut self, repo: Option<&str>) -> Result<Option<ActiveFreeze>, Error> {
         self.read(|tx| {
-            let freeze = tx.row(
+            tx.row(
                 &format!("SELECT frozen_at, reason, work_item_id, {NEWEST}"),
                 values![repo],
                 |row| {
@@ -118,8 +118,7 @@ impl Store {
                         work_item_id: row.shown(2)?,
                     })
                 },
-            );
-            freeze
+            )
         })
     }
 
@@ -165,12 +164,11 @@ pub(crate) fn standing(tx: &dyn Tx, repo: &str) -> Result<&'static str, Error> {
 
 /// The number of a repo's newest active freeze, and its task.
 fn newest(tx: &dyn Tx, repo: &str) -> Result<Option<(i64, Option<String>)>, Error> {
-    let newest = tx.row(
+    tx.row(
         &format!("SELECT work_item_id, {NEWEST}"),
         values![repo],
         |row| Ok((row.get(1)?, row.shown(0)?)),
-    );
-    newest
+    )
 }
 
 /// Refuses to clear a freeze that the caller has not seen.

@@ -29,7 +29,7 @@ impl Store {
         freeze: i64,
     ) -> Result<Option<FrozenDeploy>, Error> {
         self.read(|tx| {
-            let deploy = tx.row(
+            tx.row(
                 "SELECT deploy, work_item_id, at FROM serial_gate_deploy
                  WHERE verdict = 'degraded' AND repo = $1 AND freeze = $2 LIMIT 1",
                 values![repo, freeze],
@@ -40,8 +40,7 @@ impl Store {
                         at: row.shown(2)?,
                     })
                 },
-            );
-            deploy
+            )
         })
     }
 }

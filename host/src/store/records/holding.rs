@@ -135,9 +135,7 @@ fn note_refusal(tx: &dyn Tx, act: Act<'_>, refused: Refused) -> Result<(), Error
             id,
         ),
     };
-    let repo: Option<String> = tx
-        .row(query, values![id], |row| Ok(row.shown(0)?))?
-        .flatten();
+    let repo: Option<String> = tx.row(query, values![id], |row| row.shown(0))?.flatten();
     let minute = SignedDuration::from_mins(1);
     let since = sql_time(act.now.checked_sub(minute).unwrap_or(Timestamp::MIN));
     let is_known = tx.exists(

@@ -105,12 +105,11 @@ impl Store {
         finished: &FinishedStages,
     ) -> Result<Option<TaskOutcome>, Error> {
         let found = self.read(|tx| {
-            let found = tx.row(
+            tx.row(
                 &format!("SELECT stage, {TASK_IS_CANCELLED} FROM tasks WHERE id = $1"),
                 values![id],
                 |row| Ok((row.shown(0)?, row.get::<bool>(1)?)),
-            );
-            found
+            )
         })?;
         Ok(found.and_then(|(stage, is_cancelled)| {
             finished.contains(&stage?).then_some(match is_cancelled {

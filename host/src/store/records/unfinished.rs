@@ -43,15 +43,14 @@ impl Store {
                 FROM found WHERE found.stage NOT IN (SELECT value FROM json_each($2)))"
         );
         self.read(|tx| {
-            let task = tx.row(&sql, values![repo, finished.as_json()], |row| {
+            tx.row(&sql, values![repo, finished.as_json()], |row| {
                 Ok(ActiveTask {
                     id: row.get(0)?,
                     work_item_id: row.shown(1)?,
                     stage: row.shown(2)?,
                     branch: branch_at(row, 3)?,
                 })
-            });
-            task
+            })
         })
     }
 }
