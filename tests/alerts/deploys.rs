@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::freeze;
-use crate::harness::{Gate, Ran};
+use crate::support::{Gate, Ran};
 
 fn verdict(gate: &Gate, verdict: &str, more: &[&str]) -> Ran {
     gate.run(

@@ -6,7 +6,7 @@ use serial_gate::queue::{Options, Queue, Rule};
 use serial_gate::store::from_sql_time;
 
 use super::{HOUR, queue, store};
-use crate::harness::Gate;
+use crate::support::Gate;
 
 fn noon() -> Timestamp {
     from_sql_time("2026-01-31 12:00:00").unwrap()

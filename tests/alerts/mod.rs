@@ -6,7 +6,6 @@
 mod configuration;
 mod delivery;
 mod deploys;
-pub mod endpoint;
 mod heads;
 mod moves;
 mod outbox;
@@ -23,7 +22,7 @@ use serial_gate::alerts::{Channel, Secret, Settings, Telegram, Webhook};
 use serial_gate::queue::{Options, Overrides, Queue, Rule};
 use serial_gate::store::{Store, from_sql_time};
 
-use crate::harness::Gate;
+use crate::support::Gate;
 
 pub const TOKEN: &str = "123456:the-token";
 pub const SECRET: &str = "a shared secret";

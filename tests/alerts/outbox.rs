@@ -10,7 +10,7 @@ use serial_gate::store::{
 };
 
 use super::{HOUR, deliveries, freeze, frozen, queue, store};
-use crate::harness::{Gate, token};
+use crate::support::{Gate, token};
 
 const REFUSE: &str = "CREATE TRIGGER refuse BEFORE INSERT ON repo_freeze
     BEGIN SELECT raise(ABORT, 'no'); END";

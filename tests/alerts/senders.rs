@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use jiff::Timestamp;
 use serial_gate::alerts::{deliver, run};
 
-use super::endpoint::{Answer, Endpoint};
 use super::{SECRET, after, deliveries, freeze, frozen, queue, settings, webhook};
-use crate::harness::Gate;
+use crate::support::Gate;
+use crate::support::endpoint::{Answer, Endpoint};
 
 #[test]
 fn four_senders_send_each_of_forty_alerts_once() {

@@ -7,31 +7,12 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use crate::support::random::Rng;
 use rusqlite::Connection;
 
 /// Enough that a wrong clause differs somewhere; few, since each accepted mutant visits all of them.
 const STATES: usize = 6;
 const SEED: u64 = 0x5eed;
-
-/// A small deterministic generator (xorshift64*), so that a failure can be run again.
-pub struct Rng(u64);
-
-impl Rng {
-    pub fn new(seed: u64) -> Rng {
-        Rng(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    pub fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % end
-    }
-
-    pub fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
-        &items[self.below(items.len())]
-    }
-}
 
 /// The clause between the parentheses that a careless host would splice it into.
 pub fn raw(clause: &str) -> String {
