@@ -25,5 +25,6 @@ mod http;
 mod policy;
 mod queue;
 mod rollout;
+mod rooms;
 mod store;
 mod worker;

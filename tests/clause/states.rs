@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use crate::support::programs::required;
 use crate::support::random::Rng;
 use rusqlite::Connection;
 
@@ -150,13 +151,9 @@ impl Sqlite {
 
 /// The conninfo of a PostgreSQL to compare with, if the environment names one.
 pub fn postgres() -> Option<String> {
-    let conninfo = std::env::var("SERIAL_GATE_TEST_PG")
-        .ok()
-        .filter(|value| !value.is_empty());
-    if conninfo.is_none() {
-        println!("SERIAL_GATE_TEST_PG is not set: PostgreSQL verdicts are not compared");
-    }
-    conninfo
+    let variable = "SERIAL_GATE_TEST_PG";
+    let conninfo = required(variable, "PostgreSQL's verdicts are not compared")?;
+    Some(conninfo.into_string().unwrap())
 }
 
 /// Compares PostgreSQL's verdicts with the expected ones and returns the differences. Every second state runs with

@@ -10,9 +10,9 @@ use std::thread;
 use serde_json::json;
 
 use super::{until, until_with};
-use crate::support::Gate;
 use crate::support::service::Service;
 use crate::support::service::access_token;
+use crate::support::{Gate, programs};
 
 /// Under it there are 30 places, and 10 for those who ask whether it lives.
 const FEW_FILES: &str = "-n 200";
@@ -206,8 +206,7 @@ fn beside_a_locked_database_it_still_says_that_it_lives() {
             .stdout(Stdio::piped())
             .spawn();
         let Ok(mut holder) = holder else {
-            println!("there is no `python3`: nobody locks the database");
-            return;
+            return programs::missing("there is no `python3`", "the database is not locked");
         };
         let mut stdout = holder.stdout.take().unwrap();
         stdout.read_exact(&mut [0; 5]).unwrap();

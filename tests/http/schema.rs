@@ -4,14 +4,14 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::service::Service;
-use crate::support::service::access_token;
+use crate::support::programs::required;
+use crate::support::service::{Service, access_token};
 use crate::support::{Gate, Ran};
 
 #[test]
 fn what_the_document_promises_is_kept() {
-    let Some(program) = std::env::var_os("SERIAL_GATE_TEST_SCHEMATHESIS") else {
-        println!("SERIAL_GATE_TEST_SCHEMATHESIS is not set: the document is not tried out");
+    let variable = "SERIAL_GATE_TEST_SCHEMATHESIS";
+    let Some(program) = required(variable, "the document is not tried out") else {
         return;
     };
     let gate = Gate::new();

@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use serial_gate::queue::{Options, Overrides, Queue, Rule};
 use serial_gate::store::{Act, Ahead, Store, from_sql_time};
 
+use crate::support::programs::required;
 use crate::support::redacted::{without_numbers, without_times};
 use crate::support::{Gate, token};
 
@@ -489,8 +490,8 @@ fn a_short_difference_between_two_clocks_is_nothing_to_tell_of() {
 /// The real binary under a clock that is ahead, where there is a program that does that.
 #[test]
 fn a_job_that_was_claimed_in_2037_by_the_real_binary_is_told_of_and_comes_back() {
-    let Some(faketime) = std::env::var_os("SERIAL_GATE_TEST_FAKETIME") else {
-        println!("SERIAL_GATE_TEST_FAKETIME is not set: nobody claims in 2037");
+    let variable = "SERIAL_GATE_TEST_FAKETIME";
+    let Some(faketime) = required(variable, "no job is claimed in 2037") else {
         return;
     };
     let gate = Gate::new();

@@ -9,6 +9,7 @@ mod gate;
 pub mod hostile;
 pub mod moved_files;
 pub mod native;
+pub mod programs;
 pub mod random;
 pub mod random_states;
 pub mod redacted;

@@ -10,18 +10,20 @@ use headless_chrome::protocol::cdp::{DOM, Emulation, Page};
 use headless_chrome::{Browser, LaunchOptions, Tab};
 use serde_json::Value;
 
+use super::programs::required;
+
 /// A window with one tab.
 pub struct Window {
     tab: Arc<Tab>,
     browser: Arc<Browser>,
 }
 
-/// Starts a browser; none, which is said, if there is none to start.
+/// Starts a browser, if the environment names one.
 pub fn window() -> Option<Window> {
-    let Some(program) = std::env::var_os("SERIAL_GATE_TEST_CHROMIUM") else {
-        println!("SERIAL_GATE_TEST_CHROMIUM is not set: nobody looks at the page in a browser");
-        return None;
-    };
+    let program = required(
+        "SERIAL_GATE_TEST_CHROMIUM",
+        "the page is not looked at in a browser",
+    )?;
     // It looks for nothing outside this machine.
     let more = [
         "--disable-quic",

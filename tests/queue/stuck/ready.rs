@@ -7,9 +7,9 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 
 use super::{execute, two_tasks};
-use crate::support::Gate;
 use crate::support::service::{Service, ask};
 use crate::support::worker::until;
+use crate::support::{Gate, programs};
 
 #[cfg(target_os = "linux")]
 use crate::support::disk::Disk;
@@ -279,7 +279,7 @@ fn a_disk_that_others_fill_is_noticed_before_a_change_fails() {
         .stdout(Stdio::piped())
         .process_group(0);
     let Ok(mut service) = service.spawn() else {
-        return eprintln!("not tested: there is no `unshare`");
+        return programs::say("there is no `unshare`", "no small disk is filled");
     };
     let mut line = String::new();
     BufReader::new(service.stdout.take().unwrap())
@@ -287,7 +287,7 @@ fn a_disk_that_others_fill_is_noticed_before_a_change_fails() {
         .unwrap();
     let Ok(told) = serde_json::from_str::<Value>(&line) else {
         service.wait().unwrap();
-        return eprintln!("not tested: this user may not mount a small disk");
+        return programs::say("this user may not mount a disk", "no small disk is filled");
     };
     let address = told["listening"].as_str().unwrap().to_owned();
     let look = || ask(&address, "GET", "/readyz", &Value::Null).unwrap();
