@@ -19,8 +19,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serial_gate::alerts::{Channel, Secret, Settings, Telegram, Webhook};
-use serial_gate::queue::{Options, Overrides, Queue, Rule};
-use serial_gate::store::{Store, from_sql_time};
+use serial_gate::store::from_sql_time;
 
 use crate::support::Gate;
 
@@ -81,15 +80,6 @@ pub fn freeze(gate: &Gate) {
 }
 
 pub const HOUR: Duration = Duration::from_secs(60 * 60);
-
-pub fn queue(gate: &Gate) -> Queue {
-    let rule = Rule::Active(Overrides::default());
-    Queue::open(&gate.database(), rule, Options::default()).unwrap()
-}
-
-pub fn store(gate: &Gate) -> Store {
-    Store::open(&gate.database()).unwrap()
-}
 
 /// The deliveries of a channel by alert: state, tries, what went wrong last.
 pub fn deliveries(gate: &Gate, channel: &str) -> Vec<(String, u32, Option<String>)> {

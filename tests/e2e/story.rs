@@ -4,9 +4,10 @@
 use serde_json::json;
 
 use crate::support::endpoint::Endpoint;
+use crate::support::look::{lines, until};
 use crate::support::service::Service;
 use crate::support::window::window;
-use crate::support::worker::{Project, Worker, lines, until};
+use crate::support::worker::{Project, Worker};
 
 #[test]
 fn a_task_starts_from_its_predecessor_s_code_and_a_bad_deploy_stops_the_next() {

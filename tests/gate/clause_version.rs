@@ -69,7 +69,7 @@ fn activate(store: &mut Store) -> serial_gate::store::Generation {
 #[test]
 fn every_change_of_the_policy_or_its_settings_gives_a_greater_number() {
     let gate = Gate::new();
-    let mut store = Store::open(&gate.database()).unwrap();
+    let mut store = gate.store();
     let mut seen = vec![fetch(&gate).1];
     let mut note = || seen.push(fetch(&gate).1);
     change_rules(&gate, r#"{"gated_agents":["planner"]}"#);
@@ -148,7 +148,7 @@ fn a_number_does_not_come_again_when_a_backup_is_restored_and_changed() {
 #[test]
 fn a_trigger_that_was_missing_makes_every_kept_clause_doubtful() {
     let gate = Gate::new();
-    let mut host = Store::open(&gate.database()).unwrap();
+    let mut host = gate.store();
     let drop_it = || {
         let removed = "DROP TRIGGER serial_gate_generation_changed";
         gate.sqlite().execute_batch(removed).unwrap();
@@ -274,7 +274,7 @@ fn a_row_that_is_lost_or_odd_is_told_and_put_right_with_a_greater_number() {
 #[test]
 fn a_service_says_that_the_row_is_lost() {
     let gate = Gate::new();
-    let mut store = Store::open(&gate.database()).unwrap();
+    let mut store = gate.store();
     gate.sqlite()
         .execute_batch("DELETE FROM serial_gate_clause_version")
         .unwrap();

@@ -6,8 +6,8 @@ use std::net::TcpStream;
 use serde_json::json;
 
 use crate::support::bombs::{compilers_of, refused, slow};
+use crate::support::look::until;
 use crate::support::service::Service;
-use crate::support::worker::until;
 
 /// Asks for a check on a connection that is kept open, and waits until the component is being compiled.
 fn check_slowly(service: &Service) -> TcpStream {

@@ -12,13 +12,9 @@ use serde_json::json;
 
 use super::until_one_waits;
 use crate::support::Gate;
+use crate::support::look::{until, value};
 use crate::support::moved_files::{WAYS, change, remove_log_and_index, with_channel};
 use crate::support::service::{Service, ask};
-use crate::support::worker::{until, value};
-
-fn is_ready(service: &Service) -> bool {
-    service.get("/readyz").status == 200
-}
 
 /// The work items at the path that begin so.
 fn kept(gate: &Gate, prefix: &str) -> Vec<String> {
@@ -77,7 +73,7 @@ fn what_is_acknowledged_after_the_change_is_in_the_file_at_the_path() {
                 way.name
             );
         }
-        until("it is ready", || is_ready(&service));
+        until("it is ready", || service.is_ready());
     }
 }
 
@@ -190,7 +186,7 @@ fn alerts_of_the_file_at_the_path_are_sent_although_nobody_asks_the_service() {
 fn while_the_file_is_away_nothing_is_acknowledged_and_it_is_not_ready() {
     let service = Service::on(WAYS[0].queue());
     let add = || service.post("/tasks", &json!({ "repo": "beta" }));
-    until("it is ready", || is_ready(&service));
+    until("it is ready", || service.is_ready());
     let away = service.gate.path("away.db");
     for is_removed in [false, true] {
         fs::rename(service.gate.database(), &away).unwrap();
@@ -224,7 +220,7 @@ fn while_the_file_is_away_nothing_is_acknowledged_and_it_is_not_ready() {
         } else {
             fs::rename(&away, service.gate.database()).unwrap();
         }
-        until("it is ready again", || is_ready(&service));
+        until("it is ready again", || service.is_ready());
         until("it goes on", || add().status == 201);
     }
 }
@@ -232,7 +228,7 @@ fn while_the_file_is_away_nothing_is_acknowledged_and_it_is_not_ready() {
 #[test]
 fn with_two_names_it_is_not_ready() {
     let service = Service::on(WAYS[0].queue());
-    until("it is ready", || is_ready(&service));
+    until("it is ready", || service.is_ready());
     let second = service.gate.path("second.db");
     fs::hard_link(service.gate.database(), &second).unwrap();
     service.get("/readyz").is(503);
@@ -281,9 +277,9 @@ fn a_backup_that_is_moved_beside_the_log_of_the_old_file_is_refused_until_the_lo
         "{}",
         refused.text
     );
-    assert!(!is_ready(&service));
+    assert!(!service.is_ready());
     remove_log_and_index(&service.gate);
-    until("the service is ready again", || is_ready(&service));
+    until("the service is ready again", || service.is_ready());
     service.post("/tasks", &json!({"repo": "gamma"})).is(201);
     let repos = value(&service.gate, "SELECT group_concat(repo) FROM tasks");
     assert_eq!(repos.as_deref(), Some("alpha,gamma"));
@@ -297,7 +293,7 @@ fn a_log_that_was_emptied_under_the_service_is_no_log() {
     fs::File::create(log).unwrap();
     let freeze = json!({"repo": "alpha", "new": true, "reason": "down"});
     service.post("/serial-gate/freeze", &freeze).is(503);
-    until("the service is ready again", || is_ready(&service));
+    until("the service is ready again", || service.is_ready());
     let freeze = service.post("/serial-gate/freeze", &freeze).is(200).json();
     let there = value(
         &service.gate,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 use serde_json::{Value, json};
-use serial_gate::store::{Error, NewTask, Store};
+use serial_gate::store::{Error, NewTask};
 
 use super::until;
 use crate::support::service::{Answer, Service};
@@ -196,7 +196,7 @@ fn a_group_that_was_ended_takes_no_more_changes() {
         "ROLLBACK, 'no'",
         "BEFORE INSERT ON tasks WHEN NEW.repo = 'bad'",
     );
-    let mut store = Store::open(&gate.database()).unwrap();
+    let mut store = gate.store();
     let now = jiff::Timestamp::now();
     store.open_group();
     store.add_task(now, task("good")).unwrap();

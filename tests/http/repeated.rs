@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::support::look::count;
 use crate::support::service::access_token;
 use crate::support::service::{Answer, Service};
 
@@ -10,15 +11,6 @@ fn post(service: &Service, path: &str, key: &str, body: &str) -> Answer {
     asked
         .body("application/json", body.as_bytes().to_vec())
         .send()
-}
-
-fn count(service: &Service, table: &str) -> i64 {
-    let query = format!("SELECT count(*) FROM {table}");
-    service
-        .gate
-        .sqlite()
-        .query_row(&query, [], |row| row.get(0))
-        .unwrap()
 }
 
 const TASK: &str = r#"{"repo": "alpha", "work_item": "ORCH-1"}"#;
@@ -35,9 +27,12 @@ fn a_task_that_is_sent_again_is_added_once() {
             first.text
         );
     }
-    assert_eq!([count(&service, "tasks"), count(&service, "jobs")], [1, 1]);
+    assert_eq!(
+        [count(&service.gate, "tasks"), count(&service.gate, "jobs")],
+        [1, 1]
+    );
     post(&service, "/tasks", "k-2", TASK).is(201);
-    assert_eq!(count(&service, "tasks"), 2);
+    assert_eq!(count(&service.gate, "tasks"), 2);
 }
 
 #[test]
@@ -50,7 +45,7 @@ fn a_job_that_is_sent_again_is_added_once() {
     ]
     .map(|body| post(&service, "/jobs", "k-1", body).is(201).text);
     assert_eq!(first, again);
-    assert_eq!(count(&service, "jobs"), 2);
+    assert_eq!(count(&service.gate, "jobs"), 2);
 }
 
 #[test]
@@ -69,7 +64,10 @@ fn a_key_is_for_one_request() {
         r#"{"task_id": 1, "agent": "developer"}"#,
     )
     .is(422);
-    assert_eq!([count(&service, "tasks"), count(&service, "jobs")], [1, 1]);
+    assert_eq!(
+        [count(&service.gate, "tasks"), count(&service.gate, "jobs")],
+        [1, 1]
+    );
 }
 
 #[test]
@@ -119,7 +117,7 @@ fn of_many_at_once_at_two_services_one_adds_the_task() {
         answers.iter().all(|answer| *answer == answers[0]),
         "{answers:?}"
     );
-    assert_eq!(count(&one, "tasks"), 1);
+    assert_eq!(count(&one.gate, "tasks"), 1);
 }
 
 #[test]
@@ -151,8 +149,12 @@ fn a_key_is_forgotten_after_a_day_and_when_its_time_cannot_be() {
             )
             .unwrap();
         post(&service, "/tasks", "k-1", TASK).is(201);
-        assert_eq!(count(&service, "tasks"), tasks, "{shift}");
-        assert_eq!(count(&service, "serial_gate_idempotency"), 1, "{shift}");
+        assert_eq!(count(&service.gate, "tasks"), tasks, "{shift}");
+        assert_eq!(
+            count(&service.gate, "serial_gate_idempotency"),
+            1,
+            "{shift}"
+        );
     }
 }
 
@@ -176,7 +178,7 @@ fn what_is_not_a_key_is_refused() {
         .json(&json!({"repo": "alpha"}))
         .send()
         .is(422);
-    assert_eq!(count(&service, "tasks"), 0);
+    assert_eq!(count(&service.gate, "tasks"), 0);
     post(&service, "/tasks", &longest, TASK).is(201);
     post(&service, "/tasks", "\"a key\" of ~ {signs}", TASK).is(201);
 }

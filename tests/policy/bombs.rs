@@ -9,7 +9,7 @@ use serial_gate::queue::with_causes;
 
 use crate::support::Gate;
 use crate::support::bombs::{compilers_of, functions, of_module, refused, slow};
-use crate::support::worker::until;
+use crate::support::look::until;
 
 /// The binary as a compiler.
 fn compiler(limits: CompileLimits) -> Runtime {

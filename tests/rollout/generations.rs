@@ -11,7 +11,7 @@ use serial_gate::queue::{
 };
 use serial_gate::store::{self, GenerationState, NewGeneration, Seen};
 
-use super::{act, at, open, proposal, traps_from};
+use super::{act, at, proposal, traps_from};
 use crate::support::Gate;
 use crate::support::hostile::DECIDE_ALL;
 use crate::support::hostile::{HARMLESS, Hostile, clause_at};
@@ -24,7 +24,7 @@ fn with_a_held_task(gate: &Gate) -> Queue {
     for _ in 0..2 {
         gate.run(&["task", "add", "alpha"]).succeeds();
     }
-    let mut host = open(gate);
+    let mut host = gate.queue();
     assert!(host.claim(at(0), "w", LEASE).unwrap().is_some());
     assert_eq!(host.claim(at(0), "w", LEASE).unwrap(), None);
     host
@@ -106,7 +106,7 @@ fn a_policy_that_is_refused_changes_nothing_and_stays_in_the_history() {
         "{}",
         ran.stdout
     );
-    let mut queue = open(&gate);
+    let mut queue = gate.queue();
     assert_eq!(queue.generation(), Some(1));
     let refused = queue.store().generation(2).unwrap();
     assert_eq!(refused.state, GenerationState::Refused);
@@ -128,7 +128,7 @@ fn what_is_no_policy_is_not_stored_at_all() {
     error: this is no policy that may be used
       because not WebAssembly: give the `.wasm` file of a component
     ");
-    assert_eq!(open(&gate).store().generations().unwrap().len(), 1);
+    assert_eq!(gate.queue().store().generations().unwrap().len(), 1);
 }
 
 #[test]
@@ -154,10 +154,10 @@ fn a_rollback_goes_to_the_generation_before_or_to_a_chosen_one() {
         gate.run(&all)
     };
     rollback(&[]).succeeds();
-    assert_eq!(open(&gate).generation(), Some(2));
-    assert_eq!(open(&gate).settings().repos, "alpha");
+    assert_eq!(gate.queue().generation(), Some(2));
+    assert_eq!(gate.queue().settings().repos, "alpha");
     rollback(&["1"]).succeeds();
-    assert_eq!(open(&gate).generation(), Some(1));
+    assert_eq!(gate.queue().generation(), Some(1));
     insta::assert_snapshot!(rollback(&["1"]).exits(1).stderr, @"error: generation 1 is the active one already");
     insta::assert_snapshot!(rollback(&["9"]).exits(1).stderr, @"error: there is no generation 9: `serial-gate policy history` lists them");
 }
@@ -217,7 +217,7 @@ fn a_host_follows_a_swap_of_its_own() {
 #[test]
 fn a_policy_that_fails_in_use_is_rolled_back_by_itself() {
     let gate = Gate::new();
-    let mut operator = open(&gate);
+    let mut operator = gate.queue();
     let swapped = life::swap(
         &mut operator,
         &proposal(&gate, traps_from("100005000")),
@@ -227,7 +227,7 @@ fn a_policy_that_fails_in_use_is_rolled_back_by_itself() {
     .unwrap();
     assert!(swapped.is_accepted(), "{:?}", swapped.stages);
     let sources = [100_005_000, 100_005_001, 100_005_002].map(|second| {
-        let mut host = open(&gate);
+        let mut host = gate.queue();
         host.claim(at(second), "w", LEASE).unwrap();
         let source = host.clause(at(second)).unwrap().source;
         (source, host.generation())
@@ -256,20 +256,20 @@ fn a_policy_that_fails_in_use_is_rolled_back_by_itself() {
 fn failures_that_are_long_past_do_not_count() {
     let gate = Gate::new();
     let proposal = proposal(&gate, traps_from("100005000"));
-    life::swap(&mut open(&gate), &proposal, Place::Active, act(at(1_000))).unwrap();
+    life::swap(&mut gate.queue(), &proposal, Place::Active, act(at(1_000))).unwrap();
     for second in [100_005_000, 100_005_001, 100_006_000, 100_006_001] {
-        open(&gate).claim(at(second), "w", LEASE).unwrap();
+        gate.queue().claim(at(second), "w", LEASE).unwrap();
     }
-    assert_eq!(open(&gate).generation(), Some(2));
+    assert_eq!(gate.queue().generation(), Some(2));
 }
 
 #[test]
 fn a_running_host_stays_with_the_good_generation_when_the_new_one_fails() {
     let gate = Gate::new();
-    let mut host = open(&gate);
+    let mut host = gate.queue();
     host.clause(at(0)).unwrap();
     let proposal = proposal(&gate, traps_from("100005000"));
-    life::swap(&mut open(&gate), &proposal, Place::Active, act(at(1_000))).unwrap();
+    life::swap(&mut gate.queue(), &proposal, Place::Active, act(at(1_000))).unwrap();
     for second in 100_005_000..100_005_010 {
         host.claim(at(second), "w", LEASE).unwrap();
         assert_eq!(host.clause(at(second)).unwrap().source, Source::Policy);
@@ -289,7 +289,7 @@ fn a_component_that_was_altered_in_the_database_is_not_used() {
             [traps_from("0")],
         )
         .unwrap();
-    let mut host = open(&gate);
+    let mut host = gate.queue();
     let clause = host.clause(at(0)).unwrap();
     assert_eq!(clause.source, Source::FreezeOnly);
     assert!(
@@ -310,7 +310,7 @@ fn a_queue_whose_generations_are_gone_keeps_frozen_repos_closed() {
     gate.sqlite()
         .execute("DELETE FROM serial_gate_generation", [])
         .unwrap();
-    let mut host = open(&gate);
+    let mut host = gate.queue();
     assert_eq!(host.claimable(at(0)).unwrap(), [2]);
 }
 
@@ -352,18 +352,18 @@ fn limits_are_a_generation_s_own() {
 fn whoever_only_looks_at_a_failing_policy_rolls_nothing_back() {
     let gate = Gate::new();
     let proposal = proposal(&gate, traps_from("100005000"));
-    life::swap(&mut open(&gate), &proposal, Place::Active, act(at(1_000))).unwrap();
+    life::swap(&mut gate.queue(), &proposal, Place::Active, act(at(1_000))).unwrap();
     for second in 100_005_000..100_005_010 {
-        open(&gate).clause(at(second)).unwrap();
+        gate.queue().clause(at(second)).unwrap();
     }
-    assert_eq!(open(&gate).generation(), Some(2));
+    assert_eq!(gate.queue().generation(), Some(2));
 }
 
 #[test]
 fn a_process_with_settings_of_its_own_rolls_nobody_s_policy_back() {
     let gate = Gate::new();
     let proposal = proposal(&gate, traps_from("100005000"));
-    life::swap(&mut open(&gate), &proposal, Place::Active, act(at(1_000))).unwrap();
+    life::swap(&mut gate.queue(), &proposal, Place::Active, act(at(1_000))).unwrap();
     let overrides = Overrides {
         repos: Some("alpha".into()),
         ..Overrides::default()
@@ -373,7 +373,7 @@ fn a_process_with_settings_of_its_own_rolls_nobody_s_policy_back() {
         let mut host = Queue::open(&gate.database(), rule, Options::default()).unwrap();
         host.claim(at(second), "w", LEASE).unwrap();
     }
-    assert_eq!(open(&gate).generation(), Some(2));
+    assert_eq!(gate.queue().generation(), Some(2));
 }
 
 #[test]
@@ -390,7 +390,7 @@ fn a_claim_under_settings_of_its_own_records_no_generation() {
 #[test]
 fn a_swap_that_was_checked_against_another_generation_undoes_nothing() {
     let gate = Gate::new();
-    let mut operator = open(&gate);
+    let mut operator = gate.queue();
     let stale = proposal(&gate, traps_from("9000000000"));
     gate.run(&[
         "policy",
@@ -404,7 +404,7 @@ fn a_swap_that_was_checked_against_another_generation_undoes_nothing() {
     .succeeds();
     let error = life::swap(&mut operator, &stale, Place::Active, act(at(1_000))).unwrap_err();
     insta::assert_snapshot!(error, @"another policy or other settings came meanwhile, and nothing was changed: look at `serial-gate policy history`, and try again");
-    assert_eq!(open(&gate).generation(), Some(2));
+    assert_eq!(gate.queue().generation(), Some(2));
     let left = operator.store().generation(3).unwrap();
     assert_eq!(left.state, GenerationState::Refused);
 }
@@ -416,7 +416,7 @@ fn a_shadow_that_was_stopped_meanwhile_is_not_promoted() {
         "policy", "shadow", "built-in", "--repos", "a", "--new", "--reason", "r",
     ];
     gate.run(&arguments).succeeds();
-    let mut operator = open(&gate);
+    let mut operator = gate.queue();
     let [shadow, active] = [2, 1].map(|id| operator.store().generation(id).unwrap());
     let seen = Seen {
         generation: &shadow,
@@ -427,7 +427,7 @@ fn a_shadow_that_was_stopped_meanwhile_is_not_promoted() {
         .store()
         .put(GenerationState::Active, seen, act(at(0)));
     assert!(matches!(put, Err(store::Error::Meanwhile)), "{put:?}");
-    assert_eq!(open(&gate).generation(), Some(1));
+    assert_eq!(gate.queue().generation(), Some(1));
 }
 
 #[test]
@@ -442,7 +442,7 @@ fn a_rollback_never_returns_to_what_was_rolled_back_from() {
     for before in [2, 1] {
         gate.run(&["policy", "rollback", "--reason", "r"])
             .succeeds();
-        assert_eq!(open(&gate).generation(), Some(before));
+        assert_eq!(gate.queue().generation(), Some(before));
     }
     gate.run(&["policy", "rollback", "--reason", "r"]).exits(1);
 }
@@ -456,7 +456,7 @@ fn an_altered_component_is_mended_by_a_swap_of_its_file() {
     gate.run(&["policy", "export", "1", "x.wasm"]).exits(1);
     gate.run(&["policy", "swap", "built-in", "--reason", "mend"])
         .succeeds();
-    let mut host = open(&gate);
+    let mut host = gate.queue();
     assert_eq!(host.clause(at(0)).unwrap().source, Source::Policy);
 }
 
@@ -470,7 +470,7 @@ fn a_component_that_is_gone_leaves_its_last_good_clause() {
     gate.sqlite()
         .execute("DELETE FROM serial_gate_policy", [])
         .unwrap();
-    let mut host = open(&gate);
+    let mut host = gate.queue();
     assert_eq!(host.claim(at(0), "w", LEASE).unwrap(), None);
     assert_eq!(host.clause(at(0)).unwrap().source, Source::LastGood);
 }
@@ -486,14 +486,14 @@ fn limits_that_cannot_be_read_leave_the_settings_as_they_are() {
             [],
         )
         .unwrap();
-    assert!(!open(&gate).settings().enabled);
+    assert!(!gate.queue().settings().enabled);
     gate.run(&["policy", "history"]).succeeds();
 }
 
 #[test]
 fn a_component_that_was_active_once_is_kept_when_it_is_refused_again() {
     let gate = Gate::new();
-    let mut operator = open(&gate);
+    let mut operator = gate.queue();
     let traps = proposal(&gate, traps_from("100005000"));
     life::swap(&mut operator, &traps, Place::Active, act(at(1_000))).unwrap();
     life::roll_back(&mut operator, Some(1), None, act(at(2_000))).unwrap();
@@ -546,7 +546,7 @@ fn candidate(queue: &mut Queue, repos: &str) -> serial_gate::store::Generation {
 #[test]
 fn a_candidate_that_is_another_one_by_now_is_neither_activated_nor_refused() {
     let gate = Gate::new();
-    let mut operator = open(&gate);
+    let mut operator = gate.queue();
     let seen = candidate(&mut operator, "alpha");
     let active = operator.store().generation(1).unwrap();
     // The same number with other settings, as in a restored backup.
@@ -571,7 +571,7 @@ fn a_candidate_that_is_another_one_by_now_is_neither_activated_nor_refused() {
 #[test]
 fn a_candidate_is_not_activated_over_an_active_one_that_was_not_seen() {
     let gate = Gate::new();
-    let mut operator = open(&gate);
+    let mut operator = gate.queue();
     let seen = candidate(&mut operator, "alpha");
     let active = operator.store().generation(1).unwrap();
     let restore = "UPDATE serial_gate_generation SET limits = '{}' WHERE id = 1";
@@ -592,7 +592,7 @@ fn a_failure_is_not_counted_against_another_generation_of_its_number() {
         "policy", "settings", "--repos", "alpha", "--new", "--reason", "r",
     ])
     .succeeds();
-    let mut store = open(&gate);
+    let mut store = gate.queue();
     let store = store.store();
     let failed = store.generation(2).unwrap();
     let restore = "UPDATE serial_gate_generation SET settings = replace(settings, 'alpha', 'beta')";
@@ -650,9 +650,9 @@ fn a_shadow_of_a_backup_is_asked_under_its_own_settings() {
     for _ in 0..3 {
         gate.run(&["task", "add", "alpha"]).succeeds();
     }
-    let mut host = open(&gate);
+    let mut host = gate.queue();
     host.claim(at(0), "w", LEASE).unwrap();
-    let record = || open(&gate).store().shadow_record().unwrap().unwrap();
+    let record = || gate.queue().store().shadow_record().unwrap().unwrap();
     assert!(!record().disagreements.is_empty());
     let restore = "UPDATE serial_gate_generation SET settings = replace(settings, 'beta', 'alpha') WHERE id = 2;
         DELETE FROM serial_gate_disagreement";

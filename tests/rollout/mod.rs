@@ -7,7 +7,7 @@ mod trials;
 
 use jiff::Timestamp;
 use serial_gate::life::Proposal;
-use serial_gate::queue::{Allowance, Options, Overrides, Queue, Rule, default_settings};
+use serial_gate::queue::{Allowance, default_settings};
 use serial_gate::store::{Act, GenerationState};
 
 use crate::support::Gate;
@@ -23,11 +23,6 @@ pub fn act(now: Timestamp) -> Act<'static> {
         who: "tests",
         why: "a test",
     }
-}
-
-pub fn open(gate: &Gate) -> Queue {
-    let rule = Rule::Active(Overrides::default());
-    Queue::open(&gate.database(), rule, Options::default()).unwrap()
 }
 
 /// Lets every job through, until the time comes at which it traps.
@@ -54,7 +49,8 @@ pub fn proposal(gate: &Gate, component: Vec<u8>) -> Proposal {
         signature: None,
         settings: default_settings(),
         allowance: Allowance::default(),
-        base: open(gate)
+        base: gate
+            .queue()
             .store()
             .generation_in(GenerationState::Active)
             .unwrap(),

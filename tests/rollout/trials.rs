@@ -2,7 +2,7 @@
 
 use serial_gate::life::{self, Place};
 
-use super::{act, at, open, proposal, traps_from};
+use super::{act, at, proposal, traps_from};
 use crate::support::Gate;
 
 #[test]
@@ -55,7 +55,7 @@ fn a_diff_shows_which_verdicts_would_change_and_changes_nothing() {
     JOB  REPO   AGENT    NOW                       THEN
     2    alpha  analyst  held: task 1 comes first  may be claimed
     ");
-    assert_eq!(open(&gate).store().generations().unwrap().len(), 1);
+    assert_eq!(gate.queue().store().generations().unwrap().len(), 1);
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn a_diff_and_a_shadow_see_rows_that_the_active_policy_does_not_go_by() {
 fn a_shadow_that_fails_is_counted_and_no_claim_fails_with_it() {
     let gate = Gate::new();
     let shadow = proposal(&gate, traps_from("100005000"));
-    life::swap(&mut open(&gate), &shadow, Place::Shadow, act(at(1_000))).unwrap();
+    life::swap(&mut gate.queue(), &shadow, Place::Shadow, act(at(1_000))).unwrap();
     gate.run(&["task", "add", "alpha"]).succeeds();
     gate.run(&["claim"]).succeeds();
     let status = gate

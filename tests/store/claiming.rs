@@ -2,19 +2,9 @@
 
 use serde_json::json;
 use serial_gate::clause::{Clause, Dialect};
-use serial_gate::store::Store;
 
+use super::end_leases;
 use crate::support::{Gate, token};
-
-/// Time passes.
-fn end_leases(gate: &Gate) {
-    gate.sqlite()
-        .execute(
-            "UPDATE jobs SET gate_lease_until = '2000-01-01 00:00:00' WHERE status = 'running'",
-            [],
-        )
-        .unwrap();
-}
 
 fn claim(gate: &Gate) -> serde_json::Value {
     gate.run(&["claim", "--json"]).succeeds().json()
@@ -256,7 +246,7 @@ fn what_a_clause_counts_or_compares_decides_who_may_be_claimed() {
                 (2, 'alpha', 'analyst', 'queued'), (3, 'beta', 'analyst', 'queued');",
         )
         .unwrap();
-    let mut store = Store::open(&gate.database()).unwrap();
+    let mut store = gate.store();
     let mut claimable = |text: &str| {
         let clause = Clause::accept(text).unwrap().render(Dialect::Sqlite);
         store.check_clause(&clause).unwrap();

@@ -7,9 +7,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use serial_gate::queue::{Options, Overrides, Queue, Rule};
-use serial_gate::store::{Act, Ahead, Store, from_sql_time};
+use serial_gate::queue::Queue;
+use serial_gate::store::{Act, Ahead, from_sql_time};
 
+use crate::support::look::value;
 use crate::support::programs::required;
 use crate::support::redacted::{without_numbers, without_times};
 use crate::support::{Gate, token};
@@ -26,20 +27,9 @@ fn after(minutes: i64) -> Timestamp {
     now() + SignedDuration::from_mins(minutes)
 }
 
-fn open(gate: &Gate) -> Queue {
-    let rule = Rule::Active(Overrides::default());
-    Queue::open(&gate.database(), rule, Options::default()).unwrap()
-}
-
 fn claim(queue: &mut Queue, now: Timestamp, lease: Duration) -> Option<i64> {
     let claimed = queue.claim(now, "worker", lease).unwrap();
     claimed.map(|job| job.id)
-}
-
-/// What the database says, as text.
-fn value(gate: &Gate, sql: &str) -> Option<String> {
-    let sql = format!("SELECT CAST(({sql}) AS TEXT)");
-    gate.sqlite().query_row(&sql, [], |row| row.get(0)).unwrap()
 }
 
 fn execute(gate: &Gate, sql: &str) {
@@ -50,7 +40,7 @@ fn execute(gate: &Gate, sql: &str) {
 fn claimed_in_2037() -> (Gate, Queue) {
     let gate = Gate::new();
     gate.run(&["task", "add", "alpha"]).succeeds();
-    let mut queue = open(&gate);
+    let mut queue = gate.queue();
     let then = from_sql_time("2037-01-01 00:00:00").unwrap();
     assert_eq!(claim(&mut queue, then, HALF_AN_HOUR), Some(1));
     (gate, queue)
@@ -119,7 +109,7 @@ fn a_lease_longer_than_this_hosts_own_is_left_as_it_is() {
     for lease in [Duration::from_secs(8 * 60 * 60), 400 * DAY, longest] {
         let gate = Gate::new();
         gate.run(&["task", "add", "alpha"]).succeeds();
-        let mut queue = open(&gate);
+        let mut queue = gate.queue();
         assert_eq!(claim(&mut queue, now(), lease), Some(1));
         let until = || value(&gate, "SELECT gate_lease_until FROM jobs");
         let before = until();
@@ -195,7 +185,7 @@ fn a_lease_that_a_trigger_keeps_is_no_reason_to_fail_a_claim_and_not_in_the_audi
 fn a_queue_without_odd_leases_is_looked_at_without_the_write_lock() {
     let gate = Gate::new();
     gate.run(&["task", "add", "alpha"]).succeeds();
-    let mut queue = open(&gate);
+    let mut queue = gate.queue();
     assert_eq!(claim(&mut queue, now(), DAY), Some(1));
     assert_eq!(claim(&mut queue, now(), MINUTE), None);
     let other = gate.sqlite();
@@ -232,7 +222,7 @@ fn failures_that_a_clock_ahead_has_written_do_not_count_towards_a_rollback() {
         "policy", "settings", "--repos", "alpha", "--new", "--reason", "r",
     ])
     .succeeds();
-    let mut queue = open(&gate);
+    let mut queue = gate.queue();
     let store = queue.store();
     let active = store.generation(2).unwrap();
     let mut fail = |at: Timestamp| {
@@ -254,7 +244,7 @@ fn a_clock_that_is_put_back_does_not_end_the_comparison_of_candidates() {
     for _ in 0..2 {
         gate.run(&["task", "add", "alpha"]).succeeds();
     }
-    let mut queue = open(&gate);
+    let mut queue = gate.queue();
     assert_eq!(claim(&mut queue, after(1), MINUTE), Some(1));
     assert_eq!(claim(&mut queue, after(1), MINUTE), None);
     let ahead = from_sql_time("2037-01-01 00:00:00").unwrap();
@@ -278,7 +268,7 @@ fn a_clock_that_is_put_back_does_not_end_the_looks_of_a_shadow() {
     let gate = Gate::new();
     gate.run(&["policy", "shadow", "built-in", "--reason", "r"])
         .succeeds();
-    let mut queue = open(&gate);
+    let mut queue = gate.queue();
     let looks = |queue: &mut Queue| {
         queue
             .store()
@@ -404,7 +394,7 @@ fn doctor_reads_the_times_of_other_programs_in_their_own_forms() {
             ),
         );
     }
-    let mut store = Store::open(&gate.database()).unwrap();
+    let mut store = gate.store();
     let found = store.times_ahead(now(), MINUTE, DAY).unwrap().found;
     let times: Vec<&str> = found.iter().map(|ahead| ahead.time.as_str()).collect();
     let ahead = ["2026-01-01 14:00:00", "2026-01-01 14:00:00"];
@@ -476,7 +466,7 @@ fn a_short_difference_between_two_clocks_is_nothing_to_tell_of() {
          UPDATE serial_gate_channel SET held_until = '2026-01-02 12:00:59';
          UPDATE serial_gate_delivery SET due_at = '2026-01-02 12:00:59', lease_until = NULL;",
     );
-    let mut store = Store::open(&gate.database()).unwrap();
+    let mut store = gate.store();
     let found = store.times_ahead(now(), MINUTE, DAY).unwrap();
     assert_eq!(found.found, []);
     let before = now() - SignedDuration::from_secs(2);

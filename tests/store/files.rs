@@ -7,8 +7,9 @@ use std::process::Child;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use crate::support::look::{lines, until, value};
 use crate::support::moved_files::{WAYS, back_up, beside, change, with_channel};
-use crate::support::worker::{Worker, lines, until, value};
+use crate::support::worker::Worker;
 use crate::support::{Gate, Ran};
 
 /// The lines that a process prints, while it runs.

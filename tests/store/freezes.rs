@@ -2,7 +2,6 @@
 
 use rusqlite::Connection;
 use serde_json::Value;
-use serial_gate::store::Store;
 
 use crate::support::Gate;
 use crate::support::redacted::without_times;
@@ -235,7 +234,7 @@ fn who_made_a_freeze_is_not_who_made_the_deleted_one_of_its_id() {
     let gate = adopted();
     freeze(&gate, "ours");
     let by = |gate: &Gate| {
-        let mut store = Store::open(&gate.database()).unwrap();
+        let mut store = gate.store();
         let freeze = store.active_freeze(Some("alpha")).unwrap().unwrap();
         store.frozen_by("alpha", &freeze).unwrap()
     };

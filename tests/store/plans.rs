@@ -6,7 +6,7 @@ use rusqlite::StatementStatus;
 use serial_gate::clause::{Clause, Dialect, Reach, Rendered, Table};
 use serial_gate::model::Settings;
 use serial_gate::queue::{Options, Queue, Rule};
-use serial_gate::store::{Error, Store};
+use serial_gate::store::Error;
 
 use crate::support::Gate;
 
@@ -39,7 +39,7 @@ fn plan(gate: &Gate, clause: &Rendered) -> Vec<String> {
 
 /// The steps of each of a claim's queries.
 fn plans(gate: &Gate, clause: &Rendered) -> Vec<Vec<String>> {
-    let plans = store(gate).claim_plans(clause).unwrap().into_iter();
+    let plans = gate.store().claim_plans(clause).unwrap().into_iter();
     let of_rows = |step: &String| !step.starts_with("CORRELATED") && !step.starts_with("SCALAR");
     plans
         .map(|steps| steps.into_iter().filter(of_rows).collect())
@@ -180,9 +180,9 @@ fn the_heads_of_the_waiting_lines_are_found_by_searches() {
         by("repo=? AND agent>?"),
         by("repo=? AND agent=?"),
     ];
-    assert_eq!(store(&gate).head_plans().unwrap(), intended);
+    assert_eq!(gate.store().head_plans().unwrap(), intended);
     add_history(&gate);
-    assert_eq!(store(&gate).head_plans().unwrap(), intended);
+    assert_eq!(gate.store().head_plans().unwrap(), intended);
 }
 
 fn rendered(clause: &str) -> Rendered {
@@ -194,11 +194,7 @@ const AHEAD: &str = "(SELECT count(*) FROM tasks t
     WHERE t.repo = jobs.repo AND t.id < jobs.task_id AND t.stage <> 'done')";
 
 fn check(gate: &Gate, clause: &Rendered) -> Result<(), Error> {
-    store(gate).check_clause(clause)
-}
-
-fn store(gate: &Gate) -> Store {
-    Store::open(&gate.database()).unwrap()
+    gate.store().check_clause(clause)
 }
 
 #[test]
@@ -220,7 +216,7 @@ fn a_count_goes_by_an_index() {
 #[test]
 fn a_count_that_would_read_a_whole_table_is_refused() {
     let gate = Gate::new();
-    let mut store = store(&gate);
+    let mut store = gate.store();
     gate.sqlite()
         .execute_batch("DROP INDEX serial_gate_tasks_repo; DROP INDEX serial_gate_tasks_unfinished")
         .unwrap();
@@ -261,7 +257,7 @@ fn a_count_visits_no_more_rows_than_its_number_and_one() {
 
 /// The steps of a snapshot's queries that read a table of the orchestrator.
 fn snapshot_plans(gate: &Gate, reach: &Reach) -> Vec<Vec<String>> {
-    let plans = Store::open(&gate.database()).unwrap().snapshot_plans(reach);
+    let plans = gate.store().snapshot_plans(reach);
     // A scan of the values in `jobs` beside them: what the first one has found.
     let reads = |step: &String| step.starts_with("SEARCH") || step.starts_with("SCAN jobs ");
     let plans = plans.unwrap().into_iter();
@@ -315,7 +311,7 @@ fn a_clause_may_read_a_column_whose_default_is_a_function() {
     gate.run(&["task", "add", "alpha"]).succeeds();
     check(&gate, &rendered(since)).unwrap();
     assert_eq!(
-        store(&gate)
+        gate.store()
             .claimable(&rendered(&format!("NOT {since}")))
             .unwrap(),
         [1]
@@ -326,7 +322,7 @@ fn a_clause_may_read_a_column_whose_default_is_a_function() {
 fn the_work_of_a_task_and_of_all_repos_is_found_by_indexes_whatever_the_history() {
     let gate = Gate::new();
     let work_plans = || {
-        let plans = store(&gate).work_plans().unwrap().into_iter();
+        let plans = gate.store().work_plans().unwrap().into_iter();
         let of_tables = |step: &String| {
             step.starts_with('S') && !step.contains("json_each") && !step.contains("latest")
         };

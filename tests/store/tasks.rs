@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 
+use super::end_leases;
+use crate::support::look::{status, until, value};
 use crate::support::service::Service;
-use crate::support::worker::{Worker, status, until, value};
+use crate::support::worker::Worker;
 use crate::support::{Gate, Ran, token};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_serial-gate");
@@ -45,12 +47,6 @@ const ENDS: [(&[&str], &str); 3] = [
     (&["task", "cancel", "1"], "done cancelled"),
     (&["task", "stage", "1", "done"], "done -"),
 ];
-
-/// Time passes.
-fn end_leases(gate: &Gate) {
-    let sql = "UPDATE jobs SET gate_lease_until = '2000-01-01 00:00:00' WHERE status = 'running'";
-    gate.sqlite().execute(sql, []).unwrap();
-}
 
 #[test]
 fn a_task_that_ends_takes_its_queued_jobs_with_it() {

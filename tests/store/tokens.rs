@@ -8,11 +8,11 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use rusqlite::params;
 use serde_json::{Value, json};
-use serial_gate::queue::{Options, Overrides, Queue, Rule};
+use serial_gate::queue::Queue;
 use serial_gate::store::{Act, Claim, Claimed, Ending, Error, sql_time};
 
+use crate::support::look::{status, value};
 use crate::support::service::Service;
-use crate::support::worker::{status, value};
 use crate::support::{Gate, token};
 
 const LEASE: Duration = Duration::from_secs(60);
@@ -95,12 +95,6 @@ fn an_older_claim_s_number_is_refused_once_the_job_is_claimed_anew() {
     );
 }
 
-/// A queue in this process, whose time the test passes in.
-fn open(gate: &Gate) -> Queue {
-    let rule = Rule::Active(Overrides::default());
-    Queue::open(&gate.database(), rule, Options::default()).unwrap()
-}
-
 fn act(now: Timestamp) -> Act<'static> {
     Act {
         now,
@@ -118,7 +112,7 @@ fn claim_at(queue: &mut Queue, now: Timestamp) -> Claimed {
 fn a_fence_grows_with_every_claim_of_a_job_whatever_the_clock_says() {
     let gate = Gate::new();
     gate.run(&["task", "add", "alpha"]).succeeds();
-    let mut queue = open(&gate);
+    let mut queue = gate.queue();
     let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
     let mut last = 0;
     // Ahead, back, the same moment, long ago, as far ahead as a clock goes, and back again.
@@ -140,9 +134,9 @@ fn a_fence_grows_over_a_restored_backup() {
     gate.sqlite().query_row(checkpoint, [], |_| Ok(())).unwrap();
     std::fs::copy(gate.database(), gate.path("backup.db")).unwrap();
     let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
-    let before = claim_at(&mut open(&gate), now);
+    let before = claim_at(&mut gate.queue(), now);
     std::fs::rename(gate.path("backup.db"), gate.database()).unwrap();
-    let mut queue = open(&gate);
+    let mut queue = gate.queue();
     let after = claim_at(&mut queue, now + SignedDuration::from_millis(1));
     assert!(after.fence > before.fence);
     let stale = queue
@@ -182,7 +176,7 @@ const REFUSED: &str = "SELECT count(*) FROM serial_gate_audit WHERE action = 'to
 fn a_refused_token_is_in_the_audit_once_a_minute() {
     let gate = Gate::new();
     gate.run(&["task", "add", "alpha"]).succeeds();
-    let mut queue = open(&gate);
+    let mut queue = gate.queue();
     let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
     claim_at(&mut queue, now);
     for seconds in [0, 1, 30, 59, 70, 71, 200] {
@@ -367,7 +361,7 @@ fn check_steps(gate: &Gate, steps: &[Step]) {
         gate_fence = NULL";
     sqlite.execute(reset, []).unwrap();
     sqlite.execute("DELETE FROM serial_gate_alert", []).unwrap();
-    let mut queue = open(gate);
+    let mut queue = gate.queue();
     let mut now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
     let mut model = Model {
         status: "queued",

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 use serde_json::Value;
+use serial_gate::queue::{Options, Overrides, Queue, Rule};
+use serial_gate::store::Store;
 use tempfile::TempDir;
 
 /// A folder, usually with a prepared queue in it, in which the binary runs. A clone is the same folder.
@@ -65,6 +67,17 @@ impl Gate {
             .busy_timeout(std::time::Duration::from_secs(30))
             .unwrap();
         connection
+    }
+
+    /// A queue in this process under the active generation. The test passes the time in.
+    pub fn queue(&self) -> Queue {
+        let rule = Rule::Active(Overrides::default());
+        Queue::open(&self.database(), rule, Options::default()).unwrap()
+    }
+
+    /// The store in this process.
+    pub fn store(&self) -> Store {
+        Store::open(&self.database()).unwrap()
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {

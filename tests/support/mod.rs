@@ -7,6 +7,7 @@ pub mod disk;
 pub mod endpoint;
 mod gate;
 pub mod hostile;
+pub mod look;
 pub mod moved_files;
 pub mod native;
 pub mod programs;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::Gate;
 use super::endpoint::Endpoint;
-use super::worker::until;
+use super::look::until;
 
 /// A way in which other files come to be at the path.
 pub struct Way {

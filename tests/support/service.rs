@@ -121,6 +121,10 @@ impl Service {
         self.request("GET", path).send()
     }
 
+    pub fn is_ready(&self) -> bool {
+        self.get("/readyz").status == 200
+    }
+
     pub fn post(&self, path: &str, body: &Value) -> Answer {
         self.request("POST", path).json(body).send()
     }

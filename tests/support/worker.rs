@@ -1,10 +1,8 @@
 //! `work`: the real binary, real commands, and real bare repositories.
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -158,29 +156,6 @@ impl Drop for Worker {
     }
 }
 
-/// Waits until something is so.
-#[track_caller]
-pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "never: {what}");
-        thread::sleep(Duration::from_millis(10));
-    }
-}
-
-/// One value of the database, as text.
-pub fn value(gate: &Gate, sql: &str) -> Option<String> {
-    gate.sqlite()
-        .query_row(&format!("SELECT CAST(({sql}) AS TEXT)"), [], |row| {
-            row.get(0)
-        })
-        .unwrap()
-}
-
-pub fn status(gate: &Gate, job: i64) -> String {
-    value(gate, &format!("SELECT status FROM jobs WHERE id = {job}")).unwrap()
-}
-
 /// A program in the folder, of a shell's lines.
 pub fn program(gate: &Gate, name: &str, lines: &str) -> PathBuf {
     use std::os::unix::fs::PermissionsExt;
@@ -189,10 +164,4 @@ pub fn program(gate: &Gate, name: &str, lines: &str) -> PathBuf {
     std::fs::write(&path, format!("#!/bin/sh\n{lines}\n")).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     path
-}
-
-/// A file's lines; none if it is not there.
-pub fn lines(path: &Path) -> Vec<String> {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    text.lines().map(Into::into).collect()
 }

@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use crate::support::Gate;
-use crate::support::worker::{Project, value};
+use crate::support::look::value;
+use crate::support::worker::Project;
 
 /// A task whose branch was cut from the second of two commits.
 fn cut() -> (Project, String) {

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use crate::support::worker::{Project, lines, status, until, value};
+use crate::support::look::{lines, status, until, value};
+use crate::support::worker::Project;
 
 #[test]
 fn a_branch_is_cut_when_its_turn_comes_and_has_its_predecessor_s_code() {

@@ -4,7 +4,8 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::Value;
 
 use crate::support::Gate;
-use crate::support::worker::{Worker, lines, program, status, until, value};
+use crate::support::look::{lines, status, until, value};
+use crate::support::worker::{Worker, program};
 
 fn work(gate: &Gate, options: &[&str], shell: &str) -> crate::support::Ran {
     let arguments = [

@@ -3,7 +3,8 @@
 use std::process::Stdio;
 use std::thread;
 
-use crate::support::worker::{Project, Worker, program, until, value};
+use crate::support::look::{until, value};
+use crate::support::worker::{Project, Worker, program};
 
 /// The steps at which git runs for one cut: how they begin, and how they end.
 const STEPS: [(&str, &str); 8] = [

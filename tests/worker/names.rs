@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::support::Ran;
+use crate::support::look::{status, value};
 use crate::support::service::Service;
-use crate::support::worker::{Project, status, value};
+use crate::support::worker::Project;
 
 fn add(project: &Project, work_item: &str) -> Ran {
     project

@@ -1,7 +1,8 @@
 //! What git prints and fetches has an end, and what is kept of it can be shown.
 
 use crate::support::Ran;
-use crate::support::worker::{Project, lines, program, status, value};
+use crate::support::look::{lines, status, value};
+use crate::support::worker::{Project, program};
 
 /// A worker for one job and one try, with another git.
 fn work_with(project: &Project, git: &str, shell: bool) -> Ran {

@@ -5,7 +5,8 @@ use std::process::Command;
 use std::thread;
 
 use crate::support::Ran;
-use crate::support::worker::{Project, lines, program, status, value};
+use crate::support::look::{lines, status, value};
+use crate::support::worker::{Project, program};
 
 /// What a user has set: lines of their configuration, or variables. `DIR` is the folder of the test, and what is called
 /// `fail` there leaves `reached` behind and fails.

@@ -1,7 +1,8 @@
 //! Branches that cannot be cut.
 
 use crate::support::Gate;
-use crate::support::worker::{Project, Worker, program, status, until, value};
+use crate::support::look::{status, until, value};
+use crate::support::worker::{Project, Worker, program};
 
 /// Without the times of the run.
 fn settled(text: &str) -> String {

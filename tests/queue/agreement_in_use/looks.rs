@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use serial_gate::queue::Allowance;
 
-use super::{OPEN, contradictions, counted, gate, gate_with, one, put, queue, store};
+use super::{OPEN, contradictions, counted, gate, gate_with, one, put};
 use crate::support::service::Service;
 
 #[test]
@@ -84,7 +84,7 @@ fn a_generation_that_may_fail_for_ever_is_counted_and_stays() {
         gate.run(&["queue"]).succeeds();
     }
     assert_eq!(counted(&gate), (2, 20, 1));
-    assert_eq!(store(&gate).failures(2).unwrap(), 0);
+    assert_eq!(gate.store().failures(2).unwrap(), 0);
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn a_list_of_decisions_that_is_not_one_for_each_queued_job_is_a_contradiction() 
         gate.sqlite()
             .execute("UPDATE jobs SET status = 'running' WHERE id = 1", [])
             .unwrap();
-        let agreement = queue(&gate).agreement(Timestamp::now()).unwrap();
+        let agreement = gate.queue().agreement(Timestamp::now()).unwrap();
         agreement.found.jobs.first().map(ToString::to_string)
     };
     let found = [

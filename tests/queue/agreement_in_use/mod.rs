@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use serial_gate::model::Settings;
 use serial_gate::policy;
-use serial_gate::queue::{Allowance, Options, Overrides, Queue, Rule, default_settings, stored};
-use serial_gate::store::{Act, GenerationState, NewGeneration, Seen, Store};
+use serial_gate::queue::{Allowance, default_settings, stored};
+use serial_gate::store::{Act, GenerationState, NewGeneration, Seen};
 
 use crate::support::Gate;
 use crate::support::components::hole;
@@ -43,13 +43,9 @@ fn gate_with(rules: &str) -> Gate {
     gate
 }
 
-fn store(gate: &Gate) -> Store {
-    Store::open(&gate.database()).unwrap()
-}
-
 /// Makes the policy with the hole the active one, unchecked.
 fn put(gate: &Gate, rules: &str, allowance: Allowance) {
-    let mut store = store(gate);
+    let mut store = gate.store();
     let active = store.generation_in(GenerationState::Active).unwrap();
     let settings = Settings {
         rules: Some(rules.into()),
@@ -77,15 +73,9 @@ fn put(gate: &Gate, rules: &str, allowance: Allowance) {
     store.put(GenerationState::Active, seen, act).unwrap();
 }
 
-/// A queue as everybody sees it.
-fn queue(gate: &Gate) -> Queue {
-    let rule = Rule::Active(Overrides::default());
-    Queue::open(&gate.database(), rule, Options::default()).unwrap()
-}
-
 /// The active generation, how often the second one contradicted itself, and how many alerts say so.
 fn counted(gate: &Gate) -> (i64, i64, i64) {
-    let mut store = store(gate);
+    let mut store = gate.store();
     let active = store.active_generation_id().unwrap().unwrap();
     let times = store.contradictions(2).unwrap();
     let told =

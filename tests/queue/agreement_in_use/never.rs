@@ -8,7 +8,6 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use serial_gate::queue::{Agreement, Queue, Rule, default_settings};
 
-use super::queue;
 use crate::support::Gate;
 use crate::support::random_states::{for_random_states_of, settings};
 
@@ -48,13 +47,13 @@ fn beside_another_program_s_writes_and_claims_no_comparison_finds_anything() {
             }
         });
         scope.spawn(|| {
-            let mut queue = queue(&gate);
+            let mut queue = gate.queue();
             while !over.load(Ordering::Relaxed) {
                 let lease = Duration::from_secs(60);
                 queue.claim(Timestamp::now(), "w-1", lease).unwrap();
             }
         });
-        let mut queue = queue(&gate);
+        let mut queue = gate.queue();
         let compared: usize = (0..COMPARISONS)
             .filter_map(|_| found_nothing(&mut queue, Timestamp::now()).compared)
             .sum();

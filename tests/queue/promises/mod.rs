@@ -15,7 +15,7 @@ mod words;
 use jiff::Timestamp;
 use serial_gate::policy;
 use serial_gate::queue::{Allowance, default_settings, stored};
-use serial_gate::store::{Act, GenerationState, NewGeneration, Seen, Store};
+use serial_gate::store::{Act, GenerationState, NewGeneration, Seen};
 
 use crate::support::Gate;
 use crate::support::components::component;
@@ -120,7 +120,7 @@ fn ignores_freezes() -> Vec<u8> {
 
 /// Makes a policy active without a check, which some of these would not pass.
 fn put(gate: &Gate, component: &[u8]) {
-    let mut store = Store::open(&gate.database()).unwrap();
+    let mut store = gate.store();
     let act = Act {
         now: Timestamp::now(),
         who: "ops",

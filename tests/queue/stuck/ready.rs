@@ -7,16 +7,12 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 
 use super::{execute, two_tasks};
+use crate::support::look::until;
 use crate::support::service::{Service, ask};
-use crate::support::worker::until;
 use crate::support::{Gate, programs};
 
 #[cfg(target_os = "linux")]
 use crate::support::disk::Disk;
-
-fn is_ready(service: &Service) -> bool {
-    service.get("/readyz").status == 200
-}
 
 #[track_caller]
 fn is_not_ready(service: &Service, because: &str) {
@@ -26,7 +22,7 @@ fn is_not_ready(service: &Service, because: &str) {
 
 fn ready() -> Service {
     let service = Service::on(two_tasks());
-    until("it is ready", || is_ready(&service));
+    until("it is ready", || service.is_ready());
     service
 }
 
@@ -162,7 +158,7 @@ fn while_the_active_policy_cannot_be_loaded_it_is_not_ready_at_any_moment() {
          INSERT INTO serial_gate_generation (digest, name, version, settings, limits, state)
             SELECT 'none', name, version, settings, limits, 'active' FROM serial_gate_generation",
     );
-    until("it has tried", || !is_ready(&service));
+    until("it has tried", || !service.is_ready());
     is_not_ready(
         &service,
         "generation 2 of the policy cannot be loaded here, and claims use generation 1",
@@ -177,7 +173,7 @@ fn while_the_active_policy_cannot_be_loaded_it_is_not_ready_at_any_moment() {
         "UPDATE serial_gate_generation SET state = 'past' WHERE id = 2;
          UPDATE serial_gate_generation SET state = 'active' WHERE id = 1",
     );
-    until("it is ready again", || is_ready(&service));
+    until("it is ready again", || service.is_ready());
 }
 
 #[test]
@@ -218,7 +214,7 @@ fn after_a_change_that_had_no_room_it_is_not_ready_until_there_is_room_and_needs
  {
     let (disk, gate) = Disk::with_queue();
     let service = Service::on(gate);
-    until("it is ready", || is_ready(&service));
+    until("it is ready", || service.is_ready());
     disk.gets("full");
     service.post("/tasks", &json!({"repo": "alpha"})).is(503);
     for _ in 0..30 {
@@ -230,7 +226,7 @@ fn after_a_change_that_had_no_room_it_is_not_ready_until_there_is_room_and_needs
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
     disk.is_good_again("full");
-    until("it is ready again", || is_ready(&service));
+    until("it is ready again", || service.is_ready());
     service.post("/tasks", &json!({"repo": "alpha"})).is(201);
     let left: i64 = service
         .gate
@@ -252,12 +248,12 @@ fn after_a_change_that_had_no_room_it_is_not_ready_until_there_is_room_and_needs
 fn after_a_flush_that_failed_it_is_not_ready_until_the_disk_is_good_again() {
     let (disk, gate) = Disk::with_queue();
     let service = Service::on(gate);
-    until("it is ready", || is_ready(&service));
+    until("it is ready", || service.is_ready());
     disk.gets("broken");
     service.post("/tasks", &json!({"repo": "alpha"})).is(503);
     is_not_ready(&service, "the disk of the database does not take changes");
     disk.is_good_again("broken");
-    until("it is ready again", || is_ready(&service));
+    until("it is ready again", || service.is_ready());
 }
 
 /// On a disk of 4 MiB, which only this process sees and which is gone with it.

@@ -130,10 +130,6 @@ pub fn lease() -> Lease<'static> {
     }
 }
 
-pub fn store(gate: &Gate) -> Store {
-    Store::open(&gate.database()).unwrap()
-}
-
 /// A connection of somebody else's, for whom a crash of the machine is no concern.
 pub fn other_program(gate: &Gate) -> Connection {
     let sqlite = gate.sqlite();

@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, ErrorCode};
 
-use super::{Rule, other_program, store};
+use super::{Rule, other_program};
 use crate::support::Gate;
 use crate::support::random::Rng;
 
@@ -159,7 +159,7 @@ fn after_every_operation_each_clean_repo_has_the_candidate_that_its_clause_gives
         .map(|text| Rule::flat(text).expect(text))
         .collect();
     let mut rng = Rng::new(0xF1A7);
-    let mut store = store(&gate);
+    let mut store = gate.store();
     let (mut done, mut claimed) = (String::new(), [0; 2]);
     for operation in 0..operations {
         let rule = &rules[match rng.below(12) {

@@ -4,7 +4,7 @@ use rusqlite::Connection;
 use serial_gate::clause::Clause;
 
 use super::operations::{some_agent, write};
-use super::{Rule, other_program, store};
+use super::{Rule, other_program};
 use crate::support::Gate;
 use crate::support::random::Rng;
 
@@ -267,7 +267,7 @@ fn a_claim_by_candidates_takes_the_job_that_a_plain_scan_takes() {
     let clauses: usize = clauses.map_or(2_000, |count| count.parse().unwrap());
     let gate = Gate::new();
     let sqlite = other_program(&gate);
-    let mut store = store(&gate);
+    let mut store = gate.store();
     let mut rng = Rng::new(0x5AFE);
     let mut random = Clauses::new(0xC1A5);
     let (mut ordered, mut claimed, mut passed_over) = (0, 0, 0);
