@@ -1,7 +1,8 @@
 //! The tests that need the real parts: the component, the database, the binary.
 //!
-//! One binary. Each folder holds the tests of one room of the host, `e2e/` those of several rooms at once, and `support/`
-//! what more than one of them uses. `fixtures/` are the reference's 416 cases, `policies/` components of the tests' own.
+//! One binary. Each folder holds the tests of one room of the host, `e2e/` those of several rooms
+//! at once, and `support/` what more than one of them uses. `fixtures/` are the reference's 416
+//! cases, `policies/` components of the tests' own.
 
 #![allow(
     clippy::unwrap_used,

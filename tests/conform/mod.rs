@@ -1,4 +1,5 @@
-//! Whether a policy is fit for use: the reference's cases, the agreement of its two answers, and `policy check`.
+//! Whether a policy is fit for use: the reference's cases, the agreement of its two answers, and
+//! `policy check`.
 
 mod agreement;
 mod agreement_check;

@@ -1,4 +1,5 @@
-//! The whole of it: many processes, power cuts, and one story from the first task to a reopened repo.
+//! The whole of it: many processes, power cuts, and one story from the first task to a reopened
+//! repo.
 
 #[cfg(target_os = "linux")]
 mod power_cut;

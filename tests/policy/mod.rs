@@ -1,4 +1,5 @@
-//! The sandbox of the policies: components that mean harm, components of other contracts, and the compiled ones on the disk.
+//! The sandbox of the policies: components that mean harm, components of other contracts, and the
+//! compiled ones on the disk.
 
 mod bombs;
 mod containment;

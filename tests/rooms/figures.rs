@@ -1,7 +1,8 @@
 //! Figures of the rooms, for a reader who compares two commits.
 //!
-//! `SERIAL_GATE_HOUSE=folder cargo test --test tests figures_of_the_rooms -- --ignored --nocapture` reads another checkout.
-//! The imports that run up are those against the order of a room's files in which the fewest do.
+//! `SERIAL_GATE_HOUSE=folder cargo test --test tests figures_of_the_rooms -- --ignored --nocapture`
+//! reads another checkout. The imports that run up are those against the order of a room's files in
+//! which the fewest do.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

@@ -1,7 +1,8 @@
 //! The rooms of the house: which may need which, what stays inside one, and how long a file may be.
 //!
-//! Owns the rules and what is still otherwise. A finding that [`STILL`] does not name fails, and so does a line of it that
-//! is no longer needed. `source` reads the files, `figures` counts for a reader.
+//! Owns the rules and what is still otherwise. A finding that [`STILL`] does not name fails, and so
+//! does a line of it that is no longer needed. `source` reads the files, `figures` counts for a
+//! reader.
 
 mod figures;
 mod source;
@@ -11,8 +12,8 @@ use std::path::{Path, PathBuf};
 
 use source::{House, Source, rust_files};
 
-/// The rooms, lowest first: one needs only those above it in this list. Those of one line are one room with two names, or
-/// do not know each other.
+/// The rooms, lowest first: one needs only those above it in this list. Those of one line are one
+/// room with two names, or do not know each other.
 const ORDER: &[&[&str]] = &[
     &["model"],
     &["clause"],

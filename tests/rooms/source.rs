@@ -1,7 +1,8 @@
 //! Rust sources, read far enough to tell which file names which.
 //!
-//! Owns the reading: `use` and paths in code, with `crate`, `super`, `self` and re-exports followed to the file they mean.
-//! The rules are in `mod.rs`. A call of a method names no file, so it is not seen here.
+//! Owns the reading: `use` and paths in code, with `crate`, `super`, `self` and re-exports followed
+//! to the file they mean. The rules are in `mod.rs`. A call of a method names no file, so it is not
+//! seen here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -103,7 +104,8 @@ impl Source {
         }
     }
 
-    /// The words of a module, with `::` as one. Modules within it are read as their own; its tests are left out.
+    /// The words of a module, with `::` as one. Modules within it are read as their own; its tests
+    /// are left out.
     fn flatten(
         &mut self,
         tokens: TokenStream,

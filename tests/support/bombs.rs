@@ -1,6 +1,8 @@
-//! Components that take a compiler minutes or gigabytes, written byte by byte, because no tool would.
+//! Components that take a compiler minutes or gigabytes, written byte by byte, because no tool
+//! would.
 //!
-//! Those that name no cap are small enough for every cap, and too much for the limits of the process that compiles them.
+//! Those that name no cap are small enough for every cap, and too much for the limits of the
+//! process that compiles them.
 
 use std::path::PathBuf;
 

@@ -1,7 +1,7 @@
 //! The policies of this workspace other than the default one, as components.
 //!
-//! Each is built once for this binary, where the build script has built the default one: what they share is compiled
-//! already.
+//! Each is built once for this binary, where the build script has built the default one: what they
+//! share is compiled already.
 
 #[path = "../../host/build_component.rs"]
 pub mod build_component;

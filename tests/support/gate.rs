@@ -11,7 +11,8 @@ use serial_gate::queue::{Options, Overrides, Queue, Rule};
 use serial_gate::store::Store;
 use tempfile::TempDir;
 
-/// A folder, usually with a prepared queue in it, in which the binary runs. A clone is the same folder.
+/// A folder, usually with a prepared queue in it, in which the binary runs. A clone is the same
+/// folder.
 #[derive(Clone)]
 pub struct Gate {
     folder: Arc<TempDir>,

@@ -175,8 +175,9 @@ macro_rules! clause_at {
     };
 }
 
-/// One decision for each queued job: the verdict's case is the global `$verdict`. Of the arguments it
-/// reads the symbols' text (at 40) and ends (at 48), and of the jobs the ids (at 96) and states (at 136).
+/// One decision for each queued job: the verdict's case is the global `$verdict`. Of the arguments
+/// it reads the symbols' text (at 40) and ends (at 48), and of the jobs the ids (at 96) and states
+/// (at 136).
 pub const DECIDE_ALL: &str = r#"
     (local $row i32) (local $out i32) (local $count i32) (local $symbol i32) (local $end i32) (local $start i32)
     (local.set $out (i32.const 8192))
@@ -205,7 +206,8 @@ pub const DECIDE_ALL: &str = r#"
 
 pub const CLAIM: &str = "(global $verdict i32 (i32.const 0))";
 
-/// A queue whose active generation is a component that no check has seen, as it is when a policy answers otherwise later.
+/// A queue whose active generation is a component that no check has seen, as it is when a policy
+/// answers otherwise later.
 pub fn queue_of(component: &[u8]) -> Gate {
     let gate = Gate::new();
     install(&gate, component);

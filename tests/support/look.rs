@@ -1,4 +1,5 @@
-//! What a test sees from outside: whether something is so by now, a value of the database, a file's lines.
+//! What a test sees from outside: whether something is so by now, a value of the database, a file's
+//! lines.
 
 use std::path::Path;
 use std::thread;

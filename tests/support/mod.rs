@@ -1,4 +1,5 @@
-//! What tests of more than one room use. A room imports from here and from itself, never from another room.
+//! What tests of more than one room use. A room imports from here and from itself, never from
+//! another room.
 
 pub mod bombs;
 pub mod components;

@@ -1,4 +1,5 @@
-//! The ways in which the file under a queue's path becomes another one, and a channel that tells whether alerts still go out.
+//! The ways in which the file under a queue's path becomes another one, and a channel that tells
+//! whether alerts still go out.
 
 use std::fs;
 use std::path::PathBuf;
@@ -89,7 +90,8 @@ pub fn remove_log_and_index(gate: &Gate) {
     }
 }
 
-/// Another process changes the queue that is at the path. It may have to wait until nobody has the old index open.
+/// Another process changes the queue that is at the path. It may have to wait until nobody has the
+/// old index open.
 #[track_caller]
 pub fn change(gate: &Gate, verb: &[&str]) {
     until("another process may change the queue", || {

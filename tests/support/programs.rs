@@ -1,6 +1,8 @@
-//! What some tests need of the machine: programs, most of them named by a variable of the environment that `.ci/run` sets.
+//! What some tests need of the machine: programs, most of them named by a variable of the
+//! environment that `.ci/run` sets.
 //!
-//! Without one such a test passes, and what was skipped is said on the standard error. With `CI` set it fails.
+//! Without one such a test passes, and what was skipped is said on the standard error. With `CI`
+//! set it fails.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};

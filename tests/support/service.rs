@@ -1,4 +1,4 @@
-//! The service: the real binary, asked over HTTP.
+//! A running service: the real binary, asked over HTTP.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

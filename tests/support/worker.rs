@@ -1,4 +1,4 @@
-//! `work`: the real binary, real commands, and real bare repositories.
+//! A worker: the real binary, and a project with a bare repository and a clone of it.
 
 use std::io::Read;
 use std::path::PathBuf;
