@@ -1,8 +1,8 @@
 //! Where the channels come from, and what is never shown of them.
 
-use super::endpoint::{Answer, Endpoint};
 use super::{SECRET, TOKEN, frozen};
-use crate::harness::Gate;
+use crate::support::Gate;
+use crate::support::endpoint::{Answer, Endpoint};
 
 #[track_caller]
 fn refused(gate: &Gate, config: &str, message: &str) {

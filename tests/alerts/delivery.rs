@@ -4,10 +4,10 @@ use jiff::Timestamp;
 use serde_json::json;
 use serial_gate::alerts::{Failure, Secret, deliver, signature};
 
-use super::endpoint::{Answer, Endpoint};
 use super::{SECRET, TOKEN, after, deliveries, freeze, frozen, settings, telegram, webhook};
-use crate::command_line::without_times;
-use crate::harness::Gate;
+use crate::support::Gate;
+use crate::support::endpoint::{Answer, Endpoint};
+use crate::support::redacted::without_times;
 
 /// One round of the webhook, as if so many seconds had passed.
 fn round(gate: &Gate, endpoint: &Endpoint, seconds: i64) -> serial_gate::alerts::Round {

@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use super::freeze;
-use crate::harness::{Gate, Ran};
+use crate::support::look::count;
+use crate::support::{Gate, Ran};
 
 fn verdict(gate: &Gate, verdict: &str, more: &[&str]) -> Ran {
     gate.run(
@@ -18,13 +19,6 @@ fn verdict(gate: &Gate, verdict: &str, more: &[&str]) -> Ran {
 
 fn is_frozen(gate: &Gate) -> bool {
     gate.run(&["repo", "alpha", "--json"]).succeeds().json()["frozen"] == true
-}
-
-fn number(gate: &Gate, table: &str) -> i64 {
-    let count = format!("SELECT count(*) FROM {table}");
-    gate.sqlite()
-        .query_row(&count, [], |row| row.get(0))
-        .unwrap()
 }
 
 #[test]
@@ -59,9 +53,9 @@ fn a_repeated_verdict_adds_history_and_no_second_freeze_or_alert() {
             [&again["repeated"], &again["frozen"]],
             [&json!(true), &json!(false)]
         );
-        assert_eq!(number(&gate, "serial_gate_deploy"), 2);
-        assert_eq!(number(&gate, "repo_freeze"), 1);
-        assert_eq!(number(&gate, "serial_gate_alert WHERE kind = 'freeze'"), 1);
+        assert_eq!(count(&gate, "serial_gate_deploy"), 2);
+        assert_eq!(count(&gate, "repo_freeze"), 1);
+        assert_eq!(count(&gate, "serial_gate_alert WHERE kind = 'freeze'"), 1);
     }
 }
 
@@ -73,8 +67,8 @@ fn a_verdict_that_eight_monitors_give_at_once_freezes_once() {
             scope.spawn(|| verdict(&gate, "degraded", &["--deploy", "118"]));
         }
     });
-    assert_eq!(number(&gate, "serial_gate_deploy"), 8);
-    assert_eq!(number(&gate, "repo_freeze"), 1);
+    assert_eq!(count(&gate, "serial_gate_deploy"), 8);
+    assert_eq!(count(&gate, "repo_freeze"), 1);
 }
 
 #[test]
@@ -102,7 +96,7 @@ fn a_work_item_that_was_healthy_meanwhile_freezes_again() {
         ("degraded", 2),
     ] {
         verdict(&gate, given, &["--work-item", "A-1"]);
-        assert_eq!(number(&gate, "repo_freeze"), freezes);
+        assert_eq!(count(&gate, "repo_freeze"), freezes);
     }
 }
 
@@ -120,7 +114,7 @@ fn the_same_deploy_of_another_repo_is_another_one() {
         "--json",
     ];
     assert_eq!(gate.run(&beta).succeeds().json()["repeated"], false);
-    assert_eq!(number(&gate, "repo_freeze"), 2);
+    assert_eq!(count(&gate, "repo_freeze"), 2);
 }
 
 #[test]
@@ -132,7 +126,7 @@ fn a_healthy_verdict_clears_no_freeze() {
         [&healthy["freeze_id"], &healthy["frozen"]],
         [&json!(null), &json!(true)]
     );
-    assert_eq!(number(&gate, "serial_gate_deploy"), 1);
+    assert_eq!(count(&gate, "serial_gate_deploy"), 1);
 }
 
 #[test]
@@ -152,5 +146,5 @@ fn a_degraded_deploy_is_no_silent_success_while_the_freeze_layer_is_off() {
         ran.stderr,
         "error: the freeze layer is off by this process's own settings, nothing was written: take `freeze-enabled` from its flags, `SERIAL_GATE_FREEZE_ENABLED` from its environment, or `freeze_enabled` from its configuration file\n"
     );
-    assert_eq!(number(&gate, "serial_gate_deploy"), 0);
+    assert_eq!(count(&gate, "serial_gate_deploy"), 0);
 }

@@ -5,8 +5,8 @@ use serial_gate::model::Settings;
 use serial_gate::queue::{Options, Queue, Rule};
 use serial_gate::store::from_sql_time;
 
-use super::{HOUR, queue, store};
-use crate::harness::Gate;
+use super::HOUR;
+use crate::support::Gate;
 
 fn noon() -> Timestamp {
     from_sql_time("2026-01-31 12:00:00").unwrap()
@@ -64,10 +64,10 @@ fn a_head_whose_row_does_not_tell_is_told_of_when_it_was_seen_for_long() {
     for created_at in NOT_TOLD {
         let gate = Gate::new();
         add(&gate, "alpha", created_at);
-        let mut queue = queue(&gate);
+        let mut queue = gate.queue();
         let all = [0, 59, 60, 61].map(|minutes| told(&mut queue, minutes));
         assert_eq!(all, [0, 0, 1, 0], "{created_at}");
-        let alert = store(&gate).alerts(after(61), 1).unwrap().remove(0).alert;
+        let alert = gate.store().alerts(after(61), 1).unwrap().remove(0).alert;
         let seen = "since 2026-01-31 12:00:00 UTC or longer: that is when it was first seen";
         assert_eq!(alert.why, seen, "{created_at}");
     }
@@ -84,9 +84,9 @@ fn a_head_whose_row_tells_is_told_of_by_its_row_and_not_noted() {
     ] {
         let gate = Gate::new();
         add(&gate, "alpha", created_at);
-        assert_eq!(told(&mut queue(&gate), 0), 1, "{created_at}");
+        assert_eq!(told(&mut gate.queue(), 0), 1, "{created_at}");
         assert_eq!(notes(&gate), [], "{created_at}");
-        let alert = store(&gate).alerts(noon(), 1).unwrap().remove(0).alert;
+        let alert = gate.store().alerts(noon(), 1).unwrap().remove(0).alert;
         assert_eq!(alert.why, "since 2026-01-31 10:59:00 UTC", "{created_at}");
     }
 }
@@ -95,13 +95,13 @@ fn a_head_whose_row_tells_is_told_of_by_its_row_and_not_noted() {
 fn a_young_head_in_a_zone_behind_is_not_told_of() {
     let gate = Gate::new();
     add(&gate, "alpha", "'2026-01-31T03:30:00-08:00'");
-    assert_eq!(told(&mut queue(&gate), 0), 0);
+    assert_eq!(told(&mut gate.queue(), 0), 0);
 }
 
 #[test]
 fn a_job_with_the_id_of_a_deleted_one_is_seen_anew() {
     let gate = Gate::new();
-    let mut queue = queue(&gate);
+    let mut queue = gate.queue();
     for (task, at) in [(1, 0), (2, 90)] {
         execute(
             &gate,
@@ -117,7 +117,7 @@ fn a_job_with_the_id_of_a_deleted_one_is_seen_anew() {
 #[test]
 fn a_job_that_takes_the_id_of_another_tells_by_its_own_row() {
     let gate = Gate::new();
-    let mut queue = queue(&gate);
+    let mut queue = gate.queue();
     add(&gate, "alpha", "NULL");
     assert_eq!(told(&mut queue, 0), 0);
     execute(&gate, "UPDATE jobs SET created_at = '2026-01-31 12:50:00'");
@@ -128,7 +128,7 @@ fn a_job_that_takes_the_id_of_another_tells_by_its_own_row() {
 #[test]
 fn a_head_that_was_added_by_a_clock_a_little_ahead_is_told_of_once() {
     let gate = Gate::new();
-    let mut queue = queue(&gate);
+    let mut queue = gate.queue();
     add(&gate, "alpha", "'2026-01-31 13:30:00'");
     let all = [0, 60, 100, 151, 300].map(|minutes| told(&mut queue, minutes));
     assert_eq!(all, [0, 1, 0, 0, 0]);
@@ -137,7 +137,7 @@ fn a_head_that_was_added_by_a_clock_a_little_ahead_is_told_of_once() {
 #[test]
 fn a_head_that_was_put_back_to_the_queue_is_the_same_head() {
     let gate = Gate::new();
-    let mut queue = queue(&gate);
+    let mut queue = gate.queue();
     add(&gate, "alpha", "NULL");
     assert_eq!(told(&mut queue, 0), 0);
     execute(
@@ -150,7 +150,7 @@ fn a_head_that_was_put_back_to_the_queue_is_the_same_head() {
 #[test]
 fn a_note_of_a_repo_without_a_head_goes() {
     let gate = Gate::new();
-    let mut queue = queue(&gate);
+    let mut queue = gate.queue();
     for repo in ["alpha", "beta", "gamma"] {
         add(&gate, repo, "NULL");
     }
@@ -168,7 +168,7 @@ fn a_note_of_a_repo_without_a_head_goes() {
 #[test]
 fn the_next_head_is_noted_when_it_is_first() {
     let gate = Gate::new();
-    let mut queue = queue(&gate);
+    let mut queue = gate.queue();
     add(&gate, "alpha", "NULL");
     add(&gate, "alpha", "NULL");
     told(&mut queue, 0);
@@ -184,7 +184,7 @@ fn the_next_head_is_noted_when_it_is_first() {
 fn a_note_of_a_clock_ahead_is_written_anew() {
     for since in ["2037-01-01 00:00:00", "soon", ""] {
         let gate = Gate::new();
-        let mut queue = queue(&gate);
+        let mut queue = gate.queue();
         add(&gate, "alpha", "NULL");
         told(&mut queue, 0);
         execute(
@@ -200,7 +200,7 @@ fn a_note_of_a_clock_ahead_is_written_anew() {
 fn a_restored_note_is_about_the_head_that_was_restored_with_it() {
     let gate = Gate::new();
     add(&gate, "alpha", "NULL");
-    told(&mut queue(&gate), 0);
+    told(&mut gate.queue(), 0);
     let backup = gate.path("backup.db");
     let copy = |sql: &str| {
         gate.sqlite()
@@ -209,12 +209,12 @@ fn a_restored_note_is_about_the_head_that_was_restored_with_it() {
     };
     copy("VACUUM INTO ?1");
     execute(&gate, "DELETE FROM jobs");
-    told(&mut queue(&gate), 10);
+    told(&mut gate.queue(), 10);
     for name in ["serial-gate.db", "serial-gate.db-wal", "serial-gate.db-shm"] {
         drop(std::fs::remove_file(gate.path(name)));
     }
     std::fs::rename(&backup, gate.database()).unwrap();
-    assert_eq!(told(&mut queue(&gate), 60), 1);
+    assert_eq!(told(&mut gate.queue(), 60), 1);
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn two_who_look_at_once_write_one_note_and_one_alert() {
     for (minutes, alerts) in [(0, 0), (60, 20)] {
         let told: usize = std::thread::scope(|scope| {
             let looks: Vec<_> = (0..3)
-                .map(|_| scope.spawn(|| told(&mut queue(&gate), minutes)))
+                .map(|_| scope.spawn(|| told(&mut gate.queue(), minutes)))
                 .collect();
             looks.into_iter().map(|look| look.join().unwrap()).sum()
         });
@@ -258,7 +258,7 @@ fn two_who_look_by_different_rules_do_not_disturb_each_other() {
     };
     let other = Rule::built_in(settings);
     let mut other = Queue::open(&gate.database(), other, Options::default()).unwrap();
-    let mut queue = queue(&gate);
+    let mut queue = gate.queue();
     for minutes in [0, 20, 40] {
         let both = [told(&mut queue, minutes), told(&mut other, minutes)];
         assert_eq!(both, [0, 0], "{minutes}");
@@ -271,7 +271,7 @@ fn a_look_that_finds_nothing_new_takes_no_write_lock() {
     let gate = Gate::new();
     add(&gate, "alpha", "NULL");
     add(&gate, "beta", "'2026-01-31 10:00:00'");
-    let mut queue = queue(&gate);
+    let mut queue = gate.queue();
     assert_eq!(told(&mut queue, 0), 1);
     let other = gate.sqlite();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -283,7 +283,7 @@ fn a_look_that_finds_nothing_new_takes_no_write_lock() {
 fn without_a_limit_a_head_is_noted_and_nobody_is_told() {
     let gate = Gate::new();
     add(&gate, "alpha", "NULL");
-    let mut queue = queue(&gate);
+    let mut queue = gate.queue();
     assert_eq!(queue.look_at_heads(noon(), None).unwrap(), 0);
     assert_eq!(queue.look_at_heads(after(600), None).unwrap(), 0);
     assert_eq!(notes(&gate).len(), 1);
@@ -329,7 +329,7 @@ fn a_policy_that_cannot_be_asked_takes_no_line_out_of_sight() {
     let gate = Gate::new();
     add(&gate, "alpha", "'2026-01-31 10:00:00'");
     execute(&gate, "UPDATE serial_gate_policy SET component = x'00'");
-    assert_eq!(told(&mut queue(&gate), 0), 1);
+    assert_eq!(told(&mut gate.queue(), 0), 1);
 }
 
 #[test]
@@ -354,6 +354,6 @@ fn a_policy_that_cannot_be_asked_any_more_has_the_lines_of_its_last_good_clause(
             set(switches);
         }
         execute(&gate, "UPDATE serial_gate_policy SET component = x'00'");
-        assert_eq!(told(&mut queue(&gate), 0), 1, "{switches:?}");
+        assert_eq!(told(&mut gate.queue(), 0), 1, "{switches:?}");
     }
 }

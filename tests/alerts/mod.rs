@@ -6,7 +6,6 @@
 mod configuration;
 mod delivery;
 mod deploys;
-pub mod endpoint;
 mod heads;
 mod moves;
 mod outbox;
@@ -20,10 +19,9 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serial_gate::alerts::{Channel, Secret, Settings, Telegram, Webhook};
-use serial_gate::queue::{Options, Overrides, Queue, Rule};
-use serial_gate::store::{Store, from_sql_time};
+use serial_gate::store::from_sql_time;
 
-use crate::harness::Gate;
+use crate::support::Gate;
 
 pub const TOKEN: &str = "123456:the-token";
 pub const SECRET: &str = "a shared secret";
@@ -82,15 +80,6 @@ pub fn freeze(gate: &Gate) {
 }
 
 pub const HOUR: Duration = Duration::from_secs(60 * 60);
-
-pub fn queue(gate: &Gate) -> Queue {
-    let rule = Rule::Active(Overrides::default());
-    Queue::open(&gate.database(), rule, Options::default()).unwrap()
-}
-
-pub fn store(gate: &Gate) -> Store {
-    Store::open(&gate.database()).unwrap()
-}
 
 /// The deliveries of a channel by alert: state, tries, what went wrong last.
 pub fn deliveries(gate: &Gate, channel: &str) -> Vec<(String, u32, Option<String>)> {

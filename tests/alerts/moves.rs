@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use serial_gate::alerts::{Round, deliver};
 
-use super::endpoint::{Answer, Endpoint};
 use super::{after, deliveries, freeze, frozen, settings, telegram};
-use crate::harness::Gate;
+use crate::support::Gate;
+use crate::support::endpoint::{Answer, Endpoint};
 
 /// Beyond what 32 bits hold.
 const SUPERGROUP: i64 = -1_001_234_567_890;

@@ -9,8 +9,9 @@ use serial_gate::store::{
     from_sql_time,
 };
 
-use super::{HOUR, deliveries, freeze, frozen, queue, store};
-use crate::harness::{Gate, token};
+use super::{HOUR, deliveries, freeze, frozen};
+use crate::support::look::count;
+use crate::support::{Gate, token};
 
 const REFUSE: &str = "CREATE TRIGGER refuse BEFORE INSERT ON repo_freeze
     BEGIN SELECT raise(ABORT, 'no'); END";
@@ -24,19 +25,12 @@ fn kinds(store: &mut Store) -> Vec<AlertKind> {
     alerts.into_iter().rev().map(|row| row.alert.kind).collect()
 }
 
-fn rows(gate: &Gate, table: &str) -> i64 {
-    let count = format!("SELECT count(*) FROM {table}");
-    gate.sqlite()
-        .query_row(&count, [], |row| row.get(0))
-        .unwrap()
-}
-
 #[test]
 fn a_freeze_and_an_unfreeze_are_told() {
     let gate = frozen();
     gate.run(&["unfreeze", "alpha"]).succeeds();
     assert_eq!(
-        kinds(&mut store(&gate)),
+        kinds(&mut gate.store()),
         [AlertKind::Freeze, AlertKind::Unfreeze]
     );
 }
@@ -45,8 +39,8 @@ fn a_freeze_and_an_unfreeze_are_told() {
 fn an_unfreeze_that_changes_nothing_is_neither_told_nor_in_the_audit() {
     let gate = Gate::new();
     gate.run(&["unfreeze", "alpha"]).succeeds();
-    assert_eq!(kinds(&mut store(&gate)), []);
-    assert_eq!(rows(&gate, "serial_gate_audit"), 0);
+    assert_eq!(kinds(&mut gate.store()), []);
+    assert_eq!(count(&gate, "serial_gate_audit"), 0);
 }
 
 #[test]
@@ -64,7 +58,7 @@ fn a_freeze_that_is_not_written_leaves_no_trace_and_is_an_error() {
             "serial_gate_deploy",
             "repo_freeze",
         ] {
-            assert_eq!(rows(&gate, table), 0, "{table}");
+            assert_eq!(count(&gate, table), 0, "{table}");
         }
     }
 }
@@ -77,7 +71,7 @@ fn a_freeze_whose_alert_cannot_be_written_is_not_made() {
         .unwrap();
     gate.run(&["freeze", "alpha", "--new", "--reason", "r"])
         .exits(1);
-    assert_eq!(rows(&gate, "repo_freeze"), 0);
+    assert_eq!(count(&gate, "repo_freeze"), 0);
 }
 
 #[test]
@@ -114,7 +108,7 @@ fn a_job_that_failed_is_told_and_one_that_is_done_is_not() {
 #[test]
 fn a_policy_that_is_rolled_back_for_its_failures_is_told() {
     let gate = Gate::new();
-    let mut store = store(&gate);
+    let mut store = gate.store();
     let first = store.generation(1).unwrap();
     let component = store.component(&first.digest).unwrap().unwrap();
     let act = Act {
@@ -166,7 +160,7 @@ fn the_queue_of_an_older_version_is_brought_up_to_date_by_init() {
     gate.run(&["freeze", "alpha", "--new", "--reason", "r"])
         .succeeds();
     gate.run(&["doctor"]).succeeds();
-    assert_eq!(kinds(&mut store(&gate)), [AlertKind::Freeze]);
+    assert_eq!(kinds(&mut gate.store()), [AlertKind::Freeze]);
 }
 
 /// As an orchestrator's id does after a delete.
@@ -182,7 +176,7 @@ fn a_waiting_job_that_has_the_id_of_another_is_told_too() {
             )
             .unwrap();
     };
-    let mut queue = queue(&gate);
+    let mut queue = gate.queue();
     let mut told_at = |at: &str| {
         let now = from_sql_time(at).unwrap();
         queue.look_at_heads(now, Some(HOUR)).unwrap()
@@ -207,10 +201,11 @@ fn the_first_of_a_waiting_line_that_is_old_is_told_once() {
             [],
         )
         .unwrap();
-    let mut queue = queue(&gate);
+    let mut queue = gate.queue();
     let mut told = || queue.look_at_heads(Timestamp::now(), Some(HOUR)).unwrap();
     assert_eq!((told(), told()), (1, 0));
-    let alert = store(&gate)
+    let alert = gate
+        .store()
         .alerts(Timestamp::now(), 1)
         .unwrap()
         .remove(0)
@@ -232,7 +227,7 @@ fn only_the_newest_alerts_are_kept() {
         )
         .unwrap();
     freeze(&gate);
-    assert_eq!(rows(&gate, "serial_gate_alert"), 2);
+    assert_eq!(count(&gate, "serial_gate_alert"), 2);
     assert!(deliveries(&gate, "webhook").is_empty());
 }
 
@@ -257,7 +252,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 fn told_as_committed(steps: &[Step]) -> TestCaseResult {
     let gate = Gate::new();
-    let mut store = store(&gate);
+    let mut store = gate.store();
     let act = Act {
         now: Timestamp::now(),
         who: "w",

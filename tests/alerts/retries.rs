@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use serial_gate::alerts::deliver;
 
-use super::endpoint::{Answer, Endpoint};
 use super::{deliveries, freeze, frozen, settings, telegram, webhook};
-use crate::command_line::without_times;
-use crate::harness::Gate;
+use crate::support::Gate;
+use crate::support::endpoint::{Answer, Endpoint};
+use crate::support::redacted::without_times;
 
 /// Two alerts that have failed with both channels, which would take them now.
 fn failed() -> (Gate, Endpoint) {

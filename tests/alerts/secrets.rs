@@ -2,9 +2,9 @@
 
 use serial_gate::alerts::{Secret, signature};
 
-use super::endpoint::Endpoint;
 use super::{SECRET, TOKEN};
-use crate::harness::{Gate, Ran};
+use crate::support::endpoint::Endpoint;
+use crate::support::{Gate, Ran};
 
 /// What stands around a text and does not count.
 const AROUND: [(&str, &str); 8] = [
@@ -160,7 +160,7 @@ fn a_token_with_a_line_end_ends_its_job() {
     let gate = Gate::new();
     gate.run(&["task", "add", "alpha"]).succeeds();
     let claimed = gate.run(&["claim", "--json"]).succeeds().json();
-    let token = crate::harness::token(&claimed);
+    let token = crate::support::token(&claimed);
     let mut finish = gate.command(&["job", "finish", "1"]);
     let ran = finish.env("SERIAL_GATE_TOKEN", format!("{token}\r\n"));
     Ran::from(ran.output().unwrap()).succeeds();

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use jiff::Timestamp;
 use serial_gate::alerts::{deliver, run};
 
-use super::endpoint::{Answer, Endpoint};
-use super::{SECRET, after, deliveries, freeze, frozen, queue, settings, webhook};
-use crate::harness::Gate;
+use super::{SECRET, after, deliveries, freeze, frozen, settings, webhook};
+use crate::support::Gate;
+use crate::support::endpoint::{Answer, Endpoint};
 
 #[test]
 fn four_senders_send_each_of_forty_alerts_once() {
@@ -58,7 +58,7 @@ fn a_sender_that_goes_on_sends_what_comes_and_ends_when_it_is_told_to() {
     let settings = settings([webhook(&endpoint.url)]);
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let sender = scope.spawn(|| run(queue(&gate), &settings, &Timestamp::now, &stop));
+        let sender = scope.spawn(|| run(gate.queue(), &settings, &Timestamp::now, &stop));
         endpoint.wait_for(1);
         freeze(&gate);
         endpoint.wait_for(2);

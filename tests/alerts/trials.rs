@@ -1,8 +1,8 @@
 //! `alerts test`: a message to each channel, and what is said of it.
 
-use super::endpoint::{Answer, Endpoint};
 use super::{SECRET, TOKEN, deliveries, frozen};
-use crate::harness::{Gate, Ran};
+use crate::support::endpoint::{Answer, Endpoint};
+use crate::support::{Gate, Ran};
 
 fn test(gate: &Gate, telegram: &str, webhook: &str, more: &[&str]) -> Ran {
     let ran = gate

@@ -1,8 +1,8 @@
 //! The audit, the alerts and the verbs beside them as a person meets them.
 
 use super::{freeze, frozen};
-use crate::command_line::without_times;
-use crate::harness::Gate;
+use crate::support::Gate;
+use crate::support::redacted::without_times;
 
 #[test]
 fn the_audit_shows_who_did_what_and_why_the_newest_first() {

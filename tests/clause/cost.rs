@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serial_gate::clause::{Clause, Dialect};
 
-use crate::clause::states::Rng;
+use crate::support::random::Rng;
 
 /// Half of what `std` and tokio give a thread. Without optimisation the deepest clauses need about 0.6 MiB of it.
 const STACK: usize = 1 << 20;

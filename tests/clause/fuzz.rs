@@ -7,7 +7,8 @@ use std::collections::HashSet;
 use serial_gate::clause::{Clause, Dialect};
 
 use crate::clause::renderings::legal_clauses;
-use crate::clause::states::{Rng, Sqlite, postgres, postgres_differences, raw};
+use crate::clause::states::{Sqlite, postgres, postgres_differences, raw};
+use crate::support::random::Rng;
 
 const DEFAULT_MUTANTS: usize = 100_000;
 

@@ -10,8 +10,9 @@ use serial_gate::model::Snapshot;
 use serial_gate::queue::{Queue, default_settings};
 use serial_gate::store::{Act, Store};
 
-use crate::clause::states::{Rng, fill};
+use crate::clause::states::fill;
 use crate::clause::trees::{accepted, clauses};
+use crate::support::random::Rng;
 
 /// One line for each source of rows: the table, the job's columns, and the condition.
 fn reach(text: &str) -> String {

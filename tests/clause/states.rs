@@ -7,31 +7,13 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use crate::support::programs::required;
+use crate::support::random::Rng;
 use rusqlite::Connection;
 
 /// Enough that a wrong clause differs somewhere; few, since each accepted mutant visits all of them.
 const STATES: usize = 6;
 const SEED: u64 = 0x5eed;
-
-/// A small deterministic generator (xorshift64*), so that a failure can be run again.
-pub struct Rng(u64);
-
-impl Rng {
-    pub fn new(seed: u64) -> Rng {
-        Rng(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    pub fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % end
-    }
-
-    pub fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
-        &items[self.below(items.len())]
-    }
-}
 
 /// The clause between the parentheses that a careless host would splice it into.
 pub fn raw(clause: &str) -> String {
@@ -169,13 +151,9 @@ impl Sqlite {
 
 /// The conninfo of a PostgreSQL to compare with, if the environment names one.
 pub fn postgres() -> Option<String> {
-    let conninfo = std::env::var("SERIAL_GATE_TEST_PG")
-        .ok()
-        .filter(|value| !value.is_empty());
-    if conninfo.is_none() {
-        println!("SERIAL_GATE_TEST_PG is not set: PostgreSQL verdicts are not compared");
-    }
-    conninfo
+    let variable = "SERIAL_GATE_TEST_PG";
+    let conninfo = required(variable, "PostgreSQL's verdicts are not compared")?;
+    Some(conninfo.into_string().unwrap())
 }
 
 /// Compares PostgreSQL's verdicts with the expected ones and returns the differences. Every second state runs with

@@ -1,0 +1,7 @@
+//! The command line.
+
+mod bad_input;
+mod command_line;
+mod configuration;
+mod policy_new;
+mod streams;

@@ -1,0 +1,147 @@
+//! `policy new`: from an empty folder to a policy that a queue goes by, with the real cargo.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::components::build_component::cargo;
+use crate::support::{Gate, Ran};
+
+const FOLDER: &str = "review-first";
+const COMPONENT: &str = "review_first.wasm";
+
+/// A run of cargo in the folder of the new policy. It takes the crates that this workspace was built
+/// of, so nothing is downloaded, and compiles them once for every run of the tests.
+fn cargo_in(gate: &Gate, arguments: &[&str]) -> Ran {
+    let mut cargo: Command = cargo().unwrap();
+    cargo.args(arguments).args(["--offline", "--target-dir"]);
+    cargo.arg(target_dir()).current_dir(gate.path(FOLDER));
+    cargo.output().unwrap().into()
+}
+
+fn target_dir() -> &'static Path {
+    Path::new(concat!(env!("CARGO_TARGET_TMPDIR"), "/policy-new"))
+}
+
+/// A queue, and below it a new policy that is built.
+fn built() -> Gate {
+    let gate = Gate::new();
+    gate.run(&["policy", "new", FOLDER]).succeeds();
+    let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock");
+    std::fs::copy(lock, gate.path(FOLDER).join("Cargo.lock")).unwrap();
+    cargo_in(&gate, &["build", "--release", "--target", "wasm32-wasip2"]).succeeds();
+    let component = target_dir().join("wasm32-wasip2/release").join(COMPONENT);
+    std::fs::copy(component, gate.path(COMPONENT)).unwrap();
+    gate
+}
+
+fn refused(arguments: &[&str]) -> String {
+    Gate::empty().run(arguments).exits(1).stderr
+}
+
+#[test]
+fn it_says_what_comes_next() {
+    let gate = Gate::empty();
+    let ran = gate.run(&["policy", "new", "mine/review-first"]).succeeds();
+    insta::assert_snapshot!(ran.stdout, @r"
+    `review-first` is ready: its rule is in `mine/review-first/src/lib.rs`
+      build it with: cargo build --release --target wasm32-wasip2 --manifest-path mine/review-first/Cargo.toml
+      check it with: serial-gate policy check mine/review-first/target/wasm32-wasip2/release/review_first.wasm
+      make it active with: serial-gate policy swap mine/review-first/target/wasm32-wasip2/release/review_first.wasm --reason TEXT
+    ");
+}
+
+#[test]
+fn its_contract_is_the_host_s() {
+    let gate = Gate::empty();
+    gate.run(&["policy", "new", FOLDER]).succeeds();
+    let contract = std::fs::read_to_string(gate.path(FOLDER).join("wit/serial-gate.wit"));
+    assert_eq!(contract.unwrap(), include_str!("../../wit/serial-gate.wit"));
+}
+
+#[test]
+fn a_policy_may_be_made_in_the_empty_folder_that_one_stands_in() {
+    let gate = Gate::empty();
+    std::fs::create_dir(gate.path(FOLDER)).unwrap();
+    let mut command = gate.command(&["policy", "new", ".", "--json"]);
+    let ran: Ran = command
+        .current_dir(gate.path(FOLDER))
+        .output()
+        .unwrap()
+        .into();
+    assert_eq!(ran.succeeds().json()["policy"], FOLDER);
+}
+
+#[test]
+fn a_folder_that_holds_something_stays_as_it_is() {
+    let gate = Gate::empty();
+    std::fs::create_dir(gate.path(FOLDER)).unwrap();
+    gate.write("review-first/notes", "mine");
+    let ran = gate.run(&["policy", "new", FOLDER]).exits(1);
+    insta::assert_snapshot!(ran.stderr, @"error: `review-first` is not empty, and nothing is overwritten: name a new folder");
+    assert_eq!(std::fs::read_dir(gate.path(FOLDER)).unwrap().count(), 1);
+}
+
+#[test]
+fn a_file_is_not_taken_for_a_folder() {
+    let gate = Gate::empty();
+    gate.write(FOLDER, "mine");
+    let ran = gate.run(&["policy", "new", FOLDER]).exits(1);
+    insta::assert_snapshot!(ran.stderr, @r"
+    error: cannot read `review-first`
+      because not a directory
+    ");
+}
+
+#[test]
+fn a_name_that_no_policy_can_have_is_refused_with_one_that_it_can() {
+    let stderr = refused(&["policy", "new", "mine/Review_First"]);
+    insta::assert_snapshot!(stderr, @"error: `Review_First` is no name for a policy: write lower-case words and digits with `-` between them, such as `review-first`");
+}
+
+#[test]
+fn only_words_of_lower_case_letters_and_digits_make_a_name() {
+    for name in ["-a", "a-", "a--b", "1st", "größe", "a b", "..", "/", "a.b"] {
+        let stderr = refused(&["policy", "new", "--", name]);
+        assert!(
+            stderr.contains("is no name for a policy"),
+            "{name}: {stderr}"
+        );
+    }
+}
+
+/// One test, because each step needs the one before it: the build takes longer than all the others.
+#[test]
+fn the_new_policy_is_built_tested_checked_used_and_taken_back() {
+    let gate = built();
+    // The profile of the build, so that its crates are compiled once only.
+    cargo_in(&gate, &["test", "--release"]).succeeds();
+    gate.run(&["policy", "check", COMPONENT]).succeeds();
+    let cases = ["conform", "review-first/cases.jsonl", "--policy", COMPONENT];
+    insta::assert_snapshot!(gate.run(&cases).succeeds().stdout, @"5 passed, 0 failed");
+
+    for _ in 0..3 {
+        gate.run(&["task", "add", "alpha"]).succeeds();
+    }
+    let claim = ["claim", "--worker", "w-1"];
+    gate.run(&claim).succeeds();
+    gate.run(&claim).exits(3);
+    let diff = gate.run(&["policy", "diff", COMPONENT]).succeeds();
+    insta::assert_snapshot!(diff.stdout, @r"
+    the verdict of 2 queued jobs would change
+    JOB  REPO   AGENT    NOW                       THEN
+    2    alpha  analyst  held: task 1 comes first  may be claimed
+    3    alpha  analyst  held: task 1 comes first  may be claimed
+    ");
+    gate.run(&["policy", "swap", COMPONENT, "--reason", "reviews first"])
+        .succeeds();
+    gate.run(&claim).succeeds();
+    gate.run(&["task", "stage", "2", "review"]).succeeds();
+    gate.run(&claim).exits(3);
+    gate.run(&["task", "stage", "2", "testing"]).succeeds();
+    gate.run(&claim).succeeds();
+
+    gate.run(&["task", "add", "alpha"]).succeeds();
+    gate.run(&["policy", "rollback", "--reason", "one at a time"])
+        .succeeds();
+    gate.run(&claim).exits(3);
+}

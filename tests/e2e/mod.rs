@@ -1,0 +1,7 @@
+//! The whole of it: many processes, power cuts, and one story from the first task to a reopened
+//! repo.
+
+#[cfg(target_os = "linux")]
+mod power_cut;
+mod processes;
+mod story;

@@ -1,0 +1,5 @@
+//! Which clause holds now, and what holds when the policy fails.
+
+mod clause_version;
+mod failure;
+mod trusted_fallbacks;

@@ -1,0 +1,152 @@
+//! What the service tells about itself: its document, its figures, its events, its headers.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+
+use serde_json::json;
+
+use crate::support::Gate;
+use crate::support::service::Service;
+
+#[test]
+fn the_document_names_every_operation_once_with_its_answers() {
+    let service = Service::start();
+    let document = service.get("/openapi.json").is(200).json();
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+    let mut operations: Vec<String> = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            assert!(operation["summary"].is_string(), "{method} {path}");
+            assert!(operation["responses"].is_object(), "{method} {path}");
+            operations.push(format!("{} {path}", method.to_uppercase()));
+        }
+    }
+    insta::assert_snapshot!(operations.join("\n"), @r#"
+    GET /
+    GET /audit
+    POST /claim
+    GET /dashboard.css
+    GET /dashboard.js
+    POST /dashboard/freeze
+    POST /dashboard/rollback
+    POST /dashboard/unfreeze
+    POST /deploys
+    GET /events
+    GET /healthz
+    POST /jobs
+    GET /jobs/{id}/explain
+    POST /jobs/{id}/fail
+    POST /jobs/{id}/finish
+    POST /jobs/{id}/heartbeat
+    POST /jobs/{id}/requeue
+    GET /login
+    POST /login
+    POST /logout
+    GET /metrics
+    GET /openapi.json
+    POST /policy/check
+    GET /policy/history
+    POST /policy/promote
+    POST /policy/rollback
+    DELETE /policy/shadow
+    GET /policy/shadow
+    POST /policy/shadow
+    POST /policy/swap
+    GET /queue
+    GET /readyz
+    POST /serial-gate/freeze
+    POST /serial-gate/unfreeze
+    POST /tasks
+    PATCH /tasks/{id}
+    POST /tasks/{id}/cancel
+    "#);
+}
+
+#[test]
+fn the_figures_count_claims_and_holds() {
+    let gate = Gate::new();
+    // Nobody listens there.
+    gate.write(
+        "serial-gate.toml",
+        "[alerts.webhook]\nurl = \"http://127.0.0.1:9\"\nsecret_file = \"secret\"",
+    );
+    gate.write("secret", "a shared secret");
+    let service = Service::on(gate);
+    for _ in 0..3 {
+        service.post("/tasks", &json!({"repo": "alpha"})).is(201);
+    }
+    service.post("/claim", &json!({"worker": "one"})).is(200);
+    service.post("/claim", &json!({"worker": "one"})).is(204);
+    let freeze = json!({"repo": "alpha", "new": true, "reason": "checkout is down"});
+    service.post("/serial-gate/freeze", &freeze).is(200);
+    let text = service.get("/metrics").is(200).text;
+    for line in [
+        "serial_gate_claims_total 1",
+        "serial_gate_claims_empty_total 1",
+        "serial_gate_generation 1",
+        "serial_gate_held_jobs{repo=\"alpha\"} 2",
+        "serial_gate_holds{reason=\"earlier_task\"} 2",
+        "serial_gate_holds{reason=\"freeze\"} 2",
+        "serial_gate_outbox_alerts{state=\"pending\"} 1",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} in {text}");
+    }
+    for name in [
+        "serial_gate_head_seconds{repo=\"alpha\"} ",
+        "serial_gate_frozen_seconds{repo=\"alpha\"} ",
+        "serial_gate_outbox_oldest_seconds ",
+        "serial_gate_policy_call_seconds_total{function=\"claim-clause\"} ",
+    ] {
+        let found = text.lines().find_map(|line| line.strip_prefix(name));
+        let value: f64 = found.expect(name).parse().unwrap();
+        assert!((0.0..60.0).contains(&value), "{name}{value}");
+    }
+    // Beside the look at the queue there may be a comparison with the clause.
+    let calls = "serial_gate_policy_calls_total{function=\"decide\"} ";
+    let calls = text.lines().find_map(|line| line.strip_prefix(calls));
+    assert!((1..=3).contains(&calls.unwrap().parse().unwrap()), "{text}");
+    // A method that somebody has made up adds no line.
+    service.request("BREW", "/queue").send().is(405);
+    let text = service.get("/metrics").is(200).text;
+    assert!(
+        text.contains("method=\"other\"") && !text.contains("BREW"),
+        "{text}"
+    );
+    assert!(text.ends_with("# EOF\n"));
+}
+
+#[test]
+fn whoever_follows_the_events_is_told_of_each_change() {
+    let service = Service::start();
+    let mut stream = TcpStream::connect(&service.address).unwrap();
+    write!(stream, "GET /events HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
+    let mut lines = BufReader::new(stream).lines().map(Result::unwrap);
+    let mut next_event = || lines.find(|line| line == "event: change");
+    assert!(next_event().is_some());
+    service.post("/tasks", &json!({"repo": "alpha"})).is(201);
+    assert!(next_event().is_some());
+    service.gate.run(&["task", "add", "beta"]).succeeds();
+    assert!(next_event().is_some());
+}
+
+#[test]
+fn it_lives_and_is_ready() {
+    let service = Service::start();
+    for path in ["/healthz", "/readyz"] {
+        assert_eq!(service.get(path).is(200).json(), json!({"status": "ok"}));
+    }
+}
+
+#[test]
+fn an_answer_lets_a_browser_load_nothing_from_elsewhere() {
+    let service = Service::start();
+    let headers = service.get("/nowhere").headers;
+    assert!(
+        headers["content-security-policy"]
+            .to_str()
+            .unwrap()
+            .starts_with("default-src 'none'")
+    );
+    assert_eq!(headers["x-content-type-options"], "nosniff");
+    assert_eq!(headers["cache-control"], "no-store");
+}

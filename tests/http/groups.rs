@@ -1,0 +1,241 @@
+//! Changes that are made together: one that is refused, or that ends the whole transaction, takes no other with it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::thread;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use serde_json::{Value, json};
+use serial_gate::store::{Error, NewTask};
+
+use super::until;
+use crate::support::service::{Answer, Service};
+use crate::support::{Gate, token};
+
+/// The ways in which a trigger refuses a row.
+const REFUSALS: [&str; 4] = [
+    "ROLLBACK, 'not this one'",
+    "ABORT, 'not this one'",
+    "FAIL, 'not this one'",
+    "IGNORE",
+];
+
+fn refusing(refusal: &str, when: &str) -> Gate {
+    let gate = Gate::new();
+    let trigger = format!("CREATE TRIGGER no {when} BEGIN SELECT RAISE({refusal}); END");
+    gate.sqlite().execute_batch(&trigger).unwrap();
+    gate
+}
+
+/// Asks for all of it while another program has the write lock, so that it is made together once that program has ended.
+fn together(service: &Service, asked: &[(&str, Value)]) -> Vec<Answer> {
+    let sqlite = service.gate.sqlite();
+    sqlite.execute_batch("BEGIN IMMEDIATE").unwrap();
+    thread::scope(|scope| {
+        // It waits for the lock, and the others wait for it.
+        let first = scope.spawn(|| service.post("/tasks", &json!({"repo": "first"})));
+        thread::sleep(Duration::from_millis(300));
+        let asking: Vec<_> = asked
+            .iter()
+            .map(|(path, body)| scope.spawn(move || service.post(path, body)))
+            .collect();
+        thread::sleep(Duration::from_millis(300));
+        sqlite.execute_batch("COMMIT").unwrap();
+        first.join().unwrap().is(201);
+        asking.into_iter().map(|one| one.join().unwrap()).collect()
+    })
+}
+
+/// Tasks of many repos, three of them of the repo `bad`.
+fn tasks() -> Vec<(&'static str, Value)> {
+    let repo = |n: usize| match n {
+        0 | 8 | 17 => "bad".to_owned(),
+        _ => format!("repo-{n}"),
+    };
+    let task = |n: usize| json!({"repo": repo(n), "work_item": format!("item-{n}")});
+    (0..18).map(|n| ("/tasks", task(n))).collect()
+}
+
+fn texts(sqlite: &Connection, sql: &str) -> BTreeSet<String> {
+    let mut query = sqlite.prepare(sql).unwrap();
+    let rows = query.query_map([], |row| row.get(0)).unwrap();
+    rows.collect::<Result<_, _>>().unwrap()
+}
+
+#[track_caller]
+fn check_tasks(when: &str) {
+    for refusal in REFUSALS {
+        let service = Service::with_log_file(refusing(refusal, when));
+        let asked = tasks();
+        let mut good = BTreeSet::new();
+        for (answer, (_, task)) in together(&service, &asked).iter().zip(&asked) {
+            if task["repo"] == "bad" {
+                assert_eq!(answer.status, 503, "{refusal}: {}", answer.text);
+            } else {
+                assert_eq!(answer.status, 201, "{refusal}: {}", answer.text);
+                good.insert(task["work_item"].as_str().unwrap().to_owned());
+            }
+        }
+        // Its log is whole when it has ended.
+        let gate = service.gate.clone();
+        assert!(service.stop().success());
+        let sqlite = gate.sqlite();
+        let there = "SELECT work_item_id FROM tasks WHERE work_item_id IS NOT NULL";
+        assert_eq!(texts(&sqlite, there), good, "{refusal}");
+        let jobs: i64 = sqlite
+            .query_row("SELECT count(*) FROM jobs", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(jobs, good.len() as i64 + 1, "{refusal}");
+        let log = fs::read_to_string(gate.path("service.log")).unwrap();
+        let reason = match refusal {
+            "IGNORE" => "trigger",
+            _ => "not this one",
+        };
+        let told = log.lines().filter(|line| line.contains("a request failed"));
+        let told: Vec<&str> = told.collect();
+        assert_eq!(told.len(), 3, "{refusal}: {log}");
+        assert!(
+            told.iter().all(|line| line.contains(reason)),
+            "{refusal}: {log}"
+        );
+    }
+}
+
+#[test]
+fn a_task_that_a_trigger_refuses_takes_no_other_with_it() {
+    check_tasks("BEFORE INSERT ON tasks WHEN NEW.repo = 'bad'");
+}
+
+#[test]
+fn a_task_whose_job_a_trigger_refuses_takes_no_other_with_it() {
+    check_tasks("BEFORE INSERT ON jobs WHEN NEW.repo = 'bad'");
+}
+
+#[test]
+fn a_claim_that_a_trigger_refuses_takes_no_other_with_it() {
+    const JOBS: i64 = 10;
+    for refusal in REFUSALS {
+        let when =
+            "BEFORE UPDATE OF status ON jobs WHEN NEW.status = 'running' AND NEW.repo = 'bad'";
+        let service = Service::on(refusing(refusal, when));
+        for n in 0..JOBS {
+            let task = json!({"repo": format!("repo-{n}")});
+            service.post("/tasks", &task).is(201);
+        }
+        service.post("/tasks", &json!({"repo": "bad"})).is(201);
+        let claim = |n: i64| ("/claim", json!({"worker": format!("worker-{n}")}));
+        let mut asked: Vec<_> = (0..=JOBS).map(claim).collect();
+        asked.extend(
+            tasks()
+                .into_iter()
+                .filter(|(_, task)| task["repo"] != "bad"),
+        );
+        // Each of the others gets its own. The claim that is left over is refused, unless a task has come by then.
+        let answers = together(&service, &asked);
+        let sqlite = service.gate.sqlite();
+        let mut refused = 0;
+        for (answer, (path, _)) in answers.iter().zip(&asked) {
+            match (*path, answer.status) {
+                ("/claim", 503) => refused += 1,
+                ("/claim", 200) => {
+                    let job = answer.json();
+                    let sql = "SELECT 1 FROM jobs WHERE id = ?1 AND status = 'running' AND gate_token = ?2";
+                    let is_there = sqlite
+                        .prepare(sql)
+                        .unwrap()
+                        .exists((job["id"].as_i64(), token(&job)));
+                    assert!(is_there.unwrap(), "{refusal}: {job}");
+                }
+                ("/tasks", 201) => {
+                    let id = answer.json()["task_id"].as_i64();
+                    let mut task = sqlite.prepare("SELECT 1 FROM tasks WHERE id = ?1").unwrap();
+                    assert!(task.exists([id]).unwrap(), "{refusal}: task {id:?}");
+                }
+                (path, status) => panic!("{refusal}: {status} for {path}: {}", answer.text),
+            }
+        }
+        assert!(refused <= 1, "{refusal}: {refused}");
+        let running = "SELECT repo FROM jobs WHERE status = 'running'";
+        assert!(!texts(&sqlite, running).contains("bad"), "{refusal}");
+    }
+}
+
+#[test]
+fn a_claim_is_not_undone_by_what_cannot_be_written_down_after_it() {
+    let gate = refusing("ROLLBACK, 'no'", "BEFORE INSERT ON serial_gate_shadow");
+    gate.run(&["policy", "shadow", "built-in", "--reason", "r"])
+        .succeeds();
+    let service = Service::on(gate);
+    for _ in 0..2 {
+        service.post("/tasks", &json!({"repo": "alpha"})).is(201);
+    }
+    let job = service
+        .post("/claim", &json!({"worker": "one"}))
+        .is(200)
+        .json();
+    let finish = format!("/jobs/{}/finish", job["id"]);
+    service
+        .post(&finish, &json!({"token": job["token"]}))
+        .is(200);
+}
+
+fn task(repo: &str) -> NewTask<'_> {
+    NewTask {
+        repo,
+        work_item: None,
+        stage: "analysis",
+        agent: "analyst",
+        label: None,
+    }
+}
+
+#[test]
+fn a_group_that_was_ended_takes_no_more_changes() {
+    let gate = refusing(
+        "ROLLBACK, 'no'",
+        "BEFORE INSERT ON tasks WHEN NEW.repo = 'bad'",
+    );
+    let mut store = gate.store();
+    let now = jiff::Timestamp::now();
+    store.open_group();
+    store.add_task(now, task("good")).unwrap();
+    store.add_task(now, task("bad")).unwrap_err();
+    let late = store.add_task(now, task("late"));
+    assert!(matches!(late, Err(Error::GroupEnded)), "{late:?}");
+    assert!(matches!(store.close_group(), Err(Error::GroupEnded)));
+    store.add_task(now, task("alone")).unwrap();
+    let there = texts(&gate.sqlite(), "SELECT repo FROM tasks");
+    assert_eq!(there, BTreeSet::from(["alone".to_owned()]));
+}
+
+#[test]
+fn of_the_workers_that_wait_the_first_get_the_jobs_although_a_change_beside_them_is_refused() {
+    for refusal in REFUSALS {
+        let gate = refusing(refusal, "BEFORE INSERT ON tasks WHEN NEW.repo = 'bad'");
+        let service = Service::on(gate);
+        thread::scope(|scope| {
+            let mut waiting = Vec::new();
+            for n in 0..8 {
+                let claim = json!({"worker": format!("worker-{n}"), "wait": 60});
+                let service = &service;
+                waiting.push(scope.spawn(move || service.post("/claim", &claim)));
+                until(service, &format!("serial_gate_waiting_workers {}", n + 1));
+            }
+            // With the one that waits for the lock there are four jobs.
+            let asked =
+                ["alpha", "bad", "beta", "gamma"].map(|repo| ("/tasks", json!({"repo": repo})));
+            let answers = together(&service, &asked);
+            assert_eq!(answers[1].status, 503, "{refusal}");
+            let others = waiting.split_off(4);
+            for one in waiting {
+                one.join().unwrap().is(200);
+            }
+            // Told to stop, it sends the others away.
+            service.terminate();
+            for one in others {
+                one.join().unwrap().is(204);
+            }
+        });
+    }
+}

@@ -1,0 +1,184 @@
+//! Times that other programs have written: one instant has one age, whatever its form, and what is no time has none.
+
+use jiff::tz::{Offset, TimeZone};
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+use serde_json::Value;
+
+use crate::support::Gate;
+use crate::support::service::Service;
+
+/// An instant as SQL, in the forms that SQLite and the standard tools of Python, JavaScript, Go and Ruby write.
+fn forms(time: Timestamp) -> Vec<String> {
+    let at = |hours: i8, format: &str| {
+        let zone = TimeZone::fixed(Offset::constant(hours));
+        format!("'{}'", time.to_zoned_datetime(zone).strftime(format))
+    };
+    let (seconds, millis) = (time.as_second(), time.as_millisecond());
+    vec![
+        at(0, "%Y-%m-%d %H:%M:%S"),
+        at(0, "%Y-%m-%d %H:%M:%S.000"),
+        at(0, "%Y-%m-%d %H:%M:%S.000000"),
+        at(0, "%Y-%m-%dT%H:%M:%S"),
+        at(0, "%Y-%m-%dT%H:%M:%SZ"),
+        at(0, "%Y-%m-%dT%H:%M:%S.000Z"),
+        at(0, "%Y-%m-%dT%H:%M:%S.000000000+00:00"),
+        at(2, "%Y-%m-%dT%H:%M:%S+02:00"),
+        at(2, "%Y-%m-%d %H:%M:%S+0200"),
+        at(2, "%Y-%m-%d %H:%M:%S+02"),
+        at(-8, "%Y-%m-%dT%H:%M:%S-08:00"),
+        at(-8, "%Y-%m-%d %H:%M:%S -0800 PST"),
+        at(0, "%Y-%m-%d %H:%M:%S UTC"),
+        at(0, "%a, %d %b %Y %H:%M:%S GMT"),
+        seconds.to_string(),
+        format!("{seconds}.0"),
+        format!("'{seconds}'"),
+        millis.to_string(),
+        format!("'{millis}'"),
+        time.as_microsecond().to_string(),
+        time.as_nanosecond().to_string(),
+    ]
+}
+
+/// A queued job and a freeze of each repo, with a time each.
+fn fill(gate: &Gate, times: &[String]) {
+    let rows = times.iter().enumerate().map(|(number, time)| {
+        format!(
+            "INSERT INTO jobs (repo, agent, status, created_at) VALUES ('repo-{number}', 'analyst', 'queued', {time});
+             INSERT INTO repo_freeze (repo, frozen_at) VALUES ('repo-{number}', {time});"
+        )
+    });
+    let rows: String = rows.collect();
+    gate.sqlite().execute_batch(&rows).unwrap();
+}
+
+/// The values of a metric, by repo or not.
+fn values(metrics: &str, name: &str) -> Vec<i64> {
+    let lines = metrics.lines();
+    let of_name = lines.filter(|line| line.starts_with(&format!("serial_gate_{name}{{")));
+    of_name
+        .map(|line| line.rsplit_once(' ').unwrap().1.parse().unwrap())
+        .collect()
+}
+
+/// How old the heads are on the page.
+fn ages(page: &str) -> Vec<&str> {
+    let after = page.split(">queued ").skip(1);
+    after
+        .map(|rest| rest.split_once(" ago").unwrap().0)
+        .collect()
+}
+
+fn in_the_past(seconds: i64) -> Timestamp {
+    let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap();
+    now - SignedDuration::from_secs(seconds)
+}
+
+fn one_age(seconds: i64) {
+    // The column of an orchestrator keeps numbers as they are.
+    let gate = Gate::empty();
+    gate.sqlite()
+        .execute_batch(
+            "CREATE TABLE jobs (id INTEGER PRIMARY KEY, task_id INTEGER, repo TEXT, agent TEXT, status TEXT, created_at);
+             CREATE TABLE repo_freeze (id INTEGER PRIMARY KEY, repo TEXT, cleared_at TEXT, frozen_at)",
+        )
+        .unwrap();
+    gate.run(&["init"]).succeeds();
+    let forms = forms(in_the_past(seconds));
+    fill(&gate, &forms);
+    let service = Service::on(gate);
+    let metrics = service.get("/metrics").is(200).text;
+    for name in ["head_seconds", "frozen_seconds"] {
+        let mut ages = values(&metrics, name);
+        assert_eq!(ages.len(), forms.len(), "{name}: {metrics}");
+        ages.dedup();
+        let is_right = ages.len() == 1 && ages[0] >= seconds;
+        assert!(is_right, "{name} {ages:?}: {forms:?}");
+    }
+    let page = service.get("/").is(200).text;
+    let mut ages = ages(&page);
+    assert_eq!(ages.len(), forms.len());
+    ages.dedup();
+    assert_eq!(ages.len(), 1, "{ages:?}");
+    // All are old enough for an alert, which the service writes when it looks at them first.
+    let told = || {
+        let alerts = service.gate.run(&["alerts", "--json", "--limit", "100"]);
+        let alerts = alerts.succeeds().json_lines();
+        let why = |alert: &Value| alert["why"].as_str().unwrap().to_owned();
+        alerts.iter().map(why).collect::<Vec<_>>()
+    };
+    while told().len() < forms.len() {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let mut told = told();
+    told.dedup();
+    assert_eq!(told.len(), 1, "{told:?}");
+    let since = in_the_past(seconds).strftime("since %Y-%m-%d").to_string();
+    let queue = service.gate.run(&["queue"]).succeeds().stdout;
+    assert_eq!(queue.matches(&since).count(), forms.len(), "{queue}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn one_instant_in_every_form_has_one_age(hours in 30..20_000_i64) {
+        // Half an hour off the hour, so that no age is another one for the time that a test takes.
+        one_age(hours * 3_600 + 1_800);
+    }
+}
+
+#[test]
+fn what_is_no_time_has_no_age_and_the_freeze_is_there_all_the_same() {
+    let gate = Gate::new();
+    let odd = [
+        "NULL",
+        "''",
+        "'soon'",
+        "x'32303236'",
+        "0",
+        "'2061-01-01T00:00:00Z'",
+        "2461072.5",
+    ];
+    fill(&gate, &odd.map(Into::into));
+    // A head that nobody has looked at yet.
+    gate.sqlite()
+        .execute_batch(
+            "CREATE TRIGGER none BEFORE INSERT ON serial_gate_head BEGIN SELECT raise(IGNORE); END",
+        )
+        .unwrap();
+    let service = Service::on(gate);
+    let metrics = service.get("/metrics").is(200).text;
+    assert_eq!(values(&metrics, "head_seconds"), [0; 0], "{metrics}");
+    assert_eq!(values(&metrics, "frozen_seconds"), [0; 0]);
+    assert_eq!(values(&metrics, "frozen"), [1; 7]);
+    let page = service.get("/").is(200).text;
+    assert_eq!(ages(&page), [""; 0]);
+    let queue = service.gate.run(&["queue"]).succeeds().stdout;
+    let frozen: Vec<&str> = queue
+        .lines()
+        .filter(|line| line.starts_with("frozen"))
+        .collect();
+    insta::assert_snapshot!(frozen.join("\n"), @r"
+    frozen since a time that is not known: -
+    frozen since ``, which is no time: -
+    frozen since `soon`, which is no time: -
+    frozen since `32303236`, which is no time: -
+    frozen since `0`, which is no time: -
+    frozen since 2061-01-01 00:00:00 UTC, which is ahead of this clock: -
+    frozen since `2461072.5`, which is no time: -
+    ");
+}
+
+#[test]
+fn a_head_without_a_time_has_an_age_once_the_service_has_seen_it() {
+    let gate = Gate::new();
+    let service = Service::on(gate);
+    fill(&service.gate, &["NULL".into()]);
+    // The harness's own patience ends a test in which nobody looks.
+    while values(&service.get("/metrics").is(200).text, "head_seconds").is_empty() {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let page = service.get("/").is(200).text;
+    assert_eq!(ages(&page).len(), 1, "{page}");
+}

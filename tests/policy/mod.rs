@@ -1,0 +1,9 @@
+//! The sandbox of the policies: components that mean harm, components of other contracts, and the
+//! compiled ones on the disk.
+
+mod bombs;
+mod containment;
+mod kept_policies;
+mod old_contracts;
+mod texts_of_policies;
+mod wasi;

@@ -1,0 +1,7 @@
+//! What a queue says of its jobs: who waits for what, and what the next claim does.
+
+mod agreement_in_use;
+mod lines;
+mod one_repo_s_failure;
+mod promises;
+mod stuck;

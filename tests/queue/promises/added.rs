@@ -1,0 +1,127 @@
+//! What is said of a job that is added to a frozen repo, and what the next claim then does.
+
+use serde_json::{Value, json};
+
+use super::{World, is_claimed};
+use crate::support::Gate;
+use crate::support::service::Service;
+
+fn frozen(world: World) -> Gate {
+    let gate = world.gate();
+    gate.run(&["freeze", "alpha", "--reason", "r"]).succeeds();
+    gate
+}
+
+fn by_command(gate: &Gate, agent: &str, label: Option<&str>) -> Value {
+    let label = label.map(|label| ["--label", label]);
+    let mut arguments = vec!["task", "add", "alpha", "--agent", agent, "--json"];
+    arguments.extend(label.iter().flatten());
+    gate.run(&arguments).succeeds().json()["note"].clone()
+}
+
+fn by_http(gate: &Gate, agent: &str, label: Option<&str>) -> Value {
+    let task = json!({"repo": "alpha", "agent": agent, "label": label});
+    let answer = Service::on(gate.clone()).post("/tasks", &task).is(201);
+    answer.json()["note"].clone()
+}
+
+#[test]
+fn a_task_that_the_freeze_of_its_repo_does_not_hold_is_told() {
+    for (world, agent, label, starts) in [
+        (World::On, "analyst", None, false),
+        (World::On, "planner", None, true),
+        (World::On, "", None, true),
+        (World::GateOff, "analyst", None, true),
+        (World::OutOfScope, "analyst", None, true),
+        (World::OtherAgents, "planner", None, false),
+        (World::HotfixLane, "analyst", None, false),
+        (World::HotfixLane, "analyst", Some("hotfix"), true),
+    ] {
+        for add in [by_command, by_http] {
+            let gate = world.gate();
+            gate.sqlite().execute("DELETE FROM jobs", []).unwrap();
+            gate.sqlite()
+                .execute("DELETE FROM tasks WHERE repo = 'alpha'", [])
+                .unwrap();
+            gate.run(&["freeze", "alpha", "--new", "--reason", "r"])
+                .succeeds();
+            if agent.is_empty() {
+                // Another program may write one without a name.
+                gate.run(&["task", "add", "alpha"]).succeeds();
+                gate.sqlite()
+                    .execute("UPDATE jobs SET agent = ''", [])
+                    .unwrap();
+                let said = gate
+                    .run(&["freeze", "alpha", "--reason", "r"])
+                    .succeeds()
+                    .stdout;
+                assert!(
+                    said.contains("tasks that begin with `` start all the same"),
+                    "{said}"
+                );
+                continue;
+            }
+            let note = add(&gate, agent, label);
+            let text = note.as_str().unwrap_or_default();
+            assert_eq!(
+                text.contains("`alpha` is frozen, but"),
+                starts,
+                "{agent} {label:?} in {world:?}: {note}"
+            );
+            assert_eq!(is_claimed(&gate), starts, "{agent} {label:?} in {world:?}");
+        }
+    }
+}
+
+#[test]
+fn a_job_that_the_freeze_of_its_repo_does_not_hold_is_told() {
+    let gate = frozen(World::On);
+    let added = gate
+        .run(&["job", "add", "1", "developer"])
+        .succeeds()
+        .stdout;
+    assert!(
+        added.contains("`alpha` is frozen, but this job of `developer` is not held by that"),
+        "{added}"
+    );
+    let held = gate
+        .run(&["job", "add", "1", "analyst", "--json"])
+        .succeeds();
+    assert_eq!(held.json()["note"], Value::Null);
+    let service = Service::on(gate.clone());
+    let job = json!({"task_id": 1, "agent": "developer"});
+    let note = service.post("/jobs", &job).is(201).json()["note"].clone();
+    assert!(
+        note.as_str().unwrap_or_default().contains("`developer`"),
+        "{note}"
+    );
+    let open = json!({"task_id": 2, "agent": "developer"});
+    assert_eq!(
+        service.post("/jobs", &open).is(201).json()["note"],
+        Value::Null
+    );
+    assert!(is_claimed(&gate));
+}
+
+#[test]
+fn a_freeze_tells_when_it_has_not_looked_at_all_jobs() {
+    let gate = World::On.gate();
+    gate.run(&["claim"]).succeeds();
+    // None of these is the first of its task, and the last one, which is, is not looked at.
+    gate.sqlite()
+        .execute_batch(
+            "WITH RECURSIVE many (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM many WHERE n < 200)
+             INSERT INTO jobs (task_id, repo, agent, status) SELECT 1, 'alpha', 'planner', 'queued' FROM many;
+             INSERT INTO tasks (id, repo, stage) VALUES (9, 'alpha', 'analysis');
+             INSERT INTO jobs (task_id, repo, agent, status) VALUES (9, 'alpha', 'planner', 'queued');",
+        )
+        .unwrap();
+    let said = gate
+        .run(&["freeze", "alpha", "--reason", "r"])
+        .succeeds()
+        .stdout;
+    assert!(
+        said.contains("no task of it starts, as far as was looked"),
+        "{said}"
+    );
+}

@@ -1,0 +1,59 @@
+//! How the policy of a queue changes: swaps, rollbacks, signatures, and what is tried before it
+//! counts.
+
+mod generations;
+mod signatures;
+mod swapping;
+mod trials;
+
+use jiff::Timestamp;
+use serial_gate::life::Proposal;
+use serial_gate::queue::{Allowance, default_settings};
+use serial_gate::store::{Act, GenerationState};
+
+use crate::support::Gate;
+use crate::support::hostile::{CLAIM, DECIDE_ALL, HARMLESS, Hostile};
+
+pub fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+pub fn act(now: Timestamp) -> Act<'static> {
+    Act {
+        now,
+        who: "tests",
+        why: "a test",
+    }
+}
+
+/// Lets every job through, until the time comes at which it traps.
+pub fn traps_from(second: &'static str) -> Vec<u8> {
+    let claim_clause: &'static str = Box::leak(
+        format!(
+            "(if (i64.ge_s (local.get 7) (i64.const {second})) (then unreachable)) i32.const 3072"
+        )
+        .into_boxed_str(),
+    );
+    Hostile {
+        decide: DECIDE_ALL,
+        claim_clause,
+        module: CLAIM,
+        ..HARMLESS
+    }
+    .component()
+}
+
+/// Under the default settings, by an operator who sees what is active now.
+pub fn proposal(gate: &Gate, component: Vec<u8>) -> Proposal {
+    Proposal {
+        component,
+        signature: None,
+        settings: default_settings(),
+        allowance: Allowance::default(),
+        base: gate
+            .queue()
+            .store()
+            .generation_in(GenerationState::Active)
+            .unwrap(),
+    }
+}

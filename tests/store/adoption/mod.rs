@@ -1,0 +1,392 @@
+//! The gate in front of an orchestrator's own database.
+
+mod forbidden;
+mod orchestrators;
+mod words;
+
+use rusqlite::{Connection, OptionalExtension};
+use serde_json::Value;
+
+use crate::support::{Gate, fixtures};
+
+/// Tables as an orchestrator has them, without a column of ours.
+const TABLES: &str = "
+    CREATE TABLE tasks (id INTEGER PRIMARY KEY AUTOINCREMENT, work_item_id TEXT, repo TEXT, stage TEXT,
+        created_at TEXT DEFAULT (datetime('now')));
+    CREATE TABLE jobs (id INTEGER PRIMARY KEY AUTOINCREMENT, task_id INTEGER, repo TEXT, agent TEXT,
+        status TEXT DEFAULT 'queued', created_at TEXT DEFAULT (datetime('now')));
+    CREATE TABLE repo_freeze (id INTEGER PRIMARY KEY AUTOINCREMENT, repo TEXT NOT NULL,
+        frozen_at TEXT DEFAULT (datetime('now')), cleared_at TEXT, reason TEXT, work_item_id TEXT);";
+
+fn orchestrator(tables: &str) -> Gate {
+    let gate = Gate::empty();
+    gate.sqlite().execute_batch(tables).unwrap();
+    gate
+}
+
+#[test]
+fn init_adds_nullable_columns_and_indexes_and_a_second_run_changes_nothing() {
+    let gate = orchestrator(TABLES);
+    let added = gate.run(&["init", "--json"]).succeeds().json();
+    let changes: Vec<String> = added["changes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(Value::to_string)
+        .collect();
+    assert!(
+        changes.contains(&r#"{"column":"jobs.gate_token"}"#.to_owned()),
+        "{changes:?}"
+    );
+    assert!(
+        !changes
+            .iter()
+            .any(|change| change.contains(r#""table":"jobs""#)),
+        "{changes:?}"
+    );
+    let not_null: i64 = gate
+        .sqlite()
+        .query_row(
+            r#"SELECT count(*) FROM pragma_table_info('jobs') WHERE "notnull""#,
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert_eq!(not_null, 0);
+
+    let before = std::fs::read(gate.database()).unwrap();
+    let again = gate.run(&["init"]).succeeds();
+    assert_eq!(
+        again.stdout,
+        "`serial-gate.db` is up to date: nothing was changed\n"
+    );
+    assert_eq!(std::fs::read(gate.database()).unwrap(), before);
+}
+
+#[test]
+fn a_database_that_lacks_a_required_column_is_refused_by_its_name_and_left_untouched() {
+    for (column, table) in [
+        ("repo", "tasks"),
+        ("stage", "tasks"),
+        ("task_id", "jobs"),
+        ("repo", "jobs"),
+        ("agent", "jobs"),
+        ("status", "jobs"),
+    ] {
+        let gate = orchestrator(TABLES);
+        gate.sqlite()
+            .execute_batch(&format!("ALTER TABLE {table} DROP COLUMN {column}"))
+            .unwrap();
+        let before = std::fs::read(gate.database()).unwrap();
+        let ran = gate.run(&["init"]).exits(1);
+        assert_eq!(
+            ran.stderr,
+            format!(
+                "error: `serial-gate.db` was left as it is: its table `{table}` lacks the column `{column}`: \
+                 add it and fill it, or give the gate a database of its own\n"
+            )
+        );
+        assert_eq!(std::fs::read(gate.database()).unwrap(), before);
+    }
+}
+
+#[test]
+fn a_table_without_an_integer_primary_key_has_no_order_and_is_refused() {
+    let gate = orchestrator("CREATE TABLE tasks (id TEXT PRIMARY KEY, repo TEXT, stage TEXT)");
+    let ran = gate.run(&["init"]).exits(1);
+    assert!(
+        ran.stderr
+            .contains("`tasks.id` is not the integer primary key"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn a_view_is_no_table_and_is_refused() {
+    let gate = orchestrator(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, repo, stage); CREATE VIEW tasks AS SELECT * FROM t",
+    );
+    let ran = gate.run(&["init"]).exits(1);
+    assert!(
+        ran.stderr
+            .contains("`tasks` is a view, and the gate needs a table of this name"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn a_column_that_does_not_compare_as_the_rule_does_is_refused_and_nothing_changes() {
+    for (declared, instead, problem) in [
+        (
+            "stage TEXT",
+            "stage TEXT COLLATE NOCASE",
+            "its column `tasks.stage` compares by `NOCASE`",
+        ),
+        (
+            "task_id INTEGER",
+            "task_id TEXT",
+            "its column `jobs.task_id` is declared `TEXT`",
+        ),
+        (
+            "agent TEXT",
+            "agent",
+            "its column `jobs.agent` is declared ``",
+        ),
+        (
+            "agent TEXT",
+            "agent TEXT AS ('analyst')",
+            "its column `jobs.agent` is generated",
+        ),
+        (
+            "jobs (id INTEGER PRIMARY KEY AUTOINCREMENT",
+            "jobs (id INTEGER PRIMARY KEY DESC",
+            "its column `jobs.id` is not the",
+        ),
+        (
+            "jobs (id",
+            "serial_gate_token (foo); CREATE VIEW serial_gate_clause AS SELECT 1; CREATE TABLE jobs (id",
+            "is a view, and",
+        ),
+    ] {
+        let gate = orchestrator(&TABLES.replace(declared, instead));
+        let before = std::fs::read(gate.database()).unwrap();
+        let ran = gate.run(&["init"]).exits(1);
+        assert!(ran.stderr.contains(problem), "{}", ran.stderr);
+        assert_eq!(std::fs::read(gate.database()).unwrap(), before);
+    }
+}
+
+#[test]
+fn names_in_another_case_are_the_same_names() {
+    let gate = orchestrator(
+        &TABLES
+            .replace("TABLE jobs", "TABLE JOBS")
+            .replace("agent TEXT", "Agent VARCHAR(20)"),
+    );
+    gate.run(&["init"]).succeeds();
+    gate.run(&["task", "add", "alpha"]).succeeds();
+    gate.run(&["queue"]).succeeds();
+    gate.run(&["claim"]).succeeds();
+}
+
+#[test]
+fn the_orchestrator_s_own_statements_and_triggers_go_on_working() {
+    let gate = orchestrator(TABLES);
+    gate.sqlite()
+        .execute_batch(
+            "CREATE TABLE log (job INTEGER, at TEXT);
+             CREATE TRIGGER claimed AFTER UPDATE OF status ON jobs BEGIN
+                INSERT INTO log VALUES (NEW.id, datetime('now'));
+             END;",
+        )
+        .unwrap();
+    gate.run(&["init"]).succeeds();
+    gate.sqlite()
+        .execute_batch(
+            "INSERT INTO tasks (repo, stage) VALUES ('alpha', 'analysis');
+             INSERT INTO jobs (task_id, repo, agent) VALUES (1, 'alpha', 'analyst');",
+        )
+        .unwrap();
+    gate.run(&["claim"]).succeeds();
+    let logged: i64 = gate
+        .sqlite()
+        .query_row("SELECT job FROM log", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(logged, 1);
+}
+
+/// What an orchestrator does that splices the fragment into its own claim.
+#[test]
+fn triggers_of_the_orchestrator_may_have_what_no_clause_may() {
+    let gate = orchestrator(TABLES);
+    let writes_down = |event: &str| {
+        format!(
+            r#"CREATE TRIGGER "{event}" AFTER {event} BEGIN
+                INSERT INTO log SELECT printf("%s %s", lower("{event}"), date("2026-11-25"))
+                    WHERE "some long text" LIKE "%long%"
+                    UNION SELECT 'b' UNION SELECT 'c' UNION SELECT 'd';
+               END;"#
+        )
+    };
+    let events = [
+        "INSERT ON tasks",
+        "UPDATE OF stage ON tasks",
+        "INSERT ON jobs",
+        "UPDATE OF status ON jobs",
+        "INSERT ON repo_freeze",
+        "UPDATE OF cleared_at ON repo_freeze",
+    ];
+    let triggers: String = events.map(writes_down).concat();
+    gate.sqlite()
+        .execute_batch(&format!("CREATE TABLE log (line TEXT); {triggers}"))
+        .unwrap();
+    gate.run(&["init"]).succeeds();
+    gate.run(&["task", "add", "alpha"]).succeeds();
+    gate.do_a_job();
+    gate.run(&["task", "done", "1"]).succeeds();
+    gate.run(&["freeze", "alpha", "--new", "--reason", "r"])
+        .succeeds();
+    gate.run(&["unfreeze", "alpha"]).succeeds();
+    let lines: i64 = gate
+        .sqlite()
+        .query_row("SELECT count(*) FROM log", [], |row| row.get(0))
+        .unwrap();
+    // The job's status changes twice.
+    assert_eq!(lines, 4 * 7);
+}
+
+fn claim_beside(connection: &Connection, clause: &str) -> Option<i64> {
+    let sql = format!(
+        "UPDATE jobs SET status = 'running' WHERE id = \
+         (SELECT id FROM jobs WHERE status = 'queued' {clause}ORDER BY id LIMIT 1) RETURNING id"
+    );
+    connection
+        .query_row(&sql, [], |row| row.get(0))
+        .optional()
+        .unwrap()
+}
+
+fn fill(connection: &Connection, case: &Value) {
+    let text = |row: &Value, column: &str| row[column].as_str().map(str::to_owned);
+    for task in case["tasks"].as_array().unwrap() {
+        connection
+            .execute(
+                "INSERT INTO tasks (id, repo, stage) VALUES (?1, ?2, ?3)",
+                (task["id"].as_i64(), text(task, "repo"), text(task, "stage")),
+            )
+            .unwrap();
+    }
+    for job in case["jobs"].as_array().unwrap() {
+        connection
+            .execute(
+                "INSERT INTO jobs (id, task_id, repo, agent, status) VALUES (?1, ?2, ?3, ?4, ?5)",
+                (
+                    job["id"].as_i64(),
+                    job["task_id"].as_i64(),
+                    text(job, "repo"),
+                    text(job, "agent"),
+                    text(job, "status"),
+                ),
+            )
+            .unwrap();
+    }
+    for freeze in case["freezes"].as_array().unwrap() {
+        connection
+            .execute(
+                "INSERT INTO repo_freeze (id, repo, cleared_at) VALUES (?1, ?2, ?3)",
+                (
+                    freeze["id"].as_i64(),
+                    text(freeze, "repo"),
+                    text(freeze, "cleared_at"),
+                ),
+            )
+            .unwrap();
+    }
+}
+
+#[test]
+fn an_orchestrator_and_the_gate_claim_alternately_from_one_file_in_one_order() {
+    let lines = std::fs::read_to_string(fixtures("random.jsonl")).unwrap();
+    let cases = lines
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    // A command line cannot hold a NUL.
+    let cases = cases.filter(|line| {
+        !line["case"]["settings"]["repos"]
+            .to_string()
+            .contains("\\u0000")
+    });
+    let many = cases.filter(|line| {
+        (6..=12).contains(&line["expected"]["claim_order"].as_array().unwrap().len())
+    });
+    let mut alternations = 0;
+    for line in many.take(12) {
+        let (case, expected) = (&line["case"], &line["expected"]);
+        let gate = orchestrator(TABLES);
+        fill(&gate.sqlite(), case);
+        gate.run(&["init"]).succeeds();
+        let settings = &case["settings"];
+        let flag = |key: &str| settings[key].to_string();
+        let repos = settings["repos"].as_str().unwrap_or_default();
+        let claim = [
+            "claim",
+            "--json",
+            "--enabled",
+            &flag("enabled"),
+            "--freeze-enabled",
+            &flag("freeze_enabled"),
+            "--repos",
+            repos,
+        ];
+        let beside = gate.sqlite();
+        let mut order = Vec::new();
+        loop {
+            let ours = gate.run(&claim);
+            let ours = (ours.code == Some(0)).then(|| ours.json()["id"].as_i64().unwrap());
+            let theirs = claim_beside(&beside, expected["clause"].as_str().unwrap());
+            order.extend(ours.into_iter().chain(theirs));
+            if theirs.is_none() {
+                assert_eq!(
+                    gate.run(&claim).code,
+                    Some(3),
+                    "{}: both find none",
+                    case["name"]
+                );
+                break;
+            }
+            alternations += 1;
+        }
+        assert_eq!(
+            serde_json::json!(order),
+            expected["claim_order"],
+            "{}",
+            case["name"]
+        );
+    }
+    assert!(alternations > 30, "{alternations}");
+}
+
+#[test]
+fn a_label_that_compares_otherwise_than_byte_by_byte_is_refused() {
+    let gate = Gate::empty();
+    gate.sqlite()
+        .execute_batch(
+            "CREATE TABLE tasks (id INTEGER PRIMARY KEY, repo TEXT, stage TEXT, gate_label TEXT COLLATE NOCASE)",
+        )
+        .unwrap();
+    let ran = gate.run(&["init"]).exits(1);
+    insta::assert_snapshot!(ran.stderr, @"error: `serial-gate.db` was left as it is: its column `tasks.gate_label` compares by `NOCASE`, and the rule byte by byte: drop the collation");
+}
+
+#[test]
+fn init_brings_back_what_was_dropped() {
+    let gate = Gate::new();
+    for (dropped, names) in [
+        (
+            "DROP INDEX serial_gate_generation_active",
+            "serial_gate_generation_active",
+        ),
+        (
+            "DROP TRIGGER serial_gate_tasks_changed; ALTER TABLE tasks DROP COLUMN gate_label",
+            "tasks.gate_label",
+        ),
+        (
+            "DROP TRIGGER serial_gate_jobs_added",
+            "serial_gate_jobs_added",
+        ),
+        (
+            "DROP TRIGGER serial_gate_jobs_added;
+             CREATE TRIGGER serial_gate_jobs_added AFTER INSERT ON jobs BEGIN SELECT 1; END",
+            "serial_gate_jobs_added",
+        ),
+    ] {
+        gate.sqlite().execute_batch(dropped).unwrap();
+        let ran = gate.run(&["queue"]).exits(1);
+        assert!(ran.stderr.contains("is not prepared"), "{}", ran.stderr);
+        let ran = gate.run(&["init", "-v"]).succeeds();
+        assert!(ran.stdout.contains(names), "{}", ran.stdout);
+        gate.run(&["queue"]).succeeds();
+    }
+}

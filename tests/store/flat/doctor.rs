@@ -1,0 +1,184 @@
+//! `doctor`: what a write that no trigger saw leaves behind, and what becomes of it.
+
+use jiff::Timestamp;
+use serial_gate::queue::{Options, Queue, Rule, default_settings};
+
+use crate::support::Gate;
+
+/// A repo with a job that is held by an unfinished task, looked at by a claim.
+fn gate() -> Gate {
+    let gate = Gate::new();
+    gate.run(&["task", "add", "alpha"]).succeeds();
+    gate.run(&["task", "add", "alpha"]).succeeds();
+    gate.run(&["claim"]).succeeds();
+    gate.run(&["claim"]).exits(3);
+    gate
+}
+
+/// Writes what a trigger would see, without it.
+fn unseen(gate: &Gate, trigger: &str, write: &str) {
+    let sqlite = gate.sqlite();
+    let create: String = sqlite
+        .query_row(
+            "SELECT sql FROM sqlite_schema WHERE name = ?1",
+            [trigger],
+            |row| row.get(0),
+        )
+        .unwrap();
+    sqlite
+        .execute_batch(&format!("DROP TRIGGER {trigger}; {write}; {create}"))
+        .unwrap();
+}
+
+/// Finishes the first task so that nobody sees it.
+fn finish_unseen(gate: &Gate) {
+    unseen(
+        gate,
+        "serial_gate_tasks_changed",
+        "UPDATE tasks SET stage = 'done' WHERE id = 1",
+    );
+}
+
+#[test]
+fn a_candidate_that_is_held_unseen_is_not_given_away() {
+    let gate = gate();
+    gate.run(&["task", "add", "beta"]).succeeds();
+    gate.run(&["task", "add", "gamma"]).succeeds();
+    gate.run(&["claim"]).succeeds();
+    unseen(
+        &gate,
+        "serial_gate_repo_freeze_added",
+        "INSERT INTO repo_freeze (repo) VALUES ('gamma')",
+    );
+    let ran = gate.run(&["claim"]).exits(3);
+    insta::assert_snapshot!(ran.stderr, @"ERROR job 4 was the candidate of its repo and may not be claimed: the repo is evaluated anew");
+    gate.run(&["unfreeze", "gamma"]).succeeds();
+    gate.run(&["claim"]).succeeds();
+}
+
+#[test]
+fn it_finds_nothing_wrong_in_a_queue_that_was_only_written_to_by_sql() {
+    let gate = gate();
+    gate.sqlite()
+        .execute_batch("UPDATE tasks SET stage = 'review' WHERE id = 1")
+        .unwrap();
+    let ran = gate.run(&["doctor"]).succeeds();
+    insta::assert_snapshot!(ran.stdout + &ran.stderr, @r#"
+    2 tasks: `analysis` 1, `review` 1; 2 jobs: `queued` 1, `running` 1; queued for: `analyst` 1
+    1 repo compared, all candidates are right
+    "#);
+}
+
+#[test]
+fn it_puts_right_what_no_trigger_saw_and_counts_it() {
+    let gate = gate();
+    finish_unseen(&gate);
+    let ran = gate.run(&["doctor"]).exits(1);
+    insta::assert_snapshot!(ran.stdout + &ran.stderr, @r#"
+    2 tasks: `analysis` 1, `done` 1; 2 jobs: `queued` 1, `running` 1; queued for: `analyst` 1
+    REPO   AGENT    CANDIDATE  BY THE CLAUSE
+    alpha  analyst  none       job 2
+    1 repo compared, 1 put right: something wrote to the database without its triggers
+    differences since the clause is in use: 1
+    "#);
+    let notes = gate.run(&["queue"]).succeeds().stdout;
+    let notes = notes.lines().next().unwrap_or_default().to_owned();
+    insta::assert_snapshot!(notes, @"note: candidates were not what the clause gives, 1 times, and were put right: `serial-gate doctor` compares all");
+    gate.run(&["claim"]).succeeds();
+    let again = gate.run(&["doctor"]).succeeds();
+    insta::assert_snapshot!(again.stdout, @r#"
+    2 tasks: `analysis` 1, `done` 1; 2 jobs: `running` 2
+    no job waits, so there are no candidates to compare
+    differences since the clause is in use: 1
+    "#);
+}
+
+#[test]
+fn it_restores_a_trigger_and_finds_all_candidates_anew() {
+    let gate = gate();
+    let mut queue = Queue::open(
+        &gate.database(),
+        Rule::built_in(default_settings()),
+        Options::default(),
+    )
+    .unwrap();
+    gate.sqlite()
+        .execute_batch(
+            "DROP TRIGGER serial_gate_tasks_changed; UPDATE tasks SET stage = 'done' WHERE id = 1",
+        )
+        .unwrap();
+    let found = queue.diagnose(Timestamp::UNIX_EPOCH).unwrap();
+    assert_eq!(found.restored.len(), 1);
+    let claimed = queue.claim(Timestamp::UNIX_EPOCH, "worker", std::time::Duration::ZERO);
+    assert_eq!(claimed.unwrap().map(|job| job.id), Some(2));
+}
+
+#[test]
+fn a_trigger_of_another_version_is_left_to_init() {
+    let gate = gate();
+    let rule = Rule::built_in(default_settings());
+    let mut queue = Queue::open(&gate.database(), rule, Options::default()).unwrap();
+    let other =
+        "CREATE TRIGGER serial_gate_tasks_changed AFTER UPDATE ON tasks BEGIN SELECT 1; END";
+    gate.sqlite()
+        .execute_batch(&format!("DROP TRIGGER serial_gate_tasks_changed; {other}"))
+        .unwrap();
+    let found = queue.diagnose(Timestamp::UNIX_EPOCH).unwrap();
+    assert_eq!(found.restored, []);
+    let sql = "SELECT sql FROM sqlite_schema WHERE name = 'serial_gate_tasks_changed'";
+    let still: String = gate.sqlite().query_row(sql, [], |row| row.get(0)).unwrap();
+    assert_eq!(still, other);
+    gate.run(&["init"]).succeeds();
+    let now: String = gate.sqlite().query_row(sql, [], |row| row.get(0)).unwrap();
+    assert_ne!(now, other);
+}
+
+#[test]
+fn init_finds_all_candidates_anew_where_a_trigger_was_missing() {
+    let gate = gate();
+    gate.sqlite()
+        .execute_batch(
+            "DROP TRIGGER serial_gate_tasks_changed; UPDATE tasks SET stage = 'done' WHERE id = 1",
+        )
+        .unwrap();
+    gate.run(&["init"]).succeeds();
+    gate.run(&["claim"]).succeeds();
+}
+
+#[test]
+fn a_waiting_claim_finds_what_no_trigger_saw() {
+    let gate = gate();
+    let mut queue = Queue::open(
+        &gate.database(),
+        Rule::built_in(default_settings()),
+        Options::default(),
+    )
+    .unwrap();
+    let (now, lease) = (Timestamp::UNIX_EPOCH, std::time::Duration::ZERO);
+    assert_eq!(queue.claim(now, "worker", lease).unwrap(), None);
+    finish_unseen(&gate);
+    // What was compared a moment ago is not compared again.
+    assert_eq!(queue.claim(now, "worker", lease).unwrap(), None);
+    let later = now + std::time::Duration::from_secs(10);
+    let begun = std::time::Instant::now();
+    let is_over = || begun.elapsed() > std::time::Duration::from_secs(10);
+    let found = queue.wait_for_job(&|| later, "worker".into(), lease, &is_over);
+    assert_eq!(found.unwrap().map(|job| job.id), Some(2));
+}
+
+#[test]
+fn it_says_what_stands_in_the_way_of_candidates() {
+    let gate = gate();
+    gate.write(
+        "hotfix.wasm",
+        crate::support::components::component("hotfix-lane"),
+    );
+    gate.run(&["policy", "swap", "hotfix.wasm", "--reason", "test"])
+        .succeeds();
+    let ran = gate.run(&["doctor"]).succeeds();
+    insta::assert_snapshot!(ran.stdout + &ran.stderr, @r#"
+    2 tasks: `analysis` 2; 2 jobs: `queued` 1, `running` 1; queued for: `analyst` 1
+    there are no candidates: each claim looks at every held job before the first that may be claimed
+      `(EXISTS (SELECT 1 FROM "tasks" AS "g2" WHERE (("g2"."id" = "jobs"."task_id") AND ("g2"."gate_label" = 'hotfix'))))` is not tied by `repo`, so that a change in any repo may release a job: add `AND g2.repo = jobs.repo` to its WHERE
+    "#);
+}

@@ -1,0 +1,43 @@
+//! What a test sees from outside: whether something is so by now, a value of the database, a file's
+//! lines.
+
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::Gate;
+
+/// Waits until something is so.
+#[track_caller]
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "never: {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// One value of the database, as text.
+pub fn value(gate: &Gate, sql: &str) -> Option<String> {
+    gate.sqlite()
+        .query_row(&format!("SELECT CAST(({sql}) AS TEXT)"), [], |row| {
+            row.get(0)
+        })
+        .unwrap()
+}
+
+pub fn status(gate: &Gate, job: i64) -> String {
+    value(gate, &format!("SELECT status FROM jobs WHERE id = {job}")).unwrap()
+}
+
+/// A file's lines; none if it is not there.
+pub fn lines(path: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.lines().map(Into::into).collect()
+}
+
+/// How many rows a table has.
+pub fn count(gate: &Gate, table: &str) -> i64 {
+    let sql = format!("SELECT count(*) FROM {table}");
+    gate.sqlite().query_row(&sql, [], |row| row.get(0)).unwrap()
+}

@@ -1,0 +1,10 @@
+//! `work`: the real binary, real commands, and real bare repositories.
+
+mod bases;
+mod branches;
+mod commands;
+mod killed;
+mod names;
+mod output;
+mod settings;
+mod trouble;
