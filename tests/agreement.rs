@@ -7,9 +7,10 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serial_gate::clause::Reach;
+use serial_gate::gate::{Rule, default_settings};
 use serial_gate::model::{Settings, Verdict};
 use serial_gate::policy::{DEFAULT_POLICY, Limits, Runtime};
-use serial_gate::queue::{Options, Queue, Rule, default_settings};
+use serial_gate::queue::{Options, Queue};
 
 use crate::harness::{Gate, decide_natively};
 

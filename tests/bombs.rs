@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
+use serial_gate::error::with_causes;
 use serial_gate::policy::{CompileLimits, Compiler, Limits, Runtime, Stop};
-use serial_gate::queue::with_causes;
 
 use crate::harness::Gate;
 

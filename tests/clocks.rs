@@ -7,7 +7,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use serial_gate::queue::{Options, Overrides, Queue, Rule};
+use serial_gate::gate::{Overrides, Rule};
+use serial_gate::queue::{Options, Queue};
 use serial_gate::store::{Ahead, Store, from_sql_time};
 
 use crate::command_line::{without_numbers, without_times};

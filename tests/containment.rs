@@ -7,9 +7,11 @@ use std::sync::Barrier;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serial_gate::error::with_causes;
+use serial_gate::gate::{Allowance, Rule, Source};
 use serial_gate::model::{Dialect, Freezes, Jobs, Settings, Snapshot, Symbols, Tasks};
 use serial_gate::policy::{Error, Limits, Policy, Runtime};
-use serial_gate::queue::{Allowance, Options, Queue, Rule, Source, with_causes};
+use serial_gate::queue::{Options, Queue};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 

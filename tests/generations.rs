@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::json;
-use serial_gate::life::{self, Place, Proposal};
+use serial_gate::gate::{Allowance, Overrides, Rule, Source, default_settings, stored};
 use serial_gate::model::Settings;
 use serial_gate::policy::DEFAULT_POLICY;
-use serial_gate::queue::{
-    Allowance, Options, Overrides, Queue, Rule, Source, default_settings, stored,
-};
+use serial_gate::queue::{Options, Queue};
+use serial_gate::rollout::{self, Place, Proposal};
 use serial_gate::store::{self, Act, GenerationState, NewGeneration, Seen};
 
 use crate::containment::{HARMLESS, Hostile, clause_at};
@@ -173,7 +172,7 @@ fn what_is_no_policy_is_not_stored_at_all() {
         .run(&["policy", "swap", "junk.wasm", "--reason", "r"])
         .exits(1);
     insta::assert_snapshot!(ran.stderr, @r"
-    error: this is no policy that may be used
+    error: not a usable policy
       because not WebAssembly: give the `.wasm` file of a component
     ");
     assert_eq!(open(&gate).store().generations().unwrap().len(), 1);
@@ -227,7 +226,7 @@ fn a_generation_that_was_never_active_cannot_be_rolled_back_to() {
     let ran = gate
         .run(&["policy", "rollback", "2", "--reason", "r"])
         .exits(1);
-    insta::assert_snapshot!(ran.stderr, @"error: generation 2 was never active: `serial-gate policy swap` a file that is to be");
+    insta::assert_snapshot!(ran.stderr, @"error: generation 2 was never active, so it cannot be rolled back to");
 }
 
 #[test]
@@ -256,7 +255,7 @@ fn a_host_follows_a_swap_of_its_own() {
         },
         ..proposal(&gate, DEFAULT_POLICY.to_vec())
     };
-    life::swap(&mut host, &off, Place::Active, act(at(0))).unwrap();
+    rollout::swap(&mut host, &off, Place::Active, act(at(0))).unwrap();
     // It was compiled for its check.
     let claimed = host.claim(at(0), "w", LEASE).unwrap();
     assert_eq!(claimed.unwrap().generation, Some(2));
@@ -266,7 +265,7 @@ fn a_host_follows_a_swap_of_its_own() {
 fn a_policy_that_fails_in_use_is_rolled_back_by_itself() {
     let gate = Gate::new();
     let mut operator = open(&gate);
-    let swapped = life::swap(
+    let swapped = rollout::swap(
         &mut operator,
         &proposal(&gate, traps_from("100005000")),
         Place::Active,
@@ -304,7 +303,7 @@ fn a_policy_that_fails_in_use_is_rolled_back_by_itself() {
 fn failures_that_are_long_past_do_not_count() {
     let gate = Gate::new();
     let proposal = proposal(&gate, traps_from("100005000"));
-    life::swap(&mut open(&gate), &proposal, Place::Active, act(at(1_000))).unwrap();
+    rollout::swap(&mut open(&gate), &proposal, Place::Active, act(at(1_000))).unwrap();
     for second in [100_005_000, 100_005_001, 100_006_000, 100_006_001] {
         open(&gate).claim(at(second), "w", LEASE).unwrap();
     }
@@ -317,7 +316,7 @@ fn a_running_host_stays_with_the_good_generation_when_the_new_one_fails() {
     let mut host = open(&gate);
     host.clause(at(0)).unwrap();
     let proposal = proposal(&gate, traps_from("100005000"));
-    life::swap(&mut open(&gate), &proposal, Place::Active, act(at(1_000))).unwrap();
+    rollout::swap(&mut open(&gate), &proposal, Place::Active, act(at(1_000))).unwrap();
     for second in 100_005_000..100_005_010 {
         host.claim(at(second), "w", LEASE).unwrap();
         assert_eq!(host.clause(at(second)).unwrap().source, Source::Policy);
@@ -391,7 +390,7 @@ fn limits_are_a_generation_s_own() {
         .run(&["policy", "settings", "--memory-mib", "1", "--reason", "r"])
         .exits(1);
     insta::assert_snapshot!(too_little.stderr, @r"
-    error: this is no policy that may be used
+    error: not a usable policy
       because `describe` wanted more memory than its 1 MiB
     ");
 }
@@ -400,7 +399,7 @@ fn limits_are_a_generation_s_own() {
 fn whoever_only_looks_at_a_failing_policy_rolls_nothing_back() {
     let gate = Gate::new();
     let proposal = proposal(&gate, traps_from("100005000"));
-    life::swap(&mut open(&gate), &proposal, Place::Active, act(at(1_000))).unwrap();
+    rollout::swap(&mut open(&gate), &proposal, Place::Active, act(at(1_000))).unwrap();
     for second in 100_005_000..100_005_010 {
         open(&gate).clause(at(second)).unwrap();
     }
@@ -411,7 +410,7 @@ fn whoever_only_looks_at_a_failing_policy_rolls_nothing_back() {
 fn a_process_with_settings_of_its_own_rolls_nobody_s_policy_back() {
     let gate = Gate::new();
     let proposal = proposal(&gate, traps_from("100005000"));
-    life::swap(&mut open(&gate), &proposal, Place::Active, act(at(1_000))).unwrap();
+    rollout::swap(&mut open(&gate), &proposal, Place::Active, act(at(1_000))).unwrap();
     let overrides = Overrides {
         repos: Some("alpha".into()),
         ..Overrides::default()
@@ -450,7 +449,7 @@ fn a_swap_that_was_checked_against_another_generation_undoes_nothing() {
         "meanwhile",
     ])
     .succeeds();
-    let error = life::swap(&mut operator, &stale, Place::Active, act(at(1_000))).unwrap_err();
+    let error = rollout::swap(&mut operator, &stale, Place::Active, act(at(1_000))).unwrap_err();
     insta::assert_snapshot!(error, @"another policy or other settings came meanwhile, and nothing was changed: look at `serial-gate policy history`, and try again");
     assert_eq!(open(&gate).generation(), Some(2));
     let left = operator.store().generation(3).unwrap();
@@ -543,9 +542,10 @@ fn a_component_that_was_active_once_is_kept_when_it_is_refused_again() {
     let gate = Gate::new();
     let mut operator = open(&gate);
     let traps = proposal(&gate, traps_from("100005000"));
-    life::swap(&mut operator, &traps, Place::Active, act(at(1_000))).unwrap();
-    life::roll_back(&mut operator, Some(1), None, act(at(2_000))).unwrap();
-    let refused = life::swap(&mut operator, &traps, Place::Active, act(at(100_006_000))).unwrap();
+    rollout::swap(&mut operator, &traps, Place::Active, act(at(1_000))).unwrap();
+    rollout::roll_back(&mut operator, Some(1), None, act(at(2_000))).unwrap();
+    let refused =
+        rollout::swap(&mut operator, &traps, Place::Active, act(at(100_006_000))).unwrap();
     assert!(!refused.is_accepted());
     let digest = operator.store().generation(2).unwrap().digest;
     assert!(operator.store().component(&digest).unwrap().is_some());

@@ -10,10 +10,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use serial_gate::life::{self, Place, Proposal};
+use serial_gate::gate::{Allowance, Overrides, Rule, default_settings};
 use serial_gate::model::{Settings, Verdict};
 use serial_gate::policy::{DEFAULT_POLICY, Runtime};
-use serial_gate::queue::{Allowance, Options, Overrides, Queue, Rule, default_settings};
+use serial_gate::queue::{Options, Queue};
+use serial_gate::rollout::{self, Place, Proposal};
 use serial_gate::store::{Act, DONE, GenerationState, Seen};
 
 use crate::harness::Gate;
@@ -70,7 +71,7 @@ fn opposites(gate: &Gate, runtime: &Runtime) -> BTreeMap<i64, &'static str> {
                 .generation_in(GenerationState::Active)
                 .unwrap(),
         };
-        let swapped = life::swap(queue, &proposal, Place::Active, act()).unwrap();
+        let swapped = rollout::swap(queue, &proposal, Place::Active, act()).unwrap();
         assert!(swapped.is_accepted(), "{:?}", swapped.stages);
         swapped.generation
     };

@@ -8,7 +8,8 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use rusqlite::params;
 use serde_json::{Value, json};
-use serial_gate::queue::{Options, Overrides, Queue, Rule};
+use serial_gate::gate::{Overrides, Rule};
+use serial_gate::queue::{Options, Queue};
 use serial_gate::store::{Act, Claim, Claimed, Ending, Error, sql_time};
 
 use crate::harness::{Gate, token};
@@ -128,7 +129,7 @@ fn a_fence_grows_with_every_claim_of_a_job_whatever_the_clock_says() {
         assert!(job.fence > last, "{} after {last}", job.fence);
         assert!(job.fence < 1 << 53, "{}", job.fence);
         last = job.fence;
-        queue.put_back(act(at), job.claim(), None).unwrap();
+        queue.release(act(at), job.claim(), None).unwrap();
     }
 }
 
@@ -466,7 +467,7 @@ fn check_steps(gate: &Gate, steps: &[Step]) {
             }
             Step::PutBack { token } => {
                 let token_text = shown(token);
-                let back = queue.put_back(
+                let back = queue.release(
                     act(now),
                     Claim {
                         job: 1,

@@ -8,9 +8,10 @@ mod never;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use serial_gate::gate::{Allowance, Overrides, Rule, default_settings, stored};
 use serial_gate::model::Settings;
 use serial_gate::policy;
-use serial_gate::queue::{Allowance, Options, Overrides, Queue, Rule, default_settings, stored};
+use serial_gate::queue::{Options, Queue};
 use serial_gate::store::{Act, GenerationState, NewGeneration, Seen, Store};
 
 use crate::harness::Gate;

@@ -20,7 +20,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serial_gate::alerts::{Channel, Secret, Settings, Telegram, Webhook};
-use serial_gate::queue::{Options, Overrides, Queue, Rule};
+use serial_gate::gate::{Overrides, Rule};
+use serial_gate::queue::{Options, Queue};
 use serial_gate::store::{Store, from_sql_time};
 
 use crate::harness::Gate;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
-use serial_gate::queue::{NewFreeze, Options, Overrides, Queue, Rule, Running, default_settings};
+use serial_gate::gate::{Overrides, Rule, default_settings};
+use serial_gate::queue::{NewFreeze, Options, Queue, Running};
 use serial_gate::store::{Act, Claimed, Database, Durability, Ending, NewTask};
 
 use super::output::{Output, Tone, toned};

@@ -3,9 +3,10 @@
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
-use serial_gate::branch;
-use serial_gate::queue::{self, with_causes};
+use serial_gate::error::with_causes;
+use serial_gate::queue;
 use serial_gate::store::{Added, NewTask, TaskBranch, TaskOutcome};
+use serial_gate::worker::branch;
 
 use super::options::{Shared, Why};
 use super::output::{Output, noting};

@@ -9,9 +9,11 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use jiff::Timestamp;
+use serial_gate::gate::Rule;
+use serial_gate::observe::Pace;
 use serial_gate::policy::Runtime;
-use serial_gate::queue::{Options, Pace, Queue, Rule};
-use serial_gate::work::{self, Settings, Tally, Told};
+use serial_gate::queue::{Options, Queue};
+use serial_gate::worker::{self, Settings, Shutdown, Tally};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::options::{Shared, duration};
@@ -78,9 +80,9 @@ impl Work {
             tries: self.tries.get(),
             retry_after: self.retry_after,
         };
-        let told = Arc::new(Told::default());
+        let shutdown = Arc::new(Shutdown::default());
         let runtime = compile_policy::runtime()?;
-        listen(&told, runtime.clone()).map_err(Error::Signals)?;
+        listen(&shutdown, runtime.clone()).map_err(Error::Signals)?;
         let options = Options {
             runtime: Some(runtime.clone()),
             trust: shared.trust.clone(),
@@ -92,14 +94,14 @@ impl Work {
         let rule = || Rule::Active(shared.overrides.clone());
         let open = || Ok(Queue::open(&shared.db, rule(), options.clone())?);
         shared.log_configuration();
-        let tally = work::work(&open, &settings, &told, &Timestamp::now)?;
+        let tally = worker::work(&open, &settings, &shutdown, &Timestamp::now)?;
         print(tally, output)
     }
 }
 
 /// Tells the worker of signals, for as long as the process lives.
-fn listen(told: &Arc<Told>, policies: Runtime) -> std::io::Result<()> {
-    let told = Arc::clone(told);
+fn listen(shutdown: &Arc<Shutdown>, policies: Runtime) -> std::io::Result<()> {
+    let shutdown = Arc::clone(shutdown);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -113,7 +115,7 @@ fn listen(told: &Arc<Told>, policies: Runtime) -> std::io::Result<()> {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
-            told.end();
+            shutdown.request();
             // No claim comes after this that would need another policy.
             policies.stop_compiling();
         }

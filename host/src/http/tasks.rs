@@ -5,9 +5,9 @@ use axum::http::StatusCode;
 use axum::{Extension, Json};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serial_gate::branch;
 use serial_gate::queue::{self, Queue, Running, ended_note};
 use serial_gate::store::{Added, Error, NewJob, NewTask, TaskOutcome, TaskRow};
+use serial_gate::worker::branch;
 use utoipa::{IntoParams, ToSchema};
 
 use super::App;

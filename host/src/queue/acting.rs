@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use serial_gate_default_policy::scope::Scope;
 
 use super::freeze_effect::gated_agents;
-use super::scope::scope_of;
-use super::{CurrentClause, Error, Queue, Source};
+use super::{Error, Queue};
+use crate::gate::{CurrentClause, Source, scope_of};
 use crate::model::Settings;
 use crate::store::{Probe, Supposed};
 
@@ -126,8 +126,8 @@ impl Queue {
 
     pub(super) fn acting_rules(&mut self, now: Timestamp) -> Result<Rules, Error> {
         let clause: Arc<CurrentClause> = self.clause(now)?;
-        let own = Rule::of(&clause, &self.in_use.settings)?;
-        let stored = self.stored_rule(now)?;
+        let own = Rule::of(&clause, self.settings())?;
+        let stored = self.gate.stored_rule(&mut self.store, now)?;
         let stored = stored.map(|(settings, clause)| Rule::of(&clause, &settings));
         Ok(Rules {
             own,
@@ -137,7 +137,7 @@ impl Queue {
 
     /// What to say of a gate or a freeze layer that is off, for everybody or by the settings of this process or of others.
     pub fn switches(&self) -> Vec<&'static str> {
-        let own = &self.in_use.settings;
+        let own = self.settings();
         let stored = self.stored_settings();
         let stored = stored.as_ref().unwrap_or(own);
         let mut said = Vec::new();

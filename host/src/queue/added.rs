@@ -5,7 +5,9 @@
 
 use jiff::Timestamp;
 
-use super::{CurrentClause, Error, Queue, with_causes};
+use super::{Error, Queue};
+use crate::error::with_causes;
+use crate::gate::CurrentClause;
 use crate::store::{NewTask, Probe, Supposed};
 
 impl Queue {
@@ -57,7 +59,7 @@ impl Queue {
             Ok(!Probe::of(&clause.rendered)?.lets_through(supposed)?)
         };
         let own = holds(&*self.clause(now)?)?;
-        let stored = match self.stored_rule(now)? {
+        let stored = match self.gate.stored_rule(&mut self.store, now)? {
             Some((_, clause)) => holds(&clause)?,
             None => own,
         };

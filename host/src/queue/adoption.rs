@@ -8,10 +8,10 @@ use std::fmt;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::settings::{finished_stages, keys_of, settings_in};
 use super::stages::near_finished;
-use super::{Error, Queue, default_settings};
+use super::{Error, Queue};
 use crate::clause::Agents;
+use crate::gate::{default_settings, finished_stages, keys_of, settings_in};
 use crate::model::Settings;
 use crate::store::{Census, Counted, FinishedStages, STATUSES, Trial};
 
@@ -137,14 +137,14 @@ impl Queue {
         // While the gate is off, nothing is said of what it holds.
         let gated = (!clause.clause.is_empty()).then(|| clause.clause.gated());
         let finished = self.finished_stages()?;
-        let settings = self.settings_now()?;
+        let settings = self.gate.settings_now(&mut self.store)?;
         let rules = settings.rules.as_deref();
         Ok(judge(census, gated.as_ref(), &finished, rules))
     }
 
     /// How the work of the gate is tried by the settings in effect.
     pub fn trial(&self, now: Timestamp) -> Trial {
-        trial_of(&self.in_use.settings, now)
+        trial_of(self.settings(), now)
     }
 }
 

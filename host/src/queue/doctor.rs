@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::recent::is_recent;
-use super::{CurrentClause, Error, Queue, with_causes};
+use super::{Error, Queue};
 use crate::clause::Obstacle;
+use crate::error::with_causes;
+use crate::gate::CurrentClause;
+use crate::recent::is_recent;
 use crate::store::{Change, Compared, Difference, Place};
 
 /// How often a host compares all repos, while it waits or finds nothing.

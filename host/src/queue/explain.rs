@@ -11,10 +11,10 @@ use super::advice::Advice;
 use super::explanation::{Ahead, Explanation, FreezeAhead, Held, Standing};
 use super::named_rows::{HeldJob, NamedRows};
 use super::remedy;
-use super::settings::{finished_stages, settings_of};
 use super::stages::near_finished;
 use super::what_if::WhatIf;
 use super::{Doubt, Error, Queue};
+use crate::gate::{finished_stages, settings_of};
 use crate::model::{Hold, Verdict};
 use crate::store::{self, JobWork, WorkState};
 
@@ -35,7 +35,10 @@ impl Queue {
         };
         let contradiction = match &standing {
             Standing::NotQueued => None,
-            _ => self.contradiction_about(now, id),
+            _ => {
+                let (gate, store) = (&mut self.gate, &mut self.store);
+                self.observer.contradiction_about(gate, store, now, id)
+            }
         };
         let branch = match job.task_id {
             Some(task) => self.store.branch(task)?,
@@ -78,7 +81,7 @@ impl Queue {
 
     fn is_over(&mut self, task: i64) -> Result<bool, Error> {
         let stage = self.store.task(task)?.and_then(|task| task.stage);
-        let finished = finished_stages(&self.in_use.settings);
+        let finished = self.gate.finished_stages();
         Ok(stage.is_some_and(|stage| finished.contains(&stage)))
     }
 
@@ -107,7 +110,7 @@ impl Queue {
             .count();
         // The next claim puts these back first, to their old places.
         let clause = self.clause(now)?;
-        let finished = finished_stages(&self.in_use.settings);
+        let finished = self.gate.finished_stages();
         let back = self
             .store
             .back_before(&clause.rendered, now, id, &finished)?;
@@ -118,18 +121,18 @@ impl Queue {
 
     /// Everything that holds a job; none if nothing does.
     fn reasons(&mut self, now: Timestamp, id: i64) -> Result<Option<Held>, Error> {
-        // A row that is undone was in reach before, and no other row comes into reach by that.
-        let reach = self.reach(now)?;
+        // A row that is undone was in the footprint before, and no other row comes into it by that.
+        let footprint = self.footprint(now)?;
         // `task done` uses the generation's rules, whatever this process was told.
-        let generation = self.in_use.generation.as_ref();
-        let theirs = generation.filter(|_| self.in_use.is_overridden);
+        let generation = self.gate.generation();
+        let theirs = generation.filter(|_| self.gate.is_overridden());
         let finished = match theirs.map(settings_of) {
             Some(theirs) => theirs
                 .map(|theirs| finished_stages(&theirs))
                 .unwrap_or_default(),
-            None => finished_stages(&self.in_use.settings),
+            None => self.gate.finished_stages(),
         };
-        let mut what_if = WhatIf::new(self.store.snapshot(&reach, Some(id))?, finished.first());
+        let mut what_if = WhatIf::new(self.store.snapshot(&footprint, Some(id))?, finished.first());
         let mut rows = NamedRows::default();
         let row = self.store.job(id)?;
         let job = HeldJob {
@@ -203,7 +206,7 @@ impl Queue {
         let Some(task) = self.store.task(id)? else {
             return Ok(None);
         };
-        let finished = finished_stages(&self.in_use.settings);
+        let finished = self.gate.finished_stages();
         let stage = task.stage.as_deref();
         let looks_like = stage.and_then(|stage| near_finished(stage, &finished));
         Ok(Some(Ahead {

@@ -6,8 +6,9 @@ use std::ops::Deref;
 
 use serde_json::{Value, json};
 
+use super::Doubt;
 use super::advice::Advice;
-use super::{Contradiction, Doubt};
+use crate::observe::Contradiction;
 use crate::store::{ActiveFreeze, FrozenDeploy, JobRow, JobWork, TaskBranch, TaskRow, TaskWork};
 
 /// A job and where it stands.

@@ -12,9 +12,10 @@ use std::fmt;
 use jiff::Timestamp;
 
 use super::nearest::named;
-use super::scope::scope_of;
-use super::{CurrentClause, Error, Queue, Source, with_causes};
+use super::{Error, Queue};
 use crate::clause::Agents;
+use crate::error::with_causes;
+use crate::gate::{CurrentClause, Source, scope_of};
 use crate::model::Settings;
 use crate::store::{Firsts, Probe, Supposed};
 
@@ -153,8 +154,8 @@ impl Queue {
 
     fn find_freeze_effect(&mut self, now: Timestamp, repo: &str) -> Result<FreezeEffect, Error> {
         let clause = self.clause(now)?;
-        let own = self.effect_of(&clause, &self.in_use.settings.clone(), repo)?;
-        let Some((settings, clause)) = self.stored_rule(now)? else {
+        let own = self.effect_of(&clause, &self.settings().clone(), repo)?;
+        let Some((settings, clause)) = self.gate.stored_rule(&mut self.store, now)? else {
             return Ok(own);
         };
         let stored = self.effect_of(&clause, &settings, repo)?;
@@ -302,7 +303,7 @@ impl Queue {
         } else if !scope.is_in_the_rules(repo) && source != Source::FreezeOnly {
             Passes::OutOfRules
         } else {
-            let generation = self.in_use.generation.as_ref();
+            let generation = self.gate.generation();
             let policy = generation.map(|generation| generation.name.clone());
             Passes::ByPolicy { policy }
         }

@@ -6,8 +6,9 @@
 
 use serde::Serialize;
 
-use super::{Error, Queue, Rule};
-use crate::store::{Act, DeployVerdict, NewDeploy, RecordedDeploy};
+use super::{Error, Queue};
+use crate::gate::Rule;
+use crate::store::{Act, ActiveFreeze, DeployVerdict, NewDeploy, RecordedDeploy};
 
 /// A freeze to make.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +47,29 @@ pub struct Deployed {
 }
 
 impl Queue {
+    /// Whether a repo is frozen (`is_repo_frozen`): never while the freeze layer is off, and always
+    /// when its freezes cannot be read.
+    pub fn is_frozen(&mut self, repo: Option<&str>) -> bool {
+        self.frozen(repo).0
+    }
+
+    /// Whether a repo is frozen, and the newest freeze if it can be read.
+    pub fn frozen(&mut self, repo: Option<&str>) -> (bool, Option<ActiveFreeze>) {
+        if !self.settings().freeze_enabled {
+            return (false, None);
+        }
+        match self.store.active_freeze(repo) {
+            Ok(freeze) => (freeze.is_some(), freeze),
+            Err(error) => {
+                tracing::warn!(
+                    repo,
+                    "the freezes cannot be read, so the repo counts as frozen: {error}"
+                );
+                (true, None)
+            }
+        }
+    }
+
     /// Freezes a repo (`set_repo_freeze`) and says what that does. It is on the disk then.
     ///
     /// # Errors
@@ -105,11 +129,11 @@ impl Queue {
     /// counts on a closed repo, so that a success would be a silent failure. A verdict that was written down without its
     /// freeze would also count as a repeated one, and freeze nothing, when it comes again with the layer on.
     fn check_freeze_layer(&mut self) -> Result<(), Error> {
-        if self.settings_now()?.freeze_enabled {
+        if self.gate.settings_now(&mut self.store)?.freeze_enabled {
             return Ok(());
         }
         // With both in the way, what this process was told is the first to go: the other one cannot help before.
-        let here = match &self.rule {
+        let here = match self.gate.rule() {
             Rule::Active(told) => told.freeze_enabled == Some(false),
             Rule::Given { .. } => true,
         };

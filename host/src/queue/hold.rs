@@ -7,8 +7,8 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::scope::{can_be_in_scope, scope_of};
-use super::{Error, Overrides, Queue, Rule, Source, settings_of};
+use super::{Error, Queue};
+use crate::gate::{Overrides, Rule, Source, can_be_in_scope, scope_of, settings_of};
 
 impl Queue {
     /// What to store instead of the stored settings so that a freeze of the repo holds; none if no settings do that.
@@ -21,7 +21,7 @@ impl Queue {
         now: Timestamp,
         repo: &str,
     ) -> Result<Option<Overrides>, Error> {
-        let Some(generation) = &self.in_use.generation else {
+        let Some(generation) = self.gate.generation() else {
             return Ok(None);
         };
         let stored = settings_of(generation)?;
@@ -46,12 +46,12 @@ impl Queue {
             return Ok(None);
         }
         let settings = wanted.over(stored);
-        let told = match &self.rule {
+        let told = match self.gate.rule() {
             Rule::Active(overrides) => overrides.over(settings.clone()),
             Rule::Given { .. } => return Ok(None),
         };
         for settings in [settings, told] {
-            let clause = self.clause_under(now, settings.clone())?;
+            let clause = self.gate.clause_under(&mut self.store, &settings, now)?;
             let holds = self.effect_of(&clause, &settings, repo)?.holds;
             if !holds || clause.source != Source::Policy {
                 return Ok(None);

@@ -4,8 +4,8 @@
 //! a project for it.
 
 use super::nearest::{did_you_mean, named, nearest};
-use super::settings::keys_of;
 use super::{Error, Queue};
+use crate::gate::keys_of;
 
 /// What is waited for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl Queue {
     ///
     /// When the database cannot be read.
     pub fn knows_repo(&mut self, repo: &str) -> Result<bool, Error> {
-        let configured = self.options.repos.iter().any(|known| known == repo);
+        let configured = self.configured.iter().any(|known| known == repo);
         Ok(configured || self.store.knows_repo(repo)?)
     }
 
@@ -57,7 +57,7 @@ impl Queue {
     /// When the database cannot be read.
     pub fn repos_near(&mut self, repo: &str) -> Result<Vec<String>, Error> {
         let known = self.store.known_repos()?;
-        Ok(nearest(repo, known.iter().chain(&self.options.repos)))
+        Ok(nearest(repo, known.iter().chain(&self.configured)))
     }
 
     /// Refuses a repo that nothing knows. `left` says what was not done.
@@ -79,12 +79,12 @@ impl Queue {
     ///
     /// When the database cannot be read.
     pub fn unknown_repo(&mut self, repo: &str) -> Result<Option<String>, Error> {
-        let configured = self.options.repos.iter().any(|known| known == repo);
+        let configured = self.configured.iter().any(|known| known == repo);
         if configured || self.store.has_work_in(repo)? {
             return Ok(None);
         }
         let known = self.store.repos_with_work()?;
-        let near = nearest(repo, known.iter().chain(&self.options.repos));
+        let near = nearest(repo, known.iter().chain(&self.configured));
         let near = did_you_mean(&near);
         Ok(Some(format!(
             "no task of `{}` is known{near}",
@@ -119,7 +119,7 @@ impl Queue {
     ///
     /// When the database cannot be read.
     pub fn names_without_rows(&mut self) -> Result<Vec<String>, Error> {
-        let settings = self.settings_now()?;
+        let settings = self.gate.settings_now(&mut self.store)?;
         let rules = settings.rules.as_deref().and_then(keys_of);
         let rules = rules.unwrap_or_default();
         let named = |key: &str| -> Vec<String> {

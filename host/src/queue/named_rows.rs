@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use serde::{Serialize, Serializer};
 
 use super::state::State;
-use super::{Error, Queue, with_causes};
+use super::{Error, Queue};
+use crate::error::with_causes;
 use crate::model::{Hold, Verdict};
 use crate::store::FreezeOf;
 

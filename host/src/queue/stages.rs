@@ -7,7 +7,8 @@
 use jiff::Timestamp;
 
 use super::nearest::named;
-use super::{Error, Queue, with_causes};
+use super::{Error, Queue};
+use crate::error::with_causes;
 use crate::store::{FinishedStages, TaskOutcome};
 
 /// What other systems call the end of a task, in lower case letters.
@@ -70,16 +71,6 @@ pub fn ended_note(before: TaskOutcome, now: TaskOutcome) -> String {
 }
 
 impl Queue {
-    /// How a task has ended under the rules; none if it has not, or there is no such task.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
-    pub fn outcome(&mut self, task: i64) -> Result<Option<TaskOutcome>, Error> {
-        let finished = self.finished_stages()?;
-        Ok(self.store.task_outcome(task, &finished)?)
-    }
-
     /// What to say of a task that was brought to a stage, and of how it had ended before. The change is made by then, so
     /// that nothing here fails.
     pub fn moved_note(

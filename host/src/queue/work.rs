@@ -10,7 +10,6 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Queue;
-use super::settings::finished_stages;
 use super::stages::near_finished;
 use crate::store::{
     self, ActiveTask, FinishedStages, JobWork, OpenWork, TaskWork, WorkCount, WorkState,
@@ -126,7 +125,7 @@ pub(super) fn cut(work: &mut Vec<JobWork>, counts: &JobCounts, shown: &BTreeSet<
 impl Queue {
     /// What runs and failed. A list that cannot be read is empty, with a note.
     pub(super) fn live(&mut self, now: Timestamp, notes: &mut Vec<String>) -> Live {
-        let finished = finished_stages(&self.in_use.settings);
+        let finished = self.gate.finished_stages();
         let work = self
             .store
             .open_work(now, &finished)
