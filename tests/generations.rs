@@ -469,9 +469,9 @@ fn a_shadow_that_was_stopped_meanwhile_is_not_promoted() {
         generation: &shadow,
         active: Some(&active),
     };
-    operator.store().stop_shadow(act(at(0))).unwrap();
+    operator.store_mut().stop_shadow(act(at(0))).unwrap();
     let put = operator
-        .store()
+        .store_mut()
         .put(GenerationState::Active, seen, act(at(0)));
     assert!(matches!(put, Err(store::Error::Meanwhile)), "{put:?}");
     assert_eq!(open(&gate).generation(), Some(1));
@@ -588,7 +588,7 @@ fn candidate(queue: &mut Queue, repos: &str) -> serial_gate::store::Generation {
             .replace(r#""repos":"""#, &format!(r#""repos":"{repos}""#)),
         limits: &active.limits,
     };
-    queue.store().add_candidate(new, act(at(0))).unwrap()
+    queue.store_mut().add_candidate(new, act(at(0))).unwrap()
 }
 
 #[test]
@@ -600,7 +600,7 @@ fn a_candidate_that_is_another_one_by_now_is_neither_activated_nor_refused() {
     // The same number with other settings, as in a restored backup.
     let restore = "UPDATE serial_gate_generation SET settings = replace(settings, 'alpha', 'beta') WHERE id = 2";
     assert_eq!(gate.sqlite().execute(restore, []).unwrap(), 1);
-    let store = operator.store();
+    let store = operator.store_mut();
     let of_both = Seen {
         generation: &seen,
         active: Some(&active),
@@ -628,7 +628,7 @@ fn a_candidate_is_not_activated_over_an_active_one_that_was_not_seen() {
         generation: &seen,
         active: Some(&active),
     };
-    let store = operator.store();
+    let store = operator.store_mut();
     let put = store.put(GenerationState::Active, of_both, act(at(0)));
     assert!(matches!(put, Err(store::Error::Meanwhile)), "{put:?}");
 }

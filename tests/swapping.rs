@@ -117,7 +117,7 @@ fn claim_and_decide(
                 why: "for the next claim",
             };
             let finished = host.finished_stages().unwrap();
-            host.store().requeue(back, job.id, &finished).unwrap();
+            host.store_mut().requeue(back, job.id, &finished).unwrap();
         }
         for decision in host.decide(Timestamp::now(), None).unwrap() {
             let lets_through = lets_through[&host.generation().unwrap()];
@@ -183,7 +183,7 @@ fn swaps_under_load_leave_no_answer_of_two_generations() {
             active: Some(&active),
         };
         operator
-            .store()
+            .store_mut()
             .put(GenerationState::Active, seen, act())
             .unwrap();
         let (longest, sum) = slowest.get();
@@ -366,7 +366,7 @@ fn goes_on(gate: &Gate, generation: i64) {
     let job = host.claim(Timestamp::now(), "w", LEASE).unwrap().unwrap();
     assert_eq!(job.generation, Some(generation));
     let task = job.task_id.unwrap();
-    host.store()
+    host.store_mut()
         .set_stage(Timestamp::now(), &[task], DONE)
         .unwrap();
 }

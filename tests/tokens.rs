@@ -147,7 +147,7 @@ fn a_fence_grows_over_a_restored_backup() {
     let after = claim_at(&mut queue, now + SignedDuration::from_millis(1));
     assert!(after.fence > before.fence);
     let stale = queue
-        .store()
+        .store_mut()
         .end_job(act(now), before.claim(), Ending::Done);
     assert!(
         matches!(stale, Err(Error::StaleToken { id: 1 })),
@@ -192,7 +192,10 @@ fn a_refused_token_is_in_the_audit_once_a_minute() {
             token: "wrong",
         };
         let at = act(now + SignedDuration::from_secs(seconds));
-        queue.store().end_job(at, claim, Ending::Done).unwrap_err();
+        queue
+            .store_mut()
+            .end_job(at, claim, Ending::Done)
+            .unwrap_err();
         queue.store().heartbeat(at, claim, LEASE).unwrap_err();
     }
     assert_eq!(value(&gate, REFUSED).unwrap(), "3");
@@ -416,7 +419,7 @@ fn check_steps(gate: &Gate, steps: &[Step]) {
             }
             Step::Finish { token } => {
                 let token_text = shown(token);
-                let ended = queue.store().end_job(
+                let ended = queue.store_mut().end_job(
                     act(now),
                     Claim {
                         job: 1,
@@ -434,7 +437,7 @@ fn check_steps(gate: &Gate, steps: &[Step]) {
                 failures += i64::from(model.is_held_by(*token));
                 let token_text = shown(token);
                 let failed = Ending::Failed { error: None };
-                let ended = queue.store().end_job(
+                let ended = queue.store_mut().end_job(
                     act(now),
                     Claim {
                         job: 1,
@@ -485,7 +488,7 @@ fn check_steps(gate: &Gate, steps: &[Step]) {
                 }
             }
             Step::Requeue => {
-                let again = queue.store().requeue(act(now), 1, &finished);
+                let again = queue.store_mut().requeue(act(now), 1, &finished);
                 let may = ["running", "failed", "cancelled"].contains(&model.status);
                 assert_eq!(again.is_ok(), may, "{number}: {steps:?} {again:?}");
                 if may {

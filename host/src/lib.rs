@@ -15,7 +15,7 @@
 //! - [`alerts`] tells people what happened, by Telegram or by a webhook.
 //! - [`worker`] claims, cuts the task's branch, runs a command and ends the job.
 //!
-//! Beside them are small helpers for all: [`error`], [`printable`].
+//! Small helpers for all of them: [`error`], [`printable`].
 //!
 //! The library prints nothing, never reads the clock (time is passed in), and never panics on data.
 

@@ -60,7 +60,7 @@ impl Tour<'_> {
                 agent: "analyst",
                 label: None,
             };
-            self.queue.store().add_task(Timestamp::now(), task)?;
+            self.queue.store_mut().add_task(Timestamp::now(), task)?;
         }
         self.show()?;
 
@@ -73,7 +73,7 @@ impl Tour<'_> {
         self.say("The analyst of A-1 finishes; A-1 is developed, reviewed, merged and done. A-2 may start, A-3 not yet.")?;
         if let Some(first) = first {
             self.queue
-                .store()
+                .store_mut()
                 .end_job(operator(""), first.claim(), Ending::Done)?;
         }
         let done = self.queue.finished_stages()?;
@@ -97,7 +97,7 @@ impl Tour<'_> {
 
         self.say("The operator has looked into it, and unfreezes.")?;
         let unfreeze = operator("the deploy was looked into");
-        self.queue.store().unfreeze(unfreeze, "alpha", None)?;
+        self.queue.store_mut().unfreeze(unfreeze, "alpha", None)?;
         self.claim()?;
         self.show()?;
 

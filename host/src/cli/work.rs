@@ -13,7 +13,7 @@ use serial_gate::gate::Rule;
 use serial_gate::observe::Pace;
 use serial_gate::policy::Runtime;
 use serial_gate::queue::{Options, Queue};
-use serial_gate::worker::{self, Settings, Shutdown, Tally};
+use serial_gate::worker::{self, Setup, Shutdown, Summary};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::options::{Shared, duration};
@@ -65,7 +65,7 @@ pub struct Work {
 impl Work {
     pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
         let mut command = self.command.into_iter();
-        let settings = Settings {
+        let setup = Setup {
             name: self
                 .worker
                 .unwrap_or_else(|| format!("pid-{}", std::process::id())),
@@ -94,8 +94,8 @@ impl Work {
         let rule = || Rule::Active(shared.overrides.clone());
         let open = || Ok(Queue::open(&shared.db, rule(), options.clone())?);
         shared.log_configuration();
-        let tally = worker::work(&open, &settings, &shutdown, &Timestamp::now)?;
-        print(tally, output)
+        let summary = worker::work(&open, &setup, &shutdown, &Timestamp::now)?;
+        print(summary, output)
     }
 }
 
@@ -124,17 +124,17 @@ fn listen(shutdown: &Arc<Shutdown>, policies: Runtime) -> std::io::Result<()> {
     thread.spawn(move || runtime.block_on(hear)).map(drop)
 }
 
-fn print(tally: Tally, output: &mut Output) -> Result<Outcome, Error> {
+fn print(summary: Summary, output: &mut Output) -> Result<Outcome, Error> {
     if output.json {
-        output.json_line(&tally)?;
+        output.json_line(&summary)?;
     } else {
-        let done = count(usize::try_from(tally.done).unwrap_or(usize::MAX), "job");
-        let Tally {
+        let done = count(usize::try_from(summary.done).unwrap_or(usize::MAX), "job");
+        let Summary {
             failed,
             put_off,
             given_up,
             ..
-        } = tally;
+        } = summary;
         let put_off = match put_off {
             0 => String::new(),
             number => format!("{number} put off, "),

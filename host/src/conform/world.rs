@@ -204,7 +204,7 @@ impl World {
     pub(super) fn unfreeze(&mut self, repo: &str) -> Result<usize, Error> {
         Ok(self
             .queue
-            .store()
+            .store_mut()
             .unfreeze(operator(""), repo, None)
             .map_err(queue::Error::from)?)
     }

@@ -2,10 +2,10 @@
 //! other's.
 //!
 //! Owns the search for the repos that the policy fails on: the repos are halved until each half is
-//! answered or is one repo, so that a few failures among many repos take a few calls. It is made only
-//! where the clause proves that no row of another repo has a say, so that a part gets the verdicts
-//! that the whole would have had. Callers rely on this: the search has a bound in calls and in time,
-//! whatever the policy does, and what is not asked because of it is said to be so.
+//! answered or is one repo, so that a few failures among many repos take a few calls. It is made
+//! only where the clause proves that no row of another repo has a say, so that a part gets the
+//! verdicts that the whole would have had. Callers rely on this: the search has a bound in calls
+//! and in time, whatever the policy does, and what is not asked because of it is said to be so.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter::zip;

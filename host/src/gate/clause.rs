@@ -1,7 +1,7 @@
 //! The clause that claims use.
 //!
-//! Owns its way from a policy's text to what may run: the guard, the renderer, SQLite's plan. Leaves
-//! what happens when there is none to `fallback`.
+//! Owns its way from a policy's text to what may run: the guard, the renderer, SQLite's plan.
+//! Leaves what happens without one to `fallback`.
 
 use jiff::Timestamp;
 
@@ -84,7 +84,8 @@ impl CurrentClause {
         let shape = clause.shape();
         let is_slow = |obstacle: &Obstacle| {
             format!(
-                "each claim looks at every held job before the first that may be claimed: {obstacle}"
+                "each claim looks at every held job before the first that may be claimed: \
+                 {obstacle}"
             )
         };
         Ok(CurrentClause {

@@ -35,7 +35,7 @@ pub enum Error {
         /// Its digest.
         digest: String,
     },
-    /// A component is not the one that was checked.
+    /// A component has changed since it was checked.
     #[error(
         "the component `{digest}` was altered in the database: `serial-gate policy swap` its file again, or `built-in`"
     )]
@@ -65,8 +65,8 @@ impl Error {
         }
     }
 
-    /// Whether another clause takes the place of the policy's: not where the database failed, and not
-    /// where this process or its caller gave up before the policy had its say.
+    /// Whether another clause takes the place of the policy's: not where the database failed, and
+    /// not where this process or its caller gave up before the policy had its say.
     pub(super) fn calls_for_a_fallback(&self) -> bool {
         let is_a_stop = matches!(self, Error::Policy(error) if error.is_a_stop());
         !self.is_of_the_database() && !is_a_stop

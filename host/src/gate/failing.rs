@@ -1,7 +1,7 @@
 //! Failures of a policy, counted against its generation.
 //!
-//! Owns when one failure is too many. Leaves to its callers what counts as one, and to the store the
-//! way back to the generation before.
+//! Owns when one failure is too many. Leaves to its callers what counts as one, and to the store
+//! the way back to the generation before.
 
 use std::time::Duration;
 
@@ -42,8 +42,8 @@ impl Failing {
 }
 
 impl Gate {
-    /// Counts a failure of a policy in a claim. Returns the generation that is active again, if this
-    /// was one failure too many.
+    /// Counts a failure of a policy in a claim. Returns the generation that is active again, if
+    /// this was one failure too many.
     pub(super) fn count_failure(
         &mut self,
         store: &mut Store,

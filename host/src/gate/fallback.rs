@@ -1,9 +1,10 @@
 //! What claims use when the policy gives no clause that may run (design, section 5).
 //!
 //! Owns the directions of failure: the order of tasks fails open, so that a broken policy never
-//! stops every repo; a freeze fails closed. A kill switch that is off needs no policy at all. Leaves
-//! a policy that is not trusted to `trusted`. Callers rely on this: to ask under other settings than
-//! this process's own counts no failure, and changes nothing of what this process uses.
+//! stops every repo; a freeze fails closed. A kill switch that is off needs no policy at all.
+//! Leaves a policy that is not trusted to `trusted`. Callers rely on this: to ask under other
+//! settings than this process's own counts no failure, and changes nothing of what this process
+//! uses.
 
 use jiff::Timestamp;
 
@@ -98,7 +99,7 @@ impl Gate {
         clause.valid_until = Some(now.as_second().saturating_add(RETRY_SECONDS));
         let instead = match clause.source {
             _ if is_of_trust => "frozen repos stay closed, and the order of tasks is not kept",
-            Source::LastGood => "claims go by its last good clause",
+            Source::LastGood => "claims use its last good clause",
             _ => "the order of tasks is not kept until it does, frozen repos stay closed",
         };
         let reason = with_causes(failure);
@@ -148,7 +149,7 @@ fn freeze_only(
     }
 }
 
-/// Which agents are gated is the policy's business: if it has rules of its own, all are held.
+/// Which agents are gated is the policy's business: if the settings have rules, all are held.
 fn freeze_only_text(settings: &Settings, scope: &[&str]) -> String {
     if !settings.freeze_enabled {
         return String::new();

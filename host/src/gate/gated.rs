@@ -3,8 +3,8 @@
 //! Owns the way to them. They are read out of the clause that the policy gives for a gate that is
 //! switched on, whether or not it is, so that who is in line does not change with the switches
 //! (reference semantics 25, 30). Leaves the rows to `store`, and the clause of the claims to
-//! `fallback`. Callers rely on this: there is always an answer, so that a policy that fails takes no
-//! line out of sight: what was known last, then the last good clause, then the default rule.
+//! `fallback`. Callers rely on this: there is always an answer, so that a policy that fails takes
+//! no line out of sight: what was known last, then the last good clause, then the default rule.
 
 use jiff::Timestamp;
 use serial_gate_default_policy::serial::Serial;
@@ -74,8 +74,8 @@ impl Gate {
         self.gated_agents.insert(known).agents.clone()
     }
 
-    /// Asks the policy, and once more without its scope: a clause for many repos may be too long, and
-    /// gates the same agents.
+    /// Asks the policy, and once more without its scope: a clause for many repos may be too long,
+    /// and gates the same agents.
     fn ask_for_agents(
         &mut self,
         store: &mut Store,

@@ -23,11 +23,11 @@ pub(crate) struct InUse {
     pub allowance: Allowance,
     /// Loaded when it is first needed: to freeze a repo takes no WebAssembly.
     pub policy: Option<Policy>,
-    pub component: Component,
+    pub component: ComponentSource,
 }
 
 /// Where the component is.
-pub(crate) enum Component {
+pub(crate) enum ComponentSource {
     Given(Vec<u8>),
     Stored { signature: Option<String> },
     None,
@@ -48,7 +48,7 @@ impl InUse {
                 is_overridden: false,
                 allowance: *allowance,
                 policy: None,
-                component: Component::Given(component.clone()),
+                component: ComponentSource::Given(component.clone()),
             }),
             Rule::Active(overrides) => {
                 let active = store.generation_in(GenerationState::Active)?;
@@ -60,14 +60,14 @@ impl InUse {
                     is_overridden: false,
                     allowance: Allowance::default(),
                     policy: None,
-                    component: Component::None,
+                    component: ComponentSource::None,
                 }))
             }
         }
     }
 
-    /// A generation with this process's overrides. What cannot be read of it is said in the log, and
-    /// the default holds.
+    /// A generation with this process's overrides. What cannot be read of it is said in the log,
+    /// and the default holds.
     pub fn of(generation: &Generation, overrides: &Overrides) -> InUse {
         let theirs = settings_or_default(generation);
         let allowance = allowance_of(generation).unwrap_or_else(|error| {
@@ -82,7 +82,7 @@ impl InUse {
             settings,
             allowance,
             policy: None,
-            component: Component::Stored {
+            component: ComponentSource::Stored {
                 signature: generation.signature.clone(),
             },
         }

@@ -1,15 +1,15 @@
 //! From the bytes of a component to a policy that claims can use.
 //!
 //! Owns the steps: the digest and the signature are checked, the component is compiled, and its
-//! clause is accepted. Leaves when that happens to `reload`. Callers rely on this: with a trust list
-//! a component is checked each time, whatever was said of it before.
+//! clause is accepted. Leaves when that happens to `reload`. Callers rely on this: with a trust
+//! list a component is checked each time, whatever was said of it before.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::clause::CurrentClause;
-use super::generation::{Component, InUse, component};
+use super::generation::{ComponentSource, InUse, component};
 use super::settings::{Allowance, Overrides};
 use super::{Error, Gate};
 use crate::model::Description;
@@ -23,7 +23,7 @@ pub struct Loader {
     pub runtime: Option<Runtime>,
     /// Compiles policies in a separate process, where the runtime is made here.
     pub compiler: Option<Compiler>,
-    /// Whose policies are run; anybody's, if there is none.
+    /// The signers whose policies may run; without it, any policy may.
     pub trust: Option<Trust>,
     /// The time that a query by a clause may take.
     pub claim_budget: Duration,
@@ -62,8 +62,8 @@ impl Loader {
         Ok(policy::texts::fit_description(policy.describe()?))
     }
 
-    /// A policy that this process has compiled already. With a trust list there is none: the one who
-    /// had it compiled may have trusted others.
+    /// A policy that this process has compiled already. Not with a trust list: it may have been
+    /// compiled under another one.
     pub(super) fn compiled(&mut self, in_use: &InUse) -> Result<Option<Policy>, policy::Error> {
         if self.trust.is_some() {
             return Ok(None);
@@ -76,9 +76,9 @@ impl Loader {
     pub(super) fn load(&mut self, store: &mut Store, in_use: &InUse) -> Result<Policy, Error> {
         let limits = in_use.allowance.limits();
         let signature = match &in_use.component {
-            Component::Given(bytes) => return Ok(self.runtime()?.load(bytes, limits)?),
-            Component::Stored { signature } => signature.as_deref(),
-            Component::None => return Err(Error::NoPolicy),
+            ComponentSource::Given(bytes) => return Ok(self.runtime()?.load(bytes, limits)?),
+            ComponentSource::Stored { signature } => signature.as_deref(),
+            ComponentSource::None => return Err(Error::NoPolicy),
         };
         if let Some(policy) = self.compiled(in_use)? {
             return Ok(policy);

@@ -5,8 +5,8 @@
 //! when the policy fails (design, section 5). Leaves what happens to jobs to `queue`, and what is
 //! only watched to `observe`. The database is a parameter of each question.
 //!
-//! Callers rely on this: a policy that fails never stops the queue, and never opens a frozen repo to
-//! a gated job; and the settings, the policy and the clause in use are always of one generation.
+//! Callers rely on this: a policy that fails never stops the queue, and never opens a frozen repo
+//! to a gated job; and the settings, the policy and the clause in use are always of one generation.
 
 mod by_repo;
 mod clause;

@@ -3,8 +3,8 @@
 //! Owns the moment. Leaves the steps of loading to `loading`. Callers rely on this: a policy, its
 //! settings, its limits and its clause change together and never in part; a generation is compared
 //! as a whole, because its number may be another one's where a backup took the place of the
-//! database; no claim waits for a compiler, because a policy that is not compiled yet is loaded in a
-//! thread; and until that is done, or if it fails, claims use the one before.
+//! database; no claim waits for a compiler, because a policy that is not compiled yet is loaded in
+//! a thread; and until that is done, or if it fails, claims use the one before.
 
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -134,8 +134,8 @@ impl Gate {
         }
     }
 
-    /// Changes to the active generation: at once if its policy is compiled already, and else when it
-    /// has been loaded.
+    /// Changes to the active generation: at once if its policy is compiled already, and else when
+    /// it has been loaded.
     fn begin(
         &mut self,
         store: &mut Store,

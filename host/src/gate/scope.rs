@@ -1,7 +1,7 @@
 //! Which repos are in scope.
 //!
-//! Owns the host's reading of the scope: the setting `repos` and the list `repos` of the rules, as the
-//! policies of this repository read them. A repo is in scope when both admit it. The reading is
+//! Owns the host's reading of the scope: the setting `repos` and the list `repos` of the rules, as
+//! the policies of this repository read them. A repo is in scope when both admit it. The reading is
 //! lenient: a name that the scope drops is only noted. Leaves to `queue` what may be stored.
 
 use serial_gate_default_policy::scope::{self, Scope};
@@ -21,7 +21,8 @@ pub fn can_be_in_scope(repo: &str) -> bool {
         && Scope::parse(repo).names().contains(repo)
 }
 
-/// The repos that the rules name; none if they name none, or in a way that the policies here refuse.
+/// The repos that the rules name; none if they name none, or in a way that the policies here
+/// refuse.
 pub(crate) fn repos_of_rules(settings: &Settings) -> Option<Vec<String>> {
     let named = keys_of(settings.rules.as_deref()?)?.remove("repos")?;
     let repos: Vec<String> = serde_json::from_value(named).ok()?;

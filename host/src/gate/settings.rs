@@ -1,7 +1,7 @@
 //! What an operator sets: for everybody with a generation, or for one process.
 //!
-//! Owns the text of settings and allowances in the database, and the order of precedence: a process's
-//! own overrides come before what its generation says.
+//! Owns the text of settings and allowances in the database, and the order of precedence: a
+//! process's own overrides come before what its generation says.
 
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ pub(crate) fn keys_of(rules: &str) -> Option<Map<String, Value>> {
     serde_json::from_str(rules).ok()
 }
 
-/// The settings of a queue that nobody has set: the gate acts in all repos, by the policy's defaults.
+/// The settings of a new queue: the gate acts in all repos, by the policy's defaults.
 pub fn default_settings() -> Settings {
     Settings {
         enabled: true,

@@ -1,11 +1,11 @@
 //! What claims use where the active generation is not trusted here.
 //!
-//! Owns the way to it: the newest generation that was active before and whose component is signed by
-//! a key that is trusted now. Its policy is asked, with its own settings. Without one only freezes
-//! hold: `fallback` has that clause. Leaves the signatures to `policy`. Callers rely on this: with a
-//! trust list, nothing that a component said before it was checked is used, and neither is a clause
-//! that is kept of it. The active generation stays active for those who trust it; `reload` sees when
-//! another one is.
+//! Owns the way to it: the newest generation that was active before and whose component is signed
+//! by a key that is trusted now. Its policy is asked, with its own settings. Without one only
+//! freezes hold: `fallback` has that clause. Leaves the signatures to `policy`. Callers rely on
+//! this: with a trust list, nothing that a component said before it was checked is used, and
+//! neither is a clause that is kept of it. The active generation stays active for those who trust
+//! it; `reload` sees when another one is.
 
 use std::collections::BTreeSet;
 
@@ -95,7 +95,7 @@ impl Gate {
     }
 }
 
-/// The other generations that were active, each once, the one that was active last first.
+/// The other generations that were active, each once, the latest first.
 fn active_before(store: &mut Store, active: &Generation) -> Result<Vec<Generation>, Error> {
     let events = store.generation_events(None)?;
     let mut seen = BTreeSet::from([active.id]);

@@ -11,7 +11,8 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{Html, IntoResponse};
 use jiff::Timestamp;
 use serial_gate::model::{Hold, Verdict};
-use serial_gate::queue::{Acting, Doubt, Error, RepoState, State as QueueState, Waiting, as_it_is};
+use serial_gate::printable::as_it_is;
+use serial_gate::queue::{Acting, Doubt, Error, RepoState, State as QueueState, Waiting};
 use serial_gate::store::{
     GenerationEvent, GenerationState, Role, TaskBranch, sql_time, time_since,
 };

@@ -235,7 +235,7 @@ pub async fn stop_shadow(
     Body(Because { reason }): Body<Because>,
 ) -> Result<Json<Active>, Problem> {
     act(&app, caller, reason, |queue, act| {
-        let stopped = queue.store().stop_shadow(act)?;
+        let stopped = queue.store_mut().stop_shadow(act)?;
         stopped.ok_or(rollout::Error::NoShadow)
     })
     .await

@@ -1,7 +1,7 @@
 //! The contract as Rust types, generated from `wit/serial-gate.wit`, which documents every field.
 //!
-//! Owns names, and how symbols and texts go together: no rule, no I/O. The types are the generated ones
-//! and not copies of them, so that a snapshot goes to a policy without a conversion.
+//! Owns names, and how symbols and texts go together: no rule, no I/O. The types are the generated
+//! ones and not copies of them, so that a snapshot goes to a policy without a conversion.
 
 mod verdicts;
 

@@ -1,10 +1,10 @@
-//! The comparison of `decide` with the clause where the queue is looked at, and what becomes of what
-//! is found.
+//! The comparison of `decide` with the clause where the queue is looked at, and what becomes of
+//! what is found.
 //!
 //! Owns which clauses are compared: those that the policy has just given, and no fallback. Both
-//! answers come from one policy, one moment and one snapshot. Callers rely on this: what is found is
-//! counted against the generation, except under this process's overrides, where it is only shown;
-//! and nothing here fails a look.
+//! answers come from one policy, one moment and one snapshot. Callers rely on this: what is found
+//! is counted against the generation, except under this process's overrides, where it is only
+//! shown; and nothing here fails a look.
 
 use std::time::Duration;
 
@@ -18,14 +18,15 @@ use crate::model::Snapshot;
 use crate::recent::is_recent;
 use crate::store::{Act, Contradicted, Contradictions, Patience, Store};
 
-/// How soon a process that looks again and again counts the same thing once more. What it writes is a
-/// change that wakes others who look.
+/// How soon a process that looks again and again counts the same thing once more. What it writes is
+/// a change that wakes others who look.
 const COUNTED_FOR: Duration = Duration::from_secs(10);
 
 /// What a look at all queued jobs found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Agreement {
-    /// How many jobs were compared; none where the clause is not the policy's, or takes more than its budget.
+    /// How many jobs were compared; none where the clause is not the policy's, or takes more than
+    /// its budget.
     pub compared: Option<usize>,
     /// Those about which the policy contradicts itself.
     pub found: Contradicting,
@@ -35,7 +36,7 @@ pub struct Agreement {
     pub rolled_back_to: Option<i64>,
 }
 
-/// Whether a clause is one that can be compared with `decide`.
+/// Whether a clause can be compared with `decide`.
 pub(super) fn is_comparable(clause: &CurrentClause) -> bool {
     clause.source == Source::Policy
 }
@@ -163,8 +164,8 @@ impl Observer {
     }
 }
 
-/// Counts what was found against its generation. Returns the generation that is active again, if this
-/// was one failure too many. A database that cannot be written is said in the log.
+/// Counts what was found against its generation. Returns the generation that is active again, if
+/// this was one failure too many. A database that cannot be written is said in the log.
 pub(super) fn count(
     store: &mut Store,
     failing: Option<&Failing>,

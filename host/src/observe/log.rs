@@ -70,7 +70,7 @@ pub(super) struct NotLogged {
 }
 
 /// The log of this process.
-pub(super) struct Log {
+pub(super) struct DecisionLog {
     pub options: LogOptions,
     /// The input that was logged last.
     last: Option<String>,
@@ -78,10 +78,10 @@ pub(super) struct Log {
     has_failed: bool,
 }
 
-impl Log {
+impl DecisionLog {
     /// Nothing was logged yet.
-    pub fn new(options: LogOptions) -> Log {
-        Log {
+    pub fn new(options: LogOptions) -> DecisionLog {
+        DecisionLog {
             options,
             last: None,
             has_failed: false,
@@ -141,7 +141,7 @@ fn add_line(options: &LogOptions, entry: &Entry, patience: Duration) -> io::Resu
     let mut line = serde_json::to_vec(entry)?;
     line.push(b'\n');
     let lock_file = with_extension(&options.path, "lock");
-    // A pipe would be opened only when somebody reads it.
+    // To open a pipe waits for its reader.
     for path in [&options.path, &lock_file] {
         if path.exists() && !path.is_file() {
             let problem = format!("`{}` is no regular file", path.display());
@@ -172,7 +172,7 @@ fn add_line(options: &LogOptions, entry: &Entry, patience: Duration) -> io::Resu
 const PATIENCE: Duration = Duration::from_secs(1);
 
 fn lock(path: &Path, patience: Duration) -> io::Result<File> {
-    // Not truncated: the name may be somebody's file.
+    // Not truncated: a file of this name may have been there before.
     let file = OpenOptions::new()
         .create(true)
         .truncate(false)

@@ -1,7 +1,7 @@
 //! The state before a claim, for the decision log and for the shadow.
 //!
-//! Owns that both see the state that the claim saw, and that nothing here fails a claim. Where there
-//! is neither a log nor a shadow, a claim pays nothing for it.
+//! Owns that both see the state that the claim saw, and that nothing here fails a claim. Where
+//! there is neither a log nor a shadow, a claim pays nothing for it.
 
 use jiff::Timestamp;
 
@@ -13,7 +13,7 @@ use crate::model::Snapshot;
 use crate::store::{Claimed, Store};
 
 /// The state before a claim.
-pub(crate) struct Seen {
+pub(crate) struct StateBefore {
     state: Snapshot,
     /// The shadow's clause, or why it has none, if it is time to ask it.
     shadow: Option<Result<Clause, gate::Error>>,
@@ -27,7 +27,7 @@ impl Observer {
         store: &mut Store,
         now: Timestamp,
         clause: &CurrentClause,
-    ) -> Option<Seen> {
+    ) -> Option<StateBefore> {
         // A shadow that cannot be read is no reason not to log.
         let due = self.shadow.is_due(gate, store, now);
         let is_due = due.unwrap_or_else(|error| {
@@ -49,7 +49,7 @@ impl Observer {
             footprint.extend(shadow.reach());
         }
         match store.snapshot(&footprint, None) {
-            Ok(state) => Some(Seen { state, shadow }),
+            Ok(state) => Some(StateBefore { state, shadow }),
             Err(error) => {
                 self.leave_out(&error);
                 None
@@ -63,10 +63,10 @@ impl Observer {
         gate: &mut Gate,
         store: &mut Store,
         now: Timestamp,
-        seen: Seen,
+        seen: StateBefore,
         claimed: Option<&Claimed>,
     ) {
-        let Seen { state, shadow } = seen;
+        let StateBefore { state, shadow } = seen;
         let decisions = match gate.decide_over(store, now, &state) {
             Ok(decisions) => decisions,
             Err(error) => return self.leave_out(&error),

@@ -1,9 +1,9 @@
 //! What is watched of claims: a decision log, a shadow policy, and whether `decide` and the clause
 //! agree.
 //!
-//! Owns what it takes to watch: what was logged, asked, compared and counted last. Leaves the clause
-//! and the verdicts to `gate`, and the rows to `store`; both are parameters. Callers rely on this:
-//! nothing here fails a claim or a look, and a claim that nothing watches pays nothing.
+//! Owns what it takes to watch: what was logged, asked, compared and counted last. Leaves the
+//! clause and the verdicts to `gate`, and the rows to `store`; both are parameters. Callers rely on
+//! this: nothing here fails a claim or a look, and a claim that nothing watches pays nothing.
 
 mod agreement;
 mod judging;
@@ -23,13 +23,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use log::Log;
+use log::DecisionLog;
 use sample::Sampled;
 use shadow::Shadow;
 
 /// What watches the claims of one queue.
 pub struct Observer {
-    log: Option<Log>,
+    log: Option<DecisionLog>,
     shadow: Shadow,
     /// How often `decide` is compared with the clause; none never does.
     pace: Option<Pace>,
@@ -47,7 +47,7 @@ impl Observer {
     /// Nothing was watched yet.
     pub fn new(log: Option<LogOptions>, pace: Option<Pace>, claim_budget: Duration) -> Observer {
         Observer {
-            log: log.map(Log::new),
+            log: log.map(DecisionLog::new),
             shadow: Shadow::default(),
             pace,
             claim_budget,

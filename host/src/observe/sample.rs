@@ -1,10 +1,10 @@
 //! The comparison of `decide` with the clause before claims, in processes that stay.
 //!
-//! Owns how often: at most once a second, and for at most a hundredth of the time, over all queues of
-//! a process that share a [`Pace`]; and a state that has not changed is left for later, so that the
-//! next change is compared before a claim sees it. A short comparison is made before the claim, in
-//! the very state that the claim sees, and takes no lock. A long queue is compared in a thread, on
-//! its own connection. Callers rely on this: nothing here fails a claim.
+//! Owns how often: at most once a second, and for at most a hundredth of the time, over all queues
+//! of a process that share a [`Pace`]; and a state that has not changed is left for later, so that
+//! the next change is compared before a claim sees it. A short comparison is made before the claim,
+//! in the very state that the claim sees, and takes no lock. A long queue is compared in a thread,
+//! on its own connection. Callers rely on this: nothing here fails a claim.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -200,7 +200,8 @@ fn in_background(database: &Database, budget: Duration, question: &Question, tur
     drop(turn);
 }
 
-/// Compares, and counts what is found. Returns the generation that is active again, if there is one.
+/// Compares, and counts what is found. Returns the generation that is active again, if there is
+/// one.
 fn ask(store: &mut Store, question: &Question) -> Option<i64> {
     let found = find(store, question).unwrap_or_else(|error| {
         tracing::warn!("`decide` was not compared: {}", with_causes(&error));
@@ -232,13 +233,15 @@ fn find(store: &mut Store, question: &Question) -> Result<Contradicting, gate::E
         // It may be the rows of one repo that it fails on.
         Err(error) => tracing::warn!("not all jobs were compared: {}", with_causes(&error)),
     }
-    // At least the next one. The clause may have shut out rows of a large state that `decide` sees with this one.
+    // At least the next one. The clause may have shut out rows of a large state that `decide` sees
+    // with this one.
     let Some((job, _)) = by_clause.iter().find(|(_, lets_through)| *lets_through) else {
         return Ok(Contradicting::default());
     };
     let judged = store.judged(&clause.footprint(), &clause.rendered, Some(*job))?;
     let decisions = match policy.decide(settings, *now, &judged.state) {
-        // A job that is given away without a word. A limit is another matter: there may be much to decide over.
+        // A job that is given away without a word. A limit is another matter: there may be much to
+        // decide over.
         Err(error) if matches!(error.failure(), Some("trap" | "capability")) => {
             tracing::warn!("job {job} was not decided: {}", with_causes(&error));
             Vec::new()

@@ -54,7 +54,8 @@ impl Shadow {
         Ok(true)
     }
 
-    /// The shadow's clause. One that the guard refuses would fail every claim, whatever `decide` says.
+    /// The shadow's clause. If the guard refused it, it would fail every claim, whatever `decide`
+    /// says.
     pub fn clause(
         &mut self,
         gate: &mut Gate,

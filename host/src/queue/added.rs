@@ -1,7 +1,8 @@
 //! What has to be known of a task or a job that was just added.
 //!
-//! Owns the word about a frozen repo whose freeze does not hold the new job: the freeze told only of what was queued when it
-//! was made. Leaves the stage to `stages`. Nothing fails here: what was added is on the disk by then.
+//! Owns the word about a frozen repo whose freeze does not hold the new job: the freeze told only
+//! of what was queued when it was made. Leaves the stage to `stages`. Nothing fails here: what was
+//! added is on the disk by then.
 
 use jiff::Timestamp;
 

@@ -1,11 +1,11 @@
 //! A worker's claim.
 //!
-//! Owns the order of its steps: the clause, its comparison with `decide`, leases that ran out, a look
-//! for the log and the shadow, and then the way to the first job that may be claimed. Leaves the
-//! transaction to the store. Callers rely on this: whichever way is taken, the clause lets the job
-//! through, and where the candidates are known it is the first such job. A claim that finds nothing
-//! compares some candidates with the clause itself, because some writes of other programs fire no
-//! trigger.
+//! Owns the order of its steps: the clause, its comparison with `decide`, leases that ran out, a
+//! look for the log and the shadow, and then the way to the first job that may be claimed. Leaves
+//! the transaction to the store. Callers rely on this: whichever way is taken, the clause lets the
+//! job through, and where the candidates are known it is the first such job. A claim that finds
+//! nothing compares some candidates with the clause itself, because some writes of other programs
+//! fire no trigger.
 
 use std::time::Duration;
 
@@ -47,12 +47,7 @@ impl Queue {
         lease: Duration,
     ) -> Result<Option<Claimed>, Error> {
         let Claimant { worker, agent } = claimant.into();
-        let Queue {
-            store,
-            gate,
-            observer,
-            ..
-        } = self;
+        let (observer, gate, store) = self.parts();
         let clause = gate.clause(store, Purpose::Claim, now)?;
         let clause = observer.sample(gate, store, now, clause)?;
         gate.persist_clause(store)?;
@@ -73,23 +68,14 @@ impl Queue {
             claimed = self.take(&clause, lease)?;
         }
         if let Some(seen) = seen {
-            let Queue {
-                store,
-                gate,
-                observer,
-                ..
-            } = self;
+            let (observer, gate, store) = self.parts();
             observer.write_down(gate, store, now, seen, claimed.as_ref());
         }
         Ok(claimed)
     }
 
-    /// Gives a claimed job back, to its old place in the queue. `error` says why, if it was not asked
-    /// for.
-    ///
-    /// # Errors
-    ///
-    /// When the claim is no longer good.
+    /// Gives a claimed job back, to its old place in the queue. `error` says why, if it was not
+    /// asked for.
     pub fn release(
         &mut self,
         act: Act<'_>,
@@ -101,10 +87,6 @@ impl Queue {
     }
 
     /// Gives a job back whose branch could not be cut: it may be claimed again after a delay.
-    ///
-    /// # Errors
-    ///
-    /// When the claim is no longer good.
     pub fn defer(
         &mut self,
         act: Act<'_>,
@@ -116,9 +98,9 @@ impl Queue {
         Ok(self.store.put_off(act, claim, delay, error, &finished)?)
     }
 
-    /// The first claimable job: by the candidates where the clause has a shape and they are known, and
-    /// else by a look at one queued job after another. Where that takes too long, gated jobs are held
-    /// and the others go on.
+    /// The first claimable job: by the candidates where the clause has a shape and they are known,
+    /// and else by a look at one queued job after another. Where that takes too long, gated jobs
+    /// are held and the others go on.
     fn take(&mut self, clause: &CurrentClause, lease: Lease<'_>) -> Result<Option<Claimed>, Error> {
         if let Some(shaped) = clause.shaped() {
             match self.store.claim_candidate(shaped, lease)? {
@@ -130,7 +112,8 @@ impl Queue {
         match self.store.claim(&clause.rendered, lease) {
             Err(store::Error::Budget { budget_ms }) => {
                 tracing::warn!(
-                    "no job that may be claimed was found within {budget_ms} ms: gated jobs are held, the others go on"
+                    "no job that may be claimed was found within {budget_ms} ms: gated jobs are \
+                     held, the others go on"
                 );
                 self.take_ungated(clause, lease)
             }
@@ -138,8 +121,8 @@ impl Queue {
         }
     }
 
-    /// Compares some candidates where nothing was found, and says whether it is worth another look. An
-    /// error here does not fail the claim.
+    /// Compares some candidates where nothing was found, and says whether it is worth another look.
+    /// An error here does not fail the claim.
     fn has_found_more(&mut self, now: Timestamp) -> bool {
         let compared = self.reconcile_if_queued(now);
         compared.unwrap_or_else(|error| {
@@ -148,8 +131,8 @@ impl Queue {
         })
     }
 
-    /// The first job that the clause lets through whatever the tables hold. A second clause, over agents
-    /// only, finds it, and has a shape.
+    /// The first job that the clause lets through whatever the tables hold. A second clause, over
+    /// agents only, finds it, and has a shape.
     fn take_ungated(
         &mut self,
         clause: &CurrentClause,

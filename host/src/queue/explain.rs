@@ -2,8 +2,8 @@
 //!
 //! Owns the answer of `explain`. It knows no rule: it asks the policy for the reason, finishes the
 //! task or clears the freeze that the policy names in a copy of the state, and asks again, until
-//! the policy lets the job through. What it proposes is therefore what the policy would accept. Each task that it names
-//! has the state of its work, from which `advice` says what helps.
+//! the policy lets the job through. What it proposes is therefore what the policy would accept.
+//! Leaves what helps to `remedy`, which reads the state of each task's work.
 
 use jiff::Timestamp;
 
@@ -22,11 +22,7 @@ use crate::store::{self, JobWork, WorkState};
 const TASKS_NAMED: usize = 100;
 
 impl Queue {
-    /// Where a job stands, and why.
-    ///
-    /// # Errors
-    ///
-    /// When there is no such job, the policy fails, or the database cannot be read.
+    /// Whether a job may be claimed, and why not.
     pub fn explain(&mut self, now: Timestamp, id: i64) -> Result<Explanation, Error> {
         let job = self.store.job(id)?.ok_or(store::Error::NoJob { id })?;
         let standing = match job.status.as_deref() {
@@ -36,8 +32,8 @@ impl Queue {
         let contradiction = match &standing {
             Standing::NotQueued => None,
             _ => {
-                let (gate, store) = (&mut self.gate, &mut self.store);
-                self.observer.contradiction_about(gate, store, now, id)
+                let (observer, gate, store) = self.parts();
+                observer.contradiction_about(gate, store, now, id)
             }
         };
         let branch = match job.task_id {
@@ -60,7 +56,8 @@ impl Queue {
         })
     }
 
-    /// What helps with a job that is not queued. Nothing, if it failed and was replaced, or its task is finished.
+    /// What helps with a job that is not queued. Nothing, if it failed and was replaced, or its
+    /// task is finished.
     fn advice_for_itself(
         &mut self,
         now: Timestamp,
@@ -181,7 +178,7 @@ impl Queue {
             undone |= finished;
         }
         if let Some(repo) = hold.freeze.and_then(|freeze| what_if.unfreeze(freeze)) {
-            // The empty repo cannot be named to `unfreeze`, and neither can one that is no text.
+            // Neither the empty repo nor a repo that is not text can be named to `unfreeze`.
             let freeze = self
                 .store
                 .active_freeze(Some(&repo))?

@@ -1,8 +1,9 @@
 //! The settings under which a freeze would hold.
 //!
-//! Owns which of the stored settings have to be changed, all at once. They are tried before they are proposed: by the clause
-//! that the policy gives for them, and once more with what this process was told itself. Leaves the command to the command
-//! line. A policy that lets tasks start in a frozen repo has no such settings: that is its rule.
+//! Owns which of the stored settings have to be changed, all at once. They are tried before they
+//! are proposed: by the clause that the policy gives for them, and once more with what this process
+//! was told itself. Leaves the command to the command line. A policy that lets tasks start in a
+//! frozen repo has no such settings: that is its rule.
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -11,11 +12,8 @@ use super::{Error, Queue};
 use crate::gate::{Overrides, Rule, Source, can_be_in_scope, scope_of, settings_of};
 
 impl Queue {
-    /// What to store instead of the stored settings so that a freeze of the repo holds; none if no settings do that.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
+    /// What to store instead of the stored settings so that a freeze of the repo holds; none if no
+    /// settings do that.
     pub fn settings_to_hold(
         &mut self,
         now: Timestamp,

@@ -21,10 +21,6 @@ pub struct Preparing {
 impl Queue {
     /// Prepares a database, or adds what is missing. The built-in policy with these settings is its
     /// first generation, unless it has generations already.
-    ///
-    /// # Errors
-    ///
-    /// When the file is not a database that can be written, or cannot be adopted.
     pub fn init(
         database: impl Into<Database>,
         settings: &Settings,

@@ -52,7 +52,8 @@ impl Queue {
         let differences = self.differences(now)?;
         if differences > 0 {
             notes.push(format!(
-                "candidates were not what the clause gives, {differences} times, and were put right: `serial-gate doctor` compares all"
+                "candidates were not what the clause gives, {differences} times, and were put \
+                 right: `serial-gate doctor` compares all"
             ));
         }
         if let Some(
@@ -177,11 +178,14 @@ impl Queue {
     /// Says in a state what was found, and counts it. Last of all: another generation may be active
     /// after it.
     fn tell_contradictions(&mut self, now: Timestamp, compared: Compared, state: &mut State) {
-        let (gate, store) = (&mut self.gate, &mut self.store);
-        let back = self.observer.count_look(gate, store, now, &compared);
+        let (observer, gate, store) = self.parts();
+        let back = observer.count_look(gate, store, now, &compared);
         state.notes.extend(compared.found.note());
         state.notes.extend(back.map(|good| {
-            format!("it failed too often: generation {good} is active again, and this is what the one after it said")
+            format!(
+                "it failed too often: generation {good} is active again, and this is what the \
+                     one after it said"
+            )
         }));
         state.contradictions = compared.found.jobs;
     }

@@ -1,8 +1,8 @@
 //! Whether a scope that is to be stored can be meant.
 //!
 //! Owns the refusals. Leaves the reading of a scope to `gate`. Callers rely on this: a stored scope
-//! never becomes wider by a name that the scope drops, and never narrower to a name that nothing has,
-//! unless the operator says that the name is new; and it never names repos in vain. Flags, the
+//! never becomes wider by a name that the scope drops, and never narrower to a name that nothing
+//! has, unless the operator says that the name is new; and it never names repos in vain. Flags, the
 //! environment and the file keep their lenient reading.
 
 use serial_gate_default_policy::scope::{self, Scope};
@@ -47,8 +47,8 @@ impl Queue {
     }
 }
 
-/// The same for a database that is about to be prepared. One that knows no repo at all takes any name
-/// that a repo can have, and one that has settings keeps them.
+/// The same for a database that is about to be prepared. If it knows no repo, any name that a repo
+/// can have is taken; if it has settings, it keeps them.
 pub fn check_first_scope(
     database: &Database,
     settings: &Settings,
@@ -66,7 +66,7 @@ pub fn check_first_scope(
     })
 }
 
-/// The known names that are nearest to one that is not known; none if it is known.
+/// The known names that are nearest to an unknown name; none if the name is known.
 type Near = Option<Vec<String>>;
 
 fn check(

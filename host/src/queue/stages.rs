@@ -1,8 +1,9 @@
 //! Stages that look finished and are not.
 //!
-//! Owns what is said of the stage that somebody gives a task. The rules alone say what is finished, by exact text; a task in
-//! `Done` or `cancelled` is unfinished under the usual rules, and holds every later task of its repo for good. Nothing is
-//! refused here: a stage may have any name.
+//! Owns what is said of the stage that a task is given. The rules alone say what is finished, by
+//! exact text; a task in `Done` or `cancelled` is unfinished under the usual rules, and holds every
+//! later task of its repo for good. Callers rely on this: nothing is refused, because a stage may
+//! have any name.
 
 use jiff::Timestamp;
 
@@ -71,8 +72,8 @@ pub fn ended_note(before: TaskOutcome, now: TaskOutcome) -> String {
 }
 
 impl Queue {
-    /// What to say of a task that was brought to a stage, and of how it had ended before. The change is made by then, so
-    /// that nothing here fails.
+    /// What to say of a task that was brought to a stage, and of how it had ended before. The
+    /// change is made by then, so that nothing here fails.
     pub fn moved_note(
         &mut self,
         now: Timestamp,
@@ -161,7 +162,8 @@ fn unsaid(error: &Error) -> Option<String> {
     None
 }
 
-/// The finished stage that was probably meant by a stage which is not finished; none if it looks like work.
+/// The finished stage that was probably meant by a stage which is not finished; none if it looks
+/// like work.
 pub fn near_finished<'a>(stage: &str, finished: &'a FinishedStages) -> Option<&'a str> {
     if finished.contains(stage) {
         return None;
@@ -184,8 +186,8 @@ fn plain(stage: &str) -> String {
     letters.flat_map(char::to_lowercase).collect()
 }
 
-/// One letter of a short name, and two of a longer one, are left out, added, changed or swapped. The first letter is rarely
-/// wrong, and `none` is not `done`.
+/// One letter of a short name, and two of a longer one, are left out, added, changed or swapped.
+/// The first letter is rarely wrong, and `none` is not `done`.
 fn is_a_slip(typed: &str, meant: &str) -> bool {
     let most = match meant.chars().count() {
         ..4 => return false,

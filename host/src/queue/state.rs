@@ -1,7 +1,7 @@
 //! The state of the queue for people, as types.
 //!
-//! Owns the keys of `queue --json`, which are the reference's (semantics 29–32); each key that is not
-//! says so. Leaves how a state is read to `read_state`.
+//! Owns the keys of `queue --json`, which are the reference's (semantics 29–32); each key that is
+//! not says so. Leaves how a state is read to `read_state`.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +32,8 @@ pub struct State {
     /// Queued jobs in no waiting line: other agents', and those without a repo.
     #[serde(skip_serializing_if = "Others::are_none")]
     pub others: Others,
-    /// Queued jobs about which the policy contradicts itself, up to 100: the clause is what claims use.
+    /// Queued jobs about which the policy contradicts itself, up to 100: the clause is what claims
+    /// use.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub contradictions: Vec<Contradiction>,
     /// What an operator should know.
@@ -120,13 +121,15 @@ pub struct RepoState {
     /// The deploy that the freeze is about; not in the reference's answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frozen_deploy: Option<FrozenDeploy>,
-    /// Why tasks start although the repo is frozen, all or some of them; not in the reference's answer.
+    /// Why tasks start although the repo is frozen, all or some of them; not in the reference's
+    /// answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub freeze_note: Option<String>,
     /// Whether the gate acts here; not in the reference's answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub applies: Option<bool>,
-    /// Whether it really does, by the clause that claims use and the exact name; none in the reference's state.
+    /// Whether it really does, by the clause that claims use and the exact name; none in the
+    /// reference's state.
     #[serde(skip)]
     pub acting: Option<Acting>,
     /// How many jobs run and failed here; not in the reference's answer.
@@ -149,8 +152,8 @@ pub struct Waiting {
     /// The job and its task.
     #[serde(flatten)]
     pub job: WaitingJob,
-    /// Since when it is in the queue, if that is known: from its row, or since it was first seen at the head of its repo.
-    /// Not a key of the reference's.
+    /// Since when it is in the queue, if that is known: from its row, or since it was first seen at
+    /// the head of its repo. Not a key of the reference's.
     #[serde(skip)]
     pub since: Option<Timestamp>,
     /// Its task's id; not in the reference's answer.

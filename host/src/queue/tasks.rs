@@ -1,7 +1,7 @@
 //! Tasks that move to another stage, end, or are cancelled.
 //!
-//! Owns which of these a change is: the rules say which stages are finished. Leaves the rows, the jobs
-//! that end with a task and the audit to the store.
+//! Owns which of these a change is: the rules say which stages are finished. Leaves the rows, the
+//! jobs that end with a task and the audit to the store.
 
 use super::{Error, Queue, Running};
 use crate::gate::finished_stages;
@@ -20,8 +20,8 @@ impl Queue {
         Ok(self.store.task_outcome(task, &finished)?)
     }
 
-    /// Moves tasks to a stage, all of them or none, with a row in the audit for each. A finished stage
-    /// ends them, as [`Store::end_tasks`](crate::store::Store::end_tasks) does.
+    /// Moves tasks to a stage, all of them or none, with a row in the audit for each. A finished
+    /// stage ends them, as [`Store::end_tasks`](crate::store::Store::end_tasks) does.
     ///
     /// # Errors
     ///

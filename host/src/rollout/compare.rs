@@ -1,7 +1,7 @@
 //! What another policy would change right now.
 //!
-//! Owns the comparison of two policies over one state of the queue. It changes nothing: no claim uses
-//! the other policy's answer.
+//! Owns the comparison of two policies over one state of the queue. It changes nothing: no claim
+//! uses the other policy's answer.
 
 use jiff::Timestamp;
 

@@ -52,7 +52,8 @@ pub enum Error {
     },
     /// A state was written down by a version that kept it differently.
     #[error(
-        "line {line} of `{}` keeps its state as an earlier version did: record it anew with `--log-snapshots`",
+        "line {line} of `{}` keeps its state as an earlier version did: record it anew with \
+         `--log-snapshots`",
         path.display()
     )]
     OldLogLine {

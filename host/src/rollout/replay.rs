@@ -1,7 +1,7 @@
 //! What another policy would have said: recorded states, decided anew.
 //!
-//! Owns the reading of a decision log. Leaves its format to `observe`. A line without its state cannot
-//! be decided anew; such lines are counted, and not passed over in silence.
+//! Owns the reading of a decision log. Leaves its format to `observe`. A line without its state
+//! cannot be decided anew; such lines are counted, and not passed over in silence.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};

@@ -1,8 +1,8 @@
 //! A new generation: proposed, checked, and then active, a shadow, or refused.
 //!
 //! Owns what is written when. A file that is not even a policy is not stored. A candidate is stored
-//! before its check, so that the history has every attempt; if the process dies meanwhile, it stays a
-//! candidate, which no claim uses. The change itself is one transaction.
+//! before its check, so that the history has every attempt; if the process dies meanwhile, it stays
+//! a candidate, which no claim uses. The change itself is one transaction.
 
 use super::Error;
 use crate::conform::{Candidate, Stage, check_policy};
@@ -24,14 +24,14 @@ pub struct Proposal {
     pub settings: Settings,
     /// What it may use.
     pub allowance: Allowance,
-    /// The generation whose settings these were before they were changed: if another is active by the
-    /// time of the swap, nothing is swapped.
+    /// The generation whose settings these were before they were changed: if another is active by
+    /// the time of the swap, nothing is swapped.
     pub base: Option<Generation>,
 }
 
 impl Proposal {
-    /// A component under the settings and limits of the active generation. Where these cannot be read,
-    /// which is a reason to swap, the defaults hold.
+    /// A component under the settings and limits of the active generation. Where these cannot be
+    /// read, which is a reason to swap, the defaults hold.
     pub fn over(
         active: Option<&Generation>,
         component: Vec<u8>,
@@ -78,8 +78,8 @@ impl Swapped {
 ///
 /// # Errors
 ///
-/// When it is not a policy, or nothing would change. A policy that does not pass its check is not an
-/// error: it is refused, and the stages say why.
+/// When it is not a policy, or nothing would change. A policy that does not pass its check is not
+/// an error: it is refused, and the stages say why.
 pub fn swap(
     queue: &mut Queue,
     proposal: &Proposal,
@@ -136,43 +136,39 @@ pub fn swap(
         fixtures: &fixtures,
     };
     let runtime = queue.runtime().map_err(queue::Error::from)?.clone();
+    let refuse = |queue: &mut Queue, why: &str| {
+        let act = Act { why, ..act };
+        queue.store_mut().refuse_candidate(&candidate, act)
+    };
     let stages = match check_policy(to_check, &runtime, act.now) {
         Ok(stages) => stages,
         Err(error) => {
-            let why = with_causes(&error);
-            let act = Act { why: &why, ..act };
-            queue.store_mut().refuse_candidate(&candidate, act)?;
+            refuse(queue, &with_causes(&error))?;
             return Err(error.into());
         }
     };
-    let refused = stages
-        .iter()
-        .find_map(|stage| Some((stage.name, stage.found.as_ref().err()?)));
-    match refused {
-        Some((name, reason)) => {
-            let why = format!("{name}: {reason}");
-            let act = Act { why: &why, ..act };
-            queue.store_mut().refuse_candidate(&candidate, act)?;
-        }
-        None => {
-            let seen = Seen {
-                generation: &candidate,
-                active: base.as_ref(),
-            };
-            let put = queue.store_mut().put(place_state, seen, act);
-            if let Err(error) = put {
-                let why = error.to_string();
-                let act = Act { why: &why, ..act };
-                queue.store_mut().refuse_candidate(&candidate, act)?;
-                return Err(error.into());
-            }
-        }
+    let refused = stages.iter().find_map(|stage| {
+        let reason = stage.found.as_ref().err()?;
+        Some(format!("{}: {reason}", stage.name))
+    });
+    if let Some(why) = refused {
+        refuse(queue, &why)?;
+        return Ok(Swapped { generation, stages });
+    }
+    let seen = Seen {
+        generation: &candidate,
+        active: base.as_ref(),
+    };
+    if let Err(error) = queue.store_mut().put(place_state, seen, act) {
+        refuse(queue, &error.to_string())?;
+        return Err(error.into());
     }
     Ok(Swapped { generation, stages })
 }
 
 /// Makes an earlier generation active again: this one, or the one before. Returns its number. With
-/// `seen`, the generation that the caller knows to be active, nothing is changed when another one is.
+/// `seen`, the generation that the caller knows to be active, nothing is changed when another one
+/// is.
 ///
 /// # Errors
 ///
@@ -215,8 +211,8 @@ pub fn promote(queue: &mut Queue, act: Act<'_>) -> Result<i64, Error> {
     activate(queue, &shadow, active.as_ref(), act)
 }
 
-/// Makes a stored generation active, if this host can run it and nothing has changed since it was read.
-/// Returns its number.
+/// Makes a stored generation active, if this host can run it and nothing has changed since it was
+/// read. Returns its number.
 fn activate(
     queue: &mut Queue,
     generation: &Generation,

@@ -13,7 +13,8 @@ use crate::error::with_causes;
 /// How often the bases are looked at while no job ends.
 const LOOK_AT_BASES: Duration = Duration::from_secs(60);
 
-/// How much time is between two looks at them, however many jobs end meanwhile: each asks every remote.
+/// How much time is between two looks at them, however many jobs end meanwhile: each asks every
+/// remote.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(5);
 
 impl Worker<'_> {
@@ -39,10 +40,10 @@ impl Worker<'_> {
         }
     }
 
-    /// `said` is what was said of each repo's base last: a remote that is away for hours is reported
-    /// once.
+    /// `said` is what was said of each repo's base last: a remote that is away for hours is
+    /// reported once.
     fn look_at_bases(&self, open: Open<'_>, said: &mut BTreeMap<String, String>) {
-        if self.settings.projects.is_empty() {
+        if self.setup.projects.is_empty() {
             return;
         }
         let opened = open().and_then(|mut queue| {
@@ -57,7 +58,7 @@ impl Worker<'_> {
             }
         };
         let mut cancelled = || self.shutdown.is_draining();
-        for project in &self.settings.projects {
+        for project in &self.setup.projects {
             let now = (self.clock)();
             let store = queue.store_mut();
             let looked = branch::look_at_base(store, project, &finished, now, &mut cancelled);

@@ -1,8 +1,8 @@
-//! A child process: in a group of its own, for a limited time, looked after while it runs.
+//! A child process: in its own group, for a limited time, watched while it runs.
 //!
-//! Owns its end, and why one cannot be started. Callers rely on this: once [`run`] returns, the child is
-//! gone, and where it was ended before its time so is every process of its group. A process that leaves
-//! the group is not followed.
+//! Owns its end, and why one cannot be started. Callers rely on this: once [`run`] returns, the
+//! child is gone, and where it was ended before its time so is every process of its group. A
+//! process that leaves the group is not followed.
 
 use std::ffi::OsStr;
 use std::io;
@@ -25,7 +25,7 @@ const GRACE: Duration = Duration::from_secs(10);
 /// How a child ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ended {
-    /// By itself.
+    /// It ended, with this status.
     Exited(ExitStatus),
     /// It took longer than it may.
     OutOfTime,
@@ -44,8 +44,8 @@ pub(crate) fn run(
     watch(command, limit, cancelled, false)
 }
 
-/// The same for a command that gets no answers: if it reads from a terminal, it is ended. It would wait
-/// for ever, because its group is not the terminal's.
+/// The same for a command that gets no answers: if it reads from a terminal, it is ended. It would
+/// wait for ever, because its group is not the terminal's.
 pub(crate) fn run_unattended(
     command: &mut Command,
     limit: Option<Duration>,
@@ -137,7 +137,7 @@ fn end(child: &mut Child, cancelled: &mut dyn FnMut() -> bool) -> io::Result<()>
     let group = Pid::from_child(child);
     // A group without processes cannot be told anything, and need not be.
     let _ = kill_process_group(group, Signal::TERM);
-    // One that is stopped does not hear of it.
+    // A stopped process does not hear of it.
     let _ = kill_process_group(group, Signal::CONT);
     let told = Instant::now();
     let is_there = || test_kill_process_group(group).is_ok();

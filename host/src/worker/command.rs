@@ -1,7 +1,8 @@
-//! What a command gets to know of its job: in its environment, and whole, as JSON, on its standard input.
+//! What a command is told of its job: in its environment, and whole, as JSON, on its standard
+//! input.
 //!
-//! Owns the names of the variables. A job's texts come from whoever queued it: they are handed over as values, and no shell
-//! ever reads them.
+//! Owns the names of the variables. Callers rely on this: a job's texts are not trusted, so they
+//! are passed as values, and no shell ever reads them.
 
 use std::io::{self, Seek, Write};
 use std::path::Path;
@@ -9,7 +10,7 @@ use std::process::Command;
 
 use serde::Serialize;
 
-use super::Settings;
+use super::Setup;
 use super::branch::Project;
 use super::child::NOT_A_PROGRAM;
 use crate::alerts::SECRET_VARIABLES;
@@ -26,36 +27,32 @@ struct Job<'a> {
 
 /// The command for a job.
 pub(super) fn of(
-    settings: &Settings,
+    setup: &Setup,
     job: &Claimed,
     project: Option<&Project>,
     branch: Option<&TaskBranch>,
     db: &Path,
 ) -> io::Result<Command> {
-    let (program, args) = &settings.command;
+    let (program, args) = &setup.command;
     let remote = project.map(|project| project.remote.as_str());
     let document = Job {
         claimed: job,
         remote,
         branch,
     };
-    // A file and no pipe: whether or not the command reads it, nobody waits for that.
+    // A file and not a pipe: nothing waits for the command to read it.
     let mut input = tempfile::tempfile()?;
     serde_json::to_writer(&mut input, &document)?;
     input.write_all(b"\n")?;
     input.rewind()?;
     let mut command = Command::new(program);
     command.args(args).stdin(input);
-    // A worker may have been started with the service's environment. What a job runs is not told those secrets.
+    // A worker may have been started with the service's environment. A job does not get its
+    // secrets.
     for variable in SECRET_VARIABLES {
         command.env_remove(variable);
     }
-    command.envs(
-        settings
-            .environment
-            .iter()
-            .map(|(name, value)| (name, value)),
-    );
+    command.envs(setup.environment.iter().map(|(name, value)| (name, value)));
     command.env("SERIAL_GATE_DB", std::path::absolute(db)?);
     let (id, task) = (job.id.to_string(), job.task_id.map(|task| task.to_string()));
     let (attempt, fence) = (job.attempt.to_string(), job.fence.to_string());
@@ -77,7 +74,7 @@ pub(super) fn of(
             branch.map(|branch| &*branch.base_commit),
         ),
     ] {
-        // One that is not there is not that of somebody else's job either.
+        // A value that is missing is not inherited from another job either.
         match value {
             Some(value) => command.env(name, value),
             None => command.env_remove(name),
@@ -110,10 +107,12 @@ pub(super) fn at_fault(error: &io::Error) -> AtFault {
 pub(super) fn unfit(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::InvalidInput => {
-            "the command cannot be given the job: its work item, repo or agent has a NUL character, so add the task again without one"
+            "the command cannot be given the job: its work item, repo or agent has a NUL \
+             character, so add the task again without one"
         }
         _ => {
-            "the command cannot be given the job: its texts are longer than an environment may be, so add the task again with shorter ones"
+            "the command cannot be given the job: its texts are longer than an environment may be, \
+             so add the task again with shorter ones"
         }
     }
 }

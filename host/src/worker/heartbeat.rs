@@ -1,7 +1,8 @@
 //! Keeps the claim of a job while it is worked on.
 //!
-//! Owns the heartbeats, on their own connection. Callers rely on this: as soon as the claim is lost, or
-//! may be, the work is cancelled, so that two workers are at one job for no longer than that takes.
+//! Owns the heartbeats, on their own connection. Callers rely on this: as soon as the claim is
+//! lost, or may be, the work is cancelled, so that two workers are at one job for no longer than
+//! that takes.
 
 use std::time::{Duration, Instant};
 
@@ -58,13 +59,13 @@ impl<'a> Heartbeat<'a> {
         self.lost
     }
 
-    /// Whether the work is to end. Asked all the while, it sends a heartbeat when it is time, and looks
-    /// whether the job is still this worker's.
+    /// Whether the work is to end. Asked all the while, it sends a heartbeat when it is time, and
+    /// looks whether the job is still this worker's.
     pub(super) fn cancelled(&mut self) -> bool {
         if self.lost {
             return true;
         }
-        // Three times a lease, so that one that fails can be made up for.
+        // Three times a lease, so that the next can make up for a failure.
         if self.tried.elapsed() >= self.lease / 3 {
             self.tried = Instant::now();
             self.beat();

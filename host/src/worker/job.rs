@@ -1,7 +1,7 @@
 //! One job of a worker: its branch, its command, its end.
 //!
-//! Owns the order of these steps, and what becomes of the job when one of them fails. Leaves what it
-//! takes to let a job go to `in_hand`.
+//! Owns the order of these steps, and what becomes of the job when one of them fails. Leaves what
+//! it takes to let a job go to `in_hand`.
 
 use std::os::unix::process::ExitStatusExt;
 use std::thread;
@@ -32,24 +32,24 @@ impl Worker<'_> {
             worker: name,
             clock: self.clock,
         };
-        let (claim, lease) = (hand.claim, self.settings.lease);
+        let (claim, lease) = (hand.claim, self.setup.lease);
         let begun = Heartbeat::begin(&database, self.shutdown, self.clock, claim, name, lease);
         let mut heartbeat = match begun {
             Ok(heartbeat) => heartbeat,
             Err(error) => return Ok(hand.release_and_pause(with_causes(&error))),
         };
-        let project = branch::project_of(&self.settings.projects, job.repo.as_deref());
+        let project = branch::project_of(&self.setup.projects, job.repo.as_deref());
         let branch = match self.prepare(&mut hand, project, job, &mut heartbeat) {
             Ok(branch) => branch,
             Err(error) => return Ok(self.defer(&mut hand, &error, &heartbeat)),
         };
         tracing::info!("job {} of {}: begun", job.id, of(job));
         let mut command =
-            match command::of(self.settings, job, project, branch.as_ref(), &database.path) {
+            match command::of(self.setup, job, project, branch.as_ref(), &database.path) {
                 Ok(command) => command,
                 Err(error) => return Ok(hand.release_and_pause(plainly(&error))),
             };
-        let ran = child::run(&mut command, self.settings.timeout, &mut || {
+        let ran = child::run(&mut command, self.setup.timeout, &mut || {
             hand.queue.store().let_go_of_moved_files();
             heartbeat.cancelled()
         });
@@ -64,7 +64,7 @@ impl Worker<'_> {
             }
             Ok(Ended::Exited(status)) => Err(format!("the command ended with {status}")),
             Ok(Ended::OutOfTime) => {
-                let limit = self.settings.timeout.unwrap_or_default();
+                let limit = self.setup.timeout.unwrap_or_default();
                 Err(format!(
                     "the command was ended after {} s",
                     limit.as_secs_f32()
@@ -75,7 +75,7 @@ impl Worker<'_> {
             Err(cause) => match command::at_fault(&cause) {
                 AtFault::Command => {
                     hand.release("its worker's command cannot be run");
-                    let program = self.settings.command.0.clone();
+                    let program = self.setup.command.0.clone();
                     return Err(Error::Command { program, cause });
                 }
                 AtFault::Job => Err(command::unfit(&cause).into()),
@@ -85,8 +85,8 @@ impl Worker<'_> {
         Ok(self.end(&mut hand, ended, &mut heartbeat))
     }
 
-    /// The task's branch: cut now if it was not yet and there is a project; none if there is neither,
-    /// or the job works in another repo than its task.
+    /// The task's branch: cut now if it was not yet and there is a project; none if there is
+    /// neither, or the job works in another repo than its task.
     fn prepare(
         &self,
         hand: &mut InHand<'_>,
@@ -108,8 +108,8 @@ impl Worker<'_> {
         branch::cut(store, project, claim, task, &self.clock, &mut cancelled).map(Some)
     }
 
-    /// A job whose branch was not cut goes back to its place and is tried again later, with a longer
-    /// delay each time, and fails after some attempts.
+    /// A job whose branch was not cut goes back to its place and is tried again later, with a
+    /// longer delay each time, and fails after some attempts.
     fn defer(
         &self,
         hand: &mut InHand<'_>,
@@ -126,14 +126,14 @@ impl Worker<'_> {
         let said = format!("its branch could not be cut: {}", with_causes(error));
         let defer = |hand: &mut InHand<'_>| -> Result<Outcome, queue::Error> {
             let tries = hand.queue.store().times_put_off(job)?.saturating_add(1);
-            if error.is_for_good() || tries >= self.settings.tries {
+            if error.is_for_good() || tries >= self.setup.tries {
                 let failed = Ending::Failed { error: Some(&said) };
                 let act = hand.act();
                 hand.queue.store_mut().end_job(act, hand.claim, failed)?;
                 tracing::warn!("job {job} has failed: {said}");
                 return Ok(Outcome::Failed);
             }
-            let delay = backoff(self.settings.retry_after, &format!("job {job}"), tries);
+            let delay = backoff(self.setup.retry_after, &format!("job {job}"), tries);
             let act = hand.act();
             hand.queue.defer(act, hand.claim, delay, &said)?;
             tracing::warn!(

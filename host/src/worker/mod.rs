@@ -1,10 +1,10 @@
 //! A worker: claims a job, has its branch cut, runs a command with it, and ends the job.
 //!
-//! Owns how a worker works and what it has done, and its threads: the parts, each of which does one job
-//! after another, and the look at the bases. Leaves the claim to `queue`, one job to `job`, the cut to
-//! `branch`, and the command to `child`. Callers rely on this: a job is ended only under its claim, a
-//! command whose claim is lost is ended, and a worker that is told to stop leaves no job behind that
-//! no process works on.
+//! Owns how a worker works and what it has done, and its threads: the parts, each of which does one
+//! job after another, and the look at the bases. Leaves the claim to `queue`, one job to `job`, the
+//! cut to `branch`, and the command to `child`. Callers rely on this: a job is ended only under its
+//! claim, a command whose claim is lost is ended, and a worker that is told to stop leaves no job
+//! behind that no process works on.
 
 pub mod branch;
 
@@ -13,11 +13,11 @@ mod child;
 mod command;
 mod error;
 mod heartbeat;
+mod idle;
 mod in_hand;
 mod job;
 mod part;
 mod shutdown;
-mod waiting;
 
 pub use error::Error;
 pub use shutdown::Shutdown;
@@ -39,7 +39,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// How a worker works.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct Setup {
     /// Its name.
     pub name: String,
     /// The agent whose jobs it does.
@@ -69,7 +69,7 @@ type Open<'a> = &'a (dyn Fn() -> Result<Queue, Error> + Sync);
 
 /// What a worker has done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Tally {
+pub struct Summary {
     /// Jobs that were done.
     pub done: u64,
     /// Jobs that failed.
@@ -90,32 +90,32 @@ enum Outcome {
 
 /// A worker with all that its parts share.
 struct Worker<'a> {
-    settings: &'a Settings,
+    setup: &'a Setup,
     shutdown: &'a Shutdown,
     clock: &'a (dyn Fn() -> Timestamp + Sync),
     /// How many jobs may still be taken.
     left: AtomicU64,
-    tally: Mutex<Tally>,
+    summary: Mutex<Summary>,
 }
 
-/// Works until it is shut down, or has done as many jobs as it should. `open` opens the queue, once for
-/// each job at a time.
+/// Works until it is shut down, or has done as many jobs as it should. `open` opens the queue, once
+/// for each job at a time.
 pub fn work(
     open: Open<'_>,
-    settings: &Settings,
+    setup: &Setup,
     shutdown: &Shutdown,
     clock: &(dyn Fn() -> Timestamp + Sync),
-) -> Result<Tally, Error> {
-    branch::check(&settings.projects)?;
+) -> Result<Summary, Error> {
+    branch::check(&setup.projects)?;
     let worker = Worker {
-        settings,
+        setup,
         shutdown,
         clock,
-        left: AtomicU64::new(settings.max.unwrap_or(u64::MAX)),
-        tally: Mutex::default(),
+        left: AtomicU64::new(setup.max.unwrap_or(u64::MAX)),
+        summary: Mutex::default(),
     };
     let mut queues = Vec::new();
-    for _ in 0..settings.parallel {
+    for _ in 0..setup.parallel {
         queues.push(open()?);
     }
     thread::scope(|scope| {
@@ -127,9 +127,9 @@ pub fn work(
             .map_err(Error::Thread)?;
         let mut parts = Vec::new();
         for (number, queue) in (1..).zip(queues) {
-            let name = match settings.parallel {
-                1 => settings.name.clone(),
-                _ => format!("{}-{number}", settings.name),
+            let name = match setup.parallel {
+                1 => setup.name.clone(),
+                _ => format!("{}-{number}", setup.name),
             };
             let ended = ended.clone();
             let part = thread::Builder::new().name(name.clone());
@@ -149,7 +149,10 @@ pub fn work(
         let ends: Vec<_> = ends.map(|end| end.unwrap_or(Err(Error::Ended))).collect();
         ends.into_iter().collect::<Result<(), Error>>()
     })?;
-    Ok(*worker.tally.lock().unwrap_or_else(PoisonError::into_inner))
+    Ok(*worker
+        .summary
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner))
 }
 
 impl Worker<'_> {
@@ -164,12 +167,12 @@ impl Worker<'_> {
     }
 
     fn count(&self, outcome: &Outcome) {
-        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut summary = self.summary.lock().unwrap_or_else(PoisonError::into_inner);
         let count = match outcome {
-            Outcome::Done => &mut tally.done,
-            Outcome::Failed => &mut tally.failed,
-            Outcome::Deferred => &mut tally.put_off,
-            Outcome::GivenUp => &mut tally.given_up,
+            Outcome::Done => &mut summary.done,
+            Outcome::Failed => &mut summary.failed,
+            Outcome::Deferred => &mut summary.put_off,
+            Outcome::GivenUp => &mut summary.given_up,
         };
         *count = count.saturating_add(1);
     }

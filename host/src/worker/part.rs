@@ -5,7 +5,7 @@
 use std::sync::mpsc::Sender;
 use std::thread;
 
-use super::waiting::Waiting;
+use super::idle::Idle;
 use super::{Error, PAUSE, Worker};
 use crate::error::with_causes;
 use crate::queue::{Claimant, Queue};
@@ -21,13 +21,13 @@ impl Worker<'_> {
     ) -> Result<(), Error> {
         let claimant = Claimant {
             worker: name,
-            agent: Some(&self.settings.agent),
+            agent: Some(&self.setup.agent),
         };
-        let mut waiting = Waiting::new(&self.settings.agent, speaks);
+        let mut idle = Idle::new(&self.setup.agent, speaks);
         let is_draining = || self.shutdown.is_draining();
         while !is_draining() && self.take_place() {
-            let is_enough = || is_draining() || waiting.is_due((self.clock)());
-            match queue.wait_for_job(&self.clock, claimant, self.settings.lease, &is_enough) {
+            let is_enough = || is_draining() || idle.is_due((self.clock)());
+            match queue.wait_for_job(&self.clock, claimant, self.setup.lease, &is_enough) {
                 Ok(Some(job)) => {
                     let outcome = self.job(&mut queue, &job, name).inspect_err(|_| {
                         // The other parts have the same command.
@@ -36,12 +36,12 @@ impl Worker<'_> {
                     self.count(&outcome);
                     // Without a base to look at, nothing listens.
                     let _ = ended.send(());
-                    waiting.begin((self.clock)());
+                    idle.begin((self.clock)());
                 }
                 Ok(None) => {
                     self.give_place_back();
                     if !is_draining() {
-                        waiting.say(&mut queue, (self.clock)());
+                        idle.say(&mut queue, (self.clock)());
                     }
                 }
                 Err(error) => {

@@ -10,7 +10,8 @@ pub struct Shutdown {
 }
 
 impl Shutdown {
-    /// The first time: take no more jobs. The second time: end the commands, and give their jobs back.
+    /// The first time: take no more jobs. The second time: end the commands, and give their jobs
+    /// back.
     pub fn request(&self) {
         if self.draining.swap(true, Ordering::Relaxed) {
             self.cancelled.store(true, Ordering::Relaxed);

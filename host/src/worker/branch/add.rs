@@ -1,8 +1,9 @@
-//! Tasks of a repo whose branches are cut here: what can be known of a task's branch is known before the task is added.
+//! Tasks of a repo whose branches are cut here: what can be known of a task's branch is known
+//! before the task is added.
 //!
-//! Owns the two ways in which such a task comes: into a line, where its branch has to wait for its turn, and with its branch,
-//! where there is no line. Callers rely on this: a task whose branch could never be cut is not added. What only the remote
-//! knows is found out at the cut.
+//! Owns the two ways in which such a task comes: into a line, where its branch has to wait for its
+//! turn, and with its branch, where there is no line. Callers rely on this: a task whose branch
+//! could never be cut is not added. What only the remote knows is found out at the cut.
 
 use std::time::{Duration, Instant};
 
@@ -18,8 +19,8 @@ use crate::store::{
 ///
 /// # Errors
 ///
-/// As [`Store::add_task`], or with a request that may come again as [`Store::add_task_once`]; or when git could not keep the
-/// task's branch. Then nothing was added.
+/// As [`Store::add_task`], or with a request that may come again as [`Store::add_task_once`]; or
+/// when git could not keep the task's branch. Then nothing was added.
 pub fn add_task_in_line(
     store: &mut Store,
     project: &Project,
@@ -37,12 +38,13 @@ pub fn add_task_in_line(
     })
 }
 
-/// Adds a task whose branch is cut at once, because its repo has no line to wait in. Nobody else gets its job before that
-/// was tried; where it fails, the next claim of the job tries again.
+/// Adds a task whose branch is cut at once, because its repo has no line to wait in. No worker
+/// gets its job before that was tried; where it fails, the next claim of the job tries again.
 ///
 /// # Errors
 ///
-/// As [`add_task_in_line`], or when the database refuses to let the job go again. It comes back when its lease has run out.
+/// As [`add_task_in_line`], or when the database refuses to let the job go again. It comes back
+/// when its lease has run out.
 pub fn add_task(
     store: &mut Store,
     project: &Project,
@@ -73,7 +75,8 @@ pub fn add_task(
     Ok((added, cut))
 }
 
-/// Refuses a task that no branch can be named after. Its own number is not known yet, and is no longer than this one.
+/// Refuses a task that no branch can be named after. Its own number is not known yet, and is no
+/// longer than this one.
 fn check(project: &Project, task: NewTask<'_>) -> Result<(), Error> {
     store::check_names(task)?;
     project.check_name(&project.name(i64::MAX, task.work_item))

@@ -1,9 +1,11 @@
-//! What becomes of a base after branches were cut from it: it moves, it is rewritten, or it is deleted.
+//! What becomes of a base after branches were cut from it: it moves, it is rewritten, or it is
+//! deleted.
 //!
-//! Owns the look at it. Where it has moved, the commits that unfinished branches were cut at are looked for in its history:
-//! a base that no longer has one was rewritten, by a force push for example. What was found out is left to the store.
-//! Callers rely on this: a base that has not moved since the last look costs one question to the remote, and a look takes a
-//! bounded time, in a folder that is thrown away.
+//! Owns the look at it. Where it has moved, the commits that unfinished branches were cut at are
+//! looked for in its history: a base that no longer has one was rewritten, by a force push for
+//! example. What was found out is left to the store. Callers rely on this: a base that has not
+//! moved since the last look costs one question to the remote, and a look takes a bounded time, in
+//! a folder that is thrown away.
 
 use std::time::Duration;
 
@@ -16,8 +18,8 @@ use crate::store::{CutFrom, FinishedStages, Store};
 /// How long one step of a look may take. A worker that is done waits for it.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Looks where the base of a project is now, and remembers it, so that a task whose base has moved is known, and one whose
-/// base was rewritten.
+/// Looks where the base of a project is now, and remembers it, so that a task whose base has moved
+/// is known, and one whose base was rewritten.
 ///
 /// # Errors
 ///
@@ -65,8 +67,9 @@ impl Git<'_> {
         let temporary = tempfile::tempdir().map_err(Error::NoFolder)?;
         let folder = temporary.path();
         self.prepare(folder)?;
-        // The commit alone at first: then only what came after it is sent. The remote may have thrown it away, or give
-        // nothing that is no tip. What is in the database need not be a commit, and could be read as an option.
+        // The commit alone at first: then only what came after it is sent. The remote may have
+        // thrown it away, or give nothing that is no tip. What is in the database need not be a
+        // commit, and could be read as an option.
         let is_name = commit.len() >= SHA1 && commit.bytes().all(|digit| digit.is_ascii_hexdigit());
         let has_it = is_name && {
             let alone = [

@@ -1,14 +1,15 @@
 //! What a call of git finds in its environment.
 //!
-//! Owns which variables it does not: those that lead git to another repository, change what it writes, or have it trace, and
-//! all of the gate's own, where the claim of an outer job may be. Nobody is there to answer git, so nothing that would ask is
-//! left. How ssh is run, certificates, proxies, and what a credential helper reads stay as the user has them.
+//! Owns which variables it does not: those that lead git to another repository, change what it
+//! writes, or have it trace, and all of the gate's own, where the claim of an outer job may be.
+//! Git gets no answers, so nothing that would ask is left. How ssh is run, certificates,
+//! proxies, and what a credential helper reads stay as the user has them.
 
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Command;
 
-use super::plain::{self, Settings};
+use super::plain::{self, GitSettings};
 
 /// The beginnings of variables that git does not get.
 const BEGINNINGS: [&str; 9] = [
@@ -110,7 +111,7 @@ pub(super) fn clear(command: &mut Command) {
 }
 
 /// Puts those settings of the user that hold in the place of all.
-pub(super) fn configure(command: &mut Command, settings: &Settings, file: &Path, remote: &str) {
+pub(super) fn configure(command: &mut Command, settings: &GitSettings, file: &Path, remote: &str) {
     for (name, _) in std::env::vars_os() {
         if name
             .to_str()

@@ -32,7 +32,8 @@ pub enum Error {
     },
     /// A pattern that gives all tasks one branch.
     #[error(
-        "the branch pattern `{pattern}` of `{repo}` gives every task the same branch: put `{{work_item}}` or `{{task}}` into it"
+        "the branch pattern `{pattern}` of `{repo}` gives every task the same branch: put \
+         `{{work_item}}` or `{{task}}` into it"
     )]
     Pattern {
         /// The repo.
@@ -42,7 +43,8 @@ pub enum Error {
     },
     /// A name that git does not take.
     #[error(
-        "`{}` is no name for a branch: add the task again with a work item of letters, digits, `-`, `_` and `.`",
+        "`{}` is no name for a branch: add the task again with a work item of letters, digits, \
+         `-`, `_` and `.`",
         name.escape_debug()
     )]
     Name {
@@ -51,7 +53,8 @@ pub enum Error {
     },
     /// A name that no server takes.
     #[error(
-        "the branch `{}…` would have {length} bytes, and a branch has {longest} at most: add the task again with a shorter work item",
+        "the branch `{}…` would have {length} bytes, and a branch has {longest} at most: add the \
+         task again with a shorter work item",
         begin.escape_debug()
     )]
     Long {
@@ -62,9 +65,10 @@ pub enum Error {
         /// How long it may be.
         longest: usize,
     },
-    /// A name that cannot be beside the base's.
+    /// A name that git cannot keep together with the base's.
     #[error(
-        "git keeps no `{}` beside the base `{}` of `{}`: add the task again with another work item, or correct `branch` in `serial-gate.toml`",
+        "git keeps no `{}` beside the base `{}` of `{}`: add the task again with another work \
+         item, or correct `branch` in `serial-gate.toml`",
         branch.escape_debug(), base.escape_debug(), repo.escape_debug()
     )]
     BesideBase {
@@ -76,7 +80,8 @@ pub enum Error {
         base: String,
     },
     /// A base that git does not take.
-    #[error("`{}` is no name for a branch: correct `base` of `{repo}` in `serial-gate.toml`", base.escape_debug())]
+    #[error("`{}` is no name for a branch: correct `base` of `{repo}` in \
+             `serial-gate.toml`", base.escape_debug())]
     Base {
         /// The repo.
         repo: String,
@@ -85,7 +90,8 @@ pub enum Error {
     },
     /// A pattern that gives no task a branch.
     #[error(
-        "the branch pattern `{}` of `{repo}` gives no names for branches: correct `branch` in `serial-gate.toml`",
+        "the branch pattern `{}` of `{repo}` gives no names for branches: correct `branch` in \
+         `serial-gate.toml`",
         pattern.escape_debug()
     )]
     Unusable {
@@ -104,7 +110,8 @@ pub enum Error {
     },
     /// The remote lacks the base.
     #[error(
-        "the remote of `{repo}` has no branch `{base}`: push it, or correct `base` in `serial-gate.toml`"
+        "the remote of `{repo}` has no branch `{base}`: push it, or correct `base` in \
+         `serial-gate.toml`"
     )]
     NoBase {
         /// The repo.
@@ -114,7 +121,8 @@ pub enum Error {
     },
     /// The remote has a branch of this name that no task has cut.
     #[error(
-        "the remote of `{repo}` has a branch `{branch}` already, at {commit}: rename or delete it there, then try the job again"
+        "the remote of `{repo}` has a branch `{branch}` already, at {commit}: rename or delete it \
+         there, then try the job again"
     )]
     Taken {
         /// The repo.
@@ -124,9 +132,10 @@ pub enum Error {
         /// Where it is.
         commit: String,
     },
-    /// The remote has a branch beside which git can keep none of this name.
+    /// The remote has a branch that git cannot keep together with one of this name.
     #[error(
-        "the remote of `{repo}` has a branch `{}`, and git keeps no `{branch}` beside it: rename or delete it there, then try the job again",
+        "the remote of `{repo}` has a branch `{}`, and git keeps no `{branch}` beside it: rename \
+         or delete it there, then try the job again",
         other.escape_debug()
     )]
     InTheWay {
@@ -139,7 +148,8 @@ pub enum Error {
     },
     /// The remote has a branch whose name differs in small and capital letters alone.
     #[error(
-        "the remote of `{repo}` has a branch `{}`, which is the same as `{branch}` on some disks: rename or delete it there, then try the job again",
+        "the remote of `{repo}` has a branch `{}`, which is the same as `{branch}` on some disks: \
+         rename or delete it there, then try the job again",
         other.escape_debug()
     )]
     Alike {
@@ -154,7 +164,8 @@ pub enum Error {
     #[error("{}", cannot_start(OsStr::new("git"), .0))]
     NoGit(io::Error),
     /// There is no place to work in.
-    #[error("no folder can be made for git to work in ({}): free some room, or correct `TMPDIR`", plainly(.0))]
+    #[error("no folder can be made for git to work in ({}): free some room, or correct \
+             `TMPDIR`", plainly(.0))]
     NoFolder(io::Error),
     /// The user's git has more settings than anybody writes.
     #[error("the git settings of this worker's user are longer than 1 MiB: shorten them")]
@@ -173,7 +184,9 @@ pub enum Error {
     },
     /// Git, or a program that it runs, waits for an answer.
     #[error(
-        "git asks for something at the terminal on its way to the remote of `{repo}`, and nobody is there to answer: give this worker's user a key or a credential helper that works without a question"
+        "git asks for something at the terminal on its way to the remote of `{repo}`, and nobody \
+         is there to answer: give this worker's user a key or a credential helper that works \
+         without a question"
     )]
     Asked {
         /// The repo.
@@ -181,7 +194,8 @@ pub enum Error {
     },
     /// The remote sends too much.
     #[error(
-        "the remote of `{repo}` sends more than {gigabytes} GiB for one commit: have it send parts (`uploadpack.allowFilter`)"
+        "the remote of `{repo}` sends more than {gigabytes} GiB for one commit: have it send parts \
+         (`uploadpack.allowFilter`)"
     )]
     Large {
         /// The repo.
@@ -199,13 +213,14 @@ pub enum Error {
         /// How long it had.
         seconds: u64,
     },
-    /// Whoever wanted the branch does not any more.
+    /// The branch is no longer wanted.
     #[error("the branch was not cut, because the job was given up")]
     GivenUp,
 }
 
 impl Error {
-    /// Whether another try would end the same way until the task, its branch or the remote's was mended by hand.
+    /// Whether another try would end the same way until the task, its branch or the remote's was
+    /// mended by hand.
     pub fn is_for_good(&self) -> bool {
         match self {
             Error::Name { .. }

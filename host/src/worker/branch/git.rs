@@ -1,7 +1,9 @@
 //! The `git` program, as far as branches are cut with it.
 //!
-//! Owns every call of it. It keeps nothing between two cuts: a repository of its own that a killed process left half
-//! written would stand in the way of the next one. Only the commit itself is fetched, where the remote can do so.
+//! Owns every call of it. It keeps nothing between two cuts: a repository that a killed process
+//! left half written would be in the way of the next one. Leaves what git finds in its environment
+//! to `environment`. Callers rely on this: only the commit itself is fetched, where the remote can
+//! do so.
 
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
@@ -11,7 +13,7 @@ use tempfile::TempDir;
 
 use super::name::is_below;
 use super::output::Output;
-use super::plain::{Settings, settings};
+use super::plain::{GitSettings, settings};
 use super::said::{advice, in_one_line};
 use super::{Error, Project, environment};
 use crate::worker::child::{self, Ended};
@@ -48,7 +50,7 @@ pub(super) struct Git<'a> {
 
 /// The user's settings, and a folder for the time of a cut.
 struct User {
-    settings: Settings,
+    settings: GitSettings,
     folder: TempDir,
 }
 
@@ -102,8 +104,8 @@ impl<'a> Git<'a> {
         Ok(found.map(|(commit, _)| commit.to_owned()))
     }
 
-    /// What the remote has at a new branch's place, and what git cannot keep beside it.
-    pub(super) fn place_of(&mut self, branch: &str) -> Result<Place, Error> {
+    /// What the remote has under a new branch's name, and what git cannot keep together with it.
+    pub(super) fn place_of(&mut self, branch: &str) -> Result<AtRemote, Error> {
         let own = head(branch);
         let above = branch.match_indices('/').map(|(at, _)| at);
         let above = above.filter_map(|at| branch.get(..at)).map(head);
@@ -116,7 +118,7 @@ impl<'a> Git<'a> {
         args.extend(asked.iter().map(String::as_str));
         args.push(&own);
         let listed = self.step(READ, None, &args)?;
-        let mut place = Place::default();
+        let mut place = AtRemote::default();
         for (commit, name) in listed.lines().filter_map(|line| line.split_once('\t')) {
             let Some(name) = name.strip_prefix(HEADS) else {
                 continue;
@@ -154,7 +156,8 @@ impl<'a> Git<'a> {
     pub(super) fn prepare(&mut self, folder: &Path) -> Result<(), Error> {
         let init = ["init", "--quiet", "--bare", "--template="];
         self.step(FETCH, Some(folder), &init)?;
-        // Named, so that git keeps what it leaves out for later: without a name it cannot leave out anything.
+        // Named, so that git keeps what it leaves out for later: without a name it cannot leave out
+        // anything.
         let remote = self.project.remote.clone();
         self.step(FETCH, Some(folder), &["remote", "add", REMOTE, &remote])
             .map(drop)
@@ -167,7 +170,8 @@ impl<'a> Git<'a> {
         Ok(commit.trim().to_owned())
     }
 
-    /// Makes a branch of the remote at a commit that was fetched into this folder. Fails if it is there by now.
+    /// Makes a branch of the remote at a commit that was fetched into this folder. Fails if it is
+    /// there by now.
     pub(super) fn push(&mut self, folder: &Path, commit: &str, branch: &str) -> Result<(), Error> {
         let reference = head(branch);
         let (absent, refspec) = (
@@ -217,8 +221,8 @@ impl<'a> Git<'a> {
         environment::clear(&mut command);
         let file = user.folder.path().join(CONFIG);
         environment::configure(&mut command, &user.settings, &file, &self.project.remote);
-        // The folder it runs in stays as it is, for a remote that is a path in it, and is no repository here: its settings
-        // are those of whoever wrote it.
+        // The folder it runs in stays as it is, for a remote that is a path in it, and is no
+        // repository here: its settings are another user's.
         let nowhere = user.folder.path().join(NOWHERE);
         command
             .env("GIT_DIR", folder.unwrap_or(&nowhere))
@@ -319,7 +323,7 @@ pub(super) const SHA1: usize = 40;
 
 /// What the remote has where a new branch is to be.
 #[derive(Default)]
-pub(super) struct Place {
+pub(super) struct AtRemote {
     /// The commit of a branch of that name.
     pub commit: Option<String>,
     /// A branch that has this one's name for a folder, or the other way round.
@@ -340,7 +344,8 @@ pub(super) fn head(branch: &str) -> String {
     format!("{HEADS}{branch}")
 }
 
-/// A pattern of `git ls-remote` for a name in small or capital letters. A branch's name has none of a pattern's signs.
+/// A pattern of `git ls-remote` for a name in small or capital letters. A branch's name has none of
+/// a pattern's signs.
 fn in_any_case(branch: &str) -> String {
     let mut pattern = String::new();
     for letter in branch.chars() {

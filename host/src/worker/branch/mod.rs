@@ -1,9 +1,10 @@
 //! Branches: a task's is cut when its turn comes, from a base that has its predecessor's code.
 //!
 //! Owns the steps of a cut, and what a project is. Leaves git to `git`, what becomes of a base to
-//! `base`, and what is written down to the store. Callers rely on this: whenever a cut is broken off,
-//! the next one goes on from there: a branch that was pushed is found by its plan, and a branch that was
-//! not is cut from the base as it is then. An existing branch without a plan is never reused.
+//! `base`, and what is written down to the store. Callers rely on this: whenever a cut is broken
+//! off, the next one goes on from there: a branch that was pushed is found by its plan, and a
+//! branch that was not is cut from the base as it is then. An existing branch without a plan is
+//! never reused.
 
 mod add;
 mod base;
@@ -25,9 +26,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::queue::Show;
+use crate::printable::Show;
 use crate::store::{self, Claim, NewBranch, Store, TaskBranch, TaskRow};
-use git::{Git, Place};
+use git::{AtRemote, Git};
 
 /// Where the branches of a repo are cut: an entry `[[project]]` of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -42,8 +43,8 @@ pub struct Project {
     /// The branch from which a task's is cut.
     #[serde(default = "main")]
     pub base: String,
-    /// The name of a task's branch. `{work_item}` stands for its work item, or its id if it has none, and `{task}` for
-    /// its id.
+    /// The name of a task's branch. `{work_item}` becomes its work item, or its id without one, and
+    /// `{task}` becomes its id.
     #[serde(default = "pattern")]
     pub branch: String,
 }
@@ -57,10 +58,6 @@ fn pattern() -> String {
 }
 
 /// Looks whether projects can be used, which asks no remote.
-///
-/// # Errors
-///
-/// When one of them lacks something, or two have the same repo.
 pub fn check(projects: &[Project]) -> Result<(), Error> {
     let mut repos = BTreeSet::new();
     for project in projects {
@@ -112,8 +109,8 @@ pub fn short(commit: &str) -> String {
 /// After how long it is said when a base was seen: a worker looks each minute.
 const OLD: Duration = Duration::from_secs(10 * 60);
 
-/// What became of the base of a branch since it was cut, and what to do about it; nothing if the base is where it was. What
-/// was seen a while ago is told with its time.
+/// What became of the base of a branch since it was cut, and what to do about it; nothing if the
+/// base is where it was. What was seen a while ago is told with its time.
 pub fn base_words(branch: &TaskBranch, now: Timestamp, show: Show<'_>) -> Option<String> {
     let words = words_of_base(branch, show)?;
     let seen = branch.base_seen_at.as_deref().filter(|seen| {
@@ -130,7 +127,8 @@ fn words_of_base(branch: &TaskBranch, show: Show<'_>) -> Option<String> {
     let base = show(&branch.base);
     if branch.base_deleted {
         return Some(format!(
-            "the remote has no `{base}` any more: push it again, or rebase the branch onto another base"
+            "the remote has no `{base}` any more: push it again, or rebase the branch onto another \
+             base"
         ));
     }
     let tip = show(&short(branch.base_moved_to.as_deref()?));
@@ -139,7 +137,8 @@ fn words_of_base(branch: &TaskBranch, show: Show<'_>) -> Option<String> {
         format!("`{base}` was rewritten and no longer contains {commit}: rebase the branch onto it")
     } else if branch.base_unknown {
         format!(
-            "`{base}` is at {tip}, and whether it still contains {commit} is not known: look before you merge or rebase"
+            "`{base}` is at {tip}, and whether it still contains {commit} is not known: look \
+             before you merge or rebase"
         )
     } else {
         format!("`{base}` has moved since, to {tip}: merge it into the branch")
@@ -153,12 +152,8 @@ pub fn project_of<'a>(projects: &'a [Project], repo: Option<&str>) -> Option<&'a
         .find(|project| Some(project.repo.as_str()) == repo)
 }
 
-/// Cuts the branch of a task under the claim of one of its jobs. A branch that was cut is left as it is.
-/// `cancelled` is asked all the while, and breaks the cut off by saying yes.
-///
-/// # Errors
-///
-/// When git fails, the name cannot be a branch's or is taken, or the claim is no longer good.
+/// Cuts the branch of a task under the claim of one of its jobs. A branch that was cut is left as
+/// it is. `cancelled` is asked all the while, and breaks the cut off by saying yes.
 pub fn cut(
     store: &mut Store,
     project: &Project,
@@ -257,10 +252,10 @@ impl Project {
     }
 
     /// Refuses a place that another branch of the remote leaves no room for.
-    fn check_place(&self, name: &str, place: Place) -> Result<(), Error> {
+    fn check_place(&self, name: &str, place: AtRemote) -> Result<(), Error> {
         let (repo, branch) = (self.repo.clone(), name.to_owned());
         match place {
-            Place {
+            AtRemote {
                 in_the_way: Some(other),
                 ..
             } => Err(Error::InTheWay {
@@ -268,7 +263,7 @@ impl Project {
                 branch,
                 other,
             }),
-            Place {
+            AtRemote {
                 alike: Some(other), ..
             } => Err(Error::Alike {
                 repo,

@@ -1,9 +1,11 @@
-//! Names of branches: which git takes, and which can be beside each other.
+//! Names of branches: which git takes, and which it can keep together.
 //!
-//! Owns these rules, as far as they need no git and no remote, so that a task whose branch could never be cut is refused when
-//! it is added. Callers rely on this: what passes here is a name that `git check-ref-format` takes, and a forge's.
+//! Owns these rules, as far as they need no git and no remote, so that a task whose branch could
+//! never be cut is refused when it is added. Callers rely on this: what passes here is a name that
+//! `git check-ref-format` takes, and a forge's.
 
-/// The longest name of a branch, in bytes. Forges take a reference of 255, and `refs/heads/` is a part of that.
+/// The longest name of a branch, in bytes. Forges take a reference of 255, and `refs/heads/` is a
+/// part of that.
 pub(crate) const LONGEST: usize = 244;
 
 /// Whether git takes a name for a branch.
@@ -21,8 +23,8 @@ pub(crate) fn is_valid(name: &str) -> bool {
         && !matches!(name, "@" | "HEAD")
 }
 
-/// Whether git cannot keep two branches beside each other, wherever they are: they are one on a disk that does not tell
-/// small from capital letters, or one would be a folder of the other.
+/// Whether git cannot keep two branches together, on any disk: they are the same where small and
+/// capital letters are, or one would be a folder of the other.
 pub(crate) fn collide(one: &str, other: &str) -> bool {
     one.eq_ignore_ascii_case(other) || is_below(one, other) || is_below(other, one)
 }

@@ -1,8 +1,9 @@
 //! What a call of git prints, as much of it as is kept.
 //!
-//! Owns the limit. A remote may have git print without an end: what is over the limit is read and thrown away. Callers rely
-//! on this: it takes no room on a disk and little in memory, and nothing is waited for once git has ended, though a program
-//! that it has left behind may have the other end open still.
+//! Owns the limit. A remote may have git print without an end: what is over the limit is read and
+//! thrown away. Callers rely on this: it takes no room on a disk and little in memory, and nothing
+//! is waited for once git has ended, though a program that it has left behind may have the other
+//! end open still.
 
 use std::io::{self, PipeReader, PipeWriter, Read};
 
@@ -11,7 +12,7 @@ use rustix::fs::{OFlags, fcntl_setfl};
 /// How much is read at a time.
 const PIECE: usize = 64 << 10;
 
-/// How many pieces are read before somebody else has a turn.
+/// How many pieces are read before another reader has a turn.
 const PIECES: usize = 64;
 
 pub(super) struct Output {

@@ -1,9 +1,11 @@
 //! What of the user's git configuration holds for the gate's own calls of git.
 //!
-//! Owns which settings do. The rest of the sections that are git's own is left out: hooks, signatures, formats, templates and
-//! the like are for repositories of the user, and the gate's is thrown away. What leads to the remote and opens it stays:
-//! credentials, proxies, keys, other addresses, and the sections of other programs, which may be credential helpers.
-//! Callers rely on this: a setting that a later git invents in one of these sections does not reach the gate either.
+//! Owns which settings do. The rest of the sections that are git's own is left out: hooks,
+//! signatures, formats, templates and the like are for repositories of the user, and the gate's is
+//! thrown away. What leads to the remote and opens it stays: credentials, proxies, keys, other
+//! addresses, and the sections of other programs, which may be credential helpers. Callers rely on
+//! this: a setting that a later git invents in one of these sections does not reach the gate
+//! either.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -111,8 +113,8 @@ const LEFT_OUT: [&str; 96] = [
 /// Those of such a section that lead to the remote all the same.
 const LEADS_THERE: [&str; 2] = ["core.sshcommand", "core.gitproxy"];
 
-/// What the gate sets itself, for a git that knows no other file for the user's settings. Nothing may be left running, and
-/// nobody is there to be asked.
+/// What the gate sets itself, for a git that knows no other file for the user's settings. Nothing
+/// may be left running, and no question gets an answer.
 const PLAIN: [(&str, &str); 12] = [
     ("core.hooksPath", "/dev/null"),
     ("push.gpgSign", "false"),
@@ -130,7 +132,7 @@ const PLAIN: [(&str, &str); 12] = [
 ];
 
 /// The settings that hold.
-pub(super) struct Settings {
+pub(super) struct GitSettings {
     /// Those of files, as a file.
     pub file: Vec<u8>,
     /// Those of the command line and of the environment, and the gate's own: keys and values.
@@ -140,8 +142,8 @@ pub(super) struct Settings {
 }
 
 /// Reads what `git config --list --show-scope -z` printed, for a remote.
-pub(super) fn settings(listed: &[u8], remote: &str) -> Settings {
-    let mut settings = Settings {
+pub(super) fn settings(listed: &[u8], remote: &str) -> GitSettings {
+    let mut settings = GitSettings {
         file: Vec::new(),
         given: Vec::new(),
         has_ssh: false,
@@ -166,7 +168,7 @@ pub(super) fn settings(listed: &[u8], remote: &str) -> Settings {
     }
     let own = PLAIN.map(|(key, value)| (key.into(), value.into()));
     settings.given.extend(own);
-    // Whoever wrote the remote down allowed the way to it. Any other way is the user's to allow.
+    // The configuration allows the way to its remote. Any other way is the user's to allow.
     if let Some(scheme) = scheme(remote) {
         let key = format!("protocol.{scheme}.allow");
         settings.given.push((key.into(), "always".into()));

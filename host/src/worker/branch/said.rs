@@ -1,7 +1,8 @@
 //! What git says when it fails, in a form that may be kept and shown, and what to do about it.
 //!
-//! Owns the limits of that text. It may be a remote's words: it has no control characters, nothing that turns a line round,
-//! no address with a password, and an end. The advice is for the usual reasons; git's words follow it.
+//! Owns the limits of that text. It may be a remote's words: it has no control characters, nothing
+//! that turns a line round, no address with a password, and an end. The advice is for the usual
+//! reasons; git's words follow it.
 
 use crate::printable::is_invisible;
 
@@ -16,11 +17,13 @@ const REASONS: [(&[&str], &str); 8] = [
     ),
     (
         &["dubious ownership"],
-        "the remote's folder belongs to another user: trust it with `git config --global --add safe.directory FOLDER`",
+        "the remote's folder belongs to another user: trust it with `git config --global --add \
+         safe.directory FOLDER`",
     ),
     (
         &["' not allowed"],
-        "git's own settings forbid this kind of remote: allow it by `protocol.NAME.allow`, or use another `remote`",
+        "git's own settings forbid this kind of remote: allow it by `protocol.NAME.allow`, or use \
+         another `remote`",
     ),
     (
         &[
@@ -34,7 +37,8 @@ const REASONS: [(&[&str], &str); 8] = [
             "error: 403",
             "access denied",
         ],
-        "the remote refuses this worker's user: give that user a key or a credential helper that works without a question",
+        "the remote refuses this worker's user: give that user a key or a credential helper that \
+         works without a question",
     ),
     (
         &[
@@ -58,7 +62,8 @@ const REASONS: [(&[&str], &str); 8] = [
             "no such file or directory",
             "does not exist",
         ],
-        "there is no repository, or this worker's user may not read it: correct `remote` in `serial-gate.toml`",
+        "there is no repository, or this worker's user may not read it: correct `remote` in \
+         `serial-gate.toml`",
     ),
     (
         &["remote rejected", "hook declined", "protected branch"],
@@ -83,7 +88,8 @@ pub(super) fn advice(said: &str) -> &'static str {
     reason.map_or("look at what it says", |(_, advice)| advice)
 }
 
-/// What git said, without addresses that may hold a password: the remote's, and those it redirects to.
+/// What git said, without addresses that may hold a password: the remote's, and those it redirects
+/// to.
 pub(super) fn in_one_line(said: &str, remote: &str) -> String {
     let said = without_users(&said.replace(remote, "the remote"));
     let lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
@@ -92,7 +98,7 @@ pub(super) fn in_one_line(said: &str, remote: &str) -> String {
     line.chars().map(seen).take(LONGEST).collect()
 }
 
-/// A text whose addresses name nobody: `https://user:password@host` becomes `https://host`.
+/// A text whose addresses have no user: `https://user:password@host` becomes `https://host`.
 fn without_users(text: &str) -> String {
     let mut parts = text.split("://");
     let mut shown = parts.next().unwrap_or_default().to_owned();

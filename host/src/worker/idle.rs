@@ -1,7 +1,7 @@
 //! What a worker says while it has nothing to do.
 //!
-//! Owns when: at the start, and again every minute in which no job has come. Leaves the words about the queue to `queue`.
-//! It never stops a worker: what cannot be found out is not said.
+//! Owns when: at the start, and again every minute in which no job has come. Leaves the words about
+//! the queue to `queue`. It never stops a worker: what cannot be found out is not said.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -12,7 +12,7 @@ use crate::queue::Queue;
 const EVERY: SignedDuration = SignedDuration::from_secs(60);
 
 /// Since when a worker has waited.
-pub(super) struct Waiting<'a> {
+pub(super) struct Idle<'a> {
     agent: &'a str,
     /// Whether it is for this part of the worker to say.
     speaks: bool,
@@ -20,10 +20,10 @@ pub(super) struct Waiting<'a> {
     since: Option<Timestamp>,
 }
 
-impl<'a> Waiting<'a> {
+impl<'a> Idle<'a> {
     /// Nothing was said yet.
-    pub fn new(agent: &'a str, speaks: bool) -> Waiting<'a> {
-        Waiting {
+    pub fn new(agent: &'a str, speaks: bool) -> Idle<'a> {
+        Idle {
             agent,
             speaks,
             since: None,
@@ -64,20 +64,17 @@ mod tests {
     #[test]
     fn it_is_said_at_the_start_and_after_every_minute_without_a_job() {
         let at = |second| Timestamp::from_second(second).unwrap();
-        let mut waiting = Waiting::new("analyst", true);
-        assert!(waiting.is_due(at(1_000)), "at the start");
-        waiting.begin(at(1_000));
-        assert!(
-            !waiting.is_due(at(1_059)),
-            "a job came less than a minute ago"
-        );
-        assert!(waiting.is_due(at(1_060)), "a minute without a job");
-        assert!(waiting.is_due(at(900)), "the clock was put back");
+        let mut idle = Idle::new("analyst", true);
+        assert!(idle.is_due(at(1_000)), "at the start");
+        idle.begin(at(1_000));
+        assert!(!idle.is_due(at(1_059)), "a job came less than a minute ago");
+        assert!(idle.is_due(at(1_060)), "a minute without a job");
+        assert!(idle.is_due(at(900)), "the clock was put back");
     }
 
     #[test]
     fn one_part_of_a_worker_speaks_for_all() {
         let at = |second| Timestamp::from_second(second).unwrap();
-        assert!(!Waiting::new("analyst", false).is_due(at(1_000)));
+        assert!(!Idle::new("analyst", false).is_due(at(1_000)));
     }
 }
