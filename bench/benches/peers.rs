@@ -21,7 +21,8 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use jiff::Timestamp;
 use rusqlite::Connection;
-use serial_gate::queue::{Options, Overrides, Queue, Rule, default_settings};
+use serial_gate::gate::{Overrides, Rule, default_settings};
+use serial_gate::queue::{Options, Queue};
 use serial_gate::store::{Act, Database, Durability, Ending, NewTask};
 use serial_gate_bench::{Contest, Report, Times, duration, ratio};
 

@@ -1,19 +1,21 @@
 //! The serial gate: holds a task's first job until every earlier task of its repo is done, and
 //! holds a repo after a bad deploy until an operator clears it.
 //!
-//! The rooms, in the order in which they use each other:
+//! The rooms, each of which uses only rooms before it:
 //!
-//! - [`work`] is a worker: it claims, prepares, runs a command and ends the job.
-//! - [`branch`] cuts a task's branch when its turn comes.
-//! - [`alerts`] tells people what happened, by Telegram or by a webhook.
-//! - [`life`] is the life of a policy: check, swap, shadow, roll back, compare, replay.
-//! - [`conform`] runs conformance cases through everything below, and checks policies.
-//! - [`queue`] is where policy and store meet: claim, explain, the state of the queue.
-//! - [`store`] is the database: schema, rows, the claim's transaction. It knows no policy.
-//! - [`policy`] runs a WebAssembly component under limits. It knows no SQL.
-//! - [`clause`] is the wall between them: it reads a policy's fragment and prints what may run.
-//! - [`printable`] is text that can be shown on one line.
 //! - [`model`] is the contract (`wit/serial-gate.wit`) as Rust types.
+//! - [`clause`] is the guard: it reads a policy's fragment and prints what may run.
+//! - [`policy`] runs a WebAssembly component under limits. It knows no SQL.
+//! - [`store`] is the database: schema, rows, the claim's transaction. It knows no policy.
+//! - [`gate`] answers which clause holds now: settings, generation, reload, fallback.
+//! - [`observe`] watches claims: shadow, decision log, agreement of `decide` and the clause.
+//! - [`queue`] is what happens to jobs: claim, explain, the state of the queue.
+//! - [`conform`] runs conformance cases through everything above, and checks policies.
+//! - [`rollout`] brings a policy into use: check, swap, shadow, roll back, compare, replay.
+//! - [`alerts`] tells people what happened, by Telegram or by a webhook.
+//! - [`worker`] claims, cuts the task's branch, runs a command and ends the job.
+//!
+//! Small helpers for all of them: [`error`], [`printable`].
 //!
 //! The library prints nothing, never reads the clock (time is passed in), and never panics on data.
 
@@ -23,18 +25,18 @@ pub mod clause;
 pub mod policy;
 pub mod store;
 
+pub mod gate;
+pub mod observe;
 pub mod queue;
 
 pub mod conform;
-
-pub mod life;
+pub mod rollout;
 
 pub mod alerts;
+pub mod worker;
 
-mod backoff;
-mod child;
-
+pub mod error;
 pub mod printable;
 
-pub mod branch;
-pub mod work;
+mod backoff;
+mod recent;

@@ -5,6 +5,14 @@
 
 use std::borrow::Cow;
 
+/// How a caller shows a text of the database.
+pub type Show<'a> = &'a dyn Fn(&str) -> String;
+
+/// A text as it is.
+pub fn as_it_is(text: &str) -> String {
+    text.to_owned()
+}
+
 /// Whether a letter is not seen: control characters, ends of lines and paragraphs, and what formats the text around it.
 pub fn is_invisible(letter: char) -> bool {
     let formats = matches!(

@@ -1,8 +1,9 @@
 //! The heads of the waiting lines: since when they are there, who is told, and what is noted for it.
 
 use jiff::{SignedDuration, Timestamp};
+use serial_gate::gate::Rule;
 use serial_gate::model::Settings;
-use serial_gate::queue::{Options, Queue, Rule};
+use serial_gate::queue::{Options, Queue};
 use serial_gate::store::from_sql_time;
 
 use super::HOUR;

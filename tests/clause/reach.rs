@@ -6,8 +6,9 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use rusqlite::Connection;
 use serial_gate::clause::{Clause, Dialect, Reach, Rendered, Table};
+use serial_gate::gate::default_settings;
 use serial_gate::model::Snapshot;
-use serial_gate::queue::{Queue, default_settings};
+use serial_gate::queue::Queue;
 use serial_gate::store::{Act, Store};
 
 use crate::clause::states::fill;

@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 use proptest::prelude::*;
 use serial_gate::clause::Reach;
+use serial_gate::gate::{Rule, default_settings};
 use serial_gate::model::Settings;
 use serial_gate::policy::{DEFAULT_POLICY, Limits, Runtime};
-use serial_gate::queue::{Queue, Rule, default_settings};
+use serial_gate::queue::Queue;
 
 use crate::support::native::decide_natively;
 use crate::support::random_states::{State, agree, for_random_states_of, settings};

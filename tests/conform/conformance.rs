@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 use serial_gate::clause::Reach;
 use serial_gate::conform::{Runner, Through};
+use serial_gate::gate::Allowance;
 use serial_gate::policy::{DEFAULT_POLICY, Limits, Runtime};
-use serial_gate::queue::{Allowance, Queue};
+use serial_gate::queue::Queue;
 use serial_gate_default_policy::rule::Rule;
 use serial_gate_default_policy::serial::Serial;
 use wasmtime::Engine;

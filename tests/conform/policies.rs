@@ -4,9 +4,10 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use serial_gate::clause::Reach;
 use serial_gate::conform::{Candidate, Runner, Through, check_policy};
+use serial_gate::gate::{Allowance, Rule, Source, default_settings};
 use serial_gate::model::{Dialect, Settings};
 use serial_gate::policy::{DEFAULT_POLICY, Limits, Policy, Runtime};
-use serial_gate::queue::{Allowance, Options, Queue, Rule, Source, Standing, default_settings};
+use serial_gate::queue::{Options, Queue, Standing};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 

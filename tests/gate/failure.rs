@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serial_gate::gate::{Allowance, Rule, Source, default_settings};
 use serial_gate::model::{Dialect, Jobs, Settings, Verdict, task_id_kind};
 use serial_gate::policy::{self, DEFAULT_POLICY, Limits, Policy, Runtime};
-use serial_gate::queue::{Allowance, Options, Queue, Rule, Source, default_settings};
+use serial_gate::queue::{Options, Queue};
 
 use crate::support::Gate;
 use crate::support::hostile::nothing;

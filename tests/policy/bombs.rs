@@ -4,8 +4,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Barrier;
 use std::time::Duration;
 
+use serial_gate::error::with_causes;
 use serial_gate::policy::{CompileLimits, Compiler, Limits, Runtime, Stop};
-use serial_gate::queue::with_causes;
 
 use crate::support::Gate;
 use crate::support::bombs::{compilers_of, functions, of_module, refused, slow};

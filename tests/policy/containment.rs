@@ -4,9 +4,11 @@ use std::sync::Barrier;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serial_gate::error::with_causes;
+use serial_gate::gate::{Allowance, Rule, Source};
 use serial_gate::model::Dialect;
 use serial_gate::policy::{Error, Limits, Policy, Runtime};
-use serial_gate::queue::{Allowance, Options, Queue, Rule, Source, with_causes};
+use serial_gate::queue::{Options, Queue};
 
 use crate::support::Gate;
 use crate::support::hostile::{HARMLESS, Hostile, NOW, calls, clause_at, nothing, settings};

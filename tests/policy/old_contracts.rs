@@ -2,9 +2,9 @@
 //!
 //! The contracts are frozen files in `policies/`; a component of each is written by hand.
 
+use serial_gate::error::with_causes;
 use serial_gate::model::{Decision, Dialect, Hold, Snapshot, Verdict, task_id_kind};
 use serial_gate::policy::{Limits, Policy, Runtime};
-use serial_gate::queue::with_causes;
 
 use crate::support::hostile::{NOW, encode, nothing, settings};
 

@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use serde_json::json;
-use serial_gate::life::{self, Place, Proposal};
+use serial_gate::gate::{Allowance, Overrides, Rule, Source, default_settings, stored};
 use serial_gate::model::Settings;
 use serial_gate::policy::DEFAULT_POLICY;
-use serial_gate::queue::{
-    Allowance, Options, Overrides, Queue, Rule, Source, default_settings, stored,
-};
+use serial_gate::queue::{Options, Queue};
+use serial_gate::rollout::{self, Place, Proposal};
 use serial_gate::store::{self, GenerationState, NewGeneration, Seen};
 
 use super::{act, at, proposal, traps_from};
@@ -125,7 +124,7 @@ fn what_is_no_policy_is_not_stored_at_all() {
         .run(&["policy", "swap", "junk.wasm", "--reason", "r"])
         .exits(1);
     insta::assert_snapshot!(ran.stderr, @r"
-    error: this is no policy that may be used
+    error: not a usable policy
       because not WebAssembly: give the `.wasm` file of a component
     ");
     assert_eq!(gate.queue().store().generations().unwrap().len(), 1);
@@ -179,7 +178,7 @@ fn a_generation_that_was_never_active_cannot_be_rolled_back_to() {
     let ran = gate
         .run(&["policy", "rollback", "2", "--reason", "r"])
         .exits(1);
-    insta::assert_snapshot!(ran.stderr, @"error: generation 2 was never active: `serial-gate policy swap` a file that is to be");
+    insta::assert_snapshot!(ran.stderr, @"error: generation 2 was never active, so it cannot be rolled back to");
 }
 
 #[test]
@@ -208,7 +207,7 @@ fn a_host_follows_a_swap_of_its_own() {
         },
         ..proposal(&gate, DEFAULT_POLICY.to_vec())
     };
-    life::swap(&mut host, &off, Place::Active, act(at(0))).unwrap();
+    rollout::swap(&mut host, &off, Place::Active, act(at(0))).unwrap();
     // It was compiled for its check.
     let claimed = host.claim(at(0), "w", LEASE).unwrap();
     assert_eq!(claimed.unwrap().generation, Some(2));
@@ -218,7 +217,7 @@ fn a_host_follows_a_swap_of_its_own() {
 fn a_policy_that_fails_in_use_is_rolled_back_by_itself() {
     let gate = Gate::new();
     let mut operator = gate.queue();
-    let swapped = life::swap(
+    let swapped = rollout::swap(
         &mut operator,
         &proposal(&gate, traps_from("100005000")),
         Place::Active,
@@ -256,7 +255,7 @@ fn a_policy_that_fails_in_use_is_rolled_back_by_itself() {
 fn failures_that_are_long_past_do_not_count() {
     let gate = Gate::new();
     let proposal = proposal(&gate, traps_from("100005000"));
-    life::swap(&mut gate.queue(), &proposal, Place::Active, act(at(1_000))).unwrap();
+    rollout::swap(&mut gate.queue(), &proposal, Place::Active, act(at(1_000))).unwrap();
     for second in [100_005_000, 100_005_001, 100_006_000, 100_006_001] {
         gate.queue().claim(at(second), "w", LEASE).unwrap();
     }
@@ -269,7 +268,7 @@ fn a_running_host_stays_with_the_good_generation_when_the_new_one_fails() {
     let mut host = gate.queue();
     host.clause(at(0)).unwrap();
     let proposal = proposal(&gate, traps_from("100005000"));
-    life::swap(&mut gate.queue(), &proposal, Place::Active, act(at(1_000))).unwrap();
+    rollout::swap(&mut gate.queue(), &proposal, Place::Active, act(at(1_000))).unwrap();
     for second in 100_005_000..100_005_010 {
         host.claim(at(second), "w", LEASE).unwrap();
         assert_eq!(host.clause(at(second)).unwrap().source, Source::Policy);
@@ -343,7 +342,7 @@ fn limits_are_a_generation_s_own() {
         .run(&["policy", "settings", "--memory-mib", "1", "--reason", "r"])
         .exits(1);
     insta::assert_snapshot!(too_little.stderr, @r"
-    error: this is no policy that may be used
+    error: not a usable policy
       because `describe` wanted more memory than its 1 MiB
     ");
 }
@@ -352,7 +351,7 @@ fn limits_are_a_generation_s_own() {
 fn whoever_only_looks_at_a_failing_policy_rolls_nothing_back() {
     let gate = Gate::new();
     let proposal = proposal(&gate, traps_from("100005000"));
-    life::swap(&mut gate.queue(), &proposal, Place::Active, act(at(1_000))).unwrap();
+    rollout::swap(&mut gate.queue(), &proposal, Place::Active, act(at(1_000))).unwrap();
     for second in 100_005_000..100_005_010 {
         gate.queue().clause(at(second)).unwrap();
     }
@@ -363,7 +362,7 @@ fn whoever_only_looks_at_a_failing_policy_rolls_nothing_back() {
 fn a_process_with_settings_of_its_own_rolls_nobody_s_policy_back() {
     let gate = Gate::new();
     let proposal = proposal(&gate, traps_from("100005000"));
-    life::swap(&mut gate.queue(), &proposal, Place::Active, act(at(1_000))).unwrap();
+    rollout::swap(&mut gate.queue(), &proposal, Place::Active, act(at(1_000))).unwrap();
     let overrides = Overrides {
         repos: Some("alpha".into()),
         ..Overrides::default()
@@ -402,7 +401,7 @@ fn a_swap_that_was_checked_against_another_generation_undoes_nothing() {
         "meanwhile",
     ])
     .succeeds();
-    let error = life::swap(&mut operator, &stale, Place::Active, act(at(1_000))).unwrap_err();
+    let error = rollout::swap(&mut operator, &stale, Place::Active, act(at(1_000))).unwrap_err();
     insta::assert_snapshot!(error, @"another policy or other settings came meanwhile, and nothing was changed: look at `serial-gate policy history`, and try again");
     assert_eq!(gate.queue().generation(), Some(2));
     let left = operator.store().generation(3).unwrap();
@@ -422,9 +421,9 @@ fn a_shadow_that_was_stopped_meanwhile_is_not_promoted() {
         generation: &shadow,
         active: Some(&active),
     };
-    operator.store().stop_shadow(act(at(0))).unwrap();
+    operator.store_mut().stop_shadow(act(at(0))).unwrap();
     let put = operator
-        .store()
+        .store_mut()
         .put(GenerationState::Active, seen, act(at(0)));
     assert!(matches!(put, Err(store::Error::Meanwhile)), "{put:?}");
     assert_eq!(gate.queue().generation(), Some(1));
@@ -495,9 +494,10 @@ fn a_component_that_was_active_once_is_kept_when_it_is_refused_again() {
     let gate = Gate::new();
     let mut operator = gate.queue();
     let traps = proposal(&gate, traps_from("100005000"));
-    life::swap(&mut operator, &traps, Place::Active, act(at(1_000))).unwrap();
-    life::roll_back(&mut operator, Some(1), None, act(at(2_000))).unwrap();
-    let refused = life::swap(&mut operator, &traps, Place::Active, act(at(100_006_000))).unwrap();
+    rollout::swap(&mut operator, &traps, Place::Active, act(at(1_000))).unwrap();
+    rollout::roll_back(&mut operator, Some(1), None, act(at(2_000))).unwrap();
+    let refused =
+        rollout::swap(&mut operator, &traps, Place::Active, act(at(100_006_000))).unwrap();
     assert!(!refused.is_accepted());
     let digest = operator.store().generation(2).unwrap().digest;
     assert!(operator.store().component(&digest).unwrap().is_some());
@@ -540,7 +540,7 @@ fn candidate(queue: &mut Queue, repos: &str) -> serial_gate::store::Generation {
             .replace(r#""repos":"""#, &format!(r#""repos":"{repos}""#)),
         limits: &active.limits,
     };
-    queue.store().add_candidate(new, act(at(0))).unwrap()
+    queue.store_mut().add_candidate(new, act(at(0))).unwrap()
 }
 
 #[test]
@@ -552,7 +552,7 @@ fn a_candidate_that_is_another_one_by_now_is_neither_activated_nor_refused() {
     // The same number with other settings, as in a restored backup.
     let restore = "UPDATE serial_gate_generation SET settings = replace(settings, 'alpha', 'beta') WHERE id = 2";
     assert_eq!(gate.sqlite().execute(restore, []).unwrap(), 1);
-    let store = operator.store();
+    let store = operator.store_mut();
     let of_both = Seen {
         generation: &seen,
         active: Some(&active),
@@ -580,7 +580,7 @@ fn a_candidate_is_not_activated_over_an_active_one_that_was_not_seen() {
         generation: &seen,
         active: Some(&active),
     };
-    let store = operator.store();
+    let store = operator.store_mut();
     let put = store.put(GenerationState::Active, of_both, act(at(0)));
     assert!(matches!(put, Err(store::Error::Meanwhile)), "{put:?}");
 }

@@ -7,8 +7,8 @@ mod swapping;
 mod trials;
 
 use jiff::Timestamp;
-use serial_gate::life::Proposal;
-use serial_gate::queue::{Allowance, default_settings};
+use serial_gate::gate::{Allowance, default_settings};
+use serial_gate::rollout::Proposal;
 use serial_gate::store::{Act, GenerationState};
 
 use crate::support::Gate;

@@ -10,10 +10,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use serial_gate::life::{self, Place, Proposal};
+use serial_gate::gate::{Allowance, Overrides, Rule, default_settings};
 use serial_gate::model::{Settings, Verdict};
 use serial_gate::policy::{DEFAULT_POLICY, Runtime};
-use serial_gate::queue::{Allowance, Options, Overrides, Queue, Rule, default_settings};
+use serial_gate::queue::{Options, Queue};
+use serial_gate::rollout::{self, Place, Proposal};
 use serial_gate::store::{Act, DONE, GenerationState, Seen};
 
 use crate::support::Gate;
@@ -70,7 +71,7 @@ fn opposites(gate: &Gate, runtime: &Runtime) -> BTreeMap<i64, &'static str> {
                 .generation_in(GenerationState::Active)
                 .unwrap(),
         };
-        let swapped = life::swap(queue, &proposal, Place::Active, act()).unwrap();
+        let swapped = rollout::swap(queue, &proposal, Place::Active, act()).unwrap();
         assert!(swapped.is_accepted(), "{:?}", swapped.stages);
         swapped.generation
     };
@@ -116,7 +117,7 @@ fn claim_and_decide(
                 why: "for the next claim",
             };
             let finished = host.finished_stages().unwrap();
-            host.store().requeue(back, job.id, &finished).unwrap();
+            host.store_mut().requeue(back, job.id, &finished).unwrap();
         }
         for decision in host.decide(Timestamp::now(), None).unwrap() {
             let lets_through = lets_through[&host.generation().unwrap()];
@@ -182,7 +183,7 @@ fn swaps_under_load_leave_no_answer_of_two_generations() {
             active: Some(&active),
         };
         operator
-            .store()
+            .store_mut()
             .put(GenerationState::Active, seen, act())
             .unwrap();
         let (longest, sum) = slowest.get();
@@ -365,7 +366,7 @@ fn goes_on(gate: &Gate, generation: i64) {
     let job = host.claim(Timestamp::now(), "w", LEASE).unwrap().unwrap();
     assert_eq!(job.generation, Some(generation));
     let task = job.task_id.unwrap();
-    host.store()
+    host.store_mut()
         .set_stage(Timestamp::now(), &[task], DONE)
         .unwrap();
 }

@@ -4,8 +4,9 @@
 use jiff::Timestamp;
 use rusqlite::StatementStatus;
 use serial_gate::clause::{Clause, Dialect, Reach, Rendered, Table};
+use serial_gate::gate::Rule;
 use serial_gate::model::Settings;
-use serial_gate::queue::{Options, Queue, Rule};
+use serial_gate::queue::{Options, Queue};
 use serial_gate::store::Error;
 
 use crate::support::Gate;

@@ -122,7 +122,7 @@ fn a_fence_grows_with_every_claim_of_a_job_whatever_the_clock_says() {
         assert!(job.fence > last, "{} after {last}", job.fence);
         assert!(job.fence < 1 << 53, "{}", job.fence);
         last = job.fence;
-        queue.put_back(act(at), job.claim(), None).unwrap();
+        queue.release(act(at), job.claim(), None).unwrap();
     }
 }
 
@@ -140,7 +140,7 @@ fn a_fence_grows_over_a_restored_backup() {
     let after = claim_at(&mut queue, now + SignedDuration::from_millis(1));
     assert!(after.fence > before.fence);
     let stale = queue
-        .store()
+        .store_mut()
         .end_job(act(now), before.claim(), Ending::Done);
     assert!(
         matches!(stale, Err(Error::StaleToken { id: 1 })),
@@ -185,7 +185,10 @@ fn a_refused_token_is_in_the_audit_once_a_minute() {
             token: "wrong",
         };
         let at = act(now + SignedDuration::from_secs(seconds));
-        queue.store().end_job(at, claim, Ending::Done).unwrap_err();
+        queue
+            .store_mut()
+            .end_job(at, claim, Ending::Done)
+            .unwrap_err();
         queue.store().heartbeat(at, claim, LEASE).unwrap_err();
     }
     assert_eq!(value(&gate, REFUSED).unwrap(), "3");
@@ -409,7 +412,7 @@ fn check_steps(gate: &Gate, steps: &[Step]) {
             }
             Step::Finish { token } => {
                 let token_text = shown(token);
-                let ended = queue.store().end_job(
+                let ended = queue.store_mut().end_job(
                     act(now),
                     Claim {
                         job: 1,
@@ -427,7 +430,7 @@ fn check_steps(gate: &Gate, steps: &[Step]) {
                 failures += i64::from(model.is_held_by(*token));
                 let token_text = shown(token);
                 let failed = Ending::Failed { error: None };
-                let ended = queue.store().end_job(
+                let ended = queue.store_mut().end_job(
                     act(now),
                     Claim {
                         job: 1,
@@ -460,7 +463,7 @@ fn check_steps(gate: &Gate, steps: &[Step]) {
             }
             Step::PutBack { token } => {
                 let token_text = shown(token);
-                let back = queue.put_back(
+                let back = queue.release(
                     act(now),
                     Claim {
                         job: 1,
@@ -478,7 +481,7 @@ fn check_steps(gate: &Gate, steps: &[Step]) {
                 }
             }
             Step::Requeue => {
-                let again = queue.store().requeue(act(now), 1, &finished);
+                let again = queue.store_mut().requeue(act(now), 1, &finished);
                 let may = ["running", "failed", "cancelled"].contains(&model.status);
                 assert_eq!(again.is_ok(), may, "{number}: {steps:?} {again:?}");
                 if may {

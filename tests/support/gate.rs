@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 use serde_json::Value;
-use serial_gate::queue::{Options, Overrides, Queue, Rule};
+use serial_gate::gate::{Overrides, Rule};
+use serial_gate::queue::{Options, Queue};
 use serial_gate::store::Store;
 use tempfile::TempDir;
 

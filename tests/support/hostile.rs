@@ -4,9 +4,9 @@
 //! frame that fulfils the contract with an empty answer.
 
 use jiff::Timestamp;
+use serial_gate::error::with_causes;
 use serial_gate::model::{Dialect, Freezes, Jobs, Settings, Snapshot, Symbols, Tasks};
 use serial_gate::policy::{Error, Limits, Policy, Runtime};
-use serial_gate::queue::with_causes;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 

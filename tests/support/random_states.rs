@@ -6,8 +6,9 @@
 use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
+use serial_gate::gate::Rule;
 use serial_gate::model::{Settings, Verdict};
-use serial_gate::queue::{Options, Queue, Rule};
+use serial_gate::queue::{Options, Queue};
 
 use super::Gate;
 

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use rusqlite::Connection;
-use serial_gate::queue::{Queue, default_settings};
+use serial_gate::gate::default_settings;
+use serial_gate::queue::Queue;
 use serial_gate::store::Act;
 
 /// One size.

@@ -9,8 +9,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 use serial_gate::clause::Rendered;
+use serial_gate::gate::{Overrides, Rule};
 use serial_gate::policy::Runtime;
-use serial_gate::queue::{Options, Overrides, Queue, Rule};
+use serial_gate::queue::{Options, Queue};
 use serial_gate::store::{Claimed, Database, Durability, Lease, Store};
 
 use crate::cell::open;

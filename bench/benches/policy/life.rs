@@ -4,10 +4,11 @@ use std::io;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serial_gate::life::{Place, Proposal, swap};
+use serial_gate::gate::{Allowance, Overrides, Rule, default_settings};
 use serial_gate::model::{Dialect, Settings};
 use serial_gate::policy::{DEFAULT_POLICY, Limits, Policy, Runtime};
-use serial_gate::queue::{Allowance, Options, Overrides, Queue, Rule, default_settings};
+use serial_gate::queue::{Options, Queue};
+use serial_gate::rollout::{Place, Proposal, swap};
 use serial_gate::store::{Act, Generation, GenerationState};
 use serial_gate_bench::{Contest, Report, duration, timed};
 
@@ -75,7 +76,7 @@ pub fn report(
         "*`describe`* and *`claim-clause`* are one call each, its fresh instance under its limits included. *An instance without a pool* is what \
          wasmtime makes of the same component as it comes, without limits. *Load from the cache* is what a command pays that asks the \
          policy: the engine's start, the component's digest, the compiled code from the disk. *Compile* is the same without a cache, the \
-         first time on a machine. *Swap* is `life::swap` of new settings in a queue of {} jobs in {REPOS} repos: everything that \
+         first time on a machine. *Swap* is `rollout::swap` of new settings in a queue of {} jobs in {REPOS} repos: everything that \
          `policy check` does, and the transaction.",
         REPOS * 100,
     ))?;

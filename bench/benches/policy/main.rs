@@ -27,9 +27,10 @@ use std::time::Duration;
 
 use clap::Parser;
 use jiff::Timestamp;
+use serial_gate::gate::{Overrides, Rule, default_settings};
 use serial_gate::model::{self, Verdict};
 use serial_gate::policy::{DEFAULT_POLICY, Limits, Policy, Runtime};
-use serial_gate::queue::{Options, Overrides, Queue, Rule, default_settings};
+use serial_gate::queue::{Options, Queue};
 use serial_gate_bench::{Contest, Report, timed};
 
 use kept::Compiled;
@@ -170,7 +171,7 @@ fn snapshot(rows: &Rows) -> model::Snapshot {
     rows.write(&path);
     let rule = Rule::Active(Overrides::default());
     let mut queue = Queue::open(&path, rule, Options::default()).unwrap();
-    let reach = queue.reach(Timestamp::now()).unwrap();
+    let reach = queue.footprint(Timestamp::now()).unwrap();
     queue.store().snapshot(&reach, None).unwrap()
 }
 

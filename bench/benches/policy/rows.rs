@@ -7,7 +7,8 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
-use serial_gate::queue::{Queue, default_settings};
+use serial_gate::gate::default_settings;
+use serial_gate::queue::Queue;
 use serial_gate::store::Act;
 
 pub struct Rows {

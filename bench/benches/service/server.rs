@@ -9,7 +9,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::Connection;
 use serde_json::Value;
-use serial_gate::queue::{Queue, default_settings};
+use serial_gate::gate::default_settings;
+use serial_gate::queue::Queue;
 use serial_gate::store::Act;
 
 /// Builds the binary, beside this one.

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use ureq::Agent;
 
 use super::{Channel, Failure};
-use crate::queue::with_causes;
+use crate::error::with_causes;
 use crate::store::{Alert, Store};
 
 pub(super) fn send(

@@ -11,7 +11,8 @@ use std::time::Duration;
 use super::line::Line;
 use super::watch::watch;
 use super::{Channel, Clock, Error, Round, Settings};
-use crate::queue::{Queue, with_causes};
+use crate::error::with_causes;
+use crate::queue::Queue;
 use crate::store::{Database, Store};
 
 /// How soon a new alert is seen, and that it is time to stop.

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::Clock;
 use super::run::{LOOKS_AT_MOST, pause};
-use crate::queue::{Queue, with_causes};
+use crate::error::with_causes;
+use crate::queue::Queue;
 
 /// After how many looks of a sender the queue is looked at for a change: a second. As often, files are let go of that were
 /// replaced, so that the other parts of the process find what is there now.

@@ -4,7 +4,10 @@
 //! not to tell the rest.
 
 use jiff::Timestamp;
-use serial_gate::queue::{self, Agreement, Queue};
+use serial_gate::error::with_causes;
+use serial_gate::gate;
+use serial_gate::observe::Agreement;
+use serial_gate::queue::{self, Queue};
 use serial_gate::store::Contradictions;
 
 use super::Error;
@@ -19,8 +22,8 @@ pub struct Told(Result<Agreement, String>);
 pub fn of(queue: &mut Queue, now: Timestamp) -> Result<Told, Error> {
     match queue.agreement(now) {
         Ok(agreement) => Ok(Told(Ok(agreement))),
-        Err(error @ queue::Error::Store(_)) => Err(error.into()),
-        Err(error) => Ok(Told(Err(queue::with_causes(&error)))),
+        Err(error @ queue::Error::Gate(gate::Error::Store(_))) => Err(error.into()),
+        Err(error) => Ok(Told(Err(with_causes(&error)))),
     }
 }
 

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use jiff::Timestamp;
-use serial_gate::queue::{Claimant, LogOptions, Options, Queue};
+use serial_gate::observe::LogOptions;
+use serial_gate::queue::{Claimant, Options, Queue};
 use serial_gate::store::{Act, Claimed};
 
 use super::options::{Shared, duration};
@@ -116,7 +117,7 @@ fn put_back(queue: &mut Queue, job: &Claimed, cause: io::Error) -> Error {
         who: &job.worker,
         why: "",
     };
-    match queue.put_back(act, job.claim(), Some("its claim could not be printed")) {
+    match queue.release(act, job.claim(), Some("its claim could not be printed")) {
         Ok(()) => Error::Unheard { job: job.id, cause },
         Err(cause) => Error::Stranded { job: job.id, cause },
     }

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use serial_gate::clause;
+use serial_gate::gate::default_settings;
 use serial_gate::model;
 use serial_gate::policy::{DEFAULT_POLICY, Limits, Runtime};
-use serial_gate::queue::default_settings;
 
 use super::options::Shared;
 use super::output::{Output, Tone, toned};

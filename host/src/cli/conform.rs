@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use serial_gate::conform::{Case, Runner, read_cases};
+use serial_gate::gate::{Allowance, Overrides};
 use serial_gate::policy::{DEFAULT_POLICY, Limits};
-use serial_gate::queue::{Allowance, Overrides};
 
 use super::options::Shared;
 use super::output::{Output, Tone, toned};

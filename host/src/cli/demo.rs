@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
-use serial_gate::queue::{NewFreeze, Options, Overrides, Queue, Rule, Running, default_settings};
+use serial_gate::gate::{Overrides, Rule, default_settings};
+use serial_gate::queue::{NewFreeze, Options, Queue, Running};
 use serial_gate::store::{Act, Claimed, Database, Durability, Ending, NewTask};
 
 use super::output::{Output, Tone, toned};
@@ -59,7 +60,7 @@ impl Tour<'_> {
                 agent: "analyst",
                 label: None,
             };
-            self.queue.store().add_task(Timestamp::now(), task)?;
+            self.queue.store_mut().add_task(Timestamp::now(), task)?;
         }
         self.show()?;
 
@@ -72,7 +73,7 @@ impl Tour<'_> {
         self.say("The analyst of A-1 finishes; A-1 is developed, reviewed, merged and done. A-2 may start, A-3 not yet.")?;
         if let Some(first) = first {
             self.queue
-                .store()
+                .store_mut()
                 .end_job(operator(""), first.claim(), Ending::Done)?;
         }
         let done = self.queue.finished_stages()?;
@@ -96,7 +97,7 @@ impl Tour<'_> {
 
         self.say("The operator has looked into it, and unfreezes.")?;
         let unfreeze = operator("the deploy was looked into");
-        self.queue.store().unfreeze(unfreeze, "alpha", None)?;
+        self.queue.store_mut().unfreeze(unfreeze, "alpha", None)?;
         self.claim()?;
         self.show()?;
 

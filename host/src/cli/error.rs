@@ -4,7 +4,8 @@ use std::io;
 use std::path::PathBuf;
 
 use super::alerts::ConfigError;
-use serial_gate::{alerts, branch, clause, conform, life, policy, queue, store, work};
+use serial_gate::worker::{self, branch};
+use serial_gate::{alerts, clause, conform, gate, policy, queue, rollout, store};
 
 use crate::http;
 
@@ -14,6 +15,9 @@ pub enum Error {
     /// The queue.
     #[error(transparent)]
     Queue(#[from] queue::Error),
+    /// The gate, where it is asked directly.
+    #[error(transparent)]
+    Gate(#[from] gate::Error),
     /// The database.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -30,7 +34,7 @@ pub enum Error {
     Changing,
     /// A step of a policy's life.
     #[error(transparent)]
-    Life(#[from] life::Error),
+    Life(#[from] rollout::Error),
     /// Alerts that cannot be sent.
     #[error(transparent)]
     Alerts(#[from] alerts::Error),
@@ -175,7 +179,7 @@ pub enum Error {
     Http(#[from] http::Error),
     /// A worker that cannot go on.
     #[error(transparent)]
-    Work(#[from] work::Error),
+    Work(#[from] worker::Error),
     /// A branch.
     #[error(transparent)]
     Branch(#[from] branch::Error),
@@ -223,9 +227,9 @@ impl Error {
     /// What to do about it, where that is a matter of this command's flags.
     pub fn remedy(&self) -> Option<&'static str> {
         match self {
-            Error::Queue(error) | Error::Life(life::Error::Queue(error)) => match error {
+            Error::Queue(error) | Error::Life(rollout::Error::Queue(error)) => match error {
                 queue::Error::UnknownRepo { .. } => Some("if the repo is new, add `--new`"),
-                queue::Error::Store(store::Error::TaskRuns { .. }) => Some(
+                queue::Error::Gate(gate::Error::Store(store::Error::TaskRuns { .. })) => Some(
                     "to cancel the job: `--force --reason TEXT`; its worker may give `--token TOKEN`",
                 ),
                 _ => None,

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
+use serial_gate::error::with_causes;
+use serial_gate::gate::{self, default_settings};
 use serial_gate::model::{Dialect, Settings};
 use serial_gate::policy::{DEFAULT_POLICY, Limits, Runtime};
-use serial_gate::queue::{self, Adoption, Preparing, Queue, adoption_by, default_settings};
+use serial_gate::queue::{self, Adoption, Preparing, Queue, adoption_by};
 use serial_gate::store::{self, Act, Before, Change, GenerationState, Prepared, Store};
 
 use super::adoption::{GIVE, SET, advice, census, note, proof, rows};
@@ -107,7 +109,7 @@ impl Init {
                     told.claimable = claimable;
                 }
                 // What was done is done.
-                Err(error) => told.unseen = Some(queue::with_causes(&error)),
+                Err(error) => told.unseen = Some(with_causes(&error)),
             }
         }
         if output.json {
@@ -276,7 +278,7 @@ impl Told {
 fn kept(shared: &Shared) -> Option<String> {
     let mut store = shared.store().ok()?;
     let active = store.generation_in(GenerationState::Active).ok()??;
-    let stored = queue::settings_of(&active).ok()?;
+    let stored = gate::settings_of(&active).ok()?;
     (shared.told.over(stored.clone()) != stored).then(|| {
         "the stored settings stay as they are: `serial-gate policy settings` changes them".into()
     })
@@ -312,7 +314,7 @@ fn look(shared: &Shared, now: Timestamp) -> Result<(Adoption, Option<usize>), Er
 fn claimable(queue: &mut Queue, now: Timestamp) -> Result<Option<usize>, Error> {
     match queue.claimable(now) {
         Ok(jobs) => Ok(Some(jobs.len())),
-        Err(queue::Error::Store(store::Error::Budget { .. })) => Ok(None),
+        Err(queue::Error::Gate(gate::Error::Store(store::Error::Budget { .. }))) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
@@ -327,6 +329,6 @@ fn check_rules(settings: &Settings) -> Result<(), Error> {
         Runtime::new().and_then(|runtime| runtime.load(DEFAULT_POLICY, Limits::default()));
     built_in
         .and_then(|policy| policy.claim_clause(settings, Timestamp::now(), Dialect::Sqlite))
-        .map_err(queue::Error::Policy)?;
+        .map_err(queue::Error::from)?;
     Ok(())
 }

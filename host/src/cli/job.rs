@@ -103,7 +103,7 @@ impl Job {
     pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
         let mut queue = shared.queue()?;
         let finished = queue.finished_stages()?;
-        let store = queue.store();
+        let store = queue.store_mut();
         let (now, who) = (Timestamp::now(), user());
         let act = Act {
             now,

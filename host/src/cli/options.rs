@@ -12,10 +12,11 @@ use clap::Args;
 use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
-use serial_gate::branch::{self, Project};
+use serial_gate::gate::{Overrides, Rule};
 use serial_gate::policy::Trust;
-use serial_gate::queue::{self, Overrides, Queue, Rule};
+use serial_gate::queue::{self, Queue};
 use serial_gate::store::{Act, Database, Durability, Store};
+use serial_gate::worker::branch::{self, Project};
 
 use super::config_file::{self, ConfigFile};
 use super::empty_variables;

@@ -3,9 +3,10 @@
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
-use serial_gate::branch;
-use serial_gate::queue::{self, with_causes};
+use serial_gate::error::with_causes;
+use serial_gate::queue;
 use serial_gate::store::{Added, NewTask, TaskBranch, TaskOutcome};
+use serial_gate::worker::branch;
 
 use super::options::{Shared, Why};
 use super::output::{Output, noting};
@@ -146,14 +147,14 @@ impl Task {
                 let project = branch::project_of(&shared.projects, Some(&repo));
                 match project {
                     None => {
-                        let added = queue.store().add_task(Timestamp::now(), task)?;
+                        let added = queue.store_mut().add_task(Timestamp::now(), task)?;
                         let note = queue.added_task_note(Timestamp::now(), task);
                         print_added(added, task, None, note, output)?;
                     }
                     // Where the gate acts, the branch has to wait for the task's turn.
                     Some(project) if queue.applies(Some(&repo)) => {
                         let (now, finished) = (Timestamp::now(), queue.finished_stages()?);
-                        let store = queue.store();
+                        let store = queue.store_mut();
                         let added =
                             branch::add_task_in_line(store, project, task, &finished, now, None)?;
                         let note = queue.added_task_note(now, task);
@@ -162,7 +163,7 @@ impl Task {
                     Some(project) => {
                         branch::check(&shared.projects)?;
                         let (clock, finished) = (Timestamp::now, queue.finished_stages()?);
-                        let store = queue.store();
+                        let store = queue.store_mut();
                         let (added, cut) = branch::add_task(
                             store,
                             project,
@@ -196,7 +197,7 @@ impl Task {
                 }
             }
             Task::Label(Label { task, label, why }) => {
-                why.act(|act| queue.store().set_label(act, task, label.as_deref()))?;
+                why.act(|act| queue.store_mut().set_label(act, task, label.as_deref()))?;
                 if output.json {
                     output.json_line(&serde_json::json!({ "task_id": task, "label": label }))?;
                 } else {

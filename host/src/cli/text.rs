@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 use jiff::Timestamp;
-use serial_gate::branch::{base_words, short};
 use serial_gate::model::{Hold, Verdict};
 use serial_gate::printable::{is_invisible, printable};
 use serial_gate::queue::Doubt;
 use serial_gate::store::{TaskBranch, sql_time, time_since};
+use serial_gate::worker::branch::{base_words, short};
 
 use super::options::Shared;
 use super::output::{Tone, toned};

@@ -28,7 +28,7 @@ impl Unfreeze {
         let (repo, seen) = (&self.repo, self.seen);
         let cleared = self
             .why
-            .act(|act| queue.store().unfreeze(act, repo, seen))?;
+            .act(|act| queue.store_mut().unfreeze(act, repo, seen))?;
         let note = match cleared {
             0 => queue.not_frozen(repo)?,
             _ => None,

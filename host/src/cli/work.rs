@@ -9,9 +9,11 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use jiff::Timestamp;
+use serial_gate::gate::Rule;
+use serial_gate::observe::Pace;
 use serial_gate::policy::Runtime;
-use serial_gate::queue::{Options, Pace, Queue, Rule};
-use serial_gate::work::{self, Settings, Tally, Told};
+use serial_gate::queue::{Options, Queue};
+use serial_gate::worker::{self, Setup, Shutdown, Summary};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::options::{Shared, duration};
@@ -63,7 +65,7 @@ pub struct Work {
 impl Work {
     pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
         let mut command = self.command.into_iter();
-        let settings = Settings {
+        let setup = Setup {
             name: self
                 .worker
                 .unwrap_or_else(|| format!("pid-{}", std::process::id())),
@@ -78,9 +80,9 @@ impl Work {
             tries: self.tries.get(),
             retry_after: self.retry_after,
         };
-        let told = Arc::new(Told::default());
+        let shutdown = Arc::new(Shutdown::default());
         let runtime = compile_policy::runtime()?;
-        listen(&told, runtime.clone()).map_err(Error::Signals)?;
+        listen(&shutdown, runtime.clone()).map_err(Error::Signals)?;
         let options = Options {
             runtime: Some(runtime.clone()),
             trust: shared.trust.clone(),
@@ -92,14 +94,14 @@ impl Work {
         let rule = || Rule::Active(shared.overrides.clone());
         let open = || Ok(Queue::open(&shared.db, rule(), options.clone())?);
         shared.log_configuration();
-        let tally = work::work(&open, &settings, &told, &Timestamp::now)?;
-        print(tally, output)
+        let summary = worker::work(&open, &setup, &shutdown, &Timestamp::now)?;
+        print(summary, output)
     }
 }
 
 /// Tells the worker of signals, for as long as the process lives.
-fn listen(told: &Arc<Told>, policies: Runtime) -> std::io::Result<()> {
-    let told = Arc::clone(told);
+fn listen(shutdown: &Arc<Shutdown>, policies: Runtime) -> std::io::Result<()> {
+    let shutdown = Arc::clone(shutdown);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -113,7 +115,7 @@ fn listen(told: &Arc<Told>, policies: Runtime) -> std::io::Result<()> {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
-            told.end();
+            shutdown.request();
             // No claim comes after this that would need another policy.
             policies.stop_compiling();
         }
@@ -122,17 +124,17 @@ fn listen(told: &Arc<Told>, policies: Runtime) -> std::io::Result<()> {
     thread.spawn(move || runtime.block_on(hear)).map(drop)
 }
 
-fn print(tally: Tally, output: &mut Output) -> Result<Outcome, Error> {
+fn print(summary: Summary, output: &mut Output) -> Result<Outcome, Error> {
     if output.json {
-        output.json_line(&tally)?;
+        output.json_line(&summary)?;
     } else {
-        let done = count(usize::try_from(tally.done).unwrap_or(usize::MAX), "job");
-        let Tally {
+        let done = count(usize::try_from(summary.done).unwrap_or(usize::MAX), "job");
+        let Summary {
             failed,
             put_off,
             given_up,
             ..
-        } = tally;
+        } = summary;
         let put_off = match put_off {
             0 => String::new(),
             number => format!("{number} put off, "),

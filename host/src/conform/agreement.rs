@@ -18,9 +18,11 @@ use super::vocabulary::Vocabulary;
 use super::world::World;
 use super::{Error, example};
 use crate::clause::{Clause, Reach};
+use crate::error::with_causes;
+use crate::gate::{self, Source};
 use crate::model::{Decision, Settings, Snapshot, Verdict};
 use crate::policy::Policy;
-use crate::queue::{self, Source, with_causes};
+use crate::queue;
 use crate::store::Reason;
 
 /// About how many states the policy is asked at each time.
@@ -154,10 +156,12 @@ impl<'a> Trial<'a> {
             loaded => loaded?,
         }
         match self.ask(moment, state) {
-            Err(error @ queue::Error::Policy(_)) => Ok(Compared::Other(Difference {
-                job: None,
-                words: with_causes(&error),
-            })),
+            Err(error @ queue::Error::Gate(gate::Error::Policy(_))) => {
+                Ok(Compared::Other(Difference {
+                    job: None,
+                    words: with_causes(&error),
+                }))
+            }
             compared => Ok(compared?),
         }
     }
@@ -198,7 +202,7 @@ impl<'a> Trial<'a> {
     /// that opens the gate reads no rows: alone with it, `decide` would not see the freeze either.
     fn decisions(&mut self, at: Timestamp) -> Result<Vec<Vec<Decision>>, queue::Error> {
         let queue = &mut self.world.queue;
-        let in_reach = queue.reach(at)?;
+        let in_reach = queue.footprint(at)?;
         let mut every = Reach::of_every_clause();
         every.extend(in_reach.clone());
         let mut states = vec![

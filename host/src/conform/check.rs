@@ -23,9 +23,10 @@ use super::times::{CHANGES, Times};
 use super::world::World;
 use super::{CASE_TIME, Error, Runner};
 use crate::clause::{Clause, Table};
+use crate::error::with_causes;
+use crate::gate::{self, Allowance, CurrentClause, Source};
 use crate::model::{Decision, Description, Dialect, Settings};
 use crate::policy::{Policy, Runtime, Trust, texts};
-use crate::queue::{Allowance, CurrentClause, Source, with_causes};
 use crate::store::Fixture;
 
 /// How many states each invariant is tried on, agreement on more.
@@ -280,7 +281,9 @@ impl Tried<'_> {
             world.load(&case)?;
             let broken = match invariant(world, now, number) {
                 Ok(broken) => broken,
-                Err(error @ crate::queue::Error::Policy(_)) => Some(with_causes(&error)),
+                Err(error @ crate::queue::Error::Gate(gate::Error::Policy(_))) => {
+                    Some(with_causes(&error))
+                }
                 Err(error) => return Err(error.into()),
             };
             if let Some(reason) = broken {
@@ -293,7 +296,7 @@ impl Tried<'_> {
 
 /// Keeps the decisions, for `determinism` to compare others with.
 fn decisions(world: &mut World, now: Timestamp, answers: &mut Vec<Vec<Decision>>) -> Broken {
-    let reach = world.queue.reach(now)?;
+    let reach = world.queue.footprint(now)?;
     let state = world.queue.store().snapshot(&reach, None)?;
     let in_its_words = world.queue.decide_in_its_words(now, &state)?;
     if let Err(unfit) = texts::check_reasons(&in_its_words) {

@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use crate::clause::tree::{Literal, Predicate};
 use crate::clause::{Clause, Column, Table};
+use crate::gate::scope_of;
 use crate::model::Settings;
-use crate::queue::scope_of;
 
 use super::dice::Dice;
 use super::leaves::{leaf_at, leaves};

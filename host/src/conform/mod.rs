@@ -35,9 +35,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::error::with_causes;
+use crate::gate::{Allowance, Overrides};
 use crate::model::Decision;
 use crate::policy::Runtime;
-use crate::queue::{self, Allowance, Overrides, Queue};
+use crate::queue::{self, Queue};
 use crate::store::Refused;
 use budget::Budget;
 use world::World;
@@ -167,7 +169,7 @@ impl Runner {
                     let said = differences.iter().map(|found| format!("[{name}] {found}"));
                     failures.extend(said);
                 }
-                Err(error) => failures.push(format!("[{name}] {}", queue::with_causes(&error))),
+                Err(error) => failures.push(format!("[{name}] {}", with_causes(&error))),
             }
         }
         failures

@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 
 use crate::clause::tree::{Literal, Part, Predicate, Row, Value};
 use crate::clause::{Clause, Column, Kind, Table};
+use crate::gate::scope_of;
 use crate::model::Settings;
-use crate::queue::scope_of;
 
 use super::dice::Dice;
 use super::near::{neighbours, texts_of};

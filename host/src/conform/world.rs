@@ -15,11 +15,10 @@ use super::case::{Document, Row};
 use super::decided::fault;
 use super::row::{FREEZE, JOB, TASK, cells, check_columns, json_value};
 use super::{CASE_TIME, Error, Through};
+use crate::gate::{Allowance, Overrides, Rule, Source, default_settings};
 use crate::model::{Settings, Verdict};
 use crate::policy::Runtime;
-use crate::queue::{
-    self, Allowance, NewFreeze, Options, Overrides, Queue, Rule, Source, default_settings,
-};
+use crate::queue::{self, NewFreeze, Options, Queue};
 use crate::store::{Act, Cell, Outsider, Refused, sql_time};
 
 /// The time of every case. Any text that is this time was written by an operation, and is `<now>`
@@ -203,7 +202,7 @@ impl World {
     pub(super) fn unfreeze(&mut self, repo: &str) -> Result<usize, Error> {
         Ok(self
             .queue
-            .store()
+            .store_mut()
             .unfreeze(operator(""), repo, None)
             .map_err(queue::Error::from)?)
     }

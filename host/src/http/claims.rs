@@ -187,7 +187,9 @@ pub async fn finish(
 ) -> Result<Json<Changed>, Problem> {
     let finish = move |queue: &mut Queue| {
         let claim = of(id, &token);
-        queue.store().end_job(caller.act(""), claim, Ending::Done)
+        queue
+            .store_mut()
+            .end_job(caller.act(""), claim, Ending::Done)
     };
     app.writer.change(finish).await??;
     Ok(Json(Changed::to(id, "done")))
@@ -216,7 +218,9 @@ pub async fn fail(
     let fail = move |queue: &mut Queue| {
         let error = error.as_deref();
         let (act, claim) = (caller.act(""), of(id, &token));
-        queue.store().end_job(act, claim, Ending::Failed { error })
+        queue
+            .store_mut()
+            .end_job(act, claim, Ending::Failed { error })
     };
     app.writer.change(fail).await??;
     Ok(Json(Changed::to(id, "failed")))
@@ -239,7 +243,7 @@ pub async fn requeue(
     let requeue = move |queue: &mut Queue| {
         let finished = queue.finished_stages()?;
         let act = caller.act(&reason);
-        Ok::<(), queue::Error>(queue.store().requeue(act, id, &finished)?)
+        Ok::<(), queue::Error>(queue.store_mut().requeue(act, id, &finished)?)
     };
     app.writer.change(requeue).await??;
     Ok(Json(Changed::to(id, "queued")))

@@ -10,12 +10,13 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{Html, IntoResponse};
 use jiff::Timestamp;
-use serial_gate::branch::{base_words, short};
 use serial_gate::model::{Hold, Verdict};
-use serial_gate::queue::{self as gate, Acting, Doubt, RepoState, State as QueueState, Waiting};
+use serial_gate::printable::as_it_is;
+use serial_gate::queue::{Acting, Doubt, Error, RepoState, State as QueueState, Waiting};
 use serial_gate::store::{
     GenerationEvent, GenerationState, Role, TaskBranch, sql_time, time_since,
 };
+use serial_gate::worker::branch::{base_words, short};
 
 use super::App;
 use super::access::Caller;
@@ -170,7 +171,7 @@ pub async fn draw(
     Ok(Html(app.answers.hold(drawn.await??)))
 }
 
-fn read(reader: &mut Reader, caller: &Caller, said: Option<String>) -> Result<Page, gate::Error> {
+fn read(reader: &mut Reader, caller: &Caller, said: Option<String>) -> Result<Page, Error> {
     let now = Timestamp::now();
     let mut state = reader.state()?;
     let mut repos = Vec::new();
@@ -220,7 +221,7 @@ fn repo(
     found: RepoState,
     state: &QueueState,
     now: Timestamp,
-) -> Result<Repo, gate::Error> {
+) -> Result<Repo, Error> {
     let for_so_long = |since: Option<&str>| age(since, now).map(in_words);
     let freeze = if found.frozen {
         reader.queue.frozen(Some(&name)).1
@@ -289,7 +290,7 @@ fn branch(branch: &TaskBranch, now: Timestamp) -> Branch {
         is_cut: branch.cut_at.is_some(),
         base: branch.base.clone(),
         commit: short(&branch.base_commit),
-        base_words: base_words(branch, now, &gate::as_it_is),
+        base_words: base_words(branch, now, &as_it_is),
     }
 }
 
@@ -338,7 +339,7 @@ fn reason(hold: &Hold, doubts: &[Doubt]) -> String {
     reasons.collect::<Vec<_>>().join(", ")
 }
 
-fn policy_of(reader: &mut Reader) -> Result<Policy, gate::Error> {
+fn policy_of(reader: &mut Reader) -> Result<Policy, Error> {
     let store = reader.queue.store();
     let active = store.generation_in(GenerationState::Active)?;
     let shadow = store.shadow_record()?.map(|record| Shadow {

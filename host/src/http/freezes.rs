@@ -116,7 +116,7 @@ pub async fn unfreeze(
             who: &who,
             why: &unfreeze.reason,
         };
-        let store = queue.store();
+        let store = queue.store_mut();
         let cleared = store.unfreeze(act, &unfreeze.repo, unfreeze.freeze_id)?;
         let note = match cleared {
             0 => queue.not_frozen(&unfreeze.repo)?,

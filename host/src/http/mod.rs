@@ -55,10 +55,13 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use jiff::Timestamp;
 use serial_gate::alerts::{self, Channel};
-use serial_gate::branch::Project;
+use serial_gate::error::with_causes;
+use serial_gate::gate::{Overrides, Rule};
+use serial_gate::observe::Pace;
 use serial_gate::policy::{Compiler, Runtime, Stop, Trust};
-use serial_gate::queue::{self as gate, Options, Overrides, Pace, Queue, Rule};
+use serial_gate::queue::{Error as QueueError, Options, Queue};
 use serial_gate::store::{Database, Store};
+use serial_gate::worker::branch::Project;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore, watch};
 
@@ -111,7 +114,7 @@ pub struct Service {
 pub enum Error {
     /// The queue.
     #[error(transparent)]
-    Queue(#[from] gate::Error),
+    Queue(#[from] QueueError),
     /// The database.
     #[error(transparent)]
     Store(#[from] serial_gate::store::Error),
@@ -192,7 +195,7 @@ pub struct Shared {
 
 impl Shared {
     /// A queue as everybody sees it, for what takes long. It compiles and calls no policy once `stop` is told.
-    fn open_queue(&self, stop: Stop) -> Result<Queue, gate::Error> {
+    fn open_queue(&self, stop: Stop) -> Result<Queue, QueueError> {
         let rule = Rule::Active(Overrides::default());
         let options = self.options.clone();
         let runtime = options.runtime.map(|runtime| runtime.until(stop));
@@ -313,7 +316,7 @@ impl Alerting {
         let (settings, told) = (service.alerts.clone(), stop.clone());
         let send = move || {
             if let Err(error) = alerts::run(queue, &settings, &Timestamp::now, &told) {
-                tracing::error!("no alerts are sent any more: {}", gate::with_causes(&error));
+                tracing::error!("no alerts are sent any more: {}", with_causes(&error));
             }
         };
         let thread = thread::Builder::new().name("alerts".into()).spawn(send);

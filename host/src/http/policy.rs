@@ -13,9 +13,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use serial_gate::conform::{Candidate, check_policy};
-use serial_gate::life::{self, Place, Proposal};
+use serial_gate::model::verdict_to_json;
 use serial_gate::policy::{DEFAULT_POLICY, Stop};
-use serial_gate::queue::{self, Queue, verdict_to_json};
+use serial_gate::queue::{self, Queue};
+use serial_gate::rollout::{self, Place, Proposal};
 use serial_gate::store::{Act, GenerationEvent, GenerationState};
 use tokio::sync::watch;
 use utoipa::{IntoParams, ToSchema};
@@ -234,8 +235,8 @@ pub async fn stop_shadow(
     Body(Because { reason }): Body<Because>,
 ) -> Result<Json<Active>, Problem> {
     act(&app, caller, reason, |queue, act| {
-        let stopped = queue.store().stop_shadow(act)?;
-        stopped.ok_or(life::Error::NoShadow)
+        let stopped = queue.store_mut().stop_shadow(act)?;
+        stopped.ok_or(rollout::Error::NoShadow)
     })
     .await
 }
@@ -252,7 +253,7 @@ pub async fn promote(
     Extension(caller): Extension<Caller>,
     Body(Because { reason }): Body<Because>,
 ) -> Result<Json<Active>, Problem> {
-    act(&app, caller, reason, life::promote).await
+    act(&app, caller, reason, rollout::promote).await
 }
 
 /// Go back to the generation before, or to any that was active once
@@ -273,7 +274,7 @@ pub async fn rollback(
     }): Body<RollBack>,
 ) -> Result<Json<Active>, Problem> {
     act(&app, caller, reason, move |queue, act| {
-        life::roll_back(queue, generation, seen, act)
+        rollout::roll_back(queue, generation, seen, act)
     })
     .await
 }
@@ -282,7 +283,7 @@ async fn act(
     app: &App,
     caller: Caller,
     reason: String,
-    step: impl FnOnce(&mut Queue, Act<'_>) -> Result<i64, life::Error> + Send + 'static,
+    step: impl FnOnce(&mut Queue, Act<'_>) -> Result<i64, rollout::Error> + Send + 'static,
 ) -> Result<Json<Active>, Problem> {
     let why = given(reason)?;
     beside(app, Lane::Steps, move |_, queue| {
@@ -303,7 +304,7 @@ async fn propose(
     beside(&app, Lane::Checks, move |_, queue| {
         let proposal = proposal(queue, component.take(), asked.rules)?;
         queue.check_scope(&proposal.settings, asked.new)?;
-        let swapped = life::swap(queue, &proposal, place, caller.act(&why))?;
+        let swapped = rollout::swap(queue, &proposal, place, caller.act(&why))?;
         let accepted = swapped.is_accepted();
         let status = match accepted {
             true => StatusCode::OK,

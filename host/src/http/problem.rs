@@ -8,7 +8,9 @@ use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use serial_gate::{branch, conform, life, queue, store};
+use serial_gate::error::with_causes;
+use serial_gate::worker::branch;
+use serial_gate::{conform, gate, queue, rollout, store};
 use utoipa::ToSchema;
 
 use super::owner::Refused;
@@ -71,7 +73,7 @@ impl Problem {
 
     /// What went wrong is nothing that the caller could mend, and may name what is none of its business.
     pub fn inside(error: &dyn std::error::Error) -> Problem {
-        tracing::error!("a request failed: {}", queue::with_causes(error));
+        tracing::error!("a request failed: {}", with_causes(error));
         let detail = "the queue cannot be used now: the service's log says why";
         Problem::later(StatusCode::SERVICE_UNAVAILABLE, detail, 1)
     }
@@ -176,7 +178,7 @@ impl From<branch::Error> for Problem {
 impl From<queue::Error> for Problem {
     fn from(error: queue::Error) -> Problem {
         match error {
-            queue::Error::Store(error) => error.into(),
+            queue::Error::Gate(error) => error.into(),
             queue::Error::FreezeOff { .. } => Problem::new(StatusCode::CONFLICT, error),
             queue::Error::UnknownRepo { .. } => {
                 let detail = format!("{error}; if the repo is new, send `\"new\": true`");
@@ -185,22 +187,34 @@ impl From<queue::Error> for Problem {
             queue::Error::NotInScope { .. }
             | queue::Error::NoNameInScope { .. }
             | queue::Error::NothingInScope { .. } => Problem::invalid(error),
-            // The policy's own words: whoever swaps policies has to read them.
-            queue::Error::Policy(_) | queue::Error::Clause(_) | queue::Error::NoPolicy => {
-                Problem::new(StatusCode::SERVICE_UNAVAILABLE, queue::with_causes(&error))
-            }
-            other => Problem::inside(&other),
         }
     }
 }
 
-impl From<life::Error> for Problem {
-    fn from(error: life::Error) -> Problem {
-        use life::Error as E;
+impl From<gate::Error> for Problem {
+    fn from(error: gate::Error) -> Problem {
+        match error {
+            gate::Error::Store(error) => error.into(),
+            // The policy's own words: an operator who swaps policies has to read them.
+            gate::Error::Policy(_) | gate::Error::Clause(_) | gate::Error::NoPolicy => {
+                Problem::new(StatusCode::SERVICE_UNAVAILABLE, with_causes(&error))
+            }
+            gate::Error::Unreadable { .. }
+            | gate::Error::NoComponent { .. }
+            | gate::Error::Altered { .. }
+            | gate::Error::Thread(_)
+            | gate::Error::LoaderEnded => Problem::inside(&error),
+        }
+    }
+}
+
+impl From<rollout::Error> for Problem {
+    fn from(error: rollout::Error) -> Problem {
+        use rollout::Error as E;
         let status = match error {
             E::Queue(error) => return error.into(),
             // It says nothing about the policy.
-            E::NoPolicy(error) if error.is_a_stop() => return queue::Error::from(error).into(),
+            E::NoPolicy(error) if error.is_a_stop() => return gate::Error::from(error).into(),
             E::Store(error) => return error.into(),
             E::NoPolicy(_) => StatusCode::BAD_REQUEST,
             E::NothingNew { .. }
@@ -210,7 +224,7 @@ impl From<life::Error> for Problem {
             | E::Unusable { .. } => StatusCode::CONFLICT,
             _ => return Problem::inside(&error),
         };
-        Problem::new(status, queue::with_causes(&error))
+        Problem::new(status, with_causes(&error))
     }
 }
 

@@ -5,9 +5,9 @@ use axum::http::StatusCode;
 use axum::{Extension, Json};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serial_gate::branch;
 use serial_gate::queue::{self, Queue, Running, ended_note};
 use serial_gate::store::{Added, Error, NewJob, NewTask, TaskOutcome, TaskRow};
+use serial_gate::worker::branch;
 use utoipa::{IntoParams, ToSchema};
 
 use super::App;
@@ -209,11 +209,11 @@ pub async fn add_task(
         let added = match (&project, request) {
             (Some(project), request) => {
                 let finished = queue.finished_stages()?;
-                let store = queue.store();
+                let store = queue.store_mut();
                 branch::add_task_in_line(store, project, new, &finished, now, request)?
             }
-            (None, Some(request)) => queue.store().add_task_once(now, new, None, request)?,
-            (None, None) => queue.store().add_task(now, new)?,
+            (None, Some(request)) => queue.store_mut().add_task_once(now, new, None, request)?,
+            (None, None) => queue.store_mut().add_task(now, new)?,
         };
         let note = queue.added_task_note(now, new);
         Ok::<AddedTask, NotAdded>(AddedTask { added, note })
@@ -315,7 +315,7 @@ pub async fn add_job(
             agent: &job.agent,
             repo: job.repo.as_deref(),
         };
-        let (now, store) = (Timestamp::now(), queue.store());
+        let (now, store) = (Timestamp::now(), queue.store_mut());
         let job_id = match &keyed {
             Some(keyed) => store.add_job_once(now, new, keyed.as_repeatable())?,
             None => store.add_job(now, new)?,

@@ -4,7 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serial_gate::queue::{Advice, RepoState, as_it_is, of_active};
+use serial_gate::printable::as_it_is;
+use serial_gate::queue::{Advice, RepoState, of_active};
 use serial_gate::store::{JobWork, WorkState};
 
 /// A sentence about work.

@@ -12,7 +12,9 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use serial_gate::queue::{self, NotInForce, Queue};
+use serial_gate::error::with_causes;
+use serial_gate::gate::NotInForce;
+use serial_gate::queue::{self, Queue};
 use serial_gate::store::{Act, Claimed, NoRoom};
 use tokio::sync::{Notify, watch};
 
@@ -218,7 +220,7 @@ impl Thread {
             Err(_) => return self.one_by_one(done),
         };
         let lost = lost.map(|error| {
-            tracing::error!("changes were not kept: {}", queue::with_causes(&error));
+            tracing::error!("changes were not kept: {}", with_causes(&error));
             Arc::new(error)
         });
         for change in done.changes {
@@ -269,11 +271,11 @@ impl Thread {
             who: &job.worker,
             why: "",
         };
-        if let Err(error) = self.queue.put_back(act, job.claim(), None) {
+        if let Err(error) = self.queue.release(act, job.claim(), None) {
             tracing::warn!(
                 "job {} comes back when its lease runs out: {}",
                 job.id,
-                queue::with_causes(&error)
+                with_causes(&error)
             );
         }
         self.waiters.forget();
@@ -286,10 +288,9 @@ impl Thread {
         match self.queue.reconcile(Timestamp::now()) {
             Ok(false) => {}
             Ok(true) => self.waiters.forget(),
-            Err(error) => tracing::warn!(
-                "the candidates were not compared: {}",
-                queue::with_causes(&error)
-            ),
+            Err(error) => {
+                tracing::warn!("the candidates were not compared: {}", with_causes(&error))
+            }
         }
         match (self.waiters.count(), self.waiters.is_settled()) {
             (0, _) => IDLE,
@@ -309,10 +310,7 @@ impl Thread {
         self.tried = Some(Instant::now());
         match self.queue.store().try_to_write() {
             Ok(()) => tracing::info!("the disk takes changes again"),
-            Err(error) => tracing::warn!(
-                "the disk does not take changes: {}",
-                queue::with_causes(&error)
-            ),
+            Err(error) => tracing::warn!("the disk does not take changes: {}", with_causes(&error)),
         }
     }
 }

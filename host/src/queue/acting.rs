@@ -1,9 +1,10 @@
 //! Where the gate really acts, and what to say of its switches.
 //!
-//! Owns the answer for people. It is about claims: the exact name counts, and so does the clause in force, which may be a
-//! fallback or a policy that reads no scope. `scope` keeps the reference's helper, which is about names that were typed.
-//! Where this process has settings of its own, both rules are asked, so that nothing is said of everybody that is only true
-//! here.
+//! Owns the answer for people. It is about claims: the exact name counts, and so does the clause in
+//! force, which may be a fallback or a policy that reads no scope. Leaves the reference's helper,
+//! which is about names that were typed, to `scope`. Callers rely on this: where this process
+//! overrides the stored settings, both rules are asked, so that what is only true here is not said
+//! of all.
 
 use std::sync::Arc;
 
@@ -11,8 +12,8 @@ use jiff::Timestamp;
 use serial_gate_default_policy::scope::Scope;
 
 use super::freeze_effect::gated_agents;
-use super::scope::scope_of;
-use super::{CurrentClause, Error, Queue, Source};
+use super::{Error, Queue};
+use crate::gate::{CurrentClause, Source, scope_of};
 use crate::model::Settings;
 use crate::store::{Probe, Supposed};
 
@@ -40,23 +41,25 @@ impl Acting {
         match self {
             Acting::Acts => None,
             Acting::ActsHereOnly => Some(
-                "the gate acts here by this process's own settings only: by the stored ones, every queued job may be claimed",
+                "the gate acts here by this process's own settings only: by the stored ones, every \
+                 queued job may be claimed",
             ),
             Acting::Idle => Some("the gate does not act here: every queued job may be claimed"),
             Acting::IdleHereOnly => Some(
-                "by this process's own settings, the gate does not act here: with these, every queued job may be claimed",
+                "by this process's own settings, the gate does not act here: with these, every \
+                 queued job may be claimed",
             ),
         }
     }
 }
 
-/// The rules that claims go by, to be asked about many repos.
+/// The rules that claims use, to be asked about many repos.
 pub(super) struct Rules {
-    own: Rule,
-    stored: Option<Rule>,
+    own: InForce,
+    stored: Option<InForce>,
 }
 
-struct Rule {
+struct InForce {
     scope: Scope,
     source: Source,
     agents: Vec<String>,
@@ -79,9 +82,9 @@ impl Rules {
     }
 }
 
-impl Rule {
-    fn of(clause: &CurrentClause, settings: &Settings) -> Result<Rule, Error> {
-        Ok(Rule {
+impl InForce {
+    fn of(clause: &CurrentClause, settings: &Settings) -> Result<InForce, Error> {
+        Ok(InForce {
             scope: scope_of(settings),
             source: clause.source,
             agents: gated_agents(clause),
@@ -116,28 +119,25 @@ impl Rule {
 
 impl Queue {
     /// Whether the gate acts in a repo, by its exact name.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn acting(&mut self, now: Timestamp, repo: &str) -> Result<Acting, Error> {
         self.acting_rules(now)?.acting(repo)
     }
 
     pub(super) fn acting_rules(&mut self, now: Timestamp) -> Result<Rules, Error> {
         let clause: Arc<CurrentClause> = self.clause(now)?;
-        let own = Rule::of(&clause, &self.in_use.settings)?;
-        let stored = self.stored_rule(now)?;
-        let stored = stored.map(|(settings, clause)| Rule::of(&clause, &settings));
+        let own = InForce::of(&clause, self.settings())?;
+        let stored = self.gate.stored_rule(&mut self.store, now)?;
+        let stored = stored.map(|(settings, clause)| InForce::of(&clause, &settings));
         Ok(Rules {
             own,
             stored: stored.transpose()?,
         })
     }
 
-    /// What to say of a gate or a freeze layer that is off, for everybody or by the settings of this process or of others.
+    /// What to say of a gate or a freeze layer that is off, for everybody or by the settings of
+    /// this process or of others.
     pub fn switches(&self) -> Vec<&'static str> {
-        let own = &self.in_use.settings;
+        let own = self.settings();
         let stored = self.stored_settings();
         let stored = stored.as_ref().unwrap_or(own);
         let mut said = Vec::new();
@@ -145,10 +145,12 @@ impl Queue {
             (true, true) => {}
             (false, false) => said.push("the gate is off: every queued job may be claimed"),
             (false, true) => said.push(
-                "the gate is off by this process's own settings: with these, every queued job may be claimed",
+                "the gate is off by this process's own settings: with these, every queued job may \
+                 be claimed",
             ),
             (true, false) => said.push(
-                "the gate is on by this process's own settings only: by the stored ones it is off, and every queued job may be claimed",
+                "the gate is on by this process's own settings only: by the stored ones it is off, \
+                 and every queued job may be claimed",
             ),
         }
         if !own.enabled {
@@ -158,10 +160,12 @@ impl Queue {
             (true, true) => {}
             (false, false) => said.push("the freeze layer is off: no freeze holds a job"),
             (false, true) => said.push(
-                "the freeze layer is off by this process's own settings: with these, no freeze holds a job",
+                "the freeze layer is off by this process's own settings: with these, no freeze \
+                 holds a job",
             ),
             (true, false) => said.push(
-                "the freeze layer is on by this process's own settings only: by the stored ones it is off, and no freeze holds a job",
+                "the freeze layer is on by this process's own settings only: by the stored ones it \
+                 is off, and no freeze holds a job",
             ),
         }
         said

@@ -1,11 +1,14 @@
 //! What has to be known of a task or a job that was just added.
 //!
-//! Owns the word about a frozen repo whose freeze does not hold the new job: the freeze told only of what was queued when it
-//! was made. Leaves the stage to `stages`. Nothing fails here: what was added is on the disk by then.
+//! Owns the word about a frozen repo whose freeze does not hold the new job: the freeze told only
+//! of what was queued when it was made. Leaves the stage to `stages`. Nothing fails here: what was
+//! added is on the disk by then.
 
 use jiff::Timestamp;
 
-use super::{CurrentClause, Error, Queue, with_causes};
+use super::{Error, Queue};
+use crate::error::with_causes;
+use crate::gate::CurrentClause;
 use crate::store::{NewTask, Probe, Supposed};
 
 impl Queue {
@@ -57,7 +60,7 @@ impl Queue {
             Ok(!Probe::of(&clause.rendered)?.lets_through(supposed)?)
         };
         let own = holds(&*self.clause(now)?)?;
-        let stored = match self.stored_rule(now)? {
+        let stored = match self.gate.stored_rule(&mut self.store, now)? {
             Some((_, clause)) => holds(&clause)?,
             None => own,
         };

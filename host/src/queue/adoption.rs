@@ -1,17 +1,19 @@
-//! What the rule makes of another program's rows: whether any job is queued, any of them gated, any task finished.
+//! What the rule makes of another program's rows: whether any job is queued, any of them gated, any
+//! task finished.
 //!
-//! Owns the comparison of the census with the rule in force, and the rules that would fit. Leaves the count to the store.
-//! Callers rely on this: advice is only about rows that are there, and none is an error.
+//! Owns the comparison of the census with the rule in force, and the rules that would fit. Leaves
+//! the count to the store. Callers rely on this: advice is only about rows that are there, and none
+//! is an error.
 
 use std::fmt;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::settings::{finished_stages, keys_of, settings_in};
 use super::stages::near_finished;
-use super::{Error, Queue, default_settings};
+use super::{Error, Queue};
 use crate::clause::Agents;
+use crate::gate::{default_settings, finished_stages, keys_of, settings_in};
 use crate::model::Settings;
 use crate::store::{Census, Counted, FinishedStages, STATUSES, Trial};
 
@@ -74,7 +76,8 @@ impl fmt::Display for Misfit {
         match self {
             Misfit::NoneQueued { statuses } => write!(
                 f,
-                "no job is `queued`: jobs are {} here. The gate sees only `queued`, and no rule gives it another name, so your program has to write that",
+                "no job is `queued`: jobs are {} here. The gate sees only `queued`, and no rule \
+                 gives it another name, so your program has to write that",
                 listed(statuses)
             ),
             Misfit::NoneGated {
@@ -91,7 +94,8 @@ impl fmt::Display for Misfit {
                 };
                 write!(
                     f,
-                    "the gate holds nothing here: the rule holds jobs of {gated}, and {only} jobs of {}",
+                    "the gate holds nothing here: the rule holds jobs of {gated}, and {only} jobs \
+                     of {}",
                     listed(agents)
                 )
             }
@@ -106,20 +110,23 @@ impl fmt::Display for Misfit {
                 };
                 write!(
                     f,
-                    "no task is finished {here}: the rule knows {} as finished, and tasks are in {}. An unfinished task holds the later ones of its repo",
+                    "no task is finished {here}: the rule knows {} as finished, and tasks are in \
+                     {}. An unfinished task holds the later ones of its repo",
                     listed(finished),
                     listed(stages)
                 )
             }
             Misfit::LooksFinished { stages, finished } => write!(
                 f,
-                "tasks in {} are unfinished, and each holds the later ones of its repo: the rule knows {} as finished, by exact text",
+                "tasks in {} are unfinished, and each holds the later ones of its repo: the rule \
+                 knows {} as finished, by exact text",
                 listed(stages),
                 listed(finished)
             ),
             Misfit::NoTime { value } => write!(
                 f,
-                "`{value}` in `jobs.created_at` is no time that can be read, so the age of such a job is not known"
+                "`{value}` in `jobs.created_at` is no time that can be read, so the age of such a \
+                 job is not known"
             ),
         }
     }
@@ -127,24 +134,20 @@ impl fmt::Display for Misfit {
 
 impl Queue {
     /// What the database holds, and what the rule in force makes of it.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn adoption(&mut self, now: Timestamp) -> Result<Adoption, Error> {
         let census = self.store.census()?;
         let clause = self.clause(now)?;
         // While the gate is off, nothing is said of what it holds.
         let gated = (!clause.clause.is_empty()).then(|| clause.clause.gated());
         let finished = self.finished_stages()?;
-        let settings = self.settings_now()?;
+        let settings = self.gate.settings_now(&mut self.store)?;
         let rules = settings.rules.as_deref();
         Ok(judge(census, gated.as_ref(), &finished, rules))
     }
 
     /// How the work of the gate is tried by the settings in effect.
     pub fn trial(&self, now: Timestamp) -> Trial {
-        trial_of(&self.in_use.settings, now)
+        trial_of(self.settings(), now)
     }
 }
 
@@ -168,7 +171,8 @@ pub fn adoption_by(census: Census, trial: &Trial, rules: Option<&str>) -> Adopti
     judge(census, Some(&gated), &trial.finished, rules)
 }
 
-/// The gated agents where the rules name them as the policies of this repository do, and else `analyst`.
+/// The gated agents where the rules name them as the policies of this repository do, and else
+/// `analyst`.
 fn gated_names(settings: &Settings) -> Vec<String> {
     let rules = settings.rules.as_deref().and_then(keys_of);
     let named =
@@ -259,7 +263,8 @@ fn judge(
     }
 }
 
-/// The agent that most often has the first job of a task, of those whose jobs wait, if it has a fair part of them.
+/// The agent that most often has the first job of a task, of those whose jobs wait, if it has a
+/// fair part of them.
 fn likely_gated(census: &Census, waiting: &[String]) -> Option<String> {
     let is_one = |name: &String| waiting.contains(name);
     let found = census

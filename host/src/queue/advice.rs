@@ -6,7 +6,8 @@
 use serde_json::{Value, json};
 
 use super::stages::end_meant;
-use super::words::{Show, as_it_is, time};
+use super::words::time;
+use crate::printable::{Show, as_it_is};
 use crate::store::FrozenDeploy;
 
 /// Something that helps.

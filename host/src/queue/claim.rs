@@ -1,17 +1,20 @@
 //! A worker's claim.
 //!
-//! Owns the order of its steps: the clause, its comparison with `decide`, leases that ran out, a look for the log and the
-//! shadow, and then the way to the first job that may be claimed. Leaves the transaction to the store. Callers rely on this: whichever way is taken, the job
-//! is one that the clause lets through, and where the candidates are known it is the first one. A claim that finds nothing
-//! compares some candidates with the clause itself, because some writes of other programs fire no trigger.
+//! Owns the order of its steps: the clause, its comparison with `decide`, leases that ran out, a
+//! look for the log and the shadow, and then the way to the first job that may be claimed. Leaves
+//! the transaction to the store. Callers rely on this: whichever way is taken, the clause lets the
+//! job through, and where the candidates are known it is the first such job. A claim that finds
+//! nothing compares some candidates with the clause itself, because some writes of other programs
+//! fire no trigger.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::settings::finished_stages;
-use super::{CurrentClause, Error, Queue, Source, stored, with_causes};
+use super::{Error, Queue};
 use crate::clause::Dialect;
+use crate::error::with_causes;
+use crate::gate::{CurrentClause, Purpose, Source};
 use crate::policy;
 use crate::store::{self, Act, Candidate, Claim, Claimed, Lease, Shaped};
 
@@ -37,10 +40,6 @@ impl<'a> From<&'a str> for Claimant<'a> {
 impl Queue {
     /// Gives the first claimable job to a worker; none when every queued job is held. Jobs whose
     /// lease ran out are put back first.
-    ///
-    /// # Errors
-    ///
-    /// When the database refuses, or the clause needs more than its budget.
     pub fn claim<'a>(
         &mut self,
         now: Timestamp,
@@ -48,40 +47,36 @@ impl Queue {
         lease: Duration,
     ) -> Result<Option<Claimed>, Error> {
         let Claimant { worker, agent } = claimant.into();
-        self.claiming = true;
-        let clause = self.clause(now);
-        self.claiming = false;
-        let clause = self.sample(now, clause?)?;
-        self.keep(&clause)?;
+        let (observer, gate, store) = self.parts();
+        let clause = gate.clause(store, Purpose::Claim, now)?;
+        let clause = observer.sample(gate, store, now, clause)?;
+        gate.persist_clause(store)?;
         // By the rules of the same generation.
-        let finished = finished_stages(&self.in_use.settings);
-        self.store.requeue_expired(now, lease, &finished)?;
+        store.requeue_expired(now, lease, &gate.finished_stages())?;
         // Only what the generation said itself, under its own settings, was said by it.
-        let is_its_own = clause.source != Source::FreezeOnly && !self.in_use.is_overridden;
+        let is_its_own = clause.source != Source::FreezeOnly && !gate.is_overridden();
         let lease = Lease {
             worker,
             agent,
-            generation: self.in_use.id().filter(|_| is_its_own),
+            generation: gate.generation_id().filter(|_| is_its_own),
             now,
             lease,
         };
-        let seen = self.look(now, &clause);
+        let seen = observer.look(gate, store, now, &clause);
         let mut claimed = self.take(&clause, lease)?;
         if claimed.is_none() && self.has_found_more(now) {
             claimed = self.take(&clause, lease)?;
         }
         if let Some(seen) = seen {
-            self.write_down(now, seen, claimed.as_ref());
+            let (observer, gate, store) = self.parts();
+            observer.write_down(gate, store, now, seen, claimed.as_ref());
         }
         Ok(claimed)
     }
 
-    /// Gives a claimed job back, to its old place in the queue. `error` says why, if nobody asked for it.
-    ///
-    /// # Errors
-    ///
-    /// When the claim is no longer good.
-    pub fn put_back(
+    /// Gives a claimed job back, to its old place in the queue. `error` says why, if it was not
+    /// asked for.
+    pub fn release(
         &mut self,
         act: Act<'_>,
         claim: Claim<'_>,
@@ -91,12 +86,8 @@ impl Queue {
         Ok(self.store.put_back(act, claim, error, &finished)?)
     }
 
-    /// Puts a job off whose branch could not be cut: it may be claimed again after a delay.
-    ///
-    /// # Errors
-    ///
-    /// When the claim is no longer good.
-    pub fn put_off(
+    /// Gives a job back whose branch could not be cut: it may be claimed again after a delay.
+    pub fn defer(
         &mut self,
         act: Act<'_>,
         claim: Claim<'_>,
@@ -107,8 +98,9 @@ impl Queue {
         Ok(self.store.put_off(act, claim, delay, error, &finished)?)
     }
 
-    /// The first claimable job: by the candidates where the clause has a shape and they are known, and else by a look at one
-    /// queued job after another. Where that takes too long, gated jobs are held and the others go on.
+    /// The first claimable job: by the candidates where the clause has a shape and they are known,
+    /// and else by a look at one queued job after another. Where that takes too long, gated jobs
+    /// are held and the others go on.
     fn take(&mut self, clause: &CurrentClause, lease: Lease<'_>) -> Result<Option<Claimed>, Error> {
         if let Some(shaped) = clause.shaped() {
             match self.store.claim_candidate(shaped, lease)? {
@@ -120,7 +112,8 @@ impl Queue {
         match self.store.claim(&clause.rendered, lease) {
             Err(store::Error::Budget { budget_ms }) => {
                 tracing::warn!(
-                    "no job that may be claimed was found within {budget_ms} ms: gated jobs are held, the others go on"
+                    "no job that may be claimed was found within {budget_ms} ms: gated jobs are \
+                     held, the others go on"
                 );
                 self.take_ungated(clause, lease)
             }
@@ -128,8 +121,8 @@ impl Queue {
         }
     }
 
-    /// Compares some candidates where nothing was found, and says whether it is worth another look. It is no part of the
-    /// claim, which an error here does not fail.
+    /// Compares some candidates where nothing was found, and says whether it is worth another look.
+    /// An error here does not fail the claim.
     fn has_found_more(&mut self, now: Timestamp) -> bool {
         let compared = self.reconcile_if_queued(now);
         compared.unwrap_or_else(|error| {
@@ -138,8 +131,8 @@ impl Queue {
         })
     }
 
-    /// The first job that the clause lets through whatever the tables hold. What says so is a clause of its own, over agents
-    /// only, and has a shape.
+    /// The first job that the clause lets through whatever the tables hold. A second clause, over
+    /// agents only, finds it, and has a shape.
     fn take_ungated(
         &mut self,
         clause: &CurrentClause,
@@ -156,17 +149,5 @@ impl Queue {
             Candidate::Nothing => Ok(None),
             Candidate::NotReady => Ok(self.store.claim(&others, lease)?),
         }
-    }
-
-    /// Keeps the clause that a claim goes by, if it is the policy's own.
-    fn keep(&mut self, clause: &CurrentClause) -> Result<(), Error> {
-        let opening = Some(self.store.openings());
-        if clause.source == Source::Policy && self.kept != opening {
-            let settings = stored(&self.in_use.settings);
-            self.store
-                .keep_clause(&self.in_use.digest, &settings, &clause.text)?;
-            self.kept = opening;
-        }
-        Ok(())
     }
 }

@@ -1,15 +1,18 @@
-//! Whether the candidates that claims go by are what the clause says.
+//! Whether the candidates that claims use are what the clause says.
 //!
-//! Owns how often that is looked at and how much at a time, and the whole comparison that an operator asks for. Leaves the
-//! comparison of a repo, and its repair, to the store.
+//! Owns how often that is looked at and how much at a time, and the whole comparison that an
+//! operator asks for. Leaves the comparison of a repo, and its repair, to the store. Callers rely
+//! on this: a comparison takes a bounded time, and goes on the next time where it ended.
 
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::recent::is_recent;
-use super::{CurrentClause, Error, Queue, with_causes};
+use super::{Error, Queue};
 use crate::clause::Obstacle;
+use crate::error::with_causes;
+use crate::gate::CurrentClause;
+use crate::recent::is_recent;
 use crate::store::{Change, Compared, Difference, Place};
 
 /// How often a host compares all repos, while it waits or finds nothing.
@@ -57,10 +60,6 @@ impl Diagnosis {
 
 impl Queue {
     /// Compares all candidates with the clause, and puts right what differs.
-    ///
-    /// # Errors
-    ///
-    /// When the database refuses, or the clause needs more than its budget.
     pub fn diagnose(&mut self, now: Timestamp) -> Result<Diagnosis, Error> {
         let restored = self.store.restore_triggers()?;
         let clause = self.clause(now)?;
@@ -96,13 +95,9 @@ impl Queue {
         }
     }
 
-    /// Compares some candidates with the clause, if it is time to, and goes on from there the next time. What differs is
-    /// put right, counted and logged. A host that runs calls it whenever it has nothing else to do. Returns whether
-    /// something was put right: another job may be claimable then.
-    ///
-    /// # Errors
-    ///
-    /// When the database refuses, or the clause needs more than its budget.
+    /// Compares some candidates with the clause, if it is time to, and goes on from there the next
+    /// time. What differs is put right, counted and logged. A host that runs calls it whenever it
+    /// is idle. Returns whether something was put right: another job may be claimable then.
     pub fn reconcile(&mut self, now: Timestamp) -> Result<bool, Error> {
         if self.has_just_compared(now) {
             return Ok(false);
@@ -141,8 +136,9 @@ impl Queue {
         Ok(changed)
     }
 
-    /// Compares the candidates of repos whose jobs are about to be said to be claimable. Where one differs, its repo is
-    /// evaluated anew by the next claim, which then finds the job. It fails nothing: a reader may not be able to write.
+    /// Compares the candidates of repos whose jobs are about to be shown as claimable. Where one
+    /// differs, the next claim evaluates its repo anew, and then finds the job. It fails nothing: a
+    /// reader may not be able to write.
     pub(super) fn doubt_candidates(&mut self, clause: &CurrentClause, claimable: &[i64]) {
         if let Some(shaped) = clause.shaped()
             && let Err(error) = self.store.doubt_candidates(shaped, claimable)
@@ -151,7 +147,8 @@ impl Queue {
         }
     }
 
-    /// The same for a claim that found nothing, unless nothing is queued. It takes no lock where nothing differs.
+    /// The same for a claim that found nothing, unless nothing is queued. It takes no lock where
+    /// nothing differs.
     pub(super) fn reconcile_if_queued(&mut self, now: Timestamp) -> Result<bool, Error> {
         if self.has_just_compared(now) || !self.store.has_queued_jobs()? {
             return Ok(false);

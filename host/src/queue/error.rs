@@ -1,20 +1,14 @@
-//! What can go wrong with a queue: its database, its policy, or the request.
+//! What can go wrong with a queue: its gate, or the request.
 
 use super::nearest::{did_you_mean, named};
-use crate::{clause, policy, store};
+use crate::{gate, policy, store};
 
 /// A request that failed. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The database.
+    /// The gate: the database, the policy or its clause.
     #[error(transparent)]
-    Store(#[from] store::Error),
-    /// The policy.
-    #[error("the policy failed")]
-    Policy(#[from] policy::Error),
-    /// The policy's clause.
-    #[error("the policy's clause was refused")]
-    Clause(#[from] clause::Refusal),
+    Gate(#[from] gate::Error),
     /// A freeze would hold nothing, so it is not written.
     #[error("{}", if *here {
         "the freeze layer is off by this process's own settings, nothing was written: take `freeze-enabled` from its flags, \
@@ -73,85 +67,18 @@ pub enum Error {
         /// Those in the rules.
         rules: Vec<String>,
     },
-    /// What stands in the database of a generation is not what was written there.
-    #[error(
-        "the {what} of generation {generation} cannot be read, so the defaults hold: `serial-gate policy swap FILE --reason TEXT` writes them anew"
-    )]
-    Unreadable {
-        /// The generation.
-        generation: i64,
-        /// Its settings or its limits.
-        what: &'static str,
-        /// Why.
-        #[source]
-        cause: serde_json::Error,
-    },
-    /// A component is not kept.
-    #[error(
-        "the component `{digest}` is not kept in the database: `serial-gate policy swap` its file again, or `built-in`"
-    )]
-    NoComponent {
-        /// Its digest.
-        digest: String,
-    },
-    /// A component is not the one that was checked.
-    #[error(
-        "the component `{digest}` was altered in the database: `serial-gate policy swap` its file again, or `built-in`"
-    )]
-    Altered {
-        /// The digest that it should have.
-        digest: String,
-    },
-    /// The decision log cannot be written.
-    #[error("cannot write the decision log `{}`", path.display())]
-    Log {
-        /// The file.
-        path: std::path::PathBuf,
-        /// Why.
-        #[source]
-        cause: std::io::Error,
-    },
-    /// There is nothing to go by.
-    #[error(
-        "no policy is active: `serial-gate policy swap built-in --reason TEXT` takes the built-in one"
-    )]
-    NoPolicy,
-    /// There is no thread left to load a policy in.
-    #[error("no thread can be started to load the policy")]
-    Thread(#[source] std::io::Error),
-    /// The thread that loaded a policy ended before it was done.
-    #[error("the policy's loader ended before it was done")]
-    LoaderEnded,
 }
 
-impl Error {
-    /// Whether the database failed, and not the policy or its clause.
-    pub(super) fn is_of_the_database(&self) -> bool {
-        match self {
-            Error::Store(error) => !matches!(error, store::Error::Scan { .. }),
-            _ => false,
-        }
-    }
-
-    /// Whether this process or its caller gave up before the policy had its say: then no other clause takes its place.
-    pub(super) fn is_a_stop(&self) -> bool {
-        matches!(self, Error::Policy(error) if error.is_a_stop())
-    }
-
-    /// Whether the policy did something that a good one never does, in its call or in its clause.
-    pub(super) fn is_a_failure_of_the_policy(&self) -> bool {
-        match self {
-            Error::Clause(_) | Error::Store(store::Error::Scan { .. }) => true,
-            Error::Policy(error) => error.is_of_a_call(),
-            _ => false,
-        }
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Error {
+        Error::Gate(error.into())
     }
 }
 
-/// An error and its causes on one line.
-pub fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+impl From<policy::Error> for Error {
+    fn from(error: policy::Error) -> Error {
+        Error::Gate(error.into())
+    }
 }
 
 /// The rules take any name that a clause can hold.

@@ -2,8 +2,8 @@
 //!
 //! Owns the answer of `explain`. It knows no rule: it asks the policy for the reason, finishes the
 //! task or clears the freeze that the policy names in a copy of the state, and asks again, until
-//! the policy lets the job through. What it proposes is therefore what the policy would accept. Each task that it names
-//! has the state of its work, from which `advice` says what helps.
+//! the policy lets the job through. What it proposes is therefore what the policy would accept.
+//! Leaves what helps to `remedy`, which reads the state of each task's work.
 
 use jiff::Timestamp;
 
@@ -11,10 +11,10 @@ use super::advice::Advice;
 use super::explanation::{Ahead, Explanation, FreezeAhead, Held, Standing};
 use super::named_rows::{HeldJob, NamedRows};
 use super::remedy;
-use super::settings::{finished_stages, settings_of};
 use super::stages::near_finished;
 use super::what_if::WhatIf;
 use super::{Doubt, Error, Queue};
+use crate::gate::{finished_stages, settings_of};
 use crate::model::{Hold, Verdict};
 use crate::store::{self, JobWork, WorkState};
 
@@ -22,11 +22,7 @@ use crate::store::{self, JobWork, WorkState};
 const TASKS_NAMED: usize = 100;
 
 impl Queue {
-    /// Where a job stands, and why.
-    ///
-    /// # Errors
-    ///
-    /// When there is no such job, the policy fails, or the database cannot be read.
+    /// Whether a job may be claimed, and why not.
     pub fn explain(&mut self, now: Timestamp, id: i64) -> Result<Explanation, Error> {
         let job = self.store.job(id)?.ok_or(store::Error::NoJob { id })?;
         let standing = match job.status.as_deref() {
@@ -35,7 +31,10 @@ impl Queue {
         };
         let contradiction = match &standing {
             Standing::NotQueued => None,
-            _ => self.contradiction_about(now, id),
+            _ => {
+                let (observer, gate, store) = self.parts();
+                observer.contradiction_about(gate, store, now, id)
+            }
         };
         let branch = match job.task_id {
             Some(task) => self.store.branch(task)?,
@@ -57,7 +56,8 @@ impl Queue {
         })
     }
 
-    /// What helps with a job that is not queued. Nothing, if it failed and was replaced, or its task is finished.
+    /// What helps with a job that is not queued. Nothing, if it failed and was replaced, or its
+    /// task is finished.
     fn advice_for_itself(
         &mut self,
         now: Timestamp,
@@ -78,7 +78,7 @@ impl Queue {
 
     fn is_over(&mut self, task: i64) -> Result<bool, Error> {
         let stage = self.store.task(task)?.and_then(|task| task.stage);
-        let finished = finished_stages(&self.in_use.settings);
+        let finished = self.gate.finished_stages();
         Ok(stage.is_some_and(|stage| finished.contains(&stage)))
     }
 
@@ -107,7 +107,7 @@ impl Queue {
             .count();
         // The next claim puts these back first, to their old places.
         let clause = self.clause(now)?;
-        let finished = finished_stages(&self.in_use.settings);
+        let finished = self.gate.finished_stages();
         let back = self
             .store
             .back_before(&clause.rendered, now, id, &finished)?;
@@ -118,18 +118,18 @@ impl Queue {
 
     /// Everything that holds a job; none if nothing does.
     fn reasons(&mut self, now: Timestamp, id: i64) -> Result<Option<Held>, Error> {
-        // A row that is undone was in reach before, and no other row comes into reach by that.
-        let reach = self.reach(now)?;
+        // A row that is undone was in the footprint before, and no other row comes into it by that.
+        let footprint = self.footprint(now)?;
         // `task done` uses the generation's rules, whatever this process was told.
-        let generation = self.in_use.generation.as_ref();
-        let theirs = generation.filter(|_| self.in_use.is_overridden);
+        let generation = self.gate.generation();
+        let theirs = generation.filter(|_| self.gate.is_overridden());
         let finished = match theirs.map(settings_of) {
             Some(theirs) => theirs
                 .map(|theirs| finished_stages(&theirs))
                 .unwrap_or_default(),
-            None => finished_stages(&self.in_use.settings),
+            None => self.gate.finished_stages(),
         };
-        let mut what_if = WhatIf::new(self.store.snapshot(&reach, Some(id))?, finished.first());
+        let mut what_if = WhatIf::new(self.store.snapshot(&footprint, Some(id))?, finished.first());
         let mut rows = NamedRows::default();
         let row = self.store.job(id)?;
         let job = HeldJob {
@@ -178,7 +178,7 @@ impl Queue {
             undone |= finished;
         }
         if let Some(repo) = hold.freeze.and_then(|freeze| what_if.unfreeze(freeze)) {
-            // The empty repo cannot be named to `unfreeze`, and neither can one that is no text.
+            // Neither the empty repo nor a repo that is not text can be named to `unfreeze`.
             let freeze = self
                 .store
                 .active_freeze(Some(&repo))?
@@ -203,7 +203,7 @@ impl Queue {
         let Some(task) = self.store.task(id)? else {
             return Ok(None);
         };
-        let finished = finished_stages(&self.in_use.settings);
+        let finished = self.gate.finished_stages();
         let stage = task.stage.as_deref();
         let looks_like = stage.and_then(|stage| near_finished(stage, &finished));
         Ok(Some(Ahead {

@@ -6,16 +6,17 @@ use std::ops::Deref;
 
 use serde_json::{Value, json};
 
+use super::Doubt;
 use super::advice::Advice;
-use super::{Contradiction, Doubt};
+use crate::observe::Contradiction;
 use crate::store::{ActiveFreeze, FrozenDeploy, JobRow, JobWork, TaskBranch, TaskRow, TaskWork};
 
-/// A job and where it stands.
+/// A job and what becomes of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
     /// The job.
     pub job: JobRow,
-    /// Where it stands.
+    /// Whether it may be claimed, and why not.
     pub standing: Standing,
     /// What the policy says of it, if it contradicts itself: then the standing is only half of it.
     pub contradiction: Option<Contradiction>,
@@ -27,7 +28,7 @@ pub struct Explanation {
     pub branch: Option<TaskBranch>,
 }
 
-/// Where a job stands.
+/// Whether a job may be claimed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
     /// It was claimed, or it ended.

@@ -1,27 +1,31 @@
-//! What a freeze really does: whether the gate holds the tasks of a repo while it is frozen, and why not.
+//! What a freeze really does: whether the gate holds the tasks of a repo while it is frozen, and
+//! why not.
 //!
-//! Owns the words about it, which the command line, the service, the page and the alerts all use. The answer comes from the
-//! clause that claims go by now, whichever policy or fallback gave it, asked about a job that is not there (`store`'s
-//! `Probe`). The settings only tell why. A freeze holds the *first job of a task*, the one for a gated agent; a task that has
-//! started goes on. Where this process has settings of its own, the stored ones are asked as well, because other processes
-//! claim by these, and the worse answer counts. Callers rely on this: nothing here fails, because a freeze must not wait for
-//! an answer. What cannot be found out is said to be unknown, and not to hold.
+//! Owns the words about it, which the command line, the service, the page and the alerts all use.
+//! The answer comes from the clause in force, asked about a job that is not there (`store`'s
+//! `Probe`). The settings only tell why. A freeze holds the *first job of a task*, the one for a
+//! gated agent; a task that has started goes on. Where this process overrides the stored settings,
+//! these are asked as well, because other processes claim by them, and the worse answer counts.
+//! Callers rely on this: nothing here fails, because a freeze must not wait for an answer. What
+//! cannot be found out is shown as unknown, and counts as not held.
 
 use std::fmt;
 
 use jiff::Timestamp;
 
 use super::nearest::named;
-use super::scope::scope_of;
-use super::{CurrentClause, Error, Queue, Source, with_causes};
+use super::{Error, Queue};
 use crate::clause::Agents;
+use crate::error::with_causes;
+use crate::gate::{CurrentClause, Source, scope_of};
 use crate::model::Settings;
 use crate::store::{Firsts, Probe, Supposed};
 
 /// What a freeze of a repo does under the clause in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FreezeEffect {
-    /// Whether the tasks of the repo are held while it is frozen, but for those with a mark that `passes` names.
+    /// Whether the tasks of the repo are held while it is frozen, but for those with a mark that
+    /// `passes` names.
     pub holds: bool,
     /// Why tasks start all the same, all or the marked ones; none if no task starts.
     pub passes: Option<Passes>,
@@ -85,11 +89,12 @@ impl fmt::Display for Passes {
                 "the gate is off: its tasks start all the same until the gate is switched on",
             ),
             Passes::LayerOff => f.write_str(
-                "the freeze layer is off: its tasks start all the same until freezes are switched on",
+                "the freeze layer is off: its tasks start all the same until freezes are switched \
+                 on",
             ),
-            Passes::NotLookedAt => f.write_str(
-                "it has many queued jobs: no task of it starts, as far as was looked",
-            ),
+            Passes::NotLookedAt => {
+                f.write_str("it has many queued jobs: no task of it starts, as far as was looked")
+            }
             Passes::Here(passes) => write!(f, "by this process's own settings, {passes}"),
             Passes::Stored(passes) => write!(
                 f,
@@ -101,7 +106,8 @@ impl fmt::Display for Passes {
                 repos.escape_debug()
             ),
             Passes::OutOfRules => f.write_str(
-                "it is out of the gate's scope (`repos` in the rules): its tasks start all the same",
+                "it is out of the gate's scope (`repos` in the rules): its tasks start all the \
+                 same",
             ),
             Passes::ByPolicy { policy: Some(name) } => write!(
                 f,
@@ -115,7 +121,8 @@ impl fmt::Display for Passes {
                 let gated = named(gated, " and ");
                 write!(
                     f,
-                    "the gate holds jobs of {gated} only: tasks that begin with {} start all the same",
+                    "the gate holds jobs of {gated} only: tasks that begin with {} start all the \
+                     same",
                     named(agents, " or ")
                 )
             }
@@ -125,13 +132,17 @@ impl fmt::Display for Passes {
                 named(labels, " or ")
             ),
             Passes::Unknown { error } => {
-                write!(f, "whether the gate holds its tasks cannot be said: {error}")
+                write!(
+                    f,
+                    "whether the gate holds its tasks cannot be said: {error}"
+                )
             }
         }
     }
 }
 
-/// A frozen repo in one sentence, with what has to be said besides. The repo's name is used as it is given.
+/// A frozen repo in one sentence, with what has to be said besides. The repo's name is used as it
+/// is given.
 pub fn frozen_words(repo: &str, note: Option<&str>) -> String {
     match note {
         None => format!("`{repo}` is frozen: no task of it starts"),
@@ -153,8 +164,8 @@ impl Queue {
 
     fn find_freeze_effect(&mut self, now: Timestamp, repo: &str) -> Result<FreezeEffect, Error> {
         let clause = self.clause(now)?;
-        let own = self.effect_of(&clause, &self.in_use.settings.clone(), repo)?;
-        let Some((settings, clause)) = self.stored_rule(now)? else {
+        let own = self.effect_of(&clause, &self.settings().clone(), repo)?;
+        let Some((settings, clause)) = self.gate.stored_rule(&mut self.store, now)? else {
             return Ok(own);
         };
         let stored = self.effect_of(&clause, &settings, repo)?;
@@ -267,10 +278,6 @@ impl Queue {
     }
 
     /// Whether an unfinished task in a stage holds the later tasks of its repo.
-    ///
-    /// # Errors
-    ///
-    /// When the clause cannot be had.
     pub fn stage_holds(&mut self, now: Timestamp, repo: &str, stage: &str) -> Result<bool, Error> {
         let clause = self.clause(now)?;
         let probe = Probe::of(&clause.rendered)?;
@@ -289,7 +296,7 @@ impl Queue {
         Ok(false)
     }
 
-    /// Why a freeze holds nothing: the first of the settings that speaks against it, and else the policy.
+    /// Why a freeze holds nothing: the first of the settings that prevents it, and else the policy.
     fn why_not(&self, settings: &Settings, repo: &str, source: Source) -> Passes {
         let scope = scope_of(settings);
         if !settings.enabled {
@@ -302,15 +309,15 @@ impl Queue {
         } else if !scope.is_in_the_rules(repo) && source != Source::FreezeOnly {
             Passes::OutOfRules
         } else {
-            let generation = self.in_use.generation.as_ref();
+            let generation = self.gate.generation();
             let policy = generation.map(|generation| generation.name.clone());
             Passes::ByPolicy { policy }
         }
     }
 }
 
-/// The agents whose jobs the clause may hold. Where it may hold those of all but some, one that it does not mention speaks
-/// for them.
+/// The agents whose jobs the clause may hold. Where it may hold those of all but some, a fresh name
+/// speaks for all.
 pub(super) fn gated_agents(clause: &CurrentClause) -> Vec<String> {
     match clause.clause.gated() {
         Agents::Only(agents) => agents.into_iter().flatten().collect(),

@@ -1,13 +1,15 @@
 //! Freezes and deploy verdicts, with what they really do.
 //!
-//! Owns the order: what the gate will do is asked before anything is written, so that the alert, which is written in the
-//! same transaction, says it as it was then. A repo that nothing knows is not frozen by hand, unless it is said to be new; a
-//! bad deploy freezes it all the same, because the deploy is real and the name may be the newer one.
+//! Owns the order: what the gate will do is asked before anything is written, so that the alert,
+//! which is written in the same transaction, says it as it was then. Leaves what a freeze does to
+//! `freeze_effect`. Callers rely on this: a repo that nothing knows is not frozen by hand, unless
+//! it is declared new; a bad deploy freezes it all the same, because the deploy is real.
 
 use serde::Serialize;
 
-use super::{Error, Queue, Rule};
-use crate::store::{Act, DeployVerdict, NewDeploy, RecordedDeploy};
+use super::{Error, Queue};
+use crate::gate::Rule;
+use crate::store::{Act, ActiveFreeze, DeployVerdict, NewDeploy, RecordedDeploy};
 
 /// A freeze to make.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +31,8 @@ pub struct Frozen {
     pub repo: String,
     /// Whether the gate holds the repo's tasks now
     pub holds: bool,
-    /// Why tasks of it start all the same, all or some of them, or that no task of it is known; null if no task of it starts
+    /// Why tasks of it start all the same, all or some of them, or that no task of it is known;
+    /// null if no task of it starts
     pub note: Option<String>,
 }
 
@@ -41,16 +44,36 @@ pub struct Deployed {
     pub recorded: RecordedDeploy,
     /// Whether a freeze holds the repo's tasks now
     pub holds: bool,
-    /// What has to be known besides: that the freeze does not hold, and why; that no task of this repo is known
+    /// What has to be known besides: that the freeze does not hold, and why; that no task of this
+    /// repo is known
     pub note: Option<String>,
 }
 
 impl Queue {
+    /// Whether a repo is frozen (`is_repo_frozen`): never while the freeze layer is off, and always
+    /// when its freezes cannot be read.
+    pub fn is_frozen(&mut self, repo: Option<&str>) -> bool {
+        self.frozen(repo).0
+    }
+
+    /// Whether a repo is frozen, and the newest freeze if it can be read.
+    pub fn frozen(&mut self, repo: Option<&str>) -> (bool, Option<ActiveFreeze>) {
+        if !self.settings().freeze_enabled {
+            return (false, None);
+        }
+        match self.store.active_freeze(repo) {
+            Ok(freeze) => (freeze.is_some(), freeze),
+            Err(error) => {
+                tracing::warn!(
+                    repo,
+                    "the freezes cannot be read, so the repo counts as frozen: {error}"
+                );
+                (true, None)
+            }
+        }
+    }
+
     /// Freezes a repo (`set_repo_freeze`) and says what that does. It is on the disk then.
-    ///
-    /// # Errors
-    ///
-    /// When the freeze layer is off, the repo is empty or unknown, or the freeze cannot be written.
     pub fn freeze(&mut self, act: Act<'_>, freeze: NewFreeze<'_>) -> Result<Frozen, Error> {
         let NewFreeze {
             repo,
@@ -75,12 +98,8 @@ impl Queue {
         })
     }
 
-    /// Writes down what became of a deploy. A degraded one freezes its repo, once for each deploy. It is
-    /// on the disk then.
-    ///
-    /// # Errors
-    ///
-    /// When the freeze layer is off and the deploy is degraded, a name is empty, or it cannot be written.
+    /// Writes down what became of a deploy. A degraded one freezes its repo, once for each deploy.
+    /// It is on the disk then. Fails if the deploy is degraded and the freeze layer is off.
     pub fn deploy_verdict(
         &mut self,
         act: Act<'_>,
@@ -101,15 +120,17 @@ impl Queue {
         })
     }
 
-    /// A freeze that would hold nothing anywhere is no freeze. A degraded verdict is refused with it: who reports one
-    /// counts on a closed repo, so that a success would be a silent failure. A verdict that was written down without its
-    /// freeze would also count as a repeated one, and freeze nothing, when it comes again with the layer on.
+    /// A freeze that would hold nothing anywhere is refused. A degraded verdict is refused with it:
+    /// its reporter counts on a closed repo, so that a success would be a silent failure. A verdict
+    /// that was written down without its freeze would also count as a repeated one, and freeze
+    /// nothing, when it comes again with the layer on.
     fn check_freeze_layer(&mut self) -> Result<(), Error> {
-        if self.settings_now()?.freeze_enabled {
+        if self.gate.settings_now(&mut self.store)?.freeze_enabled {
             return Ok(());
         }
-        // With both in the way, what this process was told is the first to go: the other one cannot help before.
-        let here = match &self.rule {
+        // With both in the way, this process's override is the first to go: before that, the stored
+        // setting has no effect.
+        let here = match self.gate.rule() {
             Rule::Active(told) => told.freeze_enabled == Some(false),
             Rule::Given { .. } => true,
         };

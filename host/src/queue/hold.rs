@@ -1,27 +1,25 @@
 //! The settings under which a freeze would hold.
 //!
-//! Owns which of the stored settings have to be changed, all at once. They are tried before they are proposed: by the clause
-//! that the policy gives for them, and once more with what this process was told itself. Leaves the command to the command
-//! line. A policy that lets tasks start in a frozen repo has no such settings: that is its rule.
+//! Owns which of the stored settings have to be changed, all at once. They are tried before they
+//! are proposed: by the clause that the policy gives for them, and once more with what this process
+//! was told itself. Leaves the command to the command line. A policy that lets tasks start in a
+//! frozen repo has no such settings: that is its rule.
 
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::scope::{can_be_in_scope, scope_of};
-use super::{Error, Overrides, Queue, Rule, Source, settings_of};
+use super::{Error, Queue};
+use crate::gate::{Overrides, Rule, Source, can_be_in_scope, scope_of, settings_of};
 
 impl Queue {
-    /// What to store instead of the stored settings so that a freeze of the repo holds; none if no settings do that.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
+    /// What to store instead of the stored settings so that a freeze of the repo holds; none if no
+    /// settings do that.
     pub fn settings_to_hold(
         &mut self,
         now: Timestamp,
         repo: &str,
     ) -> Result<Option<Overrides>, Error> {
-        let Some(generation) = &self.in_use.generation else {
+        let Some(generation) = self.gate.generation() else {
             return Ok(None);
         };
         let stored = settings_of(generation)?;
@@ -46,12 +44,12 @@ impl Queue {
             return Ok(None);
         }
         let settings = wanted.over(stored);
-        let told = match &self.rule {
+        let told = match self.gate.rule() {
             Rule::Active(overrides) => overrides.over(settings.clone()),
             Rule::Given { .. } => return Ok(None),
         };
         for settings in [settings, told] {
-            let clause = self.clause_under(now, settings.clone())?;
+            let clause = self.gate.clause_under(&mut self.store, &settings, now)?;
             let holds = self.effect_of(&clause, &settings, repo)?.holds;
             if !holds || clause.source != Source::Policy {
                 return Ok(None);

@@ -1,11 +1,11 @@
 //! Names that nothing in the queue has: most often they are mistyped.
 //!
-//! Owns what counts as known, and the nearest names. A repo is known by a row of the queue, or because the configuration has
-//! a project for it.
+//! Owns what counts as known. A repo is known by a row of the queue, or because the configuration
+//! has a project for it. Leaves which names are near to `nearest`.
 
 use super::nearest::{did_you_mean, named, nearest};
-use super::settings::keys_of;
 use super::{Error, Queue};
+use crate::gate::keys_of;
 
 /// What is waited for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,10 +18,6 @@ pub struct WaitingWords {
 
 impl Queue {
     /// What a worker waits for that was just given nothing.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn waiting_words(&mut self, agent: &str) -> Result<WaitingWords, Error> {
         let unknown = self.unknown_agent(agent)?;
         let is_unknown = unknown.is_some();
@@ -41,23 +37,15 @@ impl Queue {
     }
 
     /// Whether a row of the queue or the configuration has this repo.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn knows_repo(&mut self, repo: &str) -> Result<bool, Error> {
-        let configured = self.options.repos.iter().any(|known| known == repo);
+        let configured = self.configured.iter().any(|known| known == repo);
         Ok(configured || self.store.knows_repo(repo)?)
     }
 
     /// The known repos that are nearest to a name.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn repos_near(&mut self, repo: &str) -> Result<Vec<String>, Error> {
         let known = self.store.known_repos()?;
-        Ok(nearest(repo, known.iter().chain(&self.options.repos)))
+        Ok(nearest(repo, known.iter().chain(&self.configured)))
     }
 
     /// Refuses a repo that nothing knows. `left` says what was not done.
@@ -72,19 +60,15 @@ impl Queue {
         })
     }
 
-    /// What to say of a repo that no task, no job and no project has. That it was frozen or deployed is no sign: a mistyped
-    /// name may have been, too.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
+    /// What to say of a repo that no task, no job and no project has. A freeze or a deploy does not
+    /// make it known: a mistyped name may have one, too.
     pub fn unknown_repo(&mut self, repo: &str) -> Result<Option<String>, Error> {
-        let configured = self.options.repos.iter().any(|known| known == repo);
+        let configured = self.configured.iter().any(|known| known == repo);
         if configured || self.store.has_work_in(repo)? {
             return Ok(None);
         }
         let known = self.store.repos_with_work()?;
-        let near = nearest(repo, known.iter().chain(&self.options.repos));
+        let near = nearest(repo, known.iter().chain(&self.configured));
         let near = did_you_mean(&near);
         Ok(Some(format!(
             "no task of `{}` is known{near}",
@@ -92,12 +76,8 @@ impl Queue {
         )))
     }
 
-    /// What to say of a repo that was to be opened and was not frozen: that nothing knows it, or which frozen one may have
-    /// been meant.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
+    /// What to say of a repo that was to be unfrozen and was not frozen: that nothing knows it, or
+    /// which frozen repo may have been meant.
     pub fn not_frozen(&mut self, repo: &str) -> Result<Option<String>, Error> {
         let frozen = self.store.frozen_repos()?;
         let near = nearest(repo, &frozen);
@@ -112,14 +92,10 @@ impl Queue {
         Ok(Some(format!("{} {are} frozen", named(&near, " and "))))
     }
 
-    /// What to say of agents and stages that the stored rules name and no row has: a slip of the pen gates nobody, or ends
-    /// no task. Nothing of a queue without such rows.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
+    /// What to say of agents and stages that the stored rules name and no row has: a mistyped name
+    /// gates no job, or ends no task. Nothing of a queue without such rows.
     pub fn names_without_rows(&mut self) -> Result<Vec<String>, Error> {
-        let settings = self.settings_now()?;
+        let settings = self.gate.settings_now(&mut self.store)?;
         let rules = settings.rules.as_deref().and_then(keys_of);
         let rules = rules.unwrap_or_default();
         let named = |key: &str| -> Vec<String> {
@@ -149,10 +125,6 @@ impl Queue {
     }
 
     /// What to say of an agent that no job ever had; nothing of any other.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn unknown_agent(&mut self, agent: &str) -> Result<Option<String>, Error> {
         if self.store.knows_agent(agent)? {
             return Ok(None);

@@ -1,16 +1,18 @@
 //! Whether what a policy names in a hold is what it says.
 //!
-//! Owns the look at the task and the freeze that a hold names, and the words where they are not there, or not what a reader
-//! takes them to be. Such a reference is shown as the policy's word, and not as a fact: a policy may put a later task first on
-//! purpose. Leaves the verdict as it is. Callers rely on this: the number of looks has a bound, however many jobs are held;
-//! beyond it a hold is shown without a doubt.
+//! Owns the look at the task and the freeze that a hold names, and the words where they are not
+//! there, or not what a reader takes them to be. Such a reference is shown as the policy's word,
+//! and not as a fact: a policy may put a later task first on purpose. Leaves the verdict as it is.
+//! Callers rely on this: the number of looks has a bound, however many jobs are held; beyond it a
+//! hold is shown without a doubt.
 
 use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
 use super::state::State;
-use super::{Error, Queue, with_causes};
+use super::{Error, Queue};
+use crate::error::with_causes;
 use crate::model::{Hold, Verdict};
 use crate::store::FreezeOf;
 
@@ -111,14 +113,11 @@ impl Queue {
         job: &HeldJob<'_>,
         task: i64,
     ) -> Result<Option<Doubt>, Error> {
-        if !rows.tasks.contains_key(&task) {
-            if rows.tasks.len() == LOOKS {
-                return Ok(None);
-            }
-            let repo = self.store.task(task)?.map(|found| found.repo);
-            rows.tasks.insert(task, repo);
-        }
-        Ok(match rows.tasks.get(&task).cloned().flatten() {
+        let read = || Ok(self.store.task(task)?.map(|found| found.repo));
+        let Some(found) = looked_up(&mut rows.tasks, task, read)? else {
+            return Ok(None);
+        };
+        Ok(match found {
             None => Some(Doubt::NoTask { task }),
             Some(repo) if repo.as_deref() != job.repo => Some(Doubt::TaskElsewhere { task }),
             Some(_) if job.task.is_some_and(|own| own <= task) => Some(Doubt::NotEarlier { task }),
@@ -132,14 +131,11 @@ impl Queue {
         job: &HeldJob<'_>,
         freeze: i64,
     ) -> Result<Option<Doubt>, Error> {
-        if !rows.freezes.contains_key(&freeze) {
-            if rows.freezes.len() == LOOKS {
-                return Ok(None);
-            }
-            let found = self.store.freeze_of(freeze)?;
-            rows.freezes.insert(freeze, found);
-        }
-        Ok(match rows.freezes.get(&freeze).cloned().flatten() {
+        let read = || Ok(self.store.freeze_of(freeze)?);
+        let Some(found) = looked_up(&mut rows.freezes, freeze, read)? else {
+            return Ok(None);
+        };
+        Ok(match found {
             None => Some(Doubt::NoFreeze { freeze }),
             Some(found) if found.repo.as_deref() != job.repo => {
                 Some(Doubt::FreezeElsewhere { freeze })
@@ -185,4 +181,21 @@ impl Queue {
         }
         Ok(())
     }
+}
+
+/// A row that was looked at before or is read now; none if it is not looked at any more.
+fn looked_up<T: Clone>(
+    rows: &mut BTreeMap<i64, T>,
+    id: i64,
+    read: impl FnOnce() -> Result<T, Error>,
+) -> Result<Option<T>, Error> {
+    if let Some(known) = rows.get(&id) {
+        return Ok(Some(known.clone()));
+    }
+    if rows.len() == LOOKS {
+        return Ok(None);
+    }
+    let found = read()?;
+    rows.insert(id, found.clone());
+    Ok(Some(found))
 }

@@ -1,14 +1,17 @@
 //! The names that a mistyped one may have meant.
 //!
-//! Owns what counts as near: the same but for case, space and invisible characters; the last part of a path; a few letters
-//! changed, left out, added or swapped. It knows neither repos nor agents.
+//! Owns what counts as near: the same but for case, space and invisible characters; the last part
+//! of a path; a few letters changed, left out, added or swapped. It knows neither repos nor agents.
 
 use std::fmt::Write as _;
+
+use crate::printable::is_invisible;
 
 /// How many are named.
 const MOST: usize = 3;
 
-/// A longer name is not compared letter by letter: that costs the square of its length, and it is nobody's slip.
+/// A longer name is not compared letter by letter: that costs the square of its length, and such a
+/// name is not typed.
 const LONGEST: usize = 200;
 
 /// The nearest of the known names, the nearest first.
@@ -52,10 +55,7 @@ fn distance(name: &str, known: &str) -> Option<usize> {
 
 /// Without what is not seen or easily mistaken: case, space around, and characters that leave no mark.
 fn folded(name: &str) -> String {
-    let visible = name.chars().filter(|c| {
-        !c.is_control()
-            && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{ad}' | '\u{feff}')
-    });
+    let visible = name.chars().filter(|c| !is_invisible(*c));
     visible.collect::<String>().trim().to_lowercase()
 }
 

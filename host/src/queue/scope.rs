@@ -1,56 +1,37 @@
-//! In which repos the gate acts, and whether a scope that is to be stored can be meant.
+//! Whether a scope that is to be stored can be meant.
 //!
-//! Owns the host's reading of the scope: the setting `repos` and, beside it, the list `repos` of the rules, as the policies
-//! of this repository read them. A repo is in scope when both admit it. Callers rely on this: a stored scope never becomes
-//! wider by a name that the scope drops, and never narrower to a name that nothing has, unless the operator says that the
-//! name is new; and it never names repos in vain. Flags, the environment and the file keep their lenient reading, which only notes what it drops.
+//! Owns the refusals. Leaves the reading of a scope to `gate`. Callers rely on this: a stored scope
+//! never becomes wider by a name that the scope drops, and never narrower to a name that nothing
+//! has, unless the operator says that the name is new; and it never names repos in vain. Flags, the
+//! environment and the file keep their lenient reading.
 
 use serial_gate_default_policy::scope::{self, Scope};
 
 use super::nearest::nearest;
-use super::settings::keys_of;
-use super::{Error, Queue, with_causes};
+use super::{Error, Queue};
+use crate::error::with_causes;
+use crate::gate::{repos_of_rules, scope_of, settings_of};
 use crate::model::Settings;
 use crate::store::{Database, GenerationState, look_into};
 
-/// The scope of settings. Rules of another kind are not ours to refuse: they name no repos.
-pub fn scope_of(settings: &Settings) -> Scope {
-    Scope::parse(&settings.repos).within(repos_of_rules(settings).as_deref())
-}
-
-/// Whether the setting `repos` can hold a name.
-pub fn can_be_in_scope(repo: &str) -> bool {
-    !repo.contains(',')
-        && scope::dropped(repo).next().is_none()
-        && Scope::parse(repo).names().contains(repo)
-}
-
-/// The repos that the rules name; none if they name none, or in a way that the policies here refuse.
-fn repos_of_rules(settings: &Settings) -> Option<Vec<String>> {
-    let named = keys_of(settings.rules.as_deref()?)?.remove("repos")?;
-    let repos: Vec<String> = serde_json::from_value(named).ok()?;
-    Some(repos).filter(|repos| !repos.is_empty())
-}
-
 impl Queue {
-    /// Whether the gate acts in a repo, by a name that somebody typed, as the reference has it (`serial_gate_applies`). What
-    /// claims do is for `acting` to say.
+    /// Whether the gate acts in a repo, by a name that was typed, as the reference has it
+    /// (`serial_gate_applies`). Leaves to `acting` what claims do.
     pub fn applies(&self, repo: Option<&str>) -> bool {
-        let settings = &self.in_use.settings;
+        let settings = self.settings();
         settings.enabled && scope_of(settings).applies(repo.unwrap_or_default())
     }
 
-    /// Refuses settings that are to be stored, if their scope differs from the stored one and names what cannot be meant.
-    /// With `new`, it may name repos that the queue has not seen.
+    /// Refuses settings that are to be stored, if their scope differs from the stored one and names
+    /// what cannot be meant. With `new`, it may name repos that the queue has not seen.
     ///
     /// # Errors
     ///
-    /// When a name is dropped by the scope's rule, or no row has it; no repo is named, or none is in scope; or the database
-    /// cannot be read.
+    /// When the scope's rule drops a name, or no row has it; no repo is named, or none is in scope.
     pub fn check_scope(&mut self, settings: &Settings, new: bool) -> Result<(), Error> {
         let active = self.store.generation_in(GenerationState::Active)?;
         let stored = active.and_then(|active| {
-            super::settings_of(&active)
+            settings_of(&active)
                 .inspect_err(|error| tracing::warn!("{}", with_causes(error)))
                 .ok()
         });
@@ -66,12 +47,8 @@ impl Queue {
     }
 }
 
-/// The same for a database that is about to be prepared. One that knows no repo at all takes any name that a repo can have,
-/// and one that has settings keeps them.
-///
-/// # Errors
-///
-/// As [`Queue::check_scope`].
+/// The same for a database that is about to be prepared. If it knows no repo, any name that a repo
+/// can have is taken; if it has settings, it keeps them.
 pub fn check_first_scope(
     database: &Database,
     settings: &Settings,
@@ -89,7 +66,7 @@ pub fn check_first_scope(
     })
 }
 
-/// The known names that are nearest to one that is not known; none if it is known.
+/// The known names that are nearest to an unknown name; none if the name is known.
 type Near = Option<Vec<String>>;
 
 fn check(

@@ -1,13 +1,15 @@
 //! Stages that look finished and are not.
 //!
-//! Owns what is said of the stage that somebody gives a task. The rules alone say what is finished, by exact text; a task in
-//! `Done` or `cancelled` is unfinished under the usual rules, and holds every later task of its repo for good. Nothing is
-//! refused here: a stage may have any name.
+//! Owns what is said of the stage that a task is given. The rules alone say what is finished, by
+//! exact text; a task in `Done` or `cancelled` is unfinished under the usual rules, and holds every
+//! later task of its repo for good. Callers rely on this: nothing is refused, because a stage may
+//! have any name.
 
 use jiff::Timestamp;
 
 use super::nearest::named;
-use super::{Error, Queue, with_causes};
+use super::{Error, Queue};
+use crate::error::with_causes;
 use crate::store::{FinishedStages, TaskOutcome};
 
 /// What other systems call the end of a task, in lower case letters.
@@ -70,18 +72,8 @@ pub fn ended_note(before: TaskOutcome, now: TaskOutcome) -> String {
 }
 
 impl Queue {
-    /// How a task has ended under the rules; none if it has not, or there is no such task.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
-    pub fn outcome(&mut self, task: i64) -> Result<Option<TaskOutcome>, Error> {
-        let finished = self.finished_stages()?;
-        Ok(self.store.task_outcome(task, &finished)?)
-    }
-
-    /// What to say of a task that was brought to a stage, and of how it had ended before. The change is made by then, so
-    /// that nothing here fails.
+    /// What to say of a task that was brought to a stage, and of how it had ended before. The
+    /// change is made by then, so that nothing here fails.
     pub fn moved_note(
         &mut self,
         now: Timestamp,
@@ -170,7 +162,8 @@ fn unsaid(error: &Error) -> Option<String> {
     None
 }
 
-/// The finished stage that was probably meant by a stage which is not finished; none if it looks like work.
+/// The finished stage that was probably meant by a stage which is not finished; none if it looks
+/// like work.
 pub fn near_finished<'a>(stage: &str, finished: &'a FinishedStages) -> Option<&'a str> {
     if finished.contains(stage) {
         return None;
@@ -193,8 +186,8 @@ fn plain(stage: &str) -> String {
     letters.flat_map(char::to_lowercase).collect()
 }
 
-/// One letter of a short name, and two of a longer one, are left out, added, changed or swapped. The first letter is rarely
-/// wrong, and `none` is not `done`.
+/// One letter of a short name, and two of a longer one, are left out, added, changed or swapped.
+/// The first letter is rarely wrong, and `none` is not `done`.
 fn is_a_slip(typed: &str, meant: &str) -> bool {
     let most = match meant.chars().count() {
         ..4 => return false,

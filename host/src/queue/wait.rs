@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::{Claimant, Error, Queue, with_causes};
+use super::{Claimant, Error, Queue};
+use crate::error::with_causes;
 use crate::store::Claimed;
 
 /// How often a change is looked for: a look costs some microseconds.

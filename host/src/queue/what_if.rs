@@ -33,8 +33,8 @@ impl WhatIf {
         stage.map(|(_, stage)| *stage = self.done).is_some()
     }
 
-    /// What `unfreeze` does: clears every freeze of the repo, whose name is returned. None when that
-    /// changes nothing.
+    /// What `unfreeze` does: clears every freeze of the repo, whose name is returned. None when
+    /// that changes nothing.
     pub fn unfreeze(&mut self, id: i64) -> Option<String> {
         let repo = *self.repos.get(&id)?;
         let mut changed = false;

@@ -1,17 +1,10 @@
 //! How a job is, in a sentence.
 //!
-//! Owns the sentences that the command line, the page and the API share. Leaves commands to the command line, and escaping
-//! to those who print: each text of the database goes through `show`.
+//! Owns the sentences that the command line, the page and the API share. Leaves commands to the
+//! command line, and escaping to those who print: each text of the database goes through `show`.
 
+use crate::printable::Show;
 use crate::store::{JobWork, WorkState, from_sql_time};
-
-/// How a caller shows a text of the database.
-pub type Show<'a> = &'a dyn Fn(&str) -> String;
-
-/// A text as it is.
-pub fn as_it_is(text: &str) -> String {
-    text.to_owned()
-}
 
 /// The end of a lease: as a time, or as the text that another program wrote there.
 pub fn time(until: &str, show: Show<'_>) -> String {
@@ -52,17 +45,21 @@ impl JobWork {
                 until(" before its lease ended at ").unwrap_or_default()
             ),
             WorkState::Foreign if self.worker.is_some() => format!(
-                "{job} was claimed{on} and has no lease any more: the gate cannot tell whether it is still worked on"
+                "{job} was claimed{on} and has no lease any more: the gate cannot tell whether it \
+                 is still worked on"
             ),
             WorkState::Foreign if self.status.as_deref() == Some("running") => format!(
-                "{job} is `running`, and no claim of the gate is known for it: the gate cannot tell whether it is still worked on"
+                "{job} is `running`, and no claim of the gate is known for it: the gate cannot \
+                 tell whether it is still worked on"
             ),
             WorkState::Foreign => format!(
-                "{job} is {}, a status of another program: the gate cannot tell whether it is still worked on",
+                "{job} is {}, a status of another program: the gate cannot tell whether it is \
+                 still worked on",
                 quoted(&self.status)
             ),
             WorkState::PutOff if self.is_due => format!(
-                "{job} was put off{}, because its branch could not be cut, and the next claim tries it again{}",
+                "{job} was put off{}, because its branch could not be cut, and the next claim \
+                 tries it again{}",
                 until(" until ").unwrap_or_default(),
                 without_words_said(error)
             ),

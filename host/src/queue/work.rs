@@ -1,8 +1,8 @@
 //! What runs and what failed, for the state of the queue.
 //!
-//! Owns the parts of it that the reference does not have: the work of each repo's active task, and the other jobs of the
-//! repo that run or failed. Leaves the words to `words`, and what to do to `advice`. Callers rely on this: a long list of
-//! work is cut, and counted whole.
+//! Owns the parts of it that the reference does not have: the work of each repo's active task, and
+//! the other jobs of the repo that run or failed. Leaves the words to `words`, and what to do to
+//! `advice`. Callers rely on this: a long list of work is cut, and counted whole.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,6 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Queue;
-use super::settings::finished_stages;
 use super::stages::near_finished;
 use crate::store::{
     self, ActiveTask, FinishedStages, JobWork, OpenWork, TaskWork, WorkCount, WorkState,
@@ -114,7 +113,8 @@ impl Live {
     }
 }
 
-/// Leaves those jobs of a repo that are shown with no active task, cut to a length. Of how many the rest is.
+/// Leaves those jobs of a repo that are shown with no active task, cut to a length. Of how many the
+/// rest is.
 pub(super) fn cut(work: &mut Vec<JobWork>, counts: &JobCounts, shown: &BTreeSet<i64>) -> usize {
     let unread = counts.all().saturating_sub(work.len());
     work.retain(|job| job.job_id.is_none_or(|id| !shown.contains(&id)));
@@ -126,7 +126,7 @@ pub(super) fn cut(work: &mut Vec<JobWork>, counts: &JobCounts, shown: &BTreeSet<
 impl Queue {
     /// What runs and failed. A list that cannot be read is empty, with a note.
     pub(super) fn live(&mut self, now: Timestamp, notes: &mut Vec<String>) -> Live {
-        let finished = finished_stages(&self.in_use.settings);
+        let finished = self.gate.finished_stages();
         let work = self
             .store
             .open_work(now, &finished)

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use proptest::prelude::*;
-use serial_gate::queue::{Agreement, Queue, Rule, default_settings};
+use serial_gate::gate::{Rule, default_settings};
+use serial_gate::observe::Agreement;
+use serial_gate::queue::Queue;
 
 use crate::support::Gate;
 use crate::support::random_states::{for_random_states_of, settings};
@@ -80,7 +82,7 @@ fn in_no_random_state_does_a_policy_of_this_repository_contradict_itself() {
         let rule = Rule::Given {
             component: crate::support::components::component(name).to_vec(),
             settings: default_settings(),
-            allowance: serial_gate::queue::Allowance::default(),
+            allowance: serial_gate::gate::Allowance::default(),
         };
         for_random_states_of(rule, settings(), 500, |queue, _, settings| {
             queue.set_settings(settings.clone());

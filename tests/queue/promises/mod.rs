@@ -13,8 +13,8 @@ mod stages;
 mod words;
 
 use jiff::Timestamp;
+use serial_gate::gate::{Allowance, default_settings, stored};
 use serial_gate::policy;
-use serial_gate::queue::{Allowance, default_settings, stored};
 use serial_gate::store::{Act, GenerationState, NewGeneration, Seen};
 
 use crate::support::Gate;

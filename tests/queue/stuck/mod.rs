@@ -11,7 +11,8 @@ mod said;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serial_gate::queue::{Options, Overrides, Queue, Rule};
+use serial_gate::gate::{Overrides, Rule};
+use serial_gate::queue::{Options, Queue};
 use serial_gate::store::Act;
 
 use crate::support::Gate;
@@ -65,7 +66,7 @@ pub fn put_off(gate: &Gate) {
     };
     let error = "`git fetch` failed: the remote is away";
     queue
-        .put_off(act, claim, Duration::from_secs(3_600), error)
+        .defer(act, claim, Duration::from_secs(3_600), error)
         .unwrap();
 }
 

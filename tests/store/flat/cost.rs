@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use rusqlite::{Connection, StatementStatus};
 use serde_json::Value;
 use serial_gate::clause::{Clause, Dialect};
+use serial_gate::gate::default_settings;
 use serial_gate::model;
 use serial_gate::policy::{DEFAULT_POLICY, Limits, Runtime};
-use serial_gate::queue::default_settings;
 
 use super::shapes::Clauses;
 use crate::support::Gate;

@@ -1,7 +1,8 @@
 //! `doctor`: what a write that no trigger saw leaves behind, and what becomes of it.
 
 use jiff::Timestamp;
-use serial_gate::queue::{Options, Queue, Rule, default_settings};
+use serial_gate::gate::{Rule, default_settings};
+use serial_gate::queue::{Options, Queue};
 
 use crate::support::Gate;
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::Connection;
 use serde_json::json;
-use serial_gate::queue::{Options, Queue, Rule, default_settings};
+use serial_gate::gate::{Rule, default_settings};
+use serial_gate::queue::{Options, Queue};
 
 use crate::support::Gate;
 use crate::support::random::Rng;

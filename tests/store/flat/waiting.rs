@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serial_gate::queue::{Options, Queue, Rule, default_settings};
+use serial_gate::gate::{Rule, default_settings};
+use serial_gate::queue::{Options, Queue};
 
 use crate::support::Gate;
 

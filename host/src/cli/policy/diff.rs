@@ -2,8 +2,8 @@
 
 use clap::Args;
 use jiff::Timestamp;
-use serial_gate::life;
-use serial_gate::queue::verdict_to_json;
+use serial_gate::model::verdict_to_json;
+use serial_gate::rollout;
 
 use super::proposal::{Allow, File};
 use crate::cli::options::Shared;
@@ -27,7 +27,7 @@ impl Diff {
     pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
         let mut queue = shared.queue_as_stored()?;
         let proposal = self.file.proposal(shared, &self.allow, Some(&mut queue))?;
-        let changed = life::compare(&mut queue, &proposal, Timestamp::now())?;
+        let changed = rollout::compare(&mut queue, &proposal, Timestamp::now())?;
         if output.json {
             for changed in changed {
                 output.json_line(&serde_json::json!({

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use serial_gate::queue::component;
+use serial_gate::gate::component;
 
 use super::new_file::{USUAL, write_new};
 use super::proposal::signature_path;

@@ -1,7 +1,7 @@
 //! `policy promote`: the shadow becomes the active generation.
 
 use clap::Args;
-use serial_gate::life;
+use serial_gate::rollout;
 
 use super::proposal::Reason;
 use super::rollback::say_active;
@@ -22,7 +22,7 @@ pub struct Promote {
 impl Promote {
     pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
         let mut queue = shared.queue_as_stored()?;
-        let generation = self.reason.act(|act| life::promote(&mut queue, act))?;
+        let generation = self.reason.act(|act| rollout::promote(&mut queue, act))?;
         say_active(&mut queue, generation, output)
     }
 }

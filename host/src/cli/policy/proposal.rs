@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use serial_gate::conform::Stage;
-use serial_gate::life::Proposal;
+use serial_gate::gate::{Allowance, default_settings, settings_of};
 use serial_gate::policy::DEFAULT_POLICY;
-use serial_gate::queue::{Allowance, Queue, default_settings, settings_of};
+use serial_gate::queue::Queue;
+use serial_gate::rollout::Proposal;
 use serial_gate::store::{Act, GenerationState};
 
 use crate::cli::options::{Shared, Who};

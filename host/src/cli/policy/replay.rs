@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use serial_gate::life;
-use serial_gate::queue::{Allowance, verdict_to_json};
+use serial_gate::gate::Allowance;
+use serial_gate::model::verdict_to_json;
+use serial_gate::rollout;
 
 use super::proposal::{Allow, File};
 use crate::cli::options::Shared;
@@ -36,7 +37,7 @@ impl Replay {
         let allowance = self.allow.over(Allowance::default());
         let runtime = compile_policy::runtime()?;
         let overrides = &shared.overrides;
-        let replayed = life::replay(&component, allowance, overrides, &self.from, &runtime)?;
+        let replayed = rollout::replay(&component, allowance, overrides, &self.from, &runtime)?;
         if output.json {
             for found in &replayed.differing {
                 output.json_line(&serde_json::json!({

@@ -1,7 +1,7 @@
 //! `policy rollback`: back to an earlier generation.
 
 use clap::Args;
-use serial_gate::life;
+use serial_gate::rollout;
 
 use super::proposal::Reason;
 use crate::cli::adoption::note;
@@ -29,7 +29,7 @@ impl Rollback {
         let to = self.generation;
         let generation = self
             .reason
-            .act(|act| life::roll_back(&mut queue, to, None, act))?;
+            .act(|act| rollout::roll_back(&mut queue, to, None, act))?;
         say_active(&mut queue, generation, output)
     }
 }

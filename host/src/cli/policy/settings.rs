@@ -2,9 +2,9 @@
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
-use serial_gate::life::{self, Place, Proposal};
+use serial_gate::gate::{Allowance, allowance_of, component, settings_of, stored};
 use serial_gate::model;
-use serial_gate::queue::{Allowance, allowance_of, component, settings_of, stored};
+use serial_gate::rollout::{self, Place, Proposal};
 
 use super::proposal::{Allow, NewRepos, Reason, print_stages};
 use super::rollback::say_active;
@@ -63,7 +63,7 @@ impl Settings {
             reason,
             who: self.who,
         };
-        let swapped = reason.act(|act| life::swap(&mut queue, &proposal, Place::Active, act))?;
+        let swapped = reason.act(|act| rollout::swap(&mut queue, &proposal, Place::Active, act))?;
         if !swapped.is_accepted() {
             let outcome = print_stages(&swapped.stages, output)?;
             say_refused(&mut queue, swapped.generation, output)?;

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
-use serial_gate::life::Place;
-use serial_gate::queue::verdict_to_json;
+use serial_gate::model::verdict_to_json;
+use serial_gate::rollout::Place;
 
 use super::proposal::{Allow, File, NewRepos, Reason};
 use super::swap::propose;
@@ -68,7 +68,7 @@ impl Shadow {
 fn stop(reason: Reason, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
     let mut store = shared.store()?;
     let stopped = reason.act(|act| store.stop_shadow(act))?;
-    let stopped = stopped.ok_or(serial_gate::life::Error::NoShadow)?;
+    let stopped = stopped.ok_or(serial_gate::rollout::Error::NoShadow)?;
     if output.json {
         output.json_line(&serde_json::json!({ "generation": stopped }))?;
     } else {
@@ -81,7 +81,7 @@ fn status(shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
     let mut store = shared.store()?;
     let record = store
         .shadow_record()?
-        .ok_or(serial_gate::life::Error::NoShadow)?;
+        .ok_or(serial_gate::rollout::Error::NoShadow)?;
     if output.json {
         let verdict = |verdict: &Option<_>| verdict.as_ref().map(verdict_to_json);
         let disagreements: Vec<_> = record

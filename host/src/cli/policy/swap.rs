@@ -1,8 +1,8 @@
 //! `policy swap`: another policy for a running queue.
 
 use clap::Args;
-use serial_gate::life::{self, Place};
 use serial_gate::queue::Queue;
+use serial_gate::rollout::{self, Place};
 
 use super::proposal::{Allow, File, NewRepos, Reason, print_stages};
 use crate::cli::adoption::note;
@@ -55,7 +55,7 @@ pub fn propose(
     let mut queue = shared.queue_as_stored()?;
     let proposal = file.proposal(shared, allow, Some(&mut queue))?;
     repos.check(&mut queue, shared)?;
-    let swapped = reason.act(|act| life::swap(&mut queue, &proposal, place, act))?;
+    let swapped = reason.act(|act| rollout::swap(&mut queue, &proposal, place, act))?;
     let outcome = print_stages(&swapped.stages, output)?;
     let generation = swapped.generation;
     if !swapped.is_accepted() {

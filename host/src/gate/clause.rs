@@ -1,0 +1,131 @@
+//! The clause that claims use.
+//!
+//! Owns its way from a policy's text to what may run: the guard, the renderer, SQLite's plan.
+//! Leaves what happens without one to `fallback`.
+
+use jiff::Timestamp;
+
+use super::Error;
+use crate::clause::{self, Clause, Obstacle, Reach, Rendered, Shape};
+use crate::model::{Dialect, Settings};
+use crate::policy::{self, Policy, texts};
+use crate::store::{Shaped, Store};
+
+/// Where the current clause comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The kill switch is off: there is no clause.
+    Off,
+    /// The policy, just now.
+    Policy,
+    /// The policy, the last time that it gave a good one for these settings.
+    LastGood,
+    /// Built in: holds gated jobs of frozen repos and nothing else.
+    FreezeOnly,
+}
+
+/// The clause that claims use.
+#[derive(Debug, Clone)]
+pub struct CurrentClause {
+    /// The policy's fragment, as it returned it.
+    pub text: String,
+    /// The fragment, read and checked.
+    pub clause: Clause,
+    /// What runs on SQLite.
+    pub rendered: Rendered,
+    /// What makes a claim by it cost the same however many jobs are held, or what prevents that.
+    pub shape: Result<Shape, Obstacle>,
+    /// What tells `rendered` from every other clause.
+    digest: String,
+    /// Where it comes from.
+    pub source: Source,
+    /// Whether it is used because the policy is not signed by anybody who is trusted.
+    pub(super) is_for_want_of_trust: bool,
+    /// What an operator should know.
+    pub notes: Vec<String>,
+    /// Since when it holds.
+    pub since: Timestamp,
+    /// Until when it holds, in seconds since 1970.
+    pub valid_until: Option<i64>,
+}
+
+impl CurrentClause {
+    /// Asks the policy. Its text has to pass the guard and SQLite's plan.
+    pub(super) fn of_policy(
+        policy: &Policy,
+        settings: &Settings,
+        store: &mut Store,
+        now: Timestamp,
+    ) -> Result<CurrentClause, Error> {
+        let answer = texts::fit_notes(policy.claim_clause(settings, now, Dialect::Sqlite)?);
+        let mut clause = CurrentClause::checked(answer.text, Source::Policy, store, now)?;
+        clause.notes.extend(answer.notes);
+        for note in &clause.notes {
+            tracing::warn!("{note}");
+        }
+        clause.valid_until = answer.valid_until;
+        Ok(clause)
+    }
+
+    /// No clause: the kill switch is off.
+    pub(super) fn off(store: &mut Store, now: Timestamp) -> Result<CurrentClause, Error> {
+        CurrentClause::checked(String::new(), Source::Off, store, now)
+    }
+
+    pub(super) fn checked(
+        text: String,
+        source: Source,
+        store: &mut Store,
+        now: Timestamp,
+    ) -> Result<CurrentClause, Error> {
+        let clause = Clause::accept(&text)?;
+        let rendered = clause.render(clause::Dialect::Sqlite);
+        store.check_clause(&rendered)?;
+        let shape = clause.shape();
+        let is_slow = |obstacle: &Obstacle| {
+            format!(
+                "each claim looks at every held job before the first that may be claimed: \
+                 {obstacle}"
+            )
+        };
+        Ok(CurrentClause {
+            text,
+            clause,
+            digest: policy::digest(rendered.as_str().as_bytes()),
+            rendered,
+            source,
+            is_for_want_of_trust: false,
+            notes: shape.as_ref().err().map(is_slow).into_iter().collect(),
+            shape,
+            since: now,
+            valid_until: None,
+        })
+    }
+
+    /// How the candidates are found; none where every job is looked at: where that is the only way,
+    /// and where the first job may always be claimed.
+    pub(crate) fn shaped(&self) -> Option<Shaped<'_>> {
+        let shape = self.shape.as_ref().ok()?;
+        (!shape.gated.are_none()).then_some(Shaped {
+            clause: &self.rendered,
+            digest: &self.digest,
+            reads: &shape.reads,
+        })
+    }
+
+    /// The rows that can matter to the policy. The built-in clause says nothing about those of the
+    /// policy that failed.
+    pub(crate) fn footprint(&self) -> Reach {
+        match self.source {
+            Source::FreezeOnly => Reach::of_every_clause(),
+            Source::Off | Source::Policy | Source::LastGood => self.clause.reach(),
+        }
+    }
+
+    /// Whether it holds at a moment. A clause that depends on the time may have been another before
+    /// it was asked for, should a clock go back.
+    pub(super) fn holds_at(&self, now: Timestamp) -> bool {
+        self.valid_until
+            .is_none_or(|until| self.since <= now && now.as_second() < until)
+    }
+}

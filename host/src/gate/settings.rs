@@ -1,0 +1,146 @@
+//! What an operator sets: for everybody with a generation, or for one process.
+//!
+//! Owns the text of settings and allowances in the database, and the order of precedence: a
+//! process's own overrides come before what its generation says.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::Error;
+use crate::model::Settings;
+use crate::policy::Limits;
+use crate::store::{FinishedStages, Generation};
+
+/// What one process overrides of its generation's settings. None leaves it to the generation.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// The kill switch.
+    pub enabled: Option<bool>,
+    /// The scope.
+    pub repos: Option<String>,
+    /// Whether a freeze holds anything.
+    pub freeze_enabled: Option<bool>,
+    /// The policy's own parameters.
+    pub rules: Option<String>,
+}
+
+impl Overrides {
+    /// The settings that hold where a generation has these.
+    pub fn over(&self, settings: Settings) -> Settings {
+        Settings {
+            enabled: self.enabled.unwrap_or(settings.enabled),
+            repos: self.repos.clone().unwrap_or(settings.repos),
+            freeze_enabled: self.freeze_enabled.unwrap_or(settings.freeze_enabled),
+            rules: self.rules.clone().or(settings.rules),
+        }
+    }
+}
+
+/// The stages in which a task is finished: those that the rules name, as the policies of this
+/// repository do (`finished_stages`), and else `done`.
+pub(crate) fn finished_stages(settings: &Settings) -> FinishedStages {
+    #[derive(Deserialize)]
+    struct Rules {
+        #[serde(default)]
+        finished_stages: Vec<String>,
+    }
+    let rules = settings.rules.as_deref();
+    // Rules of another kind are not ours to refuse.
+    let rules = rules.and_then(keys_of).map(Value::Object);
+    let rules = rules.and_then(|rules| serde_json::from_value::<Rules>(rules).ok());
+    FinishedStages::new(rules.map(|rules| rules.finished_stages).unwrap_or_default())
+}
+
+/// The keys of rules; none if they are not a JSON object.
+pub(crate) fn keys_of(rules: &str) -> Option<Map<String, Value>> {
+    serde_json::from_str(rules).ok()
+}
+
+/// The settings of a new queue: the gate acts in all repos, by the policy's defaults.
+pub fn default_settings() -> Settings {
+    Settings {
+        enabled: true,
+        repos: String::new(),
+        freeze_enabled: true,
+        rules: None,
+    }
+}
+
+/// What a generation may use, and how often it may fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Allowance {
+    /// For `describe` and `claim-clause`, in milliseconds; 50.
+    pub clause_ms: u64,
+    /// For `decide`, in milliseconds; 1,000.
+    pub decide_ms: u64,
+    /// For the memory of a call, in MiB; 64.
+    pub memory_mib: u32,
+    /// For the answer of a call, in MiB; 16.
+    pub result_mib: u32,
+    /// How often it may fail before the one before it is active again; 3. With 0 it may always.
+    pub failures: u32,
+    /// In how many minutes; 10.
+    pub failures_within_minutes: u32,
+}
+
+impl Default for Allowance {
+    fn default() -> Allowance {
+        Allowance {
+            clause_ms: 50,
+            decide_ms: 1_000,
+            memory_mib: 64,
+            result_mib: 16,
+            failures: 3,
+            failures_within_minutes: 10,
+        }
+    }
+}
+
+impl Allowance {
+    /// The limits of a call.
+    pub fn limits(&self) -> Limits {
+        let bytes = |mib| usize::try_from(u64::from(mib) << 20).unwrap_or(usize::MAX);
+        Limits {
+            clause_time: Duration::from_millis(self.clause_ms),
+            decide_time: Duration::from_millis(self.decide_ms),
+            memory: bytes(self.memory_mib),
+            result: bytes(self.result_mib),
+        }
+    }
+}
+
+/// The settings of a generation.
+pub fn settings_of(generation: &Generation) -> Result<Settings, Error> {
+    read(generation.id, "settings", &generation.settings)
+}
+
+/// Settings as they are in the database, if they are what this version writes.
+pub(crate) fn settings_in(stored: &str) -> Option<Settings> {
+    serde_json::from_str(stored).ok()
+}
+
+/// What a generation may use.
+pub fn allowance_of(generation: &Generation) -> Result<Allowance, Error> {
+    read(generation.id, "limits", &generation.limits)
+}
+
+fn read<T: for<'de> Deserialize<'de>>(
+    generation: i64,
+    what: &'static str,
+    text: &str,
+) -> Result<T, Error> {
+    serde_json::from_str(text).map_err(|cause| Error::Unreadable {
+        generation,
+        what,
+        cause,
+    })
+}
+
+/// Settings or an allowance as they are in the database: the same value, the same text.
+pub fn stored(value: &impl Serialize) -> String {
+    // Plain records of numbers and texts: there is nothing in them that JSON cannot hold.
+    serde_json::to_string(value).unwrap_or_default()
+}

@@ -1,0 +1,94 @@
+//! The contract as Rust types, generated from `wit/serial-gate.wit`, which documents every field.
+//!
+//! Owns names, and how symbols and texts go together: no rule, no I/O. The types are the generated
+//! ones and not copies of them, so that a snapshot goes to a policy without a conversion.
+
+mod verdicts;
+
+mod generated {
+    #![allow(
+        missing_docs,
+        reason = "generated: the contract is documented in wit/serial-gate.wit"
+    )]
+    #![allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        reason = "generated"
+    )]
+
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "policy",
+        additional_derives: [PartialEq, Eq, serde::Serialize, serde::Deserialize],
+    });
+}
+
+pub(crate) use generated::{Policy as Component, PolicyPre as ComponentPre};
+
+pub use verdicts::{differing, verdict_from_json, verdict_to_json};
+
+pub use generated::exports::serial_gate::policy::serial_gate::{
+    Clause, Decision, Description, Dialect, Freezes, Hold, Jobs, PolicyError, Settings, Snapshot,
+    Symbol, Symbols, TaskIdKind, Tasks, Verdict,
+};
+
+/// The interface that a policy exports, with its version.
+pub const INTERFACE: &str = "serial-gate:policy/serial-gate@0.3.0";
+
+/// The symbol of NULL.
+pub const NULL: Symbol = 0;
+
+/// What a number in `jobs.task-id` means: see the contract's `task-id-kind`.
+pub mod task_id_kind {
+    use super::TaskIdKind;
+
+    /// There is no number.
+    pub const NULL: TaskIdKind = 0;
+    /// The task's id.
+    pub const ID: TaskIdKind = 1;
+    /// The first id after a number that is none.
+    pub const BEFORE_ID: TaskIdKind = 2;
+    /// There is no number: it comes after all of them.
+    pub const AFTER_EVERY_ID: TaskIdKind = 3;
+}
+
+impl Symbols {
+    /// NULL, and no text yet.
+    pub fn new() -> Symbols {
+        Symbols {
+            text: String::new(),
+            ends: vec![0],
+        }
+    }
+
+    /// A symbol for one more text, which must not be there yet.
+    pub fn push(&mut self, text: &str) -> Symbol {
+        self.text.push_str(text);
+        // Neither the texts nor their number reach 2^32: they would not fit a policy's memory.
+        let symbol = Symbol::try_from(self.ends.len()).unwrap_or(Symbol::MAX);
+        let end = u32::try_from(self.text.len()).unwrap_or(u32::MAX);
+        self.ends.push(end);
+        symbol
+    }
+
+    /// The text of a symbol; none for NULL, and for a symbol that is not there.
+    pub fn text(&self, symbol: Symbol) -> Option<&str> {
+        let at = usize::try_from(symbol).ok()?;
+        let start = *self.ends.get(at.checked_sub(1)?)?;
+        let range = usize::try_from(start).ok()?..usize::try_from(*self.ends.get(at)?).ok()?;
+        self.text.get(range)
+    }
+
+    /// All symbols but NULL, each with its text.
+    pub fn iter(&self) -> impl Iterator<Item = (Symbol, &str)> {
+        (1..).map_while(|symbol| Some((symbol, self.text(symbol)?)))
+    }
+}
+
+impl Default for Symbols {
+    fn default() -> Symbols {
+        Symbols::new()
+    }
+}

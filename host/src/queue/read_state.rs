@@ -1,0 +1,285 @@
+//! How the state of the queue is read: the reference's `snapshot`, and each waiting job's verdict.
+//!
+//! Owns the reading. Leaves the keys to `state`, and what runs or failed to `work`. Callers rely on
+//! this: it changes nothing and never fails as a whole: what cannot be read of a repo is said with
+//! that repo, which then counts as frozen.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::acting::{Acting, Rules};
+use super::state::{Others, Registry, RepoState, State, Waiting};
+use super::work::{Live, cut};
+use super::{Error, Queue};
+use crate::clause::Agents;
+use crate::error::with_causes;
+use crate::gate::{Answered, NotInForce, of_the_default_rule};
+use crate::model::Verdict;
+use crate::observe::{Compared, decide_and_compare};
+use crate::printable::printable;
+use crate::store::{self, TaskWork};
+
+/// What a state is to show.
+struct View {
+    /// Whose jobs are in the waiting lines.
+    agents: Agents,
+    /// The present; none for the reference's state, which tells of no time.
+    now: Option<Timestamp>,
+    /// By what the gate acts; likewise.
+    rules: Option<Rules>,
+    /// The repos without verdicts, and why.
+    failures: BTreeMap<String, String>,
+}
+
+impl Queue {
+    /// The state as the reference gives it, without verdicts, and with the default rule's waiting
+    /// lines. `registry` are repos to list besides those with live state.
+    pub fn reference_state(&mut self, registry: &Registry) -> State {
+        let view = View {
+            agents: of_the_default_rule(),
+            now: None,
+            rules: None,
+            failures: BTreeMap::new(),
+        };
+        self.state_with(registry, &view, BTreeMap::new(), Vec::new(), None)
+    }
+
+    /// The state with each waiting job's verdict.
+    pub fn state(&mut self, now: Timestamp, registry: &Registry) -> Result<State, Error> {
+        let clause = self.clause(now)?;
+        let mut notes = clause.notes.clone();
+        let differences = self.differences(now)?;
+        if differences > 0 {
+            notes.push(format!(
+                "candidates were not what the clause gives, {differences} times, and were put \
+                 right: `serial-gate doctor` compares all"
+            ));
+        }
+        if let Some(
+            instead @ (NotInForce::NotLoaded { .. }
+            | NotInForce::NotTrusted { .. }
+            | NotInForce::NoneTrusted { .. }),
+        ) = self.not_in_force()
+        {
+            notes.push(instead.to_string());
+        }
+        let (mut failures, mut compared) = (BTreeMap::new(), None);
+        let verdicts = match decide_and_compare(&mut self.gate, &mut self.store, now, None) {
+            Ok((
+                Answered {
+                    decisions,
+                    failures: of_repos,
+                },
+                found,
+            )) => {
+                compared = found;
+                failures = of_repos;
+                notes.extend(without_verdicts(&failures));
+                let free = decisions
+                    .iter()
+                    .filter(|decision| decision.verdict == Verdict::Claim);
+                let free: Vec<i64> = free.map(|decision| decision.job).collect();
+                self.doubt_candidates(&clause, &free);
+                let verdicts = decisions.into_iter();
+                verdicts
+                    .map(|decision| (decision.job, decision.verdict))
+                    .collect()
+            }
+            Err(error) if error.is_of_the_database() => return Err(error.into()),
+            Err(error) => {
+                notes.push(format!("there are no verdicts: {}", with_causes(&error)));
+                BTreeMap::new()
+            }
+        };
+        let view = View {
+            agents: self.gated_agents(now),
+            now: Some(now),
+            rules: Some(self.acting_rules(now)?),
+            failures,
+        };
+        let live = self.live(now, &mut notes);
+        let mut state = self.state_with(registry, &view, verdicts, notes, Some(live));
+        if let Some(compared) = compared {
+            self.tell_contradictions(now, compared, &mut state);
+        }
+        self.note_doubts(&mut state);
+        for note in &mut state.notes {
+            *note = printable(note).into_owned();
+        }
+        Ok(state)
+    }
+
+    fn state_with(
+        &mut self,
+        registry: &Registry,
+        view: &View,
+        mut verdicts: BTreeMap<i64, Verdict>,
+        mut notes: Vec<String>,
+        mut live: Option<Live>,
+    ) -> State {
+        let mut repos: BTreeSet<String> = registry
+            .iter()
+            .flatten()
+            .filter(|repo| !repo.is_empty())
+            .cloned()
+            .collect();
+        match self.store.live_repos(&view.agents) {
+            Ok(live) => repos.extend(live),
+            Err(error) => notes.push(format!("repos may be missing here: {error}")),
+        }
+        repos.extend(live.iter().flat_map(Live::repos));
+        let without_verdicts = view.failures.keys().filter(|repo| !repo.is_empty());
+        repos.extend(without_verdicts.cloned());
+        let mut per_repo: BTreeMap<String, RepoState> = repos
+            .into_iter()
+            .map(|repo| {
+                let state = self.repo_state(&repo, view, &mut verdicts, live.as_mut());
+                (repo, state)
+            })
+            .collect();
+        // What no waiting line has taken.
+        let mut others = Others::default();
+        for (job, verdict) in verdicts {
+            others.add(job, verdict);
+        }
+        if let Some(live) = &mut live {
+            let without_repo = live.take("");
+            (others.work, others.jobs) = (without_repo.jobs, without_repo.counts);
+        }
+        // A job may work in another repo than its task is of.
+        let active = per_repo
+            .values()
+            .filter_map(|repo| repo.active_task.as_ref());
+        let active = active.filter_map(|active| active.work.as_ref());
+        let shown = active.flat_map(TaskWork::jobs).filter_map(|job| job.job_id);
+        let shown: BTreeSet<i64> = shown.collect();
+        for repo in per_repo.values_mut() {
+            if let Some(jobs) = &repo.jobs {
+                repo.more_work = cut(&mut repo.other_work, jobs, &shown);
+            }
+        }
+        others.more_work = cut(&mut others.work, &others.jobs, &shown);
+        State {
+            enabled: self.settings().enabled,
+            freeze_enabled: self.settings().freeze_enabled,
+            repos: self.settings().repos.clone(),
+            per_repo,
+            others,
+            contradictions: Vec::new(),
+            notes,
+            switches: match view.now {
+                Some(_) => self.switches(),
+                None => Vec::new(),
+            },
+        }
+    }
+
+    /// Says in a state what was found, and counts it. Last of all: another generation may be active
+    /// after it.
+    fn tell_contradictions(&mut self, now: Timestamp, compared: Compared, state: &mut State) {
+        let (observer, gate, store) = self.parts();
+        let back = observer.count_look(gate, store, now, &compared);
+        state.notes.extend(compared.found.note());
+        state.notes.extend(back.map(|good| {
+            format!(
+                "it failed too often: generation {good} is active again, and this is what the \
+                     one after it said"
+            )
+        }));
+        state.contradictions = compared.found.jobs;
+    }
+
+    fn repo_state(
+        &mut self,
+        repo: &str,
+        view: &View,
+        verdicts: &mut BTreeMap<i64, Verdict>,
+        live: Option<&mut Live>,
+    ) -> RepoState {
+        let mut error = view.failures.get(repo).cloned();
+        let mut or_else_say = |problem: store::Error| error = Some(problem.to_string());
+        let active_task = self
+            .active(live.as_deref(), repo)
+            .unwrap_or_else(|problem| {
+                or_else_say(problem);
+                None
+            });
+        let waiting = self
+            .store
+            .waiting(repo, &view.agents)
+            .unwrap_or_else(|problem| {
+                or_else_say(problem);
+                Vec::new()
+            });
+        let (frozen, freeze) = self.frozen(Some(repo));
+        let is_live = live.is_some();
+        let waiting: Vec<Waiting> = waiting
+            .into_iter()
+            .map(|job| Waiting {
+                verdict: verdicts.remove(&job.job_id),
+                since: view.now.and_then(|now| job.queued.at(now)),
+                task_id: job.task_id.filter(|_| is_live),
+                doubts: Vec::new(),
+                job,
+            })
+            .collect();
+        let frozen_by = freeze.as_ref().filter(|_| is_live);
+        let frozen_deploy = frozen_by
+            .map_or(Ok(None), |freeze| {
+                self.store.deploy_of_freeze(repo, freeze.id)
+            })
+            .unwrap_or_else(|problem| {
+                error = Some(problem.to_string());
+                None
+            });
+        let freeze_note = view
+            .now
+            .filter(|_| frozen)
+            .and_then(|now| self.freeze_effect(now, repo).note());
+        let of_repo = live.map(|live| live.take(repo));
+        let is_held = |waiting: &Waiting| matches!(waiting.verdict, Some(Verdict::Hold(_)));
+        let acting = match &view.rules {
+            // Whatever the settings say, a job is held.
+            Some(_) if waiting.iter().any(is_held) => Some(Acting::Acts),
+            Some(rules) => rules.acting(repo).map_or_else(
+                |problem| {
+                    error = Some(with_causes(&problem));
+                    None
+                },
+                Some,
+            ),
+            None => None,
+        };
+        RepoState {
+            acting,
+            frozen_deploy,
+            freeze_note,
+            applies: is_live.then(|| self.applies(Some(repo))),
+            jobs: of_repo.as_ref().map(|of_repo| of_repo.counts.clone()),
+            other_work: of_repo.map(|of_repo| of_repo.jobs).unwrap_or_default(),
+            more_work: 0,
+            active_task,
+            waiting,
+            frozen,
+            frozen_reason: freeze.as_ref().and_then(|freeze| freeze.reason.clone()),
+            frozen_since: freeze.as_ref().and_then(|freeze| freeze.since),
+            frozen_at: freeze.and_then(|freeze| freeze.frozen_at),
+            error,
+        }
+    }
+}
+
+/// What to say of jobs without verdicts whose repo may not be shown.
+fn without_verdicts(failures: &BTreeMap<String, String>) -> Option<String> {
+    match failures.len() {
+        0 => None,
+        _ if failures.contains_key("") => failures
+            .get("")
+            .map(|why| format!("jobs without a repo have no verdicts: {why}")),
+        1 => Some("the policy gives no verdicts for one repo, which says why".into()),
+        repos => Some(format!(
+            "the policy gives no verdicts for {repos} repos, which say why"
+        )),
+    }
+}

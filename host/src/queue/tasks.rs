@@ -1,0 +1,90 @@
+//! Tasks that move to another stage, end, or are cancelled.
+//!
+//! Owns which of these a change is: the rules say which stages are finished. Leaves the rows, the
+//! jobs that end with a task and the audit to the store.
+
+use super::{Error, Queue, Running};
+use crate::gate::finished_stages;
+use crate::store::{Act, FinishedStages, Move, TaskEnd, TaskOutcome};
+
+impl Queue {
+    /// The stages in which a task is finished, as the rules have them now.
+    pub fn finished_stages(&mut self) -> Result<FinishedStages, Error> {
+        let settings = self.gate.settings_now(&mut self.store)?;
+        Ok(finished_stages(&settings))
+    }
+
+    /// How a task has ended under the rules; none if it has not, or there is no such task.
+    pub fn outcome(&mut self, task: i64) -> Result<Option<TaskOutcome>, Error> {
+        let finished = self.finished_stages()?;
+        Ok(self.store.task_outcome(task, &finished)?)
+    }
+
+    /// Moves tasks to a stage, all of them or none, with a row in the audit for each. A finished
+    /// stage ends them, as [`Store::end_tasks`](crate::store::Store::end_tasks) does.
+    ///
+    /// # Errors
+    ///
+    /// When the stage is empty, there is no such task, or it is to end while a job of it runs.
+    pub fn move_tasks(
+        &mut self,
+        act: Act<'_>,
+        ids: &[i64],
+        stage: &str,
+        running: Running<'_>,
+    ) -> Result<(), Error> {
+        match self.move_to(stage, running)? {
+            Move::To(stage) => Ok(self.store.set_stage_by(act, ids, stage)?),
+            Move::End(end) => Ok(self.store.end_tasks(act, ids, end)?),
+        }
+    }
+
+    /// Moves a task to a stage and marks it, both or neither. What is not given stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Queue::move_tasks`], or when the mark is empty.
+    pub fn change_task(
+        &mut self,
+        act: Act<'_>,
+        id: i64,
+        stage: Option<&str>,
+        label: Option<Option<&str>>,
+        running: Running<'_>,
+    ) -> Result<(), Error> {
+        let moved = stage
+            .map(|stage| self.move_to(stage, running))
+            .transpose()?;
+        Ok(self.store.change_task(act, id, moved, label)?)
+    }
+
+    /// Cancels tasks, all of them or none, with a row in the audit for each. Fails as
+    /// [`Queue::move_tasks`] does.
+    pub fn cancel_tasks(
+        &mut self,
+        act: Act<'_>,
+        ids: &[i64],
+        running: Running<'_>,
+    ) -> Result<(), Error> {
+        let finished = self.finished_stages()?;
+        let end = TaskEnd {
+            outcome: TaskOutcome::Cancelled,
+            stage: finished.first(),
+            running,
+        };
+        Ok(self.store.end_tasks(act, ids, end)?)
+    }
+
+    fn move_to<'a>(&mut self, stage: &'a str, running: Running<'a>) -> Result<Move<'a>, Error> {
+        let finished = self.finished_stages()?;
+        Ok(if finished.contains(stage) {
+            Move::End(TaskEnd {
+                outcome: TaskOutcome::Done,
+                stage,
+                running,
+            })
+        } else {
+            Move::To(stage)
+        })
+    }
+}

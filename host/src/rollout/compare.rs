@@ -1,0 +1,68 @@
+//! What another policy would change right now.
+//!
+//! Owns the comparison of two policies over one state of the queue. It changes nothing: no claim
+//! uses the other policy's answer.
+
+use jiff::Timestamp;
+
+use super::Error;
+use super::swap::Proposal;
+use crate::gate::Rule;
+use crate::model::Verdict;
+use crate::model::differing;
+use crate::queue::{self, Options, Queue};
+use crate::store::JobRow;
+
+/// A queued job whose verdict would change. A verdict that is missing was not given by the policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// The job.
+    pub job: JobRow,
+    /// What the active policy says.
+    pub before: Option<Verdict>,
+    /// What the other one says.
+    pub after: Option<Verdict>,
+}
+
+/// The queued jobs whose verdicts would change, in claim order.
+pub fn compare(
+    queue: &mut Queue,
+    proposal: &Proposal,
+    now: Timestamp,
+) -> Result<Vec<Changed>, Error> {
+    queue
+        .describe(
+            &proposal.component,
+            proposal.signature.as_deref(),
+            proposal.allowance,
+        )
+        .map_err(Error::NoPolicy)?;
+    let rule = Rule::Given {
+        component: proposal.component.clone(),
+        settings: proposal.settings.clone(),
+        allowance: proposal.allowance,
+    };
+    let database = queue.store().database().clone();
+    let options = Options {
+        runtime: Some(queue.runtime().map_err(queue::Error::from)?.clone()),
+        ..Options::default()
+    };
+    let mut other = Queue::open(&database, rule, options)?;
+    let mut footprint = queue.footprint(now)?;
+    footprint.extend(other.footprint(now)?);
+    let state = queue.store().snapshot(&footprint, None)?;
+    let before = queue.decide_over(now, &state)?;
+    let after = other.decide_over(now, &state)?;
+    differing(&before, &after)
+        .map(|(job, before, after)| {
+            Ok(Changed {
+                job: queue
+                    .store()
+                    .job(job)?
+                    .ok_or(crate::store::Error::NoJob { id: job })?,
+                before,
+                after,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,78 @@
+//! Names of branches: which git takes, and which it can keep together.
+//!
+//! Owns these rules, as far as they need no git and no remote, so that a task whose branch could
+//! never be cut is refused when it is added. Callers rely on this: what passes here is a name that
+//! `git check-ref-format` takes, and a forge's.
+
+/// The longest name of a branch, in bytes. Forges take a reference of 255, and `refs/heads/` is a
+/// part of that.
+pub(crate) const LONGEST: usize = 244;
+
+/// Whether git takes a name for a branch.
+pub(crate) fn is_valid(name: &str) -> bool {
+    let is_refused = |letter: char| letter.is_ascii_control() || " ~^:?*[\\".contains(letter);
+    let is_part =
+        |part: &str| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock");
+    name.split('/').all(is_part)
+        && !name.contains(is_refused)
+        && !name.contains("..")
+        && !name.contains("@{")
+        && !name.ends_with('.')
+        // Such a branch can be pushed, and no command takes its name.
+        && !name.starts_with('-')
+        && !matches!(name, "@" | "HEAD")
+}
+
+/// Whether git cannot keep two branches together, on any disk: they are the same where small and
+/// capital letters are, or one would be a folder of the other.
+pub(crate) fn collide(one: &str, other: &str) -> bool {
+    one.eq_ignore_ascii_case(other) || is_below(one, other) || is_below(other, one)
+}
+
+/// Whether the first one would be in a folder that has the second one's name.
+pub(crate) fn is_below(long: &str, short: &str) -> bool {
+    let rest = long.strip_prefix(short);
+    rest.is_some_and(|rest| rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_that_git_takes() {
+        for name in [
+            "task/ORCH-1",
+            "a",
+            "a/b.c",
+            "ä/ß",
+            "a-",
+            "a@b",
+            "lock",
+            "x{y}",
+        ] {
+            assert!(is_valid(name), "{name}");
+        }
+        for name in [
+            "", "/a", "a/", "a//b", ".a", "a/.b", "a.", "a..b", "a.lock", "a.lock/b", "a b", "a~1",
+            "a^", "a:b", "a?", "a*", "a[b", "a\\b", "a@{b", "a\0", "a\n", "a\u{7f}", "-a", "@",
+            "HEAD",
+        ] {
+            assert!(!is_valid(name), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn names_collide_where_one_is_the_other_s_folder_or_the_case_alone_differs() {
+        for (one, other, expected) in [
+            ("task/A", "task/A", true),
+            ("task/A", "task/a", true),
+            ("task/A", "task/A/B", true),
+            ("task/A/B/C", "task/A", true),
+            ("task/A", "task/AB", false),
+            ("task/A", "task/B", false),
+        ] {
+            assert_eq!(collide(one, other), expected, "{one} {other}");
+        }
+    }
+}

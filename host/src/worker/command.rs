@@ -1,0 +1,118 @@
+//! What a command is told of its job: in its environment, and whole, as JSON, on its standard
+//! input.
+//!
+//! Owns the names of the variables. Callers rely on this: a job's texts are not trusted, so they
+//! are passed as values, and no shell ever reads them.
+
+use std::io::{self, Seek, Write};
+use std::path::Path;
+use std::process::Command;
+
+use serde::Serialize;
+
+use super::Setup;
+use super::branch::Project;
+use super::child::NOT_A_PROGRAM;
+use crate::alerts::SECRET_VARIABLES;
+use crate::store::{Claimed, TaskBranch};
+
+/// The document on the standard input.
+#[derive(Serialize)]
+struct Job<'a> {
+    #[serde(flatten)]
+    claimed: &'a Claimed,
+    remote: Option<&'a str>,
+    branch: Option<&'a TaskBranch>,
+}
+
+/// The command for a job.
+pub(super) fn of(
+    setup: &Setup,
+    job: &Claimed,
+    project: Option<&Project>,
+    branch: Option<&TaskBranch>,
+    db: &Path,
+) -> io::Result<Command> {
+    let (program, args) = &setup.command;
+    let remote = project.map(|project| project.remote.as_str());
+    let document = Job {
+        claimed: job,
+        remote,
+        branch,
+    };
+    // A file and not a pipe: nothing waits for the command to read it.
+    let mut input = tempfile::tempfile()?;
+    serde_json::to_writer(&mut input, &document)?;
+    input.write_all(b"\n")?;
+    input.rewind()?;
+    let mut command = Command::new(program);
+    command.args(args).stdin(input);
+    // A worker may have been started with the service's environment. A job does not get its
+    // secrets.
+    for variable in SECRET_VARIABLES {
+        command.env_remove(variable);
+    }
+    command.envs(setup.environment.iter().map(|(name, value)| (name, value)));
+    command.env("SERIAL_GATE_DB", std::path::absolute(db)?);
+    let (id, task) = (job.id.to_string(), job.task_id.map(|task| task.to_string()));
+    let (attempt, fence) = (job.attempt.to_string(), job.fence.to_string());
+    for (name, value) in [
+        ("SERIAL_GATE_JOB", Some(id.as_str())),
+        ("SERIAL_GATE_TASK", task.as_deref()),
+        ("SERIAL_GATE_WORK_ITEM", job.work_item_id.as_deref()),
+        ("SERIAL_GATE_REPO", job.repo.as_deref()),
+        ("SERIAL_GATE_AGENT", job.agent.as_deref()),
+        ("SERIAL_GATE_ATTEMPT", Some(&attempt)),
+        // With these the command may end its own task, and other systems refuse a late one.
+        ("SERIAL_GATE_TOKEN", Some(&job.token)),
+        ("SERIAL_GATE_FENCE", Some(&fence)),
+        ("SERIAL_GATE_REMOTE", remote),
+        ("SERIAL_GATE_BRANCH", branch.map(|branch| &*branch.name)),
+        ("SERIAL_GATE_BASE", branch.map(|branch| &*branch.base)),
+        (
+            "SERIAL_GATE_BASE_COMMIT",
+            branch.map(|branch| &*branch.base_commit),
+        ),
+    ] {
+        // A value that is missing is not inherited from another job either.
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    Ok(command)
+}
+
+/// What is to blame when a command cannot be started.
+pub(super) enum AtFault {
+    /// The command: it cannot be started for any job.
+    Command,
+    /// The job: its texts are too long, or have a NUL.
+    Job,
+    /// The machine, which may have room again.
+    Machine,
+}
+
+pub(super) fn at_fault(error: &io::Error) -> AtFault {
+    use io::ErrorKind as K;
+    match error.kind() {
+        K::NotFound | K::PermissionDenied | K::NotADirectory | K::IsADirectory => AtFault::Command,
+        K::ArgumentListTooLong | K::InvalidInput => AtFault::Job,
+        _ if error.raw_os_error() == Some(NOT_A_PROGRAM) => AtFault::Command,
+        _ => AtFault::Machine,
+    }
+}
+
+/// What a job has that no command can be given.
+pub(super) fn unfit(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::InvalidInput => {
+            "the command cannot be given the job: its work item, repo or agent has a NUL \
+             character, so add the task again without one"
+        }
+        _ => {
+            "the command cannot be given the job: its texts are longer than an environment may be, \
+             so add the task again with shorter ones"
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Keeps the claim of a job while it is worked on.
+//!
+//! Owns the heartbeats, on their own connection. Callers rely on this: as soon as the claim is
+//! lost, or may be, the work is cancelled, so that two workers are at one job for no longer than
+//! that takes.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use super::Shutdown;
+use crate::error::with_causes;
+use crate::store::{self, Act, Claim, Database, Store};
+
+/// How soon it is seen that the job was taken from its worker.
+const POLL: Duration = Duration::from_secs(1);
+
+pub(super) struct Heartbeat<'a> {
+    store: Store,
+    shutdown: &'a Shutdown,
+    clock: &'a (dyn Fn() -> Timestamp + Sync),
+    claim: Claim<'a>,
+    worker: &'a str,
+    lease: Duration,
+    /// When the lease was renewed last.
+    renewed: Instant,
+    tried: Instant,
+    polled: Instant,
+    lost: bool,
+}
+
+impl<'a> Heartbeat<'a> {
+    /// For a job that was claimed just now.
+    pub(super) fn begin(
+        database: &Database,
+        shutdown: &'a Shutdown,
+        clock: &'a (dyn Fn() -> Timestamp + Sync),
+        claim: Claim<'a>,
+        worker: &'a str,
+        lease: Duration,
+    ) -> Result<Heartbeat<'a>, store::Error> {
+        let now = Instant::now();
+        Ok(Heartbeat {
+            store: Store::open(database)?,
+            shutdown,
+            clock,
+            claim,
+            worker,
+            lease,
+            renewed: now,
+            tried: now,
+            polled: now,
+            lost: false,
+        })
+    }
+
+    /// Whether the claim was lost.
+    pub(super) fn has_lost_claim(&self) -> bool {
+        self.lost
+    }
+
+    /// Whether the work is to end. Asked all the while, it sends a heartbeat when it is time, and
+    /// looks whether the job is still this worker's.
+    pub(super) fn cancelled(&mut self) -> bool {
+        if self.lost {
+            return true;
+        }
+        // Three times a lease, so that the next can make up for a failure.
+        if self.tried.elapsed() >= self.lease / 3 {
+            self.tried = Instant::now();
+            self.beat();
+        } else if self.polled.elapsed() >= POLL {
+            self.polled = Instant::now();
+            self.poll();
+        }
+        self.lost || self.shutdown.cancelled()
+    }
+
+    /// The job may have been requeued, or ended. What cannot be read is left to the next heartbeat.
+    fn poll(&mut self) {
+        let Claim { job, .. } = self.claim;
+        match self.store.check_claim(self.claim) {
+            Err(error) if error.is_about_the_claim() => {
+                tracing::warn!("job {job} is given up: {error}");
+                self.lost = true;
+            }
+            Err(error) => tracing::debug!("job {job} was not looked at: {}", with_causes(&error)),
+            Ok(()) => {}
+        }
+    }
+
+    fn beat(&mut self) {
+        let job = self.claim.job;
+        let act = Act {
+            now: (self.clock)(),
+            who: self.worker,
+            why: "",
+        };
+        match self.store.heartbeat(act, self.claim, self.lease) {
+            Ok(_) => self.renewed = self.tried,
+            Err(error) if error.is_about_the_claim() => {
+                tracing::warn!("job {job} is given up: {error}");
+                self.lost = true;
+            }
+            Err(error) => {
+                tracing::warn!("no heartbeat for job {job}: {}", with_causes(&error));
+                self.lost = self.renewed.elapsed() >= self.lease;
+            }
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! A claimed job, and what it takes to let it go.
+//!
+//! Owns how a worker gives a job back. It never fails: where the database refuses, the job comes
+//! back when its lease runs out, and the log says so.
+
+use std::thread;
+
+use jiff::Timestamp;
+
+use super::{Outcome, PAUSE};
+use crate::error::with_causes;
+use crate::queue::Queue;
+use crate::store::{Act, Claim};
+
+/// A claimed job, and what it takes to let it go.
+pub(super) struct InHand<'a> {
+    pub queue: &'a mut Queue,
+    pub claim: Claim<'a>,
+    pub worker: &'a str,
+    pub clock: &'a (dyn Fn() -> Timestamp + Sync),
+}
+
+impl<'a> InHand<'a> {
+    pub fn act(&self) -> Act<'a> {
+        Act {
+            now: (self.clock)(),
+            who: self.worker,
+            why: "",
+        }
+    }
+
+    pub fn release(&mut self, why: &str) -> Outcome {
+        let (act, job) = (self.act(), self.claim.job);
+        match self.queue.release(act, self.claim, Some(why)) {
+            Ok(()) => tracing::warn!("job {job} is put back: {why}"),
+            Err(error) => tracing::error!(
+                "job {job} comes back when its lease runs out: {}",
+                with_causes(&error)
+            ),
+        }
+        Outcome::GivenUp
+    }
+
+    /// The machine cannot run it now, so it is not asked for again at once.
+    pub fn release_and_pause(&mut self, cause: String) -> Outcome {
+        let why = format!("its worker could not run its command: {cause}");
+        let outcome = self.release(&why);
+        thread::sleep(PAUSE);
+        outcome
+    }
+}

@@ -1,0 +1,206 @@
+//! One job of a worker: its branch, its command, its end.
+//!
+//! Owns the order of these steps, and what becomes of the job when one of them fails. Leaves what
+//! it takes to let a job go to `in_hand`.
+
+use std::os::unix::process::ExitStatusExt;
+use std::thread;
+
+use super::branch::{self, Project};
+use super::child::{self, Ended, plainly};
+use super::command::{self, AtFault};
+use super::heartbeat::Heartbeat;
+use super::in_hand::InHand;
+use super::{Error, Outcome, PAUSE, Worker};
+use crate::backoff::backoff;
+use crate::error::with_causes;
+use crate::queue::{self, Queue};
+use crate::store::{Claimed, Ending, TaskBranch};
+
+impl Worker<'_> {
+    /// Does one job, and ends it or gives it back.
+    pub(super) fn job(
+        &self,
+        queue: &mut Queue,
+        job: &Claimed,
+        name: &str,
+    ) -> Result<Outcome, Error> {
+        let database = queue.store().database().clone();
+        let mut hand = InHand {
+            queue,
+            claim: job.claim(),
+            worker: name,
+            clock: self.clock,
+        };
+        let (claim, lease) = (hand.claim, self.setup.lease);
+        let begun = Heartbeat::begin(&database, self.shutdown, self.clock, claim, name, lease);
+        let mut heartbeat = match begun {
+            Ok(heartbeat) => heartbeat,
+            Err(error) => return Ok(hand.release_and_pause(with_causes(&error))),
+        };
+        let project = branch::project_of(&self.setup.projects, job.repo.as_deref());
+        let branch = match self.prepare(&mut hand, project, job, &mut heartbeat) {
+            Ok(branch) => branch,
+            Err(error) => return Ok(self.defer(&mut hand, &error, &heartbeat)),
+        };
+        tracing::info!("job {} of {}: begun", job.id, of(job));
+        let mut command =
+            match command::of(self.setup, job, project, branch.as_ref(), &database.path) {
+                Ok(command) => command,
+                Err(error) => return Ok(hand.release_and_pause(plainly(&error))),
+            };
+        let ran = child::run(&mut command, self.setup.timeout, &mut || {
+            hand.queue.store().let_go_of_moved_files();
+            heartbeat.cancelled()
+        });
+        let ended = match ran {
+            Ok(Ended::Exited(status)) if status.success() => Ok(()),
+            // The signal for the worker may go to all its processes: the job has not failed.
+            Ok(Ended::Exited(status))
+                if status.signal().is_some() && self.shutdown.is_draining() =>
+            {
+                let why = format!("its command ended with {status} as its worker was stopped");
+                return Ok(hand.release(&why));
+            }
+            Ok(Ended::Exited(status)) => Err(format!("the command ended with {status}")),
+            Ok(Ended::OutOfTime) => {
+                let limit = self.setup.timeout.unwrap_or_default();
+                Err(format!(
+                    "the command was ended after {} s",
+                    limit.as_secs_f32()
+                ))
+            }
+            Ok(Ended::Stopped) if heartbeat.has_lost_claim() => return Ok(Outcome::GivenUp),
+            Ok(Ended::Stopped | Ended::Asked) => return Ok(hand.release("its worker was stopped")),
+            Err(cause) => match command::at_fault(&cause) {
+                AtFault::Command => {
+                    hand.release("its worker's command cannot be run");
+                    let program = self.setup.command.0.clone();
+                    return Err(Error::Command { program, cause });
+                }
+                AtFault::Job => Err(command::unfit(&cause).into()),
+                AtFault::Machine => return Ok(hand.release_and_pause(plainly(&cause))),
+            },
+        };
+        Ok(self.end(&mut hand, ended, &mut heartbeat))
+    }
+
+    /// The task's branch: cut now if it was not yet and there is a project; none if there is
+    /// neither, or the job works in another repo than its task.
+    fn prepare(
+        &self,
+        hand: &mut InHand<'_>,
+        project: Option<&Project>,
+        job: &Claimed,
+        heartbeat: &mut Heartbeat<'_>,
+    ) -> Result<Option<TaskBranch>, branch::Error> {
+        let Some(task) = job.task_id else {
+            return Ok(None);
+        };
+        let (store, claim) = (hand.queue.store_mut(), hand.claim);
+        if store.task(task)?.is_none_or(|task| task.repo != job.repo) {
+            return Ok(None);
+        }
+        let Some(project) = project else {
+            return Ok(store.branch(task)?.filter(|branch| branch.cut_at.is_some()));
+        };
+        let mut cancelled = || heartbeat.cancelled();
+        branch::cut(store, project, claim, task, &self.clock, &mut cancelled).map(Some)
+    }
+
+    /// A job whose branch was not cut goes back to its place and is tried again later, with a
+    /// longer delay each time, and fails after some attempts.
+    fn defer(
+        &self,
+        hand: &mut InHand<'_>,
+        error: &branch::Error,
+        heartbeat: &Heartbeat<'_>,
+    ) -> Outcome {
+        let job = hand.claim.job;
+        if heartbeat.has_lost_claim() {
+            return Outcome::GivenUp;
+        }
+        if self.shutdown.cancelled() {
+            return hand.release("its worker was stopped");
+        }
+        let said = format!("its branch could not be cut: {}", with_causes(error));
+        let defer = |hand: &mut InHand<'_>| -> Result<Outcome, queue::Error> {
+            let tries = hand.queue.store().times_put_off(job)?.saturating_add(1);
+            if error.is_for_good() || tries >= self.setup.tries {
+                let failed = Ending::Failed { error: Some(&said) };
+                let act = hand.act();
+                hand.queue.store_mut().end_job(act, hand.claim, failed)?;
+                tracing::warn!("job {job} has failed: {said}");
+                return Ok(Outcome::Failed);
+            }
+            let delay = backoff(self.setup.retry_after, &format!("job {job}"), tries);
+            let act = hand.act();
+            hand.queue.defer(act, hand.claim, delay, &said)?;
+            tracing::warn!(
+                "job {job} is put off for {} s: {said}",
+                delay.as_secs_f32().ceil()
+            );
+            Ok(Outcome::Deferred)
+        };
+        defer(hand).unwrap_or_else(|error| {
+            tracing::error!(
+                "job {job} comes back when its lease runs out: {}",
+                with_causes(&error)
+            );
+            Outcome::GivenUp
+        })
+    }
+
+    /// Ends a job, and tries again for as long as its claim lasts.
+    fn end(
+        &self,
+        hand: &mut InHand<'_>,
+        ended: Result<(), String>,
+        heartbeat: &mut Heartbeat<'_>,
+    ) -> Outcome {
+        let job = hand.claim.job;
+        let ending = match &ended {
+            Ok(()) => Ending::Done,
+            Err(error) => Ending::Failed { error: Some(error) },
+        };
+        loop {
+            let act = hand.act();
+            match hand.queue.store_mut().end_job(act, hand.claim, ending) {
+                Ok(()) => break,
+                Err(error) if error.is_about_the_claim() || heartbeat.cancelled() => {
+                    tracing::warn!(
+                        "job {job} has ended, and its end is not recorded: {}",
+                        with_causes(&error)
+                    );
+                    return Outcome::GivenUp;
+                }
+                Err(error) => {
+                    tracing::warn!(
+                        "job {job} has ended and is not ended yet: {}",
+                        with_causes(&error)
+                    );
+                    thread::sleep(PAUSE);
+                }
+            }
+        }
+        match ended {
+            Ok(()) => {
+                tracing::info!("job {job}: done");
+                Outcome::Done
+            }
+            Err(error) => {
+                tracing::warn!("job {job} has failed: {error}");
+                Outcome::Failed
+            }
+        }
+    }
+}
+
+/// A job's task and repo, for the log.
+fn of(job: &Claimed) -> String {
+    let task = || job.task_id.map(|task| format!("task {task}"));
+    let name = job.work_item_id.clone().or_else(task);
+    let (name, repo) = (name.unwrap_or_default(), job.repo.as_deref());
+    let (name, repo) = (name.escape_debug(), repo.unwrap_or_default().escape_debug());
+    format!("`{name}` in `{repo}`")
+}
