@@ -15,8 +15,8 @@ use serde_json::{Map, Value, json};
 use serial_gate::clause::Reach;
 use serial_gate::conform::{Candidate, Runner, Through, check_policy};
 use serial_gate::model::{Dialect, Settings};
-use serial_gate::policy::{DEFAULT_POLICY, Limits, Policy, Runtime};
-use serial_gate::queue::{Allowance, Options, Queue, Rule, Source, Standing, default_settings};
+use serial_gate::policy::{Allowance, DEFAULT_POLICY, Policy, Runtime};
+use serial_gate::queue::{Options, Queue, Rule, Source, Standing, default_settings};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -68,7 +68,7 @@ pub fn component(name: &str) -> &'static [u8] {
 
 fn policy(component: &[u8]) -> Policy {
     let runtime = Runtime::new().unwrap();
-    runtime.load(component, Limits::default()).unwrap()
+    runtime.load(component, Allowance::default()).unwrap()
 }
 
 /// The settings with parameters of the policy's own.

@@ -31,7 +31,7 @@ fn act() -> Act<'static> {
 
 fn open(gate: &Gate, runtime: Option<Runtime>) -> Queue {
     let options = Options {
-        runtime,
+        runtime: runtime.unwrap_or_default(),
         ..Options::default()
     };
     Queue::open(

@@ -107,7 +107,7 @@ pub fn check_policy_within(
         }
     }
     let policy = runtime
-        .load(component, allowance.limits())
+        .load(component, allowance)
         .map_err(|error| with_causes(&error));
     let Some(policy) = stages.add("contract", policy.and_then(describe)) else {
         return Ok(stages.0);

@@ -68,7 +68,7 @@ impl World {
         let beside = Connection::open(&path)?;
         beside.pragma_update(None, "synchronous", "OFF")?;
         let options = Options {
-            runtime: Some(runtime),
+            runtime,
             ..Options::default()
         };
         let rule = Rule::Given {

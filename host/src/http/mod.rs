@@ -56,7 +56,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use jiff::Timestamp;
 use serial_gate::alerts::{self, Channel};
 use serial_gate::branch::Project;
-use serial_gate::policy::{Compiler, Runtime, Stop, Trust};
+use serial_gate::policy::{Runtime, Stop, Trust};
 use serial_gate::queue::{self as gate, Options, Overrides, Pace, Queue, Rule};
 use serial_gate::store::{Database, Store};
 use tokio::net::TcpListener;
@@ -92,8 +92,8 @@ pub struct Service {
     pub overrides: Overrides,
     /// How long a claim lasts without a heartbeat.
     pub lease: Duration,
-    /// Compiles policies; this process does, if there is none.
-    pub compiler: Option<Compiler>,
+    /// Compiles and runs the policies.
+    pub runtime: Runtime,
     /// Whose policies are run; anybody's, if there is none.
     pub trust: Option<Trust>,
     /// The repos that the configuration names.
@@ -195,7 +195,7 @@ impl Shared {
     fn open_queue(&self, stop: Stop) -> Result<Queue, gate::Error> {
         let rule = Rule::Active(Overrides::default());
         let options = self.options.clone();
-        let runtime = options.runtime.map(|runtime| runtime.until(stop));
+        let runtime = options.runtime.until(stop);
         Queue::open(&self.service.db, rule, Options { runtime, ..options })
     }
 }
@@ -225,12 +225,10 @@ async fn run(service: Service, ready: impl FnOnce(SocketAddr)) -> Result<(), Err
     if !address.ip().is_loopback() && !store.had_access_tokens()? {
         return Err(Error::Open { address });
     }
-    let runtime = match service.compiler.clone() {
-        Some(compiler) => Runtime::with_compiler(compiler)?,
-        None => Runtime::new()?,
-    };
+    let runtime = service.runtime.clone();
+    runtime.start()?;
     let options = Options {
-        runtime: Some(runtime.clone()),
+        runtime: runtime.clone(),
         trust: service.trust.clone(),
         repos: service.repos.clone(),
         ..Options::default()

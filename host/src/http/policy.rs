@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use serial_gate::conform::{Candidate, check_policy};
 use serial_gate::life::{self, Place, Proposal};
 use serial_gate::policy::{DEFAULT_POLICY, Stop};
-use serial_gate::queue::{self, Queue, verdict_to_json};
+use serial_gate::queue::{Queue, verdict_to_json};
 use serial_gate::store::{Act, GenerationEvent, GenerationState};
 use tokio::sync::watch;
 use utoipa::{IntoParams, ToSchema};
@@ -140,8 +140,7 @@ pub async fn check(
             allowance: proposal.allowance,
             fixtures: &fixtures,
         };
-        let runtime = queue.runtime().map_err(queue::Error::from)?.clone();
-        let stages = check_policy(candidate, &runtime, Timestamp::now())?;
+        let stages = check_policy(candidate, queue.runtime(), Timestamp::now())?;
         Ok(Json(Checked {
             accepted: stages.iter().all(|stage| stage.found.is_ok()),
             stages: stages.iter().map(Value::from).collect(),

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::Error;
 use super::swap::Proposal;
 use crate::model::Verdict;
-use crate::queue::{self, Options, Queue, Rule, differing};
+use crate::queue::{Options, Queue, Rule, differing};
 use crate::store::JobRow;
 
 /// A queued job whose verdict would be another. A missing verdict is none of the policy's.
@@ -46,7 +46,7 @@ pub fn compare(
     };
     let database = queue.store().database().clone();
     let options = Options {
-        runtime: Some(queue.runtime().map_err(queue::Error::from)?.clone()),
+        runtime: queue.runtime().clone(),
         ..Options::default()
     };
     let mut other = Queue::open(&database, rule, options)?;

@@ -8,7 +8,6 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use jiff::Timestamp;
-use serde_json::Value;
 
 use super::Error;
 use crate::model::{Decision, Verdict};
@@ -55,7 +54,7 @@ pub fn replay(
     runtime: &Runtime,
 ) -> Result<Replayed, Error> {
     let policy = runtime
-        .load(component, allowance.limits())
+        .load(component, allowance)
         .map_err(Error::NoPolicy)?;
     let cannot_read = |cause| Error::ReadLog {
         path: log.into(),
@@ -68,8 +67,11 @@ pub fn replay(
         if line.trim().is_empty() {
             continue;
         }
-        let entry: Entry = serde_json::from_str(&line)
-            .map_err(|cause| unreadable(log, number + 1, &line, cause))?;
+        let entry: Entry = serde_json::from_str(&line).map_err(|cause| Error::LogLine {
+            path: log.into(),
+            line: number + 1,
+            cause,
+        })?;
         decide_anew(&policy, overrides, entry, &mut replayed).map_err(|cause| Error::Replay {
             path: log.into(),
             line: number + 1,
@@ -77,23 +79,6 @@ pub fn replay(
         })?;
     }
     Ok(replayed)
-}
-
-/// Until the contract 0.2.0 a state was written down as lists of rows.
-fn unreadable(log: &Path, number: usize, line: &str, cause: serde_json::Error) -> Error {
-    let document: Value = serde_json::from_str(line).unwrap_or_default();
-    let path = log.into();
-    if document
-        .pointer("/snapshot/tasks")
-        .is_some_and(Value::is_array)
-    {
-        return Error::OldLogLine { path, line: number };
-    }
-    Error::LogLine {
-        path,
-        line: number,
-        cause,
-    }
 }
 
 fn decide_anew(

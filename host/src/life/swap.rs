@@ -133,8 +133,7 @@ pub fn swap(
         allowance: *allowance,
         fixtures: &fixtures,
     };
-    let runtime = queue.runtime().map_err(queue::Error::from)?.clone();
-    let stages = match check_policy(to_check, &runtime, act.now) {
+    let stages = match check_policy(to_check, queue.runtime(), act.now) {
         Ok(stages) => stages,
         Err(error) => {
             let why = queue::with_causes(&error);

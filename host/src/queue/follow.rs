@@ -14,8 +14,8 @@ use jiff::Timestamp;
 
 use super::generation::{Failing, InUse, Ready, kept, prepare, prepare_beside};
 use super::recent::is_recent;
-use super::settings::{Allowance, Overrides};
-use super::{Error, Queue, Rule, with_causes};
+use super::settings::Overrides;
+use super::{Allowance, Error, Queue, Rule, with_causes};
 use crate::model::{Description, Settings};
 use crate::policy::{self, Policy, Runtime};
 use crate::store::{self, Act, Generation, GenerationState, Store};
@@ -152,24 +152,24 @@ impl Queue {
             return Ok(());
         };
         let (database, overrides) = (self.store.database().clone(), overrides.clone());
-        let (runtime, options) = (self.runtime()?.clone(), self.options.clone());
+        let options = self.options.clone();
         let in_use = InUse::of(&active, &overrides);
         let failing = in_use.failing();
         if kept(
-            &runtime,
+            &options.runtime,
             &active.digest,
-            &in_use.allowance,
+            in_use.allowance,
             options.trust.as_ref(),
         )
         .is_some()
         {
-            let ready = prepare(in_use, &mut self.store, &runtime, &options, now);
+            let ready = prepare(in_use, &mut self.store, &options, now);
             self.go_over(active, failing, ready, now);
             return Ok(());
         }
         let thread = thread::Builder::new()
             .name("policy-loader".into())
-            .spawn(move || prepare_beside(&database, in_use, &runtime, &options, now))
+            .spawn(move || prepare_beside(&database, in_use, &options, now))
             .map_err(Error::Thread)?;
         self.following.incoming = Some(Incoming {
             generation: active,
@@ -276,7 +276,7 @@ impl Queue {
         if let Some(trust) = &self.options.trust {
             trust.check(component, signature)?;
         }
-        let policy = self.runtime()?.load(component, allowance.limits())?;
+        let policy = self.options.runtime.load(component, allowance)?;
         Ok(policy::texts::fit_description(policy.describe()?))
     }
 
@@ -286,33 +286,19 @@ impl Queue {
     ///
     /// When it could not, with the reason.
     pub fn could_go_by(&mut self, generation: &Generation, now: Timestamp) -> Result<(), Error> {
-        let (runtime, database) = (self.runtime()?.clone(), self.store.database().clone());
+        let database = self.store.database().clone();
         let in_use = InUse::of(generation, &Overrides::default());
-        prepare_beside(&database, in_use, &runtime, &self.options, now).map(drop)
+        prepare_beside(&database, in_use, &self.options, now).map(drop)
     }
 
     /// The policy, loaded now if it is not yet, and what it is asked with.
     pub(super) fn loaded(&mut self) -> Result<(&Policy, &Settings, &mut Store), Error> {
-        let runtime = self.runtime()?.clone();
-        let (policy, settings) =
-            self.in_use
-                .loaded(&mut self.store, &runtime, self.options.trust.as_ref())?;
+        let (policy, settings) = self.in_use.loaded(&mut self.store, &self.options)?;
         Ok((policy, settings, &mut self.store))
     }
 
     /// What compiles and runs the policies.
-    ///
-    /// # Errors
-    ///
-    /// When it has to be made and cannot.
-    pub fn runtime(&mut self) -> Result<&Runtime, policy::Error> {
-        let runtime = match self.options.runtime.take() {
-            Some(runtime) => runtime,
-            None => match self.options.compiler.clone() {
-                Some(compiler) => Runtime::with_compiler(compiler)?,
-                None => Runtime::new()?,
-            },
-        };
-        Ok(self.options.runtime.insert(runtime))
+    pub fn runtime(&self) -> &Runtime {
+        &self.options.runtime
     }
 }

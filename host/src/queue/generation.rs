@@ -6,8 +6,8 @@
 use jiff::Timestamp;
 
 use super::clause::CurrentClause;
-use super::settings::{Allowance, Overrides, allowance_of, default_settings, settings_of};
-use super::{Error, Options, Rule, with_causes};
+use super::settings::{Overrides, allowance_of, default_settings, settings_of};
+use super::{Allowance, Error, Options, Rule, with_causes};
 use crate::model::Settings;
 use crate::policy::{self, Policy, Runtime, Trust};
 use crate::store::{Database, Generation, GenerationState, Store};
@@ -123,30 +123,24 @@ impl InUse {
     pub(super) fn loaded(
         &mut self,
         store: &mut Store,
-        runtime: &Runtime,
-        trust: Option<&Trust>,
+        options: &Options,
     ) -> Result<(&Policy, &Settings), Error> {
         let policy = match self.policy.take() {
             Some(policy) => policy,
-            None => self.load(store, runtime, trust)?,
+            None => self.load(store, options)?,
         };
         Ok((self.policy.insert(policy), &self.settings))
     }
 
     /// Reads, checks and compiles the policy.
-    fn load(
-        &self,
-        store: &mut Store,
-        runtime: &Runtime,
-        trust: Option<&Trust>,
-    ) -> Result<Policy, Error> {
-        let limits = self.allowance.limits();
+    fn load(&self, store: &mut Store, options: &Options) -> Result<Policy, Error> {
+        let Options { runtime, trust, .. } = options;
         let signature = match &self.component {
-            Component::Given(bytes) => return Ok(runtime.load(bytes, limits)?),
+            Component::Given(bytes) => return Ok(runtime.load(bytes, self.allowance)?),
             Component::Stored { signature } => signature.as_deref(),
             Component::None => return Err(Error::NoPolicy),
         };
-        if let Some(policy) = kept(runtime, &self.digest, &self.allowance, trust) {
+        if let Some(policy) = kept(runtime, &self.digest, self.allowance, trust.as_ref()) {
             return Ok(policy);
         }
         let bytes = component(store, &self.digest)?;
@@ -154,7 +148,7 @@ impl InUse {
         if let Some(trust) = trust {
             trust.check(&bytes, signature)?;
         }
-        Ok(runtime.load(&bytes, limits)?)
+        Ok(runtime.load(&bytes, self.allowance)?)
     }
 }
 
@@ -177,12 +171,12 @@ pub fn component(store: &mut Store, digest: &str) -> Result<Vec<u8>, Error> {
 pub(super) fn kept(
     runtime: &Runtime,
     digest: &str,
-    allowance: &Allowance,
+    allowance: Allowance,
     trust: Option<&Trust>,
 ) -> Option<Policy> {
     match trust {
         Some(_) => None,
-        None => runtime.load_kept(digest, allowance.limits()),
+        None => runtime.load_kept(digest, allowance),
     }
 }
 
@@ -190,11 +184,10 @@ pub(super) fn kept(
 pub(super) fn prepare(
     mut in_use: InUse,
     store: &mut Store,
-    runtime: &Runtime,
     options: &Options,
     now: Timestamp,
 ) -> Result<Ready, Error> {
-    let policy = in_use.load(store, runtime, options.trust.as_ref())?;
+    let policy = in_use.load(store, options)?;
     let clause = if in_use.settings.enabled {
         CurrentClause::of_policy(&policy, &in_use.settings, store, now)?
     } else {
@@ -208,11 +201,10 @@ pub(super) fn prepare(
 pub(super) fn prepare_beside(
     database: &Database,
     in_use: InUse,
-    runtime: &Runtime,
     options: &Options,
     now: Timestamp,
 ) -> Result<Ready, Error> {
     let mut store = Store::open(database)?;
     store.set_claim_budget(options.claim_budget);
-    prepare(in_use, &mut store, runtime, options, now)
+    prepare(in_use, &mut store, options, now)
 }

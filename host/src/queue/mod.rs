@@ -69,7 +69,7 @@ pub use log::{Entry, LogOptions};
 pub use named_rows::Doubt;
 pub use remedy::of_active;
 pub use scope::{can_be_in_scope, check_first_scope, scope_of};
-pub use settings::{Allowance, Overrides, allowance_of, default_settings, settings_of, stored};
+pub use settings::{Overrides, allowance_of, default_settings, settings_of, stored};
 pub use stages::{ended_note, near_finished};
 pub use state::{OtherHeld, Others, Registry, RepoState, State, Waiting};
 pub use verdicts::{differing, verdict_from_json, verdict_to_json};
@@ -83,7 +83,8 @@ use jiff::Timestamp;
 
 use crate::clause::Reach;
 use crate::model::{self, Decision, Settings};
-use crate::policy::{self, Compiler, DEFAULT_POLICY, Runtime, Trust};
+pub use crate::policy::Allowance;
+use crate::policy::{self, DEFAULT_POLICY, Runtime, Trust};
 use crate::store::{
     Act, ActiveFreeze, Change, Database, FinishedStages, Move, NewGeneration, Preparation,
     Prepared, Store, TaskEnd, TaskOutcome,
@@ -128,11 +129,8 @@ impl Rule {
 pub struct Options {
     /// The time that one claim's query may take; 5 s. A queue of a million held jobs needs about one.
     pub claim_budget: Duration,
-    /// Compiles and runs the policies; queues of one process share it. None makes one when it is
-    /// needed.
-    pub runtime: Option<Runtime>,
-    /// Compiles policies in a separate process, where this queue makes the runtime itself.
-    pub compiler: Option<Compiler>,
+    /// Compiles and runs the policies; queues of one process share it.
+    pub runtime: Runtime,
     /// Whose policies are run; anybody's, if there is none.
     pub trust: Option<Trust>,
     /// Where to write down what was decided at each claim; none writes nothing.
@@ -147,8 +145,7 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             claim_budget: Duration::from_secs(5),
-            runtime: None,
-            compiler: None,
+            runtime: Runtime::default(),
             trust: None,
             log: None,
             repos: Vec::new(),
@@ -476,7 +473,7 @@ impl Queue {
     pub fn check_rules(&mut self, now: Timestamp) -> Result<(), Error> {
         match self.fragment(now, model::Dialect::Sqlite) {
             Err(Error::Policy(
-                error @ (policy::Error::Answered { .. } | policy::Error::Rules { .. }),
+                error @ (policy::Error::Answered { .. } | policy::Error::Rules(_)),
             )) => Err(error.into()),
             _ => Ok(()),
         }

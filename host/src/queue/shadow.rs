@@ -92,8 +92,7 @@ impl Queue {
         }
     }
     fn loaded_shadow(&mut self) -> Result<(&Policy, &Settings), Error> {
-        let runtime = self.runtime()?.clone();
         let shadow = self.shadow.in_use.as_mut().ok_or(Error::NoPolicy)?;
-        shadow.loaded(&mut self.store, &runtime, self.options.trust.as_ref())
+        shadow.loaded(&mut self.store, &self.options)
     }
 }

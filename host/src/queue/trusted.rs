@@ -38,9 +38,8 @@ impl Queue {
             if !self.is_trusted(&earlier)? {
                 continue;
             }
-            let (runtime, options) = (self.runtime()?.clone(), self.options.clone());
             let in_use = InUse::of(&earlier, &overrides);
-            match prepare(in_use, &mut self.store, &runtime, &options, now) {
+            match prepare(in_use, &mut self.store, &self.options, now) {
                 Ok(ready) => {
                     tracing::warn!(
                         "generation {} is not trusted here, claims use generation {}: {}",

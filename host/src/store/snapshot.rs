@@ -17,6 +17,7 @@ use super::value::TaskOrder;
 use super::{Error, Store};
 use crate::clause::{Reach, Source, Table};
 use crate::model::{Freezes, Jobs, NULL, Snapshot, Symbol, Symbols, Tasks};
+use crate::printable::hex;
 
 const TASKS: [&str; 5] = ["id", "work_item_id", "repo", "stage", "gate_label"];
 const JOBS: [&str; 5] = ["id", "task_id", "repo", "agent", "status"];
@@ -275,10 +276,7 @@ impl Key {
     fn text(&self) -> String {
         match self {
             Key::Text(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-            Key::Blob(bytes) => {
-                let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-                format!("x'{digits}'")
-            }
+            Key::Blob(bytes) => format!("x'{}'", hex(bytes)),
             Key::Number(number) => number.clone(),
         }
     }

@@ -7,6 +7,7 @@ use rusqlite::ToSql;
 use rusqlite::types::{FromSql, FromSqlResult, ToSqlOutput, ValueRef};
 
 use crate::model::{TaskIdKind, task_id_kind};
+use crate::printable::hex;
 
 /// A value for people: text as it is, anything else in SQL's notation.
 pub(super) struct Shown(pub Option<String>);
@@ -24,7 +25,7 @@ impl Shown {
             ValueRef::Integer(number) => Some(number.to_string()),
             ValueRef::Real(number) => Some(number.to_string()),
             ValueRef::Text(text) => Some(String::from_utf8_lossy(text).into_owned()),
-            ValueRef::Blob(bytes) => Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect()),
+            ValueRef::Blob(bytes) => Some(hex(bytes)),
         })
     }
 }

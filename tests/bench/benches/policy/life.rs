@@ -6,8 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serial_gate::life::{Place, Proposal, swap};
 use serial_gate::model::{Dialect, Settings};
-use serial_gate::policy::{DEFAULT_POLICY, Limits, Policy, Runtime};
-use serial_gate::queue::{Allowance, Options, Overrides, Queue, Rule, default_settings};
+use serial_gate::policy::{Allowance, DEFAULT_POLICY, Policy, Runtime};
+use serial_gate::queue::{Options, Overrides, Queue, Rule, default_settings};
 use serial_gate::store::{Act, Generation, GenerationState};
 use serial_gate_bench::{Contest, Report, duration, timed};
 
@@ -41,7 +41,7 @@ pub fn report(
     contest.enter("load from the cache", || {
         timed(|| {
             let runtime = Runtime::new().unwrap();
-            runtime.load(DEFAULT_POLICY, Limits::default()).unwrap()
+            runtime.load(DEFAULT_POLICY, Allowance::default()).unwrap()
         })
     });
     contest.enter("compile", || timed(Compiled::new));
