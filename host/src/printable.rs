@@ -13,6 +13,11 @@ pub fn as_it_is(text: &str) -> String {
     text.to_owned()
 }
 
+/// Bytes in hexadecimal, in lower case.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Whether a letter is not seen: control characters, ends of lines and paragraphs, and what formats the text around it.
 pub fn is_invisible(letter: char) -> bool {
     let formats = matches!(

@@ -283,7 +283,7 @@ fn a_policy_file_that_is_a_core_module() {
 fn a_component_that_lacks_the_interface() {
     insta::assert_snapshot!(policy_refused(&wat::parse_str("(component)").unwrap()), @r"
     error: `policy.wasm` is no policy
-      because lacks the export `serial-gate:policy/serial-gate@0.3.0`: implement `wit/serial-gate.wit`
+      because lacks the export `serial-gate:policy/serial-gate@0.4.0`: implement `wit/serial-gate.wit`
     ");
 }
 
@@ -292,16 +292,16 @@ fn a_component_for_another_version_of_the_contract() {
     let other = r#"(component (instance $empty) (export "serial-gate:policy/serial-gate@0.9.0" (instance $empty)))"#;
     insta::assert_snapshot!(policy_refused(&wat::parse_str(other).unwrap()), @r"
     error: `policy.wasm` is no policy
-      because lacks the export `serial-gate:policy/serial-gate@0.3.0`, it has `serial-gate:policy/serial-gate@0.9.0`: implement `wit/serial-gate.wit`
+      because is built for version 0.9.0 of the contract, and this host runs 0.4.0: build it again with the `wit/serial-gate.wit` of this host
     ");
 }
 
 #[test]
 fn a_component_that_lacks_a_function() {
-    let empty = r#"(component (instance $empty) (export "serial-gate:policy/serial-gate@0.3.0" (instance $empty)))"#;
+    let empty = r#"(component (instance $empty) (export "serial-gate:policy/serial-gate@0.4.0" (instance $empty)))"#;
     insta::assert_snapshot!(policy_refused(&wat::parse_str(empty).unwrap()), @r"
     error: `policy.wasm` is no policy
-      because lacks the function `describe` in its export `serial-gate:policy/serial-gate@0.3.0`: implement `wit/serial-gate.wit`
+      because lacks the function `describe` in its export `serial-gate:policy/serial-gate@0.4.0`: implement `wit/serial-gate.wit`
     ");
 }
 
@@ -312,10 +312,10 @@ fn a_component_with_a_function_of_another_type() {
         (core instance $i (instantiate $m))
         (func $f (canon lift (core func $i "f")))
         (instance $exports (export "describe" (func $f)) (export "decide" (func $f)) (export "claim-clause" (func $f)))
-        (export "serial-gate:policy/serial-gate@0.3.0" (instance $exports)))"#;
+        (export "serial-gate:policy/serial-gate@0.4.0" (instance $exports)))"#;
     insta::assert_snapshot!(policy_refused(&wat::parse_str(other).unwrap()), @r"
     error: `policy.wasm` is no policy
-      because `describe` differs from `serial-gate:policy/serial-gate@0.3.0`: build the policy against that version of `wit/serial-gate.wit`
+      because `describe` differs from `serial-gate:policy/serial-gate@0.4.0`: build the policy against that version of `wit/serial-gate.wit`
       because type mismatch with results
       because expected 1-tuple, found 0-tuple
     ");

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use serial_gate::clause::Reach;
 use serial_gate::gate::{Rule, default_settings};
 use serial_gate::model::Settings;
-use serial_gate::policy::{DEFAULT_POLICY, Limits, Runtime};
+use serial_gate::policy::{Allowance, DEFAULT_POLICY, Runtime};
 use serial_gate::queue::Queue;
 
 use crate::support::native::decide_natively;
@@ -50,7 +50,7 @@ fn there_is_one_decision_for_each_queued_job_in_the_order_of_ids() {
 fn the_component_decides_as_the_native_rule_does_reasons_included() {
     let policy = Runtime::new()
         .unwrap()
-        .load(DEFAULT_POLICY, Limits::default())
+        .load(DEFAULT_POLICY, Allowance::default())
         .unwrap();
     for_random_states(3_000, |queue, _, settings| {
         let all = Reach::of_every_clause();
@@ -70,7 +70,7 @@ fn the_component_decides_as_the_native_rule_does_reasons_included() {
 fn rows_that_the_clause_cannot_see_make_no_difference() {
     let policy = Runtime::new()
         .unwrap()
-        .load(DEFAULT_POLICY, Limits::default())
+        .load(DEFAULT_POLICY, Allowance::default())
         .unwrap();
     for_random_states(1_000, |queue, _, settings| {
         let all = Reach::of_every_clause();

@@ -3,8 +3,7 @@
 use jiff::Timestamp;
 use serial_gate::clause::Reach;
 use serial_gate::conform::{Runner, Through};
-use serial_gate::gate::Allowance;
-use serial_gate::policy::{DEFAULT_POLICY, Limits, Runtime};
+use serial_gate::policy::{Allowance, DEFAULT_POLICY, Runtime};
 use serial_gate::queue::Queue;
 use serial_gate_default_policy::rule::Rule;
 use serial_gate_default_policy::serial::Serial;
@@ -68,7 +67,7 @@ fn the_native_rule_passes_all_cases() {
 fn the_native_clause_is_the_component_s_to_the_byte() {
     let policy = Runtime::new()
         .unwrap()
-        .load(DEFAULT_POLICY, Limits::default())
+        .load(DEFAULT_POLICY, Allowance::default())
         .unwrap();
     for repos in [
         "",

@@ -4,9 +4,9 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use serial_gate::clause::Reach;
 use serial_gate::conform::{Candidate, Runner, Through, check_policy};
-use serial_gate::gate::{Allowance, Rule, Source, default_settings};
+use serial_gate::gate::{Rule, Source, default_settings};
 use serial_gate::model::{Dialect, Settings};
-use serial_gate::policy::{DEFAULT_POLICY, Limits, Policy, Runtime};
+use serial_gate::policy::{Allowance, DEFAULT_POLICY, Policy, Runtime};
 use serial_gate::queue::{Options, Queue, Standing};
 use wasmtime::Engine;
 use wasmtime::component::Component;
@@ -18,7 +18,7 @@ use crate::support::random_states::{agree, for_random_states_of, settings};
 
 fn policy(component: &[u8]) -> Policy {
     let runtime = Runtime::new().unwrap();
-    runtime.load(component, Limits::default()).unwrap()
+    runtime.load(component, Allowance::default()).unwrap()
 }
 
 /// The settings with parameters of the policy's own.

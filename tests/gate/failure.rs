@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serial_gate::gate::{Allowance, Rule, Source, default_settings};
+use serial_gate::gate::{Rule, Source, default_settings};
 use serial_gate::model::{Dialect, Jobs, Settings, Verdict, task_id_kind};
-use serial_gate::policy::{self, DEFAULT_POLICY, Limits, Policy, Runtime};
+use serial_gate::policy::{self, Allowance, DEFAULT_POLICY, Policy, Runtime};
 use serial_gate::queue::{Options, Queue};
 
 use crate::support::Gate;
@@ -127,25 +127,39 @@ fn rules_that_the_policy_refuses_stop_the_command_that_was_given_them() {
 }
 
 #[test]
-fn rules_that_are_a_list_are_refused_before_anybody_reads_them() {
-    let gate = gate();
+fn rules_that_are_not_an_object_are_refused_at_every_way_in() {
     let list = r#"[["planner"],["analysis"]]"#;
-    for verb in [
-        &["claim"][..],
-        &["queue"],
-        &["policy", "settings", "--reason", "r"],
-    ] {
-        let refused = gate.run(&[verb, &["--rules", list]].concat());
-        assert_eq!(refused.code, Some(1), "{verb:?}");
-        let said = format!("{}{}", refused.stdout, refused.stderr);
-        assert!(
-            said.contains("the rules are not a JSON object"),
-            "{verb:?}: {said}"
-        );
+    for rules in [list, "[]", "1", "null", "\"x\"", "oops", ""] {
+        let gate = gate();
+        let ways: [&[&str]; 4] = [
+            &["claim"],
+            &["queue"],
+            &["policy", "settings", "--reason", "r"],
+            &["policy", "check", "built-in"],
+        ];
+        for verb in ways {
+            let refused = gate.run(&[verb, &["--rules", rules]].concat());
+            assert_eq!(refused.code, Some(1), "{rules}, {verb:?}");
+            let said = format!("{}{}", refused.stdout, refused.stderr);
+            assert!(
+                said.contains("the rules are not a JSON object"),
+                "{rules}, {verb:?}: {said}"
+            );
+        }
+        gate.write("serial-gate.toml", format!("rules = {rules:?}"));
+        let ran = gate.run(&["claim"]).exits(1);
+        assert!(ran.stderr.contains("the rules are not a JSON object"));
+        let init = Gate::empty().run(&["init", "--rules", rules]).exits(1);
+        assert!(init.stderr.contains("the rules are not a JSON object"));
     }
+}
+
+#[test]
+fn stored_rules_that_are_not_an_object_are_a_failure_of_the_policy_that_is_not_asked() {
+    let gate = gate();
     let mut queue = open(&gate, good());
     queue.set_settings(Settings {
-        rules: Some(list.into()),
+        rules: Some(r#"[["planner"],["analysis"]]"#.into()),
         ..default_settings()
     });
     assert_eq!(queue.clause(NOW).unwrap().source, Source::FreezeOnly);
@@ -280,7 +294,7 @@ fn one_repo_s_broken_state_leaves_the_others_readable() {
     assert_eq!(state["per_repo"]["alpha"]["waiting"][0]["verdict"], "claim");
 }
 
-fn policy(limits: Limits) -> Policy {
+fn policy(limits: Allowance) -> Policy {
     Runtime::new()
         .unwrap()
         .load(DEFAULT_POLICY, limits)
@@ -301,9 +315,9 @@ fn a_call_that_takes_too_long_is_stopped() {
         agent: vec![analyst; JOBS],
         status: vec![queued; JOBS],
     };
-    let limits = Limits {
-        decide_time: Duration::from_millis(1),
-        ..Limits::default()
+    let limits = Allowance {
+        decide_ms: 1,
+        ..Allowance::default()
     };
     let error = policy(limits)
         .decide(&default_settings(), Timestamp::UNIX_EPOCH, &state)
@@ -317,7 +331,7 @@ fn a_call_that_takes_too_long_is_stopped() {
 #[test]
 fn a_snapshot_whose_columns_differ_in_length_or_whose_symbols_are_not_there_is_refused() {
     let refused = |state| {
-        let error = policy(Limits::default()).decide(&default_settings(), NOW, &state);
+        let error = policy(Allowance::default()).decide(&default_settings(), NOW, &state);
         error.unwrap_err().to_string()
     };
     let mut state = nothing();
@@ -355,9 +369,9 @@ fn a_snapshot_whose_columns_differ_in_length_or_whose_symbols_are_not_there_is_r
 
 #[test]
 fn an_answer_that_is_too_large_is_refused() {
-    let limits = Limits {
-        result: 100,
-        ..Limits::default()
+    let limits = Allowance {
+        result_mib: 0,
+        ..Allowance::default()
     };
     let error = policy(limits)
         .claim_clause(&default_settings(), Timestamp::UNIX_EPOCH, Dialect::Sqlite)
@@ -367,7 +381,7 @@ fn an_answer_that_is_too_large_is_refused() {
             error,
             policy::Error::Result {
                 export: "claim-clause",
-                limit: 100
+                mib: 0
             }
         ),
         "{error}"
@@ -376,9 +390,9 @@ fn an_answer_that_is_too_large_is_refused() {
 
 #[test]
 fn a_policy_that_wants_too_much_memory_is_stopped() {
-    let limits = Limits {
-        memory: 1 << 20,
-        ..Limits::default()
+    let limits = Allowance {
+        memory_mib: 1,
+        ..Allowance::default()
     };
     let error = policy(limits).describe().unwrap_err();
     assert_eq!(

@@ -5,7 +5,7 @@ use std::sync::Barrier;
 use std::time::Duration;
 
 use serial_gate::error::with_causes;
-use serial_gate::policy::{CompileLimits, Compiler, Limits, Runtime, Stop};
+use serial_gate::policy::{Allowance, CompileLimits, Compiler, Runtime, Stop};
 
 use crate::support::Gate;
 use crate::support::bombs::{compilers_of, functions, of_module, refused, slow};
@@ -14,11 +14,11 @@ use crate::support::look::until;
 /// The binary as a compiler.
 fn compiler(limits: CompileLimits) -> Runtime {
     let program = env!("CARGO_BIN_EXE_serial-gate");
-    Runtime::with_compiler(Compiler::new(program, limits)).unwrap()
+    Runtime::with_compiler(Some(Compiler::new(program, limits)))
 }
 
 fn error(runtime: &Runtime, component: &[u8]) -> String {
-    let loaded = runtime.load(component, Limits::default());
+    let loaded = runtime.load(component, Allowance::default());
     with_causes(&loaded.err().unwrap())
 }
 
@@ -27,7 +27,7 @@ fn script(gate: &Gate, lines: &str) -> Runtime {
     let path = gate.path("compiler");
     std::fs::write(&path, format!("#!/bin/sh\n{lines}\n")).unwrap();
     std::fs::set_permissions(&path, PermissionsExt::from_mode(0o700)).unwrap();
-    Runtime::with_compiler(Compiler::new(path, CompileLimits::default())).unwrap()
+    Runtime::with_compiler(Some(Compiler::new(path, CompileLimits::default())))
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn what_the_compiler_says_at_its_end_is_bounded() {
 #[test]
 fn without_a_compiler_nothing_is_compiled_in_this_process_instead() {
     let compiler = Compiler::new("/nowhere/compiler", CompileLimits::default());
-    let error = error(&Runtime::with_compiler(compiler).unwrap(), &slow());
+    let error = error(&Runtime::with_compiler(Some(compiler)), &slow());
     insta::assert_snapshot!(error, @"no process can be started to compile the policy: No such file or directory (os error 2)");
 }
 

@@ -1,13 +1,12 @@
 //! Policies that mean harm, as real components: each is stopped, named, and leaves the queue going.
 
 use std::sync::Barrier;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use serial_gate::error::with_causes;
-use serial_gate::gate::{Allowance, Rule, Source};
+use serial_gate::gate::{Rule, Source};
 use serial_gate::model::Dialect;
-use serial_gate::policy::{Error, Limits, Policy, Runtime};
+use serial_gate::policy::{Allowance, Error, Policy, Runtime};
 use serial_gate::queue::{Options, Queue};
 
 use crate::support::Gate;
@@ -149,7 +148,9 @@ fn a_policy_of_more_instances_than_any_compiler_makes_is_refused_and_does_not_wa
     let export = format!(r#"(instance $none) (export "{name}" (instance $none))"#);
     let text = format!("(component (core module $empty) {instances} {export})");
     let component = wat::parse_str(text).unwrap();
-    let loaded = Runtime::new().unwrap().load(&component, Limits::default());
+    let loaded = Runtime::new()
+        .unwrap()
+        .load(&component, Allowance::default());
     let error = with_causes(&loaded.err().unwrap());
     assert!(error.contains("65 core module instances"), "{error}");
 }
@@ -160,9 +161,9 @@ fn an_operator_may_allow_more_memory_than_the_default() {
         describe: "(if (i32.eq (memory.grow (i32.const 32000)) (i32.const -1)) (then unreachable)) i32.const 1024",
         ..HARMLESS
     };
-    let limits = Limits {
-        memory: 2 << 30,
-        ..Limits::default()
+    let limits = Allowance {
+        memory_mib: 2048,
+        ..Allowance::default()
     };
     let policy = Runtime::new().unwrap().load(&growing.component(), limits);
     assert!(policy.unwrap().describe().is_ok());
@@ -178,9 +179,9 @@ fn more_calls_at_a_time_than_the_pool_has_room_for_wait_for_each_other() {
             i32.const 1024",
         ..HARMLESS
     };
-    let limits = Limits {
-        clause_time: Duration::from_secs(1),
-        ..Limits::default()
+    let limits = Allowance {
+        clause_ms: 1_000,
+        ..Allowance::default()
     };
     let policy = Runtime::new().unwrap().load(&slow.component(), limits);
     let policy = policy.unwrap();

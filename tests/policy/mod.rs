@@ -3,7 +3,7 @@
 
 mod bombs;
 mod containment;
+mod contract_versions;
 mod kept_policies;
-mod old_contracts;
 mod texts_of_policies;
 mod wasi;

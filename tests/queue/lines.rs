@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 use serial_gate::clause::{Agents, Clause};
-use serial_gate::gate::{Allowance, Rule};
+use serial_gate::gate::Rule;
 use serial_gate::model::Settings;
+use serial_gate::policy::Allowance;
 use serial_gate::queue::{Options, Queue, State};
 use serial_gate::store::WaitingJob;
 

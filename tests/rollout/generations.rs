@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use serde_json::json;
-use serial_gate::gate::{Allowance, Overrides, Rule, Source, default_settings, stored};
+use serial_gate::gate::{Overrides, Rule, Source, default_settings, stored};
 use serial_gate::model::Settings;
-use serial_gate::policy::DEFAULT_POLICY;
+use serial_gate::policy::{Allowance, DEFAULT_POLICY};
 use serial_gate::queue::{Options, Queue};
 use serial_gate::rollout::{self, Place, Proposal};
 use serial_gate::store::{self, GenerationState, NewGeneration, Seen};

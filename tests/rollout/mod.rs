@@ -7,7 +7,8 @@ mod swapping;
 mod trials;
 
 use jiff::Timestamp;
-use serial_gate::gate::{Allowance, default_settings};
+use serial_gate::gate::default_settings;
+use serial_gate::policy::Allowance;
 use serial_gate::rollout::Proposal;
 use serial_gate::store::{Act, GenerationState};
 

@@ -10,9 +10,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use serial_gate::gate::{Allowance, Overrides, Rule, default_settings};
+use serial_gate::gate::{Overrides, Rule, default_settings};
 use serial_gate::model::{Settings, Verdict};
-use serial_gate::policy::{DEFAULT_POLICY, Runtime};
+use serial_gate::policy::{Allowance, DEFAULT_POLICY, Runtime};
 use serial_gate::queue::{Options, Queue};
 use serial_gate::rollout::{self, Place, Proposal};
 use serial_gate::store::{Act, DONE, GenerationState, Seen};
@@ -32,7 +32,7 @@ fn act() -> Act<'static> {
 
 fn open(gate: &Gate, runtime: Option<Runtime>) -> Queue {
     let options = Options {
-        runtime,
+        runtime: runtime.unwrap_or_default(),
         ..Options::default()
     };
     Queue::open(

@@ -178,23 +178,6 @@ fn a_log_without_states_cannot_be_replayed_and_says_how_to_record_them() {
 }
 
 #[test]
-fn a_state_that_an_earlier_version_wrote_down_is_refused_with_what_to_do() {
-    let gate = Gate::new();
-    gate.write(
-        "log.jsonl",
-        r#"{"time":"2026-01-01T00:00:00Z","generation":1,
-        "settings":{"enabled":true,"repos":"","freeze_enabled":true,"rules":null},
-        "input":"","decisions":[],"claimed":null,
-        "snapshot":{"symbols":[],"tasks":[],"jobs":[],"freezes":[]}}"#
-            .replace('\n', ""),
-    );
-    let ran = gate
-        .run(&["policy", "replay", "built-in", "--from", "log.jsonl"])
-        .exits(1);
-    insta::assert_snapshot!(ran.stderr, @"error: line 1 of `log.jsonl` keeps its state as an earlier version did: record it anew with `--log-snapshots`");
-}
-
-#[test]
 fn a_log_leaves_other_files_alone_and_never_keeps_a_claim_waiting() {
     let gate = Gate::new();
     for _ in 0..2 {

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use serial_gate::error::with_causes;
 use serial_gate::model::{Dialect, Freezes, Jobs, Settings, Snapshot, Symbols, Tasks};
-use serial_gate::policy::{Error, Limits, Policy, Runtime};
+use serial_gate::policy::{Allowance, Error, Policy, Runtime};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
@@ -78,7 +78,7 @@ impl Hostile {
     pub fn load(&self) -> Result<Policy, Error> {
         Runtime::new()
             .unwrap()
-            .load(&self.component(), Limits::default())
+            .load(&self.component(), Allowance::default())
     }
 
     pub fn policy(&self) -> Policy {

@@ -47,7 +47,7 @@ pub fn queue(path: &Path, runtime: &Runtime, enabled: Option<bool>) -> Queue {
         ..Overrides::default()
     };
     let options = Options {
-        runtime: Some(runtime.clone()),
+        runtime: runtime.clone(),
         ..Options::default()
     };
     // What a claim costs without the disk; `service` measures it with the disk.

@@ -4,9 +4,9 @@ use std::io;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serial_gate::gate::{Allowance, Overrides, Rule, default_settings};
+use serial_gate::gate::{Overrides, Rule, default_settings};
 use serial_gate::model::{Dialect, Settings};
-use serial_gate::policy::{DEFAULT_POLICY, Limits, Policy, Runtime};
+use serial_gate::policy::{Allowance, DEFAULT_POLICY, Policy, Runtime};
 use serial_gate::queue::{Options, Queue};
 use serial_gate::rollout::{Place, Proposal, swap};
 use serial_gate::store::{Act, Generation, GenerationState};
@@ -42,7 +42,7 @@ pub fn report(
     contest.enter("load from the cache", || {
         timed(|| {
             let runtime = Runtime::new().unwrap();
-            runtime.load(DEFAULT_POLICY, Limits::default()).unwrap()
+            runtime.load(DEFAULT_POLICY, Allowance::default()).unwrap()
         })
     });
     contest.enter("compile", || timed(Compiled::new));

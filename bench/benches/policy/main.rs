@@ -29,7 +29,7 @@ use clap::Parser;
 use jiff::Timestamp;
 use serial_gate::gate::{Overrides, Rule, default_settings};
 use serial_gate::model::{self, Verdict};
-use serial_gate::policy::{DEFAULT_POLICY, Limits, Policy, Runtime};
+use serial_gate::policy::{Allowance, DEFAULT_POLICY, Policy, Runtime};
 use serial_gate::queue::{Options, Queue};
 use serial_gate_bench::{Contest, Report, timed};
 
@@ -62,7 +62,7 @@ fn main() -> io::Result<()> {
     let patience = Duration::from_secs(patience);
 
     let runtime = Runtime::new().unwrap();
-    let policy = runtime.load(DEFAULT_POLICY, Limits::default()).unwrap();
+    let policy = runtime.load(DEFAULT_POLICY, Allowance::default()).unwrap();
     let compiled = Compiled::new();
 
     let mut report = Report::new(

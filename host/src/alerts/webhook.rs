@@ -12,6 +12,7 @@ use sha2::Sha256;
 
 use super::http::{Answer, Request};
 use super::{Failure, Secret, text};
+use crate::printable::hex;
 use crate::store::{Alert, from_sql_time};
 
 /// An address that takes alerts.
@@ -65,9 +66,7 @@ pub fn signature(secret: &Secret, seconds: i64, body: &str) -> String {
         return String::new();
     };
     mac.update(format!("{seconds}.{body}").as_bytes());
-    let digest = mac.finalize().into_bytes();
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("v1={hex}")
+    format!("v1={}", hex(&mac.finalize().into_bytes()))
 }
 
 #[cfg(test)]

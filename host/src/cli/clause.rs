@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serial_gate::clause;
 use serial_gate::gate::default_settings;
 use serial_gate::model;
-use serial_gate::policy::{DEFAULT_POLICY, Limits, Runtime};
+use serial_gate::policy::{Allowance, DEFAULT_POLICY};
 
 use super::options::Shared;
 use super::output::{Output, Tone, toned};
@@ -78,7 +78,7 @@ const TRIES: u32 = 20;
 fn fragment(shared: &Shared, dialect: model::Dialect) -> Result<Fragment, Error> {
     let now = Timestamp::now();
     if shared.has_no_queue() {
-        let policy = Runtime::new()?.load(DEFAULT_POLICY, Limits::default())?;
+        let policy = shared.runtime.load(DEFAULT_POLICY, Allowance::default())?;
         let settings = shared.overrides.over(default_settings());
         return Ok(Fragment {
             clause: policy.claim_clause(&settings, now, dialect)?,

@@ -39,7 +39,7 @@ impl CompilePolicy {
 }
 
 /// The compiler of this program: itself. None if it does not know its own file.
-pub fn compiler() -> Option<Compiler> {
+fn compiler() -> Option<Compiler> {
     // This is the program that runs, even if another one has its name by now.
     const THIS: &str = "/proc/self/exe";
     let program = if Path::new(THIS).exists() {
@@ -51,7 +51,6 @@ pub fn compiler() -> Option<Compiler> {
 }
 
 /// A runtime that compiles by it.
-pub fn runtime() -> Result<Runtime, Error> {
-    let runtime = compiler().map_or_else(Runtime::new, Runtime::with_compiler);
-    Ok(runtime?)
+pub fn runtime() -> Runtime {
+    Runtime::with_compiler(compiler())
 }

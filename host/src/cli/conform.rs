@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use serial_gate::conform::{Case, Runner, read_cases};
-use serial_gate::gate::{Allowance, Overrides};
-use serial_gate::policy::{DEFAULT_POLICY, Limits};
+use serial_gate::gate::Overrides;
+use serial_gate::policy::{Allowance, DEFAULT_POLICY};
 
 use super::options::Shared;
 use super::output::{Output, Tone, toned};
 use super::policy::proposal::File;
 use super::text::shown;
-use super::{Error, Outcome, compile_policy};
+use super::{Error, Outcome};
 
 /// Run conformance cases, each through the spliced SQL and through the policy's decisions
 #[derive(Args)]
@@ -46,7 +46,7 @@ impl Conform {
             .map(|file| read_policy(File { file }, shared))
             .transpose()?;
         let component = policy.as_deref().unwrap_or(DEFAULT_POLICY);
-        let mut runner = Runner::new(component, Allowance::default(), compile_policy::runtime()?)?;
+        let mut runner = Runner::new(component, Allowance::default(), shared.runtime.clone())?;
         let replaced = replaced(&shared.told);
         if !replaced.is_empty() {
             runner.replace_settings(shared.told.clone())?;
@@ -151,8 +151,9 @@ fn write_report(report: &Report, path: &Path) -> std::result::Result<(), Error> 
 /// Reads a policy and loads it once, so that a file that is no policy is refused before any case.
 fn read_policy(file: File, shared: &Shared) -> std::result::Result<Vec<u8>, Error> {
     let bytes = file.read_trusted(shared)?;
-    compile_policy::runtime()?
-        .load(&bytes, Limits::default())
+    shared
+        .runtime
+        .load(&bytes, Allowance::default())
         .and_then(|policy| policy.describe())
         .map_err(|cause| Error::PolicyFile {
             path: file.file,

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serial_gate::error::with_causes;
 use serial_gate::gate::{self, default_settings};
 use serial_gate::model::{Dialect, Settings};
-use serial_gate::policy::{DEFAULT_POLICY, Limits, Runtime};
+use serial_gate::policy::{Allowance, DEFAULT_POLICY};
 use serial_gate::queue::{self, Adoption, Preparing, Queue, adoption_by};
 use serial_gate::store::{self, Act, Before, Change, GenerationState, Prepared, Store};
 
@@ -64,7 +64,7 @@ impl Init {
         // What this command was told is what everybody goes by from now on.
         let settings = shared.overrides.over(default_settings());
         if settings.rules.is_some() && shared.store().is_err() {
-            check_rules(&settings)?;
+            check_rules(shared, &settings)?;
         }
         let (dry_run, verbose) = (self.dry_run, self.verbose);
         let preparing = Preparing {
@@ -324,9 +324,8 @@ fn seconds(time: Duration) -> String {
 }
 
 /// Rules that the policy refuses would be everybody's, and the order of tasks nobody's.
-fn check_rules(settings: &Settings) -> Result<(), Error> {
-    let built_in =
-        Runtime::new().and_then(|runtime| runtime.load(DEFAULT_POLICY, Limits::default()));
+fn check_rules(shared: &Shared, settings: &Settings) -> Result<(), Error> {
+    let built_in = shared.runtime.load(DEFAULT_POLICY, Allowance::default());
     built_in
         .and_then(|policy| policy.claim_clause(settings, Timestamp::now(), Dialect::Sqlite))
         .map_err(queue::Error::from)?;

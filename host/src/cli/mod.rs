@@ -46,7 +46,6 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-pub use compile_policy::compiler;
 pub use error::Error;
 pub use log::Log;
 use log::Style;

@@ -13,7 +13,7 @@ use clap::builder::{BoolishValueParser, NonEmptyStringValueParser};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serial_gate::gate::{Overrides, Rule};
-use serial_gate::policy::Trust;
+use serial_gate::policy::{Runtime, Trust};
 use serial_gate::queue::{self, Queue};
 use serial_gate::store::{Act, Database, Durability, Store};
 use serial_gate::worker::branch::{self, Project};
@@ -218,6 +218,8 @@ pub struct Shared {
     pub told: Overrides,
     /// How long a claim lasts.
     pub lease: Duration,
+    /// Compiles and runs the policies of this process.
+    pub runtime: Runtime,
     /// Whose policies are run; anybody's, if there is none.
     pub trust: Option<Trust>,
     /// Where the branches of tasks are cut.
@@ -273,6 +275,7 @@ impl Shared {
             },
             told,
             lease: given.lease.or(file.lease).unwrap_or(DEFAULT_LEASE),
+            runtime: compile_policy::runtime(),
             trust: given.trust.or(file.trust).map(trust).transpose()?,
             projects: file.project,
             alerts: file.alerts,
@@ -303,7 +306,7 @@ impl Shared {
     /// What the configuration adds to the options of a queue.
     fn with_trust(&self, options: queue::Options) -> queue::Options {
         queue::Options {
-            compiler: compile_policy::compiler(),
+            runtime: self.runtime.clone(),
             trust: self.trust.clone(),
             repos: self.configured_repos(),
             ..options

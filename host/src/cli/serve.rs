@@ -52,7 +52,7 @@ impl Serve {
             proxies: self.proxy,
             overrides: shared.overrides.clone(),
             lease: shared.lease,
-            compiler: super::compiler(),
+            runtime: shared.runtime.clone(),
             trust: shared.trust.clone(),
             repos: shared.configured_repos(),
             projects: shared.projects.clone(),

@@ -19,7 +19,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::options::{Shared, duration};
 use super::output::Output;
 use super::text::count;
-use super::{Error, Outcome, compile_policy};
+use super::{Error, Outcome};
 
 /// Claim jobs of an agent and run a command for each
 #[derive(Args)]
@@ -81,10 +81,10 @@ impl Work {
             retry_after: self.retry_after,
         };
         let shutdown = Arc::new(Shutdown::default());
-        let runtime = compile_policy::runtime()?;
-        listen(&shutdown, runtime.clone()).map_err(Error::Signals)?;
+        shared.runtime.start()?;
+        listen(&shutdown, shared.runtime.clone()).map_err(Error::Signals)?;
         let options = Options {
-            runtime: Some(runtime.clone()),
+            runtime: shared.runtime.clone(),
             trust: shared.trust.clone(),
             pace: Some(Pace::default()),
             ..Options::default()

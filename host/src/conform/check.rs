@@ -24,9 +24,9 @@ use super::world::World;
 use super::{CASE_TIME, Error, Runner};
 use crate::clause::{Clause, Table};
 use crate::error::with_causes;
-use crate::gate::{self, Allowance, CurrentClause, Source};
+use crate::gate::{self, CurrentClause, Source};
 use crate::model::{Decision, Description, Dialect, Settings};
-use crate::policy::{Policy, Runtime, Trust, texts};
+use crate::policy::{Allowance, Policy, Runtime, Trust, texts};
 use crate::store::Fixture;
 
 /// How many states each invariant is tried on, agreement on more.
@@ -108,7 +108,7 @@ pub fn check_policy_within(
         }
     }
     let policy = runtime
-        .load(component, allowance.limits())
+        .load(component, allowance)
         .map_err(|error| with_causes(&error));
     let Some(policy) = stages.add("contract", policy.and_then(describe)) else {
         return Ok(stages.0);

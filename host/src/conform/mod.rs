@@ -36,9 +36,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::error::with_causes;
-use crate::gate::{Allowance, Overrides};
+use crate::gate::Overrides;
 use crate::model::Decision;
-use crate::policy::Runtime;
+use crate::policy::{Allowance, Runtime};
 use crate::queue::{self, Queue};
 use crate::store::Refused;
 use budget::Budget;

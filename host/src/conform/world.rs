@@ -15,9 +15,9 @@ use super::case::{Document, Row};
 use super::decided::fault;
 use super::row::{FREEZE, JOB, TASK, cells, check_columns, json_value};
 use super::{CASE_TIME, Error, Through};
-use crate::gate::{Allowance, Overrides, Rule, Source, default_settings};
+use crate::gate::{Overrides, Rule, Source, default_settings};
 use crate::model::{Settings, Verdict};
-use crate::policy::Runtime;
+use crate::policy::{Allowance, Runtime};
 use crate::queue::{self, NewFreeze, Options, Queue};
 use crate::store::{Act, Cell, Outsider, Refused, sql_time};
 
@@ -65,7 +65,7 @@ impl World {
         Queue::init(&path, &default_settings(), act)?;
         let outsider = Outsider::connect(&path)?;
         let options = Options {
-            runtime: Some(runtime),
+            runtime,
             ..Options::default()
         };
         let rule = Rule::Given {

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::settings::Allowance;
 use super::{Error, Gate, Purpose};
 use crate::error::with_causes;
+use crate::policy::Allowance;
 use crate::store::{Act, Generation, Store};
 
 /// Who rolls a failing generation back.

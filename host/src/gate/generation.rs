@@ -4,11 +4,11 @@
 //! takes its place to `reload`.
 
 use super::failing::Failing;
-use super::settings::{Allowance, Overrides, allowance_of, default_settings, settings_of};
+use super::settings::{Overrides, allowance_of, default_settings, settings_of};
 use super::{Error, Loader, Rule};
 use crate::error::with_causes;
 use crate::model::Settings;
-use crate::policy::{self, Policy};
+use crate::policy::{self, Allowance, Policy};
 use crate::store::{Generation, GenerationState, Store};
 
 /// What this process uses.
@@ -106,7 +106,7 @@ impl InUse {
     pub fn loaded(
         &mut self,
         store: &mut Store,
-        loader: &mut Loader,
+        loader: &Loader,
     ) -> Result<(&Policy, &Settings), Error> {
         let policy = match self.policy.take() {
             Some(policy) => policy,

@@ -10,19 +10,17 @@ use jiff::Timestamp;
 
 use super::clause::CurrentClause;
 use super::generation::{ComponentSource, InUse, component};
-use super::settings::{Allowance, Overrides};
+use super::settings::Overrides;
 use super::{Error, Gate};
 use crate::model::Description;
-use crate::policy::{self, Compiler, Policy, Runtime, Trust};
+use crate::policy::{self, Allowance, Policy, Runtime, Trust};
 use crate::store::{Database, Generation, Store};
 
-/// What loads policies. A clone shares the runtime, once there is one.
+/// What loads policies. A clone shares the runtime.
 #[derive(Clone)]
 pub struct Loader {
-    /// Compiles and runs the policies. None makes one when it is needed.
-    pub runtime: Option<Runtime>,
-    /// Compiles policies in a separate process, where the runtime is made here.
-    pub compiler: Option<Compiler>,
+    /// Compiles and runs the policies.
+    pub runtime: Runtime,
     /// The signers whose policies may run; without it, any policy may.
     pub trust: Option<Trust>,
     /// The time that a query by a clause may take.
@@ -36,21 +34,9 @@ pub(super) struct Ready {
 }
 
 impl Loader {
-    /// What compiles and runs the policies.
-    pub fn runtime(&mut self) -> Result<&Runtime, policy::Error> {
-        let runtime = match self.runtime.take() {
-            Some(runtime) => runtime,
-            None => match self.compiler.clone() {
-                Some(compiler) => Runtime::with_compiler(compiler)?,
-                None => Runtime::new()?,
-            },
-        };
-        Ok(self.runtime.insert(runtime))
-    }
-
     /// The name and version of a component, if it is a policy that may run here.
     pub fn describe(
-        &mut self,
+        &self,
         component: &[u8],
         signature: Option<&str>,
         allowance: Allowance,
@@ -58,29 +44,29 @@ impl Loader {
         if let Some(trust) = &self.trust {
             trust.check(component, signature)?;
         }
-        let policy = self.runtime()?.load(component, allowance.limits())?;
+        let policy = self.runtime.load(component, allowance)?;
         Ok(policy::texts::fit_description(policy.describe()?))
     }
 
     /// A policy that this process has compiled already. Not with a trust list: it may have been
     /// compiled under another one.
-    pub(super) fn compiled(&mut self, in_use: &InUse) -> Result<Option<Policy>, policy::Error> {
+    pub(super) fn compiled(&self, in_use: &InUse) -> Option<Policy> {
         if self.trust.is_some() {
-            return Ok(None);
+            return None;
         }
-        let limits = in_use.allowance.limits();
-        Ok(self.runtime()?.load_kept(&in_use.digest, limits))
+        self.runtime.load_kept(&in_use.digest, in_use.allowance)
     }
 
     /// Reads, checks and compiles a policy.
-    pub(super) fn load(&mut self, store: &mut Store, in_use: &InUse) -> Result<Policy, Error> {
-        let limits = in_use.allowance.limits();
+    pub(super) fn load(&self, store: &mut Store, in_use: &InUse) -> Result<Policy, Error> {
         let signature = match &in_use.component {
-            ComponentSource::Given(bytes) => return Ok(self.runtime()?.load(bytes, limits)?),
+            ComponentSource::Given(bytes) => {
+                return Ok(self.runtime.load(bytes, in_use.allowance)?);
+            }
             ComponentSource::Stored { signature } => signature.as_deref(),
             ComponentSource::None => return Err(Error::NoPolicy),
         };
-        if let Some(policy) = self.compiled(in_use)? {
+        if let Some(policy) = self.compiled(in_use) {
             return Ok(policy);
         }
         let bytes = component(store, &in_use.digest)?;
@@ -88,12 +74,12 @@ impl Loader {
         if let Some(trust) = &self.trust {
             trust.check(&bytes, signature)?;
         }
-        Ok(self.runtime()?.load(&bytes, limits)?)
+        Ok(self.runtime.load(&bytes, in_use.allowance)?)
     }
 
     /// Everything that a generation needs before claims can use it.
     pub(super) fn prepare(
-        &mut self,
+        &self,
         store: &mut Store,
         mut in_use: InUse,
         now: Timestamp,
@@ -109,7 +95,7 @@ impl Loader {
 
     /// The same on its own connection, so that no claim waits for it.
     pub(super) fn prepare_apart(
-        &mut self,
+        &self,
         database: &Database,
         in_use: InUse,
         now: Timestamp,
@@ -123,7 +109,7 @@ impl Loader {
 impl Gate {
     /// Whether this host can use a generation: its policy loads, and gives a clause that may run.
     pub fn check_usable(
-        &mut self,
+        &self,
         store: &Store,
         generation: &Generation,
         now: Timestamp,

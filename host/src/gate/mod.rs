@@ -29,7 +29,7 @@ pub use generation::component;
 pub use in_force::NotInForce;
 pub use loading::Loader;
 pub use scope::{can_be_in_scope, scope_of};
-pub use settings::{Allowance, Overrides, allowance_of, default_settings, settings_of, stored};
+pub use settings::{Overrides, allowance_of, default_settings, settings_of, stored};
 
 pub(crate) use by_repo::Answered;
 pub(crate) use failing::{Failing, THE_HOST};
@@ -43,7 +43,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::model::{self, Decision, Dialect, Settings, Snapshot};
-use crate::policy::{self, DEFAULT_POLICY, Policy, texts};
+use crate::policy::{self, Allowance, DEFAULT_POLICY, Policy, texts};
 use crate::store::{FinishedStages, Generation, Store};
 use gated::GatedAgents;
 use reload::Reload;
@@ -176,8 +176,8 @@ impl Gate {
     }
 
     /// What loads policies for this process.
-    pub fn loader(&mut self) -> &mut Loader {
-        &mut self.loader
+    pub fn loader(&self) -> &Loader {
+        &self.loader
     }
 
     /// The clause that claims use. When the policy gives none that may run, the last good one;
@@ -263,6 +263,6 @@ impl Gate {
 
     /// The policy, loaded now if it is not yet, and what it is asked with.
     pub(crate) fn loaded(&mut self, store: &mut Store) -> Result<(&Policy, &Settings), Error> {
-        self.in_use.loaded(store, &mut self.loader)
+        self.in_use.loaded(store, &self.loader)
     }
 }

@@ -148,14 +148,12 @@ impl Gate {
         };
         let in_use = InUse::of(&active, overrides);
         let failing = in_use.failing();
-        // Made before the loader is cloned: a process has one.
-        self.loader.runtime()?;
-        if self.loader.compiled(&in_use)?.is_some() {
+        if self.loader.compiled(&in_use).is_some() {
             let ready = self.loader.prepare(store, in_use, now);
             self.change_to(store, active, failing, ready, purpose, now);
             return Ok(());
         }
-        let (database, mut loader) = (store.database().clone(), self.loader.clone());
+        let (database, loader) = (store.database().clone(), self.loader.clone());
         let thread = thread::Builder::new()
             .name("policy-loader".into())
             .spawn(move || loader.prepare_apart(&database, in_use, now))

@@ -3,14 +3,12 @@
 //! Owns the text of settings and allowances in the database, and the order of precedence: a
 //! process's own overrides come before what its generation says.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::Error;
 use crate::model::Settings;
-use crate::policy::Limits;
+use crate::policy::Allowance;
 use crate::store::{FinishedStages, Generation};
 
 /// What one process overrides of its generation's settings. None leaves it to the generation.
@@ -65,50 +63,6 @@ pub fn default_settings() -> Settings {
         repos: String::new(),
         freeze_enabled: true,
         rules: None,
-    }
-}
-
-/// What a generation may use, and how often it may fail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Allowance {
-    /// For `describe` and `claim-clause`, in milliseconds; 50.
-    pub clause_ms: u64,
-    /// For `decide`, in milliseconds; 1,000.
-    pub decide_ms: u64,
-    /// For the memory of a call, in MiB; 64.
-    pub memory_mib: u32,
-    /// For the answer of a call, in MiB; 16.
-    pub result_mib: u32,
-    /// How often it may fail before the one before it is active again; 3. With 0 it may always.
-    pub failures: u32,
-    /// In how many minutes; 10.
-    pub failures_within_minutes: u32,
-}
-
-impl Default for Allowance {
-    fn default() -> Allowance {
-        Allowance {
-            clause_ms: 50,
-            decide_ms: 1_000,
-            memory_mib: 64,
-            result_mib: 16,
-            failures: 3,
-            failures_within_minutes: 10,
-        }
-    }
-}
-
-impl Allowance {
-    /// The limits of a call.
-    pub fn limits(&self) -> Limits {
-        let bytes = |mib| usize::try_from(u64::from(mib) << 20).unwrap_or(usize::MAX);
-        Limits {
-            clause_time: Duration::from_millis(self.clause_ms),
-            decide_time: Duration::from_millis(self.decide_ms),
-            memory: bytes(self.memory_mib),
-            result: bytes(self.result_mib),
-        }
     }
 }
 

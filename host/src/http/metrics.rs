@@ -196,9 +196,7 @@ pub async fn metrics(State(app): State<App>) -> Result<impl IntoResponse, Proble
     if !app.service.alerts.channels.is_empty() {
         describe_outbox(&found.outbox, &mut registry);
     }
-    if let Some(runtime) = &app.options.runtime {
-        describe_calls(runtime.calls(), &mut registry);
-    }
+    describe_calls(app.options.runtime.calls(), &mut registry);
     let dropped = Counter::<u64>::default();
     dropped.inc_by(app.service.log_lines_dropped.load(Ordering::Relaxed));
     registry.register(

@@ -58,7 +58,7 @@ use serial_gate::alerts::{self, Channel};
 use serial_gate::error::with_causes;
 use serial_gate::gate::{Overrides, Rule};
 use serial_gate::observe::Pace;
-use serial_gate::policy::{Compiler, Runtime, Stop, Trust};
+use serial_gate::policy::{Runtime, Stop, Trust};
 use serial_gate::queue::{Error as QueueError, Options, Queue};
 use serial_gate::store::{Database, Store};
 use serial_gate::worker::branch::Project;
@@ -95,8 +95,8 @@ pub struct Service {
     pub overrides: Overrides,
     /// How long a claim lasts without a heartbeat.
     pub lease: Duration,
-    /// Compiles policies; this process does, if there is none.
-    pub compiler: Option<Compiler>,
+    /// Compiles and runs the policies.
+    pub runtime: Runtime,
     /// Whose policies are run; anybody's, if there is none.
     pub trust: Option<Trust>,
     /// The repos that the configuration names.
@@ -198,7 +198,7 @@ impl Shared {
     fn open_queue(&self, stop: Stop) -> Result<Queue, QueueError> {
         let rule = Rule::Active(Overrides::default());
         let options = self.options.clone();
-        let runtime = options.runtime.map(|runtime| runtime.until(stop));
+        let runtime = options.runtime.until(stop);
         Queue::open(&self.service.db, rule, Options { runtime, ..options })
     }
 }
@@ -228,12 +228,10 @@ async fn run(service: Service, ready: impl FnOnce(SocketAddr)) -> Result<(), Err
     if !address.ip().is_loopback() && !store.had_access_tokens()? {
         return Err(Error::Open { address });
     }
-    let runtime = match service.compiler.clone() {
-        Some(compiler) => Runtime::with_compiler(compiler)?,
-        None => Runtime::new()?,
-    };
+    let runtime = service.runtime.clone();
+    runtime.start()?;
     let options = Options {
-        runtime: Some(runtime.clone()),
+        runtime: runtime.clone(),
         trust: service.trust.clone(),
         repos: service.repos.clone(),
         ..Options::default()

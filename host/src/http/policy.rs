@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use serial_gate::conform::{Candidate, check_policy};
 use serial_gate::model::verdict_to_json;
 use serial_gate::policy::{DEFAULT_POLICY, Stop};
-use serial_gate::queue::{self, Queue};
+use serial_gate::queue::Queue;
 use serial_gate::rollout::{self, Place, Proposal};
 use serial_gate::store::{Act, GenerationEvent, GenerationState};
 use tokio::sync::watch;
@@ -141,8 +141,7 @@ pub async fn check(
             allowance: proposal.allowance,
             fixtures: &fixtures,
         };
-        let runtime = queue.runtime().map_err(queue::Error::from)?.clone();
-        let stages = check_policy(candidate, &runtime, Timestamp::now())?;
+        let stages = check_policy(candidate, queue.runtime(), Timestamp::now())?;
         Ok(Json(Checked {
             accepted: stages.iter().all(|stage| stage.found.is_ok()),
             stages: stages.iter().map(Value::from).collect(),

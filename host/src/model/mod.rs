@@ -1,7 +1,7 @@
 //! The contract as Rust types, generated from `wit/serial-gate.wit`, which documents every field.
 //!
-//! Owns names, and how symbols and texts go together: no rule, no I/O. The types are the generated
-//! ones and not copies of them, so that a snapshot goes to a policy without a conversion.
+//! Owns names, and how symbols and texts belong together: no rule, no I/O. The types are the
+//! generated ones and not copies of them, so that a snapshot reaches a policy without a conversion.
 
 mod verdicts;
 
@@ -25,6 +25,7 @@ mod generated {
     });
 }
 
+pub(crate) use generated::exports::serial_gate::policy::serial_gate::Guest as Exports;
 pub(crate) use generated::{Policy as Component, PolicyPre as ComponentPre};
 
 pub use verdicts::{differing, verdict_from_json, verdict_to_json};
@@ -35,7 +36,7 @@ pub use generated::exports::serial_gate::policy::serial_gate::{
 };
 
 /// The interface that a policy exports, with its version.
-pub const INTERFACE: &str = "serial-gate:policy/serial-gate@0.3.0";
+pub const INTERFACE: &str = "serial-gate:policy/serial-gate@0.4.0";
 
 /// The symbol of NULL.
 pub const NULL: Symbol = 0;
@@ -48,7 +49,7 @@ pub mod task_id_kind {
     pub const NULL: TaskIdKind = 0;
     /// The task's id.
     pub const ID: TaskIdKind = 1;
-    /// The first id after a number that is none.
+    /// The first id after a number that cannot be an id.
     pub const BEFORE_ID: TaskIdKind = 2;
     /// There is no number: it comes after all of them.
     pub const AFTER_EVERY_ID: TaskIdKind = 3;

@@ -1,10 +1,10 @@
-//! What the calls of policies in this process came to, for whoever watches it.
+//! The counts of policy calls in this process, for its metrics.
 //!
-//! Owns the counts. It knows no name of a metric. Callers rely on this: counts only grow, and a call is counted once, when
-//! it has ended, whichever policy it was of.
+//! Owns the counts, and no name of a metric. Callers rely on this: counts only grow, and a call of
+//! any policy is counted once, when it has ended.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::Error;
@@ -20,9 +20,9 @@ pub struct Calls {
     pub failures: BTreeMap<&'static str, u64>,
 }
 
-/// All calls, by the function's name. A clone counts the same ones.
-#[derive(Clone, Default)]
-pub(super) struct Tally(Arc<Mutex<BTreeMap<&'static str, Calls>>>);
+/// All calls, by the function's name.
+#[derive(Default)]
+pub(super) struct Tally(Mutex<BTreeMap<&'static str, Calls>>);
 
 impl Tally {
     pub(super) fn count<T>(&self, function: &'static str, time: Duration, end: &Result<T, Error>) {

@@ -1,23 +1,31 @@
 //! Whether a component is a policy, said precisely before any of its code runs.
 //!
-//! Owns the refusals by name: not a component, an import that is not WASI's, an export that is
-//! missing or belongs to another version, an export of another type.
+//! Owns the refusals by name: not a component, an import that is not WASI's, another version of the
+//! contract, a function that is missing or has another type.
 
 use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{Component, Func, TypedFunc};
+use wasmtime::component::{Component, Instance};
 use wasmtime::{Engine, Store};
 
 use super::limits::Meter;
-use super::outline::Outline;
-use super::version::{Ready, Version};
 use super::{Error, wasi};
-use crate::model::{Clause, Decision, Description, Dialect, PolicyError, Settings, Snapshot};
+use crate::model::{
+    Clause, ComponentPre, Decision, Description, Dialect, INTERFACE, PolicyError, Settings,
+    Snapshot,
+};
 
 const FUNCTIONS: [&str; 3] = ["describe", "decide", "claim-clause"];
 
 /// The first bytes of a WebAssembly file: the magic, then the version and the layer.
 const MAGIC: &[u8] = b"\0asm";
 const MODULE: &[u8] = b"\0asm\x01\0\0\0";
+
+/// The names that a component imports and exports, each with whether it is an interface.
+#[derive(Debug, Default)]
+pub(super) struct Border {
+    pub imports: Vec<(String, bool)>,
+    pub exports: Vec<(String, bool)>,
+}
 
 pub(super) fn check_is_component(bytes: &[u8]) -> Result<(), Error> {
     if !bytes.starts_with(MAGIC) {
@@ -29,115 +37,105 @@ pub(super) fn check_is_component(bytes: &[u8]) -> Result<(), Error> {
     Ok(())
 }
 
-/// What the names at a component's border tell, before it is compiled.
-pub(super) fn check_names(outline: &Outline) -> Result<(), Error> {
-    let foreign: Vec<String> = outline
-        .imports
-        .iter()
-        .filter(|(name, is_interface)| !(*is_interface && wasi::is_named(name)))
-        .map(|(name, _)| name.clone())
-        .collect();
+/// Checks the names, which needs no compiler.
+pub(super) fn check_border(border: &Border) -> Result<(), Error> {
+    let names = |names: &[(String, bool)], are: fn(&str, bool) -> bool| -> Vec<String> {
+        let chosen = names.iter().filter(|(name, is)| are(name, *is));
+        chosen.map(|(name, _)| name.clone()).collect()
+    };
+    let foreign = names(&border.imports, |name, is_interface| {
+        !(is_interface && wasi::is_named(name))
+    });
     if !foreign.is_empty() {
         return Err(Error::Imports { imports: foreign });
     }
-    let is_there = |version: Version| {
-        let is_it =
-            |(name, is_interface): &(String, bool)| *is_interface && name == version.interface();
-        outline.exports.iter().any(is_it)
-    };
-    if !Version::ALL.into_iter().any(is_there) {
-        let has = outline.exports.iter().map(|(name, _)| name.clone());
-        return Err(Error::MissingInterface { has: has.collect() });
+    if border.exports.contains(&(INTERFACE.to_owned(), true)) {
+        return Ok(());
     }
-    Ok(())
+    let has = names(&border.exports, |_, _| true);
+    let versions = has.iter().filter_map(|name| version_of(name));
+    match versions.last() {
+        Some(version) => Err(Error::OtherVersion {
+            version: version.to_owned(),
+        }),
+        None => Err(Error::MissingInterface { has }),
+    }
 }
 
-/// The version of the contract that a component fulfils, as far as its exports' names tell.
-pub(super) fn check(engine: &Engine, component: &Component) -> Result<Version, Error> {
-    let component = component.component_type();
-    let foreign: Vec<String> = component
-        .imports(engine)
-        .filter(|(name, import)| !wasi::has(name, &import.ty))
-        .map(|(name, _)| name.to_owned())
-        .collect();
-    if !foreign.is_empty() {
-        return Err(Error::Imports { imports: foreign });
-    }
-    let interface = Version::ALL.into_iter().find_map(|version| {
-        let export = component.get_export(engine, version.interface())?.ty;
-        match export {
-            ComponentItem::ComponentInstance(interface) => Some((version, interface)),
-            _ => None,
-        }
-    });
-    let Some((version, interface)) = interface else {
-        let exports = component.exports(engine);
-        let has = exports.map(|(name, _)| name.to_owned()).collect();
-        return Err(Error::MissingInterface { has });
+/// The version in the contract's name, whichever it is.
+pub(super) fn version_of(interface: &str) -> Option<&str> {
+    let (name, version) = interface.split_once('@')?;
+    INTERFACE
+        .strip_prefix(name)?
+        .starts_with('@')
+        .then_some(version)
+}
+
+/// Checks the names of a compiled component, down to the functions. It may have been compiled by an
+/// earlier version of this host.
+pub(super) fn check(engine: &Engine, component: &Component) -> Result<(), Error> {
+    let types = component.component_type();
+    let named = |(name, item): (&str, ComponentItem)| {
+        let is_interface = matches!(item, ComponentItem::ComponentInstance(_));
+        (name.to_owned(), is_interface)
     };
-    for function in FUNCTIONS {
-        let export = interface
-            .get_export(engine, function)
-            .map(|export| export.ty);
-        let Some(ComponentItem::ComponentFunc(_)) = export else {
-            let interface = version.interface();
-            return Err(Error::MissingFunction {
-                function,
-                interface,
-            });
-        };
+    let (imports, exports) = (types.imports(engine), types.exports(engine));
+    check_border(&Border {
+        imports: imports.map(|(name, item)| named((name, item.ty))).collect(),
+        exports: exports.map(|(name, item)| named((name, item.ty))).collect(),
+    })?;
+    let interface = types.get_export(engine, INTERFACE).map(|item| item.ty);
+    let has = |function: &str| match &interface {
+        Some(ComponentItem::ComponentInstance(interface)) => {
+            let item = interface.get_export(engine, function);
+            matches!(
+                item.map(|item| item.ty),
+                Some(ComponentItem::ComponentFunc(_))
+            )
+        }
+        _ => false,
+    };
+    match FUNCTIONS.into_iter().find(|function| !has(function)) {
+        Some(function) => Err(Error::MissingFunction { function }),
+        None => Ok(()),
     }
-    Ok(version)
 }
 
 /// Names the function whose type is not the contract's. wasmtime compares the types when it makes
 /// an instance, and says how they differ but not where.
 pub(super) fn difference(
-    component: &Ready,
+    policy: &ComponentPre<Meter>,
     mut store: Store<Meter>,
     cause: wasmtime::Error,
 ) -> Error {
-    let version = component.version();
-    let Ok(instance) = component.component().instantiate(&mut store) else {
-        return of_all(version, cause);
-    };
-    for function in FUNCTIONS {
-        let typed = version
-            .function(&instance, &mut store, function)
-            .map(|export| version.check_type(function, &export, &store));
-        if let Ok(Err(cause)) = typed {
-            return Error::Contract {
-                part: format!("`{function}`"),
-                interface: version.interface(),
-                cause,
-            };
-        }
-    }
-    of_all(version, cause)
+    let instance = policy.instance_pre().instantiate(&mut store).ok();
+    let found = instance.and_then(|instance| {
+        FUNCTIONS.into_iter().find_map(|name| {
+            let cause = type_error(&instance, &mut store, name)?;
+            Some((format!("`{name}`"), cause))
+        })
+    });
+    let (part, cause) = found.unwrap_or_else(|| ("the interface".into(), cause));
+    Error::Contract { part, cause }
 }
 
-pub(super) type Answer<T> = (Result<T, PolicyError>,);
-pub(super) type Describe = TypedFunc<(), (Description,)>;
-type Decide<'a> = TypedFunc<(&'a Settings, i64, &'a Snapshot), Answer<Vec<Decision>>>;
-pub(super) type ClaimClause<'a> = TypedFunc<(&'a Settings, i64, Dialect), Answer<Clause>>;
-
-/// How a function's type differs from the current version's, if it does.
-pub(super) fn check_type_of_today(
+/// How a function's type differs from the contract's, if it does.
+fn type_error(
+    instance: &Instance,
+    store: &mut Store<Meter>,
     name: &str,
-    function: &Func,
-    store: &Store<Meter>,
-) -> wasmtime::Result<()> {
+) -> Option<wasmtime::Error> {
+    type Answer<T> = (Result<T, PolicyError>,);
+    let interface = instance.get_export_index(&mut *store, None, INTERFACE)?;
+    let index = instance.get_export_index(&mut *store, Some(&interface), name)?;
+    let function = instance.get_func(&mut *store, index)?;
     match name {
-        "describe" => function.typed(store).map(|_: Describe| ()),
-        "decide" => function.typed(store).map(|_: Decide<'_>| ()),
-        _ => function.typed(store).map(|_: ClaimClause<'_>| ()),
-    }
-}
-
-pub(super) fn of_all(version: Version, cause: wasmtime::Error) -> Error {
-    Error::Contract {
-        part: "the interface".into(),
-        interface: version.interface(),
-        cause,
+        "describe" => function.typed::<(), (Description,)>(store).err(),
+        "decide" => function
+            .typed::<(&Settings, i64, &Snapshot), Answer<Vec<Decision>>>(store)
+            .err(),
+        _ => function
+            .typed::<(&Settings, i64, Dialect), Answer<Clause>>(store)
+            .err(),
     }
 }

@@ -4,11 +4,11 @@
 
 use std::time::Duration;
 
-use wasmtime::Trap;
+use wasmtime::{Store, Trap};
 
-use super::caps::Excess;
-use super::compiler::CompilerFailed;
-use super::limits::Meter;
+use super::compile::{CompilerFailed, Excess};
+use super::contract::version_of;
+use super::limits::{Allowance, Meter};
 use super::trust::Distrust;
 use super::wasi::Denied;
 use crate::model::INTERFACE;
@@ -19,7 +19,7 @@ pub enum Error {
     /// WebAssembly cannot run here.
     #[error("the WebAssembly engine does not start on this machine")]
     Engine(#[source] wasmtime::Error),
-    /// Nobody who is trusted vouches for the component.
+    /// The component has no signature of a trusted key.
     #[error(transparent)]
     Distrusted(#[from] Distrust),
     /// The bytes are something else.
@@ -53,12 +53,10 @@ pub enum Error {
         /// What it asks for.
         imports: Vec<String>,
     },
-    /// A part of WASI is imported that is none, or not as WASI has it.
-    #[error(
-        "imports a part of WASI that this host cannot stand in for: build it for `wasm32-wasip2`"
-    )]
+    /// A part of WASI is imported in another form than WASI gives it.
+    #[error("imports a part of WASI that this host does not know: build it for `wasm32-wasip2`")]
     Wasi(#[source] wasmtime::Error),
-    /// The interface is not there, or another version of it is.
+    /// The interface is missing.
     #[error(
         "lacks the export `{INTERFACE}`{}: implement `wit/serial-gate.wit`",
         exported(has)
@@ -67,25 +65,33 @@ pub enum Error {
         /// What it exports.
         has: Vec<String>,
     },
-    /// The interface is there but not whole.
+    /// The component is built for another version of the contract.
     #[error(
-        "lacks the function `{function}` in its export `{interface}`: implement `wit/serial-gate.wit`"
+        "is built for version {version} of the contract, and this host runs {}: build it again \
+         with the `wit/serial-gate.wit` of this host",
+        version_of(INTERFACE).unwrap_or_default()
+    )]
+    OtherVersion {
+        /// Its version.
+        version: String,
+    },
+    /// The interface is incomplete.
+    #[error(
+        "lacks the function `{function}` in its export `{INTERFACE}`: implement \
+         `wit/serial-gate.wit`"
     )]
     MissingFunction {
         /// What is missing.
         function: &'static str,
-        /// Where, with the version.
-        interface: &'static str,
     },
     /// An export has another type.
     #[error(
-        "{part} differs from `{interface}`: build the policy against that version of `wit/serial-gate.wit`"
+        "{part} differs from `{INTERFACE}`: build the policy against that version of \
+         `wit/serial-gate.wit`"
     )]
     Contract {
         /// The function, or all of them if no single one is to blame.
         part: String,
-        /// The contract, with its version.
-        interface: &'static str,
         /// The difference.
         #[source]
         cause: wasmtime::Error,
@@ -99,24 +105,25 @@ pub enum Error {
         limit: Duration,
     },
     /// A call asked for too much memory.
-    #[error("`{export}` wanted more memory than its {} MiB", limit >> 20)]
+    #[error("`{export}` wanted more memory than its {mib} MiB")]
     Memory {
         /// The function.
         export: &'static str,
-        /// Its limit in bytes.
-        limit: usize,
+        /// Its limit.
+        mib: u32,
     },
     /// An answer was too large.
-    #[error("`{export}` returned more than its {} MiB of results", limit >> 20)]
+    #[error("`{export}` returned more than its {mib} MiB of results")]
     Result {
         /// The function.
         export: &'static str,
-        /// Its limit in bytes.
-        limit: usize,
+        /// Its limit.
+        mib: u32,
     },
     /// A call wanted something of the machine that it runs on.
     #[error(
-        "`{export}` called `{function}`, and a policy gets no files, sockets, output or timers: let it work from its arguments alone"
+        "`{export}` called `{function}`, and a policy gets no files, sockets, output or timers: \
+         let it work from its arguments alone"
     )]
     Capability {
         /// The function of the policy.
@@ -135,14 +142,12 @@ pub enum Error {
         #[source]
         cause: wasmtime::Error,
     },
-    /// The rules are no object.
+    /// The rules are a list, a number or no JSON at all. The policy was not called.
     #[error(
-        "`{export}` is not asked, because the rules are not a JSON object: write them with their keys, such as `{{\"gated_agents\":[\"analyst\"]}}`"
+        "the rules are not a JSON object: write them with their keys, such as \
+         `{{\"gated_agents\":[\"analyst\"]}}`"
     )]
-    Rules {
-        /// The function.
-        export: &'static str,
-    },
+    Rules(#[source] serde_json::Error),
     /// The policy itself says that it has no answer.
     #[error("`{export}` refuses the {what}: {reason}")]
     Answered {
@@ -170,7 +175,8 @@ impl Error {
         matches!(self, Error::Stopped)
     }
 
-    /// What a call broke, in one word: `time`, `memory`, `result`, `capability` or `trap`. None for any other error.
+    /// What a call broke, in one word: `time`, `memory`, `result`, `capability` or `trap`. None for
+    /// any other error.
     pub fn failure(&self) -> Option<&'static str> {
         match self {
             Error::Time { .. } => Some("time"),
@@ -186,11 +192,18 @@ impl Error {
     pub(super) fn of_call(
         export: &'static str,
         limit: Duration,
-        meter: &Meter,
+        allowance: &Allowance,
+        store: &Store<Meter>,
         cause: wasmtime::Error,
     ) -> Error {
-        if let Some(limit) = meter.refused_memory() {
-            return Error::Memory { export, limit };
+        let Allowance {
+            memory_mib,
+            result_mib,
+            ..
+        } = *allowance;
+        if store.data().refused_memory() {
+            let mib = memory_mib;
+            return Error::Memory { export, mib };
         }
         if let Some(Denied(function)) = cause.downcast_ref() {
             let function = function.clone();
@@ -199,18 +212,14 @@ impl Error {
         if let Some(Trap::Interrupt) = cause.downcast_ref() {
             return Error::Time { export, limit };
         }
-        if cause
-            .chain()
-            .any(|cause| cause.to_string().contains(RESULT_EXHAUSTED))
-        {
-            return Error::Result {
-                export,
-                limit: meter.result_limit(),
-            };
+        let mut causes = cause.chain();
+        if causes.any(|cause| cause.to_string().contains(RESULT_EXHAUSTED)) {
+            let mib = result_mib;
+            return Error::Result { export, mib };
         }
         Error::Trap {
             export,
-            said: meter.said(),
+            said: store.data().said(),
             cause,
         }
     }
@@ -222,22 +231,17 @@ fn last_words(said: Option<&str>) -> String {
 
 fn list(names: &[String]) -> String {
     const SHOWN: usize = 3;
-    let mut text = names
-        .iter()
-        .take(SHOWN)
-        .map(|name| format!("`{name}`"))
-        .collect::<Vec<_>>()
-        .join(", ");
-    if names.len() > SHOWN {
-        text.push_str(&format!(" and {} more", names.len() - SHOWN));
+    let shown = names.iter().take(SHOWN).map(|name| format!("`{name}`"));
+    let text = shown.collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => text,
+        more => format!("{text} and {more} more"),
     }
-    text
 }
 
 fn exported(has: &[String]) -> String {
-    if has.is_empty() {
-        String::new()
-    } else {
-        format!(", it has {}", list(has))
+    match has {
+        [] => String::new(),
+        has => format!(", it has {}", list(has)),
     }
 }

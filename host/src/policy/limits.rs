@@ -1,63 +1,80 @@
 //! What a policy may use.
 //!
-//! Owns the numbers, and the meter that enforces the memory limit while a call runs and keeps what a
-//! policy says to nobody.
+//! Owns the numbers, and the meter of one call: it enforces the memory limit, and keeps what the
+//! policy writes to its standard error. Leaves the time to `ticker`, and the count of failures to
+//! the gate.
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use wasmtime::{Engine, ResourceLimiter, Store};
 
 use super::texts::{LETTERS, fit};
 use crate::printable::is_invisible;
 
-/// The limits of one call. The defaults are those of the contract.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// For `describe` and `claim-clause`; 50 ms.
-    pub clause_time: Duration,
-    /// For `decide`; 1 s.
-    pub decide_time: Duration,
-    /// For the linear memories of an instance together, in bytes; 64 MiB.
-    pub memory: usize,
-    /// For the strings and lists of an answer, in bytes; 16 MiB.
-    pub result: usize,
+/// What a policy may use in a call, and how often it may fail. The defaults are the contract's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Allowance {
+    /// For `describe` and `claim-clause`, in milliseconds; 50.
+    pub clause_ms: u64,
+    /// For `decide`, in milliseconds; 1,000.
+    pub decide_ms: u64,
+    /// For the linear memories of a call together, in MiB; 64.
+    pub memory_mib: u32,
+    /// For the strings and lists of an answer, in MiB; 16.
+    pub result_mib: u32,
+    /// How often it may fail before the generation before it is active again; 3. 0 means any number.
+    pub failures: u32,
+    /// In how many minutes; 10.
+    pub failures_within_minutes: u32,
 }
 
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits {
-            clause_time: Duration::from_millis(50),
-            decide_time: Duration::from_secs(1),
-            memory: 64 << 20,
-            result: 16 << 20,
+impl Default for Allowance {
+    fn default() -> Allowance {
+        Allowance {
+            clause_ms: 50,
+            decide_ms: 1_000,
+            memory_mib: 64,
+            result_mib: 16,
+            failures: 3,
+            failures_within_minutes: 10,
         }
     }
 }
 
-impl Limits {
-    /// A store that enforces these limits, but for the time, which is counted from the call.
+impl Allowance {
+    pub(super) fn clause_time(&self) -> Duration {
+        Duration::from_millis(self.clause_ms)
+    }
+
+    pub(super) fn decide_time(&self) -> Duration {
+        Duration::from_millis(self.decide_ms)
+    }
+
+    /// A store that enforces the limits of memory and results.
     pub(super) fn store(&self, engine: &Engine) -> Store<Meter> {
         let meter = Meter {
-            memory_limit: self.memory,
-            memory_used: 0,
+            memory_left: bytes(self.memory_mib),
             memory_refused: false,
-            result: self.result,
             said: Vec::new(),
             handles: HANDLES,
         };
         let mut store = Store::new(engine, meter);
         store.limiter(|meter| meter);
-        store.set_hostcall_fuel(self.result);
+        store.set_hostcall_fuel(bytes(self.result_mib));
         store
     }
 }
 
+fn bytes(mib: u32) -> usize {
+    usize::try_from(u64::from(mib) << 20).unwrap_or(usize::MAX)
+}
+
 /// What one instance has used, whether it asked for more than it may have, and what it said.
 pub struct Meter {
-    memory_limit: usize,
-    memory_used: usize,
+    memory_left: usize,
     memory_refused: bool,
-    result: usize,
     said: Vec<u8>,
     handles: usize,
 }
@@ -68,17 +85,17 @@ const HANDLES: usize = 1_000;
 /// What is kept of a policy's standard error: enough for a panic's message.
 const SAID: usize = 1 << 10;
 
-/// A table entry is a pointer in the host, so tables are memory too: 10,000 are more than any
-/// compiler emits for a policy.
+/// A table entry is a pointer in the host, so tables are memory, too. No compiler emits more than
+/// 10,000 for a policy.
 const TABLE_ENTRIES: usize = 10_000;
 
 impl Meter {
-    /// The memory limit, if the instance ran into it.
-    pub(super) fn refused_memory(&self) -> Option<usize> {
-        self.memory_refused.then_some(self.memory_limit)
+    /// Whether the instance ran into its memory limit.
+    pub(super) fn refused_memory(&self) -> bool {
+        self.memory_refused
     }
 
-    /// Whether there may be one handle more.
+    /// Whether there may be one more handle.
     pub(super) fn take_handle(&mut self) -> bool {
         let left = self.handles.checked_sub(1);
         self.handles = left.unwrap_or(0);
@@ -98,11 +115,6 @@ impl Meter {
         line.retain(|letter| !is_invisible(letter));
         (!line.is_empty()).then(|| fit(&line, LETTERS))
     }
-
-    /// The limit for the answer's size, in bytes.
-    pub(super) fn result_limit(&self) -> usize {
-        self.result
-    }
 }
 
 impl ResourceLimiter for Meter {
@@ -112,15 +124,12 @@ impl ResourceLimiter for Meter {
         desired: usize,
         _: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let used = self
-            .memory_used
-            .saturating_add(desired.saturating_sub(current));
-        if used > self.memory_limit {
-            self.memory_refused = true;
-            return Ok(false);
-        }
-        self.memory_used = used;
-        Ok(true)
+        let left = self
+            .memory_left
+            .checked_sub(desired.saturating_sub(current));
+        self.memory_refused |= left.is_none();
+        self.memory_left = left.unwrap_or(self.memory_left);
+        Ok(left.is_some())
     }
 
     fn table_growing(

@@ -3,36 +3,30 @@
 //! Owns the component's life in this process. It does not know what the answers are for, and never
 //! judges a clause's text (see [`crate::clause`]). Callers rely on this: a call returns within its
 //! time limit, and whatever a policy does, only its own call fails.
+//!
+//! A call is in this file whole. `limits` and `ticker` stop it, `wasi` is what it may import, and
+//! [`crate::model`] has the generated types. Everything that happens before, from bytes to
+//! compiled code, is in `runtime`, `contract` and `compile`.
 
-mod artefacts;
 mod calls;
-mod caps;
-mod clock;
-mod compiler;
-mod compiling;
+mod compile;
 mod contract;
+mod engine;
 mod error;
 mod limits;
-mod native;
-mod outline;
-mod pool;
 mod runtime;
 mod stop;
 pub mod texts;
 mod ticker;
 mod trust;
-mod turns;
-mod v0_1;
-mod v0_2;
-mod version;
 mod wasi;
 
 pub use calls::Calls;
-pub use caps::Excess;
-pub use compiler::{CompileLimits, Compiler, CompilerFailed, VERB as COMPILER_VERB};
-pub use compiling::compile_and_answer;
+pub use compile::{
+    COMPILER_VERB, CompileLimits, Compiler, CompilerFailed, Excess, compile_and_answer,
+};
 pub use error::Error;
-pub use limits::Limits;
+pub use limits::Allowance;
 pub use runtime::{Runtime, digest};
 pub use stop::Stop;
 pub use trust::{Distrust, Signer, Trust};
@@ -42,14 +36,15 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use wasmtime::{PoolConcurrencyLimitError, Store, Trap, UpdateDeadline};
+use serde_json::{Map, Value};
+use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
 
-use crate::model::{self, Clause, Decision, Description, Dialect, Settings, Snapshot};
-use calls::Tally;
-use clock::Clock;
+use crate::model::{
+    Clause, Component, ComponentPre, Decision, Description, Dialect, Exports, PolicyError,
+    Settings, Snapshot,
+};
 use limits::Meter;
 use ticker::Ticker;
-use version::{Ready, Running};
 
 /// How long a call waits before it looks for room again.
 const UNTIL_THERE_IS_ROOM: Duration = Duration::from_millis(1);
@@ -57,15 +52,14 @@ const UNTIL_THERE_IS_ROOM: Duration = Duration::from_millis(1);
 /// The policy that is built into this library: the rule of the reference.
 pub const DEFAULT_POLICY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/default-policy.wasm"));
 
-/// A component that fulfils a version of the contract, ready to be called. A clone is the same compiled component.
+/// A component that fulfils the contract, ready to be called. A clone is the same compiled
+/// component.
 #[derive(Clone)]
 pub struct Policy {
-    component: Arc<Ready>,
+    component: Arc<ComponentPre<Meter>>,
+    runtime: Runtime,
     ticker: Ticker,
-    tally: Tally,
-    /// Once it is told, there are no more calls.
-    until: Option<Stop>,
-    limits: Limits,
+    allowance: Allowance,
     digest: String,
 }
 
@@ -75,10 +69,10 @@ impl Policy {
         &self.digest
     }
 
-    /// How many parts of WASI the component imports, all of which are empty: none, if it is built
-    /// without a standard library.
+    /// How many parts of WASI the component imports, all of which are empty. A policy that is built
+    /// without a standard library imports none.
     pub fn imports(&self) -> usize {
-        let component = self.component.component().component();
+        let component = self.component.instance_pre().component();
         component.component_type().imports(component.engine()).len()
     }
 
@@ -88,12 +82,14 @@ impl Policy {
     ///
     /// When the call breaks a limit or traps.
     pub fn describe(&self) -> Result<Description, Error> {
-        self.call("describe", self.limits.clause_time, |component, store| {
-            component.describe(store)
+        let time = self.allowance.clause_time();
+        self.call("describe", time, |policy, store| {
+            policy.call_describe(store)
         })
     }
 
-    /// One decision for each queued job of the snapshot, as it is `now`, with reasons in its own words: see [`texts`].
+    /// One decision for each queued job of the snapshot, as it is `now`, with reasons in the
+    /// policy's own words: see [`texts`].
     ///
     /// # Errors
     ///
@@ -104,14 +100,16 @@ impl Policy {
         now: Timestamp,
         snapshot: &Snapshot,
     ) -> Result<Vec<Decision>, Error> {
-        has_keys(settings, "decide")?;
-        self.call("decide", self.limits.decide_time, |component, store| {
-            component.decide(store, settings, now.as_second(), snapshot)
+        check_rules(settings)?;
+        let time = self.allowance.decide_time();
+        self.call("decide", time, |policy, store| {
+            policy.call_decide(store, settings, now.as_second(), snapshot)
         })?
-        .map_err(|error| answered("decide", error))
+        .map_err(|error| refused("decide", error))
     }
 
-    /// The rule from `now` on as a fragment of SQL, which is not to be trusted, with notes in its own words: see [`texts`].
+    /// The rule from `now` on as a fragment of SQL, which is not to be trusted, with notes in the
+    /// policy's own words: see [`texts`].
     ///
     /// # Errors
     ///
@@ -122,91 +120,90 @@ impl Policy {
         now: Timestamp,
         dialect: Dialect,
     ) -> Result<Clause, Error> {
-        has_keys(settings, "claim-clause")?;
-        self.call(
-            "claim-clause",
-            self.limits.clause_time,
-            |component, store| component.claim_clause(store, settings, now.as_second(), dialect),
-        )?
-        .map_err(|error| answered("claim-clause", error))
+        check_rules(settings)?;
+        let time = self.allowance.clause_time();
+        self.call("claim-clause", time, |policy, store| {
+            policy.call_claim_clause(store, settings, now.as_second(), dialect)
+        })?
+        .map_err(|error| refused("claim-clause", error))
     }
 
     fn call<T>(
         &self,
         export: &'static str,
         time: Duration,
-        call: impl FnOnce(&Running, &mut Store<Meter>) -> wasmtime::Result<T>,
+        call: impl FnOnce(&Exports, &mut Store<Meter>) -> wasmtime::Result<T>,
     ) -> Result<T, Error> {
-        if self.until.as_ref().is_some_and(Stop::is_told) {
+        if self.runtime.is_told_to_stop() {
             return Err(Error::Stopped);
         }
         let begun = Instant::now();
-        let answer = self.call_uncounted(export, time, call);
-        self.tally.count(export, begun.elapsed(), &answer);
+        let ticking = self.ticker.start();
+        let (mut store, instance) = self.instantiate_when_there_is_room(time);
+        let answer = match instance {
+            Ok(policy) => {
+                let answer = call(policy.serial_gate_policy_serial_gate(), &mut store);
+                if let Some(said) = store.data().said() {
+                    tracing::debug!("`{export}` of a policy said: {said}");
+                }
+                answer.map_err(|cause| Error::of_call(export, time, &self.allowance, &store, cause))
+            }
+            Err(cause) => Err(self.blame(export, time, store, cause)),
+        };
+        drop(ticking);
+        self.runtime.tally().count(export, begun.elapsed(), &answer);
         answer
     }
 
-    /// Every call gets a fresh instance: a trap poisons only its own, and no call can leave
-    /// anything behind for the next one to answer differently.
-    fn call_uncounted<T>(
+    /// A fresh instance for one call: a trap poisons only its own, and no call can leave anything
+    /// behind for the next one to answer differently.
+    fn instantiate_when_there_is_room(
         &self,
-        export: &'static str,
         time: Duration,
-        call: impl FnOnce(&Running, &mut Store<Meter>) -> wasmtime::Result<T>,
-    ) -> Result<T, Error> {
-        let ticking = self.ticker.start();
-        let (mut store, instance) = loop {
-            let mut store = self.limits.store(self.component.engine());
-            store.set_epoch_deadline(ticking.ticks(time));
-            let clock = Clock::start();
-            store.epoch_deadline_callback(move |_| {
-                Ok(match clock.left(time) {
-                    Some(left) => UpdateDeadline::Continue(ticker::ticks(left)),
-                    None => UpdateDeadline::Interrupt,
-                })
-            });
+    ) -> (Store<Meter>, wasmtime::Result<Component>) {
+        loop {
+            let mut store = self.allowance.store(self.component.engine());
+            ticker::limit(&mut store, time);
             match self.component.instantiate(&mut store) {
                 // As many calls as there is room for are under way. Each of them ends.
                 Err(cause) if cause.is::<PoolConcurrencyLimitError>() => sleep(UNTIL_THERE_IS_ROOM),
-                instance => break (store, instance),
+                instance => return (store, instance),
             }
-        };
-        let answer = match instance {
-            Ok(component) => call(&component, &mut store),
-            // What the policy did at its start is its own. Anything else is wasmtime's word on the
-            // exports' types.
-            Err(cause)
-                if !cause.is::<Trap>()
-                    && !cause.is::<wasi::Denied>()
-                    && store.data().refused_memory().is_none() =>
-            {
-                return Err(contract::difference(&self.component, store, cause));
-            }
-            Err(cause) => Err(cause),
-        };
-        drop(ticking);
-        if let Some(said) = store.data().said() {
-            tracing::debug!("`{export}` of a policy said: {said}");
         }
-        answer.map_err(|cause| Error::of_call(export, time, store.data(), cause))
+    }
+
+    /// Why there is no instance: what the policy's own code did at its start, or else what wasmtime
+    /// says of the exports' types.
+    fn blame(
+        &self,
+        export: &'static str,
+        time: Duration,
+        store: Store<Meter>,
+        cause: wasmtime::Error,
+    ) -> Error {
+        let is_of_its_code =
+            cause.is::<Trap>() || cause.is::<wasi::Denied>() || store.data().refused_memory();
+        match is_of_its_code {
+            true => Error::of_call(export, time, &self.allowance, &store, cause),
+            false => contract::difference(&self.component, store, cause),
+        }
     }
 }
 
-/// Refuses rules that are JSON and no object: the host reads some of their keys itself, and would read a list in another way
-/// than the policy. What is no JSON at all is left to the policy, which knows what is wrong with it.
-fn has_keys(settings: &Settings, export: &'static str) -> Result<(), Error> {
-    use serde_json::Value;
-    let rules = settings.rules.as_deref().map(serde_json::from_str::<Value>);
-    match rules {
-        None | Some(Err(_) | Ok(Value::Object(_))) => Ok(()),
-        Some(Ok(_)) => Err(Error::Rules { export }),
+/// Refuses rules that are not a JSON object, before any policy reads them: the host reads some of
+/// their keys itself.
+fn check_rules(settings: &Settings) -> Result<(), Error> {
+    let rules = settings.rules.as_deref().unwrap_or("{}");
+    match serde_json::from_str::<Map<String, Value>>(rules) {
+        Ok(_) => Ok(()),
+        Err(cause) => Err(Error::Rules(cause)),
     }
 }
 
-fn answered(export: &'static str, error: model::PolicyError) -> Error {
+fn refused(export: &'static str, error: PolicyError) -> Error {
     let (what, reason) = match error {
-        model::PolicyError::InvalidRules(reason) => ("rules", reason),
-        model::PolicyError::InvalidSnapshot(reason) => ("snapshot", reason),
+        PolicyError::InvalidRules(reason) => ("rules", reason),
+        PolicyError::InvalidSnapshot(reason) => ("snapshot", reason),
     };
     let reason = texts::fit(&reason, texts::LETTERS);
     Error::Answered {

@@ -1,49 +1,58 @@
 //! The engine that compiles and runs policies: one for a process.
 //!
-//! Owns wasmtime's configuration, and the way from bytes to a component that may be called: what was loaded before, what is
-//! on the disk (`artefacts`), and else the checks that come before a compiler sees it (`outline`, `contract`), the compiler
-//! in a separate process or in this one, and the checks of its types. Callers rely on this: a compilation of a stranger's
-//! component that nobody wants any more ends within a few milliseconds, where it has a process of its own.
+//! Owns the way from bytes to a component that may be called: what was loaded before, what is on
+//! the disk, and else the checks that come before a compiler sees it, the compiler in a separate
+//! process or in this one, and the checks of its types. Callers rely on this: the engine starts
+//! with the first policy, so that a command that asks none does not pay for it; and the compilation
+//! of a stranger's component ends within a few milliseconds of `Stop`, where it has a process of
+//! its own.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use sha2::{Digest, Sha256};
+use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
-use wasmtime::{Config, Engine};
 
-use super::artefacts::Artefacts;
 use super::calls::{Calls, Tally};
-use super::compiler::Compiler;
-use super::native::Artefact;
-use super::outline::Outline;
+use super::compile::{Artefact, Artefacts, Compiler, Turns, border};
+use super::limits::Meter;
 use super::stop::Stop;
 use super::ticker::Ticker;
-use super::turns::Turns;
-use super::version::Ready;
-use super::{DEFAULT_POLICY, Error, Limits, Policy, contract, pool, wasi};
+use super::{Allowance, DEFAULT_POLICY, Error, Policy, contract, engine, wasi};
+use crate::model::ComponentPre;
+use crate::printable::hex;
 
 /// Compiles policies and runs them. A clone is the same runtime.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Runtime {
-    engine: Engine,
-    ticker: Ticker,
-    tally: Tally,
-    loaded: Arc<Mutex<Vec<Loaded>>>,
-    artefacts: Arc<Artefacts>,
-    turns: Turns,
-    /// None compiles in this process.
-    compiler: Option<Compiler>,
-    /// Ends all compilations.
-    stop: Stop,
+    shared: Arc<Shared>,
     /// Ends the compilations and calls of this clone.
     until: Option<Stop>,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// None compiles in this process.
+    compiler: Option<Compiler>,
+    started: OnceLock<Started>,
+    loaded: Mutex<Vec<Loaded>>,
+    tally: Tally,
+    turns: Turns,
+    /// Ends all compilations.
+    stop: Stop,
+}
+
+struct Started {
+    engine: Engine,
+    ticker: Ticker,
+    artefacts: Artefacts,
 }
 
 /// A component that was checked and compiled, by the digest of its bytes.
 struct Loaded {
     digest: String,
-    component: Arc<Ready>,
+    component: Arc<ComponentPre<Meter>>,
 }
 
 /// How many components are kept compiled: the active policy of a queue, the one before, a candidate
@@ -51,43 +60,43 @@ struct Loaded {
 const KEPT: usize = 4;
 
 impl Runtime {
-    /// Starts the engine, and the thread that watches over the time limits. Policies are compiled in this process: the caps
-    /// on their parts hold, and nothing else ends a compilation. A host that takes policies of strangers gives it a
-    /// compiler: see [`Runtime::with_compiler`].
+    /// Starts the engine at once. Policies are compiled in this process: the caps on their parts
+    /// hold, and nothing else ends a compilation.
     ///
     /// # Errors
     ///
     /// When this machine cannot run WebAssembly, or has no thread left.
     pub fn new() -> Result<Runtime, Error> {
-        let engine = pool::engine(&mut config()).map_err(Error::Engine)?;
-        let ticker = Ticker::spawn(&engine).map_err(|cause| Error::Engine(cause.into()))?;
-        Ok(Runtime {
-            artefacts: Arc::new(Artefacts::open(&engine)),
-            engine,
-            ticker,
-            tally: Tally::default(),
-            loaded: Arc::default(),
-            turns: Turns::default(),
-            compiler: None,
-            stop: Stop::default(),
-            until: None,
-        })
+        let runtime = Runtime::default();
+        runtime.start()?;
+        Ok(runtime)
     }
 
-    /// The same, where every policy but the built-in one is compiled by a separate process.
+    /// A runtime that compiles every policy but the built-in one in a separate process, as a host
+    /// should that takes policies of strangers; in this process without a compiler. It starts when
+    /// it is needed.
+    pub fn with_compiler(compiler: Option<Compiler>) -> Runtime {
+        let shared = Shared {
+            compiler,
+            ..Shared::default()
+        };
+        Runtime {
+            shared: Arc::new(shared),
+            until: None,
+        }
+    }
+
+    /// Starts the engine, if it has not started.
     ///
     /// # Errors
     ///
     /// As [`Runtime::new`].
-    pub fn with_compiler(compiler: Compiler) -> Result<Runtime, Error> {
-        Ok(Runtime {
-            compiler: Some(compiler),
-            ..Runtime::new()?
-        })
+    pub fn start(&self) -> Result<(), Error> {
+        self.started().map(drop)
     }
 
-    /// The same runtime for one piece of work: once `stop` is told, its compilations end, and its policies are not called any
-    /// more. It tries again what could not be compiled lately.
+    /// The same runtime for one piece of work: once `stop` is told, its compilations end, and its
+    /// policies are not called any more. It tries again what could not be compiled lately.
     pub fn until(&self, stop: Stop) -> Runtime {
         Runtime {
             until: Some(stop),
@@ -95,78 +104,117 @@ impl Runtime {
         }
     }
 
-    /// Ends every compilation that is under way in a separate process, and begins no other. Policies that are loaded are
-    /// called as before.
+    /// Ends every compilation that is under way in a separate process, and begins no other.
+    /// Policies that are loaded are called as before.
     pub fn stop_compiling(&self) {
-        self.stop.tell();
+        self.shared.stop.tell();
     }
 
     /// Checks and compiles a policy: size, imports and contract. Its code does not run yet.
     ///
     /// # Errors
     ///
-    /// When the bytes are not a component, are too large, import what is not WASI's, or lack a part of the contract; when the
-    /// compiler ends without a result.
-    pub fn load(&self, bytes: &[u8], limits: Limits) -> Result<Policy, Error> {
+    /// When the bytes are not a component, are too large, import what is not WASI's, or lack a part
+    /// of the contract; when the compiler ends without a result.
+    pub fn load(&self, bytes: &[u8], allowance: Allowance) -> Result<Policy, Error> {
+        let started = self.started()?;
         let digest = digest(bytes);
-        if let Some(policy) = self.load_kept(&digest, limits) {
+        if let Some(policy) = self.load_kept(&digest, allowance) {
             return Ok(policy);
         }
         let goes_on = || self.goes_on();
-        let _turn = self.turns.wait(&digest, &goes_on).ok_or(Error::Stopped)?;
+        let turn = self.shared.turns.wait(&digest, &goes_on);
+        let _turn = turn.ok_or(Error::Stopped)?;
         let component = match self.kept(&digest) {
             Some(component) => component,
-            None => self.keep(&digest, self.ready(bytes, &digest)?),
+            None => self.keep(&digest, self.ready(started, bytes, &digest)?),
         };
-        Ok(self.policy(component, &digest, limits))
+        Ok(self.policy(started, component, &digest, allowance))
     }
 
     /// A policy that was loaded before and is still compiled, by the digest of its bytes.
-    pub fn load_kept(&self, digest: &str, limits: Limits) -> Option<Policy> {
-        Some(self.policy(self.kept(digest)?, digest, limits))
+    pub fn load_kept(&self, digest: &str, allowance: Allowance) -> Option<Policy> {
+        let started = self.shared.started.get()?;
+        Some(self.policy(started, self.kept(digest)?, digest, allowance))
     }
 
     /// What the calls of this runtime's policies came to, by the function's name.
     pub fn calls(&self) -> BTreeMap<&'static str, Calls> {
-        self.tally.read()
+        self.shared.tally.read()
     }
 
-    fn policy(&self, component: Arc<Ready>, digest: &str, limits: Limits) -> Policy {
+    pub(super) fn tally(&self) -> &Tally {
+        &self.shared.tally
+    }
+
+    /// Whether the work that this clone is for is no longer wanted.
+    pub(super) fn is_told_to_stop(&self) -> bool {
+        self.until.as_ref().is_some_and(Stop::is_told)
+    }
+
+    fn goes_on(&self) -> bool {
+        !self.shared.stop.is_told() && !self.is_told_to_stop()
+    }
+
+    fn started(&self) -> Result<&Started, Error> {
+        if let Some(started) = self.shared.started.get() {
+            return Ok(started);
+        }
+        let engine = engine::start().map_err(Error::Engine)?;
+        let started = Started {
+            ticker: Ticker::spawn(&engine).map_err(|cause| Error::Engine(cause.into()))?,
+            artefacts: Artefacts::open(&engine),
+            engine,
+        };
+        // Of two threads that start it together, one drops its own.
+        Ok(self.shared.started.get_or_init(|| started))
+    }
+
+    fn policy(
+        &self,
+        started: &Started,
+        component: Arc<ComponentPre<Meter>>,
+        digest: &str,
+        allowance: Allowance,
+    ) -> Policy {
         Policy {
             component,
-            ticker: self.ticker.clone(),
-            tally: self.tally.clone(),
-            until: self.until.clone(),
-            limits,
+            runtime: self.clone(),
+            ticker: started.ticker.clone(),
+            allowance,
             digest: digest.into(),
         }
     }
 
-    fn goes_on(&self) -> bool {
-        !self.stop.is_told() && !self.until.as_ref().is_some_and(Stop::is_told)
-    }
-
     /// From the disk or from a compiler.
-    fn ready(&self, bytes: &[u8], digest: &str) -> Result<Ready, Error> {
+    fn ready(
+        &self,
+        started: &Started,
+        bytes: &[u8],
+        digest: &str,
+    ) -> Result<ComponentPre<Meter>, Error> {
+        let Started {
+            engine, artefacts, ..
+        } = started;
         contract::check_is_component(bytes)?;
-        if let Some(artefact) = self.artefacts.read(digest)
-            && let Ok(component) = artefact.load(&self.engine)
+        if let Some(artefact) = artefacts.read(digest)
+            && let Ok(component) = artefact.load(engine)
         {
-            return self.checked(&component);
+            return linked(engine, &component);
         }
-        contract::check_names(&Outline::read(bytes)?)?;
-        let artefact = match &self.compiler {
+        contract::check_border(&border(bytes)?)?;
+        let artefact = match &self.shared.compiler {
             Some(compiler) if bytes != DEFAULT_POLICY => {
                 self.compile_outside(compiler, bytes, digest)?
             }
             _ => {
-                let artefact = self.engine.precompile_component(bytes);
+                let artefact = engine.precompile_component(bytes);
                 Artefact::of_our_compiler(artefact.map_err(Error::Compile)?)
             }
         };
-        let component = artefact.load(&self.engine).map_err(Error::Compile)?;
-        let ready = self.checked(&component)?;
-        self.artefacts.keep(digest, &artefact);
+        let component = artefact.load(engine).map_err(Error::Compile)?;
+        let ready = linked(engine, &component)?;
+        artefacts.keep(digest, &artefact);
         Ok(ready)
     }
 
@@ -176,8 +224,9 @@ impl Runtime {
         bytes: &[u8],
         digest: &str,
     ) -> Result<Artefact, Error> {
+        let turns = &self.shared.turns;
         if self.until.is_none()
-            && let Some(failure) = self.turns.failed_before(digest)
+            && let Some(failure) = turns.failed_before(digest)
         {
             return Err(failure.into());
         }
@@ -185,22 +234,13 @@ impl Runtime {
         if let Err(Error::Compiler(failure)) = &compiled
             && failure.is_likely_to_repeat()
         {
-            self.turns.remember(digest, failure);
+            turns.remember(digest, failure);
         }
         compiled
     }
 
-    fn checked(&self, component: &Component) -> Result<Ready, Error> {
-        let version = contract::check(&self.engine, component)?;
-        let mut linker = Linker::new(&self.engine);
-        wasi::define(&mut linker, &self.engine, &component.component_type())
-            .map_err(Error::Wasi)?;
-        let component = linker.instantiate_pre(component).map_err(Error::Wasi)?;
-        Ready::new(component, version).map_err(|cause| contract::of_all(version, cause))
-    }
-
-    /// What was used last is kept longest.
-    fn kept(&self, digest: &str) -> Option<Arc<Ready>> {
+    /// The component that was used last is kept longest.
+    fn kept(&self, digest: &str) -> Option<Arc<ComponentPre<Meter>>> {
         let mut loaded = self.loaded();
         let place = loaded.iter().position(|loaded| loaded.digest == digest)?;
         let found = loaded.remove(place);
@@ -210,7 +250,7 @@ impl Runtime {
     }
 
     /// Keeps a component, and forgets the one that was not used for longest.
-    fn keep(&self, digest: &str, component: Ready) -> Arc<Ready> {
+    fn keep(&self, digest: &str, component: ComponentPre<Meter>) -> Arc<ComponentPre<Meter>> {
         let component = Arc::new(component);
         let mut loaded = self.loaded();
         if loaded.len() == KEPT {
@@ -225,30 +265,24 @@ impl Runtime {
 
     /// A list of whole values, so a poisoned lock means nothing here.
     fn loaded(&self) -> MutexGuard<'_, Vec<Loaded>> {
-        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+        let loaded = self.shared.loaded.lock();
+        loaded.unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The component with what it may import, once its names are the contract's.
+fn linked(engine: &Engine, component: &Component) -> Result<ComponentPre<Meter>, Error> {
+    contract::check(engine, component)?;
+    let mut linker = Linker::new(engine);
+    wasi::define(&mut linker, engine, &component.component_type()).map_err(Error::Wasi)?;
+    let component = linker.instantiate_pre(component).map_err(Error::Wasi)?;
+    ComponentPre::new(component).map_err(|cause| Error::Contract {
+        part: "the interface".into(),
+        cause,
+    })
 }
 
 /// The SHA-256 of some bytes, in hexadecimal.
 pub fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
-}
-
-/// How policies are compiled, by every process alike.
-pub(super) fn config() -> Config {
-    let mut config = Config::new();
-    config
-        .epoch_interruption(true)
-        // The same answer on every machine: no NaN bits that depend on the processor.
-        .cranelift_nan_canonicalization(true)
-        .relaxed_simd_deterministic(true)
-        // Nobody reads a policy's backtrace, and a command has to load what describes it.
-        .generate_address_map(false)
-        .wasm_backtrace_max_frames(None)
-        // A call is one function at a time, and its store needs nothing for more.
-        .concurrency_support(false);
-    config
+    hex(&Sha256::digest(bytes))
 }

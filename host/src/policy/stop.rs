@@ -1,6 +1,7 @@
 //! A sign that work on a policy is no longer wanted.
 //!
-//! Owns the sign. Leaves it to others to look: a compilation looks every few milliseconds, a call of a policy when it begins.
+//! Owns the sign. Others look: a compilation every few milliseconds, a call of a policy when it
+//! begins.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub struct Stop(Arc<AtomicBool>);
 
 impl Stop {
-    /// Tells everybody who looks.
+    /// Gives the sign.
     pub fn tell(&self) {
         self.0.store(true, Ordering::Relaxed);
     }

@@ -1,9 +1,9 @@
-//! WASI that holds nothing, for policies that are built with a standard library.
+//! Empty WASI, for policies that are built with a standard library.
 //!
-//! Owns what an import of `wasi:*` does: clocks stand still, random numbers are constants, the
-//! environment is empty, the standard error is kept for the error's text (a panic is told there), and
-//! a call of anything else ends the policy's call with its name. Imports of anything but WASI are
-//! refused before (see `contract`). Callers rely on this: no answer of a policy depends on the
+//! Owns what an import of `wasi:*` does: the clocks do not move, random numbers are constants, the
+//! environment is empty, the standard error is kept for the error's text (a panic writes there),
+//! and a call of anything else ends the policy's call with its name. Imports of anything but WASI
+//! are refused before (see `contract`). Callers rely on this: no answer of a policy depends on the
 //! machine it runs on.
 
 use wasmtime::component::types::{self, ComponentItem};
@@ -20,10 +20,10 @@ use super::limits::Meter;
 #[error("`{0}` is not there")]
 pub(super) struct Denied(pub(super) String);
 
-/// What every resource of WASI is here. Nothing is behind any of them, so one type does for all.
+/// Every resource of WASI. Nothing is behind any of them, so one type is enough.
 struct Resource;
 
-/// Whatever was asked for at random: one constant, so that the same question gets the same answer.
+/// Every random number: a constant, so that the same question gets the same answer.
 const RANDOM: u64 = 0x5345_5249_414c_4741;
 
 /// More random bytes at once than any policy has a use for.
@@ -56,12 +56,7 @@ enum StreamError {
 
 type StreamResult<T> = Result<(std::result::Result<T, StreamError>,)>;
 
-/// Whether an import is one that [`define`] defines.
-pub(super) fn has(name: &str, import: &ComponentItem) -> bool {
-    is_named(name) && matches!(import, ComponentItem::ComponentInstance(_))
-}
-
-/// Whether a name is of WASI.
+/// Whether a name is one of WASI's.
 pub(super) fn is_named(name: &str) -> bool {
     name.starts_with("wasi:")
 }
@@ -149,7 +144,7 @@ fn define_function(
     }
 }
 
-/// A function without parameters that always returns the same.
+/// A function without parameters that always returns the same value.
 fn constant<T>(instance: &mut LinkerInstance<'_, Meter>, function: &str, value: T) -> Result<()>
 where
     T: Clone + ComponentType + Lower + Send + Sync + 'static,

@@ -4,9 +4,9 @@
 //! what another program's tables lack, to the store.
 
 use super::{Error, Queue, adoption};
-use crate::gate::{Allowance, stored};
+use crate::gate::stored;
 use crate::model::Settings;
-use crate::policy::{self, DEFAULT_POLICY};
+use crate::policy::{self, Allowance, DEFAULT_POLICY};
 use crate::store::{Act, Change, Database, NewGeneration, Preparation, Prepared, Store};
 
 /// How a database is prepared.

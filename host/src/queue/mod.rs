@@ -57,7 +57,7 @@ use std::time::Duration;
 
 use crate::gate::{Gate, Loader, Rule};
 use crate::observe::{LogOptions, Observer, Pace};
-use crate::policy::{Compiler, Runtime, Trust};
+use crate::policy::{Runtime, Trust};
 use crate::store::{Database, Store};
 use doctor::Reconciling;
 
@@ -67,11 +67,8 @@ pub struct Options {
     /// The time that one claim's query may take; 5 s. A queue of a million held jobs needs about
     /// one.
     pub claim_budget: Duration,
-    /// Compiles and runs the policies; queues of one process share it. None makes one when it is
-    /// needed.
-    pub runtime: Option<Runtime>,
-    /// Compiles policies in a separate process, where this queue makes the runtime itself.
-    pub compiler: Option<Compiler>,
+    /// Compiles and runs the policies; queues of one process share it.
+    pub runtime: Runtime,
     /// The signers whose policies may run; without it, any policy may.
     pub trust: Option<Trust>,
     /// Where to write down what was decided at each claim; none writes nothing.
@@ -87,8 +84,7 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             claim_budget: Duration::from_secs(5),
-            runtime: None,
-            compiler: None,
+            runtime: Runtime::default(),
             trust: None,
             log: None,
             repos: Vec::new(),
@@ -117,7 +113,6 @@ impl Queue {
         let Options {
             claim_budget,
             runtime,
-            compiler,
             trust,
             log,
             repos,
@@ -127,7 +122,6 @@ impl Queue {
         store.set_claim_budget(claim_budget);
         let loader = Loader {
             runtime,
-            compiler,
             trust,
             claim_budget,
         };

@@ -10,10 +10,10 @@ use jiff::Timestamp;
 
 use super::{Error, Queue};
 use crate::clause::{Agents, Reach};
-use crate::gate::{Allowance, CurrentClause, NotInForce, Purpose};
+use crate::gate::{CurrentClause, NotInForce, Purpose};
 use crate::model::{self, Decision, Description, Dialect, Settings, Snapshot};
 use crate::observe::Agreement;
-use crate::policy::{self, Runtime};
+use crate::policy::{self, Allowance, Runtime};
 use crate::store::Generation;
 
 impl Queue {
@@ -49,8 +49,8 @@ impl Queue {
     }
 
     /// What compiles and runs the policies.
-    pub fn runtime(&mut self) -> Result<&Runtime, policy::Error> {
-        self.gate.loader().runtime()
+    pub fn runtime(&self) -> &Runtime {
+        &self.gate.loader().runtime
     }
 
     /// The name and version of a component, if it is a policy that may run here.

@@ -10,7 +10,7 @@ use super::swap::Proposal;
 use crate::gate::Rule;
 use crate::model::Verdict;
 use crate::model::differing;
-use crate::queue::{self, Options, Queue};
+use crate::queue::{Options, Queue};
 use crate::store::JobRow;
 
 /// A queued job whose verdict would change. A verdict that is missing was not given by the policy.
@@ -44,7 +44,7 @@ pub fn compare(
     };
     let database = queue.store().database().clone();
     let options = Options {
-        runtime: Some(queue.runtime().map_err(queue::Error::from)?.clone()),
+        runtime: queue.runtime().clone(),
         ..Options::default()
     };
     let mut other = Queue::open(&database, rule, options)?;

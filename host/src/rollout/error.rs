@@ -50,18 +50,6 @@ pub enum Error {
         #[source]
         cause: std::io::Error,
     },
-    /// A state was written down by a version that kept it differently.
-    #[error(
-        "line {line} of `{}` keeps its state as an earlier version did: record it anew with \
-         `--log-snapshots`",
-        path.display()
-    )]
-    OldLogLine {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-    },
     /// A line is not one of a decision log.
     #[error("line {line} of `{}` is not one of a decision log", path.display())]
     LogLine {

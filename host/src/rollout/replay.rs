@@ -8,14 +8,13 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use jiff::Timestamp;
-use serde_json::Value;
 
 use super::Error;
-use crate::gate::{Allowance, Overrides};
+use crate::gate::Overrides;
 use crate::model::{Decision, Verdict};
 use crate::model::{differing, verdict_from_json};
 use crate::observe::Entry;
-use crate::policy::{Policy, Runtime, texts};
+use crate::policy::{Allowance, Policy, Runtime, texts};
 
 /// What a replay came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -53,7 +52,7 @@ pub fn replay(
     runtime: &Runtime,
 ) -> Result<Replayed, Error> {
     let policy = runtime
-        .load(component, allowance.limits())
+        .load(component, allowance)
         .map_err(Error::NoPolicy)?;
     let cannot_read = |cause| Error::ReadLog {
         path: log.into(),
@@ -66,8 +65,11 @@ pub fn replay(
         if line.trim().is_empty() {
             continue;
         }
-        let entry: Entry = serde_json::from_str(&line)
-            .map_err(|cause| unreadable(log, number + 1, &line, cause))?;
+        let entry: Entry = serde_json::from_str(&line).map_err(|cause| Error::LogLine {
+            path: log.into(),
+            line: number + 1,
+            cause,
+        })?;
         decide_anew(&policy, overrides, entry, &mut replayed).map_err(|cause| Error::Replay {
             path: log.into(),
             line: number + 1,
@@ -75,23 +77,6 @@ pub fn replay(
         })?;
     }
     Ok(replayed)
-}
-
-/// Until the contract 0.2.0 a state was written down as lists of rows.
-fn unreadable(log: &Path, number: usize, line: &str, cause: serde_json::Error) -> Error {
-    let document: Value = serde_json::from_str(line).unwrap_or_default();
-    let path = log.into();
-    if document
-        .pointer("/snapshot/tasks")
-        .is_some_and(Value::is_array)
-    {
-        return Error::OldLogLine { path, line: number };
-    }
-    Error::LogLine {
-        path,
-        line: number,
-        cause,
-    }
 }
 
 fn decide_anew(

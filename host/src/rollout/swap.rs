@@ -7,10 +7,11 @@
 use super::Error;
 use crate::conform::{Candidate, Stage, check_policy};
 use crate::error::with_causes;
-use crate::gate::{self, Allowance, allowance_of, default_settings, settings_of, stored};
+use crate::gate::{self, allowance_of, default_settings, settings_of, stored};
 use crate::model::Settings;
 use crate::policy;
-use crate::queue::{self, Queue};
+use crate::policy::Allowance;
+use crate::queue::Queue;
 use crate::store::{self, Act, Generation, GenerationState, NewGeneration, Seen};
 
 /// A policy with its settings, as an operator proposes it.
@@ -135,12 +136,11 @@ pub fn swap(
         allowance: *allowance,
         fixtures: &fixtures,
     };
-    let runtime = queue.runtime().map_err(queue::Error::from)?.clone();
     let refuse = |queue: &mut Queue, why: &str| {
         let act = Act { why, ..act };
         queue.store_mut().refuse_candidate(&candidate, act)
     };
-    let stages = match check_policy(to_check, &runtime, act.now) {
+    let stages = match check_policy(to_check, queue.runtime(), act.now) {
         Ok(stages) => stages,
         Err(error) => {
             refuse(queue, &with_causes(&error))?;

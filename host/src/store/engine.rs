@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use super::Error;
 use super::written;
+use crate::printable::hex;
 
 /// An engine's own error.
 pub type EngineError = Box<dyn std::error::Error + Send + Sync>;
@@ -210,7 +211,7 @@ impl Value<'_> {
             Value::Integer(number) => Some(number.to_string()),
             Value::Real(number) => Some(number.to_string()),
             Value::Text(text) => Some(String::from_utf8_lossy(text).into_owned()),
-            Value::Bytes(bytes) => Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect()),
+            Value::Bytes(bytes) => Some(hex(bytes)),
         }
     }
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serial_gate::conform::{Candidate, Runner, check_policy_within, parse_cases};
-use serial_gate::gate::{Allowance, default_settings};
+use serial_gate::gate::default_settings;
 use serial_gate::model::Settings;
-use serial_gate::policy::Runtime;
+use serial_gate::policy::{Allowance, Runtime};
 
 use crate::support::components::hole;
 

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde_json::json;
-use serial_gate::gate::Allowance;
+use serial_gate::policy::Allowance;
 
 use super::{OPEN, contradictions, counted, gate, gate_with, one, put};
 use crate::support::service::Service;

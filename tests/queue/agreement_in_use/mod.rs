@@ -8,9 +8,10 @@ mod never;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use serial_gate::gate::{Allowance, default_settings, stored};
+use serial_gate::gate::{default_settings, stored};
 use serial_gate::model::Settings;
 use serial_gate::policy;
+use serial_gate::policy::Allowance;
 use serial_gate::store::{Act, GenerationState, NewGeneration, Seen};
 
 use crate::support::Gate;

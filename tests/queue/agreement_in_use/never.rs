@@ -82,7 +82,7 @@ fn in_no_random_state_does_a_policy_of_this_repository_contradict_itself() {
         let rule = Rule::Given {
             component: crate::support::components::component(name).to_vec(),
             settings: default_settings(),
-            allowance: serial_gate::gate::Allowance::default(),
+            allowance: serial_gate::policy::Allowance::default(),
         };
         for_random_states_of(rule, settings(), 500, |queue, _, settings| {
             queue.set_settings(settings.clone());

@@ -13,8 +13,9 @@ mod stages;
 mod words;
 
 use jiff::Timestamp;
-use serial_gate::gate::{Allowance, default_settings, stored};
+use serial_gate::gate::{default_settings, stored};
 use serial_gate::policy;
+use serial_gate::policy::Allowance;
 use serial_gate::store::{Act, GenerationState, NewGeneration, Seen};
 
 use crate::support::Gate;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use serial_gate::clause::{Clause, Dialect};
 use serial_gate::gate::default_settings;
 use serial_gate::model;
-use serial_gate::policy::{DEFAULT_POLICY, Limits, Runtime};
+use serial_gate::policy::{Allowance, DEFAULT_POLICY, Runtime};
 
 use super::shapes::Clauses;
 use crate::support::Gate;
@@ -100,7 +100,7 @@ fn accepted(text: &str) -> Clause {
 fn of_policy(component: &[u8], rules: Option<&str>) -> Clause {
     let policy = Runtime::new()
         .unwrap()
-        .load(component, Limits::default())
+        .load(component, Allowance::default())
         .unwrap();
     let settings = model::Settings {
         rules: rules.map(Into::into),

@@ -7,7 +7,7 @@ use serial_gate::conform::{Candidate, check_policy};
 use super::proposal::{Allow, File, print_stages};
 use crate::cli::options::Shared;
 use crate::cli::output::Output;
-use crate::cli::{Error, Outcome, compile_policy};
+use crate::cli::{Error, Outcome};
 
 /// Check a policy stage by stage: contract, clause, and the invariants that any gate should keep
 #[derive(Args)]
@@ -29,10 +29,6 @@ impl Check {
             Some(queue) => queue.store().fixtures()?,
             None => Vec::new(),
         };
-        let runtime = match &mut queue {
-            Some(queue) => queue.runtime()?.clone(),
-            None => compile_policy::runtime()?,
-        };
         let candidate = Candidate {
             component: &proposal.component,
             signature: proposal.signature.as_deref(),
@@ -42,7 +38,7 @@ impl Check {
             fixtures: &fixtures,
         };
         print_stages(
-            &check_policy(candidate, &runtime, Timestamp::now())?,
+            &check_policy(candidate, &shared.runtime, Timestamp::now())?,
             output,
         )
     }

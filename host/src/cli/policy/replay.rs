@@ -3,15 +3,15 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use serial_gate::gate::Allowance;
 use serial_gate::model::verdict_to_json;
+use serial_gate::policy::Allowance;
 use serial_gate::rollout;
 
 use super::proposal::{Allow, File};
 use crate::cli::options::Shared;
 use crate::cli::output::Output;
 use crate::cli::text::{count, plain_verdict, verdict};
-use crate::cli::{Error, Outcome, compile_policy};
+use crate::cli::{Error, Outcome};
 
 /// How many differing decisions are listed.
 const LISTED: usize = 100;
@@ -35,9 +35,8 @@ impl Replay {
     pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
         let component = self.file.read_trusted(shared)?;
         let allowance = self.allow.over(Allowance::default());
-        let runtime = compile_policy::runtime()?;
-        let overrides = &shared.overrides;
-        let replayed = rollout::replay(&component, allowance, overrides, &self.from, &runtime)?;
+        let (overrides, runtime) = (&shared.overrides, &shared.runtime);
+        let replayed = rollout::replay(&component, allowance, overrides, &self.from, runtime)?;
         if output.json {
             for found in &replayed.differing {
                 output.json_line(&serde_json::json!({

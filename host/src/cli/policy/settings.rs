@@ -2,8 +2,9 @@
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
-use serial_gate::gate::{Allowance, allowance_of, component, settings_of, stored};
+use serial_gate::gate::{allowance_of, component, settings_of, stored};
 use serial_gate::model;
+use serial_gate::policy::Allowance;
 use serial_gate::rollout::{self, Place, Proposal};
 
 use super::proposal::{Allow, NewRepos, Reason, print_stages};

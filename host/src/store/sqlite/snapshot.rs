@@ -17,6 +17,7 @@ use super::transaction::Transaction;
 use super::value::TaskOrder;
 use crate::clause::{Reach, Source, Table};
 use crate::model::{Freezes, Jobs, NULL, Snapshot, Symbol, Symbols, Tasks};
+use crate::printable::hex;
 use crate::store::Error;
 use crate::store::indexes::LINES;
 use crate::store::job::IS_QUEUED;
@@ -282,10 +283,7 @@ impl Key {
     fn text(&self) -> String {
         match self {
             Key::Text(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-            Key::Blob(bytes) => {
-                let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-                format!("x'{digits}'")
-            }
+            Key::Blob(bytes) => format!("x'{}'", hex(bytes)),
             Key::Number(number) => number.clone(),
         }
     }

@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::Error;
-use super::compiling::{ARTEFACT, REFUSAL};
+use super::child::{ARTEFACT, REFUSAL};
 use super::native::Artefact;
+use crate::policy::Error;
 
 /// The verb by which a program is asked to compile.
 pub const VERB: &str = "compile-policy";
@@ -98,7 +98,7 @@ pub enum CompilerFailed {
 
 impl CompilerFailed {
     /// Whether the same component would probably fail again.
-    pub(super) fn is_likely_to_repeat(&self) -> bool {
+    pub(in crate::policy) fn is_likely_to_repeat(&self) -> bool {
         !matches!(self, CompilerFailed::Start(_))
     }
 }
@@ -127,7 +127,7 @@ impl Compiler {
     }
 
     /// Compiles a component, for as long as `goes_on` says yes.
-    pub(super) fn compile(
+    pub(in crate::policy) fn compile(
         &self,
         component: &[u8],
         goes_on: &dyn Fn() -> bool,

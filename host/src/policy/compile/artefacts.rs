@@ -13,8 +13,8 @@ use std::time::{Duration, SystemTime};
 
 use wasmtime::Engine;
 
-use super::digest;
 use super::native::Artefact;
+use crate::policy::digest;
 
 /// How many files are kept, and of what size together. The oldest go.
 const FILES: usize = 20;
@@ -45,7 +45,7 @@ enum Unsafe {
 }
 
 /// The compiled policies of this user, for one configuration.
-pub(super) struct Artefacts {
+pub(in crate::policy) struct Artefacts {
     /// None if there is no such folder, or it is not safe.
     folder: Option<PathBuf>,
     configuration: u64,
@@ -53,7 +53,7 @@ pub(super) struct Artefacts {
 
 impl Artefacts {
     /// Looks at the folder. That it is not safe is said in the log.
-    pub(super) fn open(engine: &Engine) -> Artefacts {
+    pub(in crate::policy) fn open(engine: &Engine) -> Artefacts {
         let mut configuration = DefaultHasher::new();
         engine
             .precompile_compatibility_hash()
@@ -66,7 +66,7 @@ impl Artefacts {
     }
 
     /// The compiled form of a component, by its digest.
-    pub(super) fn read(&self, component: &str) -> Option<Artefact> {
+    pub(in crate::policy) fn read(&self, component: &str) -> Option<Artefact> {
         let path = self.path(component)?;
         let file = File::open(&path).ok()?;
         let metadata = file.metadata().ok()?;
@@ -87,7 +87,7 @@ impl Artefacts {
     }
 
     /// Keeps the compiled form of a component. That it cannot is no error.
-    pub(super) fn keep(&self, component: &str, artefact: &Artefact) {
+    pub(in crate::policy) fn keep(&self, component: &str, artefact: &Artefact) {
         if let (Some(folder), Some(path)) = (&self.folder, self.path(component)) {
             let kept = keep(folder, &path, artefact.bytes());
             if let Err(error) = kept.and_then(|()| forget_the_oldest(folder)) {

@@ -1,14 +1,15 @@
-//! One compilation of a component at a time: who wants the same one waits for its result.
+//! One compilation of a component at a time: others that need the same one wait for its result.
 //!
-//! Owns the list of what is being compiled, and of what lately took too long. Callers rely on this: two different components
-//! never wait for each other; and a policy that cannot be compiled does not take the time of each claim that asks for it.
+//! Owns the list of what is being compiled, and of what lately took too long. Callers rely on this:
+//! two different components never wait for each other, and a policy that cannot be compiled does
+//! not take the time of each claim that asks for it.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::compiler::CompilerFailed;
+use super::process::CompilerFailed;
 
-/// How soon a turn that is waited for is given up when it is no longer wanted.
+/// How soon a wait ends when the turn is no longer wanted.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// For how long a failure is not tried again, unless an operator asks for it.
@@ -23,45 +24,44 @@ struct State {
     failed: Vec<(String, Instant, CompilerFailed)>,
 }
 
+/// The turns of one runtime.
 #[derive(Default)]
-struct Shared {
+pub(in crate::policy) struct Turns {
     state: Mutex<State>,
     changed: Condvar,
 }
 
-/// The turns of one runtime. A clone has the same ones.
-#[derive(Clone, Default)]
-pub(super) struct Turns(Arc<Shared>);
-
 /// A component's turn; it ends when this is dropped.
-pub(super) struct Turn<'a> {
-    shared: &'a Shared,
+pub(in crate::policy) struct Turn<'a> {
+    turns: &'a Turns,
     digest: &'a str,
 }
 
 impl Turns {
-    /// Waits until nobody else compiles this component; none if it is no longer wanted.
-    pub(super) fn wait<'a>(
+    /// Waits until no other thread compiles this component; none if it is no longer wanted.
+    pub(in crate::policy) fn wait<'a>(
         &'a self,
         digest: &'a str,
         goes_on: &dyn Fn() -> bool,
     ) -> Option<Turn<'a>> {
-        let shared = &*self.0;
-        let mut state = shared.lock();
+        let mut state = self.lock();
         while state.under_way.iter().any(|other| other == digest) {
             if !goes_on() {
                 return None;
             }
-            let waited = shared.changed.wait_timeout(state, LOOK);
+            let waited = self.changed.wait_timeout(state, LOOK);
             (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         }
         state.under_way.push(digest.into());
-        Some(Turn { shared, digest })
+        Some(Turn {
+            turns: self,
+            digest,
+        })
     }
 
     /// Why this component could not be compiled lately.
-    pub(super) fn failed_before(&self, digest: &str) -> Option<CompilerFailed> {
-        let state = self.0.lock();
+    pub(in crate::policy) fn failed_before(&self, digest: &str) -> Option<CompilerFailed> {
+        let state = self.lock();
         let found = state
             .failed
             .iter()
@@ -70,8 +70,8 @@ impl Turns {
     }
 
     /// Remembers a failure.
-    pub(super) fn remember(&self, digest: &str, failure: &CompilerFailed) {
-        let mut state = self.0.lock();
+    pub(in crate::policy) fn remember(&self, digest: &str, failure: &CompilerFailed) {
+        let mut state = self.lock();
         state.failed.retain(|(failed, ..)| failed != digest);
         if state.failed.len() >= FAILURES {
             state.failed.remove(0);
@@ -80,21 +80,18 @@ impl Turns {
             .failed
             .push((digest.into(), Instant::now(), failure.clone()));
     }
+
+    /// Lists of whole values, so a poisoned lock means nothing here.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.shared
-            .lock()
-            .under_way
-            .retain(|other| other != self.digest);
-        self.shared.changed.notify_all();
-    }
-}
-
-impl Shared {
-    /// Lists of whole values, so a poisoned lock means nothing here.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut state = self.turns.lock();
+        state.under_way.retain(|other| other != self.digest);
+        drop(state);
+        self.turns.changed.notify_all();
     }
 }

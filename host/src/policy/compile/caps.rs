@@ -1,9 +1,10 @@
 //! How large a policy may be, so that compiling it ends.
 //!
-//! Owns the numbers and their words. Leaves the counting to `outline`, and what no count foresees to the compiler's own
-//! limits (`compiler`). Each number is four times or more what the largest policy has that a usual tool makes: CPython
-//! (18 MB, by componentize-py), SpiderMonkey (12 MB, by componentize-js), and Rust. Callers rely on this: a policy within
-//! the caps can be counted in a fraction of a second.
+//! Owns the numbers and their words. Leaves the counting to `outline`, and what no count foresees
+//! to the compiler's own limits (`process`). Each number is at least four times what the largest
+//! policies of the usual tools have: CPython (18 MB, by componentize-py), SpiderMonkey (12 MB, by
+//! componentize-js), and Rust. Callers rely on this: a policy within the caps can be counted in a
+//! fraction of a second.
 
 /// More of something than a policy may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -19,7 +20,7 @@ pub struct Excess {
 /// The most of something.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Cap {
-    what: &'static str,
+    pub what: &'static str,
     most: u64,
     remedy: &'static str,
 }
@@ -35,24 +36,6 @@ impl Cap {
             true => Err(Excess { cap: self, found }),
             false => Ok(()),
         }
-    }
-}
-
-/// How much of something there is so far.
-pub(super) struct Count {
-    cap: &'static Cap,
-    found: u64,
-}
-
-impl Count {
-    pub(super) fn of(cap: &'static Cap) -> Count {
-        Count { cap, found: 0 }
-    }
-
-    /// Refuses the first that is too much.
-    pub(super) fn add(&mut self, more: u64) -> Result<(), Excess> {
-        self.found = self.found.saturating_add(more);
-        self.cap.allow(self.found)
     }
 }
 

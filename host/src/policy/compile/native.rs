@@ -13,11 +13,11 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 /// A component that was compiled by this program.
-pub(super) struct Artefact(Vec<u8>);
+pub(in crate::policy) struct Artefact(Vec<u8>);
 
 impl Artefact {
     /// Takes bytes for what our own compiler made: see above for whose bytes may be given.
-    pub(super) fn of_our_compiler(bytes: Vec<u8>) -> Artefact {
+    pub(in crate::policy) fn of_our_compiler(bytes: Vec<u8>) -> Artefact {
         Artefact(bytes)
     }
 
@@ -26,7 +26,7 @@ impl Artefact {
     }
 
     /// The component. One that was made by another version or for another machine is refused.
-    pub(super) fn load(&self, engine: &Engine) -> wasmtime::Result<Component> {
+    pub(in crate::policy) fn load(&self, engine: &Engine) -> wasmtime::Result<Component> {
         // SAFETY: wasmtime asks that the bytes were made by `Component::serialize` or `Engine::precompile_component` and
         // not altered since. They come from our own compiler by a pipe that only it writes, or from a file that is ours
         // alone and whose checksum was compared. wasmtime itself refuses what another configuration made.

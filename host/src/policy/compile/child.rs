@@ -9,8 +9,8 @@ use std::io::{self, Read, Write};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use wasmtime::Engine;
 
-use super::compiler::CompileLimits;
-use super::runtime;
+use super::process::CompileLimits;
+use crate::policy::engine;
 
 /// An artefact follows.
 pub(super) const ARTEFACT: u8 = b'A';
@@ -39,7 +39,7 @@ pub fn compile_and_answer(
     limit(limits)?;
     let mut component = Vec::new();
     input.read_to_end(&mut component)?;
-    let engine = Engine::new(&runtime::config()).map_err(io::Error::other)?;
+    let engine = Engine::new(&engine::config()).map_err(io::Error::other)?;
     let (kind, answer) = match engine.precompile_component(&component) {
         Ok(artefact) => (ARTEFACT, artefact),
         Err(cause) => (REFUSAL, format!("{cause:#}").into_bytes()),
