@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use serial_gate::clause::Reach;
+use serial_gate::clause::Footprint;
 use serial_gate::model::{Settings, Verdict};
 use serial_gate::policy::{DEFAULT_POLICY, Limits, Runtime};
 use serial_gate::queue::{Options, Queue, Rule, default_settings};
@@ -253,7 +253,7 @@ fn the_component_decides_as_the_native_rule_does_reasons_included() {
         .load(DEFAULT_POLICY, Limits::default())
         .unwrap();
     for_random_states(3_000, |queue, _, settings| {
-        let all = Reach::of_every_clause();
+        let all = Footprint::of_every_clause();
         let snapshot = queue.store().snapshot(&all, None).unwrap();
         let native = decide_natively(settings, &snapshot).unwrap();
         prop_assert_eq!(
@@ -273,7 +273,7 @@ fn rows_that_the_clause_cannot_see_make_no_difference() {
         .load(DEFAULT_POLICY, Limits::default())
         .unwrap();
     for_random_states(1_000, |queue, _, settings| {
-        let all = Reach::of_every_clause();
+        let all = Footprint::of_every_clause();
         let whole = queue.store().snapshot(&all, None).unwrap();
         let seen = queue.decide(Timestamp::UNIX_EPOCH, None).unwrap();
         prop_assert_eq!(

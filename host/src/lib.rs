@@ -11,7 +11,7 @@
 //! - [`queue`] is where policy and store meet: claim, explain, the state of the queue.
 //! - [`store`] is the database: schema, rows, the claim's transaction. It knows no policy.
 //! - [`policy`] runs a WebAssembly component under limits. It knows no SQL.
-//! - [`clause`] is the wall between them: it reads a policy's fragment and prints what may run.
+//! - [`clause`] is the guard between them: it reads a policy's fragment and prints what may run.
 //! - [`printable`] is text that can be shown on one line.
 //! - [`model`] is the contract (`wit/serial-gate.wit`) as Rust types.
 //!
@@ -19,7 +19,7 @@
 
 pub mod model;
 
-pub mod clause;
+pub use serial_gate_clause as clause;
 pub mod policy;
 pub mod store;
 

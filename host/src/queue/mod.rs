@@ -81,7 +81,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::clause::Reach;
+use crate::clause::Footprint;
 use crate::model::{self, Decision, Settings};
 use crate::policy::{self, Compiler, DEFAULT_POLICY, Runtime, Trust};
 use crate::store::{
@@ -503,7 +503,7 @@ impl Queue {
     /// # Errors
     ///
     /// When the database cannot be read.
-    pub fn reach(&mut self, now: Timestamp) -> Result<Reach, Error> {
+    pub fn reach(&mut self, now: Timestamp) -> Result<Footprint, Error> {
         Ok(self.clause(now)?.reach())
     }
 

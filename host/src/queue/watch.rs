@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 
 use super::{CurrentClause, Error, Queue, with_causes};
-use crate::clause::{Clause, Reach};
+use crate::clause::{Clause, Footprint};
 use crate::model::Snapshot;
 use crate::store::Claimed;
 
@@ -43,12 +43,12 @@ impl Queue {
         // Any policy may be replayed over a state that is kept.
         let is_kept = self.options.log.as_ref().is_some_and(|log| log.snapshots);
         let mut reach = if is_kept {
-            Reach::of_every_clause()
+            Footprint::of_every_clause()
         } else {
             clause.reach()
         };
         if let Some(Ok(shadow)) = &shadow {
-            reach.extend(shadow.reach());
+            reach.extend(shadow.footprint());
         }
         let state = self.store.snapshot(&reach, None)?;
         Ok(Some(Seen { state, shadow }))

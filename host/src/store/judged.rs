@@ -12,7 +12,7 @@ use super::schema::QUEUED;
 use super::snapshot::{has_no_more_than, state};
 use super::transaction::Transaction;
 use super::{Error, Store};
-use crate::clause::{Reach, Rendered};
+use crate::clause::{Footprint, Rendered};
 use crate::model::Snapshot;
 
 /// How many rows of a table are little: some milliseconds' worth.
@@ -38,11 +38,11 @@ impl Store {
     /// When the budget of a claim is spent, or the database cannot be read.
     pub fn judged(
         &mut self,
-        reach: &Reach,
+        reach: &Footprint,
         clause: &Rendered,
         job: Option<i64>,
     ) -> Result<Judged, Error> {
-        let every = Reach::of_every_clause();
+        let every = Footprint::of_every_clause();
         self.within_budget(|connection, _| {
             let transaction = Transaction::read(connection)?;
             let is_whole = has_no_more_than(LITTLE, &transaction, &every, job)?;

@@ -15,7 +15,7 @@ use super::schema::LINES;
 use super::transaction::Transaction;
 use super::value::TaskOrder;
 use super::{Error, Store};
-use crate::clause::{Reach, Source, Table};
+use crate::clause::{Footprint, Source, Table};
 use crate::model::{Freezes, Jobs, NULL, Snapshot, Symbol, Symbols, Tasks};
 
 const TASKS: [&str; 5] = ["id", "work_item_id", "repo", "stage", "gate_label"];
@@ -35,7 +35,7 @@ impl Store {
     /// # Errors
     ///
     /// When the budget of a claim is spent, or the database cannot be read.
-    pub fn snapshot(&mut self, reach: &Reach, job: Option<i64>) -> Result<Snapshot, Error> {
+    pub fn snapshot(&mut self, reach: &Footprint, job: Option<i64>) -> Result<Snapshot, Error> {
         self.within_budget(|connection, _| {
             let transaction = Transaction::read(connection)?;
             state(&transaction, reach, job)
@@ -47,7 +47,7 @@ impl Store {
     /// # Errors
     ///
     /// When the database cannot be read.
-    pub fn snapshot_plans(&mut self, reach: &Reach) -> Result<Vec<Vec<String>>, Error> {
+    pub fn snapshot_plans(&mut self, reach: &Footprint) -> Result<Vec<Vec<String>>, Error> {
         self.within_budget(|connection, _| {
             let tables = [
                 (Table::Jobs, &JOBS[..]),
@@ -65,7 +65,7 @@ impl Store {
 /// The state as this transaction sees it.
 pub(super) fn state(
     transaction: &Transaction<'_>,
-    reach: &Reach,
+    reach: &Footprint,
     job: Option<i64>,
 ) -> rusqlite::Result<Snapshot> {
     let mut symbols = Known::default();
@@ -81,7 +81,7 @@ pub(super) fn state(
 pub(super) fn has_no_more_than(
     most: usize,
     transaction: &Transaction<'_>,
-    reach: &Reach,
+    reach: &Footprint,
     job: Option<i64>,
 ) -> rusqlite::Result<bool> {
     let queued = with_queued(job);
@@ -108,7 +108,7 @@ pub(super) fn has_no_more_than(
 fn jobs(
     transaction: &Transaction<'_>,
     symbols: &mut Known,
-    reach: &Reach,
+    reach: &Footprint,
     job: Option<i64>,
 ) -> rusqlite::Result<Jobs> {
     let mut jobs = Jobs {
@@ -136,7 +136,7 @@ fn jobs(
 fn tasks(
     transaction: &Transaction<'_>,
     symbols: &mut Known,
-    reach: &Reach,
+    reach: &Footprint,
     job: Option<i64>,
 ) -> rusqlite::Result<Tasks> {
     let mut tasks = Tasks {
@@ -161,7 +161,7 @@ fn tasks(
 fn freezes(
     transaction: &Transaction<'_>,
     symbols: &mut Known,
-    reach: &Reach,
+    reach: &Footprint,
     job: Option<i64>,
 ) -> rusqlite::Result<Freezes> {
     let mut freezes = Freezes {
@@ -187,7 +187,7 @@ fn freezes(
 
 /// The rows of a table that can matter to all queued jobs or to the one that is bound, each once, in the order of their ids.
 /// None where no row does.
-fn query(reach: &Reach, table: Table, columns: &[&str], job: Option<i64>) -> Option<String> {
+fn query(reach: &Footprint, table: Table, columns: &[&str], job: Option<i64>) -> Option<String> {
     let sources = reach.sources(table).into_iter();
     let mut parts: Vec<String> = sources
         .map(|source| part(&source, table, columns))

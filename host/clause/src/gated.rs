@@ -1,105 +1,22 @@
-//! Which agents' jobs a clause may hold (DESIGN section 6, a).
+//! Which agents' jobs a clause may hold.
 //!
 //! Owns a three-valued folding of the typed tree with the agent known and all else unknown.
-//! Invariant: the clause is true for every job of an agent that is not gated, whatever the tables hold.
+//! Invariant: the clause is true for every job of an agent that is not gated, for all rows of the
+//! tables.
 
-use super::Dialect;
-use std::fmt;
+use alloc::vec;
+use alloc::vec::Vec;
 
-use super::contract::Column;
-use super::render::{self, Rendered};
-use super::tree::{Cell, Comparison, Literal, Part, Predicate, Row, Value};
+use super::agents::{AGENT, Agents};
+use super::tree::{Comparison, Literal, Predicate, Value};
 
-/// A set of agents; `None` stands for a job without one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Agents {
-    /// These.
-    Only(Vec<Option<String>>),
-    /// All but these.
-    AllBut(Vec<Option<String>>),
-}
-
-impl Agents {
-    /// Whether there are none.
-    pub fn are_none(&self) -> bool {
-        *self == Agents::Only(Vec::new())
-    }
-
-    /// The condition on a job that its agent is none of these.
-    pub fn others(&self, dialect: Dialect) -> Rendered {
-        let others = match self {
-            Agents::Only(agents) => Predicate::Not(Box::new(is_one_of(agents))),
-            Agents::AllBut(agents) => is_one_of(agents),
-        };
-        render::render(Some(&others), dialect)
-    }
-}
-
-impl fmt::Display for Agents {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (before, agents) = match self {
-            Agents::Only(agents) if agents.is_empty() => return f.write_str("no agent"),
-            Agents::AllBut(agents) if agents.is_empty() => return f.write_str("every agent"),
-            Agents::Only(agents) => ("", agents),
-            Agents::AllBut(agents) => ("every agent but ", agents),
-        };
-        let names: Vec<String> = agents
-            .iter()
-            .map(|agent| match agent {
-                Some(name) => format!("`{name}`"),
-                None => "NULL".into(),
-            })
-            .collect();
-        write!(f, "{before}{}", names.join(", "))
-    }
-}
-
-/// True or false, and never NULL.
-fn is_one_of(agents: &[Option<String>]) -> Predicate {
-    let terms = agents.iter().map(|agent| match agent {
-        None => Predicate::IsNull {
-            value: AGENT,
-            negated: false,
-        },
-        Some(name) => Predicate::All(vec![
-            Predicate::Compare {
-                left: AGENT,
-                comparison: Comparison::Equal,
-                right: Value::Literal(Literal::Text(name.clone())),
-            },
-            Predicate::IsNull {
-                value: AGENT,
-                negated: true,
-            },
-        ]),
-    });
-    Predicate::Any(
-        std::iter::once(Predicate::Constant(false))
-            .chain(terms)
-            .collect(),
-    )
-}
-
-/// The agent of the job.
-pub(super) const AGENT: Value = Value::Cell(Cell {
-    row: Row::Job,
-    column: Column::Agent,
-});
-
-/// The agents whose jobs a clause may hold. Names that the clause does not mention all fare alike, so one fresh name
-/// stands for them.
+/// The agents whose jobs a clause may hold. Names that the clause does not mention all fare alike,
+/// so one fresh name stands for them.
 pub(super) fn gated(predicate: &Predicate) -> Agents {
     let mut mentioned = vec![None];
-    predicate.walk(&mut |part| {
-        let mut mention = |literal: &Literal| {
-            if let Literal::Text(text) = literal {
-                mentioned.push(Some(text.clone()));
-            }
-        };
-        match part {
-            Part::Predicate(Predicate::InList { items, .. }) => items.iter().for_each(mention),
-            Part::Value(Value::Literal(literal)) => mention(literal),
-            _ => {}
+    predicate.literals(&mut |literal| {
+        if let Literal::Text(text) = literal {
+            mentioned.push(Some(text.clone()));
         }
     });
     mentioned.sort();

@@ -1,24 +1,32 @@
 //! The typed tree of an accepted clause.
 //!
-//! Owns the shape of the language. Leaves building it to `lower` and `select`, printing to `render`, and what it proves
-//! about a rule to the claim (DESIGN section 6).
-//! Invariant: the tree is typed (integers meet integers, texts meet texts, `NULL` meets both), every column exists in the
-//! row it names, every sub-select is tied to the job, and `All` and `Any` have at least two terms, none of their own kind.
+//! Owns the forms of the language. Leaves building it to `parse`, printing to `render`, and what it
+//! proves about a rule to `flat`, `gated` and `footprint`.
+//! Invariant: the tree of a clause is typed (integers meet integers, texts meet texts, `NULL` meets
+//! both), every column exists in the row it names, every sub-select is tied to the job, and `All`
+//! and `Any` have at least two terms, none of their own kind.
+
+#![expect(
+    missing_docs,
+    reason = "most variants and fields are named after the SQL that they are"
+)]
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
 
 use super::contract::{Column, Kind, Table};
 
 /// A three-valued condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Predicate {
-    /// `TRUE` or `FALSE`.
+pub enum Predicate {
     Constant(bool),
-    /// `NOT`.
     Not(Box<Predicate>),
     /// A chain of `AND`.
     All(Vec<Predicate>),
     /// A chain of `OR`.
     Any(Vec<Predicate>),
-    /// One comparison of two values.
     Compare {
         left: Value,
         comparison: Comparison,
@@ -38,7 +46,10 @@ pub(crate) enum Predicate {
         negated: bool,
     },
     /// `IS [NOT] NULL`.
-    IsNull { value: Value, negated: bool },
+    IsNull {
+        value: Value,
+        negated: bool,
+    },
     /// Whether the sub-select has a row. Never `NULL`.
     Exists(Select),
     /// How many rows the sub-select has, compared with a small number. Never `NULL`.
@@ -49,9 +60,8 @@ pub(crate) enum Predicate {
     },
 }
 
-/// A comparison operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Comparison {
+pub enum Comparison {
     Equal,
     NotEqual,
     Less,
@@ -62,7 +72,7 @@ pub(crate) enum Comparison {
 
 /// An operand of a condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Value {
+pub enum Value {
     Literal(Literal),
     Cell(Cell),
     /// `(SELECT min(column) FROM ...)`; `NULL` if no row has a value.
@@ -71,7 +81,7 @@ pub(crate) enum Value {
 
 /// A constant.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Literal {
+pub enum Literal {
     Null,
     Integer(i64),
     /// Printable ASCII.
@@ -80,14 +90,14 @@ pub(crate) enum Literal {
 
 /// A column of a row in scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Cell {
+pub struct Cell {
     pub row: Row,
     pub column: Column,
 }
 
 /// A row in scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Row {
+pub enum Row {
     /// The queued job that the clause is asked about.
     Job,
     /// The row of the sub-select with this number, from 1 in the order of the text.
@@ -96,23 +106,22 @@ pub(crate) enum Row {
 
 /// The smallest or the largest value of a column over a sub-select's rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Extreme {
+pub struct Extreme {
     pub end: End,
     /// A column of the sub-select's own row.
     pub column: Column,
     pub select: Select,
 }
 
-/// Which end of the order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum End {
+pub enum End {
     Min,
     Max,
 }
 
 /// The rows of one table that pass a filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Select {
+pub struct Select {
     /// The number that [`Row::Sub`] refers to.
     pub number: usize,
     pub table: Table,
@@ -120,7 +129,8 @@ pub(crate) struct Select {
 }
 
 impl Predicate {
-    /// A chain of `AND`. Chains in parentheses are joined to it, so that a reader sees every conjunct in one list.
+    /// A chain of `AND`. Chains in parentheses are joined to it, so that a reader sees every
+    /// conjunct in one list.
     pub(crate) fn all(terms: Vec<Predicate>) -> Predicate {
         let flat = terms.into_iter().flat_map(|term| match term {
             Predicate::All(inner) => inner,
@@ -142,14 +152,14 @@ impl Predicate {
     pub(crate) fn conjuncts(&self) -> &[Predicate] {
         match self {
             Predicate::All(terms) => terms,
-            other => std::slice::from_ref(other),
+            other => core::slice::from_ref(other),
         }
     }
 }
 
-/// A part of a tree, for those who look for something in it.
+/// A part of a tree, for a search in it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Part<'a> {
+pub enum Part<'a> {
     Predicate(&'a Predicate),
     Value(&'a Value),
     Select(&'a Select),
@@ -157,7 +167,7 @@ pub(crate) enum Part<'a> {
 
 impl Predicate {
     /// Shows every part, each before the parts that it is made of, in the order of the text.
-    pub(crate) fn walk<'a>(&'a self, see: &mut dyn FnMut(Part<'a>)) {
+    pub fn walk<'a>(&'a self, see: &mut dyn FnMut(Part<'a>)) {
         see(Part::Predicate(self));
         match self {
             Predicate::Constant(_) => {}
@@ -181,6 +191,15 @@ impl Predicate {
             }
             Predicate::Exists(select) | Predicate::Count { select, .. } => select.walk(see),
         }
+    }
+
+    /// Shows every literal, items of lists included.
+    pub(crate) fn literals<'a>(&'a self, see: &mut dyn FnMut(&'a Literal)) {
+        self.walk(&mut |part| match part {
+            Part::Predicate(Predicate::InList { items, .. }) => items.iter().for_each(&mut *see),
+            Part::Value(Value::Literal(literal)) => see(literal),
+            _ => {}
+        });
     }
 }
 
@@ -219,8 +238,8 @@ impl Select {
         self.filter.walk(see);
     }
 
-    /// Whether the filter's top level sets an indexed column of this row equal to a column of the job. Without it the
-    /// sub-select would visit the whole table for every job.
+    /// Whether the filter's top level sets an indexed column of this row equal to a column of the
+    /// job. Without it the sub-select would visit the whole table for every job.
     pub(crate) fn is_tied(&self) -> bool {
         let own = Row::Sub(self.number);
         self.filter.conjuncts().iter().any(|term| match term {
