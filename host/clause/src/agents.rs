@@ -12,7 +12,7 @@ use core::fmt;
 use super::Dialect;
 use super::contract::Column;
 use super::render::{self, Rendered};
-use super::tree::{Cell, Comparison, Literal, Predicate, Row, Value};
+use super::tree::{Comparison, Literal, Predicate, Row, Value};
 
 /// A set of agents; `None` stands for a job without one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,12 +44,8 @@ impl Agents {
             Agents::Only(agents) => (agents, false),
             Agents::AllBut(agents) => (agents, true),
         };
-        let items: Vec<Literal> = agents
-            .iter()
-            .flatten()
-            .cloned()
-            .map(Literal::Text)
-            .collect();
+        let names = agents.iter().flatten().cloned();
+        let items: Vec<Literal> = names.map(Literal::Text).collect();
         let is_listed = match items.is_empty() {
             true => Predicate::Constant(negated),
             false => Predicate::InList {
@@ -58,11 +54,8 @@ impl Agents {
                 negated,
             },
         };
-        let has_one = Predicate::IsNull {
-            value: AGENT,
-            negated: true,
-        };
-        render::render(Some(&Predicate::All(vec![is_listed, has_one])), dialect)
+        let named = Predicate::All(vec![is_listed, is_null(true)]);
+        render::render(Some(&named), dialect)
     }
 
     /// Whether this agent is one of these.
@@ -86,13 +79,11 @@ impl fmt::Display for Agents {
             Agents::Only(agents) => ("", agents),
             Agents::AllBut(agents) => ("every agent but ", agents),
         };
-        let names: Vec<String> = agents
-            .iter()
-            .map(|agent| match agent {
-                Some(name) => format!("`{name}`"),
-                None => "NULL".into(),
-            })
-            .collect();
+        let names = agents.iter().map(|agent| match agent {
+            Some(name) => format!("`{name}`"),
+            None => "NULL".into(),
+        });
+        let names: Vec<String> = names.collect();
         write!(f, "{before}{}", names.join(", "))
     }
 }
@@ -100,31 +91,21 @@ impl fmt::Display for Agents {
 /// True or false, and never NULL.
 fn is_one_of(agents: &[Option<String>]) -> Predicate {
     let terms = agents.iter().map(|agent| match agent {
-        None => Predicate::IsNull {
-            value: AGENT,
-            negated: false,
-        },
-        Some(name) => Predicate::All(vec![
-            Predicate::Compare {
-                left: AGENT,
-                comparison: Comparison::Equal,
-                right: Value::Literal(Literal::Text(name.clone())),
-            },
-            Predicate::IsNull {
-                value: AGENT,
-                negated: true,
-            },
-        ]),
+        None => is_null(false),
+        Some(name) => {
+            let name = Value::Literal(Literal::Text(name.clone()));
+            let is_name = Predicate::compare(AGENT, Comparison::Equal, name);
+            Predicate::All(vec![is_name, is_null(true)])
+        }
     });
-    Predicate::Any(
-        core::iter::once(Predicate::Constant(false))
-            .chain(terms)
-            .collect(),
-    )
+    let terms = [Predicate::Constant(false)].into_iter().chain(terms);
+    Predicate::Any(terms.collect())
+}
+
+fn is_null(negated: bool) -> Predicate {
+    let value = AGENT;
+    Predicate::IsNull { value, negated }
 }
 
 /// The agent of the job.
-pub(super) const AGENT: Value = Value::Cell(Cell {
-    row: Row::Job,
-    column: Column::Agent,
-});
+pub(super) const AGENT: Value = Row::Job.cell(Column::Agent);

@@ -1,7 +1,8 @@
 //! The parser's comparisons.
 //!
-//! Owns `=` and its like, `IN`, `BETWEEN` and `IS NULL`, their types, and what may follow them. Leaves operands to `parse`.
-//! Invariant: no comparison is an operand of another without parentheses. SQLite and PostgreSQL group `a = b < c` differently.
+//! Owns `=` and its like, `IN`, `BETWEEN` and `IS NULL`, their types, and what may follow them.
+//! Leaves operands to `parse`. Invariant: no comparison is an operand of another without
+//! parentheses. SQLite and PostgreSQL group `a = b < c` differently.
 
 use alloc::format;
 use alloc::vec::Vec;
@@ -48,8 +49,7 @@ impl<'t> Parser<'t> {
             }
         };
         self.check_complete()?;
-        let term = Term::Condition(predicate);
-        Ok(Expression { at, term })
+        Ok(Expression::of_condition(at, predicate))
     }
 
     fn compared(
@@ -66,8 +66,7 @@ impl<'t> Parser<'t> {
                 number,
             });
         }
-        let right = self.last_operand()?;
-        let (left, right) = (left.value()?, right.value()?);
+        let (left, right) = (left.value()?, self.last_operand()?.value()?);
         same_type([left.kind(), right.kind()], at)?;
         Ok(Predicate::Compare {
             left,
@@ -141,8 +140,7 @@ impl<'t> Parser<'t> {
 
     fn between(&mut self, left: Expression<'t>, negated: bool) -> Result<Predicate, Refusal> {
         let at = left.at;
-        let low = self.last_operand()?;
-        let (value, low) = (left.value()?, low.value()?);
+        let (value, low) = (left.value()?, self.last_operand()?.value()?);
         self.tokens.expect(TokenKind::Keyword(Keyword::And))?;
         let high = self.last_operand()?.value()?;
         same_type([value.kind(), low.kind(), high.kind()], at)?;

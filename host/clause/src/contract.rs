@@ -37,29 +37,11 @@ impl Table {
 
     /// The columns that a clause may read.
     pub fn columns(self) -> &'static [Column] {
+        use Column::*;
         match self {
-            Table::Tasks => &[
-                Column::Id,
-                Column::WorkItemId,
-                Column::Repo,
-                Column::Stage,
-                Column::GateLabel,
-            ],
-            Table::Jobs => &[
-                Column::Id,
-                Column::TaskId,
-                Column::Repo,
-                Column::Agent,
-                Column::Status,
-            ],
-            Table::RepoFreeze => &[
-                Column::Id,
-                Column::Repo,
-                Column::FrozenAt,
-                Column::ClearedAt,
-                Column::Reason,
-                Column::WorkItemId,
-            ],
+            Table::Tasks => &[Id, WorkItemId, Repo, Stage, GateLabel],
+            Table::Jobs => &[Id, TaskId, Repo, Agent, Status],
+            Table::RepoFreeze => &[Id, Repo, FrozenAt, ClearedAt, Reason, WorkItemId],
         }
     }
 

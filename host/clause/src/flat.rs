@@ -165,21 +165,10 @@ pub(super) fn reads_own_repo_only(predicate: &Predicate) -> bool {
 }
 
 fn is_tied_by_repo(select: &Select) -> bool {
-    let repo = |row| {
-        Value::Cell(Cell {
-            row,
-            column: Column::Repo,
-        })
-    };
-    let (own, job) = (repo(Row::Sub(select.number)), repo(Row::Job));
-    select.filter.conjuncts().iter().any(|term| match term {
-        Predicate::Compare {
-            left,
-            comparison: Comparison::Equal,
-            right,
-        } => (left, right) == (&own, &job) || (left, right) == (&job, &own),
-        _ => false,
-    })
+    let own = Row::Sub(select.number).cell(Column::Repo);
+    let job = Row::Job.cell(Column::Repo);
+    let mut terms = select.filter.conjuncts().iter();
+    terms.any(|term| term.compares(&own) == Some((Comparison::Equal, &job)))
 }
 
 /// One of the two truth values that are not NULL.
@@ -261,27 +250,21 @@ fn closed(predicate: &Predicate, truth: Truth, side: Side) -> Result<(), &Predic
             let is_closed = ends.into_iter().all(|(left, comparison, right)| {
                 compares_closed(left, comparison, right, truth, side)
             });
-            if is_closed { Ok(()) } else { Err(predicate) }
+            is_closed.then_some(()).ok_or(predicate)
         }
         Predicate::Compare {
             left,
             comparison,
             right,
-        } => {
-            if compares_closed(left, *comparison, right, truth, side) {
-                Ok(())
-            } else {
-                Err(predicate)
-            }
-        }
+        } => compares_closed(left, *comparison, right, truth, side)
+            .then_some(())
+            .ok_or(predicate),
         // NULL is the first place of all, and only a job without a task has it.
         Predicate::IsNull { value, negated } if is_place(value) => {
             let is_before = (truth == Truth::True) != *negated;
-            if is_before == (side == Side::Before) {
-                Ok(())
-            } else {
-                Err(predicate)
-            }
+            (is_before == (side == Side::Before))
+                .then_some(())
+                .ok_or(predicate)
         }
         Predicate::IsNull { .. } | Predicate::InList { .. } | Predicate::Constant(_) => {
             does_not_move(predicate)
@@ -301,33 +284,25 @@ fn compares_closed(
     if !moves_value(left) && !moves_value(right) {
         return true;
     }
+    // The comparison as the job's place sees it.
+    let comparison = if is_place(left) && !moves_value(right) {
+        comparison
+    } else if is_place(right) && !moves_value(left) {
+        comparison.turned()
+    } else {
+        return false;
+    };
     let grows = match comparison {
-        Comparison::Less | Comparison::LessOrEqual if is_place(right) && !moves_value(left) => true,
-        Comparison::Greater | Comparison::GreaterOrEqual
-            if is_place(left) && !moves_value(right) =>
-        {
-            true
-        }
-        Comparison::Less | Comparison::LessOrEqual if is_place(left) && !moves_value(right) => {
-            false
-        }
-        Comparison::Greater | Comparison::GreaterOrEqual
-            if is_place(right) && !moves_value(left) =>
-        {
-            false
-        }
-        _ => return false,
+        Comparison::Greater | Comparison::GreaterOrEqual => true,
+        Comparison::Less | Comparison::LessOrEqual => false,
+        Comparison::Equal | Comparison::NotEqual => return false,
     };
     side == Side::After && grows == (truth == Truth::True)
 }
 
 /// Whether the value is the job's place in the order of tasks.
 fn is_place(value: &Value) -> bool {
-    *value
-        == Value::Cell(Cell {
-            row: Row::Job,
-            column: Column::TaskId,
-        })
+    *value == Row::Job.cell(Column::TaskId)
 }
 
 /// Whether a value depends on the job's place.

@@ -15,7 +15,7 @@ use alloc::vec::Vec;
 use super::Dialect;
 use super::contract::{Column, Table};
 use super::render::{self, Rendered};
-use super::tree::{Cell, Comparison, Part, Predicate, Row, Select, Value};
+use super::tree::{Comparison, Part, Predicate, Row, Select, Value};
 
 /// The rows that can matter to one or several clauses.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -87,16 +87,11 @@ impl Footprint {
 
 fn tied(table: Table, own: Column, of_job: Column) -> Select {
     let number = 1;
-    let cell = |row, column| Value::Cell(Cell { row, column });
-    let filter = Box::new(Predicate::Compare {
-        left: cell(Row::Sub(number), own),
-        comparison: Comparison::Equal,
-        right: cell(Row::Job, of_job),
-    });
+    let (own, of_job) = (Row::Sub(number).cell(own), Row::Job.cell(of_job));
     Select {
         number,
         table,
-        filter,
+        filter: Box::new(Predicate::compare(own, Comparison::Equal, of_job)),
     }
 }
 
@@ -105,7 +100,9 @@ fn tied(table: Table, own: Column, of_job: Column) -> Select {
 fn without_other_rows(select: &Select) -> Select {
     let own = Row::Sub(select.number);
     let conjuncts = select.filter.conjuncts().iter();
-    let kept = conjuncts.filter(|term| is_tie(term, own) || reads_only(term, own));
+    // A condition with a sub-select reads the job that it is tied to.
+    let reads_only = |term: &Predicate| !term.has_cell(|cell| cell.row != own);
+    let kept = conjuncts.filter(|term| is_tie(term, own) || reads_only(term));
     Select {
         filter: Box::new(Predicate::all(kept.cloned().collect())),
         ..select.clone()
@@ -122,18 +119,6 @@ fn is_tie(term: &Predicate, own: Row) -> bool {
         } => [(left.row, right.row), (right.row, left.row)].contains(&(own, Row::Job)),
         _ => false,
     }
-}
-
-/// Whether a condition reads nothing but the row and literals. One with a sub-select reads the job
-/// that it is tied to.
-fn reads_only(term: &Predicate, own: Row) -> bool {
-    let mut reads_only = true;
-    term.walk(&mut |part| {
-        if let Part::Value(Value::Cell(cell)) = part {
-            reads_only &= cell.row == own;
-        }
-    });
-    reads_only
 }
 
 fn source(select: &Select) -> Source {

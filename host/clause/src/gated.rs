@@ -41,64 +41,43 @@ enum Agent<'a> {
     Fresh,
 }
 
-/// The truth values that a condition may have.
+/// The truth values that a condition may have, a bit for each.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Outcomes {
-    is_false: bool,
-    is_null: bool,
-    is_true: bool,
-}
+struct Outcomes(u8);
 
 impl Outcomes {
-    const FALSE: Outcomes = Outcomes {
-        is_false: true,
-        is_null: false,
-        is_true: false,
-    };
-    const NULL: Outcomes = Outcomes {
-        is_false: false,
-        is_null: true,
-        is_true: false,
-    };
-    const TRUE: Outcomes = Outcomes {
-        is_false: false,
-        is_null: false,
-        is_true: true,
-    };
-    const EITHER: Outcomes = Outcomes {
-        is_false: true,
-        is_null: false,
-        is_true: true,
-    };
-    const ANY: Outcomes = Outcomes {
-        is_false: true,
-        is_null: true,
-        is_true: true,
-    };
+    const FALSE: Outcomes = Outcomes(0b001);
+    const NULL: Outcomes = Outcomes(0b010);
+    const TRUE: Outcomes = Outcomes(0b100);
+    const EITHER: Outcomes = Outcomes(0b101);
+    const ANY: Outcomes = Outcomes(0b111);
 
     fn of(known: bool) -> Outcomes {
-        if known {
-            Outcomes::TRUE
-        } else {
-            Outcomes::FALSE
+        match known {
+            true => Outcomes::TRUE,
+            false => Outcomes::FALSE,
         }
+    }
+
+    fn may_be(self, one: Outcomes) -> bool {
+        self.0 & one.0 != 0
     }
 
     fn not(self) -> Outcomes {
-        Outcomes {
-            is_false: self.is_true,
-            is_null: self.is_null,
-            is_true: self.is_false,
-        }
+        let Outcomes(bits) = self;
+        Outcomes((bits & 0b001) << 2 | bits & 0b010 | bits >> 2)
     }
 
+    /// Each outcome of one with each of the other: the lesser of both, from false to true.
     fn and(self, other: Outcomes) -> Outcomes {
-        Outcomes {
-            is_false: self.is_false || other.is_false,
-            is_null: (self.is_null && (other.is_null || other.is_true))
-                || (other.is_null && self.is_true),
-            is_true: self.is_true && other.is_true,
+        let mut bits = self.0 & other.0 | (self.0 | other.0) & Outcomes::FALSE.0;
+        let is_null = |one: Outcomes, other: Outcomes| {
+            one.may_be(Outcomes::NULL) && other.may_be(Outcomes::TRUE)
+        };
+        if is_null(self, other) || is_null(other, self) {
+            bits |= Outcomes::NULL.0;
         }
+        Outcomes(bits)
     }
 }
 
@@ -141,15 +120,15 @@ fn fold(predicate: &Predicate, agent: Agent<'_>) -> Outcomes {
             swapped(low.and(high), *negated)
         }
         Predicate::IsNull { value, negated } => {
-            let outcomes = match value {
-                _ if is_agent(value) => Outcomes::of(agent == Agent::None),
-                Value::Literal(literal) => Outcomes::of(*literal == Literal::Null),
-                Value::Cell(_) | Value::Extreme(_) => Outcomes::EITHER,
+            let outcomes = match known(value, agent) {
+                Known::Null => Outcomes::TRUE,
+                Known::Nothing => Outcomes::EITHER,
+                _ => Outcomes::FALSE,
             };
             swapped(outcomes, *negated)
         }
         Predicate::Exists(select) => {
-            if fold(&select.filter, agent).is_true {
+            if fold(&select.filter, agent).may_be(Outcomes::TRUE) {
                 Outcomes::EITHER
             } else {
                 Outcomes::FALSE
@@ -167,48 +146,44 @@ fn swapped(outcomes: Outcomes, negated: bool) -> Outcomes {
     if negated { outcomes.not() } else { outcomes }
 }
 
-fn is_agent(value: &Value) -> bool {
-    *value == AGENT
+/// What is known of a value.
+enum Known<'a> {
+    Null,
+    Integer(i64),
+    Text(&'a str),
+    Agent(&'a str),
+    FreshAgent,
+    Nothing,
+}
+
+fn known<'a>(value: &'a Value, agent: Agent<'a>) -> Known<'a> {
+    match value {
+        Value::Literal(Literal::Null) => Known::Null,
+        Value::Literal(Literal::Integer(integer)) => Known::Integer(*integer),
+        Value::Literal(Literal::Text(text)) => Known::Text(text),
+        Value::Cell(_) if *value == AGENT => match agent {
+            Agent::None => Known::Null,
+            Agent::Named(name) => Known::Agent(name),
+            Agent::Fresh => Known::FreshAgent,
+        },
+        Value::Cell(_) | Value::Extreme(_) => Known::Nothing,
+    }
 }
 
 fn compare(left: &Value, comparison: Comparison, right: &Value, agent: Agent<'_>) -> Outcomes {
-    let is_null = |value: &Value| {
-        *value == Value::Literal(Literal::Null) || (is_agent(value) && agent == Agent::None)
-    };
-    if is_null(left) || is_null(right) {
-        return Outcomes::NULL;
+    use Known::{Agent, FreshAgent, Integer, Null, Text};
+    match (known(left, agent), known(right, agent)) {
+        (Null, _) | (_, Null) => Outcomes::NULL,
+        (Integer(left), Integer(right)) => Outcomes::of(comparison.holds(left.cmp(&right))),
+        (Text(left), Text(right)) | (Text(left), Agent(right)) | (Agent(left), Text(right)) => {
+            Outcomes::of(comparison.holds(left.cmp(right)))
+        }
+        // A fresh name differs from every literal; its place among them is not known.
+        (Text(_), FreshAgent) | (FreshAgent, Text(_)) => match comparison {
+            Comparison::Equal => Outcomes::FALSE,
+            Comparison::NotEqual => Outcomes::TRUE,
+            _ => Outcomes::EITHER,
+        },
+        _ => Outcomes::ANY,
     }
-    let ordering = match (left, right, agent) {
-        (Value::Literal(Literal::Text(text)), value, Agent::Named(name)) if is_agent(value) => {
-            text.as_bytes().cmp(name.as_bytes())
-        }
-        (value, Value::Literal(Literal::Text(text)), Agent::Named(name)) if is_agent(value) => {
-            name.as_bytes().cmp(text.as_bytes())
-        }
-        (Value::Literal(Literal::Text(text)), Value::Literal(Literal::Text(other)), _) => {
-            text.as_bytes().cmp(other.as_bytes())
-        }
-        (Value::Literal(Literal::Integer(number)), Value::Literal(Literal::Integer(other)), _) => {
-            number.cmp(other)
-        }
-        // A fresh name differs from every literal; where it stands among them is not known.
-        (Value::Literal(_), value, Agent::Fresh) | (value, Value::Literal(_), Agent::Fresh)
-            if is_agent(value) =>
-        {
-            return match comparison {
-                Comparison::Equal => Outcomes::FALSE,
-                Comparison::NotEqual => Outcomes::TRUE,
-                _ => Outcomes::EITHER,
-            };
-        }
-        _ => return Outcomes::ANY,
-    };
-    Outcomes::of(match comparison {
-        Comparison::Equal => ordering.is_eq(),
-        Comparison::NotEqual => ordering.is_ne(),
-        Comparison::Less => ordering.is_lt(),
-        Comparison::LessOrEqual => ordering.is_le(),
-        Comparison::Greater => ordering.is_gt(),
-        Comparison::GreaterOrEqual => ordering.is_ge(),
-    })
 }

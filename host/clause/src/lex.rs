@@ -100,17 +100,7 @@ impl<'t> Cursor<'t> {
         let mut rest = self.rest.chars();
         let next = rest.next()?;
         self.rest = rest.as_str();
-        let Position { line, column } = self.at;
-        self.at = match next {
-            '\n' => Position {
-                line: line + 1,
-                column: 1,
-            },
-            _ => Position {
-                line,
-                column: column + 1,
-            },
-        };
+        self.at = self.at.behind(next);
         Some(next)
     }
 
@@ -137,9 +127,9 @@ impl<'t> Cursor<'t> {
             let remedy = "write a plain string `'...'`, with a space before it";
             return Err(Refusal::new("prefixed-string", what, remedy, at));
         }
-        if let Some(family) = vocabulary::refused_word(word) {
+        if let Some((construct, remedy)) = vocabulary::refused_word(word) {
             let what = format!("{} is not in the language", echo(word));
-            return Err(Refusal::new(family.construct, what, family.remedy, at));
+            return Err(Refusal::new(construct, what, remedy, at));
         }
         Ok(vocabulary::keyword(word).map_or(TokenKind::Name, TokenKind::Keyword))
     }
@@ -210,9 +200,9 @@ impl<'t> Cursor<'t> {
 
     fn symbol(&mut self) -> Result<TokenKind, Refusal> {
         let at = self.at;
-        if let Some(refused) = vocabulary::refused_symbol(self.rest) {
-            let what = format!("{} {}", echo(refused.symbol), refused.what);
-            return Err(Refusal::new(refused.construct, what, refused.remedy, at));
+        if let Some((symbol, construct, what, remedy)) = vocabulary::refused_symbol(self.rest) {
+            let what = format!("{} {what}", echo(symbol));
+            return Err(Refusal::new(construct, what, *remedy, at));
         }
         if let Some((symbol, kind)) = vocabulary::symbol(self.rest) {
             for _ in symbol.chars() {

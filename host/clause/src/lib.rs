@@ -2,15 +2,13 @@
 //! crate printed itself.
 //!
 //! The text is cut into tokens of an allow-list (`lex`, `vocabulary`), checked for size (`limits`),
-//! and parsed into a typed tree (`parse`, `comparison`, `select`, `scope`, [`tree`]) over the contract's tables
-//! (`contract`). The tree is printed for each database (`render`). What makes a claim flat is
-//! proved from the tree (`flat`, `gated`, `cost`), and so is which rows can matter to it
-//! (`footprint`).
-//! Leaves to others: running the SQL, the databases' own sandboxes, plan checks, and the index of
-//! heads. No I/O, no dependencies, no `std`: a component can guard clauses with it and import
-//! nothing.
-//! Invariant: [`Rendered`] is printed from a tree only. No byte of the policy's text reaches a
-//! database except inside a literal that the renderer escaped.
+//! and parsed into a typed tree (`parse`, `comparison`, `select`, `scope`, [`tree`]) over the
+//! contract's tables (`contract`). The tree is printed for each database (`render`). What makes a
+//! claim flat is proved from the tree (`flat`, `gated`, `cost`), and so is which rows can matter to
+//! it (`footprint`). Leaves to others: running the SQL, the databases' own sandboxes, plan checks,
+//! and the index of heads. No I/O, no dependencies, no `std`: a component can guard clauses with it
+//! and import nothing. Invariant: [`Rendered`] is printed from a tree only. No byte of the policy's
+//! text reaches a database except inside a literal that the renderer escaped.
 
 #![no_std]
 
@@ -64,9 +62,8 @@ pub enum Dialect {
 /// assert_eq!(clause.render(Dialect::Sqlite).as_str(), r#"("jobs"."agent" <> 'analyst')"#);
 ///
 /// let refusal = Clause::accept("jobs.agent = 'x' -- and so on").unwrap_err();
-/// assert_eq!(refusal.to_string(), "[comment] `--` starts a comment at line 1, column 18: remove it");
-/// # Ok::<(), serial_gate_clause::Refusal>(())
-/// ```
+/// assert_eq!(refusal.to_string(), "[comment] `--` starts a comment at line 1, column 18: remove
+/// it"); # Ok::<(), serial_gate_clause::Refusal>(()) ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Clause {
     predicate: Option<Predicate>,

@@ -72,6 +72,11 @@ pub(crate) enum Term<'t> {
 }
 
 impl Expression<'_> {
+    pub(crate) fn of_condition(at: Position, predicate: Predicate) -> Self {
+        let term = Term::Condition(predicate);
+        Expression { at, term }
+    }
+
     fn condition(self) -> Result<Predicate, Refusal> {
         let at = self.at;
         if let Term::Condition(predicate) = self.term {
@@ -147,8 +152,7 @@ impl<'t> Parser<'t> {
             }
             terms.push(term(self)?.condition()?);
         }
-        let term = Term::Condition(join(terms));
-        Ok(Expression { at, term })
+        Ok(Expression::of_condition(at, join(terms)))
     }
 
     fn negation(&mut self) -> Result<Expression<'t>, Refusal> {
@@ -162,8 +166,7 @@ impl<'t> Parser<'t> {
         for _ in 0..nots {
             predicate = Predicate::Not(Box::new(predicate));
         }
-        let term = Term::Condition(predicate);
-        Ok(Expression { at, term })
+        Ok(Expression::of_condition(at, predicate))
     }
 
     fn take_nots(&mut self) -> usize {
@@ -184,7 +187,7 @@ impl<'t> Parser<'t> {
             TokenKind::Keyword(Keyword::Null) => literal(Literal::Null),
             TokenKind::Keyword(Keyword::True) => Ok(Term::Condition(Predicate::Constant(true))),
             TokenKind::Keyword(Keyword::False) => Ok(Term::Condition(Predicate::Constant(false))),
-            TokenKind::Keyword(Keyword::Exists) => return self.exists(),
+            TokenKind::Keyword(Keyword::Exists) => return self.exists_select(),
             TokenKind::Keyword(Keyword::Not) => Err(self.negated_operand()?),
             TokenKind::Open => return self.parenthesised(),
             TokenKind::Name => self.named(token),
@@ -195,7 +198,7 @@ impl<'t> Parser<'t> {
 
     fn parenthesised(&mut self) -> Result<Expression<'t>, Refusal> {
         if let Some(select) = self.tokens.take(Keyword::Select) {
-            return self.value_of_select(select.at);
+            return self.select(select.at, false);
         }
         let inner = self.expression()?;
         if self.tokens.peek().kind == TokenKind::Comma {

@@ -23,6 +23,15 @@ pub(crate) struct Position {
 
 impl Position {
     pub(crate) const START: Position = Position { line: 1, column: 1 };
+
+    /// The place behind a character.
+    pub(crate) fn behind(self, c: char) -> Position {
+        let (line, column) = match c {
+            '\n' => (self.line + 1, 1),
+            _ => (self.line, self.column + 1),
+        };
+        Position { line, column }
+    }
 }
 
 /// A clause that is not in the language.

@@ -169,10 +169,8 @@ impl Printer {
     /// comparison.
     fn ordered<const N: usize>(&mut self, first: &Value, operands: [&Value; N]) {
         self.value(first);
-        if operands
-            .iter()
-            .any(|operand| operand.kind() == Some(Kind::Text))
-        {
+        let is_text = |operand: &Value| operand.kind() == Some(Kind::Text);
+        if operands.into_iter().any(is_text) {
             self.collate();
         }
     }
@@ -222,17 +220,9 @@ impl Printer {
     }
 
     fn rest_of_select(&mut self, select: &Select) {
-        let Select {
-            number,
-            table,
-            filter,
-        } = select;
-        self.put(&format!(
-            " FROM \"{}\" AS \"{}\" WHERE ",
-            table.name(),
-            name(*number)
-        ));
-        self.predicate(filter);
+        let (table, name) = (select.table.name(), name(select.number));
+        self.put(&format!(" FROM \"{table}\" AS \"{name}\" WHERE "));
+        self.predicate(&select.filter);
     }
 
     fn cell(&mut self, cell: Cell) {
@@ -253,10 +243,8 @@ impl Printer {
             (Literal::Integer(integer), _) => self.put(&integer.to_string()),
             // Inside `E''` a backslash means the same whatever `standard_conforming_strings` says.
             (Literal::Text(text), Dialect::Postgres) if text.contains('\\') => {
-                self.put(&format!(
-                    "E'{}'",
-                    text.replace('\\', "\\\\").replace('\'', "''")
-                ));
+                let text = text.replace('\\', "\\\\").replace('\'', "''");
+                self.put(&format!("E'{text}'"));
             }
             (Literal::Text(text), _) => self.put(&format!("'{}'", text.replace('\'', "''"))),
         }

@@ -7,6 +7,7 @@
 
 use alloc::boxed::Box;
 use alloc::format;
+use alloc::vec::Vec;
 
 use super::lex::{Token, TokenKind};
 use super::parse::{Expression, Parser, Term};
@@ -16,94 +17,68 @@ use super::tokens::{dotted, unexpected};
 use super::tree::{Cell, End, Extreme, Predicate, Row, Select, Value};
 use super::vocabulary::Keyword;
 
+/// What a sub-select hands out: that there is a row, how many there are, or one end of a column.
+enum Item<'t> {
+    Row,
+    Count,
+    Extreme(End, Vec<Token<'t>>),
+}
+
 impl<'t> Parser<'t> {
     /// `(SELECT 1 FROM ...)`, behind `EXISTS`.
-    pub(crate) fn exists(&mut self) -> Result<Expression<'t>, Refusal> {
+    pub(crate) fn exists_select(&mut self) -> Result<Expression<'t>, Refusal> {
         self.tokens.expect(TokenKind::Open)?;
         if self.tokens.peek().kind == TokenKind::Open
             && let Some(select) = self.tokens.inner_select()
         {
-            let what = "sub-select in parentheses of its own";
+            let what = "sub-select in more parentheses than one";
             let remedy = "write `EXISTS (SELECT 1 FROM tasks t WHERE ...)`";
             return Err(Refusal::new("sub-select", what, remedy, select.at));
         }
-        let at = self.tokens.expect(TokenKind::Keyword(Keyword::Select))?.at;
-        let item = self.item(at)?;
-        if item.text != "1" {
-            return Err(select_list(item.at));
-        }
-        let scope = self.enter(at, item.at)?;
-        let select = self.filtered(scope, at)?;
-        let term = Term::Condition(Predicate::Exists(select));
-        Ok(Expression { at, term })
+        let select = self.tokens.expect(TokenKind::Keyword(Keyword::Select))?;
+        self.select(select.at, true)
     }
 
-    /// `min(alias.column) FROM ...)` or `count(*) FROM ...)`, behind the `SELECT` at this position.
-    pub(crate) fn value_of_select(&mut self, at: Position) -> Result<Expression<'t>, Refusal> {
-        let item = self.item(at)?;
-        let path = match item.kind {
-            TokenKind::Name => self.tokens.path(item)?,
-            _ => return Err(select_list(item.at)),
+    /// A sub-select behind the `SELECT` at this position, with the parenthesis that closes it.
+    pub(crate) fn select(
+        &mut self,
+        at: Position,
+        is_exists: bool,
+    ) -> Result<Expression<'t>, Refusal> {
+        let first = self.item_start(at)?;
+        let item = match is_exists {
+            true if first.text == "1" => Item::Row,
+            false if first.kind == TokenKind::Name => self.call(first)?,
+            _ => return Err(select_list(first.at)),
         };
-        if self.tokens.peek().kind != TokenKind::Open {
-            return Err(select_list(item.at));
-        }
-        self.tokens.next();
-        let function = dotted(&path).to_ascii_lowercase();
-        let end = match function.as_str() {
-            "min" => End::Min,
-            "max" => End::Max,
-            "count" => {
-                let select = self.counted(at, item.at)?;
-                let term = Term::Count(select);
-                return Ok(Expression { at, term });
-            }
-            other => {
-                let what = format!("the function {} is not in the language", echo(other));
-                let remedy = "write `min(alias.column)`, `max(alias.column)` or `count(*)`";
-                return Err(Refusal::new("function", what, remedy, item.at));
-            }
+        let scope = self.enter(at, first.at)?;
+        let column = match &item {
+            Item::Extreme(_, path) => match self.scopes.cell(path, first.at)? {
+                Cell { row, column } if row == Row::Sub(scope.number) => Some(column),
+                _ => return Err(select_list(first.at)),
+            },
+            Item::Row | Item::Count => None,
         };
-        let first = self.tokens.next();
-        let path = match first.kind {
-            TokenKind::Name => self.tokens.path(first)?,
-            _ => return Err(select_list(item.at)),
-        };
-        if path.len() < 2 || self.tokens.peek().kind == TokenKind::Comma {
-            return Err(select_list(item.at));
-        }
-        self.tokens.expect(TokenKind::Close)?;
-        let scope = self.enter(at, item.at)?;
-        let Cell { row, column } = self.scopes.cell(&path, item.at)?;
-        if row != Row::Sub(scope.number) {
-            return Err(select_list(item.at));
-        }
         let select = self.filtered(scope, at)?;
-        let extreme = Extreme {
-            end,
-            column,
-            select,
+        let term = match (item, column) {
+            (Item::Extreme(end, _), Some(column)) => {
+                let extreme = Extreme {
+                    end,
+                    column,
+                    select,
+                };
+                Term::Value(Value::Extreme(Box::new(extreme)))
+            }
+            (Item::Count, _) => Term::Count(select),
+            _ => Term::Condition(Predicate::Exists(select)),
         };
-        let term = Term::Value(Value::Extreme(Box::new(extreme)));
         Ok(Expression { at, term })
-    }
-
-    fn counted(&mut self, at: Position, item: Position) -> Result<Select, Refusal> {
-        let star = self.tokens.next();
-        if star.kind != TokenKind::Star || self.tokens.peek().kind == TokenKind::Comma {
-            let what = "`count` of something other than `*`";
-            let remedy = "write `count(*)`, which counts the rows that pass the `WHERE`";
-            return Err(Refusal::new("count", what, remedy, item));
-        }
-        self.tokens.expect(TokenKind::Close)?;
-        let scope = self.enter(at, item)?;
-        self.filtered(scope, at)
     }
 
     /// The first token of the select list.
-    fn item(&mut self, at: Position) -> Result<Token<'t>, Refusal> {
-        let item = self.tokens.next();
-        let starts_value = match item.kind {
+    fn item_start(&mut self, at: Position) -> Result<Token<'t>, Refusal> {
+        let first = self.tokens.next();
+        let starts_value = match first.kind {
             TokenKind::Name | TokenKind::Integer(_) | TokenKind::String | TokenKind::Open => true,
             TokenKind::Keyword(keyword) => matches!(
                 keyword,
@@ -112,9 +87,46 @@ impl<'t> Parser<'t> {
             _ => false,
         };
         match self.tokens.peek().kind {
-            _ if !starts_value => Err(unexpected(item)),
+            _ if !starts_value => Err(unexpected(first)),
             TokenKind::Keyword(Keyword::Where) | TokenKind::Close => Err(without_table(at)),
-            _ => Ok(item),
+            _ => Ok(first),
+        }
+    }
+
+    /// A call of `min`, `max` or `count`.
+    fn call(&mut self, first: Token<'t>) -> Result<Item<'t>, Refusal> {
+        let name = dotted(&self.tokens.path(first)?).to_ascii_lowercase();
+        if self.tokens.peek().kind != TokenKind::Open {
+            return Err(select_list(first.at));
+        }
+        self.tokens.next();
+        let argument = self.tokens.next();
+        let item = match name.as_str() {
+            "count" if argument.kind == TokenKind::Star => Some(Item::Count),
+            "count" => None,
+            "min" | "max" if argument.kind != TokenKind::Name => None,
+            "min" | "max" => {
+                let end = if name == "min" { End::Min } else { End::Max };
+                let path = self.tokens.path(argument)?;
+                (path.len() > 1).then_some(Item::Extreme(end, path))
+            }
+            other => {
+                let what = format!("the function {} is not in the language", echo(other));
+                let remedy = "write `min(alias.column)`, `max(alias.column)` or `count(*)`";
+                return Err(Refusal::new("function", what, remedy, first.at));
+            }
+        };
+        match item {
+            Some(item) if self.tokens.peek().kind != TokenKind::Comma => {
+                self.tokens.expect(TokenKind::Close)?;
+                Ok(item)
+            }
+            _ if name == "count" => {
+                let what = "`count` of something other than `*`";
+                let remedy = "write `count(*)`, which counts the rows that pass the `WHERE`";
+                Err(Refusal::new("count", what, remedy, first.at))
+            }
+            _ => Err(select_list(first.at)),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The tokens that the parser has not read yet.
 //!
-//! Owns looking ahead and the refusal of a token in the wrong place. Leaves every meaning to `parse`.
+//! Owns looking ahead and the refusal of a token in the wrong place. Leaves every meaning to
+//! `parse`.
 
 use alloc::borrow::ToOwned;
 use alloc::format;

@@ -15,6 +15,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 
 use super::contract::{Column, Kind, Table};
 
@@ -70,6 +71,31 @@ pub enum Comparison {
     GreaterOrEqual,
 }
 
+impl Comparison {
+    /// Whether it is true of two values in this order.
+    pub fn holds(self, order: Ordering) -> bool {
+        match self {
+            Comparison::Equal => order.is_eq(),
+            Comparison::NotEqual => order.is_ne(),
+            Comparison::Less => order.is_lt(),
+            Comparison::LessOrEqual => order.is_le(),
+            Comparison::Greater => order.is_gt(),
+            Comparison::GreaterOrEqual => order.is_ge(),
+        }
+    }
+
+    /// The same comparison, read from its other side.
+    pub fn turned(self) -> Comparison {
+        match self {
+            Comparison::Less => Comparison::Greater,
+            Comparison::LessOrEqual => Comparison::GreaterOrEqual,
+            Comparison::Greater => Comparison::Less,
+            Comparison::GreaterOrEqual => Comparison::LessOrEqual,
+            same => same,
+        }
+    }
+}
+
 /// An operand of a condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
@@ -102,6 +128,13 @@ pub enum Row {
     Job,
     /// The row of the sub-select with this number, from 1 in the order of the text.
     Sub(usize),
+}
+
+impl Row {
+    /// A column of this row.
+    pub(crate) const fn cell(self, column: Column) -> Value {
+        Value::Cell(Cell { row: self, column })
+    }
 }
 
 /// The smallest or the largest value of a column over a sub-select's rows.
@@ -148,6 +181,31 @@ impl Predicate {
         Predicate::Any(flat.collect())
     }
 
+    pub(crate) fn compare(left: Value, comparison: Comparison, right: Value) -> Predicate {
+        Predicate::Compare {
+            left,
+            comparison,
+            right,
+        }
+    }
+
+    /// What this value is compared with, and how, if this is a comparison of it.
+    pub(crate) fn compares(&self, value: &Value) -> Option<(Comparison, &Value)> {
+        match self {
+            Predicate::Compare {
+                left,
+                comparison,
+                right,
+            } if left == value => Some((*comparison, right)),
+            Predicate::Compare {
+                left,
+                comparison,
+                right,
+            } if right == value => Some((comparison.turned(), left)),
+            _ => None,
+        }
+    }
+
     /// The conditions that must all hold.
     pub(crate) fn conjuncts(&self) -> &[Predicate] {
         match self {
@@ -191,6 +249,16 @@ impl Predicate {
             }
             Predicate::Exists(select) | Predicate::Count { select, .. } => select.walk(see),
         }
+    }
+
+    pub(crate) fn has_cell(&self, is_it: impl Fn(&Cell) -> bool) -> bool {
+        let mut has_one = false;
+        self.walk(&mut |part| {
+            if let Part::Value(Value::Cell(cell)) = part {
+                has_one |= is_it(cell);
+            }
+        });
+        has_one
     }
 
     /// Shows every literal, items of lists included.
@@ -242,16 +310,15 @@ impl Select {
     /// job. Without it the sub-select would visit the whole table for every job.
     pub(crate) fn is_tied(&self) -> bool {
         let own = Row::Sub(self.number);
+        let ties = |mine: &Cell, job: &Cell| {
+            mine.row == own && self.table.is_indexed(mine.column) && job.row == Row::Job
+        };
         self.filter.conjuncts().iter().any(|term| match term {
             Predicate::Compare {
                 left: Value::Cell(left),
                 comparison: Comparison::Equal,
                 right: Value::Cell(right),
-            } => [(left, right), (right, left)]
-                .into_iter()
-                .any(|(mine, job)| {
-                    mine.row == own && self.table.is_indexed(mine.column) && job.row == Row::Job
-                }),
+            } => ties(left, right) || ties(right, left),
             _ => false,
         })
     }

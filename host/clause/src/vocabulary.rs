@@ -73,188 +73,116 @@ pub(crate) fn symbol(text: &str) -> Option<(&'static str, TokenKind)> {
     symbols.find(|(symbol, _)| text.starts_with(symbol))
 }
 
-/// A symbol that the language leaves out: the construct of its refusal, what the symbol would do,
+/// A symbol that the language leaves out, the construct of its refusal, what the symbol would do,
 /// and what to write instead.
-pub(crate) struct Refused {
-    pub symbol: &'static str,
-    pub construct: &'static str,
-    pub what: &'static str,
-    pub remedy: &'static str,
-}
+type Symbol = (&'static str, &'static str, &'static str, &'static str);
 
 /// The refused symbol that a text starts with.
-pub(crate) fn refused_symbol(text: &str) -> Option<&'static Refused> {
+pub(crate) fn refused_symbol(text: &str) -> Option<&'static Symbol> {
     let mut refused = REFUSED_SYMBOLS.iter();
-    refused.find(|refused| text.starts_with(refused.symbol))
+    refused.find(|(symbol, ..)| text.starts_with(symbol))
 }
 
-/// A family of SQL keywords that the language leaves out.
-pub(crate) struct Family {
-    pub construct: &'static str,
-    pub remedy: &'static str,
-    words: &'static [&'static str],
-}
-
-/// The refused family of a word, if it is an SQL keyword.
-pub(crate) fn refused_word(word: &str) -> Option<&'static Family> {
-    let refuses = |family: &&Family| {
-        let mut words = family.words.iter();
-        words.any(|refused| refused.eq_ignore_ascii_case(word))
+/// The construct and the remedy of a word's refusal, if it is an SQL keyword that the language
+/// leaves out.
+pub(crate) fn refused_word(word: &str) -> Option<(&'static str, &'static str)> {
+    let refuses = |words: &str| {
+        words
+            .split(' ')
+            .any(|refused| refused.eq_ignore_ascii_case(word))
     };
-    REFUSED_WORDS.iter().find(refuses)
+    let mut families = REFUSED_WORDS.iter();
+    let (construct, remedy, _) = families.find(|(.., words)| refuses(words))?;
+    Some((construct, remedy))
 }
 
 const PLAIN: &str = "write names plainly and strings in single quotes";
 const PLAIN_OR_LIST: &str = "write names plainly and lists as `IN (...)`";
 
 #[rustfmt::skip]
-static REFUSED_SYMBOLS: &[Refused] = &[
-    refuse("--", "comment", "starts a comment", "remove it"),
-    refuse("/*", "comment", "starts a comment", "remove it"),
-    refuse("*/", "comment", "ends a comment", "remove it"),
-    refuse(";", "statement", "ends a statement", "remove it, a clause is one boolean expression"),
-    refuse("\"", "quoted-identifier", "quotes an identifier", PLAIN),
-    refuse("`", "quoted-identifier", "quotes an identifier", PLAIN),
-    refuse("[", "quoted-identifier", "quotes an identifier or an array", PLAIN_OR_LIST),
-    refuse("]", "quoted-identifier", "quotes an identifier or an array", PLAIN_OR_LIST),
-    refuse("$", "dollar", "starts a parameter or a dollar-quoted string",
+static REFUSED_SYMBOLS: &[Symbol] = &[
+    ("--", "comment", "starts a comment", "remove it"),
+    ("/*", "comment", "starts a comment", "remove it"),
+    ("*/", "comment", "ends a comment", "remove it"),
+    (";", "statement", "ends a statement", "remove it, a clause is one boolean expression"),
+    ("\"", "quoted-identifier", "quotes an identifier", PLAIN),
+    ("`", "quoted-identifier", "quotes an identifier", PLAIN),
+    ("[", "quoted-identifier", "quotes an identifier or an array", PLAIN_OR_LIST),
+    ("]", "quoted-identifier", "quotes an identifier or an array", PLAIN_OR_LIST),
+    ("$", "dollar", "starts a parameter or a dollar-quoted string",
         "write the value as `'...'` or an integer"),
-    refuse("?", "parameter", "is a parameter", "write the value itself"),
-    refuse("::", "cast", "casts a value", "compare integers with integers and text with text"),
-    refuse(":", "parameter", "starts a parameter", "write the value itself"),
-    refuse("->", "json-operator", "reads JSON", "compare a contract column as it is"),
-    refuse("#>", "json-operator", "reads JSON", "compare a contract column as it is"),
-    refuse("@>", "json-operator", "reads JSON", "compare a contract column as it is"),
-    refuse("<@", "json-operator", "reads JSON", "compare a contract column as it is"),
-    refuse("@", "parameter", "starts a parameter", "write the value itself"),
-    refuse("==", "comparison", "is not a comparison of both databases", "write `=`"),
-    refuse("<=>", "comparison", "is not a comparison of both databases",
+    ("?", "parameter", "is a parameter", "write the value itself"),
+    ("::", "cast", "casts a value", "compare integers with integers and text with text"),
+    (":", "parameter", "starts a parameter", "write the value itself"),
+    ("->", "json-operator", "reads JSON", "compare a contract column as it is"),
+    ("#>", "json-operator", "reads JSON", "compare a contract column as it is"),
+    ("@>", "json-operator", "reads JSON", "compare a contract column as it is"),
+    ("<@", "json-operator", "reads JSON", "compare a contract column as it is"),
+    ("@", "parameter", "starts a parameter", "write the value itself"),
+    ("==", "comparison", "is not a comparison of both databases", "write `=`"),
+    ("<=>", "comparison", "is not a comparison of both databases",
         "write `=` with `IS NULL`"),
-    refuse("=>", "comparison", "is not a comparison", "write `>=`"),
-    refuse("=<", "comparison", "is not a comparison", "write `<=`"),
-    refuse("!~", "pattern", "matches a pattern", "write `=` or `IN ('...', '...')`"),
-    refuse("~", "pattern", "matches a pattern", "write `=` or `IN ('...', '...')`"),
-    refuse("||", "concatenation", "joins strings", "write the whole string"),
-    refuse("<<", "bit-operator", "shifts bits", "write the integer itself"),
-    refuse(">>", "bit-operator", "shifts bits", "write the integer itself"),
-    refuse("&", "bit-operator", "combines bits", "write `AND`"),
-    refuse("|", "bit-operator", "combines bits", "write `OR`"),
-    refuse("^", "bit-operator", "combines bits", "write the integer itself"),
-    refuse("#", "bit-operator", "combines bits", "write the integer itself"),
-    refuse("+", "arithmetic", "calculates", "write the integer itself"),
-    refuse("-", "arithmetic", "calculates",
+    ("=>", "comparison", "is not a comparison", "write `>=`"),
+    ("=<", "comparison", "is not a comparison", "write `<=`"),
+    ("!~", "pattern", "matches a pattern", "write `=` or `IN ('...', '...')`"),
+    ("~", "pattern", "matches a pattern", "write `=` or `IN ('...', '...')`"),
+    ("||", "concatenation", "joins strings", "write the whole string"),
+    ("<<", "bit-operator", "shifts bits", "write the integer itself"),
+    (">>", "bit-operator", "shifts bits", "write the integer itself"),
+    ("&", "bit-operator", "combines bits", "write `AND`"),
+    ("|", "bit-operator", "combines bits", "write `OR`"),
+    ("^", "bit-operator", "combines bits", "write the integer itself"),
+    ("#", "bit-operator", "combines bits", "write the integer itself"),
+    ("+", "arithmetic", "calculates", "write the integer itself"),
+    ("-", "arithmetic", "calculates",
         "write the integer itself, its sign directly before the digits"),
-    refuse("*", "star", "is neither a product nor a select list here",
+    ("*", "star", "is neither a product nor a select list here",
         "write `SELECT 1` or `SELECT count(*)`, or the integer itself"),
-    refuse("/", "arithmetic", "calculates", "write the integer itself"),
-    refuse("%", "arithmetic", "calculates", "write the integer itself"),
+    ("/", "arithmetic", "calculates", "write the integer itself"),
+    ("%", "arithmetic", "calculates", "write the integer itself"),
 ];
-
-const fn refuse(
-    symbol: &'static str,
-    construct: &'static str,
-    what: &'static str,
-    remedy: &'static str,
-) -> Refused {
-    Refused {
-        symbol,
-        construct,
-        what,
-        remedy,
-    }
-}
 
 /// Refusing by name is for the author's sake: without this list each of these would still be
 /// refused, as an unknown column or as bad syntax.
 #[rustfmt::skip]
-static REFUSED_WORDS: &[Family] = &[
-    Family {
-        construct: "set-operation", remedy: "join the conditions of both with `OR` or `AND`",
-        words: &["UNION", "INTERSECT", "EXCEPT", "MINUS"],
-    },
-    Family {
-        construct: "cte", remedy: "write the sub-select in place, as `EXISTS (SELECT 1 FROM ...)`",
-        words: &["WITH", "RECURSIVE", "MATERIALIZED"],
-    },
-    Family {
-        construct: "join", remedy: "write one table per sub-select and nest a second `EXISTS`",
-        words: &[
-            "JOIN", "CROSS", "INNER", "OUTER", "LEFT", "RIGHT", "FULL", "NATURAL", "USING", "ON",
-            "LATERAL",
-        ],
-    },
-    Family {
-        construct: "pattern", remedy: "write `=` or `IN ('...', '...')`",
-        words: &["LIKE", "ILIKE", "GLOB", "SIMILAR", "REGEXP", "RLIKE", "MATCH", "ESCAPE"],
-    },
-    Family {
-        construct: "case", remedy: "write the conditions with `AND`, `OR` and `NOT`",
-        words: &["CASE", "WHEN", "THEN", "ELSE", "END"],
-    },
-    Family {
-        construct: "cast", remedy: "compare integers with integers and text with text",
-        words: &["CAST", "CONVERT", "TRY_CAST"],
-    },
-    Family {
-        construct: "collate", remedy: "remove it, text is compared byte by byte",
-        words: &["COLLATE", "COLLATION", "NOCASE", "RTRIM"],
-    },
-    Family {
-        construct: "null-test", remedy: "write `IS NULL` or `IS NOT NULL`",
-        words: &["ISNULL", "NOTNULL", "UNKNOWN"],
-    },
-    Family {
-        construct: "distinct", remedy: "remove it, or write `=` with `IS NULL`",
-        words: &["DISTINCT"],
-    },
-    Family {
-        construct: "quantifier",
-        remedy: "write `IN ('...', '...')` or `EXISTS (SELECT 1 FROM ...)`",
-        words: &["ALL", "ANY", "SOME", "UNNEST"],
-    },
-    Family {
-        construct: "sub-select-tail", remedy: "end the sub-select after its `WHERE`",
-        words: &[
-            "ORDER", "GROUP", "HAVING", "LIMIT", "OFFSET", "FETCH", "FOR", "WINDOW", "OVER",
-            "PARTITION", "FILTER", "WITHIN", "TABLESAMPLE", "INDEXED", "INTO", "QUALIFY", "BY",
-        ],
-    },
-    Family {
-        construct: "row-source",
-        remedy: "write `SELECT 1 FROM tasks t WHERE ...` over one contract table",
-        words: &["VALUES", "TABLE", "ONLY", "ROWS"],
-    },
-    Family {
-        construct: "row-value", remedy: "compare the columns one by one with `AND`",
-        words: &["ROW", "ARRAY", "STRUCT", "MAP", "OVERLAPS"],
-    },
-    Family {
-        construct: "current-value",
-        remedy: "a clause reads no clock and no session: state the time limit beside it",
-        words: &[
-            "CURRENT_DATE", "CURRENT_TIME", "CURRENT_TIMESTAMP", "LOCALTIME", "LOCALTIMESTAMP",
-            "CURRENT_USER", "SESSION_USER", "CURRENT_ROLE", "CURRENT_CATALOG", "CURRENT_SCHEMA",
-            "USER", "INTERVAL",
-        ],
-    },
-    Family {
-        construct: "statement", remedy: "a clause is one boolean expression: remove the statement",
-        words: &[
-            "INSERT", "UPDATE", "DELETE", "REPLACE", "MERGE", "DROP", "CREATE", "ALTER", "TRUNCATE",
-            "GRANT", "REVOKE", "ATTACH", "DETACH", "PRAGMA", "VACUUM", "ANALYZE", "REINDEX",
-            "EXPLAIN", "BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "COPY", "CALL",
-            "EXECUTE", "PREPARE", "DO", "SET", "RESET", "SHOW", "LOCK", "LISTEN", "NOTIFY",
-            "RETURNING", "RAISE",
-        ],
-    },
-    Family {
-        construct: "keyword", remedy: "use another name, or a word of the language",
-        words: &[
-            "DEFAULT", "OPERATOR", "XOR", "DIV", "MOD", "AT", "ZONE", "DESC", "ASC", "SYMMETRIC",
-            "ASYMMETRIC", "VARIADIC", "PRIOR", "CONNECT", "START", "GLOBAL", "MEMBER", "EXTRACT",
-            "POSITION", "SUBSTRING", "OVERLAY", "TRIM", "CHECK", "CONSTRAINT", "FOREIGN", "PRIMARY",
-            "REFERENCES", "UNIQUE", "INDEX", "TRIGGER", "VIEW", "VIRTUAL", "TEMP", "TEMPORARY",
-            "TO", "IF", "NOTHING", "TRANSACTION", "COLUMN", "ADD",
-        ],
-    },
+static REFUSED_WORDS: &[(&str, &str, &str)] = &[
+    ("set-operation", "join the conditions of both with `OR` or `AND`",
+        "UNION INTERSECT EXCEPT MINUS"),
+    ("cte", "write the sub-select in place, as `EXISTS (SELECT 1 FROM ...)`",
+        "WITH RECURSIVE MATERIALIZED"),
+    ("join", "write one table per sub-select and nest a second `EXISTS`",
+        "JOIN CROSS INNER OUTER LEFT RIGHT FULL NATURAL USING ON LATERAL"),
+    ("pattern", "write `=` or `IN ('...', '...')`",
+        "LIKE ILIKE GLOB SIMILAR REGEXP RLIKE MATCH ESCAPE"),
+    ("case", "write the conditions with `AND`, `OR` and `NOT`",
+        "CASE WHEN THEN ELSE END"),
+    ("cast", "compare integers with integers and text with text",
+        "CAST CONVERT TRY_CAST"),
+    ("collate", "remove it, text is compared byte by byte",
+        "COLLATE COLLATION NOCASE RTRIM"),
+    ("null-test", "write `IS NULL` or `IS NOT NULL`",
+        "ISNULL NOTNULL UNKNOWN"),
+    ("distinct", "remove it, or write `=` with `IS NULL`",
+        "DISTINCT"),
+    ("quantifier", "write `IN ('...', '...')` or `EXISTS (SELECT 1 FROM ...)`",
+        "ALL ANY SOME UNNEST"),
+    ("sub-select-tail", "end the sub-select after its `WHERE`",
+        "ORDER GROUP HAVING LIMIT OFFSET FETCH FOR WINDOW OVER PARTITION FILTER WITHIN \
+         TABLESAMPLE INDEXED INTO QUALIFY BY"),
+    ("row-source", "write `SELECT 1 FROM tasks t WHERE ...` over one contract table",
+        "VALUES TABLE ONLY ROWS"),
+    ("row-value", "compare the columns one by one with `AND`",
+        "ROW ARRAY STRUCT MAP OVERLAPS"),
+    ("current-value", "a clause reads no clock and no session: return the time as `valid-until`",
+        "CURRENT_DATE CURRENT_TIME CURRENT_TIMESTAMP LOCALTIME LOCALTIMESTAMP CURRENT_USER \
+         SESSION_USER CURRENT_ROLE CURRENT_CATALOG CURRENT_SCHEMA USER INTERVAL"),
+    ("statement", "a clause is one boolean expression: remove the statement",
+        "INSERT UPDATE DELETE REPLACE MERGE DROP CREATE ALTER TRUNCATE GRANT REVOKE ATTACH \
+         DETACH PRAGMA VACUUM ANALYZE REINDEX EXPLAIN BEGIN COMMIT ROLLBACK SAVEPOINT RELEASE \
+         COPY CALL EXECUTE PREPARE DO SET RESET SHOW LOCK LISTEN NOTIFY RETURNING RAISE"),
+    ("keyword", "use another name, or a word of the language",
+        "DEFAULT OPERATOR XOR DIV MOD AT ZONE DESC ASC SYMMETRIC ASYMMETRIC VARIADIC PRIOR \
+         CONNECT START GLOBAL MEMBER EXTRACT POSITION SUBSTRING OVERLAY TRIM CHECK CONSTRAINT \
+         FOREIGN PRIMARY REFERENCES UNIQUE INDEX TRIGGER VIEW VIRTUAL TEMP TEMPORARY TO IF \
+         NOTHING TRANSACTION COLUMN ADD"),
 ];
