@@ -21,7 +21,7 @@
 
 pub mod model;
 
-pub mod clause;
+pub use serial_gate_clause as clause;
 pub mod policy;
 pub mod store;
 

@@ -1,8 +1,8 @@
 //! The guard of the clause: what it refuses, what it accepts, and that what it prints means the same.
 
 mod cost;
+mod footprint;
 mod fuzz;
-mod reach;
 mod refusals;
 mod renderings;
 pub mod states;

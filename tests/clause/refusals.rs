@@ -56,7 +56,7 @@ fn every_refusal_has_a_position_in_the_text_and_a_remedy() {
         let text = refusal.to_string();
         assert!(text.starts_with(&format!("[{construct}] ")), "{text}");
         assert!(
-            text.contains(&format!(" at line {line}, column {column}; ")),
+            text.contains(&format!(" at line {line}, column {column}: ")),
             "{text}"
         );
         assert!(
@@ -142,45 +142,45 @@ fn the_nastiest_refusals_read_well() {
     let says = |clause: &str| Clause::accept(clause).unwrap_err().to_string();
     assert_eq!(
         says("jobs.agent = 'x' -- and so on"),
-        "[comment] `--` starts a comment at line 1, column 18; remove it"
+        "[comment] `--` starts a comment at line 1, column 18: remove it"
     );
     assert_eq!(
         says("jobs.agent = 'x') OR (1=1"),
-        "[parenthesis] `)` closes a parenthesis that the clause did not open at line 1, column 17; remove it"
+        "[parenthesis] `)` closes a parenthesis that the clause did not open at line 1, column 17: remove it"
     );
     assert_eq!(
         says("jobs.id = 1 AND\nEXISTS (SELECT 1 FROM secrets s WHERE s.repo = jobs.repo)"),
-        "[table] the table `secrets` is not readable by a policy at line 2, column 23; \
+        "[table] the table `secrets` is not readable by a policy at line 2, column 23: \
          write `tasks`, `jobs` or `repo_freeze`"
     );
     assert_eq!(
         says("j\u{43e}bs.repo = 'a'"),
-        "[non-ascii] the non-ASCII character U+043E stands at line 1, column 2; \
+        "[non-ascii] non-ASCII character U+043E at line 1, column 2: \
          write the plain ASCII character, or remove it"
     );
     assert_eq!(
         says("agent = 'x'"),
-        "[unqualified-column] the column `agent` is not qualified at line 1, column 1; \
+        "[unqualified-column] the column `agent` is not qualified at line 1, column 1: \
          write `jobs.agent`, or `alias.agent` inside a sub-select"
     );
     assert_eq!(
         says("3 > (SELECT count(*) FROM tasks t WHERE t.repo = jobs.repo)"),
-        "[count] a count that is not the left side of a comparison stands at line 1, column 6; \
+        "[count] count that is not the left side of a comparison at line 1, column 6: \
          write the count on the left and a number from 0 to 1000 on the right, as in `(SELECT count(*) FROM ...) >= 3`"
     );
     assert_eq!(
         says("(SELECT count(*) FROM tasks t WHERE t.repo = jobs.repo) > jobs.id"),
-        "[count] a count is compared with something else than a number from 0 to 1000 at line 1, column 59; \
+        "[count] count compared with something other than a number from 0 to 1000 at line 1, column 59: \
          write the number out, as in `(SELECT count(*) FROM ...) >= 3`"
     );
     assert_eq!(
         says("(SELECT count(1) FROM tasks t WHERE t.repo = jobs.repo) > 3"),
-        "[count] `count` of something else than `*` stands at line 1, column 9; \
+        "[count] `count` of something other than `*` at line 1, column 9: \
          write `count(*)`, which counts the rows that pass the `WHERE`"
     );
     assert_eq!(
         says("1=1 AND"),
-        "[syntax] the clause ends too early at line 1, column 8; \
+        "[syntax] the clause ends too early at line 1, column 8: \
          write one boolean expression such as `jobs.agent <> 'analyst'`"
     );
 }

@@ -327,7 +327,7 @@ fn clause_check_prints_what_would_run_or_says_what_to_write_instead() {
     let bad = gate.run(&["clause", "--check", "bad.sql"]).exits(1);
     assert_eq!(
         bad.stderr,
-        "error: refused: [comment] `--` starts a comment at line 1, column 22; remove it\n"
+        "error: refused: [comment] `--` starts a comment at line 1, column 22: remove it\n"
     );
     let bad = gate
         .run(&["clause", "--check", "bad.sql", "--json"])

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use proptest::prelude::*;
-use serial_gate::clause::Reach;
+use serial_gate::clause::Footprint;
 use serial_gate::gate::{Rule, default_settings};
 use serial_gate::model::Settings;
 use serial_gate::policy::{Allowance, DEFAULT_POLICY, Runtime};
@@ -53,7 +53,7 @@ fn the_component_decides_as_the_native_rule_does_reasons_included() {
         .load(DEFAULT_POLICY, Allowance::default())
         .unwrap();
     for_random_states(3_000, |queue, _, settings| {
-        let all = Reach::of_every_clause();
+        let all = Footprint::of_every_clause();
         let snapshot = queue.store().snapshot(&all, None).unwrap();
         let native = decide_natively(settings, &snapshot).unwrap();
         prop_assert_eq!(
@@ -73,7 +73,7 @@ fn rows_that_the_clause_cannot_see_make_no_difference() {
         .load(DEFAULT_POLICY, Allowance::default())
         .unwrap();
     for_random_states(1_000, |queue, _, settings| {
-        let all = Reach::of_every_clause();
+        let all = Footprint::of_every_clause();
         let whole = queue.store().snapshot(&all, None).unwrap();
         let seen = queue.decide(Timestamp::UNIX_EPOCH, None).unwrap();
         prop_assert_eq!(

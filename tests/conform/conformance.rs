@@ -1,7 +1,7 @@
 //! The reference's 416 cases, through the rule in each of its forms. Every field counts.
 
 use jiff::Timestamp;
-use serial_gate::clause::Reach;
+use serial_gate::clause::Footprint;
 use serial_gate::conform::{Runner, Through};
 use serial_gate::policy::{Allowance, DEFAULT_POLICY, Runtime};
 use serial_gate::queue::Queue;
@@ -58,7 +58,9 @@ fn the_component_s_decide_passes_all_cases() {
 #[test]
 fn the_native_rule_passes_all_cases() {
     all_pass(Through::Decisions(&|queue: &mut Queue, _| {
-        let state = queue.store().snapshot(&Reach::of_every_clause(), None)?;
+        let state = queue
+            .store()
+            .snapshot(&Footprint::of_every_clause(), None)?;
         Ok(decide_natively(queue.settings(), &state).unwrap())
     }));
 }

@@ -2,7 +2,7 @@
 use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
-use serial_gate::clause::Reach;
+use serial_gate::clause::Footprint;
 use serial_gate::conform::{Candidate, Runner, Through, check_policy};
 use serial_gate::gate::{Rule, Source, default_settings};
 use serial_gate::model::{Dialect, Settings};
@@ -108,7 +108,7 @@ fn wip_limit_agrees_with_its_clause() {
 fn wip_limit_with_a_limit_of_one_decides_the_reference_s_cases() {
     let wip_limit = policy(component("wip-limit"));
     let decide = move |queue: &mut Queue, now| {
-        let all = Reach::of_every_clause();
+        let all = Footprint::of_every_clause();
         let state = queue.store().snapshot(&all, None)?;
         let settings = with(queue.settings().clone(), json!({ "limit": 1 }));
         Ok(wip_limit.decide(&settings, now, &state)?)

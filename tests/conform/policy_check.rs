@@ -63,7 +63,7 @@ fn a_clause_outside_the_language_is_refused_with_the_guard_s_words() {
     assert_eq!(code, Some(1));
     insta::assert_snapshot!(found, @r"
     contract     ok       `` , imports nothing:
-    clause       refused  [parenthesis] `)` closes a parenthesis that the clause did not open at line 1, column 8; remove it
+    clause       refused  [parenthesis] `)` closes a parenthesis that the clause did not open at line 1, column 8: remove it
     ");
 }
 

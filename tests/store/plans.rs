@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 use rusqlite::StatementStatus;
-use serial_gate::clause::{Clause, Dialect, Reach, Rendered, Table};
+use serial_gate::clause::{Clause, Dialect, Footprint, Rendered, Table};
 use serial_gate::gate::Rule;
 use serial_gate::model::Settings;
 use serial_gate::queue::{Options, Queue};
@@ -257,7 +257,7 @@ fn a_count_visits_no_more_rows_than_its_number_and_one() {
 }
 
 /// The steps of a snapshot's queries that read a table of the orchestrator.
-fn snapshot_plans(gate: &Gate, reach: &Reach) -> Vec<Vec<String>> {
+fn snapshot_plans(gate: &Gate, reach: &Footprint) -> Vec<Vec<String>> {
     let plans = gate.store().snapshot_plans(reach);
     // A scan of the values in `jobs` beside them: what the first one has found.
     let reads = |step: &String| step.starts_with("SEARCH") || step.starts_with("SCAN jobs ");
@@ -270,7 +270,7 @@ fn snapshot_plans(gate: &Gate, reach: &Reach) -> Vec<Vec<String>> {
 #[test]
 fn a_snapshot_reads_no_job_that_ended_no_finished_task_and_no_cleared_freeze() {
     let gate = Gate::new();
-    let reach = Clause::accept(DEFAULT).unwrap().reach();
+    let reach = Clause::accept(DEFAULT).unwrap().footprint();
     let queued = "SCAN jobs USING COVERING INDEX serial_gate_jobs_lines";
     let intended = [
         vec![queued],
@@ -292,8 +292,8 @@ fn a_snapshot_for_every_clause_searches_by_indexes_that_are_there() {
     let running =
         "NOT EXISTS (SELECT 1 FROM jobs j WHERE j.repo = jobs.repo AND j.status = 'running')";
     for reach in [
-        Reach::of_every_clause(),
-        Clause::accept(running).unwrap().reach(),
+        Footprint::of_every_clause(),
+        Clause::accept(running).unwrap().footprint(),
     ] {
         let steps = snapshot_plans(&gate, &reach).concat();
         let is_search =

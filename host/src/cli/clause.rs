@@ -3,11 +3,12 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use jiff::Timestamp;
 use serial_gate::clause;
 use serial_gate::gate::default_settings;
-use serial_gate::model;
+use serial_gate::model::{self, Dialect};
 use serial_gate::policy::{Allowance, DEFAULT_POLICY};
 
 use super::options::Shared;
@@ -23,17 +24,18 @@ use super::{Error, Outcome};
 )]
 pub struct Clause {
     /// The database that the fragment is for
-    #[arg(long, value_enum, default_value_t = Dialect::Sqlite)]
+    #[arg(long, default_value = "sqlite", value_parser = dialects())]
     dialect: Dialect,
     /// Check the fragment in this file instead (`-` is the standard input), and print what would run
     #[arg(long, value_name = "FILE", conflicts_with = "dialect")]
     check: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Dialect {
-    Sqlite,
-    Postgres,
+fn dialects() -> impl TypedValueParser<Value = Dialect> {
+    PossibleValuesParser::new(["sqlite", "postgres"]).map(|name| match name.as_str() {
+        "postgres" => Dialect::Postgres,
+        _ => Dialect::Sqlite,
+    })
 }
 
 impl Clause {
@@ -46,10 +48,6 @@ impl Clause {
 }
 
 fn print(dialect: Dialect, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
-    let dialect = match dialect {
-        Dialect::Sqlite => model::Dialect::Sqlite,
-        Dialect::Postgres => model::Dialect::Postgres,
-    };
     let Fragment { clause, version } = fragment(shared, dialect)?;
     if output.json {
         output.json_line(&serde_json::json!({
@@ -75,7 +73,7 @@ struct Fragment {
 const TRIES: u32 = 20;
 
 /// The active policy's; where there is no queue, the built-in one's.
-fn fragment(shared: &Shared, dialect: model::Dialect) -> Result<Fragment, Error> {
+fn fragment(shared: &Shared, dialect: Dialect) -> Result<Fragment, Error> {
     let now = Timestamp::now();
     if shared.has_no_queue() {
         let policy = shared.runtime.load(DEFAULT_POLICY, Allowance::default())?;

@@ -17,7 +17,7 @@ use super::times::{Moment, Times};
 use super::vocabulary::Vocabulary;
 use super::world::World;
 use super::{Error, example};
-use crate::clause::{Clause, Reach};
+use crate::clause::{Clause, Footprint};
 use crate::error::with_causes;
 use crate::gate::{self, Source};
 use crate::model::{Decision, Settings, Snapshot, Verdict};
@@ -203,7 +203,7 @@ impl<'a> Trial<'a> {
     fn decisions(&mut self, at: Timestamp) -> Result<Vec<Vec<Decision>>, queue::Error> {
         let queue = &mut self.world.queue;
         let in_reach = queue.footprint(at)?;
-        let mut every = Reach::of_every_clause();
+        let mut every = Footprint::of_every_clause();
         every.extend(in_reach.clone());
         let mut states = vec![
             queue.store().snapshot(&every, None)?,
@@ -231,7 +231,7 @@ impl<'a> Trial<'a> {
         &mut self,
         states: impl Iterator<Item = &'s Value>,
     ) -> Result<Vec<Snapshot>, Error> {
-        let reach = Reach::of_every_clause();
+        let reach = Footprint::of_every_clause();
         let mut snapshots = Vec::new();
         for state in states {
             let case: Document = serde_json::from_value(state.clone())

@@ -6,7 +6,7 @@
 use crate::clause::tree::{Comparison, Extreme, Literal, Row, Value};
 use crate::clause::{Column, Table};
 
-use super::leaves::{is_true, turned};
+use super::leaves::is_true;
 use super::near::{after, before, neighbours};
 use super::scene::Scene;
 use super::vocabulary::Place;
@@ -74,7 +74,7 @@ impl Scene<'_> {
                 self.set_so(*row, *column, comparison, value)
             }
             (Operand::Known(value), Operand::Open(row, column)) => {
-                self.set_so(*row, *column, turned(comparison), value)
+                self.set_so(*row, *column, comparison.turned(), value)
             }
             (Operand::Open(..), Operand::Open(row, column)) => {
                 let (row, column) = (*row, *column);

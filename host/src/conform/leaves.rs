@@ -50,31 +50,13 @@ pub(super) fn opposite(comparison: Comparison) -> Comparison {
     }
 }
 
-/// The same comparison, said from its other side.
-pub(super) fn turned(comparison: Comparison) -> Comparison {
-    match comparison {
-        Comparison::Less => Comparison::Greater,
-        Comparison::LessOrEqual => Comparison::GreaterOrEqual,
-        Comparison::Greater => Comparison::Less,
-        Comparison::GreaterOrEqual => Comparison::LessOrEqual,
-        same => same,
-    }
-}
-
 pub(super) fn is_true(left: &Literal, comparison: Comparison, right: &Literal) -> bool {
     let order = match (left, right) {
         (Literal::Integer(left), Literal::Integer(right)) => left.cmp(right),
         (Literal::Text(left), Literal::Text(right)) => left.as_bytes().cmp(right.as_bytes()),
         _ => return false,
     };
-    match comparison {
-        Comparison::Equal => order.is_eq(),
-        Comparison::NotEqual => order.is_ne(),
-        Comparison::Less => order.is_lt(),
-        Comparison::LessOrEqual => order.is_le(),
-        Comparison::Greater => order.is_gt(),
-        Comparison::GreaterOrEqual => order.is_ge(),
-    }
+    comparison.holds(order)
 }
 
 /// A leaf of a predicate, by its number.

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 
 use super::Error;
-use crate::clause::{self, Clause, Obstacle, Reach, Rendered, Shape};
+use crate::clause::{self, Clause, Footprint, Obstacle, Partitions, Rendered};
 use crate::model::{Dialect, Settings};
 use crate::policy::{self, Policy, texts};
 use crate::store::{Shaped, Store};
@@ -34,7 +34,7 @@ pub struct CurrentClause {
     /// What runs on SQLite.
     pub rendered: Rendered,
     /// What makes a claim by it cost the same however many jobs are held, or what prevents that.
-    pub shape: Result<Shape, Obstacle>,
+    pub shape: Result<Partitions, Obstacle>,
     /// What tells `rendered` from every other clause.
     digest: String,
     /// Where it comes from.
@@ -81,7 +81,7 @@ impl CurrentClause {
         let clause = Clause::accept(&text)?;
         let rendered = clause.render(clause::Dialect::Sqlite);
         store.check_clause(&rendered)?;
-        let shape = clause.shape();
+        let shape = clause.partitions();
         let is_slow = |obstacle: &Obstacle| {
             format!(
                 "each claim looks at every held job before the first that may be claimed: \
@@ -115,10 +115,10 @@ impl CurrentClause {
 
     /// The rows that can matter to the policy. The built-in clause says nothing about those of the
     /// policy that failed.
-    pub(crate) fn footprint(&self) -> Reach {
+    pub(crate) fn footprint(&self) -> Footprint {
         match self.source {
-            Source::FreezeOnly => Reach::of_every_clause(),
-            Source::Off | Source::Policy | Source::LastGood => self.clause.reach(),
+            Source::FreezeOnly => Footprint::of_every_clause(),
+            Source::Off | Source::Policy | Source::LastGood => self.clause.footprint(),
         }
     }
 

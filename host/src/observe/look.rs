@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 
 use super::Observer;
-use crate::clause::{Clause, Reach};
+use crate::clause::{Clause, Footprint};
 use crate::error::with_causes;
 use crate::gate::{self, CurrentClause, Gate};
 use crate::model::Snapshot;
@@ -41,12 +41,12 @@ impl Observer {
         // Any policy may be replayed over a state that is kept.
         let is_kept = self.log.as_ref().is_some_and(|log| log.options.snapshots);
         let mut footprint = if is_kept {
-            Reach::of_every_clause()
+            Footprint::of_every_clause()
         } else {
             clause.footprint()
         };
         if let Some(Ok(shadow)) = &shadow {
-            footprint.extend(shadow.reach());
+            footprint.extend(shadow.footprint());
         }
         match store.snapshot(&footprint, None) {
             Ok(state) => Some(StateBefore { state, shadow }),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{Error, Queue};
-use crate::clause::{Agents, Reach};
+use crate::clause::{Agents, Footprint};
 use crate::gate::{CurrentClause, NotInForce, Purpose};
 use crate::model::{self, Decision, Description, Dialect, Settings, Snapshot};
 use crate::observe::Agreement;
@@ -75,7 +75,7 @@ impl Queue {
     }
 
     /// The rows that can matter to the policy: a snapshot for it needs no others.
-    pub fn footprint(&mut self, now: Timestamp) -> Result<Reach, Error> {
+    pub fn footprint(&mut self, now: Timestamp) -> Result<Footprint, Error> {
         Ok(self.clause(now)?.footprint())
     }
 

@@ -5,7 +5,7 @@ use serial_gate::clause::Clause;
 /// One line: the agents that are gated and what the shape goes by, or the obstacle.
 fn shape(text: &str) -> String {
     let clause = Clause::accept(text).unwrap_or_else(|refusal| panic!("{refusal}: {text}"));
-    match clause.shape() {
+    match clause.partitions() {
         Ok(shape) => {
             let reads: Vec<&str> = shape.reads.iter().map(|table| table.name()).collect();
             let order = if shape.is_ordered { "by task" } else { "alike" };
@@ -79,18 +79,18 @@ fn a_least_or_greatest_id_that_depends_on_the_place_is_named() {
 
 #[test]
 fn a_part_that_other_repos_have_a_say_in_is_named() {
-    insta::assert_snapshot!(shape("EXISTS (SELECT 1 FROM tasks t WHERE t.id = jobs.task_id)"), @r#"`(EXISTS (SELECT 1 FROM "tasks" AS "g1" WHERE ("g1"."id" = "jobs"."task_id")))` is not tied by `repo`, so that a change in any repo may release a job: add `AND g1.repo = jobs.repo` to its WHERE"#);
+    insta::assert_snapshot!(shape("EXISTS (SELECT 1 FROM tasks t WHERE t.id = jobs.task_id)"), @r#"`(EXISTS (SELECT 1 FROM "tasks" AS "g1" WHERE ("g1"."id" = "jobs"."task_id")))` is not tied by `repo`, so a change in any repo may release a job: add `AND g1.repo = jobs.repo` to its WHERE"#);
     insta::assert_snapshot!(shape(
         "EXISTS (SELECT 1 FROM tasks t WHERE t.repo = jobs.agent AND t.stage = 'done')"
-    ), @r#"`(EXISTS (SELECT 1 FROM "tasks" AS "g1" WHERE (("g1"."repo" = "jobs"."agent") AND ("g1"."stage" = 'done'))))` is not tied by `repo`, so that a change in any repo may release a job: add `AND g1.repo = jobs.repo` to its WHERE"#);
+    ), @r#"`(EXISTS (SELECT 1 FROM "tasks" AS "g1" WHERE (("g1"."repo" = "jobs"."agent") AND ("g1"."stage" = 'done'))))` is not tied by `repo`, so a change in any repo may release a job: add `AND g1.repo = jobs.repo` to its WHERE"#);
     insta::assert_snapshot!(shape(&blocked_by(
         "EXISTS (SELECT 1 FROM jobs j WHERE j.task_id = jobs.task_id AND j.status = 'running')"
-    )), @r#"`(EXISTS (SELECT 1 FROM "jobs" AS "g2" WHERE (("g2"."task_id" = "jobs"."task_id") AND ("g2"."status" = 'running'))))` is not tied by `repo`, so that a change in any repo may release a job: add `AND g2.repo = jobs.repo` to its WHERE"#);
+    )), @r#"`(EXISTS (SELECT 1 FROM "jobs" AS "g2" WHERE (("g2"."task_id" = "jobs"."task_id") AND ("g2"."status" = 'running'))))` is not tied by `repo`, so a change in any repo may release a job: add `AND g2.repo = jobs.repo` to its WHERE"#);
 }
 
 #[test]
 fn a_part_that_goes_by_the_job_s_own_number_is_named() {
-    insta::assert_snapshot!(shape(&blocked_by("t.stage <> 'done' AND jobs.id > 3")), @r#"`("jobs"."id" > 3)` goes by `jobs.id`, so that two jobs of one task may fare differently: go by `jobs.task_id`"#);
+    insta::assert_snapshot!(shape(&blocked_by("t.stage <> 'done' AND jobs.id > 3")), @r#"`("jobs"."id" > 3)` depends on `jobs.id`, so it may treat two jobs of one task differently: compare `jobs.task_id`"#);
 }
 
 #[test]

@@ -180,6 +180,6 @@ fn it_says_what_stands_in_the_way_of_candidates() {
     insta::assert_snapshot!(ran.stdout + &ran.stderr, @r#"
     2 tasks: `analysis` 2; 2 jobs: `queued` 1, `running` 1; queued for: `analyst` 1
     there are no candidates: each claim looks at every held job before the first that may be claimed
-      `(EXISTS (SELECT 1 FROM "tasks" AS "g2" WHERE (("g2"."id" = "jobs"."task_id") AND ("g2"."gate_label" = 'hotfix'))))` is not tied by `repo`, so that a change in any repo may release a job: add `AND g2.repo = jobs.repo` to its WHERE
+      `(EXISTS (SELECT 1 FROM "tasks" AS "g2" WHERE (("g2"."id" = "jobs"."task_id") AND ("g2"."gate_label" = 'hotfix'))))` is not tied by `repo`, so a change in any repo may release a job: add `AND g2.repo = jobs.repo` to its WHERE
     "#);
 }

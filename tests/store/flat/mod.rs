@@ -31,7 +31,7 @@ impl Rule {
     /// A clause that has a shape; none if it has none.
     pub fn flat(text: &str) -> Option<Rule> {
         let clause = Clause::accept(text).unwrap_or_else(|refusal| panic!("{refusal}: {text}"));
-        let shape = clause.shape().ok()?;
+        let shape = clause.partitions().ok()?;
         let rendered = clause.render(Dialect::Sqlite);
         Some(Rule {
             text: text.into(),

@@ -12,7 +12,7 @@ use super::engine::Sqlite;
 use super::search::is_true;
 use super::snapshot::{has_no_more_than, state};
 use super::transaction::Transaction;
-use crate::clause::{Reach, Rendered};
+use crate::clause::{Footprint, Rendered};
 use crate::model::Snapshot;
 use crate::store::Error;
 use crate::store::indexes::QUEUED;
@@ -41,11 +41,11 @@ impl Sqlite {
     /// When the budget of a claim is spent, or the database cannot be read.
     pub fn judged(
         &mut self,
-        reach: &Reach,
+        reach: &Footprint,
         clause: &Rendered,
         job: Option<i64>,
     ) -> Result<Judged, Error> {
-        let every = Reach::of_every_clause();
+        let every = Footprint::of_every_clause();
         self.within_budget(|connection, _| {
             let transaction = Transaction::read(connection)?;
             let is_whole = has_no_more_than(LITTLE, &transaction, &every, job)?;

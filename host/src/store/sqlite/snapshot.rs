@@ -15,7 +15,7 @@ use super::claim::plan;
 use super::engine::Sqlite;
 use super::transaction::Transaction;
 use super::value::TaskOrder;
-use crate::clause::{Reach, Source, Table};
+use crate::clause::{Footprint, Source, Table};
 use crate::model::{Freezes, Jobs, NULL, Snapshot, Symbol, Symbols, Tasks};
 use crate::printable::hex;
 use crate::store::Error;
@@ -39,7 +39,7 @@ impl Sqlite {
     /// # Errors
     ///
     /// When the budget of a claim is spent, or the database cannot be read.
-    pub fn snapshot(&mut self, reach: &Reach, job: Option<i64>) -> Result<Snapshot, Error> {
+    pub fn snapshot(&mut self, reach: &Footprint, job: Option<i64>) -> Result<Snapshot, Error> {
         self.within_budget(|connection, _| {
             let transaction = Transaction::read(connection)?;
             state(&transaction, reach, job)
@@ -51,7 +51,7 @@ impl Sqlite {
     /// # Errors
     ///
     /// When the database cannot be read.
-    pub fn snapshot_plans(&mut self, reach: &Reach) -> Result<Vec<Vec<String>>, Error> {
+    pub fn snapshot_plans(&mut self, reach: &Footprint) -> Result<Vec<Vec<String>>, Error> {
         self.within_budget(|connection, _| {
             let tables = [
                 (Table::Jobs, &JOBS[..]),
@@ -69,7 +69,7 @@ impl Sqlite {
 /// The state as this transaction sees it.
 pub(crate) fn state(
     transaction: &Transaction<'_>,
-    reach: &Reach,
+    reach: &Footprint,
     job: Option<i64>,
 ) -> rusqlite::Result<Snapshot> {
     let mut symbols = Known::default();
@@ -86,7 +86,7 @@ pub(crate) fn state(
 pub(crate) fn has_no_more_than(
     most: usize,
     transaction: &Transaction<'_>,
-    reach: &Reach,
+    reach: &Footprint,
     job: Option<i64>,
 ) -> rusqlite::Result<bool> {
     let queued = with_queued(job);
@@ -113,7 +113,7 @@ pub(crate) fn has_no_more_than(
 fn jobs(
     transaction: &Transaction<'_>,
     symbols: &mut Known,
-    reach: &Reach,
+    reach: &Footprint,
     job: Option<i64>,
 ) -> rusqlite::Result<Jobs> {
     let mut jobs = Jobs {
@@ -141,7 +141,7 @@ fn jobs(
 fn tasks(
     transaction: &Transaction<'_>,
     symbols: &mut Known,
-    reach: &Reach,
+    reach: &Footprint,
     job: Option<i64>,
 ) -> rusqlite::Result<Tasks> {
     let mut tasks = Tasks {
@@ -166,7 +166,7 @@ fn tasks(
 fn freezes(
     transaction: &Transaction<'_>,
     symbols: &mut Known,
-    reach: &Reach,
+    reach: &Footprint,
     job: Option<i64>,
 ) -> rusqlite::Result<Freezes> {
     let mut freezes = Freezes {
@@ -192,7 +192,7 @@ fn freezes(
 
 /// The rows of a table that can matter to all queued jobs or to the one that is bound, each once,
 /// in the order of their ids. None where no row does.
-fn query(reach: &Reach, table: Table, columns: &[&str], job: Option<i64>) -> Option<String> {
+fn query(reach: &Footprint, table: Table, columns: &[&str], job: Option<i64>) -> Option<String> {
     let sources = reach.sources(table).into_iter();
     let mut parts: Vec<String> = sources
         .map(|source| part(&source, table, columns))

@@ -1,24 +1,33 @@
 //! The typed tree of an accepted clause.
 //!
-//! Owns the shape of the language. Leaves building it to `lower` and `select`, printing to `render`, and what it proves
-//! about a rule to the claim (DESIGN section 6).
-//! Invariant: the tree is typed (integers meet integers, texts meet texts, `NULL` meets both), every column exists in the
-//! row it names, every sub-select is tied to the job, and `All` and `Any` have at least two terms, none of their own kind.
+//! Owns the forms of the language. Leaves building it to `parse`, printing to `render`, and what it
+//! proves about a rule to `flat`, `gated` and `footprint`.
+//! Invariant: the tree of a clause is typed (integers meet integers, texts meet texts, `NULL` meets
+//! both), every column exists in the row it names, every sub-select is tied to the job, and `All`
+//! and `Any` have at least two terms, none of their own kind.
+
+#![expect(
+    missing_docs,
+    reason = "most variants and fields are named after the SQL that they are"
+)]
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::cmp::Ordering;
 
 use super::contract::{Column, Kind, Table};
 
 /// A three-valued condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Predicate {
-    /// `TRUE` or `FALSE`.
+pub enum Predicate {
     Constant(bool),
-    /// `NOT`.
     Not(Box<Predicate>),
     /// A chain of `AND`.
     All(Vec<Predicate>),
     /// A chain of `OR`.
     Any(Vec<Predicate>),
-    /// One comparison of two values.
     Compare {
         left: Value,
         comparison: Comparison,
@@ -38,7 +47,10 @@ pub(crate) enum Predicate {
         negated: bool,
     },
     /// `IS [NOT] NULL`.
-    IsNull { value: Value, negated: bool },
+    IsNull {
+        value: Value,
+        negated: bool,
+    },
     /// Whether the sub-select has a row. Never `NULL`.
     Exists(Select),
     /// How many rows the sub-select has, compared with a small number. Never `NULL`.
@@ -49,9 +61,8 @@ pub(crate) enum Predicate {
     },
 }
 
-/// A comparison operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Comparison {
+pub enum Comparison {
     Equal,
     NotEqual,
     Less,
@@ -60,9 +71,34 @@ pub(crate) enum Comparison {
     GreaterOrEqual,
 }
 
+impl Comparison {
+    /// Whether it is true of two values in this order.
+    pub fn holds(self, order: Ordering) -> bool {
+        match self {
+            Comparison::Equal => order.is_eq(),
+            Comparison::NotEqual => order.is_ne(),
+            Comparison::Less => order.is_lt(),
+            Comparison::LessOrEqual => order.is_le(),
+            Comparison::Greater => order.is_gt(),
+            Comparison::GreaterOrEqual => order.is_ge(),
+        }
+    }
+
+    /// The same comparison, read from its other side.
+    pub fn turned(self) -> Comparison {
+        match self {
+            Comparison::Less => Comparison::Greater,
+            Comparison::LessOrEqual => Comparison::GreaterOrEqual,
+            Comparison::Greater => Comparison::Less,
+            Comparison::GreaterOrEqual => Comparison::LessOrEqual,
+            same => same,
+        }
+    }
+}
+
 /// An operand of a condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Value {
+pub enum Value {
     Literal(Literal),
     Cell(Cell),
     /// `(SELECT min(column) FROM ...)`; `NULL` if no row has a value.
@@ -71,7 +107,7 @@ pub(crate) enum Value {
 
 /// A constant.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Literal {
+pub enum Literal {
     Null,
     Integer(i64),
     /// Printable ASCII.
@@ -80,39 +116,45 @@ pub(crate) enum Literal {
 
 /// A column of a row in scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Cell {
+pub struct Cell {
     pub row: Row,
     pub column: Column,
 }
 
 /// A row in scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Row {
+pub enum Row {
     /// The queued job that the clause is asked about.
     Job,
     /// The row of the sub-select with this number, from 1 in the order of the text.
     Sub(usize),
 }
 
+impl Row {
+    /// A column of this row.
+    pub(crate) const fn cell(self, column: Column) -> Value {
+        Value::Cell(Cell { row: self, column })
+    }
+}
+
 /// The smallest or the largest value of a column over a sub-select's rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Extreme {
+pub struct Extreme {
     pub end: End,
     /// A column of the sub-select's own row.
     pub column: Column,
     pub select: Select,
 }
 
-/// Which end of the order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum End {
+pub enum End {
     Min,
     Max,
 }
 
 /// The rows of one table that pass a filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Select {
+pub struct Select {
     /// The number that [`Row::Sub`] refers to.
     pub number: usize,
     pub table: Table,
@@ -120,7 +162,8 @@ pub(crate) struct Select {
 }
 
 impl Predicate {
-    /// A chain of `AND`. Chains in parentheses are joined to it, so that a reader sees every conjunct in one list.
+    /// A chain of `AND`. Chains in parentheses are joined to it, so that a reader sees every
+    /// conjunct in one list.
     pub(crate) fn all(terms: Vec<Predicate>) -> Predicate {
         let flat = terms.into_iter().flat_map(|term| match term {
             Predicate::All(inner) => inner,
@@ -138,18 +181,43 @@ impl Predicate {
         Predicate::Any(flat.collect())
     }
 
+    pub(crate) fn compare(left: Value, comparison: Comparison, right: Value) -> Predicate {
+        Predicate::Compare {
+            left,
+            comparison,
+            right,
+        }
+    }
+
+    /// What this value is compared with, and how, if this is a comparison of it.
+    pub(crate) fn compares(&self, value: &Value) -> Option<(Comparison, &Value)> {
+        match self {
+            Predicate::Compare {
+                left,
+                comparison,
+                right,
+            } if left == value => Some((*comparison, right)),
+            Predicate::Compare {
+                left,
+                comparison,
+                right,
+            } if right == value => Some((comparison.turned(), left)),
+            _ => None,
+        }
+    }
+
     /// The conditions that must all hold.
     pub(crate) fn conjuncts(&self) -> &[Predicate] {
         match self {
             Predicate::All(terms) => terms,
-            other => std::slice::from_ref(other),
+            other => core::slice::from_ref(other),
         }
     }
 }
 
-/// A part of a tree, for those who look for something in it.
+/// A part of a tree, for a search in it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Part<'a> {
+pub enum Part<'a> {
     Predicate(&'a Predicate),
     Value(&'a Value),
     Select(&'a Select),
@@ -157,7 +225,7 @@ pub(crate) enum Part<'a> {
 
 impl Predicate {
     /// Shows every part, each before the parts that it is made of, in the order of the text.
-    pub(crate) fn walk<'a>(&'a self, see: &mut dyn FnMut(Part<'a>)) {
+    pub fn walk<'a>(&'a self, see: &mut dyn FnMut(Part<'a>)) {
         see(Part::Predicate(self));
         match self {
             Predicate::Constant(_) => {}
@@ -181,6 +249,25 @@ impl Predicate {
             }
             Predicate::Exists(select) | Predicate::Count { select, .. } => select.walk(see),
         }
+    }
+
+    pub(crate) fn has_cell(&self, is_it: impl Fn(&Cell) -> bool) -> bool {
+        let mut has_one = false;
+        self.walk(&mut |part| {
+            if let Part::Value(Value::Cell(cell)) = part {
+                has_one |= is_it(cell);
+            }
+        });
+        has_one
+    }
+
+    /// Shows every literal, items of lists included.
+    pub(crate) fn literals<'a>(&'a self, see: &mut dyn FnMut(&'a Literal)) {
+        self.walk(&mut |part| match part {
+            Part::Predicate(Predicate::InList { items, .. }) => items.iter().for_each(&mut *see),
+            Part::Value(Value::Literal(literal)) => see(literal),
+            _ => {}
+        });
     }
 }
 
@@ -219,20 +306,19 @@ impl Select {
         self.filter.walk(see);
     }
 
-    /// Whether the filter's top level sets an indexed column of this row equal to a column of the job. Without it the
-    /// sub-select would visit the whole table for every job.
+    /// Whether the filter's top level sets an indexed column of this row equal to a column of the
+    /// job. Without it the sub-select would visit the whole table for every job.
     pub(crate) fn is_tied(&self) -> bool {
         let own = Row::Sub(self.number);
+        let ties = |mine: &Cell, job: &Cell| {
+            mine.row == own && self.table.is_indexed(mine.column) && job.row == Row::Job
+        };
         self.filter.conjuncts().iter().any(|term| match term {
             Predicate::Compare {
                 left: Value::Cell(left),
                 comparison: Comparison::Equal,
                 right: Value::Cell(right),
-            } => [(left, right), (right, left)]
-                .into_iter()
-                .any(|(mine, job)| {
-                    mine.row == own && self.table.is_indexed(mine.column) && job.row == Row::Job
-                }),
+            } => ties(left, right) || ties(right, left),
             _ => false,
         })
     }

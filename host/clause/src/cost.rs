@@ -1,16 +1,22 @@
-//! What the sub-selects of a clause cost: whether the number of rows that each looks at stays the same however many there are.
+//! What the sub-selects of a clause cost: whether the number of rows that each looks at stays the
+//! same however many there are.
 //!
-//! Owns the proof, over the indexes that the store makes (`store/schema`). A sub-select is cheap if one search by an index
-//! answers its whole filter: the first row that is found fulfils it, and no row is looked at in vain. A condition that the
-//! index does not answer may be false for all rows but the last. One inside another is asked again for each row. Leaves the
-//! order of tasks and the partitions to `shape`. Callers rely on this: for a clause that passes, the steps of SQLite for
+//! Owns the proof, over the indexes that the store makes (`store/schema`). A sub-select is cheap if
+//! one search by an index answers its whole filter: the first row that is found fulfils it, and no
+//! row is looked at in vain. A condition that the index does not answer may be false for all rows
+//! but the last. One inside another is asked again for each row. Leaves the order of tasks and the
+//! partitions to `shape`. Callers rely on this: for a clause that passes, the steps of SQLite for
 //! one job have a bound that depends on the clause alone; `tests/flat/cost.rs` counts them.
 
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
 use super::Dialect;
-use super::contract::{Column, Table};
+use super::contract::Column::{self, Agent, Id, Repo, Stage, TaskId};
+use super::contract::Table;
+use super::flat::Obstacle;
 use super::render;
-use super::shape::Obstacle;
-use super::tree::{Cell, Comparison, Literal, Part, Predicate, Row, Select, Value};
+use super::tree::{Comparison, Literal, Part, Predicate, Row, Select, Value};
 
 /// Proves that each sub-select looks at a bounded number of rows.
 pub(super) fn check(predicate: &Predicate) -> Result<(), Obstacle> {
@@ -45,20 +51,21 @@ pub(super) fn check(predicate: &Predicate) -> Result<(), Obstacle> {
     obstacle.map_or(Ok(()), Err)
 }
 
-/// What to write instead of a condition that no index answers; without one, of an order that no index has.
+/// What to write instead of a condition that no index answers; without one, of an order that no
+/// index has.
 fn remedy(table: Table, term: Option<&Predicate>) -> &'static str {
     match (term, table) {
         (None, _) => {
             "take `min` or `max` of `id` where `repo` and one `stage`, `stage <> 'done'`, or `status = 'queued'` and `agent` are compared"
         }
-        (Some(term), _) if has_select(term) => "write the inner sub-select beside the outer one",
+        (Some(term), _) if has_select(term) => "move the inner sub-select out of the outer one",
         (_, Table::Tasks) => {
-            "beside `repo`, compare `stage <> 'done'` or `stage` with one text, then `id`, and nothing else"
+            "with `repo`, compare `stage <> 'done'` or `stage` with one text, then `id`, and nothing else"
         }
         (_, Table::Jobs) => {
-            "beside `repo`, compare `status = 'queued'`, then `agent`, then `task_id`, and nothing else"
+            "with `repo`, compare `status = 'queued'`, then `agent`, then `task_id`, and nothing else"
         }
-        (_, Table::RepoFreeze) => "beside `repo`, compare `cleared_at IS NULL` and nothing else",
+        (_, Table::RepoFreeze) => "with `repo`, compare `cleared_at IS NULL` and nothing else",
     }
 }
 
@@ -94,64 +101,56 @@ const fn index(covers: Covers, columns: &'static [Column]) -> Index {
     Index { covers, columns }
 }
 
+const TASKS: &[Index] = &[
+    index(Covers::All, &[Id]),
+    index(Covers::All, &[Repo, Stage, Id]),
+    index(Covers::Unfinished, &[Repo, Id]),
+];
+
+const JOBS: &[Index] = &[
+    index(Covers::All, &[Id]),
+    index(Covers::All, &[Repo, Id]),
+    index(Covers::All, &[TaskId, Id]),
+    index(Covers::Queued, &[Repo, Agent, Id]),
+    index(Covers::Queued, &[Repo, Agent, TaskId, Id]),
+];
+
+const FREEZES: &[Index] = &[
+    index(Covers::All, &[Id]),
+    index(Covers::All, &[Repo, Id]),
+    index(Covers::Active, &[Repo, Id]),
+];
+
 fn indexes(table: Table) -> &'static [Index] {
-    use Column::{Agent, Id, Repo, Stage, TaskId};
     match table {
-        Table::Tasks => {
-            const {
-                &[
-                    index(Covers::All, &[Id]),
-                    index(Covers::All, &[Repo, Stage, Id]),
-                    index(Covers::Unfinished, &[Repo, Id]),
-                ]
-            }
-        }
-        Table::Jobs => {
-            const {
-                &[
-                    index(Covers::All, &[Id]),
-                    index(Covers::All, &[Repo, Id]),
-                    index(Covers::All, &[TaskId, Id]),
-                    index(Covers::Queued, &[Repo, Agent, Id]),
-                    index(Covers::Queued, &[Repo, Agent, TaskId, Id]),
-                ]
-            }
-        }
-        Table::RepoFreeze => {
-            const {
-                &[
-                    index(Covers::All, &[Id]),
-                    index(Covers::All, &[Repo, Id]),
-                    index(Covers::Active, &[Repo, Id]),
-                ]
-            }
-        }
+        Table::Tasks => TASKS,
+        Table::Jobs => JOBS,
+        Table::RepoFreeze => FREEZES,
     }
 }
 
 impl Covers {
-    /// The condition that a filter must have, word for word, so that SQLite takes the index; none where all rows are in it.
+    /// The condition that a filter must have, word for word, so that SQLite takes the index; none
+    /// where all rows are in it.
     fn condition(self, own: Row) -> Option<Predicate> {
-        let cell = |column| Value::Cell(Cell { row: own, column });
-        let compare = |column, comparison, text: &str| Predicate::Compare {
-            left: cell(column),
-            comparison,
-            right: Value::Literal(Literal::Text(text.into())),
+        let compare = |column, comparison, text: &str| {
+            let text = Value::Literal(Literal::Text(text.into()));
+            Predicate::compare(own.cell(column), comparison, text)
         };
         match self {
             Covers::All => None,
             Covers::Unfinished => Some(compare(Column::Stage, Comparison::NotEqual, "done")),
             Covers::Queued => Some(compare(Column::Status, Comparison::Equal, "queued")),
             Covers::Active => Some(Predicate::IsNull {
-                value: cell(Column::ClearedAt),
+                value: own.cell(Column::ClearedAt),
                 negated: false,
             }),
         }
     }
 }
 
-/// Whether a sub-select is cheap. The condition that is asked of one row after another, if not; none if all rows are looked
-/// at for their order.
+/// Whether a sub-select is cheap. The condition that is asked of one row after another, if not;
+/// none if all rows are looked at for their order.
 fn select_is_cheap(select: &Select, wanted: Wanted) -> Result<(), Option<&Predicate>> {
     let own = Row::Sub(select.number);
     // What reads the job and literals only is asked once, before the first row.
@@ -214,7 +213,7 @@ impl<'a> Search<'a> {
                 search.take_range(own, column);
                 break;
             }
-            search.is_of_few |= column == Column::Id;
+            search.is_of_few |= column == Id;
         }
         Some(search)
     }
@@ -249,34 +248,24 @@ enum End {
     High,
 }
 
-fn is_cell(value: &Value, own: Row, column: Column) -> bool {
-    *value == Value::Cell(Cell { row: own, column })
+/// What a condition compares a column of the row with, if that is known before the row is.
+fn compared(term: &Predicate, own: Row, column: Column) -> Option<Comparison> {
+    let (comparison, other) = term.compares(&own.cell(column))?;
+    (!value_reads(other, own)).then_some(comparison)
 }
 
-/// Whether a condition sets a column of the row to a value that is known before the row is. A list does not count: SQLite
-/// may ask it of each row, depending on its statistics.
+/// Whether a condition sets a column of the row to a value that is known before the row is. A list
+/// does not count: SQLite may ask it of each row, depending on its statistics.
 fn sets(term: &Predicate, own: Row, column: Column) -> bool {
     match term {
-        Predicate::Compare {
-            left,
-            comparison: Comparison::Equal,
-            right,
-        } => {
-            (is_cell(left, own, column) && !value_reads(right, own))
-                || (is_cell(right, own, column) && !value_reads(left, own))
-        }
-        Predicate::IsNull {
-            value,
-            negated: false,
-        } => is_cell(value, own, column),
-        _ => false,
+        Predicate::IsNull { value, negated } => !negated && *value == own.cell(column),
+        _ => compared(term, own, column) == Some(Comparison::Equal),
     }
 }
 
-/// Whether some index answers a condition, where the others let it.
+/// Whether an index answers a condition, where the others let it.
 fn is_of_an_index(term: &Predicate, own: Row) -> bool {
-    let columns = [Column::Repo, Column::Id, Column::TaskId];
-    columns.into_iter().any(|column| {
+    [Repo, Id, TaskId].into_iter().any(|column| {
         sets(term, own, column)
             || is_between(term, own, column)
             || bounds(term, own, column).is_some()
@@ -285,27 +274,10 @@ fn is_of_an_index(term: &Predicate, own: Row) -> bool {
 
 /// Which end a condition sets to the range of a column.
 fn bounds(term: &Predicate, own: Row, column: Column) -> Option<End> {
-    let Predicate::Compare {
-        left,
-        comparison,
-        right,
-    } = term
-    else {
-        return None;
-    };
-    let is_left = is_cell(left, own, column) && !value_reads(right, own);
-    let is_right = is_cell(right, own, column) && !value_reads(left, own);
-    let is_below = match comparison {
-        Comparison::Less | Comparison::LessOrEqual => true,
-        Comparison::Greater | Comparison::GreaterOrEqual => false,
-        Comparison::Equal | Comparison::NotEqual => return None,
-    };
-    match (is_left, is_right) {
-        (true, _) if is_below => Some(End::High),
-        (true, _) => Some(End::Low),
-        (_, true) if is_below => Some(End::Low),
-        (_, true) => Some(End::High),
-        _ => None,
+    match compared(term, own, column)? {
+        Comparison::Less | Comparison::LessOrEqual => Some(End::High),
+        Comparison::Greater | Comparison::GreaterOrEqual => Some(End::Low),
+        Comparison::Equal | Comparison::NotEqual => None,
     }
 }
 
@@ -316,36 +288,31 @@ fn is_between(term: &Predicate, own: Row, column: Column) -> bool {
             low,
             high,
             negated: false,
-        } => is_cell(value, own, column) && !value_reads(low, own) && !value_reads(high, own),
+        } => *value == own.cell(column) && !value_reads(low, own) && !value_reads(high, own),
         _ => false,
     }
 }
 
 /// Whether a condition is false for as many rows as it has values at most, because ids are unique.
 fn rejects_few(term: &Predicate, own: Row) -> bool {
+    let id = own.cell(Id);
     match term {
         Predicate::Compare {
             left,
             comparison: Comparison::NotEqual,
             right: Value::Literal(Literal::Integer(_)),
-        } => is_cell(left, own, Column::Id),
+        } => *left == id,
         Predicate::InList {
             value,
             items,
             negated: true,
-        } => is_cell(value, own, Column::Id) && !items.contains(&Literal::Null),
+        } => *value == id && !items.contains(&Literal::Null),
         _ => false,
     }
 }
 
 fn reads(term: &Predicate, own: Row) -> bool {
-    let mut reads = false;
-    term.walk(&mut |part| {
-        if let Part::Value(Value::Cell(cell)) = part {
-            reads |= cell.row == own;
-        }
-    });
-    reads
+    term.has_cell(|cell| cell.row == own)
 }
 
 /// The same of an operand.

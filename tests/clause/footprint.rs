@@ -5,7 +5,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use rusqlite::Connection;
-use serial_gate::clause::{Clause, Dialect, Reach, Rendered, Table};
+use serial_gate::clause::{Clause, Dialect, Footprint, Rendered, Table};
 use serial_gate::gate::default_settings;
 use serial_gate::model::Snapshot;
 use serial_gate::queue::Queue;
@@ -16,13 +16,13 @@ use crate::clause::trees::{accepted, clauses};
 use crate::support::random::Rng;
 
 /// One line for each source of rows: the table, the job's columns, and the condition.
-fn reach(text: &str) -> String {
-    lines(&Clause::accept(text).unwrap().reach())
+fn footprint(text: &str) -> String {
+    lines(&Clause::accept(text).unwrap().footprint())
 }
 
-fn lines(reach: &Reach) -> String {
+fn lines(footprint: &Footprint) -> String {
     let of_table = |table: Table| {
-        let sources = reach.sources(table).into_iter();
+        let sources = footprint.sources(table).into_iter();
         sources.map(move |source| {
             let (columns, condition) = (source.job_columns.join(", "), source.condition);
             format!("{} by {columns}: {condition}\n", table.name())
@@ -36,11 +36,11 @@ fn what_a_filter_demands_of_its_own_row_limits_the_rows_that_can_matter() {
     let default = "AND NOT ( jobs.agent = 'analyst' AND (
         EXISTS (SELECT 1 FROM tasks t2 WHERE t2.repo = jobs.repo AND t2.id < jobs.task_id AND t2.stage != 'done')
         OR EXISTS (SELECT 1 FROM repo_freeze f WHERE f.repo = jobs.repo AND f.cleared_at IS NULL) ) )";
-    insta::assert_snapshot!(reach(default), @r#"
+    insta::assert_snapshot!(footprint(default), @r#"
     tasks by repo: (("g1"."repo" = "jobs"."repo") AND ("g1"."stage" <> 'done'))
     repo_freeze by repo: (("g2"."repo" = "jobs"."repo") AND ("g2"."cleared_at" IS NULL))
     "#);
-    insta::assert_snapshot!(reach(
+    insta::assert_snapshot!(footprint(
         "(SELECT count(*) FROM tasks t WHERE t.repo = jobs.repo AND t.id = jobs.task_id AND (t.stage = 'a' OR t.id > 7)) < 3
         AND jobs.task_id <= (SELECT min(j.task_id) FROM jobs j WHERE jobs.repo = j.repo AND NOT j.status = 'done')"
     ), @r#"
@@ -50,8 +50,8 @@ fn what_a_filter_demands_of_its_own_row_limits_the_rows_that_can_matter() {
 }
 
 #[test]
-fn what_depends_on_another_row_or_stands_under_an_or_limits_nothing() {
-    insta::assert_snapshot!(reach(
+fn what_depends_on_another_row_or_is_under_an_or_limits_nothing() {
+    insta::assert_snapshot!(footprint(
         "EXISTS (SELECT 1 FROM tasks t WHERE t.repo = jobs.repo
             AND (t.stage = 'a' OR jobs.agent = 'x') AND t.stage <> jobs.status AND NOT (t.id = jobs.task_id)
             AND t.id < (SELECT max(u.id) FROM tasks u WHERE u.id = jobs.task_id AND u.stage = t.stage AND u.id > 0))"
@@ -63,7 +63,7 @@ fn what_depends_on_another_row_or_stands_under_an_or_limits_nothing() {
 
 #[test]
 fn any_clause_can_be_tied_by_an_indexed_column_to_a_job_s_of_its_type() {
-    insta::assert_snapshot!(lines(&Reach::of_every_clause()), @r#"
+    insta::assert_snapshot!(lines(&Footprint::of_every_clause()), @r#"
     tasks by id: ("g1"."id" = "jobs"."id")
     tasks by task_id: ("g1"."id" = "jobs"."task_id")
     tasks by repo: ("g1"."repo" = "jobs"."repo")
@@ -86,7 +86,7 @@ fn any_clause_can_be_tied_by_an_indexed_column_to_a_job_s_of_its_type() {
 
 #[test]
 fn a_clause_is_told_apart_from_another_and_counted_once() {
-    let of = |text: &str| Clause::accept(text).unwrap().reach();
+    let of = |text: &str| Clause::accept(text).unwrap().footprint();
     let frozen = "NOT EXISTS (SELECT 1 FROM repo_freeze f WHERE f.repo = jobs.repo)";
     let mut both = of(frozen);
     both.extend(of(frozen));
@@ -95,7 +95,7 @@ fn a_clause_is_told_apart_from_another_and_counted_once() {
         "NOT EXISTS (SELECT 1 FROM tasks t WHERE t.repo = jobs.repo)",
     ));
     assert_eq!(both.sources(Table::Tasks).len(), 1);
-    assert_eq!(of("jobs.agent = 'x'"), Reach::default());
+    assert_eq!(of("jobs.agent = 'x'"), Footprint::default());
 }
 
 /// A prepared queue with a random state.
@@ -123,7 +123,7 @@ impl State {
     /// The verdicts on the queued jobs, with all rows and with those of the snapshot only, and how many rows that are less.
     fn verdicts(&mut self, clause: &Clause) -> ([Vec<Verdict>; 2], usize) {
         let rendered = clause.render(Dialect::Sqlite);
-        let seen = self.store.snapshot(&clause.reach(), None).unwrap();
+        let seen = self.store.snapshot(&clause.footprint(), None).unwrap();
         let transaction = self.sqlite.transaction().unwrap();
         let with_all = verdicts(&transaction, &rendered);
         let deleted = delete_the_others(&transaction, &seen);
@@ -160,8 +160,8 @@ fn delete_the_others(connection: &Connection, seen: &Snapshot) -> usize {
 const STATES: usize = 8;
 
 #[test]
-fn rows_out_of_reach_make_no_difference_to_any_clause() {
-    let cases = std::env::var("SERIAL_GATE_REACH")
+fn rows_outside_the_footprint_make_no_difference_to_any_clause() {
+    let cases = std::env::var("SERIAL_GATE_FOOTPRINT")
         .ok()
         .and_then(|count| count.parse().ok())
         .unwrap_or(2_000);
@@ -184,7 +184,7 @@ fn rows_out_of_reach_make_no_difference_to_any_clause() {
         };
         for state in states.borrow_mut().iter_mut() {
             let ([with_all, with_seen], less) = state.verdicts(&clause);
-            prop_assert_eq!(&with_all, &with_seen, "{}", lines(&clause.reach()));
+            prop_assert_eq!(&with_all, &with_seen, "{}", lines(&clause.footprint()));
             compared.set(compared.get() + with_all.len());
             deleted.set(deleted.get() + less);
         }
@@ -192,6 +192,6 @@ fn rows_out_of_reach_make_no_difference_to_any_clause() {
     });
     outcome.unwrap();
     let (compared, deleted) = (compared.get(), deleted.get());
-    println!("{compared} verdicts compared, {deleted} rows out of reach, 0 differences");
-    assert!(deleted > 0, "no row was ever out of reach");
+    println!("{compared} verdicts compared, {deleted} rows outside the footprint, 0 differences");
+    assert!(deleted > 0, "no row was ever outside the footprint");
 }

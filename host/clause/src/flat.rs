@@ -1,74 +1,92 @@
-//! The shape of a clause: what makes a claim cost the same however many jobs are held (DESIGN section 6).
+//! What makes a claim flat: its cost stays the same however many jobs are held.
 //!
-//! Owns the proof that, among the queued jobs of one repo and one agent, those that may be claimed come first in the order
-//! of `task_id`, and that only rows of the same repo have a say. It is read off the typed tree; nothing that a policy
-//! declares is believed. Leaves the agents to `agents`, and what a claim makes of it to the store.
-//! Invariant: a clause with a shape has, for each state of the tables, each repo and each agent, a truth value that is a
-//! function of `task_id` alone; and where it is true for one `task_id`, it is true for every one before it. The order is
-//! that of SQLite's indexes: NULL, numbers, texts, blobs.
+//! Owns the proof that, among the queued jobs of one repo and one agent, those that may be claimed
+//! come first in the order of `task_id`, and that they depend on rows of the same repo only. It is
+//! read off the typed tree; nothing that a policy declares is believed. Leaves the agents to
+//! `gated`, the rows of a sub-select to `cost`, and the index of heads to the store.
+//! Invariant: a clause with partitions has, for each state of the tables, each repo and each agent,
+//! a truth value that is a function of `task_id` alone. Where it is true for one `task_id`, it is
+//! true for every one before it. The order is that of SQLite's indexes: NULL, numbers, texts,
+//! blobs.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
 
 use super::Dialect;
-use super::agents::{Agents, gated};
+use super::agents::Agents;
 use super::contract::{Column, Table};
+use super::gated::gated;
 use super::render;
 use super::tree::{Cell, Comparison, Part, Predicate, Row, Select, Value};
 
-/// What is proved of a clause. Its partitions are the pairs of a repo and an agent.
+/// What is proved of a clause. A partition is the queued jobs of one repo and one agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shape {
+pub struct Partitions {
     /// The agents whose jobs it may hold.
     pub gated: Agents,
-    /// Whether a job's place in the order of tasks has a say.
+    /// Whether the clause depends on a job's place in the order of tasks.
     pub is_ordered: bool,
-    /// The tables of its sub-selects: a change in a repo's rows of these may change what is held in that repo.
+    /// The tables of its sub-selects: a change in a repo's rows of these may change what is held
+    /// there.
     pub reads: Vec<Table>,
 }
 
-/// What stands in the way of a proof.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// What prevents a proof. Each `part` is a condition as it is printed for SQLite.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are the words of the text")]
 pub enum Obstacle {
-    /// A job's own number has a say, so two jobs of one task may fare differently.
-    #[error(
-        "`{part}` goes by `jobs.id`, so that two jobs of one task may fare differently: go by `jobs.task_id`"
-    )]
-    JobId {
-        /// The condition, as it is printed for SQLite.
-        part: String,
-    },
-    /// Rows of other repos have a say.
-    #[error(
-        "`{part}` is not tied by `repo`, so that a change in any repo may release a job: add `AND {name}.repo = jobs.repo` to its WHERE"
-    )]
-    Repo {
-        /// The sub-select's table and condition, as they are printed for SQLite.
-        part: String,
-        /// What the sub-select's row is called there.
-        name: String,
-    },
+    /// The clause depends on a job's own number, so two jobs of one task may be treated
+    /// differently.
+    JobId { part: String },
+    /// A sub-select may have rows of other repos. `name` is what `part` calls its row.
+    Repo { part: String, name: String },
     /// A later task may be let through where an earlier one is held.
-    #[error(
-        "`{part}` may let a later task through where an earlier one is held: compare `jobs.task_id` so that a later task only ever waits for more"
-    )]
-    Order {
-        /// The condition, as it is printed for SQLite.
-        part: String,
-    },
-    /// A sub-select may look at any number of rows. The clause has a shape all the same.
-    #[error(
-        "`{part}` looks at one row of `{table}` after another, so that a claim costs more the more rows there are: {remedy}"
-    )]
+    Order { part: String },
+    /// A sub-select may look at any number of rows. The clause has partitions all the same.
     Rows {
-        /// The condition, as it is printed for SQLite.
         part: String,
-        /// The table.
         table: &'static str,
-        /// What to write instead.
         remedy: &'static str,
     },
 }
 
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Obstacle::JobId { part } => write!(
+                f,
+                "`{part}` depends on `jobs.id`, so it may treat two jobs of one task differently: \
+                 compare `jobs.task_id`"
+            ),
+            Obstacle::Repo { part, name } => write!(
+                f,
+                "`{part}` is not tied by `repo`, so a change in any repo may release a job: \
+                 add `AND {name}.repo = jobs.repo` to its WHERE"
+            ),
+            Obstacle::Order { part } => write!(
+                f,
+                "`{part}` may let a later task through where an earlier one is held: \
+                 compare `jobs.task_id` so that a later task only ever waits for more"
+            ),
+            Obstacle::Rows {
+                part,
+                table,
+                remedy,
+            } => write!(
+                f,
+                "`{part}` looks at one row of `{table}` after another, so a claim costs more the \
+                 more rows there are: {remedy}"
+            ),
+        }
+    }
+}
+
+impl core::error::Error for Obstacle {}
+
 impl Obstacle {
-    /// What it makes of a claim, and why.
+    /// What it means for a claim, and why.
     pub fn in_words(&self) -> String {
         match self {
             Obstacle::Rows { .. } => self.to_string(),
@@ -79,8 +97,11 @@ impl Obstacle {
     }
 }
 
-/// Proves the shape of a clause; `None` is the empty one, which lets every job pass.
-pub(super) fn derive(predicate: Option<&Predicate>, reads: &[Table]) -> Result<Shape, Obstacle> {
+/// Proves the partitions of a clause; `None` is the empty one, which lets every job pass.
+pub(super) fn partitions(
+    predicate: Option<&Predicate>,
+    reads: Vec<Table>,
+) -> Result<Partitions, Obstacle> {
     let always = Predicate::Constant(true);
     let predicate = predicate.unwrap_or(&always);
     if let Some(part) = using(predicate, Column::Id) {
@@ -97,10 +118,10 @@ pub(super) fn derive(predicate: Option<&Predicate>, reads: &[Table]) -> Result<S
     closed(predicate, Truth::True, Side::Before).map_err(|part| Obstacle::Order {
         part: printed(part),
     })?;
-    Ok(Shape {
+    Ok(Partitions {
         gated: gated(predicate),
         is_ordered: using(predicate, Column::TaskId).is_some(),
-        reads: reads.to_vec(),
+        reads,
     })
 }
 
@@ -108,7 +129,7 @@ fn printed(part: &Predicate) -> String {
     render::render(Some(part), Dialect::Sqlite).to_string()
 }
 
-/// The innermost condition that goes by a column of the job.
+/// The innermost condition that reads a column of the job.
 fn using(predicate: &Predicate, column: Column) -> Option<&Predicate> {
     let of_job = Cell {
         row: Row::Job,
@@ -125,7 +146,7 @@ fn using(predicate: &Predicate, column: Column) -> Option<&Predicate> {
     found
 }
 
-/// A sub-select whose rows may be of another repo than the job.
+/// A sub-select that may have rows of another repo than the job's.
 fn untied(predicate: &Predicate) -> Option<&Select> {
     let mut found = None;
     predicate.walk(&mut |part| {
@@ -138,27 +159,16 @@ fn untied(predicate: &Predicate) -> Option<&Select> {
     found
 }
 
-/// Whether every row that has a say is of the job's own repo.
+/// Whether the clause reads rows of the job's own repo only.
 pub(super) fn reads_own_repo_only(predicate: &Predicate) -> bool {
     untied(predicate).is_none()
 }
 
 fn is_tied_by_repo(select: &Select) -> bool {
-    let repo = |row| {
-        Value::Cell(Cell {
-            row,
-            column: Column::Repo,
-        })
-    };
-    let (own, job) = (repo(Row::Sub(select.number)), repo(Row::Job));
-    select.filter.conjuncts().iter().any(|term| match term {
-        Predicate::Compare {
-            left,
-            comparison: Comparison::Equal,
-            right,
-        } => (left, right) == (&own, &job) || (left, right) == (&job, &own),
-        _ => false,
-    })
+    let own = Row::Sub(select.number).cell(Column::Repo);
+    let job = Row::Job.cell(Column::Repo);
+    let mut terms = select.filter.conjuncts().iter();
+    terms.any(|term| term.compares(&own) == Some((Comparison::Equal, &job)))
 }
 
 /// One of the two truth values that are not NULL.
@@ -193,12 +203,13 @@ impl Side {
     }
 }
 
-/// Whether a condition that has a truth value for one `task_id` has it for all on that side too, everything else being
-/// equal. The condition that stands in the way, if not.
+/// Whether a condition that has a truth value for one `task_id` has it for all on that side too,
+/// everything else being equal. Else the condition that prevents it.
 ///
-/// The sets of places at which a chain of `AND` or `OR` has a truth value are unions and intersections of its terms' sets,
-/// so the chain has the property if all its terms have it. `NOT` swaps the truth values. A sub-select has a row where its
-/// filter is true for one of them; `NULL` and false are the same there, which is why truth and falsehood go separate ways.
+/// The sets of places at which a chain of `AND` or `OR` has a truth value are unions and
+/// intersections of its terms' sets, so the chain has the property if all its terms have it. `NOT`
+/// swaps the truth values. A sub-select has a row where its filter is true for one of them; `NULL`
+/// and false are the same there, which is why truth and falsehood go separate ways.
 fn closed(predicate: &Predicate, truth: Truth, side: Side) -> Result<(), &Predicate> {
     match predicate {
         Predicate::Not(inner) => closed(inner, truth.other(), side),
@@ -239,27 +250,21 @@ fn closed(predicate: &Predicate, truth: Truth, side: Side) -> Result<(), &Predic
             let is_closed = ends.into_iter().all(|(left, comparison, right)| {
                 compares_closed(left, comparison, right, truth, side)
             });
-            if is_closed { Ok(()) } else { Err(predicate) }
+            is_closed.then_some(()).ok_or(predicate)
         }
         Predicate::Compare {
             left,
             comparison,
             right,
-        } => {
-            if compares_closed(left, *comparison, right, truth, side) {
-                Ok(())
-            } else {
-                Err(predicate)
-            }
-        }
-        // NULL is the first place of all, and the only one that is.
+        } => compares_closed(left, *comparison, right, truth, side)
+            .then_some(())
+            .ok_or(predicate),
+        // NULL is the first place of all, and only a job without a task has it.
         Predicate::IsNull { value, negated } if is_place(value) => {
             let is_before = (truth == Truth::True) != *negated;
-            if is_before == (side == Side::Before) {
-                Ok(())
-            } else {
-                Err(predicate)
-            }
+            (is_before == (side == Side::Before))
+                .then_some(())
+                .ok_or(predicate)
         }
         Predicate::IsNull { .. } | Predicate::InList { .. } | Predicate::Constant(_) => {
             does_not_move(predicate)
@@ -267,8 +272,8 @@ fn closed(predicate: &Predicate, truth: Truth, side: Side) -> Result<(), &Predic
     }
 }
 
-/// Whether a comparison is closed. With NULL at the first place it is neither true nor false, so only what is true or
-/// false of later places can be closed to a side, and that is the later one.
+/// Whether a comparison is closed. With NULL at the first place it is neither true nor false, so
+/// only what is true or false of later places can be closed to a side, and that is the later one.
 fn compares_closed(
     left: &Value,
     comparison: Comparison,
@@ -279,33 +284,25 @@ fn compares_closed(
     if !moves_value(left) && !moves_value(right) {
         return true;
     }
+    // The comparison as the job's place sees it.
+    let comparison = if is_place(left) && !moves_value(right) {
+        comparison
+    } else if is_place(right) && !moves_value(left) {
+        comparison.turned()
+    } else {
+        return false;
+    };
     let grows = match comparison {
-        Comparison::Less | Comparison::LessOrEqual if is_place(right) && !moves_value(left) => true,
-        Comparison::Greater | Comparison::GreaterOrEqual
-            if is_place(left) && !moves_value(right) =>
-        {
-            true
-        }
-        Comparison::Less | Comparison::LessOrEqual if is_place(left) && !moves_value(right) => {
-            false
-        }
-        Comparison::Greater | Comparison::GreaterOrEqual
-            if is_place(right) && !moves_value(left) =>
-        {
-            false
-        }
-        _ => return false,
+        Comparison::Greater | Comparison::GreaterOrEqual => true,
+        Comparison::Less | Comparison::LessOrEqual => false,
+        Comparison::Equal | Comparison::NotEqual => return false,
     };
     side == Side::After && grows == (truth == Truth::True)
 }
 
 /// Whether the value is the job's place in the order of tasks.
 fn is_place(value: &Value) -> bool {
-    *value
-        == Value::Cell(Cell {
-            row: Row::Job,
-            column: Column::TaskId,
-        })
+    *value == Row::Job.cell(Column::TaskId)
 }
 
 /// Whether a value depends on the job's place.

@@ -1,10 +1,12 @@
-//! The tables and columns that a clause may name: those of the contract, with their types and indexes.
+//! The tables and columns that a clause may name: those of the contract, with their types and
+//! indexes.
 //!
-//! Owns the names. Leaves the tables themselves to the store's migrations, which must create what stands here.
-//! Invariant: nothing outside this list can be named, so `rowid`, `ctid`, catalogs and the host's own tables are unknown
-//! names like any other.
+//! Owns the names. Leaves the tables themselves to the store's migrations, which must create these
+//! columns.
+//! Invariant: nothing outside this list can be named, so `rowid`, `ctid`, catalogs and the host's
+//! own tables are unknown names like any other.
 
-/// A table of the contract (DESIGN section 3).
+/// A table of the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Table {
     /// Units of work in a repo.
@@ -34,30 +36,12 @@ impl Table {
     }
 
     /// The columns that a clause may read.
-    pub(crate) fn columns(self) -> &'static [Column] {
+    pub fn columns(self) -> &'static [Column] {
+        use Column::*;
         match self {
-            Table::Tasks => &[
-                Column::Id,
-                Column::WorkItemId,
-                Column::Repo,
-                Column::Stage,
-                Column::GateLabel,
-            ],
-            Table::Jobs => &[
-                Column::Id,
-                Column::TaskId,
-                Column::Repo,
-                Column::Agent,
-                Column::Status,
-            ],
-            Table::RepoFreeze => &[
-                Column::Id,
-                Column::Repo,
-                Column::FrozenAt,
-                Column::ClearedAt,
-                Column::Reason,
-                Column::WorkItemId,
-            ],
+            Table::Tasks => &[Id, WorkItemId, Repo, Stage, GateLabel],
+            Table::Jobs => &[Id, TaskId, Repo, Agent, Status],
+            Table::RepoFreeze => &[Id, Repo, FrozenAt, ClearedAt, Reason, WorkItemId],
         }
     }
 
@@ -73,7 +57,8 @@ impl Table {
 
 /// A column of the contract's tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Column {
+#[expect(missing_docs, reason = "each is the column of its name")]
+pub enum Column {
     Id,
     TaskId,
     WorkItemId,
@@ -89,7 +74,7 @@ pub(crate) enum Column {
 
 impl Column {
     /// The column's name in the database.
-    pub(crate) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Column::Id => "id",
             Column::TaskId => "task_id",
@@ -106,7 +91,7 @@ impl Column {
     }
 
     /// The column's type.
-    pub(crate) fn kind(self) -> Kind {
+    pub fn kind(self) -> Kind {
         match self {
             Column::Id | Column::TaskId => Kind::Integer,
             _ => Kind::Text,
@@ -114,9 +99,10 @@ impl Column {
     }
 }
 
-/// The type of a value. PostgreSQL refuses to compare the two, SQLite orders every integer before every text.
+/// The type of a value. PostgreSQL refuses to compare the two, SQLite orders every integer before
+/// every text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// A 64-bit integer.
     Integer,
     /// A text, compared byte by byte.

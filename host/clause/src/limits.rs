@@ -1,20 +1,23 @@
 //! The sizes a clause may have, checked on its tokens before the parser sees them.
 //!
-//! Owns the limits and the balance of parentheses. Leaves counting bytes and tokens to `tokens`, which must stop reading
-//! there, and everything about meaning to the later steps.
-//! Invariant: what passes cannot overflow the stack of sqlparser, `lower`, `render`, SQLite or PostgreSQL, and cannot close
-//! a parenthesis of the statement around it.
+//! Owns the limits and the balance of parentheses. Leaves counting bytes and tokens to `lex`, which
+//! must stop reading there, and everything about meaning to `parse`.
+//! Invariant: what passes cannot overflow the stack of the parser, of `render`, of SQLite or of
+//! PostgreSQL, and cannot close a parenthesis of the statement around it.
 
-use sqlparser::keywords::Keyword;
-use sqlparser::tokenizer::{Location, Token, TokenWithSpan};
+use alloc::format;
+use alloc::vec::Vec;
+use core::mem;
 
-use super::refusal::Refusal;
+use super::lex::{Token, TokenKind};
+use super::refusal::{Position, Refusal};
+use super::vocabulary::Keyword;
 
 /// A size that a clause may have, and what is said beyond it.
 pub(crate) struct Limit {
     construct: &'static str,
     /// The largest size accepted.
-    pub most: usize,
+    most: usize,
     what: &'static str,
     remedy: &'static str,
 }
@@ -27,7 +30,7 @@ pub(crate) const TEXT: Limit = Limit {
     remedy: "shorten the clause",
 };
 
-/// A full list takes 20,000; 5,000 are left for what stands around it.
+/// A full list takes 20,000; 5,000 are left for the rest of the clause.
 pub(crate) const TOKENS: Limit = Limit {
     construct: "too-many-tokens",
     most: 25_000,
@@ -43,8 +46,8 @@ const LIST: Limit = Limit {
     remedy: "split the list with `OR`",
 };
 
-/// The reference clause has 4. Every recursion over the clause is at most a few times this deep, which needs about
-/// 0.6 MiB of stack in a build without optimisation.
+/// The reference clause has 4. Every recursion over the clause is at most a few times this deep,
+/// which needs about 0.6 MiB of stack in a build without optimisation.
 pub(crate) const NESTING: Limit = Limit {
     construct: "nesting",
     most: 32,
@@ -52,7 +55,8 @@ pub(crate) const NESTING: Limit = Limit {
     remedy: "remove parentheses or `NOT`s that are not needed",
 };
 
-/// SQLite reads a chain of `AND` as a left-deep tree and stops at a depth of 1,000; half of it is left to the host.
+/// SQLite reads a chain of `AND` as a left-deep tree and stops at a depth of 1,000; half of it is
+/// left to the host.
 const OPERATORS: Limit = Limit {
     construct: "too-many-operators",
     most: 500,
@@ -73,41 +77,50 @@ const SUB_SELECT_DEPTH: Limit = Limit {
     construct: "sub-select-depth",
     most: 2,
     what: "levels of sub-selects",
-    remedy: "write the inner sub-select beside the outer one",
+    remedy: "move the inner sub-select out of the outer one and join them with `AND` or `OR`",
 };
 
 impl Limit {
     /// Refuses a size over the limit.
-    pub(crate) fn check(&self, size: usize, at: Location) -> Result<(), Refusal> {
+    pub(crate) fn check(&self, size: usize, at: Position) -> Result<(), Refusal> {
         if size <= self.most {
             return Ok(());
         }
-        let what = format!("more than {} {} are reached", self.most, self.what);
+        let what = format!("more than {} {}", self.most, self.what);
         Err(Refusal::new(self.construct, what, self.remedy, at))
     }
 }
 
 /// Checks the balance of parentheses and every size but those of the text.
-pub(crate) fn check(tokens: &[TokenWithSpan]) -> Result<(), Refusal> {
+pub(crate) fn check(tokens: &[Token<'_>]) -> Result<(), Refusal> {
     let mut sizes = Sizes::default();
-    for token in tokens {
-        let at = token.span.start;
-        match &token.token {
-            Token::LParen => sizes
-                .outer
-                .push(std::mem::replace(&mut sizes.level, Level::opened(at))),
-            Token::RParen => match sizes.outer.pop() {
+    for &Token { kind, at, .. } in tokens {
+        match kind {
+            TokenKind::Open => {
+                let outer = mem::replace(&mut sizes.level, Level::opened(at));
+                sizes.outer.push(outer);
+            }
+            TokenKind::Close => match sizes.outer.pop() {
                 Some(outer) => sizes.level = outer,
-                None => return Err(unopened(at)),
+                None => {
+                    let what = "`)` closes a parenthesis that the clause did not open";
+                    return Err(Refusal::new("parenthesis", what, "remove it", at));
+                }
             },
-            Token::Comma => sizes.comma(at)?,
-            Token::Word(word) => sizes.word(word.keyword, at)?,
+            TokenKind::Comma => {
+                sizes.level.commas += 1;
+                LIST.check(sizes.level.commas + 1, at)?;
+            }
+            TokenKind::Keyword(keyword) => sizes.keyword(keyword, at)?,
             _ => {}
         }
         NESTING.check(sizes.nesting(), at)?;
     }
     match sizes.level.opened {
-        Some(at) => Err(unclosed(at)),
+        Some(at) => {
+            let what = "`(` is never closed";
+            Err(Refusal::new("parenthesis", what, "close it with `)`", at))
+        }
         None => Ok(()),
     }
 }
@@ -121,17 +134,17 @@ struct Sizes {
     outer: Vec<Level>,
 }
 
-/// The inside of one pair of parentheses, up to where we are.
+/// The inside of one pair of parentheses, up to the current token.
 #[derive(Default)]
 struct Level {
-    opened: Option<Location>,
+    opened: Option<Position>,
     commas: usize,
     nots: usize,
     selects: usize,
 }
 
 impl Level {
-    fn opened(at: Location) -> Level {
+    fn opened(at: Position) -> Level {
         Level {
             opened: Some(at),
             ..Level::default()
@@ -140,21 +153,16 @@ impl Level {
 }
 
 impl Sizes {
-    fn comma(&mut self, at: Location) -> Result<(), Refusal> {
-        self.level.commas += 1;
-        LIST.check(self.level.commas + 1, at)
-    }
-
-    fn word(&mut self, keyword: Keyword, at: Location) -> Result<(), Refusal> {
+    fn keyword(&mut self, keyword: Keyword, at: Position) -> Result<(), Refusal> {
         match keyword {
-            Keyword::AND | Keyword::OR | Keyword::NOT => {
+            Keyword::And | Keyword::Or | Keyword::Not => {
                 // A `NOT` reaches as far as the next `AND` or `OR`.
-                let is_not = keyword == Keyword::NOT;
+                let is_not = keyword == Keyword::Not;
                 self.level.nots = if is_not { self.level.nots + 1 } else { 0 };
                 self.operators += 1;
                 OPERATORS.check(self.operators, at)
             }
-            Keyword::SELECT => {
+            Keyword::Select => {
                 self.level.selects = 1;
                 self.sub_selects += 1;
                 SUB_SELECTS.check(self.sub_selects, at)?;
@@ -171,18 +179,4 @@ impl Sizes {
     fn levels(&self) -> impl Iterator<Item = &Level> {
         self.outer.iter().chain([&self.level])
     }
-}
-
-fn unopened(at: Location) -> Refusal {
-    let what = "`)` closes a parenthesis that the clause did not open";
-    Refusal::new("parenthesis", what, "remove it", at)
-}
-
-fn unclosed(at: Location) -> Refusal {
-    Refusal::new(
-        "parenthesis",
-        "`(` is never closed, it stands",
-        "close it with `)`",
-        at,
-    )
 }

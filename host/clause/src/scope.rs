@@ -1,17 +1,22 @@
 //! The rows in scope, and what a name means there.
 //!
-//! Owns aliases and column names. Leaves which tables and columns exist to `contract`, and sub-selects to `select`.
-//! Invariant: a name means one row wherever it is in scope, so renaming aliases cannot change what a column means.
+//! Owns aliases and column names. Leaves which tables and columns exist to `contract`, and
+//! sub-selects to `select`.
+//! Invariant: a name means one row wherever it is in scope, so renaming aliases cannot change what
+//! a column means.
 
-use sqlparser::ast::Ident;
-use sqlparser::tokenizer::Location;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 
-use super::contract::{Column, Table};
-use super::refusal::{Refusal, echo};
+use super::contract::Table;
+use super::lex::Token;
+use super::refusal::{Position, Refusal, echo};
 use super::tree::{Cell, Row};
-use super::words;
+use super::vocabulary;
 
-/// The rows in scope while a clause is lowered, from the outside inward. The job itself is always in scope.
+/// The rows in scope while a clause is parsed, from the outside inward. The job itself is always in
+/// scope.
 #[derive(Default)]
 pub(crate) struct Scopes {
     open: Vec<Scope>,
@@ -37,23 +42,23 @@ impl Scopes {
     /// Brings a sub-select's row into scope.
     pub(crate) fn enter(
         &mut self,
-        table_name: &Ident,
-        alias: Option<&Ident>,
+        table_name: Token<'_>,
+        alias: Option<Token<'_>>,
     ) -> Result<Scope, Refusal> {
-        let Some(table) = Table::named(&table_name.value.to_ascii_lowercase()) else {
+        let Some(table) = Table::named(&table_name.text.to_ascii_lowercase()) else {
             let what = format!(
                 "the table {} is not readable by a policy",
-                echo(&table_name.value)
+                echo(table_name.text)
             );
             let remedy = "write `tasks`, `jobs` or `repo_freeze`";
-            return Err(Refusal::new("table", what, remedy, table_name.span.start));
+            return Err(Refusal::new("table", what, remedy, table_name.at));
         };
         let written = alias.unwrap_or(table_name);
-        let name = written.value.to_ascii_lowercase();
+        let name = written.text.to_ascii_lowercase();
         if self.is_taken(&name, table) {
             let what = format!("the name {} already means something else", echo(&name));
-            let remedy = "give the sub-select's table an alias of its own";
-            return Err(Refusal::new("alias", what, remedy, written.span.start));
+            let remedy = "give the sub-select's table a new alias";
+            return Err(Refusal::new("alias", what, remedy, written.at));
         }
         self.reads.push(table);
         let scope = Scope {
@@ -74,60 +79,42 @@ impl Scopes {
         let hides_table =
             Table::named(name).is_some_and(|named| named != table || named == Table::Jobs);
         hides_table
-            || words::keyword(name).is_some()
+            || vocabulary::keyword(name).is_some()
             || self.open.iter().any(|scope| scope.name == name)
     }
 
     /// The column that a path means.
-    pub(crate) fn cell(&self, path: &[Ident], at: Location) -> Result<Cell, Refusal> {
+    pub(crate) fn cell(&self, path: &[Token<'_>], at: Position) -> Result<Cell, Refusal> {
         let [row, column] = path else {
-            let what = "a name of more than two parts stands";
-            return Err(Refusal::new(
-                "schema",
-                what,
-                "write `jobs.agent`, without the schema",
-                at,
-            ));
+            let remedy = "write `jobs.agent`, without the schema";
+            let what = "name of more than two parts";
+            return Err(Refusal::new("schema", what, remedy, at));
         };
-        let (row, table) = self.row(row, at)?;
-        let name = column.value.to_ascii_lowercase();
-        let found = table.columns().iter().find(|column| column.name() == name);
-        if let Some(&column) = found {
+        let (row, table) = self.row(row.text, at)?;
+        let name = column.text.to_ascii_lowercase();
+        let mut columns = table.columns().iter().copied();
+        if let Some(column) = columns.find(|column| column.name() == name) {
             return Ok(Cell { row, column });
         }
         let what = format!(
             "the column {} is not readable by a policy",
-            echo(&column.value)
+            echo(column.text)
         );
-        Err(Refusal::new(
-            "column",
-            what,
-            format!("write one of {}", column_names(table)),
-            at,
-        ))
+        let names = table.columns().iter().map(|column| echo(column.name()));
+        let remedy = format!("write one of {}", names.collect::<Vec<_>>().join(", "));
+        Err(Refusal::new("column", what, remedy, at))
     }
 
-    fn row(&self, written: &Ident, at: Location) -> Result<(Row, Table), Refusal> {
-        let name = written.value.to_ascii_lowercase();
+    fn row(&self, written: &str, at: Position) -> Result<(Row, Table), Refusal> {
+        let name = written.to_ascii_lowercase();
         match self.open.iter().find(|scope| scope.name == name) {
             Some(scope) => Ok((Row::Sub(scope.number), scope.table)),
             None if name == Table::Jobs.name() => Ok((Row::Job, Table::Jobs)),
             None => {
-                let what = format!("the row {} is not in scope", echo(&written.value));
+                let what = format!("the row {} is not in scope", echo(written));
                 let remedy = "write `jobs`, or the alias of the sub-select around it";
                 Err(Refusal::new("scope", what, remedy, at))
             }
         }
     }
-}
-
-fn column_names(table: Table) -> String {
-    let names: Vec<String> = table
-        .columns()
-        .iter()
-        .copied()
-        .map(Column::name)
-        .map(echo)
-        .collect();
-    names.join(", ")
 }

@@ -1,19 +1,23 @@
 //! Prints the typed tree as SQL for one database.
 //!
-//! Owns quoting, escaping, aliases and the differences between the databases. Leaves the names to `contract`.
-//! The outer row is `jobs`, the tables of sub-selects are `g1`, `g2`, ...: names that no policy chose. Every operation stands in its own
-//! parentheses, so no precedence is relied on.
+//! Owns quoting, escaping, aliases and the differences between the databases. Leaves the names to
+//! `contract`. The outer row is `jobs`, the tables of sub-selects are `g1`, `g2`, ...: names that
+//! no policy chose. Every operation has parentheses, so the text relies on no precedence.
 //! Invariant: both texts have the same three-valued truth value on every row of equal tables.
 
-use std::fmt;
+use alloc::format;
+use alloc::string::{String, ToString};
+use core::fmt;
 
 use super::Dialect;
 use super::contract::Kind;
 use super::tree::{Cell, Comparison, End, Extreme, Literal, Predicate, Row, Select, Value};
 
-/// SQL that this room printed: a boolean expression in parentheses, or `TRUE` for the empty clause (DESIGN section 8).
+/// SQL that this crate printed: a boolean expression in parentheses, or `TRUE` for the empty
+/// clause.
 ///
-/// There is no other way to make one, so whoever takes a `&Rendered` cannot splice a policy's text by mistake.
+/// There is no other way to make one, so a function that takes a `&Rendered` cannot splice a
+/// policy's text by mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendered(String);
 
@@ -150,9 +154,9 @@ impl Printer {
         });
     }
 
-    /// The count as far as its comparison with `number` can tell: every count above the number compares like the next one.
-    /// The limit keeps a repo with many rows from being read to its end. PostgreSQL before 16 wants a name for the inner
-    /// select; no column goes by it.
+    /// The count as far as its comparison with `number` can tell: every count above the number
+    /// compares like the next one. The limit keeps a repo with many rows from being read to its
+    /// end. PostgreSQL before 16 wants a name for the inner select; no column uses it.
     fn count(&mut self, select: &Select, number: u16) {
         self.put("(SELECT count(*) FROM (SELECT 1");
         self.rest_of_select(select);
@@ -160,14 +164,13 @@ impl Printer {
         self.put(&format!(" LIMIT {limit}) AS \"c{name}\")"));
     }
 
-    /// The first operand of an order comparison of `operands`. PostgreSQL orders text by the column's collation, SQLite by
-    /// bytes; one explicit collation decides for the whole comparison.
+    /// The first operand of an order comparison of `operands`. PostgreSQL orders text by the
+    /// column's collation, SQLite by bytes; one explicit collation decides for the whole
+    /// comparison.
     fn ordered<const N: usize>(&mut self, first: &Value, operands: [&Value; N]) {
         self.value(first);
-        if operands
-            .iter()
-            .any(|operand| operand.kind() == Some(Kind::Text))
-        {
+        let is_text = |operand: &Value| operand.kind() == Some(Kind::Text);
+        if operands.into_iter().any(is_text) {
             self.collate();
         }
     }
@@ -186,8 +189,8 @@ impl Printer {
         }
     }
 
-    /// On PostgreSQL a text is collated inside, for its order, and outside, since what a sub-select hands out is weaker
-    /// than an explicit collation, and two weak ones that differ are an error.
+    /// On PostgreSQL a text is collated inside, for its order, and outside, since what a sub-select
+    /// hands out is weaker than an explicit collation, and two weak ones that differ are an error.
     fn extreme(&mut self, extreme: &Extreme) {
         let Extreme {
             end,
@@ -217,17 +220,9 @@ impl Printer {
     }
 
     fn rest_of_select(&mut self, select: &Select) {
-        let Select {
-            number,
-            table,
-            filter,
-        } = select;
-        self.put(&format!(
-            " FROM \"{}\" AS \"{}\" WHERE ",
-            table.name(),
-            name(*number)
-        ));
-        self.predicate(filter);
+        let (table, name) = (select.table.name(), name(select.number));
+        self.put(&format!(" FROM \"{table}\" AS \"{name}\" WHERE "));
+        self.predicate(&select.filter);
     }
 
     fn cell(&mut self, cell: Cell) {
@@ -248,10 +243,8 @@ impl Printer {
             (Literal::Integer(integer), _) => self.put(&integer.to_string()),
             // Inside `E''` a backslash means the same whatever `standard_conforming_strings` says.
             (Literal::Text(text), Dialect::Postgres) if text.contains('\\') => {
-                self.put(&format!(
-                    "E'{}'",
-                    text.replace('\\', "\\\\").replace('\'', "''")
-                ));
+                let text = text.replace('\\', "\\\\").replace('\'', "''");
+                self.put(&format!("E'{text}'"));
             }
             (Literal::Text(text), _) => self.put(&format!("'{}'", text.replace('\'', "''"))),
         }
