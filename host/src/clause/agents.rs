@@ -1,7 +1,8 @@
 //! Which agents' jobs a clause may hold (DESIGN section 6, a).
 //!
 //! Owns a three-valued folding of the typed tree with the agent known and all else unknown.
-//! Invariant: the clause is true for every job of an agent that is not gated, whatever the tables hold.
+//! Invariant: the clause is true for every job of an agent that is not gated, whatever the tables
+//! hold.
 
 use super::Dialect;
 use std::fmt;
@@ -86,8 +87,8 @@ pub(super) const AGENT: Value = Value::Cell(Cell {
     column: Column::Agent,
 });
 
-/// The agents whose jobs a clause may hold. Names that the clause does not mention all fare alike, so one fresh name
-/// stands for them.
+/// The agents whose jobs a clause may hold. Names that the clause does not mention all fare alike,
+/// so one fresh name stands for them.
 pub(super) fn gated(predicate: &Predicate) -> Agents {
     let mut mentioned = vec![None];
     predicate.walk(&mut |part| {

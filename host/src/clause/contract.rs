@@ -1,8 +1,9 @@
-//! The tables and columns that a clause may name: those of the contract, with their types and indexes.
+//! The tables and columns that a clause may name: those of the contract, with their types and
+//! indexes.
 //!
-//! Owns the names. Leaves the tables themselves to the store's migrations, which must create what stands here.
-//! Invariant: nothing outside this list can be named, so `rowid`, `ctid`, catalogs and the host's own tables are unknown
-//! names like any other.
+//! Owns the names. Leaves the tables themselves to the store's migrations, which must create what
+//! stands here. Invariant: nothing outside this list can be named, so `rowid`, `ctid`, catalogs and
+//! the host's own tables are unknown names like any other.
 
 /// A table of the contract (DESIGN section 3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +115,8 @@ impl Column {
     }
 }
 
-/// The type of a value. PostgreSQL refuses to compare the two, SQLite orders every integer before every text.
+/// The type of a value. PostgreSQL refuses to compare the two, SQLite orders every integer before
+/// every text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// A 64-bit integer.

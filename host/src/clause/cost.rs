@@ -1,9 +1,11 @@
-//! What the sub-selects of a clause cost: whether the number of rows that each looks at stays the same however many there are.
+//! What the sub-selects of a clause cost: whether the number of rows that each looks at stays the
+//! same however many there are.
 //!
-//! Owns the proof, over the indexes that the store makes (`store/schema`). A sub-select is cheap if one search by an index
-//! answers its whole filter: the first row that is found fulfils it, and no row is looked at in vain. A condition that the
-//! index does not answer may be false for all rows but the last. One inside another is asked again for each row. Leaves the
-//! order of tasks and the partitions to `shape`. Callers rely on this: for a clause that passes, the steps of SQLite for
+//! Owns the proof, over the indexes that the store makes (`store/schema`). A sub-select is cheap if
+//! one search by an index answers its whole filter: the first row that is found fulfils it, and no
+//! row is looked at in vain. A condition that the index does not answer may be false for all rows
+//! but the last. One inside another is asked again for each row. Leaves the order of tasks and the
+//! partitions to `shape`. Callers rely on this: for a clause that passes, the steps of SQLite for
 //! one job have a bound that depends on the clause alone; `tests/flat/cost.rs` counts them.
 
 use super::Dialect;
@@ -45,7 +47,8 @@ pub(super) fn check(predicate: &Predicate) -> Result<(), Obstacle> {
     obstacle.map_or(Ok(()), Err)
 }
 
-/// What to write instead of a condition that no index answers; without one, of an order that no index has.
+/// What to write instead of a condition that no index answers; without one, of an order that no
+/// index has.
 fn remedy(table: Table, term: Option<&Predicate>) -> &'static str {
     match (term, table) {
         (None, _) => {
@@ -130,7 +133,8 @@ fn indexes(table: Table) -> &'static [Index] {
 }
 
 impl Covers {
-    /// The condition that a filter must have, word for word, so that SQLite takes the index; none where all rows are in it.
+    /// The condition that a filter must have, word for word, so that SQLite takes the index; none
+    /// where all rows are in it.
     fn condition(self, own: Row) -> Option<Predicate> {
         let cell = |column| Value::Cell(Cell { row: own, column });
         let compare = |column, comparison, text: &str| Predicate::Compare {
@@ -150,8 +154,8 @@ impl Covers {
     }
 }
 
-/// Whether a sub-select is cheap. The condition that is asked of one row after another, if not; none if all rows are looked
-/// at for their order.
+/// Whether a sub-select is cheap. The condition that is asked of one row after another, if not;
+/// none if all rows are looked at for their order.
 fn select_is_cheap(select: &Select, wanted: Wanted) -> Result<(), Option<&Predicate>> {
     let own = Row::Sub(select.number);
     // What reads the job and literals only is asked once, before the first row.
@@ -253,8 +257,8 @@ fn is_cell(value: &Value, own: Row, column: Column) -> bool {
     *value == Value::Cell(Cell { row: own, column })
 }
 
-/// Whether a condition sets a column of the row to a value that is known before the row is. A list does not count: SQLite
-/// may ask it of each row, depending on its statistics.
+/// Whether a condition sets a column of the row to a value that is known before the row is. A list
+/// does not count: SQLite may ask it of each row, depending on its statistics.
 fn sets(term: &Predicate, own: Row, column: Column) -> bool {
     match term {
         Predicate::Compare {

@@ -1,8 +1,9 @@
 //! Lowers counts: `(SELECT count(*) FROM tasks t WHERE ...) >= 3`.
 //!
-//! Owns where a count may stand and the numbers that it is compared with. Leaves its sub-select to `select`.
-//! Invariant: a count is compared with a number that is written out and small, so that the renderer can stop counting one
-//! row behind it, and a count is never a value: no other condition holds one.
+//! Owns where a count may stand and the numbers that it is compared with. Leaves its sub-select to
+//! `select`. Invariant: a count is compared with a number that is written out and small, so that
+//! the renderer can stop counting one row behind it, and a count is never a value: no other
+//! condition holds one.
 
 use sqlparser::ast::{Expr, SelectItem, SetExpr};
 use sqlparser::tokenizer::Location;
@@ -17,7 +18,8 @@ use super::value::operand;
 /// How many rows a policy may tell apart: far more than the tasks that one repo works on at once.
 const MOST: u16 = 1_000;
 
-/// Whether an operand is a count of any shape, in parentheses or not, also one that is refused later.
+/// Whether an operand is a count of any shape, in parentheses or not, also one that is refused
+/// later.
 pub(crate) fn stands(operand: &Expr) -> bool {
     let query = match operand {
         Expr::Nested(inner) => return stands(inner),

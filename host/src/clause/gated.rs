@@ -1,7 +1,8 @@
 //! The agents that a clause gates, as a question to a job.
 //!
-//! Owns how they are named in SQL: they are those whose jobs the clause may hold. A job without an agent has no name, so it is in no
-//! waiting line although the clause may hold it (reference semantics 2). Leaves to `agents` which they are.
+//! Owns how they are named in SQL: they are those whose jobs the clause may hold. A job without an
+//! agent has no name, so it is in no waiting line although the clause may hold it (reference
+//! semantics 2). Leaves to `agents` which they are.
 
 use super::Dialect;
 use super::agents::{AGENT, Agents};

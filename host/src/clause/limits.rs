@@ -1,9 +1,9 @@
 //! The sizes a clause may have, checked on its tokens before the parser sees them.
 //!
-//! Owns the limits and the balance of parentheses. Leaves counting bytes and tokens to `tokens`, which must stop reading
-//! there, and everything about meaning to the later steps.
-//! Invariant: what passes cannot overflow the stack of sqlparser, `lower`, `render`, SQLite or PostgreSQL, and cannot close
-//! a parenthesis of the statement around it.
+//! Owns the limits and the balance of parentheses. Leaves counting bytes and tokens to `tokens`,
+//! which must stop reading there, and everything about meaning to the later steps. Invariant: what
+//! passes cannot overflow the stack of sqlparser, `lower`, `render`, SQLite or PostgreSQL, and
+//! cannot close a parenthesis of the statement around it.
 
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan};
@@ -43,8 +43,8 @@ const LIST: Limit = Limit {
     remedy: "split the list with `OR`",
 };
 
-/// The reference clause has 4. Every recursion over the clause is at most a few times this deep, which needs about
-/// 0.6 MiB of stack in a build without optimisation.
+/// The reference clause has 4. Every recursion over the clause is at most a few times this deep,
+/// which needs about 0.6 MiB of stack in a build without optimisation.
 pub(crate) const NESTING: Limit = Limit {
     construct: "nesting",
     most: 32,
@@ -52,7 +52,8 @@ pub(crate) const NESTING: Limit = Limit {
     remedy: "remove parentheses or `NOT`s that are not needed",
 };
 
-/// SQLite reads a chain of `AND` as a left-deep tree and stops at a depth of 1,000; half of it is left to the host.
+/// SQLite reads a chain of `AND` as a left-deep tree and stops at a depth of 1,000; half of it is
+/// left to the host.
 const OPERATORS: Limit = Limit {
     construct: "too-many-operators",
     most: 500,

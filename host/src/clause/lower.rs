@@ -1,10 +1,9 @@
 //! Lowers sqlparser's syntax tree into our own, or refuses.
 //!
-//! Owns conditions and the types of their operands. Leaves values to `value`, sub-selects to `select`, counts to `count`, names
-//! to `scope`.
-//! sqlparser's structs are taken apart without `..`: a field that a later version adds does not compile until somebody has
-//! decided what it means here. An expression not listed is refused.
-//! Invariant: as in `tree`.
+//! Owns conditions and the types of their operands. Leaves values to `value`, sub-selects to
+//! `select`, counts to `count`, names to `scope`. sqlparser's structs are taken apart without `..`:
+//! a field that a later version adds does not compile until somebody has decided what it means
+//! here. An expression not listed is refused. Invariant: as in `tree`.
 
 use sqlparser::ast::{
     BinaryOperator, Expr, InTarget, UnaryOperator, Value as Constant, ValueWithSpan,
@@ -135,7 +134,8 @@ pub(crate) fn predicate(scopes: &mut Scopes, expression: Expr) -> Result<Predica
     }
 }
 
-/// The terms of a left-deep chain of one operator, in the order of the text. A loop, since the chain may be 500 deep.
+/// The terms of a left-deep chain of one operator, in the order of the text. A loop, since the
+/// chain may be 500 deep.
 fn chain(operator: &BinaryOperator, left: Expr, right: Expr) -> Vec<Expr> {
     let (mut rest, mut terms) = (left, vec![right]);
     loop {

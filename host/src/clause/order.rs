@@ -1,10 +1,11 @@
 //! Rules that are easiest to see in the order of the tokens, before the parser hides it.
 //!
-//! Owns three of them: a comparison is not compared again (SQLite and PostgreSQL group `a = b < c` differently, and a long
-//! chain would be a tree too deep to drop); `IS` and `NULL` go together (sqlparser accepts `x NOT NULL` and `x IS TRUE`,
-//! which the databases read differently or not at all); a top-level `OR` does not stand behind a leading `AND`.
-//! Leaves the rest to `lower`, such as the comparison behind the `AND` of a `BETWEEN`.
-//! Invariant: without its leading `AND` a clause means what a reader of `status = 'queued' AND ...` takes it to mean.
+//! Owns three of them: a comparison is not compared again (SQLite and PostgreSQL group `a = b < c`
+//! differently, and a long chain would be a tree too deep to drop); `IS` and `NULL` go together
+//! (sqlparser accepts `x NOT NULL` and `x IS TRUE`, which the databases read differently or not at
+//! all); a top-level `OR` does not stand behind a leading `AND`. Leaves the rest to `lower`, such
+//! as the comparison behind the `AND` of a `BETWEEN`. Invariant: without its leading `AND` a clause
+//! means what a reader of `status = 'queued' AND ...` takes it to mean.
 
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan};

@@ -1,10 +1,10 @@
 //! Hands our tokens to sqlparser and takes one expression back.
 //!
-//! Owns the choice of dialect, the end of input, and the position of an expression. Leaves every meaning to `lower`.
-//! Precedence, loosest first, is `OR`, `AND`, `NOT`, `IS`, then comparisons with `IN` and `BETWEEN`. SQLite and PostgreSQL
-//! differ from it, and from each other, only where one comparison is an operand of another without parentheses; `lower`
-//! refuses those.
-//! Invariant: the expression covers every token.
+//! Owns the choice of dialect, the end of input, and the position of an expression. Leaves every
+//! meaning to `lower`. Precedence, loosest first, is `OR`, `AND`, `NOT`, `IS`, then comparisons
+//! with `IN` and `BETWEEN`. SQLite and PostgreSQL differ from it, and from each other, only where
+//! one comparison is an operand of another without parentheses; `lower` refuses those. Invariant:
+//! the expression covers every token.
 
 use sqlparser::ast::{Expr, Query, SetExpr, Spanned};
 use sqlparser::dialect::AnsiDialect;
@@ -29,7 +29,8 @@ pub(crate) fn expression(tokens: Tokens) -> Result<Option<Expr>, Refusal> {
         }
         Some(_) => {}
     }
-    // Nothing is special in this dialect: it turns none of sqlparser's extensions of the expression grammar on.
+    // Nothing is special in this dialect: it turns none of sqlparser's extensions of the expression
+    // grammar on.
     let dialect = AnsiDialect {};
     let mut parser = Parser::new(&dialect)
         .with_recursion_limit(RECURSION)
@@ -53,7 +54,8 @@ pub(crate) fn expression(tokens: Tokens) -> Result<Option<Expr>, Refusal> {
     ))
 }
 
-/// sqlparser's errors are text; only the position is taken from it, so that its wording is not part of our contract.
+/// sqlparser's errors are text; only the position is taken from it, so that its wording is not part
+/// of our contract.
 fn unexpected(parser: &Parser, error: &ParserError, end: Location) -> Refusal {
     let at = position(&error.to_string()).unwrap_or(end);
     let mut tokens = (0..)
@@ -78,7 +80,8 @@ fn position(message: &str) -> Option<Location> {
     Some(Location::new(line.parse().ok()?, column.parse().ok()?))
 }
 
-/// Where an expression starts. Walks down its left side in a loop, as a chain of `AND` may be 500 deep.
+/// Where an expression starts. Walks down its left side in a loop, as a chain of `AND` may be 500
+/// deep.
 pub(crate) fn start(expression: &Expr) -> Location {
     let mut leftmost = expression;
     loop {

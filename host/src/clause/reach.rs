@@ -1,12 +1,12 @@
 //! The rows that can matter to a clause, table by table.
 //!
-//! Owns what a sub-select says about the rows that it may have: which columns are equal to the job's, and what its filter
-//! demands of a row whatever the job. Only conditions that the filter joins by `AND` count, and only those that read this
-//! row, the job's ties and literals; all others, nested sub-selects included, are taken to be true. Leaves the queries to
-//! the store.
-//! Invariant: a row that is in none of a table's sources is no row of any sub-select, for any of the queued jobs, so that
-//! without it the clause has the same value for each of them. Whether a row is in reach depends on nothing but the row
-//! and the queued jobs.
+//! Owns what a sub-select says about the rows that it may have: which columns are equal to the
+//! job's, and what its filter demands of a row whatever the job. Only conditions that the filter
+//! joins by `AND` count, and only those that read this row, the job's ties and literals; all
+//! others, nested sub-selects included, are taken to be true. Leaves the queries to the store.
+//! Invariant: a row that is in none of a table's sources is no row of any sub-select, for any of
+//! the queued jobs, so that without it the clause has the same value for each of them. Whether a
+//! row is in reach depends on nothing but the row and the queued jobs.
 
 use super::Dialect;
 use super::contract::{Column, Table};
@@ -25,7 +25,8 @@ pub struct Reach {
 pub struct Source {
     /// What the table's row is called in the condition.
     pub name: String,
-    /// The columns of the row `jobs` that the condition reads. It is true of a row for one choice of them at most.
+    /// The columns of the row `jobs` that the condition reads. It is true of a row for one choice
+    /// of them at most.
     pub job_columns: Vec<&'static str>,
     /// What a row has to fulfil for some queued job, which is called `jobs`.
     pub condition: Rendered,
@@ -95,8 +96,8 @@ fn tied(table: Table, own: Column, of_job: Column) -> Select {
     }
 }
 
-/// The sub-select without the conditions that something else than its own row and its ties has a say in. It has at least
-/// the rows that it had.
+/// The sub-select without the conditions that something else than its own row and its ties has a
+/// say in. It has at least the rows that it had.
 fn without_other_rows(select: &Select) -> Select {
     let own = Row::Sub(select.number);
     let conjuncts = select.filter.conjuncts().iter();
@@ -119,7 +120,8 @@ fn is_tie(term: &Predicate, own: Row) -> bool {
     }
 }
 
-/// Whether a condition reads nothing but the row and literals. One with a sub-select reads the job that it is tied to.
+/// Whether a condition reads nothing but the row and literals. One with a sub-select reads the job
+/// that it is tied to.
 fn reads_only(term: &Predicate, own: Row) -> bool {
     let mut reads_only = true;
     term.walk(&mut |part| {

@@ -1,12 +1,13 @@
 //! Why a clause was refused: the construct, where it stands, and what to write instead.
 //!
-//! Owns the error of this room and its text. Leaves the choice of construct and remedy to the file that refuses.
-//! Invariant: every refusal has a line and a column of at least 1, and its text is printable ASCII on one line of bounded
-//! length, so that it can be logged as it is.
+//! Owns the error of this room and its text. Leaves the choice of construct and remedy to the file
+//! that refuses. Invariant: every refusal has a line and a column of at least 1, and its text is
+//! printable ASCII on one line of bounded length, so that it can be logged as it is.
 
 use sqlparser::tokenizer::Location;
 
-/// Names and literals are echoed up to this many characters: the text is untrusted and may be 1 MiB of one word.
+/// Names and literals are echoed up to this many characters: the text is untrusted and may be 1 MiB
+/// of one word.
 const ECHO: usize = 40;
 
 /// A clause that is not in the language of DESIGN section 8.
@@ -35,7 +36,8 @@ impl Refusal {
         }
     }
 
-    /// The refused construct as a short slug for programs and tests, such as `comment` or `untied-sub-select`.
+    /// The refused construct as a short slug for programs and tests, such as `comment` or
+    /// `untied-sub-select`.
     pub fn construct(&self) -> &'static str {
         self.construct
     }

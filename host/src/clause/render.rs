@@ -1,8 +1,8 @@
 //! Prints the typed tree as SQL for one database.
 //!
-//! Owns quoting, escaping, aliases and the differences between the databases. Leaves the names to `contract`.
-//! The outer row is `jobs`, the tables of sub-selects are `g1`, `g2`, ...: names that no policy chose. Every operation stands in its own
-//! parentheses, so no precedence is relied on.
+//! Owns quoting, escaping, aliases and the differences between the databases. Leaves the names to
+//! `contract`. The outer row is `jobs`, the tables of sub-selects are `g1`, `g2`, ...: names that
+//! no policy chose. Every operation stands in its own parentheses, so no precedence is relied on.
 //! Invariant: both texts have the same three-valued truth value on every row of equal tables.
 
 use std::fmt;
@@ -11,9 +11,11 @@ use super::Dialect;
 use super::contract::Kind;
 use super::tree::{Cell, Comparison, End, Extreme, Literal, Predicate, Row, Select, Value};
 
-/// SQL that this room printed: a boolean expression in parentheses, or `TRUE` for the empty clause (DESIGN section 8).
+/// SQL that this room printed: a boolean expression in parentheses, or `TRUE` for the empty clause
+/// (DESIGN section 8).
 ///
-/// There is no other way to make one, so whoever takes a `&Rendered` cannot splice a policy's text by mistake.
+/// There is no other way to make one, so whoever takes a `&Rendered` cannot splice a policy's text
+/// by mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendered(String);
 
@@ -150,9 +152,9 @@ impl Printer {
         });
     }
 
-    /// The count as far as its comparison with `number` can tell: every count above the number compares like the next one.
-    /// The limit keeps a repo with many rows from being read to its end. PostgreSQL before 16 wants a name for the inner
-    /// select; no column goes by it.
+    /// The count as far as its comparison with `number` can tell: every count above the number
+    /// compares like the next one. The limit keeps a repo with many rows from being read to its
+    /// end. PostgreSQL before 16 wants a name for the inner select; no column goes by it.
     fn count(&mut self, select: &Select, number: u16) {
         self.put("(SELECT count(*) FROM (SELECT 1");
         self.rest_of_select(select);
@@ -160,8 +162,9 @@ impl Printer {
         self.put(&format!(" LIMIT {limit}) AS \"c{name}\")"));
     }
 
-    /// The first operand of an order comparison of `operands`. PostgreSQL orders text by the column's collation, SQLite by
-    /// bytes; one explicit collation decides for the whole comparison.
+    /// The first operand of an order comparison of `operands`. PostgreSQL orders text by the
+    /// column's collation, SQLite by bytes; one explicit collation decides for the whole
+    /// comparison.
     fn ordered<const N: usize>(&mut self, first: &Value, operands: [&Value; N]) {
         self.value(first);
         if operands
@@ -186,8 +189,8 @@ impl Printer {
         }
     }
 
-    /// On PostgreSQL a text is collated inside, for its order, and outside, since what a sub-select hands out is weaker
-    /// than an explicit collation, and two weak ones that differ are an error.
+    /// On PostgreSQL a text is collated inside, for its order, and outside, since what a sub-select
+    /// hands out is weaker than an explicit collation, and two weak ones that differ are an error.
     fn extreme(&mut self, extreme: &Extreme) {
         let Extreme {
             end,

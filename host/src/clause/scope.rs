@@ -1,7 +1,8 @@
 //! The rows in scope, and what a name means there.
 //!
-//! Owns aliases and column names. Leaves which tables and columns exist to `contract`, and sub-selects to `select`.
-//! Invariant: a name means one row wherever it is in scope, so renaming aliases cannot change what a column means.
+//! Owns aliases and column names. Leaves which tables and columns exist to `contract`, and
+//! sub-selects to `select`. Invariant: a name means one row wherever it is in scope, so renaming
+//! aliases cannot change what a column means.
 
 use sqlparser::ast::Ident;
 use sqlparser::tokenizer::Location;
@@ -11,7 +12,8 @@ use super::refusal::{Refusal, echo};
 use super::tree::{Cell, Row};
 use super::words;
 
-/// The rows in scope while a clause is lowered, from the outside inward. The job itself is always in scope.
+/// The rows in scope while a clause is lowered, from the outside inward. The job itself is always
+/// in scope.
 #[derive(Default)]
 pub(crate) struct Scopes {
     open: Vec<Scope>,

@@ -1,8 +1,8 @@
 //! Lowers sub-selects.
 //!
-//! Owns their three forms, `EXISTS (SELECT 1 ...)`, `(SELECT min(...) ...)` and `(SELECT count(*) ...)`, and the tie to the
-//! job. Leaves names to `scope`, conditions to `lower`, and where a count may stand to `count`.
-//! sqlparser's structs are taken apart without `..`, as in `lower`.
+//! Owns their three forms, `EXISTS (SELECT 1 ...)`, `(SELECT min(...) ...)` and `(SELECT count(*)
+//! ...)`, and the tie to the job. Leaves names to `scope`, conditions to `lower`, and where a count
+//! may stand to `count`. sqlparser's structs are taken apart without `..`, as in `lower`.
 //! Invariant: a sub-select has one table of the contract, one plain filter, and is tied to the job.
 
 use sqlparser::ast::{
@@ -297,7 +297,8 @@ fn end_and_column(function: Function, at: Location) -> Result<(End, Vec<Ident>),
     }
 }
 
-/// The name of a call in lower case, and its argument if there is exactly one and nothing beside it.
+/// The name of a call in lower case, and its argument if there is exactly one and nothing beside
+/// it.
 fn call(function: Function, at: Location) -> Result<(String, Option<FunctionArgExpr>), Refusal> {
     let Function {
         name,

@@ -1,11 +1,13 @@
-//! The shape of a clause: what makes a claim cost the same however many jobs are held (DESIGN section 6).
+//! The shape of a clause: what makes a claim cost the same however many jobs are held (DESIGN
+//! section 6).
 //!
-//! Owns the proof that, among the queued jobs of one repo and one agent, those that may be claimed come first in the order
-//! of `task_id`, and that only rows of the same repo have a say. It is read off the typed tree; nothing that a policy
-//! declares is believed. Leaves the agents to `agents`, and what a claim makes of it to the store.
-//! Invariant: a clause with a shape has, for each state of the tables, each repo and each agent, a truth value that is a
-//! function of `task_id` alone; and where it is true for one `task_id`, it is true for every one before it. The order is
-//! that of SQLite's indexes: NULL, numbers, texts, blobs.
+//! Owns the proof that, among the queued jobs of one repo and one agent, those that may be claimed
+//! come first in the order of `task_id`, and that only rows of the same repo have a say. It is read
+//! off the typed tree; nothing that a policy declares is believed. Leaves the agents to `agents`,
+//! and what a claim makes of it to the store. Invariant: a clause with a shape has, for each state
+//! of the tables, each repo and each agent, a truth value that is a function of `task_id` alone;
+//! and where it is true for one `task_id`, it is true for every one before it. The order is that of
+//! SQLite's indexes: NULL, numbers, texts, blobs.
 
 use super::Dialect;
 use super::agents::{Agents, gated};
@@ -20,7 +22,8 @@ pub struct Shape {
     pub gated: Agents,
     /// Whether a job's place in the order of tasks has a say.
     pub is_ordered: bool,
-    /// The tables of its sub-selects: a change in a repo's rows of these may change what is held in that repo.
+    /// The tables of its sub-selects: a change in a repo's rows of these may change what is held in
+    /// that repo.
     pub reads: Vec<Table>,
 }
 
@@ -193,12 +196,13 @@ impl Side {
     }
 }
 
-/// Whether a condition that has a truth value for one `task_id` has it for all on that side too, everything else being
-/// equal. The condition that stands in the way, if not.
+/// Whether a condition that has a truth value for one `task_id` has it for all on that side too,
+/// everything else being equal. The condition that stands in the way, if not.
 ///
-/// The sets of places at which a chain of `AND` or `OR` has a truth value are unions and intersections of its terms' sets,
-/// so the chain has the property if all its terms have it. `NOT` swaps the truth values. A sub-select has a row where its
-/// filter is true for one of them; `NULL` and false are the same there, which is why truth and falsehood go separate ways.
+/// The sets of places at which a chain of `AND` or `OR` has a truth value are unions and
+/// intersections of its terms' sets, so the chain has the property if all its terms have it. `NOT`
+/// swaps the truth values. A sub-select has a row where its filter is true for one of them; `NULL`
+/// and false are the same there, which is why truth and falsehood go separate ways.
 fn closed(predicate: &Predicate, truth: Truth, side: Side) -> Result<(), &Predicate> {
     match predicate {
         Predicate::Not(inner) => closed(inner, truth.other(), side),
@@ -267,8 +271,8 @@ fn closed(predicate: &Predicate, truth: Truth, side: Side) -> Result<(), &Predic
     }
 }
 
-/// Whether a comparison is closed. With NULL at the first place it is neither true nor false, so only what is true or
-/// false of later places can be closed to a side, and that is the later one.
+/// Whether a comparison is closed. With NULL at the first place it is neither true nor false, so
+/// only what is true or false of later places can be closed to a side, and that is the later one.
 fn compares_closed(
     left: &Value,
     comparison: Comparison,

@@ -1,8 +1,8 @@
 //! The symbols of the language, and what is said about the others.
 //!
-//! Owns both lists. Leaves to `tokens` where a symbol starts, the minus of a negative integer, and the star of a count.
-//! Invariant: refused symbols are looked up first and both lists name the longer symbol first, so no prefix of a refused
-//! symbol is taken for an allowed one.
+//! Owns both lists. Leaves to `tokens` where a symbol starts, the minus of a negative integer, and
+//! the star of a count. Invariant: refused symbols are looked up first and both lists name the
+//! longer symbol first, so no prefix of a refused symbol is taken for an allowed one.
 
 use sqlparser::tokenizer::Token;
 

@@ -1,9 +1,10 @@
 //! The lexer: cuts a clause into tokens of an allow-list and refuses everything else by name.
 //!
-//! Owns characters and literals. Leaves words to `words`, symbols to `symbols`, sizes to `limits`, and order to `parse`.
-//! sqlparser's tokenizer is never used: dialects differ in comments, quotes, escapes and numbers, and a text that two
-//! readers cut differently is how a fragment escapes its parentheses.
-//! Invariant: a string holds printable ASCII only, an integer fits 64 bits, and every token has its position.
+//! Owns characters and literals. Leaves words to `words`, symbols to `symbols`, sizes to `limits`,
+//! and order to `parse`. sqlparser's tokenizer is never used: dialects differ in comments, quotes,
+//! escapes and numbers, and a text that two readers cut differently is how a fragment escapes its
+//! parentheses. Invariant: a string holds printable ASCII only, an integer fits 64 bits, and every
+//! token has its position.
 
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Word};
@@ -123,7 +124,8 @@ impl<'a> Cursor<'a> {
         digit_follows && !behind_value
     }
 
-    /// A star is a token in `count(*)` only, so that no later step meets a product or a list of all columns.
+    /// A star is a token in `count(*)` only, so that no later step meets a product or a list of all
+    /// columns.
     fn starts_star(&self, before: &[TokenWithSpan]) -> bool {
         let is_count = |token: &TokenWithSpan| match &token.token {
             Token::Word(word) => word.value.eq_ignore_ascii_case("count"),
@@ -220,7 +222,8 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Whether a value can end with this token, so that what follows it is an operator and not the start of a value.
+/// Whether a value can end with this token, so that what follows it is an operator and not the
+/// start of a value.
 pub(crate) fn ends_value(token: &TokenWithSpan) -> bool {
     match &token.token {
         Token::Number(..) | Token::SingleQuotedString(_) | Token::RParen => true,

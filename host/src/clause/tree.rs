@@ -1,9 +1,10 @@
 //! The typed tree of an accepted clause.
 //!
-//! Owns the shape of the language. Leaves building it to `lower` and `select`, printing to `render`, and what it proves
-//! about a rule to the claim (DESIGN section 6).
-//! Invariant: the tree is typed (integers meet integers, texts meet texts, `NULL` meets both), every column exists in the
-//! row it names, every sub-select is tied to the job, and `All` and `Any` have at least two terms, none of their own kind.
+//! Owns the shape of the language. Leaves building it to `lower` and `select`, printing to
+//! `render`, and what it proves about a rule to the claim (DESIGN section 6). Invariant: the tree
+//! is typed (integers meet integers, texts meet texts, `NULL` meets both), every column exists in
+//! the row it names, every sub-select is tied to the job, and `All` and `Any` have at least two
+//! terms, none of their own kind.
 
 use super::contract::{Column, Kind, Table};
 
@@ -120,7 +121,8 @@ pub(crate) struct Select {
 }
 
 impl Predicate {
-    /// A chain of `AND`. Chains in parentheses are joined to it, so that a reader sees every conjunct in one list.
+    /// A chain of `AND`. Chains in parentheses are joined to it, so that a reader sees every
+    /// conjunct in one list.
     pub(crate) fn all(terms: Vec<Predicate>) -> Predicate {
         let flat = terms.into_iter().flat_map(|term| match term {
             Predicate::All(inner) => inner,
@@ -219,8 +221,8 @@ impl Select {
         self.filter.walk(see);
     }
 
-    /// Whether the filter's top level sets an indexed column of this row equal to a column of the job. Without it the
-    /// sub-select would visit the whole table for every job.
+    /// Whether the filter's top level sets an indexed column of this row equal to a column of the
+    /// job. Without it the sub-select would visit the whole table for every job.
     pub(crate) fn is_tied(&self) -> bool {
         let own = Row::Sub(self.number);
         self.filter.conjuncts().iter().any(|term| match term {

@@ -1,8 +1,8 @@
 //! Lowers values: columns, literals and the smallest or largest value of a sub-select.
 //!
-//! Owns what may stand where a value is expected, and says which condition or call stands there instead. Leaves names to
-//! `scope`, sub-selects to `select` and counts to `count`.
-//! Invariant: an integer of the tree fits 64 bits, a text is printable ASCII, as `tokens` has checked.
+//! Owns what may stand where a value is expected, and says which condition or call stands there
+//! instead. Leaves names to `scope`, sub-selects to `select` and counts to `count`. Invariant: an
+//! integer of the tree fits 64 bits, a text is printable ASCII, as `tokens` has checked.
 
 use sqlparser::ast::{Expr, UnaryOperator, Value as Constant, ValueWithSpan};
 
@@ -14,8 +14,8 @@ use super::select::extreme;
 use super::tree::{Literal, Value};
 use super::words;
 
-/// An operand of a comparison. SQLite and PostgreSQL group `a = b < c` differently, so a condition as an operand is told
-/// apart from one in parentheses.
+/// An operand of a comparison. SQLite and PostgreSQL group `a = b < c` differently, so a condition
+/// as an operand is told apart from one in parentheses.
 pub(crate) fn operand(scopes: &mut Scopes, expression: Expr) -> Result<Value, Refusal> {
     let at = parse::start(&expression);
     match expression {

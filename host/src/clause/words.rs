@@ -1,9 +1,9 @@
 //! The words of the language: which keywords the parser may see, and what is said about the others.
 //!
-//! Owns the allow-list and the list of refused SQL keywords with their remedies. Leaves to `contract` which tables and
-//! columns exist.
-//! Invariant: a word outside the allow-list reaches the parser with no keyword meaning, so a keyword that SQLite,
-//! PostgreSQL or sqlparser adds later is a plain name here and is refused as an unknown one.
+//! Owns the allow-list and the list of refused SQL keywords with their remedies. Leaves to
+//! `contract` which tables and columns exist. Invariant: a word outside the allow-list reaches the
+//! parser with no keyword meaning, so a keyword that SQLite, PostgreSQL or sqlparser adds later is
+//! a plain name here and is refused as an unknown one.
 
 use sqlparser::keywords::Keyword;
 
@@ -48,8 +48,8 @@ pub(crate) fn refused(word: &str) -> Option<&'static Refused> {
     })
 }
 
-/// Refusing by name is for the author's sake: without this list each of these would still be refused, as an unknown
-/// column or as bad syntax.
+/// Refusing by name is for the author's sake: without this list each of these would still be
+/// refused, as an unknown column or as bad syntax.
 #[rustfmt::skip]
 static REFUSED: &[Refused] = &[
     Refused {

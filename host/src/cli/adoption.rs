@@ -1,6 +1,8 @@
-//! What `init` and `doctor` tell of a database: what is in it, and what it does not let the gate do.
+//! What `init` and `doctor` tell of a database: what is in it, and what it does not let the gate
+//! do.
 //!
-//! Owns the lines. What they say is the queue's and the store's; text of the database is escaped here.
+//! Owns the lines. What they say is the queue's and the store's; text of the database is escaped
+//! here.
 
 use serial_gate::queue::Adoption;
 use serial_gate::store::{Census, Counted, Forbidden, Proof};

@@ -1,14 +1,15 @@
 //! An advice on the command line: the words, and the command on the same database.
 //!
-//! Owns no advice and no verb: both are the queue's. Callers rely on this: a command that is proposed can be pasted, or has
-//! its place to fill in in capitals.
+//! Owns no advice and no verb: both are the queue's. Callers rely on this: a command that is
+//! proposed can be pasted, or has its place to fill in in capitals.
 
 use serial_gate::queue::Advice;
 
 use super::options::Shared;
 use super::text::{command, shown};
 
-/// The command that does it; none if it takes none, or it would hold what a terminal does not show as it is.
+/// The command that does it; none if it takes none, or it would hold what a terminal does not show
+/// as it is.
 pub fn command_for(shared: &Shared, advice: &Advice) -> Option<String> {
     let arguments = advice.arguments()?;
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();

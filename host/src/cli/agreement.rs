@@ -1,7 +1,7 @@
 //! What `doctor` tells of the policy's two answers, `decide` and the clause.
 //!
-//! Owns the words and the keys. Leaves the comparison to the queue. Callers rely on this: a policy that fails is no reason
-//! not to tell the rest.
+//! Owns the words and the keys. Leaves the comparison to the queue. Callers rely on this: a policy
+//! that fails is no reason not to tell the rest.
 
 use jiff::Timestamp;
 use serial_gate::error::with_causes;

@@ -1,7 +1,7 @@
 //! `compile-policy`: the process that compiles a policy for another one, and how that is found.
 //!
-//! Owns the way from the command line to the library's compiler. Nobody calls it by hand, so it is not in the help. Callers
-//! rely on this: it reads no configuration and no database.
+//! Owns the way from the command line to the library's compiler. Nobody calls it by hand, so it is
+//! not in the help. Callers rely on this: it reads no configuration and no database.
 
 use std::io;
 use std::path::{Path, PathBuf};

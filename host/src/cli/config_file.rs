@@ -1,8 +1,9 @@
 //! The configuration file: which one is in use.
 //!
-//! Owns the choice: the file that a flag or a variable names, else `serial-gate.toml` beside the database, else that of the
-//! user. Leaves its keys to `options`. Callers rely on this: one file is in use or none, the folder that a command runs in
-//! never chooses it (a checkout may hold anything), and a path in it starts at the file's own folder.
+//! Owns the choice: the file that a flag or a variable names, else `serial-gate.toml` beside the
+//! database, else that of the user. Leaves its keys to `options`. Callers rely on this: one file is
+//! in use or none, the folder that a command runs in never chooses it (a checkout may hold
+//! anything), and a path in it starts at the file's own folder.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -78,8 +79,9 @@ impl ConfigFile {
     }
 }
 
-/// The file in use and what it says, for a command that names this file and this database, or does not. `makes_it`: the
-/// command makes the default database, so that what lies beside it there counts already.
+/// The file in use and what it says, for a command that names this file and this database, or does
+/// not. `makes_it`: the command makes the default database, so that what lies beside it there
+/// counts already.
 pub fn read(
     named: Option<&Path>,
     db: Option<&Path>,
@@ -96,7 +98,8 @@ pub fn read(
             None => read_if_any(of_the_user),
         };
     }
-    // The user's file may name the database; a database that this folder happens to have is only the default.
+    // The user's file may name the database; a database that this folder happens to have is only
+    // the default.
     let (given, of_the_user) = read_if_any(of_the_user)?;
     let default = Path::new(DEFAULT_DATABASE);
     if given.db.is_some() || !(makes_it || default.exists()) {

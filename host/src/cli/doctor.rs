@@ -1,5 +1,5 @@
-//! `doctor`: whether the candidates that claims go by are right, whether the database lets the gate do its work, and the
-//! times in it.
+//! `doctor`: whether the candidates that claims go by are right, whether the database lets the gate
+//! do its work, and the times in it.
 
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
@@ -14,7 +14,8 @@ use super::text::{count, shown, shown_or_dash};
 use super::{Error, Outcome};
 use super::{adoption, agreement};
 
-/// Compare the candidates that claims use with the policy's clause, put them right, and tell of impossible times
+/// Compare the candidates that claims use with the policy's clause, put them right, and tell of
+/// impossible times
 #[derive(Args)]
 #[command(
     after_help = "A claim looks at one candidate a repo, which triggers keep up to date for every program that\nwrites to the database. A waiting `claim` compares some of them every ten seconds; this compares all. Exits with 1\nif anything had to be repaired.\n\nIt tries a claim, its end and a freeze with a row, undoes them, and exits with 1 if the database\nforbids one of them. It counts statuses, agents and stages, and says where the rule does not\nfit them.\n\nIt compares what the policy's `decide` and its clause say of each queued job, and exits with 1\nif they differ or did since the generation is active.\n\nIt also lists the times that no right clock can have written, and what becomes of each, and exits\nwith 1 for those that stay wrong: the time at which a queued job was added. And it tells when the\nlog beside the database (-wal) is larger than it should be, which a long reader causes.\n\nExample:\n  serial-gate doctor"

@@ -1,6 +1,8 @@
-//! A variable that is set to nothing counts as not set: a service manager and a shell script have no other way to leave one out.
+//! A variable that is set to nothing counts as not set: a service manager and a shell script have
+//! no other way to leave one out.
 //!
-//! Owns this rule for every option that has a variable. What reads a variable without an option uses [`variable`].
+//! Owns this rule for every option that has a variable. What reads a variable without an option
+//! uses [`variable`].
 
 use std::ffi::{OsStr, OsString};
 
@@ -25,8 +27,8 @@ pub fn left_out(command: Command) -> Command {
     command.mut_subcommands(left_out)
 }
 
-/// Without its variable, temporary files go where the system has them; with an empty one, the standard library would put them
-/// into the folder that the command runs in.
+/// Without its variable, temporary files go where the system has them; with an empty one, the
+/// standard library would put them into the folder that the command runs in.
 pub fn leave_out_the_temporary_folder() {
     if std::env::var_os("TMPDIR").is_some_and(|folder| folder.is_empty()) {
         // Nobody has chosen another one before: this is the first thing that the process does.

@@ -13,7 +13,8 @@ use super::output::{Output, Tone, toned};
 use super::text::{self, count, id, shown, shown_or_dash, task as name, when};
 use super::{Error, Outcome};
 
-/// Show whether a job may be claimed; if not, what it waits for, how far that has got, and what to do about it
+/// Show whether a job may be claimed; if not, what it waits for, how far that has got, and what to
+/// do about it
 #[derive(Args)]
 #[command(after_help = "Example:\n  serial-gate explain 12")]
 pub struct Explain {

@@ -1,8 +1,8 @@
 //! The last lines of `explain`: what became of a claim, and what helps.
 //!
-//! Owns these lines and `release`. Leaves which advice is given to the queue. Callers rely on this: `release`, which machines
-//! read, has only commands that let the job through at once and skip no work that was begun; and on the screen ending a
-//! task that has work left comes last.
+//! Owns these lines and `release`. Leaves which advice is given to the queue. Callers rely on this:
+//! `release`, which machines read, has only commands that let the job through at once and skip no
+//! work that was begun; and on the screen ending a task that has work left comes last.
 
 use serial_gate::queue::{self, Advice, Explanation, Held};
 use serial_gate::store::{JobRow, JobWork, WorkState};
@@ -13,8 +13,8 @@ use super::options::Shared;
 use super::output::Output;
 use super::text::{command, shown};
 
-/// The commands that let the job through, all of them needed. Empty when no command would, or when it would skip work
-/// that failed or may be going on.
+/// The commands that let the job through, all of them needed. Empty when no command would, or when
+/// it would skip work that failed or may be going on.
 pub fn release(shared: &Shared, held: &Held) -> Vec<String> {
     let is_begun = |state: WorkState| {
         !matches!(

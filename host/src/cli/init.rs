@@ -273,8 +273,8 @@ impl Told {
     }
 }
 
-/// That a queue which has settings keeps them, where flags say otherwise. The environment and the file say every time what
-/// this user's commands go by, so that they need no word.
+/// That a queue which has settings keeps them, where flags say otherwise. The environment and the
+/// file say every time what this user's commands go by, so that they need no word.
 fn kept(shared: &Shared) -> Option<String> {
     let mut store = shared.store().ok()?;
     let active = store.generation_in(GenerationState::Active).ok()??;

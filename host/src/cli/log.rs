@@ -1,8 +1,10 @@
 //! The log on the standard error. It never matters.
 //!
-//! Owns the way of a line to the standard error: a bounded queue, and one thread that writes. Leaves the lines to `tracing`
-//! and to the verbs. Callers rely on this: whatever becomes of the standard error (a full disk, a closed pipe, a pipe whose
-//! reader has stopped), handing over a line neither fails nor waits; and a line is one line, whatever texts it has. A line that cannot be written is dropped and counted.
+//! Owns the way of a line to the standard error: a bounded queue, and one thread that writes.
+//! Leaves the lines to `tracing` and to the verbs. Callers rely on this: whatever becomes of the
+//! standard error (a full disk, a closed pipe, a pipe whose reader has stopped), handing over a
+//! line neither fails nor waits; and a line is one line, whatever texts it has. A line that cannot
+//! be written is dropped and counted.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -47,7 +49,8 @@ pub struct Style {
 }
 
 impl Log {
-    /// Starts the thread. A panic is said here, too: its own message would wait for the standard error.
+    /// Starts the thread. A panic is said here, too: its own message would wait for the standard
+    /// error.
     pub fn start() -> Log {
         let (steps, waiting) = mpsc::sync_channel(WAITING);
         let log = Log {
@@ -120,7 +123,8 @@ impl Log {
     }
 }
 
-/// The lines of the subscriber. Whatever a text in one of them holds, it neither ends the line nor looks like another.
+/// The lines of the subscriber. Whatever a text in one of them holds, it neither ends the line nor
+/// looks like another.
 #[derive(Clone)]
 struct Lines {
     log: Log,

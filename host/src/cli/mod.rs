@@ -1,7 +1,8 @@
 //! The verbs of `serial-gate`: one file each, arguments and execution together.
 //!
-//! Owns the list of verbs and the exit codes, which are part of the interface: 0 done, 1 failed, 2 usage, 3 nothing to claim,
-//! or held. Callers rely on this: a result that cannot be written is a failure, in every verb.
+//! Owns the list of verbs and the exit codes, which are part of the interface: 0 done, 1 failed, 2
+//! usage, 3 nothing to claim, or held. Callers rely on this: a result that cannot be written is a
+//! failure, in every verb.
 
 mod adoption;
 mod advice;
@@ -121,7 +122,8 @@ impl From<Outcome> for ExitCode {
     }
 }
 
-/// Reads the command line and runs one verb. What is to be said on the standard error is returned with the outcome.
+/// Reads the command line and runs one verb. What is to be said on the standard error is returned
+/// with the outcome.
 pub fn run(log: &Log) -> (Vec<u8>, Outcome) {
     let closed = private::close();
     empty_variables::leave_out_the_temporary_folder();
@@ -196,11 +198,12 @@ fn run_verb(line: Line, log: &Log) -> Result<Outcome, Error> {
     }
 }
 
-/// How a verb's log looks: warnings, unless `SERIAL_GATE_LOG` asks for more or less; lines of JSON where a verb runs for long
-/// and is to print JSON.
+/// How a verb's log looks: warnings, unless `SERIAL_GATE_LOG` asks for more or less; lines of JSON
+/// where a verb runs for long and is to print JSON.
 fn style(line: &Line) -> Style {
     let runs_for_long = matches!(line.verb, Verb::Work(_) | Verb::Serve(_));
-    // `queue` prints the notes itself, `doctor` what it finds, and `conform` runs settings that are wrong on purpose.
+    // `queue` prints the notes itself, `doctor` what it finds, and `conform` runs settings that are
+    // wrong on purpose.
     let level = if matches!(
         line.verb,
         Verb::Queue(_) | Verb::Conform(_) | Verb::Policy(_)

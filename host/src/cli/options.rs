@@ -1,8 +1,8 @@
 //! The options that every verb shares, and the settings they add up to.
 //!
-//! Owns the order of precedence: a flag, then the environment, then the configuration file, then what the queue's generation
-//! says; and what a command that this process starts is to find in its environment, so that it acts under the same. Which file
-//! that is, `config_file` chooses.
+//! Owns the order of precedence: a flag, then the environment, then the configuration file, then
+//! what the queue's generation says; and what a command that this process starts is to find in its
+//! environment, so that it acts under the same. Which file that is, `config_file` chooses.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -33,8 +33,8 @@ const DEFAULT_LEASE: Duration = Duration::from_secs(30 * 60);
 pub struct Global {
     #[command(flatten)]
     given: Given,
-    /// The configuration file [default: serial-gate.toml beside the database, else serial-gate/serial-gate.toml in the
-    /// user's configuration folder, if there is one]
+    /// The configuration file [default: serial-gate.toml beside the database, else
+    /// serial-gate/serial-gate.toml in the user's configuration folder, if there is one]
     #[arg(
         long,
         global = true,
@@ -111,8 +111,8 @@ pub struct Given {
     #[arg(value_parser = lease)]
     #[serde(deserialize_with = "config_duration")]
     lease: Option<Duration>,
-    /// When a change counts as made: `full` once it is on the disk; with `normal` a power cut may take the last moments of
-    /// claims [default: full]
+    /// When a change counts as made: `full` once it is on the disk; with `normal` a power cut may
+    /// take the last moments of claims [default: full]
     #[arg(
         long,
         global = true,
@@ -122,8 +122,8 @@ pub struct Given {
     )]
     #[arg(value_parser = durability)]
     durability: Option<Durability>,
-    /// A public key whose policies are trusted, or its `.pub` file; then any other is refused. May be
-    /// given several times [default: no signatures are needed]
+    /// A public key whose policies are trusted, or its `.pub` file; then any other is refused. May
+    /// be given several times [default: no signatures are needed]
     #[arg(
         long,
         global = true,
@@ -136,8 +136,8 @@ pub struct Given {
     /// Where the branches of tasks are cut.
     #[arg(skip)]
     project: Vec<Project>,
-    /// Whom to tell what happened. It is read when somebody sends, with the secrets, and of any type until
-    /// then: the parser would show what it does not expect.
+    /// Whom to tell what happened. It is read when somebody sends, with the secrets, and of any
+    /// type until then: the parser would show what it does not expect.
     #[arg(skip)]
     alerts: Option<toml::Value>,
 }
@@ -213,8 +213,8 @@ pub struct Shared {
     pub json: bool,
     /// What this command was told otherwise than its queue's policy says.
     pub overrides: Overrides,
-    /// The settings that were given by flags; a switch that the environment has as well counts as its. What the environment and the file say is read leniently, also where
-    /// it is stored.
+    /// The settings that were given by flags; a switch that the environment has as well counts as
+    /// its. What the environment and the file say is read leniently, also where it is stored.
     pub told: Overrides,
     /// How long a claim lasts.
     pub lease: Duration,
@@ -226,12 +226,14 @@ pub struct Shared {
     pub alerts: Option<toml::Value>,
     /// The configuration file in use.
     pub config: Option<ConfigFile>,
-    /// What a command that this process starts finds in its environment, so that it acts under the same.
+    /// What a command that this process starts finds in its environment, so that it acts under the
+    /// same.
     pub handed_on: Vec<(&'static str, OsString)>,
 }
 
 impl Shared {
-    /// Reads the configuration file and puts everything in its order, for a command that makes a database or does not.
+    /// Reads the configuration file and puts everything in its order, for a command that makes a
+    /// database or does not.
     pub fn read(global: Global, makes_database: bool) -> Result<Shared, Error> {
         let given = global.given;
         let (mut file, config) = config_file::read(
@@ -359,7 +361,8 @@ impl Shared {
     }
 }
 
-/// A value that comes from a flag. A flag with the same value as the variable counts as the variable.
+/// A value that comes from a flag. A flag with the same value as the variable counts as the
+/// variable.
 fn by_flag(given: Option<&String>, variable: &str) -> Option<String> {
     let of_variable = empty_variables::variable(variable);
     given
@@ -371,8 +374,8 @@ fn is_unset(variable: &str) -> bool {
     empty_variables::variable(variable).is_none()
 }
 
-/// The variables that say what this process was told by flags, and which file it uses. What it has from its environment, the
-/// command has as well.
+/// The variables that say what this process was told by flags, and which file it uses. What it has
+/// from its environment, the command has as well.
 fn handed_on(given: &Given, config: Option<&ConfigFile>) -> Vec<(&'static str, OsString)> {
     let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.into());
     let flag = |value: Option<bool>| value.map(|value| value.to_string().into());
@@ -406,7 +409,8 @@ fn handed_on(given: &Given, config: Option<&ConfigFile>) -> Vec<(&'static str, O
     variables.into_iter().filter_map(there).collect()
 }
 
-/// A list of repos for a variable, which cannot be empty: a list without a name means all repos, too.
+/// A list of repos for a variable, which cannot be empty: a list without a name means all repos,
+/// too.
 fn all_or(repos: &str) -> OsString {
     if repos.is_empty() { "," } else { repos }.into()
 }
@@ -423,8 +427,8 @@ fn beside(config: &ConfigFile, keys: Vec<String>) -> Vec<String> {
     keys.into_iter().map(key).collect()
 }
 
-/// Whether a text is a public key, and no path of a file with one. All begin so, in whatever folder there may be a file of
-/// that name.
+/// Whether a text is a public key, and no path of a file with one. All begin so, in whatever folder
+/// there may be a file of that name.
 fn is_key(text: &str) -> bool {
     text.starts_with("RW") && !text.ends_with(".pub")
 }

@@ -1,8 +1,8 @@
 //! What is printed, and how: tables for people, JSON lines for machines.
 //!
 //! Owns the standard output and colour, which `anstream` drops when nobody looks at a terminal or
-//! `NO_COLOR` is set. Leaves the standard error to `log`. Text from the database is shown with its control characters escaped: a repo's
-//! name must not move somebody's cursor.
+//! `NO_COLOR` is set. Leaves the standard error to `log`. Text from the database is shown with its
+//! control characters escaped: a repo's name must not move somebody's cursor.
 
 use std::io::{self, Write};
 
@@ -111,7 +111,8 @@ pub fn error_text(error: &dyn std::error::Error) -> String {
             .lines()
             .map(shown)
             .collect::<Vec<_>>()
-            // What goes on under an error is never at the start of a line, where another error would be.
+            // What goes on under an error is never at the start of a line, where another error
+            // would be.
             .join("\n    ")
     };
     let mut text = format!("{RED}error{RED:#}: {}\n", lines(error));
@@ -123,8 +124,8 @@ pub fn error_text(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// The operating system's words for an error, as a part of a sentence: `No such file or directory (os error 2)` has a number
-/// for programmers and a capital letter.
+/// The operating system's words for an error, as a part of a sentence: `No such file or directory
+/// (os error 2)` has a number for programmers and a capital letter.
 fn without_number(text: String) -> String {
     let Some((words, number)) = text.rsplit_once(" (os error ") else {
         return text;
@@ -137,7 +138,8 @@ fn without_number(text: String) -> String {
     first.unwrap_or_default() + letters.as_str()
 }
 
-/// Text as the standard error gets it: with its colours for a terminal, and without them for anything else.
+/// Text as the standard error gets it: with its colours for a terminal, and without them for
+/// anything else.
 pub fn for_stderr(text: &str) -> Vec<u8> {
     let choice = anstream::AutoStream::choice(&io::stderr());
     let mut stream = anstream::AutoStream::new(Vec::new(), choice);

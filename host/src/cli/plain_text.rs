@@ -1,7 +1,9 @@
-//! Secrets and keys as they come: from a file that an editor or a secret store has written, or from a variable.
+//! Secrets and keys as they come: from a file that an editor or a secret store has written, or from
+//! a variable.
 //!
-//! Owns what does not count: white space and line ends around the text, and letters that nobody sees, such as a byte order mark. Callers rely on this: a
-//! secret is the same whichever way it comes, and a text in another encoding is named as such, and never used as it is.
+//! Owns what does not count: white space and line ends around the text, and letters that nobody
+//! sees, such as a byte order mark. Callers rely on this: a secret is the same whichever way it
+//! comes, and a text in another encoding is named as such, and never used as it is.
 
 use std::io::Read;
 use std::path::Path;
@@ -11,7 +13,8 @@ use std::time::Duration;
 
 use super::Error;
 
-/// Letters that nobody sees, and that come along when a text is copied: the byte order mark, and those without a width.
+/// Letters that nobody sees, and that come along when a text is copied: the byte order mark, and
+/// those without a width.
 const INVISIBLE: [char; 5] = ['\u{feff}', '\u{200b}', '\u{200c}', '\u{200d}', '\u{2060}'];
 
 /// How long a pipe may take to say what it has.
@@ -71,7 +74,8 @@ pub fn read(path: &Path) -> Result<String, Error> {
     Ok(text)
 }
 
-/// Text in UTF-8. Text in UTF-16 begins with a mark that UTF-8 does not have, or has a NUL beside each letter.
+/// Text in UTF-8. Text in UTF-16 begins with a mark that UTF-8 does not have, or has a NUL beside
+/// each letter.
 fn decode(bytes: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(bytes).ok()?;
     (!text.contains('\0')).then(|| plain(text).to_owned())

@@ -1,6 +1,7 @@
 //! `queue`: what runs, what waits and why.
 //!
-//! Owns the lines of each repo. Leaves those about work to `queue_work`, and JSON to the state itself.
+//! Owns the lines of each repo. Leaves those about work to `queue_work`, and JSON to the state
+//! itself.
 
 use std::thread;
 use std::time::Duration;
@@ -71,7 +72,8 @@ fn watch(
     }
 }
 
-/// Prints a state: one JSON document, or a paragraph for each repo. Without `shared` no commands are proposed.
+/// Prints a state: one JSON document, or a paragraph for each repo. Without `shared` no commands
+/// are proposed.
 pub fn print(state: &State, shared: Option<&Shared>, output: &mut Output) -> Result<(), Error> {
     if output.json {
         return Ok(output.json_line(state)?);

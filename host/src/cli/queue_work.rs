@@ -1,6 +1,7 @@
 //! The lines of `queue` about work: who does what, what failed, and what helps, short.
 //!
-//! Owns these lines, and the names of tasks in verdicts. Leaves the sentences to the queue and the commands to `advice`.
+//! Owns these lines, and the names of tasks in verdicts. Leaves the sentences to the queue and the
+//! commands to `advice`.
 
 use std::collections::BTreeMap;
 

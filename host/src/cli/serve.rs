@@ -18,7 +18,8 @@ use crate::http::{self, Limits, Service};
     serial-gate token add ops --role operator && serial-gate serve --listen 0.0.0.0:7070"
 )]
 pub struct Serve {
-    /// Where to listen: an address with a port, or a port of this machine; port 0 takes any that is free
+    /// Where to listen: an address with a port, or a port of this machine; port 0 takes any that is
+    /// free
     #[arg(
         long,
         value_name = "ADDRESS:PORT",
@@ -80,7 +81,8 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     Ok((Ipv4Addr::LOCALHOST, port).into())
 }
 
-/// Says where the service listens, which does not wait for that: it does not depend on who reads its standard output.
+/// Says where the service listens, which does not wait for that: it does not depend on who reads
+/// its standard output.
 fn tell(address: SocketAddr, json: bool) {
     let print = move || {
         let mut output = Output::new(json);

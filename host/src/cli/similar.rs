@@ -1,7 +1,7 @@
 //! A database that was meant, perhaps.
 //!
-//! Owns the look beside a path for another database of almost its name. It reads the beginning of each file that it
-//! considers, and nothing else.
+//! Owns the look beside a path for another database of almost its name. It reads the beginning of
+//! each file that it considers, and nothing else.
 
 use std::fs::File;
 use std::io::Read;

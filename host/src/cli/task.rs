@@ -22,7 +22,8 @@ pub enum Task {
     Add(Add),
     Stage(Stage),
     Label(Label),
-    /// Mark tasks as done: their queued jobs are cancelled, and the next task of each repo may start
+    /// Mark tasks as done: their queued jobs are cancelled, and the next task of each repo may
+    /// start
     #[command(after_help = concat!(
         "A task does not end while a job of it is running. Wait for the job, or cancel it with `--force`. The\n",
         "worker's own command may end the task: `serial-gate work` hands it the token in SERIAL_GATE_TOKEN.\n\n",

@@ -12,7 +12,8 @@ use serial_gate::worker::branch::{base_words, short};
 use super::options::Shared;
 use super::output::{Tone, toned};
 
-/// Text from the database, with everything escaped that could move a cursor or turn the line around.
+/// Text from the database, with everything escaped that could move a cursor or turn the line
+/// around.
 pub fn shown(text: &str) -> String {
     printable(text).into_owned()
 }
@@ -89,7 +90,8 @@ fn words_of(verdict: Option<&Verdict>, doubts: &[Doubt]) -> String {
     }
 }
 
-/// The reasons of a hold in a few words. `first` says which task comes first. What there is a doubt about is only named.
+/// The reasons of a hold in a few words. `first` says which task comes first. What there is a doubt
+/// about is only named.
 pub fn reasons(hold: &Hold, first: Option<String>, doubts: &[Doubt]) -> String {
     let doubt = |of_task: bool| {
         let mut doubts = doubts.iter();
@@ -121,7 +123,8 @@ pub fn command(shared: &Shared, arguments: &[&str]) -> Option<String> {
     shell(&words)
 }
 
-/// The words of any command for a shell. None when they hold what a terminal would not show as it is.
+/// The words of any command for a shell. None when they hold what a terminal would not show as it
+/// is.
 pub fn shell(words: &[&str]) -> Option<String> {
     if words.iter().any(|word| word.chars().any(is_invisible)) {
         return None;
@@ -139,7 +142,8 @@ pub fn id(text: &str) -> Result<i64, String> {
         .map_err(|_| "write its number, which `serial-gate queue` shows".into())
 }
 
-/// A branch and where it comes from, such as `task/ORCH-1`, cut from `main` at 1a2b3c4d, and what is to be done about its base.
+/// A branch and where it comes from, such as `task/ORCH-1`, cut from `main` at 1a2b3c4d, and what
+/// is to be done about its base.
 pub fn branch(branch: &TaskBranch) -> String {
     let verb = if branch.cut_at.is_some() {
         "cut"

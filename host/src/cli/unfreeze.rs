@@ -15,7 +15,8 @@ use super::{Error, Outcome};
 pub struct Unfreeze {
     /// The repo
     repo: String,
-    /// The newest freeze that you know of, by its number: if another one is the newest, nothing is cleared
+    /// The newest freeze that you know of, by its number: if another one is the newest, nothing is
+    /// cleared
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     seen: Option<i64>,
     #[command(flatten)]

@@ -1,9 +1,10 @@
 //! Who asks, and whether they may.
 //!
-//! Owns the look of a token, and the one place where a request is let through or refused. What role an operation
-//! asks for stands in its OpenAPI description, which is what [`Rules`] is made of: an operation without one does not
-//! start. Leaves the rows to `keys`, and what a browser keeps to `cookies`. Callers rely on this: a handler runs only for
-//! a caller of its role, and nothing here waits for the database on a thread that serves connections.
+//! Owns the look of a token, and the one place where a request is let through or refused. What role
+//! an operation asks for stands in its OpenAPI description, which is what [`Rules`] is made of: an
+//! operation without one does not start. Leaves the rows to `keys`, and what a browser keeps to
+//! `cookies`. Callers rely on this: a handler runs only for a caller of its role, and nothing here
+//! waits for the database on a thread that serves connections.
 
 use std::collections::HashMap;
 use std::future::pending;
@@ -72,7 +73,8 @@ impl Caller {
         }
     }
 
-    /// The name in the history. Whoever has a token may act for somebody, and is named all the same.
+    /// The name in the history. Whoever has a token may act for somebody, and is named all the
+    /// same.
     pub fn named(&self, who: Option<&str>) -> String {
         match who.filter(|who| !who.is_empty()) {
             Some(who) => format!("{who} ({})", self.name),
@@ -167,7 +169,8 @@ impl Access {
         self.ask(Keys::check_files).await
     }
 
-    /// Waits until a caller is no longer let in: its token was revoked, or the first token was made and it has none.
+    /// Waits until a caller is no longer let in: its token was revoked, or the first token was made
+    /// and it has none.
     pub async fn revoked(&self, key: Key) {
         let mut told = loop {
             let key = key.clone();
@@ -310,7 +313,8 @@ impl Rules {
         methods.join(", ")
     }
 
-    /// The role that an operation asks for: none if there is no such operation, or if it asks for nothing.
+    /// The role that an operation asks for: none if there is no such operation, or if it asks for
+    /// nothing.
     pub fn role(&self, method: &Method, path: &str) -> Option<Option<Role>> {
         // A HEAD is a GET whose body nobody reads.
         let method = if method == Method::HEAD {

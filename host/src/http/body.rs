@@ -1,7 +1,8 @@
-//! What comes with a request: received within its limits, and refused as a [`Problem`] when it is not what was asked for.
+//! What comes with a request: received within its limits, and refused as a [`Problem`] when it is
+//! not what was asked for.
 //!
-//! Owns the limits on bodies, and what becomes of one that nobody reads. Leaves those of components to `uploads`. Callers
-//! rely on this: a small body is there before anything is answered.
+//! Owns the limits on bodies, and what becomes of one that nobody reads. Leaves those of components
+//! to `uploads`. Callers rely on this: a small body is there before anything is answered.
 
 use std::fmt;
 use std::pin::Pin;
@@ -35,9 +36,10 @@ pub const JSON: usize = 64 << 10;
 /// How long a body may take to arrive, once it is asked for.
 const RECEIVE: Duration = Duration::from_secs(30);
 
-/// Receives a request's body, a small one before anything is answered: where a refusal came while it is still on its way,
-/// the connection would have to be closed, which a client that keeps connections takes for a failure. A large one that was
-/// not read is thrown away as it comes, so that its sender reads the answer.
+/// Receives a request's body, a small one before anything is answered: where a refusal came while
+/// it is still on its way, the connection would have to be closed, which a client that keeps
+/// connections takes for a failure. A large one that was not read is thrown away as it comes, so
+/// that its sender reads the answer.
 pub async fn receive(
     Extension(peer): Extension<Arc<Peer>>,
     request: Request,

@@ -1,7 +1,9 @@
-//! A change that a request asks for: made in a group with others, and told once the group is on the disk.
+//! A change that a request asks for: made in a group with others, and told once the group is on the
+//! disk.
 //!
-//! Owns that a change can be made again: when a group is undone, each of its changes is made once more, alone. Leaves the
-//! groups to `writer`. Callers rely on this: nobody is told of a change before it is acknowledged.
+//! Owns that a change can be made again: when a group is undone, each of its changes is made once
+//! more, alone. Leaves the groups to `writer`. Callers rely on this: nobody is told of a change
+//! before it is acknowledged.
 
 use std::sync::Arc;
 
@@ -16,7 +18,8 @@ pub trait Change: Send {
     /// Makes the change. What it made before was undone.
     fn make(&mut self, queue: &mut Queue);
 
-    /// Tells what came of it. With an error, what was made may be lost; what was refused is refused all the same.
+    /// Tells what came of it. With an error, what was made may be lost; what was refused is refused
+    /// all the same.
     fn tell(self: Box<Self>, lost: Option<&Arc<store::Error>>);
 }
 

@@ -89,8 +89,8 @@ pub struct Changed {
 
 /// Claim the next job that the gate lets through
 ///
-/// With `wait`, the answer comes as soon as there is one, or when the time is over. Of those that a job is for, whoever
-/// has asked first gets it.
+/// With `wait`, the answer comes as soon as there is one, or when the time is over. Of those that a
+/// job is for, whoever has asked first gets it.
 #[utoipa::path(
     post, path = "/claim", tag = "jobs", security(("token" = ["worker"])),
     request_body = Claim,

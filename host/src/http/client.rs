@@ -1,7 +1,7 @@
 //! Which client a request is from, where clients are counted.
 //!
-//! Owns that a whole IPv6 network of one customer counts as one, and that a proxy which the operator has named is believed
-//! about its clients. Nobody is let in by an address.
+//! Owns that a whole IPv6 network of one customer counts as one, and that a proxy which the
+//! operator has named is believed about its clients. Nobody is let in by an address.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 

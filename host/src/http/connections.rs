@@ -1,9 +1,9 @@
 //! All connections: who has a place, and who gives way when places run short.
 //!
-//! Owns the places, the limit on strangers from one address, and the order in which connections give way: first those
-//! that were let in by no token, the oldest first, and then those between two requests. Leaves the deadlines to `peer`.
-//! Callers rely on this: whoever holds connections and sends nothing shuts nobody out, and a request that was let in is
-//! never cut to make room.
+//! Owns the places, the limit on strangers from one address, and the order in which connections
+//! give way: first those that were let in by no token, the oldest first, and then those between two
+//! requests. Leaves the deadlines to `peer`. Callers rely on this: whoever holds connections and
+//! sends nothing shuts nobody out, and a request that was let in is never cut to make room.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -131,7 +131,8 @@ impl Connections {
         true
     }
 
-    /// Ends the connections whose time is over. Those that do not read have less of it while answers take much memory.
+    /// Ends the connections whose time is over. Those that do not read have less of it while
+    /// answers take much memory.
     pub fn sweep(&self, is_pressed: bool) {
         let now = Instant::now();
         let mut all = self.all();

@@ -1,7 +1,9 @@
-//! The page for people: what runs, what waits and why, what is frozen, and the buttons of an operator.
+//! The page for people: what runs, what waits and why, what is frozen, and the buttons of an
+//! operator.
 //!
-//! Owns one template, one stylesheet and a script without which the page is whole. It shows what the API tells. Leaves what
-//! the buttons do to `forms`. Callers rely on this: whatever stands in the database is text on the page and nothing else.
+//! Owns one template, one stylesheet and a script without which the page is whole. It shows what
+//! the API tells. Leaves what the buttons do to `forms`. Callers rely on this: whatever stands in
+//! the database is text on the page and nothing else.
 
 use askama::Template;
 use axum::Extension;
@@ -146,7 +148,8 @@ pub async fn style() -> impl IntoResponse {
     ([(CONTENT_TYPE, "text/css; charset=utf-8")], STYLE)
 }
 
-/// What keeps the page up to date: the page's script, and the worker that all tabs of a browser share
+/// What keeps the page up to date: the page's script, and the worker that all tabs of a browser
+/// share
 #[utoipa::path(
     get, path = "/dashboard.js", tag = "dashboard", security(()),
     responses((status = 200, description = "The script", body = String, content_type = "text/javascript"))

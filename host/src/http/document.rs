@@ -1,7 +1,7 @@
 //! The routes, and the OpenAPI document that is made of them.
 //!
-//! Owns the list, and what holds of every operation: each may be refused, and says so in the same words. An operation
-//! says itself who may call it, in `security`: that is what is enforced.
+//! Owns the list, and what holds of every operation: each may be refused, and says so in the same
+//! words. An operation says itself who may call it, in `security`: that is what is enforced.
 
 use axum::Router;
 use axum::extract::State;

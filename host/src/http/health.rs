@@ -1,8 +1,8 @@
 //! Whether the service lives, and whether it can do its work.
 //!
-//! Owns the look, which is asked for every second by machines that show no token: it reads a few pages and writes nothing.
-//! Leaves the words to `ready`. Callers rely on this: a service that is ready gives out jobs by the active rule, and what
-//! it answers can be kept.
+//! Owns the look, which is asked for every second by machines that show no token: it reads a few
+//! pages and writes nothing. Leaves the words to `ready`. Callers rely on this: a service that is
+//! ready gives out jobs by the active rule, and what it answers can be kept.
 
 use std::time::Duration;
 
@@ -39,7 +39,8 @@ pub async fn alive() -> Json<Health> {
     Json(OK)
 }
 
-/// The queue's file is in place, can be read and written, and has everything of the gate's; claims use the active policy
+/// The queue's file is in place, can be read and written, and has everything of the gate's; claims
+/// use the active policy
 #[utoipa::path(
     get, path = "/readyz", tag = "service", security(()),
     responses(

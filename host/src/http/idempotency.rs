@@ -1,7 +1,7 @@
 //! `Idempotency-Key`: what a client that repeats a request calls it by.
 //!
-//! Owns the form of a key, and when two requests are the same: by their route and by what their bodies say, however that is
-//! written. Leaves to the store that the second one changes nothing.
+//! Owns the form of a key, and when two requests are the same: by their route and by what their
+//! bodies say, however that is written. Leaves to the store that the second one changes nothing.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;

@@ -1,8 +1,10 @@
-//! The thread that reads access tokens, so that no thread that serves connections waits for the database.
+//! The thread that reads access tokens, so that no thread that serves connections waits for the
+//! database.
 //!
-//! Owns a connection for the tokens' rows, and the notice that one is no longer good, for those who wait under it. Leaves
-//! what a token looks like to `access`. Callers rely on this: a row is read for each request, so a revoked token is
-//! refused from the next request on; and those who wait under it hear of that within a second.
+//! Owns a connection for the tokens' rows, and the notice that one is no longer good, for those who
+//! wait under it. Leaves what a token looks like to `access`. Callers rely on this: a row is read
+//! for each request, so a revoked token is refused from the next request on; and those who wait
+//! under it hear of that within a second.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! Connections: taken, served, and ended in good order.
 //!
-//! Owns the limits on the head of a request. Leaves to `connections` who has a place, and to `peer` for how long a client
-//! may be slow. Callers rely on this: after SIGTERM or SIGINT no request is begun, those that run are finished, and those
-//! that wait are answered at once.
+//! Owns the limits on the head of a request. Leaves to `connections` who has a place, and to `peer`
+//! for how long a client may be slow. Callers rely on this: after SIGTERM or SIGINT no request is
+//! begun, those that run are finished, and those that wait are answered at once.
 
 use std::io;
 use std::net::SocketAddr;
@@ -69,7 +69,8 @@ pub async fn until_told(
                     }
                     Err(full) => refuse(&stream, full),
                 },
-                // Too many open files, for example, of which other parts of the process have taken more than usual.
+                // Too many open files, for example, of which other parts of the process have taken
+                // more than usual.
                 Err(error) => {
                     tracing::warn!("a connection was not taken: {error}");
                     app.connections.give_way();

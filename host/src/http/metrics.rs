@@ -1,6 +1,7 @@
 //! Figures for Prometheus.
 //!
-//! Owns their names. What happened in this process is counted here; what the queue is like is read when somebody asks.
+//! Owns their names. What happened in this process is counted here; what the queue is like is read
+//! when somebody asks.
 
 use std::collections::BTreeMap;
 use std::iter::zip;

@@ -1,8 +1,9 @@
 //! The service: the queue over HTTP.
 //!
-//! Owns the address, the routes and the end. What a request means stands in a file for each kind of thing; none of them
-//! decides what the gate lets through. Callers rely on this: a thread that serves connections never waits for the
-//! database, and after [`serve`] returns, all that was answered is committed.
+//! Owns the address, the routes and the end. What a request means stands in a file for each kind of
+//! thing; none of them decides what the gate lets through. Callers rely on this: a thread that
+//! serves connections never waits for the database, and after [`serve`] returns, all that was
+//! answered is committed.
 
 mod access;
 mod age;
@@ -78,7 +79,8 @@ use reader::Reader;
 use uploads::Uploads;
 use writer::Writer;
 
-/// How long the end of the service waits for what is still under way after the last request was answered or cut off.
+/// How long the end of the service waits for what is still under way after the last request was
+/// answered or cut off.
 const CUT_OFF: Duration = Duration::from_secs(1);
 
 /// What the service is started with.
@@ -175,7 +177,8 @@ impl std::ops::Deref for App {
 pub struct Shared {
     writer: Writer,
     reader: Owner<Reader>,
-    /// Looks whether there is a clause. The reader may be busy with a long queue, and the writer's failures count.
+    /// Looks whether there is a clause. The reader may be busy with a long queue, and the writer's
+    /// failures count.
     prober: Owner<Reader>,
     access: Access,
     connections: Arc<Connections>,
@@ -194,7 +197,8 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// A queue as everybody sees it, for what takes long. It compiles and calls no policy once `stop` is told.
+    /// A queue as everybody sees it, for what takes long. It compiles and calls no policy once
+    /// `stop` is told.
     fn open_queue(&self, stop: Stop) -> Result<Queue, QueueError> {
         let rule = Rule::Active(Overrides::default());
         let options = self.options.clone();
@@ -203,7 +207,8 @@ impl Shared {
     }
 }
 
-/// Runs the service until it is told to stop. `ready` is called once with the address that it listens on.
+/// Runs the service until it is told to stop. `ready` is called once with the address that it
+/// listens on.
 pub fn serve(service: Service, ready: impl FnOnce(SocketAddr)) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -1,7 +1,8 @@
 //! Requests that a web page sends in somebody's name, and what an answer tells a browser.
 //!
-//! Owns the defence of a service that asks nobody for a token: a page of another origin can make a browser on this machine
-//! send requests to it. Callers rely on this: such a request is refused before anything else looks at it.
+//! Owns the defence of a service that asks nobody for a token: a page of another origin can make a
+//! browser on this machine send requests to it. Callers rely on this: such a request is refused
+//! before anything else looks at it.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -32,7 +33,8 @@ const FORWARDED: [&str; 6] = [
     "x-real-ip",
 ];
 
-/// Refuses what another origin's page sends, and, from whoever needs no token, names that are not this machine's.
+/// Refuses what another origin's page sends, and, from whoever needs no token, names that are not
+/// this machine's.
 pub async fn check(
     State(app): State<App>,
     path: Option<MatchedPath>,
@@ -55,7 +57,8 @@ pub async fn check(
         false => Some(app.access.is_open().await?),
     };
     let headers = request.headers();
-    // With tokens, a name that leads here is of no use to who has none; and a proxy asks by its own.
+    // With tokens, a name that leads here is of no use to who has none; and a proxy asks by its
+    // own.
     if let Some(IsOpen(true)) = open {
         if !host(headers).is_some_and(is_loopback) {
             return Err(Problem::forbidden(

@@ -1,8 +1,10 @@
-//! A thread that owns something that only one may use at a time, such as a queue, and is asked for it.
+//! A thread that owns something that only one may use at a time, such as a queue, and is asked for
+//! it.
 //!
-//! Owns the order: what is asked for is done in turn, so nobody waits for a lock inside this process, and the thread
-//! never waits for the network. Callers rely on this: a step that was begun runs to its end even if the one who asked has
-//! gone; one that nobody waits for any more is not begun.
+//! Owns the order: what is asked for is done in turn, so nobody waits for a lock inside this
+//! process, and the thread never waits for the network. Callers rely on this: a step that was begun
+//! runs to its end even if the one who asked has gone; one that nobody waits for any more is not
+//! begun.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -12,14 +14,14 @@ use std::time::Duration;
 use serial_gate::store;
 use tokio::sync::{Notify, oneshot};
 
-/// How many steps may wait. Each takes some microseconds to milliseconds, so whoever comes later would
-/// wait for longer than is of use.
+/// How many steps may wait. Each takes some microseconds to milliseconds, so whoever comes later
+/// would wait for longer than is of use.
 pub const WAITING: usize = 4_096;
 
 /// What a thread can own.
 pub trait Owned: Send + 'static {
-    /// What there is to do besides the steps: called after each of them, and after the time that it returned. None
-    /// waits for the next step.
+    /// What there is to do besides the steps: called after each of them, and after the time that it
+    /// returned. None waits for the next step.
     fn rest(&mut self) -> Option<Duration>;
 }
 
@@ -53,7 +55,8 @@ pub enum Refused {
 }
 
 impl<T: Owned> Owner<T> {
-    /// Starts a thread. It ends when nobody is left to ask it, or by a panic; both times `ended` is told.
+    /// Starts a thread. It ends when nobody is left to ask it, or by a panic; both times `ended` is
+    /// told.
     pub fn spawn(
         name: &str,
         mut owned: T,

@@ -1,8 +1,8 @@
 //! One connection, as the service sees it: what it does, since when, and for how long it may.
 //!
-//! Owns the deadlines of what a client can be slow with: its first byte, the head of a request, the next request, and the
-//! reading of an answer. A body has its own in `body`. Callers rely on this: a connection is ended for one reason, the
-//! first that was told.
+//! Owns the deadlines of what a client can be slow with: its first byte, the head of a request, the
+//! next request, and the reading of an answer. A body has its own in `body`. Callers rely on this:
+//! a connection is ended for one reason, the first that was told.
 
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -162,8 +162,8 @@ impl Peer {
         self.state().is_spare = false;
     }
 
-    /// How long it has kept the service waiting, if it may be ended for others: a stranger that is not worked for, or
-    /// anybody between two requests. Strangers come first.
+    /// How long it has kept the service waiting, if it may be ended for others: a stranger that is
+    /// not worked for, or anybody between two requests. Strangers come first.
     pub fn may_go(&self) -> Option<(bool, Instant)> {
         let state = self.state();
         let is_worked_for = state.phase == Phase::Served && state.blocked.is_none();

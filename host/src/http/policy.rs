@@ -1,8 +1,8 @@
 //! The policy's life: check, swap, shadow, history, back.
 //!
-//! Owns nothing of it: each step is `life`'s. All of them run beside the claims, on a queue of their own. Callers rely on
-//! this: checks are made one at a time, and nothing else waits for them; a check ends when its caller is gone or the service
-//! is told to stop.
+//! Owns nothing of it: each step is `life`'s. All of them run beside the claims, on a queue of
+//! their own. Callers rely on this: checks are made one at a time, and nothing else waits for them;
+//! a check ends when its caller is gone or the service is told to stop.
 
 use std::sync::Arc;
 
@@ -36,7 +36,8 @@ pub struct Proposed {
     reason: String,
     /// The policy's own parameters, a JSON document; as they are, if left out
     rules: Option<String>,
-    /// The repos that the rules name may be new: nothing in the queue has their names yet. Without this, such rules are refused
+    /// The repos that the rules name may be new: nothing in the queue has their names yet. Without
+    /// this, such rules are refused
     #[serde(default)]
     #[param(default = false)]
     new: bool,
@@ -67,7 +68,8 @@ pub struct RollBack {
     /// The generation to go back to; the one that was active before, if left out
     #[serde(default, deserialize_with = "maybe_whole")]
     pub generation: Option<i64>,
-    /// The generation that the caller knows to be active: if it is another by now, nothing is changed
+    /// The generation that the caller knows to be active: if it is another by now, nothing is
+    /// changed
     #[serde(default, deserialize_with = "maybe_whole")]
     pub seen: Option<i64>,
 }
@@ -372,7 +374,8 @@ async fn is_to_stop(stopping: &mut watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stopping| *stopping).await;
 }
 
-/// Runs what takes long on a queue of its own, in its turn, until it is done or nobody wants it any more.
+/// Runs what takes long on a queue of its own, in its turn, until it is done or nobody wants it any
+/// more.
 async fn beside<T: Send + 'static>(
     app: &App,
     lane: Lane,

@@ -1,7 +1,7 @@
 //! What went wrong, as `application/problem+json` (RFC 9457).
 //!
-//! Owns which error is which status, and what of it is public: what the caller can mend is told, what went wrong inside
-//! goes to the log.
+//! Owns which error is which status, and what of it is public: what the caller can mend is told,
+//! what went wrong inside goes to the log.
 
 use axum::Json;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -71,7 +71,8 @@ impl Problem {
         }
     }
 
-    /// What went wrong is nothing that the caller could mend, and may name what is none of its business.
+    /// What went wrong is nothing that the caller could mend, and may name what is none of its
+    /// business.
     pub fn inside(error: &dyn std::error::Error) -> Problem {
         tracing::error!("a request failed: {}", with_causes(error));
         let detail = "the queue cannot be used now: the service's log says why";

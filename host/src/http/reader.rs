@@ -1,7 +1,9 @@
-//! Who looks at the queue: one queue for all requests that only read, so that none of them holds up a claim.
+//! Who looks at the queue: one queue for all requests that only read, so that none of them holds up
+//! a claim.
 //!
-//! Owns the notice that something has changed, whoever changed it, for those who follow the events. And the state of the
-//! queue as it was just now: many look at once when something has changed, and it is the same for all.
+//! Owns the notice that something has changed, whoever changed it, for those who follow the events.
+//! And the state of the queue as it was just now: many look at once when something has changed, and
+//! it is the same for all.
 
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,8 @@
 //! Why the service cannot do its work now.
 //!
-//! Owns the reasons and their words: which it is, and what helps. Leaves the look to `health`. Callers rely on this: the
-//! words name the gate's own things, and no path and no row of the database, because nobody has to show a token for them.
+//! Owns the reasons and their words: which it is, and what helps. Leaves the look to `health`.
+//! Callers rely on this: the words name the gate's own things, and no path and no row of the
+//! database, because nobody has to show a token for them.
 
 use serial_gate::gate::NotInForce;
 use serial_gate::store::{Missing, NoRoom};

@@ -1,7 +1,8 @@
 //! Uploads: how many are in memory, and how many may wait for that.
 //!
-//! Owns the places. A component is received when there is one for it, and gives it back when its last copy is let go, so
-//! that those who wait cost a connection each and no more. Leaves the caller's role to `access`, which comes first.
+//! Owns the places. A component is received when there is one for it, and gives it back when its
+//! last copy is let go, so that those who wait cost a connection each and no more. Leaves the
+//! caller's role to `access`, which comes first.
 
 use std::sync::Arc;
 
@@ -102,9 +103,9 @@ impl FromRequest<App> for Component {
     }
 }
 
-/// Receives a component into one piece of memory: that is all it takes. The piece is longer than any that an allocator keeps
-/// for later (32 MiB with glibc, for each of many threads), so that it goes back to the system; what is not written of it
-/// costs nothing.
+/// Receives a component into one piece of memory: that is all it takes. The piece is longer than
+/// any that an allocator keeps for later (32 MiB with glibc, for each of many threads), so that it
+/// goes back to the system; what is not written of it costs nothing.
 async fn receive(body: Body, length: Option<usize>) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::new();
     if length != Some(0) {

@@ -1,8 +1,9 @@
 //! The line of workers that wait for a job.
 //!
-//! Owns the order: a job is given to the worker that has waited longest of those that it is for. It knows for whom nothing
-//! was found since the last change, so that an idle line costs one look. Callers rely on this: a worker is sent away only
-//! after it was tried, and a change of another program is noticed with the next look.
+//! Owns the order: a job is given to the worker that has waited longest of those that it is for. It
+//! knows for whom nothing was found since the last change, so that an idle line costs one look.
+//! Callers rely on this: a worker is sent away only after it was tried, and a change of another
+//! program is noticed with the next look.
 
 use std::collections::{HashSet, VecDeque};
 use std::time::{Duration, Instant};
@@ -193,8 +194,8 @@ impl Waiters {
         self.has_given = true;
     }
 
-    /// Sends away those who have waited long enough and were tried, or have gone. Those who were not tried come first in
-    /// the next round.
+    /// Sends away those who have waited long enough and were tried, or have gone. Those who were
+    /// not tried come first in the next round.
     pub fn dismiss(&mut self) {
         let now = Instant::now();
         let stopping = *self.stopping.borrow();

@@ -1,7 +1,8 @@
 //! Figures about work: what runs, what failed, and what nobody was heard of.
 //!
-//! Owns their names. Leaves the rest of the figures to `metrics`. Callers rely on this: a repo that is listed has a figure
-//! for what runs, failed and lapsed, also where it is 0, so that a rule for an alarm sees it fall.
+//! Owns their names. Leaves the rest of the figures to `metrics`. Callers rely on this: a repo that
+//! is listed has a figure for what runs, failed and lapsed, also where it is 0, so that a rule for
+//! an alarm sees it fall.
 
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;

@@ -1,10 +1,12 @@
-//! The thread that changes the queue: it makes the changes that wait in groups, and gives jobs to the workers that wait.
+//! The thread that changes the queue: it makes the changes that wait in groups, and gives jobs to
+//! the workers that wait.
 //!
-//! Owns the group: what waits is made in one transaction, flushed to the disk once, and told after that. When one
-//! statement ends the whole transaction (a trigger's `RAISE(ROLLBACK)`, a full disk), each change is made again, alone.
-//! Leaves the order of the workers to `waiters`. Callers rely on this: what was answered is on the disk, and in the file
-//! that is at the path; a job that could not be handed over is back in the queue; a long line of workers keeps no change
-//! waiting for longer than [`ROUND`].
+//! Owns the group: what waits is made in one transaction, flushed to the disk once, and told after
+//! that. When one statement ends the whole transaction (a trigger's `RAISE(ROLLBACK)`, a full
+//! disk), each change is made again, alone. Leaves the order of the workers to `waiters`. Callers
+//! rely on this: what was answered is on the disk, and in the file that is at the path; a job that
+//! could not be handed over is back in the queue; a long line of workers keeps no change waiting
+//! for longer than [`ROUND`].
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -22,7 +24,8 @@ use super::change::{Change, Reply, change};
 use super::owner::{End, Refused, WAITING};
 use super::waiters::{Waiter, Waiters};
 
-/// How often another program's changes are looked for while somebody waits: a look costs some microseconds.
+/// How often another program's changes are looked for while somebody waits: a look costs some
+/// microseconds.
 const LOOK: Duration = Duration::from_millis(20);
 /// How long jobs are given out in one group. It is on the disk before the next one begins.
 const ROUND: Duration = Duration::from_millis(20);
@@ -56,8 +59,8 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread. It ends when nobody is left to ask it, or by a panic; both times `ended` is told. From the
-    /// moment that `stopping` is true, nobody waits any more.
+    /// Starts the thread. It ends when nobody is left to ask it, or by a panic; both times `ended`
+    /// is told. From the moment that `stopping` is true, nobody waits any more.
     pub fn start(
         queue: Queue,
         lease: Duration,
@@ -80,7 +83,8 @@ impl Writer {
         Ok((Writer { requests }, thread))
     }
 
-    /// Makes a change and waits until it is acknowledged. The step may be made twice, the first time being undone.
+    /// Makes a change and waits until it is acknowledged. The step may be made twice, the first
+    /// time being undone.
     pub async fn change<T: Send + 'static, E: Send + 'static>(
         &self,
         step: impl FnMut(&mut Queue) -> Result<T, E> + Send + 'static,
@@ -184,7 +188,8 @@ impl Thread {
         self.waiters.dismiss();
     }
 
-    /// Gives jobs to the workers that wait, as many as that, until each of them was tried or the time is up.
+    /// Gives jobs to the workers that wait, as many as that, until each of them was tried or the
+    /// time is up.
     fn give(&mut self, done: &mut Done, most: usize) {
         let begun = Instant::now();
         if self.queue.store().group_is_broken() || !self.waiters.look(&mut self.queue) {
@@ -211,7 +216,8 @@ impl Thread {
         }
     }
 
-    /// Commits a group, waits for the disk, and tells what was done. Where nothing was kept, it is done again.
+    /// Commits a group, waits for the disk, and tells what was done. Where nothing was kept, it is
+    /// done again.
     fn end_group(&mut self, done: Done) {
         let lost = match self.queue.store().close_group() {
             Ok(None) => None,
@@ -235,8 +241,8 @@ impl Thread {
         }
     }
 
-    /// Makes each change outside of a group. What is told then is what became of it: nothing that fails later, such as a
-    /// line of the log after a claim, undoes it.
+    /// Makes each change outside of a group. What is told then is what became of it: nothing that
+    /// fails later, such as a line of the log after a claim, undoes it.
     fn one_by_one(&mut self, done: Done) {
         for (waiter, _) in done.claims.into_iter().rev() {
             self.waiters.return_to_front(waiter);
@@ -299,8 +305,8 @@ impl Thread {
         }
     }
 
-    /// After a change that the disk did not take: makes one of its own now and then, so that a service which is told to be
-    /// away until there is room comes back without a request.
+    /// After a change that the disk did not take: makes one of its own now and then, so that a
+    /// service which is told to be away until there is room comes back without a request.
     fn try_the_disk(&mut self) {
         if self.queue.store().write_failed().is_none()
             || self.tried.is_some_and(|tried| tried.elapsed() < IDLE)

@@ -1,8 +1,9 @@
 //! Compiled policies on the disk, so that the next process does not compile them again.
 //!
-//! Owns the folder `serial-gate` in the user's cache, and who may have written there: compiled code is run as it is, so a
-//! folder or a file that another user could have written is refused. Everything works without it, only slower. Callers rely
-//! on this: what [`Artefacts::read`] gives was kept whole by this user, for this version and configuration.
+//! Owns the folder `serial-gate` in the user's cache, and who may have written there: compiled code
+//! is run as it is, so a folder or a file that another user could have written is refused.
+//! Everything works without it, only slower. Callers rely on this: what [`Artefacts::read`] gives
+//! was kept whole by this user, for this version and configuration.
 
 use std::fs::{self, DirBuilder, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -138,7 +139,8 @@ fn check_all(folder: &Path) -> Result<(), Unsafe> {
             return Err(Unsafe::Foreign(path.into()));
         };
         check_owner(path, &metadata)?;
-        // In a folder like `/tmp` everybody may write, and only its owner may move what is another's.
+        // In a folder like `/tmp` everybody may write, and only its owner may move what is
+        // another's.
         let keeps_names = above > 0 && metadata.mode() & 0o1000 != 0;
         if !keeps_names {
             check_mode(path, &metadata)?;
@@ -178,7 +180,8 @@ fn whole(mut file: File, length: u64, path: &Path) -> Option<Vec<u8>> {
     (checksum(path, &artefact).as_bytes() == sum).then_some(artefact)
 }
 
-/// The checksum of an artefact and of the name of its file, which says what it is the compiled form of.
+/// The checksum of an artefact and of the name of its file, which says what it is the compiled form
+/// of.
 fn checksum(path: &Path, artefact: &[u8]) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     digest(format!("{name} {}", digest(artefact)).as_bytes())

@@ -1,7 +1,7 @@
 //! What the calls of policies in this process came to, for whoever watches it.
 //!
-//! Owns the counts. It knows no name of a metric. Callers rely on this: counts only grow, and a call is counted once, when
-//! it has ended, whichever policy it was of.
+//! Owns the counts. It knows no name of a metric. Callers rely on this: counts only grow, and a
+//! call is counted once, when it has ended, whichever policy it was of.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

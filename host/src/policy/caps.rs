@@ -1,9 +1,10 @@
 //! How large a policy may be, so that compiling it ends.
 //!
-//! Owns the numbers and their words. Leaves the counting to `outline`, and what no count foresees to the compiler's own
-//! limits (`compiler`). Each number is four times or more what the largest policy has that a usual tool makes: CPython
-//! (18 MB, by componentize-py), SpiderMonkey (12 MB, by componentize-js), and Rust. Callers rely on this: a policy within
-//! the caps can be counted in a fraction of a second.
+//! Owns the numbers and their words. Leaves the counting to `outline`, and what no count foresees
+//! to the compiler's own limits (`compiler`). Each number is four times or more what the largest
+//! policy has that a usual tool makes: CPython (18 MB, by componentize-py), SpiderMonkey (12 MB, by
+//! componentize-js), and Rust. Callers rely on this: a policy within the caps can be counted in a
+//! fraction of a second.
 
 /// More of something than a policy may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -85,7 +86,8 @@ pub(super) static NESTING: Cap =
     Cap::new("blocks within one another in one function", 4_000, SPLIT);
 pub(super) static TARGETS: Cap = Cap::new("targets of `br_table` in one function", 100_000, SPLIT);
 pub(super) static LOOPS: Cap = Cap::new("loops within one another in one function", 200, SPLIT);
-/// A compiler follows each local through each loop around it, and through each block where paths meet.
+/// A compiler follows each local through each loop around it, and through each block where paths
+/// meet.
 pub(super) static LOCALS_BY_LOOPS: Cap = Cap::new(
     "locals in one function times its loops within one another",
     20_000,

@@ -1,8 +1,8 @@
 //! The time that a call is charged for.
 //!
-//! It is the processor's time of this thread, so that a policy is not stopped because the machine has
-//! others to serve; a good policy would then be rolled back for nothing. Systems that cannot tell are
-//! asked for the time of day.
+//! It is the processor's time of this thread, so that a policy is not stopped because the machine
+//! has others to serve; a good policy would then be rolled back for nothing. Systems that cannot
+//! tell are asked for the time of day.
 
 use std::time::{Duration, Instant};
 

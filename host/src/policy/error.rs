@@ -170,7 +170,8 @@ impl Error {
         matches!(self, Error::Stopped)
     }
 
-    /// What a call broke, in one word: `time`, `memory`, `result`, `capability` or `trap`. None for any other error.
+    /// What a call broke, in one word: `time`, `memory`, `result`, `capability` or `trap`. None for
+    /// any other error.
     pub fn failure(&self) -> Option<&'static str> {
         match self {
             Error::Time { .. } => Some("time"),

@@ -1,7 +1,7 @@
 //! What a policy may use.
 //!
-//! Owns the numbers, and the meter that enforces the memory limit while a call runs and keeps what a
-//! policy says to nobody.
+//! Owns the numbers, and the meter that enforces the memory limit while a call runs and keeps what
+//! a policy says to nobody.
 
 use std::time::Duration;
 

@@ -57,7 +57,8 @@ const UNTIL_THERE_IS_ROOM: Duration = Duration::from_millis(1);
 /// The policy that is built into this library: the rule of the reference.
 pub const DEFAULT_POLICY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/default-policy.wasm"));
 
-/// A component that fulfils a version of the contract, ready to be called. A clone is the same compiled component.
+/// A component that fulfils a version of the contract, ready to be called. A clone is the same
+/// compiled component.
 #[derive(Clone)]
 pub struct Policy {
     component: Arc<Ready>,
@@ -93,7 +94,8 @@ impl Policy {
         })
     }
 
-    /// One decision for each queued job of the snapshot, as it is `now`, with reasons in its own words: see [`texts`].
+    /// One decision for each queued job of the snapshot, as it is `now`, with reasons in its own
+    /// words: see [`texts`].
     ///
     /// # Errors
     ///
@@ -111,7 +113,8 @@ impl Policy {
         .map_err(|error| answered("decide", error))
     }
 
-    /// The rule from `now` on as a fragment of SQL, which is not to be trusted, with notes in its own words: see [`texts`].
+    /// The rule from `now` on as a fragment of SQL, which is not to be trusted, with notes in its
+    /// own words: see [`texts`].
     ///
     /// # Errors
     ///
@@ -192,8 +195,9 @@ impl Policy {
     }
 }
 
-/// Refuses rules that are JSON and no object: the host reads some of their keys itself, and would read a list in another way
-/// than the policy. What is no JSON at all is left to the policy, which knows what is wrong with it.
+/// Refuses rules that are JSON and no object: the host reads some of their keys itself, and would
+/// read a list in another way than the policy. What is no JSON at all is left to the policy, which
+/// knows what is wrong with it.
 fn has_keys(settings: &Settings, export: &'static str) -> Result<(), Error> {
     use serde_json::Value;
     let rules = settings.rules.as_deref().map(serde_json::from_str::<Value>);

@@ -1,8 +1,9 @@
 //! What a component is made of, read before anything is compiled.
 //!
-//! Owns the counting against `caps`, and the names that the component imports and exports. It validates nothing and
-//! keeps no function: that is the compiler's, which reads the same bytes again. Callers rely on this: the time grows with
-//! the component's size and with nothing else, and no more memory is taken than for the names at the top.
+//! Owns the counting against `caps`, and the names that the component imports and exports. It
+//! validates nothing and keeps no function: that is the compiler's, which reads the same bytes
+//! again. Callers rely on this: the time grows with the component's size and with nothing else, and
+//! no more memory is taken than for the names at the top.
 
 use wasmparser::{ComponentExternalKind, ComponentTypeRef, ElementItems, FunctionBody, Operator};
 use wasmparser::{Parser, Payload};

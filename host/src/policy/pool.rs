@@ -1,18 +1,19 @@
 //! The memory that policies run in, kept ready for the next call.
 //!
-//! Owns the sizes of wasmtime's pool. Every call gets a fresh instance; from the pool it gets one in a
-//! fraction of the time, because the pages of the last call are cleared and not given back. What is
-//! reserved are addresses, and no memory until a policy writes to it. Callers rely on this: the pool
-//! refuses no memory that [`Limits`](super::Limits) could allow.
+//! Owns the sizes of wasmtime's pool. Every call gets a fresh instance; from the pool it gets one
+//! in a fraction of the time, because the pages of the last call are cleared and not given back.
+//! What is reserved are addresses, and no memory until a policy writes to it. Callers rely on this:
+//! the pool refuses no memory that [`Limits`](super::Limits) could allow.
 
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
-/// How many memories there are for all calls at a time: at 4 GiB of addresses each, 1 TiB. A call for which
-/// none is left waits.
+/// How many memories there are for all calls at a time: at 4 GiB of addresses each, 1 TiB. A call
+/// for which none is left waits.
 const MEMORIES: u32 = 256;
 
-/// How many memories, tables and instances one policy may have. Compilers give it one memory, up to three tables and a
-/// handful of instances. One that wanted more than the pool has would wait for ever.
+/// How many memories, tables and instances one policy may have. Compilers give it one memory, up to
+/// three tables and a handful of instances. One that wanted more than the pool has would wait for
+/// ever.
 const MEMORIES_OF_A_POLICY: u32 = 16;
 const TABLES_OF_A_POLICY: u32 = 64;
 const INSTANCES_OF_A_POLICY: u32 = 64;
@@ -20,8 +21,9 @@ const INSTANCES_OF_A_POLICY: u32 = 64;
 /// As large as a memory of WebAssembly gets.
 const LARGEST: u64 = 4 << 30;
 
-/// How much of what a call wrote to is cleared where it is, and not given back: enough for `decide` over 30,000 jobs, which
-/// takes a fifth to a third longer otherwise. So much stays with the process for each call that runs at a time.
+/// How much of what a call wrote to is cleared where it is, and not given back: enough for `decide`
+/// over 30,000 jobs, which takes a fifth to a third longer otherwise. So much stays with the
+/// process for each call that runs at a time.
 const KEPT: usize = 8 << 20;
 
 /// What a policy's own parts may take in the host. They grow with the component, and are few.

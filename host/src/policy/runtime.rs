@@ -1,9 +1,10 @@
 //! The engine that compiles and runs policies: one for a process.
 //!
-//! Owns wasmtime's configuration, and the way from bytes to a component that may be called: what was loaded before, what is
-//! on the disk (`artefacts`), and else the checks that come before a compiler sees it (`outline`, `contract`), the compiler
-//! in a separate process or in this one, and the checks of its types. Callers rely on this: a compilation of a stranger's
-//! component that nobody wants any more ends within a few milliseconds, where it has a process of its own.
+//! Owns wasmtime's configuration, and the way from bytes to a component that may be called: what
+//! was loaded before, what is on the disk (`artefacts`), and else the checks that come before a
+//! compiler sees it (`outline`, `contract`), the compiler in a separate process or in this one, and
+//! the checks of its types. Callers rely on this: a compilation of a stranger's component that
+//! nobody wants any more ends within a few milliseconds, where it has a process of its own.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -51,9 +52,9 @@ struct Loaded {
 const KEPT: usize = 4;
 
 impl Runtime {
-    /// Starts the engine, and the thread that watches over the time limits. Policies are compiled in this process: the caps
-    /// on their parts hold, and nothing else ends a compilation. A host that takes policies of strangers gives it a
-    /// compiler: see [`Runtime::with_compiler`].
+    /// Starts the engine, and the thread that watches over the time limits. Policies are compiled
+    /// in this process: the caps on their parts hold, and nothing else ends a compilation. A host
+    /// that takes policies of strangers gives it a compiler: see [`Runtime::with_compiler`].
     ///
     /// # Errors
     ///
@@ -86,8 +87,8 @@ impl Runtime {
         })
     }
 
-    /// The same runtime for one piece of work: once `stop` is told, its compilations end, and its policies are not called any
-    /// more. It tries again what could not be compiled lately.
+    /// The same runtime for one piece of work: once `stop` is told, its compilations end, and its
+    /// policies are not called any more. It tries again what could not be compiled lately.
     pub fn until(&self, stop: Stop) -> Runtime {
         Runtime {
             until: Some(stop),
@@ -95,8 +96,8 @@ impl Runtime {
         }
     }
 
-    /// Ends every compilation that is under way in a separate process, and begins no other. Policies that are loaded are
-    /// called as before.
+    /// Ends every compilation that is under way in a separate process, and begins no other.
+    /// Policies that are loaded are called as before.
     pub fn stop_compiling(&self) {
         self.stop.tell();
     }
@@ -105,8 +106,8 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// When the bytes are not a component, are too large, import what is not WASI's, or lack a part of the contract; when the
-    /// compiler ends without a result.
+    /// When the bytes are not a component, are too large, import what is not WASI's, or lack a part
+    /// of the contract; when the compiler ends without a result.
     pub fn load(&self, bytes: &[u8], limits: Limits) -> Result<Policy, Error> {
         let digest = digest(bytes);
         if let Some(policy) = self.load_kept(&digest, limits) {

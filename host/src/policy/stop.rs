@@ -1,6 +1,7 @@
 //! A sign that work on a policy is no longer wanted.
 //!
-//! Owns the sign. Leaves it to others to look: a compilation looks every few milliseconds, a call of a policy when it begins.
+//! Owns the sign. Leaves it to others to look: a compilation looks every few milliseconds, a call
+//! of a policy when it begins.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

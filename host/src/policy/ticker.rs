@@ -1,9 +1,9 @@
 //! The clock that stops a policy which runs too long: one thread that advances the engine's epoch.
 //!
 //! It ticks only while a call is under way, so that a host that waits for work uses no processor.
-//! Ticks are counted from the first of the calls under way and made up for when the thread comes late,
-//! so that their errors do not add up. Callers rely on this: a call gets at least its time, and at most
-//! one tick more, as far as the machine lets this thread run.
+//! Ticks are counted from the first of the calls under way and made up for when the thread comes
+//! late, so that their errors do not add up. Callers rely on this: a call gets at least its time,
+//! and at most one tick more, as far as the machine lets this thread run.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;

@@ -1,7 +1,8 @@
 //! One compilation of a component at a time: who wants the same one waits for its result.
 //!
-//! Owns the list of what is being compiled, and of what lately took too long. Callers rely on this: two different components
-//! never wait for each other; and a policy that cannot be compiled does not take the time of each claim that asks for it.
+//! Owns the list of what is being compiled, and of what lately took too long. Callers rely on this:
+//! two different components never wait for each other; and a policy that cannot be compiled does
+//! not take the time of each claim that asks for it.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

@@ -1,7 +1,7 @@
 //! Policies of the contract 0.1.0 (`tests/policies/serial-gate-0.1.0.wit`).
 //!
-//! Owns what that version has otherwise than 0.2.0: the record `task` has no label, a `task-ref` has no
-//! `before-id` but the id itself, and neither `decide` nor `claim-clause` is told the time.
+//! Owns what that version has otherwise than 0.2.0: the record `task` has no label, a `task-ref`
+//! has no `before-id` but the id itself, and neither `decide` nor `claim-clause` is told the time.
 
 use wasmtime::component::{ComponentType, Func, Lower, TypedFunc};
 use wasmtime::{Result, Store};

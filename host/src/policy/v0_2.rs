@@ -1,7 +1,8 @@
 //! Policies of the contract 0.2.0 (`tests/policies/serial-gate-0.2.0.wit`).
 //!
-//! Owns what that version has otherwise: the tables of a snapshot are lists of records, its symbols a
-//! list of texts, and NULL is none. Most of it is 0.1.0's as well. All other types are the current ones.
+//! Owns what that version has otherwise: the tables of a snapshot are lists of records, its symbols
+//! a list of texts, and NULL is none. Most of it is 0.1.0's as well. All other types are the
+//! current ones.
 
 use std::iter::zip;
 

@@ -1,8 +1,8 @@
 //! The versions of the contract: a component of any of them is called through the current one.
 //!
-//! Owns which versions there are and what each is asked. What an older version has otherwise stands in
-//! a file of its own. Callers rely on this: an older policy is never told what its version lacks, and
-//! answers in today's types.
+//! Owns which versions there are and what each is asked. What an older version has otherwise stands
+//! in a file of its own. Callers rely on this: an older policy is never told what its version
+//! lacks, and answers in today's types.
 
 use wasmtime::component::{Func, Instance, InstancePre};
 use wasmtime::{Engine, Result, Store, format_err};

@@ -1,9 +1,9 @@
 //! WASI that holds nothing, for policies that are built with a standard library.
 //!
 //! Owns what an import of `wasi:*` does: clocks stand still, random numbers are constants, the
-//! environment is empty, the standard error is kept for the error's text (a panic is told there), and
-//! a call of anything else ends the policy's call with its name. Imports of anything but WASI are
-//! refused before (see `contract`). Callers rely on this: no answer of a policy depends on the
+//! environment is empty, the standard error is kept for the error's text (a panic is told there),
+//! and a call of anything else ends the policy's call with its name. Imports of anything but WASI
+//! are refused before (see `contract`). Callers rely on this: no answer of a policy depends on the
 //! machine it runs on.
 
 use wasmtime::component::types::{self, ComponentItem};
@@ -125,7 +125,8 @@ fn define_function(
         "wasi:cli/stderr#get-stderr" => {
             instance.func_wrap(function, move |store, (): ()| new_handle(store, &name))
         }
-        // The C library asks for it with the first write, and waits for it only when a stream is full.
+        // The C library asks for it with the first write, and waits for it only when a stream is
+        // full.
         "wasi:io/streams#[method]output-stream.subscribe" => instance
             .func_wrap(function, move |store, (_,): (Handle<Resource>,)| {
                 new_handle(store, &name)

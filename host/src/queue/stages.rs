@@ -2,8 +2,8 @@
 //!
 //! Owns what is said of the stage that a task is given. The rules alone say what is finished, by
 //! exact text; a task in `Done` or `cancelled` is unfinished under the usual rules, and holds every
-//! later task of its repo for good. Callers rely on this: nothing is refused, because a stage may
-//! have any name.
+//! later task of its repo for good. Leaves the change of a stage to `tasks`. Callers rely on this:
+//! nothing is refused, because a stage may have any name.
 
 use jiff::Timestamp;
 

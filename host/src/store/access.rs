@@ -1,7 +1,7 @@
 //! Who may use the service: named tokens with a role. Only the hash of a token is kept.
 //!
-//! Owns the rows. How a token looks, and what a role may do, is the service's. Rows are never deleted, so that a
-//! name in the history can be looked up.
+//! Owns the rows. How a token looks, and what a role may do, is the service's. Rows are never
+//! deleted, so that a name in the history can be looked up.
 
 use rusqlite::{OptionalExtension, Row, params};
 
@@ -136,7 +136,8 @@ impl Store {
         })
     }
 
-    /// Whether there ever was a token: from then on nobody is let in without one, even if all are revoked.
+    /// Whether there ever was a token: from then on nobody is let in without one, even if all are
+    /// revoked.
     ///
     /// # Errors
     ///

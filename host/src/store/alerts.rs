@@ -1,10 +1,10 @@
 //! Alerts: what there is to tell people, written down before anybody is told.
 //!
-//! Owns the outbox. How far each alert is with each channel is left to `deliveries`, and the words to
-//! the room `alerts`. Callers rely on this: an alert is written in the transaction of what it tells of,
-//! so none tells of a change that did not happen, and none is lost with the process. It is written
-//! whether or not a channel is configured, because who changes something need not be who sends. The
-//! newest 10,000 are kept, so that the table has an end where nobody ever sends.
+//! Owns the outbox. How far each alert is with each channel is left to `deliveries`, and the words
+//! to the room `alerts`. Callers rely on this: an alert is written in the transaction of what it
+//! tells of, so none tells of a change that did not happen, and none is lost with the process. It
+//! is written whether or not a channel is configured, because who changes something need not be who
+//! sends. The newest 10,000 are kept, so that the table has an end where nobody ever sends.
 
 use std::time::Duration;
 
@@ -66,7 +66,8 @@ pub struct Alert {
     pub who: String,
     /// Why; empty if nothing was said.
     pub why: String,
-    /// What has to be known besides, as it was then: why the gate did not hold a frozen repo, for example.
+    /// What has to be known besides, as it was then: why the gate did not hold a frozen repo, for
+    /// example.
     pub note: Option<String>,
 }
 
@@ -127,10 +128,11 @@ impl Alert {
 }
 
 impl Store {
-    /// Looks at the first job of each repo's waiting line, which `agents` are to do. Notes since when it is there where its
-    /// row does not tell, and writes an alert for one that is there for longer than `limit`, if there is a limit, once for
-    /// each such job; returns how many alerts there were. A job that has the id of a deleted one is another job: the alert of
-    /// that one is older than it. Takes the write lock only if there is something to write.
+    /// Looks at the first job of each repo's waiting line, which `agents` are to do. Notes since
+    /// when it is there where its row does not tell, and writes an alert for one that is there for
+    /// longer than `limit`, if there is a limit, once for each such job; returns how many alerts
+    /// there were. A job that has the id of a deleted one is another job: the alert of that one is
+    /// older than it. Takes the write lock only if there is something to write.
     ///
     /// # Errors
     ///

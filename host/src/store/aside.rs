@@ -1,7 +1,8 @@
 //! Repos that a claim passes over, because the database refuses the claim of their first job.
 //!
-//! Owns which errors are about one job only, how many repos are passed over, and what is said of it. Callers rely on this: one
-//! row that the orchestrator's rules refuse stops nobody else's work, and costs nothing until there is one.
+//! Owns which errors are about one job only, how many repos are passed over, and what is said of
+//! it. Callers rely on this: one row that the orchestrator's rules refuse stops nobody else's work,
+//! and costs nothing until there is one.
 
 use rusqlite::{ErrorCode, OptionalExtension};
 
@@ -23,8 +24,8 @@ impl Aside {
         &self.repos
     }
 
-    /// Puts the repo of a job aside whose claim was refused with an error. It is the answer if it is about more than the job,
-    /// and if there is no going on.
+    /// Puts the repo of a job aside whose claim was refused with an error. It is the answer if it
+    /// is about more than the job, and if there is no going on.
     pub(super) fn put(
         &mut self,
         store: &mut Store,

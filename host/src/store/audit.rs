@@ -2,8 +2,8 @@
 //!
 //! Owns its rows, which are only ever added, and the one list over them and the events of the
 //! generations, which are kept there and not twice. Callers rely on this: a row is written in the
-//! transaction of what it tells of, so there is none of a change that did not happen, and no change of
-//! an operator's without one.
+//! transaction of what it tells of, so there is none of a change that did not happen, and no change
+//! of an operator's without one.
 
 use rusqlite::params;
 
@@ -43,8 +43,8 @@ pub(super) struct Deed<'a> {
 }
 
 impl Store {
-    /// What operators did, in one repo or in all, the newest first. Changes of the policy concern every
-    /// repo: they stand in the list of all.
+    /// What operators did, in one repo or in all, the newest first. Changes of the policy concern
+    /// every repo: they stand in the list of all.
     ///
     /// # Errors
     ///

@@ -1,7 +1,9 @@
-//! What was seen of the bases: where each is, and whether it still has the commits that branches were cut at.
+//! What was seen of the bases: where each is, and whether it still has the commits that branches
+//! were cut at.
 //!
-//! Owns the two tables that remember it. Leaves git to `branch`, and what a task shows of it to `branches`. Callers rely on
-//! this: a tip and what was found out at it are written together, and a base is looked at again only once it has moved.
+//! Owns the two tables that remember it. Leaves git to `branch`, and what a task shows of it to
+//! `branches`. Callers rely on this: a tip and what was found out at it are written together, and a
+//! base is looked at again only once it has moved.
 
 use std::time::Duration;
 
@@ -19,8 +21,8 @@ const SOME: i64 = 16;
 const SEEN_AGAIN: Duration = Duration::from_secs(5 * 60);
 
 impl Store {
-    /// The commits that branches of unfinished tasks were cut at, and of which is not known yet whether the base has them at
-    /// this tip. Those of the newest tasks, if there are many.
+    /// The commits that branches of unfinished tasks were cut at, and of which is not known yet
+    /// whether the base has them at this tip. Those of the newest tasks, if there are many.
     ///
     /// # Errors
     ///
@@ -48,8 +50,8 @@ impl Store {
         })
     }
 
-    /// Remembers the tip of a base, none if the remote has no such base, and which commits it has. Writes only what is new,
-    /// and now and then that it was seen again.
+    /// Remembers the tip of a base, none if the remote has no such base, and which commits it has.
+    /// Writes only what is new, and now and then that it was seen again.
     ///
     /// # Errors
     ///

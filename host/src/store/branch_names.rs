@@ -1,8 +1,9 @@
 //! A new task whose branch has a name that others must leave room for.
 //!
-//! Owns the look at the other tasks of its repo, in the transaction that adds it, so that two tasks that come at a time do
-//! not miss each other. What a branch is called, and which names git cannot keep beside each other, is told by the caller.
-//! Callers rely on this: a task is added, or nothing is; and the look takes a bounded time.
+//! Owns the look at the other tasks of its repo, in the transaction that adds it, so that two tasks
+//! that come at a time do not miss each other. What a branch is called, and which names git cannot
+//! keep beside each other, is told by the caller. Callers rely on this: a task is added, or nothing
+//! is; and the look takes a bounded time.
 
 use std::time::Duration;
 
@@ -15,7 +16,8 @@ use super::transaction::Transaction;
 use super::value::Shown;
 use super::{Added, Error, FinishedStages, NewTask, Store};
 
-/// How many unfinished tasks of a repo are looked at, the latest first. A collision with an earlier one is found at the cut.
+/// How many unfinished tasks of a repo are looked at, the latest first. A collision with an earlier
+/// one is found at the cut.
 const LOOKED_AT: u32 = 10_000;
 
 /// What the branches of a repo are called.
@@ -30,12 +32,13 @@ pub struct Naming<'a> {
 }
 
 impl Store {
-    /// As [`Store::add_task`], or with a worker and its lease as [`Store::add_task_claimed`], where the task will have a
-    /// branch.
+    /// As [`Store::add_task`], or with a worker and its lease as [`Store::add_task_claimed`], where
+    /// the task will have a branch.
     ///
     /// # Errors
     ///
-    /// As there, and when another task of the repo has the branch, or one that git cannot keep beside it.
+    /// As there, and when another task of the repo has the branch, or one that git cannot keep
+    /// beside it.
     pub fn add_task_with_branch(
         &mut self,
         now: Timestamp,

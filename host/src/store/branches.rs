@@ -1,8 +1,10 @@
 //! The branch of a task: planned, cut, and what became of its base.
 //!
-//! Owns the columns that tell of it. What is seen of a base is written down by `bases`. A branch is planned before it is pushed, so that whoever comes after a crash knows
-//! its own push from somebody else's branch. Leaves git to `branch`. Callers rely on this: only who holds the job's claim
-//! plans or confirms, no two tasks of a repo have one branch, and a branch that was confirmed is never planned again.
+//! Owns the columns that tell of it. What is seen of a base is written down by `bases`. A branch is
+//! planned before it is pushed, so that whoever comes after a crash knows its own push from
+//! somebody else's branch. Leaves git to `branch`. Callers rely on this: only who holds the job's
+//! claim plans or confirms, no two tasks of a repo have one branch, and a branch that was confirmed
+//! is never planned again.
 
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
@@ -26,10 +28,12 @@ pub struct TaskBranch {
     /// The tip of the base as it was last seen, if it has moved since then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base_moved_to: Option<String>,
-    /// Whether the base, where it has moved to, no longer has the commit that the branch was cut at. Then the branch is to be
-    /// rebased: a merge would bring back what was taken out of the base.
+    /// Whether the base, where it has moved to, no longer has the commit that the branch was cut
+    /// at. Then the branch is to be rebased: a merge would bring back what was taken out of the
+    /// base.
     pub base_rewritten: bool,
-    /// Whether it is not known if the base, where it has moved to, has that commit: the last look failed, or took too long.
+    /// Whether it is not known if the base, where it has moved to, has that commit: the last look
+    /// failed, or took too long.
     pub base_unknown: bool,
     /// When the base was last seen where it has moved to, or gone; UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -83,7 +87,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When the claim is no longer good, the branch was cut already, or another task of the repo has it.
+    /// When the claim is no longer good, the branch was cut already, or another task of the repo
+    /// has it.
     pub fn plan_branch(&mut self, claim: Claim<'_>, branch: NewBranch<'_>) -> Result<(), Error> {
         let NewBranch {
             task,
@@ -165,7 +170,8 @@ pub(super) fn branch_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Option
         return Ok(None);
     };
     let base_moved_to = text(4)?;
-    // A look at another tip says nothing of this one, and a base that is back where it was needs no look.
+    // A look at another tip says nothing of this one, and a base that is back where it was needs no
+    // look.
     let contained: Option<bool> = row.get(column + 5)?;
     Ok(Some(TaskBranch {
         name,

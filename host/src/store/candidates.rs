@@ -1,11 +1,13 @@
-//! The index of candidates: for each partition, which is a repo and an agent, the first job that may be claimed.
+//! The index of candidates: for each partition, which is a repo and an agent, the first job that
+//! may be claimed.
 //!
-//! Owns the rows that make a claim cost the same however many jobs are held (design, section 6): for each clause in use an
-//! index, its candidates, and the repos that are dirty, which means that their candidates may be others by now. Leaves the
-//! marks to `triggers`, the search to `oracle`, and the claim itself to `claim`. The clause is the oracle: a candidate is only ever what it says,
-//! and it is asked again before a job is given away.
-//! Callers rely on this: a repo that is not dirty has the candidates that the clause gives it now. A wrong index could
-//! cost order or time, never the gate.
+//! Owns the rows that make a claim cost the same however many jobs are held (design, section 6):
+//! for each clause in use an index, its candidates, and the repos that are dirty, which means that
+//! their candidates may be others by now. Leaves the marks to `triggers`, the search to `oracle`,
+//! and the claim itself to `claim`. The clause is the oracle: a candidate is only ever what it
+//! says, and it is asked again before a job is given away. Callers rely on this: a repo that is not
+//! dirty has the candidates that the clause gives it now. A wrong index could cost order or time,
+//! never the gate.
 
 use std::sync::LazyLock;
 use std::time::Instant;
@@ -31,8 +33,8 @@ pub struct Shaped<'a> {
     pub reads: &'a [Table],
 }
 
-/// How many clauses have an index at a time: the active one's, those of hosts with other settings, and one that a rule
-/// which goes by the time comes back to. Each costs every write a look.
+/// How many clauses have an index at a time: the active one's, those of hosts with other settings,
+/// and one that a rule which goes by the time comes back to. Each costs every write a look.
 const KEPT: i64 = 4;
 
 /// Forgets every index, so that each is filled anew.
@@ -92,7 +94,8 @@ pub(super) struct Candidates<'a> {
 }
 
 impl<'a> Candidates<'a> {
-    /// The index of a clause. One that is not there is made, with every repo dirty that has a queued job.
+    /// The index of a clause. One that is not there is made, with every repo dirty that has a
+    /// queued job.
     pub(super) fn open(
         transaction: &'a Transaction<'a>,
         wall: &'a Wall,
@@ -126,8 +129,8 @@ impl<'a> Candidates<'a> {
         })
     }
 
-    /// The first candidate of an agent, or of all, that is of none of the repos which are put aside. It means something once
-    /// no repo is dirty.
+    /// The first candidate of an agent, or of all, that is of none of the repos which are put
+    /// aside. It means something once no repo is dirty.
     pub(super) fn first(
         &self,
         agent: Option<&str>,
@@ -234,8 +237,9 @@ impl<'a> Candidates<'a> {
         })
     }
 
-    /// Finds the successor of a candidate that has just been given away, and marks its repo for every other index. No
-    /// trigger has made a mark: where the clause reads no jobs, there is only this agent's to look for.
+    /// Finds the successor of a candidate that has just been given away, and marks its repo for
+    /// every other index. No trigger has made a mark: where the clause reads no jobs, there is only
+    /// this agent's to look for.
     pub(super) fn succeed(&self, gone: &First) -> rusqlite::Result<()> {
         self.wall
             .open_for_own_statements(|| mark_claimed(self.transaction, gone.job, Some(self.id)))?;
@@ -289,7 +293,8 @@ impl<'a> Candidates<'a> {
         })
     }
 
-    /// The repo after another among those with a queued job or a candidate. That without a name is the first.
+    /// The repo after another among those with a queued job or a candidate. That without a name is
+    /// the first.
     pub(super) fn next_repo(&self, after: &Raw) -> rusqlite::Result<Option<Raw>> {
         let first = |row: &rusqlite::Row<'_>| row.get(0);
         let next = self.wall.open_for_own_statements(|| match after {
@@ -369,8 +374,8 @@ const REPLACE: &str = "UPDATE serial_gate_partition SET agent = ?4, job = ?5
 const REMOVE: &str =
     "DELETE FROM serial_gate_partition WHERE idx = ?1 AND no_repo = ?2 AND repo = ?3 AND job = ?4";
 
-/// Marks the repo of a job that has just been claimed, for each index but the claim's own: what a trigger does for every
-/// other change (`triggers`).
+/// Marks the repo of a job that has just been claimed, for each index but the claim's own: what a
+/// trigger does for every other change (`triggers`).
 pub(super) fn mark_claimed(
     transaction: &Transaction<'_>,
     job: i64,

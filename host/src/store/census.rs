@@ -1,8 +1,8 @@
 //! What is in another program's tables: how many rows, and which statuses, agents and stages.
 //!
-//! Owns the count, which takes no lock and looks at a bounded number of rows: the newest tasks and jobs, and the queued jobs
-//! that come first. Leaves to the queue what the rule makes of it. Tables and columns that are not there yet count as
-//! empty. Callers rely on this: nothing is changed.
+//! Owns the count, which takes no lock and looks at a bounded number of rows: the newest tasks and
+//! jobs, and the queued jobs that come first. Leaves to the queue what the rule makes of it. Tables
+//! and columns that are not there yet count as empty. Callers rely on this: nothing is changed.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -150,7 +150,8 @@ fn values(t: &Connection, sql: &str) -> Result<Counts, Error> {
     Ok(counts)
 }
 
-/// The beginning of a value: nothing stops another program from writing a book into a status. Bytes are no name.
+/// The beginning of a value: nothing stops another program from writing a book into a status. Bytes
+/// are no name.
 fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
     const LONGEST: usize = 200;
     if matches!(row.get_ref(column)?, ValueRef::Blob(_)) {

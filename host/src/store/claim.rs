@@ -1,8 +1,9 @@
 //! The claim: one transaction that gives a job to a worker.
 //!
-//! Owns where a policy's clause ever runs: behind [`Wall`], and the check of the clause's plan. Callers rely on this: a job is claimed by one worker only, lowest id first,
-//! and only while the clause is true for it. The clause is evaluated under the write lock, in a
-//! statement that only reads; the change that follows has no text of a policy in it.
+//! Owns where a policy's clause ever runs: behind [`Wall`], and the check of the clause's plan.
+//! Callers rely on this: a job is claimed by one worker only, lowest id first, and only while the
+//! clause is true for it. The clause is evaluated under the write lock, in a statement that only
+//! reads; the change that follows has no text of a policy in it.
 
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -55,17 +56,18 @@ pub struct Claimed {
     pub agent: Option<String>,
     /// How often the job was claimed, this time included.
     pub attempt: i64,
-    /// What the worker shows to finish the job, to fail it or to keep it. Random, and new with every claim.
+    /// What the worker shows to finish the job, to fail it or to keep it. Random, and new with
+    /// every claim.
     pub token: String,
-    /// For other systems, which refuse a late worker by it: greater than that of every earlier claim of the job, and below
-    /// 2^53.
+    /// For other systems, which refuse a late worker by it: greater than that of every earlier
+    /// claim of the job, and below 2^53.
     pub fence: i64,
     /// The worker.
     pub worker: String,
     /// When the job goes back to the queue unless the worker is heard of, UTC.
     pub lease_until: String,
-    /// The generation that let it through; none if that was under other settings than its own, or by
-    /// no clause of a policy.
+    /// The generation that let it through; none if that was under other settings than its own, or
+    /// by no clause of a policy.
     pub generation: Option<i64>,
 }
 
@@ -86,20 +88,21 @@ pub enum Candidate {
     Claimed(Claimed),
     /// No queued job may be claimed.
     Nothing,
-    /// So much has changed that the candidates are not known in time, and what was found out is kept; or the clause takes
-    /// more than its budget for one repo.
+    /// So much has changed that the candidates are not known in time, and what was found out is
+    /// kept; or the clause takes more than its budget for one repo.
     NotReady,
 }
 
 /// How long the write lock is held for finding candidates.
 const SLICE: Duration = Duration::from_millis(20);
 
-/// How long a claim waits for the candidates to be known. A thousand repos take about a tenth of it.
+/// How long a claim waits for the candidates to be known. A thousand repos take about a tenth of
+/// it.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 impl Store {
-    /// Sets the time that a claim may take where it looks at one queued job after another, and that a comparison of
-    /// candidates may take; 5 s otherwise.
+    /// Sets the time that a claim may take where it looks at one queued job after another, and that
+    /// a comparison of candidates may take; 5 s otherwise.
     pub fn set_claim_budget(&mut self, budget: Duration) {
         self.claim_budget = budget;
         if let Some(open) = &mut self.open {
@@ -121,8 +124,8 @@ impl Store {
         }
     }
 
-    /// The steps of SQLite's plan for each query of a claim: over the whole queue, those that find candidates, and the look
-    /// for leases that are over.
+    /// The steps of SQLite's plan for each query of a claim: over the whole queue, those that find
+    /// candidates, and the look for leases that are over.
     ///
     /// # Errors
     ///
@@ -156,8 +159,8 @@ impl Store {
         })
     }
 
-    /// Gives the first claimable job to a worker; none when there is none. It looks at one queued job after another, and
-    /// takes the write lock only once it has found one.
+    /// Gives the first claimable job to a worker; none when there is none. It looks at one queued
+    /// job after another, and takes the write lock only once it has found one.
     ///
     /// # Errors
     ///
@@ -177,7 +180,8 @@ impl Store {
         }
     }
 
-    /// Gives the first claimable job to a worker that is of none of these repos. `tried` is the job, once it is known.
+    /// Gives the first claimable job to a worker that is of none of these repos. `tried` is the
+    /// job, once it is known.
     fn claim_beyond(
         &mut self,
         clause: &Rendered,
@@ -221,8 +225,9 @@ impl Store {
         })
     }
 
-    /// Gives the first candidate to a worker: what [`Store::claim`] does, at the same cost however many jobs
-    /// are held. A queue that has not changed since nothing was found takes no lock and a few pages.
+    /// Gives the first candidate to a worker: what [`Store::claim`] does, at the same cost however
+    /// many jobs are held. A queue that has not changed since nothing was found takes no lock and a
+    /// few pages.
     ///
     /// # Errors
     ///
@@ -235,7 +240,8 @@ impl Store {
         let begun = Instant::now();
         let mut aside = Aside::default();
         loop {
-            // Where there was a job there is likely another, and the look would only be the first thing that is done.
+            // Where there was a job there is likely another, and the look would only be the first
+            // thing that is done.
             let found = std::mem::take(&mut self.last_claim_found);
             if !found
                 && self.doing(|connection| Ok(look(connection, shaped.digest, lease.agent)?))?
@@ -262,8 +268,8 @@ impl Store {
         }
     }
 
-    /// Runs a step in one write transaction, with a budget from when the lock is there: other workers' claims came first,
-    /// and their time is not ours.
+    /// Runs a step in one write transaction, with a budget from when the lock is there: other
+    /// workers' claims came first, and their time is not ours.
     pub(super) fn writing_by_clause<T>(
         &mut self,
         step: impl FnOnce(&Transaction<'_>, &Wall) -> Result<T, Error>,
@@ -330,7 +336,8 @@ impl Store {
     }
 }
 
-/// One transaction of a claim by candidates; none if there are more dirty repos than it has time for.
+/// One transaction of a claim by candidates; none if there are more dirty repos than it has time
+/// for.
 fn take_candidate(
     transaction: &Transaction<'_>,
     wall: &Wall,
@@ -453,7 +460,8 @@ fn queued(clause: &Rendered) -> String {
 
 /// The steps by which SQLite would answer a query. They depend on no value that is bound to it.
 pub(super) fn plan(connection: &Connection, query: &str) -> rusqlite::Result<Vec<String>> {
-    // EXPLAIN goes by the schema as it was when this connection last read. Whoever reads notices another one.
+    // EXPLAIN goes by the schema as it was when this connection last read. Whoever reads notices
+    // another one.
     connection
         .prepare_cached("SELECT 1 FROM jobs LIMIT 0")?
         .exists([])?;

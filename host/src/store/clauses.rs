@@ -1,12 +1,13 @@
-//! The last good clause of each policy and settings, for the day when the policy gives none, and the version of the one in
-//! force, for those who splice it into queries of their own.
+//! The last good clause of each policy and settings, for the day when the policy gives none, and
+//! the version of the one in force, for those who splice it into queries of their own.
 
 use rusqlite::OptionalExtension;
 
 use super::{Error, Store};
 
 impl Store {
-    /// A number that is greater after each change of the policy or its settings; none if its row was removed.
+    /// A number that is greater after each change of the policy or its settings; none if its row
+    /// was removed.
     ///
     /// # Errors
     ///

@@ -1,7 +1,8 @@
 //! Times that only a clock that was ahead can have written.
 //!
-//! Owns the list of them, for `doctor`: what each is of, and when it is. What becomes of them is decided where they are
-//! used: a lease is shortened (`leases`), and a delivery or a channel is not waited for (`deliveries`). Changes nothing.
+//! Owns the list of them, for `doctor`: what each is of, and when it is. What becomes of them is
+//! decided where they are used: a lease is shortened (`leases`), and a delivery or a channel is not
+//! waited for (`deliveries`). Changes nothing.
 
 use std::time::Duration;
 
@@ -32,7 +33,8 @@ pub struct TimeAhead {
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[serde(tag = "of", rename_all = "snake_case")]
 pub enum Ahead {
-    /// The end of a running job's lease, or of the delay of one that was put off. The next claim shortens it.
+    /// The end of a running job's lease, or of the delay of one that was put off. The next claim
+    /// shortens it.
     Lease {
         /// The job.
         job: i64,
@@ -58,7 +60,8 @@ pub enum Ahead {
         /// The channel.
         channel: String,
     },
-    /// When a queued job was added. Its age is counted from when it was first seen at the head of its repo.
+    /// When a queued job was added. Its age is counted from when it was first seen at the head of
+    /// its repo.
     Job {
         /// The job.
         job: i64,
@@ -91,8 +94,8 @@ pub struct TimesAhead {
 }
 
 impl Store {
-    /// The times that no right clock can have written by now. `lease` is how long the leases of this host are; nothing
-    /// in the outbox is put off for longer than `longest_wait`.
+    /// The times that no right clock can have written by now. `lease` is how long the leases of
+    /// this host are; nothing in the outbox is put off for longer than `longest_wait`.
     ///
     /// # Errors
     ///
@@ -145,7 +148,8 @@ impl Store {
     }
 }
 
-/// Running jobs: with a lease that cannot be, and with one that was shortened and whose worker was not heard of since.
+/// Running jobs: with a lease that cannot be, and with one that was shortened and whose worker was
+/// not heard of since.
 fn running(
     connection: &Connection,
     all: &mut TimesAhead,
@@ -204,7 +208,8 @@ impl TimesAhead {
         self.read_if(connection, query, parameters, as_it_is, of)
     }
 
-    /// The same for times that another program may have written: those that lie ahead, in the gate's own format.
+    /// The same for times that another program may have written: those that lie ahead, in the
+    /// gate's own format.
     fn read_ahead(
         &mut self,
         connection: &Connection,

@@ -1,7 +1,8 @@
 //! How far a comparison of the candidates has come, for processes that claim once and end.
 //!
-//! Owns the place at which the next one goes on. Leaves the comparison to `doctor`. Callers rely on this: to write the
-//! place down waits for nobody and for no disk, and where it cannot be written nothing is lost but that place.
+//! Owns the place at which the next one goes on. Leaves the comparison to `doctor`. Callers rely on
+//! this: to write the place down waits for nobody and for no disk, and where it cannot be written
+//! nothing is lost but that place.
 
 use rusqlite::{OptionalExtension, params};
 

@@ -1,8 +1,9 @@
 //! A connection to a database: how it is opened, what it is set to, and how it is closed.
 //!
-//! Owns SQLite's settings and the time that a statement waits for another process. Leaves the files to `files`, and what a
-//! policy's text may do to `wall`. Callers rely on this: what is open was checked as one state, is in WAL mode, and when
-//! its files were replaced it is closed without a trace in the new ones.
+//! Owns SQLite's settings and the time that a statement waits for another process. Leaves the files
+//! to `files`, and what a policy's text may do to `wall`. Callers rely on this: what is open was
+//! checked as one state, is in WAL mode, and when its files were replaced it is closed without a
+//! trace in the new ones.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,22 +18,25 @@ use super::transaction::{self, Committed};
 use super::wall::Wall;
 use super::{Database, Error, files, journal, log_index, migrate};
 
-/// How long a statement waits for another process's write, about: claims take turns, each well below
-/// a millisecond, so this is only ever reached when a program holds a transaction open.
+/// How long a statement waits for another process's write, about: claims take turns, each well
+/// below a millisecond, so this is only ever reached when a program holds a transaction open.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The longest sleep between two tries. SQLite's own handler sleeps up to 100 ms, which with a few
 /// workers made some claims wait for a quarter of a second.
 const LONGEST_SLEEP: Duration = Duration::from_millis(1);
 
-/// A claim writes about ten pages, mostly those that the last one wrote. A checkpoint writes each once and waits for the
-/// disk, so that fewer of them do less work; four times SQLite's own number, which is 16 MB of log.
+/// A claim writes about ten pages, mostly those that the last one wrote. A checkpoint writes each
+/// once and waits for the disk, so that fewer of them do less work; four times SQLite's own number,
+/// which is 16 MB of log.
 const PAGES_BETWEEN_CHECKPOINTS: i32 = 4_000;
 
-/// To what the log (`-wal`) shrinks once a long reader, which kept it growing, has gone: twice its usual length.
+/// To what the log (`-wal`) shrinks once a long reader, which kept it growing, has gone: twice its
+/// usual length.
 pub const LOG_BYTES: u32 = 32 << 20;
 
-/// A claim has about fifteen, a third of them for one clause. The host's own others are as many again.
+/// A claim has about fifteen, a third of them for one clause. The host's own others are as many
+/// again.
 const STATEMENTS: usize = 128;
 
 /// A connection to the files at the path.
@@ -52,7 +56,8 @@ impl Open {
                 if log_index::is_of_another_log(&connection, &files::log_of(path)?) {
                     return Err(Error::OldIndex { path: path.into() });
                 }
-                // What the wall learns of the tables and what is checked of them is one state, beside an `init`.
+                // What the wall learns of the tables and what is checked of them is one state,
+                // beside an `init`.
                 transaction::run(&connection, "BEGIN")?;
                 let wall = Wall::around(&mut connection)?;
                 wall.open_for_own_statements(|| {
@@ -70,7 +75,8 @@ impl Open {
             wall,
             files: Arc::new(files),
         };
-        // Another program has emptied the log. SQLite takes it for one without changes, and begins it anew.
+        // Another program has emptied the log. SQLite takes it for one without changes, and begins
+        // it anew.
         if !open.files.have_a_log() {
             open.begin_log_anew().map_err(|error| error.at(path))?;
         }
@@ -118,8 +124,9 @@ impl Drop for Open {
             return;
         }
         self.files.remember_if_left();
-        // The last connection to close writes its log into the main file and removes the log by its name, which is
-        // somebody else's by now. The files are let go after it, so that none of ours is opened before.
+        // The last connection to close writes its log into the main file and removes the log by its
+        // name, which is somebody else's by now. The files are let go after it, so that none of
+        // ours is opened before.
         if let Err(error) = self
             .connection
             .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
@@ -138,7 +145,8 @@ pub(super) fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connect
     let mut connection =
         Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_handler(Some(wait_for_our_turn))?;
-    // A commit is flushed by `Committed`, after the write lock is given back: the next writer need not wait for the disk.
+    // A commit is flushed by `Committed`, after the write lock is given back: the next writer need
+    // not wait for the disk.
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "trusted_schema", false)?;
     // An index that SQLite makes for one query reads the whole table.
@@ -146,8 +154,8 @@ pub(super) fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connect
     connection.pragma_update(None, "wal_autocheckpoint", PAGES_BETWEEN_CHECKPOINTS)?;
     connection.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    // Plans do not depend on the values that are bound: SQLite would compile a statement anew for each other value, which
-    // took half the time of a claim.
+    // Plans do not depend on the values that are bound: SQLite would compile a statement anew for
+    // each other value, which took half the time of a claim.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(connection)
 }

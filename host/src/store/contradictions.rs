@@ -1,7 +1,9 @@
-//! What became of a generation's word: how often its `decide` and its clause differed about a job, in use.
+//! What became of a generation's word: how often its `decide` and its clause differed about a job,
+//! in use.
 //!
-//! Owns the counts, and that each comes with its alert and its failures in one transaction. Leaves the comparison to the
-//! queue. Callers rely on this: there is one alert a generation and an hour at most, however much is found.
+//! Owns the counts, and that each comes with its alert and its failures in one transaction. Leaves
+//! the comparison to the queue. Callers rely on this: there is one alert a generation and an hour
+//! at most, however much is found.
 
 use std::time::Duration;
 
@@ -59,9 +61,9 @@ pub enum Patience {
 }
 
 impl Store {
-    /// Counts what was found of a generation, tells people, and adds it to the generation's failures. When there are too
-    /// many, the generation before is active again: its number is returned. Nothing is counted where another generation has
-    /// the number by now.
+    /// Counts what was found of a generation, tells people, and adds it to the generation's
+    /// failures. When there are too many, the generation before is active again: its number is
+    /// returned. Nothing is counted where another generation has the number by now.
     ///
     /// # Errors
     ///

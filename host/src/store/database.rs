@@ -1,6 +1,7 @@
 //! Where a queue is kept, and how safely its changes are written.
 //!
-//! Owns what a caller says about a database before it is opened. How it is opened is left to `Store`.
+//! Owns what a caller says about a database before it is opened. How it is opened is left to
+//! `Store`.
 
 use std::path::{Path, PathBuf};
 
@@ -11,8 +12,8 @@ pub enum Durability {
     /// Every change is on the disk before the caller hears of it.
     #[default]
     Full,
-    /// A power cut may take the last moments of claims and tasks. A killed process takes nothing, and freezes, access
-    /// tokens, generations and deploy verdicts are on the disk all the same.
+    /// A power cut may take the last moments of claims and tasks. A killed process takes nothing,
+    /// and freezes, access tokens, generations and deploy verdicts are on the disk all the same.
     Normal,
 }
 

@@ -1,11 +1,12 @@
 //! Deliveries: how far each alert is with each channel.
 //!
-//! Owns their life: `pending` → `sent`, or `failed` when it was tried often enough. Who takes a delivery
-//! has it for a lease, so that two senders do not send it both; when a sender dies, another takes it
-//! after that, and it may be heard of twice. Callers rely on this: an alert that is not sent within a
-//! day is not sent at all to a channel that did not know of it, so that a new channel does not begin
-//! with old news. A time that no right clock can have written is over, so that a clock that was ahead
-//! silences no channel. Which channels there are, and what they need, is left to the room `alerts`.
+//! Owns their life: `pending` → `sent`, or `failed` when it was tried often enough. Who takes a
+//! delivery has it for a lease, so that two senders do not send it both; when a sender dies,
+//! another takes it after that, and it may be heard of twice. Callers rely on this: an alert that
+//! is not sent within a day is not sent at all to a channel that did not know of it, so that a new
+//! channel does not begin with old news. A time that no right clock can have written is over, so
+//! that a clock that was ahead silences no channel. Which channels there are, and what they need,
+//! is left to the room `alerts`.
 
 use std::time::Duration;
 
@@ -192,8 +193,8 @@ impl Store {
         })
     }
 
-    /// It was not sent: it is due again at `again`, or failed for good. The channel is left alone until
-    /// `held_until`. A sender whose lease ran out changes nothing of the delivery.
+    /// It was not sent: it is due again at `again`, or failed for good. The channel is left alone
+    /// until `held_until`. A sender whose lease ran out changes nothing of the delivery.
     ///
     /// # Errors
     ///
@@ -235,7 +236,8 @@ impl Store {
     }
 }
 
-/// When to come back to a channel, if there is nothing to do for it now. A time that cannot be is before every other.
+/// When to come back to a channel, if there is nothing to do for it now. A time that cannot be is
+/// before every other.
 fn nothing(
     connection: &Connection,
     now: Timestamp,

@@ -1,10 +1,10 @@
 //! Deploys: what became of each, and the freeze of a repo whose deploy went bad.
 //!
-//! Owns the history, and what counts as the same deploy: the same id in the same repo, or, where no id
-//! is given, the same work item. Callers rely on this: the first degraded verdict of a deploy freezes
-//! the repo, with its alert, its history and its row in the audit in one transaction; a repeated one
-//! never does, also not after an operator has cleared the freeze; a healthy one never clears any, and ends
-//! what counts as the same deploy where no id is given.
+//! Owns the history, and what counts as the same deploy: the same id in the same repo, or, where no
+//! id is given, the same work item. Callers rely on this: the first degraded verdict of a deploy
+//! freezes the repo, with its alert, its history and its row in the audit in one transaction; a
+//! repeated one never does, also not after an operator has cleared the freeze; a healthy one never
+//! clears any, and ends what counts as the same deploy where no id is given.
 
 use rusqlite::params;
 
@@ -62,9 +62,9 @@ pub struct RecordedDeploy {
 }
 
 impl Store {
-    /// Writes down what became of a deploy; `act` says why it is thought to be so. A degraded one freezes
-    /// its repo, once for each deploy. A deploy without an id and a work item is always another one. `note` is for the
-    /// alert: what the freeze does not do.
+    /// Writes down what became of a deploy; `act` says why it is thought to be so. A degraded one
+    /// freezes its repo, once for each deploy. A deploy without an id and a work item is always
+    /// another one. `note` is for the alert: what the freeze does not do.
     ///
     /// # Errors
     ///
@@ -145,8 +145,8 @@ impl Store {
     }
 }
 
-/// Ids are compared with ids only, and one that has none is another deploy once its work item was healthy: when in doubt it
-/// is another deploy, which freezes.
+/// Ids are compared with ids only, and one that has none is another deploy once its work item was
+/// healthy: when in doubt it is another deploy, which freezes.
 fn was_degraded(transaction: &Transaction<'_>, new: NewDeploy<'_>) -> rusqlite::Result<bool> {
     let mut query = transaction.prepare_cached(
         "SELECT 1 FROM serial_gate_deploy WHERE verdict = 'degraded' AND repo = ?1

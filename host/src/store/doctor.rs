@@ -1,8 +1,9 @@
-//! Whether the candidates are what the clause says, and whether every trigger is there that keeps them so.
+//! Whether the candidates are what the clause says, and whether every trigger is there that keeps
+//! them so.
 //!
-//! Owns the comparison of `candidates` with the clause, repo by repo, and the repair. It takes the write lock only for a
-//! repo that differs. Callers rely on this: a difference is counted and logged, whoever asked, and after a comparison the
-//! candidates compared are right.
+//! Owns the comparison of `candidates` with the clause, repo by repo, and the repair. It takes the
+//! write lock only for a repo that differs. Callers rely on this: a difference is counted and
+//! logged, whoever asked, and after a comparison the candidates compared are right.
 
 use super::candidates::{Candidate, Candidates, Shaped};
 use super::migrate::Made;
@@ -57,8 +58,8 @@ impl Difference {
 }
 
 impl Store {
-    /// Compares up to `limit` repos, from a place on or from the first, and puts right what differs. An index that is not
-    /// there yet has nothing to compare.
+    /// Compares up to `limit` repos, from a place on or from the first, and puts right what
+    /// differs. An index that is not there yet has nothing to compare.
     ///
     /// # Errors
     ///
@@ -120,8 +121,10 @@ impl Store {
         })
     }
 
-    /// Makes the triggers anew that are not there, and returns their names. Changes may have gone unseen meanwhile, so every
-    /// candidate is found anew, and the clause has another version. A lost row of that version is made anew as well. Another version's triggers stay, and are said in the log: two versions would undo each other's for ever.
+    /// Makes the triggers anew that are not there, and returns their names. Changes may have gone
+    /// unseen meanwhile, so every candidate is found anew, and the clause has another version. A
+    /// lost row of that version is made anew as well. Another version's triggers stay, and are said
+    /// in the log: two versions would undo each other's for ever.
     ///
     /// # Errors
     ///
@@ -162,7 +165,8 @@ impl Store {
     }
 }
 
-/// How a repo's candidates differ from what the clause gives. Those of a dirty repo are not known and so not wrong.
+/// How a repo's candidates differ from what the clause gives. Those of a dirty repo are not known
+/// and so not wrong.
 fn differences(candidates: &Candidates<'_>, repo: &Raw) -> rusqlite::Result<Vec<Difference>> {
     let known = candidates.of_repo(repo)?;
     let firsts = candidates.oracle.firsts_of(repo)?;

@@ -1,8 +1,10 @@
-//! Candidates that a reader has reason to doubt: a job may be claimed, and the claims do not know it.
+//! Candidates that a reader has reason to doubt: a job may be claimed, and the claims do not know
+//! it.
 //!
-//! Owns the look at the candidates of such jobs' repos, and the mark that has the next claim evaluate them anew. Leaves that
-//! to `candidates`. Callers rely on this: only what the clause itself lets through is marked, so that a reader who asks
-//! again finds nothing more to mark; and the mark waits for nobody.
+//! Owns the look at the candidates of such jobs' repos, and the mark that has the next claim
+//! evaluate them anew. Leaves that to `candidates`. Callers rely on this: only what the clause
+//! itself lets through is marked, so that a reader who asks again finds nothing more to mark; and
+//! the mark waits for nobody.
 
 use std::sync::LazyLock;
 
@@ -28,8 +30,8 @@ static DOUBTED: LazyLock<String> = LazyLock::new(|| {
 });
 
 impl Store {
-    /// Marks the repos of jobs that the clause lets through although the candidates do not know them, and counts them as
-    /// differences.
+    /// Marks the repos of jobs that the clause lets through although the candidates do not know
+    /// them, and counts them as differences.
     ///
     /// # Errors
     ///

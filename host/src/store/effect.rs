@@ -1,16 +1,18 @@
 //! Whether a change is there once it is made.
 //!
-//! Owns the look back at what a transaction has written. Another program's trigger can ignore a row, delete it or change it
-//! back, and no statement of ours fails. Callers look after their last write, because a trigger on any table of the
-//! transaction may undo an earlier one. They rely on this: an error rolls the transaction back, so that neither the audit
-//! nor an alert tells of something that did not happen.
+//! Owns the look back at what a transaction has written. Another program's trigger can ignore a
+//! row, delete it or change it back, and no statement of ours fails. Callers look after their last
+//! write, because a trigger on any table of the transaction may undo an earlier one. They rely on
+//! this: an error rolls the transaction back, so that neither the audit nor an alert tells of
+//! something that did not happen.
 
 use rusqlite::{OptionalExtension, Params};
 
 use super::Error;
 use super::transaction::Transaction;
 
-/// The name of a change, for the error when it did not stay, and the table whose triggers to look at first.
+/// The name of a change, for the error when it did not stay, and the table whose triggers to look
+/// at first.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Effect<'a> {
     pub what: &'a str,

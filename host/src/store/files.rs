@@ -1,9 +1,10 @@
 //! The two files of an open database: the main file, and the log beside it.
 //!
-//! Owns what SQLite does not look at: whether both are still the files at the path, and when the log is on the disk. Other
-//! programs replace, rename and remove files; a change that is committed to a file without a name is lost with it.
-//! Callers rely on this: while [`Files::are_in_place`] is true, what is committed is what everybody else sees, and after
-//! [`Files::flush`] it survives a power cut.
+//! Owns what SQLite does not look at: whether both are still the files at the path, and when the
+//! log is on the disk. Other programs replace, rename and remove files; a change that is committed
+//! to a file without a name is lost with it. Callers rely on this: while [`Files::are_in_place`] is
+//! true, what is committed is what everybody else sees, and after [`Files::flush`] it survives a
+//! power cut.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata};
@@ -15,7 +16,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Error;
 
-/// What tells a file from every other, whatever its name. It is not given to another file while this one is open.
+/// What tells a file from every other, whatever its name. It is not given to another file while
+/// this one is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Identity {
     device: u64,
@@ -31,9 +33,10 @@ impl From<&Metadata> for Identity {
     }
 }
 
-/// The databases that this process has open, by their main files: the log of each, and how many connections there are.
-/// SQLite lets all connections of a process to one main file share an index of the log. A connection that came
-/// to it with another log would read that one by the wrong index, so it has to wait until the others have closed.
+/// The databases that this process has open, by their main files: the log of each, and how many
+/// connections there are. SQLite lets all connections of a process to one main file share an index
+/// of the log. A connection that came to it with another log would read that one by the wrong
+/// index, so it has to wait until the others have closed.
 static OPEN: Mutex<BTreeMap<Identity, Shared>> = Mutex::new(BTreeMap::new());
 
 struct Shared {
@@ -42,7 +45,8 @@ struct Shared {
     has_failed: Arc<AtomicBool>,
 }
 
-/// Logs that were left beside another main file. They are kept open, so that their identity is nobody else's meanwhile.
+/// Logs that were left beside another main file. They are kept open, so that their identity is
+/// nobody else's meanwhile.
 static LEFT: Mutex<Vec<Left>> = Mutex::new(Vec::new());
 
 struct Left {
@@ -74,7 +78,8 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// Opens a database by `connect`, which leaves it in WAL mode and has read from it, so that the log is there.
+    /// Opens a database by `connect`, which leaves it in WAL mode and has read from it, so that the
+    /// log is there.
     pub(super) fn open<T>(
         path: &Path,
         connect: impl FnOnce() -> Result<T, Error>,
@@ -131,7 +136,8 @@ impl Files {
         Ok((files, connected))
     }
 
-    /// A connection to files that are in place is about to be closed, and nobody has to wait for that.
+    /// A connection to files that are in place is about to be closed, and nobody has to wait for
+    /// that.
     pub(super) fn let_go(&self) {
         if !self.is_counted.swap(false, Ordering::Relaxed) {
             return;
@@ -157,7 +163,8 @@ impl Files {
         is_log(&self.log)
     }
 
-    /// Whether a flush has failed, so that the log may have a hole on the disk that no later flush fills.
+    /// Whether a flush has failed, so that the log may have a hole on the disk that no later flush
+    /// fills.
     pub(super) fn has_failed(&self) -> bool {
         self.has_failed.load(Ordering::Relaxed)
     }
@@ -172,8 +179,8 @@ impl Files {
         self.log.metadata().map_or(0, |log| log.len())
     }
 
-    /// Remembers the log, if it is still at its place while the main file is another one: SQLite would read the changes of
-    /// the old file into the new one.
+    /// Remembers the log, if it is still at its place while the main file is another one: SQLite
+    /// would read the changes of the old file into the new one.
     pub(super) fn remember_if_left(&self) {
         let is_left = identity(&self.path) != Some(self.main)
             && identity(&self.log_path) == Some(self.log_identity);
@@ -228,7 +235,8 @@ fn check_left(path: &Path, main: Identity, log_path: &Path) -> Result<(), Error>
     Ok(())
 }
 
-/// Refuses a main file with several names. Each name has its own log, so that each would be another queue.
+/// Refuses a main file with several names. Each name has its own log, so that each would be another
+/// queue.
 pub(super) fn check_links(path: &Path) -> Result<(), Error> {
     match fs::metadata(path) {
         Ok(main) if main.is_file() && main.nlink() > 1 => Err(Error::Linked {
@@ -246,8 +254,8 @@ impl Drop for Files {
     }
 }
 
-/// Whether a file has the beginning of a log, or nothing: a log that was emptied by another program has neither once
-/// something was written to it.
+/// Whether a file has the beginning of a log, or nothing: a log that was emptied by another program
+/// has neither once something was written to it.
 fn is_log(file: &File) -> bool {
     // SQLite's file format, section 4.1.
     const MAGIC: [[u8; 4]; 2] = [[0x37, 0x7f, 0x06, 0x82], [0x37, 0x7f, 0x06, 0x83]];

@@ -1,10 +1,11 @@
 //! Freezes: a repo is closed after a bad deploy until an operator clears it.
 //!
-//! Owns their durability: when a method here returns, the change is on the disk, and with it its alert
-//! and its row in the audit. Rows are only ever added or cleared, so that the table is the history. People know a freeze
-//! by its number, which `triggers` gives and which never comes again; the row's id stays inside, except for rows that are
-//! older than the numbers. Callers rely on this: a repo is frozen or open afterwards as they were told, or they get an
-//! error, whatever triggers the database has.
+//! Owns their durability: when a method here returns, the change is on the disk, and with it its
+//! alert and its row in the audit. Rows are only ever added or cleared, so that the table is the
+//! history. People know a freeze by its number, which `triggers` gives and which never comes again;
+//! the row's id stays inside, except for rows that are older than the numbers. Callers rely on
+//! this: a repo is frozen or open afterwards as they were told, or they get an error, whatever
+//! triggers the database has.
 
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
@@ -44,16 +45,18 @@ pub(super) struct Frozen {
 /// What people know a freeze by.
 const NUMBER: &str = "coalesce(CAST(gate_number AS INTEGER), id)";
 
-/// The newest active freeze of a repo is the one with the highest id, as in the reference. Its number is the highest of all
-/// that are active: a row that became a freeze again has a new number, and an old id.
+/// The newest active freeze of a repo is the one with the highest id, as in the reference. Its
+/// number is the highest of all that are active: a row that became a freeze again has a new number,
+/// and an old id.
 const NEWEST: &str = "CASE WHEN gate_number IS NULL THEN id ELSE (
         SELECT CAST(max(gate_number) AS INTEGER) FROM repo_freeze AS active
         WHERE active.repo = ?1 AND active.cleared_at IS NULL) END AS newest
     FROM repo_freeze WHERE repo = ?1 AND cleared_at IS NULL ORDER BY id DESC LIMIT 1";
 
 impl Store {
-    /// Freezes a repo and returns the freeze's number. A repo can be frozen more than once. Why it is done is
-    /// the reason of the freeze; an empty one is kept as none. `note` is for the alert: what the freeze does not do.
+    /// Freezes a repo and returns the freeze's number. A repo can be frozen more than once. Why it
+    /// is done is the reason of the freeze; an empty one is kept as none. `note` is for the alert:
+    /// what the freeze does not do.
     ///
     /// # Errors
     ///
@@ -82,12 +85,13 @@ impl Store {
         })
     }
 
-    /// Clears every active freeze of a repo and returns how many there were. With `seen`, the newest
-    /// freeze that the caller knows of, nothing is cleared when another one is the newest.
+    /// Clears every active freeze of a repo and returns how many there were. With `seen`, the
+    /// newest freeze that the caller knows of, nothing is cleared when another one is the newest.
     ///
     /// # Errors
     ///
-    /// When the repo is empty, another freeze is the newest, or the change cannot be written or does not stay.
+    /// When the repo is empty, another freeze is the newest, or the change cannot be written or
+    /// does not stay.
     pub fn unfreeze(
         &mut self,
         act: Act<'_>,
@@ -120,8 +124,9 @@ impl Store {
         })
     }
 
-    /// Who made a freeze, as far as the audit has it: nobody for a freeze of another program. A freeze without a number may
-    /// have the id of a deleted one, so the time has to be the same, too.
+    /// Who made a freeze, as far as the audit has it: nobody for a freeze of another program. A
+    /// freeze without a number may have the id of a deleted one, so the time has to be the same,
+    /// too.
     ///
     /// # Errors
     ///
@@ -198,7 +203,8 @@ fn active_rows(transaction: &Transaction<'_>, repo: &str) -> rusqlite::Result<Ve
     rows.collect()
 }
 
-/// Adds a freeze and its alert. Whether it stays is for [`check_frozen`] to say, after the last write.
+/// Adds a freeze and its alert. Whether it stays is for [`check_frozen`] to say, after the last
+/// write.
 pub(super) fn add(
     transaction: &Transaction<'_>,
     act: Act<'_>,
@@ -290,7 +296,8 @@ pub(super) fn check_frozen(
     )
 }
 
-/// Refuses an unfreeze after which one of the freezes holds somewhere, or another one holds the repo.
+/// Refuses an unfreeze after which one of the freezes holds somewhere, or another one holds the
+/// repo.
 fn check_open(transaction: &Transaction<'_>, repo: &str, freezes: &[i64]) -> Result<(), Error> {
     let name = format!("the unfreeze of `{}`", repo.escape_debug());
     effect(&name).is_gone(

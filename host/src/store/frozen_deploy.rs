@@ -1,6 +1,7 @@
 //! The deploy that a freeze is about.
 //!
-//! Owns the way back from a freeze's number to the verdict that made it. Leaves both to `freezes` and `deploys`.
+//! Owns the way back from a freeze's number to the verdict that made it. Leaves both to `freezes`
+//! and `deploys`.
 
 use rusqlite::{OptionalExtension, params};
 

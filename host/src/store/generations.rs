@@ -1,7 +1,7 @@
 //! Generations: every policy that the queue has had, with its settings, and what became of it.
 //!
-//! Owns the rows as they are read. How they change is left to `succession`, and what the settings and
-//! limits mean to the queue: here they are text.
+//! Owns the rows as they are read. How they change is left to `succession`, and what the settings
+//! and limits mean to the queue: here they are text.
 
 use rusqlite::types::{FromSql, FromSqlResult, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -46,8 +46,8 @@ impl GenerationState {
     }
 }
 
-/// A policy with its settings. Its number alone does not say which it is: in a database that was put in this one's place,
-/// such as a backup, another generation may have it.
+/// A policy with its settings. Its number alone does not say which it is: in a database that was
+/// put in this one's place, such as a backup, another generation may have it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Generation {
     /// Its number, from 1.
@@ -195,7 +195,8 @@ impl Store {
 }
 
 impl Generation {
-    /// Whether it is the same policy with the same settings under the same number, whatever their states.
+    /// Whether it is the same policy with the same settings under the same number, whatever their
+    /// states.
     pub fn is_the_same(&self, other: &Generation) -> bool {
         let Generation {
             id,

@@ -1,7 +1,8 @@
 //! Changes that are made together: one transaction, one flush, and each change with its own error.
 //!
-//! Owns the group's begin and end. Callers rely on this: the write lock is taken with the first change of a group and not
-//! before; and until the group is closed and acknowledged, nobody is to be told of any of its changes.
+//! Owns the group's begin and end. Callers rely on this: the write lock is taken with the first
+//! change of a group and not before; and until the group is closed and acknowledged, nobody is to
+//! be told of any of its changes.
 
 use rusqlite::Connection;
 
@@ -37,8 +38,9 @@ impl Group {
 }
 
 impl Store {
-    /// From now on changes are made together, as one transaction that begins with the first of them. Each is undone by
-    /// its own error, as before, and none is to be told to anybody before the group is closed and acknowledged.
+    /// From now on changes are made together, as one transaction that begins with the first of
+    /// them. Each is undone by its own error, as before, and none is to be told to anybody before
+    /// the group is closed and acknowledged.
     pub fn open_group(&mut self) {
         self.group = Group {
             is_open: true,
@@ -46,8 +48,8 @@ impl Store {
         };
     }
 
-    /// Whether one statement has ended the whole transaction, such as a trigger's `RAISE(ROLLBACK)`: then no change of
-    /// the group was made.
+    /// Whether one statement has ended the whole transaction, such as a trigger's
+    /// `RAISE(ROLLBACK)`: then no change of the group was made.
     pub fn group_is_broken(&self) -> bool {
         let is_over = |open: &Open| open.connection.is_autocommit();
         self.group.has_begun && self.open.as_ref().is_none_or(is_over)

@@ -1,10 +1,13 @@
-//! The heads of the waiting lines: the first queued job of each repo that a gated agent is to do, and since when it is there.
+//! The heads of the waiting lines: the first queued job of each repo that a gated agent is to do,
+//! and since when it is there.
 //!
-//! Owns the note of that, for heads whose row does not tell: `created_at` may be missing, unreadable, or ahead of the clock.
-//! Those who look write it, and only where it changes, so that no claim and no statement of another program pays for it. A
-//! note is about a row, and not about an id, which may be used again: as much of the row is kept as tells it from another.
-//! It stays for as long as that row is queued, so that two who look under different rules do not undo each other's notes.
-//! Callers rely on this: what a look costs depends on the repos and their agents, and not on how long the lines are.
+//! Owns the note of that, for heads whose row does not tell: `created_at` may be missing,
+//! unreadable, or ahead of the clock. Those who look write it, and only where it changes, so that
+//! no claim and no statement of another program pays for it. A note is about a row, and not about
+//! an id, which may be used again: as much of the row is kept as tells it from another. It stays
+//! for as long as that row is queued, so that two who look under different rules do not undo each
+//! other's notes. Callers rely on this: what a look costs depends on the repos and their agents,
+//! and not on how long the lines are.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -47,8 +50,8 @@ pub struct QueuedSince {
 }
 
 impl QueuedSince {
-    /// The first of both that a right clock can have written by now. A row that a clock ahead has written comes to be past,
-    /// and was seen before that.
+    /// The first of both that a right clock can have written by now. A row that a clock ahead has
+    /// written comes to be past, and was seen before that.
     pub fn at(self, now: Timestamp) -> Option<Timestamp> {
         let both = [self.created_at, self.noted].into_iter().flatten();
         both.filter(|time| is_past(*time, now)).min()
@@ -161,8 +164,8 @@ pub(super) fn repos(connection: &Connection, agents: &Agents) -> rusqlite::Resul
     Ok(repos)
 }
 
-/// The head of each repo that has one. The repos are found one after the other in the index, and so are the agents of a
-/// repo where the rule does not name those that it gates.
+/// The head of each repo that has one. The repos are found one after the other in the index, and so
+/// are the agents of a repo where the rule does not name those that it gates.
 fn each(
     connection: &Connection,
     agents: &Agents,

@@ -1,8 +1,9 @@
 //! Who holds a claim, by the token that is shown.
 //!
-//! Owns the comparison of tokens, and the row in the audit when a token is refused: somebody works on what is not theirs.
-//! Leaves what a holder may do to `jobs` and `task_end`. Callers rely on this: a token is good for the job of its claim and
-//! for nothing else, until the claim ends; after that it still tells how the claim ended, until the job is claimed anew.
+//! Owns the comparison of tokens, and the row in the audit when a token is refused: somebody works
+//! on what is not theirs. Leaves what a holder may do to `jobs` and `task_end`. Callers rely on
+//! this: a token is good for the job of its claim and for nothing else, until the claim ends; after
+//! that it still tells how the claim ended, until the job is claimed anew.
 
 use std::time::Duration;
 
@@ -18,7 +19,8 @@ use super::value::Shown;
 use super::{Act, Error, Store, sql_time};
 
 impl Store {
-    /// Makes a change for somebody who shows a token. A token that is refused is written down in the audit.
+    /// Makes a change for somebody who shows a token. A token that is refused is written down in
+    /// the audit.
     pub(super) fn writing_for_a_holder<T>(
         &mut self,
         act: Act<'_>,
@@ -118,7 +120,8 @@ pub(super) fn claim_row(connection: &Connection, id: i64) -> Result<ClaimRow, Er
     row.optional()?.ok_or(Error::NoJob { id })
 }
 
-/// At most one row a minute for a job and a name: a worker that goes on trying does not fill the audit.
+/// At most one row a minute for a job and a name: a worker that goes on trying does not fill the
+/// audit.
 fn note_refusal(
     transaction: &Transaction<'_>,
     act: Act<'_>,

@@ -1,9 +1,9 @@
 //! Requests that may come again: each is done once, and its answer is given again.
 //!
-//! Owns the answers, which are kept for a day. What makes two requests the same is left to the service, which gives their
-//! digest. Callers rely on this: the answer is written in the transaction of the change, so that of several requests with
-//! one key, at several services too, one makes the change; a request that was refused is not remembered, and may be tried
-//! again.
+//! Owns the answers, which are kept for a day. What makes two requests the same is left to the
+//! service, which gives their digest. Callers rely on this: the answer is written in the
+//! transaction of the change, so that of several requests with one key, at several services too,
+//! one makes the change; a request that was refused is not remembered, and may be tried again.
 
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{OptionalExtension, params};
@@ -31,7 +31,8 @@ pub struct Repeatable<'a> {
 }
 
 impl Store {
-    /// As [`Store::add_task`], or with a naming as [`Store::add_task_with_branch`], once for each key.
+    /// As [`Store::add_task`], or with a naming as [`Store::add_task_with_branch`], once for each
+    /// key.
     ///
     /// # Errors
     ///
@@ -105,7 +106,8 @@ fn once<T: Serialize + DeserializeOwned>(
     Ok(answer)
 }
 
-/// Forgets what is older than a day, and what a clock that was ahead would keep for ever. Two services differ by less.
+/// Forgets what is older than a day, and what a clock that was ahead would keep for ever. Two
+/// services differ by less.
 fn forget(transaction: &Transaction<'_>, now: Timestamp) -> rusqlite::Result<()> {
     let oldest = sql_time(now.checked_sub(KEPT).unwrap_or(Timestamp::MIN));
     let newest = sql_time(now.checked_add(KEPT).unwrap_or(Timestamp::MAX));

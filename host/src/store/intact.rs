@@ -1,8 +1,9 @@
 //! What is gone of the gate's own things in a database, or is not as this version makes it.
 //!
-//! Owns the look, which reads the schema, and the one row of the clause's version. Leaves the repair to `init`, and to `doctor` for triggers. Callers rely
-//! on this: it is cheap enough for every second, it writes nothing, and it looks at the database as it is now, whatever it
-//! was when it was opened.
+//! Owns the look, which reads the schema, and the one row of the clause's version. Leaves the
+//! repair to `init`, and to `doctor` for triggers. Callers rely on this: it is cheap enough for
+//! every second, it writes nothing, and it looks at the database as it is now, whatever it was when
+//! it was opened.
 
 use std::collections::BTreeSet;
 

@@ -1,10 +1,12 @@
 //! A job's life: `queued` → `running` → `done`, `failed` or `cancelled`, and back to `queued`.
 //!
-//! Owns every change of a job's status but the claim itself, the end of a lease (`leases`) and the end of its task
-//! (`task_end`). A claim's token (`holding`) opens the way out of `running`, once: what the job ended as is kept beside it (`gate_outcome`), so that a worker whose answer was lost hears it again, until
-//! the job is claimed anew. When a lease runs out or an operator puts a running job back, the token is gone, so that a
-//! worker that was given up cannot end the job for its successor. A job never changes its id, and with that never its
-//! place. Callers rely on this: no job goes back to the queue while its task is finished.
+//! Owns every change of a job's status but the claim itself, the end of a lease (`leases`) and the
+//! end of its task (`task_end`). A claim's token (`holding`) opens the way out of `running`, once:
+//! what the job ended as is kept beside it (`gate_outcome`), so that a worker whose answer was lost
+//! hears it again, until the job is claimed anew. When a lease runs out or an operator puts a
+//! running job back, the token is gone, so that a worker that was given up cannot end the job for
+//! its successor. A job never changes its id, and with that never its place. Callers rely on this:
+//! no job goes back to the queue while its task is finished.
 
 use std::time::Duration;
 
@@ -77,7 +79,8 @@ impl Store {
         self.writing(|transaction| insert(transaction, now, job))
     }
 
-    /// Ends a claimed job. The same end again, with the same token, is no error and changes nothing.
+    /// Ends a claimed job. The same end again, with the same token, is no error and changes
+    /// nothing.
     ///
     /// # Errors
     ///
@@ -116,8 +119,8 @@ impl Store {
         self.doing(|connection| check_claim(connection, claim, "kept"))
     }
 
-    /// Puts a running, failed or cancelled job back to its old place in the queue, for an operator: with a row in
-    /// the audit.
+    /// Puts a running, failed or cancelled job back to its old place in the queue, for an operator:
+    /// with a row in the audit.
     ///
     /// # Errors
     ///
@@ -131,7 +134,8 @@ impl Store {
         self.writing(|transaction| put_in_queue(transaction, act, id, finished))
     }
 
-    /// Gives a claimed job back, to its old place in the queue. `error` says why, if nobody asked for it.
+    /// Gives a claimed job back, to its old place in the queue. `error` says why, if nobody asked
+    /// for it.
     ///
     /// # Errors
     ///
@@ -148,8 +152,8 @@ impl Store {
         })
     }
 
-    /// Puts a job whose branch could not be cut back to its place, where it may be claimed again after a delay. Until
-    /// then it counts as running, as one whose worker is not heard of.
+    /// Puts a job whose branch could not be cut back to its place, where it may be claimed again
+    /// after a delay. Until then it counts as running, as one whose worker is not heard of.
     ///
     /// # Errors
     ///
@@ -396,8 +400,8 @@ pub(super) fn claim_added(
     Ok(token)
 }
 
-/// Refuses a change that the query does not find afterwards: a trigger of the orchestrator's may have ignored it, or
-/// changed it again.
+/// Refuses a change that the query does not find afterwards: a trigger of the orchestrator's may
+/// have ignored it, or changed it again.
 pub(super) fn is_there(
     connection: &Connection,
     job: i64,
@@ -419,8 +423,8 @@ pub(super) fn undone(job: i64) -> Error {
     }
 }
 
-/// A job is queued again, or ends as cancelled where its task is finished; in SQL. `finished` is the parameter with the
-/// finished stages.
+/// A job is queued again, or ends as cancelled where its task is finished; in SQL. `finished` is
+/// the parameter with the finished stages.
 pub(super) fn queued_or_cancelled(finished: &str) -> String {
     format!(
         "status = CASE WHEN EXISTS (SELECT 1 FROM tasks WHERE tasks.id = jobs.task_id

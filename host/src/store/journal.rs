@@ -1,8 +1,10 @@
-//! The journal mode of the file. It is WAL, in which readers and the writer do not wait for each other.
+//! The journal mode of the file. It is WAL, in which readers and the writer do not wait for each
+//! other.
 //!
-//! Owns the way into that mode, and the turn of those who want to prepare or open a file at the same time. SQLite does not
-//! wait for a lock where two who wait could wait for each other, as they could on this way: it says at once that the file
-//! is busy. Callers rely on this: who takes turns here is told so only after the time that any other statement waits.
+//! Owns the way into that mode, and the turn of those who want to prepare or open a file at the
+//! same time. SQLite does not wait for a lock where two who wait could wait for each other, as they
+//! could on this way: it says at once that the file is busy. Callers rely on this: who takes turns
+//! here is told so only after the time that any other statement waits.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -31,7 +33,8 @@ pub(super) fn in_turn<T>(mut step: impl FnMut() -> Result<T, Error>) -> Result<T
 fn is_anothers_turn(error: &Error) -> bool {
     match error {
         Error::Locked { .. } => true,
-        // Too many were at the log's index at once, or the tables came while a statement was prepared.
+        // Too many were at the log's index at once, or the tables came while a statement was
+        // prepared.
         Error::Sqlite { cause, .. } => matches!(
             cause.sqlite_error_code(),
             Some(ErrorCode::FileLockingProtocolFailed | ErrorCode::SchemaChanged)
@@ -59,8 +62,8 @@ pub(super) fn enter_wal(connection: &Connection) -> Result<(), Error> {
     })
 }
 
-/// Brings a prepared file back into WAL mode, and reads from it, so that the log is there. A copy is in another mode, if
-/// SQLite made it.
+/// Brings a prepared file back into WAL mode, and reads from it, so that the log is there. A copy
+/// is in another mode, if SQLite made it.
 pub(super) fn keep_wal(connection: &Connection) -> Result<(), Error> {
     if let Some(mode) = other_than_wal(connection)? {
         enter_wal(connection)?;

@@ -1,9 +1,10 @@
-//! The two answers to one question, from one state: the rows that a policy decides over, and what its clause says of each
-//! queued job.
+//! The two answers to one question, from one state: the rows that a policy decides over, and what
+//! its clause says of each queued job.
 //!
-//! Owns that both come from one read transaction, which takes no lock. Leaves the rows to `snapshot` and the comparison to
-//! the queue. A clause may shut a row out that the policy's `decide` would have seen: where there is little, the state
-//! therefore has every row that any clause could read, and else those in reach of this one.
+//! Owns that both come from one read transaction, which takes no lock. Leaves the rows to
+//! `snapshot` and the comparison to the queue. A clause may shut a row out that the policy's
+//! `decide` would have seen: where there is little, the state therefore has every row that any
+//! clause could read, and else those in reach of this one.
 
 use rusqlite::{Connection, ErrorCode, params_from_iter};
 
@@ -25,8 +26,8 @@ pub struct Judged {
     pub state: Snapshot,
     /// Whether the state has every row that any clause could read.
     pub is_whole: bool,
-    /// Every queued job, or the one that was asked about, and whether the clause lets it through. None where that takes more
-    /// than a claim's budget.
+    /// Every queued job, or the one that was asked about, and whether the clause lets it through.
+    /// None where that takes more than a claim's budget.
     pub by_clause: Option<Vec<(i64, bool)>>,
 }
 
@@ -79,8 +80,8 @@ impl Store {
         })
     }
 
-    /// A number that changes when this connection has changed the database. A cheap read, as [`Store::data_version`] is,
-    /// which tells of the others.
+    /// A number that changes when this connection has changed the database. A cheap read, as
+    /// [`Store::data_version`] is, which tells of the others.
     pub fn own_changes(&self) -> u64 {
         self.open
             .as_ref()

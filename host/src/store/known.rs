@@ -1,8 +1,9 @@
 //! Which repos and agents a queue knows, so that a mistyped name is noticed.
 //!
-//! Owns the look-ups, which cost the same however many rows there are: from one name to the next in an index. A repo is known
-//! if any task, job, freeze (cleared ones too) or deploy has it; an agent, if any job ever had it. Leaves to callers what a
-//! configuration names besides, and what to say of a name that nothing has.
+//! Owns the look-ups, which cost the same however many rows there are: from one name to the next in
+//! an index. A repo is known if any task, job, freeze (cleared ones too) or deploy has it; an
+//! agent, if any job ever had it. Leaves to callers what a configuration names besides, and what to
+//! say of a name that nothing has.
 
 use std::path::Path;
 
@@ -116,7 +117,8 @@ impl Store {
         })
     }
 
-    /// Whether queued jobs of an agent are the first of their task in a repo, as far as a few of them tell.
+    /// Whether queued jobs of an agent are the first of their task in a repo, as far as a few of
+    /// them tell.
     ///
     /// # Errors
     ///
@@ -222,7 +224,8 @@ pub struct Found {
     pub repos: Vec<String>,
 }
 
-/// Looks into a file before it is prepared. What cannot be read is left to the preparation, which says why.
+/// Looks into a file before it is prepared. What cannot be read is left to the preparation, which
+/// says why.
 pub fn look_into(path: &Path) -> Found {
     found(path).unwrap_or_default()
 }

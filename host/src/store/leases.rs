@@ -1,10 +1,11 @@
 //! Leases that ran out, and those that cannot be.
 //!
-//! Owns how a running job goes back to the queue without its worker. A lease, or a delay, that ends later than any right
-//! clock can have written it would keep its job for years: it is shortened to its own length from now on, with a row in
-//! the audit. The processes of a queue run on one machine and so have one clock; when that is put back, every host sees
-//! the same. Callers rely on this: a worker's lease is never cut short because the worker asked for a longer one than this
-//! host does; and a job is never given away at once because a time is odd.
+//! Owns how a running job goes back to the queue without its worker. A lease, or a delay, that ends
+//! later than any right clock can have written it would keep its job for years: it is shortened to
+//! its own length from now on, with a row in the audit. The processes of a queue run on one machine
+//! and so have one clock; when that is put back, every host sees the same. Callers rely on this: a
+//! worker's lease is never cut short because the worker asked for a longer one than this host does;
+//! and a job is never given away at once because a time is odd.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -25,9 +26,9 @@ use crate::clause::Rendered;
 /// `?1` is now.
 const EXPIRED: &str = "status = 'running' AND gate_lease_until <= ?1";
 
-/// The lease ends too late for a lease of this host (`?2`), which an index finds, and for its own length, which is written
-/// beside it (`?3` is now in seconds; `?4` is the end of time, for a length beyond it). Text that is no time comes after
-/// every time.
+/// The lease ends too late for a lease of this host (`?2`), which an index finds, and for its own
+/// length, which is written beside it (`?3` is now in seconds; `?4` is the end of time, for a
+/// length beyond it). Text that is no time comes after every time.
 pub(super) const IMPOSSIBLE: &str = "status = 'running' AND gate_lease_until > ?2
     AND gate_lease_until > coalesce(datetime(?3 + coalesce(gate_lease, 0), 'unixepoch'), ?4)";
 
@@ -85,9 +86,9 @@ struct Shortened {
 }
 
 impl Store {
-    /// Puts every job whose lease ran out back to its old place, and returns how many there were. A lease that no right
-    /// clock can have written is shortened. `lease` is how long those of this host are. Takes the write lock only if
-    /// there is something to do.
+    /// Puts every job whose lease ran out back to its old place, and returns how many there were. A
+    /// lease that no right clock can have written is shortened. `lease` is how long those of this
+    /// host are. Takes the write lock only if there is something to do.
     ///
     /// # Errors
     ///
@@ -124,7 +125,8 @@ impl Store {
 }
 
 impl Store {
-    /// How many jobs with a lower id the next claim puts back to the queue, where a clause lets them through.
+    /// How many jobs with a lower id the next claim puts back to the queue, where a clause lets
+    /// them through.
     ///
     /// # Errors
     ///
@@ -180,7 +182,8 @@ fn shorten(
             .prepare_cached("SELECT 1 FROM jobs WHERE id = ?1 AND gate_lease_until = ?2")?
             .exists(params![lease.job, until])?;
         if !kept {
-            // The orchestrator has a trigger against it. Nothing is written down that did not happen.
+            // The orchestrator has a trigger against it. Nothing is written down that did not
+            // happen.
             continue;
         }
         let deed = Deed {

@@ -1,8 +1,9 @@
 //! Tables that are called almost like the gate's.
 //!
-//! Owns what counts as almost: a word of the name, in one number or the other. An orchestrator's `job` beside new, empty
-//! `jobs` looks like success and gates nothing, so that is refused, unless an operator asks for it; `repo_freeze` is the
-//! gate's own in most databases, and a likeness of it is only told.
+//! Owns what counts as almost: a word of the name, in one number or the other. An orchestrator's
+//! `job` beside new, empty `jobs` looks like success and gates nothing, so that is refused, unless
+//! an operator asks for it; `repo_freeze` is the gate's own in most databases, and a likeness of it
+//! is only told.
 
 use std::path::PathBuf;
 

@@ -1,8 +1,9 @@
 //! Whether the index of the log, which all processes share, is of the log that is at the path.
 //!
-//! Owns one look. When the log is removed while a process has the database open, that process keeps the index alive, and
-//! everybody who opens the database then reads the new, empty log by the index of the old one. Callers rely on this: the look
-//! takes no lock and writes nothing, and says yes only of an index that counts more frames than the log has room for.
+//! Owns one look. When the log is removed while a process has the database open, that process keeps
+//! the index alive, and everybody who opens the database then reads the new, empty log by the index
+//! of the old one. Callers rely on this: the look takes no lock and writes nothing, and says yes
+//! only of an index that counts more frames than the log has room for.
 
 use std::path::Path;
 
@@ -11,7 +12,8 @@ use rusqlite::Connection;
 /// How often it is looked: a log may be begun anew between a look at the index and one at the file.
 const LOOKS: u32 = 3;
 
-/// SQLite's file format, sections 4.1 and 4.2: the header of a log, and that of each of its frames, in bytes.
+/// SQLite's file format, sections 4.1 and 4.2: the header of a log, and that of each of its frames,
+/// in bytes.
 const LOG_HEADER: u64 = 32;
 const FRAME_HEADER: u64 = 24;
 

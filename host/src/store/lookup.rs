@@ -1,8 +1,9 @@
 //! Rows for people: tasks, jobs and repos as `queue`, `repo` and `explain` show them.
 //!
 //! Owns the reference's helpers (`repo_has_active_task`, the parts of its snapshot), with the
-//! reference's fixed word: a task is unfinished while its stage is not `done`. Whose jobs are in the waiting lines is
-//! told by the caller. What is held is the policy's business and not told here.
+//! reference's fixed word: a task is unfinished while its stage is not `done`. Whose jobs are in
+//! the waiting lines is told by the caller. What is held is the policy's business and not told
+//! here.
 
 use rusqlite::{OptionalExtension, Row};
 
@@ -182,7 +183,8 @@ impl Store {
         )
     }
 
-    /// The waiting line of a repo: the queued jobs that these agents are to do (reference semantics 30).
+    /// The waiting line of a repo: the queued jobs that these agents are to do (reference semantics
+    /// 30).
     ///
     /// # Errors
     ///
@@ -251,7 +253,8 @@ impl Store {
     /// When the database cannot be read.
     pub fn active_repos(&mut self) -> Result<Vec<String>, Error> {
         self.doing(|connection| {
-            // From one repo to the next in the index, instead of over all tasks. Texts come after numbers.
+            // From one repo to the next in the index, instead of over all tasks. Texts come after
+            // numbers.
             let mut query = connection.prepare_cached(
                 "WITH RECURSIVE found (repo) AS (
                     SELECT min(repo) FROM tasks WHERE stage != 'done' AND repo > ''

@@ -1,8 +1,8 @@
 //! Brings a database to the schema: an empty one, or an orchestrator's.
 //!
 //! Owns the refusals: a table that the gate could not read as the rule means it is named, and the
-//! database is left as it is. A migration library would keep its version in `user_version`, which in
-//! an adopted database is the orchestrator's; what is missing is read from the schema itself.
+//! database is left as it is. A migration library would keep its version in `user_version`, which
+//! in an adopted database is the orchestrator's; what is missing is read from the schema itself.
 
 use std::path::PathBuf;
 
@@ -303,7 +303,8 @@ impl Column {
     }
 }
 
-/// The columns of a table. The integer primary key is the row's id only if no index stands behind it.
+/// The columns of a table. The integer primary key is the row's id only if no index stands behind
+/// it.
 pub(super) fn columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Column>> {
     let mut query = connection.prepare(
         "SELECT name, type, hidden != 0,

@@ -2,9 +2,9 @@
 //!
 //! Owns the schema, every row and every transaction. It knows no policy; the clause reaches it as
 //! [`crate::clause::Rendered`], which only the clause room can print. Time is passed in. Callers
-//! rely on this: a method that returns an error has changed nothing, unless the error says that this
-//! is not known; and when one returns, its change is on the disk (`Durability`) and in the file that
-//! is at the path, where everybody else sees it. A file that was replaced is opened anew.
+//! rely on this: a method that returns an error has changed nothing, unless the error says that
+//! this is not known; and when one returns, its change is on the disk (`Durability`) and in the
+//! file that is at the path, where everybody else sees it. A file that was replaced is opened anew.
 
 mod access;
 mod alert_list;
@@ -132,8 +132,9 @@ use transaction::Transaction;
 
 /// An open queue.
 ///
-/// It has one connection, so that what one statement has read is there for the next: as soon as another connection
-/// writes, SQLite forgets all pages. Policies' clauses run on it too, behind the wall.
+/// It has one connection, so that what one statement has read is there for the next: as soon as
+/// another connection writes, SQLite forgets all pages. Policies' clauses run on it too, behind the
+/// wall.
 pub struct Store {
     database: Database,
     /// None after its files were found to be gone, until there are others.
@@ -149,14 +150,14 @@ pub struct Store {
 }
 
 impl Store {
-    /// Creates the schema, or adds to an existing database what is missing, in one transaction, in which the work of the
-    /// gate is tried with a row; the first generation is active then, unless there are generations already. A second call
-    /// finds nothing to add.
+    /// Creates the schema, or adds to an existing database what is missing, in one transaction, in
+    /// which the work of the gate is tried with a row; the first generation is active then, unless
+    /// there are generations already. A second call finds nothing to add.
     ///
     /// # Errors
     ///
-    /// When the file is not a database that can be written, its `tasks` or `jobs` lack a required column, or it forbids
-    /// what a queue cannot do without. The database is then as it was.
+    /// When the file is not a database that can be written, its `tasks` or `jobs` lack a required
+    /// column, or it forbids what a queue cannot do without. The database is then as it was.
     pub fn init(
         database: impl Into<Database>,
         preparation: Preparation<'_>,
@@ -167,7 +168,8 @@ impl Store {
         if preparation.dry_run {
             return Ok(prepared);
         }
-        // The log is gone once the last connection has closed, so it is flushed beside the one that has written.
+        // The log is gone once the last connection has closed, so it is flushed beside the one that
+        // has written.
         let open = Open::at(&database)?;
         drop(connection);
         open.committed(&database, true).acknowledge()?;
@@ -207,7 +209,8 @@ impl Store {
         &self.database
     }
 
-    /// A number that changes when another connection has changed the database, or when it was opened anew. A cheap read.
+    /// A number that changes when another connection has changed the database, or when it was
+    /// opened anew. A cheap read.
     ///
     /// # Errors
     ///
@@ -219,8 +222,8 @@ impl Store {
         Ok((self.openings << 32) | i64::from(version))
     }
 
-    /// How often the database was opened anew, because other files were at its path. What was read before the last
-    /// time may be different now.
+    /// How often the database was opened anew, because other files were at its path. What was read
+    /// before the last time may be different now.
     pub fn openings(&self) -> i64 {
         self.openings
     }
@@ -235,8 +238,9 @@ impl Store {
         files::check_links(&self.database.path)
     }
 
-    /// Lets go of files that are no longer at the path. A part of a process that does nothing for a while calls this now
-    /// and then: as long as one connection of a process has such files open, no other can open what is there now.
+    /// Lets go of files that are no longer at the path. A part of a process that does nothing for a
+    /// while calls this now and then: as long as one connection of a process has such files open,
+    /// no other can open what is there now.
     pub fn let_go_of_moved_files(&mut self) {
         let is_gone = |open: &mut Open| !open.files.are_in_place();
         if !self.group.has_begun && self.open.take_if(is_gone).is_some() {
@@ -249,7 +253,8 @@ impl Store {
         self.open.as_ref().map_or(0, |open| open.files.log_bytes())
     }
 
-    /// The open database. Another one is opened if its files are no longer in place; in a group that is left to the end.
+    /// The open database. Another one is opened if its files are no longer in place; in a group
+    /// that is left to the end.
     fn be_open(&mut self) -> Result<&mut Open, Error> {
         let has_begun = self.group.has_begun;
         let is_good = |open: &&mut Open| has_begun || open.files.are_in_place();
@@ -304,7 +309,8 @@ impl Store {
         self.write(self.database.durability, step)
     }
 
-    /// The same for a change that is on the disk when this returns, whatever the durability of the database.
+    /// The same for a change that is on the disk when this returns, whatever the durability of the
+    /// database.
     fn writing_durably<T>(
         &mut self,
         step: impl FnOnce(&Transaction<'_>) -> Result<T, Error>,

@@ -1,7 +1,8 @@
-//! Chats that have another number by now: a group of Telegram gets one when it becomes a supergroup.
+//! Chats that have another number by now: a group of Telegram gets one when it becomes a
+//! supergroup.
 //!
-//! Owns the table of them, by the number that is configured: once that is corrected, what is here no longer matters. Leaves
-//! what a channel answers to the room `alerts`.
+//! Owns the table of them, by the number that is configured: once that is corrected, what is here
+//! no longer matters. Leaves what a channel answers to the room `alerts`.
 
 use rusqlite::{OptionalExtension, params};
 

@@ -1,8 +1,9 @@
 //! The first job of each partition that a clause lets through.
 //!
-//! Owns the search, whose cost does not depend on how many jobs are held: from one agent of the repo to the next, and for
-//! each of them the shorter of two ways. Leaves what is kept of it to `candidates`. It believes the clause and its shape
-//! (`crate::clause::Shape`), and no index of ours. No statement here has anything but the clause and the columns of `jobs`.
+//! Owns the search, whose cost does not depend on how many jobs are held: from one agent of the
+//! repo to the next, and for each of them the shorter of two ways. Leaves what is kept of it to
+//! `candidates`. It believes the clause and its shape (`crate::clause::Shape`), and no index of
+//! ours. No statement here has anything but the clause and the columns of `jobs`.
 
 use rusqlite::{OptionalExtension, params, params_from_iter};
 
@@ -47,10 +48,12 @@ impl Oracle<'_> {
         Ok(firsts)
     }
 
-    /// The first job of a partition. Two ways lead to it, and it is not known which is the shorter one: in the order of
-    /// ids, to the first that may be claimed; in the order of tasks, of which one job each tells for all, through all that
-    /// may be claimed, to the first that is held (`Shape`). They are gone together, so that the shorter one ends the search.
-    /// Both are long only where many jobs of later tasks have lower ids than many of earlier ones that may be claimed.
+    /// The first job of a partition. Two ways lead to it, and it is not known which is the shorter
+    /// one: in the order of ids, to the first that may be claimed; in the order of tasks, of which
+    /// one job each tells for all, through all that may be claimed, to the first that is held
+    /// (`Shape`). They are gone together, so that the shorter one ends the search. Both are long
+    /// only where many jobs of later tasks have lower ids than many of earlier ones that may be
+    /// claimed.
     pub(super) fn first_of_agent(&self, repo: &Raw, agent: &Raw) -> rusqlite::Result<Option<i64>> {
         let mut by_id = self
             .transaction

@@ -1,8 +1,9 @@
 //! How a task that is finished has ended: done, or cancelled.
 //!
-//! Owns the table of the cancelled ones. The stage says that a task is finished, and the rules know no other word for that, so
-//! the outcome is kept beside it. Callers rely on this: a task that has left the stage in which it was cancelled, by whatever
-//! program, is not cancelled, and neither is another task that has its id by now.
+//! Owns the table of the cancelled ones. The stage says that a task is finished, and the rules know
+//! no other word for that, so the outcome is kept beside it. Callers rely on this: a task that has
+//! left the stage in which it was cancelled, by whatever program, is not cancelled, and neither is
+//! another task that has its id by now.
 
 use rusqlite::params;
 

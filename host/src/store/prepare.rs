@@ -1,8 +1,10 @@
-//! How a database is prepared: what it was before, what is added, and the proof that the gate can work in it.
+//! How a database is prepared: what it was before, what is added, and the proof that the gate can
+//! work in it.
 //!
-//! Owns the order: one write transaction, in which everything is added and tried, and which is rolled back if the gate could
-//! not work there. The file's journal mode is changed last, and only for a database that is fit. Leaves the additions to
-//! `migrate`. Callers rely on this: an error has changed nothing, unless it says that only the journal mode is left to do.
+//! Owns the order: one write transaction, in which everything is added and tried, and which is
+//! rolled back if the gate could not work there. The file's journal mode is changed last, and only
+//! for a database that is fit. Leaves the additions to `migrate`. Callers rely on this: an error
+//! has changed nothing, unless it says that only the journal mode is left to do.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -56,7 +58,8 @@ pub struct Prepared {
     pub proof: Proof,
     /// By whose rules it was tried.
     pub trial: Trial,
-    /// Tables of other programs that the gate does not read, although they are called almost like one of its own.
+    /// Tables of other programs that the gate does not read, although they are called almost like
+    /// one of its own.
     pub unread: Vec<String>,
     /// How long every other writer had to wait.
     pub locked: Duration,
@@ -143,10 +146,12 @@ fn change(connection: &Connection, preparation: Preparation<'_>) -> Result<Prepa
             }
         }
         if transaction.is_autocommit() {
-            // A trigger has rolled everything back. What set it off is known now, and is not tried again.
+            // A trigger has rolled everything back. What set it off is known now, and is not tried
+            // again.
             continue;
         }
-        // A commit would write the pages that the trial has touched, although they are as they were.
+        // A commit would write the pages that the trial has touched, although they are as they
+        // were.
         if preparation.dry_run || changes.is_empty() {
             drop(transaction);
         } else {

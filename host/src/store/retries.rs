@@ -1,7 +1,8 @@
 //! Alerts that have failed, and are to be sent again.
 //!
-//! Owns the way back from `failed` to `pending`, which only an operator takes. Callers rely on this: such an alert has all
-//! its tries again and is due at once, and its channel is not left alone any longer, because it was mended.
+//! Owns the way back from `failed` to `pending`, which only an operator takes. Callers rely on
+//! this: such an alert has all its tries again and is due at once, and its channel is not left
+//! alone any longer, because it was mended.
 
 use rusqlite::params;
 
@@ -24,8 +25,9 @@ pub struct Retried {
 }
 
 impl Store {
-    /// Has failed alerts sent again, these or all, to one channel or to each that has failed, and returns them. None of them
-    /// is changed if there is no such alert; one that has not failed is left as it is.
+    /// Has failed alerts sent again, these or all, to one channel or to each that has failed, and
+    /// returns them. None of them is changed if there is no such alert; one that has not failed is
+    /// left as it is.
     ///
     /// # Errors
     ///

@@ -1,9 +1,10 @@
 //! Whether the disk takes what is written.
 //!
-//! Owns two signs that it does not: a change of this store failed because of the disk, and no trial has succeeded since;
-//! and the file system says that it has no room. The second is found before any change fails, the first also where the
-//! file system knows of no limit (a quota, a limit on the size of files). Leaves it to a caller that runs to try again and
-//! again. Callers rely on this: a store that could not write says so until a trial shows that it can. Only a trial does: a
+//! Owns two signs that it does not: a change of this store failed because of the disk, and no trial
+//! has succeeded since; and the file system says that it has no room. The second is found before
+//! any change fails, the first also where the file system knows of no limit (a quota, a limit on
+//! the size of files). Leaves it to a caller that runs to try again and again. Callers rely on
+//! this: a store that could not write says so until a trial shows that it can. Only a trial does: a
 //! claim that finds nothing succeeds without a write.
 
 use std::path::{Path, PathBuf};
@@ -13,8 +14,9 @@ use super::{Error, Store};
 /// A change of a few rows, with some to spare: a claim writes about ten pages of 4 KiB.
 const ROOM_FOR_A_CHANGE: u64 = 64 << 10;
 
-/// Rows of tables that no program but the gate knows, and away again, under a name that nothing else has. Their pages, about twelve with those of the indexes,
-/// are written although nothing is different in the end: a smaller change may have room where a claim has none.
+/// Rows of tables that no program but the gate knows, and away again, under a name that nothing
+/// else has. Their pages, about twelve with those of the indexes, are written although nothing is
+/// different in the end: a smaller change may have room where a claim has none.
 const TRIAL: [&str; 12] = [
     "INSERT INTO serial_gate_channel (name, held_until) VALUES ('the trial', '')",
     "INSERT INTO serial_gate_clause (policy, settings, text) VALUES ('the trial', '', '')",
@@ -65,7 +67,8 @@ impl Store {
         self.write_failed = NoRoom::of(error).or(self.write_failed);
     }
 
-    /// Makes a change that leaves nothing behind and takes as much room as a claim, to see whether the disk takes it.
+    /// Makes a change that leaves nothing behind and takes as much room as a claim, to see whether
+    /// the disk takes it.
     ///
     /// # Errors
     ///
@@ -81,7 +84,8 @@ impl Store {
         Ok(())
     }
 
-    /// Whether the file system of the database has no room for another change. One that does not know says no.
+    /// Whether the file system of the database has no room for another change. One that does not
+    /// know says no.
     pub fn disk_is_full(&self) -> bool {
         let path =
             std::path::absolute(&self.database.path).unwrap_or_else(|_| self.database.path.clone());

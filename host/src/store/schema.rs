@@ -1,8 +1,8 @@
 //! The tables, as data: what a table must have, what is added to it, and how an absent one is made.
 //!
-//! Owns every name in the database. Only tables, nullable columns and indexes are in these lists, so
-//! an orchestrator's statements that name their columns keep working. `triggers` has the triggers, and
-//! `migrate` brings a database there.
+//! Owns every name in the database. Only tables, nullable columns and indexes are in these lists,
+//! so an orchestrator's statements that name their columns keep working. `triggers` has the
+//! triggers, and `migrate` brings a database there.
 
 /// A table that is shared with the orchestrator. Each has an `id`, which gives the order.
 pub(super) struct Shared {
@@ -36,7 +36,8 @@ pub(super) const SHARED: [Shared; 3] = [
             ("gate_stage", "TEXT"),
             ("gate_stage_at", "TEXT"),
             (LABEL, "TEXT"),
-            // The branch that is cut for the task, and from where. Until it is cut it is only planned.
+            // The branch that is cut for the task, and from where. Until it is cut it is only
+            // planned.
             ("gate_branch", "TEXT"),
             ("gate_base", "TEXT"),
             ("gate_base_commit", "TEXT"),
@@ -113,7 +114,8 @@ pub(super) const SHARED: [Shared; 3] = [
             ("work_item_id", "TEXT"),
             // The generation that was active then.
             ("gate_generation", "INTEGER"),
-            // What people know the freeze by. A trigger gives it, and it never comes again, which an id may.
+            // What people know the freeze by. A trigger gives it, and it never comes again, which
+            // an id may.
             ("gate_number", "INTEGER"),
         ],
         create: "CREATE TABLE repo_freeze (
@@ -208,7 +210,8 @@ pub(super) const OWN: [(&str, &str); 27] = [
             PRIMARY KEY (generation, job_id)
         ) WITHOUT ROWID;",
     ),
-    // How often each generation's `decide` and clause differed about a queued job in use, and what about last.
+    // How often each generation's `decide` and clause differed about a queued job in use, and what
+    // about last.
     (
         "serial_gate_contradiction",
         "CREATE TABLE serial_gate_contradiction (
@@ -228,8 +231,8 @@ pub(super) const OWN: [(&str, &str); 27] = [
             who TEXT NOT NULL
         );",
     ),
-    // The clauses that claims go by, each with the tables that it reads and how often its candidates were
-    // found to be wrong. `candidates` tells what the three tables are for.
+    // The clauses that claims go by, each with the tables that it reads and how often its
+    // candidates were found to be wrong. `candidates` tells what the three tables are for.
     (
         "serial_gate_index",
         "CREATE TABLE serial_gate_index (
@@ -241,8 +244,8 @@ pub(super) const OWN: [(&str, &str); 27] = [
             differences INTEGER NOT NULL
         );",
     ),
-    // The first job of each partition, which is a repo and an agent, that may be claimed. Both keep their type; a key cannot
-    // be NULL.
+    // The first job of each partition, which is a repo and an agent, that may be claimed. Both keep
+    // their type; a key cannot be NULL.
     (
         "serial_gate_partition",
         "CREATE TABLE serial_gate_partition (
@@ -264,7 +267,8 @@ pub(super) const OWN: [(&str, &str); 27] = [
             PRIMARY KEY (idx, no_repo, repo)
         ) WITHOUT ROWID;",
     ),
-    // What operators did, besides what the events of the generations tell. Rows are only ever added.
+    // What operators did, besides what the events of the generations tell. Rows are only ever
+    // added.
     (
         "serial_gate_audit",
         "CREATE TABLE serial_gate_audit (
@@ -349,7 +353,8 @@ pub(super) const OWN: [(&str, &str); 27] = [
             PRIMARY KEY (channel, chat)
         ) WITHOUT ROWID;",
     ),
-    // How far the candidates were compared by claims that found nothing, where one claim does not compare all.
+    // How far the candidates were compared by claims that found nothing, where one claim does not
+    // compare all.
     (
         "serial_gate_compared",
         "CREATE TABLE serial_gate_compared (
@@ -357,8 +362,8 @@ pub(super) const OWN: [(&str, &str); 27] = [
             repo NOT NULL
         );",
     ),
-    // Whether a base, at the tip that was looked at last, has the commit that a branch was cut from. NULL: it took too long
-    // to find out.
+    // Whether a base, at the tip that was looked at last, has the commit that a branch was cut
+    // from. NULL: it took too long to find out.
     (
         "serial_gate_cut_from",
         "CREATE TABLE serial_gate_cut_from (
@@ -370,7 +375,8 @@ pub(super) const OWN: [(&str, &str); 27] = [
             PRIMARY KEY (repo, base, base_commit)
         ) WITHOUT ROWID;",
     ),
-    // The tip of each base that branches are cut from, as it was last seen. An empty one: the base was not there.
+    // The tip of each base that branches are cut from, as it was last seen. An empty one: the base
+    // was not there.
     (
         "serial_gate_base",
         "CREATE TABLE serial_gate_base (
@@ -412,8 +418,8 @@ pub(super) const OWN: [(&str, &str); 27] = [
             PRIMARY KEY (caller, key)
         ) WITHOUT ROWID;",
     ),
-    // The tasks that were cancelled, and not done. A row counts while its task is where the gate left it then: an id may be
-    // used again.
+    // The tasks that were cancelled, and not done. A row counts while its task is where the gate
+    // left it then: an id may be used again.
     (
         "serial_gate_cancelled_task",
         "CREATE TABLE serial_gate_cancelled_task (
@@ -432,7 +438,8 @@ pub(super) const OWN: [(&str, &str); 27] = [
             since TEXT NOT NULL
         );",
     ),
-    // One row: what tells the policy and the settings in force from all that were before. `triggers` counts it up.
+    // One row: what tells the policy and the settings in force from all that were before.
+    // `triggers` counts it up.
     (
         "serial_gate_clause_version",
         "CREATE TABLE serial_gate_clause_version (version INTEGER NOT NULL);
@@ -441,8 +448,9 @@ pub(super) const OWN: [(&str, &str); 27] = [
     ),
 ];
 
-/// Columns that came to the gate's own tables later, each with its table and its type: nullable, and in the statement above
-/// as well, so that a new database and one that was made by an earlier version are alike.
+/// Columns that came to the gate's own tables later, each with its table and its type: nullable,
+/// and in the statement above as well, so that a new database and one that was made by an earlier
+/// version are alike.
 pub(super) const ADDED_TO_OWN: [(&str, &str, &str); 1] = [("serial_gate_alert", "note", "TEXT")];
 
 /// The queue in claim order. The claim is pinned to it.
@@ -525,8 +533,9 @@ pub(super) const INDEXES: [(&str, &str, &str); 20] = [
     ),
     ("serial_gate_deploy_repo", "serial_gate_deploy", "(repo)"),
     ("serial_gate_jobs_repo", "jobs", "(repo)"),
-    // From one agent to the next. An expression, so that no statement takes it that was not written for it: on `agent` it
-    // would look better to SQLite than the partial ones above, and lead through all finished jobs.
+    // From one agent to the next. An expression, so that no statement takes it that was not written
+    // for it: on `agent` it would look better to SQLite than the partial ones above, and lead
+    // through all finished jobs.
     ("serial_gate_jobs_agent", "jobs", "(agent || '')"),
     ("serial_gate_jobs_task", "jobs", "(task_id)"),
     // Finished tasks are many and never matter to the default rule.

@@ -1,9 +1,10 @@
 //! The state of the queue as a policy sees it.
 //!
-//! Owns the queries for the rows that a policy is given: every queued job, and what can matter to a clause. Leaves
-//! what can matter to the clause's room. All rows come from one read transaction. Callers rely on this: what a snapshot
-//! costs depends on the queued jobs and on the rows that can matter, and not on those that no longer do, as far as the
-//! clause's conditions go by an index. Those conditions are a policy's text: they run behind the wall, in a claim's budget.
+//! Owns the queries for the rows that a policy is given: every queued job, and what can matter to a
+//! clause. Leaves what can matter to the clause's room. All rows come from one read transaction.
+//! Callers rely on this: what a snapshot costs depends on the queued jobs and on the rows that can
+//! matter, and not on those that no longer do, as far as the clause's conditions go by an index.
+//! Those conditions are a policy's text: they run behind the wall, in a claim's budget.
 
 use std::collections::HashMap;
 
@@ -77,7 +78,8 @@ pub(super) fn state(
     })
 }
 
-/// Whether a state would have no more rows than that from each of its sources. It reads no more of them.
+/// Whether a state would have no more rows than that from each of its sources. It reads no more of
+/// them.
 pub(super) fn has_no_more_than(
     most: usize,
     transaction: &Transaction<'_>,
@@ -185,8 +187,8 @@ fn freezes(
     Ok(freezes)
 }
 
-/// The rows of a table that can matter to all queued jobs or to the one that is bound, each once, in the order of their ids.
-/// None where no row does.
+/// The rows of a table that can matter to all queued jobs or to the one that is bound, each once,
+/// in the order of their ids. None where no row does.
 fn query(reach: &Reach, table: Table, columns: &[&str], job: Option<i64>) -> Option<String> {
     let sources = reach.sources(table).into_iter();
     let mut parts: Vec<String> = sources
@@ -201,7 +203,8 @@ fn query(reach: &Reach, table: Table, columns: &[&str], job: Option<i64>) -> Opt
 
 /// The queued jobs, or the one that is bound, by a name for the rest of a query.
 fn with_queued(job: Option<i64>) -> String {
-    // Pinned: without it SQLite may read the jobs that ended, to find the values in the order of another index.
+    // Pinned: without it SQLite may read the jobs that ended, to find the values in the order of
+    // another index.
     let queued = match job {
         Some(_) => "jobs WHERE status = 'queued' AND id = ?1".into(),
         None => format!("jobs INDEXED BY {LINES} WHERE status = 'queued'"),
@@ -209,7 +212,8 @@ fn with_queued(job: Option<i64>) -> String {
     format!("WITH queued AS (SELECT {} FROM {queued})", JOBS.join(", "))
 }
 
-/// The rows of one source. They are looked up for each set of values that a queued job has, and not for each queued job.
+/// The rows of one source. They are looked up for each set of values that a queued job has, and not
+/// for each queued job.
 fn part(source: &Source, table: Table, columns: &[&str]) -> String {
     let Source {
         name,

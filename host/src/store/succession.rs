@@ -46,7 +46,8 @@ pub struct Act<'a> {
     pub why: &'a str,
 }
 
-/// What a caller knew when it decided on a change. Each is compared as a whole: its number may be another one's by now.
+/// What a caller knew when it decided on a change. Each is compared as a whole: its number may be
+/// another one's by now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seen<'a> {
     /// The generation that is to be put somewhere, where it stood.
@@ -74,13 +75,13 @@ impl Store {
         })
     }
 
-    /// Makes the generation that was seen the active one or the shadow, and retires the one that was. If
-    /// another program has changed meanwhile what was seen, nothing happens.
+    /// Makes the generation that was seen the active one or the shadow, and retires the one that
+    /// was. If another program has changed meanwhile what was seen, nothing happens.
     ///
     /// # Errors
     ///
-    /// When there is no such generation, it is in that place or active already, something has changed
-    /// meanwhile, or the database refuses.
+    /// When there is no such generation, it is in that place or active already, something has
+    /// changed meanwhile, or the database refuses.
     pub fn put(
         &mut self,
         place: GenerationState,
@@ -149,8 +150,8 @@ impl Store {
         })
     }
 
-    /// Refuses a candidate. Its component is not kept unless a generation has it that was not refused,
-    /// or was active once.
+    /// Refuses a candidate. Its component is not kept unless a generation has it that was not
+    /// refused, or was active once.
     ///
     /// # Errors
     ///
@@ -175,8 +176,8 @@ impl Store {
         })
     }
 
-    /// Writes down that a generation failed in use. When that was `allowed` times since `since` and it
-    /// is active, it is refused, and the one before it is active again: its number is returned.
+    /// Writes down that a generation failed in use. When that was `allowed` times since `since` and
+    /// it is active, it is refused, and the one before it is active again: its number is returned.
     ///
     /// # Errors
     ///

@@ -1,8 +1,9 @@
 //! A small queue that is not there: what a clause would say of one job, if a repo stood so.
 //!
-//! Owns a database in memory with the contract's tables and one job. It judges the clause that claims really use, whichever
-//! policy or fallback gave it, and never looks at the real queue. Callers rely on this: whatever a clause says of a state, it
-//! says of the same state here, because both are SQLite's answers to the same text.
+//! Owns a database in memory with the contract's tables and one job. It judges the clause that
+//! claims really use, whichever policy or fallback gave it, and never looks at the real queue.
+//! Callers rely on this: whatever a clause says of a state, it says of the same state here, because
+//! both are SQLite's answers to the same text.
 
 use rusqlite::{Connection, params};
 

@@ -1,8 +1,9 @@
 //! The end of a task: done, or cancelled, with what is left in the queue of it.
 //!
-//! Owns what becomes of the task's jobs then. Which stages count as finished is said by the rules of the policy, which a
-//! caller reads. Callers rely on this: a task never ends under a job that somebody works on, unless the holder of that job
-//! ends it or it is forced with a reason; and no queued job of it is left.
+//! Owns what becomes of the task's jobs then. Which stages count as finished is said by the rules
+//! of the policy, which a caller reads. Callers rely on this: a task never ends under a job that
+//! somebody works on, unless the holder of that job ends it or it is forced with a reason; and no
+//! queued job of it is left.
 
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
@@ -82,7 +83,8 @@ pub struct TaskEnd<'a> {
     pub running: Running<'a>,
 }
 
-/// What happens if a job of a task runs that is to end. Without a token and without force, the task does not end.
+/// What happens if a job of a task runs that is to end. Without a token and without force, the task
+/// does not end.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Running<'a> {
     /// The token of the task's only running job, whose holder ends the task. The job goes on.
@@ -119,12 +121,13 @@ impl Store {
         }))
     }
 
-    /// Ends tasks, all of them or none, with a row in the audit for each. Their queued jobs are cancelled.
+    /// Ends tasks, all of them or none, with a row in the audit for each. Their queued jobs are
+    /// cancelled.
     ///
     /// # Errors
     ///
-    /// When there is no such task, a job of it runs and neither its token is shown nor the end is forced with a reason, or
-    /// the database refuses.
+    /// When there is no such task, a job of it runs and neither its token is shown nor the end is
+    /// forced with a reason, or the database refuses.
     pub fn end_tasks(&mut self, act: Act<'_>, ids: &[i64], end: TaskEnd<'_>) -> Result<(), Error> {
         self.writing_for_a_holder(act, |transaction| {
             ids.iter()
@@ -151,7 +154,8 @@ pub(super) fn end_task(
         });
     let (repo, before) = before.optional()?.ok_or(Error::NoTask { id })?;
     let kept = kept_job(transaction, act.now, id, end.running)?;
-    // A job that had ended before and was queued again keeps what it ended as: its last holder may ask once more.
+    // A job that had ended before and was queued again keeps what it ended as: its last holder may
+    // ask once more.
     transaction
         .prepare_cached(
             "UPDATE jobs SET status = 'cancelled', gate_lease_until = NULL,
@@ -188,7 +192,8 @@ pub(super) fn end_task(
     audit::write_down(transaction, act, deed)
 }
 
-/// Refuses an end after which a task goes on, or a job of it waits, or runs on although it was cancelled.
+/// Refuses an end after which a task goes on, or a job of it waits, or runs on although it was
+/// cancelled.
 pub(super) fn check_ended(
     transaction: &Transaction<'_>,
     ids: &[i64],
@@ -212,8 +217,8 @@ pub(super) fn check_ended(
     })
 }
 
-/// The job that goes on because its holder ends the task. Refuses to end a task while anybody else works on it: a job
-/// that was put off, or whose lease ran out, is not worked on.
+/// The job that goes on because its holder ends the task. Refuses to end a task while anybody else
+/// works on it: a job that was put off, or whose lease ran out, is not worked on.
 fn kept_job(
     transaction: &Transaction<'_>,
     now: Timestamp,
@@ -259,7 +264,8 @@ fn kept_job(
     }
 }
 
-/// Whether a token is the one of a claim of this task that has ended, and whose job nobody has claimed since.
+/// Whether a token is the one of a claim of this task that has ended, and whose job nobody has
+/// claimed since.
 fn is_of_an_ended_claim(
     transaction: &Transaction<'_>,
     task: i64,

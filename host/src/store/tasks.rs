@@ -1,8 +1,8 @@
 //! Tasks: added with their first job, moved from stage to stage.
 //!
 //! Owns both ways in which a task moves: by a program, which is its daily work, and by an operator,
-//! which the audit tells. Callers rely on this: what was added or changed is there as it was given, whatever triggers the
-//! database has, or there is an error.
+//! which the audit tells. Callers rely on this: what was added or changed is there as it was given,
+//! whatever triggers the database has, or there is an error.
 
 use std::time::Duration;
 
@@ -60,14 +60,15 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When the repo, the stage, the agent or the label is empty, a text has a NUL, or the database refuses.
+    /// When the repo, the stage, the agent or the label is empty, a text has a NUL, or the database
+    /// refuses.
     pub fn add_task(&mut self, now: Timestamp, task: NewTask<'_>) -> Result<Added, Error> {
         check_names(task)?;
         self.writing(|transaction| insert(transaction, now, task))
     }
 
-    /// The same, and the caller has the job for a while, to prepare it, by the token that is returned. It puts the job
-    /// back, or its lease runs out.
+    /// The same, and the caller has the job for a while, to prepare it, by the token that is
+    /// returned. It puts the job back, or its lease runs out.
     ///
     /// # Errors
     ///
@@ -143,7 +144,8 @@ impl Store {
         })
     }
 
-    /// Moves a task and marks it, both or neither, with a row in the audit for each. What is not given stays as it is.
+    /// Moves a task and marks it, both or neither, with a row in the audit for each. What is not
+    /// given stays as it is.
     ///
     /// # Errors
     ///

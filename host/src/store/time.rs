@@ -1,5 +1,6 @@
 //! Points in time as the gate itself keeps them: UTC text such as `2026-01-31 12:00:00`, the format
-//! of the reference's tables. It sorts as the times do. What other programs write is read by `written`.
+//! of the reference's tables. It sorts as the times do. What other programs write is read by
+//! `written`.
 
 use std::time::Duration;
 
@@ -32,8 +33,8 @@ pub fn lease_end(now: Timestamp, lease: Duration) -> Timestamp {
 /// By how much two clocks may differ that are both right.
 pub(super) const CLOCKS_DIFFER: Duration = Duration::from_secs(60);
 
-/// The latest that a right clock can have written by now for a time that lies this far ahead. What sorts after it was
-/// written by a clock that was ahead, or is not a time.
+/// The latest that a right clock can have written by now for a time that lies this far ahead. What
+/// sorts after it was written by a clock that was ahead, or is not a time.
 pub(super) fn latest(now: Timestamp, ahead: Duration) -> String {
     sql_time(lease_end(now, ahead.saturating_add(CLOCKS_DIFFER)))
 }

@@ -1,16 +1,17 @@
 //! What a claim gives to its holder: a token, and a fence.
 //!
-//! Owns how they look. The token opens the way out of `running`: it is random, so that none can be guessed from another
-//! and none comes again after a backup was restored. The fence is a number that grows with every claim of a job, for
-//! other systems, which refuse a late worker by it. No row is shared by all claims for either.
+//! Owns how they look. The token opens the way out of `running`: it is random, so that none can be
+//! guessed from another and none comes again after a backup was restored. The fence is a number
+//! that grows with every claim of a job, for other systems, which refuse a late worker by it. No
+//! row is shared by all claims for either.
 
 use ct_codecs::{Base64UrlSafeNoPadding, Encoder};
 use subtle::ConstantTimeEq;
 
 use super::Error;
 
-/// Tokens begin so. SQLite keeps a text that reads like a number as a number, where the column is one of numbers, as
-/// `jobs.gate_token` is in older databases.
+/// Tokens begin so. SQLite keeps a text that reads like a number as a number, where the column is
+/// one of numbers, as `jobs.gate_token` is in older databases.
 const PREFIX: &str = "sgc_";
 
 /// 128 bits: nobody guesses one.
@@ -27,13 +28,14 @@ pub(super) fn new_token() -> Result<String, Error> {
     Ok(format!("{PREFIX}{text}"))
 }
 
-/// Whether a token is the one that was given out. Older claims have a number, which is compared as text.
+/// Whether a token is the one that was given out. Older claims have a number, which is compared as
+/// text.
 pub(super) fn is_token(shown: &str, given: &str) -> bool {
     shown.as_bytes().ct_eq(given.as_bytes()).into()
 }
 
-/// The next fence of a job, in SQL: the time in milliseconds (`now`), or one more than the last fence where that is
-/// greater. What no claim can have written is forgotten.
+/// The next fence of a job, in SQL: the time in milliseconds (`now`), or one more than the last
+/// fence where that is greater. What no claim can have written is forgotten.
 pub(super) fn next_fence(now: &str) -> String {
     format!(
         "CASE WHEN typeof(gate_fence) = 'integer' AND gate_fence >= {now} AND gate_fence < {LARGEST_FENCE}

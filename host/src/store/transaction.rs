@@ -1,8 +1,9 @@
 //! Write transactions: one for each change, or one for a group of changes that are made together.
 //!
-//! Owns begin and end. In a group each change has a savepoint, so that a refused change undoes nothing of the others.
-//! Callers rely on this: a change that returns an error has left no trace, and a [`Committed`] change is not to be told to
-//! anybody before [`Committed::acknowledge`] says so.
+//! Owns begin and end. In a group each change has a savepoint, so that a refused change undoes
+//! nothing of the others. Callers rely on this: a change that returns an error has left no trace,
+//! and a [`Committed`] change is not to be told to anybody before [`Committed::acknowledge`] says
+//! so.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -36,7 +37,8 @@ impl<'a> Transaction<'a> {
         Ok(Transaction::of(connection, Part::Whole))
     }
 
-    /// Makes a change a part of a group's transaction. The first one of a group takes the write lock.
+    /// Makes a change a part of a group's transaction. The first one of a group takes the write
+    /// lock.
     pub(super) fn join(connection: &'a Connection) -> rusqlite::Result<Transaction<'a>> {
         if connection.is_autocommit() {
             run(connection, "BEGIN IMMEDIATE")?;
@@ -83,7 +85,8 @@ impl Deref for Transaction<'_> {
 
 impl Drop for Transaction<'_> {
     fn drop(&mut self) {
-        // A statement that fails may have ended the transaction already, a trigger's `RAISE(ROLLBACK)` for example.
+        // A statement that fails may have ended the transaction already, a trigger's
+        // `RAISE(ROLLBACK)` for example.
         if self.is_over || self.connection.is_autocommit() {
             return;
         }
@@ -113,11 +116,13 @@ pub struct Committed {
 }
 
 impl Committed {
-    /// Waits for the disk, if the change asks for it, and looks whether the files are still in place.
+    /// Waits for the disk, if the change asks for it, and looks whether the files are still in
+    /// place.
     ///
     /// # Errors
     ///
-    /// When the disk fails, or the database was replaced, renamed or removed meanwhile. The change may be lost then.
+    /// When the disk fails, or the database was replaced, renamed or removed meanwhile. The change
+    /// may be lost then.
     pub fn acknowledge(self) -> Result<(), Error> {
         if self.is_to_be_flushed {
             self.files.flush().map_err(|cause| Error::NotFlushed {

@@ -1,13 +1,16 @@
-//! The triggers: those that mark a repo as dirty when a row changes that may have a say in its claims, those that give
-//! each freeze its number, and those that give the clause in force another version.
+//! The triggers: those that mark a repo as dirty when a row changes that may have a say in its
+//! claims, those that give each freeze its number, and those that give the clause in force another
+//! version.
 //!
-//! Owns their text, which is the same for every policy. Leaves the marks to `candidates`, where the next claim evaluates
-//! each marked repo anew. Callers rely on this: whoever changes a row, by whatever program, makes the mark in the same
-//! transaction, with two exceptions. A claim makes its marks itself: it leaves out the index that it keeps right. And no
-//! trigger fires for a row that `REPLACE` deletes for another unique column than its id (SQLite, lang_conflict.html): only
-//! the comparison in `doctor` finds it, which a claim that finds nothing makes. A number is given to every freeze by whatever program, also when a cleared row is
-//! made a freeze again; it never comes again, and no statement fails for it. They run in other programs' SQLite, so they use
-//! only what old versions have.
+//! Owns their text, which is the same for every policy. Leaves the marks to `candidates`, where the
+//! next claim evaluates each marked repo anew. Callers rely on this: whoever changes a row, by
+//! whatever program, makes the mark in the same transaction, with two exceptions. A claim makes its
+//! marks itself: it leaves out the index that it keeps right. And no trigger fires for a row that
+//! `REPLACE` deletes for another unique column than its id (SQLite, lang_conflict.html): only the
+//! comparison in `doctor` finds it, which a claim that finds nothing makes. A number is given to
+//! every freeze by whatever program, also when a cleared row is made a freeze again; it never comes
+//! again, and no statement fails for it. They run in other programs' SQLite, so they use only what
+//! old versions have.
 
 use crate::clause::Table;
 
@@ -24,11 +27,13 @@ pub(super) fn all() -> impl Iterator<Item = Trigger> {
     of_tables.chain(numbers()).chain(versions())
 }
 
-/// A freeze gets a number when its row comes, and another one when a row becomes a freeze that it was not.
+/// A freeze gets a number when its row comes, and another one when a row becomes a freeze that it
+/// was not.
 ///
-/// The time in milliseconds keeps the numbers growing where the last one is lost with the file, as in a restored backup; the
-/// last one does where the clock goes back or a millisecond has many freezes. Neither statement inserts a row, so that
-/// `last_insert_rowid()` and the conflict clause of the statement outside do not matter.
+/// The time in milliseconds keeps the numbers growing where the last one is lost with the file, as
+/// in a restored backup; the last one does where the clock goes back or a millisecond has many
+/// freezes. Neither statement inserts a row, so that `last_insert_rowid()` and the conflict clause
+/// of the statement outside do not matter.
 fn numbers() -> [Trigger; 2] {
     let name = Table::RepoFreeze.name();
     let number = format!(
@@ -53,8 +58,8 @@ fn numbers() -> [Trigger; 2] {
     })
 }
 
-/// Another version of the clause: greater than every one before, also where the last one was lost with the file, as in a
-/// restored backup.
+/// Another version of the clause: greater than every one before, also where the last one was lost
+/// with the file, as in a restored backup.
 pub(super) const NEXT_VERSION: &str = "UPDATE serial_gate_clause_version
      SET version = max(version + 1, CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER));";
 
@@ -111,7 +116,8 @@ fn of_table(table: Table) -> [Trigger; 5] {
     let changed = mark("NEW", INDEX, &matters(table, &["OLD", "NEW"]));
     let elsewhere = format!("OLD.repo IS NOT NEW.repo AND {}", matters(table, &["OLD"]));
     let left = mark("OLD", INDEX, &elsewhere);
-    // The row of this id, if there is one, goes without a delete trigger when the statement is a REPLACE.
+    // The row of this id, if there is one, goes without a delete trigger when the statement is a
+    // REPLACE.
     let from = format!("{INDEX} JOIN {name} AS replaced ON replaced.id = NEW.id");
     let replaced = mark("replaced", &from, &matters(table, &["replaced"]));
     [
@@ -145,12 +151,13 @@ fn of_table(table: Table) -> [Trigger; 5] {
 
 const INDEX: &str = "serial_gate_index";
 
-/// The other names of a row's id. SQLite compares the name in `UPDATE OF` with the one that a statement uses.
+/// The other names of a row's id. SQLite compares the name in `UPDATE OF` with the one that a
+/// statement uses.
 const ROWID: [&str; 3] = ["rowid", "oid", "_rowid_"];
 
-/// A claim gives the job a higher fence than it ever had, and changes nothing else that a clause could see but its status.
-/// A program that writes the gate's own columns like this is taken for a claim, and the next claim, which asks the clause
-/// again, finds the candidate wrong.
+/// A claim gives the job a higher fence than it ever had, and changes nothing else that a clause
+/// could see but its status. A program that writes the gate's own columns like this is taken for a
+/// claim, and the next claim, which asks the clause again, finds the candidate wrong.
 fn but_no_claim(table: Table) -> &'static str {
     match table {
         Table::Jobs => {
@@ -161,8 +168,8 @@ fn but_no_claim(table: Table) -> &'static str {
     }
 }
 
-/// Whether it matters to an index that some rows come or go: to a clause that reads their table, and, whatever it reads, if
-/// a job comes to the queue or leaves it.
+/// Whether it matters to an index that some rows come or go: to a clause that reads their table,
+/// and, whatever it reads, if a job comes to the queue or leaves it.
 fn matters(table: Table, rows: &[&str]) -> String {
     let reads = reads(table);
     let queued = match table {
@@ -175,9 +182,9 @@ fn matters(table: Table, rows: &[&str]) -> String {
     format!("({reads}{})", queued.collect::<String>())
 }
 
-/// Marks the repo of a row for each index to which it matters and that has no such mark yet. It is asked for, and not left
-/// to `OR IGNORE`: inside a trigger the conflict clause of the statement outside counts, and a second mark would fail
-/// somebody's `INSERT OR ABORT`.
+/// Marks the repo of a row for each index to which it matters and that has no such mark yet. It is
+/// asked for, and not left to `OR IGNORE`: inside a trigger the conflict clause of the statement
+/// outside counts, and a second mark would fail somebody's `INSERT OR ABORT`.
 pub(super) fn mark(row: &str, from: &str, matters: &str) -> String {
     format!(
         "INSERT INTO serial_gate_dirty (idx, no_repo, repo)

@@ -1,7 +1,8 @@
-//! The first unfinished task of a repo, where the rules have other finished stages than the reference's `done`.
+//! The first unfinished task of a repo, where the rules have other finished stages than the
+//! reference's `done`.
 //!
-//! Owns one query. With the default rules `lookup` has the answer. Callers rely on this: what it costs depends on the
-//! stages that the repo has, and not on its tasks.
+//! Owns one query. With the default rules `lookup` has the answer. Callers rely on this: what it
+//! costs depends on the stages that the repo has, and not on its tasks.
 
 use rusqlite::{OptionalExtension, params};
 
@@ -15,7 +16,8 @@ use super::{Error, Store};
 const STAGES: u32 = 1_000;
 
 impl Store {
-    /// The first task of a repo whose stage is not finished. A task without a stage holds nothing and is left out.
+    /// The first task of a repo whose stage is not finished. A task without a stage holds nothing
+    /// and is left out.
     ///
     /// # Errors
     ///

@@ -1,8 +1,9 @@
 //! The one row of the clause's version, which other programs read in their claims.
 //!
-//! Owns the look whether it is there and what it has to be, and the repair. Leaves counting it up to `triggers`. Callers rely
-//! on this: the number that a repair gives is greater than every readable one and than the time, so that a clause which was
-//! kept with another number is fetched anew.
+//! Owns the look whether it is there and what it has to be, and the repair. Leaves counting it up
+//! to `triggers`. Callers rely on this: the number that a repair gives is greater than every
+//! readable one and than the time, so that a clause which was kept with another number is fetched
+//! anew.
 
 use rusqlite::{Connection, OptionalExtension};
 

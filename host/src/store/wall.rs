@@ -1,13 +1,14 @@
 //! The second wall, behind the clause's language (design, section 8).
 //!
-//! Owns what SQLite itself refuses: an authorizer that lets a statement read the contract's tables, take a minimum, a
-//! maximum or a count of them, and do nothing else, and a time budget. It trusts no earlier check. The authorizer is set
-//! once, because setting it again would make SQLite compile every statement anew; what changes is the flag that it looks
-//! at. Callers rely on this: it is closed unless [`Wall::open_for_own_statements`] says that the text is the host's own.
+//! Owns what SQLite itself refuses: an authorizer that lets a statement read the contract's tables,
+//! take a minimum, a maximum or a count of them, and do nothing else, and a time budget. It trusts
+//! no earlier check. The authorizer is set once, because setting it again would make SQLite compile
+//! every statement anew; what changes is the flag that it looks at. Callers rely on this: it is
+//! closed unless [`Wall::open_for_own_statements`] says that the text is the host's own.
 //!
-//! The host's own statements run an orchestrator's triggers too, on the same connection. So nothing is forbidden here to
-//! all statements alike that a trigger may have: no double-quoted string, no long LIKE, no UNION. The clause's language
-//! has none of them.
+//! The host's own statements run an orchestrator's triggers too, on the same connection. So nothing
+//! is forbidden here to all statements alike that a trigger may have: no double-quoted string, no
+//! long LIKE, no UNION. The clause's language has none of them.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -106,8 +107,8 @@ impl Wall {
         Budgeted(&self.deadline)
     }
 
-    /// Runs statements of the host's own, which may write, and an orchestrator's triggers with them. They have no budget: a
-    /// change that was begun is not the clause's to stop.
+    /// Runs statements of the host's own, which may write, and an orchestrator's triggers with
+    /// them. They have no budget: a change that was begun is not the clause's to stop.
     pub(super) fn open_for_own_statements<T>(&self, run: impl FnOnce() -> T) -> T {
         let _opened = Opened {
             own: &self.own,
@@ -148,8 +149,8 @@ impl Wall {
     }
 }
 
-/// The language's functions, and every word of a column's default: SQLite asks for a default's functions too when the column
-/// is read, and an orchestrator's `frozen_at` has some.
+/// The language's functions, and every word of a column's default: SQLite asks for a default's
+/// functions too when the column is read, and an orchestrator's `frozen_at` has some.
 fn functions(connection: &Connection) -> rusqlite::Result<HashSet<String>> {
     let mut functions: HashSet<String> = FUNCTIONS.map(Into::into).into();
     for table in TABLES {

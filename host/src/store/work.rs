@@ -1,8 +1,9 @@
 //! The work of a task, and of all repos: which jobs matter.
 //!
-//! Owns the two lists: the jobs of one task, and all that run or failed. Leaves how a job is to `work_state`, every change to
-//! `jobs` and `leases`, and what to do about it to the queue. Callers rely on this: no list grows with the history of a task
-//! or of the queue, none hides a job that matters behind one that has ended, and counts are whole.
+//! Owns the two lists: the jobs of one task, and all that run or failed. Leaves how a job is to
+//! `work_state`, every change to `jobs` and `leases`, and what to do about it to the queue. Callers
+//! rely on this: no list grows with the history of a task or of the queue, none hides a job that
+//! matters behind one that has ended, and counts are whole.
 
 use jiff::Timestamp;
 use rusqlite::{Row, params};
@@ -23,7 +24,8 @@ const JOBS_OF_ALL: u32 = 10_000;
 /// The work of a task.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct TaskWork {
-    /// The job that matters most: a running one, else the newest that waits or failed, else the newest of all.
+    /// The job that matters most: a running one, else the newest that waits or failed, else the
+    /// newest of all.
     #[serde(flatten)]
     pub first: JobWork,
     /// The other jobs that are under way, wait, or failed and were not replaced.
@@ -115,8 +117,9 @@ impl Store {
         })
     }
 
-    /// The jobs of all repos that run, in whatever way, and those that failed or have another program's status. These count
-    /// while their task is unfinished and no later job of the same task and agent is there.
+    /// The jobs of all repos that run, in whatever way, and those that failed or have another
+    /// program's status. These count while their task is unfinished and no later job of the same
+    /// task and agent is there.
     ///
     /// # Errors
     ///

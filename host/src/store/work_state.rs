@@ -1,8 +1,8 @@
 //! How a job is, as people see it.
 //!
-//! Owns the states, decided in one match over a job's row. Leaves the lists to `work`. Callers rely on this: a job that
-//! another program moved without a lease is never said to be worked on, and what an earlier claim left behind is not told
-//! of a later one.
+//! Owns the states, decided in one match over a job's row. Leaves the lists to `work`. Callers rely
+//! on this: a job that another program moved without a lease is never said to be worked on, and
+//! what an earlier claim left behind is not told of a later one.
 
 use rusqlite::Row;
 
@@ -122,7 +122,8 @@ pub(super) fn job_at(row: &Row<'_>) -> rusqlite::Result<JobWork> {
     let status = text(4)?;
     let lease_until = text(7)?;
     let state = state(status.as_deref(), lease_at(row, 10)?);
-    // What an earlier claim left behind tells nothing of a job that waits, or that another program took.
+    // What an earlier claim left behind tells nothing of a job that waits, or that another program
+    // took.
     let is_claimed = match state {
         WorkState::Queued => false,
         // The lease alone was taken away.
@@ -173,7 +174,8 @@ fn state(status: Option<&str>, lease: Lease) -> WorkState {
     }
 }
 
-/// Whether a status of another program's is a usual word for a job that has ended well, or is not wanted any more.
+/// Whether a status of another program's is a usual word for a job that has ended well, or is not
+/// wanted any more.
 fn ends_a_job(status: &str) -> bool {
     // The index of such jobs, in the schema, leaves the same out.
     const ENDS: [&str; 10] = [

@@ -1,10 +1,12 @@
 //! Times that another program may have written, in any of the usual forms.
 //!
-//! Owns what counts as a time: SQLite's own format, ISO 8601 with `T` or a space, with `Z`, an offset or neither (which is
-//! UTC), a date alone, the date of an e-mail, and the seconds, milliseconds, microseconds or nanoseconds since 1970, as a
-//! number or as digits. Each is taken from the year 2000 on, so that no number has two meanings and what other programs mean
-//! by "never" is no time; a Julian day has no meaning. Leaves the gate's own columns to `time`, which writes one format only. Callers rely on this: what cannot be read is
-//! no time, and never the present or 1970; and SQL never compares such a column, because each form sorts in its own way.
+//! Owns what counts as a time: SQLite's own format, ISO 8601 with `T` or a space, with `Z`, an
+//! offset or neither (which is UTC), a date alone, the date of an e-mail, and the seconds,
+//! milliseconds, microseconds or nanoseconds since 1970, as a number or as digits. Each is taken
+//! from the year 2000 on, so that no number has two meanings and what other programs mean by
+//! "never" is no time; a Julian day has no meaning. Leaves the gate's own columns to `time`, which
+//! writes one format only. Callers rely on this: what cannot be read is no time, and never the
+//! present or 1970; and SQL never compares such a column, because each form sorts in its own way.
 
 use std::time::Duration;
 
@@ -19,14 +21,16 @@ use super::time::CLOCKS_DIFFER;
 /// A time as it is in a row; none if it cannot be read.
 pub(super) struct Written(pub Option<Timestamp>);
 
-/// 2000-01-01, in seconds since 1970. What is earlier was never set, or counts from another year: the first day of a
-/// language's calendar, 1970 as a text, the seconds since 2001, the ticks since year 1.
+/// 2000-01-01, in seconds since 1970. What is earlier was never set, or counts from another year:
+/// the first day of a language's calendar, 1970 as a text, the seconds since 2001, the ticks since
+/// year 1.
 const EARLIEST: i64 = 946_684_800;
 
 impl FromSql for Written {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Written> {
         let time = match value {
-            // All but the newest nanoseconds are exact as a float, and those are right to the microsecond.
+            // All but the newest nanoseconds are exact as a float, and those are right to the
+            // microsecond.
             ValueRef::Integer(number) => from_number(number as f64),
             ValueRef::Real(number) => from_number(number),
             ValueRef::Text(text) => std::str::from_utf8(text).ok().and_then(from_text),
@@ -42,8 +46,8 @@ pub(super) fn is_past(time: Timestamp, now: Timestamp) -> bool {
     time <= latest
 }
 
-/// How long ago something was. Two right clocks may differ a little, so that what lies ahead by no more than that was just
-/// now; none for what lies further ahead.
+/// How long ago something was. Two right clocks may differ a little, so that what lies ahead by no
+/// more than that was just now; none for what lies further ahead.
 pub fn time_since(time: Timestamp, now: Timestamp) -> Option<Duration> {
     let passed = now.duration_since(time).max(SignedDuration::ZERO);
     is_past(time, now).then(|| passed.unsigned_abs())
@@ -63,8 +67,8 @@ fn from_text(text: &str) -> Option<Timestamp> {
     })
 }
 
-/// As Python, Ruby, Go and PostgreSQL print it: date and time with a space or `T`, then perhaps an offset, after a space or
-/// not, and after that perhaps the name of the zone.
+/// As Python, Ruby, Go and PostgreSQL print it: date and time with a space or `T`, then perhaps an
+/// offset, after a space or not, and after that perhaps the name of the zone.
 fn from_iso(text: &str) -> Option<Timestamp> {
     let mut words = text.split_ascii_whitespace();
     let mut time = words.next()?.to_owned();
@@ -93,8 +97,8 @@ fn from_iso(text: &str) -> Option<Timestamp> {
     })
 }
 
-/// The first number of seconds since 1970 that is taken for one, in March 1973. In milliseconds it is a thousand times as
-/// much, which is where the seconds end.
+/// The first number of seconds since 1970 that is taken for one, in March 1973. In milliseconds it
+/// is a thousand times as much, which is where the seconds end.
 const FIRST: f64 = 1e8;
 
 fn from_number(number: f64) -> Option<Timestamp> {

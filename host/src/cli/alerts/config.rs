@@ -1,9 +1,10 @@
 //! Whom to tell: the table `[alerts]` of the configuration file, and the environment.
 //!
-//! Owns where secrets come from: the environment, or a file that is named there or in the table; never a
-//! flag, which every user of the machine can read, and never the table itself. The table is read by
-//! hand, because a parser's error shows the line that it is about. Callers rely on this: a secret of the environment goes to
-//! no address that the folder which a command runs in may have made up, and the other way round; see `one_source`.
+//! Owns where secrets come from: the environment, or a file that is named there or in the table;
+//! never a flag, which every user of the machine can read, and never the table itself. The table is
+//! read by hand, because a parser's error shows the line that it is about. Callers rely on this: a
+//! secret of the environment goes to no address that the folder which a command runs in may have
+//! made up, and the other way round; see `one_source`.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -193,9 +194,10 @@ fn webhook(table: &Table, file: Option<&ConfigFile>) -> Result<Option<Webhook>, 
     }))
 }
 
-/// Refuses a channel whose address is the word of the folder that the command runs in, while its secret is this process's, or
-/// the other way round: the folder may be a checkout. A file that is named, that lies beside a database which is named, or that
-/// is the user's own, is believed as much as the environment.
+/// Refuses a channel whose address is the word of the folder that the command runs in, while its
+/// secret is this process's, or the other way round: the folder may be a checkout. A file that is
+/// named, that lies beside a database which is named, or that is the user's own, is believed as
+/// much as the environment.
 fn one_source<const N: usize>(
     channel: &'static str,
     parts: [&Option<Part>; N],

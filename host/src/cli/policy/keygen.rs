@@ -40,8 +40,8 @@ impl Keygen {
             what: "keys",
             cause,
         })?;
-        // The public key first: if the second file cannot be written, the one to take back is the one
-        // that can be made again.
+        // The public key first: if the second file cannot be written, the one to take back is the
+        // one that can be made again.
         write_new(&public_file, &public_box.to_bytes(), 0o644)?;
         if let Err(error) = write_new(&self.file, &secret_box.to_bytes(), 0o600) {
             let _ = fs::remove_file(&public_file);

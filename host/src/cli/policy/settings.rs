@@ -73,7 +73,8 @@ impl Settings {
     }
 }
 
-/// The settings of everybody and those of this command, side by side where they differ, and the limits.
+/// The settings of everybody and those of this command, side by side where they differ, and the
+/// limits.
 fn print(
     generation: i64,
     [theirs, here]: [&model::Settings; 2],

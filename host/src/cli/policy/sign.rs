@@ -83,8 +83,8 @@ impl Sign {
     }
 }
 
-/// A secret key from its file's content. The program `minisign` gives an unprotected key no checksum,
-/// so none is asked for: the signature is verified instead.
+/// A secret key from its file's content. The program `minisign` gives an unprotected key no
+/// checksum, so none is asked for: the signature is verified instead.
 fn open(text: String, password: Option<String>) -> Result<SecretKey, PError> {
     let encoded = text.lines().nth(1).unwrap_or_default();
     let key = SecretKey::from_bytes(&Base64::decode_to_vec(encoded.trim(), None)?)?;
@@ -100,8 +100,8 @@ fn open(text: String, password: Option<String>) -> Result<SecretKey, PError> {
     SecretKeyBox::from(text).into_secret_key(Some(password))
 }
 
-/// The password of a secret key. It is never asked for, so that no command waits for a terminal. A line end is what a file
-/// leaves behind; a space may be a part of it.
+/// The password of a secret key. It is never asked for, so that no command waits for a terminal. A
+/// line end is what a file leaves behind; a space may be a part of it.
 pub fn password() -> Option<String> {
     let password = std::env::var(KEY_PASSWORD).ok()?;
     let password = plain_text::without_line_ends(&password);

@@ -1,7 +1,8 @@
 //! What a database does not let the gate do, in words for an operator.
 //!
-//! Owns the list of what is tried, which of it a queue cannot do without, and the sentence for each. Leaves the trial itself
-//! to `mod`. Text of the database is in these sentences: a caller escapes what it prints.
+//! Owns the list of what is tried, which of it a queue cannot do without, and the sentence for
+//! each. Leaves the trial itself to `mod`. Text of the database is in these sentences: a caller
+//! escapes what it prints.
 
 use std::fmt;
 
@@ -51,7 +52,8 @@ pub enum Attempt {
 }
 
 impl Attempt {
-    /// Whether a queue cannot do without it. What is not among these is missed only where somebody asks for it.
+    /// Whether a queue cannot do without it. What is not among these is missed only where somebody
+    /// asks for it.
     pub fn is_needed(self) -> bool {
         !matches!(
             self,
@@ -170,8 +172,8 @@ fn listed(names: &[&str]) -> String {
         .join(", ")
 }
 
-/// Why something did not work, if the database's own rules are why; an error of the disk or of another program's lock says
-/// nothing about them.
+/// Why something did not work, if the database's own rules are why; an error of the disk or of
+/// another program's lock says nothing about them.
 pub(super) fn reason(
     connection: &Connection,
     what: Attempt,
@@ -216,7 +218,8 @@ pub(super) fn broken_by_a_trigger(connection: &Connection, what: Attempt) -> Res
     ))
 }
 
-/// SQLite's words with what helps, and whether a trigger may have said it; none if the rules of the tables are not why.
+/// SQLite's words with what helps, and whether a trigger may have said it; none if the rules of the
+/// tables are not why.
 fn of_sqlite(cause: &rusqlite::Error) -> Option<(String, bool)> {
     let (words, code) = match cause {
         rusqlite::Error::SqliteFailure(code, words) => (words.clone(), Some(code)),

@@ -1,7 +1,7 @@
 //! A job's life, tried with one job: claimed, kept, ended in each way, and back in the queue.
 //!
-//! Owns the ways, and what is said when a step of one fails: whether the status is why, and which others fare alike. Each
-//! step is the statement that claims and workers run.
+//! Owns the ways, and what is said when a step of one fails: whether the status is why, and which
+//! others fare alike. Each step is the statement that claims and workers run.
 
 use std::time::Duration;
 
@@ -30,8 +30,8 @@ const WAYS: [&[Attempt]; 4] = [
 
 const LEASE: Duration = Duration::from_secs(60);
 
-/// Takes the job through each of its ways, and says for each step that fails whether its status is why. Where others fare
-/// better, the rest is tried with one of these, which is returned.
+/// Takes the job through each of its ways, and says for each step that fails whether its status is
+/// why. Where others fare better, the rest is tried with one of these, which is returned.
 pub(super) fn try_ways(
     whole: &Transaction<'_>,
     trial: &Trial,
@@ -92,7 +92,8 @@ pub(super) fn try_ways(
     Ok(job)
 }
 
-/// A job that goes a way which another one cannot: one of another stage, agent or repo, or the same where no other runs.
+/// A job that goes a way which another one cannot: one of another stage, agent or repo, or the same
+/// where no other runs.
 fn find_able(
     whole: &Transaction<'_>,
     trial: &Trial,
@@ -141,7 +142,8 @@ fn others(t: &Transaction<'_>, job: i64) -> Result<Vec<i64>, Error> {
     Ok(jobs.collect::<Result<_, _>>()?)
 }
 
-/// Ends the running jobs, the first thousand, as far as the database allows; whether there were any.
+/// Ends the running jobs, the first thousand, as far as the database allows; whether there were
+/// any.
 fn end_others(t: &Transaction<'_>, job: i64) -> Result<bool, Error> {
     for status in ["queued", "done", "failed", "cancelled"] {
         let change = begin(t)?;

@@ -1,8 +1,10 @@
-//! Whether the gate can do its work in a database: tried with a row, by the statements that do it, and undone.
+//! Whether the gate can do its work in a database: tried with a row, by the statements that do it,
+//! and undone.
 //!
-//! Owns what is tried and in which order. Leaves the row to `rows`, the words to `forbidden`, and each statement to the file
-//! that owns it. Callers rely on this: they hold the write lock, and when this returns the database is as it was, whatever
-//! its triggers did; unless one of them has rolled back the whole transaction, which `is_autocommit` tells.
+//! Owns what is tried and in which order. Leaves the row to `rows`, the words to `forbidden`, and
+//! each statement to the file that owns it. Callers rely on this: they hold the write lock, and
+//! when this returns the database is as it was, whatever its triggers did; unless one of them has
+//! rolled back the whole transaction, which `is_autocommit` tells.
 
 mod forbidden;
 mod life;

@@ -1,8 +1,8 @@
 //! Whether the rows that were touched refer to rows that are there.
 //!
-//! Owns a look of its own, at one row and no table: `PRAGMA foreign_key_check` reads whole tables, a deferred reference is
-//! only looked at by a commit, and a connection of the orchestrator's may look at all where ours does not. Callers rely on
-//! this: it changes nothing.
+//! Owns a look of its own, at one row and no table: `PRAGMA foreign_key_check` reads whole tables,
+//! a deferred reference is only looked at by a commit, and a connection of the orchestrator's may
+//! look at all where ours does not. Callers rely on this: it changes nothing.
 
 use rusqlite::{Connection, OptionalExtension};
 
@@ -15,7 +15,8 @@ struct Reference {
     columns: Vec<(String, Option<String>)>,
 }
 
-/// The first reference of a row, among those of the columns that are asked for, which leads nowhere.
+/// The first reference of a row, among those of the columns that are asked for, which leads
+/// nowhere.
 pub(super) fn broken(
     connection: &Connection,
     table: &str,
@@ -124,8 +125,9 @@ fn references(connection: &Connection, table: &str) -> Result<Vec<Reference>, Er
     Ok(all.into_iter().map(|(_, reference)| reference).collect())
 }
 
-/// The columns with those that they refer to, which is the primary key where none is named. None if the other table is not
-/// there or has no such key: SQLite refuses every write then, and says so itself.
+/// The columns with those that they refer to, which is the primary key where none is named. None if
+/// the other table is not there or has no such key: SQLite refuses every write then, and says so
+/// itself.
 fn with_targets(
     connection: &Connection,
     reference: &Reference,

@@ -1,8 +1,8 @@
 //! The row that the trial is made with.
 //!
-//! Owns the choice: a queued job of a gated agent if there is one; else any job, brought to the queue; else a new task's; else
-//! one that is made up. All of it happens in a transaction that is undone. Each look is bounded, whatever the size of the
-//! tables.
+//! Owns the choice: a queued job of a gated agent if there is one; else any job, brought to the
+//! queue; else a new task's; else one that is made up. All of it happens in a transaction that is
+//! undone. Each look is bounded, whatever the size of the tables.
 
 use rusqlite::types::{ToSqlOutput, Value};
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
@@ -129,7 +129,8 @@ pub(super) struct AddedTask {
     pub refused: Option<Forbidden>,
 }
 
-/// Adds a task as `task add` does, by the plainest way that works. The error is that of the plainest one.
+/// Adds a task as `task add` does, by the plainest way that works. The error is that of the
+/// plainest one.
 pub(super) fn add_some_task(
     t: &Transaction<'_>,
     trial: &Trial,

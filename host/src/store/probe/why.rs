@@ -1,7 +1,7 @@
 //! Why a row is refused: whether the value of `jobs.status` is why, and what helps.
 //!
-//! Owns the reading of a CHECK, as far as the columns that it names. Callers rely on this: that a status cannot be taken is
-//! only said where no other column, row or trigger can be why.
+//! Owns the reading of a CHECK, as far as the columns that it names. Callers rely on this: that a
+//! status cannot be taken is only said where no other column, row or trigger can be why.
 
 use rusqlite::{Connection, OptionalExtension, ffi};
 
@@ -80,7 +80,8 @@ fn words(error: &Error) -> Option<&str> {
     }
 }
 
-/// Whether a CHECK of `jobs` reads `status` and no other column. SQLite gives its name, or its text if it has none.
+/// Whether a CHECK of `jobs` reads `status` and no other column. SQLite gives its name, or its text
+/// if it has none.
 fn names_only_the_status(connection: &Connection, words: &str) -> Result<bool, Error> {
     let Some((_, check)) = words.split_once(": ") else {
         return Ok(false);
