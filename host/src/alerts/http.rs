@@ -1,8 +1,8 @@
 //! One POST, with limits.
 //!
-//! Owns the HTTP client: its time limits, and that it follows no redirect, which would carry a token or
-//! a signed body to another host. Callers rely on this: what comes back as a failure was taken apart
-//! into words of our own, because the client's errors may name the address.
+//! Owns the HTTP client: its time limits, and that it follows no redirect, which would carry a
+//! token or a signed body to another host. Callers rely on this: what comes back as a failure was
+//! taken apart into words of our own, because the client's errors may name the address.
 
 use std::io::Read;
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! The line of one channel: what is due for it is sent, one alert after the other.
 //!
-//! Owns what a failure means: the alert is tried again, later each time, and the channel is left alone
-//! for a while, for as long as it asks for where it does. Callers rely on this: no transaction is open
-//! while a channel is talked to.
+//! Owns what a failure means: the alert is tried again, later each time, and the channel is left
+//! alone for a while, for as long as it asks for where it does. Callers rely on this: no
+//! transaction is open while a channel is talked to.
 
 use std::time::Duration;
 
@@ -109,7 +109,8 @@ impl Line<'_> {
         Ok(round)
     }
 
-    /// It was tried often enough: because each sender ended, or because fewer tries are allowed by now.
+    /// It was tried often enough: because each sender ended, or because fewer tries are allowed by
+    /// now.
     fn give_up(&mut self, due: &Due) -> Result<Failure, Error> {
         let failure = due
             .error

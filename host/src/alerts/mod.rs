@@ -1,11 +1,11 @@
 //! Alerts: people are told what happened, by Telegram or by a webhook.
 //!
-//! Owns the words, the channels and the patience with them. What there is to tell is written by `store`
-//! in the transaction of what it tells of, so nothing here can slow a claim or a freeze, or undo one.
-//! Callers rely on this: an alert is sent *at least* once. Under normal operation that is once, whoever
-//! else sends; a sender that dies between the channel's answer and its own note makes it twice, and the
-//! alert's key tells. A channel that is dead holds no other one up. No secret, and no address that may
-//! hold one, is in any error, log line or `Debug` output.
+//! Owns the words, the channels and the patience with them. What there is to tell is written by
+//! `store` in the transaction of what it tells of, so nothing here can slow a claim or a freeze, or
+//! undo one. Callers rely on this: an alert is sent *at least* once. Under normal operation that is
+//! once, whoever else sends; a sender that dies between the channel's answer and its own note makes
+//! it twice, and the alert's key tells. A channel that is dead holds no other one up. No secret,
+//! and no address that may hold one, is in any error, log line or `Debug` output.
 
 mod channel;
 mod error;
@@ -49,8 +49,8 @@ pub struct Settings {
     pub tries: u32,
     /// How long a channel may take to answer; 10 s, half of it for the connection.
     pub timeout: Duration,
-    /// How old the first job of a repo's waiting line may become before that is an alert; 24 h. None
-    /// means any age.
+    /// How old the first job of a repo's waiting line may become before that is an alert; 24 h.
+    /// None means any age.
     pub waiting: Option<Duration>,
 }
 

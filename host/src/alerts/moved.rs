@@ -1,7 +1,8 @@
 //! A try to send an alert, with what is known of where its chat is by now.
 //!
-//! Owns what is remembered of a move, beside the channel. Callers rely on this: no transaction is open while the channel is
-//! talked to, and a move that cannot be remembered is found out again with the next alert.
+//! Owns what is remembered of a move, beside the channel. Callers rely on this: no transaction is
+//! open while the channel is talked to, and a move that cannot be remembered is found out again
+//! with the next alert.
 
 use std::time::Duration;
 

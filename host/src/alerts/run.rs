@@ -1,8 +1,8 @@
 //! Sending: once, or until somebody says stop.
 //!
-//! Owns the threads: one a channel, each with its own connection to the database, so that none waits for
-//! another. Callers rely on this: [`run`] ends only when it is told to, and within the time that a
-//! channel may take to answer; what it cannot do is said in the log, and tried again.
+//! Owns the threads: one a channel, each with its own connection to the database, so that none
+//! waits for another. Callers rely on this: [`run`] ends only when it is told to, and within the
+//! time that a channel may take to answer; what it cannot do is said in the log, and tried again.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, ScopedJoinHandle};
@@ -18,8 +18,8 @@ use crate::store::{Database, Store};
 /// How soon a new alert is seen, and that it is time to stop.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// After how many looks a line is looked at whatever it was to wait for, a minute: the clock may have been put back
-/// meanwhile.
+/// After how many looks a line is looked at whatever it was to wait for, a minute: the clock may
+/// have been put back meanwhile.
 pub(super) const LOOKS_AT_MOST: u32 = 240;
 
 /// After how many looks something that failed in this process is tried again: two seconds.
@@ -29,8 +29,8 @@ const LOOKS_AFTER_AN_ERROR: u32 = 8;
 ///
 /// # Errors
 ///
-/// When no channel is configured, an address is none, or the outbox cannot be used. The other channels
-/// have been sent what was due for them.
+/// When no channel is configured, an address is none, or the outbox cannot be used. The other
+/// channels have been sent what was due for them.
 pub fn deliver(
     database: impl Into<Database>,
     settings: &Settings,
@@ -50,8 +50,8 @@ pub fn deliver(
     })
 }
 
-/// Sends what is due whenever there is something, and looks at the waiting lines of the queue, until `stop` is set.
-/// Without a channel, it only writes down what has been waiting for long.
+/// Sends what is due whenever there is something, and looks at the waiting lines of the queue,
+/// until `stop` is set. Without a channel, it only writes down what has been waiting for long.
 ///
 /// # Errors
 ///

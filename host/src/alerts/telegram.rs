@@ -1,7 +1,8 @@
 //! Telegram's Bot API: one `sendMessage` an alert.
 //!
-//! Owns the request, what is read of the answer, and that a chat is followed to where it has moved. The token is a part of the address, so the address
-//! is a secret as a whole. Telegram knows no key of a message: one that is sent twice is seen twice.
+//! Owns the request, what is read of the answer, and that a chat is followed to where it has moved.
+//! The token is a part of the address, so the address is a secret as a whole. Telegram knows no key
+//! of a message: one that is sent twice is seen twice.
 
 use std::time::Duration;
 
@@ -26,7 +27,8 @@ pub struct Telegram {
     pub chat: String,
 }
 
-/// What Telegram says beside the status. Each part is read separately, so that an odd one spoils no other.
+/// What Telegram says beside the status. Each part is read separately, so that an odd one spoils no
+/// other.
 struct Said(Value);
 
 impl Said {

@@ -1,7 +1,8 @@
 //! A test of the channels: each is sent a message now, past the outbox.
 //!
-//! Owns what is sent then, and what is said of each channel. Callers rely on this: a channel that fails keeps no other from
-//! being tested, nothing is written down but where a chat has moved to, and no secret is in what is said.
+//! Owns what is sent then, and what is said of each channel. Callers rely on this: a channel that
+//! fails keeps no other from being tested, nothing is written down but where a chat has moved to,
+//! and no secret is in what is said.
 
 use super::http::agent;
 use super::moved::send;

@@ -1,9 +1,10 @@
 //! A webhook: one JSON document an alert, signed.
 //!
-//! Owns the document, its headers and the signature. A receiver checks that `X-Serial-Gate-Signature`
-//! is `v1=` and the HMAC-SHA256, in lower-case hex, under the shared secret, of
-//! `X-Serial-Gate-Timestamp`, a dot, and the body byte by byte; and that the timestamp, in Unix seconds,
-//! is of the last minutes. `Idempotency-Key` is the alert's key: each try has the same one.
+//! Owns the document, its headers and the signature. A receiver checks that
+//! `X-Serial-Gate-Signature` is `v1=` and the HMAC-SHA256, in lower-case hex, under the shared
+//! secret, of `X-Serial-Gate-Timestamp`, a dot, and the body byte by byte; and that the timestamp,
+//! in Unix seconds, is of the last minutes. `Idempotency-Key` is the alert's key: each try has the
+//! same one.
 
 use hmac::{Hmac, Mac};
 use jiff::Timestamp;

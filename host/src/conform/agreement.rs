@@ -1,9 +1,10 @@
 //! Whether `decide` and the clause let the same jobs through: the central promise of a policy.
 //!
-//! Owns the comparison, on the real database, of what the clause lets through with what `decide` says
-//! of the same rows: in states that are made for the clause's own conditions, and at times at which
-//! either may be another. A clause is kept as a host keeps it, until its `valid-until`. Leaves the
-//! states to `directed` and `states`, the times to `times`, and a smaller example to `example`.
+//! Owns the comparison, on the real database, of what the clause lets through with what `decide`
+//! says of the same rows: in states that are made for the clause's own conditions, and at times at
+//! which either may be another. A clause is kept as a host keeps it, until its `valid-until`.
+//! Leaves the states to `directed` and `states`, the times to `times`, and a smaller example to
+//! `example`.
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -198,8 +199,9 @@ impl<'a> Trial<'a> {
         })
     }
 
-    /// What `decide` says of the whole state, and of the rows that can matter to the clause, if those are fewer. A clause
-    /// that opens the gate reads no rows: alone with it, `decide` would not see the freeze either.
+    /// What `decide` says of the whole state, and of the rows that can matter to the clause, if
+    /// those are fewer. A clause that opens the gate reads no rows: alone with it, `decide` would
+    /// not see the freeze either.
     fn decisions(&mut self, at: Timestamp) -> Result<Vec<Vec<Decision>>, queue::Error> {
         let queue = &mut self.world.queue;
         let in_reach = queue.footprint(at)?;

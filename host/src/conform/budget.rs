@@ -1,7 +1,7 @@
 //! The time that a check may take.
 //!
-//! Owns the clock. Whatever a policy does, a call of it ends within its own limit; this bounds how many
-//! calls there are. Callers ask between two calls.
+//! Owns the clock. Whatever a policy does, a call of it ends within its own limit; this bounds how
+//! many calls there are. Callers ask between two calls.
 
 use std::time::{Duration, Instant};
 

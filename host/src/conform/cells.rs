@@ -1,7 +1,7 @@
 //! Single cells of a scene: what is in them, and what a comparison puts there.
 //!
-//! Owns the value that a cell gets, so that it compares with another as it is to: the value itself, the
-//! one right before or after it, and for two cells that are both empty one from the vocabulary.
+//! Owns the value that a cell gets, so that it compares with another as it is to: the value itself,
+//! the one right before or after it, and for two cells that are both empty one from the vocabulary.
 
 use crate::clause::tree::{Comparison, Extreme, Literal, Row, Value};
 use crate::clause::{Column, Table};
@@ -88,7 +88,8 @@ impl Scene<'_> {
         }
     }
 
-    /// What a value is in the scene. The smallest or largest one of a sub-select is that of a row that is added for it.
+    /// What a value is in the scene. The smallest or largest one of a sub-select is that of a row
+    /// that is added for it.
     fn operand(&mut self, value: &Value) -> Operand {
         if let Some(known) = self.known(value) {
             return Operand::Known(known);

@@ -3,10 +3,10 @@
 //! Owns the invariants that any gate should keep, whatever its rule: every queued job gets one
 //! decision and no other job does; the same question gets the same answer; `decide` and the clause
 //! agree; a queue without a freeze whose tasks are all done holds nothing, at some time at least. A
-//! policy may differ from the default one on purpose, so the default's own cases are not among them.
-//! Nothing is changed: the states are made up, on a temporary database. Leaves the search for states in
-//! which the two answers differ to `agreement`. Callers rely on this: it ends within its time, whatever
-//! the policy does.
+//! policy may differ from the default one on purpose, so the default's own cases are not among
+//! them. Nothing is changed: the states are made up, on a temporary database. Leaves the search for
+//! states in which the two answers differ to `agreement`. Callers rely on this: it ends within its
+//! time, whatever the policy does.
 
 use std::path::Path;
 use std::time::Duration;
@@ -38,7 +38,8 @@ pub const CHECK_TIME: Duration = Duration::from_secs(60);
 /// A stage of the check, and what it found: in words, or why the policy is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stage {
-    /// `signature`, `contract`, `clause`, `claims`, `decisions`, `determinism`, `agreement`, `progress` or `fixtures`.
+    /// `signature`, `contract`, `clause`, `claims`, `decisions`, `determinism`, `agreement`,
+    /// `progress` or `fixtures`.
     pub name: &'static str,
     /// What it found.
     pub found: Result<String, String>,
@@ -75,7 +76,8 @@ pub fn check_policy(
     check_policy_within(candidate, runtime, now, CHECK_TIME)
 }
 
-/// The same within another time. The stage in which it is over refuses the policy, and says how far it came.
+/// The same within another time. The stage in which it is over refuses the policy, and says how far
+/// it came.
 ///
 /// # Errors
 ///
@@ -162,7 +164,8 @@ const DECISIONS: &str = "one for each queued job, and for no other";
 const DETERMINISM: &str = "the same question gets the same answer";
 const PROGRESS: &str = "when all is done and nothing frozen, nothing is held";
 
-/// The time of one call is no longer than that of the check: it is asked between two calls whether it is over.
+/// The time of one call is no longer than that of the check: it is asked between two calls whether
+/// it is over.
 fn bounded(allowance: Allowance) -> Allowance {
     let most = u64::try_from(CHECK_TIME.as_millis()).unwrap_or(u64::MAX);
     Allowance {
@@ -207,7 +210,8 @@ fn describe(policy: Policy) -> Found<Policy> {
     Ok((found, policy))
 }
 
-/// The clause for each database, through the guard; and through SQLite's plan, which the queue asks.
+/// The clause for each database, through the guard; and through SQLite's plan, which the queue
+/// asks.
 fn clause(
     policy: &Policy,
     world: &mut World,
@@ -263,7 +267,8 @@ struct Tried<'a> {
 }
 
 impl Tried<'_> {
-    /// Tries an invariant on each state, at one time after the other. It is told the state's number.
+    /// Tries an invariant on each state, at one time after the other. It is told the state's
+    /// number.
     fn each(
         &self,
         world: &mut World,

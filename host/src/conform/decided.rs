@@ -1,5 +1,5 @@
-//! Whether a list of decisions is about the queued jobs: each once, in the order of their ids, and no
-//! other job.
+//! Whether a list of decisions is about the queued jobs: each once, in the order of their ids, and
+//! no other job.
 
 use std::collections::BTreeSet;
 

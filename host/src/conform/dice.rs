@@ -1,7 +1,7 @@
 //! Random numbers that are the same in every run.
 //!
-//! Owns the sequence, so that a policy that was refused is refused again for the same state. It need
-//! not be good.
+//! Owns the sequence, so that a policy that was refused is refused again for the same state. It
+//! need not be good.
 
 /// A sequence of numbers, by xorshift.
 pub(super) struct Dice(u64);

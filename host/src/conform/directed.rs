@@ -1,10 +1,11 @@
 //! States that are made for a clause: each of its conditions decides about a job in some of them.
 //!
-//! Owns the choice of the conditions. For each leaf of the tree, and for each item of a list, there are
-//! states in which the leaf is true, false and NULL while everything beside it leaves the decision to
-//! the leaf: a hole for one repo is met by a job of that repo which the rest of the clause holds. The
-//! names that nobody expects (not in the settings, in no default) come first; of a list of a thousand,
-//! some. Besides, states with values from the vocabulary that no condition asked for.
+//! Owns the choice of the conditions. For each leaf of the tree, and for each item of a list, there
+//! are states in which the leaf is true, false and NULL while everything beside it leaves the
+//! decision to the leaf: a hole for one repo is met by a job of that repo which the rest of the
+//! clause holds. The names that nobody expects (not in the settings, in no default) come first; of
+//! a list of a thousand, some. Besides, states with values from the vocabulary that no condition
+//! asked for.
 
 use serde_json::Value;
 

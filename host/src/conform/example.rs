@@ -1,7 +1,7 @@
 //! A state in which a policy's answers differ, made small and put into words.
 //!
-//! Owns the search for fewer rows and the sentence about the job. It tries a bounded number of states:
-//! a small example is a help, and no part of the check.
+//! Owns the search for fewer rows and the sentence about the job. It tries a bounded number of
+//! states: a small example is a help, and no part of the check.
 
 use serde_json::Value;
 

@@ -2,7 +2,8 @@
 
 use crate::clause::tree::{Comparison, Literal, Predicate, Value};
 
-/// How many conditions a predicate has that can decide it, sub-selects as a whole and their filters' conditions included.
+/// How many conditions a predicate has that can decide it, sub-selects as a whole and their
+/// filters' conditions included.
 pub(super) fn leaves(predicate: &Predicate) -> usize {
     match predicate {
         Predicate::Not(inner) => leaves(inner),
@@ -23,7 +24,8 @@ pub(super) fn leaves_of(value: &Value) -> usize {
     }
 }
 
-/// A count turns from one side of the comparison to the other when it comes to the number plus this.
+/// A count turns from one side of the comparison to the other when it comes to the number plus
+/// this.
 pub(super) fn turn(comparison: Comparison) -> usize {
     match comparison {
         Comparison::Greater | Comparison::LessOrEqual => 1,

@@ -132,8 +132,8 @@ impl Runner {
         }
     }
 
-    /// Runs every case under these settings instead of its own; what is not given stays the case's. Its operations cannot
-    /// change them.
+    /// Runs every case under these settings instead of its own; what is not given stays the case's.
+    /// Its operations cannot change them.
     ///
     /// # Errors
     ///
@@ -158,8 +158,8 @@ impl Runner {
         Ok(compare::differences(&case.expected, &result))
     }
 
-    /// Runs a case through the clause and through the decisions, and says what is wrong with either;
-    /// nothing is a pass.
+    /// Runs a case through the clause and through the decisions, and says what is wrong with
+    /// either; nothing is a pass.
     pub fn failures(&mut self, case: &Case) -> Vec<String> {
         let by_decisions = Through::Decisions(&|queue, now| queue.decide(now, None));
         let mut failures = Vec::new();

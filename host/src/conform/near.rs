@@ -1,7 +1,7 @@
 //! What almost is a value, and the values in a policy's parameters.
 //!
-//! Owns the ways in which a rule is off by a little: by one, by the case of a letter, by a letter more
-//! or less.
+//! Owns the ways in which a rule is off by a little: by one, by the case of a letter, by a letter
+//! more or less.
 
 use serde_json::Value;
 

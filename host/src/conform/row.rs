@@ -1,7 +1,7 @@
 //! Rows of a case as rows of a table, and back.
 //!
-//! Owns what each JSON value becomes in the database. Types are not checked: a case may hold what an
-//! orchestrator could have written, such as a text where an id belongs.
+//! Owns what each JSON value becomes in the database. Types are not checked: a case may hold what
+//! an orchestrator could have written, such as a text where an id belongs.
 
 use serde_json::Value;
 

@@ -1,7 +1,7 @@
 //! A scene as a state: rows with a value in each column.
 //!
-//! Owns what the columns have that no condition asked about, the jobs that are almost the scene's job,
-//! and the rows that only happen to be there. Rows of one table have different ids.
+//! Owns what the columns have that no condition asked about, the jobs that are almost the scene's
+//! job, and the rows that only happen to be there. Rows of one table have different ids.
 
 use std::collections::BTreeSet;
 

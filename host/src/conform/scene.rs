@@ -1,10 +1,10 @@
 //! Rows that make conditions of a clause true or false.
 //!
 //! Owns the search: it goes down the tree and gives the job, and the rows of the sub-selects on the
-//! way, the values that each condition asks for. What is set first stays. It promises nothing: where
-//! two conditions want different values, the later one is as it is, and whether the state is of use is
-//! for the check to find out. Leaves single cells to `cells`, and the columns that no condition asks
-//! about to `rows`.
+//! way, the values that each condition asks for. What is set first stays. It promises nothing:
+//! where two conditions want different values, the later one is as it is, and whether the state is
+//! of use is for the check to find out. Leaves single cells to `cells`, and the columns that no
+//! condition asks about to `rows`.
 
 use crate::clause::tree::{Comparison, Literal, Predicate, Select, Value};
 use crate::clause::{Column, Table};
@@ -74,8 +74,9 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// Makes one leaf of the tree what it is to be, and everything beside it so that the leaf decides. The leaves of a
-    /// predicate are numbered from 0, as [`leaves`] counts them; `item` is which item of a list.
+    /// Makes one leaf of the tree what it is to be, and everything beside it so that the leaf
+    /// decides. The leaves of a predicate are numbered from 0, as [`leaves`] counts them; `item` is
+    /// which item of a list.
     pub(super) fn drive(&mut self, predicate: &Predicate, leaf: usize, item: usize, to: Outcome) {
         match predicate {
             Predicate::Constant(_) => {}

@@ -1,10 +1,10 @@
 //! The times at which a policy is asked, and those at which its answers are another.
 //!
-//! Owns the choice of the times: now; around each `valid-until`; each minute of an hour, each hour of a
-//! week, each day of more than a year, the ends of old counters, and the numbers of `rules` that may be
-//! times. At each the clause is asked for, and `decide` about a few states. A host keeps a clause until
-//! its `valid-until`, so a moment has two times: when the clause was asked for, and when it is used.
-//! Leaves trying states at the moments to `agreement`.
+//! Owns the choice of the times: now; around each `valid-until`; each minute of an hour, each hour
+//! of a week, each day of more than a year, the ends of old counters, and the numbers of `rules`
+//! that may be times. At each the clause is asked for, and `decide` about a few states. A host
+//! keeps a clause until its `valid-until`, so a moment has two times: when the clause was asked
+//! for, and when it is used. Leaves trying states at the moments to `agreement`.
 
 use std::collections::BTreeSet;
 
@@ -42,7 +42,8 @@ const ENDS: [i64; 4] = [2_147_483_647, 2_147_483_648, 4_294_967_295, 4_294_967_2
 pub(super) struct Moment {
     pub asked: Timestamp,
     pub at: Timestamp,
-    /// Which of [`Times::clauses`] are looked into for states: the one that is used and the policy's newest.
+    /// Which of [`Times::clauses`] are looked into for states: the one that is used and the
+    /// policy's newest.
     pub clauses: [usize; 2],
     /// Whether something is another there than now, so that every state is tried.
     pub is_new: bool,
@@ -66,8 +67,8 @@ pub(super) struct Times {
 }
 
 impl Times {
-    /// Asks for the clause at each time. A time at which there is no usable one is left out: that is a failure in use, which
-    /// has its last good clause, and no other answer.
+    /// Asks for the clause at each time. A time at which there is no usable one is left out: that
+    /// is a failure in use, which has its last good clause, and no other answer.
     pub(super) fn ask(
         policy: &Policy,
         settings: &Settings,
@@ -151,8 +152,8 @@ impl Times {
         });
     }
 
-    /// Asks `decide` about the same states at each time. A later time at which it fails is left out, as one without a
-    /// clause is.
+    /// Asks `decide` about the same states at each time. A later time at which it fails is left
+    /// out, as one without a clause is.
     pub(super) fn decide(
         &mut self,
         policy: &Policy,

@@ -2,8 +2,8 @@
 //!
 //! Owns which values a state's columns are drawn from: the clause's own literals, the names in the
 //! settings, what only almost matches either, and a few that any queue may have. Columns that the
-//! clause compares with each other share their values. Leaves making states of them to `directed` and
-//! `swarm`.
+//! clause compares with each other share their values. Leaves making states of them to `directed`
+//! and `swarm`.
 
 use std::collections::BTreeSet;
 
@@ -164,7 +164,8 @@ impl Vocabulary {
         }
     }
 
-    /// Takes the names of the scope for repos, and each text of `rules` for any column that has names.
+    /// Takes the names of the scope for repos, and each text of `rules` for any column that has
+    /// names.
     fn add_names_of(&mut self, settings: &Settings) {
         let scope = scope_of(settings);
         let exact = scope.exact().into_iter().flatten();

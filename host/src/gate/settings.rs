@@ -1,7 +1,8 @@
 //! What an operator sets: for everybody with a generation, or for one process.
 //!
 //! Owns the text of settings and allowances in the database, and the order of precedence: a
-//! process's own overrides come before what its generation says.
+//! process's own overrides come before what its generation says. Leaves the repos in scope to
+//! `scope`. Callers rely on this: equal values have equal texts, so that these can be compared.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

@@ -1,9 +1,12 @@
-//! Whether a policy's two answers agree: what `decide` says of each queued job, and what the clause does.
+//! Whether a policy's two answers agree: what `decide` says of each queued job, and what the clause
+//! does.
 //!
-//! Owns the comparison and its words. It reads nothing: both answers are about one state, and at one time, so that what it
-//! finds is a fault of the policy and never of the moment. A job that `decide` holds and the clause lets through is given to
-//! the next worker; one that the clause holds is not, whatever `decide` says. A decision that is missing, that is there
-//! twice, or that is about a job which is not queued contradicts the clause as well, which has one answer for each.
+//! Owns the comparison and its words. It reads nothing: both answers are about one state, and at
+//! one time, so that what it finds is a fault of the policy and never of the moment. A job that
+//! `decide` holds and the clause lets through is given to the next worker; one that the clause
+//! holds is not, whatever `decide` says. A decision that is missing, that is there twice, or that
+//! is about a job which is not queued contradicts the clause as well, which has one answer for
+//! each.
 
 use std::fmt;
 
@@ -89,7 +92,8 @@ impl Contradiction {
         }
     }
 
-    /// What to add to a verdict of `decide`, where its job is shown; nothing where the job is not queued.
+    /// What to add to a verdict of `decide`, where its job is shown; nothing where the job is not
+    /// queued.
     pub fn beside_verdict(&self) -> Option<&'static str> {
         match self.clause {
             ByClause::Claim => Some("but the clause lets it through"),
@@ -148,8 +152,8 @@ impl Contradicting {
     }
 }
 
-/// Compares the decisions over a state with what the clause says of its queued jobs, or of one of them: then what is said of
-/// others does not matter. `by_clause` is in the order of ids.
+/// Compares the decisions over a state with what the clause says of its queued jobs, or of one of
+/// them: then what is said of others does not matter. `by_clause` is in the order of ids.
 pub(super) fn compare(
     state: &Snapshot,
     by_clause: &[(i64, bool)],

@@ -2,9 +2,9 @@
 //! what is found.
 //!
 //! Owns which clauses are compared: those that the policy has just given, and no fallback. Both
-//! answers come from one policy, one moment and one snapshot. Callers rely on this: what is found
-//! is counted against the generation, except under this process's overrides, where it is only
-//! shown; and nothing here fails a look.
+//! answers come from one policy, one moment and one snapshot. Leaves the comparison itself to
+//! `agreement`. Callers rely on this: what is found is counted against the generation, except under
+//! this process's overrides, where it is only shown; and nothing here fails a look.
 
 use std::time::Duration;
 

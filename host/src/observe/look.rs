@@ -1,7 +1,8 @@
 //! The state before a claim, for the decision log and for the shadow.
 //!
-//! Owns that both see the state that the claim saw, and that nothing here fails a claim. Where
-//! there is neither a log nor a shadow, a claim pays nothing for it.
+//! Owns which rows are read for them. Leaves the line to `log`, and the other policy to `shadow`.
+//! Callers rely on this: both see the state that the claim saw, nothing here fails a claim, and
+//! where there is neither a log nor a shadow, a claim pays nothing for it.
 
 use jiff::Timestamp;
 

@@ -4,7 +4,8 @@
 //! of a process that share a [`Pace`]; and a state that has not changed is left for later, so that
 //! the next change is compared before a claim sees it. A short comparison is made before the claim,
 //! in the very state that the claim sees, and takes no lock. A long queue is compared in a thread,
-//! on its own connection. Callers rely on this: nothing here fails a claim.
+//! on its own connection. Leaves what becomes of what is found to `judging`. Callers rely on this:
+//! nothing here fails a claim.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;

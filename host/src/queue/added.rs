@@ -11,17 +11,20 @@ use crate::error::with_causes;
 use crate::gate::CurrentClause;
 use crate::store::{NewTask, Probe, Supposed};
 
+/// What the notes of this file say.
+const WHAT: &str = "whether a freeze holds the new job";
+
 impl Queue {
     /// What to say of a task that was added.
     pub fn added_task_note(&mut self, now: Timestamp, task: NewTask<'_>) -> Option<String> {
         let stage = self.first_stage_note(now, task.repo, task.stage);
         let frozen = self.frozen_note(now, task.repo, task.agent, task.label);
-        super::freezes::joined([stage, said(frozen)])
+        super::freezes::joined([stage, or_unsaid(frozen, WHAT)])
     }
 
     /// What to say of a job that was added to a task.
     pub fn added_job_note(&mut self, now: Timestamp, job: i64) -> Option<String> {
-        said(self.find_job_note(now, job))
+        or_unsaid(self.find_job_note(now, job), WHAT)
     }
 
     fn find_job_note(&mut self, now: Timestamp, job: i64) -> Result<Option<String>, Error> {
@@ -78,10 +81,10 @@ impl Queue {
     }
 }
 
-fn said(note: Result<Option<String>, Error>) -> Option<String> {
+/// A note, if it could be found. The change is made by then, so that an error is only logged.
+pub(super) fn or_unsaid(note: Result<Option<String>, Error>, what: &str) -> Option<String> {
     note.unwrap_or_else(|error| {
-        let error = with_causes(&error);
-        tracing::warn!("whether a freeze holds the new job cannot be said: {error}");
+        tracing::warn!("{what} cannot be said: {}", with_causes(&error));
         None
     })
 }

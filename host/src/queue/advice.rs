@@ -1,7 +1,8 @@
 //! What helps a job that waits: the kinds of advice, in words and as a command.
 //!
-//! Owns the words, the verbs of the command line that do it, and the document. Leaves which advice is given to `remedy`.
-//! Callers rely on this: texts of the database go through the caller's `show` in the words, and a command can be pasted.
+//! Owns the words, the verbs of the command line that do it, and the document. Leaves which advice
+//! is given to `remedy`. Callers rely on this: texts of the database go through the caller's `show`
+//! in the words, and a command can be pasted.
 
 use serde_json::{Value, json};
 
@@ -223,8 +224,8 @@ impl Advice {
         }
     }
 
-    /// The words of the command line that do it, after the program's name; none if it takes none. What is to be filled in
-    /// is in capitals.
+    /// The words of the command line that do it, after the program's name; none if it takes none.
+    /// What is to be filled in is in capitals.
     pub fn arguments(&self) -> Option<Vec<String>> {
         let words = |words: &[&str]| Some(words.iter().map(|word| (*word).to_owned()).collect());
         match self {
@@ -263,7 +264,8 @@ impl Advice {
         }
     }
 
-    /// The same as a line for a shell, on the default database. None if it would hold what cannot be seen.
+    /// The same as a line for a shell, on the default database. None if it would hold what cannot
+    /// be seen.
     pub fn command(&self) -> Option<String> {
         let mut arguments = self.arguments()?;
         let hides = |word: &String| word.chars().any(|c| c.is_control());

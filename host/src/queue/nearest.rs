@@ -1,7 +1,8 @@
 //! The names that a mistyped one may have meant.
 //!
 //! Owns what counts as near: the same but for case, space and invisible characters; the last part
-//! of a path; a few letters changed, left out, added or swapped. It knows neither repos nor agents.
+//! of a path; a few letters changed, left out, added or swapped. Leaves to `known` which
+//! names there are.
 
 use std::fmt::Write as _;
 
@@ -53,7 +54,8 @@ fn distance(name: &str, known: &str) -> Option<usize> {
     (distance <= most && distance < length).then_some(distance + 1)
 }
 
-/// Without what is not seen or easily mistaken: case, space around, and characters that leave no mark.
+/// Without what is not seen or easily mistaken: case, space around, and characters that leave no
+/// mark.
 fn folded(name: &str) -> String {
     let visible = name.chars().filter(|c| !is_invisible(*c));
     visible.collect::<String>().trim().to_lowercase()

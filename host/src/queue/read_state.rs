@@ -64,34 +64,29 @@ impl Queue {
         {
             notes.push(instead.to_string());
         }
-        let (mut failures, mut compared) = (BTreeMap::new(), None);
-        let verdicts = match decide_and_compare(&mut self.gate, &mut self.store, now, None) {
-            Ok((
-                Answered {
-                    decisions,
-                    failures: of_repos,
-                },
-                found,
-            )) => {
-                compared = found;
-                failures = of_repos;
-                notes.extend(without_verdicts(&failures));
-                let free = decisions
-                    .iter()
-                    .filter(|decision| decision.verdict == Verdict::Claim);
-                let free: Vec<i64> = free.map(|decision| decision.job).collect();
-                self.doubt_candidates(&clause, &free);
-                let verdicts = decisions.into_iter();
-                verdicts
-                    .map(|decision| (decision.job, decision.verdict))
-                    .collect()
-            }
+        let asked = decide_and_compare(&mut self.gate, &mut self.store, now, None);
+        let (answered, compared) = match asked {
             Err(error) if error.is_of_the_database() => return Err(error.into()),
             Err(error) => {
                 notes.push(format!("there are no verdicts: {}", with_causes(&error)));
-                BTreeMap::new()
+                (Answered::default(), None)
             }
+            Ok(asked) => asked,
         };
+        let Answered {
+            decisions,
+            failures,
+        } = answered;
+        notes.extend(without_verdicts(&failures));
+        let free = decisions
+            .iter()
+            .filter(|decision| decision.verdict == Verdict::Claim);
+        let free: Vec<i64> = free.map(|decision| decision.job).collect();
+        self.doubt_candidates(&clause, &free);
+        let verdicts = decisions.into_iter();
+        let verdicts = verdicts
+            .map(|decision| (decision.job, decision.verdict))
+            .collect();
         let view = View {
             agents: self.gated_agents(now),
             now: Some(now),

@@ -1,8 +1,9 @@
 //! Which advice is given, by the state of what a job waits for.
 //!
-//! Owns the choice and the order: what goes on with the work in front comes first, and ending that task, which skips its
-//! work, comes last. Leaves the words to `advice`. Callers rely on this: nothing that is advised takes a job from a worker
-//! that may be working on it, but for the last resort, which says so.
+//! Owns the choice and the order: what goes on with the work in front comes first, and ending that
+//! task, which skips its work, comes last. Leaves the words to `advice`. Callers rely on this:
+//! nothing that is advised takes a job from a worker that may be working on it, but for the last
+//! resort, which says so.
 
 use super::advice::Advice;
 use super::explanation::{Ahead, FreezeAhead, Held};
@@ -159,7 +160,8 @@ fn unfreeze(freeze: &FreezeAhead) -> Advice {
     }
 }
 
-/// Whether `task done` refuses without force: as `task_end` does, but for a lease that is over by then.
+/// Whether `task done` refuses without force: as `task_end` does, but for a lease that is over by
+/// then.
 fn is_worked_on(job: &JobWork) -> bool {
     job.state == WorkState::Running
         || (job.state == WorkState::Foreign && job.status.as_deref() == Some("running"))

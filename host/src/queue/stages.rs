@@ -2,14 +2,14 @@
 //!
 //! Owns what is said of the stage that a task is given. The rules alone say what is finished, by
 //! exact text; a task in `Done` or `cancelled` is unfinished under the usual rules, and holds every
-//! later task of its repo for good. Callers rely on this: nothing is refused, because a stage may
-//! have any name.
+//! later task of its repo for good. Leaves the change of a stage to `tasks`. Callers rely on this:
+//! nothing is refused, because a stage may have any name.
 
 use jiff::Timestamp;
 
+use super::added::or_unsaid;
 use super::nearest::named;
 use super::{Error, Queue};
-use crate::error::with_causes;
 use crate::store::{FinishedStages, TaskOutcome};
 
 /// What other systems call the end of a task, in lower case letters.
@@ -53,6 +53,9 @@ const WITHOUT_WORK: [&str; 10] = [
     "wontfix",
 ];
 
+/// What the notes of this file say.
+const WHAT: &str = "whether the stage is a finished one";
+
 /// The verb of `task` that ends a task as its stage was probably meant.
 pub(super) fn end_meant(stage: &str) -> &'static str {
     let plain = plain(stage);
@@ -82,7 +85,7 @@ impl Queue {
         stage: &str,
     ) -> Option<String> {
         let note = self.find_moved_note(now, task, before, stage);
-        note.unwrap_or_else(|error| unsaid(&error))
+        or_unsaid(note, WHAT)
     }
 
     fn find_moved_note(
@@ -104,7 +107,7 @@ impl Queue {
     /// What to say of the first stage of a task that was added; likewise.
     pub fn first_stage_note(&mut self, now: Timestamp, repo: &str, stage: &str) -> Option<String> {
         let note = self.find_first_stage_note(now, repo, stage);
-        note.unwrap_or_else(|error| unsaid(&error))
+        or_unsaid(note, WHAT)
     }
 
     fn find_first_stage_note(
@@ -152,14 +155,6 @@ impl Queue {
             _ => format!("{said}: the task is unfinished until {ends}"),
         }))
     }
-}
-
-fn unsaid(error: &Error) -> Option<String> {
-    tracing::warn!(
-        "whether the stage is a finished one cannot be said: {}",
-        with_causes(error)
-    );
-    None
 }
 
 /// The finished stage that was probably meant by a stage which is not finished; none if it looks

@@ -1,7 +1,7 @@
 //! A claim that waits until there is a job.
 //!
-//! Owns how often it looks. Callers rely on this: a change is seen soon, by whatever program it was made, and a queue on
-//! which nothing happens costs next to nothing.
+//! Owns how often it looks. Callers rely on this: a change is seen soon, by whatever program it was
+//! made, and a queue on which nothing happens costs next to nothing.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,7 +18,8 @@ const LOOK: Duration = Duration::from_millis(20);
 const CLAIM_ANYWAY: Duration = Duration::from_secs(1);
 
 impl Queue {
-    /// As [`Queue::claim`], and waits for a job until it is over. Meanwhile it compares the candidates, at a low rate.
+    /// As [`Queue::claim`], and waits for a job until it is over. Meanwhile it compares the
+    /// candidates, at a low rate.
     ///
     /// # Errors
     ///

@@ -2,7 +2,8 @@
 //!
 //! Owns what is written when. A file that is not even a policy is not stored. A candidate is stored
 //! before its check, so that the history has every attempt; if the process dies meanwhile, it stays
-//! a candidate, which no claim uses. The change itself is one transaction.
+//! a candidate, which no claim uses. Leaves the check to `conform`. Callers rely on
+//! this: the change itself is one transaction.
 
 use super::Error;
 use crate::conform::{Candidate, Stage, check_policy};

@@ -1,8 +1,8 @@
 //! A child process: in its own group, for a limited time, watched while it runs.
 //!
-//! Owns its end, and why one cannot be started. Callers rely on this: once [`run`] returns, the
-//! child is gone, and where it was ended before its time so is every process of its group. A
-//! process that leaves the group is not followed.
+//! Owns its end, and why one cannot be started. Leaves its environment to its callers, who rely on
+//! this: once [`run`] returns, the child is gone, and where it was ended before its time so is
+//! every process of its group. A process that leaves the group is not followed.
 
 use std::ffi::OsStr;
 use std::io;

@@ -1,8 +1,8 @@
 //! Keeps the claim of a job while it is worked on.
 //!
-//! Owns the heartbeats, on their own connection. Callers rely on this: as soon as the claim is
-//! lost, or may be, the work is cancelled, so that two workers are at one job for no longer than
-//! that takes.
+//! Owns the heartbeats, on their own connection. Leaves to `job` what becomes of the work. Callers
+//! rely on this: as soon as the claim is lost, or may be, the work is cancelled, so that two
+//! workers are at one job for no longer than that takes.
 
 use std::time::{Duration, Instant};
 

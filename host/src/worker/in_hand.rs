@@ -1,7 +1,7 @@
 //! A claimed job, and what it takes to let it go.
 //!
-//! Owns how a worker gives a job back. It never fails: where the database refuses, the job comes
-//! back when its lease runs out, and the log says so.
+//! Owns how a worker gives a job back. Leaves to `job` when. Callers rely on this: it never fails,
+//! and where the database refuses, the job comes back when its lease runs out.
 
 use std::thread;
 

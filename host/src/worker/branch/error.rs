@@ -184,9 +184,9 @@ pub enum Error {
     },
     /// Git, or a program that it runs, waits for an answer.
     #[error(
-        "git asks for something at the terminal on its way to the remote of `{repo}`, and nobody \
-         is there to answer: give this worker's user a key or a credential helper that works \
-         without a question"
+        "git asks for something at the terminal on its way to the remote of `{repo}`, and gets \
+         no answer: give this worker's user a key or a credential helper that works without a \
+         question"
     )]
     Asked {
         /// The repo.
