@@ -63,5 +63,6 @@ mod tokens;
 mod trials;
 mod trusted_fallbacks;
 mod users;
+mod waiters;
 mod wasi;
 mod work;

@@ -11,9 +11,9 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::Error;
-use crate::model::{Decision, Verdict};
+use crate::model::{Decision, Verdict, verdict_from_json};
 use crate::policy::{Policy, Runtime, texts};
-use crate::queue::{Allowance, Entry, Overrides, differing, verdict_from_json};
+use crate::queue::{Allowance, Entry, Overrides, differing};
 
 /// What a replay came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -13,8 +13,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Error, Queue, verdict_to_json};
-use crate::model::{Decision, Settings, Snapshot};
+use super::{Error, Queue};
+use crate::model::{Decision, Settings, Snapshot, verdict_to_json};
 use crate::policy;
 use crate::store::Claimed;
 

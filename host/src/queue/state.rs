@@ -13,9 +13,9 @@ use super::acting::{Acting, Rules};
 use super::by_repo::Answered;
 use super::gated::of_the_default_rule;
 use super::work::{Active, JobCounts, Live, cut};
-use super::{Contradiction, Doubt, Error, NotInForce, Queue, verdict_to_json, with_causes};
+use super::{Contradiction, Doubt, Error, NotInForce, Queue, with_causes};
 use crate::clause::Agents;
-use crate::model::Verdict;
+use crate::model::{self, Verdict};
 use crate::printable::printable;
 use crate::store::{self, FrozenDeploy, JobWork, TaskWork, WaitingJob};
 
@@ -71,7 +71,7 @@ pub struct OtherHeld {
     /// Its id.
     pub job_id: i64,
     /// Why it is held.
-    #[serde(serialize_with = "verdict_as_json")]
+    #[serde(serialize_with = "model::verdict_as_json")]
     #[schema(value_type = serde_json::Value)]
     pub verdict: Option<Verdict>,
     /// What the policy names in it that is not there, or not what it says.
@@ -163,7 +163,7 @@ pub struct Waiting {
     /// What the policy says, if it was asked and answered.
     #[serde(
         skip_serializing_if = "Option::is_none",
-        serialize_with = "verdict_as_json"
+        serialize_with = "model::verdict_as_json"
     )]
     #[schema(value_type = serde_json::Value)]
     pub verdict: Option<Verdict>,
@@ -428,12 +428,4 @@ fn without_verdicts(failures: &BTreeMap<String, String>) -> Option<String> {
 /// Whether a number says nothing, and is left out.
 fn is_none(number: &usize) -> bool {
     *number == 0
-}
-
-/// `"claim"`, or an object with the reasons of the hold.
-fn verdict_as_json<S: serde::Serializer>(
-    verdict: &Option<Verdict>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    verdict.as_ref().map(verdict_to_json).serialize(serializer)
 }

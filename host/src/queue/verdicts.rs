@@ -1,9 +1,9 @@
-//! Verdicts as documents, and where two answers to the same question differ.
+//! Verdicts in words, and where two answers to the same question differ.
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
-
+use super::named_rows::Doubt;
+use super::words::Show;
 use crate::model::{Decision, Hold, Verdict};
 
 /// The jobs that two answers differ about, in the order of their ids.
@@ -26,24 +26,20 @@ pub fn differing(
         .map(|(job, [before, after])| (job, before, after))
 }
 
-/// `"claim"`, or an object with the reasons of the hold.
-pub fn verdict_to_json(verdict: &Verdict) -> Value {
-    match verdict {
-        Verdict::Claim => json!("claim"),
-        Verdict::Hold(Hold {
-            earlier_task,
-            freeze,
-            rule,
-        }) => json!({"hold": {"earlier_task": earlier_task, "freeze": freeze, "rule": rule}}),
-    }
-}
-
-/// A verdict as [`verdict_to_json`] writes it; none if it is not one.
-pub fn verdict_from_json(document: &Value) -> Option<Verdict> {
-    if document == "claim" {
-        return Some(Verdict::Claim);
-    }
-    serde_json::from_value(document.get("hold")?.clone())
-        .ok()
-        .map(Verdict::Hold)
+/// The reasons of a hold in a few words. `first` says which task comes first, if it is to be said.
+/// What is doubted is only named.
+pub fn reasons(hold: &Hold, first: Option<String>, doubts: &[Doubt], show: Show<'_>) -> String {
+    let doubt = |of_task: bool| {
+        let mut doubts = doubts.iter();
+        let doubt = doubts.find(|doubt| doubt.is_of_task() == of_task);
+        doubt.map(|doubt| format!("the policy names {}", show(&doubt.to_string())))
+    };
+    // The policy names a freeze by its row. People know it by its number, where the repo is.
+    let frozen = hold.freeze.map(|_| "the repo is frozen".to_owned());
+    let rule = hold.rule.as_deref().map(show);
+    [doubt(true).or(first), doubt(false).or(frozen), rule]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join(", ")
 }

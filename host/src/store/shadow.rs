@@ -5,10 +5,12 @@
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use rusqlite::{OptionalExtension, params};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::generations::is_kept;
 use super::{Act, Error, Generation, GenerationState, Store, sql_time};
-use crate::model::Verdict;
+use crate::model::{Verdict, verdict_as_json, verdict_from_json, verdict_to_json};
 
 /// How many jobs of a generation are kept with their verdicts.
 const KEPT: i64 = 10_000;
@@ -17,7 +19,7 @@ const KEPT: i64 = 10_000;
 const SHOWN: i64 = 100;
 
 /// What became of a shadow.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ShadowRecord {
     /// The generation.
     pub generation: i64,
@@ -34,13 +36,15 @@ pub struct ShadowRecord {
 }
 
 /// A job about which the two differed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Disagreement {
     /// The job.
     pub job: i64,
     /// What the active generation said the last time.
+    #[serde(serialize_with = "verdict_as_json")]
     pub active: Option<Verdict>,
     /// What the shadow said.
+    #[serde(serialize_with = "verdict_as_json")]
     pub shadow: Option<Verdict>,
     /// How often they differed.
     pub times: usize,
@@ -155,17 +159,20 @@ impl Store {
     }
 }
 
-/// A verdict as JSON.
 fn text(verdict: &Option<Verdict>) -> String {
-    serde_json::json!(verdict).to_string()
+    Value::from(verdict.as_ref().map(verdict_to_json)).to_string()
 }
 
 struct StoredVerdict(Option<Verdict>);
 
 impl FromSql for StoredVerdict {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<StoredVerdict> {
-        serde_json::from_str(value.as_str()?)
-            .map(StoredVerdict)
-            .map_err(|error| FromSqlError::Other(Box::new(error)))
+        let document: Value = serde_json::from_str(value.as_str()?)
+            .map_err(|error| FromSqlError::Other(Box::new(error)))?;
+        if document.is_null() {
+            return Ok(StoredVerdict(None));
+        }
+        let verdict = verdict_from_json(&document).ok_or(FromSqlError::InvalidType)?;
+        Ok(StoredVerdict(Some(verdict)))
     }
 }

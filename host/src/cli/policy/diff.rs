@@ -3,7 +3,7 @@
 use clap::Args;
 use jiff::Timestamp;
 use serial_gate::life;
-use serial_gate::queue::verdict_to_json;
+use serial_gate::model::verdict_to_json;
 
 use super::proposal::{Allow, File};
 use crate::cli::options::Shared;

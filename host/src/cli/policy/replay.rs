@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serial_gate::life;
-use serial_gate::queue::{Allowance, verdict_to_json};
+use serial_gate::model::verdict_to_json;
+use serial_gate::queue::Allowance;
 
 use super::proposal::{Allow, File};
 use crate::cli::options::Shared;
