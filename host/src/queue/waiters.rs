@@ -48,8 +48,6 @@ pub type Served<W> = (W, Result<Claimed, Error>);
 /// The line.
 pub struct Waiters<W> {
     line: VecDeque<W>,
-    /// Those who were not tried in this round.
-    untried: VecDeque<W>,
     /// Whether everybody in the line was tried since the last change.
     is_settled: bool,
     /// The agents for which nothing was found since then.
@@ -65,7 +63,6 @@ impl<W> Default for Waiters<W> {
     fn default() -> Waiters<W> {
         Waiters {
             line: VecDeque::new(),
-            untried: VecDeque::new(),
             is_settled: true,
             nothing_for: HashSet::new(),
             nothing_at_all: false,
@@ -93,7 +90,7 @@ impl<W: Waiter> Waiters<W> {
 
     /// How many wait.
     pub fn count(&self) -> usize {
-        self.line.len() + self.untried.len()
+        self.line.len()
     }
 
     /// Whether there is nothing to do until something changes.
@@ -109,17 +106,18 @@ impl<W: Waiter> Waiters<W> {
     }
 
     /// Claims for the workers in their order. Ends when each of them was tried, or the round's
-    /// limits are reached; those who were not tried come first in the next round.
+    /// limits are reached. Those who were not served keep their places.
     pub fn serve(&mut self, queue: &mut Queue, round: &Round<'_>) -> Vec<Served<W>> {
         let begun = Instant::now();
         let mut served = Vec::new();
         // What is claimed in a broken group is undone.
-        if queue.store.group_is_broken() || !self.begin(queue) {
+        if queue.store.group_is_broken() || !self.has_to_try(queue) {
             return served;
         }
+        let mut untried = std::mem::take(&mut self.line);
         while served.len() < round.most
             && begun.elapsed() < round.time
-            && let Some(waiter) = self.next()
+            && let Some(waiter) = self.next(&mut untried)
         {
             match queue.claim((round.clock)(), waiter.claimant(), round.lease) {
                 Ok(None) => self.found_nothing(waiter),
@@ -133,6 +131,7 @@ impl<W: Waiter> Waiters<W> {
                 break;
             }
         }
+        self.line.append(&mut untried);
         served
     }
 
@@ -140,9 +139,7 @@ impl<W: Waiter> Waiters<W> {
     /// nobody is to wait any more. Those who have gone leave without a word.
     pub fn dismiss(&mut self, all: bool) -> Vec<W> {
         let mut dismissed = Vec::new();
-        let tried = std::mem::take(&mut self.line);
-        let untried = std::mem::take(&mut self.untried);
-        for waiter in tried.into_iter().chain(untried) {
+        for waiter in std::mem::take(&mut self.line) {
             if all || (waiter.is_due() && self.has_nothing_for(&waiter)) {
                 dismissed.push(waiter);
             } else if !waiter.has_gone() {
@@ -158,27 +155,18 @@ impl<W: Waiter> Waiters<W> {
         self.forget();
     }
 
-    /// Begins a round. False if nobody is to be tried.
-    fn begin(&mut self, queue: &mut Queue) -> bool {
-        if self.count() == 0 {
-            return false;
-        }
+    /// Notices changes. False if nobody is to be tried.
+    fn has_to_try(&mut self, queue: &mut Queue) -> bool {
         // Read before the claims, so that a change after them is not missed.
-        if self.changes.look(version(queue)) {
+        if !self.line.is_empty() && self.changes.look(version(queue)) {
             self.forget();
         }
-        if self.is_settled {
-            return false;
-        }
-        let later = std::mem::take(&mut self.untried);
-        self.untried = std::mem::take(&mut self.line);
-        self.untried.extend(later);
-        true
+        !self.line.is_empty() && !self.is_settled
     }
 
     /// The next worker to try. None ends the round, when all were tried.
-    fn next(&mut self) -> Option<W> {
-        while let Some(waiter) = self.untried.pop_front() {
+    fn next(&mut self, untried: &mut VecDeque<W>) -> Option<W> {
+        while let Some(waiter) = untried.pop_front() {
             if waiter.has_gone() {
                 continue;
             }
