@@ -5,3 +5,4 @@ mod lines;
 mod one_repo_s_failure;
 mod promises;
 mod stuck;
+mod waiters;

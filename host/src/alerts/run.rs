@@ -12,18 +12,17 @@ use super::line::Line;
 use super::watch::watch;
 use super::{Channel, Clock, Error, Round, Settings};
 use crate::error::with_causes;
-use crate::queue::Queue;
+use crate::queue::{Changes, Queue, pause};
 use crate::store::{Database, Store};
 
 /// How soon a new alert is seen, and that it is time to stop.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// After how many looks a line is looked at whatever it was to wait for, a minute: the clock may
-/// have been put back meanwhile.
-pub(super) const LOOKS_AT_MOST: u32 = 240;
+/// When the outbox and the queue are looked at without a change: the clock may have been put back.
+pub(super) const LOOK_ANYWAY: Duration = Duration::from_secs(60);
 
-/// After how many looks something that failed in this process is tried again: two seconds.
-const LOOKS_AFTER_AN_ERROR: u32 = 8;
+/// When something that failed in this process is tried again.
+const AFTER_AN_ERROR: Duration = Duration::from_secs(2);
 
 /// Sends what is due, to each channel at once, and says when to come back.
 ///
@@ -64,19 +63,19 @@ pub fn run(
 ) -> Result<(), Error> {
     let database = &queue.store().database().clone();
     settings.channels.iter().try_for_each(Channel::check)?;
-    let is_over = || stop.load(Ordering::Relaxed);
+    let cancelled = || stop.load(Ordering::Relaxed);
     let keep_sending = |channel| {
-        while !is_over() {
-            if let Err(error) = send_until(database, channel, settings, clock, &is_over) {
+        while !cancelled() {
+            if let Err(error) = send_until(database, channel, settings, clock, &cancelled) {
                 let name = channel.name();
                 tracing::warn!("alerts are not sent to `{name}`: {}", with_causes(&error));
-                pause(LOOKS_AFTER_AN_ERROR, &is_over);
+                pause(AFTER_AN_ERROR, &cancelled);
             }
         }
         Ok(())
     };
     for_each_channel(settings, keep_sending, |ended| {
-        watch(&mut queue, settings.waiting, clock, &is_over);
+        watch(&mut queue, settings.waiting, clock, &cancelled);
         ended.collect()
     })
 }
@@ -116,31 +115,20 @@ fn send_until(
     channel: &Channel,
     settings: &Settings,
     clock: Clock<'_>,
-    is_over: &dyn Fn() -> bool,
+    cancelled: &dyn Fn() -> bool,
 ) -> Result<(), Error> {
-    let mut beside = Store::open(database)?;
+    // Its own connection notices what the sender itself writes, too.
+    let mut noticing = Store::open(database)?;
     let mut line = Line::open(database, channel, settings)?;
-    while !is_over() {
-        let version = beside.data_version()?;
-        let next = line.send_due(clock, is_over)?.next;
-        for _ in 0..LOOKS_AT_MOST {
-            if is_over() || next.is_some_and(|next| next <= clock()) {
-                break;
-            }
-            pause(1, is_over);
-            if beside.data_version()? != version {
-                break;
-            }
-        }
+    let mut changes = Changes::new(LOOK_ANYWAY);
+    while !cancelled() {
+        // Read before the sending, so that a change after it is not missed.
+        changes.look(Some(noticing.data_version()?));
+        let next = line.send_due(clock, cancelled)?.next;
+        changes.wait(LOOK, cancelled, &mut || {
+            let is_due = next.is_some_and(|next| next <= clock());
+            noticing.data_version().ok().filter(|_| !is_due)
+        });
     }
     Ok(())
-}
-
-pub(super) fn pause(looks: u32, is_over: &dyn Fn() -> bool) {
-    for _ in 0..looks {
-        if is_over() {
-            return;
-        }
-        thread::sleep(LOOK);
-    }
 }

@@ -8,37 +8,35 @@
 use std::time::Duration;
 
 use super::Clock;
-use super::run::{LOOKS_AT_MOST, pause};
+use super::run::LOOK_ANYWAY;
 use crate::error::with_causes;
-use crate::queue::Queue;
+use crate::queue::{Changes, Queue};
 
-/// After how many looks of a sender the queue is looked at for a change: a second. As often, files
-/// are let go of that were replaced, so that the other parts of the process find what is there now.
-const LOOKS: u32 = 4;
+/// How often the queue is looked at for a change. As often, files are let go of that were replaced,
+/// so that the other parts of the process find what is there now.
+const LOOK: Duration = Duration::from_secs(1);
 
-/// Looks at the lines until it is over: soon after a change, so that a job which does not say when
-/// it was added is seen early, and each minute, because they grow old without one.
+/// Looks at the lines until it is cancelled: soon after a change, so that a job which does not say
+/// when it was added is seen early, and each minute, because they grow old without one.
 pub(super) fn watch(
     queue: &mut Queue,
     limit: Option<Duration>,
     clock: Clock<'_>,
-    is_over: &dyn Fn() -> bool,
+    cancelled: &dyn Fn() -> bool,
 ) {
-    while !is_over() {
+    let mut changes = Changes::new(LOOK_ANYWAY);
+    while !cancelled() {
         // Read before the look, so that a change after it is not missed.
-        let seen = queue.data_version().ok();
+        changes.look(queue.data_version().ok());
         if let Err(error) = queue.look_at_heads(clock(), limit) {
             tracing::warn!(
                 "the waiting lines are not looked at: {}",
                 with_causes(&error)
             );
         }
-        for _ in 0..LOOKS_AT_MOST / LOOKS {
-            pause(LOOKS, is_over);
+        changes.wait(LOOK, cancelled, &mut || {
             queue.store().let_go_of_moved_files();
-            if is_over() || queue.data_version().ok() != seen {
-                break;
-            }
-        }
+            queue.data_version().ok()
+        });
     }
 }

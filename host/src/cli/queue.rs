@@ -2,12 +2,11 @@
 //!
 //! Owns the lines of each repo. Leaves those about work to `queue_work`, and JSON to the state itself.
 
-use std::thread;
 use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
-use serial_gate::queue::{Acting, Advice, Others, Queue as GatedQueue, RepoState, State};
+use serial_gate::queue::{Acting, Advice, Changes, Others, Queue as GatedQueue, RepoState, State};
 use serial_gate::store::sql_time;
 
 use super::advice::line;
@@ -35,12 +34,13 @@ pub struct Queue {
 impl Queue {
     pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
         let mut queue = shared.queue()?;
+        let mut changes = Changes::new(Duration::MAX);
         // Read before the state, so that a change after it is not missed.
-        let seen = queue.store().data_version()?;
+        changes.look(Some(queue.data_version()?));
         let state = queue.state(Timestamp::now(), &[])?;
         print(&state, Some(shared), output)?;
         if self.watch {
-            watch(&mut queue, seen, state, shared, output)
+            watch(&mut queue, changes, state, shared, output)
         } else {
             Ok(Outcome::Done)
         }
@@ -49,16 +49,13 @@ impl Queue {
 
 fn watch(
     queue: &mut GatedQueue,
-    mut seen: i64,
+    mut changes: Changes,
     mut state: State,
     shared: &Shared,
     output: &mut Output,
 ) -> Result<Outcome, Error> {
     loop {
-        while queue.store().data_version()? == seen {
-            thread::sleep(POLL);
-        }
-        seen = queue.store().data_version()?;
+        changes.wait(POLL, &|| false, &mut || queue.data_version().ok());
         let changed = queue.state(Timestamp::now(), &[])?;
         if changed != state {
             if !output.json {

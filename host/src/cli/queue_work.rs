@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use serial_gate::model::Verdict;
-use serial_gate::queue::{Doubt, RepoState, of_active};
+use serial_gate::queue::{Doubt, RepoState, of_active, reasons};
 use serial_gate::store::{JobWork, WorkState};
 
 use super::Error;
@@ -96,7 +96,7 @@ impl<'a> Names<'a> {
             let name = self.0.get(&id).copied();
             format!("{} comes first", task(id, name))
         });
-        let words = format!("held: {}", text::reasons(hold, first, doubts));
+        let words = format!("held: {}", reasons(hold, first, doubts, &shown));
         toned(Tone::Held, words)
     }
 }

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use jiff::Timestamp;
-use serial_gate::model::{Hold, Verdict};
+use serial_gate::model::Verdict;
 use serial_gate::printable::{is_invisible, printable};
-use serial_gate::queue::Doubt;
+use serial_gate::queue::{Doubt, reasons};
 use serial_gate::store::{TaskBranch, sql_time, time_since};
 use serial_gate::worker::branch::{base_words, short};
 
@@ -84,25 +84,9 @@ fn words_of(verdict: Option<&Verdict>, doubts: &[Doubt]) -> String {
             let first = hold
                 .earlier_task
                 .map(|task| format!("task {task} comes first"));
-            format!("held: {}", reasons(hold, first, doubts))
+            format!("held: {}", reasons(hold, first, doubts, &shown))
         }
     }
-}
-
-/// The reasons of a hold in a few words. `first` says which task comes first. What there is a doubt about is only named.
-pub fn reasons(hold: &Hold, first: Option<String>, doubts: &[Doubt]) -> String {
-    let doubt = |of_task: bool| {
-        let mut doubts = doubts.iter();
-        let doubt = doubts.find(|doubt| doubt.is_of_task() == of_task);
-        doubt.map(|doubt| format!("the policy names {}", shown(&doubt.to_string())))
-    };
-    let frozen = hold.freeze.map(|_| "the repo is frozen".to_owned());
-    let rule = hold.rule.as_deref().map(shown);
-    [doubt(true).or(first), doubt(false).or(frozen), rule]
-        .into_iter()
-        .flatten()
-        .collect::<Vec<_>>()
-        .join(", ")
 }
 
 /// A command that can be pasted into a shell, on the same database. None when it holds what a

@@ -1,48 +1,19 @@
 //! The service: the queue over HTTP.
 //!
-//! Owns the address, the routes and the end. What a request means stands in a file for each kind of thing; none of them
-//! decides what the gate lets through. Callers rely on this: a thread that serves connections never waits for the
-//! database, and after [`serve`] returns, all that was answered is committed.
+//! Owns the address and the end. Below it, in the order in which they use each other: `transport`
+//! brings a request to a caller that was let in, `app` is what a handler has, `api` has a file for
+//! each kind of thing, `page` is for people, and `routes` lists them all. Callers rely on this: no
+//! room here decides what the gate lets through, a thread that serves connections never waits for
+//! the database, and after [`serve`] returns, all that was answered is committed.
 
-mod access;
-mod age;
-mod answers;
-mod body;
-mod change;
-mod claims;
-mod client;
-mod connections;
-mod cookies;
-mod dashboard;
-mod deploys;
-mod document;
-mod events;
-mod forms;
-mod freezes;
-mod head;
-mod health;
-mod idempotency;
-mod keys;
-mod limits;
-mod listen;
-mod metrics;
-mod origin;
-mod owner;
-mod peer;
-mod policy;
-mod problem;
-mod queue;
-mod reader;
-mod ready;
-mod socket;
-mod tasks;
-mod uploads;
-mod waiters;
-mod work_metrics;
-mod work_view;
-mod writer;
+mod api;
+mod app;
+mod page;
+mod routes;
+mod transport;
 
-pub use access::{NoRole, Secret};
+pub use transport::limits::Limits;
+pub use transport::secret::Secret;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -50,35 +21,34 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::middleware::{from_fn, from_fn_with_state};
 use jiff::Timestamp;
 use serial_gate::alerts::{self, Channel};
 use serial_gate::error::with_causes;
 use serial_gate::gate::{Overrides, Rule};
 use serial_gate::observe::Pace;
-use serial_gate::policy::{Runtime, Stop, Trust};
+use serial_gate::policy::{Runtime, Trust};
 use serial_gate::queue::{Error as QueueError, Options, Queue};
 use serial_gate::store::{Database, Store};
 use serial_gate::worker::branch::Project;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, Semaphore};
 
-use access::{Access, Rules};
-use answers::Answers;
-use connections::Connections;
-use keys::Keys;
-pub use limits::Limits;
-use limits::TooFew;
-use metrics::Metrics;
-use owner::Owner;
-use problem::Problem;
-use reader::Reader;
-use uploads::Uploads;
-use writer::Writer;
+use app::{App, Parts};
+use routes::{Routes, routes, with_layers};
+use transport::access::Access;
+use transport::actor::Handle;
+use transport::connections::Connections;
+use transport::counters::Counters;
+use transport::keys::Keys;
+use transport::limits::TooFew;
+use transport::listen::{self, Listening};
+use transport::reader::Reader;
+use transport::shutdown::{Shutdown, shutdown};
+use transport::uploads::Uploads;
+use transport::writer::Writer;
 
-/// How long the end of the service waits for what is still under way after the last request was answered or cut off.
+/// How long the end of the service waits for what is still under way after the last request was
+/// answered or cut off.
 const CUT_OFF: Duration = Duration::from_secs(1);
 
 /// What the service is started with.
@@ -152,55 +122,9 @@ pub enum Error {
     /// The alerts.
     #[error(transparent)]
     Alerts(#[from] alerts::Error),
-    /// An operation that nobody may call or everybody.
-    #[error(transparent)]
-    Role(#[from] NoRole),
     /// The OpenAPI document.
     #[error("the OpenAPI document cannot be written")]
     Document(#[source] serde_json::Error),
-}
-
-/// What every handler has.
-#[derive(Clone)]
-pub struct App(Arc<Shared>);
-
-impl std::ops::Deref for App {
-    type Target = Shared;
-    fn deref(&self) -> &Shared {
-        &self.0
-    }
-}
-
-/// The parts of [`App`].
-pub struct Shared {
-    writer: Writer,
-    reader: Owner<Reader>,
-    /// Looks whether there is a clause. The reader may be busy with a long queue, and the writer's failures count.
-    prober: Owner<Reader>,
-    access: Access,
-    connections: Arc<Connections>,
-    answers: Answers,
-    uploads: Uploads,
-    rules: Rules,
-    metrics: Metrics,
-    document: String,
-    service: Service,
-    options: Options,
-    /// A policy's check takes a second of a processor, or a minute: one at a time.
-    policy_turn: Arc<tokio::sync::Mutex<()>>,
-    /// Every other step of a policy's life. None of them waits for a check.
-    policy_steps: Arc<Semaphore>,
-    stopping: watch::Sender<bool>,
-}
-
-impl Shared {
-    /// A queue as everybody sees it, for what takes long. It compiles and calls no policy once `stop` is told.
-    fn open_queue(&self, stop: Stop) -> Result<Queue, QueueError> {
-        let rule = Rule::Active(Overrides::default());
-        let options = self.options.clone();
-        let runtime = options.runtime.until(stop);
-        Queue::open(&self.service.db, rule, Options { runtime, ..options })
-    }
 }
 
 /// Runs the service until it is told to stop. `ready` is called once with the address that it listens on.
@@ -216,9 +140,8 @@ pub fn serve(service: Service, ready: impl FnOnce(SocketAddr)) -> Result<(), Err
 }
 
 /// From the moment at which the service is told to stop, nothing is compiled any more.
-async fn stop_compiling(runtime: Runtime, mut stopping: watch::Receiver<bool>) {
-    // It fails when the service has ended.
-    let _ = stopping.wait_for(|stopping| *stopping).await;
+async fn stop_compiling(runtime: Runtime, mut shutdown: Shutdown) {
+    shutdown.cancelled().await;
     runtime.stop_compiling();
 }
 
@@ -236,59 +159,69 @@ async fn run(service: Service, ready: impl FnOnce(SocketAddr)) -> Result<(), Err
         repos: service.repos.clone(),
         ..Options::default()
     };
-    let open_with = |options: &Options| {
+    let open = |options: &Options| {
         let rule = Rule::Active(service.overrides.clone());
         Queue::open(&service.db, rule, options.clone())
     };
-    let open = || open_with(&options);
     let claiming = Options {
         pace: Some(Pace::default()),
         ..options.clone()
     };
-    let (stopping, told) = watch::channel(false);
-    tokio::spawn(stop_compiling(runtime, told.clone()));
+    let (trigger, shutdown) = shutdown();
+    tokio::spawn(stop_compiling(runtime, shutdown.clone()));
     let ended = Arc::new(Notify::new());
     let (writer, writing) = Writer::start(
-        open_with(&claiming)?,
+        open(&claiming)?,
         service.lease,
-        told,
+        shutdown.clone(),
         Arc::clone(&ended),
     )
     .map_err(Error::Start)?;
-    let (reader, reading) =
-        Owner::spawn("reader", Reader::new(open()?), Arc::clone(&ended)).map_err(Error::Start)?;
-    let (prober, probing) =
-        Owner::spawn("prober", Reader::new(open()?), Arc::clone(&ended)).map_err(Error::Start)?;
+    let spawn = |name| {
+        let reader = Reader::new(open(&options)?);
+        Handle::spawn(name, reader, Arc::clone(&ended)).map_err(Error::Start)
+    };
+    let (reader, reading) = spawn("reader")?;
+    let (prober, probing) = spawn("prober")?;
     let (keys, finding) =
-        Owner::spawn("keys", Keys::new(store), Arc::clone(&ended)).map_err(Error::Start)?;
-    let alerting = Alerting::start(&service, open()?)?;
-    let (routes, document) = document::routes();
-    let connections = Connections::new(service.limits, service.proxies.clone());
+        Handle::spawn("keys", Keys::new(store), Arc::clone(&ended)).map_err(Error::Start)?;
+    let alerting = Alerting::start(&service, open(&options)?)?;
+    let Routes {
+        guarded,
+        public,
+        document,
+        allowed,
+    } = routes();
     let listener = TcpListener::bind(address)
         .await
         .map_err(|cause| Error::Listen { address, cause })?;
     let address = listener.local_addr().map_err(Error::Start)?;
-    let app = App(Arc::new(Shared {
+    let app = App(Arc::new(Parts {
         writer,
         reader,
         prober,
-        access: Access::new(keys, service.proxies.clone()),
-        connections: Arc::new(connections),
-        answers: Answers::default(),
+        access: Arc::new(Access::new(keys, service.proxies.clone())),
+        connections: Arc::new(Connections::new(service.limits, service.proxies.clone())),
+        answers: Arc::default(),
         uploads: Uploads::default(),
-        rules: Rules::of(&document)?,
-        metrics: Metrics::new(),
+        counters: Arc::new(Counters::new()),
         document: document.to_json().map_err(Error::Document)?,
+        allowed,
         service,
         options,
-        policy_turn: Arc::default(),
-        policy_steps: Arc::new(Semaphore::new(policy::STEPS)),
-        stopping,
+        checks: Arc::default(),
+        steps: Arc::new(Semaphore::new(api::background::STEPS)),
+        shutdown,
     }));
-    let router = with_layers(routes, &app);
+    let listening = Listening {
+        listener,
+        connections: Arc::clone(&app.connections),
+        answers: Arc::clone(&app.answers),
+        trigger,
+    };
+    let router = with_layers(guarded, public, app);
     ready(address);
-    let stopped = listen::until_told(listener, router, &app, &ended).await;
-    drop(app);
+    let stopped = listen::serve(listening, router, &ended).await;
     alerting.end();
     // They end when nobody is left to ask them, and finish what they were asked before.
     for thread in [writing, reading, probing, finding] {
@@ -311,9 +244,9 @@ impl Alerting {
             .iter()
             .try_for_each(Channel::check)?;
         let stop = Arc::new(AtomicBool::new(false));
-        let (settings, told) = (service.alerts.clone(), stop.clone());
+        let (settings, stopped) = (service.alerts.clone(), stop.clone());
         let send = move || {
-            if let Err(error) = alerts::run(queue, &settings, &Timestamp::now, &told) {
+            if let Err(error) = alerts::run(queue, &settings, &Timestamp::now, &stopped) {
                 tracing::error!("no alerts are sent any more: {}", with_causes(&error));
             }
         };
@@ -331,22 +264,4 @@ impl Alerting {
             tracing::error!("the thread that sends alerts failed");
         }
     }
-}
-
-fn with_layers(routes: Router<App>, app: &App) -> Router {
-    routes
-        .route_layer(from_fn_with_state(app.clone(), access::admit))
-        .fallback(|| async {
-            Problem::new(
-                axum::http::StatusCode::NOT_FOUND,
-                "there is nothing here: `/openapi.json` lists what there is",
-            )
-        })
-        .layer(DefaultBodyLimit::max(body::JSON))
-        .layer(from_fn_with_state(app.clone(), origin::check))
-        .layer(from_fn(body::receive))
-        .layer(from_fn(head::check))
-        .layer(from_fn(origin::harden))
-        .layer(from_fn_with_state(app.clone(), metrics::count))
-        .with_state(app.clone())
 }

@@ -1,7 +1,8 @@
 //! The contract as Rust types, generated from `wit/serial-gate.wit`, which documents every field.
 //!
-//! Owns names, and how symbols and texts belong together: no rule, no I/O. The types are the
-//! generated ones and not copies of them, so that a snapshot reaches a policy without a conversion.
+//! Owns names, how symbols and texts belong together, and the one JSON form of a verdict: no rule,
+//! no I/O. The types are the generated ones and not copies of them, so that a snapshot reaches a
+//! policy without a conversion.
 
 mod verdicts;
 
@@ -28,12 +29,15 @@ mod generated {
 pub(crate) use generated::exports::serial_gate::policy::serial_gate::Guest as Exports;
 pub(crate) use generated::{Policy as Component, PolicyPre as ComponentPre};
 
-pub use verdicts::{differing, verdict_from_json, verdict_to_json};
+pub use verdicts::differing;
 
 pub use generated::exports::serial_gate::policy::serial_gate::{
     Clause, Decision, Description, Dialect, Freezes, Hold, Jobs, PolicyError, Settings, Snapshot,
     Symbol, Symbols, TaskIdKind, Tasks, Verdict,
 };
+
+use serde::{Deserialize as _, Serialize as _};
+use serde_json::{Value, json};
 
 /// The interface that a policy exports, with its version.
 pub const INTERFACE: &str = "serial-gate:policy/serial-gate@0.4.0";
@@ -92,4 +96,29 @@ impl Default for Symbols {
     fn default() -> Symbols {
         Symbols::new()
     }
+}
+
+/// A verdict as JSON: `"claim"`, or an object with the reasons of the hold.
+pub fn verdict_to_json(verdict: &Verdict) -> Value {
+    match verdict {
+        Verdict::Claim => json!("claim"),
+        Verdict::Hold(hold) => json!({ "hold": hold }),
+    }
+}
+
+/// A verdict as [`verdict_to_json`] writes it, or as earlier versions kept it; none if it is neither.
+pub fn verdict_from_json(document: &Value) -> Option<Verdict> {
+    if document == "claim" || document == "Claim" {
+        return Some(Verdict::Claim);
+    }
+    let hold = document.get("hold").or_else(|| document.get("Hold"))?;
+    Hold::deserialize(hold).ok().map(Verdict::Hold)
+}
+
+/// For fields that hold a verdict.
+pub(crate) fn verdict_as_json<S: serde::Serializer>(
+    verdict: &Option<Verdict>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    verdict.as_ref().map(verdict_to_json).serialize(serializer)
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::Doubt;
 use super::acting::Acting;
 use super::work::{Active, JobCounts};
-use crate::model::{Verdict, verdict_to_json};
+use crate::model::{self, Verdict};
 use crate::observe::Contradiction;
 use crate::store::{FrozenDeploy, JobWork, WaitingJob};
 
@@ -68,7 +68,7 @@ pub struct OtherHeld {
     /// Its id.
     pub job_id: i64,
     /// Why it is held.
-    #[serde(serialize_with = "verdict_as_json")]
+    #[serde(serialize_with = "model::verdict_as_json")]
     #[schema(value_type = serde_json::Value)]
     pub verdict: Option<Verdict>,
     /// What the policy names in it that is not there, or not what it says.
@@ -162,7 +162,7 @@ pub struct Waiting {
     /// What the policy says, if it was asked and answered.
     #[serde(
         skip_serializing_if = "Option::is_none",
-        serialize_with = "verdict_as_json"
+        serialize_with = "model::verdict_as_json"
     )]
     #[schema(value_type = serde_json::Value)]
     pub verdict: Option<Verdict>,
@@ -175,12 +175,4 @@ pub struct Waiting {
 /// Whether a number says nothing, and is left out.
 fn is_none(number: &usize) -> bool {
     *number == 0
-}
-
-/// `"claim"`, or an object with the reasons of the hold.
-fn verdict_as_json<S: serde::Serializer>(
-    verdict: &Option<Verdict>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    verdict.as_ref().map(verdict_to_json).serialize(serializer)
 }

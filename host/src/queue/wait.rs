@@ -1,25 +1,40 @@
 //! A claim that waits until there is a job.
 //!
-//! Owns how often it looks. Callers rely on this: a change is seen soon, by whatever program it was
-//! made, and a queue on which nothing happens costs next to nothing.
+//! Owns that it also compares the claim index meanwhile, at a low rate. Leaves the waiting to
+//! `waiters`: this is a line of one. Callers rely on this: a change by any program is seen soon, and
+//! a queue on which nothing happens costs next to nothing.
 
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::waiters::{Round, Waiter, Waiters};
 use super::{Claimant, Error, Queue};
 use crate::error::with_causes;
 use crate::store::Claimed;
 
-/// How often a change is looked for: a look costs some microseconds.
-const LOOK: Duration = Duration::from_millis(20);
-/// How often it is claimed without a change: a lease may have run out, or a clause.
-const CLAIM_ANYWAY: Duration = Duration::from_secs(1);
+/// The only worker in its line.
+struct Alone<'a> {
+    claimant: Claimant<'a>,
+    cancelled: &'a dyn Fn() -> bool,
+}
+
+impl Waiter for Alone<'_> {
+    fn claimant(&self) -> Claimant<'_> {
+        self.claimant
+    }
+
+    fn is_due(&self) -> bool {
+        (self.cancelled)()
+    }
+
+    fn has_gone(&self) -> bool {
+        false
+    }
+}
 
 impl Queue {
-    /// As [`Queue::claim`], and waits for a job until it is over. Meanwhile it compares the
-    /// candidates, at a low rate.
+    /// As [`Queue::claim`], and waits for a job until it is cancelled.
     ///
     /// # Errors
     ///
@@ -29,32 +44,33 @@ impl Queue {
         clock: &dyn Fn() -> Timestamp,
         claimant: Claimant<'_>,
         lease: Duration,
-        is_over: &dyn Fn() -> bool,
+        cancelled: &dyn Fn() -> bool,
     ) -> Result<Option<Claimed>, Error> {
+        let mut line = Waiters::default();
+        line.add(Alone {
+            claimant,
+            cancelled,
+        });
+        let round = Round {
+            clock,
+            lease,
+            most: 1,
+            time: Duration::MAX,
+        };
         loop {
-            // Read before the claim, so that a change after it is not missed.
-            let seen = self.store.data_version()?;
-            let claimed = self.claim(clock(), claimant, lease)?;
-            if claimed.is_some() || is_over() {
-                return Ok(claimed);
+            if let Some((_, claimed)) = line.serve(self, &round).pop() {
+                return claimed.map(Some);
+            }
+            if !line.dismiss(false).is_empty() {
+                return Ok(None);
             }
             match self.reconcile(clock()) {
-                Ok(false) => {}
-                Ok(true) => continue,
+                Ok(false) => line.wait(self, cancelled),
+                Ok(true) => line.forget(),
                 Err(error) => {
-                    tracing::warn!("the candidates were not compared: {}", with_causes(&error))
+                    tracing::warn!("the claim index was not compared: {}", with_causes(&error));
+                    line.wait(self, cancelled);
                 }
-            }
-            let looked = Instant::now();
-            while !self.is_changing()
-                && self.store.data_version()? == seen
-                && looked.elapsed() < CLAIM_ANYWAY
-                && !is_over()
-            {
-                thread::sleep(LOOK);
-            }
-            if self.is_changing() {
-                thread::sleep(LOOK);
             }
         }
     }

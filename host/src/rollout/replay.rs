@@ -11,8 +11,7 @@ use jiff::Timestamp;
 
 use super::Error;
 use crate::gate::Overrides;
-use crate::model::{Decision, Verdict};
-use crate::model::{differing, verdict_from_json};
+use crate::model::{Decision, Verdict, differing, verdict_from_json};
 use crate::observe::Entry;
 use crate::policy::{Allowance, Policy, Runtime, texts};
 

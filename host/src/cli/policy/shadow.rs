@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
-use serial_gate::model::verdict_to_json;
 use serial_gate::rollout::Place;
 
 use super::proposal::{Allow, File, NewRepos, Reason};
@@ -83,22 +82,7 @@ fn status(shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
         .shadow_record()?
         .ok_or(serial_gate::rollout::Error::NoShadow)?;
     if output.json {
-        let verdict = |verdict: &Option<_>| verdict.as_ref().map(verdict_to_json);
-        let disagreements: Vec<_> = record
-            .disagreements
-            .iter()
-            .map(|found| {
-                serde_json::json!({
-                    "job": found.job, "active": verdict(&found.active), "shadow": verdict(&found.shadow),
-                    "times": found.times, "last_at": found.last_at,
-                })
-            })
-            .collect();
-        output.json_line(&serde_json::json!({
-            "generation": record.generation, "looks": record.looks, "decisions": record.decisions,
-            "failures": record.failures, "last_failure": record.last_failure,
-            "disagreements": disagreements,
-        }))?;
+        output.json_line(&record)?;
         return Ok(Outcome::Done);
     }
     let generation = store.generation(record.generation)?;

@@ -4,8 +4,11 @@
 //! the two differed about, with what each said the last time; no more than [`KEPT`] of a
 //! generation.
 
+use serde::Serialize;
+use serde_json::Value;
+
 use super::generations::is_kept;
-use crate::model::Verdict;
+use crate::model::{Verdict, verdict_as_json, verdict_from_json, verdict_to_json};
 use crate::store::engine::{Row, Unexpected, values};
 use crate::store::{Act, Error, Generation, GenerationState, Store, sql_time};
 
@@ -16,7 +19,7 @@ const KEPT: i64 = 10_000;
 const SHOWN: i64 = 100;
 
 /// What became of a shadow.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ShadowRecord {
     /// The generation.
     pub generation: i64,
@@ -33,13 +36,15 @@ pub struct ShadowRecord {
 }
 
 /// A job about which the two differed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Disagreement {
     /// The job.
     pub job: i64,
     /// What the active generation said the last time.
+    #[serde(serialize_with = "verdict_as_json")]
     pub active: Option<Verdict>,
     /// What the shadow said.
+    #[serde(serialize_with = "verdict_as_json")]
     pub shadow: Option<Verdict>,
     /// How often they differed.
     pub times: usize,
@@ -159,12 +164,16 @@ impl Store {
     }
 }
 
-/// A verdict as JSON.
 fn text(verdict: &Option<Verdict>) -> String {
-    serde_json::json!(verdict).to_string()
+    Value::from(verdict.as_ref().map(verdict_to_json)).to_string()
 }
 
 fn verdict(row: Row<'_>, column: usize) -> Result<Option<Verdict>, Error> {
     let text: String = row.get(column)?;
-    serde_json::from_str(&text).map_err(|cause| Unexpected::Json(cause).into())
+    let document: Value = serde_json::from_str(&text).map_err(Unexpected::Json)?;
+    if document.is_null() {
+        return Ok(None);
+    }
+    let verdict = verdict_from_json(&document).ok_or(Unexpected::Type { column })?;
+    Ok(Some(verdict))
 }

@@ -1,0 +1,50 @@
+//! What operators did.
+
+use axum::extract::State;
+use serde::Deserialize;
+use serial_gate::store::AuditEntry;
+use utoipa::IntoParams;
+
+use crate::http::app::App;
+use crate::http::transport::access::Viewer;
+use crate::http::transport::extract::{Json, Query};
+use crate::http::transport::problem::Problem;
+use crate::http::transport::reader::Reader;
+
+/// How many are shown at most.
+const MOST: u32 = 1_000;
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Entries {
+    /// In this repo only
+    repo: Option<String>,
+    /// How many, the newest first
+    #[serde(default = "a_page")]
+    #[param(default = 50, minimum = 1, maximum = 1000)]
+    limit: u32,
+}
+
+fn a_page() -> u32 {
+    50
+}
+
+/// What operators did, the newest first
+#[utoipa::path(
+    get, path = "/audit", tag = "freezes", security(("token" = ["reader"])), params(Entries),
+    responses(
+        (status = 200, description = "The list", body = Vec<AuditEntry>),
+    )
+)]
+pub async fn audit(
+    State(app): State<App>,
+    _: Viewer,
+    Query(Entries { repo, limit }): Query<Entries>,
+) -> Result<Json<Vec<AuditEntry>>, Problem> {
+    if !(1..=MOST).contains(&limit) {
+        return Err(Problem::invalid("`limit` is a number from 1 to 1000"));
+    }
+    let read = move |reader: &mut Reader| reader.queue.store().audit(repo.as_deref(), limit);
+    Ok(Json(app.reader.run(read).await??))
+}

@@ -1,0 +1,239 @@
+//! A job's life after it was added: kept, ended, or put back.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serial_gate::queue::{self, Queue};
+use serial_gate::store::{self, Ending, NewJob, sql_time};
+use utoipa::ToSchema;
+
+use super::idempotency::{Key, MayBeRepeated};
+use crate::http::app::App;
+use crate::http::transport::access::{Operator, Worker};
+use crate::http::transport::extract::{Json, Path, token, whole};
+use crate::http::transport::problem::Problem;
+
+/// It is for people to read, in the queue and in an alert.
+const LONGEST_ERROR: usize = 5_000;
+
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AddJob {
+    /// The task
+    #[serde(deserialize_with = "whole")]
+    task_id: i64,
+    /// Who does it
+    #[schema(min_length = 1, example = "developer")]
+    agent: String,
+    /// The repo it works in, if not the task's
+    #[schema(min_length = 1)]
+    repo: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct AddedJob {
+    job_id: i64,
+    /// What has to be known of it: that the freeze of its repo does not hold it
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Token {
+    /// The token that the claim gave
+    #[serde(deserialize_with = "token")]
+    #[schema(
+        min_length = 1,
+        max_length = 200,
+        example = "sgc_6rGp3Yw0Qm1VxXh0c2h7Aw"
+    )]
+    token: String,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Failure {
+    /// The token that the claim gave
+    #[serde(deserialize_with = "token")]
+    #[schema(
+        min_length = 1,
+        max_length = 200,
+        example = "sgc_6rGp3Yw0Qm1VxXh0c2h7Aw"
+    )]
+    token: String,
+    /// What went wrong
+    #[schema(max_length = 5_000)]
+    error: Option<String>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Requeue {
+    /// Why, for the history
+    #[serde(default)]
+    #[schema(default = "")]
+    reason: String,
+}
+
+/// A job after a change.
+#[derive(Serialize, ToSchema)]
+pub struct Changed {
+    job_id: i64,
+    #[schema(example = "done")]
+    status: &'static str,
+    /// When a running job goes back to the queue unless its worker is heard of, UTC
+    lease_until: Option<String>,
+}
+
+/// Add a queued job to a task
+#[utoipa::path(
+    post, path = "/jobs", tag = "jobs", security(("token" = ["worker"])), params(MayBeRepeated), request_body = AddJob,
+    responses(
+        (status = 201, description = "It was added", body = AddedJob),
+    )
+)]
+pub async fn add_job(
+    State(app): State<App>,
+    Worker(caller): Worker,
+    key: Key,
+    Json(job): Json<AddJob>,
+) -> Result<(StatusCode, Json<AddedJob>), Problem> {
+    let keyed = key.of(&caller, "POST /jobs", &job)?;
+    let add = move |queue: &mut Queue| {
+        let new = NewJob {
+            task_id: job.task_id,
+            agent: &job.agent,
+            repo: job.repo.as_deref(),
+        };
+        let (now, store) = (Timestamp::now(), queue.store());
+        let job_id = match &keyed {
+            Some(keyed) => store.add_job_once(now, new, keyed.as_repeatable())?,
+            None => store.add_job(now, new)?,
+        };
+        let note = queue.added_job_note(now, job_id);
+        Ok::<AddedJob, queue::Error>(AddedJob { job_id, note })
+    };
+    let added = app.writer.change(add).await??;
+    Ok((StatusCode::CREATED, Json(added)))
+}
+
+/// Keep a claimed job for another lease
+#[utoipa::path(
+    post, path = "/jobs/{id}/heartbeat", tag = "jobs", security(("token" = ["worker"])),
+    params(("id" = i64, Path, description = "The job")), request_body = Token,
+    responses(
+        (status = 200, description = "It is kept", body = Changed),
+    )
+)]
+pub async fn heartbeat(
+    State(app): State<App>,
+    Worker(caller): Worker,
+    Path(id): Path<i64>,
+    Json(Token { token }): Json<Token>,
+) -> Result<Json<Changed>, Problem> {
+    let lease = app.service.lease;
+    let heartbeat = move |queue: &mut Queue| {
+        let claim = of(id, &token);
+        queue.store().heartbeat(caller.act(""), claim, lease)
+    };
+    let until = app.writer.change(heartbeat).await??;
+    Ok(Json(Changed {
+        job_id: id,
+        status: "running",
+        lease_until: Some(sql_time(until)),
+    }))
+}
+
+/// End a claimed job that was done
+#[utoipa::path(
+    post, path = "/jobs/{id}/finish", tag = "jobs", security(("token" = ["worker"])),
+    params(("id" = i64, Path, description = "The job")), request_body = Token,
+    responses(
+        (status = 200, description = "It is done", body = Changed),
+    )
+)]
+pub async fn finish(
+    State(app): State<App>,
+    Worker(caller): Worker,
+    Path(id): Path<i64>,
+    Json(Token { token }): Json<Token>,
+) -> Result<Json<Changed>, Problem> {
+    let finish = move |queue: &mut Queue| {
+        let claim = of(id, &token);
+        queue
+            .store_mut()
+            .end_job(caller.act(""), claim, Ending::Done)
+    };
+    app.writer.change(finish).await??;
+    Ok(Json(Changed::to(id, "done")))
+}
+
+/// End a claimed job that failed
+#[utoipa::path(
+    post, path = "/jobs/{id}/fail", tag = "jobs", security(("token" = ["worker"])),
+    params(("id" = i64, Path, description = "The job")), request_body = Failure,
+    responses(
+        (status = 200, description = "It has failed", body = Changed),
+    )
+)]
+pub async fn fail(
+    State(app): State<App>,
+    Worker(caller): Worker,
+    Path(id): Path<i64>,
+    Json(Failure { token, error }): Json<Failure>,
+) -> Result<Json<Changed>, Problem> {
+    if error
+        .as_ref()
+        .is_some_and(|error| error.chars().count() > LONGEST_ERROR)
+    {
+        return Err(Problem::invalid("`error` has at most 5000 characters"));
+    }
+    let fail = move |queue: &mut Queue| {
+        let error = error.as_deref();
+        let (act, claim) = (caller.act(""), of(id, &token));
+        queue
+            .store_mut()
+            .end_job(act, claim, Ending::Failed { error })
+    };
+    app.writer.change(fail).await??;
+    Ok(Json(Changed::to(id, "failed")))
+}
+
+/// Put a running, failed or cancelled job back to its old place in the queue
+#[utoipa::path(
+    post, path = "/jobs/{id}/requeue", tag = "jobs", security(("token" = ["operator"])),
+    params(("id" = i64, Path, description = "The job")), request_body = Requeue,
+    responses(
+        (status = 200, description = "It is queued", body = Changed),
+    )
+)]
+pub async fn requeue(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Path(id): Path<i64>,
+    Json(Requeue { reason }): Json<Requeue>,
+) -> Result<Json<Changed>, Problem> {
+    let requeue = move |queue: &mut Queue| {
+        let finished = queue.finished_stages()?;
+        let act = caller.act(&reason);
+        Ok::<(), queue::Error>(queue.store_mut().requeue(act, id, &finished)?)
+    };
+    app.writer.change(requeue).await??;
+    Ok(Json(Changed::to(id, "queued")))
+}
+
+impl Changed {
+    fn to(job_id: i64, status: &'static str) -> Changed {
+        Changed {
+            job_id,
+            status,
+            lease_until: None,
+        }
+    }
+}
+
+fn of(job: i64, token: &str) -> store::Claim<'_> {
+    store::Claim { job, token }
+}

@@ -1,0 +1,19 @@
+//! The API: a file for each kind of thing. A handler reads a request, has the queue do it, and says
+//! what came of it.
+
+pub mod age;
+pub mod audit;
+pub mod background;
+pub mod claims;
+pub mod deploys;
+mod figures;
+pub mod freezes;
+pub mod health;
+mod idempotency;
+pub mod jobs;
+pub mod metrics;
+pub mod policy;
+pub mod proposals;
+pub mod queue;
+mod ready;
+pub mod tasks;

@@ -1,0 +1,161 @@
+//! The policy's life: its history, its shadow, promotion and the way back.
+//!
+//! Owns nothing of it: each step is `life`'s. They run in the background, on their own queue, and
+//! wait for no check.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serial_gate::queue::Queue;
+use serial_gate::rollout;
+use serial_gate::store::{Act, GenerationEvent, ShadowRecord};
+use utoipa::ToSchema;
+
+use super::background::{Lane, in_background};
+use crate::http::app::App;
+use crate::http::transport::access::{Caller, Operator, Viewer};
+use crate::http::transport::extract::{Json, maybe_whole};
+use crate::http::transport::problem::Problem;
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Because {
+    /// Why, for the history
+    #[schema(min_length = 1, example = "too many conflicts")]
+    reason: String,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RollBack {
+    /// Why, for the history
+    #[schema(min_length = 1, example = "too many conflicts")]
+    pub reason: String,
+    /// The generation to go back to; the one that was active before, if left out
+    #[serde(default, deserialize_with = "maybe_whole")]
+    pub generation: Option<i64>,
+    /// The generation that the caller knows to be active: if it is another by now, nothing is changed
+    #[serde(default, deserialize_with = "maybe_whole")]
+    pub seen: Option<i64>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct Active {
+    generation: i64,
+}
+
+/// Every change of the policy, the newest first
+#[utoipa::path(
+    get, path = "/policy/history", tag = "policy", security(("token" = ["reader"])),
+    responses(
+        (status = 200, description = "The history", body = Vec<GenerationEvent>),
+    )
+)]
+pub async fn history(
+    State(app): State<App>,
+    _: Viewer,
+) -> Result<Json<Vec<GenerationEvent>>, Problem> {
+    let events = app
+        .reader
+        .run(|reader| reader.queue.store().generation_events(None));
+    Ok(Json(events.await??))
+}
+
+/// How often the shadow was asked, and where it differs from the active policy
+#[utoipa::path(
+    get, path = "/policy/shadow", tag = "policy", security(("token" = ["reader"])),
+    responses(
+        (status = 200, description = "What it did; null if there is no shadow", body = serde_json::Value),
+    )
+)]
+pub async fn shadow(
+    State(app): State<App>,
+    _: Viewer,
+) -> Result<Json<Option<ShadowRecord>>, Problem> {
+    let record = app
+        .reader
+        .run(|reader| reader.queue.store().shadow_record());
+    Ok(Json(record.await??))
+}
+
+/// End the shadow's time
+#[utoipa::path(
+    delete, path = "/policy/shadow", tag = "policy", security(("token" = ["operator"])), request_body = Because,
+    responses(
+        (status = 200, description = "It is no longer the shadow", body = Active),
+    )
+)]
+pub async fn stop_shadow(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Json(Because { reason }): Json<Because>,
+) -> Result<Json<Active>, Problem> {
+    act(&app, caller, reason, |queue, act| {
+        let stopped = queue.store().stop_shadow(act)?;
+        stopped.ok_or(rollout::Error::NoShadow)
+    })
+    .await
+}
+
+/// Make the shadow the active policy
+#[utoipa::path(
+    post, path = "/policy/promote", tag = "policy", security(("token" = ["operator"])), request_body = Because,
+    responses(
+        (status = 200, description = "It is active", body = Active),
+    )
+)]
+pub async fn promote(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Json(Because { reason }): Json<Because>,
+) -> Result<Json<Active>, Problem> {
+    act(&app, caller, reason, rollout::promote).await
+}
+
+/// Go back to the generation before, or to any that was active once
+#[utoipa::path(
+    post, path = "/policy/rollback", tag = "policy", security(("token" = ["operator"])), request_body = RollBack,
+    responses(
+        (status = 200, description = "It is active", body = Active),
+        (status = "default", description = "It was refused; with 409, another generation is active by now", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub async fn rollback(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Json(RollBack {
+        reason,
+        generation,
+        seen,
+    }): Json<RollBack>,
+) -> Result<Json<Active>, Problem> {
+    act(&app, caller, reason, move |queue, act| {
+        rollout::roll_back(queue, generation, seen, act)
+    })
+    .await
+}
+
+async fn act(
+    app: &App,
+    caller: Caller,
+    reason: String,
+    step: impl FnOnce(&mut Queue, Act<'_>) -> Result<i64, rollout::Error> + Send + 'static,
+) -> Result<Json<Active>, Problem> {
+    let why = given(reason)?;
+    in_background(app, Lane::Steps, move |_, queue| {
+        let generation = step(queue, caller.act(&why))?;
+        Ok(Json(Active { generation }))
+    })
+    .await
+}
+
+/// Why a step is made, which must be said.
+pub fn given(reason: String) -> Result<String, Problem> {
+    if reason.is_empty() {
+        return Err(Problem::new(
+            StatusCode::BAD_REQUEST,
+            "`reason` is empty: say why",
+        ));
+    }
+    Ok(reason)
+}

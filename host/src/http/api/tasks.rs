@@ -1,0 +1,255 @@
+//! Tasks, as an orchestrator adds, moves and cancels them.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serial_gate::queue::{self, Queue, Running, ended_note};
+use serial_gate::store::{Added, Error, NewTask, TaskOutcome, TaskRow};
+use serial_gate::worker::branch;
+use utoipa::ToSchema;
+
+use super::idempotency::{Key, MayBeRepeated};
+use crate::http::app::App;
+use crate::http::transport::access::Worker;
+use crate::http::transport::extract::{Json, Path, given, maybe_token};
+use crate::http::transport::problem::Problem;
+
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AddTask {
+    /// The repo that the task changes
+    #[schema(min_length = 1, example = "alpha")]
+    repo: String,
+    /// The name that people know the task by
+    #[schema(example = "ORCH-88")]
+    work_item: Option<String>,
+    /// Its first stage
+    #[serde(default = "analysis")]
+    #[schema(default = "analysis", min_length = 1)]
+    stage: String,
+    /// The agent of its first job
+    #[serde(default = "analyst")]
+    #[schema(default = "analyst", min_length = 1)]
+    agent: String,
+    /// A mark on it, which a policy may go by
+    #[schema(min_length = 1)]
+    label: Option<String>,
+}
+
+fn analysis() -> String {
+    "analysis".into()
+}
+
+fn analyst() -> String {
+    "analyst".into()
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(min_properties = 1)]
+pub struct ChangeTask {
+    /// The stage that it is in now; a finished one, such as `done`, ends it and cancels what is queued of it
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = String, required = false, min_length = 1, example = "done")]
+    stage: Option<String>,
+    /// The mark on it; null takes it away
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, required = false, min_length = 1)]
+    label: Option<Option<String>>,
+    /// The token of the task's running job: its holder may end the task, and the job keeps running
+    #[serde(default, deserialize_with = "maybe_token")]
+    token: Option<String>,
+    /// End the task although jobs of it are running: they are cancelled, and `reason` has to say why
+    #[serde(default)]
+    #[schema(default = false)]
+    force: bool,
+    /// Why, for the history
+    #[serde(default)]
+    #[schema(default = "")]
+    reason: String,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CancelTask {
+    /// The token of the task's running job: its holder may end the task, and the job keeps running
+    #[serde(default, deserialize_with = "maybe_token")]
+    token: Option<String>,
+    /// Cancel the task although jobs of it are running: they are cancelled, too, and `reason` has to say why
+    #[serde(default)]
+    #[schema(default = false)]
+    force: bool,
+    /// Why, for the history
+    #[serde(default)]
+    #[schema(default = "")]
+    reason: String,
+}
+
+/// A task that was added.
+#[derive(Serialize, ToSchema)]
+pub struct AddedTask {
+    #[serde(flatten)]
+    added: Added,
+    /// What has to be known of it: that its first stage is a finished one, or looks like one, or that the freeze of its repo
+    /// does not hold it
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+}
+
+/// A task as it is now.
+#[derive(Serialize, ToSchema)]
+pub struct ChangedTask {
+    #[serde(flatten)]
+    task: TaskRow,
+    /// What has to be known of the change: that the stage only looks finished, or that the task had ended before
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+}
+
+/// Why a task was not added. It becomes an answer, and a line of the log, once nothing makes the change again.
+enum NotAdded {
+    Queue(queue::Error),
+    Branch(branch::Error),
+}
+
+impl From<queue::Error> for NotAdded {
+    fn from(error: queue::Error) -> NotAdded {
+        NotAdded::Queue(error)
+    }
+}
+
+impl From<Error> for NotAdded {
+    fn from(error: Error) -> NotAdded {
+        NotAdded::Queue(error.into())
+    }
+}
+
+impl From<branch::Error> for NotAdded {
+    fn from(error: branch::Error) -> NotAdded {
+        NotAdded::Branch(error)
+    }
+}
+
+impl From<NotAdded> for Problem {
+    fn from(error: NotAdded) -> Problem {
+        match error {
+            NotAdded::Queue(error) => error.into(),
+            NotAdded::Branch(error) => error.into(),
+        }
+    }
+}
+
+/// Add a task with its first job, queued
+#[utoipa::path(
+    post, path = "/tasks", tag = "tasks", security(("token" = ["worker"])), params(MayBeRepeated), request_body = AddTask,
+    responses(
+        (status = 201, description = "It was added", body = AddedTask),
+    )
+)]
+pub async fn add_task(
+    State(app): State<App>,
+    Worker(caller): Worker,
+    key: Key,
+    Json(task): Json<AddTask>,
+) -> Result<(StatusCode, Json<AddedTask>), Problem> {
+    let keyed = key.of(&caller, "POST /tasks", &task)?;
+    let project = branch::project_of(&app.service.projects, Some(&task.repo)).cloned();
+    let add = move |queue: &mut Queue| {
+        let new = NewTask {
+            repo: &task.repo,
+            work_item: task.work_item.as_deref(),
+            stage: &task.stage,
+            agent: &task.agent,
+            label: task.label.as_deref(),
+        };
+        let now = Timestamp::now();
+        let request = keyed.as_ref().map(|keyed| keyed.as_repeatable());
+        let added = match (&project, request) {
+            (Some(project), request) => {
+                let finished = queue.finished_stages()?;
+                let store = queue.store_mut();
+                branch::add_task_in_line(store, project, new, &finished, now, request)?
+            }
+            (None, Some(request)) => queue.store_mut().add_task_once(now, new, None, request)?,
+            (None, None) => queue.store_mut().add_task(now, new)?,
+        };
+        let note = queue.added_task_note(now, new);
+        Ok::<AddedTask, NotAdded>(AddedTask { added, note })
+    };
+    let added = app.writer.change(add).await??;
+    Ok((StatusCode::CREATED, Json(added)))
+}
+
+/// Move a task to a stage, or mark it
+#[utoipa::path(
+    patch, path = "/tasks/{id}", tag = "tasks", security(("token" = ["worker"])),
+    params(("id" = i64, Path, description = "The task")), request_body = ChangeTask,
+    responses(
+        (status = 200, description = "The task as it is now", body = ChangedTask),
+    )
+)]
+pub async fn change_task(
+    State(app): State<App>,
+    Worker(caller): Worker,
+    Path(id): Path<i64>,
+    Json(task): Json<ChangeTask>,
+) -> Result<Json<ChangedTask>, Problem> {
+    if let (None, None) = (&task.stage, &task.label) {
+        return Err(Problem::invalid(
+            "nothing to change: give `stage` or `label`",
+        ));
+    }
+    let change = move |queue: &mut Queue| {
+        let label = task.label.as_ref().map(Option::as_deref);
+        let (stage, token) = (task.stage.as_deref(), task.token.as_deref());
+        let act = caller.act(&task.reason);
+        let before = queue.outcome(id)?;
+        queue.change_task(
+            act,
+            id,
+            stage,
+            label,
+            Running {
+                token,
+                force: task.force,
+            },
+        )?;
+        let note = stage.and_then(|stage| queue.moved_note(act.now, id, before, stage));
+        row(queue, id, note)
+    };
+    Ok(Json(app.writer.change(change).await??))
+}
+
+/// Cancel a task: its queued jobs are cancelled, and the next task of its repo may start
+#[utoipa::path(
+    post, path = "/tasks/{id}/cancel", tag = "tasks", security(("token" = ["worker"])),
+    params(("id" = i64, Path, description = "The task")), request_body = CancelTask,
+    responses(
+        (status = 200, description = "The task as it is now", body = ChangedTask),
+    )
+)]
+pub async fn cancel_task(
+    State(app): State<App>,
+    Worker(caller): Worker,
+    Path(id): Path<i64>,
+    Json(task): Json<CancelTask>,
+) -> Result<Json<ChangedTask>, Problem> {
+    let cancel = move |queue: &mut Queue| {
+        let running = Running {
+            token: task.token.as_deref(),
+            force: task.force,
+        };
+        let before = queue.outcome(id)?;
+        queue.cancel_tasks(caller.act(&task.reason), &[id], running)?;
+        let note =
+            before.map(|before| format!("it {}", ended_note(before, TaskOutcome::Cancelled)));
+        row(queue, id, note)
+    };
+    Ok(Json(app.writer.change(cancel).await??))
+}
+
+fn row(queue: &mut Queue, id: i64, note: Option<String>) -> Result<ChangedTask, queue::Error> {
+    let task = queue.store().task(id)?.ok_or(Error::NoTask { id })?;
+    Ok(ChangedTask { task, note })
+}

@@ -1,0 +1,75 @@
+//! What every handler has.
+
+use std::collections::HashMap;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+use serial_gate::gate::{Overrides, Rule};
+use serial_gate::policy::Stop;
+use serial_gate::queue::{Error, Options, Queue};
+use tokio::sync::{Mutex, Semaphore};
+
+use super::Service;
+use super::transport::access::Access;
+use super::transport::actor::Handle;
+use super::transport::answers::Answers;
+use super::transport::connections::Connections;
+use super::transport::counters::Counters;
+use super::transport::reader::Reader;
+use super::transport::shutdown::Shutdown;
+use super::transport::uploads::Uploads;
+use super::transport::writer::Writer;
+
+/// The service's parts, for a handler.
+#[derive(Clone)]
+pub struct App(pub Arc<Parts>);
+
+/// The parts of [`App`].
+pub struct Parts {
+    pub writer: Writer,
+    pub reader: Handle<Reader>,
+    /// Looks whether there is a clause. The reader may be busy with a long queue, and the writer's
+    /// failures count.
+    pub prober: Handle<Reader>,
+    pub access: Arc<Access>,
+    pub connections: Arc<Connections>,
+    pub answers: Arc<Answers>,
+    pub uploads: Uploads,
+    pub counters: Arc<Counters>,
+    pub document: String,
+    /// What can be done at each path, as the header `Allow` says it.
+    pub allowed: HashMap<String, String>,
+    pub service: Service,
+    pub options: Options,
+    /// A policy's check takes a second of a processor, or a minute: one at a time.
+    pub checks: Arc<Mutex<()>>,
+    /// Every other step of a policy's life. None of them waits for a check.
+    pub steps: Arc<Semaphore>,
+    pub shutdown: Shutdown,
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl FromRef<App> for Arc<Access> {
+    fn from_ref(app: &App) -> Arc<Access> {
+        Arc::clone(&app.access)
+    }
+}
+
+impl Parts {
+    /// A queue as everybody sees it, for what takes long. It compiles and calls no policy once
+    /// `stop` is told.
+    pub fn open_queue(&self, stop: Stop) -> Result<Queue, Error> {
+        let rule = Rule::Active(Overrides::default());
+        let options = self.options.clone();
+        let runtime = options.runtime.until(stop);
+        Queue::open(&self.service.db, rule, Options { runtime, ..options })
+    }
+}

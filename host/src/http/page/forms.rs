@@ -1,0 +1,146 @@
+//! What the page's forms do: what the API does, and then the page again.
+//!
+//! Owns the forms' fields. Leaves the page to `dashboard`.
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+use serial_gate::queue::{Frozen, frozen_words};
+use utoipa::ToSchema;
+
+use super::dashboard::draw;
+use crate::http::api::freezes::{self, Freeze, Unfreeze};
+use crate::http::api::policy::{self, RollBack};
+use crate::http::app::App;
+use crate::http::transport::access::{Caller, Operator};
+use crate::http::transport::extract::{Form, Json};
+use crate::http::transport::problem::Problem;
+
+/// The form of a repo that runs.
+#[derive(Deserialize, ToSchema)]
+pub struct FreezeForm {
+    #[schema(min_length = 1, example = "alpha")]
+    repo: String,
+    #[schema(min_length = 1)]
+    reason: String,
+}
+
+/// The form of a frozen repo.
+#[derive(Deserialize, ToSchema)]
+pub struct UnfreezeForm {
+    #[schema(min_length = 1, example = "alpha")]
+    repo: String,
+    #[schema(min_length = 1)]
+    reason: String,
+    /// The freeze that the page shows
+    #[schema(value_type = String, required = false, pattern = "^[0-9]{1,18}$")]
+    freeze_id: Option<i64>,
+}
+
+/// The policy's form.
+#[derive(Deserialize, ToSchema)]
+pub struct RollBackForm {
+    #[schema(min_length = 1)]
+    reason: String,
+    /// The generation that the page shows as the active one
+    #[schema(value_type = String, pattern = "^[0-9]{1,18}$")]
+    seen: i64,
+}
+
+/// Close a repo, by a form
+#[utoipa::path(
+    post, path = "/dashboard/freeze", tag = "dashboard", security(("token" = ["operator"])),
+    request_body(content = FreezeForm, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 303, description = "It is frozen; the page is the next to see"),
+        (status = 200, description = "It is frozen, and tasks of it start all the same; the page says why", body = String, content_type = "text/html"),
+        (status = "default", description = "It was refused; the page says why", content((String = "text/html"), (Problem = "application/problem+json"))),
+    )
+)]
+pub async fn freeze(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Form(FreezeForm { repo, reason }): Form<FreezeForm>,
+) -> Result<Response, Problem> {
+    let freeze = Freeze {
+        repo,
+        reason,
+        who: None,
+        work_item: None,
+        new: false,
+    };
+    let (state, who) = (State(app.clone()), Operator(caller.clone()));
+    match freezes::freeze(state, who, Json(freeze)).await {
+        // A freeze that does not hold is no reason to go on as if it did.
+        Ok(Json(Frozen {
+            repo,
+            note: Some(note),
+            ..
+        })) => {
+            let said = frozen_words(&repo, Some(&note));
+            Ok(draw(&app, &caller, Some(said)).await?.into_response())
+        }
+        done => back(&app, &caller, done.map(|_| ())).await,
+    }
+}
+
+/// Open a repo, by a form
+#[utoipa::path(
+    post, path = "/dashboard/unfreeze", tag = "dashboard", security(("token" = ["operator"])),
+    request_body(content = UnfreezeForm, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 303, description = "It is open; the page is the next to see"),
+        (status = "default", description = "It was refused; the page says why", content((String = "text/html"), (Problem = "application/problem+json"))),
+    )
+)]
+pub async fn unfreeze(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Form(form): Form<UnfreezeForm>,
+) -> Result<Response, Problem> {
+    let unfreeze = Unfreeze {
+        repo: form.repo,
+        reason: form.reason,
+        who: None,
+        freeze_id: form.freeze_id,
+    };
+    let (state, who) = (State(app.clone()), Operator(caller.clone()));
+    let done = freezes::unfreeze(state, who, Json(unfreeze)).await;
+    back(&app, &caller, done.map(|_| ())).await
+}
+
+/// Go back to the policy before, by a form
+#[utoipa::path(
+    post, path = "/dashboard/rollback", tag = "dashboard", security(("token" = ["operator"])),
+    request_body(content = RollBackForm, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 303, description = "It is active; the page is the next to see"),
+        (status = "default", description = "It was refused; the page says why", content((String = "text/html"), (Problem = "application/problem+json"))),
+    )
+)]
+pub async fn rollback(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    Form(RollBackForm { reason, seen }): Form<RollBackForm>,
+) -> Result<Response, Problem> {
+    let back_to = RollBack {
+        reason,
+        generation: None,
+        seen: Some(seen),
+    };
+    let (state, who) = (State(app.clone()), Operator(caller.clone()));
+    let done = policy::rollback(state, who, Json(back_to)).await;
+    back(&app, &caller, done.map(|_| ())).await
+}
+
+/// The page again: whole if it was done, and with the reason if not.
+async fn back(app: &App, caller: &Caller, done: Result<(), Problem>) -> Result<Response, Problem> {
+    match done {
+        Ok(()) => Ok(Redirect::to("/").into_response()),
+        Err(problem) => {
+            let status = problem.status();
+            let page = draw(app, caller, Some(problem.into_detail())).await?;
+            Ok((status, page).into_response())
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The page for people, its forms, its login, and the events that keep it up to date.
+
+pub mod dashboard;
+pub mod events;
+pub mod forms;
+pub mod login;
+mod work;

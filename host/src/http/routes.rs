@@ -1,0 +1,134 @@
+//! The routes, and what every request goes through before its handler.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, MatchedPath, State};
+use axum::http::StatusCode;
+use axum::http::header::{ALLOW, CONTENT_TYPE};
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::IntoResponse;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::api::{
+    audit, claims, deploys, freezes, health, jobs, metrics, policy, proposals, queue, tasks,
+};
+use super::app::App;
+use super::page::{dashboard, events, forms, login};
+use super::transport::document::{Document, complete};
+use super::transport::problem::Problem;
+use super::transport::{body, counters, head, origin};
+
+/// The routes with their description.
+pub struct Routes {
+    pub guarded: Router<App>,
+    /// What nobody needs a token for.
+    pub public: Router<App>,
+    pub document: utoipa::openapi::OpenApi,
+    /// What can be done at each path, as the header `Allow` says it.
+    pub allowed: HashMap<String, String>,
+}
+
+/// All of them. A handler says which role it needs; those of the second part need none.
+pub fn routes() -> Routes {
+    let guarded = OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(queue::queue))
+        .routes(routes!(queue::explain))
+        .routes(routes!(tasks::add_task))
+        .routes(routes!(tasks::change_task))
+        .routes(routes!(tasks::cancel_task))
+        .routes(routes!(jobs::add_job))
+        .routes(routes!(claims::claim))
+        .routes(routes!(jobs::heartbeat))
+        .routes(routes!(jobs::finish))
+        .routes(routes!(jobs::fail))
+        .routes(routes!(jobs::requeue))
+        .routes(routes!(freezes::freeze))
+        .routes(routes!(freezes::unfreeze))
+        .routes(routes!(deploys::add_deploy))
+        .routes(routes!(audit::audit))
+        .routes(routes!(policy::history))
+        .routes(routes!(proposals::check))
+        .routes(routes!(proposals::swap))
+        .routes(routes!(policy::rollback))
+        .routes(routes!(
+            policy::shadow,
+            proposals::start_shadow,
+            policy::stop_shadow
+        ))
+        .routes(routes!(policy::promote))
+        .routes(routes!(events::events))
+        .routes(routes!(metrics::metrics))
+        .routes(routes!(dashboard::page))
+        .routes(routes!(forms::freeze))
+        .routes(routes!(forms::unfreeze))
+        .routes(routes!(forms::rollback));
+    let public = OpenApiRouter::new()
+        .routes(routes!(health::alive))
+        .routes(routes!(health::ready))
+        .routes(routes!(openapi))
+        .routes(routes!(login::login_page, login::login))
+        .routes(routes!(login::logout))
+        .routes(routes!(dashboard::style))
+        .routes(routes!(dashboard::script));
+    let (guarded, mut document) = guarded.split_for_parts();
+    let (public, described) = public.split_for_parts();
+    document.merge(described);
+    let allowed = complete(&mut document);
+    Routes {
+        guarded,
+        public,
+        document,
+        allowed,
+    }
+}
+
+/// The routes behind everything that looks at a request first.
+pub fn with_layers(guarded: Router<App>, public: Router<App>, app: App) -> Router {
+    let access = || Arc::clone(&app.access);
+    let public = public
+        .method_not_allowed_fallback(no_method)
+        .layer(from_fn_with_state(access(), origin::check_public));
+    guarded
+        .method_not_allowed_fallback(no_method)
+        .fallback(nothing_here)
+        .layer(from_fn_with_state(access(), origin::check))
+        .merge(public)
+        .layer(DefaultBodyLimit::max(body::JSON))
+        .layer(from_fn(body::receive))
+        .layer(from_fn(head::check))
+        .layer(from_fn(origin::harden))
+        .layer(from_fn_with_state(
+            Arc::clone(&app.counters),
+            counters::count,
+        ))
+        .with_state(app)
+}
+
+async fn nothing_here() -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "there is nothing here: `/openapi.json` lists what there is",
+    )
+}
+
+async fn no_method(State(app): State<App>, path: MatchedPath) -> impl IntoResponse {
+    let problem = Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "this cannot be done here: `/openapi.json` lists what can",
+    );
+    let allowed = app.allowed.get(path.as_str()).cloned().unwrap_or_default();
+    ([(ALLOW, allowed)], problem)
+}
+
+/// This document
+#[utoipa::path(
+    get, path = "/openapi.json", tag = "service", security(()),
+    responses((status = 200, description = "The OpenAPI document", body = serde_json::Value))
+)]
+async fn openapi(State(app): State<App>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/json")], app.document.clone())
+}

@@ -1,0 +1,117 @@
+//! The actor that reads access tokens, so that no thread that serves connections waits for the
+//! database.
+//!
+//! Owns a connection for the tokens' rows, and notifies those who wait under a token when it is no
+//! longer good. Leaves what a token looks like to `secret`. Callers rely on this: a row is read for
+//! each request, so a revoked token is refused from the next request on; and those who wait under
+//! it hear of that within a second.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serial_gate::queue::Changes;
+use serial_gate::store::{AccessToken, Error, Store};
+use tokio::sync::watch;
+
+use super::actor::Actor;
+
+/// How often revoked tokens are looked for while anybody waits under one.
+const POLL: Duration = Duration::from_millis(250);
+/// How often the files are looked at while nobody does.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// The token that a caller was let in by; none where nobody needs one.
+pub type Key = Option<Token>;
+
+/// A token, as it is known here.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Token {
+    pub id: i64,
+    /// Another database may have another token of the same number.
+    pub hash: Arc<[u8]>,
+}
+
+pub struct Keys {
+    store: Store,
+    /// Those that callers wait under, and whether they are good no longer.
+    watched: HashMap<Key, watch::Sender<bool>>,
+    changes: Changes,
+    looked: Instant,
+}
+
+impl Keys {
+    pub fn new(store: Store) -> Keys {
+        Keys {
+            store,
+            watched: HashMap::new(),
+            changes: Changes::new(Duration::MAX),
+            looked: Instant::now(),
+        }
+    }
+
+    /// A token that is good, by its number.
+    pub fn token(&mut self, id: i64) -> Result<Option<AccessToken>, Error> {
+        self.store.access_token(id)
+    }
+
+    /// Whether there ever was a token.
+    pub fn had_tokens(&mut self) -> Result<bool, Error> {
+        self.store.had_access_tokens()
+    }
+
+    /// Looks whether the database's files are in place.
+    pub fn check_files(&mut self) -> Result<(), Error> {
+        self.store.check_files()
+    }
+
+    /// Becomes true when what a caller was let in by is good no longer.
+    pub fn watch(&mut self, key: Key) -> watch::Receiver<bool> {
+        // It may have been revoked since it was looked up.
+        self.changes.forget();
+        let sender = self.watched.entry(key).or_default();
+        sender.subscribe()
+    }
+
+    fn is_good(&mut self, key: &Key) -> Result<bool, Error> {
+        match key {
+            None => Ok(!self.store.had_access_tokens()?),
+            Some(token) => {
+                let kept = self.store.access_token(token.id)?;
+                Ok(kept.is_some_and(|kept| kept.hash == *token.hash))
+            }
+        }
+    }
+
+    fn look(&mut self) {
+        self.watched.retain(|_, told| told.receiver_count() > 0);
+        if self.watched.is_empty() || !self.changes.look(self.store.data_version().ok()) {
+            return;
+        }
+        let keys: Vec<Key> = self.watched.keys().cloned().collect();
+        for key in keys {
+            match self.is_good(&key) {
+                Ok(true) => {}
+                Ok(false) => {
+                    if let Some(told) = self.watched.remove(&key) {
+                        told.send_replace(true);
+                    }
+                }
+                // It is not known: nobody is sent away, and it is looked again.
+                Err(_) => self.changes.forget(),
+            }
+        }
+    }
+}
+
+impl Actor for Keys {
+    fn idle(&mut self) -> Duration {
+        // After each look-up would be too often.
+        if self.looked.elapsed() >= POLL {
+            self.looked = Instant::now();
+            self.store.let_go_of_moved_files();
+            self.look();
+        }
+        if self.watched.is_empty() { IDLE } else { POLL }
+    }
+}

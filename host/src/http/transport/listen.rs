@@ -1,0 +1,173 @@
+//! Connections: taken, served, and ended in good order.
+//!
+//! Owns the limits on the head of a request. Leaves to `connections` who has a place, and to `peer`
+//! for how long a client may be slow. Callers rely on this: after SIGTERM or SIGINT no request is
+//! begun, those that run are finished, and those that wait are answered at once.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::header::CONNECTION;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::IntoResponse;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tower::ServiceExt;
+
+use super::answers::Answers;
+use super::connections::{Connections, Entry, Full};
+use super::problem::Problem;
+use super::shutdown::Trigger;
+use super::socket::{Answer, Socket};
+
+/// What a connection beyond the places may ask: whether the service lives.
+const PROBES: [&str; 2] = ["/healthz", "/readyz"];
+const HEADERS: usize = 64;
+const HEADERS_BYTES: usize = 32 << 10;
+/// How long requests may go on after the service was told to stop.
+const GOODBYE: Duration = Duration::from_secs(20);
+/// How often it is looked which connections have been slow for too long.
+const SWEEP: Duration = Duration::from_millis(250);
+
+/// What is listened with.
+pub struct Listening {
+    pub listener: TcpListener,
+    pub connections: Arc<Connections>,
+    pub answers: Arc<Answers>,
+    pub trigger: Trigger,
+}
+
+/// Serves until the process is told to stop, or a thread has `ended` that requests need.
+pub async fn serve(listening: Listening, router: Router, ended: &Notify) -> io::Result<()> {
+    let Listening {
+        listener,
+        connections: places,
+        answers,
+        trigger,
+    } = listening;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let graceful = GracefulShutdown::new();
+    let mut connections = JoinSet::new();
+    let mut sweep = tokio::time::interval(SWEEP);
+    loop {
+        tokio::select! {
+            accepted = accept(&listener, &places) => match accepted {
+                Ok((stream, from)) => match places.add(from) {
+                    Ok(entry) => {
+                        let peer = Arc::clone(&entry.peer);
+                        let connection = connection(stream, router.clone(), entry);
+                        let connection = graceful.watch(connection);
+                        connections.spawn(async move {
+                            tokio::select! {
+                                // A client that went away in the middle is no error of ours.
+                                _ = connection => {}
+                                () = peer.told_to_end() => {}
+                            }
+                        });
+                    }
+                    Err(full) => refuse(&stream, full),
+                },
+                // Too many open files, for example: other parts of the process may have taken more
+                // than usual.
+                Err(error) => {
+                    tracing::warn!("a connection was not taken: {error}");
+                    places.give_way();
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            },
+            // Those that have ended are forgotten.
+            Some(_) = connections.join_next() => {}
+            _ = sweep.tick() => places.sweep(answers.are_many()),
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            () = ended.notified() => break,
+        }
+    }
+    drop(listener);
+    tracing::info!("stopping: no more requests, and nobody waits for a job any more");
+    trigger.cancel();
+    if tokio::time::timeout(GOODBYE, graceful.shutdown())
+        .await
+        .is_err()
+    {
+        tracing::warn!("some requests were cut off after {} s", GOODBYE.as_secs());
+    }
+    // A client that does not read its answer would keep the service for ever.
+    connections.shutdown().await;
+    Ok(())
+}
+
+async fn accept(
+    listener: &TcpListener,
+    connections: &Connections,
+) -> io::Result<(TcpStream, SocketAddr)> {
+    connections.room().await;
+    let (stream, from) = listener.accept().await?;
+    // Answers are small, and somebody waits for each.
+    stream.set_nodelay(true)?;
+    Ok((stream, from))
+}
+
+/// Says why a connection is not taken, if that can be said without waiting.
+fn refuse(stream: &TcpStream, full: Full) {
+    let text = format!("{full}\n");
+    let answer = format!(
+        "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n{text}",
+        text.len()
+    );
+    let _ = stream.try_write(answer.as_bytes());
+}
+
+fn connection(
+    stream: TcpStream,
+    router: Router,
+    entry: Entry,
+) -> impl hyper_util::server::graceful::GracefulConnection {
+    let peer = Arc::clone(&entry.peer);
+    let socket = Socket {
+        stream,
+        peer: Arc::clone(&peer),
+    };
+    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        peer.is_served();
+        let has_place = entry.has_place() || PROBES.contains(&request.uri().path());
+        let peer = Arc::clone(&peer);
+        let router = router.clone();
+        async move {
+            let mut request = request.map(axum::body::Body::new);
+            request.extensions_mut().insert(Arc::clone(&peer));
+            let response = match has_place {
+                true => router.oneshot(request).await?,
+                false => no_place(),
+            };
+            Ok::<_, std::convert::Infallible>(response.map(|body| Answer { body, peer }))
+        }
+    });
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        // The time for it begins with its first byte, and is `peer`'s.
+        .header_read_timeout(None)
+        .max_headers(HEADERS)
+        .max_buf_size(HEADERS_BYTES)
+        .serve_connection(TokioIo::new(socket), service)
+}
+
+fn no_place() -> axum::response::Response {
+    let problem = Problem::later(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "all connections are in use: end some, or try again in a second",
+        1,
+    );
+    ([(CONNECTION, HeaderValue::from_static("close"))], problem).into_response()
+}

@@ -1,0 +1,35 @@
+//! From the socket to a caller that was let in, and back to a refusal that is sent.
+//!
+//! Connections: `listen`, `connections`, `limits`, `peer`, `socket`. A request, in the order in which
+//! it is looked at: `counters`, `head`, `body`, `origin`, `access` (with `client`, `cookies`, `keys`,
+//! `secret`), `extract`, `uploads`. Answers: `answers`, `problem`, `status`, `document`. The threads
+//! behind them: `actor`, `reader`, `writer` (with `change`, `waiter`). Callers rely on this: nothing
+//! here knows an operation of the API or a page, and a thread that serves connections never waits
+//! for the database.
+
+pub mod access;
+pub mod actor;
+pub mod answers;
+pub mod body;
+mod change;
+mod client;
+pub mod connections;
+pub mod cookies;
+pub mod counters;
+pub mod document;
+pub mod extract;
+pub mod head;
+pub mod keys;
+pub mod limits;
+pub mod listen;
+pub mod origin;
+pub mod peer;
+pub mod problem;
+pub mod reader;
+pub mod secret;
+pub mod shutdown;
+mod socket;
+mod status;
+pub mod uploads;
+pub mod waiter;
+pub mod writer;

@@ -1,0 +1,132 @@
+//! A refused request, as `application/problem+json` (RFC 9457).
+//!
+//! Owns the form of a refusal, and that what went wrong inside the service is logged when it is
+//! sent. Leaves to `status` which error gets which status.
+
+use axum::Json;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serial_gate::error::with_causes;
+use utoipa::ToSchema;
+
+/// A request that was refused. Nothing was changed.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Problem {
+    /// The status, once more.
+    #[schema(example = 409)]
+    status: u16,
+    /// The status in words.
+    #[schema(example = "Conflict")]
+    title: &'static str,
+    /// What is wrong, and what to do about it.
+    detail: String,
+    /// Seconds after which it may go better.
+    #[serde(skip)]
+    retry_after: Option<u64>,
+    /// What the log says of it, and the caller is not told.
+    #[serde(skip)]
+    #[schema(ignore)]
+    cause: Option<String>,
+}
+
+impl Problem {
+    pub fn new(status: StatusCode, detail: impl ToString) -> Problem {
+        Problem {
+            status: status.as_u16(),
+            title: status.canonical_reason().unwrap_or_default(),
+            detail: detail.to_string(),
+            retry_after: None,
+            cause: None,
+        }
+    }
+
+    /// The caller has to say who it is.
+    pub fn unauthorized(detail: &str) -> Problem {
+        Problem::new(StatusCode::UNAUTHORIZED, detail)
+    }
+
+    /// The caller has waited under a token that is no longer good.
+    pub fn revoked() -> Problem {
+        Problem::unauthorized(
+            "the token was revoked while this request waited, or a first token was made: send one that is good",
+        )
+    }
+
+    /// The caller may not do this.
+    pub fn forbidden(detail: impl ToString) -> Problem {
+        Problem::new(StatusCode::FORBIDDEN, detail)
+    }
+
+    /// A value cannot be used.
+    pub fn invalid(detail: impl ToString) -> Problem {
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
+    }
+
+    /// The same request may succeed later.
+    pub fn later(status: StatusCode, detail: impl ToString, seconds: u64) -> Problem {
+        Problem {
+            retry_after: Some(seconds),
+            ..Problem::new(status, detail)
+        }
+    }
+
+    /// The queue, its database or this machine failed. The cause may name what is not the caller's
+    /// business, so it is logged only.
+    pub fn inside(error: &dyn std::error::Error) -> Problem {
+        let detail = "the queue cannot be used now: the service's log says why";
+        Problem::later(StatusCode::SERVICE_UNAVAILABLE, detail, 1).because(with_causes(error))
+    }
+
+    /// The service did something that it never should.
+    pub fn bug(cause: impl ToString) -> Problem {
+        let detail = "the service failed at this request: its log says how";
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).because(cause)
+    }
+
+    /// Logs the cause as well.
+    pub fn because(self, cause: impl ToString) -> Problem {
+        Problem {
+            cause: Some(cause.to_string()),
+            ..self
+        }
+    }
+
+    pub fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// What is wrong, for an answer that is a page. The cause is logged.
+    pub fn into_detail(self) -> String {
+        self.log();
+        self.detail
+    }
+
+    fn log(&self) {
+        if let Some(cause) = &self.cause {
+            tracing::error!("a request failed: {cause}");
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        self.log();
+        let status = self.status();
+        let retry_after = self.retry_after;
+        let mut response = (status, Json(self)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(seconds) = retry_after {
+            headers.insert(RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+}

@@ -1,0 +1,186 @@
+//! Which error gets which status, and what of it the caller is told.
+//!
+//! Owns these matches. They name every variant: a new one does not compile until it has a status.
+//! What the caller can mend is told; what went wrong inside goes to the log.
+
+use axum::http::StatusCode;
+use serial_gate::error::with_causes;
+use serial_gate::worker::branch;
+use serial_gate::{conform, gate, queue, rollout, store};
+
+use super::actor::Refused;
+use super::problem::Problem;
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Problem {
+        match refused {
+            Refused::Lost(error) if matches!(*error, store::Error::Moved { .. }) => moved(),
+            Refused::Lost(error) => Problem::inside(&*error),
+            Refused::Busy | Refused::Stopped => {
+                Problem::later(StatusCode::SERVICE_UNAVAILABLE, refused, 1)
+            }
+        }
+    }
+}
+
+/// The file's path is not the caller's business.
+fn moved() -> Problem {
+    let detail = "the queue's database was replaced, renamed or removed while the service had it \
+                  open, and the change may be lost: look at what is there now, and try again";
+    Problem::later(StatusCode::SERVICE_UNAVAILABLE, detail, 1)
+}
+
+impl From<store::Error> for Problem {
+    fn from(error: store::Error) -> Problem {
+        use store::Error as E;
+        let status = match &error {
+            E::NoTask { .. }
+            | E::NoJob { .. }
+            | E::NoGeneration { .. }
+            | E::NoFixture { .. }
+            | E::NoAlert { .. }
+            | E::NoToken { .. } => StatusCode::NOT_FOUND,
+            E::Empty { .. } | E::Nul { .. } | E::KeyOfAnother { .. } | E::ForcedWithoutReason => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
+            E::Status { .. }
+            | E::StaleToken { .. }
+            | E::TokenOfAnother { .. }
+            | E::FrozenAgain { .. }
+            | E::OtherFreeze { .. }
+            | E::NotClaimedHere { .. }
+            | E::Ended { .. }
+            | E::TaskIsFinished { .. }
+            | E::TaskRuns { .. }
+            | E::AlreadyIn { .. }
+            | E::BranchOf { .. }
+            | E::BranchBeside { .. }
+            | E::TokenNameTaken { .. }
+            | E::Meanwhile
+            | E::NoActiveGeneration => StatusCode::CONFLICT,
+            E::Moved { .. } | E::OldLog { .. } | E::OldIndex { .. } => {
+                return moved().because(error);
+            }
+            E::Missing { .. }
+            | E::Linked { .. }
+            | E::Unreachable { .. }
+            | E::NotFlushed { .. }
+            | E::GroupEnded
+            | E::CannotOpen { .. }
+            | E::NotADatabase { .. }
+            | E::NotPrepared { .. }
+            | E::Schema { .. }
+            | E::Unfit { .. }
+            | E::ReadOnly { .. }
+            | E::Full { .. }
+            | E::Disk { .. }
+            | E::Locked { .. }
+            | E::JournalMode { .. }
+            | E::Damaged { .. }
+            | E::Constraint { .. }
+            | E::Statement { .. }
+            | E::Undone { .. }
+            | E::NoRandom(_)
+            | E::Scan { .. }
+            | E::Budget { .. } => return Problem::inside(&error),
+        };
+        Problem::new(status, error)
+    }
+}
+
+/// A task whose branch could never be cut.
+impl From<branch::Error> for Problem {
+    fn from(error: branch::Error) -> Problem {
+        use branch::Error as E;
+        match error {
+            E::Store(error) => error.into(),
+            E::Name { .. }
+            | E::Long { .. }
+            | E::BesideBase { .. }
+            | E::Taken { .. }
+            | E::InTheWay { .. }
+            | E::Alike { .. } => Problem::invalid(error),
+            E::Empty { .. }
+            | E::Twice { .. }
+            | E::Option { .. }
+            | E::Pattern { .. }
+            | E::Base { .. }
+            | E::Unusable { .. }
+            | E::Unprintable { .. }
+            | E::NoBase { .. }
+            | E::NoGit(_)
+            | E::NoFolder(_)
+            | E::ManySettings
+            | E::Git { .. }
+            | E::Asked { .. }
+            | E::Large { .. }
+            | E::Slow { .. }
+            | E::GivenUp => Problem::inside(&error),
+        }
+    }
+}
+
+impl From<queue::Error> for Problem {
+    fn from(error: queue::Error) -> Problem {
+        use queue::Error as E;
+        match error {
+            E::Gate(error) => error.into(),
+            E::FreezeOff { .. } => Problem::new(StatusCode::CONFLICT, error),
+            E::UnknownRepo { .. } => {
+                let detail = format!("{error}; if the repo is new, send `\"new\": true`");
+                Problem::new(StatusCode::NOT_FOUND, detail)
+            }
+            E::NotInScope { .. } | E::NoNameInScope { .. } | E::NothingInScope { .. } => {
+                Problem::invalid(error)
+            }
+        }
+    }
+}
+
+impl From<gate::Error> for Problem {
+    fn from(error: gate::Error) -> Problem {
+        use gate::Error as E;
+        match error {
+            E::Store(error) => error.into(),
+            // The policy's own words: an operator who swaps policies has to read them.
+            E::Policy(_) | E::Clause(_) | E::NoPolicy => {
+                Problem::new(StatusCode::SERVICE_UNAVAILABLE, with_causes(&error))
+            }
+            E::Unreadable { .. } | E::NoComponent { .. } | E::Altered { .. } | E::Thread(_) => {
+                Problem::inside(&error)
+            }
+            E::LoaderEnded => Problem::bug(error),
+        }
+    }
+}
+
+impl From<rollout::Error> for Problem {
+    fn from(error: rollout::Error) -> Problem {
+        use rollout::Error as E;
+        let status = match error {
+            E::Queue(error) => return error.into(),
+            E::Store(error) => return error.into(),
+            E::Check(error) => return error.into(),
+            // It says nothing about the policy.
+            E::NoPolicy(error) if error.is_a_stop() => return queue::Error::from(error).into(),
+            E::NoPolicy(_) => StatusCode::BAD_REQUEST,
+            E::NothingNew { .. }
+            | E::NothingBefore
+            | E::NeverActive { .. }
+            | E::NoShadow
+            | E::Unusable { .. } => StatusCode::CONFLICT,
+            // The service replays no log.
+            E::ReadLog { .. } | E::LogLine { .. } | E::Replay { .. } => {
+                return Problem::bug(with_causes(&error));
+            }
+        };
+        Problem::new(status, with_causes(&error))
+    }
+}
+
+/// A check that came to no result, which says nothing about the policy.
+impl From<conform::Error> for Problem {
+    fn from(error: conform::Error) -> Problem {
+        Problem::inside(&error)
+    }
+}

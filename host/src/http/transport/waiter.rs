@@ -1,0 +1,70 @@
+//! A worker that waits for a job over HTTP.
+//!
+//! Owns how its answer reaches it. Leaves its place in the line to the queue's waiters.
+
+use std::time::{Duration, Instant};
+
+use serial_gate::queue::{self, Claimant};
+use serial_gate::store::Claimed;
+use tokio::sync::oneshot;
+
+use super::actor::Refused;
+
+/// What a claim comes to.
+pub type Answer = Result<Result<Option<Claimed>, queue::Error>, Refused>;
+
+/// A worker in the line.
+pub struct Waiter {
+    worker: String,
+    /// The agent whose jobs it does; none for the jobs of all agents.
+    agent: Option<String>,
+    until: Instant,
+    reply: oneshot::Sender<Answer>,
+}
+
+impl Waiter {
+    /// A worker, and where its answer arrives.
+    pub fn new(
+        worker: String,
+        agent: Option<String>,
+        wait: Duration,
+    ) -> (Waiter, oneshot::Receiver<Answer>) {
+        let (reply, answer) = oneshot::channel();
+        let waiter = Waiter {
+            worker,
+            agent,
+            until: Instant::now() + wait,
+            reply,
+        };
+        (waiter, answer)
+    }
+
+    /// Hands a job over. It comes back if the worker has gone.
+    pub fn hand_over(self, job: Claimed) -> Option<Claimed> {
+        let unsent = self.reply.send(Ok(Ok(Some(job)))).err()?;
+        unsent.ok()?.ok()?
+    }
+
+    /// Says that there is no job, or why.
+    pub fn send(self, answer: Answer) {
+        // A worker that has gone needs no answer.
+        let _ = self.reply.send(answer);
+    }
+}
+
+impl queue::Waiter for Waiter {
+    fn claimant(&self) -> Claimant<'_> {
+        Claimant {
+            worker: &self.worker,
+            agent: self.agent.as_deref(),
+        }
+    }
+
+    fn is_due(&self) -> bool {
+        self.until <= Instant::now()
+    }
+
+    fn has_gone(&self) -> bool {
+        self.reply.is_closed()
+    }
+}
