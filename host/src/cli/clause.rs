@@ -38,7 +38,8 @@ pub struct Clause {
     /// The database that the fragment is for
     #[arg(long, value_enum, default_value_t = Dialect::Sqlite)]
     dialect: Dialect,
-    /// Check the fragment in this file instead (`-` is the standard input), and print what would run
+    /// Check the fragment in this file instead (`-` is the standard input), and print what would
+    /// run
     #[arg(long, value_name = "FILE", conflicts_with = "dialect")]
     check: Option<PathBuf>,
 }

@@ -1,7 +1,7 @@
 //! `conform`: runs conformance cases against the built-in policy, or any other.
 //!
-//! Owns the words and the JUnit report. Leaves the cases to the library. A failed case is printed as
-//! soon as it has failed.
+//! Owns the words and the JUnit report. Leaves the cases to the library. A failed case is printed
+//! as soon as it has failed.
 
 use std::path::PathBuf;
 

@@ -1,7 +1,7 @@
 //! `demo`: a tour of the gate, with the real policy on a real database that is removed at the end.
 //!
-//! Owns the story and its words. Everything that it shows comes from the queue. Each step is printed
-//! as it happens.
+//! Owns the story and its words. Everything that it shows comes from the queue. Each step is
+//! printed as it happens.
 
 use std::time::Duration;
 

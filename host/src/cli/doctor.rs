@@ -1,7 +1,7 @@
 //! `doctor`: verifies the claim index, and whether the database lets the gate do its work.
 //!
-//! Owns the order of the findings, and the lines about the index. Leaves the policy's two answers to
-//! `agreement`, what the database contains to `adoption`, and impossible times to `times_ahead`.
+//! Owns the order of the findings, and the lines about the index. Leaves the policy's two answers
+//! to `agreement`, what the database contains to `adoption`, and impossible times to `times_ahead`.
 
 use clap::Args;
 use jiff::Timestamp;

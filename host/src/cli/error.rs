@@ -82,6 +82,7 @@ impl Error {
                 ErrorKind::NotFound => ": check the path",
                 ErrorKind::PermissionDenied => ": let this user read it",
                 ErrorKind::IsADirectory => ": name a file in this folder",
+                ErrorKind::NotADirectory => ": name a folder",
                 _ => "",
             };
             Error::because(format!("cannot read `{}`{hint}", path.display()), cause)
@@ -112,7 +113,8 @@ impl Error {
             Error::Queue(error) | Error::Life(life::Error::Queue(error)) => match error {
                 queue::Error::UnknownRepo { .. } => Some("if the repo is new, add `--new`"),
                 queue::Error::Store(store::Error::TaskRuns { .. }) => Some(
-                    "to cancel the job: `--force --reason TEXT`; its worker may give `--token TOKEN`",
+                    "to cancel the job: `--force --reason TEXT`; \
+                     its worker may give `--token TOKEN`",
                 ),
                 _ => None,
             },

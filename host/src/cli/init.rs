@@ -1,7 +1,7 @@
 //! `init`: prepares a database.
 //!
-//! Owns the order of the steps. Leaves the words to `init_words`; what is added, tried and counted is
-//! the library's.
+//! Owns the order of the steps. Leaves the words to `init_words`; what is added, tried and counted
+//! is the library's.
 
 use std::path::PathBuf;
 

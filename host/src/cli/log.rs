@@ -1,10 +1,10 @@
 //! The log on the standard error, which never stops or fails a verb.
 //!
-//! Owns the way of a line to the standard error: a bounded queue, and one thread that writes. Leaves
-//! the lines to `tracing` and to the verbs. Callers rely on this: whatever happens to the standard
-//! error (a full disk, a closed pipe, a pipe whose reader has stopped), handing over a line neither
-//! fails nor waits; and a line stays one line, whatever text it contains. A line that cannot be
-//! written is dropped and counted.
+//! Owns the way of a line to the standard error: a bounded queue, and one thread that writes.
+//! Leaves the lines to `tracing` and to the verbs. Callers rely on this: whatever happens to the
+//! standard error (a full disk, a closed pipe, a pipe whose reader has stopped), handing over a
+//! line neither fails nor waits; and a line stays one line, whatever text it contains. A line that
+//! cannot be written is dropped and counted.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -66,7 +66,8 @@ impl Level {
 }
 
 impl Log {
-    /// Starts the thread. It writes panics, too: the usual handler would wait for the standard error.
+    /// Starts the thread. It writes panics, too: the usual handler would wait for the standard
+    /// error.
     pub fn start() -> Log {
         let (steps, waiting) = mpsc::sync_channel(WAITING);
         let log = Log {
@@ -87,8 +88,8 @@ impl Log {
         log
     }
 
-    /// Receives the library's log. Where a verb runs for long and prints JSON, the log is collected:
-    /// its lines are JSON, too, with their time.
+    /// Receives the library's log. Where a verb runs for long and prints JSON, the log is
+    /// collected: its lines are JSON, too, with their time.
     pub fn listen(&self, level: Level, prints_json: bool) {
         let json = prints_json && level == Level::Progress;
         let wanted = variable("SERIAL_GATE_LOG").and_then(|filter| filter.into_string().ok());

@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use super::Error;
 
-/// Invisible letters that are copied along with a text: the byte order mark, and those without width.
+/// Invisible letters that are copied along with a text: the byte order mark, and those without
+/// width.
 const INVISIBLE: [char; 5] = ['\u{feff}', '\u{200b}', '\u{200c}', '\u{200d}', '\u{2060}'];
 
 /// How long to wait for a pipe.

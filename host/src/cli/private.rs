@@ -1,8 +1,8 @@
 //! What other programs may see of this process.
 //!
 //! Owns that no other program of the same user, such as a command that `work` runs, can read its
-//! memory or its environment, which may contain the secrets of the alerts; and that a crash leaves no
-//! copy of them on the disk.
+//! memory or its environment, which may contain the secrets of the alerts; and that a crash leaves
+//! no copy of them on the disk.
 
 use std::io;
 

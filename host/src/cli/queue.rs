@@ -81,8 +81,8 @@ fn watch(
     }
 }
 
-/// Describes a state: one JSON document, or a paragraph for each repo. Without `shared`, no commands
-/// are proposed.
+/// Describes a state: one JSON document, or a paragraph for each repo. Without `shared`, no
+/// commands are proposed.
 pub fn describe(state: &State, shared: Option<&Shared>, report: &mut Report) {
     report.json(state);
     for note in &state.notes {

@@ -1,7 +1,7 @@
 //! The lines of `queue` about work: who does what, what failed, and what helps, in short.
 //!
-//! Owns these lines, and the names of tasks in verdicts. Leaves the sentences to the library and the
-//! commands to `advice`.
+//! Owns these lines, and the names of tasks in verdicts. Leaves the sentences to the library and
+//! the commands to `advice`.
 
 use std::collections::BTreeMap;
 

@@ -23,7 +23,8 @@ Examples:
   serial-gate serve
   serial-gate token add ops --role operator && serial-gate serve --listen 0.0.0.0:7070")]
 pub struct Serve {
-    /// Where to listen: an address with a port, or a port of this machine; port 0 takes any free one
+    /// Where to listen: an address with a port, or a port of this machine; port 0 takes any free
+    /// one
     #[arg(long, value_name = "ADDRESS:PORT", env = "SERIAL_GATE_LISTEN")]
     #[arg(default_value = "127.0.0.1:7070", value_parser = address)]
     listen: SocketAddr,
@@ -76,9 +77,9 @@ fn address(text: &str) -> Result<SocketAddr, String> {
         .strip_prefix("localhost")
         .unwrap_or(text)
         .trim_start_matches(':');
-    let port = port.parse::<u16>().map_err(|_| {
-        "write an address and a port, such as `127.0.0.1:7070`, or `0.0.0.0:7070` for other machines"
-    })?;
+    let port = port.parse::<u16>().map_err(
+        |_| "write an address and a port, such as `127.0.0.1:7070`, or `0.0.0.0:7070` to open it",
+    )?;
     Ok((Ipv4Addr::LOCALHOST, port).into())
 }
 

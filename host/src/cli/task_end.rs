@@ -1,6 +1,7 @@
 //! The end of tasks by a command: `task done` and `task cancel`.
 //!
-//! Owns that a task which had ended before is not reported as ending now. Leaves the end to `queue`.
+//! Owns that a task which had ended before is not reported as ending now. Leaves the end to
+//! `queue`.
 
 use clap::Args;
 use serde_json::json;

@@ -101,8 +101,8 @@ pub fn reasons(hold: &Hold, first: Option<String>, doubts: &[Doubt]) -> String {
         .join(", ")
 }
 
-/// A command on the same database that can be pasted into a shell. None if a terminal would not show
-/// it exactly.
+/// A command on the same database that can be pasted into a shell. None if a terminal would not
+/// show it exactly.
 pub fn command(shared: &Shared, arguments: &[&str]) -> Option<String> {
     let database = shared.db.path.to_string_lossy();
     let mut words = vec!["serial-gate"];

@@ -1,8 +1,8 @@
 //! How the options read their variables, and what an empty one means.
 //!
-//! Owns two rules for every option that has a variable: an empty variable counts as not set, because
-//! a service manager and a shell script have no other way to leave one out; and the help does not
-//! show its value. Code that reads a variable without an option uses [`variable`].
+//! Owns two rules for every option that has a variable: an empty variable counts as not set,
+//! because a service manager and a shell script have no other way to leave one out; and the help
+//! does not show its value. Code that reads a variable without an option uses [`variable`].
 
 use std::ffi::{OsStr, OsString};
 

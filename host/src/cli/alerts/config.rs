@@ -1,15 +1,17 @@
 //! The channels: the table `[alerts]` of the configuration file, and the environment.
 //!
-//! Owns where secrets come from: the environment, or a file that the environment or the table names;
-//! never a flag, which every user of the machine can read, and never the table itself. Callers rely
-//! on this: no error shows a value of the table, which may be a secret in the wrong place; and a
-//! secret of the environment is never sent to an address from a folder's own file, see `one_source`.
+//! Owns where secrets come from: the environment, or a file that the environment or the table
+//! names; never a flag, which every user of the machine can read, and never the table itself.
+//! Callers rely on this: no error shows a value of the table, which may be a secret in the wrong
+//! place; and a secret of the environment is never sent to an address from a folder's own file, see
+//! `one_source`.
 
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, de};
+use serde::de::{self, DeserializeOwned};
+use serde::{Deserialize, Deserializer};
 use serial_gate::alerts::{
     Channel, Secret, Settings, TELEGRAM_TOKEN, Telegram, WEBHOOK_SECRET, WEBHOOK_URL, Webhook,
 };
@@ -30,10 +32,8 @@ struct Table {
     timeout: Option<Duration>,
     #[serde(deserialize_with = "number")]
     tries: Option<NonZeroU32>,
-    #[serde(deserialize_with = "table")]
-    telegram: TelegramTable,
-    #[serde(deserialize_with = "table")]
-    webhook: WebhookTable,
+    telegram: Option<Value>,
+    webhook: Option<Value>,
 }
 
 #[derive(Default, Deserialize)]
@@ -80,14 +80,24 @@ fn text<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error>
     hidden(value, "a text", |value| value.as_str().map(str::to_owned)).map(Some)
 }
 
-fn table<'de, D, T>(value: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: for<'any> Deserialize<'any>,
-{
-    let table = hidden(value, "a table", |value| value.as_table().cloned())?;
-    // The values in it hide themselves.
-    table.try_into().map_err(de::Error::custom)
+/// Reads a table of the file.
+fn table<T: DeserializeOwned + Default>(value: Option<Value>, name: &str) -> Result<T, Error> {
+    let table = match value {
+        None => return Ok(T::default()),
+        Some(Value::Table(table)) => table,
+        Some(_) => return Err(Error::new(format!("`{name}` is not a table: make it one"))),
+    };
+    table.try_into().map_err(|cause: toml::de::Error| {
+        let is_secret = ["token", "secret"]
+            .map(|key| format!("unknown field `{key}`"))
+            .iter()
+            .any(|unknown| cause.message().starts_with(unknown));
+        let hint = match is_secret {
+            true => ": a secret belongs in the environment or in its own file",
+            false => "",
+        };
+        Error::because(format!("the table `{name}` cannot be used{hint}"), cause)
+    })
 }
 
 /// A part of a channel, and where it comes from.
@@ -106,32 +116,20 @@ enum Source {
 /// What the table and the environment add up to; the environment comes first.
 pub fn settings(shared: &Shared) -> Result<Settings, Error> {
     let file = shared.config.as_ref();
-    let table = match shared.alerts.clone() {
-        None => Table::default(),
-        Some(value) => table(value).map_err(|cause: toml::de::Error| {
-            let name = file.map_or("serial-gate.toml".into(), |file| {
-                file.path.display().to_string()
-            });
-            let hint = "a secret belongs in the environment or in a file of its own";
-            Error::because(
-                format!("the table `alerts` of `{name}` cannot be used: {hint}"),
-                cause,
-            )
-        })?,
-    };
+    let given: Table = table(shared.alerts.clone(), "alerts")?;
     let mut settings = Settings::default();
-    if let Some(waiting) = table.waiting {
+    if let Some(waiting) = given.waiting {
         settings.waiting = Some(waiting).filter(|waiting| !waiting.is_zero());
     }
-    if let Some(timeout) = table.timeout {
+    if let Some(timeout) = given.timeout {
         settings.timeout = timeout.max(Duration::from_millis(100));
     }
-    if let Some(tries) = table.tries {
+    if let Some(tries) = given.tries {
         settings.tries = tries.get();
     }
     let channels = [
-        telegram(table.telegram, file)?.map(Channel::Telegram),
-        webhook(table.webhook, file)?.map(Channel::Webhook),
+        telegram(table(given.telegram, "alerts.telegram")?, file)?.map(Channel::Telegram),
+        webhook(table(given.webhook, "alerts.webhook")?, file)?.map(Channel::Webhook),
     ];
     settings.channels = channels.into_iter().flatten().collect();
     Ok(settings)
@@ -204,8 +202,8 @@ fn missing(channel: &str, what: &str, variable: &str, key: &str) -> Error {
 }
 
 /// Refuses a channel whose address comes from the current folder's file while its secret comes from
-/// the environment, or the other way round: the folder may be a checkout. A file that is named, that
-/// is beside a named database, or that is the user's own, is trusted like the environment.
+/// the environment, or the other way round: the folder may be a checkout. A file that is named,
+/// that is beside a named database, or that is the user's own, is trusted like the environment.
 fn one_source<const N: usize>(
     channel: &str,
     parts: [&Option<Part>; N],

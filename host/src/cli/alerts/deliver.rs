@@ -45,7 +45,10 @@ impl Verb for Deliver {
         }
         queue.look_at_heads(Timestamp::now(), settings.waiting)?;
         let round = alerts::deliver(&shared.db, &settings, &Timestamp::now)?;
-        let failure = |(channel, failure): &(&str, Failure)| json!({ "channel": channel, "error": failure.to_string() });
+        let failure = |(channel, failure): &(&str, Failure)| {
+            let error = failure.to_string();
+            json!({ "channel": channel, "error": error })
+        };
         report.json(&json!({
             "sent": round.sent,
             "failures": round.failures.iter().map(failure).collect::<Vec<_>>(),

@@ -76,7 +76,8 @@ impl ConfigFile {
 }
 
 /// The file in use and its content. `named` is what `--config` says and `db` what `--db` says.
-/// `makes_database`: the command makes the default database, so that a file beside it counts already.
+/// `makes_database`: the command makes the default database, so that a file beside it counts
+/// already.
 pub fn read(
     named: Option<&Path>,
     db: Option<&Path>,

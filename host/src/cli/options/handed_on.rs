@@ -1,6 +1,6 @@
 //! The options that a command of `work` inherits.
 //!
-//! Owns the variables that say what this process was told by flags, and which file it uses, so that
+//! Owns the variables that repeat the flags of this process, and which file it uses, so that
 //! `serial-gate` in a job acts under the same options. Variables of this process's own environment
 //! are inherited anyway.
 

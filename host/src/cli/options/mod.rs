@@ -1,8 +1,8 @@
 //! The options that every verb shares.
 //!
-//! Owns the flags, and which of them are also a variable and a key of the configuration file. Leaves
-//! to `file` which file that is, to `shared` what the options add up to, and to `handed_on` what a
-//! command that this process starts finds in its environment.
+//! Owns the flags, and which of them are also a variable and a key of the configuration file.
+//! Leaves to `file` which file that is, to `shared` what the options add up to, and to `handed_on`
+//! what a command that this process starts finds in its environment.
 
 mod file;
 mod handed_on;
@@ -50,15 +50,15 @@ pub struct Given {
     /// The queue's database [default: serial-gate.db]
     #[arg(long, global = true, value_name = "PATH", env = "SERIAL_GATE_DB")]
     db: Option<PathBuf>,
-    /// The kill switch: false lets every job through [default: the queue's]
+    /// The kill switch: false lets every job through [default: as stored]
     #[arg(long, global = true, value_name = "BOOL", env = "SERIAL_GATE_ENABLED")]
     #[arg(value_parser = BoolishValueParser::new())]
     enabled: Option<bool>,
-    /// The repos in which the gate acts, separated by commas [default: the queue's]
+    /// The repos in which the gate acts, separated by commas [default: as stored]
     #[arg(long, global = true, value_name = "CSV", env = "SERIAL_GATE_REPOS")]
     #[arg(allow_hyphen_values = true)]
     repos: Option<String>,
-    /// Whether a freeze holds anything [default: the queue's]
+    /// Whether a freeze holds anything [default: as stored]
     #[arg(
         long,
         global = true,
@@ -67,7 +67,7 @@ pub struct Given {
     )]
     #[arg(value_parser = BoolishValueParser::new())]
     freeze_enabled: Option<bool>,
-    /// The policy's own parameters, a JSON document [default: the queue's]
+    /// The policy's own parameters, a JSON document [default: as stored]
     #[arg(long, global = true, value_name = "JSON", env = "SERIAL_GATE_RULES")]
     rules: Option<String>,
     /// How long a claim lasts without a heartbeat: seconds, or a time such as `90s` or `2h`

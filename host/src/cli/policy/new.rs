@@ -1,7 +1,7 @@
 //! `policy new`: a folder with the start of a new policy.
 //!
-//! Owns the names of the files; their content is in `template/`. Nothing is overwritten. The contract
-//! is the host's own file, so the two cannot differ.
+//! Owns the names of the files; their content is in `template/`. Nothing is overwritten. The
+//! contract is the host's own file, so the two cannot differ.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -114,8 +114,8 @@ impl File {
         }
     }
 
-    /// The policy with the active one's settings and limits, as far as this command does not override
-    /// them.
+    /// The policy with the active one's settings and limits, as far as this command does not
+    /// override them.
     pub fn proposal(
         &self,
         shared: &Shared,

@@ -94,8 +94,8 @@ impl Sign {
 /// How many letters a public key has.
 const PUBLIC_KEY: usize = 56;
 
-/// A secret key from its file's content. The program `minisign` gives an unprotected key no checksum,
-/// so none is required: the signature is verified instead.
+/// A secret key from its file's content. The program `minisign` gives an unprotected key no
+/// checksum, so none is required: the signature is verified instead.
 fn open(text: String, password: Option<String>) -> Result<SecretKey, PError> {
     let encoded = text.lines().nth(1).unwrap_or_default();
     let key = SecretKey::from_bytes(&Base64::decode_to_vec(encoded.trim(), None)?)?;
@@ -111,8 +111,8 @@ fn open(text: String, password: Option<String>) -> Result<SecretKey, PError> {
     SecretKeyBox::from(text).into_secret_key(Some(password))
 }
 
-/// The password of a secret key. No command asks for it, because it would wait for a terminal. A line
-/// end comes from a file and is dropped; a space may be part of the password.
+/// The password of a secret key. No command asks for it, because it would wait for a terminal. A
+/// line end comes from a file and is dropped; a space may be part of the password.
 pub fn password() -> Option<String> {
     let password = std::env::var(KEY_PASSWORD).ok()?;
     let password = plain_text::without_line_ends(&password);
