@@ -58,17 +58,17 @@ fn a_configuration_that_cannot_be_used_is_refused_by_the_name_of_its_key() {
     refused(
         &gate,
         "[alerts]\nchannel = 'x'",
-        "`alerts.channel` is no key of `serial-gate.toml`, which knows `waiting`, `tries`, `timeout`, `telegram` and `webhook`",
+        "the table `alerts` cannot be used\n  because unknown field `channel`, expected one of `waiting`, `timeout`, `tries`, `telegram`, `webhook`",
     );
     refused(
         &gate,
         "[alerts]\ntries = 0",
-        "`alerts.tries` is not a number from 1: correct it in `serial-gate.toml` or the environment",
+        "the table `alerts` cannot be used\n  because write a number from 1\n    in `tries`",
     );
     refused(
         &gate,
         "[alerts]\nwaiting = 'long'",
-        "`alerts.waiting` is not a time such as `90s`, `30m` or `1h 30m`: correct it in `serial-gate.toml` or the environment",
+        "the table `alerts` cannot be used\n  because write a time such as `90s`, `30m` or `1h 30m`\n    in `waiting`",
     );
     refused(
         &gate,
@@ -90,6 +90,8 @@ fn a_secret_in_the_file_is_refused_without_being_shown() {
         format!("[alerts.telegram]\nchat = '-100'\ntoken = '{TOKEN}'"),
         format!("[alerts]\ntelegram = '{TOKEN}'"),
         format!("[alerts.telegram]\nchat = '-100'\ntoken = {TOKEN}"),
+        format!("[alerts]\ntries = '{TOKEN}'\nwaiting = '{TOKEN}'"),
+        format!("[alerts.telegram]\nchat = {{ token = '{TOKEN}' }}"),
         format!("[alerts.webhook]\nsecret_file = ['{TOKEN}']"),
         format!("alerts = '{TOKEN}'"),
     ] {

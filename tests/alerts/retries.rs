@@ -48,7 +48,7 @@ fn all_that_have_failed_are_sent_again_at_once() {
         let ran = gate.run(&[&["alerts", "retry"], flag].concat()).succeeds();
         assert_eq!(
             ran.stdout,
-            "2 alerts to be sent again\n  a service that runs sends them now, and so does: serial-gate alerts deliver\n"
+            "2 alerts to be sent again\n  a running service sends them now; without one: serial-gate alerts deliver\n"
         );
         assert_eq!(send(&gate, &endpoint), 4);
     }

@@ -108,7 +108,7 @@ fn a_secret_in_another_encoding_is_named_as_that() {
             let ran = gate.run(&["alerts", "test"]).exits(1);
             assert_eq!(
                 ran.stderr,
-                "error: `token` is no text in UTF-8: save it as UTF-8, not as UTF-16 for example\n"
+                "error: `token` is not text in UTF-8: save it as UTF-8, not as UTF-16 for example\n"
             );
         }
     }
@@ -193,6 +193,6 @@ fn what_is_no_file_with_a_secret_is_named_with_a_remedy() {
     assert!(made.unwrap().success());
     assert_eq!(
         said(),
-        "error: `token` is no file, and gave nothing within 5 s: name a file, or write to it\n"
+        "error: `token` is not a file, and gave nothing within 5 s: name a file, or write to it\n"
     );
 }

@@ -136,7 +136,7 @@ fn alerts_are_shown_with_how_far_they_are() {
        telegram sent
        webhook pending after 2 tries, next at (time) UTC: it answered 500
     1  (time)  `alpha` is frozen: no task of it starts (freeze (number), by ops): errors at 7 %
-       expired: no channel was there for it
+       expired: there was no channel
     ");
     let states: Vec<_> = gate
         .run(&["alerts", "--json"])

@@ -140,6 +140,52 @@ fn a_folder_that_does_not_exist() {
 }
 
 #[test]
+fn a_folder_in_the_place_of_a_database() {
+    let gate = Gate::empty();
+    for verb in ["init", "queue"] {
+        let ran = gate.run(&["--db", ".", verb]).exits(1);
+        insta::assert_snapshot!(ran.stderr, @"error: `.` is a folder: name the database file in it, such as `./serial-gate.db`");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read() {
+    let gate = Gate::new();
+    let ran = gate.run(&["clause", "--check", "none.sql"]).exits(1);
+    insta::assert_snapshot!(ran.stderr, @r"
+    error: cannot read `none.sql`: check the path
+      because no such file or directory
+    ");
+    let ran = gate.run(&["policy", "check", "."]).exits(1);
+    insta::assert_snapshot!(ran.stderr, @r"
+    error: cannot read `.`: name a file in this folder
+      because is a directory
+    ");
+}
+
+#[test]
+fn a_flag_that_a_verb_does_not_have_gets_a_tip_that_helps() {
+    let gate = Gate::new();
+    for (arguments, tip) in [
+        (
+            &["queue", "--repo", "alpha"][..],
+            "tip: `serial-gate repo REPO` shows one repo",
+        ),
+        (
+            &["job", "add", "1", "--agent", "x"],
+            "tip: here the agent is an argument",
+        ),
+    ] {
+        let said = gate.run(arguments).exits(2).stderr;
+        assert!(said.contains(tip), "{said}");
+        assert!(
+            !said.contains("--repos'") && !said.contains("as a value"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
 fn a_read_only_database() {
     let gate = Gate::new();
     gate.run(&["task", "add", "alpha"]).succeeds();

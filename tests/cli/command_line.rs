@@ -500,7 +500,7 @@ fn a_task_is_marked_and_the_mark_taken_away() {
     };
     assert_eq!(label().as_deref(), Some("hotfix"));
     let marked = gate.run(&["task", "label", "1", "urgent"]).succeeds();
-    assert_eq!(marked.stdout, "task 1 is marked `urgent`\n");
+    assert_eq!(marked.stdout, "task 1 is labelled `urgent`\n");
     assert_eq!(label().as_deref(), Some("urgent"));
     gate.run(&["task", "label", "1"]).succeeds();
     assert_eq!(label(), None);

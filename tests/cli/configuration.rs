@@ -180,7 +180,7 @@ fn a_file_beside_the_default_database_cannot_send_a_command_to_another() {
     let ran = gate.run(&["queue"]).exits(1);
     assert_eq!(
         ran.stderr,
-        "error: `serial-gate.toml` lies beside the database that this command uses, and names another one, `other.db`: remove its `db`, or name the file with `--config`\n"
+        "error: `serial-gate.toml` is beside the database that this command uses, but names another one, `other.db`: remove its `db`, or name the file with `--config`\n"
     );
     gate.write("serial-gate.toml", "db = \"serial-gate.db\"\n");
     gate.run(&["queue"]).succeeds();

@@ -87,7 +87,7 @@ fn a_file_is_not_taken_for_a_folder() {
     gate.write(FOLDER, "mine");
     let ran = gate.run(&["policy", "new", FOLDER]).exits(1);
     insta::assert_snapshot!(ran.stderr, @r"
-    error: cannot read `review-first`
+    error: cannot read `review-first`: name a folder
       because not a directory
     ");
 }
@@ -95,7 +95,7 @@ fn a_file_is_not_taken_for_a_folder() {
 #[test]
 fn a_name_that_no_policy_can_have_is_refused_with_one_that_it_can() {
     let stderr = refused(&["policy", "new", "mine/Review_First"]);
-    insta::assert_snapshot!(stderr, @"error: `Review_First` is no name for a policy: write lower-case words and digits with `-` between them, such as `review-first`");
+    insta::assert_snapshot!(stderr, @"error: `Review_First` is not a name for a policy: write lower-case words and digits with `-` between them, such as `review-first`");
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn only_words_of_lower_case_letters_and_digits_make_a_name() {
     for name in ["-a", "a-", "a--b", "1st", "größe", "a b", "..", "/", "a.b"] {
         let stderr = refused(&["policy", "new", "--", name]);
         assert!(
-            stderr.contains("is no name for a policy"),
+            stderr.contains("is not a name for a policy"),
             "{name}: {stderr}"
         );
     }

@@ -160,13 +160,13 @@ fn what_is_no_time_has_no_age_and_the_freeze_is_there_all_the_same() {
         .filter(|line| line.starts_with("frozen"))
         .collect();
     insta::assert_snapshot!(frozen.join("\n"), @r"
-    frozen since a time that is not known: -
-    frozen since ``, which is no time: -
-    frozen since `soon`, which is no time: -
-    frozen since `32303236`, which is no time: -
-    frozen since `0`, which is no time: -
+    frozen since an unknown time: -
+    frozen since ``, which is not a time: -
+    frozen since `soon`, which is not a time: -
+    frozen since `32303236`, which is not a time: -
+    frozen since `0`, which is not a time: -
     frozen since 2061-01-01 00:00:00 UTC, which is ahead of this clock: -
-    frozen since `2461072.5`, which is no time: -
+    frozen since `2461072.5`, which is not a time: -
     ");
 }
 

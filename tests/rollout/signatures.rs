@@ -173,7 +173,7 @@ fn keys_replace_no_file_and_the_secret_one_is_for_its_owner_only() {
     let secret = std::fs::read(gate.path("ops.key")).unwrap();
     std::fs::remove_file(gate.path("ops.pub")).unwrap();
     let again = gate.run(&["policy", "keygen", "ops.key"]).exits(1);
-    insta::assert_snapshot!(again.stderr, @r"error: `ops.key` is there already and is not replaced: give another name, or move it away");
+    insta::assert_snapshot!(again.stderr, @r"error: `ops.key` exists and is not replaced: give another name, or move it away");
     assert_eq!(std::fs::read(gate.path("ops.key")).unwrap(), secret);
     assert!(!gate.path("ops.pub").exists(), "half a pair is none");
     gate.write("new.pub", "somebody's");
@@ -202,6 +202,14 @@ fn a_protected_key_signs_with_its_password_only() {
     assert!(signature_stage(&gate, "ops.pub").starts_with("signature    ok "));
 }
 
+#[test]
+fn the_name_of_a_public_key_is_refused_for_the_secret_one() {
+    let gate = Gate::empty();
+    let ran = gate.run(&["policy", "keygen", "ops.pub"]).exits(1);
+    insta::assert_snapshot!(ran.stderr, @"error: `ops.pub` would be the public key: name the file of the secret key, such as `ops.key`");
+    assert!(!gate.path("ops.pub").exists());
+}
+
 /// The key was made for this test and signs nothing else.
 #[test]
 fn an_unprotected_key_of_the_program_minisign_signs_too() {
@@ -221,14 +229,13 @@ fn an_unprotected_key_of_the_program_minisign_signs_too() {
 #[test]
 fn a_file_that_is_no_secret_key_signs_nothing() {
     let (gate, _) = gate_with_keys();
-    for file in ["ops.pub", "policy.wasm.txt"] {
-        gate.write("policy.wasm.txt", "one line");
+    gate.write("policy.wasm.txt", "one line");
+    for (file, message) in [
+        ("ops.pub", "is a public key: sign with the secret key"),
+        ("policy.wasm.txt", "cannot sign: give a secret key"),
+    ] {
         let ran = sign(&gate, file).exits(1);
-        assert!(
-            ran.stderr.contains("cannot sign: give a secret key"),
-            "{}",
-            ran.stderr
-        );
+        assert!(ran.stderr.contains(message), "{}", ran.stderr);
     }
 }
 

@@ -167,7 +167,7 @@ fn a_log_without_states_cannot_be_replayed_and_says_how_to_record_them() {
         .run(&["policy", "replay", "built-in", "--from", "log.jsonl"])
         .succeeds();
     insta::assert_snapshot!(ran.stdout, @r"
-    0 decisions over 0 recorded states, 0 would be another
+    0 decisions over 0 recorded states, 0 would differ
     1 line without a state: record with `--log-snapshots`
     ");
     gate.write("log.jsonl", "{}\n");

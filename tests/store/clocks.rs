@@ -319,17 +319,17 @@ fn doctor_tells_of_each_impossible_time_and_what_becomes_of_it() {
     insta::assert_snapshot!(ran.stderr, @"");
     insta::assert_snapshot!(without_present(&ran.stdout), @r#"
     5 tasks: `analysis` 5; 5 jobs: `running` 4, `queued` 1; queued for: `analyst` 1
-    times that no right clock can have written:
+    times that no correct clock can have written:
     WHAT                           TIME (UTC)           WHAT HAPPENS
-    lease of job 1                 2037-01-01 00:30:00  back in the queue 30m after the next claim, unless its worker is heard of
-    lease of job 2                 soon                 back in the queue 10m after the next claim, unless its worker is heard of
-    running job 3                  2037-01-01 00:00:00  back in the queue at (time), unless its worker is heard of
+    lease of job 1                 2037-01-01 00:30:00  back in the queue 30m after the next claim, unless its worker reports
+    lease of job 2                 soon                 back in the queue 10m after the next claim, unless its worker reports
+    running job 3                  2037-01-01 00:00:00  back in the queue at (time), unless its worker reports
     running job 4                  2037-01-01 00:00:00  it has no lease: `job requeue 4` puts it back
-    channel webhook                2037-01-01 00:00:00  it is not waited for: alerts go on
-    alert 1 to telegram            2037-01-01 00:00:00  it is not waited for: `serve` or `alerts deliver` sends it
-    alert 1 to webhook             2037-01-01 00:00:00  it is not waited for: `serve` or `alerts deliver` sends it
-    queued job 5                   2037-01-01 00:00:00  it waits since it was first seen at the head of its repo: set its `created_at` to the present
-    freeze (number) of alpha  2037-01-01 00:00:00  it holds all the same, until it is cleared
+    channel webhook                2037-01-01 00:00:00  ignored: alerts are sent all the same
+    alert 1 to telegram            2037-01-01 00:00:00  ignored: `serve` or `alerts deliver` sends it
+    alert 1 to webhook             2037-01-01 00:00:00  ignored: `serve` or `alerts deliver` sends it
+    queued job 5                   2037-01-01 00:00:00  counted as waiting since it was first seen at the head of its repo: set its `created_at` to the present
+    freeze (number) of alpha  2037-01-01 00:00:00  it holds until it is cleared
     1 repo compared, all candidates are right
     "#);
 }
@@ -421,9 +421,9 @@ fn doctor_still_tells_of_a_lease_that_was_shortened_until_the_worker_is_heard_of
     let told = gate.run(&["doctor"]).succeeds().stdout;
     insta::assert_snapshot!(without_present(&told), @r#"
     1 task: `analysis` 1; 1 job: `running` 1
-    times that no right clock can have written:
+    times that no correct clock can have written:
     WHAT           TIME (UTC)           WHAT HAPPENS
-    running job 1  2037-01-01 00:30:00  back in the queue at (time), unless its worker is heard of
+    running job 1  2037-01-01 00:30:00  back in the queue at (time), unless its worker reports
     no job waits, so there are no candidates to compare
     "#);
     gate.run(&[

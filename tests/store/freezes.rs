@@ -296,6 +296,6 @@ fn a_time_that_was_never_set_is_no_time() {
             ))
             .unwrap();
         let said = gate.run(&["queue"]).succeeds().stdout;
-        assert!(said.contains("which is no time"), "{time}: {said}");
+        assert!(said.contains("which is not a time"), "{time}: {said}");
     }
 }

@@ -253,12 +253,11 @@ fn a_command_that_is_not_there_costs_no_job() {
     let ran = gate
         .run(&["work", "--agent", "analyst", "--", "./nowhere"])
         .exits(1);
-    insta::assert_snapshot!(ran.stderr, @r#"
-     INFO job 1 of `task 1` in `alpha`: begun
-     WARN job 1 is put back: its worker's command cannot be run
-    error: cannot start `./nowhere`: there is no such file: correct its path; no job was lost
-    "#);
+    insta::assert_snapshot!(ran.stderr, @"error: cannot start `./nowhere`: there is no such file: correct its path; no job was lost");
     assert_eq!(status(&gate, 1), "queued");
+    // Without a job, too.
+    let idle = gate.run(&["work", "--agent", "developer", "--", "nosuch-command"]);
+    insta::assert_snapshot!(idle.exits(1).stderr, @"error: cannot start `nosuch-command`: no folder of `PATH` has it: install it, or name its path; no job was lost");
     // Nor one that is no program: it begins with nothing that says what runs it.
     let path = program(&gate, "no-program", "");
     std::fs::write(&path, "nonsense").unwrap();

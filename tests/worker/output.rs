@@ -87,7 +87,15 @@ fn a_git_that_is_not_there_is_said_in_words() {
     let gate = &project.gate;
     gate.run(&["task", "add", "alpha"]).succeeds();
     let arguments = [
-        "work", "--agent", "analyst", "--max", "1", "--tries", "1", "--", "true",
+        "work",
+        "--agent",
+        "analyst",
+        "--max",
+        "1",
+        "--tries",
+        "1",
+        "--",
+        "/bin/true",
     ];
     let ran: Ran = gate
         .command(&arguments)

@@ -1,77 +1,67 @@
-//! What `init` and `doctor` tell of a database: what is in it, and what it does not let the gate do.
+//! What `init` and `doctor` say of a database: what it contains, and what it does not let the gate
+//! do.
 //!
-//! Owns the lines. What they say is the queue's and the store's; text of the database is escaped here.
+//! Owns the lines. Their content is the queue's and the store's; text from the database is escaped
+//! here.
 
 use serial_gate::queue::Adoption;
 use serial_gate::store::{Census, Counted, Forbidden, Proof};
 
-use super::Error;
 use super::options::Shared;
-use super::output::{Output, Tone, toned};
+use super::output::{Report, Tone, toned};
 use super::text::{self, count, shown, shown_or_dash};
 
-/// A line that an operator should read.
-pub fn note(output: &mut Output, text: &str) -> Result<(), Error> {
-    let note = toned(Tone::Held, "note:");
-    Ok(output.line(format!("{note} {}", shown(text)))?)
-}
-
-/// What the trial found, a line each.
-pub fn proof(output: &mut Output, proof: &Proof) -> Result<(), Error> {
+/// What the trial found, one line each.
+pub fn proof(report: &mut Report, proof: &Proof) {
     for found in &proof.forbidden {
         if found.is_needed() {
             let forbidden = toned(Tone::Held, "forbidden:");
-            output.line(format!(
+            report.line(format!(
                 "{forbidden} {}",
                 shown(&Forbidden::to_string(found))
-            ))?;
+            ));
         } else {
-            note(output, &found.to_string())?;
+            report.note(&found.to_string());
         }
     }
     if let Some(reason) = &proof.unknown {
-        note(
-            output,
-            &format!(
-                "no claim was tried: {reason}. `serial-gate doctor` tries one when that has changed"
-            ),
-        )?;
+        report.note(&format!(
+            "no claim was tried: {reason}. Run `serial-gate doctor` when that has changed"
+        ));
     }
-    Ok(())
 }
 
-/// What the rule makes of the rows, and the command that sets the rules that would fit.
-pub fn advice(
-    output: &mut Output,
-    adoption: &Adoption,
-    shared: &Shared,
-    fitting: &[&str],
-) -> Result<(), Error> {
+/// Where the rule does not fit the rows, and the command that sets the rules that would fit.
+pub fn advice(report: &mut Report, adoption: &Adoption, shared: &Shared, fitting: &[&'static str]) {
     for advice in &adoption.advice {
-        note(output, &advice.to_string())?;
+        report.note(&advice.to_string());
     }
-    if let Some(rules) = &adoption.rules {
-        let arguments: Vec<&str> = fitting
-            .iter()
-            .map(|word| if *word == RULES { rules } else { *word })
-            .collect();
-        if let Some(command) = text::command(shared, &arguments) {
-            output.line(format!("  rules that would fit: {command}"))?;
+    let Some(rules) = &adoption.rules else {
+        return;
+    };
+    let fill_in = |word: &&'static str| {
+        if *word == RULES {
+            rules.as_str()
+        } else {
+            *word
         }
+    };
+    let arguments: Vec<&str> = fitting.iter().map(fill_in).collect();
+    if let Some(command) = text::command(shared, &arguments) {
+        report.line(format!("  rules that would fit: {command}"));
     }
-    Ok(())
 }
 
-/// Where the rules belong in a command.
+/// The place of the rules in a command.
 pub const RULES: &str = "RULES";
 
-/// How the rules of a prepared queue are set.
+/// Sets the rules of a prepared queue.
 pub const SET: [&str; 6] = ["policy", "settings", "--rules", RULES, "--reason", "TEXT"];
 
-/// How they are given to a queue that is yet to be prepared.
+/// Gives them to a queue that is not prepared yet.
 pub const GIVE: [&str; 3] = ["init", "--rules", RULES];
 
-/// What is in the tables, in one line; none if they are empty.
+/// What the tables contain, in one line; none if they are empty.
 pub fn census(census: &Census) -> Option<String> {
     if census.tasks == 0 && census.jobs == 0 {
         return None;

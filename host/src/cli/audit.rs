@@ -2,37 +2,39 @@
 
 use clap::Args;
 
+use super::Error;
 use super::options::Shared;
-use super::output::Output;
+use super::output::Report;
 use super::text::{shown, shown_or_dash};
-use super::{Error, Outcome};
+use super::verb::Verb;
 
-/// List what operators did, the newest first: who, what, from what to what, and why
+/// List what operators did, newest first: who, what, from what to what, and why
 #[derive(Args)]
-#[command(
-    after_help = "Changes of the policy concern every repo, so they are listed only without `--repo`.\n\nExamples:\n  serial-gate audit\n  serial-gate audit --repo alpha --limit 5"
-)]
+#[command(after_help = "\
+Changes of the policy concern every repo, so `--repo` leaves them out.
+
+Examples:
+  serial-gate audit
+  serial-gate audit --repo alpha --limit 5")]
 pub struct Audit {
-    /// What was done in this repo only
+    /// Only what was done in this repo
     #[arg(long)]
     repo: Option<String>,
-    /// How many
+    /// How many entries
     #[arg(long, value_name = "N", default_value_t = 20)]
     limit: u32,
 }
 
-impl Audit {
-    pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
+impl Verb for Audit {
+    fn run(self, shared: &Shared) -> Result<Report, Error> {
         let entries = shared.store()?.audit(self.repo.as_deref(), self.limit)?;
-        if output.json {
-            for entry in entries {
-                output.json_line(&entry)?;
-            }
-            return Ok(Outcome::Done);
+        let mut report = shared.report();
+        for entry in &entries {
+            report.json(entry);
         }
         if entries.is_empty() {
-            output.line("nothing was done yet")?;
-            return Ok(Outcome::Done);
+            report.line("nothing was done yet");
+            return Ok(report);
         }
         let rows = entries.iter().map(|entry| {
             vec![
@@ -45,11 +47,11 @@ impl Audit {
                 shown_or_dash(Some(entry.why.as_str()).filter(|why| !why.is_empty())),
             ]
         });
-        output.table(
+        report.table(
             &["at (utc)", "who", "what", "repo", "to", "change", "why"],
-            rows.collect(),
-        )?;
-        Ok(Outcome::Done)
+            rows,
+        );
+        Ok(report)
     }
 }
 

@@ -1,4 +1,4 @@
-//! `clause`: the policy's fragment for queries of one's own, and the guard for anybody's fragment.
+//! `clause`: the policy's fragment for other people's queries, and the guard for any fragment.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -6,27 +6,41 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use jiff::Timestamp;
+use serde_json::json;
 use serial_gate::clause;
 use serial_gate::gate::default_settings;
 use serial_gate::model::{self, Dialect};
 use serial_gate::policy::{Allowance, DEFAULT_POLICY};
 
 use super::options::Shared;
-use super::output::{Output, Tone, toned};
+use super::output::{Report, Tone, toned};
 use super::text::shown;
+use super::verb::Verb;
 use super::{Error, Outcome};
 
 /// Print the policy's SQL fragment, or check any fragment
 #[derive(Args)]
-#[command(
-    after_help = "The fragment goes behind `SELECT id FROM jobs WHERE status = 'queued'` in a query of your own. It changes with the settings and with the policy, and, if `valid_until` is set, with the time. To keep it, keep the `version` of `--json` with it: in the transaction of your claim, read `SELECT version FROM serial_gate_clause_version`, and fetch the fragment anew if that is another number, or if `valid_until` is past.\n\nThe flags, the environment and the configuration file of this command change the fragment that it prints, and not the version: fetch it with those that your claims have.\n\nExamples:\n  serial-gate clause\n  serial-gate clause --json | jq '{text, version}'\n  serial-gate clause --dialect postgres\n  \
-    serial-gate clause | serial-gate clause --check -"
-)]
+#[command(after_help = "\
+The fragment goes after `SELECT id FROM jobs WHERE status = 'queued'` in your own
+query. It changes with the settings and with the policy, and, if `valid_until` is
+set, with the time. To cache it, keep the `version` of `--json` with it: in the
+transaction of your claim, read `SELECT version FROM serial_gate_clause_version`.
+Fetch the fragment again if that number differs, or if `valid_until` is past.
+
+The flags, the environment and the configuration file of this command change the
+fragment but not the version: fetch it with the options that your claims have.
+
+Examples:
+  serial-gate clause
+  serial-gate clause --json | jq '{text, version}'
+  serial-gate clause --dialect postgres
+  serial-gate clause | serial-gate clause --check -")]
 pub struct Clause {
     /// The database that the fragment is for
     #[arg(long, default_value = "sqlite", value_parser = dialects())]
     dialect: Dialect,
-    /// Check the fragment in this file instead (`-` is the standard input), and print what would run
+    /// Check the fragment in this file instead (`-` is the standard input), and print what would
+    /// run
     #[arg(long, value_name = "FILE", conflicts_with = "dialect")]
     check: Option<PathBuf>,
 }
@@ -38,50 +52,42 @@ fn dialects() -> impl TypedValueParser<Value = Dialect> {
     })
 }
 
-impl Clause {
-    pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
+impl Verb for Clause {
+    fn run(self, shared: &Shared) -> Result<Report, Error> {
         match self.check {
-            Some(file) => check(&read(&file)?, output),
-            None => print(self.dialect, shared, output),
+            Some(file) => check(&read(&file)?, shared),
+            None => print(self.dialect, shared),
         }
     }
 }
 
-fn print(dialect: Dialect, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
-    let Fragment { clause, version } = fragment(shared, dialect)?;
-    if output.json {
-        output.json_line(&serde_json::json!({
-            "text": clause.text, "notes": clause.notes, "valid_until": clause.valid_until, "version": version,
-        }))?;
-        return Ok(Outcome::Done);
+fn print(dialect: Dialect, shared: &Shared) -> Result<Report, Error> {
+    let (clause, version) = fragment(shared, dialect)?;
+    let mut report = shared.report();
+    report.json(&json!({
+        "text": clause.text, "notes": clause.notes, "valid_until": clause.valid_until,
+        "version": version,
+    }));
+    if !shared.json {
+        for note in clause.notes {
+            tracing::warn!("{}", shown(&note));
+        }
     }
-    for note in clause.notes {
-        tracing::warn!("{}", shown(&note));
-    }
-    output.line(clause.text)?;
-    Ok(Outcome::Done)
-}
-
-/// A policy's answer, and what tells it from the answers before and after.
-struct Fragment {
-    clause: model::Clause,
-    /// None where there is no queue.
-    version: Option<i64>,
+    report.line(clause.text);
+    Ok(report)
 }
 
 /// How often the policy may be changed while it is asked.
 const TRIES: u32 = 20;
 
-/// The active policy's; where there is no queue, the built-in one's.
-fn fragment(shared: &Shared, dialect: Dialect) -> Result<Fragment, Error> {
+/// The clause of the active policy, and its version. Without a queue, the clause of the built-in
+/// policy, which has no version.
+fn fragment(shared: &Shared, dialect: Dialect) -> Result<(model::Clause, Option<i64>), Error> {
     let now = Timestamp::now();
     if shared.has_no_queue() {
         let policy = shared.runtime.load(DEFAULT_POLICY, Allowance::default())?;
         let settings = shared.overrides.over(default_settings());
-        return Ok(Fragment {
-            clause: policy.claim_clause(&settings, now, dialect)?,
-            version: None,
-        });
+        return Ok((policy.claim_clause(&settings, now, dialect)?, None));
     }
     let mut store = shared.store()?;
     for _ in 0..TRIES {
@@ -89,47 +95,47 @@ fn fragment(shared: &Shared, dialect: Dialect) -> Result<Fragment, Error> {
         let version = store.clause_version()?;
         let clause = shared.queue()?.fragment(now, dialect)?;
         if store.clause_version()? == version {
-            return Ok(Fragment { clause, version });
+            return Ok((clause, version));
         }
     }
-    Err(Error::Changing)
+    Err(Error::new(
+        "the policy or its settings changed each time the clause was asked for: try again",
+    ))
 }
 
-fn check(text: &str, output: &mut Output) -> Result<Outcome, Error> {
+fn check(text: &str, shared: &Shared) -> Result<Report, Error> {
+    let mut report = shared.report();
     let clause = match clause::Clause::accept(text) {
         Ok(clause) => clause,
-        Err(refusal) if output.json => {
-            output.json_line(&serde_json::json!({
+        Err(refusal) if shared.json => {
+            report.json(&json!({
                 "accepted": false,
                 "construct": refusal.construct(),
                 "line": refusal.line(),
                 "column": refusal.column(),
                 "message": refusal.to_string(),
-            }))?;
-            return Ok(Outcome::Failed);
+            }));
+            return Ok(report.ended(Outcome::Failed));
         }
-        Err(refusal) => return Err(Error::Refused(refusal)),
+        Err(refusal) => return Err(Error::new(format!("refused: {refusal}"))),
     };
     let sqlite = clause.render(clause::Dialect::Sqlite);
     let postgres = clause.render(clause::Dialect::Postgres);
     let (flat, gated) = (clause.flat(), clause.gated().to_string());
-    if output.json {
-        output.json_line(&serde_json::json!({
-            "accepted": true, "sqlite": sqlite.as_str(), "postgres": postgres.as_str(),
-            "flat": flat.is_ok(), "obstacle": flat.as_ref().err().map(ToString::to_string),
-            "gated": gated,
-        }))?;
-        return Ok(Outcome::Done);
-    }
-    output.line(toned(Tone::Free, "accepted"))?;
-    output.line(match &flat {
+    report.json(&json!({
+        "accepted": true, "sqlite": sqlite.as_str(), "postgres": postgres.as_str(),
+        "flat": flat.is_ok(), "obstacle": flat.as_ref().err().map(ToString::to_string),
+        "gated": gated,
+    }));
+    report.line(toned(Tone::Free, "accepted"));
+    report.line(match &flat {
         Ok(()) => "claims    flat: the same cost however many jobs are held".into(),
         Err(obstacle) => format!("claims    not flat: {}", obstacle.in_words()),
-    })?;
-    output.line(format!("gated     {gated}"))?;
-    output.line(format!("sqlite    AND {sqlite}"))?;
-    output.line(format!("postgres  AND {postgres}"))?;
-    Ok(Outcome::Done)
+    });
+    report.line(format!("gated     {gated}"));
+    report.line(format!("sqlite    AND {sqlite}"));
+    report.line(format!("postgres  AND {postgres}"));
+    Ok(report)
 }
 
 /// Bytes that are not UTF-8 become a character that the guard refuses by its position.
@@ -140,9 +146,6 @@ fn read(file: &Path) -> Result<String, Error> {
     } else {
         std::fs::File::open(file).and_then(|mut file| file.read_to_end(&mut bytes))
     };
-    read.map_err(|cause| Error::Read {
-        path: file.into(),
-        cause,
-    })?;
+    read.map_err(Error::read(file))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -1,7 +1,7 @@
-//! `compile-policy`: the process that compiles a policy for another one, and how that is found.
+//! `compile-policy`: the process that compiles a policy for another one, and how it is found.
 //!
-//! Owns the way from the command line to the library's compiler. Nobody calls it by hand, so it is not in the help. Callers
-//! rely on this: it reads no configuration and no database.
+//! Owns the way from the command line to the library's compiler. People do not call it, so the help
+//! leaves it out. Callers rely on this: it reads no configuration and no database.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,10 @@ use std::time::Duration;
 use clap::Args;
 use serial_gate::policy::{CompileLimits, Compiler, Runtime, compile_and_answer};
 
-use super::{Error, Outcome};
+use super::Error;
+use super::options::Shared;
+use super::output::Report;
+use super::verb::Verb;
 
 /// Compile the component on the standard input for the process that started this
 #[derive(Args)]
@@ -28,19 +31,26 @@ pub struct CompilePolicy {
 }
 
 impl CompilePolicy {
-    pub fn run(self) -> Result<Outcome, Error> {
+    /// Compiles, and answers on the standard output.
+    pub fn compile(self) -> Result<Report, Error> {
         let limits = CompileLimits {
             time: Duration::from_secs(self.seconds),
             memory: self.memory,
         };
         compile_and_answer(limits, self.parent, io::stdin().lock(), io::stdout().lock())?;
-        Ok(Outcome::Done)
+        Ok(Report::new(true))
     }
 }
 
-/// The compiler of this program: itself. None if it does not know its own file.
+impl Verb for CompilePolicy {
+    fn run(self, _: &Shared) -> Result<Report, Error> {
+        self.compile()
+    }
+}
+
+/// This program as a compiler. None if it cannot find its own file.
 fn compiler() -> Option<Compiler> {
-    // This is the program that runs, even if another one has its name by now.
+    // The running program, even if its file was replaced in the meantime.
     const THIS: &str = "/proc/self/exe";
     let program = if Path::new(THIS).exists() {
         PathBuf::from(THIS)
@@ -50,7 +60,7 @@ fn compiler() -> Option<Compiler> {
     Some(Compiler::new(program, CompileLimits::default()))
 }
 
-/// A runtime that compiles by it.
+/// A runtime that compiles with it.
 pub fn runtime() -> Runtime {
     Runtime::with_compiler(compiler())
 }

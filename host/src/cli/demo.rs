@@ -1,52 +1,72 @@
-//! `demo`: a tour of the gate, with the real policy on a real database that is gone afterwards.
+//! `demo`: a tour of the gate, with the real policy on a real database that is removed at the end.
 //!
-//! Owns the story and its words. Everything that it shows comes from the queue.
+//! Owns the story and its words. Everything that it shows comes from the queue. Each step is
+//! printed as it happens.
 
 use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
+use serde_json::json;
 use serial_gate::gate::{Overrides, Rule, default_settings};
 use serial_gate::queue::{NewFreeze, Options, Queue, Running};
 use serial_gate::store::{Act, Claimed, Database, Durability, Ending, NewTask};
 
-use super::output::{Output, Tone, toned};
-use super::queue::print;
-use super::{Error, Outcome};
+use super::Error;
+use super::options::Shared;
+use super::output::{Report, Tone, toned};
+use super::queue::describe;
+use super::verb::Verb;
 
 const LEASE: Duration = Duration::from_secs(1800);
+
+const ARRIVAL: &str = "\
+Three tasks arrive for `alpha` and one for `beta`. Each queues a job for an analyst.";
+
+const CLAIMS: &str = "\
+Workers claim what they can: the first task of each repo. The others are held: they would
+start from a base that lacks the code of the task before them.";
+
+const MERGED: &str = "\
+The analyst of A-1 finishes; A-1 is developed, reviewed, merged and done. A-2 may start,
+A-3 not yet.";
+
+const DEGRADED: &str = "\
+The deploy of A-1 goes bad. A freeze closes `alpha` until an operator clears it.";
+
+const CLEARED: &str = "The operator has looked into it, and unfreezes.";
+
+const END: &str = "\
+That is the gate. Nothing of this tour is left on the disk. Start your own queue with
+`serial-gate init` and `serial-gate task add REPO`.";
 
 /// Take a tour: two repos, a batch of tasks, what is held and why, a freeze and an unfreeze
 #[derive(Args)]
 #[command(after_help = "Example:\n  serial-gate demo")]
 pub struct Demo {}
 
-struct Tour<'a> {
+struct Tour {
     queue: Queue,
-    output: &'a mut Output,
+    json: bool,
 }
 
-impl Demo {
-    pub fn run(self, output: &mut Output) -> Result<Outcome, Error> {
-        let folder = tempfile::tempdir().map_err(|cause| Error::Write {
-            path: tempfile::env::temp_dir(),
-            cause,
-        })?;
-        // Nothing of it is to outlive a power cut.
+impl Verb for Demo {
+    fn run(self, shared: &Shared) -> Result<Report, Error> {
+        let folder = tempfile::tempdir().map_err(Error::write(&tempfile::env::temp_dir()))?;
+        // Nothing here has to survive a power cut.
         let database = Database::new(folder.path().join("demo.db"), Durability::Normal);
         Queue::init(&database, &default_settings(), operator("a tour"))?;
         let rule = Rule::Active(Overrides::default());
         let queue = Queue::open(&database, rule, Options::default())?;
-        Tour { queue, output }.run()?;
-        Ok(Outcome::Done)
+        let json = shared.json;
+        Tour { queue, json }.run()?;
+        Ok(shared.report())
     }
 }
 
-impl Tour<'_> {
+impl Tour {
     fn run(mut self) -> Result<(), Error> {
-        self.say(
-            "Three tasks arrive for `alpha` and one for `beta`. Each queues a job for an analyst.",
-        )?;
+        self.say(ARRIVAL)?;
         for (repo, work_item) in [
             ("alpha", "A-1"),
             ("alpha", "A-2"),
@@ -64,27 +84,24 @@ impl Tour<'_> {
         }
         self.show()?;
 
-        self.say("Workers claim what they can: the first task of each repo. The others would start from a base\nthat lacks the code of the task before them, so they are held.")?;
+        self.say(CLAIMS)?;
         let first = self.claim()?;
         self.claim()?;
         self.claim()?;
         self.show()?;
 
-        self.say("The analyst of A-1 finishes; A-1 is developed, reviewed, merged and done. A-2 may start, A-3 not yet.")?;
+        self.say(MERGED)?;
         if let Some(first) = first {
-            self.queue
-                .store_mut()
-                .end_job(operator(""), first.claim(), Ending::Done)?;
+            let store = self.queue.store();
+            store.end_job(operator(""), first.claim(), Ending::Done)?;
         }
         let done = self.queue.finished_stages()?;
         let merged = operator("A-1 is merged");
-        self.queue
-            .move_tasks(merged, &[1], done.first(), Running::default())?;
+        let running = Running::default();
+        self.queue.move_tasks(merged, &[1], done.first(), running)?;
         self.show()?;
 
-        self.say(
-            "The deploy of A-1 goes bad. A freeze closes `alpha` until an operator clears it.",
-        )?;
+        self.say(DEGRADED)?;
         let degraded = operator("the deploy of A-1 is degraded");
         let freeze = NewFreeze {
             repo: "alpha",
@@ -95,47 +112,46 @@ impl Tour<'_> {
         self.claim()?;
         self.show()?;
 
-        self.say("The operator has looked into it, and unfreezes.")?;
+        self.say(CLEARED)?;
         let unfreeze = operator("the deploy was looked into");
         self.queue.store_mut().unfreeze(unfreeze, "alpha", None)?;
         self.claim()?;
         self.show()?;
 
-        self.say("That is the gate. Nothing of this tour is left on the disk. Your own queue begins with\n`serial-gate init` and `serial-gate task add REPO`.")
+        self.say(END)
     }
 
-    fn say(&mut self, text: &str) -> Result<(), Error> {
-        if self.output.json {
-            return Ok(self.output.json_line(&serde_json::json!({ "say": text }))?);
-        }
-        Ok(self.output.line(toned(Tone::Heading, text))?)
+    fn say(&self, text: &str) -> Result<(), Error> {
+        let mut report = Report::new(self.json);
+        report.json(&json!({ "say": text }));
+        report.line(toned(Tone::Heading, text));
+        report.print()?;
+        Ok(())
     }
 
     fn claim(&mut self) -> Result<Option<Claimed>, Error> {
         let claimed = self.queue.claim(Timestamp::now(), "demo", LEASE)?;
-        if self.output.json {
-            self.output
-                .json_line(&serde_json::json!({ "claim": claimed }))?;
-        } else {
-            self.output.line(match &claimed {
-                Some(job) => toned(
-                    Tone::Free,
-                    format!("  claim → job {}, {}", job.id, about(job)),
-                ),
-                None => toned(Tone::Held, "  claim → nothing: every queued job is held"),
-            })?;
-        }
+        let mut report = Report::new(self.json);
+        report.json(&json!({ "claim": claimed }));
+        report.line(match &claimed {
+            Some(job) => toned(
+                Tone::Free,
+                format!("  claim → job {}, {}", job.id, about(job)),
+            ),
+            None => toned(Tone::Held, "  claim → nothing: every queued job is held"),
+        });
+        report.print()?;
         Ok(claimed)
     }
 
     fn show(&mut self) -> Result<(), Error> {
         let state = self.queue.state(Timestamp::now(), &[])?;
-        if self.output.json {
-            return print(&state, None, self.output);
-        }
-        self.output.line("")?;
-        print(&state, None, self.output)?;
-        Ok(self.output.line("")?)
+        let mut report = Report::new(self.json);
+        report.line("");
+        describe(&state, None, &mut report);
+        report.line("");
+        report.print()?;
+        Ok(())
     }
 }
 

@@ -1,28 +1,51 @@
-//! `doctor`: whether the candidates that claims go by are right, whether the database lets the gate do its work, and the
-//! times in it.
+//! `doctor`: verifies the claim index, and whether the database lets the gate do its work.
+//!
+//! Owns the order of the findings, and the lines about the index. Leaves the policy's two answers
+//! to `agreement`, what the database contains to `adoption`, and impossible times to `times_ahead`.
 
 use clap::Args;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
+use serde_json::json;
 use serial_gate::alerts::LONGEST_WAIT;
-use serial_gate::store::{
-    self, Ahead, Change, Difference, LOG_BYTES, Proof, TimeAhead, TimesAhead,
-};
+use serial_gate::store::{self, Change, Difference, LOG_BYTES, Proof, TimeAhead};
 
+use super::log::Level;
 use super::options::Shared;
-use super::output::{Output, Tone, toned};
+use super::output::{Report, Tone, toned};
 use super::text::{count, shown, shown_or_dash};
+use super::verb::Verb;
 use super::{Error, Outcome};
-use super::{adoption, agreement};
+use super::{adoption, agreement, times_ahead};
 
-/// Compare the candidates that claims use with the policy's clause, put them right, and tell of impossible times
+/// Verify and repair the claim index, and report what else is wrong with the database
 #[derive(Args)]
-#[command(
-    after_help = "A claim looks at one candidate a repo, which triggers keep up to date for every program that\nwrites to the database. A waiting `claim` compares some of them every ten seconds; this compares all. Exits with 1\nif anything had to be repaired.\n\nIt tries a claim, its end and a freeze with a row, undoes them, and exits with 1 if the database\nforbids one of them. It counts statuses, agents and stages, and says where the rule does not\nfit them.\n\nIt compares what the policy's `decide` and its clause say of each queued job, and exits with 1\nif they differ or did since the generation is active.\n\nIt also lists the times that no right clock can have written, and what becomes of each, and exits\nwith 1 for those that stay wrong: the time at which a queued job was added. And it tells when the\nlog beside the database (-wal) is larger than it should be, which a long reader causes.\n\nExample:\n  serial-gate doctor"
-)]
+#[command(after_help = "\
+A claim looks at one candidate per repo. Triggers keep the candidates up to date,
+whatever program writes to the database. A waiting `claim` verifies some of them
+every ten seconds; this verifies all. Exits with 1 if anything had to be repaired.
+
+It tries a claim, its end and a freeze with a row, undoes them, and exits with 1 if
+the database forbids one of them. It counts statuses, agents and stages, and says
+where the rule does not fit them.
+
+It compares the policy's `decide` with its clause for each queued job, and exits
+with 1 if they differ, or have differed since the generation became active.
+
+It lists times that no correct clock can have written, and what happens to each. It
+exits with 1 for those that stay wrong: the time at which a queued job was added.
+It also reports a log next to the database (-wal) that is larger than it should be,
+which a long-running reader causes.
+
+Example:
+  serial-gate doctor")]
 pub struct Doctor {}
 
-impl Doctor {
-    pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
+impl Verb for Doctor {
+    fn log(&self) -> Level {
+        Level::Off
+    }
+
+    fn run(self, shared: &Shared) -> Result<Report, Error> {
         let now = Timestamp::now();
         let mut queue = shared.queue()?;
         // Before the comparison, whose own writes may shrink it.
@@ -31,7 +54,7 @@ impl Doctor {
         let times = queue.store().times_ahead(now, shared.lease, LONGEST_WAIT)?;
         let trial = queue.trial(now);
         let proof = match queue.store().prove(&trial) {
-            // What can be read is told all the same.
+            // The rest can be read and reported.
             Err(store::Error::Locked { .. }) => Proof {
                 unknown: Some("another program holds the database locked".into()),
                 ..Proof::default()
@@ -39,104 +62,97 @@ impl Doctor {
             proved => proved?,
         };
         let adopted = queue.adoption(now)?;
-        let agreement = agreement::of(&mut queue, now)?;
+        let agreement = agreement::compare(&mut queue, now)?;
         let is_sound = found.is_sound()
             && proof.is_fit()
             && agreement.is_sound()
             && !times.found.iter().any(TimeAhead::stays_wrong);
-        let outcome = if is_sound {
-            Outcome::Done
-        } else {
-            Outcome::Failed
-        };
-        if output.json {
-            output.json_line(&serde_json::json!({
-                "sound": is_sound,
-                "flat": found.cost.is_none(),
-                "obstacle": found.cost.map(|obstacle| obstacle.to_string()),
-                "restored": found.restored,
-                "repos": found.repos,
-                "differences": found.differences,
-                "differences_ever": found.ever,
-                "times_ahead": times.found,
-                "more_times_ahead": times.more,
-                "wal_bytes": log_bytes,
-                "forbidden": proof.forbidden,
-                "untried": proof.unknown,
-                "adoption": adopted,
-                "config": shared.config.as_ref().map(|file| file.path.to_string_lossy()),
-                "agreement": agreement.to_json(),
-            }))?;
-            return Ok(outcome);
+        let mut report = shared.report();
+        report.json(&json!({
+            "sound": is_sound,
+            "flat": found.cost.is_none(),
+            "obstacle": found.cost.as_ref().map(ToString::to_string),
+            "restored": found.restored,
+            "repos": found.repos,
+            "differences": found.differences,
+            "differences_ever": found.ever,
+            "times_ahead": times.found,
+            "more_times_ahead": times.more,
+            "wal_bytes": log_bytes,
+            "forbidden": proof.forbidden,
+            "untried": proof.unknown,
+            "adoption": adopted,
+            "config": shared.config.as_ref().map(|file| file.path.to_string_lossy()),
+            "agreement": agreement.to_json(),
+        }));
+        if !is_sound {
+            report.outcome = Outcome::Failed;
         }
         if let Some(file) = &shared.config {
             let path = shown(&file.path.to_string_lossy());
-            output.line(format!("configuration file: {path}, {}", file.chosen.why()))?;
+            report.line(format!("configuration file: {path}, {}", file.chosen.why()));
         }
         if let Some(line) = adoption::census(&adopted.census) {
-            output.line(line)?;
+            report.line(line);
         }
-        adoption::proof(output, &proof)?;
-        adoption::advice(output, &adopted, shared, &adoption::SET)?;
-        agreement.print(shared, output)?;
-        list(&times, shared, output)?;
+        adoption::proof(&mut report, &proof);
+        adoption::advice(&mut report, &adopted, shared, &adoption::SET);
+        agreement.report(shared, &mut report);
+        times_ahead::list(&times, shared, &mut report);
         if log_bytes > u64::from(LOG_BYTES) {
-            output.line(format!(
-                "{} the log beside the database (-wal) has {} MiB, more than its usual {}: a program has been reading for long, so end its transaction",
-                toned(Tone::Held, "note:"),
+            report.note(&format!(
+                "the log beside the database (-wal) has {} MiB, more than its usual {}: a program \
+                 has been reading for long, so end its transaction",
                 log_bytes >> 20,
                 LOG_BYTES >> 20
-            ))?;
+            ));
         }
         for change in &found.restored {
-            if let Change::Row(name) = change {
-                output.line(format!(
-                    "{} the row of `{name}` was lost or was no number: it has the next one, so that every kept clause is fetched anew",
-                    toned(Tone::Held, "restored:")
-                ))?;
-            }
-            if let Change::Trigger(name) = change {
-                output.line(format!(
-                    "{} the trigger `{name}` was not as it has to be",
-                    toned(Tone::Held, "restored:")
-                ))?;
-            }
+            let what = match change {
+                Change::Row(name) => format!("the row of `{name}` {LOST_ROW}"),
+                Change::Trigger(name) => format!("the trigger `{name}` was not as it has to be"),
+                _ => continue,
+            };
+            report.line(format!("{} {what}", toned(Tone::Held, "restored:")));
         }
         if !found.differences.is_empty() {
-            let rows = found.differences.iter().map(row).collect();
-            output.table(&["repo", "agent", "candidate", "by the clause"], rows)?;
+            let rows = found.differences.iter().map(difference);
+            report.table(&["repo", "agent", "candidate", "by the clause"], rows);
         }
         if let Some(obstacle) = &found.obstacle {
-            output.line(format!(
-                "there are no candidates: each claim looks at every held job before the first that may be claimed\n  {obstacle}"
-            ))?;
-            return Ok(outcome);
+            report.line(format!(
+                "there are no candidates: each claim looks at every held job before the first \
+                 that may be claimed\n  {obstacle}"
+            ));
+            return Ok(report);
         }
         if let Some(obstacle) = &found.cost {
-            output.line(format!("claims are not flat: {}", obstacle.in_words()))?;
+            report.line(format!("claims are not flat: {}", obstacle.in_words()));
         }
         let repos = count(found.repos, "repo");
-        if found.repos == 0 {
-            output.line("no job waits, so there are no candidates to compare")?;
-        } else if found.differences.is_empty() {
-            output.line(format!("{repos} compared, all candidates are right"))?;
-        } else {
-            output.line(format!(
-                "{repos} compared, {} put right: something wrote to the database without its triggers",
-                found.differences.len()
-            ))?;
-        }
+        report.line(match (found.repos, found.differences.len()) {
+            (0, _) => "no job waits, so there are no candidates to compare".into(),
+            (_, 0) => format!("{repos} compared, all candidates are right"),
+            (_, repaired) => format!(
+                "{repos} compared, {repaired} repaired: something wrote to the database without \
+                 its triggers"
+            ),
+        });
         if found.ever > 0 {
-            output.line(format!(
+            report.line(format!(
                 "differences since the clause is in use: {}",
                 found.ever
-            ))?;
+            ));
         }
-        Ok(outcome)
+        Ok(report)
     }
 }
 
-fn row(difference: &Difference) -> Vec<String> {
+/// What `init` and `doctor` say of a lost row.
+pub const LOST_ROW: &str = "was lost or was not a number: it has the next one, so that every \
+                            cached clause is fetched again";
+
+fn difference(difference: &Difference) -> Vec<String> {
     let job = |job: Option<i64>| job.map_or_else(|| "none".into(), |job| format!("job {job}"));
     vec![
         shown_or_dash(difference.repo.as_deref()),
@@ -144,64 +160,4 @@ fn row(difference: &Difference) -> Vec<String> {
         job(difference.candidate),
         job(difference.first),
     ]
-}
-
-/// The times that cannot be, if there are any.
-fn list(times: &TimesAhead, shared: &Shared, output: &mut Output) -> Result<(), Error> {
-    if times.found.is_empty() {
-        return Ok(());
-    }
-    output.line(toned(
-        Tone::Held,
-        "times that no right clock can have written:",
-    ))?;
-    let rows = times.found.iter().map(|time| time_row(time, shared));
-    output.table(&["what", "time (UTC)", "what happens"], rows.collect())?;
-    if times.more {
-        output.line("there are more: ten of each kind are shown")?;
-    }
-    Ok(())
-}
-
-fn time_row(ahead: &TimeAhead, shared: &Shared) -> Vec<String> {
-    let (of, then) = match &ahead.of {
-        Ahead::Lease { job, seconds } => {
-            let own = || i64::try_from(shared.lease.as_secs()).unwrap_or(i64::MAX);
-            let length = SignedDuration::from_secs(seconds.unwrap_or_else(own));
-            let then = format!(
-                "back in the queue {length:#} after the next claim, unless its worker is heard of"
-            );
-            (format!("lease of job {job}"), then)
-        }
-        Ahead::Claim { job, lease_until } => {
-            let then = match lease_until {
-                Some(until) => format!(
-                    "back in the queue at {}, unless its worker is heard of",
-                    shown(until)
-                ),
-                None => format!("it has no lease: `job requeue {job}` puts it back"),
-            };
-            (format!("running job {job}"), then)
-        }
-        Ahead::Channel { channel } => (
-            format!("channel {}", shown(channel)),
-            "it is not waited for: alerts go on".into(),
-        ),
-        Ahead::Delivery { alert, channel } => (
-            format!("alert {alert} to {}", shown(channel)),
-            "it is not waited for: `serve` or `alerts deliver` sends it".into(),
-        ),
-        Ahead::Job { job, .. } => (
-            format!("queued job {job}"),
-            "it waits since it was first seen at the head of its repo: set its `created_at` to the present".into(),
-        ),
-        Ahead::Freeze { freeze, repo } => (
-            match freeze {
-                Some(number) => format!("freeze {number} of {}", shown_or_dash(repo.as_deref())),
-                None => format!("freeze of {}", shown_or_dash(repo.as_deref())),
-            },
-            "it holds all the same, until it is cleared".into(),
-        ),
-    };
-    vec![of, shown(&ahead.time), then]
 }

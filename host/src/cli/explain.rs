@@ -7,13 +7,14 @@ use jiff::Timestamp;
 use serial_gate::queue::{self, Advice, Doubt, Explanation, Held, Standing};
 
 use super::advice::command_for;
-use super::explain_help::{print_end, print_help, release};
+use super::explain_help::{describe_end, describe_help, release};
 use super::options::Shared;
-use super::output::{Output, Tone, toned};
+use super::output::{Report, Tone, toned};
 use super::text::{self, count, id, shown, shown_or_dash, task as name, when};
+use super::verb::Verb;
 use super::{Error, Outcome};
 
-/// Show whether a job may be claimed; if not, what it waits for, how far that has got, and what to do about it
+/// Show whether a job may be claimed; if not, what it waits for and what to do about it
 #[derive(Args)]
 #[command(after_help = "Example:\n  serial-gate explain 12")]
 pub struct Explain {
@@ -22,30 +23,29 @@ pub struct Explain {
     job: i64,
 }
 
-impl Explain {
-    pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
+impl Verb for Explain {
+    fn run(self, shared: &Shared) -> Result<Report, Error> {
         let explanation = shared.queue()?.explain(Timestamp::now(), self.job)?;
         let release = match &explanation.standing {
             Standing::Held(held) => release(shared, held),
             _ => Vec::new(),
         };
-        if output.json {
-            output.json_line(&document(&explanation, &release, shared))?;
-        } else {
-            print(&explanation, &release, shared, output)?;
+        let mut report = shared.report();
+        report.json(&document(&explanation, &release, shared));
+        describe(&explanation, &release, shared, &mut report);
+        if let Some(branch) = &explanation.branch {
+            report.line(format!("  its task's branch: {}", text::branch(branch)));
         }
-        // What it says of the job is only half of it, so it is no answer to go by.
-        if explanation.contradiction.is_some() {
-            return Ok(Outcome::Failed);
-        }
-        Ok(match explanation.standing {
+        Ok(report.ended(match explanation.standing {
+            // The policy gave two answers, so neither can be trusted.
+            _ if explanation.contradiction.is_some() => Outcome::Failed,
             Standing::Held(_) => Outcome::Held,
             Standing::NotQueued | Standing::Claimable { .. } => Outcome::Done,
-        })
+        }))
     }
 }
 
-/// With the commands, which only a command line has.
+/// The library's document with the commands, which only the command line knows.
 fn document(explanation: &Explanation, release: &[String], shared: &Shared) -> serde_json::Value {
     let mut document = explanation.to_json();
     if let Some(entries) = document
@@ -64,25 +64,7 @@ fn document(explanation: &Explanation, release: &[String], shared: &Shared) -> s
     document
 }
 
-fn print(
-    explanation: &Explanation,
-    release: &[String],
-    shared: &Shared,
-    output: &mut Output,
-) -> Result<(), Error> {
-    print_standing(explanation, release, shared, output)?;
-    if let Some(branch) = &explanation.branch {
-        output.line(format!("  its task's branch: {}", text::branch(branch)))?;
-    }
-    Ok(())
-}
-
-fn print_standing(
-    explanation: &Explanation,
-    release: &[String],
-    shared: &Shared,
-    output: &mut Output,
-) -> Result<(), Error> {
+fn describe(explanation: &Explanation, release: &[String], shared: &Shared, report: &mut Report) {
     let job = &explanation.job;
     let about = format!(
         "job {} for `{}` in `{}`",
@@ -91,18 +73,18 @@ fn print_standing(
         shown_or_dash(job.repo.as_deref())
     );
     if let Some(contradiction) = &explanation.contradiction {
-        output.line(format!(
+        report.line(format!(
             "{about}: {}",
             toned(Tone::Held, contradiction.answers())
-        ))?;
+        ));
         let rollback = ["policy", "rollback", "--reason", "TEXT"];
         if let Some(rollback) = text::command(shared, &rollback) {
-            output.line(format!("  the policy contradicts itself: {rollback}"))?;
+            report.line(format!("  the policy contradicts itself: {rollback}"));
         }
         if let Standing::Held(held) = &explanation.standing {
-            print_reasons(held, output)?;
+            describe_reasons(held, report);
         }
-        return Ok(());
+        return;
     }
     match &explanation.standing {
         Standing::NotQueued => {
@@ -110,14 +92,14 @@ fn print_standing(
                 let until = queue::time(until, &shown);
                 let cancels = |advice: &Advice| matches!(advice, Advice::NextClaimCancels { .. });
                 let is_over = explanation.advice.iter().any(cancels);
-                output.line(match (explanation.work.is_due, is_over) {
+                report.line(match (explanation.work.is_due, is_over) {
                     (false, _) => format!("{about} is put off until {until}"),
                     (true, false) => {
                         format!("{about} was put off until {until}: the next claim tries it again")
                     }
                     (true, true) => format!("{about} was put off until {until}"),
-                })?;
-                return print_end(explanation, shared, output);
+                });
+                return describe_end(explanation, shared, report);
             }
             let by = explanation.work.worker.as_deref().map(|worker| {
                 format!(
@@ -127,34 +109,33 @@ fn print_standing(
                 )
             });
             let status = shown_or_dash(job.status.as_deref());
-            output.line(format!(
+            report.line(format!(
                 "{about} is not queued: it is `{status}`{}",
                 by.unwrap_or_default()
-            ))?;
-            print_end(explanation, shared, output)?;
+            ));
+            describe_end(explanation, shared, report);
         }
         Standing::Claimable { ahead } => {
             let line = match ahead {
                 0 => "the next claim gets it".into(),
                 ahead => format!("{} before it in the line", count(*ahead, "claimable job")),
             };
-            output.line(format!(
+            report.line(format!(
                 "{about} {}: {line}",
                 toned(Tone::Free, "may be claimed")
-            ))?;
+            ));
         }
         Standing::Held(held) => {
-            output.line(format!("{about} is {}", toned(Tone::Held, "held")))?;
-            print_reasons(held, output)?;
-            print_help(explanation, held, release, shared, output)?;
+            report.line(format!("{about} is {}", toned(Tone::Held, "held")));
+            describe_reasons(held, report);
+            describe_help(explanation, held, release, shared, report);
         }
     }
-    Ok(())
 }
 
-fn print_reasons(held: &Held, output: &mut Output) -> Result<(), Error> {
+fn describe_reasons(held: &Held, report: &mut Report) {
     for doubt in &held.doubts {
-        output.line(format!("  the policy names {}", shown(&doubt.to_string())))?;
+        report.line(format!("  the policy names {}", shown(&doubt.to_string())));
     }
     if !held.tasks.is_empty() {
         let is_of_order = |doubt: &Doubt| matches!(doubt, Doubt::NotEarlier { .. });
@@ -163,10 +144,10 @@ fn print_reasons(held: &Held, output: &mut Output) -> Result<(), Error> {
             false => "ahead of it in the repo",
         };
         let at_least = if held.more_tasks { "at least " } else { "" };
-        output.line(format!(
+        report.line(format!(
             "  {at_least}{} {where_it_is}:",
             count(held.tasks.len(), "unfinished task")
-        ))?;
+        ));
     }
     for ahead in &held.tasks {
         let task = &ahead.task;
@@ -174,28 +155,27 @@ fn print_reasons(held: &Held, output: &mut Output) -> Result<(), Error> {
             .since
             .as_deref()
             .map(|since| format!(" since {} UTC", shown(since)));
-        output.line(format!(
+        report.line(format!(
             "    {} is in `{}`{}: {}",
             name(task.id, task.work_item_id.as_deref()),
             shown_or_dash(task.stage.as_deref()),
             since.unwrap_or_default(),
             ahead.work.first.in_words(&shown)
-        ))?;
+        ));
         for job in &ahead.work.others {
-            output.line(format!("      {}", job.in_words(&shown)))?;
+            report.line(format!("      {}", job.in_words(&shown)));
         }
     }
     for ahead in &held.freezes {
         let freeze = &ahead.freeze;
-        output.line(format!(
+        report.line(format!(
             "  `{}` is frozen since {}: {}",
             shown(&ahead.repo),
             when(freeze.since, freeze.frozen_at.as_deref()),
             shown_or_dash(freeze.reason.as_deref())
-        ))?;
+        ));
     }
     for rule in &held.rules {
-        output.line(format!("  {}", shown(rule)))?;
+        report.line(format!("  {}", shown(rule)));
     }
-    Ok(())
 }

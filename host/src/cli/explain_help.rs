@@ -1,20 +1,19 @@
-//! The last lines of `explain`: what became of a claim, and what helps.
+//! The last lines of `explain`: how a claim ended, and what helps.
 //!
-//! Owns these lines and `release`. Leaves which advice is given to the queue. Callers rely on this: `release`, which machines
-//! read, has only commands that let the job through at once and skip no work that was begun; and on the screen ending a
-//! task that has work left comes last.
+//! Owns these lines and `release`. Leaves the choice of advice to the queue. Callers rely on this:
+//! `release`, which machines read, contains only commands that let the job through at once and skip
+//! no work that was begun; and on the screen, ending a task that has work left comes last.
 
 use serial_gate::queue::{self, Advice, Explanation, Held};
-use serial_gate::store::{JobRow, JobWork, WorkState};
+use serial_gate::store::{JobWork, WorkState};
 
-use super::Error;
 use super::advice::{command_for, line};
 use super::options::Shared;
-use super::output::Output;
+use super::output::Report;
 use super::text::{command, shown};
 
-/// The commands that let the job through, all of them needed. Empty when no command would, or when it would skip work
-/// that failed or may be going on.
+/// The commands that let the job through; all of them are needed. Empty if no command would, or if
+/// that would skip work that failed or may still be running.
 pub fn release(shared: &Shared, held: &Held) -> Vec<String> {
     let is_begun = |state: WorkState| {
         !matches!(
@@ -23,7 +22,7 @@ pub fn release(shared: &Shared, held: &Held) -> Vec<String> {
         )
     };
     let mut ahead = held.tasks.iter().flat_map(|ahead| ahead.work.jobs());
-    // A job that waits again was begun before.
+    // A job that was requeued was begun before.
     let is_again = |job: &JobWork| {
         job.state == WorkState::Queued && job.attempt.is_some_and(|attempt| attempt > 0)
     };
@@ -48,14 +47,14 @@ pub fn release(shared: &Shared, held: &Held) -> Vec<String> {
         .unwrap_or_default()
 }
 
-/// What helps a job that is held. To end tasks that have work left comes last.
-pub fn print_help(
+/// What helps a held job. Ending tasks that have work left comes last.
+pub fn describe_help(
     explanation: &Explanation,
     held: &Held,
     release: &[String],
     shared: &Shared,
-    output: &mut Output,
-) -> Result<(), Error> {
+    report: &mut Report,
+) {
     if held.tasks.is_empty() {
         let of_deploy = explanation.advice.iter().find_map(|advice| match advice {
             Advice::Unfreeze {
@@ -67,25 +66,25 @@ pub fn print_help(
             .map(|when| format!("{when}, "))
             .unwrap_or_default();
         match release {
-            [] => output.line("  no single command releases it")?,
+            [] => report.line("  no single command releases it"),
             release => {
-                output.line(format!("  {when}release it with: {}", release.join(" && ")))?;
+                report.line(format!("  {when}release it with: {}", release.join(" && ")));
             }
         }
-        return Ok(());
+        return;
     }
     let (last, first): (Vec<_>, Vec<_>) = explanation
         .advice
         .iter()
         .partition(|advice| matches!(advice, Advice::Skip { .. }));
     for advice in first {
-        output.line(format!("  {}", line(Some(shared), advice)))?;
+        report.line(format!("  {}", line(Some(shared), advice)));
     }
     match (release, last.as_slice()) {
-        ([], []) if held.stuck => output.line("  no single command releases it")?,
+        ([], []) if held.stuck => report.line("  no single command releases it"),
         ([], last) => {
             for advice in last {
-                output.line(format!("  {}", line(Some(shared), advice)))?;
+                report.line(format!("  {}", line(Some(shared), advice)));
             }
         }
         (_, []) => {}
@@ -99,64 +98,53 @@ pub fn print_help(
                 [task] => format!("task {task}"),
                 tasks => format!("tasks {}", tasks.join(", ")),
             };
-            output.line(format!(
+            report.line(format!(
                 "  only if the work of {what} is to be skipped, release it with: {}",
                 release.join(" && ")
-            ))?;
+            ));
         }
     }
-    Ok(())
 }
 
-/// What became of a claim, if there is something to do about it.
-pub fn print_end(
-    explanation: &Explanation,
-    shared: &Shared,
-    output: &mut Output,
-) -> Result<(), Error> {
+/// How a claim ended, if there is something to do about it.
+pub fn describe_end(explanation: &Explanation, shared: &Shared, report: &mut Report) {
     let Explanation { job, work, .. } = explanation;
     let is_over = |advice: &Advice| matches!(advice, Advice::NextClaimCancels { .. });
     let is_over = explanation.advice.iter().any(is_over);
     match work.state {
         WorkState::Running => {
-            output.line(format!(
+            report.line(format!(
                 "  attempt {}, lease until {}",
                 work.attempt.unwrap_or_default(),
                 queue::time(work.lease_until.as_deref().unwrap_or("-"), &shown)
-            ))?;
+            ));
         }
         WorkState::Lapsed if !is_over => {
-            output.line("  its lease ran out: the next claim puts it back to its old place")?;
+            report.line("  its lease expired: the next claim requeues it at its old place");
         }
-        WorkState::Foreign if work.worker.is_some() => output.line(
-            "  it has no lease any more: the gate cannot tell whether it is still worked on",
-        )?,
-        WorkState::Foreign => output.line(
-            "  no claim of the gate is known for it: the gate cannot tell whether it is still worked on",
-        )?,
+        WorkState::Foreign if work.worker.is_some() => {
+            report.line("  it has no lease: the gate cannot tell whether its worker still runs")
+        }
+        WorkState::Foreign => {
+            report.line("  the gate did not claim it: it cannot tell whether its worker still runs")
+        }
         _ => {}
     }
-    print_error(job, output)?;
+    if let Some(error) = &job.error {
+        report.line(format!("  error: {}", shown(error)));
+    }
     for advice in &explanation.advice {
         match (advice, command_for(shared, advice)) {
             (Advice::TryAgain { .. }, Some(again)) => {
-                output.line(format!("  to try it again: {again}"))?;
+                report.line(format!("  to try it again: {again}"));
             }
             (Advice::NextClaim { .. }, Some(now)) => {
-                output.line(format!("  to put it back now: {now}"))?;
+                report.line(format!("  to put it back now: {now}"));
             }
             (Advice::LookAtProgram { .. } | Advice::NextClaimCancels { .. }, _) => {
-                output.line(format!("  {}", line(Some(shared), advice)))?;
+                report.line(format!("  {}", line(Some(shared), advice)));
             }
             _ => {}
         }
     }
-    Ok(())
-}
-
-fn print_error(job: &JobRow, output: &mut Output) -> Result<(), Error> {
-    if let Some(error) = &job.error {
-        output.line(format!("  error: {}", shown(error)))?;
-    }
-    Ok(())
 }

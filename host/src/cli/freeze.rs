@@ -4,20 +4,22 @@ use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use serial_gate::queue::{NewFreeze, frozen_words};
 
+use super::Error;
 use super::options::{Shared, Who};
-use super::output::Output;
+use super::output::Report;
 use super::remedy::{release, switch_on};
 use super::text::shown;
-use super::{Error, Outcome};
+use super::verb::Verb;
 
 /// Close a repo until it is unfrozen: no task of it starts
 #[derive(Args)]
-#[command(after_help = concat!(
-    "A freeze holds the first job of each task, and lets tasks that have started go on. Where the gate does not act,\n",
-    "it holds nothing, and this says so.\n\n",
-    "Examples:\n  serial-gate freeze alpha --reason 'checkout is down since 14:02'\n",
-    "  serial-gate freeze omega --new --reason 'closed until it is launched'",
-))]
+#[command(after_help = "\
+A freeze holds the first job of each task, and lets tasks that have started go on.
+Where the gate does not act, it holds nothing, and the command says so.
+
+Examples:
+  serial-gate freeze alpha --reason 'checkout is down since 14:02'
+  serial-gate freeze omega --new --reason 'closed until it is launched'")]
 pub struct Freeze {
     /// The repo
     repo: String,
@@ -34,34 +36,28 @@ pub struct Freeze {
     who: Who,
 }
 
-impl Freeze {
-    pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
+impl Verb for Freeze {
+    fn run(self, shared: &Shared) -> Result<Report, Error> {
         let mut queue = shared.queue()?;
         let freeze = NewFreeze {
             repo: &self.repo,
             work_item: self.work_item.as_deref(),
             new: self.new,
         };
-        let frozen = self
-            .who
-            .act(&self.reason, |act| queue.freeze(act, freeze))?;
-        if output.json {
-            output.json_line(&frozen)?;
-            return Ok(Outcome::Done);
-        }
-        let said = frozen_words(
-            &shown(&self.repo),
-            frozen.note.as_deref().map(shown).as_deref(),
-        );
-        output.line(format!("{said} (freeze {})", frozen.freeze_id))?;
+        let frozen = queue.freeze(self.who.act(&self.reason), freeze)?;
+        let mut report = shared.report();
+        report.json(&frozen);
+        let note = frozen.note.as_deref().map(shown);
+        let said = frozen_words(&shown(&self.repo), note.as_deref());
+        report.line(format!("{said} (freeze {})", frozen.freeze_id));
         if !frozen.holds
             && let Some(command) = switch_on(&mut queue, shared, &self.repo)
         {
-            output.line(format!("  make it hold with: {command}"))?;
+            report.line(format!("  make it hold with: {command}"));
         }
         if let Some(command) = release(shared, &self.repo, frozen.freeze_id) {
-            output.line(format!("  release it with: {command}"))?;
+            report.line(format!("  release it with: {command}"));
         }
-        Ok(Outcome::Done)
+        Ok(report)
     }
 }

@@ -2,13 +2,15 @@
 
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
+use serde_json::json;
 use serial_gate::store::{Act, Claim, Ending, NewJob, sql_time};
 
+use super::Error;
 use super::options::{Shared, Why, user};
-use super::output::{Output, noting};
+use super::output::{Report, noting};
 use super::plain_text::token;
 use super::text::{command, id, shown};
-use super::{Error, Outcome};
+use super::verb::Verb;
 
 /// Add a job, or end, keep or requeue a claimed one
 #[derive(Subcommand)]
@@ -28,7 +30,7 @@ pub struct Add {
     /// The task
     #[arg(allow_negative_numbers = true, value_parser = id)]
     task: i64,
-    /// Who does it
+    /// The agent that does it
     agent: String,
     /// The repo it works in [default: the task's]
     #[arg(long)]
@@ -42,7 +44,7 @@ pub struct ClaimedJob {
     #[arg(allow_negative_numbers = true, value_parser = id)]
     job: i64,
     /// The token that the claim printed
-    #[arg(long, env = "SERIAL_GATE_TOKEN", hide_env_values = true, value_parser = token)]
+    #[arg(long, env = "SERIAL_GATE_TOKEN", value_parser = token)]
     token: String,
 }
 
@@ -65,9 +67,9 @@ pub struct Finish {
 
 /// End a claimed job that failed
 #[derive(Args)]
-#[command(
-    after_help = "Example:\n  serial-gate job fail 12 --token sgc_6rGp3Yw0Qm1VxXh0c2h7Aw --error 'tests are red'"
-)]
+#[command(after_help = "\
+Example:
+  serial-gate job fail 12 --token sgc_6rGp3Yw0Qm1VxXh0c2h7Aw --error 'tests are red'")]
 pub struct Fail {
     #[command(flatten)]
     claimed: ClaimedJob,
@@ -76,11 +78,15 @@ pub struct Fail {
     error: Option<String>,
 }
 
-/// Put a running, failed or cancelled job back to its old place in the queue
+/// Requeue a running, failed or cancelled job at its old place
 #[derive(Args)]
-#[command(
-    after_help = "A worker that still has the job loses it: its token is refused from then on. A job of a finished task stays\nwhere it is, until `task stage` has moved the task back to an unfinished stage.\n\nExample:\n  serial-gate job requeue 12"
-)]
+#[command(after_help = "\
+A worker that still has the job loses it: its token is refused from then on. A job
+of a finished task cannot be requeued until `task stage` has moved the task back to
+an unfinished stage.
+
+Example:
+  serial-gate job requeue 12")]
 pub struct Requeue {
     /// The job
     #[arg(allow_negative_numbers = true, value_parser = id)]
@@ -91,16 +97,16 @@ pub struct Requeue {
 
 /// Keep a claimed job for another lease
 #[derive(Args)]
-#[command(
-    after_help = "Example:\n  serial-gate job heartbeat 12 --token sgc_6rGp3Yw0Qm1VxXh0c2h7Aw --lease 30m"
-)]
+#[command(after_help = "\
+Example:
+  serial-gate job heartbeat 12 --token sgc_6rGp3Yw0Qm1VxXh0c2h7Aw --lease 30m")]
 pub struct Heartbeat {
     #[command(flatten)]
     claimed: ClaimedJob,
 }
 
-impl Job {
-    pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
+impl Verb for Job {
+    fn run(self, shared: &Shared) -> Result<Report, Error> {
         let mut queue = shared.queue()?;
         let finished = queue.finished_stages()?;
         let store = queue.store_mut();
@@ -110,8 +116,7 @@ impl Job {
             who: &who,
             why: "",
         };
-        let mut lease_until = None;
-        let mut added = None;
+        let (mut lease_until, mut note) = (None, None);
         let (job, status, line) = match self {
             Job::Add(Add { task, agent, repo }) => {
                 let new = NewJob {
@@ -120,12 +125,9 @@ impl Job {
                     repo: repo.as_deref(),
                 };
                 let job = store.add_job(now, new)?;
-                added = Some(job);
-                (
-                    job,
-                    "queued",
-                    format!("job {job} for `{}` added to task {task}", shown(&agent)),
-                )
+                note = queue.added_job_note(now, job);
+                let line = format!("job {job} for `{}` added to task {task}", shown(&agent));
+                (job, "queued", line)
             }
             Job::Finish(Finish { claimed }) => {
                 let job = claimed.job;
@@ -135,17 +137,16 @@ impl Job {
             Job::Fail(Fail { claimed, error }) => {
                 let (job, error) = (claimed.job, error.as_deref());
                 store.end_job(act, claimed.claim(), Ending::Failed { error })?;
-                (job, "failed", {
-                    let again = command(shared, &["job", "requeue", &job.to_string()]);
-                    format!(
-                        "job {job} failed
-  to try it again: {}",
-                        again.unwrap_or_default()
-                    )
-                })
+                let again = command(shared, &["job", "requeue", &job.to_string()]);
+                let again = again.unwrap_or_default();
+                (
+                    job,
+                    "failed",
+                    format!("job {job} failed\n  to try it again: {again}"),
+                )
             }
             Job::Requeue(Requeue { job, why }) => {
-                why.act(|act| store.requeue(act, job, &finished))?;
+                store.requeue(why.act(), job, &finished)?;
                 (
                     job,
                     "queued",
@@ -154,27 +155,19 @@ impl Job {
             }
             Job::Heartbeat(Heartbeat { claimed }) => {
                 let job = claimed.job;
-                let until = store.heartbeat(act, claimed.claim(), shared.lease)?;
-                lease_until = Some(sql_time(until));
-                (
-                    job,
-                    "running",
-                    format!("job {job} is kept until {} UTC", sql_time(until)),
-                )
+                let until = sql_time(store.heartbeat(act, claimed.claim(), shared.lease)?);
+                let line = format!("job {job} is kept until {until} UTC");
+                lease_until = Some(until);
+                (job, "running", line)
             }
         };
-        let note = added.and_then(|job| queue.added_job_note(now, job));
-        if output.json {
-            let document = serde_json::json!({
-                "job_id": job, "status": status, "lease_until": lease_until,
-            });
-            output.json_line(&noting(document, note.as_ref()))?;
-            return Ok(Outcome::Done);
-        }
-        output.line(line)?;
+        let mut report = shared.report();
+        let document = json!({ "job_id": job, "status": status, "lease_until": lease_until });
+        report.json(&noting(document, note.as_ref()));
+        report.line(line);
         if let Some(note) = note {
-            output.line(format!("  {}", shown(&note)))?;
+            report.line(format!("  {}", shown(&note)));
         }
-        Ok(Outcome::Done)
+        Ok(report)
     }
 }

@@ -1,8 +1,10 @@
-//! The log on the standard error. It never matters.
+//! The log on the standard error, which never stops or fails a verb.
 //!
-//! Owns the way of a line to the standard error: a bounded queue, and one thread that writes. Leaves the lines to `tracing`
-//! and to the verbs. Callers rely on this: whatever becomes of the standard error (a full disk, a closed pipe, a pipe whose
-//! reader has stopped), handing over a line neither fails nor waits; and a line is one line, whatever texts it has. A line that cannot be written is dropped and counted.
+//! Owns the way of a line to the standard error: a bounded queue, and one thread that writes.
+//! Leaves the lines to `tracing` and to the verbs. Callers rely on this: whatever happens to the
+//! standard error (a full disk, a closed pipe, a pipe whose reader has stopped), handing over a
+//! line neither fails nor waits; and a line stays one line, whatever text it contains. A line that
+//! cannot be written is dropped and counted.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -14,16 +16,16 @@ use std::time::{Duration, Instant};
 use serial_gate::printable::{printable, printable_json};
 use tracing_subscriber::EnvFilter;
 
-use super::empty_variables::variable;
+use super::variables::variable;
 
-/// How many lines may wait for the thread: far more than a reader that keeps up ever leaves.
+/// How many lines may wait for the thread: far more than wait if the reader keeps up.
 const WAITING: usize = 1_024;
 
 /// How long the end of the process waits for its last lines.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How soon a full queue is looked at again.
-const LOOK: Duration = Duration::from_millis(5);
+/// How soon a full queue is tried again.
+const RETRY: Duration = Duration::from_millis(5);
 
 /// A way to the standard error. A clone leads to the same queue.
 #[derive(Clone)]
@@ -34,20 +36,38 @@ pub struct Log {
 
 enum Step {
     Write(Vec<u8>),
-    /// All before it is written.
+    /// All lines before it are written.
     Tell(Sender<()>),
 }
 
-/// Which lines are written, and how they look.
-pub struct Style {
-    /// The level, unless `SERIAL_GATE_LOG` asks for another.
-    pub level: &'static str,
-    /// JSON with its time, for a log that is collected; otherwise plain lines for a person.
-    pub json: bool,
+/// Which lines a verb's log has, unless `SERIAL_GATE_LOG` asks for others.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// None: the verb reports what it finds.
+    Off,
+    /// Errors: the verb reports the notes itself, or runs with settings that are wrong on purpose.
+    /// What the options have to say is shown all the same.
+    Errors,
+    /// Warnings.
+    Warnings,
+    /// Progress, of a verb that runs for long and prints nothing else.
+    Progress,
+}
+
+impl Level {
+    fn filter(self) -> &'static str {
+        match self {
+            Level::Off => "off",
+            Level::Errors => "error,serial_gate::cli::options=warn",
+            Level::Warnings => "warn",
+            Level::Progress => "info",
+        }
+    }
 }
 
 impl Log {
-    /// Starts the thread. A panic is said here, too: its own message would wait for the standard error.
+    /// Starts the thread. It writes panics, too: the usual handler would wait for the standard
+    /// error.
     pub fn start() -> Log {
         let (steps, waiting) = mpsc::sync_channel(WAITING);
         let log = Log {
@@ -59,33 +79,33 @@ impl Log {
         let _ = thread::Builder::new()
             .name("log".into())
             .spawn(move || write(&waiting, &dropped));
-        let told = log.clone();
+        let panics = log.clone();
         std::panic::set_hook(Box::new(move |panic| {
             let thread = thread::current();
             let name = thread.name().unwrap_or("unnamed");
-            told.end(format!("thread `{name}` {panic}\n").into_bytes());
+            panics.end(format!("thread `{name}` {panic}\n").into_bytes());
         }));
         log
     }
 
-    /// Takes the library's log.
-    pub fn listen(&self, style: &Style) {
+    /// Receives the library's log. Where a verb runs for long and prints JSON, the log is
+    /// collected: its lines are JSON, too, with their time.
+    pub fn listen(&self, level: Level, prints_json: bool) {
+        let json = prints_json && level == Level::Progress;
         let wanted = variable("SERIAL_GATE_LOG").and_then(|filter| filter.into_string().ok());
         let filter = wanted.and_then(|filter| EnvFilter::try_new(filter).ok());
-        let filter = filter.unwrap_or_else(|| EnvFilter::new(style.level));
-        let lines = Lines {
-            log: self.clone(),
-            json: style.json,
-        };
+        let filter = filter.unwrap_or_else(|| EnvFilter::new(level.filter()));
+        let log = self.clone();
+        let lines = Lines { log, json };
         let lines = tracing_subscriber::fmt()
             .with_env_filter(filter)
             .with_writer(move || lines.clone())
-            // It would print what went wrong to the standard error itself, and panic if it cannot.
+            // It would print its own errors to the standard error, and panic if it cannot.
             .log_internal_errors(false)
             .with_ansi(false)
             .with_target(false);
-        // There is one log, so nobody can have been there before.
-        let _ = if style.json {
+        // A process has one log, so there is no earlier one.
+        let _ = if json {
             lines.json().flatten_event(true).try_init()
         } else {
             lines.without_time().try_init()
@@ -97,12 +117,12 @@ impl Log {
         Arc::clone(&self.dropped)
     }
 
-    /// Writes what is to be said last, and waits a moment until all is written.
+    /// Writes the last words, and waits a moment until everything is written.
     pub fn end(&self, last: Vec<u8>) {
         let end = Instant::now() + PATIENCE;
-        let (told, is_written) = mpsc::channel();
-        if self.put(Step::Write(last), end) && self.put(Step::Tell(told), end) {
-            // Whether it is written or not, the process ends.
+        let (done, is_written) = mpsc::channel();
+        if self.put(Step::Write(last), end) && self.put(Step::Tell(done), end) {
+            // Written or not, the process ends.
             let _ = is_written.recv_timeout(end.saturating_duration_since(Instant::now()));
         }
     }
@@ -115,19 +135,19 @@ impl Log {
                 Err(TrySendError::Full(full)) if Instant::now() < end => step = full,
                 Err(_) => return false,
             }
-            thread::sleep(LOOK);
+            thread::sleep(RETRY);
         }
     }
 }
 
-/// The lines of the subscriber. Whatever a text in one of them holds, it neither ends the line nor looks like another.
+/// The subscriber's lines. Whatever text a line contains, it stays one line.
 #[derive(Clone)]
 struct Lines {
     log: Log,
     json: bool,
 }
 
-/// One call is one line: the subscriber writes it whole.
+/// The subscriber writes a whole line in one call.
 impl Write for Lines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(line);
@@ -157,9 +177,9 @@ fn write(waiting: &Receiver<Step>, dropped: &AtomicU64) {
                     dropped.fetch_add(1, Ordering::Relaxed);
                 }
             }
-            Step::Tell(told) => {
-                // The end may have waited for long enough.
-                let _ = told.send(());
+            Step::Tell(done) => {
+                // The end may have stopped waiting.
+                let _ = done.send(());
             }
         }
     }

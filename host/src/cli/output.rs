@@ -1,17 +1,19 @@
-//! What is printed, and how: tables for people, JSON lines for machines.
+//! What a verb reports, and how it is printed: tables and lines for people, JSON for machines.
 //!
-//! Owns the standard output and colour, which `anstream` drops when nobody looks at a terminal or
-//! `NO_COLOR` is set. Leaves the standard error to `log`. Text from the database is shown with its control characters escaped: a repo's
-//! name must not move somebody's cursor.
+//! Owns the choice between the two forms, the standard output, and colour, which `anstream` drops
+//! when the output is no terminal or `NO_COLOR` is set. Leaves the standard error to `log`.
+//! Callers rely on this: a verb adds both forms to its report and never asks which one is wanted.
+//! Text from the database must pass through `shown` before it gets here: a repo's name must not
+//! move the cursor of a terminal. JSON is escaped here.
 
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use serde::Serialize;
-use serial_gate::printable::printable_json;
+use serial_gate::printable::{printable, printable_json};
 
-use super::text::shown;
+use super::Outcome;
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -19,11 +21,97 @@ const GREEN: Style = AnsiColor::Green.on_default();
 const YELLOW: Style = AnsiColor::Yellow.on_default();
 const RED: Style = AnsiColor::Red.on_default().bold();
 
-/// Where a verb prints.
-pub struct Output {
-    /// Print JSON.
+/// What a verb has to say, in the form that was asked for, and its exit code.
+pub struct Report {
+    /// Whether JSON was asked for.
     pub json: bool,
-    stream: anstream::AutoStream<io::Stdout>,
+    /// How the verb ended.
+    pub outcome: Outcome,
+    text: String,
+    /// Why a document could not be written as JSON.
+    error: Option<serde_json::Error>,
+}
+
+impl Report {
+    /// An empty report of a verb that did what was asked.
+    pub fn new(json: bool) -> Report {
+        Report {
+            json,
+            outcome: Outcome::Done,
+            text: String::new(),
+            error: None,
+        }
+    }
+
+    /// A JSON document on one line; nothing for people. What a terminal would obey is escaped and
+    /// not dropped: a machine reads the text that the database has.
+    pub fn json(&mut self, document: &impl Serialize) {
+        if !self.json {
+            return;
+        }
+        match serde_json::to_string(document) {
+            Ok(line) => self.push(&printable_json(&line)),
+            Err(error) => self.error = Some(error),
+        }
+    }
+
+    /// A line for people.
+    pub fn line(&mut self, text: impl AsRef<str>) {
+        if !self.json {
+            self.push(text.as_ref());
+        }
+    }
+
+    /// A line that an operator should not miss. Its text may come from the database.
+    pub fn note(&mut self, text: &str) {
+        self.line(format!("{} {}", toned(Tone::Held, "note:"), shown(text)));
+    }
+
+    /// Aligned columns under headings, two spaces apart, for people.
+    pub fn table(&mut self, headings: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
+        if self.json {
+            return;
+        }
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING);
+        let headings = headings.iter().map(|heading| heading.to_uppercase());
+        table.set_header(headings.map(Cell::new));
+        table.add_rows(rows);
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 2));
+            column.set_cell_alignment(CellAlignment::Left);
+        }
+        for line in table.lines() {
+            self.push(line.trim_end());
+        }
+    }
+
+    /// The same report with another outcome.
+    pub fn ended(self, outcome: Outcome) -> Report {
+        Report { outcome, ..self }
+    }
+
+    /// Prints it: the only place that writes a result to the standard output.
+    pub fn print(self) -> io::Result<Outcome> {
+        if let Some(error) = self.error {
+            return Err(error.into());
+        }
+        if self.json {
+            let mut stdout = io::stdout().lock();
+            stdout.write_all(self.text.as_bytes())?;
+            stdout.flush()?;
+        } else {
+            let mut stdout = anstream::stdout().lock();
+            stdout.write_all(self.text.as_bytes())?;
+            stdout.flush()?;
+        }
+        Ok(self.outcome)
+    }
+
+    fn push(&mut self, line: &str) {
+        self.text.push_str(line);
+        self.text.push('\n');
+    }
 }
 
 /// What a cell or a word means, which gives its colour.
@@ -35,56 +123,16 @@ pub enum Tone {
     Free,
     /// It waits.
     Held,
-    /// Beside the point.
+    /// A detail.
     Quiet,
 }
 
-impl Output {
-    /// Prints to the standard output.
-    pub fn new(json: bool) -> Output {
-        Output {
-            json,
-            stream: anstream::stdout(),
-        }
-    }
-
-    /// One JSON document on one line. What a terminal would take for a command is escaped, not
-    /// dropped: a machine reads the same text as it stands in the database.
-    pub fn json_line(&mut self, document: &impl Serialize) -> io::Result<()> {
-        let mut line = printable_json(&serde_json::to_string(document)?).into_owned();
-        line.push('\n');
-        let mut stdout = io::stdout().lock();
-        stdout.write_all(line.as_bytes())?;
-        stdout.flush()
-    }
-
-    /// One line for people.
-    pub fn line(&mut self, text: impl AsRef<str>) -> io::Result<()> {
-        writeln!(self.stream, "{}", text.as_ref())
-    }
-
-    /// Aligned columns under headings, two spaces apart.
-    pub fn table(&mut self, headings: &[&str], rows: Vec<Vec<String>>) -> io::Result<()> {
-        let mut table = Table::new();
-        table.load_style(presets::NOTHING);
-        table.set_header(
-            headings
-                .iter()
-                .map(|heading| Cell::new(heading.to_uppercase())),
-        );
-        table.add_rows(rows);
-        for column in table.column_iter_mut() {
-            column.set_padding((0, 2));
-            column.set_cell_alignment(CellAlignment::Left);
-        }
-        for line in table.lines() {
-            writeln!(self.stream, "{}", line.trim_end())?;
-        }
-        Ok(())
-    }
+/// Text from the database, with every character escaped that could move a cursor or reverse a line.
+pub fn shown(text: &str) -> String {
+    printable(text).into_owned()
 }
 
-/// A document, with a note if there is something to note.
+/// A document with a note, if there is one.
 pub fn noting(mut document: serde_json::Value, note: Option<&String>) -> serde_json::Value {
     if let (Some(fields), Some(note)) = (document.as_object_mut(), note) {
         fields.insert("note".into(), note.as_str().into());
@@ -103,28 +151,24 @@ pub fn toned(tone: Tone, text: impl AsRef<str>) -> String {
     format!("{style}{}{style:#}", text.as_ref())
 }
 
-/// An error and its causes, a line each.
+/// An error and its causes, one line each.
 pub fn error_text(error: &dyn std::error::Error) -> String {
     let lines = |error: &dyn std::error::Error| {
-        error
-            .to_string()
-            .lines()
-            .map(shown)
-            .collect::<Vec<_>>()
-            // What goes on under an error is never at the start of a line, where another error would be.
-            .join("\n    ")
+        let text = error.to_string();
+        let lines: Vec<String> = text.lines().map(shown).collect();
+        // A further line is indented: at the start of a line it would look like another error.
+        lines.join("\n    ")
     };
     let mut text = format!("{RED}error{RED:#}: {}\n", lines(error));
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    for cause in causes {
+    for cause in std::iter::successors(error.source(), |cause| cause.source()) {
         let cause = without_number(lines(cause));
         text.push_str(&format!("  {DIM}because{DIM:#} {cause}\n"));
     }
     text
 }
 
-/// The operating system's words for an error, as a part of a sentence: `No such file or directory (os error 2)` has a number
-/// for programmers and a capital letter.
+/// The operating system's words for an error as part of a sentence:
+/// `No such file or directory (os error 2)` has a capital letter and a number for programmers.
 fn without_number(text: String) -> String {
     let Some((words, number)) = text.rsplit_once(" (os error ") else {
         return text;
@@ -137,11 +181,11 @@ fn without_number(text: String) -> String {
     first.unwrap_or_default() + letters.as_str()
 }
 
-/// Text as the standard error gets it: with its colours for a terminal, and without them for anything else.
+/// Text for the standard error: coloured for a terminal, plain for anything else.
 pub fn for_stderr(text: &str) -> Vec<u8> {
     let choice = anstream::AutoStream::choice(&io::stderr());
     let mut stream = anstream::AutoStream::new(Vec::new(), choice);
-    // A vector takes everything.
+    // Writing to a vector cannot fail.
     let _ = stream.write_all(text.as_bytes());
     stream.into_inner()
 }

@@ -1,7 +1,9 @@
-//! Secrets and keys as they come: from a file that an editor or a secret store has written, or from a variable.
+//! Secrets and keys as they come: from a file that an editor or a secret store wrote, or from a
+//! variable.
 //!
-//! Owns what does not count: white space and line ends around the text, and letters that nobody sees, such as a byte order mark. Callers rely on this: a
-//! secret is the same whichever way it comes, and a text in another encoding is named as such, and never used as it is.
+//! Owns what does not count: white space and line ends around the text, and invisible letters such
+//! as a byte order mark. Callers rely on this: a secret is the same whichever way it comes, and a
+//! text in another encoding is refused by name and never used.
 
 use std::io::Read;
 use std::path::Path;
@@ -11,13 +13,14 @@ use std::time::Duration;
 
 use super::Error;
 
-/// Letters that nobody sees, and that come along when a text is copied: the byte order mark, and those without a width.
+/// Invisible letters that are copied along with a text: the byte order mark, and those without
+/// width.
 const INVISIBLE: [char; 5] = ['\u{feff}', '\u{200b}', '\u{200c}', '\u{200d}', '\u{2060}'];
 
-/// How long a pipe may take to say what it has.
+/// How long to wait for a pipe.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// More than any secret or key has.
+/// Longer than any secret or key.
 const LONGEST: u64 = 1 << 20;
 
 /// A secret or a key without what does not count.
@@ -25,12 +28,12 @@ pub fn plain(text: &str) -> &str {
     text.trim_matches(|letter: char| letter.is_whitespace() || INVISIBLE.contains(&letter))
 }
 
-/// A text without the line ends behind it: all else may be a part of a password.
+/// A text without line ends at its end: everything else may be part of a password.
 pub fn without_line_ends(text: &str) -> &str {
     text.trim_end_matches(['\r', '\n'])
 }
 
-/// The same, for an argument that is a claim's token, which is compared letter by letter.
+/// The same for the token of a claim, which is compared letter by letter.
 pub fn token(text: &str) -> Result<String, String> {
     Ok(without_line_ends(text).to_owned())
 }
@@ -43,35 +46,40 @@ pub fn read(path: &Path) -> Result<String, Error> {
         file.take(LONGEST).read_to_end(&mut bytes)?;
         Ok(bytes)
     };
-    let unreadable = |cause| Error::Read {
-        path: path.into(),
-        cause,
-    };
-    let kind = std::fs::metadata(path).map_err(unreadable)?;
+    let refused = |what: String| Error::new(format!("`{}` {what}", path.display()));
+    let kind = std::fs::metadata(path).map_err(Error::read(path))?;
     if kind.is_dir() {
-        return Err(Error::Folder { path: path.into() });
+        return Err(refused(
+            "is a folder: name the file in it that has the text".into(),
+        ));
     }
     let bytes = if kind.is_file() {
         read(path)
     } else {
-        // A pipe to which nobody writes would be waited for without an end.
-        let (said, heard) = mpsc::channel();
-        let of_pipe = path.to_owned();
-        thread::spawn(move || said.send(read(&of_pipe)));
-        heard.recv_timeout(PATIENCE).map_err(|_| Error::Silent {
-            path: path.into(),
-            seconds: PATIENCE.as_secs(),
+        // A pipe without a writer would block for ever.
+        let (sender, receiver) = mpsc::channel();
+        let pipe = path.to_owned();
+        thread::spawn(move || sender.send(read(&pipe)));
+        receiver.recv_timeout(PATIENCE).map_err(|_| {
+            let seconds = PATIENCE.as_secs();
+            refused(format!(
+                "is not a file, and gave nothing within {seconds} s: name a file, or write to it"
+            ))
         })?
     };
-    let text =
-        decode(&bytes.map_err(unreadable)?).ok_or_else(|| Error::Encoding { path: path.into() })?;
+    let text = decode(&bytes.map_err(Error::read(path))?).ok_or_else(|| {
+        refused("is not text in UTF-8: save it as UTF-8, not as UTF-16 for example".into())
+    })?;
     if text.is_empty() {
-        return Err(Error::EmptyFile { path: path.into() });
+        return Err(refused(
+            "is empty: write the text into it, or name another file".into(),
+        ));
     }
     Ok(text)
 }
 
-/// Text in UTF-8. Text in UTF-16 begins with a mark that UTF-8 does not have, or has a NUL beside each letter.
+/// Text in UTF-8. Text in UTF-16 begins with a mark that UTF-8 does not have, or has a NUL next to
+/// each letter.
 fn decode(bytes: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(bytes).ok()?;
     (!text.contains('\0')).then(|| plain(text).to_owned())

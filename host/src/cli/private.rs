@@ -1,11 +1,12 @@
 //! What other programs may see of this process.
 //!
-//! Owns that no other program of the same user, such as a command that `work` runs, can read its memory or its environment,
-//! which may hold the secrets of the alerts; and that a crash leaves no copy of them on the disk.
+//! Owns that no other program of the same user, such as a command that `work` runs, can read its
+//! memory or its environment, which may contain the secrets of the alerts; and that a crash leaves
+//! no copy of them on the disk.
 
 use std::io;
 
-/// Closes this process to other programs of its user. The superuser can look into it all the same.
+/// Closes this process to other programs of its user. The superuser can still look into it.
 #[cfg(target_os = "linux")]
 pub fn close() -> io::Result<()> {
     use rustix::process::{DumpableBehavior, set_dumpable_behavior};

@@ -1,6 +1,7 @@
 //! `queue`: what runs, what waits and why.
 //!
-//! Owns the lines of each repo. Leaves those about work to `queue_work`, and JSON to the state itself.
+//! Owns the lines of each repo. Leaves those about work to `queue_work`, and the JSON to the state
+//! itself.
 
 use std::time::Duration;
 
@@ -9,41 +10,51 @@ use jiff::Timestamp;
 use serial_gate::queue::{Acting, Advice, Changes, Others, Queue as GatedQueue, RepoState, State};
 use serial_gate::store::sql_time;
 
+use super::Error;
 use super::advice::line;
+use super::log::Level;
 use super::options::Shared;
-use super::output::{Output, Tone, toned};
+use super::output::{Report, Tone, toned};
 use super::queue_work::{self, Names};
 use super::repo::active_task;
 use super::text::{self, count, doubted_verdict as verdict, shown, shown_or_dash, when};
-use super::{Error, Outcome};
+use super::verb::Verb;
 
-/// How often a watched queue is looked at for a change; a look costs some microseconds.
+/// How often a watched queue is polled for a change; a poll costs some microseconds.
 const POLL: Duration = Duration::from_millis(200);
 
 /// Show each repo's active task and who works on it, its waiting line with verdicts, and its freeze
 #[derive(Args)]
-#[command(
-    after_help = "Examples:\n  serial-gate queue\n  serial-gate queue --json | jq .per_repo\n  serial-gate queue --watch"
-)]
+#[command(after_help = "\
+Examples:
+  serial-gate queue
+  serial-gate queue --json | jq .per_repo
+  serial-gate queue --watch")]
 pub struct Queue {
-    /// Show it anew whenever it changes, until interrupted
+    /// Show it again whenever it changes, until interrupted
     #[arg(long)]
     watch: bool,
 }
 
-impl Queue {
-    pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
+impl Verb for Queue {
+    // The report contains the notes.
+    fn log(&self) -> Level {
+        Level::Errors
+    }
+
+    fn run(self, shared: &Shared) -> Result<Report, Error> {
         let mut queue = shared.queue()?;
         let mut changes = Changes::new(Duration::MAX);
         // Read before the state, so that a change after it is not missed.
         changes.look(Some(queue.data_version()?));
         let state = queue.state(Timestamp::now(), &[])?;
-        print(&state, Some(shared), output)?;
+        let mut report = shared.report();
+        describe(&state, Some(shared), &mut report);
         if self.watch {
-            watch(&mut queue, changes, state, shared, output)
-        } else {
-            Ok(Outcome::Done)
+            report.print()?;
+            return watch(&mut queue, changes, state, shared);
         }
+        Ok(report)
     }
 }
 
@@ -52,46 +63,44 @@ fn watch(
     mut changes: Changes,
     mut state: State,
     shared: &Shared,
-    output: &mut Output,
-) -> Result<Outcome, Error> {
+) -> Result<Report, Error> {
     loop {
         changes.wait(POLL, &|| false, &mut || queue.data_version().ok());
         let changed = queue.state(Timestamp::now(), &[])?;
         if changed != state {
-            if !output.json {
-                let time = sql_time(Timestamp::now());
-                output.line(format!("\n{}", toned(Tone::Quiet, format!("{time} UTC"))))?;
-            }
-            print(&changed, Some(shared), output)?;
+            let mut report = shared.report();
+            let time = sql_time(Timestamp::now());
+            report.line(format!("\n{}", toned(Tone::Quiet, format!("{time} UTC"))));
+            describe(&changed, Some(shared), &mut report);
+            report.print()?;
             state = changed;
         }
     }
 }
 
-/// Prints a state: one JSON document, or a paragraph for each repo. Without `shared` no commands are proposed.
-pub fn print(state: &State, shared: Option<&Shared>, output: &mut Output) -> Result<(), Error> {
-    if output.json {
-        return Ok(output.json_line(state)?);
-    }
+/// Describes a state: one JSON document, or a paragraph for each repo. Without `shared`, no
+/// commands are proposed.
+pub fn describe(state: &State, shared: Option<&Shared>, report: &mut Report) {
+    report.json(state);
     for note in &state.notes {
-        output.line(format!("{} {}", toned(Tone::Held, "note:"), shown(note)))?;
+        report.note(note);
     }
     for switch in &state.switches {
-        output.line(toned(Tone::Held, switch))?;
+        report.line(toned(Tone::Held, switch));
     }
     if state.per_repo.is_empty() && state.others == Others::default() {
-        output.line("nothing waits")?;
+        report.line("nothing waits");
     }
     for (number, (name, repo)) in state.per_repo.iter().enumerate() {
         if number > 0 {
-            output.line("")?;
+            report.line("");
         }
-        print_repo(name, repo, state, shared, output)?;
+        describe_repo(name, repo, state, shared, report);
     }
-    print_others(state, output)
+    describe_others(state, report);
 }
 
-/// A verdict in words, with what the clause says where that is something else.
+/// A verdict in words, with what the clause says if that differs.
 fn said(state: &State, job: i64, verdict: String) -> String {
     match state.beside_verdict(job) {
         Some(but) => format!("{verdict}, {}", toned(Tone::Held, but)),
@@ -99,8 +108,8 @@ fn said(state: &State, job: i64, verdict: String) -> String {
     }
 }
 
-/// Jobs that stand in no waiting line, after the repos.
-fn print_others(state: &State, output: &mut Output) -> Result<(), Error> {
+/// Jobs that are in no repo's waiting line, after the repos.
+fn describe_others(state: &State, report: &mut Report) {
     let Others {
         claimable,
         held,
@@ -109,16 +118,16 @@ fn print_others(state: &State, output: &mut Output) -> Result<(), Error> {
         ..
     } = &state.others;
     if state.others != Others::default() && !state.per_repo.is_empty() {
-        output.line("")?;
+        report.line("");
     }
     if *claimable > 0 {
-        output.line(format!(
+        report.line(format!(
             "{} may be claimed, which the gate does not hold",
             count(*claimable, "other job")
-        ))?;
+        ));
     }
     for job in held {
-        output.line(format!(
+        report.line(format!(
             "job {} is {}",
             job.job_id,
             said(
@@ -126,30 +135,29 @@ fn print_others(state: &State, output: &mut Output) -> Result<(), Error> {
                 job.job_id,
                 verdict(job.verdict.as_ref(), &job.doubts)
             )
-        ))?;
+        ));
     }
     for job in work {
-        output.line(format!("without a repo: {}", queue_work::line(job)))?;
+        report.line(format!("without a repo: {}", queue_work::line(job)));
     }
-    queue_work::print_more(*more_work, output)?;
-    Ok(())
+    queue_work::describe_more(*more_work, report);
 }
 
-fn print_repo(
+fn describe_repo(
     repo_name: &str,
     repo: &RepoState,
     state: &State,
     shared: Option<&Shared>,
-    output: &mut Output,
-) -> Result<(), Error> {
+    report: &mut Report,
+) {
     let name = toned(Tone::Heading, shown(repo_name));
     let active = repo.active_task.as_ref().map(|active| &active.task);
-    output.line(format!("{name}  active: {}", active_task(active)))?;
-    // Where it is off, that is said of all repos.
+    report.line(format!("{name}  active: {}", active_task(active)));
+    // If the gate is off, that is said once for all repos.
     if state.enabled
         && let Some(note) = repo.acting.and_then(Acting::note)
     {
-        output.line(toned(Tone::Held, note))?;
+        report.line(toned(Tone::Held, note));
     }
     let branch = active.and_then(|task| task.branch.as_ref());
     if let Some(branch) = branch {
@@ -158,32 +166,32 @@ fn print_repo(
         } else {
             Tone::Quiet
         };
-        output.line(toned(tone, format!("branch {}", text::branch(branch))))?;
+        report.line(toned(tone, format!("branch {}", text::branch(branch))));
     }
-    queue_work::print(repo, shared, output)?;
+    queue_work::describe(repo, shared, report);
     if repo.frozen {
         let (since, reason) = (
             when(repo.frozen_since, repo.frozen_at.as_deref()),
             shown_or_dash(repo.frozen_reason.as_deref()),
         );
-        output.line(toned(Tone::Held, format!("frozen since {since}: {reason}")))?;
+        report.line(toned(Tone::Held, format!("frozen since {since}: {reason}")));
         if let Some(note) = &repo.freeze_note {
-            output.line(toned(Tone::Held, format!("  but {}", shown(note))))?;
+            report.line(toned(Tone::Held, format!("  but {}", shown(note))));
         }
         if let Some(deploy) = &repo.frozen_deploy {
             let advice = Advice::after(repo_name, deploy);
-            output.line(format!("  {}", line(shared, &advice)))?;
+            report.line(format!("  {}", line(shared, &advice)));
         }
     }
     if let Some(error) = &repo.error {
-        output.line(format!(
+        report.line(format!(
             "{} {}",
             toned(Tone::Held, "not all could be read:"),
             shown(error)
-        ))?;
+        ));
     }
     if repo.waiting.is_empty() {
-        return Ok(());
+        return;
     }
     let names = Names::of(repo);
     let rows = repo.waiting.iter().map(|waiting| {
@@ -201,9 +209,5 @@ fn print_repo(
             ),
         ]
     });
-    output.table(
-        &["job", "task", "work item", "stage", "verdict"],
-        rows.collect(),
-    )?;
-    Ok(())
+    report.table(&["job", "task", "work item", "stage", "verdict"], rows);
 }

@@ -1,6 +1,7 @@
-//! The lines of `queue` about work: who does what, what failed, and what helps, short.
+//! The lines of `queue` about work: who does what, what failed, and what helps, in short.
 //!
-//! Owns these lines, and the names of tasks in verdicts. Leaves the sentences to the queue and the commands to `advice`.
+//! Owns these lines, and the names of tasks in verdicts. Leaves the sentences to the library and
+//! the commands to `advice`.
 
 use std::collections::BTreeMap;
 
@@ -8,19 +9,18 @@ use serial_gate::model::Verdict;
 use serial_gate::queue::{Doubt, RepoState, of_active, reasons};
 use serial_gate::store::{JobWork, WorkState};
 
-use super::Error;
 use super::advice::line as advice_line;
 use super::options::Shared;
-use super::output::{Output, Tone, toned};
+use super::output::{Report, Tone, toned};
 use super::text::{self, count, shown, task};
 
-/// How much of an error is shown: `explain` has all of it.
+/// How much of an error is shown: `explain` shows all of it.
 const LETTERS: usize = 200;
 
 /// The work of the active task, and what else runs or failed in the repo.
-pub fn print(repo: &RepoState, shared: Option<&Shared>, output: &mut Output) -> Result<(), Error> {
+pub fn describe(repo: &RepoState, shared: Option<&Shared>, report: &mut Report) {
     let Some(active) = &repo.active_task else {
-        return print_others(repo, output);
+        return describe_others(repo, report);
     };
     let is_waiting = |job: &JobWork| {
         let mut waiting = repo.waiting.iter();
@@ -28,31 +28,30 @@ pub fn print(repo: &RepoState, shared: Option<&Shared>, output: &mut Output) -> 
     };
     let jobs = active.work.iter().flat_map(|work| work.jobs());
     for job in jobs.filter(|job| !is_waiting(job)) {
-        output.line(toned(tone(job.state), line(job)))?;
+        report.line(toned(tone(job.state), line(job)));
     }
     for advice in of_active(active) {
-        output.line(format!("  {}", advice_line(shared, &advice)))?;
+        report.line(format!("  {}", advice_line(shared, &advice)));
     }
-    print_others(repo, output)
+    describe_others(repo, report);
 }
 
-fn print_others(repo: &RepoState, output: &mut Output) -> Result<(), Error> {
+fn describe_others(repo: &RepoState, report: &mut Report) {
     for job in &repo.other_work {
         let of = job
             .task_id
             .map(|id| format!("{}: ", task(id, job.work_item_id.as_deref())));
         let line = format!("{}{}", of.unwrap_or_default(), line(job));
-        output.line(toned(tone(job.state), line))?;
+        report.line(toned(tone(job.state), line));
     }
-    print_more(repo.more_work, output)
+    describe_more(repo.more_work, report);
 }
 
-/// How many jobs are not listed.
-pub fn print_more(more: usize, output: &mut Output) -> Result<(), Error> {
+/// Says how many jobs are not listed.
+pub fn describe_more(more: usize, report: &mut Report) {
     if more > 0 {
-        output.line(format!("and {}", count(more, "more job")))?;
+        report.line(format!("and {}", count(more, "more job")));
     }
-    Ok(())
 }
 
 /// A job in a line.
@@ -87,7 +86,7 @@ impl<'a> Names<'a> {
         Names(waiting.chain(active).collect())
     }
 
-    /// A verdict in which the task that comes first has its name, unless there is a doubt about it.
+    /// A verdict in words, which names the task that comes first unless there is a doubt about it.
     pub fn verdict(&self, verdict: Option<&Verdict>, doubts: &[Doubt]) -> String {
         let Some(Verdict::Hold(hold)) = verdict else {
             return text::verdict(verdict);

@@ -5,26 +5,27 @@ use std::thread;
 
 use clap::Args;
 
-use super::log::Log;
+use super::Error;
+use super::log::Level;
 use super::options::Shared;
-use super::output::Output;
-use super::{Error, Outcome};
+use super::output::Report;
+use super::verb::Verb;
 use crate::http::{self, Limits, Service};
 
 /// Serve the queue over HTTP, for workers, operators and dashboards
 #[derive(Args)]
-#[command(
-    after_help = "Until a token exists, everyone on this machine may use it, and it listens to no other. It ends at SIGTERM: requests are finished, workers that wait are told that there is nothing.\n\nExamples:\n  serial-gate serve\n  \
-    serial-gate token add ops --role operator && serial-gate serve --listen 0.0.0.0:7070"
-)]
+#[command(after_help = "\
+Without tokens, only this machine can use it, and it refuses to listen on any other
+address. At SIGTERM it finishes its requests and ends; waiting workers are told that
+there is nothing to claim.
+
+Examples:
+  serial-gate serve
+  serial-gate token add ops --role operator && serial-gate serve --listen 0.0.0.0:7070")]
 pub struct Serve {
-    /// Where to listen: an address with a port, or a port of this machine; port 0 takes any that is free
-    #[arg(
-        long,
-        value_name = "ADDRESS:PORT",
-        env = "SERIAL_GATE_LISTEN",
-        hide_env_values = true
-    )]
+    /// Where to listen: an address with a port, or a port of this machine; port 0 takes any free
+    /// one
+    #[arg(long, value_name = "ADDRESS:PORT", env = "SERIAL_GATE_LISTEN")]
     #[arg(default_value = "127.0.0.1:7070", value_parser = address)]
     listen: SocketAddr,
     /// The proxy in front of it, if that is on another machine; may be given several times
@@ -32,18 +33,21 @@ pub struct Serve {
         long,
         value_name = "ADDRESS",
         env = "SERIAL_GATE_PROXY",
-        hide_env_values = true,
         value_delimiter = ','
     )]
     proxy: Vec<IpAddr>,
 }
 
-impl Serve {
-    pub fn run(self, shared: &Shared, log: &Log) -> Result<Outcome, Error> {
-        // First of all: with too few open files, nothing that fails says why.
+impl Verb for Serve {
+    fn log(&self) -> Level {
+        Level::Progress
+    }
+
+    fn run(self, shared: &Shared) -> Result<Report, Error> {
+        // First of all: with too few open files, no later failure says why.
         let limits = Limits::raised().map_err(http::Error::Files)?;
         shared.log_configuration();
-        // Rules that the policy refuses are said now, and not in the log of each claim.
+        // Rules that the policy refuses are an error now, and not at each claim.
         drop(shared.queue()?);
         let service = Service {
             db: shared.db.clone(),
@@ -57,11 +61,10 @@ impl Serve {
             repos: shared.configured_repos(),
             projects: shared.projects.clone(),
             alerts: super::alerts::settings(shared)?,
-            log_lines_dropped: log.dropped(),
+            log_lines_dropped: shared.log.dropped(),
         };
-        let json = shared.json;
-        http::serve(service, |address| tell(address, json))?;
-        Ok(Outcome::Done)
+        http::serve(service, |address| announce(address, shared.report()))?;
+        Ok(shared.report())
     }
 }
 
@@ -74,22 +77,19 @@ fn address(text: &str) -> Result<SocketAddr, String> {
         .strip_prefix("localhost")
         .unwrap_or(text)
         .trim_start_matches(':');
-    let port = port.parse::<u16>().map_err(|_| {
-        "write an address and a port, such as `127.0.0.1:7070`, or `0.0.0.0:7070` to be reached from other machines"
-    })?;
+    let port = port.parse::<u16>().map_err(
+        |_| "write an address and a port, such as `127.0.0.1:7070`, or `0.0.0.0:7070` to open it",
+    )?;
     Ok((Ipv4Addr::LOCALHOST, port).into())
 }
 
-/// Says where the service listens, which does not wait for that: it does not depend on who reads its standard output.
-fn tell(address: SocketAddr, json: bool) {
+/// Prints where the service listens, in the background: the service must not wait for the reader of
+/// its standard output.
+fn announce(address: SocketAddr, mut report: Report) {
     let print = move || {
-        let mut output = Output::new(json);
-        let told = if json {
-            output.json_line(&serde_json::json!({ "listening": address }))
-        } else {
-            output.line(format!("listening on http://{address}"))
-        };
-        if let Err(cause) = told {
+        report.json(&serde_json::json!({ "listening": address }));
+        report.line(format!("listening on http://{address}"));
+        if let Err(cause) = report.print() {
             tracing::warn!("listening on http://{address}, which cannot be printed: {cause}");
         }
     };

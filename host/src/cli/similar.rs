@@ -1,16 +1,16 @@
-//! A database that was meant, perhaps.
+//! The database that was perhaps meant, where a name is mistyped.
 //!
-//! Owns the look beside a path for another database of almost its name. It reads the beginning of each file that it
-//! considers, and nothing else.
+//! Owns the search next to a path for another database of almost the same name. It reads the first
+//! bytes of the files that it considers, and nothing else.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// How many names of a folder are looked at.
+/// How many names of a folder are considered.
 const LOOKED_AT: usize = 10_000;
 
-/// The database beside this path whose name is the most like it; none if none is like it.
+/// The database in the same folder whose name is most like this one, if any is like it.
 pub fn beside(path: &Path) -> Option<PathBuf> {
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -40,7 +40,7 @@ fn stem(path: &Path) -> Option<String> {
 
 fn is_database(path: &Path) -> bool {
     let mut beginning = [0; 16];
-    // A pipe would never answer.
+    // Reading a pipe could block for ever.
     path.is_file()
         && File::open(path)
             .and_then(|mut file| file.read_exact(&mut beginning))

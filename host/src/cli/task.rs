@@ -1,41 +1,48 @@
 //! `task add|stage|label|done|cancel`: tasks come, move on, and end.
+//!
+//! Owns adding, moving and labelling. Leaves the end to `task_end`.
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
+use serde_json::json;
 use serial_gate::error::with_causes;
-use serial_gate::queue;
-use serial_gate::store::{Added, NewTask, TaskBranch, TaskOutcome};
+use serial_gate::queue::Queue;
+use serial_gate::store::{NewTask, TaskOutcome};
 use serial_gate::worker::branch;
 
+use super::Error;
 use super::options::{Shared, Why};
-use super::output::{Output, noting};
-use super::plain_text;
-use super::task_end::{before_the_end, print_ended};
+use super::output::{Report, noting};
+use super::task_end::{End, Running};
 use super::text::{self, id, shown};
-use super::{Error, Outcome};
+use super::verb::Verb;
 
-/// Add a task, move it to a stage, mark it, or end it
+/// Add a task, move it to a stage, label it, or end it
 #[derive(Subcommand)]
 #[command(after_help = "Example:\n  serial-gate task add alpha --work-item ORCH-88")]
 pub enum Task {
     Add(Add),
     Stage(Stage),
     Label(Label),
-    /// Mark tasks as done: their queued jobs are cancelled, and the next task of each repo may start
-    #[command(after_help = concat!(
-        "A task does not end while a job of it is running. Wait for the job, or cancel it with `--force`. The\n",
-        "worker's own command may end the task: `serial-gate work` hands it the token in SERIAL_GATE_TOKEN.\n\n",
-        "Examples:\n  serial-gate task done 7\n",
-        "  serial-gate task done 7 --force --reason 'merged by hand'",
-    ))]
+    /// Mark tasks as done: their queued jobs are cancelled, and each repo's next task may start
+    #[command(after_help = "\
+A task does not end while a job of it is running. Wait for the job, or cancel it with
+`--force`. The worker's own command may end the task: `serial-gate work` gives it the
+token in SERIAL_GATE_TOKEN.
+
+Examples:
+  serial-gate task done 7
+  serial-gate task done 7 --force --reason 'merged by hand'")]
     Done(End),
-    /// Cancel tasks: their queued jobs are cancelled, and the next task of each repo may start
-    #[command(after_help = concat!(
-        "A task does not end while a job of it is running. Wait for the job, or cancel it with `--force`.\n\n",
-        "Examples:\n  serial-gate task cancel 7 --reason 'no longer wanted'\n",
-        "  serial-gate task cancel 7 --force --reason 'wrong approach'",
-    ))]
+    /// Cancel tasks: their queued jobs are cancelled, and each repo's next task may start
+    #[command(after_help = "\
+A task does not end while a job of it is running. Wait for the job, or cancel it with
+`--force`.
+
+Examples:
+  serial-gate task cancel 7 --reason 'no longer wanted'
+  serial-gate task cancel 7 --force --reason 'wrong approach'")]
     Cancel(End),
 }
 
@@ -54,7 +61,7 @@ pub struct Add {
     /// The agent of its first job
     #[arg(long, default_value = "analyst")]
     agent: String,
-    /// A mark on it, which a policy may go by
+    /// A label that a policy may read
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     label: Option<String>,
 }
@@ -81,201 +88,122 @@ pub struct Label {
     /// The task
     #[arg(allow_negative_numbers = true, value_parser = id)]
     task: i64,
-    /// The mark [default: none, which takes it away]
+    /// The label; without it, the task's label is removed
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     label: Option<String>,
     #[command(flatten)]
     why: Why,
 }
 
-/// Tasks to end, all of them or none.
-#[derive(Args)]
-pub struct End {
-    /// The tasks; if one of them cannot end, none does
-    #[arg(required = true, value_name = "TASK", allow_negative_numbers = true, value_parser = id)]
-    tasks: Vec<i64>,
-    #[command(flatten)]
-    running: Running,
-    #[command(flatten)]
-    why: Why,
-}
-
-/// How a task may end although a job of it is running.
-#[derive(Args)]
-pub struct Running {
-    /// The token of the task's running job: its holder may end the task, and the job keeps running
-    #[arg(
-        long,
-        value_name = "TOKEN",
-        env = "SERIAL_GATE_TOKEN",
-        hide_env_values = true,
-        value_parser = plain_text::token
-    )]
-    token: Option<String>,
-    /// Cancel the running jobs, too; needs `--reason`
-    #[arg(long, requires = "reason")]
-    force: bool,
-}
-
-impl Running {
-    fn get(&self) -> queue::Running<'_> {
-        queue::Running {
-            token: self.token.as_deref(),
-            force: self.force,
-        }
-    }
-}
-
-impl Task {
-    pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
+impl Verb for Task {
+    fn run(self, shared: &Shared) -> Result<Report, Error> {
         let mut queue = shared.queue()?;
         match self {
-            Task::Add(Add {
-                repo,
-                work_item,
-                stage,
-                agent,
-                label,
-            }) => {
-                let task = NewTask {
-                    repo: &repo,
-                    work_item: work_item.as_deref(),
-                    stage: &stage,
-                    agent: &agent,
-                    label: label.as_deref(),
-                };
-                let project = branch::project_of(&shared.projects, Some(&repo));
-                match project {
-                    None => {
-                        let added = queue.store_mut().add_task(Timestamp::now(), task)?;
-                        let note = queue.added_task_note(Timestamp::now(), task);
-                        print_added(added, task, None, note, output)?;
-                    }
-                    // Where the gate acts, the branch has to wait for the task's turn.
-                    Some(project) if queue.applies(Some(&repo)) => {
-                        let (now, finished) = (Timestamp::now(), queue.finished_stages()?);
-                        let store = queue.store_mut();
-                        let added =
-                            branch::add_task_in_line(store, project, task, &finished, now, None)?;
-                        let note = queue.added_task_note(now, task);
-                        print_added(added, task, None, note, output)?;
-                    }
-                    Some(project) => {
-                        branch::check(&shared.projects)?;
-                        let (clock, finished) = (Timestamp::now, queue.finished_stages()?);
-                        let store = queue.store_mut();
-                        let (added, cut) = branch::add_task(
-                            store,
-                            project,
-                            task,
-                            shared.lease,
-                            &finished,
-                            &clock,
-                        )?;
-                        let note = queue.added_task_note(Timestamp::now(), task);
-                        print_added(added, task, Some(cut), note, output)?;
-                    }
-                }
-            }
-            Task::Stage(Stage {
-                task,
-                stage,
-                running,
-                why,
-            }) => {
-                let before = queue.outcome(task)?;
-                why.act(|act| queue.move_tasks(act, &[task], &stage, running.get()))?;
-                let note = queue.moved_note(Timestamp::now(), task, before, &stage);
-                if output.json {
-                    let document = serde_json::json!({ "task_id": task, "stage": stage });
-                    output.json_line(&noting(document, note.as_ref()))?;
-                } else {
-                    output.line(format!("task {task} is in `{}`", shown(&stage)))?;
-                    if let Some(note) = note {
-                        output.line(format!("  {}", shown(&note)))?;
-                    }
-                }
-            }
-            Task::Label(Label { task, label, why }) => {
-                why.act(|act| queue.store_mut().set_label(act, task, label.as_deref()))?;
-                if output.json {
-                    output.json_line(&serde_json::json!({ "task_id": task, "label": label }))?;
-                } else {
-                    output.line(match label {
-                        Some(label) => format!("task {task} is marked `{}`", shown(&label)),
-                        None => format!("task {task} has no mark"),
-                    })?;
-                }
-            }
-            Task::Done(End {
-                tasks,
-                running,
-                why,
-            }) => {
-                let (stage, before) = before_the_end(&mut queue, &tasks)?;
-                let tasks: Vec<i64> = before.iter().map(|(task, _)| *task).collect();
-                why.act(|act| queue.move_tasks(act, &tasks, &stage, running.get()))?;
-                print_ended(&before, &stage, TaskOutcome::Done, output)?;
-            }
-            Task::Cancel(End {
-                tasks,
-                running,
-                why,
-            }) => {
-                let (stage, before) = before_the_end(&mut queue, &tasks)?;
-                let tasks: Vec<i64> = before.iter().map(|(task, _)| *task).collect();
-                why.act(|act| queue.cancel_tasks(act, &tasks, running.get()))?;
-                print_ended(&before, &stage, TaskOutcome::Cancelled, output)?;
-            }
+            Task::Add(verb) => verb.run(&mut queue, shared),
+            Task::Stage(verb) => verb.run(&mut queue, shared),
+            Task::Label(verb) => verb.run(&mut queue, shared),
+            Task::Done(verb) => verb.run(TaskOutcome::Done, &mut queue, shared),
+            Task::Cancel(verb) => verb.run(TaskOutcome::Cancelled, &mut queue, shared),
         }
-        Ok(Outcome::Done)
     }
 }
 
-/// Tells what was added, and what became of its branch if one was to be cut at once.
-fn print_added(
-    added: Added,
-    task: NewTask<'_>,
-    cut: Option<Result<TaskBranch, branch::Error>>,
-    note: Option<String>,
-    output: &mut Output,
-) -> Result<(), Error> {
-    if output.json {
-        let mut document = serde_json::json!(added);
+impl Add {
+    fn run(self, queue: &mut Queue, shared: &Shared) -> Result<Report, Error> {
+        let task = NewTask {
+            repo: &self.repo,
+            work_item: self.work_item.as_deref(),
+            stage: &self.stage,
+            agent: &self.agent,
+            label: self.label.as_deref(),
+        };
+        let (now, clock) = (Timestamp::now(), Timestamp::now);
+        let (added, cut) = match branch::project_of(&shared.projects, Some(task.repo)) {
+            None => (queue.store().add_task(now, task)?, None),
+            // Where the gate acts, the branch is cut when it is the task's turn.
+            Some(project) if queue.applies(Some(task.repo)) => {
+                let finished = queue.finished_stages()?;
+                let store = queue.store();
+                let added = branch::add_task_in_line(store, project, task, &finished, now, None)?;
+                (added, None)
+            }
+            Some(project) => {
+                branch::check(&shared.projects)?;
+                let finished = queue.finished_stages()?;
+                let (store, lease) = (queue.store(), shared.lease);
+                let (added, cut) =
+                    branch::add_task(store, project, task, lease, &finished, &clock)?;
+                (added, Some(cut))
+            }
+        };
+        let note = queue.added_task_note(Timestamp::now(), task);
+        let mut report = shared.report();
+        let mut document = json!(added);
         if let (Some(cut), Some(document)) = (&cut, document.as_object_mut()) {
             match cut {
-                Ok(branch) => document.insert("branch".into(), serde_json::json!(branch)),
+                Ok(branch) => document.insert("branch".into(), json!(branch)),
                 Err(error) => document.insert("branch_error".into(), with_causes(error).into()),
             };
         }
-        output.json_line(&noting(document, note.as_ref()))?;
-        return Ok(());
-    }
-    output.line(format!(
-        "task {} added to `{}` with job {} for `{}`",
-        added.task_id,
-        shown(task.repo),
-        added.job_id,
-        shown(task.agent)
-    ))?;
-    if let Some(note) = note {
-        output.line(format!("  {}", shown(&note)))?;
-    }
-    match cut {
-        None => {}
-        Some(Ok(branch)) => output.line(format!("  its branch is {}", text::branch(&branch)))?,
-        Some(Err(error)) => {
-            let then = if error.is_for_good() {
-                "and its job fails unless that is mended before it is claimed"
-            } else {
-                "which is tried again when the job is claimed"
-            };
-            let error = with_causes(&error);
-            output.line(format!(
-                "  its branch could not be cut, {then}: {}",
-                shown(&error)
-            ))?;
+        report.json(&noting(document, note.as_ref()));
+        report.line(format!(
+            "task {} added to `{}` with job {} for `{}`",
+            added.task_id,
+            shown(task.repo),
+            added.job_id,
+            shown(task.agent)
+        ));
+        if let Some(note) = note {
+            report.line(format!("  {}", shown(&note)));
         }
+        match cut {
+            None => {}
+            Some(Ok(branch)) => report.line(format!("  its branch is {}", text::branch(&branch))),
+            Some(Err(error)) => {
+                let then = if error.is_for_good() {
+                    "and its job fails unless that is mended before it is claimed"
+                } else {
+                    "which is tried again when the job is claimed"
+                };
+                let error = shown(&with_causes(&error));
+                report.line(format!("  its branch could not be cut, {then}: {error}"));
+            }
+        }
+        Ok(report)
     }
-    Ok(())
+}
+
+impl Stage {
+    fn run(self, queue: &mut Queue, shared: &Shared) -> Result<Report, Error> {
+        let (task, stage) = (self.task, self.stage);
+        let before = queue.outcome(task)?;
+        queue.move_tasks(self.why.act(), &[task], &stage, self.running.get())?;
+        let note = queue.moved_note(Timestamp::now(), task, before, &stage);
+        let mut report = shared.report();
+        report.json(&noting(
+            json!({ "task_id": task, "stage": stage }),
+            note.as_ref(),
+        ));
+        report.line(format!("task {task} is in `{}`", shown(&stage)));
+        if let Some(note) = note {
+            report.line(format!("  {}", shown(&note)));
+        }
+        Ok(report)
+    }
+}
+
+impl Label {
+    fn run(self, queue: &mut Queue, shared: &Shared) -> Result<Report, Error> {
+        let (task, label) = (self.task, self.label);
+        queue
+            .store()
+            .set_label(self.why.act(), task, label.as_deref())?;
+        let mut report = shared.report();
+        report.json(&json!({ "task_id": task, "label": label }));
+        report.line(match label {
+            Some(label) => format!("task {task} is labelled `{}`", shown(&label)),
+            None => format!("task {task} has no label"),
+        });
+        Ok(report)
+    }
 }

@@ -1,48 +1,84 @@
-//! What is said of tasks that were ended by a command.
+//! The end of tasks by a command: `task done` and `task cancel`.
 //!
-//! Owns that a task that had ended already is not said to end now. Leaves the end to `queue`.
+//! Owns that a task which had ended before is not reported as ending now. Leaves the end to
+//! `queue`.
 
-use serial_gate::queue::{Queue, ended_note};
+use clap::Args;
+use serde_json::json;
+use serial_gate::queue::{self, Queue, ended_note};
 use serial_gate::store::TaskOutcome;
 
 use super::Error;
-use super::output::{Output, noting};
+use super::options::{Shared, Why};
+use super::output::{Report, noting};
+use super::plain_text;
+use super::text::id;
 
-/// A task, and how it had ended already.
-pub type Before = (i64, Option<TaskOutcome>);
-
-/// The stage that ends tasks, and how each of them had ended before.
-pub fn before_the_end(queue: &mut Queue, tasks: &[i64]) -> Result<(String, Vec<Before>), Error> {
-    let stage = queue.finished_stages()?.first().to_owned();
-    let mut before = Vec::new();
-    for task in tasks {
-        // A task that is named twice ends once.
-        if !before.iter().any(|(other, _)| other == task) {
-            before.push((*task, queue.outcome(*task)?));
-        }
-    }
-    Ok((stage, before))
+/// Tasks to end, all of them or none.
+#[derive(Args)]
+pub struct End {
+    /// The tasks; if one of them cannot end, none does
+    #[arg(required = true, value_name = "TASK", allow_negative_numbers = true, value_parser = id)]
+    tasks: Vec<i64>,
+    #[command(flatten)]
+    running: Running,
+    #[command(flatten)]
+    why: Why,
 }
 
-pub fn print_ended(
-    tasks: &[Before],
-    stage: &str,
-    outcome: TaskOutcome,
-    output: &mut Output,
-) -> Result<(), Error> {
-    for (task, before) in tasks {
-        let note = before.map(|before| ended_note(before, outcome));
-        if output.json {
-            let document = serde_json::json!({
-                "task_id": task, "stage": stage, "outcome": outcome,
-            });
-            output.json_line(&noting(document, note.as_ref()))?;
-        } else {
-            output.line(match note {
-                Some(note) => format!("task {task} {note}"),
-                None => format!("task {task} is {}", outcome.name()),
-            })?;
+/// How a task may end while a job of it is running.
+#[derive(Args)]
+pub struct Running {
+    /// The token of the task's running job: its holder may end the task, and the job keeps running
+    #[arg(long, value_name = "TOKEN", env = "SERIAL_GATE_TOKEN")]
+    #[arg(value_parser = plain_text::token)]
+    token: Option<String>,
+    /// Cancel the running jobs, too; needs `--reason`
+    #[arg(long, requires = "reason")]
+    force: bool,
+}
+
+impl Running {
+    pub fn get(&self) -> queue::Running<'_> {
+        queue::Running {
+            token: self.token.as_deref(),
+            force: self.force,
         }
     }
-    Ok(())
+}
+
+impl End {
+    /// Ends the tasks.
+    pub fn run(
+        self,
+        outcome: TaskOutcome,
+        queue: &mut Queue,
+        shared: &Shared,
+    ) -> Result<Report, Error> {
+        let stage = queue.finished_stages()?.first().to_owned();
+        let mut before = Vec::new();
+        for task in &self.tasks {
+            // A task that is named twice ends once.
+            if !before.iter().any(|(other, _)| other == task) {
+                before.push((*task, queue.outcome(*task)?));
+            }
+        }
+        let tasks: Vec<i64> = before.iter().map(|(task, _)| *task).collect();
+        let (act, running) = (self.why.act(), self.running.get());
+        match outcome {
+            TaskOutcome::Done => queue.move_tasks(act, &tasks, &stage, running)?,
+            TaskOutcome::Cancelled => queue.cancel_tasks(act, &tasks, running)?,
+        }
+        let mut report = shared.report();
+        for (task, before) in before {
+            let note = before.map(|before| ended_note(before, outcome));
+            let document = json!({ "task_id": task, "stage": stage, "outcome": outcome });
+            report.json(&noting(document, note.as_ref()));
+            report.line(match note {
+                Some(note) => format!("task {task} {note}"),
+                None => format!("task {task} is {}", outcome.name()),
+            });
+        }
+        Ok(report)
+    }
 }

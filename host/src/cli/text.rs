@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 use serial_gate::model::Verdict;
-use serial_gate::printable::{is_invisible, printable};
+use serial_gate::printable::is_invisible;
 use serial_gate::queue::{Doubt, reasons};
 use serial_gate::store::{TaskBranch, sql_time, time_since};
 use serial_gate::worker::branch::{base_words, short};
@@ -12,30 +12,25 @@ use serial_gate::worker::branch::{base_words, short};
 use super::options::Shared;
 use super::output::{Tone, toned};
 
-/// Text from the database, with everything escaped that could move a cursor or turn the line around.
-pub fn shown(text: &str) -> String {
-    printable(text).into_owned()
-}
+pub use super::output::shown;
 
-/// The same for text that may be missing.
+/// Text from the database that may be missing.
 pub fn shown_or_dash(text: Option<&str>) -> String {
     text.map_or_else(|| "-".into(), shown)
 }
 
-/// A time that another program may have written; as it is in the row, where that cannot be read.
+/// A time that another program may have written; as it is in the row if it is not a time.
 pub fn when(time: Option<Timestamp>, written: Option<&str>) -> String {
     match (time, written) {
         (Some(time), _) => {
-            let is_ahead = time_since(time, Timestamp::now()).is_none();
-            let ahead = if is_ahead {
-                ", which is ahead of this clock"
-            } else {
-                ""
+            let ahead = match time_since(time, Timestamp::now()) {
+                None => ", which is ahead of this clock",
+                Some(_) => "",
             };
             format!("{} UTC{ahead}", sql_time(time))
         }
-        (None, Some(written)) => format!("`{}`, which is no time", shown(written)),
-        (None, None) => "a time that is not known".into(),
+        (None, Some(written)) => format!("`{}`, which is not a time", shown(written)),
+        (None, None) => "an unknown time".into(),
     }
 }
 
@@ -61,7 +56,7 @@ pub fn verdict(verdict: Option<&Verdict>) -> String {
     doubted_verdict(verdict, &[])
 }
 
-/// The same with what is to be said of the rows that the policy names.
+/// The same with doubts about the rows that the policy names.
 pub fn doubted_verdict(verdict: Option<&Verdict>, doubts: &[Doubt]) -> String {
     let words = words_of(verdict, doubts);
     match verdict {
@@ -71,7 +66,7 @@ pub fn doubted_verdict(verdict: Option<&Verdict>, doubts: &[Doubt]) -> String {
     }
 }
 
-/// The same without colour, for a column that others follow: its width is counted.
+/// The same without colour, for a column that is not the last: its width is counted.
 pub fn plain_verdict(verdict: Option<&Verdict>) -> String {
     words_of(verdict, &[])
 }
@@ -89,8 +84,8 @@ fn words_of(verdict: Option<&Verdict>, doubts: &[Doubt]) -> String {
     }
 }
 
-/// A command that can be pasted into a shell, on the same database. None when it holds what a
-/// terminal would not show as it is.
+/// A command on the same database that can be pasted into a shell. None if a terminal would not
+/// show it exactly.
 pub fn command(shared: &Shared, arguments: &[&str]) -> Option<String> {
     let database = shared.db.path.to_string_lossy();
     let mut words = vec!["serial-gate"];
@@ -98,14 +93,14 @@ pub fn command(shared: &Shared, arguments: &[&str]) -> Option<String> {
         words.extend(["--db", &database]);
     }
     words.extend(arguments);
-    // A name that begins with a dash would be taken for a flag.
+    // A name that begins with a dash would be parsed as a flag.
     if let Some(last) = words.pop_if(|last| last.starts_with('-')) {
         words.extend(["--", last]);
     }
     shell(&words)
 }
 
-/// The words of any command for a shell. None when they hold what a terminal would not show as it is.
+/// The words of a command for a shell. None if a terminal would not show them exactly.
 pub fn shell(words: &[&str]) -> Option<String> {
     if words.iter().any(|word| word.chars().any(is_invisible)) {
         return None;
@@ -123,7 +118,8 @@ pub fn id(text: &str) -> Result<i64, String> {
         .map_err(|_| "write its number, which `serial-gate queue` shows".into())
 }
 
-/// A branch and where it comes from, such as `task/ORCH-1`, cut from `main` at 1a2b3c4d, and what is to be done about its base.
+/// A branch and its base, such as `task/ORCH-1`, cut from `main` at 1a2b3c4d, and what to do about
+/// the base.
 pub fn branch(branch: &TaskBranch) -> String {
     let verb = if branch.cut_at.is_some() {
         "cut"

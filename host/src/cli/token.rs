@@ -1,34 +1,41 @@
 //! `token add|list|revoke`: who may use the service.
-
-use std::io;
+//!
+//! Owns that a token which could not be printed is revoked. Leaves the check of tokens to `http`.
 
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
-use jiff::Timestamp;
-use serial_gate::store::{Act, Role};
+use serde_json::json;
+use serial_gate::store::{Role, Store};
 
+use super::Error;
 use super::options::{Shared, Who};
-use super::output::Output;
+use super::output::Report;
 use super::text::shown;
-use super::{Error, Outcome};
+use super::verb::Verb;
 use crate::http::Secret;
 
 /// Make, list and revoke the tokens of the service
 #[derive(Subcommand)]
-#[command(
-    after_help = "A `reader` looks, a `worker` also adds tasks and claims jobs, an `operator` also freezes repos and changes the policy.\nOnce there was a token, nobody uses the service without one.\n\nExample:\n  serial-gate token add builder-1 --role worker"
-)]
+#[command(after_help = "\
+A `reader` looks; a `worker` also adds tasks and claims jobs; an `operator` also
+freezes repos and changes the policy. Once a token was made, the service refuses
+requests without one.
+
+Example:
+  serial-gate token add builder-1 --role worker")]
 pub enum Token {
     Add(Add),
     /// List the tokens, without their text
+    #[command(after_help = "Example:\n  serial-gate token list")]
     List,
     Revoke(Revoke),
 }
 
-/// Make a token. It is shown once: only its hash is kept
+/// Make a token. It is shown once: only its hash is stored
 #[derive(Args)]
+#[command(after_help = "Example:\n  serial-gate token add builder-1 --role worker")]
 pub struct Add {
-    /// Whose it is: the name in the history
+    /// Its holder: the name in the history
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     name: String,
     /// What its holder may do
@@ -40,8 +47,9 @@ pub struct Add {
 
 /// Revoke a token, from the next request on
 #[derive(Args)]
+#[command(after_help = "Example:\n  serial-gate token revoke builder-1")]
 pub struct Revoke {
-    /// Whose it is
+    /// Its holder
     name: String,
     #[command(flatten)]
     who: Who,
@@ -52,83 +60,74 @@ fn role() -> impl TypedValueParser<Value = Role> {
         .map(|name| Role::of_name(&name).unwrap_or(Role::Reader))
 }
 
-impl Token {
-    pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
+impl Verb for Token {
+    fn run(self, shared: &Shared) -> Result<Report, Error> {
         let mut store = shared.store()?;
-        let now = Timestamp::now();
         match self {
-            Token::Add(Add { name, role, who }) => {
-                let secret = Secret::make().map_err(Error::NoRandom)?;
-                let who = who.name();
-                let act = Act {
-                    now,
-                    who: &who,
-                    why: "",
-                };
-                let id = store.add_access_token(&name, role, &secret.hash, act)?;
-                if let Err(cause) = print(&name, role, &secret.token(id), output) {
-                    // Nobody can use it, and nobody could make another of this name.
-                    let why = "it could not be printed";
-                    store.revoke_access_token(&name, Act { why, ..act })?;
-                    return Err(Error::Untold { name, cause });
-                }
-            }
-            Token::List => {
-                let tokens = store.access_tokens()?;
-                if output.json {
-                    for token in tokens {
-                        output.json_line(&serde_json::json!({
-                            "id": token.id, "name": token.name, "role": token.role, "made_at": token.made_at,
-                            "made_by": token.made_by, "revoked_at": token.revoked_at,
-                        }))?;
-                    }
-                    return Ok(Outcome::Done);
-                }
-                if tokens.is_empty() {
-                    output
-                        .line("there is no token: everyone on this machine may use the service")?;
-                    return Ok(Outcome::Done);
-                }
-                let rows = tokens.into_iter().map(|token| {
-                    vec![
-                        shown(&token.name),
-                        token.role.name().into(),
-                        token.made_at,
-                        shown(&token.made_by),
-                        token.revoked_at.unwrap_or_else(|| "-".into()),
-                    ]
-                });
-                let head = ["name", "role", "made (utc)", "by", "revoked (utc)"];
-                output.table(&head, rows.collect())?;
-            }
+            Token::Add(verb) => verb.run(&mut store, shared),
+            Token::List => list(&mut store, shared),
             Token::Revoke(Revoke { name, who }) => {
-                let act = Act {
-                    now,
-                    who: &who.name(),
-                    why: "",
-                };
-                store.revoke_access_token(&name, act)?;
-                if output.json {
-                    output.json_line(&serde_json::json!({ "name": name, "revoked": true }))?;
-                } else {
-                    output.line(format!("the token of `{}` is revoked", shown(&name)))?;
-                }
+                store.revoke_access_token(&name, who.act(""))?;
+                let mut report = shared.report();
+                report.json(&json!({ "name": name, "revoked": true }));
+                report.line(format!("the token of `{}` is revoked", shown(&name)));
+                Ok(report)
             }
         }
-        Ok(Outcome::Done)
     }
 }
 
-fn print(name: &str, role: Role, token: &str, output: &mut Output) -> io::Result<()> {
-    if output.json {
-        return output.json_line(&serde_json::json!({
-            "name": name, "role": role, "token": token,
+impl Add {
+    fn run(self, store: &mut Store, shared: &Shared) -> Result<Report, Error> {
+        let Add { name, role, who } = self;
+        let secret = Secret::make().map_err(|cause| {
+            Error::because(
+                "this machine gives no random numbers to make a token of",
+                cause,
+            )
+        })?;
+        let id = store.add_access_token(&name, role, &secret.hash, who.act(""))?;
+        let mut report = shared.report();
+        let token = secret.token(id);
+        report.json(&json!({ "name": name, "role": role, "token": token }));
+        let (shown_name, role) = (shown(&name), role.name());
+        report.line(format!(
+            "the token of `{shown_name}`, {role}, which is not shown again:"
+        ));
+        report.line(token);
+        if let Err(cause) = report.print() {
+            // Nobody knows it, and its name would be taken.
+            store.revoke_access_token(&name, who.act("it could not be printed"))?;
+            let name = name.escape_debug();
+            let text = format!("cannot print the token of `{name}`, so it was revoked");
+            return Err(Error::because(text, cause));
+        }
+        Ok(shared.report())
+    }
+}
+
+fn list(store: &mut Store, shared: &Shared) -> Result<Report, Error> {
+    let tokens = store.access_tokens()?;
+    let mut report = shared.report();
+    for token in &tokens {
+        report.json(&json!({
+            "id": token.id, "name": token.name, "role": token.role, "made_at": token.made_at,
+            "made_by": token.made_by, "revoked_at": token.revoked_at,
         }));
     }
-    output.line(format!(
-        "the token of `{}`, {}, which is not shown again:",
-        shown(name),
-        role.name()
-    ))?;
-    output.line(token)
+    if tokens.is_empty() {
+        report.line("there is no token: everyone on this machine may use the service");
+        return Ok(report);
+    }
+    let rows = tokens.into_iter().map(|token| {
+        vec![
+            shown(&token.name),
+            token.role.name().into(),
+            token.made_at,
+            shown(&token.made_by),
+            token.revoked_at.unwrap_or_else(|| "-".into()),
+        ]
+    });
+    report.table(&["name", "role", "made (utc)", "by", "revoked (utc)"], rows);
+    Ok(report)
 }

@@ -1,53 +1,53 @@
 //! `unfreeze`: opens a repo again.
 
 use clap::Args;
+use serde_json::json;
 
+use super::Error;
 use super::options::{Shared, Why};
-use super::output::{Output, noting};
+use super::output::{Report, noting};
 use super::text::{count, shown};
-use super::{Error, Outcome};
+use super::verb::Verb;
 
 /// Open a frozen repo again: clears all its active freezes
 #[derive(Args)]
-#[command(
-    after_help = "Examples:\n  serial-gate unfreeze alpha\n  serial-gate unfreeze alpha --seen 1764081842312 --reason 'rolled back by hand'"
-)]
+#[command(after_help = "\
+Examples:
+  serial-gate unfreeze alpha
+  serial-gate unfreeze alpha --seen 1764081842312 --reason 'rolled back by hand'")]
 pub struct Unfreeze {
     /// The repo
     repo: String,
-    /// The newest freeze that you know of, by its number: if another one is the newest, nothing is cleared
+    /// The newest freeze that you know, by its number: if there is a newer one, nothing is cleared
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     seen: Option<i64>,
     #[command(flatten)]
     why: Why,
 }
 
-impl Unfreeze {
-    pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
+impl Verb for Unfreeze {
+    fn run(self, shared: &Shared) -> Result<Report, Error> {
         let mut queue = shared.queue()?;
-        let (repo, seen) = (&self.repo, self.seen);
-        let cleared = self
-            .why
-            .act(|act| queue.store_mut().unfreeze(act, repo, seen))?;
+        let store = queue.store();
+        let cleared = store.unfreeze(self.why.act(), &self.repo, self.seen)?;
         let note = match cleared {
-            0 => queue.not_frozen(repo)?,
+            0 => queue.not_frozen(&self.repo)?,
             _ => None,
         };
+        let mut report = shared.report();
+        let document = json!({ "repo": self.repo, "cleared": cleared });
+        report.json(&noting(document, note.as_ref()));
         let repo = shown(&self.repo);
-        if output.json {
-            let document = serde_json::json!({ "repo": self.repo, "cleared": cleared });
-            output.json_line(&noting(document, note.as_ref()))?;
-        } else if cleared == 0 {
-            output.line(format!("`{repo}` was not frozen: nothing was changed"))?;
-            if let Some(note) = note {
-                output.line(format!("  {}", shown(&note)))?;
-            }
-        } else {
-            output.line(format!(
+        report.line(match cleared {
+            0 => format!("`{repo}` was not frozen: nothing was changed"),
+            _ => format!(
                 "`{repo}` is open again: {} cleared",
                 count(cleared, "freeze")
-            ))?;
+            ),
+        });
+        if let Some(note) = note {
+            report.line(format!("  {}", shown(&note)));
         }
-        Ok(Outcome::Done)
+        Ok(report)
     }
 }

@@ -1,7 +1,9 @@
 //! `work`: a worker that runs a command for each job.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::io::ErrorKind;
 use std::num::NonZeroU32;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -16,30 +18,39 @@ use serial_gate::queue::{Options, Queue};
 use serial_gate::worker::{self, Setup, Shutdown, Summary};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::Error;
+use super::log::Level;
 use super::options::{Shared, duration};
-use super::output::Output;
+use super::output::Report;
 use super::text::count;
-use super::{Error, Outcome};
+use super::verb::Verb;
 
 /// Claim jobs of an agent and run a command for each
 #[derive(Args)]
-#[command(
-    after_help = "The command finds its job in its environment, in SERIAL_GATE_JOB, _TASK, _WORK_ITEM, _REPO, _AGENT, _ATTEMPT, _TOKEN and _FENCE, and as JSON on its standard input. If it exits with 0 the job is done, and otherwise it has failed. With the token it may end its own task: `serial-gate task done $SERIAL_GATE_TASK`.\n\n\
-    Where the configuration file has a `[[project]]` for the repo, the task's branch is cut first, from the tip of its base as it is then, and is in SERIAL_GATE_REMOTE, _BRANCH, _BASE and _BASE_COMMIT.\n\n\
-    At SIGTERM it takes no more jobs and ends when its commands have. At the second one it ends them and puts their jobs back. It exits with 0 however its jobs have ended; the last line, or `--json`, counts them.\n\nExamples:\n  serial-gate work --agent analyst -- ./analyse.sh\n  \
-    serial-gate work --agent developer --parallel 4 --timeout 2h -- ./develop.sh --fast"
-)]
+#[command(after_help = "\
+The command finds its job in its environment, in SERIAL_GATE_JOB, _TASK, _WORK_ITEM,
+_REPO, _AGENT, _ATTEMPT, _TOKEN and _FENCE, and as JSON on its standard input. Exit
+code 0 means that the job is done, any other that it failed. This does not advance
+the task: queue its next job, or run `serial-gate task done $SERIAL_GATE_TASK`, which
+the command itself may do.
+
+If the configuration file has a `[[project]]` for the repo, the task's branch is cut
+first, from the current tip of its base, and is in SERIAL_GATE_REMOTE, _BRANCH, _BASE
+and _BASE_COMMIT.
+
+At SIGTERM it takes no more jobs, and ends when its commands have ended. At a second
+one it ends the commands and requeues their jobs. It exits with 0 however its jobs
+ended; the last line, or `--json`, counts them.
+
+Examples:
+  serial-gate work --agent analyst -- ./analyse.sh
+  serial-gate work --agent developer --parallel 4 --timeout 2h -- ./develop.sh --fast")]
 pub struct Work {
-    /// The agent whose jobs are done
+    /// The agent whose jobs it does
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     agent: String,
     /// The worker's name [default: the process, as `pid-123`]
-    #[arg(
-        long,
-        value_name = "NAME",
-        env = "SERIAL_GATE_WORKER",
-        hide_env_values = true
-    )]
+    #[arg(long, value_name = "NAME", env = "SERIAL_GATE_WORKER")]
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     worker: Option<String>,
     /// How many jobs at a time
@@ -51,10 +62,10 @@ pub struct Work {
     /// How long the command may take, such as `2h` [default: no limit]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     timeout: Option<Duration>,
-    /// How many times to try to cut a branch before its job fails
+    /// Attempts to cut the branch before the job fails
     #[arg(long, value_name = "N", default_value = "12")]
     tries: NonZeroU32,
-    /// How long the first failed cut delays the second; each later one takes twice as long
+    /// How long to wait after the first failed attempt; each later wait is twice as long
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     retry_after: Duration,
     /// The program to run, and its arguments
@@ -62,15 +73,25 @@ pub struct Work {
     command: Vec<OsString>,
 }
 
-impl Work {
-    pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
+impl Verb for Work {
+    fn log(&self) -> Level {
+        Level::Progress
+    }
+
+    fn run(self, shared: &Shared) -> Result<Report, Error> {
         let mut command = self.command.into_iter();
+        let program = command.next().unwrap_or_default();
+        if !exists(&program) {
+            // Refused now and not with the first job.
+            let cause = ErrorKind::NotFound.into();
+            return Err(worker::Error::Command { program, cause }.into());
+        }
         let setup = Setup {
             name: self
                 .worker
                 .unwrap_or_else(|| format!("pid-{}", std::process::id())),
             agent: self.agent,
-            command: (command.next().unwrap_or_default(), command.collect()),
+            command: (program, command.collect()),
             environment: shared.handed_on.clone(),
             parallel: self.parallel.get(),
             max: self.max,
@@ -82,24 +103,41 @@ impl Work {
         };
         let shutdown = Arc::new(Shutdown::default());
         shared.runtime.start()?;
-        listen(&shutdown, shared.runtime.clone()).map_err(Error::Signals)?;
+        listen(&shutdown, shared.runtime.clone()).map_err(|cause| {
+            let text = "this process cannot receive signals, and could not be told to end";
+            Error::because(text, cause)
+        })?;
         let options = Options {
             runtime: shared.runtime.clone(),
             trust: shared.trust.clone(),
             pace: Some(Pace::default()),
             ..Options::default()
         };
-        // Rules that the policy refuses are said now, and not in the log of each claim.
+        // Rules that the policy refuses are an error now, and not at each claim.
         drop(shared.queue_with(options.clone())?);
         let rule = || Rule::Active(shared.overrides.clone());
         let open = || Ok(Queue::open(&shared.db, rule(), options.clone())?);
         shared.log_configuration();
         let summary = worker::work(&open, &setup, &shutdown, &Timestamp::now)?;
-        print(summary, output)
+        let mut report = shared.report();
+        report.json(&summary);
+        report.line(in_words(&summary));
+        Ok(report)
     }
 }
 
-/// Tells the worker of signals, for as long as the process lives.
+/// Whether a program can be found: by its path, or by its name in a folder of `PATH`.
+fn exists(program: &OsStr) -> bool {
+    let path = Path::new(program);
+    if path.components().nth(1).is_some() || path.is_absolute() {
+        return path.exists();
+    }
+    std::env::var_os("PATH").is_none_or(|folders| {
+        std::env::split_paths(&folders).any(|folder| folder.join(path).is_file())
+    })
+}
+
+/// Tells the worker of signals, until the process ends.
 fn listen(shutdown: &Arc<Shutdown>, policies: Runtime) -> std::io::Result<()> {
     let shutdown = Arc::clone(shutdown);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -116,7 +154,7 @@ fn listen(shutdown: &Arc<Shutdown>, policies: Runtime) -> std::io::Result<()> {
                 _ = interrupt.recv() => {}
             }
             shutdown.request();
-            // No claim comes after this that would need another policy.
+            // No further claim needs another policy.
             policies.stop_compiling();
         }
     };
@@ -124,24 +162,14 @@ fn listen(shutdown: &Arc<Shutdown>, policies: Runtime) -> std::io::Result<()> {
     thread.spawn(move || runtime.block_on(hear)).map(drop)
 }
 
-fn print(summary: Summary, output: &mut Output) -> Result<Outcome, Error> {
-    if output.json {
-        output.json_line(&summary)?;
-    } else {
-        let done = count(usize::try_from(summary.done).unwrap_or(usize::MAX), "job");
-        let Summary {
-            failed,
-            put_off,
-            given_up,
-            ..
-        } = summary;
-        let put_off = match put_off {
-            0 => String::new(),
-            number => format!("{number} put off, "),
-        };
-        output.line(format!(
-            "{done} done, {failed} failed, {put_off}{given_up} given up"
-        ))?;
-    }
-    Ok(Outcome::Done)
+fn in_words(summary: &Summary) -> String {
+    let done = count(usize::try_from(summary.done).unwrap_or(usize::MAX), "job");
+    let Summary {
+        failed, given_up, ..
+    } = summary;
+    let put_off = match summary.put_off {
+        0 => String::new(),
+        number => format!("{number} put off, "),
+    };
+    format!("{done} done, {failed} failed, {put_off}{given_up} given up")
 }

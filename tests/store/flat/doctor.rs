@@ -79,7 +79,7 @@ fn it_puts_right_what_no_trigger_saw_and_counts_it() {
     2 tasks: `analysis` 1, `done` 1; 2 jobs: `queued` 1, `running` 1; queued for: `analyst` 1
     REPO   AGENT    CANDIDATE  BY THE CLAUSE
     alpha  analyst  none       job 2
-    1 repo compared, 1 put right: something wrote to the database without its triggers
+    1 repo compared, 1 repaired: something wrote to the database without its triggers
     differences since the clause is in use: 1
     "#);
     let notes = gate.run(&["queue"]).succeeds().stdout;

@@ -1,87 +1,94 @@
-//! `alerts`: what people were told, or are to be told.
+//! `alerts`: what people were told, or will be told.
+//!
+//! Owns the list. Leaves sending to the library, and the channels to `config`.
 
 mod config;
 mod deliver;
 mod retry;
 mod test;
 
-use clap::{Args, Subcommand};
+use clap::Args;
 use jiff::Timestamp;
 use serial_gate::alerts::text;
 use serial_gate::store::{AlertRow, Delivery, DeliveryState, ListedAs};
 
-pub use config::{ConfigError, settings};
+pub use config::settings;
 
+use super::Error;
 use super::options::Shared;
-use super::output::{Output, Tone, toned};
-use super::text::{command, count, shown};
-use super::{Error, Outcome};
+use super::output::{Report, Tone, toned};
+use super::text::{command, shown};
+use super::verb::{Verb, verbs};
 
 /// List the alerts and whether each channel has sent them, send what is due, or test the channels
 #[derive(Args)]
 #[command(
     args_conflicts_with_subcommands = true,
-    after_help = "An alert is written with what it tells of, whether or not there is a channel. One that no channel\nwas there for within a day has expired. The newest 10,000 are kept.\n\nExample:\n  serial-gate alerts"
+    after_help = "\
+An alert is written in the same transaction as the event, even without a channel. It
+expires after a day if no channel is configured. The newest 10,000 are kept.
+
+Example:
+  serial-gate alerts"
 )]
 pub struct Alerts {
     #[command(subcommand)]
-    verb: Option<Verb>,
-    /// How many
+    verb: Option<Verbs>,
+    /// How many alerts
     #[arg(long, value_name = "N", default_value_t = 20)]
     limit: u32,
 }
 
-#[derive(Subcommand)]
-enum Verb {
-    Deliver(deliver::Deliver),
-    Retry(retry::Retry),
-    Test(test::Test),
-}
-
-impl Alerts {
-    pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
-        match self.verb {
-            Some(Verb::Deliver(verb)) => return verb.run(shared, output),
-            Some(Verb::Retry(verb)) => return verb.run(shared, output),
-            Some(Verb::Test(verb)) => return verb.run(shared, output),
-            None => {}
-        }
-        let alerts = shared.store()?.alerts(Timestamp::now(), self.limit)?;
-        if output.json {
-            for alert in alerts {
-                let mut line = serde_json::json!(alert);
-                if let Some(line) = line.as_object_mut() {
-                    line.insert("text".into(), text(&alert.alert).into());
-                }
-                output.json_line(&line)?;
-            }
-            return Ok(Outcome::Done);
-        }
-        if alerts.is_empty() {
-            output.line("there are no alerts")?;
-            return Ok(Outcome::Done);
-        }
-        for row in alerts {
-            output.line(format!(
-                "{}  {}  {}",
-                row.alert.id,
-                toned(Tone::Quiet, &row.alert.at),
-                shown(&text(&row.alert))
-            ))?;
-            output.line(format!("   {}", standing(&row)))?;
-            if row.state == ListedAs::Failed {
-                let again = command(shared, &["alerts", "retry", &row.alert.id.to_string()]);
-                let again = again.unwrap_or_default();
-                output.line(format!("   send it again with: {again}"))?;
-            }
-        }
-        Ok(Outcome::Done)
+verbs! {
+    enum Verbs {
+        Deliver(deliver::Deliver),
+        Retry(retry::Retry),
+        Test(test::Test),
     }
 }
 
-fn standing(row: &AlertRow) -> String {
+impl Verb for Alerts {
+    fn run(self, shared: &Shared) -> Result<Report, Error> {
+        match self.verb {
+            Some(verb) => verb.run(shared),
+            None => list(self.limit, shared),
+        }
+    }
+}
+
+fn list(limit: u32, shared: &Shared) -> Result<Report, Error> {
+    let alerts = shared.store()?.alerts(Timestamp::now(), limit)?;
+    let mut report = shared.report();
+    if alerts.is_empty() {
+        report.line("there are no alerts");
+    }
+    for row in alerts {
+        let mut document = serde_json::json!(row);
+        if let Some(document) = document.as_object_mut() {
+            document.insert("text".into(), text(&row.alert).into());
+        }
+        report.json(&document);
+        let at = toned(Tone::Quiet, &row.alert.at);
+        report.line(format!(
+            "{}  {at}  {}",
+            row.alert.id,
+            shown(&text(&row.alert))
+        ));
+        report.line(format!("   {}", state(&row)));
+        if row.state == ListedAs::Failed {
+            let again = command(shared, &["alerts", "retry", &row.alert.id.to_string()]);
+            report.line(format!(
+                "   send it again with: {}",
+                again.unwrap_or_default()
+            ));
+        }
+    }
+    Ok(report)
+}
+
+fn state(row: &AlertRow) -> String {
     match row.state {
-        ListedAs::Expired => toned(Tone::Quiet, "expired: no channel was there for it"),
+        ListedAs::Expired => toned(Tone::Quiet, "expired: there was no channel"),
         _ if row.deliveries.is_empty() => {
             toned(Tone::Held, "pending: `serial-gate alerts deliver` sends it")
         }
@@ -119,10 +126,5 @@ fn delivery(delivery: &Delivery) -> String {
     }
 }
 
-/// The channels that there can be.
+/// The names of the channels.
 const CHANNELS: [&str; 2] = ["telegram", "webhook"];
-
-/// A number of alerts.
-fn alerts(number: usize) -> String {
-    count(number, "alert")
-}

@@ -1,74 +1,69 @@
-//! `alerts retry`: failed alerts are sent again.
+//! `alerts retry`: sends failed alerts again.
+
+use std::collections::BTreeSet;
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
-use serial_gate::store::Retried;
+use serde_json::json;
 
-use super::{CHANNELS, alerts as count};
+use super::CHANNELS;
+use crate::cli::Error;
 use crate::cli::options::{Shared, Why};
-use crate::cli::output::Output;
-use crate::cli::text::command;
-use crate::cli::{Error, Outcome};
+use crate::cli::output::Report;
+use crate::cli::text::{command, count};
+use crate::cli::verb::Verb;
 
-/// Send alerts again that have failed, once their channel is mended
+/// Send failed alerts again, once their channel is repaired
 #[derive(Args)]
-#[command(
-    after_help = "Each has all its tries again and is due at once, and its channel is not left alone any longer.\n\nExample:\n  serial-gate alerts retry --channel telegram --reason 'the bot is in the chat again'"
-)]
+#[command(after_help = "\
+Each alert gets all its tries again and is due at once, and its channel is no longer
+paused.
+
+Example:
+  serial-gate alerts retry --channel telegram --reason 'the bot is in the chat again'")]
 pub struct Retry {
-    /// The alerts, by their numbers [default: all that have failed]
+    /// The alerts, by their numbers [default: all failed ones]
     #[arg(value_name = "ID", value_parser = id)]
     ids: Vec<i64>,
-    /// All that have failed, which is meant anyway where no number is given
+    /// All failed ones, which is also the default
     #[arg(long, conflicts_with = "ids")]
     failed: bool,
-    /// Only to this channel [default: each that has not taken them]
+    /// Only to this channel [default: each channel that did not take them]
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(CHANNELS))]
     channel: Option<String>,
     #[command(flatten)]
     why: Why,
 }
 
-impl Retry {
-    pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
+impl Verb for Retry {
+    fn run(self, shared: &Shared) -> Result<Report, Error> {
         let (ids, channel) = (self.ids, self.channel.as_deref());
-        let mut store = shared.store()?;
-        let retried = self.why.act(|act| store.retry_alerts(act, &ids, channel))?;
-        let is_retried = |id: &&i64| retried.iter().any(|one| one.alert == **id);
-        let left: Vec<&i64> = ids.iter().filter(|id| !is_retried(id)).collect();
-        if output.json {
-            output.json_line(&serde_json::json!({ "retried": retried, "not_failed": left }))?;
-            return Ok(Outcome::Done);
-        }
+        let retried = shared
+            .store()?
+            .retry_alerts(self.why.act(), &ids, channel)?;
+        let alerts: BTreeSet<i64> = retried.iter().map(|one| one.alert).collect();
+        let left: Vec<&i64> = ids.iter().filter(|id| !alerts.contains(id)).collect();
+        let mut report = shared.report();
+        report.json(&json!({ "retried": retried, "not_failed": left }));
         let with = channel.map_or_else(String::new, |channel| format!(" with `{channel}`"));
         for id in left {
-            output.line(format!(
+            report.line(format!(
                 "alert {id} has not failed{with}, and is left as it is"
-            ))?;
+            ));
         }
-        if retried.is_empty() {
-            if ids.is_empty() {
-                output.line(format!(
-                    "no alert has failed{with}: there is nothing to send again"
-                ))?;
-            }
-            return Ok(Outcome::Done);
+        if !alerts.is_empty() {
+            report.line(format!("{} to be sent again", count(alerts.len(), "alert")));
+            let deliver = command(shared, &["alerts", "deliver"]).unwrap_or_default();
+            report.line(format!(
+                "  a running service sends them now; without one: {deliver}"
+            ));
+        } else if ids.is_empty() {
+            report.line(format!(
+                "no alert has failed{with}: there is nothing to send again"
+            ));
         }
-        output.line(format!("{} to be sent again", count(alerts(&retried))))?;
-        let deliver = command(shared, &["alerts", "deliver"]).unwrap_or_default();
-        output.line(format!(
-            "  a service that runs sends them now, and so does: {deliver}"
-        ))?;
-        Ok(Outcome::Done)
+        Ok(report)
     }
-}
-
-/// How many alerts these are, each once.
-fn alerts(retried: &[Retried]) -> usize {
-    let mut alerts: Vec<i64> = retried.iter().map(|one| one.alert).collect();
-    alerts.sort_unstable();
-    alerts.dedup();
-    alerts.len()
 }
 
 fn id(text: &str) -> Result<i64, String> {

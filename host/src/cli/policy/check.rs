@@ -4,16 +4,21 @@ use clap::Args;
 use jiff::Timestamp;
 use serial_gate::conform::{Candidate, check_policy};
 
-use super::proposal::{Allow, File, print_stages};
+use super::proposal::{Allow, File, list_stages};
+use crate::cli::Error;
 use crate::cli::options::Shared;
-use crate::cli::output::Output;
-use crate::cli::{Error, Outcome};
+use crate::cli::output::Report;
+use crate::cli::verb::Verb;
 
 /// Check a policy stage by stage: contract, clause, and the invariants that any gate should keep
 #[derive(Args)]
-#[command(
-    after_help = "Nothing is changed: the states are made up, on a temporary database. The policy is asked under\nthe queue's settings and has to pass the queue's fixtures, if there is a queue here.\n\nExample:\n  serial-gate policy check my-policy.wasm"
-)]
+#[command(after_help = "\
+Nothing is changed: the states are made up, on a temporary database. If there is a
+queue here, the policy is called with the queue's settings and has to pass its
+fixtures.
+
+Example:
+  serial-gate policy check my-policy.wasm")]
 pub struct Check {
     #[command(flatten)]
     file: File,
@@ -21,8 +26,8 @@ pub struct Check {
     allow: Allow,
 }
 
-impl Check {
-    pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
+impl Verb for Check {
+    fn run(self, shared: &Shared) -> Result<Report, Error> {
         let mut queue = shared.queue_if_any()?;
         let proposal = self.file.proposal(shared, &self.allow, queue.as_mut())?;
         let fixtures = match &mut queue {
@@ -37,9 +42,9 @@ impl Check {
             allowance: proposal.allowance,
             fixtures: &fixtures,
         };
-        print_stages(
-            &check_policy(candidate, &shared.runtime, Timestamp::now())?,
-            output,
-        )
+        let stages = check_policy(candidate, &shared.runtime, Timestamp::now())?;
+        let mut report = shared.report();
+        list_stages(&stages, &mut report);
+        Ok(report)
     }
 }

@@ -6,16 +6,20 @@ use serial_gate::model::verdict_to_json;
 use serial_gate::rollout;
 
 use super::proposal::{Allow, File};
+use crate::cli::Error;
 use crate::cli::options::Shared;
-use crate::cli::output::Output;
+use crate::cli::output::Report;
 use crate::cli::text::{count, plain_verdict, shown_or_dash, verdict};
-use crate::cli::{Error, Outcome};
+use crate::cli::verb::Verb;
 
 /// List the queued jobs whose verdict another policy, or other settings, would change right now
 #[derive(Args)]
-#[command(
-    after_help = "Nothing is changed.\n\nExamples:\n  serial-gate policy diff my-policy.wasm\n  serial-gate policy diff built-in --repos alpha"
-)]
+#[command(after_help = "\
+Nothing is changed.
+
+Examples:
+  serial-gate policy diff my-policy.wasm
+  serial-gate policy diff built-in --repos alpha")]
 pub struct Diff {
     #[command(flatten)]
     file: File,
@@ -23,28 +27,26 @@ pub struct Diff {
     allow: Allow,
 }
 
-impl Diff {
-    pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
+impl Verb for Diff {
+    fn run(self, shared: &Shared) -> Result<Report, Error> {
         let mut queue = shared.queue_as_stored()?;
         let proposal = self.file.proposal(shared, &self.allow, Some(&mut queue))?;
         let changed = rollout::compare(&mut queue, &proposal, Timestamp::now())?;
-        if output.json {
-            for changed in changed {
-                output.json_line(&serde_json::json!({
-                    "job": changed.job.id,
-                    "before": changed.before.as_ref().map(verdict_to_json),
-                    "after": changed.after.as_ref().map(verdict_to_json),
-                }))?;
-            }
-            return Ok(Outcome::Done);
+        let mut report = shared.report();
+        for changed in &changed {
+            report.json(&serde_json::json!({
+                "job": changed.job.id,
+                "before": changed.before.as_ref().map(verdict_to_json),
+                "after": changed.after.as_ref().map(verdict_to_json),
+            }));
         }
-        output.line(match changed.len() {
+        report.line(match changed.len() {
             0 => "no queued job's verdict would change".into(),
             number => format!(
                 "the verdict of {} would change",
                 count(number, "queued job")
             ),
-        })?;
+        });
         let rows: Vec<Vec<String>> = changed
             .iter()
             .map(|changed| {
@@ -58,8 +60,8 @@ impl Diff {
             })
             .collect();
         if !rows.is_empty() {
-            output.table(&["job", "repo", "agent", "now", "then"], rows)?;
+            report.table(&["job", "repo", "agent", "now", "then"], rows);
         }
-        Ok(Outcome::Done)
+        Ok(report)
     }
 }

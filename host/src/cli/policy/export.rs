@@ -7,9 +7,10 @@ use serial_gate::gate::component;
 
 use super::new_file::{USUAL, write_new};
 use super::proposal::signature_path;
+use crate::cli::Error;
 use crate::cli::options::Shared;
-use crate::cli::output::Output;
-use crate::cli::{Error, Outcome};
+use crate::cli::output::Report;
+use crate::cli::verb::Verb;
 
 /// Write a generation's component to a new file
 #[derive(Args)]
@@ -18,13 +19,13 @@ pub struct Export {
     /// The generation's number
     #[arg(value_name = "N")]
     generation: i64,
-    /// The file, which must not be there yet
+    /// The file, which must not exist yet
     #[arg(value_name = "FILE.wasm")]
     file: PathBuf,
 }
 
-impl Export {
-    pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
+impl Verb for Export {
+    fn run(self, shared: &Shared) -> Result<Report, Error> {
         let mut store = shared.store()?;
         let generation = store.generation(self.generation)?;
         let bytes = component(&mut store, &generation.digest)?;
@@ -32,17 +33,16 @@ impl Export {
         if let Some(text) = generation.signature {
             write_new(&signature_path(&self.file), text.as_bytes(), USUAL)?;
         }
-        if output.json {
-            output.json_line(&serde_json::json!({
-                "generation": generation.id, "digest": generation.digest, "file": self.file.to_string_lossy(),
-            }))?;
-        } else {
-            output.line(format!(
-                "`{}` is the component of generation {}",
-                self.file.display(),
-                generation.id
-            ))?;
-        }
-        Ok(Outcome::Done)
+        let mut report = shared.report();
+        report.json(&serde_json::json!({
+            "generation": generation.id, "digest": generation.digest,
+            "file": self.file.to_string_lossy(),
+        }));
+        let file = self.file.display();
+        report.line(format!(
+            "`{file}` is the component of generation {}",
+            generation.id
+        ));
+        Ok(report)
     }
 }

@@ -3,31 +3,36 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use jiff::Timestamp;
+use serde_json::json;
 use serial_gate::conform::parse_cases;
-use serial_gate::store::Act;
 
+use crate::cli::Error;
 use crate::cli::options::{Shared, Who};
-use crate::cli::output::Output;
+use crate::cli::output::Report;
 use crate::cli::text::{count, shown};
-use crate::cli::{Error, Outcome};
+use crate::cli::verb::Verb;
 
 /// Attach conformance cases to the queue: a new policy has to pass them
 #[derive(Subcommand)]
-#[command(
-    after_help = "Example:\n  serial-gate policy fixtures add cases.jsonl\n  serial-gate policy fixtures list"
-)]
+#[command(after_help = "\
+Examples:
+  serial-gate policy fixtures add cases.jsonl
+  serial-gate policy fixtures list")]
 pub enum Fixtures {
     Add(Add),
-    List(List),
+    /// List the attached cases
+    #[command(after_help = "Example:\n  serial-gate policy fixtures list")]
+    List,
     Remove(Remove),
 }
 
-/// Attach a file of cases, in the place of one of the same name
+/// Attach a file of cases; it replaces an attached one of the same name
 #[derive(Args)]
-#[command(
-    after_help = "The format is that of `serial-gate conform`.\n\nExample:\n  serial-gate policy fixtures add cases.jsonl"
-)]
+#[command(after_help = "\
+The format is that of `serial-gate conform`.
+
+Example:
+  serial-gate policy fixtures add cases.jsonl")]
 pub struct Add {
     /// The file of cases, one a line
     #[arg(value_name = "FILE.jsonl")]
@@ -35,10 +40,6 @@ pub struct Add {
     #[command(flatten)]
     who: Who,
 }
-
-/// List what is attached
-#[derive(Args)]
-pub struct List {}
 
 /// Remove attached cases
 #[derive(Args)]
@@ -49,68 +50,48 @@ pub struct Remove {
     name: String,
 }
 
-impl Fixtures {
-    pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
+impl Verb for Fixtures {
+    fn run(self, shared: &Shared) -> Result<Report, Error> {
         match self {
-            Fixtures::Add(verb) => verb.run(shared, output),
-            Fixtures::List(_) => list(shared, output),
+            Fixtures::Add(verb) => verb.run(shared),
+            Fixtures::List => list(shared),
             Fixtures::Remove(Remove { name }) => {
                 shared.store()?.remove_fixture(&name)?;
-                if output.json {
-                    output.json_line(&serde_json::json!({ "name": name, "removed": true }))?;
-                } else {
-                    output.line(format!("`{}` is removed", shown(&name)))?;
-                }
-                Ok(Outcome::Done)
+                let mut report = shared.report();
+                report.json(&json!({ "name": name, "removed": true }));
+                report.line(format!("`{}` is removed", shown(&name)));
+                Ok(report)
             }
         }
     }
 }
 
 impl Add {
-    fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
-        let text = std::fs::read_to_string(&self.file).map_err(|cause| Error::Read {
-            path: self.file.clone(),
-            cause,
-        })?;
-        let cases = parse_cases(&self.file, &text)?.len();
-        let name = self
-            .file
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        let who = self.who.name();
-        let act = Act {
-            now: Timestamp::now(),
-            who: &who,
-            why: "",
-        };
-        shared.store()?.add_fixture(&name, &text, act)?;
-        if output.json {
-            output.json_line(&serde_json::json!({ "name": name, "cases": cases }))?;
-        } else {
-            output.line(format!(
-                "`{}` is attached: {}",
-                shown(&name),
-                count(cases, "case")
-            ))?;
-        }
-        Ok(Outcome::Done)
+    fn run(self, shared: &Shared) -> Result<Report, Error> {
+        let file = &self.file;
+        let text = std::fs::read_to_string(file).map_err(Error::read(file))?;
+        let cases = parse_cases(file, &text)?.len();
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        shared
+            .store()?
+            .add_fixture(&name, &text, self.who.act(""))?;
+        let mut report = shared.report();
+        report.json(&json!({ "name": name, "cases": cases }));
+        let (name, cases) = (shown(&name), count(cases, "case"));
+        report.line(format!("`{name}` is attached: {cases}"));
+        Ok(report)
     }
 }
 
-fn list(shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
+fn list(shared: &Shared) -> Result<Report, Error> {
     let fixtures = shared.store()?.fixtures()?;
-    if output.json {
-        for fixture in fixtures {
-            output.json_line(&fixture)?;
-        }
-        return Ok(Outcome::Done);
+    let mut report = shared.report();
+    for fixture in &fixtures {
+        report.json(fixture);
     }
     if fixtures.is_empty() {
-        output.line("no cases are attached: a new policy has to keep the invariants only")?;
-        return Ok(Outcome::Done);
+        report.line("no cases are attached: a new policy has to keep the invariants only");
+        return Ok(report);
     }
     let rows = fixtures.iter().map(|fixture| {
         let cases = fixture.cases.lines().filter(|line| !line.trim().is_empty());
@@ -121,6 +102,6 @@ fn list(shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
             shown(&fixture.who),
         ]
     });
-    output.table(&["name", "cases", "added (utc)", "by"], rows.collect())?;
-    Ok(Outcome::Done)
+    report.table(&["name", "cases", "added (utc)", "by"], rows);
+    Ok(report)
 }

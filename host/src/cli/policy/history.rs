@@ -1,29 +1,28 @@
-//! `policy history`: what became of every generation.
+//! `policy history`: every change of every generation.
 
 use std::collections::BTreeSet;
 
 use clap::Args;
 use serial_gate::store::GenerationState;
 
+use crate::cli::Error;
 use crate::cli::options::Shared;
-use crate::cli::output::Output;
+use crate::cli::output::Report;
 use crate::cli::text::shown;
-use crate::cli::{Error, Outcome};
+use crate::cli::verb::Verb;
 
 /// List every change of the policy: what, when, who and why, the newest first
 #[derive(Args)]
 #[command(after_help = "Example:\n  serial-gate policy history")]
 pub struct History {}
 
-impl History {
-    pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
+impl Verb for History {
+    fn run(self, shared: &Shared) -> Result<Report, Error> {
         let mut store = shared.store()?;
         let events = store.generation_events(None)?;
-        if output.json {
-            for event in events {
-                output.json_line(&event)?;
-            }
-            return Ok(Outcome::Done);
+        let mut report = shared.report();
+        for event in &events {
+            report.json(event);
         }
         let generations = store.generations()?;
         let policy = |id| {
@@ -32,7 +31,7 @@ impl History {
                 shown(&format!("{} {}", generation.name, generation.version))
             })
         };
-        // What became of a candidate says that it was one. The newest comes first.
+        // A later event of a generation, which comes first here, implies that it was a candidate.
         let mut seen = BTreeSet::new();
         let news = events.iter().filter(|event| {
             seen.insert(event.generation) || event.state != GenerationState::Candidate
@@ -47,10 +46,10 @@ impl History {
                 shown(&event.why),
             ]
         });
-        output.table(
+        report.table(
             &["at (utc)", "generation", "policy", "became", "who", "why"],
-            rows.collect(),
-        )?;
-        Ok(Outcome::Done)
+            rows,
+        );
+        Ok(report)
     }
 }

@@ -9,23 +9,36 @@ use serde_json::json;
 
 use super::new_file::write_new;
 use super::sign::password;
-use crate::cli::output::Output;
-use crate::cli::{Error, Outcome};
+use crate::cli::Error;
+use crate::cli::options::Shared;
+use crate::cli::output::Report;
+use crate::cli::verb::Verb;
 
 /// Make the keys that policies are signed with
 #[derive(Args)]
-#[command(
-    after_help = "The public key goes beside the secret one, with the ending `.pub`. Neither replaces a file. The\nsecret key is readable for its owner only; it is protected by a password if there is one in the\nvariable SERIAL_GATE_KEY_PASSWORD. `minisign` reads both files too.\n\nExample:\n  serial-gate policy keygen serial-gate.key"
-)]
+#[command(after_help = "\
+The public key is written next to the secret one, with the ending `.pub`. Neither
+replaces a file. Only its owner can read the secret key. A password in the variable
+SERIAL_GATE_KEY_PASSWORD protects it. `minisign` reads both files, too.
+
+Example:
+  serial-gate policy keygen serial-gate.key")]
 pub struct Keygen {
     /// The file for the secret key
     #[arg(value_name = "FILE.key")]
     file: PathBuf,
 }
 
-impl Keygen {
-    pub fn run(self, output: &mut Output) -> Result<Outcome, Error> {
+impl Verb for Keygen {
+    fn run(self, shared: &Shared) -> Result<Report, Error> {
         let public_file = self.file.with_extension("pub");
+        if public_file == self.file {
+            return Err(Error::new(format!(
+                "`{}` would be the public key: name the file of the secret key, such as `{}`",
+                public_file.display(),
+                self.file.with_extension("key").display()
+            )));
+        }
         let password = password();
         let protected = password.is_some();
         let keys = match password {
@@ -36,37 +49,33 @@ impl Keygen {
             let secret = keys.sk.to_box(Some("serial-gate secret key"))?;
             Ok((keys.pk.to_base64(), keys.pk.to_box()?, secret))
         });
-        let (public, public_box, secret_box) = boxes.map_err(|cause| Error::Keys {
-            what: "keys",
-            cause,
-        })?;
-        // The public key first: if the second file cannot be written, the one to take back is the one
-        // that can be made again.
+        let (public, public_box, secret_box) =
+            boxes.map_err(|cause| Error::because("cannot make the keys", cause))?;
+        // The public key first: if the second file cannot be written, only a file that can be made
+        // again has to be removed.
         write_new(&public_file, &public_box.to_bytes(), 0o644)?;
         if let Err(error) = write_new(&self.file, &secret_box.to_bytes(), 0o600) {
             let _ = fs::remove_file(&public_file);
             return Err(error);
         }
         let (secret_file, public_file) = (self.file.display(), public_file.display());
-        if output.json {
-            output.json_line(&json!({
-                "secret_key_file": secret_file.to_string(),
-                "public_key_file": public_file.to_string(),
-                "public_key": public,
-            }))?;
-            return Ok(Outcome::Done);
-        }
+        let mut report = shared.report();
+        report.json(&json!({
+            "secret_key_file": secret_file.to_string(),
+            "public_key_file": public_file.to_string(),
+            "public_key": public,
+        }));
         let protection = if protected {
             "protected by its password"
         } else {
             "not protected by a password, so keep it where only you can read it"
         };
-        output.line(format!("`{secret_file}` is the secret key, {protection}"))?;
-        output.line(format!(
+        report.line(format!("`{secret_file}` is the secret key, {protection}"));
+        report.line(format!(
             "  sign with: serial-gate policy sign FILE.wasm --key {secret_file}"
-        ))?;
-        output.line(format!("`{public_file}` is the public key: {public}"))?;
-        output.line(format!("  trust it with: --trust {public}"))?;
-        Ok(Outcome::Done)
+        ));
+        report.line(format!("`{public_file}` is the public key: {public}"));
+        report.line(format!("  trust it with: --trust {public}"));
+        Ok(report)
     }
 }

@@ -1,4 +1,4 @@
-//! `policy`: the verbs of a policy's life, one file each.
+//! `policy`: the verbs that change, check and inspect the gate's rule, one file each.
 
 mod check;
 mod diff;
@@ -18,55 +18,59 @@ mod show;
 mod sign;
 mod swap;
 
-use clap::Subcommand;
+use clap::Args;
 
+use super::Error;
+use super::log::Level;
 use super::options::Shared;
-use super::output::Output;
-use super::{Error, Outcome};
+use super::output::Report;
+use super::verb::{Verb, verbs};
 
-/// Change the gate's rule on a running queue, look into a policy, go back
-#[derive(Subcommand)]
-#[command(
-    after_help = "Every policy that a queue had, with its settings, is one of its generations. One is active, and\nevery process that claims picks up a change without a restart.\n\nExample:\n  serial-gate policy new my-policy\n  serial-gate policy check my-policy.wasm\n  serial-gate policy diff my-policy.wasm\n  \
-    serial-gate policy swap my-policy.wasm --reason 'two tasks at a time'\n  serial-gate policy rollback --reason 'too many conflicts'"
-)]
-pub enum Policy {
-    New(new::New),
-    Check(check::Check),
-    Diff(diff::Diff),
-    Replay(replay::Replay),
-    Swap(swap::Swap),
-    Rollback(rollback::Rollback),
-    History(history::History),
-    Show(show::Show),
-    Settings(settings::Settings),
-    Shadow(shadow::Shadow),
-    Promote(promote::Promote),
-    Export(export::Export),
-    Keygen(keygen::Keygen),
-    Sign(sign::Sign),
+/// Change the gate's rule on a running queue, inspect a policy, go back
+#[derive(Args)]
+#[command(after_help = "\
+Every policy that a queue had, with its settings, is a generation. One is active, and
+every process that claims follows a change without a restart.
+
+Examples:
+  serial-gate policy new my-policy
+  serial-gate policy check my-policy.wasm
+  serial-gate policy diff my-policy.wasm
+  serial-gate policy swap my-policy.wasm --reason 'two tasks at a time'
+  serial-gate policy rollback --reason 'too many conflicts'")]
+pub struct Policy {
     #[command(subcommand)]
-    Fixtures(fixtures::Fixtures),
+    verb: Verbs,
 }
 
-impl Policy {
-    pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
-        match self {
-            Policy::New(verb) => verb.run(shared, output),
-            Policy::Check(verb) => verb.run(shared, output),
-            Policy::Diff(verb) => verb.run(shared, output),
-            Policy::Replay(verb) => verb.run(shared, output),
-            Policy::Swap(verb) => verb.run(shared, output),
-            Policy::Rollback(verb) => verb.run(shared, output),
-            Policy::History(verb) => verb.run(shared, output),
-            Policy::Show(verb) => verb.run(shared, output),
-            Policy::Settings(verb) => verb.run(shared, output),
-            Policy::Shadow(verb) => verb.run(shared, output),
-            Policy::Promote(verb) => verb.run(shared, output),
-            Policy::Export(verb) => verb.run(shared, output),
-            Policy::Keygen(verb) => verb.run(output),
-            Policy::Sign(verb) => verb.run(output),
-            Policy::Fixtures(verb) => verb.run(shared, output),
-        }
+impl Verb for Policy {
+    // The report says what is wrong with a policy or with settings.
+    fn log(&self) -> Level {
+        Level::Errors
+    }
+
+    fn run(self, shared: &Shared) -> Result<Report, Error> {
+        self.verb.run(shared)
+    }
+}
+
+verbs! {
+    enum Verbs {
+        New(new::New),
+        Check(check::Check),
+        Diff(diff::Diff),
+        Replay(replay::Replay),
+        Swap(swap::Swap),
+        Rollback(rollback::Rollback),
+        History(history::History),
+        Show(show::Show),
+        Settings(settings::Settings),
+        Shadow(shadow::Shadow),
+        Promote(promote::Promote),
+        Export(export::Export),
+        Keygen(keygen::Keygen),
+        Sign(sign::Sign),
+        #[command(subcommand)]
+        Fixtures(fixtures::Fixtures),
     }
 }

@@ -1,7 +1,7 @@
-//! `policy new`: a folder in which somebody writes a policy of their own.
+//! `policy new`: a folder with the start of a new policy.
 //!
-//! Owns the names of the files; what they say is in `template/`. Nothing that is there already is
-//! overwritten. The contract is the host's own file, so the two cannot differ.
+//! Owns the names of the files; their content is in `template/`. Nothing is overwritten. The
+//! contract is the host's own file, so the two cannot differ.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,15 +9,16 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::new_file::{USUAL, write_new};
+use crate::cli::Error;
 use crate::cli::options::Shared;
-use crate::cli::output::Output;
+use crate::cli::output::Report;
 use crate::cli::text::{command, shell, shown};
-use crate::cli::{Error, Outcome};
+use crate::cli::verb::Verb;
 
 /// What the policy is built for.
 const TARGET: &str = "wasm32-wasip2";
 
-/// The files by their paths. `{name}` and `{file}` stand for the policy's name and its component's.
+/// The files by their paths. `{name}` is the policy's name, `{file}` its component's.
 const FILES: [(&str, &str); 7] = [
     ("Cargo.toml", include_str!("template/manifest.toml")),
     ("README.md", include_str!("template/README.md")),
@@ -33,17 +34,19 @@ const FILES: [(&str, &str); 7] = [
 
 /// Make a folder to write a policy in: the contract, a small rule, its tests
 #[derive(Args)]
-#[command(
-    after_help = "The folder must not hold anything yet. Its last part is the policy's name.\n\nExample:\n  serial-gate policy new review-first"
-)]
+#[command(after_help = "\
+The folder must be empty or not exist yet. Its last part is the policy's name.
+
+Example:
+  serial-gate policy new review-first")]
 pub struct New {
     /// The folder
     #[arg(value_name = "DIR")]
     folder: PathBuf,
 }
 
-impl New {
-    pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
+impl Verb for New {
+    fn run(self, shared: &Shared) -> Result<Report, Error> {
         let folder = self.folder;
         let name = name(&folder)?;
         let file = format!("{}.wasm", name.replace('-', "_"));
@@ -57,19 +60,16 @@ impl New {
             .join(TARGET)
             .join("release")
             .join(file);
-        if output.json {
-            let files: Vec<&str> = FILES.iter().map(|(path, _)| *path).collect();
-            output.json_line(&serde_json::json!({
-                "policy": name, "folder": folder.to_string_lossy(), "files": files,
-                "component": component.to_string_lossy(),
-            }))?;
-            return Ok(Outcome::Done);
-        }
+        let mut report = shared.report();
+        report.json(&serde_json::json!({
+            "policy": name, "folder": folder.to_string_lossy(),
+            "files": FILES.map(|(path, _)| path), "component": component.to_string_lossy(),
+        }));
         let rule = folder.join("src/lib.rs");
-        output.line(format!(
+        report.line(format!(
             "`{name}` is ready: its rule is in `{}`",
             shown(&rule.to_string_lossy())
-        ))?;
+        ));
         let manifest = folder.join("Cargo.toml");
         let (manifest, component) = (manifest.to_string_lossy(), component.to_string_lossy());
         let build = [
@@ -91,14 +91,14 @@ impl New {
             ("make it active with", command(shared, &swap)),
         ] {
             if let Some(command) = command {
-                output.line(format!("  {step}: {command}"))?;
+                report.line(format!("  {step}: {command}"));
             }
         }
-        Ok(Outcome::Done)
+        Ok(report)
     }
 }
 
-/// The policy's name: the folder's, if a crate and a policy may be called so.
+/// The policy's name: the folder's name, if a crate and a policy may have it.
 fn name(folder: &Path) -> Result<String, Error> {
     // `.` is a folder with a name, too.
     let whole = std::path::absolute(folder).unwrap_or_else(|_| folder.into());
@@ -110,7 +110,10 @@ fn name(folder: &Path) -> Result<String, Error> {
     if name.starts_with(|c: char| c.is_ascii_lowercase()) && name.split('-').all(is_word) {
         Ok(name.into())
     } else {
-        Err(Error::PolicyName { name: name.into() })
+        Err(Error::new(format!(
+            "`{name}` is not a name for a policy: write lower-case words and digits with `-` \
+             between them, such as `review-first`"
+        )))
     }
 }
 
@@ -118,24 +121,18 @@ fn refuse_unless_empty(folder: &Path) -> Result<(), Error> {
     if !folder.exists() {
         return Ok(());
     }
-    let entries = fs::read_dir(folder).map_err(|cause| Error::Read {
-        path: folder.into(),
-        cause,
-    })?;
-    if entries.count() == 0 {
-        Ok(())
-    } else {
-        Err(Error::NotEmpty {
-            path: folder.into(),
-        })
+    let entries = fs::read_dir(folder).map_err(Error::read(folder))?;
+    match entries.count() {
+        0 => Ok(()),
+        _ => Err(Error::new(format!(
+            "`{}` is not empty, and nothing is overwritten: name a new folder",
+            folder.display()
+        ))),
     }
 }
 
 fn write(path: &Path, content: &str) -> Result<(), Error> {
     let parents = path.parent().map_or(Ok(()), fs::create_dir_all);
-    parents.map_err(|cause| Error::Write {
-        path: path.into(),
-        cause,
-    })?;
+    parents.map_err(Error::write(path))?;
     write_new(path, content.as_bytes(), USUAL)
 }

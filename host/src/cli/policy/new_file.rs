@@ -1,4 +1,4 @@
-//! Files that must not be there yet: nothing that somebody has is overwritten.
+//! New files: an existing file is never overwritten.
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
@@ -6,10 +6,10 @@ use std::path::Path;
 
 use crate::cli::Error;
 
-/// The mode of a file that nobody chose, before the user's mask.
+/// The usual mode of a file, before the user's mask.
 pub const USUAL: u32 = 0o666;
 
-/// Writes a file that is not there yet.
+/// Writes a file that does not exist yet.
 pub fn write_new(path: &Path, content: &[u8], mode: u32) -> Result<(), Error> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -21,10 +21,10 @@ pub fn write_new(path: &Path, content: &[u8], mode: u32) -> Result<(), Error> {
         .open(path)
         .and_then(|mut file| file.write_all(content))
         .map_err(|cause| match cause.kind() {
-            ErrorKind::AlreadyExists => Error::Exists { path: path.into() },
-            _ => Error::Write {
-                path: path.into(),
-                cause,
-            },
+            ErrorKind::AlreadyExists => Error::new(format!(
+                "`{}` exists and is not replaced: give another name, or move it away",
+                path.display()
+            )),
+            _ => Error::write(path)(cause),
         })
 }

@@ -4,25 +4,26 @@ use clap::Args;
 use serial_gate::rollout;
 
 use super::proposal::Reason;
-use super::rollback::say_active;
+use super::rollback::report_active;
+use crate::cli::Error;
 use crate::cli::options::Shared;
-use crate::cli::output::Output;
-use crate::cli::{Error, Outcome};
+use crate::cli::output::Report;
+use crate::cli::verb::Verb;
 
 /// Make the shadow the active generation
 #[derive(Args)]
-#[command(
-    after_help = "Example:\n  serial-gate policy promote --reason 'a week without a disagreement'"
-)]
+#[command(after_help = "\
+Example:
+  serial-gate policy promote --reason 'a week without a disagreement'")]
 pub struct Promote {
     #[command(flatten)]
     reason: Reason,
 }
 
-impl Promote {
-    pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
+impl Verb for Promote {
+    fn run(self, shared: &Shared) -> Result<Report, Error> {
         let mut queue = shared.queue_as_stored()?;
-        let generation = self.reason.act(|act| rollout::promote(&mut queue, act))?;
-        say_active(&mut queue, generation, output)
+        let generation = rollout::promote(&mut queue, self.reason.act())?;
+        report_active(&mut queue, generation, shared)
     }
 }

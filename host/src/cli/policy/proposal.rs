@@ -1,4 +1,4 @@
-//! What several verbs take: a policy's file, what it may use, who does it and why.
+//! What several verbs share: a policy's file, its limits, and the stages of its check.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use serial_gate::rollout::Proposal;
 use serial_gate::store::{Act, GenerationState};
 
 use crate::cli::options::{Shared, Who};
-use crate::cli::output::{Output, Tone, toned};
+use crate::cli::output::{Report, Tone, toned};
 use crate::cli::plain_text::plain;
 use crate::cli::text::shown;
 use crate::cli::{Error, Outcome};
@@ -29,7 +29,7 @@ pub struct File {
     pub file: PathBuf,
 }
 
-/// What a policy may use. What is not given stays as it is.
+/// What a policy may use. A limit that is not given stays as it is.
 #[derive(Args)]
 #[command(next_help_heading = "Limits of the policy")]
 pub struct Allow {
@@ -53,7 +53,7 @@ pub struct Allow {
     failures_within_minutes: Option<u32>,
 }
 
-/// What may be in the scope that is stored.
+/// Which repos a stored scope may name.
 #[derive(Args)]
 pub struct NewRepos {
     /// The scope may name repos that nothing in the queue has yet
@@ -72,11 +72,13 @@ pub struct Reason {
 }
 
 impl NewRepos {
-    /// Refuses a scope that this command was given by flags and that cannot be meant.
+    /// Refuses a scope from flags that names unknown repos.
     pub fn check(&self, queue: &mut Queue, shared: &Shared) -> Result<(), Error> {
         let active = queue.store().generation_in(GenerationState::Active)?;
         let stored = active.and_then(|active| settings_of(&active).ok());
-        let settings = shared.told.over(stored.unwrap_or_else(default_settings));
+        let settings = shared
+            .by_flags
+            .over(stored.unwrap_or_else(default_settings));
         Ok(queue.check_scope(&settings, self.new)?)
     }
 }
@@ -87,23 +89,17 @@ impl File {
         if self.file == Path::new(BUILT_IN) {
             return Ok(DEFAULT_POLICY.to_vec());
         }
-        std::fs::read(&self.file).map_err(|cause| Error::Read {
-            path: self.file.clone(),
-            cause,
-        })
+        std::fs::read(&self.file).map_err(Error::read(&self.file))
     }
 
-    /// The component's bytes, if somebody signed them who is trusted.
+    /// The component's bytes, if no signature is needed or a trusted key signed them.
     pub fn read_trusted(&self, shared: &Shared) -> Result<Vec<u8>, Error> {
         let component = self.read()?;
         if let Some(trust) = &shared.trust {
             let signature = self.signature()?;
             trust
                 .check(&component, signature.as_deref())
-                .map_err(|cause| Error::PolicyFile {
-                    path: self.file.clone(),
-                    cause,
-                })?;
+                .map_err(Error::policy_file(&self.file))?;
         }
         Ok(component)
     }
@@ -112,15 +108,15 @@ impl File {
     fn signature(&self) -> Result<Option<String>, Error> {
         let path = signature_path(&self.file);
         match std::fs::read(&path) {
-            // What is no text is no signature either, which is for the check to say.
+            // Anything but text fails the check of the signature, which explains it.
             Ok(bytes) => Ok(Some(plain(&String::from_utf8_lossy(&bytes)).to_owned())),
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(cause) => Err(Error::Read { path, cause }),
+            Err(cause) => Err(Error::read(&path)(cause)),
         }
     }
 
-    /// The policy with the settings and limits of the active one, and what this command was told
-    /// otherwise.
+    /// The policy with the active one's settings and limits, as far as this command does not
+    /// override them.
     pub fn proposal(
         &self,
         shared: &Shared,
@@ -149,7 +145,7 @@ pub fn signature_path(component: &Path) -> PathBuf {
 }
 
 impl Allow {
-    /// What holds where a generation has this.
+    /// The limits over those of a generation.
     pub fn over(&self, allowance: Allowance) -> Allowance {
         Allowance {
             clause_ms: self.clause_ms.unwrap_or(allowance.clause_ms),
@@ -165,28 +161,23 @@ impl Allow {
 }
 
 impl Reason {
-    /// Runs a step with its actor and reason.
-    pub fn act<T>(self, step: impl FnOnce(Act<'_>) -> T) -> T {
-        self.who.act(&self.reason, step)
+    /// This person, now, for this reason.
+    pub fn act(&self) -> Act<'_> {
+        self.who.act(&self.reason)
     }
 }
 
-/// Prints what a check found, and says whether it passed.
-pub fn print_stages(stages: &[Stage], output: &mut Output) -> Result<Outcome, Error> {
-    let mut outcome = Outcome::Done;
+/// Adds what each stage of a check found. A refusal makes the verb fail.
+pub fn list_stages(stages: &[Stage], report: &mut Report) {
     for stage in stages {
         let line = match &stage.found {
             Ok(found) => format!("{}       {}", toned(Tone::Free, "ok"), shown(found)),
             Err(reason) => {
-                outcome = Outcome::Failed;
+                report.outcome = Outcome::Failed;
                 format!("{}  {}", toned(Tone::Held, "refused"), shown(reason))
             }
         };
-        if output.json {
-            output.json_line(&serde_json::Value::from(stage))?;
-        } else {
-            output.line(format!("{:<12} {line}", stage.name))?;
-        }
+        report.json(&serde_json::Value::from(stage));
+        report.line(format!("{:<12} {line}", stage.name));
     }
-    Ok(outcome)
 }

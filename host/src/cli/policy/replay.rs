@@ -8,19 +8,24 @@ use serial_gate::policy::Allowance;
 use serial_gate::rollout;
 
 use super::proposal::{Allow, File};
+use crate::cli::Error;
 use crate::cli::options::Shared;
-use crate::cli::output::Output;
+use crate::cli::output::Report;
 use crate::cli::text::{count, plain_verdict, verdict};
-use crate::cli::{Error, Outcome};
+use crate::cli::verb::Verb;
 
 /// How many differing decisions are listed.
 const LISTED: usize = 100;
 
-/// Run a policy over a decision log, and list the decisions that it would make otherwise
+/// Run a policy over a decision log, and list the decisions that would differ
 #[derive(Args)]
-#[command(
-    after_help = "The log is written by `serial-gate claim --decision-log FILE --log-snapshots`. Each state is decided\nat its time and under its settings, unless this command is told otherwise. Nothing is changed.\n\nExample:\n  serial-gate policy replay my-policy.wasm --from decisions.jsonl"
-)]
+#[command(after_help = "\
+The log is written by `serial-gate claim --decision-log FILE --log-snapshots`. Each
+state is decided at its time and under its settings, unless this command overrides
+them. Nothing is changed.
+
+Example:
+  serial-gate policy replay my-policy.wasm --from decisions.jsonl")]
 pub struct Replay {
     #[command(flatten)]
     file: File,
@@ -31,38 +36,42 @@ pub struct Replay {
     allow: Allow,
 }
 
-impl Replay {
-    pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
+impl Verb for Replay {
+    fn run(self, shared: &Shared) -> Result<Report, Error> {
         let component = self.file.read_trusted(shared)?;
         let allowance = self.allow.over(Allowance::default());
-        let (overrides, runtime) = (&shared.overrides, &shared.runtime);
-        let replayed = rollout::replay(&component, allowance, overrides, &self.from, runtime)?;
-        if output.json {
-            for found in &replayed.differing {
-                output.json_line(&serde_json::json!({
-                    "time": found.time,
-                    "job": found.job,
-                    "recorded": found.recorded.as_ref().map(verdict_to_json),
-                    "now": found.now.as_ref().map(verdict_to_json),
-                }))?;
-            }
-            output.json_line(&serde_json::json!({
-                "states": replayed.states, "decisions": replayed.decisions,
-                "differing": replayed.differing.len(), "without_state": replayed.without_state,
-            }))?;
-            return Ok(Outcome::Done);
+        let overrides = &shared.overrides;
+        let replayed = rollout::replay(
+            &component,
+            allowance,
+            overrides,
+            &self.from,
+            &shared.runtime,
+        )?;
+        let mut report = shared.report();
+        for found in &replayed.differing {
+            report.json(&serde_json::json!({
+                "time": found.time,
+                "job": found.job,
+                "recorded": found.recorded.as_ref().map(verdict_to_json),
+                "now": found.now.as_ref().map(verdict_to_json),
+            }));
         }
-        output.line(format!(
-            "{} over {}, {} would be another",
+        report.json(&serde_json::json!({
+            "states": replayed.states, "decisions": replayed.decisions,
+            "differing": replayed.differing.len(), "without_state": replayed.without_state,
+        }));
+        report.line(format!(
+            "{} over {}, {} would differ",
             count(replayed.decisions, "decision"),
             count(replayed.states, "recorded state"),
             replayed.differing.len()
-        ))?;
+        ));
         if replayed.without_state > 0 {
-            output.line(format!(
+            report.line(format!(
                 "{} without a state: record with `--log-snapshots`",
                 count(replayed.without_state, "line")
-            ))?;
+            ));
         }
         let rows: Vec<Vec<String>> = replayed
             .differing
@@ -78,11 +87,11 @@ impl Replay {
             })
             .collect();
         if !rows.is_empty() {
-            output.table(&["at (utc)", "job", "recorded", "then"], rows)?;
+            report.table(&["at (utc)", "job", "recorded", "then"], rows);
         }
         if replayed.differing.len() > LISTED {
-            output.line("the rest is in `--json`")?;
+            report.line("the rest is in `--json`");
         }
-        Ok(Outcome::Done)
+        Ok(report)
     }
 }

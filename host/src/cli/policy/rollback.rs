@@ -1,20 +1,24 @@
 //! `policy rollback`: back to an earlier generation.
 
 use clap::Args;
+use serial_gate::queue::Queue;
 use serial_gate::rollout;
 
 use super::proposal::Reason;
-use crate::cli::adoption::note;
+use crate::cli::Error;
 use crate::cli::options::Shared;
-use crate::cli::output::{Output, Tone, toned};
+use crate::cli::output::{Report, Tone, toned};
 use crate::cli::text::shown;
-use crate::cli::{Error, Outcome};
+use crate::cli::verb::Verb;
 
 /// Go back to the generation before, or to any that was active once
 #[derive(Args)]
-#[command(
-    after_help = "Its policy, settings and limits are active again as they were.\n\nExamples:\n  serial-gate policy rollback --reason 'nothing starts any more'\n  serial-gate policy rollback 3 --reason 'the last good one'"
-)]
+#[command(after_help = "\
+Its policy, settings and limits are active again as they were.
+
+Examples:
+  serial-gate policy rollback --reason 'nothing starts any more'
+  serial-gate policy rollback 3 --reason 'the last good one'")]
 pub struct Rollback {
     /// The generation's number [default: the one that was active before]
     #[arg(value_name = "N")]
@@ -23,43 +27,30 @@ pub struct Rollback {
     reason: Reason,
 }
 
-impl Rollback {
-    pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
+impl Verb for Rollback {
+    fn run(self, shared: &Shared) -> Result<Report, Error> {
         let mut queue = shared.queue_as_stored()?;
-        let to = self.generation;
-        let generation = self
-            .reason
-            .act(|act| rollout::roll_back(&mut queue, to, None, act))?;
-        say_active(&mut queue, generation, output)
+        let act = self.reason.act();
+        let generation = rollout::roll_back(&mut queue, self.generation, None, act)?;
+        report_active(&mut queue, generation, shared)
     }
 }
 
-/// Says that a generation is active now.
-pub fn say_active(
-    queue: &mut serial_gate::queue::Queue,
-    generation: i64,
-    output: &mut Output,
-) -> Result<Outcome, Error> {
+/// Reports that a generation is active now.
+pub fn report_active(queue: &mut Queue, generation: i64, shared: &Shared) -> Result<Report, Error> {
     let notes = queue.names_without_rows()?;
-    if output.json {
-        let mut document = serde_json::json!({ "generation": generation });
-        if let (Some(fields), false) = (document.as_object_mut(), notes.is_empty()) {
-            fields.insert("notes".into(), notes.into());
-        }
-        output.json_line(&document)?;
-        return Ok(Outcome::Done);
-    }
     let row = queue.store().generation(generation)?;
-    output.line(toned(
-        Tone::Free,
-        format!(
-            "generation {generation} (`{}` {}) is active",
-            shown(&row.name),
-            shown(&row.version)
-        ),
-    ))?;
-    for text in notes {
-        note(output, &text)?;
+    let mut report = shared.report();
+    let mut document = serde_json::json!({ "generation": generation });
+    if let (Some(fields), false) = (document.as_object_mut(), notes.is_empty()) {
+        fields.insert("notes".into(), notes.as_slice().into());
     }
-    Ok(Outcome::Done)
+    report.json(&document);
+    let (name, version) = (shown(&row.name), shown(&row.version));
+    let line = format!("generation {generation} (`{name}` {version}) is active");
+    report.line(toned(Tone::Free, line));
+    for note in notes {
+        report.note(&note);
+    }
+    Ok(report)
 }

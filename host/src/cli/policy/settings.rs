@@ -7,22 +7,28 @@ use serial_gate::model;
 use serial_gate::policy::Allowance;
 use serial_gate::rollout::{self, Place, Proposal};
 
-use super::proposal::{Allow, NewRepos, Reason, print_stages};
-use super::rollback::say_active;
+use super::proposal::{Allow, NewRepos, list_stages};
+use super::rollback::report_active;
 use super::show::{generation, json};
-use super::swap::say_refused;
+use super::swap::add_refused;
+use crate::cli::Error;
 use crate::cli::options::{Shared, Who};
-use crate::cli::output::Output;
+use crate::cli::output::Report;
 use crate::cli::text::{count, shown};
-use crate::cli::{Error, Outcome};
+use crate::cli::verb::Verb;
 
-/// Show the settings that this command sees, or with `--reason` make them everybody's
+/// Show the settings of this command, or with `--reason` store them for every process
 #[derive(Args)]
-#[command(
-    after_help = "The same policy with other settings is a new generation, so `policy rollback` goes back.\n\nExamples:\n  serial-gate policy settings\n  serial-gate policy settings --repos alpha,beta --reason 'gamma needs no gate'\n  serial-gate policy settings --decide-ms 3000 --reason 'a long queue'"
-)]
+#[command(after_help = "\
+The same policy with other settings is a new generation, so `policy rollback` undoes
+the change.
+
+Examples:
+  serial-gate policy settings
+  serial-gate policy settings --repos alpha,beta --reason 'gamma needs no gate'
+  serial-gate policy settings --decide-ms 3000 --reason 'a long queue'")]
 pub struct Settings {
-    /// Why: makes the settings of this command a new generation
+    /// Why: stores the settings of this command as a new generation
     #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     reason: Option<String>,
     #[command(flatten)]
@@ -33,24 +39,22 @@ pub struct Settings {
     repos: NewRepos,
 }
 
-impl Settings {
-    pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
+impl Verb for Settings {
+    fn run(self, shared: &Shared) -> Result<Report, Error> {
         let mut queue = shared.queue_as_stored()?;
         let active = generation(queue.store(), None)?;
         let (theirs, their_allowance) = (settings_of(&active)?, allowance_of(&active)?);
         let settings = shared.overrides.over(theirs.clone());
         let allowance = self.allow.over(their_allowance);
         let Some(reason) = self.reason else {
-            if output.json {
-                output.json_line(&serde_json::json!({
-                    "generation": active.id,
-                    "settings": json(&stored(&settings)),
-                    "limits": json(&stored(&allowance)),
-                }))?;
-                return Ok(Outcome::Done);
-            }
-            print(active.id, [&theirs, &settings], allowance, output)?;
-            return Ok(Outcome::Done);
+            let mut report = shared.report();
+            report.json(&serde_json::json!({
+                "generation": active.id,
+                "settings": json(&stored(&settings)),
+                "limits": json(&stored(&allowance)),
+            }));
+            describe(active.id, [&theirs, &settings], allowance, &mut report);
+            return Ok(report);
         };
         self.repos.check(&mut queue, shared)?;
         let proposal = Proposal {
@@ -60,27 +64,25 @@ impl Settings {
             allowance,
             base: Some(active),
         };
-        let reason = Reason {
-            reason,
-            who: self.who,
-        };
-        let swapped = reason.act(|act| rollout::swap(&mut queue, &proposal, Place::Active, act))?;
+        let act = self.who.act(&reason);
+        let swapped = rollout::swap(&mut queue, &proposal, Place::Active, act)?;
         if !swapped.is_accepted() {
-            let outcome = print_stages(&swapped.stages, output)?;
-            say_refused(&mut queue, swapped.generation, output)?;
-            return Ok(outcome);
+            let mut report = shared.report();
+            list_stages(&swapped.stages, &mut report);
+            add_refused(&mut queue, swapped.generation, &mut report)?;
+            return Ok(report);
         }
-        say_active(&mut queue, swapped.generation, output)
+        report_active(&mut queue, swapped.generation, shared)
     }
 }
 
-/// The settings of everybody and those of this command, side by side where they differ, and the limits.
-fn print(
+/// The stored settings and, if they differ, those of this command next to them; and the limits.
+fn describe(
     generation: i64,
     [theirs, here]: [&model::Settings; 2],
     allowance: Allowance,
-    output: &mut Output,
-) -> Result<(), Error> {
+    report: &mut Report,
+) {
     let of_everybody = format!("generation {generation}");
     let mut headings = vec!["setting", &of_everybody];
     let is_other = theirs != here;
@@ -93,9 +95,9 @@ fn print(
         row.extend(is_other.then_some(here));
         row
     });
-    output.table(&headings, rows.collect())?;
+    report.table(&headings, rows);
     if is_other {
-        output.line("to store this command's settings for every process, add `--reason TEXT`")?;
+        report.line("to store this command's settings for every process, add `--reason TEXT`");
     }
     let Allowance {
         clause_ms,
@@ -105,17 +107,17 @@ fn print(
         failures,
         failures_within_minutes,
     } = allowance;
-    output.line(format!(
-        "limits of a call: {clause_ms} ms for the clause, {decide_ms} ms for decisions, {memory_mib} MiB of memory, {result_mib} MiB of answer"
-    ))?;
-    output.line(match failures {
+    report.line(format!(
+        "limits of a call: {clause_ms} ms for the clause, {decide_ms} ms for decisions, \
+         {memory_mib} MiB of memory, {result_mib} MiB of answer"
+    ));
+    report.line(match failures {
         0 => "a policy that fails stays active".into(),
         _ => format!(
             "after {} within {failures_within_minutes} min the generation before is active again",
             count(usize::try_from(failures).unwrap_or(usize::MAX), "failure")
         ),
-    })?;
-    Ok(())
+    });
 }
 
 fn in_words(settings: &model::Settings) -> [(&'static str, String); 4] {

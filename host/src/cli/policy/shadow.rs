@@ -1,28 +1,33 @@
-//! `policy shadow`: a policy that decides beside the active one, and nothing goes by it.
+//! `policy shadow`: a second policy that is asked at each claim without deciding anything.
 
 use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
-use serial_gate::rollout::Place;
+use serial_gate::rollout::{self, Place};
 
 use super::proposal::{Allow, File, NewRepos, Reason};
 use super::swap::propose;
+use crate::cli::Error;
 use crate::cli::options::{Shared, Who};
-use crate::cli::output::{Output, Tone, toned};
+use crate::cli::output::{Report, Tone, toned};
 use crate::cli::text::{count, plain_verdict, shown};
-use crate::cli::{Error, Outcome};
+use crate::cli::verb::Verb;
 
 /// Let a policy decide beside the active one, and count where they differ
 #[derive(Args)]
 #[command(args_conflicts_with_subcommands = true)]
-#[command(
-    after_help = "Every claim asks both about the same state, at most once a second in each process.\n\nExamples:\n  serial-gate policy shadow my-policy.wasm --reason 'before monday'\n  serial-gate policy shadow status\n  \
-    serial-gate policy promote --reason 'no surprise in a week'\n  serial-gate policy shadow stop --reason 'it would hold too much'"
-)]
+#[command(after_help = "\
+Every claim asks both about the same state, at most once a second in each process.
+
+Examples:
+  serial-gate policy shadow my-policy.wasm --reason 'before monday'
+  serial-gate policy shadow status
+  serial-gate policy promote --reason 'no surprise in a week'
+  serial-gate policy shadow stop --reason 'it would hold too much'")]
 pub struct Shadow {
     #[command(subcommand)]
-    verb: Option<Verb>,
+    verb: Option<Step>,
     /// The policy's component, or `built-in`
     #[arg(value_name = "FILE.wasm", requires = "reason")]
     file: Option<PathBuf>,
@@ -39,17 +44,17 @@ pub struct Shadow {
 }
 
 #[derive(Subcommand)]
-enum Verb {
-    /// Show how often the two were asked, and where they differed
+enum Step {
+    /// Show how often the two policies were asked, and where they differed
     Status,
-    /// End the shadow's time
+    /// Stop asking the shadow
     Stop(Reason),
 }
 
-impl Shadow {
-    pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
+impl Verb for Shadow {
+    fn run(self, shared: &Shared) -> Result<Report, Error> {
         match (self.verb, self.file, self.reason) {
-            (Some(Verb::Stop(reason)), ..) => stop(reason, shared, output),
+            (Some(Step::Stop(reason)), ..) => stop(&reason, shared),
             (None, Some(file), Some(reason)) => {
                 let reason = Reason {
                     reason,
@@ -57,60 +62,53 @@ impl Shadow {
                 };
                 let file = File { file };
                 let (allow, repos) = (&self.allow, &self.repos);
-                propose(&file, allow, repos, reason, Place::Shadow, shared, output)
+                propose(&file, allow, repos, &reason, Place::Shadow, shared)
             }
-            _ => status(shared, output),
+            _ => status(shared),
         }
     }
 }
 
-fn stop(reason: Reason, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
-    let mut store = shared.store()?;
-    let stopped = reason.act(|act| store.stop_shadow(act))?;
-    let stopped = stopped.ok_or(serial_gate::rollout::Error::NoShadow)?;
-    if output.json {
-        output.json_line(&serde_json::json!({ "generation": stopped }))?;
-    } else {
-        output.line(format!("generation {stopped} is no longer the shadow"))?;
-    }
-    Ok(Outcome::Done)
+fn stop(reason: &Reason, shared: &Shared) -> Result<Report, Error> {
+    let stopped = shared.store()?.stop_shadow(reason.act())?;
+    let stopped = stopped.ok_or(rollout::Error::NoShadow)?;
+    let mut report = shared.report();
+    report.json(&serde_json::json!({ "generation": stopped }));
+    report.line(format!("generation {stopped} is no longer the shadow"));
+    Ok(report)
 }
 
-fn status(shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
+fn status(shared: &Shared) -> Result<Report, Error> {
     let mut store = shared.store()?;
-    let record = store
-        .shadow_record()?
-        .ok_or(serial_gate::rollout::Error::NoShadow)?;
-    if output.json {
-        output.json_line(&record)?;
-        return Ok(Outcome::Done);
-    }
+    let record = store.shadow_record()?.ok_or(rollout::Error::NoShadow)?;
+    let mut report = shared.report();
+    report.json(&record);
     let generation = store.generation(record.generation)?;
-    output.line(format!(
+    report.line(format!(
         "generation {} (`{}` {}) was asked {}, for {}",
         generation.id,
         shown(&generation.name),
         shown(&generation.version),
         count(record.looks, "time"),
         count(record.decisions, "decision"),
-    ))?;
+    ));
     if record.failures > 0 {
-        output.line(toned(
+        report.line(toned(
             Tone::Held,
             format!(
                 "it failed {}, the last time: {}",
                 count(record.failures, "time"),
                 shown(&record.last_failure)
             ),
-        ))?;
+        ));
     }
     if record.looks == 0 {
-        output.line("no claim has been made since")?;
-        return Ok(Outcome::Done);
+        report.line("no claim has been made since");
+        return Ok(report);
     }
     if record.disagreements.is_empty() {
-        output.line("it never disagreed with the active policy")?;
-        return Ok(Outcome::Done);
+        report.line("it never disagreed with the active policy");
+        return Ok(report);
     }
     let rows = record.disagreements.iter().map(|found| {
         vec![
@@ -121,9 +119,6 @@ fn status(shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
             found.last_at.clone(),
         ]
     });
-    output.table(
-        &["job", "active", "shadow", "times", "last (utc)"],
-        rows.collect(),
-    )?;
-    Ok(Outcome::Done)
+    report.table(&["job", "active", "shadow", "times", "last (utc)"], rows);
+    Ok(report)
 }

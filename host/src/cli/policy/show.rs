@@ -3,12 +3,13 @@
 use clap::Args;
 use serial_gate::store::{Error as StoreError, Generation, GenerationState, Store};
 
+use crate::cli::Error;
 use crate::cli::options::Shared;
-use crate::cli::output::{Output, Tone, toned};
+use crate::cli::output::{Report, Tone, toned};
 use crate::cli::text::shown;
-use crate::cli::{Error, Outcome};
+use crate::cli::verb::Verb;
 
-/// Show a generation: its policy, settings, limits, and what became of it
+/// Show a generation: its policy, settings, limits and history
 #[derive(Args)]
 #[command(after_help = "Example:\n  serial-gate policy show 2")]
 pub struct Show {
@@ -17,30 +18,28 @@ pub struct Show {
     generation: Option<i64>,
 }
 
-impl Show {
-    pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
+impl Verb for Show {
+    fn run(self, shared: &Shared) -> Result<Report, Error> {
         let mut store = shared.store()?;
         let generation = generation(&mut store, self.generation)?;
         let events = store.generation_events(Some(generation.id))?;
         let component = store.component(&generation.digest)?;
         let size = component.as_ref().map(Vec::len);
         let signed = generation.signature.is_some();
-        if output.json {
-            output.json_line(&serde_json::json!({
-                "generation": generation.id,
-                "name": generation.name,
-                "version": generation.version,
-                "state": generation.state,
-                "digest": generation.digest,
-                "bytes": size,
-                "signed": signed,
-                "settings": json(&generation.settings),
-                "limits": json(&generation.limits),
-                "events": events,
-            }))?;
-            return Ok(Outcome::Done);
-        }
-        output.line(toned(
+        let mut report = shared.report();
+        report.json(&serde_json::json!({
+            "generation": generation.id,
+            "name": generation.name,
+            "version": generation.version,
+            "state": generation.state,
+            "digest": generation.digest,
+            "bytes": size,
+            "signed": signed,
+            "settings": json(&generation.settings),
+            "limits": json(&generation.limits),
+            "events": events,
+        }));
+        report.line(toned(
             Tone::Heading,
             format!(
                 "generation {}: {} {}",
@@ -48,7 +47,7 @@ impl Show {
                 shown(&generation.name),
                 shown(&generation.version)
             ),
-        ))?;
+        ));
         let size = size.map_or_else(
             || "not kept".into(),
             |size| format!("{size} bytes{}", if signed { ", signed" } else { "" }),
@@ -60,18 +59,18 @@ impl Show {
             ("settings", &generation.settings),
             ("limits", &generation.limits),
         ] {
-            output.line(format!("  {name:<10} {}", shown(value)))?;
+            report.line(format!("  {name:<10} {}", shown(value)));
         }
         for event in events {
-            output.line(format!(
+            report.line(format!(
                 "  {:<10} {} UTC by {}: {}",
                 event.state.name(),
                 event.at,
                 shown(&event.who),
                 shown(&event.why)
-            ))?;
+            ));
         }
-        Ok(Outcome::Done)
+        Ok(report)
     }
 }
 
@@ -86,7 +85,7 @@ pub fn generation(store: &mut Store, id: Option<i64>) -> Result<Generation, Erro
     }
 }
 
-/// Settings as a document, or as the text that they are if they are none.
+/// A stored JSON text as a document, or as text if it is not JSON.
 pub fn json(text: &str) -> serde_json::Value {
     serde_json::from_str(text).unwrap_or_else(|_| text.into())
 }

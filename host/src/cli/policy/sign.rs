@@ -10,16 +10,22 @@ use serde_json::json;
 use serial_gate::alerts::KEY_PASSWORD;
 
 use super::proposal::signature_path;
-use crate::cli::output::Output;
+use crate::cli::Error;
+use crate::cli::options::Shared;
+use crate::cli::output::Report;
 use crate::cli::plain_text;
 use crate::cli::text::shown;
-use crate::cli::{Error, Outcome};
+use crate::cli::verb::Verb;
 
 /// Sign a policy, for hosts that trust the key
 #[derive(Args)]
-#[command(
-    after_help = "The signature goes beside the policy, as FILE.wasm.minisig, where `policy check` and `policy swap`\nlook for it. `minisign -S` makes the same, and `minisign -V` verifies it. The password of a\nprotected key is read from the variable SERIAL_GATE_KEY_PASSWORD.\n\nExample:\n  serial-gate policy sign my-policy.wasm --key serial-gate.key"
-)]
+#[command(after_help = "\
+The signature is written next to the policy, as FILE.wasm.minisig, where `policy check`
+and `policy swap` look for it. `minisign -S` makes the same, and `minisign -V` verifies
+it. The password of a protected key is read from the variable SERIAL_GATE_KEY_PASSWORD.
+
+Example:
+  serial-gate policy sign my-policy.wasm --key serial-gate.key")]
 pub struct Sign {
     /// The policy's component
     #[arg(value_name = "FILE.wasm")]
@@ -29,13 +35,9 @@ pub struct Sign {
     key: PathBuf,
 }
 
-impl Sign {
-    pub fn run(self, output: &mut Output) -> Result<Outcome, Error> {
-        let read = |cause| Error::Read {
-            path: self.file.clone(),
-            cause,
-        };
-        let component = std::fs::read(&self.file).map_err(read)?;
+impl Verb for Sign {
+    fn run(self, shared: &Shared) -> Result<Report, Error> {
+        let component = std::fs::read(&self.file).map_err(Error::read(&self.file))?;
         let key = self.secret_key()?;
         let name = self.file.file_name().unwrap_or_default().to_string_lossy();
         let comment = format!(
@@ -53,38 +55,47 @@ impl Sign {
                 untrusted,
             )
         });
-        let signature = signature.map_err(|cause| Error::Keys {
-            what: "signature",
-            cause,
-        })?;
+        let signature =
+            signature.map_err(|cause| Error::because("cannot make the signature", cause))?;
         let path = signature_path(&self.file);
-        std::fs::write(&path, signature.to_bytes()).map_err(|cause| Error::Write {
-            path: path.clone(),
-            cause,
-        })?;
+        std::fs::write(&path, signature.to_bytes()).map_err(Error::write(&path))?;
         let path = path.display().to_string();
-        if output.json {
-            output.json_line(&json!({ "signature_file": path }))?;
-        } else {
-            output.line(format!(
-                "`{}` is the signature: keep it beside the policy",
-                shown(&path)
-            ))?;
-        }
-        Ok(Outcome::Done)
+        let mut report = shared.report();
+        report.json(&json!({ "signature_file": path }));
+        report.line(format!(
+            "`{}` is the signature: keep it beside the policy",
+            shown(&path)
+        ));
+        Ok(report)
     }
+}
 
+impl Sign {
     fn secret_key(&self) -> Result<SecretKey, Error> {
         let text = plain_text::read(&self.key)?;
-        open(text, password()).map_err(|cause| Error::SecretKey {
-            path: self.key.clone(),
-            cause,
+        let path = self.key.display();
+        // Both texts have a comment above the key, and only a public key begins like this.
+        let key = text.lines().last().unwrap_or_default();
+        if key.starts_with("RW") && key.len() == PUBLIC_KEY {
+            return Err(Error::new(format!(
+                "`{path}` is a public key: sign with the secret key that belongs to it"
+            )));
+        }
+        open(text, password()).map_err(|cause| {
+            let text = format!(
+                "`{path}` cannot sign: give a secret key of minisign, and the password of a \
+                 protected one in the variable `{KEY_PASSWORD}`"
+            );
+            Error::because(text, cause)
         })
     }
 }
 
-/// A secret key from its file's content. The program `minisign` gives an unprotected key no checksum,
-/// so none is asked for: the signature is verified instead.
+/// How many letters a public key has.
+const PUBLIC_KEY: usize = 56;
+
+/// A secret key from its file's content. The program `minisign` gives an unprotected key no
+/// checksum, so none is required: the signature is verified instead.
 fn open(text: String, password: Option<String>) -> Result<SecretKey, PError> {
     let encoded = text.lines().nth(1).unwrap_or_default();
     let key = SecretKey::from_bytes(&Base64::decode_to_vec(encoded.trim(), None)?)?;
@@ -100,8 +111,8 @@ fn open(text: String, password: Option<String>) -> Result<SecretKey, PError> {
     SecretKeyBox::from(text).into_secret_key(Some(password))
 }
 
-/// The password of a secret key. It is never asked for, so that no command waits for a terminal. A line end is what a file
-/// leaves behind; a space may be a part of it.
+/// The password of a secret key. No command asks for it, because it would wait for a terminal. A
+/// line end comes from a file and is dropped; a space may be part of the password.
 pub fn password() -> Option<String> {
     let password = std::env::var(KEY_PASSWORD).ok()?;
     let password = plain_text::without_line_ends(&password);

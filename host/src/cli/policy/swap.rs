@@ -4,19 +4,24 @@ use clap::Args;
 use serial_gate::queue::Queue;
 use serial_gate::rollout::{self, Place};
 
-use super::proposal::{Allow, File, NewRepos, Reason, print_stages};
-use crate::cli::adoption::note;
+use super::proposal::{Allow, File, NewRepos, Reason, list_stages};
+use crate::cli::Error;
 use crate::cli::options::Shared;
-use crate::cli::output::{Output, Tone, toned};
+use crate::cli::output::{Report, Tone, toned};
 use crate::cli::text::{command, shown};
-use crate::cli::{Error, Outcome};
+use crate::cli::verb::Verb;
 
 /// Check a policy and make it the active one; a refused one changes nothing
 #[derive(Args)]
-#[command(
-    after_help = "The settings stay as they are unless this command is told otherwise; they become the new\ngeneration's. Every process that claims follows within its next claims, without a restart.\n\nExamples:\n  serial-gate policy swap my-policy.wasm --reason 'two tasks at a time'\n  \
-    serial-gate policy swap wip-limit.wasm --rules '{\"limit\":3}' --reason 'more at once'\n  serial-gate policy swap built-in --rules '{}' --reason 'back to the usual rule'"
-)]
+#[command(after_help = "\
+The settings stay as they are unless this command overrides them; then they become the
+new generation's. Every process that claims follows with its next claim, without a
+restart.
+
+Examples:
+  serial-gate policy swap my-policy.wasm --reason 'two tasks at a time'
+  serial-gate policy swap wip-limit.wasm --rules '{\"limit\":3}' --reason 'more at once'
+  serial-gate policy swap built-in --rules '{}' --reason 'back to the usual rule'")]
 pub struct Swap {
     #[command(flatten)]
     file: File,
@@ -28,83 +33,71 @@ pub struct Swap {
     repos: NewRepos,
 }
 
-impl Swap {
-    pub fn run(self, shared: &Shared, output: &mut Output) -> Result<Outcome, Error> {
+impl Verb for Swap {
+    fn run(self, shared: &Shared) -> Result<Report, Error> {
+        let (allow, repos) = (&self.allow, &self.repos);
         propose(
             &self.file,
-            &self.allow,
-            &self.repos,
-            self.reason,
+            allow,
+            repos,
+            &self.reason,
             Place::Active,
             shared,
-            output,
         )
     }
 }
 
-/// Proposes a policy for a place and prints what became of it.
+/// Proposes a policy for a place, and reports whether it was accepted.
 pub fn propose(
     file: &File,
     allow: &Allow,
     repos: &NewRepos,
-    reason: Reason,
+    reason: &Reason,
     place: Place,
     shared: &Shared,
-    output: &mut Output,
-) -> Result<Outcome, Error> {
+) -> Result<Report, Error> {
     let mut queue = shared.queue_as_stored()?;
     let proposal = file.proposal(shared, allow, Some(&mut queue))?;
     repos.check(&mut queue, shared)?;
-    let swapped = reason.act(|act| rollout::swap(&mut queue, &proposal, place, act))?;
-    let outcome = print_stages(&swapped.stages, output)?;
+    let swapped = rollout::swap(&mut queue, &proposal, place, reason.act())?;
+    let mut report = shared.report();
+    list_stages(&swapped.stages, &mut report);
     let generation = swapped.generation;
     if !swapped.is_accepted() {
-        say_refused(&mut queue, generation, output)?;
-        return Ok(outcome);
+        add_refused(&mut queue, generation, &mut report)?;
+        return Ok(report);
     }
-    if output.json {
-        output.json_line(&serde_json::json!({ "generation": generation, "accepted": true }))?;
-        return Ok(outcome);
-    }
+    report.json(&serde_json::json!({ "generation": generation, "accepted": true }));
     let policy = policy(&mut queue, generation)?;
-    match place {
+    let (what, next, command) = match place {
         Place::Active => {
-            output.line(toned(
-                Tone::Free,
-                format!("generation {generation} ({policy}) is active"),
-            ))?;
             let back = ["policy", "rollback", "--reason", "TEXT"];
-            if let Some(command) = command(shared, &back) {
-                output.line(format!("  go back with: {command}"))?;
-            }
-            for text in queue.names_without_rows()? {
-                note(output, &text)?;
-            }
+            ("active", "go back with", command(shared, &back))
         }
         Place::Shadow => {
-            output.line(toned(
-                Tone::Free,
-                format!("generation {generation} ({policy}) is the shadow"),
-            ))?;
-            if let Some(command) = command(shared, &["policy", "shadow", "status"]) {
-                output.line(format!("  after some claims, look at: {command}"))?;
-            }
+            let status = command(shared, &["policy", "shadow", "status"]);
+            ("the shadow", "after some claims, look at", status)
+        }
+    };
+    let line = format!("generation {generation} ({policy}) is {what}");
+    report.line(toned(Tone::Free, line));
+    if let Some(command) = command {
+        report.line(format!("  {next}: {command}"));
+    }
+    if place == Place::Active {
+        for note in queue.names_without_rows()? {
+            report.note(&note);
         }
     }
-    Ok(outcome)
+    Ok(report)
 }
 
-/// Says that a generation is refused.
-pub fn say_refused(queue: &mut Queue, generation: i64, output: &mut Output) -> Result<(), Error> {
-    if output.json {
-        output.json_line(&serde_json::json!({ "generation": generation, "accepted": false }))?;
-        return Ok(());
-    }
+/// Adds that a generation is refused.
+pub fn add_refused(queue: &mut Queue, generation: i64, report: &mut Report) -> Result<(), Error> {
+    report.json(&serde_json::json!({ "generation": generation, "accepted": false }));
     let policy = policy(queue, generation)?;
-    output.line(toned(
-        Tone::Held,
-        format!("generation {generation} ({policy}) is refused: nothing has changed"),
-    ))?;
+    let line = format!("generation {generation} ({policy}) is refused: nothing has changed");
+    report.line(toned(Tone::Held, line));
     Ok(())
 }
 

@@ -1,14 +1,15 @@
 //! The configuration file: which one is in use.
 //!
-//! Owns the choice: the file that a flag or a variable names, else `serial-gate.toml` beside the database, else that of the
-//! user. Leaves its keys to `options`. Callers rely on this: one file is in use or none, the folder that a command runs in
-//! never chooses it (a checkout may hold anything), and a path in it starts at the file's own folder.
+//! Owns the choice: the file that a flag or a variable names, else `serial-gate.toml` beside the
+//! database, else the user's file. Leaves its keys to `options`. Callers rely on this: at most one
+//! file is in use; the current folder never chooses it, because a checkout may contain anything;
+//! and a path in the file starts at the file's own folder.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::Error;
-use super::options::{DEFAULT_DATABASE, Given};
+use super::{DEFAULT_DATABASE, Given};
+use crate::cli::Error;
 
 /// Its name beside the database, and in the user's folder.
 const NAME: &str = "serial-gate.toml";
@@ -18,11 +19,11 @@ const NAME: &str = "serial-gate.toml";
 pub struct ConfigFile {
     /// Where it is.
     pub path: PathBuf,
-    /// Who chose it.
+    /// Why this one.
     pub chosen: Chosen,
 }
 
-/// How a configuration file came to be in use.
+/// Why a configuration file is in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Chosen {
     /// `--config` or `SERIAL_GATE_CONFIG` names it.
@@ -52,7 +53,7 @@ impl ConfigFile {
         ConfigFile { path, chosen }
     }
 
-    /// A path that the file has in it.
+    /// A path that the file contains.
     pub fn beside(&self, path: &Path) -> PathBuf {
         match self.path.parent() {
             Some(folder) => folder.join(path),
@@ -61,45 +62,38 @@ impl ConfigFile {
     }
 
     fn read(&self) -> Result<Given, Error> {
-        let text = std::fs::read_to_string(&self.path).map_err(|cause| Error::Read {
-            path: self.path.clone(),
-            cause,
-        })?;
+        let text = std::fs::read_to_string(&self.path).map_err(Error::read(&self.path))?;
         toml::from_str(&text).map_err(|mut cause| {
-            // The line that is wrong is shown with the error, and could be one with an address.
+            // The error would show the wrong line, which may contain a secret address.
             if text.contains("alerts") {
                 cause.set_input(None);
             }
-            Error::Config {
-                path: self.path.clone(),
-                cause,
-            }
+            let path = self.path.display();
+            let what = "is not a configuration that this version understands";
+            Error::because(format!("`{path}` {what}"), cause)
         })
     }
 }
 
-/// The file in use and what it says, for a command that names this file and this database, or does not. `makes_it`: the
-/// command makes the default database, so that what lies beside it there counts already.
+/// The file in use and its content. `named` is what `--config` says and `db` what `--db` says.
+/// `makes_database`: the command makes the default database, so that a file beside it counts
+/// already.
 pub fn read(
     named: Option<&Path>,
     db: Option<&Path>,
-    makes_it: bool,
+    makes_database: bool,
 ) -> Result<(Given, Option<ConfigFile>), Error> {
     if let Some(path) = named {
-        let file = ConfigFile::new(path.into(), Chosen::ByName);
-        return Ok((file.read()?, Some(file)));
+        return read_if_any(Some(ConfigFile::new(path.into(), Chosen::ByName)));
     }
     let of_the_user = of_the_user();
     if let Some(db) = db {
-        return match beside(db, Chosen::BesideTheDatabase)? {
-            Some(file) => Ok((file.read()?, Some(file))),
-            None => read_if_any(of_the_user),
-        };
+        return read_if_any(beside(db, Chosen::BesideTheDatabase)?.or(of_the_user));
     }
-    // The user's file may name the database; a database that this folder happens to have is only the default.
+    // The user's file may name the database, and comes before the default in this folder.
     let (given, of_the_user) = read_if_any(of_the_user)?;
     let default = Path::new(DEFAULT_DATABASE);
-    if given.db.is_some() || !(makes_it || default.exists()) {
+    if given.db.is_some() || !(makes_database || default.exists()) {
         return Ok((given, of_the_user));
     }
     let Some(file) = beside(default, Chosen::BesideTheDefault)? else {
@@ -107,16 +101,18 @@ pub fn read(
     };
     let given = file.read()?;
     match &given.db {
-        Some(other) if !is_same(&file.beside(other), default) => Err(Error::OtherDatabase {
-            path: file.path,
-            db: other.clone(),
-        }),
+        Some(other) if !is_same(&file.beside(other), default) => Err(Error::new(format!(
+            "`{}` is beside the database that this command uses, but names another one, `{}`: \
+             remove its `db`, or name the file with `--config`",
+            file.path.display(),
+            other.display()
+        ))),
         _ => Ok((given, Some(file))),
     }
 }
 
-/// Whether this folder has a configuration file that a command without a queue leaves alone.
-pub fn is_left_alone(file: Option<&ConfigFile>) -> bool {
+/// Whether this folder has a configuration file that a command without a queue ignores.
+pub fn is_ignored(file: Option<&ConfigFile>) -> bool {
     file.is_none() && Path::new(NAME).exists()
 }
 
@@ -127,9 +123,9 @@ fn read_if_any(file: Option<ConfigFile>) -> Result<(Given, Option<ConfigFile>), 
     }
 }
 
-/// The file beside a database. Not that of another user, who could switch the gate off with it.
+/// The file beside a database. Another user's file is refused: it could switch the gate off.
 fn beside(db: &Path, chosen: Chosen) -> Result<Option<ConfigFile>, Error> {
-    // A link to the database in a checkout is no reason to believe the checkout.
+    // A checkout may contain a link to the database: the file beside the link is not trusted.
     let is_link = std::fs::symlink_metadata(db).is_ok_and(|link| link.is_symlink());
     let real = is_link.then(|| db.canonicalize().ok()).flatten();
     let path = real.as_deref().unwrap_or(db).with_file_name(NAME);
@@ -142,10 +138,17 @@ fn beside(db: &Path, chosen: Chosen) -> Result<Option<ConfigFile>, Error> {
         std::fs::metadata(db).map_or(0, |db| db.uid()),
     ];
     if !owners.contains(&about.uid()) {
-        return Err(Error::ForeignConfig { path });
+        return Err(Error::new(format!(
+            "`{}` belongs to another user, so it is not read: remove it, make it yours with \
+             `chown`, or name it with `--config`",
+            path.display()
+        )));
     }
     if about.mode() & OTHERS_WRITE != 0 {
-        return Err(Error::OpenConfig { path });
+        return Err(Error::new(format!(
+            "every user of this machine may write `{}`, so it is not read: `chmod o-w` it",
+            path.display()
+        )));
     }
     Ok(Some(ConfigFile::new(path, chosen)))
 }

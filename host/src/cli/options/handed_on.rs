@@ -1,0 +1,46 @@
+//! The options that a command of `work` inherits.
+//!
+//! Owns the variables that repeat the flags of this process, and which file it uses, so that
+//! `serial-gate` in a job acts under the same options. Variables of this process's own environment
+//! are inherited anyway.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use super::file::ConfigFile;
+use super::{Given, trust};
+
+/// The variables with their values.
+pub fn variables(given: &Given, config: Option<&ConfigFile>) -> Vec<(&'static str, OsString)> {
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.into());
+    let switch = |value: Option<bool>| value.map(|value| value.to_string().into());
+    let keys = given.trust.clone();
+    let keys = keys.map(|keys| trust::with_paths(keys, absolute).join(",").into());
+    let lease = given
+        .lease
+        .map(|lease| format!("{}ms", lease.as_millis()).into());
+    let variables = [
+        (
+            "SERIAL_GATE_CONFIG",
+            config.map(|file| absolute(&file.path).into()),
+        ),
+        ("SERIAL_GATE_ENABLED", switch(given.enabled)),
+        ("SERIAL_GATE_REPOS", given.repos.as_deref().map(repos)),
+        ("SERIAL_GATE_FREEZE_ENABLED", switch(given.freeze_enabled)),
+        ("SERIAL_GATE_RULES", given.rules.clone().map(OsString::from)),
+        ("SERIAL_GATE_LEASE", lease),
+        (
+            "SERIAL_GATE_DURABILITY",
+            given.durability.map(|how| how.name().into()),
+        ),
+        ("SERIAL_GATE_TRUST", keys),
+    ];
+    let set = |(name, value): (_, Option<OsString>)| Some((name, value?));
+    variables.into_iter().filter_map(set).collect()
+}
+
+/// A list of repos for a variable. An empty variable would count as not set; a list without a name
+/// means all repos, too.
+fn repos(repos: &str) -> OsString {
+    if repos.is_empty() { "," } else { repos }.into()
+}

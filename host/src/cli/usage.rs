@@ -1,0 +1,26 @@
+//! What is said of a command line that cannot be understood.
+//!
+//! Owns the tips that differ from clap's, whose guesses know no more than the spelling.
+
+use clap::builder::StyledStr;
+use clap::error::{ContextKind, ContextValue, Error};
+
+/// Flags that people try where there are none, and what to do instead.
+const TIPS: [(&str, &str); 2] = [
+    ("--repo", "`serial-gate repo REPO` shows one repo"),
+    ("--agent", "here the agent is an argument without a flag"),
+];
+
+/// The error with a tip that helps.
+pub fn text(mut error: Error) -> String {
+    let tip = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(flag)) => TIPS.iter().find(|(tried, _)| tried == flag),
+        _ => None,
+    };
+    if let Some((_, tip)) = tip {
+        error.remove(ContextKind::SuggestedArg);
+        let tip = ContextValue::StyledStrs(vec![StyledStr::from(*tip)]);
+        error.insert(ContextKind::Suggested, tip);
+    }
+    error.render().ansi().to_string()
+}
