@@ -173,7 +173,7 @@ fn what_is_no_policy_is_not_stored_at_all() {
         .run(&["policy", "swap", "junk.wasm", "--reason", "r"])
         .exits(1);
     insta::assert_snapshot!(ran.stderr, @r"
-    error: this is no policy that may be used
+    error: not a usable policy
       because not WebAssembly: give the `.wasm` file of a component
     ");
     assert_eq!(open(&gate).store().generations().unwrap().len(), 1);
@@ -227,7 +227,7 @@ fn a_generation_that_was_never_active_cannot_be_rolled_back_to() {
     let ran = gate
         .run(&["policy", "rollback", "2", "--reason", "r"])
         .exits(1);
-    insta::assert_snapshot!(ran.stderr, @"error: generation 2 was never active: `serial-gate policy swap` a file that is to be");
+    insta::assert_snapshot!(ran.stderr, @"error: generation 2 was never active, so it cannot be rolled back to: `serial-gate policy swap` a file that is to be active");
 }
 
 #[test]
@@ -391,7 +391,7 @@ fn limits_are_a_generation_s_own() {
         .run(&["policy", "settings", "--memory-mib", "1", "--reason", "r"])
         .exits(1);
     insta::assert_snapshot!(too_little.stderr, @r"
-    error: this is no policy that may be used
+    error: not a usable policy
       because `describe` wanted more memory than its 1 MiB
     ");
 }
@@ -451,7 +451,7 @@ fn a_swap_that_was_checked_against_another_generation_undoes_nothing() {
     ])
     .succeeds();
     let error = life::swap(&mut operator, &stale, Place::Active, act(at(1_000))).unwrap_err();
-    insta::assert_snapshot!(error, @"another policy or other settings came meanwhile, and nothing was changed: look at `serial-gate policy history`, and try again");
+    insta::assert_snapshot!(error, @"the policy or its settings changed meanwhile, and nothing was changed");
     assert_eq!(open(&gate).generation(), Some(2));
     let left = operator.store().generation(3).unwrap();
     assert_eq!(left.state, GenerationState::Refused);

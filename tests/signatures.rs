@@ -268,7 +268,7 @@ fn nothing_is_stored_of_a_policy_that_is_not_signed() {
     let (gate, key) = queue_with_keys();
     let refused = swap(&gate, &key).exits(1);
     insta::assert_snapshot!(refused.stderr, @r"
-    error: this is no policy that may be used
+    error: not a usable policy
       because has no signature, and only signed policies are trusted here: `serial-gate policy sign FILE.wasm --key KEY` makes one
     ");
     let history = gate.run(&["policy", "history", "--json"]).succeeds();

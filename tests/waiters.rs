@@ -5,7 +5,9 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use serial_gate::queue::{Claimant, Options, Overrides, Queue, Round, Rule, Served, Waiter, Waiters};
+use serial_gate::queue::{
+    Claimant, Options, Overrides, Queue, Round, Rule, Served, Waiter, Waiters,
+};
 
 use crate::harness::Gate;
 

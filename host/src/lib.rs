@@ -12,7 +12,7 @@
 //! - [`store`] is the database: schema, rows, the claim's transaction. It knows no policy.
 //! - [`policy`] runs a WebAssembly component under limits. It knows no SQL.
 //! - [`clause`] is the wall between them: it reads a policy's fragment and prints what may run.
-//! - [`printable`] is text that can be shown on one line.
+//! - [`printable`] is text that can be shown on one line; [`remedy`] is what helps after an error.
 //! - [`model`] is the contract (`wit/serial-gate.wit`) as Rust types.
 //!
 //! The library prints nothing, never reads the clock (time is passed in), and never panics on data.
@@ -35,6 +35,7 @@ mod backoff;
 mod child;
 
 pub mod printable;
+pub mod remedy;
 
 pub mod branch;
 pub mod work;

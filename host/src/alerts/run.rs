@@ -1,8 +1,8 @@
 //! Sending: once, or until somebody says stop.
 //!
-//! Owns the threads: one a channel, each with its own connection to the database, so that none waits for
-//! another. Callers rely on this: [`run`] ends only when it is told to, and within the time that a
-//! channel may take to answer; what it cannot do is said in the log, and tried again.
+//! Owns the threads: one a channel, each with its own connection to the database, so that none
+//! waits for another. Callers rely on this: [`run`] ends only when it is told to, and within the
+//! time that a channel may take to answer; what it cannot do is said in the log, and tried again.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, ScopedJoinHandle};
@@ -27,8 +27,8 @@ const AFTER_AN_ERROR: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 ///
-/// When no channel is configured, an address is none, or the outbox cannot be used. The other channels
-/// have been sent what was due for them.
+/// When no channel is configured, an address is none, or the outbox cannot be used. The other
+/// channels have been sent what was due for them.
 pub fn deliver(
     database: impl Into<Database>,
     settings: &Settings,
@@ -48,8 +48,8 @@ pub fn deliver(
     })
 }
 
-/// Sends what is due whenever there is something, and looks at the waiting lines of the queue, until `stop` is set.
-/// Without a channel, it only writes down what has been waiting for long.
+/// Sends what is due whenever there is something, and looks at the waiting lines of the queue,
+/// until `stop` is set. Without a channel, it only writes down what has been waiting for long.
 ///
 /// # Errors
 ///

@@ -1,8 +1,8 @@
 //! Watching: the first job of each waiting line is looked at while the queue changes, and now and
 //! then.
 //!
-//! Owns how often that is. What a look notes and writes is left to `store`, and whose lines they are
-//! to the queue. Callers rely on this: a look that fails is said in the log, and the next one
+//! Owns how often that is. What a look notes and writes is left to `store`, and whose lines they
+//! are to the queue. Callers rely on this: a look that fails is said in the log, and the next one
 //! follows.
 
 use std::time::Duration;

@@ -18,6 +18,7 @@ mod deploy_verdict;
 mod doctor;
 mod empty_variables;
 mod error;
+mod error_remedy;
 mod explain;
 mod explain_help;
 mod freeze;

@@ -11,6 +11,7 @@ use comfy_table::{Cell, CellAlignment, Table, presets};
 use serde::Serialize;
 use serial_gate::printable::printable_json;
 
+use super::error_remedy;
 use super::text::shown;
 
 const BOLD: Style = Style::new().bold();
@@ -103,16 +104,14 @@ pub fn toned(tone: Tone, text: impl AsRef<str>) -> String {
     format!("{style}{}{style:#}", text.as_ref())
 }
 
-/// An error and its causes, a line each.
-pub fn error_text(error: &dyn std::error::Error) -> String {
-    let lines = |error: &dyn std::error::Error| {
-        error
-            .to_string()
-            .lines()
-            .map(shown)
-            .collect::<Vec<_>>()
-            // What goes on under an error is never at the start of a line, where another error would be.
-            .join("\n    ")
+/// An error and its causes, a line each, with what helps.
+pub fn error_text(error: &(dyn std::error::Error + 'static)) -> String {
+    let lines = |error: &(dyn std::error::Error + 'static)| {
+        let remedy = error_remedy::of(error).map(|remedy| format!(": {remedy}"));
+        let text = format!("{error}{}", remedy.unwrap_or_default());
+        let lines: Vec<String> = text.lines().map(shown).collect();
+        // What goes on under an error is never at the start of a line, where another error would be.
+        lines.join("\n    ")
     };
     let mut text = format!("{RED}error{RED:#}: {}\n", lines(error));
     let causes = std::iter::successors(error.source(), |cause| cause.source());

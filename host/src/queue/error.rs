@@ -1,6 +1,7 @@
 //! What can go wrong with a queue: its database, its policy, or the request.
 
 use super::nearest::{did_you_mean, named};
+use crate::remedy::Remedy;
 use crate::{clause, policy, store};
 
 /// A request that failed. Nothing was changed.
@@ -20,8 +21,7 @@ pub enum Error {
         "the freeze layer is off by this process's own settings, nothing was written: take `freeze-enabled` from its flags, \
          `SERIAL_GATE_FREEZE_ENABLED` from its environment, or `freeze_enabled` from its configuration file"
     } else {
-        "the freeze layer is off, nothing was written: switch it on with `serial-gate policy settings --freeze-enabled true \
-         --reason TEXT`"
+        "the freeze layer is off, nothing was written"
     })]
     FreezeOff {
         /// Whether this process was told so itself.
@@ -74,9 +74,7 @@ pub enum Error {
         rules: Vec<String>,
     },
     /// What stands in the database of a generation is not what was written there.
-    #[error(
-        "the {what} of generation {generation} cannot be read, so the defaults hold: `serial-gate policy swap FILE --reason TEXT` writes them anew"
-    )]
+    #[error("the {what} of generation {generation} cannot be read, so the defaults hold")]
     Unreadable {
         /// The generation.
         generation: i64,
@@ -87,17 +85,13 @@ pub enum Error {
         cause: serde_json::Error,
     },
     /// A component is not kept.
-    #[error(
-        "the component `{digest}` is not kept in the database: `serial-gate policy swap` its file again, or `built-in`"
-    )]
+    #[error("the component `{digest}` is not kept in the database")]
     NoComponent {
         /// Its digest.
         digest: String,
     },
     /// A component is not the one that was checked.
-    #[error(
-        "the component `{digest}` was altered in the database: `serial-gate policy swap` its file again, or `built-in`"
-    )]
+    #[error("the component `{digest}` was altered in the database")]
     Altered {
         /// The digest that it should have.
         digest: String,
@@ -112,9 +106,7 @@ pub enum Error {
         cause: std::io::Error,
     },
     /// There is nothing to go by.
-    #[error(
-        "no policy is active: `serial-gate policy swap built-in --reason TEXT` takes the built-in one"
-    )]
+    #[error("no policy is active")]
     NoPolicy,
     /// There is no thread left to load a policy in.
     #[error("no thread can be started to load the policy")]
@@ -125,6 +117,18 @@ pub enum Error {
 }
 
 impl Error {
+    /// What to do about it, where a command or a route does that.
+    pub fn remedy(&self) -> Option<Remedy> {
+        match self {
+            Error::Store(error) => error.remedy(),
+            Error::FreezeOff { here: false } => Some(Remedy::SwitchFreezesOn),
+            Error::Unreadable { .. } => Some(Remedy::SwapAnew),
+            Error::NoComponent { .. } | Error::Altered { .. } => Some(Remedy::SwapAgain),
+            Error::NoPolicy => Some(Remedy::TakeBuiltIn),
+            _ => None,
+        }
+    }
+
     /// Whether the database failed, and not the policy or its clause.
     pub(super) fn is_of_the_database(&self) -> bool {
         match self {

@@ -1,7 +1,8 @@
 //! What became of a shadow: how often it was asked, and where it differed.
 //!
-//! Owns the counts. Who asks, and when, is left to the queue. There is one row for each job that the
-//! two differed about, with what each said the last time; no more than [`KEPT`] of a generation.
+//! Owns the counts. Who asks, and when, is left to the queue. There is one row for each job that
+//! the two differed about, with what each said the last time; no more than [`KEPT`] of a
+//! generation.
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use rusqlite::{OptionalExtension, params};
@@ -67,7 +68,8 @@ pub enum Look<'a> {
 }
 
 impl Store {
-    /// Adds what came of a look. `act` says when. Nothing is added where another generation has the shadow's number by now.
+    /// Adds what came of a look. `act` says when. Nothing is added where another generation has the
+    /// shadow's number by now.
     ///
     /// # Errors
     ///
