@@ -15,7 +15,8 @@
 //! - [`alerts`] tells people what happened, by Telegram or by a webhook.
 //! - [`worker`] claims, cuts the task's branch, runs a command and ends the job.
 //!
-//! Small helpers for all of them: [`error`], [`printable`].
+//! Small helpers for all of them: [`error`], [`printable`], and [`remedy`], what helps after an
+//! error.
 //!
 //! The library prints nothing, never reads the clock (time is passed in), and never panics on data.
 
@@ -37,6 +38,7 @@ pub mod worker;
 
 pub mod error;
 pub mod printable;
+pub mod remedy;
 
 mod backoff;
 mod recent;

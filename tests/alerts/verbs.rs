@@ -74,7 +74,7 @@ fn a_freeze_that_the_operator_has_not_seen_is_not_cleared() {
     let seen = newest();
     freeze(&gate);
     let ran = gate.run(&["unfreeze", "alpha", "--seen", &seen]).exits(1);
-    insta::assert_snapshot!(without_times(&ran.stderr), @"error: `alpha` was frozen again, and nothing was cleared: freeze (number) is newer than (number), so look at its reason with `serial-gate repo`, and give `--seen (number)`");
+    insta::assert_snapshot!(without_times(&ran.stderr), @"error: `alpha` was frozen again by freeze (number), which is newer than (number), and nothing was cleared: look at its reason with `serial-gate repo`, and give `--seen (number)`");
     let ran = gate
         .run(&["unfreeze", "alpha", "--seen", &newest()])
         .succeeds();

@@ -158,14 +158,14 @@ fn what_cannot_be_is_refused_with_its_reason() {
             "/jobs",
             json!({"task_id": 9, "agent": "developer"}),
             404,
-            "there is no task 9: `serial-gate queue` lists what waits",
+            "there is no task 9: `GET /queue` lists what waits",
         ),
         (
             "PATCH",
             "/tasks/9",
             json!({"stage": "done"}),
             404,
-            "there is no task 9: `serial-gate queue` lists what waits",
+            "there is no task 9: `GET /queue` lists what waits",
         ),
         (
             "PATCH",

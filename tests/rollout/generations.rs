@@ -178,7 +178,7 @@ fn a_generation_that_was_never_active_cannot_be_rolled_back_to() {
     let ran = gate
         .run(&["policy", "rollback", "2", "--reason", "r"])
         .exits(1);
-    insta::assert_snapshot!(ran.stderr, @"error: generation 2 was never active, so it cannot be rolled back to");
+    insta::assert_snapshot!(ran.stderr, @"error: generation 2 was never active, so it cannot be rolled back to: `serial-gate policy swap` a file that is to be active");
 }
 
 #[test]
@@ -402,7 +402,7 @@ fn a_swap_that_was_checked_against_another_generation_undoes_nothing() {
     ])
     .succeeds();
     let error = rollout::swap(&mut operator, &stale, Place::Active, act(at(1_000))).unwrap_err();
-    insta::assert_snapshot!(error, @"another policy or other settings came meanwhile, and nothing was changed: look at `serial-gate policy history`, and try again");
+    insta::assert_snapshot!(error, @"the policy or its settings changed meanwhile, and nothing was changed");
     assert_eq!(gate.queue().generation(), Some(2));
     let left = operator.store().generation(3).unwrap();
     assert_eq!(left.state, GenerationState::Refused);

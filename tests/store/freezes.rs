@@ -54,7 +54,7 @@ fn a_freeze_that_has_the_id_of_a_deleted_one_is_not_cleared_for_it() {
         .unwrap();
     freeze(&gate, "second");
     let ran = unfreeze(&gate, first).exits(1);
-    insta::assert_snapshot!(without_times(&ran.stderr), @"error: `alpha` was frozen again, and nothing was cleared: freeze (number) is newer than (number), so look at its reason with `serial-gate repo`, and give `--seen (number)`");
+    insta::assert_snapshot!(without_times(&ran.stderr), @"error: `alpha` was frozen again by freeze (number), which is newer than (number), and nothing was cleared: look at its reason with `serial-gate repo`, and give `--seen (number)`");
     assert_eq!(repo(&gate)["freeze"]["reason"], "second");
 }
 
@@ -205,7 +205,7 @@ fn a_freeze_that_is_not_there_is_no_reason_to_clear_an_earlier_one() {
         .execute("DELETE FROM repo_freeze WHERE reason = 'second'", [])
         .unwrap();
     let ran = unfreeze(&gate, second).exits(1);
-    insta::assert_snapshot!(without_times(&ran.stderr), @"error: `alpha` is not held by freeze (number), and nothing was cleared: its newest freeze is (number), so look at its reason with `serial-gate repo`, and give `--seen (number)`");
+    insta::assert_snapshot!(without_times(&ran.stderr), @"error: `alpha` is not held by freeze (number) but by freeze (number), and nothing was cleared: look at its reason with `serial-gate repo`, and give `--seen (number)`");
     assert_eq!(repo(&gate)["freeze"]["reason"], "first");
 }
 

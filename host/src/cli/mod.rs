@@ -17,6 +17,7 @@ mod demo;
 mod deploy_verdict;
 mod doctor;
 mod error;
+mod error_remedy;
 mod explain;
 mod explain_help;
 mod freeze;

@@ -14,6 +14,7 @@ use serde::Serialize;
 use serial_gate::printable::{printable, printable_json};
 
 use super::Outcome;
+use super::error_remedy;
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -151,10 +152,11 @@ pub fn toned(tone: Tone, text: impl AsRef<str>) -> String {
     format!("{style}{}{style:#}", text.as_ref())
 }
 
-/// An error and its causes, one line each.
-pub fn error_text(error: &dyn std::error::Error) -> String {
-    let lines = |error: &dyn std::error::Error| {
-        let text = error.to_string();
+/// An error and its causes, a line each, with what helps.
+pub fn error_text(error: &(dyn std::error::Error + 'static)) -> String {
+    let lines = |error: &(dyn std::error::Error + 'static)| {
+        let remedy = error_remedy::of(error).map(|remedy| format!(": {remedy}"));
+        let text = format!("{error}{}", remedy.unwrap_or_default());
         let lines: Vec<String> = text.lines().map(shown).collect();
         // A further line is indented: at the start of a line it would look like another error.
         lines.join("\n    ")

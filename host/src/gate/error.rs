@@ -1,5 +1,6 @@
 //! What can go wrong between a policy and the clause that claims use.
 
+use crate::remedy::Remedy;
 use crate::{clause, policy, store};
 
 /// A question that the gate cannot answer.
@@ -15,9 +16,7 @@ pub enum Error {
     #[error("the policy's clause was refused")]
     Clause(#[from] clause::Refusal),
     /// The text in the database is not what was written there.
-    #[error(
-        "the {what} of generation {generation} cannot be read, so the defaults hold: `serial-gate policy swap FILE --reason TEXT` writes them anew"
-    )]
+    #[error("the {what} of generation {generation} cannot be read, so the defaults hold")]
     Unreadable {
         /// The generation.
         generation: i64,
@@ -28,25 +27,19 @@ pub enum Error {
         cause: serde_json::Error,
     },
     /// A component is not kept.
-    #[error(
-        "the component `{digest}` is not kept in the database: `serial-gate policy swap` its file again, or `built-in`"
-    )]
+    #[error("the component `{digest}` is not kept in the database")]
     NoComponent {
         /// Its digest.
         digest: String,
     },
     /// A component has changed since it was checked.
-    #[error(
-        "the component `{digest}` was altered in the database: `serial-gate policy swap` its file again, or `built-in`"
-    )]
+    #[error("the component `{digest}` was altered in the database")]
     Altered {
         /// The digest that it should have.
         digest: String,
     },
     /// There is no active generation.
-    #[error(
-        "no policy is active: `serial-gate policy swap built-in --reason TEXT` takes the built-in one"
-    )]
+    #[error("no policy is active")]
     NoPolicy,
     /// There is no thread left to load a policy in.
     #[error("no thread can be started to load the policy")]
@@ -57,6 +50,17 @@ pub enum Error {
 }
 
 impl Error {
+    /// What to do about it, where a command or a route does that.
+    pub fn remedy(&self) -> Option<Remedy> {
+        match self {
+            Error::Store(error) => error.remedy(),
+            Error::Unreadable { .. } => Some(Remedy::SwapAnew),
+            Error::NoComponent { .. } | Error::Altered { .. } => Some(Remedy::SwapAgain),
+            Error::NoPolicy => Some(Remedy::TakeBuiltIn),
+            _ => None,
+        }
+    }
+
     /// Whether the database failed, and not the policy or its clause.
     pub(crate) fn is_of_the_database(&self) -> bool {
         match self {

@@ -11,13 +11,11 @@ use super::{Gate, Rule};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotInForce {
     /// No generation is active.
-    #[error(
-        "no policy is active: `serial-gate policy swap built-in --reason TEXT` takes the built-in one"
-    )]
+    #[error("no policy is active: swap one in, such as the built-in policy")]
     NoneActive,
     /// The active generation could not be loaded here.
     #[error(
-        "generation {active} of the policy cannot be loaded here, and claims use generation {in_use}: swap in a good one, or roll back with `serial-gate policy rollback --reason TEXT`"
+        "generation {active} of the policy cannot be loaded here, and claims use generation {in_use}: swap in a good one, or roll back"
     )]
     NotLoaded {
         /// The active generation.
@@ -27,7 +25,7 @@ pub enum NotInForce {
     },
     /// The active generation is not signed by anybody who is trusted here.
     #[error(
-        "generation {active} of the policy is not trusted here, and claims use generation {in_use}, which is: sign its component with a trusted key, or roll back with `serial-gate policy rollback --reason TEXT`"
+        "generation {active} of the policy is not trusted here, and claims use generation {in_use}, which is: sign its component with a trusted key, or roll back"
     )]
     NotTrusted {
         /// The active generation.
@@ -45,12 +43,12 @@ pub enum NotInForce {
     },
     /// The policy gives no clause that may run, and its last good one is in use.
     #[error(
-        "the policy gives no usable clause, and claims use its last good one: look at `serial-gate queue`, and swap in a good policy or roll back"
+        "the policy gives no usable clause, and claims use its last good one: look at the notes of the queue, and swap in a good policy or roll back"
     )]
     LastGood,
     /// The policy gives no clause that may run, and only frozen repos are held.
     #[error(
-        "the policy gives no usable clause, and the order of tasks is not kept: look at `serial-gate queue`, and swap in a good policy or roll back"
+        "the policy gives no usable clause, and the order of tasks is not kept: look at the notes of the queue, and swap in a good policy or roll back"
     )]
     FreezeOnly,
 }

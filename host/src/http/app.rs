@@ -65,7 +65,7 @@ impl FromRef<App> for Arc<Access> {
 
 impl Parts {
     /// A queue as everybody sees it, for what takes long. It compiles and calls no policy once
-    /// `stop` is told.
+    /// it is to stop.
     pub fn open_queue(&self, stop: Stop) -> Result<Queue, Error> {
         let rule = Rule::Active(Overrides::default());
         let options = self.options.clone();

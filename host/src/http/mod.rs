@@ -61,13 +61,13 @@ pub struct Service {
     pub limits: Limits,
     /// Proxies in front of the service: each asks for many clients, whose addresses it tells.
     pub proxies: Vec<IpAddr>,
-    /// What this process was told otherwise than its queue's policy says.
+    /// The settings that this process uses instead of the policy's.
     pub overrides: Overrides,
     /// How long a claim lasts without a heartbeat.
     pub lease: Duration,
     /// Compiles and runs the policies.
     pub runtime: Runtime,
-    /// Whose policies are run; anybody's, if there is none.
+    /// The keys whose policies are run; without them, all policies are.
     pub trust: Option<Trust>,
     /// The repos that the configuration names.
     pub repos: Vec<String>,
@@ -127,7 +127,8 @@ pub enum Error {
     Document(#[source] serde_json::Error),
 }
 
-/// Runs the service until it is told to stop. `ready` is called once with the address that it listens on.
+/// Runs the service until it is told to stop. `ready` is called once with the address that it
+/// listens on.
 pub fn serve(service: Service, ready: impl FnOnce(SocketAddr)) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

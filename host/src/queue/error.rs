@@ -1,6 +1,7 @@
 //! What can go wrong with a queue: its gate, or the request.
 
 use super::nearest::{did_you_mean, named};
+use crate::remedy::Remedy;
 use crate::{gate, policy, store};
 
 /// A request that failed. Nothing was changed.
@@ -14,8 +15,7 @@ pub enum Error {
         "the freeze layer is off by this process's own settings, nothing was written: take `freeze-enabled` from its flags, \
          `SERIAL_GATE_FREEZE_ENABLED` from its environment, or `freeze_enabled` from its configuration file"
     } else {
-        "the freeze layer is off, nothing was written: switch it on with `serial-gate policy settings --freeze-enabled true \
-         --reason TEXT`"
+        "the freeze layer is off, nothing was written"
     })]
     FreezeOff {
         /// Whether this process was told so itself.
@@ -67,6 +67,17 @@ pub enum Error {
         /// Those in the rules.
         rules: Vec<String>,
     },
+}
+
+impl Error {
+    /// What to do about it, where a command or a route does that.
+    pub fn remedy(&self) -> Option<Remedy> {
+        match self {
+            Error::Gate(error) => error.remedy(),
+            Error::FreezeOff { here: false } => Some(Remedy::SwitchFreezesOn),
+            _ => None,
+        }
+    }
 }
 
 impl From<store::Error> for Error {

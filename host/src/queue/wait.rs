@@ -1,8 +1,8 @@
 //! A claim that waits until there is a job.
 //!
 //! Owns that it also compares the claim index meanwhile, at a low rate. Leaves the waiting to
-//! `waiters`: this is a line of one. Callers rely on this: a change by any program is seen soon, and
-//! a queue on which nothing happens costs next to nothing.
+//! `waiters`: this is a line of one. Callers rely on this: a change by any program is seen soon,
+//! and a queue on which nothing happens costs next to nothing.
 
 use std::time::Duration;
 

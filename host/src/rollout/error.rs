@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::remedy::Remedy;
 use crate::{conform, policy, queue, store};
 
 /// A step that was not made. The active generation is what it was.
@@ -19,9 +20,7 @@ pub enum Error {
         generation: i64,
     },
     /// Nothing to go back to.
-    #[error(
-        "there is no generation before the active one: `serial-gate policy history` lists them"
-    )]
+    #[error("there is no generation before the active one")]
     NothingBefore,
     /// A generation that claims never used was never checked to the end.
     #[error("generation {generation} was never active, so it cannot be rolled back to")]
@@ -30,7 +29,7 @@ pub enum Error {
         generation: i64,
     },
     /// There is no shadow.
-    #[error("there is no shadow: start one with `serial-gate policy shadow FILE --reason TEXT`")]
+    #[error("there is no shadow")]
     NoShadow,
     /// A generation that this host cannot run.
     #[error("generation {generation} cannot be used, the active one stays")]
@@ -81,4 +80,18 @@ pub enum Error {
     /// The check.
     #[error(transparent)]
     Check(#[from] conform::Error),
+}
+
+impl Error {
+    /// What to do about it, where a command or a route does that.
+    pub fn remedy(&self) -> Option<Remedy> {
+        match self {
+            Error::NothingBefore => Some(Remedy::ListGenerations),
+            Error::NeverActive { .. } => Some(Remedy::SwapFile),
+            Error::NoShadow => Some(Remedy::StartShadow),
+            Error::Queue(error) | Error::Check(conform::Error::Queue(error)) => error.remedy(),
+            Error::Store(error) => error.remedy(),
+            _ => None,
+        }
+    }
 }

@@ -1,15 +1,16 @@
-//! What can go wrong with the database, and what to do about it.
+//! What can go wrong with the database.
 
 use std::path::{Path, PathBuf};
 
 use super::engine::{EngineError, Unexpected};
 use super::{Forbidden, GenerationState};
+use crate::remedy::Remedy;
 
 /// A database that cannot be used, or a change that was refused. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is no file.
-    #[error("there is no database `{}`: create it with `serial-gate --db {} init`, or name another with `--db PATH`", path.display(), path.display())]
+    #[error("there is no database `{}`", path.display())]
     Missing {
         /// Where it was looked for.
         path: PathBuf,
@@ -87,7 +88,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// The database was not prepared, or by another version.
-    #[error("`{}` is not prepared for the serial gate: `serial-gate --db {} init` adds what is missing, or says what stands in the way", path.display(), path.display())]
+    #[error("`{}` is not prepared for the serial gate", path.display())]
     NotPrepared {
         /// The file.
         path: PathBuf,
@@ -174,13 +175,13 @@ pub enum Error {
         cause: EngineError,
     },
     /// There is no such alert.
-    #[error("there is no alert {id}: `serial-gate alerts` lists them")]
+    #[error("there is no alert {id}")]
     NoAlert {
         /// Its id.
         id: i64,
     },
     /// There is no such task.
-    #[error("there is no task {id}: `serial-gate queue` lists what waits")]
+    #[error("there is no task {id}")]
     NoTask {
         /// Its id.
         id: i64,
@@ -210,7 +211,7 @@ pub enum Error {
         task: i64,
     },
     /// There is no such job.
-    #[error("there is no job {id}: `serial-gate queue` lists what waits")]
+    #[error("there is no job {id}")]
     NoJob {
         /// Its id.
         id: i64,
@@ -251,7 +252,7 @@ pub enum Error {
     },
     /// A repo was frozen once more since the caller looked.
     #[error(
-        "`{}` was frozen again, and nothing was cleared: freeze {newest} is newer than {seen}, so look at its reason with `serial-gate repo`, and give `--seen {newest}`",
+        "`{}` was frozen again by freeze {newest}, which is newer than {seen}, and nothing was cleared",
         repo.escape_debug()
     )]
     FrozenAgain {
@@ -264,7 +265,7 @@ pub enum Error {
     },
     /// The freeze that the caller knew of is not there, and an earlier one is.
     #[error(
-        "`{}` is not held by freeze {seen}, and nothing was cleared: its newest freeze is {newest}, so look at its reason with `serial-gate repo`, and give `--seen {newest}`",
+        "`{}` is not held by freeze {seen} but by freeze {newest}, and nothing was cleared",
         repo.escape_debug()
     )]
     OtherFreeze {
@@ -285,12 +286,10 @@ pub enum Error {
         key: String,
     },
     /// No generation is active.
-    #[error(
-        "no policy is active: `serial-gate policy history` lists them, `serial-gate policy rollback N --reason TEXT` takes one up"
-    )]
+    #[error("no policy is active")]
     NoActiveGeneration,
     /// There is no such generation.
-    #[error("there is no generation {id}: `serial-gate policy history` lists them")]
+    #[error("there is no generation {id}")]
     NoGeneration {
         /// Its number.
         id: i64,
@@ -304,18 +303,16 @@ pub enum Error {
         state: GenerationState,
     },
     /// Another program was faster.
-    #[error(
-        "another policy or other settings came meanwhile, and nothing was changed: look at `serial-gate policy history`, and try again"
-    )]
+    #[error("the policy or its settings changed meanwhile, and nothing was changed")]
     Meanwhile,
     /// There are no cases of this name.
-    #[error("there are no fixtures `{}`: `serial-gate policy fixtures list` lists them", name.escape_debug())]
+    #[error("there are no fixtures `{}`", name.escape_debug())]
     NoFixture {
         /// Their name.
         name: String,
     },
     /// There is no such token.
-    #[error("there is no token `{}`: `serial-gate token list` lists them", name.escape_debug())]
+    #[error("there is no token `{}`", name.escape_debug())]
     NoToken {
         /// Whose it would be.
         name: String,
@@ -327,9 +324,7 @@ pub enum Error {
         name: String,
     },
     /// Another program started the job, so no token can be right.
-    #[error(
-        "no claim of the gate is known for job {id}: end it with the program that started it, or `serial-gate job requeue {id}`"
-    )]
+    #[error("no claim of the gate is known for job {id}")]
     NotClaimedHere {
         /// The job.
         id: i64,
@@ -404,6 +399,26 @@ pub enum Error {
 }
 
 impl Error {
+    /// What to do about it, where a command or a route does that.
+    pub fn remedy(&self) -> Option<Remedy> {
+        Some(match self {
+            Error::Missing { path } => Remedy::Create(path.clone()),
+            Error::NotPrepared { path } => Remedy::Prepare(path.clone()),
+            Error::NoAlert { .. } => Remedy::ListAlerts,
+            Error::NoTask { .. } | Error::NoJob { .. } => Remedy::ListQueue,
+            Error::FrozenAgain { newest, .. } | Error::OtherFreeze { newest, .. } => {
+                Remedy::LookAtFreeze(*newest)
+            }
+            Error::NoActiveGeneration => Remedy::TakeUpGeneration,
+            Error::NoGeneration { .. } => Remedy::ListGenerations,
+            Error::Meanwhile => Remedy::LookAtHistory,
+            Error::NoFixture { .. } => Remedy::ListFixtures,
+            Error::NoToken { .. } => Remedy::ListTokens,
+            Error::NotClaimedHere { id } => Remedy::Requeue(*id),
+            _ => return None,
+        })
+    }
+
     /// Whether a claim is no longer good: whoever held it has to drop its work.
     pub fn is_about_the_claim(&self) -> bool {
         matches!(

@@ -4,7 +4,8 @@ use jiff::fmt::friendly::SpanPrinter;
 use jiff::{SignedDuration, Timestamp};
 use serial_gate::store::{from_sql_time, time_since};
 
-/// The time since then; none if it is not known, or lies further ahead than two right clocks may differ.
+/// The time since then; none if it is not known, or lies further ahead than two right clocks may
+/// differ.
 pub fn age_of(since: Option<Timestamp>, now: Timestamp) -> Option<SignedDuration> {
     let passed = time_since(since?, now)?;
     SignedDuration::try_from(passed).ok()

@@ -1,7 +1,7 @@
 //! What takes long: done in its turn, in the background, on its own queue.
 //!
-//! Owns the turns. Callers rely on this: work that nobody waits for any more is told to stop, and
-//! so is all work once the service is to end.
+//! Owns the turns. Callers rely on this: work that nobody waits for any more is stopped, and so
+//! is all work once the service is to end.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ pub enum Lane {
     Steps,
 }
 
-/// Tells work to stop when the request that it is for is dropped.
+/// Stops work when the request that it is for is dropped.
 struct WhileWanted(Stop);
 
 impl Drop for WhileWanted {

@@ -37,8 +37,8 @@ pub struct Claim {
 
 /// Claim the next job that the gate lets through
 ///
-/// With `wait`, the answer comes as soon as there is one, or when the time is over. Of those that a job is for, whoever
-/// has asked first gets it.
+/// With `wait`, the answer comes as soon as there is one, or when the time is over. A job goes to
+/// the worker that has waited longest among those it is for.
 #[utoipa::path(
     post, path = "/claim", tag = "jobs", security(("token" = ["worker"])),
     request_body = Claim,

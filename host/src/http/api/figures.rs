@@ -1,8 +1,9 @@
 //! The figures of the queue, each with its name and what it means.
 //!
-//! Owns the tables. Leaves the reading to `metrics`. Callers rely on this: a repo that is listed has
-//! a figure for what waits, runs, failed and lapsed, also where it is 0, so that a rule for an alarm
-//! sees it fall. Rarer figures are there only where there is something: Prometheus keeps each line.
+//! Owns the tables. Leaves the reading to `metrics`. Callers rely on this: a repo that is listed
+//! has a figure for what waits, runs, failed and lapsed, also where it is 0, so that a rule for an
+//! alarm sees it fall. Rarer figures are there only where there is something: Prometheus keeps each
+//! line.
 
 use std::collections::BTreeMap;
 

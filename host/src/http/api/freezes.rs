@@ -42,7 +42,8 @@ pub struct Unfreeze {
     pub reason: String,
     /// Who does it, if not the owner of the token
     pub who: Option<String>,
-    /// The number of the newest freeze that the caller knows of: if another one is the newest, nothing is cleared
+    /// The number of the newest freeze that the caller knows of: if another one is the newest,
+    /// nothing is cleared
     #[serde(default, deserialize_with = "maybe_whole")]
     pub freeze_id: Option<i64>,
 }
@@ -52,15 +53,16 @@ pub struct Unfrozen {
     repo: String,
     /// How many freezes were cleared; none if it was not frozen
     cleared: usize,
-    /// What has to be known if it was not frozen: that no task of it is known, or which frozen repo has a name like it
+    /// What has to be known if it was not frozen: that no task of it is known, or which frozen repo
+    /// has a name like it
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
 }
 
 /// Close a repo until it is unfrozen: no task of it starts
 ///
-/// `holds` and `note` say what the gate really does: where it does not act, a freeze holds nothing. A repo that nothing in the
-/// queue has is refused with 422, unless `new` says that it is new.
+/// `holds` and `note` say what the gate really does: where it does not act, a freeze holds nothing.
+/// A repo that nothing in the queue has is refused with 422, unless `new` says that it is new.
 #[utoipa::path(
     post, path = "/serial-gate/freeze", tag = "freezes", security(("token" = ["operator"])), request_body = Freeze,
     responses(

@@ -34,7 +34,8 @@ pub struct RollBack {
     /// The generation to go back to; the one that was active before, if left out
     #[serde(default, deserialize_with = "maybe_whole")]
     pub generation: Option<i64>,
-    /// The generation that the caller knows to be active: if it is another by now, nothing is changed
+    /// The generation that the caller knows to be active: if it is another by now, nothing is
+    /// changed
     #[serde(default, deserialize_with = "maybe_whole")]
     pub seen: Option<i64>,
 }

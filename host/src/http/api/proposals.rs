@@ -2,7 +2,7 @@
 //!
 //! Owns nothing of it: each step is `conform`'s and `life`'s. Callers rely on this: checks are made
 //! one at a time, and nothing else waits for them; a check ends when its caller is gone or the
-//! service is told to stop.
+//! service is to stop.
 
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -33,7 +33,8 @@ pub struct Proposed {
     reason: String,
     /// The policy's own parameters, a JSON document; as they are, if left out
     rules: Option<String>,
-    /// The repos that the rules name may be new: nothing in the queue has their names yet. Without this, such rules are refused
+    /// The repos that the rules name may be new: nothing in the queue has their names yet. Without
+    /// this, such rules are refused
     #[serde(default)]
     #[param(default = false)]
     new: bool,

@@ -49,7 +49,8 @@ fn analyst() -> String {
 #[serde(deny_unknown_fields)]
 #[schema(min_properties = 1)]
 pub struct ChangeTask {
-    /// The stage that it is in now; a finished one, such as `done`, ends it and cancels what is queued of it
+    /// The stage that it is in now; a finished one, such as `done`, ends it and cancels what is
+    /// queued of it
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = String, required = false, min_length = 1, example = "done")]
     stage: Option<String>,
@@ -60,7 +61,8 @@ pub struct ChangeTask {
     /// The token of the task's running job: its holder may end the task, and the job keeps running
     #[serde(default, deserialize_with = "maybe_token")]
     token: Option<String>,
-    /// End the task although jobs of it are running: they are cancelled, and `reason` has to say why
+    /// End the task although jobs of it are running: they are cancelled, and `reason` has to say
+    /// why
     #[serde(default)]
     #[schema(default = false)]
     force: bool,
@@ -76,7 +78,8 @@ pub struct CancelTask {
     /// The token of the task's running job: its holder may end the task, and the job keeps running
     #[serde(default, deserialize_with = "maybe_token")]
     token: Option<String>,
-    /// Cancel the task although jobs of it are running: they are cancelled, too, and `reason` has to say why
+    /// Cancel the task although jobs of it are running: they are cancelled, too, and `reason` has
+    /// to say why
     #[serde(default)]
     #[schema(default = false)]
     force: bool,
@@ -91,8 +94,8 @@ pub struct CancelTask {
 pub struct AddedTask {
     #[serde(flatten)]
     added: Added,
-    /// What has to be known of it: that its first stage is a finished one, or looks like one, or that the freeze of its repo
-    /// does not hold it
+    /// What has to be known of it: that its first stage is a finished one, or looks like one, or
+    /// that the freeze of its repo does not hold it
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
 }
@@ -102,12 +105,14 @@ pub struct AddedTask {
 pub struct ChangedTask {
     #[serde(flatten)]
     task: TaskRow,
-    /// What has to be known of the change: that the stage only looks finished, or that the task had ended before
+    /// What has to be known of the change: that the stage only looks finished, or that the task had
+    /// ended before
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
 }
 
-/// Why a task was not added. It becomes an answer, and a line of the log, once nothing makes the change again.
+/// Why a task was not added. It becomes an answer, and a line of the log, once nothing makes the
+/// change again.
 enum NotAdded {
     Queue(queue::Error),
     Branch(branch::Error),

@@ -1,8 +1,9 @@
-//! The page for people: what runs, what waits and why, what is frozen, and the buttons of an operator.
+//! The page for people: what runs, what waits and why, what is frozen, and the buttons of an
+//! operator.
 //!
-//! Owns one template, one stylesheet and a script without which the page is whole. It shows what the
-//! API tells. Leaves what the buttons do to `forms`. Callers rely on this: what is in the database is
-//! text on the page and nothing else.
+//! Owns one template, one stylesheet and a script without which the page is whole. It shows what
+//! the API tells. Leaves what the buttons do to `forms`. Callers rely on this: what is in the
+//! database is text on the page and nothing else.
 
 use askama::Template;
 use axum::body::Bytes;
@@ -49,7 +50,7 @@ struct Page {
     policy: Policy,
     now: String,
     may_operate: bool,
-    /// Whose token this browser keeps.
+    /// The caller whose token this browser keeps.
     signed_in: Option<SignedIn>,
     said: Option<String>,
 }
@@ -169,7 +170,7 @@ pub async fn script() -> impl IntoResponse {
     ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], SCRIPT)
 }
 
-/// The page for somebody, with what has just been said to them.
+/// The page for a caller, with a message above it.
 pub async fn draw(
     app: &App,
     caller: &Caller,
@@ -196,7 +197,7 @@ fn read(reader: &mut Reader, caller: &Caller, said: Option<String>) -> Result<Pa
         repos.push(repo);
     }
     let stored_is_on = reader.queue.stored_settings().map(|stored| stored.enabled);
-    // What somebody has to do something about comes first.
+    // What needs an operator comes first.
     repos.sort_by_key(|repo| {
         let is_stuck = repo.work.iter().any(|line| line.class == FAILED);
         (!repo.frozen, !is_stuck)

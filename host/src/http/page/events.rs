@@ -1,8 +1,8 @@
 //! Server-sent events: that something has changed, for those who then look again.
 //!
-//! Owns that the stream flows: its first bytes come at once, it is never silent for long, and proxies
-//! are asked to keep none of it back. Callers rely on this: it ends when its token is revoked, or the
-//! service stops.
+//! Owns that the stream flows: its first bytes come at once, it is never silent for long, and
+//! proxies are asked to keep none of it back. Callers rely on this: it ends when its token is
+//! revoked, or the service stops.
 
 use std::convert::Infallible;
 use std::time::Duration;

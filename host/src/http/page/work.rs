@@ -1,6 +1,7 @@
 //! What the page shows of work: who does what, what failed, and which task a job waits for.
 //!
-//! Owns these lines and their looks. Leaves the sentences to the queue and the markup to the template, which escapes them.
+//! Owns these lines and their looks. Leaves the sentences to the queue and the markup to the
+//! template, which escapes them.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,10 +1,10 @@
 //! Who asks, and whether they may.
 //!
-//! Owns the one place where a caller is let in or refused: a handler names the role that it needs by
-//! taking a [`Viewer`], a [`Worker`] or an [`Operator`], and runs only for a caller that has it. The
-//! same role is in the operation's `security`, which a test compares. Leaves the rows to `keys`, and
-//! what a browser keeps to `cookies`. Callers rely on this: nothing here waits for the database on a
-//! thread that serves connections.
+//! Owns the one place where a caller is let in or refused: a handler names the role that it needs
+//! by taking a [`Viewer`], a [`Worker`] or an [`Operator`], and runs only for a caller that has it.
+//! The same role is in the operation's `security`, which a test compares. Leaves the rows to
+//! `keys`, and what a browser keeps to `cookies`. Callers rely on this: nothing here waits for the
+//! database on a thread that serves connections.
 
 use std::future::pending;
 use std::net::{IpAddr, SocketAddr};

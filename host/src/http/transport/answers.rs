@@ -1,7 +1,8 @@
 //! Large answers: how much memory those take that were not read yet.
 //!
-//! Owns the sum, whichever way an answer is kept: it is counted once, until its last byte was handed to the system or its
-//! connection has ended. Callers rely on this: clients that ask for much and read nothing cannot take all memory.
+//! Owns the sum, whichever way an answer is kept: it is counted once, until its last byte was
+//! handed to the system or its connection has ended. Callers rely on this: clients that ask for
+//! much and read nothing cannot take all memory.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,7 +1,7 @@
 //! The body of a request: received within its limits of size and time.
 //!
-//! Owns these limits, and what becomes of a body that nobody reads. Leaves to `extract` what is read
-//! from it. Callers rely on this: a small body is there before anything is answered.
+//! Owns these limits, and what becomes of a body that nobody reads. Leaves to `extract` what is
+//! read from it. Callers rely on this: a small body is there before anything is answered.
 
 use std::pin::Pin;
 use std::sync::Arc;

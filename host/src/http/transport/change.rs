@@ -2,8 +2,8 @@
 //! the disk.
 //!
 //! Owns that a change can be made again: when a group is undone, each of its changes is made once
-//! more, alone. Leaves the groups to `writer`. Callers rely on this: no change is answered before it
-//! is acknowledged.
+//! more, alone. Leaves the groups to `writer`. Callers rely on this: no change is answered before
+//! it is acknowledged.
 
 use std::sync::Arc;
 

@@ -1,13 +1,13 @@
 //! Which client a request is from, where clients are counted.
 //!
-//! Owns that a whole IPv6 network of one customer counts as one, and that a proxy which the operator has named is believed
-//! about its clients. Nobody is let in by an address.
+//! Owns that a whole IPv6 network of one customer counts as one, and that a proxy which the
+//! operator has named is believed about its clients. Nobody is let in by an address.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use axum::http::HeaderMap;
 
-/// Who holds one IPv6 address holds the other 2^64 of its network.
+/// The holder of one IPv6 address holds the other 2^64 of its network.
 const CUSTOMER: u128 = u128::MAX << 64;
 
 /// The address by which a client is counted.

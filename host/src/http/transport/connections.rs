@@ -1,7 +1,7 @@
 //! All connections: who has a place, and who gives way when places run short.
 //!
-//! Owns the places, the limit on strangers from one address, and the order in which connections give
-//! way: first those that were let in by no token, the oldest first, and then those between two
+//! Owns the places, the limit on strangers from one address, and the order in which connections
+//! give way: first those that were let in by no token, the oldest first, and then those between two
 //! requests. Leaves the deadlines to `peer`. Callers rely on this: a client that holds connections
 //! and sends nothing shuts nobody out, and a request that was let in is never cut to make room.
 
@@ -47,7 +47,7 @@ pub struct Connections {
 struct All {
     peers: HashMap<u64, Arc<Peer>>,
     of_network: HashMap<IpAddr, usize>,
-    /// How many are there still, and were told to end.
+    /// How many are there still, although they are to end.
     ending: usize,
     next: u64,
     said: Option<Instant>,
@@ -89,7 +89,7 @@ impl Connections {
         }
     }
 
-    /// Whether not even a spare place is free. Then some connections are told to give way.
+    /// Whether not even a spare place is free. Then some connections give way.
     fn is_over_full(&self) -> bool {
         let mut all = self.all();
         let is_full = all.peers.len() >= self.limits.places + self.limits.spare;
@@ -131,7 +131,8 @@ impl Connections {
         true
     }
 
-    /// Ends the connections whose time is over. Those that do not read have less of it while answers take much memory.
+    /// Ends the connections whose time is over. Those that do not read have less of it while
+    /// answers take much memory.
     pub fn sweep(&self, is_pressed: bool) {
         let now = Instant::now();
         let mut all = self.all();
@@ -219,7 +220,7 @@ impl Connections {
     }
 
     fn end(&self, all: &mut All, peer: &Peer, why: Why) {
-        if peer.tell_to_end(why) {
+        if peer.ask_to_end(why) {
             all.ending += 1;
             self.ended
                 .get_or_create(&Ended { reason: why.name() })

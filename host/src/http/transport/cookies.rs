@@ -1,7 +1,9 @@
-//! The cookie that keeps a token in a browser: no script reads it, and no other site's page sends it.
+//! The cookie that keeps a token in a browser: no script reads it, and no other site's page sends
+//! it.
 //!
-//! Owns its names and what a browser may do with it. Leaves to `access` whether the token is good. Callers rely on this:
-//! where the browser speaks TLS, the cookie is never sent without, and no other host can put one of its name in place.
+//! Owns its names and what a browser may do with it. Leaves to `access` whether the token is good.
+//! Callers rely on this: where the browser speaks TLS, the cookie is never sent without, and no
+//! other host can put one of its name in place.
 
 use axum::http::header::{COOKIE, ORIGIN};
 use axum::http::{HeaderMap, HeaderName};
@@ -13,8 +15,8 @@ const PLAIN: &str = "serial_gate_token";
 
 const WEEK: u32 = 604_800;
 
-/// Whether the browser speaks TLS, to a proxy then. Everybody is believed: who says so untruly gets a cookie that is not
-/// sent back.
+/// Whether the browser speaks TLS, to a proxy then. Every client is believed: a false claim gets a
+/// cookie that is not sent back.
 pub fn is_over_tls(headers: &HeaderMap) -> bool {
     let value = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let forwarded = value(HeaderName::from_static("x-forwarded-proto"));

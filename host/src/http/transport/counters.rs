@@ -1,7 +1,7 @@
 //! What this process counts: requests by their answers, and claims.
 //!
-//! Owns these figures' names. Callers rely on this: a client cannot make up figures, because neither
-//! a method nor a path is taken from it as it is.
+//! Owns these figures' names. Callers rely on this: a client cannot make up figures, because
+//! neither a method nor a path is taken from it as it is.
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -1,8 +1,9 @@
 //! The head of a request: that it can be read in one way only.
 //!
-//! Owns what is refused because a proxy and the service could take it for different requests, or a check for another
-//! name than an answer. Of `Content-Length` and `Transfer-Encoding`, hyper refuses two lengths that differ, and closes
-//! the connection after a request with both. Callers rely on this: a header that decides something is there once.
+//! Owns what is refused because a proxy and the service could take it for different requests, or a
+//! check for another name than an answer. Of `Content-Length` and `Transfer-Encoding`, hyper
+//! refuses two lengths that differ, and closes the connection after a request with both. Callers
+//! rely on this: a header that decides something is there once.
 
 use axum::extract::Request;
 use axum::http::header::{

@@ -1,7 +1,9 @@
-//! How many connections this process can hold: what the system lets it open, less what it needs itself.
+//! How many connections this process can hold: what the system lets it open, less what it needs
+//! itself.
 //!
-//! Owns the limit on open files. Leaves to `connections` what happens when the places run short. Callers rely on this: a
-//! connection within these places never takes the descriptor that a database or an alert needs.
+//! Owns the limit on open files. Leaves to `connections` what happens when the places run short.
+//! Callers rely on this: a connection within these places never takes the descriptor that a
+//! database or an alert needs.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -9,14 +11,15 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 const MOST: usize = 4_096;
 /// Below so many, it is said at the start.
 const FEW: usize = 1_000;
-/// With fewer open files the service does not start: a place that it promised would take a database's file.
+/// With fewer open files the service does not start: a place that it promised would take a
+/// database's file.
 const LEAST: u64 = 192;
 /// Files of the databases, of alerts under way, of a policy that is checked, and the standard ones.
 const OWN: usize = 160;
 /// Places that only answer whether the service lives.
 const SPARE: usize = 64;
-/// As much as is ever asked for. Programs that close every number up to their limit take minutes with a higher one, and
-/// inherit it.
+/// As much as is ever asked for. Programs that close every number up to their limit take minutes
+/// with a higher one, and inherit it.
 const ENOUGH: u64 = 65_536;
 
 /// The places.

@@ -72,7 +72,7 @@ pub async fn serve(listening: Listening, router: Router, ended: &Notify) -> io::
                             tokio::select! {
                                 // A client that went away in the middle is no error of ours.
                                 _ = connection => {}
-                                () = peer.told_to_end() => {}
+                                () = peer.asked_to_end() => {}
                             }
                         });
                     }
@@ -114,7 +114,7 @@ async fn accept(
 ) -> io::Result<(TcpStream, SocketAddr)> {
     connections.room().await;
     let (stream, from) = listener.accept().await?;
-    // Answers are small, and somebody waits for each.
+    // Answers are small, and a client waits for each.
     stream.set_nodelay(true)?;
     Ok((stream, from))
 }

@@ -1,8 +1,8 @@
 //! One connection, as the service sees it: what it does, since when, and for how long it may.
 //!
 //! Owns the deadlines of what a client can be slow with: its first byte, the head of a request, the
-//! next request, and the reading of an answer. A body has its own in `body`. Callers rely on this: a
-//! connection is ended for one reason, the first that was given.
+//! next request, and the reading of an answer. A body has its own in `body`. Callers rely on this:
+//! a connection is ended for one reason, the first that was given.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -81,7 +81,7 @@ struct State {
     blocked: Option<Instant>,
     /// Whether its last request was let in.
     is_known: bool,
-    /// Whether it is beyond the places, and is told only whether the service lives.
+    /// Whether it is beyond the places, and may only ask whether the service lives.
     is_spare: bool,
     ending: Option<Why>,
 }
@@ -198,8 +198,8 @@ impl Peer {
         is_over(state.since, most).then_some(why)
     }
 
-    /// Ends it. False if it was told before.
-    pub fn tell_to_end(&self, why: Why) -> bool {
+    /// Ends it. False if it was to end already.
+    pub fn ask_to_end(&self, why: Why) -> bool {
         let mut state = self.state();
         let is_first = state.ending.is_none();
         state.ending.get_or_insert(why);
@@ -212,8 +212,8 @@ impl Peer {
         self.state().ending.is_some()
     }
 
-    /// Waits until it is told to end.
-    pub async fn told_to_end(&self) {
+    /// Waits until it is to end.
+    pub async fn asked_to_end(&self) {
         self.end.notified().await;
     }
 }

@@ -25,7 +25,7 @@ pub struct Problem {
     /// Seconds after which it may go better.
     #[serde(skip)]
     retry_after: Option<u64>,
-    /// What the log says of it, and the caller is not told.
+    /// What the log says of it, and the caller does not hear.
     #[serde(skip)]
     #[schema(ignore)]
     cause: Option<String>,

@@ -1,7 +1,7 @@
 //! The actor that reads: one queue for all requests that change nothing, so none of them holds up a
 //! claim.
 //!
-//! Owns the notice that something has changed, whoever changed it, for those who follow the events.
+//! Owns the notice that something has changed, by any program, for those who follow the events.
 //! It also keeps the state of the queue as it was just now: many look at once when something has
 //! changed, and it is the same for all.
 

@@ -1,6 +1,7 @@
 //! A connection's bytes, watched: that some have come, and that none can be written.
 //!
-//! Owns nothing but the notice, which it gives to `peer`. Callers rely on this: it reads and writes as the stream does.
+//! Owns nothing but the report, which goes to `peer`. Callers rely on this: it reads and writes as
+//! the stream does.
 
 use std::io;
 use std::pin::Pin;
@@ -14,7 +15,7 @@ use tokio::net::TcpStream;
 
 use super::peer::Peer;
 
-/// A stream whose peer is told of.
+/// A stream that reports to its peer.
 pub struct Socket {
     pub stream: TcpStream,
     pub peer: Arc<Peer>,

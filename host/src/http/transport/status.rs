@@ -1,10 +1,11 @@
-//! Which error gets which status, and what of it the caller is told.
+//! Which error gets which status, and what of it the caller hears.
 //!
 //! Owns these matches. They name every variant: a new one does not compile until it has a status.
-//! What the caller can mend is told; what went wrong inside goes to the log.
+//! The caller hears what it can mend; what went wrong inside goes to the log.
 
 use axum::http::StatusCode;
 use serial_gate::error::with_causes;
+use serial_gate::remedy::Remedy;
 use serial_gate::worker::branch;
 use serial_gate::{conform, gate, queue, rollout, store};
 
@@ -28,6 +29,42 @@ fn moved() -> Problem {
     let detail = "the queue's database was replaced, renamed or removed while the service had it \
                   open, and the change may be lost: look at what is there now, and try again";
     Problem::later(StatusCode::SERVICE_UNAVAILABLE, detail, 1)
+}
+
+/// What to do about an error, after its text: the route that does it. Where no route does, nothing
+/// is advised.
+fn with_remedy(text: String, remedy: Option<Remedy>) -> String {
+    let advice = match remedy {
+        Some(Remedy::ListQueue) => "`GET /queue` lists what waits".to_owned(),
+        Some(Remedy::ListGenerations) => "`GET /policy/history` lists them".into(),
+        Some(Remedy::LookAtFreeze(freeze)) => {
+            format!("look at its reason with `GET /queue`, and send `\"freeze_id\": {freeze}`")
+        }
+        Some(Remedy::Requeue(job)) => {
+            format!("end it with the program that started it, or `POST /jobs/{job}/requeue`")
+        }
+        Some(Remedy::LookAtHistory) => "look at `GET /policy/history`, and try again".into(),
+        Some(Remedy::TakeUpGeneration) => "`GET /policy/history` lists them, \
+             `POST /policy/rollback` takes one up"
+            .into(),
+        Some(Remedy::TakeBuiltIn) => {
+            "`POST /policy/swap` without a body takes the built-in one".into()
+        }
+        Some(Remedy::SwapAnew) => "`POST /policy/swap` writes them anew".into(),
+        Some(Remedy::SwapAgain) => "`POST /policy/swap` with its file, or without a body".into(),
+        Some(Remedy::SwapFile) => "`POST /policy/swap` a component that is to be active".into(),
+        Some(Remedy::StartShadow) => "start one with `POST /policy/shadow`".into(),
+        Some(
+            Remedy::Create(_)
+            | Remedy::Prepare(_)
+            | Remedy::ListAlerts
+            | Remedy::ListFixtures
+            | Remedy::ListTokens
+            | Remedy::SwitchFreezesOn,
+        )
+        | None => return text,
+    };
+    format!("{text}: {advice}")
 }
 
 impl From<store::Error> for Problem {
@@ -84,7 +121,7 @@ impl From<store::Error> for Problem {
             | E::Scan { .. }
             | E::Budget { .. } => return Problem::inside(&error),
         };
-        Problem::new(status, error)
+        Problem::new(status, with_remedy(error.to_string(), error.remedy()))
     }
 }
 
@@ -125,7 +162,13 @@ impl From<queue::Error> for Problem {
         use queue::Error as E;
         match error {
             E::Gate(error) => error.into(),
-            E::FreezeOff { .. } => Problem::new(StatusCode::CONFLICT, error),
+            E::FreezeOff { here: true } => Problem::new(StatusCode::CONFLICT, error),
+            E::FreezeOff { here: false } => Problem::new(
+                StatusCode::CONFLICT,
+                format!(
+                    "{error}: an operator of the queue switches it on in the policy's settings"
+                ),
+            ),
             E::UnknownRepo { .. } => {
                 let detail = format!("{error}; if the repo is new, send `\"new\": true`");
                 Problem::new(StatusCode::NOT_FOUND, detail)
@@ -144,7 +187,8 @@ impl From<gate::Error> for Problem {
             E::Store(error) => error.into(),
             // The policy's own words: an operator who swaps policies has to read them.
             E::Policy(_) | E::Clause(_) | E::NoPolicy => {
-                Problem::new(StatusCode::SERVICE_UNAVAILABLE, with_causes(&error))
+                let detail = with_remedy(with_causes(&error), error.remedy());
+                Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
             }
             E::Unreadable { .. } | E::NoComponent { .. } | E::Altered { .. } | E::Thread(_) => {
                 Problem::inside(&error)
@@ -174,7 +218,7 @@ impl From<rollout::Error> for Problem {
                 return Problem::bug(with_causes(&error));
             }
         };
-        Problem::new(status, with_causes(&error))
+        Problem::new(status, with_remedy(with_causes(&error), error.remedy()))
     }
 }
 

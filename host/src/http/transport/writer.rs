@@ -55,8 +55,8 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread. It ends when nobody is left to ask it, or by a panic; both notify `ended`.
-    /// Once `shutdown` has begun, nobody waits any more.
+    /// Starts the thread. It ends when nobody is left to ask it, or by a panic; both notify
+    /// `ended`. Once `shutdown` has begun, nobody waits any more.
     pub fn start(
         queue: Queue,
         lease: Duration,
@@ -80,8 +80,8 @@ impl Writer {
         Ok((Writer { requests }, thread))
     }
 
-    /// Makes a change and waits until it is acknowledged. The step may be made twice, the first time
-    /// being undone.
+    /// Makes a change and waits until it is acknowledged. The step may be made twice, the first
+    /// time being undone.
     pub async fn change<T: Send + 'static, E: Send + 'static>(
         &self,
         step: impl FnMut(&mut Queue) -> Result<T, E> + Send + 'static,

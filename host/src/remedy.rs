@@ -1,0 +1,45 @@
+//! What helps after an error, where a command or a route does it.
+//!
+//! Owns the kinds: each error that has a remedy names one of them. Leaves the words to those who
+//! talk to people: the command line names its verbs, and the service its routes.
+
+use std::path::PathBuf;
+
+/// What to do about an error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Remedy {
+    /// Create the database, or name another.
+    Create(PathBuf),
+    /// Prepare the database.
+    Prepare(PathBuf),
+    /// Choose from the alerts.
+    ListAlerts,
+    /// Choose from what waits in the queue.
+    ListQueue,
+    /// Choose from the generations.
+    ListGenerations,
+    /// Choose from the fixtures.
+    ListFixtures,
+    /// Choose from the tokens.
+    ListTokens,
+    /// Look at the reason of this freeze, and name it.
+    LookAtFreeze(i64),
+    /// Put the job back.
+    Requeue(i64),
+    /// Look at what happened to the policy, and try again.
+    LookAtHistory,
+    /// Make one of the generations the active one.
+    TakeUpGeneration,
+    /// Make the built-in policy the active one.
+    TakeBuiltIn,
+    /// Swap in a policy, which writes settings and limits anew.
+    SwapAnew,
+    /// Swap in the same component again, or the built-in policy.
+    SwapAgain,
+    /// Swap in the component of a generation that is to be active.
+    SwapFile,
+    /// Start a shadow.
+    StartShadow,
+    /// Switch the freeze layer on.
+    SwitchFreezesOn,
+}
