@@ -122,3 +122,24 @@ pub(crate) fn verdict_as_json<S: serde::Serializer>(
 ) -> Result<S::Ok, S::Error> {
     verdict.as_ref().map(verdict_to_json).serialize(serializer)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verdict_is_read_as_it_is_written_and_as_it_once_was() {
+        let hold = Hold {
+            earlier_task: Some(1),
+            freeze: None,
+            rule: Some("too many".into()),
+        };
+        for verdict in [Verdict::Claim, Verdict::Hold(hold)] {
+            let once = json!(verdict);
+            for document in [verdict_to_json(&verdict), once] {
+                assert_eq!(verdict_from_json(&document).as_ref(), Some(&verdict));
+            }
+        }
+        assert_eq!(verdict_from_json(&json!("maybe")), None);
+    }
+}
