@@ -14,7 +14,7 @@ use super::contract::Column;
 use super::render::{self, Rendered};
 use super::tree::{Comparison, Literal, Predicate, Row, Value};
 
-/// A set of agents; `None` stands for a job without one.
+/// A set of agents; `None` is a job without one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Agents {
     /// These.
@@ -29,7 +29,7 @@ impl Agents {
         *self == Agents::Only(Vec::new())
     }
 
-    /// The condition on a job that its agent is none of these.
+    /// The condition on a job that its agent is not one of these.
     pub fn others(&self, dialect: Dialect) -> Rendered {
         let others = match self {
             Agents::Only(agents) => Predicate::Not(Box::new(is_one_of(agents))),

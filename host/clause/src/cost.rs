@@ -1,11 +1,11 @@
 //! What the sub-selects of a clause cost: whether the number of rows that each looks at stays the
 //! same however many there are.
 //!
-//! Owns the proof, over the indexes that the store makes (`store/schema`). A sub-select is cheap if
-//! one search by an index answers its whole filter: the first row that is found fulfils it, and no
-//! row is looked at in vain. A condition that the index does not answer may be false for all rows
-//! but the last. One inside another is asked again for each row. Leaves the order of tasks and the
-//! partitions to `shape`. Callers rely on this: for a clause that passes, the steps of SQLite for
+//! Owns the proof, over the indexes that the store makes. A sub-select is cheap if one search by an
+//! index answers its whole filter: the first row that is found fulfils it, and no row is looked at
+//! in vain. A condition that the index does not answer may be false for all rows but the last. A
+//! sub-select inside another is asked again for each row. Leaves the order of tasks and the
+//! partitions to `flat`. Callers rely on this: for a clause that passes, the steps of SQLite for
 //! one job have a bound that depends on the clause alone; `tests/flat/cost.rs` counts them.
 
 use alloc::string::ToString;
@@ -56,14 +56,17 @@ pub(super) fn check(predicate: &Predicate) -> Result<(), Obstacle> {
 fn remedy(table: Table, term: Option<&Predicate>) -> &'static str {
     match (term, table) {
         (None, _) => {
-            "take `min` or `max` of `id` where `repo` and one `stage`, `stage <> 'done'`, or `status = 'queued'` and `agent` are compared"
+            "take `min` or `max` of `id` where `repo` and one `stage`, `stage <> 'done'`, or \
+             `status = 'queued'` and `agent` are compared"
         }
         (Some(term), _) if has_select(term) => "move the inner sub-select out of the outer one",
         (_, Table::Tasks) => {
-            "with `repo`, compare `stage <> 'done'` or `stage` with one text, then `id`, and nothing else"
+            "with `repo`, compare `stage <> 'done'` or `stage` with one text, then `id`, and \
+             nothing else"
         }
         (_, Table::Jobs) => {
-            "with `repo`, compare `status = 'queued'`, then `agent`, then `task_id`, and nothing else"
+            "with `repo`, compare `status = 'queued'`, then `agent`, then `task_id`, and \
+             nothing else"
         }
         (_, Table::RepoFreeze) => "with `repo`, compare `cleared_at IS NULL` and nothing else",
     }

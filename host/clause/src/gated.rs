@@ -11,7 +11,7 @@ use super::agents::{AGENT, Agents};
 use super::tree::{Comparison, Literal, Predicate, Value};
 
 /// The agents whose jobs a clause may hold. Names that the clause does not mention all fare alike,
-/// so one fresh name stands for them.
+/// so one fresh name represents them.
 pub(super) fn gated(predicate: &Predicate) -> Agents {
     let mut mentioned = vec![None];
     predicate.literals(&mut |literal| {

@@ -4,7 +4,7 @@
 //! to `scope`. Precedence, loosest first, is `OR`, `AND`, `NOT`, then comparisons with `IN`,
 //! `BETWEEN` and `IS`. SQLite and PostgreSQL group `a = b < c` differently, so a comparison is
 //! never compared again without parentheses.
-//! Invariant: as in `tree`. The first fault of the text is the one that is refused, and every
+//! Invariant: as in `tree`. The first fault of the text is refused, and every
 //! recursion passes through `expression`, which stops at the limit of nesting.
 
 use alloc::borrow::ToOwned;
