@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use serde_json::Value;
 use serial_gate::model;
-use serial_gate_default_policy::rule::Rule;
+use serial_gate_default_policy::rule::{self, Rule};
 use serial_gate_default_policy::serial::Serial;
 use serial_gate_default_policy::{settings, snapshot};
 use tempfile::TempDir;
@@ -204,7 +204,7 @@ pub fn native_settings(settings: &model::Settings) -> Result<settings::Settings<
         freeze_enabled,
         rules,
     } = settings;
-    settings::Settings::parse(*enabled, repos, *freeze_enabled, rules.as_deref())
+    rule::parse(*enabled, repos, *freeze_enabled, rules.as_deref())
 }
 
 fn native_state(state: &model::Snapshot) -> snapshot::Snapshot {

@@ -13,6 +13,7 @@
 //! - [`policy`] runs a WebAssembly component under limits. It knows no SQL.
 //! - [`clause`] is the wall between them: it reads a policy's fragment and prints what may run.
 //! - [`printable`] is text that can be shown on one line.
+//! - [`ownership`] says whether other users can have written a file.
 //! - [`model`] is the contract (`wit/serial-gate.wit`) as Rust types.
 //!
 //! The library prints nothing, never reads the clock (time is passed in), and never panics on data.
@@ -33,6 +34,7 @@ pub mod alerts;
 
 mod backoff;
 mod child;
+pub mod ownership;
 
 pub mod printable;
 

@@ -7,6 +7,8 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use serial_gate::ownership::{self, Unsafe};
+
 use super::Error;
 use super::options::{DEFAULT_DATABASE, Given};
 
@@ -136,22 +138,13 @@ fn beside(db: &Path, chosen: Chosen) -> Result<Option<ConfigFile>, Error> {
     let Ok(about) = std::fs::metadata(&path) else {
         return Ok(None);
     };
-    let owners = [
-        0,
-        rustix::process::geteuid().as_raw(),
-        std::fs::metadata(db).map_or(0, |db| db.uid()),
-    ];
-    if !owners.contains(&about.uid()) {
-        return Err(Error::ForeignConfig { path });
+    let of_the_database = std::fs::metadata(db).ok().map(|db| db.uid());
+    match ownership::check(&about, of_the_database, ownership::OTHERS) {
+        Ok(()) => Ok(Some(ConfigFile::new(path, chosen))),
+        Err(Unsafe::Foreign) => Err(Error::ForeignConfig { path }),
+        Err(Unsafe::Writable) => Err(Error::OpenConfig { path }),
     }
-    if about.mode() & OTHERS_WRITE != 0 {
-        return Err(Error::OpenConfig { path });
-    }
-    Ok(Some(ConfigFile::new(path, chosen)))
 }
-
-/// The bit of a file's mode that lets every user write it.
-const OTHERS_WRITE: u32 = 0o002;
 
 fn of_the_user() -> Option<ConfigFile> {
     let folder = |name| {

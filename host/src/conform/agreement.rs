@@ -10,7 +10,6 @@ use serde_json::Value;
 
 use super::budget::Budget;
 use super::case::Document;
-use super::decided::fault;
 use super::directed::states;
 use super::example::{Difference, smallest};
 use super::times::{Moment, Times};
@@ -20,7 +19,7 @@ use super::{Error, example};
 use crate::clause::{Clause, Reach};
 use crate::model::{Decision, Settings, Snapshot, Verdict};
 use crate::policy::Policy;
-use crate::queue::{self, Source, with_causes};
+use crate::queue::{self, Source, fault, with_causes};
 
 /// About how many states the policy is asked at each time.
 const PROBES: usize = 3;

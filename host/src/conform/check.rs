@@ -17,7 +17,6 @@ use serde_json::{Value, json};
 use super::agreement::Trial;
 use super::budget::Budget;
 use super::case::{Document, parse_cases};
-use super::decided::fault;
 use super::states::States;
 use super::times::{CHANGES, Times};
 use super::world::World;
@@ -25,7 +24,7 @@ use super::{CASE_TIME, Error, Runner};
 use crate::clause::{Clause, Table};
 use crate::model::{Decision, Description, Dialect, Settings};
 use crate::policy::{Policy, Runtime, Trust, texts};
-use crate::queue::{Allowance, CurrentClause, Source, with_causes};
+use crate::queue::{Allowance, CurrentClause, Source, fault, with_causes};
 use crate::store::Fixture;
 
 /// How many states each invariant is tried on, agreement on more.

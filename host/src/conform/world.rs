@@ -13,13 +13,12 @@ use tempfile::TempDir;
 
 use super::budget::Budget;
 use super::case::{Document, Row};
-use super::decided::fault;
 use super::row::{FREEZE, JOB, TASK, check_columns, insert, json_value};
 use super::{CASE_TIME, Error, Through};
 use crate::model::{Settings, Verdict};
 use crate::policy::Runtime;
 use crate::queue::{
-    self, Allowance, NewFreeze, Options, Overrides, Queue, Rule, Source, default_settings,
+    self, Allowance, NewFreeze, Options, Overrides, Queue, Rule, Source, default_settings, fault,
 };
 use crate::store::{Act, sql_time};
 

@@ -51,6 +51,7 @@ pub use crate::store::Running;
 pub use acting::Acting;
 pub use adoption::{Adoption, Misfit, adoption_by};
 pub use advice::Advice;
+pub(crate) use agreement::fault;
 pub use agreement::{ByClause, Contradicting, Contradiction, Decided};
 pub use agreement_look::Agreement;
 pub use agreement_sample::Pace;
