@@ -2,8 +2,8 @@
 //! which most reasons are made.
 //!
 //! Owns the frame and the quoting. For the default rule the text is the reference's to the byte
-//! (reference semantics 24). A clause must say the same as `decide` for every state; that is tested,
-//! not promised.
+//! (reference semantics 24). A clause must say the same as `decide` for every state; that is
+//! tested, not promised.
 
 use alloc::format;
 use alloc::string::String;
@@ -12,8 +12,9 @@ use alloc::vec::Vec;
 use crate::rule::Rule;
 use crate::settings::Settings;
 
-/// The condition that lets a job through unless it is gated and one of the reasons is true. It starts
-/// with `AND` and ends with a space; it is empty when the kill switch is off, or there is no reason.
+/// The condition that lets a job through unless it is gated and one of the reasons is true. It
+/// starts with `AND` and ends with a space; it is empty when the kill switch is off, or there is no
+/// reason.
 ///
 /// A reason must be false for a job without a repo, and never NULL where `decide` finds none.
 pub fn held_while<R: Rule>(
@@ -38,7 +39,8 @@ pub fn held_while<R: Rule>(
 pub fn earlier_task<R: Rule>(rules: &R) -> String {
     let unfinished = unfinished("t2", rules);
     format!(
-        "EXISTS (SELECT 1 FROM tasks t2 WHERE t2.repo = jobs.repo AND t2.id < jobs.task_id AND {unfinished})"
+        "EXISTS (SELECT 1 FROM tasks t2 WHERE t2.repo = jobs.repo AND t2.id < jobs.task_id \
+         AND {unfinished})"
     )
 }
 

@@ -14,7 +14,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::marker::PhantomData;
 
-use crate::rule::Rule;
+use crate::rule::{self, Rule};
 use crate::{settings, snapshot};
 
 wit_bindgen::generate!({
@@ -69,7 +69,7 @@ type DefaultPolicy = Exports<crate::serial::Serial>;
 export!(DefaultPolicy with_types_in self);
 
 fn parsed<R: Rule>(settings: &Settings) -> Result<settings::Settings<R>, PolicyError> {
-    settings::Settings::parse(
+    rule::parse(
         settings.enabled,
         &settings.repos,
         settings.freeze_enabled,

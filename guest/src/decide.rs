@@ -1,5 +1,5 @@
-//! What every rule shares when it decides over a snapshot: whom the gate may hold, and what it finds
-//! in their repos.
+//! What every rule shares when it decides over a snapshot: whom the gate may hold, and what it
+//! finds in their repos.
 //!
 //! Owns the reading of the state and the order of questions; what holds a gated job is the rule's.
 //! The condition in `clause` says the same in SQL, whose three-valued logic decides the odd cases
@@ -25,8 +25,8 @@ pub struct Queue<'a> {
     repos: Vec<Repo<'a>>,
 }
 
-/// One symbol, in each of the parts that it can play. Most are the names of tasks, which play none, so
-/// that a text is read when it is asked for, and then once.
+/// One symbol, in each of the parts that it can play. Most are the names of tasks, which play none,
+/// so that a text is read when it is asked for, and then once.
 #[derive(Clone, Copy, Default)]
 struct About {
     is_read: bool,
@@ -36,7 +36,7 @@ struct About {
     gated: bool,
     /// As a stage: the task is finished.
     finished: bool,
-    /// As a repo: where it stands in the list of them, once something is known about it.
+    /// As a repo: its place in the list of them, once something is known about it.
     repo: Option<u32>,
 }
 
@@ -200,8 +200,8 @@ impl<'a> Queue<'a> {
         about.ok_or_else(|| out_of_range(symbol))
     }
 
-    /// What a symbol is as a status, an agent and a stage, all of which is known from now on. It is asked
-    /// for several times a row, and hardly ever about a symbol that is new.
+    /// What a symbol is as a status, an agent and a stage, all of which is known from now on. It is
+    /// asked for several times a row, and hardly ever about a symbol that is new.
     #[inline]
     fn read_text<R: Rule>(
         &mut self,

@@ -11,13 +11,13 @@
 //! {"gated_agents": ["analyst"], "finished_stages": ["done"], "repos": ["org/app"]}
 //! ```
 //!
-//! `gated_agents` are the agents whose jobs the gate may hold, `finished_stages` the stages in which a task is
-//! finished. With `repos` the gate acts in these repos only. They are compared as exact text, so they may have names
-//! that the setting `repos` (a list with commas) cannot hold; a repo is in scope when both admit it. A list must not
-//! be empty, and holds printable ASCII.
+//! `gated_agents` are the agents whose jobs the gate may hold, `finished_stages` the stages in
+//! which a task is finished. With `repos` the gate acts in these repos only. They are compared as
+//! exact text, so they may have names that the setting `repos` (a list with commas) cannot hold; a
+//! repo is in scope when both admit it. A list must not be empty, and holds printable ASCII.
 //!
-//! Dependencies point one way: `component` → `serial` → `decide`, `clause` → `rule`, `settings` →
-//! `scope`, `snapshot`; `rows` makes snapshots for tests.
+//! Dependencies point one way: `component` → `serial` → `decide`, `clause` → `rule` → `settings` →
+//! `scope`; all of them use `snapshot`. `rows` makes snapshots for tests.
 
 #![no_std]
 

@@ -21,8 +21,8 @@ use talc::wasm::WasmBinning;
 #[global_allocator]
 static ALLOCATOR: TalcSyncCell<Memory, WasmBinning> = TalcSyncCell::new_wasm(Memory::Nothing);
 
-/// What is there from the start. Most calls need no more, and a host takes longer to make a memory larger, and
-/// small again for the next instance, than a small call takes.
+/// What is there from the start. Most calls need no more, and a host takes longer to make a memory
+/// larger, and small again for the next instance, than a small call takes.
 static mut BEGINNING: [MaybeUninit<u8>; FIRST] = [MaybeUninit::uninit(); FIRST];
 const FIRST: usize = 1 << 20;
 
@@ -47,7 +47,7 @@ unsafe impl Source for Memory {
                 None => Err(()),
             };
         }
-        // Room for what the allocator keeps beside a block, and for the next blocks.
+        // Room for the allocator's own data, and for the next blocks.
         let pages = (layout.size() + layout.align()).div_ceil(PAGE) + 16;
         let start = memory_size(0) * PAGE;
         if memory_grow(0, pages) == usize::MAX {

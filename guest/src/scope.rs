@@ -2,8 +2,8 @@
 //!
 //! Owns the reading of the comma-separated setting (reference semantics 17–23), which is part of
 //! the contract and therefore the same for every policy and for the host. It never fails: a scope
-//! without one valid name is all repos. Beside it stands the list `repos` of the rules, whose names are
-//! taken as they are; a repo is in scope when both admit it.
+//! without one valid name is all repos. The list `repos` of the rules narrows it further; its names
+//! are taken as they are. A repo is in scope when both admit it.
 
 use alloc::collections::BTreeSet;
 use alloc::format;
@@ -52,7 +52,8 @@ impl Scope {
         scope
     }
 
-    /// The same scope, of which only the repos are left that the rules name; all of it, if they name none.
+    /// The same scope, of which only the repos are left that the rules name; all of it, if they
+    /// name none.
     #[must_use]
     pub fn within(self, repos: Option<&[String]>) -> Scope {
         Scope {
@@ -91,8 +92,9 @@ impl Scope {
         self.exact.as_ref().is_none_or(|exact| exact.contains(repo))
     }
 
-    /// Whether the gate applies to a repo that somebody named. Space around the name does not count for the
-    /// setting, unlike in the claim (reference semantics 23). The rules name a repo exactly.
+    /// Whether the gate applies to a repo that an operator named. Space around the name does not
+    /// count for the setting, unlike in the claim (reference semantics 23). The rules name a repo
+    /// exactly.
     pub fn applies(&self, repo: &str) -> bool {
         self.is_named(strip(repo)) && self.is_in_the_rules(repo)
     }

@@ -1,8 +1,8 @@
 //! The default rule, in both of its forms.
 //!
-//! A gated job is held while an earlier task of its repo is unfinished, or while its repo is frozen.
-//! Owns the parameters and what holds a job. Whom the gate may hold at all is the same for every
-//! rule: see `decide` and `clause`.
+//! A gated job is held while an earlier task of its repo is unfinished, or while its repo is
+//! frozen. Owns the parameters and what holds a job. Whom the gate may hold at all is the same for
+//! every rule: see `decide` and `clause`.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -12,12 +12,12 @@ use alloc::vec::Vec;
 use serde::Deserialize;
 
 use crate::clause;
-use crate::decide::Queue;
+use crate::decide::{GatedJob, Queue};
 use crate::rule::Rule;
 use crate::settings::Settings;
 use crate::snapshot::{Decision, Hold, Snapshot, Timestamp};
 
-/// The parameters of the default policy. Other policies have them too, beside their own.
+/// The parameters of the default policy. Other policies have them, too, with their own.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Serial {
@@ -25,7 +25,8 @@ pub struct Serial {
     pub gated_agents: Vec<String>,
     /// The stages in which a task is finished. At least one.
     pub finished_stages: Vec<String>,
-    /// The only repos in which the gate acts, by their exact names; all that the scope admits, if it is left out. At least one.
+    /// The only repos in which the gate acts, by their exact names. At least one, or left out for
+    /// all that the scope admits.
     pub repos: Option<Vec<String>>,
 }
 
@@ -66,33 +67,42 @@ impl Rule for Serial {
         _: Timestamp,
         snapshot: &Snapshot,
     ) -> Result<Vec<D>, String> {
-        let queue = Queue::read(settings, snapshot)?;
-        queue.decide(|job| Hold {
-            earlier_task: job.first_earlier(),
-            freeze: job.repo.freeze,
-            rule: None,
-        })
+        Queue::read(settings, snapshot)?.decide(hold)
     }
 
     fn claim_clause(settings: &Settings<Serial>, _: Timestamp) -> String {
-        let reasons = [
-            Some(clause::earlier_task(&settings.rules)),
-            clause::frozen(settings),
-        ];
-        clause::held_while(settings, reasons)
+        clause::held_while(settings, reasons(settings))
     }
+}
+
+/// What holds a gated job by this rule; other rules begin with it.
+pub fn hold(job: &GatedJob<'_>) -> Hold {
+    Hold {
+        earlier_task: job.first_earlier(),
+        freeze: job.repo.freeze,
+        rule: None,
+    }
+}
+
+/// The same as conditions.
+pub fn reasons<R: Rule>(settings: &Settings<R>) -> [Option<String>; 2] {
+    [
+        Some(clause::earlier_task(&settings.rules)),
+        clause::frozen(settings),
+    ]
 }
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use crate::rule::parse;
     use crate::snapshot::{Symbol, Task};
 
     #[test]
     fn several_agents_and_stages_become_lists() {
         let rules = r#"{"gated_agents":["analyst","o'brien"],"finished_stages":["done","merged"]}"#;
-        let settings = Settings::parse(true, "b,a", false, Some(rules)).unwrap();
+        let settings = parse(true, "b,a", false, Some(rules)).unwrap();
         assert_eq!(
             Serial::claim_clause(&settings, 0),
             "AND NOT ( jobs.agent IN ('analyst', 'o''brien') AND jobs.repo IN ('a', 'b') AND ( \
@@ -103,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_symbol_out_of_range_is_refused() {
-        let settings = Settings::parse(true, "", true, None).unwrap();
+        let settings = parse(true, "", true, None).unwrap();
         let task = Task {
             id: 1,
             repo: Symbol::new(1),

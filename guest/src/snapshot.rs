@@ -1,8 +1,8 @@
 //! The state of a queue, as the rule sees it: plain data, and the answer's types.
 //!
 //! Owns the meaning of a row for the rule; the contract (`wit/serial-gate.wit`) documents the
-//! fields. The tables stay in columns, as the contract passes them, and are read row by row. Only what
-//! some rule here reads is kept. Callers rely on this: a row holds no symbol for NULL, but none.
+//! fields. The tables stay in columns, as the contract passes them, and are read row by row. Only
+//! what some rule here reads is kept. Callers rely on this: a row holds `None` for NULL.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -42,7 +42,7 @@ pub struct Tasks {
     pub repo: Vec<u32>,
     /// How far the tasks are.
     pub stage: Vec<u32>,
-    /// Marks that somebody has put on the tasks.
+    /// Marks on the tasks.
     pub label: Vec<u32>,
 }
 
@@ -55,7 +55,7 @@ pub struct Task {
     pub repo: Option<Symbol>,
     /// How far the task is.
     pub stage: Option<Symbol>,
-    /// A mark that somebody has put on the task.
+    /// A mark on the task.
     pub label: Option<Symbol>,
 }
 
@@ -72,12 +72,12 @@ impl Tasks {
     }
 }
 
-/// What stands in `jobs.task_id`.
+/// The value of `jobs.task_id`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TaskRef {
     /// The id of the job's task, if there is such a task.
     Id(i64),
-    /// A number that is no id, which the database sorts before this one.
+    /// A number that cannot be an id, and that the database sorts before this one.
     BeforeId(i64),
     /// Something that the database sorts after every number.
     AfterEveryId,
@@ -157,7 +157,7 @@ pub struct Freezes {
     pub id: Vec<i64>,
     /// The repos that were frozen.
     pub repo: Vec<u32>,
-    /// When somebody cleared them.
+    /// When an operator cleared them.
     pub cleared_at: Vec<u32>,
 }
 
@@ -168,7 +168,7 @@ pub struct Freeze {
     pub id: i64,
     /// The repo that was frozen.
     pub repo: Option<Symbol>,
-    /// When somebody cleared it. The freeze is active while nobody has.
+    /// When an operator cleared it. The freeze is active without a time here.
     pub cleared_at: Option<Symbol>,
 }
 

@@ -15,8 +15,8 @@
 //! - [`alerts`] tells people what happened, by Telegram or by a webhook.
 //! - [`worker`] claims, cuts the task's branch, runs a command and ends the job.
 //!
-//! Small helpers for all of them: [`error`], [`printable`], and [`remedy`], what helps after an
-//! error.
+//! Small helpers for all of them: [`error`], [`printable`], [`ownership`] (whether other users can
+//! have written a file), and [`remedy`] (what helps after an error).
 //!
 //! The library prints nothing, never reads the clock (time is passed in), and never panics on data.
 
@@ -42,3 +42,5 @@ pub mod remedy;
 
 mod backoff;
 mod recent;
+
+pub mod ownership;

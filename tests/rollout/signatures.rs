@@ -129,7 +129,7 @@ fn a_text_that_is_no_signature_is_refused_whatever_it_is() {
         assert!(refused.is_err(), "{end}");
     }
     gate.write("policy.wasm.minisig", b"\xff\xfe");
-    insta::assert_snapshot!(signature_stage(&gate, &key), @r"signature    refused  has a signature that is none of minisign's: make one with `serial-gate policy sign FILE.wasm --key KEY`");
+    insta::assert_snapshot!(signature_stage(&gate, &key), @r"signature    refused  has a signature that is not in minisign's format: make one with `serial-gate policy sign FILE.wasm --key KEY`");
 }
 
 /// Made by the program `minisign`, of the text `test`.

@@ -1,7 +1,7 @@
 //! The default rule run natively, in the contract's types.
 
 use serial_gate::model;
-use serial_gate_default_policy::rule::Rule;
+use serial_gate_default_policy::rule::{self, Rule};
 use serial_gate_default_policy::serial::Serial;
 use serial_gate_default_policy::{settings, snapshot};
 
@@ -23,7 +23,7 @@ pub fn native_settings(settings: &model::Settings) -> Result<settings::Settings<
         freeze_enabled,
         rules,
     } = settings;
-    settings::Settings::parse(*enabled, repos, *freeze_enabled, rules.as_deref())
+    rule::parse(*enabled, repos, *freeze_enabled, rules.as_deref())
 }
 
 fn native_state(state: &model::Snapshot) -> snapshot::Snapshot {

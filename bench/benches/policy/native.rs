@@ -1,9 +1,8 @@
 //! The default rule as a function of this process, over the rows as the library reads them.
 
 use serial_gate::model;
-use serial_gate_default_policy::rule::Rule;
+use serial_gate_default_policy::rule::{Rule, parse};
 use serial_gate_default_policy::serial::Serial;
-use serial_gate_default_policy::settings::Settings;
 use serial_gate_default_policy::snapshot::{
     Decision, Freezes, Jobs, Snapshot, Symbols, Tasks, Verdict,
 };
@@ -48,7 +47,7 @@ impl Native {
     }
 
     pub fn decide(&self) -> Vec<Decision> {
-        let settings = Settings::<Serial>::parse(true, "", true, None).unwrap();
+        let settings = parse::<Serial>(true, "", true, None).unwrap();
         Serial::decide(&settings, 0, &self.0).unwrap()
     }
 }

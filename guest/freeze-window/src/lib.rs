@@ -10,8 +10,9 @@
 //! {"windows": [{"repos": ["alpha"], "from": "fri 16:00", "until": "mon 08:00"}], "utc_offset": "+01:00"}
 //! ```
 //!
-//! There is at least one window. Without `repos` it is for every repo in scope; without `utc_offset`
-//! its times are UTC. The clause is for the windows that are open now, until any opens or closes.
+//! There is at least one window. Without `repos` it is for every repo in scope; without
+//! `utc_offset` its times are UTC. The clause is for the windows that are open now, until any opens
+//! or closes.
 
 #![no_std]
 
@@ -28,7 +29,7 @@ use serde::Deserialize;
 use serial_gate_default_policy::clause;
 use serial_gate_default_policy::decide::Queue;
 use serial_gate_default_policy::rule::Rule;
-use serial_gate_default_policy::serial::Serial;
+use serial_gate_default_policy::serial::{self, Serial};
 use serial_gate_default_policy::settings::Settings;
 use serial_gate_default_policy::snapshot::{Decision, Hold, Snapshot, Timestamp};
 
@@ -43,7 +44,8 @@ pub struct FreezeWindow {
     pub gated_agents: Vec<String>,
     /// The stages in which a task is finished. At least one.
     pub finished_stages: Vec<String>,
-    /// The only repos in which the gate acts, by their exact names; all that the scope admits, if it is left out. At least one.
+    /// The only repos in which the gate acts, by their exact names. At least one, or left out for
+    /// all that the scope admits.
     pub repos: Option<Vec<String>>,
     /// When gated jobs are held. At least one.
     pub windows: Vec<Window>,
@@ -88,8 +90,8 @@ impl FreezeWindow {
 impl Rule for FreezeWindow {
     const NAME: &'static str = "freeze-window";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
-    const SUMMARY: &'static str = "a task starts when every earlier task of its repo is done, the repo is not frozen, \
-         and no weekly window closes it";
+    const SUMMARY: &'static str = "a task starts when every earlier task of its repo is done, the \
+         repo is not frozen, and no weekly window closes it";
 
     fn gated_agents(&self) -> &[String] {
         &self.gated_agents
@@ -119,18 +121,14 @@ impl Rule for FreezeWindow {
         let queue = Queue::read(settings, snapshot)?;
         let open = settings.rules.open(now);
         queue.decide(|job| Hold {
-            earlier_task: job.first_earlier(),
-            freeze: job.repo.freeze,
             rule: settings.rules.closed(&open, job.repo.name),
+            ..serial::hold(job)
         })
     }
 
     fn claim_clause(settings: &Settings<FreezeWindow>, now: Timestamp) -> String {
-        let reasons = [
-            Some(clause::earlier_task(&settings.rules)),
-            clause::frozen(settings),
-            window::closed(&settings.rules.open(now)),
-        ];
+        let closed = window::closed(&settings.rules.open(now));
+        let reasons = serial::reasons(settings).into_iter().chain([closed]);
         clause::held_while(settings, reasons)
     }
 

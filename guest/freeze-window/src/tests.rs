@@ -4,6 +4,7 @@
 
 use alloc::string::ToString;
 
+use serial_gate_default_policy::rule::parse;
 use serial_gate_default_policy::snapshot::{Freeze, Job, Symbol, Task, TaskRef, Verdict};
 
 use super::*;
@@ -16,7 +17,7 @@ const DAY: i64 = 24 * HOUR;
 const WEEKEND: &str = r#"{"windows":[{"repos":["alpha"],"from":"fri 16:00","until":"mon 08:00"}],"utc_offset":"+01:00"}"#;
 
 fn settings(rules: &str) -> Result<Settings<FreezeWindow>, String> {
-    Settings::parse(true, "", true, Some(rules))
+    parse(true, "", true, Some(rules))
 }
 
 /// What holds the only job, of task 2 in `alpha`, at a moment.
@@ -101,7 +102,7 @@ fn every_open_window_of_the_repo_is_named_and_no_other() {
 fn the_clause_holds_the_repos_of_the_windows_that_are_open() {
     let rules = r#"{"windows":[{"repos":["a","o'b"],"from":"mon 00:00","until":"mon 02:00"},
         {"repos":["c"],"from":"mon 01:00","until":"mon 03:00"},{"from":"mon 04:00","until":"mon 05:00"}]}"#;
-    let settings = Settings::parse(true, "", false, Some(rules)).unwrap();
+    let settings = parse(true, "", false, Some(rules)).unwrap();
     let reason_at = |hour| {
         let clause = FreezeWindow::claim_clause(&settings, MONDAY + hour * HOUR);
         let (_, reasons) = clause.split_once("t2.stage != 'done')").unwrap();
@@ -137,7 +138,7 @@ fn the_ends_of_time_have_an_answer() {
 
 #[test]
 fn the_kill_switch_opens_the_windows() {
-    let settings = Settings::parse(false, "", true, Some(WEEKEND)).unwrap();
+    let settings = parse(false, "", true, Some(WEEKEND)).unwrap();
     assert_eq!(FreezeWindow::claim_clause(&settings, MONDAY), "");
 }
 

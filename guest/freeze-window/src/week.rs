@@ -1,7 +1,7 @@
 //! Times of the week, as an operator writes them and as a moment falls into them.
 //!
-//! Owns their notation: days `mon` to `sun`, times from `00:00` to `23:59`, a distance from UTC such
-//! as `+01:00`. The distance is fixed: where clocks change twice a year, so must the setting.
+//! Owns their notation: days `mon` to `sun`, times from `00:00` to `23:59`, a distance from UTC
+//! such as `+01:00`. The distance is fixed: where clocks change twice a year, so must the setting.
 
 use alloc::format;
 use alloc::string::String;

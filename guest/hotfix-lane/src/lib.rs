@@ -1,14 +1,13 @@
 //! A serial gate's policy in which hotfixes have a lane of their own.
 //!
 //! A task with the label `hotfix` is a hotfix. Its gated job passes a freeze, and waits for no task
-//! but the earlier unfinished hotfixes of its repo. Every other gated job waits for what the default
-//! rule says, and besides for every unfinished hotfix of its repo, earlier or later: a hotfix goes
-//! first, and nothing new starts on the code that it is about to change.
+//! but the earlier unfinished hotfixes of its repo. Every other gated job waits for what the
+//! default rule says, and besides for every unfinished hotfix of its repo, earlier or later: a
+//! hotfix goes first, and nothing new starts on the code that it is about to change.
 //!
-//! The task of a job is the one whose id is its `task_id`, in whatever repo. A job that has none, or
-//! whose task has no label, is ordinary. Everything else is as in the default policy: the scope, the
-//! kill switch, freezes, and the parameters `gated_agents`,
-//! `finished_stages` and `repos`.
+//! The task of a job is the one whose id is its `task_id`, in whatever repo. A job that has none,
+//! or whose task has no label, is ordinary. Everything else is as in the default policy: the scope,
+//! the kill switch, freezes, and the parameters `gated_agents`, `finished_stages` and `repos`.
 //!
 //! ```json
 //! {"label": "urgent"}
@@ -42,7 +41,8 @@ pub struct HotfixLane {
     pub gated_agents: Vec<String>,
     /// The stages in which a task is finished. At least one.
     pub finished_stages: Vec<String>,
-    /// The only repos in which the gate acts, by their exact names; all that the scope admits, if it is left out. At least one.
+    /// The only repos in which the gate acts, by their exact names. At least one, or left out for
+    /// all that the scope admits.
     pub repos: Option<Vec<String>>,
     /// The label of a hotfix.
     pub label: String,
@@ -67,7 +67,8 @@ impl Default for HotfixLane {
 impl Rule for HotfixLane {
     const NAME: &'static str = "hotfix-lane";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
-    const SUMMARY: &'static str = "a hotfix waits for earlier hotfixes of its repo only, every other task also for every hotfix";
+    const SUMMARY: &'static str = "a hotfix waits for earlier hotfixes of its repo only, every other \
+         task also for every hotfix";
 
     fn gated_agents(&self) -> &[String] {
         &self.gated_agents

@@ -2,12 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use serial_gate_default_policy::rule::parse;
 use serial_gate_default_policy::snapshot::{Freeze, Job, Task, Verdict};
 
 use super::*;
 
 fn settings(rules: Option<&str>) -> Result<Settings<HotfixLane>, String> {
-    Settings::parse(true, "", true, rules)
+    parse(true, "", true, rules)
 }
 
 /// A task of the repo: its id, and the symbols of its stage and label.
@@ -111,7 +112,7 @@ fn a_job_without_a_task_of_its_own_is_ordinary() {
 
 #[test]
 fn the_clause_asks_for_the_label_of_the_operator() {
-    let settings = Settings::parse(true, "", false, Some(r#"{"label":"it's urgent"}"#)).unwrap();
+    let settings = parse(true, "", false, Some(r#"{"label":"it's urgent"}"#)).unwrap();
     assert_eq!(
         HotfixLane::claim_clause(&settings, 0),
         "AND NOT ( jobs.agent = 'analyst' AND ( \

@@ -1,8 +1,8 @@
 //! A serial gate's policy that lets several tasks of a repo run at once, up to a limit.
 //!
-//! A gated job is held while at least `limit` earlier tasks of its repo are unfinished, or while its
-//! repo is frozen. A limit of 1 is the default rule. Everything else is as in the default policy: the
-//! scope, the kill switch, freezes, and the parameters `gated_agents`,
+//! A gated job is held while at least `limit` earlier tasks of its repo are unfinished, or while
+//! its repo is frozen. A limit of 1 is the default rule. Everything else is as in the default
+//! policy: the scope, the kill switch, freezes, and the parameters `gated_agents`,
 //! `finished_stages` and `repos`.
 //!
 //! ```json
@@ -23,7 +23,7 @@ use serde::Deserialize;
 use serial_gate_default_policy::clause;
 use serial_gate_default_policy::decide::Queue;
 use serial_gate_default_policy::rule::Rule;
-use serial_gate_default_policy::serial::Serial;
+use serial_gate_default_policy::serial::{self, Serial};
 use serial_gate_default_policy::settings::Settings;
 use serial_gate_default_policy::snapshot::{Decision, Hold, Snapshot, Timestamp};
 
@@ -38,7 +38,8 @@ pub struct WipLimit {
     pub gated_agents: Vec<String>,
     /// The stages in which a task is finished. At least one.
     pub finished_stages: Vec<String>,
-    /// The only repos in which the gate acts, by their exact names; all that the scope admits, if it is left out. At least one.
+    /// The only repos in which the gate acts, by their exact names. At least one, or left out for
+    /// all that the scope admits.
     pub repos: Option<Vec<String>>,
     /// How many unfinished tasks a repo may have before the next one waits.
     pub limit: usize,
@@ -63,7 +64,8 @@ impl Default for WipLimit {
 impl Rule for WipLimit {
     const NAME: &'static str = "wip-limit";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
-    const SUMMARY: &'static str = "a task starts when fewer than `limit` earlier tasks of its repo are unfinished and the repo is not frozen";
+    const SUMMARY: &'static str = "a task starts when fewer than `limit` earlier tasks of its repo \
+         are unfinished and the repo is not frozen";
 
     fn gated_agents(&self) -> &[String] {
         &self.gated_agents
@@ -85,8 +87,8 @@ impl Rule for WipLimit {
         Err(format!("`limit` is {}: {remedy}", self.limit))
     }
 
-    /// The reason is the first unfinished task only: when it is finished, there is one fewer, and the
-    /// job may still wait for the next.
+    /// The reason is the first unfinished task only: when it is finished, there is one fewer, and
+    /// the job may still wait for the next.
     fn decide<D: From<Decision>>(
         settings: &Settings<WipLimit>,
         _: Timestamp,
@@ -98,8 +100,7 @@ impl Rule for WipLimit {
             let first = earlier.first().copied();
             Hold {
                 earlier_task: first.filter(|_| earlier.len() >= settings.rules.limit),
-                freeze: job.repo.freeze,
-                rule: None,
+                ..serial::hold(job)
             }
         })
     }

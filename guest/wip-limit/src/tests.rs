@@ -2,12 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use serial_gate_default_policy::rule::parse;
 use serial_gate_default_policy::snapshot::{Freeze, Job, Symbol, Task, TaskRef, Verdict};
 
 use super::*;
 
 fn settings(rules: Option<&str>) -> Result<Settings<WipLimit>, String> {
-    Settings::parse(true, "", true, rules)
+    parse(true, "", true, rules)
 }
 
 /// What holds a job of task 9 in a repo with these tasks.
@@ -90,7 +91,7 @@ fn the_clause_counts_and_is_the_default_s_at_a_limit_of_one() {
          AND t2.id < jobs.task_id AND t2.stage != 'done') >= 3 OR EXISTS (SELECT 1 FROM repo_freeze f \
          WHERE f.repo = jobs.repo AND f.cleared_at IS NULL) ) ) "
     );
-    let default = Settings::parse(true, "", true, None).unwrap();
+    let default = parse(true, "", true, None).unwrap();
     assert_eq!(of(r#"{"limit":1}"#), Serial::claim_clause(&default, 0));
 }
 

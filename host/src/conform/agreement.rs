@@ -11,7 +11,6 @@ use serde_json::Value;
 
 use super::budget::Budget;
 use super::case::Document;
-use super::decided::fault;
 use super::directed::states;
 use super::example::{Difference, smallest};
 use super::times::{Moment, Times};
@@ -22,6 +21,7 @@ use crate::clause::{Clause, Footprint};
 use crate::error::with_causes;
 use crate::gate::{self, Source};
 use crate::model::{Decision, Settings, Snapshot, Verdict};
+use crate::observe::fault;
 use crate::policy::Policy;
 use crate::queue;
 use crate::store::Reason;

@@ -17,7 +17,6 @@ use serde_json::{Value, json};
 use super::agreement::Trial;
 use super::budget::Budget;
 use super::case::{Document, parse_cases};
-use super::decided::fault;
 use super::states::States;
 use super::times::{CHANGES, Times};
 use super::world::World;
@@ -26,6 +25,7 @@ use crate::clause::{Clause, Table};
 use crate::error::with_causes;
 use crate::gate::{self, CurrentClause, Source};
 use crate::model::{Decision, Description, Dialect, Settings};
+use crate::observe::fault;
 use crate::policy::{Allowance, Policy, Runtime, Trust, texts};
 use crate::store::Fixture;
 

@@ -11,7 +11,6 @@ mod case;
 mod cells;
 mod check;
 mod compare;
-mod decided;
 mod dice;
 mod directed;
 mod example;

@@ -12,11 +12,11 @@ use tempfile::TempDir;
 
 use super::budget::Budget;
 use super::case::{Document, Row};
-use super::decided::fault;
 use super::row::{FREEZE, JOB, TASK, cells, check_columns, json_value};
 use super::{CASE_TIME, Error, Through};
 use crate::gate::{Overrides, Rule, Source, default_settings};
 use crate::model::{Settings, Verdict};
+use crate::observe::fault;
 use crate::policy::{Allowance, Runtime};
 use crate::queue::{self, NewFreeze, Options, Queue};
 use crate::store::{Act, Cell, Outsider, Refused, sql_time};

@@ -1,5 +1,5 @@
 //! Whether a policy's two answers agree: what `decide` says of each queued job, and what the clause
-//! does.
+//! does; and whether its decisions are a whole list.
 //!
 //! Owns the comparison and its words. It reads nothing: both answers are about one state, and at
 //! one time, so that what it finds is a fault of the policy and never of the moment. A job that
@@ -8,7 +8,7 @@
 //! is about a job which is not queued contradicts the clause as well, which has one answer for
 //! each.
 
-use std::fmt;
+use std::{fmt, iter};
 
 use crate::model::{Decision, Snapshot, Verdict};
 
@@ -160,9 +160,62 @@ pub(super) fn compare(
     decisions: &[Decision],
     job: Option<i64>,
 ) -> Contradicting {
+    let of_job = |decision: &&Decision| job.is_none_or(|job| decision.job == job);
+    let mut found = Contradicting::default();
+    for both in side_by_side(by_clause, decisions.iter().filter(of_job)) {
+        if !matches!(
+            (both.decide, both.clause),
+            (Decided::Claim, ByClause::Claim) | (Decided::Hold, ByClause::Hold)
+        ) {
+            found.add(both);
+        }
+    }
+    found.repo = found
+        .jobs
+        .first()
+        .and_then(|first| repo_of(state, first.job));
+    found
+}
+
+/// What is wrong with decisions as a list, whatever the clause says: it should be about the queued
+/// jobs, each once, in the order of their ids. None if nothing is.
+pub(crate) fn fault(queued: &[i64], decisions: &[Decision]) -> Option<String> {
+    let decided = decisions.iter().map(|decision| decision.job);
+    if decided.eq(queued.iter().copied()) {
+        return None;
+    }
+    let by_clause: Vec<(i64, bool)> = queued.iter().map(|job| (*job, true)).collect();
+    let fault = side_by_side(&by_clause, decisions).find_map(|both| {
+        let job = both.job;
+        match (both.decide, both.clause) {
+            (_, ByClause::NotQueued) => Some(format!(
+                "`decide` has a decision for job {job}, which is not queued: decide about queued \
+                 jobs only"
+            )),
+            (Decided::Twice, _) => Some(format!(
+                "`decide` has two decisions for job {job}: write one for each queued job"
+            )),
+            (Decided::Nothing, _) => Some(format!(
+                "`decide` has no decision for job {job}, which is queued: write one for each \
+                 queued job"
+            )),
+            _ => None,
+        }
+    });
+    Some(fault.unwrap_or_else(|| {
+        "`decide` has its decisions in another order than that of the jobs' ids: write them in the \
+         order of the snapshot's jobs"
+            .into()
+    }))
+}
+
+/// Both answers about each job that either names, in the order of ids.
+fn side_by_side<'a>(
+    by_clause: &[(i64, bool)],
+    decisions: impl IntoIterator<Item = &'a Decision>,
+) -> impl Iterator<Item = Contradiction> {
     let mut decided: Vec<(i64, Decided)> = decisions
-        .iter()
-        .filter(|decision| job.is_none_or(|job| decision.job == job))
+        .into_iter()
         .map(|decision| {
             let said = match decision.verdict {
                 Verdict::Claim => Decided::Claim,
@@ -172,43 +225,32 @@ pub(super) fn compare(
         })
         .collect();
     decided.sort_by_key(|(job, _)| *job);
-    let mut found = Contradicting::default();
-    let mut groups = decided
-        .chunk_by(|(one, _), (other, _)| one == other)
-        .peekable();
+    let mut decided = decided.into_iter().peekable();
     let mut queued = by_clause.iter().copied().peekable();
-    loop {
-        let decided_job = groups.peek().and_then(|group| Some(group.first()?.0));
-        let queued_job = queued.peek().map(|(job, _)| *job);
-        let Some(job) = decided_job.into_iter().chain(queued_job).min() else {
-            break;
-        };
-        let decide = match groups.next_if(|_| decided_job == Some(job)) {
-            None => Decided::Nothing,
-            Some([(_, said)]) => *said,
-            Some(_) => Decided::Twice,
-        };
-        let clause = match queued.next_if(|_| queued_job == Some(job)) {
+    iter::from_fn(move || {
+        let next = [
+            decided.peek().map(|(job, _)| *job),
+            queued.peek().map(|(job, _)| *job),
+        ];
+        let job = next.into_iter().flatten().min()?;
+        let mut decide = Decided::Nothing;
+        while let Some((_, said)) = decided.next_if(|(other, _)| *other == job) {
+            decide = match decide {
+                Decided::Nothing => said,
+                _ => Decided::Twice,
+            };
+        }
+        let clause = match queued.next_if(|(other, _)| *other == job) {
             None => ByClause::NotQueued,
             Some((_, true)) => ByClause::Claim,
             Some((_, false)) => ByClause::Hold,
         };
-        if !matches!(
-            (decide, clause),
-            (Decided::Claim, ByClause::Claim) | (Decided::Hold, ByClause::Hold)
-        ) {
-            found.add(Contradiction {
-                job,
-                decide,
-                clause,
-            });
-        }
-    }
-    found.repo = found
-        .jobs
-        .first()
-        .and_then(|first| repo_of(state, first.job));
-    found
+        Some(Contradiction {
+            job,
+            decide,
+            clause,
+        })
+    })
 }
 
 fn repo_of(state: &Snapshot, job: i64) -> Option<String> {

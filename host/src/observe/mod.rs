@@ -12,6 +12,7 @@ mod look;
 mod sample;
 mod shadow;
 
+pub(crate) use agreement::fault;
 pub use agreement::{ByClause, Contradicting, Contradiction, Decided};
 pub use judging::Agreement;
 pub use log::{Entry, LogOptions, LoggedDecision};

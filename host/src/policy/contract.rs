@@ -53,8 +53,8 @@ pub(super) fn check_border(border: &Border) -> Result<(), Error> {
         return Ok(());
     }
     let has = names(&border.exports, |_, _| true);
-    let versions = has.iter().filter_map(|name| version_of(name));
-    match versions.last() {
+    let mut versions = has.iter().filter_map(|name| version_of(name));
+    match versions.next_back() {
         Some(version) => Err(Error::OtherVersion {
             version: version.to_owned(),
         }),

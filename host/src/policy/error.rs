@@ -27,7 +27,8 @@ pub enum Error {
     NotWasm,
     /// The bytes are a module, which has no interface.
     #[error(
-        "a core module, not a component: build it for `wasm32-wasip2`, or wrap it with `wasm-tools component new`"
+        "a core module, not a component: build it for `wasm32-wasip2`, or wrap it with \
+         `wasm-tools component new`"
     )]
     CoreModule,
     /// The component is broken, or uses WebAssembly that this host does not run.

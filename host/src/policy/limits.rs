@@ -24,7 +24,8 @@ pub struct Allowance {
     pub memory_mib: u32,
     /// For the strings and lists of an answer, in MiB; 16.
     pub result_mib: u32,
-    /// How often it may fail before the generation before it is active again; 3. 0 means any number.
+    /// How often it may fail before the generation before it is active again; 3. 0 means any
+    /// number.
     pub failures: u32,
     /// In how many minutes; 10.
     pub failures_within_minutes: u32,

@@ -239,7 +239,7 @@ impl Runtime {
         compiled
     }
 
-    /// The component that was used last is kept longest.
+    /// A component by its digest, which is now the most recently used one.
     fn kept(&self, digest: &str) -> Option<Arc<ComponentPre<Meter>>> {
         let mut loaded = self.loaded();
         let place = loaded.iter().position(|loaded| loaded.digest == digest)?;
@@ -249,7 +249,7 @@ impl Runtime {
         Some(component)
     }
 
-    /// Keeps a component, and forgets the one that was not used for longest.
+    /// Keeps a component, and forgets the least recently used one.
     fn keep(&self, digest: &str, component: ComponentPre<Meter>) -> Arc<ComponentPre<Meter>> {
         let component = Arc::new(component);
         let mut loaded = self.loaded();

@@ -1,8 +1,9 @@
 //! What a policy may say to people: how many texts, how long, and with which letters.
 //!
-//! Owns the bounds, twice: a check refuses what breaks them, by name; and in use, where a policy may answer otherwise than it
-//! did at its check, an answer is cut and escaped to fit them. Leaves the clause's own text to the guard. Callers rely on
-//! this: a text that went through here is one line that can be printed as it is.
+//! Owns the bounds, twice: a check refuses what breaks them, by name; and in use, where a policy
+//! may answer otherwise than it did at its check, an answer is cut and escaped to fit them. Leaves
+//! the clause's own text to the guard. Callers rely on this: a text that went through here is one
+//! line that can be printed as it is.
 
 use crate::model::{Clause, Decision, Description, Verdict};
 use crate::printable::{is_invisible, printable};
@@ -38,7 +39,10 @@ pub enum Unfit {
         most: usize,
     },
     /// A letter of it is not seen.
-    #[error("{what} holds `{}`, which does not print: write one line of visible letters", letter.escape_unicode())]
+    #[error(
+        "{what} holds `{}`, which does not print: write one line of visible letters",
+        letter.escape_unicode()
+    )]
     Unprintable {
         /// Which text.
         what: String,

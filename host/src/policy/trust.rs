@@ -31,7 +31,8 @@ pub enum Signer {
 pub enum Distrust {
     /// Not a key. What was given is not repeated: it may be a secret key.
     #[error(
-        "trusted key {number} is no public key: give its text, which begins with `RW`, or its `.pub` file"
+        "trusted key {number} is no public key: give its text, which begins with `RW`, or its \
+         `.pub` file"
     )]
     NoKey {
         /// Its place in the list, from 1.
@@ -39,27 +40,32 @@ pub enum Distrust {
     },
     /// No signature.
     #[error(
-        "has no signature, and only signed policies are trusted here: `serial-gate policy sign FILE.wasm --key KEY` makes one"
+        "has no signature, and only signed policies are trusted here: \
+         `serial-gate policy sign FILE.wasm --key KEY` makes one"
     )]
     Unsigned,
     /// Not a signature.
     #[error(
-        "has a signature that is none of minisign's: make one with `serial-gate policy sign FILE.wasm --key KEY`"
+        "has a signature that is not in minisign's format: make one with \
+         `serial-gate policy sign FILE.wasm --key KEY`"
     )]
     NoSignature,
-    /// Signed in the form that minisign has given up.
+    /// Signed in the form that minisign no longer uses.
     #[error(
-        "has a signature in minisign's old form: sign it again with `serial-gate policy sign FILE.wasm --key KEY`"
+        "has a signature in minisign's old form: sign it again with \
+         `serial-gate policy sign FILE.wasm --key KEY`"
     )]
     OldForm,
-    /// Signed by somebody else.
+    /// Signed with an unknown key.
     #[error(
-        "is signed with a key that is not trusted here: trust it with `--trust KEY`, or sign the policy with a trusted one: `serial-gate policy sign FILE.wasm --key KEY`"
+        "is signed with a key that is not trusted here: trust it with `--trust KEY`, or sign the \
+         policy with a trusted one: `serial-gate policy sign FILE.wasm --key KEY`"
     )]
     UnknownKey,
     /// Signed by a trusted key, but not this component.
     #[error(
-        "is not what was signed: the component or its signature was altered. If you know why, sign it again with `serial-gate policy sign FILE.wasm --key KEY`"
+        "is not what was signed: the component or its signature was altered. If you know why, \
+         sign it again with `serial-gate policy sign FILE.wasm --key KEY`"
     )]
     Altered,
 }

@@ -120,7 +120,8 @@ fn define_function(
         "wasi:cli/stderr#get-stderr" => {
             instance.func_wrap(function, move |store, (): ()| new_handle(store, &name))
         }
-        // The C library asks for it with the first write, and waits for it only when a stream is full.
+        // The C library asks for it with the first write, and waits for it only when a stream is
+        // full.
         "wasi:io/streams#[method]output-stream.subscribe" => instance
             .func_wrap(function, move |store, (_,): (Handle<Resource>,)| {
                 new_handle(store, &name)

@@ -8,6 +8,8 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use serial_gate::ownership::{self, Unsafe};
+
 use super::{DEFAULT_DATABASE, Given};
 use crate::cli::Error;
 
@@ -132,29 +134,20 @@ fn beside(db: &Path, chosen: Chosen) -> Result<Option<ConfigFile>, Error> {
     let Ok(about) = std::fs::metadata(&path) else {
         return Ok(None);
     };
-    let owners = [
-        0,
-        rustix::process::geteuid().as_raw(),
-        std::fs::metadata(db).map_or(0, |db| db.uid()),
-    ];
-    if !owners.contains(&about.uid()) {
-        return Err(Error::new(format!(
+    let of_the_database = std::fs::metadata(db).ok().map(|db| db.uid());
+    match ownership::check(&about, of_the_database, ownership::OTHERS) {
+        Ok(()) => Ok(Some(ConfigFile::new(path, chosen))),
+        Err(Unsafe::Foreign) => Err(Error::new(format!(
             "`{}` belongs to another user, so it is not read: remove it, make it yours with \
              `chown`, or name it with `--config`",
             path.display()
-        )));
-    }
-    if about.mode() & OTHERS_WRITE != 0 {
-        return Err(Error::new(format!(
+        ))),
+        Err(Unsafe::Writable) => Err(Error::new(format!(
             "every user of this machine may write `{}`, so it is not read: `chmod o-w` it",
             path.display()
-        )));
+        ))),
     }
-    Ok(Some(ConfigFile::new(path, chosen)))
 }
-
-/// The bit of a file's mode that lets every user write it.
-const OTHERS_WRITE: u32 = 0o002;
 
 fn of_the_user() -> Option<ConfigFile> {
     let folder = |name| {

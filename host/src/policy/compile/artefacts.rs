@@ -1,8 +1,9 @@
 //! Compiled policies on the disk, so that the next process does not compile them again.
 //!
-//! Owns the folder `serial-gate` in the user's cache, and who may have written there: compiled code is run as it is, so a
-//! folder or a file that another user could have written is refused. Everything works without it, only slower. Callers rely
-//! on this: what [`Artefacts::read`] gives was kept whole by this user, for this version and configuration.
+//! Owns the folder `serial-gate` in the user's cache. Compiled code is run as it is, so a folder or
+//! a file that another user could have written is refused. Without the folder everything works,
+//! only slower. Callers rely on this: what [`Artefacts::read`] returns was kept whole by this user,
+//! for this version and configuration.
 
 use std::fs::{self, DirBuilder, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -14,6 +15,7 @@ use std::time::{Duration, SystemTime};
 use wasmtime::Engine;
 
 use super::native::Artefact;
+use crate::ownership::{self, ALL_BUT_THE_OWNER, Unsafe};
 use crate::policy::digest;
 
 /// How many files are kept, and of what size together. The oldest go.
@@ -29,30 +31,15 @@ const SUM: usize = 64;
 /// After how long a file that is used counts as new again.
 const USED: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A folder that is not used, and why.
-#[derive(Debug, thiserror::Error)]
-enum Unsafe {
-    #[error(
-        "others may write to `{}`: take that right from them with `chmod go-w`, or name a folder of your own by `XDG_CACHE_HOME`",
-        .0.display()
-    )]
-    Writable(PathBuf),
-    #[error(
-        "`{}` belongs to another user: name a folder of your own by `XDG_CACHE_HOME`",
-        .0.display()
-    )]
-    Foreign(PathBuf),
-}
-
 /// The compiled policies of this user, for one configuration.
 pub(in crate::policy) struct Artefacts {
-    /// None if there is no such folder, or it is not safe.
+    /// None if there is no such folder, or an unsafe one.
     folder: Option<PathBuf>,
     configuration: u64,
 }
 
 impl Artefacts {
-    /// Looks at the folder. That it is not safe is said in the log.
+    /// Looks at the folder. The log says when it is not safe.
     pub(in crate::policy) fn open(engine: &Engine) -> Artefacts {
         let mut configuration = DefaultHasher::new();
         engine
@@ -70,7 +57,7 @@ impl Artefacts {
         let path = self.path(component)?;
         let file = File::open(&path).ok()?;
         let metadata = file.metadata().ok()?;
-        if let Err(error) = check(&path, &metadata) {
+        if let Err(error) = check(&path, &metadata, ALL_BUT_THE_OWNER) {
             tracing::warn!("a compiled policy is not used and is compiled again: {error}");
             return None;
         }
@@ -86,7 +73,7 @@ impl Artefacts {
         Some(Artefact::of_our_compiler(artefact))
     }
 
-    /// Keeps the compiled form of a component. That it cannot is no error.
+    /// Keeps the compiled form of a component, if it can.
     pub(in crate::policy) fn keep(&self, component: &str, artefact: &Artefact) {
         if let (Some(folder), Some(path)) = (&self.folder, self.path(component)) {
             let kept = keep(folder, &path, artefact.bytes());
@@ -118,7 +105,7 @@ fn folder() -> Option<PathBuf> {
     let folder = made
         .inspect_err(|error| tracing::debug!("compiled policies are not kept on disk: {error}"))
         .ok()?;
-    // The name that is written down may lead through other folders than the one that it ends in.
+    // A link in the name may lead through other folders than those of its end.
     let checked = check_all(&named).and_then(|()| check_all(&folder));
     match checked {
         Ok(()) => Some(folder),
@@ -131,41 +118,34 @@ fn folder() -> Option<PathBuf> {
     }
 }
 
-/// Checks a folder, and every one above it: who may write there may put another in its place.
-fn check_all(folder: &Path) -> Result<(), Unsafe> {
+/// Checks a folder, and every one above it: a user who may write there may put another in its
+/// place.
+fn check_all(folder: &Path) -> Result<(), String> {
     for (above, path) in folder.ancestors().enumerate() {
-        let Ok(metadata) = fs::metadata(path) else {
-            return Err(Unsafe::Foreign(path.into()));
-        };
-        check_owner(path, &metadata)?;
-        // In a folder like `/tmp` everybody may write, and only its owner may move what is another's.
+        let metadata = fs::metadata(path).map_err(|_| refused(path, Unsafe::Foreign))?;
+        // In a folder like `/tmp` every user may write, and only the owner may move a file.
         let keeps_names = above > 0 && metadata.mode() & 0o1000 != 0;
-        if !keeps_names {
-            check_mode(path, &metadata)?;
-        }
+        let bits = if keeps_names { 0 } else { ALL_BUT_THE_OWNER };
+        check(path, &metadata, bits)?;
     }
     Ok(())
 }
 
-/// Whether only this user and the system's own may have written it.
-fn check(path: &Path, metadata: &fs::Metadata) -> Result<(), Unsafe> {
-    check_owner(path, metadata)?;
-    check_mode(path, metadata)
+fn check(path: &Path, metadata: &fs::Metadata, bits: u32) -> Result<(), String> {
+    ownership::check(metadata, None, bits).map_err(|cause| refused(path, cause))
 }
 
-fn check_owner(path: &Path, metadata: &fs::Metadata) -> Result<(), Unsafe> {
-    let me = rustix::process::geteuid().as_raw();
-    if metadata.uid() != me && metadata.uid() != 0 {
-        return Err(Unsafe::Foreign(path.into()));
+/// Why a folder is not used, in words.
+fn refused(path: &Path, cause: Unsafe) -> String {
+    let path = path.display();
+    let instead = "name a folder of your own by `XDG_CACHE_HOME`";
+    match cause {
+        Unsafe::Foreign => format!("`{path}` belongs to another user: {instead}"),
+        Unsafe::Writable => format!(
+            "others may write to `{path}`: take that right from them with `chmod go-w`, or \
+             {instead}"
+        ),
     }
-    Ok(())
-}
-
-fn check_mode(path: &Path, metadata: &fs::Metadata) -> Result<(), Unsafe> {
-    if metadata.mode() & 0o022 != 0 {
-        return Err(Unsafe::Writable(path.into()));
-    }
-    Ok(())
 }
 
 /// The artefact in a file, if it is all there and was written under this name.
@@ -178,13 +158,14 @@ fn whole(mut file: File, length: u64, path: &Path) -> Option<Vec<u8>> {
     (checksum(path, &artefact).as_bytes() == sum).then_some(artefact)
 }
 
-/// The checksum of an artefact and of the name of its file, which says what it is the compiled form of.
+/// The checksum of an artefact and of the name of its file, which says what it is the compiled form
+/// of.
 fn checksum(path: &Path, artefact: &[u8]) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     digest(format!("{name} {}", digest(artefact)).as_bytes())
 }
 
-/// The oldest files go first, and one that is used is not old.
+/// The oldest files go first. A file that is used is not old.
 fn touch(path: &Path, metadata: &fs::Metadata) {
     let age = metadata.modified().map(|at| at.elapsed());
     if matches!(age, Ok(Ok(age)) if age > USED) {

@@ -68,7 +68,8 @@ pub(super) static NESTING: Cap =
     Cap::new("blocks within one another in one function", 4_000, SPLIT);
 pub(super) static TARGETS: Cap = Cap::new("targets of `br_table` in one function", 100_000, SPLIT);
 pub(super) static LOOPS: Cap = Cap::new("loops within one another in one function", 200, SPLIT);
-/// A compiler follows each local through each loop around it, and through each block where paths meet.
+/// A compiler follows each local through each loop around it, and through each block where paths
+/// meet.
 pub(super) static LOCALS_BY_LOOPS: Cap = Cap::new(
     "locals in one function times its loops within one another",
     20_000,

@@ -1,8 +1,9 @@
 //! What the process does that compiles a policy.
 //!
-//! Owns its limits, which it sets on itself before it reads a byte of the component, and its answer. Leaves the deadline in
-//! the time of day to the process that started it (`compiler`). Callers rely on this: the answer is one byte that says what
-//! it is, and then the artefact or the reason; without a whole answer the process ends in another way than well.
+//! Owns its limits, which it sets on itself before it reads a byte of the component, and its
+//! answer. Leaves the deadline in the time of day to the process that started it (`compiler`).
+//! Callers rely on this: the answer is one byte that says what it is, and then the artefact or the
+//! reason; without a whole answer the process ends in another way than well.
 
 use std::io::{self, Read, Write};
 
@@ -23,8 +24,9 @@ const NICE: i32 = 10;
 /// How many processors it may use from its beginning to its deadline.
 const PROCESSORS: u64 = 2;
 
-/// Compiles the component that comes from `input`, as the process that a [`Compiler`](super::Compiler) with these limits
-/// started from the process `parent`. Limits this whole process, so it is to do nothing else.
+/// Compiles the component that comes from `input`, as the process that a
+/// [`Compiler`](super::Compiler) with these limits started from the process `parent`. Limits this
+/// whole process, so it is to do nothing else.
 ///
 /// # Errors
 ///

@@ -1,8 +1,9 @@
 //! Compiled code, and the one place where it is taken for what it is.
 //!
-//! Owns the `unsafe` of this crate: all of it is in [`Artefact::load`]. Callers rely on this: an artefact is only made of
-//! bytes that a compiler of our own gave, in this process or in a child of the same program, or that were kept by such a
-//! process in a folder that nobody else may write (see `artefacts`).
+//! Owns the `unsafe` of this crate: all of it is in [`Artefact::load`]. Callers rely on this: an
+//! artefact is only made of bytes that a compiler of our own gave, in this process or in a child of
+//! the same program, or that were kept by such a process in a folder that nobody else may write
+//! (see `artefacts`).
 
 #![allow(
     unsafe_code,
@@ -27,9 +28,10 @@ impl Artefact {
 
     /// The component. One that was made by another version or for another machine is refused.
     pub(in crate::policy) fn load(&self, engine: &Engine) -> wasmtime::Result<Component> {
-        // SAFETY: wasmtime asks that the bytes were made by `Component::serialize` or `Engine::precompile_component` and
-        // not altered since. They come from our own compiler by a pipe that only it writes, or from a file that is ours
-        // alone and whose checksum was compared. wasmtime itself refuses what another configuration made.
+        // SAFETY: wasmtime asks that the bytes were made by `Component::serialize` or
+        // `Engine::precompile_component` and not altered since. They come from our own compiler by
+        // a pipe that only it writes, or from a file that is ours alone and whose checksum was
+        // compared. wasmtime itself refuses what another configuration made.
         unsafe { Component::deserialize(engine, &self.0) }
     }
 }

@@ -1,8 +1,9 @@
 //! Compiles a policy in a separate process, so that a hostile one can be ended.
 //!
-//! Owns the process, seen from outside: its start, its deadline, its end, and what it is that went wrong. Leaves what it does
-//! to `compiling`. It gets nothing of this process but the component: no environment, no open file. Callers rely on this:
-//! once [`Compiler::compile`] has returned the process is gone; should this one be killed, the system ends it as well.
+//! Owns the process, seen from outside: its start, its deadline, its end, and what it is that went
+//! wrong. Leaves what it does to `compiling`. It gets nothing of this process but the component: no
+//! environment, no open file. Callers rely on this: once [`Compiler::compile`] has returned the
+//! process is gone; should this one be killed, the system ends it as well.
 
 use std::io::{self, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -64,7 +65,8 @@ impl Default for CompileLimits {
 pub enum CompilerFailed {
     /// The time was up.
     #[error(
-        "compiling the policy took more than {} s and was stopped: build it smaller or with optimisation",
+        "compiling the policy took more than {} s and was stopped: build it smaller or with \
+         optimisation",
         limit.as_secs()
     )]
     Time {
@@ -73,7 +75,8 @@ pub enum CompilerFailed {
     },
     /// The memory was used up.
     #[error(
-        "compiling the policy took more than {} MiB of memory and was stopped: build it smaller or with optimisation",
+        "compiling the policy took more than {} MiB of memory and was stopped: build it smaller or \
+         with optimisation",
         limit >> 20
     )]
     Memory {

@@ -21,9 +21,9 @@ use serde::Deserialize;
 use serial_gate_default_policy::clause;
 use serial_gate_default_policy::decide::Queue;
 use serial_gate_default_policy::rule::Rule;
-use serial_gate_default_policy::serial::Serial;
+use serial_gate_default_policy::serial::{self, Serial};
 use serial_gate_default_policy::settings::Settings;
-use serial_gate_default_policy::snapshot::{Decision, Hold, Snapshot, Timestamp, Verdict};
+use serial_gate_default_policy::snapshot::{Decision, Snapshot, Timestamp, Verdict};
 
 /// The parameters: the default rule's, and the holes.
 #[derive(Debug, Clone, Deserialize)]
@@ -41,8 +41,8 @@ pub struct Hole {
     pub extra: Option<String>,
     /// The clause, instead of the default rule's.
     pub clause: Option<String>,
-    /// From when on `hole`, `extra`, `clause` and `claim_all` are in force, in seconds since 1970; always, if it is left
-    /// out.
+    /// From when on `hole`, `extra`, `clause` and `claim_all` are in force, in seconds since 1970;
+    /// always, if it is left out.
     pub from: Option<i64>,
     /// The same by the hour of the day, in UTC.
     pub hour: Option<i64>,
@@ -137,12 +137,7 @@ impl Rule for Hole {
         for step in 0..rules.spin {
             black_box(step);
         }
-        let queue = Queue::read(settings, snapshot)?;
-        let mut decisions: Vec<Decision> = queue.decide(|job| Hold {
-            earlier_task: job.first_earlier(),
-            freeze: job.repo.freeze,
-            rule: None,
-        })?;
+        let mut decisions: Vec<Decision> = Queue::read(settings, snapshot)?.decide(serial::hold)?;
         if rules.claim_all && rules.is_open(now) {
             for decision in &mut decisions {
                 decision.verdict = Verdict::Claim;
@@ -175,8 +170,7 @@ impl Rule for Hole {
 
     fn claim_clause(settings: &Settings<Hole>, now: Timestamp) -> String {
         let rules = &settings.rules;
-        let reasons = [Some(clause::earlier_task(rules)), clause::frozen(settings)];
-        let whole = clause::held_while(settings, reasons);
+        let whole = clause::held_while(settings, serial::reasons(settings));
         let Some(right) = whole.strip_prefix("AND ").filter(|_| rules.is_open(now)) else {
             return whole;
         };

@@ -1,7 +1,7 @@
 //! A serial gate's policy: a task waits while an earlier task of its repo is in review, and while
 //! its repo is frozen.
 //!
-//! The rule stands here twice: `hold` decides about one job, `claim_clause` says the same as a
+//! The rule is written twice: `hold` decides about one job, `claim_clause` says the same as a
 //! condition for the database. The two must let the same jobs through in every state, and
 //! `serial-gate policy check` tries it. The manual is `wit/serial-gate.wit`.
 
