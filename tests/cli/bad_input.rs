@@ -144,7 +144,10 @@ fn a_folder_in_the_place_of_a_database() {
     let gate = Gate::empty();
     for verb in ["init", "queue"] {
         let ran = gate.run(&["--db", ".", verb]).exits(1);
-        insta::assert_snapshot!(ran.stderr, @"error: `.` is a folder: name the database file in it, such as `./serial-gate.db`");
+        assert_eq!(
+            ran.stderr,
+            "error: `.` is a folder: name the database file in it, such as `./serial-gate.db`\n"
+        );
     }
 }
 

@@ -18,7 +18,10 @@ pub fn text(mut error: Error) -> String {
         _ => None,
     };
     if let Some((_, tip)) = tip {
-        error.remove(ContextKind::SuggestedArg);
+        if error.remove(ContextKind::SuggestedArg).is_some() {
+            // The usage line contains the suggestion.
+            error.remove(ContextKind::Usage);
+        }
         let tip = ContextValue::StyledStrs(vec![StyledStr::from(*tip)]);
         error.insert(ContextKind::Suggested, tip);
     }
