@@ -168,6 +168,6 @@ impl Verb for Job {
         if let Some(note) = note {
             report.line(format!("  {}", shown(&note)));
         }
-        Ok(report)
+        Ok(report.before_closing(queue))
     }
 }

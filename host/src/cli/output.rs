@@ -12,6 +12,7 @@ use anstyle::{AnsiColor, Style};
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use serde::Serialize;
 use serial_gate::printable::{printable, printable_json};
+use serial_gate::queue::Queue;
 
 use super::Outcome;
 use super::error_remedy;
@@ -31,6 +32,8 @@ pub struct Report {
     text: String,
     /// Why a document could not be written as JSON.
     error: Option<serde_json::Error>,
+    /// Closed once the report is printed.
+    queue: Option<Queue>,
 }
 
 impl Report {
@@ -41,6 +44,7 @@ impl Report {
             outcome: Outcome::Done,
             text: String::new(),
             error: None,
+            queue: None,
         }
     }
 
@@ -92,6 +96,15 @@ impl Report {
         Report { outcome, ..self }
     }
 
+    /// Leaves the database open until the report is printed. The last process that closes it waits
+    /// for the disk, and with normal durability nobody waits for that.
+    pub fn before_closing(self, queue: Queue) -> Report {
+        Report {
+            queue: Some(queue),
+            ..self
+        }
+    }
+
     /// Prints it: the only place that writes a result to the standard output.
     pub fn print(self) -> io::Result<Outcome> {
         if let Some(error) = self.error {
@@ -106,6 +119,7 @@ impl Report {
             stdout.write_all(self.text.as_bytes())?;
             stdout.flush()?;
         }
+        drop(self.queue);
         Ok(self.outcome)
     }
 

@@ -98,13 +98,14 @@ pub struct Label {
 impl Verb for Task {
     fn run(self, shared: &Shared) -> Result<Report, Error> {
         let mut queue = shared.queue()?;
-        match self {
+        let report = match self {
             Task::Add(verb) => verb.run(&mut queue, shared),
             Task::Stage(verb) => verb.run(&mut queue, shared),
             Task::Label(verb) => verb.run(&mut queue, shared),
             Task::Done(verb) => verb.run(TaskOutcome::Done, &mut queue, shared),
             Task::Cancel(verb) => verb.run(TaskOutcome::Cancelled, &mut queue, shared),
-        }
+        };
+        Ok(report?.before_closing(queue))
     }
 }
 

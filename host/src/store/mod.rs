@@ -6,6 +6,7 @@
 //! this is not known; and when one returns, its change is on the disk (`Durability`) and in the
 //! file that is at the path, where everybody else sees it. A file that was replaced is opened anew.
 
+mod claimed;
 mod database;
 mod engine;
 mod error;
@@ -18,6 +19,7 @@ mod time;
 mod token;
 mod written;
 
+pub use claimed::{Candidate, Claimed, Lease};
 pub use database::{Database, Durability};
 pub use error::Error;
 pub use records::access::{AccessToken, Role};
@@ -35,8 +37,9 @@ pub use records::freezes::ActiveFreeze;
 pub use records::frozen_deploy::FrozenDeploy;
 pub use records::generations::{Generation, GenerationEvent, GenerationState};
 pub use records::idempotency::Repeatable;
-pub use records::jobs::{Claim, Ending, NewJob};
+pub use records::jobs::{Claim, Ending};
 pub use records::lookup::{ActiveTask, JobRow, TaskRow, WaitingJob};
+pub use records::new_job::NewJob;
 pub use records::outcome::TaskOutcome;
 pub use records::retries::Retried;
 pub use records::shadow::{Disagreement, Look, ShadowRecord};
@@ -48,7 +51,6 @@ pub use records::waiting::QueuedSince;
 pub use records::work::{OpenWork, TaskWork, WorkCount};
 pub use records::work_state::{JobWork, WorkState};
 pub use sqlite::census::{Census, Counted};
-pub use sqlite::claim::{Candidate, Claimed, Lease};
 pub use sqlite::clocks::{Ahead, TimeAhead, TimesAhead};
 pub use sqlite::connection::LOG_BYTES;
 pub use sqlite::heads::Shaped;

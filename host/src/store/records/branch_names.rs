@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::jobs::claim_added;
+use super::new_job::claim_added;
 use super::tasks::{check_names, insert};
 use crate::store::engine::{Tx, values};
 use crate::store::{Added, Error, FinishedStages, NewTask, Store};

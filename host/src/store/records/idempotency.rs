@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::branch_names::{Naming, insert_with_branch};
 use super::effect::Effect;
-use super::{jobs, tasks};
+use super::{new_job, tasks};
 use crate::store::engine::{Tx, Unexpected, values};
 use crate::store::error::Error;
 use crate::store::{Added, NewJob, NewTask, Store, sql_time};
@@ -64,8 +64,8 @@ impl Store {
         job: NewJob<'_>,
         request: Repeatable<'_>,
     ) -> Result<i64, Error> {
-        jobs::check_names(job)?;
-        self.write(|tx| once(tx, now, request, || jobs::insert(tx, now, job)))
+        new_job::check_names(job)?;
+        self.write(|tx| once(tx, now, request, || new_job::insert(tx, now, job)))
     }
 }
 

@@ -1,12 +1,11 @@
-//! A job's life: `queued` → `running` → `done`, `failed` or `cancelled`, and back to `queued`.
+//! What may be done with a job after it was claimed, and by whom.
 //!
-//! Owns every change of a job's status but the claim itself, the end of a lease (`leases`) and the
-//! end of its task (`task_end`). A claim's token (`holding`) opens the way out of `running`, once:
-//! what the job ended as is kept beside it (`gate_outcome`), so that a worker whose answer was lost
-//! hears it again, until the job is claimed anew. When a lease runs out or an operator puts a
-//! running job back, the token is gone, so that a worker that was given up cannot end the job for
-//! its successor. A job never changes its id, and with that never its place. Callers rely on this:
-//! no job goes back to the queue while its task is finished.
+//! Owns who may cause each event of a job's life, and what is written down about it. Leaves the
+//! states and the statements to `store::job`, the claim itself to the engine, and the end of a task
+//! to `task_end`. A claim's token (`holding`) ends the job once: the outcome is kept with the token,
+//! so that a worker whose answer was lost gets it again, until the job is claimed anew. Callers rely
+//! on this: when a lease ends or an operator requeues a running job, its token is gone, so the old
+//! worker cannot end the job of its successor.
 
 use std::time::Duration;
 
@@ -14,28 +13,14 @@ use jiff::Timestamp;
 
 use super::alerts::{self, NewAlert};
 use super::audit::{self, Deed};
-use super::effect::Effect;
 use super::holding::{Holding, check_claim, claim_row, ended, holding, wrong_status};
 use super::job_error::kept;
 use super::task_end::FinishedStages;
 use crate::store::engine::{Tx, Value, values};
-use crate::store::error::{not_empty, without_nul};
-use crate::store::job::{self, Event, JobState, NewClaim};
+use crate::store::job::{self, Event, JobState};
 use crate::store::job::{IS_QUEUED, IS_RUNNING};
 use crate::store::time::whole_seconds;
-use crate::store::token::new_token;
 use crate::store::{Act, AlertKind, Error, Store, lease_end, sql_time};
-
-/// A job to add to a task.
-#[derive(Debug, Clone, Copy)]
-pub struct NewJob<'a> {
-    /// The task.
-    pub task_id: i64,
-    /// Who does it.
-    pub agent: &'a str,
-    /// The repo it works in; none means the task's.
-    pub repo: Option<&'a str>,
-}
 
 /// How a worker ends a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,16 +62,6 @@ pub struct Claim<'a> {
 const MOST_DELAYS: i64 = 1_000_000;
 
 impl Store {
-    /// Adds a queued job to a task and returns its id.
-    ///
-    /// # Errors
-    ///
-    /// When there is no such task, the agent or the repo is empty, or the database refuses.
-    pub fn add_job(&mut self, now: Timestamp, job: NewJob<'_>) -> Result<i64, Error> {
-        check_names(job)?;
-        self.write(|tx| insert(tx, now, job))
-    }
-
     /// Ends a claimed job. The same end again, with the same token, is no error and changes
     /// nothing.
     ///
@@ -302,60 +277,6 @@ pub(crate) fn give_back(
     let error = error.map(kept);
     job::release(tx, claim.job, error.as_deref(), finished)?;
     is_let_go(tx, claim.job)
-}
-
-pub(crate) fn check_names(job: NewJob<'_>) -> Result<(), Error> {
-    not_empty("agent", job.agent)?;
-    not_empty("repo", job.repo.unwrap_or("the task's"))?;
-    without_nul("agent", job.agent)?;
-    without_nul("repo", job.repo.unwrap_or_default())
-}
-
-pub(crate) fn insert(tx: &dyn Tx, now: Timestamp, job: NewJob<'_>) -> Result<i64, Error> {
-    if !tx.exists("SELECT 1 FROM tasks WHERE id = $1", values![job.task_id])? {
-        return Err(Error::NoTask { id: job.task_id });
-    }
-    let effect = Effect {
-        what: "the job",
-        table: "jobs",
-    };
-    let added = tx.row(
-        "INSERT INTO jobs (task_id, repo, agent, status, created_at)
-             SELECT id, coalesce($2, repo), $3, 'queued', $4 FROM tasks WHERE id = $1 RETURNING id",
-        values![job.task_id, job.repo, job.agent, sql_time(now)],
-        |row| row.get(0),
-    );
-    let id: i64 = effect.returned(added)?;
-    let query = &format!(
-        "SELECT 1 FROM jobs WHERE id = $1 AND task_id = $2 AND agent = $3 AND {IS_QUEUED}
-         AND repo IS NOT DISTINCT FROM coalesce($4, (SELECT repo FROM tasks WHERE id = $2))"
-    );
-    effect.is_there(tx, query, values![id, job.task_id, job.agent, job.repo])?;
-    Ok(id)
-}
-
-/// Gives a job that was just added to whoever prepares it, and returns the claim's token.
-pub(crate) fn claim_added(
-    tx: &dyn Tx,
-    job: i64,
-    worker: &str,
-    now: Timestamp,
-    lease: Duration,
-) -> Result<String, Error> {
-    let token = new_token()?;
-    let claim = NewClaim {
-        job,
-        worker,
-        token: &token,
-        now,
-        lease_until: &sql_time(lease_end(now, lease)),
-        lease: whole_seconds(lease),
-        generation: None,
-    };
-    job::claim_added(tx, &claim)?;
-    let query = &format!("SELECT 1 FROM jobs WHERE id = $1 AND {IS_RUNNING} AND gate_token = $2");
-    is_there(tx, job, query, values![job, token])?;
-    Ok(token)
 }
 
 /// Refuses a change that the query does not find afterwards: a trigger of the orchestrator's may

@@ -23,6 +23,7 @@ pub(crate) mod job_error;
 pub(crate) mod jobs;
 pub(crate) mod lookup;
 pub(crate) mod moved_chats;
+pub(crate) mod new_job;
 pub(crate) mod outcome;
 pub(crate) mod retries;
 pub(crate) mod shadow;

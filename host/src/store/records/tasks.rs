@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::audit::{self, Deed};
 use super::effect::Effect;
-use super::jobs::claim_added;
+use super::new_job::claim_added;
 use super::outcome::{self, TaskOutcome};
 use super::task_end::{TaskEnd, check_ended, end_task};
 use crate::store::engine::{Tx, values};

@@ -7,7 +7,6 @@
 
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
 
 use super::aside::Aside;
@@ -17,6 +16,7 @@ use super::error::at;
 use super::error::code;
 use super::heads::{Candidates, Look, Shaped, look, mark_claimed, own_statements};
 use super::leases::LOOK;
+use super::plans::plan;
 use super::sandbox::Wall;
 use super::search::{FOR_AGENT, Oracle, statements};
 use super::transaction::Transaction;
@@ -26,77 +26,10 @@ use crate::store::indexes::QUEUED;
 use crate::store::job::{self, NewClaim};
 use crate::store::job::{IS_QUEUED, IS_RUNNING};
 use crate::store::raw::Raw;
-use crate::store::records::jobs::{Claim, is_there, undone};
+use crate::store::records::jobs::{is_there, undone};
 use crate::store::time::whole_seconds;
 use crate::store::token::new_token;
-use crate::store::{Error, lease_end, sql_time};
-
-/// For whom and until when a job is claimed.
-#[derive(Debug, Clone, Copy)]
-pub struct Lease<'a> {
-    /// The worker's name.
-    pub worker: &'a str,
-    /// The agent whose jobs it does; none for those of all.
-    pub agent: Option<&'a str>,
-    /// The generation that the clause is of, if it is of one.
-    pub generation: Option<i64>,
-    /// Now.
-    pub now: Timestamp,
-    /// After how long the job goes back to the queue unless the worker is heard of.
-    pub lease: Duration,
-}
-
-/// A claimed job.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
-pub struct Claimed {
-    /// The job.
-    pub id: i64,
-    /// Its task.
-    pub task_id: Option<i64>,
-    /// Its task's work item.
-    pub work_item_id: Option<String>,
-    /// The repo it works in.
-    pub repo: Option<String>,
-    /// Who does it.
-    pub agent: Option<String>,
-    /// How often the job was claimed, this time included.
-    pub attempt: i64,
-    /// What the worker shows to finish the job, to fail it or to keep it. Random, and new with
-    /// every claim.
-    pub token: String,
-    /// For other systems, which refuse a late worker by it: greater than that of every earlier
-    /// claim of the job, and below 2^53.
-    pub fence: i64,
-    /// The worker.
-    pub worker: String,
-    /// When the job goes back to the queue unless the worker is heard of, UTC.
-    pub lease_until: String,
-    /// The generation that let it through; none if that was under other settings than its own, or
-    /// by no clause of a policy.
-    pub generation: Option<i64>,
-}
-
-impl Claimed {
-    /// The claim, as its holder shows it.
-    pub fn claim(&self) -> Claim<'_> {
-        Claim {
-            job: self.id,
-            token: &self.token,
-        }
-    }
-}
-
-/// What a claim by candidates comes to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Candidate {
-    /// A job.
-    Claimed(Claimed),
-    /// No queued job may be claimed.
-    Nothing,
-    /// So much has changed that the candidates are not known in time, and what was found out is
-    /// kept; or the clause takes more than its budget for one repo.
-    NotReady,
-}
+use crate::store::{Candidate, Claimed, Error, Lease, lease_end, sql_time};
 
 /// How long the write lock is held for finding candidates.
 const SLICE: Duration = Duration::from_millis(20);
@@ -447,21 +380,6 @@ fn queued(clause: &Rendered) -> String {
         "SELECT id FROM jobs INDEXED BY {QUEUED} WHERE {IS_QUEUED} AND {FOR_AGENT} AND {clause}
          ORDER BY id"
     )
-}
-
-/// The steps by which SQLite would answer a query. They depend on no value that is bound to it.
-pub(crate) fn plan(connection: &Connection, query: &str) -> rusqlite::Result<Vec<String>> {
-    // EXPLAIN goes by the schema as it was when this connection last read. Whoever reads notices
-    // another one.
-    connection
-        .prepare_cached("SELECT 1 FROM jobs LIMIT 0")?
-        .exists([])?;
-    let mut query = connection.prepare(&format!("EXPLAIN QUERY PLAN {query}"))?;
-    let (mut rows, mut steps) = (query.raw_query(), Vec::new());
-    while let Some(row) = rows.next()? {
-        steps.push(row.get(3)?);
-    }
-    Ok(steps)
 }
 
 fn first_queued(clause: &Rendered) -> String {

@@ -1,6 +1,7 @@
 //! The plans of the records' queries: which index answers each.
 
-use super::claim::plan;
+use rusqlite::Connection;
+
 use super::engine::Sqlite;
 use crate::store::Error;
 use crate::store::records::{waiting, work};
@@ -31,4 +32,19 @@ impl Sqlite {
             Ok(plans.collect::<Result<_, _>>()?)
         })
     }
+}
+
+/// The steps by which SQLite would answer a query. They depend on no value that is bound to it.
+pub(crate) fn plan(connection: &Connection, query: &str) -> rusqlite::Result<Vec<String>> {
+    // EXPLAIN goes by the schema as it was when this connection last read. Whoever reads notices
+    // another one.
+    connection
+        .prepare_cached("SELECT 1 FROM jobs LIMIT 0")?
+        .exists([])?;
+    let mut query = connection.prepare(&format!("EXPLAIN QUERY PLAN {query}"))?;
+    let (mut rows, mut steps) = (query.raw_query(), Vec::new());
+    while let Some(row) = rows.next()? {
+        steps.push(row.get(3)?);
+    }
+    Ok(steps)
 }

@@ -11,8 +11,8 @@ use std::collections::HashMap;
 use rusqlite::types::{FromSql, FromSqlResult, ValueRef};
 use rusqlite::{Row, params_from_iter};
 
-use super::claim::plan;
 use super::engine::Sqlite;
+use super::plans::plan;
 use super::transaction::Transaction;
 use super::value::TaskOrder;
 use crate::clause::{Footprint, Source, Table};

@@ -8,9 +8,11 @@ use std::time::Duration;
 use rusqlite::OptionalExtension;
 
 use crate::store::Error;
-use crate::store::records::jobs::{self, Claim, Ending, NewJob};
+use crate::store::Lease;
+use crate::store::records::jobs::{self, Claim, Ending};
+use crate::store::records::new_job::{self, NewJob};
 use crate::store::records::task_end::FinishedStages;
-use crate::store::sqlite::claim::{Lease, give};
+use crate::store::sqlite::claim::give;
 use crate::store::sqlite::probe::forbidden::is_of_a_unique_column;
 use crate::store::sqlite::probe::why::status_is_why;
 use crate::store::sqlite::probe::{
@@ -365,7 +367,7 @@ fn another(
                 agent,
                 repo: None,
             };
-            match jobs::insert(t, trial.now, new) {
+            match new_job::insert(t, trial.now, new) {
                 Ok(other) => other,
                 Err(error) if t.is_autocommit() => {
                     let found = forbid(t, Attempt::AddTask, error.into())?;

@@ -1,0 +1,74 @@
+//! What a claim is asked for, and what it gives.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::Claim;
+
+/// For whom and until when a job is claimed.
+#[derive(Debug, Clone, Copy)]
+pub struct Lease<'a> {
+    /// The worker's name.
+    pub worker: &'a str,
+    /// The agent whose jobs it does; none for those of all.
+    pub agent: Option<&'a str>,
+    /// The generation that the clause is of, if it is of one.
+    pub generation: Option<i64>,
+    /// Now.
+    pub now: Timestamp,
+    /// After how long the job goes back to the queue unless the worker is heard of.
+    pub lease: Duration,
+}
+
+/// A claimed job.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct Claimed {
+    /// The job.
+    pub id: i64,
+    /// Its task.
+    pub task_id: Option<i64>,
+    /// Its task's work item.
+    pub work_item_id: Option<String>,
+    /// The repo it works in.
+    pub repo: Option<String>,
+    /// Who does it.
+    pub agent: Option<String>,
+    /// How often the job was claimed, this time included.
+    pub attempt: i64,
+    /// What the worker shows to finish the job, to fail it or to keep it. Random, and new with
+    /// every claim.
+    pub token: String,
+    /// For other systems, which refuse a late worker by it: greater than that of every earlier
+    /// claim of the job, and below 2^53.
+    pub fence: i64,
+    /// The worker.
+    pub worker: String,
+    /// When the job goes back to the queue unless the worker is heard of, UTC.
+    pub lease_until: String,
+    /// The generation that let it through; none if that was under other settings than its own, or
+    /// by no clause of a policy.
+    pub generation: Option<i64>,
+}
+
+impl Claimed {
+    /// The claim, as its holder shows it.
+    pub fn claim(&self) -> Claim<'_> {
+        Claim {
+            job: self.id,
+            token: &self.token,
+        }
+    }
+}
+
+/// What a claim by candidates comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Candidate {
+    /// A job.
+    Claimed(Claimed),
+    /// No queued job may be claimed.
+    Nothing,
+    /// So much has changed that the candidates are not known in time, and what was found out is
+    /// kept; or the clause takes more than its budget for one repo.
+    NotReady,
+}
