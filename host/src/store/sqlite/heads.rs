@@ -14,6 +14,10 @@ use std::time::Instant;
 
 use rusqlite::{OptionalExtension, params};
 
+use super::head_statements::{
+    FIRST, FIRST_DIRTY, FIRST_OF_AGENT, LATER, LOOK, LOOK_FOR_AGENT, NAMED, OPEN, REMOVE, REPLACE,
+    next_repo,
+};
 use super::sandbox::Wall;
 use super::search::Oracle;
 use super::transaction::Transaction;
@@ -322,61 +326,6 @@ impl<'a> Candidates<'a> {
         }
     }
 }
-
-/// The statements that the index is read by: a claim's, and a comparison's way from repo to repo.
-pub(crate) fn own_statements() -> [String; 8] {
-    [
-        LOOK.into(),
-        LOOK_FOR_AGENT.into(),
-        OPEN.into(),
-        FIRST_DIRTY.into(),
-        FIRST.into(),
-        FIRST_OF_AGENT.into(),
-        next_repo(NAMED),
-        next_repo(LATER),
-    ]
-}
-
-const NAMED: &str = "repo IS NOT NULL";
-const LATER: &str = "repo > ?2";
-
-fn next_repo(is_next: &str) -> String {
-    format!(
-        "SELECT min(repo) FROM (
-            SELECT (SELECT repo FROM jobs INDEXED BY {PARTITIONS}
-                    WHERE {IS_QUEUED} AND {is_next} ORDER BY repo LIMIT 1) AS repo
-            UNION ALL
-            SELECT (SELECT repo FROM serial_gate_partition
-                    WHERE idx = ?1 AND no_repo = FALSE AND {is_next} ORDER BY repo LIMIT 1))"
-    )
-}
-
-const LOOK: &str =
-    "SELECT EXISTS (SELECT 1 FROM serial_gate_partition WHERE idx = serial_gate_index.id)
-        OR EXISTS (SELECT 1 FROM serial_gate_dirty WHERE idx = serial_gate_index.id)
-     FROM serial_gate_index WHERE clause = ?1";
-
-const LOOK_FOR_AGENT: &str =
-    "SELECT EXISTS (SELECT 1 FROM serial_gate_partition WHERE idx = serial_gate_index.id
-     AND agent = ?2)
-        OR EXISTS (SELECT 1 FROM serial_gate_dirty WHERE idx = serial_gate_index.id)
-     FROM serial_gate_index WHERE clause = ?1";
-
-const OPEN: &str = "SELECT id FROM serial_gate_index WHERE clause = ?1";
-
-const FIRST_DIRTY: &str = "SELECT no_repo, repo FROM serial_gate_dirty WHERE idx = ?1 LIMIT 1";
-
-const FIRST: &str = "SELECT job, no_repo, repo, agent FROM serial_gate_partition
-     WHERE idx = ?1 ORDER BY job LIMIT 1";
-
-const FIRST_OF_AGENT: &str = "SELECT job, no_repo, repo, agent FROM serial_gate_partition
-     WHERE idx = ?1 AND agent = ?2 ORDER BY job LIMIT 1";
-
-const REPLACE: &str = "UPDATE serial_gate_partition SET agent = ?4, job = ?5
-     WHERE idx = ?1 AND no_repo = ?2 AND repo = ?3 AND job = ?6";
-
-const REMOVE: &str =
-    "DELETE FROM serial_gate_partition WHERE idx = ?1 AND no_repo = ?2 AND repo = ?3 AND job = ?4";
 
 /// Marks the repo of a job that has just been claimed, for each index but the claim's own: what a
 /// trigger does for every other change (`triggers`).

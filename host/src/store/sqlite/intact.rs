@@ -8,7 +8,8 @@
 use std::collections::BTreeSet;
 
 use super::engine::Sqlite;
-use super::schema::{OWN, SHARED};
+use super::own_tables::OWN;
+use super::schema::SHARED;
 use super::{migrate, version_row};
 use crate::store::Error;
 

@@ -84,7 +84,7 @@ impl Sqlite {
     }
 
     /// A number that changes when this connection has changed the database. A cheap read, as
-    /// [`Store::data_version`] is, which tells of the others.
+    /// [`Sqlite::data_version`] is, which tells of the others.
     pub fn own_changes(&self) -> u64 {
         self.open
             .as_ref()

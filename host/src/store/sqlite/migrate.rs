@@ -8,7 +8,8 @@ use std::path::PathBuf;
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::schema::{ADDED_TO_OWN, Affinity, INDEXES, OWN, SHARED, Shared, UNIQUE};
+use super::own_tables::{ADDED_TO_OWN, OWN};
+use super::schema::{Affinity, INDEXES, SHARED, Shared, UNIQUE};
 use super::transaction::Transaction;
 use super::triggers::Trigger;
 use super::{heads as candidates, triggers, version_row};

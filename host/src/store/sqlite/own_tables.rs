@@ -1,0 +1,326 @@
+//! The gate's own tables, each with the statement that makes it.
+//!
+//! Owns their names and columns. Leaves the orchestrator's tables and every index to `schema`.
+//! Callers rely on this: the text is what a prepared database has, to the letter.
+
+/// Tables of the gate's own, each with the statements that make it.
+pub(crate) const OWN: [(&str, &str); 27] = [
+    // The last clause that each policy gave for each settings, for the day when it gives none.
+    (
+        "serial_gate_clause",
+        "CREATE TABLE serial_gate_clause (
+            policy TEXT NOT NULL,
+            settings TEXT NOT NULL,
+            text TEXT NOT NULL,
+            PRIMARY KEY (policy, settings)
+        ) WITHOUT ROWID;",
+    ),
+    // The components, each once, however many generations use it.
+    (
+        "serial_gate_policy",
+        "CREATE TABLE serial_gate_policy (
+            digest TEXT PRIMARY KEY,
+            component BLOB NOT NULL
+        );",
+    ),
+    // What claims go by, went by, or may go by. One is active at most, and one a shadow.
+    (
+        "serial_gate_generation",
+        "CREATE TABLE serial_gate_generation (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            digest TEXT NOT NULL,
+            name TEXT NOT NULL,
+            version TEXT NOT NULL,
+            settings TEXT NOT NULL,
+            limits TEXT NOT NULL,
+            signature TEXT,
+            state TEXT NOT NULL
+        );",
+    ),
+    // Every change of a generation's state. Rows are only ever added.
+    (
+        "serial_gate_generation_event",
+        "CREATE TABLE serial_gate_generation_event (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            generation INTEGER NOT NULL,
+            state TEXT NOT NULL,
+            at TEXT NOT NULL,
+            who TEXT NOT NULL,
+            why TEXT NOT NULL
+        );",
+    ),
+    // A generation failed while it was active. Enough of them, and it is rolled back.
+    (
+        "serial_gate_failure",
+        "CREATE TABLE serial_gate_failure (
+            generation INTEGER NOT NULL,
+            at TEXT NOT NULL,
+            what TEXT NOT NULL
+        );
+        CREATE INDEX serial_gate_failure_at ON serial_gate_failure (generation, at);",
+    ),
+    // How often each shadow was asked, and where it differed from the active generation.
+    (
+        "serial_gate_shadow",
+        "CREATE TABLE serial_gate_shadow (
+            generation INTEGER PRIMARY KEY,
+            looks INTEGER NOT NULL,
+            decisions INTEGER NOT NULL,
+            failures INTEGER NOT NULL,
+            last_failure TEXT NOT NULL
+        );",
+    ),
+    (
+        "serial_gate_disagreement",
+        "CREATE TABLE serial_gate_disagreement (
+            generation INTEGER NOT NULL,
+            job_id INTEGER NOT NULL,
+            active TEXT NOT NULL,
+            shadow TEXT NOT NULL,
+            times INTEGER NOT NULL,
+            last_at TEXT NOT NULL,
+            PRIMARY KEY (generation, job_id)
+        ) WITHOUT ROWID;",
+    ),
+    // How often each generation's `decide` and clause differed about a queued job in use, and what
+    // about last.
+    (
+        "serial_gate_contradiction",
+        "CREATE TABLE serial_gate_contradiction (
+            generation INTEGER PRIMARY KEY,
+            times INTEGER NOT NULL,
+            last_at TEXT NOT NULL,
+            last TEXT NOT NULL
+        );",
+    ),
+    // Conformance cases that a new policy has to pass.
+    (
+        "serial_gate_fixture",
+        "CREATE TABLE serial_gate_fixture (
+            name TEXT PRIMARY KEY,
+            cases TEXT NOT NULL,
+            added_at TEXT NOT NULL,
+            who TEXT NOT NULL
+        );",
+    ),
+    // The clauses that claims go by, each with the tables that it reads and how often its
+    // candidates were found to be wrong. `candidates` tells what the three tables are for.
+    (
+        "serial_gate_index",
+        "CREATE TABLE serial_gate_index (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            clause TEXT NOT NULL UNIQUE,
+            reads_tasks INTEGER NOT NULL,
+            reads_jobs INTEGER NOT NULL,
+            reads_freezes INTEGER NOT NULL,
+            differences INTEGER NOT NULL
+        );",
+    ),
+    // The first job of each partition, which is a repo and an agent, that may be claimed. Both keep
+    // their type; a key cannot be NULL.
+    (
+        "serial_gate_partition",
+        "CREATE TABLE serial_gate_partition (
+            idx INTEGER NOT NULL,
+            no_repo INTEGER NOT NULL,
+            repo NOT NULL,
+            agent,
+            job INTEGER NOT NULL,
+            PRIMARY KEY (idx, no_repo, repo, job)
+        ) WITHOUT ROWID;",
+    ),
+    // The repos whose candidates may be others by now.
+    (
+        "serial_gate_dirty",
+        "CREATE TABLE serial_gate_dirty (
+            idx INTEGER NOT NULL,
+            no_repo INTEGER NOT NULL,
+            repo NOT NULL,
+            PRIMARY KEY (idx, no_repo, repo)
+        ) WITHOUT ROWID;",
+    ),
+    // What operators did, besides what the events of the generations tell. Rows are only ever
+    // added.
+    (
+        "serial_gate_audit",
+        "CREATE TABLE serial_gate_audit (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            at TEXT NOT NULL,
+            who TEXT NOT NULL,
+            action TEXT NOT NULL,
+            repo TEXT,
+            subject TEXT NOT NULL,
+            before TEXT,
+            after TEXT,
+            why TEXT NOT NULL
+        );
+        CREATE INDEX serial_gate_audit_repo ON serial_gate_audit (repo);",
+    ),
+    // What became of each deploy. Rows are only ever added.
+    (
+        "serial_gate_deploy",
+        "CREATE TABLE serial_gate_deploy (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            at TEXT NOT NULL,
+            repo TEXT NOT NULL,
+            deploy TEXT,
+            work_item_id TEXT,
+            verdict TEXT NOT NULL,
+            detail TEXT,
+            freeze INTEGER,
+            who TEXT NOT NULL
+        );
+        CREATE INDEX serial_gate_deploy_degraded ON serial_gate_deploy (repo, deploy, work_item_id)
+            WHERE verdict = 'degraded';",
+    ),
+    // What there is to tell people. The key tells an alert from those of every other queue.
+    (
+        "serial_gate_alert",
+        "CREATE TABLE serial_gate_alert (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            key TEXT NOT NULL,
+            at TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            repo TEXT,
+            work_item_id TEXT,
+            subject INTEGER,
+            who TEXT NOT NULL,
+            why TEXT NOT NULL,
+            note TEXT
+        );
+        CREATE INDEX serial_gate_alert_waiting ON serial_gate_alert (subject) WHERE kind = 'waiting';",
+    ),
+    // How far each alert is with each channel that was configured in its time.
+    (
+        "serial_gate_delivery",
+        "CREATE TABLE serial_gate_delivery (
+            alert INTEGER NOT NULL,
+            channel TEXT NOT NULL,
+            state TEXT NOT NULL,
+            attempts INTEGER NOT NULL,
+            due_at TEXT NOT NULL,
+            lease_until TEXT,
+            sent_at TEXT,
+            error TEXT,
+            PRIMARY KEY (alert, channel)
+        ) WITHOUT ROWID;
+        CREATE INDEX serial_gate_delivery_due ON serial_gate_delivery (channel, due_at)
+            WHERE state = 'pending';",
+    ),
+    // Until when a channel is left alone, because it failed or asked for it.
+    (
+        "serial_gate_channel",
+        "CREATE TABLE serial_gate_channel (
+            name TEXT PRIMARY KEY,
+            held_until TEXT NOT NULL
+        ) WITHOUT ROWID;",
+    ),
+    // Where a chat went that a channel was told to write to.
+    (
+        "serial_gate_moved_chat",
+        "CREATE TABLE serial_gate_moved_chat (
+            channel TEXT NOT NULL,
+            chat TEXT NOT NULL,
+            moved_to TEXT NOT NULL,
+            PRIMARY KEY (channel, chat)
+        ) WITHOUT ROWID;",
+    ),
+    // How far the candidates were compared by claims that found nothing, where one claim does not
+    // compare all.
+    (
+        "serial_gate_compared",
+        "CREATE TABLE serial_gate_compared (
+            idx INTEGER PRIMARY KEY,
+            repo NOT NULL
+        );",
+    ),
+    // Whether a base, at the tip that was looked at last, has the commit that a branch was cut
+    // from. NULL: it took too long to find out.
+    (
+        "serial_gate_cut_from",
+        "CREATE TABLE serial_gate_cut_from (
+            repo TEXT NOT NULL,
+            base TEXT NOT NULL,
+            base_commit TEXT NOT NULL,
+            tip TEXT NOT NULL,
+            contained INTEGER,
+            PRIMARY KEY (repo, base, base_commit)
+        ) WITHOUT ROWID;",
+    ),
+    // The tip of each base that branches are cut from, as it was last seen. An empty one: the base
+    // was not there.
+    (
+        "serial_gate_base",
+        "CREATE TABLE serial_gate_base (
+            repo TEXT NOT NULL,
+            base TEXT NOT NULL,
+            tip TEXT NOT NULL,
+            seen_at TEXT NOT NULL,
+            PRIMARY KEY (repo, base)
+        ) WITHOUT ROWID;",
+    ),
+    // Who may use the service, and the hashes of their tokens.
+    (
+        "serial_gate_access",
+        "CREATE TABLE serial_gate_access (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            name TEXT NOT NULL,
+            role TEXT NOT NULL,
+            hash BLOB NOT NULL,
+            made_at TEXT NOT NULL,
+            made_by TEXT NOT NULL,
+            revoked_at TEXT
+        );",
+    ),
+    // One row: the last number that a freeze was given. `triggers` counts it up.
+    (
+        "serial_gate_freeze_number",
+        "CREATE TABLE serial_gate_freeze_number (last INTEGER NOT NULL);
+         INSERT INTO serial_gate_freeze_number (last) VALUES (0);",
+    ),
+    // The answers to requests that may come again, for a day.
+    (
+        "serial_gate_idempotency",
+        "CREATE TABLE serial_gate_idempotency (
+            caller TEXT NOT NULL,
+            key TEXT NOT NULL,
+            request TEXT NOT NULL,
+            answer TEXT NOT NULL,
+            at TEXT NOT NULL,
+            PRIMARY KEY (caller, key)
+        ) WITHOUT ROWID;",
+    ),
+    // The tasks that were cancelled, and not done. A row counts while its task is where the gate
+    // left it then: an id may be used again.
+    (
+        "serial_gate_cancelled_task",
+        "CREATE TABLE serial_gate_cancelled_task (
+            task INTEGER PRIMARY KEY,
+            at TEXT
+        );",
+    ),
+    // Since when a job is the head of its repo, where its row does not tell. `heads` notes it.
+    (
+        "serial_gate_head",
+        "CREATE TABLE serial_gate_head (
+            job INTEGER PRIMARY KEY,
+            repo TEXT,
+            task INTEGER,
+            created_at,
+            since TEXT NOT NULL
+        );",
+    ),
+    // One row: what tells the policy and the settings in force from all that were before.
+    // `triggers` counts it up.
+    (
+        "serial_gate_clause_version",
+        "CREATE TABLE serial_gate_clause_version (version INTEGER NOT NULL);
+         INSERT INTO serial_gate_clause_version (version)
+            VALUES (CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER));",
+    ),
+];
+
+/// Columns that came to the gate's own tables later, each with its table and its type: nullable,
+/// and in the statement above as well, so that a new database and one that was made by an earlier
+/// version are alike.
+pub(crate) const ADDED_TO_OWN: [(&str, &str, &str); 1] = [("serial_gate_alert", "note", "TEXT")];
