@@ -170,6 +170,6 @@ fn an_import_that_only_calls_itself_wasi_is_refused_when_it_is_loaded() {
     let error = lying.load().err().unwrap();
     assert_eq!(
         error.to_string(),
-        "imports a part of WASI that this host cannot stand in for: build it for `wasm32-wasip2`"
+        "imports a part of WASI that this host does not know: build it for `wasm32-wasip2`"
     );
 }
