@@ -43,7 +43,7 @@ pub(super) fn remedy(what: Attempt, trouble: &Trouble) -> Option<&'static str> {
     match extended_code(error) {
         Some(ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY) => {
             Some(if what == Attempt::FreezeAgain {
-                "a freeze that was cleared keeps its row,
+                "a freeze that was cleared keeps its row, \
                  so let the unique index have only rows `WHERE cleared_at IS NULL`"
             } else {
                 "drop that unique index, or leave `status` out of it"
