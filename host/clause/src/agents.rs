@@ -24,7 +24,7 @@ pub enum Agents {
 }
 
 impl Agents {
-    /// Whether there are none.
+    /// Whether no agent is among them.
     pub fn are_none(&self) -> bool {
         *self == Agents::Only(Vec::new())
     }

@@ -3,9 +3,9 @@
 //! Owns the words, the channels and the patience with them. What there is to tell is written by
 //! `store` in the transaction of what it tells of, so nothing here can slow a claim or a freeze, or
 //! undo one. Callers rely on this: an alert is sent *at least* once. Under normal operation that is
-//! once, whoever else sends; a sender that dies between the channel's answer and its own note makes
-//! it twice, and the alert's key tells. A channel that is dead holds no other one up. No secret,
-//! and no address that may hold one, is in any error, log line or `Debug` output.
+//! once, however many senders there are; a sender that dies between the channel's answer and its
+//! own note makes it twice, and the alert's key tells. A channel that is dead holds no other one
+//! up. No secret, and no address that may hold one, is in any error, log line or `Debug` output.
 
 mod channel;
 mod error;

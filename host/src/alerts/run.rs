@@ -28,7 +28,7 @@ const AFTER_AN_ERROR: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 ///
-/// When no channel is configured, an address is none, or the outbox cannot be used. The other
+/// When no channel is configured, an address is wrong, or the outbox cannot be used. The other
 /// channels have been sent what was due for them.
 pub fn deliver(
     database: impl Into<Database>,

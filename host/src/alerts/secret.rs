@@ -1,7 +1,7 @@
 //! Text that nobody may read by accident.
 //!
 //! Owns the promise that it is never printed: it has no `Display`, and its `Debug` says nothing.
-//! And the names of the variables in which it comes, so that whoever starts another program can
+//! And the names of the variables in which it comes, so that a program that starts another one can
 //! leave them out.
 
 use std::fmt;

@@ -2,7 +2,7 @@
 //!
 //! Owns the request, what is read of the answer, and that a chat is followed to where it has moved.
 //! The token is a part of the address, so the address is a secret as a whole. Telegram knows no key
-//! of a message: one that is sent twice is seen twice.
+//! of a message: a message that is sent twice is seen twice.
 
 use std::time::Duration;
 

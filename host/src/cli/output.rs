@@ -110,15 +110,15 @@ impl Report {
         if let Some(error) = self.error {
             return Err(error.into());
         }
-        if self.json {
-            let mut stdout = io::stdout().lock();
-            stdout.write_all(self.text.as_bytes())?;
-            stdout.flush()?;
-        } else {
-            let mut stdout = anstream::stdout().lock();
-            stdout.write_all(self.text.as_bytes())?;
-            stdout.flush()?;
+        let mut stdout: Box<dyn Write> = match self.json {
+            true => Box::new(io::stdout().lock()),
+            false => Box::new(anstream::stdout().lock()),
+        };
+        // Line by line: a reader that is slow to read has what fits.
+        for line in self.text.split_inclusive('\n') {
+            stdout.write_all(line.as_bytes())?;
         }
+        stdout.flush()?;
         drop(self.queue);
         Ok(self.outcome)
     }

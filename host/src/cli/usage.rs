@@ -5,7 +5,7 @@
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, Error};
 
-/// Flags that people try where there are none, and what to do instead.
+/// Flags that people try on verbs that do not have them, and what to do instead.
 const TIPS: [(&str, &str); 2] = [
     ("--repo", "`serial-gate repo REPO` shows one repo"),
     ("--agent", "here the agent is an argument without a flag"),

@@ -131,8 +131,8 @@ impl Runner {
         }
     }
 
-    /// Runs every case under these settings instead of its own; what is not given stays the case's.
-    /// Its operations cannot change them.
+    /// Runs every case under these settings instead of the case's; what is not given stays the
+    /// case's. Its operations cannot change them.
     ///
     /// # Errors
     ///

@@ -42,7 +42,7 @@ const ENDS: [i64; 4] = [2_147_483_647, 2_147_483_648, 4_294_967_295, 4_294_967_2
 pub(super) struct Moment {
     pub asked: Timestamp,
     pub at: Timestamp,
-    /// Which of [`Times::clauses`] are looked into for states: the one that is used and the
+    /// Which of [`Times::clauses`] are looked into for states: the clause in use and the
     /// policy's newest.
     pub clauses: [usize; 2],
     /// Whether something is another there than now, so that every state is tried.

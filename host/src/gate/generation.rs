@@ -15,7 +15,7 @@ use crate::store::{Generation, GenerationState, Store};
 pub(crate) struct InUse {
     /// The generation; none for a policy of the caller's, or when the database has none.
     pub generation: Option<Generation>,
-    /// The digest of its component; empty if there is none.
+    /// The digest of its component; empty without a component.
     pub digest: String,
     pub settings: Settings,
     /// Whether this process was told other settings than its generation has.

@@ -6,6 +6,8 @@
 //! changes its id, and with that never its place; and no job goes back to the queue while its task
 //! is finished.
 
+use std::sync::LazyLock;
+
 use jiff::Timestamp;
 
 use super::engine::{Row, Tx, values};
@@ -116,14 +118,8 @@ pub(crate) struct NewClaim<'a> {
     pub generation: Option<i64>,
 }
 
-/// A worker claims a job. Returns what `read` makes of its task, its task's work item, its repo,
-/// its agent, its attempt and its fence; none if a trigger has ignored the claim.
-pub(crate) fn claim<T>(
-    tx: &dyn Tx,
-    claim: &NewClaim<'_>,
-    read: impl FnOnce(Row<'_>) -> Result<T, Error>,
-) -> Result<Option<T>, Error> {
-    let sql = format!(
+static CLAIM: LazyLock<String> = LazyLock::new(|| {
+    format!(
         "UPDATE jobs SET status = '{}', gate_worker = $2, gate_claimed_at = $3,
             gate_lease_until = $4, gate_lease = $5, gate_token = $6, gate_fence = {},
             gate_generation = $8, gate_error = NULL, gate_outcome = NULL,
@@ -134,7 +130,16 @@ pub(crate) fn claim<T>(
             gate_attempt, gate_fence",
         word(JobState::Queued, Event::Claim, false),
         next_fence("$7")
-    );
+    )
+});
+
+/// A worker claims a job. Returns what `read` makes of its task, its task's work item, its repo,
+/// its agent, its attempt and its fence; none if a trigger has ignored the claim.
+pub(crate) fn claim<T>(
+    tx: &dyn Tx,
+    claim: &NewClaim<'_>,
+    read: impl FnOnce(Row<'_>) -> Result<T, Error>,
+) -> Result<Option<T>, Error> {
     let (at, now) = (sql_time(claim.now), claim.now.as_millisecond());
     let values = values![
         claim.job,
@@ -146,7 +151,7 @@ pub(crate) fn claim<T>(
         now,
         claim.generation,
     ];
-    tx.row(&sql, values, read)
+    tx.row(&CLAIM, values, read)
 }
 
 /// Whoever adds a job prepares it first: it is claimed before any worker sees it. That is no

@@ -36,7 +36,7 @@ pub struct Shared {
     pub by_flags: Overrides,
     /// How long a claim lasts.
     pub lease: Duration,
-    /// Whose policies are run; anybody's, if there is none.
+    /// The keys whose policies are run; without them, all policies are.
     pub trust: Option<Trust>,
     /// Compiles and runs the policies of this process.
     pub runtime: Runtime,

@@ -66,16 +66,18 @@ impl Tx for Transaction<'_> {
 }
 
 /// SQLite numbers `$1`, `$2`, … in the order in which the text has them, so they are found by name.
+/// A parameter without a value would be NULL, so each needs one.
 fn bind(statement: &mut Statement<'_>, values: &[Value<'_>]) -> Result<(), Error> {
+    let parameters = statement.parameter_count();
+    if values.len() != parameters || parameters > NAMES.len() {
+        let error = rusqlite::Error::InvalidParameterCount(values.len(), parameters);
+        return Err(error.into());
+    }
     for (value, name) in values.iter().zip(NAMES) {
         let index = statement
             .parameter_index(name)?
             .ok_or_else(|| rusqlite::Error::InvalidParameterName(name.into()))?;
         statement.raw_bind_parameter(index, value)?;
-    }
-    if values.len() > NAMES.len() {
-        let error = rusqlite::Error::InvalidParameterCount(values.len(), NAMES.len());
-        return Err(error.into());
     }
     Ok(())
 }
