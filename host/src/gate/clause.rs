@@ -102,7 +102,7 @@ impl CurrentClause {
         })
     }
 
-    /// How the candidates are found; none where every job is looked at: where that is the only way,
+    /// How the heads are found; none where every job is looked at: where that is the only way,
     /// and where the first job may always be claimed.
     pub(crate) fn shaped(&self) -> Option<Shaped<'_>> {
         let shape = self.shape.as_ref().ok()?;

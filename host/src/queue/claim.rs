@@ -3,8 +3,8 @@
 //! Owns the order of its steps: the clause, its comparison with `decide`, leases that ran out, a
 //! look for the log and the shadow, and then the way to the first job that may be claimed. Leaves
 //! the transaction to the store. Callers rely on this: whichever way is taken, the clause lets the
-//! job through, and where the candidates are known it is the first such job. A claim that finds
-//! nothing compares some candidates with the clause itself, because some writes of other programs
+//! job through, and where the heads are known it is the first such job. A claim that finds
+//! nothing compares some heads with the clause itself, because some writes of other programs
 //! fire no trigger.
 
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::clause::Dialect;
 use crate::error::with_causes;
 use crate::gate::{CurrentClause, Purpose, Source};
 use crate::policy;
-use crate::store::{self, Act, Candidate, Claim, Claimed, Lease, Shaped};
+use crate::store::{self, Act, Claim, Claimed, HeadClaim, Lease, Shaped};
 
 /// Who claims, and of what.
 #[derive(Debug, Clone, Copy)]
@@ -98,15 +98,15 @@ impl Queue {
         Ok(self.store.put_off(act, claim, delay, error, &finished)?)
     }
 
-    /// The first claimable job: by the candidates where the clause has a shape and they are known,
+    /// The first claimable job: by the heads where the clause has a shape and they are known,
     /// and else by a look at one queued job after another. Where that takes too long, gated jobs
     /// are held and the others go on.
     fn take(&mut self, clause: &CurrentClause, lease: Lease<'_>) -> Result<Option<Claimed>, Error> {
         if let Some(shaped) = clause.shaped() {
-            match self.store.claim_candidate(shaped, lease)? {
-                Candidate::Claimed(job) => return Ok(Some(job)),
-                Candidate::Nothing => return Ok(None),
-                Candidate::NotReady => {}
+            match self.store.claim_head(shaped, lease)? {
+                HeadClaim::Claimed(job) => return Ok(Some(job)),
+                HeadClaim::Nothing => return Ok(None),
+                HeadClaim::NotReady => {}
             }
         }
         match self.store.claim(&clause.rendered, lease) {
@@ -121,7 +121,7 @@ impl Queue {
         }
     }
 
-    /// Compares some candidates where nothing was found, and says whether it is worth another look.
+    /// Compares some heads where nothing was found, and says whether it is worth another look.
     /// An error here does not fail the claim.
     fn has_found_more(&mut self, now: Timestamp) -> bool {
         let compared = self.reconcile_if_queued(now);
@@ -144,10 +144,10 @@ impl Queue {
             digest: &policy::digest(others.as_str().as_bytes()),
             reads: &[],
         };
-        match self.store.claim_candidate(shaped, lease)? {
-            Candidate::Claimed(job) => Ok(Some(job)),
-            Candidate::Nothing => Ok(None),
-            Candidate::NotReady => Ok(self.store.claim(&others, lease)?),
+        match self.store.claim_head(shaped, lease)? {
+            HeadClaim::Claimed(job) => Ok(Some(job)),
+            HeadClaim::Nothing => Ok(None),
+            HeadClaim::NotReady => Ok(self.store.claim(&others, lease)?),
         }
     }
 }

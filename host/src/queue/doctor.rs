@@ -1,4 +1,4 @@
-//! Whether the candidates that claims use are what the clause says.
+//! Whether the heads that claims use are what the clause says.
 //!
 //! Owns how often that is looked at and how much at a time, and the whole comparison that an
 //! operator asks for. Leaves the comparison of a repo, and its repair, to the store. Callers rely
@@ -37,7 +37,7 @@ pub(super) struct Reconciling {
 /// What a whole comparison found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Diagnosis {
-    /// Why there are no candidates for the clause, and each claim looks at every held job.
+    /// Why there are no heads for the clause, and each claim looks at every held job.
     pub obstacle: Option<Obstacle>,
     /// Why claims by the clause are not flat, for this reason or another.
     pub cost: Option<Obstacle>,
@@ -47,7 +47,7 @@ pub struct Diagnosis {
     pub repos: usize,
     /// Those that differed.
     pub differences: Vec<Difference>,
-    /// How often candidates were found to be wrong since the clause is in use, this time included.
+    /// How often heads were found to be wrong since the clause is in use, this time included.
     pub ever: i64,
 }
 
@@ -59,7 +59,7 @@ impl Diagnosis {
 }
 
 impl Queue {
-    /// Compares all candidates with the clause, and puts right what differs.
+    /// Compares all heads with the clause, and puts right what differs.
     pub fn diagnose(&mut self, now: Timestamp) -> Result<Diagnosis, Error> {
         let restored = self.store.restore_triggers()?;
         let clause = self.clause(now)?;
@@ -76,9 +76,7 @@ impl Queue {
             });
         };
         loop {
-            let some = self
-                .store
-                .compare_candidates(shaped, whole.next.take(), SOME)?;
+            let some = self.store.compare_heads(shaped, whole.next.take(), SOME)?;
             whole.repos += some.repos;
             whole.differences.extend(some.differences);
             whole.next = some.next;
@@ -95,7 +93,7 @@ impl Queue {
         }
     }
 
-    /// Compares some candidates with the clause, if it is time to, and goes on from there the next
+    /// Compares some heads with the clause, if it is time to, and goes on from there the next
     /// time. What differs is put right, counted and logged. A host that runs calls it whenever it
     /// is idle. Returns whether something was put right: another job may be claimable then.
     pub fn reconcile(&mut self, now: Timestamp) -> Result<bool, Error> {
@@ -120,7 +118,7 @@ impl Queue {
             let is_part = from.is_some();
             let (begun, mut next) = (Instant::now(), from);
             loop {
-                let compared = self.store.compare_candidates(shaped, next.take(), SOME)?;
+                let compared = self.store.compare_heads(shaped, next.take(), SOME)?;
                 changed |= !compared.differences.is_empty();
                 next = compared.next;
                 // What was found is worth another look at once.
@@ -136,12 +134,12 @@ impl Queue {
         Ok(changed)
     }
 
-    /// Compares the candidates of repos whose jobs are about to be shown as claimable. Where one
+    /// Compares the heads of repos whose jobs are about to be shown as claimable. Where one
     /// differs, the next claim evaluates its repo anew, and then finds the job. It fails nothing: a
     /// reader may not be able to write.
-    pub(super) fn doubt_candidates(&mut self, clause: &CurrentClause, claimable: &[i64]) {
+    pub(super) fn doubt_heads(&mut self, clause: &CurrentClause, claimable: &[i64]) {
         if let Some(shaped) = clause.shaped()
-            && let Err(error) = self.store.doubt_candidates(shaped, claimable)
+            && let Err(error) = self.store.doubt_heads(shaped, claimable)
         {
             tracing::debug!("the candidates were not compared: {}", with_causes(&error));
         }
@@ -166,7 +164,7 @@ impl Queue {
         compared.is_some_and(|last| is_recent(last, now, pause))
     }
 
-    /// How often candidates were found to be wrong since the clause is in use.
+    /// How often heads were found to be wrong since the clause is in use.
     pub(super) fn differences(&mut self, now: Timestamp) -> Result<i64, Error> {
         let clause = self.clause(now)?;
         match clause.shaped() {

@@ -100,7 +100,7 @@ impl Queue {
         }
         let claimable = self.claimable(now)?;
         let clause = self.clause(now)?;
-        self.doubt_candidates(&clause, &[id]);
+        self.doubt_heads(&clause, &[id]);
         let ahead = claimable
             .iter()
             .take_while(|claimable| **claimable < id)

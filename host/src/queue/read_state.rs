@@ -82,7 +82,7 @@ impl Queue {
             .iter()
             .filter(|decision| decision.verdict == Verdict::Claim);
         let free: Vec<i64> = free.map(|decision| decision.job).collect();
-        self.doubt_candidates(&clause, &free);
+        self.doubt_heads(&clause, &free);
         let verdicts = decisions.into_iter();
         let verdicts = verdicts
             .map(|decision| (decision.job, decision.verdict))

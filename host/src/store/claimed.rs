@@ -61,14 +61,14 @@ impl Claimed {
     }
 }
 
-/// What a claim by candidates comes to.
+/// What a claim by heads comes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Candidate {
+pub enum HeadClaim {
     /// A job.
     Claimed(Claimed),
     /// No queued job may be claimed.
     Nothing,
-    /// So much has changed that the candidates are not known in time, and what was found out is
+    /// So much has changed that the heads are not known in time, and what was found out is
     /// kept; or the clause takes more than its budget for one repo.
     NotReady,
 }

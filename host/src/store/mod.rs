@@ -19,7 +19,7 @@ mod time;
 mod token;
 mod written;
 
-pub use claimed::{Candidate, Claimed, Lease};
+pub use claimed::{Claimed, HeadClaim, Lease};
 pub use database::{Database, Durability};
 pub use error::Error;
 pub use records::access::{AccessToken, Role};

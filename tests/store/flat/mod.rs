@@ -76,7 +76,7 @@ impl Rule {
     #[track_caller]
     pub fn claim(&self, store: &mut Store, agent: Option<&str>) -> Option<i64> {
         let lease = Lease { agent, ..lease() };
-        match store.claim_candidate(self.shaped(), lease).unwrap() {
+        match store.claim_head(self.shaped(), lease).unwrap() {
             Candidate::Claimed(job) => Some(job.id),
             Candidate::Nothing => None,
             Candidate::NotReady => panic!("a small state is not ready: {}", self.text),

@@ -3,7 +3,7 @@
 //! Owns the rows. How a token looks, and what a role may do, is the service's. Rows are never
 //! deleted, so that a name in the history can be looked up.
 
-use super::audit::{self, Deed};
+use super::audit::{self, AuditRow};
 use super::effect::Effect;
 use crate::store::engine::{Row, Tx, values};
 use crate::store::error::not_empty;
@@ -95,7 +95,7 @@ impl Store {
                 values![name, role.name(), hash, sql_time(act.now), act.who],
                 |row| row.get(0),
             ))?;
-            audit::write_down(tx, act, deed(name, None, Some(role.name())))?;
+            audit::write_down(tx, act, row(name, None, Some(role.name())))?;
             effect.is_there(
                 tx,
                 "SELECT 1 FROM serial_gate_access
@@ -158,7 +158,7 @@ impl Store {
                     AND revoked_at IS NULL",
                 values![name, sql_time(act.now)],
             )?;
-            audit::write_down(tx, act, deed(name, Some("good"), Some("revoked")))?;
+            audit::write_down(tx, act, row(name, Some("good"), Some("revoked")))?;
             let effect = Effect {
                 what: &format!("the revocation of token `{}`", name.escape_debug()),
                 table: "serial_gate_access",
@@ -183,8 +183,8 @@ fn good_tokens(tx: &dyn Tx, name: &str) -> Result<Vec<i64>, Error> {
     )
 }
 
-fn deed<'a>(name: &str, before: Option<&'a str>, after: Option<&'a str>) -> Deed<'a> {
-    Deed {
+fn row<'a>(name: &str, before: Option<&'a str>, after: Option<&'a str>) -> AuditRow<'a> {
+    AuditRow {
         action: "token",
         repo: None,
         subject: format!("token {name}"),

@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::effect::Effect;
-use super::waiting::{Head, Heads};
+use super::waiting::{LineHead, LineHeads};
 use crate::clause::Agents;
 use crate::store::engine::{FromValue, Row, Tx, Value, values};
 use crate::store::{Error, Store, sql_time, token};
@@ -145,14 +145,14 @@ impl Store {
             now.checked_sub(limit).unwrap_or(Timestamp::MIN)
         });
         let is_quiet = self.read_one_state(|tx| {
-            let heads = Heads::read(tx, agents, now)?;
+            let heads = LineHeads::read(tx, agents, now)?;
             Ok(heads.are_noted() && not_told(tx, &heads, before)?.is_empty())
         })?;
         if is_quiet {
             return Ok(0);
         }
         self.write(|tx| {
-            let heads = Heads::read(tx, agents, now)?;
+            let heads = LineHeads::read(tx, agents, now)?;
             heads.note(tx, now)?;
             let late = not_told(tx, &heads, before)?;
             for head in &late {
@@ -180,9 +180,9 @@ impl Store {
 /// The heads that are there since before then, and of which nobody was told.
 fn not_told<'a>(
     tx: &dyn Tx,
-    heads: &'a Heads,
+    heads: &'a LineHeads,
     before: Option<Timestamp>,
-) -> Result<Vec<&'a Head>, Error> {
+) -> Result<Vec<&'a LineHead>, Error> {
     let Some(before) = before else {
         return Ok(Vec::new());
     };

@@ -31,7 +31,7 @@ pub struct AuditEntry {
 }
 
 /// What an operator does, for [`write_down`].
-pub(crate) struct Deed<'a> {
+pub(crate) struct AuditRow<'a> {
     pub action: &'a str,
     pub repo: Option<&'a str>,
     pub subject: String,
@@ -79,14 +79,14 @@ impl Store {
 }
 
 /// Adds a row to the transaction of what it tells of.
-pub(crate) fn write_down(tx: &dyn Tx, act: Act<'_>, deed: Deed<'_>) -> Result<(), Error> {
-    let Deed {
+pub(crate) fn write_down(tx: &dyn Tx, act: Act<'_>, row: AuditRow<'_>) -> Result<(), Error> {
+    let AuditRow {
         action,
         repo,
         subject,
         before,
         after,
-    } = deed;
+    } = row;
     let effect = Effect {
         what: "the audit's row",
         table: "serial_gate_audit",

@@ -6,7 +6,7 @@
 //! repeated one never does, also not after an operator has cleared the freeze; a healthy one never
 //! clears any, and ends what counts as the same deploy where no id is given.
 
-use super::audit::{self, Deed};
+use super::audit::{self, AuditRow};
 use super::effect::Effect;
 use super::freezes::{self, FROZEN};
 use crate::store::engine::{Tx, values};
@@ -109,14 +109,14 @@ impl Store {
                 ],
                 |row| row.get(0),
             ))?;
-            let deed = Deed {
+            let row = AuditRow {
                 action: "deploy verdict",
                 repo: Some(new.repo),
                 subject: format!("{} is {}", named(new), new.verdict.name()),
                 before: Some(before),
                 after: Some(freeze_id.map_or(before, |_| FROZEN)),
             };
-            audit::write_down(tx, act, deed)?;
+            audit::write_down(tx, act, row)?;
             // A verdict that is forgotten would freeze the repo once more.
             effect.is_there(
                 tx,

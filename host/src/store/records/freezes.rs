@@ -10,7 +10,7 @@
 use jiff::Timestamp;
 
 use super::alerts::{self, NewAlert};
-use super::audit::{self, Deed};
+use super::audit::{self, AuditRow};
 use super::effect::Effect;
 use crate::store::engine::{Tx, values};
 use crate::store::error::not_empty;
@@ -69,14 +69,14 @@ impl Store {
         self.write_durably(|tx| {
             let before = standing(tx, repo)?;
             let freeze = add(tx, act, repo, work_item, note)?;
-            let deed = Deed {
+            let row = AuditRow {
                 action: "freeze",
                 repo: Some(repo),
                 subject: format!("freeze {}", freeze.number),
                 before: Some(before),
                 after: Some(FROZEN),
             };
-            audit::write_down(tx, act, deed)?;
+            audit::write_down(tx, act, row)?;
             check_frozen(tx, act, repo, freeze)?;
             Ok(freeze.number)
         })
@@ -265,14 +265,14 @@ pub(crate) fn clear(
         1 => format!("freeze {newest}"),
         cleared => format!("{cleared} freezes up to {newest}"),
     };
-    let deed = Deed {
+    let row = AuditRow {
         action: "unfreeze",
         repo: Some(repo),
         subject,
         before: Some(FROZEN),
         after: Some(OPEN),
     };
-    audit::write_down(tx, act, deed)?;
+    audit::write_down(tx, act, row)?;
     check_open(tx, repo, &freezes)?;
     Ok(freezes.len())
 }

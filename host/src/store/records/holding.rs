@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::audit::{self, Deed};
+use super::audit::{self, AuditRow};
 use super::jobs::Claim;
 use crate::store::engine::{Tx, values};
 use crate::store::time::latest;
@@ -154,7 +154,7 @@ fn note_refusal(tx: &dyn Tx, act: Act<'_>, refused: Refused) -> Result<(), Error
     if is_known {
         return Ok(());
     }
-    let deed = Deed {
+    let row = AuditRow {
         action: "token refused",
         repo: repo.as_deref(),
         subject,
@@ -162,7 +162,7 @@ fn note_refusal(tx: &dyn Tx, act: Act<'_>, refused: Refused) -> Result<(), Error
         after: None,
     };
     let why = "the token is not the one of a claim of it";
-    audit::write_down(tx, Act { why, ..act }, deed)
+    audit::write_down(tx, Act { why, ..act }, row)
 }
 
 pub(crate) fn wrong_status(

@@ -12,7 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::alerts::{self, NewAlert};
-use super::audit::{self, Deed};
+use super::audit::{self, AuditRow};
 use super::holding::{Holding, check_claim, claim_row, ended, holding, wrong_status};
 use super::job_error::kept;
 use super::task_end::FinishedStages;
@@ -251,14 +251,14 @@ pub(crate) fn put_in_queue(
         return Err(Error::TaskIsFinished { job: id, task });
     }
     let repo = job::requeue(tx, id)?.ok_or_else(|| undone(id))?;
-    let deed = Deed {
+    let row = AuditRow {
         action: "job requeue",
         repo: repo.as_deref(),
         subject: format!("job {id}"),
         before,
         after: Some(JobState::Queued.name()),
     };
-    audit::write_down(tx, act, deed)?;
+    audit::write_down(tx, act, row)?;
     let query = &format!(
         "SELECT 1 FROM jobs WHERE id = $1 AND {IS_QUEUED}
         AND (gate_token IS NULL OR gate_outcome IS NOT NULL)"

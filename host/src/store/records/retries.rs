@@ -4,7 +4,7 @@
 //! this: such an alert has all its tries again and is due at once, and its channel is not left
 //! alone any longer, because it was mended.
 
-use super::audit::{self, Deed};
+use super::audit::{self, AuditRow};
 use super::effect::Effect;
 use crate::store::engine::{Tx, values};
 use crate::store::{Act, Error, Store, sql_time};
@@ -50,14 +50,14 @@ impl Store {
             if retried.is_empty() {
                 return Ok(retried);
             }
-            let deed = Deed {
+            let row = AuditRow {
                 action: "alerts retry",
                 repo: None,
                 subject: subject(&retried),
                 before: Some("failed"),
                 after: Some("pending"),
             };
-            audit::write_down(tx, act, deed)?;
+            audit::write_down(tx, act, row)?;
             let effect = Effect {
                 what: "the retry",
                 table: "serial_gate_delivery",

@@ -7,7 +7,7 @@
 
 use jiff::Timestamp;
 
-use super::audit::{self, Deed};
+use super::audit::{self, AuditRow};
 use super::effect::Effect;
 use super::outcome::{self, TASK_IS_CANCELLED, TaskOutcome};
 use crate::store::engine::{Tx, values};
@@ -155,7 +155,7 @@ pub(crate) fn end_task(tx: &dyn Tx, act: Act<'_>, id: i64, end: TaskEnd<'_>) -> 
         values![id, end.stage, sql_time(act.now)],
     )?;
     outcome::keep(tx, id, end.outcome)?;
-    let deed = Deed {
+    let row = AuditRow {
         action: match end.outcome {
             TaskOutcome::Done => "task done",
             TaskOutcome::Cancelled => "task cancel",
@@ -165,7 +165,7 @@ pub(crate) fn end_task(tx: &dyn Tx, act: Act<'_>, id: i64, end: TaskEnd<'_>) -> 
         before: before.as_deref(),
         after: Some(end.stage),
     };
-    audit::write_down(tx, act, deed)
+    audit::write_down(tx, act, row)
 }
 
 /// Refuses an end after which a task goes on, or a job of it waits, or runs on although it was

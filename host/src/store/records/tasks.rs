@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::audit::{self, Deed};
+use super::audit::{self, AuditRow};
 use super::effect::Effect;
 use super::new_job::claim_added;
 use super::outcome::{self, TaskOutcome};
@@ -270,27 +270,27 @@ fn mark(tx: &dyn Tx, act: Act<'_>, id: i64, label: Option<&str>) -> Result<(), E
         "UPDATE tasks SET gate_label = $2 WHERE id = $1",
         values![id, label],
     )?;
-    let deed = Deed {
+    let row = AuditRow {
         action: "task label",
         repo: repo.as_deref(),
         subject: format!("task {id}"),
         before: before.as_deref(),
         after: label,
     };
-    audit::write_down(tx, act, deed)
+    audit::write_down(tx, act, row)
 }
 
 pub(crate) fn to_stage_by(tx: &dyn Tx, act: Act<'_>, id: i64, stage: &str) -> Result<(), Error> {
     let (repo, before) = repo_and(tx, "stage", id)?;
     to_stage(tx, act.now, id, stage)?;
-    let deed = Deed {
+    let row = AuditRow {
         action: "task stage",
         repo: repo.as_deref(),
         subject: format!("task {id}"),
         before: before.as_deref(),
         after: Some(stage),
     };
-    audit::write_down(tx, act, deed)
+    audit::write_down(tx, act, row)
 }
 
 fn to_stage(tx: &dyn Tx, now: Timestamp, id: i64, stage: &str) -> Result<(), Error> {

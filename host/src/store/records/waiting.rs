@@ -30,7 +30,7 @@ pub(crate) const NOTED: &str =
     AND noted.task IS jobs.task_id AND noted.created_at IS jobs.created_at";
 
 /// The first job of a waiting line.
-pub(crate) struct Head {
+pub(crate) struct LineHead {
     pub job: i64,
     pub repo: Option<String>,
     pub work_item: Option<String>,
@@ -59,17 +59,17 @@ impl QueuedSince {
 }
 
 /// All heads, and what is to be noted of them.
-pub(crate) struct Heads {
-    pub heads: Vec<Head>,
+pub(crate) struct LineHeads {
+    pub heads: Vec<LineHead>,
     /// Those without a note that need one.
     unseen: Vec<i64>,
     /// Notes of rows that are in no queue any more.
     gone: Vec<i64>,
 }
 
-impl Heads {
+impl LineHeads {
     /// Looks at all of them.
-    pub(crate) fn read(tx: &dyn Tx, agents: &Agents, now: Timestamp) -> Result<Heads, Error> {
+    pub(crate) fn read(tx: &dyn Tx, agents: &Agents, now: Timestamp) -> Result<LineHeads, Error> {
         let gone = tx.rows(
             &format!(
                 "SELECT noted.job FROM serial_gate_head AS noted WHERE NOT EXISTS (
@@ -79,7 +79,7 @@ impl Heads {
             &[],
             |row| row.get(0),
         )?;
-        let mut all = Heads {
+        let mut all = LineHeads {
             heads: Vec::new(),
             unseen: Vec::new(),
             gone,
@@ -101,7 +101,7 @@ impl Heads {
                     noted: row.time(2)?,
                 };
                 let since = queued.at(now);
-                let head = Head {
+                let head = LineHead {
                     job,
                     repo: row.shown(0)?,
                     work_item: row.shown(3)?,

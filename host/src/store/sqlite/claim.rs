@@ -1,6 +1,6 @@
 //! The claim: one transaction that gives a job to a worker.
 //!
-//! Owns where a policy's clause ever runs: behind [`Wall`], and the check of the clause's plan.
+//! Owns where a policy's clause ever runs: behind [`Sandbox`], and the check of the clause's plan.
 //! Callers rely on this: a job is claimed by one worker only, lowest id first, and only while the
 //! clause is true for it. The clause is evaluated under the write lock, in a statement that only
 //! reads; the change that follows has no text of a policy in it.
@@ -15,11 +15,11 @@ use super::engine::Sqlite;
 use super::error::at;
 use super::error::code;
 use super::head_statements::own_statements;
-use super::heads::{Candidates, Look, Shaped, look, mark_claimed};
+use super::heads::{Heads, Look, Shaped, look, mark_claimed};
 use super::leases::LOOK;
 use super::plans::plan;
-use super::sandbox::Wall;
-use super::search::{FOR_AGENT, Oracle, statements};
+use super::sandbox::Sandbox;
+use super::search::{FOR_AGENT, Search, statements};
 use super::transaction::Transaction;
 use crate::clause::Rendered;
 use crate::store::engine::values;
@@ -30,22 +30,22 @@ use crate::store::raw::Raw;
 use crate::store::records::jobs::{is_there, undone};
 use crate::store::time::whole_seconds;
 use crate::store::token::new_token;
-use crate::store::{Candidate, Claimed, Error, Lease, lease_end, sql_time};
+use crate::store::{Claimed, Error, HeadClaim, Lease, lease_end, sql_time};
 
-/// How long the write lock is held for finding candidates.
+/// How long the write lock is held for finding heads.
 const SLICE: Duration = Duration::from_millis(20);
 
-/// How long a claim waits for the candidates to be known. A thousand repos take about a tenth of
+/// How long a claim waits for the heads to be known. A thousand repos take about a tenth of
 /// it.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 impl Sqlite {
     /// Sets the time that a claim may take where it looks at one queued job after another, and that
-    /// a comparison of candidates may take; 5 s otherwise.
+    /// a comparison of heads may take; 5 s otherwise.
     pub fn set_claim_budget(&mut self, budget: Duration) {
         self.claim_budget = budget;
         if let Some(open) = &mut self.open {
-            open.wall.set_budget(budget);
+            open.sandbox.set_budget(budget);
         }
     }
 
@@ -64,22 +64,22 @@ impl Sqlite {
     }
 
     /// The steps of SQLite's plan for each query of a claim: over the whole queue, those that find
-    /// candidates, and the look for leases that are over.
+    /// heads, and the look for leases that are over.
     ///
     /// # Errors
     ///
     /// When SQLite does not accept one of them, or the database cannot be read.
     pub fn claim_plans(&mut self, clause: &Rendered) -> Result<Vec<Vec<String>>, Error> {
         let queries = statements(clause);
-        self.within_budget(|connection, wall| {
+        self.within_budget(|connection, sandbox| {
             let mut plans = vec![plan(connection, &first_queued(clause))?];
             for query in &queries {
                 plans.push(plan(connection, query)?);
             }
             for query in own_statements() {
-                plans.push(wall.open_for_own_statements(|| plan(connection, &query))?);
+                plans.push(sandbox.open_for_own_statements(|| plan(connection, &query))?);
             }
-            plans.push(wall.open_for_own_statements(|| plan(connection, &LOOK))?);
+            plans.push(sandbox.open_for_own_statements(|| plan(connection, &LOOK))?);
             Ok(plans)
         })
     }
@@ -129,34 +129,35 @@ impl Sqlite {
         tried: &mut Option<i64>,
     ) -> Result<Option<Claimed>, Error> {
         let first = first_queued(clause);
-        let find = |connection: &Connection, wall: &Wall| {
+        let find = |connection: &Connection, sandbox: &Sandbox| {
             if !aside.is_empty() {
-                return first_beyond(connection, wall, clause, lease.agent, aside);
+                return first_beyond(connection, sandbox, clause, lease.agent, aside);
             }
             let mut query = connection.prepare_cached(&first)?;
             let job = query.query_row([None, lease.agent], |row| row.get(0));
             job.optional()
         };
-        let found: Option<i64> = self.within_budget(|connection, wall| find(connection, wall))?;
+        let found: Option<i64> =
+            self.within_budget(|connection, sandbox| find(connection, sandbox))?;
         let Some(found) = found else {
             return Ok(None);
         };
-        self.writing_by_clause(|transaction, wall| {
-            let oracle = Oracle {
+        self.writing_by_clause(|transaction, sandbox| {
+            let search = Search {
                 transaction,
                 clause,
             };
             // Somebody else's by now? Nobody else's while this looks again.
-            let job = if oracle.is_claimable(found, lease.agent)? {
+            let job = if search.is_claimable(found, lease.agent)? {
                 Some(found)
             } else {
-                find(transaction, wall)?
+                find(transaction, sandbox)?
             };
             let Some(job) = job else {
                 return Ok(None);
             };
             *tried = Some(job);
-            wall.open_for_own_statements(|| {
+            sandbox.open_for_own_statements(|| {
                 let claimed = give(transaction, job, lease)?;
                 mark_claimed(transaction, job, None)?;
                 Ok(Some(claimed))
@@ -164,18 +165,14 @@ impl Sqlite {
         })
     }
 
-    /// Gives the first candidate to a worker: what [`Sqlite::claim`] does, at the same cost however
+    /// Gives the first head to a worker: what [`Sqlite::claim`] does, at the same cost however
     /// many jobs are held. A queue that has not changed since nothing was found takes no lock and a
     /// few pages.
     ///
     /// # Errors
     ///
     /// When the database refuses. No job is claimed then.
-    pub fn claim_candidate(
-        &mut self,
-        shaped: Shaped<'_>,
-        lease: Lease<'_>,
-    ) -> Result<Candidate, Error> {
+    pub fn claim_head(&mut self, shaped: Shaped<'_>, lease: Lease<'_>) -> Result<HeadClaim, Error> {
         let begun = Instant::now();
         let mut aside = Aside::default();
         loop {
@@ -186,22 +183,29 @@ impl Sqlite {
                 && self.read(|connection| Ok(look(connection, shaped.digest, lease.agent)?))?
                     == Look::Idle
             {
-                return Ok(Candidate::Nothing);
+                return Ok(HeadClaim::Nothing);
             }
             let mut tried = None;
-            let answer = self.writing_by_clause(|transaction, wall| {
-                take_candidate(transaction, wall, shaped, lease, aside.repos(), &mut tried)
+            let answer = self.writing_by_clause(|transaction, sandbox| {
+                take_candidate(
+                    transaction,
+                    sandbox,
+                    shaped,
+                    lease,
+                    aside.repos(),
+                    &mut tried,
+                )
             });
             match answer {
-                Err(Error::Budget { .. }) => return Ok(Candidate::NotReady),
+                Err(Error::Budget { .. }) => return Ok(HeadClaim::NotReady),
                 Err(error) => aside.put(self, tried, error)?,
-                Ok(Some(Candidate::Claimed(job))) => {
+                Ok(Some(HeadClaim::Claimed(job))) => {
                     aside.tell();
                     self.last_claim_found = true;
-                    return Ok(Candidate::Claimed(job));
+                    return Ok(HeadClaim::Claimed(job));
                 }
                 Ok(Some(other)) => return aside.refusal().map_or(Ok(other), Err),
-                Ok(None) if begun.elapsed() >= PATIENCE => return Ok(Candidate::NotReady),
+                Ok(None) if begun.elapsed() >= PATIENCE => return Ok(HeadClaim::NotReady),
                 Ok(None) => {}
             }
         }
@@ -211,7 +215,7 @@ impl Sqlite {
     /// workers' claims came first, and their time is not ours.
     pub(crate) fn writing_by_clause<T>(
         &mut self,
-        step: impl FnOnce(&Transaction<'_>, &Wall) -> Result<T, Error>,
+        step: impl FnOnce(&Transaction<'_>, &Sandbox) -> Result<T, Error>,
     ) -> Result<T, Error> {
         self.try_by_clause(step)
             .inspect_err(|error| self.note_failure(error))
@@ -219,19 +223,21 @@ impl Sqlite {
 
     fn try_by_clause<T>(
         &mut self,
-        step: impl FnOnce(&Transaction<'_>, &Wall) -> Result<T, Error>,
+        step: impl FnOnce(&Transaction<'_>, &Sandbox) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let (open, group) = self.be_open_for_a_change()?;
         let Open {
-            connection, wall, ..
+            connection,
+            sandbox,
+            ..
         } = open;
-        let answer = wall
+        let answer = sandbox
             .open_for_own_statements(|| group.begin(connection))
             .and_then(|transaction| {
-                let budgeted = wall.start_budget();
-                let answer = step(&transaction, wall);
+                let budgeted = sandbox.start_budget();
+                let answer = step(&transaction, sandbox);
                 drop(budgeted);
-                wall.open_for_own_statements(|| match answer {
+                sandbox.open_for_own_statements(|| match answer {
                     Ok(answer) => {
                         transaction.commit()?;
                         Ok(answer)
@@ -249,13 +255,15 @@ impl Sqlite {
 
     pub(crate) fn within_budget<T>(
         &mut self,
-        step: impl FnOnce(&mut Connection, &Wall) -> rusqlite::Result<T>,
+        step: impl FnOnce(&mut Connection, &Sandbox) -> rusqlite::Result<T>,
     ) -> Result<T, Error> {
         let Open {
-            connection, wall, ..
+            connection,
+            sandbox,
+            ..
         } = self.be_open()?;
-        let budgeted = wall.start_budget();
-        let result = step(connection, wall);
+        let budgeted = sandbox.start_budget();
+        let result = step(connection, sandbox);
         drop(budgeted);
         result.map_err(|cause| self.in_budget(cause.into()))
     }
@@ -271,42 +279,42 @@ impl Sqlite {
     }
 }
 
-/// One transaction of a claim by candidates; none if there are more dirty repos than it has time
+/// One transaction of a claim by heads; none if there are more dirty repos than it has time
 /// for.
 fn take_candidate(
     transaction: &Transaction<'_>,
-    wall: &Wall,
+    sandbox: &Sandbox,
     shaped: Shaped<'_>,
     lease: Lease<'_>,
     aside: &[Raw],
     tried: &mut Option<i64>,
-) -> Result<Option<Candidate>, Error> {
-    let candidates = Candidates::open(transaction, wall, shaped)?;
-    if !candidates.settle_until(Instant::now() + SLICE)? {
+) -> Result<Option<HeadClaim>, Error> {
+    let heads = Heads::open(transaction, sandbox, shaped)?;
+    if !heads.settle_until(Instant::now() + SLICE)? {
         return Ok(None);
     }
-    let Some(first) = candidates.first(lease.agent, aside)? else {
-        return Ok(Some(Candidate::Nothing));
+    let Some(first) = heads.first(lease.agent, aside)? else {
+        return Ok(Some(HeadClaim::Nothing));
     };
     let job = first.job;
-    if !candidates.oracle.is_claimable(job, lease.agent)? {
+    if !heads.search.is_claimable(job, lease.agent)? {
         tracing::error!(
             "job {job} was the candidate of its repo and may not be claimed: the repo is evaluated anew"
         );
-        candidates.count_differences(1)?;
-        candidates.settle(&first.repo)?;
+        heads.count_differences(1)?;
+        heads.settle(&first.repo)?;
         return Ok(None);
     }
     *tried = Some(job);
-    let claimed = wall.open_for_own_statements(|| give(transaction, job, lease))?;
-    candidates.succeed(&first)?;
-    Ok(Some(Candidate::Claimed(claimed)))
+    let claimed = sandbox.open_for_own_statements(|| give(transaction, job, lease))?;
+    heads.succeed(&first)?;
+    Ok(Some(HeadClaim::Claimed(claimed)))
 }
 
 /// The first claimable job that is of none of these repos.
 fn first_beyond(
     connection: &Connection,
-    wall: &Wall,
+    sandbox: &Sandbox,
     clause: &Rendered,
     agent: Option<&str>,
     aside: &[Raw],
@@ -315,7 +323,7 @@ fn first_beyond(
     let mut rows = query.query([None, agent])?;
     while let Some(row) = rows.next()? {
         let job: i64 = row.get(0)?;
-        let repo = wall.open_for_own_statements(|| {
+        let repo = sandbox.open_for_own_statements(|| {
             let mut query = connection.prepare_cached("SELECT repo FROM jobs WHERE id = ?1")?;
             query.query_row([job], |row| row.get(0))
         })?;

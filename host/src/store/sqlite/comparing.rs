@@ -1,4 +1,4 @@
-//! How far a comparison of the candidates has come, for processes that claim once and end.
+//! How far a comparison of the heads has come, for processes that claim once and end.
 //!
 //! Owns the place at which the next one goes on. Leaves the comparison to `doctor`. Callers rely on
 //! this: to write the place down waits for nobody and for no disk, and where it cannot be written
@@ -50,12 +50,14 @@ impl Sqlite {
             return;
         }
         let Ok(Open {
-            connection, wall, ..
+            connection,
+            sandbox,
+            ..
         }) = self.be_open()
         else {
             return;
         };
-        let written = wall.open_for_own_statements(|| {
+        let written = sandbox.open_for_own_statements(|| {
             without_waiting(connection, |connection| match place {
                 Some(Place(repo)) => connection.execute(
                     "INSERT INTO serial_gate_compared (idx, repo)

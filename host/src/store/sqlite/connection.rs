@@ -1,7 +1,7 @@
 //! A connection to a database: how it is opened, what it is set to, and how it is closed.
 //!
 //! Owns SQLite's settings and the time that a statement waits for another process. Leaves the files
-//! to `files`, and what a policy's text may do to `wall`. Callers rely on this: what is open was
+//! to `files`, and what a policy's text may do to `sandbox`. Callers rely on this: what is open was
 //! checked as one state, is in WAL mode, and when its files were replaced it is closed without a
 //! trace in the new ones.
 
@@ -15,7 +15,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::error::at;
 use super::files::Files;
-use super::sandbox::Wall;
+use super::sandbox::Sandbox;
 use super::transaction::{self, Committed};
 use super::{files, journal, log_index, migrate};
 use crate::store::{Database, Error};
@@ -44,7 +44,7 @@ const STATEMENTS: usize = 128;
 /// A connection to the files at the path.
 pub(crate) struct Open {
     pub connection: Connection,
-    pub wall: Wall,
+    pub sandbox: Sandbox,
     pub files: Arc<Files>,
 }
 
@@ -58,23 +58,23 @@ impl Open {
                 if log_index::is_of_another_log(&connection, &files::log_of(path)?) {
                     return Err(Error::OldIndex { path: path.into() });
                 }
-                // What the wall learns of the tables and what is checked of them is one state,
+                // What the sandbox learns of the tables and what is checked of them is one state,
                 // beside an `init`.
                 transaction::run(&connection, "BEGIN")?;
-                let wall = Wall::around(&mut connection)?;
-                wall.open_for_own_statements(|| {
+                let sandbox = Sandbox::around(&mut connection)?;
+                sandbox.open_for_own_statements(|| {
                     migrate::check(&mut connection)?;
                     transaction::run(&connection, "COMMIT")?;
                     journal::keep_wal(&connection)
                 })?;
-                Ok((connection, wall))
+                Ok((connection, sandbox))
             };
             connected().map_err(|error: Error| at(error, path))
         };
-        let (files, (connection, wall)) = journal::in_turn(|| Files::open(path, connect))?;
+        let (files, (connection, sandbox)) = journal::in_turn(|| Files::open(path, connect))?;
         let mut open = Open {
             connection,
-            wall,
+            sandbox,
             files: Arc::new(files),
         };
         // Another program has emptied the log. SQLite takes it for one without changes, and begins
@@ -98,7 +98,7 @@ impl Open {
             self.connection
                 .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
         };
-        let is_busy: bool = self.wall.open_for_own_statements(checkpoint)?;
+        let is_busy: bool = self.sandbox.open_for_own_statements(checkpoint)?;
         if is_busy {
             return Err(Error::NotFlushed {
                 path: PathBuf::new(),

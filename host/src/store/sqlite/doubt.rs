@@ -1,8 +1,8 @@
-//! Candidates that a reader has reason to doubt: a job may be claimed, and the claims do not know
+//! Heads that a reader has reason to doubt: a job may be claimed, and the claims do not know
 //! it.
 //!
-//! Owns the look at the candidates of such jobs' repos, and the mark that has the next claim
-//! evaluate them anew. Leaves that to `candidates`. Callers rely on this: only what the clause
+//! Owns the look at the heads of such jobs' repos, and the mark that has the next claim
+//! evaluate them anew. Leaves that to `heads`. Callers rely on this: only what the clause
 //! itself lets through is marked, so that a reader who asks again finds nothing more to mark; and
 //! the mark waits for nobody.
 
@@ -12,11 +12,11 @@ use rusqlite::params;
 
 use super::connection::{Open, without_waiting};
 use super::engine::Sqlite;
-use super::heads::{Candidates, Shaped};
+use super::heads::{Heads, Shaped};
 use super::transaction::Transaction;
 use crate::store::Error;
 
-/// The jobs of a list whose repo is not dirty and has no candidate for their agent, or a later one.
+/// The jobs of a list whose repo is not dirty and has no head for their agent, or a later one.
 static DOUBTED: LazyLock<String> = LazyLock::new(|| {
     "SELECT jobs.id, jobs.repo FROM json_each(?2) AS named
          JOIN jobs ON jobs.id = named.value AND jobs.status = 'queued'
@@ -32,20 +32,20 @@ static DOUBTED: LazyLock<String> = LazyLock::new(|| {
 });
 
 impl Sqlite {
-    /// Marks the repos of jobs that the clause lets through although the candidates do not know
+    /// Marks the repos of jobs that the clause lets through although the heads do not know
     /// them, and counts them as differences.
     ///
     /// # Errors
     ///
     /// When the database cannot be read, or not be written at once.
-    pub fn doubt_candidates(&mut self, shaped: Shaped<'_>, claimable: &[i64]) -> Result<(), Error> {
+    pub fn doubt_heads(&mut self, shaped: Shaped<'_>, claimable: &[i64]) -> Result<(), Error> {
         let named = serde_json::json!(claimable).to_string();
-        let doubted: Vec<i64> = self.within_budget(|connection, wall| {
+        let doubted: Vec<i64> = self.within_budget(|connection, sandbox| {
             let transaction = Transaction::read(connection)?;
-            let Some(candidates) = Candidates::known(&transaction, wall, shaped)? else {
+            let Some(heads) = Heads::known(&transaction, sandbox, shaped)? else {
                 return Ok(Vec::new());
             };
-            let jobs: Vec<i64> = wall.open_for_own_statements(|| {
+            let jobs: Vec<i64> = sandbox.open_for_own_statements(|| {
                 let mut query = transaction.prepare_cached(&DOUBTED)?;
                 let found =
                     query.query_map(params![shaped.digest, named], |row| row.get::<_, i64>(0))?;
@@ -53,7 +53,7 @@ impl Sqlite {
             })?;
             let mut doubted = Vec::new();
             for job in jobs {
-                if candidates.oracle.is_claimable(job, None)? {
+                if heads.search.is_claimable(job, None)? {
                     doubted.push(job);
                 }
             }
@@ -65,9 +65,11 @@ impl Sqlite {
         }
         let jobs = serde_json::json!(doubted).to_string();
         let Open {
-            connection, wall, ..
+            connection,
+            sandbox,
+            ..
         } = self.be_open()?;
-        let marked = wall.open_for_own_statements(|| {
+        let marked = sandbox.open_for_own_statements(|| {
             without_waiting(connection, |connection| {
                 let transaction = connection.unchecked_transaction()?;
                 let marked = transaction.execute(

@@ -32,7 +32,7 @@ pub struct Sqlite {
     pub(crate) openings: i64,
     pub(crate) claim_budget: Duration,
     pub(crate) group: Group,
-    /// Whether the last claim by candidates found a job.
+    /// Whether the last claim by heads found a job.
     pub(crate) last_claim_found: bool,
     /// Why a change could not be written, if no trial has succeeded since.
     pub(crate) write_failed: Option<NoRoom>,
@@ -43,7 +43,7 @@ impl Sqlite {
     pub(crate) fn open(database: Database) -> Result<Sqlite, Error> {
         let open = Open::at(&database)?;
         Ok(Sqlite {
-            claim_budget: open.wall.budget(),
+            claim_budget: open.sandbox.budget(),
             database,
             open: Some(open),
             openings: 0,
@@ -139,7 +139,7 @@ impl Sqlite {
             Error::Missing { path } => Error::Moved { path },
             other => other,
         })?;
-        open.wall.set_budget(self.claim_budget);
+        open.sandbox.set_budget(self.claim_budget);
         self.open = Some(open);
         self.openings += 1;
         Ok(())
@@ -158,9 +158,11 @@ impl Sqlite {
         step: impl FnOnce(&mut Connection) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let Open {
-            connection, wall, ..
+            connection,
+            sandbox,
+            ..
         } = self.be_open()?;
-        let result = wall.open_for_own_statements(|| step(connection));
+        let result = sandbox.open_for_own_statements(|| step(connection));
         result.map_err(|error| at(error, &self.database.path))
     }
 
@@ -196,7 +198,7 @@ impl Sqlite {
         step: impl FnOnce(&Transaction<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let (open, group) = self.be_open_for_a_change()?;
-        let result = open.wall.open_for_own_statements(|| {
+        let result = open.sandbox.open_for_own_statements(|| {
             let transaction = group.begin(&open.connection)?;
             let result = step(&transaction)?;
             transaction.commit()?;

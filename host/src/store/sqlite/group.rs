@@ -71,7 +71,7 @@ impl Sqlite {
             return Err(Error::GroupEnded);
         }
         let commit = || transaction::run(&open.connection, "COMMIT");
-        if let Err(cause) = open.wall.open_for_own_statements(commit) {
+        if let Err(cause) = open.sandbox.open_for_own_statements(commit) {
             self.undo_group();
             let error = super::error::of_sqlite(&self.database.path, cause);
             self.note_failure(&error);
@@ -91,7 +91,7 @@ impl Sqlite {
             return;
         };
         let undo = || transaction::run(&open.connection, "ROLLBACK");
-        if let Err(error) = open.wall.open_for_own_statements(undo) {
+        if let Err(error) = open.sandbox.open_for_own_statements(undo) {
             tracing::error!(
                 "a group of changes was not undone, so the database is opened anew: {error}"
             );

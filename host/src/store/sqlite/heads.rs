@@ -1,12 +1,12 @@
-//! The index of candidates: for each partition, which is a repo and an agent, the first job that
+//! The index of heads: for each partition, which is a repo and an agent, the first job that
 //! may be claimed.
 //!
 //! Owns the rows that make a claim cost the same however many jobs are held (design, section 6):
-//! for each clause in use an index, its candidates, and the repos that are dirty, which means that
-//! their candidates may be others by now. Leaves the marks to `triggers`, the search to `oracle`,
-//! and the claim itself to `claim`. The clause is the oracle: a candidate is only ever what it
+//! for each clause in use an index, its heads, and the repos that are dirty, which means that
+//! their heads may be others by now. Leaves the marks to `triggers`, the search to `search`,
+//! and the claim itself to `claim`. The clause is the search: a head is only ever what it
 //! says, and it is asked again before a job is given away. Callers rely on this: a repo that is not
-//! dirty has the candidates that the clause gives it now. A wrong index could cost order or time,
+//! dirty has the heads that the clause gives it now. A wrong index could cost order or time,
 //! never the gate.
 
 use std::sync::LazyLock;
@@ -18,8 +18,8 @@ use super::head_statements::{
     FIRST, FIRST_DIRTY, FIRST_OF_AGENT, LATER, LOOK, LOOK_FOR_AGENT, NAMED, OPEN, REMOVE, REPLACE,
     next_repo,
 };
-use super::sandbox::Wall;
-use super::search::Oracle;
+use super::sandbox::Sandbox;
+use super::search::Search;
 use super::transaction::Transaction;
 use super::triggers::{mark, reads};
 use crate::clause::{Rendered, Table};
@@ -50,9 +50,9 @@ pub(crate) const FORGET: &str = "DELETE FROM serial_gate_index;
 /// What a look at an index says, which takes no lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Look {
-    /// No repo is dirty and there is no candidate.
+    /// No repo is dirty and there is no head.
     Idle,
-    /// There is something to do: a candidate, a dirty repo, or an index that is not there yet.
+    /// There is something to do: a head, a dirty repo, or an index that is not there yet.
     Busy,
 }
 
@@ -79,10 +79,10 @@ pub(crate) fn look(
     })
 }
 
-/// The candidate of an agent in some repo.
-pub(crate) type Candidate = (Raw, i64);
+/// The head of an agent in some repo.
+pub(crate) type Head = (Raw, i64);
 
-/// The first of all candidates.
+/// The first of all heads.
 pub(crate) struct First {
     pub job: i64,
     pub repo: Raw,
@@ -90,27 +90,27 @@ pub(crate) struct First {
 }
 
 /// The index of one clause, under the write lock.
-pub(crate) struct Candidates<'a> {
-    pub oracle: Oracle<'a>,
+pub(crate) struct Heads<'a> {
+    pub search: Search<'a>,
     transaction: &'a Transaction<'a>,
-    wall: &'a Wall,
+    sandbox: &'a Sandbox,
     id: i64,
     reads_jobs: bool,
 }
 
-impl<'a> Candidates<'a> {
+impl<'a> Heads<'a> {
     /// The index of a clause. One that is not there is made, with every repo dirty that has a
     /// queued job.
     pub(crate) fn open(
         transaction: &'a Transaction<'a>,
-        wall: &'a Wall,
+        sandbox: &'a Sandbox,
         shaped: Shaped<'a>,
-    ) -> rusqlite::Result<Candidates<'a>> {
-        match Candidates::known(transaction, wall, shaped)? {
+    ) -> rusqlite::Result<Heads<'a>> {
+        match Heads::known(transaction, sandbox, shaped)? {
             Some(known) => Ok(known),
             None => {
-                let id = wall.open_for_own_statements(|| make(transaction, shaped))?;
-                Ok(Candidates::new(transaction, wall, shaped, id))
+                let id = sandbox.open_for_own_statements(|| make(transaction, shaped))?;
+                Ok(Heads::new(transaction, sandbox, shaped, id))
             }
         }
     }
@@ -127,14 +127,14 @@ impl<'a> Candidates<'a> {
     }
 
     fn first_dirty(&self) -> rusqlite::Result<Option<Raw>> {
-        self.wall.open_for_own_statements(|| {
+        self.sandbox.open_for_own_statements(|| {
             let mut query = self.transaction.prepare_cached(FIRST_DIRTY)?;
             let repo = query.query_row([self.id], |row| repo_at(row, 0));
             repo.optional()
         })
     }
 
-    /// The first candidate of an agent, or of all, that is of none of the repos which are put
+    /// The first head of an agent, or of all, that is of none of the repos which are put
     /// aside. It means something once no repo is dirty.
     pub(crate) fn first(
         &self,
@@ -151,7 +151,7 @@ impl<'a> Candidates<'a> {
         } else {
             sql.trim_end_matches(" LIMIT 1")
         };
-        self.wall.open_for_own_statements(|| {
+        self.sandbox.open_for_own_statements(|| {
             let mut query = self.transaction.prepare_cached(sql)?;
             let mut rows = match agent {
                 None => query.query([self.id])?,
@@ -174,32 +174,32 @@ impl<'a> Candidates<'a> {
     /// The index of a clause, if there is one.
     pub(crate) fn known(
         transaction: &'a Transaction<'a>,
-        wall: &'a Wall,
+        sandbox: &'a Sandbox,
         shaped: Shaped<'a>,
-    ) -> rusqlite::Result<Option<Candidates<'a>>> {
-        let id = wall.open_for_own_statements(|| {
+    ) -> rusqlite::Result<Option<Heads<'a>>> {
+        let id = sandbox.open_for_own_statements(|| {
             transaction
                 .prepare_cached(OPEN)?
                 .query_row([shaped.digest], |row| row.get(0))
                 .optional()
         })?;
-        Ok(id.map(|id| Candidates::new(transaction, wall, shaped, id)))
+        Ok(id.map(|id| Heads::new(transaction, sandbox, shaped, id)))
     }
 
     fn new(
         transaction: &'a Transaction<'a>,
-        wall: &'a Wall,
+        sandbox: &'a Sandbox,
         shaped: Shaped<'a>,
         id: i64,
-    ) -> Candidates<'a> {
-        let oracle = Oracle {
+    ) -> Heads<'a> {
+        let search = Search {
             transaction,
             clause: shaped.clause,
         };
-        Candidates {
-            oracle,
+        Heads {
+            search,
             transaction,
-            wall,
+            sandbox,
             id,
             reads_jobs: shaped.reads.contains(&Table::Jobs),
         }
@@ -207,12 +207,12 @@ impl<'a> Candidates<'a> {
 
     /// Evaluates a repo anew.
     pub(crate) fn settle(&self, repo: &Raw) -> rusqlite::Result<()> {
-        let firsts = self.oracle.firsts_of(repo)?;
+        let firsts = self.search.firsts_of(repo)?;
         let known = self.of_repo(repo)?;
         // One that stays is not written again.
         let gone: Vec<_> = known.iter().filter(|one| !firsts.contains(one)).collect();
         let new: Vec<_> = firsts.iter().filter(|one| !known.contains(one)).collect();
-        self.wall.open_for_own_statements(|| {
+        self.sandbox.open_for_own_statements(|| {
             let (idx, no_repo, name) = self.key(repo);
             self.transaction
                 .prepare_cached(
@@ -243,18 +243,18 @@ impl<'a> Candidates<'a> {
         })
     }
 
-    /// Finds the successor of a candidate that has just been given away, and marks its repo for
+    /// Finds the successor of a head that has just been given away, and marks its repo for
     /// every other index. No trigger has made a mark: where the clause reads no jobs, there is only
     /// this agent's to look for.
     pub(crate) fn succeed(&self, gone: &First) -> rusqlite::Result<()> {
-        self.wall
+        self.sandbox
             .open_for_own_statements(|| mark_claimed(self.transaction, gone.job, Some(self.id)))?;
         if self.reads_jobs {
             return self.settle(&gone.repo);
         }
-        let next = self.oracle.first_of_agent(&gone.repo, &gone.agent)?;
+        let next = self.search.first_of_agent(&gone.repo, &gone.agent)?;
         let (idx, no_repo, name) = self.key(&gone.repo);
-        self.wall.open_for_own_statements(|| {
+        self.sandbox.open_for_own_statements(|| {
             match next {
                 Some(next) => self
                     .transaction
@@ -270,7 +270,7 @@ impl<'a> Candidates<'a> {
     }
 
     pub(crate) fn count_differences(&self, count: usize) -> rusqlite::Result<()> {
-        self.wall.open_for_own_statements(|| {
+        self.sandbox.open_for_own_statements(|| {
             let sql = "UPDATE serial_gate_index SET differences = differences + ?2 WHERE id = ?1";
             self.transaction
                 .prepare_cached(sql)?
@@ -280,8 +280,8 @@ impl<'a> Candidates<'a> {
     }
 
     /// What the index has for a repo.
-    pub(crate) fn of_repo(&self, repo: &Raw) -> rusqlite::Result<Vec<Candidate>> {
-        self.wall.open_for_own_statements(|| {
+    pub(crate) fn of_repo(&self, repo: &Raw) -> rusqlite::Result<Vec<Head>> {
+        self.sandbox.open_for_own_statements(|| {
             let mut query = self.transaction.prepare_cached(
                 "SELECT agent, job FROM serial_gate_partition WHERE idx = ?1 AND no_repo = ?2
                  AND repo = ?3",
@@ -291,20 +291,20 @@ impl<'a> Candidates<'a> {
         })
     }
 
-    /// Whether a repo's candidates may be others by now.
+    /// Whether a repo's heads may be others by now.
     pub(crate) fn is_dirty(&self, repo: &Raw) -> rusqlite::Result<bool> {
-        self.wall.open_for_own_statements(|| {
+        self.sandbox.open_for_own_statements(|| {
             let sql =
                 "SELECT 1 FROM serial_gate_dirty WHERE idx = ?1 AND no_repo = ?2 AND repo = ?3";
             self.transaction.prepare_cached(sql)?.exists(self.key(repo))
         })
     }
 
-    /// The repo after another among those with a queued job or a candidate. That without a name is
+    /// The repo after another among those with a queued job or a head. That without a name is
     /// the first.
     pub(crate) fn next_repo(&self, after: &Raw) -> rusqlite::Result<Option<Raw>> {
         let first = |row: &rusqlite::Row<'_>| row.get(0);
-        let next = self.wall.open_for_own_statements(|| match after {
+        let next = self.sandbox.open_for_own_statements(|| match after {
             Raw::Null => self
                 .transaction
                 .prepare_cached(&next_repo(NAMED))?

@@ -19,7 +19,7 @@ use super::value::Shown;
 use crate::clause::Rendered;
 use crate::store::job::{self, EXPIRED};
 use crate::store::records::alerts::THE_HOST;
-use crate::store::records::audit::{self, Deed};
+use crate::store::records::audit::{self, AuditRow};
 use crate::store::records::task_end::FinishedStages;
 use crate::store::time::{CLOCKS_DIFFER, latest, whole_seconds};
 use crate::store::{Act, Error, lease_end, sql_time};
@@ -181,14 +181,14 @@ fn shorten(
             // happen.
             continue;
         }
-        let deed = Deed {
+        let row = AuditRow {
             action: SHORTENED,
             repo: lease.repo.as_deref(),
             subject: format!("job {}", lease.job),
             before: Some(&lease.until),
             after: Some(&until),
         };
-        audit::write_down(transaction, act, deed)?;
+        audit::write_down(transaction, act, row)?;
         shortened.push(Shortened {
             job: lease.job,
             before: lease.until,

@@ -12,7 +12,7 @@ use super::own_tables::{ADDED_TO_OWN, OWN};
 use super::schema::{Affinity, INDEXES, SHARED, Shared, UNIQUE};
 use super::transaction::Transaction;
 use super::triggers::Trigger;
-use super::{heads as candidates, triggers, version_row};
+use super::{heads, triggers, version_row};
 use crate::store::Error;
 use crate::store::records::tasks::LABEL;
 
@@ -103,7 +103,7 @@ pub(crate) fn add_missing(transaction: &Transaction<'_>) -> Result<Vec<Change>, 
     }
     if !changes.is_empty() {
         // Rows may have changed while a trigger was not there.
-        transaction.execute_batch(candidates::FORGET)?;
+        transaction.execute_batch(heads::FORGET)?;
         transaction.execute_batch(triggers::NEXT_VERSION)?;
     }
     Ok(changes)

@@ -104,7 +104,7 @@ pub(crate) const OWN: [(&str, &str); 27] = [
         );",
     ),
     // The clauses that claims go by, each with the tables that it reads and how often its
-    // candidates were found to be wrong. `candidates` tells what the three tables are for.
+    // heads were found to be wrong. `heads` tells what the three tables are for.
     (
         "serial_gate_index",
         "CREATE TABLE serial_gate_index (
@@ -129,7 +129,7 @@ pub(crate) const OWN: [(&str, &str); 27] = [
             PRIMARY KEY (idx, no_repo, repo, job)
         ) WITHOUT ROWID;",
     ),
-    // The repos whose candidates may be others by now.
+    // The repos whose heads may be others by now.
     (
         "serial_gate_dirty",
         "CREATE TABLE serial_gate_dirty (
@@ -225,7 +225,7 @@ pub(crate) const OWN: [(&str, &str); 27] = [
             PRIMARY KEY (channel, chat)
         ) WITHOUT ROWID;",
     ),
-    // How far the candidates were compared by claims that found nothing, where one claim does not
+    // How far the heads were compared by claims that found nothing, where one claim does not
     // compare all.
     (
         "serial_gate_compared",

@@ -1,10 +1,10 @@
-//! The second wall, behind the clause's language (design, section 8).
+//! The second sandbox, behind the clause's language (design, section 8).
 //!
 //! Owns what SQLite itself refuses: an authorizer that lets a statement read the contract's tables,
 //! take a minimum, a maximum or a count of them, and do nothing else, and a time budget. It trusts
 //! no earlier check. The authorizer is set once, because setting it again would make SQLite compile
 //! every statement anew; what changes is the flag that it looks at. Callers rely on this: it is
-//! closed unless [`Wall::open_for_own_statements`] says that the text is the host's own.
+//! closed unless [`Sandbox::open_for_own_statements`] says that the text is the host's own.
 //!
 //! The host's own statements run an orchestrator's triggers too, on the same connection. So nothing
 //! is forbidden here to all statements alike that a trigger may have: no double-quoted string, no
@@ -32,8 +32,8 @@ const TABLES: [&str; 3] = ["jobs", "tasks", "repo_freeze"];
 /// All that the clause's language has. SQLite's others reach files, memory and time.
 const FUNCTIONS: [&str; 3] = ["min", "max", "count"];
 
-/// The wall around a connection.
-pub(crate) struct Wall {
+/// The sandbox around a connection.
+pub(crate) struct Sandbox {
     budget: Duration,
     base: Instant,
     /// Microseconds after `base` at which a statement is interrupted.
@@ -53,7 +53,7 @@ impl Drop for Budgeted<'_> {
     }
 }
 
-/// That the wall is open. It closes on a panic, too.
+/// That the sandbox is open. It closes on a panic, too.
 struct Opened<'a> {
     own: &'a AtomicBool,
     before: bool,
@@ -65,8 +65,8 @@ impl Drop for Opened<'_> {
     }
 }
 
-impl Wall {
-    pub(crate) fn around(connection: &mut Connection) -> rusqlite::Result<Wall> {
+impl Sandbox {
+    pub(crate) fn around(connection: &mut Connection) -> rusqlite::Result<Sandbox> {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
         for (limit, value) in [
             // Room for the longest clause that the guard accepts, printed.
@@ -76,16 +76,16 @@ impl Wall {
         ] {
             connection.set_limit(limit, value)?;
         }
-        let wall = Wall {
+        let sandbox = Sandbox {
             budget: BUDGET,
             base: Instant::now(),
             deadline: Arc::new(AtomicU64::new(u64::MAX)),
             own: Arc::default(),
             functions: Arc::new(functions(connection)?),
         };
-        connection.progress_handler(INSTRUCTIONS_BETWEEN_LOOKS, Some(wall.interrupter()))?;
-        connection.authorizer(Some(wall.authorizer()))?;
-        Ok(wall)
+        connection.progress_handler(INSTRUCTIONS_BETWEEN_LOOKS, Some(sandbox.interrupter()))?;
+        connection.authorizer(Some(sandbox.authorizer()))?;
+        Ok(sandbox)
     }
 
     /// The time that what is asked by a clause may take.
@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn a_statement_behind_it_reads_the_contract_s_tables_and_does_nothing_else() {
         let mut sqlite = database();
-        let wall = Wall::around(&mut sqlite).unwrap();
+        let sandbox = Sandbox::around(&mut sqlite).unwrap();
         for allowed in [
             "SELECT max(id), count(*) FROM jobs WHERE repo = 'a'",
             "SELECT min(id) FROM Tasks",
@@ -223,7 +223,7 @@ mod tests {
         ];
         for statement in refused {
             assert!(sqlite.prepare(statement).is_err(), "{statement}");
-            wall.open_for_own_statements(|| {
+            sandbox.open_for_own_statements(|| {
                 // This build has no such function.
                 let is_unknown = statement.contains("load_extension");
                 assert!(
@@ -246,14 +246,14 @@ mod tests {
                  INSERT INTO jobs (id) SELECT i FROM n",
             )
             .unwrap();
-        let mut wall = Wall::around(&mut sqlite).unwrap();
-        wall.set_budget(Duration::ZERO);
+        let mut sandbox = Sandbox::around(&mut sqlite).unwrap();
+        sandbox.set_budget(Duration::ZERO);
         let long = "SELECT count(*) FROM jobs a, jobs b";
         let asked = |sqlite: &Connection| sqlite.query_row(long, [], |row| row.get::<_, i64>(0));
-        let budgeted = wall.start_budget();
+        let budgeted = sandbox.start_budget();
         assert!(asked(&sqlite).is_err());
         assert_eq!(
-            wall.open_for_own_statements(|| asked(&sqlite)).unwrap(),
+            sandbox.open_for_own_statements(|| asked(&sqlite)).unwrap(),
             90_000
         );
         assert!(asked(&sqlite).is_err());
@@ -264,9 +264,9 @@ mod tests {
     #[test]
     fn it_is_closed_again_after_a_panic() {
         let mut sqlite = database();
-        let wall = Wall::around(&mut sqlite).unwrap();
+        let sandbox = Sandbox::around(&mut sqlite).unwrap();
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            wall.open_for_own_statements(|| panic!("in a step of the host's own"));
+            sandbox.open_for_own_statements(|| panic!("in a step of the host's own"));
         }));
         assert!(panicked.is_err());
         assert!(sqlite.prepare("SELECT secret FROM secrets").is_err());

@@ -2,12 +2,12 @@
 //!
 //! Owns the search, whose cost does not depend on how many jobs are held: from one agent of the
 //! repo to the next, and for each of them the shorter of two ways. Leaves what is kept of it to
-//! `candidates`. It believes the clause and its shape (`crate::clause::Partitions`), and no index of
+//! `heads`. It believes the clause and its shape (`crate::clause::Partitions`), and no index of
 //! ours. No statement here has anything but the clause and the columns of `jobs`.
 
 use rusqlite::{OptionalExtension, params, params_from_iter};
 
-use super::heads::Candidate;
+use super::heads::Head;
 use super::transaction::Transaction;
 use crate::clause::Rendered;
 use crate::store::indexes::{LINES, PARTITIONS};
@@ -15,12 +15,12 @@ use crate::store::job::IS_QUEUED;
 use crate::store::raw::Raw;
 
 /// A clause, and a transaction to ask it in.
-pub(crate) struct Oracle<'a> {
+pub(crate) struct Search<'a> {
     pub transaction: &'a Transaction<'a>,
     pub clause: &'a Rendered,
 }
 
-impl Oracle<'_> {
+impl Search<'_> {
     /// Whether the clause lets a job through that is said to be queued, for this agent if for one.
     pub(crate) fn is_claimable(&self, job: i64, agent: Option<&str>) -> rusqlite::Result<bool> {
         self.transaction
@@ -29,7 +29,7 @@ impl Oracle<'_> {
     }
 
     /// The first job of each agent in a repo that may be claimed, by the clause alone.
-    pub(crate) fn firsts_of(&self, repo: &Raw) -> rusqlite::Result<Vec<Candidate>> {
+    pub(crate) fn firsts_of(&self, repo: &Raw) -> rusqlite::Result<Vec<Head>> {
         let mut firsts = Vec::new();
         let mut next = self.next_agent(repo, None)?;
         while let Some(NextAgent {

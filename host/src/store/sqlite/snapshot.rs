@@ -4,7 +4,7 @@
 //! clause. Leaves what can matter to the clause's room. All rows come from one read transaction.
 //! Callers rely on this: what a snapshot costs depends on the queued jobs and on the rows that can
 //! matter, and not on those that no longer do, as far as the clause's conditions go by an index.
-//! Those conditions are a policy's text: they run behind the wall, in a claim's budget.
+//! Those conditions are a policy's text: they run in the sandbox, in a claim's budget.
 
 use std::collections::HashMap;
 

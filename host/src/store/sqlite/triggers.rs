@@ -2,7 +2,7 @@
 //! claims, those that give each freeze its number, and those that give the clause in force another
 //! version.
 //!
-//! Owns their text, which is the same for every policy. Leaves the marks to `candidates`, where the
+//! Owns their text, which is the same for every policy. Leaves the marks to `heads`, where the
 //! next claim evaluates each marked repo anew. Callers rely on this: whoever changes a row, by
 //! whatever program, makes the mark in the same transaction, with two exceptions. A claim makes its
 //! marks itself: it leaves out the index that it keeps right. And no trigger fires for a row that
@@ -157,7 +157,7 @@ const ROWID: [&str; 3] = ["rowid", "oid", "_rowid_"];
 
 /// A claim gives the job a higher fence than it ever had, and changes nothing else that a clause
 /// could see but its status. A program that writes the gate's own columns like this is taken for a
-/// claim, and the next claim, which asks the clause again, finds the candidate wrong.
+/// claim, and the next claim, which asks the clause again, finds the head wrong.
 fn but_no_claim(table: Table) -> &'static str {
     match table {
         Table::Jobs => {

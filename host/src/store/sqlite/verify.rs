@@ -1,15 +1,15 @@
-//! Whether the candidates are what the clause says, and whether every trigger is there that keeps
+//! Whether the heads are what the clause says, and whether every trigger is there that keeps
 //! them so.
 //!
-//! Owns the comparison of `candidates` with the clause, repo by repo, and the repair. It takes the
+//! Owns the comparison of `heads` with the clause, repo by repo, and the repair. It takes the
 //! write lock only for a repo that differs. Callers rely on this: a difference is counted and
-//! logged, whoever asked, and after a comparison the candidates compared are right.
+//! logged, whoever asked, and after a comparison the heads compared are right.
 
 use super::engine::Sqlite;
-use super::heads::{Candidate, Candidates, Shaped};
+use super::heads::{Head, Heads, Shaped};
 use super::migrate::Made;
 use super::transaction::Transaction;
-use super::{heads as candidates, migrate, triggers, version_row};
+use super::{heads, migrate, triggers, version_row};
 use crate::store::raw::Raw;
 use crate::store::{Change, Error};
 
@@ -22,13 +22,13 @@ pub struct Place(pub(crate) Raw);
 pub struct Compared {
     /// How many repos were compared.
     pub repos: usize,
-    /// The partitions that differed. Their candidates are right now.
+    /// The partitions that differed. Their heads are right now.
     pub differences: Vec<Difference>,
     /// Where to go on; none at the end.
     pub next: Option<Place>,
 }
 
-/// A partition whose candidate was not what the clause gives.
+/// A partition whose head was not what the clause gives.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Difference {
     /// The repo; none for jobs without one.
@@ -66,7 +66,7 @@ impl Sqlite {
     /// # Errors
     ///
     /// When the database refuses, or the budget is spent.
-    pub fn compare_candidates(
+    pub fn compare_heads(
         &mut self,
         shaped: Shaped<'_>,
         from: Option<Place>,
@@ -74,29 +74,29 @@ impl Sqlite {
     ) -> Result<Compared, Error> {
         let mut compared = Compared::default();
         let (mut looked_at, mut differing) = (0, Vec::new());
-        compared.next = self.within_budget(|connection, wall| {
+        compared.next = self.within_budget(|connection, sandbox| {
             let transaction = Transaction::read(connection)?;
-            let Some(candidates) = Candidates::known(&transaction, wall, shaped)? else {
+            let Some(heads) = Heads::known(&transaction, sandbox, shaped)? else {
                 return Ok(None);
             };
             let mut next = Some(from.map_or(Raw::Null, |Place(repo)| repo));
             while let Some(repo) = next.take_if(|_| looked_at < limit) {
                 looked_at += 1;
                 compared.repos += usize::from(repo != Raw::Null);
-                if !differences(&candidates, &repo)?.is_empty() {
+                if !differences(&heads, &repo)?.is_empty() {
                     differing.push(repo.clone());
                 }
-                next = candidates.next_repo(&repo)?;
+                next = heads.next_repo(&repo)?;
             }
             Ok(next.map(Place))
         })?;
         for repo in differing {
-            let differences = self.writing_by_clause(|transaction, wall| {
-                let candidates = Candidates::open(transaction, wall, shaped)?;
-                let differences = differences(&candidates, &repo)?;
+            let differences = self.writing_by_clause(|transaction, sandbox| {
+                let heads = Heads::open(transaction, sandbox, shaped)?;
+                let differences = differences(&heads, &repo)?;
                 if !differences.is_empty() {
-                    candidates.count_differences(differences.len())?;
-                    candidates.settle(&repo)?;
+                    heads.count_differences(differences.len())?;
+                    heads.settle(&repo)?;
                 }
                 Ok(differences)
             })?;
@@ -108,7 +108,7 @@ impl Sqlite {
         Ok(compared)
     }
 
-    /// How often candidates were found to be wrong, since the index of a clause was made.
+    /// How often heads were found to be wrong, since the index of a clause was made.
     ///
     /// # Errors
     ///
@@ -124,7 +124,7 @@ impl Sqlite {
     }
 
     /// Makes the triggers anew that are not there, and returns their names. Changes may have gone
-    /// unseen meanwhile, so every candidate is found anew, and the clause has another version. A
+    /// unseen meanwhile, so every head is found anew, and the clause has another version. A
     /// lost row of that version is made anew as well. Another version's triggers stay, and are said
     /// in the log: two versions would undo each other's for ever.
     ///
@@ -156,7 +156,7 @@ impl Sqlite {
                 }
             }
             if !changes.is_empty() {
-                transaction.execute_batch(candidates::FORGET)?;
+                transaction.execute_batch(heads::FORGET)?;
                 transaction.execute_batch(triggers::NEXT_VERSION)?;
             }
             if version_row::put_right(transaction)? {
@@ -167,15 +167,15 @@ impl Sqlite {
     }
 }
 
-/// How a repo's candidates differ from what the clause gives. Those of a dirty repo are not known
+/// How a repo's heads differ from what the clause gives. Those of a dirty repo are not known
 /// and so not wrong.
-fn differences(candidates: &Candidates<'_>, repo: &Raw) -> rusqlite::Result<Vec<Difference>> {
-    let known = candidates.of_repo(repo)?;
-    let firsts = candidates.oracle.firsts_of(repo)?;
-    if candidates.is_dirty(repo)? {
+fn differences(heads: &Heads<'_>, repo: &Raw) -> rusqlite::Result<Vec<Difference>> {
+    let known = heads.of_repo(repo)?;
+    let firsts = heads.search.firsts_of(repo)?;
+    if heads.is_dirty(repo)? {
         return Ok(Vec::new());
     }
-    let job_of = |agent: &Raw, jobs: &[Candidate]| {
+    let job_of = |agent: &Raw, jobs: &[Head]| {
         let found = jobs.iter().find(|(name, _)| name == agent);
         found.map(|(_, job)| *job)
     };
