@@ -75,7 +75,7 @@ unsafe extern "C" {}
 ///
 /// # Safety
 ///
-/// The canonical ABI passes either no old block (`old_size` is 0), or one that it got here with
+/// The canonical ABI passes either no old block (`old_size` is 0), or a block that it got here with
 /// the same size and alignment. `align` is a power of two.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn cabi_realloc(

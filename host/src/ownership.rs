@@ -1,7 +1,7 @@
 //! Whether only trusted users can have written a file.
 //!
 //! Owns the reading of a file's owner and mode. Leaves to its callers which files matter, and what
-//! to say of one that is not safe.
+//! to say of an unsafe file.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;

@@ -46,7 +46,7 @@ impl Window {
     ///
     /// # Errors
     ///
-    /// A sentence, when it has no length, or its repos cannot stand in a clause.
+    /// A sentence, when it has no length, or no clause can name its repos.
     pub fn check(&self) -> Result<(), String> {
         if self.from == self.until {
             return Err(format!(

@@ -39,7 +39,7 @@ impl Channel {
     ///
     /// # Errors
     ///
-    /// When its address is none.
+    /// When its address is not an address.
     pub fn check(&self) -> Result<(), Error> {
         let url = match self {
             Channel::Telegram(telegram) => telegram.address(),

@@ -21,7 +21,7 @@ pub enum Error {
         /// The channel.
         channel: String,
     },
-    /// An address is none.
+    /// An address is not an address.
     #[error(
         "the address of `{channel}` is no `http://` or `https://` address: correct it, or the token in it, in `serial-gate.toml` or the environment"
     )]

@@ -74,7 +74,7 @@ impl Line<'_> {
         stop: &dyn Fn() -> bool,
     ) -> Result<Round, Error> {
         let name = self.channel.name();
-        // Whoever has not answered by then is not heard any more; the rest is for a busy machine.
+        // A channel that has not answered by then is given up; the rest is for a busy machine.
         let lease = self.timeout.saturating_mul(self.channel.requests()) + Duration::from_secs(30);
         let mut round = Round::default();
         while !stop() {

@@ -37,7 +37,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// The clock of whoever sends. Sending takes time, so one point in time would not do.
+/// The sender's clock. Sending takes time, so one point in time would not do.
 pub type Clock<'a> = &'a (dyn Fn() -> Timestamp + Sync);
 
 /// Whom to tell, and how patiently.

@@ -1,4 +1,4 @@
-//! Sending: once, or until somebody says stop.
+//! Sending: once, or until it is cancelled.
 //!
 //! Owns the threads: one a channel, each with its own connection to the database, so that none
 //! waits for another. Callers rely on this: [`run`] ends only when it is told to, and within the
@@ -54,7 +54,7 @@ pub fn deliver(
 ///
 /// # Errors
 ///
-/// When an address is none, or a thread cannot be started.
+/// When an address is wrong, or a thread cannot be started.
 pub fn run(
     mut queue: Queue,
     settings: &Settings,

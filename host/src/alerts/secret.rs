@@ -29,7 +29,7 @@ impl Secret {
         Secret(text.into())
     }
 
-    /// The text, for whoever needs it: a request, a signature.
+    /// The text, for a request or a signature.
     pub(super) fn reveal(&self) -> &str {
         &self.0
     }

@@ -133,7 +133,7 @@ impl Times {
         };
         let clause = match self.texts.iter().position(|known| *known == text) {
             Some(clause) => clause,
-            // One that is another at each time is told apart no further.
+            // A clause that differs at each time is told apart no further.
             None if self.texts.len() >= DIFFERENT => self.texts.len() - 1,
             None => {
                 let Ok(clause) = Clause::accept(&text) else {

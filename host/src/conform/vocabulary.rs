@@ -205,7 +205,7 @@ pub(super) struct Palette<'a> {
 }
 
 impl Palette<'_> {
-    /// A value for a column, seldom one that the palette does not have.
+    /// A value for a column, now and then from outside the palette.
     pub(super) fn draw(&self, place: Place, dice: &mut Dice) -> Literal {
         let index = self.vocabulary.index(place);
         let few = index.and_then(|index| self.few.get(index));

@@ -39,7 +39,7 @@ pub struct CurrentClause {
     digest: String,
     /// Where it comes from.
     pub source: Source,
-    /// Whether it is used because the policy is not signed by anybody who is trusted.
+    /// Whether it is used because the policy is not signed by a trusted key.
     pub(super) is_for_want_of_trust: bool,
     /// What an operator should know.
     pub notes: Vec<String>,

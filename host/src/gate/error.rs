@@ -85,7 +85,7 @@ impl Error {
         }
     }
 
-    /// Whether the policy is not signed by anybody who is trusted.
+    /// Whether the policy is not signed by a trusted key.
     pub(super) fn is_of_trust(&self) -> bool {
         matches!(self, Error::Policy(policy::Error::Distrusted(_)))
     }

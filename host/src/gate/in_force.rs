@@ -23,7 +23,7 @@ pub enum NotInForce {
         /// The generation in use instead.
         in_use: i64,
     },
-    /// The active generation is not signed by anybody who is trusted here.
+    /// The active generation is not signed by a key that is trusted here.
     #[error(
         "generation {active} of the policy is not trusted here, and claims use generation {in_use}, which is: sign its component with a trusted key, or roll back"
     )]

@@ -3,7 +3,7 @@
 //!
 //! Owns the comparison and its words. It reads nothing: both answers are about one state, and at
 //! one time, so that what it finds is a fault of the policy and never of the moment. A job that
-//! `decide` holds and the clause lets through is given to the next worker; one that the clause
+//! `decide` holds and the clause lets through is given to the next worker; a job that the clause
 //! holds is not, whatever `decide` says. A decision that is missing, that is there twice, or that
 //! is about a job which is not queued contradicts the clause as well, which has one answer for
 //! each.

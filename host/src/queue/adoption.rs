@@ -151,7 +151,7 @@ impl Queue {
     }
 }
 
-/// How the work of the gate is tried by settings as they stand in the database.
+/// How the work of the gate is tried by settings as the database has them.
 pub(super) fn trial(stored: &str, now: Timestamp) -> Trial {
     trial_of(&settings_in(stored).unwrap_or_else(default_settings), now)
 }

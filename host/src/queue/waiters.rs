@@ -52,7 +52,7 @@ pub struct Waiters<W> {
     is_settled: bool,
     /// The agents for which nothing was found since then.
     nothing_for: HashSet<String>,
-    /// Whether nothing was found for anybody.
+    /// Whether no waiter was found a job.
     nothing_at_all: bool,
     /// Whether a worker got a job since the whole line was last tried.
     has_given: bool,
@@ -98,7 +98,7 @@ impl<W: Waiter> Waiters<W> {
         self.is_settled
     }
 
-    /// Something has changed: there may be a job for anybody.
+    /// Something has changed: there may be a job for any waiter.
     pub fn forget(&mut self) {
         self.nothing_for.clear();
         self.nothing_at_all = false;

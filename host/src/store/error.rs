@@ -260,7 +260,7 @@ pub enum Error {
         repo: String,
         /// The freeze that the caller knew of.
         seen: i64,
-        /// The one that is newer.
+        /// The newer freeze.
         newest: i64,
     },
     /// The freeze that the caller knew of is not there, and an earlier one is.
@@ -273,7 +273,7 @@ pub enum Error {
         repo: String,
         /// The freeze that the caller knew of.
         seen: i64,
-        /// The newest one that is there.
+        /// The newest freeze of the repo.
         newest: i64,
     },
     /// One key came with two requests.
@@ -329,7 +329,7 @@ pub enum Error {
         /// The job.
         id: i64,
     },
-    /// Somebody else has the job now.
+    /// Another worker has the job now.
     #[error(
         "this token is not the one of job {id}'s claim: unless it is mistyped, the lease ran out or the job was requeued, so drop this work and claim again"
     )]
@@ -337,7 +337,7 @@ pub enum Error {
         /// The job.
         id: i64,
     },
-    /// Somebody ends a task with a token of something else.
+    /// A task was ended with a token of something else.
     #[error(
         "this token is not the one of a job of task {task}: unless it is mistyped, the lease ran out or the job was requeued, so leave the task to others"
     )]
@@ -363,7 +363,7 @@ pub enum Error {
         /// The task.
         task: i64,
     },
-    /// A task would end while somebody works on it.
+    /// A task would end while a worker is busy with it.
     #[error(
         "task {task} cannot end while its job {job} is running {}: wait for it, show its token, or force the end with a reason, which cancels the job",
         running_where(worker.as_deref())
@@ -419,7 +419,7 @@ impl Error {
         })
     }
 
-    /// Whether a claim is no longer good: whoever held it has to drop its work.
+    /// Whether a claim is no longer good: its worker has to drop the work.
     pub fn is_about_the_claim(&self) -> bool {
         matches!(
             self,

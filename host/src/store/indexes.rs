@@ -31,7 +31,7 @@ macro_rules! is_open {
 
 pub(crate) use {is_foreign, is_open};
 
-/// The same of the jobs that another program has given a status of its own which means no end.
+/// The same of the jobs to which another program gave its own status, one that does not end them.
 pub(crate) const FOREIGN: &str = "serial_gate_jobs_foreign";
 
 /// What the index of them covers.

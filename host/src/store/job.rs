@@ -154,8 +154,8 @@ pub(crate) fn claim<T>(
     tx.row(&CLAIM, values, read)
 }
 
-/// Whoever adds a job prepares it first: it is claimed before any worker sees it. That is no
-/// attempt.
+/// A program that adds a job may prepare it first: it claims the job before any worker sees it.
+/// That is no attempt.
 pub(crate) fn claim_added(tx: &dyn Tx, claim: &NewClaim<'_>) -> Result<(), Error> {
     let sql = format!(
         "UPDATE jobs SET status = '{}', gate_worker = $2, gate_lease_until = $3,

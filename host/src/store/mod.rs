@@ -115,8 +115,8 @@ impl Store {
         if preparation.dry_run {
             return Ok(prepared);
         }
-        // The log is gone once the last connection has closed, so it is flushed beside the one that
-        // has written.
+        // The log is gone once the last connection has closed, so it is flushed on the connection
+        // that has written.
         let open = Open::at(&database)?;
         drop(connection);
         open.committed(&database, true).acknowledge()?;

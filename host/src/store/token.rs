@@ -38,8 +38,8 @@ pub(super) fn new_token() -> Result<String, Error> {
     Ok(format!("{PREFIX}{text}"))
 }
 
-/// Whether a token is the one that was given out. Older claims have a number, which is compared as
-/// text.
+/// Whether a token is the token that was given out. Older claims have a number, which is compared
+/// as text.
 pub(super) fn is_token(shown: &str, given: &str) -> bool {
     shown.as_bytes().ct_eq(given.as_bytes()).into()
 }

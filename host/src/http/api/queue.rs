@@ -46,12 +46,12 @@ fn written(app: &App, reader: &mut Reader) -> Result<Bytes, Problem> {
     Ok(reader.write(app.answers.hold(answer)))
 }
 
-/// Where a job stands: what it waits for, or how many are before it
+/// A job's place: what it waits for, or how many are before it
 #[utoipa::path(
     get, path = "/jobs/{id}/explain", tag = "queue", security(("token" = ["reader"])),
     params(("id" = i64, Path, description = "The job")),
     responses(
-        (status = 200, description = "Where it stands", body = Value),
+        (status = 200, description = "Its place", body = Value),
     )
 )]
 pub async fn explain(

@@ -32,7 +32,7 @@ pub struct AddTask {
     #[serde(default = "analyst")]
     #[schema(default = "analyst", min_length = 1)]
     agent: String,
-    /// A mark on it, which a policy may go by
+    /// A mark on it, which a policy may read
     #[schema(min_length = 1)]
     label: Option<String>,
 }

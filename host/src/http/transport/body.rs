@@ -32,7 +32,7 @@ const RECEIVE: Duration = Duration::from_secs(30);
 
 /// Receives a request's body, a small one before anything is answered: where a refusal came while
 /// it is still on its way, the connection would have to be closed, which a client that keeps
-/// connections takes for a failure. A large one that was not read is thrown away as it comes, so
+/// connections takes for a failure. A large body that was not read is thrown away as it comes, so
 /// that its sender reads the answer.
 pub async fn receive(
     Extension(peer): Extension<Arc<Peer>>,

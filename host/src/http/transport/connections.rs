@@ -230,7 +230,7 @@ impl Connections {
 }
 
 impl Entry {
-    /// Whether this connection has a place; one that is free by now is given to it.
+    /// Whether this connection has a place; it takes a free one.
     pub fn has_place(&self) -> bool {
         self.connections.has_place(&self.peer)
     }

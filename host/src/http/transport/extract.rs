@@ -58,7 +58,7 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
-/// A whole number, also one that is written as `1.0`: to JSON Schema these are the same.
+/// A whole number, `1.0` included: to JSON Schema these are the same.
 pub fn whole<'de, D: Deserializer<'de>, T: TryFrom<i64>>(number: D) -> Result<T, D::Error> {
     struct Whole;
     impl Visitor<'_> for Whole {

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 
 use super::actor::Actor;
 
-/// How often revoked tokens are looked for while anybody waits under one.
+/// How often revoked tokens are looked for while a request waits.
 const POLL: Duration = Duration::from_millis(250);
 /// How often the files are looked at while nobody does.
 const IDLE: Duration = Duration::from_secs(1);

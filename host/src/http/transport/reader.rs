@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use super::actor::Actor;
 
-/// How often it looks for a change while anybody follows the events.
+/// How often it polls for a change while there are followers of the events.
 const POLL: Duration = Duration::from_millis(100);
 /// How often it looks at the database's files while nobody does.
 const IDLE: Duration = Duration::from_secs(1);
@@ -35,7 +35,7 @@ pub struct Reader {
 struct Latest {
     at: Instant,
     state: State,
-    /// The same as it is sent, if anybody asked for that.
+    /// The same as it is sent, once a request asked for it.
     written: Option<Bytes>,
 }
 

@@ -26,7 +26,7 @@ impl Artefact {
         &self.0
     }
 
-    /// The component. One that was made by another version or for another machine is refused.
+    /// The component, made by this version for this machine; any other is refused.
     pub(in crate::policy) fn load(&self, engine: &Engine) -> wasmtime::Result<Component> {
         // SAFETY: wasmtime asks that the bytes were made by `Component::serialize` or
         // `Engine::precompile_component` and not altered since. They come from our own compiler by

@@ -26,7 +26,7 @@ pub enum Role {
 /// A token as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessToken {
-    /// Its number, which stands in the token.
+    /// Its number, which is a part of the token.
     pub id: i64,
     /// Whose it is: the name in the history.
     pub name: String,
@@ -142,7 +142,7 @@ impl Store {
         self.read(|tx| tx.exists("SELECT 1 FROM serial_gate_access LIMIT 1", &[]))
     }
 
-    /// Makes a token worthless, by its name. Whoever holds it is refused from the next request on.
+    /// Makes a token worthless, by its name. Its holder is refused from the next request on.
     ///
     /// # Errors
     ///

@@ -9,7 +9,7 @@ use super::deliveries::NEWS;
 use crate::store::engine::{Tx, values};
 use crate::store::{Delivery, DeliveryState, Error, Store, sql_time};
 
-/// Where an alert stands, over all channels.
+/// The state of an alert, over all channels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ListedAs {
@@ -29,7 +29,7 @@ pub struct AlertRow {
     /// The alert.
     #[serde(flatten)]
     pub alert: Alert,
-    /// Where it stands.
+    /// Its state.
     pub state: ListedAs,
     /// How far it is with each channel.
     pub deliveries: Vec<Delivery>,

@@ -1,4 +1,4 @@
-//! Alerts: what there is to tell people, written down before anybody is told.
+//! Alerts: what there is to tell people, written down before it is sent.
 //!
 //! Owns the outbox. How far each alert is with each channel is left to `deliveries`, and the words
 //! to the room `alerts`. Callers rely on this: an alert is written in the transaction of what it
@@ -38,7 +38,7 @@ pub enum AlertKind {
     Waiting,
     /// A policy's `decide` and its clause differ about a queued job.
     Contradiction,
-    /// Nothing: somebody tries the channels. It is never written down.
+    /// Nothing: an operator tries the channels. It is never written down.
     Test,
 }
 
@@ -126,10 +126,10 @@ impl Alert {
 
 impl Store {
     /// Looks at the first job of each repo's waiting line, which `agents` are to do. Notes since
-    /// when it is there where its row does not tell, and writes an alert for one that is there for
-    /// longer than `limit`, if there is a limit, once for each such job; returns how many alerts
-    /// there were. A job that has the id of a deleted one is another job: the alert of that one is
-    /// older than it. Takes the write lock only if there is something to write.
+    /// when it is there where its row does not tell, and writes an alert for a job that is there
+    /// for longer than `limit`, if there is a limit, once for each such job; returns how many
+    /// alerts there were. A job that has the id of a deleted one is another job: the alert of that
+    /// one is older than it. Takes the write lock only if there is something to write.
     ///
     /// # Errors
     ///

@@ -41,7 +41,7 @@ pub(crate) struct AuditRow<'a> {
 
 impl Store {
     /// What operators did, in one repo or in all, the newest first. Changes of the policy concern
-    /// every repo: they stand in the list of all.
+    /// every repo: they are in the list of all.
     ///
     /// # Errors
     ///

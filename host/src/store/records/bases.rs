@@ -77,7 +77,7 @@ impl Store {
                 let since = from_sql_time(seen).and_then(|seen| time_since(seen, now));
                 known == tip && since.is_some_and(|since| since < SEEN_AGAIN)
             }
-            // A base that was never there is not one that was deleted.
+            // A base that never existed was not deleted.
             None => tip.is_empty(),
         };
         if is_fresh && looked_for.is_empty() {

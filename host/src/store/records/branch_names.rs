@@ -35,7 +35,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// As there, and when another task of the repo has the branch, or one that git cannot keep
+    /// As there, and when another task of the repo has the branch, or a branch that git cannot keep
     /// beside it.
     pub fn add_task_with_branch(
         &mut self,

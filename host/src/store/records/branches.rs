@@ -1,7 +1,7 @@
 //! The branch of a task: planned, cut, and what became of its base.
 //!
 //! Owns the columns that tell of it. What is seen of a base is written down by `bases`. A branch is
-//! planned before it is pushed, so that whoever comes after a crash knows its own push from
+//! planned before it is pushed, so that after a crash a worker knows its own push from
 //! somebody else's branch. Leaves git to `branch`. Callers rely on this: only who holds the job's
 //! claim plans or confirms, no two tasks of a repo have one branch, and a branch that was confirmed
 //! is never planned again.

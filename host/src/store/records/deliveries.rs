@@ -20,7 +20,7 @@ use crate::store::{Error, Store, from_sql_time, lease_end, sql_time};
 /// After how long an alert is old news.
 pub(crate) const NEWS: SignedDuration = SignedDuration::from_hours(24);
 
-/// Where a delivery stands.
+/// The state of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DeliveryState {
@@ -54,7 +54,7 @@ impl DeliveryState {
 pub struct Delivery {
     /// The channel.
     pub channel: String,
-    /// Where it stands.
+    /// Its state.
     pub state: DeliveryState,
     /// How often it was tried.
     pub attempts: u32,
@@ -93,9 +93,9 @@ const UNKNOWN: &str = "a.at > $2 AND NOT EXISTS (
     SELECT 1 FROM serial_gate_delivery d WHERE d.alert = a.id AND d.channel = $1)";
 
 impl Store {
-    /// The next delivery of a channel that is due, for a lease. One that was tried less often comes
-    /// first, so that one that always fails holds no other up. Nothing is put off for longer than
-    /// `longest`. Takes the write lock only if there is one.
+    /// The next delivery of a channel that is due, for a lease. A delivery that was tried less
+    /// often comes first, so that a delivery that always fails holds no other up. Nothing is put
+    /// off for longer than `longest`. Takes the write lock only if there is one.
     ///
     /// # Errors
     ///
@@ -151,7 +151,7 @@ impl Store {
         })
     }
 
-    /// The channel has taken it. That counts whoever else has the delivery by now.
+    /// The channel has taken it. That counts even if another sender has the delivery by now.
     ///
     /// # Errors
     ///
@@ -256,7 +256,7 @@ fn nothing(
     let due = if news { None } else { due };
     let then = [due, held].into_iter().flatten().max();
     let is_later = then.as_ref().is_some_and(|then| *then > sql_time(now));
-    // A time that is none was written by somebody else, and is no reason to wait.
+    // Another program wrote a text that is not a time, which is no reason to wait.
     Ok(then
         .filter(|_| is_later)
         .and_then(|then| from_sql_time(&then))

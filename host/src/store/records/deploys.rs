@@ -145,7 +145,7 @@ impl Store {
     }
 }
 
-/// Ids are compared with ids only, and one that has none is another deploy once its work item was
+/// Ids are compared with ids only, and a deploy without an id is another one once its work item was
 /// healthy: when in doubt it is another deploy, which freezes.
 fn was_degraded(tx: &dyn Tx, new: NewDeploy<'_>) -> Result<bool, Error> {
     tx.exists(

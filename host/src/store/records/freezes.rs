@@ -154,7 +154,7 @@ pub(crate) const FROZEN: &str = "frozen";
 
 const OPEN: &str = "open";
 
-/// How a repo stands, in the audit's words.
+/// The state of a repo, in the audit's words.
 pub(crate) fn standing(tx: &dyn Tx, repo: &str) -> Result<&'static str, Error> {
     Ok(match newest(tx, repo)? {
         Some(_) => FROZEN,

@@ -6,15 +6,15 @@
 use crate::store::engine::{FromValue, Row, Tx, Value, values};
 use crate::store::{Error, Store};
 
-/// Where a generation stands.
+/// The state of a generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum GenerationState {
     /// It is being checked, or its check was cut short.
     Candidate,
-    /// It decides beside the active one, and nothing goes by it.
+    /// It decides in the background, and no claim uses it.
     Shadow,
-    /// Claims go by it.
+    /// Claims use it.
     Active,
     /// It was active, or a shadow.
     Retired,
@@ -61,7 +61,7 @@ pub struct Generation {
     pub limits: String,
     /// The component's signature, if it has one.
     pub signature: Option<String>,
-    /// Where it stands.
+    /// Its state.
     pub state: GenerationState,
 }
 
@@ -220,7 +220,7 @@ impl Generation {
     }
 }
 
-/// A text that this project wrote, unless somebody else did: what is no text is shown as one.
+/// A text that the gate wrote, unless another program did: any other value is shown as text.
 fn text(row: Row<'_>, column: usize) -> Result<String, Error> {
     Ok(row.shown(column)?.unwrap_or_default())
 }
@@ -263,8 +263,8 @@ pub(crate) fn active(tx: &dyn Tx) -> Result<Option<i64>, Error> {
     )
 }
 
-/// What was active before the active generation first was. One that somebody went back from is left
-/// out: to go back once more is to go further back.
+/// What was active before the active generation first was. A generation that was rolled back is
+/// left out: to go back once more is to go further back.
 pub(crate) fn before(tx: &dyn Tx) -> Result<Option<i64>, Error> {
     let activations: Vec<(i64, bool)> = tx.rows(
         "SELECT e.generation, g.state = 'retired' FROM serial_gate_generation_event e

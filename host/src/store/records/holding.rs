@@ -1,9 +1,9 @@
 //! Who holds a claim, by the token that is shown.
 //!
-//! Owns the comparison of tokens, and the row in the audit when a token is refused: somebody works
-//! on what is not theirs. Leaves what a holder may do to `jobs` and `task_end`. Callers rely on
-//! this: a token is good for the job of its claim and for nothing else, until the claim ends; after
-//! that it still tells how the claim ended, until the job is claimed anew.
+//! Owns the comparison of tokens, and the row in the audit when a token is refused: a worker is
+//! busy on what is not theirs. Leaves what a holder may do to `jobs` and `task_end`. Callers rely
+//! on this: a token is good for the job of its claim and for nothing else, until the claim ends;
+//! after that it still tells how the claim ended, until the job is claimed anew.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::store::token::is_token;
 use crate::store::{Act, Error, Store, sql_time};
 
 impl Store {
-    /// Makes a change for somebody who shows a token. A token that is refused is written down in
+    /// Makes a change for a caller that shows a token. A token that is refused is written down in
     /// the audit.
     pub(crate) fn writing_for_a_holder<T>(
         &mut self,

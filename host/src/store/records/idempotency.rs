@@ -130,7 +130,7 @@ fn answer_to(tx: &dyn Tx, request: Repeatable<'_>) -> Result<Option<String>, Err
     }
 }
 
-/// An answer that somebody else has written: the change is not made again for it.
+/// An answer that another program has written: the change is not made again for it.
 fn unreadable(cause: serde_json::Error) -> Error {
     Error::from(Unexpected::Json(cause))
 }

@@ -1,7 +1,7 @@
 //! A job's error, as it is kept.
 //!
-//! Owns its limits: whoever ends a job may send any text, and it is copied into alerts and shown in
-//! lists. Callers rely on this: what is kept is text that other programs can read whole.
+//! Owns its limits: a worker that ends a job may send any text, and it is copied into alerts and
+//! shown in lists. Callers rely on this: what is kept is text that other programs can read whole.
 
 use std::borrow::Cow;
 

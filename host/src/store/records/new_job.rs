@@ -70,7 +70,7 @@ pub(crate) fn insert(tx: &dyn Tx, now: Timestamp, job: NewJob<'_>) -> Result<i64
     Ok(id)
 }
 
-/// Gives a job that was just added to whoever prepares it, and returns the claim's token.
+/// Claims a job that was just added for the program that prepares it, and returns the token.
 pub(crate) fn claim_added(
     tx: &dyn Tx,
     job: i64,

@@ -23,8 +23,8 @@ pub struct Retried {
 
 impl Store {
     /// Has failed alerts sent again, these or all, to one channel or to each that has failed, and
-    /// returns them. None of them is changed if there is no such alert; one that has not failed is
-    /// left as it is.
+    /// returns them. None of them is changed if there is no such alert; an alert that has not
+    /// failed is left as it is.
     ///
     /// # Errors
     ///

@@ -74,8 +74,8 @@ impl Store {
         })
     }
 
-    /// Makes the generation that was seen the active one or the shadow, and retires the one that
-    /// was. If another program has changed meanwhile what was seen, nothing happens.
+    /// Makes the generation that was seen the active one or the shadow, and retires the generation
+    /// that was. If another program has changed meanwhile what was seen, nothing happens.
     ///
     /// # Errors
     ///
@@ -106,7 +106,7 @@ impl Store {
                 return Err(Error::Meanwhile);
             }
             if place == GenerationState::Active {
-                // What it did before was forgiven by whoever activates it.
+                // Its earlier failures are forgiven: an operator has activated it again.
                 tx.execute(
                     "DELETE FROM serial_gate_failure WHERE generation = $1",
                     values![id],

@@ -1,8 +1,8 @@
 //! The end of a task: done, or cancelled, with what is left in the queue of it.
 //!
 //! Owns what becomes of the task's jobs then. Which stages count as finished is said by the rules
-//! of the policy, which a caller reads. Callers rely on this: a task never ends under a job that
-//! somebody works on, unless the holder of that job ends it or it is forced with a reason; and no
+//! of the policy, which a caller reads. Callers rely on this: a task never ends under a job that a
+//! worker is busy with, unless the holder of that job ends it or it is forced with a reason; and no
 //! queued job of it is left.
 
 use jiff::Timestamp;
@@ -199,8 +199,8 @@ pub(crate) fn check_ended(tx: &dyn Tx, ids: &[i64], end: TaskEnd<'_>) -> Result<
     })
 }
 
-/// The job that goes on because its holder ends the task. Refuses to end a task while anybody else
-/// works on it: a job that was put off, or whose lease ran out, is not worked on.
+/// The job that goes on because its holder ends the task. Refuses to end a task while another
+/// worker works on it: a job that was put off, or whose lease ran out, is not worked on.
 fn kept_job(
     tx: &dyn Tx,
     now: Timestamp,

@@ -180,7 +180,7 @@ impl Store {
     }
 }
 
-/// Refuses a task without a name that it needs, or with one that no command can be given.
+/// Refuses a task without a name that it needs, or with a name that no command can be given.
 pub(crate) fn check_names(task: NewTask<'_>) -> Result<(), Error> {
     for (what, name) in [
         ("repo", task.repo),

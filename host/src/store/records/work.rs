@@ -3,7 +3,7 @@
 //! Owns the two lists: the jobs of one task, and all that run or failed. Leaves how a job is to
 //! `work_state`, every change to `jobs` and `leases`, and what to do about it to the queue. Callers
 //! rely on this: no list grows with the history of a task or of the queue, none hides a job that
-//! matters behind one that has ended, and counts are whole.
+//! matters behind a job that has ended, and counts are whole.
 
 use jiff::Timestamp;
 

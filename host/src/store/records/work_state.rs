@@ -152,7 +152,7 @@ pub(crate) fn job_at(row: Row<'_>) -> Result<JobWork, Error> {
 /// What a job's lease says.
 #[derive(Clone, Copy)]
 enum Lease {
-    /// There is none.
+    /// There is no lease.
     None,
     /// It is a delay: the branch could not be cut.
     PutOff,

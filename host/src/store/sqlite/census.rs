@@ -124,7 +124,7 @@ fn count_jobs(t: &Connection, census: &mut Census) -> Result<(), Error> {
         *statuses.entry(text(row, 0)?).or_default() += 1;
         *agents.entry(agent.clone()).or_default() += 1;
         if let Some(task) = row.get(2)? {
-            // The ids go down, so that the last one that is seen is the first.
+            // The ids go down, so the last one seen is the first.
             first_of.insert(task, agent);
         }
     }

@@ -55,7 +55,7 @@ impl Sqlite {
     ///
     /// When it does, or the database cannot be read.
     pub fn check_clause(&mut self, clause: &Rendered) -> Result<(), Error> {
-        // The queue itself is read in order. A sub-select's table goes by an alias of the renderer.
+        // The queue itself is read in order. A sub-select's table has an alias of the renderer's.
         let scan = |step: &String| step.starts_with("SCAN g");
         match self.claim_plans(clause)?.into_iter().flatten().find(scan) {
             Some(plan) => Err(Error::Scan { plan }),
@@ -147,7 +147,7 @@ impl Sqlite {
                 transaction,
                 clause,
             };
-            // Somebody else's by now? Nobody else's while this looks again.
+            // Another worker's by now? Not while this looks again.
             let job = if search.is_claimable(found, lease.agent)? {
                 Some(found)
             } else {

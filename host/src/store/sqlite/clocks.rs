@@ -36,7 +36,7 @@ pub struct TimeAhead {
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[serde(tag = "of", rename_all = "snake_case")]
 pub enum Ahead {
-    /// The end of a running job's lease, or of the delay of one that was put off. The next claim
+    /// The end of a running job's lease, or of the delay of a deferred job. The next claim
     /// shortens it.
     Lease {
         /// The job.
@@ -81,7 +81,7 @@ pub enum Ahead {
 }
 
 impl TimeAhead {
-    /// Whether it stays wrong until somebody puts it right.
+    /// Whether it stays wrong until an operator puts it right.
     pub fn stays_wrong(&self) -> bool {
         matches!(self.of, Ahead::Job { .. })
     }
@@ -169,7 +169,7 @@ impl Sqlite {
     }
 }
 
-/// Running jobs: with a lease that cannot be, and with one that was shortened and whose worker was
+/// Running jobs: with a lease that cannot be, and with a shortened lease whose worker was
 /// not heard of since.
 fn running(
     connection: &Connection,

@@ -127,7 +127,7 @@ impl Drop for Open {
         }
         self.files.remember_if_left();
         // The last connection to close writes its log into the main file and removes the log by its
-        // name, which is somebody else's by now. The files are let go after it, so that none of
+        // name, which is another file's by now. The files are let go after it, so that none of
         // ours is opened before.
         if let Err(error) = self
             .connection

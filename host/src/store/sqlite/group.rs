@@ -40,7 +40,7 @@ impl Group {
 
 impl Sqlite {
     /// From now on changes are made together, as one transaction that begins with the first of
-    /// them. Each is undone by its own error, as before, and none is to be told to anybody before
+    /// them. Each is undone by its own error, as before, and none is to be acknowledged before
     /// the group is closed and acknowledged.
     pub fn open_group(&mut self) {
         self.group = Group {

@@ -39,7 +39,7 @@ pub struct Shaped<'a> {
 }
 
 /// How many clauses have an index at a time: the active one's, those of hosts with other settings,
-/// and one that a rule which goes by the time comes back to. Each costs every write a look.
+/// and a clause that returns when a rule depends on the time. Each costs every write a look.
 const KEPT: i64 = 4;
 
 /// Forgets every index, so that each is filled anew.
@@ -99,7 +99,7 @@ pub(crate) struct Heads<'a> {
 }
 
 impl<'a> Heads<'a> {
-    /// The index of a clause. One that is not there is made, with every repo dirty that has a
+    /// The index of a clause. A missing index is made, with every repo dirty that has a
     /// queued job.
     pub(crate) fn open(
         transaction: &'a Transaction<'a>,
@@ -209,7 +209,7 @@ impl<'a> Heads<'a> {
     pub(crate) fn settle(&self, repo: &Raw) -> rusqlite::Result<()> {
         let firsts = self.search.firsts_of(repo)?;
         let known = self.of_repo(repo)?;
-        // One that stays is not written again.
+        // A head that stays is not written again.
         let gone: Vec<_> = known.iter().filter(|one| !firsts.contains(one)).collect();
         let new: Vec<_> = firsts.iter().filter(|one| !known.contains(one)).collect();
         self.sandbox.open_for_own_statements(|| {

@@ -28,7 +28,7 @@ pub struct Judged {
     pub state: Snapshot,
     /// Whether the state has every row that any clause could read.
     pub is_whole: bool,
-    /// Every queued job, or the one that was asked about, and whether the clause lets it through.
+    /// Every queued job, or the job in question, and whether the clause lets it through.
     /// None where that takes more than a claim's budget.
     pub by_clause: Option<Vec<(i64, bool)>>,
 }

@@ -21,7 +21,7 @@ const WITH_REPOS: [&str; 4] = ["tasks", "jobs", "repo_freeze", "serial_gate_depl
 /// Where it is that of work.
 const WITH_WORK: [&str; 2] = ["tasks", "jobs"];
 
-/// How many names are looked at to find one that was meant.
+/// How many names are looked at to find the name that was meant.
 const NAMES: u32 = 20_000;
 
 /// How many agents of a repo are looked at, and how many of the jobs of each.

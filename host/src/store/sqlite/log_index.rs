@@ -19,7 +19,7 @@ const FRAME_HEADER: u64 = 24;
 
 /// Whether the index that a connection uses is of another log.
 pub(crate) fn is_of_another_log(connection: &Connection, log_path: &Path) -> bool {
-    // The log is opened by a read, even by one that fails.
+    // A read opens the log, even if it fails.
     let _ = connection.pragma_query_value(None, "schema_version", |row| row.get::<_, i64>(0));
     (0..LOOKS).all(|_| counts_too_much(connection, log_path) == Some(true))
 }

@@ -165,7 +165,7 @@ pub(crate) fn add_triggers(
 pub(crate) enum Made {
     /// As this version makes it.
     Here,
-    /// By another version, or somebody else.
+    /// By another version, or by another program.
     Elsewhere,
     /// It is not there.
     Nowhere,
@@ -306,7 +306,7 @@ impl Column {
     }
 }
 
-/// The columns of a table. The integer primary key is the row's id only if no index stands behind
+/// The columns of a table. The integer primary key is the row's id only if no index is behind
 /// it.
 pub(crate) fn columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Column>> {
     let mut query = connection.prepare(

@@ -23,7 +23,7 @@ pub(crate) const OWN: [(&str, &str); 27] = [
             component BLOB NOT NULL
         );",
     ),
-    // What claims go by, went by, or may go by. One is active at most, and one a shadow.
+    // The policies that claims use, used or may use. At most one is active, and one is the shadow.
     (
         "serial_gate_generation",
         "CREATE TABLE serial_gate_generation (
@@ -103,7 +103,7 @@ pub(crate) const OWN: [(&str, &str); 27] = [
             who TEXT NOT NULL
         );",
     ),
-    // The clauses that claims go by, each with the tables that it reads and how often its
+    // The clauses that claims use, each with the tables that it reads and how often its
     // heads were found to be wrong. `heads` tells what the three tables are for.
     (
         "serial_gate_index",
@@ -321,6 +321,6 @@ pub(crate) const OWN: [(&str, &str); 27] = [
 ];
 
 /// Columns that came to the gate's own tables later, each with its table and its type: nullable,
-/// and in the statement above as well, so that a new database and one that was made by an earlier
+/// and in the statement above as well, so that a new database and a database of an earlier
 /// version are alike.
 pub(crate) const ADDED_TO_OWN: [(&str, &str, &str); 1] = [("serial_gate_alert", "note", "TEXT")];

@@ -36,7 +36,7 @@ impl Sqlite {
 
 /// The steps by which SQLite would answer a query. They depend on no value that is bound to it.
 pub(crate) fn plan(connection: &Connection, query: &str) -> rusqlite::Result<Vec<String>> {
-    // EXPLAIN goes by the schema as it was when this connection last read. Whoever reads notices
+    // EXPLAIN uses the schema as it was when this connection last read. A read notices
     // another one.
     connection
         .prepare_cached("SELECT 1 FROM jobs LIMIT 0")?

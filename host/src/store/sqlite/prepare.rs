@@ -28,7 +28,7 @@ pub struct Preparation<'a> {
     pub first: NewGeneration<'a>,
     /// Who does it.
     pub act: Act<'a>,
-    /// What is tried, by the settings of the active generation as they stand in the database.
+    /// What is tried, by the settings of the active generation as the database has them.
     pub trial: &'a dyn Fn(&str) -> Trial,
     /// Make new tables although the database has others of almost their names.
     pub new_tables: bool,
@@ -62,7 +62,7 @@ pub struct Prepared {
     /// By whose rules it was tried.
     pub trial: Trial,
     /// Tables of other programs that the gate does not read, although they are called almost like
-    /// one of its own.
+    /// its own.
     pub unread: Vec<String>,
     /// How long every other writer had to wait.
     pub locked: Duration,
@@ -86,7 +86,7 @@ pub(crate) fn prepare(
         let prepared = || {
             let connection = connect(path, flags)?;
             let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
-            // A new file has no mode that anybody knows.
+            // The mode of a new file is not known.
             if pages == 0 && !preparation.dry_run {
                 journal::enter_wal(&connection)?;
             }

@@ -86,8 +86,8 @@ impl Sqlite {
         Ok(())
     }
 
-    /// Whether the file system of the database has no room for another change. One that does not
-    /// know says no.
+    /// Whether the file system of the database has no room for another change. A file system that
+    /// does not know says no.
     pub fn disk_is_full(&self) -> bool {
         let path =
             std::path::absolute(&self.database.path).unwrap_or_else(|_| self.database.path.clone());
@@ -99,7 +99,7 @@ impl Sqlite {
         let Ok(found) = rustix::fs::statvfs(&folder) else {
             return false;
         };
-        // What is set aside for the superuser is no room for anybody else.
+        // Room that is reserved for the superuser does not count.
         let blocks = if rustix::process::geteuid().is_root() {
             found.f_bfree
         } else {

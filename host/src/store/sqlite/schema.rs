@@ -12,7 +12,7 @@ use crate::store::records::tasks::LABEL;
 /// A table that is shared with the orchestrator. Each has an `id`, which gives the order.
 pub(crate) struct Shared {
     pub name: &'static str,
-    /// Without these, the rule has nothing to go by. They are compared as this type.
+    /// The rule needs these. They are compared as this type.
     pub required: &'static [(&'static str, Affinity)],
     /// Added when missing; nullable, so that other programs need not know them.
     pub added: &'static [(&'static str, &'static str)],

@@ -52,9 +52,9 @@ impl Search<'_> {
     /// The first job of a partition. Two ways lead to it, and it is not known which is the shorter
     /// one: in the order of ids, to the first that may be claimed; in the order of tasks, of which
     /// one job each tells for all, through all that may be claimed, to the first that is held
-    /// (`Partitions`). They are gone together, so that the shorter one ends the search. Both are long
-    /// only where many jobs of later tasks have lower ids than many of earlier ones that may be
-    /// claimed.
+    /// (`Partitions`). They are gone together, so that the shorter one ends the search. Both are
+    /// long only where many jobs of later tasks have lower ids than many of earlier ones that may
+    /// be claimed.
     pub(crate) fn first_of_agent(&self, repo: &Raw, agent: &Raw) -> rusqlite::Result<Option<i64>> {
         let mut by_id = self
             .transaction
@@ -141,7 +141,7 @@ struct NextTask {
     is_claimable: bool,
 }
 
-/// The statements over the queue, which have to go by their indexes however many jobs are held.
+/// The statements over the queue, which have to use their indexes however many jobs are held.
 pub(crate) fn statements(clause: &Rendered) -> [String; 8] {
     [
         in_order_of_ids(clause),

@@ -3,7 +3,7 @@
 //! Owns the queries for the rows that a policy is given: every queued job, and what can matter to a
 //! clause. Leaves what can matter to the clause's room. All rows come from one read transaction.
 //! Callers rely on this: what a snapshot costs depends on the queued jobs and on the rows that can
-//! matter, and not on those that no longer do, as far as the clause's conditions go by an index.
+//! matter, and not on those that no longer do, as far as an index answers the clause's conditions.
 //! Those conditions are a policy's text: they run in the sandbox, in a claim's budget.
 
 use std::collections::HashMap;
@@ -190,7 +190,7 @@ fn freezes(
     Ok(freezes)
 }
 
-/// The rows of a table that can matter to all queued jobs or to the one that is bound, each once,
+/// The rows of a table that can matter to all queued jobs, or to the bound job, each once,
 /// in the order of their ids. None where no row does.
 fn query(reach: &Footprint, table: Table, columns: &[&str], job: Option<i64>) -> Option<String> {
     let sources = reach.sources(table).into_iter();
@@ -204,7 +204,7 @@ fn query(reach: &Footprint, table: Table, columns: &[&str], job: Option<i64>) ->
     (!parts.is_empty()).then(|| format!("{queued} {} ORDER BY 1", parts.join(" UNION ")))
 }
 
-/// The queued jobs, or the one that is bound, by a name for the rest of a query.
+/// The queued jobs, or the bound job, by a name for the rest of a query.
 fn with_queued(job: Option<i64>) -> String {
     // Pinned: without it SQLite may read the jobs that ended, to find the values in the order of
     // another index.

@@ -11,7 +11,7 @@ use crate::clause::Rendered;
 use crate::store::Error;
 use crate::store::job::IS_QUEUED;
 
-/// A queued job, and how its repo stands.
+/// A queued job, and the state of its repo.
 #[derive(Debug, Clone, Copy)]
 pub struct Supposed<'a> {
     /// The repo.

@@ -2,7 +2,7 @@
 //!
 //! Owns begin and end. In a group each change has a savepoint, so that a refused change undoes
 //! nothing of the others. Callers rely on this: a change that returns an error has left no trace,
-//! and a [`Committed`] change is not to be told to anybody before [`Committed::acknowledge`] says
+//! and a [`Committed`] change is not to be acknowledged before [`Committed::acknowledge`] says
 //! so.
 
 use std::ops::Deref;

@@ -2,8 +2,8 @@
 //! claims, those that give each freeze its number, and those that give the clause in force another
 //! version.
 //!
-//! Owns their text, which is the same for every policy. Leaves the marks to `heads`, where the
-//! next claim evaluates each marked repo anew. Callers rely on this: whoever changes a row, by
+//! Owns their text, which is the same for every policy. Leaves the marks to `heads`, where the next
+//! claim evaluates each marked repo anew. Callers rely on this: a program that changes a row, by
 //! whatever program, makes the mark in the same transaction, with two exceptions. A claim makes its
 //! marks itself: it leaves out the index that it keeps right. And no trigger fires for a row that
 //! `REPLACE` deletes for another unique column than its id (SQLite, lang_conflict.html): only the
@@ -151,7 +151,7 @@ fn of_table(table: Table) -> [Trigger; 5] {
 
 const INDEX: &str = "serial_gate_index";
 
-/// The other names of a row's id. SQLite compares the name in `UPDATE OF` with the one that a
+/// The other names of a row's id. SQLite compares the name in `UPDATE OF` with the name that a
 /// statement uses.
 const ROWID: [&str; 3] = ["rowid", "oid", "_rowid_"];
 
@@ -184,7 +184,7 @@ fn matters(table: Table, rows: &[&str]) -> String {
 
 /// Marks the repo of a row for each index to which it matters and that has no such mark yet. It is
 /// asked for, and not left to `OR IGNORE`: inside a trigger the conflict clause of the statement
-/// outside counts, and a second mark would fail somebody's `INSERT OR ABORT`.
+/// outside counts, and a second mark would fail another program's `INSERT OR ABORT`.
 pub(crate) fn mark(row: &str, from: &str, matters: &str) -> String {
     format!(
         "INSERT INTO serial_gate_dirty (idx, no_repo, repo)

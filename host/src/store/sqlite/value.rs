@@ -43,7 +43,7 @@ impl ToSql for Raw {
     }
 }
 
-/// Where a job stands in the order of tasks: a number, and what it means.
+/// A job's place in the order of tasks: a number, and what it means.
 pub(crate) struct TaskOrder {
     pub number: i64,
     pub kind: TaskIdKind,

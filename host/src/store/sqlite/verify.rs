@@ -149,7 +149,7 @@ impl Sqlite {
         self.write(|transaction| {
             let mut changes = Vec::new();
             for (trigger, made) in migrate::triggers_not_as_made(transaction)? {
-                // Somebody else may have made it by now.
+                // Another process may have made it by now.
                 if made == Made::Nowhere {
                     transaction.execute_batch(&trigger.create)?;
                     changes.push(Change::Trigger(trigger.name));

@@ -167,7 +167,7 @@ pub enum Error {
     #[error("no folder can be made for git to work in ({}): free some room, or correct \
              `TMPDIR`", plainly(.0))]
     NoFolder(io::Error),
-    /// The user's git has more settings than anybody writes.
+    /// The user's git has more settings than a person writes.
     #[error("the git settings of this worker's user are longer than 1 MiB: shorten them")]
     ManySettings,
     /// Git failed.

@@ -53,7 +53,7 @@ pub enum Attempt {
 }
 
 impl Attempt {
-    /// Whether a queue cannot do without it. What is not among these is missed only where somebody
+    /// Whether a queue cannot do without it. The others are missed only where an operator
     /// asks for it.
     pub fn is_needed(self) -> bool {
         !matches!(

@@ -335,7 +335,7 @@ fn nearest(t: &Transaction<'_>, job: i64) -> Result<Vec<i64>, Error> {
     Ok(ended.filter(is_queued).into_iter().collect())
 }
 
-/// A queued job of the same task, for another agent: one that is there, or a new one.
+/// A queued job of the same task, for another agent: an existing job, or a new one.
 fn another(
     t: &Transaction<'_>,
     trial: &Trial,

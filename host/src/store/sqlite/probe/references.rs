@@ -1,6 +1,6 @@
 //! Whether the rows that were touched refer to rows that are there.
 //!
-//! Owns a look of its own, at one row and no table: `PRAGMA foreign_key_check` reads whole tables,
+//! Owns its own look, at one row and no table: `PRAGMA foreign_key_check` reads whole tables,
 //! a deferred reference is only looked at by a commit, and a connection of the orchestrator's may
 //! look at all where ours does not. Callers rely on this: it changes nothing.
 

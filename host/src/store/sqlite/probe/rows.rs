@@ -1,7 +1,7 @@
 //! The row that the trial is made with.
 //!
 //! Owns the choice: a queued job of a gated agent if there is one; else any job, brought to the
-//! queue; else a new task's; else one that is made up. All of it happens in a transaction that is
+//! queue; else a new task's; else a made-up name. All of it happens in a transaction that is
 //! undone. Each look is bounded, whatever the size of the tables.
 
 use rusqlite::types::{ToSqlOutput, Value};
@@ -89,7 +89,7 @@ fn one_of_each_status(t: &Transaction<'_>) -> Result<Vec<i64>, Error> {
     Ok(jobs.collect::<Result<_, _>>()?)
 }
 
-/// A repo that other tables may know: a task's, or one that tasks may have.
+/// A repo that other tables may know: a task's, or a name that tasks may have.
 pub(super) fn a_repo(t: &Connection) -> Result<String, Error> {
     let newest = format!(
         "SELECT repo FROM (SELECT id, repo FROM tasks ORDER BY id DESC LIMIT {LOOKED_AT})
