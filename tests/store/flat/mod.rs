@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, named_params};
 use serial_gate::clause::{Clause, Dialect, Rendered, Table};
 use serial_gate::policy;
-use serial_gate::store::{Candidate, Lease, Shaped, Store};
+use serial_gate::store::{HeadClaim, Lease, Shaped, Store};
 
 use crate::support::Gate;
 
@@ -77,9 +77,9 @@ impl Rule {
     pub fn claim(&self, store: &mut Store, agent: Option<&str>) -> Option<i64> {
         let lease = Lease { agent, ..lease() };
         match store.claim_head(self.shaped(), lease).unwrap() {
-            Candidate::Claimed(job) => Some(job.id),
-            Candidate::Nothing => None,
-            Candidate::NotReady => panic!("a small state is not ready: {}", self.text),
+            HeadClaim::Claimed(job) => Some(job.id),
+            HeadClaim::Nothing => None,
+            HeadClaim::NotReady => panic!("a small state is not ready: {}", self.text),
         }
     }
 
