@@ -23,7 +23,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use serial_gate::gate::{Overrides, Rule, default_settings};
 use serial_gate::queue::{Options, Queue};
-use serial_gate::store::{Act, Database, Durability, Ending, NewTask};
+use serial_gate::store::{Actor, Database, Durability, Ending, NewTask};
 use serial_gate_bench::{Contest, Report, Times, duration, ratio};
 
 /// Measure enqueue, claim and finish beside other queues on SQLite
@@ -173,12 +173,12 @@ fn write_report(times: &[Times], halves: &[RefCell<Vec<Halves>>], jobs: u32) -> 
 }
 
 fn ours(path: &Path, enabled: bool) -> Queue {
-    let act = Act {
+    let actor = Actor {
         now: Timestamp::now(),
         who: "bench",
         why: "to measure",
     };
-    Queue::init(path, &default_settings(), act).unwrap();
+    Queue::init(path, &default_settings(), actor).unwrap();
     let overrides = Overrides {
         enabled: Some(enabled),
         ..Overrides::default()
@@ -207,12 +207,12 @@ fn run_ours(queue: &mut Queue, jobs: u32) -> Halves {
             .unwrap()
             .unwrap();
         let store = queue.store();
-        let act = Act {
+        let actor = Actor {
             now: Timestamp::now(),
             who: "bench",
             why: "",
         };
-        store.end_job(act, job.claim(), Ending::Done).unwrap();
+        store.end_job(actor, job.claim(), Ending::Done).unwrap();
         store
             .set_stage(Timestamp::now(), &[job.task_id.unwrap()], "done")
             .unwrap();

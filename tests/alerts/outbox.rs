@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 use serial_gate::alerts::text;
 use serial_gate::store::{
-    Act, AlertKind, DeployVerdict, GenerationState, NewDeploy, NewGeneration, Seen, Store,
+    Actor, AlertKind, DeployVerdict, GenerationState, NewDeploy, NewGeneration, Seen, Store,
     from_sql_time,
 };
 
@@ -111,7 +111,7 @@ fn a_policy_that_is_rolled_back_for_its_failures_is_told() {
     let mut store = gate.store();
     let first = store.generation(1).unwrap();
     let component = store.component(&first.digest).unwrap().unwrap();
-    let act = Act {
+    let actor = Actor {
         now: Timestamp::now(),
         who: "serial-gate",
         why: "it trapped",
@@ -125,16 +125,19 @@ fn a_policy_that_is_rolled_back_for_its_failures_is_told() {
         settings: &first.settings,
         limits: &first.limits,
     };
-    let other = store.add_candidate(new, act).unwrap();
+    let other = store.add_candidate(new, actor).unwrap();
     let seen = Seen {
         generation: &other,
         active: Some(&first),
     };
-    store.put(GenerationState::Active, seen, act).unwrap();
+    store.put(GenerationState::Active, seen, actor).unwrap();
     let since = Timestamp::UNIX_EPOCH;
-    assert_eq!(store.failed_in_use(&other, 2, since, act).unwrap(), None);
+    assert_eq!(store.failed_in_use(&other, 2, since, actor).unwrap(), None);
     assert_eq!(kinds(&mut store), [], "one failure is no reason yet");
-    assert_eq!(store.failed_in_use(&other, 2, since, act).unwrap(), Some(1));
+    assert_eq!(
+        store.failed_in_use(&other, 2, since, actor).unwrap(),
+        Some(1)
+    );
     let alert = store.alerts(Timestamp::now(), 1).unwrap().remove(0).alert;
     assert_eq!(
         text(&alert),
@@ -253,7 +256,7 @@ fn step() -> impl Strategy<Value = Step> {
 fn told_as_committed(steps: &[Step]) -> TestCaseResult {
     let gate = Gate::new();
     let mut store = gate.store();
-    let act = Act {
+    let actor = Actor {
         now: Timestamp::now(),
         who: "w",
         why: "r",
@@ -261,8 +264,8 @@ fn told_as_committed(steps: &[Step]) -> TestCaseResult {
     for step in steps {
         // What is refused is of no interest here, as long as nothing tells of it.
         match step {
-            Step::Freeze => drop(store.freeze(act, "alpha", None, None)),
-            Step::Unfreeze => drop(store.unfreeze(act, "alpha", None)),
+            Step::Freeze => drop(store.freeze(actor, "alpha", None, None)),
+            Step::Unfreeze => drop(store.unfreeze(actor, "alpha", None)),
             Step::Verdict { degraded, deploy } => {
                 let name = deploy.map(|deploy| deploy.to_string());
                 let verdict = if *degraded {
@@ -276,7 +279,7 @@ fn told_as_committed(steps: &[Step]) -> TestCaseResult {
                     deploy: name.as_deref(),
                     work_item: None,
                 };
-                drop(store.record_deploy(act, new, None));
+                drop(store.record_deploy(actor, new, None));
             }
             Step::Refuse(refuse) => {
                 let connection = gate.sqlite();

@@ -9,7 +9,7 @@ use serial_gate::clause::{Clause, Dialect, Footprint, Rendered, Table};
 use serial_gate::gate::default_settings;
 use serial_gate::model::Snapshot;
 use serial_gate::queue::Queue;
-use serial_gate::store::{Act, Store};
+use serial_gate::store::{Actor, Store};
 
 use crate::clause::states::fill;
 use crate::clause::trees::{accepted, clauses};
@@ -108,12 +108,12 @@ impl State {
     fn new(path: &Path, rng: &mut Rng) -> State {
         let sqlite = Connection::open(path).unwrap();
         fill(&sqlite, rng);
-        let act = Act {
+        let actor = Actor {
             now: jiff::Timestamp::UNIX_EPOCH,
             who: "",
             why: "",
         };
-        Queue::init(path, &default_settings(), act).unwrap();
+        Queue::init(path, &default_settings(), actor).unwrap();
         State {
             store: Store::open(path).unwrap(),
             sqlite,

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::Value;
 use serial_gate::policy::DEFAULT_POLICY;
-use serial_gate::store::{Act, GenerationState, Missing, NewGeneration, Seen, Store};
+use serial_gate::store::{Actor, GenerationState, Missing, NewGeneration, Seen, Store};
 
 use crate::support::Gate;
 
@@ -33,8 +33,8 @@ fn change_rules(gate: &Gate, rules: &str) {
         .succeeds();
 }
 
-fn act() -> Act<'static> {
-    Act {
+fn actor() -> Actor<'static> {
+    Actor {
         now: Timestamp::now(),
         who: "tests",
         why: "it trapped",
@@ -57,12 +57,12 @@ fn activate(store: &mut Store) -> serial_gate::store::Generation {
         settings: &before.settings,
         limits: &before.limits,
     };
-    let other = store.add_candidate(new, act()).unwrap();
+    let other = store.add_candidate(new, actor()).unwrap();
     let seen = Seen {
         generation: &other,
         active: Some(&before),
     };
-    store.put(GenerationState::Active, seen, act()).unwrap();
+    store.put(GenerationState::Active, seen, actor()).unwrap();
     other
 }
 
@@ -87,7 +87,7 @@ fn every_change_of_the_policy_or_its_settings_gives_a_greater_number() {
     note();
     let failing = activate(&mut store);
     note();
-    let back = store.failed_in_use(&failing, 1, Timestamp::UNIX_EPOCH, act());
+    let back = store.failed_in_use(&failing, 1, Timestamp::UNIX_EPOCH, actor());
     assert!(back.unwrap().is_some(), "it is rolled back");
     note();
     assert!(

@@ -10,7 +10,7 @@ use serial_gate::queue::{Options, Queue};
 use serial_gate::rollout::{self, Place, Proposal};
 use serial_gate::store::{self, GenerationState, NewGeneration, Seen};
 
-use super::{act, at, proposal, traps_from};
+use super::{actor, at, proposal, traps_from};
 use crate::support::Gate;
 use crate::support::hostile::DECIDE_ALL;
 use crate::support::hostile::{HARMLESS, Hostile, clause_at};
@@ -207,7 +207,7 @@ fn a_host_follows_a_swap_of_its_own() {
         },
         ..proposal(&gate, DEFAULT_POLICY.to_vec())
     };
-    rollout::swap(&mut host, &off, Place::Active, act(at(0))).unwrap();
+    rollout::swap(&mut host, &off, Place::Active, actor(at(0))).unwrap();
     // It was compiled for its check.
     let claimed = host.claim(at(0), "w", LEASE).unwrap();
     assert_eq!(claimed.unwrap().generation, Some(2));
@@ -221,7 +221,7 @@ fn a_policy_that_fails_in_use_is_rolled_back_by_itself() {
         &mut operator,
         &proposal(&gate, traps_from("100005000")),
         Place::Active,
-        act(at(1_000)),
+        actor(at(1_000)),
     )
     .unwrap();
     assert!(swapped.is_accepted(), "{:?}", swapped.stages);
@@ -255,7 +255,13 @@ fn a_policy_that_fails_in_use_is_rolled_back_by_itself() {
 fn failures_that_are_long_past_do_not_count() {
     let gate = Gate::new();
     let proposal = proposal(&gate, traps_from("100005000"));
-    rollout::swap(&mut gate.queue(), &proposal, Place::Active, act(at(1_000))).unwrap();
+    rollout::swap(
+        &mut gate.queue(),
+        &proposal,
+        Place::Active,
+        actor(at(1_000)),
+    )
+    .unwrap();
     for second in [100_005_000, 100_005_001, 100_006_000, 100_006_001] {
         gate.queue().claim(at(second), "w", LEASE).unwrap();
     }
@@ -268,7 +274,13 @@ fn a_running_host_stays_with_the_good_generation_when_the_new_one_fails() {
     let mut host = gate.queue();
     host.clause(at(0)).unwrap();
     let proposal = proposal(&gate, traps_from("100005000"));
-    rollout::swap(&mut gate.queue(), &proposal, Place::Active, act(at(1_000))).unwrap();
+    rollout::swap(
+        &mut gate.queue(),
+        &proposal,
+        Place::Active,
+        actor(at(1_000)),
+    )
+    .unwrap();
     for second in 100_005_000..100_005_010 {
         host.claim(at(second), "w", LEASE).unwrap();
         assert_eq!(host.clause(at(second)).unwrap().source, Source::Policy);
@@ -351,7 +363,13 @@ fn limits_are_a_generation_s_own() {
 fn whoever_only_looks_at_a_failing_policy_rolls_nothing_back() {
     let gate = Gate::new();
     let proposal = proposal(&gate, traps_from("100005000"));
-    rollout::swap(&mut gate.queue(), &proposal, Place::Active, act(at(1_000))).unwrap();
+    rollout::swap(
+        &mut gate.queue(),
+        &proposal,
+        Place::Active,
+        actor(at(1_000)),
+    )
+    .unwrap();
     for second in 100_005_000..100_005_010 {
         gate.queue().clause(at(second)).unwrap();
     }
@@ -362,7 +380,13 @@ fn whoever_only_looks_at_a_failing_policy_rolls_nothing_back() {
 fn a_process_with_settings_of_its_own_rolls_nobody_s_policy_back() {
     let gate = Gate::new();
     let proposal = proposal(&gate, traps_from("100005000"));
-    rollout::swap(&mut gate.queue(), &proposal, Place::Active, act(at(1_000))).unwrap();
+    rollout::swap(
+        &mut gate.queue(),
+        &proposal,
+        Place::Active,
+        actor(at(1_000)),
+    )
+    .unwrap();
     let overrides = Overrides {
         repos: Some("alpha".into()),
         ..Overrides::default()
@@ -401,7 +425,7 @@ fn a_swap_that_was_checked_against_another_generation_undoes_nothing() {
         "meanwhile",
     ])
     .succeeds();
-    let error = rollout::swap(&mut operator, &stale, Place::Active, act(at(1_000))).unwrap_err();
+    let error = rollout::swap(&mut operator, &stale, Place::Active, actor(at(1_000))).unwrap_err();
     insta::assert_snapshot!(error, @"the policy or its settings changed meanwhile, and nothing was changed");
     assert_eq!(gate.queue().generation(), Some(2));
     let left = operator.store().generation(3).unwrap();
@@ -421,10 +445,10 @@ fn a_shadow_that_was_stopped_meanwhile_is_not_promoted() {
         generation: &shadow,
         active: Some(&active),
     };
-    operator.store_mut().stop_shadow(act(at(0))).unwrap();
+    operator.store_mut().stop_shadow(actor(at(0))).unwrap();
     let put = operator
         .store_mut()
-        .put(GenerationState::Active, seen, act(at(0)));
+        .put(GenerationState::Active, seen, actor(at(0)));
     assert!(matches!(put, Err(store::Error::Meanwhile)), "{put:?}");
     assert_eq!(gate.queue().generation(), Some(1));
 }
@@ -494,10 +518,10 @@ fn a_component_that_was_active_once_is_kept_when_it_is_refused_again() {
     let gate = Gate::new();
     let mut operator = gate.queue();
     let traps = proposal(&gate, traps_from("100005000"));
-    rollout::swap(&mut operator, &traps, Place::Active, act(at(1_000))).unwrap();
-    rollout::roll_back(&mut operator, Some(1), None, act(at(2_000))).unwrap();
+    rollout::swap(&mut operator, &traps, Place::Active, actor(at(1_000))).unwrap();
+    rollout::roll_back(&mut operator, Some(1), None, actor(at(2_000))).unwrap();
     let refused =
-        rollout::swap(&mut operator, &traps, Place::Active, act(at(100_006_000))).unwrap();
+        rollout::swap(&mut operator, &traps, Place::Active, actor(at(100_006_000))).unwrap();
     assert!(!refused.is_accepted());
     let digest = operator.store().generation(2).unwrap().digest;
     assert!(operator.store().component(&digest).unwrap().is_some());
@@ -540,7 +564,7 @@ fn candidate(queue: &mut Queue, repos: &str) -> serial_gate::store::Generation {
             .replace(r#""repos":"""#, &format!(r#""repos":"{repos}""#)),
         limits: &active.limits,
     };
-    queue.store_mut().add_candidate(new, act(at(0))).unwrap()
+    queue.store_mut().add_candidate(new, actor(at(0))).unwrap()
 }
 
 #[test]
@@ -557,9 +581,9 @@ fn a_candidate_that_is_another_one_by_now_is_neither_activated_nor_refused() {
         generation: &seen,
         active: Some(&active),
     };
-    let put = store.put(GenerationState::Active, of_both, act(at(0)));
+    let put = store.put(GenerationState::Active, of_both, actor(at(0)));
     assert!(matches!(put, Err(store::Error::Meanwhile)), "{put:?}");
-    let refused = store.refuse_candidate(&seen, act(at(0)));
+    let refused = store.refuse_candidate(&seen, actor(at(0)));
     assert!(
         matches!(refused, Err(store::Error::Meanwhile)),
         "{refused:?}"
@@ -581,7 +605,7 @@ fn a_candidate_is_not_activated_over_an_active_one_that_was_not_seen() {
         active: Some(&active),
     };
     let store = operator.store_mut();
-    let put = store.put(GenerationState::Active, of_both, act(at(0)));
+    let put = store.put(GenerationState::Active, of_both, actor(at(0)));
     assert!(matches!(put, Err(store::Error::Meanwhile)), "{put:?}");
 }
 
@@ -597,12 +621,12 @@ fn a_failure_is_not_counted_against_another_generation_of_its_number() {
     let failed = store.generation(2).unwrap();
     let restore = "UPDATE serial_gate_generation SET settings = replace(settings, 'alpha', 'beta')";
     gate.sqlite().execute(restore, []).unwrap();
-    let back = store.failed_in_use(&failed, 1, at(0), act(at(1)));
+    let back = store.failed_in_use(&failed, 1, at(0), actor(at(1)));
     assert_eq!(back.unwrap(), None);
     assert_eq!(store.failures(2).unwrap(), 0);
     // It is still one where it is the same.
     let failed = store.generation(2).unwrap();
-    let back = store.failed_in_use(&failed, 1, at(0), act(at(1)));
+    let back = store.failed_in_use(&failed, 1, at(0), actor(at(1)));
     assert_eq!(back.unwrap(), Some(1));
 }
 

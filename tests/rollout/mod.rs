@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serial_gate::gate::default_settings;
 use serial_gate::policy::Allowance;
 use serial_gate::rollout::Proposal;
-use serial_gate::store::{Act, GenerationState};
+use serial_gate::store::{Actor, GenerationState};
 
 use crate::support::Gate;
 use crate::support::hostile::{CLAIM, DECIDE_ALL, HARMLESS, Hostile};
@@ -19,8 +19,8 @@ pub fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
 
-pub fn act(now: Timestamp) -> Act<'static> {
-    Act {
+pub fn actor(now: Timestamp) -> Actor<'static> {
+    Actor {
         now,
         who: "tests",
         why: "a test",

@@ -15,15 +15,15 @@ use serial_gate::model::{Settings, Verdict};
 use serial_gate::policy::{Allowance, DEFAULT_POLICY, Runtime};
 use serial_gate::queue::{Options, Queue};
 use serial_gate::rollout::{self, Place, Proposal};
-use serial_gate::store::{Act, DONE, GenerationState, Seen};
+use serial_gate::store::{Actor, DONE, GenerationState, Seen};
 
 use crate::support::Gate;
 
 const HOSTS: usize = 4;
 const LEASE: Duration = Duration::from_secs(3600);
 
-fn act() -> Act<'static> {
-    Act {
+fn actor() -> Actor<'static> {
+    Actor {
         now: Timestamp::now(),
         who: "tests",
         why: "a test",
@@ -71,7 +71,7 @@ fn opposites(gate: &Gate, runtime: &Runtime) -> BTreeMap<i64, &'static str> {
                 .generation_in(GenerationState::Active)
                 .unwrap(),
         };
-        let swapped = rollout::swap(queue, &proposal, Place::Active, act()).unwrap();
+        let swapped = rollout::swap(queue, &proposal, Place::Active, actor()).unwrap();
         assert!(swapped.is_accepted(), "{:?}", swapped.stages);
         swapped.generation
     };
@@ -111,7 +111,7 @@ fn claim_and_decide(
         if let Some(job) = claimed {
             let generation = job.generation.unwrap();
             assert_eq!(job.agent.as_deref(), Some(lets_through[&generation]));
-            let back = Act {
+            let back = Actor {
                 now: Timestamp::now(),
                 who: "w",
                 why: "for the next claim",
@@ -184,7 +184,7 @@ fn swaps_under_load_leave_no_answer_of_two_generations() {
         };
         operator
             .store_mut()
-            .put(GenerationState::Active, seen, act())
+            .put(GenerationState::Active, seen, actor())
             .unwrap();
         let (longest, sum) = slowest.get();
         slowest.set((longest.max(begun.elapsed()), sum + begun.elapsed()));

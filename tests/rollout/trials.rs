@@ -2,7 +2,7 @@
 
 use serial_gate::rollout::{self, Place};
 
-use super::{act, at, proposal, traps_from};
+use super::{actor, at, proposal, traps_from};
 use crate::support::Gate;
 
 #[test]
@@ -116,7 +116,7 @@ fn a_diff_and_a_shadow_see_rows_that_the_active_policy_does_not_go_by() {
 fn a_shadow_that_fails_is_counted_and_no_claim_fails_with_it() {
     let gate = Gate::new();
     let shadow = proposal(&gate, traps_from("100005000"));
-    rollout::swap(&mut gate.queue(), &shadow, Place::Shadow, act(at(1_000))).unwrap();
+    rollout::swap(&mut gate.queue(), &shadow, Place::Shadow, actor(at(1_000))).unwrap();
     gate.run(&["task", "add", "alpha"]).succeeds();
     gate.run(&["claim"]).succeeds();
     let status = gate

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serial_gate::queue::Queue;
-use serial_gate::store::{Act, Ahead, from_sql_time};
+use serial_gate::store::{Actor, Ahead, from_sql_time};
 
 use crate::support::look::value;
 use crate::support::programs::required;
@@ -226,12 +226,12 @@ fn failures_that_a_clock_ahead_has_written_do_not_count_towards_a_rollback() {
     let store = queue.store();
     let active = store.generation(2).unwrap();
     let mut fail = |at: Timestamp| {
-        let act = Act {
+        let actor = Actor {
             now: at,
             who: "tests",
             why: "a test",
         };
-        store.failed_in_use(&active, 2, at - SignedDuration::from_mins(10), act)
+        store.failed_in_use(&active, 2, at - SignedDuration::from_mins(10), actor)
     };
     assert_eq!(fail(after(60 * 24 * 4_000)).unwrap(), None);
     assert_eq!(fail(now()).unwrap(), None, "this is the first one");

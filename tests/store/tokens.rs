@@ -9,7 +9,7 @@ use proptest::test_runner::{Config, TestRunner};
 use rusqlite::params;
 use serde_json::{Value, json};
 use serial_gate::queue::Queue;
-use serial_gate::store::{Act, Claim, Claimed, Ending, Error, sql_time};
+use serial_gate::store::{Actor, Claim, Claimed, Ending, Error, sql_time};
 
 use crate::support::look::{status, value};
 use crate::support::service::Service;
@@ -95,8 +95,8 @@ fn an_older_claim_s_number_is_refused_once_the_job_is_claimed_anew() {
     );
 }
 
-fn act(now: Timestamp) -> Act<'static> {
-    Act {
+fn actor(now: Timestamp) -> Actor<'static> {
+    Actor {
         now,
         who: "w",
         why: "",
@@ -122,7 +122,7 @@ fn a_fence_grows_with_every_claim_of_a_job_whatever_the_clock_says() {
         assert!(job.fence > last, "{} after {last}", job.fence);
         assert!(job.fence < 1 << 53, "{}", job.fence);
         last = job.fence;
-        queue.release(act(at), job.claim(), None).unwrap();
+        queue.release(actor(at), job.claim(), None).unwrap();
     }
 }
 
@@ -141,7 +141,7 @@ fn a_fence_grows_over_a_restored_backup() {
     assert!(after.fence > before.fence);
     let stale = queue
         .store_mut()
-        .end_job(act(now), before.claim(), Ending::Done);
+        .end_job(actor(now), before.claim(), Ending::Done);
     assert!(
         matches!(stale, Err(Error::StaleToken { id: 1 })),
         "{stale:?}"
@@ -184,7 +184,7 @@ fn a_refused_token_is_in_the_audit_once_a_minute() {
             job: 1,
             token: "wrong",
         };
-        let at = act(now + SignedDuration::from_secs(seconds));
+        let at = actor(now + SignedDuration::from_secs(seconds));
         queue
             .store_mut()
             .end_job(at, claim, Ending::Done)
@@ -413,7 +413,7 @@ fn check_steps(gate: &Gate, steps: &[Step]) {
             Step::Finish { token } => {
                 let token_text = shown(token);
                 let ended = queue.store_mut().end_job(
-                    act(now),
+                    actor(now),
                     Claim {
                         job: 1,
                         token: &token_text,
@@ -431,7 +431,7 @@ fn check_steps(gate: &Gate, steps: &[Step]) {
                 let token_text = shown(token);
                 let failed = Ending::Failed { error: None };
                 let ended = queue.store_mut().end_job(
-                    act(now),
+                    actor(now),
                     Claim {
                         job: 1,
                         token: &token_text,
@@ -447,7 +447,7 @@ fn check_steps(gate: &Gate, steps: &[Step]) {
             Step::Heartbeat { token } => {
                 let token_text = shown(token);
                 let kept = queue.store().heartbeat(
-                    act(now),
+                    actor(now),
                     Claim {
                         job: 1,
                         token: &token_text,
@@ -464,7 +464,7 @@ fn check_steps(gate: &Gate, steps: &[Step]) {
             Step::PutBack { token } => {
                 let token_text = shown(token);
                 let back = queue.release(
-                    act(now),
+                    actor(now),
                     Claim {
                         job: 1,
                         token: &token_text,
@@ -481,7 +481,7 @@ fn check_steps(gate: &Gate, steps: &[Step]) {
                 }
             }
             Step::Requeue => {
-                let again = queue.store_mut().requeue(act(now), 1, &finished);
+                let again = queue.store_mut().requeue(actor(now), 1, &finished);
                 let may = ["running", "failed", "cancelled"].contains(&model.status);
                 assert_eq!(again.is_ok(), may, "{number}: {steps:?} {again:?}");
                 if may {

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use serial_gate::gate::default_settings;
 use serial_gate::queue::Queue;
-use serial_gate::store::Act;
+use serial_gate::store::Actor;
 
 /// One size.
 #[derive(Clone, Copy)]
@@ -39,12 +39,12 @@ impl Cell {
         self.fill(&plain);
         let prepared = folder.join("flat.db");
         copy(&plain, &prepared);
-        let act = Act {
+        let actor = Actor {
             now: Timestamp::now(),
             who: "bench",
             why: "to measure",
         };
-        Queue::init(&prepared, &default_settings(), act).unwrap();
+        Queue::init(&prepared, &default_settings(), actor).unwrap();
         settle(&prepared);
         let [ungated, spliced] = ["ungated.db", "spliced.db"].map(|name| {
             let to = folder.join(name);

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior, params};
 use serial_gate::policy::Runtime;
 use serial_gate::queue::Queue;
-use serial_gate::store::{Act, Ending, NewTask};
+use serial_gate::store::{Actor, Ending, NewTask};
 use serial_gate_bench::{Contest, Times, timed};
 
 use crate::cell::{Cell, Files, open};
@@ -189,12 +189,12 @@ fn cycle(queue: &mut Queue, repo: &str) -> [Duration; 3] {
     let job = claim(queue).unwrap();
     let claimed = Instant::now();
     let store = queue.store();
-    let act = Act {
+    let actor = Actor {
         now: Timestamp::now(),
         who: "bench",
         why: "",
     };
-    store.end_job(act, job.claim(), Ending::Done).unwrap();
+    store.end_job(actor, job.claim(), Ending::Done).unwrap();
     let ended = Instant::now();
     let task = job.task_id.unwrap();
     store.set_stage(Timestamp::now(), &[task], "done").unwrap();

@@ -9,7 +9,7 @@ use serial_gate::model::{Dialect, Settings};
 use serial_gate::policy::{Allowance, DEFAULT_POLICY, Policy, Runtime};
 use serial_gate::queue::{Options, Queue};
 use serial_gate::rollout::{Place, Proposal, swap};
-use serial_gate::store::{Act, Generation, GenerationState};
+use serial_gate::store::{Actor, Generation, GenerationState};
 use serial_gate_bench::{Contest, Report, duration, timed};
 
 use crate::kept::Compiled;
@@ -53,13 +53,13 @@ pub fn report(
             .generation_in(GenerationState::Active)
             .unwrap();
         let proposal = proposal(swaps, base);
-        let act = Act {
+        let actor = Actor {
             now: Timestamp::now(),
             who: "bench",
             why: "to measure",
         };
         timed(|| {
-            let swapped = swap(&mut queue, &proposal, Place::Active, act).unwrap();
+            let swapped = swap(&mut queue, &proposal, Place::Active, actor).unwrap();
             assert!(swapped.is_accepted(), "{:?}", swapped.stages);
         })
     });

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, params};
 use serial_gate::gate::default_settings;
 use serial_gate::queue::Queue;
-use serial_gate::store::Act;
+use serial_gate::store::Actor;
 
 pub struct Rows {
     pub tasks: Vec<Task>,
@@ -81,12 +81,12 @@ impl Rows {
 
     /// A prepared queue with these rows.
     pub fn write(&self, path: &Path) {
-        let act = Act {
+        let actor = Actor {
             now: Timestamp::now(),
             who: "bench",
             why: "to measure",
         };
-        Queue::init(path, &default_settings(), act).unwrap();
+        Queue::init(path, &default_settings(), actor).unwrap();
         let mut sqlite = Connection::open(path).unwrap();
         let transaction = sqlite.transaction().unwrap();
         for Task { id, repo, stage } in &self.tasks {

@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use serde_json::Value;
 use serial_gate::gate::default_settings;
 use serial_gate::queue::Queue;
-use serial_gate::store::Act;
+use serial_gate::store::Actor;
 
 /// Builds the binary, beside this one.
 pub fn build() -> PathBuf {
@@ -37,12 +37,12 @@ pub fn build() -> PathBuf {
 
 /// A prepared queue with no rows.
 pub fn queue(path: &Path) {
-    let act = Act {
+    let actor = Actor {
         now: Timestamp::now(),
         who: "bench",
         why: "to measure",
     };
-    Queue::init(path, &default_settings(), act).unwrap();
+    Queue::init(path, &default_settings(), actor).unwrap();
 }
 
 /// Adds jobs that may be claimed, in 100 repos with one unfinished task each. Every other one is a gated job.

@@ -11,7 +11,7 @@ use clap::builder::NonEmptyStringValueParser;
 use jiff::Timestamp;
 use serial_gate::observe::LogOptions;
 use serial_gate::queue::{Claimant, Options, Queue};
-use serial_gate::store::{Act, Claimed};
+use serial_gate::store::{Actor, Claimed};
 
 use super::options::{Shared, duration};
 use super::output::{Report, Tone, toned};
@@ -118,14 +118,14 @@ fn hand_over(queue: &mut Queue, job: &Claimed, shared: &Shared) -> Result<(), Er
     let Err(cause) = report(job, shared).print() else {
         return Ok(());
     };
-    let act = Act {
+    let actor = Actor {
         now: Timestamp::now(),
         who: &job.worker,
         why: "",
     };
     let id = job.id;
     Err(
-        match queue.release(act, job.claim(), Some("its claim could not be printed")) {
+        match queue.release(actor, job.claim(), Some("its claim could not be printed")) {
             Ok(()) => Error::because(
                 format!("cannot print job {id}, so it was put back at its place"),
                 cause,

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use serial_gate::gate::{Overrides, Rule, default_settings};
 use serial_gate::queue::{NewFreeze, Options, Queue, Running};
-use serial_gate::store::{Act, Claimed, Database, Durability, Ending, NewTask};
+use serial_gate::store::{Actor, Claimed, Database, Durability, Ending, NewTask};
 
 use super::Error;
 use super::options::Shared;
@@ -155,8 +155,8 @@ impl Tour {
     }
 }
 
-fn operator(why: &str) -> Act<'_> {
-    Act {
+fn operator(why: &str) -> Actor<'_> {
+    Actor {
         now: Timestamp::now(),
         who: "demo",
         why,

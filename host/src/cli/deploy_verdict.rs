@@ -64,7 +64,7 @@ impl Verb for DeployVerdict {
             work_item: self.work_item.as_deref(),
         };
         let mut queue = shared.queue()?;
-        let deployed = queue.deploy_verdict(self.who.act(&self.detail), deploy)?;
+        let deployed = queue.deploy_verdict(self.who.actor(&self.detail), deploy)?;
         let (recorded, frozen) = (deployed.recorded, queue.is_frozen(Some(&self.repo)));
         let mut report = shared.report();
         report.json(&json!({

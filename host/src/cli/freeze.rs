@@ -44,7 +44,7 @@ impl Verb for Freeze {
             work_item: self.work_item.as_deref(),
             new: self.new,
         };
-        let frozen = queue.freeze(self.who.act(&self.reason), freeze)?;
+        let frozen = queue.freeze(self.who.actor(&self.reason), freeze)?;
         let mut report = shared.report();
         report.json(&frozen);
         let note = frozen.note.as_deref().map(shown);

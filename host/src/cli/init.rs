@@ -77,9 +77,9 @@ impl Verb for Init {
         let configured = shared.configured_repos();
         let by_flags = shared.by_flags.over(default_settings());
         queue::check_first_scope(&shared.db, &by_flags, &configured, self.new)?;
-        let act = self.who.act("the queue was made");
-        let now = act.now;
-        let prepared = Queue::prepare(&shared.db, &settings, act, preparing)?;
+        let actor = self.who.actor("the queue was made");
+        let now = actor.now;
+        let prepared = Queue::prepare(&shared.db, &settings, actor, preparing)?;
         let before = prepared.before;
         // A queue is opened in WAL mode only, and a dry run does not change the mode.
         let may_open = !dry_run || prepared.changes.is_empty();

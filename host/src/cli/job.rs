@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serde_json::json;
-use serial_gate::store::{Act, Claim, Ending, NewJob, sql_time};
+use serial_gate::store::{Actor, Claim, Ending, NewJob, sql_time};
 
 use super::Error;
 use super::options::{Shared, Why, user};
@@ -111,7 +111,7 @@ impl Verb for Job {
         let finished = queue.finished_stages()?;
         let store = queue.store_mut();
         let (now, who) = (Timestamp::now(), user());
-        let act = Act {
+        let actor = Actor {
             now,
             who: &who,
             why: "",
@@ -131,12 +131,12 @@ impl Verb for Job {
             }
             Job::Finish(Finish { claimed }) => {
                 let job = claimed.job;
-                store.end_job(act, claimed.claim(), Ending::Done)?;
+                store.end_job(actor, claimed.claim(), Ending::Done)?;
                 (job, "done", format!("job {job} is done"))
             }
             Job::Fail(Fail { claimed, error }) => {
                 let (job, error) = (claimed.job, error.as_deref());
-                store.end_job(act, claimed.claim(), Ending::Failed { error })?;
+                store.end_job(actor, claimed.claim(), Ending::Failed { error })?;
                 let again = command(shared, &["job", "requeue", &job.to_string()]);
                 let again = again.unwrap_or_default();
                 (
@@ -146,7 +146,7 @@ impl Verb for Job {
                 )
             }
             Job::Requeue(Requeue { job, why }) => {
-                store.requeue(why.act(), job, &finished)?;
+                store.requeue(why.actor(), job, &finished)?;
                 (
                     job,
                     "queued",
@@ -155,7 +155,7 @@ impl Verb for Job {
             }
             Job::Heartbeat(Heartbeat { claimed }) => {
                 let job = claimed.job;
-                let until = sql_time(store.heartbeat(act, claimed.claim(), shared.lease)?);
+                let until = sql_time(store.heartbeat(actor, claimed.claim(), shared.lease)?);
                 let line = format!("job {job} is kept until {until} UTC");
                 lease_until = Some(until);
                 (job, "running", line)

@@ -178,7 +178,7 @@ impl Stage {
     fn run(self, queue: &mut Queue, shared: &Shared) -> Result<Report, Error> {
         let (task, stage) = (self.task, self.stage);
         let before = queue.outcome(task)?;
-        queue.move_tasks(self.why.act(), &[task], &stage, self.running.get())?;
+        queue.move_tasks(self.why.actor(), &[task], &stage, self.running.get())?;
         let note = queue.moved_note(Timestamp::now(), task, before, &stage);
         let mut report = shared.report();
         report.json(&noting(
@@ -198,7 +198,7 @@ impl Label {
         let (task, label) = (self.task, self.label);
         queue
             .store()
-            .set_label(self.why.act(), task, label.as_deref())?;
+            .set_label(self.why.actor(), task, label.as_deref())?;
         let mut report = shared.report();
         report.json(&json!({ "task_id": task, "label": label }));
         report.line(match label {

@@ -64,10 +64,10 @@ impl End {
             }
         }
         let tasks: Vec<i64> = before.iter().map(|(task, _)| *task).collect();
-        let (act, running) = (self.why.act(), self.running.get());
+        let (actor, running) = (self.why.actor(), self.running.get());
         match outcome {
-            TaskOutcome::Done => queue.move_tasks(act, &tasks, &stage, running)?,
-            TaskOutcome::Cancelled => queue.cancel_tasks(act, &tasks, running)?,
+            TaskOutcome::Done => queue.move_tasks(actor, &tasks, &stage, running)?,
+            TaskOutcome::Cancelled => queue.cancel_tasks(actor, &tasks, running)?,
         }
         let mut report = shared.report();
         for (task, before) in before {

@@ -67,7 +67,7 @@ impl Verb for Token {
             Token::Add(verb) => verb.run(&mut store, shared),
             Token::List => list(&mut store, shared),
             Token::Revoke(Revoke { name, who }) => {
-                store.revoke_access_token(&name, who.act(""))?;
+                store.revoke_access_token(&name, who.actor(""))?;
                 let mut report = shared.report();
                 report.json(&json!({ "name": name, "revoked": true }));
                 report.line(format!("the token of `{}` is revoked", shown(&name)));
@@ -86,7 +86,7 @@ impl Add {
                 cause,
             )
         })?;
-        let id = store.add_access_token(&name, role, &secret.hash, who.act(""))?;
+        let id = store.add_access_token(&name, role, &secret.hash, who.actor(""))?;
         let mut report = shared.report();
         let token = secret.token(id);
         report.json(&json!({ "name": name, "role": role, "token": token }));
@@ -97,7 +97,7 @@ impl Add {
         report.line(token);
         if let Err(cause) = report.print() {
             // Nobody knows it, and its name would be taken.
-            store.revoke_access_token(&name, who.act("it could not be printed"))?;
+            store.revoke_access_token(&name, who.actor("it could not be printed"))?;
             let name = name.escape_debug();
             let text = format!("cannot print the token of `{name}`, so it was revoked");
             return Err(Error::because(text, cause));

@@ -29,7 +29,7 @@ impl Verb for Unfreeze {
     fn run(self, shared: &Shared) -> Result<Report, Error> {
         let mut queue = shared.queue()?;
         let store = queue.store();
-        let cleared = store.unfreeze(self.why.act(), &self.repo, self.seen)?;
+        let cleared = store.unfreeze(self.why.actor(), &self.repo, self.seen)?;
         let note = match cleared {
             0 => queue.not_frozen(&self.repo)?,
             _ => None,

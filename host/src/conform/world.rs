@@ -19,7 +19,7 @@ use crate::model::{Settings, Verdict};
 use crate::observe::fault;
 use crate::policy::{Allowance, Runtime};
 use crate::queue::{self, NewFreeze, Options, Queue};
-use crate::store::{Act, Cell, Outsider, Refused, sql_time};
+use crate::store::{Actor, Cell, Outsider, Refused, sql_time};
 
 /// The time of every case. Any text that is this time was written by an operation, and is `<now>`
 /// in the expected results.
@@ -41,8 +41,8 @@ pub(super) struct World {
 }
 
 /// Who operates on a case, and why.
-fn operator(why: &str) -> Act<'_> {
-    Act {
+fn operator(why: &str) -> Actor<'_> {
+    Actor {
         now: NOW,
         who: WORKER,
         why,
@@ -57,12 +57,12 @@ impl World {
     ) -> Result<World, Error> {
         let folder = tempfile::tempdir().map_err(Error::Temporary)?;
         let path = folder.path().join("conform.db");
-        let act = Act {
+        let actor = Actor {
             now: NOW,
             who: WORKER,
             why: "a temporary database",
         };
-        Queue::init(&path, &default_settings(), act)?;
+        Queue::init(&path, &default_settings(), actor)?;
         let outsider = Outsider::connect(&path)?;
         let options = Options {
             runtime,
@@ -189,14 +189,14 @@ impl World {
         reason: Option<&str>,
         work_item: Option<&str>,
     ) -> bool {
-        let act = operator(reason.unwrap_or_default());
+        let actor = operator(reason.unwrap_or_default());
         // The reference freezes any repo.
         let freeze = NewFreeze {
             repo,
             work_item,
             new: true,
         };
-        self.queue.freeze(act, freeze).is_ok()
+        self.queue.freeze(actor, freeze).is_ok()
     }
 
     pub(super) fn unfreeze(&mut self, repo: &str) -> Result<usize, Error> {

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::{Error, Gate, Purpose};
 use crate::error::with_causes;
 use crate::policy::Allowance;
-use crate::store::{Act, Generation, Store};
+use crate::store::{Actor, Generation, Store};
 
 /// Who rolls a failing generation back.
 pub(crate) const THE_HOST: &str = "serial-gate";
@@ -57,13 +57,13 @@ impl Gate {
         if purpose == Purpose::Look || !error.is_a_failure_of_the_policy() || most == 0 {
             return None;
         }
-        let act = Act {
+        let actor = Actor {
             now,
             who: THE_HOST,
             why: &with_causes(error),
         };
         let back = store
-            .failed_in_use(generation, most, failing.since(now), act)
+            .failed_in_use(generation, most, failing.since(now), actor)
             .unwrap_or_else(|error| {
                 tracing::warn!(
                     "a failure of generation {} is not counted: {error}",

@@ -16,7 +16,7 @@ use crate::error::with_causes;
 use crate::gate::{self, Answered, CurrentClause, Failing, Gate, Purpose, Source, THE_HOST};
 use crate::model::Snapshot;
 use crate::recent::is_recent;
-use crate::store::{Act, Contradicted, Contradictions, Patience, Store};
+use crate::store::{Actor, Contradicted, Contradictions, Patience, Store};
 
 /// How soon a process that looks again and again counts the same thing once more. What it writes is
 /// a change that wakes others who look.
@@ -192,12 +192,12 @@ pub(super) fn count(
         allowed: failing.allowance.failures,
         since: failing.since(now),
     };
-    let act = Act {
+    let actor = Actor {
         now,
         who: THE_HOST,
         why: &format!("the policy contradicts itself about {first}"),
     };
-    let counted = store.contradicted(generation, contradicted, act, patience);
+    let counted = store.contradicted(generation, contradicted, actor, patience);
     let back = counted.unwrap_or_else(|error| {
         tracing::warn!(
             "that generation {} contradicts itself is not counted: {}",

@@ -14,7 +14,7 @@ use crate::gate::{self, Gate, InUse, Rule};
 use crate::model::{Decision, Dialect, Settings, Snapshot, differing};
 use crate::policy::{Policy, texts};
 use crate::recent::is_recent;
-use crate::store::{Act, GenerationState, Look, Store};
+use crate::store::{Actor, GenerationState, Look, Store};
 
 /// The least time between two looks.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
@@ -86,7 +86,7 @@ impl Shadow {
             let (policy, settings) = self.loaded(gate, store)?;
             Ok(texts::fit_reasons(policy.decide(settings, now, state)?))
         });
-        let act = Act {
+        let actor = Actor {
             now,
             who: "",
             why: "",
@@ -98,11 +98,11 @@ impl Shadow {
                     decisions: decisions.len(),
                     differing: &differing,
                 };
-                Ok(store.record_look(&generation, look, act)?)
+                Ok(store.record_look(&generation, look, actor)?)
             }
             Err(error) => {
                 let failure = with_causes(&error);
-                Ok(store.record_look(&generation, Look::Failed(&failure), act)?)
+                Ok(store.record_look(&generation, Look::Failed(&failure), actor)?)
             }
         }
     }

@@ -16,7 +16,7 @@ use crate::clause::Dialect;
 use crate::error::with_causes;
 use crate::gate::{CurrentClause, Purpose, Source};
 use crate::policy;
-use crate::store::{self, Act, Claim, Claimed, HeadClaim, Lease, Shaped};
+use crate::store::{self, Actor, Claim, Claimed, HeadClaim, Lease, Shaped};
 
 /// Who claims, and of what.
 #[derive(Debug, Clone, Copy)]
@@ -78,24 +78,24 @@ impl Queue {
     /// asked for.
     pub fn release(
         &mut self,
-        act: Act<'_>,
+        actor: Actor<'_>,
         claim: Claim<'_>,
         error: Option<&str>,
     ) -> Result<(), Error> {
         let finished = self.finished_stages()?;
-        Ok(self.store.put_back(act, claim, error, &finished)?)
+        Ok(self.store.put_back(actor, claim, error, &finished)?)
     }
 
     /// Gives a job back whose branch could not be cut: it may be claimed again after a delay.
     pub fn defer(
         &mut self,
-        act: Act<'_>,
+        actor: Actor<'_>,
         claim: Claim<'_>,
         delay: Duration,
         error: &str,
     ) -> Result<(), Error> {
         let finished = self.finished_stages()?;
-        Ok(self.store.put_off(act, claim, delay, error, &finished)?)
+        Ok(self.store.put_off(actor, claim, delay, error, &finished)?)
     }
 
     /// The first claimable job: by the heads where the clause has a shape and they are known,

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{Error, Queue};
 use crate::gate::Rule;
-use crate::store::{Act, ActiveFreeze, DeployVerdict, NewDeploy, RecordedDeploy};
+use crate::store::{ActiveFreeze, Actor, DeployVerdict, NewDeploy, RecordedDeploy};
 
 /// A freeze to make.
 #[derive(Debug, Clone, Copy)]
@@ -74,7 +74,7 @@ impl Queue {
     }
 
     /// Freezes a repo (`set_repo_freeze`) and says what that does. It is on the disk then.
-    pub fn freeze(&mut self, act: Act<'_>, freeze: NewFreeze<'_>) -> Result<Frozen, Error> {
+    pub fn freeze(&mut self, actor: Actor<'_>, freeze: NewFreeze<'_>) -> Result<Frozen, Error> {
         let NewFreeze {
             repo,
             work_item,
@@ -87,9 +87,9 @@ impl Queue {
             // A freeze or a deploy may have made a mistyped name known.
             unknown = self.unknown_repo(repo)?;
         }
-        let effect = self.freeze_effect(act.now, repo);
+        let effect = self.freeze_effect(actor.now, repo);
         let note = joined([unknown, effect.note()]);
-        let freeze_id = self.store.freeze(act, repo, work_item, note.as_deref())?;
+        let freeze_id = self.store.freeze(actor, repo, work_item, note.as_deref())?;
         Ok(Frozen {
             freeze_id,
             repo: repo.into(),
@@ -102,16 +102,16 @@ impl Queue {
     /// It is on the disk then. Fails if the deploy is degraded and the freeze layer is off.
     pub fn deploy_verdict(
         &mut self,
-        act: Act<'_>,
+        actor: Actor<'_>,
         deploy: NewDeploy<'_>,
     ) -> Result<Deployed, Error> {
         if deploy.verdict == DeployVerdict::Degraded {
             self.check_freeze_layer()?;
         }
         let unknown = self.unknown_repo(deploy.repo)?;
-        let effect = self.freeze_effect(act.now, deploy.repo);
+        let effect = self.freeze_effect(actor.now, deploy.repo);
         let told = joined([unknown.clone(), effect.note()]);
-        let recorded = self.store.record_deploy(act, deploy, told.as_deref())?;
+        let recorded = self.store.record_deploy(actor, deploy, told.as_deref())?;
         let frozen = self.is_frozen(Some(deploy.repo));
         Ok(Deployed {
             recorded,

@@ -7,7 +7,7 @@ use super::{Error, Queue, adoption};
 use crate::gate::stored;
 use crate::model::Settings;
 use crate::policy::{self, Allowance, DEFAULT_POLICY};
-use crate::store::{Act, Change, Database, NewGeneration, Preparation, Prepared, Store};
+use crate::store::{Actor, Change, Database, NewGeneration, Preparation, Prepared, Store};
 
 /// How a database is prepared.
 #[derive(Debug, Clone, Copy, Default)]
@@ -24,16 +24,16 @@ impl Queue {
     pub fn init(
         database: impl Into<Database>,
         settings: &Settings,
-        act: Act<'_>,
+        actor: Actor<'_>,
     ) -> Result<Vec<Change>, Error> {
-        Ok(Queue::prepare(database, settings, act, Preparing::default())?.changes)
+        Ok(Queue::prepare(database, settings, actor, Preparing::default())?.changes)
     }
 
     /// The same, and tells what was found and tried.
     pub fn prepare(
         database: impl Into<Database>,
         settings: &Settings,
-        act: Act<'_>,
+        actor: Actor<'_>,
         preparing: Preparing,
     ) -> Result<Prepared, Error> {
         let first = NewGeneration {
@@ -47,8 +47,8 @@ impl Queue {
         };
         let preparation = Preparation {
             first,
-            act,
-            trial: &|stored| adoption::trial(stored, act.now),
+            actor,
+            trial: &|stored| adoption::trial(stored, actor.now),
             new_tables: preparing.new_tables,
             dry_run: preparing.dry_run,
         };

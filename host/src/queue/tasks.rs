@@ -5,7 +5,7 @@
 
 use super::{Error, Queue, Running};
 use crate::gate::finished_stages;
-use crate::store::{Act, FinishedStages, Move, TaskEnd, TaskOutcome};
+use crate::store::{Actor, FinishedStages, Move, TaskEnd, TaskOutcome};
 
 impl Queue {
     /// The stages in which a task is finished, as the rules have them now.
@@ -28,14 +28,14 @@ impl Queue {
     /// When the stage is empty, there is no such task, or it is to end while a job of it runs.
     pub fn move_tasks(
         &mut self,
-        act: Act<'_>,
+        actor: Actor<'_>,
         ids: &[i64],
         stage: &str,
         running: Running<'_>,
     ) -> Result<(), Error> {
         match self.move_to(stage, running)? {
-            Move::To(stage) => Ok(self.store.set_stage_by(act, ids, stage)?),
-            Move::End(end) => Ok(self.store.end_tasks(act, ids, end)?),
+            Move::To(stage) => Ok(self.store.set_stage_by(actor, ids, stage)?),
+            Move::End(end) => Ok(self.store.end_tasks(actor, ids, end)?),
         }
     }
 
@@ -46,7 +46,7 @@ impl Queue {
     /// As [`Queue::move_tasks`], or when the mark is empty.
     pub fn change_task(
         &mut self,
-        act: Act<'_>,
+        actor: Actor<'_>,
         id: i64,
         stage: Option<&str>,
         label: Option<Option<&str>>,
@@ -55,14 +55,14 @@ impl Queue {
         let moved = stage
             .map(|stage| self.move_to(stage, running))
             .transpose()?;
-        Ok(self.store.change_task(act, id, moved, label)?)
+        Ok(self.store.change_task(actor, id, moved, label)?)
     }
 
     /// Cancels tasks, all of them or none, with a row in the audit for each. Fails as
     /// [`Queue::move_tasks`] does.
     pub fn cancel_tasks(
         &mut self,
-        act: Act<'_>,
+        actor: Actor<'_>,
         ids: &[i64],
         running: Running<'_>,
     ) -> Result<(), Error> {
@@ -72,7 +72,7 @@ impl Queue {
             stage: finished.first(),
             running,
         };
-        Ok(self.store.end_tasks(act, ids, end)?)
+        Ok(self.store.end_tasks(actor, ids, end)?)
     }
 
     fn move_to<'a>(&mut self, stage: &'a str, running: Running<'a>) -> Result<Move<'a>, Error> {

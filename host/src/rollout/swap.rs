@@ -13,7 +13,7 @@ use crate::model::Settings;
 use crate::policy;
 use crate::policy::Allowance;
 use crate::queue::Queue;
-use crate::store::{self, Act, Generation, GenerationState, NewGeneration, Seen};
+use crate::store::{self, Actor, Generation, GenerationState, NewGeneration, Seen};
 
 /// A policy with its settings, as an operator proposes it.
 #[derive(Debug, Clone)]
@@ -86,7 +86,7 @@ pub fn swap(
     queue: &mut Queue,
     proposal: &Proposal,
     place: Place,
-    act: Act<'_>,
+    actor: Actor<'_>,
 ) -> Result<Swapped, Error> {
     let Proposal {
         component,
@@ -126,7 +126,7 @@ pub fn swap(
         settings: &settings_text,
         limits: &limits_text,
     };
-    let candidate = queue.store_mut().add_candidate(new, act)?;
+    let candidate = queue.store_mut().add_candidate(new, actor)?;
     let generation = candidate.id;
     let fixtures = queue.store().fixtures()?;
     let to_check = Candidate {
@@ -138,10 +138,10 @@ pub fn swap(
         fixtures: &fixtures,
     };
     let refuse = |queue: &mut Queue, why: &str| {
-        let act = Act { why, ..act };
-        queue.store_mut().refuse_candidate(&candidate, act)
+        let actor = Actor { why, ..actor };
+        queue.store_mut().refuse_candidate(&candidate, actor)
     };
-    let stages = match check_policy(to_check, queue.runtime(), act.now) {
+    let stages = match check_policy(to_check, queue.runtime(), actor.now) {
         Ok(stages) => stages,
         Err(error) => {
             refuse(queue, &with_causes(&error))?;
@@ -160,7 +160,7 @@ pub fn swap(
         generation: &candidate,
         active: base.as_ref(),
     };
-    if let Err(error) = queue.store_mut().put(place_state, seen, act) {
+    if let Err(error) = queue.store_mut().put(place_state, seen, actor) {
         refuse(queue, &error.to_string())?;
         return Err(error.into());
     }
@@ -178,7 +178,7 @@ pub fn roll_back(
     queue: &mut Queue,
     to: Option<i64>,
     seen: Option<i64>,
-    act: Act<'_>,
+    actor: Actor<'_>,
 ) -> Result<i64, Error> {
     let active = queue.store().generation_in(GenerationState::Active)?;
     if seen.is_some() && seen != active.as_ref().map(|active| active.id) {
@@ -199,17 +199,17 @@ pub fn roll_back(
     {
         return Err(Error::NeverActive { generation: id });
     }
-    activate(queue, &generation, active.as_ref(), act)
+    activate(queue, &generation, active.as_ref(), actor)
 }
 
 /// Makes the shadow the active generation. Returns its number.
-pub fn promote(queue: &mut Queue, act: Act<'_>) -> Result<i64, Error> {
+pub fn promote(queue: &mut Queue, actor: Actor<'_>) -> Result<i64, Error> {
     let active = queue.store().generation_in(GenerationState::Active)?;
     let shadow = queue
         .store()
         .generation_in(GenerationState::Shadow)?
         .ok_or(Error::NoShadow)?;
-    activate(queue, &shadow, active.as_ref(), act)
+    activate(queue, &shadow, active.as_ref(), actor)
 }
 
 /// Makes a stored generation active, if this host can run it and nothing has changed since it was
@@ -218,17 +218,19 @@ fn activate(
     queue: &mut Queue,
     generation: &Generation,
     active: Option<&Generation>,
-    act: Act<'_>,
+    actor: Actor<'_>,
 ) -> Result<i64, Error> {
     let id = generation.id;
     // It may have been broken meanwhile, or another host may have written it.
     queue
-        .check_usable(generation, act.now)
+        .check_usable(generation, actor.now)
         .map_err(|cause| Error::Unusable {
             generation: id,
             cause,
         })?;
     let seen = Seen { generation, active };
-    queue.store_mut().put(GenerationState::Active, seen, act)?;
+    queue
+        .store_mut()
+        .put(GenerationState::Active, seen, actor)?;
     Ok(id)
 }

@@ -43,7 +43,7 @@ pub use records::new_job::NewJob;
 pub use records::outcome::TaskOutcome;
 pub use records::retries::Retried;
 pub use records::shadow::{Disagreement, Look, ShadowRecord};
-pub use records::succession::{Act, NewGeneration, Seen};
+pub use records::succession::{Actor, NewGeneration, Seen};
 pub use records::task_end::{DONE, FinishedStages, Running, TaskEnd};
 pub(crate) use records::tasks::check_names;
 pub use records::tasks::{Added, Move, NewTask};

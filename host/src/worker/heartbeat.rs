@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::Shutdown;
 use crate::error::with_causes;
-use crate::store::{self, Act, Claim, Database, Store};
+use crate::store::{self, Actor, Claim, Database, Store};
 
 /// How soon it is seen that the job was taken from its worker.
 const POLL: Duration = Duration::from_secs(1);
@@ -91,12 +91,12 @@ impl<'a> Heartbeat<'a> {
 
     fn beat(&mut self) {
         let job = self.claim.job;
-        let act = Act {
+        let actor = Actor {
             now: (self.clock)(),
             who: self.worker,
             why: "",
         };
-        match self.store.heartbeat(act, self.claim, self.lease) {
+        match self.store.heartbeat(actor, self.claim, self.lease) {
             Ok(_) => self.renewed = self.tried,
             Err(error) if error.is_about_the_claim() => {
                 tracing::warn!("job {job} is given up: {error}");

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::{Outcome, PAUSE};
 use crate::error::with_causes;
 use crate::queue::Queue;
-use crate::store::{Act, Claim};
+use crate::store::{Actor, Claim};
 
 /// A claimed job, and what it takes to let it go.
 pub(super) struct InHand<'a> {
@@ -21,8 +21,8 @@ pub(super) struct InHand<'a> {
 }
 
 impl<'a> InHand<'a> {
-    pub fn act(&self) -> Act<'a> {
-        Act {
+    pub fn actor(&self) -> Actor<'a> {
+        Actor {
             now: (self.clock)(),
             who: self.worker,
             why: "",
@@ -30,8 +30,8 @@ impl<'a> InHand<'a> {
     }
 
     pub fn release(&mut self, why: &str) -> Outcome {
-        let (act, job) = (self.act(), self.claim.job);
-        match self.queue.release(act, self.claim, Some(why)) {
+        let (actor, job) = (self.actor(), self.claim.job);
+        match self.queue.release(actor, self.claim, Some(why)) {
             Ok(()) => tracing::warn!("job {job} is put back: {why}"),
             Err(error) => tracing::error!(
                 "job {job} comes back when its lease runs out: {}",

@@ -128,14 +128,14 @@ impl Worker<'_> {
             let tries = hand.queue.store().times_put_off(job)?.saturating_add(1);
             if error.is_for_good() || tries >= self.setup.tries {
                 let failed = Ending::Failed { error: Some(&said) };
-                let act = hand.act();
-                hand.queue.store_mut().end_job(act, hand.claim, failed)?;
+                let actor = hand.actor();
+                hand.queue.store_mut().end_job(actor, hand.claim, failed)?;
                 tracing::warn!("job {job} has failed: {said}");
                 return Ok(Outcome::Failed);
             }
             let delay = backoff(self.setup.retry_after, &format!("job {job}"), tries);
-            let act = hand.act();
-            hand.queue.defer(act, hand.claim, delay, &said)?;
+            let actor = hand.actor();
+            hand.queue.defer(actor, hand.claim, delay, &said)?;
             tracing::warn!(
                 "job {job} is put off for {} s: {said}",
                 delay.as_secs_f32().ceil()
@@ -164,8 +164,8 @@ impl Worker<'_> {
             Err(error) => Ending::Failed { error: Some(error) },
         };
         loop {
-            let act = hand.act();
-            match hand.queue.store_mut().end_job(act, hand.claim, ending) {
+            let actor = hand.actor();
+            match hand.queue.store_mut().end_job(actor, hand.claim, ending) {
                 Ok(()) => break,
                 Err(error) if error.is_about_the_claim() || heartbeat.cancelled() => {
                     tracing::warn!(

@@ -12,7 +12,7 @@ use serial_gate::gate::{default_settings, stored};
 use serial_gate::model::Settings;
 use serial_gate::policy;
 use serial_gate::policy::Allowance;
-use serial_gate::store::{Act, GenerationState, NewGeneration, Seen};
+use serial_gate::store::{Actor, GenerationState, NewGeneration, Seen};
 
 use crate::support::Gate;
 use crate::support::components::hole;
@@ -52,7 +52,7 @@ fn put(gate: &Gate, rules: &str, allowance: Allowance) {
         rules: Some(rules.into()),
         ..default_settings()
     };
-    let act = Act {
+    let actor = Actor {
         now: Timestamp::now(),
         who: "tests",
         why: "unchecked",
@@ -66,12 +66,12 @@ fn put(gate: &Gate, rules: &str, allowance: Allowance) {
         settings: &stored(&settings),
         limits: &stored(&allowance),
     };
-    let generation = store.add_candidate(new, act).unwrap();
+    let generation = store.add_candidate(new, actor).unwrap();
     let seen = Seen {
         generation: &generation,
         active: active.as_ref(),
     };
-    store.put(GenerationState::Active, seen, act).unwrap();
+    store.put(GenerationState::Active, seen, actor).unwrap();
 }
 
 /// The active generation, how often the second one contradicted itself, and how many alerts say so.

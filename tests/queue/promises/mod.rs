@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use serial_gate::gate::{default_settings, stored};
 use serial_gate::policy;
 use serial_gate::policy::Allowance;
-use serial_gate::store::{Act, GenerationState, NewGeneration, Seen};
+use serial_gate::store::{Actor, GenerationState, NewGeneration, Seen};
 
 use crate::support::Gate;
 use crate::support::components::component;
@@ -122,7 +122,7 @@ fn ignores_freezes() -> Vec<u8> {
 /// Makes a policy active without a check, which some of these would not pass.
 fn put(gate: &Gate, component: &[u8]) {
     let mut store = gate.store();
-    let act = Act {
+    let actor = Actor {
         now: Timestamp::now(),
         who: "ops",
         why: "r",
@@ -140,10 +140,10 @@ fn put(gate: &Gate, component: &[u8]) {
             ..Allowance::default()
         }),
     };
-    let generation = store.add_candidate(new, act).unwrap();
+    let generation = store.add_candidate(new, actor).unwrap();
     let seen = Seen {
         generation: &generation,
         active: active.as_ref(),
     };
-    store.put(GenerationState::Active, seen, act).unwrap();
+    store.put(GenerationState::Active, seen, actor).unwrap();
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serial_gate::gate::{Overrides, Rule};
 use serial_gate::queue::{Options, Queue};
-use serial_gate::store::Act;
+use serial_gate::store::Actor;
 
 use crate::support::Gate;
 
@@ -55,7 +55,7 @@ pub fn put_off(gate: &Gate) {
     let token = claimed(gate);
     let rule = Rule::Active(Overrides::default());
     let mut queue = Queue::open(&gate.database(), rule, Options::default()).unwrap();
-    let act = Act {
+    let actor = Actor {
         now: Timestamp::now(),
         who: "w-1",
         why: "",
@@ -66,7 +66,7 @@ pub fn put_off(gate: &Gate) {
     };
     let error = "`git fetch` failed: the remote is away";
     queue
-        .defer(act, claim, Duration::from_secs(3_600), error)
+        .defer(actor, claim, Duration::from_secs(3_600), error)
         .unwrap();
 }
 

@@ -40,7 +40,7 @@ impl Verb for Retry {
         let (ids, channel) = (self.ids, self.channel.as_deref());
         let retried = shared
             .store()?
-            .retry_alerts(self.why.act(), &ids, channel)?;
+            .retry_alerts(self.why.actor(), &ids, channel)?;
         let alerts: BTreeSet<i64> = retried.iter().map(|one| one.alert).collect();
         let left: Vec<&i64> = ids.iter().filter(|id| !alerts.contains(id)).collect();
         let mut report = shared.report();

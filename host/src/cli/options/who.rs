@@ -3,7 +3,7 @@
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use jiff::Timestamp;
-use serial_gate::store::Act;
+use serial_gate::store::Actor;
 
 use crate::cli::variables::variable;
 
@@ -34,8 +34,8 @@ pub struct Why {
 
 impl Who {
     /// This person, now, for this reason.
-    pub fn act<'a>(&'a self, why: &'a str) -> Act<'a> {
-        Act {
+    pub fn actor<'a>(&'a self, why: &'a str) -> Actor<'a> {
+        Actor {
             now: Timestamp::now(),
             who: &self.who,
             why,
@@ -45,8 +45,8 @@ impl Who {
 
 impl Why {
     /// This person, now, for this reason.
-    pub fn act(&self) -> Act<'_> {
-        self.who.act(&self.reason)
+    pub fn actor(&self) -> Actor<'_> {
+        self.who.actor(&self.reason)
     }
 }
 

@@ -74,7 +74,7 @@ impl Add {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         shared
             .store()?
-            .add_fixture(&name, &text, self.who.act(""))?;
+            .add_fixture(&name, &text, self.who.actor(""))?;
         let mut report = shared.report();
         report.json(&json!({ "name": name, "cases": cases }));
         let (name, cases) = (shown(&name), count(cases, "case"));

@@ -23,7 +23,7 @@ pub struct Promote {
 impl Verb for Promote {
     fn run(self, shared: &Shared) -> Result<Report, Error> {
         let mut queue = shared.queue_as_stored()?;
-        let generation = rollout::promote(&mut queue, self.reason.act())?;
+        let generation = rollout::promote(&mut queue, self.reason.actor())?;
         report_active(&mut queue, generation, shared)
     }
 }

@@ -10,7 +10,7 @@ use serial_gate::gate::{default_settings, settings_of};
 use serial_gate::policy::{Allowance, DEFAULT_POLICY};
 use serial_gate::queue::Queue;
 use serial_gate::rollout::Proposal;
-use serial_gate::store::{Act, GenerationState};
+use serial_gate::store::{Actor, GenerationState};
 
 use crate::cli::options::{Shared, Who};
 use crate::cli::output::{Report, Tone, toned};
@@ -162,8 +162,8 @@ impl Allow {
 
 impl Reason {
     /// This person, now, for this reason.
-    pub fn act(&self) -> Act<'_> {
-        self.who.act(&self.reason)
+    pub fn actor(&self) -> Actor<'_> {
+        self.who.actor(&self.reason)
     }
 }
 

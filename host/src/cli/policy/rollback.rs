@@ -30,8 +30,8 @@ pub struct Rollback {
 impl Verb for Rollback {
     fn run(self, shared: &Shared) -> Result<Report, Error> {
         let mut queue = shared.queue_as_stored()?;
-        let act = self.reason.act();
-        let generation = rollout::roll_back(&mut queue, self.generation, None, act)?;
+        let actor = self.reason.actor();
+        let generation = rollout::roll_back(&mut queue, self.generation, None, actor)?;
         report_active(&mut queue, generation, shared)
     }
 }

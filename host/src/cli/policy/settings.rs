@@ -64,8 +64,8 @@ impl Verb for Settings {
             allowance,
             base: Some(active),
         };
-        let act = self.who.act(&reason);
-        let swapped = rollout::swap(&mut queue, &proposal, Place::Active, act)?;
+        let actor = self.who.actor(&reason);
+        let swapped = rollout::swap(&mut queue, &proposal, Place::Active, actor)?;
         if !swapped.is_accepted() {
             let mut report = shared.report();
             list_stages(&swapped.stages, &mut report);

@@ -70,7 +70,7 @@ impl Verb for Shadow {
 }
 
 fn stop(reason: &Reason, shared: &Shared) -> Result<Report, Error> {
-    let stopped = shared.store()?.stop_shadow(reason.act())?;
+    let stopped = shared.store()?.stop_shadow(reason.actor())?;
     let stopped = stopped.ok_or(rollout::Error::NoShadow)?;
     let mut report = shared.report();
     report.json(&serde_json::json!({ "generation": stopped }));

@@ -59,7 +59,7 @@ pub fn propose(
     let mut queue = shared.queue_as_stored()?;
     let proposal = file.proposal(shared, allow, Some(&mut queue))?;
     repos.check(&mut queue, shared)?;
-    let swapped = rollout::swap(&mut queue, &proposal, place, reason.act())?;
+    let swapped = rollout::swap(&mut queue, &proposal, place, reason.actor())?;
     let mut report = shared.report();
     list_stages(&swapped.stages, &mut report);
     let generation = swapped.generation;

@@ -51,8 +51,8 @@ pub async fn add_deploy(
             deploy: deploy.deploy.as_deref(),
             work_item: deploy.work_item.as_deref(),
         };
-        let act = caller.act(&deploy.detail);
-        queue.deploy_verdict(act, new)
+        let actor = caller.actor(&deploy.detail);
+        queue.deploy_verdict(actor, new)
     };
     let recorded = app.writer.change(step).await??;
     Ok((StatusCode::CREATED, Json(recorded)))

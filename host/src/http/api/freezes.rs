@@ -4,7 +4,7 @@ use axum::extract::State;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serial_gate::queue::{Frozen, NewFreeze, Queue};
-use serial_gate::store::Act;
+use serial_gate::store::Actor;
 use utoipa::ToSchema;
 
 use crate::http::app::App;
@@ -79,7 +79,7 @@ pub async fn freeze(
     }
     let step = move |queue: &mut Queue| {
         let who = caller.named(freeze.who.as_deref());
-        let act = Act {
+        let actor = Actor {
             now: Timestamp::now(),
             who: &who,
             why: &freeze.reason,
@@ -89,7 +89,7 @@ pub async fn freeze(
             work_item: freeze.work_item.as_deref(),
             new: freeze.new,
         };
-        queue.freeze(act, new)
+        queue.freeze(actor, new)
     };
     Ok(Json(app.writer.change(step).await??))
 }
@@ -112,13 +112,13 @@ pub async fn unfreeze(
     }
     let step = move |queue: &mut Queue| {
         let who = caller.named(unfreeze.who.as_deref());
-        let act = Act {
+        let actor = Actor {
             now: Timestamp::now(),
             who: &who,
             why: &unfreeze.reason,
         };
         let store = queue.store_mut();
-        let cleared = store.unfreeze(act, &unfreeze.repo, unfreeze.freeze_id)?;
+        let cleared = store.unfreeze(actor, &unfreeze.repo, unfreeze.freeze_id)?;
         let note = match cleared {
             0 => queue.not_frozen(&unfreeze.repo)?,
             _ => None,

@@ -136,7 +136,7 @@ pub async fn heartbeat(
     let lease = app.service.lease;
     let heartbeat = move |queue: &mut Queue| {
         let claim = of(id, &token);
-        queue.store().heartbeat(caller.act(""), claim, lease)
+        queue.store().heartbeat(caller.actor(""), claim, lease)
     };
     let until = app.writer.change(heartbeat).await??;
     Ok(Json(Changed {
@@ -164,7 +164,7 @@ pub async fn finish(
         let claim = of(id, &token);
         queue
             .store_mut()
-            .end_job(caller.act(""), claim, Ending::Done)
+            .end_job(caller.actor(""), claim, Ending::Done)
     };
     app.writer.change(finish).await??;
     Ok(Json(Changed::to(id, "done")))
@@ -192,10 +192,10 @@ pub async fn fail(
     }
     let fail = move |queue: &mut Queue| {
         let error = error.as_deref();
-        let (act, claim) = (caller.act(""), of(id, &token));
+        let (actor, claim) = (caller.actor(""), of(id, &token));
         queue
             .store_mut()
-            .end_job(act, claim, Ending::Failed { error })
+            .end_job(actor, claim, Ending::Failed { error })
     };
     app.writer.change(fail).await??;
     Ok(Json(Changed::to(id, "failed")))
@@ -217,8 +217,8 @@ pub async fn requeue(
 ) -> Result<Json<Changed>, Problem> {
     let requeue = move |queue: &mut Queue| {
         let finished = queue.finished_stages()?;
-        let act = caller.act(&reason);
-        Ok::<(), queue::Error>(queue.store_mut().requeue(act, id, &finished)?)
+        let actor = caller.actor(&reason);
+        Ok::<(), queue::Error>(queue.store_mut().requeue(actor, id, &finished)?)
     };
     app.writer.change(requeue).await??;
     Ok(Json(Changed::to(id, "queued")))

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serial_gate::queue::Queue;
 use serial_gate::rollout;
-use serial_gate::store::{Act, GenerationEvent, ShadowRecord};
+use serial_gate::store::{Actor, GenerationEvent, ShadowRecord};
 use utoipa::ToSchema;
 
 use super::background::{Lane, in_background};
@@ -91,8 +91,8 @@ pub async fn stop_shadow(
     Operator(caller): Operator,
     Json(Because { reason }): Json<Because>,
 ) -> Result<Json<Active>, Problem> {
-    act(&app, caller, reason, |queue, act| {
-        let stopped = queue.store().stop_shadow(act)?;
+    actor(&app, caller, reason, |queue, actor| {
+        let stopped = queue.store().stop_shadow(actor)?;
         stopped.ok_or(rollout::Error::NoShadow)
     })
     .await
@@ -110,7 +110,7 @@ pub async fn promote(
     Operator(caller): Operator,
     Json(Because { reason }): Json<Because>,
 ) -> Result<Json<Active>, Problem> {
-    act(&app, caller, reason, rollout::promote).await
+    actor(&app, caller, reason, rollout::promote).await
 }
 
 /// Go back to the generation before, or to any that was active once
@@ -130,21 +130,21 @@ pub async fn rollback(
         seen,
     }): Json<RollBack>,
 ) -> Result<Json<Active>, Problem> {
-    act(&app, caller, reason, move |queue, act| {
-        rollout::roll_back(queue, generation, seen, act)
+    actor(&app, caller, reason, move |queue, actor| {
+        rollout::roll_back(queue, generation, seen, actor)
     })
     .await
 }
 
-async fn act(
+async fn actor(
     app: &App,
     caller: Caller,
     reason: String,
-    step: impl FnOnce(&mut Queue, Act<'_>) -> Result<i64, rollout::Error> + Send + 'static,
+    step: impl FnOnce(&mut Queue, Actor<'_>) -> Result<i64, rollout::Error> + Send + 'static,
 ) -> Result<Json<Active>, Problem> {
     let why = given(reason)?;
     in_background(app, Lane::Steps, move |_, queue| {
-        let generation = step(queue, caller.act(&why))?;
+        let generation = step(queue, caller.actor(&why))?;
         Ok(Json(Active { generation }))
     })
     .await

@@ -158,7 +158,7 @@ async fn propose(
     in_background(&app, Lane::Checks, move |_, queue| {
         let proposal = proposal(queue, component.take(), asked.rules)?;
         queue.check_scope(&proposal.settings, asked.new)?;
-        let swapped = rollout::swap(queue, &proposal, place, caller.act(&why))?;
+        let swapped = rollout::swap(queue, &proposal, place, caller.actor(&why))?;
         let accepted = swapped.is_accepted();
         let status = match accepted {
             true => StatusCode::OK,

@@ -208,10 +208,10 @@ pub async fn change_task(
     let change = move |queue: &mut Queue| {
         let label = task.label.as_ref().map(Option::as_deref);
         let (stage, token) = (task.stage.as_deref(), task.token.as_deref());
-        let act = caller.act(&task.reason);
+        let actor = caller.actor(&task.reason);
         let before = queue.outcome(id)?;
         queue.change_task(
-            act,
+            actor,
             id,
             stage,
             label,
@@ -220,7 +220,7 @@ pub async fn change_task(
                 force: task.force,
             },
         )?;
-        let note = stage.and_then(|stage| queue.moved_note(act.now, id, before, stage));
+        let note = stage.and_then(|stage| queue.moved_note(actor.now, id, before, stage));
         row(queue, id, note)
     };
     Ok(Json(app.writer.change(change).await??))
@@ -246,7 +246,7 @@ pub async fn cancel_task(
             force: task.force,
         };
         let before = queue.outcome(id)?;
-        queue.cancel_tasks(caller.act(&task.reason), &[id], running)?;
+        queue.cancel_tasks(caller.actor(&task.reason), &[id], running)?;
         let note =
             before.map(|before| format!("it {}", ended_note(before, TaskOutcome::Cancelled)));
         row(queue, id, note)

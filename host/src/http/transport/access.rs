@@ -19,7 +19,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use jiff::Timestamp;
-use serial_gate::store::{self, Act, Role};
+use serial_gate::store::{self, Actor, Role};
 use subtle::ConstantTimeEq;
 
 use super::actor::{Handle, Refused};
@@ -60,8 +60,8 @@ pub struct IsOpen(pub bool);
 
 impl Caller {
     /// What it does now, and why, for the history.
-    pub fn act<'a>(&'a self, why: &'a str) -> Act<'a> {
-        Act {
+    pub fn actor<'a>(&'a self, why: &'a str) -> Actor<'a> {
+        Actor {
             now: Timestamp::now(),
             who: &self.name,
             why,

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use serial_gate::error::with_causes;
 use serial_gate::gate::NotInForce;
 use serial_gate::queue::{POLL, Queue, Round, Served, Waiters};
-use serial_gate::store::{Act, Claimed, NoRoom};
+use serial_gate::store::{Actor, Claimed, NoRoom};
 use tokio::sync::{Notify, oneshot};
 
 use super::actor::{End, Refused, WAITING};
@@ -231,12 +231,12 @@ impl Thread {
             return;
         };
         // The worker went away before it heard of the job, so nobody will do it.
-        let act = Act {
+        let actor = Actor {
             now: Timestamp::now(),
             who: &job.worker,
             why: "",
         };
-        if let Err(error) = self.queue.release(act, job.claim(), None) {
+        if let Err(error) = self.queue.release(actor, job.claim(), None) {
             tracing::warn!(
                 "job {} comes back when its lease runs out: {}",
                 job.id,

@@ -7,7 +7,7 @@ use super::audit::{self, AuditRow};
 use super::effect::Effect;
 use crate::store::engine::{Row, Tx, values};
 use crate::store::error::not_empty;
-use crate::store::{Act, Error, Store, sql_time};
+use crate::store::{Actor, Error, Store, sql_time};
 
 /// What the holder of a token may do. Each may do what the ones before it may.
 #[derive(
@@ -74,7 +74,7 @@ impl Store {
         name: &str,
         role: Role,
         hash: &[u8],
-        act: Act<'_>,
+        actor: Actor<'_>,
     ) -> Result<i64, Error> {
         not_empty("name of the token", name)?;
         self.write_durably(|tx| {
@@ -92,10 +92,10 @@ impl Store {
             let id = effect.returned(tx.row(
                 "INSERT INTO serial_gate_access (name, role, hash, made_at, made_by)
                  VALUES ($1, $2, $3, $4, $5) RETURNING id",
-                values![name, role.name(), hash, sql_time(act.now), act.who],
+                values![name, role.name(), hash, sql_time(actor.now), actor.who],
                 |row| row.get(0),
             ))?;
-            audit::write_down(tx, act, row(name, None, Some(role.name())))?;
+            audit::write_down(tx, actor, row(name, None, Some(role.name())))?;
             effect.is_there(
                 tx,
                 "SELECT 1 FROM serial_gate_access
@@ -147,7 +147,7 @@ impl Store {
     /// # Errors
     ///
     /// When there is no good token of that name, or the database refuses.
-    pub fn revoke_access_token(&mut self, name: &str, act: Act<'_>) -> Result<(), Error> {
+    pub fn revoke_access_token(&mut self, name: &str, actor: Actor<'_>) -> Result<(), Error> {
         self.write_durably(|tx| {
             let good = good_tokens(tx, name)?;
             if good.is_empty() {
@@ -156,9 +156,9 @@ impl Store {
             tx.execute(
                 "UPDATE serial_gate_access SET revoked_at = $2 WHERE name = $1
                     AND revoked_at IS NULL",
-                values![name, sql_time(act.now)],
+                values![name, sql_time(actor.now)],
             )?;
-            audit::write_down(tx, act, row(name, Some("good"), Some("revoked")))?;
+            audit::write_down(tx, actor, row(name, Some("good"), Some("revoked")))?;
             let effect = Effect {
                 what: &format!("the revocation of token `{}`", name.escape_debug()),
                 table: "serial_gate_access",

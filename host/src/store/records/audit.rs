@@ -7,7 +7,7 @@
 
 use super::effect::Effect;
 use crate::store::engine::{Tx, values};
-use crate::store::{Act, Error, Store, sql_time};
+use crate::store::{Actor, Error, Store, sql_time};
 
 /// Something that an operator did.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
@@ -79,7 +79,7 @@ impl Store {
 }
 
 /// Adds a row to the transaction of what it tells of.
-pub(crate) fn write_down(tx: &dyn Tx, act: Act<'_>, row: AuditRow<'_>) -> Result<(), Error> {
+pub(crate) fn write_down(tx: &dyn Tx, actor: Actor<'_>, row: AuditRow<'_>) -> Result<(), Error> {
     let AuditRow {
         action,
         repo,
@@ -95,14 +95,14 @@ pub(crate) fn write_down(tx: &dyn Tx, act: Act<'_>, row: AuditRow<'_>) -> Result
         "INSERT INTO serial_gate_audit (at, who, action, repo, subject, before, after, why)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id",
         values![
-            sql_time(act.now),
-            act.who,
+            sql_time(actor.now),
+            actor.who,
             action,
             repo,
             subject,
             before,
             after,
-            act.why
+            actor.why
         ],
         |row| row.get(0),
     ))?;

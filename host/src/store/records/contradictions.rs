@@ -14,7 +14,7 @@ use super::generations::is_kept;
 use super::succession::fail;
 use crate::store::engine::{Tx, values};
 use crate::store::time::latest;
-use crate::store::{Act, AlertKind, Error, Generation, Store, sql_time};
+use crate::store::{Actor, AlertKind, Error, Generation, Store, sql_time};
 
 /// For how long an alert of a generation is enough.
 const TOLD: SignedDuration = SignedDuration::from_hours(1);
@@ -69,7 +69,7 @@ impl Store {
         &mut self,
         generation: &Generation,
         found: Contradicted<'_>,
-        act: Act<'_>,
+        actor: Actor<'_>,
         patience: Patience,
     ) -> Result<Option<i64>, Error> {
         if patience == Patience::None {
@@ -79,13 +79,13 @@ impl Store {
             if !is_kept(tx, generation)? {
                 return Ok(None);
             }
-            write_down(tx, generation.id, found, act.now)?;
+            write_down(tx, generation.id, found, actor.now)?;
             let mut back = None;
             for _ in 0..found
                 .jobs
                 .min(usize::try_from(found.allowed).unwrap_or(usize::MAX))
             {
-                back = fail(tx, generation, found.allowed, found.since, act)?;
+                back = fail(tx, generation, found.allowed, found.since, actor)?;
                 if back.is_some() {
                     break;
                 }

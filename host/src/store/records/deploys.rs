@@ -11,7 +11,7 @@ use super::effect::Effect;
 use super::freezes::{self, FROZEN};
 use crate::store::engine::{Tx, values};
 use crate::store::error::not_empty;
-use crate::store::{Act, Error, Store, sql_time};
+use crate::store::{Actor, Error, Store, sql_time};
 
 /// How a deploy is.
 #[derive(
@@ -60,7 +60,7 @@ pub struct RecordedDeploy {
 }
 
 impl Store {
-    /// Writes down what became of a deploy; `act` says why it is thought to be so. A degraded one
+    /// Writes down what became of a deploy; `actor` says why it is thought to be so. A degraded one
     /// freezes its repo, once for each deploy. A deploy without an id and a work item is always
     /// another one. `note` is for the alert: what the freeze does not do.
     ///
@@ -69,7 +69,7 @@ impl Store {
     /// When a name is empty, or the verdict or its freeze cannot be written or does not stay.
     pub fn record_deploy(
         &mut self,
-        act: Act<'_>,
+        actor: Actor<'_>,
         new: NewDeploy<'_>,
         note: Option<&str>,
     ) -> Result<RecordedDeploy, Error> {
@@ -79,8 +79,8 @@ impl Store {
         self.write_durably(|tx| {
             let repeated = was_degraded(tx, new)?;
             let before = freezes::standing(tx, new.repo)?;
-            let why = reason(new, act.why);
-            let freezing = Act { why: &why, ..act };
+            let why = reason(new, actor.why);
+            let freezing = Actor { why: &why, ..actor };
             let freeze = if new.verdict == DeployVerdict::Degraded && !repeated {
                 let freeze = freezes::add(tx, freezing, new.repo, new.work_item, note)?;
                 Some(freeze)
@@ -98,14 +98,14 @@ impl Store {
                         (at, repo, deploy, work_item_id, verdict, detail, freeze, who)
                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id",
                 values![
-                    sql_time(act.now),
+                    sql_time(actor.now),
                     new.repo,
                     new.deploy,
                     new.work_item,
                     new.verdict.name(),
-                    act.why,
+                    actor.why,
                     freeze_id,
-                    act.who
+                    actor.who
                 ],
                 |row| row.get(0),
             ))?;
@@ -116,7 +116,7 @@ impl Store {
                 before: Some(before),
                 after: Some(freeze_id.map_or(before, |_| FROZEN)),
             };
-            audit::write_down(tx, act, row)?;
+            audit::write_down(tx, actor, row)?;
             // A verdict that is forgotten would freeze the repo once more.
             effect.is_there(
                 tx,

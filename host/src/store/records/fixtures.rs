@@ -5,7 +5,7 @@
 use super::effect::Effect;
 
 use crate::store::engine::values;
-use crate::store::{Act, Error, Store, sql_time};
+use crate::store::{Actor, Error, Store, sql_time};
 
 /// A file of cases, one a line.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -27,14 +27,14 @@ impl Store {
     /// # Errors
     ///
     /// When the database refuses.
-    pub fn add_fixture(&mut self, name: &str, cases: &str, act: Act<'_>) -> Result<(), Error> {
+    pub fn add_fixture(&mut self, name: &str, cases: &str, actor: Actor<'_>) -> Result<(), Error> {
         self.write(|tx| {
             tx.execute(
                 "INSERT INTO serial_gate_fixture (name, cases, added_at, who)
                  VALUES ($1, $2, $3, $4)
                  ON CONFLICT (name) DO UPDATE SET cases = excluded.cases,
                     added_at = excluded.added_at, who = excluded.who",
-                values![name, cases, sql_time(act.now), act.who],
+                values![name, cases, sql_time(actor.now), actor.who],
             )?;
             let effect = Effect {
                 what: &format!("the fixture `{}`", name.escape_debug()),

@@ -14,7 +14,7 @@ use super::audit::{self, AuditRow};
 use super::effect::Effect;
 use crate::store::engine::{Tx, values};
 use crate::store::error::not_empty;
-use crate::store::{Act, AlertKind, Error, Store, sql_time};
+use crate::store::{Actor, AlertKind, Error, Store, sql_time};
 
 /// The newest active freeze of a repo.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -60,7 +60,7 @@ impl Store {
     /// When the repo is empty, or the freeze cannot be written or does not stay.
     pub fn freeze(
         &mut self,
-        act: Act<'_>,
+        actor: Actor<'_>,
         repo: &str,
         work_item: Option<&str>,
         note: Option<&str>,
@@ -68,7 +68,7 @@ impl Store {
         not_empty("repo", repo)?;
         self.write_durably(|tx| {
             let before = standing(tx, repo)?;
-            let freeze = add(tx, act, repo, work_item, note)?;
+            let freeze = add(tx, actor, repo, work_item, note)?;
             let row = AuditRow {
                 action: "freeze",
                 repo: Some(repo),
@@ -76,8 +76,8 @@ impl Store {
                 before: Some(before),
                 after: Some(FROZEN),
             };
-            audit::write_down(tx, act, row)?;
-            check_frozen(tx, act, repo, freeze)?;
+            audit::write_down(tx, actor, row)?;
+            check_frozen(tx, actor, repo, freeze)?;
             Ok(freeze.number)
         })
     }
@@ -91,12 +91,12 @@ impl Store {
     /// does not stay.
     pub fn unfreeze(
         &mut self,
-        act: Act<'_>,
+        actor: Actor<'_>,
         repo: &str,
         seen: Option<i64>,
     ) -> Result<usize, Error> {
         not_empty("repo", repo)?;
-        self.write_durably(|tx| clear(tx, act, repo, seen))
+        self.write_durably(|tx| clear(tx, actor, repo, seen))
     }
 
     /// The newest active freeze of a repo. No repo has none.
@@ -201,7 +201,7 @@ fn active_rows(tx: &dyn Tx, repo: &str) -> Result<Vec<i64>, Error> {
 /// write.
 pub(crate) fn add(
     tx: &dyn Tx,
-    act: Act<'_>,
+    actor: Actor<'_>,
     repo: &str,
     work_item: Option<&str>,
     note: Option<&str>,
@@ -213,7 +213,7 @@ pub(crate) fn add(
          VALUES ($1, $2, NULL, $3, $4, (SELECT id FROM serial_gate_generation
          WHERE state = 'active'))
          RETURNING id",
-        values![repo, sql_time(act.now), reason(act), work_item],
+        values![repo, sql_time(actor.now), reason(actor), work_item],
         |row| row.get(0),
     );
     let row = effect(&name).returned(row)?;
@@ -228,17 +228,17 @@ pub(crate) fn add(
         repo: Some(repo),
         work_item,
         subject: Some(number),
-        who: act.who,
-        why: act.why,
+        who: actor.who,
+        why: actor.why,
     };
-    alerts::add_noting(tx, act.now, alert, note)?;
+    alerts::add_noting(tx, actor.now, alert, note)?;
     Ok(Frozen { row, number })
 }
 
 /// Clears every active freeze of a repo, as [`Store::unfreeze`] does.
 pub(crate) fn clear(
     tx: &dyn Tx,
-    act: Act<'_>,
+    actor: Actor<'_>,
     repo: &str,
     seen: Option<i64>,
 ) -> Result<usize, Error> {
@@ -250,17 +250,17 @@ pub(crate) fn clear(
     let freezes = active_rows(tx, repo)?;
     tx.execute(
         "UPDATE repo_freeze SET cleared_at = $2 WHERE repo = $1 AND cleared_at IS NULL",
-        values![repo, sql_time(act.now)],
+        values![repo, sql_time(actor.now)],
     )?;
     let alert = NewAlert {
         kind: AlertKind::Unfreeze,
         repo: Some(repo),
         work_item: work_item.as_deref(),
         subject: Some(newest),
-        who: act.who,
-        why: act.why,
+        who: actor.who,
+        why: actor.why,
     };
-    alerts::add(tx, act.now, alert)?;
+    alerts::add(tx, actor.now, alert)?;
     let subject = match freezes.len() {
         1 => format!("freeze {newest}"),
         cleared => format!("{cleared} freezes up to {newest}"),
@@ -272,15 +272,15 @@ pub(crate) fn clear(
         before: Some(FROZEN),
         after: Some(OPEN),
     };
-    audit::write_down(tx, act, row)?;
+    audit::write_down(tx, actor, row)?;
     check_open(tx, repo, &freezes)?;
     Ok(freezes.len())
 }
 
-/// Refuses a freeze that is not there as it was added, by the same act.
+/// Refuses a freeze that is not there as it was added, by the same actor.
 pub(crate) fn check_frozen(
     tx: &dyn Tx,
-    act: Act<'_>,
+    actor: Actor<'_>,
     repo: &str,
     freeze: Frozen,
 ) -> Result<(), Error> {
@@ -291,7 +291,7 @@ pub(crate) fn check_frozen(
              WHERE id = $1 AND repo = $2 AND cleared_at IS NULL AND reason IS NOT DISTINCT FROM $3
              AND {NUMBER} = $4"
         ),
-        values![freeze.row, repo, reason(act), freeze.number],
+        values![freeze.row, repo, reason(actor), freeze.number],
     )
 }
 
@@ -324,6 +324,6 @@ fn freeze_of(repo: &str) -> String {
     format!("the freeze of `{}`", repo.escape_debug())
 }
 
-fn reason<'a>(act: Act<'a>) -> Option<&'a str> {
-    Some(act.why).filter(|reason| !reason.is_empty())
+fn reason<'a>(actor: Actor<'a>) -> Option<&'a str> {
+    Some(actor.why).filter(|reason| !reason.is_empty())
 }

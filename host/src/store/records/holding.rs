@@ -14,14 +14,14 @@ use super::jobs::Claim;
 use crate::store::engine::{Tx, values};
 use crate::store::time::latest;
 use crate::store::token::is_token;
-use crate::store::{Act, Error, Store, sql_time};
+use crate::store::{Actor, Error, Store, sql_time};
 
 impl Store {
     /// Makes a change for a caller that shows a token. A token that is refused is written down in
     /// the audit.
     pub(crate) fn writing_for_a_holder<T>(
         &mut self,
-        act: Act<'_>,
+        actor: Actor<'_>,
         step: impl FnOnce(&dyn Tx) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let result = self.write(step);
@@ -30,7 +30,7 @@ impl Store {
             Err(Error::TokenOfAnother { task }) => Refused::Task(*task),
             _ => return result,
         };
-        if let Err(error) = self.write(|tx| note_refusal(tx, act, refused)) {
+        if let Err(error) = self.write(|tx| note_refusal(tx, actor, refused)) {
             tracing::warn!("a token that was refused is not in the audit: {error}");
         }
         result
@@ -122,7 +122,7 @@ pub(crate) fn claim_row(tx: &dyn Tx, id: i64) -> Result<ClaimRow, Error> {
 
 /// At most one row a minute for a job and a name: a worker that goes on trying does not fill the
 /// audit.
-fn note_refusal(tx: &dyn Tx, act: Act<'_>, refused: Refused) -> Result<(), Error> {
+fn note_refusal(tx: &dyn Tx, actor: Actor<'_>, refused: Refused) -> Result<(), Error> {
     let (subject, query, id) = match refused {
         Refused::Job(id) => (
             format!("job {id}"),
@@ -137,7 +137,7 @@ fn note_refusal(tx: &dyn Tx, act: Act<'_>, refused: Refused) -> Result<(), Error
     };
     let repo: Option<String> = tx.row(query, values![id], |row| row.shown(0))?.flatten();
     let minute = SignedDuration::from_mins(1);
-    let since = sql_time(act.now.checked_sub(minute).unwrap_or(Timestamp::MIN));
+    let since = sql_time(actor.now.checked_sub(minute).unwrap_or(Timestamp::MIN));
     let is_known = tx.exists(
         "SELECT 1 FROM serial_gate_audit
              WHERE repo IS NOT DISTINCT FROM $1 AND action = 'token refused' AND subject = $2
@@ -146,9 +146,9 @@ fn note_refusal(tx: &dyn Tx, act: Act<'_>, refused: Refused) -> Result<(), Error
         values![
             repo,
             subject,
-            act.who,
+            actor.who,
             since,
-            latest(act.now, Duration::ZERO)
+            latest(actor.now, Duration::ZERO)
         ],
     )?;
     if is_known {
@@ -162,7 +162,7 @@ fn note_refusal(tx: &dyn Tx, act: Act<'_>, refused: Refused) -> Result<(), Error
         after: None,
     };
     let why = "the token is not the one of a claim of it";
-    audit::write_down(tx, Act { why, ..act }, row)
+    audit::write_down(tx, Actor { why, ..actor }, row)
 }
 
 pub(crate) fn wrong_status(

@@ -20,7 +20,7 @@ use crate::store::engine::{Tx, Value, values};
 use crate::store::job::{self, Event, JobState};
 use crate::store::job::{IS_QUEUED, IS_RUNNING};
 use crate::store::time::whole_seconds;
-use crate::store::{Act, AlertKind, Error, Store, lease_end, sql_time};
+use crate::store::{Actor, AlertKind, Error, Store, lease_end, sql_time};
 
 /// How a worker ends a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,11 +70,11 @@ impl Store {
     /// When there is no such job, the token is not its claim's, or the job has ended otherwise.
     pub fn end_job(
         &mut self,
-        act: Act<'_>,
+        actor: Actor<'_>,
         claim: Claim<'_>,
         ending: Ending<'_>,
     ) -> Result<(), Error> {
-        self.writing_for_a_holder(act, |tx| end(tx, act, claim, ending))
+        self.writing_for_a_holder(actor, |tx| end(tx, actor, claim, ending))
     }
 
     /// Prolongs the lease of a claimed job, and returns when it ends.
@@ -84,11 +84,11 @@ impl Store {
     /// When there is no such job, it is not running, or the token is not its claim's.
     pub fn heartbeat(
         &mut self,
-        act: Act<'_>,
+        actor: Actor<'_>,
         claim: Claim<'_>,
         lease: Duration,
     ) -> Result<Timestamp, Error> {
-        self.writing_for_a_holder(act, |tx| keep_alive(tx, act, claim, lease))
+        self.writing_for_a_holder(actor, |tx| keep_alive(tx, actor, claim, lease))
     }
 
     /// Looks whether a claim is still good.
@@ -108,11 +108,11 @@ impl Store {
     /// When there is no such job, it is in none of these states, or its task is finished.
     pub fn requeue(
         &mut self,
-        act: Act<'_>,
+        actor: Actor<'_>,
         id: i64,
         finished: &FinishedStages,
     ) -> Result<(), Error> {
-        self.write(|tx| put_in_queue(tx, act, id, finished))
+        self.write(|tx| put_in_queue(tx, actor, id, finished))
     }
 
     /// Gives a claimed job back, to its old place in the queue. `error` says why, if nobody asked
@@ -123,12 +123,12 @@ impl Store {
     /// When the claim is no longer good.
     pub fn put_back(
         &mut self,
-        act: Act<'_>,
+        actor: Actor<'_>,
         claim: Claim<'_>,
         error: Option<&str>,
         finished: &FinishedStages,
     ) -> Result<(), Error> {
-        self.writing_for_a_holder(act, |tx| give_back(tx, claim, error, finished))
+        self.writing_for_a_holder(actor, |tx| give_back(tx, claim, error, finished))
     }
 
     /// Puts a job whose branch could not be cut back to its place, where it may be claimed again
@@ -139,15 +139,15 @@ impl Store {
     /// When the claim is no longer good.
     pub fn put_off(
         &mut self,
-        act: Act<'_>,
+        actor: Actor<'_>,
         claim: Claim<'_>,
         delay: Duration,
         error: &str,
         finished: &FinishedStages,
     ) -> Result<(), Error> {
-        let until = sql_time(lease_end(act.now, delay));
+        let until = sql_time(lease_end(actor.now, delay));
         let error = kept(error);
-        self.writing_for_a_holder(act, |tx| {
+        self.writing_for_a_holder(actor, |tx| {
             check_claim(tx, claim, "put off")?;
             let is_over = finished_task_of(tx, claim.job, finished)?.is_some();
             job::defer(tx, claim.job, &until, whole_seconds(delay), &error, is_over)?;
@@ -171,7 +171,7 @@ impl Store {
 /// Ends a claimed job, as [`Store::end_job`] does.
 pub(crate) fn end(
     tx: &dyn Tx,
-    act: Act<'_>,
+    actor: Actor<'_>,
     claim: Claim<'_>,
     ending: Ending<'_>,
 ) -> Result<(), Error> {
@@ -191,7 +191,7 @@ pub(crate) fn end(
     };
     job::end(tx, claim.job, status, error.as_deref())?;
     if let Ending::Failed { .. } = ending {
-        alert_of_failure(tx, act.now, claim.job)?;
+        alert_of_failure(tx, actor.now, claim.job)?;
     }
     let query = "SELECT 1 FROM jobs WHERE id = $1 AND status = $2 AND gate_outcome = $2
         AND gate_error IS NOT DISTINCT FROM $3 AND CAST(gate_token AS TEXT) = $4";
@@ -206,11 +206,11 @@ pub(crate) fn end(
 /// Prolongs the lease of a claimed job, as [`Store::heartbeat`] does.
 pub(crate) fn keep_alive(
     tx: &dyn Tx,
-    act: Act<'_>,
+    actor: Actor<'_>,
     claim: Claim<'_>,
     lease: Duration,
 ) -> Result<Timestamp, Error> {
-    let until = lease_end(act.now, lease);
+    let until = lease_end(actor.now, lease);
     check_claim(tx, claim, "kept alive")?;
     job::set_lease(tx, claim.job, &sql_time(until), whole_seconds(lease))?;
     let query = &format!(
@@ -229,7 +229,7 @@ pub(crate) fn keep_alive(
 /// Puts a job back to its old place in the queue, as [`Store::requeue`] does.
 pub(crate) fn put_in_queue(
     tx: &dyn Tx,
-    act: Act<'_>,
+    actor: Actor<'_>,
     id: i64,
     finished: &FinishedStages,
 ) -> Result<(), Error> {
@@ -258,7 +258,7 @@ pub(crate) fn put_in_queue(
         before,
         after: Some(JobState::Queued.name()),
     };
-    audit::write_down(tx, act, row)?;
+    audit::write_down(tx, actor, row)?;
     let query = &format!(
         "SELECT 1 FROM jobs WHERE id = $1 AND {IS_QUEUED}
         AND (gate_token IS NULL OR gate_outcome IS NOT NULL)"

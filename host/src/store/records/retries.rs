@@ -7,7 +7,7 @@
 use super::audit::{self, AuditRow};
 use super::effect::Effect;
 use crate::store::engine::{Tx, values};
-use crate::store::{Act, Error, Store, sql_time};
+use crate::store::{Actor, Error, Store, sql_time};
 
 /// How many alerts an audit names; more are counted.
 const NAMED: usize = 10;
@@ -31,7 +31,7 @@ impl Store {
     /// When there is no such alert, or the database refuses.
     pub fn retry_alerts(
         &mut self,
-        act: Act<'_>,
+        actor: Actor<'_>,
         ids: &[i64],
         channel: Option<&str>,
     ) -> Result<Vec<Retried>, Error> {
@@ -42,9 +42,9 @@ impl Store {
                 }
             }
             let retried = if ids.is_empty() {
-                retry(tx, act, None, channel)?
+                retry(tx, actor, None, channel)?
             } else {
-                let each = ids.iter().map(|id| retry(tx, act, Some(*id), channel));
+                let each = ids.iter().map(|id| retry(tx, actor, Some(*id), channel));
                 each.collect::<Result<Vec<_>, Error>>()?.concat()
             };
             if retried.is_empty() {
@@ -57,7 +57,7 @@ impl Store {
                 before: Some("failed"),
                 after: Some("pending"),
             };
-            audit::write_down(tx, act, row)?;
+            audit::write_down(tx, actor, row)?;
             let effect = Effect {
                 what: "the retry",
                 table: "serial_gate_delivery",
@@ -74,7 +74,7 @@ impl Store {
 
 fn retry(
     tx: &dyn Tx,
-    act: Act<'_>,
+    actor: Actor<'_>,
     id: Option<i64>,
     channel: Option<&str>,
 ) -> Result<Vec<Retried>, Error> {
@@ -83,7 +83,7 @@ fn retry(
          SET state = 'pending', attempts = 0, due_at = $1, lease_until = NULL, error = NULL
          WHERE state = 'failed' AND ($2 IS NULL OR alert = $2) AND ($3 IS NULL OR channel = $3)
          RETURNING alert, channel",
-        values![sql_time(act.now), id, channel],
+        values![sql_time(actor.now), id, channel],
         |row| {
             Ok(Retried {
                 alert: row.get(0)?,

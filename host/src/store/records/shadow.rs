@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::generations::is_kept;
 use crate::model::{Verdict, verdict_as_json, verdict_from_json, verdict_to_json};
 use crate::store::engine::{Row, Unexpected, values};
-use crate::store::{Act, Error, Generation, GenerationState, Store, sql_time};
+use crate::store::{Actor, Error, Generation, GenerationState, Store, sql_time};
 
 /// How many jobs of a generation are kept with their verdicts.
 const KEPT: i64 = 10_000;
@@ -67,7 +67,7 @@ pub enum Look<'a> {
 }
 
 impl Store {
-    /// Adds what came of a look. `act` says when. Nothing is added where another generation has the
+    /// Adds what came of a look. `actor` says when. Nothing is added where another generation has the
     /// shadow's number by now.
     ///
     /// # Errors
@@ -77,7 +77,7 @@ impl Store {
         &mut self,
         shadow: &Generation,
         look: Look<'_>,
-        act: Act<'_>,
+        actor: Actor<'_>,
     ) -> Result<(), Error> {
         let (decisions, failures, failure, differing) = match look {
             Look::Failed(failure) => (0, 1_i64, failure, &[][..]),
@@ -86,7 +86,7 @@ impl Store {
                 differing,
             } => (decisions, 0, "", differing),
         };
-        let (generation, at) = (shadow.id, sql_time(act.now));
+        let (generation, at) = (shadow.id, sql_time(actor.now));
         self.write(|tx| {
             if !is_kept(tx, shadow)? {
                 return Ok(());

@@ -36,7 +36,7 @@ pub struct NewGeneration<'a> {
 
 /// Who changes something, when and why.
 #[derive(Debug, Clone, Copy)]
-pub struct Act<'a> {
+pub struct Actor<'a> {
     /// Now.
     pub now: Timestamp,
     /// Who.
@@ -64,10 +64,10 @@ impl Store {
     pub fn add_candidate(
         &mut self,
         new: NewGeneration<'_>,
-        act: Act<'_>,
+        actor: Actor<'_>,
     ) -> Result<Generation, Error> {
         self.write_durably(|tx| {
-            let id = add(tx, new, GenerationState::Candidate, act)?;
+            let id = add(tx, new, GenerationState::Candidate, actor)?;
             check_added(tx, id, new)?;
             check_state(tx, id, GenerationState::Candidate)?;
             generation(tx, id)
@@ -85,7 +85,7 @@ impl Store {
         &mut self,
         place: GenerationState,
         seen: Seen<'_>,
-        act: Act<'_>,
+        actor: Actor<'_>,
     ) -> Result<(), Error> {
         let id = seen.generation.id;
         self.write_durably(|tx| {
@@ -119,10 +119,10 @@ impl Store {
             )?;
             for before in before {
                 let why = format!("generation {id} took its place");
-                let act = Act { why: &why, ..act };
-                change(tx, before, GenerationState::Retired, act)?;
+                let actor = Actor { why: &why, ..actor };
+                change(tx, before, GenerationState::Retired, actor)?;
             }
-            change(tx, id, place, act)?;
+            change(tx, id, place, actor)?;
             check_state(tx, id, place)
         })
     }
@@ -132,7 +132,7 @@ impl Store {
     /// # Errors
     ///
     /// When the database refuses.
-    pub fn stop_shadow(&mut self, act: Act<'_>) -> Result<Option<i64>, Error> {
+    pub fn stop_shadow(&mut self, actor: Actor<'_>) -> Result<Option<i64>, Error> {
         self.write_durably(|tx| {
             let shadow = tx.row(
                 "SELECT id FROM serial_gate_generation WHERE state = 'shadow'",
@@ -140,7 +140,7 @@ impl Store {
                 |row| row.get(0),
             )?;
             if let Some(shadow) = shadow {
-                change(tx, shadow, GenerationState::Retired, act)?;
+                change(tx, shadow, GenerationState::Retired, actor)?;
                 check_state(tx, shadow, GenerationState::Retired)?;
             }
             Ok(shadow)
@@ -153,13 +153,17 @@ impl Store {
     /// # Errors
     ///
     /// When the database refuses.
-    pub fn refuse_candidate(&mut self, candidate: &Generation, act: Act<'_>) -> Result<(), Error> {
+    pub fn refuse_candidate(
+        &mut self,
+        candidate: &Generation,
+        actor: Actor<'_>,
+    ) -> Result<(), Error> {
         let id = candidate.id;
         self.write_durably(|tx| {
             if generation(tx, id)? != *candidate {
                 return Err(Error::Meanwhile);
             }
-            change(tx, id, GenerationState::Refused, act)?;
+            change(tx, id, GenerationState::Refused, actor)?;
             tx.execute(
                 "DELETE FROM serial_gate_policy
                      WHERE digest = (SELECT digest FROM serial_gate_generation WHERE id = $1)
@@ -185,9 +189,9 @@ impl Store {
         failed: &Generation,
         allowed: u32,
         since: Timestamp,
-        act: Act<'_>,
+        actor: Actor<'_>,
     ) -> Result<Option<i64>, Error> {
-        self.write_durably(|tx| fail(tx, failed, allowed, since, act))
+        self.write_durably(|tx| fail(tx, failed, allowed, since, actor))
     }
 }
 
@@ -197,7 +201,7 @@ pub(crate) fn fail(
     failed: &Generation,
     allowed: u32,
     since: Timestamp,
-    act: Act<'_>,
+    actor: Actor<'_>,
 ) -> Result<Option<i64>, Error> {
     let id = failed.id;
     if !is_kept(tx, failed)? {
@@ -206,11 +210,11 @@ pub(crate) fn fail(
     // A clock that was ahead would have its failures counted for ever.
     tx.execute(
         "DELETE FROM serial_gate_failure WHERE at <= $1 OR at > $2",
-        values![sql_time(since), latest(act.now, Duration::ZERO)],
+        values![sql_time(since), latest(actor.now, Duration::ZERO)],
     )?;
     tx.execute(
         "INSERT INTO serial_gate_failure (generation, at, what) VALUES ($1, $2, $3)",
-        values![id, sql_time(act.now), act.why],
+        values![id, sql_time(actor.now), actor.why],
     )?;
     let failures: u32 = tx.only(
         "SELECT count(*) FROM serial_gate_failure WHERE generation = $1",
@@ -223,19 +227,29 @@ pub(crate) fn fail(
     let Some(good) = before(tx)? else {
         return Ok(None);
     };
-    let why = format!("failed {failures} times in use: {}", act.why);
-    change(tx, id, GenerationState::Refused, Act { why: &why, ..act })?;
+    let why = format!("failed {failures} times in use: {}", actor.why);
+    change(
+        tx,
+        id,
+        GenerationState::Refused,
+        Actor { why: &why, ..actor },
+    )?;
     let why = format!("generation {id} {why}");
-    change(tx, good, GenerationState::Active, Act { why: &why, ..act })?;
+    change(
+        tx,
+        good,
+        GenerationState::Active,
+        Actor { why: &why, ..actor },
+    )?;
     let alert = NewAlert {
         kind: AlertKind::Rollback,
         repo: None,
         work_item: None,
         subject: Some(good),
-        who: act.who,
+        who: actor.who,
         why: &why,
     };
-    alerts::add(tx, act.now, alert)?;
+    alerts::add(tx, actor.now, alert)?;
     check_state(tx, id, GenerationState::Refused)?;
     check_state(tx, good, GenerationState::Active)?;
     Ok(Some(good))
@@ -245,11 +259,11 @@ pub(crate) fn fail(
 pub(crate) fn add_first(
     tx: &dyn Tx,
     first: NewGeneration<'_>,
-    act: Act<'_>,
+    actor: Actor<'_>,
 ) -> Result<bool, Error> {
     let any = tx.exists("SELECT 1 FROM serial_gate_generation", &[])?;
     if !any {
-        add(tx, first, GenerationState::Active, act)?;
+        add(tx, first, GenerationState::Active, actor)?;
     }
     Ok(!any)
 }
@@ -258,7 +272,7 @@ fn add(
     tx: &dyn Tx,
     new: NewGeneration<'_>,
     state: GenerationState,
-    act: Act<'_>,
+    actor: Actor<'_>,
 ) -> Result<i64, Error> {
     let NewGeneration {
         component,
@@ -290,7 +304,7 @@ fn add(
         ],
         |row| row.get(0),
     )?;
-    write_down(tx, id, state, act)?;
+    write_down(tx, id, state, actor)?;
     Ok(id)
 }
 
@@ -327,19 +341,19 @@ fn check_state(tx: &dyn Tx, id: i64, state: GenerationState) -> Result<(), Error
     effect.is_there(tx, query, values![id, state.name()])
 }
 
-fn change(tx: &dyn Tx, id: i64, state: GenerationState, act: Act<'_>) -> Result<(), Error> {
+fn change(tx: &dyn Tx, id: i64, state: GenerationState, actor: Actor<'_>) -> Result<(), Error> {
     tx.execute(
         "UPDATE serial_gate_generation SET state = $2 WHERE id = $1",
         values![id, state.name()],
     )?;
-    write_down(tx, id, state, act)
+    write_down(tx, id, state, actor)
 }
 
-fn write_down(tx: &dyn Tx, id: i64, state: GenerationState, act: Act<'_>) -> Result<(), Error> {
+fn write_down(tx: &dyn Tx, id: i64, state: GenerationState, actor: Actor<'_>) -> Result<(), Error> {
     tx.execute(
         "INSERT INTO serial_gate_generation_event (generation, state, at, who, why)
          VALUES ($1, $2, $3, $4, $5)",
-        values![id, state.name(), sql_time(act.now), act.who, act.why],
+        values![id, state.name(), sql_time(actor.now), actor.who, actor.why],
     )?;
     Ok(())
 }

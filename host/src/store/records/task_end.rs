@@ -15,7 +15,7 @@ use crate::store::error::not_empty;
 use crate::store::job;
 use crate::store::job::{IS_CANCELLED, IS_QUEUED, IS_RUNNING};
 use crate::store::token::is_token;
-use crate::store::{Act, Error, Store, sql_time};
+use crate::store::{Actor, Error, Store, sql_time};
 
 /// The stage in which a task is finished, where the rules say nothing else.
 pub const DONE: &str = "done";
@@ -89,7 +89,7 @@ pub struct TaskEnd<'a> {
 pub struct Running<'a> {
     /// The token of the task's only running job, whose holder ends the task. The job goes on.
     pub token: Option<&'a str>,
-    /// The running jobs are cancelled, and their tokens refused. The act says why.
+    /// The running jobs are cancelled, and their tokens refused. The reason is the actor's `why`.
     pub force: bool,
 }
 
@@ -126,17 +126,28 @@ impl Store {
     ///
     /// When there is no such task, a job of it runs and neither its token is shown nor the end is
     /// forced with a reason, or the database refuses.
-    pub fn end_tasks(&mut self, act: Act<'_>, ids: &[i64], end: TaskEnd<'_>) -> Result<(), Error> {
-        self.writing_for_a_holder(act, |tx| {
-            ids.iter().try_for_each(|id| end_task(tx, act, *id, end))?;
+    pub fn end_tasks(
+        &mut self,
+        actor: Actor<'_>,
+        ids: &[i64],
+        end: TaskEnd<'_>,
+    ) -> Result<(), Error> {
+        self.writing_for_a_holder(actor, |tx| {
+            ids.iter()
+                .try_for_each(|id| end_task(tx, actor, *id, end))?;
             check_ended(tx, ids, end)
         })
     }
 }
 
-pub(crate) fn end_task(tx: &dyn Tx, act: Act<'_>, id: i64, end: TaskEnd<'_>) -> Result<(), Error> {
+pub(crate) fn end_task(
+    tx: &dyn Tx,
+    actor: Actor<'_>,
+    id: i64,
+    end: TaskEnd<'_>,
+) -> Result<(), Error> {
     not_empty("stage", end.stage)?;
-    if end.running.force && act.why.trim().is_empty() {
+    if end.running.force && actor.why.trim().is_empty() {
         return Err(Error::ForcedWithoutReason);
     }
     let before = tx.row(
@@ -145,14 +156,14 @@ pub(crate) fn end_task(tx: &dyn Tx, act: Act<'_>, id: i64, end: TaskEnd<'_>) -> 
         |row| Ok((row.shown(0)?, row.shown(1)?)),
     );
     let (repo, before) = before?.ok_or(Error::NoTask { id })?;
-    let kept = kept_job(tx, act.now, id, end.running)?;
+    let kept = kept_job(tx, actor.now, id, end.running)?;
     job::end_all_of(tx, id, kept)?;
     tx.execute(
         "UPDATE tasks SET stage = $2, gate_stage = $2,
                 gate_stage_at = CASE WHEN gate_stage = $2 AND stage = $2 THEN gate_stage_at
                 ELSE $3 END
              WHERE id = $1",
-        values![id, end.stage, sql_time(act.now)],
+        values![id, end.stage, sql_time(actor.now)],
     )?;
     outcome::keep(tx, id, end.outcome)?;
     let row = AuditRow {
@@ -165,7 +176,7 @@ pub(crate) fn end_task(tx: &dyn Tx, act: Act<'_>, id: i64, end: TaskEnd<'_>) -> 
         before: before.as_deref(),
         after: Some(end.stage),
     };
-    audit::write_down(tx, act, row)
+    audit::write_down(tx, actor, row)
 }
 
 /// Refuses an end after which a task goes on, or a job of it waits, or runs on although it was

@@ -16,7 +16,7 @@ use super::task_end::{TaskEnd, check_ended, end_task};
 use crate::store::engine::{Tx, values};
 use crate::store::error::{not_empty, without_nul};
 use crate::store::job::IS_QUEUED;
-use crate::store::{Act, Error, Store, sql_time};
+use crate::store::{Actor, Error, Store, sql_time};
 
 /// The column of a mark on a task, which a rule may read.
 pub(crate) const LABEL: &str = "gate_label";
@@ -108,11 +108,16 @@ impl Store {
     /// # Errors
     ///
     /// When the stage is empty, there is no such task, or the database refuses.
-    pub fn set_stage_by(&mut self, act: Act<'_>, ids: &[i64], stage: &str) -> Result<(), Error> {
+    pub fn set_stage_by(
+        &mut self,
+        actor: Actor<'_>,
+        ids: &[i64],
+        stage: &str,
+    ) -> Result<(), Error> {
         not_empty("stage", stage)?;
         self.write(|tx| {
             ids.iter()
-                .try_for_each(|id| to_stage_by(tx, act, *id, stage))?;
+                .try_for_each(|id| to_stage_by(tx, actor, *id, stage))?;
             check_stages(tx, ids, stage)
         })
     }
@@ -122,9 +127,14 @@ impl Store {
     /// # Errors
     ///
     /// When there is no such task, the mark is empty, or the database refuses.
-    pub fn set_label(&mut self, act: Act<'_>, id: i64, label: Option<&str>) -> Result<(), Error> {
+    pub fn set_label(
+        &mut self,
+        actor: Actor<'_>,
+        id: i64,
+        label: Option<&str>,
+    ) -> Result<(), Error> {
         self.write(|tx| {
-            mark(tx, act, id, label)?;
+            mark(tx, actor, id, label)?;
             check_label(tx, id, label)
         })
     }
@@ -153,22 +163,22 @@ impl Store {
     /// As [`Store::set_stage_by`], [`Store::end_tasks`] and [`Store::set_label`].
     pub fn change_task(
         &mut self,
-        act: Act<'_>,
+        actor: Actor<'_>,
         id: i64,
         moved: Option<Move<'_>>,
         label: Option<Option<&str>>,
     ) -> Result<(), Error> {
-        self.writing_for_a_holder(act, |tx| {
+        self.writing_for_a_holder(actor, |tx| {
             match moved {
                 Some(Move::To(stage)) => {
                     not_empty("stage", stage)?;
-                    to_stage_by(tx, act, id, stage)?;
+                    to_stage_by(tx, actor, id, stage)?;
                 }
-                Some(Move::End(end)) => end_task(tx, act, id, end)?,
+                Some(Move::End(end)) => end_task(tx, actor, id, end)?,
                 None => {}
             }
             if let Some(label) = label {
-                mark(tx, act, id, label)?;
+                mark(tx, actor, id, label)?;
                 check_label(tx, id, label)?;
             }
             match moved {
@@ -261,7 +271,7 @@ fn check_label(tx: &dyn Tx, id: i64, label: Option<&str>) -> Result<(), Error> {
     effect.is_there(tx, query, values![id, label])
 }
 
-fn mark(tx: &dyn Tx, act: Act<'_>, id: i64, label: Option<&str>) -> Result<(), Error> {
+fn mark(tx: &dyn Tx, actor: Actor<'_>, id: i64, label: Option<&str>) -> Result<(), Error> {
     if let Some(label) = label {
         not_empty("label", label)?;
     }
@@ -277,12 +287,17 @@ fn mark(tx: &dyn Tx, act: Act<'_>, id: i64, label: Option<&str>) -> Result<(), E
         before: before.as_deref(),
         after: label,
     };
-    audit::write_down(tx, act, row)
+    audit::write_down(tx, actor, row)
 }
 
-pub(crate) fn to_stage_by(tx: &dyn Tx, act: Act<'_>, id: i64, stage: &str) -> Result<(), Error> {
+pub(crate) fn to_stage_by(
+    tx: &dyn Tx,
+    actor: Actor<'_>,
+    id: i64,
+    stage: &str,
+) -> Result<(), Error> {
     let (repo, before) = repo_and(tx, "stage", id)?;
-    to_stage(tx, act.now, id, stage)?;
+    to_stage(tx, actor.now, id, stage)?;
     let row = AuditRow {
         action: "task stage",
         repo: repo.as_deref(),
@@ -290,7 +305,7 @@ pub(crate) fn to_stage_by(tx: &dyn Tx, act: Act<'_>, id: i64, stage: &str) -> Re
         before: before.as_deref(),
         after: Some(stage),
     };
-    audit::write_down(tx, act, row)
+    audit::write_down(tx, actor, row)
 }
 
 fn to_stage(tx: &dyn Tx, now: Timestamp, id: i64, stage: &str) -> Result<(), Error> {

@@ -22,7 +22,7 @@ use crate::store::records::alerts::THE_HOST;
 use crate::store::records::audit::{self, AuditRow};
 use crate::store::records::task_end::FinishedStages;
 use crate::store::time::{CLOCKS_DIFFER, latest, whole_seconds};
-use crate::store::{Act, Error, lease_end, sql_time};
+use crate::store::{Actor, Error, lease_end, sql_time};
 
 /// The lease ends too late for a lease of this host (`?2`), which an index finds, and for its own
 /// length, which is written beside it (`?3` is now in seconds; `?4` is the end of time, for a
@@ -163,7 +163,7 @@ fn shorten(
     own: Duration,
     times: &Times,
 ) -> Result<Vec<Shortened>, Error> {
-    let act = Act {
+    let actor = Actor {
         now,
         who: THE_HOST,
         why: "no right clock can have written it",
@@ -188,7 +188,7 @@ fn shorten(
             before: Some(&lease.until),
             after: Some(&until),
         };
-        audit::write_down(transaction, act, row)?;
+        audit::write_down(transaction, actor, row)?;
         shortened.push(Shortened {
             job: lease.job,
             before: lease.until,

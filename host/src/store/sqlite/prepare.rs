@@ -18,7 +18,7 @@ use super::probe::{Proof, Trial, probe};
 use super::transaction::Transaction;
 use super::{files, journal, likeness};
 use crate::store::records::generations;
-use crate::store::records::succession::{self, Act, NewGeneration};
+use crate::store::records::succession::{self, Actor, NewGeneration};
 use crate::store::{Error, GenerationState};
 
 /// How a database is to be prepared.
@@ -27,7 +27,7 @@ pub struct Preparation<'a> {
     /// The generation that is active from then on, unless there are generations already.
     pub first: NewGeneration<'a>,
     /// Who does it.
-    pub act: Act<'a>,
+    pub actor: Actor<'a>,
     /// What is tried, by the settings of the active generation as the database has them.
     pub trial: &'a dyn Fn(&str) -> Trial,
     /// Make new tables although the database has others of almost their names.
@@ -125,7 +125,7 @@ fn is_nothing(path: &Path) -> bool {
 const TRIES: usize = 10;
 
 fn change(connection: &Connection, preparation: Preparation<'_>) -> Result<Prepared, Error> {
-    let Preparation { first, act, .. } = preparation;
+    let Preparation { first, actor, .. } = preparation;
     let mut proof = Proof::default();
     for _ in 0..TRIES {
         let transaction = Transaction::begin(connection)?;
@@ -133,7 +133,7 @@ fn change(connection: &Connection, preparation: Preparation<'_>) -> Result<Prepa
         let before = before(&transaction)?;
         let unread = likeness::check(&transaction, preparation.new_tables)?;
         let mut changes = add_missing(&transaction)?;
-        if succession::add_first(&transaction, first, act)? {
+        if succession::add_first(&transaction, first, actor)? {
             changes.push(Change::Generation(first.name.into()));
         }
         let active = generations::in_state(&transaction, GenerationState::Active)?;

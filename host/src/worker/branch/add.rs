@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use super::{Error, Project, cut};
 use crate::error::with_causes;
 use crate::store::{
-    self, Act, Added, Claim, FinishedStages, Naming, NewTask, Repeatable, Store, TaskBranch,
+    self, Actor, Added, Claim, FinishedStages, Naming, NewTask, Repeatable, Store, TaskBranch,
 };
 
 /// Adds a task whose branch is cut when its job is claimed.
@@ -66,12 +66,12 @@ pub fn add_task(
     let mut cancelled = || begun.elapsed() >= lease;
     let cut = cut(store, project, claim, added.task_id, clock, &mut cancelled);
     let said = cut.as_ref().err().map(|error| with_causes(error));
-    let act = Act {
+    let actor = Actor {
         now: clock(),
         who: WHO,
         why: "",
     };
-    store.put_back(act, claim, said.as_deref(), finished)?;
+    store.put_back(actor, claim, said.as_deref(), finished)?;
     Ok((added, cut))
 }
 

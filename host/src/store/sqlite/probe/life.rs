@@ -16,7 +16,7 @@ use crate::store::sqlite::claim::give;
 use crate::store::sqlite::probe::forbidden::is_of_a_unique_column;
 use crate::store::sqlite::probe::why::status_is_why;
 use crate::store::sqlite::probe::{
-    Attempt, Forbidden, Proof, Trial, Trouble, act, begin, forbid, is_of_the_gate, refers, rows,
+    Attempt, Forbidden, Proof, Trial, Trouble, actor, begin, forbid, is_of_the_gate, refers, rows,
     set_status, task_of,
 };
 use crate::store::sqlite::transaction::Transaction;
@@ -184,7 +184,7 @@ fn step(
     what: Attempt,
     token: &mut String,
 ) -> Result<(), Trouble> {
-    let act = act(trial);
+    let actor = actor(trial);
     // No stage is this one, so that the job stays in the queue although its task is finished.
     let nowhere = || FinishedStages::new(vec![rows::NAME.into()]);
     if what == Attempt::Claim {
@@ -200,14 +200,14 @@ fn step(
     }
     let claim = Claim { job, token };
     match what {
-        Attempt::Heartbeat => jobs::keep_alive(t, act, claim, LEASE).map(drop)?,
-        Attempt::Finish => jobs::end(t, act, claim, Ending::Done)?,
+        Attempt::Heartbeat => jobs::keep_alive(t, actor, claim, LEASE).map(drop)?,
+        Attempt::Finish => jobs::end(t, actor, claim, Ending::Done)?,
         Attempt::Fail => {
-            let error = Some(act.why);
-            jobs::end(t, act, claim, Ending::Failed { error })?;
+            let error = Some(actor.why);
+            jobs::end(t, actor, claim, Ending::Failed { error })?;
         }
         Attempt::GiveBack => jobs::give_back(t, claim, None, &nowhere())?,
-        Attempt::Requeue => jobs::put_in_queue(t, act, job, &nowhere())?,
+        Attempt::Requeue => jobs::put_in_queue(t, actor, job, &nowhere())?,
         Attempt::Cancel => match task_of(t, job)? {
             Some((_, Some(stage))) => {
                 jobs::give_back(t, claim, None, &FinishedStages::new(vec![stage]))?;

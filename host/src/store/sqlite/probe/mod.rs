@@ -28,7 +28,7 @@ use crate::store::sqlite::probe::others::{try_freezes, try_task};
 use crate::store::sqlite::probe::rows::{Chosen, add_some_task, choose};
 use crate::store::sqlite::transaction::Transaction;
 use crate::store::sqlite::value::Shown;
-use crate::store::{Act, Error};
+use crate::store::{Actor, Error};
 
 /// What is tried, and by whose rules.
 #[derive(Debug, Clone)]
@@ -236,8 +236,8 @@ fn task_of(connection: &Connection, job: i64) -> Result<Option<(i64, Option<Stri
     Ok(task.optional()?)
 }
 
-fn act(trial: &Trial) -> Act<'static> {
-    Act {
+fn actor(trial: &Trial) -> Actor<'static> {
+    Actor {
         now: trial.now,
         who: "serial-gate",
         why: "a trial, which is undone",

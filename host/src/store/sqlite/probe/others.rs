@@ -10,7 +10,7 @@ use crate::store::records::task_end::{self, Running, TaskEnd};
 use crate::store::records::{freezes, tasks};
 use crate::store::sqlite::probe::rows::{self, a_repo};
 use crate::store::sqlite::probe::{
-    Attempt, Proof, Trial, Trouble, act, begin, forbid, is_of_the_gate, refers, task_of,
+    Attempt, Proof, Trial, Trouble, actor, begin, forbid, is_of_the_gate, refers, task_of,
 };
 use crate::store::sqlite::transaction::Transaction;
 use crate::store::sqlite::value::Shown;
@@ -32,7 +32,7 @@ pub(super) fn try_task(
     let other = query.query_row([&stage], |row| Ok(row.get::<_, Shown>(0)?.0));
     let other = other.optional()?.flatten().unwrap_or(stage);
     one(whole, proof, Attempt::MoveTask, |t| {
-        tasks::to_stage_by(t, act(trial), task, &other)?;
+        tasks::to_stage_by(t, actor(trial), task, &other)?;
         tasks::check_stages(t, &[task], &other)?;
         refers(t, "tasks", task, is_of_the_gate)
     })?;
@@ -45,7 +45,7 @@ pub(super) fn try_task(
                 force: true,
             },
         };
-        task_end::end_task(t, act(trial), task, end)?;
+        task_end::end_task(t, actor(trial), task, end)?;
         task_end::check_ended(t, &[task], end)?;
         refers(t, "tasks", task, is_of_the_gate)
     })
@@ -59,12 +59,12 @@ pub(super) fn try_freezes(
 ) -> Result<(), Error> {
     let repo = a_repo(whole)?;
     let freeze = |t: &Transaction<'_>| {
-        let frozen = freezes::add(t, act(trial), &repo, Some(rows::NAME), None)?;
-        freezes::check_frozen(t, act(trial), &repo, frozen)?;
+        let frozen = freezes::add(t, actor(trial), &repo, Some(rows::NAME), None)?;
+        freezes::check_frozen(t, actor(trial), &repo, frozen)?;
         refers(t, "repo_freeze", frozen.row, |_| true)
     };
     let clear = |t: &Transaction<'_>| -> Result<(), Trouble> {
-        freezes::clear(t, act(trial), &repo, None)?;
+        freezes::clear(t, actor(trial), &repo, None)?;
         Ok(())
     };
     one(whole, proof, Attempt::Freeze, freeze)?;
