@@ -42,4 +42,14 @@ pub enum Remedy {
     StartShadow,
     /// Switch the freeze layer on.
     SwitchFreezesOn,
+    /// Start the process without its own setting that switches the freeze layer off.
+    DropFreezeOverride,
+    /// Name the repo in the rules, such as these.
+    NameInRules(String),
+    /// Sign the component.
+    Sign,
+    /// Sign the component again, if it is known why it was altered.
+    SignAgain,
+    /// Trust the key of the signature, or sign the component with a trusted one.
+    TrustKey,
 }

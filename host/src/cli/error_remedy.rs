@@ -7,7 +7,7 @@ use std::error::Error as StdError;
 
 use serial_gate::remedy::Remedy;
 use serial_gate::worker::{self, branch};
-use serial_gate::{alerts, conform, gate, queue, rollout, store};
+use serial_gate::{alerts, conform, gate, policy, queue, rollout, store};
 
 use super::Error;
 use crate::http;
@@ -27,6 +27,9 @@ pub fn of(error: &(dyn StdError + 'static)) -> Option<String> {
     if let Some(error) = error.downcast_ref::<gate::Error>() {
         return found(error.remedy());
     }
+    if let Some(error) = error.downcast_ref::<policy::Error>() {
+        return found(error.remedy());
+    }
     found(error.downcast_ref::<rollout::Error>()?.remedy())
 }
 
@@ -38,6 +41,7 @@ fn of_verb(error: &Error) -> Option<Remedy> {
         | Error::Http(http::Error::Queue(error))
         | Error::Work(worker::Error::Queue(error)) => error.remedy(),
         Error::Gate(error) => error.remedy(),
+        Error::Policy(error) | Error::Http(http::Error::Policy(error)) => error.remedy(),
         Error::Store(error)
         | Error::Alerts(alerts::Error::Store(error))
         | Error::Branch(branch::Error::Store(error))
@@ -48,7 +52,8 @@ fn of_verb(error: &Error) -> Option<Remedy> {
     }
 }
 
-fn in_words(remedy: &Remedy) -> String {
+/// A remedy as a command.
+pub fn in_words(remedy: &Remedy) -> String {
     match remedy {
         Remedy::Create(path) => format!(
             "create it with `serial-gate --db {} init`, or name another with `--db PATH`",
@@ -84,6 +89,20 @@ fn in_words(remedy: &Remedy) -> String {
         }
         Remedy::SwitchFreezesOn => "switch it on with `serial-gate policy settings \
              --freeze-enabled true --reason TEXT`"
+            .into(),
+        Remedy::DropFreezeOverride => "take `freeze-enabled` from its flags, \
+             `SERIAL_GATE_FREEZE_ENABLED` from its environment, or `freeze_enabled` from its \
+             configuration file"
+            .into(),
+        Remedy::NameInRules(rules) => {
+            format!("name it in the rules instead, as in `--rules '{rules}'`")
+        }
+        Remedy::Sign => "sign it with `serial-gate policy sign FILE.wasm --key KEY`".into(),
+        Remedy::SignAgain => "if you know why, sign it again with \
+             `serial-gate policy sign FILE.wasm --key KEY`"
+            .into(),
+        Remedy::TrustKey => "trust it with `--trust KEY`, or sign the policy with a trusted one: \
+             `serial-gate policy sign FILE.wasm --key KEY`"
             .into(),
     }
 }

@@ -85,6 +85,12 @@ pub fn describe(state: &State, shared: Option<&Shared>, report: &mut Report) {
     for note in &state.notes {
         report.note(note);
     }
+    if !state.contradictions.is_empty()
+        && let Some(shared) = shared
+        && let Some(rollback) = text::command(shared, &["policy", "rollback", "--reason", "TEXT"])
+    {
+        report.line(format!("  {rollback}"));
+    }
     for switch in &state.switches {
         report.line(toned(Tone::Held, switch));
     }

@@ -26,7 +26,8 @@ use crate::error::with_causes;
 use crate::gate::{self, CurrentClause, Source};
 use crate::model::{Decision, Description, Dialect, Settings};
 use crate::observe::fault;
-use crate::policy::{Allowance, Policy, Runtime, Trust, texts};
+use crate::policy::{self, Allowance, Policy, Runtime, Trust, texts};
+use crate::remedy::Remedy;
 use crate::store::Fixture;
 
 /// How many states each invariant is tried on, agreement on more.
@@ -43,6 +44,8 @@ pub struct Stage {
     pub name: &'static str,
     /// What it found.
     pub found: Result<String, String>,
+    /// What to do about a refusal, where a command or a route does that.
+    pub remedy: Option<Remedy>,
 }
 
 /// A component that may become a queue's policy.
@@ -101,11 +104,15 @@ pub fn check_policy_within(
     let mut stages = Stages(Vec::new());
     if let Some(trust) = trust {
         let signer = trust.check(component, signature);
-        let found = signer.map(|signer| (signer.to_string(), ()));
-        if stages
-            .add("signature", found.map_err(|error| with_causes(&error)))
-            .is_none()
-        {
+        let is_trusted = signer.is_ok();
+        stages.0.push(Stage {
+            name: "signature",
+            remedy: signer.as_ref().err().and_then(policy::Error::remedy),
+            found: signer
+                .map(|signer| signer.to_string())
+                .map_err(|error| with_causes(&error)),
+        });
+        if !is_trusted {
             return Ok(stages.0);
         }
     }
@@ -189,7 +196,12 @@ impl Stages {
             Ok((found, next)) => (Ok(found), Some(next)),
             Err(reason) => (Err(reason), None),
         };
-        self.0.push(Stage { name, found });
+        let remedy = None;
+        self.0.push(Stage {
+            name,
+            found,
+            remedy,
+        });
         next
     }
 }

@@ -15,9 +15,6 @@ use crate::model::{Decision, Snapshot, Verdict};
 /// How many jobs of one state are named.
 const NAMED: usize = 100;
 
-/// What to do about a policy that contradicts itself.
-pub(super) const REMEDY: &str = "roll back with `serial-gate policy rollback --reason TEXT`";
-
 /// A job about which a policy contradicts itself.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct Contradiction {
@@ -104,7 +101,7 @@ impl Contradiction {
 
     /// What it is and what to do about it.
     pub fn note(&self) -> String {
-        format!("the policy contradicts itself about {self}: {REMEDY}")
+        format!("the policy contradicts itself about {self}: roll back")
     }
 }
 
@@ -139,7 +136,7 @@ impl Contradicting {
         Some(match self.count {
             0 | 1 => first.note(),
             count => format!(
-                "the policy contradicts itself about {count} jobs, such as {first}: {REMEDY}"
+                "the policy contradicts itself about {count} jobs, such as {first}: roll back"
             ),
         })
     }

@@ -12,6 +12,7 @@ use super::limits::{Allowance, Meter};
 use super::trust::Distrust;
 use super::wasi::Denied;
 use crate::model::INTERFACE;
+use crate::remedy::Remedy;
 
 /// What went wrong with a policy.
 #[derive(Debug, thiserror::Error)]
@@ -165,6 +166,14 @@ pub enum Error {
 const RESULT_EXHAUSTED: &str = "fuel allocated for hostcalls has been exhausted";
 
 impl Error {
+    /// What to do about it, where a command or a route does that.
+    pub fn remedy(&self) -> Option<Remedy> {
+        match self {
+            Error::Distrusted(distrust) => distrust.remedy(),
+            _ => None,
+        }
+    }
+
     /// Whether a call broke a limit, trapped, or reached for the machine. Any other error is of the
     /// component as a whole, or the policy's own answer.
     pub fn is_of_a_call(&self) -> bool {

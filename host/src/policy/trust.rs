@@ -9,6 +9,7 @@ use std::fmt;
 use minisign_verify::{PublicKey, Signature};
 
 use super::{DEFAULT_POLICY, Error};
+use crate::remedy::Remedy;
 
 /// The keys of those whose policies are run.
 #[derive(Debug, Clone)]
@@ -31,7 +32,7 @@ pub enum Signer {
 pub enum Distrust {
     /// Not a key. What was given is not repeated: it may be a secret key.
     #[error(
-        "trusted key {number} is no public key: give its text, which begins with `RW`, or its \
+        "trusted key {number} is not a public key: give its text, which begins with `RW`, or its \
          `.pub` file"
     )]
     NoKey {
@@ -39,35 +40,32 @@ pub enum Distrust {
         number: usize,
     },
     /// No signature.
-    #[error(
-        "has no signature, and only signed policies are trusted here: \
-         `serial-gate policy sign FILE.wasm --key KEY` makes one"
-    )]
+    #[error("has no signature, and only signed policies are trusted here")]
     Unsigned,
     /// Not a signature.
-    #[error(
-        "has a signature that is not in minisign's format: make one with \
-         `serial-gate policy sign FILE.wasm --key KEY`"
-    )]
+    #[error("has a signature that is not in minisign's format")]
     NoSignature,
     /// Signed in the form that minisign no longer uses.
-    #[error(
-        "has a signature in minisign's old form: sign it again with \
-         `serial-gate policy sign FILE.wasm --key KEY`"
-    )]
+    #[error("has a signature in minisign's old form")]
     OldForm,
     /// Signed with an unknown key.
-    #[error(
-        "is signed with a key that is not trusted here: trust it with `--trust KEY`, or sign the \
-         policy with a trusted one: `serial-gate policy sign FILE.wasm --key KEY`"
-    )]
+    #[error("is signed with a key that is not trusted here")]
     UnknownKey,
     /// Signed by a trusted key, but not this component.
-    #[error(
-        "is not what was signed: the component or its signature was altered. If you know why, \
-         sign it again with `serial-gate policy sign FILE.wasm --key KEY`"
-    )]
+    #[error("is not what was signed, because the component or its signature was altered")]
     Altered,
+}
+
+impl Distrust {
+    /// What to do about it, where a command or a route does that.
+    pub fn remedy(&self) -> Option<Remedy> {
+        match self {
+            Distrust::NoKey { .. } => None,
+            Distrust::Unsigned | Distrust::NoSignature | Distrust::OldForm => Some(Remedy::Sign),
+            Distrust::UnknownKey => Some(Remedy::TrustKey),
+            Distrust::Altered => Some(Remedy::SignAgain),
+        }
+    }
 }
 
 impl Trust {

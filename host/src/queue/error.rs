@@ -11,14 +11,12 @@ pub enum Error {
     #[error(transparent)]
     Gate(#[from] gate::Error),
     /// A freeze would hold nothing, so it is not written.
-    #[error("{}", if *here {
-        "the freeze layer is off by this process's own settings, nothing was written: take `freeze-enabled` from its flags, \
-         `SERIAL_GATE_FREEZE_ENABLED` from its environment, or `freeze_enabled` from its configuration file"
-    } else {
-        "the freeze layer is off, nothing was written"
-    })]
+    #[error(
+        "the freeze layer is off{}, nothing was written",
+        if *here { " by this process's own settings" } else { "" }
+    )]
     FreezeOff {
-        /// Whether this process was told so itself.
+        /// Whether this process's own settings switch it off.
         here: bool,
     },
     /// Nothing in the queue has this repo.
@@ -36,8 +34,9 @@ pub enum Error {
     },
     /// The scope would drop this name, and be wider or another one than was meant.
     #[error(
-        "`{}` cannot be in `repos`, where a name has letters, digits, `.`, `_` and `-`, so nothing was changed{}{}",
-        repo.escape_debug(), did_you_mean(near), how_to_scope(repo)
+        "`{}` cannot be in `repos`, where a name has letters, digits, `.`, `_` and `-`, so \
+         nothing was changed{}",
+        repo.escape_debug(), did_you_mean(near)
     )]
     NotInScope {
         /// The name.
@@ -47,7 +46,8 @@ pub enum Error {
     },
     /// The scope would name no repo, and be all of them.
     #[error(
-        "`{}` names no repo, and `repos` would be all of them, so nothing was changed: an empty text says that",
+        "`{}` names no repo, and `repos` would be all of them, so nothing was changed: an empty \
+         text says that",
         repos.escape_debug()
     )]
     NoNameInScope {
@@ -56,8 +56,8 @@ pub enum Error {
     },
     /// The setting `repos` and the rules have no repo in common.
     #[error(
-        "`repos` ({}) and `repos` in the rules ({}) have no repo in common, and the gate would act nowhere, so nothing was \
-         changed",
+        "`repos` ({}) and `repos` in the rules ({}) have no repo in common, and the gate would \
+         act nowhere, so nothing was changed",
         named(repos, ", "),
         named(rules, ", ")
     )]
@@ -75,6 +75,8 @@ impl Error {
         match self {
             Error::Gate(error) => error.remedy(),
             Error::FreezeOff { here: false } => Some(Remedy::SwitchFreezesOn),
+            Error::FreezeOff { here: true } => Some(Remedy::DropFreezeOverride),
+            Error::NotInScope { repo, .. } => rules_with(repo).map(Remedy::NameInRules),
             _ => None,
         }
     }
@@ -92,11 +94,8 @@ impl From<policy::Error> for Error {
     }
 }
 
-/// The rules take any name that a clause can hold.
-fn how_to_scope(repo: &str) -> String {
-    if !repo.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
-        return String::new();
-    }
-    let rules = serde_json::json!({ "repos": [repo] });
-    format!("; name it in the rules instead, as in `--rules '{rules}'`")
+/// Rules that name a repo; none for a name that a clause cannot hold.
+fn rules_with(repo: &str) -> Option<String> {
+    let is_plain = repo.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    is_plain.then(|| serde_json::json!({ "repos": [repo] }).to_string())
 }

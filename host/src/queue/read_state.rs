@@ -52,8 +52,7 @@ impl Queue {
         let differences = self.differences(now)?;
         if differences > 0 {
             notes.push(format!(
-                "candidates were not what the clause gives, {differences} times, and were put \
-                 right: `serial-gate doctor` compares all"
+                "candidates were not what the clause gives, {differences} times, and were put right"
             ));
         }
         if let Some(

@@ -16,7 +16,7 @@ use crate::cli::options::{Shared, Who};
 use crate::cli::output::{Report, Tone, toned};
 use crate::cli::plain_text::plain;
 use crate::cli::text::shown;
-use crate::cli::{Error, Outcome};
+use crate::cli::{Error, Outcome, error_remedy};
 
 /// The name of the policy that needs no file.
 const BUILT_IN: &str = "built-in";
@@ -174,7 +174,10 @@ pub fn list_stages(stages: &[Stage], report: &mut Report) {
             Ok(found) => format!("{}       {}", toned(Tone::Free, "ok"), shown(found)),
             Err(reason) => {
                 report.outcome = Outcome::Failed;
-                format!("{}  {}", toned(Tone::Held, "refused"), shown(reason))
+                let remedy = stage.remedy.as_ref().map(error_remedy::in_words);
+                let remedy = remedy.map(|remedy| format!(": {remedy}"));
+                let reason = shown(&format!("{reason}{}", remedy.unwrap_or_default()));
+                format!("{}  {reason}", toned(Tone::Held, "refused"))
             }
         };
         report.json(&serde_json::Value::from(stage));

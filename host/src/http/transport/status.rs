@@ -53,6 +53,9 @@ fn with_remedy(text: String, remedy: Option<Remedy>) -> String {
         Some(Remedy::SwapAnew) => "`POST /policy/swap` writes them anew".into(),
         Some(Remedy::SwapAgain) => "`POST /policy/swap` with its file, or without a body".into(),
         Some(Remedy::SwapFile) => "`POST /policy/swap` a component that is to be active".into(),
+        Some(Remedy::NameInRules(rules)) => {
+            format!("name it in the rules instead, as in `{rules}`")
+        }
         Some(Remedy::StartShadow) => "start one with `POST /policy/shadow`".into(),
         Some(
             Remedy::Create(_)
@@ -60,7 +63,11 @@ fn with_remedy(text: String, remedy: Option<Remedy>) -> String {
             | Remedy::ListAlerts
             | Remedy::ListFixtures
             | Remedy::ListTokens
-            | Remedy::SwitchFreezesOn,
+            | Remedy::SwitchFreezesOn
+            | Remedy::DropFreezeOverride
+            | Remedy::Sign
+            | Remedy::SignAgain
+            | Remedy::TrustKey,
         )
         | None => return text,
     };
@@ -162,7 +169,10 @@ impl From<queue::Error> for Problem {
         use queue::Error as E;
         match error {
             E::Gate(error) => error.into(),
-            E::FreezeOff { here: true } => Problem::new(StatusCode::CONFLICT, error),
+            E::FreezeOff { here: true } => Problem::new(
+                StatusCode::CONFLICT,
+                format!("{error}: the service was started with this setting"),
+            ),
             E::FreezeOff { here: false } => Problem::new(
                 StatusCode::CONFLICT,
                 format!(
@@ -174,7 +184,7 @@ impl From<queue::Error> for Problem {
                 Problem::new(StatusCode::NOT_FOUND, detail)
             }
             E::NotInScope { .. } | E::NoNameInScope { .. } | E::NothingInScope { .. } => {
-                Problem::invalid(error)
+                Problem::invalid(with_remedy(error.to_string(), error.remedy()))
             }
         }
     }
