@@ -23,6 +23,7 @@ mod conform;
 mod e2e;
 mod gate;
 mod http;
+mod observe;
 mod policy;
 mod queue;
 mod rollout;

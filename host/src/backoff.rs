@@ -1,7 +1,7 @@
 //! How long to wait before the next try.
 //!
-//! Owns the schedule: a first time, twice as long after each try, half an hour at most, and of that
-//! a random part between the half and the whole, so that many queues do not come back at once.
+//! Owns the schedule: a first time, doubled after each try, half an hour at most. A random part of
+//! it, between a half and the whole, is waited for, so that many queues do not come back at once.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 
 const LONGEST: Duration = Duration::from_secs(30 * 60);
 
-/// The time before the try after this one; before the second it is about `first`. The key gives the
-/// jitter: everything that is tried has another.
+/// The time between this attempt and the next; after the first it is about `first`. The key gives
+/// the jitter, so each thing that is tried should have its own.
 pub(crate) fn backoff(first: Duration, key: &str, attempt: u32) -> Duration {
     let doubled = first.saturating_mul(2_u32.saturating_pow(attempt.saturating_sub(1)));
     let digest = Sha256::digest(format!("{key} {attempt}"));

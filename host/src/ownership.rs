@@ -26,7 +26,7 @@ pub enum Unsafe {
 ///
 /// # Errors
 ///
-/// With what is not so.
+/// With the first condition that fails.
 pub fn check(about: &Metadata, trusted: Option<u32>, bits: u32) -> Result<(), Unsafe> {
     let me = rustix::process::geteuid().as_raw();
     let owner = about.uid();

@@ -1,7 +1,7 @@
 //! Text that can be shown on one line as it is.
 //!
-//! Owns which letters would do something else than to be seen: end the line, move a cursor, turn the text around. Leaves to
-//! its callers where that matters: the terminal, the log, and the texts of policies.
+//! Owns which letters are not seen but do something: end the line, move a cursor, turn the text
+//! round. Leaves to its callers where that matters: the terminal, the log, the texts of policies.
 
 use std::borrow::Cow;
 
@@ -18,7 +18,8 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Whether a letter is not seen: control characters, ends of lines and paragraphs, and what formats the text around it.
+/// Whether a letter is not seen: control characters, ends of lines and paragraphs, and characters
+/// that format the text around them.
 pub fn is_invisible(letter: char) -> bool {
     let formats = matches!(
         letter,
@@ -40,7 +41,8 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     escaped(text, |letter, text| text.extend(letter.escape_unicode()))
 }
 
-/// A line of JSON in which each of these letters is escaped as JSON has it, so that a reader gets the same document.
+/// A line of JSON in which each of these letters is escaped as in JSON, so that a reader gets the
+/// same document.
 pub fn printable_json(line: &str) -> Cow<'_, str> {
     escaped(line, |letter, text| {
         for unit in letter.encode_utf16(&mut [0; 2]) {

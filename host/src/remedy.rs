@@ -1,7 +1,7 @@
 //! What helps after an error, where a command or a route does it.
 //!
-//! Owns the kinds: each error that has a remedy names one of them. Leaves the words to those who
-//! talk to people: the command line names its verbs, and the service its routes.
+//! Owns the kinds of remedy: an error names one of them. Leaves the words to the outer layer: the
+//! command line names its verbs, and the service its routes.
 
 use std::path::PathBuf;
 

@@ -6,12 +6,14 @@ use serial_gate::clause::{Clause, Dialect};
 
 use crate::support::random::Rng;
 
-/// Half of what `std` and tokio give a thread. Without optimisation the deepest clauses need about 0.6 MiB of it.
+/// Half of what `std` and tokio give a thread. Without optimisation the deepest clauses need about
+/// 0.6 MiB of it.
 const STACK: usize = 1 << 20;
 /// Hundreds of times what the slowest clause took in a debug build.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Accepts, prints and drops the clauses in one thread with a small stack; returns the longest time.
+/// Accepts, prints and drops the clauses in one thread with a small stack; returns the longest
+/// time.
 fn slowest(clauses: Vec<String>) -> (Duration, String) {
     let run = move || {
         let timed = clauses.into_iter().map(|clause| {

@@ -120,7 +120,8 @@ impl State {
         }
     }
 
-    /// The verdicts on the queued jobs, with all rows and with those of the snapshot only, and how many rows that are less.
+    /// The verdicts on the queued jobs, with all rows and with those of the snapshot only, and how
+    /// many rows that are less.
     fn verdicts(&mut self, clause: &Clause) -> ([Vec<Verdict>; 2], usize) {
         let rendered = clause.render(Dialect::Sqlite);
         let seen = self.store.snapshot(&clause.footprint(), None).unwrap();

@@ -1,4 +1,5 @@
-//! Mutated clauses: whatever is accepted means the same raw in SQLite, rendered in SQLite, and rendered in PostgreSQL.
+//! Mutated clauses: whatever is accepted means the same raw in SQLite, rendered in SQLite, and
+//! rendered in PostgreSQL.
 //!
 //! `SERIAL_GATE_FUZZ_MUTANTS` sets how many; the run is deterministic.
 
@@ -172,7 +173,8 @@ fn mutate_tokens(text: &str, seeds: &[String], rng: &mut Rng) -> String {
     pieces.concat()
 }
 
-/// Words, strings, blanks and single symbols; a rough cut is enough here, and must not be the guard's own.
+/// Words, strings, blanks and single symbols; a rough cut is enough here, and must not be the
+/// guard's own.
 fn split(text: &str) -> Vec<String> {
     let mut pieces: Vec<String> = Vec::new();
     let (mut in_string, mut joins) = (false, false);

@@ -1,4 +1,5 @@
-//! The guard of the clause: what it refuses, what it accepts, and that what it prints means the same.
+//! The guard of the clause: what it refuses, what it accepts, and that what it prints means the
+//! same.
 
 mod cost;
 mod footprint;

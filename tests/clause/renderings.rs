@@ -1,4 +1,5 @@
-//! Legal clauses and the exact SQL that is printed for them. `BLESS=1` rewrites the fixture; read the difference.
+//! Legal clauses and the exact SQL that is printed for them. `BLESS=1` rewrites the fixture; read
+//! the difference.
 
 use std::time::Instant;
 

@@ -1,7 +1,9 @@
-//! Small random states of the contract's tables, in SQLite and in PostgreSQL, and the verdicts of a clause on them.
+//! Small random states of the contract's tables, in SQLite and in PostgreSQL, and the verdicts of a
+//! clause on them.
 //!
-//! A verdict is `t`, `f` or `n` (NULL) for each row of `jobs` in id order. The states hold what hurts: NULLs, both ends of
-//! the integers, a task of another repo, texts that differ by case, quote and backslash.
+//! A verdict is `t`, `f` or `n` (NULL) for each row of `jobs` in id order. The states hold what
+//! hurts: NULLs, both ends of the integers, a task of another repo, texts that differ by case,
+//! quote and backslash.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -11,7 +13,8 @@ use crate::support::programs::required;
 use crate::support::random::Rng;
 use rusqlite::Connection;
 
-/// Enough that a wrong clause differs somewhere; few, since each accepted mutant visits all of them.
+/// Enough that a wrong clause differs somewhere; few, since each accepted mutant visits all of
+/// them.
 const STATES: usize = 6;
 const SEED: u64 = 0x5eed;
 
@@ -156,8 +159,8 @@ pub fn postgres() -> Option<String> {
     Some(conninfo.into_string().unwrap())
 }
 
-/// Compares PostgreSQL's verdicts with the expected ones and returns the differences. Every second state runs with
-/// `standard_conforming_strings` off, where a backslash in a plain string escapes.
+/// Compares PostgreSQL's verdicts with the expected ones and returns the differences. Every second
+/// state runs with `standard_conforming_strings` off, where a backslash in a plain string escapes.
 pub fn postgres_differences(
     conninfo: &str,
     name: &str,

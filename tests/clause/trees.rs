@@ -1,4 +1,5 @@
-//! Random clauses of the whole language, printed with random parentheses and letters, and random garbage.
+//! Random clauses of the whole language, printed with random parentheses and letters, and random
+//! garbage.
 
 use std::cell::RefCell;
 

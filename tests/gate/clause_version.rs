@@ -1,4 +1,5 @@
-//! The version of the clause: what a program that splices a kept clause compares to know that there is another one.
+//! The version of the clause: what a program that splices a kept clause compares to know that there
+//! is another one.
 
 use std::collections::BTreeSet;
 
@@ -41,7 +42,8 @@ fn actor() -> Actor<'static> {
     }
 }
 
-/// Makes the policy active once more, with other limits, and returns the generation before and the new one.
+/// Makes the policy active once more, with other limits, and returns the generation before and the
+/// new one.
 fn activate(store: &mut Store) -> serial_gate::store::Generation {
     let before = store
         .generation_in(GenerationState::Active)
@@ -181,7 +183,8 @@ fn what_this_command_was_told_changes_the_text_and_not_the_number() {
     assert_eq!(told["version"], version);
 }
 
-/// An orchestrator in any language: it keeps a clause, and fetches it anew when the number is another one.
+/// An orchestrator in any language: it keeps a clause, and fetches it anew when the number is
+/// another one.
 struct Orchestrator<'a> {
     gate: &'a Gate,
     connection: Connection,

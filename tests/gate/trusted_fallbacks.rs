@@ -1,4 +1,5 @@
-//! With a list of trusted keys, nothing that an untrusted component says or said is used, whichever way it comes.
+//! With a list of trusted keys, nothing that an untrusted component says or said is used, whichever
+//! way it comes.
 
 use serde_json::json;
 
@@ -33,8 +34,8 @@ fn trusting(gate: &Gate, verb: &[&str]) -> Ran {
     gate.run(&[verb, &["--trust", "ops.pub"]].concat())
 }
 
-/// Two tasks in `alpha`, of which a worker without a trust list has the first by the untrusted policy, which leaves its
-/// clause as the last good one; then `alpha` is frozen.
+/// Two tasks in `alpha`, of which a worker without a trust list has the first by the untrusted
+/// policy, which leaves its clause as the last good one; then `alpha` is frozen.
 fn with_a_kept_clause(gate: &Gate) {
     for _ in 0..2 {
         gate.run(&["task", "add", "alpha"]).succeeds();

@@ -1,5 +1,5 @@
-//! Compiled policies on the disk: used by the next command, made again when they are damaged, and refused where another user
-//! could have written them.
+//! Compiled policies on the disk: used by the next command, made again when they are damaged, and
+//! refused where another user could have written them.
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

@@ -1,4 +1,5 @@
-//! What a policy says to people: refused at the check where it would do more than be read, and harmless in use.
+//! What a policy says to people: refused at the check where it would do more than be read, and
+//! harmless in use.
 
 use crate::support::Gate;
 use crate::support::hostile::DECIDE_ALL;
@@ -6,7 +7,8 @@ use crate::support::hostile::queue_of;
 use crate::support::hostile::{HARMLESS, Hostile};
 use crate::support::service::Service;
 
-/// A policy that lets every job through, with notes of these places and lengths behind address 4096.
+/// A policy that lets every job through, with notes of these places and lengths behind address
+/// 4096.
 fn noting(notes: &[(usize, usize)], data: &str) -> Vec<u8> {
     let list: String = (0..)
         .zip(notes)

@@ -1,4 +1,5 @@
-//! The waiting lines: whose jobs are in them is what the policy gates, in every place that shows them.
+//! The waiting lines: whose jobs are in them is what the policy gates, in every place that shows
+//! them.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! A policy that fails on one repo takes no other repo's verdicts, and what a hold names is not taken for a fact.
+//! A policy that fails on one repo takes no other repo's verdicts, and what a hold names is not
+//! taken for a fact.
 
 use serde_json::{Value, json};
 
@@ -60,7 +61,8 @@ fn naming(task: Option<i64>, freeze: Option<i64>) -> Vec<u8> {
 
 fn with_tasks(component: &[u8], repos: &[&str]) -> Gate {
     let gate = queue_of(component);
-    // Jobs of an agent that a clause without a sub-select gates have a waiting line of the default rule's agents only.
+    // Jobs of an agent that a clause without a sub-select gates have a waiting line of the default
+    // rule's agents only.
     for repo in repos {
         gate.run(&["task", "add", repo]).succeeds();
     }

@@ -1,7 +1,7 @@
 //! Swaps under load: hosts that claim while the rule changes under them, and swaps that are killed.
 //!
-//! What is measured is printed and never asserted: `cargo test --release -- swaps_under_load --nocapture`
-//! with `SERIAL_GATE_SWAPS=10000` is the long run.
+//! What is measured is printed and never asserted: `cargo test --release -- swaps_under_load
+//! --nocapture` with `SERIAL_GATE_SWAPS=10000` is the long run.
 
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
@@ -56,8 +56,8 @@ fn other_component() -> Vec<u8> {
     [DEFAULT_POLICY, &[0, 4, 1, b'x', b'y', b'z']].concat()
 }
 
-/// A frozen repo with jobs for two agents, and a generation for each of them: what one lets through,
-/// the other holds. Returns the generations with the agent that each lets through.
+/// A frozen repo with jobs for two agents, and a generation for each of them: what one lets
+/// through, the other holds. Returns the generations with the agent that each lets through.
 fn opposites(gate: &Gate, runtime: &Runtime) -> BTreeMap<i64, &'static str> {
     let mut queue = open(gate, Some(runtime.clone()));
     let swap = |queue: &mut Queue, component: &[u8], gated| {

@@ -1,8 +1,6 @@
-//! What is tried before it counts, and written down: attached cases, diffs, shadows, logs and replays.
+//! What is tried before it counts: attached cases, diffs and replays.
 
-use serial_gate::rollout::{self, Place};
-
-use super::{actor, at, proposal, traps_from};
+use super::traps_from;
 use crate::support::Gate;
 
 #[test]
@@ -59,76 +57,6 @@ fn a_diff_shows_which_verdicts_would_change_and_changes_nothing() {
 }
 
 #[test]
-fn a_shadow_decides_beside_the_active_policy_until_it_is_promoted() {
-    let gate = Gate::new();
-    for _ in 0..2 {
-        gate.run(&["task", "add", "alpha"]).succeeds();
-    }
-    gate.write("all.wasm", traps_from("9000000000"));
-    gate.run(&["policy", "shadow", "all.wasm", "--reason", "r"])
-        .succeeds();
-    gate.run(&["claim"]).succeeds();
-    gate.run(&["claim"]).exits(3);
-    let status = gate
-        .run(&["policy", "shadow", "status", "--json"])
-        .succeeds()
-        .json();
-    assert_eq!(
-        (&status["looks"], &status["failures"]),
-        (&2.into(), &0.into())
-    );
-    let found = &status["disagreements"][0];
-    assert_eq!(
-        (&found["job"], &found["times"], &found["shadow"]),
-        (&2.into(), &2.into(), &"claim".into())
-    );
-    assert_eq!(found["active"]["hold"]["earlier_task"], 1);
-    gate.run(&["policy", "promote", "--reason", "r"]).succeeds();
-    gate.run(&["claim"]).succeeds();
-    let ran = gate.run(&["policy", "shadow", "status"]).exits(1);
-    insta::assert_snapshot!(ran.stderr, @"error: there is no shadow: start one with `serial-gate policy shadow FILE --reason TEXT`");
-}
-
-#[test]
-fn a_diff_and_a_shadow_see_rows_that_the_active_policy_does_not_go_by() {
-    let gate = Gate::empty();
-    gate.run(&["init", "--freeze-enabled", "false"]).succeeds();
-    gate.run(&["task", "add", "alpha"]).succeeds();
-    gate.sqlite()
-        .execute("INSERT INTO repo_freeze (repo) VALUES ('alpha')", [])
-        .unwrap();
-    let other = ["built-in", "--freeze-enabled", "true"];
-    let ran = gate.run(&[&["policy", "diff"], &other[..]].concat());
-    insta::assert_snapshot!(ran.succeeds().stdout, @r"
-    the verdict of 1 queued job would change
-    JOB  REPO   AGENT    NOW             THEN
-    1    alpha  analyst  may be claimed  held: the repo is frozen
-    ");
-    gate.run(&[&["policy", "shadow", "--reason", "r"], &other[..]].concat())
-        .succeeds();
-    gate.run(&["claim"]).succeeds();
-    let status = gate.run(&["policy", "shadow", "status", "--json"]);
-    let status = status.succeeds().json();
-    assert_eq!(status["disagreements"][0]["shadow"]["hold"]["freeze"], 1);
-}
-
-#[test]
-fn a_shadow_that_fails_is_counted_and_no_claim_fails_with_it() {
-    let gate = Gate::new();
-    let shadow = proposal(&gate, traps_from("100005000"));
-    rollout::swap(&mut gate.queue(), &shadow, Place::Shadow, actor(at(1_000))).unwrap();
-    gate.run(&["task", "add", "alpha"]).succeeds();
-    gate.run(&["claim"]).succeeds();
-    let status = gate
-        .run(&["policy", "shadow", "status", "--json"])
-        .succeeds()
-        .json();
-    assert_eq!(status["failures"], 1);
-    gate.run(&["policy", "shadow", "stop", "--reason", "it traps"])
-        .succeeds();
-}
-
-#[test]
 fn a_decision_log_is_replayed_under_another_policy() {
     let gate = Gate::new();
     for _ in 0..2 {
@@ -175,70 +103,4 @@ fn a_log_without_states_cannot_be_replayed_and_says_how_to_record_them() {
         .run(&["policy", "replay", "built-in", "--from", "log.jsonl"])
         .exits(1);
     insta::assert_snapshot!(ran.stderr.lines().next().unwrap(), @"error: line 1 of `log.jsonl` is not one of a decision log");
-}
-
-#[test]
-fn a_log_leaves_other_files_alone_and_never_keeps_a_claim_waiting() {
-    let gate = Gate::new();
-    for _ in 0..2 {
-        gate.run(&["task", "add", "alpha"]).succeeds();
-    }
-    gate.run(&["task", "add", "beta"]).succeeds();
-    gate.write("Cargo.lock", "important");
-    gate.run(&["claim", "--decision-log", "Cargo"]).succeeds();
-    assert_eq!(
-        std::fs::read_to_string(gate.path("Cargo.lock")).unwrap(),
-        "important"
-    );
-    gate.run(&["task", "done", "1", "--force", "--reason", "merged"])
-        .succeeds();
-    let held = std::fs::File::open(gate.path("Cargo.lock")).unwrap();
-    held.lock().unwrap();
-    let claimed = gate
-        .run(&["claim", "--max", "2", "--decision-log", "Cargo"])
-        .succeeds();
-    assert!(
-        claimed.stderr.contains("(2 so far)")
-            && claimed.stderr.contains("another process holds its lock"),
-        "{}",
-        claimed.stderr
-    );
-}
-
-#[test]
-fn a_state_that_is_kept_has_rows_that_the_active_policy_does_not_go_by() {
-    let gate = Gate::new();
-    for _ in 0..2 {
-        gate.run(&["task", "add", "alpha"]).succeeds();
-    }
-    gate.run(&["task", "done", "1"]).succeeds();
-    gate.run(&["claim", "--decision-log", "log.jsonl", "--log-snapshots"])
-        .succeeds();
-    let log = std::fs::read_to_string(gate.path("log.jsonl")).unwrap();
-    let entry: serde_json::Value = serde_json::from_str(&log).unwrap();
-    assert_eq!(entry["snapshot"]["tasks"]["id"], serde_json::json!([1, 2]));
-}
-
-#[test]
-fn a_shadow_whose_answer_cannot_be_kept_costs_no_line_of_the_log() {
-    let gate = Gate::new();
-    gate.run(&["task", "add", "alpha"]).succeeds();
-    gate.run(&["policy", "shadow", "built-in", "--reason", "r"])
-        .succeeds();
-    gate.sqlite()
-        .execute_batch(
-            "CREATE TRIGGER quota BEFORE INSERT ON serial_gate_shadow
-             BEGIN SELECT raise(ABORT, 'quota'); END",
-        )
-        .unwrap();
-    let ran = gate
-        .run(&["claim", "--decision-log", "log.jsonl"])
-        .succeeds();
-    assert!(
-        ran.stderr.contains("the shadow's answer is not kept"),
-        "{}",
-        ran.stderr
-    );
-    let log = std::fs::read_to_string(gate.path("log.jsonl")).unwrap();
-    assert_eq!(log.lines().count(), 1);
 }

@@ -1,11 +1,11 @@
 //! The time that a check may take.
 //!
-//! Owns the clock. Whatever a policy does, a call of it ends within its own limit; this bounds how
-//! many calls there are. Callers ask between two calls.
+//! Owns the clock. Each call of a policy ends within its own limit; this bounds the number of
+//! calls. Callers ask between two calls.
 
 use std::time::{Duration, Instant};
 
-/// A time that is running out.
+/// A time, and when it began.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Budget {
     begun: Instant,
@@ -40,7 +40,8 @@ impl Budget {
     pub(super) fn spent_after(&self, done: usize, all: usize, what: &str) -> String {
         let total = self.total.as_secs_f64();
         format!(
-            "the check's {total} s were over after {done} of {all} {what}: make the policy's answers faster, or give it less to do in `rules`"
+            "the check's {total} s were over after {done} of {all} {what}: make the policy's \
+             answers faster, or give it less to do in `rules`"
         )
     }
 }

@@ -1,7 +1,7 @@
 //! Single cells of a scene: what is in them, and what a comparison puts there.
 //!
-//! Owns the value that a cell gets, so that it compares with another as it is to: the value itself,
-//! the one right before or after it, and for two cells that are both empty one from the vocabulary.
+//! Owns the value that makes a comparison come out as wanted: the value on the other side, or the
+//! one just before or after it. Where both cells are empty, the vocabulary has a value.
 
 use crate::clause::tree::{Comparison, Extreme, Literal, Row, Value};
 use crate::clause::{Column, Table};
@@ -65,7 +65,7 @@ impl Scene<'_> {
         some.next().unwrap_or(Literal::Null)
     }
 
-    /// Makes a comparison true, if it can. Whether it is.
+    /// Makes a comparison true, if it can. Returns whether it is.
     pub(super) fn compare(&mut self, left: &Value, comparison: Comparison, right: &Value) -> bool {
         let (left, right) = (self.operand(left), self.operand(right));
         match (&left, &right) {
@@ -117,7 +117,7 @@ impl Scene<'_> {
         }
     }
 
-    /// Gives a cell a value that compares so. Rows of one table have different ids.
+    /// Gives a cell a value for which the comparison is true. Rows of one table have different ids.
     fn set_so(&mut self, row: usize, column: Column, comparison: Comparison, to: &Literal) -> bool {
         if *to == Literal::Null {
             return false;
@@ -132,9 +132,9 @@ impl Scene<'_> {
                 to.clone()
             }
             Comparison::NotEqual => {
-                let beside = neighbours(to);
+                let near = neighbours(to);
                 self.dice
-                    .one_of(&beside)
+                    .one_of(&near)
                     .cloned()
                     .unwrap_or_else(|| after(to))
             }
@@ -144,12 +144,12 @@ impl Scene<'_> {
             // The rows of the table that are there already are next to it.
             let table = self.rows.get(row).map(|draft| draft.table);
             let others = self.rows.iter().filter(|draft| Some(draft.table) == table);
-            let beside = i64::try_from(others.count()).unwrap_or_default();
+            let taken = i64::try_from(others.count()).unwrap_or_default();
             value = match (value, comparison) {
                 (Literal::Integer(id), Comparison::Less | Comparison::LessOrEqual) => {
-                    Literal::Integer(id.saturating_sub(beside - 1))
+                    Literal::Integer(id.saturating_sub(taken - 1))
                 }
-                (Literal::Integer(id), _) => Literal::Integer(id.saturating_add(beside - 1)),
+                (Literal::Integer(id), _) => Literal::Integer(id.saturating_add(taken - 1)),
                 (other, _) => other,
             };
         }

@@ -2,10 +2,10 @@
 //!
 //! Owns the invariants that any gate should keep, whatever its rule: every queued job gets one
 //! decision and no other job does; the same question gets the same answer; `decide` and the clause
-//! agree; a queue without a freeze whose tasks are all done holds nothing, at some time at least. A
-//! policy may differ from the default one on purpose, so the default's own cases are not among
-//! them. Nothing is changed: the states are made up, on a temporary database. Leaves the search for
-//! states in which the two answers differ to `agreement`. Callers rely on this: it ends within its
+//! agree; when all tasks are done and no repo is frozen, every job may be claimed at some time. The
+//! cases of the default policy are not among them, since another policy may differ on purpose. The
+//! check changes nothing: it makes up states in a temporary database. Leaves the search for states
+//! in which the two answers differ to `agreement`. Callers rely on this: the check ends within its
 //! time, whatever the policy does.
 
 use std::path::Path;
@@ -55,13 +55,13 @@ pub struct Candidate<'a> {
     pub component: &'a [u8],
     /// Its signature, if it has one.
     pub signature: Option<&'a str>,
-    /// Whose signature it needs; none if it needs none.
+    /// The keys of which one must have signed it; without them, it needs no signature.
     pub trust: Option<&'a Trust>,
     /// The settings that it would have.
     pub settings: &'a Settings,
     /// What it may use.
     pub allowance: Allowance,
-    /// Cases that it has to pass besides.
+    /// Cases that it has to pass as well.
     pub fixtures: &'a [Fixture],
 }
 
@@ -79,8 +79,8 @@ pub fn check_policy(
     check_policy_within(candidate, runtime, now, CHECK_TIME)
 }
 
-/// The same within another time. The stage in which it is over refuses the policy, and says how far
-/// it came.
+/// The same within another time. When that is over, the stage that runs refuses the policy, and
+/// says how far it came.
 ///
 /// # Errors
 ///
@@ -171,8 +171,7 @@ const DECISIONS: &str = "one for each queued job, and for no other";
 const DETERMINISM: &str = "the same question gets the same answer";
 const PROGRESS: &str = "when all is done and nothing frozen, nothing is held";
 
-/// The time of one call is no longer than that of the check: it is asked between two calls whether
-/// it is over.
+/// One call may take no longer than the whole check, which looks at the clock between calls only.
 fn bounded(allowance: Allowance) -> Allowance {
     let most = u64::try_from(CHECK_TIME.as_millis()).unwrap_or(u64::MAX);
     Allowance {
@@ -182,7 +181,7 @@ fn bounded(allowance: Allowance) -> Allowance {
     }
 }
 
-/// What was found, and what the next stage goes on with.
+/// What a stage found, and what the next one needs; or why the policy is refused.
 type Found<T> = Result<(String, T), String>;
 
 /// Why an invariant does not hold for the state that the world is in; none if it does.
@@ -222,8 +221,7 @@ fn describe(policy: Policy) -> Found<Policy> {
     Ok((found, policy))
 }
 
-/// The clause for each database, through the guard; and through SQLite's plan, which the queue
-/// asks.
+/// The clause for each database has to pass the guard, and the one for SQLite its query plan too.
 fn clause(
     policy: &Policy,
     world: &mut World,
@@ -279,8 +277,7 @@ struct Tried<'a> {
 }
 
 impl Tried<'_> {
-    /// Tries an invariant on each state, at one time after the other. It is told the state's
-    /// number.
+    /// Tries an invariant on each state, in turn at each of the times. It gets the state's number.
     fn each(
         &self,
         world: &mut World,
@@ -311,15 +308,15 @@ impl Tried<'_> {
     }
 }
 
-/// Keeps the decisions, for `determinism` to compare others with.
+/// Keeps the decisions, so that `determinism` can compare later ones with them.
 fn decisions(world: &mut World, now: Timestamp, answers: &mut Vec<Vec<Decision>>) -> Broken {
     let reach = world.queue.footprint(now)?;
     let state = world.queue.store().snapshot(&reach, None)?;
-    let in_its_words = world.queue.decide_in_its_words(now, &state)?;
-    if let Err(unfit) = texts::check_reasons(&in_its_words) {
+    // Reasons that pass are shown as they are: these decisions are what `decide` gives.
+    let decisions = world.queue.decide_in_its_words(now, &state)?;
+    if let Err(unfit) = texts::check_reasons(&decisions) {
         return Ok(Some(unfit.to_string()));
     }
-    let decisions = world.queue.decide(now, None)?;
     let queued = world.queue.store().queued_jobs()?;
     let fault = fault(&queued, &decisions);
     answers.push(decisions);
@@ -329,7 +326,7 @@ fn decisions(world: &mut World, now: Timestamp, answers: &mut Vec<Vec<Decision>>
 fn determinism(world: &mut World, now: Timestamp, first: Option<&Vec<Decision>>) -> Broken {
     let second = world.queue.decide(now, None)?;
     let is_other = first != Some(&second);
-    Ok(is_other.then(|| "the second answer is another than the first".into()))
+    Ok(is_other.then(|| "the second answer differs from the first".into()))
 }
 
 fn progress(world: &mut World, now: Timestamp) -> Broken {
@@ -356,7 +353,8 @@ fn progress(world: &mut World, now: Timestamp) -> Broken {
     let stuck = claimable != queued;
     Ok(stuck.then(|| {
         format!(
-            "with every task `{finished}` and no freeze, only {claimable:?} of {queued:?} may be claimed"
+            "with every task `{finished}` and no freeze, only {claimable:?} of {queued:?} may be \
+             claimed"
         )
     }))
 }
@@ -374,13 +372,11 @@ fn pass(runner: &mut Runner, fixtures: &[Fixture], budget: Budget) -> Result<Fou
             return Ok(Err(budget.spent_after(passed, all, "attached cases")));
         }
         runner.set_case_time(budget.left().min(CASE_TIME));
-        {
-            if let Some(failure) = runner.failures(&case).into_iter().next() {
-                let (file, name) = (&fixture.name, &case.name);
-                return Ok(Err(format!("`{name}` of `{file}` fails: {failure}")));
-            }
-            passed += 1;
+        if let Some(failure) = runner.failures(&case).into_iter().next() {
+            let (file, name) = (&fixture.name, &case.name);
+            return Ok(Err(format!("`{name}` of `{file}` fails: {failure}")));
         }
+        passed += 1;
     }
     Ok(Ok((format!("{passed} attached cases pass"), ())))
 }

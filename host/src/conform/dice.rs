@@ -26,7 +26,7 @@ impl Dice {
         values.get(index)
     }
 
-    /// True in so many cases of a hundred.
+    /// True in this many cases of a hundred.
     pub(super) fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }

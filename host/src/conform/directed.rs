@@ -1,11 +1,11 @@
 //! States that are made for a clause: each of its conditions decides about a job in some of them.
 //!
 //! Owns the choice of the conditions. For each leaf of the tree, and for each item of a list, there
-//! are states in which the leaf is true, false and NULL while everything beside it leaves the
-//! decision to the leaf: a hole for one repo is met by a job of that repo which the rest of the
-//! clause holds. The names that nobody expects (not in the settings, in no default) come first; of
-//! a list of a thousand, some. Besides, states with values from the vocabulary that no condition
-//! asked for.
+//! are states in which the leaf is true, false and NULL while everything around it leaves the
+//! decision to the leaf: if the clause makes an exception for one repo, some state has a job of
+//! that repo which the rest of the clause holds. Names that are not in the settings come first; of
+//! a long list, only some are tried. There are also states with values from the vocabulary that no
+//! condition asked for.
 
 use serde_json::Value;
 
@@ -84,7 +84,7 @@ fn loose(vocabulary: &Vocabulary, dice: &mut Dice) -> Value {
     state(rows, Company::Jobs, &palette, dice)
 }
 
-/// The conditions of a clause. What nobody expects comes first.
+/// The conditions of a clause. Names that are not in the settings come first.
 fn targets(predicate: &Predicate, settings: &Settings) -> Vec<Target> {
     let scope = scope_of(settings);
     let exact = scope.exact().into_iter().flatten();
@@ -100,7 +100,7 @@ fn targets(predicate: &Predicate, settings: &Settings) -> Vec<Target> {
         let Some(Predicate::InList { items, .. }) = leaf_at(predicate, leaf) else {
             let target = Target { leaf, item: 0 };
             match leaf_at(predicate, leaf) {
-                // Dear ones first: the rows of all states together are limited.
+                // The costly ones first: the rows of all states together are limited.
                 Some(Predicate::Count { .. }) => first.insert(0, target),
                 _ => first.push(target),
             }

@@ -1,7 +1,7 @@
 //! A state in which a policy's answers differ, made small and put into words.
 //!
 //! Owns the search for fewer rows and the sentence about the job. It tries a bounded number of
-//! states: a small example is a help, and no part of the check.
+//! states: a small example helps the reader and is not part of the check.
 
 use serde_json::Value;
 
@@ -88,7 +88,7 @@ fn without(state: &Value, table: &str, from: usize, count: usize) -> Value {
     state
 }
 
-/// What is said of a job by either.
+/// What `decide` and the clause each say of a job.
 pub(super) fn words(decision: &Decision, passes: bool, state: &Value) -> String {
     let id = decision.job;
     let mut jobs = state
@@ -113,7 +113,8 @@ pub(super) fn words(decision: &Decision, passes: bool, state: &Value) -> String 
         "holds it"
     };
     format!(
-        "`decide` and the clause differ about job {id} (repo {repo}, agent {agent}, task {task}): `decide` {decided}, the clause {by_clause}"
+        "`decide` and the clause differ about job {id} (repo {repo}, agent {agent}, task {task}): \
+         `decide` {decided}, the clause {by_clause}"
     )
 }
 

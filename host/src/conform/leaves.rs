@@ -1,4 +1,4 @@
-//! The leaves of a clause's tree, and what a comparison is from another side.
+//! The leaves of a clause's tree, and comparisons that are negated or turned round.
 
 use crate::clause::tree::{Comparison, Literal, Predicate, Value};
 
@@ -24,8 +24,7 @@ pub(super) fn leaves_of(value: &Value) -> usize {
     }
 }
 
-/// A count turns from one side of the comparison to the other when it comes to the number plus
-/// this.
+/// The comparison of a count changes its truth value at its number plus this.
 pub(super) fn turn(comparison: Comparison) -> usize {
     match comparison {
         Comparison::Greater | Comparison::LessOrEqual => 1,
@@ -33,7 +32,7 @@ pub(super) fn turn(comparison: Comparison) -> usize {
     }
 }
 
-/// Whether a comparison is true of a count that has come to its turn, and not of the one before.
+/// Whether a comparison is true of the count at that turn, and not of the one before.
 pub(super) fn is_of_many(comparison: Comparison) -> bool {
     matches!(
         comparison,

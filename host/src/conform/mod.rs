@@ -1,9 +1,9 @@
 //! Conformance: cases with expected results, run through the real parts.
 //!
 //! Owns the cases' format (one JSON object a line, `case` and `expected`, as the reference's
-//! fixtures have it), the database that they run on, and the comparison. Rows and operations come
-//! as other programs would write them, in plain SQL beside the host. Callers rely on this: every
-//! field of an expected result is compared, down to the last key.
+//! fixtures have it), the database that they run on, and the comparison. Rows and operations are
+//! plain SQL on a second connection, as another program would write them. Callers rely on this:
+//! every field of an expected result is compared, down to the last key.
 
 mod agreement;
 mod budget;
@@ -64,7 +64,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
-    /// A line is no case.
+    /// A line is not a case.
     #[error("line {line} of `{}` is not a conformance case: {problem}", path.display())]
     Line {
         /// The file.
@@ -74,15 +74,16 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
-    /// A value in a case is of no use there.
+    /// A value in a case cannot be used.
     #[error("{0}")]
     Value(String),
-    /// The decisions are not about the queued jobs, each once.
+    /// There is not one decision for each queued job.
     #[error("{0}")]
     Decided(String),
     /// A case that goes on for too long.
     #[error(
-        "the case took longer than its time: give it fewer jobs, or make the policy's answers faster"
+        "the case took longer than its time: give it fewer jobs, or make the policy's answers \
+         faster"
     )]
     Time,
     /// The database for the cases.
@@ -131,8 +132,8 @@ impl Runner {
         }
     }
 
-    /// Runs every case under these settings instead of the case's; what is not given stays the
-    /// case's. Its operations cannot change them.
+    /// Runs every case under these settings instead of its own; a case keeps what is not given. Its
+    /// operations cannot change them.
     ///
     /// # Errors
     ///

@@ -1,6 +1,6 @@
-//! What almost is a value, and the values in a policy's parameters.
+//! Values close to a value, and the values in a policy's parameters.
 //!
-//! Owns the ways in which a rule is off by a little: by one, by the case of a letter, by a letter
+//! Owns the small mistakes that a rule may make: off by one, another case of letters, one letter
 //! more or less.
 
 use serde_json::Value;
@@ -8,29 +8,29 @@ use serde_json::Value;
 use crate::clause::tree::Literal;
 use crate::model::Settings;
 
-/// The values beside a value.
+/// The values next to a value.
 pub(super) fn neighbours(value: &Literal) -> Vec<Literal> {
     match value {
         Literal::Null => Vec::new(),
         Literal::Integer(number) => {
-            let beside = [number.saturating_sub(1), number.saturating_add(1)];
-            beside.into_iter().map(Literal::Integer).collect()
+            let next = [number.saturating_sub(1), number.saturating_add(1)];
+            next.into_iter().map(Literal::Integer).collect()
         }
         Literal::Text(text) => {
             let mut shorter = text.clone();
             shorter.pop();
-            let beside = [
+            let next = [
                 other_case(text),
                 shorter,
                 format!("{text} "),
                 format!("{text}x"),
             ];
-            beside.into_iter().map(Literal::Text).collect()
+            next.into_iter().map(Literal::Text).collect()
         }
     }
 }
 
-/// The next value before a value, in the order in which texts and numbers are compared.
+/// A value just before a value, in the order in which texts and numbers are compared.
 pub(super) fn before(value: &Literal) -> Literal {
     match value {
         Literal::Null => Literal::Null,
@@ -43,7 +43,7 @@ pub(super) fn before(value: &Literal) -> Literal {
     }
 }
 
-/// A value right after a value.
+/// A value just after a value.
 pub(super) fn after(value: &Literal) -> Literal {
     match value {
         Literal::Null => Literal::Null,
@@ -79,7 +79,7 @@ pub(super) fn numbers_of(settings: &Settings) -> Vec<i64> {
     numbers.filter_map(|part| part.as_i64()).collect()
 }
 
-/// The values in `rules` that are no lists or objects.
+/// The values in `rules` that are neither lists nor objects.
 fn parts(settings: &Settings) -> Vec<Value> {
     let rules = settings.rules.as_deref().unwrap_or_default();
     let mut open: Vec<Value> = serde_json::from_str(rules).into_iter().collect();

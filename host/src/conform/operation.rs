@@ -1,7 +1,8 @@
 //! The operations of a case, one after the other.
 //!
-//! Owns their names and results, which are the reference's. What the gate does goes through the
-//! queue under test; what an orchestrator does goes beside it, in plain SQL.
+//! Owns their names and results, which are the reference's: that is why a refused statement has the
+//! name of a Python exception. What the gate does goes through the queue under test; what an
+//! orchestrator does is plain SQL on its own connection.
 
 use serde_json::{Value, json};
 

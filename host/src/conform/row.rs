@@ -25,7 +25,7 @@ pub(super) const FREEZE: [&str; 6] = [
     "work_item_id",
 ];
 
-/// Refuses a row with a column that there is not: it would be dropped, and the case prove nothing.
+/// Refuses a row with an unknown column: the value would be dropped, and the case prove nothing.
 pub(super) fn check_columns(table: &str, columns: &[&str], row: &Row) -> Result<(), Error> {
     match row.keys().find(|key| !columns.contains(&key.as_str())) {
         None => Ok(()),
@@ -39,7 +39,7 @@ pub(super) fn check_columns(table: &str, columns: &[&str], row: &Row) -> Result<
     }
 }
 
-/// The values of a row; a column that it does not have is null, but a job's status is `queued`.
+/// The values of a row. A column that it lacks is null, except for a job's status: `queued`.
 pub(super) fn cells(columns: &[&str], row: &Row) -> Result<Vec<Cell>, Error> {
     let cells = columns.iter().map(|column| match row.get(*column) {
         None if *column == "status" => Ok(Cell::Text("queued".into())),

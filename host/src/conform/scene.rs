@@ -1,10 +1,10 @@
 //! Rows that make conditions of a clause true or false.
 //!
 //! Owns the search: it goes down the tree and gives the job, and the rows of the sub-selects on the
-//! way, the values that each condition asks for. What is set first stays. It promises nothing:
-//! where two conditions want different values, the later one is as it is, and whether the state is
-//! of use is for the check to find out. Leaves single cells to `cells`, and the columns that no
-//! condition asks about to `rows`.
+//! way, the values that each condition asks for. A value that is set stays: where two conditions
+//! want different values, the first one wins. Nothing is promised; the check finds out whether the
+//! state is of use. Leaves single cells to `cells`, and the columns that no condition asks about to
+//! `rows`.
 
 use crate::clause::tree::{Comparison, Literal, Predicate, Select, Value};
 use crate::clause::{Column, Table};
@@ -51,7 +51,7 @@ impl Draft {
 /// A queued job and the rows around it. The job is the first row.
 pub(super) struct Scene<'a> {
     pub rows: Vec<Draft>,
-    /// Whether rows are added that almost fulfil a sub-select that is to have none.
+    /// Whether rows are added that nearly match a sub-select which is to stay empty.
     pub is_busy: bool,
     pub(super) vocabulary: &'a Vocabulary,
     pub(super) dice: &'a mut Dice,
@@ -74,9 +74,9 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// Makes one leaf of the tree what it is to be, and everything beside it so that the leaf
+    /// Gives one leaf of the tree its outcome, and sets everything around it so that the leaf
     /// decides. The leaves of a predicate are numbered from 0, as [`leaves`] counts them; `item` is
-    /// which item of a list.
+    /// the item of a list.
     pub(super) fn drive(&mut self, predicate: &Predicate, leaf: usize, item: usize, to: Outcome) {
         match predicate {
             Predicate::Constant(_) => {}
@@ -121,8 +121,8 @@ impl<'a> Scene<'a> {
             } => {
                 let turn = usize::from(*number) + turn(*comparison);
                 let reached = (to == Outcome::True) == is_of_many(*comparison);
-                let beside = usize::from(to == Outcome::Null) * 2;
-                self.add_rows(select, turn + beside - usize::from(!reached && turn > 0));
+                let more = usize::from(to == Outcome::Null) * 2;
+                self.add_rows(select, turn + more - usize::from(!reached && turn > 0));
             }
             Predicate::Compare { left, right, .. } if leaf > 0 => {
                 let in_left = leaves_of(left);
@@ -162,7 +162,7 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// Makes a condition true, or not, if it can. Whether it is, as far as that is known.
+    /// Makes a condition true or false, if it can. Returns whether it is, as far as that is known.
     pub(super) fn settle(&mut self, predicate: &Predicate, want: bool) -> bool {
         match predicate {
             Predicate::Constant(constant) => *constant == want,
@@ -201,9 +201,9 @@ impl<'a> Scene<'a> {
                 if want != *negated {
                     return self.compare(value, Comparison::Equal, &Value::Literal(item));
                 }
-                let mut beside = neighbours(&item).into_iter();
-                let beside = beside.find(|value| !items.contains(value));
-                let other = beside.unwrap_or_else(|| after(&item));
+                let mut near = neighbours(&item).into_iter();
+                let near = near.find(|value| !items.contains(value));
+                let other = near.unwrap_or_else(|| after(&item));
                 match self.known(value) {
                     Some(known) => !items.contains(&known),
                     None => self.compare(value, Comparison::Equal, &Value::Literal(other)),

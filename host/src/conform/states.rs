@@ -1,7 +1,7 @@
 //! Random states of a queue, small and full of collisions, because that is where rules differ.
 //!
 //! Owns the choice: few repos, ids that meet, NULLs, names that only almost match. It knows nothing
-//! of the clause; `directed` and `swarm` make states of what a clause says.
+//! of the clause; `directed` makes states of what a clause says.
 
 use serde_json::{Value, json};
 
@@ -82,7 +82,10 @@ impl Iterator for States {
             .collect();
         let freezes: Vec<Value> = (1..=self.below(3))
             .map(|id| {
-                json!({ "id": id, "repo": self.one_of(&[json!("a"), json!("b"), json!("")]), "cleared_at": self.one_of(&cleared) })
+                let repos = [json!("a"), json!("b"), json!("")];
+                json!({
+                    "id": id, "repo": self.one_of(&repos), "cleared_at": self.one_of(&cleared),
+                })
             })
             .collect();
         Some(json!({ "tasks": tasks, "jobs": jobs, "freezes": freezes }))

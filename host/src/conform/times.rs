@@ -1,4 +1,4 @@
-//! The times at which a policy is asked, and those at which its answers are another.
+//! The times at which a policy is asked, and those at which its answers change.
 //!
 //! Owns the choice of the times: now; around each `valid-until`; each minute of an hour, each hour
 //! of a week, each day of more than a year, the ends of old counters, and the numbers of `rules`
@@ -27,7 +27,7 @@ const LATER: [i64; 7] = [1, MINUTE, HOUR, DAY, 7 * DAY, 30 * DAY, 365 * DAY];
 /// How many changes of a clause that depends on the time are looked at.
 pub(super) const CHANGES: usize = 32;
 
-/// How many different answers are told apart.
+/// How many different answers are distinguished.
 const DIFFERENT: usize = 24;
 
 /// At how many moments every state is tried, and at how many some of them.
@@ -45,7 +45,7 @@ pub(super) struct Moment {
     /// Which of [`Times::clauses`] are looked into for states: the clause in use and the
     /// policy's newest.
     pub clauses: [usize; 2],
-    /// Whether something is another there than now, so that every state is tried.
+    /// Whether some answer differs from the present one, so that every state is tried.
     pub is_new: bool,
 }
 
@@ -67,8 +67,8 @@ pub(super) struct Times {
 }
 
 impl Times {
-    /// Asks for the clause at each time. A time at which there is no usable one is left out: that
-    /// is a failure in use, which has its last good clause, and no other answer.
+    /// Asks for the clause at each time. A time without a usable clause is left out: in use, the
+    /// last good clause then applies.
     pub(super) fn ask(
         policy: &Policy,
         settings: &Settings,
@@ -133,7 +133,7 @@ impl Times {
         };
         let clause = match self.texts.iter().position(|known| *known == text) {
             Some(clause) => clause,
-            // A clause that differs at each time is told apart no further.
+            // The clause differs at each time: all later ones count as the last.
             None if self.texts.len() >= DIFFERENT => self.texts.len() - 1,
             None => {
                 let Ok(clause) = Clause::accept(&text) else {
@@ -223,7 +223,7 @@ impl Times {
         for sample in &different {
             moments.push(Moment::of(sample, sample, true));
         }
-        // A clause that is kept while the policy says something else already.
+        // A host may keep a clause while the policy already gives another answer.
         for asked in std::iter::once(&present).chain(&different) {
             let mut seen = vec![asked.answer()];
             for used in self

@@ -2,8 +2,7 @@
 //!
 //! Owns which values a state's columns are drawn from: the clause's own literals, the names in the
 //! settings, what only almost matches either, and a few that any queue may have. Columns that the
-//! clause compares with each other share their values. Leaves making states of them to `directed`
-//! and `swarm`.
+//! clause compares with each other share their values. Leaves making states of them to `directed`.
 
 use std::collections::BTreeSet;
 
@@ -28,13 +27,13 @@ struct Group {
     places: Vec<Place>,
     /// What the clause or the settings name.
     named: Vec<Literal>,
-    /// What almost is one of those.
+    /// Values close to those.
     near: Vec<Literal>,
     /// What any queue may have.
     usual: Vec<Literal>,
 }
 
-/// How many values of the settings a group takes at most. Those of the clause come first, and all.
+/// How many values of the settings a group takes at most. It takes all of the clause's.
 const OF_SETTINGS: usize = 64;
 
 impl Vocabulary {
@@ -71,7 +70,7 @@ impl Vocabulary {
             .unwrap_or(Literal::Null)
     }
 
-    /// A few values for each column: states in which values meet are made of few.
+    /// A few values for each column: the fewer there are, the more often two rows share one.
     pub(super) fn palette(&self, dice: &mut Dice) -> Palette<'_> {
         let few = self.groups.iter().map(|group| {
             let count = 1 + dice.below(3);
@@ -228,7 +227,7 @@ impl Group {
     }
 }
 
-/// The columns that mean the same in any queue.
+/// The columns, grouped by what they mean in any queue.
 fn groups() -> Vec<Vec<Place>> {
     use Table::{Jobs, RepoFreeze, Tasks};
     vec![

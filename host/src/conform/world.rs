@@ -134,7 +134,7 @@ impl World {
         Ok(())
     }
 
-    /// The policy's clause. A fallback is told apart, so that it never passes for the policy's.
+    /// The policy's clause. A fallback is an error, so that it is never taken for the policy's.
     pub(super) fn clause(&mut self) -> Result<Value, Error> {
         let clause = self.queue.clause(NOW)?;
         Ok(match clause.source {
@@ -160,7 +160,7 @@ impl World {
         }
     }
 
-    /// Claims a job, which is not queued any more, so that a case comes to its end.
+    /// Claims a job. Each claim leaves one queued job fewer, so a case comes to its end.
     pub(super) fn claim(&mut self, through: Through<'_>) -> Result<Option<i64>, Error> {
         if self.budget.is_spent() {
             return Err(Error::Time);

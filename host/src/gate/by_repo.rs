@@ -1,11 +1,11 @@
-//! The verdicts where the policy has none for the whole queue: one repo's broken state takes no
-//! other's.
+//! Verdicts repo by repo, where the policy fails on the queue as a whole: the broken state of one
+//! repo does not cost the others their verdicts.
 //!
-//! Owns the search for the repos that the policy fails on: the repos are halved until each half is
-//! answered or is one repo, so that a few failures among many repos take a few calls. It is made
-//! only where the clause proves that no row of another repo has a say, so that a part gets the
-//! verdicts that the whole would have had. Callers rely on this: the search has a bound in calls
-//! and in time, whatever the policy does, and what is not asked because of it is said to be so.
+//! Owns the search for the repos that the policy fails on: the repos are halved until each part is
+//! answered or is a single repo, so that a few failures among many repos take a few calls. The
+//! search is made only where the clause proves that a repo's verdicts depend on its own rows, so
+//! that a part gets the same verdicts as the whole. Callers rely on this: the search has a bound in
+//! calls and in time, and each repo that was left out because of it is named with that reason.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter::zip;
@@ -23,7 +23,7 @@ use crate::store::Store;
 /// How many calls a search makes.
 const CALLS: usize = 100;
 
-/// How long a search goes on; the call that is under way then has its own limit.
+/// How long a search goes on; a call that is then under way still has its own limit.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What the policy decided, and where it did not.

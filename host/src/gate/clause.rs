@@ -33,7 +33,7 @@ pub struct CurrentClause {
     pub clause: Clause,
     /// What runs on SQLite.
     pub rendered: Rendered,
-    /// What makes a claim by it cost the same however many jobs are held, or what prevents that.
+    /// Why a claim costs the same however many jobs are held, or what prevents that.
     pub shape: Result<Partitions, Obstacle>,
     /// What tells `rendered` from every other clause.
     digest: String,
@@ -102,8 +102,8 @@ impl CurrentClause {
         })
     }
 
-    /// How the heads are found; none where every job is looked at: where that is the only way,
-    /// and where the first job may always be claimed.
+    /// How the heads are found. None where there is no index of heads: because the clause has no
+    /// shape, or because it holds no job and the first one may always be claimed.
     pub(crate) fn shaped(&self) -> Option<Shaped<'_>> {
         let shape = self.shape.as_ref().ok()?;
         (!shape.gated.are_none()).then_some(Shaped {
@@ -122,8 +122,8 @@ impl CurrentClause {
         }
     }
 
-    /// Whether it holds at a moment. A clause that depends on the time may have been another before
-    /// it was asked for, should a clock go back.
+    /// Whether it holds at a moment. If the clock went back, a clause that depends on the time is
+    /// not used for moments before it was asked for.
     pub(super) fn holds_at(&self, now: Timestamp) -> bool {
         self.valid_until
             .is_none_or(|until| self.since <= now && now.as_second() < until)

@@ -23,14 +23,14 @@ pub(crate) struct Failing {
 }
 
 impl Failing {
-    /// From when on failures add up.
+    /// The time since which failures add up.
     pub fn since(&self, now: Timestamp) -> Timestamp {
         let minutes = u64::from(self.allowance.failures_within_minutes);
         let within = Duration::from_secs(60 * minutes);
         now.checked_sub(within).unwrap_or(Timestamp::MIN)
     }
 
-    /// Says that it was rolled back, if it was.
+    /// Logs that it was rolled back, if it was.
     pub fn say_rolled_back(&self, back: Option<i64>) {
         if let Some(good) = back {
             tracing::error!(

@@ -1,10 +1,9 @@
-//! What claims use when the policy gives no clause that may run (design, section 5).
+//! What claims use when the policy gives no clause that may run.
 //!
 //! Owns the directions of failure: the order of tasks fails open, so that a broken policy never
-//! stops every repo; a freeze fails closed. A kill switch that is off needs no policy at all.
-//! Leaves a policy that is not trusted to `trusted`. Callers rely on this: to ask under other
-//! settings than this process's own counts no failure, and changes nothing of what this process
-//! uses.
+//! stops every repo; a freeze fails closed. A gate that is switched off needs no policy at all.
+//! Leaves a policy that is not trusted to `trusted`. Callers rely on this: a question about other
+//! settings counts no failure, and changes nothing that this process uses.
 
 use jiff::Timestamp;
 
@@ -37,7 +36,7 @@ impl Gate {
             let failing = self.in_use.failing();
             let back = self.count_failure(store, purpose, failing, now, &failure);
             if back.is_some() {
-                // Another generation is active now. This ends: the one before is refused for good.
+                // Another generation is active now. The loop ends: the failed one stays refused.
                 self.in_use = InUse::read(store, &self.rule)?;
                 continue;
             }
@@ -71,7 +70,7 @@ impl Gate {
         settings: &Settings,
         now: Timestamp,
     ) -> Result<CurrentClause, Error> {
-        // A gate that is off takes no WebAssembly.
+        // A gate that is off needs no policy.
         if !settings.enabled {
             return CurrentClause::off(store, now);
         }
@@ -159,7 +158,7 @@ fn freeze_only_text(settings: &Settings, scope: &[&str]) -> String {
     } else {
         ""
     };
-    // A repo name is letters, digits, `.`, `_` and `-`: nothing that a string would have to escape.
+    // A repo's name has letters, digits, `.`, `_` and `-`: there is nothing to escape.
     let names: Vec<String> = scope.iter().map(|name| format!("'{name}'")).collect();
     let in_scope = if names.is_empty() {
         String::new()

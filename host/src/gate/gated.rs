@@ -1,10 +1,10 @@
-//! Whose jobs are in the waiting lines: the agents that the policy gates.
+//! The agents that the policy gates: their jobs are in the waiting lines.
 //!
-//! Owns the way to them. They are read out of the clause that the policy gives for a gate that is
-//! switched on, whether or not it is, so that who is in line does not change with the switches
-//! (reference semantics 25, 30). Leaves the rows to `store`, and the clause of the claims to
-//! `fallback`. Callers rely on this: there is always an answer, so that a policy that fails takes
-//! no line out of sight: what was known last, then the last good clause, then the default rule.
+//! Owns the search for them. They are read out of the clause that the policy gives for a gate that
+//! is switched on, even while it is off, so that the lines do not change with the switches, as in
+//! the reference. Leaves the rows to `store`, and the clause of the claims to `fallback`. Callers
+//! rely on this: there is always an answer, so a policy that fails hides no waiting line. The
+//! answer is then the last known one, else that of the last good clause, else the default rule's.
 
 use jiff::Timestamp;
 use serial_gate_default_policy::serial::Serial;
@@ -96,7 +96,7 @@ impl Gate {
         })
     }
 
-    /// Of the settings in use, or of these, which are the same but for the switches.
+    /// The last good clause of the settings in use, or of these, which differ in the switches only.
     fn agents_of_last_good_clause(&self, store: &mut Store, settings: &Settings) -> Agents {
         for settings in [stored(&self.in_use.settings), stored(settings)] {
             let text = self.last_good_text(store, &settings).ok().flatten();

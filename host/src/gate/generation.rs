@@ -1,7 +1,7 @@
 //! The generation that this process uses: its settings, its limits, its policy.
 //!
-//! Owns what is read of it from the database. Leaves its policy to `loading`, and when another one
-//! takes its place to `reload`.
+//! Owns the reading of a generation from the database. Leaves its policy to `loading`, and the
+//! change to another generation to `reload`.
 
 use super::failing::Failing;
 use super::settings::{Overrides, allowance_of, default_settings, settings_of};
@@ -18,10 +18,10 @@ pub(crate) struct InUse {
     /// The digest of its component; empty without a component.
     pub digest: String,
     pub settings: Settings,
-    /// Whether this process was told other settings than its generation has.
+    /// Whether this process overrides its generation's settings.
     pub is_overridden: bool,
     pub allowance: Allowance,
-    /// Loaded when it is first needed: to freeze a repo takes no WebAssembly.
+    /// Loaded when it is first needed: freezing a repo needs no policy.
     pub policy: Option<Policy>,
     pub component: ComponentSource,
 }
@@ -34,7 +34,7 @@ pub(crate) enum ComponentSource {
 }
 
 impl InUse {
-    /// What a rule comes to now.
+    /// What this process is to use by a rule.
     pub fn read(store: &mut Store, rule: &Rule) -> Result<InUse, Error> {
         match rule {
             Rule::Given {
@@ -66,8 +66,8 @@ impl InUse {
         }
     }
 
-    /// A generation with this process's overrides. What cannot be read of it is said in the log,
-    /// and the default holds.
+    /// A generation with this process's overrides. Where a part of it cannot be read, the log says
+    /// so and the default holds.
     pub fn of(generation: &Generation, overrides: &Overrides) -> InUse {
         let theirs = settings_or_default(generation);
         let allowance = allowance_of(generation).unwrap_or_else(|error| {
@@ -125,15 +125,14 @@ pub(super) fn settings_or_default(generation: &Generation) -> Settings {
     })
 }
 
-/// A component from the database, as it was when it was checked.
+/// A component from the database, if it is what was checked.
 pub fn component(store: &mut Store, digest: &str) -> Result<Vec<u8>, Error> {
-    let digest_of = || digest.to_owned();
     let bytes = store.component(digest)?.ok_or_else(|| Error::NoComponent {
-        digest: digest_of(),
+        digest: digest.into(),
     })?;
     if policy::digest(&bytes) != digest {
         return Err(Error::Altered {
-            digest: digest_of(),
+            digest: digest.into(),
         });
     }
     Ok(bytes)

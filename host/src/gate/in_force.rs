@@ -1,7 +1,7 @@
 //! Whether the rule that claims use here is the active generation's.
 //!
-//! Owns the answer, from what the gate knows already: it reads nothing, so that it may be asked at
-//! any time. Leaves the changes to `reload` and `fallback`. Callers rely on this: while the next
+//! Owns the answer, from what the gate already knows: it reads nothing, so it can be asked at any
+//! time. Leaves the changes to `reload` and `fallback`. Callers rely on this: while the next
 //! generation is being loaded, the one before it counts as in force.
 
 use super::clause::Source;
@@ -15,7 +15,8 @@ pub enum NotInForce {
     NoneActive,
     /// The active generation could not be loaded here.
     #[error(
-        "generation {active} of the policy cannot be loaded here, and claims use generation {in_use}: swap in a good one, or roll back"
+        "generation {active} of the policy cannot be loaded here, and claims use generation \
+         {in_use}: swap in a good one, or roll back"
     )]
     NotLoaded {
         /// The active generation.
@@ -25,7 +26,8 @@ pub enum NotInForce {
     },
     /// The active generation is not signed by a key that is trusted here.
     #[error(
-        "generation {active} of the policy is not trusted here, and claims use generation {in_use}, which is: sign its component with a trusted key, or roll back"
+        "generation {active} of the policy is not trusted here, and claims use generation \
+         {in_use}, which is: sign its component with a trusted key, or roll back"
     )]
     NotTrusted {
         /// The active generation.
@@ -35,7 +37,9 @@ pub enum NotInForce {
     },
     /// The same, and neither was any generation before it.
     #[error(
-        "generation {active} of the policy is not trusted here, and claims use no policy: frozen repos stay closed, and the order of tasks is not kept. Sign its component with a trusted key, or swap in a trusted policy, such as `built-in`"
+        "generation {active} of the policy is not trusted here, and claims use no policy: frozen \
+         repos stay closed, and the order of tasks is not kept. Sign its component with a trusted \
+         key, or swap in a trusted policy, such as `built-in`"
     )]
     NoneTrusted {
         /// The active generation.
@@ -43,19 +47,21 @@ pub enum NotInForce {
     },
     /// The policy gives no clause that may run, and its last good one is in use.
     #[error(
-        "the policy gives no usable clause, and claims use its last good one: look at the notes of the queue, and swap in a good policy or roll back"
+        "the policy gives no usable clause, and claims use its last good one: look at the notes of \
+         the queue, and swap in a good policy or roll back"
     )]
     LastGood,
     /// The policy gives no clause that may run, and only frozen repos are held.
     #[error(
-        "the policy gives no usable clause, and the order of tasks is not kept: look at the notes of the queue, and swap in a good policy or roll back"
+        "the policy gives no usable clause, and the order of tasks is not kept: look at the notes \
+         of the queue, and swap in a good policy or roll back"
     )]
     FreezeOnly,
 }
 
 impl Gate {
-    /// Why the rule in force is not the active generation's; none if it is, or nothing was asked of
-    /// it yet.
+    /// Why the rule in force is not the active generation's; none if it is, or if no clause was
+    /// asked for yet.
     pub fn not_in_force(&self) -> Option<NotInForce> {
         if let Rule::Active(_) = self.rule {
             if self.reload.none_is_active {

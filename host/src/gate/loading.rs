@@ -1,8 +1,8 @@
 //! From the bytes of a component to a policy that claims can use.
 //!
 //! Owns the steps: the digest and the signature are checked, the component is compiled, and its
-//! clause is accepted. Leaves when that happens to `reload`. Callers rely on this: with a trust
-//! list a component is checked each time, whatever was said of it before.
+//! clause is accepted. Leaves the moment to `reload`. Callers rely on this: with a trust list, the
+//! signature of a component is checked each time that it is loaded.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use crate::store::{Database, Generation, Store};
 pub struct Loader {
     /// Compiles and runs the policies.
     pub runtime: Runtime,
-    /// The signers whose policies may run; without it, any policy may.
+    /// The keys that may sign policies; without it, any policy may run.
     pub trust: Option<Trust>,
     /// The time that a query by a clause may take.
     pub claim_budget: Duration,
@@ -48,8 +48,8 @@ impl Loader {
         Ok(policy::texts::fit_description(policy.describe()?))
     }
 
-    /// A policy that this process has compiled already. Not with a trust list: it may have been
-    /// compiled under another one.
+    /// A policy that this process has compiled already. With a trust list there is none: the policy
+    /// may have been compiled under another list.
     pub(super) fn compiled(&self, in_use: &InUse) -> Option<Policy> {
         if self.trust.is_some() {
             return None;

@@ -1,9 +1,9 @@
 //! Which clause holds now?
 //!
 //! Owns the answer, and the policy's verdicts: the rule that this process was given, the generation
-//! in use, its clause and its settings, how another generation takes its place, and what is used
-//! when the policy fails (design, section 5). Leaves what happens to jobs to `queue`, and what is
-//! only watched to `observe`. The database is a parameter of each question.
+//! in use with its settings and its clause, the change to another generation, and the fallback when
+//! the policy fails. Leaves what happens to jobs to `queue`, and what is only watched to `observe`.
+//! The database is a parameter of each question.
 //!
 //! Callers rely on this: a policy that fails never stops the queue, and never opens a frozen repo
 //! to a gated job; and the settings, the policy and the clause in use are always of one generation.
@@ -99,7 +99,8 @@ pub struct Gate {
 /// The clause in use.
 struct Current {
     clause: Arc<CurrentClause>,
-    /// In which opening of the database it was kept there: once for each, not for each claim.
+    /// The opening of the database in which it was last kept: it is kept once for each opening, and
+    /// not for each claim.
     persisted: Option<i64>,
 }
 
@@ -250,7 +251,7 @@ impl Gate {
         Ok(texts::fit_reasons(decisions))
     }
 
-    /// The same with reasons as the policy said them, for those who judge them.
+    /// The same, with the reasons as the policy wrote them, to check these.
     pub(crate) fn decide_in_its_words(
         &mut self,
         store: &mut Store,

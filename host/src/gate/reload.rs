@@ -1,10 +1,11 @@
-//! How another generation takes the place of the one in use.
+//! The change from the generation in use to another one.
 //!
-//! Owns the moment. Leaves the steps of loading to `loading`. Callers rely on this: a policy, its
-//! settings, its limits and its clause change together and never in part; a generation is compared
-//! as a whole, because its number may be another one's where a backup took the place of the
-//! database; no claim waits for a compiler, because a policy that is not compiled yet is loaded in
-//! a thread; and until that is done, or if it fails, claims use the one before.
+//! Owns the moment of the change. Leaves the steps of loading to `loading`. Callers rely on this:
+//!
+//! - A policy, its settings, its limits and its clause change together and never in part.
+//! - Generations are compared as a whole: in a restored backup another one may have the number.
+//! - No claim waits for a compiler: a policy that is not compiled yet is loaded in a thread. Until
+//!   that is done, and if it fails, claims use the generation before.
 
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -52,7 +53,8 @@ impl Gate {
         self.reload.incoming.is_some()
     }
 
-    /// Looks at the active generation the next time, whatever the database's version says.
+    /// Makes the next question read the active generation, even if the database's version is the
+    /// same.
     pub fn look_again(&mut self) {
         self.reload.version = None;
     }
@@ -64,8 +66,8 @@ impl Gate {
         self.reload.failed = Some((active, now));
     }
 
-    /// Notices that another generation is active. It never fails: what cannot be read or loaded is
-    /// said in the log, and this process goes on as it was.
+    /// Notices that another generation is active. It never fails: where it cannot be read or
+    /// loaded, the log says so, and this process keeps what it uses.
     pub(super) fn reload(&mut self, store: &mut Store, purpose: Purpose, now: Timestamp) {
         if let Rule::Active(_) = self.rule
             && let Err(error) = self.try_to_reload(store, purpose, now)
@@ -118,14 +120,14 @@ impl Gate {
         reload
             .failed
             .take_if(|(failed, _)| Some(&*failed) != active.as_ref());
-        // Neither its signature nor the keys have changed.
+        // An untrusted one is not tried again: neither its signature nor the keys have changed.
         let is_not_trusted = reload.failed.is_some() && reload.not_trusted;
         if is_not_trusted || (reload.failed.is_some() && !retry) {
             return Ok(());
         }
         reload.failed = None;
         if self.in_use.policy.is_none() {
-            // Nothing is in use yet that could go on meanwhile.
+            // No policy is in use that claims could keep meanwhile.
             return self.read_anew(store);
         }
         match active {

@@ -9,7 +9,7 @@ use serial_gate_default_policy::scope::{self, Scope};
 use super::settings::keys_of;
 use crate::model::Settings;
 
-/// The scope of settings. Rules of another kind are not ours to refuse: they name no repos.
+/// The scope of settings. Rules that are not a JSON object name no repos; the policy refuses them.
 pub fn scope_of(settings: &Settings) -> Scope {
     Scope::parse(&settings.repos).within(repos_of_rules(settings).as_deref())
 }

@@ -1,4 +1,4 @@
-//! What an operator sets: for everybody with a generation, or for one process.
+//! What an operator sets: for every process, with a generation, or for one process only.
 //!
 //! Owns the text of settings and allowances in the database, and the order of precedence: a
 //! process's own overrides come before what its generation says. Leaves the repos in scope to
@@ -46,7 +46,7 @@ pub(crate) fn finished_stages(settings: &Settings) -> FinishedStages {
         finished_stages: Vec<String>,
     }
     let rules = settings.rules.as_deref();
-    // Rules of another kind are not ours to refuse.
+    // The policy refuses rules of another kind.
     let rules = rules.and_then(keys_of).map(Value::Object);
     let rules = rules.and_then(|rules| serde_json::from_value::<Rules>(rules).ok());
     FinishedStages::new(rules.map(|rules| rules.finished_stages).unwrap_or_default())
@@ -96,6 +96,6 @@ fn read<T: for<'de> Deserialize<'de>>(
 
 /// Settings or an allowance as they are in the database: the same value, the same text.
 pub fn stored(value: &impl Serialize) -> String {
-    // Plain records of numbers and texts: there is nothing in them that JSON cannot hold.
+    // Plain records of numbers and texts: JSON can hold them all.
     serde_json::to_string(value).unwrap_or_default()
 }

@@ -1,7 +1,7 @@
-//! The clause that other processes claim by, where this one overrides its generation's settings.
+//! The clause that other processes use, where this one overrides its generation's settings.
 //!
-//! Owns what was asked last. Leaves the clause itself to `fallback`, which changes nothing here and
-//! counts no failure.
+//! Owns the last answer, which is kept while it holds. Leaves the clause itself to `fallback`,
+//! which changes nothing here and counts no failure.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::{Error, Gate, Purpose};
 use crate::model::Settings;
 use crate::store::Store;
 
-/// The rule of other processes, as it was asked for last.
+/// The rule of other processes, as it was last read.
 pub(super) struct StoredRule {
     generation: Option<i64>,
     settings: Settings,

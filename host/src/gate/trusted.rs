@@ -1,11 +1,10 @@
 //! What claims use where the active generation is not trusted here.
 //!
-//! Owns the way to it: the newest generation that was active before and whose component is signed
-//! by a key that is trusted now. Its policy is asked, with its own settings. Without one only
-//! freezes hold: `fallback` has that clause. Leaves the signatures to `policy`. Callers rely on
-//! this: with a trust list, nothing that a component said before it was checked is used, and
-//! neither is a clause that is kept of it. The active generation stays active for those who trust
-//! it; `reload` sees when another one is.
+//! Owns the choice: the newest earlier active generation whose component is signed by a key that is
+//! trusted now. Its policy is asked, with its own settings. If there is none, only freezes hold;
+//! `fallback` has that clause. Leaves the signatures to `policy`. Callers rely on this: with a
+//! trust list, no answer of an unchecked component is used, and no clause that was kept of it. The
+//! active generation stays active for hosts that trust it; `reload` notices the next one.
 
 use std::collections::BTreeSet;
 
@@ -67,7 +66,7 @@ impl Gate {
         settings: &str,
     ) -> Result<Option<String>, Error> {
         let digest = &self.in_use.digest;
-        // A policy that the caller gave was checked by the caller.
+        // A policy that the caller gives is checked by the caller.
         if let Some(generation) = &self.in_use.generation
             && !self.is_signed(store, digest, generation.signature.as_deref())?
         {
@@ -76,8 +75,8 @@ impl Gate {
         Ok(store.last_good_clause(digest, settings)?)
     }
 
-    /// Whether a component is kept as it was, and signed by a key that is trusted. Without a trust
-    /// list, every one is.
+    /// Whether a component is unaltered, and signed by a trusted key. Without a trust list, every
+    /// one counts as signed.
     fn is_signed(
         &self,
         store: &mut Store,

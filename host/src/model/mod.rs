@@ -1,8 +1,7 @@
 //! The contract as Rust types, generated from `wit/serial-gate.wit`, which documents every field.
 //!
-//! Owns names, how symbols and texts belong together, and the one JSON form of a verdict: no rule,
-//! no I/O. The types are the generated ones and not copies of them, so that a snapshot reaches a
-//! policy without a conversion.
+//! Owns names, the table of symbols, and the JSON form of a verdict: no rule, no I/O. The types are
+//! the generated ones, so a snapshot reaches a policy without a conversion.
 
 mod verdicts;
 
@@ -78,7 +77,7 @@ impl Symbols {
         symbol
     }
 
-    /// The text of a symbol; none for NULL, and for a symbol that is not there.
+    /// The text of a symbol; none for NULL and for an unknown symbol.
     pub fn text(&self, symbol: Symbol) -> Option<&str> {
         let at = usize::try_from(symbol).ok()?;
         let start = *self.ends.get(at.checked_sub(1)?)?;
@@ -106,7 +105,8 @@ pub fn verdict_to_json(verdict: &Verdict) -> Value {
     }
 }
 
-/// A verdict as [`verdict_to_json`] writes it, or as earlier versions kept it; none if it is neither.
+/// A verdict as [`verdict_to_json`] writes it, or as earlier versions wrote it; none for anything
+/// else.
 pub fn verdict_from_json(document: &Value) -> Option<Verdict> {
     if document == "claim" || document == "Claim" {
         return Some(Verdict::Claim);

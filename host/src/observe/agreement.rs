@@ -1,12 +1,11 @@
-//! Whether a policy's two answers agree: what `decide` says of each queued job, and what the clause
-//! does; and whether its decisions are a whole list.
+//! Whether a policy's two answers agree, `decide` and the clause, and whether its decisions are a
+//! complete list.
 //!
-//! Owns the comparison and its words. It reads nothing: both answers are about one state, and at
-//! one time, so that what it finds is a fault of the policy and never of the moment. A job that
-//! `decide` holds and the clause lets through is given to the next worker; a job that the clause
-//! holds is not, whatever `decide` says. A decision that is missing, that is there twice, or that
-//! is about a job which is not queued contradicts the clause as well, which has one answer for
-//! each.
+//! Owns the comparison and its words. Both answers are about one state at one time, so a difference
+//! is always a fault of the policy. Claims follow the clause: a job that it lets through is given
+//! to the next worker even if `decide` holds it. A decision that is missing, occurs twice, or is
+//! about a job that is not queued contradicts the clause as well, which has one answer for each
+//! job.
 
 use std::{fmt, iter};
 
@@ -22,7 +21,7 @@ pub struct Contradiction {
     pub job: i64,
     /// What `decide` says of it.
     pub decide: Decided,
-    /// What the clause says, by which it is claimed or not.
+    /// What the clause says, which claims follow.
     pub clause: ByClause,
 }
 
@@ -81,7 +80,8 @@ impl Contradiction {
                 "`decide` says nothing of it, and the clause, which claims use, holds it"
             }
             (Decided::Twice, ByClause::Claim) => {
-                "`decide` has several answers for it, and the clause, which claims use, lets it through"
+                "`decide` has several answers for it, and the clause, which claims use, lets it \
+                 through"
             }
             (Decided::Twice, ByClause::Hold) => {
                 "`decide` has several answers for it, and the clause, which claims use, holds it"
@@ -112,12 +112,12 @@ impl fmt::Display for Contradiction {
 }
 
 impl Contradicting {
-    /// Whether the policy says one thing of each job.
+    /// Whether there is no contradiction.
     pub fn is_none(&self) -> bool {
         self.count == 0
     }
 
-    /// What is said of one job.
+    /// The contradiction about one job.
     pub fn about(&self, job: i64) -> Option<&Contradiction> {
         self.jobs.iter().find(|found| found.job == job)
     }
@@ -149,8 +149,8 @@ impl Contradicting {
     }
 }
 
-/// Compares the decisions over a state with what the clause says of its queued jobs, or of one of
-/// them: then what is said of others does not matter. `by_clause` is in the order of ids.
+/// Compares the decisions over a state with what the clause says of its queued jobs, or with `job`
+/// of that one only. `by_clause` is in the order of ids.
 pub(super) fn compare(
     state: &Snapshot,
     by_clause: &[(i64, bool)],
@@ -174,8 +174,8 @@ pub(super) fn compare(
     found
 }
 
-/// What is wrong with decisions as a list, whatever the clause says: it should be about the queued
-/// jobs, each once, in the order of their ids. None if nothing is.
+/// What is wrong with decisions as a list, if anything: there should be one for each queued job, in
+/// the order of ids.
 pub(crate) fn fault(queued: &[i64], decisions: &[Decision]) -> Option<String> {
     let decided = decisions.iter().map(|decision| decision.job);
     if decided.eq(queued.iter().copied()) {

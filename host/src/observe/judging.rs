@@ -1,10 +1,9 @@
-//! The comparison of `decide` with the clause where the queue is looked at, and what becomes of
-//! what is found.
+//! The comparison of `decide` with the clause when the queue is shown, and what it leads to.
 //!
 //! Owns which clauses are compared: those that the policy has just given, and no fallback. Both
 //! answers come from one policy, one moment and one snapshot. Leaves the comparison itself to
-//! `agreement`. Callers rely on this: what is found is counted against the generation, except under
-//! this process's overrides, where it is only shown; and nothing here fails a look.
+//! `agreement`. Callers rely on this: contradictions are counted against the generation, except
+//! under this process's overrides, where they are only shown; and nothing here fails a look.
 
 use std::time::Duration;
 
@@ -18,8 +17,8 @@ use crate::model::Snapshot;
 use crate::recent::is_recent;
 use crate::store::{Actor, Contradicted, Contradictions, Patience, Store};
 
-/// How soon a process that looks again and again counts the same thing once more. What it writes is
-/// a change that wakes others who look.
+/// How soon a process that looks repeatedly counts the same contradictions again. Each count is a
+/// write, which wakes everyone who watches the database.
 const COUNTED_FOR: Duration = Duration::from_secs(10);
 
 /// What a look at all queued jobs found.
@@ -41,7 +40,7 @@ pub(super) fn is_comparable(clause: &CurrentClause) -> bool {
     clause.source == Source::Policy
 }
 
-/// What came of a comparison, and whose fault it would be.
+/// What a comparison found, and the generation to blame.
 pub(crate) struct Compared {
     /// How many jobs were compared.
     pub jobs: usize,
@@ -56,7 +55,7 @@ pub(crate) fn decide_and_compare(
     now: Timestamp,
     job: Option<i64>,
 ) -> Result<(Answered, Option<Compared>), gate::Error> {
-    // Nothing between this and the decisions may change to another generation.
+    // Until the decisions are made, no step may change to another generation.
     let clause = gate.clause(store, Purpose::Look, now)?;
     if !is_comparable(&clause) {
         let state = store.snapshot(&clause.footprint(), job)?;
@@ -165,7 +164,7 @@ impl Observer {
 }
 
 /// Counts what was found against its generation. Returns the generation that is active again, if
-/// this was one failure too many. A database that cannot be written is said in the log.
+/// this was one failure too many. If the database cannot be written, the log says so.
 pub(super) fn count(
     store: &mut Store,
     failing: Option<&Failing>,

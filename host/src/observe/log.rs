@@ -1,8 +1,8 @@
 //! The decision log: what the policy said at each claim, one JSON object a line.
 //!
 //! Owns the format and the rotation. Many processes may write to one file: a lock file makes them
-//! take turns. A claim that finds the queue as the one before found it adds no line. Leaves a line
-//! that cannot be written to `look`, which drops and counts it.
+//! take turns. A claim that gets no job adds no line if nothing has changed since the last one.
+//! Leaves a line that cannot be written to `look`, which drops and counts it.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
@@ -120,7 +120,7 @@ impl DecisionLog {
             claimed: claimed.map(|claimed| claimed.id),
             snapshot: self.options.snapshots.then(|| state.clone()),
         };
-        // Once is enough: claims do not wait again and again for a process that has stopped.
+        // Claims do not wait a second time for a process that has stopped with the lock.
         let patience = if self.has_failed {
             Duration::ZERO
         } else {
@@ -141,10 +141,10 @@ fn add_line(options: &LogOptions, entry: &Entry, patience: Duration) -> io::Resu
     let mut line = serde_json::to_vec(entry)?;
     line.push(b'\n');
     let lock_file = with_extension(&options.path, "lock");
-    // To open a pipe waits for its reader.
+    // Opening a pipe would wait for its reader.
     for path in [&options.path, &lock_file] {
         if path.exists() && !path.is_file() {
-            let problem = format!("`{}` is no regular file", path.display());
+            let problem = format!("`{}` is not a regular file", path.display());
             return Err(io::Error::other(problem));
         }
     }

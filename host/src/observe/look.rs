@@ -2,7 +2,7 @@
 //!
 //! Owns which rows are read for them. Leaves the line to `log`, and the other policy to `shadow`.
 //! Callers rely on this: both see the state that the claim saw, nothing here fails a claim, and
-//! where there is neither a log nor a shadow, a claim pays nothing for it.
+//! without a log or a shadow a claim pays nothing.
 
 use jiff::Timestamp;
 
@@ -39,7 +39,7 @@ impl Observer {
             return None;
         }
         let shadow = is_due.then(|| self.shadow.clause(gate, store, now));
-        // Any policy may be replayed over a state that is kept.
+        // A logged state may be replayed under any policy.
         let is_kept = self.log.as_ref().is_some_and(|log| log.options.snapshots);
         let mut footprint = if is_kept {
             Footprint::of_every_clause()

@@ -1,9 +1,9 @@
 //! What is watched of claims: a decision log, a shadow policy, and whether `decide` and the clause
 //! agree.
 //!
-//! Owns what it takes to watch: what was logged, asked, compared and counted last. Leaves the
-//! clause and the verdicts to `gate`, and the rows to `store`; both are parameters. Callers rely on
-//! this: nothing here fails a claim or a look, and a claim that nothing watches pays nothing.
+//! Owns its memory: what was last logged, asked, compared and counted. Leaves the clause and the
+//! verdicts to `gate`, and the rows to `store`; both are parameters. Callers rely on this: nothing
+//! here fails a claim or a look, and a claim that nothing watches pays nothing.
 
 mod agreement;
 mod judging;

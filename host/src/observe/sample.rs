@@ -1,11 +1,10 @@
 //! The comparison of `decide` with the clause before claims, in processes that stay.
 //!
 //! Owns how often: at most once a second, and for at most a hundredth of the time, over all queues
-//! of a process that share a [`Pace`]; and a state that has not changed is left for later, so that
-//! the next change is compared before a claim sees it. A short comparison is made before the claim,
-//! in the very state that the claim sees, and takes no lock. A long queue is compared in a thread,
-//! on its own connection. Leaves what becomes of what is found to `judging`. Callers rely on this:
-//! nothing here fails a claim.
+//! of a process that share a [`Pace`]. A state that has not changed waits, so that the turn is free
+//! when the next change comes. A short comparison is made before the claim, in the very state that
+//! the claim sees, and takes no lock. A long queue is compared in a thread, on its own connection.
+//! Leaves the contradictions to `judging`. Callers rely on this: nothing here fails a claim.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -25,16 +24,16 @@ use crate::store::{Database, Patience, Store};
 /// The least time between two comparisons.
 const BETWEEN: Duration = Duration::from_secs(1);
 
-/// How many times as long as a comparison took it is left alone after that.
+/// How long the pause after a comparison is, in multiples of the time that it took.
 const REST: u32 = 100;
 
 /// How long a claim may be kept waiting for one.
 const LONG: Duration = Duration::from_millis(20);
 
-/// With how many queued jobs one may take that long.
+/// With more queued jobs than this, a comparison may take that long.
 const MANY: usize = 500;
 
-/// For how long a state is not compared again that has not changed. A rule may depend on the time.
+/// How soon an unchanged state is compared again: a rule may depend on the time.
 const UNCHANGED: Duration = Duration::from_secs(10);
 
 /// How often a process compares. A clone is the same pace: the queues that share it take turns.
@@ -127,7 +126,7 @@ impl Observer {
         if !is_rolled_back {
             return Ok(clause);
         }
-        // As where a policy fails to give a clause: no claim uses it any more.
+        // No claim uses the old generation from now on, as after a failure to give a clause.
         gate.read_anew(store)?;
         gate.clause(store, Purpose::Look, now)
     }
@@ -174,7 +173,7 @@ impl Observer {
         };
         if pace.was_long() || store.has_more_queued_than(MANY)? {
             let (database, budget) = (store.database().clone(), self.claim_budget);
-            // What it finds is in the database then, where this queue hears of it.
+            // It writes what it finds to the database, where this queue notices it.
             thread::Builder::new()
                 .name("agreement".into())
                 .spawn(move || in_background(&database, budget, &question, turn))
@@ -201,8 +200,8 @@ fn in_background(database: &Database, budget: Duration, question: &Question, tur
     drop(turn);
 }
 
-/// Compares, and counts what is found. Returns the generation that is active again, if there is
-/// one.
+/// Compares, and counts what is found. Returns the generation that is active again after a
+/// rollback.
 fn ask(store: &mut Store, question: &Question) -> Option<i64> {
     let found = find(store, question).unwrap_or_else(|error| {
         tracing::warn!("`decide` was not compared: {}", with_causes(&error));
@@ -231,7 +230,7 @@ fn find(store: &mut Store, question: &Question) -> Result<Contradicting, gate::E
                 return Ok(found);
             }
         }
-        // It may be the rows of one repo that it fails on.
+        // The policy may fail on the rows of one repo only.
         Err(error) => tracing::warn!("not all jobs were compared: {}", with_causes(&error)),
     }
     // At least the next one. The clause may have shut out rows of a large state that `decide` sees
@@ -241,8 +240,8 @@ fn find(store: &mut Store, question: &Question) -> Result<Contradicting, gate::E
     };
     let judged = store.judged(&clause.footprint(), &clause.rendered, Some(*job))?;
     let decisions = match policy.decide(settings, *now, &judged.state) {
-        // A job that is given away without a word. A limit is another matter: there may be much to
-        // decide over.
+        // `decide` has no answer for a job that the clause gives away. A broken limit does not
+        // count: there may be much to decide over.
         Err(error) if matches!(error.failure(), Some("trap" | "capability")) => {
             tracing::warn!("job {job} was not decided: {}", with_causes(&error));
             Vec::new()

@@ -1,8 +1,8 @@
 //! The shadow: a generation that decides with the active one.
 //!
 //! Owns when it is asked: about the state that a claim saw, at most once a second in a process.
-//! Leaves how a policy is loaded to `gate`, and what adds up to the store. Callers rely on this: no
-//! claim uses its answers.
+//! Leaves loading a policy to `gate`, and the counts to the store. Callers rely on this: no claim
+//! uses its answers.
 
 use std::time::Duration;
 

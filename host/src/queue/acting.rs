@@ -1,10 +1,10 @@
-//! Where the gate really acts, and what to say of its switches.
+//! Where the gate really acts, and the notes about its switches.
 //!
-//! Owns the answer for people. It is about claims: the exact name counts, and so does the clause in
-//! force, which may be a fallback or a policy that reads no scope. Leaves the reference's helper,
-//! which is about names that were typed, to `scope`. Callers rely on this: where this process
-//! overrides the stored settings, both rules are asked, so that what is only true here is not said
-//! of all.
+//! Owns the answer for people. It is about claims: the exact name counts, and the clause in force,
+//! which may be a fallback or come from a policy that reads no scope. Leaves the reference's
+//! helper, which reads names as people type them, to `scope`. Callers rely on this: where this
+//! process overrides the stored settings, both rules are asked, and the answer names the
+//! difference.
 
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ impl Acting {
         matches!(self, Acting::Acts | Acting::ActsHereOnly)
     }
 
-    /// What to say; nothing where it simply acts.
+    /// The note about it; none where the gate acts for every process.
     pub fn note(self) -> Option<&'static str> {
         match self {
             Acting::Acts => None,
@@ -98,7 +98,7 @@ impl InForce {
             Source::Policy | Source::LastGood if self.scope.contains(repo) => return Ok(true),
             _ => {}
         }
-        // A fallback knows no rules, and a policy by others need not read the scope.
+        // A fallback reads no rules, and another author's policy may not read the scope.
         for (frozen, earlier) in [(true, None), (false, Some("analysis"))] {
             for agent in &self.agents {
                 let supposed = Supposed {
@@ -134,40 +134,40 @@ impl Queue {
         })
     }
 
-    /// What to say of a gate or a freeze layer that is off, for everybody or by the settings of
-    /// this process or of others.
+    /// Notes about a gate or a freeze layer that is off: for every process, by this process's own
+    /// settings, or by the stored ones.
     pub fn switches(&self) -> Vec<&'static str> {
         let own = self.settings();
         let stored = self.stored_settings();
         let stored = stored.as_ref().unwrap_or(own);
-        let mut said = Vec::new();
+        let mut notes = Vec::new();
         match (own.enabled, stored.enabled) {
             (true, true) => {}
-            (false, false) => said.push("the gate is off: every queued job may be claimed"),
-            (false, true) => said.push(
+            (false, false) => notes.push("the gate is off: every queued job may be claimed"),
+            (false, true) => notes.push(
                 "the gate is off by this process's own settings: with these, every queued job may \
                  be claimed",
             ),
-            (true, false) => said.push(
+            (true, false) => notes.push(
                 "the gate is on by this process's own settings only: by the stored ones it is off, \
                  and every queued job may be claimed",
             ),
         }
         if !own.enabled {
-            return said;
+            return notes;
         }
         match (own.freeze_enabled, stored.freeze_enabled) {
             (true, true) => {}
-            (false, false) => said.push("the freeze layer is off: no freeze holds a job"),
-            (false, true) => said.push(
+            (false, false) => notes.push("the freeze layer is off: no freeze holds a job"),
+            (false, true) => notes.push(
                 "the freeze layer is off by this process's own settings: with these, no freeze \
                  holds a job",
             ),
-            (true, false) => said.push(
+            (true, false) => notes.push(
                 "the freeze layer is on by this process's own settings only: by the stored ones it \
                  is off, and no freeze holds a job",
             ),
         }
-        said
+        notes
     }
 }

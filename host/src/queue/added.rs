@@ -1,8 +1,8 @@
-//! What has to be known of a task or a job that was just added.
+//! The notes about a task or a job that was just added.
 //!
-//! Owns the word about a frozen repo whose freeze does not hold the new job: the freeze told only
-//! of what was queued when it was made. Leaves the stage to `stages`. Nothing fails here: what was
-//! added is on the disk by then.
+//! Owns the note about a frozen repo whose freeze does not hold the new job: the answer to `freeze`
+//! was only about the jobs that were queued then. Leaves the stage to `stages`. Nothing fails here,
+//! because the task or job is on the disk by then.
 
 use jiff::Timestamp;
 
@@ -11,18 +11,18 @@ use crate::error::with_causes;
 use crate::gate::CurrentClause;
 use crate::store::{NewTask, Probe, Supposed};
 
-/// What the notes of this file say.
+/// The subject of the notes of this file.
 const WHAT: &str = "whether a freeze holds the new job";
 
 impl Queue {
-    /// What to say of a task that was added.
+    /// The note about a task that was added.
     pub fn added_task_note(&mut self, now: Timestamp, task: NewTask<'_>) -> Option<String> {
         let stage = self.first_stage_note(now, task.repo, task.stage);
         let frozen = self.frozen_note(now, task.repo, task.agent, task.label);
         super::freezes::joined([stage, or_unsaid(frozen, WHAT)])
     }
 
-    /// What to say of a job that was added to a task.
+    /// The note about a job that was added to a task.
     pub fn added_job_note(&mut self, now: Timestamp, job: i64) -> Option<String> {
         or_unsaid(self.find_job_note(now, job), WHAT)
     }
@@ -41,7 +41,7 @@ impl Queue {
         self.frozen_note(now, &repo, &agent, label.as_deref())
     }
 
-    /// That a repo is frozen, and the freeze does not hold such a job.
+    /// The note that a repo is frozen, and the freeze does not hold such a job.
     fn frozen_note(
         &mut self,
         now: Timestamp,
@@ -84,7 +84,7 @@ impl Queue {
 /// A note, if it could be found. The change is made by then, so that an error is only logged.
 pub(super) fn or_unsaid(note: Result<Option<String>, Error>, what: &str) -> Option<String> {
     note.unwrap_or_else(|error| {
-        tracing::warn!("{what} cannot be said: {}", with_causes(&error));
+        tracing::warn!("{what} is not known: {}", with_causes(&error));
         None
     })
 }

@@ -1,9 +1,9 @@
-//! What the rule makes of another program's rows: whether any job is queued, any of them gated, any
-//! task finished.
+//! Whether the rule fits the rows of another program: is any job queued, any of them gated, any
+//! task finished?
 //!
 //! Owns the comparison of the census with the rule in force, and the rules that would fit. Leaves
-//! the count to the store. Callers rely on this: advice is only about rows that are there, and none
-//! is an error.
+//! the count to the store. Callers rely on this: advice is about existing rows only, and is never
+//! an error.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ use crate::gate::{default_settings, finished_stages, keys_of, settings_in};
 use crate::model::Settings;
 use crate::store::{Census, Counted, FinishedStages, STATUSES, Trial};
 
-/// What a database holds, and what the rule makes of it.
+/// What a database holds, and how the rule fits it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Adoption {
     /// What is there.
@@ -28,7 +28,7 @@ pub struct Adoption {
     pub rules: Option<String>,
 }
 
-/// Something that looks as if the rule did not fit the rows.
+/// A sign that the rule does not fit the rows.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[serde(tag = "of", rename_all = "snake_case")]
 pub enum Misfit {
@@ -125,19 +125,19 @@ impl fmt::Display for Misfit {
             ),
             Misfit::NoTime { value } => write!(
                 f,
-                "`{value}` in `jobs.created_at` is no time that can be read, so the age of such a \
-                 job is not known"
+                "`{value}` in `jobs.created_at` is not a time that can be read, so the age of such \
+                 a job is not known"
             ),
         }
     }
 }
 
 impl Queue {
-    /// What the database holds, and what the rule in force makes of it.
+    /// What the database holds, and how the rule in force fits it.
     pub fn adoption(&mut self, now: Timestamp) -> Result<Adoption, Error> {
         let census = self.store.census()?;
         let clause = self.clause(now)?;
-        // While the gate is off, nothing is said of what it holds.
+        // While the gate is off, there is no advice about gated agents.
         let gated = (!clause.clause.is_empty()).then(|| clause.clause.gated());
         let finished = self.finished_stages()?;
         let settings = self.gate.settings_now(&mut self.store)?;
@@ -263,8 +263,8 @@ fn judge(
     }
 }
 
-/// The agent that most often has the first job of a task, of those whose jobs wait, if it has a
-/// fair part of them.
+/// Of the agents with waiting jobs, the one that has the most first jobs of tasks, if it has at
+/// least a tenth of them all.
 fn likely_gated(census: &Census, waiting: &[String]) -> Option<String> {
     let is_one = |name: &String| waiting.contains(name);
     let found = census
@@ -297,7 +297,7 @@ fn holds(gated: &Agents, agent: &str) -> bool {
     }
 }
 
-/// So many tasks have some that are finished, if any ever is.
+/// Among this many tasks some should be finished.
 const MANY: u64 = 10;
 
 /// Whether a word says that a task is over.

@@ -11,7 +11,7 @@ use super::words::time;
 use crate::printable::{Show, as_it_is};
 use crate::store::FrozenDeploy;
 
-/// Something that helps.
+/// One thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Advice {
     /// The job failed, and may be tried again.
@@ -298,8 +298,8 @@ impl Advice {
             Advice::Unfreeze { repo, .. } => (None, None, Some(repo)),
         };
         json!({
-            "remedy": self.name(), "task_id": task, "job_id": job, "repo": repo, "text": self.in_words(&as_it_is),
-            "command": self.command(),
+            "remedy": self.name(), "task_id": task, "job_id": job, "repo": repo,
+            "text": self.in_words(&as_it_is), "command": self.command(),
         })
     }
 }

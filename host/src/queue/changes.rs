@@ -1,9 +1,8 @@
 //! Notices that another connection has changed the database.
 //!
-//! Owns the comparison of versions and the waiting between two looks: everything that waits for a
-//! change, in a claim, in the service, in a command or in a sender of alerts, waits here. A look is
-//! one cheap read. Callers rely on this: a change after the last look is never missed, if the look
-//! came before what was read.
+//! Owns the comparison of versions and the pause between two looks, for everything that waits for a
+//! change: a claim, the service, a command, a sender of alerts. A look is one cheap read. Callers
+//! rely on this: a caller that looks first and reads then never misses a change.
 
 use std::thread;
 use std::time::{Duration, Instant};

@@ -1,11 +1,11 @@
 //! A worker's claim.
 //!
-//! Owns the order of its steps: the clause, its comparison with `decide`, leases that ran out, a
-//! look for the log and the shadow, and then the way to the first job that may be claimed. Leaves
-//! the transaction to the store. Callers rely on this: whichever way is taken, the clause lets the
-//! job through, and where the heads are known it is the first such job. A claim that finds
-//! nothing compares some heads with the clause itself, because some writes of other programs
-//! fire no trigger.
+//! Owns the order of its steps: the clause, its comparison with `decide`, leases that ran out, the
+//! state for the log and the shadow, and then the search for the first job that may be claimed.
+//! Leaves the transaction to the store. Callers rely on this: the clause lets the job through,
+//! however it was found, and where the heads are known it is the first such job. A claim that finds
+//! nothing compares some heads with the clause, because some writes of other programs fire no
+//! trigger.
 
 use std::time::Duration;
 
@@ -51,9 +51,8 @@ impl Queue {
         let clause = gate.clause(store, Purpose::Claim, now)?;
         let clause = observer.sample(gate, store, now, clause)?;
         gate.persist_clause(store)?;
-        // By the rules of the same generation.
         store.requeue_expired(now, lease, &gate.finished_stages())?;
-        // Only what the generation said itself, under its own settings, was said by it.
+        // A claim is the generation's only by its own clause, under its own settings.
         let is_its_own = clause.source != Source::FreezeOnly && !gate.is_overridden();
         let lease = Lease {
             worker,
@@ -74,8 +73,8 @@ impl Queue {
         Ok(claimed)
     }
 
-    /// Gives a claimed job back, to its old place in the queue. `error` says why, if it was not
-    /// asked for.
+    /// Gives a claimed job back, to its old place in the queue. `error` says why, if something went
+    /// wrong.
     pub fn release(
         &mut self,
         actor: Actor<'_>,
@@ -86,7 +85,7 @@ impl Queue {
         Ok(self.store.put_back(actor, claim, error, &finished)?)
     }
 
-    /// Gives a job back whose branch could not be cut: it may be claimed again after a delay.
+    /// Gives back a job whose branch could not be cut: it may be claimed again after a delay.
     pub fn defer(
         &mut self,
         actor: Actor<'_>,
@@ -98,9 +97,9 @@ impl Queue {
         Ok(self.store.put_off(actor, claim, delay, error, &finished)?)
     }
 
-    /// The first claimable job: by the heads where the clause has a shape and they are known,
-    /// and else by a look at one queued job after another. Where that takes too long, gated jobs
-    /// are held and the others go on.
+    /// The first claimable job: by the heads where the clause has a shape and they are known, else
+    /// by a scan of the queued jobs. Where that takes too long, gated jobs are held and the others
+    /// go on.
     fn take(&mut self, clause: &CurrentClause, lease: Lease<'_>) -> Result<Option<Claimed>, Error> {
         if let Some(shaped) = clause.shaped() {
             match self.store.claim_head(shaped, lease)? {
@@ -131,8 +130,8 @@ impl Queue {
         })
     }
 
-    /// The first job that the clause lets through whatever the tables hold. A second clause, over
-    /// agents only, finds it, and has a shape.
+    /// The first job of an agent that the clause never holds. A second clause, over agents only,
+    /// finds it; it always has a shape.
     fn take_ungated(
         &mut self,
         clause: &CurrentClause,

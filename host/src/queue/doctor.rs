@@ -1,8 +1,8 @@
 //! Whether the heads that claims use are what the clause says.
 //!
-//! Owns how often that is looked at and how much at a time, and the whole comparison that an
-//! operator asks for. Leaves the comparison of a repo, and its repair, to the store. Callers rely
-//! on this: a comparison takes a bounded time, and goes on the next time where it ended.
+//! Owns how often heads are compared and how many at a time, and the full comparison for an
+//! operator. Leaves the comparison and the repair of a repo to the store. Callers rely on this: a
+//! comparison in the background takes a bounded time, and the next one continues where it ended.
 
 use std::time::{Duration, Instant};
 
@@ -47,7 +47,7 @@ pub struct Diagnosis {
     pub repos: usize,
     /// Those that differed.
     pub differences: Vec<Difference>,
-    /// How often heads were found to be wrong since the clause is in use, this time included.
+    /// How often heads were found to be wrong since the clause came into use, this time included.
     pub ever: i64,
 }
 
@@ -59,7 +59,7 @@ impl Diagnosis {
 }
 
 impl Queue {
-    /// Compares all heads with the clause, and puts right what differs.
+    /// Compares all heads with the clause, and repairs the differences.
     pub fn diagnose(&mut self, now: Timestamp) -> Result<Diagnosis, Error> {
         let restored = self.store.restore_triggers()?;
         let clause = self.clause(now)?;
@@ -93,9 +93,9 @@ impl Queue {
         }
     }
 
-    /// Compares some heads with the clause, if it is time to, and goes on from there the next
-    /// time. What differs is put right, counted and logged. A host that runs calls it whenever it
-    /// is idle. Returns whether something was put right: another job may be claimable then.
+    /// Compares some heads with the clause, if it is time to; the next call continues from there.
+    /// Differences are repaired, counted and logged. A running host calls it whenever it is idle.
+    /// Returns whether something was repaired: another job may be claimable then.
     pub fn reconcile(&mut self, now: Timestamp) -> Result<bool, Error> {
         if self.has_just_compared(now) {
             return Ok(false);
@@ -164,7 +164,7 @@ impl Queue {
         compared.is_some_and(|last| is_recent(last, now, pause))
     }
 
-    /// How often heads were found to be wrong since the clause is in use.
+    /// How often heads were found to be wrong since the clause came into use.
     pub(super) fn differences(&mut self, now: Timestamp) -> Result<i64, Error> {
         let clause = self.clause(now)?;
         match clause.shaped() {

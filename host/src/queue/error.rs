@@ -19,7 +19,7 @@ pub enum Error {
         /// Whether this process's own settings switch it off.
         here: bool,
     },
-    /// Nothing in the queue has this repo.
+    /// The repo is unknown.
     #[error(
         "no task of `{}` is known, so nothing was {left}{}",
         repo.escape_debug(), did_you_mean(near)
@@ -32,7 +32,7 @@ pub enum Error {
         /// What was not done, such as `frozen`.
         left: &'static str,
     },
-    /// The scope would drop this name, and be wider or another one than was meant.
+    /// The scope would drop this name, and be wider than was meant.
     #[error(
         "`{}` cannot be in `repos`, where a name has letters, digits, `.`, `_` and `-`, so \
          nothing was changed{}",

@@ -2,8 +2,8 @@
 //!
 //! Owns the answer of `explain`. It knows no rule: it asks the policy for the reason, finishes the
 //! task or clears the freeze that the policy names in a copy of the state, and asks again, until
-//! the policy lets the job through. What it proposes is therefore what the policy would accept.
-//! Leaves what helps to `remedy`, which reads the state of each task's work.
+//! the policy lets the job through. So its proposals are what the policy would accept. Leaves the
+//! advice to `remedy`, which reads the state of each task's work.
 
 use jiff::Timestamp;
 
@@ -118,9 +118,9 @@ impl Queue {
 
     /// Everything that holds a job; none if nothing does.
     fn reasons(&mut self, now: Timestamp, id: i64) -> Result<Option<Held>, Error> {
-        // A row that is undone was in the footprint before, and no other row comes into it by that.
+        // Finishing a task or clearing a freeze brings no further row into the footprint.
         let footprint = self.footprint(now)?;
-        // `task done` uses the generation's rules, whatever this process was told.
+        // A task is ended by the generation's rules, even if this process overrides them.
         let generation = self.gate.generation();
         let theirs = generation.filter(|_| self.gate.is_overridden());
         let finished = match theirs.map(settings_of) {
@@ -160,7 +160,8 @@ impl Queue {
         }
     }
 
-    /// Writes a reason down and does what an operator could do about it. False if that is nothing.
+    /// Notes a reason, and changes the copy as an operator could change the queue. False if no
+    /// change is possible.
     fn note_and_undo(
         &mut self,
         now: Timestamp,

@@ -1,6 +1,6 @@
 //! The answer of `explain`, as types and as a document.
 //!
-//! Owns its keys. Leaves how it is found to `explain`.
+//! Owns its keys. Leaves the search to `explain`.
 
 use std::ops::Deref;
 
@@ -11,14 +11,14 @@ use super::advice::Advice;
 use crate::observe::Contradiction;
 use crate::store::{ActiveFreeze, FrozenDeploy, JobRow, JobWork, TaskBranch, TaskRow, TaskWork};
 
-/// A job and what becomes of it.
+/// A job, its standing, and what helps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
     /// The job.
     pub job: JobRow,
     /// Whether it may be claimed, and why not.
     pub standing: Standing,
-    /// What the policy says of it, if it contradicts itself: then the standing is only half of it.
+    /// The policy's two answers about it, if they differ; the standing is then only one of them.
     pub contradiction: Option<Contradiction>,
     /// How it is.
     pub work: JobWork,
@@ -53,9 +53,9 @@ pub struct Held {
     pub freezes: Vec<FreezeAhead>,
     /// Reasons in the policy's words. What they need is not known here.
     pub rules: Vec<String>,
-    /// What the policy names that is not there, or not what it says.
+    /// What the policy names that does not exist, or is not what the policy takes it for.
     pub doubts: Vec<Doubt>,
-    /// Whether there is a reason that no command of ours would clear.
+    /// Whether there is a reason that no change of the gate would clear.
     pub stuck: bool,
 }
 

@@ -1,13 +1,13 @@
 //! What a freeze really does: whether the gate holds the tasks of a repo while it is frozen, and
 //! why not.
 //!
-//! Owns the words about it, which the command line, the service, the page and the alerts all use.
-//! The answer comes from the clause in force, asked about a job that is not there (`store`'s
-//! `Probe`). The settings only tell why. A freeze holds the *first job of a task*, the one for a
-//! gated agent; a task that has started goes on. Where this process overrides the stored settings,
-//! these are asked as well, because other processes claim by them, and the worse answer counts.
-//! Callers rely on this: nothing here fails, because a freeze must not wait for an answer. What
-//! cannot be found out is shown as unknown, and counts as not held.
+//! Owns the words about it, which the command line, the service, the page and the alerts share. The
+//! answer comes from the clause in force, tried on a supposed job (`store`'s `Probe`); the settings
+//! only explain it. A freeze holds the *first job of a task*, the one for a gated agent; a task
+//! that has started goes on. Where this process overrides the stored settings, these are asked as
+//! well, because other processes claim by them, and the worse answer counts. Callers rely on this:
+//! nothing here fails, because a freeze must not wait for an answer. An effect that cannot be found
+//! out is shown as unknown, and counts as not held.
 
 use std::fmt;
 
@@ -24,7 +24,7 @@ use crate::store::{Firsts, Probe, Supposed};
 /// What a freeze of a repo does under the clause in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FreezeEffect {
-    /// Whether the tasks of the repo are held while it is frozen, but for those with a mark that
+    /// Whether the tasks of the repo are held while it is frozen, except for those with a mark that
     /// `passes` names.
     pub holds: bool,
     /// Why tasks start all the same, all or the marked ones; none if no task starts.
@@ -68,7 +68,7 @@ pub enum Passes {
     Here(Box<Passes>),
     /// By the stored settings, for this reason; this process has others.
     Stored(Box<Passes>),
-    /// It cannot be said.
+    /// It cannot be found out.
     Unknown {
         /// Why.
         error: String,
@@ -76,7 +76,7 @@ pub enum Passes {
 }
 
 impl FreezeEffect {
-    /// What to say besides that the repo is frozen; nothing where no task of it starts.
+    /// The note to add to "is frozen"; none where no task of the repo starts.
     pub fn note(&self) -> Option<String> {
         self.passes.as_ref().map(Passes::to_string)
     }
@@ -132,17 +132,13 @@ impl fmt::Display for Passes {
                 named(labels, " or ")
             ),
             Passes::Unknown { error } => {
-                write!(
-                    f,
-                    "whether the gate holds its tasks cannot be said: {error}"
-                )
+                write!(f, "whether the gate holds its tasks is not known: {error}")
             }
         }
     }
 }
 
-/// A frozen repo in one sentence, with what has to be said besides. The repo's name is used as it
-/// is given.
+/// A frozen repo in one sentence, with a note. The repo's name is used as it is given.
 pub fn frozen_words(repo: &str, note: Option<&str>) -> String {
     match note {
         None => format!("`{repo}` is frozen: no task of it starts"),
@@ -172,7 +168,7 @@ impl Queue {
         if own == stored {
             return Ok(own);
         }
-        // What others do is worse than what this process does not do.
+        // The worse answer counts; of two alike, the stored one, which other processes use.
         let wrapped = match (own.holds, stored.holds) {
             (true, false) => stored.passes.map(Box::new).map(Passes::Stored),
             (false, true) => own.passes.map(Box::new).map(Passes::Here),
@@ -215,7 +211,7 @@ impl Queue {
                 passes: Some(self.why_not(settings, repo, clause.source)),
             });
         }
-        // Tasks may begin with a job that is not the gate's business.
+        // Tasks may begin with a job that the gate does not hold.
         let (queued, mut are_all) = self.store.queued_agents(repo)?;
         let mut others = Vec::new();
         let mut is_gated_work_queued = false;
@@ -316,8 +312,8 @@ impl Queue {
     }
 }
 
-/// The agents whose jobs the clause may hold. Where it may hold those of all but some, a fresh name
-/// speaks for all.
+/// The agents whose jobs the clause may hold. Where it may hold the jobs of all but some, a fresh
+/// name represents the rest.
 pub(super) fn gated_agents(clause: &CurrentClause) -> Vec<String> {
     match clause.clause.gated() {
         Agents::Only(agents) => agents.into_iter().flatten().collect(),

@@ -1,9 +1,9 @@
 //! Freezes and deploy verdicts, with what they really do.
 //!
-//! Owns the order: what the gate will do is asked before anything is written, so that the alert,
-//! which is written in the same transaction, says it as it was then. Leaves what a freeze does to
-//! `freeze_effect`. Callers rely on this: a repo that nothing knows is not frozen by hand, unless
-//! it is declared new; a bad deploy freezes it all the same, because the deploy is real.
+//! Owns the order: the effect is asked for before anything is written, so that the alert, which is
+//! written in the same transaction, names it as it was then. Leaves the effect of a freeze to
+//! `freeze_effect`. Callers rely on this: an unknown repo is not frozen by hand, unless it is
+//! declared new; a bad deploy freezes it all the same, because the deploy is real.
 
 use serde::Serialize;
 
@@ -44,8 +44,7 @@ pub struct Deployed {
     pub recorded: RecordedDeploy,
     /// Whether a freeze holds the repo's tasks now
     pub holds: bool,
-    /// What has to be known besides: that the freeze does not hold, and why; that no task of this
-    /// repo is known
+    /// That the freeze does not hold, and why; that no task of this repo is known
     pub note: Option<String>,
 }
 
@@ -110,8 +109,8 @@ impl Queue {
         }
         let unknown = self.unknown_repo(deploy.repo)?;
         let effect = self.freeze_effect(actor.now, deploy.repo);
-        let told = joined([unknown.clone(), effect.note()]);
-        let recorded = self.store.record_deploy(actor, deploy, told.as_deref())?;
+        let note = joined([unknown.clone(), effect.note()]);
+        let recorded = self.store.record_deploy(actor, deploy, note.as_deref())?;
         let frozen = self.is_frozen(Some(deploy.repo));
         Ok(Deployed {
             recorded,
@@ -120,10 +119,10 @@ impl Queue {
         })
     }
 
-    /// A freeze that would hold nothing anywhere is refused. A degraded verdict is refused with it:
-    /// its reporter counts on a closed repo, so that a success would be a silent failure. A verdict
-    /// that was written down without its freeze would also count as a repeated one, and freeze
-    /// nothing, when it comes again with the layer on.
+    /// A freeze that would hold nothing anywhere is refused. So is a degraded verdict: its reporter
+    /// counts on a closed repo, so a success would be a silent failure. And if the verdict were
+    /// stored without its freeze, it would count as a repetition when it comes again with the layer
+    /// on, and freeze nothing.
     fn check_freeze_layer(&mut self) -> Result<(), Error> {
         if self.gate.settings_now(&mut self.store)?.freeze_enabled {
             return Ok(());
@@ -131,7 +130,7 @@ impl Queue {
         // With both in the way, this process's override is the first to go: before that, the stored
         // setting has no effect.
         let here = match self.gate.rule() {
-            Rule::Active(told) => told.freeze_enabled == Some(false),
+            Rule::Active(overrides) => overrides.freeze_enabled == Some(false),
             Rule::Given { .. } => true,
         };
         Err(Error::FreezeOff { here })

@@ -1,9 +1,9 @@
 //! The settings under which a freeze would hold.
 //!
-//! Owns which of the stored settings have to be changed, all at once. They are tried before they
-//! are proposed: by the clause that the policy gives for them, and once more with what this process
-//! was told itself. Leaves the command to the command line. A policy that lets tasks start in a
-//! frozen repo has no such settings: that is its rule.
+//! Owns which of the stored settings have to change. They are tried before they are proposed, with
+//! the clause that the policy gives for them, and once more with this process's own overrides.
+//! Leaves the command to the command line. Where the policy's rule lets tasks start in a frozen
+//! repo, there are no such settings.
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -44,11 +44,11 @@ impl Queue {
             return Ok(None);
         }
         let settings = wanted.over(stored);
-        let told = match self.gate.rule() {
+        let overridden = match self.gate.rule() {
             Rule::Active(overrides) => overrides.over(settings.clone()),
             Rule::Given { .. } => return Ok(None),
         };
-        for settings in [settings, told] {
+        for settings in [settings, overridden] {
             let clause = self.gate.clause_under(&mut self.store, &settings, now)?;
             let holds = self.effect_of(&clause, &settings, repo)?.holds;
             if !holds || clause.source != Source::Policy {
@@ -59,7 +59,7 @@ impl Queue {
     }
 }
 
-/// Rules whose list of repos has one more.
+/// The rules with one more repo in their list.
 fn with(rules: &str, repo: &str) -> Option<String> {
     let mut rules: Value = serde_json::from_str(rules).ok()?;
     let repos = rules.get_mut("repos")?.as_array_mut()?;

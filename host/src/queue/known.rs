@@ -1,13 +1,13 @@
-//! Names that nothing in the queue has: most often they are mistyped.
+//! Names that do not occur in the queue: most often they are mistyped.
 //!
-//! Owns what counts as known. A repo is known by a row of the queue, or because the configuration
-//! has a project for it. Leaves which names are near to `nearest`.
+//! Owns what counts as known. A repo is known if a row of the queue has it, or a project of the
+//! configuration. Leaves the search for near names to `nearest`.
 
 use super::nearest::{did_you_mean, named, nearest};
 use super::{Error, Queue};
 use crate::gate::keys_of;
 
-/// What is waited for.
+/// What a worker waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WaitingWords {
     /// In one sentence.
@@ -17,7 +17,7 @@ pub struct WaitingWords {
 }
 
 impl Queue {
-    /// What a worker waits for that was just given nothing.
+    /// What a worker waits for, after a claim that found nothing.
     pub fn waiting_words(&mut self, agent: &str) -> Result<WaitingWords, Error> {
         let unknown = self.unknown_agent(agent)?;
         let is_unknown = unknown.is_some();
@@ -60,7 +60,7 @@ impl Queue {
         })
     }
 
-    /// What to say of a repo that no task, no job and no project has. A freeze or a deploy does not
+    /// The note about a repo that no task, no job and no project has. A freeze or a deploy does not
     /// make it known: a mistyped name may have one, too.
     pub fn unknown_repo(&mut self, repo: &str) -> Result<Option<String>, Error> {
         let configured = self.configured.iter().any(|known| known == repo);
@@ -76,7 +76,7 @@ impl Queue {
         )))
     }
 
-    /// What to say of a repo that was to be unfrozen and was not frozen: that nothing knows it, or
+    /// The note about a repo that was to be unfrozen and was not frozen: that it is unknown, or
     /// which frozen repo may have been meant.
     pub fn not_frozen(&mut self, repo: &str) -> Result<Option<String>, Error> {
         let frozen = self.store.frozen_repos()?;
@@ -92,8 +92,8 @@ impl Queue {
         Ok(Some(format!("{} {are} frozen", named(&near, " and "))))
     }
 
-    /// What to say of agents and stages that the stored rules name and no row has: a mistyped name
-    /// gates no job, or ends no task. Nothing of a queue without such rows.
+    /// Notes about agents and stages that the stored rules name and no row has: a mistyped name
+    /// gates no job, or ends no task. None for a queue without agents or stages.
     pub fn names_without_rows(&mut self) -> Result<Vec<String>, Error> {
         let settings = self.gate.settings_now(&mut self.store)?;
         let rules = settings.rules.as_deref().and_then(keys_of);
@@ -124,7 +124,7 @@ impl Queue {
         Ok(notes)
     }
 
-    /// What to say of an agent that no job ever had; nothing of any other.
+    /// The note about an agent that no job ever had; none for a known agent.
     pub fn unknown_agent(&mut self, agent: &str) -> Result<Option<String>, Error> {
         if self.store.knows_agent(agent)? {
             return Ok(None);

@@ -1,9 +1,9 @@
 //! The queue behind its gate: what happens to jobs, tasks and repos.
 //!
-//! Owns the questions and changes as the reference has them: what is claimed, what applies where,
-//! and what is frozen. Leaves which clause holds to `gate`, the rows to `store`, and what is only
-//! watched to `observe`. It knows no HTTP and no command line. Callers rely on this: a repo whose
-//! freezes cannot be read counts as frozen.
+//! Owns the questions and changes of the reference: what is claimed, where the gate acts, and what
+//! is frozen. Leaves the clause in force to `gate`, the rows to `store`, and what is only watched
+//! to `observe`. It knows no HTTP and no command line. Callers rely on this: a repo whose freezes
+//! cannot be read counts as frozen.
 
 mod acting;
 mod added;
@@ -75,14 +75,14 @@ pub struct Options {
     pub claim_budget: Duration,
     /// Compiles and runs the policies; queues of one process share it.
     pub runtime: Runtime,
-    /// The signers whose policies may run; without it, any policy may.
+    /// The keys that may sign policies; without it, any policy may run.
     pub trust: Option<Trust>,
-    /// Where to write down what was decided at each claim; none writes nothing.
+    /// Where to log the decisions at each claim; without it, nothing is logged.
     pub log: Option<LogOptions>,
     /// The repos that the configuration names: they are known, whether or not a row has them.
     pub repos: Vec<String>,
-    /// How often `decide` is compared with the clause at claims; none never does. It is for
-    /// processes that stay.
+    /// How often `decide` is compared with the clause at claims; without it, never. For processes
+    /// that keep running.
     pub pace: Option<Pace>,
 }
 

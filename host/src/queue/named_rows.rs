@@ -1,10 +1,9 @@
-//! Whether what a policy names in a hold is what it says.
+//! Whether the task and the freeze that a policy names in a hold are what a reader expects.
 //!
-//! Owns the look at the task and the freeze that a hold names, and the words where they are not
-//! there, or not what a reader takes them to be. Such a reference is shown as the policy's word,
-//! and not as a fact: a policy may put a later task first on purpose. Leaves the verdict as it is.
-//! Callers rely on this: the number of looks has a bound, however many jobs are held; beyond it a
-//! hold is shown without a doubt.
+//! Owns the look at these rows, and the words for a row that does not exist or is of another repo.
+//! Such a reference is shown as the policy's word and not as a fact: a policy may put a later task
+//! first on purpose. Leaves the verdict as it is. Callers rely on this: the number of looks has a
+//! bound, however many jobs are held; beyond it a hold is shown without a doubt.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +18,7 @@ use crate::store::FreezeOf;
 /// How many rows are looked at for one answer.
 const LOOKS: usize = 2_000;
 
-/// What is to be said of a task or a freeze that a hold names.
+/// What is wrong with a task or a freeze that a hold names.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Doubt {
     /// There is no such task.
@@ -90,7 +89,7 @@ pub(super) struct NamedRows {
 }
 
 impl Queue {
-    /// What is to be said of the rows that a hold names.
+    /// What is wrong with the rows that a hold names.
     pub(super) fn doubts(
         &mut self,
         rows: &mut NamedRows,
@@ -145,7 +144,7 @@ impl Queue {
         })
     }
 
-    /// Notes with each held job of a state what is to be said of the rows that its hold names.
+    /// Adds to each held job of a state what is wrong with the rows that its hold names.
     pub(super) fn note_doubts(&mut self, state: &mut State) {
         if let Err(error) = self.try_to_note_doubts(state) {
             state.notes.push(format!(
@@ -183,7 +182,7 @@ impl Queue {
     }
 }
 
-/// A row that was looked at before or is read now; none if it is not looked at any more.
+/// A row, known or read now; none beyond the bound on looks.
 fn looked_up<T: Clone>(
     rows: &mut BTreeMap<i64, T>,
     id: i64,

@@ -1,8 +1,7 @@
 //! The names that a mistyped one may have meant.
 //!
-//! Owns what counts as near: the same but for case, space and invisible characters; the last part
-//! of a path; a few letters changed, left out, added or swapped. Leaves to `known` which
-//! names there are.
+//! Owns what counts as near: the same except for case, space and invisible characters; the last
+//! part of a path; a few letters changed, left out, added or swapped. Leaves the names to `known`.
 
 use std::fmt::Write as _;
 

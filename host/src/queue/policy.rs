@@ -1,7 +1,7 @@
 //! The policy of a queue: its clause, its decisions, and the settings that it is asked with.
 //!
-//! Owns what of the gate can be asked through a queue, on the queue's connection. Leaves the
-//! answers to `gate`.
+//! Owns which questions to the gate a queue passes on, on its own connection. Leaves the answers to
+//! `gate`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,8 +42,8 @@ impl Queue {
         self.gate.is_changing()
     }
 
-    /// Why the rule in force is not the active generation's; none if it is, or nothing was asked of
-    /// it yet.
+    /// Why the rule in force is not the active generation's; none if it is, or if no clause was
+    /// asked for yet.
     pub fn not_in_force(&self) -> Option<NotInForce> {
         self.gate.not_in_force()
     }
@@ -119,7 +119,7 @@ impl Queue {
         Ok(self.gate.decide_over(&mut self.store, now, state)?)
     }
 
-    /// The same with reasons as the policy said them, for those who judge them.
+    /// The same, with the reasons as the policy wrote them, to check these.
     pub(crate) fn decide_in_its_words(
         &mut self,
         now: Timestamp,

@@ -20,13 +20,13 @@ use crate::observe::{Compared, decide_and_compare};
 use crate::printable::printable;
 use crate::store::{self, TaskWork};
 
-/// What a state is to show.
+/// What a state shows.
 struct View {
-    /// Whose jobs are in the waiting lines.
+    /// The agents of the jobs in the waiting lines.
     agents: Agents,
-    /// The present; none for the reference's state, which tells of no time.
+    /// The present; none for the reference's state, which has no times.
     now: Option<Timestamp>,
-    /// By what the gate acts; likewise.
+    /// The rules in force; none for the reference's state.
     rules: Option<Rules>,
     /// The repos without verdicts, and why.
     failures: BTreeMap<String, String>,
@@ -264,7 +264,7 @@ impl Queue {
     }
 }
 
-/// What to say of jobs without verdicts whose repo may not be shown.
+/// The note about jobs without verdicts, since their repos may not be shown.
 fn without_verdicts(failures: &BTreeMap<String, String>) -> Option<String> {
     match failures.len() {
         0 => None,

@@ -4,7 +4,7 @@ use super::named_rows::Doubt;
 use crate::model::Hold;
 use crate::printable::Show;
 
-/// The reasons of a hold in a few words. `first` says which task comes first, if it is to be said.
+/// The reasons of a hold in a few words. `first` says which task comes first, if that is shown.
 /// What is doubted is only named.
 pub fn reasons(hold: &Hold, first: Option<String>, doubts: &[Doubt], show: Show<'_>) -> String {
     let doubt = |of_task: bool| {

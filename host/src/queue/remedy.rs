@@ -1,9 +1,8 @@
 //! Which advice is given, by the state of what a job waits for.
 //!
-//! Owns the choice and the order: what goes on with the work in front comes first, and ending that
-//! task, which skips its work, comes last. Leaves the words to `advice`. Callers rely on this:
-//! nothing that is advised takes a job from a worker that may be working on it, but for the last
-//! resort, which says so.
+//! Owns the choice and the order: advice that continues the work in front comes first, and ending
+//! that task, which skips its work, comes last. Leaves the words to `advice`. Callers rely on this:
+//! only the last resort may take a job from a worker that is working on it, and it says so.
 
 use super::advice::Advice;
 use super::explanation::{Ahead, FreezeAhead, Held};
@@ -31,7 +30,7 @@ pub(super) fn of_job_that_is_over(work: &JobWork) -> Option<Advice> {
     }
 }
 
-/// What helps with a job by its own state; nothing if that is to be left alone.
+/// What helps with a job by its own state; nothing if no one has to act.
 pub(super) fn of_job(work: &JobWork) -> Option<Advice> {
     let job = work.job_id?;
     match work.state {
@@ -80,7 +79,7 @@ pub(super) fn of_held(held: &Held, is_held: bool) -> Vec<Advice> {
         advice.extend(go_on(task.id, misspelt, work, of_queued));
     }
     advice.extend(held.freezes.iter().map(unfreeze));
-    // Where ending the task is the remedy already, nothing is skipped by it.
+    // Where ending the task is the remedy already, no work is skipped.
     let is_over =
         |front: &Ahead| front.looks_like.is_some() || front.work.state() == WorkState::Finished;
     let ends = |front: &&Ahead| !held.stuck && (!is_over(front) || !advice.iter().any(is_an_end));
@@ -94,7 +93,7 @@ fn is_an_end(advice: &Advice) -> bool {
     matches!(advice, Advice::EndTask { .. } | Advice::FixStage { .. })
 }
 
-/// What helps the active task of a repo on; nothing if it only has to be waited for.
+/// What helps the active task of a repo; nothing if it only takes time.
 pub fn of_active(active: &Active) -> Vec<Advice> {
     let (Some(work), task) = (&active.work, &active.task) else {
         return Vec::new();
@@ -117,7 +116,7 @@ enum OfQueued {
     LookAtJob,
 }
 
-/// What brings a task on. `misspelt` has its stage and the finished stage that was probably meant.
+/// What continues a task. `misspelt` has its stage and the finished stage that was probably meant.
 fn go_on(
     task: i64,
     misspelt: Option<(&str, &str)>,
@@ -134,7 +133,7 @@ fn go_on(
         stage: stage.into(),
         meant: meant.into(),
     });
-    // It would be refused while a job is worked on.
+    // Ending the task would be refused while a job is worked on.
     let fix = fix.filter(|_| !work.jobs().any(is_worked_on));
     if is_idle && let Some(fix) = fix {
         return vec![fix];
@@ -160,8 +159,8 @@ fn unfreeze(freeze: &FreezeAhead) -> Advice {
     }
 }
 
-/// Whether `task done` refuses without force: as `task_end` does, but for a lease that is over by
-/// then.
+/// Whether a task with this job can be ended by force only: as in the store, except that a lease
+/// may be over by then.
 fn is_worked_on(job: &JobWork) -> bool {
     job.state == WorkState::Running
         || (job.state == WorkState::Foreign && job.status.as_deref() == Some("running"))

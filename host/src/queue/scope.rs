@@ -1,9 +1,9 @@
-//! Whether a scope that is to be stored can be meant.
+//! Refuses to store a scope that is probably a mistake.
 //!
-//! Owns the refusals. Leaves the reading of a scope to `gate`. Callers rely on this: a stored scope
-//! never becomes wider by a name that the scope drops, and never narrower to a name that nothing
-//! has, unless the operator says that the name is new; and it never names repos in vain. Flags, the
-//! environment and the file keep their lenient reading.
+//! Owns the refusals. Leaves the reading of a scope to `gate`. Callers rely on this: no stored
+//! scope is wider than its text because a name was dropped, none names an unknown repo unless the
+//! operator says that it is new, and none is empty where it names repos. Flags, the environment and
+//! the file are read leniently.
 
 use serial_gate_default_policy::scope::{self, Scope};
 
@@ -22,12 +22,8 @@ impl Queue {
         settings.enabled && scope_of(settings).applies(repo.unwrap_or_default())
     }
 
-    /// Refuses settings that are to be stored, if their scope differs from the stored one and names
-    /// what cannot be meant. With `new`, it may name repos that the queue has not seen.
-    ///
-    /// # Errors
-    ///
-    /// When the scope's rule drops a name, or no row has it; no repo is named, or none is in scope.
+    /// Refuses settings whose scope differs from the stored one and is probably a mistake: a name
+    /// is dropped or unknown, or no repo is in scope. With `new`, unknown names are accepted.
     pub fn check_scope(&mut self, settings: &Settings, new: bool) -> Result<(), Error> {
         let active = self.store.generation_in(GenerationState::Active)?;
         let stored = active.and_then(|active| {

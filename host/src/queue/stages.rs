@@ -1,8 +1,8 @@
 //! Stages that look finished and are not.
 //!
-//! Owns what is said of the stage that a task is given. The rules alone say what is finished, by
-//! exact text; a task in `Done` or `cancelled` is unfinished under the usual rules, and holds every
-//! later task of its repo for good. Leaves the change of a stage to `tasks`. Callers rely on this:
+//! Owns the notes about a task's new stage. The rules alone define the finished stages, by exact
+//! text: a task in `Done` or `cancelled` is unfinished under the usual rules, and holds every later
+//! task of its repo for good. Leaves the change of a stage to `tasks`. Callers rely on this:
 //! nothing is refused, because a stage may have any name.
 
 use jiff::Timestamp;
@@ -53,7 +53,7 @@ const WITHOUT_WORK: [&str; 10] = [
     "wontfix",
 ];
 
-/// What the notes of this file say.
+/// The subject of the notes of this file.
 const WHAT: &str = "whether the stage is a finished one";
 
 /// The verb of `task` that ends a task as its stage was probably meant.
@@ -66,7 +66,7 @@ pub(super) fn end_meant(stage: &str) -> &'static str {
     }
 }
 
-/// What to say of a task that had ended before it was ended once more.
+/// The note about a task that had ended before it was ended again.
 pub fn ended_note(before: TaskOutcome, now: TaskOutcome) -> String {
     match (before == now, before.name(), now.name()) {
         (true, before, _) => format!("was {before} already"),
@@ -75,8 +75,8 @@ pub fn ended_note(before: TaskOutcome, now: TaskOutcome) -> String {
 }
 
 impl Queue {
-    /// What to say of a task that was brought to a stage, and of how it had ended before. The
-    /// change is made by then, so that nothing here fails.
+    /// The note about a task that was moved to a stage, and how it had ended before. Nothing fails
+    /// here, because the change is made by then.
     pub fn moved_note(
         &mut self,
         now: Timestamp,
@@ -104,7 +104,7 @@ impl Queue {
         self.stage_note(now, repo.as_deref(), stage)
     }
 
-    /// What to say of the first stage of a task that was added; likewise.
+    /// The note about the first stage of a task that was added. Nothing fails here either.
     pub fn first_stage_note(&mut self, now: Timestamp, repo: &str, stage: &str) -> Option<String> {
         let note = self.find_first_stage_note(now, repo, stage);
         or_unsaid(note, WHAT)
@@ -125,7 +125,7 @@ impl Queue {
         self.stage_note(now, Some(repo), stage)
     }
 
-    /// That a stage is not a finished one, where it looks like one.
+    /// The note that a stage is not a finished one, where it looks like one.
     fn stage_note(
         &mut self,
         now: Timestamp,
@@ -142,17 +142,17 @@ impl Queue {
             "are"
         };
         let names = named(finished.all(), " and ");
-        let said = format!(
+        let what = format!(
             "`{}` is not a finished stage ({names} {verb})",
             stage.escape_debug()
         );
         let ends = format!("`task {}` ends it", end_meant(stage));
         Ok(Some(match repo {
             Some(repo) if self.stage_holds(now, repo, stage)? => format!(
-                "{said}: the task holds later tasks of `{}` until {ends}",
+                "{what}: the task holds later tasks of `{}` until {ends}",
                 repo.escape_debug()
             ),
-            _ => format!("{said}: the task is unfinished until {ends}"),
+            _ => format!("{what}: the task is unfinished until {ends}"),
         }))
     }
 }

@@ -32,14 +32,13 @@ pub struct State {
     /// Queued jobs in no waiting line: other agents', and those without a repo.
     #[serde(skip_serializing_if = "Others::are_none")]
     pub others: Others,
-    /// Queued jobs about which the policy contradicts itself, up to 100: the clause is what claims
-    /// use.
+    /// Queued jobs about which the policy contradicts itself, up to 100. Claims follow the clause.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub contradictions: Vec<Contradiction>,
     /// What an operator should know.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// What to say of the switches; nothing if all is on.
+    /// Notes about the switches; none if all are on.
     #[serde(skip)]
     pub switches: Vec<&'static str>,
 }
@@ -71,7 +70,7 @@ pub struct OtherHeld {
     #[serde(serialize_with = "model::verdict_as_json")]
     #[schema(value_type = serde_json::Value)]
     pub verdict: Option<Verdict>,
-    /// What the policy names in it that is not there, or not what it says.
+    /// What its verdict names that does not exist, or is not what the policy takes it for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<String>)]
     pub doubts: Vec<Doubt>,
@@ -113,7 +112,7 @@ pub struct RepoState {
     pub frozen: bool,
     /// Why.
     pub frozen_reason: Option<String>,
-    /// Since when, as it is in the row: UTC, if the gate has written it.
+    /// Since when, as the row has it: UTC, if the gate has written it.
     pub frozen_at: Option<String>,
     /// The same, if it is a time.
     #[serde(skip)]
@@ -128,8 +127,7 @@ pub struct RepoState {
     /// Whether the gate acts here; not in the reference's answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub applies: Option<bool>,
-    /// Whether it really does, by the clause that claims use and the exact name; none in the
-    /// reference's state.
+    /// Whether it acts by the clause in force and the exact name; none in the reference's state.
     #[serde(skip)]
     pub acting: Option<Acting>,
     /// How many jobs run and failed here; not in the reference's answer.
@@ -166,13 +164,13 @@ pub struct Waiting {
     )]
     #[schema(value_type = serde_json::Value)]
     pub verdict: Option<Verdict>,
-    /// What the policy names in it that is not there, or not what it says.
+    /// What its verdict names that does not exist, or is not what the policy takes it for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<String>)]
     pub doubts: Vec<Doubt>,
 }
 
-/// Whether a number says nothing, and is left out.
+/// Whether a number is left out of the document.
 fn is_none(number: &usize) -> bool {
     *number == 0
 }

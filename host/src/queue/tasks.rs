@@ -21,11 +21,8 @@ impl Queue {
     }
 
     /// Moves tasks to a stage, all of them or none, with a row in the audit for each. A finished
-    /// stage ends them, as [`Store::end_tasks`](crate::store::Store::end_tasks) does.
-    ///
-    /// # Errors
-    ///
-    /// When the stage is empty, there is no such task, or it is to end while a job of it runs.
+    /// stage ends them, as [`Store::end_tasks`](crate::store::Store::end_tasks) does. Fails when
+    /// the stage is empty, a task does not exist, or it would end while a job of it runs.
     pub fn move_tasks(
         &mut self,
         actor: Actor<'_>,
@@ -40,10 +37,7 @@ impl Queue {
     }
 
     /// Moves a task to a stage and marks it, both or neither. What is not given stays as it is.
-    ///
-    /// # Errors
-    ///
-    /// As [`Queue::move_tasks`], or when the mark is empty.
+    /// Fails as [`Queue::move_tasks`] does, and when the mark is empty.
     pub fn change_task(
         &mut self,
         actor: Actor<'_>,

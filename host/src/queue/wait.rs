@@ -1,8 +1,8 @@
 //! A claim that waits until there is a job.
 //!
-//! Owns that it also compares the claim index meanwhile, at a low rate. Leaves the waiting to
-//! `waiters`: this is a line of one. Callers rely on this: a change by any program is seen soon,
-//! and a queue on which nothing happens costs next to nothing.
+//! Owns the loop, which also compares the claim index from time to time. Leaves the waiting to
+//! `waiters`: this is a line of one. Callers rely on this: a change by any program is noticed soon,
+//! and an idle queue costs next to nothing.
 
 use std::time::Duration;
 
@@ -35,10 +35,6 @@ impl Waiter for Alone<'_> {
 
 impl Queue {
     /// As [`Queue::claim`], and waits for a job until it is cancelled.
-    ///
-    /// # Errors
-    ///
-    /// As [`Queue::claim`].
     pub fn wait_for_job(
         &mut self,
         clock: &dyn Fn() -> Timestamp,

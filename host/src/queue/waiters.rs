@@ -1,10 +1,10 @@
 //! The fair line of workers that wait for a job.
 //!
-//! Owns the order: a job goes to the worker that has waited longest among those it is for. The line
-//! knows for which agents nothing was found since the last change, so an idle line costs one look.
-//! Leaves to the caller how a job reaches its worker, and when the disk has it. Callers rely on
-//! this: a worker is dismissed only after it was tried, a change by another program is noticed at
-//! the next look, and a long line does not keep the caller for longer than it allows.
+//! Owns the order: a job goes to the worker that has waited longest among those that it is for. The
+//! line remembers the agents for which nothing was found since the last change, so an idle line
+//! costs one look. Leaves to the caller how a job reaches its worker, and when it is on the disk.
+//! Callers rely on this: a worker is dismissed only after it was tried, a change by another program
+//! is noticed at the next look, and a long line takes no more time than the caller allows.
 
 use std::collections::{HashSet, VecDeque};
 use std::time::{Duration, Instant};
@@ -17,12 +17,13 @@ use crate::store::Claimed;
 
 /// How often the database's version is looked at while workers wait: a look costs microseconds.
 pub const POLL: Duration = Duration::from_millis(20);
-/// How long a job may go unseen that no change tells of: a lease ran out, or a clause did.
+/// How long a job may go unseen that becomes claimable without a change: when a lease or a clause
+/// runs out.
 const LOOK_ANYWAY: Duration = Duration::from_secs(1);
 
 /// A worker that waits for a job.
 pub trait Waiter {
-    /// Who it is, and whose jobs it does.
+    /// Its name, and the agent whose jobs it does.
     fn claimant(&self) -> Claimant<'_>;
     /// Whether it has waited long enough.
     fn is_due(&self) -> bool;
@@ -48,7 +49,7 @@ pub type Served<W> = (W, Result<Claimed, Error>);
 /// The line.
 pub struct Waiters<W> {
     line: VecDeque<W>,
-    /// Whether everybody in the line was tried since the last change.
+    /// Whether every worker in the line was tried since the last change.
     is_settled: bool,
     /// The agents for which nothing was found since then.
     nothing_for: HashSet<String>,
@@ -82,7 +83,7 @@ impl<W: Waiter> Waiters<W> {
         self.line.push_back(waiter);
     }
 
-    /// A worker whose job was taken back is the next one again.
+    /// Puts back at the front a worker whose job was taken back.
     pub fn return_to_front(&mut self, waiter: W) {
         self.is_settled = false;
         self.line.push_front(waiter);
@@ -135,8 +136,8 @@ impl<W: Waiter> Waiters<W> {
         served
     }
 
-    /// Takes those out of the line who have waited long enough and were tried; all of them, if
-    /// nobody is to wait any more. Those who have gone leave without a word.
+    /// Removes and returns the workers that have waited long enough and were tried, or with `all`
+    /// every worker. Otherwise, workers that have gone are only removed.
     pub fn dismiss(&mut self, all: bool) -> Vec<W> {
         let mut dismissed = Vec::new();
         for waiter in std::mem::take(&mut self.line) {
@@ -149,13 +150,14 @@ impl<W: Waiter> Waiters<W> {
         dismissed
     }
 
-    /// Sleeps until something may have changed, or it is cancelled. The next round tries everybody.
+    /// Sleeps until something may have changed, or it is cancelled. The next round tries every
+    /// worker.
     pub fn wait(&mut self, queue: &mut Queue, cancelled: &dyn Fn() -> bool) {
         self.changes.wait(POLL, cancelled, &mut || version(queue));
         self.forget();
     }
 
-    /// Notices changes. False if nobody is to be tried.
+    /// Notices changes. False if there is no worker to try.
     fn has_to_try(&mut self, queue: &mut Queue) -> bool {
         // Read before the claims, so that a change after them is not missed.
         if !self.line.is_empty() && self.changes.look(version(queue)) {

@@ -1,6 +1,7 @@
 //! A copy of the state, to be changed as an operator would change the real one.
 //!
-//! Owns what `task done` and `unfreeze` would change in it. Leaves the questions to `explain`.
+//! Owns the two changes: finishing a task, and clearing a repo's freezes. Leaves the questions to
+//! `explain`.
 
 use std::collections::BTreeMap;
 use std::iter::zip;
@@ -25,7 +26,7 @@ impl WhatIf {
         WhatIf { state, done, repos }
     }
 
-    /// What `task done` does. False when that changes nothing.
+    /// Finishes a task. False when that changes nothing.
     pub fn finish(&mut self, id: i64) -> bool {
         let tasks = &mut self.state.tasks;
         let stage = zip(&tasks.id, &mut tasks.stage)
@@ -33,8 +34,8 @@ impl WhatIf {
         stage.map(|(_, stage)| *stage = self.done).is_some()
     }
 
-    /// What `unfreeze` does: clears every freeze of the repo, whose name is returned. None when
-    /// that changes nothing.
+    /// Clears every freeze of the repo of this freeze, and returns the repo's name; none when that
+    /// changes nothing.
     pub fn unfreeze(&mut self, id: i64) -> Option<String> {
         let repo = *self.repos.get(&id)?;
         let mut changed = false;

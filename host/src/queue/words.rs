@@ -1,7 +1,7 @@
 //! How a job is, in a sentence.
 //!
 //! Owns the sentences that the command line, the page and the API share. Leaves commands to the
-//! command line, and escaping to those who print: each text of the database goes through `show`.
+//! command line, and escaping to its callers: each text of the database goes through `show`.
 
 use crate::printable::Show;
 use crate::store::{JobWork, WorkState, from_sql_time};
@@ -45,7 +45,7 @@ impl JobWork {
                 until(" before its lease ended at ").unwrap_or_default()
             ),
             WorkState::Foreign if self.worker.is_some() => format!(
-                "{job} was claimed{on} and has no lease any more: the gate cannot tell whether it \
+                "{job} was claimed{on} and no longer has a lease: the gate cannot tell whether it \
                  is still worked on"
             ),
             WorkState::Foreign if self.status.as_deref() == Some("running") => format!(
@@ -85,7 +85,7 @@ impl JobWork {
     }
 }
 
-/// The error of a job that was put off, behind words that say the same as its beginning.
+/// The error of a job that was put off, without a beginning that repeats the words before it.
 fn without_words_said(error: Option<String>) -> String {
     let error = error.unwrap_or_default();
     let reason = error.strip_prefix("its branch could not be cut: ");

@@ -1,8 +1,8 @@
 //! What runs and what failed, for the state of the queue.
 //!
-//! Owns the parts of it that the reference does not have: the work of each repo's active task, and
-//! the other jobs of the repo that run or failed. Leaves the words to `words`, and what to do to
-//! `advice`. Callers rely on this: a long list of work is cut, and counted whole.
+//! Owns the parts of it that the reference lacks: the work of each repo's active task, and the
+//! other jobs of the repo that run or failed. Leaves the words to `words`, and the advice to
+//! `advice`. Callers rely on this: a long list of work is cut, but its count is complete.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use crate::store::{
     self, ActiveTask, FinishedStages, JobWork, OpenWork, TaskWork, WorkCount, WorkState,
 };
 
-/// How many jobs are listed besides the active task's, for each repo.
+/// How many jobs are listed for each repo, not counting the active task's.
 const LISTED: usize = 20;
 
 /// The first unfinished task of a repo.
@@ -52,7 +52,7 @@ impl From<ActiveTask> for Active {
 pub struct JobCounts {
     /// A worker has them.
     pub running: usize,
-    /// Their workers were not heard of.
+    /// Their workers let the lease run out.
     pub lapsed: usize,
     /// Another program started them, or gave them a status that the gate does not know.
     pub foreign: usize,
@@ -113,8 +113,8 @@ impl Live {
     }
 }
 
-/// Leaves those jobs of a repo that are shown with no active task, cut to a length. Of how many the
-/// rest is.
+/// Removes the jobs that are shown with an active task, and cuts the list. Returns how many more
+/// there are.
 pub(super) fn cut(work: &mut Vec<JobWork>, counts: &JobCounts, shown: &BTreeSet<i64>) -> usize {
     let unread = counts.all().saturating_sub(work.len());
     work.retain(|job| job.job_id.is_none_or(|id| !shown.contains(&id)));

@@ -8,12 +8,11 @@ use jiff::Timestamp;
 use super::Error;
 use super::swap::Proposal;
 use crate::gate::Rule;
-use crate::model::Verdict;
-use crate::model::differing;
+use crate::model::{Verdict, differing};
 use crate::queue::{Options, Queue};
 use crate::store::JobRow;
 
-/// A queued job whose verdict would change. A verdict that is missing was not given by the policy.
+/// A queued job whose verdict would change. Where a verdict is missing, the policy gave none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changed {
     /// The job.

@@ -1,7 +1,7 @@
-//! What another policy would have said: recorded states, decided anew.
+//! What another policy would have decided over recorded states.
 //!
 //! Owns the reading of a decision log. Leaves its format to `observe`. A line without its state
-//! cannot be decided anew; such lines are counted, and not passed over in silence.
+//! cannot be decided again; such lines are counted.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -15,7 +15,7 @@ use crate::model::{Decision, Verdict, differing, verdict_from_json};
 use crate::observe::Entry;
 use crate::policy::{Allowance, Policy, Runtime, texts};
 
-/// What a replay came to.
+/// The result of a replay.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Replayed {
     /// How many recorded states were decided anew.

@@ -1,9 +1,9 @@
 //! A new generation: proposed, checked, and then active, a shadow, or refused.
 //!
-//! Owns what is written when. A file that is not even a policy is not stored. A candidate is stored
+//! Owns what is written when. A file that is not a policy is not stored. A candidate is stored
 //! before its check, so that the history has every attempt; if the process dies meanwhile, it stays
-//! a candidate, which no claim uses. Leaves the check to `conform`. Callers rely on
-//! this: the change itself is one transaction.
+//! a candidate, which no claim uses. Leaves the check to `conform`. Callers rely on this: the
+//! change itself is one transaction.
 
 use super::Error;
 use crate::conform::{Candidate, Stage, check_policy};
@@ -26,8 +26,8 @@ pub struct Proposal {
     pub settings: Settings,
     /// What it may use.
     pub allowance: Allowance,
-    /// The generation whose settings these were before they were changed: if another is active by
-    /// the time of the swap, nothing is swapped.
+    /// The generation from which the settings were taken: if another one is active by the time of
+    /// the swap, nothing is swapped.
     pub base: Option<Generation>,
 }
 
@@ -56,11 +56,11 @@ impl Proposal {
 pub enum Place {
     /// Claims use it.
     Active,
-    /// It decides with the active one, and no claim uses its answers.
+    /// It decides as well as the active one, and no claim uses its answers.
     Shadow,
 }
 
-/// What became of a proposal.
+/// The result of a proposal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Swapped {
     /// Its number.

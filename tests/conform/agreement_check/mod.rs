@@ -1,4 +1,5 @@
-//! The check finds where a policy's two answers differ: holes, lists of decisions, and what takes too long.
+//! The check finds where a policy's two answers differ: holes, lists of decisions, and what takes
+//! too long.
 
 mod cases;
 mod decisions;

@@ -53,7 +53,8 @@ fn holes() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Lets claims go on until the generation before is active again. What was claimed or has failed is queued anew.
+/// Lets claims go on until the generation before is active again. What was claimed or has failed is
+/// queued anew.
 fn until_rolled_back(gate: &Gate, name: &str, claim: impl Fn()) {
     let begun = Instant::now();
     let sqlite = gate.sqlite();

@@ -1,4 +1,5 @@
-//! A policy whose `decide` and clause differ, in use: what passed the check all the same is found, told and rolled back.
+//! A policy whose `decide` and clause differ, in use: what passed the check all the same is found,
+//! told and rolled back.
 //!
 //! The policy is put into the database as a host without a check would do it.
 

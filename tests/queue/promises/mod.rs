@@ -1,8 +1,9 @@
 //! What a sentence promises, and what the next claim then does.
 //!
-//! Owns the worlds: the states of the gate under which a sentence must still be true. Each file takes the sentences of one
-//! kind through them. A promise that tasks are held is followed by a claim that finds nothing, and one that they start by a
-//! claim that finds a job; both by the real binary.
+//! Owns the worlds: the states of the gate under which a sentence must still be true. Each file
+//! takes the sentences of one kind through them. A promise that tasks are held is followed by a
+//! claim that finds nothing, and one that they start by a claim that finds a job; both by the real
+//! binary.
 
 mod added;
 mod freezes;
@@ -39,7 +40,8 @@ pub enum World {
     PolicyFails,
 }
 
-/// All of them, each with whether the gate holds the first job of a task in `alpha` while it is frozen.
+/// All of them, each with whether the gate holds the first job of a task in `alpha` while it is
+/// frozen.
 pub const WORLDS: [(World, bool); 12] = [
     (World::On, true),
     (World::GateOff, false),

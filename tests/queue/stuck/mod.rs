@@ -1,7 +1,9 @@
-//! Queues that stand still, and what is said about them: on the command line, over HTTP, on the page, in the metrics.
+//! Queues that stand still, and what is said about them: on the command line, over HTTP, on the
+//! page, in the metrics.
 //!
-//! `advised` has what helps where other programs moved jobs, `said` the words of every view for every way to be stuck, `kinds` what counts as running, failed or neither, `ready`
-//! what makes the service say that it cannot work.
+//! `advised` has what helps where other programs moved jobs, `said` the words of every view for
+//! every way to be stuck, `kinds` what counts as running, failed or neither, `ready` what makes the
+//! service say that it cannot work.
 
 mod advised;
 mod kinds;

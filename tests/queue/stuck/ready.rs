@@ -1,4 +1,5 @@
-//! When the service says that it cannot do its work, and why; and that it comes back without a restart.
+//! When the service says that it cannot do its work, and why; and that it comes back without a
+//! restart.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
