@@ -122,7 +122,7 @@ fn the_compiler_gets_no_secret_of_its_caller() {
     let error = error(&runtime, &slow());
     assert!(
         error.starts_with(
-            "the process that compiled the policy ended with exit status: 3, and said `"
+            "the process that compiled the policy ended with exit status: 3, and printed `"
         ),
         "{error}"
     );

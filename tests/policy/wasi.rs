@@ -143,7 +143,7 @@ fn the_message_of_a_panic_is_told_with_its_trap() {
     let [_, decide, _] = calls(&panicking);
     assert_eq!(
         decide,
-        "`decide` trapped, and said `panicked at policy.rs:1: no such[2J task`: wasm trap: wasm `unreachable` instruction executed"
+        "`decide` trapped, and printed `panicked at policy.rs:1: no such[2J task`: wasm trap: wasm `unreachable` instruction executed"
     );
 }
 

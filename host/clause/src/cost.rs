@@ -1,12 +1,11 @@
-//! What the sub-selects of a clause cost: whether the number of rows that each looks at stays the
-//! same however many there are.
+//! The cost of a clause's sub-selects: does each look at a bounded number of rows?
 //!
 //! Owns the proof, over the indexes that the store makes. A sub-select is cheap if one search by an
-//! index answers its whole filter: the first row that is found fulfils it, and no row is looked at
-//! in vain. A condition that the index does not answer may be false for all rows but the last. A
-//! sub-select inside another is asked again for each row. Leaves the order of tasks and the
-//! partitions to `flat`. Callers rely on this: for a clause that passes, the steps of SQLite for
-//! one job have a bound that depends on the clause alone; `tests/flat/cost.rs` counts them.
+//! index answers its whole filter, so that the first row found fulfils it. A condition that the
+//! index does not answer may be false for all rows but the last, and a sub-select inside another is
+//! evaluated again for each row. Leaves the order of tasks and the partitions to `flat`. Callers
+//! rely on this: for a clause that passes, the steps of SQLite for one job have a bound that
+//! depends on the clause alone; `tests/clause/cost.rs` counts them.
 
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -51,8 +50,8 @@ pub(super) fn check(predicate: &Predicate) -> Result<(), Obstacle> {
     obstacle.map_or(Ok(()), Err)
 }
 
-/// What to write instead of a condition that no index answers; without one, of an order that no
-/// index has.
+/// What to write instead of a condition that no index answers, or without a condition, instead of
+/// an order that no index has.
 fn remedy(table: Table, term: Option<&Predicate>) -> &'static str {
     match (term, table) {
         (None, _) => {
@@ -152,11 +151,11 @@ impl Covers {
     }
 }
 
-/// Whether a sub-select is cheap. The condition that is asked of one row after another, if not;
-/// none if all rows are looked at for their order.
+/// Whether a sub-select is cheap. The error is the condition that is evaluated row by row, or none
+/// if all rows are read for their order.
 fn select_is_cheap(select: &Select, wanted: Wanted) -> Result<(), Option<&Predicate>> {
     let own = Row::Sub(select.number);
-    // What reads the job and literals only is asked once, before the first row.
+    // A condition on the job and literals only is evaluated once, before the first row.
     let terms: Vec<&Predicate> = select
         .filter
         .conjuncts()
@@ -234,7 +233,7 @@ impl<'a> Search<'a> {
         Some(self.left.remove(at))
     }
 
-    /// One end of each kind, as SQLite does: it asks a second one of the rows.
+    /// Takes one condition for each end, as SQLite does: it evaluates a second one row by row.
     fn take_range(&mut self, own: Row, column: Column) {
         if self.take(|term| is_between(term, own, column)).is_none() {
             for end in [End::Low, End::High] {
@@ -258,7 +257,7 @@ fn compared(term: &Predicate, own: Row, column: Column) -> Option<Comparison> {
 }
 
 /// Whether a condition sets a column of the row to a value that is known before the row is. A list
-/// does not count: SQLite may ask it of each row, depending on its statistics.
+/// does not count: depending on its statistics, SQLite may evaluate it row by row.
 fn sets(term: &Predicate, own: Row, column: Column) -> bool {
     match term {
         Predicate::IsNull { value, negated } => !negated && *value == own.cell(column),

@@ -44,7 +44,7 @@ pub enum Obstacle {
     Repo { part: String, name: String },
     /// A later task may be let through where an earlier one is held.
     Order { part: String },
-    /// A sub-select may look at any number of rows. The clause has partitions all the same.
+    /// A sub-select may look at any number of rows, although the clause has partitions.
     Rows {
         part: String,
         table: &'static str,
@@ -203,8 +203,8 @@ impl Side {
     }
 }
 
-/// Whether a condition that has a truth value for one `task_id` has it for all on that side too,
-/// everything else being equal. Else the condition that prevents it.
+/// Whether a condition with this truth value for one `task_id` also has it for all on that side, if
+/// all else is equal. The error is the condition that prevents it.
 ///
 /// The sets of places at which a chain of `AND` or `OR` has a truth value are unions and
 /// intersections of its terms' sets, so the chain has the property if all its terms have it. `NOT`

@@ -1,9 +1,9 @@
 //! The rows that can matter to a clause, table by table.
 //!
-//! Owns what a sub-select says about the rows that it may have: which columns are equal to the
-//! job's, and what its filter demands of a row for every job. Only conditions that the filter joins
-//! by `AND` count, and only those that read this row, the job's ties and literals; all others,
-//! nested sub-selects included, are taken to be true. Leaves the queries to the store.
+//! Owns what a sub-select's filter demands of its rows for every job: the columns that equal the
+//! job's, and conditions on the row itself. Only conditions that the filter joins by `AND` count,
+//! and only those that read this row, the job's ties and literals; all others, nested sub-selects
+//! included, are taken to be true. Leaves the queries to the store.
 //! Invariant: a row that is in none of a table's sources is in no sub-select of any queued job, so
 //! the clause has the same value without it. Whether a row is in the footprint depends on the row
 //! and the queued jobs only.

@@ -1,6 +1,6 @@
 //! Which agents' jobs a clause may hold.
 //!
-//! Owns a three-valued folding of the typed tree with the agent known and all else unknown.
+//! Owns a three-valued evaluation of the typed tree with the agent known and all else unknown.
 //! Invariant: the clause is true for every job of an agent that is not gated, for all rows of the
 //! tables.
 

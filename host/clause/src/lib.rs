@@ -4,11 +4,12 @@
 //! The text is cut into tokens of an allow-list (`lex`, `vocabulary`), checked for size (`limits`),
 //! and parsed into a typed tree (`parse`, `comparison`, `select`, `scope`, [`tree`]) over the
 //! contract's tables (`contract`). The tree is printed for each database (`render`). What makes a
-//! claim flat is proved from the tree (`flat`, `gated`, `cost`), and so is which rows can matter to
-//! it (`footprint`). Leaves to others: running the SQL, the databases' own sandboxes, plan checks,
-//! and the index of heads. No I/O, no dependencies, no `std`: a component can guard clauses with it
-//! and import nothing. Invariant: [`Rendered`] is printed from a tree only. No byte of the policy's
-//! text reaches a database except inside a literal that the renderer escaped.
+//! claim flat is proved from the tree (`flat`, `gated`, `cost`), and so are the rows that can
+//! matter to it (`footprint`). Leaves to others: running the SQL, the databases' own sandboxes,
+//! plan checks, and the index of heads. It has no I/O, no dependencies and no `std`, so that a
+//! component that imports nothing can guard clauses. Invariant: [`Rendered`] is printed from a tree
+//! only. No byte of the policy's text reaches a database except inside a literal that the renderer
+//! escaped.
 
 #![no_std]
 
@@ -134,7 +135,7 @@ impl Clause {
         }
     }
 
-    /// The texts in the clause, each once. It treats all names alike that it does not mention.
+    /// The texts in the clause, each once. The clause treats all other names alike.
     pub fn texts(&self) -> Vec<String> {
         let mut texts = Vec::new();
         if let Some(predicate) = &self.predicate {

@@ -13,7 +13,7 @@ use super::lex::{Token, TokenKind};
 use super::refusal::{Position, Refusal};
 use super::vocabulary::Keyword;
 
-/// A size that a clause may have, and what is said beyond it.
+/// A size that a clause may have, and the words of its refusal.
 pub(crate) struct Limit {
     construct: &'static str,
     /// The largest size accepted.

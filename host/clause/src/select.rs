@@ -17,7 +17,8 @@ use super::tokens::{dotted, unexpected};
 use super::tree::{Cell, End, Extreme, Predicate, Row, Select, Value};
 use super::vocabulary::Keyword;
 
-/// What a sub-select hands out: that there is a row, how many there are, or one end of a column.
+/// What a sub-select returns: whether there is a row, how many rows there are, or one end of a
+/// column.
 enum Item<'t> {
     Row,
     Count,

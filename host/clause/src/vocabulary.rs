@@ -1,4 +1,4 @@
-//! The words and symbols of the language, and what is said about the others.
+//! The words and symbols of the language, and the refusals of all others.
 //!
 //! Owns the allow-lists, and the lists of SQL's other words and symbols with their remedies. Leaves
 //! to `lex` where a word or a symbol starts, the minus of a negative integer and the star of a

@@ -1,7 +1,7 @@
 //! The counts of policy calls in this process, for its metrics.
 //!
-//! Owns the counts, and no name of a metric. Callers rely on this: counts only grow, and a call of
-//! any policy is counted once, when it has ended.
+//! Owns the counts; the metrics' names are the service's. Callers rely on this: counts only grow,
+//! and each call of a policy is counted once, when it has ended.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

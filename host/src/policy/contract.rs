@@ -1,4 +1,4 @@
-//! Whether a component is a policy, said precisely before any of its code runs.
+//! Whether a component is a policy, checked before any of its code runs.
 //!
 //! Owns the refusals by name: not a component, an import that is not WASI's, another version of the
 //! contract, a function that is missing or has another type.

@@ -41,12 +41,12 @@ pub enum Error {
     /// The compiler came to no result.
     #[error(transparent)]
     Compiler(#[from] CompilerFailed),
-    /// Nobody wants the result any more.
+    /// The result is no longer wanted.
     #[error(
         "stopped before it was done, because its process ends or its caller is gone: try again"
     )]
     Stopped,
-    /// A policy is a pure function.
+    /// The component imports more than WASI.
     #[error(
         "imports {}, and a policy gets no imports but WASI's: let it work from its arguments alone",
         list(imports)
@@ -134,12 +134,12 @@ pub enum Error {
         function: String,
     },
     /// A call ended in a trap, or in an answer that breaks the canonical ABI.
-    #[error("`{export}` trapped{}", last_words(said.as_deref()))]
+    #[error("`{export}` trapped{}", last_words(printed.as_deref()))]
     Trap {
         /// The function.
         export: &'static str,
         /// What it wrote to its standard error before, such as a panic's message.
-        said: Option<String>,
+        printed: Option<String>,
         /// The trap.
         #[source]
         cause: wasmtime::Error,
@@ -150,7 +150,7 @@ pub enum Error {
          `{{\"gated_agents\":[\"analyst\"]}}`"
     )]
     Rules(#[source] serde_json::Error),
-    /// The policy itself says that it has no answer.
+    /// The policy answers that it cannot use an argument.
     #[error("`{export}` refuses the {what}: {reason}")]
     Answered {
         /// The function.
@@ -180,7 +180,7 @@ impl Error {
         self.failure().is_some()
     }
 
-    /// Whether it says nothing about the policy: this process or its caller gave up.
+    /// Whether this process or its caller gave up, which is not the policy's fault.
     pub fn is_a_stop(&self) -> bool {
         matches!(self, Error::Stopped)
     }
@@ -229,14 +229,14 @@ impl Error {
         }
         Error::Trap {
             export,
-            said: store.data().said(),
+            printed: store.data().printed(),
             cause,
         }
     }
 }
 
-fn last_words(said: Option<&str>) -> String {
-    said.map_or_else(String::new, |said| format!(", and said `{said}`"))
+fn last_words(printed: Option<&str>) -> String {
+    printed.map_or_else(String::new, |text| format!(", and printed `{text}`"))
 }
 
 fn list(names: &[String]) -> String {

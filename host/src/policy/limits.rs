@@ -24,10 +24,10 @@ pub struct Allowance {
     pub memory_mib: u32,
     /// For the strings and lists of an answer, in MiB; 16.
     pub result_mib: u32,
-    /// How often it may fail before the generation before it is active again; 3. 0 means any
-    /// number.
+    /// How often it may fail before the previous generation becomes active again; 3. With 0, any
+    /// number of times.
     pub failures: u32,
-    /// In how many minutes; 10.
+    /// The minutes in which these failures count together; 10.
     pub failures_within_minutes: u32,
 }
 
@@ -58,7 +58,7 @@ impl Allowance {
         let meter = Meter {
             memory_left: bytes(self.memory_mib),
             memory_refused: false,
-            said: Vec::new(),
+            printed: Vec::new(),
             handles: HANDLES,
         };
         let mut store = Store::new(engine, meter);
@@ -72,11 +72,12 @@ fn bytes(mib: u32) -> usize {
     usize::try_from(u64::from(mib) << 20).unwrap_or(usize::MAX)
 }
 
-/// What one instance has used, whether it asked for more than it may have, and what it said.
+/// What one instance has used, whether it asked for more than it may have, and what it wrote to its
+/// standard error.
 pub struct Meter {
     memory_left: usize,
     memory_refused: bool,
-    said: Vec<u8>,
+    printed: Vec<u8>,
     handles: usize,
 }
 
@@ -84,7 +85,7 @@ pub struct Meter {
 const HANDLES: usize = 1_000;
 
 /// What is kept of a policy's standard error: enough for a panic's message.
-const SAID: usize = 1 << 10;
+const PRINTED: usize = 1 << 10;
 
 /// A table entry is a pointer in the host, so tables are memory, too. No compiler emits more than
 /// 10,000 for a policy.
@@ -104,15 +105,15 @@ impl Meter {
     }
 
     /// Keeps what the policy wrote to its standard error, up to a limit.
-    pub(super) fn hear(&mut self, bytes: &[u8]) {
-        let room = SAID.saturating_sub(self.said.len());
-        self.said.extend(bytes.iter().take(room));
+    pub(super) fn print(&mut self, bytes: &[u8]) {
+        let room = PRINTED.saturating_sub(self.printed.len());
+        self.printed.extend(bytes.iter().take(room));
     }
 
     /// What the policy wrote to its standard error, on one line and without control characters.
-    pub(super) fn said(&self) -> Option<String> {
-        let said = String::from_utf8_lossy(&self.said);
-        let mut line = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    pub(super) fn printed(&self) -> Option<String> {
+        let printed = String::from_utf8_lossy(&self.printed);
+        let mut line = printed.split_whitespace().collect::<Vec<_>>().join(" ");
         line.retain(|letter| !is_invisible(letter));
         (!line.is_empty()).then(|| fit(&line, LETTERS))
     }

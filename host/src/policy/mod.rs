@@ -4,9 +4,9 @@
 //! judges a clause's text (see [`crate::clause`]). Callers rely on this: a call returns within its
 //! time limit, and whatever a policy does, only its own call fails.
 //!
-//! A call is in this file whole. `limits` and `ticker` stop it, `wasi` is what it may import, and
-//! [`crate::model`] has the generated types. Everything that happens before, from bytes to
-//! compiled code, is in `runtime`, `contract` and `compile`.
+//! This file has the whole of a call. `limits` and `ticker` stop it, `wasi` is what it may import,
+//! and [`crate::model`] has the generated types. The way from bytes to compiled code is in
+//! `runtime`, `contract` and `compile`.
 
 mod calls;
 mod compile;
@@ -143,8 +143,8 @@ impl Policy {
         let answer = match instance {
             Ok(policy) => {
                 let answer = call(policy.serial_gate_policy_serial_gate(), &mut store);
-                if let Some(said) = store.data().said() {
-                    tracing::debug!("`{export}` of a policy said: {said}");
+                if let Some(printed) = store.data().printed() {
+                    tracing::debug!("`{export}` of a policy printed: {printed}");
                 }
                 answer.map_err(|cause| Error::of_call(export, time, &self.allowance, &store, cause))
             }
@@ -155,8 +155,8 @@ impl Policy {
         answer
     }
 
-    /// A fresh instance for one call: a trap poisons only its own, and no call can leave anything
-    /// behind for the next one to answer differently.
+    /// A fresh instance for one call: a trap poisons only its own, and no call can influence the
+    /// next one.
     fn instantiate_when_there_is_room(
         &self,
         time: Duration,
@@ -165,7 +165,7 @@ impl Policy {
             let mut store = self.allowance.store(self.component.engine());
             ticker::limit(&mut store, time);
             match self.component.instantiate(&mut store) {
-                // As many calls as there is room for are under way. Each of them ends.
+                // The pool is full. Each call under way ends, and makes room.
                 Err(cause) if cause.is::<PoolConcurrencyLimitError>() => sleep(UNTIL_THERE_IS_ROOM),
                 instance => return (store, instance),
             }

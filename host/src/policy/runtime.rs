@@ -1,11 +1,10 @@
 //! The engine that compiles and runs policies: one for a process.
 //!
-//! Owns the way from bytes to a component that may be called: what was loaded before, what is on
-//! the disk, and else the checks that come before a compiler sees it, the compiler in a separate
-//! process or in this one, and the checks of its types. Callers rely on this: the engine starts
-//! with the first policy, so that a command that asks none does not pay for it; and the compilation
-//! of a stranger's component ends within a few milliseconds of `Stop`, where it has a process of
-//! its own.
+//! Owns the way from bytes to a component that may be called. A component that was loaded before,
+//! or whose compiled form is on the disk, is used. Any other is checked, compiled in a separate
+//! process or in this one, and has its types checked. Callers rely on this: the engine starts with
+//! the first policy, so that a command that needs none does not pay for it; and a compilation in a
+//! separate process ends within a few milliseconds of `Stop`.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -73,8 +72,8 @@ impl Runtime {
     }
 
     /// A runtime that compiles every policy but the built-in one in a separate process, as a host
-    /// should that takes policies of strangers; in this process without a compiler. It starts when
-    /// it is needed.
+    /// should that accepts policies from strangers; without a compiler, in this process. The engine
+    /// starts when it is needed.
     pub fn with_compiler(compiler: Option<Compiler>) -> Runtime {
         let shared = Shared {
             compiler,
@@ -95,8 +94,8 @@ impl Runtime {
         self.started().map(drop)
     }
 
-    /// The same runtime for one piece of work: once `stop` is told, its compilations end, and its
-    /// policies are not called any more. It tries again what could not be compiled lately.
+    /// The same runtime for one piece of work: once `stop` is given, its compilations end, and its
+    /// policies are no longer called. It tries again what could not be compiled lately.
     pub fn until(&self, stop: Stop) -> Runtime {
         Runtime {
             until: Some(stop),

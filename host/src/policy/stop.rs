@@ -1,7 +1,7 @@
 //! A sign that work on a policy is no longer wanted.
 //!
-//! Owns the sign. Others look: a compilation every few milliseconds, a call of a policy when it
-//! begins.
+//! Owns the sign. Those who work look at it: a compilation every few milliseconds, a call of a
+//! policy when it begins.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +16,7 @@ impl Stop {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// Whether it was told.
+    /// Whether the sign was given.
     pub fn is_told(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }

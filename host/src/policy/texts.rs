@@ -1,9 +1,9 @@
 //! What a policy may say to people: how many texts, how long, and with which letters.
 //!
-//! Owns the bounds, twice: a check refuses what breaks them, by name; and in use, where a policy
-//! may answer otherwise than it did at its check, an answer is cut and escaped to fit them. Leaves
-//! the clause's own text to the guard. Callers rely on this: a text that went through here is one
-//! line that can be printed as it is.
+//! Owns the bounds, and applies them twice. The check of a policy refuses a text that breaks them.
+//! In use, where a policy may answer differently than at its check, a text is cut and escaped to
+//! fit. Leaves the clause's own text to the guard. Callers rely on this: a text that was fitted
+//! here is one line that can be printed as it is.
 
 use crate::model::{Clause, Decision, Description, Verdict};
 use crate::printable::{is_invisible, printable};
@@ -17,7 +17,7 @@ pub const LETTERS: usize = 300;
 /// How many letters a name and a version may have.
 pub const NAME_LETTERS: usize = 64;
 
-/// Why a text is not one to be shown to people.
+/// Why a text cannot be shown to people.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
     /// There are too many.
@@ -51,11 +51,7 @@ pub enum Unfit {
     },
 }
 
-/// Checks who a policy says that it is.
-///
-/// # Errors
-///
-/// With the first text that is not to be shown.
+/// Checks the texts of a description. The error is the first that cannot be shown.
 pub fn check_description(description: &Description) -> Result<(), Unfit> {
     let Description {
         name,
@@ -67,11 +63,7 @@ pub fn check_description(description: &Description) -> Result<(), Unfit> {
     check("the `summary`", summary, LETTERS)
 }
 
-/// Checks the notes of a clause.
-///
-/// # Errors
-///
-/// When there are too many, or with the first that is not to be shown.
+/// Checks the number of a clause's notes, and each of them.
 pub fn check_notes(notes: &[String]) -> Result<(), Unfit> {
     if notes.len() > NOTES {
         return Err(Unfit::Many { count: notes.len() });
@@ -83,10 +75,6 @@ pub fn check_notes(notes: &[String]) -> Result<(), Unfit> {
 }
 
 /// Checks the reasons of holds.
-///
-/// # Errors
-///
-/// With the first that is not to be shown.
 pub fn check_reasons(decisions: &[Decision]) -> Result<(), Unfit> {
     for Decision { job, verdict } in decisions {
         if let Verdict::Hold(hold) = verdict
@@ -138,7 +126,7 @@ pub fn fit_description(description: Description) -> Description {
     }
 }
 
-/// A clause whose notes are. How many are left out is the last one.
+/// A clause whose notes are cut and escaped. If there are too many, the last one counts the rest.
 pub fn fit_notes(clause: Clause) -> Clause {
     let more = clause.notes.len().saturating_sub(NOTES);
     let left_out = (more > 0).then(|| format!("the policy has {more} more notes"));
@@ -152,7 +140,7 @@ pub fn fit_notes(clause: Clause) -> Clause {
     }
 }
 
-/// Decisions whose reasons are.
+/// Decisions whose reasons are cut and escaped.
 pub fn fit_reasons(mut decisions: Vec<Decision>) -> Vec<Decision> {
     for decision in &mut decisions {
         if let Verdict::Hold(hold) = &mut decision.verdict

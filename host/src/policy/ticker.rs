@@ -30,7 +30,7 @@ struct Owner {
 #[derive(Default)]
 struct Calls {
     under_way: AtomicUsize,
-    /// There is no ticker any more.
+    /// The ticker was dropped.
     ended: AtomicBool,
 }
 

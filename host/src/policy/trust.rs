@@ -1,7 +1,7 @@
-//! Whose policies are run: the public keys that an operator trusts, and the check of a signature.
+//! The public keys that an operator trusts, and the check of a component's signature.
 //!
 //! Owns the refusals of a component for its signature, in minisign's format, before anything of the
-//! component is read. Where the keys and signatures come from is left to others. Callers rely on
+//! component is read. Leaves to its callers where keys and signatures come from. Callers rely on
 //! this: a `Trust` without keys trusts nobody; no `Trust` at all means that no signature is needed.
 
 use std::fmt;
@@ -11,7 +11,7 @@ use minisign_verify::{PublicKey, Signature};
 use super::{DEFAULT_POLICY, Error};
 use crate::remedy::Remedy;
 
-/// The keys of those whose policies are run.
+/// The trusted keys.
 #[derive(Debug, Clone)]
 pub struct Trust(Vec<PublicKey>);
 
@@ -69,11 +69,7 @@ impl Distrust {
 }
 
 impl Trust {
-    /// Trusts these keys: each as its text, or as the content of a `.pub` file.
-    ///
-    /// # Errors
-    ///
-    /// When one is no public key.
+    /// Trusts these keys: each is its text, or the content of a `.pub` file.
     pub fn new<Key: AsRef<str>>(keys: impl IntoIterator<Item = Key>) -> Result<Trust, Error> {
         let keys = keys.into_iter().zip(1..).map(|(key, number)| {
             // A file has a comment above the key.
@@ -83,11 +79,7 @@ impl Trust {
         Ok(Trust(keys.collect::<Result<_, _>>()?))
     }
 
-    /// Who vouches for a component.
-    ///
-    /// # Errors
-    ///
-    /// When nobody does who is trusted.
+    /// Who vouches for a component; an error if no trusted key does.
     pub fn check(&self, component: &[u8], signature: Option<&str>) -> Result<Signer, Error> {
         if component == DEFAULT_POLICY {
             return Ok(Signer::BuiltIn);
@@ -103,7 +95,7 @@ impl Trust {
                         comment: signature.trusted_comment().to_owned(),
                     });
                 }
-                // Names of keys are not unique: another one may still fit.
+                // The ids of keys are not unique: another key may still fit.
                 Err(minisign_verify::Error::UnexpectedKeyId) => {}
                 Err(minisign_verify::Error::UnexpectedAlgorithm) => refused = Distrust::OldForm,
                 Err(_) => refused = Distrust::Altered,

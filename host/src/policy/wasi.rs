@@ -1,10 +1,10 @@
 //! Empty WASI, for policies that are built with a standard library.
 //!
 //! Owns what an import of `wasi:*` does: the clocks do not move, random numbers are constants, the
-//! environment is empty, the standard error is kept for the error's text (a panic writes there),
-//! and a call of anything else ends the policy's call with its name. Imports of anything but WASI
-//! are refused before (see `contract`). Callers rely on this: no answer of a policy depends on the
-//! machine it runs on.
+//! environment is empty, and the standard error is kept for the error's text (a panic writes
+//! there). A call of any other function of WASI ends the policy's call, with an error that names
+//! it. Other imports were refused before (see `contract`). Callers rely on this: no answer of a
+//! policy depends on the machine that it runs on.
 
 use wasmtime::component::types::{self, ComponentItem};
 use wasmtime::component::{
@@ -14,7 +14,7 @@ use wasmtime::{Engine, Error, Result, StoreContextMut};
 
 use super::limits::Meter;
 
-/// The part of WASI that a policy called and does not get, such as
+/// A function of WASI that a policy called and this host does not have, such as
 /// `wasi:filesystem/preopens#get-directories`.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is not there")]
@@ -173,6 +173,6 @@ fn write(
     mut store: StoreContextMut<'_, Meter>,
     (_, bytes): (Handle<Resource>, Vec<u8>),
 ) -> StreamResult<()> {
-    store.data_mut().hear(&bytes);
+    store.data_mut().print(&bytes);
     Ok((Ok(()),))
 }

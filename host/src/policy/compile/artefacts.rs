@@ -118,8 +118,8 @@ fn folder() -> Option<PathBuf> {
     }
 }
 
-/// Checks a folder, and every one above it: a user who may write there may put another in its
-/// place.
+/// Checks a folder, and every one above it: a user who may write to one of them could replace the
+/// folder.
 fn check_all(folder: &Path) -> Result<(), String> {
     for (above, path) in folder.ancestors().enumerate() {
         let metadata = fs::metadata(path).map_err(|_| refused(path, Unsafe::Foreign))?;
@@ -169,7 +169,7 @@ fn checksum(path: &Path, artefact: &[u8]) -> String {
 fn touch(path: &Path, metadata: &fs::Metadata) {
     let age = metadata.modified().map(|at| at.elapsed());
     if matches!(age, Ok(Ok(age)) if age > USED) {
-        // It would be forgotten earlier, and made again.
+        // If this fails, the file is only removed earlier, and made again.
         let _ = File::open(path).and_then(|file| file.set_modified(SystemTime::now()));
     }
 }

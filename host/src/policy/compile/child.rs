@@ -1,9 +1,9 @@
-//! What the process does that compiles a policy.
+//! The inside of the process that compiles a policy.
 //!
 //! Owns its limits, which it sets on itself before it reads a byte of the component, and its
-//! answer. Leaves the deadline in the time of day to the process that started it (`compiler`).
-//! Callers rely on this: the answer is one byte that says what it is, and then the artefact or the
-//! reason; without a whole answer the process ends in another way than well.
+//! answer. Leaves the deadline in the time of day to the process that started it (`process`).
+//! Callers rely on this: the answer is one byte for its kind, and then the artefact or the reason.
+//! Without a complete answer the process does not end with success.
 
 use std::io::{self, Read, Write};
 
@@ -18,7 +18,7 @@ pub(super) const ARTEFACT: u8 = b'A';
 /// The reason follows.
 pub(super) const REFUSAL: u8 = b'R';
 
-/// Everything else on the machine comes before it.
+/// Everything else on the machine goes first.
 const NICE: i32 = 10;
 
 /// How many processors it may use from its beginning to its deadline.
@@ -57,11 +57,13 @@ fn end_with(parent: u32) -> io::Result<()> {
     use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
     set_parent_process_death_signal(Some(Signal::KILL))?;
     let is_there = getppid().map(Pid::as_raw_pid) == i32::try_from(parent).ok();
-    // It may have ended before it was asked for.
+    // The parent may have ended before that call.
     if is_there {
         Ok(())
     } else {
-        Err(io::Error::other("nobody waits for this any more"))
+        Err(io::Error::other(
+            "the process that started this one is gone",
+        ))
     }
 }
 
@@ -77,7 +79,7 @@ fn limit(limits: CompileLimits) -> io::Result<()> {
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     let _ = rustix::process::nice(NICE);
     let processor = limits.time.as_secs().saturating_mul(PROCESSORS).max(1);
-    // At the first limit the signal tells what it was, at the second it cannot be ignored.
+    // The signal of the first limit names the cause; that of the second cannot be ignored.
     at_most(Resource::Cpu, processor, processor.saturating_add(1))?;
     // Not the address space: threads reserve much of it and use little.
     at_most(Resource::Data, limits.memory, limits.memory)?;

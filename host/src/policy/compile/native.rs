@@ -1,9 +1,9 @@
-//! Compiled code, and the one place where it is taken for what it is.
+//! Compiled code, and the only place where it is loaded.
 //!
 //! Owns the `unsafe` of this crate: all of it is in [`Artefact::load`]. Callers rely on this: an
-//! artefact is only made of bytes that a compiler of our own gave, in this process or in a child of
-//! the same program, or that were kept by such a process in a folder that nobody else may write
-//! (see `artefacts`).
+//! artefact is only made of bytes from our own compiler, in this process or in a child of the same
+//! program, or of bytes that such a process kept in a folder that only this user may write to (see
+//! `artefacts`).
 
 #![allow(
     unsafe_code,
@@ -17,7 +17,7 @@ use wasmtime::component::Component;
 pub(in crate::policy) struct Artefact(Vec<u8>);
 
 impl Artefact {
-    /// Takes bytes for what our own compiler made: see above for whose bytes may be given.
+    /// Takes bytes as our own compiler's: see above for which bytes may be given.
     pub(in crate::policy) fn of_our_compiler(bytes: Vec<u8>) -> Artefact {
         Artefact(bytes)
     }

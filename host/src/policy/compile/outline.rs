@@ -2,8 +2,8 @@
 //!
 //! Owns the counting against `caps`, and the names that the component imports and exports. It
 //! validates nothing and keeps no function: the compiler reads the same bytes again. Callers rely
-//! on this: the time grows with the component's size and with nothing else, and it takes no more
-//! memory than the names at the border need.
+//! on this: the time grows only with the component's size, and the memory only with the names that
+//! it imports and exports.
 
 use std::collections::BTreeMap;
 

@@ -1,9 +1,9 @@
 //! Compiles a policy in a separate process, so that a hostile one can be ended.
 //!
-//! Owns the process, seen from outside: its start, its deadline, its end, and what it is that went
-//! wrong. Leaves what it does to `compiling`. It gets nothing of this process but the component: no
-//! environment, no open file. Callers rely on this: once [`Compiler::compile`] has returned the
-//! process is gone; should this one be killed, the system ends it as well.
+//! Owns the process, seen from outside: its start, its deadline, its end, and the error. Leaves the
+//! work in it to `child`. The process gets the component and nothing else: no environment, no open
+//! file. Callers rely on this: once [`Compiler::compile`] has returned the process is gone; if this
+//! process is killed, the system ends the other as well.
 
 use std::io::{self, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -19,17 +19,17 @@ use super::child::{ARTEFACT, REFUSAL};
 use super::native::Artefact;
 use crate::policy::Error;
 
-/// The verb by which a program is asked to compile.
+/// The argument with which the program is started.
 pub const VERB: &str = "compile-policy";
 
-/// How soon it is seen that the process has ended, or that it should.
+/// How soon the end of the process is noticed, or the wish to end it.
 const LOOK: Duration = Duration::from_millis(5);
 
 /// The largest artefact that is taken. A policy of 20 MB has one of 40.
 const LARGEST: u64 = 512 << 20;
 
-/// How much is kept of what the process says.
-const SAID: u64 = 4 << 10;
+/// How much is kept of the process's standard error.
+const PRINTED: u64 = 4 << 10;
 
 /// Threads of the process. More would only be faster by taking them from the claims.
 const THREADS: usize = 4;
@@ -86,13 +86,13 @@ pub enum CompilerFailed {
     /// The process ended in a way that no compiler should.
     #[error(
         "the process that compiled the policy ended with {status}{}",
-        last_words(said)
+        last_words(printed)
     )]
     Ended {
         /// How.
         status: ExitStatus,
-        /// What it said last.
-        said: String,
+        /// What it wrote to its standard error.
+        printed: String,
     },
     /// There is no process.
     #[error("no process can be started to compile the policy")]
@@ -106,10 +106,10 @@ impl CompilerFailed {
     }
 }
 
-fn last_words(said: &str) -> String {
-    match said {
+fn last_words(printed: &str) -> String {
+    match printed {
         "" => String::new(),
-        said => format!(", and said `{}`", said.escape_debug()),
+        text => format!(", and printed `{}`", text.escape_debug()),
     }
 }
 
@@ -135,7 +135,7 @@ impl Compiler {
         component: &[u8],
         goes_on: &dyn Fn() -> bool,
     ) -> Result<Artefact, Error> {
-        let (end, answer, said) = self.run(component, goes_on).map_err(|cause| {
+        let (end, answer, printed) = self.run(component, goes_on).map_err(|cause| {
             let cause = Arc::new(cause);
             tracing::warn!("no process can be started to compile a policy: {cause}");
             CompilerFailed::Start(cause)
@@ -159,19 +159,19 @@ impl Compiler {
             _ => {}
         }
         let signal = status.signal();
-        let said = String::from_utf8_lossy(&said);
+        let printed = String::from_utf8_lossy(&printed);
         Err(if signal == Some(Signal::XCPU.as_raw()) {
             time.into()
-        } else if said.contains("memory allocation of") {
+        } else if printed.contains("memory allocation of") {
             let limit = self.limits.memory;
             CompilerFailed::Memory { limit }.into()
         } else {
-            let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
-            CompilerFailed::Ended { status, said }.into()
+            let printed = printed.split_whitespace().collect::<Vec<_>>().join(" ");
+            CompilerFailed::Ended { status, printed }.into()
         })
     }
 
-    /// Runs the process: how it ended, its answer, and what it said.
+    /// Runs the process: how it ended, its answer, and its standard error.
     fn run(
         &self,
         component: &[u8],
@@ -183,29 +183,30 @@ impl Compiler {
         thread::scope(|scope| {
             let talk = || {
                 Builder::new().spawn_scoped(scope, move || {
-                    // A process that ended before it read all of it has its reasons.
+                    // If the process ends early, its status says why.
                     let _ = stdin.map(|mut stdin| stdin.write_all(component));
                 })?;
                 let answer =
                     Builder::new().spawn_scoped(scope, move || at_most(stdout, LARGEST))?;
-                let said = Builder::new().spawn_scoped(scope, move || at_most(stderr, SAID))?;
-                Ok((answer, said))
+                let printed =
+                    Builder::new().spawn_scoped(scope, move || at_most(stderr, PRINTED))?;
+                Ok((answer, printed))
             };
             let talk: io::Result<_> = talk();
             let end = match talk {
                 Ok(_) => wait(&mut child, self.limits.time, goes_on),
                 Err(_) => Ok(End::Stopped),
             };
-            // The threads end when nobody has the other ends of their pipes.
+            // The threads end when the other ends of their pipes are closed.
             if !matches!(end, Ok(End::Exited(_))) {
                 let _ = child.kill();
                 let _ = child.wait();
             }
-            let (answer, said) = talk?;
+            let (answer, printed) = talk?;
             let lost = |_| io::Error::other("a thread that read its answer ended");
             let answer = answer.join().map_err(lost)?;
-            let said = said.join().map_err(lost)?;
-            Ok((end?, answer, said))
+            let printed = printed.join().map_err(lost)?;
+            Ok((end?, answer, printed))
         })
     }
 
@@ -224,7 +225,8 @@ impl Compiler {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            // What a terminal's keys send to a group is for this process to act on.
+            // A key such as Ctrl-C signals the group of this process only, which then stops the
+            // other.
             .process_group(0);
         command
     }
@@ -250,7 +252,7 @@ fn wait(child: &mut Child, time: Duration, goes_on: &dyn Fn() -> bool) -> io::Re
     }
 }
 
-/// The first bytes that come. The rest is read as well, so that nobody waits for a reader.
+/// The first bytes that come. The rest is read and dropped, so that the writer never blocks.
 fn at_most(from: Option<impl Read>, most: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     if let Some(mut from) = from {
