@@ -86,6 +86,7 @@ pub fn describe(state: &State, shared: Option<&Shared>, report: &mut Report) {
         report.note(note);
     }
     if !state.contradictions.is_empty()
+        && !state.is_rolled_back
         && let Some(shared) = shared
         && let Some(rollback) = text::command(shared, &["policy", "rollback", "--reason", "TEXT"])
     {

@@ -98,11 +98,6 @@ impl Contradiction {
             ByClause::NotQueued => None,
         }
     }
-
-    /// What it is and what to do about it.
-    pub fn note(&self) -> String {
-        format!("the policy contradicts itself about {self}: roll back")
-    }
 }
 
 impl fmt::Display for Contradiction {
@@ -130,14 +125,14 @@ impl Contradicting {
             .unwrap_or_default()
     }
 
-    /// What it is and what to do about it; none if there is nothing.
+    /// What it is, in a sentence; none if there is no contradiction.
     pub fn note(&self) -> Option<String> {
         let first = self.jobs.first()?;
         Some(match self.count {
-            0 | 1 => first.note(),
-            count => format!(
-                "the policy contradicts itself about {count} jobs, such as {first}: roll back"
-            ),
+            0 | 1 => format!("the policy contradicts itself about {first}"),
+            count => {
+                format!("the policy contradicts itself about {count} jobs, such as {first}")
+            }
         })
     }
 

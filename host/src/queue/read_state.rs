@@ -161,6 +161,7 @@ impl Queue {
             per_repo,
             others,
             contradictions: Vec::new(),
+            is_rolled_back: false,
             notes,
             switches: match view.now {
                 Some(_) => self.switches(),
@@ -174,13 +175,15 @@ impl Queue {
     fn tell_contradictions(&mut self, now: Timestamp, compared: Compared, state: &mut State) {
         let (observer, gate, store) = self.parts();
         let back = observer.count_look(gate, store, now, &compared);
-        state.notes.extend(compared.found.note());
-        state.notes.extend(back.map(|good| {
-            format!(
-                "it failed too often: generation {good} is active again, and this is what the \
-                     one after it said"
-            )
-        }));
+        state
+            .notes
+            .extend(compared.found.note().map(|note| match back {
+                None => format!("{note}: roll back"),
+                Some(good) => {
+                    format!("{note}; it failed too often, and generation {good} is active again")
+                }
+            }));
+        state.is_rolled_back = back.is_some();
         state.contradictions = compared.found.jobs;
     }
 

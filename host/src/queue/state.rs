@@ -35,6 +35,9 @@ pub struct State {
     /// Queued jobs about which the policy contradicts itself, up to 100. Claims follow the clause.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub contradictions: Vec<Contradiction>,
+    /// Whether the generation that contradicted itself was rolled back because of it.
+    #[serde(skip)]
+    pub is_rolled_back: bool,
     /// What an operator should know.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
