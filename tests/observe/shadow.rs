@@ -3,8 +3,8 @@
 
 use serial_gate::rollout::{self, Place};
 
-use crate::rollout::{actor, at, proposal, traps_from};
 use crate::support::Gate;
+use crate::support::proposals::{actor, at, proposal, traps_from};
 
 #[test]
 fn a_shadow_decides_as_well_as_the_active_policy_until_it_is_promoted() {

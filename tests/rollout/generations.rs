@@ -10,10 +10,10 @@ use serial_gate::queue::{Options, Queue};
 use serial_gate::rollout::{self, Place, Proposal};
 use serial_gate::store::{self, GenerationState, NewGeneration, Seen};
 
-use super::{actor, at, proposal, traps_from};
 use crate::support::Gate;
 use crate::support::hostile::DECIDE_ALL;
 use crate::support::hostile::{HARMLESS, Hostile, clause_at};
+use crate::support::proposals::{actor, at, proposal, traps_from};
 use crate::support::service::Service;
 
 const LEASE: Duration = Duration::from_secs(60);

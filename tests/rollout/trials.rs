@@ -1,7 +1,7 @@
 //! What is tried before it counts: attached cases, diffs and replays.
 
-use super::traps_from;
 use crate::support::Gate;
+use crate::support::proposals::traps_from;
 
 #[test]
 fn attached_cases_hold_a_policy_back_that_fails_one() {

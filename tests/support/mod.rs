@@ -12,6 +12,7 @@ pub mod look;
 pub mod moved_files;
 pub mod native;
 pub mod programs;
+pub mod proposals;
 pub mod random;
 pub mod random_states;
 pub mod redacted;

@@ -105,7 +105,7 @@ impl Meter {
     }
 
     /// Keeps what the policy wrote to its standard error, up to a limit.
-    pub(super) fn print(&mut self, bytes: &[u8]) {
+    pub(super) fn keep_printed(&mut self, bytes: &[u8]) {
         let room = PRINTED.saturating_sub(self.printed.len());
         self.printed.extend(bytes.iter().take(room));
     }

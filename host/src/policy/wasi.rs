@@ -173,6 +173,6 @@ fn write(
     mut store: StoreContextMut<'_, Meter>,
     (_, bytes): (Handle<Resource>, Vec<u8>),
 ) -> StreamResult<()> {
-    store.data_mut().print(&bytes);
+    store.data_mut().keep_printed(&bytes);
     Ok((Ok(()),))
 }
