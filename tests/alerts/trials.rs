@@ -73,12 +73,12 @@ fn a_channel_that_fails_is_told_with_its_remedy_and_keeps_no_other_from_its_test
     let ran = test(&gate, "http://127.0.0.1:1", &endpoint.url, &[]).exits(1);
     insta::assert_snapshot!(ran.stdout, @r"
     telegram: the test was not sent: the connection failed: connection refused
-      look whether something listens at its address, and whether a firewall is in between
+      check whether something listens at its address, and whether a firewall is in between
     webhook: the test was sent
     ");
     let ran = test(&gate, "no address", &endpoint.url, &[]).exits(1);
     insta::assert_snapshot!(ran.stdout, @r"
-    telegram: the test was not sent: the address of `telegram` is no `http://` or `https://` address: correct it, or the token in it, in `serial-gate.toml` or the environment
+    telegram: the test was not sent: the address of `telegram` is not an `http://` or `https://` address: correct it, or the token in it, in `serial-gate.toml` or the environment
     webhook: the test was sent
     ");
 }
