@@ -186,7 +186,7 @@ fn what_is_no_file_with_a_secret_is_named_with_a_remedy() {
     std::fs::create_dir(&token).unwrap();
     assert_eq!(
         said(),
-        "error: `token` is a folder: name the file in it that has the text\n"
+        "error: `token` is a folder: name the file in it that holds the text\n"
     );
     std::fs::remove_dir(&token).unwrap();
     let made = std::process::Command::new("mkfifo").arg(&token).status();

@@ -109,7 +109,7 @@ fn a_database_that_is_not_prepared() {
     refused(
         &gate,
         &["claim"],
-        "`serial-gate.db` is not prepared for the serial gate: `serial-gate --db serial-gate.db init` adds what is missing, or says what stands in the way",
+        "`serial-gate.db` is not prepared for the serial gate: `serial-gate --db serial-gate.db init` adds what is missing, or says why it cannot",
     );
 }
 

@@ -70,7 +70,7 @@ fn a_command_without_a_database_says_that_it_leaves_such_a_file_alone() {
         let ran = gate.run(verb).exits(1);
         assert!(
             ran.stderr.contains(
-                "the `serial-gate.toml` of this folder is not read, because `serial-gate.db` is not beside it: name it with `--config serial-gate.toml`"
+                "the `serial-gate.toml` of this folder is not read, because `serial-gate.db` is not next to it: name it with `--config serial-gate.toml`"
             ),
             "{verb:?}: {}",
             ran.stderr
@@ -136,7 +136,7 @@ fn one_file_is_in_use_and_doctor_says_which() {
     gate.write("serial-gate.toml", "lease = \"2h\"\n");
     assert_eq!(
         first_line(&["doctor"]),
-        "configuration file: serial-gate.toml, beside the database of this folder"
+        "configuration file: serial-gate.toml, next to the database of this folder"
     );
     assert!(is_enabled(&mut gate.command(&[])), "only one is read");
     gate.write("other.toml", OFF);
@@ -180,7 +180,7 @@ fn a_file_beside_the_default_database_cannot_send_a_command_to_another() {
     let ran = gate.run(&["queue"]).exits(1);
     assert_eq!(
         ran.stderr,
-        "error: `serial-gate.toml` is beside the database that this command uses, but names another one, `other.db`: remove its `db`, or name the file with `--config`\n"
+        "error: `serial-gate.toml` is next to the database that this command uses, but names another one, `other.db`: remove its `db`, or name the file with `--config`\n"
     );
     gate.write("serial-gate.toml", "db = \"serial-gate.db\"\n");
     gate.run(&["queue"]).succeeds();

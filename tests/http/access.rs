@@ -72,7 +72,7 @@ fn every_operation_refuses_a_missing_a_wrong_a_revoked_and_a_lesser_token() {
         for lesser in &tokens[..place] {
             let detail = send(Some(lesser)).is(403).detail();
             assert!(
-                detail.contains(&format!("asks for the role `{role}`")),
+                detail.contains(&format!("needs the role `{role}`")),
                 "{detail}"
             );
         }

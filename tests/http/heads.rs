@@ -40,26 +40,26 @@ fn a_request_has_one_host_which_is_one() {
             ],
             "there are 2 `host` lines",
         ),
-        (&["GET /healthz HTTP/1.1", "host:"], "the `Host` is no name"),
+        (&["GET /healthz HTTP/1.1", "host:"], "the `Host` is not a name"),
         (
             &["GET /healthz HTTP/1.1", "host: localhost, evil.example"],
-            "the `Host` is no name",
+            "the `Host` is not a name",
         ),
         (
             &["GET /healthz HTTP/1.1", "host: evil.example@localhost"],
-            "the `Host` is no name",
+            "the `Host` is not a name",
         ),
         (
             &["GET /healthz HTTP/1.1", "host: localhost:70700"],
-            "the `Host` is no name",
+            "the `Host` is not a name",
         ),
         (
             &["GET /healthz HTTP/1.1", "host: localhost/queue"],
-            "the `Host` is no name",
+            "the `Host` is not a name",
         ),
         (
             &["GET /healthz HTTP/1.1", "host: lo\u{e4}calhost"],
-            "the `Host` is no name",
+            "the `Host` is not a name",
         ),
         (
             &[
@@ -159,7 +159,7 @@ fn an_expectation_that_cannot_be_met_is_refused() {
     is_refused(
         &ask(&service, &lines),
         417,
-        "only `Expect: 100-continue` can be met",
+        "only `Expect: 100-continue` is supported",
     );
 }
 
