@@ -40,7 +40,10 @@ fn a_request_has_one_host_which_is_one() {
             ],
             "there are 2 `host` lines",
         ),
-        (&["GET /healthz HTTP/1.1", "host:"], "the `Host` is not a name"),
+        (
+            &["GET /healthz HTTP/1.1", "host:"],
+            "the `Host` is not a name",
+        ),
         (
             &["GET /healthz HTTP/1.1", "host: localhost, evil.example"],
             "the `Host` is not a name",

@@ -306,7 +306,7 @@ fn a_remote_that_is_away_is_told_of_once_and_what_was_seen_with_its_time() {
         .unwrap();
     gate.run(&["task", "add", "beta"]).succeeds();
     let ran = project.work(&["--max", "1"], &["true"]).succeeds();
-    let warned = "the base of `alpha` was not looked at: git cannot read";
+    let warned = "cannot look at the base of `alpha`: git cannot read";
     assert_eq!(ran.stderr.matches(warned).count(), 1, "{}", ran.stderr);
     let said = said(gate, &base);
     assert!(

@@ -167,11 +167,11 @@ fn a_configuration_that_cannot_cut_is_refused_before_anything_is_claimed() {
         ),
         (
             "repo = \"alpha\"\nremote = \"r\"\nbranch = \"a task/{task}\"",
-            "the branch pattern `a task/{task}` of `alpha` gives no names for branches: correct `branch` in `serial-gate.toml`",
+            "the branch pattern `a task/{task}` of `alpha` gives no valid branch names: correct `branch` in `serial-gate.toml`",
         ),
         (
             "repo = \"alpha\"\nremote = \"r\"\nbase = \"the base\"",
-            "`the base` is no name for a branch: correct `base` of `alpha` in `serial-gate.toml`",
+            "`the base` is not a valid branch name: correct `base` of `alpha` in `serial-gate.toml`",
         ),
         (
             "repo = \"alpha\"\nremote = \"r\\u0000\"",

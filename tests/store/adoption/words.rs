@@ -151,9 +151,8 @@ fn tables_of_almost_the_names_are_refused_unless_new_ones_are_wanted() {
         assert_eq!(std::fs::read(gate.database()).unwrap(), before);
         let ran = gate.run(&["init", "--new-tables"]).succeeds();
         assert!(
-            ran.stdout.starts_with(
-                "`serial-gate.db` has a new, empty queue next to its other tables\n"
-            ),
+            ran.stdout
+                .starts_with("`serial-gate.db` has a new, empty queue next to its other tables\n"),
             "{}",
             ran.stdout
         );

@@ -130,25 +130,25 @@ impl From<branch::Error> for Problem {
         use branch::Error as E;
         match error {
             E::Store(error) => error.into(),
-            E::Name { .. }
+            E::Name(_)
             | E::Long { .. }
             | E::BesideBase { .. }
             | E::Taken { .. }
             | E::InTheWay { .. }
             | E::Alike { .. } => Problem::invalid(error),
-            E::Empty { .. }
-            | E::Twice { .. }
-            | E::Option { .. }
+            E::Empty(_)
+            | E::Twice(_)
+            | E::Option(_)
             | E::Pattern { .. }
             | E::Base { .. }
             | E::Unusable { .. }
-            | E::Unprintable { .. }
+            | E::Unprintable(_)
             | E::NoBase { .. }
             | E::NoGit(_)
             | E::NoFolder(_)
             | E::ManySettings
             | E::Git { .. }
-            | E::Asked { .. }
+            | E::Asked(_)
             | E::Large { .. }
             | E::Slow { .. }
             | E::GivenUp => Problem::inside(&error),

@@ -1,9 +1,9 @@
-//! What a call of git finds in its environment.
+//! The environment of git.
 //!
-//! Owns which variables it does not: those that lead git to another repository, change what it
-//! writes, or have it trace, and all of the gate's own, where the claim of an outer job may be.
-//! Git gets no answers, so nothing that would ask is left. How ssh is run, certificates,
-//! proxies, and what a credential helper reads stay as the user has them.
+//! Owns the variables that are removed: those that lead git to another repository, change what it
+//! writes, make it trace, or make it ask a question; and all `SERIAL_GATE_` variables, because they
+//! may hold the claim of an outer job. Those for ssh, certificates, proxies and credential helpers
+//! stay as the user has set them.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -11,7 +11,7 @@ use std::process::Command;
 
 use super::plain::{self, GitSettings};
 
-/// The beginnings of variables that git does not get.
+/// Prefixes of the removed variables.
 const BEGINNINGS: [&str; 9] = [
     "SERIAL_GATE_",
     "GIT_AUTHOR_",
@@ -24,7 +24,7 @@ const BEGINNINGS: [&str; 9] = [
     "GIT_TRACE",
 ];
 
-/// Others that git does not get.
+/// Further removed variables.
 const NAMES: [&str; 53] = [
     "GIT_ADVICE",
     "GIT_ALLOC_LIMIT",
@@ -81,7 +81,7 @@ const NAMES: [&str; 53] = [
     "GIT_WORK_TREE",
 ];
 
-/// Takes out what git does not get. Where the user's settings come from stays, to be read.
+/// Removes these variables. Those that name the user's settings stay, so that they can be read.
 pub(super) fn clear(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let is_left_out = name.to_str().is_some_and(|name| {
@@ -95,22 +95,22 @@ pub(super) fn clear(command: &mut Command) {
         }
     }
     command
-        // Its words are read.
+        // `said` parses its messages.
         .env("LC_ALL", "C")
         .env("GIT_TERMINAL_PROMPT", "0")
-        // These can be switched off in no other way: git reads their settings first of all.
+        // Git reads the settings for these before any file, so only variables switch them off.
         .env("GIT_TRACE2", "0")
         .env("GIT_TRACE2_PERF", "0")
         .env("GIT_TRACE2_EVENT", "0")
-        // Named and empty, it keeps git from any other that asks.
+        // Set but empty, it keeps git from using other programs that ask.
         .env("GIT_ASKPASS", "")
         .env("GCM_INTERACTIVE", "never")
-        // This one has no answer, and ssh then asks at no terminal either.
+        // `false` gives no answer, and keeps ssh from asking at the terminal.
         .env("SSH_ASKPASS", "false")
         .env("SSH_ASKPASS_REQUIRE", "force");
 }
 
-/// Puts those settings of the user that hold in the place of all.
+/// Replaces the user's settings by those that `plain` has kept.
 pub(super) fn configure(command: &mut Command, settings: &GitSettings, file: &Path, remote: &str) {
     for (name, _) in std::env::vars_os() {
         if name
@@ -130,7 +130,7 @@ pub(super) fn configure(command: &mut Command, settings: &GitSettings, file: &Pa
             .env(format!("GIT_CONFIG_VALUE_{number}"), value);
     }
     if let (Some(allowed), Some(scheme)) = (std::env::var_os(ALLOWED), plain::scheme(remote)) {
-        // It counts for more than any setting.
+        // This variable overrides every `protocol.*` setting.
         let mut allowed = allowed;
         allowed.push(OsStr::new(":"));
         allowed.push(OsStr::new(scheme));
@@ -144,5 +144,5 @@ pub(super) fn configure(command: &mut Command, settings: &GitSettings, file: &Pa
 
 const ALLOWED: &str = "GIT_ALLOW_PROTOCOL";
 
-/// In these the user says how ssh is run.
+/// With these, the user sets how ssh is run.
 const SSH: [&str; 3] = ["GIT_SSH_COMMAND", "GIT_SSH", "GIT_SSH_VARIANT"];
