@@ -1,4 +1,4 @@
-//! Where the channels come from, and what is never shown of them.
+//! How channels are configured, and which of their values are never shown.
 
 use super::{SECRET, TOKEN, frozen};
 use crate::support::Gate;

@@ -1,4 +1,4 @@
-//! `alerts test`: a message to each channel, and what is said of it.
+//! `alerts test`: a message to each channel, and the report about it.
 
 use super::{SECRET, TOKEN, deliveries, frozen};
 use crate::support::endpoint::{Answer, Endpoint};
@@ -36,7 +36,7 @@ fn each_channel_is_sent_a_test_now_whatever_is_in_the_outbox() {
         "this is a test: the alerts of a queue arrive here (by ops)"
     );
     assert_eq!(requests[1].json()["kind"], "test");
-    // The freeze is still to be sent, and the test is no alert.
+    // The freeze is still pending, and the test is not an alert.
     assert!(deliveries(&gate, "webhook").is_empty());
     let listed = gate.run(&["alerts", "--json"]).succeeds().json_lines();
     assert_eq!(listed.len(), 1);

@@ -1,4 +1,4 @@
-//! The verbs as a person meets them: what they print, and their exit codes.
+//! The output of the verbs for people, and their exit codes.
 
 use std::io::{BufRead, BufReader};
 

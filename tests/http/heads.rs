@@ -1,10 +1,10 @@
-//! Heads of requests that could be read in two ways.
+//! Ambiguous heads of requests.
 
 use crate::support::Gate;
 use crate::support::service::Service;
 use crate::support::service::access_token;
 
-/// What comes back for these lines after the first one, which a blank line ends.
+/// The answer to a request with these lines.
 fn ask(service: &Service, lines: &[&str]) -> String {
     let head = format!("{}\r\nconnection: close\r\n\r\n", lines.join("\r\n"));
     service.raw(head)

@@ -1,4 +1,5 @@
-//! Tasks whose branch could never be cut: they are refused when they are added, or fail at the first try.
+//! Tasks whose branch could never be cut: they are refused when they are added, or fail at the
+//! first try.
 
 use serde_json::{Value, json};
 
@@ -13,7 +14,7 @@ fn add(project: &Project, work_item: &str) -> Ran {
         .run(&["task", "add", "alpha", "--work-item", work_item])
 }
 
-/// That a task is refused, with a word, and nothing was added.
+/// Checks that a task is refused with this text, and that nothing was added.
 #[track_caller]
 fn is_refused(project: &Project, work_item: &str, word: &str) {
     let count = "SELECT (SELECT count(*) FROM tasks) || ' ' || (SELECT count(*) FROM jobs)";
@@ -193,7 +194,7 @@ fn a_branch_of_the_remote_that_is_in_the_way_fails_the_job_at_its_first_try() {
             told.contains(word) && told.contains("rename or delete it there"),
             "{told}"
         );
-        // Once it is mended, the job can be tried again.
+        // After the repair, the job can be tried again.
         project.in_clone(&["push", "--quiet", "origin", &format!(":refs/heads/{there}")]);
         gate.run(&["job", "requeue", "1"]).succeeds();
         project.work(&["--max", "1"], &["true"]).succeeds();
@@ -237,7 +238,7 @@ fn the_service_refuses_the_same_tasks() {
         value(&project.gate, "SELECT count(*) FROM tasks").unwrap(),
         "1"
     );
-    // Where no branch is cut, any text will do that a command can be given.
+    // Where no branch is cut, any text is fine that can be passed to a command.
     for (text, status) in [("two words", 201), ("a\0b", 422)] {
         let task = json!({"repo": "beta", "work_item": text});
         service.post("/tasks", &task).is(status);

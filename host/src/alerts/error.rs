@@ -45,7 +45,10 @@ pub enum Error {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// It answered with an error.
-    #[error("it answered {status}{}", said.as_ref().map_or(String::new(), |said| format!(": {said}")))]
+    #[error(
+        "it answered {status}{}",
+        said.as_ref().map_or(String::new(), |said| format!(": {said}"))
+    )]
     Answered {
         /// The HTTP status.
         status: u16,

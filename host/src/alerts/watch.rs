@@ -15,7 +15,7 @@ use crate::queue::{Changes, Queue};
 /// other parts of the process find the new one.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Looks until cancelled: soon after a change, so that a job without a time of its own is dated
+/// Looks until cancelled: soon after a change, so that a job without a `created_at` is dated
 /// early, and every minute, because jobs also age without a change.
 pub(super) fn watch(
     queue: &mut Queue,

@@ -37,7 +37,7 @@ pub struct Init {
     /// List the additions, and what the tables contain
     #[arg(short, long)]
     verbose: bool,
-    /// Make new, empty `tasks` and `jobs` although the database has tables of almost these names
+    /// Make new, empty `tasks` and `jobs` even if the database has tables with similar names
     #[arg(long)]
     new_tables: bool,
     /// The scope may name repos that nothing in the queue has yet

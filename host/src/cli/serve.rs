@@ -16,8 +16,8 @@ use crate::http::{self, Limits, Service};
 #[derive(Args)]
 #[command(after_help = "\
 Without tokens, only this machine can use it, and it refuses to listen on any other
-address. At SIGTERM it finishes its requests and ends; waiting workers are told that
-there is nothing to claim.
+address. At SIGTERM it finishes its requests and exits; waiting workers get the answer
+that there is nothing to claim.
 
 Examples:
   serial-gate serve

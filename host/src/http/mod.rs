@@ -128,7 +128,7 @@ pub enum Error {
     Document(#[source] serde_json::Error),
 }
 
-/// Runs the service until it is told to stop. `ready` is called once with the address that it
+/// Runs the service until SIGTERM or SIGINT. `ready` is called once with the address that it
 /// listens on.
 pub fn serve(service: Service, ready: impl FnOnce(SocketAddr)) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread()

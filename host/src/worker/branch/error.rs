@@ -172,9 +172,8 @@ pub enum Error {
     },
     /// Git, or a program that it runs, asked for an answer about this repo's remote.
     #[error(
-        "git asks a question at the terminal to reach the remote of `{0}`, and gets no answer: give \
-         this worker's user a key or a credential helper that works without a \
-         question"
+        "git asks a question at the terminal to reach the remote of `{0}`, and gets no answer: \
+         give this worker's user a key or a credential helper that works without a question"
     )]
     Asked(String),
     /// The remote sends too much.
