@@ -16,37 +16,26 @@ use crate::http;
 /// A verb that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The queue.
     #[error(transparent)]
     Queue(#[from] queue::Error),
-    /// The gate, where it is asked directly.
     #[error(transparent)]
     Gate(#[from] gate::Error),
-    /// The database.
     #[error(transparent)]
     Store(#[from] store::Error),
-    /// The policy, where it is called directly.
     #[error(transparent)]
     Policy(#[from] policy::Error),
-    /// A change of the policy.
     #[error(transparent)]
     Life(#[from] rollout::Error),
-    /// Alerts that cannot be sent.
     #[error(transparent)]
     Alerts(#[from] alerts::Error),
-    /// Conformance cases.
     #[error(transparent)]
     Conform(#[from] conform::Error),
-    /// The service.
     #[error(transparent)]
     Http(#[from] http::Error),
-    /// A worker that cannot go on.
     #[error(transparent)]
     Work(#[from] worker::Error),
-    /// A branch.
     #[error(transparent)]
     Branch(#[from] branch::Error),
-    /// The standard output takes nothing.
     #[error("cannot write the result to the standard output: any change that it reports was made")]
     Print(#[from] io::Error),
     /// A text of this command, with the cause if there is one.

@@ -81,24 +81,17 @@ pub struct Service {
 /// Why the service does not start, or ended.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The queue.
     #[error(transparent)]
     Queue(#[from] QueueError),
-    /// The database.
     #[error(transparent)]
     Store(#[from] serial_gate::store::Error),
-    /// The engine for policies.
     #[error(transparent)]
     Policy(#[from] serial_gate::policy::Error),
-    /// The limit on open files.
     #[error(transparent)]
     Files(#[from] TooFew),
-    /// The address.
     #[error("cannot listen on `{address}`: name another with `--listen ADDRESS:PORT`")]
     Listen {
-        /// The address.
         address: SocketAddr,
-        /// Why.
         #[source]
         cause: std::io::Error,
     },
@@ -107,10 +100,7 @@ pub enum Error {
         "`{address}` can be reached from other machines, and nobody has a token: make one with \
          `serial-gate token add NAME --role operator`"
     )]
-    Open {
-        /// The address.
-        address: SocketAddr,
-    },
+    Open { address: SocketAddr },
     /// The operating system refuses a thread, a socket or a signal handler.
     #[error("the service cannot run here")]
     Start(#[source] std::io::Error),
@@ -120,10 +110,8 @@ pub enum Error {
          start the service again"
     )]
     Ended,
-    /// The alerts.
     #[error(transparent)]
     Alerts(#[from] alerts::Error),
-    /// The OpenAPI document.
     #[error("the OpenAPI document cannot be written")]
     Document(#[source] serde_json::Error),
 }

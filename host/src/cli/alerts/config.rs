@@ -144,22 +144,14 @@ fn telegram(table: TelegramTable, file: Option<&ConfigFile>) -> Result<Option<Te
         return Ok(None);
     }
     one_source("telegram", [&url, &chat, &token], file)?;
-    let chat = chat.ok_or_else(|| {
-        missing(
-            "telegram",
-            "chat",
-            "SERIAL_GATE_TELEGRAM_CHAT",
-            "alerts.telegram.chat",
-        )
-    })?;
-    let token = token.ok_or_else(|| {
-        missing(
-            "telegram",
-            "token",
-            TELEGRAM_TOKEN,
-            "alerts.telegram.token_file",
-        )
-    })?;
+    let chat = needed(
+        chat,
+        "telegram",
+        "chat",
+        "SERIAL_GATE_TELEGRAM_CHAT",
+        "chat",
+    )?;
+    let token = needed(token, "telegram", "token", TELEGRAM_TOKEN, "token_file")?;
     Ok(Some(Telegram {
         url: url.map_or_else(|| "https://api.telegram.org".into(), |url| url.text),
         chat: chat.text,
@@ -179,26 +171,27 @@ fn webhook(table: WebhookTable, file: Option<&ConfigFile>) -> Result<Option<Webh
         return Ok(None);
     }
     one_source("webhook", [&url, &secret], file)?;
-    let url =
-        url.ok_or_else(|| missing("webhook", "address", WEBHOOK_URL, "alerts.webhook.url"))?;
-    let secret = secret.ok_or_else(|| {
-        missing(
-            "webhook",
-            "secret",
-            WEBHOOK_SECRET,
-            "alerts.webhook.secret_file",
-        )
-    })?;
+    let url = needed(url, "webhook", "address", WEBHOOK_URL, "url")?;
+    let secret = needed(secret, "webhook", "secret", WEBHOOK_SECRET, "secret_file")?;
     Ok(Some(Webhook {
         url: Secret::new(url.text),
         secret: Secret::new(secret.text),
     }))
 }
 
-fn missing(channel: &str, what: &str, variable: &str, key: &str) -> Error {
-    Error::new(format!(
-        "`{channel}` lacks its {what}: set `{variable}`, or `{key}` in `serial-gate.toml`"
-    ))
+fn needed(
+    part: Option<Part>,
+    channel: &str,
+    what: &str,
+    variable: &str,
+    key: &str,
+) -> Result<Part, Error> {
+    part.ok_or_else(|| {
+        Error::new(format!(
+            "`{channel}` lacks its {what}: set `{variable}`, or `alerts.{channel}.{key}` in \
+             `serial-gate.toml`"
+        ))
+    })
 }
 
 /// Refuses a channel whose address comes from the current folder's file while its secret comes from

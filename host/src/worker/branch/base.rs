@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::git::{FETCH, Git, REMOTE, SHA1, head};
+use super::git::{FETCH, Git, SHA1, fetch, head};
 use super::{Error, Project};
 use crate::store::{CutFrom, FinishedStages, Store};
 
@@ -66,28 +66,11 @@ impl Git<'_> {
         // also an option of git.
         let is_name = commit.len() >= SHA1 && commit.bytes().all(|digit| digit.is_ascii_hexdigit());
         let has_it = is_name && {
-            let alone = [
-                "fetch",
-                "--quiet",
-                "--no-tags",
-                "--depth=1",
-                "--filter=tree:0",
-                REMOTE,
-                commit,
-            ];
-            self.run(Some(folder), &alone)?.status.success()
+            let alone = self.run(Some(folder), &fetch("--depth=1", commit))?;
+            alone.status.success()
         };
         let reference = head(branch);
-        let fetch = [
-            "fetch",
-            "--quiet",
-            "--no-tags",
-            "--update-shallow",
-            "--filter=tree:0",
-            REMOTE,
-            &reference,
-        ];
-        self.step(FETCH, Some(folder), &fetch)?;
+        self.step(FETCH, Some(folder), &fetch("--update-shallow", &reference))?;
         let tip = self.fetched(folder)?;
         if !is_name {
             return Ok((tip, None));

@@ -135,19 +135,8 @@ impl<'a> Git<'a> {
 
     /// Fetches the tip of a branch into an empty folder, and returns it.
     pub(super) fn fetch(&mut self, folder: &Path, branch: &str) -> Result<String, Error> {
-        let what = FETCH;
         self.prepare(folder)?;
-        let reference = head(branch);
-        let fetch = [
-            "fetch",
-            "--quiet",
-            "--no-tags",
-            "--depth=1",
-            "--filter=tree:0",
-            REMOTE,
-            &reference,
-        ];
-        self.step(what, Some(folder), &fetch)?;
+        self.step(FETCH, Some(folder), &fetch("--depth=1", &head(branch)))?;
         self.fetched(folder)
     }
 
@@ -310,7 +299,7 @@ const NOWHERE: &str = "nowhere";
 
 const READ: &str = "read the branches of the remote";
 
-pub(super) const REMOTE: &str = "origin";
+const REMOTE: &str = "origin";
 
 pub(super) const FETCH: &str = "fetch the base from the remote";
 
@@ -336,6 +325,19 @@ pub(super) struct Ran {
     printed: Vec<u8>,
     is_cut: bool,
     said: String,
+}
+
+/// Fetches commits without their files.
+pub(super) fn fetch<'a>(history: &'a str, what: &'a str) -> [&'a str; 7] {
+    [
+        "fetch",
+        "--quiet",
+        "--no-tags",
+        history,
+        "--filter=tree:0",
+        REMOTE,
+        what,
+    ]
 }
 
 pub(super) fn head(branch: &str) -> String {

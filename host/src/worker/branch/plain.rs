@@ -10,104 +10,15 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
 /// Git's sections that do not matter for reaching a remote.
-const LEFT_OUT: [&str; 96] = [
-    "add",
-    "advice",
-    "alias",
-    "am",
-    "apply",
-    "attr",
-    "author",
-    "bitmappseudomerge",
-    "blame",
-    "branch",
-    "browser",
-    "bundle",
-    "checkout",
-    "clean",
-    "clone",
-    "color",
-    "column",
-    "commit",
-    "commitgraph",
-    "committer",
-    "completion",
-    "core",
-    "diff",
-    "difftool",
-    "extensions",
-    "fastimport",
-    "feature",
-    "fetch",
-    "filter",
-    "fmt",
-    "format",
-    "fsck",
-    "fsmonitor",
-    "gc",
-    "gitcvs",
-    "gitweb",
-    "gpg",
-    "grep",
-    "gui",
-    "guitool",
-    "help",
-    "hook",
-    "i18n",
-    "imap",
-    "include",
-    "includeif",
-    "index",
-    "init",
-    "instaweb",
-    "interactive",
-    "log",
-    "lsrefs",
-    "mailinfo",
-    "mailmap",
-    "maintenance",
-    "man",
-    "merge",
-    "mergetool",
-    "notes",
-    "pack",
-    "pager",
-    "pretty",
-    "promisor",
-    "pull",
-    "push",
-    "rebase",
-    "receive",
-    "reftable",
-    "remote",
-    "remotes",
-    "repack",
-    "rerere",
-    "revert",
-    "scalar",
-    "sendemail",
-    "sequence",
-    "showbranch",
-    "sparse",
-    "splitindex",
-    "stash",
-    "status",
-    "submodule",
-    "svn",
-    "svn-remote",
-    "switch",
-    "tag",
-    "tar",
-    "trace2",
-    "trailer",
-    "transfer",
-    "uploadarchive",
-    "uploadpack",
-    "versionsort",
-    "web",
-    "worktree",
-    "zlib",
-];
+const LEFT_OUT: &str = "\
+    add advice alias am apply attr author bitmappseudomerge blame branch browser bundle checkout \
+    clean clone color column commit commitgraph committer completion core diff difftool \
+    extensions fastimport feature fetch filter fmt format fsck fsmonitor gc gitcvs gitweb gpg \
+    grep gui guitool help hook i18n imap include includeif index init instaweb interactive log \
+    lsrefs mailinfo mailmap maintenance man merge mergetool notes pack pager pretty promisor pull \
+    push rebase receive reftable remote remotes repack rerere revert scalar sendemail sequence \
+    showbranch sparse splitindex stash status submodule svn svn-remote switch tag tar trace2 \
+    trailer transfer uploadarchive uploadpack versionsort web worktree zlib";
 
 /// Settings of these sections that do matter.
 const LEADS_THERE: [&str; 2] = ["core.sshcommand", "core.gitproxy"];
@@ -180,7 +91,7 @@ pub(super) fn settings(listed: &[u8], remote: &str) -> GitSettings {
 fn holds(key: &[u8]) -> bool {
     let key = String::from_utf8_lossy(key).to_ascii_lowercase();
     let section = key.split('.').next().unwrap_or_default();
-    LEADS_THERE.contains(&key.as_str()) || !LEFT_OUT.contains(&section)
+    LEADS_THERE.contains(&key.as_str()) || !LEFT_OUT.split(' ').any(|left_out| left_out == section)
 }
 
 /// Adds a setting to a file, in git's format.
