@@ -1,4 +1,4 @@
-//! What a channel is sent, and what its answers lead to.
+//! What is sent to a channel, and what its answers lead to.
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -146,7 +146,7 @@ fn an_alert_that_always_fails_holds_no_later_one_up() {
     round(&gate, &endpoint, 0);
     round(&gate, &endpoint, 60);
     freeze(&gate);
-    // The one that was tried less often comes first.
+    // The alert with fewer tries comes first.
     assert_eq!(round(&gate, &endpoint, 66).sent, 1);
     let states = deliveries(&gate, "webhook");
     assert_eq!([&states[0].0, &states[1].0], ["pending", "sent"]);

@@ -1,4 +1,4 @@
-//! Verdicts over deploys.
+//! Verdicts about deploys.
 
 use serde_json::json;
 

@@ -1,4 +1,5 @@
-//! The heads of the waiting lines: since when they are there, who is told, and what is noted for it.
+//! The heads of the waiting lines: since when they wait, which alerts they raise, and what is
+//! stored about them.
 
 use jiff::{SignedDuration, Timestamp};
 use serial_gate::gate::Rule;
@@ -46,7 +47,7 @@ fn notes(gate: &Gate) -> Vec<(String, i64, String)> {
     rows.unwrap().map(Result::unwrap).collect()
 }
 
-/// What no right clock can have written by noon, or no clock at all.
+/// Times that no correct clock can have written by noon.
 const NOT_TOLD: [&str; 10] = [
     "NULL",
     "''",

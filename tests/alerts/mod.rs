@@ -1,7 +1,7 @@
-//! Alerts: what is written down, what is sent, and who is told what by the verbs.
+//! Alerts: what is stored, what is sent, and what the verbs show.
 //!
-//! `endpoint` is a real server on this machine that answers as a test tells it to. Time is passed in, so
-//! that no test waits for a try to be due.
+//! `endpoint` is a real server on this machine that answers as a test tells it to. Time is passed
+//! in, so that no test waits for a try to be due.
 
 mod configuration;
 mod delivery;

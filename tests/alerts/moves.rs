@@ -1,4 +1,4 @@
-//! A chat of Telegram that has another number by now.
+//! A Telegram chat that has moved to another id.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use super::{after, deliveries, freeze, frozen, settings, telegram};
 use crate::support::Gate;
 use crate::support::endpoint::{Answer, Endpoint};
 
-/// Beyond what 32 bits hold.
+/// It does not fit into 32 bits.
 const SUPERGROUP: i64 = -1_001_234_567_890;
 
 fn send(gate: &Gate, endpoint: &Endpoint) -> Round {

@@ -16,7 +16,7 @@ use crate::support::{Gate, token};
 const REFUSE: &str = "CREATE TRIGGER refuse BEFORE INSERT ON repo_freeze
     BEGIN SELECT raise(ABORT, 'no'); END";
 
-/// Says that it has taken a row, and drops it.
+/// Accepts a row and drops it.
 const IGNORE: &str = "CREATE TRIGGER refuse BEFORE INSERT ON repo_freeze
     BEGIN SELECT raise(IGNORE); END";
 
@@ -166,7 +166,7 @@ fn the_queue_of_an_older_version_is_brought_up_to_date_by_init() {
     assert_eq!(kinds(&mut gate.store()), [AlertKind::Freeze]);
 }
 
-/// As an orchestrator's id does after a delete.
+/// An orchestrator may use an id again after a delete.
 #[test]
 fn a_waiting_job_that_has_the_id_of_another_is_told_too() {
     let gate = Gate::new();
@@ -262,7 +262,7 @@ fn told_as_committed(steps: &[Step]) -> TestCaseResult {
         why: "r",
     };
     for step in steps {
-        // What is refused is of no interest here, as long as nothing tells of it.
+        // A refused freeze does not matter here, as long as no alert reports it.
         match step {
             Step::Freeze => drop(store.freeze(actor, "alpha", None, None)),
             Step::Unfreeze => drop(store.unfreeze(actor, "alpha", None)),

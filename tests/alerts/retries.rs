@@ -8,7 +8,7 @@ use crate::support::Gate;
 use crate::support::endpoint::{Answer, Endpoint};
 use crate::support::redacted::without_times;
 
-/// Two alerts that have failed with both channels, which would take them now.
+/// Two alerts that have failed with both channels, which would accept them now.
 fn failed() -> (Gate, Endpoint) {
     let (gate, endpoint) = (frozen(), Endpoint::new(&[Answer::Status(403); 4]));
     freeze(&gate);

@@ -1,4 +1,5 @@
-//! Secrets as editors, secret stores and shells leave them: with a mark before them, or a line end behind.
+//! Secrets as editors, secret stores and shells leave them: with a mark before them, or a line end
+//! behind.
 
 use serial_gate::alerts::{Secret, signature};
 
@@ -6,7 +7,7 @@ use super::{SECRET, TOKEN};
 use crate::support::endpoint::Endpoint;
 use crate::support::{Gate, Ran};
 
-/// What stands around a text and does not count.
+/// Characters around a text that are stripped.
 const AROUND: [(&str, &str); 8] = [
     ("", "\u{200b}\n"),
     ("\u{2060}", "\u{feff}\r\n"),
@@ -18,7 +19,7 @@ const AROUND: [(&str, &str); 8] = [
     (" ", ""),
 ];
 
-/// Whether both channels take a test, with the right path and signature.
+/// Whether both channels accept a test, with the right path and signature.
 #[track_caller]
 fn is_taken(endpoint: &Endpoint, ran: Ran, what: &str) {
     assert_eq!(ran.code, Some(0), "{what}: {}{}", ran.stdout, ran.stderr);
@@ -186,7 +187,7 @@ fn what_is_no_file_with_a_secret_is_named_with_a_remedy() {
     std::fs::create_dir(&token).unwrap();
     assert_eq!(
         said(),
-        "error: `token` is a folder: name the file in it that has the text\n"
+        "error: `token` is a folder: name the file in it that holds the text\n"
     );
     std::fs::remove_dir(&token).unwrap();
     let made = std::process::Command::new("mkfifo").arg(&token).status();

@@ -1,4 +1,4 @@
-//! Senders that run side by side, are killed, and come back.
+//! Senders that run in parallel, are killed, and come back.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -1,4 +1,4 @@
-//! `alerts test`: a message to each channel, and what is said of it.
+//! `alerts test`: a message to each channel, and the report about it.
 
 use super::{SECRET, TOKEN, deliveries, frozen};
 use crate::support::endpoint::{Answer, Endpoint};
@@ -36,7 +36,7 @@ fn each_channel_is_sent_a_test_now_whatever_is_in_the_outbox() {
         "this is a test: the alerts of a queue arrive here (by ops)"
     );
     assert_eq!(requests[1].json()["kind"], "test");
-    // The freeze is still to be sent, and the test is no alert.
+    // The freeze is still pending, and the test is not an alert.
     assert!(deliveries(&gate, "webhook").is_empty());
     let listed = gate.run(&["alerts", "--json"]).succeeds().json_lines();
     assert_eq!(listed.len(), 1);
@@ -73,12 +73,12 @@ fn a_channel_that_fails_is_told_with_its_remedy_and_keeps_no_other_from_its_test
     let ran = test(&gate, "http://127.0.0.1:1", &endpoint.url, &[]).exits(1);
     insta::assert_snapshot!(ran.stdout, @r"
     telegram: the test was not sent: the connection failed: connection refused
-      look whether something listens at its address, and whether a firewall is in between
+      check whether something listens at its address, and whether a firewall is in between
     webhook: the test was sent
     ");
     let ran = test(&gate, "no address", &endpoint.url, &[]).exits(1);
     insta::assert_snapshot!(ran.stdout, @r"
-    telegram: the test was not sent: the address of `telegram` is no `http://` or `https://` address: correct it, or the token in it, in `serial-gate.toml` or the environment
+    telegram: the test was not sent: the address of `telegram` is not an `http://` or `https://` address: correct it, or the token in it, in `serial-gate.toml` or the environment
     webhook: the test was sent
     ");
 }

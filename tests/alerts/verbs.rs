@@ -1,4 +1,4 @@
-//! The audit, the alerts and the verbs beside them as a person meets them.
+//! The output of `audit`, `alerts` and related verbs.
 
 use super::{freeze, frozen};
 use crate::support::Gate;
@@ -29,7 +29,7 @@ fn the_audit_shows_who_did_what_and_why_the_newest_first() {
     .succeeds();
     why(&["unfreeze", "alpha"]);
     gate.run(&["task", "done", "1", "--who", "ops"]).succeeds();
-    // All in one second, as far as the order goes.
+    // All have the same second, so the order comes from the ids.
     gate.sqlite()
         .execute_batch(
             "UPDATE serial_gate_audit SET at = '2001-01-01 00:00:00';
@@ -61,7 +61,7 @@ fn the_audit_shows_who_did_what_and_why_the_newest_first() {
 #[test]
 fn an_audit_without_a_row_says_so() {
     let ran = Gate::new().run(&["audit", "--repo", "alpha"]).succeeds();
-    assert_eq!(ran.stdout, "nothing was done yet\n");
+    assert_eq!(ran.stdout, "the audit is empty\n");
 }
 
 #[test]

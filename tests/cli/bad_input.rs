@@ -109,7 +109,7 @@ fn a_database_that_is_not_prepared() {
     refused(
         &gate,
         &["claim"],
-        "`serial-gate.db` is not prepared for the serial gate: `serial-gate --db serial-gate.db init` adds what is missing, or says what stands in the way",
+        "`serial-gate.db` is not prepared for the serial gate: `serial-gate --db serial-gate.db init` adds what is missing, or says why it cannot",
     );
 }
 
@@ -215,7 +215,7 @@ fn is_root() -> bool {
     std::fs::metadata("/proc/self").unwrap().uid() == 0
 }
 
-/// On a small disk, adds tasks with long names until one is refused, and looks at what is left.
+/// On a small disk, adds tasks with long names until one is refused, and looks at the remaining ones.
 const FILL_AND_LOOK: &str = "
     mkdir disk && mount -t tmpfs -o size=2m tmpfs disk && cd disk || exit 7
     $BINARY init >/dev/null || exit 8

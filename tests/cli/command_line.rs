@@ -1,4 +1,4 @@
-//! The verbs as a person meets them: what they print, and their exit codes.
+//! The output of the verbs for people, and their exit codes.
 
 use std::io::{BufRead, BufReader};
 
@@ -228,7 +228,7 @@ fn other_agents_jobs_are_not_forgotten_by_the_queue() {
     let last = ran.stdout.lines().last();
     assert_eq!(
         last,
-        Some("1 other job may be claimed, which the gate does not hold")
+        Some("1 other job may be claimed: the gate does not hold such jobs")
     );
     gate.run(&["task", "add", "alpha"]).succeeds();
     gate.sqlite()

@@ -1,4 +1,5 @@
-//! Which configuration file is in use, what it may say, and who else may see what this process was told.
+//! Which configuration file is in use, what it may contain, and who else can read this process's
+//! options.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
@@ -10,7 +11,7 @@ use serde_json::Value;
 
 use crate::support::{Gate, Ran};
 
-/// The setting of a queue as a command sees it that runs in a folder of the gate's.
+/// The setting of a queue, as a command in a folder of the gate sees it.
 #[track_caller]
 fn is_enabled(command: &mut Command) -> bool {
     let ran: Ran = command.args(["queue", "--json"]).output().unwrap().into();
@@ -57,7 +58,7 @@ fn a_file_in_the_folder_that_a_command_runs_in_is_not() {
     assert!(is_enabled(
         in_checkout(&gate).args(["--db", "../serial-gate.db"])
     ));
-    // Nor is it beside a link to the database.
+    // Nor is it next to a link to the database.
     symlink(gate.database(), gate.path("checkout/queue.db")).unwrap();
     assert!(is_enabled(in_checkout(&gate).args(["--db", "queue.db"])));
 }
@@ -70,7 +71,7 @@ fn a_command_without_a_database_says_that_it_leaves_such_a_file_alone() {
         let ran = gate.run(verb).exits(1);
         assert!(
             ran.stderr.contains(
-                "the `serial-gate.toml` of this folder is not read, because `serial-gate.db` is not beside it: name it with `--config serial-gate.toml`"
+                "the `serial-gate.toml` of this folder is not read, because `serial-gate.db` is not next to it: name it with `--config serial-gate.toml`"
             ),
             "{verb:?}: {}",
             ran.stderr
@@ -136,7 +137,7 @@ fn one_file_is_in_use_and_doctor_says_which() {
     gate.write("serial-gate.toml", "lease = \"2h\"\n");
     assert_eq!(
         first_line(&["doctor"]),
-        "configuration file: serial-gate.toml, beside the database of this folder"
+        "configuration file: serial-gate.toml, next to the database of this folder"
     );
     assert!(is_enabled(&mut gate.command(&[])), "only one is read");
     gate.write("other.toml", OFF);
@@ -180,7 +181,7 @@ fn a_file_beside_the_default_database_cannot_send_a_command_to_another() {
     let ran = gate.run(&["queue"]).exits(1);
     assert_eq!(
         ran.stderr,
-        "error: `serial-gate.toml` is beside the database that this command uses, but names another one, `other.db`: remove its `db`, or name the file with `--config`\n"
+        "error: `serial-gate.toml` is next to the database that this command uses, but names another one, `other.db`: remove its `db`, or name the file with `--config`\n"
     );
     gate.write("serial-gate.toml", "db = \"serial-gate.db\"\n");
     gate.run(&["queue"]).succeeds();
@@ -397,7 +398,7 @@ fn a_secret_of_the_environment_goes_to_no_address_of_the_folder_that_a_command_r
                 "error: {message} `serial-gate.toml`, because this folder has a database: set both in one place, or name the file with `--config` or the database with `--db`\n"
             )
         );
-        // What the operator names is the operator's word.
+        // A file that the operator names is trusted.
         for name in [["--config", "serial-gate.toml"], ["--db", "serial-gate.db"]] {
             let tried = run(&[&["alerts", "test"], &name[..]].concat()).exits(1);
             assert!(!tried.stderr.contains("in one place"), "{}", tried.stderr);
@@ -410,7 +411,8 @@ fn a_secret_of_the_environment_goes_to_no_address_of_the_folder_that_a_command_r
 fn another_program_of_the_user_cannot_read_its_environment() {
     let gate = Gate::new();
     gate.run(&["task", "add", "alpha"]).succeeds();
-    // The superuser may read everything, so the worker is another user where it can be, who finds the binary in this folder.
+    // The superuser may read everything, so the worker is another user where it can be, who finds
+    // the binary in this folder.
     let (folder, binary) = (gate.path(""), gate.path("serial-gate"));
     fs::copy(env!("CARGO_BIN_EXE_serial-gate"), &binary).unwrap();
     let other = give_away(&folder);
@@ -436,7 +438,8 @@ fn another_program_of_the_user_cannot_read_its_environment() {
     assert!(refused.contains("Permission denied"), "{refused}");
 }
 
-/// Gives a folder and all in it to a user without rights, if this process may do so; that user's number.
+/// Gives a folder and all in it to a user without rights, if this process may do so; that user's
+/// number.
 fn give_away(folder: &Path) -> Option<u32> {
     const NOBODY: u32 = 65_534;
     chown(folder, Some(NOBODY), None).ok()?;

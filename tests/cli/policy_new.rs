@@ -1,4 +1,4 @@
-//! `policy new`: from an empty folder to a policy that a queue goes by, with the real cargo.
+//! `policy new`: from an empty folder to a queue's active policy, with the real cargo.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,8 +9,8 @@ use crate::support::{Gate, Ran};
 const FOLDER: &str = "review-first";
 const COMPONENT: &str = "review_first.wasm";
 
-/// A run of cargo in the folder of the new policy. It takes the crates that this workspace was built
-/// of, so nothing is downloaded, and compiles them once for every run of the tests.
+/// A run of cargo in the folder of the new policy. It takes the crates that this workspace was
+/// built of, so nothing is downloaded, and compiles them once for every run of the tests.
 fn cargo_in(gate: &Gate, arguments: &[&str]) -> Ran {
     let mut cargo: Command = cargo().unwrap();
     cargo.args(arguments).args(["--offline", "--target-dir"]);

@@ -1,4 +1,5 @@
-//! The standard output and the standard error when they cannot be written: the first fails a verb, the second never does.
+//! The standard output and the standard error when they cannot be written: the first fails a verb,
+//! the second never does.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, PipeReader, PipeWriter, Read, Write};
@@ -70,7 +71,7 @@ const VERBS: [&[&str]; 45] = [
     &["--version"],
 ];
 
-/// What each of them may do wrong.
+/// How each of them may fail.
 const MISTAKES: [&[&str]; 4] = [
     &["job", "finish", "99", "--token", "1"],
     &["--db", "none.db", "queue"],
@@ -81,14 +82,15 @@ const MISTAKES: [&[&str]; 4] = [
 /// A case that the built-in policy passes.
 const CASE: &str = r#"{"case": {"name": "empty", "settings": {"enabled": true, "repos": "", "freeze_enabled": true}}, "expected": {"claimable": []}}"#;
 
-/// A queue to start from, as often as it is needed.
+/// A prepared queue, copied for each run.
 struct Prepared {
     database: Vec<u8>,
     token: String,
 }
 
 impl Prepared {
-    /// Job 1 is claimed, job 2 waits for its task, and job 3 may be claimed; there are two generations and a token.
+    /// Job 1 is claimed, job 2 waits for its task, and job 3 may be claimed; there are two
+    /// generations and a token.
     fn new() -> Prepared {
         let gate = Gate::new();
         for repo in ["alpha", "alpha", "beta"] {
@@ -117,7 +119,7 @@ impl Prepared {
         gate
     }
 
-    /// Runs a verb on a queue of its own.
+    /// Runs a verb on its own queue.
     fn run(
         &self,
         verb: &[&str],
@@ -143,7 +145,7 @@ fn full() -> File {
     File::options().write(true).open("/dev/full").unwrap()
 }
 
-/// A pipe that nobody reads any more.
+/// A pipe without a reader.
 fn closed() -> PipeWriter {
     std::io::pipe().unwrap().1
 }
@@ -151,14 +153,14 @@ fn closed() -> PipeWriter {
 /// How much a pipe holds.
 const PIPE: usize = 65_536;
 
-/// A pipe whose reader has stopped, with room for so many bytes.
+/// A pipe whose reader has stopped, with room for this many bytes.
 fn stopped(room: usize) -> (PipeReader, PipeWriter) {
     let (reader, mut writer) = std::io::pipe().unwrap();
     writer.write_all(&vec![b'x'; PIPE - room]).unwrap();
     (reader, writer)
 }
 
-/// The same output but for numbers, of which some are times, and tokens.
+/// The output without tokens and numbers, some of which are times.
 fn without_numbers(text: &str) -> String {
     // Tokens are new each time, too: `sgc_` and 22 characters.
     let mut parts = text.split("sgc_");

@@ -1,4 +1,4 @@
-//! The whole of it: many processes, power cuts, and one story from the first task to a reopened
+//! The whole system: many processes, power cuts, and one story from the first task to a reopened
 //! repo.
 
 #[cfg(target_os = "linux")]

@@ -17,7 +17,7 @@ const LOG: &str = "
             SELECT 1 FROM tasks WHERE repo = NEW.repo AND id < NEW.task_id AND stage != 'done');
     END;";
 
-/// Tasks in 40 repos by turns, each with a gated job and one that is not.
+/// Tasks in 40 repos in turn, each with a gated job and another job.
 fn gate_with_jobs(jobs: i64) -> Gate {
     let gate = Gate::new();
     let connection = gate.sqlite();
@@ -107,7 +107,7 @@ fn fifty_killed_claimers_lose_no_job_and_claim_none_twice() {
         let mut child = gate.spawn(&["claim", "--max", "100000", "--json", "--worker", &worker]);
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut output = String::new();
-        // Every second one dies somewhere at its start, the others in the midst of claiming.
+        // Every second process dies during its start, the others while they claim.
         if round % 2 == 1 {
             stdout.read_line(&mut output).unwrap();
         }
@@ -158,7 +158,8 @@ fn fifty_killed_claimers_lose_no_job_and_claim_none_twice() {
             "job {id} was given to a worker and forgotten"
         );
     }
-    // What a killed process had claimed goes back when its lease ends, to be claimed by another one.
+    // The jobs of a killed process go back when their lease expires, to be claimed by another
+    // one.
     let running = number(
         &connection,
         "SELECT count(*) FROM jobs WHERE status = 'running'",

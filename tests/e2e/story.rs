@@ -1,5 +1,5 @@
-//! The whole of it, once: two tasks of a repo and a third, a worker, a remote, a bad deploy, an alert, and somebody who
-//! looks at the page and opens the repo again.
+//! The whole system, once: two tasks of a repo and a third, a worker, a remote, a bad deploy, an
+//! alert, and an operator who looks at the page and opens the repo again.
 
 use serde_json::json;
 
@@ -64,7 +64,8 @@ fn a_task_starts_from_its_predecessor_s_code_and_a_bad_deploy_stops_the_next() {
     );
     window.until_it_says("ORCH-2 in analysis", "story-2-next");
 
-    // Its deploy is degraded: the repo is frozen, one alert is sent, and the page shows both the reason and what it holds.
+    // Its deploy is degraded: the repo is frozen, one alert is sent, and the page shows both the
+    // reason and what it holds.
     let deploy = json!({"repo": "alpha", "verdict": "degraded", "work_item": "ORCH-2", "detail": "errors at 7 %"});
     service.post("/deploys", &deploy).is(201);
     service.post("/deploys", &deploy).is(201);
@@ -74,7 +75,7 @@ fn a_task_starts_from_its_predecessor_s_code_and_a_bad_deploy_stops_the_next() {
     assert_eq!(endpoint.wait_for(1)[0].json()["kind"], "freeze");
     assert_eq!(project.tip("task/ORCH-3"), None);
 
-    // Somebody opens it again in the browser, and the next task starts.
+    // An operator opens it again in the browser, and the next task starts.
     window.click("input[name=reason]");
     window.type_text("rolled back by hand");
     window.press("Enter");

@@ -1,4 +1,4 @@
-//! Who may do what: every operation of the document, with every token that is not good enough.
+//! Who may do what: every operation of the document, with every token that does not suffice.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -15,7 +15,7 @@ use crate::support::service::access_token;
 
 const ROLES: [&str; 3] = ["reader", "worker", "operator"];
 
-/// The operations of the document, each with the role that it asks for.
+/// The operations of the document, each with the role that it needs.
 fn operations(service: &Service) -> Vec<(String, String, Option<String>)> {
     let document = service.get("/openapi.json").is(200).json();
     let mut found = Vec::new();
@@ -72,7 +72,7 @@ fn every_operation_refuses_a_missing_a_wrong_a_revoked_and_a_lesser_token() {
         for lesser in &tokens[..place] {
             let detail = send(Some(lesser)).is(403).detail();
             assert!(
-                detail.contains(&format!("asks for the role `{role}`")),
+                detail.contains(&format!("needs the role `{role}`")),
                 "{detail}"
             );
         }
@@ -161,7 +161,7 @@ fn a_page_of_another_site_changes_nothing() {
         ("sec-fetch-site", "same-site"),
         ("host", "evil.example"),
         ("host", "127.0.0.1.evil.example"),
-        // Through a proxy, whoever asks may be on any machine.
+        // Through a proxy, the client may be on any machine.
         ("x-forwarded-for", "203.0.113.7"),
         ("forwarded", "for=203.0.113.7"),
         ("via", "1.1 proxy"),
@@ -184,7 +184,7 @@ fn a_cookie_of_another_service_on_this_machine_locks_nobody_out() {
     let service = Service::start();
     let ask = |name, value| service.request("GET", "/queue").header(name, value).send();
     ask("cookie", "serial_gate_token=sgt_1_of-another").is(200);
-    // Whoever says that it has a token is wrong.
+    // A bearer token is checked even if the database has no tokens.
     ask("authorization", "Bearer sgt_1_of-another").is(401);
 }
 
@@ -234,7 +234,7 @@ fn a_refusal_leaves_a_connection_open_whose_body_came_late() {
             service.address
         );
         connection.write_all(head.as_bytes()).unwrap();
-        // Whoever answered already would have to close the connection.
+        // An answer before the body would have to close the connection.
         thread::sleep(Duration::from_millis(100));
         connection.write_all(b"{}").unwrap();
         let mut answer = Vec::new();

@@ -1,4 +1,4 @@
-//! What goes on while a hostile component is compiled: everything else.
+//! While a hostile component is compiled, everything else goes on.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -9,7 +9,8 @@ use crate::support::bombs::{compilers_of, refused, slow};
 use crate::support::look::until;
 use crate::support::service::Service;
 
-/// Asks for a check on a connection that is kept open, and waits until the component is being compiled.
+/// Asks for a check on a connection that is kept open, and waits until the component is being
+/// compiled.
 fn check_slowly(service: &Service) -> TcpStream {
     let component = slow();
     let mut connection = TcpStream::connect(&service.address).unwrap();
@@ -30,7 +31,7 @@ fn check_slowly(service: &Service) -> TcpStream {
 fn a_component_that_breaks_a_cap_is_refused_by_name() {
     let service = Service::start();
     for (what, bomb) in refused() {
-        // What is larger than a request may be never gets here.
+        // The service refuses a larger one without compiling it.
         if bomb.len() < 32 << 20 {
             let asked = service.request("POST", "/policy/check");
             let checked = asked.body("application/wasm", bomb).send().is(200).json();

@@ -1,4 +1,5 @@
-//! The page in a real browser: with a mouse, with the keyboard alone, on a telephone, and without scripts.
+//! The page in a real browser: with a mouse, with only the keyboard, on a phone, and without
+//! scripts.
 
 use serde_json::{Value, json};
 
@@ -6,7 +7,7 @@ use crate::support::service::Service;
 use crate::support::service::access_token;
 use crate::support::window::{Window, window};
 
-/// The first of the tasks is under way, the second waits for it.
+/// The first task is active, the second waits for it.
 fn with_two_tasks() -> Service {
     let service = Service::start();
     for work_item in ["ORCH-1", "ORCH-2"] {
@@ -150,7 +151,7 @@ fn the_page_fits_a_telephone_and_can_be_read_in_light_and_dark() {
     window.picture("desktop-dark");
 }
 
-/// Every text stands out from what is behind it by the ratio that WCAG asks for (2.1, 1.4.3).
+/// Every text has the contrast that WCAG requires (2.1, 1.4.3).
 fn assert_readable(window: &Window) {
     let worst = window.value(
         "(() => {
@@ -210,7 +211,8 @@ fn any_number_of_tabs_opens_and_all_of_them_follow() {
     let service = Service::start();
     window.open(&service.address, "/");
     window.until_it_says("Nothing runs, nothing waits", "first-tab");
-    // A browser has six connections for a service: with a stream each, the seventh tab would wait for ever.
+    // A browser has six connections for a service: with a stream each, the seventh tab would wait
+    // for ever.
     let others: Vec<Window> = (0..8).map(|_| window.another()).collect();
     for other in &others {
         other.open(&service.address, "/");
@@ -220,7 +222,7 @@ fn any_number_of_tabs_opens_and_all_of_them_follow() {
         .post("/tasks", &json!({"repo": "alpha", "work_item": "ORCH-1"}))
         .is(201);
     for tab in others.iter().chain([&window]) {
-        // One that nobody sees rests.
+        // A hidden tab rests.
         tab.show();
         tab.until_it_says("ORCH-1", "tab-that-follows");
     }

@@ -38,7 +38,7 @@ fn behind_tls_the_cookie_is_never_sent_without() {
             "forwarded",
             "for=203.0.113.7; Proto=\"https\", for=10.0.0.1",
         )],
-        // A proxy may say nothing; the browser does.
+        // If the proxy adds no header, the browser's counts.
         [("origin", host.as_str())],
     ] {
         let answer = login(&service, &token, &headers);

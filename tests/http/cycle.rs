@@ -207,14 +207,14 @@ fn what_cannot_be_is_refused_with_its_reason() {
             "/queue",
             json!(null),
             405,
-            "this cannot be done here: `/openapi.json` lists what can",
+            "this method is not allowed here: `/openapi.json` lists all routes",
         ),
         (
             "GET",
             "/nowhere",
             json!(null),
             404,
-            "there is nothing here: `/openapi.json` lists what there is",
+            "there is nothing here: `/openapi.json` lists all routes",
         ),
     ];
     for (method, path, body, status, detail) in cases {

@@ -1,4 +1,4 @@
-//! What the service tells about itself: its document, its figures, its events, its headers.
+//! The service about itself: its document, its metrics, its events, its headers.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -65,7 +65,7 @@ fn the_document_names_every_operation_once_with_its_answers() {
 #[test]
 fn the_figures_count_claims_and_holds() {
     let gate = Gate::new();
-    // Nobody listens there.
+    // Nothing listens there.
     gate.write(
         "serial-gate.toml",
         "[alerts.webhook]\nurl = \"http://127.0.0.1:9\"\nsecret_file = \"secret\"",
@@ -101,11 +101,11 @@ fn the_figures_count_claims_and_holds() {
         let value: f64 = found.expect(name).parse().unwrap();
         assert!((0.0..60.0).contains(&value), "{name}{value}");
     }
-    // Beside the look at the queue there may be a comparison with the clause.
+    // Besides the snapshot of the queue, the clause may have been compared.
     let calls = "serial_gate_policy_calls_total{function=\"decide\"} ";
     let calls = text.lines().find_map(|line| line.strip_prefix(calls));
     assert!((1..=3).contains(&calls.unwrap().parse().unwrap()), "{text}");
-    // A method that somebody has made up adds no line.
+    // An invented method adds no line.
     service.request("BREW", "/queue").send().is(405);
     let text = service.get("/metrics").is(200).text;
     assert!(

@@ -1,4 +1,4 @@
-//! How the service ends, and how it does not begin.
+//! How the service ends, and why it may not start.
 
 use std::io::Write;
 use std::net::TcpStream;

@@ -1,5 +1,5 @@
-//! The file under the service is another one by now: nothing is acknowledged that is not in the file at the path, and the
-//! service goes on with what is there.
+//! The service's file was replaced: nothing is acknowledged that is not in the
+//! file at the path, and the service goes on with what is there.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -16,7 +16,7 @@ use crate::support::look::{until, value};
 use crate::support::moved_files::{WAYS, change, remove_log_and_index, with_channel};
 use crate::support::service::{Service, ask};
 
-/// The work items at the path that begin so.
+/// The work items in the file with this prefix.
 fn kept(gate: &Gate, prefix: &str) -> Vec<String> {
     let sql =
         format!("SELECT group_concat(work_item_id) FROM tasks WHERE work_item_id LIKE '{prefix}%'");
@@ -132,7 +132,7 @@ fn a_worker_that_waits_gets_a_job_of_the_file_at_the_path() {
                 let answer = ask(&address, "POST", "/claim", &body).unwrap();
                 match answer.status {
                     200 => return answer.json()["token"].as_str().unwrap().to_owned(),
-                    // It is told that the file was away for a moment, and asks again.
+                    // The answer may be that the file was missing for a moment; then it asks again.
                     status => assert_eq!(status, 503, "{}", answer.text),
                 }
                 thread::sleep(std::time::Duration::from_millis(100));

@@ -1,4 +1,4 @@
-//! Those who wait for long: what they are told, and that a revoked token ends their wait.
+//! Requests that wait for long: what they receive, and that a revoked token ends their wait.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpStream;
@@ -13,7 +13,7 @@ use crate::support::service::access_token;
 
 use std::io::Write;
 
-/// A stream of events, of which the head was read.
+/// A stream of events whose head was read.
 fn follow(service: &Service, token: Option<&str>) -> (BufReader<TcpStream>, String) {
     let bearer = token.map_or(String::new(), |token| {
         format!("authorization: Bearer {token}\r\n")

@@ -1,4 +1,5 @@
-//! Changes that are made together: one that is refused, or that ends the whole transaction, takes no other with it.
+//! Changes in a group: one that is refused, or that ends the whole transaction, takes
+//! no other with it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -28,7 +29,8 @@ fn refusing(refusal: &str, when: &str) -> Gate {
     gate
 }
 
-/// Asks for all of it while another program has the write lock, so that it is made together once that program has ended.
+/// Sends all requests while another program has the write lock, so that they form a group when
+/// that program ends.
 fn together(service: &Service, asked: &[(&str, Value)]) -> Vec<Answer> {
     let sqlite = service.gate.sqlite();
     sqlite.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -77,7 +79,7 @@ fn check_tasks(when: &str) {
                 good.insert(task["work_item"].as_str().unwrap().to_owned());
             }
         }
-        // Its log is whole when it has ended.
+        // Its log is complete when it has ended.
         let gate = service.gate.clone();
         assert!(service.stop().success());
         let sqlite = gate.sqlite();
@@ -131,7 +133,8 @@ fn a_claim_that_a_trigger_refuses_takes_no_other_with_it() {
                 .into_iter()
                 .filter(|(_, task)| task["repo"] != "bad"),
         );
-        // Each of the others gets its own. The claim that is left over is refused, unless a task has come by then.
+        // Each of the others gets its own. The claim that is left over is refused, unless a task
+        // has come by then.
         let answers = together(&service, &asked);
         let sqlite = service.gate.sqlite();
         let mut refused = 0;
@@ -222,7 +225,7 @@ fn of_the_workers_that_wait_the_first_get_the_jobs_although_a_change_beside_them
                 waiting.push(scope.spawn(move || service.post("/claim", &claim)));
                 until(service, &format!("serial_gate_waiting_workers {}", n + 1));
             }
-            // With the one that waits for the lock there are four jobs.
+            // Together with the request that waits for the lock, there are four jobs.
             let asked =
                 ["alpha", "bad", "beta", "gamma"].map(|repo| ("/tasks", json!({"repo": repo})));
             let answers = together(&service, &asked);
@@ -231,7 +234,7 @@ fn of_the_workers_that_wait_the_first_get_the_jobs_although_a_change_beside_them
             for one in waiting {
                 one.join().unwrap().is(200);
             }
-            // Told to stop, it sends the others away.
+            // At its end, it answers the others.
             service.terminate();
             for one in others {
                 one.join().unwrap().is(204);

@@ -1,10 +1,10 @@
-//! Heads of requests that could be read in two ways.
+//! Ambiguous heads of requests.
 
 use crate::support::Gate;
 use crate::support::service::Service;
 use crate::support::service::access_token;
 
-/// What comes back for these lines after the first one, which a blank line ends.
+/// The answer to a request with these lines.
 fn ask(service: &Service, lines: &[&str]) -> String {
     let head = format!("{}\r\nconnection: close\r\n\r\n", lines.join("\r\n"));
     service.raw(head)
@@ -40,26 +40,29 @@ fn a_request_has_one_host_which_is_one() {
             ],
             "there are 2 `host` lines",
         ),
-        (&["GET /healthz HTTP/1.1", "host:"], "the `Host` is no name"),
+        (
+            &["GET /healthz HTTP/1.1", "host:"],
+            "the `Host` is not a name",
+        ),
         (
             &["GET /healthz HTTP/1.1", "host: localhost, evil.example"],
-            "the `Host` is no name",
+            "the `Host` is not a name",
         ),
         (
             &["GET /healthz HTTP/1.1", "host: evil.example@localhost"],
-            "the `Host` is no name",
+            "the `Host` is not a name",
         ),
         (
             &["GET /healthz HTTP/1.1", "host: localhost:70700"],
-            "the `Host` is no name",
+            "the `Host` is not a name",
         ),
         (
             &["GET /healthz HTTP/1.1", "host: localhost/queue"],
-            "the `Host` is no name",
+            "the `Host` is not a name",
         ),
         (
             &["GET /healthz HTTP/1.1", "host: lo\u{e4}calhost"],
-            "the `Host` is no name",
+            "the `Host` is not a name",
         ),
         (
             &[
@@ -159,7 +162,7 @@ fn an_expectation_that_cannot_be_met_is_refused() {
     is_refused(
         &ask(&service, &lines),
         417,
-        "only `Expect: 100-continue` can be met",
+        "only `Expect: 100-continue` is supported",
     );
 }
 

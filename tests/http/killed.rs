@@ -1,5 +1,5 @@
-//! The service is killed again and again while workers claim and finish and an operator freezes: nothing is lost, nothing
-//! is done twice, and nothing is told that did not happen.
+//! The service is killed again and again while workers claim and finish and an operator freezes:
+//! nothing is lost, nothing is done twice, and nothing is reported that did not happen.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -30,7 +30,7 @@ fn killed_again_and_again_it_loses_nothing_and_does_nothing_twice() {
         Answers::Status(503),
     ]);
     let gate = Gate::new();
-    // What nobody heard of comes back soon.
+    // A claim without an answer comes back soon.
     gate.write(
         "serial-gate.toml",
         format!(
@@ -84,7 +84,7 @@ fn killed_again_and_again_it_loses_nothing_and_does_nothing_twice() {
     assert_eq!(whole, "ok");
 }
 
-/// Those who use the service all the while.
+/// The users of the service.
 struct Crowd {
     address: String,
     adding: AtomicBool,
@@ -96,7 +96,7 @@ struct Crowd {
 }
 
 impl Crowd {
-    /// Adds a task; whether there is one is not known if there is no answer.
+    /// Adds a task. Without an answer, it may exist or not.
     fn add_task(&self, repo: usize) {
         let task = json!({"repo": format!("repo-{repo}")});
         if let Ok(answer) = ask(&self.address, "POST", "/tasks", &task)
@@ -123,12 +123,12 @@ impl Crowd {
         }
     }
 
-    /// Whether the job was ended is asked until there is an answer, and so is the task.
+    /// Ends the job, and then the task, and repeats each request until there is an answer.
     fn finish(&self, job: &Value) {
         let finish = format!("/jobs/{}/finish", job["id"]);
         let ended = self.insist("POST", &finish, &json!({"token": job["token"]}));
         if ended.status != 200 {
-            // The answer to an earlier try may have been lost, or the lease ran out.
+            // The answer to an earlier try may have been lost, or the lease expired.
             let explain = format!("/jobs/{}/explain", job["id"]);
             let found = self.insist("GET", &explain, &json!({})).json();
             if found["job"]["status"] != "done" {
@@ -143,7 +143,7 @@ impl Crowd {
     fn freeze_and_unfreeze(&self) {
         let (mut freeze, mut unfreeze) = (0, 0);
         while self.adding.load(Ordering::Relaxed) {
-            // No repo in which anybody works: they would be held for as long as an answer is lost.
+            // Not a worker's repo: a lost answer would hold its tasks for long.
             let body = json!({"repo": "closed", "new": true, "reason": format!("reason {freeze}"), "who": "ops"});
             freeze += 1;
             match ask(&self.address, "POST", "/serial-gate/freeze", &body) {

@@ -34,7 +34,7 @@ pub fn until_one_waits(service: &Service) {
     until(service, "serial_gate_waiting_workers 1");
 }
 
-/// The metrics say when it is so; the harness's own patience ends a test in which it never is.
+/// Waits until the metrics show it. The harness has a time limit.
 pub fn until(service: &Service, line: &str) {
     until_with(service, None, line);
 }

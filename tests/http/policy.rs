@@ -1,4 +1,4 @@
-//! The policy's life over HTTP.
+//! Changing the policy over HTTP.
 
 use serde_json::json;
 

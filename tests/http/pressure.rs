@@ -14,7 +14,7 @@ use crate::support::service::Service;
 use crate::support::service::access_token;
 use crate::support::{Gate, programs};
 
-/// Under it there are 30 places, and 10 for those who ask whether it lives.
+/// This leaves 30 places, and 10 for `/healthz` and `/readyz`.
 const FEW_FILES: &str = "-n 200";
 const PLACES: usize = 30;
 
@@ -24,7 +24,7 @@ fn with_few_files() -> (Service, String) {
     (Service::with_open_files(gate, FEW_FILES), token)
 }
 
-/// So many connections, each of which has sent this.
+/// A number of connections, each of which has sent this.
 fn connections(service: &Service, count: usize, sent: &str) -> Vec<TcpStream> {
     let connect = |_| {
         let mut connection = service.connect();
@@ -150,7 +150,7 @@ fn a_low_limit_on_open_files_is_said_at_the_start() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    // It has said it before it says where it listens.
+    // The warning comes before the line with the address.
     let mut told = [0; 1];
     process
         .stdout
@@ -184,7 +184,7 @@ fn those_who_read_nothing_of_large_answers_are_cut() {
     service.get("/healthz").is(200);
 }
 
-/// Holds the locks of a database's readers, which only a program that is no SQLite does for long.
+/// Holds the locks of a database's readers, which only a program other than SQLite does for long.
 const HOLD_LOCKS: &str = "
 import fcntl, sys
 file = open(sys.argv[1], 'r+b')
@@ -221,7 +221,7 @@ fn beside_a_locked_database_it_still_says_that_it_lives() {
         }
         let detail = service.get("/readyz").is(503).detail();
         assert!(detail.contains("the queue is busy"), "{detail}");
-        // What waits for the database is told so in the end.
+        // Requests that wait for the database get an error in the end.
         let mut answer = [0; 12];
         (&waiting[0]).read_exact(&mut answer).unwrap();
         assert_eq!(&answer, b"HTTP/1.1 503");

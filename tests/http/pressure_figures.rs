@@ -1,4 +1,4 @@
-//! What the service costs and how it answers under pressure: figures, and no verdict on them.
+//! What the service costs and how it answers under pressure: figures without a pass or fail.
 //!
 //! `cargo test --release --locked --test tests -- --ignored --nocapture figures_`
 
@@ -23,7 +23,7 @@ fn memory(service: &Service) -> u64 {
     memory_of(format!("/proc/{}/status", service.process()).as_ref()).unwrap()
 }
 
-/// What a process has in memory, in MB; none if it is gone.
+/// The memory of a process in MB. `None` if it is gone.
 fn memory_of(status: &Path) -> Option<u64> {
     let status = std::fs::read_to_string(status).ok()?;
     let line = status.lines().find(|line| line.starts_with("VmRSS"))?;
@@ -37,7 +37,8 @@ fn percentiles(mut times: Vec<Duration>) -> String {
     format!("p50 {:?}, p99 {:?} of {}", at(50), at(99), times.len())
 }
 
-/// Claims and asks for `/healthz` for a while, each time over a new connection, while something else goes on.
+/// Claims and asks for `/healthz` for a while, each time over a new connection, while something
+/// else goes on.
 fn measure(what: &str, service: &Service, token: &str, pressure: impl FnOnce() + Send) {
     let is_over = AtomicBool::new(false);
     let time = |ask: &dyn Fn() -> bool| {

@@ -19,7 +19,7 @@ const TASK: &str = r#"{"repo": "alpha", "work_item": "ORCH-1"}"#;
 fn a_task_that_is_sent_again_is_added_once() {
     let service = Service::start();
     let first = post(&service, "/tasks", "k-1", TASK).is(201);
-    // Written otherwise, and with its defaults.
+    // The same values in another notation, and with the defaults.
     let again = r#"{"stage":"analysis","work_item":"ORCH-1","label":null,"repo":"alpha"}"#;
     for body in [TASK, again] {
         assert_eq!(

@@ -1,9 +1,11 @@
-//! Processes are killed and the database is replaced by an older one, again and again, while a service, a worker, commands
-//! and users are at it: what was acknowledged since is there, and what was given out before is good for nothing.
+//! Processes are killed and the database is replaced by an older one, again and again, while a
+//! service, a worker, commands and users run: what was acknowledged since is there, and what
+//! was given out before is good for nothing.
 //!
-//! A database is replaced in one of the ways that are safe while others use it: its shell's `.restore`; `cp` over the file
-//! and `rm` of its log, while nobody writes; `mv` of the file, `rm` of its log, and then `mv` of the backup. In any other
-//! order somebody may open the one file with the log of the other.
+//! A database is replaced in one of the ways that are safe while others use it: its shell's
+//! `.restore`; `cp` over the file and `rm` of its log, while nobody writes; `mv` of the file, `rm`
+//! of its log, and then `mv` of the backup. In any other order a process may open the one file with
+//! the log of the other.
 //!
 //! `SERIAL_GATE_RESTORES` sets how many rounds there are; the long run has 50.
 
@@ -29,7 +31,7 @@ use crate::support::users::{
 
 const USERS: u64 = 5;
 
-/// What the tests want to know of the database itself.
+/// Triggers that record jobs which started too early, and end a task with its job.
 const TRIGGERS: &str = "
     CREATE TABLE too_early (job INTEGER);
     CREATE TRIGGER too_early AFTER UPDATE OF status ON jobs WHEN NEW.status = 'running' AND NEW.agent = 'analyst'
@@ -215,7 +217,7 @@ impl World {
 
     fn copy_over(&self, backup: &BackedUp) {
         let sqlite = self.gate.sqlite();
-        // With an empty log nobody is about to write it into the file.
+        // With an empty log, no process is about to write it into the file.
         sqlite
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
             .unwrap();
@@ -246,7 +248,7 @@ impl World {
         }
     }
 
-    /// Nobody finds the file without its log.
+    /// No process finds the file without its log.
     fn rename_away_and_back(&self) {
         let rename = |from: &str, to: &str, end: &str| {
             let path = |name: &str| self.gate.path(&format!("{name}{end}"));
@@ -311,7 +313,7 @@ impl World {
     }
 }
 
-/// The claims of which the backup knows nothing.
+/// The claims that the backup does not have.
 fn void_in(backup: &Connection, given: &[Given]) -> Vec<Given> {
     let mut query = backup
         .prepare("SELECT 1 FROM jobs WHERE id = ?1 AND gate_token = ?2")
@@ -331,7 +333,7 @@ fn work(gate: &Gate) -> Child {
         .unwrap()
 }
 
-/// Commands that are killed in their midst.
+/// Commands that are killed while they run.
 fn kill_commands(gate: &Gate, is_over: &AtomicBool) {
     let mut random = Random::new(9);
     while !is_over.load(Ordering::Relaxed) {

@@ -1,5 +1,5 @@
-//! The document against the service: requests made from the one, by a program that is told nothing else, and the answers
-//! of the other.
+//! The document against the service: requests from the one, made by a program that knows nothing
+//! else, and the answers of the other.
 
 use std::path::Path;
 use std::process::Command;
@@ -23,8 +23,8 @@ fn what_the_document_promises_is_kept() {
         .arg(here.join("schemathesis.toml"))
         .args(["run", &format!("http://{}/openapi.json", service.address)])
         .args(["--header", &format!("Authorization: Bearer {token}")])
-        // Events have no end. Wrong tokens are told to wait after some of them, and the one of `--header` is sent where it
-        // should be missing: `access` has its own tests for both.
+        // Events have no end. After some wrong tokens, the answer is to wait; and the token of
+        // `--header` is sent where it should be missing: `access` has its own tests for both.
         .args([
             "--exclude-path",
             "/events",
@@ -44,7 +44,7 @@ fn what_the_document_promises_is_kept() {
     service.get("/readyz").is(200);
 }
 
-/// The same requests each time, unless somebody looks for more.
+/// By default, the same requests each time.
 fn seed() -> String {
     std::env::var("SERIAL_GATE_SEED").unwrap_or_else(|_| "1".into())
 }

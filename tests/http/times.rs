@@ -1,4 +1,5 @@
-//! Times that other programs have written: one instant has one age, whatever its form, and what is no time has none.
+//! Times that other programs have written: one instant has one age, whatever its form, and what is
+//! no time has none.
 
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
@@ -8,7 +9,8 @@ use serde_json::Value;
 use crate::support::Gate;
 use crate::support::service::Service;
 
-/// An instant as SQL, in the forms that SQLite and the standard tools of Python, JavaScript, Go and Ruby write.
+/// An instant as SQL, in the forms that SQLite and the standard tools of Python, JavaScript, Go and
+/// Ruby write.
 fn forms(time: Timestamp) -> Vec<String> {
     let at = |hours: i8, format: &str| {
         let zone = TimeZone::fixed(Offset::constant(hours));
@@ -40,7 +42,7 @@ fn forms(time: Timestamp) -> Vec<String> {
     ]
 }
 
-/// A queued job and a freeze of each repo, with a time each.
+/// A queued job and a freeze in each repo, each with a time.
 fn fill(gate: &Gate, times: &[String]) {
     let rows = times.iter().enumerate().map(|(number, time)| {
         format!(
@@ -61,7 +63,7 @@ fn values(metrics: &str, name: &str) -> Vec<i64> {
         .collect()
 }
 
-/// How old the heads are on the page.
+/// The ages of the heads on the page.
 fn ages(page: &str) -> Vec<&str> {
     let after = page.split(">queued ").skip(1);
     after
@@ -100,7 +102,7 @@ fn one_age(seconds: i64) {
     assert_eq!(ages.len(), forms.len());
     ages.dedup();
     assert_eq!(ages.len(), 1, "{ages:?}");
-    // All are old enough for an alert, which the service writes when it looks at them first.
+    // All are old enough for an alert, which the service writes at its first look.
     let told = || {
         let alerts = service.gate.run(&["alerts", "--json", "--limit", "100"]);
         let alerts = alerts.succeeds().json_lines();
@@ -123,7 +125,7 @@ proptest! {
 
     #[test]
     fn one_instant_in_every_form_has_one_age(hours in 30..20_000_i64) {
-        // Half an hour off the hour, so that no age is another one for the time that a test takes.
+        // Half an hour off the hour, so that no age changes while the test runs.
         one_age(hours * 3_600 + 1_800);
     }
 }
@@ -141,7 +143,7 @@ fn what_is_no_time_has_no_age_and_the_freeze_is_there_all_the_same() {
         "2461072.5",
     ];
     fill(&gate, &odd.map(Into::into));
-    // A head that nobody has looked at yet.
+    // The service has not looked at this head yet.
     gate.sqlite()
         .execute_batch(
             "CREATE TRIGGER none BEFORE INSERT ON serial_gate_head BEGIN SELECT raise(IGNORE); END",
@@ -175,7 +177,7 @@ fn a_head_without_a_time_has_an_age_once_the_service_has_seen_it() {
     let gate = Gate::new();
     let service = Service::on(gate);
     fill(&service.gate, &["NULL".into()]);
-    // The harness's own patience ends a test in which nobody looks.
+    // The harness has a time limit.
     while values(&service.get("/metrics").is(200).text, "head_seconds").is_empty() {
         std::thread::sleep(std::time::Duration::from_millis(50));
     }

@@ -28,7 +28,7 @@ fn begin(service: &Service) -> TcpStream {
     upload
 }
 
-/// How many bytes are taken until none are.
+/// How many bytes the service takes before it stops reading.
 fn send_until_it_stops(upload: &mut TcpStream) -> usize {
     upload
         .set_write_timeout(Some(Duration::from_secs(1)))
@@ -47,7 +47,7 @@ fn send_until_it_stops(upload: &mut TcpStream) -> usize {
     sent
 }
 
-/// The first of an answer.
+/// The beginning of an answer.
 fn status(upload: &mut TcpStream) -> String {
     let mut status = [0; 12];
     upload.read_exact(&mut status).unwrap();
@@ -63,7 +63,7 @@ fn an_upload_is_received_when_it_is_its_turn() {
     let sent = send_until_it_stops(&mut waits);
     assert!(sent < LENGTH, "it was received whole");
     drop(first);
-    // Now it is received to its end, and is no policy.
+    // Now it is received to its end, and is not a policy.
     waits.set_write_timeout(None).unwrap();
     waits.write_all(&vec![0; LENGTH - sent]).unwrap();
     assert_eq!(status(&mut waits), "HTTP/1.1 200");

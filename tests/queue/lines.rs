@@ -56,7 +56,7 @@ fn the_queue_lists_the_agents_that_the_rules_gate() {
     1    1     P-1        analysis  may be claimed
     2    2     P-2        analysis  held: task 1 (P-1) comes first
 
-    1 other job may be claimed, which the gate does not hold
+    1 other job may be claimed: the gate does not hold such jobs
     ");
 }
 

@@ -325,7 +325,7 @@ fn doctor_tells_of_each_impossible_time_and_what_becomes_of_it() {
     lease of job 2                 soon                 back in the queue 10m after the next claim, unless its worker reports
     running job 3                  2037-01-01 00:00:00  back in the queue at (time), unless its worker reports
     running job 4                  2037-01-01 00:00:00  it has no lease: `job requeue 4` puts it back
-    channel webhook                2037-01-01 00:00:00  ignored: alerts are sent all the same
+    channel webhook                2037-01-01 00:00:00  ignored: alerts are still sent
     alert 1 to telegram            2037-01-01 00:00:00  ignored: `serve` or `alerts deliver` sends it
     alert 1 to webhook             2037-01-01 00:00:00  ignored: `serve` or `alerts deliver` sends it
     queued job 5                   2037-01-01 00:00:00  counted as waiting since it was first seen at the head of its repo: set its `created_at` to the present

@@ -1,4 +1,4 @@
-//! What becomes of a base after a branch was cut from it, and what is said of it.
+//! Changes of a base after a branch was cut from it, and how they are shown.
 
 use serde_json::Value;
 
@@ -49,7 +49,7 @@ fn amend(project: &Project) {
     push(project);
 }
 
-/// What is said of the first task's branch after where it was cut, with the commit that it was cut at as `CUT`.
+/// What is shown about the first task's branch, with `CUT` for the commit at which it was cut.
 #[track_caller]
 fn said(gate: &Gate, base: &str) -> String {
     let said = |ran: &str, mark: &str| {
@@ -234,7 +234,7 @@ fn a_remote_that_gives_nothing_but_tips_will_do() {
         ];
         let old_protocol = old_protocol.map(|(name, value)| (name, value.into()));
         project.gate = project.gate.with_environment(old_protocol.into());
-        // Nothing but the base has the commit any more.
+        // Only the base still has the commit.
         project.git(&[
             "-C",
             "remote.git",
@@ -306,7 +306,7 @@ fn a_remote_that_is_away_is_told_of_once_and_what_was_seen_with_its_time() {
         .unwrap();
     gate.run(&["task", "add", "beta"]).succeeds();
     let ran = project.work(&["--max", "1"], &["true"]).succeeds();
-    let warned = "the base of `alpha` was not looked at: git cannot read";
+    let warned = "cannot look at the base of `alpha`: git cannot read";
     assert_eq!(ran.stderr.matches(warned).count(), 1, "{}", ran.stderr);
     let said = said(gate, &base);
     assert!(

@@ -1,4 +1,4 @@
-//! What a command is given, and what becomes of its job.
+//! What a command receives, and how its job ends.
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::Value;
@@ -258,7 +258,7 @@ fn a_command_that_is_not_there_costs_no_job() {
     // Without a job, too.
     let idle = gate.run(&["work", "--agent", "developer", "--", "nosuch-command"]);
     insta::assert_snapshot!(idle.exits(1).stderr, @"error: cannot start `nosuch-command`: no folder of `PATH` has it: install it, or name its path; no job was lost");
-    // Nor one that is no program: it begins with nothing that says what runs it.
+    // Nor a file without a `#!` line.
     let path = program(&gate, "no-program", "");
     std::fs::write(&path, "nonsense").unwrap();
     gate.run(&["work", "--agent", "analyst", "--", "./no-program"])

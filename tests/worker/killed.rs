@@ -1,4 +1,5 @@
-//! A worker that is killed between every two steps of a cut, as by a power cut: the next one goes on from there.
+//! A worker that is killed between every two steps of a cut, as by a power cut: the next one goes
+//! on from there.
 
 use std::process::Stdio;
 use std::thread;
@@ -18,8 +19,8 @@ const STEPS: [(&str, &str); 8] = [
     ("push", ""),
 ];
 
-/// Kills whoever runs git at a step of a cut, before or after that does its work. The bases are looked at as well, but
-/// before a cut nobody is killed for that.
+/// Kills the process that runs git at a step of a cut, before or after the step. Looks at the bases
+/// before a cut are spared.
 fn killer((begin, end): (&str, &str), when: &str) -> String {
     let kill = "kill -9 $PPID; exit 1";
     let (before, after) = match when {
@@ -106,7 +107,8 @@ fn killed_at(step: (&str, &str), when: &str) {
 
 #[test]
 fn killed_before_or_after_anything_is_written_down_a_cut_goes_on_where_it_ended() {
-    // Statements that hold the worker up for ever, so that it can be killed there, and what they leave behind.
+    // Statements that hold the worker up for ever, so that it can be killed there, and what they
+    // leave behind.
     for (statement, is_pushed) in [
         (
             "UPDATE OF gate_branch ON tasks WHEN NEW.gate_branch IS NOT NULL",

@@ -1,4 +1,5 @@
-//! Tasks whose branch could never be cut: they are refused when they are added, or fail at the first try.
+//! Tasks whose branch could never be cut: they are refused when they are added, or fail at the
+//! first try.
 
 use serde_json::{Value, json};
 
@@ -13,7 +14,7 @@ fn add(project: &Project, work_item: &str) -> Ran {
         .run(&["task", "add", "alpha", "--work-item", work_item])
 }
 
-/// That a task is refused, with a word, and nothing was added.
+/// Checks that a task is refused with this text, and that nothing was added.
 #[track_caller]
 fn is_refused(project: &Project, work_item: &str, word: &str) {
     let count = "SELECT (SELECT count(*) FROM tasks) || ' ' || (SELECT count(*) FROM jobs)";
@@ -49,14 +50,14 @@ fn a_work_item_that_gives_no_name_for_a_branch_is_refused() {
             "a\nb",
             "a\u{7f}",
         ] {
-            is_refused(&project, work_item, "is no name for a branch");
+            is_refused(&project, work_item, "is not a valid branch name");
         }
         is_refused(&project, &"x".repeat(300), "a shorter work item");
         is_refused(&project, &"x/".repeat(3_000), "a shorter work item");
     }
     let project = Project::new();
-    insta::assert_snapshot!(add(&project, "two words").stderr, @"error: `task/two words` is no name for a branch: add the task again with a work item of letters, digits, `-`, `_` and `.`");
-    insta::assert_snapshot!(add(&project, &"x".repeat(300)).stderr, @"error: the branch `task/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…` would have 305 bytes, and a branch has 244 at most: add the task again with a shorter work item");
+    insta::assert_snapshot!(add(&project, "two words").stderr, @"error: `task/two words` is not a valid branch name: add the task again with a work item of letters, digits, `-`, `_` and `.`");
+    insta::assert_snapshot!(add(&project, &"x".repeat(300)).stderr, @"error: the branch `task/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…` would have 305 bytes, and at most 244 are allowed: add the task again with a shorter work item");
 }
 
 #[test]
@@ -102,7 +103,7 @@ fn a_work_item_that_gives_the_base_s_name_is_refused() {
         "[[project]]\nrepo = \"alpha\"\nremote = \"remote.git\"\nbranch = \"{work_item}\"\n";
     project.gate.write("serial-gate.toml", config);
     for work_item in ["main", "MAIN", "main/1"] {
-        is_refused(&project, work_item, "beside the base `main` of `alpha`");
+        is_refused(&project, work_item, "and the base `main` of `alpha`");
     }
     for work_item in ["HEAD", "@", "-x"] {
         let option = format!("--work-item={work_item}");
@@ -111,7 +112,7 @@ fn a_work_item_that_gives_the_base_s_name_is_refused() {
             .run(&["task", "add", "alpha", &option])
             .exits(1);
         assert!(
-            ran.stderr.contains("is no name for a branch"),
+            ran.stderr.contains("is not a valid branch name"),
             "{}",
             ran.stderr
         );
@@ -162,12 +163,16 @@ fn a_task_that_another_program_added_fails_at_its_first_try() {
 fn a_branch_of_the_remote_that_is_in_the_way_fails_the_job_at_its_first_try() {
     for (there, work_item, word) in [
         ("task/ORCH-1", "ORCH-1", "a branch `task/ORCH-1` already"),
-        ("task", "ORCH-1", "keeps no `task/ORCH-1` beside it"),
-        ("task/ORCH", "ORCH/1", "keeps no `task/ORCH/1` beside it"),
+        ("task", "ORCH-1", "cannot keep `task/ORCH-1` next to it"),
+        (
+            "task/ORCH",
+            "ORCH/1",
+            "cannot keep `task/ORCH/1` next to it",
+        ),
         (
             "task/ORCH-1/a/b",
             "ORCH-1",
-            "keeps no `task/ORCH-1` beside it",
+            "cannot keep `task/ORCH-1` next to it",
         ),
         (
             "Task/orch-1",
@@ -189,7 +194,7 @@ fn a_branch_of_the_remote_that_is_in_the_way_fails_the_job_at_its_first_try() {
             told.contains(word) && told.contains("rename or delete it there"),
             "{told}"
         );
-        // Once it is mended, the job can be tried again.
+        // After the repair, the job can be tried again.
         project.in_clone(&["push", "--quiet", "origin", &format!(":refs/heads/{there}")]);
         gate.run(&["job", "requeue", "1"]).succeeds();
         project.work(&["--max", "1"], &["true"]).succeeds();
@@ -222,7 +227,7 @@ fn the_service_refuses_the_same_tasks() {
         ("ORCH-1", 409, "is task 1's"),
         ("orch-1", 409, "which is task 1's"),
         ("ORCH-1/x", 409, "which is task 1's"),
-        ("two words", 422, "is no name for a branch"),
+        ("two words", 422, "is not a valid branch name"),
         ("a\0b", 422, "a NUL character"),
     ] {
         let told = post(work_item, status);
@@ -233,7 +238,7 @@ fn the_service_refuses_the_same_tasks() {
         value(&project.gate, "SELECT count(*) FROM tasks").unwrap(),
         "1"
     );
-    // Where no branch is cut, any text will do that a command can be given.
+    // Where no branch is cut, any text is fine that can be passed to a command.
     for (text, status) in [("two words", 201), ("a\0b", 422)] {
         let task = json!({"repo": "beta", "work_item": text});
         service.post("/tasks", &task).is(status);

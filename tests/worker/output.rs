@@ -4,7 +4,7 @@ use crate::support::Ran;
 use crate::support::look::{lines, status, value};
 use crate::support::worker::{Project, program};
 
-/// A worker for one job and one try, with another git.
+/// A worker for one job and one try, with a fake git.
 fn work_with(project: &Project, git: &str, shell: bool) -> Ran {
     let gate = &project.gate;
     program(gate, "bin/git", git);
@@ -24,7 +24,7 @@ fn work_with(project: &Project, git: &str, shell: bool) -> Ran {
     command.output().unwrap().into()
 }
 
-/// A shell's words that do something at the first call of git for a remote.
+/// A shell script for the first call of git for a remote.
 fn at_ls_remote(what: &str) -> String {
     format!("export PATH=${{PATH#*:}}\ncase \"$*\" in *ls-remote*) {what};; esac\nexec git \"$@\"")
 }
@@ -33,7 +33,7 @@ fn at_ls_remote(what: &str) -> String {
 fn what_git_prints_without_an_end_takes_no_room_on_the_disk() {
     let project = Project::new();
     project.gate.run(&["task", "add", "alpha"]).succeeds();
-    // Each of these is more than a file of the worker may have.
+    // Each of these is larger than the worker's files may be.
     let flood = "head -c 20000000 /dev/zero | tr '\\0' x; head -c 20000000 /dev/zero | tr '\\0' y >&2; exit 1";
     work_with(&project, &at_ls_remote(flood), true).succeeds();
     let told = value(&project.gate, "SELECT gate_error FROM jobs").unwrap();
@@ -129,7 +129,7 @@ fn the_error_of_a_job_is_kept_up_to_a_length() {
     let claimed = gate.run(&["claim", "--json"]).succeeds().json();
     let (token, error) = (crate::support::token(&claimed), "ä".repeat(50_000));
     for _ in 0..2 {
-        // The same end again is no error.
+        // Ending it the same way again is not an error.
         gate.run(&["job", "fail", "1", "--token", &token, "--error", &error])
             .succeeds();
     }

@@ -1,4 +1,4 @@
-//! A worker under users whose git is set up in every way that could be in the gate's way.
+//! A worker under users with every git setting that could disturb the gate.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,8 +8,8 @@ use crate::support::Ran;
 use crate::support::look::{lines, status, value};
 use crate::support::worker::{Project, program};
 
-/// What a user has set: lines of their configuration, or variables. `DIR` is the folder of the test, and what is called
-/// `fail` there leaves `reached` behind and fails.
+/// What a user has set: lines of their configuration, or variables. `DIR` is the folder of the
+/// test, and what is called `fail` there leaves `reached` behind and fails.
 const SETTINGS: &[&str] = &[
     "[core]\n hooksPath = DIR/hooks",
     "[init]\n templateDir = DIR/template",
@@ -273,7 +273,8 @@ fn an_address_that_the_user_has_rewritten_is_followed() {
     }
 }
 
-/// A project whose remote is reached by ssh, and an ssh that runs the command here, and writes down what it was told.
+/// A project with a remote over ssh, and a fake ssh that runs the command here and records its
+/// arguments.
 fn by_ssh() -> Project {
     let project = project();
     let gate = &project.gate;
@@ -324,7 +325,7 @@ fn a_credential_helper_is_asked_and_a_refusal_is_said_in_words() {
     use std::io::{BufRead, BufReader, Write};
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    // A server that refuses everybody, and hands on what it was shown.
+    // A server that refuses every request, and passes on what it received.
     let (shown, seen) = std::sync::mpsc::channel();
     thread::spawn(move || {
         for stream in listener.incoming() {

@@ -30,7 +30,7 @@ fn a_job_whose_branch_cannot_be_cut_keeps_its_place_and_is_tried_again() {
     job 1 for `analyst` in `alpha` is put off until TIME
       error: its branch could not be cut: git cannot read the branches of the remote of `alpha`: there is no repository, or this worker's user may not read it: correct `remote` in `serial-gate.toml`; git says: fatal: 'the remote' does not appear to be a git repository; fatal: Could not read from remote repository.; Please make sure you have the correct access rights; and the repository exists.
     "#);
-    // Nobody gets it meanwhile.
+    // No worker gets it in the meantime.
     gate.run(&["claim"]).exits(3);
     std::fs::rename(gate.path("away.git"), gate.path("remote.git")).unwrap();
     gate.sqlite()
@@ -93,7 +93,7 @@ fn two_tasks_of_a_repo_do_not_share_a_branch() {
     let gate = &project.gate;
     gate.run(&["task", "add", "alpha", "--work-item", "ORCH-1"])
         .succeeds();
-    // The second one comes from a program that does not look.
+    // The second task comes from a program that does not check names.
     gate.sqlite()
         .execute_batch(
             "INSERT INTO tasks (repo, work_item_id, stage) VALUES ('alpha', 'ORCH-1', 'analysis');
@@ -167,11 +167,11 @@ fn a_configuration_that_cannot_cut_is_refused_before_anything_is_claimed() {
         ),
         (
             "repo = \"alpha\"\nremote = \"r\"\nbranch = \"a task/{task}\"",
-            "the branch pattern `a task/{task}` of `alpha` gives no names for branches: correct `branch` in `serial-gate.toml`",
+            "the branch pattern `a task/{task}` of `alpha` gives no valid branch names: correct `branch` in `serial-gate.toml`",
         ),
         (
             "repo = \"alpha\"\nremote = \"r\"\nbase = \"the base\"",
-            "`the base` is no name for a branch: correct `base` of `alpha` in `serial-gate.toml`",
+            "`the base` is not a valid branch name: correct `base` of `alpha` in `serial-gate.toml`",
         ),
         (
             "repo = \"alpha\"\nremote = \"r\\u0000\"",

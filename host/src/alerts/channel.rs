@@ -1,4 +1,7 @@
-//! The channels: what they have in common.
+//! The channels: what Telegram and a webhook have in common.
+//!
+//! Owns a channel's name, the check of its address, and one try to send. Leaves the requests to
+//! `telegram` and `webhook`.
 
 use std::time::Duration;
 
@@ -9,25 +12,24 @@ use super::http::post;
 use super::{Error, Failure, Telegram, Webhook};
 use crate::store::Alert;
 
-/// Where alerts are sent to.
+/// Where alerts are sent.
 #[derive(Debug, Clone)]
 pub enum Channel {
     /// A chat.
     Telegram(Telegram),
-    /// A program of the operator's.
+    /// The operator's own program.
     Webhook(Webhook),
 }
 
-/// What came of a try.
+/// The result of a try.
 pub(super) struct Sent {
-    /// Whether it was taken.
     pub result: Result<(), Failure>,
-    /// Where the chat is by now, if that was found out in this try.
+    /// The chat's new id, if this try found that it has moved.
     pub moved_to: Option<String>,
 }
 
 impl Channel {
-    /// Its name, in the database too.
+    /// Its name, also in the database.
     pub fn name(&self) -> &'static str {
         match self {
             Channel::Telegram(_) => "telegram",
@@ -35,11 +37,7 @@ impl Channel {
         }
     }
 
-    /// Checks what can be checked before an alert is there.
-    ///
-    /// # Errors
-    ///
-    /// When its address is not an address.
+    /// Checks the address without a request.
     pub fn check(&self) -> Result<(), Error> {
         let url = match self {
             Channel::Telegram(telegram) => telegram.address(),
@@ -49,14 +47,13 @@ impl Channel {
             matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some()
         });
         if is_address {
-            return Ok(());
+            Ok(())
+        } else {
+            Err(Error::Address(self.name()))
         }
-        Err(Error::Address {
-            channel: self.name(),
-        })
     }
 
-    /// The chat that it is told to write to, if it writes to one.
+    /// The configured chat, if this is Telegram.
     pub(super) fn chat(&self) -> Option<&str> {
         match self {
             Channel::Telegram(telegram) => Some(&telegram.chat),
@@ -64,7 +61,7 @@ impl Channel {
         }
     }
 
-    /// How many requests one try may take.
+    /// The most requests that one try makes.
     pub(super) fn requests(&self) -> u32 {
         match self {
             Channel::Telegram(_) => Telegram::REQUESTS,
@@ -72,7 +69,7 @@ impl Channel {
         }
     }
 
-    /// Sends an alert: one try. `moved_to` is where its chat is by now, if that is another.
+    /// Sends an alert: one try. `moved_to` is the chat's new id, if it is known to have moved.
     pub(super) fn send(
         &self,
         agent: &Agent,
@@ -87,11 +84,7 @@ impl Channel {
                 telegram.send(alert, moved_to.unwrap_or(&telegram.chat), &post)
             }
             Channel::Webhook(webhook) => Sent {
-                result: match post(webhook.request(alert, now)) {
-                    Ok(answer) if answer.is_success() => Ok(()),
-                    Ok(answer) => Err(Webhook::failure(&answer)),
-                    Err(failure) => Err(failure),
-                },
+                result: post(webhook.request(alert, now)).and_then(Webhook::taken),
                 moved_to: None,
             },
         }

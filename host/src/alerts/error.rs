@@ -1,36 +1,34 @@
-//! What can go wrong with an alert, in words without an address.
+//! Errors and failures of sending.
+//!
+//! Callers rely on this: no text holds an address, because an address may hold a token.
 
 use std::time::Duration;
 
 use crate::store;
 
-/// Alerts that cannot be sent at all.
+/// Why alerts cannot be sent at all.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The outbox cannot be used.
     #[error(transparent)]
     Store(#[from] store::Error),
-    /// Nobody is to be told.
+    /// No channel is configured.
     #[error(
-        "no channel is configured: add `[alerts.telegram]` or `[alerts.webhook]` to `serial-gate.toml`"
+        "no channel is configured: add `[alerts.telegram]` or `[alerts.webhook]` to \
+         `serial-gate.toml`"
     )]
     NoChannel,
-    /// This channel is not one of them.
-    #[error("`{channel}` is not configured: add `[alerts.{channel}]` to `serial-gate.toml`")]
-    NotConfigured {
-        /// The channel.
-        channel: String,
-    },
-    /// An address is not an address.
+    /// The named channel is not configured.
+    #[error("`{0}` is not configured: add `[alerts.{0}]` to `serial-gate.toml`")]
+    NotConfigured(String),
+    /// The address of the named channel cannot be parsed.
     #[error(
-        "the address of `{channel}` is no `http://` or `https://` address: correct it, or the token in it, in `serial-gate.toml` or the environment"
+        "the address of `{0}` is not an `http://` or `https://` address: correct it, or the token \
+         in it, in `serial-gate.toml` or the environment"
     )]
-    Address {
-        /// The channel.
-        channel: &'static str,
-    },
-    /// There is no thread left to send from.
-    #[error("no thread can be started to send to `{channel}`")]
+    Address(&'static str),
+    /// The operating system starts no thread.
+    #[error("cannot start a thread to send to `{channel}`")]
     Thread {
         /// The channel.
         channel: &'static str,
@@ -38,49 +36,49 @@ pub enum Error {
         #[source]
         cause: std::io::Error,
     },
-    /// A sender's thread ended before it was done.
-    #[error("the sender to `{channel}` ended before it was done")]
-    SenderEnded {
-        /// The channel.
-        channel: &'static str,
-    },
+    /// A sender's thread panicked.
+    #[error("the sender to `{0}` ended early")]
+    SenderEnded(&'static str),
 }
 
-/// Why a channel has not taken an alert. It is tried again.
+/// Why a channel did not accept an alert. The alert is tried again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// It answered, and not with success.
-    #[error("it answered {status}{}", said.as_ref().map(|said| format!(": {said}")).unwrap_or_default())]
+    /// It answered with an error.
+    #[error(
+        "it answered {status}{}",
+        said.as_ref().map_or(String::new(), |said| format!(": {said}"))
+    )]
     Answered {
         /// The HTTP status.
         status: u16,
-        /// For how long it wants to be left alone.
+        /// How long it asks to be left alone.
         retry_after: Option<Duration>,
-        /// What else it said, if that is known to hold no secret.
+        /// Its own words, if they are known to hold no secret.
         said: Option<String>,
     },
     /// It did not answer in time.
     #[error("no answer within {} s", .0.as_secs_f32())]
     Timeout(Duration),
-    /// Its name has no address.
+    /// Its host name does not resolve.
     #[error("its host is not known")]
     UnknownHost,
     /// The connection was not made, or broke.
     #[error("the connection failed: {0}")]
     Connection(std::io::ErrorKind),
-    /// The other side is not who it says, or speaks no TLS.
+    /// The certificate is wrong, or the other side does not speak TLS.
     #[error("no secure connection")]
     Tls,
-    /// Whatever it sent is no HTTP.
+    /// Its answer is not HTTP.
     #[error("its answer is not understood")]
     Answer,
-    /// It answered with success, and with something that Telegram does not say.
+    /// It answered with success, but not with Telegram's document.
     #[error("it answered {0}, and not as Telegram does")]
     NotTelegram(u16),
-    /// It was tried often enough, and this came of it.
+    /// All tries are used up; the last one failed for this reason.
     #[error("{0}")]
     Before(String),
-    /// The sender that took it before ended without a word, too often.
+    /// All tries are used up; each sender died before it wrote down an answer.
     #[error("each sender ended before there was an answer")]
     Abandoned,
 }

@@ -1,8 +1,8 @@
 //! One POST, with limits.
 //!
-//! Owns the HTTP client: its time limits, and that it follows no redirect, which would carry a
-//! token or a signed body to another host. Callers rely on this: what comes back as a failure was
-//! taken apart into words of our own, because the client's errors may name the address.
+//! Owns the HTTP client and its time limits. It follows no redirect, which would carry a token or a
+//! signed body to another host. Callers rely on this: a failure holds no text of the client's
+//! errors, because they may name the address.
 
 use std::io::Read;
 use std::time::Duration;
@@ -16,17 +16,15 @@ use super::{Failure, Secret};
 /// How much of an answer is read.
 const ANSWER: u64 = 64 * 1024;
 
-/// What to send where.
 pub(super) struct Request {
     pub url: Secret,
     pub headers: Vec<(&'static str, String)>,
     pub body: String,
 }
 
-/// What came back.
 pub(super) struct Answer {
     pub status: u16,
-    /// For how long the other side wants to be left alone.
+    /// How long the other side asks to be left alone.
     pub retry_after: Option<Duration>,
     pub body: Vec<u8>,
 }
@@ -66,7 +64,7 @@ pub(super) fn post(
     let retry_after = response.headers().get("retry-after");
     let retry_after = retry_after.and_then(|value| wait(value.to_str().ok()?, now));
     let mut body = Vec::new();
-    // The status says whether it was taken. An answer that breaks off has said that already.
+    // The status decides. It has arrived, even if the body breaks off.
     let _ = response
         .body_mut()
         .as_reader()
@@ -85,7 +83,7 @@ fn wait(value: &str, now: Timestamp) -> Option<Duration> {
         return Some(Duration::from_secs(seconds));
     }
     let then = rfc2822::parse(value.trim()).ok()?.timestamp();
-    // A date that is past asks for nothing.
+    // A date in the past asks for no delay.
     Some(Duration::try_from(then.duration_since(now)).unwrap_or_default())
 }
 

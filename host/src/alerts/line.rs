@@ -1,8 +1,8 @@
-//! The line of one channel: what is due for it is sent, one alert after the other.
+//! The line of one channel: its due alerts are sent one after the other.
 //!
-//! Owns what a failure means: the alert is tried again, later each time, and the channel is left
-//! alone for a while, for as long as it asks for where it does. Callers rely on this: no
-//! transaction is open while a channel is talked to.
+//! Owns what follows a failure: the alert is tried again after a growing delay, and the channel is
+//! left alone for a while, or for as long as it asks. Callers rely on this: no transaction is open
+//! during a request.
 
 use std::time::Duration;
 
@@ -15,25 +15,24 @@ use super::{Channel, Clock, Error, Failure, Settings};
 use crate::backoff::backoff;
 use crate::store::{Database, Due, Store, Taken, lease_end};
 
-/// How long a channel is left alone after any failure.
+/// The shortest time that a channel is left alone after a failure.
 const FIRST: Duration = Duration::from_secs(5);
 
-/// No channel is left alone for longer, whatever it asks for, and no alert is put off for longer.
+/// The longest delay of an alert, and the longest pause of a channel, whatever the channel asks.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What came of sending what is due.
+/// The result of sending what is due.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Round {
     /// How many alerts were sent.
     pub sent: usize,
-    /// Those that were not, with the channel and the reason.
+    /// The failed tries: the channel and the reason.
     pub failures: Vec<(&'static str, Failure)>,
-    /// When there is something to do again; none means when there is a new alert.
+    /// When the next try is due. `None`: not before there is a new alert.
     pub next: Option<Timestamp>,
 }
 
 impl Round {
-    /// Both as one.
     pub(super) fn and(mut self, other: Round) -> Round {
         self.sent += other.sent;
         self.failures.extend(other.failures);
@@ -42,7 +41,6 @@ impl Round {
     }
 }
 
-/// A channel with what is needed to send to it.
 pub(super) struct Line<'a> {
     store: Store,
     channel: &'a Channel,
@@ -67,14 +65,14 @@ impl Line<'_> {
         })
     }
 
-    /// Sends what is due, until there is nothing, the channel fails, or `stop` says so.
+    /// Sends what is due, until nothing is left, the channel is paused, or `stop` returns true.
     pub(super) fn send_due(
         &mut self,
         clock: Clock<'_>,
         stop: &dyn Fn() -> bool,
     ) -> Result<Round, Error> {
         let name = self.channel.name();
-        // A channel that has not answered by then is given up; the rest is for a busy machine.
+        // Longer than all requests of a try may take, with room for a busy machine.
         let lease = self.timeout.saturating_mul(self.channel.requests()) + Duration::from_secs(30);
         let mut round = Round::default();
         while !stop() {
@@ -109,15 +107,15 @@ impl Line<'_> {
         Ok(round)
     }
 
-    /// It was tried often enough: because each sender ended, or because fewer tries are allowed by
-    /// now.
+    /// For an alert whose tries are used up, because each sender died, or because the limit was
+    /// lowered.
     fn give_up(&mut self, due: &Due) -> Result<Failure, Error> {
         let failure = due
             .error
             .clone()
             .map_or(Failure::Abandoned, Failure::Before);
         let (alert, channel) = (due.alert.id, self.channel.name());
-        tracing::error!("alert {alert} is not sent to `{channel}` any more: {failure}");
+        tracing::error!("alert {alert} has failed and is no longer sent to `{channel}`: {failure}");
         self.store.given_up(due, &failure.to_string())?;
         Ok(failure)
     }

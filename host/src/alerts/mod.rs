@@ -1,18 +1,20 @@
-//! Alerts: people are told what happened, by Telegram or by a webhook.
+//! Alerts: messages to people about what happened, by Telegram or by a webhook.
 //!
-//! Owns the words, the channels and the patience with them. What there is to tell is written by
-//! `store` in the transaction of what it tells of, so nothing here can slow a claim or a freeze, or
-//! undo one. Callers rely on this: an alert is sent *at least* once. Under normal operation that is
-//! once, however many senders there are; a sender that dies between the channel's answer and its
-//! own note makes it twice, and the alert's key tells. A channel that is dead holds no other one
-//! up. No secret, and no address that may hold one, is in any error, log line or `Debug` output.
+//! Owns the texts, the channels, and the retries. Leaves the outbox to `store`: an alert is written
+//! in the same transaction as its event, so sending can neither slow nor undo a claim or a freeze.
+//!
+//! Callers rely on this:
+//!
+//! - An alert is sent *at least* once. Only a sender that dies between the channel's answer and its
+//!   own note causes a repeat; a receiver recognises it by the alert's key.
+//! - A dead channel delays no other channel.
+//! - No error, log line or `Debug` output holds a secret, or an address that may hold one.
 
 mod channel;
 mod error;
 mod http;
 mod line;
 mod moved;
-mod remedy;
 mod run;
 mod secret;
 mod telegram;
@@ -37,20 +39,19 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// The sender's clock. Sending takes time, so one point in time would not do.
+/// The sender's clock. A function and not a time, because sending takes a while.
 pub type Clock<'a> = &'a (dyn Fn() -> Timestamp + Sync);
 
-/// Whom to tell, and how patiently.
+/// Where alerts are sent, and how patiently.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Where to send alerts, each named once.
+    /// The channels, each kind once.
     pub channels: Vec<Channel>,
-    /// How often an alert is tried before it has failed; 12, which takes about two hours.
+    /// Tries before an alert fails. The default of 12 takes about two hours.
     pub tries: u32,
-    /// How long a channel may take to answer; 10 s, half of it for the connection.
+    /// How long a channel may take to answer, half of it for the connection.
     pub timeout: Duration,
-    /// How old the first job of a repo's waiting line may become before that is an alert; 24 h.
-    /// None means any age.
+    /// A repo's first waiting job raises an alert when it gets older than this. `None`: never.
     pub waiting: Option<Duration>,
 }
 

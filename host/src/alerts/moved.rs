@@ -1,8 +1,7 @@
-//! A try to send an alert, with what is known of where its chat is by now.
+//! One try to send an alert, to the chat's new id if the chat has moved.
 //!
-//! Owns what is remembered of a move, beside the channel. Callers rely on this: no transaction is
-//! open while the channel is talked to, and a move that cannot be remembered is found out again
-//! with the next alert.
+//! Owns what is stored about a move. Callers rely on this: no transaction is open during a request,
+//! and a move that could not be stored is found again with the next alert.
 
 use std::time::Duration;
 
@@ -26,27 +25,25 @@ pub(super) fn send(
     let name = channel.name();
     let known = store.moved_chat(name, chat).unwrap_or_else(|error| {
         tracing::warn!(
-            "it is not known whether the chat has moved: {}",
+            "cannot read whether the chat has moved: {}",
             with_causes(&error)
         );
         None
     });
     let sent = channel.send(agent, timeout, now, alert, known.as_deref());
     if sent.moved_to.as_deref() == Some(chat) {
-        // It is back where it is configured.
+        // The chat has its configured id again.
         if let Err(error) = store.chat_is_back(name, chat) {
-            tracing::warn!(
-                "where the chat was is not forgotten: {}",
-                with_causes(&error)
-            );
+            tracing::warn!("cannot forget the chat's other id: {}", with_causes(&error));
         }
     } else if let Some(to) = sent.moved_to {
         let (from, shown) = (chat.escape_debug(), to.escape_debug());
         tracing::warn!(
-            "the chat `{from}` has moved to `{shown}`, and alerts follow it: write `chat = \"{shown}\"` in `[alerts.{name}]`, or set `SERIAL_GATE_TELEGRAM_CHAT`"
+            "the chat `{from}` has moved to `{shown}`, and alerts follow it: write \
+             `chat = \"{shown}\"` in `[alerts.{name}]`, or set `SERIAL_GATE_TELEGRAM_CHAT`"
         );
         if let Err(error) = store.chat_has_moved(name, chat, &to) {
-            tracing::warn!("the move is not remembered: {}", with_causes(&error));
+            tracing::warn!("cannot store the move: {}", with_causes(&error));
         }
     }
     sent.result

@@ -1,8 +1,8 @@
-//! Sending: once, or until it is cancelled.
+//! Sending: once, or until cancelled.
 //!
-//! Owns the threads: one a channel, each with its own connection to the database, so that none
-//! waits for another. Callers rely on this: [`run`] ends only when it is told to, and within the
-//! time that a channel may take to answer; what it cannot do is said in the log, and tried again.
+//! Owns the threads: one per channel, each with its own connection to the database, so that none
+//! waits for another. Callers rely on this: once it has started, [`run`] ends only when it is
+//! cancelled, at the latest when a channel's timeout is over. Errors are logged, and tried again.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, ScopedJoinHandle};
@@ -15,21 +15,17 @@ use crate::error::with_causes;
 use crate::queue::{Changes, Queue, pause};
 use crate::store::{Database, Store};
 
-/// How soon a new alert is seen, and that it is time to stop.
+/// How often to look for a new alert, and for the cancellation.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// When the outbox and the queue are looked at without a change: the clock may have been put back.
+/// How often to look without a change: the clock may have been set back.
 pub(super) const LOOK_ANYWAY: Duration = Duration::from_secs(60);
 
-/// When something that failed in this process is tried again.
+/// The pause after an error of this process.
 const AFTER_AN_ERROR: Duration = Duration::from_secs(2);
 
-/// Sends what is due, to each channel at once, and says when to come back.
-///
-/// # Errors
-///
-/// When no channel is configured, an address is wrong, or the outbox cannot be used. The other
-/// channels have been sent what was due for them.
+/// Sends what is due, to all channels in parallel, and returns when to come back. If one channel
+/// cannot be used, the others still get what is due for them.
 pub fn deliver(
     database: impl Into<Database>,
     settings: &Settings,
@@ -49,12 +45,8 @@ pub fn deliver(
     })
 }
 
-/// Sends what is due whenever there is something, and looks at the waiting lines of the queue,
-/// until `stop` is set. Without a channel, it only writes down what has been waiting for long.
-///
-/// # Errors
-///
-/// When an address is wrong, or a thread cannot be started.
+/// Sends what is due, and raises an alert for a job that waits too long, until `stop` is set.
+/// Without a channel, such alerts are only stored.
 pub fn run(
     mut queue: Queue,
     settings: &Settings,
@@ -80,7 +72,7 @@ pub fn run(
     })
 }
 
-/// Runs something for each channel in a separate thread, and goes on with what they return.
+/// Runs `work` for each channel in its own thread, and passes the results to `finish`.
 fn for_each_channel<'a, T: Send, R>(
     settings: &'a Settings,
     work: impl Fn(&'a Channel) -> Result<T, Error> + Sync,
@@ -104,12 +96,12 @@ fn for_each_channel<'a, T: Send, R>(
             settings.channels.iter().map(start).collect();
         finish(&mut workers.into_iter().map(|worker| {
             let (channel, worker) = worker?;
-            worker.join().unwrap_or(Err(Error::SenderEnded { channel }))
+            worker.join().unwrap_or(Err(Error::SenderEnded(channel)))
         }))
     })
 }
 
-/// Sends to one channel. To look whether there is a new alert takes no transaction.
+/// Sends to one channel.
 fn send_until(
     database: &Database,
     channel: &Channel,
@@ -117,7 +109,7 @@ fn send_until(
     clock: Clock<'_>,
     cancelled: &dyn Fn() -> bool,
 ) -> Result<(), Error> {
-    // Its own connection notices what the sender itself writes, too.
+    // A second connection, so that the sender's own writes are noticed too.
     let mut noticing = Store::open(database)?;
     let mut line = Line::open(database, channel, settings)?;
     let mut changes = Changes::new(LOOK_ANYWAY);

@@ -1,8 +1,7 @@
-//! Text that nobody may read by accident.
+//! Text that must not be printed by accident.
 //!
-//! Owns the promise that it is never printed: it has no `Display`, and its `Debug` says nothing.
-//! And the names of the variables in which it comes, so that a program that starts another one can
-//! leave them out.
+//! Owns the type, which has no `Display` and an empty `Debug`, and the names of the environment
+//! variables that hold secrets, so that child processes do not inherit them.
 
 use std::fmt;
 
@@ -16,7 +15,7 @@ pub const WEBHOOK_SECRET: &str = "SERIAL_GATE_WEBHOOK_SECRET";
 /// The password of the key that signs policies.
 pub const KEY_PASSWORD: &str = "SERIAL_GATE_KEY_PASSWORD";
 
-/// The variables of the environment that no other program is to see.
+/// The environment variables that child processes must not inherit.
 pub const SECRET_VARIABLES: [&str; 4] = [TELEGRAM_TOKEN, WEBHOOK_URL, WEBHOOK_SECRET, KEY_PASSWORD];
 
 /// A token, a key, or an address that may hold one.

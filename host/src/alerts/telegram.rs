@@ -1,8 +1,8 @@
-//! Telegram's Bot API: one `sendMessage` an alert.
+//! Telegram's Bot API: one `sendMessage` per alert.
 //!
-//! Owns the request, what is read of the answer, and that a chat is followed to where it has moved.
-//! The token is a part of the address, so the address is a secret as a whole. Telegram knows no key
-//! of a message: a message that is sent twice is seen twice.
+//! Owns the request, the reading of the answer, and the following of a chat that has moved. The
+//! token is a part of the address, so the whole address is a secret. The API has no idempotency
+//! key: an alert that is sent twice is shown twice.
 
 use std::time::Duration;
 
@@ -13,8 +13,11 @@ use super::http::{Answer, Request};
 use super::{Failure, Secret, text};
 use crate::store::Alert;
 
-/// What Telegram takes, in UTF-16 units, with room for what says that there was more.
+/// The longest text for a message, in UTF-16 units. Telegram accepts 4,096.
 const LONGEST: usize = 4_000;
+
+/// The most moves that one try follows. A group moves once, when it becomes a supergroup.
+const MOST_MOVES: usize = 3;
 
 /// A chat that a bot writes to.
 #[derive(Debug, Clone)]
@@ -27,8 +30,8 @@ pub struct Telegram {
     pub chat: String,
 }
 
-/// What Telegram says beside the status. Each part is read separately, so that an odd one spoils no
-/// other.
+/// The body of Telegram's answer. Each field is read on its own, so that an odd one does not hide
+/// the others.
 struct Said(Value);
 
 impl Said {
@@ -36,7 +39,7 @@ impl Said {
         Said(serde_json::from_slice(&answer.body).unwrap_or_default())
     }
 
-    /// Whether it says that it took the message. What breaks off has said so by its status.
+    /// Whether the message was accepted. For a body that breaks off, the status counts.
     fn is_ok(&self, answer: &Answer) -> bool {
         match (&self.0, self.0.get("ok")) {
             (_, Some(ok)) => *ok == Value::Bool(true),
@@ -52,7 +55,7 @@ impl Said {
         self.0.get("parameters")?.get(name)
     }
 
-    /// The status, or what the body says where the status is one of success.
+    /// The error code in the body, if the HTTP status is a success; otherwise the HTTP status.
     fn status(&self, answer: &Answer) -> u16 {
         let code = self.0.get("error_code").and_then(Value::as_u64);
         let code = code.and_then(|code| u16::try_from(code).ok());
@@ -62,52 +65,48 @@ impl Said {
 }
 
 impl Telegram {
-    /// How many chats one try goes to at most. A group moves once, when it becomes a supergroup.
-    pub(super) const REQUESTS: u32 = 4;
+    /// The most requests of one try: to the chat, and after each move.
+    pub(super) const REQUESTS: u32 = MOST_MOVES as u32 + 1;
 
     pub(super) fn address(&self) -> Secret {
         let base = self.url.trim_end_matches('/');
         Secret::new(format!("{base}/bot{}/sendMessage", self.token.reveal()))
     }
 
-    /// Sends an alert to a chat, or to where it has moved.
+    /// Sends an alert to a chat, and follows the chat if it has moved.
     pub(super) fn send(
         &self,
         alert: &Alert,
         chat: &str,
         post: &dyn Fn(Request) -> Result<Answer, Failure>,
     ) -> Sent {
-        let mut chats = vec![chat.to_owned()];
-        let most = usize::try_from(Telegram::REQUESTS).unwrap_or(usize::MAX);
-        loop {
-            let chat = chats.last().cloned().unwrap_or_default();
-            let moved_to = Some(chat.clone()).filter(|_| chats.len() > 1);
-            let answer = match post(self.request(alert, &chat)) {
+        let mut moves: Vec<String> = Vec::new();
+        let result = loop {
+            let at = moves.last().map_or(chat, String::as_str);
+            let answer = match post(self.request(alert, at)) {
                 Ok(answer) if answer.is_success() && Said::of(&answer).is_ok(&answer) => {
-                    let result = Ok(());
-                    return Sent { result, moved_to };
+                    break Ok(());
                 }
                 Ok(answer) => answer,
-                Err(failure) => {
-                    let result = Err(failure);
-                    return Sent { result, moved_to };
-                }
+                Err(failure) => break Err(failure),
             };
             match moved(&answer) {
-                // Chats that send one another round have not moved.
-                Some(next) if chats.len() >= most || chats.contains(&next) => {
-                    let result = Err(self.failure(answer));
-                    return Sent {
-                        result,
-                        moved_to: None,
-                    };
+                None => break Err(self.failure(answer)),
+                Some(next)
+                    if moves.len() < MOST_MOVES && next != chat && !moves.contains(&next) =>
+                {
+                    moves.push(next);
                 }
-                Some(next) => chats.push(next),
-                None => {
-                    let result = Err(self.failure(answer));
-                    return Sent { result, moved_to };
+                // A circle, or too many: none of these moves is stored.
+                Some(_) => {
+                    moves.clear();
+                    break Err(self.failure(answer));
                 }
             }
+        };
+        Sent {
+            result,
+            moved_to: moves.pop(),
         }
     }
 
@@ -115,7 +114,7 @@ impl Telegram {
         Request {
             url: self.address(),
             headers: Vec::new(),
-            // Without a mode of parsing, nothing in a repo's name can be taken for markup.
+            // Without `parse_mode`, nothing in a repo's name is read as markup.
             body: json!({ "chat_id": chat, "text": shortened(text(alert)) }).to_string(),
         }
     }
@@ -138,7 +137,7 @@ impl Telegram {
     }
 }
 
-/// Where a chat has moved to, if the answer is about that. No chat has the number 0.
+/// The chat's new id, if the answer names one. No chat has the id 0.
 fn moved(answer: &Answer) -> Option<String> {
     let said = Said::of(answer);
     if !(400..500).contains(&said.status(answer)) {

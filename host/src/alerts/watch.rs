@@ -1,8 +1,7 @@
-//! Watching: the first job of each waiting line is looked at while the queue changes, and now and
-//! then.
+//! Watches how long the first job of each repo waits.
 //!
-//! Owns how often that is. What a look notes and writes is left to `store`, and whose lines they
-//! are to the queue. Callers rely on this: a look that fails is said in the log, and the next one
+//! Owns how often it looks: after changes of the queue, and every minute. Leaves to `queue` and
+//! `store` which jobs these are, and what is written. A failed look is logged, and the next one
 //! follows.
 
 use std::time::Duration;
@@ -12,12 +11,12 @@ use super::run::LOOK_ANYWAY;
 use crate::error::with_causes;
 use crate::queue::{Changes, Queue};
 
-/// How often the queue is looked at for a change. As often, files are let go of that were replaced,
-/// so that the other parts of the process find what is there now.
+/// How often to look for a change. As often, a replaced database file is let go of, so that the
+/// other parts of the process find the new one.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Looks at the lines until it is cancelled: soon after a change, so that a job which does not say
-/// when it was added is seen early, and each minute, because they grow old without one.
+/// Looks until cancelled: soon after a change, so that a job without a `created_at` is dated
+/// early, and every minute, because jobs also age without a change.
 pub(super) fn watch(
     queue: &mut Queue,
     limit: Option<Duration>,
@@ -29,10 +28,7 @@ pub(super) fn watch(
         // Read before the look, so that a change after it is not missed.
         changes.look(queue.data_version().ok());
         if let Err(error) = queue.look_at_heads(clock(), limit) {
-            tracing::warn!(
-                "the waiting lines are not looked at: {}",
-                with_causes(&error)
-            );
+            tracing::warn!("cannot look at the waiting jobs: {}", with_causes(&error));
         }
         changes.wait(LOOK, cancelled, &mut || {
             queue.store().let_go_of_moved_files();

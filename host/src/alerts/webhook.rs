@@ -1,10 +1,9 @@
-//! A webhook: one JSON document an alert, signed.
+//! A webhook: each alert is one signed JSON document.
 //!
-//! Owns the document, its headers and the signature. A receiver checks that
-//! `X-Serial-Gate-Signature` is `v1=` and the HMAC-SHA256, in lower-case hex, under the shared
-//! secret, of `X-Serial-Gate-Timestamp`, a dot, and the body byte by byte; and that the timestamp,
-//! in Unix seconds, is of the last minutes. `Idempotency-Key` is the alert's key: each try has the
-//! same one.
+//! Owns the document, its headers and the signature. `X-Serial-Gate-Signature` is `v1=` and an
+//! HMAC-SHA256 in lower-case hex. It signs `X-Serial-Gate-Timestamp`, a dot, and the exact bytes of
+//! the body, with the shared secret. A receiver checks it, and that the timestamp, in Unix seconds,
+//! is recent. `Idempotency-Key` is the alert's key, the same for each try.
 
 use hmac::{Hmac, Mac};
 use jiff::Timestamp;
@@ -16,12 +15,12 @@ use super::{Failure, Secret, text};
 use crate::printable::hex;
 use crate::store::{Alert, from_sql_time};
 
-/// An address that takes alerts.
+/// An address that accepts alerts.
 #[derive(Debug, Clone)]
 pub struct Webhook {
-    /// The address, which often has a token in it.
+    /// The address, which often holds a token.
     pub url: Secret,
-    /// What the receiver checks signatures with.
+    /// The key that signs, shared with the receiver.
     pub secret: Secret,
 }
 
@@ -29,7 +28,7 @@ impl Webhook {
     pub(super) fn request(&self, alert: &Alert, now: Timestamp) -> Request {
         let mut document = json!(alert);
         if let Some(fields) = document.as_object_mut() {
-            // With its time zone, unlike the database's.
+            // The database's format has no time zone.
             let at = from_sql_time(&alert.at).map(|at| at.to_string());
             fields.insert("at".into(), json!(at));
             fields.insert("text".into(), text(alert).into());
@@ -50,19 +49,22 @@ impl Webhook {
         }
     }
 
-    pub(super) fn failure(answer: &Answer) -> Failure {
-        Failure::Answered {
+    pub(super) fn taken(answer: Answer) -> Result<(), Failure> {
+        if answer.is_success() {
+            return Ok(());
+        }
+        Err(Failure::Answered {
             status: answer.status,
             retry_after: answer.retry_after,
-            // It may repeat what it was sent.
+            // The body may repeat what the request sent.
             said: None,
-        }
+        })
     }
 }
 
 /// The signature of a body that is sent at a time, in Unix seconds.
 pub fn signature(secret: &Secret, seconds: i64, body: &str) -> String {
-    // A key of any length is one, so there is no error to tell of.
+    // HMAC takes a key of any length, so this never fails.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.reveal().as_bytes()) else {
         return String::new();
     };
@@ -74,7 +76,7 @@ pub fn signature(secret: &Secret, seconds: i64, body: &str) -> String {
 mod tests {
     use super::*;
 
-    /// By `printf '1700000000.{"id":1}' | openssl dgst -sha256 -hmac 'a shared secret'`.
+    /// From `printf '1700000000.{"id":1}' | openssl dgst -sha256 -hmac 'a shared secret'`.
     #[test]
     fn another_program_finds_the_same_signature() {
         assert_eq!(

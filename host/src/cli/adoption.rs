@@ -1,8 +1,7 @@
-//! What `init` and `doctor` say of a database: what it contains, and what it does not let the gate
-//! do.
+//! The lines of `init` and `doctor` about a database: its content, and what it forbids the gate.
 //!
-//! Owns the lines. Their content is the queue's and the store's; text from the database is escaped
-//! here.
+//! Leaves the findings to the queue and the store. Callers rely on this: text from the database is
+//! escaped here.
 
 use serial_gate::queue::Adoption;
 use serial_gate::store::{Census, Counted, Forbidden, Proof};
@@ -11,7 +10,7 @@ use super::options::Shared;
 use super::output::{Report, Tone, toned};
 use super::text::{self, count, shown, shown_or_dash};
 
-/// What the trial found, one line each.
+/// Adds what the trial found, one line each.
 pub fn proof(report: &mut Report, proof: &Proof) {
     for found in &proof.forbidden {
         if found.is_needed() {
@@ -31,7 +30,7 @@ pub fn proof(report: &mut Report, proof: &Proof) {
     }
 }
 
-/// Where the rule does not fit the rows, and the command that sets the rules that would fit.
+/// Adds where the rule does not fit the rows, and the command that sets rules that would fit.
 pub fn advice(report: &mut Report, adoption: &Adoption, shared: &Shared, fitting: &[&'static str]) {
     for advice in &adoption.advice {
         report.note(&advice.to_string());
@@ -58,10 +57,10 @@ pub const RULES: &str = "RULES";
 /// Sets the rules of a prepared queue.
 pub const SET: [&str; 6] = ["policy", "settings", "--rules", RULES, "--reason", "TEXT"];
 
-/// Gives them to a queue that is not prepared yet.
+/// Prepares a queue with rules.
 pub const GIVE: [&str; 3] = ["init", "--rules", RULES];
 
-/// What the tables contain, in one line; none if they are empty.
+/// The content of the tables in one line. `None` if they are empty.
 pub fn census(census: &Census) -> Option<String> {
     if census.tasks == 0 && census.jobs == 0 {
         return None;

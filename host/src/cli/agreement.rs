@@ -1,7 +1,7 @@
-//! What `doctor` says of the policy's two answers, `decide` and the clause.
+//! The part of `doctor` about the policy's two answers, `decide` and the clause.
 //!
-//! Owns the words and the keys. Leaves the comparison to the queue. Callers rely on this: a policy
-//! that fails does not stop the rest of the report.
+//! Owns the lines and the JSON keys. Leaves the comparison to the queue. Callers rely on this: a
+//! policy that fails does not stop the rest of the report.
 
 use jiff::Timestamp;
 use serial_gate::error::with_causes;
@@ -48,7 +48,7 @@ impl Comparison {
         }
     }
 
-    /// The lines for people; none if all is well.
+    /// Adds the lines for people; no lines if all is well.
     pub fn report(&self, shared: &Shared, report: &mut Report) {
         let agreement = match &self.0 {
             Ok(agreement) => agreement,

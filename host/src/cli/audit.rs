@@ -1,4 +1,4 @@
-//! `audit`: who did what, and why.
+//! `audit`: lists what operators did, and why.
 
 use clap::Args;
 
@@ -20,7 +20,7 @@ pub struct Audit {
     /// Only what was done in this repo
     #[arg(long)]
     repo: Option<String>,
-    /// How many entries
+    /// Show the newest N entries
     #[arg(long, value_name = "N", default_value_t = 20)]
     limit: u32,
 }
@@ -33,7 +33,7 @@ impl Verb for Audit {
             report.json(entry);
         }
         if entries.is_empty() {
-            report.line("nothing was done yet");
+            report.line("the audit is empty");
             return Ok(report);
         }
         let rows = entries.iter().map(|entry| {

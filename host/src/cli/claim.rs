@@ -1,7 +1,7 @@
 //! `claim`: gives jobs to a worker.
 //!
-//! Owns that a claim which could not be printed is undone: each job is printed as soon as it is
-//! claimed. Leaves the waiting to `queue`.
+//! Owns the printing: each job is printed as soon as it is claimed, and if that fails, the claim is
+//! undone. Leaves the waiting to `queue`.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -36,7 +36,7 @@ pub struct Claim {
     #[arg(long, env = "SERIAL_GATE_WORKER")]
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     worker: Option<String>,
-    /// Claim jobs of this agent only [default: of any]
+    /// Claim only jobs of this agent [default: of any agent]
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     agent: Option<String>,
     /// Claim up to this many jobs
@@ -46,13 +46,13 @@ pub struct Claim {
     /// Wait this long for a first job: seconds, or a time such as `90s` or `10m`
     #[arg(long, value_name = "TIME", default_value = "0", value_parser = duration)]
     wait: Duration,
-    /// Write down what the policy said at each claim, one JSON object a line
+    /// Log the policy's decisions at each claim, one JSON object per line
     #[arg(long, value_name = "FILE.jsonl", env = "SERIAL_GATE_DECISION_LOG")]
     decision_log: Option<PathBuf>,
-    /// Write the whole state down as well, for `policy replay`
+    /// Log the whole state as well, for `policy replay`
     #[arg(long, requires = "decision_log")]
     log_snapshots: bool,
-    /// Start a new log file after so many MiB; four full ones are kept
+    /// Start a new log file after this many MiB; four full ones are kept
     #[arg(long, value_name = "MIB", default_value_t = 16)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     log_mib: u32,

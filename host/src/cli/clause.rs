@@ -1,4 +1,4 @@
-//! `clause`: the policy's fragment for other people's queries, and the guard for any fragment.
+//! `clause`: the policy's fragment for other programs' queries, and the guard for any fragment.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -39,8 +39,8 @@ pub struct Clause {
     /// The database that the fragment is for
     #[arg(long, default_value = "sqlite", value_parser = dialects())]
     dialect: Dialect,
-    /// Check the fragment in this file instead (`-` is the standard input), and print what would
-    /// run
+    /// Check the fragment in this file instead (`-` is the standard input), and print the SQL that
+    /// would run
     #[arg(long, value_name = "FILE", conflicts_with = "dialect")]
     check: Option<PathBuf>,
 }
@@ -77,7 +77,7 @@ fn print(dialect: Dialect, shared: &Shared) -> Result<Report, Error> {
     Ok(report)
 }
 
-/// How often the policy may be changed while it is asked.
+/// How often to try again when the policy changes in between.
 const TRIES: u32 = 20;
 
 /// The clause of the active policy, and its version. Without a queue, the clause of the built-in
@@ -99,7 +99,7 @@ fn fragment(shared: &Shared, dialect: Dialect) -> Result<(model::Clause, Option<
         }
     }
     Err(Error::new(
-        "the policy or its settings changed each time the clause was asked for: try again",
+        "the policy or its settings changed during each try to read the clause: try again",
     ))
 }
 

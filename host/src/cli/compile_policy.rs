@@ -1,7 +1,7 @@
-//! `compile-policy`: the process that compiles a policy for another one, and how it is found.
+//! `compile-policy`: a child process that compiles a policy.
 //!
-//! Owns the way from the command line to the library's compiler. People do not call it, so the help
-//! leaves it out. Callers rely on this: it reads no configuration and no database.
+//! Owns the child's command line, and how the parent finds this program. People do not call it, so
+//! the help does not list it. Callers rely on this: it reads no configuration and no database.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -48,7 +48,7 @@ impl Verb for CompilePolicy {
     }
 }
 
-/// This program as a compiler. None if it cannot find its own file.
+/// This program as a compiler. `None` if it cannot find its own file.
 fn compiler() -> Option<Compiler> {
     // The running program, even if its file was replaced in the meantime.
     const THIS: &str = "/proc/self/exe";

@@ -1,6 +1,6 @@
 //! `conform`: runs conformance cases against the built-in policy, or any other.
 //!
-//! Owns the words and the JUnit report. Leaves the cases to the library. A failed case is printed
+//! Owns the output and the JUnit report. Leaves the cases to the library. A failed case is printed
 //! as soon as it has failed.
 
 use std::path::PathBuf;
@@ -24,7 +24,7 @@ use super::{Error, Outcome};
 #[derive(Args)]
 #[command(after_help = "\
 Every case runs on a real database in a temporary folder, for up to 60 s. A file
-has one case a line: {\"case\": {…}, \"expected\": {…}}. `case` has `settings`
+has one case per line: {\"case\": {…}, \"expected\": {…}}. `case` has `settings`
 (enabled, repos, freeze_enabled, rules; a missing switch is off), rows in `tasks`,
 `jobs` and `freezes`, and operations in `ops`. Fields that `expected` leaves out
 are not compared.

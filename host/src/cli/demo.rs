@@ -1,7 +1,7 @@
 //! `demo`: a tour of the gate, with the real policy on a real database that is removed at the end.
 //!
-//! Owns the story and its words. Everything that it shows comes from the queue. Each step is
-//! printed as it happens.
+//! Owns the story. Everything that it shows comes from the queue. Each step is printed as it
+//! happens.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ start from a base that lacks the code of the task before them.";
 
 const MERGED: &str = "\
 The analyst of A-1 finishes; A-1 is developed, reviewed, merged and done. A-2 may start,
-A-3 not yet.";
+but not yet A-3.";
 
 const DEGRADED: &str = "\
 The deploy of A-1 goes bad. A freeze closes `alpha` until an operator clears it.";
@@ -37,7 +37,7 @@ The deploy of A-1 goes bad. A freeze closes `alpha` until an operator clears it.
 const CLEARED: &str = "The operator has looked into it, and unfreezes.";
 
 const END: &str = "\
-That is the gate. Nothing of this tour is left on the disk. Start your own queue with
+That is the gate. This tour leaves nothing on the disk. Start your own queue with
 `serial-gate init` and `serial-gate task add REPO`.";
 
 /// Take a tour: two repos, a batch of tasks, what is held and why, a freeze and an unfreeze

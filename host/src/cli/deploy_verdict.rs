@@ -1,4 +1,4 @@
-//! `deploy-verdict`: how a deploy turned out, and the freeze of a repo whose deploy went bad.
+//! `deploy-verdict`: records how a deploy turned out, and freezes a repo whose deploy went bad.
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
@@ -6,9 +6,9 @@ use serde_json::json;
 use serial_gate::store::{self, NewDeploy};
 
 use super::Error;
+use super::freeze_remedy::{release, switch_on};
 use super::options::{Shared, Who};
 use super::output::Report;
-use super::remedy::{release, switch_on};
 use super::text::shown;
 use super::verb::Verb;
 
@@ -33,7 +33,7 @@ pub struct DeployVerdict {
     /// The task that was deployed, by its name
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     work_item: Option<String>,
-    /// What was seen, for people who look at the queue
+    /// What was observed, for people who look at the queue
     #[arg(
         long,
         value_name = "TEXT",

@@ -21,12 +21,12 @@ use super::{adoption, agreement, times_ahead};
 #[derive(Args)]
 #[command(after_help = "\
 A claim looks at one candidate per repo. Triggers keep the candidates up to date,
-whatever program writes to the database. A waiting `claim` verifies some of them
-every ten seconds; this verifies all. Exits with 1 if anything had to be repaired.
+whichever program writes to the database. A waiting `claim` verifies some of them
+every ten seconds; `doctor` verifies all. Exits with 1 if it had to repair any.
 
-It tries a claim, its end and a freeze with a row, undoes them, and exits with 1 if
-the database forbids one of them. It counts statuses, agents and stages, and says
-where the rule does not fit them.
+It tries to claim and finish a job and to freeze a repo, undoes this, and exits with 1
+if the database forbids it. It counts statuses, agents and stages, and reports those
+that the rule does not fit.
 
 It compares the policy's `decide` with its clause for each queued job, and exits
 with 1 if they differ, or have differed since the generation became active.
@@ -101,7 +101,7 @@ impl Verb for Doctor {
         times_ahead::list(&times, shared, &mut report);
         if log_bytes > u64::from(LOG_BYTES) {
             report.note(&format!(
-                "the log beside the database (-wal) has {} MiB, more than its usual {}: a program \
+                "the log next to the database (-wal) has {} MiB, more than its usual {}: a program \
                  has been reading for long, so end its transaction",
                 log_bytes >> 20,
                 LOG_BYTES >> 20
@@ -110,7 +110,7 @@ impl Verb for Doctor {
         for change in &found.restored {
             let what = match change {
                 Change::Row(name) => format!("the row of `{name}` {LOST_ROW}"),
-                Change::Trigger(name) => format!("the trigger `{name}` was not as it has to be"),
+                Change::Trigger(name) => format!("the trigger `{name}` was missing or altered"),
                 _ => continue,
             };
             report.line(format!("{} {what}", toned(Tone::Held, "restored:")));
@@ -140,7 +140,7 @@ impl Verb for Doctor {
         });
         if found.ever > 0 {
             report.line(format!(
-                "differences since the clause is in use: {}",
+                "differences since the clause came into use: {}",
                 found.ever
             ));
         }
@@ -148,7 +148,7 @@ impl Verb for Doctor {
     }
 }
 
-/// What `init` and `doctor` say of a lost row.
+/// The text of `init` and `doctor` about a lost row.
 pub const LOST_ROW: &str = "was lost or was not a number: it has the next one, so that every \
                             cached clause is fetched again";
 

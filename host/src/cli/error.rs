@@ -1,8 +1,9 @@
-//! What a verb can fail with.
+//! The error of a verb.
 //!
-//! Owns the sentences about this command's own files and output. Leaves the rest to the rooms whose
-//! errors it passes on. Callers rely on this: a problem that only one verb knows is a sentence
-//! where it occurs, not a variant here; and the causes behind an error are printed with it.
+//! Owns the texts about this command's own files and output. Leaves the rest to the rooms whose
+//! errors it passes on, and the remedies to `error_remedy`. Callers rely on this: a problem that
+//! only one verb knows is a text where it occurs, not a variant here; and the causes behind an
+//! error are printed with it.
 
 use std::io::{self, ErrorKind};
 use std::path::Path;
@@ -15,40 +16,29 @@ use crate::http;
 /// A verb that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The queue.
     #[error(transparent)]
     Queue(#[from] queue::Error),
-    /// The gate, where it is asked directly.
     #[error(transparent)]
     Gate(#[from] gate::Error),
-    /// The database.
     #[error(transparent)]
     Store(#[from] store::Error),
-    /// The policy, where it is called directly.
     #[error(transparent)]
     Policy(#[from] policy::Error),
-    /// A change of the policy.
     #[error(transparent)]
     Life(#[from] rollout::Error),
-    /// Alerts that cannot be sent.
     #[error(transparent)]
     Alerts(#[from] alerts::Error),
-    /// Conformance cases.
     #[error(transparent)]
     Conform(#[from] conform::Error),
-    /// The service.
     #[error(transparent)]
     Http(#[from] http::Error),
-    /// A worker that cannot go on.
     #[error(transparent)]
     Work(#[from] worker::Error),
-    /// A branch.
     #[error(transparent)]
     Branch(#[from] branch::Error),
-    /// The standard output takes nothing.
     #[error("cannot write the result to the standard output: any change that it reports was made")]
     Print(#[from] io::Error),
-    /// What this command itself has to say, with the cause if there is one.
+    /// A text of this command, with the cause if there is one.
     #[error("{text}")]
     Said {
         /// What is wrong and what to do.
@@ -60,7 +50,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// What is wrong and what to do about it.
+    /// The text says what is wrong and what to do about it.
     pub fn new(text: impl Into<String>) -> Error {
         Error::Said {
             text: text.into(),
@@ -109,20 +99,5 @@ impl Error {
     /// A policy file that cannot be used.
     pub fn policy_file(path: &Path) -> impl FnOnce(policy::Error) -> Error {
         move |cause| Error::because(format!("`{}` is no policy", path.display()), cause)
-    }
-
-    /// What to do about it, where that is a matter of this command's flags.
-    pub fn remedy(&self) -> Option<&'static str> {
-        match self {
-            Error::Queue(error) | Error::Life(rollout::Error::Queue(error)) => match error {
-                queue::Error::UnknownRepo { .. } => Some("if the repo is new, add `--new`"),
-                queue::Error::Gate(gate::Error::Store(store::Error::TaskRuns { .. })) => Some(
-                    "to cancel the job: `--force --reason TEXT`; \
-                     its worker may give `--token TOKEN`",
-                ),
-                _ => None,
-            },
-            _ => None,
-        }
     }
 }

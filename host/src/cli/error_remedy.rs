@@ -1,7 +1,7 @@
-//! What to do about an error: the remedy of each room's errors as a command.
+//! What to do about an error, as a command or a flag.
 //!
-//! Owns the command lines. Leaves to the library which remedy an error has. Callers rely on this: a
-//! text that follows an error on its line begins in the middle of a sentence.
+//! Owns the command lines and the flags. Leaves to the library which remedy an error has. Callers
+//! rely on this: a text continues the sentence of its error.
 
 use std::error::Error as StdError;
 
@@ -12,7 +12,7 @@ use serial_gate::{alerts, conform, gate, policy, queue, rollout, store};
 use super::Error;
 use crate::http;
 
-/// What helps after an error or one of its causes; none if no command does.
+/// The command that helps after an error or one of its causes, if there is one.
 pub fn of(error: &(dyn StdError + 'static)) -> Option<String> {
     let found = |error: Option<Remedy>| error.as_ref().map(in_words);
     if let Some(error) = error.downcast_ref::<Error>() {
@@ -52,6 +52,21 @@ fn of_verb(error: &Error) -> Option<Remedy> {
     }
 }
 
+/// The flag of the same verb that helps, for its own line after the error.
+pub fn flag(error: &(dyn StdError + 'static)) -> Option<&'static str> {
+    let (Error::Queue(error) | Error::Life(rollout::Error::Queue(error))) = error.downcast_ref()?
+    else {
+        return None;
+    };
+    match error {
+        queue::Error::UnknownRepo { .. } => Some("if the repo is new, add `--new`"),
+        queue::Error::Gate(gate::Error::Store(store::Error::TaskRuns { .. })) => {
+            Some("to cancel the job: `--force --reason TEXT`; its worker may give `--token TOKEN`")
+        }
+        _ => None,
+    }
+}
+
 /// A remedy as a command.
 pub fn in_words(remedy: &Remedy) -> String {
     match remedy {
@@ -60,7 +75,7 @@ pub fn in_words(remedy: &Remedy) -> String {
             path.display()
         ),
         Remedy::Prepare(path) => format!(
-            "`serial-gate --db {} init` adds what is missing, or says what stands in the way",
+            "`serial-gate --db {} init` adds what is missing, or says why it cannot",
             path.display()
         ),
         Remedy::ListAlerts => "`serial-gate alerts` lists them".into(),
@@ -76,12 +91,12 @@ pub fn in_words(remedy: &Remedy) -> String {
         }
         Remedy::LookAtHistory => "look at `serial-gate policy history`, and try again".into(),
         Remedy::TakeUpGeneration => "`serial-gate policy history` lists them, \
-             `serial-gate policy rollback N --reason TEXT` takes one up"
+             `serial-gate policy rollback N --reason TEXT` activates one"
             .into(),
         Remedy::TakeBuiltIn => {
-            "`serial-gate policy swap built-in --reason TEXT` takes the built-in one".into()
+            "`serial-gate policy swap built-in --reason TEXT` activates the built-in one".into()
         }
-        Remedy::SwapAnew => "`serial-gate policy swap FILE --reason TEXT` writes them anew".into(),
+        Remedy::SwapAnew => "`serial-gate policy swap FILE --reason TEXT` writes them again".into(),
         Remedy::SwapAgain => "`serial-gate policy swap` its file again, or `built-in`".into(),
         Remedy::SwapFile => "`serial-gate policy swap` a file that is to be active".into(),
         Remedy::StartShadow => {

@@ -1,6 +1,6 @@
-//! `explain`: why a job waits, and what helps.
+//! `explain`: shows why a job waits, and what helps.
 //!
-//! Owns the words about a job and what is in its way. Leaves what helps to `explain_help`.
+//! Owns the lines about a job and what it waits for. Leaves what helps to `explain_help`.
 
 use clap::Args;
 use jiff::Timestamp;
@@ -45,7 +45,7 @@ impl Verb for Explain {
     }
 }
 
-/// The library's document with the commands, which only the command line knows.
+/// The library's document, and the commands.
 fn document(explanation: &Explanation, release: &[String], shared: &Shared) -> serde_json::Value {
     let mut document = explanation.to_json();
     if let Some(entries) = document

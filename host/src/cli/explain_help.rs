@@ -2,7 +2,7 @@
 //!
 //! Owns these lines and `release`. Leaves the choice of advice to the queue. Callers rely on this:
 //! `release`, which machines read, contains only commands that let the job through at once and skip
-//! no work that was begun; and on the screen, ending a task that has work left comes last.
+//! no work that has begun; and for people, ending a task with unfinished work comes last.
 
 use serial_gate::queue::{self, Advice, Explanation, Held};
 use serial_gate::store::{JobWork, WorkState};
@@ -12,8 +12,8 @@ use super::options::Shared;
 use super::output::Report;
 use super::text::{command, shown};
 
-/// The commands that let the job through; all of them are needed. Empty if no command would, or if
-/// that would skip work that failed or may still be running.
+/// The commands that let the job through; all of them are needed. Empty if no commands would, or if
+/// they would skip work that failed or may still be running.
 pub fn release(shared: &Shared, held: &Held) -> Vec<String> {
     let is_begun = |state: WorkState| {
         !matches!(
@@ -22,7 +22,7 @@ pub fn release(shared: &Shared, held: &Held) -> Vec<String> {
         )
     };
     let mut ahead = held.tasks.iter().flat_map(|ahead| ahead.work.jobs());
-    // A job that was requeued was begun before.
+    // A requeued job has begun before.
     let is_again = |job: &JobWork| {
         job.state == WorkState::Queued && job.attempt.is_some_and(|attempt| attempt > 0)
     };

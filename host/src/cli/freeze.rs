@@ -5,9 +5,9 @@ use clap::builder::NonEmptyStringValueParser;
 use serial_gate::queue::{NewFreeze, frozen_words};
 
 use super::Error;
+use super::freeze_remedy::{release, switch_on};
 use super::options::{Shared, Who};
 use super::output::Report;
-use super::remedy::{release, switch_on};
 use super::text::shown;
 use super::verb::Verb;
 

@@ -1,7 +1,7 @@
 //! `init`: prepares a database.
 //!
-//! Owns the order of the steps. Leaves the words to `init_words`; what is added, tried and counted
-//! is the library's.
+//! Owns the order of the steps. Leaves the output to `init_words`, and the additions, the trial and
+//! the counting to the library.
 
 use std::path::PathBuf;
 
@@ -37,7 +37,7 @@ pub struct Init {
     /// List the additions, and what the tables contain
     #[arg(short, long)]
     verbose: bool,
-    /// Make new, empty `tasks` and `jobs` although the database has tables of almost these names
+    /// Make new, empty `tasks` and `jobs` even if the database has tables with similar names
     #[arg(long)]
     new_tables: bool,
     /// The scope may name repos that nothing in the queue has yet
@@ -47,18 +47,18 @@ pub struct Init {
     who: Who,
 }
 
-/// What was done and found.
+/// The result, for `init_words`.
 pub struct Done {
     pub dry_run: bool,
     pub prepared: Prepared,
     pub adoption: Option<Adoption>,
     /// How many jobs may be claimed, if that is known.
     pub claimable: Option<usize>,
-    /// Why the rows were not counted, if so.
+    /// Why the rows could not be counted.
     pub uncounted: Option<String>,
-    /// A database that was perhaps meant.
+    /// A database with a similar name.
     pub similar: Option<PathBuf>,
-    /// A note that settings were given, but the stored ones stay.
+    /// A note that the stored settings stay although flags give others.
     pub kept: Option<String>,
 }
 
@@ -128,7 +128,7 @@ fn kept(shared: &Shared) -> Option<String> {
     })
 }
 
-/// What the tables of a prepared queue contain, and how many jobs may be claimed; none if it takes
+/// The content of a prepared queue's tables, and how many jobs may be claimed. `None` if that takes
 /// too long to find out.
 fn look(shared: &Shared, now: Timestamp) -> Result<(Adoption, Option<usize>), Error> {
     let mut queue = shared.queue_as_stored()?;

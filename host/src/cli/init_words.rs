@@ -1,6 +1,6 @@
-//! What `init` reports: what it did or would do, and what an operator should know of the database.
+//! The output of `init`: what it did or would do, and notes about the database.
 //!
-//! Owns the words and the JSON. Leaves the facts to `init`.
+//! Owns the texts and the JSON. Leaves the facts to `init`.
 
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ fn what_was_done(done: &Done, path: &str) -> String {
     match before {
         Before::Nothing => format!("created `{path}`: a new, empty queue"),
         Before::OtherTables => {
-            format!("`{path}` has a new, empty queue beside the tables that were there")
+            format!("`{path}` has a new, empty queue next to its other tables")
         }
         Before::Orchestrator if done.uncounted.is_some() => format!("`{path}` adopted"),
         Before::Orchestrator => match table_rows(done) {
@@ -89,9 +89,9 @@ fn what_would_be(done: &Done, path: &str) -> String {
     let wait = format!("other writers would wait {}", seconds(done.prepared.locked));
     match before {
         Before::Nothing => format!("`{path}` would be created: a new, empty queue"),
-        Before::OtherTables => format!(
-            "`{path}` would get a new, empty queue beside the tables that are there; {wait}"
-        ),
+        Before::OtherTables => {
+            format!("`{path}` would get a new, empty queue next to its other tables; {wait}")
+        }
         Before::Orchestrator => format!(
             "`{path}` would be adopted: {} are there, {additions} would be made; {wait}",
             in_words(table_rows(done))
@@ -136,7 +136,7 @@ fn notes(done: &Done, shared: &Shared, report: &mut Report) {
     let prepared = &done.prepared;
     if let Some(similar) = &done.similar {
         let similar = similar.display();
-        report.note(&format!("did you mean `{similar}`, which is beside it?"));
+        report.note(&format!("did you mean `{similar}`, which is next to it?"));
     }
     if let Some(kept) = &done.kept {
         report.note(kept);

@@ -1,4 +1,4 @@
-//! `job add|finish|fail|requeue|heartbeat`: the life of a job after its task's first one.
+//! `job add|finish|fail|requeue|heartbeat`: adds further jobs, and ends, keeps or requeues jobs.
 
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
@@ -165,9 +165,7 @@ impl Verb for Job {
         let document = json!({ "job_id": job, "status": status, "lease_until": lease_until });
         report.json(&noting(document, note.as_ref()));
         report.line(line);
-        if let Some(note) = note {
-            report.line(format!("  {}", shown(&note)));
-        }
+        report.detail(note.as_deref());
         Ok(report.before_closing(queue))
     }
 }

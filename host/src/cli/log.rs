@@ -1,10 +1,9 @@
-//! The log on the standard error, which never stops or fails a verb.
+//! The log on the standard error, which never delays a verb or makes it fail.
 //!
-//! Owns the way of a line to the standard error: a bounded queue, and one thread that writes.
-//! Leaves the lines to `tracing` and to the verbs. Callers rely on this: whatever happens to the
-//! standard error (a full disk, a closed pipe, a pipe whose reader has stopped), handing over a
-//! line neither fails nor waits; and a line stays one line, whatever text it contains. A line that
-//! cannot be written is dropped and counted.
+//! Owns a bounded queue of lines, and the thread that writes them. Leaves the lines to `tracing`
+//! and to the verbs. Callers rely on this: handing over a line neither fails nor waits, even if the
+//! standard error is a full disk, a closed pipe, or a pipe that is not read; and a line stays one
+//! line, whatever text it contains. A line that cannot be written is dropped and counted.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -18,16 +17,16 @@ use tracing_subscriber::EnvFilter;
 
 use super::variables::variable;
 
-/// How many lines may wait for the thread: far more than wait if the reader keeps up.
+/// How many lines may wait for the thread: far more than ever wait if the reader keeps up.
 const WAITING: usize = 1_024;
 
 /// How long the end of the process waits for its last lines.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How soon a full queue is tried again.
+/// How soon to try a full queue again.
 const RETRY: Duration = Duration::from_millis(5);
 
-/// A way to the standard error. A clone leads to the same queue.
+/// The sending end of the queue.
 #[derive(Clone)]
 pub struct Log {
     steps: SyncSender<Step>,
@@ -36,7 +35,7 @@ pub struct Log {
 
 enum Step {
     Write(Vec<u8>),
-    /// All lines before it are written.
+    /// Answers once all lines before it are written.
     Tell(Sender<()>),
 }
 
@@ -45,8 +44,8 @@ enum Step {
 pub enum Level {
     /// None: the verb reports what it finds.
     Off,
-    /// Errors: the verb reports the notes itself, or runs with settings that are wrong on purpose.
-    /// What the options have to say is shown all the same.
+    /// Errors, and the warnings about the options: the verb reports the notes itself, or runs with
+    /// settings that are wrong on purpose.
     Errors,
     /// Warnings.
     Warnings,
@@ -88,8 +87,8 @@ impl Log {
         log
     }
 
-    /// Receives the library's log. Where a verb runs for long and prints JSON, the log is
-    /// collected: its lines are JSON, too, with their time.
+    /// Subscribes to the library's log. If a verb runs for long and prints JSON, a machine collects
+    /// the log, so its lines are JSON, too, with their time.
     pub fn listen(&self, level: Level, prints_json: bool) {
         let json = prints_json && level == Level::Progress;
         let wanted = variable("SERIAL_GATE_LOG").and_then(|filter| filter.into_string().ok());
@@ -100,11 +99,11 @@ impl Log {
         let lines = tracing_subscriber::fmt()
             .with_env_filter(filter)
             .with_writer(move || lines.clone())
-            // It would print its own errors to the standard error, and panic if it cannot.
+            // The subscriber would print its own errors to the standard error, and could panic.
             .log_internal_errors(false)
             .with_ansi(false)
             .with_target(false);
-        // A process has one log, so there is no earlier one.
+        // This fails only if there is a subscriber, and a process makes one log.
         let _ = if json {
             lines.json().flatten_event(true).try_init()
         } else {
@@ -117,7 +116,7 @@ impl Log {
         Arc::clone(&self.dropped)
     }
 
-    /// Writes the last words, and waits a moment until everything is written.
+    /// Writes the last text, and waits a moment until everything is written.
     pub fn end(&self, last: Vec<u8>) {
         let end = Instant::now() + PATIENCE;
         let (done, is_written) = mpsc::channel();

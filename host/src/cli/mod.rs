@@ -21,9 +21,9 @@ mod error_remedy;
 mod explain;
 mod explain_help;
 mod freeze;
+mod freeze_remedy;
 mod init;
 mod init_words;
-
 mod job;
 mod log;
 mod options;
@@ -33,7 +33,6 @@ mod policy;
 mod private;
 mod queue;
 mod queue_work;
-mod remedy;
 mod repo;
 mod serve;
 mod similar;
@@ -128,7 +127,7 @@ impl From<Outcome> for ExitCode {
     }
 }
 
-/// Reads the command line, runs one verb and prints its report. Returns the last words for the
+/// Reads the command line, runs one verb and prints its report. Returns the error text for the
 /// standard error, and the outcome.
 pub fn run(log: &Log) -> (Vec<u8>, Outcome) {
     let closed = private::close();
@@ -155,16 +154,13 @@ pub fn run(log: &Log) -> (Vec<u8>, Outcome) {
     match report.and_then(|report| Ok(report.print()?)) {
         Ok(outcome) => (Vec::new(), outcome),
         Err(error) => {
-            let mut text = output::error_text(&error);
-            if let Some(remedy) = error.remedy() {
-                text.push_str(&format!("  {remedy}\n"));
-            }
+            let text = output::error_text(&error);
             (output::for_stderr(&text), Outcome::Failed)
         }
     }
 }
 
-/// Help that was asked for, and the version, are results.
+/// `--help` and `--version` are results, on the standard output.
 fn asked_help(help: &clap::Error) -> Report {
     let mut report = Report::new(false);
     report.line(help.render().ansi().to_string().trim_end_matches('\n'));

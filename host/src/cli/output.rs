@@ -1,7 +1,7 @@
-//! What a verb reports, and how it is printed: tables and lines for people, JSON for machines.
+//! A verb's report: tables and lines for people, JSON for machines.
 //!
 //! Owns the choice between the two forms, the standard output, and colour, which `anstream` drops
-//! when the output is no terminal or `NO_COLOR` is set. Leaves the standard error to `log`.
+//! when the output is not a terminal or `NO_COLOR` is set. Leaves the standard error to `log`.
 //! Callers rely on this: a verb adds both forms to its report and never asks which one is wanted.
 //! Text from the database must pass through `shown` before it gets here: a repo's name must not
 //! move the cursor of a terminal. JSON is escaped here.
@@ -23,9 +23,9 @@ const GREEN: Style = AnsiColor::Green.on_default();
 const YELLOW: Style = AnsiColor::Yellow.on_default();
 const RED: Style = AnsiColor::Red.on_default().bold();
 
-/// What a verb has to say, in the form that was asked for, and its exit code.
+/// The report of a verb, in the requested form, and its outcome.
 pub struct Report {
-    /// Whether JSON was asked for.
+    /// Whether JSON was requested.
     pub json: bool,
     /// How the verb ended.
     pub outcome: Outcome,
@@ -37,7 +37,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// An empty report of a verb that did what was asked.
+    /// An empty report of a verb that succeeded.
     pub fn new(json: bool) -> Report {
         Report {
             json,
@@ -48,8 +48,8 @@ impl Report {
         }
     }
 
-    /// A JSON document on one line; nothing for people. What a terminal would obey is escaped and
-    /// not dropped: a machine reads the text that the database has.
+    /// A JSON document on one line; nothing for people. Characters that a terminal would obey are
+    /// escaped, not dropped: a machine reads the database's text.
     pub fn json(&mut self, document: &impl Serialize) {
         if !self.json {
             return;
@@ -70,6 +70,13 @@ impl Report {
     /// A line that an operator should not miss. Its text may come from the database.
     pub fn note(&mut self, text: &str) {
         self.line(format!("{} {}", toned(Tone::Held, "note:"), shown(text)));
+    }
+
+    /// A line below the last one, with text that may come from the database, if there is any.
+    pub fn detail(&mut self, text: Option<&str>) {
+        if let Some(text) = text {
+            self.line(format!("  {}", shown(text)));
+        }
     }
 
     /// Aligned columns under headings, two spaces apart, for people.
@@ -105,7 +112,7 @@ impl Report {
         }
     }
 
-    /// Prints it: the only place that writes a result to the standard output.
+    /// Prints it. No other code writes a result to the standard output.
     pub fn print(self) -> io::Result<Outcome> {
         if let Some(error) = self.error {
             return Err(error.into());
@@ -114,7 +121,7 @@ impl Report {
             true => Box::new(io::stdout().lock()),
             false => Box::new(anstream::stdout().lock()),
         };
-        // Line by line: a reader that is slow to read has what fits.
+        // Line by line: if the standard output fills up, the lines before are complete.
         for line in self.text.split_inclusive('\n') {
             stdout.write_all(line.as_bytes())?;
         }
@@ -129,16 +136,12 @@ impl Report {
     }
 }
 
-/// What a cell or a word means, which gives its colour.
+/// The meaning of a text, which gives its colour.
 #[derive(Debug, Clone, Copy)]
 pub enum Tone {
-    /// A heading.
     Heading,
-    /// Nothing is in the way.
     Free,
-    /// It waits.
     Held,
-    /// A detail.
     Quiet,
 }
 
@@ -166,7 +169,7 @@ pub fn toned(tone: Tone, text: impl AsRef<str>) -> String {
     format!("{style}{}{style:#}", text.as_ref())
 }
 
-/// An error and its causes, a line each, with what helps.
+/// An error, its causes, and what helps, a line each.
 pub fn error_text(error: &(dyn std::error::Error + 'static)) -> String {
     let lines = |error: &(dyn std::error::Error + 'static)| {
         let remedy = error_remedy::of(error).map(|remedy| format!(": {remedy}"));
@@ -179,6 +182,9 @@ pub fn error_text(error: &(dyn std::error::Error + 'static)) -> String {
     for cause in std::iter::successors(error.source(), |cause| cause.source()) {
         let cause = without_number(lines(cause));
         text.push_str(&format!("  {DIM}because{DIM:#} {cause}\n"));
+    }
+    if let Some(flag) = error_remedy::flag(error) {
+        text.push_str(&format!("  {flag}\n"));
     }
     text
 }

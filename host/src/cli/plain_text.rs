@@ -1,9 +1,8 @@
-//! Secrets and keys as they come: from a file that an editor or a secret store wrote, or from a
-//! variable.
+//! Secrets and keys from a variable, or from a file that an editor or a secret store wrote.
 //!
-//! Owns what does not count: white space and line ends around the text, and invisible letters such
-//! as a byte order mark. Callers rely on this: a secret is the same whichever way it comes, and a
-//! text in another encoding is refused by name and never used.
+//! Owns what is stripped: white space and line ends around the text, and invisible characters such
+//! as a byte order mark. Callers rely on this: a secret is the same from a variable and from a
+//! file, and text in another encoding is refused.
 
 use std::io::Read;
 use std::path::Path;
@@ -13,8 +12,7 @@ use std::time::Duration;
 
 use super::Error;
 
-/// Invisible letters that are copied along with a text: the byte order mark, and those without
-/// width.
+/// Characters that get copied along with a text: the byte order mark, and those without width.
 const INVISIBLE: [char; 5] = ['\u{feff}', '\u{200b}', '\u{200c}', '\u{200d}', '\u{2060}'];
 
 /// How long to wait for a pipe.
@@ -23,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Longer than any secret or key.
 const LONGEST: u64 = 1 << 20;
 
-/// A secret or a key without what does not count.
+/// A secret or a key without white space and invisible characters around it.
 pub fn plain(text: &str) -> &str {
     text.trim_matches(|letter: char| letter.is_whitespace() || INVISIBLE.contains(&letter))
 }
@@ -50,7 +48,7 @@ pub fn read(path: &Path) -> Result<String, Error> {
     let kind = std::fs::metadata(path).map_err(Error::read(path))?;
     if kind.is_dir() {
         return Err(refused(
-            "is a folder: name the file in it that has the text".into(),
+            "is a folder: name the file in it that holds the text".into(),
         ));
     }
     let bytes = if kind.is_file() {

@@ -1,7 +1,7 @@
-//! What other programs may see of this process.
+//! Protection of this process's secrets.
 //!
-//! Owns that no other program of the same user, such as a command that `work` runs, can read its
-//! memory or its environment, which may contain the secrets of the alerts; and that a crash leaves
+//! Memory and environment may contain the secrets of the alerts. Callers rely on this: no other
+//! program of the same user, such as a command that `work` runs, can read them, and a crash leaves
 //! no copy of them on the disk.
 
 use std::io;

@@ -1,7 +1,7 @@
-//! `queue`: what runs, what waits and why.
+//! `queue`: shows what runs, what waits and why.
 //!
-//! Owns the lines of each repo. Leaves those about work to `queue_work`, and the JSON to the state
-//! itself.
+//! Owns the lines of each repo. Leaves the lines about work to `queue_work`, and the JSON to the
+//! library's `State`.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ pub struct Queue {
 }
 
 impl Verb for Queue {
-    // The report contains the notes.
+    // The report has the notes.
     fn log(&self) -> Level {
         Level::Errors
     }
@@ -107,7 +107,7 @@ pub fn describe(state: &State, shared: Option<&Shared>, report: &mut Report) {
     describe_others(state, report);
 }
 
-/// A verdict in words, with what the clause says if that differs.
+/// A verdict in words, and the clause's answer if it differs.
 fn said(state: &State, job: i64, verdict: String) -> String {
     match state.beside_verdict(job) {
         Some(but) => format!("{verdict}, {}", toned(Tone::Held, but)),
@@ -129,7 +129,7 @@ fn describe_others(state: &State, report: &mut Report) {
     }
     if *claimable > 0 {
         report.line(format!(
-            "{} may be claimed, which the gate does not hold",
+            "{} may be claimed: the gate does not hold such jobs",
             count(*claimable, "other job")
         ));
     }
@@ -160,7 +160,7 @@ fn describe_repo(
     let name = toned(Tone::Heading, shown(repo_name));
     let active = repo.active_task.as_ref().map(|active| &active.task);
     report.line(format!("{name}  active: {}", active_task(active)));
-    // If the gate is off, that is said once for all repos.
+    // If the gate is off, one line says so for all repos.
     if state.enabled
         && let Some(note) = repo.acting.and_then(Acting::note)
     {

@@ -1,6 +1,6 @@
-//! The lines of `queue` about work: who does what, what failed, and what helps, in short.
+//! The lines of `queue` about work: which worker does what, what failed, and what helps.
 //!
-//! Owns these lines, and the names of tasks in verdicts. Leaves the sentences to the library and
+//! Owns these lines, and the names of tasks in verdicts. Leaves the sentences to the library, and
 //! the commands to `advice`.
 
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use super::options::Shared;
 use super::output::{Report, Tone, toned};
 use super::text::{self, count, shown, task};
 
-/// How much of an error is shown: `explain` shows all of it.
+/// The shown part of an error. `explain` shows all of it.
 const LETTERS: usize = 200;
 
 /// The work of the active task, and what else runs or failed in the repo.
@@ -47,7 +47,7 @@ fn describe_others(repo: &RepoState, report: &mut Report) {
     describe_more(repo.more_work, report);
 }
 
-/// Says how many jobs are not listed.
+/// Reports how many jobs are not listed.
 pub fn describe_more(more: usize, report: &mut Report) {
     if more > 0 {
         report.line(format!("and {}", count(more, "more job")));

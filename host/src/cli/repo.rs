@@ -48,8 +48,8 @@ impl Verb for Repo {
             match acting {
                 Acting::Acts => "acts here",
                 Acting::ActsHereOnly => {
-                    "acts here by this process's own settings only: by the stored ones, every \
-                     queued job may be claimed"
+                    "acts here by this process's own settings only: by the stored ones, \
+                     every queued job may be claimed"
                 }
                 Acting::Idle => "does not act here",
                 Acting::IdleHereOnly => "does not act here, by this process's own settings",

@@ -16,19 +16,19 @@ use crate::http::{self, Limits, Service};
 #[derive(Args)]
 #[command(after_help = "\
 Without tokens, only this machine can use it, and it refuses to listen on any other
-address. At SIGTERM it finishes its requests and ends; waiting workers are told that
-there is nothing to claim.
+address. At SIGTERM it finishes its requests and exits; waiting workers get the answer
+that there is nothing to claim.
 
 Examples:
   serial-gate serve
   serial-gate token add ops --role operator && serial-gate serve --listen 0.0.0.0:7070")]
 pub struct Serve {
-    /// Where to listen: an address with a port, or a port of this machine; port 0 takes any free
-    /// one
+    /// Where to listen: an address with a port, or only a port, for this machine; port 0 means any
+    /// free port
     #[arg(long, value_name = "ADDRESS:PORT", env = "SERIAL_GATE_LISTEN")]
     #[arg(default_value = "127.0.0.1:7070", value_parser = address)]
     listen: SocketAddr,
-    /// The proxy in front of it, if that is on another machine; may be given several times
+    /// A proxy in front of the service, if it is on another machine; may be given several times
     #[arg(
         long,
         value_name = "ADDRESS",
@@ -44,10 +44,10 @@ impl Verb for Serve {
     }
 
     fn run(self, shared: &Shared) -> Result<Report, Error> {
-        // First of all: with too few open files, no later failure says why.
+        // First of all: with too few open files, later errors would not name the cause.
         let limits = Limits::raised().map_err(http::Error::Files)?;
         shared.log_configuration();
-        // Rules that the policy refuses are an error now, and not at each claim.
+        // Rules that the policy refuses are an error now, before the first claim.
         drop(shared.queue()?);
         let service = Service {
             db: shared.db.clone(),

@@ -1,4 +1,4 @@
-//! The database that was perhaps meant, where a name is mistyped.
+//! The database that the user may have meant, if a name is mistyped.
 //!
 //! Owns the search next to a path for another database of almost the same name. It reads the first
 //! bytes of the files that it considers, and nothing else.
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// How many names of a folder are considered.
 const LOOKED_AT: usize = 10_000;
 
-/// The database in the same folder whose name is most like this one, if any is like it.
+/// The database in the same folder with the most similar name, if one is similar enough.
 pub fn beside(path: &Path) -> Option<PathBuf> {
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,

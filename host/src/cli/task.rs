@@ -1,4 +1,4 @@
-//! `task add|stage|label|done|cancel`: tasks come, move on, and end.
+//! `task add|stage|label|done|cancel`: adds, moves and ends tasks.
 //!
 //! Owns adding, moving and labelling. Leaves the end to `task_end`.
 
@@ -121,7 +121,7 @@ impl Add {
         let (now, clock) = (Timestamp::now(), Timestamp::now);
         let (added, cut) = match branch::project_of(&shared.projects, Some(task.repo)) {
             None => (queue.store().add_task(now, task)?, None),
-            // Where the gate acts, the branch is cut when it is the task's turn.
+            // Where the gate acts, a worker cuts the branch when it is the task's turn.
             Some(project) if queue.applies(Some(task.repo)) => {
                 let finished = queue.finished_stages()?;
                 let store = queue.store();
@@ -154,15 +154,13 @@ impl Add {
             added.job_id,
             shown(task.agent)
         ));
-        if let Some(note) = note {
-            report.line(format!("  {}", shown(&note)));
-        }
+        report.detail(note.as_deref());
         match cut {
             None => {}
             Some(Ok(branch)) => report.line(format!("  its branch is {}", text::branch(&branch))),
             Some(Err(error)) => {
                 let then = if error.is_for_good() {
-                    "and its job fails unless that is mended before it is claimed"
+                    "and its job fails unless this is repaired before it is claimed"
                 } else {
                     "which is tried again when the job is claimed"
                 };
@@ -186,9 +184,7 @@ impl Stage {
             note.as_ref(),
         ));
         report.line(format!("task {task} is in `{}`", shown(&stage)));
-        if let Some(note) = note {
-            report.line(format!("  {}", shown(&note)));
-        }
+        report.detail(note.as_deref());
         Ok(report)
     }
 }

@@ -1,7 +1,7 @@
-//! The end of tasks by a command: `task done` and `task cancel`.
+//! `task done` and `task cancel`.
 //!
-//! Owns that a task which had ended before is not reported as ending now. Leaves the end to
-//! `queue`.
+//! Owns the report, which tells a task that ends now from one that had ended before. Leaves the end
+//! to `queue`.
 
 use clap::Args;
 use serde_json::json;
@@ -58,7 +58,7 @@ impl End {
         let stage = queue.finished_stages()?.first().to_owned();
         let mut before = Vec::new();
         for task in &self.tasks {
-            // A task that is named twice ends once.
+            // A task may be named twice.
             if !before.iter().any(|(other, _)| other == task) {
                 before.push((*task, queue.outcome(*task)?));
             }

@@ -1,4 +1,4 @@
-//! Words that several verbs use for the same thing.
+//! Texts that several verbs share.
 
 use std::borrow::Cow;
 
@@ -19,7 +19,7 @@ pub fn shown_or_dash(text: Option<&str>) -> String {
     text.map_or_else(|| "-".into(), shown)
 }
 
-/// A time that another program may have written; as it is in the row if it is not a time.
+/// A time that another program may have written. Text that is not a time is shown as it is.
 pub fn when(time: Option<Timestamp>, written: Option<&str>) -> String {
     match (time, written) {
         (Some(time), _) => {
@@ -51,7 +51,7 @@ pub fn count(number: usize, thing: &str) -> String {
     }
 }
 
-/// A policy's verdict in a few words, in the colour of what it means.
+/// A policy's verdict in a few words, in its colour.
 pub fn verdict(verdict: Option<&Verdict>) -> String {
     doubted_verdict(verdict, &[])
 }
@@ -84,7 +84,7 @@ fn words_of(verdict: Option<&Verdict>, doubts: &[Doubt]) -> String {
     }
 }
 
-/// A command on the same database that can be pasted into a shell. None if a terminal would not
+/// A command on the same database that can be pasted into a shell. `None` if a terminal would not
 /// show it exactly.
 pub fn command(shared: &Shared, arguments: &[&str]) -> Option<String> {
     let database = shared.db.path.to_string_lossy();
@@ -100,7 +100,7 @@ pub fn command(shared: &Shared, arguments: &[&str]) -> Option<String> {
     shell(&words)
 }
 
-/// The words of a command for a shell. None if a terminal would not show them exactly.
+/// The words of a command for a shell. `None` if a terminal would not show them exactly.
 pub fn shell(words: &[&str]) -> Option<String> {
     if words.iter().any(|word| word.chars().any(is_invisible)) {
         return None;
@@ -118,8 +118,8 @@ pub fn id(text: &str) -> Result<i64, String> {
         .map_err(|_| "write its number, which `serial-gate queue` shows".into())
 }
 
-/// A branch and its base, such as `task/ORCH-1`, cut from `main` at 1a2b3c4d, and what to do about
-/// the base.
+/// A branch and its base: `task/ORCH-1`, cut from `main` at 1a2b3c4d; and what to do if the base
+/// has changed.
 pub fn branch(branch: &TaskBranch) -> String {
     let verb = if branch.cut_at.is_some() {
         "cut"

@@ -1,6 +1,6 @@
 //! The part of `doctor` about impossible times: rows with a time ahead of this clock.
 //!
-//! Owns what is said to become of each. Leaves the search to the store.
+//! Owns the text about what happens to each. Leaves the search to the store.
 
 use jiff::SignedDuration;
 use serial_gate::store::{Ahead, TimeAhead, TimesAhead};
@@ -49,7 +49,7 @@ fn row(ahead: &TimeAhead, shared: &Shared) -> Vec<String> {
         }
         Ahead::Channel { channel } => (
             format!("channel {}", shown(channel)),
-            "ignored: alerts are sent all the same".into(),
+            "ignored: alerts are still sent".into(),
         ),
         Ahead::Delivery { alert, channel } => (
             format!("alert {alert} to {}", shown(channel)),

@@ -1,6 +1,7 @@
-//! `token add|list|revoke`: who may use the service.
+//! `token add|list|revoke`: the tokens of the service.
 //!
-//! Owns that a token which could not be printed is revoked. Leaves the check of tokens to `http`.
+//! Owns the printing of a new token; if that fails, the token is revoked. Leaves the check of
+//! tokens to `http`.
 
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
@@ -17,9 +18,9 @@ use crate::http::Secret;
 /// Make, list and revoke the tokens of the service
 #[derive(Subcommand)]
 #[command(after_help = "\
-A `reader` looks; a `worker` also adds tasks and claims jobs; an `operator` also
-freezes repos and changes the policy. Once a token was made, the service refuses
-requests without one.
+A `reader` sees everything; a `worker` also adds tasks and claims jobs; an `operator`
+also freezes repos and changes the policy. After the first token was made, the service
+refuses requests without one.
 
 Example:
   serial-gate token add builder-1 --role worker")]
@@ -31,14 +32,14 @@ pub enum Token {
     Revoke(Revoke),
 }
 
-/// Make a token. It is shown once: only its hash is stored
+/// Make a token and show it once: only its hash is stored
 #[derive(Args)]
 #[command(after_help = "Example:\n  serial-gate token add builder-1 --role worker")]
 pub struct Add {
-    /// Its holder: the name in the history
+    /// The holder's name, as the history shows it
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     name: String,
-    /// What its holder may do
+    /// What the holder may do
     #[arg(long, value_parser = role())]
     role: Role,
     #[command(flatten)]
@@ -49,7 +50,7 @@ pub struct Add {
 #[derive(Args)]
 #[command(after_help = "Example:\n  serial-gate token revoke builder-1")]
 pub struct Revoke {
-    /// Its holder
+    /// The holder's name
     name: String,
     #[command(flatten)]
     who: Who,
@@ -82,7 +83,7 @@ impl Add {
         let Add { name, role, who } = self;
         let secret = Secret::make().map_err(|cause| {
             Error::because(
-                "this machine gives no random numbers to make a token of",
+                "the operating system gives no random numbers for a token",
                 cause,
             )
         })?;
@@ -96,7 +97,7 @@ impl Add {
         ));
         report.line(token);
         if let Err(cause) = report.print() {
-            // Nobody knows it, and its name would be taken.
+            // It is lost, and would keep its name taken.
             store.revoke_access_token(&name, who.actor("it could not be printed"))?;
             let name = name.escape_debug();
             let text = format!("cannot print the token of `{name}`, so it was revoked");

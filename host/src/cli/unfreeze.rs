@@ -45,9 +45,7 @@ impl Verb for Unfreeze {
                 count(cleared, "freeze")
             ),
         });
-        if let Some(note) = note {
-            report.line(format!("  {}", shown(&note)));
-        }
+        report.detail(note.as_deref());
         Ok(report)
     }
 }

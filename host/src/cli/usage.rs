@@ -1,6 +1,6 @@
-//! What is said of a command line that cannot be understood.
+//! The error text for a wrong command line.
 //!
-//! Owns the tips that differ from clap's, whose guesses know no more than the spelling.
+//! Owns the tips that replace clap's, which only compares spellings.
 
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, Error};

@@ -1,4 +1,4 @@
-//! What every verb has: its level of the log, and a run that ends in a report.
+//! The trait of all verbs: a log level, and a run that ends in a report.
 //!
 //! Owns the macro that makes a list of verbs: each verb is named there once. Leaves the verbs to
 //! their own files. Callers rely on this: a verb prints nothing itself unless its lines have to
@@ -11,12 +11,12 @@ use super::output::Report;
 
 /// A verb with its arguments.
 pub trait Verb: Sized {
-    /// What its log contains, unless `SERIAL_GATE_LOG` asks for something else.
+    /// Its log level, unless `SERIAL_GATE_LOG` sets another.
     fn log(&self) -> Level {
         Level::Warnings
     }
 
-    /// Does it. The caller prints the report.
+    /// Runs it. The caller prints the report.
     fn run(self, shared: &Shared) -> Result<Report, Error>;
 }
 

@@ -38,9 +38,9 @@ If the configuration file has a `[[project]]` for the repo, the task's branch is
 first, from the current tip of its base, and is in SERIAL_GATE_REMOTE, _BRANCH, _BASE
 and _BASE_COMMIT.
 
-At SIGTERM it takes no more jobs, and ends when its commands have ended. At a second
-one it ends the commands and requeues their jobs. It exits with 0 however its jobs
-ended; the last line, or `--json`, counts them.
+At SIGTERM the worker takes no more jobs, and exits when its commands have ended. A
+second SIGTERM ends the commands and requeues their jobs. The exit code is 0 even if
+jobs failed; the last line, or `--json`, counts them.
 
 Examples:
   serial-gate work --agent analyst -- ./analyse.sh
@@ -53,10 +53,10 @@ pub struct Work {
     #[arg(long, value_name = "NAME", env = "SERIAL_GATE_WORKER")]
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     worker: Option<String>,
-    /// How many jobs at a time
+    /// How many jobs to run at a time
     #[arg(long, value_name = "N", default_value = "1")]
     parallel: NonZeroU32,
-    /// End after so many jobs [default: never]
+    /// Exit after this many jobs [default: never]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     max: Option<u64>,
     /// How long the command may take, such as `2h` [default: no limit]
@@ -82,7 +82,7 @@ impl Verb for Work {
         let mut command = self.command.into_iter();
         let program = command.next().unwrap_or_default();
         if !exists(&program) {
-            // Refused now and not with the first job.
+            // Refused now, before the first claim.
             let cause = ErrorKind::NotFound.into();
             return Err(worker::Error::Command { program, cause }.into());
         }
@@ -104,7 +104,7 @@ impl Verb for Work {
         let shutdown = Arc::new(Shutdown::default());
         shared.runtime.start()?;
         listen(&shutdown, shared.runtime.clone()).map_err(|cause| {
-            let text = "this process cannot receive signals, and could not be told to end";
+            let text = "this process cannot receive signals, so nothing could stop it";
             Error::because(text, cause)
         })?;
         let options = Options {
@@ -113,7 +113,7 @@ impl Verb for Work {
             pace: Some(Pace::default()),
             ..Options::default()
         };
-        // Rules that the policy refuses are an error now, and not at each claim.
+        // Rules that the policy refuses are an error now, before the first claim.
         drop(shared.queue_with(options.clone())?);
         let rule = || Rule::Active(shared.overrides.clone());
         let open = || Ok(Queue::open(&shared.db, rule(), options.clone())?);
@@ -137,7 +137,7 @@ fn exists(program: &OsStr) -> bool {
     })
 }
 
-/// Tells the worker of signals, until the process ends.
+/// Passes signals on to the worker until the process ends.
 fn listen(shutdown: &Arc<Shutdown>, policies: Runtime) -> std::io::Result<()> {
     let shutdown = Arc::clone(shutdown);
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -29,8 +29,8 @@ pub struct App(pub Arc<Parts>);
 pub struct Parts {
     pub writer: Writer,
     pub reader: Handle<Reader>,
-    /// Looks whether there is a clause. The reader may be busy with a long queue, and the writer's
-    /// failures count.
+    /// Checks for `/readyz` that there is a clause. Not the reader, which may be busy with a long
+    /// queue, and not the writer, whose failures count towards a rollback.
     pub prober: Handle<Reader>,
     pub access: Arc<Access>,
     pub connections: Arc<Connections>,
@@ -38,13 +38,13 @@ pub struct Parts {
     pub uploads: Uploads,
     pub counters: Arc<Counters>,
     pub document: String,
-    /// What can be done at each path, as the header `Allow` says it.
+    /// The methods of each path, as the header `Allow` lists them.
     pub allowed: HashMap<String, String>,
     pub service: Service,
     pub options: Options,
-    /// A policy's check takes a second of a processor, or a minute: one at a time.
+    /// Checks of policies, one at a time: each takes between a second and a minute of a processor.
     pub checks: Arc<Mutex<()>>,
-    /// Every other step of a policy's life. None of them waits for a check.
+    /// All other steps with policies. They do not wait for checks.
     pub steps: Arc<Semaphore>,
     pub shutdown: Shutdown,
 }
@@ -64,8 +64,8 @@ impl FromRef<App> for Arc<Access> {
 }
 
 impl Parts {
-    /// A queue as everybody sees it, for what takes long. It compiles and calls no policy once
-    /// it is to stop.
+    /// A queue under the stored settings, for long work. After `stop`, it compiles and calls no
+    /// policy.
     pub fn open_queue(&self, stop: Stop) -> Result<Queue, Error> {
         let rule = Rule::Active(Overrides::default());
         let options = self.options.clone();

@@ -1,10 +1,10 @@
 //! The service: the queue over HTTP.
 //!
-//! Owns the address and the end. Below it, in the order in which they use each other: `transport`
-//! brings a request to a caller that was let in, `app` is what a handler has, `api` has a file for
-//! each kind of thing, `page` is for people, and `routes` lists them all. Callers rely on this: no
-//! room here decides what the gate lets through, a thread that serves connections never waits for
-//! the database, and after [`serve`] returns, all that was answered is committed.
+//! Owns the start and the end of the service. Below it, each using the ones before: `transport`
+//! (from the socket to an admitted caller), `app` (what every handler has), `api` (a file per
+//! resource), `page` (for people), and `routes` (the list). Callers rely on this: nothing here
+//! decides what the gate lets through, a thread that serves connections never waits for the
+//! database, and after [`serve`] returns, everything that was answered is committed.
 
 mod api;
 mod app;
@@ -47,8 +47,7 @@ use transport::shutdown::{Shutdown, shutdown};
 use transport::uploads::Uploads;
 use transport::writer::Writer;
 
-/// How long the end of the service waits for what is still under way after the last request was
-/// answered or cut off.
+/// How long the end of the service waits for background work after the last request.
 const CUT_OFF: Duration = Duration::from_secs(1);
 
 /// What the service is started with.
@@ -59,19 +58,19 @@ pub struct Service {
     pub address: SocketAddr,
     /// How many connections there may be.
     pub limits: Limits,
-    /// Proxies in front of the service: each asks for many clients, whose addresses it tells.
+    /// Proxies in front of the service. Their `X-Forwarded-For` is believed.
     pub proxies: Vec<IpAddr>,
-    /// The settings that this process uses instead of the policy's.
+    /// The settings that this process uses instead of the stored ones.
     pub overrides: Overrides,
     /// How long a claim lasts without a heartbeat.
     pub lease: Duration,
     /// Compiles and runs the policies.
     pub runtime: Runtime,
-    /// The keys whose policies are run; without them, all policies are.
+    /// The keys whose signed policies may run. `None`: all policies may.
     pub trust: Option<Trust>,
     /// The repos that the configuration names.
     pub repos: Vec<String>,
-    /// Where the branches of tasks are cut, by workers. The service looks at their names only.
+    /// The projects in which workers cut branches. The service only checks the branches' names.
     pub projects: Vec<Project>,
     /// Where alerts go.
     pub alerts: alerts::Settings,
@@ -82,52 +81,42 @@ pub struct Service {
 /// Why the service does not start, or ended.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The queue.
     #[error(transparent)]
     Queue(#[from] QueueError),
-    /// The database.
     #[error(transparent)]
     Store(#[from] serial_gate::store::Error),
-    /// The engine for policies.
     #[error(transparent)]
     Policy(#[from] serial_gate::policy::Error),
-    /// The limit on open files.
     #[error(transparent)]
     Files(#[from] TooFew),
-    /// The address.
     #[error("cannot listen on `{address}`: name another with `--listen ADDRESS:PORT`")]
     Listen {
-        /// The address.
         address: SocketAddr,
-        /// Why.
         #[source]
         cause: std::io::Error,
     },
-    /// Anybody could use the service.
+    /// Anyone on the network could use the service.
     #[error(
-        "`{address}` can be reached from other machines, and nobody has a token: make one with `serial-gate token add NAME --role operator`"
+        "`{address}` can be reached from other machines, and nobody has a token: make one with \
+         `serial-gate token add NAME --role operator`"
     )]
-    Open {
-        /// The address.
-        address: SocketAddr,
-    },
-    /// The machine has no thread left, or no signals.
+    Open { address: SocketAddr },
+    /// The operating system refuses a thread, a socket or a signal handler.
     #[error("the service cannot run here")]
     Start(#[source] std::io::Error),
-    /// A thread failed that requests need.
+    /// A thread that requests need has panicked.
     #[error(
-        "a part of the service failed, and its last request may have no answer: the log says where, start the service again"
+        "a part of the service failed, and its last request may have no answer: see the log, and \
+         start the service again"
     )]
     Ended,
-    /// The alerts.
     #[error(transparent)]
     Alerts(#[from] alerts::Error),
-    /// The OpenAPI document.
     #[error("the OpenAPI document cannot be written")]
     Document(#[source] serde_json::Error),
 }
 
-/// Runs the service until it is told to stop. `ready` is called once with the address that it
+/// Runs the service until SIGTERM or SIGINT. `ready` is called once with the address that it
 /// listens on.
 pub fn serve(service: Service, ready: impl FnOnce(SocketAddr)) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -135,12 +124,12 @@ pub fn serve(service: Service, ready: impl FnOnce(SocketAddr)) -> Result<(), Err
         .build()
         .map_err(Error::Start)?;
     let ended = runtime.block_on(run(service, ready));
-    // A check that has not seen its stop by now was not answered either.
+    // A check that still runs has no caller left.
     runtime.shutdown_timeout(CUT_OFF);
     ended
 }
 
-/// From the moment at which the service is told to stop, nothing is compiled any more.
+/// Stops the compiler when the shutdown begins.
 async fn stop_compiling(runtime: Runtime, mut shutdown: Shutdown) {
     shutdown.cancelled().await;
     runtime.stop_compiling();
@@ -224,7 +213,7 @@ async fn run(service: Service, ready: impl FnOnce(SocketAddr)) -> Result<(), Err
     ready(address);
     let stopped = listen::serve(listening, router, &ended).await;
     alerting.end();
-    // They end when nobody is left to ask them, and finish what they were asked before.
+    // Each thread finishes its queued requests, and ends when no handle is left.
     for thread in [writing, reading, probing, finding] {
         thread.join().map_err(|_| Error::Ended)?;
     }
@@ -248,7 +237,7 @@ impl Alerting {
         let (settings, stopped) = (service.alerts.clone(), stop.clone());
         let send = move || {
             if let Err(error) = alerts::run(queue, &settings, &Timestamp::now, &stopped) {
-                tracing::error!("no alerts are sent any more: {}", with_causes(&error));
+                tracing::error!("alerts are no longer sent: {}", with_causes(&error));
             }
         };
         let thread = thread::Builder::new().name("alerts".into()).spawn(send);
@@ -258,7 +247,7 @@ impl Alerting {
         })
     }
 
-    /// What is under way is sent by the next process, after its lease.
+    /// An alert that is not sent by then is sent by the next process, after its lease.
     fn end(self) {
         self.stop.store(true, Ordering::Relaxed);
         if self.thread.join().is_err() {

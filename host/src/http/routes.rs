@@ -1,4 +1,4 @@
-//! The routes, and what every request goes through before its handler.
+//! The routes, and the layers that every request passes before its handler.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,14 +25,14 @@ use super::transport::{body, counters, head, origin};
 /// The routes with their description.
 pub struct Routes {
     pub guarded: Router<App>,
-    /// What nobody needs a token for.
+    /// These need no token.
     pub public: Router<App>,
     pub document: utoipa::openapi::OpenApi,
-    /// What can be done at each path, as the header `Allow` says it.
+    /// The methods of each path, as the header `Allow` lists them.
     pub allowed: HashMap<String, String>,
 }
 
-/// All of them. A handler says which role it needs; those of the second part need none.
+/// All routes. A guarded handler names the role that it needs.
 pub fn routes() -> Routes {
     let guarded = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(queue::queue))
@@ -86,7 +86,7 @@ pub fn routes() -> Routes {
     }
 }
 
-/// The routes behind everything that looks at a request first.
+/// The routes behind the layers.
 pub fn with_layers(guarded: Router<App>, public: Router<App>, app: App) -> Router {
     let access = || Arc::clone(&app.access);
     let public = public
@@ -111,14 +111,14 @@ pub fn with_layers(guarded: Router<App>, public: Router<App>, app: App) -> Route
 async fn nothing_here() -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
-        "there is nothing here: `/openapi.json` lists what there is",
+        "there is nothing here: `/openapi.json` lists all routes",
     )
 }
 
 async fn no_method(State(app): State<App>, path: MatchedPath) -> impl IntoResponse {
     let problem = Problem::new(
         StatusCode::METHOD_NOT_ALLOWED,
-        "this cannot be done here: `/openapi.json` lists what can",
+        "this method is not allowed here: `/openapi.json` lists all routes",
     );
     let allowed = app.allowed.get(path.as_str()).cloned().unwrap_or_default();
     ([(ALLOW, allowed)], problem)

@@ -1,7 +1,7 @@
-//! The bases of a worker's projects: where they are now.
+//! Keeps track of the bases of a worker's projects.
 //!
-//! Owns when they are looked at: once in a while, and soon after a job has ended. Leaves the look
-//! itself to `branch`. It never stops a worker: what cannot be found out is said in the log.
+//! Owns when to look at them: every minute, and soon after a job has ended. Leaves the look itself
+//! to `branch`. Callers rely on this: a look that fails is logged, and never stops a worker.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -10,19 +10,18 @@ use std::time::{Duration, Instant};
 use super::{Open, Worker, branch};
 use crate::error::with_causes;
 
-/// How often the bases are looked at while no job ends.
+/// How often to look while no job ends.
 const LOOK_AT_BASES: Duration = Duration::from_secs(60);
 
-/// How much time is between two looks at them, however many jobs end meanwhile: each asks every
-/// remote.
+/// The shortest time between two looks, because each look asks every remote.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(5);
 
 impl Worker<'_> {
-    /// Looks at the bases once in a while and soon after a job, until no part is left.
+    /// Looks at the bases until all parts have ended.
     pub(super) fn watch_bases(&self, open: Open<'_>, ended: &Receiver<()>) {
-        let mut said = BTreeMap::new();
+        let mut logged = BTreeMap::new();
         loop {
-            self.look_at_bases(open, &mut said);
+            self.look_at_bases(open, &mut logged);
             let looked = Instant::now();
             let (mut wait, mut is_due) = (LOOK_AT_BASES, false);
             loop {
@@ -31,7 +30,7 @@ impl Worker<'_> {
                     Err(RecvTimeoutError::Timeout) => break,
                     Err(RecvTimeoutError::Disconnected) => {
                         if is_due {
-                            self.look_at_bases(open, &mut said);
+                            self.look_at_bases(open, &mut logged);
                         }
                         return;
                     }
@@ -40,9 +39,8 @@ impl Worker<'_> {
         }
     }
 
-    /// `said` is what was said of each repo's base last: a remote that is away for hours is
-    /// reported once.
-    fn look_at_bases(&self, open: Open<'_>, said: &mut BTreeMap<String, String>) {
+    /// `logged` is the last error of each repo: a remote that is down for hours is logged once.
+    fn look_at_bases(&self, open: Open<'_>, logged: &mut BTreeMap<String, String>) {
         if self.setup.projects.is_empty() {
             return;
         }
@@ -53,7 +51,7 @@ impl Worker<'_> {
         let (mut queue, finished) = match opened {
             Ok(opened) => opened,
             Err(error) => {
-                tracing::warn!("the bases are not looked at: {}", with_causes(&error));
+                tracing::warn!("cannot look at the bases: {}", with_causes(&error));
                 return;
             }
         };
@@ -65,16 +63,16 @@ impl Worker<'_> {
             let repo = project.repo.escape_debug();
             match looked {
                 Ok(()) => {
-                    if said.remove(&project.repo).is_some() {
+                    if logged.remove(&project.repo).is_some() {
                         tracing::info!("the base of `{repo}` can be looked at again");
                     }
                 }
                 Err(branch::Error::GivenUp) => {}
                 Err(error) => {
                     let error = with_causes(&error);
-                    if said.get(&project.repo) != Some(&error) {
-                        tracing::warn!("the base of `{repo}` was not looked at: {error}");
-                        said.insert(project.repo.clone(), error);
+                    if logged.get(&project.repo) != Some(&error) {
+                        tracing::warn!("cannot look at the base of `{repo}`: {error}");
+                        logged.insert(project.repo.clone(), error);
                     }
                 }
             }

@@ -1,8 +1,8 @@
-//! A child process: in its own group, for a limited time, watched while it runs.
+//! A child process: in its own group, with a time limit.
 //!
-//! Owns its end, and why one cannot be started. Leaves its environment to its callers, who rely on
-//! this: once [`run`] returns, the child is gone, and where it was ended before its time so is
-//! every process of its group. A process that leaves the group is not followed.
+//! Owns its end, and the text for one that cannot be started. Leaves its environment to the
+//! callers. Callers rely on this: when [`run`] returns, the child is gone; if it was ended early,
+//! every process of its group is gone, too. A process that leaves the group is not followed.
 
 use std::ffi::OsStr;
 use std::io;
@@ -16,26 +16,24 @@ use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, kill_process_group, test_kill_process_group, waitid,
 };
 
-/// How soon it is seen that a child has ended.
+/// How often to look whether a child has ended.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// How long a group has between being told to end and being ended.
+/// The time between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// How a child ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ended {
-    /// It ended, with this status.
     Exited(ExitStatus),
-    /// It took longer than it may.
     OutOfTime,
     /// It was cancelled.
     Stopped,
-    /// It wanted an answer from the terminal.
+    /// It tried to use the terminal.
     Asked,
 }
 
-/// Runs a command to its end. `cancelled` is asked all the while, and ends it by saying yes.
+/// Runs a command to its end. `cancelled` is called again and again, and ends it by returning true.
 pub(crate) fn run(
     command: &mut Command,
     limit: Option<Duration>,
@@ -44,8 +42,8 @@ pub(crate) fn run(
     watch(command, limit, cancelled, false)
 }
 
-/// The same for a command that gets no answers: if it reads from a terminal, it is ended. It would
-/// wait for ever, because its group is not the terminal's.
+/// The same for a command without a user: if it reads from the terminal, it is ended. It would wait
+/// for ever, because its group is not in the foreground.
 pub(crate) fn run_unattended(
     command: &mut Command,
     limit: Option<Duration>,
@@ -96,7 +94,7 @@ fn asks(child: &Child) -> bool {
     })
 }
 
-/// Why a program cannot be started, and what to do about it.
+/// The text for a program that cannot be started, with what to do about it.
 pub(crate) fn cannot_start(program: &OsStr, cause: &io::Error) -> String {
     use io::ErrorKind as K;
     let path = Path::new(program);
@@ -106,15 +104,15 @@ pub(crate) fn cannot_start(program: &OsStr, cause: &io::Error) -> String {
             "no folder of `PATH` has it: install it, or name its path".into()
         }
         K::NotFound if path.exists() => {
-            "its first line names a program that is not there: correct that line".into()
+            "its first line names a program that does not exist: correct that line".into()
         }
         K::NotFound => "there is no such file: correct its path".into(),
         K::PermissionDenied => {
             "it may not be run by this user: `chmod +x` makes a file a program".into()
         }
-        K::NotADirectory => "a part of its path is no folder: correct its path".into(),
+        K::NotADirectory => "a part of its path is not a folder: correct its path".into(),
         _ if cause.raw_os_error() == Some(NOT_A_PROGRAM) => {
-            "it is no program: begin a script with a line such as `#!/bin/sh`".into()
+            "it is not a program: begin a script with a line such as `#!/bin/sh`".into()
         }
         _ => plainly(cause),
     };
@@ -124,7 +122,7 @@ pub(crate) fn cannot_start(program: &OsStr, cause: &io::Error) -> String {
 /// `ENOEXEC`, for which the standard library has no name.
 pub(crate) const NOT_A_PROGRAM: i32 = 8;
 
-/// An error of the system, without its number.
+/// An error of the operating system, in lower case and without its number.
 pub(crate) fn plainly(cause: &io::Error) -> String {
     let text = cause.to_string();
     let words = text.split(" (os error ").next().unwrap_or_default();
@@ -135,14 +133,14 @@ pub(crate) fn plainly(cause: &io::Error) -> String {
 
 fn end(child: &mut Child, cancelled: &mut dyn FnMut() -> bool) -> io::Result<()> {
     let group = Pid::from_child(child);
-    // A group without processes cannot be told anything, and need not be.
+    // This fails if the group has no processes left.
     let _ = kill_process_group(group, Signal::TERM);
-    // A stopped process does not hear of it.
+    // A stopped process receives a signal only when it continues.
     let _ = kill_process_group(group, Signal::CONT);
     let told = Instant::now();
     let is_there = || test_kill_process_group(group).is_ok();
     while told.elapsed() < GRACE && (child.try_wait()?.is_none() || is_there()) {
-        // Its job is kept for as long as it may still write to it.
+        // This also sends heartbeats: the job is kept while its processes may still write.
         cancelled();
         thread::sleep(LOOK);
     }
@@ -163,7 +161,7 @@ mod tests {
             ("/proc/self/exe", 2, "its first line"),
             ("./text", 13, "`chmod +x`"),
             ("./text", 8, "`#!/bin/sh`"),
-            ("./a/b", 20, "no folder"),
+            ("./a/b", 20, "not a folder"),
             ("git", 11, "resource temporarily unavailable"),
         ] {
             let said = cannot_start(OsStr::new(program), &error(number));

@@ -1,5 +1,4 @@
-//! What a command is told of its job: in its environment, and whole, as JSON, on its standard
-//! input.
+//! The command of a job, which finds its job in its environment, and as JSON on its standard input.
 //!
 //! Owns the names of the variables. Callers rely on this: a job's texts are not trusted, so they
 //! are passed as values, and no shell ever reads them.
@@ -25,7 +24,6 @@ struct Job<'a> {
     branch: Option<&'a TaskBranch>,
 }
 
-/// The command for a job.
 pub(super) fn of(
     setup: &Setup,
     job: &Claimed,
@@ -47,8 +45,7 @@ pub(super) fn of(
     input.rewind()?;
     let mut command = Command::new(program);
     command.args(args).stdin(input);
-    // A worker may have been started with the service's environment. A job does not get its
-    // secrets.
+    // The worker may have the service's environment, whose secrets no job gets.
     for variable in SECRET_VARIABLES {
         command.env_remove(variable);
     }
@@ -63,7 +60,8 @@ pub(super) fn of(
         ("SERIAL_GATE_REPO", job.repo.as_deref()),
         ("SERIAL_GATE_AGENT", job.agent.as_deref()),
         ("SERIAL_GATE_ATTEMPT", Some(&attempt)),
-        // With these the command may end its own task, and other systems refuse a late one.
+        // With the token, the command may end its own task; with the fence, other systems can
+        // refuse a late one.
         ("SERIAL_GATE_TOKEN", Some(&job.token)),
         ("SERIAL_GATE_FENCE", Some(&fence)),
         ("SERIAL_GATE_REMOTE", remote),
@@ -74,7 +72,7 @@ pub(super) fn of(
             branch.map(|branch| &*branch.base_commit),
         ),
     ] {
-        // A value that is missing is not inherited from another job either.
+        // A missing value must not be inherited from an outer job.
         match value {
             Some(value) => command.env(name, value),
             None => command.env_remove(name),
@@ -83,13 +81,13 @@ pub(super) fn of(
     Ok(command)
 }
 
-/// What is to blame when a command cannot be started.
+/// The reason why a command cannot be started.
 pub(super) enum AtFault {
-    /// The command: it cannot be started for any job.
+    /// The command, for every job.
     Command,
     /// The job: its texts are too long, or have a NUL.
     Job,
-    /// The machine, which may have room again.
+    /// The machine, for now.
     Machine,
 }
 
@@ -103,7 +101,7 @@ pub(super) fn at_fault(error: &io::Error) -> AtFault {
     }
 }
 
-/// What a job has that no command can be given.
+/// The error of a job whose texts cannot be passed to a command.
 pub(super) fn unfit(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::InvalidInput => {

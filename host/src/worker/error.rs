@@ -1,4 +1,6 @@
-//! Why a worker ends, or does not begin. What goes wrong with one job is that job's error.
+//! Why a worker stops, or does not start.
+//!
+//! What goes wrong with one job is that job's error, and not here.
 
 use std::ffi::OsString;
 use std::io;
@@ -27,12 +29,10 @@ pub enum Error {
         /// Why.
         cause: io::Error,
     },
-    /// The machine has no thread left.
-    #[error("no thread can be started to work in")]
+    /// The operating system starts no thread.
+    #[error("cannot start a thread for the worker")]
     Thread(#[source] io::Error),
-    /// A thread of the worker ended before it was done.
-    #[error(
-        "a part of the worker ended before it was done: its job comes back when its lease runs out"
-    )]
+    /// A thread of the worker panicked.
+    #[error("a part of the worker ended early: its job comes back when its lease expires")]
     Ended,
 }

@@ -1,8 +1,8 @@
-//! Keeps the claim of a job while it is worked on.
+//! Keeps the claim of a job while its work runs.
 //!
-//! Owns the heartbeats, on their own connection. Leaves to `job` what becomes of the work. Callers
-//! rely on this: as soon as the claim is lost, or may be, the work is cancelled, so that two
-//! workers are at one job for no longer than that takes.
+//! Owns the heartbeats, on their own connection. Leaves the end of the work to `job`. Callers rely
+//! on this: as soon as the claim is lost, or may be lost, the work is cancelled, so that two
+//! workers do not do the same job for long.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use super::Shutdown;
 use crate::error::with_causes;
 use crate::store::{self, Actor, Claim, Database, Store};
 
-/// How soon it is seen that the job was taken from its worker.
+/// How often to look whether the job was taken from its worker.
 const POLL: Duration = Duration::from_secs(1);
 
 pub(super) struct Heartbeat<'a> {
@@ -22,7 +22,7 @@ pub(super) struct Heartbeat<'a> {
     claim: Claim<'a>,
     worker: &'a str,
     lease: Duration,
-    /// When the lease was renewed last.
+    /// When the lease was last renewed.
     renewed: Instant,
     tried: Instant,
     polled: Instant,
@@ -59,8 +59,8 @@ impl<'a> Heartbeat<'a> {
         self.lost
     }
 
-    /// Whether the work is to end. Asked all the while, it sends a heartbeat when it is time, and
-    /// looks whether the job is still this worker's.
+    /// Whether the work has to end. Called again and again, it also sends the heartbeats, and looks
+    /// whether the job still belongs to this worker.
     pub(super) fn cancelled(&mut self) -> bool {
         if self.lost {
             return true;
@@ -76,7 +76,7 @@ impl<'a> Heartbeat<'a> {
         self.lost || self.shutdown.cancelled()
     }
 
-    /// The job may have been requeued, or ended. What cannot be read is left to the next heartbeat.
+    /// Looks whether the job was requeued or ended. An error is left to the next heartbeat.
     fn poll(&mut self) {
         let Claim { job, .. } = self.claim;
         match self.store.check_claim(self.claim) {
@@ -84,7 +84,7 @@ impl<'a> Heartbeat<'a> {
                 tracing::warn!("job {job} is given up: {error}");
                 self.lost = true;
             }
-            Err(error) => tracing::debug!("job {job} was not looked at: {}", with_causes(&error)),
+            Err(error) => tracing::debug!("cannot look at job {job}: {}", with_causes(&error)),
             Ok(()) => {}
         }
     }

@@ -1,27 +1,24 @@
-//! What a worker says while it has nothing to do.
+//! The log line of a worker that waits for a job.
 //!
-//! Owns when: at the start, and again every minute in which no job has come. Leaves the words about
-//! the queue to `queue`. It never stops a worker: what cannot be found out is not said.
+//! Owns when to log it: at the start, and after every minute without a job. Leaves its text to
+//! `queue`. Callers rely on this: it never stops a worker.
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::error::with_causes;
 use crate::queue::Queue;
 
-/// How often a worker that waits says so.
 const EVERY: SignedDuration = SignedDuration::from_secs(60);
 
-/// Since when a worker has waited.
 pub(super) struct Idle<'a> {
     agent: &'a str,
-    /// Whether it is for this part of the worker to say.
+    /// Whether this part of the worker logs the line.
     speaks: bool,
-    /// When it said so last, or had a job; none before the first look.
+    /// The time of the last line or the last job.
     since: Option<Timestamp>,
 }
 
 impl<'a> Idle<'a> {
-    /// Nothing was said yet.
     pub fn new(agent: &'a str, speaks: bool) -> Idle<'a> {
         Idle {
             agent,
@@ -30,27 +27,30 @@ impl<'a> Idle<'a> {
         }
     }
 
-    /// Whether it is time to say what is waited for.
+    /// Whether it is time for the line.
     pub fn is_due(&self, now: Timestamp) -> bool {
         let waited = |since: Timestamp| now.duration_since(since);
-        // A clock that was put back begins anew.
+        // The clock may have been set back.
         let is_due = |since| waited(since) >= EVERY || waited(since).is_negative();
         self.speaks && self.since.is_none_or(is_due)
     }
 
-    /// There was a job.
+    /// A job came: the minute begins again.
     pub fn begin(&mut self, now: Timestamp) {
         self.since = Some(now);
     }
 
-    /// Says what is waited for.
+    /// Logs what the worker waits for.
     pub fn say(&mut self, queue: &mut Queue, now: Timestamp) {
         self.since = Some(now);
         match queue.waiting_words(self.agent) {
             Ok(words) if words.is_unknown => tracing::warn!("{}", words.text),
             Ok(words) => tracing::info!("{}", words.text),
             Err(error) => {
-                tracing::warn!("what is waited for cannot be said: {}", with_causes(&error))
+                tracing::warn!(
+                    "waiting for jobs; cannot read the queue: {}",
+                    with_causes(&error)
+                )
             }
         }
     }

@@ -1,7 +1,7 @@
-//! A claimed job, and what it takes to let it go.
+//! A claimed job, which a worker may put back.
 //!
-//! Owns how a worker gives a job back. Leaves to `job` when. Callers rely on this: it never fails,
-//! and where the database refuses, the job comes back when its lease runs out.
+//! Owns how a job is put back. Leaves to `job` when. Callers rely on this: it never fails; if the
+//! database refuses, the job comes back when its lease expires.
 
 use std::thread;
 
@@ -12,7 +12,6 @@ use crate::error::with_causes;
 use crate::queue::Queue;
 use crate::store::{Actor, Claim};
 
-/// A claimed job, and what it takes to let it go.
 pub(super) struct InHand<'a> {
     pub queue: &'a mut Queue,
     pub claim: Claim<'a>,
@@ -34,14 +33,14 @@ impl<'a> InHand<'a> {
         match self.queue.release(actor, self.claim, Some(why)) {
             Ok(()) => tracing::warn!("job {job} is put back: {why}"),
             Err(error) => tracing::error!(
-                "job {job} comes back when its lease runs out: {}",
+                "job {job} comes back when its lease expires: {}",
                 with_causes(&error)
             ),
         }
         Outcome::GivenUp
     }
 
-    /// The machine cannot run it now, so it is not asked for again at once.
+    /// For a machine that cannot run the job now: the pause keeps it from claiming at once.
     pub fn release_and_pause(&mut self, cause: String) -> Outcome {
         let why = format!("its worker could not run its command: {cause}");
         let outcome = self.release(&why);

@@ -1,7 +1,7 @@
 //! One job of a worker: its branch, its command, its end.
 //!
-//! Owns the order of these steps, and what becomes of the job when one of them fails. Leaves what
-//! it takes to let a job go to `in_hand`.
+//! Owns the order of these steps, and what happens to the job when one of them fails. Leaves the
+//! putting back to `in_hand`.
 
 use std::os::unix::process::ExitStatusExt;
 use std::thread;
@@ -18,7 +18,7 @@ use crate::queue::{self, Queue};
 use crate::store::{Claimed, Ending, TaskBranch};
 
 impl Worker<'_> {
-    /// Does one job, and ends it or gives it back.
+    /// Does one job, and ends it or puts it back.
     pub(super) fn job(
         &self,
         queue: &mut Queue,
@@ -55,7 +55,7 @@ impl Worker<'_> {
         });
         let ended = match ran {
             Ok(Ended::Exited(status)) if status.success() => Ok(()),
-            // The signal for the worker may go to all its processes: the job has not failed.
+            // The worker's signal may have reached all its processes: the job has not failed.
             Ok(Ended::Exited(status))
                 if status.signal().is_some() && self.shutdown.is_draining() =>
             {
@@ -85,8 +85,8 @@ impl Worker<'_> {
         Ok(self.end(&mut hand, ended, &mut heartbeat))
     }
 
-    /// The task's branch: cut now if it was not yet and there is a project; none if there is
-    /// neither, or the job works in another repo than its task.
+    /// The task's branch. With a project, it is cut now, unless it was cut before. `None` without a
+    /// branch, or for a job in another repo than its task's.
     fn prepare(
         &self,
         hand: &mut InHand<'_>,
@@ -108,8 +108,8 @@ impl Worker<'_> {
         branch::cut(store, project, claim, task, &self.clock, &mut cancelled).map(Some)
     }
 
-    /// A job whose branch was not cut goes back to its place and is tried again later, with a
-    /// longer delay each time, and fails after some attempts.
+    /// Puts a job whose branch was not cut back for a later attempt. The delay grows with each
+    /// attempt; after the last one, the job fails.
     fn defer(
         &self,
         hand: &mut InHand<'_>,
@@ -144,14 +144,14 @@ impl Worker<'_> {
         };
         defer(hand).unwrap_or_else(|error| {
             tracing::error!(
-                "job {job} comes back when its lease runs out: {}",
+                "job {job} comes back when its lease expires: {}",
                 with_causes(&error)
             );
             Outcome::GivenUp
         })
     }
 
-    /// Ends a job, and tries again for as long as its claim lasts.
+    /// Ends a job. If the database refuses, tries again while the claim lasts.
     fn end(
         &self,
         hand: &mut InHand<'_>,
@@ -169,14 +169,14 @@ impl Worker<'_> {
                 Ok(()) => break,
                 Err(error) if error.is_about_the_claim() || heartbeat.cancelled() => {
                     tracing::warn!(
-                        "job {job} has ended, and its end is not recorded: {}",
+                        "job {job} has ended, but this is not recorded: {}",
                         with_causes(&error)
                     );
                     return Outcome::GivenUp;
                 }
                 Err(error) => {
                     tracing::warn!(
-                        "job {job} has ended and is not ended yet: {}",
+                        "job {job} has ended, but this is not recorded yet: {}",
                         with_causes(&error)
                     );
                     thread::sleep(PAUSE);

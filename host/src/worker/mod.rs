@@ -1,10 +1,9 @@
 //! A worker: claims a job, has its branch cut, runs a command with it, and ends the job.
 //!
-//! Owns how a worker works and what it has done, and its threads: the parts, each of which does one
-//! job after another, and the look at the bases. Leaves the claim to `queue`, one job to `job`, the
-//! cut to `branch`, and the command to `child`. Callers rely on this: a job is ended only under its
-//! claim, a command whose claim is lost is ended, and a worker that is told to stop leaves no job
-//! behind that no process works on.
+//! Owns the threads: the parts, each of which does one job after another, and one that looks at the
+//! bases. Leaves the claim to `queue`, one job to `job`, the cut to `branch`, and the process to
+//! `child`. Callers rely on this: a job is ended only under its claim, a command whose claim is
+//! lost is stopped, and a worker that is shut down leaves no claimed job without a process.
 
 pub mod branch;
 
@@ -34,10 +33,10 @@ use jiff::Timestamp;
 use crate::queue::Queue;
 use branch::Project;
 
-/// How long it takes until something that failed in the queue is tried again.
+/// The pause after an error of the queue.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// How a worker works.
+/// A worker's options.
 #[derive(Debug, Clone)]
 pub struct Setup {
     /// Its name.
@@ -46,17 +45,17 @@ pub struct Setup {
     pub agent: String,
     /// The program to run, and its arguments.
     pub command: (OsString, Vec<OsString>),
-    /// What the program finds in its environment besides its job: this process's overrides.
+    /// Further variables for the program: this process's overrides.
     pub environment: Vec<(&'static str, OsString)>,
     /// How many jobs at a time.
     pub parallel: u32,
-    /// After how many jobs it ends; none means never.
+    /// The worker stops after this many jobs.
     pub max: Option<u64>,
     /// How long a claim lasts without a heartbeat.
     pub lease: Duration,
-    /// How long a command may take; none means any time.
+    /// How long a command may take.
     pub timeout: Option<Duration>,
-    /// Where branches are cut.
+    /// The projects in which branches are cut.
     pub projects: Vec<Project>,
     /// Attempts to cut a branch before its job fails.
     pub tries: u32,
@@ -64,10 +63,9 @@ pub struct Setup {
     pub retry_after: Duration,
 }
 
-/// Opens the queue.
 type Open<'a> = &'a (dyn Fn() -> Result<Queue, Error> + Sync);
 
-/// What a worker has done.
+/// How many jobs ended in which way.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Summary {
     /// Jobs that were done.
@@ -80,7 +78,7 @@ pub struct Summary {
     pub given_up: u64,
 }
 
-/// What became of a job.
+/// How a job ended for this worker.
 enum Outcome {
     Done,
     Failed,
@@ -88,7 +86,7 @@ enum Outcome {
     GivenUp,
 }
 
-/// A worker with all that its parts share.
+/// The state that the parts of a worker share.
 struct Worker<'a> {
     setup: &'a Setup,
     shutdown: &'a Shutdown,
@@ -98,8 +96,7 @@ struct Worker<'a> {
     summary: Mutex<Summary>,
 }
 
-/// Works until it is shut down, or has done as many jobs as it should. `open` opens the queue, once
-/// for each job at a time.
+/// Works until it is shut down, or has done `max` jobs. `open` opens a queue for each part.
 pub fn work(
     open: Open<'_>,
     setup: &Setup,
@@ -133,12 +130,12 @@ pub fn work(
             };
             let ended = ended.clone();
             let part = thread::Builder::new().name(name.clone());
-            // One part speaks for all: they wait for the same jobs.
+            // One part logs for all: they wait for the same jobs.
             let speaks = number == 1;
             match part.spawn_scoped(scope, move || worker.part(queue, &name, speaks, &ended)) {
                 Ok(part) => parts.push(part),
                 Err(cause) => {
-                    // Those that run finish what they do.
+                    // The parts that run finish their jobs.
                     shutdown.drain();
                     return Err(Error::Thread(cause));
                 }

@@ -11,7 +11,6 @@ use crate::error::with_causes;
 use crate::queue::{Claimant, Queue};
 
 impl Worker<'_> {
-    /// One job after another.
     pub(super) fn part(
         &self,
         mut queue: Queue,
@@ -30,11 +29,11 @@ impl Worker<'_> {
             match queue.wait_for_job(&self.clock, claimant, self.setup.lease, &is_enough) {
                 Ok(Some(job)) => {
                     let outcome = self.job(&mut queue, &job, name).inspect_err(|_| {
-                        // The other parts have the same command.
+                        // The other parts run the same command.
                         self.shutdown.drain();
                     })?;
                     self.count(&outcome);
-                    // Without a base to look at, nothing listens.
+                    // This fails if the thread that looks at the bases has ended.
                     let _ = ended.send(());
                     idle.begin((self.clock)());
                 }

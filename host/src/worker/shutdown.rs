@@ -1,8 +1,8 @@
-//! How a worker is told to end: gently, and then at once.
+//! The shutdown of a worker: first it drains, then it cancels.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What a worker was told from outside.
+/// The state of a shutdown.
 #[derive(Debug, Default)]
 pub struct Shutdown {
     draining: AtomicBool,
@@ -10,15 +10,14 @@ pub struct Shutdown {
 }
 
 impl Shutdown {
-    /// The first time: take no more jobs. The second time: end the commands, and give their jobs
-    /// back.
+    /// The first call: the worker takes no more jobs. The second: it ends the commands and puts
+    /// their jobs back.
     pub fn request(&self) {
         if self.draining.swap(true, Ordering::Relaxed) {
             self.cancelled.store(true, Ordering::Relaxed);
         }
     }
 
-    /// Takes no more jobs.
     pub(super) fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
     }

@@ -1,5 +1,5 @@
-//! Power cuts at random moments of a random run: nothing that was acknowledged is missing, and what was given out is good
-//! for nothing else.
+//! Power cuts at random moments of a random run: nothing that was acknowledged is missing, and what
+//! was given out is good for nothing else.
 //!
 //! `SERIAL_GATE_POWER_CUTS` sets how many cuts each run has; the long run has 500.
 
@@ -24,7 +24,7 @@ fn cuts(usual: u64) -> u64 {
     std::env::var("SERIAL_GATE_POWER_CUTS").map_or(usual, |cuts| cuts.parse().unwrap())
 }
 
-/// How safe changes are.
+/// The durability of changes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Durability {
     Full,
@@ -123,11 +123,11 @@ fn in_the_midst_of_many_users_everything_that_was_acknowledged_survives_a_power_
             });
         }
         let mut cuts = cuts(20);
-        // However slow the machine is, some jobs have ended.
+        // Even on a slow machine, some jobs have ended.
         while cuts > 0 || told.lock().unwrap().ended.len() < 20 {
             cuts = cuts.saturating_sub(1);
             thread::sleep(Duration::from_millis(random.below(100)));
-            // What is told later may be there, too. Nobody begins to undo anything before the cut.
+            // A change that is acknowledged later may be there, too. Nothing is undone before the cut.
             let told = told.lock().unwrap();
             let (told, left): (Told, Gate) = (told.clone(), cut(&disk, &service.gate, &mut random));
             check(&told, &left, Durability::Full);
@@ -162,8 +162,8 @@ fn check(told: &Told, left: &Gate, durability: Durability) {
     go_on(told, left, durability);
 }
 
-/// Everything that is left is claimed, without the gate: nothing that is given comes again, and what was given before is
-/// good for nothing else.
+/// All remaining jobs are claimed, without the gate: no token or fence is given twice, and
+/// earlier ones are not valid for another claim.
 #[track_caller]
 fn go_on(told: &Told, left: &Gate, durability: Durability) {
     let ran = left.run(&["--enabled", "false", "claim", "--max", "10000", "--json"]);
@@ -206,7 +206,7 @@ fn go_on(told: &Told, left: &Gate, durability: Durability) {
         && let Some(good) = told.live.values().rev().find(is_held)
         && !is_claimed_again(&good)
     {
-        // Its holder may have asked for another end meanwhile, which is kept.
+        // Its holder may have requested another end in the meantime, which is kept.
         let ran = finish(good);
         assert!(
             ran.code == Some(0) || ran.stderr.contains("has ended"),

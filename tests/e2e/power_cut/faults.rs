@@ -1,4 +1,5 @@
-//! A disk that is full, slow, or cannot flush: what was answered is there, and the service goes on when the disk is good again.
+//! A disk that is full, slow, or cannot flush: what was answered is there, and the service goes on
+//! when the disk is good again.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -21,14 +22,14 @@ fn work_items(gate: &Gate) -> BTreeSet<String> {
     rows.collect::<Result<_, _>>().unwrap()
 }
 
-/// What was asked for, by how it was answered.
+/// The requests, by their answers.
 #[derive(Default)]
 struct Asked {
     done: BTreeSet<String>,
     refused: BTreeSet<String>,
 }
 
-/// Many at once add tasks, while the disk is good, bad and good again.
+/// Many clients add tasks while the disk is good, bad and good again.
 fn add_tasks_while(disk: &Disk, service: &Service, fault: &str) -> Asked {
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {

@@ -1,7 +1,7 @@
 //! What comes before an answer: its commit, and after that a flush that begins and ends.
 //!
-//! Each change has a mark in its rows (`mark-17.`, or a claim's token), which `disk.c` finds in what is written to the log.
-//! The n-th answer on a connection is the one to its n-th request.
+//! Each change has a mark in its rows (`mark-17.`, or a claim's token), which `disk.c` finds in
+//! what is written to the log. The n-th answer on a connection is the one to its n-th request.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -19,7 +19,7 @@ const MARKS: &str = "
     CREATE TRIGGER mark_end AFTER UPDATE OF status ON jobs WHEN NEW.status = 'done'
     BEGIN INSERT INTO notes VALUES ('mark-' || (1000000 + NEW.id) || '.'); END;";
 
-/// A connection that is kept, and the mark of each change that was asked for on it.
+/// A connection that stays open, and the mark of each change that was requested on it.
 struct Connection {
     stream: BufReader<TcpStream>,
     address: String,
@@ -90,7 +90,7 @@ impl Connection {
         self.marks.push(reason);
         for path in ["/serial-gate/freeze", "/serial-gate/unfreeze"] {
             let reason = mark();
-            // No repo of a task: another connection may have its job.
+            // Not a task's repo: another connection may have its job.
             let closed = format!("closed-{repo}");
             let mut asked = json!({"repo": closed, "reason": reason});
             if path.ends_with("/freeze") {

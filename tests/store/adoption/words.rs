@@ -32,7 +32,7 @@ fn a_new_file_is_said_to_be_new_and_the_one_that_was_meant_is_named() {
         assert_eq!(
             ran.stdout,
             format!(
-                "created `{mistyped}`: a new, empty queue\nnote: did you mean `orchestrator.db`, which is beside it?\n"
+                "created `{mistyped}`: a new, empty queue\nnote: did you mean `orchestrator.db`, which is next to it?\n"
             )
         );
         std::fs::remove_file(gate.path(mistyped)).unwrap();
@@ -151,9 +151,8 @@ fn tables_of_almost_the_names_are_refused_unless_new_ones_are_wanted() {
         assert_eq!(std::fs::read(gate.database()).unwrap(), before);
         let ran = gate.run(&["init", "--new-tables"]).succeeds();
         assert!(
-            ran.stdout.starts_with(
-                "`serial-gate.db` has a new, empty queue beside the tables that were there\n"
-            ),
+            ran.stdout
+                .starts_with("`serial-gate.db` has a new, empty queue next to its other tables\n"),
             "{}",
             ran.stdout
         );
@@ -170,7 +169,7 @@ fn other_tables_are_no_reason_to_refuse() {
     let ran = gate.run(&["init"]).succeeds();
     assert_eq!(
         ran.stdout,
-        "`serial-gate.db` has a new, empty queue beside the tables that were there\n"
+        "`serial-gate.db` has a new, empty queue next to its other tables\n"
     );
     // The case of a name does not matter to SQLite.
     let gate = with(&TABLES.replace("tasks", "Tasks").replace("jobs", "JOBS"));

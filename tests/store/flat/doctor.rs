@@ -80,7 +80,7 @@ fn it_puts_right_what_no_trigger_saw_and_counts_it() {
     REPO   AGENT    CANDIDATE  BY THE CLAUSE
     alpha  analyst  none       job 2
     1 repo compared, 1 repaired: something wrote to the database without its triggers
-    differences since the clause is in use: 1
+    differences since the clause came into use: 1
     "#);
     let notes = gate.run(&["queue"]).succeeds().stdout;
     let notes = notes.lines().next().unwrap_or_default().to_owned();
@@ -90,7 +90,7 @@ fn it_puts_right_what_no_trigger_saw_and_counts_it() {
     insta::assert_snapshot!(again.stdout, @r#"
     2 tasks: `analysis` 1, `done` 1; 2 jobs: `running` 2
     no job waits, so there are no candidates to compare
-    differences since the clause is in use: 1
+    differences since the clause came into use: 1
     "#);
 }
 

@@ -1,10 +1,10 @@
-//! The channels: the table `[alerts]` of the configuration file, and the environment.
+//! The channels: read from the table `[alerts]` of the configuration file and the environment.
 //!
 //! Owns where secrets come from: the environment, or a file that the environment or the table
-//! names; never a flag, which every user of the machine can read, and never the table itself.
+//! names. They never come from a flag, which every user of the machine can read, or from the table.
 //! Callers rely on this: no error shows a value of the table, which may be a secret in the wrong
-//! place; and a secret of the environment is never sent to an address from a folder's own file, see
-//! `one_source`.
+//! place; and a secret from the environment is never sent to an address that comes from the current
+//! folder's file, see `one_source`.
 
 use std::num::NonZeroU32;
 use std::path::Path;
@@ -56,7 +56,7 @@ struct WebhookTable {
     secret_file: Option<String>,
 }
 
-/// Reads a value. If it is not what it has to be, the error says so without showing it.
+/// Reads a value. The error names what is `needed`, and does not show the value.
 fn hidden<'de, D: Deserializer<'de>, T>(
     value: D,
     needed: &str,
@@ -100,7 +100,7 @@ fn table<T: DeserializeOwned + Default>(value: Option<Value>, name: &str) -> Res
     })
 }
 
-/// A part of a channel, and where it comes from.
+/// A setting of a channel, and where it comes from.
 struct Part {
     what: &'static str,
     text: String,
@@ -113,7 +113,7 @@ enum Source {
     File,
 }
 
-/// What the table and the environment add up to; the environment comes first.
+/// The settings of the table and the environment. The environment takes precedence.
 pub fn settings(shared: &Shared) -> Result<Settings, Error> {
     let file = shared.config.as_ref();
     let given: Table = table(shared.alerts.clone(), "alerts")?;
@@ -144,22 +144,14 @@ fn telegram(table: TelegramTable, file: Option<&ConfigFile>) -> Result<Option<Te
         return Ok(None);
     }
     one_source("telegram", [&url, &chat, &token], file)?;
-    let chat = chat.ok_or_else(|| {
-        missing(
-            "telegram",
-            "chat",
-            "SERIAL_GATE_TELEGRAM_CHAT",
-            "alerts.telegram.chat",
-        )
-    })?;
-    let token = token.ok_or_else(|| {
-        missing(
-            "telegram",
-            "token",
-            TELEGRAM_TOKEN,
-            "alerts.telegram.token_file",
-        )
-    })?;
+    let chat = needed(
+        chat,
+        "telegram",
+        "chat",
+        "SERIAL_GATE_TELEGRAM_CHAT",
+        "chat",
+    )?;
+    let token = needed(token, "telegram", "token", TELEGRAM_TOKEN, "token_file")?;
     Ok(Some(Telegram {
         url: url.map_or_else(|| "https://api.telegram.org".into(), |url| url.text),
         chat: chat.text,
@@ -179,31 +171,32 @@ fn webhook(table: WebhookTable, file: Option<&ConfigFile>) -> Result<Option<Webh
         return Ok(None);
     }
     one_source("webhook", [&url, &secret], file)?;
-    let url =
-        url.ok_or_else(|| missing("webhook", "address", WEBHOOK_URL, "alerts.webhook.url"))?;
-    let secret = secret.ok_or_else(|| {
-        missing(
-            "webhook",
-            "secret",
-            WEBHOOK_SECRET,
-            "alerts.webhook.secret_file",
-        )
-    })?;
+    let url = needed(url, "webhook", "address", WEBHOOK_URL, "url")?;
+    let secret = needed(secret, "webhook", "secret", WEBHOOK_SECRET, "secret_file")?;
     Ok(Some(Webhook {
         url: Secret::new(url.text),
         secret: Secret::new(secret.text),
     }))
 }
 
-fn missing(channel: &str, what: &str, variable: &str, key: &str) -> Error {
-    Error::new(format!(
-        "`{channel}` lacks its {what}: set `{variable}`, or `{key}` in `serial-gate.toml`"
-    ))
+fn needed(
+    part: Option<Part>,
+    channel: &str,
+    what: &str,
+    variable: &str,
+    key: &str,
+) -> Result<Part, Error> {
+    part.ok_or_else(|| {
+        Error::new(format!(
+            "`{channel}` lacks its {what}: set `{variable}`, or `alerts.{channel}.{key}` in \
+             `serial-gate.toml`"
+        ))
+    })
 }
 
 /// Refuses a channel whose address comes from the current folder's file while its secret comes from
-/// the environment, or the other way round: the folder may be a checkout. A file that is named,
-/// that is beside a named database, or that is the user's own, is trusted like the environment.
+/// the environment, or the reverse: the folder may be a checkout. These files are trusted like the
+/// environment: the user's own, a named one, and the one next to a named database.
 fn one_source<const N: usize>(
     channel: &str,
     parts: [&Option<Part>; N],
@@ -229,7 +222,7 @@ fn one_source<const N: usize>(
     }
 }
 
-/// A text from the environment, else from the table. An empty one counts as not given.
+/// A text from the environment, otherwise from the table. An empty text counts as missing.
 fn part(what: &'static str, name: &str, of_file: Option<String>) -> Result<Option<Part>, Error> {
     let part = |text: &str, from| {
         let text = plain(text).to_owned();
@@ -243,7 +236,7 @@ fn part(what: &'static str, name: &str, of_file: Option<String>) -> Result<Optio
     Ok(of_environment.or_else(|| part(&of_file?, Source::File)))
 }
 
-/// A secret from the environment, else from the file that is named.
+/// A secret from the environment, otherwise from the named file.
 fn secret(
     what: &'static str,
     name: &str,

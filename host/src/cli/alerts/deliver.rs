@@ -15,16 +15,16 @@ use crate::cli::text::count;
 use crate::cli::verb::Verb;
 use crate::cli::{Error, Outcome};
 
-/// Send what is due, once or until interrupted
+/// Send the alerts that are due, once or until interrupted
 #[derive(Args)]
 #[command(after_help = "\
-The exit code is 1 if a channel did not take an alert. Each alert is sent at least
-once: a receiver recognises a repeat by its key.
+Exits with 1 if a channel did not accept an alert. An alert can arrive twice: a receiver
+recognises the repeat by its key.
 
 Example:
   serial-gate alerts deliver --watch")]
 pub struct Deliver {
-    /// Go on, and send each alert as soon as it is written
+    /// Keep running, and send each alert as soon as it is written
     #[arg(long)]
     watch: bool,
 }
@@ -38,7 +38,7 @@ impl Verb for Deliver {
         let mut queue = shared.queue_with_any_rules()?;
         let mut report = shared.report();
         if self.watch {
-            // A signal ends this. An alert that is being sent is sent again after its lease.
+            // A signal ends the process. An alert that is being sent is sent again after its lease.
             let never = AtomicBool::new(false);
             alerts::run(queue, &settings, &Timestamp::now, &never)?;
             return Ok(report);

@@ -1,9 +1,10 @@
-//! `alerts`: what people were told, or will be told.
+//! `alerts`: lists the alerts.
 //!
 //! Owns the list. Leaves sending to the library, and the channels to `config`.
 
 mod config;
 mod deliver;
+mod remedy;
 mod retry;
 mod test;
 
@@ -20,7 +21,7 @@ use super::output::{Report, Tone, toned};
 use super::text::{command, shown};
 use super::verb::{Verb, verbs};
 
-/// List the alerts and whether each channel has sent them, send what is due, or test the channels
+/// List the alerts and their deliveries, send what is due, or test the channels
 #[derive(Args)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -34,7 +35,7 @@ Example:
 pub struct Alerts {
     #[command(subcommand)]
     verb: Option<Verbs>,
-    /// How many alerts
+    /// Show the newest N alerts
     #[arg(long, value_name = "N", default_value_t = 20)]
     limit: u32,
 }

@@ -13,22 +13,21 @@ use crate::cli::output::Report;
 use crate::cli::text::{command, count};
 use crate::cli::verb::Verb;
 
-/// Send failed alerts again, once their channel is repaired
+/// Send failed alerts again after their channel was repaired
 #[derive(Args)]
 #[command(after_help = "\
-Each alert gets all its tries again and is due at once, and its channel is no longer
-paused.
+Each alert is due at once and gets all its tries again. Its channel is no longer paused.
 
 Example:
   serial-gate alerts retry --channel telegram --reason 'the bot is in the chat again'")]
 pub struct Retry {
-    /// The alerts, by their numbers [default: all failed ones]
+    /// The alerts to send again [default: all failed alerts]
     #[arg(value_name = "ID", value_parser = id)]
     ids: Vec<i64>,
-    /// All failed ones, which is also the default
+    /// All failed alerts (the default)
     #[arg(long, conflicts_with = "ids")]
     failed: bool,
-    /// Only to this channel [default: each channel that did not take them]
+    /// Only to this channel [default: each channel that did not accept them]
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(CHANNELS))]
     channel: Option<String>,
     #[command(flatten)]

@@ -1,9 +1,9 @@
 //! The configuration file: which one is in use.
 //!
-//! Owns the choice: the file that a flag or a variable names, else `serial-gate.toml` beside the
-//! database, else the user's file. Leaves its keys to `options`. Callers rely on this: at most one
-//! file is in use; the current folder never chooses it, because a checkout may contain anything;
-//! and a path in the file starts at the file's own folder.
+//! Owns the choice: the file that a flag or a variable names, otherwise `serial-gate.toml` next to
+//! the database, otherwise the user's file. Leaves its keys to `options`. Callers rely on this: at
+//! most one file is in use; a file is not used only because it is in the current folder, which may
+//! be a checkout; and a path in the file is relative to the file's folder.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use serial_gate::ownership::{self, Unsafe};
 use super::{DEFAULT_DATABASE, Given};
 use crate::cli::Error;
 
-/// Its name beside the database, and in the user's folder.
+/// Its name next to the database, and in the user's folder.
 const NAME: &str = "serial-gate.toml";
 
 /// The configuration file in use.
@@ -30,9 +30,9 @@ pub struct ConfigFile {
 pub enum Chosen {
     /// `--config` or `SERIAL_GATE_CONFIG` names it.
     ByName,
-    /// It lies beside the database, which a flag or a variable names.
+    /// It is next to the database, which a flag or a variable names.
     BesideTheDatabase,
-    /// It lies beside the default database, in the folder that the command runs in.
+    /// It is next to the default database, in the folder that the command runs in.
     BesideTheDefault,
     /// It is in the user's configuration folder.
     OfTheUser,
@@ -43,8 +43,8 @@ impl Chosen {
     pub fn why(self) -> &'static str {
         match self {
             Chosen::ByName => "named by `--config` or `SERIAL_GATE_CONFIG`",
-            Chosen::BesideTheDatabase => "beside the database",
-            Chosen::BesideTheDefault => "beside the database of this folder",
+            Chosen::BesideTheDatabase => "next to the database",
+            Chosen::BesideTheDefault => "next to the database of this folder",
             Chosen::OfTheUser => "in the user's configuration folder",
         }
     }
@@ -77,9 +77,8 @@ impl ConfigFile {
     }
 }
 
-/// The file in use and its content. `named` is what `--config` says and `db` what `--db` says.
-/// `makes_database`: the command makes the default database, so that a file beside it counts
-/// already.
+/// The file in use and its content. `named` is from `--config`, and `db` from `--db`.
+/// `makes_database`: the command makes the default database, so a file next to it counts already.
 pub fn read(
     named: Option<&Path>,
     db: Option<&Path>,
@@ -104,7 +103,7 @@ pub fn read(
     let given = file.read()?;
     match &given.db {
         Some(other) if !is_same(&file.beside(other), default) => Err(Error::new(format!(
-            "`{}` is beside the database that this command uses, but names another one, `{}`: \
+            "`{}` is next to the database that this command uses, but names another one, `{}`: \
              remove its `db`, or name the file with `--config`",
             file.path.display(),
             other.display()
@@ -125,9 +124,9 @@ fn read_if_any(file: Option<ConfigFile>) -> Result<(Given, Option<ConfigFile>), 
     }
 }
 
-/// The file beside a database. Another user's file is refused: it could switch the gate off.
+/// The file next to a database. Another user's file is refused: it could switch the gate off.
 fn beside(db: &Path, chosen: Chosen) -> Result<Option<ConfigFile>, Error> {
-    // A checkout may contain a link to the database: the file beside the link is not trusted.
+    // A checkout may contain a link to the database: a file next to the link is not trusted.
     let is_link = std::fs::symlink_metadata(db).is_ok_and(|link| link.is_symlink());
     let real = is_link.then(|| db.canonicalize().ok()).flatten();
     let path = real.as_deref().unwrap_or(db).with_file_name(NAME);

@@ -1,8 +1,8 @@
 //! The options that a command of `work` inherits.
 //!
-//! Owns the variables that repeat the flags of this process, and which file it uses, so that
-//! `serial-gate` in a job acts under the same options. Variables of this process's own environment
-//! are inherited anyway.
+//! Owns the variables that repeat this process's flags and its configuration file, so that
+//! `serial-gate` in a job has the same options. The command inherits this process's own variables
+//! anyway.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -39,8 +39,8 @@ pub fn variables(given: &Given, config: Option<&ConfigFile>) -> Vec<(&'static st
     variables.into_iter().filter_map(set).collect()
 }
 
-/// A list of repos for a variable. An empty variable would count as not set; a list without a name
-/// means all repos, too.
+/// A list of repos for a variable. An empty list means all repos, but an empty variable counts as
+/// not set; `,` is a list without a name.
 fn repos(repos: &str) -> OsString {
     if repos.is_empty() { "," } else { repos }.into()
 }

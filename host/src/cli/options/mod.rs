@@ -1,8 +1,8 @@
 //! The options that every verb shares.
 //!
 //! Owns the flags, and which of them are also a variable and a key of the configuration file.
-//! Leaves to `file` which file that is, to `shared` what the options add up to, and to `handed_on`
-//! what a command that this process starts finds in its environment.
+//! Leaves the choice of the file to `file`, the precedence to `shared`, and the environment of a
+//! command that this process starts to `handed_on`.
 
 mod file;
 mod handed_on;
@@ -25,7 +25,7 @@ pub use shared::Shared;
 pub use time::duration;
 pub use who::{Who, Why, user};
 
-/// The database of a command that names none.
+/// The database if no option names one.
 const DEFAULT_DATABASE: &str = "serial-gate.db";
 
 /// Options before or after any verb.
@@ -34,8 +34,8 @@ const DEFAULT_DATABASE: &str = "serial-gate.db";
 pub struct Global {
     #[command(flatten)]
     given: Given,
-    /// The configuration file [default: serial-gate.toml beside the database, else
-    /// serial-gate/serial-gate.toml in the user's configuration folder, if there is one]
+    /// The configuration file [default: serial-gate.toml next to the database, otherwise
+    /// serial-gate/serial-gate.toml in the user's configuration folder]
     #[arg(long, global = true, value_name = "PATH", env = "SERIAL_GATE_CONFIG")]
     config: Option<PathBuf>,
     /// Print JSON, for machines
@@ -43,7 +43,7 @@ pub struct Global {
     pub json: bool,
 }
 
-/// What can be given by a flag, by the environment, and as a key of the configuration file.
+/// Options that are a flag, a variable, and a key of the configuration file.
 #[derive(Args, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Given {
@@ -76,8 +76,8 @@ pub struct Given {
     #[arg(value_parser = time::lease)]
     #[serde(deserialize_with = "time::lease_in_a_file")]
     lease: Option<Duration>,
-    /// When a change counts as made: `full` once it is on the disk; with `normal`, a power cut may
-    /// take the last moments of claims [default: full]
+    /// When a change is acknowledged: with `full`, once it is on the disk; with `normal`, a power
+    /// cut may undo the last moments of claims [default: full]
     #[arg(
         long,
         global = true,

@@ -1,4 +1,4 @@
-//! What the options add up to, and the queue that they open.
+//! The options after the order of precedence, and the queue that they open.
 //!
 //! Owns the order of precedence: a flag, then the environment, then the configuration file, then
 //! the settings of the queue's active generation.
@@ -22,7 +22,7 @@ use crate::cli::{Error, compile_policy};
 
 const DEFAULT_LEASE: Duration = Duration::from_secs(30 * 60);
 
-/// What the options add up to.
+/// The options of every verb.
 pub struct Shared {
     /// The queue's database.
     pub db: Database,
@@ -32,11 +32,11 @@ pub struct Shared {
     pub json: bool,
     /// The settings that override the queue's for this command.
     pub overrides: Overrides,
-    /// Those of them that come from flags. Only these are checked strictly where they are stored.
+    /// Those of them that come from flags. Only these are checked strictly before they are stored.
     pub by_flags: Overrides,
     /// How long a claim lasts.
     pub lease: Duration,
-    /// The keys whose policies are run; without them, all policies are.
+    /// The keys whose signed policies may run. `None`: all policies may.
     pub trust: Option<Trust>,
     /// Compiles and runs the policies of this process.
     pub runtime: Runtime,
@@ -80,7 +80,7 @@ impl Shared {
         if db.is_none() && file::is_ignored(config.as_ref()) {
             tracing::warn!(
                 "the `serial-gate.toml` of this folder is not read, because `{DEFAULT_DATABASE}` \
-                 is not beside it: name it with `--config serial-gate.toml`"
+                 is not next to it: name it with `--config serial-gate.toml`"
             );
         }
         let db_is_default = db.is_none();
@@ -115,7 +115,7 @@ impl Shared {
         })
     }
 
-    /// An empty report in the form that was asked for.
+    /// An empty report in the requested form.
     pub fn report(&self) -> Report {
         Report::new(self.json)
     }
@@ -144,7 +144,7 @@ impl Shared {
         self.open(Overrides::default(), queue::Options::default())
     }
 
-    /// The same, or nothing where no option names a database and the default is missing.
+    /// The same, or `None` if no option names a database and the default is missing.
     pub fn queue_if_any(&self) -> Result<Option<Queue>, Error> {
         if self.has_no_queue() {
             return Ok(None);
@@ -157,8 +157,8 @@ impl Shared {
         self.db_is_default && !self.db.path.exists()
     }
 
-    /// Opens the queue behind its gate. If this command overrides the rules and the policy refuses
-    /// them, that is an error: without the rule, the queue would run ungated.
+    /// Opens the queue under the stored settings and this command's overrides. Rules of this
+    /// command that the policy refuses are an error: without them, the queue would run ungated.
     pub fn queue(&self) -> Result<Queue, Error> {
         self.queue_with(queue::Options::default())
     }

@@ -1,11 +1,11 @@
-//! Lengths of time as people write them.
+//! Durations as people write them.
 
 use std::time::Duration;
 
 use jiff::SignedDuration;
 use serde::{Deserialize, Deserializer, de};
 
-/// How to write one.
+/// The form, for error texts.
 pub const EXAMPLES: &str = "a time such as `90s`, `30m` or `1h 30m`";
 
 /// A time such as `90s`, `30m` or `1h 30m`; a bare number is seconds.
@@ -18,7 +18,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("write {EXAMPLES}"))
 }
 
-/// A lease: long enough for a worker to do something.
+/// A lease, which must not be 0.
 pub fn lease(text: &str) -> Result<Duration, String> {
     match duration(text)? {
         Duration::ZERO => {

@@ -1,4 +1,4 @@
-//! The public keys whose policies are trusted, as an operator writes them: the key, or its file.
+//! The trusted public keys, as an operator writes them: the key, or the path of its file.
 
 use std::path::{Path, PathBuf};
 
@@ -7,8 +7,8 @@ use serial_gate::policy::Trust;
 use crate::cli::Error;
 use crate::cli::plain_text::{self, plain};
 
-/// Whether a text is a public key and not the path of a file with one. All keys begin like this,
-/// whatever files the folder has.
+/// Whether a text is a public key and not the path of one. All keys begin with `RW`. No file is
+/// looked for, so that the content of the folder does not matter.
 pub fn is_key(text: &str) -> bool {
     text.starts_with("RW") && !text.ends_with(".pub")
 }
@@ -22,7 +22,7 @@ pub fn with_paths(keys: Vec<String>, change: impl Fn(&Path) -> PathBuf) -> Vec<S
     keys.into_iter().map(key).collect()
 }
 
-/// Reads the keys. An empty list trusts nobody: it does not mean "anybody".
+/// Reads the keys. An empty list trusts no key, so every policy is refused.
 pub fn read(keys: Vec<String>) -> Result<Trust, Error> {
     let texts = keys.iter().map(|key| match plain(key) {
         key if is_key(key) => Ok(key.to_owned()),

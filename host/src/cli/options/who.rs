@@ -1,4 +1,4 @@
-//! Who does something, and why, for the history.
+//! Who changes something, and why, for the history.
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
@@ -7,7 +7,6 @@ use serial_gate::store::Actor;
 
 use crate::cli::variables::variable;
 
-/// Who does it.
 #[derive(Args)]
 pub struct Who {
     /// Who does this, for the history [default: the user]
@@ -17,10 +16,9 @@ pub struct Who {
     pub who: String,
 }
 
-/// Who does it and, if given, why.
 #[derive(Args)]
 pub struct Why {
-    /// Why, for the audit
+    /// Why, for the history
     #[arg(
         long,
         value_name = "TEXT",

@@ -1,4 +1,4 @@
-//! `policy check`: whether a component may be a queue's policy.
+//! `policy check`: checks whether a component may be a queue's policy.
 
 use clap::Args;
 use jiff::Timestamp;
@@ -13,7 +13,7 @@ use crate::cli::verb::Verb;
 /// Check a policy stage by stage: contract, clause, and the invariants that any gate should keep
 #[derive(Args)]
 #[command(after_help = "\
-Nothing is changed: the states are made up, on a temporary database. If there is a
+Nothing is changed: the states are generated, in a temporary database. If there is a
 queue here, the policy is called with the queue's settings and has to pass its
 fixtures.
 

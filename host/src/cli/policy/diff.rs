@@ -1,4 +1,4 @@
-//! `policy diff`: what another policy would change right now.
+//! `policy diff`: lists what another policy would change right now.
 
 use clap::Args;
 use jiff::Timestamp;

@@ -1,4 +1,4 @@
-//! `policy export`: a generation's component as a file.
+//! `policy export`: writes a generation's component to a file.
 
 use std::path::PathBuf;
 

@@ -34,7 +34,7 @@ The format is that of `serial-gate conform`.
 Example:
   serial-gate policy fixtures add cases.jsonl")]
 pub struct Add {
-    /// The file of cases, one a line
+    /// The file of cases, one per line
     #[arg(value_name = "FILE.jsonl")]
     file: PathBuf,
     #[command(flatten)]
@@ -45,7 +45,7 @@ pub struct Add {
 #[derive(Args)]
 #[command(after_help = "Example:\n  serial-gate policy fixtures remove cases.jsonl")]
 pub struct Remove {
-    /// Their name, as `list` shows it
+    /// The name of the cases, as `list` shows it
     #[arg(value_name = "NAME")]
     name: String,
 }
@@ -90,7 +90,7 @@ fn list(shared: &Shared) -> Result<Report, Error> {
         report.json(fixture);
     }
     if fixtures.is_empty() {
-        report.line("no cases are attached: a new policy has to keep the invariants only");
+        report.line("no cases are attached: a new policy only has to keep the invariants");
         return Ok(report);
     }
     let rows = fixtures.iter().map(|fixture| {

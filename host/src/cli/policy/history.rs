@@ -1,4 +1,4 @@
-//! `policy history`: every change of every generation.
+//! `policy history`: lists every change of every generation.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! `policy keygen`: a pair of keys for signing policies, in minisign's format.
+//! `policy keygen`: makes a pair of keys for signing policies, in minisign's format.
 
 use std::fs;
 use std::path::PathBuf;
@@ -14,12 +14,13 @@ use crate::cli::options::Shared;
 use crate::cli::output::Report;
 use crate::cli::verb::Verb;
 
-/// Make the keys that policies are signed with
+/// Make a pair of keys for signing policies
 #[derive(Args)]
 #[command(after_help = "\
-The public key is written next to the secret one, with the ending `.pub`. Neither
-replaces a file. Only its owner can read the secret key. A password in the variable
-SERIAL_GATE_KEY_PASSWORD protects it. `minisign` reads both files, too.
+The public key is written next to the secret key, with the ending `.pub`. Existing files
+are not replaced. Only the owner can read the file of the secret key. If the variable
+SERIAL_GATE_KEY_PASSWORD has a password, it protects the key. `minisign` reads both
+files, too.
 
 Example:
   serial-gate policy keygen serial-gate.key")]
@@ -51,8 +52,7 @@ impl Verb for Keygen {
         });
         let (public, public_box, secret_box) =
             boxes.map_err(|cause| Error::because("cannot make the keys", cause))?;
-        // The public key first: if the second file cannot be written, only a file that can be made
-        // again has to be removed.
+        // The public key first: if the second file cannot be written, no secret has to be removed.
         write_new(&public_file, &public_box.to_bytes(), 0o644)?;
         if let Err(error) = write_new(&self.file, &secret_box.to_bytes(), 0o600) {
             let _ = fs::remove_file(&public_file);

@@ -1,7 +1,7 @@
-//! `policy new`: a folder with the start of a new policy.
+//! `policy new`: makes a folder with the start of a new policy.
 //!
-//! Owns the names of the files; their content is in `template/`. Nothing is overwritten. The
-//! contract is the host's own file, so the two cannot differ.
+//! Owns the names of the files; their content is in `template/`. The contract is the host's own
+//! file, so the two cannot differ. Callers rely on this: nothing is overwritten.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,10 +15,9 @@ use crate::cli::output::Report;
 use crate::cli::text::{command, shell, shown};
 use crate::cli::verb::Verb;
 
-/// What the policy is built for.
 const TARGET: &str = "wasm32-wasip2";
 
-/// The files by their paths. `{name}` is the policy's name, `{file}` its component's.
+/// The files by their paths. `{name}` becomes the policy's name, `{file}` the component's.
 const FILES: [(&str, &str); 7] = [
     ("Cargo.toml", include_str!("template/manifest.toml")),
     ("README.md", include_str!("template/README.md")),
@@ -32,7 +31,7 @@ const FILES: [(&str, &str); 7] = [
     ),
 ];
 
-/// Make a folder to write a policy in: the contract, a small rule, its tests
+/// Make a folder with the start of a new policy: the contract, a small rule, its tests
 #[derive(Args)]
 #[command(after_help = "\
 The folder must be empty or not exist yet. Its last part is the policy's name.
@@ -98,9 +97,9 @@ impl Verb for New {
     }
 }
 
-/// The policy's name: the folder's name, if a crate and a policy may have it.
+/// The policy's name: the folder's, if it is valid for a crate and a policy.
 fn name(folder: &Path) -> Result<String, Error> {
-    // `.` is a folder with a name, too.
+    // The folder may be given as `.`.
     let whole = std::path::absolute(folder).unwrap_or_else(|_| folder.into());
     let name = whole.file_name().unwrap_or_default().to_string_lossy();
     let is_word = |word: &str| {

@@ -1,4 +1,5 @@
-//! What several verbs share: a policy's file, its limits, and the stages of its check.
+//! Arguments and output that several verbs share: a policy's file, its limits, and the stages of
+//! its check.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -29,7 +30,7 @@ pub struct File {
     pub file: PathBuf,
 }
 
-/// What a policy may use. A limit that is not given stays as it is.
+/// The limits of a policy. Those that are not given stay as they are.
 #[derive(Args)]
 #[command(next_help_heading = "Limits of the policy")]
 pub struct Allow {
@@ -39,21 +40,21 @@ pub struct Allow {
     /// Time for `decide`, in milliseconds [default: 1000]
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
     decide_ms: Option<u64>,
-    /// Memory of a call, in MiB [default: 64]
+    /// Memory for a call, in MiB [default: 64]
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..4096))]
     memory_mib: Option<u32>,
-    /// Answer of a call, in MiB [default: 16]
+    /// Size of an answer, in MiB [default: 16]
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..4096))]
     result_mib: Option<u32>,
     /// Roll back automatically after this many failures in use; 0 means never [default: 3]
     #[arg(long, value_name = "N")]
     failures: Option<u32>,
-    /// The minutes in which they have to happen [default: 10]
+    /// Count only failures within this many minutes [default: 10]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     failures_within_minutes: Option<u32>,
 }
 
-/// Which repos a stored scope may name.
+/// The repos that a stored scope may name.
 #[derive(Args)]
 pub struct NewRepos {
     /// The scope may name repos that nothing in the queue has yet
@@ -61,7 +62,6 @@ pub struct NewRepos {
     pub new: bool,
 }
 
-/// Who does it and why.
 #[derive(Args)]
 pub struct Reason {
     /// Why, for the history
@@ -104,7 +104,7 @@ impl File {
         Ok(component)
     }
 
-    /// The signature beside the component, if there is one.
+    /// The signature next to the component, if there is one.
     fn signature(&self) -> Result<Option<String>, Error> {
         let path = signature_path(&self.file);
         match std::fs::read(&path) {
@@ -137,7 +137,7 @@ impl File {
     }
 }
 
-/// Where the signature of a component is.
+/// The path of a component's signature.
 pub fn signature_path(component: &Path) -> PathBuf {
     let mut path = component.to_owned().into_os_string();
     path.push(".minisig");
@@ -167,7 +167,7 @@ impl Reason {
     }
 }
 
-/// Adds what each stage of a check found. A refusal makes the verb fail.
+/// Adds the result of each stage of a check. A refusal makes the verb fail.
 pub fn list_stages(stages: &[Stage], report: &mut Report) {
     for stage in stages {
         let line = match &stage.found {

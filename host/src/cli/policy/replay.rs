@@ -1,4 +1,4 @@
-//! `policy replay`: what another policy would have said about recorded states.
+//! `policy replay`: lists what another policy would have decided about recorded states.
 
 use std::path::PathBuf;
 
@@ -20,9 +20,9 @@ const LISTED: usize = 100;
 /// Run a policy over a decision log, and list the decisions that would differ
 #[derive(Args)]
 #[command(after_help = "\
-The log is written by `serial-gate claim --decision-log FILE --log-snapshots`. Each
-state is decided at its time and under its settings, unless this command overrides
-them. Nothing is changed.
+`serial-gate claim --decision-log FILE --log-snapshots` writes the log. Each state is
+decided at its time and under its settings, unless this command overrides them.
+Nothing is changed.
 
 Example:
   serial-gate policy replay my-policy.wasm --from decisions.jsonl")]

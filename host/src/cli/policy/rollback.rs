@@ -1,4 +1,4 @@
-//! `policy rollback`: back to an earlier generation.
+//! `policy rollback`: goes back to an earlier generation.
 
 use clap::Args;
 use serial_gate::queue::Queue;
@@ -11,16 +11,16 @@ use crate::cli::output::{Report, Tone, toned};
 use crate::cli::text::shown;
 use crate::cli::verb::Verb;
 
-/// Go back to the generation before, or to any that was active once
+/// Go back to the previous generation, or to any that was active once
 #[derive(Args)]
 #[command(after_help = "\
-Its policy, settings and limits are active again as they were.
+Its policy, settings and limits become active again as they were.
 
 Examples:
-  serial-gate policy rollback --reason 'nothing starts any more'
+  serial-gate policy rollback --reason 'no task starts'
   serial-gate policy rollback 3 --reason 'the last good one'")]
 pub struct Rollback {
-    /// The generation's number [default: the one that was active before]
+    /// The generation's number [default: the previous one]
     #[arg(value_name = "N")]
     generation: Option<i64>,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! `policy settings`: the settings of the active generation, and a new generation with others.
+//! `policy settings`: shows the settings of the active generation, or stores others as a new one.
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
@@ -76,7 +76,7 @@ impl Verb for Settings {
     }
 }
 
-/// The stored settings and, if they differ, those of this command next to them; and the limits.
+/// Adds the stored settings, this command's if they differ, and the limits.
 fn describe(
     generation: i64,
     [theirs, here]: [&model::Settings; 2],
@@ -114,7 +114,7 @@ fn describe(
     report.line(match failures {
         0 => "a policy that fails stays active".into(),
         _ => format!(
-            "after {} within {failures_within_minutes} min the generation before is active again",
+            "after {} within {failures_within_minutes} min the previous generation is active again",
             count(usize::try_from(failures).unwrap_or(usize::MAX), "failure")
         ),
     });

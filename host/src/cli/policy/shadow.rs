@@ -1,4 +1,4 @@
-//! `policy shadow`: a second policy that is asked at each claim without deciding anything.
+//! `policy shadow`: runs a second policy at claims, without effect.
 
 use std::path::PathBuf;
 
@@ -14,11 +14,11 @@ use crate::cli::output::{Report, Tone, toned};
 use crate::cli::text::{count, plain_verdict, shown};
 use crate::cli::verb::Verb;
 
-/// Let a policy decide beside the active one, and count where they differ
+/// Run a second policy at each claim, without effect, and count where the two differ
 #[derive(Args)]
 #[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = "\
-Every claim asks both about the same state, at most once a second in each process.
+A claim asks both policies about the same state, at most once a second in each process.
 
 Examples:
   serial-gate policy shadow my-policy.wasm --reason 'before monday'

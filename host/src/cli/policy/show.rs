@@ -1,4 +1,4 @@
-//! `policy show`: one generation, whole.
+//! `policy show`: shows one generation.
 
 use clap::Args;
 use serial_gate::store::{Error as StoreError, Generation, GenerationState, Store};

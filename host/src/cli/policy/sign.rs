@@ -1,4 +1,4 @@
-//! `policy sign`: a signature beside a policy, in minisign's format.
+//! `policy sign`: writes a signature next to a policy, in minisign's format.
 
 use std::path::PathBuf;
 
@@ -63,7 +63,7 @@ impl Verb for Sign {
         let mut report = shared.report();
         report.json(&json!({ "signature_file": path }));
         report.line(format!(
-            "`{}` is the signature: keep it beside the policy",
+            "`{}` is the signature: keep it next to the policy",
             shown(&path)
         ));
         Ok(report)
@@ -91,7 +91,7 @@ impl Sign {
     }
 }
 
-/// How many letters a public key has.
+/// The length of a public key's text.
 const PUBLIC_KEY: usize = 56;
 
 /// A secret key from its file's content. The program `minisign` gives an unprotected key no
@@ -111,8 +111,8 @@ fn open(text: String, password: Option<String>) -> Result<SecretKey, PError> {
     SecretKeyBox::from(text).into_secret_key(Some(password))
 }
 
-/// The password of a secret key. No command asks for it, because it would wait for a terminal. A
-/// line end comes from a file and is dropped; a space may be part of the password.
+/// The password of a secret key. It is never asked for, so that a command without a terminal does
+/// not hang. A line end comes from a file and is dropped; a space may be part of the password.
 pub fn password() -> Option<String> {
     let password = std::env::var(KEY_PASSWORD).ok()?;
     let password = plain_text::without_line_ends(&password);

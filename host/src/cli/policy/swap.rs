@@ -1,4 +1,4 @@
-//! `policy swap`: another policy for a running queue.
+//! `policy swap`: makes another policy the active one of a running queue.
 
 use clap::Args;
 use serial_gate::queue::Queue;
@@ -14,8 +14,8 @@ use crate::cli::verb::Verb;
 /// Check a policy and make it the active one; a refused one changes nothing
 #[derive(Args)]
 #[command(after_help = "\
-The settings stay as they are unless this command overrides them; then they become the
-new generation's. Every process that claims follows with its next claim, without a
+The settings stay as they are, unless this command overrides them; the new generation
+stores the result. Every process that claims follows with its next claim, without a
 restart.
 
 Examples:
@@ -92,7 +92,7 @@ pub fn propose(
     Ok(report)
 }
 
-/// Adds that a generation is refused.
+/// Reports that a generation was refused.
 pub fn add_refused(queue: &mut Queue, generation: i64, report: &mut Report) -> Result<(), Error> {
     report.json(&serde_json::json!({ "generation": generation, "accepted": false }));
     let policy = policy(queue, generation)?;

@@ -1,17 +1,17 @@
-//! How long ago something was that the database has written down.
+//! The age of a time in the database.
 
 use jiff::fmt::friendly::SpanPrinter;
 use jiff::{SignedDuration, Timestamp};
 use serial_gate::store::{from_sql_time, time_since};
 
-/// The time since then; none if it is not known, or lies further ahead than two right clocks may
-/// differ.
+/// The time since then. `None` if it is unknown, or further in the future than two correct clocks
+/// may differ.
 pub fn age_of(since: Option<Timestamp>, now: Timestamp) -> Option<SignedDuration> {
     let passed = time_since(since?, now)?;
     SignedDuration::try_from(passed).ok()
 }
 
-/// The same for a time that the gate itself has written.
+/// The same for a time in the database's format.
 pub fn age(since: Option<&str>, now: Timestamp) -> Option<SignedDuration> {
     age_of(from_sql_time(since?), now)
 }

@@ -1,4 +1,4 @@
-//! What operators did.
+//! The audit: what operators did.
 
 use axum::extract::State;
 use serde::Deserialize;
@@ -11,16 +11,15 @@ use crate::http::transport::extract::{Json, Query};
 use crate::http::transport::problem::Problem;
 use crate::http::transport::reader::Reader;
 
-/// How many are shown at most.
 const MOST: u32 = 1_000;
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct Entries {
-    /// In this repo only
+    /// Only this repo
     repo: Option<String>,
-    /// How many, the newest first
+    /// The newest entries, at most this many
     #[serde(default = "a_page")]
     #[param(default = 50, minimum = 1, maximum = 1000)]
     limit: u32,

@@ -1,7 +1,7 @@
-//! What takes long: done in its turn, in the background, on its own queue.
+//! Long work: done in turn, in the background, on its own queue.
 //!
-//! Owns the turns. Callers rely on this: work that nobody waits for any more is stopped, and so
-//! is all work once the service is to end.
+//! Owns the turns. Callers rely on this: work is stopped when its caller has gone, and when the
+//! service stops.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::http::app::App;
 use crate::http::transport::actor::Refused;
 use crate::http::transport::problem::Problem;
 
-/// How many steps that check nothing are made at a time.
+/// How many steps of [`Lane::Steps`] run at a time.
 pub const STEPS: usize = 8;
 
 /// What a request waits for.
@@ -23,7 +23,7 @@ pub enum Lane {
     Steps,
 }
 
-/// Stops work when the request that it is for is dropped.
+/// Stops the work when its request is dropped.
 struct WhileWanted(Stop);
 
 impl Drop for WhileWanted {
@@ -32,7 +32,7 @@ impl Drop for WhileWanted {
     }
 }
 
-/// Makes a step in its turn. Until it is done, its caller may have gone.
+/// Runs a step in its turn.
 pub async fn in_background<T: Send + 'static>(
     app: &App,
     lane: Lane,
@@ -59,7 +59,7 @@ pub async fn in_background<T: Send + 'static>(
     let done = tokio::select! {
         done = &mut done => done,
         () = shutdown.cancelled() => {
-            // What it has found by then is its answer.
+            // A step that ends before it sees the stop still has its answer.
             wanted.0.tell();
             done.await
         }

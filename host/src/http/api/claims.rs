@@ -1,4 +1,4 @@
-//! A claim over HTTP, at once or when there is a job.
+//! A claim over HTTP, which may wait for a job.
 
 use std::time::Duration;
 
@@ -16,17 +16,17 @@ use crate::http::transport::extract::{Json, whole};
 use crate::http::transport::problem::Problem;
 use crate::http::transport::waiter::Waiter;
 
-/// Longer, and something between may take the connection for dead.
+/// Proxies may drop a connection that is silent for longer.
 const LONGEST_WAIT: u32 = 300;
 const LONGEST_NAME: usize = 200;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Claim {
-    /// Who claims
+    /// The name of the worker that claims
     #[schema(min_length = 1, max_length = 200, example = "builder-1")]
     worker: String,
-    /// Whose jobs it does; those of all agents, if left out
+    /// The agent whose jobs it does; all agents, if left out
     #[schema(min_length = 1, max_length = 200, example = "analyst")]
     agent: Option<String>,
     /// Seconds to wait for a job if there is none now
@@ -37,13 +37,13 @@ pub struct Claim {
 
 /// Claim the next job that the gate lets through
 ///
-/// With `wait`, the answer comes as soon as there is one, or when the time is over. A job goes to
-/// the worker that has waited longest among those it is for.
+/// With `wait`, the answer comes as soon as there is a job, or when the time is over. A job goes to
+/// the worker of its agent that has waited longest.
 #[utoipa::path(
     post, path = "/claim", tag = "jobs", security(("token" = ["worker"])),
     request_body = Claim,
     responses(
-        (status = 200, description = "A job. Its token ends it", body = Claimed),
+        (status = 200, description = "A job, with the token that ends it", body = Claimed),
         (status = 204, description = "Nothing may be claimed"),
     )
 )]
@@ -72,10 +72,10 @@ pub async fn claim(
     let (waiter, answer) = Waiter::new(worker, agent, Duration::from_secs(wait.into()));
     app.writer.claim(waiter)?;
     let claimed = tokio::select! {
-        // A job that is there already is the worker's.
+        // A job that was claimed already belongs to the worker.
         biased;
         answer = answer => answer.map_err(|_| Refused::Stopped)???,
-        // From here on nobody takes the answer: a job that comes all the same goes back.
+        // This drops the receiver: a job that is claimed later goes back.
         () = app.access.revoked(caller.key) => return Err(Problem::revoked()),
     };
     Ok(match claimed {

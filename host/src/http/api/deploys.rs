@@ -1,4 +1,4 @@
-//! What became of deploys.
+//! Deploys: how they turned out.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -18,25 +18,26 @@ pub struct Deploy {
     /// The repo that was deployed
     #[schema(min_length = 1, example = "alpha")]
     repo: String,
-    /// How it is
+    /// Whether it is healthy
     verdict: DeployVerdict,
-    /// The deploy, by the name that its system gave it
+    /// The deploy's ID in its own system
     #[schema(min_length = 1)]
     deploy: Option<String>,
-    /// The task that was deployed
+    /// The task that was deployed, by its name
     #[schema(min_length = 1, example = "ORCH-88")]
     work_item: Option<String>,
-    /// What was seen
+    /// What was observed
     #[serde(default)]
     #[schema(default = "", example = "checkout answers 500")]
     detail: String,
 }
 
-/// Say how a deploy is: a degraded one freezes its repo, once for each deploy
+/// Report how a deploy turned out: a degraded one freezes its repo, once for each deploy
 #[utoipa::path(
-    post, path = "/deploys", tag = "freezes", security(("token" = ["worker"])), request_body = Deploy,
+    post, path = "/deploys", tag = "freezes", security(("token" = ["worker"])),
+    request_body = Deploy,
     responses(
-        (status = 201, description = "It is written down, and what it led to is on the disk", body = Deployed),
+        (status = 201, description = "It is recorded; this is on the disk", body = Deployed),
     )
 )]
 pub async fn add_deploy(

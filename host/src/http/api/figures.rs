@@ -1,9 +1,8 @@
-//! The figures of the queue, each with its name and what it means.
+//! The figures of the queue, each with its name and its meaning.
 //!
-//! Owns the tables. Leaves the reading to `metrics`. Callers rely on this: a repo that is listed
-//! has a figure for what waits, runs, failed and lapsed, also where it is 0, so that a rule for an
-//! alarm sees it fall. Rarer figures are there only where there is something: Prometheus keeps each
-//! line.
+//! Owns the tables. Leaves the reading to `metrics`. Callers rely on this: every listed repo has a
+//! figure for waiting, running, failed and lapsed jobs, even if it is 0, so that an alert rule sees
+//! it fall. Rarer figures are left out when they are 0, because Prometheus keeps every series.
 
 use std::collections::BTreeMap;
 
@@ -21,10 +20,9 @@ use serial_gate::store::Outbox;
 use super::age::{age, age_of};
 use crate::http::transport::counters::amount;
 
-/// A figure's name, what it means, and its value, where there is one.
+/// A figure's name, its meaning, and its value, if there is one.
 type Figure<T> = (&'static str, &'static str, fn(&T) -> Option<i64>);
 
-/// Of each repo.
 const OF_REPO: [Figure<RepoState>; 6] = [
     (
         "waiting_jobs",
@@ -33,7 +31,7 @@ const OF_REPO: [Figure<RepoState>; 6] = [
     ),
     (
         "head_seconds",
-        "For how long the first of them has been in the queue, where that is known",
+        "How long the first of them has been in the queue, if that is known",
         |repo| seconds(repo.waiting.first()?.since),
     ),
     (
@@ -58,36 +56,36 @@ const OF_REPO: [Figure<RepoState>; 6] = [
     }),
     (
         "frozen_seconds",
-        "For how long a repo has been frozen, where that is known",
+        "How long a repo has been frozen, if that is known",
         |repo| seconds(repo.frozen_since.filter(|_| repo.frozen)),
     ),
 ];
 
-/// Of the work in each repo; what has no repo is under an empty name.
+/// The work in each repo. Jobs without a repo are under an empty name.
 const OF_WORK: [Figure<JobCounts>; 6] = [
     (
         "running_jobs",
-        "Jobs that a worker has claimed and whose lease goes on, of each repo",
+        "Claimed jobs whose lease is running, of each repo",
         |jobs| Some(amount(jobs.running)),
     ),
     (
         "failed_jobs",
-        "Jobs that failed, while their task is unfinished and no later job of the same task and agent is there",
+        "Failed jobs of unfinished tasks without a later job of the same task and agent",
         |jobs| Some(amount(jobs.failed)),
     ),
     (
         "lapsed_jobs",
-        "Claimed jobs whose lease is over: their worker was not heard of, and the next claim requeues them",
+        "Claimed jobs whose lease expired: the next claim requeues them",
         |jobs| Some(amount(jobs.lapsed)),
     ),
     (
         "foreign_jobs",
-        "Jobs that another program set to running without a lease, or to a status that the gate does not know: whether they are worked on is not known",
+        "Jobs that another program set to running without a lease, or to an unknown status",
         |jobs| some(jobs.foreign),
     ),
     (
         "put_off_jobs",
-        "Claimed jobs whose branch could not be cut, and that are tried again later",
+        "Claimed jobs whose branch could not be cut; they are tried again later",
         |jobs| some(jobs.put_off),
     ),
     (
@@ -165,13 +163,13 @@ pub fn of_outbox(outbox: &Outbox, registry: &mut Registry) {
     }
     registry.register(
         "outbox_alerts",
-        "Alerts that are to be sent to a channel, and that could not be",
+        "Alerts to a channel that are pending or have failed",
         alerts,
     );
     gauge(
         registry,
         "outbox_oldest_seconds",
-        "For how long the oldest alert has been pending",
+        "How long the oldest alert has been pending",
         seconds_since(outbox.oldest_pending.as_deref()),
     );
 }
@@ -193,10 +191,14 @@ pub fn of_calls(calls: BTreeMap<&'static str, Calls>, registry: &mut Registry) {
         }
     }
     registry.register("policy_calls", "Calls of policies, by function", count);
-    registry.register("policy_call_seconds", "How long they took", seconds);
+    registry.register(
+        "policy_call_seconds",
+        "Time spent in calls of policies",
+        seconds,
+    );
     registry.register(
         "policy_call_failures",
-        "Those that broke a limit or trapped",
+        "Calls of policies that broke a limit or trapped",
         failures,
     );
 }
@@ -235,12 +237,12 @@ fn some(number: usize) -> Option<i64> {
     (number > 0).then(|| amount(number))
 }
 
-/// An age that is not known is no age of 0: there is no figure then.
+/// An unknown age has no figure.
 fn seconds(since: Option<Timestamp>) -> Option<i64> {
     age_of(since, Timestamp::now()).map(|age| age.as_secs())
 }
 
-/// None of them where it is not known.
+/// An unknown age counts as 0.
 fn seconds_since(since: Option<&str>) -> i64 {
     age(since, Timestamp::now()).map_or(0, |age| age.as_secs())
 }

@@ -1,4 +1,4 @@
-//! Freezes: a repo is closed, and opened again.
+//! Freezes: close a repo, and open it again.
 
 use axum::extract::State;
 use jiff::Timestamp;
@@ -21,11 +21,11 @@ pub struct Freeze {
     /// Why, for people who look at the queue
     #[schema(min_length = 1, example = "checkout is down since 14:02")]
     pub reason: String,
-    /// Who does it, if not the owner of the token
+    /// The person who freezes it, if that is not the owner of the token
     pub who: Option<String>,
     /// The task whose deploy went bad
     pub work_item: Option<String>,
-    /// The repo is new: nothing in the queue has its name yet. Without this, such a repo is refused
+    /// Accept a repo that nothing in the queue has yet; without this, such a repo is refused
     #[serde(default)]
     #[schema(default = false)]
     pub new: bool,
@@ -40,10 +40,10 @@ pub struct Unfreeze {
     /// Why it may go on
     #[schema(min_length = 1, example = "rolled back")]
     pub reason: String,
-    /// Who does it, if not the owner of the token
+    /// The person who opens it, if that is not the owner of the token
     pub who: Option<String>,
-    /// The number of the newest freeze that the caller knows of: if another one is the newest,
-    /// nothing is cleared
+    /// The newest freeze that the caller knows, by its number: if it is not the newest, nothing is
+    /// cleared
     #[serde(default, deserialize_with = "maybe_whole")]
     pub freeze_id: Option<i64>,
 }
@@ -51,22 +51,22 @@ pub struct Unfreeze {
 #[derive(Serialize, ToSchema)]
 pub struct Unfrozen {
     repo: String,
-    /// How many freezes were cleared; none if it was not frozen
+    /// How many freezes were cleared; 0 if it was not frozen
     cleared: usize,
-    /// What has to be known if it was not frozen: that no task of it is known, or which frozen repo
-    /// has a name like it
+    /// A hint if it was not frozen: no task of it is known, or a frozen repo has a similar name
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
 }
 
 /// Close a repo until it is unfrozen: no task of it starts
 ///
-/// `holds` and `note` say what the gate really does: where it does not act, a freeze holds nothing.
-/// A repo that nothing in the queue has is refused with 422, unless `new` says that it is new.
+/// `holds` and `note` say whether the freeze has an effect: where the gate does not act, it holds
+/// nothing. A repo that nothing in the queue has is refused, unless `new` is true.
 #[utoipa::path(
-    post, path = "/serial-gate/freeze", tag = "freezes", security(("token" = ["operator"])), request_body = Freeze,
+    post, path = "/serial-gate/freeze", tag = "freezes", security(("token" = ["operator"])),
+    request_body = Freeze,
     responses(
-        (status = 200, description = "It is frozen, and that is on the disk", body = Frozen),
+        (status = 200, description = "It is frozen; this is on the disk", body = Frozen),
     )
 )]
 pub async fn freeze(
@@ -96,10 +96,14 @@ pub async fn freeze(
 
 /// Open a frozen repo again: clears all its active freezes
 #[utoipa::path(
-    post, path = "/serial-gate/unfreeze", tag = "freezes", security(("token" = ["operator"])), request_body = Unfreeze,
+    post, path = "/serial-gate/unfreeze", tag = "freezes", security(("token" = ["operator"])),
+    request_body = Unfreeze,
     responses(
-        (status = 200, description = "It is open, and that is on the disk", body = Unfrozen),
-        (status = "default", description = "It was refused; with 409, it was frozen again meanwhile", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "It is open; this is on the disk", body = Unfrozen),
+        (
+            status = "default", body = Problem, content_type = "application/problem+json",
+            description = "It was refused. 409: it was frozen again in the meantime"
+        ),
     )
 )]
 pub async fn unfreeze(

@@ -1,8 +1,8 @@
 //! Whether the service lives, and whether it can do its work.
 //!
-//! Owns the look, which is asked for every second by machines that show no token: it reads a few
-//! pages and writes nothing. Leaves the words to `ready`. Callers rely on this: a service that is
-//! ready gives out jobs by the active rule, and keeps what it acknowledges.
+//! Owns the check. Machines without a token ask for it every second, so it reads a few pages and
+//! writes nothing. Leaves the texts to `ready`. Callers rely on this: a service that is ready gives
+//! out jobs by the active rule, and keeps what it acknowledges.
 
 use std::time::Duration;
 
@@ -40,12 +40,15 @@ pub async fn alive() -> Json<Health> {
     Json(OK)
 }
 
-/// The queue's file is in place, can be read and written, and has everything of the gate's; claims use the active policy
+/// The queue's file is in place, readable, writable and complete, and claims use the active policy
 #[utoipa::path(
     get, path = "/readyz", tag = "service", security(()),
     responses(
         (status = 200, description = "It is", body = Health),
-        (status = "default", description = "It is not", body = Problem, content_type = "application/problem+json"),
+        (
+            status = "default", body = Problem, content_type = "application/problem+json",
+            description = "It is not"
+        ),
     )
 )]
 pub async fn ready(State(app): State<App>) -> Result<Json<Health>, Problem> {
@@ -60,7 +63,7 @@ pub async fn ready(State(app): State<App>) -> Result<Json<Health>, Problem> {
         } = app.writer.standing().await?;
         app.access.check_files().await?;
         let found = app.prober.run(look).await??;
-        // The disk comes first: without it nothing else can be mended.
+        // The disk comes first: without it nothing else can be repaired.
         let writers = no_room.map(NotReady::from);
         let reason = writers.or(found).or(not_in_force.map(NotReady::NotInForce));
         match reason {
@@ -78,7 +81,7 @@ pub async fn ready(State(app): State<App>) -> Result<Json<Health>, Problem> {
     }
 }
 
-/// Why the queue cannot be used, as far as another connection than the writer's can tell.
+/// Why the queue cannot be used, as seen from a connection that is not the writer's.
 fn look(prober: &mut Reader) -> Result<Option<NotReady>, Error> {
     let store = prober.queue.store();
     store.check_files()?;

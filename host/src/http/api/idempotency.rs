@@ -1,7 +1,7 @@
-//! `Idempotency-Key`: the name that a client gives to a request which it may repeat.
+//! `Idempotency-Key`: a client's name for a request that it may repeat.
 //!
-//! Owns the form of a key, and when two requests are the same: by their route and by what their
-//! bodies say, however that is written. Leaves to the store that the second one changes nothing.
+//! Owns the format of a key, and when two requests are the same: when their routes and the values
+//! in their bodies are equal. Leaves to the store that the second one changes nothing.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -22,8 +22,8 @@ const LONGEST: usize = 255;
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "it describes the header, which `Key` reads")]
 pub struct MayBeRepeated {
-    /// A name of the client's for this request. The same request with the same key gets the same answer and adds nothing, for
-    /// 24 h; another request with it is refused
+    /// The client's name for this request. For 24 h, the same request with the same key gets the
+    /// same answer and adds nothing, and a different request with this key is refused
     #[param(
         rename = "Idempotency-Key",
         required = false,
@@ -59,14 +59,15 @@ impl<S: Send + Sync> FromRequestParts<S> for Key {
         match key.to_str() {
             Ok(key) if is_a_key && keys.next().is_none() => Ok(Key(Some(key.into()))),
             _ => Err(Problem::invalid(format!(
-                "the header `Idempotency-Key` is not a key: give it once, with 1 to {LONGEST} printable ASCII characters"
+                "the header `Idempotency-Key` is not a key: give it once, with 1 to {LONGEST} \
+                 printable ASCII characters"
             ))),
         }
     }
 }
 
 impl Key {
-    /// The request that it is for.
+    /// Binds the key to its request.
     pub fn of(
         self,
         caller: &Caller,

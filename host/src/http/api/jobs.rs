@@ -14,7 +14,7 @@ use crate::http::transport::access::{Operator, Worker};
 use crate::http::transport::extract::{Json, Path, token, whole};
 use crate::http::transport::problem::Problem;
 
-/// It is for people to read, in the queue and in an alert.
+/// People read it, in the queue and in an alert.
 const LONGEST_ERROR: usize = 5_000;
 
 #[derive(Serialize, Deserialize, ToSchema)]
@@ -23,10 +23,10 @@ pub struct AddJob {
     /// The task
     #[serde(deserialize_with = "whole")]
     task_id: i64,
-    /// Who does it
+    /// The agent that does it
     #[schema(min_length = 1, example = "developer")]
     agent: String,
-    /// The repo it works in, if not the task's
+    /// The repo it works in; the task's, if left out
     #[schema(min_length = 1)]
     repo: Option<String>,
 }
@@ -34,7 +34,7 @@ pub struct AddJob {
 #[derive(Serialize, ToSchema)]
 pub struct AddedJob {
     job_id: i64,
-    /// What has to be known of it: that the freeze of its repo does not hold it
+    /// A warning: the freeze of its repo does not hold this job
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
 }
@@ -83,13 +83,14 @@ pub struct Changed {
     job_id: i64,
     #[schema(example = "done")]
     status: &'static str,
-    /// When a running job goes back to the queue unless its worker is heard of, UTC
+    /// When a running job goes back to the queue unless its worker reports, UTC
     lease_until: Option<String>,
 }
 
 /// Add a queued job to a task
 #[utoipa::path(
-    post, path = "/jobs", tag = "jobs", security(("token" = ["worker"])), params(MayBeRepeated), request_body = AddJob,
+    post, path = "/jobs", tag = "jobs", security(("token" = ["worker"])), params(MayBeRepeated),
+    request_body = AddJob,
     responses(
         (status = 201, description = "It was added", body = AddedJob),
     )

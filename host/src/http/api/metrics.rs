@@ -1,7 +1,7 @@
 //! Figures for Prometheus.
 //!
-//! What happened in this process is counted in `counters` and `connections`; what the queue is like
-//! is read here when it is asked for.
+//! Owns the scrape: it reads the state of the queue now. Leaves the counts of this process to
+//! `counters` and `connections`, and the tables of figures to `figures`.
 
 use std::sync::atomic::Ordering;
 
@@ -24,7 +24,10 @@ use crate::http::transport::reader::Reader;
 #[utoipa::path(
     get, path = "/metrics", tag = "service", security(("token" = ["reader"])),
     responses(
-        (status = 200, description = "In the format of OpenMetrics", body = String, content_type = "application/openmetrics-text"),
+        (
+            status = 200, body = String, content_type = "application/openmetrics-text",
+            description = "In the format of OpenMetrics"
+        ),
     )
 )]
 pub async fn metrics(State(app): State<App>, _: Viewer) -> Result<impl IntoResponse, Problem> {
@@ -62,7 +65,7 @@ pub async fn metrics(State(app): State<App>, _: Viewer) -> Result<impl IntoRespo
     gauge(
         registry,
         "wal_bytes",
-        "How long the database's log (-wal) is; one reader that takes long keeps it growing",
+        "Size of the database's log (-wal); a long-running reader keeps it growing",
         found.log_bytes,
     );
     of_queue(&found.state, registry);
@@ -83,7 +86,6 @@ pub async fn metrics(State(app): State<App>, _: Viewer) -> Result<impl IntoRespo
     Ok(([(CONTENT_TYPE, kind)], app.answers.hold(text)))
 }
 
-/// What the database tells.
 struct Found {
     state: QueueState,
     generation: i64,

@@ -1,5 +1,4 @@
-//! The API: a file for each kind of thing. A handler reads a request, has the queue do it, and says
-//! what came of it.
+//! The API: a file for each resource. A handler reads a request, has the queue do it, and answers.
 
 pub mod age;
 pub mod audit;

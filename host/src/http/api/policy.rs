@@ -1,7 +1,7 @@
-//! The policy's life: its history, its shadow, promotion and the way back.
+//! The policy's history, its shadow, promotion and rollback.
 //!
-//! Owns nothing of it: each step is `life`'s. They run in the background, on their own queue, and
-//! wait for no check.
+//! Leaves each step to `rollout`. Steps run in the background, on their own queue, and wait for no
+//! check.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -31,10 +31,10 @@ pub struct RollBack {
     /// Why, for the history
     #[schema(min_length = 1, example = "too many conflicts")]
     pub reason: String,
-    /// The generation to go back to; the one that was active before, if left out
+    /// The generation to go back to; the previous one, if left out
     #[serde(default, deserialize_with = "maybe_whole")]
     pub generation: Option<i64>,
-    /// The generation that the caller knows to be active: if it is another by now, nothing is
+    /// The generation that the caller takes for active: if another one is active, nothing is
     /// changed
     #[serde(default, deserialize_with = "maybe_whole")]
     pub seen: Option<i64>,
@@ -62,11 +62,14 @@ pub async fn history(
     Ok(Json(events.await??))
 }
 
-/// How often the shadow was asked, and where it differs from the active policy
+/// How often the shadow was compared, and where it differs from the active policy
 #[utoipa::path(
     get, path = "/policy/shadow", tag = "policy", security(("token" = ["reader"])),
     responses(
-        (status = 200, description = "What it did; null if there is no shadow", body = serde_json::Value),
+        (
+            status = 200, body = serde_json::Value,
+            description = "The comparison; null if there is no shadow"
+        ),
     )
 )]
 pub async fn shadow(
@@ -79,9 +82,10 @@ pub async fn shadow(
     Ok(Json(record.await??))
 }
 
-/// End the shadow's time
+/// Stop the shadow
 #[utoipa::path(
-    delete, path = "/policy/shadow", tag = "policy", security(("token" = ["operator"])), request_body = Because,
+    delete, path = "/policy/shadow", tag = "policy", security(("token" = ["operator"])),
+    request_body = Because,
     responses(
         (status = 200, description = "It is no longer the shadow", body = Active),
     )
@@ -100,7 +104,8 @@ pub async fn stop_shadow(
 
 /// Make the shadow the active policy
 #[utoipa::path(
-    post, path = "/policy/promote", tag = "policy", security(("token" = ["operator"])), request_body = Because,
+    post, path = "/policy/promote", tag = "policy", security(("token" = ["operator"])),
+    request_body = Because,
     responses(
         (status = 200, description = "It is active", body = Active),
     )
@@ -113,12 +118,16 @@ pub async fn promote(
     actor(&app, caller, reason, rollout::promote).await
 }
 
-/// Go back to the generation before, or to any that was active once
+/// Go back to the previous generation, or to any that was active once
 #[utoipa::path(
-    post, path = "/policy/rollback", tag = "policy", security(("token" = ["operator"])), request_body = RollBack,
+    post, path = "/policy/rollback", tag = "policy", security(("token" = ["operator"])),
+    request_body = RollBack,
     responses(
         (status = 200, description = "It is active", body = Active),
-        (status = "default", description = "It was refused; with 409, another generation is active by now", body = Problem, content_type = "application/problem+json"),
+        (
+            status = "default", body = Problem, content_type = "application/problem+json",
+            description = "It was refused. 409: another generation is active now"
+        ),
     )
 )]
 pub async fn rollback(
@@ -150,7 +159,7 @@ async fn actor(
     .await
 }
 
-/// Why a step is made, which must be said.
+/// Refuses an empty reason.
 pub fn given(reason: String) -> Result<String, Problem> {
     if reason.is_empty() {
         return Err(Problem::new(

@@ -1,8 +1,7 @@
-//! A policy that is proposed: checked, and made the active one or the shadow.
+//! A proposed policy: check it, and make it the active one or the shadow.
 //!
-//! Owns nothing of it: each step is `conform`'s and `life`'s. Callers rely on this: checks are made
-//! one at a time, and nothing else waits for them; a check ends when its caller is gone or the
-//! service is to stop.
+//! Leaves each step to `conform` and `rollout`. Callers rely on this: checks run one at a time, and
+//! nothing else waits for them; a check is stopped when its caller has gone or the service stops.
 
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -31,10 +30,10 @@ pub struct Proposed {
     /// Why, for the history
     #[param(min_length = 1, example = "two tasks at a time")]
     reason: String,
-    /// The policy's own parameters, a JSON document; as they are, if left out
+    /// The policy's own parameters, a JSON document; the present ones, if left out
     rules: Option<String>,
-    /// The repos that the rules name may be new: nothing in the queue has their names yet. Without
-    /// this, such rules are refused
+    /// Accept rules with repos that nothing in the queue has yet; without this, such rules are
+    /// refused
     #[serde(default)]
     #[param(default = false)]
     new: bool,
@@ -44,7 +43,7 @@ pub struct Proposed {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ToCheck {
-    /// The policy's own parameters, a JSON document; as they are, if left out
+    /// The policy's own parameters, a JSON document; the present ones, if left out
     rules: Option<String>,
 }
 
@@ -55,7 +54,7 @@ pub struct Checked {
     stages: Vec<Value>,
 }
 
-/// What became of a proposal.
+/// The result of a proposal.
 #[derive(Serialize, ToSchema)]
 pub struct Swapped {
     generation: i64,
@@ -73,7 +72,8 @@ pub struct Wasm(Vec<u8>);
 ///
 /// The body is the component, or nothing for the built-in policy.
 #[utoipa::path(
-    post, path = "/policy/check", tag = "policy", security(("token" = ["operator"])), params(ToCheck),
+    post, path = "/policy/check", tag = "policy", security(("token" = ["operator"])),
+    params(ToCheck),
     request_body(content = Option<Wasm>, content_type = "application/wasm"),
     responses(
         (status = 200, description = "What the check found", body = Checked),
@@ -110,7 +110,8 @@ pub async fn check(
 ///
 /// The body is the component, or nothing for the built-in policy.
 #[utoipa::path(
-    post, path = "/policy/swap", tag = "policy", security(("token" = ["operator"])), params(Proposed),
+    post, path = "/policy/swap", tag = "policy", security(("token" = ["operator"])),
+    params(Proposed),
     request_body(content = Option<Wasm>, content_type = "application/wasm"),
     responses(
         (status = 200, description = "It is active", body = Swapped),
@@ -126,11 +127,12 @@ pub async fn swap(
     propose(app, caller, asked, request, Place::Active).await
 }
 
-/// Check a policy and let it decide beside the active one
+/// Check a policy and make it the shadow, which decides without effect
 ///
 /// The body is the component, or nothing for the built-in policy.
 #[utoipa::path(
-    post, path = "/policy/shadow", tag = "policy", security(("token" = ["operator"])), params(Proposed),
+    post, path = "/policy/shadow", tag = "policy", security(("token" = ["operator"])),
+    params(Proposed),
     request_body(content = Option<Wasm>, content_type = "application/wasm"),
     responses(
         (status = 200, description = "It is the shadow", body = Swapped),

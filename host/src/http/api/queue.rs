@@ -35,7 +35,7 @@ pub async fn queue(State(app): State<App>, _: Viewer) -> Result<impl IntoRespons
     Ok(([(CONTENT_TYPE, "application/json")], answer))
 }
 
-/// The state as it is sent. Many ask at once when something has changed, and have the same bytes.
+/// The state as it is sent. Many clients ask at once after a change, and share the same bytes.
 fn written(app: &App, reader: &mut Reader) -> Result<Bytes, Problem> {
     let state = reader.state()?;
     if let Some(written) = reader.written() {
@@ -46,7 +46,7 @@ fn written(app: &App, reader: &mut Reader) -> Result<Bytes, Problem> {
     Ok(reader.write(app.answers.hold(answer)))
 }
 
-/// A job's place: what it waits for, or how many are before it
+/// A job's place: what it waits for, or how many claimable jobs are ahead of it
 #[utoipa::path(
     get, path = "/jobs/{id}/explain", tag = "queue", security(("token" = ["reader"])),
     params(("id" = i64, Path, description = "The job")),

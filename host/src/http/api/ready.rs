@@ -1,8 +1,8 @@
 //! Why the service cannot do its work now.
 //!
-//! Owns the reasons and their words: which it is, and what helps. Leaves the look to `health`.
-//! Callers rely on this: the words name the gate's own things, and no path and no row of the
-//! database, because nobody has to show a token for them.
+//! Owns the reasons and their texts. Leaves the check to `health`. Callers rely on this: the texts
+//! name parts of the gate's own schema, and no path and no row, because they are shown without a
+//! token.
 
 use serial_gate::gate::NotInForce;
 use serial_gate::store::{Missing, NoRoom};
@@ -13,9 +13,10 @@ const NAMED: usize = 3;
 /// Why the service is not ready.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotReady {
-    /// Parts of the schema are gone, so claims may fail or use what was.
+    /// Parts of the schema are gone, so claims may fail or miss changes.
     #[error(
-        "{} of the gate in the database {} gone or altered ({}), so changes may go unseen: run `serial-gate init` on it",
+        "{} of the gate in the database {} gone or altered ({}), so changes may go unseen: run \
+         `serial-gate init` on it",
         kinds(.0), is_or_are(.0), names(.0)
     )]
     Missing(Vec<Missing>),
@@ -26,7 +27,8 @@ pub enum NotReady {
     Full,
     /// A change could not be written.
     #[error(
-        "the disk of the database does not take changes: it may be full, read-only or broken, or this process may have a limit on the size of files"
+        "the disk of the database does not take changes: it may be full, read-only or broken, or \
+         this process may have a limit on the size of files"
     )]
     Disk,
     /// Claims use another rule than the active one.

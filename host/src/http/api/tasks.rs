@@ -1,4 +1,4 @@
-//! Tasks, as an orchestrator adds, moves and cancels them.
+//! Tasks: an orchestrator adds, moves and cancels them.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -32,7 +32,7 @@ pub struct AddTask {
     #[serde(default = "analyst")]
     #[schema(default = "analyst", min_length = 1)]
     agent: String,
-    /// A mark on it, which a policy may read
+    /// A label that a policy may read
     #[schema(min_length = 1)]
     label: Option<String>,
 }
@@ -49,20 +49,18 @@ fn analyst() -> String {
 #[serde(deny_unknown_fields)]
 #[schema(min_properties = 1)]
 pub struct ChangeTask {
-    /// The stage that it is in now; a finished one, such as `done`, ends it and cancels what is
-    /// queued of it
+    /// The new stage; a finished one, such as `done`, ends the task and cancels its queued jobs
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = String, required = false, min_length = 1, example = "done")]
     stage: Option<String>,
-    /// The mark on it; null takes it away
+    /// The new label; null removes it
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>, required = false, min_length = 1)]
     label: Option<Option<String>>,
     /// The token of the task's running job: its holder may end the task, and the job keeps running
     #[serde(default, deserialize_with = "maybe_token")]
     token: Option<String>,
-    /// End the task although jobs of it are running: they are cancelled, and `reason` has to say
-    /// why
+    /// End the task even if jobs of it are running: they are cancelled. Needs `reason`
     #[serde(default)]
     #[schema(default = false)]
     force: bool,
@@ -78,8 +76,7 @@ pub struct CancelTask {
     /// The token of the task's running job: its holder may end the task, and the job keeps running
     #[serde(default, deserialize_with = "maybe_token")]
     token: Option<String>,
-    /// Cancel the task although jobs of it are running: they are cancelled, too, and `reason` has
-    /// to say why
+    /// Cancel the task even if jobs of it are running: they are cancelled, too. Needs `reason`
     #[serde(default)]
     #[schema(default = false)]
     force: bool,
@@ -94,8 +91,8 @@ pub struct CancelTask {
 pub struct AddedTask {
     #[serde(flatten)]
     added: Added,
-    /// What has to be known of it: that its first stage is a finished one, or looks like one, or
-    /// that the freeze of its repo does not hold it
+    /// A warning: its first stage is a finished one or looks like one, or the freeze of its repo
+    /// does not hold it
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
 }
@@ -105,49 +102,15 @@ pub struct AddedTask {
 pub struct ChangedTask {
     #[serde(flatten)]
     task: TaskRow,
-    /// What has to be known of the change: that the stage only looks finished, or that the task had
-    /// ended before
+    /// A warning: the stage only looks finished, or the task had ended before
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
 }
 
-/// Why a task was not added. It becomes an answer, and a line of the log, once nothing makes the
-/// change again.
-enum NotAdded {
-    Queue(queue::Error),
-    Branch(branch::Error),
-}
-
-impl From<queue::Error> for NotAdded {
-    fn from(error: queue::Error) -> NotAdded {
-        NotAdded::Queue(error)
-    }
-}
-
-impl From<Error> for NotAdded {
-    fn from(error: Error) -> NotAdded {
-        NotAdded::Queue(error.into())
-    }
-}
-
-impl From<branch::Error> for NotAdded {
-    fn from(error: branch::Error) -> NotAdded {
-        NotAdded::Branch(error)
-    }
-}
-
-impl From<NotAdded> for Problem {
-    fn from(error: NotAdded) -> Problem {
-        match error {
-            NotAdded::Queue(error) => error.into(),
-            NotAdded::Branch(error) => error.into(),
-        }
-    }
-}
-
 /// Add a task with its first job, queued
 #[utoipa::path(
-    post, path = "/tasks", tag = "tasks", security(("token" = ["worker"])), params(MayBeRepeated), request_body = AddTask,
+    post, path = "/tasks", tag = "tasks", security(("token" = ["worker"])), params(MayBeRepeated),
+    request_body = AddTask,
     responses(
         (status = 201, description = "It was added", body = AddedTask),
     )
@@ -180,13 +143,13 @@ pub async fn add_task(
             (None, None) => queue.store_mut().add_task(now, new)?,
         };
         let note = queue.added_task_note(now, new);
-        Ok::<AddedTask, NotAdded>(AddedTask { added, note })
+        Ok::<AddedTask, Problem>(AddedTask { added, note })
     };
     let added = app.writer.change(add).await??;
     Ok((StatusCode::CREATED, Json(added)))
 }
 
-/// Move a task to a stage, or mark it
+/// Move a task to a stage, or label it
 #[utoipa::path(
     patch, path = "/tasks/{id}", tag = "tasks", security(("token" = ["worker"])),
     params(("id" = i64, Path, description = "The task")), request_body = ChangeTask,
@@ -207,19 +170,11 @@ pub async fn change_task(
     }
     let change = move |queue: &mut Queue| {
         let label = task.label.as_ref().map(Option::as_deref);
-        let (stage, token) = (task.stage.as_deref(), task.token.as_deref());
+        let stage = task.stage.as_deref();
+        let running = running(task.token.as_deref(), task.force);
         let actor = caller.actor(&task.reason);
         let before = queue.outcome(id)?;
-        queue.change_task(
-            actor,
-            id,
-            stage,
-            label,
-            Running {
-                token,
-                force: task.force,
-            },
-        )?;
+        queue.change_task(actor, id, stage, label, running)?;
         let note = stage.and_then(|stage| queue.moved_note(actor.now, id, before, stage));
         row(queue, id, note)
     };
@@ -241,10 +196,7 @@ pub async fn cancel_task(
     Json(task): Json<CancelTask>,
 ) -> Result<Json<ChangedTask>, Problem> {
     let cancel = move |queue: &mut Queue| {
-        let running = Running {
-            token: task.token.as_deref(),
-            force: task.force,
-        };
+        let running = running(task.token.as_deref(), task.force);
         let before = queue.outcome(id)?;
         queue.cancel_tasks(caller.actor(&task.reason), &[id], running)?;
         let note =
@@ -252,6 +204,10 @@ pub async fn cancel_task(
         row(queue, id, note)
     };
     Ok(Json(app.writer.change(cancel).await??))
+}
+
+fn running(token: Option<&str>, force: bool) -> Running<'_> {
+    Running { token, force }
 }
 
 fn row(queue: &mut Queue, id: i64, note: Option<String>) -> Result<ChangedTask, queue::Error> {

@@ -1,9 +1,7 @@
-//! The page for people: what runs, what waits and why, what is frozen, and the buttons of an
-//! operator.
+//! The page for people: what runs, what waits and why, what is frozen, and an operator's buttons.
 //!
-//! Owns one template, one stylesheet and a script without which the page is whole. It shows what
-//! the API tells. Leaves what the buttons do to `forms`. Callers rely on this: what is in the
-//! database is text on the page and nothing else.
+//! Owns the template, the stylesheet, and a script without which the page still works. Leaves the
+//! buttons' actions to `forms`. Callers rely on this: text from the database is never markup.
 
 use askama::Template;
 use axum::body::Bytes;
@@ -30,9 +28,9 @@ use crate::http::transport::reader::Reader;
 const STYLE: &str = include_str!("../../../templates/dashboard.css");
 const SCRIPT: &str = include_str!("../../../templates/dashboard.js");
 
-/// How much of the policy's history is shown.
+/// The shown entries of the policy's history.
 const EVENTS: usize = 20;
-/// How many waiting jobs of a repo are shown.
+/// The shown waiting jobs of each repo.
 const JOBS: usize = 50;
 
 #[derive(Template)]
@@ -41,7 +39,7 @@ struct Page {
     state: QueueState,
     /// Whether the gate is off by this service's own settings only.
     off_here: bool,
-    /// What to say of the switches while the gate is on.
+    /// Notes about the switches while the gate is on.
     switches: Vec<String>,
     repos: Vec<Repo>,
     held: usize,
@@ -50,7 +48,7 @@ struct Page {
     policy: Policy,
     now: String,
     may_operate: bool,
-    /// The caller whose token this browser keeps.
+    /// The caller, if its token came from a cookie.
     signed_in: Option<SignedIn>,
     said: Option<String>,
 }
@@ -62,7 +60,7 @@ struct SignedIn {
 
 struct Repo {
     name: String,
-    /// That the gate does not act here, although it is on.
+    /// Why the gate does not act here although it is on.
     idle_note: Option<String>,
     active: Option<Active>,
     work: Vec<Line>,
@@ -74,7 +72,7 @@ struct Repo {
     freeze_id: Option<i64>,
     frozen_reason: Option<String>,
     frozen_at: Option<String>,
-    /// Whether that lies in the future.
+    /// Whether that time is in the future.
     is_ahead: bool,
     frozen_by: Option<String>,
     freeze_note: Option<String>,
@@ -106,7 +104,7 @@ struct Job {
     waits_for: Option<Named>,
     reason: String,
     class: &'static str,
-    /// What the clause says, where that is something else.
+    /// The clause's answer, if it differs.
     but: Option<&'static str>,
     age: Option<String>,
 }
@@ -139,7 +137,7 @@ pub async fn page(
 ) -> Result<Response, Problem> {
     match caller {
         Ok(Viewer(caller)) => Ok(draw(&app, &caller, None).await?.into_response()),
-        // A browser cannot send a token that nobody has asked for.
+        // A browser needs the form to send a token.
         Err(problem) if problem.status() == StatusCode::UNAUTHORIZED && is_browser(&headers) => {
             Ok(Redirect::to("/login").into_response())
         }
@@ -152,19 +150,23 @@ fn is_browser(headers: &HeaderMap) -> bool {
     accepts.is_some_and(|accept| accept.contains("text/html"))
 }
 
-/// The page's looks
+/// The page's stylesheet
 #[utoipa::path(
     get, path = "/dashboard.css", tag = "dashboard", security(()),
-    responses((status = 200, description = "The stylesheet", body = String, content_type = "text/css"))
+    responses(
+        (status = 200, description = "The stylesheet", body = String, content_type = "text/css"),
+    )
 )]
 pub async fn style() -> impl IntoResponse {
     ([(CONTENT_TYPE, "text/css; charset=utf-8")], STYLE)
 }
 
-/// What keeps the page up to date: the page's script, and the worker that all tabs of a browser share
+/// The script that keeps the page up to date, also as a worker that a browser's tabs share
 #[utoipa::path(
     get, path = "/dashboard.js", tag = "dashboard", security(()),
-    responses((status = 200, description = "The script", body = String, content_type = "text/javascript"))
+    responses(
+        (status = 200, description = "The script", body = String, content_type = "text/javascript"),
+    )
 )]
 pub async fn script() -> impl IntoResponse {
     ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], SCRIPT)
@@ -178,7 +180,7 @@ pub async fn draw(
 ) -> Result<Html<Bytes>, Problem> {
     app.answers.check()?;
     let caller = caller.clone();
-    // A page of a long queue takes longer than a thread that serves connections may take.
+    // Drawing a long queue would block a thread that serves connections for too long.
     let drawn = app.reader.run(move |reader| {
         let page = read(reader, &caller, said)?;
         page.render().map_err(Problem::bug)
@@ -192,7 +194,7 @@ fn read(reader: &mut Reader, caller: &Caller, said: Option<String>) -> Result<Pa
     let mut repos = Vec::new();
     for (name, found) in std::mem::take(&mut state.per_repo) {
         let mut repo = repo(reader, name, found, &state, now)?;
-        // Where it is off, the page says so at its head.
+        // If the gate is off, the page says so once, at the top.
         repo.idle_note = repo.idle_note.filter(|_| state.enabled);
         repos.push(repo);
     }

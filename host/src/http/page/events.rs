@@ -1,8 +1,8 @@
-//! Server-sent events: that something has changed, for those who then look again.
+//! Server-sent events: each says that something has changed, so that the client looks again.
 //!
-//! Owns that the stream flows: its first bytes come at once, it is never silent for long, and
-//! proxies are asked to keep none of it back. Callers rely on this: it ends when its token is
-//! revoked, or the service stops.
+//! Owns the flow of the stream: its first bytes are sent at once, it is never silent for long, and
+//! its headers ask proxies not to buffer it. Callers rely on this: it ends when its token is
+//! revoked or the service stops.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -16,21 +16,24 @@ use axum::response::{IntoResponse, Sse};
 use crate::http::app::App;
 use crate::http::transport::access::Viewer;
 
-/// A follower is told at most this often.
+/// The shortest time between two events.
 const PAUSE: Duration = Duration::from_millis(250);
-/// How long nothing may come. Proxies take a stream for dead after 30 or 60 s.
+/// The longest silence. Proxies drop a silent stream after 30 or 60 s.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// Neither kept nor compressed: both would hold events back until there are many.
+/// Neither cached nor compressed: both would hold events back until there are many.
 const UNCHANGED: &str = "no-cache, no-transform";
-/// nginx keeps answers back until it has a page of memory full, but not those that say so.
+/// nginx buffers an answer until a page of memory is full, unless this header says `no`.
 const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// An event `change` at the start and whenever anything in the queue has changed
 #[utoipa::path(
     get, path = "/events", tag = "queue", security(("token" = ["reader"])),
     responses(
-        (status = 200, description = "The stream; its data is a number that grows", body = String, content_type = "text/event-stream"),
+        (
+            status = 200, body = String, content_type = "text/event-stream",
+            description = "The stream; its data is a number that grows"
+        ),
     )
 )]
 pub async fn events(State(app): State<App>, Viewer(caller): Viewer) -> impl IntoResponse {

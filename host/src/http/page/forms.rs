@@ -1,6 +1,6 @@
-//! What the page's forms do: what the API does, and then the page again.
+//! The page's forms: each calls the API's handler, and then shows the page again.
 //!
-//! Owns the forms' fields. Leaves the page to `dashboard`.
+//! Owns the fields. Leaves the page to `dashboard`.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -16,7 +16,7 @@ use crate::http::transport::access::{Caller, Operator};
 use crate::http::transport::extract::{Form, Json};
 use crate::http::transport::problem::Problem;
 
-/// The form of a repo that runs.
+/// The form of a repo that is not frozen.
 #[derive(Deserialize, ToSchema)]
 pub struct FreezeForm {
     #[schema(min_length = 1, example = "alpha")]
@@ -52,9 +52,15 @@ pub struct RollBackForm {
     post, path = "/dashboard/freeze", tag = "dashboard", security(("token" = ["operator"])),
     request_body(content = FreezeForm, content_type = "application/x-www-form-urlencoded"),
     responses(
-        (status = 303, description = "It is frozen; the page is the next to see"),
-        (status = 200, description = "It is frozen, and tasks of it start all the same; the page says why", body = String, content_type = "text/html"),
-        (status = "default", description = "It was refused; the page says why", content((String = "text/html"), (Problem = "application/problem+json"))),
+        (status = 303, description = "It is frozen; the page follows"),
+        (
+            status = 200, body = String, content_type = "text/html",
+            description = "It is frozen, but its tasks still start; the page says why"
+        ),
+        (
+            status = "default", description = "It was refused; the page says why",
+            content((String = "text/html"), (Problem = "application/problem+json"))
+        ),
     )
 )]
 pub async fn freeze(
@@ -71,7 +77,7 @@ pub async fn freeze(
     };
     let (state, who) = (State(app.clone()), Operator(caller.clone()));
     match freezes::freeze(state, who, Json(freeze)).await {
-        // A freeze that does not hold is no reason to go on as if it did.
+        // The operator has to see that this freeze holds nothing.
         Ok(Json(Frozen {
             repo,
             note: Some(note),
@@ -89,8 +95,11 @@ pub async fn freeze(
     post, path = "/dashboard/unfreeze", tag = "dashboard", security(("token" = ["operator"])),
     request_body(content = UnfreezeForm, content_type = "application/x-www-form-urlencoded"),
     responses(
-        (status = 303, description = "It is open; the page is the next to see"),
-        (status = "default", description = "It was refused; the page says why", content((String = "text/html"), (Problem = "application/problem+json"))),
+        (status = 303, description = "It is open; the page follows"),
+        (
+            status = "default", description = "It was refused; the page says why",
+            content((String = "text/html"), (Problem = "application/problem+json"))
+        ),
     )
 )]
 pub async fn unfreeze(
@@ -109,13 +118,16 @@ pub async fn unfreeze(
     back(&app, &caller, done.map(|_| ())).await
 }
 
-/// Go back to the policy before, by a form
+/// Go back to the previous policy, by a form
 #[utoipa::path(
     post, path = "/dashboard/rollback", tag = "dashboard", security(("token" = ["operator"])),
     request_body(content = RollBackForm, content_type = "application/x-www-form-urlencoded"),
     responses(
-        (status = 303, description = "It is active; the page is the next to see"),
-        (status = "default", description = "It was refused; the page says why", content((String = "text/html"), (Problem = "application/problem+json"))),
+        (status = 303, description = "It is active; the page follows"),
+        (
+            status = "default", description = "It was refused; the page says why",
+            content((String = "text/html"), (Problem = "application/problem+json"))
+        ),
     )
 )]
 pub async fn rollback(
@@ -133,7 +145,7 @@ pub async fn rollback(
     back(&app, &caller, done.map(|_| ())).await
 }
 
-/// The page again: whole if it was done, and with the reason if not.
+/// A redirect to the page if it was done, else the page with the reason.
 async fn back(app: &App, caller: &Caller, done: Result<(), Problem>) -> Result<Response, Problem> {
     match done {
         Ok(()) => Ok(Redirect::to("/").into_response()),

@@ -1,4 +1,4 @@
-//! The login: a browser keeps a token, and forgets it.
+//! The login: a browser keeps a token, until the logout.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ struct LoginPage {
     wrong: bool,
 }
 
-/// Where a browser is asked for its token
+/// The form that asks for a token
 #[utoipa::path(
     get, path = "/login", tag = "dashboard", security(()),
     responses((status = 200, description = "The form", body = String, content_type = "text/html"))
@@ -43,8 +43,11 @@ pub async fn login_page() -> Result<Html<String>, Problem> {
     post, path = "/login", tag = "dashboard", security(()),
     request_body(content = Login, content_type = "application/x-www-form-urlencoded"),
     responses(
-        (status = 303, description = "It is kept; the page is the next to see"),
-        (status = 401, description = "The token is not good", body = String, content_type = "text/html"),
+        (status = 303, description = "It is kept; the page follows"),
+        (
+            status = 401, body = String, content_type = "text/html",
+            description = "The token is not valid"
+        ),
     )
 )]
 pub async fn login(
@@ -66,10 +69,10 @@ pub async fn login(
     }
 }
 
-/// Let the browser forget its token, which stays good
+/// Let the browser forget its token, which stays valid
 #[utoipa::path(
     post, path = "/logout", tag = "dashboard", security(()),
-    responses((status = 303, description = "It is forgotten; the login is the next to see"))
+    responses((status = 303, description = "It is forgotten; the login follows"))
 )]
 pub async fn logout() -> impl IntoResponse {
     let forgotten = cookies::forget().map(|cookie| (SET_COOKIE, cookie));

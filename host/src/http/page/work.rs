@@ -1,6 +1,7 @@
-//! What the page shows of work: who does what, what failed, and which task a job waits for.
+//! The page's lines about work: which worker does what, what failed, and which task a job waits
+//! for.
 //!
-//! Owns these lines and their looks. Leaves the sentences to the queue and the markup to the
+//! Owns these lines and their CSS classes. Leaves the sentences to the queue, and the markup to the
 //! template, which escapes them.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,11 +14,11 @@ use serial_gate::store::{JobWork, WorkState};
 pub struct Line {
     pub text: String,
     pub class: &'static str,
-    /// What to run, if the sentence is an advice.
+    /// The command to run, if the line is advice.
     pub command: Option<String>,
 }
 
-/// Jobs that an operator should look at have this look.
+/// The class of jobs that an operator should look at.
 pub const FAILED: &str = "failed";
 
 /// The lines about a repo's work.
@@ -72,7 +73,7 @@ fn line(job: &JobWork) -> Line {
     }
 }
 
-/// A task by its name and number, as people know it: `A-1 (task 1)`.
+/// A task by its name and number: `A-1 (task 1)`.
 pub fn named(id: i64, work_item: Option<&str>) -> String {
     work_item.map_or_else(
         || format!("task {id}"),
@@ -80,13 +81,13 @@ pub fn named(id: i64, work_item: Option<&str>) -> String {
     )
 }
 
-/// The tasks of a repo that are on the page, by their numbers, with their names.
+/// The tasks of a repo that are on the page.
 pub struct Tasks {
     names: BTreeMap<i64, Option<String>>,
     anchored: BTreeSet<i64>,
 }
 
-/// A task that something is said about.
+/// A task to link to.
 pub struct Named {
     pub name: String,
     /// Its place on the page, if it has one.
@@ -94,7 +95,7 @@ pub struct Named {
 }
 
 impl Tasks {
-    /// Those of a repo's active task, and of the jobs that wait, as far as they are shown.
+    /// The active task, and those of the waiting jobs that are shown.
     pub fn of(repo: &RepoState, shown: usize) -> Tasks {
         let waiting = repo.waiting.iter().take(shown).map(|waiting| &waiting.job);
         let waiting = waiting.filter_map(|job| Some((job.task_id?, job.work_item_id.clone())));
@@ -106,7 +107,7 @@ impl Tasks {
         }
     }
 
-    /// The place of a task, the first time that it is asked for.
+    /// The anchor of a task: only the first time, because an id may occur once on a page.
     pub fn anchor(&mut self, task: Option<i64>) -> Option<String> {
         let task = task?;
         self.anchored.insert(task).then(|| anchor(task))

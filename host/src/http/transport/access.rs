@@ -1,10 +1,10 @@
-//! Who asks, and whether they may.
+//! Access: who the caller is, and whether it has the role.
 //!
-//! Owns the one place where a caller is let in or refused: a handler names the role that it needs
+//! Owns the one place where a caller is admitted or refused. A handler names the role that it needs
 //! by taking a [`Viewer`], a [`Worker`] or an [`Operator`], and runs only for a caller that has it.
-//! The same role is in the operation's `security`, which a test compares. Leaves the rows to
-//! `keys`, and what a browser keeps to `cookies`. Callers rely on this: nothing here waits for the
-//! database on a thread that serves connections.
+//! A test compares the role with the operation's `security`. Leaves the rows to `keys`, and a
+//! browser's cookie to `cookies`. Callers rely on this: nothing here waits for the database on a
+//! thread that serves connections.
 
 use std::future::pending;
 use std::net::{IpAddr, SocketAddr};
@@ -30,36 +30,52 @@ use super::peer::Peer;
 use super::problem::Problem;
 use super::secret;
 
-/// How often a caller may be wrong in a minute.
+/// Wrong tokens per minute and address.
 const WRONG_PER_MINUTE: NonZeroU32 = NonZeroU32::new(10).unwrap();
 
-/// How long a token may take to be looked up.
+/// How long the look-up of a token may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A caller with the role `reader` or a greater one.
-pub struct Viewer(pub Caller);
-/// A caller with the role `worker` or a greater one.
-pub struct Worker(pub Caller);
-/// A caller with the role `operator`.
-pub struct Operator(pub Caller);
+/// Makes extractors, each of which admits only callers with a role or a greater one.
+macro_rules! admitted {
+    ($($name:ident: $role:ident),*) => {
+        $(
+            #[doc = concat!("A caller that has at least [`Role::", stringify!($role), "`].")]
+            pub struct $name(pub Caller);
 
-/// The one who asks.
+            impl<S: Send + Sync> FromRequestParts<S> for $name
+            where
+                Arc<Access>: FromRef<S>,
+            {
+                type Rejection = Problem;
+
+                async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+                    let access = Arc::from_ref(state);
+                    access.admit(Role::$role, parts).await.map($name)
+                }
+            }
+        )*
+    };
+}
+
+admitted!(Viewer: Reader, Worker: Worker, Operator: Operator);
+
 #[derive(Debug, Clone)]
 pub struct Caller {
     pub name: String,
     pub role: Role,
-    /// By what it was let in.
+    /// The token that admitted it.
     pub key: Key,
-    /// Whether its token is kept by a browser.
+    /// Whether the token came from a browser's cookie.
     pub has_cookie: bool,
 }
 
-/// Whether nobody needs a token, as it was when this request was looked at first.
+/// Whether callers need no token. Found once for each request.
 #[derive(Debug, Clone, Copy)]
 pub struct IsOpen(pub bool);
 
 impl Caller {
-    /// What it does now, and why, for the history.
+    /// An action of this caller now, for the history.
     pub fn actor<'a>(&'a self, why: &'a str) -> Actor<'a> {
         Actor {
             now: Timestamp::now(),
@@ -68,8 +84,7 @@ impl Caller {
         }
     }
 
-    /// The name in the history. A caller with a token may act for another person, and is named all
-    /// the same.
+    /// The name in the history. A caller may act for another person, but is named as well.
     pub fn named(&self, who: Option<&str>) -> String {
         match who.filter(|who| !who.is_empty()) {
             Some(who) => format!("{who} ({})", self.name),
@@ -81,10 +96,10 @@ impl Caller {
 /// The tokens of the queue's database.
 pub struct Access {
     keys: Handle<Keys>,
-    /// Whether there was a token: then there was one for ever.
+    /// Whether there ever was a token. Once true, it stays true.
     had_tokens: AtomicBool,
     wrong: DefaultKeyedRateLimiter<IpAddr>,
-    /// The proxies that are believed about the addresses of their clients.
+    /// The proxies whose `X-Forwarded-For` is believed.
     proxies: Vec<IpAddr>,
 }
 
@@ -116,7 +131,7 @@ impl Access {
         }
     }
 
-    /// Whether nobody needs a token, because there never was one.
+    /// Whether callers need no token, because there never was one.
     pub async fn is_open(&self) -> Result<IsOpen, Problem> {
         if self.had_tokens.load(Ordering::Relaxed) {
             return Ok(IsOpen(false));
@@ -126,29 +141,29 @@ impl Access {
         Ok(IsOpen(!had_tokens))
     }
 
-    /// Looks whether the database's files are in place.
+    /// Checks that the database's files are in place.
     pub async fn check_files(&self) -> Result<(), Problem> {
         self.ask(Keys::check_files).await
     }
 
-    /// Waits until a caller is no longer let in: its token was revoked, or the first token was made
-    /// and it has none.
+    /// Waits until a caller is no longer admitted: its token was revoked, or the first token was
+    /// made and it has none.
     pub async fn revoked(&self, key: Key) {
-        let mut told = loop {
+        let mut revoked = loop {
             let key = key.clone();
             match self.keys.run(move |keys| keys.watch(key)).await {
-                Ok(told) => break told,
+                Ok(revoked) => break revoked,
                 Err(Refused::Busy) => tokio::time::sleep(PATIENCE).await,
                 Err(_) => return pending().await,
             }
         };
-        if told.wait_for(|is_revoked| *is_revoked).await.is_err() {
-            // The service stops, which is noticed in other ways.
+        if revoked.wait_for(|is_revoked| *is_revoked).await.is_err() {
+            // The service stops; its shutdown ends this wait.
             pending().await
         }
     }
 
-    /// Whose token this is.
+    /// The owner of a token.
     pub async fn check(
         &self,
         token: &str,
@@ -162,7 +177,8 @@ impl Access {
         found.ok_or_else(|| self.wrong_token(asker(from, headers, &self.proxies)))
     }
 
-    /// Who asks. Without any token in the database, everybody on this machine may do everything.
+    /// The caller. While the database never had a token, every caller on this machine is an
+    /// operator.
     async fn caller(
         &self,
         headers: &HeaderMap,
@@ -170,7 +186,7 @@ impl Access {
         open: Option<IsOpen>,
     ) -> Result<Caller, Problem> {
         let bearer = bearer(headers);
-        // A browser may keep the cookie of another service on this machine.
+        // A cookie is not read here: it may be of another service on this machine.
         if bearer.is_none() && from.ip().is_loopback() {
             let IsOpen(is_open) = match open {
                 Some(open) => open,
@@ -190,7 +206,8 @@ impl Access {
         }
         let Some(token) = cookies::kept(headers) else {
             return Err(Problem::unauthorized(
-                "no token: send one as `Authorization: Bearer TOKEN`, `serial-gate token add` makes it",
+                "no token: send one as `Authorization: Bearer TOKEN`, `serial-gate token add` \
+                 makes it",
             ));
         };
         let caller = self.check(token, headers, from).await?;
@@ -211,7 +228,7 @@ impl Access {
         let caller = caller?;
         if caller.role < needed {
             return Err(Problem::forbidden(format!(
-                "this asks for the role `{}`, and the token `{}` has `{}`",
+                "this needs the role `{}`, and the token `{}` has `{}`",
                 needed.name(),
                 caller.name,
                 caller.role.name()
@@ -228,7 +245,7 @@ impl Access {
                 60,
             );
         }
-        // The limiter keeps a row for each address.
+        // The limiter keeps an entry for each address.
         if self.wrong.len() > 10_000 {
             self.wrong.retain_recent();
         }
@@ -255,40 +272,4 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for Viewer
-where
-    Arc<Access>: FromRef<S>,
-{
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Viewer, Problem> {
-        let access = Arc::from_ref(state);
-        access.admit(Role::Reader, parts).await.map(Viewer)
-    }
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for Worker
-where
-    Arc<Access>: FromRef<S>,
-{
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Worker, Problem> {
-        let access = Arc::from_ref(state);
-        access.admit(Role::Worker, parts).await.map(Worker)
-    }
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for Operator
-where
-    Arc<Access>: FromRef<S>,
-{
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Operator, Problem> {
-        let access = Arc::from_ref(state);
-        access.admit(Role::Operator, parts).await.map(Operator)
-    }
 }

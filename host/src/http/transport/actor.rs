@@ -1,8 +1,8 @@
-//! An actor: a thread that owns something only one may use at a time, such as a queue.
+//! An actor: a thread that owns something which only one thread may use, such as a queue.
 //!
-//! Owns the order: steps are made in turn, so nobody waits for a lock inside this process, and the
-//! thread never waits for the network. Callers rely on this: a step that was begun runs to its end
-//! even if its caller has gone; a step that nobody waits for any more is not begun.
+//! Owns the order: steps run one after the other, so nothing waits for a lock in this process.
+//! Callers rely on this: a step that has begun runs to its end even if its caller has gone; a step
+//! whose caller has gone is not begun.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -12,20 +12,19 @@ use std::time::Duration;
 use serial_gate::store;
 use tokio::sync::{Notify, oneshot};
 
-/// How many requests may wait. Each takes microseconds to milliseconds, so a later one would wait
-/// for longer than is of use.
+/// How many steps may wait. Each takes microseconds to milliseconds, so one more would wait for too
+/// long.
 pub const WAITING: usize = 4_096;
 
-/// What a thread owns.
+/// The thing that a thread owns.
 pub trait Actor: Send + 'static {
-    /// What there is to do between the steps: called after each of them, and after the time that it
-    /// returned.
+    /// Work between the steps. Called before each wait for a step; returns how long to wait.
     fn idle(&mut self) -> Duration;
 }
 
 type Step<T> = Box<dyn FnOnce(&mut T) + Send>;
 
-/// The actor, for those who ask it.
+/// Sends steps to the actor.
 pub struct Handle<T> {
     steps: SyncSender<Step<T>>,
 }
@@ -38,16 +37,16 @@ impl<T> Clone for Handle<T> {
     }
 }
 
-/// A step that was not made.
+/// A step that did not run, or whose change may be lost.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Refused {
-    /// Too many wait.
+    /// Too many steps wait.
     #[error("too many requests wait already: try again in a second")]
     Busy,
     /// The thread has ended.
     #[error("the service is stopping: try again when it is back")]
     Stopped,
-    /// It was made, and may be lost.
+    /// Its change was made, but may not be on the disk.
     #[error(transparent)]
     Lost(Arc<store::Error>),
 }
@@ -62,7 +61,8 @@ impl<T> From<TrySendError<T>> for Refused {
 }
 
 impl<T: Actor> Handle<T> {
-    /// Starts a thread. It ends when nobody is left to ask it, or by a panic; both notify `ended`.
+    /// Starts a thread. It ends when the last handle is dropped, or by a panic; both notify
+    /// `ended`.
     pub fn spawn(
         name: &str,
         mut actor: T,
@@ -76,7 +76,7 @@ impl<T: Actor> Handle<T> {
         Ok((Handle { steps }, thread))
     }
 
-    /// Asks for a step and waits for its result.
+    /// Sends a step and waits for its result.
     pub async fn run<R: Send + 'static>(
         &self,
         step: impl FnOnce(&mut T) -> R + Send + 'static,
@@ -84,7 +84,7 @@ impl<T: Actor> Handle<T> {
         let (reply, result) = oneshot::channel();
         self.steps.try_send(Box::new(move |actor| {
             if !reply.is_closed() {
-                // The caller may go meanwhile.
+                // The caller may go in the meantime.
                 let _ = reply.send(step(actor));
             }
         }))?;
@@ -92,7 +92,7 @@ impl<T: Actor> Handle<T> {
     }
 }
 
-/// Notifies that a thread has ended, however it did.
+/// Notifies that a thread has ended, also by a panic.
 pub struct End(pub Arc<Notify>);
 
 impl Drop for End {

@@ -1,8 +1,8 @@
-//! Large answers: how much memory those take that were not read yet.
+//! Large answers: the memory of those that were not read yet.
 //!
-//! Owns the sum, whichever way an answer is kept: it is counted once, until its last byte was
-//! handed to the system or its connection has ended. Callers rely on this: clients that ask for
-//! much and read nothing cannot take all memory.
+//! Owns the sum. An answer's bytes are counted once, until the last byte is handed to the operating
+//! system or the connection ends. Callers rely on this: clients that ask for much and read nothing
+//! cannot use up the memory.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,25 +12,24 @@ use axum::http::StatusCode;
 
 use super::problem::Problem;
 
-/// Beyond this, those who read nothing are cut early.
+/// Beyond this, connections that read nothing are ended early.
 const MUCH: usize = 64 << 20;
 /// Beyond this, no further large answer is made.
 const MOST: usize = 192 << 20;
 
-/// The answers that wait to be read.
 #[derive(Default)]
 pub struct Answers {
     unread: Arc<AtomicUsize>,
 }
 
-/// The bytes of an answer, counted while they are there.
+/// The bytes of an answer, counted until they are dropped.
 struct Counted {
     bytes: Vec<u8>,
     unread: Arc<AtomicUsize>,
 }
 
 impl Answers {
-    /// Refuses a large answer while too many wait to be read.
+    /// Refuses a further large answer while too many are unread.
     pub fn check(&self) -> Result<(), Problem> {
         if self.unread.load(Ordering::Relaxed) < MOST {
             return Ok(());
@@ -52,7 +51,7 @@ impl Answers {
         })
     }
 
-    /// Whether much waits to be read.
+    /// Whether many bytes are unread.
     pub fn are_many(&self) -> bool {
         self.unread.load(Ordering::Relaxed) > MUCH
     }

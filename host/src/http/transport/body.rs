@@ -1,7 +1,7 @@
-//! The body of a request: received within its limits of size and time.
+//! The body of a request: received within limits of size and time.
 //!
-//! Owns these limits, and what becomes of a body that nobody reads. Leaves to `extract` what is
-//! read from it. Callers rely on this: a small body is there before anything is answered.
+//! Owns these limits, and discards a body that no handler reads. Leaves the parsing to `extract`.
+//! Callers rely on this: a small body has been received before anything is answered.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -22,18 +22,18 @@ use tokio_stream::{Stream, StreamExt};
 use super::peer::Peer;
 use super::problem::Problem;
 
-/// JSON is small.
+/// The most bytes of a body, unless it is a component.
 pub const JSON: usize = 64 << 10;
-/// A policy's component is large. Ours have a tenth of a MiB, one with an interpreter of Python 18.
+/// The most bytes of a policy's component. The built-in one has 0.1 MiB; one that contains a Python
+/// interpreter has 18.
 pub const COMPONENT: usize = 32 << 20;
 
-/// How long a body may take to arrive, once it is asked for.
+/// How long a body may take to arrive, from the first read.
 const RECEIVE: Duration = Duration::from_secs(30);
 
-/// Receives a request's body, a small one before anything is answered: where a refusal came while
-/// it is still on its way, the connection would have to be closed, which a client that keeps
-/// connections takes for a failure. A large body that was not read is thrown away as it comes, so
-/// that its sender reads the answer.
+/// Receives a small body before anything is answered: a refusal during the transfer would close
+/// the connection, and a client that reuses connections would take this for a failure. A large body
+/// that was not read is discarded as it arrives, so that its sender reads the answer.
 pub async fn receive(
     Extension(peer): Extension<Arc<Peer>>,
     request: Request,
@@ -42,7 +42,7 @@ pub async fn receive(
     let (parts, body) = request.into_parts();
     let length = parts.headers.get(CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
-    // Such a client sends its body when it is asked for, and it was not.
+    // With `Expect: 100-continue`, a body that was not read is not sent either.
     let waits_to_be_asked = parts.headers.contains_key(EXPECT);
     if body.is_end_stream() {
         return Ok(next.run(Request::from_parts(parts, body)).await);
@@ -60,7 +60,7 @@ pub async fn receive(
     Ok(response)
 }
 
-/// A body that did not come, or not in time.
+/// A body that did not arrive in time, or broke off.
 pub fn too_late() -> Problem {
     Problem::new(
         StatusCode::REQUEST_TIMEOUT,
@@ -68,7 +68,7 @@ pub fn too_late() -> Problem {
     )
 }
 
-/// The same body, which fails when it takes too long.
+/// A body that fails when it takes too long.
 fn in_time(mut body: Lent, peer: Arc<Peer>) -> impl Stream<Item = Result<Bytes, axum::Error>> {
     async_stream::try_stream! {
         let end = Instant::now() + RECEIVE;
@@ -80,7 +80,7 @@ fn in_time(mut body: Lent, peer: Arc<Peer>) -> impl Stream<Item = Result<Bytes, 
     }
 }
 
-/// Reads a body to its end, or for as long as it may take to arrive, or as long as a component.
+/// Reads a body to its end, or until it has taken too long or is longer than a component.
 async fn throw_away(mut body: BodyDataStream) {
     let end = Instant::now() + RECEIVE;
     let mut length = 0;
@@ -91,7 +91,7 @@ async fn throw_away(mut body: BodyDataStream) {
     }
 }
 
-/// A body that comes back if it was not read to its end.
+/// A body that is returned through a channel if it was not read to its end.
 struct Lent {
     body: Option<BodyDataStream>,
     back: Option<oneshot::Sender<BodyDataStream>>,

@@ -1,9 +1,8 @@
-//! A change that a request asks for: made in a group with others, and answered once the group is on
-//! the disk.
+//! A change: made in a group with others, and answered when the group is on the disk.
 //!
-//! Owns that a change can be made again: when a group is undone, each of its changes is made once
-//! more, alone. Leaves the groups to `writer`. Callers rely on this: no change is answered before
-//! it is acknowledged.
+//! Owns a change's step and its result. The step can run again: when a group is undone, each of its
+//! changes is made once more, alone. Leaves the groups to `writer`. Callers rely on this: no change
+//! is answered before it is acknowledged.
 
 use std::sync::Arc;
 
@@ -15,11 +14,11 @@ use super::actor::Refused;
 
 /// A change, for the thread that makes it.
 pub trait Change: Send {
-    /// Makes the change. What it made before was undone.
+    /// Makes the change. If it was made before, that was undone.
     fn make(&mut self, queue: &mut Queue);
 
-    /// Answers with what came of it. With an error, what was made may be lost; what was refused is
-    /// refused all the same.
+    /// Sends the result. With an error in `lost`, a change that was made may be lost; a refusal
+    /// stays a refusal.
     fn tell(self: Box<Self>, lost: Option<&Arc<store::Error>>);
 }
 
@@ -30,10 +29,10 @@ struct Step<F, T, E> {
     reply: oneshot::Sender<Reply<T, E>>,
 }
 
-/// What the change came to, if it was made.
+/// The result of a change, if it was made.
 pub type Reply<T, E> = Result<Result<T, E>, Refused>;
 
-/// A change by a step that can be repeated, and where its result arrives.
+/// A change by a step that can run again, and where its result arrives.
 pub fn change<T, E, F>(step: F) -> (Box<dyn Change>, oneshot::Receiver<Reply<T, E>>)
 where
     T: Send + 'static,
@@ -61,7 +60,7 @@ impl<T: Send, E: Send, F: FnMut(&mut Queue) -> Result<T, E> + Send> Change for S
             (None, Some(made)) => Ok(made),
             (None, None) => Err(Refused::Stopped),
         };
-        // The client may have gone. The change is made all the same.
+        // The client may have gone. The change stays.
         let _ = self.reply.send(answer);
     }
 }

@@ -1,7 +1,7 @@
-//! Which client a request is from, where clients are counted.
+//! The address by which a client is counted.
 //!
-//! Owns that a whole IPv6 network of one customer counts as one, and that a proxy which the
-//! operator has named is believed about its clients. Nobody is let in by an address.
+//! Owns two rules: one customer's IPv6 network counts as one client, and a proxy that the operator
+//! has named is believed about its clients. No caller is admitted by an address.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -20,13 +20,13 @@ pub fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Where a request is from: what a known proxy says, or the connection.
+/// The client of a request: from a known proxy's header, or from the connection.
 pub fn asker(from: SocketAddr, headers: &HeaderMap, proxies: &[IpAddr]) -> IpAddr {
     let connection = network(from.ip());
     if !proxies.contains(&connection) {
         return connection;
     }
-    // Each proxy adds whom it was asked by, at the end: the rest is what the client says.
+    // A proxy appends its client; the client itself may have written the rest.
     let last = headers.get_all("x-forwarded-for").into_iter().next_back();
     let last = last.and_then(|value| value.to_str().ok()?.rsplit(',').next());
     let address = last.and_then(|address| address.trim().parse().ok());

@@ -1,9 +1,10 @@
-//! All connections: who has a place, and who gives way when places run short.
+//! All connections: which has a place, and which is ended when places run short.
 //!
-//! Owns the places, the limit on strangers from one address, and the order in which connections
-//! give way: first those that were let in by no token, the oldest first, and then those between two
-//! requests. Leaves the deadlines to `peer`. Callers rely on this: a client that holds connections
-//! and sends nothing shuts nobody out, and a request that was let in is never cut to make room.
+//! Owns the places, the limit on strangers (connections without an admitted request) from one
+//! address, and the order in which connections are ended: strangers first, the oldest first, and
+//! then those between two requests. Leaves the deadlines to `peer`. Callers rely on this: idle
+//! connections of one client shut no other client out, and an admitted request is never cut off to
+//! make room.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -21,11 +22,11 @@ use super::client::network;
 use super::limits::Limits;
 use super::peer::{Peer, Why};
 
-/// Connections of strangers from one address.
+/// Strangers from one address.
 const STRANGERS: usize = 128;
-/// So large a part of them gives way at once, so that not each arrival looks at all.
+/// One in this many places is freed at once, so that not every arrival has to search.
 const PART: usize = 32;
-/// How often it is said that connections give way.
+/// How often a shortage of places is logged.
 const SAID: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -36,7 +37,7 @@ struct Ended {
 /// The connections.
 pub struct Connections {
     limits: Limits,
-    /// Addresses that ask for many.
+    /// These may have any number of strangers.
     proxies: Vec<IpAddr>,
     all: Mutex<All>,
     one_ended: Notify,
@@ -47,16 +48,17 @@ pub struct Connections {
 struct All {
     peers: HashMap<u64, Arc<Peer>>,
     of_network: HashMap<IpAddr, usize>,
-    /// How many are there still, although they are to end.
+    /// How many have been asked to end, but are still open.
     ending: usize,
     next: u64,
     said: Option<Instant>,
 }
 
-/// Nobody gave way.
+/// No connection could be ended for a new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "too many connections from your address wait for an answer without a token: end some, or send a token"
+    "too many connections from your address wait for an answer without a token: end some, or send \
+     a token"
 )]
 pub struct Full;
 
@@ -78,18 +80,18 @@ impl Connections {
     }
 
     fn all(&self) -> MutexGuard<'_, All> {
-        // Each change of it is whole.
+        // Each change of it is complete, so a panic elsewhere leaves it usable.
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until one more connection can be taken.
+    /// Waits until one more connection can be accepted.
     pub async fn room(&self) {
         while self.is_over_full() {
             self.one_ended.notified().await;
         }
     }
 
-    /// Whether not even a spare place is free. Then some connections give way.
+    /// Whether no place is free, not even a spare one. Then some connections are ended.
     fn is_over_full(&self) -> bool {
         let mut all = self.all();
         let is_full = all.peers.len() >= self.limits.places + self.limits.spare;
@@ -99,7 +101,7 @@ impl Connections {
         is_full
     }
 
-    /// Takes a connection, for which others may have to give way.
+    /// Adds a connection, for which others may be ended.
     pub fn add(self: &Arc<Connections>, from: SocketAddr) -> Result<Entry, Full> {
         let network = network(from.ip());
         let mut all = self.all();
@@ -131,8 +133,7 @@ impl Connections {
         true
     }
 
-    /// Ends the connections whose time is over. Those that do not read have less of it while
-    /// answers take much memory.
+    /// Ends overdue connections. Under memory pressure, those that do not read have less time.
     pub fn sweep(&self, is_pressed: bool) {
         let now = Instant::now();
         let mut all = self.all();
@@ -146,12 +147,11 @@ impl Connections {
         }
     }
 
-    /// Has some connections give way, because the system has no file left.
+    /// Ends some connections, because the process has no file descriptor left.
     pub fn give_way(&self) {
         self.make_room(&mut self.all());
     }
 
-    /// What is known of them, for the figures.
     pub fn register(&self, registry: &mut Registry) {
         let open = Gauge::<i64>::default();
         open.set(super::counters::amount(self.all().peers.len()));
@@ -197,18 +197,19 @@ impl Connections {
             all.said = Some(now);
             match ended {
                 0 => tracing::warn!(
-                    "all {} connections are in use: further ones are only told whether the service lives",
+                    "all {} connections are in use: further ones may only ask whether the service \
+                     lives",
                     self.limits.places
                 ),
                 _ => tracing::warn!(
-                    "all {} connections are taken: the oldest that are not in use are closed",
+                    "all {} connections are taken: the oldest unused ones are closed",
                     self.limits.places
                 ),
             }
         }
     }
 
-    /// Ends so many of them that may go, the oldest strangers first, and says how many.
+    /// Ends up to `most` peers, the oldest strangers first, and returns how many.
     fn end_oldest(&self, all: &mut All, peers: Vec<Arc<Peer>>, most: usize, why: Why) -> usize {
         let mut may_go: Vec<_> = peers
             .into_iter()
@@ -230,7 +231,7 @@ impl Connections {
 }
 
 impl Entry {
-    /// Whether this connection has a place; it takes a free one.
+    /// Whether this connection has a place. Takes a free one if it has none.
     pub fn has_place(&self) -> bool {
         self.connections.has_place(&self.peer)
     }

@@ -1,7 +1,7 @@
-//! What this process counts: requests by their answers, and claims.
+//! The counts of this process: requests by their answers, and claims.
 //!
-//! Owns these figures' names. Callers rely on this: a client cannot make up figures, because
-//! neither a method nor a path is taken from it as it is.
+//! Owns the names of these metrics. Callers rely on this: a client cannot create time series,
+//! because its method and its path are replaced by known ones.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,7 +16,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-/// Upper bounds of the classes of `http_request_seconds`.
+/// Upper bounds of the buckets of `http_request_seconds`.
 const SECONDS: [f64; 10] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 10.0,
 ];
@@ -28,7 +28,6 @@ struct Answered {
     status: u16,
 }
 
-/// The counters.
 pub struct Counters {
     pub claimed: Counter,
     pub found_nothing: Counter,
@@ -64,7 +63,7 @@ impl Counters {
         );
         registry.register(
             "http_request_seconds",
-            "How long requests took, but for those that wait: claims and events",
+            "How long requests took, except those that wait: claims and events",
             self.took.clone(),
         );
     }
@@ -108,7 +107,7 @@ fn known(method: &Method) -> &'static str {
     }
 }
 
-/// A figure that a gauge can hold.
+/// A number as a gauge's value.
 pub fn amount<T: TryInto<i64>>(value: T) -> i64 {
     value.try_into().unwrap_or(i64::MAX)
 }

@@ -1,7 +1,7 @@
-//! The OpenAPI document: what holds of every operation.
+//! The OpenAPI document: the parts that all operations share.
 //!
-//! Owns its head, the token's scheme, and that each operation may be refused, which it says in the
-//! same words. An operation itself says who may call it, in `security`.
+//! Owns its head, the token's scheme, and the description of a refusal. Each operation names its
+//! role itself, in `security`.
 
 use std::collections::HashMap;
 
@@ -16,8 +16,9 @@ use super::problem::Problem;
 #[openapi(
     info(
         title = "serial gate",
-        description = "Holds a task's first job until every earlier task of its repo is done, and holds a repo after a bad deploy until an \
-                       operator clears it. Errors are `application/problem+json`."
+        description = "Holds a task's first job until every earlier task of its repo is done, and \
+                       holds a repo after a bad deploy until an operator clears it. Errors are \
+                       `application/problem+json`."
     ),
     components(schemas(Problem)),
     modifiers(&Token)
@@ -28,7 +29,8 @@ struct Token;
 
 impl utoipa::Modify for Token {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let description = "A token of `serial-gate token add`. Without any token in the database, callers on this machine need none.";
+        let description = "A token of `serial-gate token add`. Without any token in the database, \
+                           callers on this machine need none.";
         let scheme = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
             .description(Some(description));
@@ -50,8 +52,8 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut O
         .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 
-/// Says of every operation that does not say it otherwise how it is refused. Returns what can be
-/// done at each path, as the header `Allow` says it.
+/// Adds the refusal to each operation that does not describe its own. Returns the methods of each
+/// path, as the header `Allow` lists them.
 pub fn complete(document: &mut utoipa::openapi::OpenApi) -> HashMap<String, String> {
     let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem")));
     let refused = ResponseBuilder::new()

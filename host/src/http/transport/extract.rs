@@ -1,6 +1,6 @@
-//! What comes with a request, read into types and refused as a [`Problem`] when it does not fit.
+//! Extractors: a request's parts as types, or a [`Problem`].
 //!
-//! Owns the extractors, and how their fields are read. Leaves the receiving to `body`.
+//! Owns the extractors, and how the fields of a body are read. Leaves the receiving to `body`.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::problem::Problem;
 
-/// A JSON body: an object, where it is received.
+/// A JSON body. A received one has to be an object.
 pub struct Json<T>(pub T);
 
 /// The fields of a form.
@@ -41,7 +41,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         let (parts, body) = request.into_parts();
         let whole = Request::from_parts(parts.clone(), body);
         let bytes = Bytes::from_request(whole, state).await?;
-        // An array would be taken for the fields in their order.
+        // serde would read an array as the fields in their order.
         let is_array = bytes.trim_ascii_start().starts_with(b"[");
         let request = Request::from_parts(parts, Body::from(bytes));
         let axum::Json(value) = axum::Json::from_request(request, state).await?;
@@ -58,7 +58,7 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
-/// A whole number, `1.0` included: to JSON Schema these are the same.
+/// A whole number. `1.0` is one, too: JSON Schema does not tell it from `1`.
 pub fn whole<'de, D: Deserializer<'de>, T: TryFrom<i64>>(number: D) -> Result<T, D::Error> {
     struct Whole;
     impl Visitor<'_> for Whole {
@@ -91,14 +91,14 @@ pub fn whole<'de, D: Deserializer<'de>, T: TryFrom<i64>>(number: D) -> Result<T,
     T::try_from(number).map_err(|_| unexpected())
 }
 
-/// The same for a number that may be missing.
+/// An optional whole number.
 pub fn maybe_whole<'de, D: Deserializer<'de>>(number: D) -> Result<Option<i64>, D::Error> {
     #[derive(Deserialize)]
     struct Number(#[serde(deserialize_with = "whole")] i64);
     Ok(Option::<Number>::deserialize(number)?.map(|Number(number)| number))
 }
 
-/// A claim's token. Claims of an older version have a number, which may be sent as it was given.
+/// A claim's token. Older versions gave numbers, which are accepted as numbers and as text.
 pub fn token<'de, D: Deserializer<'de>>(token: D) -> Result<String, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged, expecting = "a token: the text that the claim gave")]
@@ -112,44 +112,33 @@ pub fn token<'de, D: Deserializer<'de>>(token: D) -> Result<String, D::Error> {
     })
 }
 
-/// The same for a token that may be missing.
+/// An optional token.
 pub fn maybe_token<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
     #[derive(Deserialize)]
     struct Shown(#[serde(deserialize_with = "token")] String);
     Ok(Option::<Shown>::deserialize(value)?.map(|Shown(token)| token))
 }
 
-/// A value that may be left out, but where it is given, may not be null unless `T` may.
+/// A value that may be left out. If it is given, it may be null only if `T` may.
 pub fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     value: D,
 ) -> Result<Option<T>, D::Error> {
     T::deserialize(value).map(Some)
 }
 
-impl From<BytesRejection> for Problem {
-    fn from(rejection: BytesRejection) -> Problem {
-        Problem::new(rejection.status(), rejection.body_text())
-    }
+macro_rules! refused {
+    ($($rejection:ident),*) => {
+        $(impl From<$rejection> for Problem {
+            fn from(rejection: $rejection) -> Problem {
+                Problem::new(rejection.status(), rejection.body_text())
+            }
+        })*
+    };
 }
 
-impl From<JsonRejection> for Problem {
-    fn from(rejection: JsonRejection) -> Problem {
-        Problem::new(rejection.status(), rejection.body_text())
-    }
-}
+refused!(BytesRejection, JsonRejection, FormRejection, QueryRejection);
 
-impl From<FormRejection> for Problem {
-    fn from(rejection: FormRejection) -> Problem {
-        Problem::new(rejection.status(), rejection.body_text())
-    }
-}
-
-impl From<QueryRejection> for Problem {
-    fn from(rejection: QueryRejection) -> Problem {
-        Problem::new(rejection.status(), rejection.body_text())
-    }
-}
-
+/// A path that does not fit names nothing, so this is always 404.
 impl From<PathRejection> for Problem {
     fn from(rejection: PathRejection) -> Problem {
         Problem::new(StatusCode::NOT_FOUND, rejection.body_text())

@@ -1,9 +1,9 @@
-//! The head of a request: that it can be read in one way only.
+//! The head of a request: refused if it is ambiguous.
 //!
-//! Owns what is refused because a proxy and the service could take it for different requests, or a
-//! check for another name than an answer. Of `Content-Length` and `Transfer-Encoding`, hyper
-//! refuses two lengths that differ, and closes the connection after a request with both. Callers
-//! rely on this: a header that decides something is there once.
+//! Owns the refusal of heads that a proxy and the service, or two parts of the service, could read
+//! as different requests. Leaves `Content-Length` to hyper, which refuses two different lengths,
+//! and closes the connection after a request that also has a `Transfer-Encoding`. Callers rely on
+//! this: each header of [`SINGLE`] is there at most once.
 
 use axum::extract::Request;
 use axum::http::header::{
@@ -16,7 +16,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::problem::Problem;
 
-/// Headers that decide something, and mean nothing in two values.
+/// Headers that decide something, and are ambiguous with two values.
 const SINGLE: [HeaderName; 7] = [
     HOST,
     AUTHORIZATION,
@@ -34,15 +34,13 @@ enum Unclear {
     Repeated { name: HeaderName, count: usize },
     #[error("there is no `Host` line: HTTP/1.1 asks for one")]
     NoHost,
-    #[error("the `Host` is no name or address with a port: send `NAME` or `NAME:PORT`")]
+    #[error("the `Host` is not a name or an address: send `NAME` or `NAME:PORT`")]
     Host,
     #[error("the request's address names another host than the `Host` line: send the same in both")]
     OtherHost,
-    #[error("only `Expect: 100-continue` can be met: leave the line out")]
+    #[error("only `Expect: 100-continue` is supported: leave the line out")]
     Expect,
-    #[error(
-        "only `Transfer-Encoding: chunked` is read: send the body so, or with a `Content-Length`"
-    )]
+    #[error("only `Transfer-Encoding: chunked` is supported: use it, or send a `Content-Length`")]
     Encoding,
 }
 
@@ -55,7 +53,7 @@ impl Unclear {
     }
 }
 
-/// Refuses a request that could be read in two ways, and ends its connection.
+/// Refuses an ambiguous request, and ends its connection.
 pub async fn check(request: Request, next: Next) -> Response {
     match look(&request) {
         Ok(()) => next.run(request).await,

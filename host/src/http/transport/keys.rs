@@ -1,10 +1,10 @@
 //! The actor that reads access tokens, so that no thread that serves connections waits for the
 //! database.
 //!
-//! Owns a connection for the tokens' rows, and notifies those who wait under a token when it is no
-//! longer good. Leaves what a token looks like to `secret`. Callers rely on this: a row is read for
-//! each request, so a revoked token is refused from the next request on; and those who wait under
-//! it hear of that within a second.
+//! Owns a connection for the tokens' rows, and notifies waiting requests when their token is
+//! revoked. Leaves the format of a token to `secret`. Callers rely on this: the row is read for
+//! each request, so a revoked token is refused from the next request on; requests that already wait
+//! are notified within a second.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,25 +16,24 @@ use tokio::sync::watch;
 
 use super::actor::Actor;
 
-/// How often revoked tokens are looked for while a request waits.
+/// How often to look for revoked tokens while a request waits.
 const POLL: Duration = Duration::from_millis(250);
-/// How often the files are looked at while nobody does.
+/// How often to look at the database's files while no request waits.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// The token that a caller was let in by; none where nobody needs one.
+/// The token that admitted a caller. `None` while callers need no token.
 pub type Key = Option<Token>;
 
-/// A token, as it is known here.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Token {
     pub id: i64,
-    /// Another database may have another token of the same number.
+    /// After a restore, the same number may be another token.
     pub hash: Arc<[u8]>,
 }
 
 pub struct Keys {
     store: Store,
-    /// Those that callers wait under, and whether they are good no longer.
+    /// The tokens of waiting requests, and whether they were revoked.
     watched: HashMap<Key, watch::Sender<bool>>,
     changes: Changes,
     looked: Instant,
@@ -50,7 +49,7 @@ impl Keys {
         }
     }
 
-    /// A token that is good, by its number.
+    /// A valid token, by its number.
     pub fn token(&mut self, id: i64) -> Result<Option<AccessToken>, Error> {
         self.store.access_token(id)
     }
@@ -60,12 +59,12 @@ impl Keys {
         self.store.had_access_tokens()
     }
 
-    /// Looks whether the database's files are in place.
+    /// Checks that the database's files are in place.
     pub fn check_files(&mut self) -> Result<(), Error> {
         self.store.check_files()
     }
 
-    /// Becomes true when what a caller was let in by is good no longer.
+    /// Becomes true when the key no longer admits a caller.
     pub fn watch(&mut self, key: Key) -> watch::Receiver<bool> {
         // It may have been revoked since it was looked up.
         self.changes.forget();
@@ -84,7 +83,8 @@ impl Keys {
     }
 
     fn look(&mut self) {
-        self.watched.retain(|_, told| told.receiver_count() > 0);
+        self.watched
+            .retain(|_, revoked| revoked.receiver_count() > 0);
         if self.watched.is_empty() || !self.changes.look(self.store.data_version().ok()) {
             return;
         }
@@ -93,11 +93,11 @@ impl Keys {
             match self.is_good(&key) {
                 Ok(true) => {}
                 Ok(false) => {
-                    if let Some(told) = self.watched.remove(&key) {
-                        told.send_replace(true);
+                    if let Some(revoked) = self.watched.remove(&key) {
+                        revoked.send_replace(true);
                     }
                 }
-                // It is not known: nobody is sent away, and it is looked again.
+                // Unknown: keep the request, and look again.
                 Err(_) => self.changes.forget(),
             }
         }
@@ -106,7 +106,7 @@ impl Keys {
 
 impl Actor for Keys {
     fn idle(&mut self) -> Duration {
-        // After each look-up would be too often.
+        // This also runs after each look-up, which would be too often.
         if self.looked.elapsed() >= POLL {
             self.looked = Instant::now();
             self.store.let_go_of_moved_files();

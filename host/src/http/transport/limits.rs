@@ -1,47 +1,44 @@
-//! How many connections this process can hold: what the system lets it open, less what it needs
-//! itself.
+//! How many connections this process can hold: its limit on open files, less its own files.
 //!
-//! Owns the limit on open files. Leaves to `connections` what happens when the places run short.
-//! Callers rely on this: a connection within these places never takes the descriptor that a
-//! database or an alert needs.
+//! Owns that limit. Leaves to `connections` what happens when the places run short. Callers rely on
+//! this: connections never use up the descriptors that a database or an alert needs.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Connections at once, where the system allows that many. Each may be a worker that waits.
+/// The most connections at once. Each may be a waiting worker.
 const MOST: usize = 4_096;
-/// Below so many, it is said at the start.
+/// With fewer places, the service logs a warning at the start.
 const FEW: usize = 1_000;
-/// With fewer open files the service does not start: a place that it promised would take a
-/// database's file.
+/// With fewer open files, the service does not start: no place would be left beyond its own files.
 const LEAST: u64 = 192;
-/// Files of the databases, of alerts under way, of a policy that is checked, and the standard ones.
+/// Files of databases, alerts, a policy's check, and the standard streams.
 const OWN: usize = 160;
 /// Places that only answer whether the service lives.
 const SPARE: usize = 64;
-/// As much as is ever asked for. Programs that close every number up to their limit take minutes
-/// with a higher one, and inherit it.
+/// The limit to raise to. Child processes inherit it, and some close every number up to it, which
+/// takes minutes with a higher limit.
 const ENOUGH: u64 = 65_536;
 
 /// The places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// For everybody.
     pub places: usize,
-    /// Beyond those, for `/healthz` and `/readyz` only.
+    /// Additional places, for `/healthz` and `/readyz` only.
     pub spare: usize,
 }
 
 /// A limit on open files that leaves no room for connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "this process may have {files} open files, and the service needs {LEAST}: raise `ulimit -Hn`, or `LimitNOFILE=` of its systemd unit"
+    "this process may have {files} open files, and the service needs {LEAST}: raise `ulimit -Hn`, \
+     or `LimitNOFILE=` of its systemd unit"
 )]
 pub struct TooFew {
     files: u64,
 }
 
 impl Limits {
-    /// Raises this process's limit on open files as far as it may, and divides what there is.
+    /// Raises this process's limit on open files as far as it may, and divides the result.
     pub fn raised() -> Result<Limits, TooFew> {
         let found = getrlimit(Resource::Nofile);
         let wanted = found.maximum.unwrap_or(ENOUGH).min(ENOUGH);
@@ -63,14 +60,15 @@ impl Limits {
             && limits.places < FEW
         {
             tracing::warn!(
-                "at most {} connections at once, because this process may have {files} open files: raise `ulimit -Hn`, or `LimitNOFILE=` of its systemd unit",
+                "at most {} connections at once, because this process may have {files} open files: \
+                 raise `ulimit -Hn`, or `LimitNOFILE=` of its systemd unit",
                 limits.places
             );
         }
         Ok(limits)
     }
 
-    /// For so many open files; none if there is no limit.
+    /// For a number of open files, or without a limit.
     fn of(files: Option<u64>) -> Limits {
         let files = files.map_or(usize::MAX, |files| {
             usize::try_from(files).unwrap_or(usize::MAX)

@@ -1,8 +1,8 @@
-//! Connections: taken, served, and ended in good order.
+//! Connections: accepted, served, and shut down in order.
 //!
-//! Owns the limits on the head of a request. Leaves to `connections` who has a place, and to `peer`
-//! for how long a client may be slow. Callers rely on this: after SIGTERM or SIGINT no request is
-//! begun, those that run are finished, and those that wait are answered at once.
+//! Owns the limits on the head of a request, and the shutdown. Leaves the places to `connections`,
+//! and the deadlines of slow clients to `peer`. Callers rely on this: after SIGTERM or SIGINT no
+//! request is begun, running ones are finished, and waiting ones are answered at once.
 
 use std::io;
 use std::net::SocketAddr;
@@ -30,16 +30,15 @@ use super::problem::Problem;
 use super::shutdown::Trigger;
 use super::socket::{Answer, Socket};
 
-/// What a connection beyond the places may ask: whether the service lives.
+/// The paths that a connection without a place may ask for.
 const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 const HEADERS: usize = 64;
 const HEADERS_BYTES: usize = 32 << 10;
-/// How long requests may go on after the service was told to stop.
+/// How long requests may go on after SIGTERM or SIGINT.
 const GOODBYE: Duration = Duration::from_secs(20);
-/// How often it is looked which connections have been slow for too long.
+/// How often to look for connections that have been slow for too long.
 const SWEEP: Duration = Duration::from_millis(250);
 
-/// What is listened with.
 pub struct Listening {
     pub listener: TcpListener,
     pub connections: Arc<Connections>,
@@ -47,7 +46,7 @@ pub struct Listening {
     pub trigger: Trigger,
 }
 
-/// Serves until the process is told to stop, or a thread has `ended` that requests need.
+/// Serves until SIGTERM or SIGINT, or until a thread that requests need has `ended`.
 pub async fn serve(listening: Listening, router: Router, ended: &Notify) -> io::Result<()> {
     let Listening {
         listener,
@@ -70,7 +69,7 @@ pub async fn serve(listening: Listening, router: Router, ended: &Notify) -> io::
                         let connection = graceful.watch(connection);
                         connections.spawn(async move {
                             tokio::select! {
-                                // A client that went away in the middle is no error of ours.
+                                // A client that goes away in the middle is not our error.
                                 _ = connection => {}
                                 () = peer.asked_to_end() => {}
                             }
@@ -81,12 +80,12 @@ pub async fn serve(listening: Listening, router: Router, ended: &Notify) -> io::
                 // Too many open files, for example: other parts of the process may have taken more
                 // than usual.
                 Err(error) => {
-                    tracing::warn!("a connection was not taken: {error}");
+                    tracing::warn!("a connection was not accepted: {error}");
                     places.give_way();
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             },
-            // Those that have ended are forgotten.
+            // Collects the connections that have ended.
             Some(_) = connections.join_next() => {}
             _ = sweep.tick() => places.sweep(answers.are_many()),
             _ = terminate.recv() => break,
@@ -95,7 +94,7 @@ pub async fn serve(listening: Listening, router: Router, ended: &Notify) -> io::
         }
     }
     drop(listener);
-    tracing::info!("stopping: no more requests, and nobody waits for a job any more");
+    tracing::info!("stopping: no new requests, and waiting claims are answered");
     trigger.cancel();
     if tokio::time::timeout(GOODBYE, graceful.shutdown())
         .await
@@ -103,7 +102,7 @@ pub async fn serve(listening: Listening, router: Router, ended: &Notify) -> io::
     {
         tracing::warn!("some requests were cut off after {} s", GOODBYE.as_secs());
     }
-    // A client that does not read its answer would keep the service for ever.
+    // A client that does not read its answer would keep the service running for ever.
     connections.shutdown().await;
     Ok(())
 }
@@ -114,16 +113,17 @@ async fn accept(
 ) -> io::Result<(TcpStream, SocketAddr)> {
     connections.room().await;
     let (stream, from) = listener.accept().await?;
-    // Answers are small, and a client waits for each.
+    // Answers are small, and clients wait for each.
     stream.set_nodelay(true)?;
     Ok((stream, from))
 }
 
-/// Says why a connection is not taken, if that can be said without waiting.
+/// Answers why a connection is refused, if this can be written without waiting.
 fn refuse(stream: &TcpStream, full: Full) {
     let text = format!("{full}\n");
     let answer = format!(
-        "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n{text}",
+        "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\n\
+         content-type: text/plain\r\ncontent-length: {}\r\n\r\n{text}",
         text.len()
     );
     let _ = stream.try_write(answer.as_bytes());
@@ -156,7 +156,7 @@ fn connection(
     });
     http1::Builder::new()
         .timer(TokioTimer::new())
-        // The time for it begins with its first byte, and is `peer`'s.
+        // `peer` has this deadline, which begins with the first byte.
         .header_read_timeout(None)
         .max_headers(HEADERS)
         .max_buf_size(HEADERS_BYTES)

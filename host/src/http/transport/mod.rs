@@ -1,11 +1,13 @@
-//! From the socket to a caller that was let in, and back to a refusal that is sent.
+//! From the socket to an admitted caller, and back to the answer.
 //!
-//! Connections: `listen`, `connections`, `limits`, `peer`, `socket`. A request, in the order in
-//! which it is looked at: `counters`, `head`, `body`, `origin`, `access` (with `client`, `cookies`,
-//! `keys`, `secret`), `extract`, `uploads`. Answers: `answers`, `problem`, `status`, `document`.
-//! The threads behind them: `actor`, `reader`, `writer` (with `change`, `waiter`). Callers rely on
-//! this: nothing here knows an operation of the API or a page, and a thread that serves connections
-//! never waits for the database.
+//! - Connections: `listen`, `connections`, `limits`, `peer`, `socket`.
+//! - A request, in the order in which it passes them: `counters`, `head`, `body`, `origin`,
+//!   `access` (with `client`, `cookies`, `keys`, `secret`), `extract`, `uploads`.
+//! - Answers: `answers`, `problem`, `status`, `document`.
+//! - Threads: `actor`, `reader`, `writer` (with `change`, `waiter`).
+//!
+//! Callers rely on this: nothing here knows an operation of the API or a page, and a thread that
+//! serves connections never waits for the database.
 
 pub mod access;
 pub mod actor;

@@ -1,8 +1,8 @@
-//! Requests that a web page sends in its visitor's name, and what an answer tells a browser.
+//! The defence against other sites' pages, and the security headers.
 //!
-//! Owns the defence of a service that asks nobody for a token: a page of another origin can make a
-//! browser on this machine send requests to it. Callers rely on this: such a request is refused
-//! before anything else looks at it.
+//! A page of another origin can make a browser on this machine send requests to the service, which
+//! may need no token. Owns the refusal of such requests, before a handler sees them, and the
+//! headers that every answer has.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -19,11 +19,12 @@ use axum::response::Response;
 use super::access::{Access, IsOpen};
 use super::problem::Problem;
 
-/// Nothing is loaded from elsewhere, no foreign script runs, and no page puts a frame around ours.
-const CONTENT: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; worker-src 'self'; img-src data:; form-action 'self'; \
-     base-uri 'none'; frame-ancestors 'none'";
+/// Nothing is loaded from another origin, no foreign script runs, and no page can frame ours.
+const CONTENT: &str = "default-src 'none'; style-src 'self'; script-src 'self'; \
+     connect-src 'self'; worker-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; \
+     frame-ancestors 'none'";
 
-/// What many proxies add: such a request may come from any machine.
+/// Headers that many proxies add: such a request may come from any machine.
 const FORWARDED: [&str; 6] = [
     "forwarded",
     "via",
@@ -33,8 +34,8 @@ const FORWARDED: [&str; 6] = [
     "x-real-ip",
 ];
 
-/// As [`check`], for what everybody may see: it tells nothing of the queue, and does not wait for
-/// its database.
+/// As [`check`], for routes that need no token. Safe methods pass without the database: these
+/// routes show nothing of the queue.
 pub async fn check_public(
     access: State<Arc<Access>>,
     request: Request,
@@ -46,8 +47,8 @@ pub async fn check_public(
     }
 }
 
-/// Refuses what another origin's page sends. Where nobody needs a token, also refuses names that
-/// are not this machine's.
+/// Refuses changes that another origin's page sends. While callers need no token, also refuses
+/// requests through a proxy, and hosts other than this machine.
 pub async fn check(
     State(access): State<Arc<Access>>,
     mut request: Request,
@@ -55,25 +56,26 @@ pub async fn check(
 ) -> Result<Response, Problem> {
     let open = access.is_open().await?;
     let headers = request.headers();
-    // With tokens, a name that leads here is of no use to a caller without one; and a proxy asks by
-    // its own name.
+    // With tokens, any `Host` is fine: a proxy asks by its own name, and a page that rebinds a name
+    // to this machine has no token.
     if let IsOpen(true) = open {
         if !host(headers).is_some_and(is_loopback) {
             return Err(Problem::forbidden(
                 "the `Host` is not this machine: ask for `127.0.0.1` or `localhost`",
             ));
         }
-        // A proxy need not add anything; many ask by the old version.
+        // A proxy need not add a header; many use the old version.
         let is_old = request.version() < Version::HTTP_11;
         if is_old || FORWARDED.iter().any(|name| headers.contains_key(*name)) {
             return Err(Problem::forbidden(
-                "this came through a proxy, and nobody has a token: make one with `serial-gate token add NAME --role operator`",
+                "this came through a proxy, and nobody has a token: make one with `serial-gate \
+                 token add NAME --role operator`",
             ));
         }
     }
     if !is_safe(&request) && comes_from_elsewhere(headers) {
         return Err(Problem::forbidden(
-            "another site's page sent this: use the service's own",
+            "another site's page sent this: use the service's own page",
         ));
     }
     request.extensions_mut().insert(open);
@@ -87,7 +89,7 @@ fn is_safe(request: &Request) -> bool {
     )
 }
 
-/// What every answer tells a browser.
+/// Adds the security headers to every answer.
 pub async fn harden(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
@@ -95,7 +97,7 @@ pub async fn harden(request: Request, next: Next) -> Response {
         (CONTENT_SECURITY_POLICY, CONTENT),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (X_FRAME_OPTIONS, "DENY"),
-        // With none at all, some browsers do not say either where a form was sent from.
+        // With `no-referrer`, some browsers send no origin with a form either.
         (REFERRER_POLICY, "same-origin"),
         (CACHE_CONTROL, "no-store"),
     ] {
@@ -110,7 +112,7 @@ fn host(headers: &HeaderMap) -> Option<&str> {
     headers.get(HOST)?.to_str().ok()
 }
 
-/// Whether a `Host` names this machine, in whatever spelling, with or without a port.
+/// Whether a `Host` names this machine, in any spelling, with or without a port.
 fn is_loopback(host: &str) -> bool {
     let without_port = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
@@ -124,7 +126,7 @@ fn is_loopback(host: &str) -> bool {
             .is_ok_and(|ip| ip.ip().is_loopback())
 }
 
-/// A browser says so with each request that changes something; a program says nothing.
+/// Browsers send these headers with each request that changes something; programs do not.
 fn comes_from_elsewhere(headers: &HeaderMap) -> bool {
     if let Some(site) = headers.get("sec-fetch-site") {
         return !matches!(site.as_bytes(), b"same-origin" | b"none");

@@ -1,8 +1,8 @@
-//! One connection, as the service sees it: what it does, since when, and for how long it may.
+//! One connection: what it does, since when, and for how long it may.
 //!
-//! Owns the deadlines of what a client can be slow with: its first byte, the head of a request, the
-//! next request, and the reading of an answer. A body has its own in `body`. Callers rely on this:
-//! a connection is ended for one reason, the first that was given.
+//! Owns a client's deadlines: for its first byte, the head of a request, the next request, and the
+//! reading of an answer. Leaves the deadline of a body to `body`. Callers rely on this: a
+//! connection is ended for one reason, the first that was given.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,14 +16,13 @@ use super::client::network;
 const FIRST_BYTE: Duration = Duration::from_secs(10);
 /// How long the head of a request may take from its first byte on.
 const HEAD: Duration = Duration::from_secs(15);
-/// How long it may be before the next request begins.
+/// How long a connection may take to begin the next request.
 const IDLE: Duration = Duration::from_secs(60);
 /// How long a client may read nothing of an answer.
 const UNREAD: Duration = Duration::from_secs(30);
 /// The same while too many answers wait to be read.
 const UNREAD_UNDER_PRESSURE: Duration = Duration::from_secs(1);
 
-/// What a connection does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     /// It has sent nothing yet.
@@ -50,7 +49,7 @@ pub enum Why {
 }
 
 impl Why {
-    /// As the figures name it.
+    /// The label in the metrics.
     pub fn name(self) -> &'static str {
         match self {
             Why::SentNothing => "sent_nothing",
@@ -63,7 +62,6 @@ impl Why {
     }
 }
 
-/// A connection.
 pub struct Peer {
     /// Its number, in the order of arrival.
     pub number: u64,
@@ -79,9 +77,9 @@ struct State {
     since: Instant,
     /// Since when nothing could be written to it.
     blocked: Option<Instant>,
-    /// Whether its last request was let in.
+    /// Whether its last request was admitted.
     is_known: bool,
-    /// Whether it is beyond the places, and may only ask whether the service lives.
+    /// Whether it has only a spare place, and may only ask whether the service lives.
     is_spare: bool,
     ending: Option<Why>,
 }
@@ -106,7 +104,7 @@ impl Peer {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Each change of it is whole.
+        // Each change of it is complete, so a panic elsewhere leaves it usable.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -116,7 +114,7 @@ impl Peer {
         state.since = Instant::now();
     }
 
-    /// Bytes have come.
+    /// Bytes have arrived.
     pub fn sent(&self) {
         if matches!(self.state().phase, Phase::Silent | Phase::Idle) {
             self.enter(Phase::Head);
@@ -133,7 +131,7 @@ impl Peer {
         self.state().blocked.get_or_insert_with(Instant::now);
     }
 
-    /// A request's body is waited for.
+    /// A request's body is awaited.
     pub fn sends_a_body(&self) {
         self.enter(Phase::Body);
     }
@@ -148,7 +146,7 @@ impl Peer {
         self.enter(Phase::Idle);
     }
 
-    /// Whether its last request was let in.
+    /// Whether its last request was admitted.
     pub fn set_known(&self, is_known: bool) {
         self.state().is_known = is_known;
     }
@@ -161,13 +159,12 @@ impl Peer {
         self.state().is_spare
     }
 
-    /// It has a place now.
     pub fn give_place(&self) {
         self.state().is_spare = false;
     }
 
-    /// How long it has kept the service waiting, if it may be ended for others: a stranger that is
-    /// not worked for, or any client between two requests. Strangers come first.
+    /// A sort key, if it may be ended to make room: a stranger that no handler serves, or any
+    /// connection between two requests. Strangers come first, then the oldest.
     pub fn may_go(&self) -> Option<(bool, Instant)> {
         let state = self.state();
         let is_worked_for = state.phase == Phase::Served && state.blocked.is_none();
@@ -178,7 +175,7 @@ impl Peer {
         (may_go && state.ending.is_none()).then_some((state.is_known, state.since))
     }
 
-    /// Which of its deadlines is over.
+    /// The deadline that it has missed, if any.
     pub fn overdue(&self, now: Instant, is_pressed: bool) -> Option<Why> {
         let state = self.state();
         let unread = match is_pressed {
@@ -198,7 +195,7 @@ impl Peer {
         is_over(state.since, most).then_some(why)
     }
 
-    /// Ends it. False if it was to end already.
+    /// Ends it. Returns false if it was asked to end before.
     pub fn ask_to_end(&self, why: Why) -> bool {
         let mut state = self.state();
         let is_first = state.ending.is_none();
@@ -212,7 +209,7 @@ impl Peer {
         self.state().ending.is_some()
     }
 
-    /// Waits until it is to end.
+    /// Waits until it is asked to end.
     pub async fn asked_to_end(&self) {
         self.end.notified().await;
     }

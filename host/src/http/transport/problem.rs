@@ -1,7 +1,7 @@
 //! A refused request, as `application/problem+json` (RFC 9457).
 //!
-//! Owns the form of a refusal, and that what went wrong inside the service is logged when it is
-//! sent. Leaves to `status` which error gets which status.
+//! Owns the form of a refusal. A cause inside the service is logged when the refusal is sent, not
+//! when it is made. Leaves to `status` which error gets which status.
 
 use axum::Json;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -22,10 +22,10 @@ pub struct Problem {
     title: &'static str,
     /// What is wrong, and what to do about it.
     detail: String,
-    /// Seconds after which it may go better.
+    /// Seconds after which the same request may succeed.
     #[serde(skip)]
     retry_after: Option<u64>,
-    /// What the log says of it, and the caller does not hear.
+    /// For the log only.
     #[serde(skip)]
     #[schema(ignore)]
     cause: Option<String>,
@@ -42,24 +42,23 @@ impl Problem {
         }
     }
 
-    /// The caller has to say who it is.
     pub fn unauthorized(detail: &str) -> Problem {
         Problem::new(StatusCode::UNAUTHORIZED, detail)
     }
 
-    /// The caller has waited under a token that is no longer good.
+    /// For a request whose token was revoked while it waited.
     pub fn revoked() -> Problem {
         Problem::unauthorized(
-            "the token was revoked while this request waited, or a first token was made: send one that is good",
+            "the token was revoked while this request waited, or a first token was made: send a \
+             valid one",
         )
     }
 
-    /// The caller may not do this.
     pub fn forbidden(detail: impl ToString) -> Problem {
         Problem::new(StatusCode::FORBIDDEN, detail)
     }
 
-    /// A value cannot be used.
+    /// For a value that cannot be used.
     pub fn invalid(detail: impl ToString) -> Problem {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
     }
@@ -72,14 +71,14 @@ impl Problem {
         }
     }
 
-    /// The queue, its database or this machine failed. The cause may name what is not the caller's
-    /// business, so it is logged only.
+    /// For a failure of the queue, its database or this machine. The cause is only logged, because
+    /// it may name things that the caller should not learn.
     pub fn inside(error: &dyn std::error::Error) -> Problem {
         let detail = "the queue cannot be used now: the service's log says why";
         Problem::later(StatusCode::SERVICE_UNAVAILABLE, detail, 1).because(with_causes(error))
     }
 
-    /// The service did something that it never should.
+    /// For a bug in the service.
     pub fn bug(cause: impl ToString) -> Problem {
         let detail = "the service failed at this request: its log says how";
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).because(cause)
@@ -97,7 +96,7 @@ impl Problem {
         StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
-    /// What is wrong, for an answer that is a page. The cause is logged.
+    /// The text, for an answer that is a page. Logs the cause.
     pub fn into_detail(self) -> String {
         self.log();
         self.detail

@@ -1,9 +1,8 @@
-//! The actor that reads: one queue for all requests that change nothing, so none of them holds up a
+//! The actor that reads: one queue for all requests that change nothing, so none of them delays a
 //! claim.
 //!
-//! Owns the notice that something has changed, by any program, for those who follow the events.
-//! It also keeps the state of the queue as it was just now: many look at once when something has
-//! changed, and it is the same for all.
+//! Owns the notification of those who follow the events, after a change by any program. Owns also a
+//! short-lived copy of the queue's state, because many clients look at once after a change.
 
 use std::time::{Duration, Instant};
 
@@ -14,19 +13,19 @@ use tokio::sync::watch;
 
 use super::actor::Actor;
 
-/// How often it polls for a change while there are followers of the events.
+/// How often to poll for a change while there are followers.
 const POLL: Duration = Duration::from_millis(100);
-/// How often it looks at the database's files while nobody does.
+/// How often to look at the database's files without followers.
 const IDLE: Duration = Duration::from_secs(1);
-/// For how long a state is good without a change: a clause may depend on the time.
+/// How long a state is valid without a change: a clause may depend on the time.
 const GOOD_FOR: Duration = Duration::from_secs(1);
 
 pub struct Reader {
     pub queue: Queue,
     followers: watch::Sender<u64>,
-    /// What the followers were told of.
+    /// The changes that the followers know.
     told: Changes,
-    /// What the latest state has in it.
+    /// The changes that the latest state contains.
     read: Changes,
     latest: Option<Latest>,
 }
@@ -35,7 +34,7 @@ pub struct Reader {
 struct Latest {
     at: Instant,
     state: State,
-    /// The same as it is sent, once a request asked for it.
+    /// The same as JSON, once a request asked for it.
     written: Option<Bytes>,
 }
 
@@ -50,7 +49,7 @@ impl Reader {
         }
     }
 
-    /// The state of the queue, with every repo in which a task is under way.
+    /// The state of the queue, with every repo that has an active task.
     pub fn state(&mut self) -> Result<State, Error> {
         // Read before the state, so that a change after it is not missed.
         let is_new = self.read.look(Some(self.queue.data_version()?));
@@ -69,12 +68,12 @@ impl Reader {
         Ok(state)
     }
 
-    /// The latest state as it is sent.
+    /// The latest state as JSON, if it was kept.
     pub fn written(&self) -> Option<Bytes> {
         self.latest.as_ref()?.written.clone()
     }
 
-    /// Keeps it for those who ask for the same state.
+    /// Keeps the JSON for the next requests.
     pub fn write(&mut self, written: Bytes) -> Bytes {
         if let Some(latest) = &mut self.latest {
             latest.written = Some(written.clone());
@@ -82,7 +81,7 @@ impl Reader {
         written
     }
 
-    /// Counts the changes from now on.
+    /// A counter that grows with each change from now on.
     pub fn follow(&self) -> watch::Receiver<u64> {
         self.followers.subscribe()
     }
@@ -91,13 +90,13 @@ impl Reader {
 impl Actor for Reader {
     fn idle(&mut self) -> Duration {
         self.queue.store().let_go_of_moved_files();
-        // It may be large, and is of no use any more.
+        // It may be large, and is out of date.
         self.latest
             .take_if(|latest| latest.at.elapsed() >= GOOD_FOR);
         if self.followers.receiver_count() == 0 {
             return IDLE;
         }
-        // An unreadable database is no news: they could not look.
+        // If the database cannot be read, the followers could not read it either.
         if let Ok(version) = self.queue.data_version()
             && self.told.look(Some(version))
         {

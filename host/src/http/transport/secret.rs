@@ -1,13 +1,13 @@
-//! An access token's text, and the hash of its secret by which it is kept.
+//! An access token: its text, and the hash that the database stores.
 
 use ct_codecs::{Base64UrlSafeNoPadding, Decoder, Encoder};
 use sha2::{Digest, Sha256};
 
-/// Every token begins so, which lets a leaked one be found.
+/// The beginning of every token, so that scanners can find a leaked one.
 const PREFIX: &str = "sgt";
 const BYTES: usize = 32;
 
-/// A secret that was made.
+/// A new secret.
 pub struct Secret {
     text: String,
     pub hash: Vec<u8>,
@@ -24,7 +24,7 @@ impl Secret {
         })
     }
 
-    /// The token. It cannot be shown again.
+    /// The token's text. It is not stored, so it is shown once.
     pub fn token(&self, id: i64) -> String {
         format!("{PREFIX}_{id}_{}", self.text)
     }

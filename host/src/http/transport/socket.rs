@@ -1,7 +1,7 @@
-//! A connection's bytes, watched: that some have come, and that none can be written.
+//! A connection's stream, which reports to `peer` that bytes have arrived, or that none can be
+//! written.
 //!
-//! Owns nothing but the report, which goes to `peer`. Callers rely on this: it reads and writes as
-//! the stream does.
+//! Callers rely on this: it reads and writes as the stream does.
 
 use std::io;
 use std::pin::Pin;
@@ -56,7 +56,7 @@ impl AsyncWrite for Socket {
         self.note(written)
     }
 
-    // Without this, hyper would copy each answer together before it writes it.
+    // Without this, hyper would copy the parts of each answer before it writes them.
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -79,7 +79,7 @@ impl AsyncWrite for Socket {
     }
 }
 
-/// An answer's body, whose end is the end of its request.
+/// An answer's body. When it is dropped, its request has ended.
 pub struct Answer {
     pub body: Body,
     pub peer: Arc<Peer>,

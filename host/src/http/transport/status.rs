@@ -1,7 +1,7 @@
-//! Which error gets which status, and what of it the caller hears.
+//! Which error gets which status, and which text the caller gets.
 //!
 //! Owns these matches. They name every variant: a new one does not compile until it has a status.
-//! The caller hears what it can mend; what went wrong inside goes to the log.
+//! The caller gets errors that it can correct; errors inside the service go to the log.
 
 use axum::http::StatusCode;
 use serial_gate::error::with_causes;
@@ -31,8 +31,7 @@ fn moved() -> Problem {
     Problem::later(StatusCode::SERVICE_UNAVAILABLE, detail, 1)
 }
 
-/// What to do about an error, after its text: the route that does it. Where no route does, nothing
-/// is advised.
+/// An error's text, and after it the route that helps, if there is one.
 fn with_remedy(text: String, remedy: Option<Remedy>) -> String {
     let advice = match remedy {
         Some(Remedy::ListQueue) => "`GET /queue` lists what waits".to_owned(),
@@ -132,31 +131,31 @@ impl From<store::Error> for Problem {
     }
 }
 
-/// A task whose branch could never be cut.
+/// Only names are the caller's fault.
 impl From<branch::Error> for Problem {
     fn from(error: branch::Error) -> Problem {
         use branch::Error as E;
         match error {
             E::Store(error) => error.into(),
-            E::Name { .. }
+            E::Name(_)
             | E::Long { .. }
             | E::BesideBase { .. }
             | E::Taken { .. }
             | E::InTheWay { .. }
             | E::Alike { .. } => Problem::invalid(error),
-            E::Empty { .. }
-            | E::Twice { .. }
-            | E::Option { .. }
+            E::Empty(_)
+            | E::Twice(_)
+            | E::Option(_)
             | E::Pattern { .. }
             | E::Base { .. }
             | E::Unusable { .. }
-            | E::Unprintable { .. }
+            | E::Unprintable(_)
             | E::NoBase { .. }
             | E::NoGit(_)
             | E::NoFolder(_)
             | E::ManySettings
             | E::Git { .. }
-            | E::Asked { .. }
+            | E::Asked(_)
             | E::Large { .. }
             | E::Slow { .. }
             | E::GivenUp => Problem::inside(&error),
@@ -215,7 +214,7 @@ impl From<rollout::Error> for Problem {
             E::Queue(error) => return error.into(),
             E::Store(error) => return error.into(),
             E::Check(error) => return error.into(),
-            // It says nothing about the policy.
+            // The service stops: the policy may be good.
             E::NoPolicy(error) if error.is_a_stop() => return queue::Error::from(error).into(),
             E::NoPolicy(_) => StatusCode::BAD_REQUEST,
             E::NothingNew { .. }
@@ -232,7 +231,7 @@ impl From<rollout::Error> for Problem {
     }
 }
 
-/// A check that came to no result, which says nothing about the policy.
+/// A check that was not finished. The policy may be good.
 impl From<conform::Error> for Problem {
     fn from(error: conform::Error) -> Problem {
         Problem::inside(&error)

@@ -1,8 +1,8 @@
-//! Uploads: how many components are in memory, and how many may wait for that.
+//! Uploads: how many components are in memory, and how many may wait for a place.
 //!
-//! Owns the places. A component is received when there is one for it, and gives it back when its
-//! last copy is let go, so those who wait cost a connection each and no more. Callers rely on this:
-//! a caller that was let in waits no longer than it is let in, nor than the service runs.
+//! Owns the places. A component is received only when it has a place, so a waiting upload costs no
+//! more than a connection. Callers rely on this: the wait ends when the caller's token is revoked
+//! or the service stops.
 
 use std::sync::Arc;
 
@@ -19,12 +19,11 @@ use super::body::{COMPONENT, too_late};
 use super::problem::Problem;
 use super::shutdown::Shutdown;
 
-/// One is checked while the next one arrives.
+/// One component is checked while the next one arrives.
 const PLACES: usize = 2;
-/// How many more may wait. Each takes seconds.
+/// How many uploads may wait. Each check takes seconds.
 const WAITING: usize = 16;
 
-/// The places for uploads.
 pub struct Uploads {
     line: Arc<Semaphore>,
     places: Arc<Semaphore>,
@@ -45,21 +44,21 @@ struct Place {
     _place: OwnedSemaphorePermit,
 }
 
-/// A policy's component; empty, if there is none. It has its place for as long as it is kept.
+/// A policy's component; empty if the request has none. It holds its place until it is dropped.
 pub struct Component {
     bytes: Vec<u8>,
     _place: Place,
 }
 
 impl Component {
-    /// The bytes. The place stays.
+    /// Takes the bytes, and keeps the place.
     pub fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.bytes)
     }
 }
 
 impl Uploads {
-    /// Receives a request's component when it has a place.
+    /// Waits for a place and receives a request's component.
     pub async fn receive(
         &self,
         caller: &Caller,
@@ -101,9 +100,9 @@ impl Uploads {
     }
 }
 
-/// Reads a component into one piece of memory: that is all it takes. The piece is longer than any
-/// that an allocator keeps for later (32 MiB with glibc, for each of many threads), so it goes back
-/// to the system; what is not written of it costs nothing.
+/// Reads a component into one allocation, so that it is never copied. The allocation is larger than
+/// the largest that glibc keeps for later (32 MiB, in each of many threads), so it goes back to the
+/// operating system when it is freed; pages that are not written cost nothing.
 async fn read(body: Body, length: Option<usize>) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::new();
     if length != Some(0) {

@@ -1,6 +1,6 @@
 //! A worker that waits for a job over HTTP.
 //!
-//! Owns how its answer reaches it. Leaves its place in the line to the queue's waiters.
+//! Owns how the answer reaches the worker. Leaves its turn to the queue's waiters.
 
 use std::time::{Duration, Instant};
 
@@ -10,13 +10,12 @@ use tokio::sync::oneshot;
 
 use super::actor::Refused;
 
-/// What a claim comes to.
+/// The result of a claim.
 pub type Answer = Result<Result<Option<Claimed>, queue::Error>, Refused>;
 
-/// A worker in the line.
 pub struct Waiter {
     worker: String,
-    /// The agent whose jobs it does; none for the jobs of all agents.
+    /// The agent whose jobs it does. `None`: all agents.
     agent: Option<String>,
     until: Instant,
     reply: oneshot::Sender<Answer>,
@@ -39,13 +38,13 @@ impl Waiter {
         (waiter, answer)
     }
 
-    /// Hands a job over. It comes back if the worker has gone.
+    /// Hands a job over. Returns it if the worker has gone.
     pub fn hand_over(self, job: Claimed) -> Option<Claimed> {
         let unsent = self.reply.send(Ok(Ok(Some(job)))).err()?;
         unsent.ok()?.ok()?
     }
 
-    /// Says that there is no job, or why.
+    /// Answers that there is no job, or with an error.
     pub fn send(self, answer: Answer) {
         // A worker that has gone needs no answer.
         let _ = self.reply.send(answer);

@@ -1,12 +1,12 @@
-//! The thread that changes the queue: it makes waiting changes in groups, and gives jobs to the
-//! workers that wait.
+//! The thread that changes the queue: it makes changes in groups, and gives jobs to waiting
+//! workers.
 //!
-//! Owns the group: what waits is made in one transaction, flushed to the disk once, and answered
-//! after that. When one statement ends the whole transaction (a trigger's `RAISE(ROLLBACK)`, a full
-//! disk), each change is made again, alone. Leaves the order of the workers to the queue's waiters.
-//! Callers rely on this: what was answered is on the disk, and in the file that is at the path; a
-//! job that could not be handed over is back in the queue; a long line of workers keeps no change
-//! waiting for longer than [`ROUND`].
+//! Owns the group: all waiting changes are made in one transaction, flushed to the disk once, and
+//! then answered. When one statement ends the whole transaction (a trigger's `RAISE(ROLLBACK)`, a
+//! full disk), each change is made again, alone. Leaves the order of the workers to the queue's
+//! waiters. Callers rely on this: an answered change is on the disk, and in the file that is now at
+//! the path; a job that could not be handed over is back in the queue; many waiting workers delay a
+//! change by no more than [`ROUND`].
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -25,11 +25,11 @@ use super::change::{Change, Reply, change};
 use super::shutdown::Shutdown;
 use super::waiter::Waiter;
 
-/// How long jobs are given out in one group. It is on the disk before the next one begins.
+/// How long jobs are given out in one group.
 const ROUND: Duration = Duration::from_millis(20);
-/// How many changes are made in one group.
+/// The most changes in one group.
 const GROUP: usize = 256;
-/// How often the claim index is compared and the files are looked at while nobody does anything.
+/// How often to verify the claim index and to look at the files while there are no requests.
 const IDLE: Duration = Duration::from_secs(1);
 
 enum Request {
@@ -38,25 +38,25 @@ enum Request {
     Look(oneshot::Sender<Standing>),
 }
 
-/// How the thread is. An answer says that it lives, too.
+/// The state of the thread. An answer also shows that it runs.
 pub struct Standing {
     /// How many workers wait.
     pub waiting: usize,
-    /// Why what it writes does not reach the disk, if that is so.
+    /// Why its changes do not reach the disk, if they do not.
     pub no_room: Option<NoRoom>,
-    /// Why its claims do not use the active generation, if that is so.
+    /// Why its claims do not use the active generation, if they do not.
     pub not_in_force: Option<NotInForce>,
 }
 
-/// The thread, for those who ask it.
+/// Sends requests to the thread.
 #[derive(Clone)]
 pub struct Writer {
     requests: SyncSender<Request>,
 }
 
 impl Writer {
-    /// Starts the thread. It ends when nobody is left to ask it, or by a panic; both notify
-    /// `ended`. Once `shutdown` has begun, nobody waits any more.
+    /// Starts the thread. It ends when the last [`Writer`] is dropped, or by a panic; both notify
+    /// `ended`. When `shutdown` begins, all waiting workers are answered.
     pub fn start(
         queue: Queue,
         lease: Duration,
@@ -80,8 +80,8 @@ impl Writer {
         Ok((Writer { requests }, thread))
     }
 
-    /// Makes a change and waits until it is acknowledged. The step may be made twice, the first
-    /// time being undone.
+    /// Makes a change and waits until it is acknowledged. The step may run twice; then the first
+    /// change was undone.
     pub async fn change<T: Send + 'static, E: Send + 'static>(
         &self,
         step: impl FnMut(&mut Queue) -> Result<T, E> + Send + 'static,
@@ -96,7 +96,6 @@ impl Writer {
         Ok(self.requests.try_send(Request::Claim(waiter))?)
     }
 
-    /// How the thread is.
     pub async fn standing(&self) -> Result<Standing, Refused> {
         let (reply, standing) = oneshot::channel();
         self.requests.try_send(Request::Look(reply))?;
@@ -109,7 +108,7 @@ struct Thread {
     lease: Duration,
     shutdown: Shutdown,
     waiters: Waiters<Waiter>,
-    /// When it was last tried whether the disk takes a change again.
+    /// When the thread last tried to write after a failure of the disk.
     tried: Option<Instant>,
 }
 
@@ -147,7 +146,7 @@ impl Thread {
         }
     }
 
-    /// Makes what waits, as one group; if that is undone, each of it alone.
+    /// Makes all changes as one group, or, if the group is undone, each alone.
     fn group(&mut self, mut changes: Vec<Box<dyn Change>>) {
         if !changes.is_empty() {
             self.waiters.forget();
@@ -162,7 +161,7 @@ impl Thread {
         let served = self.serve(usize::MAX);
         match self.queue.store().close_group() {
             Ok(None) => self.answer(changes, served, None),
-            // From here on it is not known what is there, so nothing is tried again.
+            // After a failed acknowledgement the outcome is unknown, so nothing is tried again.
             Ok(Some(committed)) => {
                 let lost = committed.acknowledge().err();
                 self.answer(changes, served, lost.map(Arc::new));
@@ -184,7 +183,7 @@ impl Thread {
         self.waiters.serve(&mut self.queue, &round)
     }
 
-    /// Answers everybody in a group that has ended.
+    /// Answers all requests of a group that has ended.
     fn answer(
         &mut self,
         changes: Vec<Box<dyn Change>>,
@@ -192,7 +191,7 @@ impl Thread {
         lost: Option<Arc<serial_gate::store::Error>>,
     ) {
         if let Some(error) = &lost {
-            tracing::error!("changes were not kept: {}", with_causes(error));
+            tracing::error!("changes may be lost: {}", with_causes(error));
         }
         for change in changes {
             change.tell(lost.as_ref());
@@ -206,8 +205,7 @@ impl Thread {
         }
     }
 
-    /// Makes each change outside of a group. The answer is then what became of it: nothing that
-    /// fails later, such as a line of the log after a claim, undoes it.
+    /// Makes each change without a group. Its answer is final: no later failure undoes it.
     fn one_by_one(&mut self, changes: Vec<Box<dyn Change>>, served: Vec<Served<Waiter>>) {
         for (waiter, _) in served.into_iter().rev() {
             self.waiters.return_to_front(waiter);
@@ -230,7 +228,7 @@ impl Thread {
         let Some(job) = waiter.hand_over(job) else {
             return;
         };
-        // The worker went away before it heard of the job, so nobody will do it.
+        // The worker went away before it got the answer, so it does not know of the job.
         let actor = Actor {
             now: Timestamp::now(),
             who: &job.worker,
@@ -238,7 +236,7 @@ impl Thread {
         };
         if let Err(error) = self.queue.release(actor, job.claim(), None) {
             tracing::warn!(
-                "job {} comes back when its lease runs out: {}",
+                "job {} comes back when its lease expires: {}",
                 job.id,
                 with_causes(&error)
             );
@@ -246,7 +244,7 @@ impl Thread {
         self.waiters.forget();
     }
 
-    /// What there is to do besides the requests. Returns how long to wait for the next one.
+    /// Work between the requests. Returns how long to wait for the next request.
     fn idle(&mut self) -> Duration {
         self.queue.store().let_go_of_moved_files();
         self.try_the_disk();
@@ -254,7 +252,7 @@ impl Thread {
             Ok(false) => {}
             Ok(true) => self.waiters.forget(),
             Err(error) => {
-                tracing::warn!("the claim index was not compared: {}", with_causes(&error))
+                tracing::warn!("the claim index was not verified: {}", with_causes(&error))
             }
         }
         match (self.waiters.count(), self.waiters.is_settled()) {
@@ -264,8 +262,8 @@ impl Thread {
         }
     }
 
-    /// After a change that the disk did not take: makes one of the gate's own now and then, so that
-    /// a service that is not ready for want of room becomes ready without a request.
+    /// After a failed write, tries a small change now and then, so that the service becomes ready
+    /// again without a request.
     fn try_the_disk(&mut self) {
         if self.queue.store().write_failed().is_none()
             || self.tried.is_some_and(|tried| tried.elapsed() < IDLE)

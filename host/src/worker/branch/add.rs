@@ -1,9 +1,8 @@
-//! Tasks of a repo whose branches are cut here: what can be known of a task's branch is known
-//! before the task is added.
+//! Adding tasks to a repo with a project.
 //!
-//! Owns the two ways in which such a task comes: into a line, where its branch has to wait for its
-//! turn, and with its branch, where there is no line. Callers rely on this: a task whose branch
-//! could never be cut is not added. What only the remote knows is found out at the cut.
+//! Owns the two ways: where the gate acts, the branch is cut later, at the task's turn; elsewhere
+//! it is cut at once. Callers rely on this: a task whose branch could never be cut is not added.
+//! What only the remote knows is found at the cut.
 
 use std::time::{Duration, Instant};
 
@@ -15,12 +14,8 @@ use crate::store::{
     self, Actor, Added, Claim, FinishedStages, Naming, NewTask, Repeatable, Store, TaskBranch,
 };
 
-/// Adds a task whose branch is cut when its job is claimed.
-///
-/// # Errors
-///
-/// As [`Store::add_task`], or with a request that may come again as [`Store::add_task_once`]; or
-/// when git could not keep the task's branch. Then nothing was added.
+/// Adds a task whose branch is cut when its job is claimed. With a `request`, the same request adds
+/// it only once.
 pub fn add_task_in_line(
     store: &mut Store,
     project: &Project,
@@ -38,13 +33,9 @@ pub fn add_task_in_line(
     })
 }
 
-/// Adds a task whose branch is cut at once, because its repo has no line to wait in. No worker
-/// gets its job before that was tried; where it fails, the next claim of the job tries again.
-///
-/// # Errors
-///
-/// As [`add_task_in_line`], or when the database refuses to let the job go again. It comes back
-/// when its lease has run out.
+/// Adds a task and cuts its branch at once. No worker gets its job before the attempt; if the cut
+/// fails, the next claim of the job tries again. After an error of the database, the job comes back
+/// when its lease expires.
 pub fn add_task(
     store: &mut Store,
     project: &Project,
@@ -75,8 +66,8 @@ pub fn add_task(
     Ok((added, cut))
 }
 
-/// Refuses a task that no branch can be named after. Its own number is not known yet, and is no
-/// longer than this one.
+/// Refuses a task whose branch cannot have a valid name. Its id is not known yet, so the longest id
+/// is checked instead.
 fn check(project: &Project, task: NewTask<'_>) -> Result<(), Error> {
     store::check_names(task)?;
     project.check_name(&project.name(i64::MAX, task.work_item))

@@ -1,29 +1,23 @@
-//! What becomes of a base after branches were cut from it: it moves, it is rewritten, or it is
-//! deleted.
+//! Looks whether a base has moved, was rewritten or was deleted since branches were cut from it.
 //!
-//! Owns the look at it. Where it has moved, the commits that unfinished branches were cut at are
-//! looked for in its history: a base that no longer has one was rewritten, by a force push for
-//! example. What was found out is left to the store. Callers rely on this: a base that has not
-//! moved since the last look costs one question to the remote, and a look takes a bounded time, in
-//! a folder that is thrown away.
+//! Owns the look. If the base has moved, its history is searched for the commits at which
+//! unfinished branches were cut: a base that lacks one was rewritten, for example by a force push.
+//! Leaves the results to the store. Callers rely on this: a base that has not moved costs one
+//! request to the remote, and each step has a time limit.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::git::{FETCH, Git, REMOTE, SHA1, head};
+use super::git::{FETCH, Git, SHA1, fetch, head};
 use super::{Error, Project};
 use crate::store::{CutFrom, FinishedStages, Store};
 
-/// How long one step of a look may take. A worker that is done waits for it.
+/// How long one step of a look may take. The end of a worker waits for it.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Looks where the base of a project is now, and remembers it, so that a task whose base has moved
-/// is known, and one whose base was rewritten.
-///
-/// # Errors
-///
-/// When git fails, or the database refuses. What was found out before is remembered.
+/// Looks where the base of a project is now, and stores the result. After an error of git, what was
+/// found before is still stored.
 pub fn look_at_base(
     store: &mut Store,
     project: &Project,
@@ -40,7 +34,7 @@ pub fn look_at_base(
     for commit in store.commits_to_look_for(repo, base, &tip, finished)? {
         let contained = match git.contains(base, &commit) {
             Ok((at, contained)) => {
-                // It may have moved again meanwhile.
+                // It may have moved again in the meantime.
                 tip = at;
                 contained
             }
@@ -62,38 +56,21 @@ pub fn look_at_base(
 }
 
 impl Git<'_> {
-    /// The tip of a branch, and whether it has a commit in its history; none for what is no commit.
+    /// The tip of a branch, and whether a commit is in its history. `None` if that is not known.
     fn contains(&mut self, branch: &str, commit: &str) -> Result<(String, Option<bool>), Error> {
         let temporary = tempfile::tempdir().map_err(Error::NoFolder)?;
         let folder = temporary.path();
         self.prepare(folder)?;
-        // The commit alone at first: then only what came after it is sent. The remote may have
-        // thrown it away, or give nothing that is no tip. What is in the database need not be a
-        // commit, and could be read as an option.
+        // First the commit alone, so that only later commits are sent after it. This fails if the
+        // remote no longer has it, or gives only tips. The text in the database may be anything,
+        // also an option of git.
         let is_name = commit.len() >= SHA1 && commit.bytes().all(|digit| digit.is_ascii_hexdigit());
         let has_it = is_name && {
-            let alone = [
-                "fetch",
-                "--quiet",
-                "--no-tags",
-                "--depth=1",
-                "--filter=tree:0",
-                REMOTE,
-                commit,
-            ];
-            self.run(Some(folder), &alone)?.status.success()
+            let alone = self.run(Some(folder), &fetch("--depth=1", commit))?;
+            alone.status.success()
         };
         let reference = head(branch);
-        let fetch = [
-            "fetch",
-            "--quiet",
-            "--no-tags",
-            "--update-shallow",
-            "--filter=tree:0",
-            REMOTE,
-            &reference,
-        ];
-        self.step(FETCH, Some(folder), &fetch)?;
+        self.step(FETCH, Some(folder), &fetch("--update-shallow", &reference))?;
         let tip = self.fetched(folder)?;
         if !is_name {
             return Ok((tip, None));
@@ -102,7 +79,7 @@ impl Git<'_> {
         match asked.status.code() {
             Some(0) => Ok((tip, Some(true))),
             Some(1) => Ok((tip, Some(false))),
-            // The whole history is here, and it is not in it.
+            // The whole history was fetched, and the commit is not in it.
             Some(_) if !has_it => Ok((tip, Some(false))),
             _ => Err(self.failed("look for a commit in the base", asked)),
         }

@@ -1,9 +1,9 @@
-//! What a call of git finds in its environment.
+//! The environment of git.
 //!
-//! Owns which variables it does not: those that lead git to another repository, change what it
-//! writes, or have it trace, and all of the gate's own, where the claim of an outer job may be.
-//! Git gets no answers, so nothing that would ask is left. How ssh is run, certificates,
-//! proxies, and what a credential helper reads stay as the user has them.
+//! Owns the variables that are removed: those that lead git to another repository, change what it
+//! writes, make it trace, or make it ask a question; and all `SERIAL_GATE_` variables, because they
+//! may hold the claim of an outer job. Those for ssh, certificates, proxies and credential helpers
+//! stay as the user has set them.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -11,7 +11,7 @@ use std::process::Command;
 
 use super::plain::{self, GitSettings};
 
-/// The beginnings of variables that git does not get.
+/// Prefixes of the removed variables.
 const BEGINNINGS: [&str; 9] = [
     "SERIAL_GATE_",
     "GIT_AUTHOR_",
@@ -24,68 +24,26 @@ const BEGINNINGS: [&str; 9] = [
     "GIT_TRACE",
 ];
 
-/// Others that git does not get.
-const NAMES: [&str; 53] = [
-    "GIT_ADVICE",
-    "GIT_ALLOC_LIMIT",
-    "GIT_ALLOW_NULL_SHA1",
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_ATTR_GLOBAL",
-    "GIT_ATTR_NOSYSTEM",
-    "GIT_ATTR_SOURCE",
-    "GIT_ATTR_SYSTEM",
-    "GIT_CEILING_DIRECTORIES",
-    "GIT_CHERRY_PICK_HELP",
-    "GIT_CLONE_PROTECTION_ACTIVE",
-    "GIT_COMMIT_GRAPH_PARANOIA",
-    "GIT_COMMON_DIR",
-    "GIT_CONFIG",
-    "GIT_CURL_VERBOSE",
-    "GIT_DEFAULT_BRANCH",
-    "GIT_DEFAULT_REF_FORMAT",
-    "GIT_DIFF_OPTS",
-    "GIT_DIR",
-    "GIT_DISCOVERY_ACROSS_FILESYSTEM",
-    "GIT_EDITOR",
-    "GIT_EXEC_PATH",
-    "GIT_EXTERNAL_DIFF",
-    "GIT_FLUSH",
-    "GIT_FORCE_THREADS",
-    "GIT_GLOB_PATHSPECS",
-    "GIT_GRAFT_FILE",
-    "GIT_ICASE_PATHSPECS",
-    "GIT_IMPLICIT_WORK_TREE",
-    "GIT_LITERAL_PATHSPECS",
-    "GIT_MMAP_LIMIT",
-    "GIT_NAMESPACE",
-    "GIT_NOGLOB_PATHSPECS",
-    "GIT_NO_REPLACE_OBJECTS",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_OPTIONAL_LOCKS",
-    "GIT_PAGER",
-    "GIT_PAGER_IN_USE",
-    "GIT_PREFIX",
-    "GIT_PROGRESS_DELAY",
-    "GIT_PROTOCOL",
-    "GIT_PROTOCOL_FROM_USER",
-    "GIT_QUARANTINE_PATH",
-    "GIT_REFLOG_ACTION",
-    "GIT_REF_PARANOIA",
-    "GIT_REPLACE_REF_BASE",
-    "GIT_SEQUENCE_EDITOR",
-    "GIT_SHALLOW_FILE",
-    "GIT_SMART_HTTP",
-    "GIT_TEMPLATE_DIR",
-    "GIT_TRANSLOOP_DEBUG",
-    "GIT_TRANSPORT_HELPER_DEBUG",
-    "GIT_WORK_TREE",
-];
+/// Further removed variables.
+const NAMES: &str = "\
+    GIT_ADVICE GIT_ALLOC_LIMIT GIT_ALLOW_NULL_SHA1 GIT_ALTERNATE_OBJECT_DIRECTORIES \
+    GIT_ATTR_GLOBAL GIT_ATTR_NOSYSTEM GIT_ATTR_SOURCE GIT_ATTR_SYSTEM GIT_CEILING_DIRECTORIES \
+    GIT_CHERRY_PICK_HELP GIT_CLONE_PROTECTION_ACTIVE GIT_COMMIT_GRAPH_PARANOIA GIT_COMMON_DIR \
+    GIT_CONFIG GIT_CURL_VERBOSE GIT_DEFAULT_BRANCH GIT_DEFAULT_REF_FORMAT GIT_DIFF_OPTS GIT_DIR \
+    GIT_DISCOVERY_ACROSS_FILESYSTEM GIT_EDITOR GIT_EXEC_PATH GIT_EXTERNAL_DIFF GIT_FLUSH \
+    GIT_FORCE_THREADS GIT_GLOB_PATHSPECS GIT_GRAFT_FILE GIT_ICASE_PATHSPECS \
+    GIT_IMPLICIT_WORK_TREE GIT_LITERAL_PATHSPECS GIT_MMAP_LIMIT GIT_NAMESPACE \
+    GIT_NOGLOB_PATHSPECS GIT_NO_REPLACE_OBJECTS GIT_OBJECT_DIRECTORY GIT_OPTIONAL_LOCKS GIT_PAGER \
+    GIT_PAGER_IN_USE GIT_PREFIX GIT_PROGRESS_DELAY GIT_PROTOCOL GIT_PROTOCOL_FROM_USER \
+    GIT_QUARANTINE_PATH GIT_REFLOG_ACTION GIT_REF_PARANOIA GIT_REPLACE_REF_BASE \
+    GIT_SEQUENCE_EDITOR GIT_SHALLOW_FILE GIT_SMART_HTTP GIT_TEMPLATE_DIR GIT_TRANSLOOP_DEBUG \
+    GIT_TRANSPORT_HELPER_DEBUG GIT_WORK_TREE";
 
-/// Takes out what git does not get. Where the user's settings come from stays, to be read.
+/// Removes these variables. Those that name the user's settings stay, so that they can be read.
 pub(super) fn clear(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let is_left_out = name.to_str().is_some_and(|name| {
-            NAMES.contains(&name)
+            NAMES.split(' ').any(|other| other == name)
                 || BEGINNINGS
                     .iter()
                     .any(|beginning| name.starts_with(beginning))
@@ -95,22 +53,22 @@ pub(super) fn clear(command: &mut Command) {
         }
     }
     command
-        // Its words are read.
+        // `said` parses its messages.
         .env("LC_ALL", "C")
         .env("GIT_TERMINAL_PROMPT", "0")
-        // These can be switched off in no other way: git reads their settings first of all.
+        // Git reads the settings for these before any file, so only variables switch them off.
         .env("GIT_TRACE2", "0")
         .env("GIT_TRACE2_PERF", "0")
         .env("GIT_TRACE2_EVENT", "0")
-        // Named and empty, it keeps git from any other that asks.
+        // Set but empty, it keeps git from using other programs that ask.
         .env("GIT_ASKPASS", "")
         .env("GCM_INTERACTIVE", "never")
-        // This one has no answer, and ssh then asks at no terminal either.
+        // `false` gives no answer, and keeps ssh from asking at the terminal.
         .env("SSH_ASKPASS", "false")
         .env("SSH_ASKPASS_REQUIRE", "force");
 }
 
-/// Puts those settings of the user that hold in the place of all.
+/// Replaces the user's settings by those that `plain` has kept.
 pub(super) fn configure(command: &mut Command, settings: &GitSettings, file: &Path, remote: &str) {
     for (name, _) in std::env::vars_os() {
         if name
@@ -130,7 +88,7 @@ pub(super) fn configure(command: &mut Command, settings: &GitSettings, file: &Pa
             .env(format!("GIT_CONFIG_VALUE_{number}"), value);
     }
     if let (Some(allowed), Some(scheme)) = (std::env::var_os(ALLOWED), plain::scheme(remote)) {
-        // It counts for more than any setting.
+        // This variable overrides every `protocol.*` setting.
         let mut allowed = allowed;
         allowed.push(OsStr::new(":"));
         allowed.push(OsStr::new(scheme));
@@ -144,5 +102,5 @@ pub(super) fn configure(command: &mut Command, settings: &GitSettings, file: &Pa
 
 const ALLOWED: &str = "GIT_ALLOW_PROTOCOL";
 
-/// In these the user says how ssh is run.
+/// With these, the user sets how ssh is run.
 const SSH: [&str; 3] = ["GIT_SSH_COMMAND", "GIT_SSH", "GIT_SSH_VARIANT"];

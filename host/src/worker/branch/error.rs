@@ -1,4 +1,6 @@
 //! Why a branch is not cut, and what to do about it.
+//!
+//! Callers rely on this: no text holds a password of a remote's address.
 
 use std::ffi::OsStr;
 use std::io;
@@ -6,31 +8,22 @@ use std::io;
 use crate::store;
 use crate::worker::child::{cannot_start, plainly};
 
-/// A branch that was not cut. The next try begins where this one ended.
+/// A branch that was not cut. The next attempt continues where this one ended.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The database, or a branch that another task has.
+    /// The database, or a collision with another task's branch.
     #[error(transparent)]
     Store(#[from] store::Error),
-    /// A project without a repo or a remote.
-    #[error("a `[[project]]` lacks its `{key}`: give it in `serial-gate.toml`")]
-    Empty {
-        /// The key.
-        key: &'static str,
-    },
-    /// Two projects of one repo.
-    #[error("`{repo}` has two `[[project]]` entries: leave one in `serial-gate.toml`")]
-    Twice {
-        /// The repo.
-        repo: String,
-    },
-    /// A remote that git would take for an option.
-    #[error("the remote of `{repo}` begins with `-`: correct `remote` in `serial-gate.toml`")]
-    Option {
-        /// The repo.
-        repo: String,
-    },
-    /// A pattern that gives all tasks one branch.
+    /// A project without this key.
+    #[error("a `[[project]]` lacks its `{0}`: give it in `serial-gate.toml`")]
+    Empty(&'static str),
+    /// This repo has two projects.
+    #[error("`{0}` has two `[[project]]` entries: leave one in `serial-gate.toml`")]
+    Twice(String),
+    /// The remote of this repo looks like an option of git.
+    #[error("the remote of `{0}` begins with `-`: correct `remote` in `serial-gate.toml`")]
+    Option(String),
+    /// A pattern that gives all tasks the same branch.
     #[error(
         "the branch pattern `{pattern}` of `{repo}` gives every task the same branch: put \
          `{{work_item}}` or `{{task}}` into it"
@@ -41,19 +34,16 @@ pub enum Error {
         /// The pattern.
         pattern: String,
     },
-    /// A name that git does not take.
+    /// A task's branch would have this invalid name.
     #[error(
-        "`{}` is no name for a branch: add the task again with a work item of letters, digits, \
+        "`{}` is not a valid branch name: add the task again with a work item of letters, digits, \
          `-`, `_` and `.`",
-        name.escape_debug()
+        .0.escape_debug()
     )]
-    Name {
-        /// The name.
-        name: String,
-    },
-    /// A name that no server takes.
+    Name(String),
+    /// A name that is too long for forges.
     #[error(
-        "the branch `{}…` would have {length} bytes, and a branch has {longest} at most: add the \
+        "the branch `{}…` would have {length} bytes, and at most {longest} are allowed: add the \
          task again with a shorter work item",
         begin.escape_debug()
     )]
@@ -67,8 +57,8 @@ pub enum Error {
     },
     /// A name that git cannot keep together with the base's.
     #[error(
-        "git keeps no `{}` beside the base `{}` of `{}`: add the task again with another work \
-         item, or correct `branch` in `serial-gate.toml`",
+        "git cannot keep both `{}` and the base `{}` of `{}`: add the task again with another \
+         work item, or correct `branch` in `serial-gate.toml`",
         branch.escape_debug(), base.escape_debug(), repo.escape_debug()
     )]
     BesideBase {
@@ -79,18 +69,20 @@ pub enum Error {
         /// The base.
         base: String,
     },
-    /// A base that git does not take.
-    #[error("`{}` is no name for a branch: correct `base` of `{repo}` in \
-             `serial-gate.toml`", base.escape_debug())]
+    /// A base that is not a valid branch name.
+    #[error(
+        "`{}` is not a valid branch name: correct `base` of `{repo}` in `serial-gate.toml`",
+        base.escape_debug()
+    )]
     Base {
         /// The repo.
         repo: String,
         /// The base.
         base: String,
     },
-    /// A pattern that gives no task a branch.
+    /// A pattern that gives only invalid names.
     #[error(
-        "the branch pattern `{}` of `{repo}` gives no names for branches: correct `branch` in \
+        "the branch pattern `{}` of `{repo}` gives no valid branch names: correct `branch` in \
          `serial-gate.toml`",
         pattern.escape_debug()
     )]
@@ -100,14 +92,9 @@ pub enum Error {
         /// The pattern.
         pattern: String,
     },
-    /// A remote that no program can be given.
-    #[error(
-        "the remote of `{repo}` has a control character: correct `remote` in `serial-gate.toml`"
-    )]
-    Unprintable {
-        /// The repo.
-        repo: String,
-    },
+    /// The remote of this repo cannot be passed to a program.
+    #[error("the remote of `{0}` has a control character: correct `remote` in `serial-gate.toml`")]
+    Unprintable(String),
     /// The remote lacks the base.
     #[error(
         "the remote of `{repo}` has no branch `{base}`: push it, or correct `base` in \
@@ -132,10 +119,10 @@ pub enum Error {
         /// Where it is.
         commit: String,
     },
-    /// The remote has a branch that git cannot keep together with one of this name.
+    /// The remote has a branch that collides with this name.
     #[error(
-        "the remote of `{repo}` has a branch `{}`, and git keeps no `{branch}` beside it: rename \
-         or delete it there, then try the job again",
+        "the remote of `{repo}` has a branch `{}`, and git cannot keep `{branch}` next to it: \
+         rename or delete it there, then try the job again",
         other.escape_debug()
     )]
     InTheWay {
@@ -146,7 +133,7 @@ pub enum Error {
         /// The other one.
         other: String,
     },
-    /// The remote has a branch whose name differs in small and capital letters alone.
+    /// The remote has a branch whose name differs only in upper and lower case.
     #[error(
         "the remote of `{repo}` has a branch `{}`, which is the same as `{branch}` on some disks: \
          rename or delete it there, then try the job again",
@@ -163,35 +150,32 @@ pub enum Error {
     /// Git cannot be run.
     #[error("{}", cannot_start(OsStr::new("git"), .0))]
     NoGit(io::Error),
-    /// There is no place to work in.
-    #[error("no folder can be made for git to work in ({}): free some room, or correct \
-             `TMPDIR`", plainly(.0))]
+    /// No temporary folder can be made.
+    #[error(
+        "cannot make a folder for git ({}): free some space, or correct `TMPDIR`", plainly(.0)
+    )]
     NoFolder(io::Error),
-    /// The user's git has more settings than a person writes.
+    /// The user's git settings are too long.
     #[error("the git settings of this worker's user are longer than 1 MiB: shorten them")]
     ManySettings,
     /// Git failed.
     #[error("git cannot {what} of `{repo}`: {advice}; git says: {said}")]
     Git {
-        /// What it was to do.
+        /// The failed action.
         what: &'static str,
         /// The repo.
         repo: String,
         /// What to do about it.
         advice: &'static str,
-        /// What it said.
+        /// Git's message.
         said: String,
     },
-    /// Git, or a program that it runs, waits for an answer.
+    /// Git, or a program that it runs, asked for an answer about this repo's remote.
     #[error(
-        "git asks for something at the terminal on its way to the remote of `{repo}`, and gets \
-         no answer: give this worker's user a key or a credential helper that works without a \
-         question"
+        "git asks a question at the terminal to reach the remote of `{0}`, and gets no answer: \
+         give this worker's user a key or a credential helper that works without a question"
     )]
-    Asked {
-        /// The repo.
-        repo: String,
-    },
+    Asked(String),
     /// The remote sends too much.
     #[error(
         "the remote of `{repo}` sends more than {gigabytes} GiB for one commit: have it send parts \
@@ -206,7 +190,7 @@ pub enum Error {
     /// Git took too long.
     #[error("git cannot {what} of `{repo}` within {seconds} s: does the remote answer?")]
     Slow {
-        /// What it was to do.
+        /// The action.
         what: &'static str,
         /// The repo.
         repo: String,
@@ -219,11 +203,10 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether another try would end the same way until the task, its branch or the remote's was
-    /// mended by hand.
+    /// Whether every further attempt would fail until an operator repairs the task or the remote.
     pub fn is_for_good(&self) -> bool {
         match self {
-            Error::Name { .. }
+            Error::Name(_)
             | Error::Long { .. }
             | Error::BesideBase { .. }
             | Error::Taken { .. }

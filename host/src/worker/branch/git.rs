@@ -1,9 +1,8 @@
-//! The `git` program, as far as branches are cut with it.
+//! Calls of the `git` program.
 //!
-//! Owns every call of it. It keeps nothing between two cuts: a repository that a killed process
-//! left half written would be in the way of the next one. Leaves what git finds in its environment
-//! to `environment`. Callers rely on this: only the commit itself is fetched, where the remote can
-//! do so.
+//! Owns every call. No repository is kept between two cuts, because a killed process could leave it
+//! half written. Leaves git's environment to `environment`. Callers rely on this: only the commit
+//! itself is fetched, if the remote supports that.
 
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
@@ -21,34 +20,34 @@ use crate::worker::child::{self, Ended};
 /// How long one step may take.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// How much of what git prints is read.
+/// The most bytes that are kept of the standard output.
 const PRINTED: usize = 1 << 20;
 
-/// How much of what it says on its standard error is read.
+/// The most bytes that are kept of the standard error.
 const SAID: usize = 64 << 10;
 
-/// How large the folder of a fetch may become. A remote that can send parts sends some kilobytes.
+/// The largest size of a fetch. Remotes that support partial fetches send some kilobytes.
 const LARGEST: u64 = 4 << 30;
 
-/// How often that is looked at.
+/// How often to look at that size.
 const LOOK_AT_SIZE: Duration = Duration::from_secs(1);
 
 /// Git, for the remote of a project.
 pub(super) struct Git<'a> {
     pub project: &'a Project,
-    /// Whether the branch is no longer wanted.
+    /// Returns true when the branch is no longer wanted.
     cancelled: &'a mut dyn FnMut() -> bool,
     /// How long one step may take.
     limit: Duration,
-    /// Whether git may fetch what it left out, when it comes across it.
+    /// Whether git may fetch missing objects when it needs them.
     completes: bool,
-    /// How the remote names its commits, as far as that is known. A user may have another default.
+    /// The remote's hash, once it is known. The user's default may be another.
     hash: &'static str,
-    /// What of the user's settings holds, once it was read.
+    /// The user's settings, once they were read.
     user: Option<User>,
 }
 
-/// The user's settings, and a folder for the time of a cut.
+/// The user's settings, and a temporary folder for them.
 struct User {
     settings: GitSettings,
     folder: TempDir,
@@ -66,7 +65,7 @@ impl<'a> Git<'a> {
         }
     }
 
-    /// The same for a look, with less time for each step. It uses what was fetched.
+    /// For a look at a base: with less time for each step, and without fetching missing objects.
     pub(super) fn for_a_look(self, limit: Duration) -> Git<'a> {
         Git {
             limit,
@@ -75,7 +74,7 @@ impl<'a> Git<'a> {
         }
     }
 
-    /// Whether a name can be a branch's.
+    /// Whether git accepts a name for a branch.
     pub(super) fn is_branch_name(&mut self, name: &str) -> Result<bool, Error> {
         let reference = head(name);
         let checked = self.run(None, &["check-ref-format", &reference])?;
@@ -86,12 +85,12 @@ impl<'a> Git<'a> {
         }
     }
 
-    /// The tip of a branch of the remote, if it has that branch.
+    /// The tip of a branch of the remote, if there is such a branch.
     pub(super) fn tip(&mut self, branch: &str) -> Result<Option<String>, Error> {
         let reference = head(branch);
         let args = ["ls-remote", "--quiet", &self.project.remote, &reference];
         let listed = self.step(READ, None, &args)?;
-        // It also lists what ends like the name.
+        // `ls-remote` also lists references that only end with the pattern.
         let mut lines = listed.lines().filter_map(|line| line.split_once('\t'));
         let found = lines.find(|(_, name)| *name == reference);
         if let Some((commit, _)) = found {
@@ -104,7 +103,7 @@ impl<'a> Git<'a> {
         Ok(found.map(|(commit, _)| commit.to_owned()))
     }
 
-    /// What the remote has under a new branch's name, and what git cannot keep together with it.
+    /// The branches of the remote that have a new branch's name, or collide with it.
     pub(super) fn place_of(&mut self, branch: &str) -> Result<AtRemote, Error> {
         let own = head(branch);
         let above = branch.match_indices('/').map(|(at, _)| at);
@@ -136,19 +135,8 @@ impl<'a> Git<'a> {
 
     /// Fetches the tip of a branch into an empty folder, and returns it.
     pub(super) fn fetch(&mut self, folder: &Path, branch: &str) -> Result<String, Error> {
-        let what = FETCH;
         self.prepare(folder)?;
-        let reference = head(branch);
-        let fetch = [
-            "fetch",
-            "--quiet",
-            "--no-tags",
-            "--depth=1",
-            "--filter=tree:0",
-            REMOTE,
-            &reference,
-        ];
-        self.step(what, Some(folder), &fetch)?;
+        self.step(FETCH, Some(folder), &fetch("--depth=1", &head(branch)))?;
         self.fetched(folder)
     }
 
@@ -156,22 +144,21 @@ impl<'a> Git<'a> {
     pub(super) fn prepare(&mut self, folder: &Path) -> Result<(), Error> {
         let init = ["init", "--quiet", "--bare", "--template="];
         self.step(FETCH, Some(folder), &init)?;
-        // Named, so that git keeps what it leaves out for later: without a name it cannot leave out
-        // anything.
+        // Git makes partial fetches only from a named remote.
         let remote = self.project.remote.clone();
         self.step(FETCH, Some(folder), &["remote", "add", REMOTE, &remote])
             .map(drop)
     }
 
-    /// The commit that was fetched last.
+    /// The last fetched commit.
     pub(super) fn fetched(&mut self, folder: &Path) -> Result<String, Error> {
         let verify = ["rev-parse", "--verify", "FETCH_HEAD^{commit}"];
         let commit = self.step(FETCH, Some(folder), &verify)?;
         Ok(commit.trim().to_owned())
     }
 
-    /// Makes a branch of the remote at a commit that was fetched into this folder. Fails if it is
-    /// there by now.
+    /// Creates a branch of the remote at a commit that was fetched into this folder. Fails if the
+    /// branch exists.
     pub(super) fn push(&mut self, folder: &Path, commit: &str, branch: &str) -> Result<(), Error> {
         let reference = head(branch);
         let (absent, refspec) = (
@@ -221,8 +208,8 @@ impl<'a> Git<'a> {
         environment::clear(&mut command);
         let file = user.folder.path().join(CONFIG);
         environment::configure(&mut command, &user.settings, &file, &self.project.remote);
-        // The folder it runs in stays as it is, for a remote that is a path in it, and is no
-        // repository here: its settings are another user's.
+        // The current folder stays, because the remote may be a relative path. But git must not use
+        // it as a repository: its settings may be another user's.
         let nowhere = user.folder.path().join(NOWHERE);
         command
             .env("GIT_DIR", folder.unwrap_or(&nowhere))
@@ -232,12 +219,12 @@ impl<'a> Git<'a> {
         self.end_of(command, folder)
     }
 
-    /// Reads the settings of the user, as they are for this remote.
+    /// Reads the user's settings for this remote.
     fn read_user(&mut self) -> Result<User, Error> {
         let folder = tempfile::tempdir().map_err(Error::NoFolder)?;
         let mut command = Command::new(GIT);
         environment::clear(&mut command);
-        // Some settings depend on the address of a remote.
+        // Some settings depend on the remote's address.
         let origin = format!("remote.{REMOTE}.url={}", self.project.remote);
         command
             .args(["-c", &origin, "config", "--list", "--show-scope", "-z"])
@@ -292,7 +279,7 @@ impl<'a> Git<'a> {
                 repo: repo(),
                 seconds: self.limit.as_secs(),
             }),
-            Ended::Asked => Err(Error::Asked { repo: repo() }),
+            Ended::Asked => Err(Error::Asked(repo())),
             Ended::Stopped if is_large => Err(Error::Large {
                 repo: repo(),
                 gigabytes: LARGEST >> 30,
@@ -304,31 +291,31 @@ impl<'a> Git<'a> {
 
 const GIT: &str = "git";
 
-/// The file of the user's settings that hold, in the folder for them.
+/// The file with the user's settings, in their temporary folder.
 const CONFIG: &str = "config";
 
-/// A name in it that nothing has.
+/// A name in that folder that does not exist.
 const NOWHERE: &str = "nowhere";
 
 const READ: &str = "read the branches of the remote";
 
-pub(super) const REMOTE: &str = "origin";
+const REMOTE: &str = "origin";
 
 pub(super) const FETCH: &str = "fetch the base from the remote";
 
 const HEADS: &str = "refs/heads/";
 
-/// How long a commit's name is, by the older hash.
+/// The length of a SHA-1 commit's name.
 pub(super) const SHA1: usize = 40;
 
-/// What the remote has where a new branch is to be.
+/// The branches of the remote that have a new branch's name, or collide with it.
 #[derive(Default)]
 pub(super) struct AtRemote {
     /// The commit of a branch of that name.
     pub commit: Option<String>,
-    /// A branch that has this one's name for a folder, or the other way round.
+    /// A branch whose name is a folder of this one's, or the reverse.
     pub in_the_way: Option<String>,
-    /// A branch whose name differs in small and capital letters alone.
+    /// A branch whose name differs only in upper and lower case.
     pub alike: Option<String>,
 }
 
@@ -340,12 +327,25 @@ pub(super) struct Ran {
     said: String,
 }
 
+/// Fetches commits without their files.
+pub(super) fn fetch<'a>(history: &'a str, what: &'a str) -> [&'a str; 7] {
+    [
+        "fetch",
+        "--quiet",
+        "--no-tags",
+        history,
+        "--filter=tree:0",
+        REMOTE,
+        what,
+    ]
+}
+
 pub(super) fn head(branch: &str) -> String {
     format!("{HEADS}{branch}")
 }
 
-/// A pattern of `git ls-remote` for a name in small or capital letters. A branch's name has none of
-/// a pattern's signs.
+/// A pattern of `git ls-remote` that ignores case. A branch's name contains none of the pattern's
+/// special characters.
 fn in_any_case(branch: &str) -> String {
     let mut pattern = String::new();
     for letter in branch.chars() {
@@ -359,7 +359,7 @@ fn in_any_case(branch: &str) -> String {
     pattern
 }
 
-/// How large the files in a folder are. What cannot be read has gone again.
+/// The size of the files in a folder. A file that cannot be read has been removed in the meantime.
 fn size(folder: &Path) -> u64 {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let sizes = entries.map(|entry| match entry.file_type() {

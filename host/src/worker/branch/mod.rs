@@ -1,10 +1,10 @@
-//! Branches: a task's is cut when its turn comes, from a base that has its predecessor's code.
+//! Branches: a task's branch is cut at the task's turn, so that its base has the predecessor's
+//! code.
 //!
-//! Owns the steps of a cut, and what a project is. Leaves git to `git`, what becomes of a base to
-//! `base`, and what is written down to the store. Callers rely on this: whenever a cut is broken
-//! off, the next one goes on from there: a branch that was pushed is found by its plan, and a
-//! branch that was not is cut from the base as it is then. An existing branch without a plan is
-//! never reused.
+//! Owns the steps of a cut, and the type of a project. Leaves git to `git`, changes of the base to
+//! `base`, and the records to the store. Callers rely on this: a cut that was interrupted can be
+//! repeated: a branch that was pushed is found by its plan, and one that was not is cut from the
+//! present base. An existing branch without a plan is never reused.
 
 mod add;
 mod base;
@@ -30,7 +30,7 @@ use crate::printable::Show;
 use crate::store::{self, Claim, NewBranch, Store, TaskBranch, TaskRow};
 use git::{AtRemote, Git};
 
-/// Where the branches of a repo are cut: an entry `[[project]]` of the configuration.
+/// An entry `[[project]]` of the configuration: where the branches of a repo are cut.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Project {
@@ -40,11 +40,11 @@ pub struct Project {
     /// The git remote, as `git fetch` takes it.
     #[serde(default)]
     pub remote: String,
-    /// The branch from which a task's is cut.
+    /// The branch from which a task's branch is cut.
     #[serde(default = "main")]
     pub base: String,
-    /// The name of a task's branch. `{work_item}` becomes its work item, or its id without one, and
-    /// `{task}` becomes its id.
+    /// The name of a task's branch. `{work_item}` becomes the task's work item, or without one its
+    /// id; `{task}` becomes its id.
     #[serde(default = "pattern")]
     pub branch: String,
 }
@@ -57,7 +57,7 @@ fn pattern() -> String {
     "task/{work_item}".into()
 }
 
-/// Looks whether projects can be used, which asks no remote.
+/// Checks projects without asking a remote.
 pub fn check(projects: &[Project]) -> Result<(), Error> {
     let mut repos = BTreeSet::new();
     for project in projects {
@@ -69,14 +69,14 @@ pub fn check(projects: &[Project]) -> Result<(), Error> {
         } = project;
         for (key, value) in [("repo", repo), ("remote", remote), ("base", base)] {
             if value.is_empty() {
-                return Err(Error::Empty { key });
+                return Err(Error::Empty(key));
             }
         }
         if remote.starts_with('-') {
-            return Err(Error::Option { repo: repo.clone() });
+            return Err(Error::Option(repo.clone()));
         }
         if remote.contains(char::is_control) {
-            return Err(Error::Unprintable { repo: repo.clone() });
+            return Err(Error::Unprintable(repo.clone()));
         }
         if !name::is_valid(base) {
             let (repo, base) = (repo.clone(), base.clone());
@@ -95,22 +95,22 @@ pub fn check(projects: &[Project]) -> Result<(), Error> {
             });
         }
         if !repos.insert(repo) {
-            return Err(Error::Twice { repo: repo.clone() });
+            return Err(Error::Twice(repo.clone()));
         }
     }
     Ok(())
 }
 
-/// A commit, as short as git shows it to people.
+/// The beginning of a commit's name, for people.
 pub fn short(commit: &str) -> String {
     commit.chars().take(10).collect()
 }
 
-/// After how long it is said when a base was seen: a worker looks each minute.
+/// The age from which the time of a look is shown. A worker looks every minute.
 const OLD: Duration = Duration::from_secs(10 * 60);
 
-/// What became of the base of a branch since it was cut, and what to do about it; nothing if the
-/// base is where it was. What was seen a while ago is told with its time.
+/// What has changed in the base since a branch was cut, and what to do about it. `None` if nothing
+/// has. An old observation has its time.
 pub fn base_words(branch: &TaskBranch, now: Timestamp, show: Show<'_>) -> Option<String> {
     let words = words_of_base(branch, show)?;
     let seen = branch.base_seen_at.as_deref().filter(|seen| {
@@ -152,8 +152,8 @@ pub fn project_of<'a>(projects: &'a [Project], repo: Option<&str>) -> Option<&'a
         .find(|project| Some(project.repo.as_str()) == repo)
 }
 
-/// Cuts the branch of a task under the claim of one of its jobs. A branch that was cut is left as
-/// it is. `cancelled` is asked all the while, and breaks the cut off by saying yes.
+/// Cuts the branch of a task under the claim of one of its jobs, unless it was cut before.
+/// `cancelled` is called again and again, and interrupts the cut by returning true.
 pub fn cut(
     store: &mut Store,
     project: &Project,
@@ -171,7 +171,7 @@ pub fn cut(
     project.check_name(&name)?;
     let mut git = Git::of(project, cancelled);
     if !git.is_branch_name(&name)? {
-        return Err(Error::Name { name });
+        return Err(Error::Name(name));
     }
     let place = git.place_of(&name)?;
     match place.commit.clone() {
@@ -222,7 +222,7 @@ fn cut_new(
     store.plan_branch(claim, branch)?;
     let pushed = git.push(folder.path(), &base_commit, name);
     if let Err(Error::Git { .. }) = pushed {
-        // What is in its way may have come meanwhile.
+        // A colliding branch may have been pushed in the meantime.
         git.project.check_place(name, git.place_of(name)?)?;
     }
     pushed
@@ -239,7 +239,7 @@ impl Project {
             });
         }
         if !name::is_valid(name) {
-            return Err(Error::Name { name: name.into() });
+            return Err(Error::Name(name.into()));
         }
         if name::collide(name, &self.base) {
             return Err(Error::BesideBase {
@@ -251,7 +251,7 @@ impl Project {
         Ok(())
     }
 
-    /// Refuses a place that another branch of the remote leaves no room for.
+    /// Refuses a name that collides with another branch of the remote.
     fn check_place(&self, name: &str, place: AtRemote) -> Result<(), Error> {
         let (repo, branch) = (self.repo.clone(), name.to_owned());
         match place {
@@ -282,7 +282,7 @@ impl Project {
     fn name(&self, task: i64, work_item: Option<&str>) -> String {
         let id = task.to_string();
         let work_item = work_item.filter(|name| !name.is_empty());
-        // One pass: a work item that reads like a placeholder stays what it is.
+        // One pass, so that a placeholder in a work item is not replaced.
         let parts = self.branch.split("{work_item}");
         let parts: Vec<String> = parts.map(|part| part.replace("{task}", &id)).collect();
         parts.join(work_item.unwrap_or(&id))

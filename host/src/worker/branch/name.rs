@@ -1,14 +1,14 @@
-//! Names of branches: which git takes, and which it can keep together.
+//! Names of branches: which ones git accepts, and which ones collide.
 //!
-//! Owns these rules, as far as they need no git and no remote, so that a task whose branch could
-//! never be cut is refused when it is added. Callers rely on this: what passes here is a name that
-//! `git check-ref-format` takes, and a forge's.
+//! Owns the rules that need neither git nor a remote, so that a task whose branch could never be
+//! cut is refused when it is added. Callers rely on this: `git check-ref-format` and forges accept
+//! every name that passes here.
 
 /// The longest name of a branch, in bytes. Forges take a reference of 255, and `refs/heads/` is a
 /// part of that.
 pub(crate) const LONGEST: usize = 244;
 
-/// Whether git takes a name for a branch.
+/// Whether git accepts a name for a branch.
 pub(crate) fn is_valid(name: &str) -> bool {
     let is_refused = |letter: char| letter.is_ascii_control() || " ~^:?*[\\".contains(letter);
     let is_part =
@@ -18,18 +18,18 @@ pub(crate) fn is_valid(name: &str) -> bool {
         && !name.contains("..")
         && !name.contains("@{")
         && !name.ends_with('.')
-        // Such a branch can be pushed, and no command takes its name.
+        // Such a branch can be pushed, but commands take its name for an option.
         && !name.starts_with('-')
         && !matches!(name, "@" | "HEAD")
 }
 
-/// Whether git cannot keep two branches together, on any disk: they are the same where small and
-/// capital letters are, or one would be a folder of the other.
+/// Whether git cannot keep two branches together on every disk: they are the same on one that
+/// ignores case, or one would be a folder of the other.
 pub(crate) fn collide(one: &str, other: &str) -> bool {
     one.eq_ignore_ascii_case(other) || is_below(one, other) || is_below(other, one)
 }
 
-/// Whether the first one would be in a folder that has the second one's name.
+/// Whether `long` would be in a folder named `short`.
 pub(crate) fn is_below(long: &str, short: &str) -> bool {
     let rest = long.strip_prefix(short);
     rest.is_some_and(|rest| rest.starts_with('/'))

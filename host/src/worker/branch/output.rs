@@ -1,18 +1,17 @@
-//! What a call of git prints, as much of it as is kept.
+//! The output of git, up to a limit.
 //!
-//! Owns the limit. A remote may have git print without an end: what is over the limit is read and
-//! thrown away. Callers rely on this: it takes no room on a disk and little in memory, and nothing
-//! is waited for once git has ended, though a program that it has left behind may have the other
-//! end open still.
+//! Owns the limit. A remote may make git print without end: the excess is read and discarded.
+//! Callers rely on this: the output takes no room on a disk and little memory, and after git has
+//! ended, reading does not wait for a program that git has left behind with the pipe open.
 
 use std::io::{self, PipeReader, PipeWriter, Read};
 
 use rustix::fs::{OFlags, fcntl_setfl};
 
-/// How much is read at a time.
+/// The size of one read.
 const PIECE: usize = 64 << 10;
 
-/// How many pieces are read before another reader has a turn.
+/// How many reads are made before the other pipe has its turn.
 const PIECES: usize = 64;
 
 pub(super) struct Output {
@@ -23,7 +22,7 @@ pub(super) struct Output {
 }
 
 impl Output {
-    /// Of which so many bytes are kept, and the end that is to be written to.
+    /// An output that keeps up to `most` bytes, and the end to write to.
     pub fn new(most: usize) -> io::Result<(Output, PipeWriter)> {
         let (from, to) = io::pipe()?;
         fcntl_setfl(&from, OFlags::NONBLOCK)?;
@@ -40,7 +39,7 @@ impl Output {
     pub fn take_in(&mut self) {
         let mut piece = vec![0; PIECE];
         for _ in 0..PIECES {
-            // Nothing there, at its end, or broken: that is told by how git ends.
+            // Nothing there yet, at the end, or broken: git's exit shows which.
             let Ok(read @ 1..) = self.from.read(&mut piece) else {
                 return;
             };
@@ -51,7 +50,7 @@ impl Output {
         }
     }
 
-    /// All that is kept, and whether there was more.
+    /// The kept bytes, and whether there were more.
     pub fn end(mut self) -> (Vec<u8>, bool) {
         self.take_in();
         (self.kept, self.is_cut)

@@ -1,120 +1,30 @@
-//! What of the user's git configuration holds for the gate's own calls of git.
+//! The user's git settings, as far as the gate's calls of git use them.
 //!
-//! Owns which settings do. The rest of the sections that are git's own is left out: hooks,
-//! signatures, formats, templates and the like are for repositories of the user, and the gate's is
-//! thrown away. What leads to the remote and opens it stays: credentials, proxies, keys, other
-//! addresses, and the sections of other programs, which may be credential helpers. Callers rely on
-//! this: a setting that a later git invents in one of these sections does not reach the gate
-//! either.
+//! Owns the choice. Settings for reaching the remote are kept: credentials, proxies, keys, replaced
+//! addresses, and the sections of other programs, which may be credential helpers. Git's other
+//! sections are left out as a whole: hooks, signatures, formats, templates and the like are for the
+//! user's repositories. Callers rely on this: a setting that a later git adds to one of those
+//! sections is left out, too.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
-/// The sections of git that have nothing to do with the way to a remote.
-const LEFT_OUT: [&str; 96] = [
-    "add",
-    "advice",
-    "alias",
-    "am",
-    "apply",
-    "attr",
-    "author",
-    "bitmappseudomerge",
-    "blame",
-    "branch",
-    "browser",
-    "bundle",
-    "checkout",
-    "clean",
-    "clone",
-    "color",
-    "column",
-    "commit",
-    "commitgraph",
-    "committer",
-    "completion",
-    "core",
-    "diff",
-    "difftool",
-    "extensions",
-    "fastimport",
-    "feature",
-    "fetch",
-    "filter",
-    "fmt",
-    "format",
-    "fsck",
-    "fsmonitor",
-    "gc",
-    "gitcvs",
-    "gitweb",
-    "gpg",
-    "grep",
-    "gui",
-    "guitool",
-    "help",
-    "hook",
-    "i18n",
-    "imap",
-    "include",
-    "includeif",
-    "index",
-    "init",
-    "instaweb",
-    "interactive",
-    "log",
-    "lsrefs",
-    "mailinfo",
-    "mailmap",
-    "maintenance",
-    "man",
-    "merge",
-    "mergetool",
-    "notes",
-    "pack",
-    "pager",
-    "pretty",
-    "promisor",
-    "pull",
-    "push",
-    "rebase",
-    "receive",
-    "reftable",
-    "remote",
-    "remotes",
-    "repack",
-    "rerere",
-    "revert",
-    "scalar",
-    "sendemail",
-    "sequence",
-    "showbranch",
-    "sparse",
-    "splitindex",
-    "stash",
-    "status",
-    "submodule",
-    "svn",
-    "svn-remote",
-    "switch",
-    "tag",
-    "tar",
-    "trace2",
-    "trailer",
-    "transfer",
-    "uploadarchive",
-    "uploadpack",
-    "versionsort",
-    "web",
-    "worktree",
-    "zlib",
-];
+/// Git's sections that do not matter for reaching a remote.
+const LEFT_OUT: &str = "\
+    add advice alias am apply attr author bitmappseudomerge blame branch browser bundle checkout \
+    clean clone color column commit commitgraph committer completion core diff difftool \
+    extensions fastimport feature fetch filter fmt format fsck fsmonitor gc gitcvs gitweb gpg \
+    grep gui guitool help hook i18n imap include includeif index init instaweb interactive log \
+    lsrefs mailinfo mailmap maintenance man merge mergetool notes pack pager pretty promisor pull \
+    push rebase receive reftable remote remotes repack rerere revert scalar sendemail sequence \
+    showbranch sparse splitindex stash status submodule svn svn-remote switch tag tar trace2 \
+    trailer transfer uploadarchive uploadpack versionsort web worktree zlib";
 
-/// Those of such a section that lead to the remote all the same.
+/// Settings of these sections that do matter.
 const LEADS_THERE: [&str; 2] = ["core.sshcommand", "core.gitproxy"];
 
-/// What the gate sets itself, for a git that knows no other file for the user's settings. Nothing
-/// may be left running, and no question gets an answer.
+/// The gate's own settings, for old versions of git that ignore `GIT_CONFIG_GLOBAL`. Nothing may be
+/// left running, and no question can be answered.
 const PLAIN: [(&str, &str); 12] = [
     ("core.hooksPath", "/dev/null"),
     ("push.gpgSign", "false"),
@@ -124,20 +34,20 @@ const PLAIN: [(&str, &str); 12] = [
     ("submodule.recurse", "false"),
     ("fetch.prune", "false"),
     ("fetch.writeCommitGraph", "false"),
-    // In few files, so that their size is soon looked at.
+    // Objects stay in one pack, so that their size is quickly found.
     ("fetch.unpackLimit", "1"),
     ("gc.auto", "0"),
     ("maintenance.auto", "false"),
     ("credential.interactive", "false"),
 ];
 
-/// The settings that hold.
+/// The kept settings.
 pub(super) struct GitSettings {
-    /// Those of files, as a file.
+    /// Those from files, as the content of a file.
     pub file: Vec<u8>,
-    /// Those of the command line and of the environment, and the gate's own: keys and values.
+    /// Those from the environment, and the gate's own: keys and values.
     pub given: Vec<(OsString, OsString)>,
-    /// Whether the user has said how ssh is run.
+    /// Whether the user has set how ssh is run.
     pub has_ssh: bool,
 }
 
@@ -168,7 +78,8 @@ pub(super) fn settings(listed: &[u8], remote: &str) -> GitSettings {
     }
     let own = PLAIN.map(|(key, value)| (key.into(), value.into()));
     settings.given.extend(own);
-    // The configuration allows the way to its remote. Any other way is the user's to allow.
+    // The gate's configuration names the remote, which allows its protocol. The user's git settings
+    // decide about others.
     if let Some(scheme) = scheme(remote) {
         let key = format!("protocol.{scheme}.allow");
         settings.given.push((key.into(), "always".into()));
@@ -176,14 +87,14 @@ pub(super) fn settings(listed: &[u8], remote: &str) -> GitSettings {
     settings
 }
 
-/// Whether a setting of the user's holds here.
+/// Whether a setting of the user is kept.
 fn holds(key: &[u8]) -> bool {
     let key = String::from_utf8_lossy(key).to_ascii_lowercase();
     let section = key.split('.').next().unwrap_or_default();
-    LEADS_THERE.contains(&key.as_str()) || !LEFT_OUT.contains(&section)
+    LEADS_THERE.contains(&key.as_str()) || !LEFT_OUT.split(' ').any(|left_out| left_out == section)
 }
 
-/// Adds a setting to a file, as git writes it.
+/// Adds a setting to a file, in git's format.
 fn write(file: &mut Vec<u8>, key: &[u8], value: Option<&[u8]>) {
     let dot = |byte: &u8| *byte == b'.';
     let (Some(first), Some(last)) = (key.iter().position(dot), key.iter().rposition(dot)) else {
@@ -205,7 +116,7 @@ fn write(file: &mut Vec<u8>, key: &[u8], value: Option<&[u8]>) {
     file.push(b'\n');
 }
 
-/// Adds a text in quotes. Only a value may have line ends.
+/// Adds a text in quotes. Only a value may contain line ends.
 fn quote(file: &mut Vec<u8>, text: &[u8], is_value: bool) {
     file.push(b'"');
     for byte in text {
@@ -219,7 +130,7 @@ fn quote(file: &mut Vec<u8>, text: &[u8], is_value: bool) {
     file.push(b'"');
 }
 
-/// How git reaches a remote; none where another program does.
+/// The protocol of a remote. `None` if another program than git handles it.
 pub(super) fn scheme(remote: &str) -> Option<&str> {
     let before = |mark: &str| remote.split_once(mark).map(|(before, _)| before);
     let is_name = |text: &&str| !text.contains('/');
@@ -230,7 +141,7 @@ pub(super) fn scheme(remote: &str) -> Option<&str> {
         let scheme = scheme.strip_prefix("git+").unwrap_or(scheme);
         return Some(scheme.strip_suffix("+git").unwrap_or(scheme));
     }
-    // A colon before any slash is a host's.
+    // A colon before any slash ends a host name.
     Some(if before(":").filter(is_name).is_some() {
         "ssh"
     } else {
@@ -265,7 +176,8 @@ mod tests {
 
     #[test]
     fn a_setting_is_written_as_git_reads_it() {
-        let listed = b"global\0http.https://h/\"\\.proxy\na\nb\t\"c\\ # ;\0system\0safe.bare\0command\0url.x.insteadof\ny\0";
+        let listed = b"global\0http.https://h/\"\\.proxy\na\nb\t\"c\\ # ;\0\
+            system\0safe.bare\0command\0url.x.insteadof\ny\0";
         let settings = settings(listed, "https://host/x");
         let file =
             "[http \"https://h/\\\"\\\\\"]\n\tproxy = \"a\\nb\\t\\\"c\\\\ # ;\"\n[safe]\n\tbare\n";

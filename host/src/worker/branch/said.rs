@@ -1,15 +1,14 @@
-//! What git says when it fails, in a form that may be kept and shown, and what to do about it.
+//! Git's error messages, made safe to store and to show, and advice for the usual ones.
 //!
-//! Owns the limits of that text. It may be a remote's words: it has no control characters, nothing
-//! that turns a line round, no address with a password, and an end. The advice is for the usual
-//! reasons; git's words follow it.
+//! A message may come from the remote. Callers rely on this: the text has a limited length, no
+//! control characters, nothing that reverses a line, and no address with a password.
 
 use crate::printable::is_invisible;
 
-/// How many characters of it are kept.
+/// The most characters that are kept.
 const LONGEST: usize = 1_000;
 
-/// What git says when it fails for a reason, in small letters, and what to do about it.
+/// Parts of git's messages, in lower case, and the advice for them.
 const REASONS: [(&[&str], &str); 8] = [
     (
         &["no space left on device", "disk quota exceeded"],
@@ -80,7 +79,7 @@ const REASONS: [(&[&str], &str); 8] = [
     ),
 ];
 
-/// What to do when git said this.
+/// The advice for a message.
 pub(super) fn advice(said: &str) -> &'static str {
     let said = said.to_lowercase();
     let is_said = |marks: &[&str]| marks.iter().any(|mark| said.contains(mark));
@@ -88,8 +87,7 @@ pub(super) fn advice(said: &str) -> &'static str {
     reason.map_or("look at what it says", |(_, advice)| advice)
 }
 
-/// What git said, without addresses that may hold a password: the remote's, and those it redirects
-/// to.
+/// A message in one line, without passwords in the addresses of the remote and of its redirects.
 pub(super) fn in_one_line(said: &str, remote: &str) -> String {
     let said = without_users(&said.replace(remote, "the remote"));
     let lines = said.lines().map(str::trim).filter(|line| !line.is_empty());

@@ -1,9 +1,9 @@
 //! A serial gate's policy: a task waits while an earlier task of its repo is in review, and while
 //! its repo is frozen.
 //!
-//! The rule is written twice: `hold` decides about one job, `claim_clause` says the same as a
-//! condition for the database. The two must let the same jobs through in every state, and
-//! `serial-gate policy check` tries it. The manual is `wit/serial-gate.wit`.
+//! The rule is written twice: `hold` decides about one job, `claim_clause` is the same rule as a
+//! condition for the database. The two must let the same jobs through in every state;
+//! `serial-gate policy check` tests this. The manual is `wit/serial-gate.wit`.
 
 wit_bindgen::generate!({ path: "wit", world: "policy" });
 
@@ -82,7 +82,7 @@ fn hold(settings: &Settings, state: &Snapshot, row: usize) -> Option<Hold> {
     if !settings.enabled || !gated || repo == NULL {
         return None;
     }
-    // What is no task's id has a place in the order of tasks all the same: see `task-id-kind`.
+    // A value that is not a task's id still has a place in the order: see `task-id-kind`.
     let is_earlier = |task: i64| match jobs.task_id_kind[row] {
         0 => false,
         1 | 2 => task < jobs.task_id[row],
@@ -98,7 +98,7 @@ fn hold(settings: &Settings, state: &Snapshot, row: usize) -> Option<Hold> {
             && freezes.repo[*freeze] == repo
             && freezes.cleared_at[*freeze] == NULL
     };
-    // Rows are in the order of ids: the first task is the one to wait for, the last freeze the newest.
+    // Rows are in the order of ids: wait for the first task, and name the newest freeze.
     let earlier_task = (0..tasks.id.len())
         .find(in_review)
         .map(|task| tasks.id[task]);
@@ -112,7 +112,7 @@ fn hold(settings: &Settings, state: &Snapshot, row: usize) -> Option<Hold> {
     })
 }
 
-/// What a column holds in the place of a missing value.
+/// A missing value in a column.
 const NULL: Symbol = 0;
 
 /// Whether a column's value is this text. The snapshot has each text once, under a number.

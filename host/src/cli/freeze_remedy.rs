@@ -8,9 +8,9 @@ use serial_gate::queue::Queue;
 use super::options::Shared;
 use super::text::command;
 
-/// The command after which a freeze of the repo holds; none if there is no single one.
+/// The command after which a freeze of the repo holds, if a single one is enough.
 pub fn switch_on(queue: &mut Queue, shared: &Shared, repo: &str) -> Option<String> {
-    // What cannot be found out is not proposed.
+    // After an error, nothing is proposed.
     let wanted = queue.settings_to_hold(Timestamp::now(), repo).ok()??;
     let switch = |value: Option<bool>| value.map(|value| value.to_string());
     let flags = [
@@ -33,7 +33,7 @@ pub fn switch_on(queue: &mut Queue, shared: &Shared, repo: &str) -> Option<Strin
 pub fn release(shared: &Shared, repo: &str, freeze: i64) -> Option<String> {
     let number = freeze.to_string();
     if repo.starts_with('-') {
-        // After the flags, where it is not taken for one.
+        // A name that looks like a flag has to be last.
         return command(shared, &["unfreeze", "--seen", &number, repo]);
     }
     command(shared, &["unfreeze", repo, "--seen", &number])
