@@ -384,7 +384,7 @@ fn a_default_does_not_clear_a_freeze_that_was_just_written() {
 
 #[test]
 fn what_only_some_need_is_told_and_the_database_is_adopted() {
-    let no_add = "`task add` cannot be used here: use the API";
+    let no_add = "no task can be added: use the API";
     for (sql, said) in [
         (
             "CREATE TRIGGER theirs BEFORE INSERT ON tasks BEGIN SELECT RAISE(ABORT, 'use the API'); END",
@@ -397,18 +397,18 @@ fn what_only_some_need_is_told_and_the_database_is_adopted() {
         ),
         (
             "CREATE TRIGGER theirs BEFORE INSERT ON tasks WHEN NEW.work_item_id IS NULL BEGIN SELECT RAISE(ABORT, 'name it'); END",
-            "`task add` needs `--work-item` here: name it (triggers on `tasks`: `theirs`)".into(),
+            "a new task needs a work item here: name it (triggers on `tasks`: `theirs`)".into(),
         ),
         (
             "CREATE TRIGGER theirs BEFORE UPDATE OF stage ON tasks WHEN NEW.stage = 'done' AND OLD.stage != 'done'
                 BEGIN SELECT RAISE(ABORT, 'not by you'); END",
-            "`task done` cannot be used here: not by you (triggers on `tasks`: `theirs`); if the stage has another name here, give it in the rules as `finished_stages`".into(),
+            "no task can be ended: not by you (triggers on `tasks`: `theirs`); if the stage has another name here, give it in the rules as `finished_stages`".into(),
         ),
     ] {
         let gate = usual(sql);
         let found: Vec<String> = notes(&gate)
             .into_iter()
-            .filter(|note| !note.starts_with("`task stage`"))
+            .filter(|note| !note.starts_with("no task can be moved"))
             .collect();
         assert_eq!(found, [said], "{sql}");
     }
@@ -441,7 +441,7 @@ fn a_column_that_needs_a_value_is_no_reason_to_refuse_where_there_are_jobs() {
         assert_eq!(
             notes(&gate),
             [format!(
-                "`task add` cannot be used here: {why}; add tasks with your own program"
+                "no task can be added: {why}; add tasks with your own program"
             )]
         );
         gate.run(&["task", "add", "alpha"]).exits(1);

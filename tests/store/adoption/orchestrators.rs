@@ -214,7 +214,7 @@ fn one_with_unique_columns_and_columns_that_need_a_value() {
             (2, 'alpha', 'analyst', 'queued'), (3, 'alpha', 'analyst', 'queued'), (4, 'beta', 'analyst', 'queued');";
     insta::assert_snapshot!(day(sql, &[]), @r#"
     `serial-gate.db` adopted: 4 tasks and 4 jobs are there, 2 may be claimed
-    note: `task add` needs `--work-item` here: NOT NULL constraint failed: tasks.work_item_id (give that column a default)
+    note: a new task needs a work item here: NOT NULL constraint failed: tasks.work_item_id (give that column a default)
 
     → claim: job 2 of "alpha" for "analyst"
       0 job 2 is done
@@ -243,7 +243,7 @@ fn one_with_an_audit_by_triggers_that_lets_only_its_own_program_add_tasks() {
         CREATE TRIGGER ours BEFORE INSERT ON tasks BEGIN SELECT RAISE(ABORT, 'tasks are added by the planner'); END;";
     insta::assert_snapshot!(day(&format!("{TABLES}{ROWS}{sql}"), &[]), @r#"
     `serial-gate.db` adopted: 4 tasks and 4 jobs are there, 2 may be claimed
-    note: `task add` cannot be used here: tasks are added by the planner (triggers on `tasks`: `ours`); add tasks with your own program
+    note: no task can be added: tasks are added by the planner (triggers on `tasks`: `ours`); add tasks with your own program
 
     → claim: job 2 of "alpha" for "analyst"
       0 job 2 is done

@@ -143,9 +143,10 @@ fn tables_of_almost_the_names_are_refused_unless_new_ones_are_wanted() {
         assert_eq!(
             ran.stderr,
             format!(
-                "error: `serial-gate.db` was left as it is: it has the {found}, but no {missing}: the gate reads only \
-                 `tasks`, `jobs` and `repo_freeze`. Rename yours (a view is not enough), or make new, empty ones beside \
-                 them with `init --new-tables`\n"
+                "error: `serial-gate.db` was left as it is: it has the {found}, but no \
+                 {missing}, and the gate reads only `tasks`, `jobs` and `repo_freeze`: rename \
+                 yours (a view is not enough), or make new, empty ones next to them with \
+                 `serial-gate init --new-tables`\n"
             )
         );
         assert_eq!(std::fs::read(gate.database()).unwrap(), before);

@@ -107,10 +107,6 @@ impl Store {
     }
 
     /// A token that is still good.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn access_token(&mut self, id: i64) -> Result<Option<AccessToken>, Error> {
         self.read(|tx| {
             let sql = format!(
@@ -121,10 +117,6 @@ impl Store {
     }
 
     /// All tokens, in the order in which they were made.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn access_tokens(&mut self) -> Result<Vec<AccessToken>, Error> {
         self.read(|tx| {
             let sql = format!("SELECT {COLUMNS} FROM serial_gate_access ORDER BY id");
@@ -134,10 +126,6 @@ impl Store {
 
     /// Whether there ever was a token: from then on nobody is let in without one, even if all are
     /// revoked.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn had_access_tokens(&mut self) -> Result<bool, Error> {
         self.read(|tx| tx.exists("SELECT 1 FROM serial_gate_access LIMIT 1", &[]))
     }

@@ -48,10 +48,6 @@ pub struct Outbox {
 
 impl Store {
     /// How full the outbox is, over all channels.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn outbox(&mut self, now: Timestamp) -> Result<Outbox, Error> {
         let since = sql_time(now.checked_sub(NEWS).unwrap_or(Timestamp::MIN));
         self.read(|tx| {
@@ -74,10 +70,6 @@ impl Store {
     }
 
     /// The alerts with their deliveries, the newest first.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn alerts(&mut self, now: Timestamp, limit: u32) -> Result<Vec<AlertRow>, Error> {
         let since = sql_time(now.checked_sub(NEWS).unwrap_or(Timestamp::MIN));
         self.read_one_state(|tx| {

@@ -130,10 +130,6 @@ impl Store {
     /// for longer than `limit`, if there is a limit, once for each such job; returns how many
     /// alerts there were. A job that has the id of a deleted one is another job: the alert of that
     /// one is older than it. Takes the write lock only if there is something to write.
-    ///
-    /// # Errors
-    ///
-    /// When the database refuses.
     pub fn look_at_heads(
         &mut self,
         now: Timestamp,

@@ -42,10 +42,6 @@ pub(crate) struct AuditRow<'a> {
 impl Store {
     /// What operators did, in one repo or in all, the newest first. Changes of the policy concern
     /// every repo: they are in the list of all.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn audit(&mut self, repo: Option<&str>, limit: u32) -> Result<Vec<AuditEntry>, Error> {
         self.read(|tx| {
             // A candidate that is only checked changes nothing. It still is what was there before.

@@ -22,10 +22,6 @@ const SEEN_AGAIN: Duration = Duration::from_secs(5 * 60);
 impl Store {
     /// The commits that branches of unfinished tasks were cut at, and of which is not known yet
     /// whether the base has them at this tip. Those of the newest tasks, if there are many.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn commits_to_look_for(
         &mut self,
         repo: &str,
@@ -35,13 +31,16 @@ impl Store {
     ) -> Result<Vec<String>, Error> {
         self.read(|tx| {
             let commits = tx.rows(
-                "SELECT CAST(gate_base_commit AS TEXT) FROM tasks
+                &format!(
+                    "SELECT CAST(gate_base_commit AS TEXT) FROM tasks
                  WHERE repo = $1 AND stage != 'done' AND gate_base = $2 AND gate_base_commit != $3
-                    AND gate_cut_at IS NOT NULL AND stage NOT IN (SELECT value FROM json_each($4))
+                    AND gate_cut_at IS NOT NULL AND stage NOT IN ({})
                     AND NOT EXISTS (SELECT 1 FROM serial_gate_cut_from AS look
                         WHERE look.repo = $1 AND look.base = $2
                         AND look.base_commit = gate_base_commit AND look.tip = $3)
                  GROUP BY gate_base_commit ORDER BY max(id) DESC LIMIT $5",
+                    tx.texts_of("$4")
+                ),
                 values![repo, base, tip, finished.as_json(), SOME],
                 |row| row.shown(0),
             )?;
@@ -51,10 +50,6 @@ impl Store {
 
     /// Remembers the tip of a base, none if the remote has no such base, and which commits it has.
     /// Writes only what is new, and now and then that it was seen again.
-    ///
-    /// # Errors
-    ///
-    /// When the database refuses.
     pub fn saw_base(
         &mut self,
         now: Timestamp,

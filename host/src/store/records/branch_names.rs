@@ -92,7 +92,8 @@ fn look_for_others(
             SELECT id, work_item_id, gate_branch, stage FROM tasks
             WHERE repo = $1 AND stage != 'done' AND id != $2 ORDER BY id DESC
             LIMIT {LOOKED_AT}) AS newest
-         WHERE stage NOT IN (SELECT value FROM json_each($3))"
+         WHERE stage NOT IN ({})",
+        tx.texts_of("$3")
     );
     tx.query(
         &unfinished,

@@ -67,10 +67,6 @@ pub struct NewBranch<'a> {
 
 impl Store {
     /// The branch of a task, planned or cut; none if there is neither, or no such task.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn branch(&mut self, task: i64) -> Result<Option<TaskBranch>, Error> {
         self.read(|tx| {
             let found = tx.row(

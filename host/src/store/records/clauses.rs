@@ -7,10 +7,6 @@ use crate::store::{Error, Store};
 impl Store {
     /// A number that is greater after each change of the policy or its settings; none if its row
     /// was removed.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn clause_version(&mut self) -> Result<Option<i64>, Error> {
         self.read(|tx| {
             tx.only(
@@ -22,10 +18,6 @@ impl Store {
     }
 
     /// The last clause that was accepted from this policy under these settings.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn last_good_clause(
         &mut self,
         policy: &str,
@@ -41,10 +33,6 @@ impl Store {
     }
 
     /// Keeps a clause that was accepted. Writes only if it is another than the last one.
-    ///
-    /// # Errors
-    ///
-    /// When the database refuses.
     pub fn keep_clause(&mut self, policy: &str, settings: &str, text: &str) -> Result<(), Error> {
         if self.last_good_clause(policy, settings)?.as_deref() == Some(text) {
             return Ok(());

@@ -19,9 +19,6 @@ use crate::store::{Act, AlertKind, Error, Generation, Store, sql_time};
 /// For how long an alert of a generation is enough.
 const TOLD: SignedDuration = SignedDuration::from_hours(1);
 
-/// What to do about it, for those who read the alert.
-const REMEDY: &str = "roll back with `serial-gate policy rollback --reason TEXT`";
-
 /// Jobs about which a generation contradicted itself in one state.
 #[derive(Debug, Clone, Copy)]
 pub struct Contradicted<'a> {
@@ -61,10 +58,6 @@ impl Store {
     /// Counts what was found of a generation, tells people, and adds it to the generation's
     /// failures. When there are too many, the generation before is active again: its number is
     /// returned. Nothing is counted where another generation has the number by now.
-    ///
-    /// # Errors
-    ///
-    /// When the database refuses.
     pub fn contradicted(
         &mut self,
         generation: &Generation,
@@ -99,10 +92,6 @@ impl Store {
     }
 
     /// What was found of a generation; none if that is nothing.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn contradictions(&mut self, generation: i64) -> Result<Option<Contradictions>, Error> {
         self.read(|tx| {
             tx.row(
@@ -121,10 +110,6 @@ impl Store {
     }
 
     /// How often any generation contradicted itself about a job.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn contradictions_of_all(&mut self) -> Result<i64, Error> {
         self.read(|tx| {
             let sql = "SELECT coalesce(sum(times), 0) FROM serial_gate_contradiction";
@@ -170,7 +155,7 @@ fn write_down(
         work_item: None,
         subject: Some(generation),
         who: THE_HOST,
-        why: &format!("{first}: {REMEDY}"),
+        why: &format!("{first}: roll the policy back"),
     };
     alerts::add(tx, now, alert)
 }

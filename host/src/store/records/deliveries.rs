@@ -96,10 +96,6 @@ impl Store {
     /// The next delivery of a channel that is due, for a lease. A delivery that was tried less
     /// often comes first, so that a delivery that always fails holds no other up. Nothing is put
     /// off for longer than `longest`. Takes the write lock only if there is one.
-    ///
-    /// # Errors
-    ///
-    /// When the database refuses.
     pub fn take_delivery(
         &mut self,
         now: Timestamp,
@@ -152,10 +148,6 @@ impl Store {
     }
 
     /// The channel has taken it. That counts even if another sender has the delivery by now.
-    ///
-    /// # Errors
-    ///
-    /// When the database refuses.
     pub fn delivered(&mut self, now: Timestamp, due: &Due) -> Result<(), Error> {
         self.write(|tx| {
             tx.execute(
@@ -169,10 +161,6 @@ impl Store {
     }
 
     /// It was taken, and not tried any more, so that this is no try. What went wrong last is kept.
-    ///
-    /// # Errors
-    ///
-    /// When the database refuses.
     pub fn given_up(&mut self, due: &Due, error: &str) -> Result<(), Error> {
         self.write(|tx| {
             tx.execute(
@@ -188,10 +176,6 @@ impl Store {
 
     /// It was not sent: it is due again at `again`, or failed for good. The channel is left alone
     /// until `held_until`. A sender whose lease ran out changes nothing of the delivery.
-    ///
-    /// # Errors
-    ///
-    /// When the database refuses.
     pub fn not_delivered(
         &mut self,
         due: &Due,
@@ -241,9 +225,10 @@ fn nothing(
         &format!(
             "SELECT
             EXISTS (SELECT 1 FROM serial_gate_alert a WHERE {UNKNOWN}),
-            (SELECT min(max(CASE WHEN due_at > $3 THEN '' ELSE due_at END,
-                            CASE WHEN lease_until > $4 THEN '' ELSE coalesce(lease_until, '') END))
-             FROM serial_gate_delivery WHERE channel = $1 AND state = 'pending'),
+            (SELECT min(CASE WHEN leased > due THEN leased ELSE due END) FROM (
+                SELECT CASE WHEN due_at > $3 THEN '' ELSE due_at END AS due,
+                    CASE WHEN lease_until > $4 THEN '' ELSE lease_until END AS leased
+                FROM serial_gate_delivery WHERE channel = $1 AND state = 'pending') AS pending),
             (SELECT CASE WHEN held_until > $3 THEN '' ELSE held_until END
              FROM serial_gate_channel WHERE name = $1)"
         ),

@@ -23,10 +23,6 @@ pub struct Fixture {
 
 impl Store {
     /// Attaches cases, in the place of those of the same name.
-    ///
-    /// # Errors
-    ///
-    /// When the database refuses.
     pub fn add_fixture(&mut self, name: &str, cases: &str, act: Act<'_>) -> Result<(), Error> {
         self.write(|tx| {
             tx.execute(
@@ -64,10 +60,6 @@ impl Store {
     }
 
     /// Everything that is attached, by name.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn fixtures(&mut self) -> Result<Vec<Fixture>, Error> {
         self.read(|tx| {
             tx.rows(

@@ -14,10 +14,6 @@ pub struct FreezeOf {
 
 impl Store {
     /// The freeze of a row, if there is one.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn freeze_of(&mut self, row: i64) -> Result<Option<FreezeOf>, Error> {
         self.read(|tx| {
             let sql = "SELECT repo, cleared_at IS NULL FROM repo_freeze WHERE id = $1";

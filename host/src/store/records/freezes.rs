@@ -40,13 +40,13 @@ pub(crate) struct Frozen {
 }
 
 /// What people know a freeze by.
-const NUMBER: &str = "coalesce(CAST(gate_number AS INTEGER), id)";
+const NUMBER: &str = "coalesce(CAST(gate_number AS BIGINT), id)";
 
 /// The newest active freeze of a repo is the one with the highest id, as in the reference. Its
 /// number is the highest of all that are active: a row that became a freeze again has a new number,
 /// and an old id.
 const NEWEST: &str = "CASE WHEN gate_number IS NULL THEN id ELSE (
-        SELECT CAST(max(gate_number) AS INTEGER) FROM repo_freeze AS active
+        SELECT CAST(max(gate_number) AS BIGINT) FROM repo_freeze AS active
         WHERE active.repo = $1 AND active.cleared_at IS NULL) END AS newest
     FROM repo_freeze WHERE repo = $1 AND cleared_at IS NULL ORDER BY id DESC LIMIT 1";
 
@@ -125,10 +125,6 @@ impl Store {
     /// Who made a freeze, as far as the audit has it: nobody for a freeze of another program. A
     /// freeze without a number may have the id of a deleted one, so the time has to be the same,
     /// too.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn frozen_by(
         &mut self,
         repo: &str,

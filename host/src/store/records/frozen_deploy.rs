@@ -19,10 +19,6 @@ pub struct FrozenDeploy {
 
 impl Store {
     /// The deploy whose verdict made a freeze; none if people made it.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn deploy_of_freeze(
         &mut self,
         repo: &str,

@@ -84,10 +84,6 @@ const COLUMNS: &str = "id, digest, name, version, settings, limits, signature, s
 
 impl Store {
     /// How many failures of a generation count towards its rollback.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn failures(&mut self, generation: i64) -> Result<i64, Error> {
         self.read(|tx| {
             let sql = "SELECT count(*) FROM serial_gate_failure WHERE generation = $1";
@@ -96,19 +92,11 @@ impl Store {
     }
 
     /// The number of the active generation, if there is one. A cheap read.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn active_generation_id(&mut self) -> Result<Option<i64>, Error> {
         self.read(|tx| active(tx))
     }
 
     /// The generation in a state that only one can have: the active one, or the shadow.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn generation_in(&mut self, state: GenerationState) -> Result<Option<Generation>, Error> {
         self.read(|tx| in_state(tx, state))
     }
@@ -123,10 +111,6 @@ impl Store {
     }
 
     /// Every generation, the newest first.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn generations(&mut self) -> Result<Vec<Generation>, Error> {
         self.read(|tx| {
             tx.rows(
@@ -138,10 +122,6 @@ impl Store {
     }
 
     /// What became of a generation, or of all, the newest first.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn generation_events(&mut self, of: Option<i64>) -> Result<Vec<GenerationEvent>, Error> {
         self.read(|tx| {
             tx.rows(
@@ -162,10 +142,6 @@ impl Store {
     }
 
     /// A component by its digest; none when it is not kept, because it was refused.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn component(&mut self, digest: &str) -> Result<Option<Vec<u8>>, Error> {
         self.read(|tx| {
             // A text is no component either, which is for the digest to say.
@@ -179,10 +155,6 @@ impl Store {
 
     /// The generation that was active before the active one and was not refused since; none if
     /// there was none.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn generation_before(&mut self) -> Result<Option<i64>, Error> {
         self.read(|tx| before(tx))
     }

@@ -6,7 +6,7 @@
 //! here.
 
 use super::branches::{BRANCH, TaskBranch, branch_at};
-use super::waiting::{NOTED, QueuedSince, repos};
+use super::waiting::{IS_ITS_ROW, QueuedSince, repos};
 use crate::clause::{Agents, Dialect};
 use crate::store::engine::{Row, ToValue, values};
 use crate::store::job::IS_QUEUED;
@@ -93,10 +93,6 @@ impl JobRow {
 
 impl Store {
     /// A task, if there is one with this id.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn task(&mut self, id: i64) -> Result<Option<TaskRow>, Error> {
         self.one(
             "SELECT id, work_item_id, repo, stage, CASE WHEN gate_stage = stage
@@ -116,10 +112,6 @@ impl Store {
     }
 
     /// A job, if there is one with this id.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn job(&mut self, id: i64) -> Result<Option<JobRow>, Error> {
         self.one(
             "SELECT id, task_id, repo, agent, status, gate_worker, gate_claimed_at,
@@ -144,10 +136,6 @@ impl Store {
 
     /// Whether a repo has an unfinished task other than `except` (reference semantics 16). No repo
     /// has none.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn has_active_task(
         &mut self,
         repo: Option<&str>,
@@ -163,10 +151,6 @@ impl Store {
     }
 
     /// The first unfinished task of a repo (reference semantics 29).
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn active_task(&mut self, repo: &str) -> Result<Option<ActiveTask>, Error> {
         self.one(
             &format!(
@@ -187,18 +171,15 @@ impl Store {
 
     /// The waiting line of a repo: the queued jobs that these agents are to do (reference semantics
     /// 30).
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn waiting(&mut self, repo: &str, agents: &Agents) -> Result<Vec<WaitingJob>, Error> {
         let gated = agents.named(Dialect::Sqlite);
         self.read(|tx| {
             tx.rows(
                 &format!(
-                "SELECT jobs.id, jobs.task_id, tasks.work_item_id, tasks.stage, jobs.created_at,
+                    "SELECT jobs.id, jobs.task_id, tasks.work_item_id, tasks.stage, jobs.created_at,
                  noted.since
-                 FROM jobs LEFT JOIN tasks ON tasks.id = jobs.task_id {NOTED}
+                 FROM jobs LEFT JOIN tasks ON tasks.id = jobs.task_id
+                    LEFT JOIN serial_gate_head AS noted ON {IS_ITS_ROW}
                  WHERE jobs.repo = $1 AND jobs.{IS_QUEUED} AND {gated} ORDER BY jobs.id"
             ),
                 values![repo],
@@ -219,10 +200,6 @@ impl Store {
     }
 
     /// The ids of the queued jobs, in claim order.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn queued_jobs(&mut self) -> Result<Vec<i64>, Error> {
         self.read(|tx| {
             tx.rows(
@@ -234,10 +211,6 @@ impl Store {
     }
 
     /// The repos with an active freeze or a waiting line of these agents (reference semantics 31).
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn live_repos(&mut self, agents: &Agents) -> Result<Vec<String>, Error> {
         self.read(|tx| {
             let mut live = tx.rows(
@@ -252,10 +225,6 @@ impl Store {
     }
 
     /// The repos with an unfinished task. What it costs depends on the repos, and not on the tasks.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn active_repos(&mut self) -> Result<Vec<String>, Error> {
         self.read(|tx| {
             // From one repo to the next in the index, instead of over all tasks. Texts come after

@@ -9,10 +9,6 @@ use crate::store::{Error, Store};
 
 impl Store {
     /// Where a chat of a channel has moved to; none if it has not.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn moved_chat(&mut self, channel: &str, chat: &str) -> Result<Option<String>, Error> {
         self.read(|tx| {
             tx.row(
@@ -24,10 +20,6 @@ impl Store {
     }
 
     /// Forgets that a chat had moved.
-    ///
-    /// # Errors
-    ///
-    /// When the database refuses.
     pub fn chat_is_back(&mut self, channel: &str, chat: &str) -> Result<(), Error> {
         self.write(|tx| {
             tx.execute(
@@ -39,10 +31,6 @@ impl Store {
     }
 
     /// Remembers that a chat has moved.
-    ///
-    /// # Errors
-    ///
-    /// When the database refuses.
     pub fn chat_has_moved(&mut self, channel: &str, chat: &str, to: &str) -> Result<(), Error> {
         self.write(|tx| {
             tx.execute(

@@ -69,10 +69,6 @@ pub enum Look<'a> {
 impl Store {
     /// Adds what came of a look. `act` says when. Nothing is added where another generation has the
     /// shadow's number by now.
-    ///
-    /// # Errors
-    ///
-    /// When the database refuses.
     pub fn record_look(
         &mut self,
         shadow: &Generation,
@@ -122,10 +118,6 @@ impl Store {
     }
 
     /// What became of the shadow; none if there is none.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn shadow_record(&mut self) -> Result<Option<ShadowRecord>, Error> {
         let Some(shadow) = self.generation_in(GenerationState::Shadow)? else {
             return Ok(None);

@@ -57,10 +57,6 @@ pub struct Seen<'a> {
 
 impl Store {
     /// Adds a generation as a candidate and returns it as it is kept.
-    ///
-    /// # Errors
-    ///
-    /// When the database refuses.
     pub fn add_candidate(
         &mut self,
         new: NewGeneration<'_>,
@@ -128,10 +124,6 @@ impl Store {
     }
 
     /// Ends the shadow's time. None when there is none.
-    ///
-    /// # Errors
-    ///
-    /// When the database refuses.
     pub fn stop_shadow(&mut self, act: Act<'_>) -> Result<Option<i64>, Error> {
         self.write_durably(|tx| {
             let shadow = tx.row(
@@ -149,10 +141,6 @@ impl Store {
 
     /// Refuses a candidate. Its component is not kept unless a generation has it that was not
     /// refused, or was active once.
-    ///
-    /// # Errors
-    ///
-    /// When the database refuses.
     pub fn refuse_candidate(&mut self, candidate: &Generation, act: Act<'_>) -> Result<(), Error> {
         let id = candidate.id;
         self.write_durably(|tx| {
@@ -176,10 +164,6 @@ impl Store {
 
     /// Writes down that a generation failed in use. When that was `allowed` times since `since` and
     /// it is active, it is refused, and the one before it is active again: its number is returned.
-    ///
-    /// # Errors
-    ///
-    /// When the database refuses.
     pub fn failed_in_use(
         &mut self,
         failed: &Generation,

@@ -95,10 +95,6 @@ pub struct Running<'a> {
 
 impl Store {
     /// How a task has ended; none if there is no such task, or it is in none of these stages.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn task_outcome(
         &mut self,
         id: i64,

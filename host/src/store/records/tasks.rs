@@ -130,10 +130,6 @@ impl Store {
     }
 
     /// The mark on a task; none if it has none, or there is no such task.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn label(&mut self, id: i64) -> Result<Option<String>, Error> {
         self.read(|tx| {
             let label = tx.row(

@@ -16,10 +16,6 @@ const STAGES: u32 = 1_000;
 impl Store {
     /// The first task of a repo whose stage is not finished. A task without a stage holds nothing
     /// and is left out.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn active_task_under(
         &mut self,
         repo: &str,
@@ -28,9 +24,10 @@ impl Store {
         if finished.iter().eq([DONE]) {
             return self.active_task(repo);
         }
-        // From one stage to the next in the index, and the first task of each.
-        let sql = format!(
-            "WITH RECURSIVE found (stage) AS (
+        self.read(|tx| {
+            // From one stage to the next in the index, and the first task of each.
+            let sql = format!(
+                "WITH RECURSIVE found (stage) AS (
                 SELECT (SELECT stage FROM tasks WHERE repo = $1 AND stage IS NOT NULL
                 ORDER BY stage LIMIT 1)
                 UNION ALL
@@ -40,9 +37,9 @@ impl Store {
              ) SELECT tasks.id, work_item_id, stage, {BRANCH} FROM tasks WHERE id = (
                 SELECT min((SELECT id FROM tasks WHERE repo = $1 AND stage = found.stage
                 ORDER BY id LIMIT 1))
-                FROM found WHERE found.stage NOT IN (SELECT value FROM json_each($2)))"
-        );
-        self.read(|tx| {
+                FROM found WHERE found.stage NOT IN ({}))",
+                tx.texts_of("$2")
+            );
             tx.row(&sql, values![repo, finished.as_json()], |row| {
                 Ok(ActiveTask {
                     id: row.get(0)?,

@@ -20,14 +20,10 @@ use crate::store::written::is_past;
 use crate::store::{Error, sql_time};
 
 /// Whether a note is about a row of `jobs`.
-const IS_ITS_ROW: &str =
-    "noted.job = jobs.id AND noted.repo IS jobs.repo AND noted.task IS jobs.task_id
-    AND noted.created_at IS jobs.created_at";
-
-/// Joins its note to a row of `jobs`, as [`IS_ITS_ROW`].
-pub(crate) const NOTED: &str =
-    "LEFT JOIN serial_gate_head AS noted ON noted.job = jobs.id AND noted.repo IS jobs.repo
-    AND noted.task IS jobs.task_id AND noted.created_at IS jobs.created_at";
+pub(crate) const IS_ITS_ROW: &str = "noted.job = jobs.id
+    AND noted.repo IS NOT DISTINCT FROM jobs.repo
+    AND noted.task IS NOT DISTINCT FROM jobs.task_id
+    AND noted.created_at IS NOT DISTINCT FROM jobs.created_at";
 
 /// The first job of a waiting line.
 pub(crate) struct LineHead {
@@ -92,7 +88,8 @@ impl LineHeads {
         let (since, head) = tx.only(
             &format!(
                 "SELECT jobs.repo, jobs.created_at, noted.since, tasks.work_item_id
-             FROM jobs {NOTED} LEFT JOIN tasks ON tasks.id = jobs.task_id WHERE jobs.id = $1"
+             FROM jobs LEFT JOIN serial_gate_head AS noted ON {IS_ITS_ROW}
+             LEFT JOIN tasks ON tasks.id = jobs.task_id WHERE jobs.id = $1"
             ),
             values![job],
             |row| {

@@ -84,10 +84,6 @@ pub struct WorkCount {
 
 impl Store {
     /// The work of a task. What it costs does not depend on how many jobs the task has had.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn task_work(&mut self, now: Timestamp, task: i64) -> Result<TaskWork, Error> {
         self.read(|tx| {
             let now = sql_time(now);
@@ -100,10 +96,6 @@ impl Store {
     }
 
     /// How a job is, if there is one with this id.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn job_work(&mut self, now: Timestamp, job: i64) -> Result<Option<JobWork>, Error> {
         let sql = format!("SELECT {JOB} FROM jobs WHERE jobs.id = $2");
         self.read(|tx| tx.row(&sql, values![sql_time(now), job], job_at))
@@ -112,10 +104,6 @@ impl Store {
     /// The jobs of all repos that run, in whatever way, and those that failed or have another
     /// program's status. These count while their task is unfinished and no later job of the same
     /// task and agent is there.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn open_work(
         &mut self,
         now: Timestamp,

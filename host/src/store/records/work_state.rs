@@ -93,8 +93,7 @@ impl JobWork {
 /// The columns of [`job_at`]; `$1` is now. An end of a lease is compared as a claim compares it.
 pub(crate) const JOB: &str = "jobs.id, jobs.task_id, jobs.repo, jobs.agent, jobs.status,
     jobs.gate_worker, jobs.gate_claimed_at,
-    jobs.gate_lease_until, jobs.gate_error, min(max(CAST(coalesce(jobs.gate_attempt,
-        0) AS INTEGER), 0), 1000000),
+    jobs.gate_lease_until, jobs.gate_error, CAST(coalesce(jobs.gate_attempt, 0) AS BIGINT),
     jobs.gate_put_off IS NOT NULL AND jobs.gate_worker IS NULL AND jobs.gate_token IS NULL,
     jobs.gate_lease_until <= $1, jobs.gate_token IS NOT NULL AND jobs.gate_outcome IS NULL";
 
@@ -141,7 +140,7 @@ pub(crate) fn job_at(row: Row<'_>) -> Result<JobWork, Error> {
         agent: text(3)?,
         status,
         worker: text(5)?.filter(|_| is_claimed),
-        attempt: Some(row.get(9)?),
+        attempt: Some(row.get::<i64>(9)?.clamp(0, 1_000_000)),
         since: text(6)?.filter(|_| is_claimed),
         lease_until: lease_until.filter(|_| is_under_way),
         is_due: is_under_way && row.get::<Option<bool>>(11)?.unwrap_or(false),

@@ -87,11 +87,9 @@ fn with_cause(error: &Error) -> String {
 
 /// Whether a rule or a trigger of the orchestrator's has refused this row.
 fn is_of_the_row(error: &Error) -> bool {
-    match error {
-        Error::Undone { .. } | Error::Constraint { .. } => true,
-        _ => matches!(
+    matches!(error, Error::Undone { .. })
+        || matches!(
             code(error),
             Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch)
-        ),
-    }
+        )
 }

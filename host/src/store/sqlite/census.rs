@@ -63,19 +63,11 @@ pub struct Census {
 
 impl Sqlite {
     /// What is in the tables.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn census(&mut self) -> Result<Census, Error> {
         self.read(|connection| census(connection))
     }
 
     /// What is in the tables of a database that need not be prepared.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn census_at(path: &Path) -> Result<Census, Error> {
         let read = || census(&connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?);
         read().map_err(|error: Error| at(error, path))

@@ -16,7 +16,6 @@ use super::error::at;
 use super::error::code;
 use super::head_statements::own_statements;
 use super::heads::{Heads, Look, Shaped, look, mark_claimed};
-use super::leases::LOOK;
 use super::plans::plan;
 use super::sandbox::Sandbox;
 use super::search::{FOR_AGENT, Search, statements};
@@ -28,6 +27,7 @@ use crate::store::job::{self, NewClaim};
 use crate::store::job::{IS_QUEUED, IS_RUNNING};
 use crate::store::raw::Raw;
 use crate::store::records::jobs::{is_there, undone};
+use crate::store::records::leases;
 use crate::store::time::whole_seconds;
 use crate::store::token::new_token;
 use crate::store::{Claimed, Error, HeadClaim, Lease, lease_end, sql_time};
@@ -64,7 +64,7 @@ impl Sqlite {
     }
 
     /// The steps of SQLite's plan for each query of a claim: over the whole queue, those that find
-    /// heads, and the look for leases that are over.
+    /// heads, and the looks for leases that are over.
     ///
     /// # Errors
     ///
@@ -79,7 +79,9 @@ impl Sqlite {
             for query in own_statements() {
                 plans.push(sandbox.open_for_own_statements(|| plan(connection, &query))?);
             }
-            plans.push(sandbox.open_for_own_statements(|| plan(connection, &LOOK))?);
+            for look in [leases::ANY_EXPIRED.as_str(), leases::LATER] {
+                plans.push(sandbox.open_for_own_statements(|| plan(connection, look))?);
+            }
             Ok(plans)
         })
     }

@@ -16,10 +16,6 @@ use crate::store::job::IS_QUEUED;
 
 impl Sqlite {
     /// Whether any job is queued.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn has_queued_jobs(&mut self) -> Result<bool, Error> {
         self.read(|connection| {
             let sql = format!("SELECT 1 FROM jobs INDEXED BY {QUEUED} WHERE {IS_QUEUED} LIMIT 1");
@@ -28,10 +24,6 @@ impl Sqlite {
     }
 
     /// Where the comparison by the last process ended, if that was not the end.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn compared_to(&mut self, shaped: Shaped<'_>) -> Result<Option<Place>, Error> {
         self.read(|connection| {
             let mut query = connection.prepare_cached(

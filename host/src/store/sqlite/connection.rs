@@ -6,7 +6,7 @@
 //! trace in the new ones.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use super::files::Files;
 use super::sandbox::Sandbox;
 use super::transaction::{self, Committed};
 use super::{files, journal, log_index, migrate};
-use crate::store::{Database, Error};
+use crate::store::{Database, Error, Problem};
 
 /// How long a statement waits for another process's write, about: claims take turns, each well
 /// below a millisecond, so this is only ever reached when a program holds a transaction open.
@@ -56,7 +56,7 @@ impl Open {
             let connected = || {
                 let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
                 if log_index::is_of_another_log(&connection, &files::log_of(path)?) {
-                    return Err(Error::OldIndex { path: path.into() });
+                    return Err(Problem::OldIndex.at(path));
                 }
                 // What the sandbox learns of the tables and what is checked of them is one state,
                 // beside an `init`.
@@ -100,12 +100,8 @@ impl Open {
         };
         let is_busy: bool = self.sandbox.open_for_own_statements(checkpoint)?;
         if is_busy {
-            return Err(Error::NotFlushed {
-                path: PathBuf::new(),
-                cause: io::Error::other(
-                    "the log cannot begin anew while another program reads from it",
-                ),
-            });
+            let cause = "the log cannot begin anew while another program reads from it";
+            return Err(Problem::NotFlushed(io::Error::other(cause)).unnamed());
         }
         Ok(())
     }

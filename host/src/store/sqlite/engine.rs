@@ -17,7 +17,7 @@ use super::prepare;
 use super::probe::{Proof, Trial};
 use super::room::NoRoom;
 use super::transaction::Transaction;
-use crate::store::{Database, Durability, Error};
+use crate::store::{Database, DatabaseError, Durability, Error, Problem};
 
 /// An open database.
 ///
@@ -69,10 +69,6 @@ impl Sqlite {
 
     /// A number that changes when another connection has changed the database, or when it was
     /// opened anew. A cheap read.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn data_version(&mut self) -> Result<i64, Error> {
         let version: u32 = self.read(|connection| {
             Ok(connection.pragma_query_value(None, "data_version", |row| row.get(0))?)
@@ -124,9 +120,9 @@ impl Sqlite {
         if self.open.as_mut().filter(is_good).is_none() {
             self.open_anew()?;
         }
-        self.open.as_mut().ok_or_else(|| Error::Moved {
-            path: self.database.path.clone(),
-        })
+        self.open
+            .as_mut()
+            .ok_or_else(|| Problem::Moved.at(&self.database.path))
     }
 
     pub(crate) fn open_anew(&mut self) -> Result<(), Error> {
@@ -136,7 +132,10 @@ impl Sqlite {
         self.last_claim_found = false;
         let mut open = Open::at(&self.database).map_err(|error| match error {
             // It was there before.
-            Error::Missing { path } => Error::Moved { path },
+            Error::Database(DatabaseError {
+                path,
+                problem: Problem::Missing,
+            }) => Problem::Moved.at(&path),
             other => other,
         })?;
         open.sandbox.set_budget(self.claim_budget);
@@ -219,9 +218,7 @@ impl Sqlite {
         }
         match &mut self.open {
             Some(open) => Ok((open, &mut self.group)),
-            None => Err(Error::Moved {
-                path: self.database.path.clone(),
-            }),
+            None => Err(Problem::Moved.at(&self.database.path)),
         }
     }
 

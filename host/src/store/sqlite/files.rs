@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::store::Error;
+use crate::store::{Error, Problem};
 
 /// What tells a file from every other, whatever its name. It is not given to another file while
 /// this one is open.
@@ -84,19 +84,14 @@ impl Files {
         path: &Path,
         connect: impl FnOnce() -> Result<T, Error>,
     ) -> Result<(Files, T), Error> {
-        let moved = || Error::Moved { path: path.into() };
+        let moved = || Problem::Moved.at(path);
         let mut open = open_databases();
         let main = match fs::metadata(path) {
             Ok(main) => main,
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
-                return Err(Error::Missing { path: path.into() });
+                return Err(Problem::Missing.at(path));
             }
-            Err(cause) => {
-                return Err(Error::Unreachable {
-                    path: path.into(),
-                    cause,
-                });
-            }
+            Err(cause) => return Err(Problem::Unreachable(cause).at(path)),
         };
         check_links(path)?;
         let main = Identity::from(&main);
@@ -227,10 +222,7 @@ fn check_left(path: &Path, main: Identity, log_path: &Path) -> Result<(), Error>
     // Once the log has gone, or its main file is back, there is nothing to remember.
     left.retain(|left| left.log_path != log_path || (Some(left.log) == log && left.main != main));
     if left.iter().any(|left| left.log_path == log_path) {
-        return Err(Error::OldLog {
-            path: path.into(),
-            log: log_path.into(),
-        });
+        return Err(Problem::OldLog(log_path.into()).at(path));
     }
     Ok(())
 }
@@ -239,10 +231,9 @@ fn check_left(path: &Path, main: Identity, log_path: &Path) -> Result<(), Error>
 /// queue.
 pub(crate) fn check_links(path: &Path) -> Result<(), Error> {
     match fs::metadata(path) {
-        Ok(main) if main.is_file() && main.nlink() > 1 => Err(Error::Linked {
-            path: path.into(),
-            links: main.nlink(),
-        }),
+        Ok(main) if main.is_file() && main.nlink() > 1 => {
+            Err(Problem::Linked(main.nlink()).at(path))
+        }
         // What is not there, or cannot be looked at, is found by those who open it.
         _ => Ok(()),
     }
@@ -274,10 +265,7 @@ fn identity(path: &Path) -> Option<Identity> {
 
 /// SQLite follows symbolic links and puts the log beside the file that they lead to.
 pub(crate) fn log_of(path: &Path) -> Result<PathBuf, Error> {
-    let real = fs::canonicalize(path).map_err(|cause| Error::Unreachable {
-        path: path.into(),
-        cause,
-    })?;
+    let real = fs::canonicalize(path).map_err(|cause| Problem::Unreachable(cause).at(path))?;
     let mut log = real.into_os_string();
     log.push("-wal");
     Ok(log.into())

@@ -30,10 +30,6 @@ pub enum Missing {
 
 impl Sqlite {
     /// What is missing. Nothing in a database as `init` leaves it.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn missing(&mut self) -> Result<Vec<Missing>, Error> {
         self.read(|connection| {
             let tables: BTreeSet<String> = connection

@@ -6,14 +6,13 @@
 //! could on this way: it says at once that the file is busy. Callers rely on this: who takes turns
 //! here is told so only after the time that any other statement waits.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode};
 
 use super::connection::BUSY_TIMEOUT;
 use super::error::code;
-use crate::store::Error;
+use crate::store::{Error, Problem};
 
 /// How long it takes until the next try. The switch of one process takes some milliseconds.
 const PAUSE: Duration = Duration::from_millis(2);
@@ -32,15 +31,12 @@ pub(crate) fn in_turn<T>(mut step: impl FnMut() -> Result<T, Error>) -> Result<T
 }
 
 fn is_anothers_turn(error: &Error) -> bool {
-    match error {
-        Error::Locked { .. } => true,
-        // Too many were at the log's index at once, or the tables came while a statement was
-        // prepared.
-        _ => matches!(
-            code(error),
-            Some(ErrorCode::FileLockingProtocolFailed | ErrorCode::SchemaChanged)
-        ),
-    }
+    // Too many were at the log's index at once, or the tables came while a statement was prepared.
+    let is_short = matches!(
+        code(error),
+        Some(ErrorCode::FileLockingProtocolFailed | ErrorCode::SchemaChanged)
+    );
+    is_short || matches!(error.problem(), Some(Problem::Locked))
 }
 
 /// The mode, unless it is WAL.
@@ -56,10 +52,7 @@ pub(crate) fn enter_wal(connection: &Connection) -> Result<(), Error> {
     if is_wal(&mode) {
         return Ok(());
     }
-    Err(Error::JournalMode {
-        path: PathBuf::new(),
-        mode,
-    })
+    Err(Problem::JournalMode(mode).unnamed())
 }
 
 /// Brings a prepared file back into WAL mode, and reads from it, so that the log is there. A copy

@@ -69,10 +69,6 @@ impl Sqlite {
     }
 
     /// Whether more jobs are queued than that. It looks at no more of them.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn has_more_queued_than(&mut self, most: usize) -> Result<bool, Error> {
         self.read(|connection| {
             let sql = format!(

@@ -44,46 +44,26 @@ pub enum Firsts {
 
 impl Sqlite {
     /// Whether a row has this repo.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn knows_repo(&mut self, repo: &str) -> Result<bool, Error> {
         self.read(|connection| Ok(is_in(connection, &WITH_REPOS, repo)?))
     }
 
     /// Whether a task or a job has this repo.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn has_work_in(&mut self, repo: &str) -> Result<bool, Error> {
         self.read(|connection| Ok(is_in(connection, &WITH_WORK, repo)?))
     }
 
     /// The repos that rows have, each once, in no order.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn known_repos(&mut self) -> Result<Vec<String>, Error> {
         self.read(|connection| Ok(repos_in(connection, &WITH_REPOS)?))
     }
 
     /// The repos that tasks and jobs have, likewise.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn repos_with_work(&mut self) -> Result<Vec<String>, Error> {
         self.read(|connection| Ok(repos_in(connection, &WITH_WORK)?))
     }
 
     /// The repos with an active freeze, each once.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn frozen_repos(&mut self) -> Result<Vec<String>, Error> {
         self.read(|connection| {
             let mut query = connection.prepare_cached(&format!(
@@ -97,10 +77,6 @@ impl Sqlite {
     }
 
     /// The agents of a repo's queued jobs, and whether these are all.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn queued_agents(&mut self, repo: &str) -> Result<(Vec<String>, bool), Error> {
         self.read(|connection| {
             let mut agents = connection.prepare_cached(&format!(
@@ -123,10 +99,6 @@ impl Sqlite {
 
     /// Whether queued jobs of an agent are the first of their task in a repo, as far as a few of
     /// them tell.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn firsts_of(&mut self, repo: &str, agent: &str) -> Result<Firsts, Error> {
         self.read(|connection| {
             let mut query = connection.prepare_cached(&format!(
@@ -147,10 +119,6 @@ impl Sqlite {
     }
 
     /// The agents that a repo's last tasks began with, as far as its newest jobs tell.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn last_first_agents(&mut self, repo: &str) -> Result<Vec<String>, Error> {
         self.read(|connection| {
             let mut query = connection.prepare_cached(&format!(
@@ -167,10 +135,6 @@ impl Sqlite {
     }
 
     /// Whether any job, in whatever state, ever had this agent.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn knows_agent(&mut self, agent: &str) -> Result<bool, Error> {
         self.read(|connection| {
             let mut query =
@@ -180,19 +144,11 @@ impl Sqlite {
     }
 
     /// The agents that jobs have had.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn known_agents(&mut self) -> Result<Vec<String>, Error> {
         self.read(|connection| Ok(names(connection, "jobs", "agent || ''")?))
     }
 
     /// The stages that tasks are in.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn known_stages(&mut self) -> Result<Vec<String>, Error> {
         self.read(|connection| {
             let mut query =
@@ -204,10 +160,6 @@ impl Sqlite {
     }
 
     /// How many jobs of an agent are queued; none if they are more than are counted.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn queued_for(&mut self, agent: &str) -> Result<Option<u32>, Error> {
         self.read(|connection| {
             let mut query = connection.prepare_cached(&format!(

@@ -5,11 +5,9 @@
 //! an operator asks for it; `repo_freeze` is the gate's own in most databases, and a likeness of it
 //! is only told.
 
-use std::path::PathBuf;
-
 use rusqlite::Connection;
 
-use crate::store::Error;
+use crate::store::{Error, Problem};
 
 /// Each table that is shared, with the words that mean it.
 const SHARED: [(&str, &[&str]); 3] = [
@@ -54,14 +52,13 @@ pub(crate) fn check(connection: &Connection, new_tables: bool) -> Result<Vec<Str
         return Ok(told);
     }
     let tables = if alike.len() == 1 { "table" } else { "tables" };
-    Err(Error::Schema {
-        path: PathBuf::new(),
-        problem: format!(
-            "it has the {tables} {}, but no {}: the gate reads only `tasks`, `jobs` and `repo_freeze`. Rename yours (a view is not enough), or make new, empty ones beside them with `init --new-tables`",
-            listed(&alike),
-            listed(&missing)
-        ),
-    })
+    Err(Problem::Alike(format!(
+        "it has the {tables} {}, but no {}, and the gate reads only `tasks`, `jobs` and \
+         `repo_freeze`",
+        listed(&alike),
+        listed(&missing)
+    ))
+    .unnamed())
 }
 
 /// Whether a word of a name is one of these, or its plural: `job`, `agent_jobs`, `TaskQueue`.

@@ -4,8 +4,6 @@
 //! database is left as it is. A migration library would keep its version in `user_version`, which
 //! in an adopted database is the orchestrator's; what is missing is read from the schema itself.
 
-use std::path::PathBuf;
-
 use rusqlite::{Connection, OptionalExtension};
 
 use super::own_tables::{ADDED_TO_OWN, OWN};
@@ -13,8 +11,8 @@ use super::schema::{Affinity, INDEXES, SHARED, Shared, UNIQUE};
 use super::transaction::Transaction;
 use super::triggers::Trigger;
 use super::{heads, triggers, version_row};
-use crate::store::Error;
 use crate::store::records::tasks::LABEL;
+use crate::store::{Error, Problem};
 
 /// Something that was added to the database, or changed in it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -59,9 +57,7 @@ pub(crate) fn check(connection: &mut Connection) -> Result<(), Error> {
         missing |= !has_column(connection, table, added)?;
     }
     if missing {
-        Err(Error::NotPrepared {
-            path: PathBuf::new(),
-        })
+        Err(Problem::NotPrepared.unnamed())
     } else {
         Ok(())
     }
@@ -370,8 +366,5 @@ fn with_article(kind: &str) -> String {
 }
 
 fn problem(problem: String) -> Error {
-    Error::Schema {
-        path: PathBuf::new(),
-        problem,
-    }
+    Problem::Schema(problem).unnamed()
 }

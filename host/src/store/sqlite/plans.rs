@@ -8,10 +8,6 @@ use crate::store::records::{waiting, work};
 
 impl Sqlite {
     /// The steps of SQLite's plan for each query that finds heads.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn head_plans(&mut self) -> Result<Vec<Vec<String>>, Error> {
         self.read(|connection| {
             let queries = waiting::Queries::all(connection);
@@ -21,10 +17,6 @@ impl Sqlite {
     }
 
     /// The steps of SQLite's plan for each query of the work of a task, and of that of all repos.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn work_plans(&mut self) -> Result<Vec<Vec<String>>, Error> {
         self.read(|connection| {
             let queries = work::queries(connection);

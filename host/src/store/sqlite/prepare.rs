@@ -19,7 +19,7 @@ use super::transaction::Transaction;
 use super::{files, journal, likeness};
 use crate::store::records::generations;
 use crate::store::records::succession::{self, Act, NewGeneration};
-use crate::store::{Error, GenerationState};
+use crate::store::{Error, GenerationState, Problem};
 
 /// How a database is to be prepared.
 #[derive(Clone, Copy)]
@@ -142,10 +142,7 @@ fn change(connection: &Connection, preparation: Preparation<'_>) -> Result<Prepa
         if before != Before::Nothing {
             probe(&transaction, &trial, &mut proof)?;
             if !proof.is_fit() {
-                return Err(Error::Unfit {
-                    path: std::path::PathBuf::new(),
-                    forbidden: proof.forbidden,
-                });
+                return Err(Problem::Unfit(proof.forbidden).unnamed());
             }
         }
         if transaction.is_autocommit() {

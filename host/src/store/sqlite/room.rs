@@ -10,7 +10,7 @@
 use std::path::{Path, PathBuf};
 
 use super::engine::Sqlite;
-use crate::store::Error;
+use crate::store::{Error, Problem};
 
 /// A change of a few rows, with some to spare: a claim writes about ten pages of 4 KiB.
 const ROOM_FOR_A_CHANGE: u64 = 64 << 10;
@@ -46,11 +46,9 @@ pub enum NoRoom {
 impl NoRoom {
     /// Whether an error tells of it.
     pub(crate) fn of(error: &Error) -> Option<NoRoom> {
-        match error {
-            Error::Full { .. } => Some(NoRoom::Full),
-            Error::Disk { .. } | Error::NotFlushed { .. } | Error::ReadOnly { .. } => {
-                Some(NoRoom::Failed)
-            }
+        match error.problem()? {
+            Problem::Full => Some(NoRoom::Full),
+            Problem::Disk(_) | Problem::NotFlushed(_) | Problem::ReadOnly => Some(NoRoom::Failed),
             _ => None,
         }
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use super::files::Files;
-use crate::store::Error;
+use crate::store::{Error, Problem};
 
 /// A connection with a write transaction open.
 pub(crate) struct Transaction<'a> {
@@ -125,17 +125,13 @@ impl Committed {
     /// may be lost then.
     pub fn acknowledge(self) -> Result<(), Error> {
         if self.is_to_be_flushed {
-            self.files.flush().map_err(|cause| Error::NotFlushed {
-                path: self.database.path.clone(),
-                cause,
-            })?;
+            let flushed = self.files.flush();
+            flushed.map_err(|cause| Problem::NotFlushed(cause).at(&self.database.path))?;
         }
         if self.files.are_in_place() {
             Ok(())
         } else {
-            Err(Error::Moved {
-                path: self.database.path,
-            })
+            Err(Problem::Moved.at(&self.database.path))
         }
     }
 }

@@ -109,10 +109,6 @@ impl Sqlite {
     }
 
     /// How often heads were found to be wrong, since the index of a clause was made.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn differences(&mut self, shaped: Shaped<'_>) -> Result<i64, Error> {
         self.read(|connection| {
             Ok(connection.query_row(
@@ -127,10 +123,6 @@ impl Sqlite {
     /// unseen meanwhile, so every head is found anew, and the clause has another version. A
     /// lost row of that version is made anew as well. Another version's triggers stay, and are said
     /// in the log: two versions would undo each other's for ever.
-    ///
-    /// # Errors
-    ///
-    /// When the database refuses.
     pub fn restore_triggers(&mut self) -> Result<Vec<Change>, Error> {
         let (missing, others): (Vec<_>, Vec<_>) = self
             .read(|connection| Ok(migrate::triggers_not_as_made(connection)?))?
@@ -138,7 +130,8 @@ impl Sqlite {
             .partition(|(_, made)| *made == Made::Nowhere);
         for (other, _) in others {
             tracing::error!(
-                "the trigger `{}` is not as this version makes it: run `serial-gate init` of the newest version, and restart what is older",
+                "the trigger `{}` is not as this version makes it: prepare the database with the newest \
+                 version, and restart processes of older ones",
                 other.name
             );
         }

@@ -8,8 +8,8 @@ use std::fmt;
 
 use rusqlite::{Connection, ErrorCode};
 
-use crate::store::Error;
 use crate::store::sqlite::error;
+use crate::store::{DatabaseError, Error, Problem};
 
 /// The statuses that the gate writes to a job.
 pub const STATUSES: [&str; 5] = ["queued", "running", "done", "failed", "cancelled"];
@@ -91,7 +91,7 @@ pub struct Forbidden {
     pub what: Attempt,
     /// The statuses that `jobs.status` cannot take, if that is why.
     pub statuses: Vec<&'static str>,
-    /// What `task add` needs to be told, if that is all.
+    /// What a new task needs, if that is all.
     pub needs: Option<String>,
     /// Whether other jobs, or another time, have been found that it works for.
     pub some: bool,
@@ -140,16 +140,17 @@ impl fmt::Display for Forbidden {
                 f,
                 "some jobs cannot run at once, and claims pass over the second while the first runs: {reason}"
             ),
-            Attempt::MoveTask => write!(f, "`task stage` cannot be used here: {reason}"),
+            Attempt::MoveTask => write!(f, "no task can be moved: {reason}"),
             Attempt::EndTask => write!(
                 f,
-                "`task done` cannot be used here: {reason}; if the stage has another name here, give it in the rules as `finished_stages`"
+                "no task can be ended: {reason}; if the stage has another name here, give it in \
+                 the rules as `finished_stages`"
             ),
             Attempt::AddTask => match &self.needs {
-                Some(needs) => write!(f, "`task add` needs `{needs}` here: {reason}"),
+                Some(needs) => write!(f, "a new task needs {needs} here: {reason}"),
                 None => write!(
                     f,
-                    "`task add` cannot be used here: {reason}; add tasks with your own program"
+                    "no task can be added: {reason}; add tasks with your own program"
                 ),
             },
             Attempt::Freeze => write!(f, "no repo can be frozen: {reason}"),
@@ -181,7 +182,10 @@ pub(super) fn reason(
     error: Error,
 ) -> Result<String, Error> {
     let (words, by_trigger) = match &error {
-        Error::Statement { cause, .. } | Error::Constraint { cause, .. } => {
+        Error::Database(DatabaseError {
+            problem: Problem::Statement(cause) | Problem::Constraint(cause),
+            ..
+        }) => {
             // A trigger has put something else into a column of the gate's.
             let other = || Some((cause.to_string(), true));
             match error::reason(&error).map_or_else(other, of_sqlite) {

@@ -125,13 +125,13 @@ fn one_text(t: &Connection, sql: &str) -> Result<Option<String>, Error> {
     Ok(value.optional()?.flatten())
 }
 
-/// A task that was added, and what `task add` needed to be told for it.
+/// A task that was added, and why the plainest one could not be.
 pub(super) struct AddedTask {
     pub job: i64,
     pub refused: Option<Forbidden>,
 }
 
-/// Adds a task as `task add` does, by the plainest way that works. The error is that of the
+/// Adds a task with its first job, by the plainest way that works. The error is that of the
 /// plainest one.
 pub(super) fn add_some_task(
     t: &Transaction<'_>,
@@ -163,7 +163,7 @@ pub(super) fn add_some_task(
             Ok(job) => {
                 change.commit()?;
                 let refused = refused.map(|plainest| Forbidden {
-                    needs: Some(flags(item.is_some(), (stage, agent), usual)),
+                    needs: Some(needs(item.is_some(), (stage, agent), usual)),
                     ..plainest
                 });
                 return Ok(Ok(AddedTask { job, refused }));
@@ -188,18 +188,18 @@ fn add(t: &Transaction<'_>, trial: &Trial, task: NewTask<'_>) -> Result<i64, Tro
     Ok(added.job_id)
 }
 
-fn flags(item: bool, (stage, agent): (&str, &str), usual: (&str, &str)) -> String {
-    let mut flags = Vec::new();
+fn needs(item: bool, (stage, agent): (&str, &str), usual: (&str, &str)) -> String {
+    let mut needs = Vec::new();
     if item {
-        flags.push("--work-item".to_owned());
+        needs.push("a work item".to_owned());
     }
     if stage != usual.0 {
-        flags.push(format!("--stage {stage}"));
+        needs.push(format!("the stage `{stage}`"));
     }
     if agent != usual.1 {
-        flags.push(format!("--agent {agent}"));
+        needs.push(format!("the agent `{agent}`"));
     }
-    flags.join(" ")
+    needs.join(", ")
 }
 
 /// A job with something in each column that needs it. Other tables do not know of it.
