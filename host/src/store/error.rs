@@ -1,8 +1,8 @@
 //! Why the store refused a call.
 //!
 //! Owns what a caller can do wrong, and what was not there. Leaves the database itself to
-//! `problem`. Callers rely on this: nothing was changed, unless the error says that this is not
-//! known; and no sentence names a command, a route or a flag: [`Error::remedy`] says what helps.
+//! `problem`. Callers rely on this: nothing was changed, unless the error says that this is
+//! unknown; and no sentence names a command, a route or a flag. [`Error::remedy`] names what helps.
 
 use super::GenerationState;
 use super::engine::Unexpected;
@@ -15,7 +15,7 @@ pub enum Error {
     /// The database itself.
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    /// One of several changes that were made together has undone them all.
+    /// One change of a group has undone them all.
     #[error(
         "another change that was made at the same time was refused, and this one with it: try again"
     )]
@@ -34,7 +34,7 @@ pub enum Error {
     },
     /// Two tasks of a repo would have one branch.
     #[error(
-        "the branch `{}` is task {task}'s: give each task of a repo a work item of its own",
+        "the branch `{}` is task {task}'s: give each task of a repo its own work item",
         branch.escape_debug()
     )]
     BranchOf {
@@ -45,7 +45,8 @@ pub enum Error {
     },
     /// Git could not keep the branches of two tasks.
     #[error(
-        "git keeps no branch `{}` beside `{}`, which is task {task}'s: give the task another work item",
+        "git cannot keep both the branch `{}` and `{}`, which is task {task}'s: give the task \
+         another work item",
         branch.escape_debug(), other.escape_debug()
     )]
     BranchBeside {
@@ -75,7 +76,10 @@ pub enum Error {
         what: &'static str,
     },
     /// A job is not in the state that a change needs.
-    #[error("job {id} is `{status}`, and only a {needed} job can be {change}", status = status.escape_debug())]
+    #[error(
+        "job {id} is `{}`, and only a {needed} job can be {change}",
+        status.escape_debug()
+    )]
     Status {
         /// The job.
         id: i64,
@@ -88,7 +92,8 @@ pub enum Error {
     },
     /// A change was made, and was not there afterwards.
     #[error(
-        "{what} did not stay: a trigger of this database changed or removed it, so look at its triggers on `{table}`"
+        "{what} did not stay: a trigger of this database changed or removed it, so \
+         look at its triggers on `{table}`"
     )]
     Undone {
         /// What was changed, such as "the freeze of `alpha`".
@@ -98,7 +103,8 @@ pub enum Error {
     },
     /// A repo was frozen once more since the caller looked.
     #[error(
-        "`{}` was frozen again by freeze {newest}, which is newer than {seen}, and nothing was cleared",
+        "`{}` was frozen again by freeze {newest}, which is newer than {seen}, and nothing was \
+         cleared",
         repo.escape_debug()
     )]
     FrozenAgain {
@@ -124,7 +130,8 @@ pub enum Error {
     },
     /// One key came with two requests.
     #[error(
-        "the `Idempotency-Key` `{}` came with another request within the last 24 h, and nothing was changed: give each request a new key, and repeat a request unchanged",
+        "the `Idempotency-Key` `{}` came with another request within the last 24 h, and \
+         nothing was changed: give each request a new key, and repeat a request unchanged",
         key.escape_debug()
     )]
     KeyOfAnother {
@@ -140,16 +147,16 @@ pub enum Error {
         /// Its number.
         id: i64,
     },
-    /// A generation is where it should be brought.
+    /// A generation is in the wanted state already.
     #[error("generation {generation} is the {} one already", state.name())]
     AlreadyIn {
         /// Its number.
         generation: i64,
-        /// Where it is.
+        /// Its state.
         state: GenerationState,
     },
     /// Another program was faster.
-    #[error("the policy or its settings changed meanwhile, and nothing was changed")]
+    #[error("the policy or its settings changed in the meantime; nothing was written")]
     Meanwhile,
     /// There are no cases of this name.
     #[error("there are no fixtures `{}`", name.escape_debug())]
@@ -160,10 +167,10 @@ pub enum Error {
     /// There is no such token.
     #[error("there is no token `{}`", name.escape_debug())]
     NoToken {
-        /// Whose it would be.
+        /// Its name.
         name: String,
     },
-    /// Two tokens of one name could not be told apart in the history.
+    /// Another token has this name: the history could not distinguish them.
     #[error("there is a token `{}` already: revoke it, or give another name", name.escape_debug())]
     TokenNameTaken {
         /// The name.
@@ -177,7 +184,8 @@ pub enum Error {
     },
     /// Another worker has the job now.
     #[error(
-        "this token is not the one of job {id}'s claim: unless it is mistyped, the lease ran out or the job was requeued, so drop this work and claim again"
+        "this token is not the one of job {id}'s claim: unless it is mistyped, the lease ran \
+         out or the job was requeued, so drop this work and claim again"
     )]
     StaleToken {
         /// The job.
@@ -185,14 +193,15 @@ pub enum Error {
     },
     /// A task was ended with a token of something else.
     #[error(
-        "this token is not the one of a job of task {task}: unless it is mistyped, the lease ran out or the job was requeued, so leave the task to others"
+        "this token is not the one of a job of task {task}: unless it is mistyped, the lease \
+         ran out or the job was requeued, so leave the task to others"
     )]
     TokenOfAnother {
         /// The task.
         task: i64,
     },
-    /// The claim has ended, and not as is asked for.
-    #[error("job {id} has ended already, as `{outcome}`: this claim is over", outcome = outcome.escape_debug())]
+    /// The claim has ended differently.
+    #[error("job {id} has ended already, as `{}`: this claim is over", outcome.escape_debug())]
     Ended {
         /// The job.
         id: i64,
@@ -201,7 +210,8 @@ pub enum Error {
     },
     /// A job would wait for a task that is over.
     #[error(
-        "job {job} belongs to task {task}, which is finished: move the task to an unfinished stage first, or add a job to another task"
+        "job {job} belongs to task {task}, which is finished: move the task to an \
+         unfinished stage first, or add a job to another task"
     )]
     TaskIsFinished {
         /// The job.
@@ -211,7 +221,8 @@ pub enum Error {
     },
     /// A task would end while a worker is busy with it.
     #[error(
-        "task {task} cannot end while its job {job} is running {}: wait for it, show its token, or force the end with a reason, which cancels the job",
+        "task {task} cannot end while its job {job} is running {}: wait for it, show its \
+         token, or force the end with a reason, which cancels the job",
         running_where(worker.as_deref())
     )]
     TaskRuns {
@@ -219,10 +230,10 @@ pub enum Error {
         task: i64,
         /// The first running job.
         job: i64,
-        /// Who works on it; none if another program started it.
+        /// Its worker; none if another program started it.
         worker: Option<String>,
     },
-    /// Running jobs would be cancelled, and nobody would know why.
+    /// Running jobs would be cancelled without a reason.
     #[error("a task is ended by force only with a reason: say why")]
     ForcedWithoutReason,
     /// The machine has no random numbers.
@@ -230,13 +241,14 @@ pub enum Error {
     NoRandom(#[source] getrandom::Error),
     /// The clause would read whole tables for every job.
     #[error(
-        "the clause would scan a whole table for each job: tie each sub-select to the job by `id`, `repo` or `task_id` (plan: `{plan}`)"
+        "the clause would scan a whole table for each job: tie each sub-select to the job \
+         by `id`, `repo` or `task_id` (plan: `{plan}`)"
     )]
     Scan {
         /// SQLite's plan for the step.
         plan: String,
     },
-    /// The claim's query ran out of its time.
+    /// The claim's query exceeded its time.
     #[error("no job was claimed: the clause needed more than {budget_ms} ms over this queue")]
     Budget {
         /// Its time in milliseconds.

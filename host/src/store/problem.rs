@@ -1,7 +1,7 @@
 //! What can be wrong with a database.
 //!
-//! Owns the sentences for an operator. Leaves it to the engine to tell which of them is meant, and
-//! to `Error` what a caller can do wrong. Callers rely on this: each sentence names the file.
+//! Owns the sentences for an operator. Leaves to the engine which problem it is, and to `Error`
+//! what a caller can do wrong. Callers rely on this: each sentence names the file.
 
 use std::error::Error as StdError;
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ pub enum Problem {
     Linked(u64),
     /// The file cannot be looked at.
     Unreachable(io::Error),
-    /// A change was committed, and the disk did not take it.
+    /// The disk failed to store a committed change.
     NotFlushed(io::Error),
     /// The file cannot be opened or created.
     CannotOpen(EngineError),
@@ -47,7 +47,7 @@ pub enum Problem {
     Schema(String),
     /// There are tables with almost the names of those that are missing. The text names them.
     Alike(String),
-    /// The gate could not do its work there: this is what the database forbids.
+    /// The gate cannot work there, because the database forbids this.
     Unfit(Vec<Forbidden>),
     /// The file or its folder cannot be written.
     ReadOnly,
@@ -78,7 +78,7 @@ impl Problem {
         .into()
     }
 
-    /// Inside the store, where the engine names the database later.
+    /// The same without a path, which the engine adds later.
     pub(crate) fn unnamed(self) -> Error {
         self.at(Path::new(""))
     }

@@ -1,8 +1,8 @@
-//! Times that only a clock that was ahead can have written.
+//! Times that only a clock ahead can have written.
 //!
-//! Owns the list of them: what each is the time of, and when it is. Leaves it to others what becomes
-//! of them: `leases` shortens a lease, and `deliveries` does not wait for a delivery or a channel.
-//! Callers rely on this: nothing is changed.
+//! Owns the list of them, and what each is the time of. Leaves what happens to them to others:
+//! `leases` shortens a lease, and `deliveries` does not wait for a delivery or a channel. Callers
+//! rely on this: nothing is changed.
 
 use std::time::Duration;
 
@@ -186,14 +186,14 @@ impl TimesAhead {
         self.read(
             tx,
             &format!(
-                "SELECT CASE WHEN gate_claimed_at > $1 THEN gate_claimed_at ELSE told.before END,
-                    id, gate_lease_until
+                "SELECT CASE WHEN gate_claimed_at > $1 THEN gate_claimed_at
+                    ELSE shortened.before END, id, gate_lease_until
                  FROM jobs LEFT JOIN (
                     SELECT subject, after, max(before) AS before FROM serial_gate_audit
                     WHERE action = '{SHORTENED}' GROUP BY subject, after
-                 ) AS told ON told.subject = 'job ' || jobs.id
-                    AND told.after = jobs.gate_lease_until
-                 WHERE {IS_RUNNING} AND (gate_claimed_at > $1 OR told.subject IS NOT NULL)
+                 ) AS shortened ON shortened.subject = 'job ' || jobs.id
+                    AND shortened.after = jobs.gate_lease_until
+                 WHERE {IS_RUNNING} AND (gate_claimed_at > $1 OR shortened.subject IS NOT NULL)
                  ORDER BY id"
             ),
             values![latest(now, Duration::ZERO)],

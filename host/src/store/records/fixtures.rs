@@ -1,6 +1,6 @@
 //! Conformance cases that an operator has attached to the queue: a new policy has to pass them.
 //!
-//! Owns the rows. What a case is, and whether a policy passes it, is left to `conform`.
+//! Owns the rows. Leaves to `conform` what a case is and whether a policy passes it.
 
 use super::effect::Effect;
 
@@ -22,7 +22,7 @@ pub struct Fixture {
 }
 
 impl Store {
-    /// Attaches cases, in the place of those of the same name.
+    /// Attaches cases. They replace those of the same name.
     pub fn add_fixture(&mut self, name: &str, cases: &str, act: Act<'_>) -> Result<(), Error> {
         self.write(|tx| {
             tx.execute(

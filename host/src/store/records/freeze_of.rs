@@ -8,7 +8,7 @@ use crate::store::{Error, Store};
 pub struct FreezeOf {
     /// The repo.
     pub repo: Option<String>,
-    /// Whether nobody has cleared it.
+    /// Whether it is not cleared.
     pub is_active: bool,
 }
 

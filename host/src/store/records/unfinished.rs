@@ -1,8 +1,8 @@
-//! The first unfinished task of a repo, where the rules have other finished stages than the
-//! reference's `done`.
+//! The first unfinished task of a repo, for rules with other finished stages than the reference's
+//! `done`.
 //!
-//! Owns one query. With the default rules `lookup` has the answer. Callers rely on this: what it
-//! costs depends on the stages that the repo has, and not on its tasks.
+//! Owns one query. Leaves the default rules to `lookup`. Callers rely on this: its cost depends on
+//! how many stages the repo has, not on how many tasks.
 
 use super::branches::{BRANCH, branch_at};
 use super::lookup::ActiveTask;
@@ -25,7 +25,7 @@ impl Store {
             return self.active_task(repo);
         }
         self.read(|tx| {
-            // From one stage to the next in the index, and the first task of each.
+            // Goes from one stage to the next in the index, to the first task of each.
             let sql = format!(
                 "WITH RECURSIVE found (stage) AS (
                 SELECT (SELECT stage FROM tasks WHERE repo = $1 AND stage IS NOT NULL

@@ -16,7 +16,7 @@ impl Sqlite {
     ///
     /// # Errors
     ///
-    /// When the budget is spent, or the database cannot be read.
+    /// When the budget is spent.
     pub fn back_before(
         &mut self,
         clause: &Rendered,

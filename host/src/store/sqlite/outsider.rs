@@ -1,8 +1,8 @@
 //! Another program's connection to a queue's database, for conformance cases.
 //!
 //! Owns plain SQL over the shared tables, with any value that SQLite can hold. Leaves the gate's
-//! own work to `Store`. Callers rely on this: what it writes is not flushed, so it is only for
-//! databases that nobody keeps.
+//! own work to `Store`. Callers rely on this: its writes are not flushed, so it is only for
+//! temporary databases.
 
 use std::path::Path;
 

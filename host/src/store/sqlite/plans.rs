@@ -26,10 +26,9 @@ impl Sqlite {
     }
 }
 
-/// The steps by which SQLite would answer a query. They depend on no value that is bound to it.
+/// The steps of SQLite's plan for a query. They do not depend on bound values.
 pub(crate) fn plan(connection: &Connection, query: &str) -> rusqlite::Result<Vec<String>> {
-    // EXPLAIN uses the schema as it was when this connection last read. A read notices
-    // another one.
+    // EXPLAIN uses the schema as of this connection's last read. A read notices a new one.
     connection
         .prepare_cached("SELECT 1 FROM jobs LIMIT 0")?
         .exists([])?;
