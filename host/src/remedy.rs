@@ -10,6 +10,10 @@ use std::path::PathBuf;
 pub enum Remedy {
     /// Create the database, or name another.
     Create(PathBuf),
+    /// Name another file.
+    NameAnotherFile,
+    /// Rename the tables with almost the gate's names, or have new ones made next to them.
+    RenameTables,
     /// Prepare the database.
     Prepare(PathBuf),
     /// Choose from the alerts.

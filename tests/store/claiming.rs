@@ -240,7 +240,8 @@ fn what_a_clause_counts_or_compares_decides_who_may_be_claimed() {
     gate.sqlite()
         .execute_batch(
             "INSERT INTO tasks (repo, stage, gate_label) VALUES
-                ('alpha', 'review', NULL), ('alpha', 'analysis', 'hotfix'), ('beta', 'analysis', NULL);
+                ('alpha', 'review', NULL), ('alpha', 'analysis', 'hotfix'), ('beta', 'analysis', \
+                NULL);
              INSERT INTO jobs (task_id, repo, agent, status) VALUES
                 (1, 'alpha', 'reviewer', 'running'), (1, 'alpha', 'reviewer', 'running'),
                 (2, 'alpha', 'analyst', 'queued'), (3, 'beta', 'analyst', 'queued');",

@@ -1,5 +1,5 @@
-//! Times that a clock which was ahead has written: nothing waits for them, nothing is given away at once for them, and
-//! `doctor` tells of them.
+//! Times that a clock ahead has written: nothing waits for them, nothing is given away at once
+//! because of them, and `doctor` reports them.
 //!
 //! Most tests pass the time in, or write it by SQL; one runs the real binary years ahead.
 
@@ -36,7 +36,8 @@ fn execute(gate: &Gate, sql: &str) {
     gate.sqlite().execute_batch(sql).unwrap();
 }
 
-/// A queue with one job, which was claimed for half an hour by a worker whose clock was years ahead.
+/// A queue with one job, which was claimed for half an hour by a worker whose clock was years
+/// ahead.
 fn claimed_in_2037() -> (Gate, Queue) {
     let gate = Gate::new();
     gate.run(&["task", "add", "alpha"]).succeeds();
@@ -69,7 +70,8 @@ fn a_job_that_was_put_off_by_a_clock_years_ahead_is_tried_after_its_delay() {
     let (gate, mut queue) = claimed_in_2037();
     execute(
         &gate,
-        "UPDATE jobs SET gate_worker = NULL, gate_token = NULL, gate_put_off = 1, gate_lease = 3600",
+        "UPDATE jobs SET gate_worker = NULL, gate_token = NULL, gate_put_off = 1, gate_lease = \
+         3600",
     );
     assert_eq!(claim(&mut queue, now(), MINUTE), None);
     assert_eq!(claim(&mut queue, after(59), MINUTE), None);
@@ -148,7 +150,8 @@ fn a_working_command_with_a_long_lease_keeps_its_job_beside_claims_with_a_short_
 fn the_shortened_lease_is_in_the_audit_and_in_the_log() {
     let (gate, _queue) = claimed_in_2037();
     let ran = gate.run(&["claim"]).exits(3);
-    insta::assert_snapshot!(without_times(&ran.stderr), @" WARN the lease of job 1 ended at (time), which no right clock can have written: it ends at (time) now");
+    insta::assert_snapshot!(without_times(&ran.stderr), @" WARN the lease of job 1 ended at \
+        (time), which no right clock can have written: it ends at (time) now");
     let entries = gate.run(&["audit", "--json"]).succeeds().json_lines();
     let entry = &entries[0];
     let fields = ["who", "action", "repo", "subject", "before", "why"].map(|field| &entry[field]);
@@ -257,7 +260,8 @@ fn a_clock_that_is_put_back_does_not_end_the_comparison_of_candidates() {
     execute(
         &gate,
         &format!(
-            "DROP TRIGGER serial_gate_tasks_changed; UPDATE tasks SET stage = 'done' WHERE id = 1; {create}"
+            "DROP TRIGGER serial_gate_tasks_changed; UPDATE tasks SET stage = 'done' WHERE id = 1; \
+             {create}"
         ),
     );
     assert!(queue.reconcile(after(1)).unwrap());
@@ -301,11 +305,13 @@ fn gate_of_odd_times() -> Gate {
         "UPDATE jobs SET gate_lease_until = '2037-01-01 00:30:00' WHERE id = 1;
          UPDATE jobs SET gate_lease_until = 'soon', gate_lease = NULL WHERE id = 2;
          UPDATE jobs SET gate_claimed_at = '2037-01-01 00:00:00' WHERE id = 3;
-         UPDATE jobs SET gate_claimed_at = '2037-01-01 00:00:00', gate_lease_until = NULL WHERE id = 4;
+         UPDATE jobs SET gate_claimed_at = '2037-01-01 00:00:00', gate_lease_until = NULL WHERE id \
+         = 4;
          UPDATE jobs SET created_at = '2037-01-01 00:00:00' WHERE id = 5;
          UPDATE repo_freeze SET frozen_at = '2037-01-01 00:00:00';
          INSERT INTO serial_gate_channel VALUES ('webhook', '2037-01-01 00:00:00');
-         INSERT INTO serial_gate_delivery (alert, channel, state, attempts, due_at, lease_until) VALUES
+         INSERT INTO serial_gate_delivery (alert, channel, state, attempts, due_at, lease_until) \
+         VALUES
             (1, 'telegram', 'pending', 1, '2037-01-01 00:00:00', NULL),
             (1, 'webhook', 'pending', 1, '2026-01-01 00:00:00', '2037-01-01 00:00:00');",
     );
@@ -389,7 +395,8 @@ fn doctor_reads_the_times_of_other_programs_in_their_own_forms() {
         execute(
             &gate,
             &format!(
-                "INSERT INTO jobs (id, repo, agent, created_at) VALUES ({number}, 'alpha', 'analyst', {time});
+                "INSERT INTO jobs (id, repo, agent, created_at) VALUES ({number}, 'alpha', \
+                 'analyst', {time});
                  INSERT INTO repo_freeze (repo, frozen_at) VALUES ('alpha', {time});"
             ),
         );
@@ -460,7 +467,8 @@ fn a_short_difference_between_two_clocks_is_nothing_to_tell_of() {
     let gate = gate_of_odd_times();
     execute(
         &gate,
-        "UPDATE jobs SET created_at = '2026-01-01 12:00:59', gate_claimed_at = '2026-01-01 12:00:59',
+        "UPDATE jobs SET created_at = '2026-01-01 12:00:59', gate_claimed_at = '2026-01-01 \
+         12:00:59',
             gate_lease_until = '2026-01-01 12:30:59', gate_lease = 1800;
          UPDATE repo_freeze SET frozen_at = '2026-01-01 12:00:59';
          UPDATE serial_gate_channel SET held_until = '2026-01-02 12:00:59';

@@ -12,15 +12,18 @@ const NO_FREEZE: [&str; 15] = [
     "BEFORE INSERT ON repo_freeze BEGIN SELECT RAISE(ROLLBACK, 'no'); END",
     "AFTER INSERT ON repo_freeze BEGIN SELECT RAISE(FAIL, 'no'); END",
     "AFTER INSERT ON repo_freeze BEGIN DELETE FROM repo_freeze WHERE id = new.id; END",
-    "AFTER INSERT ON repo_freeze BEGIN UPDATE repo_freeze SET cleared_at = 'x' WHERE id = new.id; END",
-    "AFTER INSERT ON repo_freeze BEGIN UPDATE repo_freeze SET repo = 'other' WHERE id = new.id; END",
-    "AFTER INSERT ON repo_freeze BEGIN UPDATE repo_freeze SET reason = 'fine' WHERE id = new.id; END",
+    "AFTER INSERT ON repo_freeze BEGIN UPDATE repo_freeze SET cleared_at = 'x' WHERE id = new.id; \
+     END",
+    "AFTER INSERT ON repo_freeze BEGIN UPDATE repo_freeze SET repo = 'other' WHERE id = new.id; \
+     END",
+    "AFTER INSERT ON repo_freeze BEGIN UPDATE repo_freeze SET reason = 'fine' WHERE id = new.id; \
+     END",
     "AFTER INSERT ON repo_freeze BEGIN UPDATE repo_freeze SET id = 1000 WHERE id = new.id; END",
     // Another table of the same transaction.
     "AFTER INSERT ON serial_gate_alert BEGIN DELETE FROM repo_freeze; END",
     "AFTER INSERT ON serial_gate_audit BEGIN UPDATE repo_freeze SET cleared_at = 'x'; END",
     "AFTER INSERT ON serial_gate_audit BEGIN UPDATE repo_freeze SET repo = 'other'; END",
-    // Nobody would be told of it later.
+    // No later alert would report it.
     "BEFORE INSERT ON serial_gate_audit BEGIN SELECT RAISE(IGNORE); END",
     "AFTER INSERT ON serial_gate_audit BEGIN DELETE FROM serial_gate_audit WHERE id = new.id; END",
     "BEFORE INSERT ON serial_gate_alert BEGIN SELECT RAISE(IGNORE); END",
@@ -32,10 +35,12 @@ const NO_UNFREEZE: [&str; 7] = [
     "BEFORE UPDATE ON repo_freeze BEGIN SELECT RAISE(IGNORE); END",
     "BEFORE UPDATE ON repo_freeze BEGIN SELECT RAISE(ROLLBACK, 'no'); END",
     "AFTER UPDATE ON repo_freeze BEGIN SELECT RAISE(FAIL, 'no'); END",
-    "AFTER UPDATE OF cleared_at ON repo_freeze BEGIN UPDATE repo_freeze SET cleared_at = NULL WHERE id = new.id; END",
+    "AFTER UPDATE OF cleared_at ON repo_freeze BEGIN UPDATE repo_freeze SET cleared_at = NULL \
+     WHERE id = new.id; END",
     "AFTER UPDATE OF cleared_at ON repo_freeze BEGIN
         UPDATE repo_freeze SET cleared_at = NULL, repo = 'other' WHERE id = new.id; END",
-    "AFTER UPDATE OF cleared_at ON repo_freeze BEGIN INSERT INTO repo_freeze (repo) VALUES (new.repo); END",
+    "AFTER UPDATE OF cleared_at ON repo_freeze BEGIN INSERT INTO repo_freeze (repo) VALUES \
+     (new.repo); END",
     "AFTER INSERT ON serial_gate_alert BEGIN UPDATE repo_freeze SET cleared_at = NULL; END",
 ];
 
@@ -122,7 +127,8 @@ fn the_error_names_what_did_not_stay_and_where_to_look() {
         NO_FREEZE[0],
         &["freeze", "alpha", "--new", "--reason", "r"],
     );
-    insta::assert_snapshot!(ran.stderr, @"error: the freeze of `alpha` did not stay: a trigger of this database changed or removed it, so look at its triggers on `repo_freeze`");
+    insta::assert_snapshot!(ran.stderr, @"error: the freeze of `alpha` did not stay: a trigger of \
+        this database changed or removed it, so look at its triggers on `repo_freeze`");
 }
 
 #[test]
@@ -131,7 +137,8 @@ fn a_verdict_that_is_forgotten_is_an_error() {
     for body in [
         "BEFORE INSERT ON serial_gate_deploy BEGIN SELECT RAISE(IGNORE); END",
         "AFTER INSERT ON serial_gate_deploy BEGIN DELETE FROM serial_gate_deploy; END",
-        "AFTER INSERT ON serial_gate_deploy BEGIN UPDATE serial_gate_deploy SET verdict = 'healthy'; END",
+        "AFTER INSERT ON serial_gate_deploy BEGIN UPDATE serial_gate_deploy SET verdict = \
+         'healthy'; END",
     ] {
         is_undone(
             &gate,
@@ -166,7 +173,8 @@ fn a_stage_or_a_label_that_does_not_stay_is_an_error() {
     for body in [
         "BEFORE UPDATE ON tasks BEGIN SELECT RAISE(IGNORE); END",
         "AFTER UPDATE ON tasks BEGIN DELETE FROM tasks; END",
-        "AFTER INSERT ON serial_gate_audit BEGIN UPDATE tasks SET stage = 'analysis', gate_label = NULL; END",
+        "AFTER INSERT ON serial_gate_audit BEGIN UPDATE tasks SET stage = 'analysis', gate_label = \
+         NULL; END",
     ] {
         is_undone(&gate, body, &["task", "done", "1"]);
         is_undone(&gate, body, &["task", "label", "1", "hotfix"]);
@@ -179,7 +187,8 @@ fn a_token_that_does_not_stay_is_an_error_and_neither_is_one_revoked_that_stays_
     for body in [
         "BEFORE INSERT ON serial_gate_access BEGIN SELECT RAISE(IGNORE); END",
         "AFTER INSERT ON serial_gate_access BEGIN DELETE FROM serial_gate_access; END",
-        "AFTER INSERT ON serial_gate_access BEGIN UPDATE serial_gate_access SET role = 'operator'; END",
+        "AFTER INSERT ON serial_gate_access BEGIN UPDATE serial_gate_access SET role = 'operator'; \
+         END",
     ] {
         is_undone(&gate, body, &["token", "add", "kim", "--role", "reader"]);
     }

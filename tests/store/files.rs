@@ -1,5 +1,5 @@
-//! The file under the path is another one by now: each way in which that happens, and each command that runs for long.
-//! The service is in `service::files`.
+//! The file under the path is another one by now: each way in which that happens, and each command
+//! that runs for long. The service is in `service::files`.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -175,9 +175,10 @@ fn a_log_that_was_removed_under_another_program_is_named_until_that_program_has_
     for verb in [&["queue"][..], &["claim"], &["task", "add", "alpha"]] {
         let refused = gate.run(verb).exits(1);
         assert!(
-            refused
-                .stderr
-                .contains("the log of `serial-gate.db` was removed while another process has the database open"),
+            refused.stderr.contains(
+                "the log of `serial-gate.db` was removed while another process has the \
+                    database open"
+            ),
             "{}",
             refused.stderr
         );

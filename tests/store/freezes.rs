@@ -1,4 +1,5 @@
-//! The numbers of freezes: they never come again, whatever becomes of the rows, and no other program notices them.
+//! The numbers of freezes: they never come again, whatever becomes of the rows, and no other
+//! program notices them.
 
 use rusqlite::Connection;
 use serde_json::Value;
@@ -9,7 +10,8 @@ use crate::support::redacted::without_times;
 /// A queue in an orchestrator's database, whose ids come again after a delete.
 fn adopted() -> Gate {
     let gate = Gate::empty();
-    let table = "CREATE TABLE repo_freeze (id INTEGER PRIMARY KEY, repo TEXT, reason TEXT, cleared_at TEXT)";
+    let table = "CREATE TABLE repo_freeze (id INTEGER PRIMARY KEY, repo TEXT, reason TEXT, \
+        cleared_at TEXT)";
     gate.sqlite().execute_batch(table).unwrap();
     gate.run(&["init"]).succeeds();
     gate
@@ -54,7 +56,9 @@ fn a_freeze_that_has_the_id_of_a_deleted_one_is_not_cleared_for_it() {
         .unwrap();
     freeze(&gate, "second");
     let ran = unfreeze(&gate, first).exits(1);
-    insta::assert_snapshot!(without_times(&ran.stderr), @"error: `alpha` was frozen again by freeze (number), which is newer than (number), and nothing was cleared: look at its reason with `serial-gate repo`, and give `--seen (number)`");
+    insta::assert_snapshot!(without_times(&ran.stderr), @"error: `alpha` was frozen again by \
+        freeze (number), which is newer than (number), and nothing was cleared: look at its reason \
+        with `serial-gate repo`, and give `--seen (number)`");
     assert_eq!(repo(&gate)["freeze"]["reason"], "second");
 }
 
@@ -205,7 +209,9 @@ fn a_freeze_that_is_not_there_is_no_reason_to_clear_an_earlier_one() {
         .execute("DELETE FROM repo_freeze WHERE reason = 'second'", [])
         .unwrap();
     let ran = unfreeze(&gate, second).exits(1);
-    insta::assert_snapshot!(without_times(&ran.stderr), @"error: `alpha` is not held by freeze (number) but by freeze (number), and nothing was cleared: look at its reason with `serial-gate repo`, and give `--seen (number)`");
+    insta::assert_snapshot!(without_times(&ran.stderr), @"error: `alpha` is not held by freeze \
+        (number) but by freeze (number), and nothing was cleared: look at its reason with \
+        `serial-gate repo`, and give `--seen (number)`");
     assert_eq!(repo(&gate)["freeze"]["reason"], "first");
 }
 
@@ -269,7 +275,8 @@ fn a_freeze_from_the_future_is_said_to_be_one() {
     let gate = Gate::new();
     gate.sqlite()
         .execute_batch(
-            "INSERT INTO repo_freeze (repo, reason, frozen_at) VALUES ('alpha', 'r', '2999-01-01 00:00:00')",
+            "INSERT INTO repo_freeze (repo, reason, frozen_at) VALUES ('alpha', 'r', '2999-01-01 \
+             00:00:00')",
         )
         .unwrap();
     for verb in [&["queue"][..], &["repo", "alpha"]] {

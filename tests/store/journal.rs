@@ -145,7 +145,7 @@ fn a_copy_that_is_being_read_is_waited_for() {
 #[test]
 fn a_copy_that_cannot_be_brought_back_names_the_remedy() {
     let gate = copied();
-    // Nobody can write the log of the database there.
+    // The log of the database cannot be written there.
     std::fs::create_dir(gate.path("serial-gate.db-wal")).unwrap();
     let ran = gate.run(&["claim"]).exits(1);
     insta::assert_snapshot!(ran.stderr, @r"

@@ -16,7 +16,6 @@ mod tokens;
 use crate::support::Gate;
 
 /// Ends every lease, as time would.
-/// Time passes.
 fn end_leases(gate: &Gate) {
     let sql = "UPDATE jobs SET gate_lease_until = '2000-01-01 00:00:00' WHERE status = 'running'";
     gate.sqlite().execute(sql, []).unwrap();

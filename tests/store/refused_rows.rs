@@ -1,4 +1,4 @@
-//! A row that the orchestrator's own rules refuse stops nobody else's work.
+//! A row that the orchestrator's own rules refuse does not stop other work.
 
 use crate::support::Gate;
 
@@ -19,7 +19,8 @@ fn queue(repos: &[&str], rule: &str) -> Gate {
 fn a_job_that_a_rule_of_the_database_refuses_is_passed_over_and_told() {
     let trigger = |does: &str| {
         format!(
-            "CREATE TRIGGER theirs BEFORE UPDATE ON jobs WHEN NEW.status = 'running' AND NEW.repo = 'alpha'
+            "CREATE TRIGGER theirs BEFORE UPDATE ON jobs WHEN NEW.status = 'running' AND NEW.repo \
+             = 'alpha'
              BEGIN SELECT RAISE({does}); END"
         )
     };
@@ -66,7 +67,8 @@ fn one_running_job_for_each_repo_leaves_the_other_repos_to_be_claimed() {
 
 #[test]
 fn more_refused_repos_than_any_rule_should_make_are_an_error() {
-    let rule = "CREATE TRIGGER theirs BEFORE UPDATE ON jobs WHEN NEW.status = 'running' AND NEW.repo != 'last'
+    let rule = "CREATE TRIGGER theirs BEFORE UPDATE ON jobs WHEN NEW.status = 'running' AND \
+        NEW.repo != 'last'
         BEGIN SELECT RAISE(ABORT, 'not now'); END";
     for (number, exit) in [(15, 0), (17, 1)] {
         let names: Vec<String> = (0..number).map(|number| format!("repo-{number}")).collect();

@@ -1,4 +1,5 @@
-//! The end of a task: what becomes of its jobs, who may end it while one of them is running, and the way back.
+//! The end of a task: what happens to its jobs, who may end it while one of them is running, and
+//! the way back.
 
 use serde_json::{Value, json};
 
@@ -102,8 +103,10 @@ fn a_running_job_keeps_its_task_from_ending_and_the_message_says_what_to_do() {
         let ran = gate.run(verb).exits(1);
         assert_eq!(
             ran.stderr,
-            "error: task 1 cannot end while its job 1 is running on worker `b1`: wait for it, show its token, or force \
-             the end with a reason, which cancels the job\n  to cancel the job: `--force --reason TEXT`; its worker may \
+            "error: task 1 cannot end while its job 1 is running on worker `b1`: wait for it, show \
+             its token, or force \
+             the end with a reason, which cancels the job\n  to cancel the job: `--force --reason \
+             TEXT`; its worker may \
              give `--token TOKEN`\n"
         );
         assert_eq!(statuses(&gate), "running,queued");
@@ -422,7 +425,8 @@ fn a_job_that_another_program_adds_to_a_finished_task_follows_the_rule() {
     gate.run(&["task", "done", "1"]).succeeds();
     gate.sqlite()
         .execute(
-            "INSERT INTO jobs (task_id, repo, agent, status) VALUES (1, 'alpha', 'analyst', 'queued')",
+            "INSERT INTO jobs (task_id, repo, agent, status) VALUES (1, 'alpha', 'analyst', \
+             'queued')",
             [],
         )
         .unwrap();

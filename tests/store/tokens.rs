@@ -1,4 +1,5 @@
-//! Tokens and fences: which token ends a job, what it is told later, and that a fence only grows.
+//! Tokens and fences: which token ends a job, what a later use of it gets, and that a fence only
+//! grows.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,18 +20,23 @@ const LEASE: Duration = Duration::from_secs(60);
 
 /// What version 0.1.0 had before tokens were texts: the columns of a claim, and its counter.
 const OLD: &str = "
-    CREATE TABLE tasks (id INTEGER PRIMARY KEY AUTOINCREMENT, work_item_id TEXT, repo TEXT, stage TEXT,
-        created_at TEXT DEFAULT (datetime('now')), gate_stage TEXT, gate_stage_at TEXT, gate_label TEXT, gate_branch TEXT,
+    CREATE TABLE tasks (id INTEGER PRIMARY KEY AUTOINCREMENT, work_item_id TEXT, repo TEXT, stage \
+    TEXT,
+        created_at TEXT DEFAULT (datetime('now')), gate_stage TEXT, gate_stage_at TEXT, gate_label \
+        TEXT, gate_branch TEXT,
         gate_base TEXT, gate_base_commit TEXT, gate_cut_at TEXT);
     CREATE TABLE jobs (id INTEGER PRIMARY KEY AUTOINCREMENT, task_id INTEGER, repo TEXT, agent TEXT,
-        status TEXT DEFAULT 'queued', created_at TEXT DEFAULT (datetime('now')), gate_worker TEXT, gate_claimed_at TEXT,
-        gate_lease_until TEXT, gate_attempt INTEGER, gate_token INTEGER, gate_error TEXT, gate_generation INTEGER,
+        status TEXT DEFAULT 'queued', created_at TEXT DEFAULT (datetime('now')), gate_worker TEXT, \
+        gate_claimed_at TEXT,
+        gate_lease_until TEXT, gate_attempt INTEGER, gate_token INTEGER, gate_error TEXT, \
+        gate_generation INTEGER,
         gate_put_off INTEGER);
     CREATE TABLE serial_gate_token (last INTEGER NOT NULL);
     INSERT INTO serial_gate_token (last) VALUES (31);
     CREATE TRIGGER serial_gate_jobs_added AFTER INSERT ON jobs BEGIN SELECT 1; END;
     INSERT INTO tasks (repo, stage) VALUES ('alpha', 'analysis'), ('beta', 'analysis');
-    INSERT INTO jobs (task_id, repo, agent, status, gate_worker, gate_lease_until, gate_attempt, gate_token) VALUES
+    INSERT INTO jobs (task_id, repo, agent, status, gate_worker, gate_lease_until, gate_attempt, \
+    gate_token) VALUES
         (1, 'alpha', 'analyst', 'running', 'b1', '2999-01-01 00:00:00', 1, 31),
         (2, 'beta', 'analyst', 'queued', NULL, NULL, NULL, NULL);";
 
@@ -360,7 +366,8 @@ fn any_order_of_steps_leaves_the_job_with_its_holder_only() {
 
 fn check_steps(gate: &Gate, steps: &[Step]) {
     let sqlite = gate.sqlite();
-    let reset = "UPDATE jobs SET status = 'queued', gate_token = NULL, gate_outcome = NULL, gate_lease_until = NULL,
+    let reset = "UPDATE jobs SET status = 'queued', gate_token = NULL, gate_outcome = NULL, \
+        gate_lease_until = NULL,
         gate_fence = NULL";
     sqlite.execute(reset, []).unwrap();
     sqlite.execute("DELETE FROM serial_gate_alert", []).unwrap();
@@ -486,7 +493,7 @@ fn check_steps(gate: &Gate, steps: &[Step]) {
                 assert_eq!(again.is_ok(), may, "{number}: {steps:?} {again:?}");
                 if may {
                     (model.status, model.has_lease) = ("queued", false);
-                    // Whoever ended it may not have heard of that yet.
+                    // The worker that ended it may not know yet.
                     model.token = model.token.filter(|_| model.outcome.is_some());
                 }
             }

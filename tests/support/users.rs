@@ -324,7 +324,7 @@ impl User {
         ];
         let ran = self.command(&verb);
         // Another user has changed them while the command looked at these.
-        if ran.stderr.contains("changed meanwhile") || !self.is_done(&ran) {
+        if ran.stderr.contains("changed in the meantime") || !self.is_done(&ran) {
             return;
         }
         let number = ran.json()["generation"].as_i64().unwrap();

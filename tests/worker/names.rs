@@ -64,11 +64,11 @@ fn a_work_item_that_gives_no_name_for_a_branch_is_refused() {
 fn a_work_item_whose_branch_another_task_has_is_refused() {
     let project = Project::new();
     add(&project, "ORCH/1").succeeds();
-    insta::assert_snapshot!(add(&project, "ORCH/1").exits(1).stderr, @"error: the branch `task/ORCH/1` is task 1's: give each task of a repo a work item of its own");
+    insta::assert_snapshot!(add(&project, "ORCH/1").exits(1).stderr, @"error: the branch `task/ORCH/1` is task 1's: give each task of a repo its own work item");
     for work_item in ["orch/1", "ORCH/1/tests", "ORCH"] {
         is_refused(&project, work_item, "which is task 1's");
     }
-    insta::assert_snapshot!(add(&project, "ORCH").stderr, @"error: git keeps no branch `task/ORCH` beside `task/ORCH/1`, which is task 1's: give the task another work item");
+    insta::assert_snapshot!(add(&project, "ORCH").stderr, @"error: git cannot keep both the branch `task/ORCH` and `task/ORCH/1`, which is task 1's: give the task another work item");
     add(&project, "ORCH/10").succeeds();
     project
         .gate

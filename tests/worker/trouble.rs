@@ -114,7 +114,7 @@ fn two_tasks_of_a_repo_do_not_share_a_branch() {
         .work(&["--max", "1"], &["touch", "begun"])
         .succeeds();
     let told = value(gate, "SELECT gate_error FROM jobs WHERE id = 2").unwrap();
-    insta::assert_snapshot!(told, @"its branch could not be cut: the branch `task/ORCH-1` is task 1's: give each task of a repo a work item of its own");
+    insta::assert_snapshot!(told, @"its branch could not be cut: the branch `task/ORCH-1` is task 1's: give each task of a repo its own work item");
     assert!(!gate.path("begun").exists());
 }
 

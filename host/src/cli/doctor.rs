@@ -55,7 +55,7 @@ impl Verb for Doctor {
         let trial = queue.trial(now);
         let proof = match queue.store().prove(&trial) {
             // The rest can be read and reported.
-            Err(store::Error::Locked { .. }) => Proof {
+            Err(error) if matches!(error.problem(), Some(store::Problem::Locked)) => Proof {
                 unknown: Some("another program holds the database locked".into()),
                 ..Proof::default()
             },

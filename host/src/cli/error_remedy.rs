@@ -74,6 +74,10 @@ pub fn in_words(remedy: &Remedy) -> String {
             "create it with `serial-gate --db {} init`, or name another with `--db PATH`",
             path.display()
         ),
+        Remedy::NameAnotherFile => "name another file with `--db PATH`".into(),
+        Remedy::RenameTables => "rename yours (a view is not enough), or make new, empty ones \
+             next to them with `serial-gate init --new-tables`"
+            .into(),
         Remedy::Prepare(path) => format!(
             "`serial-gate --db {} init` adds what is missing, or says why it cannot",
             path.display()

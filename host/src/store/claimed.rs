@@ -11,13 +11,13 @@ use super::Claim;
 pub struct Lease<'a> {
     /// The worker's name.
     pub worker: &'a str,
-    /// The agent whose jobs it does; none for those of all.
+    /// The agent whose jobs it does; none for every agent.
     pub agent: Option<&'a str>,
-    /// The generation that the clause is of, if it is of one.
+    /// The generation that made the clause, if one did.
     pub generation: Option<i64>,
     /// Now.
     pub now: Timestamp,
-    /// After how long the job goes back to the queue unless the worker is heard of.
+    /// After how long without a heartbeat the job goes back to the queue.
     pub lease: Duration,
 }
 
@@ -44,10 +44,10 @@ pub struct Claimed {
     pub fence: i64,
     /// The worker.
     pub worker: String,
-    /// When the job goes back to the queue unless the worker is heard of, UTC.
+    /// When the job goes back to the queue without a heartbeat, UTC.
     pub lease_until: String,
-    /// The generation that let it through; none if that was under other settings than its own, or
-    /// by no clause of a policy.
+    /// The generation that let it through; none if its settings were overridden, or no policy's
+    /// clause was in force.
     pub generation: Option<i64>,
 }
 
@@ -68,7 +68,7 @@ pub enum HeadClaim {
     Claimed(Claimed),
     /// No queued job may be claimed.
     Nothing,
-    /// So much has changed that the heads are not known in time, and what was found out is
-    /// kept; or the clause takes more than its budget for one repo.
+    /// The heads could not be found in time (progress is kept), or the clause exceeds its budget
+    /// for one repo.
     NotReady,
 }

@@ -1,7 +1,6 @@
 //! Where a queue is kept, and how safely its changes are written.
 //!
-//! Owns what a caller says about a database before it is opened. How it is opened is left to
-//! `Store`.
+//! Owns what a caller gives to open a database. Leaves the opening to `Store`.
 
 use std::path::{Path, PathBuf};
 
@@ -9,11 +8,11 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Durability {
-    /// Every change is on the disk before the caller hears of it.
+    /// Every change is on the disk before its call returns.
     #[default]
     Full,
-    /// A power cut may take the last moments of claims and tasks. A killed process takes nothing,
-    /// and freezes, access tokens, generations and deploy verdicts are on the disk all the same.
+    /// A power cut may lose the last moments of claims and tasks. A killed process loses nothing.
+    /// Freezes, access tokens, generations and deploy verdicts are always on the disk.
     Normal,
 }
 

@@ -1,10 +1,10 @@
 //! The seam between the records and a database engine.
 //!
-//! Owns what a record's statement needs: values go in, rows come out. Leaves transactions, types
-//! of columns and the claim to the engine. A statement is text that every engine understands: its
-//! parameters are `$1`, `$2`, …, and it says `RETURNING`, `ON CONFLICT` and `IS NOT DISTINCT FROM`.
-//! Callers rely on this: a statement that fails may have ended the transaction, so nothing is tried
-//! after it in another way.
+//! Owns what a record's statement needs: values go in, rows come out. Leaves transactions, column
+//! types and the claim to the engine. A statement is text that every engine understands: its
+//! parameters are `$1`, `$2`, …, and it uses `RETURNING`, `ON CONFLICT` and `IS NOT DISTINCT FROM`.
+//! Callers rely on this: a failed statement may have ended the transaction, so no other way is
+//! tried after it.
 
 use std::borrow::Cow;
 
@@ -30,7 +30,7 @@ pub(crate) trait Tx {
         each: &mut dyn FnMut(Row<'_>) -> Result<bool, Error>,
     ) -> Result<(), Error>;
 
-    /// What pins the table before it to an index, where the engine would choose another one.
+    /// The words that pin the table before them to an index, where the engine might choose another.
     fn by_index(&self, index: &str) -> String;
 
     /// A sub-select over the texts of a JSON list, which is a parameter: for `stage IN (…)`.
@@ -38,8 +38,8 @@ pub(crate) trait Tx {
 }
 
 impl dyn Tx + '_ {
-    /// The first row of a query, if there is one. A statement that returns what it has changed has
-    /// changed all of it.
+    /// The first row of a query, if any. A change with `RETURNING` is complete, although only its
+    /// first row is read.
     pub(crate) fn row<T>(
         &self,
         sql: &str,
@@ -54,7 +54,7 @@ impl dyn Tx + '_ {
         Ok(found)
     }
 
-    /// The row of a query that always has one, such as a count.
+    /// The row of a query that always has a row, such as a count.
     pub(crate) fn only<T>(
         &self,
         sql: &str,
@@ -179,7 +179,7 @@ impl Row<'_> {
         T::from_value(value).ok_or_else(|| Error::from(Unexpected::Type { column }))
     }
 
-    /// A value for people: text as it is, anything else in SQL's notation.
+    /// A value for people: text unchanged, anything else in SQL's notation.
     pub(crate) fn shown(self, column: usize) -> Result<Option<String>, Error> {
         Ok(self.0.value(column)?.shown())
     }
@@ -197,14 +197,14 @@ impl Row<'_> {
         Ok(written::time_in(self.0.value(column)?))
     }
 
-    /// An id that another program has written, if it is one.
+    /// An integer that another program has written, if it is one.
     pub(crate) fn id(self, column: usize) -> Result<Option<i64>, Error> {
         Ok(i64::from_value(self.0.value(column)?))
     }
 }
 
 impl Value<'_> {
-    /// For people: text as it is, anything else in SQL's notation.
+    /// For people: text unchanged, anything else in SQL's notation.
     pub(crate) fn shown(self) -> Option<String> {
         match self {
             Value::Null => None,
@@ -216,7 +216,7 @@ impl Value<'_> {
     }
 }
 
-/// A type that a column of the gate's own can have.
+/// A type of the gate's own columns.
 pub(crate) trait FromValue: Sized {
     /// The value; none if it has another type.
     fn from_value(value: Value<'_>) -> Option<Self>;
@@ -282,7 +282,7 @@ impl<T: FromValue> FromValue for Option<T> {
     }
 }
 
-/// An answer that no statement of the gate's expects, because another program has written it.
+/// A value that only another program can have written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unexpected {
     #[error("column {column} of a row has a value of another type than the gate writes")]

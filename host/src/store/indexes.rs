@@ -1,7 +1,7 @@
 //! The indexes that a statement names, and what they cover.
 //!
-//! Owns the names. Leaves to the schema how each is made. Callers rely on this: a statement that
-//! says in the same words what an index covers can be answered by it.
+//! Owns the names. Leaves to the schema how each is made. Callers rely on this: a statement whose
+//! condition has the same words as an index can use that index.
 
 /// The queue in claim order. The claim is pinned to it.
 pub(crate) const QUEUED: &str = "serial_gate_jobs_queued";
@@ -18,7 +18,8 @@ pub(crate) const FAILED: &str = "serial_gate_jobs_failed";
 macro_rules! is_foreign {
     () => {
         "status IS NULL OR (status NOT IN ('queued', 'running', 'failed', 'done', 'cancelled')
-            AND lower(trim(status)) NOT IN ('done', 'complete', 'completed', 'finished', 'success', 'succeeded',
+            AND lower(trim(status)) NOT IN ('done', 'complete', 'completed', 'finished', \
+            'success', 'succeeded',
                 'canceled', 'cancelled', 'skipped', 'closed'))"
     };
 }
@@ -31,7 +32,7 @@ macro_rules! is_open {
 
 pub(crate) use {is_foreign, is_open};
 
-/// The same of the jobs to which another program gave its own status, one that does not end them.
+/// The same for jobs with another program's status, unless that status ends a job.
 pub(crate) const FOREIGN: &str = "serial_gate_jobs_foreign";
 
 /// What the index of them covers.
@@ -40,7 +41,7 @@ pub(crate) const IS_FOREIGN: &str = is_foreign!();
 /// The jobs of each task that run or wait.
 pub(crate) const OPEN: &str = "serial_gate_jobs_open";
 
-/// What the index of them covers. No rule says it like this, so that none is led by it.
+/// What the index of them covers. No rule is written like this, so no rule's plan uses the index.
 pub(crate) const IS_OPEN: &str = is_open!();
 
 /// The running jobs, by the end of their leases.

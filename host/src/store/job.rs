@@ -2,9 +2,8 @@
 //! job.
 //!
 //! Owns the words of `jobs.status` and every `UPDATE jobs` of the gate. Leaves to `records::jobs`
-//! who may cause an event, and what is written down about it. Callers rely on this: a job never
-//! changes its id, and with that never its place; and no job goes back to the queue while its task
-//! is finished.
+//! who may cause an event, and what the audit records. Callers rely on this: a job never changes
+//! its id and so keeps its place; and no job of a finished task goes back to the queue.
 
 use std::sync::LazyLock;
 
@@ -38,7 +37,7 @@ pub(crate) enum Event {
     Release,
     /// Its worker gives it back until later.
     Defer,
-    /// Its worker was not heard of in time.
+    /// Its worker sent no heartbeat in time.
     Expire,
     /// An operator puts it back.
     Requeue,
@@ -94,7 +93,7 @@ impl JobState {
     }
 }
 
-/// In SQL, with the table's name before it where that is needed: `jobs.{IS_QUEUED}`.
+/// As an SQL condition. A table name may precede it: `jobs.{IS_QUEUED}`.
 pub(crate) const IS_QUEUED: &str = "status = 'queued'";
 /// The same.
 pub(crate) const IS_RUNNING: &str = "status = 'running'";
@@ -154,8 +153,8 @@ pub(crate) fn claim<T>(
     tx.row(&CLAIM, values, read)
 }
 
-/// A program that adds a job may prepare it first: it claims the job before any worker sees it.
-/// That is no attempt.
+/// Claims a job for the program that adds and prepares it, before any worker sees the job. This is
+/// not an attempt.
 pub(crate) fn claim_added(tx: &dyn Tx, claim: &NewClaim<'_>) -> Result<(), Error> {
     let sql = format!(
         "UPDATE jobs SET status = '{}', gate_worker = $2, gate_lease_until = $3,
@@ -186,7 +185,7 @@ pub(crate) fn end(tx: &dyn Tx, job: i64, status: &str, error: Option<&str>) -> R
     Ok(())
 }
 
-/// The lease of a running job ends then. Its length is in seconds.
+/// Sets when the lease of a running job ends, and its length in seconds.
 pub(crate) fn set_lease(tx: &dyn Tx, job: i64, until: &str, length: i64) -> Result<(), Error> {
     tx.execute(
         "UPDATE jobs SET gate_lease_until = $2, gate_lease = $3 WHERE id = $1",
@@ -231,7 +230,7 @@ pub(crate) fn defer(
     Ok(())
 }
 
-/// Every job whose lease is over goes back to the queue. Returns how many there were.
+/// Puts every job whose lease is over back to the queue, and returns how many there were.
 pub(crate) fn expire(tx: &dyn Tx, now: &str, finished: &FinishedStages) -> Result<usize, Error> {
     let sql = format!(
         "UPDATE jobs SET {}, gate_worker = NULL, gate_lease_until = NULL, gate_token = NULL
@@ -241,8 +240,8 @@ pub(crate) fn expire(tx: &dyn Tx, now: &str, finished: &FinishedStages) -> Resul
     tx.execute(&sql, values![now, finished.as_json()])
 }
 
-/// An operator puts a job back. Who failed it may not have heard of that yet, and is told so until
-/// the job is claimed anew. Returns its repo; none if a trigger has ignored the change.
+/// An operator puts a job back. The worker that failed it may not know yet: it can still ask until
+/// the next claim. Returns its repo; none if a trigger has ignored the change.
 pub(crate) fn requeue(tx: &dyn Tx, job: i64) -> Result<Option<Option<String>>, Error> {
     let queued = word(JobState::Failed, Event::Requeue, false);
     tx.row(
@@ -257,8 +256,8 @@ pub(crate) fn requeue(tx: &dyn Tx, job: i64) -> Result<Option<Option<String>>, E
     )
 }
 
-/// A task ends, and every job of it but `kept` that waits or runs. A job that had ended before and
-/// was queued again keeps what it ended as: its last holder may ask once more.
+/// A task ends, and with it each of its waiting or running jobs except `kept`. A job that ended
+/// before and was requeued keeps its outcome: its last holder may ask again.
 pub(crate) fn end_all_of(tx: &dyn Tx, task: i64, kept: Option<i64>) -> Result<(), Error> {
     let cancelled = word(JobState::Running, Event::EndTask, false);
     tx.execute(
@@ -270,7 +269,7 @@ pub(crate) fn end_all_of(tx: &dyn Tx, task: i64, kept: Option<i64>) -> Result<()
         ),
         values![task, kept],
     )?;
-    // The holder of a job that another program cancelled is told the same.
+    // The holder of a job that another program cancelled gets the same answer.
     tx.execute(
         &format!(
             "UPDATE jobs SET gate_outcome = '{cancelled}'
@@ -282,7 +281,7 @@ pub(crate) fn end_all_of(tx: &dyn Tx, task: i64, kept: Option<i64>) -> Result<()
     Ok(())
 }
 
-/// Gives a job a status and nothing else, for a trial.
+/// Sets only the status of a job, for a trial.
 pub(crate) fn set_status(tx: &dyn Tx, job: i64, status: &str) -> Result<(), Error> {
     tx.execute(
         "UPDATE jobs SET status = $2 WHERE id = $1",
@@ -296,8 +295,8 @@ fn word(state: JobState, event: Event, task_is_finished: bool) -> &'static str {
     state.after(event, task_is_finished).unwrap_or(state).name()
 }
 
-/// The assignment that puts a running job back, or cancels it where its task is finished. The
-/// finished stages are a parameter.
+/// The assignment that puts a running job back, or cancels it if its task is finished. `finished`
+/// is the parameter with the finished stages.
 fn back_in_the_queue(tx: &dyn Tx, event: Event, finished: &str) -> String {
     format!(
         "status = CASE WHEN EXISTS (SELECT 1 FROM tasks WHERE tasks.id = jobs.task_id

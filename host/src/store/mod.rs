@@ -1,10 +1,10 @@
 //! The queue's database: SQLite, in WAL mode.
 //!
-//! Owns the schema, every row and every transaction. It knows no policy; the clause reaches it as
-//! [`crate::clause::Rendered`], which only the clause room can print. Time is passed in. Callers
+//! Owns the schema, every row and every transaction. It knows no policy; a clause reaches it as
+//! [`crate::clause::Rendered`], which only the clause room can make. Time is passed in. Callers
 //! rely on this: a method that returns an error has changed nothing, unless the error says that
-//! this is not known; and when one returns, its change is on the disk (`Durability`) and in the
-//! file that is at the path, where everybody else sees it. A file that was replaced is opened anew.
+//! this is unknown; when a method returns, its change is on the disk (see `Durability`) and in the
+//! file at the path, where every other process sees it. A file that was replaced is opened again.
 
 mod claimed;
 mod database;
@@ -12,6 +12,7 @@ mod engine;
 mod error;
 mod indexes;
 mod job;
+mod problem;
 mod raw;
 mod records;
 mod sqlite;
@@ -22,12 +23,14 @@ mod written;
 pub use claimed::{Claimed, HeadClaim, Lease};
 pub use database::{Database, Durability};
 pub use error::Error;
+pub use problem::{DatabaseError, Problem};
 pub use records::access::{AccessToken, Role};
 pub use records::alert_list::{AlertRow, ListedAs, Outbox};
 pub use records::alerts::{Alert, AlertKind};
 pub use records::audit::AuditEntry;
 pub use records::branch_names::Naming;
 pub use records::branches::{CutFrom, NewBranch, TaskBranch};
+pub use records::clocks::{Ahead, TimeAhead, TimesAhead};
 pub use records::contradictions::{Contradicted, Contradictions, Patience};
 pub use records::deliveries::{Delivery, DeliveryState, Due, Taken};
 pub use records::deploys::{DeployVerdict, NewDeploy, RecordedDeploy};
@@ -51,7 +54,6 @@ pub use records::waiting::QueuedSince;
 pub use records::work::{OpenWork, TaskWork, WorkCount};
 pub use records::work_state::{JobWork, WorkState};
 pub use sqlite::census::{Census, Counted};
-pub use sqlite::clocks::{Ahead, TimeAhead, TimesAhead};
 pub use sqlite::connection::LOG_BYTES;
 pub use sqlite::heads::Shaped;
 pub use sqlite::intact::Missing;
@@ -76,8 +78,9 @@ use sqlite::connection::Open;
 pub use sqlite::engine::Sqlite;
 use sqlite::transaction::Transaction;
 
-/// An open queue: its records, over the engine that keeps them. What the engine does itself is
-/// reached through it.
+/// An open queue: its records, over the engine that keeps them. The engine's own methods are
+/// reached through it. Every method that returns a `Result` fails when the database cannot be read
+/// or written; `# Errors` names what else it refuses.
 pub struct Store {
     engine: Sqlite,
 }
@@ -97,14 +100,14 @@ impl DerefMut for Store {
 }
 
 impl Store {
-    /// Creates the schema, or adds to an existing database what is missing, in one transaction, in
-    /// which the work of the gate is tried with a row; the first generation is active then, unless
-    /// there are generations already. A second call finds nothing to add.
+    /// Creates the schema, or adds what an existing database lacks. The same transaction tries the
+    /// gate's work with a row, and makes the first generation active unless there are generations
+    /// already. A second call finds nothing to add.
     ///
     /// # Errors
     ///
     /// When the file is not a database that can be written, its `tasks` or `jobs` lack a required
-    /// column, or it forbids what a queue cannot do without. The database is then as it was.
+    /// column, or it forbids something that a queue needs. The database is then unchanged.
     pub fn init(
         database: impl Into<Database>,
         preparation: Preparation<'_>,
@@ -115,8 +118,8 @@ impl Store {
         if preparation.dry_run {
             return Ok(prepared);
         }
-        // The log is gone once the last connection has closed, so it is flushed on the connection
-        // that has written.
+        // Closing the last connection removes the log, so another connection is opened first and
+        // flushes it.
         let open = Open::at(&database)?;
         drop(connection);
         open.committed(&database, true).acknowledge()?;
@@ -127,13 +130,13 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When there is no such file, it has several names, or it is not a prepared queue.
+    /// When the file is missing, has several names, or is not a prepared queue.
     pub fn open(database: impl Into<Database>) -> Result<Store, Error> {
         let engine = Sqlite::open(database.into())?;
         Ok(Store { engine })
     }
 
-    /// What is in a file that need not be prepared.
+    /// What is in a database, which need not be prepared.
     ///
     /// # Errors
     ///
@@ -147,7 +150,7 @@ impl Store {
         self.engine.read(|connection| step(connection))
     }
 
-    /// Runs statements that only read, and that see one state.
+    /// Runs statements that only read, all from one state.
     fn read_one_state<T>(
         &mut self,
         step: impl FnOnce(&dyn Tx) -> Result<T, Error>,
@@ -156,13 +159,13 @@ impl Store {
             .read(|connection| step(&Transaction::read(connection)?))
     }
 
-    /// Makes a change in one transaction, which is rolled back when the step fails.
+    /// Makes a change in one transaction. An error rolls it back.
     fn write<T>(&mut self, step: impl FnOnce(&dyn Tx) -> Result<T, Error>) -> Result<T, Error> {
         self.engine.write(|transaction| step(transaction))
     }
 
-    /// The same for a change that is on the disk when this returns, whatever the durability of the
-    /// database.
+    /// The same, but the change is on the disk when this returns, whatever the database's
+    /// durability.
     fn write_durably<T>(
         &mut self,
         step: impl FnOnce(&dyn Tx) -> Result<T, Error>,

@@ -1,8 +1,8 @@
-//! A value of an orchestrator's row, kept as it is: to be compared with, or to be asked for again.
+//! A value of an orchestrator's row, kept as it is, so that it can be compared or searched for.
 
 use super::engine::{FromValue, ToValue, Value};
 
-/// A value as it is, to be compared with.
+/// A value as it is.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Raw {
     Null,

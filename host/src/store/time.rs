@@ -1,6 +1,5 @@
 //! Points in time as the gate itself keeps them: UTC text such as `2026-01-31 12:00:00`, the format
-//! of the reference's tables. It sorts as the times do. What other programs write is read by
-//! `written`.
+//! of the reference's tables. It sorts as the times do. `written` reads what other programs write.
 
 use std::time::Duration;
 
@@ -19,8 +18,8 @@ pub fn from_sql_time(text: &str) -> Option<Timestamp> {
     TimeZone::UTC.to_timestamp(time).ok()
 }
 
-/// When a lease that begins now ends; at the end of time, if it is longer than that. The database
-/// keeps whole seconds, and a lease is never shorter than was asked for.
+/// When a lease that begins now ends, or the last representable time if it is longer. The database
+/// keeps whole seconds, and a lease is never shorter than requested.
 pub fn lease_end(now: Timestamp, lease: Duration) -> Timestamp {
     let lease = SignedDuration::try_from(lease).unwrap_or(SignedDuration::MAX);
     let end = now.checked_add(lease).unwrap_or(Timestamp::MAX);
@@ -30,16 +29,16 @@ pub fn lease_end(now: Timestamp, lease: Duration) -> Timestamp {
     end.round(whole).unwrap_or(end)
 }
 
-/// By how much two clocks may differ that are both right.
+/// How much two right clocks may differ.
 pub(super) const CLOCKS_DIFFER: Duration = Duration::from_secs(60);
 
-/// The latest that a right clock can have written by now for a time that lies this far ahead. What
-/// sorts after it was written by a clock that was ahead, or is not a time.
+/// The latest time that a right clock can have written by now, for a time this far ahead. Anything
+/// that sorts later was written by a clock ahead, or is not a time.
 pub(super) fn latest(now: Timestamp, ahead: Duration) -> String {
     sql_time(lease_end(now, ahead.saturating_add(CLOCKS_DIFFER)))
 }
 
-/// A length of time as a column keeps it: in whole seconds, and never shorter.
+/// A duration as a column keeps it: in whole seconds, rounded up.
 pub(super) fn whole_seconds(time: Duration) -> i64 {
     let seconds = time
         .as_secs()

@@ -1,23 +1,23 @@
 //! What a claim gives to its holder: a token, and a fence.
 //!
-//! Owns how they look. The token opens the way out of `running`: it is random, so that none can be
-//! guessed from another and none comes again after a backup was restored. The fence is a number
-//! that grows with every claim of a job, for other systems, which refuse a late worker by it. No
-//! row is shared by all claims for either.
+//! Owns how they look. The token opens the way out of `running`: it is random, so no token can be
+//! guessed from another, and none is repeated after a backup is restored. The fence is a number
+//! that grows with every claim of a job, so that other systems can refuse a late worker. Neither
+//! needs a row that all claims share.
 
 use ct_codecs::{Base64UrlSafeNoPadding, Encoder};
 use subtle::ConstantTimeEq;
 
 use super::Error;
 
-/// Tokens begin so. SQLite keeps a text that reads like a number as a number, where the column is
-/// one of numbers, as `jobs.gate_token` is in older databases.
+/// The start of every token. SQLite stores a text that looks like a number as a number if the
+/// column is numeric, as `jobs.gate_token` is in older databases.
 const PREFIX: &str = "sgc_";
 
-/// 128 bits: nobody guesses one.
+/// 128 bits cannot be guessed.
 const RANDOM_BYTES: usize = 16;
 
-/// JavaScript has no greater whole number.
+/// JavaScript's greatest exact integer.
 const LARGEST_FENCE: i64 = (1 << 53) - 1;
 
 fn random() -> Result<[u8; RANDOM_BYTES], Error> {
@@ -45,7 +45,7 @@ pub(super) fn is_token(shown: &str, given: &str) -> bool {
 }
 
 /// The next fence of a job, in SQL: the time in milliseconds (`now`), or one more than the last
-/// fence where that is greater. What no claim can have written is forgotten.
+/// fence where that is greater. A value that no claim can have written is ignored.
 pub(super) fn next_fence(now: &str) -> String {
     format!(
         "CASE WHEN gate_fence >= {now} AND gate_fence < {LARGEST_FENCE}

@@ -5,8 +5,8 @@
 //! milliseconds, microseconds or nanoseconds since 1970, as a number or as digits. Each is taken
 //! from the year 2000 on, so that no number has two meanings and what other programs mean by
 //! "never" is no time; a Julian day has no meaning. Leaves the gate's own columns to `time`, which
-//! writes one format only. Callers rely on this: what cannot be read is no time, and never the
-//! present or 1970; and SQL never compares such a column, because each form sorts in its own way.
+//! writes one format only. Callers rely on this: an unreadable value is no time, never the present
+//! or 1970; and SQL never compares such a column, because each form sorts differently.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::engine::Value;
 use super::time::CLOCKS_DIFFER;
 
-/// 2000-01-01, in seconds since 1970. What is earlier was never set, or counts from another year:
+/// 2000-01-01, in seconds since 1970. An earlier value was never set, or counts from another year:
 /// the first day of a language's calendar, 1970 as a text, the seconds since 2001, the ticks since
 /// year 1.
 const EARLIEST: i64 = 946_684_800;
@@ -42,8 +42,8 @@ pub(super) fn is_past(time: Timestamp, now: Timestamp) -> bool {
     time <= latest
 }
 
-/// How long ago something was. Two right clocks may differ a little, so that what lies ahead by no
-/// more than that was just now; none for what lies further ahead.
+/// How long ago something was. Two right clocks may differ a little, so a time that is ahead by no
+/// more than that counts as now; none for a time further ahead.
 pub fn time_since(time: Timestamp, now: Timestamp) -> Option<Duration> {
     let passed = now.duration_since(time).max(SignedDuration::ZERO);
     is_past(time, now).then(|| passed.unsigned_abs())
@@ -72,7 +72,7 @@ fn from_iso(text: &str) -> Option<Timestamp> {
         let is_offset = word.starts_with(['+', '-']);
         let is_zone = matches!(word, "UTC" | "GMT" | "Z" | "z");
         if let Ok(timestamp) = time.parse() {
-            // It is whole; what follows may only repeat it.
+            // The time is complete; the rest may only repeat it.
             let is_name = word.bytes().all(|byte| byte.is_ascii_alphabetic());
             return (is_offset || is_name || word.starts_with("m=")).then_some(timestamp);
         }
@@ -93,8 +93,8 @@ fn from_iso(text: &str) -> Option<Timestamp> {
     })
 }
 
-/// The first number of seconds since 1970 that is taken for one, in March 1973. In milliseconds it
-/// is a thousand times as much, which is where the seconds end.
+/// The first number of seconds since 1970 that is taken for one, in March 1973. A thousand times
+/// this number is where seconds end and milliseconds begin.
 const FIRST: f64 = 1e8;
 
 fn from_number(number: f64) -> Option<Timestamp> {

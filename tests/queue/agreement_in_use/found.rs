@@ -117,7 +117,7 @@ fn an_alert_names_the_generation_a_job_both_answers_and_what_to_do() {
     assert_eq!(
         told[0]["text"],
         "generation 2 of the policy contradicts itself in `prod`: job 1: `decide` holds it, and the clause, which claims use, lets it \
-         through: roll back with `serial-gate policy rollback --reason TEXT`"
+         through: roll the policy back"
     );
     assert_eq!(
         (&told[0]["subject"], &told[0]["repo"]),

@@ -11,12 +11,14 @@ use crate::support::{Gate, fixtures};
 
 /// Tables as an orchestrator has them, without a column of ours.
 const TABLES: &str = "
-    CREATE TABLE tasks (id INTEGER PRIMARY KEY AUTOINCREMENT, work_item_id TEXT, repo TEXT, stage TEXT,
+    CREATE TABLE tasks (id INTEGER PRIMARY KEY AUTOINCREMENT, work_item_id TEXT, repo TEXT, stage \
+    TEXT,
         created_at TEXT DEFAULT (datetime('now')));
     CREATE TABLE jobs (id INTEGER PRIMARY KEY AUTOINCREMENT, task_id INTEGER, repo TEXT, agent TEXT,
         status TEXT DEFAULT 'queued', created_at TEXT DEFAULT (datetime('now')));
     CREATE TABLE repo_freeze (id INTEGER PRIMARY KEY AUTOINCREMENT, repo TEXT NOT NULL,
-        frozen_at TEXT DEFAULT (datetime('now')), cleared_at TEXT, reason TEXT, work_item_id TEXT);";
+        frozen_at TEXT DEFAULT (datetime('now')), cleared_at TEXT, reason TEXT, work_item_id \
+        TEXT);";
 
 fn orchestrator(tables: &str) -> Gate {
     let gate = Gate::empty();
@@ -82,8 +84,9 @@ fn a_database_that_lacks_a_required_column_is_refused_by_its_name_and_left_untou
         assert_eq!(
             ran.stderr,
             format!(
-                "error: `serial-gate.db` was left as it is: its table `{table}` lacks the column `{column}`: \
-                 add it and fill it, or give the gate a database of its own\n"
+                "error: `serial-gate.db` was left as it is: its table `{table}` lacks the column \
+                 `{column}`: \
+                 add it and fill it, or give the gate its own database\n"
             )
         );
         assert_eq!(std::fs::read(gate.database()).unwrap(), before);
@@ -105,7 +108,8 @@ fn a_table_without_an_integer_primary_key_has_no_order_and_is_refused() {
 #[test]
 fn a_view_is_no_table_and_is_refused() {
     let gate = orchestrator(
-        "CREATE TABLE t (id INTEGER PRIMARY KEY, repo, stage); CREATE VIEW tasks AS SELECT * FROM t",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, repo, stage); CREATE VIEW tasks AS SELECT * FROM \
+         t",
     );
     let ran = gate.run(&["init"]).exits(1);
     assert!(
@@ -146,7 +150,8 @@ fn a_column_that_does_not_compare_as_the_rule_does_is_refused_and_nothing_change
         ),
         (
             "jobs (id",
-            "serial_gate_token (foo); CREATE VIEW serial_gate_clause AS SELECT 1; CREATE TABLE jobs (id",
+            "serial_gate_token (foo); CREATE VIEW serial_gate_clause AS SELECT 1; CREATE TABLE \
+             jobs (id",
             "is a view, and",
         ),
     ] {
@@ -353,11 +358,13 @@ fn a_label_that_compares_otherwise_than_byte_by_byte_is_refused() {
     let gate = Gate::empty();
     gate.sqlite()
         .execute_batch(
-            "CREATE TABLE tasks (id INTEGER PRIMARY KEY, repo TEXT, stage TEXT, gate_label TEXT COLLATE NOCASE)",
+            "CREATE TABLE tasks (id INTEGER PRIMARY KEY, repo TEXT, stage TEXT, gate_label TEXT \
+             COLLATE NOCASE)",
         )
         .unwrap();
     let ran = gate.run(&["init"]).exits(1);
-    insta::assert_snapshot!(ran.stderr, @"error: `serial-gate.db` was left as it is: its column `tasks.gate_label` compares by `NOCASE`, and the rule byte by byte: drop the collation");
+    insta::assert_snapshot!(ran.stderr, @"error: `serial-gate.db` was left as it is: its column \
+        `tasks.gate_label` compares by `NOCASE`, and the rule byte by byte: drop the collation");
 }
 
 #[test]

@@ -1,10 +1,11 @@
-//! Ten databases, made as other people's orchestrators make theirs: what `init` says of each, and what then happens.
+//! Ten databases, made as other people's orchestrators make theirs: what `init` says of each, and
+//! what then happens.
 
 use std::fmt::Write;
 
 use crate::support::{Gate, Ran, token};
 
-/// The first line of what was said, on either stream, without the number of a freeze.
+/// The first line of the output, on either stream, without the number of a freeze.
 fn said(ran: &Ran) -> String {
     let all = format!("{}{}", ran.stdout, ran.stderr);
     let line = all.lines().next().unwrap_or_default();
@@ -12,8 +13,8 @@ fn said(ran: &Ran) -> String {
     before.unwrap_or(line).to_owned()
 }
 
-/// Adopts a database and goes through a day with it: a claim that is finished, one that fails and is tried again, a
-/// freeze, a new task.
+/// Adopts a database and goes through a day with it: a claim that is finished, one that fails and
+/// is tried again, a freeze, a new task.
 fn day(sql: &str, init: &[&str]) -> String {
     let gate = Gate::empty();
     gate.sqlite().execute_batch(sql).unwrap();
@@ -68,17 +69,21 @@ fn day(sql: &str, init: &[&str]) -> String {
 
 /// Three tasks of two repos, with their jobs.
 const ROWS: &str = "
-    INSERT INTO tasks (id, repo, stage) VALUES (1, 'alpha', 'done'), (2, 'alpha', 'analysis'), (3, 'alpha', 'analysis'),
+    INSERT INTO tasks (id, repo, stage) VALUES (1, 'alpha', 'done'), (2, 'alpha', 'analysis'), (3, \
+    'alpha', 'analysis'),
         (4, 'beta', 'analysis');
     INSERT INTO jobs (id, task_id, repo, agent, status) VALUES (1, 1, 'alpha', 'analyst', 'done'),
-        (2, 2, 'alpha', 'analyst', 'queued'), (3, 3, 'alpha', 'analyst', 'queued'), (4, 4, 'beta', 'analyst', 'queued');";
+        (2, 2, 'alpha', 'analyst', 'queued'), (3, 3, 'alpha', 'analyst', 'queued'), (4, 4, 'beta', \
+        'analyst', 'queued');";
 
 #[test]
 fn one_with_iso_times_and_columns_of_its_own() {
     let sql = "
-        CREATE TABLE tasks (id INTEGER PRIMARY KEY AUTOINCREMENT, title TEXT, repo TEXT, stage TEXT, priority INTEGER DEFAULT 0,
+        CREATE TABLE tasks (id INTEGER PRIMARY KEY AUTOINCREMENT, title TEXT, repo TEXT, stage \
+        TEXT, priority INTEGER DEFAULT 0,
             created_at TEXT DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')));
-        CREATE TABLE jobs (id INTEGER PRIMARY KEY AUTOINCREMENT, task_id INTEGER, repo TEXT, agent TEXT, status TEXT,
+        CREATE TABLE jobs (id INTEGER PRIMARY KEY AUTOINCREMENT, task_id INTEGER, repo TEXT, agent \
+        TEXT, status TEXT,
             payload JSON, created_at TEXT DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')));";
     insta::assert_snapshot!(day(&format!("{sql}{ROWS}"), &[]), @r#"
     `serial-gate.db` adopted: 4 tasks and 4 jobs are there, 2 may be claimed
@@ -100,7 +105,8 @@ fn one_with_iso_times_and_columns_of_its_own() {
 fn one_with_other_statuses() {
     let sql = "
         CREATE TABLE tasks (id INTEGER PRIMARY KEY, repo TEXT, stage TEXT);
-        CREATE TABLE jobs (id INTEGER PRIMARY KEY, task_id INTEGER, repo TEXT, agent TEXT, status TEXT DEFAULT 'pending');";
+        CREATE TABLE jobs (id INTEGER PRIMARY KEY, task_id INTEGER, repo TEXT, agent TEXT, status \
+        TEXT DEFAULT 'pending');";
     let rows = ROWS
         .replace("'queued'", "'pending'")
         .replace("'analyst', 'done'", "'analyst', 'completed'");
@@ -119,13 +125,18 @@ fn one_with_other_statuses() {
 }
 
 const PLANNERS: &str = "
-    CREATE TABLE tasks (id INTEGER PRIMARY KEY AUTOINCREMENT, work_item_id TEXT, repo VARCHAR(100), stage VARCHAR(20));
-    CREATE TABLE jobs (id INTEGER PRIMARY KEY AUTOINCREMENT, task_id BIGINT, repo VARCHAR(100), agent VARCHAR(40),
+    CREATE TABLE tasks (id INTEGER PRIMARY KEY AUTOINCREMENT, work_item_id TEXT, repo \
+    VARCHAR(100), stage VARCHAR(20));
+    CREATE TABLE jobs (id INTEGER PRIMARY KEY AUTOINCREMENT, task_id BIGINT, repo VARCHAR(100), \
+    agent VARCHAR(40),
         status VARCHAR(20) DEFAULT 'queued');
-    INSERT INTO tasks (id, repo, stage) VALUES (1, 'alpha', 'completed'), (2, 'alpha', 'planning'), (3, 'alpha', 'planning'),
+    INSERT INTO tasks (id, repo, stage) VALUES (1, 'alpha', 'completed'), (2, 'alpha', \
+    'planning'), (3, 'alpha', 'planning'),
         (4, 'beta', 'building');
-    INSERT INTO jobs (task_id, repo, agent, status) VALUES (1, 'alpha', 'planner', 'done'), (1, 'alpha', 'coder', 'done'),
-        (2, 'alpha', 'planner', 'queued'), (3, 'alpha', 'planner', 'queued'), (4, 'beta', 'coder', 'queued');";
+    INSERT INTO jobs (task_id, repo, agent, status) VALUES (1, 'alpha', 'planner', 'done'), (1, \
+    'alpha', 'coder', 'done'),
+        (2, 'alpha', 'planner', 'queued'), (3, 'alpha', 'planner', 'queued'), (4, 'beta', 'coder', \
+        'queued');";
 
 #[test]
 fn one_with_other_agents_and_stages() {
@@ -170,10 +181,13 @@ fn the_same_with_the_rules_that_were_proposed() {
 #[test]
 fn one_with_checks_that_the_gate_fits() {
     let sql = "
-        CREATE TABLE tasks (id INTEGER PRIMARY KEY, work_item_id TEXT, repo TEXT NOT NULL CHECK (length(repo) > 0), stage TEXT NOT NULL
+        CREATE TABLE tasks (id INTEGER PRIMARY KEY, work_item_id TEXT, repo TEXT NOT NULL CHECK \
+        (length(repo) > 0), stage TEXT NOT NULL
             CHECK (stage IN ('analysis', 'development', 'review', 'done'))) STRICT;
-        CREATE TABLE jobs (id INTEGER PRIMARY KEY, task_id INTEGER NOT NULL, repo TEXT NOT NULL, agent TEXT NOT NULL,
-            status TEXT NOT NULL CHECK (status IN ('queued', 'running', 'done', 'failed', 'cancelled', 'paused'))) STRICT;";
+        CREATE TABLE jobs (id INTEGER PRIMARY KEY, task_id INTEGER NOT NULL, repo TEXT NOT NULL, \
+        agent TEXT NOT NULL,
+            status TEXT NOT NULL CHECK (status IN ('queued', 'running', 'done', 'failed', \
+            'cancelled', 'paused'))) STRICT;";
     insta::assert_snapshot!(day(&format!("{sql}{ROWS}"), &[]), @r#"
     `serial-gate.db` adopted: 4 tasks and 4 jobs are there, 2 may be claimed
 
@@ -195,7 +209,8 @@ fn one_with_checks_that_forbid_a_claim() {
     let sql = "
         CREATE TABLE tasks (id INTEGER PRIMARY KEY, repo TEXT, stage TEXT);
         CREATE TABLE jobs (id INTEGER PRIMARY KEY, task_id INTEGER, repo TEXT, agent TEXT,
-            status TEXT CONSTRAINT known_status CHECK (status IN ('queued', 'in_progress', 'done', 'failed')));";
+            status TEXT CONSTRAINT known_status CHECK (status IN ('queued', 'in_progress', 'done', \
+            'failed')));";
     insta::assert_snapshot!(day(&format!("{sql}{ROWS}"), &[]), @r#"
     error: `serial-gate.db` was left as it is: `jobs.status` cannot take `running`, `cancelled`: CHECK constraint failed: known_status; allow `queued`, `running`, `done`, `failed`, `cancelled`
     → nothing was changed
@@ -205,16 +220,20 @@ fn one_with_checks_that_forbid_a_claim() {
 #[test]
 fn one_with_unique_columns_and_columns_that_need_a_value() {
     let sql = "
-        CREATE TABLE tasks (id INTEGER PRIMARY KEY AUTOINCREMENT, work_item_id TEXT NOT NULL UNIQUE, repo TEXT, stage TEXT);
-        CREATE TABLE jobs (id INTEGER PRIMARY KEY AUTOINCREMENT, task_id INTEGER, repo TEXT, agent TEXT, status TEXT,
+        CREATE TABLE tasks (id INTEGER PRIMARY KEY AUTOINCREMENT, work_item_id TEXT NOT NULL \
+        UNIQUE, repo TEXT, stage TEXT);
+        CREATE TABLE jobs (id INTEGER PRIMARY KEY AUTOINCREMENT, task_id INTEGER, repo TEXT, agent \
+        TEXT, status TEXT,
             attempt INTEGER DEFAULT 1, UNIQUE (task_id, agent, attempt));
-        INSERT INTO tasks (work_item_id, repo, stage) VALUES ('A-1', 'alpha', 'done'), ('A-2', 'alpha', 'analysis'),
+        INSERT INTO tasks (work_item_id, repo, stage) VALUES ('A-1', 'alpha', 'done'), ('A-2', \
+        'alpha', 'analysis'),
             ('A-3', 'alpha', 'analysis'), ('B-1', 'beta', 'analysis');
         INSERT INTO jobs (task_id, repo, agent, status) VALUES (1, 'alpha', 'analyst', 'done'),
-            (2, 'alpha', 'analyst', 'queued'), (3, 'alpha', 'analyst', 'queued'), (4, 'beta', 'analyst', 'queued');";
+            (2, 'alpha', 'analyst', 'queued'), (3, 'alpha', 'analyst', 'queued'), (4, 'beta', \
+            'analyst', 'queued');";
     insta::assert_snapshot!(day(sql, &[]), @r#"
     `serial-gate.db` adopted: 4 tasks and 4 jobs are there, 2 may be claimed
-    note: `task add` needs `--work-item` here: NOT NULL constraint failed: tasks.work_item_id (give that column a default)
+    note: a new task needs a work item here: NOT NULL constraint failed: tasks.work_item_id (give that column a default)
 
     → claim: job 2 of "alpha" for "analyst"
       0 job 2 is done
@@ -230,20 +249,24 @@ fn one_with_unique_columns_and_columns_that_need_a_value() {
 }
 
 const TABLES: &str = "
-    CREATE TABLE tasks (id INTEGER PRIMARY KEY AUTOINCREMENT, work_item_id TEXT, repo TEXT, stage TEXT);
-    CREATE TABLE jobs (id INTEGER PRIMARY KEY AUTOINCREMENT, task_id INTEGER, repo TEXT, agent TEXT, status TEXT);";
+    CREATE TABLE tasks (id INTEGER PRIMARY KEY AUTOINCREMENT, work_item_id TEXT, repo TEXT, stage \
+    TEXT);
+    CREATE TABLE jobs (id INTEGER PRIMARY KEY AUTOINCREMENT, task_id INTEGER, repo TEXT, agent \
+    TEXT, status TEXT);";
 
 #[test]
 fn one_with_an_audit_by_triggers_that_lets_only_its_own_program_add_tasks() {
     let sql = "
-        CREATE TABLE events (id INTEGER PRIMARY KEY AUTOINCREMENT, job INTEGER, was TEXT, became TEXT);
+        CREATE TABLE events (id INTEGER PRIMARY KEY AUTOINCREMENT, job INTEGER, was TEXT, became \
+        TEXT);
         CREATE TRIGGER audit AFTER UPDATE OF status ON jobs BEGIN
             INSERT INTO events (job, was, became) VALUES (NEW.id, OLD.status, NEW.status);
         END;
-        CREATE TRIGGER ours BEFORE INSERT ON tasks BEGIN SELECT RAISE(ABORT, 'tasks are added by the planner'); END;";
+        CREATE TRIGGER ours BEFORE INSERT ON tasks BEGIN SELECT RAISE(ABORT, 'tasks are added by \
+        the planner'); END;";
     insta::assert_snapshot!(day(&format!("{TABLES}{ROWS}{sql}"), &[]), @r#"
     `serial-gate.db` adopted: 4 tasks and 4 jobs are there, 2 may be claimed
-    note: `task add` cannot be used here: tasks are added by the planner (triggers on `tasks`: `ours`); add tasks with your own program
+    note: no task can be added: tasks are added by the planner (triggers on `tasks`: `ours`); add tasks with your own program
 
     → claim: job 2 of "alpha" for "analyst"
       0 job 2 is done
@@ -261,7 +284,8 @@ fn one_with_an_audit_by_triggers_that_lets_only_its_own_program_add_tasks() {
 #[test]
 fn one_whose_trigger_undoes_a_status_that_it_does_not_know() {
     let sql = "
-        CREATE TRIGGER known AFTER UPDATE OF status ON jobs WHEN NEW.status NOT IN ('queued', 'active', 'done') BEGIN
+        CREATE TRIGGER known AFTER UPDATE OF status ON jobs WHEN NEW.status NOT IN ('queued', \
+        'active', 'done') BEGIN
             UPDATE jobs SET status = OLD.status WHERE id = NEW.id;
         END;";
     insta::assert_snapshot!(day(&format!("{TABLES}{ROWS}{sql}"), &[]), @r#"
@@ -278,9 +302,12 @@ fn one_with_references_and_without_autoincrement() {
         CREATE TABLE agents (name TEXT PRIMARY KEY);
         INSERT INTO repos VALUES ('alpha'), ('beta');
         INSERT INTO agents VALUES ('analyst'), ('developer');
-        CREATE TABLE tasks (id INTEGER PRIMARY KEY, work_item_id TEXT, repo TEXT NOT NULL REFERENCES repos (name), stage TEXT);
-        CREATE TABLE jobs (id INTEGER PRIMARY KEY, task_id INTEGER NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
-            repo TEXT REFERENCES repos DEFERRABLE INITIALLY DEFERRED, agent TEXT REFERENCES agents (name), status TEXT);";
+        CREATE TABLE tasks (id INTEGER PRIMARY KEY, work_item_id TEXT, repo TEXT NOT NULL \
+        REFERENCES repos (name), stage TEXT);
+        CREATE TABLE jobs (id INTEGER PRIMARY KEY, task_id INTEGER NOT NULL REFERENCES tasks (id) \
+        ON DELETE CASCADE,
+            repo TEXT REFERENCES repos DEFERRABLE INITIALLY DEFERRED, agent TEXT REFERENCES agents \
+            (name), status TEXT);";
     insta::assert_snapshot!(day(&format!("{sql}{ROWS}"), &[]), @r#"
     `serial-gate.db` adopted: 4 tasks and 4 jobs are there, 2 may be claimed
 
@@ -300,8 +327,10 @@ fn one_with_references_and_without_autoincrement() {
 #[test]
 fn one_with_epoch_times_in_milliseconds() {
     let sql = "
-        CREATE TABLE tasks (id INTEGER PRIMARY KEY, repo TEXT, stage TEXT, created_at INTEGER DEFAULT 1764000000000);
-        CREATE TABLE jobs (id INTEGER PRIMARY KEY, task_id INTEGER, repo TEXT, agent TEXT, status TEXT,
+        CREATE TABLE tasks (id INTEGER PRIMARY KEY, repo TEXT, stage TEXT, created_at INTEGER \
+        DEFAULT 1764000000000);
+        CREATE TABLE jobs (id INTEGER PRIMARY KEY, task_id INTEGER, repo TEXT, agent TEXT, status \
+        TEXT,
             created_at INTEGER DEFAULT 1764000000000);";
     insta::assert_snapshot!(day(&format!("{sql}{ROWS}"), &[]), @r#"
     `serial-gate.db` adopted: 4 tasks and 4 jobs are there, 2 may be claimed
@@ -326,7 +355,8 @@ fn one_with_many_rows() {
     let sql = format!(
         "{TABLES}
          WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
-         INSERT INTO tasks (id, repo, stage) SELECT i, 'repo-' || (i % 100), iif(i > {rows} - 200, 'analysis', 'done') FROM n;
+         INSERT INTO tasks (id, repo, stage) SELECT i, 'repo-' || (i % 100), iif(i > {rows} - 200, \
+         'analysis', 'done') FROM n;
          INSERT INTO jobs (task_id, repo, agent, status)
             SELECT id, repo, 'analyst', iif(stage = 'done', 'done', 'queued') FROM tasks"
     );

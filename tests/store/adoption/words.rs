@@ -1,4 +1,4 @@
-//! What `init` says of the file: new, adopted, or not the one that was meant.
+//! What `init` reports about the file: new, adopted, or not the intended one.
 
 use rusqlite::Connection;
 
@@ -12,11 +12,14 @@ fn with(sql: &str) -> Gate {
 
 const TABLES: &str = "
     CREATE TABLE tasks (id INTEGER PRIMARY KEY, repo TEXT, stage TEXT);
-    CREATE TABLE jobs (id INTEGER PRIMARY KEY, task_id INTEGER, repo TEXT, agent TEXT, status TEXT);";
+    CREATE TABLE jobs (id INTEGER PRIMARY KEY, task_id INTEGER, repo TEXT, agent TEXT, status \
+    TEXT);";
 
 const ROWS: &str = "
-    INSERT INTO tasks VALUES (1, 'alpha', 'done'), (2, 'alpha', 'analysis'), (3, 'alpha', 'analysis'), (4, 'beta', 'analysis');
-    INSERT INTO jobs VALUES (1, 1, 'alpha', 'analyst', 'done'), (2, 2, 'alpha', 'analyst', 'queued'),
+    INSERT INTO tasks VALUES (1, 'alpha', 'done'), (2, 'alpha', 'analysis'), (3, 'alpha', \
+    'analysis'), (4, 'beta', 'analysis');
+    INSERT INTO jobs VALUES (1, 1, 'alpha', 'analyst', 'done'), (2, 2, 'alpha', 'analyst', \
+    'queued'),
         (3, 3, 'alpha', 'analyst', 'queued'), (4, 4, 'beta', 'analyst', 'queued');";
 
 #[test]
@@ -32,7 +35,12 @@ fn a_new_file_is_said_to_be_new_and_the_one_that_was_meant_is_named() {
         assert_eq!(
             ran.stdout,
             format!(
+<<<<<<< HEAD
                 "created `{mistyped}`: a new, empty queue\nnote: did you mean `orchestrator.db`, which is next to it?\n"
+=======
+                "created `{mistyped}`: a new, empty queue\nnote: did you mean `orchestrator.db`, \
+                 which is beside it?\n"
+>>>>>>> s17-1
             )
         );
         std::fs::remove_file(gate.path(mistyped)).unwrap();
@@ -143,9 +151,10 @@ fn tables_of_almost_the_names_are_refused_unless_new_ones_are_wanted() {
         assert_eq!(
             ran.stderr,
             format!(
-                "error: `serial-gate.db` was left as it is: it has the {found}, but no {missing}: the gate reads only \
-                 `tasks`, `jobs` and `repo_freeze`. Rename yours (a view is not enough), or make new, empty ones beside \
-                 them with `init --new-tables`\n"
+                "error: `serial-gate.db` was left as it is: it has the {found}, but no \
+                 {missing}, and the gate reads only `tasks`, `jobs` and `repo_freeze`: rename \
+                 yours (a view is not enough), or make new, empty ones next to them with \
+                 `serial-gate init --new-tables`\n"
             )
         );
         assert_eq!(std::fs::read(gate.database()).unwrap(), before);
@@ -156,7 +165,7 @@ fn tables_of_almost_the_names_are_refused_unless_new_ones_are_wanted() {
             "{}",
             ran.stdout
         );
-        // It was said once, and a second run is not asked again.
+        // A second run needs no flag.
         gate.run(&["init"]).succeeds();
     }
 }
@@ -183,7 +192,8 @@ fn other_tables_are_no_reason_to_refuse() {
     assert_eq!(
         ran.stdout.lines().nth(1),
         Some(
-            "note: the table `freezes` is not read: the gate reads only `tasks`, `jobs` and `repo_freeze`"
+            "note: the table `freezes` is not read: the gate reads only `tasks`, `jobs` and \
+             `repo_freeze`"
         )
     );
 }
@@ -193,8 +203,10 @@ fn names_of_a_hostile_database_move_no_cursor() {
     let gate = with(&format!(
         "{TABLES}
          INSERT INTO tasks VALUES (1, 'alpha', 'done' || char(27) || '[2J'), (2, 'alpha', 'Done');
-         INSERT INTO jobs VALUES (1, 1, 'alpha', 'x' || char(10) || 'note: all is well', 'pend' || char(8));
-         CREATE TRIGGER \"\u{1b}[31m\" BEFORE INSERT ON tasks BEGIN SELECT RAISE(ABORT, 'no\u{1b}[2J'); END"
+         INSERT INTO jobs VALUES (1, 1, 'alpha', 'x' || char(10) || 'note: all is well', 'pend' || \
+         char(8));
+         CREATE TRIGGER \"\u{1b}[31m\" BEFORE INSERT ON tasks BEGIN SELECT RAISE(ABORT, \
+         'no\u{1b}[2J'); END"
     ));
     for verb in [&["init", "--dry-run"][..], &["init", "-v"], &["doctor"]] {
         let ran = gate.run(verb).succeeds();
@@ -213,8 +225,10 @@ fn names_of_a_hostile_database_move_no_cursor() {
 fn the_rules_that_would_fit_are_proposed_and_fit() {
     let gate = with(&format!(
         "{TABLES}
-         INSERT INTO tasks VALUES (1, 'alpha', 'completed'), (2, 'alpha', 'design'), (3, 'alpha', 'design');
-         INSERT INTO jobs VALUES (1, 1, 'alpha', 'planner', 'done'), (2, 1, 'alpha', 'coder', 'done'),
+         INSERT INTO tasks VALUES (1, 'alpha', 'completed'), (2, 'alpha', 'design'), (3, 'alpha', \
+         'design');
+         INSERT INTO jobs VALUES (1, 1, 'alpha', 'planner', 'done'), (2, 1, 'alpha', 'coder', \
+         'done'),
             (3, 2, 'alpha', 'planner', 'queued'), (4, 3, 'alpha', 'planner', 'queued');"
     ));
     let ran = gate.run(&["init"]).succeeds();
@@ -254,7 +268,12 @@ fn doctor_says_nothing_of_a_queue_that_has_just_begun() {
     let ran = gate.run(&["doctor"]);
     assert!(
         ran.stdout.contains(
+<<<<<<< HEAD
             "note: `last week` in `jobs.created_at` is not a time that can be read, so the age of such a job is not known"
+=======
+            "note: `last week` in `jobs.created_at` is no time that can be read, so the age of \
+             such a job is not known"
+>>>>>>> s17-1
         ),
         "{}",
         ran.stdout
@@ -267,14 +286,18 @@ fn a_stage_that_only_looks_finished_is_named_beside_one_that_is() {
     gate.sqlite()
         .execute_batch(
             "CREATE TABLE tasks (id INTEGER PRIMARY KEY, repo TEXT, stage TEXT);
-             CREATE TABLE jobs (id INTEGER PRIMARY KEY, task_id INTEGER, repo TEXT, agent TEXT, status TEXT);
+             CREATE TABLE jobs (id INTEGER PRIMARY KEY, task_id INTEGER, repo TEXT, agent TEXT, \
+             status TEXT);
              INSERT INTO tasks VALUES (1, 'a', 'done'), (2, 'a', 'Done'), (3, 'a', 'analysis');
              INSERT INTO jobs VALUES (3, 3, 'a', 'analyst', 'queued');",
         )
         .unwrap();
     let said = gate.run(&["init"]).succeeds().stdout;
     assert!(
-        said.contains("note: tasks in `Done` are unfinished, and each holds the later ones of its repo: the rule knows `done` as finished, by exact text"),
+        said.contains(
+            "note: tasks in `Done` are unfinished, and each holds the later ones of its \
+            repo: the rule knows `done` as finished, by exact text"
+        ),
         "{said}"
     );
     // It is prepared by now, and `init` would not set its rules.
@@ -291,9 +314,11 @@ fn what_is_said_of_a_large_queue_names_how_much_was_looked_at() {
     gate.sqlite()
         .execute_batch(
             "CREATE TABLE tasks (id INTEGER PRIMARY KEY, repo TEXT, stage TEXT);
-             CREATE TABLE jobs (id INTEGER PRIMARY KEY, task_id INTEGER, repo TEXT, agent TEXT, status TEXT);
+             CREATE TABLE jobs (id INTEGER PRIMARY KEY, task_id INTEGER, repo TEXT, agent TEXT, \
+             status TEXT);
              WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100010)
-             INSERT INTO tasks SELECT i, 'r' || i, CASE WHEN i < 10 THEN 'done' ELSE 'analysis' END FROM n;
+             INSERT INTO tasks SELECT i, 'r' || i, CASE WHEN i < 10 THEN 'done' ELSE 'analysis' \
+             END FROM n;
              INSERT INTO jobs SELECT id, id, repo, 'agent-' || (id % 50), 'queued' FROM tasks;",
         )
         .unwrap();

@@ -1,6 +1,8 @@
-//! What is called flat costs the same beside few rows and beside many: the steps of SQLite are counted, not the time.
+//! A flat claim costs the same with few rows and with many: the tests count SQLite's steps, not the
+//! time.
 //!
-//! The states are the worst for a search that rejects rows: all rows of a table are alike, and each kind of row is tried.
+//! The states are the worst for a search that rejects rows: all rows of a table are alike, and each
+//! kind of row is tried.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, StatementStatus};
@@ -17,7 +19,8 @@ use crate::support::components::component;
 const FEW: u32 = 1_000;
 const MANY: u32 = 50_000;
 
-/// What all rows but the asked jobs are like: a task's stage and label, a job's status and agent, when a freeze was cleared.
+/// What all rows but the asked jobs are like: a task's stage and label, a job's status and agent,
+/// when a freeze was cleared.
 const KINDS: [[&str; 5]; 5] = [
     ["'review'", "NULL", "'queued'", "'analyst'", "NULL"],
     ["'done'", "'hotfix'", "'done'", "'developer'", "'then'"],
@@ -26,7 +29,8 @@ const KINDS: [[&str; 5]; 5] = [
     ["'analysis'", "NULL", "'failed'", "NULL", "'then'"],
 ];
 
-/// The tables and indexes of the gate with so many rows of a kind, and queued jobs of other places and agents behind them.
+/// The tables and indexes of the gate with so many rows of a kind, and queued jobs of other places
+/// and agents behind them.
 fn filled(kind: [&str; 5], rows: u32, analyzed: bool) -> Connection {
     let memory = Connection::open_in_memory().unwrap();
     let gate = Gate::new();
@@ -84,7 +88,7 @@ fn pairs() -> Vec<[Connection; 2]> {
     KINDS.into_iter().flat_map(of_kind).collect()
 }
 
-/// The pair in which the steps grow the most, as steps beside few and beside many.
+/// The pair in which the steps grow the most, as steps with few rows and with many.
 fn worst(pairs: &[[Connection; 2]], clause: &Clause) -> [i32; 2] {
     let counted = pairs
         .iter()
@@ -177,7 +181,8 @@ fn the_built_in_rule_and_the_policies_beside_it_are_flat_but_for_the_hotfix_lane
     assert!(of_policy(component("hotfix-lane"), None).flat().is_err());
 }
 
-/// Each with a state in which its steps do grow, so that nothing is refused the name without a reason.
+/// Each with a state in which its steps do grow, so that nothing is refused the name without a
+/// reason.
 #[test]
 fn a_part_that_may_look_at_any_number_of_rows_is_named() {
     let pairs = pairs();

@@ -1,8 +1,8 @@
-//! What is proved of a clause, and which part stands in the way of a proof.
+//! What is proved about a clause, and which part prevents a proof.
 
 use serial_gate::clause::Clause;
 
-/// One line: the agents that are gated and what the shape goes by, or the obstacle.
+/// One line: the gated agents and the basis of the shape, or the obstacle.
 fn shape(text: &str) -> String {
     let clause = Clause::accept(text).unwrap_or_else(|refusal| panic!("{refusal}: {text}"));
     match clause.partitions() {

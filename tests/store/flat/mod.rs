@@ -1,4 +1,5 @@
-//! The claim that costs the same however many jobs are held: whether its candidates are always what the clause says.
+//! The claim that costs the same however many jobs are held: whether its candidates are always what
+//! the clause says.
 //!
 //! The oracle here is a plain scan in SQL, which knows no shape, no partition and no trigger.
 
@@ -52,7 +53,8 @@ impl Rule {
     /// The first job that the clause lets through, for an agent or for all, by a plain scan.
     pub fn first(&self, sqlite: &Connection, agent: Option<&str>) -> Option<i64> {
         let sql = format!(
-            "SELECT min(id) FROM jobs WHERE status = 'queued' AND (?1 IS NULL OR agent = ?1) AND {}",
+            "SELECT min(id) FROM jobs WHERE status = 'queued' AND (?1 IS NULL OR agent = ?1) AND \
+             {}",
             self.rendered
         );
         let mut query = sqlite.prepare_cached(&sql).unwrap();
@@ -90,22 +92,26 @@ impl Rule {
         claimed.map(|job| job.id)
     }
 
-    /// A partition of a repo that is not dirty whose candidate is not the one that a plain scan gives.
+    /// A partition of a repo that is not dirty whose candidate is not the one that a plain scan
+    /// gives.
     pub fn disagreement(&self, sqlite: &Connection) -> Option<String> {
         let sql = format!(
-            "SELECT quote(named.repo) || ', ' || quote(named.agent) || ': candidate ' || quote(candidate)
+            "SELECT quote(named.repo) || ', ' || quote(named.agent) || ': candidate ' || \
+             quote(candidate)
                     || ', by the clause ' || quote(first) FROM (
                 SELECT repo, agent,
                     (SELECT group_concat(job) FROM serial_gate_partition WHERE idx = :idx
                         AND no_repo = (named.repo IS NULL) AND repo = coalesce(named.repo, '')
                         AND agent IS named.agent) AS candidate,
                     (SELECT CAST(min(id) AS TEXT) FROM jobs
-                     WHERE status = 'queued' AND repo IS named.repo AND agent IS named.agent AND {}) AS first
+                     WHERE status = 'queued' AND repo IS named.repo AND agent IS named.agent AND \
+                     {}) AS first
                 FROM (SELECT repo, agent FROM jobs UNION
                       SELECT CASE WHEN no_repo THEN NULL ELSE repo END, agent
                       FROM serial_gate_partition WHERE idx = :idx) AS named
              ) AS named
-             WHERE candidate IS NOT first AND NOT EXISTS (SELECT 1 FROM serial_gate_dirty WHERE idx = :idx
+             WHERE candidate IS NOT first AND NOT EXISTS (SELECT 1 FROM serial_gate_dirty WHERE \
+             idx = :idx
                 AND no_repo = (named.repo IS NULL) AND repo = coalesce(named.repo, '')) LIMIT 1",
             self.rendered
         );
@@ -130,7 +136,7 @@ pub fn lease() -> Lease<'static> {
     }
 }
 
-/// A connection of somebody else's, for whom a crash of the machine is no concern.
+/// Another program's connection, without flushes.
 pub fn other_program(gate: &Gate) -> Connection {
     let sqlite = gate.sqlite();
     sqlite.pragma_update(None, "synchronous", "OFF").unwrap();

@@ -1,5 +1,5 @@
-//! A hundred thousand random writes by whoever, and after each of them the candidates of four rules held against a plain
-//! scan: no write goes unseen.
+//! A hundred thousand random writes by different programs, and after each of them the candidates of
+//! four rules held against a plain scan: no write goes unseen.
 
 use rusqlite::{Connection, ErrorCode};
 
@@ -10,15 +10,20 @@ use crate::support::random::Rng;
 /// What each rule depends on differs: tasks and freezes; a count; jobs; nothing but the job.
 const RULES: [&str; 6] = [
     "AND NOT (jobs.agent = 'analyst' AND (
-        EXISTS (SELECT 1 FROM tasks t WHERE t.repo = jobs.repo AND t.id < jobs.task_id AND t.stage <> 'done')
-        OR EXISTS (SELECT 1 FROM repo_freeze f WHERE f.repo = jobs.repo AND f.cleared_at IS NULL)))",
+        EXISTS (SELECT 1 FROM tasks t WHERE t.repo = jobs.repo AND t.id < jobs.task_id AND t.stage \
+        <> 'done')
+        OR EXISTS (SELECT 1 FROM repo_freeze f WHERE f.repo = jobs.repo AND f.cleared_at IS \
+        NULL)))",
     "AND (SELECT count(*) FROM tasks t
         WHERE t.repo = jobs.repo AND t.id < jobs.task_id AND t.stage <> 'done') < 2",
-    "AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.repo = jobs.repo AND j.status = 'running' AND j.agent = jobs.agent)",
+    "AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.repo = jobs.repo AND j.status = 'running' AND \
+     j.agent = jobs.agent)",
     "AND NOT EXISTS (SELECT 1 FROM tasks t WHERE t.repo = jobs.repo AND t.gate_label = 'hotfix')",
     "AND (jobs.agent <> 'analyst' OR jobs.task_id IS NULL)",
-    "AND NOT EXISTS (SELECT 1 FROM repo_freeze f WHERE f.repo = jobs.repo AND f.cleared_at IS NULL AND f.reason IS NULL)
-     AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.repo = jobs.repo AND j.task_id < jobs.task_id AND j.status = 'queued')",
+    "AND NOT EXISTS (SELECT 1 FROM repo_freeze f WHERE f.repo = jobs.repo AND f.cleared_at IS NULL \
+     AND f.reason IS NULL)
+     AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.repo = jobs.repo AND j.task_id < jobs.task_id \
+     AND j.status = 'queued')",
 ];
 
 const REPOS: &[&str] = &[
@@ -81,38 +86,82 @@ pub fn write(rng: &mut Rng) -> String {
     let (label, reason) = (*rng.pick(LABELS), *rng.pick(TIMES));
     let frozen = if repo == "NULL" { "'a'" } else { repo };
     match rng.below(30) {
-        0..=2 => format!("INSERT{or} INTO tasks (id, repo, stage, gate_label) VALUES ({id}, {repo}, {stage}, {label})"),
-        3..=6 => format!("INSERT{or} INTO jobs (id, task_id, repo, agent, status) VALUES ({id}, {task}, {repo}, {agent}, {status})"),
-        7 => format!("INSERT{or} INTO repo_freeze (id, repo, cleared_at, reason) VALUES ({id}, {frozen}, {time}, {reason})"),
+        0..=2 => format!(
+            "INSERT{or} INTO tasks (id, repo, stage, gate_label) VALUES ({id}, \
+            {repo}, {stage}, {label})"
+        ),
+        3..=6 => format!(
+            "INSERT{or} INTO jobs (id, task_id, repo, agent, status) VALUES ({id}, \
+            {task}, {repo}, {agent}, {status})"
+        ),
+        7 => format!(
+            "INSERT{or} INTO repo_freeze (id, repo, cleared_at, reason) VALUES ({id}, \
+            {frozen}, {time}, {reason})"
+        ),
         8..=9 => format!("UPDATE{or} tasks SET stage = {stage} WHERE id = {id}"),
         10 => format!("UPDATE tasks SET repo = {repo}, gate_label = {label} WHERE id = {id}"),
         11..=13 => format!("UPDATE{or} jobs SET status = {status} WHERE id = {id}"),
-        14 => format!("UPDATE jobs SET repo = {repo}, task_id = {task}, agent = {agent} WHERE id = {id}"),
+        14 => format!(
+            "UPDATE jobs SET repo = {repo}, task_id = {task}, agent = {agent} WHERE id = \
+            {id}"
+        ),
         15 => format!("UPDATE jobs SET task_id = {task} WHERE repo IS {repo}"),
-        16 => format!("UPDATE{or} repo_freeze SET cleared_at = {time}, reason = {reason} WHERE repo IS {frozen}"),
+        16 => format!(
+            "UPDATE{or} repo_freeze SET cleared_at = {time}, reason = {reason} WHERE \
+            repo IS {frozen}"
+        ),
         17 => format!("UPDATE{or} repo_freeze SET repo = {frozen} WHERE id = {id}"),
-        18 => format!("DELETE FROM {} WHERE id = {id}", rng.pick(&["tasks", "jobs", "repo_freeze"])),
-        19..=20 => format!("UPDATE{or} {} SET id = {id}, repo = {frozen} WHERE id = {other}", rng.pick(&["tasks", "jobs", "repo_freeze"])),
+        18 => format!(
+            "DELETE FROM {} WHERE id = \
+            {id}",
+            rng.pick(&["tasks", "jobs", "repo_freeze"])
+        ),
+        19..=20 => format!(
+            "UPDATE{or} {} SET id = {id}, repo = {frozen} WHERE id = \
+            {other}",
+            rng.pick(&["tasks", "jobs", "repo_freeze"])
+        ),
         21 => format!("REPLACE INTO tasks (id, repo, stage) VALUES ({id}, {repo}, {stage})"),
-        22 => format!("REPLACE INTO jobs (id, task_id, repo, agent, status) VALUES ({id}, {task}, {repo}, {agent}, {status})"),
-        23 => format!("INSERT INTO jobs (id, task_id, repo, agent, status) VALUES ({id}, {task}, {repo}, {agent}, 'queued')
-            ON CONFLICT (id) DO UPDATE SET repo = excluded.repo, status = excluded.status"),
-        24 => format!("UPDATE jobs SET gate_lease_until = {time}, gate_token = NULL WHERE repo IS {repo}"),
+        22 => format!(
+            "REPLACE INTO jobs (id, task_id, repo, agent, status) VALUES ({id}, {task}, \
+            {repo}, {agent}, {status})"
+        ),
+        23 => format!(
+            "INSERT INTO jobs (id, task_id, repo, agent, status) VALUES ({id}, {task}, \
+            {repo}, {agent}, 'queued')
+            ON CONFLICT (id) DO UPDATE SET repo = excluded.repo, status = excluded.status"
+        ),
+        24 => format!(
+            "UPDATE jobs SET gate_lease_until = {time}, gate_token = NULL WHERE repo IS \
+            {repo}"
+        ),
         25..=27 => format!(
             "UPDATE OR REPLACE {} SET id = {id} WHERE id = {other}",
             rng.pick(&["tasks", "tasks", "jobs", "repo_freeze"])
         ),
         // What a claim of the gate's would write, and more than that.
         28 if rng.below(3) == 0 => {
-            let (column, value) = *rng.pick(&[("repo", "'moved'"), ("agent", "'moved'"), ("task_id", "77"), ("rowid", "77")]);
-            format!("UPDATE jobs SET status = 'running', gate_fence = 9000000000000, {column} = {value} WHERE id = {id} AND {column} IS NOT {value}")
+            let (column, value) = *rng.pick(&[
+                ("repo", "'moved'"),
+                ("agent", "'moved'"),
+                ("task_id", "77"),
+                ("rowid", "77"),
+            ]);
+            format!(
+                "UPDATE jobs SET status = 'running', gate_fence = 9000000000000, {column} = \
+                {value} WHERE id = {id} AND {column} IS NOT {value}"
+            )
         }
         29 if rng.below(3) == 0 => format!(
             "UPDATE OR REPLACE {} SET {} = {id} WHERE id = {other}",
             rng.pick(&["tasks", "jobs", "repo_freeze"]),
             rng.pick(&["rowid", "OID", "_rowid_"])
         ),
-        _ if rng.below(20) == 0 => format!("DELETE FROM {}", rng.pick(&["tasks", "jobs", "repo_freeze"])),
+        _ if rng.below(20) == 0 => format!(
+            "DELETE FROM \
+            {}",
+            rng.pick(&["tasks", "jobs", "repo_freeze"])
+        ),
         _ => format!("UPDATE tasks SET stage = {stage} WHERE repo IS {repo}"),
     }
 }
@@ -163,14 +212,15 @@ fn after_every_operation_each_clean_repo_has_the_candidate_that_its_clause_gives
     let (mut done, mut claimed) = (String::new(), [0; 2]);
     for operation in 0..operations {
         let rule = &rules[match rng.below(12) {
-            // Four rules have an index at a time, so a look at another drops one: a change of generations.
+            // Four rules have an index at a time, so a look at another drops one: a change of
+            // generations.
             0 => 4 + rng.below(2),
             _ => rng.below(4),
         }];
         if rng.below(4) == 0 {
             let agent = some_agent(&mut rng);
             let first = rule.first(&sqlite, agent);
-            // One that looks at one job after another leaves every index as right as it was.
+            // A claim over the whole queue leaves every index right.
             let by_candidates = rng.below(4) > 0;
             let job = match by_candidates {
                 true => rule.claim(&mut store, agent),
@@ -199,7 +249,8 @@ fn after_every_operation_each_clean_repo_has_the_candidate_that_its_clause_gives
     }
     let [spliced, flat] = claimed;
     println!(
-        "{operations} operations, {flat} claims by candidates and {spliced} others gave a job, 0 disagreements"
+        "{operations} operations, {flat} claims by candidates and {spliced} others gave a job, 0 \
+         disagreements"
     );
     assert!(flat * 40 > operations && spliced * 200 > operations);
 }

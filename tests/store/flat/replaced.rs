@@ -1,5 +1,5 @@
-//! Rows that go without a trigger: `REPLACE` deletes them for another unique column than the id. A claim that finds nothing
-//! finds out.
+//! Rows that go without a trigger: `REPLACE` deletes them for another unique column than the id. A
+//! claim that finds nothing finds out.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::support::Gate;
 use crate::support::random::Rng;
 use crate::support::service::Service;
 
-/// As an orchestrator has them that knows its rows by keys of its own.
+/// The tables of an orchestrator with its own keys for rows.
 const KEYS: &str = "
     ALTER TABLE jobs ADD COLUMN external_key TEXT;
     CREATE UNIQUE INDEX by_work_item ON tasks (work_item_id);
@@ -81,7 +81,8 @@ fn a_claim_finds_the_job_that_a_replaced_row_has_held() {
 #[test]
 fn a_claim_finds_the_job_behind_one_that_was_replaced() {
     for write in [
-        "REPLACE INTO jobs (external_key, repo, agent, status) VALUES ('K', 'alpha', 'analyst', 'done')",
+        "REPLACE INTO jobs (external_key, repo, agent, status) VALUES ('K', 'alpha', 'analyst', \
+         'done')",
         "INSERT INTO jobs (repo, agent, status) VALUES ('beta', 'analyst', 'done');
          UPDATE OR REPLACE jobs SET external_key = 'K' WHERE status = 'done'",
         "REPLACE INTO jobs (id, repo, agent, status) VALUES (1, 'beta', 'analyst', 'done')",
@@ -133,7 +134,7 @@ fn who_is_told_that_a_job_may_be_claimed_gets_it_with_the_next_claim() {
             .collect::<Result<_, _>>()
             .unwrap();
         assert!(dirty.contains(&"r250".to_owned()), "{verb:?}: {dirty:?}");
-        // Whoever asks again has nothing more to mark.
+        // A second look has nothing more to mark.
         gate.run(verb).succeeds();
         let claimed = gate.run(&["claim", "--json"]).succeeds();
         assert_eq!(claimed.json()["id"], 250, "{verb:?}");
@@ -166,7 +167,8 @@ fn gate_of(repos: usize) -> Gate {
         .execute_batch(&format!(
             "{KEYS}
              WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {repos})
-             INSERT INTO tasks (work_item_id, repo, stage) SELECT 'W' || i, printf('r%03d', i), 'analysis' FROM n;
+             INSERT INTO tasks (work_item_id, repo, stage) SELECT 'W' || i, printf('r%03d', i), \
+             'analysis' FROM n;
              INSERT INTO jobs (task_id, repo, agent) SELECT id + 10000, repo, 'analyst' FROM tasks;"
         ))
         .unwrap();
@@ -204,11 +206,20 @@ fn write(rng: &mut Rng) -> String {
     let stage = *rng.pick(&["'done'", "'review'"]);
     let cleared = *rng.pick(&["NULL", "NULL", "'then'"]);
     rng.pick(&[
-        format!("INSERT {or} INTO tasks (id, work_item_id, repo, stage) VALUES ({id}, {key}, {repo}, {stage})"),
+        format!(
+            "INSERT {or} INTO tasks (id, work_item_id, repo, stage) VALUES ({id}, {key}, \
+            {repo}, {stage})"
+        ),
         format!("UPDATE {or} tasks SET work_item_id = {key}, stage = {stage} WHERE id = {id}"),
-        format!("INSERT {or} INTO jobs (id, external_key, task_id, repo, agent, status) VALUES ({id}, {key}, {id}, {repo}, 'analyst', 'queued')"),
+        format!(
+            "INSERT {or} INTO jobs (id, external_key, task_id, repo, agent, status) VALUES \
+            ({id}, {key}, {id}, {repo}, 'analyst', 'queued')"
+        ),
         format!("UPDATE {or} jobs SET external_key = {key}, status = 'queued' WHERE id = {id}"),
-        format!("INSERT {or} INTO repo_freeze (id, repo, reason, cleared_at) VALUES ({id}, {repo}, {key}, {cleared})"),
+        format!(
+            "INSERT {or} INTO repo_freeze (id, repo, reason, cleared_at) VALUES ({id}, {repo}, \
+            {key}, {cleared})"
+        ),
         format!("UPDATE {or} repo_freeze SET reason = {key} WHERE id = {id}"),
     ])
     .clone()
@@ -219,8 +230,10 @@ fn let_through(sqlite: &Connection) -> Vec<i64> {
     let mut query = sqlite
         .prepare(
             "SELECT id FROM jobs WHERE status = 'queued' AND NOT (agent = 'analyst' AND (
-                EXISTS (SELECT 1 FROM tasks t WHERE t.repo = jobs.repo AND t.id < jobs.task_id AND t.stage != 'done')
-                OR EXISTS (SELECT 1 FROM repo_freeze f WHERE f.repo = jobs.repo AND f.cleared_at IS NULL)))",
+                EXISTS (SELECT 1 FROM tasks t WHERE t.repo = jobs.repo AND t.id < jobs.task_id AND \
+                t.stage != 'done')
+                OR EXISTS (SELECT 1 FROM repo_freeze f WHERE f.repo = jobs.repo AND f.cleared_at \
+                IS NULL)))",
         )
         .unwrap();
     let ids = query.query_map([], |row| row.get(0)).unwrap();

@@ -1,4 +1,5 @@
-//! Random clauses with a proven shape × random states: a claim by candidates takes the job that a plain scan takes.
+//! Random clauses with a proven shape × random states: a claim by candidates takes the job that a
+//! plain scan takes.
 
 use rusqlite::Connection;
 use serial_gate::clause::Clause;
@@ -8,15 +9,17 @@ use super::{Rule, other_program};
 use crate::support::Gate;
 use crate::support::random::Rng;
 
-/// For which truth value of the condition, and on which side of a place, the whole clause needs it to be closed. What goes
-/// by the place is mostly chosen so; that is what makes many clauses that have a shape and go by the order of tasks.
+/// For which truth value of the condition, and on which side of a place, the whole clause needs it
+/// to be closed. What goes by the place is mostly chosen so; that is what makes many clauses that
+/// have a shape and go by the order of tasks.
 #[derive(Clone, Copy)]
 struct Aim {
     truth: bool,
     after: bool,
 }
 
-/// A condition of the language, mostly of the kind that rules are made of. `rows` are the rows in scope besides the job.
+/// A condition of the language, mostly of the kind that rules are made of. `rows` are the rows in
+/// scope besides the job.
 fn condition(rng: &mut Rng, rows: &[Row], aim: Aim, size: usize) -> String {
     let not = Aim {
         truth: !aim.truth,
@@ -227,7 +230,8 @@ impl Clauses {
     }
 }
 
-/// A state in which most jobs stand in one line: few repos and agents, and a place in the order of tasks for each.
+/// A state in which most jobs are in one line: few repos and agents, and a place in the order of
+/// tasks for each.
 fn fill(rng: &mut Rng, sqlite: &Connection) {
     let mut sql =
         "BEGIN IMMEDIATE; DELETE FROM tasks; DELETE FROM jobs; DELETE FROM repo_freeze;".to_owned();
@@ -251,7 +255,8 @@ fn fill(rng: &mut Rng, sqlite: &Connection) {
         let status = rng.pick(&["'queued'", "'queued'", "'queued'", "'running'"]);
         let task = rng.pick(&["1", "2", "3", "4", "5", "6", "7", "0", "NULL", "2.5", "'x'"]);
         sql += &format!(
-            "INSERT INTO jobs (id, task_id, repo, agent, status) VALUES ({id}, {task}, {repo}, {agent}, {status});"
+            "INSERT INTO jobs (id, task_id, repo, agent, status) VALUES ({id}, {task}, {repo}, \
+             {agent}, {status});"
         );
     }
     for _ in 0..rng.below(3) {
@@ -301,7 +306,8 @@ fn a_claim_by_candidates_takes_the_job_that_a_plain_scan_takes() {
     }
     assert!(ordered * 4 > clauses && claimed > clauses && passed_over > clauses);
     println!(
-        "{clauses} clauses with a shape, {ordered} of them go by the order of tasks, {} had none; {claimed} jobs claimed, {passed_over} past a held one",
+        "{clauses} clauses with a shape, {ordered} of them go by the order of tasks, {} had none; \
+         {claimed} jobs claimed, {passed_over} past a held one",
         random.without_shape
     );
 }

@@ -4,7 +4,8 @@ use super::{Rule, other_program};
 use crate::support::Gate;
 
 const RULE: &str = "AND NOT (jobs.agent = 'analyst' AND (
-    EXISTS (SELECT 1 FROM tasks t WHERE t.repo = jobs.repo AND t.id < jobs.task_id AND t.stage <> 'done')
+    EXISTS (SELECT 1 FROM tasks t WHERE t.repo = jobs.repo AND t.id < jobs.task_id AND t.stage <> \
+    'done')
     OR EXISTS (SELECT 1 FROM repo_freeze f WHERE f.repo = jobs.repo AND f.cleared_at IS NULL)))";
 
 /// A job is held by a task in `a` and by a freeze in `d`; one may be claimed in `c` and one in `f`.
@@ -12,7 +13,8 @@ const STATE: &str = "
     INSERT INTO tasks (id, repo, stage) VALUES (1, 'a', 'review'), (9, 'b', 'review');
     INSERT INTO repo_freeze (id, repo) VALUES (1, 'd'), (9, 'e');
     INSERT INTO jobs (id, task_id, repo, agent, status) VALUES
-        (1, 2, 'a', 'analyst', 'queued'), (2, NULL, 'c', 'analyst', 'queued'), (3, NULL, 'd', 'analyst', 'queued'),
+        (1, 2, 'a', 'analyst', 'queued'), (2, NULL, 'c', 'analyst', 'queued'), (3, NULL, 'd', \
+        'analyst', 'queued'),
         (4, 5, 'f', 'analyst', 'queued'), (9, NULL, 'e', 'developer', 'done')";
 
 /// Each trigger and a change that it alone sees.
@@ -79,7 +81,8 @@ fn disagree(change: &str, without: Option<&str>) -> bool {
     let sqlite = other_program(&gate);
     let rule = Rule::flat(RULE).unwrap();
     sqlite.execute_batch(STATE).unwrap();
-    // One claim evaluates every repo; then job 2 is put back, and the next claim is of another repo.
+    // One claim evaluates every repo; then job 2 is put back, and the next claim is of another
+    // repo.
     assert_eq!(rule.claim(&mut gate.store(), None), Some(2));
     sqlite
         .execute_batch(

@@ -75,7 +75,8 @@ fn a_thousand_repos_are_known_before_the_first_claim_returns() {
         .execute_batch(
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
              INSERT INTO tasks (repo, stage) SELECT 'repo-' || i, 'analysis' FROM n;
-             INSERT INTO jobs (task_id, repo, agent) SELECT id, repo, 'analyst' FROM tasks ORDER BY id DESC;",
+             INSERT INTO jobs (task_id, repo, agent) SELECT id, repo, 'analyst' FROM tasks ORDER \
+             BY id DESC;",
         )
         .unwrap();
     let mut queue = open(&gate);

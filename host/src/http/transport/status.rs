@@ -15,7 +15,9 @@ use super::problem::Problem;
 impl From<Refused> for Problem {
     fn from(refused: Refused) -> Problem {
         match refused {
-            Refused::Lost(error) if matches!(*error, store::Error::Moved { .. }) => moved(),
+            Refused::Lost(error) if matches!(error.problem(), Some(store::Problem::Moved)) => {
+                moved()
+            }
             Refused::Lost(error) => Problem::inside(&*error),
             Refused::Busy | Refused::Stopped => {
                 Problem::later(StatusCode::SERVICE_UNAVAILABLE, refused, 1)
@@ -58,6 +60,8 @@ fn with_remedy(text: String, remedy: Option<Remedy>) -> String {
         Some(Remedy::StartShadow) => "start one with `POST /policy/shadow`".into(),
         Some(
             Remedy::Create(_)
+            | Remedy::NameAnotherFile
+            | Remedy::RenameTables
             | Remedy::Prepare(_)
             | Remedy::ListAlerts
             | Remedy::ListFixtures
@@ -75,7 +79,7 @@ fn with_remedy(text: String, remedy: Option<Remedy>) -> String {
 
 impl From<store::Error> for Problem {
     fn from(error: store::Error) -> Problem {
-        use store::Error as E;
+        use store::{Error as E, Problem as P};
         let status = match &error {
             E::NoTask { .. }
             | E::NoJob { .. }
@@ -101,27 +105,28 @@ impl From<store::Error> for Problem {
             | E::TokenNameTaken { .. }
             | E::Meanwhile
             | E::NoActiveGeneration => StatusCode::CONFLICT,
-            E::Moved { .. } | E::OldLog { .. } | E::OldIndex { .. } => {
-                return moved().because(error);
-            }
-            E::Missing { .. }
-            | E::Linked { .. }
-            | E::Unreachable { .. }
-            | E::NotFlushed { .. }
-            | E::GroupEnded
-            | E::CannotOpen { .. }
-            | E::NotADatabase { .. }
-            | E::NotPrepared { .. }
-            | E::Schema { .. }
-            | E::Unfit { .. }
-            | E::ReadOnly { .. }
-            | E::Full { .. }
-            | E::Disk { .. }
-            | E::Locked { .. }
-            | E::JournalMode { .. }
-            | E::Damaged { .. }
-            | E::Constraint { .. }
-            | E::Statement { .. }
+            E::Database(found) => match found.problem {
+                P::Moved | P::OldLog(_) | P::OldIndex => return moved().because(error),
+                P::Missing
+                | P::Linked(_)
+                | P::Unreachable(_)
+                | P::NotFlushed(_)
+                | P::CannotOpen(_)
+                | P::NotADatabase
+                | P::NotPrepared
+                | P::Schema(_)
+                | P::Alike(_)
+                | P::Unfit(_)
+                | P::ReadOnly
+                | P::Full
+                | P::Disk(_)
+                | P::Locked
+                | P::JournalMode(_)
+                | P::Damaged(_)
+                | P::Constraint(_)
+                | P::Statement(_) => return Problem::inside(&error),
+            },
+            E::GroupEnded
             | E::Undone { .. }
             | E::NoRandom(_)
             | E::Scan { .. }

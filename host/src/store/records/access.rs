@@ -1,7 +1,7 @@
 //! Who may use the service: named tokens with a role. Only the hash of a token is kept.
 //!
-//! Owns the rows. How a token looks, and what a role may do, is the service's. Rows are never
-//! deleted, so that a name in the history can be looked up.
+//! Owns the rows. Leaves the form of a token and the rights of a role to the service. Callers rely
+//! on this: rows are never deleted, so a name in the history can be looked up.
 
 use super::audit::{self, AuditRow};
 use super::effect::Effect;
@@ -9,7 +9,7 @@ use crate::store::engine::{Row, Tx, values};
 use crate::store::error::not_empty;
 use crate::store::{Actor, Error, Store, sql_time};
 
-/// What the holder of a token may do. Each may do what the ones before it may.
+/// What the holder of a token may do. Each role has the rights of those before it.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
 )]
@@ -30,7 +30,7 @@ pub struct AccessToken {
     pub id: i64,
     /// Whose it is: the name in the history.
     pub name: String,
-    /// What it is good for.
+    /// Its role.
     pub role: Role,
     /// The SHA-256 of its secret.
     pub hash: Vec<u8>,
@@ -45,10 +45,10 @@ pub struct AccessToken {
 const COLUMNS: &str = "id, name, role, hash, made_at, made_by, revoked_at";
 
 impl Role {
-    /// All of them, the least first.
+    /// All roles, the lowest first.
     pub const ALL: [Role; 3] = [Role::Reader, Role::Worker, Role::Operator];
 
-    /// As it is written.
+    /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Role::Reader => "reader",
@@ -107,10 +107,6 @@ impl Store {
     }
 
     /// A token that is still good.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn access_token(&mut self, id: i64) -> Result<Option<AccessToken>, Error> {
         self.read(|tx| {
             let sql = format!(
@@ -121,10 +117,6 @@ impl Store {
     }
 
     /// All tokens, in the order in which they were made.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn access_tokens(&mut self) -> Result<Vec<AccessToken>, Error> {
         self.read(|tx| {
             let sql = format!("SELECT {COLUMNS} FROM serial_gate_access ORDER BY id");
@@ -132,17 +124,12 @@ impl Store {
         })
     }
 
-    /// Whether there ever was a token: from then on nobody is let in without one, even if all are
-    /// revoked.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
+    /// Whether there ever was a token. From then on a token is required, even if all are revoked.
     pub fn had_access_tokens(&mut self) -> Result<bool, Error> {
         self.read(|tx| tx.exists("SELECT 1 FROM serial_gate_access LIMIT 1", &[]))
     }
 
-    /// Makes a token worthless, by its name. Its holder is refused from the next request on.
+    /// Revokes a token by its name. Its holder is refused from the next request on.
     ///
     /// # Errors
     ///
@@ -163,7 +150,7 @@ impl Store {
                 what: &format!("the revocation of token `{}`", name.escape_debug()),
                 table: "serial_gate_access",
             };
-            // By its number: the secret is good under any name.
+            // By number: the secret is valid under any name.
             good.iter().try_for_each(|id| {
                 effect.is_gone(
                     tx,
@@ -193,7 +180,7 @@ fn row<'a>(name: &str, before: Option<&'a str>, after: Option<&'a str>) -> Audit
     }
 }
 
-/// None for a role that this version does not know: such a token is good for nothing.
+/// None for a role that this version does not know: such a token has no rights.
 fn read(row: Row<'_>) -> Result<Option<AccessToken>, Error> {
     let role: String = row.get(2)?;
     let Some(role) = Role::of_name(&role) else {

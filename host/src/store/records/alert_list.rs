@@ -1,6 +1,6 @@
-//! The list of alerts, as people see it: each with how far it is.
+//! The list of alerts for people, each with its state over all channels.
 //!
-//! Owns what an alert counts as over all its channels. It changes nothing.
+//! Owns how the states of the deliveries become one state. Changes nothing.
 
 use jiff::Timestamp;
 
@@ -13,13 +13,13 @@ use crate::store::{Delivery, DeliveryState, Error, Store, sql_time};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ListedAs {
-    /// A channel is to have it yet.
+    /// It is yet to be sent to a channel.
     Pending,
-    /// A channel could not be given it.
+    /// It could not be sent to a channel.
     Failed,
     /// Every channel has it.
     Sent,
-    /// There was no channel for it while it was news.
+    /// There was no channel for it within a day.
     Expired,
 }
 
@@ -31,27 +31,23 @@ pub struct AlertRow {
     pub alert: Alert,
     /// Its state.
     pub state: ListedAs,
-    /// How far it is with each channel.
+    /// Its delivery to each channel.
     pub deliveries: Vec<Delivery>,
 }
 
 /// How full the outbox is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outbox {
-    /// What is to be sent yet.
+    /// How many deliveries are pending.
     pub pending: i64,
-    /// When the oldest of that was written, UTC.
+    /// When the oldest pending alert was written, UTC.
     pub oldest_pending: Option<String>,
-    /// What was tried often enough.
+    /// How many deliveries have failed.
     pub failed: i64,
 }
 
 impl Store {
     /// How full the outbox is, over all channels.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn outbox(&mut self, now: Timestamp) -> Result<Outbox, Error> {
         let since = sql_time(now.checked_sub(NEWS).unwrap_or(Timestamp::MIN));
         self.read(|tx| {
@@ -74,10 +70,6 @@ impl Store {
     }
 
     /// The alerts with their deliveries, the newest first.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn alerts(&mut self, now: Timestamp, limit: u32) -> Result<Vec<AlertRow>, Error> {
         let since = sql_time(now.checked_sub(NEWS).unwrap_or(Timestamp::MIN));
         self.read_one_state(|tx| {

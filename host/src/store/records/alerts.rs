@@ -1,10 +1,10 @@
-//! Alerts: what there is to tell people, written down before it is sent.
+//! Alerts: messages for people, stored before they are sent.
 //!
-//! Owns the outbox. How far each alert is with each channel is left to `deliveries`, and the words
-//! to the room `alerts`. Callers rely on this: an alert is written in the transaction of what it
-//! tells of, so none tells of a change that did not happen, and none is lost with the process. It
-//! is written whether or not a channel is configured, because who changes something need not be who
-//! sends. The newest 10,000 are kept, so that the table has an end where nobody ever sends.
+//! Owns the outbox. Leaves the delivery to each channel to `deliveries`, and the words to the room
+//! `alerts`. Callers rely on this: an alert is stored in the transaction of its event, so no alert
+//! reports a change that did not happen, and none is lost with the process. It is stored whether or
+//! not a channel is configured, because another process may send it. The newest 10,000 are kept, so
+//! that the table stays bounded where no process sends.
 
 use std::time::Duration;
 
@@ -19,10 +19,10 @@ use crate::store::{Error, Store, sql_time, token};
 /// How many alerts are kept.
 const KEPT: i64 = 10_000;
 
-/// Who tells of what nobody did.
+/// The author of an event that no person caused.
 pub(crate) const THE_HOST: &str = "serial-gate";
 
-/// What an alert tells of.
+/// What an alert is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AlertKind {
@@ -32,22 +32,22 @@ pub enum AlertKind {
     Unfreeze,
     /// A policy failed too often, and the one before it is active again.
     Rollback,
-    /// A job failed, and goes back to the queue only if an operator puts it there.
+    /// A job failed. Only an operator puts it back.
     JobFailed,
-    /// The first job of a repo's waiting line has been there for long.
+    /// The first job of a repo's waiting line has been there for too long.
     Waiting,
     /// A policy's `decide` and its clause differ about a queued job.
     Contradiction,
-    /// Nothing: an operator tries the channels. It is never written down.
+    /// A test of the channels by an operator. It is never stored.
     Test,
 }
 
-/// Something to tell people.
+/// A message for people.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Alert {
     /// Its number.
     pub id: i64,
-    /// Its name among the alerts of all queues: who hears of it twice can tell by this.
+    /// Its key among the alerts of all queues: a receiver recognises a repeated alert by it.
     pub key: String,
     /// When it happened, UTC.
     pub at: String,
@@ -61,10 +61,9 @@ pub struct Alert {
     pub subject: Option<i64>,
     /// Who did it.
     pub who: String,
-    /// Why; empty if nothing was said.
+    /// Why; may be empty.
     pub why: String,
-    /// What has to be known besides, as it was then: why the gate did not hold a frozen repo, for
-    /// example.
+    /// A note about the state at that time, such as why the gate did not hold a frozen repo.
     pub note: Option<String>,
 }
 
@@ -125,15 +124,11 @@ impl Alert {
 }
 
 impl Store {
-    /// Looks at the first job of each repo's waiting line, which `agents` are to do. Notes since
-    /// when it is there where its row does not tell, and writes an alert for a job that is there
-    /// for longer than `limit`, if there is a limit, once for each such job; returns how many
-    /// alerts there were. A job that has the id of a deleted one is another job: the alert of that
-    /// one is older than it. Takes the write lock only if there is something to write.
-    ///
-    /// # Errors
-    ///
-    /// When the database refuses.
+    /// Looks at the first job in each repo's line for these agents. Notes when a job was first seen
+    /// there, if its row has no usable time, and stores one alert for each job that has been first
+    /// for longer than `limit`. Returns how many alerts it stored. A job that reuses the id of a
+    /// deleted job counts as another: the old alert is older than the new job. Takes the write lock
+    /// only if there is something to write.
     pub fn look_at_heads(
         &mut self,
         now: Timestamp,
@@ -177,7 +172,7 @@ impl Store {
     }
 }
 
-/// The heads that are there since before then, and of which nobody was told.
+/// The heads that have been there since before then and have no alert.
 fn not_told<'a>(
     tx: &dyn Tx,
     heads: &'a LineHeads,
@@ -188,7 +183,7 @@ fn not_told<'a>(
     };
     let mut late = Vec::new();
     for head in heads.heads.iter().filter(|head| head.since <= before) {
-        // Both times are the gate's own, in one format.
+        // Both times are the gate's own, in the same format.
         if !tx.exists(
             "SELECT 1 FROM serial_gate_alert WHERE kind = 'waiting' AND subject = $1 AND at >= $2",
             values![head.job, sql_time(head.since)],
@@ -199,12 +194,12 @@ fn not_told<'a>(
     Ok(late)
 }
 
-/// Adds an alert to the transaction of what it tells of.
+/// Adds an alert to the transaction of its event.
 pub(crate) fn add(tx: &dyn Tx, now: Timestamp, alert: NewAlert<'_>) -> Result<(), Error> {
     add_noting(tx, now, alert, None)
 }
 
-/// The same with what has to be known besides.
+/// The same with a note.
 pub(crate) fn add_noting(
     tx: &dyn Tx,
     now: Timestamp,

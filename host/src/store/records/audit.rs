@@ -1,9 +1,9 @@
-//! The audit: what operators did, to what, from what to what, and why.
+//! The audit: what operators changed, before and after, and why.
 //!
 //! Owns its rows, which are only ever added, and the one list over them and the events of the
-//! generations, which are kept there and not twice. Callers rely on this: a row is written in the
-//! transaction of what it tells of, so there is none of a change that did not happen, and no change
-//! of an operator's without one.
+//! generations, which are stored only there. Callers rely on this: a row is written in the
+//! transaction of its change, so every change by an operator has a row, and no row is about a
+//! change that did not happen.
 
 use super::effect::Effect;
 use crate::store::engine::{Tx, values};
@@ -18,15 +18,15 @@ pub struct AuditEntry {
     pub who: String,
     /// What, such as `freeze` or `task done`.
     pub action: String,
-    /// Where; none for what concerns every repo.
+    /// Where; none for a change that concerns every repo.
     pub repo: Option<String>,
     /// To what, such as `freeze 3` or `task 7`.
     pub subject: String,
-    /// How it was.
+    /// The state before.
     pub before: Option<String>,
-    /// How it is since.
+    /// The state after.
     pub after: Option<String>,
-    /// Why; empty if nothing was said.
+    /// Why; may be empty.
     pub why: String,
 }
 
@@ -42,13 +42,10 @@ pub(crate) struct AuditRow<'a> {
 impl Store {
     /// What operators did, in one repo or in all, the newest first. Changes of the policy concern
     /// every repo: they are in the list of all.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn audit(&mut self, repo: Option<&str>, limit: u32) -> Result<Vec<AuditEntry>, Error> {
         self.read(|tx| {
-            // A candidate that is only checked changes nothing. It still is what was there before.
+            // A candidate that is only checked is no change, but it is the state before the next
+            // event.
             tx.rows(
                 "SELECT at, who, action, repo, subject, before, after, why FROM (
                     SELECT at, who, action, repo, subject, before, after, why, 1 AS place, id
@@ -78,7 +75,7 @@ impl Store {
     }
 }
 
-/// Adds a row to the transaction of what it tells of.
+/// Adds a row to the transaction of its change.
 pub(crate) fn write_down(tx: &dyn Tx, actor: Actor<'_>, row: AuditRow<'_>) -> Result<(), Error> {
     let AuditRow {
         action,

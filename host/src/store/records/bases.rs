@@ -1,9 +1,9 @@
-//! What was seen of the bases: where each is, and whether it still has the commits that branches
-//! were cut at.
+//! The base branches as last seen: the tip of each, and whether it still contains the commits that
+//! branches were cut at.
 //!
-//! Owns the two tables that remember it. Leaves git to `branch`, and what a task shows of it to
-//! `branches`. Callers rely on this: a tip and what was found out at it are written together, and a
-//! base is looked at again only once it has moved.
+//! Owns the two tables of it. Leaves git to `branch`, and what a task shows to `branches`. Callers
+//! rely on this: a tip and the findings about it are written together, and a base is examined again
+//! only once it has moved.
 
 use std::time::Duration;
 
@@ -13,19 +13,15 @@ use super::branches::CutFrom;
 use crate::store::engine::values;
 use crate::store::{Error, FinishedStages, Store, from_sql_time, sql_time, time_since};
 
-/// How many commits are looked for at a time: a repo whose tasks wait for one another has one.
+/// How many commits are looked for at a time. A repo whose tasks wait for each other has one.
 const SOME: i64 = 16;
 
-/// How long a base was not seen until it is written down that it was seen again.
+/// How old the last sighting of a base is before a new one is written.
 const SEEN_AGAIN: Duration = Duration::from_secs(5 * 60);
 
 impl Store {
-    /// The commits that branches of unfinished tasks were cut at, and of which is not known yet
-    /// whether the base has them at this tip. Those of the newest tasks, if there are many.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
+    /// The commits that branches of unfinished tasks were cut at, if it is unknown whether the base
+    /// contains them at this tip. If there are many, those of the newest tasks.
     pub fn commits_to_look_for(
         &mut self,
         repo: &str,
@@ -35,13 +31,16 @@ impl Store {
     ) -> Result<Vec<String>, Error> {
         self.read(|tx| {
             let commits = tx.rows(
-                "SELECT CAST(gate_base_commit AS TEXT) FROM tasks
+                &format!(
+                    "SELECT CAST(gate_base_commit AS TEXT) FROM tasks
                  WHERE repo = $1 AND stage != 'done' AND gate_base = $2 AND gate_base_commit != $3
-                    AND gate_cut_at IS NOT NULL AND stage NOT IN (SELECT value FROM json_each($4))
+                    AND gate_cut_at IS NOT NULL AND stage NOT IN ({})
                     AND NOT EXISTS (SELECT 1 FROM serial_gate_cut_from AS look
                         WHERE look.repo = $1 AND look.base = $2
                         AND look.base_commit = gate_base_commit AND look.tip = $3)
                  GROUP BY gate_base_commit ORDER BY max(id) DESC LIMIT $5",
+                    tx.texts_of("$4")
+                ),
                 values![repo, base, tip, finished.as_json(), SOME],
                 |row| row.shown(0),
             )?;
@@ -49,12 +48,8 @@ impl Store {
         })
     }
 
-    /// Remembers the tip of a base, none if the remote has no such base, and which commits it has.
-    /// Writes only what is new, and now and then that it was seen again.
-    ///
-    /// # Errors
-    ///
-    /// When the database refuses.
+    /// Stores the tip of a base (none if the remote has no such base) and which commits it
+    /// contains. Writes only what is new, and now and then that it was seen again.
     pub fn saw_base(
         &mut self,
         now: Timestamp,

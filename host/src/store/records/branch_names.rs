@@ -1,9 +1,9 @@
-//! A new task whose branch has a name that others must leave room for.
+//! A new task whose branch name must not collide with another task's.
 //!
-//! Owns the look at the other tasks of its repo, in the transaction that adds it, so that two tasks
-//! that come at a time do not miss each other. What a branch is called, and which names git cannot
-//! keep beside each other, is told by the caller. Callers rely on this: a task is added, or nothing
-//! is; and the look takes a bounded time.
+//! Owns the check of the other tasks of its repo, in the transaction that adds it, so that two
+//! tasks that are added at once see each other. Leaves to the caller what a branch is called, and
+//! which names git cannot keep together. Callers rely on this: the task is added whole or not at
+//! all; and the check takes a bounded time.
 
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ use super::tasks::{check_names, insert};
 use crate::store::engine::{Tx, values};
 use crate::store::{Added, Error, FinishedStages, NewTask, Store};
 
-/// How many unfinished tasks of a repo are looked at, the latest first. A collision with an earlier
-/// one is found at the cut.
+/// How many unfinished tasks of a repo are looked at, the latest first. A collision with an older
+/// one is found when the branch is cut.
 const LOOKED_AT: u32 = 10_000;
 
 /// What the branches of a repo are called.
@@ -23,9 +23,9 @@ const LOOKED_AT: u32 = 10_000;
 pub struct Naming<'a> {
     /// The branch of a task, by its id and its work item.
     pub branch_of: &'a dyn Fn(i64, Option<&str>) -> String,
-    /// Whether git cannot keep two branches beside each other.
+    /// Whether git cannot keep both branches.
     pub collide: &'a dyn Fn(&str, &str) -> bool,
-    /// The stages of tasks that are over: those need no room any more.
+    /// The stages of finished tasks, whose planned names are free again.
     pub finished: &'a FinishedStages,
 }
 
@@ -36,7 +36,7 @@ impl Store {
     /// # Errors
     ///
     /// As there, and when another task of the repo has the branch, or a branch that git cannot keep
-    /// beside it.
+    /// together with it.
     pub fn add_task_with_branch(
         &mut self,
         now: Timestamp,
@@ -56,7 +56,7 @@ impl Store {
     }
 }
 
-/// Adds a task, and refuses it if its branch has no room.
+/// Adds a task, and refuses it if its branch collides.
 pub(crate) fn insert_with_branch(
     tx: &dyn Tx,
     now: Timestamp,
@@ -75,7 +75,7 @@ fn look_for_others(
     naming: Naming<'_>,
 ) -> Result<(), Error> {
     let branch = (naming.branch_of)(id, task.work_item);
-    // A branch that was cut is there after its task as well.
+    // A branch that was cut outlives its task.
     let cut: Option<i64> = tx.row(
         "SELECT id FROM tasks WHERE repo = $1 AND gate_branch = $2 AND id != $3 LIMIT 1",
         values![task.repo, branch, id],
@@ -92,7 +92,8 @@ fn look_for_others(
             SELECT id, work_item_id, gate_branch, stage FROM tasks
             WHERE repo = $1 AND stage != 'done' AND id != $2 ORDER BY id DESC
             LIMIT {LOOKED_AT}) AS newest
-         WHERE stage NOT IN (SELECT value FROM json_each($3))"
+         WHERE stage NOT IN ({})",
+        tx.texts_of("$3")
     );
     tx.query(
         &unfinished,

@@ -1,10 +1,9 @@
-//! The branch of a task: planned, cut, and what became of its base.
+//! The branch of a task: planned, cut, and the state of its base.
 //!
-//! Owns the columns that tell of it. What is seen of a base is written down by `bases`. A branch is
-//! planned before it is pushed, so that after a crash a worker knows its own push from
-//! somebody else's branch. Leaves git to `branch`. Callers rely on this: only who holds the job's
-//! claim plans or confirms, no two tasks of a repo have one branch, and a branch that was confirmed
-//! is never planned again.
+//! Owns its columns. A branch is planned before it is pushed, so that after a crash a worker can
+//! distinguish its own push from another branch. Leaves the base to `bases`, and git to `branch`.
+//! Callers rely on this: only the holder of the job's claim plans or confirms, no two tasks of a
+//! repo have one branch, and a branch that was confirmed is never planned again.
 
 use jiff::Timestamp;
 
@@ -27,14 +26,13 @@ pub struct TaskBranch {
     /// The tip of the base as it was last seen, if it has moved since then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base_moved_to: Option<String>,
-    /// Whether the base, where it has moved to, no longer has the commit that the branch was cut
-    /// at. Then the branch is to be rebased: a merge would bring back what was taken out of the
-    /// base.
+    /// Whether the moved base no longer contains the commit that the branch was cut at. Then the
+    /// branch must be rebased: a merge would bring back what was removed from the base.
     pub base_rewritten: bool,
-    /// Whether it is not known if the base, where it has moved to, has that commit: the last look
-    /// failed, or took too long.
+    /// Whether it is unknown if the moved base contains that commit: the last look failed, or took
+    /// too long.
     pub base_unknown: bool,
-    /// When the base was last seen where it has moved to, or gone; UTC.
+    /// When the base was last seen at its new tip, or missing; UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base_seen_at: Option<String>,
     /// Whether the remote had no such base when it was last looked at.
@@ -48,11 +46,11 @@ pub struct CutFrom {
     pub commit: String,
     /// The tip of the base at which it was looked for.
     pub tip: String,
-    /// Whether it was found; none if that is not known, because it took too long for example.
+    /// Whether it was found; none if that is unknown, for example because the search took too long.
     pub contained: Option<bool>,
 }
 
-/// What is to be cut.
+/// A branch to cut.
 #[derive(Debug, Clone, Copy)]
 pub struct NewBranch<'a> {
     /// The task.
@@ -66,11 +64,7 @@ pub struct NewBranch<'a> {
 }
 
 impl Store {
-    /// The branch of a task, planned or cut; none if there is neither, or no such task.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
+    /// The branch of a task, planned or cut, if there is one.
     pub fn branch(&mut self, task: i64) -> Result<Option<TaskBranch>, Error> {
         self.read(|tx| {
             let found = tx.row(
@@ -82,11 +76,11 @@ impl Store {
         })
     }
 
-    /// Writes down what is about to be pushed, in the place of an earlier plan.
+    /// Stores the branch that is about to be pushed. It replaces an earlier plan.
     ///
     /// # Errors
     ///
-    /// When the claim is no longer good, the branch was cut already, or another task of the repo
+    /// When the claim is no longer valid, the branch was cut already, or another task of the repo
     /// has it.
     pub fn plan_branch(&mut self, claim: Claim<'_>, branch: NewBranch<'_>) -> Result<(), Error> {
         let NewBranch {
@@ -122,11 +116,11 @@ impl Store {
         })
     }
 
-    /// Writes down that the planned branch is there.
+    /// Stores that the planned branch exists.
     ///
     /// # Errors
     ///
-    /// When the claim is no longer good, or nothing was planned.
+    /// When the claim is no longer valid, or nothing was planned.
     pub fn confirm_branch(
         &mut self,
         now: Timestamp,
@@ -171,8 +165,8 @@ pub(crate) fn branch_at(row: Row<'_>, column: usize) -> Result<Option<TaskBranch
         return Ok(None);
     };
     let base_moved_to = text(4)?;
-    // A look at another tip says nothing of this one, and a base that is back where it was needs no
-    // look.
+    // A look at another tip does not count for this one, and a base that is back at its old tip
+    // needs no look.
     let contained: Option<bool> = row.get(column + 5)?;
     Ok(Some(TaskBranch {
         name,

@@ -1,16 +1,12 @@
-//! The last good clause of each policy and settings, for the day when the policy gives none, and
-//! the version of the one in force, for those who splice it into queries of their own.
+//! The last good clause of each policy and settings, used when the policy fails; and the version of
+//! the clause in force, for programs that splice it into their own queries.
 
 use crate::store::engine::values;
 use crate::store::{Error, Store};
 
 impl Store {
-    /// A number that is greater after each change of the policy or its settings; none if its row
-    /// was removed.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
+    /// A number that grows with each change of the policy or its settings; none if its row was
+    /// removed.
     pub fn clause_version(&mut self) -> Result<Option<i64>, Error> {
         self.read(|tx| {
             tx.only(
@@ -22,10 +18,6 @@ impl Store {
     }
 
     /// The last clause that was accepted from this policy under these settings.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn last_good_clause(
         &mut self,
         policy: &str,
@@ -40,11 +32,7 @@ impl Store {
         })
     }
 
-    /// Keeps a clause that was accepted. Writes only if it is another than the last one.
-    ///
-    /// # Errors
-    ///
-    /// When the database refuses.
+    /// Keeps an accepted clause. Writes only if it differs from the last one.
     pub fn keep_clause(&mut self, policy: &str, settings: &str, text: &str) -> Result<(), Error> {
         if self.last_good_clause(policy, settings)?.as_deref() == Some(text) {
             return Ok(());

@@ -1,9 +1,9 @@
-//! What became of a generation's word: how often its `decide` and its clause differed about a job,
-//! in use.
+//! How often a generation contradicted itself in use: its `decide` and its clause differed about a
+//! job.
 //!
-//! Owns the counts, and that each comes with its alert and its failures in one tx. Leaves the
-//! comparison to the queue. Callers rely on this: there is one alert a generation and an hour at
-//! most, however much is found.
+//! Owns the counts, each stored with its alert and its failures in one transaction. Leaves the
+//! comparison to the queue. Callers rely on this: a generation has at most one alert an hour,
+//! however much is found.
 
 use std::time::Duration;
 
@@ -16,11 +16,8 @@ use crate::store::engine::{Tx, values};
 use crate::store::time::latest;
 use crate::store::{Actor, AlertKind, Error, Generation, Store, sql_time};
 
-/// For how long an alert of a generation is enough.
-const TOLD: SignedDuration = SignedDuration::from_hours(1);
-
-/// What to do about it, for those who read the alert.
-const REMEDY: &str = "roll back with `serial-gate policy rollback --reason TEXT`";
+/// The least time between two alerts about a generation.
+const BETWEEN_ALERTS: SignedDuration = SignedDuration::from_hours(1);
 
 /// Jobs about which a generation contradicted itself in one state.
 #[derive(Debug, Clone, Copy)]
@@ -29,22 +26,22 @@ pub struct Contradicted<'a> {
     pub jobs: usize,
     /// The repo of the first.
     pub repo: Option<&'a str>,
-    /// What was said about the first, in words.
+    /// What both answered about the first, in words.
     pub first: &'a str,
-    /// After how many failures the generation before is active again; with 0 never.
+    /// After how many failures the previous generation becomes active again; 0 means never.
     pub allowed: u32,
-    /// The failures since then count.
+    /// Only failures since then count.
     pub since: Timestamp,
 }
 
-/// What was found of a generation so far.
+/// The contradictions of a generation so far.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Contradictions {
     /// How often a job was found about which it contradicted itself.
     pub times: i64,
     /// When that was last, UTC.
     pub last_at: String,
-    /// What was said about it, in words.
+    /// What both answered about it, in words.
     pub last: String,
 }
 
@@ -53,18 +50,15 @@ pub struct Contradictions {
 pub enum Patience {
     /// As long as any change does.
     AsUsual,
-    /// Not at all: what is shown to people does not wait for it.
+    /// Not at all: a view for people does not wait.
     None,
 }
 
 impl Store {
-    /// Counts what was found of a generation, tells people, and adds it to the generation's
-    /// failures. When there are too many, the generation before is active again: its number is
-    /// returned. Nothing is counted where another generation has the number by now.
-    ///
-    /// # Errors
-    ///
-    /// When the database refuses.
+    /// Counts the contradictions of a generation, stores an alert, and adds them to the
+    /// generation's failures. When there are too many, the previous generation becomes active
+    /// again, and its number is returned. Nothing is counted if another generation has the number
+    /// by now.
     pub fn contradicted(
         &mut self,
         generation: &Generation,
@@ -98,11 +92,7 @@ impl Store {
         counted
     }
 
-    /// What was found of a generation; none if that is nothing.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
+    /// The contradictions of a generation, if there were any.
     pub fn contradictions(&mut self, generation: i64) -> Result<Option<Contradictions>, Error> {
         self.read(|tx| {
             tx.row(
@@ -121,10 +111,6 @@ impl Store {
     }
 
     /// How often any generation contradicted itself about a job.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn contradictions_of_all(&mut self) -> Result<i64, Error> {
         self.read(|tx| {
             let sql = "SELECT coalesce(sum(times), 0) FROM serial_gate_contradiction";
@@ -150,8 +136,8 @@ fn write_down(
              SET times = serial_gate_contradiction.times + $2, last_at = $3, last = $4",
         values![generation, jobs, at, first],
     )?;
-    let since = now.checked_sub(TOLD).unwrap_or(Timestamp::MIN);
-    // An alert of a clock that was ahead would be enough for ever.
+    let since = now.checked_sub(BETWEEN_ALERTS).unwrap_or(Timestamp::MIN);
+    // An alert by a clock that was ahead would suppress all others for ever.
     let was_told = tx.exists(
         "SELECT 1 FROM serial_gate_alert WHERE kind = $1 AND subject = $2 AND at > $3 AND at <= $4",
         values![
@@ -170,7 +156,7 @@ fn write_down(
         work_item: None,
         subject: Some(generation),
         who: THE_HOST,
-        why: &format!("{first}: {REMEDY}"),
+        why: &format!("{first}: roll the policy back"),
     };
     alerts::add(tx, now, alert)
 }

@@ -1,12 +1,11 @@
-//! Deliveries: how far each alert is with each channel.
+//! Deliveries: the state of each alert for each channel.
 //!
-//! Owns their life: `pending` → `sent`, or `failed` when it was tried often enough. Who takes a
-//! delivery has it for a lease, so that two senders do not send it both; when a sender dies,
-//! another takes it after that, and it may be heard of twice. Callers rely on this: an alert that
-//! is not sent within a day is not sent at all to a channel that did not know of it, so that a new
-//! channel does not begin with old news. A time that no right clock can have written is over, so
-//! that a clock that was ahead silences no channel. Which channels there are, and what they need,
-//! is left to the room `alerts`.
+//! Owns their life: `pending` → `sent`, or `failed` after enough attempts. A sender takes a
+//! delivery for a lease, so that two senders do not both send it; when a sender dies, another takes
+//! it after the lease, and the alert may arrive twice. Leaves the channels to the room `alerts`.
+//! Callers rely on this: an alert older than a day is not sent to a channel that has no delivery of
+//! it, so that a new channel does not begin with old news. A time that no right clock can have
+//! written counts as over, so that a clock that was ahead silences no channel.
 
 use std::time::Duration;
 
@@ -24,11 +23,11 @@ pub(crate) const NEWS: SignedDuration = SignedDuration::from_hours(24);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DeliveryState {
-    /// It is to be sent, for the first time or again.
+    /// It is yet to be sent, for the first time or again.
     Pending,
-    /// The channel has taken it.
+    /// The channel has accepted it.
     Sent,
-    /// It was tried often enough.
+    /// It has had all its attempts.
     Failed,
 }
 
@@ -49,7 +48,7 @@ impl DeliveryState {
     }
 }
 
-/// How far an alert is with a channel.
+/// The state of an alert for a channel.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Delivery {
     /// The channel.
@@ -66,14 +65,14 @@ pub struct Delivery {
     pub error: Option<String>,
 }
 
-/// A delivery that a sender has for its lease.
+/// A delivery that a sender has taken for a lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Due {
     /// What to send.
     pub alert: Alert,
-    /// Where to.
+    /// The channel.
     pub channel: String,
-    /// Which try this is, from 1.
+    /// Which attempt this is, from 1.
     pub attempt: u32,
     /// What went wrong last.
     pub error: Option<String>,
@@ -84,22 +83,18 @@ pub struct Due {
 pub enum Taken {
     /// Send this.
     Due(Box<Due>),
-    /// Come back then; with none, when there is a new alert.
+    /// Come back at this time; with none, when there is a new alert.
     Nothing(Option<Timestamp>),
 }
 
-/// An alert is news for a channel that has no delivery of it.
+/// A recent alert without a delivery for the channel.
 const UNKNOWN: &str = "a.at > $2 AND NOT EXISTS (
     SELECT 1 FROM serial_gate_delivery d WHERE d.alert = a.id AND d.channel = $1)";
 
 impl Store {
-    /// The next delivery of a channel that is due, for a lease. A delivery that was tried less
-    /// often comes first, so that a delivery that always fails holds no other up. Nothing is put
-    /// off for longer than `longest`. Takes the write lock only if there is one.
-    ///
-    /// # Errors
-    ///
-    /// When the database refuses.
+    /// Takes the next due delivery of a channel for a lease. Fewer attempts come first, so that a
+    /// delivery that always fails delays no other. Nothing is delayed for longer than `longest`.
+    /// Takes the write lock only if a delivery is due.
     pub fn take_delivery(
         &mut self,
         now: Timestamp,
@@ -134,7 +129,7 @@ impl Store {
                 |row| Ok((row.get(0)?, row.get(1)?, row.shown(2)?)),
             )?;
             let Some((id, attempt, error)) = taken else {
-                // Another sender was faster, and will be back.
+                // Another sender was faster. Its lease may run out.
                 return Ok(Taken::Nothing(from_sql_time(&lease)));
             };
             let alert = tx.only(
@@ -151,11 +146,7 @@ impl Store {
         })
     }
 
-    /// The channel has taken it. That counts even if another sender has the delivery by now.
-    ///
-    /// # Errors
-    ///
-    /// When the database refuses.
+    /// The channel has accepted it. This counts even if another sender has the delivery by now.
     pub fn delivered(&mut self, now: Timestamp, due: &Due) -> Result<(), Error> {
         self.write(|tx| {
             tx.execute(
@@ -168,11 +159,7 @@ impl Store {
         })
     }
 
-    /// It was taken, and not tried any more, so that this is no try. What went wrong last is kept.
-    ///
-    /// # Errors
-    ///
-    /// When the database refuses.
+    /// It was taken but not sent, so this is no attempt. The last error is kept.
     pub fn given_up(&mut self, due: &Due, error: &str) -> Result<(), Error> {
         self.write(|tx| {
             tx.execute(
@@ -186,12 +173,8 @@ impl Store {
         })
     }
 
-    /// It was not sent: it is due again at `again`, or failed for good. The channel is left alone
-    /// until `held_until`. A sender whose lease ran out changes nothing of the delivery.
-    ///
-    /// # Errors
-    ///
-    /// When the database refuses.
+    /// It could not be sent: it is due again at `again`, or has failed. The channel is left alone
+    /// until `held_until`. A sender whose lease ran out does not change the delivery.
     pub fn not_delivered(
         &mut self,
         due: &Due,
@@ -228,8 +211,8 @@ impl Store {
     }
 }
 
-/// When to come back to a channel, if there is nothing to do for it now. A time that cannot be is
-/// before every other.
+/// When to come back to a channel, if there is nothing to do for it now. An impossible time counts
+/// as the earliest.
 fn nothing(
     tx: &dyn Tx,
     now: Timestamp,
@@ -241,9 +224,10 @@ fn nothing(
         &format!(
             "SELECT
             EXISTS (SELECT 1 FROM serial_gate_alert a WHERE {UNKNOWN}),
-            (SELECT min(max(CASE WHEN due_at > $3 THEN '' ELSE due_at END,
-                            CASE WHEN lease_until > $4 THEN '' ELSE coalesce(lease_until, '') END))
-             FROM serial_gate_delivery WHERE channel = $1 AND state = 'pending'),
+            (SELECT min(CASE WHEN leased > due THEN leased ELSE due END) FROM (
+                SELECT CASE WHEN due_at > $3 THEN '' ELSE due_at END AS due,
+                    CASE WHEN lease_until > $4 THEN '' ELSE lease_until END AS leased
+                FROM serial_gate_delivery WHERE channel = $1 AND state = 'pending') AS pending),
             (SELECT CASE WHEN held_until > $3 THEN '' ELSE held_until END
              FROM serial_gate_channel WHERE name = $1)"
         ),
@@ -256,7 +240,7 @@ fn nothing(
     let due = if news { None } else { due };
     let then = [due, held].into_iter().flatten().max();
     let is_later = then.as_ref().is_some_and(|then| *then > sql_time(now));
-    // Another program wrote a text that is not a time, which is no reason to wait.
+    // A text that is not a time, by another program, is no reason to wait.
     Ok(then
         .filter(|_| is_later)
         .and_then(|then| from_sql_time(&then))

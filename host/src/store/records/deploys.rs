@@ -1,10 +1,10 @@
-//! Deploys: what became of each, and the freeze of a repo whose deploy went bad.
+//! Deploys: the verdict on each, and the freeze of a repo whose deploy went bad.
 //!
 //! Owns the history, and what counts as the same deploy: the same id in the same repo, or, where no
 //! id is given, the same work item. Callers rely on this: the first degraded verdict of a deploy
 //! freezes the repo, with its alert, its history and its row in the audit in one transaction; a
-//! repeated one never does, also not after an operator has cleared the freeze; a healthy one never
-//! clears any, and ends what counts as the same deploy where no id is given.
+//! repeated verdict never does, even after an operator has cleared the freeze; a healthy verdict
+//! never clears a freeze, and without an id it ends what counts as the same deploy.
 
 use super::audit::{self, AuditRow};
 use super::effect::Effect;
@@ -13,15 +13,15 @@ use crate::store::engine::{Tx, values};
 use crate::store::error::not_empty;
 use crate::store::{Actor, Error, Store, sql_time};
 
-/// How a deploy is.
+/// The state of a deploy.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum DeployVerdict {
-    /// It does what it should.
+    /// It works.
     Healthy,
-    /// It does not.
+    /// It does not work.
     Degraded,
 }
 
@@ -35,12 +35,12 @@ impl DeployVerdict {
     }
 }
 
-/// A verdict to write down.
+/// A verdict to store.
 #[derive(Debug, Clone, Copy)]
 pub struct NewDeploy<'a> {
     /// The repo that was deployed.
     pub repo: &'a str,
-    /// How it is.
+    /// The verdict.
     pub verdict: DeployVerdict,
     /// The deploy, by the name that its system gave it.
     pub deploy: Option<&'a str>,
@@ -60,9 +60,9 @@ pub struct RecordedDeploy {
 }
 
 impl Store {
-    /// Writes down what became of a deploy; `actor` says why it is thought to be so. A degraded one
-    /// freezes its repo, once for each deploy. A deploy without an id and a work item is always
-    /// another one. `note` is for the alert: what the freeze does not do.
+    /// Stores a verdict; `act` has the reason for it. A degraded one freezes its repo, once for
+    /// each deploy. A deploy without an id and without a work item is always a new one. `note` is
+    /// for the alert: what the freeze does not hold.
     ///
     /// # Errors
     ///
@@ -117,7 +117,7 @@ impl Store {
                 after: Some(freeze_id.map_or(before, |_| FROZEN)),
             };
             audit::write_down(tx, actor, row)?;
-            // A verdict that is forgotten would freeze the repo once more.
+            // Without its row, a repeated verdict would freeze the repo again.
             effect.is_there(
                 tx,
                 "SELECT 1 FROM serial_gate_deploy WHERE id = $1 AND repo = $2
@@ -145,8 +145,8 @@ impl Store {
     }
 }
 
-/// Ids are compared with ids only, and a deploy without an id is another one once its work item was
-/// healthy: when in doubt it is another deploy, which freezes.
+/// Ids are compared with ids only, and a deploy without an id counts as new once its work item was
+/// healthy. When in doubt it counts as new, and freezes.
 fn was_degraded(tx: &dyn Tx, new: NewDeploy<'_>) -> Result<bool, Error> {
     tx.exists(
         "SELECT 1 FROM serial_gate_deploy WHERE verdict = 'degraded' AND repo = $1

@@ -1,9 +1,9 @@
-//! Whether a change is there once it is made.
+//! Whether a change is there after it was made.
 //!
-//! Owns the look back at what a transaction has written. Another program's trigger can ignore a
-//! row, delete it or change it back, and no statement of ours fails. Callers look after their last
+//! Owns the check of what a transaction has written. Another program's trigger can ignore a row,
+//! delete it or change it back, and no statement of the gate fails. Callers check after their last
 //! write, because a trigger on any table of the transaction may undo an earlier one. They rely on
-//! this: an error rolls the transaction back, so that neither the audit nor an alert tells of
+//! this: an error rolls the transaction back, so that neither the audit nor an alert reports
 //! something that did not happen.
 
 use crate::store::Error;

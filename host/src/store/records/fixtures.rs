@@ -1,6 +1,6 @@
 //! Conformance cases that an operator has attached to the queue: a new policy has to pass them.
 //!
-//! Owns the rows. What a case is, and whether a policy passes it, is left to `conform`.
+//! Owns the rows. Leaves to `conform` what a case is and whether a policy passes it.
 
 use super::effect::Effect;
 
@@ -22,11 +22,7 @@ pub struct Fixture {
 }
 
 impl Store {
-    /// Attaches cases, in the place of those of the same name.
-    ///
-    /// # Errors
-    ///
-    /// When the database refuses.
+    /// Attaches cases. They replace those of the same name.
     pub fn add_fixture(&mut self, name: &str, cases: &str, actor: Actor<'_>) -> Result<(), Error> {
         self.write(|tx| {
             tx.execute(
@@ -64,10 +60,6 @@ impl Store {
     }
 
     /// Everything that is attached, by name.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn fixtures(&mut self) -> Result<Vec<Fixture>, Error> {
         self.read(|tx| {
             tx.rows(

@@ -8,16 +8,12 @@ use crate::store::{Error, Store};
 pub struct FreezeOf {
     /// The repo.
     pub repo: Option<String>,
-    /// Whether nobody has cleared it.
+    /// Whether it is not cleared.
     pub is_active: bool,
 }
 
 impl Store {
     /// The freeze of a row, if there is one.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn freeze_of(&mut self, row: i64) -> Result<Option<FreezeOf>, Error> {
         self.read(|tx| {
             let sql = "SELECT repo, cleared_at IS NULL FROM repo_freeze WHERE id = $1";

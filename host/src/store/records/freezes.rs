@@ -1,11 +1,10 @@
 //! Freezes: a repo is closed after a bad deploy until an operator clears it.
 //!
-//! Owns their durability: when a method here returns, the change is on the disk, and with it its
-//! alert and its row in the audit. Rows are only ever added or cleared, so that the table is the
-//! history. People know a freeze by its number, which `triggers` gives and which never comes again;
-//! the row's id stays inside, except for rows that are older than the numbers. Callers rely on
-//! this: a repo is frozen or open afterwards as they were told, or they get an error, whatever
-//! triggers the database has.
+//! Owns their durability: when a method here returns, the change, its alert and its row in the
+//! audit are on the disk. Rows are only ever added or cleared, so that the table is the history.
+//! People know a freeze by its number, which a trigger gives and which is never reused; the row's
+//! id is internal, except for rows older than the numbers. Callers rely on this: the repo is frozen
+//! or open as the method reports, or they get an error, whatever triggers the database has.
 
 use jiff::Timestamp;
 
@@ -21,7 +20,7 @@ use crate::store::{Actor, AlertKind, Error, Store, sql_time};
 pub struct ActiveFreeze {
     /// Its number.
     pub id: i64,
-    /// When the repo was frozen, as it is in the row.
+    /// When the repo was frozen, as the row has it.
     pub frozen_at: Option<String>,
     /// The same, if it is a time.
     #[serde(skip)]
@@ -39,21 +38,21 @@ pub(crate) struct Frozen {
     pub number: i64,
 }
 
-/// What people know a freeze by.
-const NUMBER: &str = "coalesce(CAST(gate_number AS INTEGER), id)";
+/// A freeze's number.
+const NUMBER: &str = "coalesce(CAST(gate_number AS BIGINT), id)";
 
 /// The newest active freeze of a repo is the one with the highest id, as in the reference. Its
 /// number is the highest of all that are active: a row that became a freeze again has a new number,
 /// and an old id.
 const NEWEST: &str = "CASE WHEN gate_number IS NULL THEN id ELSE (
-        SELECT CAST(max(gate_number) AS INTEGER) FROM repo_freeze AS active
+        SELECT CAST(max(gate_number) AS BIGINT) FROM repo_freeze AS active
         WHERE active.repo = $1 AND active.cleared_at IS NULL) END AS newest
     FROM repo_freeze WHERE repo = $1 AND cleared_at IS NULL ORDER BY id DESC LIMIT 1";
 
 impl Store {
-    /// Freezes a repo and returns the freeze's number. A repo can be frozen more than once. Why it
-    /// is done is the reason of the freeze; an empty one is kept as none. `note` is for the alert:
-    /// what the freeze does not do.
+    /// Freezes a repo and returns the freeze's number. A repo can be frozen more than once. The
+    /// act's reason becomes the freeze's; an empty reason is stored as NULL. `note` is for the
+    /// alert: what the freeze does not hold.
     ///
     /// # Errors
     ///
@@ -83,7 +82,7 @@ impl Store {
     }
 
     /// Clears every active freeze of a repo and returns how many there were. With `seen`, the
-    /// newest freeze that the caller knows of, nothing is cleared when another one is the newest.
+    /// newest freeze that the caller knows of, nothing is cleared if another one is the newest.
     ///
     /// # Errors
     ///
@@ -99,11 +98,11 @@ impl Store {
         self.write_durably(|tx| clear(tx, actor, repo, seen))
     }
 
-    /// The newest active freeze of a repo. No repo has none.
+    /// The newest active freeze of a repo. Without a repo there is none.
     ///
     /// # Errors
     ///
-    /// When the freezes cannot be read: a caller then takes the repo to be frozen.
+    /// When the freezes cannot be read: the caller must then treat the repo as frozen.
     pub fn active_freeze(&mut self, repo: Option<&str>) -> Result<Option<ActiveFreeze>, Error> {
         self.read(|tx| {
             tx.row(
@@ -122,13 +121,8 @@ impl Store {
         })
     }
 
-    /// Who made a freeze, as far as the audit has it: nobody for a freeze of another program. A
-    /// freeze without a number may have the id of a deleted one, so the time has to be the same,
-    /// too.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
+    /// Who made a freeze, according to the audit; none for a freeze of another program. A freeze
+    /// without a number may reuse the id of a deleted one, so the time is compared too.
     pub fn frozen_by(
         &mut self,
         repo: &str,
@@ -197,8 +191,7 @@ fn active_rows(tx: &dyn Tx, repo: &str) -> Result<Vec<i64>, Error> {
     )
 }
 
-/// Adds a freeze and its alert. Whether it stays is for [`check_frozen`] to say, after the last
-/// write.
+/// Adds a freeze and its alert. [`check_frozen`] checks after the last write that it stayed.
 pub(crate) fn add(
     tx: &dyn Tx,
     actor: Actor<'_>,
@@ -217,7 +210,7 @@ pub(crate) fn add(
         |row| row.get(0),
     );
     let row = effect(&name).returned(row)?;
-    // `RETURNING` does not know what the triggers after it did.
+    // `RETURNING` does not show what later triggers did.
     let number = effect(&name).returned(tx.row(
         &format!("SELECT {NUMBER} FROM repo_freeze WHERE id = $1"),
         values![row],
@@ -277,7 +270,7 @@ pub(crate) fn clear(
     Ok(freezes.len())
 }
 
-/// Refuses a freeze that is not there as it was added, by the same actor.
+/// Refuses a freeze that is not there as it was added.
 pub(crate) fn check_frozen(
     tx: &dyn Tx,
     actor: Actor<'_>,
@@ -295,8 +288,8 @@ pub(crate) fn check_frozen(
     )
 }
 
-/// Refuses an unfreeze after which one of the freezes holds somewhere, or another one holds the
-/// repo.
+/// Refuses an unfreeze after which one of these freezes is still active, or another freeze holds
+/// the repo.
 fn check_open(tx: &dyn Tx, repo: &str, freezes: &[i64]) -> Result<(), Error> {
     let name = format!("the unfreeze of `{}`", repo.escape_debug());
     effect(&name).is_gone(

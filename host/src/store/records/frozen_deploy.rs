@@ -1,7 +1,7 @@
 //! The deploy that a freeze is about.
 //!
-//! Owns the way back from a freeze's number to the verdict that made it. Leaves both to `freezes`
-//! and `deploys`.
+//! Owns the look-up from a freeze's number to the verdict that made it. Leaves the rows to
+//! `freezes` and `deploys`.
 
 use crate::store::engine::values;
 use crate::store::{Error, Store};
@@ -13,16 +13,12 @@ pub struct FrozenDeploy {
     pub deploy: Option<String>,
     /// The task that was deployed.
     pub work_item_id: Option<String>,
-    /// When the verdict came, UTC.
+    /// When the verdict was stored, UTC.
     pub at: Option<String>,
 }
 
 impl Store {
-    /// The deploy whose verdict made a freeze; none if people made it.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
+    /// The deploy whose verdict made a freeze; none if no verdict made it.
     pub fn deploy_of_freeze(
         &mut self,
         repo: &str,

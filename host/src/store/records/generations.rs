@@ -1,7 +1,7 @@
-//! Generations: every policy that the queue has had, with its settings, and what became of it.
+//! Generations: every policy that the queue has had, with its settings and its history.
 //!
-//! Owns the rows as they are read. How they change is left to `succession`, and what the settings
-//! and limits mean to the queue: here they are text.
+//! Owns the rows as they are read. Leaves their changes to `succession`, and the meaning of
+//! settings and limits to the queue: here they are text.
 
 use crate::store::engine::{FromValue, Row, Tx, Value, values};
 use crate::store::{Error, Store};
@@ -10,7 +10,7 @@ use crate::store::{Error, Store};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum GenerationState {
-    /// It is being checked, or its check was cut short.
+    /// It is being checked, or its check was interrupted.
     Candidate,
     /// It decides in the background, and no claim uses it.
     Shadow,
@@ -18,7 +18,7 @@ pub enum GenerationState {
     Active,
     /// It was active, or a shadow.
     Retired,
-    /// Its check found a reason against it, or it failed in use.
+    /// Its check failed, or it failed in use.
     Refused,
 }
 
@@ -43,8 +43,8 @@ impl GenerationState {
     }
 }
 
-/// A policy with its settings. Its number alone does not say which it is: in a database that was
-/// put in this one's place, such as a backup, another generation may have it.
+/// A policy with its settings. Its number alone does not identify it: in a restored backup another
+/// generation may have the number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Generation {
     /// Its number, from 1.
@@ -65,7 +65,7 @@ pub struct Generation {
     pub state: GenerationState,
 }
 
-/// A generation came into a state.
+/// A generation changed its state.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct GenerationEvent {
     /// The generation.
@@ -74,7 +74,7 @@ pub struct GenerationEvent {
     pub state: GenerationState,
     /// When, UTC.
     pub at: String,
-    /// Who brought it there.
+    /// Who changed it.
     pub who: String,
     /// Why.
     pub why: String,
@@ -84,10 +84,6 @@ const COLUMNS: &str = "id, digest, name, version, settings, limits, signature, s
 
 impl Store {
     /// How many failures of a generation count towards its rollback.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn failures(&mut self, generation: i64) -> Result<i64, Error> {
         self.read(|tx| {
             let sql = "SELECT count(*) FROM serial_gate_failure WHERE generation = $1";
@@ -96,19 +92,11 @@ impl Store {
     }
 
     /// The number of the active generation, if there is one. A cheap read.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn active_generation_id(&mut self) -> Result<Option<i64>, Error> {
         self.read(|tx| active(tx))
     }
 
     /// The generation in a state that only one can have: the active one, or the shadow.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn generation_in(&mut self, state: GenerationState) -> Result<Option<Generation>, Error> {
         self.read(|tx| in_state(tx, state))
     }
@@ -117,16 +105,12 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When there is none, or the database cannot be read.
+    /// When there is no such generation.
     pub fn generation(&mut self, id: i64) -> Result<Generation, Error> {
         self.read(|tx| generation(tx, id))
     }
 
     /// Every generation, the newest first.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn generations(&mut self) -> Result<Vec<Generation>, Error> {
         self.read(|tx| {
             tx.rows(
@@ -137,11 +121,7 @@ impl Store {
         })
     }
 
-    /// What became of a generation, or of all, the newest first.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
+    /// The history of a generation, or of all, the newest first.
     pub fn generation_events(&mut self, of: Option<i64>) -> Result<Vec<GenerationEvent>, Error> {
         self.read(|tx| {
             tx.rows(
@@ -161,14 +141,10 @@ impl Store {
         })
     }
 
-    /// A component by its digest; none when it is not kept, because it was refused.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
+    /// A component by its digest; none if it was refused and not kept.
     pub fn component(&mut self, digest: &str) -> Result<Option<Vec<u8>>, Error> {
         self.read(|tx| {
-            // A text is no component either, which is for the digest to say.
+            // The digest shows whether it is the component.
             tx.row(
                 "SELECT component FROM serial_gate_policy WHERE digest = $1",
                 values![digest],
@@ -177,20 +153,14 @@ impl Store {
         })
     }
 
-    /// The generation that was active before the active one and was not refused since; none if
-    /// there was none.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
+    /// The generation that was active before the active one and was not refused since.
     pub fn generation_before(&mut self) -> Result<Option<i64>, Error> {
         self.read(|tx| before(tx))
     }
 }
 
 impl Generation {
-    /// Whether it is the same policy with the same settings under the same number, whatever their
-    /// states.
+    /// Whether it is the same policy with the same settings and number, in whatever state.
     pub fn is_the_same(&self, other: &Generation) -> bool {
         let Generation {
             id,
@@ -220,7 +190,7 @@ impl Generation {
     }
 }
 
-/// A text that the gate wrote, unless another program did: any other value is shown as text.
+/// A text. Any other value, by another program, is shown as text.
 fn text(row: Row<'_>, column: usize) -> Result<String, Error> {
     Ok(row.shown(column)?.unwrap_or_default())
 }
@@ -264,7 +234,7 @@ pub(crate) fn active(tx: &dyn Tx) -> Result<Option<i64>, Error> {
 }
 
 /// What was active before the active generation first was. A generation that was rolled back is
-/// left out: to go back once more is to go further back.
+/// left out, so a second rollback goes further back.
 pub(crate) fn before(tx: &dyn Tx) -> Result<Option<i64>, Error> {
     let activations: Vec<(i64, bool)> = tx.rows(
         "SELECT e.generation, g.state = 'retired' FROM serial_gate_generation_event e

@@ -1,9 +1,9 @@
-//! Who holds a claim, by the token that is shown.
+//! Who holds a claim: the caller with its token.
 //!
 //! Owns the comparison of tokens, and the row in the audit when a token is refused: a worker is
-//! busy on what is not theirs. Leaves what a holder may do to `jobs` and `task_end`. Callers rely
-//! on this: a token is good for the job of its claim and for nothing else, until the claim ends;
-//! after that it still tells how the claim ended, until the job is claimed anew.
+//! busy with another's job. Leaves what a holder may do to `jobs` and `task_end`. Callers rely on
+//! this: a token is valid only for the job of its claim, until the claim ends; after that it still
+//! gives the outcome, until the next claim of the job.
 
 use std::time::Duration;
 
@@ -17,8 +17,7 @@ use crate::store::token::is_token;
 use crate::store::{Actor, Error, Store, sql_time};
 
 impl Store {
-    /// Makes a change for a caller that shows a token. A token that is refused is written down in
-    /// the audit.
+    /// Makes a change for a caller that shows a token. A refused token gets a row in the audit.
     pub(crate) fn writing_for_a_holder<T>(
         &mut self,
         actor: Actor<'_>,
@@ -37,14 +36,14 @@ impl Store {
     }
 }
 
-/// For what a token was refused.
+/// What a token was refused for.
 #[derive(Clone, Copy)]
 enum Refused {
     Job(i64),
     Task(i64),
 }
 
-/// Refuses a claim that is no longer good, for a change that only its holder may make.
+/// Refuses a claim that is no longer valid, for a change that only its holder may make.
 pub(crate) fn check_claim(
     tx: &dyn Tx,
     claim: Claim<'_>,
@@ -80,7 +79,7 @@ pub(crate) fn holding(
         (Some(given), outcome) if is_token(token, &given) => match outcome {
             Some(outcome) => Ok(Holding::Ended(outcome)),
             None if is_running => Ok(Holding::Live),
-            // Another program has moved it.
+            // Another program has changed its status.
             None => Err(wrong_status(id, status.as_deref(), change, "running")),
         },
         (None, _) if is_running => Err(Error::NotClaimedHere { id }),
@@ -98,7 +97,7 @@ pub(crate) fn ended(claim: Claim<'_>, outcome: String) -> Error {
     }
 }
 
-/// What a job's row says of its claim.
+/// What a job's row has about its claim.
 pub(crate) struct ClaimRow {
     pub status: Option<String>,
     pub token: Option<String>,
@@ -120,8 +119,8 @@ pub(crate) fn claim_row(tx: &dyn Tx, id: i64) -> Result<ClaimRow, Error> {
     row?.ok_or(Error::NoJob { id })
 }
 
-/// At most one row a minute for a job and a name: a worker that goes on trying does not fill the
-/// audit.
+/// At most one row a minute for a job and a name, so that a worker that keeps trying does not fill
+/// the audit.
 fn note_refusal(tx: &dyn Tx, actor: Actor<'_>, refused: Refused) -> Result<(), Error> {
     let (subject, query, id) = match refused {
         Refused::Job(id) => (

@@ -1,9 +1,9 @@
-//! Requests that may come again: each is done once, and its answer is given again.
+//! Requests that may be repeated: each is done once, and its answer is repeated.
 //!
-//! Owns the answers, which are kept for a day. What makes two requests the same is left to the
-//! service, which gives their digest. Callers rely on this: the answer is written in the
-//! transaction of the change, so that of several requests with one key, at several services too,
-//! one makes the change; a request that was refused is not remembered, and may be tried again.
+//! Owns the answers, which are kept for a day. Leaves to the service what makes two requests the
+//! same: it gives their digest. Callers rely on this: the answer is written in the transaction of
+//! the change, so that of several requests with one key, even at several services, one makes the
+//! change; a refused request is not stored and may be tried again.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -19,14 +19,14 @@ use crate::store::{Added, NewJob, NewTask, Store, sql_time};
 /// How long an answer is kept.
 const KEPT: SignedDuration = SignedDuration::from_hours(24);
 
-/// A request that may come again.
+/// A request that may be repeated.
 #[derive(Debug, Clone, Copy)]
 pub struct Repeatable<'a> {
     /// Who asks: others may use the same key.
     pub caller: &'a str,
-    /// What the caller knows the request by.
+    /// The caller's key for the request.
     pub key: &'a str,
-    /// A digest of what is asked for.
+    /// A digest of the request.
     pub request: &'a str,
 }
 
@@ -69,7 +69,7 @@ impl Store {
     }
 }
 
-/// Makes a change and remembers its answer, or gives the answer that is remembered.
+/// Makes a change and stores its answer, or returns the stored answer.
 fn once<T: Serialize + DeserializeOwned>(
     tx: &dyn Tx,
     now: Timestamp,
@@ -101,8 +101,8 @@ fn once<T: Serialize + DeserializeOwned>(
     Ok(answer)
 }
 
-/// Forgets what is older than a day, and what a clock that was ahead would keep for ever. Two
-/// services differ by less.
+/// Deletes answers older than a day, and those by a clock ahead, which would stay for ever. Two
+/// services' clocks differ by less.
 fn forget(tx: &dyn Tx, now: Timestamp) -> Result<(), Error> {
     let oldest = sql_time(now.checked_sub(KEPT).unwrap_or(Timestamp::MIN));
     let newest = sql_time(now.checked_add(KEPT).unwrap_or(Timestamp::MAX));
@@ -130,7 +130,7 @@ fn answer_to(tx: &dyn Tx, request: Repeatable<'_>) -> Result<Option<String>, Err
     }
 }
 
-/// An answer that another program has written: the change is not made again for it.
+/// Another program has written the answer. The change is not made again.
 fn unreadable(cause: serde_json::Error) -> Error {
     Error::from(Unexpected::Json(cause))
 }

@@ -1,14 +1,14 @@
-//! A job's error, as it is kept.
+//! A job's error, as it is stored.
 //!
-//! Owns its limits: a worker that ends a job may send any text, and it is copied into alerts and
-//! shown in lists. Callers rely on this: what is kept is text that other programs can read whole.
+//! Owns its limits: a worker may send any text, which is then copied into alerts and shown in
+//! lists. Callers rely on this: other programs can read the stored text whole.
 
 use std::borrow::Cow;
 
 /// How many characters are kept.
 const LONGEST: usize = 10_000;
 
-/// An error without what no text has, and with an end.
+/// An error of bounded length without a NUL.
 pub(crate) fn kept(error: &str) -> Cow<'_, str> {
     let end = error.char_indices().nth(LONGEST).map(|(at, _)| at);
     if end.is_none() && !error.contains('\0') {

@@ -1,11 +1,11 @@
-//! What may be done with a job after it was claimed, and by whom.
+//! What may happen to a job after its claim, and who may cause it.
 //!
-//! Owns who may cause each event of a job's life, and what is written down about it. Leaves the
-//! states and the statements to `store::job`, the claim itself to the engine, and the end of a task
-//! to `task_end`. A claim's token (`holding`) ends the job once: the outcome is kept with the token,
-//! so that a worker whose answer was lost gets it again, until the job is claimed anew. Callers rely
-//! on this: when a lease ends or an operator requeues a running job, its token is gone, so the old
-//! worker cannot end the job of its successor.
+//! Owns who may cause each event of a job's life, and its row in the audit. Leaves the states and
+//! the statements to `store::job`, the claim itself to the engine, and the end of a task to
+//! `task_end`. A claim's token (`holding`) ends the job once: the outcome is stored with the token,
+//! so that a worker whose answer was lost gets it again, until the next claim. Callers rely on
+//! this: when a lease ends or an operator requeues a running job, its token is gone, so the old
+//! worker cannot end its successor's job.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ use crate::store::{Actor, AlertKind, Error, Store, lease_end, sql_time};
 pub enum Ending<'a> {
     /// It was done.
     Done,
-    /// It failed, which is told by an alert: nothing tries it again.
+    /// It failed. There is an alert, because nothing tries it again.
     Failed {
         /// What went wrong.
         error: Option<&'a str>,
@@ -58,16 +58,16 @@ pub struct Claim<'a> {
     pub token: &'a str,
 }
 
-/// A higher count of delays is not told apart.
+/// The count of delays stops here.
 const MOST_DELAYS: i64 = 1_000_000;
 
 impl Store {
-    /// Ends a claimed job. The same end again, with the same token, is no error and changes
-    /// nothing.
+    /// Ends a claimed job. The same end again with the same token changes nothing and is not an
+    /// error.
     ///
     /// # Errors
     ///
-    /// When there is no such job, the token is not its claim's, or the job has ended otherwise.
+    /// When there is no such job, the token is not its claim's, or the job has ended differently.
     pub fn end_job(
         &mut self,
         actor: Actor<'_>,
@@ -91,16 +91,16 @@ impl Store {
         self.writing_for_a_holder(actor, |tx| keep_alive(tx, actor, claim, lease))
     }
 
-    /// Looks whether a claim is still good.
+    /// Checks that a claim is still valid.
     ///
     /// # Errors
     ///
-    /// When it is not, or the database cannot be read.
+    /// When it is not.
     pub fn check_claim(&mut self, claim: Claim<'_>) -> Result<(), Error> {
         self.read(|tx| check_claim(tx, claim, "kept"))
     }
 
-    /// Puts a running, failed or cancelled job back to its old place in the queue, for an operator:
+    /// Puts a running, failed or cancelled job back to its old place in the queue for an operator,
     /// with a row in the audit.
     ///
     /// # Errors
@@ -115,12 +115,12 @@ impl Store {
         self.write(|tx| put_in_queue(tx, actor, id, finished))
     }
 
-    /// Gives a claimed job back, to its old place in the queue. `error` says why, if nobody asked
-    /// for it.
+    /// Gives a claimed job back, to its old place in the queue. `error` is the reason, if there is
+    /// one.
     ///
     /// # Errors
     ///
-    /// When the claim is no longer good.
+    /// When the claim is no longer valid.
     pub fn put_back(
         &mut self,
         actor: Actor<'_>,
@@ -132,11 +132,11 @@ impl Store {
     }
 
     /// Puts a job whose branch could not be cut back to its place, where it may be claimed again
-    /// after a delay. Until then it counts as running, as one whose worker is not heard of.
+    /// after a delay. Until then it counts as running, like a job whose worker sends no heartbeats.
     ///
     /// # Errors
     ///
-    /// When the claim is no longer good.
+    /// When the claim is no longer valid.
     pub fn put_off(
         &mut self,
         actor: Actor<'_>,
@@ -159,7 +159,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When there is no such job, or the database cannot be read.
+    /// When there is no such job.
     pub fn times_put_off(&mut self, job: i64) -> Result<u32, Error> {
         let sql = "SELECT CAST(coalesce(gate_put_off, 0) AS BIGINT) FROM jobs WHERE id = $1";
         let times: Option<i64> = self.read(|tx| tx.row(sql, values![job], |row| row.get(0)))?;
@@ -279,15 +279,15 @@ pub(crate) fn give_back(
     is_let_go(tx, claim.job)
 }
 
-/// Refuses a change that the query does not find afterwards: a trigger of the orchestrator's may
-/// have ignored it, or changed it again.
+/// Refuses a change that the query does not find afterwards: a trigger of the orchestrator may have
+/// ignored or reverted it.
 pub(crate) fn is_there(
     tx: &dyn Tx,
     job: i64,
     query: &str,
     values: &[Value<'_>],
 ) -> Result<(), Error> {
-    // The name of the change is only made where it is needed: claims come through here.
+    // Claims come through here, so the name is built only for an error.
     if tx.exists(query, values)? {
         Ok(())
     } else {
@@ -302,7 +302,7 @@ pub(crate) fn undone(job: i64) -> Error {
     }
 }
 
-/// Refuses to have let a job go that is still its holder's, or that nobody could claim.
+/// Refuses a release after which the job still has a token, or could not be claimed.
 fn is_let_go(tx: &dyn Tx, job: i64) -> Result<(), Error> {
     let query = &format!(
         "SELECT 1 FROM jobs WHERE id = $1 AND gate_token IS NULL

@@ -1,12 +1,11 @@
 //! Rows for people: tasks, jobs and repos as `queue`, `repo` and `explain` show them.
 //!
 //! Owns the reference's helpers (`repo_has_active_task`, the parts of its snapshot), with the
-//! reference's fixed word: a task is unfinished while its stage is not `done`. Whose jobs are in
-//! the waiting lines is told by the caller. What is held is the policy's business and not told
-//! here.
+//! reference's fixed rule: a task is unfinished while its stage is not `done`. Leaves to the caller
+//! whose jobs are in the waiting lines, and to the policy what is held.
 
 use super::branches::{BRANCH, TaskBranch, branch_at};
-use super::waiting::{NOTED, QueuedSince, repos};
+use super::waiting::{IS_ITS_ROW, QueuedSince, repos};
 use crate::clause::{Agents, Dialect};
 use crate::store::engine::{Row, ToValue, values};
 use crate::store::job::IS_QUEUED;
@@ -21,9 +20,9 @@ pub struct TaskRow {
     pub work_item_id: Option<String>,
     /// Its repo.
     pub repo: Option<String>,
-    /// How far it is.
+    /// Its stage.
     pub stage: Option<String>,
-    /// Since when, UTC, as far as that is known.
+    /// Since when, UTC, if that is known.
     pub since: Option<String>,
 }
 
@@ -35,9 +34,9 @@ pub struct ActiveTask {
     pub id: i64,
     /// The name that people know it by.
     pub work_item_id: Option<String>,
-    /// How far it is.
+    /// Its stage.
     pub stage: Option<String>,
-    /// Its branch, once that is planned.
+    /// Its branch, once planned.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub branch: Option<TaskBranch>,
 }
@@ -54,7 +53,7 @@ pub struct WaitingJob {
     pub work_item_id: Option<String>,
     /// Its task's stage.
     pub stage: Option<String>,
-    /// Since when it is in the queue, as far as that is known.
+    /// Since when it is in the queue, if that is known.
     #[serde(skip)]
     pub queued: QueuedSince,
 }
@@ -70,20 +69,20 @@ pub struct JobRow {
     pub repo: Option<String>,
     /// Who does it.
     pub agent: Option<String>,
-    /// Where it is in its life.
+    /// Its status.
     pub status: Option<String>,
     /// The worker that claimed it last.
     pub worker: Option<String>,
     /// When that was, UTC.
     pub claimed_at: Option<String>,
-    /// When a running job goes back to the queue unless its worker is heard of, UTC.
+    /// When a running job goes back to the queue without a heartbeat, UTC.
     pub lease_until: Option<String>,
-    /// What a failed job left behind.
+    /// The error of a failed job.
     pub error: Option<String>,
 }
 
 impl JobRow {
-    /// Until when a job is put off that was claimed, and whose branch could not be cut.
+    /// Until when a job is deferred whose branch could not be cut.
     pub fn put_off_until(&self) -> Option<&str> {
         let is_running = self.status.as_deref() == Some("running");
         let is_put_off = is_running && self.worker.is_none() && self.error.is_some();
@@ -93,10 +92,6 @@ impl JobRow {
 
 impl Store {
     /// A task, if there is one with this id.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn task(&mut self, id: i64) -> Result<Option<TaskRow>, Error> {
         self.one(
             "SELECT id, work_item_id, repo, stage, CASE WHEN gate_stage = stage
@@ -116,10 +111,6 @@ impl Store {
     }
 
     /// A job, if there is one with this id.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn job(&mut self, id: i64) -> Result<Option<JobRow>, Error> {
         self.one(
             "SELECT id, task_id, repo, agent, status, gate_worker, gate_claimed_at,
@@ -142,12 +133,8 @@ impl Store {
         )
     }
 
-    /// Whether a repo has an unfinished task other than `except` (reference semantics 16). No repo
-    /// has none.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
+    /// Whether a repo has an unfinished task other than `except` (reference semantics 16). Without
+    /// a repo there is none.
     pub fn has_active_task(
         &mut self,
         repo: Option<&str>,
@@ -163,10 +150,6 @@ impl Store {
     }
 
     /// The first unfinished task of a repo (reference semantics 29).
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn active_task(&mut self, repo: &str) -> Result<Option<ActiveTask>, Error> {
         self.one(
             &format!(
@@ -185,20 +168,16 @@ impl Store {
         )
     }
 
-    /// The waiting line of a repo: the queued jobs that these agents are to do (reference semantics
-    /// 30).
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
+    /// The waiting line of a repo: the queued jobs of these agents (reference semantics 30).
     pub fn waiting(&mut self, repo: &str, agents: &Agents) -> Result<Vec<WaitingJob>, Error> {
         let gated = agents.named(Dialect::Sqlite);
         self.read(|tx| {
             tx.rows(
                 &format!(
-                "SELECT jobs.id, jobs.task_id, tasks.work_item_id, tasks.stage, jobs.created_at,
+                    "SELECT jobs.id, jobs.task_id, tasks.work_item_id, tasks.stage, jobs.created_at,
                  noted.since
-                 FROM jobs LEFT JOIN tasks ON tasks.id = jobs.task_id {NOTED}
+                 FROM jobs LEFT JOIN tasks ON tasks.id = jobs.task_id
+                    LEFT JOIN serial_gate_head AS noted ON {IS_ITS_ROW}
                  WHERE jobs.repo = $1 AND jobs.{IS_QUEUED} AND {gated} ORDER BY jobs.id"
             ),
                 values![repo],
@@ -219,10 +198,6 @@ impl Store {
     }
 
     /// The ids of the queued jobs, in claim order.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn queued_jobs(&mut self) -> Result<Vec<i64>, Error> {
         self.read(|tx| {
             tx.rows(
@@ -234,10 +209,6 @@ impl Store {
     }
 
     /// The repos with an active freeze or a waiting line of these agents (reference semantics 31).
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn live_repos(&mut self, agents: &Agents) -> Result<Vec<String>, Error> {
         self.read(|tx| {
             let mut live = tx.rows(
@@ -251,14 +222,10 @@ impl Store {
         })
     }
 
-    /// The repos with an unfinished task. What it costs depends on the repos, and not on the tasks.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
+    /// The repos with an unfinished task. Its cost depends on the number of repos, not of tasks.
     pub fn active_repos(&mut self) -> Result<Vec<String>, Error> {
         self.read(|tx| {
-            // From one repo to the next in the index, instead of over all tasks. Texts come after
+            // Goes from one repo to the next in the index, not over all tasks. Texts sort after
             // numbers.
             tx.rows(
                 "WITH RECURSIVE found (repo) AS (

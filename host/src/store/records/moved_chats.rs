@@ -1,18 +1,13 @@
-//! Chats that have another number by now: a group of Telegram gets one when it becomes a
-//! supergroup.
+//! Chats whose number has changed: a Telegram group gets another when it becomes a supergroup.
 //!
-//! Owns the table of them, by the number that is configured: once that is corrected, what is here
-//! no longer matters. Leaves what a channel answers to the room `alerts`.
+//! Owns the table of them, by the configured number: once that is corrected, the row no longer
+//! matters. Leaves a channel's answers to the room `alerts`.
 
 use crate::store::engine::values;
 use crate::store::{Error, Store};
 
 impl Store {
     /// Where a chat of a channel has moved to; none if it has not.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn moved_chat(&mut self, channel: &str, chat: &str) -> Result<Option<String>, Error> {
         self.read(|tx| {
             tx.row(
@@ -23,11 +18,7 @@ impl Store {
         })
     }
 
-    /// Forgets that a chat had moved.
-    ///
-    /// # Errors
-    ///
-    /// When the database refuses.
+    /// Removes the new number of a chat.
     pub fn chat_is_back(&mut self, channel: &str, chat: &str) -> Result<(), Error> {
         self.write(|tx| {
             tx.execute(
@@ -38,11 +29,7 @@ impl Store {
         })
     }
 
-    /// Remembers that a chat has moved.
-    ///
-    /// # Errors
-    ///
-    /// When the database refuses.
+    /// Stores the new number of a chat.
     pub fn chat_has_moved(&mut self, channel: &str, chat: &str, to: &str) -> Result<(), Error> {
         self.write(|tx| {
             tx.execute(

@@ -1,8 +1,8 @@
 //! A job that is added to a task.
 //!
 //! Owns what a new job must have, and its claim by a program that prepares it first. Leaves the
-//! rest of its life to `jobs`. Callers rely on this: a job that was added is queued, in the repo
-//! that it was added for, whatever triggers the database has.
+//! rest of its life to `jobs`. Callers rely on this: an added job is queued, in the repo given for
+//! it, whatever triggers the database has.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When there is no such task, the agent or the repo is empty, or the database refuses.
+    /// When there is no such task, or the agent or the repo is empty.
     pub fn add_job(&mut self, now: Timestamp, job: NewJob<'_>) -> Result<i64, Error> {
         check_names(job)?;
         self.write(|tx| insert(tx, now, job))

@@ -1,9 +1,8 @@
-//! How a task that is finished has ended: done, or cancelled.
+//! How a finished task has ended: done, or cancelled.
 //!
-//! Owns the table of the cancelled ones. The stage says that a task is finished, and the rules know
-//! no other word for that, so the outcome is kept beside it. Callers rely on this: a task that has
-//! left the stage in which it was cancelled, by whatever program, is not cancelled, and neither is
-//! another task that has its id by now.
+//! Owns the table of cancelled tasks. Rules know only that a stage is finished, so the outcome is
+//! stored separately. Callers rely on this: a task that has left the stage in which it was
+//! cancelled, by whatever program, is not cancelled; neither is another task that reuses its id.
 
 use crate::store::Error;
 use crate::store::engine::{Tx, values};
@@ -34,7 +33,7 @@ pub(crate) const TASK_IS_CANCELLED: &str =
     WHERE cancelled.task = tasks.id AND cancelled.at IS NOT DISTINCT FROM tasks.gate_stage_at
         AND tasks.gate_stage IS NOT DISTINCT FROM tasks.stage)";
 
-/// Keeps the outcome of a task whose stage has just been set.
+/// Stores the outcome of a task whose stage has just been set.
 pub(crate) fn keep(tx: &dyn Tx, task: i64, outcome: TaskOutcome) -> Result<(), Error> {
     let sql = match outcome {
         TaskOutcome::Done => "DELETE FROM serial_gate_cancelled_task WHERE task = $1",

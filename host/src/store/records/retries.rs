@@ -1,8 +1,8 @@
-//! Alerts that have failed, and are to be sent again.
+//! Failed alerts that are to be sent again.
 //!
-//! Owns the way back from `failed` to `pending`, which only an operator takes. Callers rely on
-//! this: such an alert has all its tries again and is due at once, and its channel is not left
-//! alone any longer, because it was mended.
+//! Owns the change from `failed` back to `pending`, which only an operator makes. Callers rely on
+//! this: such an alert has all its attempts again and is due at once, and its channel is tried
+//! again.
 
 use super::audit::{self, AuditRow};
 use super::effect::Effect;
@@ -22,13 +22,13 @@ pub struct Retried {
 }
 
 impl Store {
-    /// Has failed alerts sent again, these or all, to one channel or to each that has failed, and
-    /// returns them. None of them is changed if there is no such alert; an alert that has not
-    /// failed is left as it is.
+    /// Makes failed alerts pending again, these or all, for one channel or for each that failed,
+    /// and returns them. An alert that has not failed is left alone. If one of the alerts does not
+    /// exist, nothing is changed.
     ///
     /// # Errors
     ///
-    /// When there is no such alert, or the database refuses.
+    /// When there is no such alert.
     pub fn retry_alerts(
         &mut self,
         actor: Actor<'_>,

@@ -1,8 +1,7 @@
-//! What became of a shadow: how often it was asked, and where it differed.
+//! The record of a shadow: how often it was asked, and where it differed.
 //!
-//! Owns the counts. Who asks, and when, is left to the queue. There is one row for each job that
-//! the two differed about, with what each said the last time; no more than [`KEPT`] of a
-//! generation.
+//! Owns the counts, and one row for each job about which the two differed, with the last answer of
+//! each; at most [`KEPT`] rows a generation. Leaves to the queue who asks, and when.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -15,10 +14,10 @@ use crate::store::{Actor, Error, Generation, GenerationState, Store, sql_time};
 /// How many jobs of a generation are kept with their verdicts.
 const KEPT: i64 = 10_000;
 
-/// How many are read.
+/// How many are shown.
 const SHOWN: i64 = 100;
 
-/// What became of a shadow.
+/// The record of a shadow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ShadowRecord {
     /// The generation.
@@ -40,10 +39,10 @@ pub struct ShadowRecord {
 pub struct Disagreement {
     /// The job.
     pub job: i64,
-    /// What the active generation said the last time.
+    /// The active generation's last answer.
     #[serde(serialize_with = "verdict_as_json")]
     pub active: Option<Verdict>,
-    /// What the shadow said.
+    /// The shadow's last answer.
     #[serde(serialize_with = "verdict_as_json")]
     pub shadow: Option<Verdict>,
     /// How often they differed.
@@ -52,7 +51,7 @@ pub struct Disagreement {
     pub last_at: String,
 }
 
-/// What came of one look.
+/// The result of one look.
 #[derive(Debug, Clone, Copy)]
 pub enum Look<'a> {
     /// The shadow failed.
@@ -61,18 +60,14 @@ pub enum Look<'a> {
     Answered {
         /// How many decisions it made.
         decisions: usize,
-        /// The jobs that the two differ about: what the active one says, what the shadow says.
+        /// The jobs about which the two differ: the active one's answer, the shadow's answer.
         differing: &'a [(i64, Option<Verdict>, Option<Verdict>)],
     },
 }
 
 impl Store {
-    /// Adds what came of a look. `actor` says when. Nothing is added where another generation has the
-    /// shadow's number by now.
-    ///
-    /// # Errors
-    ///
-    /// When the database refuses.
+    /// Adds the result of a look at the time in `act`. Nothing is added if another generation has
+    /// the shadow's number by now.
     pub fn record_look(
         &mut self,
         shadow: &Generation,
@@ -121,11 +116,7 @@ impl Store {
         })
     }
 
-    /// What became of the shadow; none if there is none.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
+    /// The record of the shadow, if there is a shadow.
     pub fn shadow_record(&mut self) -> Result<Option<ShadowRecord>, Error> {
         let Some(shadow) = self.generation_in(GenerationState::Shadow)? else {
             return Ok(None);

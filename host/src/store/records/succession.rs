@@ -1,8 +1,8 @@
 //! How one generation follows another.
 //!
-//! Owns the changes of their states: that at most one is active and at most one is a shadow. A
+//! Owns the changes of their states: at most one is active, and at most one is a shadow. A
 //! component is stored once, however many generations use it. Callers rely on this: a change is one
-//! tx, on the disk when the method returns, and its event says who made it and why.
+//! transaction, on the disk when the method returns, and its event has who made it and why.
 
 use std::time::Duration;
 
@@ -45,22 +45,18 @@ pub struct Actor<'a> {
     pub why: &'a str,
 }
 
-/// What a caller knew when it decided on a change. Each is compared as a whole: its number may be
-/// another one's by now.
+/// What a caller knew when it decided on a change. Each generation is compared as a whole, because
+/// another may have its number by now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seen<'a> {
-    /// The generation that is to be put somewhere, where it stood.
+    /// The generation to move, in the state it had.
     pub generation: &'a Generation,
     /// The active generation.
     pub active: Option<&'a Generation>,
 }
 
 impl Store {
-    /// Adds a generation as a candidate and returns it as it is kept.
-    ///
-    /// # Errors
-    ///
-    /// When the database refuses.
+    /// Adds a generation as a candidate and returns it as stored.
     pub fn add_candidate(
         &mut self,
         new: NewGeneration<'_>,
@@ -74,13 +70,13 @@ impl Store {
         })
     }
 
-    /// Makes the generation that was seen the active one or the shadow, and retires the generation
-    /// that was. If another program has changed meanwhile what was seen, nothing happens.
+    /// Makes the seen generation active or the shadow, and retires the one that was. Nothing
+    /// happens if another program has changed what was seen.
     ///
     /// # Errors
     ///
-    /// When there is no such generation, it is in that place or active already, something has
-    /// changed meanwhile, or the database refuses.
+    /// When there is no such generation, it is in that state or active already, or something has
+    /// changed in the meantime.
     pub fn put(
         &mut self,
         place: GenerationState,
@@ -106,7 +102,7 @@ impl Store {
                 return Err(Error::Meanwhile);
             }
             if place == GenerationState::Active {
-                // Its earlier failures are forgiven: an operator has activated it again.
+                // Its earlier failures no longer count: an operator has activated it again.
                 tx.execute(
                     "DELETE FROM serial_gate_failure WHERE generation = $1",
                     values![id],
@@ -127,11 +123,7 @@ impl Store {
         })
     }
 
-    /// Ends the shadow's time. None when there is none.
-    ///
-    /// # Errors
-    ///
-    /// When the database refuses.
+    /// Retires the shadow and returns its number, if there is one.
     pub fn stop_shadow(&mut self, actor: Actor<'_>) -> Result<Option<i64>, Error> {
         self.write_durably(|tx| {
             let shadow = tx.row(
@@ -147,17 +139,9 @@ impl Store {
         })
     }
 
-    /// Refuses a candidate. Its component is not kept unless a generation has it that was not
-    /// refused, or was active once.
-    ///
-    /// # Errors
-    ///
-    /// When the database refuses.
-    pub fn refuse_candidate(
-        &mut self,
-        candidate: &Generation,
-        actor: Actor<'_>,
-    ) -> Result<(), Error> {
+    /// Refuses a candidate. Its component is deleted unless another generation uses it that was not
+    /// refused, or was once active.
+    pub fn refuse_candidate(&mut self, candidate: &Generation, actor: Actor<'_>) -> Result<(), Error> {
         let id = candidate.id;
         self.write_durably(|tx| {
             if generation(tx, id)? != *candidate {
@@ -178,12 +162,9 @@ impl Store {
         })
     }
 
-    /// Writes down that a generation failed in use. When that was `allowed` times since `since` and
-    /// it is active, it is refused, and the one before it is active again: its number is returned.
-    ///
-    /// # Errors
-    ///
-    /// When the database refuses.
+    /// Stores that a generation failed in use. If it is active and has failed `allowed` times since
+    /// `since`, it is refused and the previous one becomes active again; that one's number is
+    /// returned.
     pub fn failed_in_use(
         &mut self,
         failed: &Generation,
@@ -195,7 +176,7 @@ impl Store {
     }
 }
 
-/// The same in the transaction of what the failure was found with.
+/// The same as a part of a transaction.
 pub(crate) fn fail(
     tx: &dyn Tx,
     failed: &Generation,
@@ -207,7 +188,7 @@ pub(crate) fn fail(
     if !is_kept(tx, failed)? {
         return Ok(None);
     }
-    // A clock that was ahead would have its failures counted for ever.
+    // Failures by a clock ahead would count for ever.
     tx.execute(
         "DELETE FROM serial_gate_failure WHERE at <= $1 OR at > $2",
         values![sql_time(since), latest(actor.now, Duration::ZERO)],
@@ -228,19 +209,9 @@ pub(crate) fn fail(
         return Ok(None);
     };
     let why = format!("failed {failures} times in use: {}", actor.why);
-    change(
-        tx,
-        id,
-        GenerationState::Refused,
-        Actor { why: &why, ..actor },
-    )?;
+    change(tx, id, GenerationState::Refused, Actor { why: &why, ..actor })?;
     let why = format!("generation {id} {why}");
-    change(
-        tx,
-        good,
-        GenerationState::Active,
-        Actor { why: &why, ..actor },
-    )?;
+    change(tx, good, GenerationState::Active, Actor { why: &why, ..actor })?;
     let alert = NewAlert {
         kind: AlertKind::Rollback,
         repo: None,
@@ -255,7 +226,7 @@ pub(crate) fn fail(
     Ok(Some(good))
 }
 
-/// The first generation of a queue that has none. True if it was added.
+/// Adds the first generation of a queue. Returns false if there is a generation already.
 pub(crate) fn add_first(
     tx: &dyn Tx,
     first: NewGeneration<'_>,
@@ -284,7 +255,7 @@ fn add(
         limits,
     } = new;
     tx.execute(
-        // The digest is of these bytes, so others under it were altered.
+        // The digest is of these bytes, so other bytes under it were altered.
         "INSERT INTO serial_gate_policy (digest, component) VALUES ($1, $2)
          ON CONFLICT (digest) DO UPDATE SET component = excluded.component",
         values![digest, component],
@@ -308,7 +279,7 @@ fn add(
     Ok(id)
 }
 
-/// Refuses a generation that is not kept as it was added.
+/// Refuses a generation that is not stored as it was added.
 fn check_added(tx: &dyn Tx, id: i64, new: NewGeneration<'_>) -> Result<(), Error> {
     let effect = Effect {
         what: &format!("generation {id}"),
@@ -329,7 +300,7 @@ fn check_added(tx: &dyn Tx, id: i64, new: NewGeneration<'_>) -> Result<(), Error
     effect.is_there(tx, query, values)
 }
 
-/// Refuses a change after which a generation, or its history, says otherwise.
+/// Refuses a change that a generation, or its history, does not show afterwards.
 fn check_state(tx: &dyn Tx, id: i64, state: GenerationState) -> Result<(), Error> {
     let effect = Effect {
         what: &format!("the change of generation {id} to `{}`", state.name()),

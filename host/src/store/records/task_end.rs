@@ -1,9 +1,9 @@
-//! The end of a task: done, or cancelled, with what is left in the queue of it.
+//! The end of a task, done or cancelled, and of its queued jobs.
 //!
-//! Owns what becomes of the task's jobs then. Which stages count as finished is said by the rules
-//! of the policy, which a caller reads. Callers rely on this: a task never ends under a job that a
-//! worker is busy with, unless the holder of that job ends it or it is forced with a reason; and no
-//! queued job of it is left.
+//! Owns what happens to the task's jobs. Leaves to the policy's rules, which the caller reads,
+//! which stages are finished. Callers rely on this: a task does not end while a worker is busy with
+//! its job, unless the holder of that job ends it or it is forced with a reason; and no job of it
+//! stays queued.
 
 use jiff::Timestamp;
 
@@ -17,10 +17,10 @@ use crate::store::job::{IS_CANCELLED, IS_QUEUED, IS_RUNNING};
 use crate::store::token::is_token;
 use crate::store::{Actor, Error, Store, sql_time};
 
-/// The stage in which a task is finished, where the rules say nothing else.
+/// The finished stage, unless the rules have others.
 pub const DONE: &str = "done";
 
-/// The stages in which a task is finished, under the rules of the policy.
+/// The finished stages, by the rules of the policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FinishedStages {
     all: Vec<String>,
@@ -35,7 +35,7 @@ impl FinishedStages {
         } else {
             stages
         };
-        // A list of texts: there is nothing in it that JSON cannot hold.
+        // A list of texts is always valid JSON.
         let json = serde_json::to_string(&all).unwrap_or_default();
         FinishedStages { all, json }
     }
@@ -55,7 +55,7 @@ impl FinishedStages {
         self.all.iter().any(|finished| finished == stage)
     }
 
-    /// The same, one after the other.
+    /// Each of them.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.all.iter().map(String::as_str)
     }
@@ -77,28 +77,23 @@ impl Default for FinishedStages {
 pub struct TaskEnd<'a> {
     /// How it ends.
     pub outcome: TaskOutcome,
-    /// The finished stage that it is in from then on.
+    /// Its finished stage.
     pub stage: &'a str,
-    /// What happens if a job of it runs.
+    /// What to do if one of its jobs runs.
     pub running: Running<'a>,
 }
 
-/// What happens if a job of a task runs that is to end. Without a token and without force, the task
-/// does not end.
+/// What to do if a job of the task runs. Without a token and without force, the task does not end.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Running<'a> {
     /// The token of the task's only running job, whose holder ends the task. The job goes on.
     pub token: Option<&'a str>,
-    /// The running jobs are cancelled, and their tokens refused. The reason is the actor's `why`.
+    /// Cancel the running jobs and refuse their tokens. The act has the reason.
     pub force: bool,
 }
 
 impl Store {
-    /// How a task has ended; none if there is no such task, or it is in none of these stages.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
+    /// How a task has ended, if it is in one of these stages.
     pub fn task_outcome(
         &mut self,
         id: i64,
@@ -124,28 +119,17 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When there is no such task, a job of it runs and neither its token is shown nor the end is
-    /// forced with a reason, or the database refuses.
-    pub fn end_tasks(
-        &mut self,
-        actor: Actor<'_>,
-        ids: &[i64],
-        end: TaskEnd<'_>,
-    ) -> Result<(), Error> {
+    /// When there is no such task, or a job of it runs and the end has neither its token nor force
+    /// with a reason.
+    pub fn end_tasks(&mut self, actor: Actor<'_>, ids: &[i64], end: TaskEnd<'_>) -> Result<(), Error> {
         self.writing_for_a_holder(actor, |tx| {
-            ids.iter()
-                .try_for_each(|id| end_task(tx, actor, *id, end))?;
+            ids.iter().try_for_each(|id| end_task(tx, actor, *id, end))?;
             check_ended(tx, ids, end)
         })
     }
 }
 
-pub(crate) fn end_task(
-    tx: &dyn Tx,
-    actor: Actor<'_>,
-    id: i64,
-    end: TaskEnd<'_>,
-) -> Result<(), Error> {
+pub(crate) fn end_task(tx: &dyn Tx, actor: Actor<'_>, id: i64, end: TaskEnd<'_>) -> Result<(), Error> {
     not_empty("stage", end.stage)?;
     if end.running.force && actor.why.trim().is_empty() {
         return Err(Error::ForcedWithoutReason);
@@ -179,8 +163,8 @@ pub(crate) fn end_task(
     audit::write_down(tx, actor, row)
 }
 
-/// Refuses an end after which a task goes on, or a job of it waits, or runs on although it was
-/// cancelled.
+/// Refuses an end after which a task is unfinished, or a job of it is queued, or still runs
+/// although it was cancelled.
 pub(crate) fn check_ended(tx: &dyn Tx, ids: &[i64], end: TaskEnd<'_>) -> Result<(), Error> {
     ids.iter().try_for_each(|id| {
         let effect = Effect {
@@ -211,7 +195,7 @@ pub(crate) fn check_ended(tx: &dyn Tx, ids: &[i64], end: TaskEnd<'_>) -> Result<
 }
 
 /// The job that goes on because its holder ends the task. Refuses to end a task while another
-/// worker works on it: a job that was put off, or whose lease ran out, is not worked on.
+/// worker works on it: no worker is busy with a job that is deferred, or whose lease ran out.
 fn kept_job(
     tx: &dyn Tx,
     now: Timestamp,
@@ -260,8 +244,7 @@ fn kept_job(
     }
 }
 
-/// Whether a token is the one of a claim of this task that has ended, and whose job nobody has
-/// claimed since.
+/// Whether a token belongs to an ended claim of this task, with no claim of that job since.
 fn is_of_an_ended_claim(tx: &dyn Tx, task: i64, token: &str) -> Result<bool, Error> {
     tx.exists(
         "SELECT 1 FROM jobs WHERE task_id = $1 AND gate_outcome IS NOT NULL

@@ -1,7 +1,7 @@
 //! Tasks: added with their first job, moved from stage to stage.
 //!
-//! Owns both ways in which a task moves: by a program, which is its daily work, and by an operator,
-//! which the audit tells. Callers rely on this: what was added or changed is there as it was given,
+//! Owns both ways in which a task moves: by a program, as routine, and by an operator, with a row
+//! in the audit. Callers rely on this: what was added or changed is stored as it was given,
 //! whatever triggers the database has, or there is an error.
 
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::store::error::{not_empty, without_nul};
 use crate::store::job::IS_QUEUED;
 use crate::store::{Actor, Error, Store, sql_time};
 
-/// The column of a mark on a task, which a rule may read.
+/// The column of a task's label, which a rule may read.
 pub(crate) const LABEL: &str = "gate_label";
 
 /// A task to add.
@@ -32,11 +32,11 @@ pub struct NewTask<'a> {
     pub stage: &'a str,
     /// The agent of its first job.
     pub agent: &'a str,
-    /// A mark on it, such as `hotfix`.
+    /// A label, such as `hotfix`.
     pub label: Option<&'a str>,
 }
 
-/// A task's way on.
+/// How a task moves.
 #[derive(Debug, Clone, Copy)]
 pub enum Move<'a> {
     /// To an unfinished stage.
@@ -61,15 +61,14 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When the repo, the stage, the agent or the label is empty, a text has a NUL, or the database
-    /// refuses.
+    /// When the repo, the stage, the agent or the label is empty, or a text has a NUL.
     pub fn add_task(&mut self, now: Timestamp, task: NewTask<'_>) -> Result<Added, Error> {
         check_names(task)?;
         self.write(|tx| insert(tx, now, task))
     }
 
-    /// The same, and the caller has the job for a while, to prepare it, by the token that is
-    /// returned. It puts the job back, or its lease runs out.
+    /// The same, but the caller holds the job to prepare it, with the returned token, until it puts
+    /// the job back or the lease runs out.
     ///
     /// # Errors
     ///
@@ -89,11 +88,11 @@ impl Store {
         })
     }
 
-    /// Moves tasks to a stage, all or none, for a program that takes them through their stages.
+    /// Moves tasks to a stage, all or none, for a program that runs them through their stages.
     ///
     /// # Errors
     ///
-    /// When the stage is empty, there is no such task, or the database refuses.
+    /// When the stage is empty, or there is no such task.
     pub fn set_stage(&mut self, now: Timestamp, ids: &[i64], stage: &str) -> Result<(), Error> {
         not_empty("stage", stage)?;
         self.write(|tx| {
@@ -107,13 +106,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When the stage is empty, there is no such task, or the database refuses.
-    pub fn set_stage_by(
-        &mut self,
-        actor: Actor<'_>,
-        ids: &[i64],
-        stage: &str,
-    ) -> Result<(), Error> {
+    /// When the stage is empty, or there is no such task.
+    pub fn set_stage_by(&mut self, actor: Actor<'_>, ids: &[i64], stage: &str) -> Result<(), Error> {
         not_empty("stage", stage)?;
         self.write(|tx| {
             ids.iter()
@@ -122,28 +116,19 @@ impl Store {
         })
     }
 
-    /// Marks a task for an operator, in the place of its mark before; none takes the mark away.
+    /// Sets or removes a task's label for an operator.
     ///
     /// # Errors
     ///
-    /// When there is no such task, the mark is empty, or the database refuses.
-    pub fn set_label(
-        &mut self,
-        actor: Actor<'_>,
-        id: i64,
-        label: Option<&str>,
-    ) -> Result<(), Error> {
+    /// When there is no such task, or the label is empty.
+    pub fn set_label(&mut self, actor: Actor<'_>, id: i64, label: Option<&str>) -> Result<(), Error> {
         self.write(|tx| {
             mark(tx, actor, id, label)?;
             check_label(tx, id, label)
         })
     }
 
-    /// The mark on a task; none if it has none, or there is no such task.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
+    /// The label of a task, if it has one.
     pub fn label(&mut self, id: i64) -> Result<Option<String>, Error> {
         self.read(|tx| {
             let label = tx.row(
@@ -155,8 +140,8 @@ impl Store {
         })
     }
 
-    /// Moves a task and marks it, both or neither, with a row in the audit for each. What is not
-    /// given stays as it is.
+    /// Moves a task and sets its label, both or neither, with a row in the audit for each. What is
+    /// not given stays.
     ///
     /// # Errors
     ///
@@ -190,7 +175,7 @@ impl Store {
     }
 }
 
-/// Refuses a task without a name that it needs, or with a name that no command can be given.
+/// Refuses a task with an empty name, or with a name that no environment variable can hold.
 pub(crate) fn check_names(task: NewTask<'_>) -> Result<(), Error> {
     for (what, name) in [
         ("repo", task.repo),
@@ -249,7 +234,7 @@ pub(crate) fn insert(tx: &dyn Tx, now: Timestamp, task: NewTask<'_>) -> Result<A
     Ok(Added { task_id, job_id })
 }
 
-/// Refuses a move after which a task is elsewhere.
+/// Refuses a move after which a task is in another stage.
 pub(crate) fn check_stages(tx: &dyn Tx, ids: &[i64], stage: &str) -> Result<(), Error> {
     ids.iter().try_for_each(|id| {
         let effect = Effect {
@@ -261,7 +246,7 @@ pub(crate) fn check_stages(tx: &dyn Tx, ids: &[i64], stage: &str) -> Result<(), 
     })
 }
 
-/// Refuses a mark that the task does not have afterwards.
+/// Refuses a label that the task does not have afterwards.
 fn check_label(tx: &dyn Tx, id: i64, label: Option<&str>) -> Result<(), Error> {
     let effect = Effect {
         what: &format!("the label of task {id}"),
@@ -290,12 +275,7 @@ fn mark(tx: &dyn Tx, actor: Actor<'_>, id: i64, label: Option<&str>) -> Result<(
     audit::write_down(tx, actor, row)
 }
 
-pub(crate) fn to_stage_by(
-    tx: &dyn Tx,
-    actor: Actor<'_>,
-    id: i64,
-    stage: &str,
-) -> Result<(), Error> {
+pub(crate) fn to_stage_by(tx: &dyn Tx, actor: Actor<'_>, id: i64, stage: &str) -> Result<(), Error> {
     let (repo, before) = repo_and(tx, "stage", id)?;
     to_stage(tx, actor.now, id, stage)?;
     let row = AuditRow {
@@ -320,12 +300,12 @@ fn to_stage(tx: &dyn Tx, now: Timestamp, id: i64, stage: &str) -> Result<(), Err
              WHERE id = $1",
         values![id, stage, sql_time(now)],
     )?;
-    // Whatever it was before: it goes on.
+    // Even if it was cancelled before.
     outcome::keep(tx, id, TaskOutcome::Done)?;
     Ok(())
 }
 
-/// A task's repo and one of its other columns, as they are before a change.
+/// A task's repo and another of its columns, before a change.
 fn repo_and(tx: &dyn Tx, column: &str, id: i64) -> Result<(Option<String>, Option<String>), Error> {
     let row = tx.row(
         &format!("SELECT repo, {column} FROM tasks WHERE id = $1"),

@@ -1,8 +1,8 @@
-//! The first unfinished task of a repo, where the rules have other finished stages than the
-//! reference's `done`.
+//! The first unfinished task of a repo, for rules with other finished stages than the reference's
+//! `done`.
 //!
-//! Owns one query. With the default rules `lookup` has the answer. Callers rely on this: what it
-//! costs depends on the stages that the repo has, and not on its tasks.
+//! Owns one query. Leaves the default rules to `lookup`. Callers rely on this: its cost depends on
+//! how many stages the repo has, not on how many tasks.
 
 use super::branches::{BRANCH, branch_at};
 use super::lookup::ActiveTask;
@@ -16,10 +16,6 @@ const STAGES: u32 = 1_000;
 impl Store {
     /// The first task of a repo whose stage is not finished. A task without a stage holds nothing
     /// and is left out.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn active_task_under(
         &mut self,
         repo: &str,
@@ -28,9 +24,10 @@ impl Store {
         if finished.iter().eq([DONE]) {
             return self.active_task(repo);
         }
-        // From one stage to the next in the index, and the first task of each.
-        let sql = format!(
-            "WITH RECURSIVE found (stage) AS (
+        self.read(|tx| {
+            // Goes from one stage to the next in the index, to the first task of each.
+            let sql = format!(
+                "WITH RECURSIVE found (stage) AS (
                 SELECT (SELECT stage FROM tasks WHERE repo = $1 AND stage IS NOT NULL
                 ORDER BY stage LIMIT 1)
                 UNION ALL
@@ -40,9 +37,9 @@ impl Store {
              ) SELECT tasks.id, work_item_id, stage, {BRANCH} FROM tasks WHERE id = (
                 SELECT min((SELECT id FROM tasks WHERE repo = $1 AND stage = found.stage
                 ORDER BY id LIMIT 1))
-                FROM found WHERE found.stage NOT IN (SELECT value FROM json_each($2)))"
-        );
-        self.read(|tx| {
+                FROM found WHERE found.stage NOT IN ({}))",
+                tx.texts_of("$2")
+            );
             tx.row(&sql, values![repo, finished.as_json()], |row| {
                 Ok(ActiveTask {
                     id: row.get(0)?,

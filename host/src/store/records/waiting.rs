@@ -1,13 +1,12 @@
-//! The heads of the waiting lines: the first queued job of each repo that a gated agent is to do,
-//! and since when it is there.
+//! The heads of the waiting lines: the first queued job of a gated agent in each repo, and since
+//! when it is there.
 //!
-//! Owns the note of that, for heads whose row does not tell: `created_at` may be missing,
-//! unreadable, or ahead of the clock. Those who look write it, and only where it changes, so that
-//! no claim and no statement of another program pays for it. A note is about a row, and not about
-//! an id, which may be used again: as much of the row is kept as tells it from another. It stays
-//! for as long as that row is queued, so that two who look under different rules do not undo each
-//! other's notes. Callers rely on this: what a look costs depends on the repos and their agents,
-//! and not on how long the lines are.
+//! Owns the note of when a head was first seen, for rows whose `created_at` is missing, unreadable,
+//! or ahead of the clock. A look writes notes, and only when they change, so that neither claims
+//! nor other programs pay for them. A note is about a row, not an id, which may be reused: it keeps
+//! enough of the row to recognise it. It stays while that row is queued, so that looks under
+//! different rules do not undo each other's notes. Callers rely on this: the cost of a look depends
+//! on how many repos and agents there are, not on how long the lines are.
 
 use jiff::Timestamp;
 
@@ -20,55 +19,51 @@ use crate::store::written::is_past;
 use crate::store::{Error, sql_time};
 
 /// Whether a note is about a row of `jobs`.
-const IS_ITS_ROW: &str =
-    "noted.job = jobs.id AND noted.repo IS jobs.repo AND noted.task IS jobs.task_id
-    AND noted.created_at IS jobs.created_at";
-
-/// Joins its note to a row of `jobs`, as [`IS_ITS_ROW`].
-pub(crate) const NOTED: &str =
-    "LEFT JOIN serial_gate_head AS noted ON noted.job = jobs.id AND noted.repo IS jobs.repo
-    AND noted.task IS jobs.task_id AND noted.created_at IS jobs.created_at";
+pub(crate) const IS_ITS_ROW: &str = "noted.job = jobs.id
+    AND noted.repo IS NOT DISTINCT FROM jobs.repo
+    AND noted.task IS NOT DISTINCT FROM jobs.task_id
+    AND noted.created_at IS NOT DISTINCT FROM jobs.created_at";
 
 /// The first job of a waiting line.
 pub(crate) struct LineHead {
     pub job: i64,
     pub repo: Option<String>,
     pub work_item: Option<String>,
-    /// Since when it is in the queue, as far as that is known.
+    /// Since when it is in the queue, if that is known.
     pub since: Timestamp,
-    /// Whether that is when it was first seen, and its row does not tell.
+    /// Whether that is when it was first seen, for lack of a usable time in its row.
     pub is_seen: bool,
 }
 
 /// What is known of the time that a job has been in the queue.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct QueuedSince {
-    /// What its row says, if that is a time.
+    /// The time in its row, if it is one.
     pub(crate) created_at: Option<Timestamp>,
     /// When it was first seen at the head of its repo, if it was.
     pub(crate) noted: Option<Timestamp>,
 }
 
 impl QueuedSince {
-    /// The first of both that a right clock can have written by now. A row that a clock ahead has
-    /// written comes to be past, and was seen before that.
+    /// The earlier of both that a right clock can have written by now. A time by a clock ahead
+    /// becomes past one day; the note is then earlier.
     pub fn at(self, now: Timestamp) -> Option<Timestamp> {
         let both = [self.created_at, self.noted].into_iter().flatten();
         both.filter(|time| is_past(*time, now)).min()
     }
 }
 
-/// All heads, and what is to be noted of them.
+/// All heads, and which notes to change.
 pub(crate) struct LineHeads {
     pub heads: Vec<LineHead>,
-    /// Those without a note that need one.
+    /// Heads that need a note and have none.
     unseen: Vec<i64>,
-    /// Notes of rows that are in no queue any more.
+    /// Notes about rows that are no longer queued.
     gone: Vec<i64>,
 }
 
 impl LineHeads {
-    /// Looks at all of them.
+    /// Reads all heads.
     pub(crate) fn read(tx: &dyn Tx, agents: &Agents, now: Timestamp) -> Result<LineHeads, Error> {
         let gone = tx.rows(
             &format!(
@@ -92,7 +87,8 @@ impl LineHeads {
         let (since, head) = tx.only(
             &format!(
                 "SELECT jobs.repo, jobs.created_at, noted.since, tasks.work_item_id
-             FROM jobs {NOTED} LEFT JOIN tasks ON tasks.id = jobs.task_id WHERE jobs.id = $1"
+             FROM jobs LEFT JOIN serial_gate_head AS noted ON {IS_ITS_ROW}
+             LEFT JOIN tasks ON tasks.id = jobs.task_id WHERE jobs.id = $1"
             ),
             values![job],
             |row| {
@@ -118,12 +114,12 @@ impl LineHeads {
         Ok(())
     }
 
-    /// Whether every note is as it should be.
+    /// Whether every note is right.
     pub(crate) fn are_noted(&self) -> bool {
         self.unseen.is_empty() && self.gone.is_empty()
     }
 
-    /// Brings the notes to what they should be.
+    /// Writes the notes.
     pub(crate) fn note(&self, tx: &dyn Tx, now: Timestamp) -> Result<(), Error> {
         for job in &self.gone {
             tx.execute("DELETE FROM serial_gate_head WHERE job = $1", values![job])?;
@@ -151,8 +147,8 @@ pub(crate) fn repos(tx: &dyn Tx, agents: &Agents) -> Result<Vec<Raw>, Error> {
     Ok(repos)
 }
 
-/// The head of each repo that has one. The repos are found one after the other in the index, and so
-/// are the agents of a repo where the rule does not name those that it gates.
+/// The head of each repo that has one. Goes from one repo to the next in the index, and from one
+/// agent to the next if the rule does not name the gated ones.
 fn each(
     tx: &dyn Tx,
     agents: &Agents,
@@ -194,7 +190,7 @@ fn first_of(
     while agent != Raw::Null {
         let is_gated = match &agent {
             Raw::Text(name) => agents.contain(name),
-            // No clause can name it.
+            // No clause can name such an agent, so it is gated.
             _ => true,
         };
         if is_gated {
@@ -205,7 +201,7 @@ fn first_of(
     Ok(first)
 }
 
-/// What finds the heads, from one entry of an index to the next.
+/// The queries that find the heads, from one index entry to the next.
 pub(crate) struct Queries {
     next_repo: String,
     first_agent: String,

@@ -1,9 +1,9 @@
 //! The work of a task, and of all repos: which jobs matter.
 //!
-//! Owns the two lists: the jobs of one task, and all that run or failed. Leaves how a job is to
-//! `work_state`, every change to `jobs` and `leases`, and what to do about it to the queue. Callers
-//! rely on this: no list grows with the history of a task or of the queue, none hides a job that
-//! matters behind a job that has ended, and counts are whole.
+//! Owns the two lists: the jobs of one task, and all that run or failed. Leaves the state of a job
+//! to `work_state`, every change to `jobs` and `leases`, and what to do about it to the queue.
+//! Callers rely on this: no list grows with the history of a task or of the queue, no ended job
+//! hides a job that matters, and counts are complete.
 
 use jiff::Timestamp;
 
@@ -27,13 +27,13 @@ pub struct TaskWork {
     /// newest of all.
     #[serde(flatten)]
     pub first: JobWork,
-    /// The other jobs that are under way, wait, or failed and were not replaced.
+    /// The other jobs that run, wait, or failed without a replacement.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<JobWork>,
 }
 
 impl TaskWork {
-    /// How the task is.
+    /// The state of the task.
     pub fn state(&self) -> WorkState {
         self.first.state
     }
@@ -43,9 +43,9 @@ impl TaskWork {
         std::iter::once(&self.first).chain(&self.others)
     }
 
-    /// From the jobs of a task that may matter, and the newest of all.
+    /// From the newest job of a task, and those that may matter.
     fn of(mut jobs: Vec<JobWork>) -> TaskWork {
-        // A job that is moved between two looks is found by both.
+        // Two queries may both find a job that changes in between.
         jobs.sort_by_key(|job| std::cmp::Reverse(job.job_id));
         jobs.dedup_by_key(|job| job.job_id);
         let newest = jobs.first().cloned();
@@ -63,7 +63,7 @@ impl TaskWork {
 /// What runs and what waits for people, in all repos.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OpenWork {
-    /// The jobs by id; where there are very many, not all.
+    /// The jobs by id; of very many, not all.
     pub jobs: Vec<JobWork>,
     /// How many there are, all of them.
     pub counts: Vec<WorkCount>,
@@ -74,7 +74,7 @@ pub struct OpenWork {
 pub struct WorkCount {
     /// The repo they work in.
     pub repo: Option<String>,
-    /// How they are.
+    /// Their state.
     pub state: WorkState,
     /// How many there are.
     pub jobs: usize,
@@ -83,11 +83,7 @@ pub struct WorkCount {
 }
 
 impl Store {
-    /// The work of a task. What it costs does not depend on how many jobs the task has had.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
+    /// The work of a task. Its cost does not depend on how many jobs the task has had.
     pub fn task_work(&mut self, now: Timestamp, task: i64) -> Result<TaskWork, Error> {
         self.read(|tx| {
             let now = sql_time(now);
@@ -99,23 +95,14 @@ impl Store {
         })
     }
 
-    /// How a job is, if there is one with this id.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
+    /// The state of a job, if there is one with this id.
     pub fn job_work(&mut self, now: Timestamp, job: i64) -> Result<Option<JobWork>, Error> {
         let sql = format!("SELECT {JOB} FROM jobs WHERE jobs.id = $2");
         self.read(|tx| tx.row(&sql, values![sql_time(now), job], job_at))
     }
 
-    /// The jobs of all repos that run, in whatever way, and those that failed or have another
-    /// program's status. These count while their task is unfinished and no later job of the same
-    /// task and agent is there.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
+    /// The jobs of all repos that run, failed, or have another program's status. The last two kinds
+    /// count while their task is unfinished and has no later job of the same agent.
     pub fn open_work(
         &mut self,
         now: Timestamp,
@@ -145,7 +132,7 @@ impl Store {
     }
 }
 
-/// Every query of the work of a task, and of that of all repos.
+/// Every query of the two lists, for a check of their plans.
 pub(crate) fn queries(tx: &dyn Tx) -> Vec<String> {
     let left = LEFT.map(|(index, which)| left(tx, index, which));
     let of_all = std::iter::once(running(tx)).chain(left);
@@ -153,14 +140,15 @@ pub(crate) fn queries(tx: &dyn Tx) -> Vec<String> {
     of_a_task(tx).into_iter().chain(of_all).collect()
 }
 
-/// The jobs that matter after they ran, each kind with its index.
+/// The jobs that matter although they do not run, each kind with its index.
 const LEFT: [(&str, &str); 2] = [(FAILED, IS_FAILED), (FOREIGN, IS_FOREIGN)];
 
-/// No later job is there of the same task and agent.
+/// There is no later job of the same task and agent.
 const IS_LAST: &str = "NOT EXISTS (SELECT 1 FROM jobs AS later
-    WHERE later.task_id = jobs.task_id AND later.id > jobs.id AND later.agent IS NOT DISTINCT FROM jobs.agent)";
+    WHERE later.task_id = jobs.task_id AND later.id > jobs.id
+        AND later.agent IS NOT DISTINCT FROM jobs.agent)";
 
-/// The newest job of a task, and those that matter, which no number of others hides.
+/// The newest job of a task, and those that matter, however many others there are.
 fn of_a_task(tx: &dyn Tx) -> Vec<String> {
     let newest =
         format!("SELECT {JOB} FROM jobs WHERE jobs.task_id = $2 ORDER BY jobs.id DESC LIMIT 1");
@@ -203,7 +191,8 @@ fn running(tx: &dyn Tx) -> String {
     )
 }
 
-/// What is neither running nor ended: of each task and agent the newest, and each without a task.
+/// The jobs that neither run nor ended: the newest of each task and agent, and each job without a
+/// task.
 fn left(tx: &dyn Tx, index: &str, which: &str) -> String {
     let (by_index, finished) = (tx.by_index(index), tx.texts_of("$2"));
     format!(

@@ -1,25 +1,25 @@
-//! How a job is, as people see it.
+//! The state of a job, as people see it.
 //!
 //! Owns the states, decided in one match over a job's row. Leaves the lists to `work`. Callers rely
-//! on this: a job that another program moved without a lease is never said to be worked on, and
-//! what an earlier claim left behind is not told of a later one.
+//! on this: a job that another program moved without a lease is never reported as worked on, and
+//! the remains of an earlier claim are not reported for a later one.
 
 use crate::store::Error;
 use crate::store::engine::Row;
 
-/// How a job is, or a task by the job that matters most.
+/// The state of a job, or of a task by the job that matters most.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, utoipa::ToSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum WorkState {
-    /// A worker has claimed it, and its lease goes on.
+    /// A worker has claimed it, and its lease has not ended.
     Running,
     /// It was claimed, and its branch could not be cut. It is tried again later.
     PutOff,
-    /// Its worker was not heard of before the lease ended. The next claim puts it back.
+    /// Its lease ended without a heartbeat. The next claim puts it back.
     Lapsed,
-    /// Another program moved it without a lease. The gate cannot tell whether it is worked on.
+    /// Another program moved it without a lease. The gate does not know whether it is worked on.
     Foreign,
     /// It failed.
     Failed,
@@ -48,10 +48,10 @@ impl WorkState {
     }
 }
 
-/// A job, and how it is.
+/// A job and its state.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct JobWork {
-    /// How it is.
+    /// Its state.
     pub state: WorkState,
     /// Its id; none where a task has no job.
     pub job_id: Option<i64>,
@@ -74,7 +74,7 @@ pub struct JobWork {
     pub attempt: Option<i64>,
     /// When it was claimed last, UTC.
     pub since: Option<String>,
-    /// Until when its worker has it without a heartbeat, or it is put off, UTC.
+    /// When its lease or its delay ends, UTC.
     pub lease_until: Option<String>,
     /// Whether that time is over.
     #[serde(skip)]
@@ -93,12 +93,11 @@ impl JobWork {
 /// The columns of [`job_at`]; `$1` is now. An end of a lease is compared as a claim compares it.
 pub(crate) const JOB: &str = "jobs.id, jobs.task_id, jobs.repo, jobs.agent, jobs.status,
     jobs.gate_worker, jobs.gate_claimed_at,
-    jobs.gate_lease_until, jobs.gate_error, min(max(CAST(coalesce(jobs.gate_attempt,
-        0) AS INTEGER), 0), 1000000),
+    jobs.gate_lease_until, jobs.gate_error, CAST(coalesce(jobs.gate_attempt, 0) AS BIGINT),
     jobs.gate_put_off IS NOT NULL AND jobs.gate_worker IS NULL AND jobs.gate_token IS NULL,
     jobs.gate_lease_until <= $1, jobs.gate_token IS NOT NULL AND jobs.gate_outcome IS NULL";
 
-/// The columns of [`state_at`], of which a count can be grouped by; `$1` is now.
+/// The columns of [`state_at`], by which counts are grouped; `$1` is now.
 pub(crate) const STATE: &str = "jobs.status,
     jobs.gate_put_off IS NOT NULL AND jobs.gate_worker IS NULL AND jobs.gate_token IS NULL,
     jobs.gate_lease_until <= $1";
@@ -108,7 +107,7 @@ pub(crate) fn state_at(row: Row<'_>, first: usize) -> Result<WorkState, Error> {
     Ok(state(status.as_deref(), lease_at(row, first + 1)?))
 }
 
-/// From whether it would be a delay, and whether it is over.
+/// From two columns: whether it would be a delay, and whether it is over.
 fn lease_at(row: Row<'_>, first: usize) -> Result<Lease, Error> {
     Ok(match row.get::<Option<bool>>(first + 1)? {
         None => Lease::None,
@@ -123,11 +122,11 @@ pub(crate) fn job_at(row: Row<'_>) -> Result<JobWork, Error> {
     let status = text(4)?;
     let lease_until = text(7)?;
     let state = state(status.as_deref(), lease_at(row, 10)?);
-    // What an earlier claim left behind tells nothing of a job that waits, or that another program
+    // The remains of an earlier claim do not describe a job that waits, or that another program
     // took.
     let is_claimed = match state {
         WorkState::Queued => false,
-        // The lease alone was taken away.
+        // Only the lease was removed.
         WorkState::Foreign => row.get::<bool>(12)? && status.as_deref() == Some("running"),
         _ => true,
     };
@@ -141,7 +140,7 @@ pub(crate) fn job_at(row: Row<'_>) -> Result<JobWork, Error> {
         agent: text(3)?,
         status,
         worker: text(5)?.filter(|_| is_claimed),
-        attempt: Some(row.get(9)?),
+        attempt: Some(row.get::<i64>(9)?.clamp(0, 1_000_000)),
         since: text(6)?.filter(|_| is_claimed),
         lease_until: lease_until.filter(|_| is_under_way),
         is_due: is_under_way && row.get::<Option<bool>>(11)?.unwrap_or(false),
@@ -149,7 +148,7 @@ pub(crate) fn job_at(row: Row<'_>) -> Result<JobWork, Error> {
     })
 }
 
-/// What a job's lease says.
+/// A job's lease.
 #[derive(Clone, Copy)]
 enum Lease {
     /// There is no lease.
@@ -160,7 +159,7 @@ enum Lease {
     IsOver,
 }
 
-/// The one place that decides how a job is.
+/// The one place that decides a job's state.
 fn state(status: Option<&str>, lease: Lease) -> WorkState {
     match (status, lease) {
         (Some("queued"), _) => WorkState::Queued,
@@ -175,10 +174,10 @@ fn state(status: Option<&str>, lease: Lease) -> WorkState {
     }
 }
 
-/// Whether a status of another program's is a usual word for a job that has ended well, or is not
-/// wanted any more.
+/// Whether another program's status is a usual word for a job that ended well or is no longer
+/// wanted.
 fn ends_a_job(status: &str) -> bool {
-    // The index of such jobs, in the schema, leaves the same out.
+    // The index of such jobs leaves out the same words.
     const ENDS: [&str; 10] = [
         "done",
         "complete",

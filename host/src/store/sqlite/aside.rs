@@ -1,8 +1,8 @@
-//! Repos that a claim passes over, because the database refuses the claim of their first job.
+//! Repos that a claim skips, because the database refuses the claim of their first job.
 //!
-//! Owns which errors are about one job only, how many repos are passed over, and what is said of
-//! it. Callers rely on this: one row that the orchestrator's rules refuse stops nobody else's work,
-//! and costs nothing until there is one.
+//! Owns which errors are about one job only, how many repos are skipped, and the log line about it.
+//! Callers rely on this: a row that the orchestrator's rules refuse does not stop the work of other
+//! repos, and costs nothing until there is one.
 
 use rusqlite::{ErrorCode, OptionalExtension};
 
@@ -11,10 +11,10 @@ use super::error::code;
 use crate::store::Error;
 use crate::store::raw::Raw;
 
-/// More repos than this are no accident, and would make the claim of another one slow.
+/// More repos than this are no accident, and would slow other claims.
 const MOST: usize = 16;
 
-/// What a claim has passed over so far.
+/// The repos that a claim has skipped so far.
 #[derive(Default)]
 pub(crate) struct Aside {
     repos: Vec<Raw>,
@@ -26,8 +26,8 @@ impl Aside {
         &self.repos
     }
 
-    /// Puts the repo of a job aside whose claim was refused with an error. It is the answer if it
-    /// is about more than the job, and if there is no going on.
+    /// Skips the repo of a job whose claim was refused. Returns the error if it is about more than
+    /// the job, or if the claim cannot continue.
     pub(crate) fn put(
         &mut self,
         engine: &mut Sqlite,
@@ -56,12 +56,12 @@ impl Aside {
         Ok(())
     }
 
-    /// Why nothing was claimed, if not because nothing may be claimed.
+    /// The refusal, if no other job was claimed.
     pub(crate) fn refusal(&mut self) -> Option<Error> {
         self.first.take().map(|(_, error)| error)
     }
 
-    /// Says once what was passed over, where another job was claimed.
+    /// Logs which repos were skipped, once another job was claimed.
     pub(crate) fn tell(&self) {
         if let Some((job, error)) = &self.first {
             let repos = self.repos.len();
@@ -85,13 +85,11 @@ fn with_cause(error: &Error) -> String {
     }
 }
 
-/// Whether a rule or a trigger of the orchestrator's has refused this row.
+/// Whether a constraint or a trigger of the orchestrator refused this row.
 fn is_of_the_row(error: &Error) -> bool {
-    match error {
-        Error::Undone { .. } | Error::Constraint { .. } => true,
-        _ => matches!(
+    matches!(error, Error::Undone { .. })
+        || matches!(
             code(error),
             Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch)
-        ),
-    }
+        )
 }

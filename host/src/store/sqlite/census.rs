@@ -1,8 +1,9 @@
 //! What is in another program's tables: how many rows, and which statuses, agents and stages.
 //!
-//! Owns the count, which takes no lock and looks at a bounded number of rows: the newest tasks and
-//! jobs, and the queued jobs that come first. Leaves to the queue what the rule makes of it. Tables
-//! and columns that are not there yet count as empty. Callers rely on this: nothing is changed.
+//! Owns the count, which takes no lock and reads a bounded number of rows: the newest tasks and
+//! jobs, and the first queued jobs. Leaves to the queue what the rule makes of them. It stays with
+//! SQLite, because it also reads databases that are not prepared: missing tables and columns count
+//! as empty. Callers rely on this: nothing is changed.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,18 +20,18 @@ use super::value::Written;
 use crate::store::Error;
 use crate::store::job::IS_QUEUED;
 
-/// How many rows of a table are looked at.
+/// How many rows of a table are read.
 const SAMPLE: u32 = 100_000;
 
 /// How many values of a column are listed.
 const LISTED: usize = 10;
 
-/// A value and how often it is there.
+/// A value and how often it occurs.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Counted {
     /// The value; none for NULL.
     pub value: Option<String>,
-    /// How many of the rows that were looked at have it.
+    /// How many of the read rows have it.
     pub rows: u64,
 }
 
@@ -41,13 +42,13 @@ pub struct Census {
     pub tasks: u64,
     /// How many jobs there are.
     pub jobs: u64,
-    /// How many rows of each table were looked at, at most.
+    /// How many rows of each table were read at most.
     pub sample: u32,
     /// Whether any job is queued, in the sample or not.
     pub any_queued: bool,
     /// The statuses of the newest jobs, the most frequent first.
     pub statuses: Vec<Counted>,
-    /// The agents of the queued jobs that come first.
+    /// The agents of the first queued jobs.
     pub queued_agents: Vec<Counted>,
     /// The agents of the newest jobs.
     pub agents: Vec<Counted>,
@@ -63,19 +64,11 @@ pub struct Census {
 
 impl Sqlite {
     /// What is in the tables.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn census(&mut self) -> Result<Census, Error> {
         self.read(|connection| census(connection))
     }
 
     /// What is in the tables of a database that need not be prepared.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn census_at(path: &Path) -> Result<Census, Error> {
         let read = || census(&connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?);
         read().map_err(|error: Error| at(error, path))
@@ -124,7 +117,7 @@ fn count_jobs(t: &Connection, census: &mut Census) -> Result<(), Error> {
         *statuses.entry(text(row, 0)?).or_default() += 1;
         *agents.entry(agent.clone()).or_default() += 1;
         if let Some(task) = row.get(2)? {
-            // The ids go down, so the last one seen is the first.
+            // The ids descend, so the last one seen is the first.
             first_of.insert(task, agent);
         }
     }
@@ -153,8 +146,8 @@ fn values(t: &Connection, sql: &str) -> Result<Counts, Error> {
     Ok(counts)
 }
 
-/// The beginning of a value: nothing stops another program from writing a book into a status. Bytes
-/// are no name.
+/// The beginning of a value, because another program may store a long text in a status. A blob is
+/// no name.
 fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
     const LONGEST: usize = 200;
     if matches!(row.get_ref(column)?, ValueRef::Blob(_)) {
@@ -188,7 +181,7 @@ fn has_column(t: &Connection, table: &str, column: &str) -> Result<bool, Error> 
     Ok(query.exists([table, column])?)
 }
 
-/// Looks at the jobs that come first, whose age is what matters.
+/// Reads the first queued jobs, whose age matters.
 fn unreadable_time(t: &Connection) -> Result<Option<String>, Error> {
     let mut query = t.prepare(&format!(
         "SELECT created_at FROM (SELECT id, created_at FROM jobs WHERE {IS_QUEUED}

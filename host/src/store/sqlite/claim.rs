@@ -1,9 +1,10 @@
 //! The claim: one transaction that gives a job to a worker.
 //!
-//! Owns where a policy's clause ever runs: behind [`Sandbox`], and the check of the clause's plan.
-//! Callers rely on this: a job is claimed by one worker only, lowest id first, and only while the
-//! clause is true for it. The clause is evaluated under the write lock, in a statement that only
-//! reads; the change that follows has no text of a policy in it.
+//! Owns where a claim evaluates a policy's clause, always inside [`Sandbox`], and the check of the
+//! clause's plan. Leaves the index of heads to `heads`. Callers rely on this: a job is claimed by
+//! one worker only, lowest id first, and only while the clause is true for it. The clause is
+//! evaluated under the write lock, in a statement that only reads; the change that follows contains
+//! no text of a policy.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,6 @@ use super::error::at;
 use super::error::code;
 use super::head_statements::own_statements;
 use super::heads::{Heads, Look, Shaped, look, mark_claimed};
-use super::leases::LOOK;
 use super::plans::plan;
 use super::sandbox::Sandbox;
 use super::search::{FOR_AGENT, Search, statements};
@@ -28,20 +28,20 @@ use crate::store::job::{self, NewClaim};
 use crate::store::job::{IS_QUEUED, IS_RUNNING};
 use crate::store::raw::Raw;
 use crate::store::records::jobs::{is_there, undone};
+use crate::store::records::leases;
 use crate::store::time::whole_seconds;
 use crate::store::token::new_token;
 use crate::store::{Claimed, Error, HeadClaim, Lease, lease_end, sql_time};
 
-/// How long the write lock is held for finding heads.
+/// How long a claim holds the write lock to find heads.
 const SLICE: Duration = Duration::from_millis(20);
 
-/// How long a claim waits for the heads to be known. A thousand repos take about a tenth of
-/// it.
+/// How long a claim waits until the heads are known. A thousand repos need about a tenth of it.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 impl Sqlite {
-    /// Sets the time that a claim may take where it looks at one queued job after another, and that
-    /// a comparison of heads may take; 5 s otherwise.
+    /// Sets how long a claim over the whole queue, and a comparison of heads, may take; by default
+    /// 5 s.
     pub fn set_claim_budget(&mut self, budget: Duration) {
         self.claim_budget = budget;
         if let Some(open) = &mut self.open {
@@ -53,9 +53,10 @@ impl Sqlite {
     ///
     /// # Errors
     ///
-    /// When it does, or the database cannot be read.
+    /// When it reads a whole table.
     pub fn check_clause(&mut self, clause: &Rendered) -> Result<(), Error> {
-        // The queue itself is read in order. A sub-select's table has an alias of the renderer's.
+        // The queue itself is read in order. The renderer gives each sub-select's table an alias
+        // that begins with `g`.
         let scan = |step: &String| step.starts_with("SCAN g");
         match self.claim_plans(clause)?.into_iter().flatten().find(scan) {
             Some(plan) => Err(Error::Scan { plan }),
@@ -64,11 +65,11 @@ impl Sqlite {
     }
 
     /// The steps of SQLite's plan for each query of a claim: over the whole queue, those that find
-    /// heads, and the look for leases that are over.
+    /// heads, and the looks for leases that are over.
     ///
     /// # Errors
     ///
-    /// When SQLite does not accept one of them, or the database cannot be read.
+    /// When SQLite does not accept one of them.
     pub fn claim_plans(&mut self, clause: &Rendered) -> Result<Vec<Vec<String>>, Error> {
         let queries = statements(clause);
         self.within_budget(|connection, sandbox| {
@@ -79,7 +80,9 @@ impl Sqlite {
             for query in own_statements() {
                 plans.push(sandbox.open_for_own_statements(|| plan(connection, &query))?);
             }
-            plans.push(sandbox.open_for_own_statements(|| plan(connection, &LOOK))?);
+            for look in [leases::ANY_EXPIRED.as_str(), leases::LATER] {
+                plans.push(sandbox.open_for_own_statements(|| plan(connection, look))?);
+            }
             Ok(plans)
         })
     }
@@ -88,7 +91,7 @@ impl Sqlite {
     ///
     /// # Errors
     ///
-    /// When the budget is spent, or the database cannot be read.
+    /// When the budget is spent.
     pub fn claimable(&mut self, clause: &Rendered) -> Result<Vec<i64>, Error> {
         self.within_budget(|connection, _| {
             let mut query = connection.prepare_cached(&queued(clause))?;
@@ -98,12 +101,12 @@ impl Sqlite {
         })
     }
 
-    /// Gives the first claimable job to a worker; none when there is none. It looks at one queued
-    /// job after another, and takes the write lock only once it has found one.
+    /// Gives the first claimable job to a worker, if there is one. Looks at one queued job after
+    /// another, and takes the write lock only once it has found one.
     ///
     /// # Errors
     ///
-    /// When the budget is spent, or the database refuses. No job is claimed then.
+    /// When the budget is spent. No job is claimed then.
     pub fn claim(&mut self, clause: &Rendered, lease: Lease<'_>) -> Result<Option<Claimed>, Error> {
         let mut aside = Aside::default();
         loop {
@@ -119,8 +122,8 @@ impl Sqlite {
         }
     }
 
-    /// Gives the first claimable job to a worker that is of none of these repos. `tried` is the
-    /// job, once it is known.
+    /// Gives the first claimable job outside of these repos to a worker. `tried` becomes the job,
+    /// once it is known.
     fn claim_beyond(
         &mut self,
         clause: &Rendered,
@@ -147,7 +150,7 @@ impl Sqlite {
                 transaction,
                 clause,
             };
-            // Another worker's by now? Not while this looks again.
+            // Another worker may have it by now. Under the lock the look is final.
             let job = if search.is_claimable(found, lease.agent)? {
                 Some(found)
             } else {
@@ -165,19 +168,19 @@ impl Sqlite {
         })
     }
 
-    /// Gives the first head to a worker: what [`Sqlite::claim`] does, at the same cost however
-    /// many jobs are held. A queue that has not changed since nothing was found takes no lock and a
-    /// few pages.
+    /// Gives the first head to a worker. The result is that of [`Sqlite::claim`], but the cost does
+    /// not depend on how many jobs are held. If nothing was found and the queue has not changed
+    /// since, it takes no lock and reads a few pages.
     ///
     /// # Errors
     ///
-    /// When the database refuses. No job is claimed then.
+    /// On an error no job is claimed.
     pub fn claim_head(&mut self, shaped: Shaped<'_>, lease: Lease<'_>) -> Result<HeadClaim, Error> {
         let begun = Instant::now();
         let mut aside = Aside::default();
         loop {
-            // Where there was a job there is likely another, and the look would only be the first
-            // thing that is done.
+            // After a successful claim there is likely another job, so the look without a lock is
+            // skipped.
             let found = std::mem::take(&mut self.last_claim_found);
             if !found
                 && self.read(|connection| Ok(look(connection, shaped.digest, lease.agent)?))?
@@ -211,8 +214,8 @@ impl Sqlite {
         }
     }
 
-    /// Runs a step in one write transaction, with a budget from when the lock is there: other
-    /// workers' claims came first, and their time is not ours.
+    /// Runs a step in one write transaction. Its budget begins with the lock: the wait for other
+    /// workers' claims does not count.
     pub(crate) fn writing_by_clause<T>(
         &mut self,
         step: impl FnOnce(&Transaction<'_>, &Sandbox) -> Result<T, Error>,
@@ -279,8 +282,7 @@ impl Sqlite {
     }
 }
 
-/// One transaction of a claim by heads; none if there are more dirty repos than it has time
-/// for.
+/// One transaction of a claim by heads; none if there was no time to evaluate every dirty repo.
 fn take_candidate(
     transaction: &Transaction<'_>,
     sandbox: &Sandbox,
@@ -299,7 +301,8 @@ fn take_candidate(
     let job = first.job;
     if !heads.search.is_claimable(job, lease.agent)? {
         tracing::error!(
-            "job {job} was the candidate of its repo and may not be claimed: the repo is evaluated anew"
+            "job {job} was the candidate of its repo and may not be claimed: the repo is \
+             evaluated anew"
         );
         heads.count_differences(1)?;
         heads.settle(&first.repo)?;
@@ -311,7 +314,7 @@ fn take_candidate(
     Ok(Some(HeadClaim::Claimed(claimed)))
 }
 
-/// The first claimable job that is of none of these repos.
+/// The first claimable job outside of these repos.
 fn first_beyond(
     connection: &Connection,
     sandbox: &Sandbox,
@@ -334,7 +337,7 @@ fn first_beyond(
     Ok(None)
 }
 
-/// Writes the claim of a job down. No text of a policy is in these statements.
+/// Writes the claim of a job. These statements contain no text of a policy.
 pub(crate) fn give(
     transaction: &Transaction<'_>,
     job: i64,
@@ -368,7 +371,7 @@ pub(crate) fn give(
         };
         Ok((claimed, task, repo))
     })?;
-    // A trigger may have ignored the claim, or changed it again.
+    // A trigger may have ignored the claim, or reverted it.
     let Some((claimed, task, repo)) = given else {
         return Err(undone(job));
     };
@@ -382,8 +385,8 @@ pub(crate) fn give(
     Ok(claimed)
 }
 
-/// The queue in claim order. Pinned to its index: with others at hand, SQLite may choose to sort
-/// the whole queue before it looks at the first job.
+/// The queue in claim order. Pinned to its index: with others available, SQLite may sort the whole
+/// queue before it looks at the first job.
 fn queued(clause: &Rendered) -> String {
     format!(
         "SELECT id FROM jobs INDEXED BY {QUEUED} WHERE {IS_QUEUED} AND {FOR_AGENT} AND {clause}

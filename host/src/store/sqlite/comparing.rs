@@ -1,8 +1,8 @@
-//! How far a comparison of the heads has come, for processes that claim once and end.
+//! How far the comparison of the heads has come, for processes that claim once and exit.
 //!
-//! Owns the place at which the next one goes on. Leaves the comparison to `doctor`. Callers rely on
-//! this: to write the place down waits for nobody and for no disk, and where it cannot be written
-//! nothing is lost but that place.
+//! Owns the place where the next process continues. Leaves the comparison to `verify`. Callers rely
+//! on this: writing the place waits neither for other processes nor for the disk, and if it cannot
+//! be written, only that place is lost.
 
 use rusqlite::{OptionalExtension, params};
 
@@ -16,10 +16,6 @@ use crate::store::job::IS_QUEUED;
 
 impl Sqlite {
     /// Whether any job is queued.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn has_queued_jobs(&mut self) -> Result<bool, Error> {
         self.read(|connection| {
             let sql = format!("SELECT 1 FROM jobs INDEXED BY {QUEUED} WHERE {IS_QUEUED} LIMIT 1");
@@ -27,11 +23,7 @@ impl Sqlite {
         })
     }
 
-    /// Where the comparison by the last process ended, if that was not the end.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
+    /// Where the last process stopped the comparison, if it did not finish.
     pub fn compared_to(&mut self, shaped: Shaped<'_>) -> Result<Option<Place>, Error> {
         self.read(|connection| {
             let mut query = connection.prepare_cached(
@@ -43,9 +35,9 @@ impl Sqlite {
         })
     }
 
-    /// Writes down where a comparison ended, unless another program is writing.
+    /// Stores where a comparison stopped, unless another program is writing.
     pub fn compared_as_far_as(&mut self, shaped: Shaped<'_>, place: Option<&Place>) {
-        // A claim in a group is made by a process that goes on, and knows the place itself.
+        // A process that groups changes keeps running, and knows the place itself.
         if self.group.is_open {
             return;
         }

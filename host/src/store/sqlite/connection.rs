@@ -1,12 +1,12 @@
 //! A connection to a database: how it is opened, what it is set to, and how it is closed.
 //!
 //! Owns SQLite's settings and the time that a statement waits for another process. Leaves the files
-//! to `files`, and what a policy's text may do to `sandbox`. Callers rely on this: what is open was
-//! checked as one state, is in WAL mode, and when its files were replaced it is closed without a
-//! trace in the new ones.
+//! to `files`, and a policy's text to `sandbox`. Callers rely on this: an open database was checked
+//! in one state and is in WAL mode; when its files were replaced, closing it leaves the new files
+//! alone.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,27 +18,27 @@ use super::files::Files;
 use super::sandbox::Sandbox;
 use super::transaction::{self, Committed};
 use super::{files, journal, log_index, migrate};
-use crate::store::{Database, Error};
+use crate::store::{Database, Error, Problem};
 
-/// How long a statement waits for another process's write, about: claims take turns, each well
-/// below a millisecond, so this is only ever reached when a program holds a transaction open.
+/// About how long a statement waits for another process's write. Claims take turns of well below a
+/// millisecond, so only a program that holds a transaction open makes a statement wait this long.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The longest sleep between two tries. SQLite's own handler sleeps up to 100 ms, which with a few
-/// workers made some claims wait for a quarter of a second.
+/// The longest sleep between two attempts. SQLite's own handler sleeps up to 100 ms, which with a
+/// few workers made some claims wait for a quarter of a second.
 const LONGEST_SLEEP: Duration = Duration::from_millis(1);
 
 /// A claim writes about ten pages, mostly those that the last one wrote. A checkpoint writes each
-/// once and waits for the disk, so that fewer of them do less work; four times SQLite's own number,
-/// which is 16 MB of log.
+/// page once and waits for the disk, so fewer checkpoints mean less work. Four times SQLite's
+/// default, 16 MB of log.
 const PAGES_BETWEEN_CHECKPOINTS: i32 = 4_000;
 
-/// To what the log (`-wal`) shrinks once a long reader, which kept it growing, has gone: twice its
-/// usual length.
+/// The length to which the log (`-wal`) shrinks after a long reader, which kept it growing, is
+/// gone: twice its usual length.
 pub const LOG_BYTES: u32 = 32 << 20;
 
-/// A claim has about fifteen, a third of them for one clause. The host's own others are as many
-/// again.
+/// How many prepared statements are cached. A claim has about fifteen, a third of them for one
+/// clause; the rest of the host has as many again.
 const STATEMENTS: usize = 128;
 
 /// A connection to the files at the path.
@@ -56,10 +56,10 @@ impl Open {
             let connected = || {
                 let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
                 if log_index::is_of_another_log(&connection, &files::log_of(path)?) {
-                    return Err(Error::OldIndex { path: path.into() });
+                    return Err(Problem::OldIndex.at(path));
                 }
-                // What the sandbox learns of the tables and what is checked of them is one state,
-                // beside an `init`.
+                // One transaction, so that the sandbox and the check see the same tables while
+                // another process prepares the database.
                 transaction::run(&connection, "BEGIN")?;
                 let sandbox = Sandbox::around(&mut connection)?;
                 sandbox.open_for_own_statements(|| {
@@ -77,7 +77,7 @@ impl Open {
             sandbox,
             files: Arc::new(files),
         };
-        // Another program has emptied the log. SQLite takes it for one without changes, and begins
+        // Another program has emptied the log. SQLite treats it as a log without changes and begins
         // it anew.
         if !open.files.have_a_log() {
             open.begin_log_anew().map_err(|error| at(error, path))?;
@@ -100,12 +100,8 @@ impl Open {
         };
         let is_busy: bool = self.sandbox.open_for_own_statements(checkpoint)?;
         if is_busy {
-            return Err(Error::NotFlushed {
-                path: PathBuf::new(),
-                cause: io::Error::other(
-                    "the log cannot begin anew while another program reads from it",
-                ),
-            });
+            let cause = "the log cannot begin anew while another program reads from it";
+            return Err(Problem::NotFlushed(io::Error::other(cause)).unnamed());
         }
         Ok(())
     }
@@ -127,8 +123,8 @@ impl Drop for Open {
         }
         self.files.remember_if_left();
         // The last connection to close writes its log into the main file and removes the log by its
-        // name, which is another file's by now. The files are let go after it, so that none of
-        // ours is opened before.
+        // name, which belongs to another file by now. The files are released only afterwards, so
+        // that this process does not open the new ones earlier.
         if let Err(error) = self
             .connection
             .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
@@ -142,22 +138,22 @@ impl Drop for Open {
 
 /// Opens a file, which need not be a queue.
 pub(crate) fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
-    // Absolute, so that no name of a file is taken for a URI or for a database in memory.
+    // Absolute, so that no file name is treated as a URI or as a database in memory.
     let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
     let mut connection =
         Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_handler(Some(wait_for_our_turn))?;
-    // A commit is flushed by `Committed`, after the write lock is given back: the next writer need
+    // `Committed` flushes a commit after the write lock is released, so that the next writer does
     // not wait for the disk.
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "trusted_schema", false)?;
-    // An index that SQLite makes for one query reads the whole table.
+    // To build an automatic index for a query, SQLite reads the whole table.
     connection.pragma_update(None, "automatic_index", false)?;
     connection.pragma_update(None, "wal_autocheckpoint", PAGES_BETWEEN_CHECKPOINTS)?;
     connection.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    // Plans do not depend on the values that are bound: SQLite would compile a statement anew for
-    // each other value, which took half the time of a claim.
+    // Plans do not depend on bound values. Otherwise SQLite compiles a statement again for each new
+    // value, which took half the time of a claim.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(connection)
 }
@@ -173,7 +169,7 @@ pub(crate) fn without_waiting<T>(
     result
 }
 
-/// From here on statements wait for another process's write, or do not.
+/// Sets whether statements wait for another process's write.
 pub(crate) fn set_waiting(connection: &mut Connection, waits: bool) -> rusqlite::Result<()> {
     if waits {
         connection.busy_handler(Some(wait_for_our_turn))
@@ -182,7 +178,7 @@ pub(crate) fn set_waiting(connection: &mut Connection, waits: bool) -> rusqlite:
     }
 }
 
-/// Sleeps before the next try; false when it has been long enough.
+/// Sleeps before the next attempt; false when the time is over.
 fn wait_for_our_turn(tries: i32) -> bool {
     let tries = u32::try_from(tries).unwrap_or(u32::MAX);
     if LONGEST_SLEEP.saturating_mul(tries) > BUSY_TIMEOUT {

@@ -1,10 +1,9 @@
-//! Heads that a reader has reason to doubt: a job may be claimed, and the claims do not know
-//! it.
+//! Heads that a reader found to be doubtful: a job may be claimed, but the index does not have it.
 //!
-//! Owns the look at the heads of such jobs' repos, and the mark that has the next claim
-//! evaluate them anew. Leaves that to `heads`. Callers rely on this: only what the clause
-//! itself lets through is marked, so that a reader who asks again finds nothing more to mark; and
-//! the mark waits for nobody.
+//! Owns the check of the heads in such jobs' repos, and the mark that makes the next claim evaluate
+//! them. Leaves the evaluation to `heads`. Callers rely on this: only repos of jobs that the clause
+//! lets through are marked, so a reader that asks again finds nothing more to mark; and the mark
+//! does not wait for other processes.
 
 use std::sync::LazyLock;
 
@@ -32,12 +31,12 @@ static DOUBTED: LazyLock<String> = LazyLock::new(|| {
 });
 
 impl Sqlite {
-    /// Marks the repos of jobs that the clause lets through although the heads do not know
-    /// them, and counts them as differences.
+    /// Marks the repos of jobs that the clause lets through but the index lacks, and counts them as
+    /// differences.
     ///
     /// # Errors
     ///
-    /// When the database cannot be read, or not be written at once.
+    /// When the database cannot be written at once.
     pub fn doubt_heads(&mut self, shaped: Shaped<'_>, claimable: &[i64]) -> Result<(), Error> {
         let named = serde_json::json!(claimable).to_string();
         let doubted: Vec<i64> = self.within_budget(|connection, sandbox| {
@@ -59,7 +58,8 @@ impl Sqlite {
             }
             Ok(doubted)
         })?;
-        // In a group it would wait for the others, and a claim of theirs may come first.
+        // In a group the mark would wait for the other changes, and one of their claims may come
+        // first.
         if doubted.is_empty() || self.group.is_open {
             return Ok(());
         }
@@ -92,7 +92,8 @@ impl Sqlite {
         })?;
         if marked > 0 {
             tracing::error!(
-                "{marked} repos had jobs that may be claimed and that no claim would have found: the next claim evaluates them anew"
+                "{marked} repos had jobs that may be claimed and that no claim would have found: \
+                 the next claim evaluates them anew"
             );
         }
         Ok(())

@@ -2,8 +2,8 @@
 //!
 //! Owns when the files are looked at, opened anew and flushed. Leaves the settings of a connection
 //! to `connection`, the files to `files`, and begin and end to `transaction`. Callers rely on this:
-//! a step that returns an error has changed nothing, unless the error says that this is not known;
-//! and a change that is acknowledged is in the file that is at the path.
+//! a step that returns an error has changed nothing, unless the error says that this is unknown;
+//! and an acknowledged change is in the file at the path.
 
 use std::time::Duration;
 
@@ -17,18 +17,18 @@ use super::prepare;
 use super::probe::{Proof, Trial};
 use super::room::NoRoom;
 use super::transaction::Transaction;
-use crate::store::{Database, Durability, Error};
+use crate::store::{Database, DatabaseError, Durability, Error, Problem};
 
 /// An open database.
 ///
-/// It has one connection, so that what one statement has read is there for the next: as soon as
-/// another connection writes, SQLite forgets all pages. Policies' clauses run on it too, in the
-/// sandbox.
+/// It has one connection, so that the pages that one statement has read are cached for the next:
+/// SQLite drops the cache as soon as another connection writes. Policies' clauses run on it too, in
+/// the sandbox.
 pub struct Sqlite {
     pub(crate) database: Database,
-    /// None after its files were found to be gone, until there are others.
+    /// None after its files disappeared, until there are new ones.
     pub(crate) open: Option<Open>,
-    /// How often it was opened. Each time, everything that was read before may be different.
+    /// How often it was opened. Each time, everything may have changed.
     pub(crate) openings: i64,
     pub(crate) claim_budget: Duration,
     pub(crate) group: Group,
@@ -53,7 +53,7 @@ impl Sqlite {
         })
     }
 
-    /// Tries the work of the gate with a row, by the statements that do it, and undoes it all.
+    /// Tries the gate's work with a row, by the statements that really do it, and undoes it all.
     ///
     /// # Errors
     ///
@@ -69,10 +69,6 @@ impl Sqlite {
 
     /// A number that changes when another connection has changed the database, or when it was
     /// opened anew. A cheap read.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn data_version(&mut self) -> Result<i64, Error> {
         let version: u32 = self.read(|connection| {
             Ok(connection.pragma_query_value(None, "data_version", |row| row.get(0))?)
@@ -80,25 +76,25 @@ impl Sqlite {
         Ok((self.openings << 32) | i64::from(version))
     }
 
-    /// How often the database was opened anew, because other files were at its path. What was read
-    /// before the last time may be different now.
+    /// How often the database was opened again because other files were at its path. What was read
+    /// before may be different now.
     pub fn openings(&self) -> i64 {
         self.openings
     }
 
-    /// Looks whether the files at the path are those that are open, and opens them if they are not.
+    /// Checks that the files at the path are the open ones, and opens them if they are not.
     ///
     /// # Errors
     ///
-    /// When there are none, they are no prepared queue, or the file has several names.
+    /// When there are no files, they are not a prepared queue, or the main file has several names.
     pub fn check_files(&mut self) -> Result<(), Error> {
         self.be_open()?;
         check_links(&self.database.path)
     }
 
-    /// Lets go of files that are no longer at the path. A part of a process that does nothing for a
-    /// while calls this now and then: as long as one connection of a process has such files open,
-    /// no other can open what is there now.
+    /// Closes files that are no longer at the path. An idle part of a process calls this now and
+    /// then: while one connection of a process has the old files open, the others cannot open the
+    /// new ones.
     pub fn let_go_of_moved_files(&mut self) {
         let is_gone = |open: &mut Open| !open.files.are_in_place();
         if !self.group.has_begun && self.open.take_if(is_gone).is_some() {
@@ -106,7 +102,7 @@ impl Sqlite {
         }
     }
 
-    /// From here on statements wait for another process's write, or do not.
+    /// Sets whether statements wait for another process's write.
     pub(crate) fn wait_for_others(&mut self, waits: bool) -> Result<(), Error> {
         Ok(set_waiting(&mut self.be_open()?.connection, waits)?)
     }
@@ -116,17 +112,17 @@ impl Sqlite {
         self.open.as_ref().map_or(0, |open| open.files.log_bytes())
     }
 
-    /// The open database. Another one is opened if its files are no longer in place; in a group
-    /// that is left to the end.
+    /// The open database. If its files are no longer in place, the database is opened again, but
+    /// not before the end of a group.
     pub(crate) fn be_open(&mut self) -> Result<&mut Open, Error> {
         let has_begun = self.group.has_begun;
         let is_good = |open: &&mut Open| has_begun || open.files.are_in_place();
         if self.open.as_mut().filter(is_good).is_none() {
             self.open_anew()?;
         }
-        self.open.as_mut().ok_or_else(|| Error::Moved {
-            path: self.database.path.clone(),
-        })
+        self.open
+            .as_mut()
+            .ok_or_else(|| Problem::Moved.at(&self.database.path))
     }
 
     pub(crate) fn open_anew(&mut self) -> Result<(), Error> {
@@ -136,7 +132,10 @@ impl Sqlite {
         self.last_claim_found = false;
         let mut open = Open::at(&self.database).map_err(|error| match error {
             // It was there before.
-            Error::Missing { path } => Error::Moved { path },
+            Error::Database(DatabaseError {
+                path,
+                problem: Problem::Missing,
+            }) => Problem::Moved.at(&path),
             other => other,
         })?;
         open.sandbox.set_budget(self.claim_budget);
@@ -219,9 +218,7 @@ impl Sqlite {
         }
         match &mut self.open {
             Some(open) => Ok((open, &mut self.group)),
-            None => Err(Error::Moved {
-                path: self.database.path.clone(),
-            }),
+            None => Err(Problem::Moved.at(&self.database.path)),
         }
     }
 

@@ -2,49 +2,51 @@
 //!
 //! Owns what each code of SQLite means for a database. Leaves the words to the store's `Error`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rusqlite::ErrorCode;
 
-use crate::store::Error;
 use crate::store::engine::EngineError;
+use crate::store::{DatabaseError, Error, Problem};
 
 /// An error of SQLite's about the database at a path.
 pub(crate) fn of_sqlite(path: &Path, cause: rusqlite::Error) -> Error {
-    named(path, cause.into())
+    problem(cause.into()).at(path)
 }
 
-/// An error of a statement, once the database is known.
-pub(crate) fn named(path: &Path, cause: EngineError) -> Error {
-    let path = path.to_path_buf();
+/// What the error of a statement means for the database.
+fn problem(cause: EngineError) -> Problem {
     match sqlite(&cause).and_then(rusqlite::Error::sqlite_error_code) {
-        Some(ErrorCode::CannotOpen) => Error::CannotOpen { path, cause },
-        Some(ErrorCode::NotADatabase) => Error::NotADatabase { path },
-        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => Error::ReadOnly { path },
-        Some(ErrorCode::DiskFull) => Error::Full { path },
-        Some(ErrorCode::SystemIoFailure) => Error::Disk { path, cause },
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::Locked { path },
-        Some(ErrorCode::ConstraintViolation) => Error::Constraint { path, cause },
-        Some(ErrorCode::DatabaseCorrupt) => Error::Damaged { path, cause },
-        _ => Error::Statement { path, cause },
+        Some(ErrorCode::CannotOpen) => Problem::CannotOpen(cause),
+        Some(ErrorCode::NotADatabase) => Problem::NotADatabase,
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => Problem::ReadOnly,
+        Some(ErrorCode::DiskFull) => Problem::Full,
+        Some(ErrorCode::SystemIoFailure) => Problem::Disk(cause),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Problem::Locked,
+        Some(ErrorCode::ConstraintViolation) => Problem::Constraint(cause),
+        Some(ErrorCode::DatabaseCorrupt) => Problem::Damaged(cause),
+        _ => Problem::Statement(cause),
     }
 }
 
 /// Names the database in an error that was made without it.
 pub(crate) fn at(error: Error, path: &Path) -> Error {
     match error {
-        Error::Statement {
+        Error::Database(DatabaseError {
             path: unnamed,
-            cause,
-        } if unnamed.as_os_str().is_empty() => named(path, cause),
-        other => other.at(path),
+            problem: found,
+        }) if unnamed.as_os_str().is_empty() => match found {
+            Problem::Statement(cause) => problem(cause).at(path),
+            found => found.at(path),
+        },
+        other => other,
     }
 }
 
-/// What SQLite said of a statement that failed.
+/// SQLite's own error of a statement that failed.
 pub(crate) fn reason(error: &Error) -> Option<&rusqlite::Error> {
-    match error {
-        Error::Statement { cause, .. } | Error::Constraint { cause, .. } => sqlite(cause),
+    match error.problem()? {
+        Problem::Statement(cause) | Problem::Constraint(cause) => sqlite(cause),
         _ => None,
     }
 }
@@ -61,9 +63,6 @@ fn sqlite(cause: &EngineError) -> Option<&rusqlite::Error> {
 /// Inside the store, before the database is named by `at`.
 impl From<rusqlite::Error> for Error {
     fn from(cause: rusqlite::Error) -> Error {
-        Error::Statement {
-            path: PathBuf::new(),
-            cause: cause.into(),
-        }
+        Problem::Statement(cause.into()).unnamed()
     }
 }

@@ -1,10 +1,9 @@
-//! The two files of an open database: the main file, and the log beside it.
+//! The two files of an open database: the main file and its log.
 //!
-//! Owns what SQLite does not look at: whether both are still the files at the path, and when the
-//! log is on the disk. Other programs replace, rename and remove files; a change that is committed
-//! to a file without a name is lost with it. Callers rely on this: while [`Files::are_in_place`] is
-//! true, what is committed is what everybody else sees, and after [`Files::flush`] it survives a
-//! power cut.
+//! Owns what SQLite does not check: whether both are still the files at the path, and when the log
+//! is on the disk. Other programs replace, rename and remove files; a change that is committed to a
+//! removed file is lost with it. Callers rely on this: while [`Files::are_in_place`] is true, other
+//! processes see what is committed, and after [`Files::flush`] it survives a power cut.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata};
@@ -14,10 +13,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::store::Error;
+use crate::store::{Error, Problem};
 
-/// What tells a file from every other, whatever its name. It is not given to another file while
-/// this one is open.
+/// The identity of a file, whatever its name. No other file gets it while this one is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Identity {
     device: u64,
@@ -35,8 +33,8 @@ impl From<&Metadata> for Identity {
 
 /// The databases that this process has open, by their main files: the log of each, and how many
 /// connections there are. SQLite lets all connections of a process to one main file share an index
-/// of the log. A connection that came to it with another log would read that one by the wrong
-/// index, so it has to wait until the others have closed.
+/// of the log. A connection with another log would read that log with the wrong index, so it must
+/// wait until the others have closed.
 static OPEN: Mutex<BTreeMap<Identity, Shared>> = Mutex::new(BTreeMap::new());
 
 struct Shared {
@@ -45,8 +43,8 @@ struct Shared {
     has_failed: Arc<AtomicBool>,
 }
 
-/// Logs that were left beside another main file. They are kept open, so that their identity is
-/// nobody else's meanwhile.
+/// Logs that were left next to a new main file. They are kept open, so that no other file gets
+/// their identity.
 static LEFT: Mutex<Vec<Left>> = Mutex::new(Vec::new());
 
 struct Left {
@@ -66,10 +64,10 @@ pub(crate) struct Files {
     path: PathBuf,
     main: Identity,
     log_path: PathBuf,
-    /// Open, so that nobody else gets its identity.
+    /// Kept open, so that no other file gets its identity.
     log: File,
     log_identity: Identity,
-    /// Whether the log's name is on the disk, too.
+    /// Whether the log's directory entry is on the disk, too.
     is_named_on_disk: AtomicBool,
     /// Whether a flush has failed, of any connection of this process.
     has_failed: Arc<AtomicBool>,
@@ -78,25 +76,20 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    /// Opens a database by `connect`, which leaves it in WAL mode and has read from it, so that the
-    /// log is there.
+    /// Opens a database with `connect`, which leaves it in WAL mode and reads from it, so that the
+    /// log exists.
     pub(crate) fn open<T>(
         path: &Path,
         connect: impl FnOnce() -> Result<T, Error>,
     ) -> Result<(Files, T), Error> {
-        let moved = || Error::Moved { path: path.into() };
+        let moved = || Problem::Moved.at(path);
         let mut open = open_databases();
         let main = match fs::metadata(path) {
             Ok(main) => main,
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
-                return Err(Error::Missing { path: path.into() });
+                return Err(Problem::Missing.at(path));
             }
-            Err(cause) => {
-                return Err(Error::Unreachable {
-                    path: path.into(),
-                    cause,
-                });
-            }
+            Err(cause) => return Err(Problem::Unreachable(cause).at(path)),
         };
         check_links(path)?;
         let main = Identity::from(&main);
@@ -113,7 +106,7 @@ impl Files {
         let connected = connect()?;
         let log = File::open(&log_path).map_err(|_| moved())?;
         let log_identity = Identity::from(&log.metadata().map_err(|_| moved())?);
-        // SQLite has opened the files by their names, between these looks.
+        // SQLite has opened the files by name between these two checks.
         if identity(path) != Some(main) || known.is_some_and(|known| known != log_identity) {
             return Err(moved());
         }
@@ -136,8 +129,8 @@ impl Files {
         Ok((files, connected))
     }
 
-    /// A connection to files that are in place is about to be closed, and nobody has to wait for
-    /// that.
+    /// Releases the files before a connection to files in place is closed: other connections need
+    /// not wait for it.
     pub(crate) fn let_go(&self) {
         if !self.is_counted.swap(false, Ordering::Relaxed) {
             return;
@@ -151,14 +144,14 @@ impl Files {
         }
     }
 
-    /// Whether the files at the path are those that are open, and the log is one.
+    /// Whether the files at the path are the open ones, and the log is a log.
     pub(crate) fn are_in_place(&self) -> bool {
         identity(&self.path) == Some(self.main)
             && identity(&self.log_path) == Some(self.log_identity)
             && self.have_a_log()
     }
 
-    /// Whether the log is one, or empty.
+    /// Whether the log is a log, or empty.
     pub(crate) fn have_a_log(&self) -> bool {
         is_log(&self.log)
     }
@@ -169,7 +162,7 @@ impl Files {
         self.has_failed.load(Ordering::Relaxed)
     }
 
-    /// Everything is in the main file, and on the disk: the log begins anew.
+    /// After everything is in the main file and on the disk: the log begins anew.
     pub(crate) fn is_whole_again(&self) {
         self.has_failed.store(false, Ordering::Relaxed);
     }
@@ -179,8 +172,8 @@ impl Files {
         self.log.metadata().map_or(0, |log| log.len())
     }
 
-    /// Remembers the log, if it is still at its place while the main file is another one: SQLite
-    /// would read the changes of the old file into the new one.
+    /// Remembers the log if it is still there while the main file was replaced: SQLite would apply
+    /// the changes of the old file to the new one.
     pub(crate) fn remember_if_left(&self) {
         let is_left = identity(&self.path) != Some(self.main)
             && identity(&self.log_path) == Some(self.log_identity);
@@ -203,7 +196,7 @@ impl Files {
         if self.has_failed() {
             return Err(io::Error::other("an earlier flush has failed"));
         }
-        // Linux tells of a failure once, and takes what was not written for written after that.
+        // Linux reports a failure once, and afterwards treats the lost pages as written.
         self.log
             .sync_data()
             .inspect_err(|_| self.has_failed.store(true, Ordering::Relaxed))?;
@@ -220,17 +213,14 @@ fn logs_left() -> MutexGuard<'static, Vec<Left>> {
     LEFT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Refuses a main file beside the log of another one.
+/// Refuses a main file with the log of another.
 fn check_left(path: &Path, main: Identity, log_path: &Path) -> Result<(), Error> {
     let log = identity(log_path);
     let mut left = logs_left();
-    // Once the log has gone, or its main file is back, there is nothing to remember.
+    // Once the log is gone, or its main file is back, the entry is no longer needed.
     left.retain(|left| left.log_path != log_path || (Some(left.log) == log && left.main != main));
     if left.iter().any(|left| left.log_path == log_path) {
-        return Err(Error::OldLog {
-            path: path.into(),
-            log: log_path.into(),
-        });
+        return Err(Problem::OldLog(log_path.into()).at(path));
     }
     Ok(())
 }
@@ -239,11 +229,10 @@ fn check_left(path: &Path, main: Identity, log_path: &Path) -> Result<(), Error>
 /// queue.
 pub(crate) fn check_links(path: &Path) -> Result<(), Error> {
     match fs::metadata(path) {
-        Ok(main) if main.is_file() && main.nlink() > 1 => Err(Error::Linked {
-            path: path.into(),
-            links: main.nlink(),
-        }),
-        // What is not there, or cannot be looked at, is found by those who open it.
+        Ok(main) if main.is_file() && main.nlink() > 1 => {
+            Err(Problem::Linked(main.nlink()).at(path))
+        }
+        // A file that is missing or unreadable is reported when it is opened.
         _ => Ok(()),
     }
 }
@@ -272,12 +261,9 @@ fn identity(path: &Path) -> Option<Identity> {
     fs::metadata(path).ok().map(|found| Identity::from(&found))
 }
 
-/// SQLite follows symbolic links and puts the log beside the file that they lead to.
+/// SQLite follows symbolic links and puts the log next to their target.
 pub(crate) fn log_of(path: &Path) -> Result<PathBuf, Error> {
-    let real = fs::canonicalize(path).map_err(|cause| Error::Unreachable {
-        path: path.into(),
-        cause,
-    })?;
+    let real = fs::canonicalize(path).map_err(|cause| Problem::Unreachable(cause).at(path))?;
     let mut log = real.into_os_string();
     log.push("-wal");
     Ok(log.into())

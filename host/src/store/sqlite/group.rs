@@ -1,8 +1,8 @@
 //! Changes that are made together: one transaction, one flush, and each change with its own error.
 //!
 //! Owns the group's begin and end. Callers rely on this: the write lock is taken with the first
-//! change of a group and not before; and until the group is closed and acknowledged, nobody is to
-//! be told of any of its changes.
+//! change of a group and not before; and until the group is closed and acknowledged, none of its
+//! changes is acknowledged.
 
 use rusqlite::Connection;
 
@@ -28,7 +28,7 @@ impl Group {
         if !self.is_open {
             return Ok(Transaction::begin(connection)?);
         }
-        // A second transaction would hide that the first one is lost.
+        // A second transaction would hide that the first is lost.
         if self.has_begun && connection.is_autocommit() {
             return Err(Error::GroupEnded);
         }
@@ -39,9 +39,9 @@ impl Group {
 }
 
 impl Sqlite {
-    /// From now on changes are made together, as one transaction that begins with the first of
-    /// them. Each is undone by its own error, as before, and none is to be acknowledged before
-    /// the group is closed and acknowledged.
+    /// From now on changes share one transaction, which begins with the first of them. An error
+    /// still undoes only its own change. No change may be acknowledged before the group is closed
+    /// and acknowledged.
     pub fn open_group(&mut self) {
         self.group = Group {
             is_open: true,
@@ -56,11 +56,11 @@ impl Sqlite {
         self.group.has_begun && self.open.as_ref().is_none_or(is_over)
     }
 
-    /// Commits the changes of the group; none if there were no changes.
+    /// Commits the changes of the group, if there were any.
     ///
     /// # Errors
     ///
-    /// When the database refuses. Then no change of the group was made.
+    /// On an error no change of the group was made.
     pub fn close_group(&mut self) -> Result<Option<Committed>, Error> {
         let is_broken = self.group_is_broken();
         let group = std::mem::take(&mut self.group);

@@ -1,11 +1,12 @@
 //! The statements over the index of heads.
 //!
-//! Owns their text. None of them has a clause in it. Leaves their meaning to `heads`.
+//! Owns their text, which contains no clause. Leaves their meaning to `heads`.
 
 use crate::store::indexes::PARTITIONS;
 use crate::store::job::IS_QUEUED;
 
-/// The statements that the index is read by: a claim's, and a comparison's way from repo to repo.
+/// The statements that read the index: those of a claim, and those by which a comparison goes from
+/// repo to repo.
 pub(crate) fn own_statements() -> [String; 8] {
     [
         LOOK.into(),

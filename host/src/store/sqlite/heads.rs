@@ -1,13 +1,12 @@
 //! The index of heads: for each partition, which is a repo and an agent, the first job that
 //! may be claimed.
 //!
-//! Owns the rows that make a claim cost the same however many jobs are held (design, section 6):
-//! for each clause in use an index, its heads, and the repos that are dirty, which means that
-//! their heads may be others by now. Leaves the marks to `triggers`, the search to `search`,
-//! and the claim itself to `claim`. The clause is the search: a head is only ever what it
-//! says, and it is asked again before a job is given away. Callers rely on this: a repo that is not
-//! dirty has the heads that the clause gives it now. A wrong index could cost order or time,
-//! never the gate.
+//! Owns the rows that make a claim's cost independent of how many jobs are held (design, section
+//! 6): for each clause in use an index, its heads, and its dirty repos, whose heads may have
+//! changed. Leaves the marks to `triggers`, the search to `search`, and the claim itself to
+//! `claim`. The clause decides what a head is, and is evaluated again before a job is given away.
+//! Callers rely on this: a repo that is not dirty has the heads that the clause gives now. A wrong
+//! index can cost order or time, but cannot open the gate.
 
 use std::sync::LazyLock;
 use std::time::Instant;
@@ -27,19 +26,19 @@ use crate::store::indexes::PARTITIONS;
 use crate::store::job::IS_QUEUED;
 use crate::store::raw::Raw;
 
-/// A clause with a shape: what an index is made for.
+/// A clause whose shape allows an index.
 #[derive(Debug, Clone, Copy)]
 pub struct Shaped<'a> {
     /// What runs.
     pub clause: &'a Rendered,
-    /// What tells it from every other clause.
+    /// The clause's digest.
     pub digest: &'a str,
     /// The tables of its sub-selects.
     pub reads: &'a [Table],
 }
 
 /// How many clauses have an index at a time: the active one's, those of hosts with other settings,
-/// and a clause that returns when a rule depends on the time. Each costs every write a look.
+/// and a clause that returns when a rule depends on the time. Each costs every write a check.
 const KEPT: i64 = 4;
 
 /// Forgets every index, so that each is filled anew.
@@ -47,12 +46,12 @@ pub(crate) const FORGET: &str = "DELETE FROM serial_gate_index;
     DELETE FROM serial_gate_partition;
     DELETE FROM serial_gate_dirty;";
 
-/// What a look at an index says, which takes no lock.
+/// The result of a look at an index, which takes no lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Look {
     /// No repo is dirty and there is no head.
     Idle,
-    /// There is something to do: a head, a dirty repo, or an index that is not there yet.
+    /// There is something to do: a head, a dirty repo, or a missing index.
     Busy,
 }
 
@@ -99,8 +98,8 @@ pub(crate) struct Heads<'a> {
 }
 
 impl<'a> Heads<'a> {
-    /// The index of a clause. A missing index is made, with every repo dirty that has a
-    /// queued job.
+    /// The index of a clause. A missing index is created, with every repo dirty that has a queued
+    /// job.
     pub(crate) fn open(
         transaction: &'a Transaction<'a>,
         sandbox: &'a Sandbox,
@@ -115,7 +114,7 @@ impl<'a> Heads<'a> {
         }
     }
 
-    /// Evaluates dirty repos until none is left, which is true, or the time has come.
+    /// Evaluates dirty repos until none is left (true) or the time is over (false).
     pub(crate) fn settle_until(&self, end: Instant) -> rusqlite::Result<bool> {
         while let Some(repo) = self.first_dirty()? {
             if Instant::now() >= end {
@@ -134,8 +133,8 @@ impl<'a> Heads<'a> {
         })
     }
 
-    /// The first head of an agent, or of all, that is of none of the repos which are put
-    /// aside. It means something once no repo is dirty.
+    /// The first head of an agent, or of all, outside of the skipped repos. It is only right once
+    /// no repo is dirty.
     pub(crate) fn first(
         &self,
         agent: Option<&str>,
@@ -209,7 +208,7 @@ impl<'a> Heads<'a> {
     pub(crate) fn settle(&self, repo: &Raw) -> rusqlite::Result<()> {
         let firsts = self.search.firsts_of(repo)?;
         let known = self.of_repo(repo)?;
-        // A head that stays is not written again.
+        // Heads that stay are not written again.
         let gone: Vec<_> = known.iter().filter(|one| !firsts.contains(one)).collect();
         let new: Vec<_> = firsts.iter().filter(|one| !known.contains(one)).collect();
         self.sandbox.open_for_own_statements(|| {
@@ -243,9 +242,9 @@ impl<'a> Heads<'a> {
         })
     }
 
-    /// Finds the successor of a head that has just been given away, and marks its repo for
-    /// every other index. No trigger has made a mark: where the clause reads no jobs, there is only
-    /// this agent's to look for.
+    /// Finds the successor of a head that has just been given away, and marks its repo for every
+    /// other index. A claim makes no mark by trigger. If the clause reads no jobs, only this
+    /// agent's head can have changed.
     pub(crate) fn succeed(&self, gone: &First) -> rusqlite::Result<()> {
         self.sandbox
             .open_for_own_statements(|| mark_claimed(self.transaction, gone.job, Some(self.id)))?;
@@ -291,7 +290,7 @@ impl<'a> Heads<'a> {
         })
     }
 
-    /// Whether a repo's heads may be others by now.
+    /// Whether a repo's heads may have changed.
     pub(crate) fn is_dirty(&self, repo: &Raw) -> rusqlite::Result<bool> {
         self.sandbox.open_for_own_statements(|| {
             let sql =
@@ -300,8 +299,8 @@ impl<'a> Heads<'a> {
         })
     }
 
-    /// The repo after another among those with a queued job or a head. That without a name is
-    /// the first.
+    /// The repo after another among those with a queued job or a head. The nameless repo is the
+    /// first.
     pub(crate) fn next_repo(&self, after: &Raw) -> rusqlite::Result<Option<Raw>> {
         let first = |row: &rusqlite::Row<'_>| row.get(0);
         let next = self.sandbox.open_for_own_statements(|| match after {
@@ -327,8 +326,8 @@ impl<'a> Heads<'a> {
     }
 }
 
-/// Marks the repo of a job that has just been claimed, for each index but the claim's own: what a
-/// trigger does for every other change (`triggers`).
+/// Marks the repo of a job that has just been claimed, for each index but the claim's own: what
+/// `triggers` do for every other change.
 pub(crate) fn mark_claimed(
     transaction: &Transaction<'_>,
     job: i64,
@@ -352,7 +351,7 @@ fn repo_at(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Raw> {
     }
 }
 
-/// Makes the index of a clause, and forgets the oldest if there are too many.
+/// Creates the index of a clause, and deletes the oldest if there are too many.
 fn make(transaction: &Transaction<'_>, shaped: Shaped<'_>) -> rusqlite::Result<i64> {
     let columns = Table::ALL.map(reads).join(", ");
     let [tasks, jobs, freezes] = Table::ALL.map(|table| shaped.reads.contains(&table));
@@ -364,7 +363,7 @@ fn make(transaction: &Transaction<'_>, shaped: Shaped<'_>) -> rusqlite::Result<i
         params![shaped.digest, tasks, jobs, freezes],
         |row| row.get(0),
     )?;
-    // From one repo to the next, whatever the number of jobs between them.
+    // Goes from one repo to the next, however many jobs are in between.
     transaction.execute(
         &format!(
             "WITH RECURSIVE name (repo) AS (

@@ -1,9 +1,8 @@
-//! What is gone of the gate's own things in a database, or is not as this version makes it.
+//! What a database lacks of the gate's own schema, or has in another form than this version makes.
 //!
-//! Owns the look, which reads the schema, and the one row of the clause's version. Leaves the
-//! repair to `init`, and to `doctor` for triggers. Callers rely on this: it is cheap enough for
-//! every second, it writes nothing, and it looks at the database as it is now, whatever it was when
-//! it was opened.
+//! Owns the look at the schema and at the one row of the clause's version. Leaves the repair to
+//! `prepare`, and that of triggers to `verify`. Callers rely on this: the look is cheap enough for
+//! every second, writes nothing, and sees the database as it is now, not as it was when opened.
 
 use std::collections::BTreeSet;
 
@@ -13,14 +12,14 @@ use super::schema::SHARED;
 use super::{migrate, version_row};
 use crate::store::Error;
 
-/// Something of the gate's that is missing in its database.
+/// Something that the database lacks.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Missing {
     /// A table is gone.
     Table(String),
     /// A column, as `table.column`, is gone.
     Column(String),
-    /// The one row of a table is gone, or is not what it has to be, or there are more.
+    /// The one row of a table is gone or wrong, or there are several.
     Row(String),
     /// An index is gone, or covers something else.
     Index(String),
@@ -29,11 +28,7 @@ pub enum Missing {
 }
 
 impl Sqlite {
-    /// What is missing. Nothing in a database as `init` leaves it.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
+    /// What is missing; nothing right after the preparation.
     pub fn missing(&mut self) -> Result<Vec<Missing>, Error> {
         self.read(|connection| {
             let tables: BTreeSet<String> = connection

@@ -1,24 +1,23 @@
 //! The journal mode of the file. It is WAL, in which readers and the writer do not wait for each
 //! other.
 //!
-//! Owns the way into that mode, and the turn of those who want to prepare or open a file at the
-//! same time. SQLite does not wait for a lock where two who wait could wait for each other, as they
-//! could on this way: it says at once that the file is busy. Callers rely on this: who takes turns
-//! here is told so only after the time that any other statement waits.
+//! Owns the switch to that mode, and the turns of processes that prepare or open a file at the same
+//! time. Where two waiting processes could block each other, as here, SQLite does not wait for the
+//! lock but reports at once that the file is busy. Callers rely on this: a step that takes turns
+//! here reports that only after the time that any other statement waits.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode};
 
 use super::connection::BUSY_TIMEOUT;
 use super::error::code;
-use crate::store::Error;
+use crate::store::{Error, Problem};
 
-/// How long it takes until the next try. The switch of one process takes some milliseconds.
+/// The pause before the next attempt. The switch of one process takes some milliseconds.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// Takes a step from its beginning again, for as long as another process is at it.
+/// Repeats a step from its beginning while another process is in the way.
 pub(crate) fn in_turn<T>(mut step: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
     let begun = Instant::now();
     loop {
@@ -32,15 +31,13 @@ pub(crate) fn in_turn<T>(mut step: impl FnMut() -> Result<T, Error>) -> Result<T
 }
 
 fn is_anothers_turn(error: &Error) -> bool {
-    match error {
-        Error::Locked { .. } => true,
-        // Too many were at the log's index at once, or the tables came while a statement was
-        // prepared.
-        _ => matches!(
-            code(error),
-            Some(ErrorCode::FileLockingProtocolFailed | ErrorCode::SchemaChanged)
-        ),
-    }
+    // Too many processes used the log's index at once, or the tables appeared while a statement was
+    // prepared.
+    let is_short = matches!(
+        code(error),
+        Some(ErrorCode::FileLockingProtocolFailed | ErrorCode::SchemaChanged)
+    );
+    is_short || matches!(error.problem(), Some(Problem::Locked))
 }
 
 /// The mode, unless it is WAL.
@@ -49,29 +46,27 @@ pub(crate) fn other_than_wal(connection: &Connection) -> rusqlite::Result<Option
     Ok(Some(mode).filter(|mode| !is_wal(mode)))
 }
 
-/// Brings the file into WAL mode, where it stays.
+/// Switches the file to WAL mode, where it stays.
 pub(crate) fn enter_wal(connection: &Connection) -> Result<(), Error> {
     let mode: String =
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
     if is_wal(&mode) {
         return Ok(());
     }
-    Err(Error::JournalMode {
-        path: PathBuf::new(),
-        mode,
-    })
+    Err(Problem::JournalMode(mode).unnamed())
 }
 
-/// Brings a prepared file back into WAL mode, and reads from it, so that the log is there. A copy
-/// is in another mode, if SQLite made it.
+/// Switches a prepared file back to WAL mode if necessary, and reads from it, so that the log
+/// exists. A copy that SQLite made is in another mode.
 pub(crate) fn keep_wal(connection: &Connection) -> Result<(), Error> {
     if let Some(mode) = other_than_wal(connection)? {
         enter_wal(connection)?;
-        // The log is made by the first read in this mode.
+        // The first read in this mode creates the log.
         let any = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], any)?;
         tracing::warn!(
-            "`{}` was in journal mode `{mode}`, as copies by `VACUUM INTO` and `.dump` are: it is in WAL mode again",
+            "`{}` was in journal mode `{mode}`, as copies by `VACUUM INTO` and `.dump` \
+                 are: it is in WAL mode again",
             connection.path().unwrap_or_default()
         );
     }

@@ -1,10 +1,10 @@
-//! The two answers to one question, from one state: the rows that a policy decides over, and what
-//! its clause says of each queued job.
+//! The input for both forms of a policy, from one state: the rows for `decide`, and the clause's
+//! answer for each queued job.
 //!
 //! Owns that both come from one read transaction, which takes no lock. Leaves the rows to
-//! `snapshot` and the comparison to the queue. A clause may shut a row out that the policy's
-//! `decide` would have seen: where there is little, the state therefore has every row that any
-//! clause could read, and else those in reach of this one.
+//! `snapshot` and the comparison to the queue. A clause may exclude a row that `decide` would need.
+//! A small state therefore has every row that any clause could read; a large one has the rows in
+//! this clause's footprint.
 
 use rusqlite::{Connection, ErrorCode, params_from_iter};
 
@@ -18,27 +18,27 @@ use crate::store::Error;
 use crate::store::indexes::QUEUED;
 use crate::store::job::IS_QUEUED;
 
-/// How many rows of a table are little: some milliseconds' worth.
+/// Up to how many rows of a table a state is small. They take some milliseconds.
 const LITTLE: usize = 2_000;
 
-/// A state, and what a clause says about its queued jobs.
+/// A state, and the clause's answer for its queued jobs.
 #[derive(Debug)]
 pub struct Judged {
     /// The rows.
     pub state: Snapshot,
     /// Whether the state has every row that any clause could read.
     pub is_whole: bool,
-    /// Every queued job, or the job in question, and whether the clause lets it through.
-    /// None where that takes more than a claim's budget.
+    /// Every queued job, or the job in question, and whether the clause lets it through. None if
+    /// that exceeds a claim's budget.
     pub by_clause: Option<Vec<(i64, bool)>>,
 }
 
 impl Sqlite {
-    /// The state for all queued jobs or for one, and what the clause says about them.
+    /// The state for all queued jobs or for one, and the clause's answers.
     ///
     /// # Errors
     ///
-    /// When the budget of a claim is spent, or the database cannot be read.
+    /// When the budget of a claim is spent.
     pub fn judged(
         &mut self,
         reach: &Footprint,
@@ -68,11 +68,7 @@ impl Sqlite {
         })
     }
 
-    /// Whether more jobs are queued than that. It looks at no more of them.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
+    /// Whether more than `most` jobs are queued. Reads no more of them.
     pub fn has_more_queued_than(&mut self, most: usize) -> Result<bool, Error> {
         self.read(|connection| {
             let sql = format!(
@@ -83,8 +79,8 @@ impl Sqlite {
         })
     }
 
-    /// A number that changes when this connection has changed the database. A cheap read, as
-    /// [`Sqlite::data_version`] is, which tells of the others.
+    /// A number that changes when this connection has changed the database. As cheap as
+    /// [`Sqlite::data_version`], which is about the other connections.
     pub fn own_changes(&self) -> u64 {
         self.open
             .as_ref()

@@ -1,9 +1,10 @@
 //! Which repos and agents a queue knows, so that a mistyped name is noticed.
 //!
-//! Owns the look-ups, which cost the same however many rows there are: from one name to the next in
-//! an index. A repo is known if any task, job, freeze (cleared ones too) or deploy has it; an
-//! agent, if any job ever had it. Leaves to callers what a configuration names besides, and what to
-//! say of a name that nothing has.
+//! Owns the look-ups, whose cost does not depend on how many rows there are: they go from one name
+//! to the next in an index. A repo is known if any task, job, freeze (cleared ones too) or deploy
+//! has it; an agent, if any job ever had it. Leaves to callers the names in a configuration, and
+//! what to report about an unknown name. It stays with SQLite, because it looks into files that are
+//! not prepared, and skips values that only SQLite lets into a text column.
 
 use std::path::Path;
 
@@ -18,17 +19,17 @@ use crate::store::job::IS_QUEUED;
 /// Where a repo's name can be.
 const WITH_REPOS: [&str; 4] = ["tasks", "jobs", "repo_freeze", "serial_gate_deploy"];
 
-/// Where it is that of work.
+/// Where it is the repo of work.
 const WITH_WORK: [&str; 2] = ["tasks", "jobs"];
 
-/// How many names are looked at to find the name that was meant.
+/// How many names are read to suggest the intended one.
 const NAMES: u32 = 20_000;
 
-/// How many agents of a repo are looked at, and how many of the jobs of each.
+/// How many agents of a repo are read, and how many jobs of each.
 const AGENTS: usize = 20;
 const JOBS: u32 = 100;
 
-/// How far queued jobs are counted.
+/// Up to how many queued jobs are counted.
 const COUNTED: u32 = 1_000;
 
 /// Whether queued jobs are the first of their task.
@@ -38,52 +39,32 @@ pub enum Firsts {
     Some,
     /// None is.
     None,
-    /// None of those that were looked at is, and there are more.
+    /// None of those that were read is, and there are more.
     NotLookedAt,
 }
 
 impl Sqlite {
     /// Whether a row has this repo.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn knows_repo(&mut self, repo: &str) -> Result<bool, Error> {
         self.read(|connection| Ok(is_in(connection, &WITH_REPOS, repo)?))
     }
 
     /// Whether a task or a job has this repo.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn has_work_in(&mut self, repo: &str) -> Result<bool, Error> {
         self.read(|connection| Ok(is_in(connection, &WITH_WORK, repo)?))
     }
 
     /// The repos that rows have, each once, in no order.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn known_repos(&mut self) -> Result<Vec<String>, Error> {
         self.read(|connection| Ok(repos_in(connection, &WITH_REPOS)?))
     }
 
-    /// The repos that tasks and jobs have, likewise.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
+    /// The repos of tasks and jobs, each once, in no order.
     pub fn repos_with_work(&mut self) -> Result<Vec<String>, Error> {
         self.read(|connection| Ok(repos_in(connection, &WITH_WORK)?))
     }
 
     /// The repos with an active freeze, each once.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn frozen_repos(&mut self) -> Result<Vec<String>, Error> {
         self.read(|connection| {
             let mut query = connection.prepare_cached(&format!(
@@ -97,10 +78,6 @@ impl Sqlite {
     }
 
     /// The agents of a repo's queued jobs, and whether these are all.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn queued_agents(&mut self, repo: &str) -> Result<(Vec<String>, bool), Error> {
         self.read(|connection| {
             let mut agents = connection.prepare_cached(&format!(
@@ -121,12 +98,8 @@ impl Sqlite {
         })
     }
 
-    /// Whether queued jobs of an agent are the first of their task in a repo, as far as a few of
-    /// them tell.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
+    /// Whether queued jobs of an agent in a repo are the first of their task, judged by a few of
+    /// them.
     pub fn firsts_of(&mut self, repo: &str, agent: &str) -> Result<Firsts, Error> {
         self.read(|connection| {
             let mut query = connection.prepare_cached(&format!(
@@ -146,11 +119,7 @@ impl Sqlite {
         })
     }
 
-    /// The agents that a repo's last tasks began with, as far as its newest jobs tell.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
+    /// The agents of the first jobs of a repo's latest tasks, judged by its newest jobs.
     pub fn last_first_agents(&mut self, repo: &str) -> Result<Vec<String>, Error> {
         self.read(|connection| {
             let mut query = connection.prepare_cached(&format!(
@@ -166,11 +135,7 @@ impl Sqlite {
         })
     }
 
-    /// Whether any job, in whatever state, ever had this agent.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
+    /// Whether any job, in whatever state, has this agent.
     pub fn knows_agent(&mut self, agent: &str) -> Result<bool, Error> {
         self.read(|connection| {
             let mut query =
@@ -180,19 +145,11 @@ impl Sqlite {
     }
 
     /// The agents that jobs have had.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn known_agents(&mut self) -> Result<Vec<String>, Error> {
         self.read(|connection| Ok(names(connection, "jobs", "agent || ''")?))
     }
 
     /// The stages that tasks are in.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn known_stages(&mut self) -> Result<Vec<String>, Error> {
         self.read(|connection| {
             let mut query =
@@ -203,11 +160,7 @@ impl Sqlite {
         })
     }
 
-    /// How many jobs of an agent are queued; none if they are more than are counted.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
+    /// How many jobs of an agent are queued; none if there are more than are counted.
     pub fn queued_for(&mut self, agent: &str) -> Result<Option<u32>, Error> {
         self.read(|connection| {
             let mut query = connection.prepare_cached(&format!(
@@ -220,17 +173,16 @@ impl Sqlite {
     }
 }
 
-/// What a database knows that may not be prepared yet: the repos of its tables.
+/// What is in a database that may not be prepared yet.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Found {
-    /// Whether it has settings already, which a further preparation leaves as they are.
+    /// Whether it has settings already, which another preparation leaves unchanged.
     pub has_generations: bool,
     /// The repos.
     pub repos: Vec<String>,
 }
 
-/// Looks into a file before it is prepared. What cannot be read is left to the preparation, which
-/// says why.
+/// Looks into a file before it is prepared. The preparation reports what cannot be read.
 pub fn look_into(path: &Path) -> Found {
     found(path).unwrap_or_default()
 }

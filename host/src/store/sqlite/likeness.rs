@@ -1,15 +1,13 @@
-//! Tables that are called almost like the gate's.
+//! Tables whose names are almost those that the gate reads.
 //!
-//! Owns what counts as almost: a word of the name, in one number or the other. An orchestrator's
-//! `job` beside new, empty `jobs` looks like success and gates nothing, so that is refused, unless
-//! an operator asks for it; `repo_freeze` is the gate's own in most databases, and a likeness of it
-//! is only told.
-
-use std::path::PathBuf;
+//! Owns what counts as almost: a word of the name, singular or plural. New, empty `jobs` next to an
+//! orchestrator's `job` would look like success but gate nothing, so that is refused unless an
+//! operator asks for it. `repo_freeze` is the gate's own in most databases, so a table like it is
+//! only reported.
 
 use rusqlite::Connection;
 
-use crate::store::Error;
+use crate::store::{Error, Problem};
 
 /// Each table that is shared, with the words that mean it.
 const SHARED: [(&str, &[&str]); 3] = [
@@ -18,7 +16,8 @@ const SHARED: [(&str, &[&str]); 3] = [
     ("repo_freeze", &["freeze", "frozen"]),
 ];
 
-/// Refuses new tables beside those of almost their names, and returns those that are only told.
+/// Refuses new tables next to others of almost their names, and returns those that are only
+/// reported.
 pub(crate) fn check(connection: &Connection, new_tables: bool) -> Result<Vec<String>, Error> {
     let mut query = connection.prepare(
         "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view')
@@ -31,14 +30,14 @@ pub(crate) fn check(connection: &Connection, new_tables: bool) -> Result<Vec<Str
     let is_shared = |name: &String| SHARED.iter().any(|(own, _)| name.eq_ignore_ascii_case(own));
     let (shared, others): (Vec<String>, Vec<String>) = names.into_iter().partition(is_shared);
     let mut missing = Vec::new();
-    let (mut alike, mut told) = (Vec::new(), Vec::new());
+    let (mut alike, mut reported) = (Vec::new(), Vec::new());
     for (own, words) in SHARED {
         if shared.iter().any(|name| name.eq_ignore_ascii_case(own)) {
             continue;
         }
         let found = others.iter().filter(|name| is_like(name, words));
         if own == "repo_freeze" {
-            told.extend(found.cloned());
+            reported.extend(found.cloned());
             continue;
         }
         let before = alike.len();
@@ -50,18 +49,17 @@ pub(crate) fn check(connection: &Connection, new_tables: bool) -> Result<Vec<Str
     alike.sort();
     alike.dedup();
     if alike.is_empty() || new_tables {
-        told.extend(alike);
-        return Ok(told);
+        reported.extend(alike);
+        return Ok(reported);
     }
     let tables = if alike.len() == 1 { "table" } else { "tables" };
-    Err(Error::Schema {
-        path: PathBuf::new(),
-        problem: format!(
-            "it has the {tables} {}, but no {}: the gate reads only `tasks`, `jobs` and `repo_freeze`. Rename yours (a view is not enough), or make new, empty ones beside them with `init --new-tables`",
-            listed(&alike),
-            listed(&missing)
-        ),
-    })
+    Err(Problem::Alike(format!(
+        "it has the {tables} {}, but no {}, and the gate reads only `tasks`, `jobs` and \
+         `repo_freeze`",
+        listed(&alike),
+        listed(&missing)
+    ))
+    .unnamed())
 }
 
 /// Whether a word of a name is one of these, or its plural: `job`, `agent_jobs`, `TaskQueue`.

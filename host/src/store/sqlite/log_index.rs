@@ -1,15 +1,15 @@
-//! Whether the index of the log, which all processes share, is of the log that is at the path.
+//! Whether the shared index of the log belongs to the log at the path.
 //!
-//! Owns one look. When the log is removed while a process has the database open, that process keeps
-//! the index alive, and everybody who opens the database then reads the new, empty log by the index
-//! of the old one. Callers rely on this: the look takes no lock and writes nothing, and says yes
-//! only of an index that counts more frames than the log has room for.
+//! Owns one check. When the log is removed while a process has the database open, that process
+//! keeps the index alive, and a process that opens the database then reads the new, empty log with
+//! the index of the old one. Callers rely on this: the check takes no lock, writes nothing, and
+//! rejects only an index that counts more frames than the log has room for.
 
 use std::path::Path;
 
 use rusqlite::Connection;
 
-/// How often it is looked: a log may be begun anew between a look at the index and one at the file.
+/// How many times to check: the log may begin anew between a look at the index and one at the file.
 const LOOKS: u32 = 3;
 
 /// SQLite's file format, sections 4.1 and 4.2: the header of a log, and that of each of its frames,
@@ -17,7 +17,7 @@ const LOOKS: u32 = 3;
 const LOG_HEADER: u64 = 32;
 const FRAME_HEADER: u64 = 24;
 
-/// Whether the index that a connection uses is of another log.
+/// Whether the index that a connection uses belongs to another log.
 pub(crate) fn is_of_another_log(connection: &Connection, log_path: &Path) -> bool {
     // A read opens the log, even if it fails.
     let _ = connection.pragma_query_value(None, "schema_version", |row| row.get::<_, i64>(0));

@@ -1,10 +1,8 @@
 //! Brings a database to the schema: an empty one, or an orchestrator's.
 //!
-//! Owns the refusals: a table that the gate could not read as the rule means it is named, and the
-//! database is left as it is. A migration library would keep its version in `user_version`, which
-//! in an adopted database is the orchestrator's; what is missing is read from the schema itself.
-
-use std::path::PathBuf;
+//! Owns the additions and the refusals: a table that the gate could not read as the rule intends is
+//! named in the error. What is missing is read from the schema itself: a migration library would
+//! use `user_version`, which in an adopted database belongs to the orchestrator.
 
 use rusqlite::{Connection, OptionalExtension};
 
@@ -13,8 +11,8 @@ use super::schema::{Affinity, INDEXES, SHARED, Shared, UNIQUE};
 use super::transaction::Transaction;
 use super::triggers::Trigger;
 use super::{heads, triggers, version_row};
-use crate::store::Error;
 use crate::store::records::tasks::LABEL;
+use crate::store::{Error, Problem};
 
 /// Something that was added to the database, or changed in it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -28,15 +26,15 @@ pub enum Change {
     Index(String),
     /// A trigger was created.
     Trigger(String),
-    /// The row of a table that has one was put right.
+    /// The one row of a table was repaired.
     Row(String),
     /// The first generation was made active: the policy of this name.
     Generation(String),
-    /// The file was brought into this journal mode.
+    /// The file was switched to this journal mode.
     JournalMode(String),
 }
 
-/// Whether everything is there that [`add_missing`] adds.
+/// Checks that everything is there that [`add_missing`] adds.
 pub(crate) fn check(connection: &mut Connection) -> Result<(), Error> {
     let mut query =
         connection.prepare("SELECT name FROM sqlite_schema WHERE type IN ('table', 'index')")?;
@@ -59,9 +57,7 @@ pub(crate) fn check(connection: &mut Connection) -> Result<(), Error> {
         missing |= !has_column(connection, table, added)?;
     }
     if missing {
-        Err(Error::NotPrepared {
-            path: PathBuf::new(),
-        })
+        Err(Problem::NotPrepared.unnamed())
     } else {
         Ok(())
     }
@@ -102,7 +98,7 @@ pub(crate) fn add_missing(transaction: &Transaction<'_>) -> Result<Vec<Change>, 
         changes.push(Change::Row(version_row::TABLE.into()));
     }
     if !changes.is_empty() {
-        // Rows may have changed while a trigger was not there.
+        // Rows may have changed while a trigger was missing.
         transaction.execute_batch(heads::FORGET)?;
         transaction.execute_batch(triggers::NEXT_VERSION)?;
     }
@@ -116,7 +112,7 @@ pub(crate) struct Index {
     pub create: String,
 }
 
-/// The indexes that are not there, or not as this version makes them.
+/// The indexes that are missing, or not as this version makes them.
 pub(crate) fn indexes_not_as_made(connection: &Connection) -> rusqlite::Result<Vec<Index>> {
     let mut query = connection.prepare_cached(
         "SELECT coalesce(sql, '') FROM sqlite_schema WHERE type = 'index'
@@ -127,7 +123,7 @@ pub(crate) fn indexes_not_as_made(connection: &Connection) -> rusqlite::Result<V
         for (name, table, columns) in indexes {
             let create = format!("CREATE {kind} {name} ON {table} {columns}");
             let found = query.query_row([name], |row| row.get::<_, String>(0));
-            // SQLite quotes the name of a table that was renamed.
+            // SQLite quotes the name of a renamed table.
             let is_it = |found: String| found.replace('"', "") == create;
             if !found.optional()?.is_some_and(is_it) {
                 others.push(Index {
@@ -141,7 +137,7 @@ pub(crate) fn indexes_not_as_made(connection: &Connection) -> rusqlite::Result<V
     Ok(others)
 }
 
-/// Makes the triggers that are not there, or not as this version makes them.
+/// Creates the triggers that are missing, or not as this version makes them.
 pub(crate) fn add_triggers(
     transaction: &Transaction<'_>,
     changes: &mut Vec<Change>,
@@ -160,18 +156,18 @@ pub(crate) fn add_triggers(
     Ok(())
 }
 
-/// By whom a trigger was made.
+/// Who made a trigger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Made {
-    /// As this version makes it.
+    /// This version.
     Here,
-    /// By another version, or by another program.
+    /// Another version, or another program.
     Elsewhere,
-    /// It is not there.
+    /// It is missing.
     Nowhere,
 }
 
-/// The triggers that are not there, or not as this version makes them.
+/// The triggers that are missing, or not as this version makes them.
 pub(crate) fn triggers_not_as_made(
     connection: &Connection,
 ) -> rusqlite::Result<Vec<(Trigger, Made)>> {
@@ -218,13 +214,15 @@ fn complete(
     };
     if !find("id").is_some_and(|column| column.is_row_id) {
         return Err(problem(format!(
-            "its column `{name}.id` is not the integer primary key, which gives the order of the queue"
+            "its column `{name}.id` is not the integer primary key, which gives the \
+             order of the queue"
         )));
     }
     for (wanted, affinity) in table.required {
         let Some(column) = find(wanted) else {
             return Err(problem(format!(
-                "its table `{name}` lacks the column `{wanted}`: add it and fill it, or give the gate a database of its own"
+                "its table `{name}` lacks the column `{wanted}`: add it and fill it, or \
+                 give the gate its own database"
             )));
         };
         check_comparison(connection, name, column, *affinity)?;
@@ -236,7 +234,7 @@ fn complete(
                     .execute_batch(&format!("ALTER TABLE {name} ADD COLUMN {added} {kind}"))?;
                 changes.push(Change::Column(format!("{name}.{added}")));
             }
-            // A rule may compare it, as it may those that are required.
+            // A rule may compare it, like the required columns.
             Some(column) if *added == LABEL => {
                 check_comparison(connection, name, column, Affinity::Text)?;
             }
@@ -246,8 +244,8 @@ fn complete(
     Ok(())
 }
 
-/// The rule compares text byte by byte and ids as numbers. A column that compares otherwise would
-/// make the claim's SQL and the policy's decisions differ.
+/// The rule compares text byte by byte and ids as numbers. With a column that compares differently,
+/// the claim's SQL and the policy's decisions would differ.
 fn check_comparison(
     connection: &Connection,
     table: &str,
@@ -260,7 +258,8 @@ fn check_comparison(
     if let Some(collation) = collation.filter(|collation| !collation.eq_ignore_ascii_case("binary"))
     {
         return Err(problem(format!(
-            "its column `{table}.{name}` compares by `{collation}`, and the rule byte by byte: drop the collation"
+            "its column `{table}.{name}` compares by `{collation}`, and the rule byte \
+             by byte: drop the collation"
         )));
     }
     if column.is_generated {
@@ -274,7 +273,8 @@ fn check_comparison(
             Affinity::Text => "TEXT",
         };
         return Err(problem(format!(
-            "its column `{table}.{name}` is declared `{}`, and the rule compares it as {needed}: declare it so",
+            "its column `{table}.{name}` is declared `{}`, and the rule compares it \
+             as {needed}: declare it so",
             column.declared
         )));
     }
@@ -290,7 +290,7 @@ pub(crate) struct Column {
 }
 
 impl Column {
-    /// SQLite's rule (datatype3.html, 3.1), as far as it matters here.
+    /// The part of SQLite's rule (datatype3.html, 3.1) that matters here.
     fn affinity(&self) -> Option<Affinity> {
         let declared = self.declared.to_ascii_uppercase();
         if declared.contains("INT") {
@@ -306,8 +306,7 @@ impl Column {
     }
 }
 
-/// The columns of a table. The integer primary key is the row's id only if no index is behind
-/// it.
+/// The columns of a table. The integer primary key is the row's id only if it has no index.
 pub(crate) fn columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Column>> {
     let mut query = connection.prepare(
         "SELECT name, type, hidden != 0,
@@ -333,8 +332,8 @@ fn has_column(connection: &Connection, table: &str, name: &str) -> rusqlite::Res
         .any(|column| column.name.eq_ignore_ascii_case(name)))
 }
 
-/// Whether there is something of this name. Anything but the `kind` that the gate needs, on the
-/// table that it needs it on, is refused.
+/// Whether there is an object of this name. Refuses any but the kind that the gate needs, on the
+/// table where it needs it.
 fn exists(connection: &Connection, name: &str, kind: &str, table: &str) -> Result<bool, Error> {
     let mut query = connection
         .prepare("SELECT type, tbl_name FROM sqlite_schema WHERE name = ?1 COLLATE NOCASE")?;
@@ -345,7 +344,7 @@ fn exists(connection: &Connection, name: &str, kind: &str, table: &str) -> Resul
         None => Ok(false),
         Some((is, of)) if is == kind && of.eq_ignore_ascii_case(table) => Ok(true),
         Some((is, of)) => {
-            // A table and a view are of themselves.
+            // A table or a view belongs to itself.
             let of = if of.eq_ignore_ascii_case(name) {
                 String::new()
             } else {
@@ -357,7 +356,8 @@ fn exists(connection: &Connection, name: &str, kind: &str, table: &str) -> Resul
                 format!("{} of `{table}` by this name", with_article(kind))
             };
             Err(problem(format!(
-                "`{name}` is {}{of}, and the gate needs {needed}: rename the {is}, or give the gate a database of its own",
+                "`{name}` is {}{of}, and the gate needs {needed}: rename the {is}, or \
+                 give the gate its own database",
                 with_article(&is)
             )))
         }
@@ -370,8 +370,5 @@ fn with_article(kind: &str) -> String {
 }
 
 fn problem(problem: String) -> Error {
-    Error::Schema {
-        path: PathBuf::new(),
-        problem,
-    }
+    Problem::Schema(problem).unnamed()
 }

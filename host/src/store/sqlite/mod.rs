@@ -1,9 +1,9 @@
 //! SQLite: the connection, the schema, the claim.
 
 pub(crate) mod aside;
+pub(crate) mod back_before;
 pub(crate) mod census;
 pub(crate) mod claim;
-pub(crate) mod clocks;
 pub(crate) mod comparing;
 pub(crate) mod connection;
 pub(crate) mod doubt;
@@ -17,7 +17,6 @@ pub(crate) mod intact;
 pub(crate) mod journal;
 pub(crate) mod judged;
 pub(crate) mod known;
-pub(crate) mod leases;
 pub(crate) mod likeness;
 pub(crate) mod log_index;
 pub(crate) mod migrate;

@@ -1,15 +1,15 @@
 //! Another program's connection to a queue's database, for conformance cases.
 //!
 //! Owns plain SQL over the shared tables, with any value that SQLite can hold. Leaves the gate's
-//! own work to `Store`. Callers rely on this: what it writes is not flushed, so it is only for
-//! databases that nobody keeps.
+//! own work to `Store`. Callers rely on this: its writes are not flushed, so it is only for
+//! temporary databases.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, ErrorCode, params_from_iter};
 
-use crate::store::Error;
+use crate::store::{Error, Problem};
 
 /// A value of a row.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,10 +83,6 @@ impl Outsider {
     }
 
     /// Inserts a row and returns its id.
-    ///
-    /// # Errors
-    ///
-    /// When the database refuses.
     pub fn insert(&self, table: &str, columns: &[&str], values: Vec<Cell>) -> Result<i64, Refused> {
         let places = vec!["?"; columns.len()].join(", ");
         let columns = columns.join(", ");
@@ -96,20 +92,12 @@ impl Outsider {
     }
 
     /// Runs a change and returns how many rows it changed.
-    ///
-    /// # Errors
-    ///
-    /// When the database refuses.
     pub fn execute(&self, sql: &str, values: Vec<Cell>) -> Result<usize, Refused> {
         let mut statement = self.0.prepare_cached(sql)?;
         Ok(statement.execute(params_from_iter(values.into_iter().map(Value::from)))?)
     }
 
     /// All rows of a table, by id.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn rows(&self, table: &str, columns: &[&str]) -> Result<Vec<Vec<Cell>>, Refused> {
         let sql = format!("SELECT {} FROM {table} ORDER BY id", columns.join(", "));
         let mut query = self.0.prepare_cached(&sql)?;
@@ -127,10 +115,7 @@ impl Outsider {
 
 impl From<Refused> for Error {
     fn from(refused: Refused) -> Error {
-        Error::Statement {
-            path: PathBuf::new(),
-            cause: refused.into(),
-        }
+        Problem::Statement(refused.into()).unnamed()
     }
 }
 

@@ -1,11 +1,11 @@
 //! The gate's own tables, each with the statement that makes it.
 //!
 //! Owns their names and columns. Leaves the orchestrator's tables and every index to `schema`.
-//! Callers rely on this: the text is what a prepared database has, to the letter.
+//! Callers rely on this: a prepared database has exactly this text.
 
 /// Tables of the gate's own, each with the statements that make it.
 pub(crate) const OWN: [(&str, &str); 27] = [
-    // The last clause that each policy gave for each settings, for the day when it gives none.
+    // The last good clause of each policy and settings, used when the policy fails.
     (
         "serial_gate_clause",
         "CREATE TABLE serial_gate_clause (
@@ -15,7 +15,7 @@ pub(crate) const OWN: [(&str, &str); 27] = [
             PRIMARY KEY (policy, settings)
         ) WITHOUT ROWID;",
     ),
-    // The components, each once, however many generations use it.
+    // The components, each stored once, however many generations use it.
     (
         "serial_gate_policy",
         "CREATE TABLE serial_gate_policy (
@@ -23,7 +23,7 @@ pub(crate) const OWN: [(&str, &str); 27] = [
             component BLOB NOT NULL
         );",
     ),
-    // The policies that claims use, used or may use. At most one is active, and one is the shadow.
+    // The generations. At most one is active, and at most one is the shadow.
     (
         "serial_gate_generation",
         "CREATE TABLE serial_gate_generation (
@@ -49,7 +49,7 @@ pub(crate) const OWN: [(&str, &str); 27] = [
             why TEXT NOT NULL
         );",
     ),
-    // A generation failed while it was active. Enough of them, and it is rolled back.
+    // The failures of active generations. After enough of them a generation is rolled back.
     (
         "serial_gate_failure",
         "CREATE TABLE serial_gate_failure (
@@ -82,8 +82,8 @@ pub(crate) const OWN: [(&str, &str); 27] = [
             PRIMARY KEY (generation, job_id)
         ) WITHOUT ROWID;",
     ),
-    // How often each generation's `decide` and clause differed about a queued job in use, and what
-    // about last.
+    // How often each generation's `decide` and clause differed about a queued job in use, and the
+    // last difference.
     (
         "serial_gate_contradiction",
         "CREATE TABLE serial_gate_contradiction (
@@ -103,8 +103,8 @@ pub(crate) const OWN: [(&str, &str); 27] = [
             who TEXT NOT NULL
         );",
     ),
-    // The clauses that claims use, each with the tables that it reads and how often its
-    // heads were found to be wrong. `heads` tells what the three tables are for.
+    // The clauses that claims use, each with the tables that it reads and how often its heads were
+    // wrong. `heads` explains the three tables.
     (
         "serial_gate_index",
         "CREATE TABLE serial_gate_index (
@@ -116,8 +116,8 @@ pub(crate) const OWN: [(&str, &str); 27] = [
             differences INTEGER NOT NULL
         );",
     ),
-    // The first job of each partition, which is a repo and an agent, that may be claimed. Both keep
-    // their type; a key cannot be NULL.
+    // The first job of each partition, which is a repo and an agent, that may be claimed. Repo and
+    // agent keep their type; a key cannot be NULL.
     (
         "serial_gate_partition",
         "CREATE TABLE serial_gate_partition (
@@ -129,7 +129,7 @@ pub(crate) const OWN: [(&str, &str); 27] = [
             PRIMARY KEY (idx, no_repo, repo, job)
         ) WITHOUT ROWID;",
     ),
-    // The repos whose heads may be others by now.
+    // The dirty repos, whose heads may have changed.
     (
         "serial_gate_dirty",
         "CREATE TABLE serial_gate_dirty (
@@ -139,8 +139,7 @@ pub(crate) const OWN: [(&str, &str); 27] = [
             PRIMARY KEY (idx, no_repo, repo)
         ) WITHOUT ROWID;",
     ),
-    // What operators did, besides what the events of the generations tell. Rows are only ever
-    // added.
+    // What operators did; the events of the generations have the rest. Rows are only ever added.
     (
         "serial_gate_audit",
         "CREATE TABLE serial_gate_audit (
@@ -156,7 +155,7 @@ pub(crate) const OWN: [(&str, &str); 27] = [
         );
         CREATE INDEX serial_gate_audit_repo ON serial_gate_audit (repo);",
     ),
-    // What became of each deploy. Rows are only ever added.
+    // The verdicts on deploys. Rows are only ever added.
     (
         "serial_gate_deploy",
         "CREATE TABLE serial_gate_deploy (
@@ -173,7 +172,7 @@ pub(crate) const OWN: [(&str, &str); 27] = [
         CREATE INDEX serial_gate_deploy_degraded ON serial_gate_deploy (repo, deploy, work_item_id)
             WHERE verdict = 'degraded';",
     ),
-    // What there is to tell people. The key tells an alert from those of every other queue.
+    // The alerts. The key distinguishes an alert from those of every other queue.
     (
         "serial_gate_alert",
         "CREATE TABLE serial_gate_alert (
@@ -190,7 +189,7 @@ pub(crate) const OWN: [(&str, &str); 27] = [
         );
         CREATE INDEX serial_gate_alert_waiting ON serial_gate_alert (subject) WHERE kind = 'waiting';",
     ),
-    // How far each alert is with each channel that was configured in its time.
+    // The delivery of each alert to each channel that was configured at that time.
     (
         "serial_gate_delivery",
         "CREATE TABLE serial_gate_delivery (
@@ -215,7 +214,7 @@ pub(crate) const OWN: [(&str, &str); 27] = [
             held_until TEXT NOT NULL
         ) WITHOUT ROWID;",
     ),
-    // Where a chat went that a channel was told to write to.
+    // The new numbers of configured chats.
     (
         "serial_gate_moved_chat",
         "CREATE TABLE serial_gate_moved_chat (
@@ -225,8 +224,7 @@ pub(crate) const OWN: [(&str, &str); 27] = [
             PRIMARY KEY (channel, chat)
         ) WITHOUT ROWID;",
     ),
-    // How far the heads were compared by claims that found nothing, where one claim does not
-    // compare all.
+    // How far claims that found nothing have compared the heads, if one claim does not compare all.
     (
         "serial_gate_compared",
         "CREATE TABLE serial_gate_compared (
@@ -234,8 +232,8 @@ pub(crate) const OWN: [(&str, &str); 27] = [
             repo NOT NULL
         );",
     ),
-    // Whether a base, at the tip that was looked at last, has the commit that a branch was cut
-    // from. NULL: it took too long to find out.
+    // Whether a base, at its last examined tip, contains the commit that a branch was cut at. NULL:
+    // the search took too long.
     (
         "serial_gate_cut_from",
         "CREATE TABLE serial_gate_cut_from (
@@ -247,8 +245,7 @@ pub(crate) const OWN: [(&str, &str); 27] = [
             PRIMARY KEY (repo, base, base_commit)
         ) WITHOUT ROWID;",
     ),
-    // The tip of each base that branches are cut from, as it was last seen. An empty one: the base
-    // was not there.
+    // The last seen tip of each base. An empty tip: there was no such base.
     (
         "serial_gate_base",
         "CREATE TABLE serial_gate_base (
@@ -272,13 +269,13 @@ pub(crate) const OWN: [(&str, &str); 27] = [
             revoked_at TEXT
         );",
     ),
-    // One row: the last number that a freeze was given. `triggers` counts it up.
+    // One row: the last number given to a freeze. `triggers` increments it.
     (
         "serial_gate_freeze_number",
         "CREATE TABLE serial_gate_freeze_number (last INTEGER NOT NULL);
          INSERT INTO serial_gate_freeze_number (last) VALUES (0);",
     ),
-    // The answers to requests that may come again, for a day.
+    // The answers to requests that may be repeated, for a day.
     (
         "serial_gate_idempotency",
         "CREATE TABLE serial_gate_idempotency (
@@ -290,8 +287,8 @@ pub(crate) const OWN: [(&str, &str); 27] = [
             PRIMARY KEY (caller, key)
         ) WITHOUT ROWID;",
     ),
-    // The tasks that were cancelled, and not done. A row counts while its task is where the gate
-    // left it then: an id may be used again.
+    // The cancelled tasks. A row counts while its task is in the stage that the gate set then: an
+    // id may be reused.
     (
         "serial_gate_cancelled_task",
         "CREATE TABLE serial_gate_cancelled_task (
@@ -299,7 +296,7 @@ pub(crate) const OWN: [(&str, &str); 27] = [
             at TEXT
         );",
     ),
-    // Since when a job is the head of its repo, where its row does not tell. `heads` notes it.
+    // Since when a job is the head of its repo, if its row has no usable time. `waiting` writes it.
     (
         "serial_gate_head",
         "CREATE TABLE serial_gate_head (
@@ -310,8 +307,7 @@ pub(crate) const OWN: [(&str, &str); 27] = [
             since TEXT NOT NULL
         );",
     ),
-    // One row: what tells the policy and the settings in force from all that were before.
-    // `triggers` counts it up.
+    // One row: the version of the policy and settings in force. `triggers` increments it.
     (
         "serial_gate_clause_version",
         "CREATE TABLE serial_gate_clause_version (version INTEGER NOT NULL);
@@ -320,7 +316,6 @@ pub(crate) const OWN: [(&str, &str); 27] = [
     ),
 ];
 
-/// Columns that came to the gate's own tables later, each with its table and its type: nullable,
-/// and in the statement above as well, so that a new database and a database of an earlier
-/// version are alike.
+/// Columns added to the gate's own tables later, each with its table and its type. They are
+/// nullable, and in the statements above as well, so that a new database equals an upgraded one.
 pub(crate) const ADDED_TO_OWN: [(&str, &str, &str); 1] = [("serial_gate_alert", "note", "TEXT")];

@@ -8,10 +8,6 @@ use crate::store::records::{waiting, work};
 
 impl Sqlite {
     /// The steps of SQLite's plan for each query that finds heads.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn head_plans(&mut self) -> Result<Vec<Vec<String>>, Error> {
         self.read(|connection| {
             let queries = waiting::Queries::all(connection);
@@ -21,10 +17,6 @@ impl Sqlite {
     }
 
     /// The steps of SQLite's plan for each query of the work of a task, and of that of all repos.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn work_plans(&mut self) -> Result<Vec<Vec<String>>, Error> {
         self.read(|connection| {
             let queries = work::queries(connection);
@@ -34,10 +26,9 @@ impl Sqlite {
     }
 }
 
-/// The steps by which SQLite would answer a query. They depend on no value that is bound to it.
+/// The steps of SQLite's plan for a query. They do not depend on bound values.
 pub(crate) fn plan(connection: &Connection, query: &str) -> rusqlite::Result<Vec<String>> {
-    // EXPLAIN uses the schema as it was when this connection last read. A read notices
-    // another one.
+    // EXPLAIN uses the schema as of this connection's last read. A read notices a new one.
     connection
         .prepare_cached("SELECT 1 FROM jobs LIMIT 0")?
         .exists([])?;

@@ -1,10 +1,10 @@
-//! How a database is prepared: what it was before, what is added, and the proof that the gate can
-//! work in it.
+//! The preparation of a database: what it was before, what is added, and the trial that shows that
+//! the gate can work in it.
 //!
 //! Owns the order: one write transaction, in which everything is added and tried, and which is
 //! rolled back if the gate could not work there. The file's journal mode is changed last, and only
-//! for a database that is fit. Leaves the additions to `migrate`. Callers rely on this: an error
-//! has changed nothing, unless it says that only the journal mode is left to do.
+//! for a database that is fit. Leaves the additions to `migrate`. Callers rely on this: after an
+//! error nothing has changed, unless it reports that only the switch of the journal mode failed.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -18,21 +18,31 @@ use super::probe::{Proof, Trial, probe};
 use super::transaction::Transaction;
 use super::{files, journal, likeness};
 use crate::store::records::generations;
+<<<<<<< HEAD
 use crate::store::records::succession::{self, Actor, NewGeneration};
 use crate::store::{Error, GenerationState};
+=======
+use crate::store::records::succession::{self, Act, NewGeneration};
+use crate::store::{Error, GenerationState, Problem};
+>>>>>>> s17-1
 
 /// How a database is to be prepared.
 #[derive(Clone, Copy)]
 pub struct Preparation<'a> {
-    /// The generation that is active from then on, unless there are generations already.
+    /// The generation to make active, unless there are generations already.
     pub first: NewGeneration<'a>,
     /// Who does it.
+<<<<<<< HEAD
     pub actor: Actor<'a>,
     /// What is tried, by the settings of the active generation as the database has them.
+=======
+    pub act: Act<'a>,
+    /// What to try, under the active generation's settings.
+>>>>>>> s17-1
     pub trial: &'a dyn Fn(&str) -> Trial,
-    /// Make new tables although the database has others of almost their names.
+    /// Whether to make new tables although the database has others of almost their names.
     pub new_tables: bool,
-    /// Do it all, and roll it back.
+    /// Whether to roll everything back in the end.
     pub dry_run: bool,
 }
 
@@ -42,11 +52,11 @@ pub struct Preparation<'a> {
 pub enum Before {
     /// There was nothing.
     Nothing,
-    /// It is another program's, without `tasks` and `jobs`.
+    /// Another program's database, without `tasks` and `jobs`.
     OtherTables,
-    /// It has another program's `tasks` or `jobs`.
+    /// A database with another program's `tasks` or `jobs`.
     Orchestrator,
-    /// It was prepared already.
+    /// A queue that was prepared already.
     Queue,
 }
 
@@ -57,11 +67,11 @@ pub struct Prepared {
     pub before: Before,
     /// What was added or changed.
     pub changes: Vec<Change>,
-    /// What came of the trial.
+    /// The result of the trial.
     pub proof: Proof,
-    /// By whose rules it was tried.
+    /// What was tried.
     pub trial: Trial,
-    /// Tables of other programs that the gate does not read, although they are called almost like
+    /// Tables of other programs that the gate does not read, although they have almost the names of
     /// its own.
     pub unread: Vec<String>,
     /// How long every other writer had to wait.
@@ -75,7 +85,7 @@ pub(crate) fn prepare(
 ) -> Result<(Prepared, Connection), Error> {
     files::check_links(path)?;
     if preparation.dry_run && is_nothing(path) {
-        // Nothing is made, not even the file.
+        // Nothing is created, not even the file.
         let connection = Connection::open_in_memory()?;
         let prepared = change(&connection, preparation)?;
         return Ok((prepared, connection));
@@ -86,7 +96,7 @@ pub(crate) fn prepare(
         let prepared = || {
             let connection = connect(path, flags)?;
             let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
-            // The mode of a new file is not known.
+            // A new file has no mode yet.
             if pages == 0 && !preparation.dry_run {
                 journal::enter_wal(&connection)?;
             }
@@ -112,7 +122,7 @@ pub(crate) fn prepare(
     Ok((prepared, connection))
 }
 
-/// Whether there is no file yet, in a folder that is there, or an empty one.
+/// Whether the file is missing, in an existing folder, or empty.
 fn is_nothing(path: &Path) -> bool {
     match std::fs::metadata(path) {
         Ok(file) => file.is_file() && file.len() == 0,
@@ -121,7 +131,8 @@ fn is_nothing(path: &Path) -> bool {
     }
 }
 
-/// How often a trigger of another program may end the whole transaction until there is no going on.
+/// How often another program's triggers may end the whole transaction before the preparation gives
+/// up.
 const TRIES: usize = 10;
 
 fn change(connection: &Connection, preparation: Preparation<'_>) -> Result<Prepared, Error> {
@@ -142,19 +153,15 @@ fn change(connection: &Connection, preparation: Preparation<'_>) -> Result<Prepa
         if before != Before::Nothing {
             probe(&transaction, &trial, &mut proof)?;
             if !proof.is_fit() {
-                return Err(Error::Unfit {
-                    path: std::path::PathBuf::new(),
-                    forbidden: proof.forbidden,
-                });
+                return Err(Problem::Unfit(proof.forbidden).unnamed());
             }
         }
         if transaction.is_autocommit() {
-            // A trigger has rolled everything back. What set it off is known now, and is not tried
-            // again.
+            // A trigger has rolled everything back. Its cause is known now and is not tried again.
             continue;
         }
-        // A commit would write the pages that the trial has touched, although they are as they
-        // were.
+        // A commit would write the pages that the trial has touched, although their content is
+        // unchanged.
         if preparation.dry_run || changes.is_empty() {
             drop(transaction);
         } else {

@@ -1,23 +1,23 @@
-//! Whether the disk takes what is written.
+//! Whether the disk accepts writes.
 //!
-//! Owns two signs that it does not: a change of this store failed because of the disk, and no trial
-//! has succeeded since; and the file system says that it has no room. The second is found before
-//! any change fails, the first also where the file system knows of no limit (a quota, a limit on
-//! the size of files). Leaves it to a caller that runs to try again and again. Callers rely on
-//! this: a store that could not write says so until a trial shows that it can. Only a trial does: a
-//! claim that finds nothing succeeds without a write.
+//! Owns two signs that it does not. A change of this store failed because of the disk, and no trial
+//! has succeeded since; this also finds limits that the file system does not report, such as a
+//! quota. Or the file system reports no room, which is found before any change fails. Leaves
+//! repeated trials to a caller that keeps running. Callers rely on this: a store that could not
+//! write reports that until a trial succeeds. A claim that finds nothing proves nothing, because it
+//! does not write.
 
 use std::path::{Path, PathBuf};
 
 use super::engine::Sqlite;
-use crate::store::Error;
+use crate::store::{Error, Problem};
 
 /// A change of a few rows, with some to spare: a claim writes about ten pages of 4 KiB.
 const ROOM_FOR_A_CHANGE: u64 = 64 << 10;
 
-/// Rows of tables that no program but the gate knows, and away again, under a name that nothing
-/// else has. Their pages, about twelve with those of the indexes, are written although nothing is
-/// different in the end: a smaller change may have room where a claim has none.
+/// Adds and removes rows of the gate's own tables under a unique name. About twelve pages are
+/// written, with those of the indexes, although nothing differs in the end: a smaller change may
+/// fit where a claim does not.
 const TRIAL: [&str; 12] = [
     "INSERT INTO serial_gate_channel (name, held_until) VALUES ('the trial', '')",
     "INSERT INTO serial_gate_clause (policy, settings, text) VALUES ('the trial', '', '')",
@@ -34,7 +34,7 @@ const TRIAL: [&str; 12] = [
     "DELETE FROM serial_gate_idempotency WHERE caller = 'the trial'",
 ];
 
-/// Why the disk does not take what is written.
+/// Why the disk does not accept writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoRoom {
     /// There is no space left.
@@ -44,13 +44,11 @@ pub enum NoRoom {
 }
 
 impl NoRoom {
-    /// Whether an error tells of it.
+    /// The failure of the disk in an error, if that is its cause.
     pub(crate) fn of(error: &Error) -> Option<NoRoom> {
-        match error {
-            Error::Full { .. } => Some(NoRoom::Full),
-            Error::Disk { .. } | Error::NotFlushed { .. } | Error::ReadOnly { .. } => {
-                Some(NoRoom::Failed)
-            }
+        match error.problem()? {
+            Problem::Full => Some(NoRoom::Full),
+            Problem::Disk(_) | Problem::NotFlushed(_) | Problem::ReadOnly => Some(NoRoom::Failed),
             _ => None,
         }
     }

@@ -47,10 +47,6 @@ impl Sqlite {
     }
 
     /// The steps of SQLite's plan for each query of a snapshot.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
     pub fn snapshot_plans(&mut self, reach: &Footprint) -> Result<Vec<Vec<String>>, Error> {
         self.within_budget(|connection, _| {
             let tables = [

@@ -1,9 +1,9 @@
-//! A small queue that is not there: what a clause would say of one job, if a repo stood so.
+//! A small, imagined queue: what a clause decides about one job in a given state of its repo.
 //!
-//! Owns a database in memory with the contract's tables and one job. It judges the clause that
-//! claims really use, whichever policy or fallback gave it, and never looks at the real queue.
-//! Callers rely on this: whatever a clause says of a state, it says of the same state here, because
-//! both are SQLite's answers to the same text.
+//! Owns a database in memory with the contract's tables and one job. It evaluates the clause that
+//! claims really use, from whichever policy or fallback, and does not read the real queue. Callers
+//! rely on this: a clause gives the same answer here as for the same state in the queue, because
+//! SQLite evaluates the same text.
 
 use rusqlite::{Connection, params};
 
@@ -18,7 +18,7 @@ pub struct Supposed<'a> {
     pub repo: &'a str,
     /// Whose job it is.
     pub agent: &'a str,
-    /// The mark on its task.
+    /// The label of its task.
     pub label: Option<&'a str>,
     /// Whether the repo has an active freeze.
     pub frozen: bool,
@@ -41,9 +41,13 @@ impl Probe {
     pub fn of(clause: &Rendered) -> Result<Probe, Error> {
         let connection = Connection::open_in_memory()?;
         connection.execute_batch(
-            "CREATE TABLE tasks (id INTEGER PRIMARY KEY, work_item_id TEXT, repo TEXT, stage TEXT, gate_label TEXT);
-             CREATE TABLE jobs (id INTEGER PRIMARY KEY, task_id INTEGER, repo TEXT, agent TEXT, status TEXT);
-             CREATE TABLE repo_freeze (id INTEGER PRIMARY KEY, repo TEXT, frozen_at TEXT, cleared_at TEXT, reason TEXT,
+            "CREATE TABLE tasks (id INTEGER PRIMARY KEY, work_item_id TEXT, repo TEXT, stage TEXT,
+                gate_label TEXT);
+             CREATE TABLE jobs (id INTEGER PRIMARY KEY, task_id INTEGER, repo TEXT, agent TEXT,
+                status TEXT);
+             CREATE TABLE repo_freeze (id INTEGER PRIMARY KEY, repo TEXT, frozen_at TEXT,
+                cleared_at TEXT,
+                reason TEXT,
                 work_item_id TEXT);",
         )?;
         Ok(Probe {

@@ -2,8 +2,7 @@
 //!
 //! Owns begin and end. In a group each change has a savepoint, so that a refused change undoes
 //! nothing of the others. Callers rely on this: a change that returns an error has left no trace,
-//! and a [`Committed`] change is not to be acknowledged before [`Committed::acknowledge`] says
-//! so.
+//! and a [`Committed`] change counts only once [`Committed::acknowledge`] has succeeded.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -11,7 +10,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use super::files::Files;
-use crate::store::Error;
+use crate::store::{Error, Problem};
 
 /// A connection with a write transaction open.
 pub(crate) struct Transaction<'a> {
@@ -37,7 +36,7 @@ impl<'a> Transaction<'a> {
         Ok(Transaction::of(connection, Part::Whole))
     }
 
-    /// Makes a change a part of a group's transaction. The first one of a group takes the write
+    /// Makes a change a part of a group's transaction. The first change of a group takes the write
     /// lock.
     pub(crate) fn join(connection: &'a Connection) -> rusqlite::Result<Transaction<'a>> {
         if connection.is_autocommit() {
@@ -47,7 +46,7 @@ impl<'a> Transaction<'a> {
         Ok(Transaction::of(connection, Part::Savepoint))
     }
 
-    /// Several reads that see one state.
+    /// Begins several reads of one state.
     pub(crate) fn read(connection: &'a Connection) -> rusqlite::Result<Transaction<'a>> {
         if !connection.is_autocommit() {
             return Ok(Transaction::of(connection, Part::Nothing));
@@ -64,7 +63,7 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    /// Keeps what was done. In a group it is kept for good with the group's commit.
+    /// Commits the change. In a group it becomes permanent with the group's commit.
     pub(crate) fn commit(mut self) -> rusqlite::Result<()> {
         match self.part {
             Part::Whole => run(self.connection, "COMMIT")?,
@@ -85,8 +84,8 @@ impl Deref for Transaction<'_> {
 
 impl Drop for Transaction<'_> {
     fn drop(&mut self) {
-        // A statement that fails may have ended the transaction already, a trigger's
-        // `RAISE(ROLLBACK)` for example.
+        // A failed statement may have ended the transaction already, for example by a trigger's
+        // `RAISE(ROLLBACK)`.
         if self.is_over || self.connection.is_autocommit() {
             return;
         }
@@ -107,8 +106,8 @@ pub(crate) fn run(connection: &Connection, statement: &str) -> rusqlite::Result<
     connection.prepare_cached(statement)?.execute([]).map(drop)
 }
 
-/// A change that is committed, and that nobody has been told of.
-#[must_use = "a change is not to be told before it is acknowledged"]
+/// A committed change that is not acknowledged yet.
+#[must_use = "a change counts only once it is acknowledged"]
 pub struct Committed {
     pub(crate) files: Arc<Files>,
     pub(crate) database: crate::store::Database,
@@ -116,8 +115,7 @@ pub struct Committed {
 }
 
 impl Committed {
-    /// Waits for the disk, if the change asks for it, and looks whether the files are still in
-    /// place.
+    /// Waits for the disk, if the change requires it, and checks that the files are still in place.
     ///
     /// # Errors
     ///
@@ -125,17 +123,13 @@ impl Committed {
     /// may be lost then.
     pub fn acknowledge(self) -> Result<(), Error> {
         if self.is_to_be_flushed {
-            self.files.flush().map_err(|cause| Error::NotFlushed {
-                path: self.database.path.clone(),
-                cause,
-            })?;
+            let flushed = self.files.flush();
+            flushed.map_err(|cause| Problem::NotFlushed(cause).at(&self.database.path))?;
         }
         if self.files.are_in_place() {
             Ok(())
         } else {
-            Err(Error::Moved {
-                path: self.database.path,
-            })
+            Err(Problem::Moved.at(&self.database.path))
         }
     }
 }

@@ -1,16 +1,15 @@
-//! The triggers: those that mark a repo as dirty when a row changes that may have a say in its
-//! claims, those that give each freeze its number, and those that give the clause in force another
-//! version.
+//! The triggers: they mark a repo as dirty when a row changes that can affect its claims, give each
+//! freeze its number, and give the clause in force a new version.
 //!
 //! Owns their text, which is the same for every policy. Leaves the marks to `heads`, where the next
-//! claim evaluates each marked repo anew. Callers rely on this: a program that changes a row, by
-//! whatever program, makes the mark in the same transaction, with two exceptions. A claim makes its
-//! marks itself: it leaves out the index that it keeps right. And no trigger fires for a row that
-//! `REPLACE` deletes for another unique column than its id (SQLite, lang_conflict.html): only the
-//! comparison in `doctor` finds it, which a claim that finds nothing makes. A number is given to
-//! every freeze by whatever program, also when a cleared row is made a freeze again; it never comes
-//! again, and no statement fails for it. They run in other programs' SQLite, so they use only what
-//! old versions have.
+//! claim evaluates each marked repo anew. Callers rely on this: a change of a row by any program
+//! makes the mark in the same transaction, with two exceptions. A claim makes its marks itself and
+//! leaves out the index that it updates. And no trigger fires for a row that `REPLACE` deletes
+//! because of another unique column than its id (SQLite, lang_conflict.html): only the comparison
+//! in `verify` finds it, which a claim that finds nothing runs. Every freeze gets a number, by
+//! whatever program, even when a cleared row becomes a freeze again; the number is never reused,
+//! and no statement fails because of it. The triggers run in other programs' SQLite, so they use
+//! only what old versions have.
 
 use crate::clause::Table;
 
@@ -27,18 +26,18 @@ pub(crate) fn all() -> impl Iterator<Item = Trigger> {
     of_tables.chain(numbers()).chain(versions())
 }
 
-/// A freeze gets a number when its row comes, and another one when a row becomes a freeze that it
-/// was not.
+/// A freeze gets a number when its row is inserted, and a row that becomes a freeze gets a new one.
 ///
-/// The time in milliseconds keeps the numbers growing where the last one is lost with the file, as
-/// in a restored backup; the last one does where the clock goes back or a millisecond has many
-/// freezes. Neither statement inserts a row, so that `last_insert_rowid()` and the conflict clause
-/// of the statement outside do not matter.
+/// The time in milliseconds keeps the numbers growing when the last one is lost with the file, as
+/// in a restored backup; the last number does so when the clock goes back or a millisecond has
+/// several freezes. Neither statement inserts a row, so that `last_insert_rowid()` and the conflict
+/// clause of the statement outside are not affected.
 fn numbers() -> [Trigger; 2] {
     let name = Table::RepoFreeze.name();
     let number = format!(
         "UPDATE serial_gate_freeze_number SET last = max(last + 1, {NOW_MS});
-         UPDATE {name} SET gate_number = coalesce((SELECT last FROM serial_gate_freeze_number), {NOW_MS}) WHERE id = NEW.id;"
+         UPDATE {name} SET gate_number = coalesce((SELECT last FROM serial_gate_freeze_number), \
+            {NOW_MS}) WHERE id = NEW.id;"
     );
     let again =
         "NEW.cleared_at IS NULL AND (OLD.cleared_at IS NOT NULL OR OLD.repo IS NOT NEW.repo)";
@@ -58,15 +57,15 @@ fn numbers() -> [Trigger; 2] {
     })
 }
 
-/// Another version of the clause: greater than every one before, also where the last one was lost
-/// with the file, as in a restored backup.
+/// A new version of the clause: greater than every earlier one, even if the last was lost with the
+/// file, as in a restored backup.
 pub(crate) const NEXT_VERSION: &str = "UPDATE serial_gate_clause_version
      SET version = max(version + 1, CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER));";
 
-/// Whenever the active generation is another one, or is changed.
+/// Fires whenever another generation becomes active, or the active one changes.
 fn versions() -> [Trigger; 5] {
     let table = "serial_gate_generation";
-    // It goes without a delete trigger when the statement is a REPLACE.
+    // A REPLACE deletes it without a delete trigger.
     let goes = format!("EXISTS (SELECT 1 FROM {table} WHERE id = NEW.id AND state = 'active')");
     let renumbers = format!("OLD.id IS NOT NEW.id AND {goes}");
     let of_id = format!("BEFORE UPDATE OF id, {}", ROWID.join(", "));
@@ -96,7 +95,7 @@ fn versions() -> [Trigger; 5] {
 /// Below 2^53, so that every reader of JSON keeps it.
 const NOW_MS: &str = "CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER)";
 
-/// The column of an index that says whether its clause reads the table.
+/// The column of an index for whether its clause reads the table.
 pub(crate) fn reads(table: Table) -> &'static str {
     match table {
         Table::Tasks => "reads_tasks",
@@ -112,12 +111,11 @@ fn of_table(table: Table) -> [Trigger; 5] {
     let differs = columns().map(|column| format!("OLD.{column} IS NOT NEW.{column}"));
     let differs = differs.collect::<Vec<_>>().join(" OR ");
     let [old, new] = ["OLD", "NEW"].map(|row| mark(row, INDEX, &matters(table, &[row])));
-    // Most changes leave the row in its repo, and one mark will do.
+    // Most changes leave the row in its repo, so one mark is enough.
     let changed = mark("NEW", INDEX, &matters(table, &["OLD", "NEW"]));
     let elsewhere = format!("OLD.repo IS NOT NEW.repo AND {}", matters(table, &["OLD"]));
     let left = mark("OLD", INDEX, &elsewhere);
-    // The row of this id, if there is one, goes without a delete trigger when the statement is a
-    // REPLACE.
+    // A REPLACE deletes the row of this id, if there is one, without a delete trigger.
     let from = format!("{INDEX} JOIN {name} AS replaced ON replaced.id = NEW.id");
     let replaced = mark("replaced", &from, &matters(table, &["replaced"]));
     [
@@ -151,25 +149,27 @@ fn of_table(table: Table) -> [Trigger; 5] {
 
 const INDEX: &str = "serial_gate_index";
 
-/// The other names of a row's id. SQLite compares the name in `UPDATE OF` with the name that a
-/// statement uses.
+/// The other names of a row's id. SQLite compares the name in `UPDATE OF` with the name in the
+/// statement.
 const ROWID: [&str; 3] = ["rowid", "oid", "_rowid_"];
 
-/// A claim gives the job a higher fence than it ever had, and changes nothing else that a clause
-/// could see but its status. A program that writes the gate's own columns like this is taken for a
-/// claim, and the next claim, which asks the clause again, finds the head wrong.
+/// A claim gives the job a higher fence than it ever had, and of what a clause can see it changes
+/// only the status. Another program that writes the gate's columns like this looks like a claim;
+/// the next claim, which evaluates the clause again, finds the wrong head.
 fn but_no_claim(table: Table) -> &'static str {
     match table {
         Table::Jobs => {
-            " AND (OLD.status IS 'queued' AND NEW.status IS 'running' AND NEW.gate_fence > coalesce(OLD.gate_fence, 0) \
-             AND OLD.id IS NEW.id AND OLD.task_id IS NEW.task_id AND OLD.repo IS NEW.repo AND OLD.agent IS NEW.agent) IS NOT TRUE"
+            " AND (OLD.status IS 'queued' AND NEW.status IS 'running' AND \
+             NEW.gate_fence > coalesce(OLD.gate_fence, 0) \
+             AND OLD.id IS NEW.id AND OLD.task_id IS NEW.task_id AND OLD.repo IS NEW.repo \
+             AND OLD.agent IS NEW.agent) IS NOT TRUE"
         }
         Table::Tasks | Table::RepoFreeze => "",
     }
 }
 
-/// Whether it matters to an index that some rows come or go: to a clause that reads their table,
-/// and, whatever it reads, if a job comes to the queue or leaves it.
+/// Whether inserted or deleted rows affect an index: if its clause reads their table, or if a job
+/// enters or leaves the queue.
 fn matters(table: Table, rows: &[&str]) -> String {
     let reads = reads(table);
     let queued = match table {
@@ -182,9 +182,9 @@ fn matters(table: Table, rows: &[&str]) -> String {
     format!("({reads}{})", queued.collect::<String>())
 }
 
-/// Marks the repo of a row for each index to which it matters and that has no such mark yet. It is
-/// asked for, and not left to `OR IGNORE`: inside a trigger the conflict clause of the statement
-/// outside counts, and a second mark would fail another program's `INSERT OR ABORT`.
+/// Marks the repo of a row for each index to which it matters and that has no such mark yet. It
+/// checks for a mark instead of using `OR IGNORE`: inside a trigger the outer statement's conflict
+/// clause applies, and a second mark would fail another program's `INSERT OR ABORT`.
 pub(crate) fn mark(row: &str, from: &str, matters: &str) -> String {
     format!(
         "INSERT INTO serial_gate_dirty (idx, no_repo, repo)

@@ -65,8 +65,8 @@ impl Tx for Transaction<'_> {
     }
 }
 
-/// SQLite numbers `$1`, `$2`, … in the order in which the text has them, so they are found by name.
-/// A parameter without a value would be NULL, so each needs one.
+/// SQLite numbers `$1`, `$2`, … in their order in the text, so they are bound by name. A parameter
+/// without a value would be NULL, so each needs one.
 fn bind(statement: &mut Statement<'_>, values: &[Value<'_>]) -> Result<(), Error> {
     let parameters = statement.parameter_count();
     if values.len() != parameters || parameters > NAMES.len() {

@@ -1,7 +1,8 @@
 //! Values of an orchestrator's rows, read without trusting their type.
 //!
-//! SQLite keeps any value in any column, and text that is not UTF-8. Nothing here fails on data:
-//! what is no text is shown as text, and what is no number is placed where the database sorts it.
+//! Owns their conversion. SQLite stores any value in any column, and text that is not UTF-8.
+//! Callers rely on this: nothing here fails on data. Other values are shown as text, and a value
+//! that is not a number gets the place where the database sorts it.
 
 use jiff::Timestamp;
 use rusqlite::ToSql;
@@ -13,7 +14,7 @@ use crate::store::engine::{FromValue, ToValue};
 use crate::store::raw::Raw;
 use crate::store::written::time_in;
 
-/// A value for people: text as it is, anything else in SQL's notation.
+/// A value for people: text unchanged, anything else in SQL's notation.
 pub(crate) struct Shown(pub Option<String>);
 
 impl FromSql for Shown {
@@ -43,7 +44,7 @@ impl ToSql for Raw {
     }
 }
 
-/// A job's place in the order of tasks: a number, and what it means.
+/// A job's place in the order of tasks, as a number.
 pub(crate) struct TaskOrder {
     pub number: i64,
     pub kind: TaskIdKind,
@@ -58,7 +59,8 @@ impl FromSql for TaskOrder {
             ValueRef::Null => (0, task_id_kind::NULL),
             ValueRef::Integer(number) => (number, task_id_kind::ID),
             ValueRef::Real(number) if number < AFTER_EVERY_ID => {
-                // The conversion saturates below, which is right: no id is less than the least one.
+                // The conversion saturates at the lower end, which is right: no id is less than the
+                // least integer.
                 let next = number.ceil();
                 let is_whole = next == number && number >= -AFTER_EVERY_ID;
                 let kind = if is_whole {

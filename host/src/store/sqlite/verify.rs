@@ -1,9 +1,8 @@
-//! Whether the heads are what the clause says, and whether every trigger is there that keeps
-//! them so.
+//! Whether the heads are those of the clause, and whether every trigger that maintains them exists.
 //!
-//! Owns the comparison of `heads` with the clause, repo by repo, and the repair. It takes the
-//! write lock only for a repo that differs. Callers rely on this: a difference is counted and
-//! logged, whoever asked, and after a comparison the heads compared are right.
+//! Owns the comparison of `heads` with the clause, repo by repo, and the repair. It takes the write
+//! lock only for a repo that differs. Callers rely on this: every difference is counted and logged,
+//! and after a comparison the compared heads are right.
 
 use super::engine::Sqlite;
 use super::heads::{Head, Heads, Shaped};
@@ -13,18 +12,18 @@ use super::{heads, migrate, triggers, version_row};
 use crate::store::raw::Raw;
 use crate::store::{Change, Error};
 
-/// Where a comparison goes on.
+/// Where a comparison continues.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Place(pub(crate) Raw);
 
-/// What a comparison found.
+/// The result of a comparison.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Compared {
     /// How many repos were compared.
     pub repos: usize,
     /// The partitions that differed. Their heads are right now.
     pub differences: Vec<Difference>,
-    /// Where to go on; none at the end.
+    /// Where to continue; none at the end.
     pub next: Option<Place>,
 }
 
@@ -50,7 +49,8 @@ impl Difference {
         };
         let job = |job: Option<i64>| job.map_or("no job".into(), |job| format!("job {job}"));
         format!(
-            "the next job for {} in {} would have been {}, and the clause gives {}: it is put right",
+            "the next job for {} in {} would have been {}, and the clause gives {}: it is \
+             repaired",
             quoted(&self.agent).unwrap_or("no agent".into()),
             quoted(&self.repo).unwrap_or("no repo".into()),
             job(self.candidate),
@@ -60,12 +60,12 @@ impl Difference {
 }
 
 impl Sqlite {
-    /// Compares up to `limit` repos, from a place on or from the first, and puts right what
-    /// differs. An index that is not there yet has nothing to compare.
+    /// Compares up to `limit` repos, from a place or from the first, and repairs what differs. A
+    /// missing index has nothing to compare.
     ///
     /// # Errors
     ///
-    /// When the database refuses, or the budget is spent.
+    /// When the budget is spent.
     pub fn compare_heads(
         &mut self,
         shaped: Shaped<'_>,
@@ -108,11 +108,7 @@ impl Sqlite {
         Ok(compared)
     }
 
-    /// How often heads were found to be wrong, since the index of a clause was made.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
+    /// How often heads were wrong since the index of a clause was created.
     pub fn differences(&mut self, shaped: Shaped<'_>) -> Result<i64, Error> {
         self.read(|connection| {
             Ok(connection.query_row(
@@ -123,14 +119,10 @@ impl Sqlite {
         })
     }
 
-    /// Makes the triggers anew that are not there, and returns their names. Changes may have gone
-    /// unseen meanwhile, so every head is found anew, and the clause has another version. A
-    /// lost row of that version is made anew as well. Another version's triggers stay, and are said
-    /// in the log: two versions would undo each other's for ever.
-    ///
-    /// # Errors
-    ///
-    /// When the database refuses.
+    /// Creates the missing triggers again, and returns their names. Changes may have gone
+    /// unnoticed, so every head is found anew, and the clause gets a new version. A lost row of
+    /// that version is restored as well. Another version's triggers stay and are logged: two
+    /// versions would undo each other's for ever.
     pub fn restore_triggers(&mut self) -> Result<Vec<Change>, Error> {
         let (missing, others): (Vec<_>, Vec<_>) = self
             .read(|connection| Ok(migrate::triggers_not_as_made(connection)?))?
@@ -138,7 +130,8 @@ impl Sqlite {
             .partition(|(_, made)| *made == Made::Nowhere);
         for (other, _) in others {
             tracing::error!(
-                "the trigger `{}` is not as this version makes it: run `serial-gate init` of the newest version, and restart what is older",
+                "the trigger `{}` is not as this version makes it: prepare the database with the \
+                 newest version, and restart processes of older ones",
                 other.name
             );
         }
@@ -149,7 +142,7 @@ impl Sqlite {
         self.write(|transaction| {
             let mut changes = Vec::new();
             for (trigger, made) in migrate::triggers_not_as_made(transaction)? {
-                // Another process may have made it by now.
+                // Another process may have created it by now.
                 if made == Made::Nowhere {
                     transaction.execute_batch(&trigger.create)?;
                     changes.push(Change::Trigger(trigger.name));
@@ -167,8 +160,8 @@ impl Sqlite {
     }
 }
 
-/// How a repo's heads differ from what the clause gives. Those of a dirty repo are not known
-/// and so not wrong.
+/// How a repo's heads differ from what the clause gives. Those of a dirty repo are unknown and so
+/// not wrong.
 fn differences(heads: &Heads<'_>, repo: &Raw) -> rusqlite::Result<Vec<Difference>> {
     let known = heads.of_repo(repo)?;
     let firsts = heads.search.firsts_of(repo)?;

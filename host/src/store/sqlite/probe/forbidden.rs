@@ -1,15 +1,15 @@
 //! What a database does not let the gate do, in words for an operator.
 //!
-//! Owns the list of what is tried, which of it a queue cannot do without, and the sentence for
-//! each. Leaves the trial itself to `mod`. Text of the database is in these sentences: a caller
-//! escapes what it prints.
+//! Owns the list of attempts, which of them a queue needs, and the sentence for each. Leaves the
+//! trial itself to `mod`. Callers rely on this: the sentences contain text of the database, which a
+//! caller must escape.
 
 use std::fmt;
 
 use rusqlite::{Connection, ErrorCode};
 
-use crate::store::Error;
 use crate::store::sqlite::error;
+use crate::store::{DatabaseError, Error, Problem};
 
 /// The statuses that the gate writes to a job.
 pub const STATUSES: [&str; 5] = ["queued", "running", "done", "failed", "cancelled"];
@@ -53,8 +53,7 @@ pub enum Attempt {
 }
 
 impl Attempt {
-    /// Whether a queue cannot do without it. The others are missed only where an operator
-    /// asks for it.
+    /// Whether a queue needs it. The others matter only when an operator asks for them.
     pub fn is_needed(self) -> bool {
         !matches!(
             self,
@@ -91,13 +90,13 @@ pub struct Forbidden {
     pub what: Attempt,
     /// The statuses that `jobs.status` cannot take, if that is why.
     pub statuses: Vec<&'static str>,
-    /// What `task add` needs to be told, if that is all.
+    /// What a new task needs, if that is all.
     pub needs: Option<String>,
-    /// Whether other jobs, or another time, have been found that it works for.
+    /// Whether it works for other jobs, or at another time.
     pub some: bool,
     /// Why, in SQLite's words, or in those of the orchestrator's trigger.
     pub reason: String,
-    /// What helps, where the sentence about it does not say so.
+    /// What helps, if the sentence does not have it.
     pub remedy: Option<&'static str>,
 }
 
@@ -138,18 +137,20 @@ impl fmt::Display for Forbidden {
             }
             Attempt::ClaimAnother => write!(
                 f,
-                "some jobs cannot run at once, and claims pass over the second while the first runs: {reason}"
+                "some jobs cannot run at once, and claims skip the second while the \
+                 first runs: {reason}"
             ),
-            Attempt::MoveTask => write!(f, "`task stage` cannot be used here: {reason}"),
+            Attempt::MoveTask => write!(f, "no task can be moved: {reason}"),
             Attempt::EndTask => write!(
                 f,
-                "`task done` cannot be used here: {reason}; if the stage has another name here, give it in the rules as `finished_stages`"
+                "no task can be ended: {reason}; if the stage has another name here, give it in \
+                 the rules as `finished_stages`"
             ),
             Attempt::AddTask => match &self.needs {
-                Some(needs) => write!(f, "`task add` needs `{needs}` here: {reason}"),
+                Some(needs) => write!(f, "a new task needs {needs} here: {reason}"),
                 None => write!(
                     f,
-                    "`task add` cannot be used here: {reason}; add tasks with your own program"
+                    "no task can be added: {reason}; add tasks with your own program"
                 ),
             },
             Attempt::Freeze => write!(f, "no repo can be frozen: {reason}"),
@@ -173,16 +174,19 @@ fn listed(names: &[&str]) -> String {
         .join(", ")
 }
 
-/// Why something did not work, if the database's own rules are why; an error of the disk or of
-/// another program's lock says nothing about them.
+/// Why something did not work, if the database's own rules are the cause. An error of the disk or a
+/// lock of another program is returned.
 pub(super) fn reason(
     connection: &Connection,
     what: Attempt,
     error: Error,
 ) -> Result<String, Error> {
     let (words, by_trigger) = match &error {
-        Error::Statement { cause, .. } | Error::Constraint { cause, .. } => {
-            // A trigger has put something else into a column of the gate's.
+        Error::Database(DatabaseError {
+            problem: Problem::Statement(cause) | Problem::Constraint(cause),
+            ..
+        }) => {
+            // A trigger has put another value into a column of the gate.
             let other = || Some((cause.to_string(), true));
             match error::reason(&error).map_or_else(other, of_sqlite) {
                 Some(found) => found,
@@ -213,7 +217,7 @@ fn with_triggers(words: &str, what: Attempt, triggers: &[String]) -> String {
     }
 }
 
-/// A reference that is broken in a table which the gate does not write.
+/// A broken reference in a table that the gate does not write.
 pub(super) fn broken_by_a_trigger(connection: &Connection, what: Attempt) -> Result<String, Error> {
     let words = "FOREIGN KEY constraint failed: a trigger writes a row that refers to no row";
     Ok(with_triggers(
@@ -223,13 +227,13 @@ pub(super) fn broken_by_a_trigger(connection: &Connection, what: Attempt) -> Res
     ))
 }
 
-/// SQLite's words with what helps, and whether a trigger may have said it; none if the rules of the
-/// tables are not why.
+/// SQLite's words with what helps, and whether they may be a trigger's; none if the rules of the
+/// tables are not the cause.
 fn of_sqlite(cause: &rusqlite::Error) -> Option<(String, bool)> {
     let (words, code) = match cause {
         rusqlite::Error::SqliteFailure(code, words) => (words.clone(), Some(code)),
         rusqlite::Error::SqlInputError { error, msg, .. } => (Some(msg.clone()), Some(error)),
-        // A trigger has put something else into a column of the gate's.
+        // A trigger has put another value into a column of the gate.
         _ => (None, None),
     };
     let words = words.unwrap_or_else(|| cause.to_string());
@@ -253,7 +257,7 @@ fn of_sqlite(cause: &rusqlite::Error) -> Option<(String, bool)> {
     }
 }
 
-/// Whether a row like it must not be there twice.
+/// Whether a unique column refused a second row.
 pub(super) fn is_of_a_unique_column(error: &Error) -> bool {
     let cause = error::reason(error).and_then(rusqlite::Error::sqlite_error);
     let code = cause.map(|error| error.extended_code);
@@ -273,7 +277,7 @@ fn triggers_on(connection: &Connection, table: &str) -> Result<Vec<String>, Erro
     Ok(names.collect::<Result<_, _>>()?)
 }
 
-/// A CHECK may fill a page.
+/// One line of bounded length: a CHECK may fill a page.
 fn one_line(words: &str) -> String {
     const LONGEST: usize = 300;
     let mut line = words.split_whitespace().collect::<Vec<_>>().join(" ");

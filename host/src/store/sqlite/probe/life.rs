@@ -1,7 +1,7 @@
 //! A job's life, tried with one job: claimed, kept, ended in each way, and back in the queue.
 //!
-//! Owns the ways, and what is said when a step of one fails: whether the status is why, and which
-//! others fare alike. Each step is the statement that claims and workers run.
+//! Owns the ways, and the finding when a step fails: whether the status is the cause, and whether
+//! other jobs fail too. Each step is the statement that claims and workers run.
 
 use std::time::Duration;
 
@@ -32,8 +32,8 @@ const WAYS: [&[Attempt]; 4] = [
 
 const LEASE: Duration = Duration::from_secs(60);
 
-/// Takes the job through each of its ways, and says for each step that fails whether its status is
-/// why. Where others fare better, the rest is tried with one of these, which is returned.
+/// Takes the job through each way, and finds for each failed step whether the status is the cause.
+/// If other jobs succeed, the rest is tried with one of them, which is returned.
 pub(super) fn try_ways(
     whole: &Transaction<'_>,
     trial: &Trial,
@@ -65,7 +65,7 @@ pub(super) fn try_ways(
             job = able;
             found.some = true;
         } else {
-            // The row that is like it may go.
+            // The other row may be deleted.
             found.some = is_unique;
         }
         let is_the_same = |known: &&mut Forbidden| {
@@ -76,7 +76,7 @@ pub(super) fn try_ways(
             None => proof.forbidden.push(found),
         }
     }
-    // A job that cannot run shows nothing of how it ends.
+    // A job that cannot run does not show how it ends.
     if let Some(known) = proof
         .forbidden
         .iter_mut()
@@ -94,8 +94,8 @@ pub(super) fn try_ways(
     Ok(job)
 }
 
-/// A job that goes a way which another one cannot: one of another stage, agent or repo, or the same
-/// where no other runs.
+/// A job for which a way works: one of another stage, agent or repo, or the same job while no other
+/// runs.
 fn find_able(
     whole: &Transaction<'_>,
     trial: &Trial,
@@ -144,8 +144,7 @@ fn others(t: &Transaction<'_>, job: i64) -> Result<Vec<i64>, Error> {
     Ok(jobs.collect::<Result<_, _>>()?)
 }
 
-/// Ends the running jobs, the first thousand, as far as the database allows; whether there were
-/// any.
+/// Ends the first thousand running jobs, if the database allows it. Returns whether there were any.
 fn end_others(t: &Transaction<'_>, job: i64) -> Result<bool, Error> {
     for status in ["queued", "done", "failed", "cancelled"] {
         let change = begin(t)?;
@@ -184,8 +183,13 @@ fn step(
     what: Attempt,
     token: &mut String,
 ) -> Result<(), Trouble> {
+<<<<<<< HEAD
     let actor = actor(trial);
     // No stage is this one, so that the job stays in the queue although its task is finished.
+=======
+    let act = act(trial);
+    // No task is in this stage, so the job stays in the queue although its task is finished.
+>>>>>>> s17-1
     let nowhere = || FinishedStages::new(vec![rows::NAME.into()]);
     if what == Attempt::Claim {
         let lease = Lease {
@@ -219,7 +223,7 @@ fn step(
     Ok(())
 }
 
-/// Whether the column takes a status, coming from the one before it.
+/// Whether the column accepts a status after the previous one.
 fn takes(
     whole: &Transaction<'_>,
     trial: &Trial,
@@ -236,7 +240,7 @@ fn takes(
     Ok(walk(&t, trial, job, before).is_err() || set_status(&t, job, status).is_ok())
 }
 
-/// A second job of the same task goes the same way, for columns that are unique.
+/// Tries the same way with a second job of the task, for unique columns.
 pub(super) fn try_another(
     whole: &Transaction<'_>,
     trial: &Trial,
@@ -267,7 +271,7 @@ pub(super) fn try_another(
     let t = begin(whole)?;
     for other in nearest(&t, job)? {
         let way = &[Attempt::Claim];
-        // Whatever becomes of it alone says nothing of two.
+        // A failure of the second job alone shows nothing about two.
         if goes(&t, trial, &[other], way)?.is_none()
             && let Some(trouble) = goes(&t, trial, &[job, other], way)?
         {
@@ -295,7 +299,7 @@ fn forbid_another(
     Ok(())
 }
 
-/// Some jobs go a way, one after the other. What prevents the last, if anything does.
+/// Takes some jobs through a way, one after the other. Returns what prevents the last, if anything.
 fn goes(
     t: &Transaction<'_>,
     trial: &Trial,
@@ -311,7 +315,7 @@ fn goes(
     Ok(None)
 }
 
-/// Queued jobs that are most like a job: of its repo and its agent, and any.
+/// Queued jobs similar to a job: of its repo and agent first, then any.
 fn nearest(t: &Transaction<'_>, job: i64) -> Result<Vec<i64>, Error> {
     let mut query = t.prepare_cached(
         "SELECT few.id FROM (SELECT id, repo, agent FROM jobs WHERE status = 'queued' AND id != ?1

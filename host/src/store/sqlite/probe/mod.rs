@@ -1,10 +1,10 @@
 //! Whether the gate can do its work in a database: tried with a row, by the statements that do it,
 //! and undone.
 //!
-//! Owns what is tried and in which order. Leaves the row to `rows`, the words to `forbidden`, and
+//! Owns what is tried, and in which order. Leaves the row to `rows`, the words to `forbidden`, and
 //! each statement to the file that owns it. Callers rely on this: they hold the write lock, and
-//! when this returns the database is as it was, whatever its triggers did; unless one of them has
-//! rolled back the whole transaction, which `is_autocommit` tells.
+//! when this returns the database is unchanged, whatever its triggers did, unless a trigger has
+//! rolled back the whole transaction, which `is_autocommit` shows.
 
 mod forbidden;
 mod life;
@@ -30,12 +30,12 @@ use crate::store::sqlite::transaction::Transaction;
 use crate::store::sqlite::value::Shown;
 use crate::store::{Actor, Error};
 
-/// What is tried, and by whose rules.
+/// What is tried, and under which rules.
 #[derive(Debug, Clone)]
 pub struct Trial {
     /// Now.
     pub now: Timestamp,
-    /// The agents whose jobs are gated, as far as they are known by name.
+    /// The gated agents whose names are known.
     pub gated: Vec<String>,
     /// The stages in which a task is finished.
     pub finished: FinishedStages,
@@ -43,22 +43,22 @@ pub struct Trial {
     pub freezes: bool,
 }
 
-/// What came of a trial.
+/// The result of a trial.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Proof {
     /// What the database does not let the gate do.
     pub forbidden: Vec<Forbidden>,
-    /// Why nothing is known of claims, if so.
+    /// Why claims could not be tried, if so.
     pub unknown: Option<String>,
 }
 
 impl Proof {
-    /// Whether it forbids something that a queue cannot do without.
+    /// Whether it allows everything that a queue needs.
     pub fn is_fit(&self) -> bool {
         !self.forbidden.iter().any(Forbidden::is_needed)
     }
 
-    /// Whether a task may be added, by one way or another.
+    /// Whether a task may be added in some way.
     fn may_add(&self) -> bool {
         let cannot = |found: &Forbidden| found.what == Attempt::AddTask && found.needs.is_none();
         !self.forbidden.iter().any(cannot)
@@ -72,7 +72,7 @@ impl Proof {
 /// What went wrong in a trial.
 enum Trouble {
     Error(Error),
-    /// In words already.
+    /// Described already.
     Reference(String),
 }
 
@@ -88,7 +88,7 @@ impl From<rusqlite::Error> for Trouble {
     }
 }
 
-/// Tries what is not known to be forbidden, and adds what is.
+/// Tries what is not yet known to be forbidden, and adds what is.
 ///
 /// # Errors
 ///
@@ -99,7 +99,7 @@ pub(crate) fn probe(
     proof: &mut Proof,
 ) -> Result<(), Error> {
     match try_all(connection, trial, proof) {
-        // A trigger has ended the transaction, and is among what was found.
+        // A trigger has ended the transaction, and is among the findings.
         Err(Error::GroupEnded) => Ok(()),
         other => other,
     }
@@ -143,7 +143,7 @@ fn try_all(connection: &Connection, trial: &Trial, proof: &mut Proof) -> Result<
     Ok(())
 }
 
-/// A part of the trial, which is undone when it is dropped.
+/// A part of the trial. Dropping it undoes it.
 fn begin(connection: &Connection) -> Result<Transaction<'_>, Error> {
     if connection.is_autocommit() {
         return Err(Error::GroupEnded);
@@ -179,7 +179,7 @@ fn forbid(connection: &Connection, what: Attempt, trouble: Trouble) -> Result<Fo
     })
 }
 
-/// The references among which the broken one is: those of the columns that the gate has written.
+/// The references of the columns that the gate has written: one of them is broken.
 fn named(connection: &Connection, what: Attempt) -> Result<String, Error> {
     match what {
         Attempt::AddTask => {
@@ -200,7 +200,7 @@ fn named(connection: &Connection, what: Attempt) -> Result<String, Error> {
     }
 }
 
-/// Gives a job a status and nothing else.
+/// Sets only the status of a job.
 fn set_status(t: &Transaction<'_>, row: i64, status: &str) -> Result<(), Trouble> {
     job::set_status(t, row, status)?;
     let query = "SELECT 1 FROM jobs WHERE id = $1 AND status = $2";
@@ -220,7 +220,7 @@ fn refers(
     }
 }
 
-/// Whether the gate writes a column of a row that is another program's.
+/// Whether the gate writes this column of another program's rows.
 fn is_of_the_gate(column: &str) -> bool {
     let column = column.to_ascii_lowercase();
     column == "status" || column == "stage" || column.starts_with("gate_")

@@ -1,6 +1,6 @@
-//! What the gate does besides claims: a task moves on and ends, a repo is frozen and opened.
+//! What the gate does apart from claims: a task moves and ends, a repo is frozen and opened.
 //!
-//! Owns which of it is tried. Each step is the statement that the verbs run.
+//! Owns which of it is tried. Each step is the statement that operators' changes run.
 
 use rusqlite::OptionalExtension;
 
@@ -15,7 +15,7 @@ use crate::store::sqlite::probe::{
 use crate::store::sqlite::transaction::Transaction;
 use crate::store::sqlite::value::Shown;
 
-/// The job's task moves on and ends.
+/// Moves the job's task and ends it.
 pub(super) fn try_task(
     whole: &Transaction<'_>,
     trial: &Trial,
@@ -51,7 +51,7 @@ pub(super) fn try_task(
     })
 }
 
-/// A repo is frozen and open again, twice: the first freeze is still there as a row.
+/// Freezes a repo and opens it, twice: the first freeze is still there as a row.
 pub(super) fn try_freezes(
     whole: &Transaction<'_>,
     trial: &Trial,
@@ -86,7 +86,7 @@ pub(super) fn try_freezes(
     })
 }
 
-/// One thing, unless it is known to be forbidden.
+/// Tries one thing, unless it is known to be forbidden.
 fn one(
     whole: &Transaction<'_>,
     proof: &mut Proof,

@@ -1,8 +1,8 @@
-//! Whether the rows that were touched refer to rows that are there.
+//! Whether the touched rows refer to existing rows.
 //!
-//! Owns its own look, at one row and no table: `PRAGMA foreign_key_check` reads whole tables,
-//! a deferred reference is only looked at by a commit, and a connection of the orchestrator's may
-//! look at all where ours does not. Callers rely on this: it changes nothing.
+//! Owns a check of one row: `PRAGMA foreign_key_check` reads whole tables, a deferred reference is
+//! only checked at the commit, and the orchestrator's connection may check references that this one
+//! does not. Callers rely on this: it changes nothing.
 
 use rusqlite::{Connection, OptionalExtension};
 
@@ -15,8 +15,7 @@ struct Reference {
     columns: Vec<(String, Option<String>)>,
 }
 
-/// The first reference of a row, among those of the columns that are asked for, which leads
-/// nowhere.
+/// The first broken reference of a row, among those of these columns.
 pub(super) fn broken(
     connection: &Connection,
     table: &str,
@@ -50,7 +49,8 @@ pub(super) fn broken(
         if connection.prepare(&sql)?.exists([row])? {
             let (from, to): (Vec<_>, Vec<_>) = columns.into_iter().unzip();
             return Ok(Some(format!(
-                "FOREIGN KEY constraint failed: `{table}.{}` refers to `{}.{}`, which has no such row",
+                "FOREIGN KEY constraint failed: `{table}.{}` refers to `{}.{}`, which has \
+                 no such row",
                 from.join(", "),
                 reference.parent,
                 to.join(", ")
@@ -84,7 +84,7 @@ pub(super) fn a_value(
     Ok(None)
 }
 
-/// What the references of a table's columns lead to, for a refusal of SQLite's that names none.
+/// The targets of a table's references, for an error of SQLite that names none.
 pub(super) fn named(
     connection: &Connection,
     table: &str,
@@ -125,9 +125,8 @@ fn references(connection: &Connection, table: &str) -> Result<Vec<Reference>, Er
     Ok(all.into_iter().map(|(_, reference)| reference).collect())
 }
 
-/// The columns with those that they refer to, which is the primary key where none is named. None if
-/// the other table is not there or has no such key: SQLite refuses every write then, and says so
-/// itself.
+/// The columns with their targets, by default the primary key. None if the other table is missing
+/// or has no such key: SQLite then refuses every write itself.
 fn with_targets(
     connection: &Connection,
     reference: &Reference,

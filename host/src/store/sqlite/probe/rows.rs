@@ -1,4 +1,4 @@
-//! The row that the trial is made with.
+//! The row for the trial.
 //!
 //! Owns the choice: a queued job of a gated agent if there is one; else any job, brought to the
 //! queue; else a new task's; else a made-up name. All of it happens in a transaction that is
@@ -23,11 +23,11 @@ const LOOKED_AT: i64 = 1_000;
 /// What a made-up row is called.
 pub(super) const NAME: &str = "serial-gate-probe";
 
-/// The job for the trial, or what prevents any.
+/// The job for the trial, or why there is none.
 pub(super) enum Chosen {
     Job(i64),
     Forbidden(Forbidden),
-    /// Why nothing is known.
+    /// Why claims could not be tried.
     Unknown(String),
 }
 
@@ -61,7 +61,7 @@ pub(super) fn choose(t: &Transaction<'_>, trial: &Trial, may_add: bool) -> Resul
     if may_add && let Ok(added) = add_some_task(t, trial)? {
         return Ok(Chosen::Job(added.job));
     }
-    // What holds for a job that has ended says nothing of new ones.
+    // A finding about an ended job does not hold for new ones.
     match refused.filter(|found| !found.statuses.is_empty()) {
         Some(refused) => Ok(Chosen::Forbidden(refused)),
         None => make_up(t, trial),
@@ -89,7 +89,7 @@ fn one_of_each_status(t: &Transaction<'_>) -> Result<Vec<i64>, Error> {
     Ok(jobs.collect::<Result<_, _>>()?)
 }
 
-/// A repo that other tables may know: a task's, or a name that tasks may have.
+/// A repo that other tables may know: that of a task, or a value that the column allows.
 pub(super) fn a_repo(t: &Connection) -> Result<String, Error> {
     let newest = format!(
         "SELECT repo FROM (SELECT id, repo FROM tasks ORDER BY id DESC LIMIT {LOOKED_AT})
@@ -125,13 +125,13 @@ fn one_text(t: &Connection, sql: &str) -> Result<Option<String>, Error> {
     Ok(value.optional()?.flatten())
 }
 
-/// A task that was added, and what `task add` needed to be told for it.
+/// A task that was added, and why the plainest one could not be.
 pub(super) struct AddedTask {
     pub job: i64,
     pub refused: Option<Forbidden>,
 }
 
-/// Adds a task as `task add` does, by the plainest way that works. The error is that of the
+/// Adds a task with its first job, by the plainest way that works. The error is that of the
 /// plainest one.
 pub(super) fn add_some_task(
     t: &Transaction<'_>,
@@ -163,7 +163,7 @@ pub(super) fn add_some_task(
             Ok(job) => {
                 change.commit()?;
                 let refused = refused.map(|plainest| Forbidden {
-                    needs: Some(flags(item.is_some(), (stage, agent), usual)),
+                    needs: Some(needs(item.is_some(), (stage, agent), usual)),
                     ..plainest
                 });
                 return Ok(Ok(AddedTask { job, refused }));
@@ -188,21 +188,21 @@ fn add(t: &Transaction<'_>, trial: &Trial, task: NewTask<'_>) -> Result<i64, Tro
     Ok(added.job_id)
 }
 
-fn flags(item: bool, (stage, agent): (&str, &str), usual: (&str, &str)) -> String {
-    let mut flags = Vec::new();
+fn needs(item: bool, (stage, agent): (&str, &str), usual: (&str, &str)) -> String {
+    let mut needs = Vec::new();
     if item {
-        flags.push("--work-item".to_owned());
+        needs.push("a work item".to_owned());
     }
     if stage != usual.0 {
-        flags.push(format!("--stage {stage}"));
+        needs.push(format!("the stage `{stage}`"));
     }
     if agent != usual.1 {
-        flags.push(format!("--agent {agent}"));
+        needs.push(format!("the agent `{agent}`"));
     }
-    flags.join(" ")
+    needs.join(", ")
 }
 
-/// A job with something in each column that needs it. Other tables do not know of it.
+/// A job with a value in each column that needs one. No other table refers to it.
 fn make_up(t: &Transaction<'_>, trial: &Trial) -> Result<Chosen, Error> {
     let mut query = t.prepare(
         r#"SELECT name, upper(type) FROM pragma_table_xinfo('jobs')
@@ -230,7 +230,7 @@ fn make_up(t: &Transaction<'_>, trial: &Trial) -> Result<Chosen, Error> {
         "INSERT INTO jobs ({}) VALUES ({places}) RETURNING id",
         columns.join(", ")
     );
-    // It lasts as long as the transaction, in which nothing else is left of this.
+    // The pragma lasts until the end of the transaction, which keeps nothing of the trial.
     t.pragma_update(None, "defer_foreign_keys", true)?;
     let made = t
         .prepare(&sql)

@@ -1,7 +1,7 @@
-//! Why a row is refused: whether the value of `jobs.status` is why, and what helps.
+//! Why a row is refused: whether `jobs.status` is the cause, and what helps.
 //!
-//! Owns the reading of a CHECK, as far as the columns that it names. Callers rely on this: that a
-//! status cannot be taken is only said where no other column, row or trigger can be why.
+//! Owns the parsing of a CHECK for the columns that it names. Callers rely on this: the status is
+//! reported as the cause only if no other column, row or trigger can be.
 
 use rusqlite::{Connection, OptionalExtension, ffi};
 
@@ -11,7 +11,7 @@ use crate::store::sqlite::migrate::columns;
 use crate::store::sqlite::probe::forbidden::Attempt;
 use crate::store::sqlite::probe::{Trouble, is_of_the_gate, references};
 
-/// Whether the column would not take the status, whatever the rest of the row is.
+/// Whether the column would refuse the status whatever the rest of the row.
 pub(super) fn status_is_why(connection: &Connection, trouble: &Trouble) -> Result<bool, Error> {
     let error = match trouble {
         Trouble::Reference(words) => return Ok(words.contains(STATUS)),
@@ -31,7 +31,7 @@ pub(super) fn status_is_why(connection: &Connection, trouble: &Trouble) -> Resul
 
 const STATUS: &str = "`jobs.status`";
 
-/// What helps, where the sentence about the attempt has no remedy.
+/// What helps, if the sentence about the attempt has no remedy.
 pub(super) fn remedy(what: Attempt, trouble: &Trouble) -> Option<&'static str> {
     if !what.is_needed() {
         return None;
@@ -55,7 +55,7 @@ pub(super) fn remedy(what: Attempt, trouble: &Trouble) -> Option<&'static str> {
         Some(ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => Some("add the row that it refers to"),
         Some(ffi::SQLITE_CONSTRAINT_NOTNULL) => None,
         Some(ffi::SQLITE_CONSTRAINT_TRIGGER) => triggered,
-        // What a trigger calls is not there: that is said already.
+        // A trigger calls a missing function, which the error names.
         Some(_) => Some("mend or drop the trigger"),
         None => triggered,
     }
@@ -85,7 +85,7 @@ fn names_only_the_status(connection: &Connection, words: &str) -> Result<bool, E
         "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = 'jobs' COLLATE NOCASE",
     )?;
     let sql: Option<String> = query.query_row([], |row| row.get(0)).optional()?;
-    // It may be of another table, which a trigger writes to.
+    // It may belong to another table that a trigger writes to.
     let Some(sql) = sql.filter(|sql| sql.contains(check)) else {
         return Ok(false);
     };
@@ -109,9 +109,12 @@ enum Token {
     Mark(char),
 }
 
-/// What is in the brackets of a CHECK of this name.
+/// The content of the CHECK with this name.
 fn named_check(sql: &[Token], name: &str) -> Option<Vec<Token>> {
-    let is = |token: &Token, text: &str| matches!(token, Token::Word(word) if word.eq_ignore_ascii_case(text));
+    let is = |token: &Token, text: &str| match token {
+        Token::Word(word) => word.eq_ignore_ascii_case(text),
+        _ => false,
+    };
     let begins = |four: &[Token]| {
         matches!(four, [constraint, called, check, Token::Mark('(')]
             if is(constraint, "constraint") && is(called, name) && is(check, "check"))
@@ -137,7 +140,7 @@ fn tokens(sql: &str) -> Vec<Token> {
             '-' if rest.peek() == Some(&'-') => {
                 rest.by_ref().take_while(|c| *c != '\n').for_each(drop)
             }
-            // A doubled quote begins a second text or name, which changes nothing here.
+            // A doubled quote begins a second text or name, which makes no difference here.
             '\'' => {
                 rest.by_ref().take_while(|c| *c != '\'').for_each(drop);
                 all.push(Token::Text);

@@ -1,0 +1,195 @@
+//! What can be wrong with a database.
+//!
+//! Owns the sentences for an operator. Leaves to the engine which problem it is, and to `Error`
+//! what a caller can do wrong. Callers rely on this: each sentence names the file.
+
+use std::error::Error as StdError;
+use std::path::{Path, PathBuf};
+use std::{fmt, io};
+
+use super::engine::EngineError;
+use super::{Error, Forbidden};
+use crate::remedy::Remedy;
+
+/// A database that cannot be used, or that refused a change.
+#[derive(Debug)]
+pub struct DatabaseError {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub problem: Problem,
+}
+
+/// What is wrong with a database.
+#[derive(Debug)]
+pub enum Problem {
+    /// There is no file.
+    Missing,
+    /// The file or its log was replaced while it was open.
+    Moved,
+    /// The file was replaced, and this log of the old file was left.
+    OldLog(PathBuf),
+    /// The log was removed while another process has it open: its index is of that log.
+    OldIndex,
+    /// The file has this many names.
+    Linked(u64),
+    /// The file cannot be looked at.
+    Unreachable(io::Error),
+    /// The disk failed to store a committed change.
+    NotFlushed(io::Error),
+    /// The file cannot be opened or created.
+    CannotOpen(EngineError),
+    /// The file is something else.
+    NotADatabase,
+    /// The database was not prepared, or by another version.
+    NotPrepared,
+    /// A table of the orchestrator cannot be used. The text names the table or the column.
+    Schema(String),
+    /// There are tables with almost the names of those that are missing. The text names them.
+    Alike(String),
+    /// The gate cannot work there, because the database forbids this.
+    Unfit(Vec<Forbidden>),
+    /// The file or its folder cannot be written.
+    ReadOnly,
+    /// There is no space left.
+    Full,
+    /// The file cannot be read or written.
+    Disk(EngineError),
+    /// Another program holds the database.
+    Locked,
+    /// The file stays in this journal mode, and not in WAL mode.
+    JournalMode(String),
+    /// The file is damaged.
+    Damaged(EngineError),
+    /// A rule of the table itself refuses a row.
+    Constraint(EngineError),
+    /// Any other error of the engine.
+    Statement(EngineError),
+}
+
+impl Problem {
+    /// An error about the database at this path.
+    pub(crate) fn at(self, path: &Path) -> Error {
+        let path = path.into();
+        DatabaseError {
+            path,
+            problem: self,
+        }
+        .into()
+    }
+
+    /// The same without a path, which the engine adds later.
+    pub(crate) fn unnamed(self) -> Error {
+        self.at(Path::new(""))
+    }
+
+    /// What to do about it, where a command does that.
+    pub(super) fn remedy(&self, path: &Path) -> Option<Remedy> {
+        match self {
+            Problem::Missing => Some(Remedy::Create(path.into())),
+            Problem::NotPrepared => Some(Remedy::Prepare(path.into())),
+            Problem::NotADatabase => Some(Remedy::NameAnotherFile),
+            Problem::Alike(_) => Some(Remedy::RenameTables),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for DatabaseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.display();
+        match &self.problem {
+            Problem::Missing => write!(f, "there is no database `{path}`"),
+            Problem::Moved => write!(
+                f,
+                "`{path}` or its log was replaced, renamed or removed while it was open, so the \
+                 change may be lost: look at what is there now, and try again"
+            ),
+            Problem::OldLog(log) => write!(
+                f,
+                "`{path}` was replaced, and `{}` belongs to the old file: remove that log and its \
+                 `-shm`, put the backup there once more, or use `sqlite3 {path} '.restore BACKUP'` \
+                 next time",
+                log.display()
+            ),
+            Problem::OldIndex => write!(
+                f,
+                "the log of `{path}` was removed while another process has the database open, so \
+                 nothing can be read until that process closes it: try again, or end that process"
+            ),
+            Problem::Linked(links) => write!(
+                f,
+                "`{path}` has {links} names (hard links), and SQLite keeps a log for each: remove \
+                 the other names"
+            ),
+            Problem::Unreachable(_) => {
+                write!(f, "cannot look at `{path}`: may you read its folder?")
+            }
+            Problem::NotFlushed(_) => write!(
+                f,
+                "the disk failed under `{path}`, so the change may be lost: look at the disk's \
+                 health"
+            ),
+            Problem::CannotOpen(_) => write!(
+                f,
+                "cannot open `{path}`: does its folder exist, and may you write there?"
+            ),
+            Problem::NotADatabase => write!(f, "`{path}` is not a SQLite database"),
+            Problem::NotPrepared => write!(f, "`{path}` is not prepared for the serial gate"),
+            Problem::Schema(problem) | Problem::Alike(problem) => {
+                write!(f, "`{path}` was left as it is: {problem}")
+            }
+            Problem::Unfit(forbidden) => {
+                let needed = forbidden.iter().filter(|found| found.is_needed());
+                let sentences: Vec<String> = needed.map(Forbidden::to_string).collect();
+                write!(f, "`{path}` was left as it is: {}", sentences.join("; "))
+            }
+            Problem::ReadOnly => write!(
+                f,
+                "`{path}` is read-only: make the file and its folder writable for this user"
+            ),
+            Problem::Full => write!(
+                f,
+                "the disk of `{path}` is full: free some space and try again, nothing was changed"
+            ),
+            Problem::Disk(_) => write!(
+                f,
+                "the disk failed under `{path}`: look at its health, and at size limits of this \
+                 process; nothing was changed"
+            ),
+            Problem::Locked => write!(
+                f,
+                "another program holds `{path}` locked: end its transaction and try again"
+            ),
+            Problem::JournalMode(mode) => write!(
+                f,
+                "`{path}` stays in journal mode `{mode}`, and many processes need `wal`: keep it \
+                 on a disk of this machine, and not in memory or on a network"
+            ),
+            Problem::Damaged(_) => write!(
+                f,
+                "`{path}` is damaged: restore a backup, or try `sqlite3 {path} .recover`"
+            ),
+            Problem::Constraint(_) => write!(
+                f,
+                "`{path}` refuses the row by a rule of its own: make the change with the program \
+                 that owns the table"
+            ),
+            Problem::Statement(_) => write!(f, "the database `{path}` refused a statement"),
+        }
+    }
+}
+
+impl StdError for DatabaseError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match &self.problem {
+            Problem::Unreachable(cause) | Problem::NotFlushed(cause) => Some(cause),
+            Problem::CannotOpen(cause)
+            | Problem::Disk(cause)
+            | Problem::Damaged(cause)
+            | Problem::Constraint(cause)
+            | Problem::Statement(cause) => Some(&**cause),
+            _ => None,
+        }
+    }
+}
