@@ -425,13 +425,8 @@ fn a_swap_that_was_checked_against_another_generation_undoes_nothing() {
         "meanwhile",
     ])
     .succeeds();
-<<<<<<< HEAD
     let error = rollout::swap(&mut operator, &stale, Place::Active, actor(at(1_000))).unwrap_err();
-    insta::assert_snapshot!(error, @"the policy or its settings changed meanwhile, and nothing was changed");
-=======
-    let error = rollout::swap(&mut operator, &stale, Place::Active, act(at(1_000))).unwrap_err();
     insta::assert_snapshot!(error, @"the policy or its settings changed in the meantime; nothing was written");
->>>>>>> s17-1
     assert_eq!(gate.queue().generation(), Some(2));
     let left = operator.store().generation(3).unwrap();
     assert_eq!(left.state, GenerationState::Refused);

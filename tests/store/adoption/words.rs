@@ -35,12 +35,8 @@ fn a_new_file_is_said_to_be_new_and_the_one_that_was_meant_is_named() {
         assert_eq!(
             ran.stdout,
             format!(
-<<<<<<< HEAD
-                "created `{mistyped}`: a new, empty queue\nnote: did you mean `orchestrator.db`, which is next to it?\n"
-=======
                 "created `{mistyped}`: a new, empty queue\nnote: did you mean `orchestrator.db`, \
-                 which is beside it?\n"
->>>>>>> s17-1
+                 which is next to it?\n"
             )
         );
         std::fs::remove_file(gate.path(mistyped)).unwrap();
@@ -268,12 +264,8 @@ fn doctor_says_nothing_of_a_queue_that_has_just_begun() {
     let ran = gate.run(&["doctor"]);
     assert!(
         ran.stdout.contains(
-<<<<<<< HEAD
-            "note: `last week` in `jobs.created_at` is not a time that can be read, so the age of such a job is not known"
-=======
             "note: `last week` in `jobs.created_at` is no time that can be read, so the age of \
              such a job is not known"
->>>>>>> s17-1
         ),
         "{}",
         ran.stdout

@@ -85,12 +85,7 @@ fn it_puts_right_what_no_trigger_saw_and_counts_it() {
     "#);
     let notes = gate.run(&["queue"]).succeeds().stdout;
     let notes = notes.lines().next().unwrap_or_default().to_owned();
-<<<<<<< HEAD
     insta::assert_snapshot!(notes, @"note: candidates were not what the clause gives, 1 times, and were put right");
-=======
-    insta::assert_snapshot!(notes, @"note: candidates were not what the clause gives, 1 times, and \
-        were put right: `serial-gate doctor` compares all");
->>>>>>> s17-1
     gate.run(&["claim"]).succeeds();
     let again = gate.run(&["doctor"]).succeeds();
     insta::assert_snapshot!(again.stdout, @r#"

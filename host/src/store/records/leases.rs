@@ -19,7 +19,7 @@ use crate::store::engine::{Row, Tx, values};
 use crate::store::job::{self, EXPIRED};
 use crate::store::raw::Raw;
 use crate::store::time::{latest, whole_seconds};
-use crate::store::{Act, Error, Store, lease_end, sql_time};
+use crate::store::{Actor, Error, Store, lease_end, sql_time};
 
 /// A shortened lease has this in the audit, with its new end as `after`.
 pub(crate) const SHORTENED: &str = "lease shortened";
@@ -139,7 +139,7 @@ fn impossible_at(row: Row<'_>, now: Timestamp) -> Result<Option<Impossible>, Err
 
 /// Gives every impossible lease its own length from now on.
 fn shorten(tx: &dyn Tx, now: Timestamp, own: Duration) -> Result<Vec<Shortened>, Error> {
-    let act = Act {
+    let actor = Actor {
         now,
         who: THE_HOST,
         why: "no right clock can have written it",
@@ -164,7 +164,7 @@ fn shorten(tx: &dyn Tx, now: Timestamp, own: Duration) -> Result<Vec<Shortened>,
             before: Some(&lease.until),
             after: Some(&until),
         };
-        audit::write_down(tx, act, row)?;
+        audit::write_down(tx, actor, row)?;
         shortened.push(Shortened {
             job: lease.job,
             before: lease.until,

@@ -141,7 +141,11 @@ impl Store {
 
     /// Refuses a candidate. Its component is deleted unless another generation uses it that was not
     /// refused, or was once active.
-    pub fn refuse_candidate(&mut self, candidate: &Generation, actor: Actor<'_>) -> Result<(), Error> {
+    pub fn refuse_candidate(
+        &mut self,
+        candidate: &Generation,
+        actor: Actor<'_>,
+    ) -> Result<(), Error> {
         let id = candidate.id;
         self.write_durably(|tx| {
             if generation(tx, id)? != *candidate {
@@ -209,9 +213,19 @@ pub(crate) fn fail(
         return Ok(None);
     };
     let why = format!("failed {failures} times in use: {}", actor.why);
-    change(tx, id, GenerationState::Refused, Actor { why: &why, ..actor })?;
+    change(
+        tx,
+        id,
+        GenerationState::Refused,
+        Actor { why: &why, ..actor },
+    )?;
     let why = format!("generation {id} {why}");
-    change(tx, good, GenerationState::Active, Actor { why: &why, ..actor })?;
+    change(
+        tx,
+        good,
+        GenerationState::Active,
+        Actor { why: &why, ..actor },
+    )?;
     let alert = NewAlert {
         kind: AlertKind::Rollback,
         repo: None,

@@ -121,15 +121,26 @@ impl Store {
     ///
     /// When there is no such task, or a job of it runs and the end has neither its token nor force
     /// with a reason.
-    pub fn end_tasks(&mut self, actor: Actor<'_>, ids: &[i64], end: TaskEnd<'_>) -> Result<(), Error> {
+    pub fn end_tasks(
+        &mut self,
+        actor: Actor<'_>,
+        ids: &[i64],
+        end: TaskEnd<'_>,
+    ) -> Result<(), Error> {
         self.writing_for_a_holder(actor, |tx| {
-            ids.iter().try_for_each(|id| end_task(tx, actor, *id, end))?;
+            ids.iter()
+                .try_for_each(|id| end_task(tx, actor, *id, end))?;
             check_ended(tx, ids, end)
         })
     }
 }
 
-pub(crate) fn end_task(tx: &dyn Tx, actor: Actor<'_>, id: i64, end: TaskEnd<'_>) -> Result<(), Error> {
+pub(crate) fn end_task(
+    tx: &dyn Tx,
+    actor: Actor<'_>,
+    id: i64,
+    end: TaskEnd<'_>,
+) -> Result<(), Error> {
     not_empty("stage", end.stage)?;
     if end.running.force && actor.why.trim().is_empty() {
         return Err(Error::ForcedWithoutReason);

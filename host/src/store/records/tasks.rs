@@ -107,7 +107,12 @@ impl Store {
     /// # Errors
     ///
     /// When the stage is empty, or there is no such task.
-    pub fn set_stage_by(&mut self, actor: Actor<'_>, ids: &[i64], stage: &str) -> Result<(), Error> {
+    pub fn set_stage_by(
+        &mut self,
+        actor: Actor<'_>,
+        ids: &[i64],
+        stage: &str,
+    ) -> Result<(), Error> {
         not_empty("stage", stage)?;
         self.write(|tx| {
             ids.iter()
@@ -121,7 +126,12 @@ impl Store {
     /// # Errors
     ///
     /// When there is no such task, or the label is empty.
-    pub fn set_label(&mut self, actor: Actor<'_>, id: i64, label: Option<&str>) -> Result<(), Error> {
+    pub fn set_label(
+        &mut self,
+        actor: Actor<'_>,
+        id: i64,
+        label: Option<&str>,
+    ) -> Result<(), Error> {
         self.write(|tx| {
             mark(tx, actor, id, label)?;
             check_label(tx, id, label)
@@ -275,7 +285,12 @@ fn mark(tx: &dyn Tx, actor: Actor<'_>, id: i64, label: Option<&str>) -> Result<(
     audit::write_down(tx, actor, row)
 }
 
-pub(crate) fn to_stage_by(tx: &dyn Tx, actor: Actor<'_>, id: i64, stage: &str) -> Result<(), Error> {
+pub(crate) fn to_stage_by(
+    tx: &dyn Tx,
+    actor: Actor<'_>,
+    id: i64,
+    stage: &str,
+) -> Result<(), Error> {
     let (repo, before) = repo_and(tx, "stage", id)?;
     to_stage(tx, actor.now, id, stage)?;
     let row = AuditRow {

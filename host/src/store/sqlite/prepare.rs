@@ -18,13 +18,8 @@ use super::probe::{Proof, Trial, probe};
 use super::transaction::Transaction;
 use super::{files, journal, likeness};
 use crate::store::records::generations;
-<<<<<<< HEAD
 use crate::store::records::succession::{self, Actor, NewGeneration};
-use crate::store::{Error, GenerationState};
-=======
-use crate::store::records::succession::{self, Act, NewGeneration};
 use crate::store::{Error, GenerationState, Problem};
->>>>>>> s17-1
 
 /// How a database is to be prepared.
 #[derive(Clone, Copy)]
@@ -32,13 +27,8 @@ pub struct Preparation<'a> {
     /// The generation to make active, unless there are generations already.
     pub first: NewGeneration<'a>,
     /// Who does it.
-<<<<<<< HEAD
     pub actor: Actor<'a>,
-    /// What is tried, by the settings of the active generation as the database has them.
-=======
-    pub act: Act<'a>,
     /// What to try, under the active generation's settings.
->>>>>>> s17-1
     pub trial: &'a dyn Fn(&str) -> Trial,
     /// Whether to make new tables although the database has others of almost their names.
     pub new_tables: bool,

@@ -183,13 +183,8 @@ fn step(
     what: Attempt,
     token: &mut String,
 ) -> Result<(), Trouble> {
-<<<<<<< HEAD
     let actor = actor(trial);
-    // No stage is this one, so that the job stays in the queue although its task is finished.
-=======
-    let act = act(trial);
     // No task is in this stage, so the job stays in the queue although its task is finished.
->>>>>>> s17-1
     let nowhere = || FinishedStages::new(vec![rows::NAME.into()]);
     if what == Attempt::Claim {
         let lease = Lease {
