@@ -195,7 +195,7 @@ fn a_claim_whose_lease_was_taken_away_is_still_a_claim_of_the_gate_s() {
     );
     let shown = gate.run(&["queue"]).succeeds().stdout;
     assert!(
-        shown.contains("was claimed on `w-1` and has no lease"),
+        shown.contains("was claimed on `w-1` and no longer has a lease"),
         "{shown}"
     );
     assert!(!shown.contains("not claimed through"), "{shown}");
