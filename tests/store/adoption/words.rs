@@ -264,7 +264,7 @@ fn doctor_says_nothing_of_a_queue_that_has_just_begun() {
     let ran = gate.run(&["doctor"]);
     assert!(
         ran.stdout.contains(
-            "note: `last week` in `jobs.created_at` is no time that can be read, so the age of \
+            "note: `last week` in `jobs.created_at` is not a time that can be read, so the age of \
              such a job is not known"
         ),
         "{}",
