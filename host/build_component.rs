@@ -1,8 +1,7 @@
 //! Builds a policy of this workspace as a component, for the build script and for the tests.
 //!
-//! The target directory is one of its own, and cargo runs without the environment of the cargo around
-//! it: a nested cargo that shared either would wait for the outer one's lock, or build for the wrong
-//! target.
+//! The nested cargo has another target directory than the outer one, whose lock it would wait for,
+//! and none of the outer one's environment, which would make it build for the wrong target.
 
 use std::env;
 use std::error::Error;
@@ -34,15 +33,14 @@ pub fn build_component(
     Ok(target_dir.join(TARGET).join("policy").join(file))
 }
 
-/// The cargo that runs this, as somebody would start it by hand.
+/// The cargo that runs this, with the environment of a shell.
 pub fn cargo() -> Result<Command, String> {
-    const OF_THE_BUILD_AROUND: [&str; 3] =
-        ["RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER"];
+    const OF_THE_OUTER_BUILD: [&str; 3] = ["RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER"];
     let mut cargo = Command::new(variable("CARGO")?);
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();
         let of_cargo = text.starts_with("CARGO_") && text != "CARGO_HOME";
-        if of_cargo || OF_THE_BUILD_AROUND.contains(&&*text) {
+        if of_cargo || OF_THE_OUTER_BUILD.contains(&&*text) {
             cargo.env_remove(&name);
         }
     }

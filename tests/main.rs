@@ -1,8 +1,8 @@
 //! The tests that need the real parts: the component, the database, the binary.
 //!
-//! One binary. Each folder holds the tests of one room of the host, `e2e/` those of several rooms
-//! at once, and `support/` what more than one of them uses. `fixtures/` are the reference's 416
-//! cases, `policies/` components of the tests' own.
+//! They are one binary. A folder holds the tests of one room of the host, `e2e/` tests of several
+//! rooms, and `support/` what they share. `fixtures/` has the reference's 416 cases, `policies/` a
+//! component for tests.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,7 +11,7 @@
     clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a test fails by panicking, and says what it measured"
+    reason = "a test fails by panicking, and prints what it measured"
 )]
 
 mod support;

@@ -1,8 +1,9 @@
-//! Other queues on SQLite beside ours: to enqueue, claim and finish jobs, in turns, with the same settings of fsync.
+//! Other queues on SQLite, compared with ours: enqueue, claim and finish jobs, in turns, with the
+//! same fsync settings.
 //!
-//! `cargo bench --bench peers` builds the programs in `peers/`, which takes some minutes and
-//! asks for Python 3, and writes `bench/results/peers.md`. It is no part of CI. None of the others keeps an order within
-//! a repo or closes one. The gate's own price is the difference to ours switched off.
+//! `cargo bench --bench peers` builds the programs in `peers/`, which takes some minutes and needs
+//! Python 3, and writes `bench/results/peers.md`. CI does not run it. The other queues neither keep
+//! an order within a repo nor freeze one. The difference to ours switched off is the gate's price.
 
 #![allow(
     clippy::unwrap_used,
@@ -26,7 +27,7 @@ use serial_gate::queue::{Options, Queue};
 use serial_gate::store::{Actor, Database, Durability, Ending, NewTask};
 use serial_gate_bench::{Contest, Report, Times, duration, ratio};
 
-/// Measure enqueue, claim and finish beside other queues on SQLite
+/// Compare enqueue, claim and finish with other queues on SQLite
 #[derive(Parser)]
 struct Arguments {
     /// Small sizes: some seconds
@@ -49,22 +50,25 @@ type Halves = [Duration; 2];
 /// The repos that our jobs are spread over.
 const REPOS: u32 = 100;
 
-/// The others: a name for the table, what it is, and what one has to know to read its figures.
+/// The others: a name for the table, the version, and what a reader of the figures must know.
 const PEERS: [(&str, &str); 4] = [
     (
         "effectum",
-        "effectum 0.7.0 (Rust), through its worker, one job at a time. Its statement for WAL has no effect (`journal` for \
-         `journal_mode`), so the file is put in that mode before. Retries, priorities, heartbeats; one process only.",
+        "effectum 0.7.0 (Rust), through its worker, one job at a time. Its statement for WAL has \
+         no effect (`journal` for `journal_mode`), so the bench sets the mode first. Retries, \
+         priorities, heartbeats; one process only.",
     ),
     (
         "apalis-sqlite",
-        "apalis-sqlite 1.0.0 (Rust), its worker's queries without the worker, one job at a time: fetch, lock and acknowledge. \
-         Its `setup` switches syncing off; it is set to NORMAL after that. Retries, priorities, many workers.",
+        "apalis-sqlite 1.0.0 (Rust), its worker's queries without the worker, one job at a time: \
+         fetch, lock and acknowledge. Its `setup` switches syncing off; the bench sets it to \
+         NORMAL. Retries, priorities, many workers.",
     ),
     (
         "huey",
-        "huey 3.5.4 (Python), with the job's own execution, which does nothing. It has FULL or no syncing to choose from; NORMAL is set on its \
-         connection. To claim is to delete, so a job is lost with its worker, and to finish writes nothing.",
+        "huey 3.5.4 (Python), with an execution that does nothing. It offers FULL or no syncing; \
+         the bench sets NORMAL on its connection. A claim deletes the job, so a job is lost with \
+         its worker, and to finish writes nothing.",
     ),
     (
         "litequeue",
@@ -84,7 +88,7 @@ fn main() -> io::Result<()> {
     let folder = tempfile::tempdir()?;
     let file = |name: &str| {
         let path = folder.path().join(name);
-        // The mode is kept in the file, so that those have it who cannot set it.
+        // The file keeps the mode, for those that cannot set it.
         let sqlite = Connection::open(&path).unwrap();
         sqlite.pragma_update(None, "journal_mode", "WAL").unwrap();
         path
@@ -125,18 +129,19 @@ fn write_report(times: &[Times], halves: &[RefCell<Vec<Halves>>], jobs: u32) -> 
     let mut report = Report::new(
         "peers",
         "Other queues on SQLite",
-        "WAL, `synchronous=NORMAL` for everybody: a commit is synced when the log is checkpointed",
+        "WAL, `synchronous=NORMAL` for all: a commit is synced when the log is checkpointed",
     )?;
     report.paragraph(&format!(
-        "A round is {jobs} jobs on one file: enqueued one by one, then claimed and finished one by one. The contestants \
-         take turns. Times are medians over the rounds, for one job; the last column is the slowest round's."
+        "A round is {jobs} jobs on one file: enqueued one by one, then claimed and finished one by \
+         one. The contestants take turns. Times are medians over the rounds, for one job; the last \
+         column is the slowest round's."
     ))?;
     let ours = times.first().map(Times::p50).unwrap_or_default();
     let rows: Vec<Vec<String>> = times
         .iter()
         .zip(halves)
         .map(|(whole, halves)| {
-            // Not the round that warmed up.
+            // The first round was the warm-up.
             let halves: Vec<Halves> = halves.take().into_iter().skip(1).collect();
             let half = |at: fn(&Halves) -> Duration| {
                 duration(Times::of("", halves.iter().map(at).collect()).p50())
@@ -161,13 +166,17 @@ fn write_report(times: &[Times], halves: &[RefCell<Vec<Halves>>], jobs: u32) -> 
     ];
     report.table(&head, &rows)?;
     report.paragraph(&format!(
-        "What stands behind the figures:\n\n\
-         - serial gate: the library, in {REPOS} repos, each with a line of tasks. To enqueue is a task and its job in one transaction; \
-         to finish is two transactions, the job's and the task's, which lets the repo's next job through.\n{}\n\n\
-         None of the others keeps an order within a repo or closes one after a bad deploy; an orchestrator on top of them would \
-         have to. What the gate itself costs is the difference to ours switched off. Each has a SQLite of its own version, and two of them a language of their own: the figures say what a user gets, and \
-         not whose SQL is better.",
-        PEERS.map(|(name, what)| format!("- {name}: {what}")).join("\n")
+        "How to read the figures:\n\n\
+         - serial gate: the library, in {REPOS} repos, each with a line of tasks. To enqueue adds \
+         a task and its job in one transaction. To finish is two transactions, the job's and the \
+         task's; then the repo's next job may be claimed.\n{}\n\n\
+         The others neither keep an order within a repo nor freeze one after a bad deploy; an \
+         orchestrator on top of them would have to. The difference to ours switched off is the \
+         gate's price. Each has another version of SQLite, and two are written in another \
+         language: the figures show what a user gets, and not whose SQL is better.",
+        PEERS
+            .map(|(name, what)| format!("- {name}: {what}"))
+            .join("\n")
     ))?;
     report.write()
 }
@@ -289,13 +298,13 @@ fn prepare() -> [Command; 4] {
     ]
 }
 
-/// Builds a package that stands outside the workspace.
+/// Builds a package outside the workspace.
 fn build(folder: &Path) -> PathBuf {
     let mut cargo = Command::new("cargo");
     cargo
         .args(["build", "--release", "--locked", "--quiet"])
         .current_dir(folder);
-    // Theirs, and not the one that this bench was built in.
+    // Not the target folder of this bench.
     finish(cargo.env("CARGO_TARGET_DIR", folder.join("target")));
     let name = folder.file_name().unwrap().to_string_lossy();
     folder.join("target/release").join(format!("peer-{name}"))

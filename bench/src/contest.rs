@@ -1,7 +1,7 @@
 //! Contestants that take turns: A B C, A B C, …
 //!
-//! Owns the order of the runs and the percentiles. Callers rely on this: what disturbs the machine for
-//! a while disturbs every contestant alike, and one that is slow costs the others nothing but time.
+//! Owns the order of the runs and the percentiles. Callers rely on this: a disturbance of the
+//! machine hits every contestant alike, and a slow contestant does not change the others' figures.
 
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,7 @@ pub struct Times {
 }
 
 impl<'a> Contest<'a> {
-    /// Nobody takes part yet.
+    /// A contest without contestants.
     pub fn new() -> Contest<'a> {
         Contest::default()
     }
@@ -102,7 +102,7 @@ pub fn timed<T>(step: impl FnOnce() -> T) -> Duration {
     let begun = Instant::now();
     let result = step();
     let took = begun.elapsed();
-    // What it returns is dropped outside the time.
+    // Dropping the result is not in the time.
     std::hint::black_box(result);
     took
 }

@@ -1,4 +1,4 @@
-//! What the figures were measured on, for the head of a report. What cannot be read is said to be unknown.
+//! The machine, for the head of a report. A part that cannot be read is `unknown`.
 
 use std::fs;
 use std::thread::available_parallelism;

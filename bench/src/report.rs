@@ -1,7 +1,7 @@
 //! A report: Markdown that is printed while it grows and written to `bench/results/` at the end.
 //!
-//! Owns where reports go. Callers rely on this: what `--quick` measured never takes the place of a full
-//! run's figures; its report goes to the folder for temporary files.
+//! Owns where reports go. Callers rely on this: the report of `--quick` goes to the folder for
+//! temporary files, so that it never replaces the figures of a full run.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -19,10 +19,10 @@ pub struct Report {
 }
 
 impl Report {
-    /// Begins with the machine, the date and the command. `settings` says what else the figures depend
-    /// on, such as when the database is synced.
+    /// Begins with the machine, the date and the command. `settings` names what else the figures
+    /// depend on, such as when the database is synced.
     pub fn new(name: &'static str, title: &str, settings: &str) -> io::Result<Report> {
-        // Behind `cargo bench` stands `--bench`, which cargo adds for every bench.
+        // Cargo passes `--bench` to every bench.
         let arguments: Vec<String> = env::args().skip(1).filter(|arg| arg != "--bench").collect();
         let dash = if arguments.is_empty() { "" } else { " -- " };
         let arguments = arguments.join(" ");
@@ -87,7 +87,7 @@ impl Report {
         self.paragraph(&lines.join("\n"))
     }
 
-    /// Adds a table of contestants, each beside the one of the name `base`.
+    /// Adds a table of contestants, each compared with the one named `base`.
     pub fn contest(&mut self, times: &[Times], base: &str) -> io::Result<()> {
         let base_p50 = times
             .iter()
@@ -109,8 +109,8 @@ impl Report {
         self.table(&["", "p50", "p99", "runs", &compared], &rows)
     }
 
-    /// Writes something that belongs to the report beside it, under its name: a chart as `svg`.
-    pub fn write_beside(&self, extension: &str, content: &str) -> io::Result<()> {
+    /// Writes a file with the report's name and another extension: a chart as `svg`.
+    pub fn write_file(&self, extension: &str, content: &str) -> io::Result<()> {
         let folder = if env::args().any(|argument| argument == "--quick") {
             env::temp_dir().join("serial-gate-bench")
         } else {
@@ -124,7 +124,7 @@ impl Report {
 
     /// Writes the report.
     pub fn write(self) -> io::Result<()> {
-        self.write_beside("md", &format!("{}\n", self.text.trim_end()))
+        self.write_file("md", &format!("{}\n", self.text.trim_end()))
     }
 }
 

@@ -1,9 +1,7 @@
-//! What every rule shares when it writes its condition: whom the gate may hold, and the pieces of
-//! which most reasons are made.
+//! The part of the clause that all rules share: which jobs are gated, and the usual reasons.
 //!
-//! Owns the frame and the quoting. For the default rule the text is the reference's to the byte
-//! (reference semantics 24). A clause must say the same as `decide` for every state; that is
-//! tested, not promised.
+//! Owns the frame and the quoting. For the default rule the text equals the reference's, byte by
+//! byte. A clause must say the same as `decide` for every state; tests check that.
 
 use alloc::format;
 use alloc::string::String;
@@ -44,7 +42,7 @@ pub fn earlier_task<R: Rule>(rules: &R) -> String {
     )
 }
 
-/// The repo is frozen; none while the freeze layer is off.
+/// The repo is frozen; `None` while freezes are switched off.
 pub fn frozen<R: Rule>(settings: &Settings<R>) -> Option<String> {
     let frozen =
         "EXISTS (SELECT 1 FROM repo_freeze f WHERE f.repo = jobs.repo AND f.cleared_at IS NULL)";

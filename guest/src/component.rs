@@ -1,13 +1,10 @@
-//! A rule as a WebAssembly component: the only file that knows of the bindings.
+//! A rule as a WebAssembly component: the only file that uses the generated bindings.
 //!
-//! It converts, calls the rule, and converts back; no rule is decided here. A policy exports itself
-//! with two lines, as the default one does below.
+//! Owns the conversions from the contract's types to the rule's, and back. Two lines export a
+//! policy: see the default one below.
 
 #![allow(unsafe_code, reason = "the generated bindings are unsafe")]
-#![allow(
-    missing_docs,
-    reason = "the generated bindings have no documentation of their own"
-)]
+#![allow(missing_docs, reason = "the generated bindings have no documentation")]
 
 use alloc::format;
 use alloc::string::String;
@@ -20,7 +17,7 @@ use crate::{settings, snapshot};
 wit_bindgen::generate!({
     path: "../wit",
     world: "policy",
-    // Other crates export their rules by the same bindings.
+    // Other crates export their rules with these bindings.
     pub_export_macro: true,
     default_bindings_module: "serial_gate_default_policy::component",
 });
@@ -30,7 +27,7 @@ use exports::serial_gate::policy::serial_gate::{
     Snapshot, Symbols, Tasks, Timestamp, Verdict,
 };
 
-/// A rule as the contract's exports. `export!` takes a plain name, so a policy gives it one.
+/// The contract's exports for a rule. `export!` takes a plain name, so a policy names this type.
 pub struct Exports<R>(PhantomData<R>);
 
 impl<R: Rule> Guest for Exports<R> {
@@ -78,7 +75,7 @@ fn parsed<R: Rule>(settings: &Settings) -> Result<settings::Settings<R>, PolicyE
     .map_err(PolicyError::InvalidRules)
 }
 
-/// The columns stay where they are.
+/// Moves the columns; no row is copied.
 fn queue_state(contract: Snapshot) -> Result<snapshot::Snapshot, String> {
     let Symbols { text, ends } = contract.symbols;
     Ok(snapshot::Snapshot {

@@ -1,10 +1,8 @@
-//! What every rule shares when it decides over a snapshot: whom the gate may hold, and what it
-//! finds in their repos.
+//! The part of `decide` that all rules share: which jobs are gated, and the state of their repos.
 //!
-//! Owns the reading of the state and the order of questions; what holds a gated job is the rule's.
-//! The condition in `clause` says the same in SQL, whose three-valued logic decides the odd cases
-//! here: a job without an agent is gated like an analyst's, a job without a repo never is, a task
-//! without a stage holds nobody.
+//! Leaves the reasons that hold a gated job to the rule. The clause in `clause` says the same in
+//! SQL, whose three-valued logic decides the odd cases: a job without an agent is gated, a job
+//! without a repo is not, and a task without a stage holds no job.
 
 use alloc::format;
 use alloc::string::String;
@@ -15,18 +13,18 @@ use crate::rule::Rule;
 use crate::settings::Settings;
 use crate::snapshot::{Decision, Hold, Job, Jobs, Snapshot, Symbol, Symbols, TaskRef, Verdict};
 
-/// A snapshot, read once, so that a job costs a few look-ups.
+/// A snapshot, indexed so that each job costs a few look-ups.
 pub struct Queue<'a> {
     enabled: bool,
     jobs: &'a Jobs,
     symbols: &'a Symbols,
-    /// What is known of each symbol, NULL included.
+    /// By symbol, including NULL.
     about: Vec<About>,
     repos: Vec<Repo<'a>>,
 }
 
-/// One symbol, in each of the parts that it can play. Most are the names of tasks, which play none,
-/// so that a text is read when it is asked for, and then once.
+/// What a symbol means in each column. A text is read when it is first needed, because most symbols
+/// are names of tasks, which no rule reads.
 #[derive(Clone, Copy, Default)]
 struct About {
     is_read: bool,
@@ -36,11 +34,11 @@ struct About {
     gated: bool,
     /// As a stage: the task is finished.
     finished: bool,
-    /// As a repo: its place in the list of them, once something is known about it.
+    /// As a repo: its place in `repos`, if it is there.
     repo: Option<u32>,
 }
 
-/// What a rule may want to know about a repo.
+/// The state of a repo.
 pub struct Repo<'a> {
     /// Which repo it is.
     pub symbol: Symbol,
@@ -48,7 +46,7 @@ pub struct Repo<'a> {
     pub name: &'a str,
     /// The ids of its unfinished tasks, in order.
     pub unfinished: Vec<i64>,
-    /// Its newest active freeze; none while the freeze layer is off.
+    /// Its newest active freeze; `None` while freezes are switched off.
     pub freeze: Option<i64>,
     in_scope: bool,
 }
@@ -128,7 +126,7 @@ impl<'a> Queue<'a> {
         Ok(queue)
     }
 
-    /// What is known about each repo.
+    /// The repos of the snapshot.
     pub fn repos(&self) -> impl Iterator<Item = &Repo<'a>> {
         self.repos.iter()
     }
@@ -143,8 +141,8 @@ impl<'a> Queue<'a> {
         text.ok_or_else(|| out_of_range(symbol))
     }
 
-    /// One decision for each queued job, in the snapshot's order. `hold` says what holds a gated
-    /// job: nothing, if the answer is empty.
+    /// One decision for each queued job, in the snapshot's order. `hold` returns what holds a gated
+    /// job; an empty [`Hold`] lets it through.
     ///
     /// # Errors
     ///
@@ -171,7 +169,7 @@ impl<'a> Queue<'a> {
         Ok(decisions)
     }
 
-    /// The job as a gated one; none if the gate may not hold it.
+    /// The job if the gate may hold it.
     fn gated(&self, job: &Job) -> Result<Option<GatedJob<'_>>, String> {
         let gated = match job.agent {
             Some(agent) => self.about(agent)?.gated,
@@ -189,7 +187,6 @@ impl<'a> Queue<'a> {
         }))
     }
 
-    /// What was read of a symbol.
     fn about(&self, symbol: Symbol) -> Result<About, String> {
         let about = self.about.get(symbol.get() as usize);
         about.copied().ok_or_else(|| out_of_range(symbol))
@@ -200,8 +197,8 @@ impl<'a> Queue<'a> {
         about.ok_or_else(|| out_of_range(symbol))
     }
 
-    /// What a symbol is as a status, an agent and a stage, all of which is known from now on. It is
-    /// asked for several times a row, and hardly ever about a symbol that is new.
+    /// What a symbol means as a status, an agent and a stage. It is called several times for each
+    /// row, and nearly always for a known symbol.
     #[inline]
     fn read_text<R: Rule>(
         &mut self,
@@ -230,7 +227,7 @@ impl<'a> Queue<'a> {
         Ok(*about)
     }
 
-    /// A repo, which is in the list from now on.
+    /// A repo, which is added to `repos` if it is not there.
     fn repo_mut<R: Rule>(
         &mut self,
         settings: &Settings<R>,

@@ -1,6 +1,6 @@
-//! Rows and texts into a snapshot, for tests: the other way round than `snapshot` reads them.
+//! Builds a snapshot from rows and texts, for tests.
 //!
-//! Owns no rule and no check. What is made here fulfils the contract, if the symbols do.
+//! It checks nothing: the symbols of the rows must be in the snapshot.
 
 use crate::snapshot::{Freeze, Freezes, Job, Jobs, Symbol, Symbols, Task, TaskRef, Tasks};
 

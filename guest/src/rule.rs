@@ -1,9 +1,8 @@
-//! What a policy has to say: the trait that this project's policies implement.
+//! The trait that this project's policies implement.
 //!
-//! Owns the trait, and the way from the contract's settings to a rule's. A rule is its own
-//! parameters: the document `rules` is read into it, and its answers come from it, the time and the
-//! state alone. `component` makes the contract's exports of it. Callers rely on this: `decide` and
-//! `claim_clause` are the same rule.
+//! Owns the trait, and how the contract's settings become a rule's. The document `rules` is read
+//! into the rule, which answers from it, the time and the state alone. `component` makes the
+//! contract's exports. Callers rely on this: `decide` and `claim_clause` are the same rule.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -14,7 +13,7 @@ use crate::scope::Scope;
 use crate::settings::{Settings, check};
 use crate::snapshot::{Decision, Snapshot, Timestamp};
 
-/// A rule, as its own parameters. The default parameters are those of an operator who sets none.
+/// A rule and its parameters. The default is for an operator who sets none.
 pub trait Rule: DeserializeOwned + Default {
     /// The policy's name.
     const NAME: &'static str;
@@ -29,8 +28,8 @@ pub trait Rule: DeserializeOwned + Default {
     /// The stages in which a task is finished: the parameter `finished_stages`.
     fn finished_stages(&self) -> &[String];
 
-    /// The only repos in which the gate acts: the parameter `repos`, for names that the setting of
-    /// that name cannot have, such as `org/app`. None leaves the scope to the setting.
+    /// The only repos in which the gate acts: the parameter `repos`, for names that the setting
+    /// `repos` cannot hold, such as `org/app`. `None` leaves the scope to the setting.
     fn repos(&self) -> Option<&[String]>;
 
     /// Checks the parameters that only this rule has.
@@ -40,8 +39,8 @@ pub trait Rule: DeserializeOwned + Default {
     /// A sentence that says what is wrong with them.
     fn check(&self) -> Result<(), String>;
 
-    /// One decision for each queued job, in the snapshot's order, as the type that the caller has
-    /// for them: a list of them is made once.
+    /// One decision for each queued job, in the snapshot's order. It is generic so that the list is
+    /// built once, in the caller's type.
     ///
     /// # Errors
     ///
@@ -55,7 +54,7 @@ pub trait Rule: DeserializeOwned + Default {
     /// The same as a condition: the contract's `clause.text`.
     fn claim_clause(settings: &Settings<Self>, now: Timestamp) -> String;
 
-    /// The first moment after `now` at which the clause may be another, if there is one.
+    /// The first moment after `now` at which the clause may change, if there is one.
     fn valid_until(_: &Settings<Self>, _now: Timestamp) -> Option<Timestamp> {
         None
     }
@@ -86,8 +85,8 @@ fn parameters<R: Rule>(json: Option<&str>) -> Result<R, String> {
         None => R::default(),
         Some(json) => {
             let rules = serde_json::from_str(json).map_err(|error| error.to_string())?;
-            // Serde also reads a record from a list, by the order of its fields. The contract does
-            // not.
+            // Serde also reads a struct from a list of its fields, which the contract does not
+            // allow.
             if !json.trim_start().starts_with('{') {
                 return Err("not a JSON object, such as `{\"gated_agents\":[\"analyst\"]}`".into());
             }
@@ -149,11 +148,13 @@ mod tests {
             ),
             (
                 r#"{"gated":[]}"#,
-                "unknown field `gated`, expected one of `gated_agents`, `finished_stages`, `repos` at line 1 column 8",
+                "unknown field `gated`, expected one of `gated_agents`, `finished_stages`, `repos` \
+                 at line 1 column 8",
             ),
             (
                 r#"{"gated_agents":[]}"#,
-                "`gated_agents` is empty: name at least one, set `enabled` to false to hold nothing",
+                "`gated_agents` is empty: name at least one, \
+                 set `enabled` to false to hold nothing",
             ),
             (
                 r#"{"finished_stages":[]}"#,

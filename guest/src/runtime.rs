@@ -1,7 +1,7 @@
-//! What `std` would bring to a component, without its imports: an allocator, a panic handler, and
-//! the function by which the host passes arguments.
+//! What a component needs from `std`, without the imports of `std`: an allocator, a panic handler,
+//! and the function with which the host allocates arguments.
 //!
-//! Owns nothing of the rule. Every policy that links this library gets it, and imports nothing.
+//! Every policy that links this library gets it, and imports nothing.
 
 #![allow(
     unsafe_code,
@@ -21,17 +21,17 @@ use talc::wasm::WasmBinning;
 #[global_allocator]
 static ALLOCATOR: TalcSyncCell<Memory, WasmBinning> = TalcSyncCell::new_wasm(Memory::Nothing);
 
-/// What is there from the start. Most calls need no more, and a host takes longer to make a memory
-/// larger, and small again for the next instance, than a small call takes.
+/// Memory that is there from the start, enough for most calls. To grow a memory, and to shrink it
+/// for the next instance, takes a host longer than a small call.
 static mut BEGINNING: [MaybeUninit<u8>; FIRST] = [MaybeUninit::uninit(); FIRST];
 const FIRST: usize = 1 << 20;
 
-/// What the allocator has got so far.
+/// The memory that the allocator has so far.
 #[derive(Debug)]
 enum Memory {
     Nothing,
     Beginning,
-    /// All that the host gave, which ends here.
+    /// It also has the memory that the host gave, up to this end.
     Grown(NonNull<u8>),
 }
 
@@ -41,13 +41,13 @@ unsafe impl Source for Memory {
         const PAGE: usize = 64 << 10;
         if let Memory::Nothing = talc.source {
             talc.source = Memory::Beginning;
-            // SAFETY: it is given away here only, and once.
+            // SAFETY: only this line uses it, once.
             return match unsafe { talc.claim((&raw mut BEGINNING).cast(), FIRST) } {
                 Some(_) => Ok(()),
                 None => Err(()),
             };
         }
-        // Room for the allocator's own data, and for the next blocks.
+        // Some more, for the allocator's data and the next blocks.
         let pages = (layout.size() + layout.align()).div_ceil(PAGE) + 16;
         let start = memory_size(0) * PAGE;
         if memory_grow(0, pages) == usize::MAX {
@@ -55,7 +55,7 @@ unsafe impl Source for Memory {
         }
         let start = core::ptr::with_exposed_provenance_mut::<u8>(start);
         let end = start.wrapping_add(pages * PAGE);
-        // SAFETY: the pages are new, and follow those before: nobody else makes this memory larger.
+        // SAFETY: the pages are new and follow the last ones: nothing else grows this memory.
         let end = unsafe {
             match talc.source {
                 Memory::Grown(before) => talc.extend(before, end),
@@ -67,11 +67,11 @@ unsafe impl Source for Memory {
     }
 }
 
-// `memcpy`, `memcmp` and their kind. With `std` they come with its own link to this library.
+// For `memcpy`, `memcmp` and the like. `std` would link this library.
 #[link(name = "c")]
 unsafe extern "C" {}
 
-/// Where the host puts the arguments: the canonical ABI's allocator, under the name it asks for.
+/// The canonical ABI's allocator, with which the host makes room for the arguments.
 ///
 /// # Safety
 ///

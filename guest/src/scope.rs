@@ -1,9 +1,9 @@
 //! The scope: in which repos the gate acts.
 //!
-//! Owns the reading of the comma-separated setting (reference semantics 17–23), which is part of
-//! the contract and therefore the same for every policy and for the host. It never fails: a scope
-//! without one valid name is all repos. The list `repos` of the rules narrows it further; its names
-//! are taken as they are. A repo is in scope when both admit it.
+//! Owns the setting `repos`, a list with commas. The contract defines it, so it is the same for
+//! every policy and for the host. Reading it never fails: a scope without a valid name is all
+//! repos. The list `repos` of the rules narrows the scope further; its names are exact. A repo is
+//! in scope when both admit it.
 
 use alloc::collections::BTreeSet;
 use alloc::format;
@@ -13,9 +13,9 @@ use alloc::vec::Vec;
 /// The repos in which the gate acts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scope {
-    /// The names, without repeats and in the order of their bytes; none means all repos.
+    /// The names; empty means all repos.
     names: BTreeSet<String>,
-    /// The repos that the rules name; none admits all.
+    /// The repos that the rules name; `None` means all repos.
     exact: Option<BTreeSet<String>>,
     /// What the operator should know about the setting.
     notes: Vec<String>,
@@ -52,8 +52,7 @@ impl Scope {
         scope
     }
 
-    /// The same scope, of which only the repos are left that the rules name; all of it, if they
-    /// name none.
+    /// The same scope, limited to the repos that the rules name, if they name any.
     #[must_use]
     pub fn within(self, repos: Option<&[String]>) -> Scope {
         Scope {
@@ -62,7 +61,7 @@ impl Scope {
         }
     }
 
-    /// The repos that the rules name, sorted; none admits all.
+    /// The repos that the rules name, sorted; `None` means all repos.
     pub fn exact(&self) -> Option<&BTreeSet<String>> {
         self.exact.as_ref()
     }
@@ -77,7 +76,7 @@ impl Scope {
         &self.notes
     }
 
-    /// Whether a repo, by its exact name, is in the scope. This is the rule of the claim.
+    /// Whether a repo, by its exact name, is in the scope. Claims use this.
     pub fn contains(&self, repo: &str) -> bool {
         self.is_named(repo) && self.is_in_the_rules(repo)
     }
@@ -92,29 +91,28 @@ impl Scope {
         self.exact.as_ref().is_none_or(|exact| exact.contains(repo))
     }
 
-    /// Whether the gate applies to a repo that an operator named. Space around the name does not
-    /// count for the setting, unlike in the claim (reference semantics 23). The rules name a repo
-    /// exactly.
+    /// Whether the gate applies to a repo that an operator named. Unlike in a claim, the setting
+    /// ignores space around the name. The rules do not.
     pub fn applies(&self, repo: &str) -> bool {
         self.is_named(strip(repo)) && self.is_in_the_rules(repo)
     }
 }
 
-/// How many names that were dropped have a note: the host shows a few notes only.
+/// How many dropped names get a note: the host shows few notes.
 const NOTED: usize = 10;
 
-/// How many letters of a name are in its note.
+/// How many letters of a dropped name its note shows.
 const LETTERS: usize = 60;
 
 fn note(name: &str) -> String {
     let start: String = name.chars().take(LETTERS).collect();
     let more = if start.len() < name.len() { "…" } else { "" };
-    // Each letter may be escaped to four times its length or more.
+    // An escape may be four times as long as its letter, or longer.
     let shown: String = start.escape_debug().take(4 * LETTERS).collect();
     format!("`{shown}{more}` is not a repo name and was dropped from the scope")
 }
 
-/// The names in the setting `repos` that cannot be a repo's there, and are dropped from the scope.
+/// The names in the setting `repos` that are no repo names, and are dropped from the scope.
 pub fn dropped(csv: &str) -> impl Iterator<Item = &str> {
     let names = csv.split(',').map(strip).filter(|name| !name.is_empty());
     names.filter(|name| !name.bytes().all(is_of_a_name))
@@ -125,7 +123,7 @@ fn is_of_a_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-')
 }
 
-/// Removes space as the reference does: Unicode's, and the four separators U+001C to U+001F.
+/// Removes the space that the reference removes: Unicode's, and the separators U+001C to U+001F.
 fn strip(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c))
 }

@@ -1,8 +1,8 @@
 //! The default rule, in both of its forms.
 //!
 //! A gated job is held while an earlier task of its repo is unfinished, or while its repo is
-//! frozen. Owns the parameters and what holds a job. Whom the gate may hold at all is the same for
-//! every rule: see `decide` and `clause`.
+//! frozen. Owns the parameters and what holds a job. `decide` and `clause` own which jobs are
+//! gated.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -17,7 +17,7 @@ use crate::rule::Rule;
 use crate::settings::Settings;
 use crate::snapshot::{Decision, Hold, Snapshot, Timestamp};
 
-/// The parameters of the default policy. Other policies have them, too, with their own.
+/// The parameters of the default policy. Every other policy has them, too.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Serial {
@@ -75,7 +75,7 @@ impl Rule for Serial {
     }
 }
 
-/// What holds a gated job by this rule; other rules begin with it.
+/// What holds a gated job. Other rules add to it.
 pub fn hold(job: &GatedJob<'_>) -> Hold {
     Hold {
         earlier_task: job.first_earlier(),

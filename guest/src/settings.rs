@@ -1,7 +1,7 @@
-//! What an operator has set, read and checked once per call.
+//! The operator's settings, read and checked once per call.
 //!
 //! Owns the checks of single parameters; `rule` reads the whole. Callers rely on this: every string
-//! in here can be part of a clause, so that the clause needs no second check.
+//! in the settings may be used in a clause without another check.
 
 use alloc::format;
 use alloc::string::String;

@@ -1,8 +1,8 @@
-//! The state of a queue, as the rule sees it: plain data, and the answer's types.
+//! The state of a queue and the types of the answer, as a rule sees them.
 //!
-//! Owns the meaning of a row for the rule; the contract (`wit/serial-gate.wit`) documents the
-//! fields. The tables stay in columns, as the contract passes them, and are read row by row. Only
-//! what some rule here reads is kept. Callers rely on this: a row holds `None` for NULL.
+//! The contract (`wit/serial-gate.wit`) documents the fields; columns that no rule here reads are
+//! left out. The tables stay in columns, as the contract passes them, and are read row by row.
+//! Callers rely on this: a row holds `None` for NULL.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -15,17 +15,18 @@ pub type Timestamp = i64;
 /// A text value: its place in [`Symbols`]. Equal symbols are equal values. In a column, 0 is NULL.
 pub type Symbol = NonZeroU32;
 
-/// The texts of all symbols, one behind the other.
+/// The texts of all symbols, one after another.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Symbols {
     /// All texts in one.
     pub text: String,
-    /// Where the text of each symbol ends, in bytes. The first is NULL's, which has no text.
+    /// Where the text of each symbol ends, in bytes. The first entry is for NULL, which has no
+    /// text.
     pub ends: Vec<u32>,
 }
 
 impl Symbols {
-    /// The text of a symbol; none if there is no such symbol.
+    /// The text of a symbol, or `None` if there is no such symbol.
     pub fn text(&self, symbol: Symbol) -> Option<&str> {
         let at = symbol.get() as usize;
         let (start, end) = (*self.ends.get(at - 1)?, *self.ends.get(at)?);
@@ -77,14 +78,15 @@ impl Tasks {
 pub enum TaskRef {
     /// The id of the job's task, if there is such a task.
     Id(i64),
-    /// A number that cannot be an id, and that the database sorts before this one.
+    /// A number that cannot be an id. The database sorts it before this id, and after the lower
+    /// ones.
     BeforeId(i64),
-    /// Something that the database sorts after every number.
+    /// A value that the database sorts after every id.
     AfterEveryId,
 }
 
 impl TaskRef {
-    /// As the contract passes it: a number, and what it means. None is NULL.
+    /// Reads a number and its kind, as the contract passes them; `None` is NULL.
     pub fn new(number: i64, kind: u8) -> Option<TaskRef> {
         match kind {
             0 => None,
@@ -197,7 +199,7 @@ pub struct Snapshot {
     pub freezes: Freezes,
 }
 
-/// Why a job waits. An empty one holds nothing.
+/// Why a job waits. The default holds nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Hold {
     /// The first of the tasks that it waits for.

@@ -8,7 +8,7 @@ use serial_gate::model::Settings;
 use serial_gate::policy::{Allowance, DEFAULT_POLICY, Runtime};
 use serial_gate::queue::Queue;
 
-use crate::support::native::decide_natively;
+use super::decide_natively;
 use crate::support::random_states::{State, agree, for_random_states_of, settings};
 
 fn for_random_states(

@@ -10,8 +10,8 @@ use serial_gate_default_policy::serial::Serial;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use super::cases;
-use crate::support::native::{decide_natively, native_settings};
+use super::{cases, decide_natively};
+use crate::support::native::native_settings;
 use crate::support::{Gate, fixtures};
 
 #[track_caller]

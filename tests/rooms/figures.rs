@@ -1,8 +1,8 @@
 //! Figures of the rooms, for a reader who compares two commits.
 //!
 //! `SERIAL_GATE_HOUSE=folder cargo test --test tests figures_of_the_rooms -- --ignored --nocapture`
-//! reads another checkout. The imports that run up are those against the order of a room's files in
-//! which the fewest do.
+//! reads another checkout. It orders a room's files so that the fewest imports run up, and counts
+//! those.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use super::{checkout, imports};
 
 type Imports = BTreeSet<(usize, usize)>;
 
-/// The files, lowest first, in an order that a move of one file makes no better.
+/// The files, lowest first, in an order that no move of one file improves.
 fn ordered(files: &[usize], imports: &Imports) -> Vec<usize> {
     let mut order = files.to_vec();
     order.sort_by_key(|file| {

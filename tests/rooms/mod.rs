@@ -1,8 +1,7 @@
-//! The rooms of the house: which may need which, what stays inside one, and how long a file may be.
+//! The rooms of the host: which may import which, what stays inside a room, how long a file may be.
 //!
-//! Owns the rules and what is still otherwise. A finding that [`STILL`] does not name fails, and so
-//! does a line of it that is no longer needed. `source` reads the files, `figures` counts for a
-//! reader.
+//! Owns the rules and their exceptions, [`STILL`]. Any other finding fails, and so does an
+//! exception that is no longer needed. `source` reads the files, `figures` counts for a reader.
 
 mod figures;
 mod source;
@@ -12,8 +11,8 @@ use std::path::{Path, PathBuf};
 
 use source::{House, Source, rust_files};
 
-/// The rooms, lowest first: one needs only those above it in this list. Those of one line do
-/// not know each other.
+/// The rooms, lowest first: a room imports only from rooms above it in this list. Rooms in one line
+/// do not import each other.
 const ORDER: &[&[&str]] = &[
     &["model"],
     &["clause"],
@@ -30,7 +29,7 @@ const ORDER: &[&[&str]] = &[
     &["cli"],
 ];
 
-/// Modules that need no room, so that every room may need them.
+/// Modules that import no room, so that every room may import them.
 const LEAVES: &[&str] = &[
     "backoff",
     "error",
@@ -40,7 +39,7 @@ const LEAVES: &[&str] = &[
     "remedy",
 ];
 
-/// Folders of a room that do not need these others of it.
+/// Folders of a room that do not import from these other folders.
 const APART: &[(&str, &[&str])] = &[
     ("store/records/", &["store/sqlite/", "store/postgres/"]),
     ("store/sqlite/", &["store/postgres/"]),
@@ -54,7 +53,7 @@ const INSIDE: &[(&str, &str)] = &[("rusqlite", "store/sqlite/"), ("wasmtime", "p
 
 const MOST_LINES: usize = 400;
 
-/// What is still otherwise: the rule, the file or the folder, and why.
+/// The exceptions: the rule, the file or the folder, and why.
 const STILL: &[(Rule, &str, &str)] = &[(
     Rule::Inside,
     "model/",
@@ -89,11 +88,11 @@ fn place(room: &str) -> Option<usize> {
     ORDER.iter().position(|rooms| rooms.contains(&room))
 }
 
-/// Whether one room may not need another.
+/// Whether a room may not import from another.
 fn runs_up(from: &str, to: &str) -> bool {
     match (place(from), place(to)) {
         (Some(from), Some(to)) => to > from,
-        // A leaf needs no room.
+        // A leaf imports no room.
         (None, to) => to.is_some(),
         (Some(_), None) => false,
     }
@@ -204,7 +203,7 @@ fn a_room_s_tests_take_nothing_from_another_room_s() {
     for path in rust_files(&tests) {
         let inside = path.strip_prefix(&tests).unwrap();
         let own = inside.iter().next().unwrap();
-        // These have imports as texts.
+        // The tests of this folder contain imports in strings.
         if own == "rooms" {
             continue;
         }

@@ -1,8 +1,8 @@
 //! Components that take a compiler minutes or gigabytes, written byte by byte, because no tool
-//! would.
+//! writes them.
 //!
-//! Those that name no cap are small enough for every cap, and too much for the limits of the
-//! process that compiles them.
+//! Some exceed a cap and are named after it. The others are below every cap, but exceed the limits
+//! of the process that compiles them.
 
 use std::path::PathBuf;
 
@@ -60,7 +60,7 @@ pub fn of_module(module: &[u8]) -> Vec<u8> {
     component(&[section(1, module)])
 }
 
-/// A function whose locals live through loops within one another.
+/// A function whose locals live through nested loops.
 fn locals_through_loops(locals: usize, loops: usize) -> Vec<u8> {
     let mut body = [b"\x01".to_vec(), number(locals), b"\x7e".to_vec()].concat();
     body.extend(b"\x03\x40".repeat(loops));
@@ -75,12 +75,12 @@ fn locals_through_loops(locals: usize, loops: usize) -> Vec<u8> {
     body
 }
 
-/// Within every cap, and minutes of compilation.
+/// Below every cap, but takes minutes to compile.
 pub fn slow() -> Vec<u8> {
     of_module(&functions(&vec![locals_through_loops(100, 200); 400]))
 }
 
-/// Components of five kinds, each within every cap by little.
+/// Components of five kinds, each just below every cap.
 pub fn admitted() -> Vec<(&'static str, Vec<u8>)> {
     let one_function = |body: Vec<u8>| of_module(&functions(&[body]));
     let adds = [b"\0".to_vec(), b"\x41\0\x1a".repeat(690_000), vec![0x0b]].concat();

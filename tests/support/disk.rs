@@ -1,4 +1,4 @@
-//! A disk that keeps only what was flushed, and the queue that a power cut leaves on it.
+//! A disk that keeps only what was flushed, and the queue on it after a power cut.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -22,7 +22,7 @@ static LIBRARY: LazyLock<PathBuf> = LazyLock::new(|| {
         .status()
         .expect("these tests need a C compiler, `cc`");
     assert!(compiled.success());
-    // Several runs of the tests may use it.
+    // Several runs of the tests may use the file, so it is replaced at once.
     let library = folder.join("disk.so");
     fs::rename(made, &library).unwrap();
     library
@@ -77,18 +77,19 @@ impl Disk {
         self.cut(None)
     }
 
-    /// The same, where what was written to the main file has reached the disk in whatever order, unasked.
+    /// The same, where what was written to the main file has reached the disk in whatever order,
+    /// unasked.
     pub fn after_a_power_cut_with_main_file_of(&self, gate: &Gate) -> Gate {
         self.cut(Some(gate))
     }
 
     fn cut(&self, main: Option<&Gate>) -> Gate {
-        // No flush is half done meanwhile.
+        // During the copy no flush is half done.
         let lock = File::create(self.path("lock")).unwrap();
         lock.lock().unwrap();
         let gate = Gate::empty();
         for (name, file) in self.names() {
-            // The index of the log is made anew.
+            // SQLite rebuilds the index of the log.
             if name.ends_with("-shm") {
                 continue;
             }
@@ -97,7 +98,7 @@ impl Disk {
                 Some(main) if name == "serial-gate.db" => {
                     fs::copy(main.database(), gate.path(&name)).unwrap();
                 }
-                // A file whose name was flushed and nothing else is empty.
+                // A file of which only the name was flushed is empty.
                 _ if !flushed.exists() => gate.write(&name, ""),
                 _ => drop(fs::copy(flushed, gate.path(&name)).unwrap()),
             }
@@ -123,7 +124,8 @@ impl Disk {
         File::create(self.path("events")).unwrap();
     }
 
-    /// No write has room (`full`), no flush succeeds (`broken`) or none ends (`slow`), until [`Disk::is_good_again`].
+    /// No write has room (`full`), no flush succeeds (`broken`) or none ends (`slow`), until
+    /// [`Disk::is_good_again`].
     pub fn gets(&self, fault: &str) {
         File::create(self.path(fault)).unwrap();
     }

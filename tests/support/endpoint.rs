@@ -1,4 +1,4 @@
-//! An HTTP server on this machine that answers as it is told, and remembers what it was sent.
+//! An HTTP server on this machine that gives prepared answers, and keeps the requests.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -8,23 +8,23 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// What it does with a request. When nothing is left to do, it takes everything.
+/// The answer to a request. After the last prepared answer, it accepts every request.
 #[derive(Debug, Clone, Copy)]
 pub enum Answer {
     Status(u16),
     /// 429, with `Retry-After` in seconds.
     TooMany(u64),
-    /// 429 as Telegram says it: in the body.
+    /// 429 as Telegram reports it: in the body.
     TooManyInBody(u64),
     /// This status, with this body.
     Says(u16, &'static str),
-    /// 400 as Telegram says that a chat has another number by now.
+    /// 400, with which Telegram reports that a chat has a new number.
     Moved(i64),
-    /// To another address.
+    /// A redirect to another address.
     Elsewhere,
-    /// Never, with the connection open.
+    /// No answer, and the connection stays open.
     Hang,
-    /// Never, with the connection closed.
+    /// No answer, and the connection is closed.
     Drop,
 }
 
@@ -53,7 +53,7 @@ struct Shared {
     arrived: Condvar,
 }
 
-/// It ends with the test's process.
+/// It runs until the test's process ends.
 #[derive(Clone)]
 pub struct Endpoint {
     pub url: String,
@@ -83,7 +83,7 @@ impl Endpoint {
         self.shared.requests.lock().unwrap().clone()
     }
 
-    /// Waits until so many requests have arrived.
+    /// Waits until this many requests have arrived.
     pub fn wait_for(&self, requests: usize) -> Vec<Request> {
         let lock = self.shared.requests.lock().unwrap();
         let too_few = |arrived: &mut Vec<Request>| arrived.len() < requests;

@@ -1,4 +1,4 @@
-//! The binary in a folder of its own, and what a run of it said.
+//! The binary in a temporary folder, and the output of a run.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use tempfile::TempDir;
 #[derive(Clone)]
 pub struct Gate {
     folder: Arc<TempDir>,
-    /// What every run of the binary finds in its environment.
+    /// Environment variables for every run of the binary.
     environment: Vec<(&'static str, OsString)>,
 }
 
@@ -44,7 +44,7 @@ impl Gate {
         }
     }
 
-    /// The same folder, in which the binary runs with these variables, too.
+    /// The same folder. The binary also runs with these variables.
     pub fn with_environment(mut self, variables: Vec<(&'static str, OsString)>) -> Gate {
         self.environment.extend(variables);
         self
@@ -91,7 +91,7 @@ impl Gate {
         }
         command
             .args(arguments)
-            // No configuration of the user who runs the tests has a say.
+            // The configuration of the user who runs the tests is not read.
             .env("XDG_CONFIG_HOME", self.path("config"))
             .envs(self.environment.iter().cloned())
             .current_dir(self.folder.path())
@@ -103,7 +103,7 @@ impl Gate {
         self.command(arguments).output().unwrap().into()
     }
 
-    /// Runs one of the commands that the binary proposes, in a shell.
+    /// Runs a command that the binary proposes, in a shell.
     pub fn run_in_shell(&self, line: &str) -> Ran {
         let binary = Path::new(env!("CARGO_BIN_EXE_serial-gate"))
             .parent()
@@ -117,7 +117,7 @@ impl Gate {
         shell.output().unwrap().into()
     }
 
-    /// Claims a job and ends it; its id.
+    /// Claims a job and finishes it. Returns its id.
     #[track_caller]
     pub fn do_a_job(&self) -> i64 {
         let claimed = self.run(&["claim", "--json"]).succeeds().json();

@@ -1,7 +1,7 @@
-//! Policies that mean harm, as real components.
+//! Hostile policies, as real components.
 //!
-//! They are written by hand in WebAssembly's text, one function of the contract at a time, around a
-//! frame that fulfils the contract with an empty answer.
+//! Each replaces some functions of a frame that fulfils the contract with empty answers. They are
+//! written in WebAssembly's text format.
 
 use jiff::Timestamp;
 use serial_gate::error::with_causes;
@@ -12,14 +12,14 @@ use wit_parser::Resolve;
 
 use super::Gate;
 
-/// A component whose functions are these bodies, in WebAssembly's text.
+/// The bodies of a component's functions, in WebAssembly's text format.
 pub struct Hostile {
     pub describe: &'static str,
     pub decide: &'static str,
     pub claim_clause: &'static str,
-    /// More of the module. Imports come first in a module, so this stands at its top.
+    /// More of the module. It is put at the top, because imports come first.
     pub module: &'static str,
-    /// What is imported, in WIT: the packages that define it, and the lines of the world.
+    /// The imports, in WIT: the packages that define them, and the lines of the world.
     pub packages: &'static str,
     pub imports: &'static str,
 }
@@ -51,10 +51,12 @@ impl Hostile {
                 (memory (export "memory") 2)
                 (global $free (mut i32) (i32.const 65536))
                 (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (local $block i32)
-                    (local.set $block (i32.and (i32.add (global.get $free) (i32.const 7)) (i32.const -8)))
+                    (local.set $block
+                        (i32.and (i32.add (global.get $free) (i32.const 7)) (i32.const -8)))
                     (global.set $free (i32.add (local.get $block) (local.get 3)))
                     (block $fits (loop $grow
-                        (br_if $fits (i32.le_u (global.get $free) (i32.mul (memory.size) (i32.const 65536))))
+                        (br_if $fits
+                            (i32.le_u (global.get $free) (i32.mul (memory.size) (i32.const 65536))))
                         (if (i32.eq (memory.grow (i32.const 16)) (i32.const -1)) (then unreachable))
                         (br $grow)))
                     (local.get $block))
@@ -86,7 +88,7 @@ impl Hostile {
     }
 }
 
-/// A module in WebAssembly's text as a component of a world, with the contract from a file.
+/// Makes a component of a module in text format, for a world of the contract in a file.
 pub fn encode(module: &str, contract: &str, world: &str) -> Vec<u8> {
     let mut wasm = wat::parse_str(module).unwrap();
     let mut resolve = Resolve::default();
@@ -141,12 +143,12 @@ pub fn nothing() -> Snapshot {
     }
 }
 
-/// What each call of a policy comes to, the good ones as `ok`.
+/// The error of each call of a policy, or `ok`.
 pub fn calls(hostile: &Hostile) -> [String; 3] {
     let policy = hostile.policy();
-    let said = |error: Option<Error>| {
+    let result = |error: Option<Error>| {
         error.map_or("ok".to_owned(), |error| {
-            // A backtrace would tell where in the component it was.
+            // A backtrace would name the place in the component.
             with_causes(&error)
                 .lines()
                 .next()
@@ -155,13 +157,13 @@ pub fn calls(hostile: &Hostile) -> [String; 3] {
         })
     };
     [
-        said(policy.describe().err()),
-        said(policy.decide(&settings(), NOW, &nothing()).err()),
-        said(policy.claim_clause(&settings(), NOW, Dialect::Sqlite).err()),
+        result(policy.describe().err()),
+        result(policy.decide(&settings(), NOW, &nothing()).err()),
+        result(policy.claim_clause(&settings(), NOW, Dialect::Sqlite).err()),
     ]
 }
 
-/// An answer of `claim-clause`: fine, with a text of this place and length.
+/// An answer of `claim-clause`: a clause with a text of this address and length.
 macro_rules! clause_at {
     ($place:literal, $length:literal) => {
         concat!(
@@ -179,7 +181,8 @@ macro_rules! clause_at {
 /// it reads the symbols' text (at 40) and ends (at 48), and of the jobs the ids (at 96) and states
 /// (at 136).
 pub const DECIDE_ALL: &str = r#"
-    (local $row i32) (local $out i32) (local $count i32) (local $symbol i32) (local $end i32) (local $start i32)
+    (local $row i32) (local $out i32) (local $count i32)
+    (local $symbol i32) (local $end i32) (local $start i32)
     (local.set $out (i32.const 8192))
     (block $done (loop $next
         (br_if $done (i32.ge_u (local.get $row) (i32.load offset=100 (local.get 0))))
@@ -206,8 +209,8 @@ pub const DECIDE_ALL: &str = r#"
 
 pub const CLAIM: &str = "(global $verdict i32 (i32.const 0))";
 
-/// A queue whose active generation is a component that no check has seen, as it is when a policy
-/// answers otherwise later.
+/// A queue whose active generation was not checked, like a policy that changes its answers after
+/// the check.
 pub fn queue_of(component: &[u8]) -> Gate {
     let gate = Gate::new();
     install(&gate, component);

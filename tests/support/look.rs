@@ -1,5 +1,5 @@
-//! What a test sees from outside: whether something is so by now, a value of the database, a file's
-//! lines.
+//! What a test observes from outside: conditions to wait for, values of the database, lines of
+//! files.
 
 use std::path::Path;
 use std::thread;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::Gate;
 
-/// Waits until something is so.
+/// Waits until a condition holds.
 #[track_caller]
 pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
@@ -30,7 +30,7 @@ pub fn status(gate: &Gate, job: i64) -> String {
     value(gate, &format!("SELECT status FROM jobs WHERE id = {job}")).unwrap()
 }
 
-/// A file's lines; none if it is not there.
+/// A file's lines; empty if there is no file.
 pub fn lines(path: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     text.lines().map(Into::into).collect()

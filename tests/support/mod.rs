@@ -1,8 +1,9 @@
-//! What tests of more than one room use. A room imports from here and from itself, never from
-//! another room.
+//! What tests of several rooms share. The tests of a room import from here and from their own
+//! folder, never from another room's.
 
 pub mod bombs;
 pub mod components;
+mod devtools;
 #[cfg(target_os = "linux")]
 pub mod disk;
 pub mod endpoint;

@@ -1,5 +1,5 @@
-//! The ways in which the file under a queue's path becomes another one, and a channel that tells
-//! whether alerts still go out.
+//! The ways in which another file gets to a queue's path, and a channel that shows whether alerts
+//! are still sent.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use super::Gate;
 use super::endpoint::Endpoint;
 use super::look::until;
 
-/// A way in which other files come to be at the path.
+/// A way in which other files get to the path.
 pub struct Way {
     pub name: &'static str,
     /// The path is a symbolic link.
@@ -85,13 +85,13 @@ pub fn beside(gate: &Gate, suffix: &str) -> PathBuf {
 
 pub fn remove_log_and_index(gate: &Gate) {
     for suffix in ["-wal", "-shm"] {
-        // A process that has just let go of them may have removed them.
+        // A process that has just closed them may have removed them.
         let _ = fs::remove_file(beside(gate, suffix));
     }
 }
 
-/// Another process changes the queue that is at the path. It may have to wait until nobody has the
-/// old index open.
+/// Another process changes the queue that is at the path. It may wait until no process has the old
+/// index open.
 #[track_caller]
 pub fn change(gate: &Gate, verb: &[&str]) {
     until("another process may change the queue", || {

@@ -1,20 +1,10 @@
-//! The default rule run natively, in the contract's types.
+//! The contract's types as the host generates them, and as the rule has them. The bench uses this,
+//! too.
 
 use serial_gate::model;
-use serial_gate_default_policy::rule::{self, Rule};
+use serial_gate_default_policy::rule;
 use serial_gate_default_policy::serial::Serial;
 use serial_gate_default_policy::{settings, snapshot};
-
-/// The default rule run natively, in the contract's types.
-pub fn decide_natively(
-    settings: &model::Settings,
-    state: &model::Snapshot,
-) -> Result<Vec<model::Decision>, String> {
-    let state = native_state(state);
-    let decisions: Vec<snapshot::Decision> =
-        Serial::decide(&native_settings(settings)?, 0, &state)?;
-    Ok(decisions.into_iter().map(contract_decision).collect())
-}
 
 pub fn native_settings(settings: &model::Settings) -> Result<settings::Settings<Serial>, String> {
     let model::Settings {
@@ -26,7 +16,7 @@ pub fn native_settings(settings: &model::Settings) -> Result<settings::Settings<
     rule::parse(*enabled, repos, *freeze_enabled, rules.as_deref())
 }
 
-fn native_state(state: &model::Snapshot) -> snapshot::Snapshot {
+pub fn native_state(state: &model::Snapshot) -> snapshot::Snapshot {
     let model::Snapshot {
         symbols,
         tasks,
@@ -60,7 +50,7 @@ fn native_state(state: &model::Snapshot) -> snapshot::Snapshot {
     }
 }
 
-fn contract_decision(decision: snapshot::Decision) -> model::Decision {
+pub fn contract_decision(decision: snapshot::Decision) -> model::Decision {
     let verdict = match decision.verdict {
         snapshot::Verdict::Claim => model::Verdict::Claim,
         snapshot::Verdict::Hold(snapshot::Hold {

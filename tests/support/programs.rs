@@ -1,15 +1,14 @@
-//! What some tests need of the machine: programs, most of them named by a variable of the
-//! environment that `.ci/run` sets.
+//! Programs that some tests need. `.ci/run` sets an environment variable for most of them.
 //!
-//! Without one such a test passes, and what was skipped is said on the standard error. With `CI`
-//! set it fails.
+//! If a program is missing, its tests pass and print to standard error what they skipped. With `CI`
+//! set they fail.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
 use std::sync::Mutex;
 
-/// The value of a variable; none, which is said, if it is not set.
+/// The value of a variable. If it is not set, prints what is skipped.
 #[track_caller]
 pub fn required(variable: &str, skipped: &str) -> Option<OsString> {
     let found = std::env::var_os(variable).filter(|value| !value.is_empty());
@@ -19,7 +18,7 @@ pub fn required(variable: &str, skipped: &str) -> Option<OsString> {
     found
 }
 
-/// What CI has to have is not there.
+/// Reports a missing program. With `CI` set, fails.
 #[track_caller]
 pub fn missing(why: &str, skipped: &str) {
     not_in_ci(why, skipped, std::env::var_os("CI").as_deref());
@@ -32,11 +31,11 @@ fn not_in_ci(why: &str, skipped: &str, ci: Option<&OsStr>) {
     assert!(!is_ci, "`CI` is set, and {why}: {skipped}");
 }
 
-/// Says once in a run what is skipped.
+/// Prints once in a run what is skipped.
 pub fn say(why: &str, skipped: &str) {
-    static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-    if SAID.lock().unwrap().insert(why.to_owned()) {
-        // Not by `eprintln!`, whose text the tests' runner shows for a failed test only.
+    static PRINTED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    if PRINTED.lock().unwrap().insert(why.to_owned()) {
+        // The test runner shows the output of `eprintln!` only for a failed test.
         let line = format!("skipped: {why}: {skipped}\n");
         let _ = std::io::stderr().write_all(line.as_bytes());
     }

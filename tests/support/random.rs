@@ -1,4 +1,4 @@
-//! Random numbers that are the same in every run.
+//! Pseudo-random numbers: the same in every run.
 
 /// A small deterministic generator (xorshift64*), so that a failure can be run again.
 pub struct Rng(u64);

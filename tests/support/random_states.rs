@@ -1,7 +1,7 @@
 //! Random states of the tables and random settings, and the central property on them.
 //!
-//! States are small and full of collisions, because that is where rules differ: few repos, ids that
-//! meet, NULLs, foreign task ids, names that only almost match.
+//! States are small and full of collisions, where rules differ: few repos, equal ids, NULLs, task
+//! ids of other repos, names that almost match.
 
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -24,7 +24,7 @@ pub struct State {
     pub freezes: Vec<(i64, &'static str, Text)>,
 }
 
-/// What can stand in `jobs.task_id`: SQLite keeps any type there.
+/// A value of `jobs.task_id`: SQLite keeps any type there.
 #[derive(Debug, Clone)]
 pub enum TaskId {
     Null,
@@ -172,7 +172,7 @@ fn fill(connection: &rusqlite::Connection, state: &State) {
     connection.execute_batch("COMMIT").unwrap();
 }
 
-/// The same for any policy, with whatever else is random.
+/// The same for any policy, and with another random input.
 pub fn for_random_states_of<T: std::fmt::Debug>(
     rule: Rule,
     inputs: impl Strategy<Value = T>,
@@ -180,8 +180,8 @@ pub fn for_random_states_of<T: std::fmt::Debug>(
     check: impl Fn(&mut Queue, &State, &T) -> Result<(), TestCaseError>,
 ) {
     let gate = Gate::new();
-    let beside = gate.sqlite();
-    beside.pragma_update(None, "synchronous", "OFF").unwrap();
+    let other = gate.sqlite();
+    other.pragma_update(None, "synchronous", "OFF").unwrap();
     let queue = Queue::open(&gate.database(), rule, Options::default());
     let queue = std::cell::RefCell::new(queue.unwrap());
     let mut runner = TestRunner::new(ProptestConfig {
@@ -190,7 +190,7 @@ pub fn for_random_states_of<T: std::fmt::Debug>(
         ..ProptestConfig::default()
     });
     let result = runner.run(&(state(), inputs), |(state, input)| {
-        fill(&beside, &state);
+        fill(&other, &state);
         check(&mut queue.borrow_mut(), &state, &input)
     });
     if let Err(failure) = result {
@@ -198,7 +198,7 @@ pub fn for_random_states_of<T: std::fmt::Debug>(
     }
 }
 
-/// That `decide` lets exactly the jobs through that satisfy the clause.
+/// Checks that `decide` lets through exactly the jobs that satisfy the clause.
 pub fn agree(queue: &mut Queue, now: Timestamp) -> Result<(), TestCaseError> {
     let decisions = queue.decide(now, None).unwrap();
     let by_decide: Vec<i64> = decisions

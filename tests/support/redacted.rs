@@ -1,4 +1,4 @@
-//! Output without what differs from run to run, for snapshots.
+//! Output for snapshots, without the parts that differ from run to run.
 
 /// Times differ from run to run.
 pub fn without_times(text: &str) -> String {
@@ -25,7 +25,7 @@ pub fn without_times(text: &str) -> String {
     shown + rest
 }
 
-/// The numbers of freezes are others each time.
+/// The numbers of freezes differ from run to run.
 pub fn without_numbers(text: &str) -> String {
     let parts = text.split_inclusive(|char: char| !char.is_ascii_digit());
     parts

@@ -1,4 +1,4 @@
-//! A running service: the real binary, asked over HTTP.
+//! A running service: the real binary, called over HTTP.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -11,11 +11,11 @@ use ureq::http::{Method, Request, Response};
 
 use super::Gate;
 
-/// A running service on a queue of its own.
+/// A running service.
 pub struct Service {
     pub gate: Gate,
     process: Child,
-    /// Kept open: a service whose address cannot be printed says so in its log.
+    /// Kept open: a service that cannot print its address logs an error.
     _stdout: BufReader<ChildStdout>,
     pub address: String,
     agent: Agent,
@@ -40,7 +40,7 @@ impl Answer {
         serde_json::from_str(&self.text).expect(&self.text)
     }
 
-    /// What a refusal says.
+    /// The reason of a refusal.
     #[track_caller]
     pub fn detail(&self) -> String {
         assert_eq!(self.headers["content-type"], "application/problem+json");
@@ -65,7 +65,7 @@ impl Service {
         Service::with_log(gate, log.into())
     }
 
-    /// Under a limit on open files, as `ulimit` takes it: `-n 200`, for example.
+    /// With a limit on open files, as an option of `ulimit`: `-n 200`.
     pub fn with_open_files(gate: Gate, limit: &str) -> Service {
         let served = gate.command(&["serve", "--listen", "127.0.0.1:0", "--json"]);
         let mut command = Command::new("sh");
@@ -129,7 +129,7 @@ impl Service {
         self.request("POST", path).json(body).send()
     }
 
-    /// A connection that knows nothing of HTTP.
+    /// A plain TCP connection.
     pub fn connect(&self) -> TcpStream {
         let connection = TcpStream::connect(&self.address).unwrap();
         connection
@@ -183,12 +183,12 @@ fn start(mut command: Command, log: Stdio) -> Started {
     let mut stdout = BufReader::new(process.stdout.take().unwrap());
     let mut line = String::new();
     stdout.read_line(&mut line).unwrap();
-    let told: Value = serde_json::from_str(&line).expect(&line);
-    let address = told["listening"].as_str().unwrap().to_owned();
+    let answer: Value = serde_json::from_str(&line).expect(&line);
+    let address = answer["listening"].as_str().unwrap().to_owned();
     (process, stdout, address)
 }
 
-/// A request that is being put together.
+/// A request that is being built.
 pub struct Asking<'a> {
     service: &'a Service,
     method: Method,
@@ -222,7 +222,7 @@ impl Asking<'_> {
         self.try_send().unwrap()
     }
 
-    /// The same, where there may be no answer.
+    /// The same, if there may be no answer.
     pub fn try_send(self) -> Result<Answer, ureq::Error> {
         let Asking {
             service,
@@ -242,7 +242,7 @@ impl Asking<'_> {
     }
 }
 
-/// Asks a service that may be killed meanwhile.
+/// Calls a service that may be killed before it answers.
 pub fn ask(address: &str, method: &str, path: &str, body: &Value) -> Result<Answer, ureq::Error> {
     let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
     let method = method.parse().unwrap();
@@ -313,7 +313,7 @@ fn agent() -> Agent {
         .into()
 }
 
-/// Makes an access token; its secret.
+/// Makes an access token. Returns its secret.
 pub fn access_token(gate: &Gate, name: &str, role: &str) -> String {
     let ran = gate
         .run(&["token", "add", name, "--role", role, "--json"])

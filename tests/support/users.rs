@@ -1,4 +1,5 @@
-//! Users who do things at random, and what was acknowledged to them: it has to be in the database, whatever happens.
+//! Users who do things at random, and what was acknowledged to them. All of it must be in the
+//! database, whatever happens.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
@@ -17,7 +18,7 @@ impl Random {
         Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
-    /// Less than this.
+    /// A number below this.
     pub fn below(&mut self, end: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -46,18 +47,19 @@ impl From<&Value> for Given {
     }
 }
 
-/// What was acknowledged since the database was last replaced. Before somebody undoes a thing, it is taken out of here.
+/// What was acknowledged since the database was last replaced. An entry is removed before a user
+/// undoes it.
 #[derive(Debug, Clone, Default)]
 pub struct Told {
     /// How often the database was replaced.
     pub replaced: u64,
     pub tasks: BTreeMap<i64, String>,
     pub tasks_done: BTreeSet<i64>,
-    /// Each claim that was ever given out.
+    /// Every claim.
     pub given: Vec<Given>,
-    /// Those that are good.
+    /// The valid claims.
     pub live: BTreeMap<i64, Given>,
-    /// Those whose job was put back.
+    /// The claims whose job was requeued.
     pub void: Vec<Given>,
     pub ended: BTreeMap<i64, &'static str>,
     pub freezes: BTreeMap<i64, String>,
@@ -68,21 +70,21 @@ pub struct Told {
     pub deploys: BTreeSet<String>,
 }
 
-/// Somebody.
+/// One user.
 pub struct User {
     gate: Gate,
     address: String,
-    /// Of an operator.
+    /// The token of an operator.
     access: String,
     pub told: Arc<Mutex<Told>>,
     /// Held while something is undone.
     pub undoing: Arc<RwLock<()>>,
-    /// Nobody else has it.
+    /// Only this user uses it.
     name: String,
     random: Random,
     /// Options of every command.
     pub options: &'static [&'static str],
-    /// The service may be gone and the database be another one: then it is not known what was done.
+    /// If the service may be gone or the database replaced, the result of a failed call is unknown.
     pub is_patient: bool,
     held: Vec<Given>,
     frozen: Option<i64>,
@@ -113,7 +115,7 @@ impl User {
         self.told.lock().unwrap()
     }
 
-    /// Does something, and hears that it is done.
+    /// Does something and waits for the answer.
     pub fn step(&mut self) {
         match self.random.below(40) {
             0..=10 => self.add_task(),
@@ -125,7 +127,7 @@ impl User {
         }
     }
 
-    /// Does something that is on the disk in any case.
+    /// Does something that is on the disk at any durability.
     pub fn step_that_holds_or_lets_in(&mut self) {
         self.count += 1;
         match self.random.below(8) {
@@ -198,7 +200,7 @@ impl User {
         self.hears(asked, |told| {
             told.ended.insert(given.job, status);
         });
-        // The next one of its repo may start.
+        // The next task of its repo may start.
         let path = format!("/tasks/{}", given.task);
         if self
             .ask("PATCH", &path, &json!({"stage": "done"}), 200)
@@ -222,7 +224,7 @@ impl User {
             .live
             .remove(&given.job)
             .is_none_or(|live| live != given);
-        // After a restore it may be somebody else's.
+        // After a restore it may be another user's.
         if of_another {
             return;
         }
@@ -323,7 +325,7 @@ impl User {
             "policy", "settings", "--rules", &rules, "--reason", "r", "--json",
         ];
         let ran = self.command(&verb);
-        // Another user has changed them while the command looked at these.
+        // Another user changed the settings while the command checked these.
         if ran.stderr.contains("changed in the meantime") || !self.is_done(&ran) {
             return;
         }
@@ -333,12 +335,12 @@ impl User {
         });
     }
 
-    /// Which database is asked.
+    /// The number of the current database.
     fn asked(&self) -> u64 {
         self.told().replaced
     }
 
-    /// What was asked of a database is not to be in another one.
+    /// Keeps an answer, unless the database was replaced since the request.
     fn hears(&self, asked: u64, what: impl FnOnce(&mut Told)) {
         let mut told = self.told();
         if told.replaced == asked {
@@ -403,7 +405,8 @@ pub fn check_what_holds_or_lets_in(told: &Told, sqlite: &Connection) {
         assert!(is_there(sql, &[name]), "the token of {name} is good again");
     }
     for (number, rules) in &told.generations {
-        let sql = "SELECT 1 FROM serial_gate_generation WHERE id = ?1 AND json_extract(settings, '$.rules') = ?2";
+        let sql = "SELECT 1 FROM serial_gate_generation \
+                   WHERE id = ?1 AND json_extract(settings, '$.rules') = ?2";
         assert!(
             is_there(sql, &[number, rules]),
             "generation {number} is missing"

@@ -1,21 +1,23 @@
 //! A real browser that looks at the page: headless Chromium, where the environment names one.
+//!
+//! Owns the mouse, the keyboard and what can be read of the page. `devtools` passes the commands.
 
-use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use headless_chrome::protocol::cdp::{DOM, Emulation, Page};
-use headless_chrome::{Browser, LaunchOptions, Tab};
-use serde_json::Value;
+use ct_codecs::{Base64, Decoder};
+use serde_json::{Value, json};
 
+use super::devtools::Browser;
 use super::programs::required;
 
-/// A window with one tab.
+/// One tab of a browser.
 pub struct Window {
-    tab: Arc<Tab>,
     browser: Arc<Browser>,
+    /// The protocol's name for the tab.
+    session: String,
 }
 
 /// Starts a browser, if the environment names one.
@@ -24,59 +26,50 @@ pub fn window() -> Option<Window> {
         "SERIAL_GATE_TEST_CHROMIUM",
         "the page is not looked at in a browser",
     )?;
-    // It looks for nothing outside this machine.
-    let more = [
-        "--disable-quic",
-        "--disable-component-update",
-        "--no-default-browser-check",
-    ];
-    let options = LaunchOptions::default_builder()
-        .path(Some(PathBuf::from(program)))
-        .sandbox(false)
-        .window_size(Some((1_000, 900)))
-        .idle_browser_timeout(Duration::from_secs(120))
-        .args(more.map(OsStr::new).to_vec())
-        .build()
-        .unwrap();
-    let browser = Browser::new(options).unwrap();
-    let tab = browser.new_tab().unwrap();
-    tab.set_default_timeout(Duration::from_secs(30));
-    Some(Window {
-        tab,
-        browser: Arc::new(browser),
-    })
+    Some(Window::of(Arc::new(Browser::start(&program))))
 }
 
 impl Window {
+    fn of(browser: Arc<Browser>) -> Window {
+        let tab = browser.call(None, "Target.createTarget", json!({"url": "about:blank"}));
+        let id = tab.unwrap()["targetId"].clone();
+        let attach = json!({"targetId": id, "flatten": true});
+        let attached = browser.call(None, "Target.attachToTarget", attach);
+        let session = attached.unwrap()["sessionId"].as_str().unwrap().to_owned();
+        Window { browser, session }
+    }
+
     /// Another tab of the same browser.
     pub fn another(&self) -> Window {
-        let tab = self.browser.new_tab().unwrap();
-        tab.set_default_timeout(Duration::from_secs(30));
-        Window {
-            tab,
-            browser: Arc::clone(&self.browser),
-        }
+        Window::of(Arc::clone(&self.browser))
     }
 
-    /// Brings the tab to the front, where somebody sees it.
+    #[track_caller]
+    fn call(&self, method: &str, parameters: Value) -> Value {
+        let answer = self.browser.call(Some(&self.session), method, parameters);
+        answer.unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    /// Brings the tab to the front. A browser lets hidden tabs rest.
     pub fn show(&self) {
-        self.tab.bring_to_front().unwrap();
+        self.call("Page.bringToFront", json!({}));
     }
 
+    #[track_caller]
     pub fn open(&self, address: &str, path: &str) {
-        self.tab
-            .navigate_to(&format!("http://{address}{path}"))
-            .and_then(|tab| tab.wait_until_navigated())
-            .unwrap();
+        let url = format!("http://{address}{path}");
+        let opened = self.call("Page.navigate", json!({"url": url}));
+        assert_eq!(opened["errorText"], Value::Null, "{url}");
+        self.until(&url, || self.value("document.readyState") == "complete");
     }
 
-    /// What somebody reads.
+    /// The text that the page shows.
     pub fn text(&self) -> String {
         let text = self.value("document.body.innerText");
         text.as_str().unwrap_or_default().to_owned()
     }
 
-    /// Waits until somebody reads this, and takes a picture of it.
+    /// Waits until the page shows this text, and takes a picture of it.
     #[track_caller]
     pub fn until_it_says(&self, text: &str, picture: &str) {
         self.until(text, || self.text().contains(text));
@@ -96,86 +89,91 @@ impl Window {
         }
     }
 
-    /// Types into the field that the keyboard is at.
+    /// Types into the field that has the focus.
     pub fn type_text(&self, text: &str) {
-        self.tab.type_str(text).unwrap();
+        for letter in text.chars() {
+            for kind in ["keyDown", "keyUp"] {
+                let mut event = json!({"type": kind, "key": letter});
+                if kind == "keyDown" {
+                    event["text"] = json!(letter);
+                }
+                self.call("Input.dispatchKeyEvent", event);
+            }
+        }
     }
 
+    /// Presses `Tab` or `Enter`.
     pub fn press(&self, key: &str) {
-        self.tab.press_key(key).unwrap();
+        let (number, text) = match key {
+            "Tab" => (9, ""),
+            "Enter" => (13, "\r"),
+            _ => panic!("{key}"),
+        };
+        let down = json!({
+            "type": "keyDown", "key": key, "code": key, "windowsVirtualKeyCode": number,
+            "text": text,
+        });
+        self.call("Input.dispatchKeyEvent", down);
+        let up = json!({
+            "type": "keyUp", "key": key, "code": key, "windowsVirtualKeyCode": number,
+        });
+        self.call("Input.dispatchKeyEvent", up);
     }
 
-    /// Clicks on something, which may be drawn anew meanwhile.
+    /// Clicks on an element, once it is there. The page may replace it at any time.
     #[track_caller]
     pub fn click(&self, selector: &str) {
-        self.until(selector, || self.try_to_click(selector).is_some());
+        let middle = format!(
+            "(() => {{
+                const element = document.querySelector({});
+                element.scrollIntoView({{behavior: 'instant', block: 'nearest'}});
+                const box = element.getBoundingClientRect();
+                return JSON.stringify([box.x + box.width / 2, box.y + box.height / 2]);
+            }})()",
+            json!(selector)
+        );
+        let mut at = Value::Null;
+        self.until(selector, || {
+            at = self.value(&middle);
+            at.is_string()
+        });
+        let at: [f64; 2] = serde_json::from_str(at.as_str().unwrap()).unwrap();
+        for kind in ["mouseMoved", "mousePressed", "mouseReleased"] {
+            let button = if kind == "mouseMoved" { "none" } else { "left" };
+            let event = json!({
+                "type": kind, "x": at[0], "y": at[1], "button": button, "clickCount": 1,
+            });
+            self.call("Input.dispatchMouseEvent", event);
+        }
     }
 
-    /// The library's own `click` asks a script of the page where it is.
-    fn try_to_click(&self, selector: &str) -> Option<()> {
-        let element = self.tab.find_element(selector).ok()?;
-        self.tab
-            .call_method(DOM::ScrollIntoViewIfNeeded {
-                node_id: Some(element.node_id),
-                backend_node_id: None,
-                object_id: None,
-                rect: None,
-            })
-            .ok()?;
-        let middle = element.get_midpoint().ok()?;
-        self.tab.click_point(middle).ok().map(drop)
-    }
-
-    /// The value of an expression.
+    /// The value of an expression; null while the browser is between two pages.
     pub fn value(&self, expression: &str) -> Value {
-        // While it goes to another page there is nothing that has one.
-        let evaluated = self.tab.evaluate(expression, false);
-        evaluated
-            .ok()
-            .and_then(|found| found.value)
-            .unwrap_or_default()
+        let parameters = json!({"expression": expression, "returnByValue": true});
+        let session = Some(self.session.as_str());
+        let evaluated = self.browser.call(session, "Runtime.evaluate", parameters);
+        evaluated.map_or(Value::Null, |evaluated| {
+            evaluated["result"]["value"].clone()
+        })
     }
 
-    /// Goes on as a telephone, or as a window of another size.
+    /// Continues as a telephone, or as a window of another size.
     pub fn resize(&self, width: u32, height: u32, mobile: bool) {
-        self.tab
-            .call_method(Emulation::SetDeviceMetricsOverride {
-                width,
-                height,
-                device_scale_factor: 1.0,
-                mobile,
-                scale: None,
-                screen_width: None,
-                screen_height: None,
-                position_x: None,
-                position_y: None,
-                dont_set_visible_size: None,
-                screen_orientation: None,
-                viewport: None,
-                display_feature: None,
-                device_posture: None,
-            })
-            .unwrap();
+        let size = json!({
+            "width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile,
+        });
+        self.call("Emulation.setDeviceMetricsOverride", size);
     }
 
-    /// Goes on in light or dark colours.
+    /// Continues in light or dark colours.
     pub fn prefer(&self, colours: &str) {
-        let feature = Emulation::MediaFeature {
-            name: "prefers-color-scheme".into(),
-            value: colours.into(),
-        };
-        self.tab
-            .call_method(Emulation::SetEmulatedMedia {
-                media: None,
-                features: Some(vec![feature]),
-            })
-            .unwrap();
+        let feature = json!({"name": "prefers-color-scheme", "value": colours});
+        self.call("Emulation.setEmulatedMedia", json!({"features": [feature]}));
     }
 
     pub fn run_no_scripts(&self) {
-        self.tab
-            .call_method(Emulation::SetScriptExecutionDisabled { value: true })
-            .unwrap();
+        let disabled = json!({"value": true});
+        self.call("Emulation.setScriptExecutionDisabled", disabled);
     }
 
     /// Keeps a picture of the window, if the environment names a folder for them.
@@ -183,11 +181,8 @@ impl Window {
         let Some(folder) = std::env::var_os("SERIAL_GATE_TEST_PICTURES") else {
             return;
         };
-        let format = Page::CaptureScreenshotFormatOption::Png;
-        let png = self
-            .tab
-            .capture_screenshot(format, None, None, true)
-            .unwrap();
+        let taken = self.call("Page.captureScreenshot", json!({"format": "png"}));
+        let png = Base64::decode_to_vec(taken["data"].as_str().unwrap(), None).unwrap();
         let path = PathBuf::from(folder).join(name).with_extension("png");
         std::fs::write(path, png).unwrap();
     }

@@ -61,14 +61,14 @@ impl Project {
         ran.stdout.trim().to_owned()
     }
 
-    /// Commits something and pushes it to the base; the commit.
+    /// Commits something and pushes it to the base. Returns the commit.
     pub fn commit(&self, message: &str) -> String {
         self.in_clone(&["commit", "--quiet", "--allow-empty", "-m", message]);
         self.in_clone(&["push", "--quiet", "origin", "HEAD:refs/heads/main"]);
         self.in_clone(&["rev-parse", "HEAD"])
     }
 
-    /// Commits something on another branch and pushes it; the commit.
+    /// Commits something on another branch and pushes it. Returns the commit.
     pub fn commit_on(&self, branch: &str, message: &str) -> String {
         self.in_clone(&["fetch", "--quiet", "origin"]);
         self.in_clone(&[
@@ -104,7 +104,7 @@ impl Project {
         self.git(&[&["-C", "clone"], arguments].concat())
     }
 
-    /// Where a branch of the remote is.
+    /// The commit of a branch of the remote.
     pub fn tip(&self, branch: &str) -> Option<String> {
         let listed = self.git(&["ls-remote", "remote.git", &format!("refs/heads/{branch}")]);
         listed.split_whitespace().next().map(Into::into)
@@ -134,7 +134,7 @@ impl Worker {
         kill_process(Pid::from_child(&self.process), signal).unwrap();
     }
 
-    /// What it printed, and what it logged, once it has ended.
+    /// Waits for its end. Returns its output and its log.
     pub fn ended(mut self) -> Ran {
         let status = self.process.wait().unwrap();
         let (mut stdout, mut stderr) = (String::new(), String::new());
@@ -156,7 +156,7 @@ impl Drop for Worker {
     }
 }
 
-/// A program in the folder, of a shell's lines.
+/// A shell script in the folder.
 pub fn program(gate: &Gate, name: &str, lines: &str) -> PathBuf {
     use std::os::unix::fs::PermissionsExt;
     let path = gate.path(name);

@@ -1,8 +1,8 @@
-//! One size: a database with so many held jobs in so many repos, and a copy of it for each contestant.
+//! One size: a database with a number of held jobs and repos, and a copy of it for each contestant.
 //!
-//! Owns the rows. Callers rely on this: the held jobs have the ids 1 to `held`; after them come jobs that may
-//! be claimed, every other one a gated job of its repo's first task; and each file is on the disk before
-//! anything is measured, so that nobody pays for writing another's copy.
+//! Owns the rows. Callers rely on this: the held jobs have the ids 1 to `held`. After them come
+//! jobs that may be claimed, every other one a gated job of its repo's first task. Each file is on
+//! the disk before anything is measured, so that no contestant pays for writing another's copy.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -59,8 +59,8 @@ impl Cell {
         }
     }
 
-    /// As the reference makes its tables. What `init` adds later is built over the rows at once, which is
-    /// faster than keeping it up to date row by row.
+    /// Makes the reference's tables. `init` adds its indexes after that, which is faster than to
+    /// update them row by row.
     fn fill(&self, path: &Path) {
         let Cell {
             held,
@@ -71,7 +71,8 @@ impl Cell {
         let sqlite = open(path);
         let until = |n: &u64| {
             format!(
-                "WITH RECURSIVE n (i) AS (SELECT 1 WHERE {n} > 0 UNION ALL SELECT i + 1 FROM n WHERE i < {n})"
+                "WITH RECURSIVE n (i) AS (
+                    SELECT 1 WHERE {n} > 0 UNION ALL SELECT i + 1 FROM n WHERE i < {n})"
             )
         };
         let (done, heads, waiting, claimable) =
@@ -79,22 +80,28 @@ impl Cell {
         sqlite
             .execute_batch(&format!(
                 "PRAGMA synchronous = OFF;
-                 CREATE TABLE tasks (id INTEGER PRIMARY KEY AUTOINCREMENT, work_item_id TEXT, repo TEXT, stage TEXT,
+                 CREATE TABLE tasks (id INTEGER PRIMARY KEY AUTOINCREMENT, work_item_id TEXT,
+                    repo TEXT, stage TEXT, created_at TEXT DEFAULT (datetime('now')));
+                 CREATE TABLE jobs (id INTEGER PRIMARY KEY AUTOINCREMENT, task_id INTEGER,
+                    repo TEXT, agent TEXT, status TEXT DEFAULT 'queued',
                     created_at TEXT DEFAULT (datetime('now')));
-                 CREATE TABLE jobs (id INTEGER PRIMARY KEY AUTOINCREMENT, task_id INTEGER, repo TEXT, agent TEXT,
-                    status TEXT DEFAULT 'queued', created_at TEXT DEFAULT (datetime('now')));
                  CREATE TABLE repo_freeze (id INTEGER PRIMARY KEY AUTOINCREMENT, repo TEXT NOT NULL,
-                    frozen_at TEXT DEFAULT (datetime('now')), cleared_at TEXT, reason TEXT, work_item_id TEXT);
+                    frozen_at TEXT DEFAULT (datetime('now')), cleared_at TEXT, reason TEXT,
+                    work_item_id TEXT);
                  BEGIN;
-                 {done} INSERT INTO tasks (repo, stage) SELECT 'repo-' || (i % {repos}), 'done' FROM n;
-                 {heads} INSERT INTO tasks (repo, stage) SELECT 'repo-' || (i % {repos}), 'development' FROM n;
-                 {waiting} INSERT INTO tasks (repo, stage) SELECT 'repo-' || (i % {repos}), 'analysis' FROM n;
+                 {done} INSERT INTO tasks (repo, stage)
+                    SELECT 'repo-' || (i % {repos}), 'done' FROM n;
+                 {heads} INSERT INTO tasks (repo, stage)
+                    SELECT 'repo-' || (i % {repos}), 'development' FROM n;
+                 {waiting} INSERT INTO tasks (repo, stage)
+                    SELECT 'repo-' || (i % {repos}), 'analysis' FROM n;
                  {waiting} INSERT INTO jobs (task_id, repo, agent)
                     SELECT {finished} + {repos} + i, 'repo-' || (i % {repos}), 'analyst' FROM n;
                  {claimable} INSERT INTO jobs (task_id, repo, agent)
                     SELECT id, repo, iif(i % 2, 'analyst', 'developer')
                     FROM n JOIN tasks ON tasks.id = {finished} + 1 + i / 2 % {repos};
-                 {heads} INSERT INTO repo_freeze (repo, cleared_at) SELECT 'repo-' || (i % {repos}), datetime('now') FROM n;
+                 {heads} INSERT INTO repo_freeze (repo, cleared_at)
+                    SELECT 'repo-' || (i % {repos}), datetime('now') FROM n;
                  COMMIT;"
             ))
             .unwrap();
@@ -102,7 +109,7 @@ impl Cell {
         settle(path);
     }
 
-    /// Takes the jobs that may be claimed out of the queue: nothing is left to claim.
+    /// Ends the jobs that may be claimed, so that no claim finds one.
     pub fn drain(&self, path: &Path) {
         let sqlite = open(path);
         let sql = "UPDATE jobs SET status = 'done' WHERE status = 'queued' AND id > ?1";

@@ -1,7 +1,8 @@
-//! The chart: the median of a claim against held jobs, both on scales of powers of ten, a panel for each number of repos.
+//! The chart: the median of a claim against held jobs, on logarithmic scales, with a panel for each
+//! number of repos.
 //!
-//! It is an SVG of its own, readable on light and on dark ground. No held job has no place on such a scale: it
-//! stands apart at the left.
+//! It is one SVG file, readable on a light and on a dark background. Zero has no place on a
+//! logarithmic scale, so the queue without held jobs is drawn apart, at the left.
 
 use std::fmt::Write;
 
@@ -39,10 +40,17 @@ pub fn draw(sizes: &[Size]) -> String {
     let scale = Scale::of(sizes);
     let width = LEFT + (PANEL + NAMES) * repos.len() as f64;
     let mut svg = format!(
-        r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {:.0}" font-family="system-ui, sans-serif" font-size="12">
+        r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {:.0}"
+    font-family="system-ui, sans-serif" font-size="12">
 <style>
-text {{ fill: #57606a }} .title {{ fill: #1f2328; font-weight: 600 }} .grid {{ stroke: #d0d7de; stroke-width: 0.7 }}
-@media (prefers-color-scheme: dark) {{ text {{ fill: #9198a1 }} .title {{ fill: #e6edf3 }} .grid {{ stroke: #30363d }} }}
+text {{ fill: #57606a }}
+.title {{ fill: #1f2328; font-weight: 600 }}
+.grid {{ stroke: #d0d7de; stroke-width: 0.7 }}
+@media (prefers-color-scheme: dark) {{
+    text {{ fill: #9198a1 }}
+    .title {{ fill: #e6edf3 }}
+    .grid {{ stroke: #30363d }}
+}}
 </style>
 <text class="title" x="8" y="20" font-size="14">One claim (median) by the number of held jobs</text>
 "##,
@@ -75,7 +83,8 @@ fn draw_panel(svg: &mut String, sizes: &[&Size], left: f64, scale: &Scale) {
     let middle = left + PANEL / 2.0;
     let bottom = TOP + HEIGHT;
     *svg += &format!(
-        "<text class=\"title\" x=\"{middle}\" y=\"{}\" text-anchor=\"middle\">{} repo{plural}</text>\n",
+        "<text class=\"title\" x=\"{middle}\" y=\"{}\" text-anchor=\"middle\">\
+         {} repo{plural}</text>\n",
         TOP - 10.0,
         grouped(repos)
     );
@@ -115,7 +124,8 @@ fn draw_panel(svg: &mut String, sizes: &[&Size], left: f64, scale: &Scale) {
         }
         let width = if name == FLAT { 3.0 } else { 1.8 };
         *svg += &format!(
-            "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"{width}\"/>\n",
+            "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" \
+             stroke-width=\"{width}\"/>\n",
             line.trim_end()
         );
         names.push((end_x, end_y, name, colour));
@@ -134,7 +144,7 @@ fn draw_panel(svg: &mut String, sizes: &[&Size], left: f64, scale: &Scale) {
     }
 }
 
-/// Where a number of held jobs stands, from 0 to 1.
+/// The place of a number of held jobs on the axis, from 0 to 1.
 fn place(held: u64, most: u64) -> f64 {
     let decades = |held: u64| (held.max(10) as f64).log10();
     match held {
@@ -175,7 +185,7 @@ fn power_of_ten(power: i32) -> String {
     }
 }
 
-/// A number as short as it stands under an axis: `100k`, `1M`.
+/// A number in the short form for an axis: `100k`, `1M`.
 fn short(number: u64) -> String {
     match number {
         0 => "0".into(),

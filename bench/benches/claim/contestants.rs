@@ -1,7 +1,7 @@
 //! Who takes part: the ways to claim a job.
 //!
-//! Owns what each does in one turn, and checks what it got: a contestant that claims another job than its
-//! turn's has no place in the table. `sizes` decides who takes part where.
+//! Owns what each does in one turn. `sizes` decides who takes part where, and checks that each
+//! claims the right job.
 
 use std::path::Path;
 use std::time::Duration;
@@ -19,14 +19,18 @@ use crate::cell::open;
 const WORKER: &str = "bench";
 const LEASE: Duration = Duration::from_secs(30 * 60);
 
-/// The limit: a transaction that changes one row, in a file of its own.
+/// The lower limit: a transaction that changes one row of a separate file.
 pub struct Bare(Connection);
 
 impl Bare {
     pub fn new(path: &Path) -> Bare {
         let sqlite = open(path);
         sqlite
-            .execute_batch("CREATE TABLE IF NOT EXISTS one (row INTEGER); DELETE FROM one; INSERT INTO one VALUES (0)")
+            .execute_batch(
+                "CREATE TABLE IF NOT EXISTS one (row INTEGER);
+                 DELETE FROM one;
+                 INSERT INTO one VALUES (0)",
+            )
             .unwrap();
         Bare(sqlite)
     }
@@ -50,7 +54,7 @@ pub fn queue(path: &Path, runtime: &Runtime, enabled: Option<bool>) -> Queue {
         runtime: runtime.clone(),
         ..Options::default()
     };
-    // What a claim costs without the disk; `service` measures it with the disk.
+    // A claim without the disk; `service` measures it with the disk.
     let database = Database::new(path, Durability::Normal);
     Queue::open(database, Rule::Active(overrides), options).unwrap()
 }
@@ -60,7 +64,7 @@ pub fn claim(queue: &mut Queue) -> Option<Claimed> {
     queue.claim(Timestamp::now(), WORKER, LEASE).unwrap()
 }
 
-/// Ours without candidates: the clause in the query, for one queued job after another.
+/// Ours without the index of heads: the query tests the clause on one queued job after another.
 pub struct Spliced {
     store: Store,
     clause: Rendered,
@@ -91,22 +95,24 @@ impl Spliced {
     }
 }
 
-/// The reference's way: each claim opens a connection and writes the clause anew, and the tables have no index.
+/// The reference's way: each claim opens a connection and formats the clause, and the tables have
+/// no index.
 pub struct Reference<'a> {
     path: &'a Path,
-    /// Open beside it: whoever closes a database last checkpoints it, and each claim would pay for that.
-    _beside: Connection,
+    /// Stays open: the last connection that closes checkpoints the database, which each claim would
+    /// pay for.
+    _open: Connection,
 }
 
 impl Reference<'_> {
     pub fn new(path: &Path) -> Reference<'_> {
-        let beside = open(path);
-        beside
+        let sqlite = open(path);
+        sqlite
             .query_row("SELECT count(*) FROM repo_freeze", [], |_| Ok(()))
             .unwrap();
         Reference {
             path,
-            _beside: beside,
+            _open: sqlite,
         }
     }
 
@@ -114,10 +120,12 @@ impl Reference<'_> {
         let clause = "AND NOT ( jobs.agent = 'analyst' AND (
                 EXISTS (SELECT 1 FROM tasks t2
                         WHERE t2.repo = jobs.repo AND t2.id < jobs.task_id AND t2.stage != 'done')
-                OR EXISTS (SELECT 1 FROM repo_freeze f WHERE f.repo = jobs.repo AND f.cleared_at IS NULL) ) )";
+                OR EXISTS (SELECT 1 FROM repo_freeze f
+                           WHERE f.repo = jobs.repo AND f.cleared_at IS NULL) ) )";
         let sql = format!(
             "UPDATE jobs SET status = 'running' WHERE id = (
-                SELECT id FROM jobs WHERE status = 'queued' {clause} ORDER BY id LIMIT 1) RETURNING id"
+                SELECT id FROM jobs WHERE status = 'queued' {clause} ORDER BY id LIMIT 1)
+             RETURNING id"
         );
         let sqlite = open(self.path);
         let mut update = sqlite.prepare(&sql).unwrap();

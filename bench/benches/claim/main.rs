@@ -1,7 +1,8 @@
-//! What a claim costs, beside what it is compared with, from an empty queue to a million held jobs.
+//! What a claim costs, compared with other ways to claim, from an empty queue to a million held
+//! jobs.
 //!
-//! `cargo bench --bench claim` takes about half an hour and 8 GB of disk; with
-//! `-- --quick` it takes some seconds. Writes `bench/results/claim.md` and the chart `claim.svg`.
+//! `cargo bench --bench claim` takes about half an hour and 8 GB of disk, with `-- --quick` some
+//! seconds. It writes `bench/results/claim.md` and the chart `claim.svg`.
 
 #![allow(
     clippy::unwrap_used,
@@ -56,9 +57,10 @@ fn main() -> io::Result<()> {
     let mut report = Report::new(
         "claim",
         "What a claim costs",
-        "WAL, `synchronous=NORMAL`: a commit is synced when the log is checkpointed, every 4,000 pages by ours and every 1,000 by the others",
+        "WAL, `synchronous=NORMAL`: a commit is synced when the log is checkpointed, every 4,000 \
+         pages by ours and every 1,000 by the others",
     )?;
     tables::write(&mut report, &sizes, options.finished())?;
-    report.write_beside("svg", &chart::draw(&sizes))?;
+    report.write_file("svg", &chart::draw(&sizes))?;
     report.write()
 }

@@ -1,11 +1,11 @@
-//! The command line: which sizes are measured, how often, and where the databases stand.
+//! The command line: which sizes are measured, how often, and where the databases are.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
 
-/// Measure what a claim costs beside a bare write, an ungated claim and the reference's way
+/// Compare a claim with a bare write, an ungated claim and the reference's way
 #[derive(Parser)]
 pub struct Options {
     /// Small sizes, for CI: some seconds
@@ -24,10 +24,10 @@ pub struct Options {
     /// How often each is measured [default: 5000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rounds: Option<u32>,
-    /// After so many seconds a slow contestant sits out the other rounds [default: 20]
+    /// A slow contestant sits out the rest after this many seconds [default: 20]
     #[arg(long, value_name = "SECONDS")]
     patience: Option<u64>,
-    /// Where the databases stand while they are measured [default: a temporary folder]
+    /// The folder for the databases [default: a temporary folder]
     #[arg(long)]
     pub dir: Option<PathBuf>,
     /// What cargo tells every bench
@@ -40,7 +40,7 @@ impl Options {
         match (self.held.as_slice(), self.quick) {
             ([], true) => &[0, 100, 1_000],
             ([], false) => &[0, 1_000, 100_000, 1_000_000],
-            (told, _) => told,
+            (given, _) => given,
         }
     }
 
@@ -48,7 +48,7 @@ impl Options {
         match (self.repos.as_slice(), self.quick) {
             ([], true) => &[1, 10],
             ([], false) => &[1, 1_000],
-            (told, _) => told,
+            (given, _) => given,
         }
     }
 

@@ -1,7 +1,7 @@
-//! What is measured at one size: the claim, the poll of a queue that has nothing to give, the full cycle, enqueueing.
+//! What is measured at one size: the claim, the poll of an empty queue, the full cycle, enqueueing.
 //!
-//! Owns who takes part. The four contests use the same files one after another, each as the one before left
-//! them. Callers rely on this: every claim that is measured found a job, and every poll found none.
+//! Owns who takes part. The four contests use the same files one after another, as the last contest
+//! left them. Callers rely on this: every measured claim found a job, and every poll found none.
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -30,7 +30,7 @@ pub const PLAIN: &str = "plain tables";
 pub const PREPARED: &str = "prepared tables";
 pub const ADD_TASK: &str = "`add_task`";
 
-/// So many rows take the reference's way some seconds for one claim.
+/// The rows that the reference reads in some seconds, for one claim.
 const REFERENCE_READS: u64 = 50_000_000;
 
 /// The figures of one size.
@@ -42,14 +42,14 @@ pub struct Size {
     pub enqueue: Vec<Times>,
 }
 
-/// How often, and how long at most.
+/// How often to measure, and how long at most.
 #[derive(Clone, Copy)]
 pub struct Effort {
     pub rounds: usize,
     pub patience: Duration,
 }
 
-/// Measures one size in a folder of its own.
+/// Measures one size in an empty folder.
 pub fn measure(cell: Cell, folder: &Path, runtime: &Runtime, effort: Effort) -> Size {
     let files = cell.build(folder);
     let bare = Bare::new(&folder.join("bare.db"));
@@ -103,7 +103,8 @@ fn claims(
     contest.run(effort.rounds, effort.patience)
 }
 
-/// Whether the reference's claim ends in reasonable time: for each held job it reads the finished tasks.
+/// Whether the reference's claim ends in reasonable time: for each held job it reads the finished
+/// tasks.
 fn reference_ends(cell: Cell) -> bool {
     (cell.held + 1) * cell.finished <= REFERENCE_READS
 }
@@ -174,15 +175,15 @@ fn cycles(
     });
     let mut times = contest.run(effort.rounds, effort.patience);
     for (name, times_of_step) in STEPS.into_iter().zip(steps.into_inner()) {
-        // Not the one that warmed up.
+        // The first run was the warm-up.
         let measured = times_of_step.into_iter().skip(1).collect();
         times.push(Times::of(name, measured));
     }
     times
 }
 
-/// A job is claimed, and it and its task are finished, which lets the repo's next one through. A task that
-/// comes to the end of the line before that keeps the line as long as it was; it is not in the time.
+/// Claims a job, and finishes it and its task, so that the repo's next task may start. A new task
+/// at the end keeps the queue at its length; adding it is not in the time.
 fn cycle(queue: &mut Queue, repo: &str) -> [Duration; 3] {
     add_task(queue, repo);
     let begun = Instant::now();
@@ -208,7 +209,7 @@ fn enqueues(
     runtime: &Runtime,
     effort: Effort,
 ) -> Vec<Times> {
-    // Its candidates are known, as where claims are made.
+    // The heads are known, as in a queue in use.
     claim(&mut queue(&files.spliced, runtime, None));
     let mut contest = Contest::new();
     for (name, file) in [(PLAIN, &files.plain), (PREPARED, &files.spliced)] {
@@ -217,7 +218,7 @@ fn enqueues(
         contest.enter(name, move || {
             let took = timed(|| insert(&mut sqlite, &repos()));
             if name == PREPARED {
-                // The next one makes its mark anew, as after a claim.
+                // The next insert marks the repo again, as after a claim.
                 let mut clean = sqlite
                     .prepare_cached("DELETE FROM serial_gate_dirty")
                     .unwrap();
@@ -247,7 +248,8 @@ fn insert(sqlite: &mut Connection, repo: &str) {
             "analysis",
         ),
         (
-            "INSERT INTO jobs (task_id, repo, agent, status) VALUES (last_insert_rowid(), ?1, ?2, 'queued')",
+            "INSERT INTO jobs (task_id, repo, agent, status) \
+             VALUES (last_insert_rowid(), ?1, ?2, 'queued')",
             "analyst",
         ),
     ] {

@@ -10,20 +10,22 @@ use crate::sizes::{
 
 pub fn write(report: &mut Report, sizes: &[Size], finished: u64) -> io::Result<()> {
     report.paragraph(&format!(
-        "Each size is a database of its own with {} finished tasks, and a copy of it for each contestant. They take turns, \
-         one claim each. Cells are p50 / p99; the number of runs stands behind it where a contestant was \
-         too slow for all of them.",
+        "For each size there is a database with {} finished tasks, and a copy of it for each \
+         contestant. They take turns, one claim each. Cells are p50 / p99, and the number of runs \
+         where a contestant was too slow for all of them.",
         grouped(finished)
     ))?;
     report.paragraph("![claim time against held jobs](claim.svg)")?;
 
     report.paragraph("## Claim")?;
     report.paragraph(
-        "Every claim finds a job behind all the held ones, every other time a gated job. \
-         *Bare write* is a transaction that changes one row: nothing that writes is faster. *Ungated* is `Queue::claim` with the \
-         gate switched off, which takes the first job of all, *flat* is `Queue::claim`. *Spliced* has the clause in its query and looks at one \
-         queued job after another, with all our indexes. *Reference* is the original's way: for each claim a new connection and a new query, no index; \
-         it is left out where one claim would read more than 50 million rows.",
+        "Every claim finds a job behind all the held ones, every other time a gated job. *Bare \
+         write* is a transaction that changes one row: no write is faster. *Flat* is \
+         `Queue::claim`. *Ungated* is the same with the gate switched off: it takes the first job. \
+         *Spliced* has the clause in its query and looks at one queued job after another, with all \
+         our indexes. *Reference* is the original's way: for each claim a new connection and a new \
+         query, without an index. It is left out where one claim would read more than 50 million \
+         rows.",
     )?;
     matrix(
         report,
@@ -39,15 +41,16 @@ pub fn write(report: &mut Report, sizes: &[Size], finished: u64) -> io::Result<(
 
     report.paragraph("## Full cycle")?;
     report.paragraph(
-        "A job is claimed, then it and its task are finished, which makes the next job of the repo claimable: three transactions. \
-         The second part of the table is the flat cycle step by step.",
+        "A job is claimed, then it and its task are finished, which makes the next job of the repo \
+         claimable: three transactions. The second table shows the flat cycle step by step.",
     )?;
     cycles(report, sizes)?;
 
     report.paragraph("## Enqueue")?;
     report.paragraph(
-        "A task and its job in one transaction: with prepared statements into the orchestrator's own tables, the same after \
-         `init`, with our columns, indexes and triggers, and `Store::add_task`, with a claim before each.",
+        "A task and its job in one transaction: with prepared statements into the orchestrator's \
+         own tables; the same after `init`, with our columns, indexes and triggers; and by \
+         `Store::add_task`, with a claim before each.",
     )?;
     matrix(report, sizes, [PLAIN, PREPARED, ADD_TASK], |size| {
         &size.enqueue

@@ -1,5 +1,7 @@
-//! The rule in Cedar, which answers one request at a time and reads no lists: what it asks about a repo, the first
-//! unfinished task and the newest freeze, is found for it, and each job is a request.
+//! The rule in Cedar.
+//!
+//! Cedar answers one request at a time and reads no lists. So each job is a request, and the first
+//! unfinished task and the newest freeze of a repo are found before.
 
 use std::collections::{HashMap, HashSet};
 

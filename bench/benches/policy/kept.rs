@@ -1,7 +1,7 @@
-//! The built-in component in an instance that is kept, without limits.
+//! The built-in component in one instance for all calls, without limits.
 //!
-//! The library makes a fresh instance for each call, so that no call leaves anything behind. What that costs,
-//! with the limits, is the difference to this.
+//! The library makes a fresh instance for each call, so that no call leaves anything behind. The
+//! difference is what the fresh instance and the limits cost.
 
 use serde_json::{Value, json};
 use serial_gate::model;
@@ -28,7 +28,7 @@ pub struct Compiled {
     policy: PolicyPre<()>,
 }
 
-/// One instance, and what it is asked about.
+/// One instance, and the arguments of its calls.
 pub struct Kept {
     store: Store<()>,
     policy: generated::Policy,

@@ -1,4 +1,4 @@
-//! What a policy's life costs beside its decisions: clause, instance, loading, swap.
+//! What a policy costs apart from its decisions: clause, instance, loading, swap.
 
 use std::io;
 use std::time::Duration;
@@ -73,11 +73,12 @@ pub fn report(
         .collect();
     report.paragraph("## The rest of its life")?;
     report.paragraph(&format!(
-        "*`describe`* and *`claim-clause`* are one call each, its fresh instance under its limits included. *An instance without a pool* is what \
-         wasmtime makes of the same component as it comes, without limits. *Load from the cache* is what a command pays that asks the \
-         policy: the engine's start, the component's digest, the compiled code from the disk. *Compile* is the same without a cache, the \
-         first time on a machine. *Swap* is `rollout::swap` of new settings in a queue of {} jobs in {REPOS} repos: everything that \
-         `policy check` does, and the transaction.",
+        "*`describe`* and *`claim-clause`* are one call each, with a fresh instance and its \
+         limits. *An instance without a pool* is wasmtime's default, without limits. *Load from \
+         the cache* is what a command that asks the policy pays first: it starts the engine, \
+         digests the component, and reads the compiled code from the disk. *Compile* is what the \
+         first use on a machine pays instead. *Swap* is `rollout::swap` of new settings in a queue \
+         of {} jobs in {REPOS} repos: everything that `policy check` does, and the transaction.",
         REPOS * 100,
     ))?;
     report.table(&["", "p50", "p99", "runs"], &rows)

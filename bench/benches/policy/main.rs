@@ -1,8 +1,9 @@
-//! What it costs to ask a policy: the same rule and the same rows, natively, in the component, in regorus and in
-//! Cedar, in turns.
+//! What a policy's answer costs: the same rule over the same rows, natively, in the component, in
+//! regorus and in Cedar, in turns.
 //!
-//! `cargo bench --bench policy --features engines` writes `bench/results/policy.md`. Without the feature the two
-//! other engines are left out. Callers rely on this: before anything is timed, all have given the same decisions.
+//! `cargo bench --bench policy --features engines` writes `bench/results/policy.md`. Without the
+//! feature the two other engines are left out. Callers rely on this: before anything is timed, all
+//! have given the same decisions.
 
 #![allow(
     clippy::unwrap_used,
@@ -37,7 +38,7 @@ use kept::Compiled;
 use native::Native;
 use rows::{Outcome, Rows};
 
-/// Measure a policy's answers beside the native rule and other policy engines
+/// Compare a policy's answers with the native rule and with other policy engines
 #[derive(Parser)]
 struct Arguments {
     /// Small sizes: some seconds
@@ -76,20 +77,24 @@ fn main() -> io::Result<()> {
     )?;
     report.paragraph("## Decide")?;
     report.paragraph(
-        "For every job of a queue: may it be claimed, and if not, which task and which freeze hold it. As many unfinished tasks as \
-         jobs, one repo for 100 of them, every fifth frozen, every tenth job a developer's. All contestants have given the same \
-         answer before anything is timed.\n\n\
+        "For every job of a queue: may it be claimed, and if not, which task and which freeze hold \
+         it. There are as many unfinished tasks as jobs, and one repo for 100 of them. Every fifth \
+         repo is frozen, every tenth job is a developer's. Before anything is timed, all \
+         contestants have given the same answer.\n\n\
          - *Native* is the rule as a function of the process.\n\
-         - *Component* is `Policy::decide`, everything included: a fresh instance under its limits, the rows into its memory, the answer out of it.\n\
-         - *Component, kept* is an instance that was there before, without limits. The library never does this.",
+         - *Component* is all of `Policy::decide`: a fresh instance with limits, the rows into its \
+         memory, the answer out of it.\n\
+         - *Component, kept* reuses one instance, without limits. The library never does this.",
     )?;
     if cfg!(feature = "engines") {
         report.paragraph(
-            "Then beside other engines, again in turns: each finds the processor's caches as the others left them, and for that takes longer \
-             than above.\n\n\
-             - *regorus* runs the rule in Rego, compiled before, with the rows made into its values: by its virtual machine and by its interpreter.\n\
-             - *Cedar* has the rule as three policies, parsed before. It answers one request and reads no list, so the first unfinished task and the \
-             newest freeze of each repo are found for it, and each job is a request.",
+            "Then in turns with other engines. Each finds the processor's caches as the others \
+             left them, so the times are longer than above.\n\n\
+             - *regorus* runs the rule in Rego, compiled in advance, by its virtual machine and by \
+             its interpreter. Converting the rows into its values is in the time.\n\
+             - *Cedar* has the rule as three policies, parsed in advance. It answers one request \
+             at a time and reads no lists. So the bench finds the first unfinished task and the \
+             newest freeze of each repo for it, and each job is a request.",
         )?;
     }
     for jobs in sizes {
@@ -102,7 +107,7 @@ fn main() -> io::Result<()> {
     report.write()
 }
 
-/// All contestants over a queue with so many jobs.
+/// All contestants over a queue with this many jobs.
 fn decide(
     report: &mut Report,
     jobs: i64,
@@ -118,7 +123,7 @@ fn decide(
 
     let native = Native::new(&snapshot);
     let mut kept = compiled.keep(&settings, &snapshot);
-    let expected = native::outcomes(&native.decide());
+    let expected = outcomes(&native.decisions());
     let held = |outcome: &&Outcome| outcome.earlier_task.is_some() || outcome.freeze.is_some();
     assert!(expected.iter().any(|outcome| !held(&outcome)));
     assert!(expected.iter().filter(held).count() > expected.len() / 2);

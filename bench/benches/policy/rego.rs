@@ -1,7 +1,8 @@
 //! The rule in Rego, run by regorus: by its virtual machine and by its interpreter.
 //!
-//! The repo's first tasks come of a sorted list: to look for them repo by repo costs tasks × repos. A repo is
-//! looked up with a default: in 0.14.1 a missing key ends a rule of the interpreter and not of the virtual machine.
+//! The rule reads each repo's first task from a sorted list: a search repo by repo would cost
+//! tasks × repos. It looks a repo up with a default, because in 0.14.1 a missing key ends a rule of
+//! the interpreter but not of the virtual machine.
 
 use regorus::languages::rego::compiler::Compiler;
 use regorus::rvm::RegoVM;
@@ -19,7 +20,10 @@ first := {pair[0]: pair[1] |
     not unfinished[i - 1][0] == pair[0]
 }
 
-active := sort([[freeze.repo, 0 - freeze.id] | some freeze in input.freezes; freeze.cleared_at == null])
+active := sort([[freeze.repo, 0 - freeze.id] |
+    some freeze in input.freezes
+    freeze.cleared_at == null
+])
 
 frozen := {pair[0]: id |
     some i, pair in active
@@ -56,7 +60,7 @@ impl Machine {
         let policy = engine.compile_with_entrypoint(&ENTRY.into()).unwrap();
         let mut machine = RegoVM::new();
         machine.load_program(Compiler::compile_from_policy(&policy, &[ENTRY]).unwrap());
-        // It stops at 25,000 instructions unless told otherwise.
+        // By default it stops at 25,000 instructions.
         machine.set_max_instructions(usize::MAX);
         Machine(machine)
     }

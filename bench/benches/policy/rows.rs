@@ -1,7 +1,7 @@
 //! The rows that every contestant decides over, and the answer that they must agree on.
 //!
-//! Owns the queue's shape: a task for each job, all of them unfinished, one repo for 100 tasks, every tenth
-//! job a developer's, every fifth repo frozen.
+//! Owns the queue's shape: an unfinished task for each job, one repo for 100 tasks, every tenth job
+//! a developer's, every fifth repo frozen.
 
 use std::path::Path;
 
@@ -30,7 +30,7 @@ pub struct Job {
     pub agent: &'static str,
 }
 
-/// None of them is cleared.
+/// A freeze that nobody has cleared.
 pub struct Freeze {
     pub id: i64,
     pub repo: String,

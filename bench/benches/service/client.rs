@@ -1,4 +1,5 @@
-//! A client that keeps its connection and does as little as it can: whatever it costs would be taken for the service's.
+//! A client that keeps its connection and does as little as possible, because its own time counts
+//! as the service's.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -25,13 +26,15 @@ impl Client {
         }
     }
 
-    /// Sends a request, and waits for the status and the body of its answer; none when the service ends.
+    /// Sends a request, and waits for the status and the body of the answer; `None` when the
+    /// service ends.
     pub fn ask(&mut self, method: &str, path: &str, body: &str) -> Option<(u16, &[u8])> {
         use std::fmt::Write as _;
         self.request.clear();
         write!(
             self.request,
-            "{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            "{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\n\r\n{body}",
             body.len()
         )
         .unwrap();

@@ -1,7 +1,8 @@
-//! What the service adds to a claim: claims over HTTP beside the command's, workers that wait, and what they cost meanwhile.
+//! What the service adds to a claim: claims over HTTP and by command, and workers that wait.
 //!
-//! `cargo bench --bench service` builds the binary and writes `bench/results/service.md`. The clients are threads of
-//! this process, on the same processors as the service. Callers rely on this: every claim that is measured got a job.
+//! `cargo bench --bench service` builds the binary and writes `bench/results/service.md`. The
+//! clients are threads of this process, on the same processors as the service. Callers rely on
+//! this: every measured claim got a job.
 
 #![allow(
     clippy::unwrap_used,
@@ -54,13 +55,16 @@ fn main() -> io::Result<()> {
     let mut report = Report::new(
         "service",
         "What the service adds to a claim",
-        "WAL, `durability = \"full\"` but where it says otherwise; the clients are threads of one process, on the same processors as the service",
+        "WAL, `durability = \"full\"` unless a table says otherwise; the clients are threads of \
+         one process, on the same processors as the service",
     )?;
     report.paragraph("## Claims")?;
     report.paragraph(&format!(
-        "Rounds of {jobs} claims on one database, in turns: by `serial-gate claim --max {jobs}`, a process of its own that opens the \
-         database and goes, and by `POST /claim` over so many connections at a time, each of which sends the next request when it has the \
-         answer to the one before. *Claim and finish* sends `POST /jobs/ID/finish` after each. Times are of one request, or of the pair.",
+        "Rounds of {jobs} claims on one database, in turns: by `serial-gate claim --max {jobs}`, \
+         one process that opens the database, and by `POST /claim` over a number of connections. \
+         Each connection sends its next request when it has the answer to the last. *Claim and \
+         finish* sends `POST /jobs/ID/finish` after each claim. Times are for one request, \
+         or for the pair.",
     ))?;
     for (durability, name) in [("full", "claims.db"), ("normal", "claims-normal.db")] {
         report.paragraph(&format!("With `--durability {durability}`:"))?;
@@ -72,8 +76,9 @@ fn main() -> io::Result<()> {
     let path = folder.path().join("waiting.db");
     let released = releases_of(&program, &path, releases);
     report.paragraph(&format!(
-        "{WAITING} workers wait, each for its next job (`\"wait\": 300`). From the moment at which a task's end is sent to when a worker has \
-         the next task's job, {} times: p50 {}, p99 {}.",
+        "{WAITING} workers wait, each for its next job (`\"wait\": 300`). The time from the \
+         request that ends a task until a worker has the next task's job, measured {} \
+         times: p50 {}, p99 {}.",
         released.count(),
         duration(released.p50()),
         duration(released.p99()),
@@ -81,7 +86,8 @@ fn main() -> io::Result<()> {
     let path = folder.path().join("idle.db");
     let share = idle_share(&program, &path, Duration::from_secs(idle));
     report.paragraph(&format!(
-        "{WAITING} workers wait for {idle} s on a queue on which nothing happens: the service uses {:.2} % of a processor.",
+        "{WAITING} workers wait for {idle} s on an idle queue: the service uses {:.2} % of a \
+         processor.",
         share * 100.0
     ))?;
     report.write()
@@ -186,7 +192,7 @@ fn command(program: &Path, path: &Path, durability: &str, jobs: usize) -> Durati
     took
 }
 
-/// So many claims over so many connections at a time, which are there before: the time of each, and of all together.
+/// Claims over a number of open connections: the time of each claim, and of all together.
 fn crowd(
     address: &str,
     connections: usize,
@@ -194,7 +200,7 @@ fn crowd(
     finish: bool,
 ) -> (Vec<Duration>, Duration) {
     let mut clients: Vec<Client> = (0..connections).map(|_| Client::new(address)).collect();
-    // Each is served once before, or the first request would wait for the service to take its connection.
+    // The service has accepted each connection, so that no request waits for that.
     for client in &mut clients {
         client.json("GET", "/healthz", "");
     }
@@ -266,7 +272,7 @@ fn releases_of(program: &Path, path: &Path, releases: usize) -> Times {
         client.json("POST", "/tasks", add);
         let path = format!("/jobs/{}/finish", job["id"]);
         client.json("POST", &path, &format!(r#"{{"token": {}}}"#, job["token"]));
-        // Whoever got the job is back in the line by then.
+        // By then the worker that got the job waits again.
         thread::sleep(Duration::from_millis(2));
         let path = format!("/tasks/{}", job["task_id"]);
         let sent = Instant::now();

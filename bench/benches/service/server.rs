@@ -1,4 +1,4 @@
-//! The service as a process of its own: the real binary, built as it is released, on a queue in a folder.
+//! The service as a process: the real binary, built for release, on a queue in a folder.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -13,7 +13,7 @@ use serial_gate::gate::default_settings;
 use serial_gate::queue::Queue;
 use serial_gate::store::Actor;
 
-/// Builds the binary, beside this one.
+/// Builds the binary, in the target folder of this bench.
 pub fn build() -> PathBuf {
     let this = std::env::current_exe().unwrap();
     let folder = this.parent().and_then(Path::parent).unwrap();
@@ -45,18 +45,21 @@ pub fn queue(path: &Path) {
     Queue::init(path, &default_settings(), actor).unwrap();
 }
 
-/// Adds jobs that may be claimed, in 100 repos with one unfinished task each. Every other one is a gated job.
+/// Adds jobs that may be claimed, in 100 repos with one unfinished task each. Every other job is
+/// gated.
 pub fn add_jobs(path: &Path, jobs: usize) {
     let sqlite = Connection::open(path).unwrap();
     sqlite.busy_timeout(Duration::from_secs(30)).unwrap();
     sqlite
         .execute_batch(&format!(
             "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 99)
-             INSERT INTO tasks (id, repo, stage) SELECT i + 1, 'repo-' || i, 'development' FROM n WHERE true
+             INSERT INTO tasks (id, repo, stage)
+             SELECT i + 1, 'repo-' || i, 'development' FROM n WHERE true
              ON CONFLICT DO NOTHING;
              WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {jobs} - 1)
              INSERT INTO jobs (task_id, repo, agent)
-             SELECT i / 2 % 100 + 1, 'repo-' || (i / 2 % 100), iif(i % 2, 'analyst', 'developer') FROM n;"
+             SELECT i / 2 % 100 + 1, 'repo-' || (i / 2 % 100), iif(i % 2, 'analyst', 'developer')
+             FROM n;"
         ))
         .unwrap();
 }
@@ -87,15 +90,15 @@ impl Server {
         let mut stdout = BufReader::new(process.stdout.take().unwrap());
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
-        let told: Value = serde_json::from_str(&line).unwrap();
+        let answer: Value = serde_json::from_str(&line).unwrap();
         Server {
             process,
             _stdout: stdout,
-            address: told["listening"].as_str().unwrap().into(),
+            address: answer["listening"].as_str().unwrap().into(),
         }
     }
 
-    /// The processor's time that it has used; a tick of Linux is a hundredth of a second.
+    /// The processor time that it has used; a tick of Linux is a hundredth of a second.
     pub fn processor_time(&self) -> Duration {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id())).unwrap();
         let fields = stat.rsplit_once(')').unwrap().1.split_whitespace();

@@ -1,18 +1,21 @@
-//! A serial gate's policy with hours in which nothing starts.
+//! A policy with hours in which nothing starts.
 //!
-//! Besides what the default rule says, a gated job is held in weekly windows. A window is for some
-//! repos, or for every repo in scope, and may go around the week's end. It is no freeze: nobody has
-//! to clear it, and `freeze_enabled` does not switch it off. Everything else is as in the default
-//! policy: the scope, the kill switch, freezes, and the parameters `gated_agents`,
-//! `finished_stages` and `repos`.
+//! A gated job is held as in the default rule, and also in weekly windows. A window closes some
+//! repos, or every repo in scope, and may span the end of the week. It is not a freeze: it ends on
+//! time, and `freeze_enabled` does not switch it off. Everything else is as in the default policy:
+//! the scope, the kill switch, freezes, and the parameters `gated_agents`, `finished_stages` and
+//! `repos`.
 //!
 //! ```json
-//! {"windows": [{"repos": ["alpha"], "from": "fri 16:00", "until": "mon 08:00"}], "utc_offset": "+01:00"}
+//! {
+//!     "windows": [{"repos": ["alpha"], "from": "fri 16:00", "until": "mon 08:00"}],
+//!     "utc_offset": "+01:00"
+//! }
 //! ```
 //!
-//! There is at least one window. Without `repos` it is for every repo in scope; without
-//! `utc_offset` its times are UTC. The clause is for the windows that are open now, until any opens
-//! or closes.
+//! There is at least one window. Without `repos` it closes every repo in scope; without
+//! `utc_offset` its times are UTC. The clause has the windows that are open now. It is valid until
+//! a window opens or closes.
 
 #![no_std]
 
@@ -49,7 +52,7 @@ pub struct FreezeWindow {
     pub repos: Option<Vec<String>>,
     /// When gated jobs are held. At least one.
     pub windows: Vec<Window>,
-    /// By whose clocks.
+    /// The time zone of the windows.
     pub utc_offset: UtcOffset,
 }
 

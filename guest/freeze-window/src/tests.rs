@@ -14,7 +14,10 @@ const MONDAY: Timestamp = 980_726_400;
 const HOUR: i64 = 3600;
 const DAY: i64 = 24 * HOUR;
 
-const WEEKEND: &str = r#"{"windows":[{"repos":["alpha"],"from":"fri 16:00","until":"mon 08:00"}],"utc_offset":"+01:00"}"#;
+const WEEKEND: &str = r#"{
+    "windows":[{"repos":["alpha"],"from":"fri 16:00","until":"mon 08:00"}],
+    "utc_offset":"+01:00"
+}"#;
 
 fn settings(rules: &str) -> Result<Settings<FreezeWindow>, String> {
     parse(true, "", true, Some(rules))
@@ -90,7 +93,8 @@ fn a_window_is_named_beside_the_earlier_task_and_the_freeze() {
 
 #[test]
 fn every_open_window_of_the_repo_is_named_and_no_other() {
-    let rules = r#"{"windows":[{"from":"mon 00:00","until":"mon 02:00"},{"repos":["beta"],"from":"mon 00:00","until":"mon 02:00"},
+    let rules = r#"{"windows":[{"from":"mon 00:00","until":"mon 02:00"},
+        {"repos":["beta"],"from":"mon 00:00","until":"mon 02:00"},
         {"from":"sun 23:00","until":"mon 00:30"},{"from":"mon 01:00","until":"mon 02:00"}]}"#;
     let hold = closed(
         "closed from mon 00:00 until mon 02:00 and from sun 23:00 until mon 00:30 (utc+00:00)",
@@ -101,7 +105,8 @@ fn every_open_window_of_the_repo_is_named_and_no_other() {
 #[test]
 fn the_clause_holds_the_repos_of_the_windows_that_are_open() {
     let rules = r#"{"windows":[{"repos":["a","o'b"],"from":"mon 00:00","until":"mon 02:00"},
-        {"repos":["c"],"from":"mon 01:00","until":"mon 03:00"},{"from":"mon 04:00","until":"mon 05:00"}]}"#;
+        {"repos":["c"],"from":"mon 01:00","until":"mon 03:00"},
+        {"from":"mon 04:00","until":"mon 05:00"}]}"#;
     let settings = parse(true, "", false, Some(rules)).unwrap();
     let reason_at = |hour| {
         let clause = FreezeWindow::claim_clause(&settings, MONDAY + hour * HOUR);
@@ -151,7 +156,7 @@ fn rules_that_cannot_be_meant_are_refused_with_the_reason() {
         (r#"{"windows":[]}"#, windows_missing),
         (
             r#"{"windows":[{"from":"fri 16:00","until":"fri 16:00"}]}"#,
-            "a window is open from fri 16:00 until fri 16:00, which is no time at all: write another \
+            "a window is open from fri 16:00 until fri 16:00, which has no length: write another \
              `until`, or freeze the repo to close it at all times",
         ),
         (
@@ -172,8 +177,8 @@ fn rules_that_cannot_be_meant_are_refused_with_the_reason() {
         ),
         (
             r#"{"window":[]}"#,
-            "unknown field `window`, expected one of `gated_agents`, `finished_stages`, `repos`, `windows`, \
-             `utc_offset` at line 1 column 9",
+            "unknown field `window`, expected one of `gated_agents`, `finished_stages`, `repos`, \
+             `windows`, `utc_offset` at line 1 column 9",
         ),
     ] {
         assert_eq!(settings(json), Err(reason.into()));
@@ -196,7 +201,9 @@ fn a_time_is_a_lower_case_day_and_two_digits_each() {
         let error = WeekTime::try_from(String::from(text)).unwrap_err();
         assert_eq!(
             error,
-            format!("`{text}` is no time of the week: write a day and a time, such as `fri 16:00`")
+            format!(
+                "`{text}` is not a time of the week: write a day and a time, such as `fri 16:00`"
+            )
         );
     }
     for text in ["mon 00:00", "fri 16:05", "sun 23:59"] {
@@ -211,7 +218,7 @@ fn a_time_is_a_lower_case_day_and_two_digits_each() {
 fn a_distance_from_utc_has_a_sign_and_an_end() {
     for text in ["01:00", "+14:01", "+1:00", "+00:60", "-+1:00", "utc", ""] {
         let error = UtcOffset::try_from(String::from(text)).unwrap_err();
-        assert!(error.starts_with(&format!("`{text}` is no distance from UTC: write ")));
+        assert!(error.starts_with(&format!("`{text}` is not an offset from UTC: write ")));
     }
     for text in ["+00:00", "-03:30", "+14:00"] {
         assert_eq!(

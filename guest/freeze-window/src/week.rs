@@ -1,7 +1,7 @@
-//! Times of the week, as an operator writes them and as a moment falls into them.
+//! Times of the week.
 //!
-//! Owns their notation: days `mon` to `sun`, times from `00:00` to `23:59`, a distance from UTC
-//! such as `+01:00`. The distance is fixed: where clocks change twice a year, so must the setting.
+//! Owns their notation: days `mon` to `sun`, times from `00:00` to `23:59`, an offset from UTC such
+//! as `+01:00`. The offset is fixed: where clocks change twice a year, so must the setting.
 
 use alloc::format;
 use alloc::string::String;
@@ -19,7 +19,7 @@ const THURSDAY: i64 = 3 * DAY;
 
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
-/// No place on earth is farther from UTC, in minutes.
+/// The largest offset from UTC of any place, in minutes.
 const FARTHEST: i64 = 14 * 60;
 
 /// A time of the week: seconds since the start of Monday.
@@ -35,7 +35,7 @@ pub struct UtcOffset(i64);
 impl WeekTime {
     /// The time of the week that a place's clocks show.
     pub fn at(now: Timestamp, offset: UtcOffset) -> WeekTime {
-        // Reduced first: a sum with any 64-bit number could overflow.
+        // Reduced first, so that the sum cannot overflow.
         let utc = now.rem_euclid(WEEK);
         WeekTime((utc + THURSDAY + offset.0).rem_euclid(WEEK))
     }
@@ -48,7 +48,7 @@ impl WeekTime {
         }
     }
 
-    /// Whether this time lies from `from` on and before `until`, also around the week's end.
+    /// Whether this time is at or after `from` and before `until`, also across the end of the week.
     pub fn is_within(self, from: WeekTime, until: WeekTime) -> bool {
         if from <= until {
             from <= self && self < until
@@ -64,7 +64,9 @@ impl TryFrom<String> for WeekTime {
     fn try_from(text: String) -> Result<WeekTime, String> {
         week_time(&text).ok_or_else(|| {
             let text = text.escape_debug();
-            format!("`{text}` is no time of the week: write a day and a time, such as `fri 16:00`")
+            format!(
+                "`{text}` is not a time of the week: write a day and a time, such as `fri 16:00`"
+            )
         })
     }
 }
@@ -75,7 +77,10 @@ impl TryFrom<String> for UtcOffset {
     fn try_from(text: String) -> Result<UtcOffset, String> {
         utc_offset(&text).ok_or_else(|| {
             let text = text.escape_debug();
-            format!("`{text}` is no distance from UTC: write hours and minutes up to 14:00 with their sign, such as `+01:00`")
+            format!(
+                "`{text}` is not an offset from UTC: write hours and minutes up to 14:00 with \
+                 their sign, such as `+01:00`"
+            )
         })
     }
 }
@@ -106,7 +111,7 @@ fn minutes(text: &str) -> Option<i64> {
     Some(two_digits(hours)? * 60 + minutes)
 }
 
-/// `parse` alone would take a sign, and any length.
+/// `parse` alone would accept a sign, and any length.
 fn two_digits(text: &str) -> Option<i64> {
     let is_exact = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
     is_exact.then(|| text.parse().ok()).flatten()

@@ -15,7 +15,7 @@ use crate::week::WeekTime;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Window {
-    /// Which repos it closes; every repo in scope if it is left out.
+    /// The repos that it closes; `None` means every repo in scope.
     pub repos: Option<Vec<String>>,
     /// When it opens, to the minute.
     pub from: WeekTime,
@@ -50,8 +50,8 @@ impl Window {
     pub fn check(&self) -> Result<(), String> {
         if self.from == self.until {
             return Err(format!(
-                "a window is open {}, which is no time at all: write another `until`, or freeze the repo \
-                 to close it at all times",
+                "a window is open {}, which has no length: write another `until`, or freeze the \
+                 repo to close it at all times",
                 self.hours()
             ));
         }
@@ -62,8 +62,8 @@ impl Window {
     }
 }
 
-/// One of the open windows closes the repo; none if no window is open. A job without a repo is not
-/// held, so the condition must be false for it and not NULL.
+/// One of the open windows closes the repo; `None` if no window is open. A job without a repo is
+/// not held, so the condition must be false for it and not NULL.
 pub fn closed(open: &[&Window]) -> Option<String> {
     if open.is_empty() {
         return None;

@@ -1,19 +1,20 @@
-//! A serial gate's policy in which hotfixes have a lane of their own.
+//! A policy in which hotfixes go first.
 //!
-//! A task with the label `hotfix` is a hotfix. Its gated job passes a freeze, and waits for no task
-//! but the earlier unfinished hotfixes of its repo. Every other gated job waits for what the
-//! default rule says, and besides for every unfinished hotfix of its repo, earlier or later: a
-//! hotfix goes first, and nothing new starts on the code that it is about to change.
+//! A task with the label `hotfix` is a hotfix. A freeze does not hold its gated job, which waits
+//! only for earlier unfinished hotfixes of its repo. Every other gated job waits as in the default
+//! rule, and also for every unfinished hotfix of its repo, earlier or later: nothing new starts on
+//! code that a hotfix is about to change.
 //!
-//! The task of a job is the one whose id is its `task_id`, in whatever repo. A job that has none,
-//! or whose task has no label, is ordinary. Everything else is as in the default policy: the scope,
-//! the kill switch, freezes, and the parameters `gated_agents`, `finished_stages` and `repos`.
+//! A job belongs to the task with the id `task_id`, whatever that task's repo. A job without a
+//! task, or of a task without the label, is ordinary. Everything else is as in the default policy:
+//! the scope, the kill switch, freezes, and the parameters `gated_agents`, `finished_stages` and
+//! `repos`.
 //!
 //! ```json
 //! {"label": "urgent"}
 //! ```
 //!
-//! The parameter is the label of a hotfix, in printable ASCII; `hotfix` if it is left out.
+//! The parameter is the label of a hotfix, in printable ASCII. The default is `hotfix`.
 
 #![no_std]
 
@@ -67,8 +68,8 @@ impl Default for HotfixLane {
 impl Rule for HotfixLane {
     const NAME: &'static str = "hotfix-lane";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
-    const SUMMARY: &'static str = "a hotfix waits for earlier hotfixes of its repo only, every other \
-         task also for every hotfix";
+    const SUMMARY: &'static str = "a hotfix waits for earlier hotfixes of its repo only, \
+         every other task also for every hotfix";
 
     fn gated_agents(&self) -> &[String] {
         &self.gated_agents
@@ -109,7 +110,8 @@ impl Rule for HotfixLane {
              AND {unfinished} AND t2.gate_label = {label})"
         );
         let is_ordinary = format!(
-            "NOT EXISTS (SELECT 1 FROM tasks t1 WHERE t1.id = jobs.task_id AND t1.gate_label = {label})"
+            "NOT EXISTS (SELECT 1 FROM tasks t1 WHERE t1.id = jobs.task_id \
+             AND t1.gate_label = {label})"
         );
         let task_ahead = format!(
             "EXISTS (SELECT 1 FROM tasks t2 WHERE t2.repo = jobs.repo \
@@ -129,7 +131,7 @@ impl Rule for HotfixLane {
 
 /// The hotfixes of a snapshot.
 struct Hotfixes {
-    /// All of them, finished ones included: a job of one of these is a hotfix's.
+    /// All of them, finished ones included.
     ids: BTreeSet<i64>,
     /// The first unfinished one of each repo.
     first: BTreeMap<Symbol, i64>,

@@ -118,7 +118,8 @@ fn the_clause_asks_for_the_label_of_the_operator() {
         "AND NOT ( jobs.agent = 'analyst' AND ( \
          EXISTS (SELECT 1 FROM tasks t2 WHERE t2.repo = jobs.repo AND t2.id < jobs.task_id \
          AND t2.stage != 'done' AND t2.gate_label = 'it''s urgent') \
-         OR (NOT EXISTS (SELECT 1 FROM tasks t1 WHERE t1.id = jobs.task_id AND t1.gate_label = 'it''s urgent') \
+         OR (NOT EXISTS (SELECT 1 FROM tasks t1 WHERE t1.id = jobs.task_id \
+         AND t1.gate_label = 'it''s urgent') \
          AND EXISTS (SELECT 1 FROM tasks t2 WHERE t2.repo = jobs.repo \
          AND (t2.id < jobs.task_id OR t2.gate_label = 'it''s urgent') AND t2.stage != 'done')) ) ) "
     );
@@ -137,7 +138,8 @@ fn rules_that_cannot_be_meant_are_refused_with_the_reason() {
         ),
         (
             r#"{"labels":["hotfix"]}"#,
-            "unknown field `labels`, expected one of `gated_agents`, `finished_stages`, `repos`, `label` at line 1 column 9",
+            "unknown field `labels`, expected one of `gated_agents`, `finished_stages`, `repos`, \
+             `label` at line 1 column 9",
         ),
         (
             r#"{"gated_agents":[]}"#,

@@ -1,4 +1,4 @@
-//! A serial gate's policy that lets several tasks of a repo run at once, up to a limit.
+//! A policy that lets several tasks of a repo run at once, up to a limit.
 //!
 //! A gated job is held while at least `limit` earlier tasks of its repo are unfinished, or while
 //! its repo is frozen. A limit of 1 is the default rule. Everything else is as in the default
@@ -9,7 +9,7 @@
 //! {"limit": 3}
 //! ```
 //!
-//! The parameter is a number from 1 to 1000, and 2 if it is left out.
+//! The parameter is a number from 1 to 1000. The default is 2.
 
 #![no_std]
 
@@ -87,8 +87,8 @@ impl Rule for WipLimit {
         Err(format!("`limit` is {}: {remedy}", self.limit))
     }
 
-    /// The reason is the first unfinished task only: when it is finished, there is one fewer, and
-    /// the job may still wait for the next.
+    /// The hold names only the first unfinished task. When it is finished, the job may still wait
+    /// for the next.
     fn decide<D: From<Decision>>(
         settings: &Settings<WipLimit>,
         _: Timestamp,
@@ -114,7 +114,7 @@ impl Rule for WipLimit {
     }
 }
 
-/// A count is never NULL: the rows for which a condition is NULL are not counted.
+/// A count is never NULL: rows for which the condition is NULL are not counted.
 fn too_many_earlier_tasks(rules: &WipLimit) -> String {
     if rules.limit == 1 {
         return clause::earlier_task(rules);

@@ -87,8 +87,10 @@ fn the_clause_counts_and_is_the_default_s_at_a_limit_of_one() {
     let of = |rules| WipLimit::claim_clause(&settings(Some(rules)).unwrap(), 0);
     assert_eq!(
         of(r#"{"limit":3}"#),
-        "AND NOT ( jobs.agent = 'analyst' AND ( (SELECT count(*) FROM tasks t2 WHERE t2.repo = jobs.repo \
-         AND t2.id < jobs.task_id AND t2.stage != 'done') >= 3 OR EXISTS (SELECT 1 FROM repo_freeze f \
+        "AND NOT ( jobs.agent = 'analyst' AND ( (SELECT count(*) FROM tasks t2 \
+         WHERE t2.repo = jobs.repo \
+         AND t2.id < jobs.task_id AND t2.stage != 'done') >= 3 OR EXISTS (SELECT 1 \
+         FROM repo_freeze f \
          WHERE f.repo = jobs.repo AND f.cleared_at IS NULL) ) ) "
     );
     let default = parse(true, "", true, None).unwrap();
@@ -112,7 +114,8 @@ fn rules_that_cannot_be_meant_are_refused_with_the_reason() {
         ),
         (
             r#"{"limits":3}"#,
-            "unknown field `limits`, expected one of `gated_agents`, `finished_stages`, `repos`, `limit` at line 1 column 9",
+            "unknown field `limits`, expected one of `gated_agents`, `finished_stages`, `repos`, \
+             `limit` at line 1 column 9",
         ),
         (
             r#"{"finished_stages":[]}"#,

@@ -1,9 +1,9 @@
 //! What a sentence promises, and what the next claim then does.
 //!
-//! Owns the worlds: the states of the gate under which a sentence must still be true. Each file
-//! takes the sentences of one kind through them. A promise that tasks are held is followed by a
-//! claim that finds nothing, and one that they start by a claim that finds a job; both by the real
-//! binary.
+//! Owns the worlds: the states of the gate in which a sentence must still be true. Each file takes
+//! one kind of sentence through them. A promise that tasks are held is followed by a claim that
+//! finds nothing, and a promise that they start by a claim that finds a job. The real binary makes
+//! both.
 
 mod added;
 mod freezes;
@@ -12,6 +12,8 @@ mod overrides;
 mod plans;
 mod stages;
 mod words;
+
+use std::sync::OnceLock;
 
 use jiff::Timestamp;
 use serial_gate::gate::{default_settings, stored};
@@ -40,8 +42,7 @@ pub enum World {
     PolicyFails,
 }
 
-/// All of them, each with whether the gate holds the first job of a task in `alpha` while it is
-/// frozen.
+/// All of them, each with whether the gate holds the first job of a task in the frozen `alpha`.
 pub const WORLDS: [(World, bool); 12] = [
     (World::On, true),
     (World::GateOff, false),
@@ -59,8 +60,25 @@ pub const WORLDS: [(World, bool); 12] = [
 
 impl World {
     /// A queue in this state, in which one task of `alpha` and one of `beta` could start.
+    ///
+    /// A state is prepared once and copied: each change of the settings checks the policy.
     pub fn gate(self) -> Gate {
-        let mut gate = Gate::new();
+        static PREPARED: [OnceLock<Vec<u8>>; WORLDS.len()] =
+            [const { OnceLock::new() }; WORLDS.len()];
+        let database = PREPARED[self as usize].get_or_init(|| self.prepared());
+        let gate = Gate::empty();
+        std::fs::write(gate.database(), database).unwrap();
+        match self {
+            World::GateOffHere => {
+                gate.with_environment(vec![("SERIAL_GATE_ENABLED", "false".into())])
+            }
+            _ => gate,
+        }
+    }
+
+    /// The database in this state, which no process has open.
+    fn prepared(self) -> Vec<u8> {
+        let gate = Gate::new();
         for repo in ["alpha", "beta"] {
             gate.run(&["task", "add", repo]).succeeds();
         }
@@ -69,11 +87,8 @@ impl World {
             .execute("UPDATE jobs SET status = 'waits' WHERE repo = 'beta'", [])
             .unwrap();
         match self {
-            World::On => {}
+            World::On | World::GateOffHere => {}
             World::GateOff => set(&gate, &["--enabled", "false"]),
-            World::GateOffHere => {
-                gate = gate.with_environment(vec![("SERIAL_GATE_ENABLED", "false".into())]);
-            }
             World::LayerOff => set(&gate, &["--freeze-enabled", "false"]),
             World::OutOfScope => set(&gate, &["--repos", "beta"]),
             World::OutOfRules => set(&gate, &["--rules", r#"{"repos":["beta"]}"#]),
@@ -91,7 +106,8 @@ impl World {
                 .component(),
             ),
         }
-        gate
+        assert!(!gate.path("serial-gate.db-wal").exists());
+        std::fs::read(gate.database()).unwrap()
     }
 }
 

@@ -1,7 +1,8 @@
-//! apalis-sqlite: for each line `N`, enqueues N jobs and works them off, and answers with the nanoseconds of both.
+//! apalis-sqlite: for each line `N`, enqueues N jobs and works them off, and answers with the
+//! nanoseconds of both.
 //!
-//! These are the queries that its worker runs, one job at a time: fetch, lock, acknowledge, each in a
-//! transaction of its own. The worker around them is left out, which waits between two polls.
+//! These are the queries that its worker runs, one job at a time: fetch, lock, acknowledge, each in
+//! a transaction of its own. The worker around them is left out, which waits between two polls.
 
 use std::io::{self, BufRead};
 use std::time::Instant;
@@ -32,7 +33,8 @@ async fn main() {
         let begun = Instant::now();
         for _ in 0..jobs {
             let mut transaction = pool.begin().await.unwrap();
-            push_tasks(&mut *transaction, QUEUE, &[TaskBuilder::new(b"1".to_vec()).build()]).await.unwrap();
+            let task = TaskBuilder::new(b"1".to_vec()).build();
+            push_tasks(&mut *transaction, QUEUE, &[task]).await.unwrap();
             transaction.commit().await.unwrap();
         }
         let enqueued = Instant::now();
@@ -47,8 +49,11 @@ async fn main() {
             transaction.commit().await.unwrap();
 
             let mut transaction = pool.begin().await.unwrap();
-            let result = TaskResult { task_id, attempt: 1, status: Status::Done, result: Ok(().into()) };
-            let acknowledged = ack_tasks(&mut *transaction, &[&result], worker.name()).await.unwrap();
+            let (status, result) = (Status::Done, Ok(().into()));
+            let result = TaskResult { task_id, attempt: 1, status, result };
+            let acknowledged = ack_tasks(&mut *transaction, &[&result], worker.name())
+                .await
+                .unwrap();
             assert_eq!(acknowledged, 1);
             transaction.commit().await.unwrap();
         }

@@ -1,6 +1,8 @@
-//! effectum: for each line `N`, enqueues N jobs and works them off, and answers with the nanoseconds of both.
+//! effectum: for each line `N`, enqueues N jobs and works them off, and answers with the
+//! nanoseconds of both.
 //!
-//! A worker with one job at a time, made after the jobs were enqueued; the time ends when it has ended.
+//! A worker with one job at a time, made after the jobs were enqueued; the time ends when it has
+//! ended.
 
 use std::io::{self, BufRead};
 use std::path::Path;

@@ -1,8 +1,8 @@
-//! A policy for the tests: the default rule, but for what its parameters say.
+//! A policy for tests: the default rule, with a defect.
 //!
-//! Owns the ways in which a policy's two answers can differ, each a key of `rules`, so that a test
-//! writes its hole as a text. Without a key it is the default policy. The default rule's own
-//! parameters are there as well.
+//! Owns the ways in which a policy's two answers can differ. Each is a key of `rules`, so that a
+//! test writes its defect as text. Without such a key it is the default policy, whose parameters it
+//! has, too.
 //!
 //! ```json
 //! {"hole": "jobs.repo = 'prod'", "from": 1800000000}
@@ -41,8 +41,8 @@ pub struct Hole {
     pub extra: Option<String>,
     /// The clause, instead of the default rule's.
     pub clause: Option<String>,
-    /// From when on `hole`, `extra`, `clause` and `claim_all` are in force, in seconds since 1970;
-    /// always, if it is left out.
+    /// When `hole`, `extra`, `clause` and `claim_all` come into force, in seconds since 1970. They
+    /// are always in force if it is left out.
     pub from: Option<i64>,
     /// The same by the hour of the day, in UTC.
     pub hour: Option<i64>,
@@ -62,17 +62,17 @@ pub struct Hole {
 pub enum Decisions {
     /// Nothing.
     Right,
-    /// There is none.
+    /// The list is empty.
     None,
-    /// The last one is missing.
+    /// The last decision is missing.
     Missing,
-    /// A job that is not there may be claimed, too.
+    /// A job that does not exist may be claimed, too.
     NotThere,
     /// A job that is not queued may be claimed, too.
     NotQueued,
-    /// Each is there twice.
+    /// Each decision is there twice.
     Twice,
-    /// The last one comes first.
+    /// The last decision comes first.
     Reversed,
 }
 
