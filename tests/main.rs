@@ -20,6 +20,7 @@ mod alerts;
 mod clause;
 mod cli;
 mod conform;
+mod docs;
 mod e2e;
 mod gate;
 mod http;

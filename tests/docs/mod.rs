@@ -1,0 +1,88 @@
+//! The README and the documents: their console blocks run as they are written.
+//!
+//! The blocks of one `##` section are one session of a shell, which begins in an empty folder. A
+//! line that begins with `$ ` is a command, one with `> ` continues it, and all others are what it
+//! prints. In them `…` is any text; a line of its own, any lines. Times, tokens and the like differ
+//! from run to run: a value that was printed is used wherever the document has the one in its place.
+
+mod page;
+mod session;
+mod values;
+
+use std::path::{Path, PathBuf};
+
+use page::{Section, sections};
+use session::Session;
+
+fn run(document: &str) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let text = std::fs::read_to_string(root.join(document)).unwrap();
+    let mut differences = String::new();
+    let mut commands = 0;
+    for section in sections(&text) {
+        commands += section.steps.len();
+        differences += &differences_in(&section);
+    }
+    assert!(commands > 0, "`{document}` has no console block");
+    assert!(differences.is_empty(), "\n{document}\n{differences}");
+}
+
+/// The first command of a section that prints something else; empty if there is none.
+fn differences_in(section: &Section<'_>) -> String {
+    let mut session = Session::new();
+    for step in &section.steps {
+        if let Err(difference) = session.run(step) {
+            let Section { title, .. } = section;
+            return format!("## {title}\n$ {}\n{difference}", step.command);
+        }
+    }
+    String::new()
+}
+
+#[test]
+fn the_readme_s_console_blocks_print_what_it_says() {
+    run("README.md");
+}
+
+#[test]
+fn the_console_blocks_of_adopt_print_what_it_says() {
+    run("docs/adopt.md");
+}
+
+#[test]
+fn the_console_blocks_of_http_print_what_it_says() {
+    run("docs/http.md");
+}
+
+#[test]
+fn the_console_blocks_of_operate_print_what_it_says() {
+    run("docs/operate.md");
+}
+
+#[test]
+fn the_console_blocks_of_policies_print_what_it_says() {
+    run("docs/policies.md");
+}
+
+#[test]
+fn the_console_blocks_of_workers_print_what_it_says() {
+    run("docs/workers.md");
+}
+
+#[test]
+fn every_document_with_a_console_block_is_run_here() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    let here = include_str!("mod.rs");
+    let mut documents: Vec<PathBuf> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "md"))
+        .collect();
+    documents.sort();
+    for path in documents {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let is_run = here.contains(&format!("run(\"docs/{name}\")"));
+        assert_eq!(text.contains("```console"), is_run, "docs/{name}");
+    }
+}

@@ -1,0 +1,152 @@
+//! A shell in an empty folder that runs the commands of a section.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tempfile::TempDir;
+
+use super::page::Step;
+use super::values::Values;
+
+/// Printed after each command.
+const END: &str = "--- the command has ended ---";
+/// How long a command may take: one builds a policy.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// The port that the documents use.
+const PORT: &str = "7070";
+/// Where cargo puts the policy that a document builds.
+const BUILT: &str = "review-first/target";
+
+pub struct Session {
+    shell: Child,
+    input: ChildStdin,
+    lines: Receiver<String>,
+    values: Values,
+    port: String,
+    _folder: TempDir,
+}
+
+impl Session {
+    pub fn new() -> Session {
+        let folder = tempfile::tempdir().unwrap();
+        let binary = Path::new(env!("CARGO_BIN_EXE_serial-gate"));
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::iter::once(binary.parent().unwrap().to_owned())
+            .chain(std::env::split_paths(&path));
+        let mut shell = Command::new("bash");
+        shell
+            .args(["--noprofile", "--norc"])
+            .current_dir(folder.path())
+            .env("PATH", std::env::join_paths(path).unwrap())
+            .env("HOME", folder.path())
+            .env("CARGO_HOME", home_of("CARGO_HOME", ".cargo"))
+            .env("RUSTUP_HOME", home_of("RUSTUP_HOME", ".rustup"))
+            .env("USER", "kim")
+            .env("CARGO_TARGET_DIR", policy_target())
+            .env("CARGO_NET_OFFLINE", "true")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("SERIAL_GATE_") {
+                shell.env_remove(name);
+            }
+        }
+        std::os::unix::process::CommandExt::process_group(&mut shell, 0);
+        let mut shell = shell.spawn().unwrap();
+        let mut input = shell.stdin.take().unwrap();
+        input.write_all(b"exec 2>&1\n").unwrap();
+        let output = BufReader::new(shell.stdout.take().unwrap());
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in output.lines() {
+                let Ok(line) = line else { return };
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        // Free now; the service is told to listen there a moment later.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port().to_string();
+        Session {
+            shell,
+            input,
+            lines,
+            values: Values::new(),
+            port,
+            _folder: folder,
+        }
+    }
+
+    /// Runs a command, and says what it printed where that is not what the document says.
+    pub fn run(&mut self, step: &Step) -> Result<(), String> {
+        let command = self.values.in_command(&step.command);
+        let command = command.replace(PORT, &self.port);
+        let command = command.replace(BUILT, policy_target());
+        self.input
+            .write_all(format!("{command}\necho '{END}'\n").as_bytes())
+            .unwrap();
+        let mut printed = self.until_the_end();
+        // What a command in the background prints comes when it likes.
+        while command.ends_with('&') && printed.len() < step.prints.len() {
+            printed.push(self.line());
+        }
+        for line in &mut printed {
+            *line = line.replace(&self.port, PORT);
+        }
+        if self.values.agree(&step.prints, &printed) {
+            return Ok(());
+        }
+        Err(format!(
+            "the document says:\n{}\nand it prints:\n{}\n",
+            step.prints.join("\n"),
+            printed.join("\n")
+        ))
+    }
+
+    fn until_the_end(&self) -> Vec<String> {
+        let mut printed = Vec::new();
+        loop {
+            let line = self.line();
+            match line.strip_suffix(END) {
+                Some("") => return printed,
+                // Its last line has no end.
+                Some(last) => {
+                    printed.push(last.to_owned());
+                    return printed;
+                }
+                None => printed.push(line),
+            }
+        }
+    }
+
+    fn line(&self) -> String {
+        self.lines
+            .recv_timeout(PATIENCE)
+            .expect("the shell prints another line")
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let group = Pid::from_child(&self.shell);
+        let _ = kill_process_group(group, Signal::KILL);
+        let _ = self.shell.wait();
+    }
+}
+
+/// Where cargo and rustup find what they know, although the session has a home of its own.
+fn home_of(variable: &str, folder: &str) -> PathBuf {
+    let home = || std::env::home_dir().unwrap().join(folder);
+    std::env::var_os(variable).map_or_else(home, PathBuf::from)
+}
+
+/// Shared with the other tests that build this policy, so that its crates are compiled once.
+fn policy_target() -> &'static str {
+    concat!(env!("CARGO_TARGET_TMPDIR"), "/policy-new")
+}
