@@ -18,6 +18,33 @@
 //! Small helpers for all of them: [`error`], [`printable`], [`ownership`] (whether other users can
 //! have written a file), and [`remedy`] (what helps after an error).
 //!
+//! ```
+//! use std::time::Duration;
+//!
+//! use jiff::Timestamp;
+//! use serial_gate::gate::{Overrides, Rule, default_settings};
+//! use serial_gate::queue::{Options, Queue};
+//! use serial_gate::store::{Actor, NewTask};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let database = folder.path().join("queue.db");
+//! let now = Timestamp::now();
+//! let actor = Actor { now, who: "docs", why: "a new queue" };
+//! Queue::init(&database, &default_settings(), actor)?;
+//! let rule = Rule::Active(Overrides::default());
+//! let mut queue = Queue::open(&database, rule, Options::default())?;
+//!
+//! for work_item in [Some("A-1"), Some("A-2")] {
+//!     let task = NewTask { repo: "alpha", work_item, stage: "analysis", agent: "analyst", label: None };
+//!     queue.store_mut().add_task(now, task)?;
+//! }
+//! let lease = Duration::from_secs(1800);
+//! assert!(queue.claim(now, "worker-1", lease)?.is_some());
+//! // The second task waits for the first one.
+//! assert!(queue.claim(now, "worker-2", lease)?.is_none());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! The library prints nothing, never reads the clock (time is passed in), and never panics on data.
 
 pub mod model;

@@ -5,6 +5,8 @@
 //! prints. In them `…` is any text; a line of its own, any lines. Times, tokens and the like differ
 //! from run to run: a value that was printed is used wherever the document has the one in its place.
 
+#[path = "../../host/examples/embed.rs"]
+mod embed;
 mod page;
 mod session;
 mod values;
@@ -67,6 +69,11 @@ fn the_console_blocks_of_policies_print_what_it_says() {
 #[test]
 fn the_console_blocks_of_workers_print_what_it_says() {
     run("docs/workers.md");
+}
+
+#[test]
+fn the_example_embeds_the_gate() {
+    embed::main().unwrap();
 }
 
 #[test]

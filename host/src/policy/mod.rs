@@ -54,6 +54,19 @@ pub const DEFAULT_POLICY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/defa
 
 /// A component that fulfils the contract, ready to be called. A clone is the same compiled
 /// component.
+///
+/// ```
+/// use serial_gate::gate::default_settings;
+/// use serial_gate::model::Dialect;
+/// use serial_gate::policy::{Allowance, DEFAULT_POLICY, Runtime};
+///
+/// let policy = Runtime::default().load(DEFAULT_POLICY, Allowance::default())?;
+/// assert_eq!(policy.describe()?.name, "serial");
+/// let now = jiff::Timestamp::now();
+/// let clause = policy.claim_clause(&default_settings(), now, Dialect::Sqlite)?;
+/// assert!(clause.text.starts_with("AND NOT ( jobs.agent = 'analyst'"));
+/// # Ok::<(), serial_gate::policy::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Policy {
     component: Arc<ComponentPre<Meter>>,
