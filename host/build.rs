@@ -1,6 +1,7 @@
-//! Builds the default policy and hands it to the library as bytes.
+//! Builds the default policy and hands it to the library as bytes; names the commit of a release
+//! build for `--version`.
 //!
-//! `SERIAL_GATE_GUEST=path.wasm` embeds a prebuilt component instead.
+//! `SERIAL_GATE_GUEST=path.wasm` embeds a prebuilt component instead. A package brings its own.
 
 mod build_component;
 
@@ -13,6 +14,7 @@ use std::process::Command;
 use build_component::{TARGET, build_component, variable};
 
 fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rustc-env=SERIAL_GATE_VERSION={}", version()?);
     let out_dir = PathBuf::from(variable("OUT_DIR")?);
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     for path in [
@@ -26,10 +28,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     println!("cargo::rerun-if-env-changed=SERIAL_GATE_GUEST");
 
-    let component = match env::var_os("SERIAL_GATE_GUEST") {
+    let prebuilt = env::var_os("SERIAL_GATE_GUEST").map(PathBuf::from);
+    let component = match prebuilt.or_else(packaged) {
         Some(prebuilt) => {
-            println!("cargo::rerun-if-changed={}", Path::new(&prebuilt).display());
-            PathBuf::from(prebuilt)
+            println!("cargo::rerun-if-changed={}", prebuilt.display());
+            prebuilt
         }
         None => {
             add_target()?;
@@ -40,6 +43,44 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::copy(&component, out_dir.join("default-policy.wasm"))
         .map_err(|error| format!("cannot copy the policy `{}`: {error}", component.display()))?;
     Ok(())
+}
+
+/// The component that travels in a package, which has no guest to build.
+fn packaged() -> Option<PathBuf> {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // In the workspace, what a script left there may be older than the guest.
+    let is_package = !package.join("../guest/Cargo.toml").exists();
+    is_package.then(|| package.join("policy/default-policy.wasm"))
+}
+
+/// The version, with the commit in builds for users. Others would be built anew after each commit.
+fn version() -> Result<String, Box<dyn Error>> {
+    let version = env::var("CARGO_PKG_VERSION")?;
+    if env::var("PROFILE")? != "release" {
+        return Ok(version);
+    }
+    Ok(match commit() {
+        Some(commit) => format!("{version} ({commit})"),
+        None => version,
+    })
+}
+
+/// The commit that is checked out, or that a package was made of.
+fn commit() -> Option<String> {
+    const OF_A_PACKAGE: &str = ".cargo_vcs_info.json";
+    if let Ok(info) = fs::read_to_string(OF_A_PACKAGE) {
+        let (_, commit) = info.split_once("\"sha1\": \"")?;
+        return commit.get(..10).map(str::to_owned);
+    }
+    let log = git(&["rev-parse", "--git-path", "logs/HEAD"])?;
+    println!("cargo::rerun-if-changed={log}");
+    git(&["rev-parse", "--short=10", "HEAD"])
+}
+
+fn git(arguments: &[&str]) -> Option<String> {
+    let output = Command::new("git").args(arguments).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| text.trim().to_owned())
 }
 
 /// Adds the wasm target to the toolchain that runs this build, if it is not there.

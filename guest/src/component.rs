@@ -15,7 +15,7 @@ use crate::rule::{self, Rule};
 use crate::{settings, snapshot};
 
 wit_bindgen::generate!({
-    path: "../wit",
+    path: "wit",
     world: "policy",
     // Other crates export their rules with these bindings.
     pub_export_macro: true,

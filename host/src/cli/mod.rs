@@ -65,7 +65,7 @@ which overrides the settings that the database stores.";
 /// Holds a task's first job until every earlier task of its repo is done, and holds a repo after a
 /// bad deploy until an operator clears it.
 #[derive(Parser)]
-#[command(name = "serial-gate", version, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(name = "serial-gate", version = env!("SERIAL_GATE_VERSION"), after_help = EXIT_CODES, max_term_width = 100)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
 struct Args {
     #[command(flatten)]

@@ -19,7 +19,7 @@ mod generated {
     )]
 
     wasmtime::component::bindgen!({
-        path: "../wit",
+        path: "wit",
         world: "policy",
         additional_derives: [PartialEq, Eq, serde::Serialize, serde::Deserialize],
     });

@@ -27,7 +27,7 @@ const FILES: [(&str, &str); 7] = [
     ("src/tests.rs", include_str!("template/tests.rs")),
     (
         "wit/serial-gate.wit",
-        include_str!("../../../../wit/serial-gate.wit"),
+        include_str!("../../../wit/serial-gate.wit"),
     ),
 ];
 
