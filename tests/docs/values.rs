@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use regex::{Captures, Regex};
+use regex_lite::{Captures, Regex};
 
 /// What the gate makes anew each time: a token, the number of a freeze, a commit.
 const NEW_EACH_TIME: &str = r"sg[a-z]_[A-Za-z0-9_-]+|\b\d{13}\b|\b[0-9a-f]{10}\b";
@@ -49,20 +49,20 @@ impl Values {
         let (mut pattern, mut end, mut learned) = (String::from("^"), 0, Vec::new());
         for found in SPECIAL.captures_iter(said) {
             let whole = found.get(0).unwrap();
-            pattern += &regex::escape(&said[end..whole.start()]);
+            pattern += &regex_lite::escape(&said[end..whole.start()]);
             end = whole.end();
             if found.name("any").is_some() {
                 pattern += ".*";
             } else if found.name("time").is_some() {
                 pattern += TIME;
             } else if let Some(known) = self.0.get(whole.as_str()) {
-                pattern += &regex::escape(known);
+                pattern += &regex_lite::escape(known);
             } else {
                 pattern += &format!("({NEW_EACH_TIME})");
                 learned.push(whole.as_str());
             }
         }
-        pattern += &regex::escape(said[end..].trim_end());
+        pattern += &regex_lite::escape(said[end..].trim_end());
         pattern += "$";
         let Some(values) = Regex::new(&pattern).unwrap().captures(printed.trim_end()) else {
             return false;
