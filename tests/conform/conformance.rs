@@ -182,8 +182,8 @@ fn a_column_that_does_not_exist_is_refused() {
     );
     insta::assert_snapshot!(ran.exits(1).stdout, @r"
     failed line 1
-      [clause] `label` is no column of `tasks`: write `id`, `repo`, `stage`, `work_item_id`, `gate_label`
-      [decide] `label` is no column of `tasks`: write `id`, `repo`, `stage`, `work_item_id`, `gate_label`
+      [clause] `label` is not a column of `tasks`: write `id`, `work_item_id`, `repo`, `stage`, `gate_label`
+      [decide] `label` is not a column of `tasks`: write `id`, `work_item_id`, `repo`, `stage`, `gate_label`
     0 passed, 1 failed
     ");
 }

@@ -45,6 +45,11 @@ impl Table {
         }
     }
 
+    /// The names of these columns.
+    pub fn column_names(self) -> impl Iterator<Item = &'static str> {
+        self.columns().iter().map(|column| column.name())
+    }
+
     /// Whether an equality on the column is a search and not a scan.
     pub(crate) fn is_indexed(self, column: Column) -> bool {
         match column {

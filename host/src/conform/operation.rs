@@ -7,9 +7,10 @@
 use serde_json::{Value, json};
 
 use super::case::Row;
-use super::row::{JOB, TASK, cell, cells};
+use super::row::{cell, cells};
 use super::world::World;
 use super::{Error, Through};
+use crate::clause::Table;
 use crate::store::{Reason, Refused};
 
 impl World {
@@ -72,8 +73,8 @@ impl World {
                     status,
                 )
             }
-            "enqueue" => self.add("jobs", &JOB, operation),
-            "create_task" => self.add("tasks", &TASK, operation),
+            "enqueue" => self.add(Table::Jobs, operation),
+            "create_task" => self.add(Table::Tasks, operation),
             "settings" => {
                 self.set_settings(operation)?;
                 Ok(Value::Null)
@@ -100,8 +101,8 @@ impl World {
         Ok(self.outsider.execute(sql, values)?.into())
     }
 
-    fn add(&mut self, table: &str, columns: &[&str], row: &Row) -> Result<Value, Error> {
-        let id = self.outsider.insert(table, columns, cells(columns, row)?)?;
+    fn add(&mut self, table: Table, row: &Row) -> Result<Value, Error> {
+        let id = self.outsider.insert(table, cells(table, row)?)?;
         Ok(id.into())
     }
 }

@@ -7,42 +7,27 @@ use serde_json::Value;
 
 use super::Error;
 use super::case::Row;
+use crate::clause::Table;
 use crate::store::Cell;
 
-/// The columns of a task.
-pub(super) const TASK: [&str; 5] = ["id", "repo", "stage", "work_item_id", "gate_label"];
-
-/// The columns of a job.
-pub(super) const JOB: [&str; 5] = ["id", "task_id", "repo", "agent", "status"];
-
-/// The columns of a freeze.
-pub(super) const FREEZE: [&str; 6] = [
-    "id",
-    "repo",
-    "frozen_at",
-    "cleared_at",
-    "reason",
-    "work_item_id",
-];
-
 /// Refuses a row with an unknown column: the value would be dropped, and the case prove nothing.
-pub(super) fn check_columns(table: &str, columns: &[&str], row: &Row) -> Result<(), Error> {
+pub(super) fn check_columns(table: Table, row: &Row) -> Result<(), Error> {
+    let columns: Vec<_> = table.column_names().collect();
     match row.keys().find(|key| !columns.contains(&key.as_str())) {
         None => Ok(()),
-        Some(key) => {
-            let columns = columns.join("`, `");
-            Err(Error::Value(format!(
-                "`{}` is no column of `{table}`: write `{columns}`",
-                key.escape_debug()
-            )))
-        }
+        Some(key) => Err(Error::Value(format!(
+            "`{}` is not a column of `{}`: write `{}`",
+            key.escape_debug(),
+            table.name(),
+            columns.join("`, `")
+        ))),
     }
 }
 
 /// The values of a row. A column that it lacks is null, except for a job's status: `queued`.
-pub(super) fn cells(columns: &[&str], row: &Row) -> Result<Vec<Cell>, Error> {
-    let cells = columns.iter().map(|column| match row.get(*column) {
-        None if *column == "status" => Ok(Cell::Text("queued".into())),
+pub(super) fn cells(table: Table, row: &Row) -> Result<Vec<Cell>, Error> {
+    let cells = table.column_names().map(|column| match row.get(column) {
+        None if column == "status" => Ok(Cell::Text("queued".into())),
         value => cell(column, value.unwrap_or(&Value::Null)),
     });
     cells.collect()

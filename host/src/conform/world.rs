@@ -12,8 +12,9 @@ use tempfile::TempDir;
 
 use super::budget::Budget;
 use super::case::{Document, Row};
-use super::row::{FREEZE, JOB, TASK, cells, check_columns, json_value};
+use super::row::{cells, check_columns, json_value};
 use super::{CASE_TIME, Error, Through};
+use crate::clause::Table;
 use crate::gate::{Overrides, Rule, Source, default_settings};
 use crate::model::{Settings, Verdict};
 use crate::observe::fault;
@@ -261,14 +262,14 @@ impl World {
 
     pub(super) fn load(&mut self, case: &Document) -> Result<(), Error> {
         self.outsider.replace_rows(|outsider| {
-            for (table, columns, rows) in [
-                ("tasks", &TASK[..], &case.tasks),
-                ("jobs", &JOB, &case.jobs),
-                ("repo_freeze", &FREEZE, &case.freezes),
+            for (table, rows) in [
+                (Table::Tasks, &case.tasks),
+                (Table::Jobs, &case.jobs),
+                (Table::RepoFreeze, &case.freezes),
             ] {
                 for row in rows {
-                    check_columns(table, columns, row)?;
-                    outsider.insert(table, columns, cells(columns, row)?)?;
+                    check_columns(table, row)?;
+                    outsider.insert(table, cells(table, row)?)?;
                 }
             }
             Ok(())
@@ -288,10 +289,11 @@ impl World {
     }
 
     fn rows(&self, result: &mut Map<String, Value>) -> Result<(), Error> {
+        let freeze: Vec<_> = Table::RepoFreeze.column_names().collect();
         for (name, table, columns) in [
             ("tasks", "tasks", &["id", "stage"][..]),
             ("jobs", "jobs", &["id", "status"]),
-            ("freezes", "repo_freeze", &FREEZE),
+            ("freezes", "repo_freeze", &freeze),
         ] {
             let rows = self.outsider.rows(table, columns)?;
             let objects = rows.into_iter().map(|row| {

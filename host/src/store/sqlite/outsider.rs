@@ -9,6 +9,7 @@ use std::path::Path;
 use rusqlite::types::Value;
 use rusqlite::{Connection, ErrorCode, params_from_iter};
 
+use crate::clause::Table;
 use crate::store::{Error, Problem};
 
 /// A value of a row.
@@ -82,10 +83,11 @@ impl Outsider {
         added
     }
 
-    /// Inserts a row and returns its id.
-    pub fn insert(&self, table: &str, columns: &[&str], values: Vec<Cell>) -> Result<i64, Refused> {
+    /// Inserts a row, with a value for each column of the contract, and returns its id.
+    pub fn insert(&self, table: Table, values: Vec<Cell>) -> Result<i64, Refused> {
+        let columns: Vec<_> = table.column_names().collect();
         let places = vec!["?"; columns.len()].join(", ");
-        let columns = columns.join(", ");
+        let (table, columns) = (table.name(), columns.join(", "));
         let sql = format!("INSERT INTO {table} ({columns}) VALUES ({places})");
         self.execute(&sql, values)?;
         Ok(self.0.last_insert_rowid())

@@ -22,17 +22,6 @@ use crate::store::Error;
 use crate::store::indexes::LINES;
 use crate::store::job::IS_QUEUED;
 
-const TASKS: [&str; 5] = ["id", "work_item_id", "repo", "stage", "gate_label"];
-const JOBS: [&str; 5] = ["id", "task_id", "repo", "agent", "status"];
-const FREEZES: [&str; 6] = [
-    "id",
-    "repo",
-    "frozen_at",
-    "cleared_at",
-    "reason",
-    "work_item_id",
-];
-
 impl Sqlite {
     /// The state for all queued jobs, or for one, as far as it is in reach.
     ///
@@ -49,14 +38,9 @@ impl Sqlite {
     /// The steps of SQLite's plan for each query of a snapshot.
     pub fn snapshot_plans(&mut self, reach: &Footprint) -> Result<Vec<Vec<String>>, Error> {
         self.within_budget(|connection, _| {
-            let tables = [
-                (Table::Jobs, &JOBS[..]),
-                (Table::Tasks, &TASKS),
-                (Table::RepoFreeze, &FREEZES),
-            ];
-            let queries = tables
-                .iter()
-                .filter_map(|(table, columns)| query(reach, *table, columns, None));
+            let queries = [Table::Jobs, Table::Tasks, Table::RepoFreeze]
+                .into_iter()
+                .filter_map(|table| query(reach, table, None));
             queries.map(|query| plan(connection, &query)).collect()
         })
     }
@@ -120,7 +104,7 @@ fn jobs(
         agent: Vec::new(),
         status: Vec::new(),
     };
-    let query = query(reach, Table::Jobs, &JOBS, job);
+    let query = query(reach, Table::Jobs, job);
     for_each_row(transaction, query, job, |row| {
         let task: TaskOrder = row.get(1)?;
         jobs.id.push(row.get(0)?);
@@ -147,7 +131,7 @@ fn tasks(
         stage: Vec::new(),
         label: Vec::new(),
     };
-    let query = query(reach, Table::Tasks, &TASKS, job);
+    let query = query(reach, Table::Tasks, job);
     for_each_row(transaction, query, job, |row| {
         tasks.id.push(row.get(0)?);
         tasks.work_item.push(symbols.of(row, 1)?);
@@ -173,7 +157,7 @@ fn freezes(
         reason: Vec::new(),
         work_item: Vec::new(),
     };
-    let query = query(reach, Table::RepoFreeze, &FREEZES, job);
+    let query = query(reach, Table::RepoFreeze, job);
     for_each_row(transaction, query, job, |row| {
         freezes.id.push(row.get(0)?);
         freezes.repo.push(symbols.of(row, 1)?);
@@ -187,14 +171,13 @@ fn freezes(
 }
 
 /// The rows of a table that can matter to all queued jobs, or to the bound job, each once,
-/// in the order of their ids. None where no row does.
-fn query(reach: &Footprint, table: Table, columns: &[&str], job: Option<i64>) -> Option<String> {
+/// in the order of their ids. The columns are in the order of the clause's contract. None where no
+/// row can matter.
+fn query(reach: &Footprint, table: Table, job: Option<i64>) -> Option<String> {
     let sources = reach.sources(table).into_iter();
-    let mut parts: Vec<String> = sources
-        .map(|source| part(&source, table, columns))
-        .collect();
+    let mut parts: Vec<String> = sources.map(|source| part(&source, table)).collect();
     if table == Table::Jobs {
-        parts.push(format!("SELECT {} FROM queued", columns.join(", ")));
+        parts.push(format!("SELECT {} FROM queued", columns(table)));
     }
     let queued = with_queued(job);
     (!parts.is_empty()).then(|| format!("{queued} {} ORDER BY 1", parts.join(" UNION ")))
@@ -208,19 +191,26 @@ fn with_queued(job: Option<i64>) -> String {
         Some(_) => format!("jobs WHERE {IS_QUEUED} AND id = ?1"),
         None => format!("jobs INDEXED BY {LINES} WHERE {IS_QUEUED}"),
     };
-    format!("WITH queued AS (SELECT {} FROM {queued})", JOBS.join(", "))
+    format!(
+        "WITH queued AS (SELECT {} FROM {queued})",
+        columns(Table::Jobs)
+    )
+}
+
+fn columns(table: Table) -> String {
+    table.column_names().collect::<Vec<_>>().join(", ")
 }
 
 /// The rows of one source. They are looked up for each set of values that a queued job has, and not
 /// for each queued job.
-fn part(source: &Source, table: Table, columns: &[&str]) -> String {
+fn part(source: &Source, table: Table) -> String {
     let Source {
         name,
         job_columns,
         condition,
     } = source;
-    let columns: Vec<String> = columns
-        .iter()
+    let columns: Vec<String> = table
+        .column_names()
         .map(|column| format!("{name}.{column}"))
         .collect();
     format!(

@@ -7,7 +7,7 @@
 
 use rusqlite::{Connection, params};
 
-use crate::clause::Rendered;
+use crate::clause::{Column, Kind, Rendered, Table};
 use crate::store::Error;
 use crate::store::job::IS_QUEUED;
 
@@ -40,16 +40,11 @@ impl Probe {
     /// When SQLite has no memory for it.
     pub fn of(clause: &Rendered) -> Result<Probe, Error> {
         let connection = Connection::open_in_memory()?;
-        connection.execute_batch(
-            "CREATE TABLE tasks (id INTEGER PRIMARY KEY, work_item_id TEXT, repo TEXT, stage TEXT,
-                gate_label TEXT);
-             CREATE TABLE jobs (id INTEGER PRIMARY KEY, task_id INTEGER, repo TEXT, agent TEXT,
-                status TEXT);
-             CREATE TABLE repo_freeze (id INTEGER PRIMARY KEY, repo TEXT, frozen_at TEXT,
-                cleared_at TEXT,
-                reason TEXT,
-                work_item_id TEXT);",
-        )?;
+        for table in Table::ALL {
+            let columns: Vec<String> = table.columns().iter().map(declared).collect();
+            let columns = columns.join(", ");
+            connection.execute_batch(&format!("CREATE TABLE {} ({columns})", table.name()))?;
+        }
         Ok(Probe {
             connection,
             question: format!("SELECT 1 FROM jobs WHERE {IS_QUEUED} AND {clause}"),
@@ -75,8 +70,8 @@ impl Probe {
                 .execute(values)
                 .map(drop)
         };
-        for table in ["tasks", "jobs", "repo_freeze"] {
-            run(&format!("DELETE FROM {table}"), &[])?;
+        for table in Table::ALL {
+            run(&format!("DELETE FROM {}", table.name()), &[])?;
         }
         if let Some(stage) = earlier {
             run(
@@ -101,4 +96,14 @@ impl Probe {
         }
         Ok(self.connection.prepare_cached(&self.question)?.exists([])?)
     }
+}
+
+/// A column as the tables of a queue have it.
+fn declared(column: &Column) -> String {
+    let kind = match (column, column.kind()) {
+        (Column::Id, _) => "INTEGER PRIMARY KEY",
+        (_, Kind::Integer) => "INTEGER",
+        (_, Kind::Text) => "TEXT",
+    };
+    format!("{} {kind}", column.name())
 }
