@@ -1,11 +1,11 @@
-// The page is whole without this. With it, it is drawn anew when something has changed, unless somebody is writing.
+// The page is whole without this. With it, it is drawn anew when something has changed, unless a form is being filled in.
 //
 // One file in two places: as the script of each tab, and as the worker that all tabs of a browser share. The worker holds
 // the stream, because a browser opens only six connections to a service. A tab that nobody sees rests, and catches up when
 // it is seen again.
 "use strict";
 
-// The stream of changes, while somebody wants it. `tell` hears "change", "lost" or "refused".
+// The stream of changes, while it is needed. `tell` hears "change", "lost" or "refused".
 function changes(tell) {
   const PAUSE = 5_000;
   let events = null;
@@ -72,7 +72,7 @@ function bePage() {
     }
     // Another one was begun meanwhile.
     if (own !== latest) return;
-    // The token was revoked, or somebody has signed out: there is a page that asks for another.
+    // The token was revoked, or the user has signed out: another page asks for a token.
     if (answer.redirected) return location.reload();
     if (!answer.ok) return say("The service refuses this page: load it again.");
     const next = new DOMParser().parseFromString(text, "text/html");

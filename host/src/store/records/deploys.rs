@@ -60,7 +60,7 @@ pub struct RecordedDeploy {
 }
 
 impl Store {
-    /// Stores a verdict; `act` has the reason for it. A degraded one freezes its repo, once for
+    /// Stores a verdict; `actor` has the reason for it. A degraded one freezes its repo, once for
     /// each deploy. A deploy without an id and without a work item is always a new one. `note` is
     /// for the alert: what the freeze does not hold.
     ///

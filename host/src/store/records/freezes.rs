@@ -51,7 +51,7 @@ const NEWEST: &str = "CASE WHEN gate_number IS NULL THEN id ELSE (
 
 impl Store {
     /// Freezes a repo and returns the freeze's number. A repo can be frozen more than once. The
-    /// act's reason becomes the freeze's; an empty reason is stored as NULL. `note` is for the
+    /// actor's reason becomes the freeze's; an empty reason is stored as NULL. `note` is for the
     /// alert: what the freeze does not hold.
     ///
     /// # Errors

@@ -66,7 +66,7 @@ pub enum Look<'a> {
 }
 
 impl Store {
-    /// Adds the result of a look at the time in `act`. Nothing is added if another generation has
+    /// Adds the result of a look at the time in `actor`. Nothing is added if another generation has
     /// the shadow's number by now.
     pub fn record_look(
         &mut self,

@@ -88,7 +88,7 @@ pub struct TaskEnd<'a> {
 pub struct Running<'a> {
     /// The token of the task's only running job, whose holder ends the task. The job goes on.
     pub token: Option<&'a str>,
-    /// Cancel the running jobs and refuse their tokens. The act has the reason.
+    /// Cancel the running jobs and refuse their tokens. The actor has the reason.
     pub force: bool,
 }
 

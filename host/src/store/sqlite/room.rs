@@ -89,7 +89,7 @@ impl Sqlite {
     pub fn disk_is_full(&self) -> bool {
         let path =
             std::path::absolute(&self.database.path).unwrap_or_else(|_| self.database.path.clone());
-        // The log lies beside the file that a link leads to.
+        // The log is next to the file that a link leads to.
         let real = std::fs::canonicalize(&path).unwrap_or(path);
         let folder = real
             .parent()
