@@ -133,8 +133,8 @@ impl Store {
         )
     }
 
-    /// Whether a repo has an unfinished task other than `except` (reference semantics 16). Without
-    /// a repo there is none.
+    /// Whether a repo has an unfinished task other than `except` (docs/rule.md, "Helpers that look
+    /// alike"). Without a repo there is none.
     pub fn has_active_task(
         &mut self,
         repo: Option<&str>,
@@ -149,7 +149,7 @@ impl Store {
         })
     }
 
-    /// The first unfinished task of a repo (reference semantics 29).
+    /// The first unfinished task of a repo.
     pub fn active_task(&mut self, repo: &str) -> Result<Option<ActiveTask>, Error> {
         self.one(
             &format!(
@@ -168,7 +168,7 @@ impl Store {
         )
     }
 
-    /// The waiting line of a repo: the queued jobs of these agents (reference semantics 30).
+    /// The waiting line of a repo: the queued jobs of these agents.
     pub fn waiting(&mut self, repo: &str, agents: &Agents) -> Result<Vec<WaitingJob>, Error> {
         let gated = agents.named(Dialect::Sqlite);
         self.read(|tx| {
@@ -208,7 +208,7 @@ impl Store {
         })
     }
 
-    /// The repos with an active freeze or a waiting line of these agents (reference semantics 31).
+    /// The repos with an active freeze or a waiting line of these agents.
     pub fn live_repos(&mut self, agents: &Agents) -> Result<Vec<String>, Error> {
         self.read(|tx| {
             let mut live = tx.rows(

@@ -1,8 +1,8 @@
 //! The index of heads: for each partition, which is a repo and an agent, the first job that
 //! may be claimed.
 //!
-//! Owns the rows that make a claim's cost independent of how many jobs are held (design, section
-//! 6): for each clause in use an index, its heads, and its dirty repos, whose heads may have
+//! Owns the rows that make a claim's cost independent of how many jobs are held (docs/design.md,
+//! "The claim"): for each clause in use an index, its heads, and its dirty repos, whose heads may have
 //! changed. Leaves the marks to `triggers`, the search to `search`, and the claim itself to
 //! `claim`. The clause decides what a head is, and is evaluated again before a job is given away.
 //! Callers rely on this: a repo that is not dirty has the heads that the clause gives now. A wrong

@@ -1,4 +1,4 @@
-//! The second sandbox, behind the clause's language (design, section 8).
+//! The second sandbox, behind the clause's language (docs/design.md, "The guard").
 //!
 //! Owns what SQLite itself refuses: an authorizer that lets a statement read the contract's tables,
 //! take a minimum, a maximum or a count of them, and do nothing else, and a time budget. It trusts
