@@ -1,7 +1,7 @@
 //! The state of the queue for people, as types.
 //!
-//! Owns the keys of `queue --json`. Orchestrators read the ones of the system before this one; each
-//! key that was added since says so. Leaves how a state is read to `read_state`.
+//! Owns the keys of `queue --json`, which are the reference's (docs/design.md, "The reference"); each
+//! key that is not says so. Leaves how a state is read to `read_state`.
 
 use std::collections::BTreeMap;
 
