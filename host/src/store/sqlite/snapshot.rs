@@ -175,9 +175,11 @@ fn freezes(
 /// row can matter.
 fn query(reach: &Footprint, table: Table, job: Option<i64>) -> Option<String> {
     let sources = reach.sources(table).into_iter();
-    let mut parts: Vec<String> = sources.map(|source| part(&source, table)).collect();
+    let columns = columns(table);
+    let parts = sources.map(|source| part(&source, table, &columns));
+    let mut parts: Vec<String> = parts.collect();
     if table == Table::Jobs {
-        parts.push(format!("SELECT {} FROM queued", columns(table)));
+        parts.push(format!("SELECT {} FROM queued", columns.join(", ")));
     }
     let queued = with_queued(job);
     (!parts.is_empty()).then(|| format!("{queued} {} ORDER BY 1", parts.join(" UNION ")))
@@ -191,26 +193,24 @@ fn with_queued(job: Option<i64>) -> String {
         Some(_) => format!("jobs WHERE {IS_QUEUED} AND id = ?1"),
         None => format!("jobs INDEXED BY {LINES} WHERE {IS_QUEUED}"),
     };
-    format!(
-        "WITH queued AS (SELECT {} FROM {queued})",
-        columns(Table::Jobs)
-    )
+    let columns = columns(Table::Jobs).join(", ");
+    format!("WITH queued AS (SELECT {columns} FROM {queued})")
 }
 
-fn columns(table: Table) -> String {
-    table.column_names().collect::<Vec<_>>().join(", ")
+fn columns(table: Table) -> Vec<&'static str> {
+    table.column_names().collect()
 }
 
 /// The rows of one source. They are looked up for each set of values that a queued job has, and not
 /// for each queued job.
-fn part(source: &Source, table: Table) -> String {
+fn part(source: &Source, table: Table, columns: &[&str]) -> String {
     let Source {
         name,
         job_columns,
         condition,
     } = source;
-    let columns: Vec<String> = table
-        .column_names()
+    let columns: Vec<String> = columns
+        .iter()
         .map(|column| format!("{name}.{column}"))
         .collect();
     format!(
