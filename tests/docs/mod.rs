@@ -7,6 +7,7 @@
 
 #[path = "../../host/examples/embed.rs"]
 mod embed;
+mod links;
 mod page;
 mod session;
 mod values;
