@@ -16,7 +16,11 @@ fn other_rules_are_swapped_in_and_rolled_back() {
     );
     let late = json!({"reason": "of what was there before", "seen": 1});
     let refused = service.post("/policy/rollback", &late).is(409);
-    assert!(refused.detail().contains("in the meantime"), "{}", refused.text);
+    assert!(
+        refused.detail().contains("in the meantime"),
+        "{}",
+        refused.text
+    );
     let back = service.post(
         "/policy/rollback",
         &json!({"reason": "too much", "seen": 2}),

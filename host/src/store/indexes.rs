@@ -15,12 +15,13 @@ pub(crate) const LINES: &str = "serial_gate_jobs_lines";
 /// The jobs that failed, of each task and agent the newest at the end.
 pub(crate) const FAILED: &str = "serial_gate_jobs_failed";
 
+// No `status IS NULL`: where a column is NOT NULL, SQLite removes it from a statement, but not from
+// the index, which the statement then cannot use.
 macro_rules! is_foreign {
     () => {
-        "status IS NULL OR (status NOT IN ('queued', 'running', 'failed', 'done', 'cancelled')
-            AND lower(trim(status)) NOT IN ('done', 'complete', 'completed', 'finished', \
-            'success', 'succeeded',
-                'canceled', 'cancelled', 'skipped', 'closed'))"
+        "coalesce(status, '') NOT IN ('queued', 'running', 'failed', 'done', 'cancelled')
+            AND lower(trim(coalesce(status, ''))) NOT IN ('done', 'complete', 'completed', \
+            'finished', 'success', 'succeeded', 'canceled', 'cancelled', 'skipped', 'closed')"
     };
 }
 

@@ -7,6 +7,7 @@ mod words;
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::Value;
 
+use crate::support::redacted::without_times;
 use crate::support::{Gate, fixtures};
 
 /// Tables as an orchestrator has them, without a column of ours.
@@ -63,6 +64,39 @@ fn init_adds_nullable_columns_and_indexes_and_a_second_run_changes_nothing() {
         "`serial-gate.db` is up to date: nothing was changed\n"
     );
     assert_eq!(std::fs::read(gate.database()).unwrap(), before);
+}
+
+/// SQLite drops `IS NULL` from a statement where the column is NOT NULL, so that a partial index may
+/// no longer fit.
+#[test]
+fn columns_that_are_not_null_change_no_answer() {
+    let columns = |not_null: &str| {
+        format!(
+            "CREATE TABLE tasks (id INTEGER PRIMARY KEY {not_null}, repo TEXT {not_null},
+                 stage TEXT {not_null}, created_at TEXT {not_null} DEFAULT (datetime('now')));
+             CREATE TABLE jobs (id INTEGER PRIMARY KEY {not_null}, task_id INTEGER {not_null},
+                 repo TEXT {not_null}, agent TEXT {not_null}, status TEXT {not_null},
+                 created_at TEXT {not_null} DEFAULT (datetime('now')));
+             INSERT INTO tasks (id, repo, stage)
+                 VALUES (1, 'alpha', 'done'), (2, 'alpha', 'review'), (3, 'alpha', 'analysis');
+             INSERT INTO jobs (id, task_id, repo, agent, status)
+                 VALUES (1, 1, 'alpha', 'analyst', 'done'), (2, 2, 'alpha', 'analyst', 'failed'),
+                     (3, 2, 'alpha', 'developer', 'paused'), (4, 2, 'alpha', 'reviewer', 'running'),
+                     (5, 3, 'alpha', 'analyst', 'queued');"
+        )
+    };
+    let answers = |not_null: &str| {
+        let gate = orchestrator(&columns(not_null));
+        gate.run(&["init"]).succeeds();
+        let queue = gate.run(&["queue"]).succeeds().stdout;
+        let explained = gate.run(&["explain", "5"]).exits(3).stdout;
+        let doctor = gate.run(&["doctor"]).succeeds().stdout;
+        let freeze = gate.run(&["freeze", "alpha", "--reason", "r"]).succeeds();
+        assert!(freeze.stdout.contains("no task of it starts"));
+        gate.run(&["claim"]).exits(3);
+        without_times(&format!("{queue}{explained}{doctor}"))
+    };
+    assert_eq!(answers("NOT NULL"), answers(""));
 }
 
 #[test]
