@@ -431,7 +431,7 @@ fn doctor_still_tells_of_a_lease_that_was_shortened_until_the_worker_is_heard_of
     times that no correct clock can have written:
     WHAT           TIME (UTC)           WHAT HAPPENS
     running job 1  2037-01-01 00:30:00  back in the queue at (time), unless its worker reports
-    no job waits, so there are no candidates to compare
+    the claim index is empty, so there is nothing to compare
     "#);
     gate.run(&[
         "job",
@@ -446,7 +446,7 @@ fn doctor_still_tells_of_a_lease_that_was_shortened_until_the_worker_is_heard_of
     let told = gate.run(&["doctor"]).succeeds().stdout;
     insta::assert_snapshot!(told, @r#"
     1 task: `analysis` 1; 1 job: `running` 1
-    no job waits, so there are no candidates to compare
+    the claim index is empty, so there is nothing to compare
     "#);
 }
 

@@ -131,7 +131,7 @@ impl Verb for Doctor {
         }
         let repos = count(found.repos, "repo");
         report.line(match (found.repos, found.differences.len()) {
-            (0, _) => "no job waits, so there are no candidates to compare".into(),
+            (0, _) => "the claim index is empty, so there is nothing to compare".into(),
             (_, 0) => format!("{repos} compared, all candidates are right"),
             (_, repaired) => format!(
                 "{repos} compared, {repaired} repaired: something wrote to the database without \

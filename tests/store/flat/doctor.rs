@@ -90,7 +90,7 @@ fn it_puts_right_what_no_trigger_saw_and_counts_it() {
     let again = gate.run(&["doctor"]).succeeds();
     insta::assert_snapshot!(again.stdout, @r#"
     2 tasks: `analysis` 1, `done` 1; 2 jobs: `running` 2
-    no job waits, so there are no candidates to compare
+    the claim index is empty, so there is nothing to compare
     differences since the clause came into use: 1
     "#);
 }
