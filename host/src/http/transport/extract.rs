@@ -2,6 +2,7 @@
 //!
 //! Owns the extractors, and how the fields of a body are read. Leaves the receiving to `body`.
 
+use std::error::Error;
 use std::fmt;
 
 use axum::body::{Body, Bytes};
@@ -130,10 +131,20 @@ macro_rules! refused {
     ($($rejection:ident),*) => {
         $(impl From<$rejection> for Problem {
             fn from(rejection: $rejection) -> Problem {
-                Problem::new(rejection.status(), rejection.body_text())
+                let status = rejection.status();
+                Problem::new(status, reason(&rejection, rejection.body_text()))
             }
         })*
     };
+}
+
+/// What is wrong with the request. Where a rejection has a cause, its own text is only about Rust's
+/// types.
+fn reason(rejection: &dyn Error, text: String) -> String {
+    match rejection.source() {
+        Some(cause) => cause.to_string(),
+        None => text,
+    }
 }
 
 refused!(BytesRejection, JsonRejection, FormRejection, QueryRejection);
@@ -141,6 +152,7 @@ refused!(BytesRejection, JsonRejection, FormRejection, QueryRejection);
 /// A path that does not fit names nothing, so this is always 404.
 impl From<PathRejection> for Problem {
     fn from(rejection: PathRejection) -> Problem {
-        Problem::new(StatusCode::NOT_FOUND, rejection.body_text())
+        let text = reason(&rejection, rejection.body_text());
+        Problem::new(StatusCode::NOT_FOUND, text)
     }
 }
