@@ -16,16 +16,6 @@ use build_component::{TARGET, build_component, variable};
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rustc-env=SERIAL_GATE_VERSION={}", version()?);
     let out_dir = PathBuf::from(variable("OUT_DIR")?);
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    for path in [
-        "guest/src",
-        "guest/Cargo.toml",
-        "wit",
-        "Cargo.toml",
-        "Cargo.lock",
-    ] {
-        println!("cargo::rerun-if-changed={}", workspace.join(path).display());
-    }
     println!("cargo::rerun-if-env-changed=SERIAL_GATE_GUEST");
 
     let prebuilt = env::var_os("SERIAL_GATE_GUEST").map(PathBuf::from);
@@ -35,6 +25,16 @@ fn main() -> Result<(), Box<dyn Error>> {
             prebuilt
         }
         None => {
+            let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+            for path in [
+                "guest/src",
+                "guest/Cargo.toml",
+                "wit",
+                "Cargo.toml",
+                "Cargo.lock",
+            ] {
+                println!("cargo::rerun-if-changed={}", workspace.join(path).display());
+            }
             add_target()?;
             let target_dir = out_dir.join("guest");
             build_component("serial-gate-default-policy", &["component"], &target_dir)?
@@ -71,6 +71,12 @@ fn commit() -> Option<String> {
     if let Ok(info) = fs::read_to_string(OF_A_PACKAGE) {
         let (_, commit) = info.split_once("\"sha1\": \"")?;
         return commit.get(..10).map(str::to_owned);
+    }
+    // Not the commit of another project that has a copy of this package.
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let ours = package.parent()?.canonicalize().ok()?;
+    if Path::new(&git(&["rev-parse", "--show-toplevel"])?) != ours {
+        return None;
     }
     let log = git(&["rev-parse", "--git-path", "logs/HEAD"])?;
     println!("cargo::rerun-if-changed={log}");

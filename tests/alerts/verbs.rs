@@ -61,7 +61,7 @@ fn the_audit_shows_who_did_what_and_why_the_newest_first() {
 #[test]
 fn an_audit_without_a_row_says_so() {
     let ran = Gate::new().run(&["audit", "--repo", "alpha"]).succeeds();
-    assert_eq!(ran.stdout, "the audit is empty\n");
+    assert_eq!(ran.stdout, "the audit has no entry about `alpha`\n");
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn every_link_leads_somewhere() {
         let text = std::fs::read_to_string(&document).unwrap();
         for found in link.captures_iter(&text) {
             let target = &found[1];
-            if target.starts_with("http") {
+            if target.starts_with("http://") || target.starts_with("https://") {
                 continue;
             }
             let (file, heading) = target.split_once('#').unwrap_or((target, ""));

@@ -22,7 +22,7 @@ pub fn sections(text: &str) -> Vec<Section<'_>> {
     let mut block = None;
     for line in text.lines() {
         let section = sections.last_mut().unwrap();
-        match (block, line.strip_prefix("```")) {
+        match (block, line.trim_start().strip_prefix("```").map(str::trim)) {
             (None, Some(language)) => block = Some(language),
             (Some(_), Some(_)) => block = None,
             (Some("console"), None) => section.add(line),

@@ -52,7 +52,11 @@ impl Session {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
         for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("SERIAL_GATE_") {
+            let text = name.to_string_lossy();
+            if ["SERIAL_GATE_", "XDG_", "GIT_"]
+                .iter()
+                .any(|of| text.starts_with(of))
+            {
                 shell.env_remove(name);
             }
         }
@@ -89,9 +93,9 @@ impl Session {
         let command = command.replace(PORT, &self.port);
         let command = command.replace(BUILT, policy_target());
         self.input
-            .write_all(format!("{command}\necho '{END}'\n").as_bytes())
+            .write_all(format!("{command}\necho \"{END}$?\"\n").as_bytes())
             .unwrap();
-        let mut printed = self.until_the_end();
+        let (mut printed, code) = self.until_the_end();
         // What a command in the background prints comes when it likes.
         while command.ends_with('&') && printed.len() < step.prints.len() {
             printed.push(self.line());
@@ -99,29 +103,35 @@ impl Session {
         for line in &mut printed {
             *line = line.replace(&self.port, PORT);
         }
-        if self.values.agree(&step.prints, &printed) {
+        // `timeout` ends a worker that would go on.
+        let may_fail =
+            |line: &String| line.starts_with("error: ") || line.starts_with("nothing to claim");
+        let has_failed = code != "0" && !(code == "124" && command.starts_with("timeout "));
+        let is_shown = !has_failed || step.prints.iter().any(may_fail);
+        if is_shown && self.values.agree(&step.prints, &printed) {
             return Ok(());
         }
         Err(format!(
-            "the document says:\n{}\nand it prints:\n{}\n",
+            "the document says:\n{}\nand it exits with {code} and prints:\n{}\n",
             step.prints.join("\n"),
             printed.join("\n")
         ))
     }
 
-    fn until_the_end(&self) -> Vec<String> {
+    /// What a command prints, and its exit code.
+    fn until_the_end(&self) -> (Vec<String>, String) {
         let mut printed = Vec::new();
         loop {
             let line = self.line();
-            match line.strip_suffix(END) {
-                Some("") => return printed,
-                // Its last line has no end.
-                Some(last) => {
-                    printed.push(last.to_owned());
-                    return printed;
-                }
-                None => printed.push(line),
+            let Some((last, code)) = line.split_once(END) else {
+                printed.push(line);
+                continue;
+            };
+            // Without a line end after it.
+            if !last.is_empty() {
+                printed.push(last.to_owned());
             }
+            return (printed, code.to_owned());
         }
     }
 

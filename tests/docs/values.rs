@@ -5,16 +5,33 @@ use std::sync::LazyLock;
 
 use regex_lite::{Captures, Regex};
 
-/// What the gate makes anew each time: a token, the number of a freeze, a commit.
-const NEW_EACH_TIME: &str = r"sg[a-z]_[A-Za-z0-9_-]+|\b\d{13}\b|\b[0-9a-f]{10}\b";
+/// What is new each time: a claim's token, a token of the service, the number of a freeze, a commit.
+const KINDS: [&str; 4] = [
+    r"sgc_[A-Za-z0-9_-]+",
+    r"sgt_[A-Za-z0-9_-]+",
+    r"\b\d{13}\b",
+    r"\b[0-9a-f]{10}\b",
+];
 const TIME: &str = r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d";
 
 static SPECIAL: LazyLock<Regex> = LazyLock::new(|| {
-    let time_first = format!("(?<time>{TIME})|(?<value>{NEW_EACH_TIME})|(?<any>…)");
+    let kinds = KINDS.join("|");
+    let time_first = format!("(?<time>{TIME})|(?<value>{kinds})|(?<any>…)");
     Regex::new(&time_first).unwrap()
 });
 
+/// The kind of a value of a document.
+fn kind(value: &str) -> &'static str {
+    let is = |kind: &&&str| {
+        Regex::new(&format!("^(?:{kind})$"))
+            .unwrap()
+            .is_match(value)
+    };
+    KINDS.iter().find(is).unwrap()
+}
+
 /// The values of a document and the ones that this run printed in their place.
+#[derive(Clone)]
 pub struct Values(HashMap<String, String>);
 
 impl Values {
@@ -37,7 +54,14 @@ impl Values {
             return printed.is_empty();
         };
         if first.trim() == "…" {
-            return (0..=printed.len()).any(|skipped| self.agree(rest, &printed[skipped..]));
+            return (0..=printed.len()).any(|skipped| {
+                let mut learned = self.clone();
+                let agrees = learned.agree(rest, &printed[skipped..]);
+                if agrees {
+                    *self = learned;
+                }
+                agrees
+            });
         }
         let Some((line, others)) = printed.split_first() else {
             return false;
@@ -58,7 +82,7 @@ impl Values {
             } else if let Some(known) = self.0.get(whole.as_str()) {
                 pattern += &regex_lite::escape(known);
             } else {
-                pattern += &format!("({NEW_EACH_TIME})");
+                pattern += &format!("({})", kind(whole.as_str()));
                 learned.push(whole.as_str());
             }
         }
@@ -69,7 +93,15 @@ impl Values {
         };
         for (at, value) in learned.into_iter().enumerate() {
             let printed = values[at + 1].to_owned();
-            self.0.insert(value.to_owned(), printed);
+            let is_another = |known: (&String, &String)| known.0 != value && *known.1 == printed;
+            if self.0.iter().any(is_another) {
+                // Two values of the document are one here.
+                return false;
+            }
+            let before = self.0.insert(value.to_owned(), printed.clone());
+            if before.is_some_and(|before| before != printed) {
+                return false;
+            }
         }
         true
     }
@@ -105,4 +137,8 @@ fn other_words_and_other_lines_differ() {
     assert!(!agree("a", "a\nb"));
     assert!(!agree("a\nb", "a"));
     assert!(!agree("…\nz", "y"));
+    assert!(!agree("sgc_a", "sgt_b"));
+    assert!(agree("sgc_a sgc_b", "sgc_1 sgc_2"));
+    assert!(!agree("sgc_a sgc_b", "sgc_1 sgc_1"));
+    assert!(agree("…\nsgc_a\nz", "sgc_1\ny\nsgc_2\nz"));
 }

@@ -33,7 +33,10 @@ impl Verb for Audit {
             report.json(entry);
         }
         if entries.is_empty() {
-            report.line("the audit is empty");
+            report.line(match &self.repo {
+                Some(repo) => format!("the audit has no entry about `{}`", shown(repo)),
+                None => "the audit is empty".into(),
+            });
             return Ok(report);
         }
         let rows = entries.iter().map(|entry| {

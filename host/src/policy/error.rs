@@ -145,10 +145,7 @@ pub enum Error {
         cause: wasmtime::Error,
     },
     /// The rules are a list, a number or no JSON at all. The policy was not called.
-    #[error(
-        "the rules are not a JSON object: write them with their keys, such as \
-         `{{\"gated_agents\":[\"analyst\"]}}`"
-    )]
+    #[error("the rules are not a JSON object such as `{{\"gated_agents\":[\"analyst\"]}}`")]
     Rules(#[source] serde_json::Error),
     /// The policy answers that it cannot use an argument.
     #[error("`{export}` refuses the {what}: {reason}")]
