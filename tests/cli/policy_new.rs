@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use crate::support::components::NEW_POLICY_TARGET;
 use crate::support::components::build_component::cargo;
 use crate::support::{Gate, Ran};
 
@@ -14,12 +15,8 @@ const COMPONENT: &str = "review_first.wasm";
 fn cargo_in(gate: &Gate, arguments: &[&str]) -> Ran {
     let mut cargo: Command = cargo().unwrap();
     cargo.args(arguments).args(["--offline", "--target-dir"]);
-    cargo.arg(target_dir()).current_dir(gate.path(FOLDER));
+    cargo.arg(NEW_POLICY_TARGET).current_dir(gate.path(FOLDER));
     cargo.output().unwrap().into()
-}
-
-fn target_dir() -> &'static Path {
-    Path::new(concat!(env!("CARGO_TARGET_TMPDIR"), "/policy-new"))
 }
 
 /// A queue, and below it a new policy that is built.
@@ -29,7 +26,9 @@ fn built() -> Gate {
     let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock");
     std::fs::copy(lock, gate.path(FOLDER).join("Cargo.lock")).unwrap();
     cargo_in(&gate, &["build", "--release", "--target", "wasm32-wasip2"]).succeeds();
-    let component = target_dir().join("wasm32-wasip2/release").join(COMPONENT);
+    let component = Path::new(NEW_POLICY_TARGET)
+        .join("wasm32-wasip2/release")
+        .join(COMPONENT);
     std::fs::copy(component, gate.path(COMPONENT)).unwrap();
     gate
 }

@@ -1,20 +1,8 @@
 //! The links of the documents lead to files and headings that exist.
 
-use std::path::{Path, PathBuf};
-
 use regex_lite::Regex;
 
-fn documents(root: &Path) -> Vec<PathBuf> {
-    let in_folder = |folder: &str| {
-        let entries = std::fs::read_dir(root.join(folder)).unwrap();
-        entries.map(|entry| entry.unwrap().path())
-    };
-    [".", "docs", "bench/results"]
-        .into_iter()
-        .flat_map(in_folder)
-        .filter(|path| path.extension().is_some_and(|ending| ending == "md"))
-        .collect()
-}
+use super::page::documents;
 
 /// A heading as the forges link to it.
 fn anchor(heading: &str) -> String {
@@ -29,10 +17,12 @@ fn anchor(heading: &str) -> String {
 
 #[test]
 fn every_link_leads_somewhere() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let link = Regex::new(r"\]\(([^)\s]+)\)").unwrap();
     let mut broken = Vec::new();
-    for document in documents(&root) {
+    for document in [".", "docs", "bench/results"]
+        .into_iter()
+        .flat_map(documents)
+    {
         let text = std::fs::read_to_string(&document).unwrap();
         for found in link.captures_iter(&text) {
             let target = &found[1];

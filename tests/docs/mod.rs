@@ -12,14 +12,13 @@ mod page;
 mod session;
 mod values;
 
-use std::path::{Path, PathBuf};
-
-use page::{Section, sections};
+use page::{Section, documents, sections};
 use session::Session;
 
+use crate::support::checkout;
+
 fn run(document: &str) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let text = std::fs::read_to_string(root.join(document)).unwrap();
+    let text = std::fs::read_to_string(checkout().join(document)).unwrap();
     let mut differences = String::new();
     let mut commands = 0;
     for section in sections(&text) {
@@ -79,15 +78,8 @@ fn the_example_embeds_the_gate() {
 
 #[test]
 fn every_document_with_a_console_block_is_run_here() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
     let here = include_str!("mod.rs");
-    let mut documents: Vec<PathBuf> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|ending| ending == "md"))
-        .collect();
-    documents.sort();
-    for path in documents {
+    for path in documents("docs") {
         let name = path.file_name().unwrap().to_str().unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         let is_run = here.contains(&format!("run(\"docs/{name}\")"));

@@ -1,6 +1,21 @@
-//! The console blocks of a document.
+//! The documents, and their console blocks.
 
-/// What stands under one `##` heading.
+use std::path::PathBuf;
+
+use crate::support::checkout;
+
+/// The documents in a folder of the checkout, by name.
+pub fn documents(folder: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(checkout().join(folder)).unwrap();
+    let mut documents: Vec<PathBuf> = entries
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "md"))
+        .collect();
+    documents.sort();
+    documents
+}
+
+/// The commands under one `##` heading.
 pub struct Section<'a> {
     pub title: &'a str,
     pub steps: Vec<Step>,

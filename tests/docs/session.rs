@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -12,6 +12,8 @@ use tempfile::TempDir;
 
 use super::page::Step;
 use super::values::Values;
+use crate::support::components::NEW_POLICY_TARGET;
+use crate::support::{path_with_the_binary, without_variables};
 
 /// Printed after each command.
 const END: &str = "--- the command has ended ---";
@@ -34,32 +36,20 @@ pub struct Session {
 impl Session {
     pub fn new() -> Session {
         let folder = tempfile::tempdir().unwrap();
-        let binary = Path::new(env!("CARGO_BIN_EXE_serial-gate"));
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let path = std::iter::once(binary.parent().unwrap().to_owned())
-            .chain(std::env::split_paths(&path));
         let mut shell = Command::new("bash");
         shell
             .args(["--noprofile", "--norc"])
             .current_dir(folder.path())
-            .env("PATH", std::env::join_paths(path).unwrap())
+            .env("PATH", path_with_the_binary())
             .env("HOME", folder.path())
             .env("CARGO_HOME", home_of("CARGO_HOME", ".cargo"))
             .env("RUSTUP_HOME", home_of("RUSTUP_HOME", ".rustup"))
             .env("USER", "kim")
-            .env("CARGO_TARGET_DIR", policy_target())
+            .env("CARGO_TARGET_DIR", NEW_POLICY_TARGET)
             .env("CARGO_NET_OFFLINE", "true")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
-        for (name, _) in std::env::vars_os() {
-            let text = name.to_string_lossy();
-            if ["SERIAL_GATE_", "XDG_", "GIT_"]
-                .iter()
-                .any(|of| text.starts_with(of))
-            {
-                shell.env_remove(name);
-            }
-        }
+        without_variables(&mut shell, &["SERIAL_GATE_", "XDG_", "GIT_"]);
         std::os::unix::process::CommandExt::process_group(&mut shell, 0);
         let mut shell = shell.spawn().unwrap();
         let mut input = shell.stdin.take().unwrap();
@@ -91,7 +81,7 @@ impl Session {
     pub fn run(&mut self, step: &Step) -> Result<(), String> {
         let command = self.values.in_command(&step.command);
         let command = command.replace(PORT, &self.port);
-        let command = command.replace(BUILT, policy_target());
+        let command = command.replace(BUILT, NEW_POLICY_TARGET);
         self.input
             .write_all(format!("{command}\necho \"{END}$?\"\n").as_bytes())
             .unwrap();
@@ -154,9 +144,4 @@ impl Drop for Session {
 fn home_of(variable: &str, folder: &str) -> PathBuf {
     let home = || std::env::home_dir().unwrap().join(folder);
     std::env::var_os(variable).map_or_else(home, PathBuf::from)
-}
-
-/// Shared with the other tests that build this policy, so that its crates are compiled once.
-fn policy_target() -> &'static str {
-    concat!(env!("CARGO_TARGET_TMPDIR"), "/policy-new")
 }

@@ -107,7 +107,6 @@ impl Values {
     }
 }
 
-#[cfg(test)]
 fn agree(said: &str, printed: &str) -> bool {
     let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
     Values::new().agree(&lines(said), &lines(printed))

@@ -29,6 +29,11 @@ fn with_a_held_task(gate: &Gate) -> Queue {
     host
 }
 
+/// Makes a proposal the active generation.
+fn activate(gate: &Gate, proposal: &Proposal) {
+    rollout::swap(&mut gate.queue(), proposal, Place::Active, actor(at(1_000))).unwrap();
+}
+
 #[test]
 fn a_queue_begins_with_the_built_in_policy() {
     let gate = Gate::new();
@@ -255,13 +260,7 @@ fn a_policy_that_fails_in_use_is_rolled_back_by_itself() {
 fn failures_that_are_long_past_do_not_count() {
     let gate = Gate::new();
     let proposal = proposal(&gate, traps_from("100005000"));
-    rollout::swap(
-        &mut gate.queue(),
-        &proposal,
-        Place::Active,
-        actor(at(1_000)),
-    )
-    .unwrap();
+    activate(&gate, &proposal);
     for second in [100_005_000, 100_005_001, 100_006_000, 100_006_001] {
         gate.queue().claim(at(second), "w", LEASE).unwrap();
     }
@@ -274,13 +273,7 @@ fn a_running_host_stays_with_the_good_generation_when_the_new_one_fails() {
     let mut host = gate.queue();
     host.clause(at(0)).unwrap();
     let proposal = proposal(&gate, traps_from("100005000"));
-    rollout::swap(
-        &mut gate.queue(),
-        &proposal,
-        Place::Active,
-        actor(at(1_000)),
-    )
-    .unwrap();
+    activate(&gate, &proposal);
     for second in 100_005_000..100_005_010 {
         host.claim(at(second), "w", LEASE).unwrap();
         assert_eq!(host.clause(at(second)).unwrap().source, Source::Policy);
@@ -363,13 +356,7 @@ fn limits_are_a_generation_s_own() {
 fn whoever_only_looks_at_a_failing_policy_rolls_nothing_back() {
     let gate = Gate::new();
     let proposal = proposal(&gate, traps_from("100005000"));
-    rollout::swap(
-        &mut gate.queue(),
-        &proposal,
-        Place::Active,
-        actor(at(1_000)),
-    )
-    .unwrap();
+    activate(&gate, &proposal);
     for second in 100_005_000..100_005_010 {
         gate.queue().clause(at(second)).unwrap();
     }
@@ -380,13 +367,7 @@ fn whoever_only_looks_at_a_failing_policy_rolls_nothing_back() {
 fn a_process_with_settings_of_its_own_rolls_nobody_s_policy_back() {
     let gate = Gate::new();
     let proposal = proposal(&gate, traps_from("100005000"));
-    rollout::swap(
-        &mut gate.queue(),
-        &proposal,
-        Place::Active,
-        actor(at(1_000)),
-    )
-    .unwrap();
+    activate(&gate, &proposal);
     let overrides = Overrides {
         repos: Some("alpha".into()),
         ..Overrides::default()

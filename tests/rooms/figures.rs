@@ -7,8 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use super::imports;
 use super::source::House;
-use super::{checkout, imports};
+use crate::support::checkout;
 
 type Imports = BTreeSet<(usize, usize)>;
 

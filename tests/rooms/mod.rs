@@ -7,9 +7,10 @@ mod figures;
 mod source;
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
 
 use source::{House, Source, rust_files};
+
+use crate::support::checkout;
 
 /// The rooms, lowest first: a room imports only from rooms above it in this list. Rooms in one line
 /// do not import each other.
@@ -78,10 +79,6 @@ struct Finding {
     rule: Rule,
     file: String,
     what: String,
-}
-
-fn checkout() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 fn place(room: &str) -> Option<usize> {

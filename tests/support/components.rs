@@ -9,6 +9,9 @@ pub mod build_component;
 use std::path::Path;
 use std::sync::OnceLock;
 
+/// Where the policy of `policy new` is built, so that its crates are compiled once for all tests.
+pub const NEW_POLICY_TARGET: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/policy-new");
+
 /// A policy's component, and rules under which it can be checked.
 pub struct Built {
     pub name: &'static str,

@@ -21,6 +21,24 @@ pub struct Gate {
     environment: Vec<(&'static str, OsString)>,
 }
 
+/// The search path of a shell that finds the binary.
+pub fn path_with_the_binary() -> OsString {
+    let binary = Path::new(env!("CARGO_BIN_EXE_serial-gate"));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::iter::once(binary.parent().unwrap().to_owned());
+    std::env::join_paths(folders.chain(std::env::split_paths(&path))).unwrap()
+}
+
+/// Takes the variables whose names begin like this from a command.
+pub fn without_variables(command: &mut Command, prefixes: &[&str]) {
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if prefixes.iter().any(|prefix| text.starts_with(prefix)) {
+            command.env_remove(&name);
+        }
+    }
+}
+
 /// How a run of the binary ended.
 pub struct Ran {
     pub code: Option<i32>,
@@ -84,11 +102,7 @@ impl Gate {
 
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_serial-gate"));
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("SERIAL_GATE_") {
-                command.env_remove(name);
-            }
-        }
+        without_variables(&mut command, &["SERIAL_GATE_"]);
         command
             .args(arguments)
             // The configuration of the user who runs the tests is not read.
@@ -105,14 +119,10 @@ impl Gate {
 
     /// Runs a command that the binary proposes, in a shell.
     pub fn run_in_shell(&self, line: &str) -> Ran {
-        let binary = Path::new(env!("CARGO_BIN_EXE_serial-gate"))
-            .parent()
-            .unwrap();
-        let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap());
         let mut shell = Command::new("sh");
         shell
             .args(["-c", line])
-            .env("PATH", path)
+            .env("PATH", path_with_the_binary())
             .current_dir(self.folder.path());
         shell.output().unwrap().into()
     }

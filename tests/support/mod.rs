@@ -22,4 +22,9 @@ pub mod users;
 pub mod window;
 pub mod worker;
 
-pub use gate::{Gate, Ran, fixtures, token};
+pub use gate::{Gate, Ran, fixtures, path_with_the_binary, token, without_variables};
+
+/// The folder of this project.
+pub fn checkout() -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}

@@ -8,7 +8,8 @@ use serial_gate::queue::Advice;
 use super::options::Shared;
 use super::text::{command, shown};
 
-/// The command for the advice. `None` if there is none, or if a terminal would not show it exactly.
+/// The command for the advice. `None` where no command helps, or where a terminal would not show
+/// it exactly.
 pub fn command_for(shared: &Shared, advice: &Advice) -> Option<String> {
     let arguments = advice.arguments()?;
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();

@@ -1,7 +1,7 @@
 //! `task done` and `task cancel`.
 //!
-//! Owns the report, which tells a task that ends now from one that had ended before. Leaves the end
-//! to `queue`.
+//! Owns the report, which says for each task whether it ended now or earlier. Leaves the end to
+//! `queue`.
 
 use clap::Args;
 use serde_json::json;

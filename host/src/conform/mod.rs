@@ -132,8 +132,8 @@ impl Runner {
         }
     }
 
-    /// Runs every case under these settings instead of its own; a case keeps what is not given. Its
-    /// operations cannot change them.
+    /// Runs every case under these settings instead of its own. A setting that is
+    /// not given stays the case's. The case's operations cannot change the given ones.
     ///
     /// # Errors
     ///

@@ -48,8 +48,8 @@ impl Loader {
         Ok(policy::texts::fit_description(policy.describe()?))
     }
 
-    /// A policy that this process has compiled already. With a trust list there is none: the policy
-    /// may have been compiled under another list.
+    /// A policy that this process has compiled already. Always `None` with a trust
+    /// list: the policy may have been compiled under another list.
     pub(super) fn compiled(&self, in_use: &InUse) -> Option<Policy> {
         if self.trust.is_some() {
             return None;

@@ -1,10 +1,10 @@
 //! What claims use where the active generation is not trusted here.
 //!
 //! Owns the choice: the newest earlier active generation whose component is signed by a key that is
-//! trusted now. Its policy is asked, with its own settings. If there is none, only freezes hold;
-//! `fallback` has that clause. Leaves the signatures to `policy`. Callers rely on this: with a
-//! trust list, no answer of an unchecked component is used, and no clause that was kept of it. The
-//! active generation stays active for hosts that trust it; `reload` notices the next one.
+//! trusted now. Its policy is asked, with its own settings. Without such a generation, only freezes
+//! hold; `fallback` has that clause. Leaves the signatures to `policy`. Callers rely on this: with
+//! a trust list, no answer of an unchecked component is used, and no clause that was kept of it.
+//! The active generation stays active for hosts that trust it; `reload` notices the next one.
 
 use std::collections::BTreeSet;
 

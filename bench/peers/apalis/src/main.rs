@@ -2,7 +2,7 @@
 //! nanoseconds of both.
 //!
 //! These are the queries that its worker runs, one job at a time: fetch, lock, acknowledge, each in
-//! a transaction of its own. The worker around them is left out, which waits between two polls.
+//! a transaction of its own. Its worker is left out, because it waits between two polls.
 
 use std::io::{self, BufRead};
 use std::time::Instant;

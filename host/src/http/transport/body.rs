@@ -24,8 +24,8 @@ use super::problem::Problem;
 
 /// The most bytes of a body, unless it is a component.
 pub const JSON: usize = 64 << 10;
-/// The most bytes of a policy's component. The built-in one has 0.1 MiB; one that contains a Python
-/// interpreter has 18.
+/// The most bytes of a policy's component. The built-in policy has 0.1 MiB; a policy with a
+/// Python interpreter has 18.
 pub const COMPONENT: usize = 32 << 20;
 
 /// How long a body may take to arrive, from the first read.
