@@ -2,7 +2,7 @@
 
 use regex_lite::Regex;
 
-use super::page::documents;
+use super::page::{Part, documents, parts};
 
 /// A heading as the forges link to it.
 fn anchor(heading: &str) -> String {
@@ -13,6 +13,31 @@ fn anchor(heading: &str) -> String {
         _ => letter.is_alphanumeric().then_some(letter),
     });
     kept.collect()
+}
+
+/// The anchors of a document. A heading that is there twice has a number the second time.
+fn anchors(text: &str) -> Vec<String> {
+    let mut anchors: Vec<String> = Vec::new();
+    for part in parts(text).unwrap() {
+        let Part::Prose(line) = part else { continue };
+        let level = line.len() - line.trim_start_matches('#').len();
+        if !(1..=6).contains(&level) || !line[level..].starts_with(' ') {
+            continue;
+        }
+        let own = anchor(line);
+        let earlier = anchors.iter().filter(|known| **known == own).count();
+        anchors.push(own.clone());
+        if earlier > 0 {
+            anchors.push(format!("{own}-{earlier}"));
+        }
+    }
+    anchors
+}
+
+#[test]
+fn a_line_inside_a_block_is_no_heading() {
+    let text = "# A b\n```sh\n# c\n```\n  ```toml\n  # d\n# e\n  ```\n#f\n## A b\n";
+    assert_eq!(anchors(text), ["a-b", "a-b", "a-b-1"]);
 }
 
 #[test]
@@ -36,8 +61,7 @@ fn every_link_leads_somewhere() {
             };
             let has_heading = || {
                 let text = std::fs::read_to_string(&path).unwrap_or_default();
-                let mut headings = text.lines().filter(|line| line.starts_with('#'));
-                headings.any(|line| anchor(line) == heading)
+                anchors(&text).iter().any(|anchor| anchor == heading)
             };
             if !path.exists() || (!heading.is_empty() && !has_heading()) {
                 broken.push(format!("{}: {target}", document.display()));

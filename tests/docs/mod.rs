@@ -1,10 +1,13 @@
-//! The README and the documents: their console blocks run as they are written.
+//! The README and the documents: their console blocks run as they are written, and the other blocks
+//! are what their language says.
 //!
 //! The blocks of one `##` section are one session of a shell, which begins in an empty folder. A
 //! line that begins with `$ ` is a command, one with `> ` continues it, and all others are what it
-//! prints. In them `…` is any text; a line of its own, any lines. Times, tokens and the like differ
+//! prints. A block whose fence also names a file, as in ` ```python claim.py`, is written to that file
+//! first. In them `…` is any text; a line of its own, any lines. Times, tokens and the like differ
 //! from run to run: a value that was printed is used wherever the document has the one in its place.
 
+mod blocks;
 #[path = "../../host/examples/embed.rs"]
 mod embed;
 mod links;
@@ -21,7 +24,8 @@ fn run(document: &str) {
     let text = std::fs::read_to_string(checkout().join(document)).unwrap();
     let mut differences = String::new();
     let mut commands = 0;
-    for section in sections(&text) {
+    let sections = sections(&text).unwrap_or_else(|fault| panic!("{document}, {fault}"));
+    for section in sections {
         commands += section.steps.len();
         differences += &differences_in(&section);
     }
@@ -79,10 +83,14 @@ fn the_example_embeds_the_gate() {
 #[test]
 fn every_document_with_a_console_block_is_run_here() {
     let here = include_str!("mod.rs");
-    for path in documents("docs") {
-        let name = path.file_name().unwrap().to_str().unwrap();
+    for path in ["", "docs/", "bench/results/"]
+        .into_iter()
+        .flat_map(documents)
+    {
+        let name = path.strip_prefix(checkout()).unwrap().to_str().unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
-        let is_run = here.contains(&format!("run(\"docs/{name}\")"));
-        assert_eq!(text.contains("```console"), is_run, "docs/{name}");
+        let is_run = here.contains(&format!("run(\"{name}\")"));
+        let sections = sections(&text).unwrap_or_else(|fault| panic!("{name}, {fault}"));
+        assert_eq!(!sections.is_empty(), is_run, "{name}");
     }
 }

@@ -129,3 +129,34 @@ fn the_job_of_a_worker_that_went_away_goes_to_another() {
         (&json!("here"), &json!(1))
     );
 }
+
+#[test]
+fn a_worker_of_an_agent_that_no_job_ever_had_is_told_in_a_header() {
+    let service = Service::start();
+    let note = |agent: &str, wait: u32| {
+        let claim = json!({"worker": "one", "agent": agent, "wait": wait});
+        let answer = service.post("/claim", &claim).is(204);
+        assert_eq!(answer.text, "");
+        let note = answer.headers.get("serial-gate-note");
+        note.map(|note| note.to_str().unwrap().to_owned())
+    };
+    assert_eq!(
+        note("analyst", 0).unwrap(),
+        "no job has ever been for `analyst`, and there are no jobs yet"
+    );
+    service.post("/tasks", &json!({"repo": "alpha"})).is(201);
+    service.post("/claim", &json!({"worker": "one"})).is(200);
+    assert_eq!(
+        note("analyts", 0).unwrap(),
+        "no job has ever been for `analyts`; known agents: `analyst`"
+    );
+    assert_eq!(note("analyts", 1), note("analyts", 0));
+    assert_eq!(note("analyst", 0), None);
+    let unusual = note("prüfer\r\n", 0).unwrap();
+    assert!(unusual.contains(r"`pr\u{fc}fer\r\n`"), "{unusual}");
+    let long = "\u{1f980}".repeat(200);
+    assert!(note(&long, 0).unwrap().len() < 2_100);
+    // A worker of any agent misspells nothing.
+    let answer = service.post("/claim", &json!({"worker": "one"})).is(204);
+    assert!(answer.headers.get("serial-gate-note").is_none());
+}

@@ -150,3 +150,30 @@ fn an_answer_lets_a_browser_load_nothing_from_elsewhere() {
     assert_eq!(headers["x-content-type-options"], "nosniff");
     assert_eq!(headers["cache-control"], "no-store");
 }
+
+#[test]
+fn a_text_that_no_command_can_be_given_is_refused_by_the_document_too() {
+    let service = Service::start();
+    let document = service.get("/openapi.json").is(200).json();
+    let schemas = &document["components"]["schemas"];
+    service.post("/tasks", &json!({"repo": "alpha"})).is(201);
+    for (path, schema, field) in [
+        ("/tasks", "AddTask", "repo"),
+        ("/tasks", "AddTask", "work_item"),
+        ("/tasks", "AddTask", "stage"),
+        ("/tasks", "AddTask", "agent"),
+        ("/tasks", "AddTask", "label"),
+        ("/jobs", "AddJob", "repo"),
+        ("/jobs", "AddJob", "agent"),
+    ] {
+        let mut body = match path {
+            "/tasks" => json!({"repo": "alpha"}),
+            _ => json!({"task_id": 1, "agent": "developer"}),
+        };
+        body[field] = "a\0b".into();
+        let detail = service.post(path, &body).is(422).detail();
+        assert!(detail.contains("NUL"), "{field}: {detail}");
+        let pattern = &schemas[schema]["properties"][field]["pattern"];
+        assert_eq!(pattern, r"^[^\x00]*$", "{schema}.{field}");
+    }
+}

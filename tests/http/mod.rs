@@ -20,6 +20,8 @@ mod policy;
 mod pressure;
 #[cfg(target_os = "linux")]
 mod pressure_figures;
+mod reference;
+mod remedies;
 mod repeated;
 mod restored;
 mod schema;

@@ -29,8 +29,9 @@ pub struct App(pub Arc<Parts>);
 pub struct Parts {
     pub writer: Writer,
     pub reader: Handle<Reader>,
-    /// Checks for `/readyz` that there is a clause. Not the reader, which may be busy with a long
-    /// queue, and not the writer, whose failures count towards a rollback.
+    /// For short looks: whether there is a clause, for `/readyz`, and whether an agent is known. Not
+    /// the reader, which may be busy with a long queue, and not the writer, whose failures count
+    /// towards a rollback.
     pub prober: Handle<Reader>,
     pub access: Arc<Access>,
     pub connections: Arc<Connections>,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serial_gate::store::Claimed;
@@ -14,11 +14,16 @@ use crate::http::transport::access::Worker;
 use crate::http::transport::actor::Refused;
 use crate::http::transport::extract::{Json, whole};
 use crate::http::transport::problem::Problem;
+use crate::http::transport::reader::Reader;
 use crate::http::transport::waiter::Waiter;
 
 /// Proxies may drop a connection that is silent for longer.
 const LONGEST_WAIT: u32 = 300;
 const LONGEST_NAME: usize = 200;
+/// Clients refuse longer headers. The nearest names come first.
+const LONGEST_NOTE: usize = 2_000;
+/// What to know about an answer that has no body.
+const NOTE: HeaderName = HeaderName::from_static("serial-gate-note");
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -26,7 +31,7 @@ pub struct Claim {
     /// The name of the worker that claims
     #[schema(min_length = 1, max_length = 200, example = "builder-1")]
     worker: String,
-    /// The agent whose jobs it does; all agents, if left out
+    /// The agent whose jobs it does; all agents, if left out. It need not have a job yet
     #[schema(min_length = 1, max_length = 200, example = "analyst")]
     agent: Option<String>,
     /// Seconds to wait for a job if there is none now
@@ -44,7 +49,13 @@ pub struct Claim {
     request_body = Claim,
     responses(
         (status = 200, description = "A job, with the token that ends it", body = Claimed),
-        (status = 204, description = "Nothing may be claimed"),
+        (
+            status = 204, description = "Nothing may be claimed",
+            headers((
+                "serial-gate-note" = String,
+                description = "Sent if no job has ever had this agent: it may be misspelt"
+            ))
+        ),
     )
 )]
 pub async fn claim(
@@ -69,7 +80,7 @@ pub async fn claim(
     if wait > LONGEST_WAIT {
         return Err(Problem::invalid("`wait` is at most 300 seconds"));
     }
-    let (waiter, answer) = Waiter::new(worker, agent, Duration::from_secs(wait.into()));
+    let (waiter, answer) = Waiter::new(worker, agent.clone(), Duration::from_secs(wait.into()));
     app.writer.claim(waiter)?;
     let claimed = tokio::select! {
         // A job that was claimed already belongs to the worker.
@@ -85,7 +96,34 @@ pub async fn claim(
         }
         None => {
             app.counters.found_nothing.inc();
-            StatusCode::NO_CONTENT.into_response()
+            let mut answer = StatusCode::NO_CONTENT.into_response();
+            if let Some(agent) = agent
+                && let Some(note) = unknown(&app, agent).await
+            {
+                answer.headers_mut().insert(NOTE, note);
+            }
+            answer
         }
     })
+}
+
+/// The note about an agent that no job has ever had. It is not an error: a worker may wait for an
+/// agent's first job. If the look fails, there is no note.
+async fn unknown(app: &App, agent: String) -> Option<HeaderValue> {
+    // The reader may be busy with a long queue.
+    let look = move |prober: &mut Reader| prober.queue.unknown_agent(&agent);
+    let note = app.prober.run(look).await.ok()?.ok()??;
+    let mut ascii = String::new();
+    for letter in note.chars() {
+        if letter.is_ascii() {
+            ascii.push(letter);
+        } else {
+            ascii.extend(letter.escape_unicode());
+        }
+    }
+    if ascii.len() > LONGEST_NOTE {
+        ascii.truncate(LONGEST_NOTE);
+        ascii.push_str("...");
+    }
+    HeaderValue::from_str(&ascii).ok()
 }

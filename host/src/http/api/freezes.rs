@@ -37,8 +37,9 @@ pub struct Unfreeze {
     /// The repo
     #[schema(min_length = 1, example = "alpha")]
     pub repo: String,
-    /// Why it may go on
-    #[schema(min_length = 1, example = "rolled back")]
+    /// Why it may go on, for the history
+    #[serde(default)]
+    #[schema(default = "", example = "rolled back")]
     pub reason: String,
     /// The person who opens it, if that is not the owner of the token
     pub who: Option<String>,
@@ -111,9 +112,6 @@ pub async fn unfreeze(
     Operator(caller): Operator,
     Json(unfreeze): Json<Unfreeze>,
 ) -> Result<Json<Unfrozen>, Problem> {
-    if unfreeze.reason.is_empty() {
-        return Err(Problem::invalid("`reason` is empty: say why it may go on"));
-    }
     let step = move |queue: &mut Queue| {
         let who = caller.named(unfreeze.who.as_deref());
         let actor = Actor {

@@ -24,10 +24,10 @@ pub struct AddJob {
     #[serde(deserialize_with = "whole")]
     task_id: i64,
     /// The agent that does it
-    #[schema(min_length = 1, example = "developer")]
+    #[schema(min_length = 1, pattern = r"^[^\x00]*$", example = "developer")]
     agent: String,
     /// The repo it works in; the task's, if left out
-    #[schema(min_length = 1)]
+    #[schema(min_length = 1, pattern = r"^[^\x00]*$")]
     repo: Option<String>,
 }
 

@@ -19,21 +19,21 @@ use crate::http::transport::problem::Problem;
 #[serde(deny_unknown_fields)]
 pub struct AddTask {
     /// The repo that the task changes
-    #[schema(min_length = 1, example = "alpha")]
+    #[schema(min_length = 1, pattern = r"^[^\x00]*$", example = "alpha")]
     repo: String,
     /// The name that people know the task by
-    #[schema(example = "ORCH-88")]
+    #[schema(pattern = r"^[^\x00]*$", example = "ORCH-88")]
     work_item: Option<String>,
     /// Its first stage
     #[serde(default = "analysis")]
-    #[schema(default = "analysis", min_length = 1)]
+    #[schema(default = "analysis", min_length = 1, pattern = r"^[^\x00]*$")]
     stage: String,
     /// The agent of its first job
     #[serde(default = "analyst")]
-    #[schema(default = "analyst", min_length = 1)]
+    #[schema(default = "analyst", min_length = 1, pattern = r"^[^\x00]*$")]
     agent: String,
     /// A label that a policy may read
-    #[schema(min_length = 1)]
+    #[schema(min_length = 1, pattern = r"^[^\x00]*$")]
     label: Option<String>,
 }
 

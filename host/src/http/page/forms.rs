@@ -30,7 +30,6 @@ pub struct FreezeForm {
 pub struct UnfreezeForm {
     #[schema(min_length = 1, example = "alpha")]
     repo: String,
-    #[schema(min_length = 1)]
     reason: String,
     /// The freeze that the page shows
     #[schema(value_type = String, required = false, pattern = "^[0-9]{1,18}$")]
@@ -151,7 +150,7 @@ async fn back(app: &App, caller: &Caller, done: Result<(), Problem>) -> Result<R
         Ok(()) => Ok(Redirect::to("/").into_response()),
         Err(problem) => {
             let status = problem.status();
-            let page = draw(app, caller, Some(problem.into_detail())).await?;
+            let page = draw(app, caller, Some(problem.for_people())).await?;
             Ok((status, page).into_response())
         }
     }

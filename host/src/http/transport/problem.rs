@@ -22,6 +22,10 @@ pub struct Problem {
     title: &'static str,
     /// What is wrong, and what to do about it.
     detail: String,
+    /// The detail without routes and fields, for people who look at the page.
+    #[serde(skip)]
+    #[schema(ignore)]
+    for_people: Option<String>,
     /// Seconds after which the same request may succeed.
     #[serde(skip)]
     retry_after: Option<u64>,
@@ -37,8 +41,38 @@ impl Problem {
             status: status.as_u16(),
             title: status.canonical_reason().unwrap_or_default(),
             detail: detail.to_string(),
+            for_people: None,
             retry_after: None,
             cause: None,
+        }
+    }
+
+    /// Adds what the caller may send next. It continues the sentence, and begins a new one after a
+    /// question.
+    pub fn with_advice(self, advice: &str) -> Problem {
+        let wrong = self.detail;
+        let detail = if wrong.ends_with('?') {
+            let mut letters = advice.chars();
+            let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+            let advice: String = first.into_iter().chain(letters).collect();
+            format!("{wrong} {advice}")
+        } else {
+            format!("{wrong}: {advice}")
+        };
+        Problem {
+            detail,
+            for_people: Some(wrong),
+            ..self
+        }
+    }
+
+    /// Adds the fields of the body that the text is about.
+    pub fn with_fields(self, fields: &str) -> Problem {
+        let wrong = self.detail;
+        Problem {
+            detail: format!("{wrong} ({fields})"),
+            for_people: Some(wrong),
+            ..self
         }
     }
 
@@ -97,9 +131,9 @@ impl Problem {
     }
 
     /// The text, for an answer that is a page. Logs the cause.
-    pub fn into_detail(self) -> String {
+    pub fn for_people(self) -> String {
         self.log();
-        self.detail
+        self.for_people.unwrap_or(self.detail)
     }
 
     fn log(&self) {

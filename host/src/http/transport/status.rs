@@ -33,48 +33,62 @@ fn moved() -> Problem {
     Problem::later(StatusCode::SERVICE_UNAVAILABLE, detail, 1)
 }
 
-/// An error's text, and after it the route that helps, if there is one.
-fn with_remedy(text: String, remedy: Option<Remedy>) -> String {
-    let advice = match remedy {
-        Some(Remedy::ListQueue) => "`GET /queue` lists what waits".to_owned(),
-        Some(Remedy::ListGenerations) => "`GET /policy/history` lists them".into(),
-        Some(Remedy::LookAtFreeze(freeze)) => {
+/// A refusal, and the route or the field that helps, if there is one.
+fn refused(status: StatusCode, text: String, remedy: Option<Remedy>) -> Problem {
+    let problem = Problem::new(status, text);
+    match remedy.and_then(in_words) {
+        Some(advice) => problem.with_advice(&advice),
+        None => problem,
+    }
+}
+
+/// A remedy as a request. None where no request helps.
+fn in_words(remedy: Remedy) -> Option<String> {
+    Some(match remedy {
+        Remedy::ListQueue => "`GET /queue` lists what waits".into(),
+        Remedy::ListGenerations => "`GET /policy/history` lists them".into(),
+        Remedy::LookAtFreeze(freeze) => {
             format!("look at its reason with `GET /queue`, and send `\"freeze_id\": {freeze}`")
         }
-        Some(Remedy::Requeue(job)) => {
+        Remedy::Requeue(job) => {
             format!("end it with the program that started it, or `POST /jobs/{job}/requeue`")
         }
-        Some(Remedy::LookAtHistory) => "look at `GET /policy/history`, and try again".into(),
-        Some(Remedy::TakeUpGeneration) => "`GET /policy/history` lists them, \
-             `POST /policy/rollback` takes one up"
+        Remedy::LookAtHistory => "look at `GET /policy/history`, and try again".into(),
+        Remedy::TakeUpGeneration => "`GET /policy/history` lists them, \
+             `POST /policy/rollback` with `generation` activates one"
             .into(),
-        Some(Remedy::TakeBuiltIn) => {
-            "`POST /policy/swap` without a body takes the built-in one".into()
+        Remedy::TakeBuiltIn => {
+            "`POST /policy/swap` without a body activates the built-in one".into()
         }
-        Some(Remedy::SwapAnew) => "`POST /policy/swap` writes them anew".into(),
-        Some(Remedy::SwapAgain) => "`POST /policy/swap` with its file, or without a body".into(),
-        Some(Remedy::SwapFile) => "`POST /policy/swap` a component that is to be active".into(),
-        Some(Remedy::NameInRules(rules)) => {
-            format!("name it in the rules instead, as in `{rules}`")
+        Remedy::SwapAnew => "`POST /policy/swap` writes them again".into(),
+        Remedy::SwapAgain => "`POST /policy/swap` with its file, or without a body".into(),
+        Remedy::SwapFile => "`POST /policy/swap` a component that is to be active".into(),
+        Remedy::NameInRules(rules) => {
+            format!("name it in the query's `rules` instead, as in `{rules}`")
         }
-        Some(Remedy::StartShadow) => "start one with `POST /policy/shadow`".into(),
-        Some(
-            Remedy::Create(_)
-            | Remedy::NameAnotherFile
-            | Remedy::RenameTables
-            | Remedy::Prepare(_)
-            | Remedy::ListAlerts
-            | Remedy::ListFixtures
-            | Remedy::ListTokens
-            | Remedy::SwitchFreezesOn
-            | Remedy::DropFreezeOverride
-            | Remedy::Sign
-            | Remedy::SignAgain
-            | Remedy::TrustKey,
-        )
-        | None => return text,
-    };
-    format!("{text}: {advice}")
+        Remedy::StartShadow => "start one with `POST /policy/shadow`".into(),
+        Remedy::Create(_)
+        | Remedy::NameAnotherFile
+        | Remedy::RenameTables
+        | Remedy::Prepare(_)
+        | Remedy::ListAlerts
+        | Remedy::ListFixtures
+        | Remedy::ListTokens
+        | Remedy::SwitchFreezesOn
+        | Remedy::DropFreezeOverride
+        | Remedy::Sign
+        | Remedy::SignAgain
+        | Remedy::TrustKey => return None,
+    })
+}
+
+/// The fields of the body that a sentence speaks of.
+fn fields(error: &store::Error) -> Option<&'static str> {
+    match error {
+        store::Error::TaskRuns { .. } => Some("fields `token`, `force` and `reason`"),
+        store::Error::ForcedWithoutReason => Some("field `reason`"),
+        _ => None,
+    }
 }
 
 impl From<store::Error> for Problem {
@@ -132,7 +146,11 @@ impl From<store::Error> for Problem {
             | E::Scan { .. }
             | E::Budget { .. } => return Problem::inside(&error),
         };
-        Problem::new(status, with_remedy(error.to_string(), error.remedy()))
+        let problem = refused(status, error.to_string(), error.remedy());
+        match fields(&error) {
+            Some(fields) => problem.with_fields(fields),
+            None => problem,
+        }
     }
 }
 
@@ -184,11 +202,12 @@ impl From<queue::Error> for Problem {
                 ),
             ),
             E::UnknownRepo { .. } => {
-                let detail = format!("{error}; if the repo is new, send `\"new\": true`");
-                Problem::new(StatusCode::NOT_FOUND, detail)
+                let problem = Problem::new(StatusCode::NOT_FOUND, error);
+                problem.with_advice("if the repo is new, send `\"new\": true`")
             }
             E::NotInScope { .. } | E::NoNameInScope { .. } | E::NothingInScope { .. } => {
-                Problem::invalid(with_remedy(error.to_string(), error.remedy()))
+                let unfit = StatusCode::UNPROCESSABLE_ENTITY;
+                refused(unfit, error.to_string(), error.remedy())
             }
         }
     }
@@ -201,8 +220,8 @@ impl From<gate::Error> for Problem {
             E::Store(error) => error.into(),
             // The policy's own words: an operator who swaps policies has to read them.
             E::Policy(_) | E::Clause(_) | E::NoPolicy => {
-                let detail = with_remedy(with_causes(&error), error.remedy());
-                Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+                let status = StatusCode::SERVICE_UNAVAILABLE;
+                refused(status, with_causes(&error), error.remedy())
             }
             E::Unreadable { .. } | E::NoComponent { .. } | E::Altered { .. } | E::Thread(_) => {
                 Problem::inside(&error)
@@ -232,7 +251,7 @@ impl From<rollout::Error> for Problem {
                 return Problem::bug(with_causes(&error));
             }
         };
-        Problem::new(status, with_remedy(with_causes(&error), error.remedy()))
+        refused(status, with_causes(&error), error.remedy())
     }
 }
 
