@@ -13,7 +13,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serial_gate::printable::{printable, printable_json};
-use tracing_subscriber::EnvFilter;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::prelude::*;
 
 use super::variables::variable;
 
@@ -25,6 +27,14 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How soon to try a full queue again.
 const RETRY: Duration = Duration::from_millis(5);
+
+/// A filter of log lines by its text. None if it is none, or if a word in it is no level: the library
+/// would take that for a part of the program, and show nothing else.
+fn filter_of(text: &str) -> Option<Targets> {
+    let is_clear = |word: &str| word.contains('=') || word.trim().parse::<LevelFilter>().is_ok();
+    text.split(',').all(is_clear).then_some(())?;
+    text.parse().ok()
+}
 
 /// The sending end of the queue.
 #[derive(Clone)]
@@ -54,12 +64,14 @@ pub enum Level {
 }
 
 impl Level {
-    fn filter(self) -> &'static str {
+    fn filter(self) -> Targets {
+        let others = |level| Targets::new().with_default(level);
         match self {
-            Level::Off => "off",
-            Level::Errors => "error,serial_gate::cli::options=warn",
-            Level::Warnings => "warn",
-            Level::Progress => "info",
+            Level::Off => others(LevelFilter::OFF),
+            Level::Errors => others(LevelFilter::ERROR)
+                .with_target("serial_gate::cli::options", LevelFilter::WARN),
+            Level::Warnings => others(LevelFilter::WARN),
+            Level::Progress => others(LevelFilter::INFO),
         }
     }
 }
@@ -91,24 +103,36 @@ impl Log {
     /// the log, so its lines are JSON, too, with their time.
     pub fn listen(&self, level: Level, prints_json: bool) {
         let json = prints_json && level == Level::Progress;
-        let wanted = variable("SERIAL_GATE_LOG").and_then(|filter| filter.into_string().ok());
-        let filter = wanted.and_then(|filter| EnvFilter::try_new(filter).ok());
-        let filter = filter.unwrap_or_else(|| EnvFilter::new(level.filter()));
+        let wanted = variable("SERIAL_GATE_LOG")
+            .filter(|wanted| !wanted.is_empty())
+            .map(|wanted| wanted.to_str().and_then(filter_of));
+        let is_unclear = wanted == Some(None);
         let log = self.clone();
         let lines = Lines { log, json };
-        let lines = tracing_subscriber::fmt()
-            .with_env_filter(filter)
+        let lines = tracing_subscriber::fmt::layer()
             .with_writer(move || lines.clone())
             // The subscriber would print its own errors to the standard error, and could panic.
             .log_internal_errors(false)
             .with_ansi(false)
             .with_target(false);
-        // This fails only if there is a subscriber, and a process makes one log.
-        let _ = if json {
-            lines.json().flatten_event(true).try_init()
+        let lines = if json {
+            lines.json().flatten_event(true).boxed()
         } else {
-            lines.without_time().try_init()
+            lines.without_time().boxed()
         };
+        let filter = wanted.flatten().unwrap_or_else(|| level.filter());
+        // This fails only if there is a subscriber, and a process makes one log.
+        let _ = tracing_subscriber::registry()
+            .with(lines)
+            .with(filter)
+            .try_init();
+        if is_unclear {
+            tracing::warn!(
+                "`SERIAL_GATE_LOG` is ignored: set it to a level (`error`, `warn`, `info`, \
+                 `debug`, `trace`, `off`), or to levels of parts, as in \
+                 `info,serial_gate::http=debug`"
+            );
+        }
     }
 
     /// How many lines were dropped so far.
