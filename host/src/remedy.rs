@@ -26,8 +26,17 @@ pub enum Remedy {
     ListFixtures,
     /// Choose from the tokens.
     ListTokens,
-    /// Look at the reason of this freeze, and name it.
-    LookAtFreeze(i64),
+    /// Look at the reason of a repo's newest freeze, and name it by its number.
+    LookAtFreeze {
+        /// The repo.
+        repo: String,
+        /// The number.
+        newest: i64,
+    },
+    /// Force the end of a task with a reason, or show the token of its running job.
+    ForceTheEnd,
+    /// Say why.
+    GiveReason,
     /// Put the job back.
     Requeue(i64),
     /// Look at what happened to the policy, and try again.

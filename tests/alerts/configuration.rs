@@ -79,7 +79,7 @@ fn a_configuration_that_cannot_be_used_is_refused_by_the_name_of_its_key() {
     refused(
         &gate,
         "[alerts.webhook]\nurl = 'ops.example.com/secret-path'\nsecret_file = 'secret'",
-        "the address of `webhook` is not an `http://` or `https://` address: correct it, or the token in it, in `serial-gate.toml` or the environment",
+        "the address of `webhook` is not an `http://` or `https://` address: correct it, or the token in it, in the configuration file or the environment",
     );
 }
 

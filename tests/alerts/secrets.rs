@@ -92,6 +92,18 @@ fn a_variable_may_name_the_file_with_a_line_end() {
     Ran::from(ran.unwrap()).succeeds();
 }
 
+/// Why the file of the bot's token cannot be used, with its path in short.
+#[track_caller]
+fn refusal(gate: &Gate) -> String {
+    let said = gate.run(&["alerts", "test"]).exits(1).stderr;
+    let of = "error: the file of `alerts.telegram.token_file` in `serial-gate.toml` cannot be used";
+    let (first, why) = said.split_once("\n  because ").unwrap();
+    assert_eq!(first, of);
+    let folder = gate.path("").canonicalize().unwrap();
+    why.trim_end()
+        .replace(&format!("{}/", folder.display()), "")
+}
+
 #[test]
 fn a_secret_in_another_encoding_is_named_as_that() {
     let gate = Gate::new();
@@ -106,10 +118,9 @@ fn a_secret_in_another_encoding_is_named_as_that() {
     for bytes in [utf_16(u16::to_le_bytes), utf_16(u16::to_be_bytes)] {
         for bytes in [&bytes[..], &bytes[2..]] {
             gate.write("token", bytes);
-            let ran = gate.run(&["alerts", "test"]).exits(1);
             assert_eq!(
-                ran.stderr,
-                "error: `token` is not text in UTF-8: save it as UTF-8, not as UTF-16 for example\n"
+                refusal(&gate),
+                "`token` is not text in UTF-8: save it as UTF-8, not as UTF-16 for example"
             );
         }
     }
@@ -175,25 +186,25 @@ fn what_is_no_file_with_a_secret_is_named_with_a_remedy() {
         "[alerts.telegram]\nchat = '-100'\ntoken_file = 'token'\n",
     );
     let token = gate.path("token");
-    let said = || gate.run(&["alerts", "test"]).exits(1).stderr;
+    let said = || refusal(&gate);
     for empty in ["", "\n", "\u{feff}\r\n"] {
         gate.write("token", empty);
         assert_eq!(
             said(),
-            "error: `token` is empty: write the text into it, or name another file\n"
+            "`token` is empty: write the text into it, or name another file"
         );
     }
     std::fs::remove_file(&token).unwrap();
     std::fs::create_dir(&token).unwrap();
     assert_eq!(
         said(),
-        "error: `token` is a folder: name the file in it that holds the text\n"
+        "`token` is a folder: name the file in it that holds the text"
     );
     std::fs::remove_dir(&token).unwrap();
     let made = std::process::Command::new("mkfifo").arg(&token).status();
     assert!(made.unwrap().success());
     assert_eq!(
         said(),
-        "error: `token` is not a file, and gave nothing within 5 s: name a file, or write to it\n"
+        "`token` is not a file, and gave nothing within 5 s: name a file, or write to it"
     );
 }

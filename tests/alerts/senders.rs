@@ -77,6 +77,52 @@ fn a_watching_sender_is_told_of_no_channel_before_it_starts() {
 }
 
 #[test]
+fn without_a_channel_the_list_says_so_and_names_the_file_in_use() {
+    let gate = frozen();
+    gate.write("other.toml", "");
+    let note = "note: no channel is configured: add `[alerts.telegram]` or `[alerts.webhook]` to";
+    for (flags, file) in [
+        (&[][..], "serial-gate.toml"),
+        (&["--config", "other.toml"], "other.toml"),
+    ] {
+        let list = gate.run(&[flags, &["alerts"]].concat()).succeeds().stdout;
+        assert!(list.contains(&format!("{note} `{file}`\n")), "{list}");
+        assert!(
+            list.contains("pending: there is no channel yet\n"),
+            "{list}"
+        );
+    }
+}
+
+#[test]
+fn a_secret_file_that_cannot_be_read_is_named_with_its_key_and_its_whole_path() {
+    let gate = frozen();
+    std::fs::create_dir(gate.path("etc")).unwrap();
+    gate.write(
+        "etc/other.toml",
+        "[alerts.webhook]\nurl = 'http://127.0.0.1:1/'\nsecret_file = 'none'\n",
+    );
+    let ran = gate
+        .run(&["--config", "etc/other.toml", "alerts", "test"])
+        .exits(1);
+    let folder = gate.path(".").canonicalize().unwrap();
+    let said = ran.stderr.replace(folder.to_str().unwrap(), "FOLDER");
+    insta::assert_snapshot!(said, @r"
+    error: the file of `alerts.webhook.secret_file` in `etc/other.toml` cannot be used
+      because cannot read `FOLDER/etc/none`: check the path
+      because no such file or directory
+    ");
+    gate.write(
+        "etc/other.toml",
+        "[alerts.webhook]\nurl = 'http://127.0.0.1:1/'\n",
+    );
+    let ran = gate
+        .run(&["--config", "etc/other.toml", "alerts", "test"])
+        .exits(1);
+    insta::assert_snapshot!(ran.stderr, @"error: `webhook` lacks its secret: set `SERIAL_GATE_WEBHOOK_SECRET`, or `alerts.webhook.secret_file` in `etc/other.toml`");
+}
+
+#[test]
 fn a_claim_is_made_while_a_channel_hangs() {
     let (gate, endpoint) = (frozen(), Endpoint::new(&[Answer::Hang]));
     gate.run(&["task", "add", "beta"]).succeeds();

@@ -78,7 +78,7 @@ fn a_channel_that_fails_is_told_with_its_remedy_and_keeps_no_other_from_its_test
     ");
     let ran = test(&gate, "no address", &endpoint.url, &[]).exits(1);
     insta::assert_snapshot!(ran.stdout, @r"
-    telegram: the test was not sent: the address of `telegram` is not an `http://` or `https://` address: correct it, or the token in it, in `serial-gate.toml` or the environment
+    telegram: the test was not sent: the address of `telegram` is not an `http://` or `https://` address: correct it, or the token in it, in the configuration file or the environment
     webhook: the test was sent
     ");
 }

@@ -74,7 +74,7 @@ fn a_freeze_that_the_operator_has_not_seen_is_not_cleared() {
     let seen = newest();
     freeze(&gate);
     let ran = gate.run(&["unfreeze", "alpha", "--seen", &seen]).exits(1);
-    insta::assert_snapshot!(without_times(&ran.stderr), @"error: `alpha` was frozen again by freeze (number), which is newer than (number), and nothing was cleared: look at its reason with `serial-gate repo`, and give `--seen (number)`");
+    insta::assert_snapshot!(without_times(&ran.stderr), @"error: `alpha` was frozen again by freeze (number), which is newer than (number), and nothing was cleared: look at its reason with `serial-gate repo alpha`, and give `--seen (number)`");
     let ran = gate
         .run(&["unfreeze", "alpha", "--seen", &newest()])
         .succeeds();
@@ -152,6 +152,7 @@ fn alerts_are_shown_with_how_far_they_are() {
 fn a_queue_without_alerts_says_so() {
     assert_eq!(
         Gate::new().run(&["alerts"]).succeeds().stdout,
-        "there are no alerts\n"
+        "there are no alerts\nnote: no channel is configured: add `[alerts.telegram]` or \
+         `[alerts.webhook]` to `serial-gate.toml`\n"
     );
 }

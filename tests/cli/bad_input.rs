@@ -34,6 +34,24 @@ fn an_unknown_job_or_task() {
 }
 
 #[test]
+fn a_remedy_is_on_the_same_database() {
+    let gate = Gate::new();
+    gate.run(&["--db", "my queue.db", "init"]).succeeds();
+    for (arguments, command) in [
+        (&["explain", "7"][..], "queue"),
+        (&["policy", "show", "7"], "policy history"),
+        (&["token", "revoke", "none"], "token list"),
+        (&["alerts", "retry", "7"], "alerts"),
+    ] {
+        let ran = gate
+            .run(&[&["--db", "my queue.db"], arguments].concat())
+            .exits(1);
+        let remedy = format!("`serial-gate --db 'my queue.db' {command}` lists");
+        assert!(ran.stderr.contains(&remedy), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn tasks_are_done_all_or_none() {
     let gate = Gate::new();
     gate.run(&["task", "add", "alpha"]).succeeds();
@@ -159,6 +177,30 @@ fn a_file_that_cannot_be_read() {
     error: cannot read `none.sql`: check the path
       because no such file or directory
     ");
+    let files: [&[&str]; 8] = [
+        &["conform", "none"],
+        &["policy", "replay", "built-in", "--from", "none"],
+        &["policy", "check", "none"],
+        &["policy", "swap", "none", "--reason", "r"],
+        &["policy", "sign", "none", "--key", "none"],
+        &["policy", "fixtures", "add", "none"],
+        &["conform", "--policy", "none", "none"],
+        &["--trust", "none.pub", "queue"],
+    ];
+    for arguments in files {
+        let ran = gate.run(arguments).exits(1);
+        let is_told =
+            ran.stderr.contains("cannot read `none") && ran.stderr.contains(": check the path\n");
+        assert!(is_told, "{arguments:?}: {}", ran.stderr);
+    }
+    gate.write("latin-1", b"caf\xe9");
+    let ran = gate.run(&["conform", "latin-1"]).exits(1);
+    assert!(
+        ran.stderr
+            .contains("cannot read `latin-1`: save it as UTF-8\n"),
+        "{}",
+        ran.stderr
+    );
     let ran = gate.run(&["policy", "check", "."]).exits(1);
     insta::assert_snapshot!(ran.stderr, @r"
     error: cannot read `.`: name a file in this folder

@@ -4,8 +4,8 @@ use std::io::{BufRead, BufReader};
 
 use serde_json::json;
 
-use crate::support::Gate;
 use crate::support::redacted::without_times;
+use crate::support::{Gate, token};
 
 fn batch() -> Gate {
     let gate = Gate::new();
@@ -41,7 +41,7 @@ fn the_queue_shows_each_repo_with_the_reason_of_each_hold() {
     3    3     A-3        analysis  held: task 1 (A-1) comes first
 
     beta  active: task 4 (B-1) in analysis
-    frozen since (time) UTC: the deploy is degraded
+    frozen since (time) UTC: the deploy is degraded (freeze (number))
     JOB  TASK  WORK ITEM  STAGE     VERDICT
     4    4     B-1        analysis  held: the repo is frozen
     ");
@@ -69,7 +69,7 @@ fn the_queue_as_json_has_the_reference_s_keys_and_verdicts() {
         alpha["waiting"][1],
         json!({
             "job_id": 2, "task_id": 2, "work_item_id": "A-2", "stage": "analysis",
-            "verdict": { "hold": { "earlier_task": 1, "freeze": null, "rule": null } },
+            "verdict": { "hold": { "earlier_task": 1, "freeze_row": null, "rule": null } },
         })
     );
     assert_eq!(
@@ -110,7 +110,7 @@ fn explain_names_what_is_ahead_and_the_command_that_releases_the_job() {
       2 unfinished tasks ahead of it in the repo:
         task 1 (A-1) is in `analysis` since (time) UTC: job 1 for `analyst` is queued, and no worker has it
         task 2 (A-2) is in `analysis` since (time) UTC: job 2 for `analyst` is queued, and no worker has it
-      `alpha` is frozen since (time) UTC: the deploy is degraded
+      `alpha` is frozen since (time) UTC: the deploy is degraded (freeze (number))
       when the repo may go on: serial-gate unfreeze alpha
       only if the work of tasks 1, 2 is to be skipped, release it with: serial-gate task done 1 2 && serial-gate unfreeze alpha
     ");
@@ -543,4 +543,25 @@ fn rules_that_name_what_no_row_has_are_noted() {
     let back = ["policy", "rollback", "--reason", "r", "--json"];
     let document = gate.run(&back).succeeds().json();
     assert_eq!(document, serde_json::json!({"generation": 1}));
+}
+
+#[test]
+fn the_queue_cuts_a_long_error_at_the_end_of_a_word() {
+    let gate = Gate::new();
+    gate.run(&["task", "add", "alpha"]).succeeds();
+    for (error, shown) in [
+        (
+            "sentence ".repeat(40),
+            format!("{} …", ["sentence"; 22].join(" ")),
+        ),
+        ("x".repeat(300), format!("{} …", "x".repeat(200))),
+        ("x".repeat(200), "x".repeat(200)),
+    ] {
+        let token = token(&gate.run(&["claim", "--json"]).succeeds().json());
+        gate.run(&["job", "fail", "1", "--token", &token, "--error", &error])
+            .succeeds();
+        let queue = gate.run(&["queue"]).succeeds().stdout;
+        assert!(queue.contains(&format!(": {shown}\n")), "{queue}");
+        gate.run(&["job", "requeue", "1"]).succeeds();
+    }
 }

@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+use crate::support::worker::Project;
 use crate::support::{Gate, Ran};
 
 /// The setting of a queue, as a command in a folder of the gate sees it.
@@ -447,4 +448,24 @@ fn give_away(folder: &Path) -> Option<u32> {
         chown(entry.unwrap().path(), Some(NOBODY), None).unwrap();
     }
     Some(NOBODY)
+}
+
+#[test]
+fn the_remote_of_a_project_is_relative_to_the_file_that_names_it() {
+    let project = Project::new();
+    let gate = &project.gate;
+    gate.run(&["task", "add", "alpha", "--work-item", "A-1"])
+        .succeeds();
+    std::fs::create_dir(gate.path("elsewhere")).unwrap();
+    let mut work = gate.command(&["work", "--agent", "analyst", "--max", "1", "--", "true"]);
+    work.current_dir(gate.path("elsewhere"))
+        .env("SERIAL_GATE_DB", gate.database());
+    let ran = Ran::from(work.output().unwrap()).succeeds();
+    assert!(
+        ran.stdout.contains("1 job done"),
+        "{}{}",
+        ran.stdout,
+        ran.stderr
+    );
+    assert!(project.tip("task/A-1").is_some());
 }

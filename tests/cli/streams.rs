@@ -508,3 +508,25 @@ fn a_decision_that_cannot_be_logged_costs_the_claim_nothing() {
         );
     }
 }
+
+#[test]
+fn a_filter_of_the_log_that_cannot_be_read_is_told() {
+    let gate = Gate::new();
+    let with = |filter: &str| {
+        let queue = gate
+            .command(&["queue"])
+            .env("SERIAL_GATE_LOG", filter)
+            .output()
+            .unwrap();
+        String::from_utf8(queue.stderr).unwrap()
+    };
+    for clear in ["", "debug", "OFF", "error,serial_gate::store=debug"] {
+        assert!(!with(clear).contains("SERIAL_GATE_LOG"), "{clear}");
+    }
+    for unclear in ["verbose", "debug,serial_gate", "serial_gate=loud"] {
+        assert!(
+            with(unclear).contains("`SERIAL_GATE_LOG` is ignored"),
+            "{unclear}"
+        );
+    }
+}

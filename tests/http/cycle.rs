@@ -86,7 +86,9 @@ fn a_job_added_to_a_task_fails_and_is_put_back() {
         .post("/tasks", &json!({"repo": "alpha", "label": "hotfix"}))
         .is(201);
     let job = service.post("/jobs", &json!({"task_id": 1, "agent": "developer"}));
-    assert_eq!(job.is(201).json(), json!({"job_id": 2}));
+    let early = "task 1 has not begun, and the gate does not hold this job of `developer`: it may \
+                 be claimed before the first job";
+    assert_eq!(job.is(201).json(), json!({"job_id": 2, "note": early}));
     service.post("/claim", &json!({"worker": "one"})).is(200);
     let claimed = service
         .post("/claim", &json!({"worker": "one"}))

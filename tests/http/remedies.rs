@@ -29,10 +29,10 @@ fn a_task_with_a_running_job_is_refused_with_the_fields_that_end_it() {
     let claim = json!({"worker": "one"});
     let token = service.post("/claim", &claim).is(200).json()["token"].clone();
     let runs = patch(&service, &json!({"stage": "done"})).is(409).detail();
-    insta::assert_snapshot!(runs, @"task 1 cannot end while its job 1 is running on worker `one`: wait for it, show its token, or force the end with a reason, which cancels the job (fields `token`, `force` and `reason`)");
+    insta::assert_snapshot!(runs, @r#"task 1 cannot end while its job 1 is running on worker `one`: wait for it, or cancel it: send `"force": true` and a `reason`, or, as its worker, its `token`"#);
     let why = json!({"stage": "done", "force": true});
     let without = patch(&service, &why).is(422).detail();
-    insta::assert_snapshot!(without, @"a task is ended by force only with a reason: say why (field `reason`)");
+    insta::assert_snapshot!(without, @"a task is ended by force only with a reason: say why in `reason`");
     let cancel = service.post("/tasks/1/cancel", &json!({"force": true}));
     assert_eq!(cancel.is(422).detail(), without);
     patch(&service, &json!({"stage": "done", "token": token})).is(200);
@@ -53,7 +53,11 @@ fn the_page_names_no_route_and_no_field() {
     let freeze = json!({"repo": "alpha", "reason": "down"});
     service.post("/serial-gate/freeze", &freeze).is(200);
     let stale = post("/dashboard/unfreeze", "repo=alpha&reason=up&freeze_id=3").is(409);
-    assert!(stale.text.contains("was frozen again"), "{}", stale.text);
+    assert!(
+        stale.text.contains("is not held by freeze 3"),
+        "{}",
+        stale.text
+    );
     assert!(!stale.text.contains("GET /queue"), "{}", stale.text);
 }
 

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use crate::support::Gate;
+use crate::support::redacted::without_numbers;
 use crate::support::service::Service;
 
 /// An instant as SQL, in the forms that SQLite and the standard tools of Python, JavaScript, Go and
@@ -161,14 +162,14 @@ fn what_is_no_time_has_no_age_and_the_freeze_is_there_all_the_same() {
         .lines()
         .filter(|line| line.starts_with("frozen"))
         .collect();
-    insta::assert_snapshot!(frozen.join("\n"), @r"
-    frozen since an unknown time: -
-    frozen since ``, which is not a time: -
-    frozen since `soon`, which is not a time: -
-    frozen since `32303236`, which is not a time: -
-    frozen since `0`, which is not a time: -
-    frozen since 2061-01-01 00:00:00 UTC, which is ahead of this clock: -
-    frozen since `2461072.5`, which is not a time: -
+    insta::assert_snapshot!(without_numbers(&frozen.join("\n")), @r"
+    frozen since an unknown time: - (freeze (number))
+    frozen since ``, which is not a time: - (freeze (number))
+    frozen since `soon`, which is not a time: - (freeze (number))
+    frozen since `32303236`, which is not a time: - (freeze (number))
+    frozen since `0`, which is not a time: - (freeze (number))
+    frozen since 2061-01-01 00:00:00 UTC, which is ahead of this clock: - (freeze (number))
+    frozen since `2461072.5`, which is not a time: - (freeze (number))
     ");
 }
 

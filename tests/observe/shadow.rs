@@ -57,7 +57,10 @@ fn a_diff_and_a_shadow_see_rows_that_the_active_policy_does_not_read() {
     gate.run(&["claim"]).succeeds();
     let status = gate.run(&["policy", "shadow", "status", "--json"]);
     let status = status.succeeds().json();
-    assert_eq!(status["disagreements"][0]["shadow"]["hold"]["freeze"], 1);
+    assert_eq!(
+        status["disagreements"][0]["shadow"]["hold"]["freeze_row"],
+        1
+    );
 }
 
 #[test]

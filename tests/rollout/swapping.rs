@@ -370,3 +370,19 @@ fn goes_on(gate: &Gate, generation: i64) {
         .set_stage(Timestamp::now(), &[task], DONE)
         .unwrap();
 }
+
+#[test]
+fn the_notes_of_a_policy_are_printed_wherever_it_is_proposed() {
+    let gate = Gate::new().with_environment(vec![("SERIAL_GATE_REPOS", "alpha,b/b".into())]);
+    let note = "note: `b/b` is not a repo name and was dropped from the scope\n";
+    for verb in [
+        &["check", "built-in"][..],
+        &["diff", "built-in"],
+        &["shadow", "built-in", "--reason", "r"],
+        &["swap", "built-in", "--reason", "r"],
+    ] {
+        let ran = gate.run(&[&["policy"], verb].concat()).succeeds();
+        assert_eq!(ran.stdout.matches(note).count(), 1, "{}", ran.stdout);
+        assert_eq!(ran.stderr, "", "{verb:?}");
+    }
+}

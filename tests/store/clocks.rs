@@ -336,7 +336,7 @@ fn doctor_tells_of_each_impossible_time_and_what_becomes_of_it() {
     alert 1 to webhook             2037-01-01 00:00:00  ignored: `serve` or `alerts deliver` sends it
     queued job 5                   2037-01-01 00:00:00  counted as waiting since it was first seen at the head of its repo: set its `created_at` to the present
     freeze (number) of alpha  2037-01-01 00:00:00  it holds until it is cleared
-    1 repo compared, all candidates are right
+    1 repo compared, all heads are right
     "#);
 }
 

@@ -56,9 +56,9 @@ fn a_freeze_that_has_the_id_of_a_deleted_one_is_not_cleared_for_it() {
         .unwrap();
     freeze(&gate, "second");
     let ran = unfreeze(&gate, first).exits(1);
-    insta::assert_snapshot!(without_times(&ran.stderr), @"error: `alpha` was frozen again by \
-        freeze (number), which is newer than (number), and nothing was cleared: look at its reason \
-        with `serial-gate repo`, and give `--seen (number)`");
+    insta::assert_snapshot!(without_times(&ran.stderr), @"error: `alpha` is not held by \
+        freeze (number) but by freeze (number), and nothing was cleared: look at its reason with \
+        `serial-gate repo alpha`, and give `--seen (number)`");
     assert_eq!(repo(&gate)["freeze"]["reason"], "second");
 }
 
@@ -211,7 +211,7 @@ fn a_freeze_that_is_not_there_is_no_reason_to_clear_an_earlier_one() {
     let ran = unfreeze(&gate, second).exits(1);
     insta::assert_snapshot!(without_times(&ran.stderr), @"error: `alpha` is not held by freeze \
         (number) but by freeze (number), and nothing was cleared: look at its reason with \
-        `serial-gate repo`, and give `--seen (number)`");
+        `serial-gate repo alpha`, and give `--seen (number)`");
     assert_eq!(repo(&gate)["freeze"]["reason"], "first");
 }
 
@@ -304,5 +304,43 @@ fn a_time_that_was_never_set_is_no_time() {
             .unwrap();
         let said = gate.run(&["queue"]).succeeds().stdout;
         assert!(said.contains("which is not a time"), "{time}: {said}");
+    }
+}
+
+#[test]
+fn the_queue_shows_the_number_that_an_unfreeze_takes_and_calls_a_row_a_row() {
+    let gate = Gate::new();
+    gate.run(&["task", "add", "alpha"]).succeeds();
+    let number = freeze(&gate, "bad deploy");
+    let queue = gate.run(&["queue", "--json"]).succeeds().json();
+    let alpha = &queue["per_repo"]["alpha"];
+    assert_eq!(alpha["freeze_id"], number);
+    assert_eq!(
+        alpha["waiting"][0]["verdict"]["hold"],
+        serde_json::json!({ "earlier_task": null, "freeze_row": 1, "rule": null })
+    );
+    for verb in [&["queue"][..], &["explain", "1"]] {
+        let said = gate.run(verb).stdout;
+        assert!(
+            said.contains(&format!("bad deploy (freeze {number})")),
+            "{said}"
+        );
+    }
+    let ran = unfreeze(&gate, 1).exits(1);
+    insta::assert_snapshot!(without_times(&ran.stderr), @"error: `alpha` is not held by freeze 1 \
+        but by freeze (number), and nothing was cleared: look at its reason with `serial-gate repo \
+        alpha`, and give `--seen (number)`");
+    unfreeze(&gate, number).succeeds();
+}
+
+#[test]
+fn a_proposed_command_names_the_repo_as_a_shell_takes_it() {
+    let gate = Gate::new();
+    for (repo, shown) in [("my repo", "'my repo'"), ("-x", "-- -x")] {
+        gate.run(&["freeze", "--new", "--reason", "r", "--", repo])
+            .succeeds();
+        let ran = gate.run(&["unfreeze", "--seen", "1", "--", repo]).exits(1);
+        let command = format!("`serial-gate repo {shown}`");
+        assert!(ran.stderr.contains(&command), "{}", ran.stderr);
     }
 }

@@ -103,11 +103,8 @@ fn a_running_job_keeps_its_task_from_ending_and_the_message_says_what_to_do() {
         let ran = gate.run(verb).exits(1);
         assert_eq!(
             ran.stderr,
-            "error: task 1 cannot end while its job 1 is running on worker `b1`: wait for it, show \
-             its token, or force \
-             the end with a reason, which cancels the job\n  to cancel the job: `--force --reason \
-             TEXT`; its worker may \
-             give `--token TOKEN`\n"
+            "error: task 1 cannot end while its job 1 is running on worker `b1`: wait for it, or \
+             cancel it: add `--force --reason TEXT`, or, as its worker, `--token TOKEN`\n"
         );
         assert_eq!(statuses(&gate), "running,queued");
         assert_eq!(end_of(&gate, 1), "analysis -");
@@ -239,7 +236,7 @@ fn force_without_a_reason_is_refused() {
             .exits(1);
         assert_eq!(
             ran.stderr,
-            "error: a task is ended by force only with a reason: say why\n"
+            "error: a task is ended by force only with a reason: say why with `--reason TEXT`\n"
         );
     }
     assert_eq!(statuses(&gate), "running,queued");
@@ -502,7 +499,7 @@ fn over_http_a_task_ends_as_by_command() {
             let refused = end(&service, path, &without).is(422).detail();
             assert_eq!(
                 refused,
-                "a task is ended by force only with a reason: say why"
+                "a task is ended by force only with a reason: say why in `reason`"
             );
         }
         assert_eq!(statuses(gate), "running,queued", "{path}");

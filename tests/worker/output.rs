@@ -50,7 +50,8 @@ fn what_a_remote_says_can_be_shown() {
     let said = r"printf 'remote: \033[2J\007 \342\200\256turned\r\n' >&2; exit 1";
     work_with(&project, &at_ls_remote(said), false).succeeds();
     let told = value(&project.gate, "SELECT gate_error FROM jobs").unwrap();
-    insta::assert_snapshot!(told, @"its branch could not be cut: git cannot read the branches of the remote of `alpha`: look at what it says; git says: remote:  [2J   turned");
+    let told = told.replace(project.gate.path("").to_str().unwrap(), "FOLDER/");
+    insta::assert_snapshot!(told, @"its branch could not be cut: git cannot read the branches of the remote of `alpha` (`FOLDER/remote.git`): look at what it says; git says: remote:  [2J   turned");
 }
 
 #[test]

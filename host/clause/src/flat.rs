@@ -91,7 +91,10 @@ impl Obstacle {
         match self {
             Obstacle::Rows { .. } => self.to_string(),
             Obstacle::JobId { .. } | Obstacle::Repo { .. } | Obstacle::Order { .. } => {
-                format!("each looks at every held job before the first that may be claimed: {self}")
+                format!(
+                    "each looks at every held job before the first that may be claimed, which is \
+                     slow with thousands of them. The policy's author can mend that: {self}"
+                )
             }
         }
     }

@@ -13,18 +13,15 @@ pub enum Error {
     #[error(transparent)]
     Store(#[from] store::Error),
     /// No channel is configured.
-    #[error(
-        "no channel is configured: add `[alerts.telegram]` or `[alerts.webhook]` to \
-         `serial-gate.toml`"
-    )]
+    #[error("no channel is configured")]
     NoChannel,
     /// The named channel is not configured.
-    #[error("`{0}` is not configured: add `[alerts.{0}]` to `serial-gate.toml`")]
+    #[error("`{0}` is not configured")]
     NotConfigured(String),
     /// The address of the named channel cannot be parsed.
     #[error(
         "the address of `{0}` is not an `http://` or `https://` address: correct it, or the token \
-         in it, in `serial-gate.toml` or the environment"
+         in it, in the configuration file or the environment"
     )]
     Address(&'static str),
     /// The operating system starts no thread.

@@ -11,7 +11,7 @@ use super::output::{Report, Tone, toned};
 use super::text::{self, count, shown, shown_or_dash};
 
 /// Adds what the trial found, one line each.
-pub fn proof(report: &mut Report, proof: &Proof) {
+pub fn proof(report: &mut Report, proof: &Proof, shared: &Shared) {
     for found in &proof.forbidden {
         if found.is_needed() {
             let forbidden = toned(Tone::Held, "forbidden:");
@@ -25,7 +25,8 @@ pub fn proof(report: &mut Report, proof: &Proof) {
     }
     if let Some(reason) = &proof.unknown {
         report.note(&format!(
-            "no claim was tried: {reason}. Run `serial-gate doctor` when that has changed"
+            "no claim was tried: {reason}. Run `{} doctor` when that has changed",
+            text::gate(shared)
         ));
     }
 }

@@ -15,7 +15,7 @@ use serial_gate::store::{Actor, Claimed};
 
 use super::options::{Shared, duration};
 use super::output::{Report, Tone, toned};
-use super::text::{command, shown, shown_or_dash};
+use super::text::{command, gate, shown, shown_or_dash};
 use super::verb::Verb;
 use super::{Error, Outcome};
 
@@ -107,7 +107,10 @@ impl Verb for Claim {
         };
         report.line(match unknown {
             Some(unknown) => format!("nothing to claim: {}", shown(&unknown)),
-            None => "nothing to claim: `serial-gate queue` shows what waits, and why".into(),
+            None => format!(
+                "nothing to claim: `{} queue` shows what waits, and why",
+                gate(shared)
+            ),
         });
         Ok(report.ended(Outcome::Held))
     }
@@ -123,7 +126,7 @@ fn hand_over(queue: &mut Queue, job: &Claimed, shared: &Shared) -> Result<(), Er
         who: &job.worker,
         why: "",
     };
-    let id = job.id;
+    let (id, gate) = (job.id, gate(shared));
     Err(
         match queue.release(actor, job.claim(), Some("its claim could not be printed")) {
             Ok(()) => Error::because(
@@ -133,7 +136,7 @@ fn hand_over(queue: &mut Queue, job: &Claimed, shared: &Shared) -> Result<(), Er
             Err(cause) => Error::because(
                 format!(
                     "cannot print job {id}, and cannot put it back: it comes back when its lease \
-                     expires, or with `serial-gate job requeue {id}`"
+                     expires, or with `{gate} job requeue {id}`"
                 ),
                 cause,
             ),

@@ -20,8 +20,8 @@ use super::{adoption, agreement, times_ahead};
 /// Verify and repair the claim index, and report what else is wrong with the database
 #[derive(Args)]
 #[command(after_help = "\
-A claim looks at one candidate per repo. Triggers keep the candidates up to date,
-whichever program writes to the database. A waiting `claim` verifies some of them
+A claim looks only at heads: the first job of each agent in a repo that may be
+claimed. Triggers keep them up to date, whichever program writes to the database. A waiting `claim` verifies some of them
 every ten seconds; `doctor` verifies all. Exits with 1 if it had to repair any.
 
 It tries to claim and finish a job and to freeze a repo, undoes this, and exits with 1
@@ -95,7 +95,7 @@ impl Verb for Doctor {
         if let Some(line) = adoption::census(&adopted.census) {
             report.line(line);
         }
-        adoption::proof(&mut report, &proof);
+        adoption::proof(&mut report, &proof, shared);
         adoption::advice(&mut report, &adopted, shared, &adoption::SET);
         agreement.report(shared, &mut report);
         times_ahead::list(&times, shared, &mut report);
@@ -117,12 +117,12 @@ impl Verb for Doctor {
         }
         if !found.differences.is_empty() {
             let rows = found.differences.iter().map(difference);
-            report.table(&["repo", "agent", "candidate", "by the clause"], rows);
+            report.table(&["repo", "agent", "head", "by the clause"], rows);
         }
         if let Some(obstacle) = &found.obstacle {
             report.line(format!(
-                "there are no candidates: each claim looks at every held job before the first \
-                 that may be claimed\n  {obstacle}"
+                "there are no heads, and claims are not flat: {}",
+                obstacle.in_words()
             ));
             return Ok(report);
         }
@@ -132,7 +132,7 @@ impl Verb for Doctor {
         let repos = count(found.repos, "repo");
         report.line(match (found.repos, found.differences.len()) {
             (0, _) => "the claim index is empty, so there is nothing to compare".into(),
-            (_, 0) => format!("{repos} compared, all candidates are right"),
+            (_, 0) => format!("{repos} compared, all heads are right"),
             (_, repaired) => format!(
                 "{repos} compared, {repaired} repaired: something wrote to the database without \
                  its triggers"

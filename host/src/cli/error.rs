@@ -72,14 +72,21 @@ impl Error {
     /// A file that cannot be read.
     pub fn read(path: &Path) -> impl FnOnce(io::Error) -> Error {
         move |cause| {
-            let hint = match cause.kind() {
-                ErrorKind::NotFound => ": check the path",
-                ErrorKind::PermissionDenied => ": let this user read it",
-                ErrorKind::IsADirectory => ": name a file in this folder",
-                ErrorKind::NotADirectory => ": name a folder",
-                _ => "",
-            };
+            let hint = Error::hint_to_read(&cause).map(|hint| format!(": {hint}"));
+            let hint = hint.unwrap_or_default();
             Error::because(format!("cannot read `{}`{hint}", path.display()), cause)
+        }
+    }
+
+    /// What helps to read a file.
+    pub fn hint_to_read(cause: &io::Error) -> Option<&'static str> {
+        match cause.kind() {
+            ErrorKind::NotFound => Some("check the path"),
+            ErrorKind::PermissionDenied => Some("let this user read it"),
+            ErrorKind::IsADirectory => Some("name a file in this folder"),
+            ErrorKind::NotADirectory => Some("name a folder"),
+            ErrorKind::InvalidData => Some("save it as UTF-8"),
+            _ => None,
         }
     }
 

@@ -10,13 +10,21 @@ use serial_gate::worker::{self, branch};
 use serial_gate::{alerts, conform, gate, policy, queue, rollout, store};
 
 use super::Error;
+use super::text::shell;
 use crate::http;
 
-/// The command that helps after an error or one of its causes, if there is one.
-pub fn of(error: &(dyn StdError + 'static)) -> Option<String> {
-    let found = |error: Option<Remedy>| error.as_ref().map(in_words);
+/// The command that helps after an error or one of its causes, if there is one. `gate` is the
+/// beginning of a command on the same database.
+pub fn of(error: &(dyn StdError + 'static), gate: &str) -> Option<String> {
+    let found = |error: Option<Remedy>| error.map(|remedy| in_words(&remedy, gate));
     if let Some(error) = error.downcast_ref::<Error>() {
-        return found(of_verb(error));
+        return match error {
+            Error::Conform(conform::Error::Read { cause, .. })
+            | Error::Life(rollout::Error::ReadLog { cause, .. }) => {
+                Error::hint_to_read(cause).map(str::to_owned)
+            }
+            error => found(of_verb(error)),
+        };
     }
     if let Some(error) = error.downcast_ref::<store::Error>() {
         return found(error.remedy());
@@ -60,55 +68,63 @@ pub fn flag(error: &(dyn StdError + 'static)) -> Option<&'static str> {
     };
     match error {
         queue::Error::UnknownRepo { .. } => Some("if the repo is new, add `--new`"),
-        queue::Error::Gate(gate::Error::Store(store::Error::TaskRuns { .. })) => {
-            Some("to cancel the job: `--force --reason TEXT`; its worker may give `--token TOKEN`")
-        }
         _ => None,
     }
 }
 
-/// A remedy as a command.
-pub fn in_words(remedy: &Remedy) -> String {
+/// A remedy as a command; `gate` as for [`of`].
+pub fn in_words(remedy: &Remedy, gate: &str) -> String {
     match remedy {
         Remedy::Create(path) => format!(
             "create it with `serial-gate --db {} init`, or name another with `--db PATH`",
             path.display()
         ),
         Remedy::NameAnotherFile => "name another file with `--db PATH`".into(),
-        Remedy::RenameTables => "rename yours (a view is not enough), or make new, empty ones \
-             next to them with `serial-gate init --new-tables`"
-            .into(),
+        Remedy::RenameTables => format!(
+            "rename yours (a view is not enough), or make new, empty ones \
+             next to them with `{gate} init --new-tables`"
+        ),
         Remedy::Prepare(path) => format!(
             "`serial-gate --db {} init` adds what is missing, or says why it cannot",
             path.display()
         ),
-        Remedy::ListAlerts => "`serial-gate alerts` lists them".into(),
-        Remedy::ListQueue => "`serial-gate queue` lists what waits".into(),
-        Remedy::ListGenerations => "`serial-gate policy history` lists them".into(),
-        Remedy::ListFixtures => "`serial-gate policy fixtures list` lists them".into(),
-        Remedy::ListTokens => "`serial-gate token list` lists them".into(),
-        Remedy::LookAtFreeze(freeze) => {
-            format!("look at its reason with `serial-gate repo`, and give `--seen {freeze}`")
+        Remedy::ListAlerts => format!("`{gate} alerts` lists them"),
+        Remedy::ListQueue => format!("`{gate} queue` lists what waits"),
+        Remedy::ListGenerations => format!("`{gate} policy history` lists them"),
+        Remedy::ListFixtures => format!("`{gate} policy fixtures list` lists them"),
+        Remedy::ListTokens => format!("`{gate} token list` lists them"),
+        Remedy::LookAtFreeze { repo, newest } => {
+            let dash = if repo.starts_with('-') { "-- " } else { "" };
+            let repo = shell(&[repo]).unwrap_or_else(|| "REPO".into());
+            format!(
+                "look at its reason with `{gate} repo {dash}{repo}`, and give `--seen {newest}`"
+            )
         }
+        Remedy::ForceTheEnd => {
+            "add `--force --reason TEXT`, or, as its worker, `--token TOKEN`".into()
+        }
+        Remedy::GiveReason => "say why with `--reason TEXT`".into(),
         Remedy::Requeue(job) => {
-            format!("end it with the program that started it, or `serial-gate job requeue {job}`")
+            format!("end it with the program that started it, or `{gate} job requeue {job}`")
         }
-        Remedy::LookAtHistory => "look at `serial-gate policy history`, and try again".into(),
-        Remedy::TakeUpGeneration => "`serial-gate policy history` lists them, \
-             `serial-gate policy rollback N --reason TEXT` activates one"
-            .into(),
+        Remedy::LookAtHistory => format!("look at `{gate} policy history`, and try again"),
+        Remedy::TakeUpGeneration => format!(
+            "`{gate} policy history` lists them, \
+             `{gate} policy rollback N --reason TEXT` activates one"
+        ),
         Remedy::TakeBuiltIn => {
-            "`serial-gate policy swap built-in --reason TEXT` activates the built-in one".into()
+            format!("`{gate} policy swap built-in --reason TEXT` activates the built-in one")
         }
-        Remedy::SwapAnew => "`serial-gate policy swap FILE --reason TEXT` writes them again".into(),
-        Remedy::SwapAgain => "`serial-gate policy swap` its file again, or `built-in`".into(),
-        Remedy::SwapFile => "`serial-gate policy swap` a file that is to be active".into(),
+        Remedy::SwapAnew => format!("`{gate} policy swap FILE --reason TEXT` writes them again"),
+        Remedy::SwapAgain => format!("`{gate} policy swap` its file again, or `built-in`"),
+        Remedy::SwapFile => format!("`{gate} policy swap` a file that is to be active"),
         Remedy::StartShadow => {
-            "start one with `serial-gate policy shadow FILE --reason TEXT`".into()
+            format!("start one with `{gate} policy shadow FILE --reason TEXT`")
         }
-        Remedy::SwitchFreezesOn => "switch it on with `serial-gate policy settings \
+        Remedy::SwitchFreezesOn => format!(
+            "switch it on with `{gate} policy settings \
              --freeze-enabled true --reason TEXT`"
-            .into(),
+        ),
         Remedy::DropFreezeOverride => "take `freeze-enabled` from its flags, \
              `SERIAL_GATE_FREEZE_ENABLED` from its environment, or `freeze_enabled` from its \
              configuration file"
@@ -116,12 +132,14 @@ pub fn in_words(remedy: &Remedy) -> String {
         Remedy::NameInRules(rules) => {
             format!("name it in the rules instead, as in `--rules '{rules}'`")
         }
-        Remedy::Sign => "sign it with `serial-gate policy sign FILE.wasm --key KEY`".into(),
-        Remedy::SignAgain => "if you know why, sign it again with \
-             `serial-gate policy sign FILE.wasm --key KEY`"
-            .into(),
-        Remedy::TrustKey => "trust it with `--trust KEY`, or sign the policy with a trusted one: \
-             `serial-gate policy sign FILE.wasm --key KEY`"
-            .into(),
+        Remedy::Sign => format!("sign it with `{gate} policy sign FILE.wasm --key KEY`"),
+        Remedy::SignAgain => format!(
+            "if you know why, sign it again with \
+             `{gate} policy sign FILE.wasm --key KEY`"
+        ),
+        Remedy::TrustKey => format!(
+            "trust it with `--trust KEY`, or sign the policy with a trusted one: \
+             `{gate} policy sign FILE.wasm --key KEY`"
+        ),
     }
 }

@@ -169,10 +169,11 @@ fn describe_reasons(held: &Held, report: &mut Report) {
     for ahead in &held.freezes {
         let freeze = &ahead.freeze;
         report.line(format!(
-            "  `{}` is frozen since {}: {}",
+            "  `{}` is frozen since {}: {} (freeze {})",
             shown(&ahead.repo),
             when(freeze.since, freeze.frozen_at.as_deref()),
-            shown_or_dash(freeze.reason.as_deref())
+            shown_or_dash(freeze.reason.as_deref()),
+            freeze.id
         ));
     }
     for rule in &held.rules {

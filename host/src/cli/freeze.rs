@@ -14,7 +14,8 @@ use super::verb::Verb;
 /// Close a repo until it is unfrozen: no task of it starts
 #[derive(Args)]
 #[command(after_help = "\
-A freeze holds the first job of each task, and lets tasks that have started go on.
+A freeze holds the first job of each task, and lets tasks that have started go on. It
+does not hold a job of another agent, even if that was added to a task that waits.
 Where the gate does not act, it holds nothing, and the command says so.
 
 Examples:

@@ -17,7 +17,7 @@ use serial_gate::store::{self, Before, GenerationState, Prepared, Store};
 use super::options::{Shared, Who};
 use super::output::Report;
 use super::verb::Verb;
-use super::{Error, init_words, similar};
+use super::{Error, init_words, similar, text};
 
 /// Create the queue's database, or add what is missing to an existing one
 #[derive(Args)]
@@ -124,7 +124,8 @@ fn kept(shared: &Shared) -> Option<String> {
     let active = store.generation_in(GenerationState::Active).ok()??;
     let stored = gate::settings_of(&active).ok()?;
     (shared.by_flags.over(stored.clone()) != stored).then(|| {
-        "the stored settings stay as they are: `serial-gate policy settings` changes them".into()
+        let gate = text::gate(shared);
+        format!("the stored settings stay as they are: `{gate} policy settings` changes them")
     })
 }
 

@@ -149,7 +149,7 @@ fn notes(done: &Done, shared: &Shared, report: &mut Report) {
             report.note(&format!("the row of `{name}` {LOST_ROW}"));
         }
     }
-    adoption::proof(report, &prepared.proof);
+    adoption::proof(report, &prepared.proof, shared);
     for table in &prepared.unread {
         report.note(&format!(
             "the table `{table}` is not read: the gate reads only `tasks`, `jobs` and `repo_freeze`"

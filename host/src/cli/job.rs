@@ -25,7 +25,13 @@ pub enum Job {
 
 /// Add a queued job to a task
 #[derive(Args)]
-#[command(after_help = "Example:\n  serial-gate job add 7 developer")]
+#[command(after_help = "\
+The gate holds jobs of the agents that it gates, such as `analyst`. A job of another
+agent may be claimed at once, even in a frozen repo and before the first job of its
+task: add it when that one is done.
+
+Example:
+  serial-gate job add 7 developer")]
 pub struct Add {
     /// The task
     #[arg(allow_negative_numbers = true, value_parser = id)]

@@ -135,6 +135,7 @@ pub fn run(log: &Log) -> (Vec<u8>, Outcome) {
     let args = variables::applied(Args::command())
         .try_get_matches()
         .and_then(|given| Args::from_arg_matches(&given));
+    let mut gate = "serial-gate".to_owned();
     let report = match args {
         Ok(args) => {
             log.listen(args.verb.log(), args.global.json);
@@ -143,7 +144,7 @@ pub fn run(log: &Log) -> (Vec<u8>, Outcome) {
                     "other programs of this user can read this process's environment: {cause}"
                 );
             }
-            run_verb(args, log)
+            run_verb(args, log, &mut gate)
         }
         Err(error) if error.use_stderr() => {
             let text = usage::text(error);
@@ -154,7 +155,7 @@ pub fn run(log: &Log) -> (Vec<u8>, Outcome) {
     match report.and_then(|report| Ok(report.print()?)) {
         Ok(outcome) => (Vec::new(), outcome),
         Err(error) => {
-            let text = output::error_text(&error);
+            let text = output::error_text(&error, &gate);
             (output::for_stderr(&text), Outcome::Failed)
         }
     }
@@ -167,13 +168,16 @@ fn asked_help(help: &clap::Error) -> Report {
     report
 }
 
-fn run_verb(args: Args, log: &Log) -> Result<Report, Error> {
+/// Runs the verb, and says how a command on its database begins.
+fn run_verb(args: Args, log: &Log, gate: &mut String) -> Result<Report, Error> {
     match args.verb {
         // The compiler must read no configuration file.
         Verbs::CompilePolicy(verb) => verb.compile(),
         verb => {
             let makes_database = matches!(verb, Verbs::Init(_));
-            verb.run(&Shared::read(args.global, makes_database, log)?)
+            let shared = Shared::read(args.global, makes_database, log)?;
+            *gate = text::gate(&shared);
+            verb.run(&shared)
         }
     }
 }

@@ -169,10 +169,11 @@ pub fn toned(tone: Tone, text: impl AsRef<str>) -> String {
     format!("{style}{}{style:#}", text.as_ref())
 }
 
-/// An error, its causes, and what helps, a line each.
-pub fn error_text(error: &(dyn std::error::Error + 'static)) -> String {
+/// An error, its causes, and what helps, a line each. `gate` is the beginning of a command on the
+/// same database.
+pub fn error_text(error: &(dyn std::error::Error + 'static), gate: &str) -> String {
     let lines = |error: &(dyn std::error::Error + 'static)| {
-        let remedy = error_remedy::of(error).map(|remedy| format!(": {remedy}"));
+        let remedy = error_remedy::of(error, gate).map(|remedy| format!(": {remedy}"));
         let text = format!("{error}{}", remedy.unwrap_or_default());
         let lines: Vec<String> = text.lines().map(shown).collect();
         // A further line is indented: at the start of a line it would look like another error.

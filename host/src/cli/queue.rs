@@ -181,7 +181,12 @@ fn describe_repo(
             when(repo.frozen_since, repo.frozen_at.as_deref()),
             shown_or_dash(repo.frozen_reason.as_deref()),
         );
-        report.line(toned(Tone::Held, format!("frozen since {since}: {reason}")));
+        let number = repo.freeze_id.map(|number| format!(" (freeze {number})"));
+        let number = number.unwrap_or_default();
+        report.line(toned(
+            Tone::Held,
+            format!("frozen since {since}: {reason}{number}"),
+        ));
         if let Some(note) = &repo.freeze_note {
             report.line(toned(Tone::Held, format!("  but {}", shown(note))));
         }

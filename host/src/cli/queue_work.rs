@@ -57,10 +57,25 @@ pub fn describe_more(more: usize, report: &mut Report) {
 /// A job in a line.
 pub fn line(job: &JobWork) -> String {
     job.in_words(&|text| {
-        let short: String = text.chars().take(LETTERS).collect();
-        let more = if short.len() < text.len() { "…" } else { "" };
-        format!("{}{more}", shown(&short))
+        let short = beginning(text);
+        let more = if short.len() < text.len() { " …" } else { "" };
+        format!("{}{more}", shown(short))
     })
+}
+
+/// The beginning of a text, up to the end of a word. A text without spaces is cut anywhere.
+fn beginning(text: &str) -> &str {
+    let Some((end, _)) = text.char_indices().nth(LETTERS) else {
+        return text;
+    };
+    let (begin, rest) = text.split_at(end);
+    if rest.starts_with(char::is_whitespace) {
+        return begin;
+    }
+    match begin.rfind(char::is_whitespace) {
+        Some(space) => begin.get(..space).unwrap_or(begin).trim_end(),
+        None => begin,
+    }
 }
 
 fn tone(state: WorkState) -> Tone {

@@ -37,6 +37,10 @@ Examples:
     Done(End),
     /// Cancel tasks: their queued jobs are cancelled, and each repo's next task may start
     #[command(after_help = "\
+A cancelled task goes to a finished stage: to `cancelled` if the rules have it among
+`finished_stages`, otherwise to the one for tasks that are done. The gate remembers
+that it was cancelled.
+
 A task does not end while a job of it is running. Wait for the job, or cancel it with
 `--force`.
 

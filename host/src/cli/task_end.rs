@@ -5,7 +5,7 @@
 
 use clap::Args;
 use serde_json::json;
-use serial_gate::queue::{self, Queue, ended_note};
+use serial_gate::queue::{self, Queue, ended_note, stage_of};
 use serial_gate::store::TaskOutcome;
 
 use super::Error;
@@ -55,7 +55,7 @@ impl End {
         queue: &mut Queue,
         shared: &Shared,
     ) -> Result<Report, Error> {
-        let stage = queue.finished_stages()?.first().to_owned();
+        let stage = stage_of(outcome, &queue.finished_stages()?).to_owned();
         let mut before = Vec::new();
         for task in &self.tasks {
             // A task may be named twice.

@@ -88,16 +88,27 @@ fn words_of(verdict: Option<&Verdict>, doubts: &[Doubt]) -> String {
 /// show it exactly.
 pub fn command(shared: &Shared, arguments: &[&str]) -> Option<String> {
     let database = shared.db.path.to_string_lossy();
-    let mut words = vec!["serial-gate"];
-    if !shared.db_is_default {
-        words.extend(["--db", &database]);
-    }
+    let mut words = gate_words(shared, &database);
     words.extend(arguments);
     // A name that begins with a dash would be parsed as a flag.
     if let Some(last) = words.pop_if(|last| last.starts_with('-')) {
         words.extend(["--", last]);
     }
     shell(&words)
+}
+
+/// The beginning of a command on the same database.
+pub fn gate(shared: &Shared) -> String {
+    let database = shared.db.path.to_string_lossy();
+    shell(&gate_words(shared, &database)).unwrap_or_else(|| "serial-gate".into())
+}
+
+fn gate_words<'a>(shared: &Shared, database: &'a str) -> Vec<&'a str> {
+    if shared.db_is_default {
+        vec!["serial-gate"]
+    } else {
+        vec!["serial-gate", "--db", database]
+    }
 }
 
 /// The words of a command for a shell. `None` if a terminal would not show them exactly.

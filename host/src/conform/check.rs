@@ -46,6 +46,8 @@ pub struct Stage {
     pub found: Result<String, String>,
     /// What to do about a refusal, where a command or a route does that.
     pub remedy: Option<Remedy>,
+    /// What the policy itself wants an operator to know. Only its clause has notes.
+    pub notes: Vec<String>,
 }
 
 /// A component that may become a queue's policy.
@@ -81,10 +83,6 @@ pub fn check_policy(
 
 /// The same within another time. When that is over, the stage that runs refuses the policy, and
 /// says how far it came.
-///
-/// # Errors
-///
-/// As [`check_policy`].
 pub fn check_policy_within(
     candidate: Candidate<'_>,
     runtime: &Runtime,
@@ -111,6 +109,7 @@ pub fn check_policy_within(
             found: signer
                 .map(|signer| signer.to_string())
                 .map_err(|error| with_causes(&error)),
+            notes: Vec::new(),
         });
         if !is_trusted {
             return Ok(stages.0);
@@ -125,9 +124,12 @@ pub fn check_policy_within(
     let mut world = World::new(component, allowance, runtime.clone())?;
     world.queue.set_settings(settings.clone());
     let clause = clause(&policy, &mut world, settings, now, budget)?;
-    let Some(mut times) = stages.add("clause", clause) else {
+    let Some((mut times, notes)) = stages.add("clause", clause) else {
         return Ok(stages.0);
     };
+    if let Some(stage) = stages.0.last_mut() {
+        stage.notes = notes;
+    }
     let flat = world.queue.clause(now)?;
     stages.add("claims", Ok((cost(&flat), ())));
     let states: Vec<Value> = States::new().take(STATES).collect();
@@ -200,6 +202,7 @@ impl Stages {
             name,
             found,
             remedy,
+            notes: Vec::new(),
         });
         next
     }
@@ -228,8 +231,8 @@ fn clause(
     settings: &Settings,
     now: Timestamp,
     budget: Budget,
-) -> Result<Found<Times>, Error> {
-    let mut length = 0;
+) -> Result<Found<(Times, Vec<String>)>, Error> {
+    let (mut length, mut notes) = (0, Vec::new());
     let mut reads: Vec<&str> = Vec::new();
     for dialect in [Dialect::Postgres, Dialect::Sqlite] {
         let answer = policy
@@ -238,6 +241,7 @@ fn clause(
         let accepted = answer.and_then(|answer| {
             length = answer.text.len();
             texts::check_notes(&answer.notes).map_err(|unfit| unfit.to_string())?;
+            notes = answer.notes;
             Clause::accept(&answer.text).map_err(|refusal| refusal.to_string())
         });
         match accepted {
@@ -255,7 +259,8 @@ fn clause(
         reads.join(", ")
     };
     let found = format!("{length} bytes, reads {reads}");
-    Ok(Ok((found, Times::ask(policy, settings, now, budget))))
+    let times = Times::ask(policy, settings, now, budget);
+    Ok(Ok((found, (times, notes))))
 }
 
 /// What a claim by a clause costs. A slow one is no reason to refuse a policy.
@@ -388,6 +393,7 @@ impl From<&Stage> for Value {
             "stage": stage.name,
             "passed": stage.found.is_ok(),
             "found": stage.found.as_ref().unwrap_or_else(|reason| reason),
+            "notes": stage.notes,
         })
     }
 }

@@ -84,8 +84,8 @@ impl CurrentClause {
         let shape = clause.partitions();
         let is_slow = |obstacle: &Obstacle| {
             format!(
-                "each claim looks at every held job before the first that may be claimed: \
-                 {obstacle}"
+                "each claim looks at every held job before the first that may be claimed, which is \
+                 slow with thousands of them. The policy's author can mend that: {obstacle}"
             )
         };
         Ok(CurrentClause {

@@ -97,11 +97,14 @@ impl Default for Symbols {
     }
 }
 
-/// A verdict as JSON: `"claim"`, or an object with the reasons of the hold.
+/// A verdict as JSON: `"claim"`, or an object with the reasons of the hold. A policy names a freeze
+/// by its row, which is not the number that people know the freeze by, so its key says so.
 pub fn verdict_to_json(verdict: &Verdict) -> Value {
     match verdict {
         Verdict::Claim => json!("claim"),
-        Verdict::Hold(hold) => json!({ "hold": hold }),
+        Verdict::Hold(hold) => json!({ "hold": {
+            "earlier_task": hold.earlier_task, "freeze_row": hold.freeze, "rule": hold.rule,
+        }}),
     }
 }
 
@@ -112,6 +115,12 @@ pub fn verdict_from_json(document: &Value) -> Option<Verdict> {
         return Some(Verdict::Claim);
     }
     let hold = document.get("hold").or_else(|| document.get("Hold"))?;
+    let mut hold = hold.clone();
+    if let Some(fields) = hold.as_object_mut()
+        && let Some(row) = fields.remove("freeze_row")
+    {
+        fields.insert("freeze".into(), row);
+    }
     Hold::deserialize(hold).ok().map(Verdict::Hold)
 }
 
@@ -131,7 +140,7 @@ mod tests {
     fn a_verdict_is_read_as_it_is_written_and_as_it_once_was() {
         let hold = Hold {
             earlier_task: Some(1),
-            freeze: None,
+            freeze: Some(2),
             rule: Some("too many".into()),
         };
         for verdict in [Verdict::Claim, Verdict::Hold(hold)] {

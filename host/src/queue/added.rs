@@ -1,7 +1,8 @@
 //! The notes about a task or a job that was just added.
 //!
-//! Owns the note about a frozen repo whose freeze does not hold the new job: the answer to `freeze`
-//! was only about the jobs that were queued then. Leaves the stage to `stages`. Nothing fails here,
+//! Owns the note about a frozen repo whose freeze does not hold the new job, because the answer to
+//! `freeze` was only about the jobs that were queued then; and the note about a job that may be
+//! claimed before its task begins. Leaves the stage to `stages`. Nothing fails here,
 //! because the task or job is on the disk by then.
 
 use jiff::Timestamp;
@@ -34,11 +35,46 @@ impl Queue {
         let (Some(repo), Some(agent)) = (row.repo, row.agent) else {
             return Ok(None);
         };
-        let label = match row.task_id {
-            Some(task) => self.store.label(task)?,
+        let Some(task) = row.task_id else {
+            return self.frozen_note(now, &repo, &agent, None);
+        };
+        let label = self.store.label(task)?;
+        let early = match self.store.agent_in_front(task, job)? {
+            Some(first) => self.early_note(now, &repo, task, [&first, &agent], label.as_deref())?,
             None => None,
         };
-        self.frozen_note(now, &repo, &agent, label.as_deref())
+        let frozen = self.frozen_note(now, &repo, &agent, label.as_deref())?;
+        Ok(super::freezes::joined([early, frozen]))
+    }
+
+    /// The note that a job may be claimed before the first one of its task, which the gate may hold.
+    fn early_note(
+        &mut self,
+        now: Timestamp,
+        repo: &str,
+        task: i64,
+        [first, agent]: [&str; 2],
+        label: Option<&str>,
+    ) -> Result<Option<String>, Error> {
+        let clause = self.clause(now)?;
+        let probe = Probe::of(&clause.rendered)?;
+        let lets_through = |agent| {
+            probe.lets_through(Supposed {
+                repo,
+                agent,
+                label,
+                frozen: true,
+                earlier: None,
+            })
+        };
+        let is_early = !lets_through(first)? && lets_through(agent)?;
+        Ok(is_early.then(|| {
+            format!(
+                "task {task} has not begun, and the gate does not hold this job of `{}`: it may be \
+                 claimed before the first job",
+                agent.escape_debug()
+            )
+        }))
     }
 
     /// The note that a repo is frozen, and the freeze does not hold such a job.

@@ -125,7 +125,7 @@ impl Queue {
     fn has_found_more(&mut self, now: Timestamp) -> bool {
         let compared = self.reconcile_if_queued(now);
         compared.unwrap_or_else(|error| {
-            tracing::warn!("the candidates were not compared: {}", with_causes(&error));
+            tracing::warn!("the heads were not compared: {}", with_causes(&error));
             false
         })
     }

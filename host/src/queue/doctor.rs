@@ -141,7 +141,7 @@ impl Queue {
         if let Some(shaped) = clause.shaped()
             && let Err(error) = self.store.doubt_heads(shaped, claimable)
         {
-            tracing::debug!("the candidates were not compared: {}", with_causes(&error));
+            tracing::debug!("the heads were not compared: {}", with_causes(&error));
         }
     }
 

@@ -12,11 +12,12 @@ use super::explanation::{Ahead, Explanation, FreezeAhead, Held, Standing};
 use super::named_rows::{HeldJob, NamedRows};
 use super::remedy;
 use super::stages::near_finished;
+use super::stages::stage_of;
 use super::what_if::WhatIf;
 use super::{Doubt, Error, Queue};
 use crate::gate::{finished_stages, settings_of};
 use crate::model::{Hold, Verdict};
-use crate::store::{self, JobWork, WorkState};
+use crate::store::{self, JobWork, TaskOutcome, WorkState};
 
 /// How many tasks ahead are named; each costs a call of the policy.
 const TASKS_NAMED: usize = 100;
@@ -129,7 +130,8 @@ impl Queue {
                 .unwrap_or_default(),
             None => self.gate.finished_stages(),
         };
-        let mut what_if = WhatIf::new(self.store.snapshot(&footprint, Some(id))?, finished.first());
+        let done = stage_of(TaskOutcome::Done, &finished);
+        let mut what_if = WhatIf::new(self.store.snapshot(&footprint, Some(id))?, done);
         let mut rows = NamedRows::default();
         let row = self.store.job(id)?;
         let job = HeldJob {

@@ -53,7 +53,7 @@ pub use named_rows::Doubt;
 pub use reasons::reasons;
 pub use remedy::of_active;
 pub use scope::check_first_scope;
-pub use stages::{ended_note, near_finished};
+pub use stages::{ended_note, near_finished, stage_of};
 pub use state::{OtherHeld, Others, Registry, RepoState, State, Waiting};
 pub use waiters::{POLL, Round, Served, Waiter, Waiters};
 pub use words::time;

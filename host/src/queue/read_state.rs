@@ -52,7 +52,7 @@ impl Queue {
         let differences = self.differences(now)?;
         if differences > 0 {
             notes.push(format!(
-                "candidates were not what the clause gives, {differences} times, and were put right"
+                "heads were not what the clause gives, {differences} times, and were put right"
             ));
         }
         if let Some(
@@ -222,6 +222,7 @@ impl Queue {
             })
             .collect();
         let frozen_by = freeze.as_ref().filter(|_| is_live);
+        let freeze_id = frozen_by.map(|freeze| freeze.id);
         let frozen_deploy = frozen_by
             .map_or(Ok(None), |freeze| {
                 self.store.deploy_of_freeze(repo, freeze.id)
@@ -250,6 +251,7 @@ impl Queue {
         };
         RepoState {
             acting,
+            freeze_id,
             frozen_deploy,
             freeze_note,
             applies: is_live.then(|| self.applies(Some(repo))),

@@ -66,6 +66,30 @@ pub(super) fn end_meant(stage: &str) -> &'static str {
     }
 }
 
+/// The finished stage in which a task ends. One that means an end without the work is for cancelled
+/// tasks only, where the rules have another.
+pub fn stage_of(outcome: TaskOutcome, finished: &FinishedStages) -> &str {
+    let is_done = |stage: &&str| outcome_in(stage) == TaskOutcome::Done;
+    let done = finished.iter().find(is_done).unwrap_or(finished.first());
+    let cancelled = |stage: &&str| matches!(plain(stage).as_str(), "cancelled" | "canceled");
+    match outcome {
+        TaskOutcome::Done => done,
+        TaskOutcome::Cancelled => finished
+            .iter()
+            .find(cancelled)
+            .or_else(|| finished.iter().find(|stage| !is_done(stage)))
+            .unwrap_or(done),
+    }
+}
+
+/// How a task ends that is moved to this finished stage.
+pub(super) fn outcome_in(stage: &str) -> TaskOutcome {
+    match WITHOUT_WORK.contains(&plain(stage).as_str()) {
+        true => TaskOutcome::Cancelled,
+        false => TaskOutcome::Done,
+    }
+}
+
 /// The note about a task that had ended before it was ended again.
 pub fn ended_note(before: TaskOutcome, now: TaskOutcome) -> String {
     match (before == now, before.name(), now.name()) {
@@ -97,7 +121,7 @@ impl Queue {
     ) -> Result<Option<String>, Error> {
         let is_end = self.finished_stages()?.contains(stage);
         if let Some(before) = before.filter(|_| is_end) {
-            let note = ended_note(before, TaskOutcome::Done);
+            let note = ended_note(before, outcome_in(stage));
             return Ok(Some(format!("it {note}")));
         }
         let repo = self.store.task(task)?.and_then(|task| task.repo);
@@ -241,6 +265,23 @@ mod tests {
             "zone-2",
         ] {
             assert_eq!(near_finished(stage, &usual), None, "{stage:?}");
+        }
+    }
+
+    #[test]
+    fn a_task_ends_in_the_stage_that_means_its_end() {
+        use TaskOutcome::{Cancelled, Done};
+        for (stages, done, cancelled) in [
+            (&["done"][..], "done", "done"),
+            (&["done", "cancelled"], "done", "cancelled"),
+            (&["Canceled", "abandoned", "merged"], "merged", "Canceled"),
+            (&["abandoned", "done", "cancelled"], "done", "cancelled"),
+            (&["closed", "wont-fix"], "closed", "wont-fix"),
+            (&["cancelled"], "cancelled", "cancelled"),
+        ] {
+            let rules = FinishedStages::new(stages.iter().map(|stage| (*stage).into()).collect());
+            let found = [Done, Cancelled].map(|outcome| stage_of(outcome, &rules));
+            assert_eq!(found, [done, cancelled], "{stages:?}");
         }
     }
 

@@ -3,6 +3,7 @@
 //! Owns which of these a change is: the rules say which stages are finished. Leaves the rows, the
 //! jobs that end with a task and the audit to the store.
 
+use super::stages::{outcome_in, stage_of};
 use super::{Error, Queue, Running};
 use crate::gate::finished_stages;
 use crate::store::{Actor, FinishedStages, Move, TaskEnd, TaskOutcome};
@@ -17,7 +18,13 @@ impl Queue {
     /// How a task has ended under the rules; none if it has not, or there is no such task.
     pub fn outcome(&mut self, task: i64) -> Result<Option<TaskOutcome>, Error> {
         let finished = self.finished_stages()?;
-        Ok(self.store.task_outcome(task, &finished)?)
+        let outcome = self.store.task_outcome(task, &finished)?;
+        if outcome != Some(TaskOutcome::Done) {
+            return Ok(outcome);
+        }
+        // Another program may have moved it to a stage that says more.
+        let stage = self.store.task(task)?.and_then(|task| task.stage);
+        Ok(Some(stage.as_deref().map_or(TaskOutcome::Done, outcome_in)))
     }
 
     /// Moves tasks to a stage, all of them or none, with a row in the audit for each. A finished
@@ -63,7 +70,7 @@ impl Queue {
         let finished = self.finished_stages()?;
         let end = TaskEnd {
             outcome: TaskOutcome::Cancelled,
-            stage: finished.first(),
+            stage: stage_of(TaskOutcome::Cancelled, &finished),
             running,
         };
         Ok(self.store.end_tasks(actor, ids, end)?)
@@ -73,7 +80,7 @@ impl Queue {
         let finished = self.finished_stages()?;
         Ok(if finished.contains(stage) {
             Move::End(TaskEnd {
-                outcome: TaskOutcome::Done,
+                outcome: outcome_in(stage),
                 stage,
                 running,
             })

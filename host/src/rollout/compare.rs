@@ -23,12 +23,17 @@ pub struct Changed {
     pub after: Option<Verdict>,
 }
 
-/// The queued jobs whose verdicts would change, in claim order.
-pub fn compare(
-    queue: &mut Queue,
-    proposal: &Proposal,
-    now: Timestamp,
-) -> Result<Vec<Changed>, Error> {
+/// What another policy would change, and what it wants an operator to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Compared {
+    /// The queued jobs whose verdicts would change, in claim order.
+    pub changed: Vec<Changed>,
+    /// The notes about its clause.
+    pub notes: Vec<String>,
+}
+
+/// Asks both policies about the queue as it is now.
+pub fn compare(queue: &mut Queue, proposal: &Proposal, now: Timestamp) -> Result<Compared, Error> {
     queue
         .describe(
             &proposal.component,
@@ -52,7 +57,8 @@ pub fn compare(
     let state = queue.store().snapshot(&footprint, None)?;
     let before = queue.decide_over(now, &state)?;
     let after = other.decide_over(now, &state)?;
-    differing(&before, &after)
+    let notes = other.clause(now)?.notes.clone();
+    let changed = differing(&before, &after)
         .map(|(job, before, after)| {
             Ok(Changed {
                 job: queue
@@ -63,5 +69,6 @@ pub fn compare(
                 after,
             })
         })
-        .collect()
+        .collect::<Result<_, Error>>()?;
+    Ok(Compared { changed, notes })
 }

@@ -9,7 +9,7 @@ mod error;
 mod replay;
 mod swap;
 
-pub use compare::{Changed, compare};
+pub use compare::{Changed, Compared, compare};
 pub use error::Error;
 pub use replay::{Differing, Replayed, replay};
 pub use swap::{Place, Proposal, Swapped, promote, roll_back, swap};

@@ -221,8 +221,7 @@ pub enum Error {
     },
     /// A task would end while a worker is busy with it.
     #[error(
-        "task {task} cannot end while its job {job} is running {}: wait for it, show its \
-         token, or force the end with a reason, which cancels the job",
+        "task {task} cannot end while its job {job} is running {}: wait for it, or cancel it",
         running_where(worker.as_deref())
     )]
     TaskRuns {
@@ -234,7 +233,7 @@ pub enum Error {
         worker: Option<String>,
     },
     /// Running jobs would be cancelled without a reason.
-    #[error("a task is ended by force only with a reason: say why")]
+    #[error("a task is ended by force only with a reason")]
     ForcedWithoutReason,
     /// The machine has no random numbers.
     #[error("this machine gives no random numbers for a token")]
@@ -263,9 +262,14 @@ impl Error {
             Error::Database(found) => return found.problem.remedy(&found.path),
             Error::NoAlert { .. } => Remedy::ListAlerts,
             Error::NoTask { .. } | Error::NoJob { .. } => Remedy::ListQueue,
-            Error::FrozenAgain { newest, .. } | Error::OtherFreeze { newest, .. } => {
-                Remedy::LookAtFreeze(*newest)
+            Error::FrozenAgain { repo, newest, .. } | Error::OtherFreeze { repo, newest, .. } => {
+                Remedy::LookAtFreeze {
+                    repo: repo.clone(),
+                    newest: *newest,
+                }
             }
+            Error::TaskRuns { .. } => Remedy::ForceTheEnd,
+            Error::ForcedWithoutReason => Remedy::GiveReason,
             Error::NoActiveGeneration => Remedy::TakeUpGeneration,
             Error::NoGeneration { .. } => Remedy::ListGenerations,
             Error::Meanwhile => Remedy::LookAtHistory,

@@ -125,3 +125,27 @@ fn a_freeze_tells_when_it_has_not_looked_at_all_jobs() {
         "{said}"
     );
 }
+
+#[test]
+fn a_job_that_may_be_claimed_before_its_task_begins_is_told() {
+    let early = "task 1 has not begun, and the gate does not hold this job of `developer`: it may \
+                 be claimed before the first job";
+    for (world, agent, said) in [
+        (World::On, "developer", true),
+        (World::On, "analyst", false),
+        (World::GateOff, "developer", false),
+    ] {
+        let gate = world.gate();
+        gate.run(&["job", "add", "1", agent]).succeeds();
+        let note = gate
+            .run(&["job", "add", "1", agent, "--json"])
+            .succeeds()
+            .json()["note"]
+            .clone();
+        assert_eq!(note == early, said, "{world:?} {agent}: {note}");
+    }
+    let gate = World::On.gate();
+    gate.run(&["claim"]).succeeds();
+    let added = gate.run(&["job", "add", "1", "developer"]).succeeds();
+    assert_eq!(added.stdout, "job 3 for `developer` added to task 1\n");
+}

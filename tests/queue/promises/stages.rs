@@ -152,3 +152,33 @@ fn the_end_of_a_task_that_had_ended_is_said_to_be_none() {
     let ended = service.post("/tasks/2/cancel", &json!({})).is(200).json();
     assert_eq!(ended["note"], Value::Null);
 }
+
+#[test]
+fn a_cancelled_task_goes_to_the_stage_that_says_so_if_the_rules_have_one() {
+    for (stages, done, cancelled) in [
+        (r#"["done"]"#, "done", "done"),
+        (r#"["done", "cancelled"]"#, "done", "cancelled"),
+        (r#"["canceled", "merged"]"#, "merged", "canceled"),
+    ] {
+        let gate = World::On.gate();
+        let rules = format!(r#"{{"finished_stages":{stages}}}"#);
+        gate.run(&["policy", "settings", "--rules", &rules, "--reason", "r"])
+            .succeeds();
+        for (verb, task, stage) in [("done", "1", done), ("cancel", "2", cancelled)] {
+            let ended = gate.run(&["task", verb, task, "--json"]).succeeds().json();
+            assert_eq!(ended["stage"], stage, "{stages}");
+            let query = "SELECT stage FROM tasks WHERE id = ?1";
+            let found: String = gate
+                .sqlite()
+                .query_row(query, [task], |row| row.get(0))
+                .unwrap();
+            assert_eq!(found, stage, "{stages}");
+        }
+        // Whoever moves it there has cancelled it.
+        gate.run(&["task", "add", "alpha"]).succeeds();
+        gate.run(&["task", "stage", "3", cancelled]).succeeds();
+        let again = gate.run(&["task", "cancel", "3"]).succeeds().stdout;
+        let is_one = cancelled != done;
+        assert_eq!(again.contains("was cancelled already"), is_one, "{again}");
+    }
+}

@@ -390,6 +390,13 @@ fn freezes_that_cannot_be_written_or_cleared_are_refused_unless_they_are_switche
              a default)",
         ),
         (
+            "CREATE TABLE repo_freeze (id INTEGER PRIMARY KEY, repo TEXT, cleared_at TEXT NOT NULL \
+             DEFAULT '')"
+                .to_owned(),
+            "no repo can be frozen: NOT NULL constraint failed: repo_freeze.cleared_at (the gate \
+             writes NULL there, so drop the NOT NULL)",
+        ),
+        (
             format!("CREATE TABLE repo_freeze ({columns}, UNIQUE (repo))"),
             "a repo cannot be frozen a second time: UNIQUE constraint failed: repo_freeze.repo; a \
              freeze that was cleared keeps its row, so let the unique index have only rows `WHERE \
@@ -424,18 +431,18 @@ fn a_default_does_not_clear_a_freeze_that_was_just_written() {
 
 #[test]
 fn what_only_some_need_is_told_and_the_database_is_adopted() {
-    let no_add = "no task can be added: use the API";
+    let no_add = "the gate cannot add a task here: use the API";
     for (sql, said) in [
         (
             "CREATE TRIGGER theirs BEFORE INSERT ON tasks BEGIN SELECT RAISE(ABORT, 'use the \
              API'); END",
-            format!("{no_add} (triggers on `tasks`: `theirs`); add tasks with your own program"),
+            format!("{no_add} (triggers on `tasks`: `theirs`); your own program has to add them"),
         ),
         // It rolls back the additions, too, so they are made once more without it.
         (
             "CREATE TRIGGER theirs BEFORE INSERT ON jobs BEGIN SELECT RAISE(ROLLBACK, 'use the \
              API'); END",
-            format!("{no_add}; add tasks with your own program"),
+            format!("{no_add}; your own program has to add them"),
         ),
         (
             "CREATE TRIGGER theirs BEFORE INSERT ON tasks WHEN NEW.work_item_id IS NULL BEGIN \
@@ -489,7 +496,7 @@ fn a_column_that_needs_a_value_is_no_reason_to_refuse_where_there_are_jobs() {
         assert_eq!(
             notes(&gate),
             [format!(
-                "no task can be added: {why}; add tasks with your own program"
+                "the gate cannot add a task here: {why}; your own program has to add them"
             )]
         );
         gate.run(&["task", "add", "alpha"]).exits(1);
@@ -553,4 +560,34 @@ fn a_trial_leaves_nothing_behind() {
     assert_eq!(number("SELECT last FROM serial_gate_freeze_number"), 0);
     assert_eq!(number("SELECT count(*) FROM serial_gate_audit"), 0);
     assert_eq!(number("SELECT count(*) FROM serial_gate_alert"), 0);
+}
+
+#[test]
+fn a_table_whose_ids_give_no_order_is_refused_with_what_helps() {
+    for tasks in [
+        "CREATE TABLE tasks (id TEXT PRIMARY KEY, repo TEXT, stage TEXT)",
+        "CREATE TABLE tasks (id INTEGER PRIMARY KEY, repo TEXT, stage TEXT) WITHOUT ROWID",
+    ] {
+        let gate = Gate::empty();
+        gate.sqlite().execute_batch(tasks).unwrap();
+        let ran = gate.run(&["init"]).exits(1);
+        assert_eq!(
+            ran.stderr,
+            "error: `serial-gate.db` was left as it is: its column `tasks.id` is not the integer \
+             primary key of a table with row ids, which gives the order of the queue: make it \
+             `INTEGER PRIMARY KEY`, without `WITHOUT ROWID`, or give the gate its own database\n"
+        );
+    }
+}
+
+#[test]
+fn a_new_queue_whose_tasks_are_all_under_way_is_not_said_to_lack_a_finished_stage() {
+    let gate = Gate::new();
+    for _ in 0..12 {
+        gate.run(&["task", "add", "alpha"]).succeeds();
+    }
+    for verb in [&["doctor"][..], &["init", "--verbose"]] {
+        let said = gate.run(verb).succeeds().stdout;
+        assert!(!said.contains("note:"), "{said}");
+    }
 }

@@ -233,7 +233,7 @@ fn one_with_unique_columns_and_columns_that_need_a_value() {
             'analyst', 'queued');";
     insta::assert_snapshot!(day(sql, &[]), @r#"
     `serial-gate.db` adopted: 4 tasks and 4 jobs are there, 2 may be claimed
-    note: a new task needs a work item here: NOT NULL constraint failed: tasks.work_item_id (give that column a default)
+    note: a new task needs a work item here: NOT NULL constraint failed: tasks.work_item_id (the gate writes NULL there, so drop the NOT NULL)
 
     → claim: job 2 of "alpha" for "analyst"
       0 job 2 is done
@@ -266,7 +266,7 @@ fn one_with_an_audit_by_triggers_that_lets_only_its_own_program_add_tasks() {
         the planner'); END;";
     insta::assert_snapshot!(day(&format!("{TABLES}{ROWS}{sql}"), &[]), @r#"
     `serial-gate.db` adopted: 4 tasks and 4 jobs are there, 2 may be claimed
-    note: no task can be added: tasks are added by the planner (triggers on `tasks`: `ours`); add tasks with your own program
+    note: the gate cannot add a task here: tasks are added by the planner (triggers on `tasks`: `ours`); your own program has to add them
 
     → claim: job 2 of "alpha" for "analyst"
       0 job 2 is done

@@ -255,7 +255,7 @@ fn doctor_says_nothing_of_a_queue_that_has_just_begun() {
     let ran = gate.run(&["doctor"]).succeeds();
     insta::assert_snapshot!(ran.stdout, @r#"
     1 task: `analysis` 1; 2 jobs: `queued` 1, `running` 1; queued for: `developer` 1
-    1 repo compared, all candidates are right
+    1 repo compared, all heads are right
     "#);
     let sqlite: Connection = gate.sqlite();
     sqlite

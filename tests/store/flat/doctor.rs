@@ -41,7 +41,7 @@ fn finish_unseen(gate: &Gate) {
 }
 
 #[test]
-fn a_candidate_that_is_held_unseen_is_not_given_away() {
+fn a_head_that_is_held_unseen_is_not_given_away() {
     let gate = gate();
     gate.run(&["task", "add", "beta"]).succeeds();
     gate.run(&["task", "add", "gamma"]).succeeds();
@@ -52,7 +52,7 @@ fn a_candidate_that_is_held_unseen_is_not_given_away() {
         "INSERT INTO repo_freeze (repo) VALUES ('gamma')",
     );
     let ran = gate.run(&["claim"]).exits(3);
-    insta::assert_snapshot!(ran.stderr, @"ERROR job 4 was the candidate of its repo and may not be \
+    insta::assert_snapshot!(ran.stderr, @"ERROR job 4 was the head of its repo and may not be \
         claimed: the repo is evaluated anew");
     gate.run(&["unfreeze", "gamma"]).succeeds();
     gate.run(&["claim"]).succeeds();
@@ -67,7 +67,7 @@ fn it_finds_nothing_wrong_in_a_queue_that_was_only_written_to_by_sql() {
     let ran = gate.run(&["doctor"]).succeeds();
     insta::assert_snapshot!(ran.stdout + &ran.stderr, @r#"
     2 tasks: `analysis` 1, `review` 1; 2 jobs: `queued` 1, `running` 1; queued for: `analyst` 1
-    1 repo compared, all candidates are right
+    1 repo compared, all heads are right
     "#);
 }
 
@@ -78,14 +78,14 @@ fn it_puts_right_what_no_trigger_saw_and_counts_it() {
     let ran = gate.run(&["doctor"]).exits(1);
     insta::assert_snapshot!(ran.stdout + &ran.stderr, @r#"
     2 tasks: `analysis` 1, `done` 1; 2 jobs: `queued` 1, `running` 1; queued for: `analyst` 1
-    REPO   AGENT    CANDIDATE  BY THE CLAUSE
-    alpha  analyst  none       job 2
+    REPO   AGENT    HEAD  BY THE CLAUSE
+    alpha  analyst  none  job 2
     1 repo compared, 1 repaired: something wrote to the database without its triggers
     differences since the clause came into use: 1
     "#);
     let notes = gate.run(&["queue"]).succeeds().stdout;
     let notes = notes.lines().next().unwrap_or_default().to_owned();
-    insta::assert_snapshot!(notes, @"note: candidates were not what the clause gives, 1 times, and were put right");
+    insta::assert_snapshot!(notes, @"note: heads were not what the clause gives, 1 times, and were put right");
     gate.run(&["claim"]).succeeds();
     let again = gate.run(&["doctor"]).succeeds();
     insta::assert_snapshot!(again.stdout, @r#"
@@ -96,7 +96,7 @@ fn it_puts_right_what_no_trigger_saw_and_counts_it() {
 }
 
 #[test]
-fn it_restores_a_trigger_and_finds_all_candidates_anew() {
+fn it_restores_a_trigger_and_finds_all_heads_anew() {
     let gate = gate();
     let mut queue = Queue::open(
         &gate.database(),
@@ -136,7 +136,7 @@ fn a_trigger_of_another_version_is_left_to_init() {
 }
 
 #[test]
-fn init_finds_all_candidates_anew_where_a_trigger_was_missing() {
+fn init_finds_all_heads_anew_where_a_trigger_was_missing() {
     let gate = gate();
     gate.sqlite()
         .execute_batch(
@@ -169,7 +169,7 @@ fn a_waiting_claim_finds_what_no_trigger_saw() {
 }
 
 #[test]
-fn it_says_what_stands_in_the_way_of_candidates() {
+fn it_says_what_stands_in_the_way_of_heads() {
     let gate = gate();
     gate.write(
         "hotfix.wasm",
@@ -180,7 +180,6 @@ fn it_says_what_stands_in_the_way_of_candidates() {
     let ran = gate.run(&["doctor"]).succeeds();
     insta::assert_snapshot!(ran.stdout + &ran.stderr, @r#"
     2 tasks: `analysis` 2; 2 jobs: `queued` 1, `running` 1; queued for: `analyst` 1
-    there are no candidates: each claim looks at every held job before the first that may be claimed
-      `(EXISTS (SELECT 1 FROM "tasks" AS "g2" WHERE (("g2"."id" = "jobs"."task_id") AND ("g2"."gate_label" = 'hotfix'))))` is not tied by `repo`, so a change in any repo may release a job: add `AND g2.repo = jobs.repo` to its WHERE
+    there are no heads, and claims are not flat: each looks at every held job before the first that may be claimed, which is slow with thousands of them. The policy's author can mend that: `(EXISTS (SELECT 1 FROM "tasks" AS "g2" WHERE (("g2"."id" = "jobs"."task_id") AND ("g2"."gate_label" = 'hotfix'))))` is not tied by `repo`, so a change in any repo may release a job: add `AND g2.repo = jobs.repo` to its WHERE
     "#);
 }

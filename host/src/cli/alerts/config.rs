@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde::de::{self, DeserializeOwned};
 use serde::{Deserialize, Deserializer};
 use serial_gate::alerts::{
-    Channel, Secret, Settings, TELEGRAM_TOKEN, Telegram, WEBHOOK_SECRET, WEBHOOK_URL, Webhook,
+    self, Channel, Secret, Settings, TELEGRAM_TOKEN, Telegram, WEBHOOK_SECRET, WEBHOOK_URL, Webhook,
 };
 use toml::Value;
 
@@ -138,20 +138,17 @@ pub fn settings(shared: &Shared) -> Result<Settings, Error> {
 fn telegram(table: TelegramTable, file: Option<&ConfigFile>) -> Result<Option<Telegram>, Error> {
     let url = part("address", "SERIAL_GATE_TELEGRAM_URL", table.url)?;
     let chat = part("chat", "SERIAL_GATE_TELEGRAM_CHAT", table.chat)?;
-    let of_file = part("token", "SERIAL_GATE_TELEGRAM_TOKEN_FILE", table.token_file)?;
-    let token = secret("token", TELEGRAM_TOKEN, of_file, file)?;
+    let variable = "SERIAL_GATE_TELEGRAM_TOKEN_FILE";
+    let of_file = part("token", variable, table.token_file)?;
+    let names = [variable, "alerts.telegram.token_file"];
+    let token = secret("token", TELEGRAM_TOKEN, of_file, names, file)?;
     if url.is_none() && chat.is_none() && token.is_none() {
         return Ok(None);
     }
     one_source("telegram", [&url, &chat, &token], file)?;
-    let chat = needed(
-        chat,
-        "telegram",
-        "chat",
-        "SERIAL_GATE_TELEGRAM_CHAT",
-        "chat",
-    )?;
-    let token = needed(token, "telegram", "token", TELEGRAM_TOKEN, "token_file")?;
+    let needed = |part, what, variable, key| needed(part, what, variable, ["telegram", key], file);
+    let chat = needed(chat, "chat", "SERIAL_GATE_TELEGRAM_CHAT", "chat")?;
+    let token = needed(token, "token", TELEGRAM_TOKEN, "token_file")?;
     Ok(Some(Telegram {
         url: url.map_or_else(|| "https://api.telegram.org".into(), |url| url.text),
         chat: chat.text,
@@ -161,18 +158,17 @@ fn telegram(table: TelegramTable, file: Option<&ConfigFile>) -> Result<Option<Te
 
 fn webhook(table: WebhookTable, file: Option<&ConfigFile>) -> Result<Option<Webhook>, Error> {
     let url = part("address", WEBHOOK_URL, table.url)?;
-    let of_file = part(
-        "secret",
-        "SERIAL_GATE_WEBHOOK_SECRET_FILE",
-        table.secret_file,
-    )?;
-    let secret = secret("secret", WEBHOOK_SECRET, of_file, file)?;
+    let variable = "SERIAL_GATE_WEBHOOK_SECRET_FILE";
+    let of_file = part("secret", variable, table.secret_file)?;
+    let names = [variable, "alerts.webhook.secret_file"];
+    let secret = secret("secret", WEBHOOK_SECRET, of_file, names, file)?;
     if url.is_none() && secret.is_none() {
         return Ok(None);
     }
     one_source("webhook", [&url, &secret], file)?;
-    let url = needed(url, "webhook", "address", WEBHOOK_URL, "url")?;
-    let secret = needed(secret, "webhook", "secret", WEBHOOK_SECRET, "secret_file")?;
+    let needed = |part, what, variable, key| needed(part, what, variable, ["webhook", key], file);
+    let url = needed(url, "address", WEBHOOK_URL, "url")?;
+    let secret = needed(secret, "secret", WEBHOOK_SECRET, "secret_file")?;
     Ok(Some(Webhook {
         url: Secret::new(url.text),
         secret: Secret::new(secret.text),
@@ -181,17 +177,38 @@ fn webhook(table: WebhookTable, file: Option<&ConfigFile>) -> Result<Option<Webh
 
 fn needed(
     part: Option<Part>,
-    channel: &str,
     what: &str,
     variable: &str,
-    key: &str,
+    [channel, key]: [&str; 2],
+    file: Option<&ConfigFile>,
 ) -> Result<Part, Error> {
     part.ok_or_else(|| {
         Error::new(format!(
-            "`{channel}` lacks its {what}: set `{variable}`, or `alerts.{channel}.{key}` in \
-             `serial-gate.toml`"
+            "`{channel}` lacks its {what}: set `{variable}`, or `alerts.{channel}.{key}` in `{}`",
+            name(file)
         ))
     })
+}
+
+/// An error of sending. Where a channel is not configured, it says how to do that.
+pub fn with_remedy(error: alerts::Error, shared: &Shared) -> Error {
+    let tables = match &error {
+        alerts::Error::NoChannel => "`[alerts.telegram]` or `[alerts.webhook]`".to_owned(),
+        alerts::Error::NotConfigured(channel) => format!("`[alerts.{channel}]`"),
+        _ => return error.into(),
+    };
+    Error::new(format!(
+        "{error}: add {tables} to `{}`",
+        name(shared.config.as_ref())
+    ))
+}
+
+/// The configuration file in use, or the name of the file to make.
+fn name(file: Option<&ConfigFile>) -> String {
+    file.map_or_else(
+        || "serial-gate.toml".into(),
+        |file| file.path.display().to_string(),
+    )
 }
 
 /// Refuses a channel whose address comes from the current folder's file while its secret comes from
@@ -236,24 +253,30 @@ fn part(what: &'static str, name: &str, of_file: Option<String>) -> Result<Optio
     Ok(of_environment.or_else(|| part(&of_file?, Source::File)))
 }
 
-/// A secret from the environment, otherwise from the named file.
+/// A secret from the environment, otherwise from the file that the variable or the key names.
 fn secret(
     what: &'static str,
-    name: &str,
+    of_secret: &str,
     of_file: Option<Part>,
+    [variable, key]: [&str; 2],
     file: Option<&ConfigFile>,
 ) -> Result<Option<Part>, Error> {
-    if let Some(secret) = part(what, name, None)? {
+    if let Some(secret) = part(what, of_secret, None)? {
         return Ok(Some(secret));
     }
     let Some(named) = of_file else {
         return Ok(None);
     };
     let path = Path::new(&named.text);
-    let path = match (named.from, file) {
-        (Source::File, Some(file)) => file.beside(path),
-        _ => path.into(),
+    let (path, named_by) = match (named.from, file) {
+        (Source::File, Some(file)) => {
+            let by = format!("`{key}` in `{}`", name(Some(file)));
+            (file.beside(path), by)
+        }
+        _ => (path.into(), format!("`{variable}`")),
     };
-    let text = plain_text::read(&path)?;
+    let path = std::path::absolute(&path).unwrap_or(path);
+    let unread = |cause| Error::because(format!("the file of {named_by} cannot be used"), cause);
+    let text = plain_text::read(&path).map_err(unread)?;
     Ok(Some(Part { text, ..named }))
 }

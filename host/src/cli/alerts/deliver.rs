@@ -8,6 +8,7 @@ use serde_json::json;
 use serial_gate::alerts::{self, Failure};
 use serial_gate::store::sql_time;
 
+use super::config::with_remedy;
 use super::settings;
 use crate::cli::options::Shared;
 use crate::cli::output::Report;
@@ -33,7 +34,7 @@ impl Verb for Deliver {
     fn run(self, shared: &Shared) -> Result<Report, Error> {
         let settings = settings(shared)?;
         if settings.channels.is_empty() {
-            return Err(alerts::Error::NoChannel.into());
+            return Err(with_remedy(alerts::Error::NoChannel, shared));
         }
         let mut queue = shared.queue_with_any_rules()?;
         let mut report = shared.report();

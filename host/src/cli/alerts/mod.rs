@@ -10,7 +10,7 @@ mod test;
 
 use clap::Args;
 use jiff::Timestamp;
-use serial_gate::alerts::text;
+use serial_gate::alerts::{self, text};
 use serial_gate::store::{AlertRow, Delivery, DeliveryState, ListedAs};
 
 pub use config::settings;
@@ -18,7 +18,7 @@ pub use config::settings;
 use super::Error;
 use super::options::Shared;
 use super::output::{Report, Tone, toned};
-use super::text::{command, shown};
+use super::text::{command, gate, shown};
 use super::verb::{Verb, verbs};
 
 /// List the alerts and their deliveries, send what is due, or test the channels
@@ -58,12 +58,16 @@ impl Verb for Alerts {
 }
 
 fn list(limit: u32, shared: &Shared) -> Result<Report, Error> {
-    let alerts = shared.store()?.alerts(Timestamp::now(), limit)?;
+    let listed = shared.store()?.alerts(Timestamp::now(), limit)?;
     let mut report = shared.report();
-    if alerts.is_empty() {
+    // A channel that is not complete is an error of the verbs that send.
+    let is_configured = settings(shared).map_or(true, |settings| !settings.channels.is_empty());
+    // Another process, with its own configuration, may send.
+    let has_channel = is_configured || listed.iter().any(|row| !row.deliveries.is_empty());
+    if listed.is_empty() {
         report.line("there are no alerts");
     }
-    for row in alerts {
+    for row in listed {
         let mut document = serde_json::json!(row);
         if let Some(document) = document.as_object_mut() {
             document.insert("text".into(), text(&row.alert).into());
@@ -75,7 +79,7 @@ fn list(limit: u32, shared: &Shared) -> Result<Report, Error> {
             row.alert.id,
             shown(&text(&row.alert))
         ));
-        report.line(format!("   {}", state(&row)));
+        report.line(format!("   {}", state(&row, has_channel, shared)));
         if row.state == ListedAs::Failed {
             let again = command(shared, &["alerts", "retry", &row.alert.id.to_string()]);
             report.line(format!(
@@ -84,14 +88,24 @@ fn list(limit: u32, shared: &Shared) -> Result<Report, Error> {
             ));
         }
     }
+    if !has_channel {
+        report.note(&config::with_remedy(alerts::Error::NoChannel, shared).to_string());
+    }
     Ok(report)
 }
 
-fn state(row: &AlertRow) -> String {
+fn state(row: &AlertRow, has_channel: bool, shared: &Shared) -> String {
     match row.state {
         ListedAs::Expired => toned(Tone::Quiet, "expired: there was no channel"),
+        _ if row.deliveries.is_empty() && !has_channel => {
+            toned(Tone::Held, "pending: there is no channel yet")
+        }
         _ if row.deliveries.is_empty() => {
-            toned(Tone::Held, "pending: `serial-gate alerts deliver` sends it")
+            let gate = gate(shared);
+            toned(
+                Tone::Held,
+                format!("pending: `{gate} alerts deliver` sends it"),
+            )
         }
         _ => {
             let parts: Vec<String> = row.deliveries.iter().map(delivery).collect();

@@ -5,6 +5,7 @@ use clap::builder::PossibleValuesParser;
 use jiff::Timestamp;
 use serial_gate::alerts::{self, Problem};
 
+use super::config::with_remedy;
 use super::{CHANNELS, remedy, settings};
 use crate::cli::options::{Shared, Who};
 use crate::cli::output::{Report, Tone, toned};
@@ -32,7 +33,8 @@ impl Verb for Test {
     fn run(self, shared: &Shared) -> Result<Report, Error> {
         let settings = settings(shared)?;
         let (only, who) = (self.channel.as_deref(), &self.who.who);
-        let tested = alerts::test(&shared.db, &settings, only, &Timestamp::now, who)?;
+        let tested = alerts::test(&shared.db, &settings, only, &Timestamp::now, who)
+            .map_err(|error| with_remedy(error, shared))?;
         let mut report = shared.report();
         for alerts::Tested { channel, result } in tested {
             let name = channel.name();

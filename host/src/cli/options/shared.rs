@@ -4,6 +4,7 @@
 //! the settings of the queue's active generation.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -68,6 +69,12 @@ impl Shared {
                 (file.trust).map(|keys| trust::with_paths(keys, |path| config.beside(path)));
         }
         branch::check(&file.project)?;
+        if let Some(config) = &config {
+            for project in &mut file.project {
+                let absolute = |path: &Path| std::path::absolute(config.beside(path));
+                project.resolve(absolute);
+            }
+        }
         let by_flags = Overrides {
             repos: by_flag(given.repos.as_ref(), "SERIAL_GATE_REPOS"),
             rules: by_flag(given.rules.as_ref(), "SERIAL_GATE_RULES"),

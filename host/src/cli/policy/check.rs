@@ -44,7 +44,7 @@ impl Verb for Check {
         };
         let stages = check_policy(candidate, &shared.runtime, Timestamp::now())?;
         let mut report = shared.report();
-        list_stages(&stages, &mut report);
+        list_stages(&stages, shared, &mut report);
         Ok(report)
     }
 }

@@ -31,7 +31,8 @@ impl Verb for Diff {
     fn run(self, shared: &Shared) -> Result<Report, Error> {
         let mut queue = shared.queue_as_stored()?;
         let proposal = self.file.proposal(shared, &self.allow, Some(&mut queue))?;
-        let changed = rollout::compare(&mut queue, &proposal, Timestamp::now())?;
+        let rollout::Compared { changed, notes } =
+            rollout::compare(&mut queue, &proposal, Timestamp::now())?;
         let mut report = shared.report();
         for changed in &changed {
             report.json(&serde_json::json!({
@@ -61,6 +62,9 @@ impl Verb for Diff {
             .collect();
         if !rows.is_empty() {
             report.table(&["job", "repo", "agent", "now", "then"], rows);
+        }
+        for note in &notes {
+            report.note(note);
         }
         Ok(report)
     }

@@ -16,7 +16,7 @@ use serial_gate::store::{Actor, GenerationState};
 use crate::cli::options::{Shared, Who};
 use crate::cli::output::{Report, Tone, toned};
 use crate::cli::plain_text::plain;
-use crate::cli::text::shown;
+use crate::cli::text::{gate, shown};
 use crate::cli::{Error, Outcome, error_remedy};
 
 /// The name of the policy that needs no file.
@@ -168,13 +168,15 @@ impl Reason {
 }
 
 /// Adds the result of each stage of a check. A refusal makes the verb fail.
-pub fn list_stages(stages: &[Stage], report: &mut Report) {
+pub fn list_stages(stages: &[Stage], shared: &Shared, report: &mut Report) {
+    let gate = gate(shared);
     for stage in stages {
         let line = match &stage.found {
             Ok(found) => format!("{}       {}", toned(Tone::Free, "ok"), shown(found)),
             Err(reason) => {
                 report.outcome = Outcome::Failed;
-                let remedy = stage.remedy.as_ref().map(error_remedy::in_words);
+                let remedy = stage.remedy.as_ref();
+                let remedy = remedy.map(|remedy| error_remedy::in_words(remedy, &gate));
                 let remedy = remedy.map(|remedy| format!(": {remedy}"));
                 let reason = shown(&format!("{reason}{}", remedy.unwrap_or_default()));
                 format!("{}  {reason}", toned(Tone::Held, "refused"))
@@ -182,5 +184,8 @@ pub fn list_stages(stages: &[Stage], report: &mut Report) {
         };
         report.json(&serde_json::Value::from(stage));
         report.line(format!("{:<12} {line}", stage.name));
+        for note in &stage.notes {
+            report.note(note);
+        }
     }
 }

@@ -68,7 +68,7 @@ impl Verb for Settings {
         let swapped = rollout::swap(&mut queue, &proposal, Place::Active, actor)?;
         if !swapped.is_accepted() {
             let mut report = shared.report();
-            list_stages(&swapped.stages, &mut report);
+            list_stages(&swapped.stages, shared, &mut report);
             add_refused(&mut queue, swapped.generation, &mut report)?;
             return Ok(report);
         }

@@ -61,7 +61,7 @@ pub fn propose(
     repos.check(&mut queue, shared)?;
     let swapped = rollout::swap(&mut queue, &proposal, place, reason.actor())?;
     let mut report = shared.report();
-    list_stages(&swapped.stages, &mut report);
+    list_stages(&swapped.stages, shared, &mut report);
     let generation = swapped.generation;
     if !swapped.is_accepted() {
         add_refused(&mut queue, generation, &mut report)?;

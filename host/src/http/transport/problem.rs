@@ -66,16 +66,6 @@ impl Problem {
         }
     }
 
-    /// Adds the fields of the body that the text is about.
-    pub fn with_fields(self, fields: &str) -> Problem {
-        let wrong = self.detail;
-        Problem {
-            detail: format!("{wrong} ({fields})"),
-            for_people: Some(wrong),
-            ..self
-        }
-    }
-
     pub fn unauthorized(detail: &str) -> Problem {
         Problem::new(StatusCode::UNAUTHORIZED, detail)
     }

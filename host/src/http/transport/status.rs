@@ -47,9 +47,13 @@ fn in_words(remedy: Remedy) -> Option<String> {
     Some(match remedy {
         Remedy::ListQueue => "`GET /queue` lists what waits".into(),
         Remedy::ListGenerations => "`GET /policy/history` lists them".into(),
-        Remedy::LookAtFreeze(freeze) => {
-            format!("look at its reason with `GET /queue`, and send `\"freeze_id\": {freeze}`")
+        Remedy::LookAtFreeze { newest, .. } => {
+            format!("look at its reason with `GET /queue`, and send `\"freeze_id\": {newest}`")
         }
+        Remedy::ForceTheEnd => {
+            "send `\"force\": true` and a `reason`, or, as its worker, its `token`".into()
+        }
+        Remedy::GiveReason => "say why in `reason`".into(),
         Remedy::Requeue(job) => {
             format!("end it with the program that started it, or `POST /jobs/{job}/requeue`")
         }
@@ -80,15 +84,6 @@ fn in_words(remedy: Remedy) -> Option<String> {
         | Remedy::SignAgain
         | Remedy::TrustKey => return None,
     })
-}
-
-/// The fields of the body that a sentence speaks of.
-fn fields(error: &store::Error) -> Option<&'static str> {
-    match error {
-        store::Error::TaskRuns { .. } => Some("fields `token`, `force` and `reason`"),
-        store::Error::ForcedWithoutReason => Some("field `reason`"),
-        _ => None,
-    }
 }
 
 impl From<store::Error> for Problem {
@@ -146,11 +141,7 @@ impl From<store::Error> for Problem {
             | E::Scan { .. }
             | E::Budget { .. } => return Problem::inside(&error),
         };
-        let problem = refused(status, error.to_string(), error.remedy());
-        match fields(&error) {
-            Some(fields) => problem.with_fields(fields),
-            None => problem,
-        }
+        refused(status, error.to_string(), error.remedy())
     }
 }
 

@@ -166,21 +166,21 @@ fn newest(tx: &dyn Tx, repo: &str) -> Result<Option<(i64, Option<String>)>, Erro
 }
 
 /// Refuses to clear a freeze that the caller has not seen.
-fn check_seen(repo: &str, seen: Option<i64>, newest: i64) -> Result<(), Error> {
-    let repo = || repo.to_owned();
-    match seen {
-        Some(seen) if seen < newest => Err(Error::FrozenAgain {
-            repo: repo(),
-            seen,
-            newest,
-        }),
-        Some(seen) if seen > newest => Err(Error::OtherFreeze {
-            repo: repo(),
-            seen,
-            newest,
-        }),
-        _ => Ok(()),
-    }
+fn check_seen(tx: &dyn Tx, repo: &str, seen: Option<i64>, newest: i64) -> Result<(), Error> {
+    let Some(seen) = seen.filter(|seen| *seen != newest) else {
+        return Ok(());
+    };
+    // A row's id, or a mistyped number, says nothing about what came after it.
+    let was_a_freeze = tx.exists(
+        &format!("SELECT 1 FROM repo_freeze WHERE repo = $1 AND {NUMBER} = $2"),
+        values![repo, seen],
+    )?;
+    let repo = repo.to_owned();
+    Err(if was_a_freeze && seen < newest {
+        Error::FrozenAgain { repo, seen, newest }
+    } else {
+        Error::OtherFreeze { repo, seen, newest }
+    })
 }
 
 fn active_rows(tx: &dyn Tx, repo: &str) -> Result<Vec<i64>, Error> {
@@ -239,7 +239,7 @@ pub(crate) fn clear(
     let Some((newest, work_item)) = newest else {
         return Ok(0);
     };
-    check_seen(repo, seen, newest)?;
+    check_seen(tx, repo, seen, newest)?;
     let freezes = active_rows(tx, repo)?;
     tx.execute(
         "UPDATE repo_freeze SET cleared_at = $2 WHERE repo = $1 AND cleared_at IS NULL",

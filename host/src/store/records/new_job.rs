@@ -40,6 +40,24 @@ impl Store {
     }
 }
 
+impl Store {
+    /// The agent of a task's first job, if that is not this job and no job of the task has begun.
+    pub fn agent_in_front(&mut self, task: i64, job: i64) -> Result<Option<String>, Error> {
+        self.read(|tx| {
+            let found = tx.row(
+                &format!(
+                    "SELECT agent FROM jobs WHERE task_id = $1 AND id < $2
+                     AND NOT EXISTS (SELECT 1 FROM jobs WHERE task_id = $1 AND NOT {IS_QUEUED})
+                     ORDER BY id LIMIT 1"
+                ),
+                values![task, job],
+                |row| row.shown(0),
+            )?;
+            Ok(found.flatten())
+        })
+    }
+}
+
 pub(crate) fn check_names(job: NewJob<'_>) -> Result<(), Error> {
     not_empty("agent", job.agent)?;
     not_empty("repo", job.repo.unwrap_or("the task's"))?;

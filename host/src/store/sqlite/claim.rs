@@ -299,7 +299,7 @@ fn take_candidate(
     let job = first.job;
     if !heads.search.is_claimable(job, lease.agent)? {
         tracing::error!(
-            "job {job} was the candidate of its repo and may not be claimed: the repo is \
+            "job {job} was the head of its repo and may not be claimed: the repo is \
              evaluated anew"
         );
         heads.count_differences(1)?;

@@ -214,8 +214,9 @@ fn complete(
     };
     if !find("id").is_some_and(|column| column.is_row_id) {
         return Err(problem(format!(
-            "its column `{name}.id` is not the integer primary key, which gives the \
-             order of the queue"
+            "its column `{name}.id` is not the integer primary key of a table with row ids, which \
+             gives the order of the queue: make it `INTEGER PRIMARY KEY`, without `WITHOUT ROWID`, \
+             or give the gate its own database"
         )));
     }
     for (wanted, affinity) in table.required {

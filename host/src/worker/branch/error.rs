@@ -159,12 +159,14 @@ pub enum Error {
     #[error("the git settings of this worker's user are longer than 1 MiB: shorten them")]
     ManySettings,
     /// Git failed.
-    #[error("git cannot {what} of `{repo}`: {advice}; git says: {said}")]
+    #[error("git cannot {what} of `{repo}` (`{remote}`): {advice}; git says: {said}")]
     Git {
         /// The failed action.
         what: &'static str,
         /// The repo.
         repo: String,
+        /// The remote, without a password.
+        remote: String,
         /// What to do about it.
         advice: &'static str,
         /// Git's message.

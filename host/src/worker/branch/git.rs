@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::name::is_below;
 use super::output::Output;
 use super::plain::{GitSettings, settings};
-use super::said::{advice, in_one_line};
+use super::said::{advice, in_one_line, shown_remote};
 use super::{Error, Project, environment};
 use crate::worker::child::{self, Ended};
 
@@ -189,6 +189,7 @@ impl<'a> Git<'a> {
         Error::Git {
             what,
             repo: self.project.repo.clone(),
+            remote: shown_remote(&self.project.remote),
             advice: advice(&said),
             said: if said.is_empty() {
                 ran.status.to_string()
@@ -208,8 +209,7 @@ impl<'a> Git<'a> {
         environment::clear(&mut command);
         let file = user.folder.path().join(CONFIG);
         environment::configure(&mut command, &user.settings, &file, &self.project.remote);
-        // The current folder stays, because the remote may be a relative path. But git must not use
-        // it as a repository: its settings may be another user's.
+        // Git must not use the current folder as a repository: its settings may be another user's.
         let nowhere = user.folder.path().join(NOWHERE);
         command
             .env("GIT_DIR", folder.unwrap_or(&nowhere))

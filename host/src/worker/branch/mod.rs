@@ -21,6 +21,8 @@ pub use base::look_at_base;
 pub use error::Error;
 
 use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -37,7 +39,7 @@ pub struct Project {
     /// The repo, as tasks name it.
     #[serde(default)]
     pub repo: String,
-    /// The git remote, as `git fetch` takes it.
+    /// The git remote, as `git fetch` takes it: an address, or a path.
     #[serde(default)]
     pub remote: String,
     /// The branch from which a task's branch is cut.
@@ -229,6 +231,17 @@ fn cut_new(
 }
 
 impl Project {
+    /// Makes a remote that is a relative path absolute. An address stays as it is.
+    pub fn resolve(&mut self, absolute: impl FnOnce(&Path) -> io::Result<PathBuf>) {
+        if plain::scheme(&self.remote) != Some("file") || self.remote.contains("://") {
+            return;
+        }
+        let path = absolute(Path::new(&self.remote)).ok();
+        if let Some(path) = path.as_deref().and_then(Path::to_str) {
+            self.remote = path.to_owned();
+        }
+    }
+
     /// Refuses a name that no branch of the repo can have.
     fn check_name(&self, name: &str) -> Result<(), Error> {
         if name.len() > name::LONGEST {

@@ -61,8 +61,8 @@ const REASONS: [(&[&str], &str); 8] = [
             "no such file or directory",
             "does not exist",
         ],
-        "there is no repository, or this worker's user may not read it: correct `remote` in \
-         `serial-gate.toml`",
+        "there is no repository, or this worker's user may not read it: correct `remote` in the \
+         configuration file",
     ),
     (
         &["remote rejected", "hook declined", "protected branch"],
@@ -89,11 +89,45 @@ pub(super) fn advice(said: &str) -> &'static str {
 
 /// A message in one line, without passwords in the addresses of the remote and of its redirects.
 pub(super) fn in_one_line(said: &str, remote: &str) -> String {
-    let said = without_users(&said.replace(remote, "the remote"));
+    one_line(&without_users(&said.replace(remote, "the remote")))
+}
+
+fn one_line(said: &str) -> String {
     let lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
     let line = lines.collect::<Vec<_>>().join("; ");
     let seen = |letter: char| if is_invisible(letter) { ' ' } else { letter };
     line.chars().map(seen).take(LONGEST).collect()
+}
+
+/// A remote as people may see it: an address without a user, a query and a fragment, any of which
+/// may hold a password.
+pub(super) fn shown_remote(remote: &str) -> String {
+    let Some((scheme, address)) = remote.split_once("://") else {
+        return one_line(&without_a_user(remote));
+    };
+    let address = address.split(['?', '#']).next().unwrap_or_default();
+    let (host, path) = address.split_once('/').unwrap_or((address, ""));
+    // A password may have a slash in it: then the host's end is not the first one.
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    let is_whole =
+        host.contains('@') || host.rsplit_once(':').is_none_or(|(_, port)| is_port(port));
+    let shown = match (is_whole, path.rfind('@')) {
+        (false, Some(at)) => path.get(at + 1..).unwrap_or_default().to_owned(),
+        _ => {
+            let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+            let path = address.find('/').and_then(|at| address.get(at..));
+            format!("{host}{}", path.unwrap_or_default())
+        }
+    };
+    one_line(&format!("{scheme}://{shown}"))
+}
+
+/// `user@host:path` has a user whom ssh may need, but not a password: `user:password@host`.
+fn without_a_user(remote: &str) -> String {
+    match remote.split_once('@') {
+        Some((user, rest)) if user.contains(':') && !user.contains('/') => rest.into(),
+        _ => remote.into(),
+    }
 }
 
 /// A text whose addresses have no user: `https://user:password@host` becomes `https://host`.
@@ -133,6 +167,25 @@ mod tests {
             ("no access to http://u:p@r/", "no access to the remote"),
         ] {
             assert_eq!(in_one_line(said, "http://u:p@r/"), shown);
+        }
+    }
+
+    #[test]
+    fn a_remote_is_shown_without_a_password() {
+        for (remote, shown) in [
+            ("/srv/alpha.git", "/srv/alpha.git"),
+            ("git@host:team/alpha.git", "git@host:team/alpha.git"),
+            ("u:secret@host:alpha.git", "host:alpha.git"),
+            ("https://host/team/alpha", "https://host/team/alpha"),
+            ("https://host:8443/@team/x", "https://host:8443/@team/x"),
+            ("https://secret@host/x", "https://host/x"),
+            ("https://u:sec@ret@host:8443/x", "https://host:8443/x"),
+            ("https://u:sec/ret@host/x", "https://host/x"),
+            ("https://host/x?token=secret#secret", "https://host/x"),
+            ("ssh://git@host:22/x", "ssh://host:22/x"),
+            ("https://host", "https://host"),
+        ] {
+            assert_eq!(shown_remote(remote), shown, "{remote}");
         }
     }
 

@@ -9,6 +9,7 @@ use std::fmt;
 use rusqlite::{Connection, ErrorCode};
 
 use crate::store::sqlite::error;
+use crate::store::sqlite::schema::SHARED;
 use crate::store::{DatabaseError, Error, Problem};
 
 /// The statuses that the gate writes to a job.
@@ -150,7 +151,7 @@ impl fmt::Display for Forbidden {
                 Some(needs) => write!(f, "a new task needs {needs} here: {reason}"),
                 None => write!(
                     f,
-                    "no task can be added: {reason}; add tasks with your own program"
+                    "the gate cannot add a task here: {reason}; your own program has to add them"
                 ),
             },
             Attempt::Freeze => write!(f, "no repo can be frozen: {reason}"),
@@ -242,7 +243,12 @@ fn of_sqlite(cause: &rusqlite::Error) -> Option<(String, bool)> {
     };
     match (code.code, code.extended_code) {
         (ErrorCode::ConstraintViolation, rusqlite::ffi::SQLITE_CONSTRAINT_NOTNULL) => {
-            Some((format!("{words} (give that column a default)"), false))
+            let help = if is_ours(&words) {
+                "the gate writes NULL there, so drop the NOT NULL"
+            } else {
+                "give that column a default"
+            };
+            Some((format!("{words} ({help})"), false))
         }
         (ErrorCode::ConstraintViolation, rusqlite::ffi::SQLITE_CONSTRAINT_TRIGGER) => {
             Some((words, true))
@@ -255,6 +261,22 @@ fn of_sqlite(cause: &rusqlite::Error) -> Option<(String, bool)> {
         (ErrorCode::Unknown, _) => Some((words, true)),
         _ => None,
     }
+}
+
+/// Whether a NOT NULL refused a column that the gate itself writes: a default would not help.
+fn is_ours(words: &str) -> bool {
+    let column = words
+        .rsplit(' ')
+        .next()
+        .and_then(|name| name.split_once('.'));
+    column.is_some_and(|(table, column)| {
+        let mut tables = SHARED.iter().filter(|shared| shared.name == table);
+        tables.any(|shared| {
+            let required = shared.required.iter().map(|(name, _)| *name);
+            let mut ours = required.chain(shared.added.iter().map(|(name, _)| *name));
+            ours.any(|name| name.eq_ignore_ascii_case(column))
+        })
+    })
 }
 
 /// Whether a unique column refused a second row.
