@@ -120,7 +120,8 @@ impl Log {
         } else {
             lines.without_time().boxed()
         };
-        let filter = wanted.flatten().unwrap_or_else(|| level.filter());
+        let by_level = || level.filter().with_target(module_path!(), LevelFilter::WARN);
+        let filter = wanted.flatten().unwrap_or_else(by_level);
         // This fails only if there is a subscriber, and a process makes one log.
         let _ = tracing_subscriber::registry()
             .with(lines)
