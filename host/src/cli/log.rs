@@ -120,7 +120,11 @@ impl Log {
         } else {
             lines.without_time().boxed()
         };
-        let by_level = || level.filter().with_target(module_path!(), LevelFilter::WARN);
+        let by_level = || {
+            level
+                .filter()
+                .with_target(module_path!(), LevelFilter::WARN)
+        };
         let filter = wanted.flatten().unwrap_or_else(by_level);
         // This fails only if there is a subscriber, and a process makes one log.
         let _ = tracing_subscriber::registry()
