@@ -53,9 +53,9 @@ pub enum Remedy {
     SwapFile,
     /// Start a shadow.
     StartShadow,
-    /// Switch the freeze layer on.
+    /// Switch freezes on.
     SwitchFreezesOn,
-    /// Start the process without its own setting that switches the freeze layer off.
+    /// Start the process without its own setting that switches freezes off.
     DropFreezeOverride,
     /// Name the repo in the rules, such as these.
     NameInRules(String),
@@ -65,4 +65,16 @@ pub enum Remedy {
     SignAgain,
     /// Trust the key of the signature, or sign the component with a trusted one.
     TrustKey,
+}
+
+/// An error's text and the words of its remedy. They continue the sentence, or begin a new one after
+/// a question.
+pub fn with_advice(wrong: &str, advice: &str) -> String {
+    if !wrong.ends_with('?') {
+        return format!("{wrong}: {advice}");
+    }
+    let mut letters = advice.chars();
+    let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+    let advice: String = first.into_iter().chain(letters).collect();
+    format!("{wrong} {advice}")
 }

@@ -144,7 +144,7 @@ fn a_degraded_deploy_is_no_silent_success_while_the_freeze_layer_is_off() {
         .exits(1);
     assert_eq!(
         ran.stderr,
-        "error: the freeze layer is off by this process's own settings, nothing was written: take `freeze-enabled` from its flags, `SERIAL_GATE_FREEZE_ENABLED` from its environment, or `freeze_enabled` from its configuration file\n"
+        "error: freezes are switched off by this process's own settings, so nothing was written: take `freeze-enabled` from its flags, `SERIAL_GATE_FREEZE_ENABLED` from its environment, or `freeze_enabled` from its configuration file\n"
     );
     assert_eq!(count(&gate, "serial_gate_deploy"), 0);
 }

@@ -366,7 +366,7 @@ fn settings_come_from_flags_then_the_environment_then_the_file() {
         .run(&["freeze", "alpha", "--new", "--reason", "r"])
         .exits(1);
     assert!(
-        refused.stderr.contains("the freeze layer is off"),
+        refused.stderr.contains("freezes are switched off"),
         "{}",
         refused.stderr
     );

@@ -94,7 +94,7 @@ fn a_file_is_not_taken_for_a_folder() {
 #[test]
 fn a_name_that_no_policy_can_have_is_refused_with_one_that_it_can() {
     let stderr = refused(&["policy", "new", "mine/Review_First"]);
-    insta::assert_snapshot!(stderr, @"error: `Review_First` is not a name for a policy: write lower-case words and digits with `-` between them, such as `review-first`");
+    insta::assert_snapshot!(stderr, @"error: `Review_First` is not a name for a policy: begin with a lower-case letter, and write lower-case words and digits with `-` between them, such as `review-first`");
 }
 
 #[test]

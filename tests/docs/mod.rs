@@ -71,6 +71,11 @@ fn the_console_blocks_of_policies_print_what_it_says() {
 }
 
 #[test]
+fn the_console_blocks_of_rule_print_what_it_says() {
+    run("docs/rule.md");
+}
+
+#[test]
 fn the_console_blocks_of_workers_print_what_it_says() {
     run("docs/workers.md");
 }

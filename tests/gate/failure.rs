@@ -253,7 +253,7 @@ fn a_freeze_that_cannot_be_read_counts_as_one() {
     });
     assert!(
         !queue.is_frozen(Some("alpha")),
-        "but not while the freeze layer is off"
+        "but not while freezes are switched off"
     );
 }
 

@@ -191,3 +191,21 @@ fn the_service_says_that_the_active_generation_is_not_trusted() {
         "{state}"
     );
 }
+
+#[test]
+fn doctor_says_that_claims_do_not_use_the_active_policy() {
+    let gate = gate();
+    assert_eq!(
+        gate.run(&["doctor", "--json"]).succeeds().json()["not_in_force"],
+        json!(null)
+    );
+    swap(&gate, &[]);
+    gate.run(&["doctor"]).succeeds();
+    let why = "generation 2 of the policy is not trusted here, and claims use generation 1";
+    let doctor = trusting(&gate, &["doctor"]).exits(1);
+    assert!(doctor.stdout.contains(why), "{}", doctor.stdout);
+    let document = trusting(&gate, &["doctor", "--json"]).exits(1).json();
+    assert_eq!(document["sound"], json!(false));
+    let text = document["not_in_force"].to_string();
+    assert!(text.contains(why), "{text}");
+}

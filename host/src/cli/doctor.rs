@@ -28,6 +28,8 @@ It tries to claim and finish a job and to freeze a repo, undoes this, and exits 
 if the database forbids it. It counts statuses, agents and stages, and reports those
 that the rule does not fit.
 
+It says whether claims use the active policy, and exits with 1 if they do not.
+
 It compares the policy's `decide` with its clause for each queued job, and exits
 with 1 if they differ, or have differed since the generation became active.
 
@@ -63,13 +65,16 @@ impl Verb for Doctor {
         };
         let adopted = queue.adoption(now)?;
         let agreement = agreement::compare(&mut queue, now)?;
+        let not_in_force = queue.not_in_force().map(|why| why.to_string());
         let is_sound = found.is_sound()
+            && not_in_force.is_none()
             && proof.is_fit()
             && agreement.is_sound()
             && !times.found.iter().any(TimeAhead::stays_wrong);
         let mut report = shared.report();
         report.json(&json!({
             "sound": is_sound,
+            "not_in_force": not_in_force,
             "flat": found.cost.is_none(),
             "obstacle": found.cost.as_ref().map(ToString::to_string),
             "restored": found.restored,
@@ -91,6 +96,9 @@ impl Verb for Doctor {
         if let Some(file) = &shared.config {
             let path = shown(&file.path.to_string_lossy());
             report.line(format!("configuration file: {path}, {}", file.chosen.why()));
+        }
+        if let Some(why) = &not_in_force {
+            report.line(toned(Tone::Held, why));
         }
         if let Some(line) = adoption::census(&adopted.census) {
             report.line(line);

@@ -13,6 +13,7 @@ use comfy_table::{Cell, CellAlignment, Table, presets};
 use serde::Serialize;
 use serial_gate::printable::{printable, printable_json};
 use serial_gate::queue::Queue;
+use serial_gate::remedy::with_advice;
 
 use super::Outcome;
 use super::error_remedy;
@@ -173,8 +174,10 @@ pub fn toned(tone: Tone, text: impl AsRef<str>) -> String {
 /// same database.
 pub fn error_text(error: &(dyn std::error::Error + 'static), gate: &str) -> String {
     let lines = |error: &(dyn std::error::Error + 'static)| {
-        let remedy = error_remedy::of(error, gate).map(|remedy| format!(": {remedy}"));
-        let text = format!("{error}{}", remedy.unwrap_or_default());
+        let text = match error_remedy::of(error, gate) {
+            Some(remedy) => with_advice(&error.to_string(), &remedy),
+            None => error.to_string(),
+        };
         let lines: Vec<String> = text.lines().map(shown).collect();
         // A further line is indented: at the start of a line it would look like another error.
         lines.join("\n    ")

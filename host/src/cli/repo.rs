@@ -31,7 +31,7 @@ impl Verb for Repo {
         let freeze = queue.store().active_freeze(Some(repo))?;
         let effect = queue.freeze_effect(Timestamp::now(), repo);
         let unknown = queue.unknown_repo(repo)?;
-        // While the freeze layer is off, a freeze exists but holds nothing.
+        // While freezes are switched off, a freeze exists but holds nothing.
         let exists = frozen || freeze.is_some();
         let freeze = freeze.filter(|_| frozen);
         let note = effect.note().filter(|_| exists);

@@ -134,7 +134,7 @@ impl Queue {
         })
     }
 
-    /// Notes about a gate or a freeze layer that is off: for every process, by this process's own
+    /// Notes about a gate or freezes that are switched off: for every process, by this process's own
     /// settings, or by the stored ones.
     pub fn switches(&self) -> Vec<&'static str> {
         let own = self.settings();
@@ -158,14 +158,14 @@ impl Queue {
         }
         match (own.freeze_enabled, stored.freeze_enabled) {
             (true, true) => {}
-            (false, false) => notes.push("the freeze layer is off: no freeze holds a job"),
+            (false, false) => notes.push("freezes are switched off: no freeze holds a job"),
             (false, true) => notes.push(
-                "the freeze layer is off by this process's own settings: with these, no freeze \
+                "freezes are switched off by this process's own settings: with these, no freeze \
                  holds a job",
             ),
             (true, false) => notes.push(
-                "the freeze layer is on by this process's own settings only: by the stored ones it \
-                 is off, and no freeze holds a job",
+                "freezes are switched on by this process's own settings only: by the stored ones \
+                 they are off, and no freeze holds a job",
             ),
         }
         notes

@@ -1,26 +1,32 @@
 //! The notes about a task or a job that was just added.
 //!
 //! Owns the note about a frozen repo whose freeze does not hold the new job, because the answer to
-//! `freeze` was only about the jobs that were queued then; and the note about a job that may be
-//! claimed before its task begins. Leaves the stage to `stages`. Nothing fails here,
-//! because the task or job is on the disk by then.
+//! `freeze` was only about the jobs that were queued then; the note about a job that may be claimed
+//! before its task begins; and the note about an agent whose name is nearly that of another. Leaves
+//! the stage to `stages`. Nothing fails here, because the task or job is on the disk by then.
 
 use jiff::Timestamp;
 
+use super::freezes::joined;
+use super::nearest::{did_you_mean, nearest};
 use super::{Error, Queue};
+use crate::clause::Agents;
 use crate::error::with_causes;
 use crate::gate::CurrentClause;
 use crate::store::{NewTask, Probe, Supposed};
 
-/// The subject of the notes of this file.
+/// The subjects of the notes of this file.
 const WHAT: &str = "whether a freeze holds the new job";
+const AGENT: &str = "whether the new job's agent is known";
 
 impl Queue {
     /// The note about a task that was added.
     pub fn added_task_note(&mut self, now: Timestamp, task: NewTask<'_>) -> Option<String> {
         let stage = self.first_stage_note(now, task.repo, task.stage);
+        let agent = or_unsaid(self.mistyped_agent(now, task.agent), AGENT);
         let frozen = self.frozen_note(now, task.repo, task.agent, task.label);
-        super::freezes::joined([stage, or_unsaid(frozen, WHAT)])
+        let frozen = or_unsaid(frozen, WHAT);
+        joined([stage, joined([agent, frozen])])
     }
 
     /// The note about a job that was added to a task.
@@ -39,12 +45,31 @@ impl Queue {
             return self.frozen_note(now, &repo, &agent, None);
         };
         let label = self.store.label(task)?;
+        let mistyped = self.mistyped_agent(now, &agent)?;
         let early = match self.store.agent_in_front(task, job)? {
             Some(first) => self.early_note(now, &repo, task, [&first, &agent], label.as_deref())?,
             None => None,
         };
         let frozen = self.frozen_note(now, &repo, &agent, label.as_deref())?;
-        Ok(super::freezes::joined([early, frozen]))
+        Ok(joined([mistyped, joined([early, frozen])]))
+    }
+
+    /// The note about an agent whose first job was just added, if its name is nearly that of another
+    /// agent that has jobs, or whose jobs the gate holds.
+    fn mistyped_agent(&mut self, now: Timestamp, agent: &str) -> Result<Option<String>, Error> {
+        let gated = names(self.gated_agents(now));
+        if gated.iter().any(|gated| gated == agent) || self.store.has_jobs_of(agent, 2)? {
+            return Ok(None);
+        }
+        let known = self.store.known_agents()?;
+        let near = nearest(agent, known.iter().chain(&gated));
+        Ok((!near.is_empty()).then(|| {
+            format!(
+                "no other job is for `{}`{}",
+                agent.escape_debug(),
+                did_you_mean(&near)
+            )
+        }))
     }
 
     /// The note that a job may be claimed before the first one of its task, which the gate may hold.
@@ -114,6 +139,14 @@ impl Queue {
             repo.escape_debug(),
             agent.escape_debug()
         )))
+    }
+}
+
+/// The names in a set of agents; none if only those outside of it have names.
+fn names(agents: Agents) -> Vec<String> {
+    match agents {
+        Agents::Only(named) => named.into_iter().flatten().collect(),
+        Agents::AllBut(_) => Vec::new(),
     }
 }
 

@@ -12,7 +12,7 @@ pub enum Error {
     Gate(#[from] gate::Error),
     /// A freeze would hold nothing, so it is not written.
     #[error(
-        "the freeze layer is off{}, nothing was written",
+        "freezes are switched off{}, so nothing was written",
         if *here { " by this process's own settings" } else { "" }
     )]
     FreezeOff {

@@ -89,7 +89,7 @@ impl fmt::Display for Passes {
                 "the gate is off: its tasks start all the same until the gate is switched on",
             ),
             Passes::LayerOff => f.write_str(
-                "the freeze layer is off: its tasks start all the same until freezes are switched \
+                "freezes are switched off: its tasks start all the same until freezes are switched \
                  on",
             ),
             Passes::NotLookedAt => {

@@ -49,7 +49,7 @@ pub struct Deployed {
 }
 
 impl Queue {
-    /// Whether a repo is frozen (`is_repo_frozen`): never while the freeze layer is off, and always
+    /// Whether a repo is frozen (`is_repo_frozen`): never while freezes are switched off, and always
     /// when its freezes cannot be read.
     pub fn is_frozen(&mut self, repo: Option<&str>) -> bool {
         self.frozen(repo).0
@@ -98,7 +98,7 @@ impl Queue {
     }
 
     /// Writes down what became of a deploy. A degraded one freezes its repo, once for each deploy.
-    /// It is on the disk then. Fails if the deploy is degraded and the freeze layer is off.
+    /// It is on the disk then. Fails if the deploy is degraded and freezes are switched off.
     pub fn deploy_verdict(
         &mut self,
         actor: Actor<'_>,

@@ -149,3 +149,21 @@ fn a_job_that_may_be_claimed_before_its_task_begins_is_told() {
     let added = gate.run(&["job", "add", "1", "developer"]).succeeds();
     assert_eq!(added.stdout, "job 3 for `developer` added to task 1\n");
 }
+
+#[test]
+fn the_first_job_of_an_agent_whose_name_is_nearly_another_one_is_told() {
+    let gate = Gate::new();
+    for add in [by_command, by_http] {
+        // The agent that the gate holds, and one that has a job.
+        for (agent, near) in [("analist", "analyst"), ("develper", "developer")] {
+            assert_eq!(add(&gate, "developer", None), Value::Null);
+            let expected = format!("no other job is for `{agent}`: did you mean `{near}`?");
+            assert_eq!(add(&gate, agent, None), json!(expected));
+            // Twice is meant.
+            assert_eq!(add(&gate, agent, None), Value::Null);
+            gate.sqlite().execute("DELETE FROM jobs", []).unwrap();
+        }
+    }
+    assert_eq!(by_command(&gate, "analyst", None), Value::Null);
+    assert_eq!(by_command(&gate, "tester", None), Value::Null);
+}

@@ -41,7 +41,7 @@ fn a_freeze_with_the_layer_on_here_only_says_that_others_claim() {
     let gate = World::LayerOff.gate();
     let flags = ["--freeze-enabled", "true"];
     let said = told(&gate, &flags, &["freeze", "alpha", "--reason", "r"]);
-    assert!(said.contains("the freeze layer is off"), "{said}");
+    assert!(said.contains("freezes are switched off"), "{said}");
     assert!(is_claimed(&gate));
 }
 
@@ -123,7 +123,7 @@ fn the_switches_of_one_process_are_not_said_of_everybody() {
         (
             None,
             ["--freeze-enabled", "false"],
-            "the freeze layer is off by this process's own settings",
+            "freezes are switched off by this process's own settings",
             "acts here",
         ),
         (

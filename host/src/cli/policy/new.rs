@@ -110,8 +110,8 @@ fn name(folder: &Path) -> Result<String, Error> {
         Ok(name.into())
     } else {
         Err(Error::new(format!(
-            "`{name}` is not a name for a policy: write lower-case words and digits with `-` \
-             between them, such as `review-first`"
+            "`{name}` is not a name for a policy: begin with a lower-case letter, and write \
+             lower-case words and digits with `-` between them, such as `review-first`"
         )))
     }
 }

@@ -9,6 +9,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serial_gate::error::with_causes;
+use serial_gate::remedy;
 use utoipa::ToSchema;
 
 /// A request that was refused. Nothing was changed.
@@ -47,18 +48,10 @@ impl Problem {
         }
     }
 
-    /// Adds what the caller may send next. It continues the sentence, and begins a new one after a
-    /// question.
+    /// Adds what the caller may send next.
     pub fn with_advice(self, advice: &str) -> Problem {
         let wrong = self.detail;
-        let detail = if wrong.ends_with('?') {
-            let mut letters = advice.chars();
-            let first = letters.next().map(|letter| letter.to_ascii_uppercase());
-            let advice: String = first.into_iter().chain(letters).collect();
-            format!("{wrong} {advice}")
-        } else {
-            format!("{wrong}: {advice}")
-        };
+        let detail = remedy::with_advice(&wrong, advice);
         Problem {
             detail,
             for_people: Some(wrong),

@@ -137,10 +137,14 @@ impl Sqlite {
 
     /// Whether any job, in whatever state, has this agent.
     pub fn knows_agent(&mut self, agent: &str) -> Result<bool, Error> {
+        self.has_jobs_of(agent, 1)
+    }
+
+    /// Whether as many jobs, in whatever state, have this agent.
+    pub fn has_jobs_of(&mut self, agent: &str, jobs: u32) -> Result<bool, Error> {
         self.read(|connection| {
-            let mut query =
-                connection.prepare_cached("SELECT 1 FROM jobs WHERE agent || '' = ?1 LIMIT 1")?;
-            Ok(query.exists([agent])?)
+            let sql = "SELECT 1 FROM jobs WHERE agent || '' = ?1 LIMIT 1 OFFSET ?2 - 1";
+            Ok(connection.prepare_cached(sql)?.exists((agent, jobs))?)
         })
     }
 
