@@ -89,8 +89,12 @@ impl Window {
         }
     }
 
-    /// Types into the field that has the focus.
+    /// Types into the field that has the focus. A new page shows its text before its field has it.
+    #[track_caller]
     pub fn type_text(&self, text: &str) {
+        let is_ready = "document.readyState === 'complete'
+            && document.activeElement.matches('input, textarea')";
+        self.until("a field has the focus", || self.value(is_ready) == true);
         for letter in text.chars() {
             for kind in ["keyDown", "keyUp"] {
                 let mut event = json!({"type": kind, "key": letter});
