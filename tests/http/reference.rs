@@ -114,7 +114,7 @@ fn the_reference_describes_every_route_as_the_service_does() {
     let described = described(&text);
     assert_eq!(described.len(), served.len(), "{described:#?}");
     for (route, mut found) in served.iter().zip(described) {
-        // A refusal has a status of its own only where the document says more about it.
+        // The document names the status of a refusal only where it says more about it.
         let answers = std::mem::take(&mut found.statuses);
         assert!(
             answers.is_superset(&route.statuses),

@@ -21,8 +21,9 @@ use super::{adoption, agreement, times_ahead};
 #[derive(Args)]
 #[command(after_help = "\
 A claim looks only at heads: the first job of each agent in a repo that may be
-claimed. Triggers keep them up to date, whichever program writes to the database. A waiting `claim` verifies some of them
-every ten seconds; `doctor` verifies all. Exits with 1 if it had to repair any.
+claimed. Triggers keep them up to date, whichever program writes to the database. A
+waiting `claim` verifies some of them every ten seconds; `doctor` verifies all. Exits
+with 1 if it had to repair any.
 
 It tries to claim and finish a job and to freeze a repo, undoes this, and exits with 1
 if the database forbids it. It counts statuses, agents and stages, and reports those

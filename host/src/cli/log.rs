@@ -28,8 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// How soon to try a full queue again.
 const RETRY: Duration = Duration::from_millis(5);
 
-/// A filter of log lines by its text. None if it is none, or if a word in it is no level: the library
-/// would take that for a part of the program, and show nothing else.
+/// Reads a filter of log lines. A word that is not a level is refused: the library would take it for
+/// a part of the program, and show nothing else.
 fn filter_of(text: &str) -> Option<Targets> {
     let is_clear = |word: &str| word.contains('=') || word.trim().parse::<LevelFilter>().is_ok();
     text.split(',').all(is_clear).then_some(())?;

@@ -57,8 +57,12 @@ impl Queue {
     /// The note about an agent whose first job was just added, if its name is nearly that of another
     /// agent that has jobs, or whose jobs the gate holds.
     fn mistyped_agent(&mut self, now: Timestamp, agent: &str) -> Result<Option<String>, Error> {
+        // Most agents have jobs, and then the policy need not be asked.
+        if self.store.has_jobs_of(agent, 2)? {
+            return Ok(None);
+        }
         let gated = names(self.gated_agents(now));
-        if gated.iter().any(|gated| gated == agent) || self.store.has_jobs_of(agent, 2)? {
+        if gated.iter().any(|gated| gated == agent) {
             return Ok(None);
         }
         let known = self.store.known_agents()?;

@@ -66,8 +66,8 @@ pub(super) fn end_meant(stage: &str) -> &'static str {
     }
 }
 
-/// The finished stage in which a task ends. One that means an end without the work is for cancelled
-/// tasks only, where the rules have another.
+/// The finished stage in which a task ends. A stage that means an end without the work is for
+/// cancelled tasks only, if the rules have another stage.
 pub fn stage_of(outcome: TaskOutcome, finished: &FinishedStages) -> &str {
     let is_done = |stage: &&str| outcome_in(stage) == TaskOutcome::Done;
     let done = finished.iter().find(is_done).unwrap_or(finished.first());

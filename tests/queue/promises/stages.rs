@@ -174,7 +174,7 @@ fn a_cancelled_task_goes_to_the_stage_that_says_so_if_the_rules_have_one() {
                 .unwrap();
             assert_eq!(found, stage, "{stages}");
         }
-        // Whoever moves it there has cancelled it.
+        // A task that is moved there is cancelled.
         gate.run(&["task", "add", "alpha"]).succeeds();
         gate.run(&["task", "stage", "3", cancelled]).succeeds();
         let again = gate.run(&["task", "cancel", "3"]).succeeds().stdout;
