@@ -192,7 +192,7 @@ fn ours(path: &Path, enabled: bool) -> Queue {
         enabled: Some(enabled),
         ..Overrides::default()
     };
-    let database = Database::new(path, Durability::Normal);
+    let database = Database::new(path.into(), Durability::Normal);
     Queue::open(database, Rule::Active(overrides), Options::default()).unwrap()
 }
 

@@ -79,6 +79,11 @@ impl Times {
         self.percentile(99)
     }
 
+    /// The longest of all.
+    pub fn longest(&self) -> Duration {
+        self.percentile(100)
+    }
+
     /// How many runs were measured.
     pub fn count(&self) -> usize {
         self.sorted.len()

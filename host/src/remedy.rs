@@ -3,19 +3,19 @@
 //! Owns the kinds of remedy: an error names one of them. Leaves the words to the outer layer: the
 //! command line names its verbs, and the service its routes.
 
-use std::path::PathBuf;
-
 /// What to do about an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Remedy {
     /// Create the database, or name another.
-    Create(PathBuf),
+    Create(String),
     /// Name another file.
     NameAnotherFile,
     /// Rename the tables with almost the gate's names, or have new ones made next to them.
     RenameTables,
     /// Prepare the database.
-    Prepare(PathBuf),
+    Prepare(String),
+    /// Give the password for the server of the database.
+    GivePassword,
     /// Choose from the alerts.
     ListAlerts,
     /// Choose from what waits in the queue.

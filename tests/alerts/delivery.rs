@@ -13,7 +13,7 @@ use crate::support::redacted::without_times;
 fn round(gate: &Gate, endpoint: &Endpoint, seconds: i64) -> serial_gate::alerts::Round {
     let settings = settings([webhook(&endpoint.url)]);
     let now = after(gate, seconds);
-    deliver(&gate.database(), &settings, &|| now).unwrap()
+    deliver(gate.place(), &settings, &|| now).unwrap()
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn a_webhook_is_sent_a_signed_document() {
 fn telegram_is_sent_a_message_for_the_chat() {
     let (gate, endpoint) = (frozen(), Endpoint::new(&[]));
     let settings = settings([telegram(&endpoint.url)]);
-    deliver(&gate.database(), &settings, &Timestamp::now).unwrap();
+    deliver(gate.place(), &settings, &Timestamp::now).unwrap();
     let request = &endpoint.requests()[0];
     assert_eq!(request.path, format!("/bot{TOKEN}/sendMessage"));
     let message = request.json();
@@ -112,7 +112,7 @@ fn a_channel_that_does_not_answer_is_given_up_in_time_and_holds_no_other_up() {
     let (gate, hanging, good) = (frozen(), Endpoint::new(&[Answer::Hang]), Endpoint::new(&[]));
     let mut settings = settings([telegram(&hanging.url), webhook(&good.url)]);
     settings.timeout = std::time::Duration::from_secs(1);
-    let round = deliver(&gate.database(), &settings, &Timestamp::now).unwrap();
+    let round = deliver(gate.place(), &settings, &Timestamp::now).unwrap();
     assert_eq!(round.sent, 1);
     assert_eq!(
         round.failures,
@@ -129,7 +129,7 @@ fn retry_after_is_honoured_by_every_alert_of_the_channel() {
         let settings = settings([telegram(&endpoint.url)]);
         let round = |seconds| {
             let now = after(&gate, seconds);
-            deliver(&gate.database(), &settings, &|| now).unwrap()
+            deliver(gate.place(), &settings, &|| now).unwrap()
         };
         round(0);
         freeze(&gate);
@@ -159,7 +159,7 @@ fn after_enough_tries_an_alert_has_failed_and_is_shown() {
     settings.tries = 3;
     for hour in 0..9 {
         let now = after(&gate, hour * 3_600);
-        deliver(&gate.database(), &settings, &|| now).unwrap();
+        deliver(gate.place(), &settings, &|| now).unwrap();
     }
     assert_eq!(endpoint.requests().len(), 3);
     assert_eq!(
@@ -187,7 +187,7 @@ fn no_failure_says_where_it_was() {
     let dead = "http://127.0.0.1:1/secret-path";
     for channel in [telegram(dead), webhook(dead)] {
         let settings = settings([channel]);
-        let round = deliver(&gate.database(), &settings, &Timestamp::now).unwrap();
+        let round = deliver(gate.place(), &settings, &Timestamp::now).unwrap();
         let said = format!("{round:?} {settings:?} {}", round.failures[0].1);
         for secret in [TOKEN, SECRET] {
             assert!(!said.contains(secret), "{said}");
@@ -204,12 +204,8 @@ fn no_failure_says_where_it_was() {
 fn a_new_channel_does_not_begin_with_old_news() {
     let (gate, endpoint) = (frozen(), Endpoint::new(&[]));
     assert_eq!(round(&gate, &endpoint, 25 * 3_600).sent, 0);
-    gate.sqlite()
-        .execute(
-            "UPDATE serial_gate_alert SET at = '2001-01-01 00:00:00'",
-            [],
-        )
-        .unwrap();
+    gate.program()
+        .run("UPDATE serial_gate_alert SET at = '2001-01-01 00:00:00'");
     let shown = gate.run(&["alerts", "--json"]).succeeds().json();
     assert_eq!(shown["state"], "expired");
 }
@@ -225,7 +221,7 @@ fn a_time_that_a_clock_years_ahead_has_written_keeps_no_alert_back() {
             let (gate, endpoint) = (frozen(), Endpoint::new(&[Answer::Status(500)]));
             assert_eq!(round(&gate, &endpoint, 0).sent, 0);
             let update = format!("UPDATE serial_gate_{table} SET {column} = '{odd}'");
-            gate.sqlite().execute(&update, []).unwrap();
+            gate.program().run(update);
             assert_eq!(round(&gate, &endpoint, 60).sent, 1, "{column} {odd}");
         }
     }
@@ -274,7 +270,7 @@ fn what_telegram_says_counts_and_not_the_status_alone() {
     ] {
         let (gate, endpoint) = (frozen(), Endpoint::new(&[Answer::Says(status, body)]));
         let settings = settings([telegram(&endpoint.url)]);
-        let round = deliver(&gate.database(), &settings, &Timestamp::now).unwrap();
+        let round = deliver(gate.place(), &settings, &Timestamp::now).unwrap();
         assert_eq!(round.failures[0].1.to_string(), said, "{body}");
         assert_eq!(endpoint.requests().len(), 1, "{body}");
     }
@@ -289,7 +285,7 @@ fn a_message_that_telegram_took_is_sent() {
     ] {
         let (gate, endpoint) = (frozen(), Endpoint::new(&[Answer::Says(200, body)]));
         let settings = settings([telegram(&endpoint.url)]);
-        let round = deliver(&gate.database(), &settings, &Timestamp::now).unwrap();
+        let round = deliver(gate.place(), &settings, &Timestamp::now).unwrap();
         assert_eq!(round.sent, 1, "{body}");
     }
 }
@@ -301,7 +297,7 @@ fn fewer_tries_than_were_made_keep_what_went_wrong() {
     for (hour, tries) in [(0, 9), (1, 9), (2, 1)] {
         settings.tries = tries;
         let now = after(&gate, hour * 3_600);
-        let round = deliver(&gate.database(), &settings, &|| now).unwrap();
+        let round = deliver(gate.place(), &settings, &|| now).unwrap();
         assert_eq!(round.failures[0].1.to_string(), "it answered 403");
     }
     assert_eq!(endpoint.requests().len(), 2);

@@ -19,7 +19,7 @@ fn after(minutes: i64) -> Timestamp {
 }
 
 fn execute(gate: &Gate, sql: &str) {
-    gate.sqlite().execute_batch(sql).unwrap();
+    gate.program().run(sql);
 }
 
 /// A queued job of an orchestrator, with this text of SQL for its `created_at`.
@@ -37,14 +37,22 @@ fn told(queue: &mut Queue, minutes: i64) -> usize {
     queue.look_at_heads(after(minutes), Some(HOUR)).unwrap()
 }
 
+/// Nothing can be asked of what is no component.
+fn break_the_policy(gate: &Gate) {
+    let broken = gate.program().bytes(&[0]);
+    execute(
+        gate,
+        &format!("UPDATE serial_gate_policy SET component = {broken}"),
+    );
+}
+
 /// The notes as text: repo, job, since.
 fn notes(gate: &Gate) -> Vec<(String, i64, String)> {
-    let connection = gate.sqlite();
-    let mut query = connection
-        .prepare("SELECT repo, job, since FROM serial_gate_head ORDER BY repo")
-        .unwrap();
-    let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
-    rows.unwrap().map(Result::unwrap).collect()
+    let notes = "SELECT repo, job, since FROM serial_gate_head ORDER BY repo";
+    let rows = gate.program().rows(notes).into_iter();
+    let text = |column: &Option<String>| column.clone().unwrap();
+    rows.map(|row| (text(&row[0]), text(&row[1]).parse().unwrap(), text(&row[2])))
+        .collect()
 }
 
 /// Times that no correct clock can have written by noon.
@@ -108,7 +116,7 @@ fn a_job_with_the_id_of_a_deleted_one_is_seen_anew() {
         execute(
             &gate,
             &format!(
-                "REPLACE INTO jobs (id, task_id, repo, agent, status, created_at) VALUES (1, {task}, 'alpha', 'analyst', 'queued', NULL)"
+                "DELETE FROM jobs; INSERT INTO jobs (id, task_id, repo, agent, status, created_at) VALUES (1, {task}, 'alpha', 'analyst', 'queued', NULL)"
             ),
         );
         let all = [at, at + 59, at + 60, at + 61].map(|minutes| told(&mut queue, minutes));
@@ -203,19 +211,10 @@ fn a_restored_note_is_about_the_head_that_was_restored_with_it() {
     let gate = Gate::new();
     add(&gate, "alpha", "NULL");
     told(&mut gate.queue(), 0);
-    let backup = gate.path("backup.db");
-    let copy = |sql: &str| {
-        gate.sqlite()
-            .execute(sql, [backup.to_str().unwrap()])
-            .unwrap()
-    };
-    copy("VACUUM INTO ?1");
+    let backup = gate.backup();
     execute(&gate, "DELETE FROM jobs");
     told(&mut gate.queue(), 10);
-    for name in ["serial-gate.db", "serial-gate.db-wal", "serial-gate.db-shm"] {
-        drop(std::fs::remove_file(gate.path(name)));
-    }
-    std::fs::rename(&backup, gate.database()).unwrap();
+    gate.restore(&backup);
     assert_eq!(told(&mut gate.queue(), 60), 1);
 }
 
@@ -259,7 +258,7 @@ fn two_who_look_by_different_rules_do_not_disturb_each_other() {
         rules: Some(r#"{"gated_agents":["planner"]}"#.into()),
     };
     let other = Rule::built_in(settings);
-    let mut other = Queue::open(&gate.database(), other, Options::default()).unwrap();
+    let mut other = Queue::open(gate.place(), other, Options::default()).unwrap();
     let mut queue = gate.queue();
     for minutes in [0, 20, 40] {
         let both = [told(&mut queue, minutes), told(&mut other, minutes)];
@@ -275,8 +274,8 @@ fn a_look_that_finds_nothing_new_takes_no_write_lock() {
     add(&gate, "beta", "'2026-01-31 10:00:00'");
     let mut queue = gate.queue();
     assert_eq!(told(&mut queue, 0), 1);
-    let other = gate.sqlite();
-    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let other = gate.program();
+    other.begin_alone();
     // It would wait for the lock, and fail in the end.
     assert_eq!(told(&mut queue, 1), 0);
 }
@@ -318,7 +317,7 @@ fn the_head_is_the_first_job_of_an_agent_that_the_rule_gates() {
                 }
             }
             let rule = Rule::built_in(settings(enabled, rules));
-            let mut queue = Queue::open(&gate.database(), rule, Options::default()).unwrap();
+            let mut queue = Queue::open(gate.place(), rule, Options::default()).unwrap();
             told(&mut queue, 0);
             let noted: Vec<i64> = notes(&gate).iter().map(|note| note.1).collect();
             assert_eq!(noted, heads, "{rules:?}, switched on: {enabled}");
@@ -330,7 +329,7 @@ fn the_head_is_the_first_job_of_an_agent_that_the_rule_gates() {
 fn a_policy_that_cannot_be_asked_takes_no_line_out_of_sight() {
     let gate = Gate::new();
     add(&gate, "alpha", "'2026-01-31 10:00:00'");
-    execute(&gate, "UPDATE serial_gate_policy SET component = x'00'");
+    break_the_policy(&gate);
     assert_eq!(told(&mut gate.queue(), 0), 1);
 }
 
@@ -355,7 +354,7 @@ fn a_policy_that_cannot_be_asked_any_more_has_the_lines_of_its_last_good_clause(
         if !switches.is_empty() {
             set(switches);
         }
-        execute(&gate, "UPDATE serial_gate_policy SET component = x'00'");
+        break_the_policy(&gate);
         assert_eq!(told(&mut gate.queue(), 0), 1, "{switches:?}");
     }
 }

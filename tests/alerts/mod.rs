@@ -7,6 +7,7 @@ mod configuration;
 mod delivery;
 mod deploys;
 mod heads;
+mod late_tasks;
 mod moves;
 mod outbox;
 mod retries;
@@ -51,12 +52,7 @@ pub fn settings(channels: impl Into<Vec<Channel>>) -> Settings {
 
 /// So many seconds after the first alert, however long a test has taken until now.
 pub fn after(gate: &Gate, seconds: i64) -> Timestamp {
-    let at: String = gate
-        .sqlite()
-        .query_row("SELECT min(at) FROM serial_gate_alert", [], |row| {
-            row.get(0)
-        })
-        .unwrap();
+    let at: String = gate.program().one("SELECT min(at) FROM serial_gate_alert");
     from_sql_time(&at).unwrap() + SignedDuration::from_secs(seconds)
 }
 
@@ -83,12 +79,18 @@ pub const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// The deliveries of a channel by alert: state, tries, what went wrong last.
 pub fn deliveries(gate: &Gate, channel: &str) -> Vec<(String, u32, Option<String>)> {
-    let connection = gate.sqlite();
-    let mut query = connection
-        .prepare(
-            "SELECT state, attempts, error FROM serial_gate_delivery WHERE channel = ?1 ORDER BY alert",
-        )
-        .unwrap();
-    let rows = query.query_map([channel], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
-    rows.unwrap().map(Result::unwrap).collect()
+    let rows = gate.program().rows(format!(
+        "SELECT state, attempts, error FROM serial_gate_delivery
+         WHERE channel = '{channel}' ORDER BY alert"
+    ));
+    let text = |column: &Option<String>| column.clone().unwrap();
+    rows.into_iter()
+        .map(|row| {
+            (
+                text(&row[0]),
+                text(&row[1]).parse().unwrap(),
+                row[2].clone(),
+            )
+        })
+        .collect()
 }

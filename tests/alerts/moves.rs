@@ -13,7 +13,7 @@ const SUPERGROUP: i64 = -1_001_234_567_890;
 
 fn send(gate: &Gate, endpoint: &Endpoint) -> Round {
     let settings = settings([telegram(&endpoint.url)]);
-    deliver(&gate.database(), &settings, &Timestamp::now).unwrap()
+    deliver(gate.place(), &settings, &Timestamp::now).unwrap()
 }
 
 fn chats(endpoint: &Endpoint) -> Vec<Value> {
@@ -60,7 +60,7 @@ fn another_chat_in_the_configuration_is_not_where_the_last_one_moved_to() {
     if let serial_gate::alerts::Channel::Telegram(telegram) = &mut channel {
         telegram.chat = "@ops".into();
     }
-    deliver(&gate.database(), &settings([channel]), &Timestamp::now).unwrap();
+    deliver(gate.place(), &settings([channel]), &Timestamp::now).unwrap();
     assert_eq!(chats(&endpoint).last(), Some(&json!("@ops")));
 }
 
@@ -99,7 +99,7 @@ fn chats_that_send_one_another_round_are_not_followed_for_ever() {
         // It is tried again like any other failure, from where it is configured.
         let now = after(&gate, 3_600);
         let settings = settings([telegram(&endpoint.url)]);
-        deliver(&gate.database(), &settings, &|| now).unwrap();
+        deliver(gate.place(), &settings, &|| now).unwrap();
         assert_eq!(chats(&endpoint)[requests], json!("-100"));
     }
 }
@@ -114,7 +114,7 @@ fn where_the_chat_has_moved_to_is_known_although_the_message_failed_there() {
     let settings = settings([telegram(&endpoint.url)]);
     let later = |seconds| {
         let now = after(&gate, seconds);
-        deliver(&gate.database(), &settings, &|| now).unwrap().sent
+        deliver(gate.place(), &settings, &|| now).unwrap().sent
     };
     assert_eq!(later(20), 0, "it asked for 30 s");
     assert_eq!(later(40), 1);

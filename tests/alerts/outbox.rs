@@ -10,15 +10,15 @@ use serial_gate::store::{
 };
 
 use super::{HOUR, deliveries, freeze, frozen};
+use crate::support::engine::Does;
 use crate::support::look::count;
 use crate::support::{Gate, token};
 
-const REFUSE: &str = "CREATE TRIGGER refuse BEFORE INSERT ON repo_freeze
-    BEGIN SELECT raise(ABORT, 'no'); END";
-
-/// Accepts a row and drops it.
-const IGNORE: &str = "CREATE TRIGGER refuse BEFORE INSERT ON repo_freeze
-    BEGIN SELECT raise(IGNORE); END";
+/// From now on another program's trigger does this with each new row of a table.
+fn refuse(gate: &Gate, table: &str, does: &Does<'_>) {
+    let event = format!("BEFORE INSERT ON {table}");
+    gate.program().trigger("refuse", &event, None, does);
+}
 
 fn kinds(store: &mut Store) -> Vec<AlertKind> {
     let alerts = store.alerts(Timestamp::now(), 100).unwrap();
@@ -45,9 +45,9 @@ fn an_unfreeze_that_changes_nothing_is_neither_told_nor_in_the_audit() {
 
 #[test]
 fn a_freeze_that_is_not_written_leaves_no_trace_and_is_an_error() {
-    for trigger in [REFUSE, IGNORE] {
+    for does in [Does::Refuse("no"), Does::Ignore] {
         let gate = Gate::new();
-        gate.sqlite().execute_batch(trigger).unwrap();
+        refuse(&gate, "repo_freeze", &does);
         gate.run(&["freeze", "alpha", "--new", "--reason", "r"])
             .exits(1);
         gate.run(&["deploy-verdict", "alpha", "--verdict", "degraded"])
@@ -66,9 +66,7 @@ fn a_freeze_that_is_not_written_leaves_no_trace_and_is_an_error() {
 #[test]
 fn a_freeze_whose_alert_cannot_be_written_is_not_made() {
     let gate = Gate::new();
-    gate.sqlite()
-        .execute_batch(&REFUSE.replace("repo_freeze", "serial_gate_alert"))
-        .unwrap();
+    refuse(&gate, "serial_gate_alert", &Does::Refuse("no"));
     gate.run(&["freeze", "alpha", "--new", "--reason", "r"])
         .exits(1);
     assert_eq!(count(&gate, "repo_freeze"), 0);
@@ -150,9 +148,8 @@ fn a_policy_that_is_rolled_back_for_its_failures_is_told() {
 fn the_queue_of_an_older_version_is_brought_up_to_date_by_init() {
     let gate = Gate::new();
     for table in ["alert", "audit", "channel", "delivery", "deploy"] {
-        gate.sqlite()
-            .execute_batch(&format!("DROP TABLE serial_gate_{table}"))
-            .unwrap();
+        gate.program()
+            .run(format!("DROP TABLE serial_gate_{table}"));
     }
     let refused = gate
         .run(&["freeze", "alpha", "--new", "--reason", "r"])
@@ -171,13 +168,11 @@ fn the_queue_of_an_older_version_is_brought_up_to_date_by_init() {
 fn a_waiting_job_that_has_the_id_of_another_is_told_too() {
     let gate = Gate::new();
     let add = |created_at: &str| {
-        let sqlite = gate.sqlite();
-        sqlite
-            .execute(
-                "REPLACE INTO jobs (id, repo, agent, created_at) VALUES (1, 'alpha', 'analyst', ?1)",
-                [created_at],
-            )
-            .unwrap();
+        gate.program().run(format!(
+            "DELETE FROM jobs;
+             INSERT INTO jobs (id, repo, agent, created_at)
+             VALUES (1, 'alpha', 'analyst', '{created_at}')"
+        ));
     };
     let mut queue = gate.queue();
     let mut told_at = |at: &str| {
@@ -198,12 +193,8 @@ fn the_first_of_a_waiting_line_that_is_old_is_told_once() {
     for repo in ["alpha", "alpha", "beta"] {
         gate.run(&["task", "add", repo]).succeeds();
     }
-    gate.sqlite()
-        .execute(
-            "UPDATE jobs SET created_at = '2001-01-01 00:00:00' WHERE repo = 'alpha'",
-            [],
-        )
-        .unwrap();
+    gate.program()
+        .run("UPDATE jobs SET created_at = '2001-01-01 00:00:00' WHERE repo = 'alpha'");
     let mut queue = gate.queue();
     let mut told = || queue.look_at_heads(Timestamp::now(), Some(HOUR)).unwrap();
     assert_eq!((told(), told()), (1, 0));
@@ -221,14 +212,12 @@ fn the_first_of_a_waiting_line_that_is_old_is_told_once() {
 #[test]
 fn only_the_newest_alerts_are_kept() {
     let gate = frozen();
-    gate.sqlite()
-        .execute_batch(
-            "INSERT INTO serial_gate_delivery (alert, channel, state, attempts, due_at)
+    gate.program().run(
+        "INSERT INTO serial_gate_delivery (alert, channel, state, attempts, due_at)
                 VALUES (1, 'webhook', 'sent', 1, '');
              INSERT INTO serial_gate_alert (id, key, at, kind, who, why)
                 VALUES (10000, 'k', '', 'freeze', '', '');",
-        )
-        .unwrap();
+    );
     freeze(&gate);
     assert_eq!(count(&gate, "serial_gate_alert"), 2);
     assert!(deliveries(&gate, "webhook").is_empty());
@@ -261,6 +250,7 @@ fn told_as_committed(steps: &[Step]) -> TestCaseResult {
         who: "w",
         why: "r",
     };
+    let mut is_refused = false;
     for step in steps {
         // A refused freeze does not matter here, as long as no alert reports it.
         match step {
@@ -281,23 +271,18 @@ fn told_as_committed(steps: &[Step]) -> TestCaseResult {
                 };
                 drop(store.record_deploy(actor, new, None));
             }
-            Step::Refuse(refuse) => {
-                let connection = gate.sqlite();
-                connection
-                    .execute_batch("DROP TRIGGER IF EXISTS refuse")
-                    .unwrap();
-                if *refuse {
-                    connection.execute_batch(REFUSE).unwrap();
+            Step::Refuse(refuses) => {
+                if *refuses && !is_refused {
+                    refuse(&gate, "repo_freeze", &Does::Refuse("no"));
                 }
+                if !*refuses && is_refused {
+                    gate.program().drop_trigger("refuse");
+                }
+                is_refused = *refuses;
             }
         }
     }
-    let ids = |sql: &str| -> Vec<i64> {
-        let connection = gate.sqlite();
-        let mut query = connection.prepare(sql).unwrap();
-        let ids = query.query_map([], |row| row.get(0)).unwrap();
-        ids.map(Result::unwrap).collect()
-    };
+    let ids = |sql: &str| -> Vec<i64> { gate.program().all(sql) };
     let freezes = ids("SELECT gate_number FROM repo_freeze ORDER BY id");
     let told = ids("SELECT subject FROM serial_gate_alert WHERE kind = 'freeze' ORDER BY id");
     prop_assert_eq!(freezes, told);

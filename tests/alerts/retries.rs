@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 use serial_gate::alerts::deliver;
+use serial_gate::store::sql_time;
 
-use super::{deliveries, freeze, frozen, settings, telegram, webhook};
+use super::{HOUR, deliveries, freeze, frozen, settings, telegram, webhook};
 use crate::support::Gate;
 use crate::support::endpoint::{Answer, Endpoint};
 use crate::support::redacted::without_times;
@@ -15,13 +16,13 @@ fn failed() -> (Gate, Endpoint) {
     for _ in 0..2 {
         send(&gate, &endpoint);
         // The channel is left alone after a failure.
-        gate.sqlite()
-            .execute_batch("UPDATE serial_gate_channel SET held_until = '2001-01-01 00:00:00'")
-            .unwrap();
+        gate.program()
+            .run("UPDATE serial_gate_channel SET held_until = '2001-01-01 00:00:00'");
     }
-    gate.sqlite()
-        .execute_batch("UPDATE serial_gate_channel SET held_until = datetime('now', '+1 hour')")
-        .unwrap();
+    let in_an_hour = sql_time(Timestamp::now() + HOUR);
+    gate.program().run(format!(
+        "UPDATE serial_gate_channel SET held_until = '{in_an_hour}'"
+    ));
     for channel in ["telegram", "webhook"] {
         assert_eq!(states(&gate, channel), ["failed", "failed"]);
     }
@@ -31,7 +32,7 @@ fn failed() -> (Gate, Endpoint) {
 fn send(gate: &Gate, endpoint: &Endpoint) -> usize {
     let mut settings = settings([telegram(&endpoint.url), webhook(&endpoint.url)]);
     settings.tries = 1;
-    let round = deliver(&gate.database(), &settings, &Timestamp::now);
+    let round = deliver(gate.place(), &settings, &Timestamp::now);
     round.unwrap().sent
 }
 
@@ -81,7 +82,7 @@ fn an_alert_that_is_sent_again_has_all_its_tries() {
         .succeeds();
     let mut settings = settings([webhook(&endpoint.url)]);
     settings.tries = 2;
-    deliver(&gate.database(), &settings, &Timestamp::now).unwrap();
+    deliver(gate.place(), &settings, &Timestamp::now).unwrap();
     assert_eq!(
         deliveries(&gate, "webhook")[0],
         ("pending".into(), 1, Some("it answered 500".into()))

@@ -18,7 +18,7 @@ fn four_senders_send_each_of_forty_alerts_once() {
     let settings = settings([webhook(&endpoint.url)]);
     std::thread::scope(|scope| {
         for _ in 0..4 {
-            scope.spawn(|| deliver(&gate.database(), &settings, &Timestamp::now).unwrap());
+            scope.spawn(|| deliver(gate.place(), &settings, &Timestamp::now).unwrap());
         }
     });
     let mut ids: Vec<i64> = endpoint
@@ -45,7 +45,7 @@ fn a_killed_sender_s_alert_is_sent_by_another_once_its_lease_ran_out() {
     let settings = settings([webhook(&endpoint.url)]);
     let round = |seconds| {
         let now = after(&gate, seconds);
-        deliver(&gate.database(), &settings, &|| now).unwrap()
+        deliver(gate.place(), &settings, &|| now).unwrap()
     };
     assert_eq!(round(0).sent, 0, "the lease still holds");
     assert_eq!(round(3_600).sent, 1);
@@ -128,7 +128,7 @@ fn a_claim_is_made_while_a_channel_hangs() {
     gate.run(&["task", "add", "beta"]).succeeds();
     let settings = settings([webhook(&endpoint.url)]);
     std::thread::scope(|scope| {
-        let sender = scope.spawn(|| deliver(&gate.database(), &settings, &Timestamp::now));
+        let sender = scope.spawn(|| deliver(gate.place(), &settings, &Timestamp::now));
         endpoint.wait_for(1);
         gate.run(&["claim"]).succeeds();
         assert!(!sender.is_finished(), "the channel still hangs");

@@ -30,12 +30,10 @@ fn the_audit_shows_who_did_what_and_why_the_newest_first() {
     why(&["unfreeze", "alpha"]);
     gate.run(&["task", "done", "1", "--who", "ops"]).succeeds();
     // All have the same second, so the order comes from the ids.
-    gate.sqlite()
-        .execute_batch(
-            "UPDATE serial_gate_audit SET at = '2001-01-01 00:00:00';
+    gate.program().run(
+        "UPDATE serial_gate_audit SET at = '2001-01-01 00:00:00';
              UPDATE serial_gate_generation_event SET at = '2001-01-01 00:00:00', who = 'ops';",
-        )
-        .unwrap();
+    );
     insta::assert_snapshot!(without_times(&gate.run(&["audit"]).succeeds().stdout), @r"
     AT (UTC)             WHO  WHAT            REPO   TO                      CHANGE            WHY
     (time)  ops  task done       alpha  task 1                  analysis → done   -
@@ -121,14 +119,12 @@ fn alerts_are_shown_with_how_far_they_are() {
     let gate = frozen();
     gate.run(&["unfreeze", "alpha", "--who", "ops"]).succeeds();
     freeze(&gate);
-    gate.sqlite()
-        .execute_batch(
-            "INSERT INTO serial_gate_delivery (alert, channel, state, attempts, due_at, error) VALUES
+    gate.program().run(
+        "INSERT INTO serial_gate_delivery (alert, channel, state, attempts, due_at, error) VALUES
                 (2, 'telegram', 'sent', 1, '2001-01-01 00:00:00', NULL),
                 (2, 'webhook', 'pending', 2, '2001-01-01 00:00:00', 'it answered 500');
              UPDATE serial_gate_alert SET at = '2001-01-01 00:00:00' WHERE id = 1;",
-        )
-        .unwrap();
+    );
     insta::assert_snapshot!(without_times(&gate.run(&["alerts"]).succeeds().stdout), @r"
     3  (time)  `alpha` is frozen: no task of it starts (freeze (number), by ops): errors at 7 %
        pending: `serial-gate alerts deliver` sends it

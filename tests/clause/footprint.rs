@@ -22,7 +22,7 @@ fn footprint(text: &str) -> String {
 
 fn lines(footprint: &Footprint) -> String {
     let of_table = |table: Table| {
-        let sources = footprint.sources(table).into_iter();
+        let sources = footprint.sources(table, Dialect::Sqlite).into_iter();
         sources.map(move |source| {
             let (columns, condition) = (source.job_columns.join(", "), source.condition);
             format!("{} by {columns}: {condition}\n", table.name())
@@ -94,7 +94,7 @@ fn a_clause_is_told_apart_from_another_and_counted_once() {
     both.extend(of(
         "NOT EXISTS (SELECT 1 FROM tasks t WHERE t.repo = jobs.repo)",
     ));
-    assert_eq!(both.sources(Table::Tasks).len(), 1);
+    assert_eq!(both.sources(Table::Tasks, Dialect::Sqlite).len(), 1);
     assert_eq!(of("jobs.agent = 'x'"), Footprint::default());
 }
 

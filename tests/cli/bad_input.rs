@@ -3,19 +3,17 @@
 use std::fs::{Permissions, set_permissions};
 use std::os::unix::fs::PermissionsExt;
 
+use crate::support::look::count;
 use crate::support::{Gate, fixtures};
 
 #[track_caller]
 fn refused(gate: &Gate, arguments: &[&str], message: &str) {
-    let before = std::fs::read(gate.database()).ok();
+    let content = || gate.is_there().then(|| gate.content());
+    let before = content();
     let ran = gate.run(arguments).exits(1);
     assert_eq!(ran.stderr, format!("error: {message}\n"));
     assert_eq!(ran.stdout, "");
-    assert_eq!(
-        std::fs::read(gate.database()).ok(),
-        before,
-        "the database was changed"
-    );
+    assert!(content() == before, "the database was changed");
 }
 
 #[test]
@@ -121,9 +119,8 @@ fn no_database() {
 #[test]
 fn a_database_that_is_not_prepared() {
     let gate = Gate::empty();
-    gate.sqlite()
-        .execute_batch("CREATE TABLE tasks (id INTEGER PRIMARY KEY, repo, stage)")
-        .unwrap();
+    gate.program()
+        .run("CREATE TABLE tasks (id INTEGER PRIMARY KEY, repo, stage)");
     refused(
         &gate,
         &["claim"],
@@ -314,11 +311,7 @@ fn a_limit_on_the_size_of_files() {
         "{}",
         ran.stderr
     );
-    let tasks: i64 = gate
-        .sqlite()
-        .query_row("SELECT count(*) FROM tasks", [], |row| row.get(0))
-        .unwrap();
-    assert_eq!(tasks, 0);
+    assert_eq!(count(&gate, "tasks"), 0);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 
 use serde_json::json;
 
+use crate::support::look::value;
 use crate::support::redacted::without_times;
 use crate::support::{Gate, token};
 
@@ -173,24 +174,20 @@ fn explain_never_proposes_a_command_that_would_not_release_the_job() {
         [&held["tasks"][0]["id"], &held["release"]],
         [&json!(1), &json!([])]
     );
-    gate.sqlite()
-        .execute_batch(
-            "INSERT INTO repo_freeze (repo) VALUES ('');
+    gate.program().run(
+        "INSERT INTO repo_freeze (repo) VALUES ('');
              INSERT INTO jobs (id, repo, agent) VALUES (9, '', 'analyst');",
-        )
-        .unwrap();
+    );
     let held = gate.run(&["explain", "9"]).exits(3);
     assert!(
         held.stdout.contains("no single command releases it"),
         "{}",
         held.stdout
     );
-    gate.sqlite()
-        .execute_batch(
-            "INSERT INTO tasks (id, repo, stage) VALUES (70, '', 'review');
+    gate.program().run(
+        "INSERT INTO tasks (id, repo, stage) VALUES (70, '', 'review');
              UPDATE jobs SET task_id = 71 WHERE id = 9;",
-        )
-        .unwrap();
+    );
     let held = gate.run(&["explain", "9", "--json"]).exits(3).json();
     assert_eq!(
         held["release"],
@@ -231,9 +228,8 @@ fn other_agents_jobs_are_not_forgotten_by_the_queue() {
         Some("1 other job may be claimed: the gate does not hold such jobs")
     );
     gate.run(&["task", "add", "alpha"]).succeeds();
-    gate.sqlite()
-        .execute("INSERT INTO jobs (task_id, repo) VALUES (2, 'alpha')", [])
-        .unwrap();
+    gate.program()
+        .run("INSERT INTO jobs (task_id, repo) VALUES (2, 'alpha')");
     let state = gate.run(&["queue", "--json"]).succeeds().json();
     assert_eq!(state["others"]["claimable"], 1);
     assert_eq!(
@@ -491,13 +487,7 @@ fn a_task_is_marked_and_the_mark_taken_away() {
     let gate = Gate::new();
     gate.run(&["task", "add", "alpha", "--label", "hotfix"])
         .succeeds();
-    let label = || {
-        gate.sqlite()
-            .query_row("SELECT gate_label FROM tasks", [], |row| {
-                row.get::<_, Option<String>>(0)
-            })
-            .unwrap()
-    };
+    let label = || value(&gate, "SELECT gate_label FROM tasks");
     assert_eq!(label().as_deref(), Some("hotfix"));
     let marked = gate.run(&["task", "label", "1", "urgent"]).succeeds();
     assert_eq!(marked.stdout, "task 1 is labelled `urgent`\n");
@@ -518,7 +508,7 @@ fn a_queue_is_not_made_with_rules_that_its_policy_refuses() {
     error: the policy failed
       because `claim-clause` refuses the rules: unknown field `gated_agent`, expected one of `gated_agents`, `finished_stages`, `repos` at line 1 column 14
     "#);
-    assert!(!gate.database().exists());
+    assert!(!gate.is_there());
 }
 
 #[test]

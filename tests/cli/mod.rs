@@ -1,5 +1,6 @@
 //! The command line.
 
+mod address;
 mod bad_input;
 mod command_line;
 mod configuration;

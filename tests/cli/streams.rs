@@ -10,6 +10,7 @@ use std::time::Duration;
 use rustix::io::ioctl_fionread;
 use serde_json::{Value, json};
 
+use crate::support::engine::{Backup, Does};
 use crate::support::service::ask;
 use crate::support::{Gate, Ran};
 
@@ -84,7 +85,7 @@ const CASE: &str = r#"{"case": {"name": "empty", "settings": {"enabled": true, "
 
 /// A prepared queue, copied for each run.
 struct Prepared {
-    database: Vec<u8>,
+    queue: Backup,
     token: String,
 }
 
@@ -107,14 +108,14 @@ impl Prepared {
         gate.run(&["token", "add", "ops", "--role", "operator"])
             .succeeds();
         Prepared {
-            database: std::fs::read(gate.database()).unwrap(),
+            queue: gate.backup(),
             token,
         }
     }
 
     fn gate(&self) -> Gate {
         let gate = Gate::empty();
-        gate.write("serial-gate.db", &self.database);
+        gate.restore(&self.queue);
         gate.write("cases.jsonl", CASE);
         gate
     }
@@ -294,12 +295,9 @@ fn a_claim_of_which_only_the_first_line_was_heard_is_put_back() {
 fn a_claim_that_can_be_neither_printed_nor_put_back_says_when_it_comes_back() {
     let gate = Gate::new();
     gate.run(&["task", "add", "alpha"]).succeeds();
-    gate.sqlite()
-        .execute_batch(
-            "CREATE TRIGGER kept BEFORE UPDATE ON jobs WHEN new.gate_error IS NOT NULL
-             BEGIN SELECT raise(ABORT, 'kept'); END",
-        )
-        .unwrap();
+    let when = Some("new.gate_error IS NOT NULL");
+    gate.program()
+        .trigger("kept", "BEFORE UPDATE ON jobs", when, &Does::Refuse("kept"));
     let ran = gate.run_in_shell("serial-gate claim >/dev/full").exits(1);
     assert!(
         ran.stderr
@@ -357,12 +355,9 @@ impl Drop for Served {
 /// A queue in which nothing can be frozen, so that each try has a line to log.
 fn gate_without_freezes() -> Gate {
     let gate = Gate::new();
-    gate.sqlite()
-        .execute_batch(
-            "CREATE TRIGGER quota BEFORE INSERT ON repo_freeze
-             BEGIN SELECT raise(ABORT, 'quota'); END",
-        )
-        .unwrap();
+    let event = "BEFORE INSERT ON repo_freeze";
+    gate.program()
+        .trigger("quota", event, None, &Does::Refuse("quota"));
     gate
 }
 

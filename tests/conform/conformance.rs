@@ -11,7 +11,9 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use super::{cases, decide_natively};
+use crate::support::engine;
 use crate::support::native::native_settings;
+use crate::support::programs::required;
 use crate::support::{Gate, fixtures};
 
 #[track_caller]
@@ -66,6 +68,49 @@ fn the_native_rule_passes_all_cases() {
 }
 
 #[test]
+fn every_case_whose_values_a_server_stores_passes_there() {
+    if required("SERIAL_GATE_TEST_PG", "the cases in a server").is_none() {
+        return;
+    }
+    let base = format!("conform_{}", std::process::id());
+    let mut client = engine::client();
+    client
+        .batch_execute(&format!("CREATE DATABASE {base}"))
+        .unwrap();
+    let parameters = engine::server();
+    let parameters = parameters.split_whitespace();
+    let parameters = parameters.filter(|parameter| !parameter.starts_with("dbname="));
+    let server = format!("{} dbname={base}", parameters.collect::<Vec<_>>().join(" "));
+    let url = engine::url(&server);
+    let gate = Gate::folder();
+    let files = ["edge.jsonl", "random.jsonl"].map(|file| fixtures(file).display().to_string());
+    let ran = gate.run(&["--db", &url, "conform", &files[0], &files[1]]);
+    let ran = ran.succeeds();
+    insta::assert_snapshot!(ran.stdout, @r"
+    not storable nul-in-repo: `repo` of `tasks` has a NUL
+    not storable r5-mixed: `repo` of `tasks` has a NUL
+    not storable r79-mixed: `repo` of `repo_freeze` has a NUL
+    not storable r178-freeze_heavy: `repo` of `repo_freeze` has a NUL
+    not storable r194-batch_fresh: `repo` of `tasks` has a NUL
+    not storable r206-neg: `repo` of `repo_freeze` has a NUL
+    not storable r221-mixed: `repo` of `tasks` has a NUL
+    not storable r230-batch_fresh: `repo` of `tasks` has a NUL
+    not storable r280-null_heavy: `repo` of an operation has a NUL
+    not storable r297-mixed: `repo` of `tasks` has a NUL
+    not storable r298-mixed: `repo` of `tasks` has a NUL
+    405 passed, 0 failed, 11 not storable in PostgreSQL
+    ");
+    let schemas = "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'serial_gate%'";
+    let mut in_base = postgres::Client::connect(&server, postgres::NoTls).unwrap();
+    let left: i64 = in_base.query_one(schemas, &[]).unwrap().get(0);
+    assert_eq!(left, 0, "the schema is dropped in the end");
+    drop(in_base);
+    client
+        .batch_execute(&format!("DROP DATABASE {base}"))
+        .unwrap();
+}
+
+#[test]
 fn the_native_clause_is_the_component_s_to_the_byte() {
     let policy = Runtime::new()
         .unwrap()
@@ -103,7 +148,7 @@ fn the_native_clause_is_the_component_s_to_the_byte() {
 
 #[test]
 fn a_case_that_expects_something_else_fails_and_is_told_field_by_field() {
-    let gate = Gate::empty();
+    let gate = Gate::folder();
     let line = std::fs::read_to_string(fixtures("edge.jsonl")).unwrap();
     let wrong = line
         .lines()
@@ -129,7 +174,7 @@ fn a_case_that_expects_something_else_fails_and_is_told_field_by_field() {
 fn the_binary_says_how_many_cases_passed() {
     let (edge, random) = (fixtures("edge.jsonl"), fixtures("random.jsonl"));
     let files = [edge.to_str().unwrap(), random.to_str().unwrap()];
-    let ran = Gate::empty()
+    let ran = Gate::folder()
         .run(&["conform", files[0], files[1]])
         .succeeds();
     assert_eq!(ran.stdout, "416 passed, 0 failed\n");
@@ -158,7 +203,7 @@ fn the_component_is_at_most_300_kib() {
 
 /// What the command says of one case.
 fn conform(case: &str) -> crate::support::Ran {
-    let gate = Gate::empty();
+    let gate = Gate::folder();
     gate.write("cases.jsonl", case.replace('\n', " "));
     gate.run(&["conform", "cases.jsonl"])
 }

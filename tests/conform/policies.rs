@@ -143,8 +143,8 @@ fn wip_limit_explains_which_tasks_have_to_be_finished_and_no_more() {
     let gate = Gate::new();
     let rows = "INSERT INTO tasks (id, repo, stage) VALUES (1, 'a', 'review'), (2, 'a', 'review'), (3, 'a', 'review');
         INSERT INTO jobs (id, task_id, repo, agent, status) VALUES (7, 4, 'a', 'analyst', 'queued');";
-    gate.sqlite().execute_batch(rows).unwrap();
-    let mut queue = Queue::open(&gate.database(), given("wip-limit"), Options::default()).unwrap();
+    gate.program().run(rows);
+    let mut queue = Queue::open(gate.place(), given("wip-limit"), Options::default()).unwrap();
     let explanation = queue.explain(SATURDAY, 7).unwrap();
     let Standing::Held(held) = explanation.standing else {
         panic!("{explanation:?}");

@@ -8,7 +8,7 @@ use crate::support::hostile::{HARMLESS, Hostile, clause_at};
 
 /// The exit code, and the lines up to where a state would be shown.
 fn check(component: &[u8]) -> (Option<i32>, String) {
-    let gate = Gate::empty();
+    let gate = Gate::folder();
     gate.write("policy.wasm", component);
     let ran = gate.run(&["policy", "check", "policy.wasm"]);
     let lines = ran

@@ -12,13 +12,16 @@ mod blocks;
 mod embed;
 mod links;
 mod page;
+mod server;
 mod session;
 mod values;
 
 use page::{Section, documents, sections};
+use server::Server;
 use session::Session;
 
 use crate::support::checkout;
+use crate::support::programs::required;
 
 fn run(document: &str) {
     let text = std::fs::read_to_string(checkout().join(document)).unwrap();
@@ -35,7 +38,7 @@ fn run(document: &str) {
 
 /// The first command of a section that prints something else; empty if there is none.
 fn differences_in(section: &Section<'_>) -> String {
-    let mut session = Session::new();
+    let mut session = Session::with(Server::of(section));
     for step in &section.steps {
         if let Err(difference) = session.run(step) {
             let Section { title, .. } = section;
@@ -68,6 +71,13 @@ fn the_console_blocks_of_operate_print_what_it_says() {
 #[test]
 fn the_console_blocks_of_policies_print_what_it_says() {
     run("docs/policies.md");
+}
+
+#[test]
+fn the_console_blocks_of_postgres_print_what_it_says() {
+    if required("SERIAL_GATE_TEST_PG", "the blocks of docs/postgres.md").is_some() {
+        run("docs/postgres.md");
+    }
 }
 
 #[test]

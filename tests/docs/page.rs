@@ -288,7 +288,7 @@ fn a_block_that_is_not_as_it_should_be_is_named_by_its_line() {
 fn a_block_with_a_file_s_name_is_that_file_for_the_next_command() {
     let text = "```sh a.sh\necho '$HOME'\n```\n```console\n$ bash a.sh\n$HOME\n```\n";
     let sections = sections(text).unwrap();
-    let mut session = super::Session::new();
+    let mut session = super::Session::with(None);
     for step in &sections[0].steps {
         session.run(step).unwrap();
     }

@@ -11,6 +11,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tempfile::TempDir;
 
 use super::page::Step;
+use super::server::Server;
 use super::values::Values;
 use crate::support::components::NEW_POLICY_TARGET;
 use crate::support::{path_with_the_binary, without_variables};
@@ -30,11 +31,12 @@ pub struct Session {
     lines: Receiver<String>,
     values: Values,
     port: String,
+    server: Option<Server>,
     _folder: TempDir,
 }
 
 impl Session {
-    pub fn new() -> Session {
+    pub fn with(server: Option<Server>) -> Session {
         let folder = tempfile::tempdir().unwrap();
         let mut shell = Command::new("bash");
         shell
@@ -50,6 +52,9 @@ impl Session {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
         without_variables(&mut shell, &["SERIAL_GATE_", "XDG_", "GIT_"]);
+        if server.is_some() {
+            shell.envs(Server::variables());
+        }
         std::os::unix::process::CommandExt::process_group(&mut shell, 0);
         let mut shell = shell.spawn().unwrap();
         let mut input = shell.stdin.take().unwrap();
@@ -73,6 +78,7 @@ impl Session {
             lines,
             values: Values::new(),
             port,
+            server,
             _folder: folder,
         }
     }
@@ -82,6 +88,10 @@ impl Session {
         let command = self.values.in_command(&step.command);
         let command = command.replace(PORT, &self.port);
         let command = command.replace(BUILT, NEW_POLICY_TARGET);
+        let command = match &self.server {
+            Some(server) => server.in_command(&command),
+            None => command,
+        };
         self.input
             .write_all(format!("{command}\necho \"{END}$?\"\n").as_bytes())
             .unwrap();
@@ -92,6 +102,9 @@ impl Session {
         }
         for line in &mut printed {
             *line = line.replace(&self.port, PORT);
+            if let Some(server) = &self.server {
+                *line = server.in_output(line);
+            }
         }
         // `timeout` ends a worker that would go on.
         let may_fail =

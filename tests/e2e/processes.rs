@@ -1,50 +1,41 @@
-//! Many processes on one file, and processes that are killed.
+//! Many processes on one database, and processes that are killed.
 
 use std::collections::HashSet;
+use std::fmt::Write;
 use std::io::{BufRead, BufReader, Read};
 use std::time::Duration;
 
-use rusqlite::Connection;
 use serde_json::Value;
 
 use crate::support::Gate;
+use crate::support::engine::Does;
 
-/// Writes down every claim in its own transaction, with whether it broke the order rule.
-const LOG: &str = "
-    CREATE TABLE claim_log (job INTEGER, out_of_order INTEGER);
-    CREATE TRIGGER log_claim AFTER UPDATE OF status ON jobs WHEN NEW.status = 'running' BEGIN
-        INSERT INTO claim_log SELECT NEW.id, NEW.agent = 'analyst' AND EXISTS (
-            SELECT 1 FROM tasks WHERE repo = NEW.repo AND id < NEW.task_id AND stage != 'done');
-    END;";
+/// Writes down a claim in its own transaction, with whether it broke the order rule.
+const LOG: &str = "INSERT INTO claim_log SELECT NEW.id,
+    CASE WHEN NEW.agent = 'analyst' AND EXISTS (
+        SELECT 1 FROM tasks WHERE repo = NEW.repo AND id < NEW.task_id AND stage <> 'done')
+    THEN 1 ELSE 0 END";
 
 /// Tasks in 40 repos in turn, each with a gated job and another job.
 fn gate_with_jobs(jobs: i64) -> Gate {
     let gate = Gate::new();
-    let connection = gate.sqlite();
-    connection.execute_batch("BEGIN").unwrap();
+    let program = gate.program();
+    let mut rows = String::from("BEGIN;");
     for task in 1..=jobs / 2 {
         let repo = format!("repo-{}", task % 40);
-        connection
-            .execute(
-                "INSERT INTO tasks (id, repo, stage) VALUES (?1, ?2, 'analysis')",
-                (task, &repo),
-            )
-            .unwrap();
-        for agent in ["analyst", "developer"] {
-            connection
-                .execute(
-                    "INSERT INTO jobs (task_id, repo, agent) VALUES (?1, ?2, ?3)",
-                    (task, &repo, agent),
-                )
-                .unwrap();
-        }
+        write!(
+            rows,
+            "INSERT INTO tasks (id, repo, stage) VALUES ({task}, '{repo}', 'analysis');
+             INSERT INTO jobs (task_id, repo, agent)
+             VALUES ({task}, '{repo}', 'analyst'), ({task}, '{repo}', 'developer');"
+        )
+        .unwrap();
     }
-    connection.execute_batch(&format!("COMMIT; {LOG}")).unwrap();
+    program.run(rows + "COMMIT; CREATE TABLE claim_log (job INTEGER, out_of_order INTEGER)");
+    let claimed = Some("NEW.status = 'running'");
+    let event = "AFTER UPDATE OF status ON jobs";
+    program.trigger("log_claim", event, claimed, &Does::Run(LOG));
     gate
-}
-
-fn number(connection: &Connection, sql: &str) -> i64 {
-    connection.query_row(sql, [], |row| row.get(0)).unwrap()
 }
 
 #[test]
@@ -52,7 +43,7 @@ fn eight_processes_claim_each_of_2000_jobs_once_and_in_order() {
     const JOBS: i64 = 2_000;
     let gate = gate_with_jobs(JOBS);
     let worker = |name: usize| {
-        let beside = gate.sqlite();
+        let beside = gate.program();
         loop {
             let worker = format!("worker-{name}");
             let ran = gate.run(&["claim", "--max", "10", "--json", "--worker", &worker]);
@@ -63,14 +54,10 @@ fn eight_processes_claim_each_of_2000_jobs_once_and_in_order() {
                 .iter()
                 .filter(|job| job["agent"] == "analyst")
             {
-                beside
-                    .execute(
-                        "UPDATE tasks SET stage = 'done' WHERE id = ?1",
-                        [job["task_id"].as_i64()],
-                    )
-                    .unwrap();
+                let task = &job["task_id"];
+                beside.run(format!("UPDATE tasks SET stage = 'done' WHERE id = {task}"));
             }
-            if number(&beside, "SELECT count(*) FROM claim_log") == JOBS {
+            if beside.one::<i64>("SELECT count(*) FROM claim_log") == JOBS {
                 return;
             }
         }
@@ -80,18 +67,18 @@ fn eight_processes_claim_each_of_2000_jobs_once_and_in_order() {
             scope.spawn(move || worker(name));
         }
     });
-    let connection = gate.sqlite();
+    let program = gate.program();
     assert_eq!(
-        number(&connection, "SELECT count(DISTINCT job) FROM claim_log"),
+        program.one::<i64>("SELECT count(DISTINCT job) FROM claim_log"),
         JOBS
     );
-    assert_eq!(number(&connection, "SELECT count(*) FROM claim_log"), JOBS);
+    assert_eq!(program.one::<i64>("SELECT count(*) FROM claim_log"), JOBS);
     assert_eq!(
-        number(&connection, "SELECT sum(out_of_order) FROM claim_log"),
+        program.one::<i64>("SELECT sum(out_of_order) FROM claim_log"),
         0
     );
     assert!(
-        number(&connection, "SELECT count(DISTINCT gate_worker) FROM jobs") > 1,
+        program.one::<i64>("SELECT count(DISTINCT gate_worker) FROM jobs") > 1,
         "one process did it all"
     );
 }
@@ -125,34 +112,21 @@ fn fifty_killed_claimers_lose_no_job_and_claim_none_twice() {
         killed_while_claiming += i32::from(!ids.is_empty());
         printed.extend(ids);
     }
-    let connection = gate.sqlite();
+    let program = gate.program();
     assert!(killed_while_claiming >= 25, "{killed_while_claiming}");
-    let integrity: String = connection
-        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
-        .unwrap();
-    assert_eq!(integrity, "ok");
+    assert!(program.is_whole());
     let distinct: HashSet<_> = printed.iter().collect();
     assert_eq!(distinct.len(), printed.len(), "a job was claimed twice");
     assert_eq!(
-        number(
-            &connection,
-            "SELECT count(*) - count(DISTINCT job) FROM claim_log"
-        ),
+        program.one::<i64>("SELECT count(*) - count(DISTINCT job) FROM claim_log"),
         0
     );
     assert_eq!(
-        number(
-            &connection,
-            "SELECT count(*) FROM jobs WHERE status IN ('queued', 'running')"
-        ),
+        program.one::<i64>("SELECT count(*) FROM jobs WHERE status IN ('queued', 'running')"),
         JOBS
     );
     for id in printed {
-        let status: String = connection
-            .query_row("SELECT status FROM jobs WHERE id = ?1", [id], |row| {
-                row.get(0)
-            })
-            .unwrap();
+        let status: String = program.one(format!("SELECT status FROM jobs WHERE id = {id}"));
         assert_eq!(
             status, "running",
             "job {id} was given to a worker and forgotten"
@@ -160,16 +134,9 @@ fn fifty_killed_claimers_lose_no_job_and_claim_none_twice() {
     }
     // The jobs of a killed process go back when their lease expires, to be claimed by another
     // one.
-    let running = number(
-        &connection,
-        "SELECT count(*) FROM jobs WHERE status = 'running'",
-    );
-    connection
-        .execute(
-            "UPDATE jobs SET gate_lease_until = '2000-01-01 00:00:00' WHERE status = 'running'",
-            [],
-        )
-        .unwrap();
+    let running = program.one::<i64>("SELECT count(*) FROM jobs WHERE status = 'running'");
+    program
+        .run("UPDATE jobs SET gate_lease_until = '2000-01-01 00:00:00' WHERE status = 'running'");
     gate.run(&[
         "claim",
         "--max",
@@ -182,17 +149,11 @@ fn fifty_killed_claimers_lose_no_job_and_claim_none_twice() {
     ])
     .succeeds();
     assert_eq!(
-        number(
-            &connection,
-            "SELECT count(*) FROM jobs WHERE status = 'running'"
-        ),
+        program.one::<i64>("SELECT count(*) FROM jobs WHERE status = 'running'"),
         JOBS
     );
     assert_eq!(
-        number(
-            &connection,
-            "SELECT count(*) FROM jobs WHERE gate_attempt = 2"
-        ),
+        program.one::<i64>("SELECT count(*) FROM jobs WHERE gate_attempt = 2"),
         running
     );
 }

@@ -4,12 +4,12 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension};
 use serde_json::Value;
 use serial_gate::policy::DEFAULT_POLICY;
 use serial_gate::store::{Actor, GenerationState, Missing, NewGeneration, Seen, Store};
 
 use crate::support::Gate;
+use crate::support::engine::Program;
 
 /// What `clause --json` says.
 fn fetch(gate: &Gate) -> (String, i64) {
@@ -19,14 +19,8 @@ fn fetch(gate: &Gate) -> (String, i64) {
 }
 
 /// What an orchestrator compares.
-fn version(connection: &Connection) -> i64 {
-    connection
-        .query_row(
-            "SELECT version FROM serial_gate_clause_version",
-            [],
-            |row| row.get(0),
-        )
-        .unwrap()
+fn version(program: &Program) -> i64 {
+    program.one("SELECT version FROM serial_gate_clause_version")
 }
 
 fn change_rules(gate: &Gate, rules: &str) {
@@ -101,7 +95,7 @@ fn every_change_of_the_policy_or_its_settings_gives_a_greater_number() {
 #[test]
 fn another_program_s_change_of_the_active_generation_gives_another_number() {
     let gate = Gate::new();
-    let connection = gate.sqlite();
+    let connection = gate.program();
     let mut seen = BTreeSet::from([version(&connection)]);
     for change in [
         "UPDATE serial_gate_generation SET settings = settings || ' '",
@@ -111,7 +105,7 @@ fn another_program_s_change_of_the_active_generation_gives_another_number() {
         "DELETE FROM serial_gate_generation",
         "INSERT INTO serial_gate_generation (digest, name, version, settings, limits, state) VALUES ('', '', '', '', '', 'active')",
     ] {
-        connection.execute_batch(change).unwrap();
+        connection.run(change);
         assert!(seen.insert(version(&connection)), "{change}");
     }
 }
@@ -132,16 +126,10 @@ fn what_changes_no_clause_leaves_the_number_as_it_is() {
 #[test]
 fn a_number_does_not_come_again_when_a_backup_is_restored_and_changed() {
     let gate = Gate::new();
-    let backup = gate.path("backup.db");
-    gate.sqlite()
-        .execute("VACUUM INTO ?1", [backup.to_str().unwrap()])
-        .unwrap();
+    let backup = gate.backup();
     change_rules(&gate, r#"{"gated_agents":["planner"]}"#);
     let lost = fetch(&gate);
-    for name in ["serial-gate.db", "serial-gate.db-wal", "serial-gate.db-shm"] {
-        drop(std::fs::remove_file(gate.path(name)));
-    }
-    std::fs::rename(&backup, gate.database()).unwrap();
+    gate.restore(&backup);
     change_rules(&gate, r#"{"gated_agents":["reviewer"]}"#);
     let now = fetch(&gate);
     assert!(now.1 > lost.1, "{now:?} after {lost:?}");
@@ -152,8 +140,8 @@ fn a_trigger_that_was_missing_makes_every_kept_clause_doubtful() {
     let gate = Gate::new();
     let mut host = gate.store();
     let drop_it = || {
-        let removed = "DROP TRIGGER serial_gate_generation_changed";
-        gate.sqlite().execute_batch(removed).unwrap();
+        gate.program()
+            .drop_trigger("serial_gate_generation_changed")
     };
     let first = fetch(&gate).1;
     drop_it();
@@ -167,7 +155,7 @@ fn a_trigger_that_was_missing_makes_every_kept_clause_doubtful() {
 
 #[test]
 fn without_a_queue_there_is_no_number() {
-    let clause = Gate::empty().run(&["clause", "--json"]).succeeds().json();
+    let clause = Gate::folder().run(&["clause", "--json"]).succeeds().json();
     assert_eq!(clause["version"], Value::Null);
 }
 
@@ -187,7 +175,7 @@ fn what_this_command_was_told_changes_the_text_and_not_the_number() {
 /// another one.
 struct Orchestrator<'a> {
     gate: &'a Gate,
-    connection: Connection,
+    program: Program,
     kept: (String, i64),
     fetched: usize,
 }
@@ -196,7 +184,7 @@ impl Orchestrator<'_> {
     fn new(gate: &Gate) -> Orchestrator<'_> {
         Orchestrator {
             gate,
-            connection: gate.sqlite(),
+            program: gate.program(),
             kept: fetch(gate),
             fetched: 1,
         }
@@ -204,22 +192,18 @@ impl Orchestrator<'_> {
 
     fn claim(&mut self) -> Option<i64> {
         loop {
-            let transaction = self
-                .connection
-                .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
-                .unwrap();
+            self.program.begin_alone();
             let (clause, version_of_clause) = &self.kept;
-            if version(&transaction) == *version_of_clause {
+            if version(&self.program) == *version_of_clause {
                 let claim = format!(
                     "UPDATE jobs SET status = 'running' WHERE id =
                         (SELECT id FROM jobs WHERE status = 'queued' {clause} ORDER BY id LIMIT 1) RETURNING id"
                 );
-                let claimed = transaction.query_row(&claim, [], |row| row.get(0));
-                let claimed = claimed.optional().unwrap();
-                transaction.commit().unwrap();
+                let claimed = self.program.maybe(claim);
+                self.program.run("COMMIT");
                 return claimed;
             }
-            drop(transaction);
+            self.program.run("ROLLBACK");
             self.kept = fetch(self.gate);
             self.fetched += 1;
         }
@@ -249,15 +233,18 @@ fn a_row_that_is_lost_or_odd_is_told_and_put_right_with_a_greater_number() {
     for damage in [
         "DELETE FROM serial_gate_clause_version",
         "UPDATE serial_gate_clause_version SET version = 'abc'",
-        "UPDATE serial_gate_clause_version SET version = 1.5",
+        // PostgreSQL makes a whole number of another one.
+        "UPDATE serial_gate_clause_version SET version = -1.5",
         "INSERT INTO serial_gate_clause_version VALUES (7)",
         "DELETE FROM serial_gate_clause_version;
          INSERT INTO serial_gate_clause_version VALUES (9223372036854775807)",
     ] {
         for mend in ["init", "doctor"] {
             let gate = Gate::new();
-            let before = version(&gate.sqlite());
-            gate.sqlite().execute_batch(damage).unwrap();
+            let before = version(&gate.program());
+            if !gate.program().takes(damage) {
+                continue;
+            }
             let ran = gate.run(&[mend]);
             assert!(
                 ran.stdout.contains("serial_gate_clause_version"),
@@ -265,9 +252,9 @@ fn a_row_that_is_lost_or_odd_is_told_and_put_right_with_a_greater_number() {
                 ran.stdout
             );
             let rows = "SELECT count(*) FROM serial_gate_clause_version";
-            let rows: i64 = gate.sqlite().query_row(rows, [], |row| row.get(0)).unwrap();
+            let rows: i64 = gate.program().one(rows);
             assert_eq!(rows, 1, "{damage} {mend}");
-            assert!(version(&gate.sqlite()) > before, "{damage} {mend}");
+            assert!(version(&gate.program()) > before, "{damage} {mend}");
             let again = gate.run(&["doctor"]).succeeds().stdout;
             assert!(!again.contains("restored"), "{damage} {mend}: {again}");
         }
@@ -278,9 +265,7 @@ fn a_row_that_is_lost_or_odd_is_told_and_put_right_with_a_greater_number() {
 fn a_service_says_that_the_row_is_lost() {
     let gate = Gate::new();
     let mut store = gate.store();
-    gate.sqlite()
-        .execute_batch("DELETE FROM serial_gate_clause_version")
-        .unwrap();
+    gate.program().run("DELETE FROM serial_gate_clause_version");
     let lost = Missing::Row("serial_gate_clause_version".into());
     assert_eq!(store.missing().unwrap(), [lost]);
 }
@@ -296,15 +281,12 @@ fn a_generation_that_is_replaced_has_another_number() {
     ] {
         let gate = Gate::new();
         change_rules(&gate, r#"{"gated_agents":["planner"]}"#);
-        let connection = gate.sqlite();
+        let connection = gate.program();
         connection
-            .execute_batch(
-                "CREATE TEMP TABLE changed AS SELECT * FROM serial_gate_generation;
-                 UPDATE changed SET state = 'retired'",
-            )
-            .unwrap();
+            .run("CREATE TEMP TABLE changed AS SELECT * FROM serial_gate_generation;
+                 UPDATE changed SET state = 'retired'");
         let before = version(&connection);
-        connection.execute_batch(replace).unwrap();
+        connection.run(replace);
         assert!(version(&connection) > before, "{replace}");
     }
 }

@@ -9,6 +9,7 @@ use serial_gate::policy::{self, Allowance, DEFAULT_POLICY, Policy, Runtime};
 use serial_gate::queue::{Options, Queue};
 
 use crate::support::Gate;
+use crate::support::engine::Does;
 use crate::support::hostile::nothing;
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
@@ -41,7 +42,7 @@ fn gate() -> Gate {
 }
 
 fn open(gate: &Gate, rule: Rule) -> Queue {
-    Queue::open(&gate.database(), rule, Options::default()).unwrap()
+    Queue::open(gate.place(), rule, Options::default()).unwrap()
 }
 
 #[test]
@@ -77,12 +78,8 @@ fn a_last_good_clause_that_somebody_changed_in_the_database_is_checked_again() {
         .claim(NOW, "worker", Duration::from_secs(60))
         .unwrap()
         .unwrap();
-    gate.sqlite()
-        .execute(
-            "UPDATE serial_gate_clause SET text = 'AND 1=1) OR (1=1'",
-            [],
-        )
-        .unwrap();
+    gate.program()
+        .run("UPDATE serial_gate_clause SET text = 'AND 1=1) OR (1=1'");
     assert_eq!(
         open(&gate, broken()).clause(NOW).unwrap().source,
         Source::FreezeOnly
@@ -243,9 +240,7 @@ fn a_freeze_that_cannot_be_read_counts_as_one() {
     let gate = gate();
     let mut queue = open(&gate, good());
     assert!(!queue.is_frozen(Some("alpha")));
-    gate.sqlite()
-        .execute_batch("DROP TABLE repo_freeze")
-        .unwrap();
+    gate.program().run("DROP TABLE repo_freeze");
     assert!(queue.is_frozen(Some("alpha")));
     queue.set_settings(Settings {
         freeze_enabled: false,
@@ -260,14 +255,9 @@ fn a_freeze_that_cannot_be_read_counts_as_one() {
 #[test]
 fn a_freeze_that_cannot_be_written_is_an_error() {
     let gate = gate();
-    gate.sqlite()
-        .execute_batch("ALTER TABLE repo_freeze ADD COLUMN x CHECK (x IS NOT NULL)")
-        .unwrap_err();
-    gate.sqlite()
-        .execute_batch(
-            "CREATE TRIGGER no BEFORE INSERT ON repo_freeze BEGIN SELECT raise(ABORT, 'no'); END",
-        )
-        .unwrap();
+    let no = Does::Refuse("no");
+    gate.program()
+        .trigger("no", "BEFORE INSERT ON repo_freeze", None, &no);
     gate.run(&["freeze", "alpha", "--new", "--reason", "r"])
         .exits(1);
     assert_eq!(
@@ -279,16 +269,10 @@ fn a_freeze_that_cannot_be_written_is_an_error() {
 #[test]
 fn one_repo_s_broken_state_leaves_the_others_readable() {
     let gate = gate();
-    let names = gate.sqlite();
+    let names = gate.program();
+    names.run("INSERT INTO tasks (repo, stage, work_item_id) VALUES ('gamma', x'ff', 2.5)");
     names
-        .execute(
-            "INSERT INTO tasks (repo, stage, work_item_id) VALUES ('gamma', x'ff', 2.5)",
-            [],
-        )
-        .unwrap();
-    names
-        .execute("INSERT INTO jobs (task_id, repo, agent) VALUES (4, 'gamma', 'analyst'), ('x', x'00', 'analyst')", [])
-        .unwrap();
+        .run("INSERT INTO jobs (task_id, repo, agent) VALUES (4, 'gamma', 'analyst'), ('x', x'00', 'analyst')");
     let state = gate.run(&["queue", "--json"]).succeeds().json();
     assert_eq!(state["per_repo"]["gamma"]["active_task"]["stage"], "ff");
     assert_eq!(state["per_repo"]["alpha"]["waiting"][0]["verdict"], "claim");
@@ -405,13 +389,12 @@ fn a_policy_that_wants_too_much_memory_is_stopped() {
 fn where_a_clause_needs_more_than_its_budget_gated_jobs_are_held_and_the_others_go_on() {
     let gate = Gate::new();
     let rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)";
-    gate.sqlite()
-        .execute_batch(&format!(
+    gate.program()
+        .run(format!(
             "{rows} INSERT INTO tasks (repo, stage) SELECT 'alpha', 'analysis' FROM n;
              {rows} INSERT INTO jobs (task_id, repo, agent) SELECT i + 1, 'alpha', 'analyst' FROM n;
              INSERT INTO jobs (task_id, repo, agent) VALUES (1, 'alpha', 'analyst'), (1, 'alpha', 'developer');"
-        ))
-        .unwrap();
+        ));
     let options = Options {
         claim_budget: Duration::ZERO,
         ..Options::default()
@@ -422,7 +405,7 @@ fn where_a_clause_needs_more_than_its_budget_gated_jobs_are_held_and_the_others_
         settings: default_settings(),
         allowance: Allowance::default(),
     };
-    let mut queue = Queue::open(&gate.database(), rule.clone(), options).unwrap();
+    let mut queue = Queue::open(gate.place(), rule.clone(), options).unwrap();
     let mut claim = || {
         let claimed = queue.claim(NOW, "worker", Duration::from_secs(60));
         claimed.unwrap().map(|job| job.id)

@@ -91,11 +91,8 @@ fn without_a_trusted_generation_only_freezes_hold() {
     gate.run(&["task", "add", "beta"]).succeeds();
     gate.run(&["task", "add", "beta"]).succeeds();
     // The built-in policy needs no signature: its generation is made one of a component by others.
-    gate.sqlite()
-        .execute_batch(
-            "UPDATE serial_gate_generation SET digest = (SELECT digest FROM serial_gate_generation WHERE id = 2) WHERE id = 1",
-        )
-        .unwrap();
+    gate.program()
+        .run("UPDATE serial_gate_generation SET digest = (SELECT digest FROM serial_gate_generation WHERE id = 2) WHERE id = 1");
     let claimed = trusting(&gate, &["claim", "--json"]).succeeds().json();
     assert_eq!(claimed["repo"], "beta");
     assert_eq!(claimed["generation"], json!(null));
@@ -117,9 +114,8 @@ fn a_policy_that_lost_its_signature_is_not_used_and_neither_is_its_last_good_cla
     with_a_kept_clause(&gate);
     trusting(&gate, &["claim"]).succeeds();
     gate.run(&["task", "add", "alpha"]).succeeds();
-    gate.sqlite()
-        .execute_batch("UPDATE serial_gate_generation SET signature = NULL WHERE id = 2")
-        .unwrap();
+    gate.program()
+        .run("UPDATE serial_gate_generation SET signature = NULL WHERE id = 2");
     trusting(&gate, &["claim"]).exits(3);
 }
 
@@ -129,11 +125,8 @@ fn a_trusted_policy_that_fails_still_has_its_last_good_clause() {
     gate.run(&["task", "add", "alpha"]).succeeds();
     gate.run(&["task", "add", "alpha"]).succeeds();
     trusting(&gate, &["claim"]).succeeds();
-    gate.sqlite()
-        .execute_batch(
-            r#"UPDATE serial_gate_generation SET limits = json_set(limits, '$.memory_mib', 0)"#,
-        )
-        .unwrap();
+    gate.program()
+        .run(r#"UPDATE serial_gate_generation SET limits = '{"memory_mib":0}'"#);
     let claim = trusting(&gate, &["claim"]).exits(3);
     assert!(
         claim.stderr.contains("last good clause"),
@@ -162,9 +155,9 @@ fn going_back_to_a_generation_that_is_not_trusted_is_refused() {
         "{}",
         refused.stderr
     );
-    let sqlite = gate.sqlite();
+    let sqlite = gate.program();
     let sql = "SELECT name FROM serial_gate_generation WHERE state = 'active'";
-    let active: String = sqlite.query_row(sql, [], |row| row.get(0)).unwrap();
+    let active: String = sqlite.one(sql);
     assert_eq!(active, "serial");
 }
 

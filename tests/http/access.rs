@@ -139,14 +139,13 @@ fn only_the_hash_of_a_token_is_kept() {
     let secret = text.splitn(3, '_').last().unwrap();
     let decoded = Base64UrlSafeNoPadding::decode_to_vec(secret, None).unwrap();
     let hash = Sha256::digest(&decoded);
-    let mut found = [false; 3];
-    for file in std::fs::read_dir(gate.path(".")).unwrap() {
-        let bytes = std::fs::read(file.unwrap().path()).unwrap();
-        let kept = [secret.as_bytes(), &decoded, &hash];
-        for (kept, found) in kept.iter().zip(&mut found) {
-            *found |= bytes.windows(kept.len()).any(|window| window == *kept);
-        }
-    }
+    let content = gate.content();
+    let has = |bytes: &[u8]| {
+        let in_hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let has = |part: &[u8]| content.windows(part.len()).any(|window| window == part);
+        has(bytes) || has(in_hex.as_bytes())
+    };
+    let found = [secret.as_bytes(), &decoded, &hash].map(has);
     assert_eq!(found, [false, false, true]);
 }
 

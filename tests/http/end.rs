@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::until_one_waits;
 use crate::support::Gate;
+use crate::support::engine::Engine;
 use crate::support::service::Service;
 
 #[test]
@@ -46,7 +47,15 @@ fn without_a_queue_it_does_not_start() {
     let ran = Gate::empty()
         .run(&["serve", "--listen", "127.0.0.1:0"])
         .exits(1);
-    insta::assert_snapshot!(ran.stderr, @"error: there is no database `serial-gate.db`: create it with `serial-gate --db serial-gate.db init`, or name another with `--db PATH`");
+    let said = match Engine::under_test() {
+        Engine::Sqlite => {
+            "there is no database `serial-gate.db`: create it with `serial-gate --db serial-gate.db init`, or name another with `--db PATH`"
+        }
+        Engine::Postgres => {
+            "`serial-gate.db` is not prepared for the serial gate: `serial-gate init` adds what is missing, or says why it cannot"
+        }
+    };
+    assert_eq!(ran.stderr, format!("error: {said}\n"));
 }
 
 #[test]

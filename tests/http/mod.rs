@@ -25,6 +25,7 @@ mod remedies;
 mod repeated;
 mod restored;
 mod schema;
+mod server;
 mod times;
 mod uploads;
 

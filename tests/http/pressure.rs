@@ -4,12 +4,13 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 
 use serde_json::json;
 
 use super::{until, until_with};
+use crate::support::engine::{Engine, Program};
 use crate::support::service::Service;
 use crate::support::service::access_token;
 use crate::support::{Gate, programs};
@@ -140,14 +141,10 @@ fn its_own_limit_on_open_files_is_raised_as_far_as_it_may() {
 fn a_low_limit_on_open_files_is_said_at_the_start() {
     let gate = Gate::new();
     let log = gate.path("service.log");
-    let command = format!(
-        "ulimit -n 300 && exec \"$0\" serve --listen 127.0.0.1:0 2>{}",
-        log.display()
-    );
-    let mut process = Command::new("sh")
-        .args(["-c", &command, env!("CARGO_BIN_EXE_serial-gate")])
-        .current_dir(gate.path("."))
+    let mut process = gate
+        .command_after("ulimit -n 300", &["serve", "--listen", "127.0.0.1:0"])
         .stdout(Stdio::piped())
+        .stderr(std::fs::File::create(&log).unwrap())
         .spawn()
         .unwrap();
     // The warning comes before the line with the address.
@@ -172,8 +169,9 @@ fn a_low_limit_on_open_files_is_said_at_the_start() {
 fn those_who_read_nothing_of_large_answers_are_cut() {
     let service = Service::start();
     service.post("/tasks", &json!({"repo": "alpha"})).is(201);
-    let large = "UPDATE tasks SET work_item_id = replace(hex(zeroblob(8000000)), '0', 'x')";
-    service.gate.sqlite().execute_batch(large).unwrap();
+    let large = "x".repeat(16_000_000);
+    let program = service.gate.program();
+    program.run(format!("UPDATE tasks SET work_item_id = '{large}'"));
     let ask = "GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
     let readers = connections(&service, 6, ask);
     until(
@@ -182,6 +180,49 @@ fn those_who_read_nothing_of_large_answers_are_cut() {
     );
     drop(readers);
     service.get("/healthz").is(200);
+}
+
+/// A program that keeps everybody from reading.
+enum Holder {
+    Process(Child),
+    Session(Box<Program>),
+}
+
+impl Holder {
+    /// None if there is no program that could.
+    fn of(gate: &Gate) -> Option<Holder> {
+        if Engine::under_test() == Engine::Postgres {
+            let program = gate.program();
+            let tables = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()";
+            let tables = program.all::<String>(tables).join(", ");
+            program.run(format!(
+                "BEGIN; LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE"
+            ));
+            return Some(Holder::Session(Box::new(program)));
+        }
+        let shm = gate.path("serial-gate.db-shm");
+        let mut holder = Command::new("python3")
+            .args(["-c", HOLD_LOCKS, shm.to_str().unwrap()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .ok()?;
+        let mut stdout = holder.stdout.take().unwrap();
+        stdout.read_exact(&mut [0; 5]).unwrap();
+        Some(Holder::Process(holder))
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        match self {
+            Holder::Process(holder) => {
+                holder.kill().unwrap();
+                holder.wait().unwrap();
+            }
+            Holder::Session(program) => _ = program.run("ROLLBACK"),
+        }
+    }
 }
 
 /// Holds the locks of a database's readers, which only a program other than SQLite does for long.
@@ -199,17 +240,9 @@ fn beside_a_locked_database_it_still_says_that_it_lives() {
         let gate = Gate::new();
         let token = has_tokens.then(|| access_token(&gate, "ops", "operator"));
         let service = Service::on(gate);
-        let shm = service.gate.path("serial-gate.db-shm");
-        let holder = Command::new("python3")
-            .args(["-c", HOLD_LOCKS, shm.to_str().unwrap()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn();
-        let Ok(mut holder) = holder else {
+        let Some(holder) = Holder::of(&service.gate) else {
             return programs::missing("there is no `python3`", "the database is not locked");
         };
-        let mut stdout = holder.stdout.take().unwrap();
-        stdout.read_exact(&mut [0; 5]).unwrap();
         let bearer = token.map_or(String::new(), |token| {
             format!("authorization: Bearer {token}\r\n")
         });
@@ -225,8 +258,7 @@ fn beside_a_locked_database_it_still_says_that_it_lives() {
         let mut answer = [0; 12];
         (&waiting[0]).read_exact(&mut answer).unwrap();
         assert_eq!(&answer, b"HTTP/1.1 503");
-        holder.kill().unwrap();
-        holder.wait().unwrap();
+        drop(holder);
     }
 }
 

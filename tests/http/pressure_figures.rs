@@ -105,7 +105,7 @@ fn figures_under_pressure() {
     let many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60000)
                 INSERT INTO tasks (repo, stage) SELECT 'repo-' || i, 'analysis' FROM n;
                 INSERT INTO jobs (task_id, repo, agent, status) SELECT id, repo, 'analyst', 'queued' FROM tasks;";
-    gate.sqlite().execute_batch(many).unwrap();
+    gate.program().run(many);
     let service = Service::with_open_files(gate, "-Sn 1024");
     println!("at rest: {} MB", memory(&service));
     measure("nothing else", &service, &token, || ());
@@ -185,7 +185,7 @@ fn figures_beside_bombs() {
     let many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60000)
                 INSERT INTO tasks (repo, stage) SELECT 'repo-' || i, 'analysis' FROM n;
                 INSERT INTO jobs (task_id, repo, agent, status) SELECT id, repo, 'analyst', 'queued' FROM tasks;";
-    gate.sqlite().execute_batch(many).unwrap();
+    gate.program().run(many);
     let service = Service::with_open_files(gate, "-n 1024");
     measure("nothing else", &service, &token, || ());
     let mut generation = 2;

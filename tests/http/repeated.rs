@@ -1,6 +1,8 @@
 //! Requests with an `Idempotency-Key`: repeating one adds nothing.
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use serial_gate::store::sql_time;
 
 use crate::support::look::count;
 use crate::support::service::access_token;
@@ -134,26 +136,17 @@ fn the_answer_survives_a_kill() {
 #[test]
 fn a_key_is_forgotten_after_a_day_and_when_its_time_cannot_be() {
     let service = Service::start();
-    for (shift, tasks) in [
-        ("-23 hours", 1),
-        ("-25 hours", 2),
-        ("+10 minutes", 2),
-        ("+25 hours", 3),
-    ] {
+    for (minutes, tasks) in [(-23 * 60, 1), (-25 * 60, 2), (10, 2), (25 * 60, 3)] {
         post(&service, "/tasks", "k-1", TASK).is(201);
-        let sqlite = service.gate.sqlite();
-        sqlite
-            .execute(
-                "UPDATE serial_gate_idempotency SET at = datetime('now', ?1)",
-                [shift],
-            )
-            .unwrap();
+        let at = sql_time(Timestamp::now() + SignedDuration::from_mins(minutes));
+        let program = service.gate.program();
+        program.run(format!("UPDATE serial_gate_idempotency SET at = '{at}'"));
         post(&service, "/tasks", "k-1", TASK).is(201);
-        assert_eq!(count(&service.gate, "tasks"), tasks, "{shift}");
+        assert_eq!(count(&service.gate, "tasks"), tasks, "{minutes}");
         assert_eq!(
             count(&service.gate, "serial_gate_idempotency"),
             1,
-            "{shift}"
+            "{minutes}"
         );
     }
 }

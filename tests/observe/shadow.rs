@@ -4,6 +4,7 @@
 use serial_gate::rollout::{self, Place};
 
 use crate::support::Gate;
+use crate::support::engine::Does;
 use crate::support::proposals::{actor, at, proposal, traps_from};
 
 #[test]
@@ -42,9 +43,8 @@ fn a_diff_and_a_shadow_see_rows_that_the_active_policy_does_not_read() {
     let gate = Gate::empty();
     gate.run(&["init", "--freeze-enabled", "false"]).succeeds();
     gate.run(&["task", "add", "alpha"]).succeeds();
-    gate.sqlite()
-        .execute("INSERT INTO repo_freeze (repo) VALUES ('alpha')", [])
-        .unwrap();
+    gate.program()
+        .run("INSERT INTO repo_freeze (repo) VALUES ('alpha')");
     let other = ["built-in", "--freeze-enabled", "true"];
     let ran = gate.run(&[&["policy", "diff"], &other[..]].concat());
     insta::assert_snapshot!(ran.succeeds().stdout, @r"
@@ -85,12 +85,9 @@ fn a_shadow_whose_answer_cannot_be_kept_costs_no_line_of_the_log() {
     gate.run(&["task", "add", "alpha"]).succeeds();
     gate.run(&["policy", "shadow", "built-in", "--reason", "r"])
         .succeeds();
-    gate.sqlite()
-        .execute_batch(
-            "CREATE TRIGGER quota BEFORE INSERT ON serial_gate_shadow
-             BEGIN SELECT raise(ABORT, 'quota'); END",
-        )
-        .unwrap();
+    let event = "BEFORE INSERT ON serial_gate_shadow";
+    gate.program()
+        .trigger("quota", event, None, &Does::Refuse("quota"));
     let ran = gate
         .run(&["claim", "--decision-log", "log.jsonl"])
         .succeeds();

@@ -328,7 +328,7 @@ fn whatever_a_policy_does_claims_go_on_and_frozen_repos_stay_closed() {
             settings: settings(),
             allowance: Allowance::default(),
         };
-        let mut queue = Queue::open(&gate.database(), rule, Options::default()).unwrap();
+        let mut queue = Queue::open(gate.place(), rule, Options::default()).unwrap();
         assert_eq!(
             queue.claimable(Timestamp::UNIX_EPOCH).unwrap(),
             [1, 2],

@@ -28,12 +28,12 @@ fn left_behind() -> Gate {
     }
     let reason = ["freeze", "beta", "--new", "--reason", "bad deploy"];
     gate.run(&reason).succeeds();
-    let sqlite = gate.sqlite();
-    let (old, component) = (digest(&of_0_3_0()), of_0_3_0());
-    let sql = "UPDATE serial_gate_policy SET digest = ?1, component = ?2";
-    sqlite.execute(sql, (&old, component)).unwrap();
-    let sql = "UPDATE serial_gate_generation SET digest = ?1";
-    sqlite.execute(sql, [&old]).unwrap();
+    let program = gate.program();
+    let (old, component) = (digest(&of_0_3_0()), program.bytes(&of_0_3_0()));
+    program.run(format!(
+        "UPDATE serial_gate_policy SET digest = '{old}', component = {component};
+         UPDATE serial_gate_generation SET digest = '{old}'"
+    ));
     gate
 }
 
@@ -80,7 +80,7 @@ fn its_last_good_clause_keeps_the_order_of_tasks() {
             FROM tasks t WHERE t.repo = jobs.repo AND t.id < jobs.task_id))'",
         digest(&of_0_3_0())
     );
-    gate.sqlite().execute(&sql, []).unwrap();
+    gate.program().run(sql);
     // Job 2 waits for task 1. That job 3 passes shows which clause is in use.
     for id in [1, 3] {
         let claimed = gate.run(&["claim", "--json"]).succeeds().json();

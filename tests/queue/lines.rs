@@ -14,6 +14,7 @@ use serial_gate::queue::{Options, Queue, State};
 use serial_gate::store::WaitingJob;
 
 use crate::support::Gate;
+use crate::support::engine::literal;
 use crate::support::hostile::{HARMLESS, Hostile};
 use crate::support::service::Service;
 
@@ -91,13 +92,9 @@ fn a_job_of_a_gated_agent_that_waits_for_long_is_told_of() {
         "serial-gate.toml",
         "[alerts]\nwaiting = '1h'\n[alerts.webhook]\nurl = 'http://127.0.0.1:9/'\n",
     );
-    gate.sqlite()
-        .execute_batch("UPDATE jobs SET created_at = '2020-01-01T00:00:00Z'")
-        .unwrap();
-    let gate = gate.with_environment(vec![
-        ("SERIAL_GATE_WEBHOOK_SECRET", "s".into()),
-        ("SERIAL_GATE_DB", "serial-gate.db".into()),
-    ]);
+    gate.program()
+        .run("UPDATE jobs SET created_at = '2020-01-01T00:00:00Z'");
+    let gate = gate.with_environment(vec![("SERIAL_GATE_WEBHOOK_SECRET", "s".into())]);
     gate.run(&["alerts", "deliver"]).exits(1);
     let told = gate.run(&["alerts", "--json"]).succeeds().json();
     assert_eq!(
@@ -142,12 +139,11 @@ fn case() -> impl Strategy<Value = Case> {
 impl Case {
     fn add_jobs(&self, gate: &Gate) {
         for (agent, repo, status) in &self.jobs {
-            gate.sqlite()
-                .execute(
-                    "INSERT INTO jobs (agent, repo, status, created_at) VALUES (?1, ?2, ?3, '2020-01-01 00:00:00')",
-                    (agent, repo, status),
-                )
-                .unwrap();
+            let [agent, repo] = [agent, repo].map(|text| text.map_or("NULL".into(), literal));
+            gate.program().run(format!(
+                "INSERT INTO jobs (agent, repo, status, created_at)
+                 VALUES ({agent}, {repo}, '{status}', '2020-01-01 00:00:00')"
+            ));
         }
     }
 
@@ -199,7 +195,7 @@ proptest! {
             freeze_enabled: case.freeze_enabled,
             rules: rules.clone(),
         };
-        let open = || Queue::open(&gate.database(), Rule::built_in(settings.clone()), Options::default()).unwrap();
+        let open = || Queue::open(gate.place(), Rule::built_in(settings.clone()), Options::default()).unwrap();
         let gated = if case.gated.is_empty() { vec!["analyst"] } else { case.gated.clone() };
         has_lines(&mut open(), &case, &|agent| gated.contains(&agent))?;
         if rules.is_none() {
@@ -251,7 +247,7 @@ proptest! {
             settings: Settings { enabled: case.enabled, repos: String::new(), freeze_enabled: true, rules: None },
             allowance: Allowance::default(),
         };
-        let mut queue = Queue::open(&gate.database(), rule, Options::default()).unwrap();
+        let mut queue = Queue::open(gate.place(), rule, Options::default()).unwrap();
         has_lines(&mut queue, &case, &|agent| !["planner", "done"].contains(&agent))?;
     }
 }

@@ -146,12 +146,9 @@ fn a_policy_that_fails_on_every_repo_is_asked_a_bounded_number_of_times() {
         }
         .component(),
     );
-    gate.sqlite()
-        .execute_batch(
-            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)
-             INSERT INTO jobs (task_id, repo, agent, status) SELECT i, 'r' || i, 'analyst', 'queued' FROM n;",
-        )
-        .unwrap();
+    gate.program()
+        .run("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)
+             INSERT INTO jobs (task_id, repo, agent, status) SELECT i, 'r' || i, 'analyst', 'queued' FROM n;");
     let state = gate.run(&["queue", "--json"]).succeeds().json();
     let repos = state["per_repo"].as_object().unwrap();
     assert_eq!(repos.len(), 500);

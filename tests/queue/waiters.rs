@@ -47,7 +47,7 @@ fn tester(name: &'static str, agent: Option<&'static str>) -> Tester {
 
 fn open(gate: &Gate) -> Queue {
     let rule = Rule::Active(Overrides::default());
-    Queue::open(&gate.database(), rule, Options::default()).unwrap()
+    Queue::open(gate.place(), rule, Options::default()).unwrap()
 }
 
 fn serve(line: &mut Waiters<Tester>, queue: &mut Queue, most: usize) -> Vec<Served<Tester>> {

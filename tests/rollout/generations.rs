@@ -84,9 +84,7 @@ fn a_claim_and_a_freeze_record_their_generation() {
         .succeeds();
     let of = |table| {
         let sql = format!("SELECT gate_generation FROM {table}");
-        gate.sqlite()
-            .query_row(&sql, [], |row| row.get::<_, i64>(0))
-            .unwrap()
+        gate.program().one::<i64>(sql)
     };
     assert_eq!((of("jobs"), of("repo_freeze")), (2, 2));
 }
@@ -287,12 +285,11 @@ fn a_running_host_stays_with_the_good_generation_when_the_new_one_fails() {
 #[test]
 fn a_component_that_was_altered_in_the_database_is_not_used() {
     let gate = Gate::new();
-    gate.sqlite()
-        .execute(
-            "UPDATE serial_gate_policy SET component = ?1",
-            [traps_from("0")],
-        )
-        .unwrap();
+    let program = gate.program();
+    let altered = program.bytes(&traps_from("0"));
+    program.run(format!(
+        "UPDATE serial_gate_policy SET component = {altered}"
+    ));
     let mut host = gate.queue();
     let clause = host.clause(at(0)).unwrap();
     assert_eq!(clause.source, Source::FreezeOnly);
@@ -311,9 +308,7 @@ fn a_queue_whose_generations_are_gone_keeps_frozen_repos_closed() {
     }
     gate.run(&["freeze", "alpha", "--new", "--reason", "r"])
         .succeeds();
-    gate.sqlite()
-        .execute("DELETE FROM serial_gate_generation", [])
-        .unwrap();
+    gate.program().run("DELETE FROM serial_gate_generation");
     let mut host = gate.queue();
     assert_eq!(host.claimable(at(0)).unwrap(), [2]);
 }
@@ -374,7 +369,7 @@ fn a_process_with_settings_of_its_own_rolls_nobody_s_policy_back() {
     };
     for second in 100_005_000..100_005_010 {
         let rule = Rule::Active(overrides.clone());
-        let mut host = Queue::open(&gate.database(), rule, Options::default()).unwrap();
+        let mut host = Queue::open(gate.place(), rule, Options::default()).unwrap();
         host.claim(at(second), "w", LEASE).unwrap();
     }
     assert_eq!(gate.queue().generation(), Some(2));
@@ -454,9 +449,11 @@ fn a_rollback_never_returns_to_what_was_rolled_back_from() {
 #[test]
 fn an_altered_component_is_mended_by_a_swap_of_its_file() {
     let gate = Gate::new();
-    gate.sqlite()
-        .execute("UPDATE serial_gate_policy SET component = x'00'", [])
-        .unwrap();
+    let program = gate.program();
+    let nothing = program.bytes(&[0]);
+    program.run(format!(
+        "UPDATE serial_gate_policy SET component = {nothing}"
+    ));
     gate.run(&["policy", "export", "1", "x.wasm"]).exits(1);
     gate.run(&["policy", "swap", "built-in", "--reason", "mend"])
         .succeeds();
@@ -471,9 +468,7 @@ fn a_component_that_is_gone_leaves_its_last_good_clause() {
         gate.run(&["task", "add", "alpha"]).succeeds();
     }
     gate.run(&["claim"]).succeeds();
-    gate.sqlite()
-        .execute("DELETE FROM serial_gate_policy", [])
-        .unwrap();
+    gate.program().run("DELETE FROM serial_gate_policy");
     let mut host = gate.queue();
     assert_eq!(host.claim(at(0), "w", LEASE).unwrap(), None);
     assert_eq!(host.clause(at(0)).unwrap().source, Source::LastGood);
@@ -484,12 +479,8 @@ fn limits_that_cannot_be_read_leave_the_settings_as_they_are() {
     let gate = Gate::new();
     gate.run(&["policy", "settings", "--enabled", "false", "--reason", "r"])
         .succeeds();
-    gate.sqlite()
-        .execute(
-            "UPDATE serial_gate_generation SET limits = '{', name = x'ff'",
-            [],
-        )
-        .unwrap();
+    gate.program()
+        .run("UPDATE serial_gate_generation SET limits = '{', name = ''");
     assert!(!gate.queue().settings().enabled);
     gate.run(&["policy", "history"]).succeeds();
 }
@@ -521,12 +512,10 @@ fn a_limit_of_time_has_an_end() {
         "r",
     ])
     .exits(2);
-    gate.sqlite()
-        .execute(
-            "UPDATE serial_gate_generation SET limits = ?1",
-            [r#"{"clause_ms":18446744073709551615,"decide_ms":18446744073709551615}"#],
-        )
-        .unwrap();
+    gate.program().run(
+        r#"UPDATE serial_gate_generation
+           SET limits = '{"clause_ms":18446744073709551615,"decide_ms":18446744073709551615}'"#,
+    );
     gate.run(&["queue"]).succeeds();
 }
 
@@ -556,7 +545,7 @@ fn a_candidate_that_is_another_one_by_now_is_neither_activated_nor_refused() {
     let active = operator.store().generation(1).unwrap();
     // The same number with other settings, as in a restored backup.
     let restore = "UPDATE serial_gate_generation SET settings = replace(settings, 'alpha', 'beta') WHERE id = 2";
-    assert_eq!(gate.sqlite().execute(restore, []).unwrap(), 1);
+    assert_eq!(gate.program().run(restore), 1);
     let store = operator.store_mut();
     let of_both = Seen {
         generation: &seen,
@@ -580,7 +569,7 @@ fn a_candidate_is_not_activated_over_an_active_one_that_was_not_seen() {
     let seen = candidate(&mut operator, "alpha");
     let active = operator.store().generation(1).unwrap();
     let restore = "UPDATE serial_gate_generation SET limits = '{}' WHERE id = 1";
-    gate.sqlite().execute(restore, []).unwrap();
+    gate.program().run(restore);
     let of_both = Seen {
         generation: &seen,
         active: Some(&active),
@@ -601,7 +590,7 @@ fn a_failure_is_not_counted_against_another_generation_of_its_number() {
     let store = store.store();
     let failed = store.generation(2).unwrap();
     let restore = "UPDATE serial_gate_generation SET settings = replace(settings, 'alpha', 'beta')";
-    gate.sqlite().execute(restore, []).unwrap();
+    gate.program().run(restore);
     let back = store.failed_in_use(&failed, 1, at(0), actor(at(1)));
     assert_eq!(back.unwrap(), None);
     assert_eq!(store.failures(2).unwrap(), 0);
@@ -623,9 +612,7 @@ fn a_running_service_goes_by_what_a_backup_has_under_the_number_that_it_knows() 
         ]
     };
     let backup = Gate::empty();
-    gate.sqlite()
-        .execute("VACUUM INTO ?1", [backup.database().to_str().unwrap()])
-        .unwrap();
+    backup.restore(&gate.backup());
     backup.run(&["init"]).succeeds();
     // Generation 2 gates `alpha` there, and another repo here.
     backup.run(&settings("alpha")).succeeds();
@@ -633,14 +620,7 @@ fn a_running_service_goes_by_what_a_backup_has_under_the_number_that_it_knows() 
     let service = Service::on(gate);
     let claim = || service.post("/claim", &json!({"worker": "one"}));
     assert_eq!(claim().is(200).json()["generation"], 2);
-    let mut sqlite = service.gate.sqlite();
-    sqlite
-        .restore(
-            "main",
-            backup.database(),
-            None::<fn(rusqlite::backup::Progress)>,
-        )
-        .unwrap();
+    service.gate.restore_in_place(&backup);
     assert_eq!(claim().is(200).json()["id"], 1);
     claim().is(204);
 }
@@ -661,7 +641,7 @@ fn a_shadow_of_a_backup_is_asked_under_its_own_settings() {
     assert!(!record().disagreements.is_empty());
     let restore = "UPDATE serial_gate_generation SET settings = replace(settings, 'beta', 'alpha') WHERE id = 2;
         DELETE FROM serial_gate_disagreement";
-    gate.sqlite().execute_batch(restore).unwrap();
+    gate.program().run(restore);
     host.claim(at(10), "w", LEASE).unwrap();
     assert_eq!(record().looks, 2);
     assert!(record().disagreements.is_empty());

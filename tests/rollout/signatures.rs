@@ -10,7 +10,7 @@ use crate::support::{Gate, Ran};
 
 /// A folder with `policy.wasm`, a pair of keys, and the public key's text.
 fn gate_with_keys() -> (Gate, String) {
-    let gate = Gate::empty();
+    let gate = Gate::folder();
     gate.write("policy.wasm", HARMLESS.component());
     let key = keygen(&gate, "ops.key");
     (gate, key)
@@ -183,7 +183,7 @@ fn keys_replace_no_file_and_the_secret_one_is_for_its_owner_only() {
 
 #[test]
 fn a_protected_key_signs_with_its_password_only() {
-    let gate = Gate::empty();
+    let gate = Gate::folder();
     gate.write("policy.wasm", HARMLESS.component());
     let run = |password: &str, arguments: &[&str]| -> Ran {
         let mut command = gate.command(arguments);
@@ -204,7 +204,7 @@ fn a_protected_key_signs_with_its_password_only() {
 
 #[test]
 fn the_name_of_a_public_key_is_refused_for_the_secret_one() {
-    let gate = Gate::empty();
+    let gate = Gate::folder();
     let ran = gate.run(&["policy", "keygen", "ops.pub"]).exits(1);
     insta::assert_snapshot!(ran.stderr, @"error: `ops.pub` would be the public key: name the file of the secret key, such as `ops.key`");
     assert!(!gate.path("ops.pub").exists());

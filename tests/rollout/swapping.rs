@@ -18,6 +18,7 @@ use serial_gate::rollout::{self, Place, Proposal};
 use serial_gate::store::{Actor, DONE, GenerationState, Seen};
 
 use crate::support::Gate;
+use crate::support::engine::{Does, Program};
 
 const HOSTS: usize = 4;
 const LEASE: Duration = Duration::from_secs(3600);
@@ -35,12 +36,7 @@ fn open(gate: &Gate, runtime: Option<Runtime>) -> Queue {
         runtime: runtime.unwrap_or_default(),
         ..Options::default()
     };
-    Queue::open(
-        &gate.database(),
-        Rule::Active(Overrides::default()),
-        options,
-    )
-    .unwrap()
+    Queue::open(gate.place(), Rule::Active(Overrides::default()), options).unwrap()
 }
 
 /// Which agent a generation gates.
@@ -77,14 +73,12 @@ fn opposites(gate: &Gate, runtime: &Runtime) -> BTreeMap<i64, &'static str> {
     };
     let first = swap(&mut queue, DEFAULT_POLICY, "left");
     let second = swap(&mut queue, &other_component(), "right");
-    gate.sqlite()
-        .execute_batch(
-            "INSERT INTO repo_freeze (repo) VALUES ('alpha');
+    gate.program().run(
+        "INSERT INTO repo_freeze (repo) VALUES ('alpha');
              WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20)
              INSERT INTO jobs (repo, agent)
              SELECT 'alpha', CASE i % 2 WHEN 0 THEN 'left' ELSE 'right' END FROM n;",
-        )
-        .unwrap();
+    );
     BTreeMap::from([(first, "right"), (second, "left")])
 }
 
@@ -98,10 +92,17 @@ fn claim_and_decide(
 ) -> Vec<Duration> {
     let mut host = open(gate, Some(runtime.clone()));
     let agents: BTreeMap<i64, String> = {
-        let connection = gate.sqlite();
-        let mut query = connection.prepare("SELECT id, agent FROM jobs").unwrap();
-        let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
-        rows.unwrap().map(Result::unwrap).collect()
+        let rows = gate
+            .program()
+            .rows("SELECT id, agent FROM jobs")
+            .into_iter();
+        rows.map(|row| {
+            (
+                row[0].as_ref().unwrap().parse().unwrap(),
+                row[1].clone().unwrap(),
+            )
+        })
+        .collect()
     };
     let mut took = Vec::new();
     while !stop.load(Ordering::Relaxed) {
@@ -291,24 +292,21 @@ fn a_swap_that_is_killed_at_any_step_leaves_the_old_generation_whole() {
         let gate = Gate::new();
         gate.write("other.wasm", other_component());
         // The step takes for ever, inside the swap's own transaction.
-        gate.sqlite()
-            .execute_batch(&format!(
-                "CREATE TABLE reached (step);
-                 CREATE TRIGGER step AFTER {statement} WHEN {condition} BEGIN
-                     INSERT INTO reached SELECT max(i) FROM (
-                         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 1000000000000)
-                         SELECT i FROM n);
-                 END;"
-            ))
-            .unwrap();
+        let program = gate.program();
+        program.run("CREATE TABLE reached (step INTEGER)");
+        program.trigger(
+            "step",
+            &format!("AFTER {statement}"),
+            Some(condition),
+            &Does::Run(
+                "INSERT INTO reached SELECT max(i) FROM (
+                    WITH RECURSIVE n(i) AS (
+                        SELECT 1 UNION ALL SELECT (i + 1) % 1000 FROM n WHERE i < 1000)
+                    SELECT i FROM n) AS endless",
+            ),
+        );
         let mut swap = gate.spawn(&["policy", "swap", "other.wasm", "--reason", "r"]);
-        let holds_the_lock = || {
-            let connection = gate.sqlite();
-            connection.busy_timeout(Duration::ZERO).unwrap();
-            connection
-                .execute_batch("BEGIN IMMEDIATE; ROLLBACK")
-                .is_err()
-        };
+        let holds_the_lock = || gate.program().is_changed_by_another();
         // The lock is held for long only by the step that does not end.
         while !(holds_the_lock() && {
             thread::sleep(Duration::from_millis(100));
@@ -319,7 +317,8 @@ fn a_swap_that_is_killed_at_any_step_leaves_the_old_generation_whole() {
         }
         swap.kill().unwrap();
         assert_eq!(swap.wait().unwrap().signal(), Some(9));
-        gate.sqlite().execute_batch("DROP TRIGGER step").unwrap();
+        program.stop_others();
+        program.drop_trigger("step");
         goes_on(&gate, 1);
     }
 }
@@ -357,11 +356,10 @@ fn a_swap_that_is_killed_at_any_moment_leaves_one_generation_whole() {
 fn goes_on(gate: &Gate, generation: i64) {
     let mut host = open(gate, None);
     assert_eq!(host.generation(), Some(generation));
-    let check: String = gate
-        .sqlite()
-        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
-        .unwrap();
-    assert_eq!(check, "ok");
+    let program = gate.program();
+    if let Program::Sqlite(_) = program {
+        assert_eq!(program.one::<String>("PRAGMA integrity_check"), "ok");
+    }
     gate.run(&["task", "add", "elsewhere"]).succeeds();
     let job = host.claim(Timestamp::now(), "w", LEASE).unwrap().unwrap();
     assert_eq!(job.generation, Some(generation));

@@ -1,9 +1,11 @@
 //! The life of a job: claimed with a token, kept, ended, lost, put back at its place.
 
 use serde_json::json;
-use serial_gate::clause::{Clause, Dialect};
+use serial_gate::clause::Clause;
 
 use super::end_leases;
+use crate::support::engine::Does;
+use crate::support::look::value;
 use crate::support::{Gate, token};
 
 fn claim(gate: &Gate) -> serde_json::Value {
@@ -159,13 +161,8 @@ fn a_failed_job_keeps_its_error_and_its_place() {
         "tests are red",
     ])
     .succeeds();
-    let error: String = gate
-        .sqlite()
-        .query_row("SELECT gate_error FROM jobs WHERE id = 1", [], |row| {
-            row.get(0)
-        })
-        .unwrap();
-    assert_eq!(error, "tests are red");
+    let error = value(&gate, "SELECT gate_error FROM jobs WHERE id = 1");
+    assert_eq!(error.as_deref(), Some("tests are red"));
     gate.run(&["job", "requeue", "1"]).succeeds();
     assert_eq!(claim(&gate)["id"], 1);
 }
@@ -212,9 +209,8 @@ fn a_claim_that_nobody_can_hear_of_is_put_back() {
 fn a_trigger_that_swallows_the_claim_is_an_error_and_no_claim() {
     let gate = Gate::new();
     gate.run(&["task", "add", "alpha"]).succeeds();
-    gate.sqlite()
-        .execute_batch("CREATE TRIGGER no BEFORE UPDATE ON jobs BEGIN SELECT raise(IGNORE); END")
-        .unwrap();
+    gate.program()
+        .trigger("no", "BEFORE UPDATE ON jobs", None, &Does::Ignore);
     let ran = gate.run(&["claim", "--json"]).exits(1);
     assert_eq!(ran.stdout, "");
 }
@@ -224,12 +220,10 @@ fn an_attempt_that_cannot_be_counted_further_stalls_nobody() {
     let gate = Gate::new();
     gate.run(&["task", "add", "alpha"]).succeeds();
     for attempt in ["9223372036854775807", "'x'", "1.5"] {
-        gate.sqlite()
-            .execute(
-                &format!("UPDATE jobs SET status = 'queued', gate_attempt = {attempt}"),
-                [],
-            )
-            .unwrap();
+        let sql = format!("UPDATE jobs SET status = 'queued', gate_attempt = {attempt}");
+        if !gate.program().takes(sql) {
+            continue;
+        }
         assert_eq!(claim(&gate)["id"], 1);
     }
 }
@@ -237,19 +231,17 @@ fn an_attempt_that_cannot_be_counted_further_stalls_nobody() {
 #[test]
 fn what_a_clause_counts_or_compares_decides_who_may_be_claimed() {
     let gate = Gate::new();
-    gate.sqlite()
-        .execute_batch(
-            "INSERT INTO tasks (repo, stage, gate_label) VALUES
+    gate.program().run(
+        "INSERT INTO tasks (repo, stage, gate_label) VALUES
                 ('alpha', 'review', NULL), ('alpha', 'analysis', 'hotfix'), ('beta', 'analysis', \
                 NULL);
              INSERT INTO jobs (task_id, repo, agent, status) VALUES
                 (1, 'alpha', 'reviewer', 'running'), (1, 'alpha', 'reviewer', 'running'),
                 (2, 'alpha', 'analyst', 'queued'), (3, 'beta', 'analyst', 'queued');",
-        )
-        .unwrap();
+    );
     let mut store = gate.store();
     let mut claimable = |text: &str| {
-        let clause = Clause::accept(text).unwrap().render(Dialect::Sqlite);
+        let clause = Clause::accept(text).unwrap().render(store.dialect());
         store.check_clause(&clause).unwrap();
         store.claimable(&clause).unwrap()
     };

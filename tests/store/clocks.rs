@@ -33,7 +33,7 @@ fn claim(queue: &mut Queue, now: Timestamp, lease: Duration) -> Option<i64> {
 }
 
 fn execute(gate: &Gate, sql: &str) {
-    gate.sqlite().execute_batch(sql).unwrap();
+    gate.program().run(sql);
 }
 
 /// A queue with one job, which was claimed for half an hour by a worker whose clock was years
@@ -191,8 +191,8 @@ fn a_queue_without_odd_leases_is_looked_at_without_the_write_lock() {
     let mut queue = gate.queue();
     assert_eq!(claim(&mut queue, now(), DAY), Some(1));
     assert_eq!(claim(&mut queue, now(), MINUTE), None);
-    let other = gate.sqlite();
-    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let other = gate.program();
+    other.begin_alone();
     // It would wait for the lock, and fail in the end.
     assert_eq!(claim(&mut queue, now(), MINUTE), None);
 }

@@ -1,10 +1,10 @@
 //! The numbers of freezes: they never come again, whatever becomes of the rows, and no other
 //! program notices them.
 
-use rusqlite::Connection;
 use serde_json::Value;
 
 use crate::support::Gate;
+use crate::support::engine::Program;
 use crate::support::redacted::without_times;
 
 /// A queue in an orchestrator's database, whose ids come again after a delete.
@@ -12,7 +12,7 @@ fn adopted() -> Gate {
     let gate = Gate::empty();
     let table = "CREATE TABLE repo_freeze (id INTEGER PRIMARY KEY, repo TEXT, reason TEXT, \
         cleared_at TEXT)";
-    gate.sqlite().execute_batch(table).unwrap();
+    gate.program().run(table);
     gate.run(&["init"]).succeeds();
     gate
 }
@@ -34,26 +34,16 @@ fn repo(gate: &Gate) -> Value {
     gate.run(&["repo", "alpha", "--json"]).succeeds().json()
 }
 
-fn one<T: rusqlite::types::FromSql>(sqlite: &Connection, query: &str) -> T {
-    sqlite.query_row(query, [], |row| row.get(0)).unwrap()
-}
-
 /// The numbers of all rows, in the order of their ids.
-fn numbers(sqlite: &Connection) -> Vec<i64> {
-    let mut query = sqlite
-        .prepare("SELECT gate_number FROM repo_freeze ORDER BY id")
-        .unwrap();
-    let numbers = query.query_map([], |row| row.get(0)).unwrap();
-    numbers.map(Result::unwrap).collect()
+fn numbers(program: &Program) -> Vec<i64> {
+    program.all("SELECT gate_number FROM repo_freeze ORDER BY id")
 }
 
 #[test]
 fn a_freeze_that_has_the_id_of_a_deleted_one_is_not_cleared_for_it() {
     let gate = adopted();
     let first = freeze(&gate, "first");
-    gate.sqlite()
-        .execute("DELETE FROM repo_freeze", [])
-        .unwrap();
+    gate.program().run("DELETE FROM repo_freeze");
     freeze(&gate, "second");
     let ran = unfreeze(&gate, first).exits(1);
     insta::assert_snapshot!(without_times(&ran.stderr), @"error: `alpha` is not held by \
@@ -65,15 +55,9 @@ fn a_freeze_that_has_the_id_of_a_deleted_one_is_not_cleared_for_it() {
 #[test]
 fn a_restored_backup_gives_no_number_again() {
     let gate = adopted();
-    let backup = gate.path("backup.db");
-    gate.sqlite()
-        .execute("VACUUM INTO ?1", [backup.to_str().unwrap()])
-        .unwrap();
+    let backup = gate.backup();
     let lost = freeze(&gate, "lost");
-    for file in ["serial-gate.db-wal", "serial-gate.db-shm"] {
-        let _ = std::fs::remove_file(gate.path(file));
-    }
-    std::fs::rename(backup, gate.database()).unwrap();
+    gate.restore(&backup);
     freeze(&gate, "after the restore");
     unfreeze(&gate, lost).exits(1);
     assert_eq!(repo(&gate)["frozen"], true);
@@ -83,13 +67,9 @@ fn a_restored_backup_gives_no_number_again() {
 fn the_numbers_go_on_where_the_clock_went_back() {
     let gate = Gate::new();
     let ahead = 7_000_000_000_000_i64;
-    gate.sqlite()
-        .execute("UPDATE serial_gate_freeze_number SET last = ?1", [ahead])
-        .unwrap();
+    gate.program().last_freeze_was(ahead);
     assert_eq!(freeze(&gate, "first"), ahead + 1);
-    gate.sqlite()
-        .execute("DELETE FROM repo_freeze", [])
-        .unwrap();
+    gate.program().run("DELETE FROM repo_freeze");
     assert_eq!(freeze(&gate, "second"), ahead + 2);
 }
 
@@ -110,8 +90,8 @@ fn a_freeze_is_named_by_its_number_everywhere() {
         .unwrap();
     let number = freeze(&gate, "errors at 7 %");
     assert!(number > of_beta && number < 1 << 53);
-    let sqlite = gate.sqlite();
-    assert_eq!(numbers(&sqlite), [of_beta, number]);
+    let program = gate.program();
+    assert_eq!(numbers(&program), [of_beta, number]);
     assert_eq!(repo(&gate)["freeze"]["id"], number);
     assert!(
         gate.run(&["repo", "alpha"])
@@ -130,20 +110,16 @@ fn a_freeze_is_named_by_its_number_everywhere() {
         .json_lines()
         .remove(0);
     assert_eq!(alert["subject"], number);
-    assert_eq!(
-        one::<i64>(&sqlite, "SELECT freeze FROM serial_gate_deploy"),
-        of_beta
-    );
+    let of_deploy: i64 = program.one("SELECT \"freeze\" FROM serial_gate_deploy");
+    assert_eq!(of_deploy, of_beta);
 }
 
 #[test]
 fn a_freeze_of_another_program_has_a_number_too() {
     let gate = Gate::new();
-    let sqlite = gate.sqlite();
-    sqlite
-        .execute_batch("INSERT INTO repo_freeze (repo) VALUES ('alpha'), ('alpha'), ('beta')")
-        .unwrap();
-    let numbers = numbers(&sqlite);
+    let program = gate.program();
+    program.run("INSERT INTO repo_freeze (repo) VALUES ('alpha'), ('alpha'), ('beta')");
+    let numbers = numbers(&program);
     assert!(numbers.is_sorted_by(|one, next| one < next), "{numbers:?}");
     assert_eq!(repo(&gate)["freeze"]["id"], numbers[1]);
     unfreeze(&gate, numbers[0]).exits(1);
@@ -153,28 +129,26 @@ fn a_freeze_of_another_program_has_a_number_too() {
 #[test]
 fn another_program_that_adds_a_freeze_notices_no_number() {
     let gate = Gate::new();
-    let sqlite = gate.sqlite();
-    sqlite
-        .execute_batch("INSERT INTO repo_freeze (id, repo) VALUES (6, 'alpha')")
-        .unwrap();
+    let program = gate.program();
+    program.run("INSERT INTO repo_freeze (id, repo) VALUES (6, 'alpha')");
     let returned = "INSERT INTO repo_freeze (repo) VALUES ('alpha') RETURNING id || repo";
-    assert_eq!(one::<String>(&sqlite, returned), "7alpha");
-    assert_eq!(sqlite.last_insert_rowid(), 7);
-    assert_eq!(sqlite.changes(), 1);
+    assert_eq!(program.one::<String>(returned), "7alpha");
+    if let Program::Sqlite(sqlite) = &program {
+        assert_eq!(sqlite.last_insert_rowid(), 7);
+        assert_eq!(sqlite.changes(), 1);
+    }
 }
 
 #[test]
 fn a_row_that_replaces_another_has_a_new_number() {
     let gate = Gate::new();
-    let sqlite = gate.sqlite();
+    let program = gate.program();
     let mut given = Vec::new();
     for verb in ["INSERT", "REPLACE", "INSERT OR REPLACE", "REPLACE"] {
-        sqlite
-            .execute_batch(&format!(
-                "{verb} INTO repo_freeze (id, repo) VALUES (1, 'alpha')"
-            ))
-            .unwrap();
-        given.extend(numbers(&sqlite));
+        program.run(format!(
+            "{verb} INTO repo_freeze (id, repo) VALUES (1, 'alpha')"
+        ));
+        given.extend(numbers(&program));
     }
     assert_eq!(given.len(), 4);
     assert!(given.is_sorted_by(|one, next| one < next), "{given:?}");
@@ -187,11 +161,15 @@ fn a_cleared_row_that_is_made_a_freeze_again_is_another_freeze() {
     let first = freeze(&gate, "first");
     freeze(&gate, "second");
     gate.run(&["unfreeze", "alpha"]).succeeds();
-    let sqlite = gate.sqlite();
-    let again = "UPDATE repo_freeze SET cleared_at = NULL WHERE reason = ?1";
-    sqlite.execute(again, ["second"]).unwrap();
+    let program = gate.program();
+    let again = |reason| {
+        program.run(format!(
+            "UPDATE repo_freeze SET cleared_at = NULL WHERE reason = '{reason}'"
+        ));
+    };
+    again("second");
     let second = repo(&gate)["freeze"]["id"].as_i64().unwrap();
-    sqlite.execute(again, ["first"]).unwrap();
+    again("first");
     unfreeze(&gate, first).exits(1);
     unfreeze(&gate, second).exits(1);
     // The page and `repo` show the number that has to be given.
@@ -204,10 +182,8 @@ fn a_freeze_that_is_not_there_is_no_reason_to_clear_an_earlier_one() {
     let gate = Gate::new();
     freeze(&gate, "first");
     let second = freeze(&gate, "second");
-    let sqlite = gate.sqlite();
-    sqlite
-        .execute("DELETE FROM repo_freeze WHERE reason = 'second'", [])
-        .unwrap();
+    let program = gate.program();
+    program.run("DELETE FROM repo_freeze WHERE reason = 'second'");
     let ran = unfreeze(&gate, second).exits(1);
     insta::assert_snapshot!(without_times(&ran.stderr), @"error: `alpha` is not held by freeze \
         (number) but by freeze (number), and nothing was cleared: look at its reason with \
@@ -219,14 +195,12 @@ fn a_freeze_that_is_not_there_is_no_reason_to_clear_an_earlier_one() {
 fn a_freeze_of_a_version_without_numbers_is_known_by_its_id() {
     let gate = Gate::new();
     freeze(&gate, "old");
-    gate.sqlite()
-        .execute_batch(
-            "DROP TRIGGER serial_gate_repo_freeze_numbered;
+    gate.program().run(
+        "DROP TRIGGER serial_gate_repo_freeze_numbered;
              DROP TRIGGER serial_gate_repo_freeze_renumbered;
              DROP TABLE serial_gate_freeze_number;
              ALTER TABLE repo_freeze DROP COLUMN gate_number",
-        )
-        .unwrap();
+    );
     gate.run(&["init"]).succeeds();
     assert_eq!(repo(&gate)["freeze"]["id"], 1);
     unfreeze(&gate, 2).exits(1);
@@ -245,26 +219,24 @@ fn who_made_a_freeze_is_not_who_made_the_deleted_one_of_its_id() {
         store.frozen_by("alpha", &freeze).unwrap()
     };
     assert_eq!(by(&gate).as_deref(), Some("ops"));
-    gate.sqlite()
-        .execute_batch(
-            "UPDATE serial_gate_audit SET subject = 'freeze 1';
+    gate.program().run(
+        "UPDATE serial_gate_audit SET subject = 'freeze 1';
              DELETE FROM repo_freeze;
              INSERT INTO repo_freeze (repo, frozen_at) VALUES ('alpha', '2001-01-01 00:00:00');
              UPDATE repo_freeze SET gate_number = NULL",
-        )
-        .unwrap();
+    );
     assert_eq!(by(&gate), None);
 }
 
 #[test]
 fn nonsense_in_the_column_of_the_numbers_stops_no_freeze() {
     let gate = Gate::new();
-    let sqlite = gate.sqlite();
+    let program = gate.program();
     for nonsense in ["'x'", "9223372036854775807", "-1", "1.5", "x'00'"] {
         freeze(&gate, "one");
-        sqlite
-            .execute_batch(&format!("UPDATE repo_freeze SET gate_number = {nonsense}"))
-            .unwrap();
+        if !program.takes(format!("UPDATE repo_freeze SET gate_number = {nonsense}")) {
+            continue;
+        }
         freeze(&gate, "two");
         gate.run(&["unfreeze", "alpha"]).succeeds();
     }
@@ -273,12 +245,10 @@ fn nonsense_in_the_column_of_the_numbers_stops_no_freeze() {
 #[test]
 fn a_freeze_from_the_future_is_said_to_be_one() {
     let gate = Gate::new();
-    gate.sqlite()
-        .execute_batch(
-            "INSERT INTO repo_freeze (repo, reason, frozen_at) VALUES ('alpha', 'r', '2999-01-01 \
+    gate.program().run(
+        "INSERT INTO repo_freeze (repo, reason, frozen_at) VALUES ('alpha', 'r', '2999-01-01 \
              00:00:00')",
-        )
-        .unwrap();
+    );
     for verb in [&["queue"][..], &["repo", "alpha"]] {
         let said = gate.run(verb).succeeds().stdout;
         assert!(
@@ -297,11 +267,9 @@ fn a_time_that_was_never_set_is_no_time() {
         "791555400",
     ] {
         let gate = Gate::new();
-        gate.sqlite()
-            .execute_batch(&format!(
-                "INSERT INTO repo_freeze (repo, reason, frozen_at) VALUES ('alpha', 'r', {time})"
-            ))
-            .unwrap();
+        gate.program().run(format!(
+            "INSERT INTO repo_freeze (repo, reason, frozen_at) VALUES ('alpha', 'r', {time})"
+        ));
         let said = gate.run(&["queue"]).succeeds().stdout;
         assert!(said.contains("which is not a time"), "{time}: {said}");
     }

@@ -8,6 +8,7 @@ mod files;
 mod flat;
 mod freezes;
 mod journal;
+mod numbered_tokens;
 mod plans;
 mod refused_rows;
 mod tasks;
@@ -18,5 +19,5 @@ use crate::support::Gate;
 /// Ends every lease, as time would.
 fn end_leases(gate: &Gate) {
     let sql = "UPDATE jobs SET gate_lease_until = '2000-01-01 00:00:00' WHERE status = 'running'";
-    gate.sqlite().execute(sql, []).unwrap();
+    gate.program().run(sql);
 }

@@ -305,7 +305,7 @@ fn a_snapshot_for_every_clause_searches_by_indexes_that_are_there() {
         let is_search =
             |step: &&String| step.starts_with("SEARCH g1") && !step.contains("AUTOMATIC");
         let searches = steps.iter().filter(is_search).count();
-        let sources = Table::ALL.map(|table| reach.sources(table).len());
+        let sources = Table::ALL.map(|table| reach.sources(table, Dialect::Sqlite).len());
         assert_eq!(searches, sources.iter().sum::<usize>(), "{steps:#?}");
     }
 }

@@ -4,12 +4,11 @@
 use serde_json::{Value, json};
 
 use super::end_leases;
+use crate::support::engine::Does;
 use crate::support::look::{status, until, value};
 use crate::support::service::Service;
 use crate::support::worker::Worker;
 use crate::support::{Gate, Ran, token};
-
-const BINARY: &str = env!("CARGO_BIN_EXE_serial-gate");
 
 /// A queue with task 1 of `alpha`: its jobs 1 and 2 are queued.
 fn gate() -> Gate {
@@ -29,7 +28,7 @@ fn claim(gate: &Gate, agent: &str) -> String {
 fn statuses(gate: &Gate) -> String {
     value(
         gate,
-        "SELECT group_concat(status) FROM (SELECT status FROM jobs ORDER BY id)",
+        "SELECT string_agg(status, ',') FROM (SELECT status FROM jobs ORDER BY id) AS ordered",
     )
     .unwrap()
 }
@@ -66,7 +65,7 @@ fn a_task_ends_whose_job_another_program_cancelled() {
         let gate = gate();
         claim(&gate, "analyst");
         let sql = "UPDATE jobs SET status = 'cancelled' WHERE id = 1";
-        gate.sqlite().execute(sql, []).unwrap();
+        gate.program().run(sql);
         gate.run(verb).succeeds();
         assert_eq!(end_of(&gate, 1), end, "{verb:?}");
         assert_eq!(statuses(&gate), "cancelled,cancelled", "{verb:?}");
@@ -114,10 +113,8 @@ fn a_running_job_keeps_its_task_from_ending_and_the_message_says_what_to_do() {
 #[test]
 fn a_job_that_another_program_started_keeps_its_task_from_ending_as_well() {
     let gate = gate();
-    let sqlite = gate.sqlite();
-    sqlite
-        .execute("UPDATE jobs SET status = 'running' WHERE id = 2", [])
-        .unwrap();
+    let sqlite = gate.program();
+    sqlite.run("UPDATE jobs SET status = 'running' WHERE id = 2");
     let ran = gate.run(&["task", "done", "1"]).exits(1);
     assert!(
         ran.stderr
@@ -181,7 +178,7 @@ fn a_token_of_nobody_ends_no_task_and_is_in_the_audit() {
     }
     assert_eq!(statuses(&gate), "running,queued");
     let refused =
-        "SELECT group_concat(subject) FROM serial_gate_audit WHERE action = 'token refused'";
+        "SELECT string_agg(subject, ',') FROM serial_gate_audit WHERE action = 'token refused'";
     assert_eq!(value(&gate, refused).as_deref(), Some("task 1"));
 }
 
@@ -246,12 +243,12 @@ fn force_without_a_reason_is_refused() {
 fn a_trigger_that_keeps_a_cancelled_job_running_undoes_the_end() {
     let gate = gate();
     claim(&gate, "analyst");
-    gate.sqlite()
-        .execute_batch(
-            "CREATE TRIGGER undo AFTER UPDATE OF status ON jobs WHEN new.status = 'cancelled'
-             BEGIN UPDATE jobs SET status = old.status WHERE id = new.id; END",
-        )
-        .unwrap();
+    gate.program().trigger(
+        "undo",
+        "AFTER UPDATE OF status ON jobs",
+        Some("new.status = 'cancelled'"),
+        &Does::Run("UPDATE jobs SET status = old.status WHERE id = new.id"),
+    );
     gate.run(&["task", "done", "1", "--force", "--reason", "merged"])
         .exits(1);
     assert_eq!(end_of(&gate, 1), "analysis -");
@@ -292,7 +289,10 @@ fn a_worker_s_command_ends_its_own_task_with_the_token_that_it_is_given() {
         let gate = gate();
         let ran = work(
             &gate,
-            &format!("{BINARY} task {verb} $SERIAL_GATE_TASK >/dev/null"),
+            &format!(
+                "{} task {verb} $SERIAL_GATE_TASK >/dev/null",
+                gate.in_shell()
+            ),
         )
         .succeeds();
         assert_eq!(ran.stdout, "1 job done, 0 failed, 0 given up\n");
@@ -310,7 +310,7 @@ fn a_worker_s_command_cannot_end_somebody_else_s_task() {
         .succeeds();
     // Task 2 has a running job of another worker, and so has its own task.
     for task in ["2", "1", "1 2"] {
-        work(&gate, &format!("{BINARY} task done {task}")).succeeds();
+        work(&gate, &format!("{} task done {task}", gate.in_shell())).succeeds();
         assert_eq!(status(&gate, 1), "failed");
         gate.run(&["job", "requeue", "1"]).succeeds();
     }
@@ -340,7 +340,10 @@ fn a_job_whose_task_ended_meanwhile_is_cancelled_when_its_lease_runs_out() {
 fn a_job_whose_task_ended_meanwhile_is_cancelled_when_its_worker_is_stopped() {
     let gate = Gate::new();
     gate.run(&["task", "add", "alpha"]).succeeds();
-    let script = format!("{BINARY} task done 1; touch begun; exec sleep 600");
+    let script = format!(
+        "{} task done 1; touch begun; exec sleep 600",
+        gate.in_shell()
+    );
     let worker = Worker::start(&gate, &[], &["sh", "-c", &script]);
     until("its command has ended the task", || {
         gate.path("begun").exists()
@@ -420,13 +423,10 @@ fn under_other_rules_a_task_ends_in_the_first_of_their_finished_stages() {
 fn a_job_that_another_program_adds_to_a_finished_task_follows_the_rule() {
     let gate = gate();
     gate.run(&["task", "done", "1"]).succeeds();
-    gate.sqlite()
-        .execute(
-            "INSERT INTO jobs (task_id, repo, agent, status) VALUES (1, 'alpha', 'analyst', \
+    gate.program().run(
+        "INSERT INTO jobs (task_id, repo, agent, status) VALUES (1, 'alpha', 'analyst', \
              'queued')",
-            [],
-        )
-        .unwrap();
+    );
     assert_eq!(gate.run(&["claim", "--json"]).succeeds().json()["id"], 3);
 }
 

@@ -218,12 +218,13 @@ pub fn queue_of(component: &[u8]) -> Gate {
 }
 
 pub fn install(gate: &Gate, component: &[u8]) {
-    let sqlite = gate.sqlite();
+    let program = gate.program();
     let digest = serial_gate::policy::digest(component);
-    let sql = "INSERT INTO serial_gate_policy (digest, component) VALUES (?1, ?2)";
-    sqlite.execute(sql, (&digest, component)).unwrap();
-    let sql = "UPDATE serial_gate_generation SET digest = ?1 WHERE state = 'active'";
-    sqlite.execute(sql, [&digest]).unwrap();
+    program.run(format!(
+        "INSERT INTO serial_gate_policy (digest, component) VALUES ('{digest}', {});
+         UPDATE serial_gate_generation SET digest = '{digest}' WHERE state = 'active'",
+        program.bytes(component)
+    ));
 }
 
 pub(crate) use clause_at;

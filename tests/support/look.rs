@@ -19,11 +19,7 @@ pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 
 /// One value of the database, as text.
 pub fn value(gate: &Gate, sql: &str) -> Option<String> {
-    gate.sqlite()
-        .query_row(&format!("SELECT CAST(({sql}) AS TEXT)"), [], |row| {
-            row.get(0)
-        })
-        .unwrap()
+    gate.program().maybe(format!("SELECT ({sql})"))
 }
 
 pub fn status(gate: &Gate, job: i64) -> String {
@@ -39,5 +35,5 @@ pub fn lines(path: &Path) -> Vec<String> {
 /// How many rows a table has.
 pub fn count(gate: &Gate, table: &str) -> i64 {
     let sql = format!("SELECT count(*) FROM {table}");
-    gate.sqlite().query_row(&sql, [], |row| row.get(0)).unwrap()
+    gate.program().one(sql)
 }

@@ -7,11 +7,13 @@ mod devtools;
 #[cfg(target_os = "linux")]
 pub mod disk;
 pub mod endpoint;
+pub mod engine;
 mod gate;
 pub mod hostile;
 pub mod look;
 pub mod moved_files;
 pub mod native;
+pub mod own_server;
 pub mod programs;
 pub mod proposals;
 pub mod random;

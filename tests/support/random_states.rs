@@ -3,6 +3,8 @@
 //! States are small and full of collisions, where rules differ: few repos, equal ids, NULLs, task
 //! ids of other repos, names that almost match.
 
+use std::fmt::Write;
+
 use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -11,6 +13,7 @@ use serial_gate::model::{Settings, Verdict};
 use serial_gate::queue::{Options, Queue};
 
 use super::Gate;
+use super::engine::{Engine, Program, literal};
 
 /// A value of a text column.
 type Text = Option<&'static str>;
@@ -33,13 +36,13 @@ pub enum TaskId {
     Text(&'static str),
 }
 
-impl rusqlite::ToSql for TaskId {
-    fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
+impl TaskId {
+    fn literal(&self) -> String {
         match self {
-            TaskId::Null => Ok(rusqlite::types::Null.into()),
-            TaskId::Integer(id) => id.to_sql(),
-            TaskId::Fraction(id) => id.to_sql(),
-            TaskId::Text(id) => id.to_sql(),
+            TaskId::Null => "NULL".into(),
+            TaskId::Integer(id) => id.to_string(),
+            TaskId::Fraction(id) => id.to_string(),
+            TaskId::Text(id) => literal(id),
         }
     }
 }
@@ -53,11 +56,13 @@ fn id() -> impl Strategy<Value = i64> {
 }
 
 fn task_id() -> impl Strategy<Value = TaskId> {
+    // PostgreSQL keeps numbers only.
+    let other = u32::from(Engine::under_test() == Engine::Sqlite);
     prop_oneof![
         8 => id().prop_map(TaskId::Integer),
         2 => Just(TaskId::Null),
-        1 => (-2..6i64).prop_map(|id| TaskId::Fraction(id as f64 + 0.5)),
-        1 => prop::sample::select(&["abc", "", "2", "1e0"][..]).prop_map(TaskId::Text),
+        other => (-2..6i64).prop_map(|id| TaskId::Fraction(id as f64 + 0.5)),
+        other => prop::sample::select(&["abc", "", "2", "1e0"][..]).prop_map(TaskId::Text),
     ]
 }
 
@@ -141,35 +146,37 @@ pub fn settings() -> impl Strategy<Value = Settings> {
         })
 }
 
-fn fill(connection: &rusqlite::Connection, state: &State) {
-    connection
-        .execute_batch("BEGIN; DELETE FROM tasks; DELETE FROM jobs; DELETE FROM repo_freeze")
+fn fill(program: &Program, state: &State) {
+    let text = |text: &Text| text.map_or("NULL".to_owned(), literal);
+    let mut sql = "BEGIN; DELETE FROM tasks; DELETE FROM jobs; DELETE FROM repo_freeze;".to_owned();
+    for (id, repo, stage, label) in &state.tasks {
+        let [repo, stage, label] = [repo, stage, label].map(text);
+        write!(
+            sql,
+            "INSERT INTO tasks (id, repo, stage, gate_label)
+             VALUES ({id}, {repo}, {stage}, {label});"
+        )
         .unwrap();
-    for task in &state.tasks {
-        connection
-            .execute(
-                "INSERT INTO tasks (id, repo, stage, gate_label) VALUES (?1, ?2, ?3, ?4)",
-                *task,
-            )
-            .unwrap();
     }
-    for job in &state.jobs {
-        connection
-            .execute(
-                "INSERT INTO jobs (id, task_id, repo, agent, status) VALUES (?1, ?2, ?3, ?4, ?5)",
-                job.clone(),
-            )
-            .unwrap();
+    for (id, task, repo, agent, status) in &state.jobs {
+        let task = task.literal();
+        let [repo, agent, status] = [repo, agent, status].map(text);
+        write!(
+            sql,
+            "INSERT INTO jobs (id, task_id, repo, agent, status)
+             VALUES ({id}, {task}, {repo}, {agent}, {status});"
+        )
+        .unwrap();
     }
-    for freeze in &state.freezes {
-        connection
-            .execute(
-                "INSERT INTO repo_freeze (id, repo, cleared_at) VALUES (?1, ?2, ?3)",
-                *freeze,
-            )
-            .unwrap();
+    for (id, repo, cleared) in &state.freezes {
+        let (repo, cleared) = (literal(repo), text(cleared));
+        write!(
+            sql,
+            "INSERT INTO repo_freeze (id, repo, cleared_at) VALUES ({id}, {repo}, {cleared});"
+        )
+        .unwrap();
     }
-    connection.execute_batch("COMMIT").unwrap();
+    program.run(sql + "COMMIT");
 }
 
 /// The same for any policy, and with another random input.
@@ -180,9 +187,9 @@ pub fn for_random_states_of<T: std::fmt::Debug>(
     check: impl Fn(&mut Queue, &State, &T) -> Result<(), TestCaseError>,
 ) {
     let gate = Gate::new();
-    let other = gate.sqlite();
-    other.pragma_update(None, "synchronous", "OFF").unwrap();
-    let queue = Queue::open(&gate.database(), rule, Options::default());
+    let other = gate.program();
+    other.without_flushes();
+    let queue = Queue::open(gate.place(), rule, Options::default());
     let queue = std::cell::RefCell::new(queue.unwrap());
     let mut runner = TestRunner::new(ProptestConfig {
         cases,

@@ -67,20 +67,8 @@ impl Service {
 
     /// With a limit on open files, as an option of `ulimit`: `-n 200`.
     pub fn with_open_files(gate: Gate, limit: &str) -> Service {
-        let served = gate.command(&["serve", "--listen", "127.0.0.1:0", "--json"]);
-        let mut command = Command::new("sh");
-        command
-            .args(["-c", &format!("ulimit {limit} && exec \"$0\" \"$@\"")])
-            .arg(served.get_program())
-            .args(served.get_args())
-            .current_dir(gate.path("."))
-            .stdin(Stdio::null());
-        for (name, value) in served.get_envs() {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
+        let arguments = ["serve", "--listen", "127.0.0.1:0", "--json"];
+        let command = gate.command_after(&format!("ulimit {limit}"), &arguments);
         let started = start(command, Stdio::inherit());
         Service::of(gate, started)
     }

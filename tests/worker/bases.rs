@@ -149,9 +149,8 @@ fn what_a_look_at_another_tip_found_is_not_said_of_this_one() {
         // The next look read the tip, and could not fetch it.
         project
             .gate
-            .sqlite()
-            .execute_batch("UPDATE serial_gate_base SET tip = 'abcdefabcdef'")
-            .unwrap();
+            .program()
+            .run("UPDATE serial_gate_base SET tip = 'abcdefabcdef'");
         assert_eq!(
             said(&project.gate, &base),
             "CUT; `main` is at abcdefabcd, and whether it still contains CUT is not known: look before you merge or rebase"
@@ -284,11 +283,8 @@ fn nothing_is_looked_for_where_the_task_is_finished() {
 fn what_is_no_commit_is_not_given_to_git() {
     let (project, _) = cut();
     let gate = &project.gate;
-    gate.sqlite()
-        .execute_batch(
-            "UPDATE tasks SET gate_base_commit = '--upload-pack=touch ran;' WHERE id = 1",
-        )
-        .unwrap();
+    gate.program()
+        .run("UPDATE tasks SET gate_base_commit = '--upload-pack=touch ran;' WHERE id = 1");
     look(&project);
     assert!(!gate.path("ran").exists());
     assert_eq!(branch(gate)["base_rewritten"], false);
@@ -301,9 +297,8 @@ fn a_remote_that_is_away_is_told_of_once_and_what_was_seen_with_its_time() {
     project.commit("third");
     look(&project);
     std::fs::rename(gate.path("remote.git"), gate.path("away.git")).unwrap();
-    gate.sqlite()
-        .execute_batch("UPDATE serial_gate_base SET seen_at = '2026-01-01 12:00:00'")
-        .unwrap();
+    gate.program()
+        .run("UPDATE serial_gate_base SET seen_at = '2026-01-01 12:00:00'");
     gate.run(&["task", "add", "beta"]).succeeds();
     let ran = project.work(&["--max", "1"], &["true"]).succeeds();
     let warned = "cannot look at the base of `alpha`: git cannot read";

@@ -60,6 +60,19 @@ fn a_command_may_ask_the_queue_that_its_job_is_of() {
     );
 }
 
+/// Whoever has the address of a server can do more there than the job's token allows.
+#[test]
+fn a_command_is_told_no_address_of_a_server() {
+    let gate = Gate::new();
+    gate.write("serial-gate.toml", "");
+    gate.run(&["task", "add", "alpha"]).succeeds();
+    work(&gate, &["--max", "1"], "env > environment").succeeds();
+    let environment = lines(&gate.path("environment"));
+    assert!(environment.iter().any(|line| line == "SERIAL_GATE_JOB=1"));
+    let address = |line: &&String| line.contains("postgres://") || line.starts_with("PGPASS");
+    assert_eq!(environment.iter().find(address), None);
+}
+
 #[test]
 fn a_job_ends_as_its_command_does() {
     let gate = Gate::new();
@@ -81,11 +94,8 @@ fn a_job_ends_as_its_command_does() {
     };
     insta::assert_snapshot!(error(2).unwrap(), @"the command ended with exit status: 3");
     insta::assert_snapshot!(error(3).unwrap(), @"the command ended with signal: 9 (SIGKILL)");
-    let alerts = value(
-        &gate,
-        "SELECT group_concat(subject) FROM serial_gate_alert WHERE kind = 'job_failed'",
-    );
-    assert_eq!(alerts.unwrap(), "2,3");
+    let alerts = "SELECT subject FROM serial_gate_alert WHERE kind = 'job_failed' ORDER BY 1";
+    assert_eq!(gate.program().all::<i64>(alerts), [2, 3]);
 }
 
 #[test]

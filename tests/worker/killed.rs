@@ -4,6 +4,7 @@
 use std::process::Stdio;
 use std::thread;
 
+use crate::support::engine::Does;
 use crate::support::look::{until, value};
 use crate::support::worker::{Project, Worker, program};
 
@@ -105,44 +106,47 @@ fn killed_at(step: (&str, &str), when: &str) {
     assert_eq!(job.unwrap(), "done2", "{when} {step:?}");
 }
 
+/// Goes on until the process is killed.
+const FOR_EVER: &str = "INSERT INTO reached SELECT 1;
+    INSERT INTO reached SELECT max(i) FROM (
+        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT (i + 1) % 1000 FROM n WHERE i < 1000)
+        SELECT i FROM n) AS endless";
+
 #[test]
 fn killed_before_or_after_anything_is_written_down_a_cut_goes_on_where_it_ended() {
     // Statements that hold the worker up for ever, so that it can be killed there, and what they
     // leave behind.
-    for (statement, is_pushed) in [
+    for (statement, when, is_pushed) in [
         (
-            "UPDATE OF gate_branch ON tasks WHEN NEW.gate_branch IS NOT NULL",
+            "UPDATE OF gate_branch ON tasks",
+            "NEW.gate_branch IS NOT NULL",
             false,
         ),
         (
-            "UPDATE OF gate_cut_at ON tasks WHEN NEW.gate_cut_at IS NOT NULL",
+            "UPDATE OF gate_cut_at ON tasks",
+            "NEW.gate_cut_at IS NOT NULL",
             true,
         ),
-        ("UPDATE OF status ON jobs WHEN NEW.status = 'done'", true),
+        ("UPDATE OF status ON jobs", "NEW.status = 'done'", true),
     ] {
         let project = Project::new();
         let gate = &project.gate;
         gate.run(&["task", "add", "alpha", "--work-item", "ORCH-1"])
             .succeeds();
-        gate.sqlite()
-            .execute_batch(&format!(
-                "CREATE TRIGGER held_up BEFORE {statement} BEGIN
-                    SELECT count(*) FROM (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n);
-                 END"
-            ))
-            .unwrap();
+        let other = gate.program();
+        other.run("CREATE TABLE reached (step BIGINT)");
+        let event = format!("BEFORE {statement}");
+        other.trigger("held_up", &event, Some(when), &Does::Run(FOR_EVER));
         let mut worker = Worker::start(gate, &["--lease", "2s", "--max", "1"], &["touch", "begun"]);
         until("it is held up", || {
-            let busy = gate.sqlite();
-            busy.busy_timeout(std::time::Duration::ZERO).unwrap();
-            let is_held = busy.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_err();
-            is_held && project.tip("task/ORCH-1").is_some() == is_pushed
+            other.is_changed_by_another() && project.tip("task/ORCH-1").is_some() == is_pushed
         });
         thread::sleep(std::time::Duration::from_millis(200));
         worker.process.kill().unwrap();
         worker.process.wait().unwrap();
         let pushed = project.tip("task/ORCH-1");
-        gate.sqlite().execute_batch("DROP TRIGGER held_up").unwrap();
+        other.stop_others();
+        other.drop_trigger("held_up");
         let moved = project.commit("meanwhile");
         project
             .work(&["--max", "1"], &["touch", "begun"])

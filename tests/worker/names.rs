@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::support::Ran;
+use crate::support::engine::Engine;
 use crate::support::look::{status, value};
 use crate::support::service::Service;
 use crate::support::worker::Project;
@@ -74,14 +75,13 @@ fn a_work_item_whose_branch_another_task_has_is_refused() {
         .gate
         .run(&["task", "add", "beta", "--work-item", "ORCH/1"])
         .succeeds();
-    // The fourth task would have its number for a name.
-    add(&project, "5").succeeds();
+    // The next task but one would have its number for a name.
+    let last: i64 = project.gate.program().one("SELECT max(id) FROM tasks");
+    let (named, numbered) = (last + 1, last + 2);
+    add(&project, &numbered.to_string()).succeeds();
     let ran = project.gate.run(&["task", "add", "alpha"]).exits(1);
-    assert!(
-        ran.stderr.contains("the branch `task/5` is task 4's"),
-        "{}",
-        ran.stderr
-    );
+    let refused = format!("the branch `task/{numbered}` is task {named}'s");
+    assert!(ran.stderr.contains(&refused), "{}", ran.stderr);
 }
 
 #[test]
@@ -135,17 +135,19 @@ fn any_work_item_will_do_where_no_branch_is_cut() {
 fn a_task_that_another_program_added_fails_at_its_first_try() {
     let project = Project::new();
     let gate = &project.gate;
-    for (job, work_item) in (1..).zip(["two words", "a\0b", &"x".repeat(5_000), "main"]) {
-        gate.sqlite()
-            .execute(
-                "INSERT INTO tasks (repo, work_item_id, stage) VALUES ('alpha', ?1, 'analysis')",
-                [work_item],
-            )
-            .unwrap();
-        gate.sqlite()
-            .execute("INSERT INTO jobs (task_id, repo, agent, status) VALUES (?1, 'alpha', 'analyst', 'queued')", [job])
-            .unwrap();
-        if work_item == "main" {
+    let odd = match Engine::under_test() {
+        Engine::Sqlite => "'a' || char(0) || 'b'",
+        // No text has a NUL there.
+        Engine::Postgres => "'a' || chr(1) || 'b'",
+    };
+    let long = format!("'{}'", "x".repeat(5_000));
+    for (job, work_item) in (1..).zip(["'two words'", odd, &long, "'main'"]) {
+        gate.program().run(format!(
+            "INSERT INTO tasks (repo, work_item_id, stage) VALUES ('alpha', {work_item}, 'analysis');
+             INSERT INTO jobs (task_id, repo, agent, status)
+             VALUES ({job}, 'alpha', 'analyst', 'queued');"
+        ));
+        if work_item == "'main'" {
             let config = "[[project]]\nrepo = \"alpha\"\nremote = \"remote.git\"\nbranch = \"{work_item}\"\n";
             gate.write("serial-gate.toml", config);
         }

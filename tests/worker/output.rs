@@ -13,15 +13,11 @@ fn work_with(project: &Project, git: &str, shell: bool) -> Ran {
         gate.path("bin").display(),
         std::env::var("PATH").unwrap()
     );
-    let limits = if shell { "ulimit -f 2048; " } else { "" };
-    let binary = env!("CARGO_BIN_EXE_serial-gate");
-    let line = format!("{limits}exec {binary} work --agent analyst --max 1 --tries 1 -- true");
-    let mut command = std::process::Command::new("sh");
-    command
-        .args(["-c", &line])
-        .env("PATH", path)
-        .current_dir(gate.path("."));
-    command.output().unwrap().into()
+    let setup = if shell { "ulimit -f 2048" } else { "true" };
+    let arguments = ["work", "--agent", "analyst", "--max", "1", "--tries", "1"];
+    let arguments = [&arguments[..], &["--", "true"]].concat();
+    let mut command = gate.command_after(setup, &arguments);
+    command.env("PATH", path).output().unwrap().into()
 }
 
 /// A shell script for the first call of git for a remote.

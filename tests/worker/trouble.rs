@@ -35,12 +35,8 @@ fn a_job_whose_branch_cannot_be_cut_keeps_its_place_and_is_tried_again() {
     // No worker gets it in the meantime.
     gate.run(&["claim"]).exits(3);
     std::fs::rename(gate.path("away.git"), gate.path("remote.git")).unwrap();
-    gate.sqlite()
-        .execute(
-            "UPDATE jobs SET gate_lease_until = '2026-01-01 00:00:00'",
-            [],
-        )
-        .unwrap();
+    gate.program()
+        .run("UPDATE jobs SET gate_lease_until = '2026-01-01 00:00:00'");
     assert!(!gate.path("begun").exists());
     project.work(&["--max", "1"], &["true"]).succeeds();
     assert_eq!(status(gate, 1), "done");
@@ -96,12 +92,10 @@ fn two_tasks_of_a_repo_do_not_share_a_branch() {
     gate.run(&["task", "add", "alpha", "--work-item", "ORCH-1"])
         .succeeds();
     // The second task comes from a program that does not check names.
-    gate.sqlite()
-        .execute_batch(
+    gate.program().run(
             "INSERT INTO tasks (repo, work_item_id, stage) VALUES ('alpha', 'ORCH-1', 'analysis');
              INSERT INTO jobs (task_id, repo, agent, status) VALUES (2, 'alpha', 'analyst', 'queued');",
-        )
-        .unwrap();
+        );
     project.work(&["--max", "1"], &["true"]).succeeds();
     gate.run(&["task", "done", "1"]).succeeds();
     project.git(&[

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
-use serial_gate::clause::Rendered;
+use serial_gate::clause::{Agents, Rendered};
 use serial_gate::gate::{Overrides, Rule};
 use serial_gate::policy::Runtime;
 use serial_gate::queue::{Options, Queue};
-use serial_gate::store::{Claimed, Database, Durability, Lease, Store};
+use serial_gate::store::{Claimed, Database, Durability, Lease, Scanned, Store};
 
 use crate::cell::open;
 
@@ -55,7 +55,7 @@ pub fn queue(path: &Path, runtime: &Runtime, enabled: Option<bool>) -> Queue {
         ..Options::default()
     };
     // A claim without the disk; `service` measures it with the disk.
-    let database = Database::new(path, Durability::Normal);
+    let database = Database::new(path.into(), Durability::Normal);
     Queue::open(database, Rule::Active(overrides), options).unwrap()
 }
 
@@ -73,7 +73,7 @@ pub struct Spliced {
 impl Spliced {
     pub fn new(path: &Path, runtime: &Runtime) -> Spliced {
         let clause = queue(path, runtime, None).clause(Timestamp::now()).unwrap();
-        let mut store = Store::open(Database::new(path, Durability::Normal)).unwrap();
+        let mut store = Store::open(Database::new(path.into(), Durability::Normal)).unwrap();
         store.set_claim_budget(Duration::from_secs(600));
         Spliced {
             store,
@@ -90,7 +90,13 @@ impl Spliced {
             now,
             lease: LEASE,
         };
-        let claimed = self.store.claim(&self.clause, lease).unwrap();
+        let scanned = Scanned {
+            clause: &self.clause,
+            digest: "spliced",
+            gated: &Agents::AllBut(Vec::new()),
+            reads_own_repo_only: true,
+        };
+        let claimed = self.store.claim(scanned, lease).unwrap();
         claimed.map(|job| job.id)
     }
 }

@@ -24,7 +24,7 @@ pub struct Footprint {
     selects: Vec<Select>,
 }
 
-/// Rows of one table that can matter, in SQL for SQLite.
+/// Rows of one table that can matter, in SQL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
     /// What the table's row is called in the condition.
@@ -72,10 +72,10 @@ impl Footprint {
         }
     }
 
-    /// The sources of a table's rows that can matter.
-    pub fn sources(&self, table: Table) -> Vec<Source> {
+    /// The sources of a table's rows that can matter, written for this database.
+    pub fn sources(&self, table: Table, dialect: Dialect) -> Vec<Source> {
         let of_table = self.selects.iter().filter(|select| select.table == table);
-        of_table.map(source).collect()
+        of_table.map(|select| source(select, dialect)).collect()
     }
 
     fn add(&mut self, select: Select) {
@@ -121,7 +121,7 @@ fn is_tie(term: &Predicate, own: Row) -> bool {
     }
 }
 
-fn source(select: &Select) -> Source {
+fn source(select: &Select, dialect: Dialect) -> Source {
     let mut job_columns = Vec::new();
     select.filter.walk(&mut |part| {
         if let Part::Value(Value::Cell(cell)) = part
@@ -134,6 +134,6 @@ fn source(select: &Select) -> Source {
     Source {
         name: render::name(select.number),
         job_columns,
-        condition: render::render(Some(&select.filter), Dialect::Sqlite),
+        condition: render::render(Some(&select.filter), dialect),
     }
 }

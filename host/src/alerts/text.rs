@@ -31,6 +31,10 @@ pub fn text(alert: &Alert) -> String {
             format!("generation {subject} of the policy contradicts itself in `{repo}`"),
             [None, None, None],
         ),
+        AlertKind::LateTask => (
+            format!("task {subject} of `{repo}` was added after a later one was started"),
+            [None, None, None],
+        ),
         AlertKind::Test => (
             "this is a test: the alerts of a queue arrive here".into(),
             [by, None, None],

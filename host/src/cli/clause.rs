@@ -8,7 +8,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use jiff::Timestamp;
 use serde_json::json;
 use serial_gate::clause;
-use serial_gate::gate::default_settings;
+use serial_gate::gate::{default_settings, dialect_of};
 use serial_gate::model::{self, Dialect};
 use serial_gate::policy::{Allowance, DEFAULT_POLICY};
 
@@ -36,9 +36,9 @@ Examples:
   serial-gate clause --dialect postgres
   serial-gate clause | serial-gate clause --check -")]
 pub struct Clause {
-    /// The database that the fragment is for
-    #[arg(long, default_value = "sqlite", value_parser = dialects())]
-    dialect: Dialect,
+    /// The SQL that the fragment is in; without it, that of the database
+    #[arg(long, value_parser = dialects())]
+    dialect: Option<Dialect>,
     /// Check the fragment in this file instead (`-` is the standard input), and print the SQL that
     /// would run
     #[arg(long, value_name = "FILE", conflicts_with = "dialect")]
@@ -56,7 +56,10 @@ impl Verb for Clause {
     fn run(self, shared: &Shared) -> Result<Report, Error> {
         match self.check {
             Some(file) => check(&read(&file)?, shared),
-            None => print(self.dialect, shared),
+            None => {
+                let of_database = || dialect_of(shared.db.location.dialect());
+                print(self.dialect.unwrap_or_else(of_database), shared)
+            }
         }
     }
 }
@@ -68,6 +71,12 @@ fn print(dialect: Dialect, shared: &Shared) -> Result<Report, Error> {
         "text": clause.text, "notes": clause.notes, "valid_until": clause.valid_until,
         "version": version,
     }));
+    if shared.db.location.dialect() == clause::Dialect::Postgres {
+        tracing::warn!(
+            "a claim in a server needs the repo's lock before it asks the rule, which a query with \
+             this fragment has not: claim by `serial-gate claim`, over HTTP, or by the library"
+        );
+    }
     if !shared.json {
         for note in clause.notes {
             tracing::warn!("{}", shown(&note));

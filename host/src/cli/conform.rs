@@ -29,9 +29,13 @@ has one case per line: {\"case\": {…}, \"expected\": {…}}. `case` has `setti
 `jobs` and `freezes`, and operations in `ops`. Fields that `expected` leaves out
 are not compared.
 
+If `--db` or its variable names a server, the database is a schema beside the
+others, which is dropped in the end. A case with values that PostgreSQL does not
+store is named, and is not counted as passed.
+
 The flags `--enabled`, `--repos`, `--freeze-enabled` and `--rules` replace that
-setting in every case. The environment, the configuration file and the queue do
-not affect a case.
+setting in every case. Otherwise, the environment, the configuration file and the
+queue do not affect a case.
 
 Examples:
   serial-gate conform tests/fixtures/*.jsonl
@@ -60,7 +64,13 @@ impl Verb for Conform {
             .map(|file| read_policy(File { file }, shared))
             .transpose()?;
         let component = policy.as_deref().unwrap_or(DEFAULT_POLICY);
-        let mut runner = Runner::new(component, Allowance::default(), shared.runtime.clone())?;
+        let beside = shared.db_named.as_ref();
+        let beside = beside.filter(|location| location.file().is_none());
+        let (allowance, runtime) = (Allowance::default(), shared.runtime.clone());
+        let mut runner = match beside {
+            Some(server) => Runner::beside(server, component, allowance, runtime)?,
+            None => Runner::new(component, allowance, runtime)?,
+        };
         let replaced = replaced(&shared.by_flags);
         if !replaced.is_empty() {
             runner.replace_settings(shared.by_flags.clone())?;
@@ -70,11 +80,18 @@ impl Verb for Conform {
         for file in &self.files {
             suites.push((file, read_cases(file)?));
         }
-        let (mut passed, mut failed) = (0, 0);
+        let (mut passed, mut failed, mut unfit) = (0, 0, 0);
         let mut junit = JUnit::new("serial-gate conform");
         for (file, cases) in &suites {
             let mut suite = TestSuite::new(file.display().to_string());
             for case in cases {
+                if let Some(why) = runner.cannot_keep(case) {
+                    unfit += 1;
+                    not_storable(case, &why, shared).print()?;
+                    let status = TestCaseStatus::skipped();
+                    suite.add_test_case(TestCase::new(case.name.as_str(), status));
+                    continue;
+                }
                 let failures = runner.failures(case);
                 if failures.is_empty() {
                     passed += 1;
@@ -92,12 +109,22 @@ impl Verb for Conform {
                 .map_err(Error::write(&path))?;
         }
         let mut report = shared.report();
-        report.json(&json!({ "passed": passed, "failed": failed, "replaced": replaced }));
+        let mut summary = json!({ "passed": passed, "failed": failed, "replaced": replaced });
+        let mut not = String::new();
+        if beside.is_some()
+            && let Some(summary) = summary.as_object_mut()
+        {
+            summary.insert("not_storable".into(), unfit.into());
+        }
+        if unfit > 0 {
+            not = format!(", {unfit} not storable in PostgreSQL");
+        }
+        report.json(&summary);
         let each = match replaced.join("`, `") {
             names if names.is_empty() => names,
             names => format!(", each with its `{names}` replaced"),
         };
-        report.line(format!("{passed} passed, {failed} failed{each}"));
+        report.line(format!("{passed} passed, {failed} failed{not}{each}"));
         Ok(match failed {
             0 => report,
             _ => report.ended(Outcome::Failed),
@@ -128,6 +155,18 @@ fn failed_case(case: &Case, failures: &[String], shared: &Shared) -> Report {
     for failure in failures {
         report.line(format!("  {}", shown(failure)));
     }
+    report
+}
+
+/// A case with values that the database does not keep.
+fn not_storable(case: &Case, why: &str, shared: &Shared) -> Report {
+    let mut report = shared.report();
+    report.json(&json!({ "case": case.name, "not_storable": why }));
+    report.line(format!(
+        "not storable {}: {}",
+        shown(&case.name),
+        shown(why)
+    ));
     report
 }
 

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use serial_gate::gate::{Overrides, Rule, default_settings};
 use serial_gate::queue::{NewFreeze, Options, Queue, Running};
-use serial_gate::store::{Actor, Claimed, Database, Durability, Ending, NewTask};
+use serial_gate::store::{Actor, Claimed, Database, Durability, Ending, Location, NewTask};
 
 use super::Error;
 use super::options::Shared;
@@ -54,7 +54,10 @@ impl Verb for Demo {
     fn run(self, shared: &Shared) -> Result<Report, Error> {
         let folder = tempfile::tempdir().map_err(Error::write(&tempfile::env::temp_dir()))?;
         // Nothing here has to survive a power cut.
-        let database = Database::new(folder.path().join("demo.db"), Durability::Normal);
+        let database = Database::new(
+            Location::from(&folder.path().join("demo.db")),
+            Durability::Normal,
+        );
         Queue::init(&database, &default_settings(), operator("a tour"))?;
         let rule = Rule::Active(Overrides::default());
         let queue = Queue::open(&database, rule, Options::default())?;

@@ -7,7 +7,7 @@ use clap::Args;
 use jiff::Timestamp;
 use serde_json::json;
 use serial_gate::alerts::LONGEST_WAIT;
-use serial_gate::store::{self, Change, Difference, LOG_BYTES, Proof, TimeAhead};
+use serial_gate::store::{self, Backlog, Change, Difference, LOG_BYTES, Proof, TimeAhead};
 
 use super::log::Level;
 use super::options::Shared;
@@ -36,8 +36,8 @@ with 1 if they differ, or have differed since the generation became active.
 
 It lists times that no correct clock can have written, and what happens to each. It
 exits with 1 for those that stay wrong: the time at which a queued job was added.
-It also reports a log next to the database (-wal) that is larger than it should be,
-which a long-running reader causes.
+It also reports what a long-running reader causes: a log next to the database (-wal)
+that is larger than it should be, or on PostgreSQL an old snapshot.
 
 Example:
   serial-gate doctor")]
@@ -52,7 +52,7 @@ impl Verb for Doctor {
         let now = Timestamp::now();
         let mut queue = shared.queue()?;
         // Before the comparison, whose own writes may shrink it.
-        let log_bytes = queue.store().log_bytes();
+        let backlog = queue.store().backlog()?;
         let found = queue.diagnose(now)?;
         let times = queue.store().times_ahead(now, shared.lease, LONGEST_WAIT)?;
         let trial = queue.trial(now);
@@ -65,6 +65,8 @@ impl Verb for Doctor {
             proved => proved?,
         };
         let adopted = queue.adoption(now)?;
+        let risks = queue.store().risks()?;
+        let late_tasks = queue.store().late_tasks()?;
         let agreement = agreement::compare(&mut queue, now)?;
         let not_in_force = queue.not_in_force().map(|why| why.to_string());
         let is_sound = found.is_sound()
@@ -84,9 +86,18 @@ impl Verb for Doctor {
             "differences_ever": found.ever,
             "times_ahead": times.found,
             "more_times_ahead": times.more,
-            "wal_bytes": log_bytes,
+            "wal_bytes": match backlog {
+                Backlog::Log(bytes) => Some(bytes),
+                Backlog::Snapshot(_) => None,
+            },
+            "oldest_snapshot_transactions": match backlog {
+                Backlog::Log(_) => None,
+                Backlog::Snapshot(age) => Some(age),
+            },
+            "late_tasks": late_tasks,
             "forbidden": proof.forbidden,
             "untried": proof.unknown,
+            "risks": risks,
             "adoption": adopted,
             "config": shared.config.as_ref().map(|file| file.path.to_string_lossy()),
             "agreement": agreement.to_json(),
@@ -108,12 +119,17 @@ impl Verb for Doctor {
         adoption::advice(&mut report, &adopted, shared, &adoption::SET);
         agreement.report(shared, &mut report);
         times_ahead::list(&times, shared, &mut report);
-        if log_bytes > u64::from(LOG_BYTES) {
+        for risk in &risks {
+            report.note(&risk.to_string());
+        }
+        if backlog.is_long() {
+            report.note(&too_long(backlog));
+        }
+        if let Some(late) = late_tasks.filter(|late| *late > 0) {
             report.note(&format!(
-                "the log next to the database (-wal) has {} MiB, more than its usual {}: a program \
-                 has been reading for long, so end its transaction",
-                log_bytes >> 20,
-                LOG_BYTES >> 20
+                "{} appeared after a later one of the same repo had been started: the program that \
+                 adds them takes their ids long before it commits them",
+                count(usize::try_from(late).unwrap_or_default(), "task")
             ));
         }
         for change in &found.restored {
@@ -154,6 +170,22 @@ impl Verb for Doctor {
             ));
         }
         Ok(report)
+    }
+}
+
+fn too_long(backlog: Backlog) -> String {
+    match backlog {
+        Backlog::Log(bytes) => format!(
+            "the log next to the database (-wal) has {} MiB, more than its usual {}: a program has \
+             been reading for long, so end its transaction",
+            bytes >> 20,
+            LOG_BYTES >> 20
+        ),
+        Backlog::Snapshot(age) => format!(
+            "the server has begun {age} transactions since its oldest snapshot, which slows claims: \
+             a program has been reading for long, so end its transaction (`pg_stat_activity` shows \
+             it)"
+        ),
     }
 }
 

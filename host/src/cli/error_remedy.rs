@@ -75,19 +75,22 @@ pub fn flag(error: &(dyn StdError + 'static)) -> Option<&'static str> {
 /// A remedy as a command; `gate` as for [`of`].
 pub fn in_words(remedy: &Remedy, gate: &str) -> String {
     match remedy {
-        Remedy::Create(path) => format!(
+        Remedy::Create(place) => format!(
             "create it with `serial-gate --db {} init`, or name another with `--db PATH`",
-            path.display()
+            shell(&[place]).unwrap_or_else(|| place.clone())
         ),
         Remedy::NameAnotherFile => "name another file with `--db PATH`".into(),
         Remedy::RenameTables => format!(
             "rename yours (a view is not enough), or make new, empty ones \
              next to them with `{gate} init --new-tables`"
         ),
-        Remedy::Prepare(path) => format!(
+        Remedy::Prepare(place) => format!(
             "`serial-gate --db {} init` adds what is missing, or says why it cannot",
-            path.display()
+            shell(&[place]).unwrap_or_else(|| place.clone())
         ),
+        Remedy::GivePassword => "write it into the address in `SERIAL_GATE_DB`, or into `db` or \
+             `password_file` of the configuration file, or into the file that `PGPASSFILE` names"
+            .into(),
         Remedy::ListAlerts => format!("`{gate} alerts` lists them"),
         Remedy::ListQueue => format!("`{gate} queue` lists what waits"),
         Remedy::ListGenerations => format!("`{gate} policy history` lists them"),
@@ -141,5 +144,17 @@ pub fn in_words(remedy: &Remedy, gate: &str) -> String {
             "trust it with `--trust KEY`, or sign the policy with a trusted one: \
              `{gate} policy sign FILE.wasm --key KEY`"
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proposed_command_has_a_place_as_one_word() {
+        let place = "postgres://u@h/db?schema=q&application_name=x";
+        let remedy = in_words(&Remedy::Prepare(place.into()), "serial-gate");
+        insta::assert_snapshot!(remedy, @"`serial-gate --db 'postgres://u@h/db?schema=q&application_name=x' init` adds what is missing, or says why it cannot");
     }
 }

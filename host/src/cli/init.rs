@@ -9,7 +9,7 @@ use clap::Args;
 use jiff::Timestamp;
 use serial_gate::error::with_causes;
 use serial_gate::gate::{self, default_settings};
-use serial_gate::model::{Dialect, Settings};
+use serial_gate::model::Settings;
 use serial_gate::policy::{Allowance, DEFAULT_POLICY};
 use serial_gate::queue::{self, Adoption, Preparing, Queue, adoption_by};
 use serial_gate::store::{self, Before, GenerationState, Prepared, Store};
@@ -90,7 +90,7 @@ impl Verb for Init {
                 _ => None,
             },
             similar: match before {
-                Before::Nothing => similar::beside(&shared.db.path),
+                Before::Nothing => shared.db.location.file().and_then(similar::beside),
                 _ => None,
             },
             prepared,
@@ -100,7 +100,7 @@ impl Verb for Init {
         };
         let is_new = matches!(before, Before::Nothing | Before::OtherTables);
         if !is_new && dry_run {
-            let census = Store::census_at(&shared.db.path)?;
+            let census = Store::census_at(&shared.db.location)?;
             let rules = settings.rules.as_deref();
             done.adoption = Some(adoption_by(census, &done.prepared.trial, rules));
         } else if before == Before::Orchestrator || (!is_new && verbose) {
@@ -112,6 +112,10 @@ impl Verb for Init {
                 // The preparation itself succeeded.
                 Err(error) => done.uncounted = Some(with_causes(&error)),
             }
+        }
+        // A file needs nothing.
+        if !dry_run && shared.db.location.file().is_none() {
+            shared.queue_as_stored()?.prepare_claims(now)?;
         }
         Ok(init_words::report(&done, verbose, shared))
     }
@@ -145,9 +149,10 @@ fn look(shared: &Shared, now: Timestamp) -> Result<(Adoption, Option<usize>), Er
 
 /// Rules that the policy refuses must not be stored: no order of tasks would be enforced.
 fn check_rules(shared: &Shared, settings: &Settings) -> Result<(), Error> {
+    let dialect = gate::dialect_of(shared.db.location.dialect());
     let built_in = shared.runtime.load(DEFAULT_POLICY, Allowance::default());
     built_in
-        .and_then(|policy| policy.claim_clause(settings, Timestamp::now(), Dialect::Sqlite))
+        .and_then(|policy| policy.claim_clause(settings, Timestamp::now(), dialect))
         .map_err(queue::Error::from)?;
     Ok(())
 }

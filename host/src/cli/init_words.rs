@@ -20,8 +20,8 @@ const LONG: Duration = Duration::from_secs(1);
 /// The report.
 pub fn report(done: &Done, verbose: bool, shared: &Shared) -> Report {
     let mut report = shared.report();
-    let path = shared.db.path.display().to_string();
-    report.json(&document(done, &shared.db.path.to_string_lossy()));
+    let path = shared.db.location.to_string();
+    report.json(&document(done, &path));
     report.line(match done.dry_run {
         true => what_would_be(done, &path),
         false => what_was_done(done, &path),
@@ -44,6 +44,7 @@ fn document(done: &Done, path: &str) -> serde_json::Value {
         "forbidden": prepared.proof.forbidden,
         "untried": prepared.proof.unknown,
         "unread_tables": prepared.unread,
+        "risks": prepared.risks,
         "adoption": done.adoption,
         "claimable": done.claimable,
         "note": done.kept,
@@ -120,6 +121,8 @@ fn list(done: &Done, report: &mut Report) {
             Change::Column(name) => ("column", name),
             Change::Row(name) => ("row of", name),
             Change::Index(name) => ("index", name),
+            Change::Sequence(name) => ("sequence", name),
+            Change::Function(name) => ("function", name),
             Change::Trigger(name) => ("trigger", name),
             Change::Generation(name) => ("policy", name),
             Change::JournalMode(name) => ("journal", name),
@@ -154,6 +157,9 @@ fn notes(done: &Done, shared: &Shared, report: &mut Report) {
         report.note(&format!(
             "the table `{table}` is not read: the gate reads only `tasks`, `jobs` and `repo_freeze`"
         ));
+    }
+    for risk in &prepared.risks {
+        report.note(&risk.to_string());
     }
     if let Some(adoption) = &done.adoption {
         // A prepared queue has rules.

@@ -87,7 +87,7 @@ fn words_of(verdict: Option<&Verdict>, doubts: &[Doubt]) -> String {
 /// A command on the same database that can be pasted into a shell. `None` if a terminal would not
 /// show it exactly.
 pub fn command(shared: &Shared, arguments: &[&str]) -> Option<String> {
-    let database = shared.db.path.to_string_lossy();
+    let database = shared.db.location.to_string();
     let mut words = gate_words(shared, &database);
     words.extend(arguments);
     // A name that begins with a dash would be parsed as a flag.
@@ -99,7 +99,7 @@ pub fn command(shared: &Shared, arguments: &[&str]) -> Option<String> {
 
 /// The beginning of a command on the same database.
 pub fn gate(shared: &Shared) -> String {
-    let database = shared.db.path.to_string_lossy();
+    let database = shared.db.location.to_string();
     shell(&gate_words(shared, &database)).unwrap_or_else(|| "serial-gate".into())
 }
 

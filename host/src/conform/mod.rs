@@ -17,6 +17,7 @@ mod example;
 mod leaves;
 mod near;
 mod operation;
+mod place;
 mod row;
 mod rows;
 mod scene;
@@ -39,8 +40,9 @@ use crate::gate::Overrides;
 use crate::model::Decision;
 use crate::policy::{Allowance, Runtime};
 use crate::queue::{self, Queue};
-use crate::store::Refused;
+use crate::store::{Location, Refused};
 use budget::Budget;
+use place::Place;
 use world::World;
 
 /// The time that one case may take; 60 s.
@@ -125,6 +127,22 @@ impl Runner {
         Ok(Runner::of(World::new(component, allowance, runtime)?))
     }
 
+    /// The same on the engine of another database. On a server it is a schema beside the others,
+    /// which is dropped in the end.
+    ///
+    /// # Errors
+    ///
+    /// When the server does not let this role make one.
+    pub fn beside(
+        location: &Location,
+        component: &[u8],
+        allowance: Allowance,
+        runtime: Runtime,
+    ) -> Result<Runner, Error> {
+        let place = Place::beside(location)?;
+        Ok(Runner::of(World::at(place, component, allowance, runtime)?))
+    }
+
     fn of(world: World) -> Runner {
         Runner {
             world,
@@ -140,6 +158,12 @@ impl Runner {
     /// When the policy refuses the rules.
     pub fn replace_settings(&mut self, overrides: Overrides) -> Result<(), Error> {
         self.world.replace_settings(overrides)
+    }
+
+    /// Why the database cannot keep the values of a case; none if it can. Such a case can neither
+    /// pass nor fail.
+    pub fn cannot_keep(&self, case: &Case) -> Option<String> {
+        self.world.cannot_keep(&case.document)
     }
 
     /// Gives each case another time than [`CASE_TIME`].

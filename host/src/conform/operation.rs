@@ -50,14 +50,14 @@ impl World {
             },
             "claim" => Ok(json!(self.claim(through)?)),
             "finish_task" => self.update(
-                "UPDATE tasks SET stage = ?2 WHERE id = ?1",
+                "UPDATE tasks SET stage = $1 WHERE id = $2",
                 operation,
                 json!("done"),
             ),
             "set_stage" => {
                 let stage = operation.get("stage").cloned().unwrap_or_default();
                 self.update(
-                    "UPDATE tasks SET stage = ?2 WHERE id = ?1",
+                    "UPDATE tasks SET stage = $1 WHERE id = $2",
                     operation,
                     stage,
                 )
@@ -68,7 +68,7 @@ impl World {
                     .cloned()
                     .unwrap_or_else(|| json!("done"));
                 self.update(
-                    "UPDATE jobs SET status = ?2 WHERE id = ?1",
+                    "UPDATE jobs SET status = $1 WHERE id = $2",
                     operation,
                     status,
                 )
@@ -97,7 +97,7 @@ impl World {
 
     fn update(&mut self, sql: &str, operation: &Row, value: Value) -> Result<Value, Error> {
         let id = cell("id", operation.get("id").unwrap_or(&Value::Null))?;
-        let values = vec![id, cell("value", &value)?];
+        let values = vec![cell("value", &value)?, id];
         Ok(self.outsider.execute(sql, values)?.into())
     }
 

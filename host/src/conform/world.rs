@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
-use tempfile::TempDir;
 
 use super::budget::Budget;
 use super::case::{Document, Row};
+use super::place::Place;
 use super::row::{cells, check_columns, json_value};
 use super::{CASE_TIME, Error, Through};
 use crate::clause::Table;
@@ -20,7 +20,7 @@ use crate::model::{Settings, Verdict};
 use crate::observe::fault;
 use crate::policy::{Allowance, Runtime};
 use crate::queue::{self, NewFreeze, Options, Queue};
-use crate::store::{Actor, Cell, Outsider, Refused, sql_time};
+use crate::store::{Actor, Cell, Database, Durability, Outsider, Refused, sql_time};
 
 /// The time of every case. Any text that is this time was written by an operation, and is `<now>`
 /// in the expected results.
@@ -38,7 +38,8 @@ pub(super) struct World {
     pub(super) budget: Budget,
     /// The settings that replace each case's.
     replaced: Overrides,
-    _folder: TempDir,
+    /// Where the database is. It goes last.
+    place: Place,
 }
 
 /// Who operates on a case, and why.
@@ -51,20 +52,29 @@ fn operator(why: &str) -> Actor<'_> {
 }
 
 impl World {
+    /// In a file.
     pub(super) fn new(
         component: &[u8],
         allowance: Allowance,
         runtime: Runtime,
     ) -> Result<World, Error> {
-        let folder = tempfile::tempdir().map_err(Error::Temporary)?;
-        let path = folder.path().join("conform.db");
+        World::at(Place::folder()?, component, allowance, runtime)
+    }
+
+    pub(super) fn at(
+        place: Place,
+        component: &[u8],
+        allowance: Allowance,
+        runtime: Runtime,
+    ) -> Result<World, Error> {
+        let database = Database::new(place.location(), Durability::Normal);
         let actor = Actor {
             now: NOW,
             who: WORKER,
             why: "a temporary database",
         };
-        Queue::init(&path, &default_settings(), actor)?;
-        let outsider = Outsider::connect(&path)?;
+        Queue::init(&database, &default_settings(), actor)?;
+        let outsider = Outsider::connect(&database.location)?;
         let options = Options {
             runtime,
             ..Options::default()
@@ -74,15 +84,20 @@ impl World {
             settings: settings(&Settings::off(), &Row::new())?,
             allowance,
         };
-        let queue = Queue::open(&path, rule, options)?;
+        let queue = Queue::open(&database, rule, options)?;
         Ok(World {
             queue,
             outsider,
             registry: Vec::new(),
             budget: Budget::new(CASE_TIME),
             replaced: Overrides::default(),
-            _folder: folder,
+            place,
         })
+    }
+
+    /// A value of a case that this database cannot keep, with the reason.
+    pub(super) fn cannot_keep(&self, case: &Document) -> Option<String> {
+        self.place.cannot_keep(case)
     }
 
     /// The result of a case, with the reference's fields.
@@ -172,7 +187,7 @@ impl World {
         let first = self.claimable(through)?.into_iter().min();
         if let Some(job) = first {
             let changed = self.outsider.execute(
-                "UPDATE jobs SET status = 'running' WHERE id = ?1 AND status = 'queued'",
+                "UPDATE jobs SET status = 'running' WHERE id = $1 AND status = 'queued'",
                 vec![Cell::Integer(job)],
             )?;
             if changed == 0 {
@@ -280,7 +295,7 @@ impl World {
     pub(super) fn finish_everything(&mut self, stage: &str) -> Result<(), Refused> {
         let stage = Cell::Text(stage.into());
         self.outsider
-            .execute("UPDATE tasks SET stage = ?1", vec![stage])?;
+            .execute("UPDATE tasks SET stage = $1", vec![stage])?;
         self.outsider.execute(
             "UPDATE repo_freeze SET cleared_at = 'then' WHERE cleared_at IS NULL",
             Vec::new(),

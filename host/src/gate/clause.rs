@@ -1,15 +1,15 @@
 //! The clause that claims use.
 //!
-//! Owns its way from a policy's text to what may run: the guard, the renderer, SQLite's plan.
+//! Owns its way from a policy's text to what may run: the guard, the renderer, the database's plan.
 //! Leaves what happens without one to `fallback`.
 
 use jiff::Timestamp;
 
 use super::Error;
-use crate::clause::{self, Clause, Footprint, Obstacle, Partitions, Rendered};
+use crate::clause::{self, Agents, Clause, Footprint, Obstacle, Partitions, Rendered};
 use crate::model::{Dialect, Settings};
 use crate::policy::{self, Policy, texts};
-use crate::store::{Shaped, Store};
+use crate::store::{Scanned, Shaped, Store};
 
 /// Where the current clause comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub struct CurrentClause {
     pub text: String,
     /// The fragment, read and checked.
     pub clause: Clause,
-    /// What runs on SQLite.
+    /// What runs on the database.
     pub rendered: Rendered,
     /// Why a claim costs the same however many jobs are held, or what prevents that.
     pub shape: Result<Partitions, Obstacle>,
@@ -49,15 +49,24 @@ pub struct CurrentClause {
     pub valid_until: Option<i64>,
 }
 
+/// A dialect, as a policy is told it.
+pub fn dialect_of(dialect: clause::Dialect) -> Dialect {
+    match dialect {
+        clause::Dialect::Sqlite => Dialect::Sqlite,
+        clause::Dialect::Postgres => Dialect::Postgres,
+    }
+}
+
 impl CurrentClause {
-    /// Asks the policy. Its text has to pass the guard and SQLite's plan.
+    /// Asks the policy. Its text has to pass the guard and the database's plan.
     pub(super) fn of_policy(
         policy: &Policy,
         settings: &Settings,
         store: &mut Store,
         now: Timestamp,
     ) -> Result<CurrentClause, Error> {
-        let answer = texts::fit_notes(policy.claim_clause(settings, now, Dialect::Sqlite)?);
+        let dialect = dialect_of(store.dialect());
+        let answer = texts::fit_notes(policy.claim_clause(settings, now, dialect)?);
         let mut clause = CurrentClause::checked(answer.text, Source::Policy, store, now)?;
         clause.notes.extend(answer.notes);
         for note in &clause.notes {
@@ -79,7 +88,7 @@ impl CurrentClause {
         now: Timestamp,
     ) -> Result<CurrentClause, Error> {
         let clause = Clause::accept(&text)?;
-        let rendered = clause.render(clause::Dialect::Sqlite);
+        let rendered = clause.render(store.dialect());
         store.check_clause(&rendered)?;
         let shape = clause.partitions();
         let is_slow = |obstacle: &Obstacle| {
@@ -109,8 +118,19 @@ impl CurrentClause {
         (!shape.gated.are_none()).then_some(Shaped {
             clause: &self.rendered,
             digest: &self.digest,
+            gated: &shape.gated,
             reads: &shape.reads,
         })
+    }
+
+    /// How a job is found by one queued job after another.
+    pub(crate) fn scanned<'a>(&'a self, gated: &'a Agents) -> Scanned<'a> {
+        Scanned {
+            clause: &self.rendered,
+            digest: &self.digest,
+            gated,
+            reads_own_repo_only: self.clause.reads_own_repo_only(),
+        }
     }
 
     /// The rows that can matter to the policy. The built-in clause says nothing about those of the

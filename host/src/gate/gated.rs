@@ -10,9 +10,9 @@ use jiff::Timestamp;
 use serial_gate_default_policy::serial::Serial;
 
 use super::settings::stored;
-use super::{Error, Gate, Purpose};
+use super::{Error, Gate, Purpose, dialect_of};
 use crate::clause::{Agents, Clause};
-use crate::model::{Dialect, Settings};
+use crate::model::Settings;
 use crate::store::Store;
 
 /// After how long a policy that had no answer is asked again.
@@ -82,9 +82,10 @@ impl Gate {
         settings: &Settings,
         now: Timestamp,
     ) -> Result<(Agents, Option<i64>), Error> {
+        let dialect = dialect_of(store.dialect());
         let (policy, _) = self.loaded(store)?;
         let ask = |settings: &Settings| -> Result<_, Error> {
-            let answer = policy.claim_clause(settings, now, Dialect::Sqlite)?;
+            let answer = policy.claim_clause(settings, now, dialect)?;
             let clause = Clause::accept(&answer.text)?;
             Ok((clause.gated(), answer.valid_until))
         };

@@ -23,7 +23,7 @@ mod settings;
 mod stored_rule;
 mod trusted;
 
-pub use clause::{CurrentClause, Source};
+pub use clause::{CurrentClause, Source, dialect_of};
 pub use error::Error;
 pub use generation::component;
 pub use in_force::NotInForce;
@@ -232,7 +232,8 @@ impl Gate {
 
     /// Checks that the policy understands its rules. Any other failure is left to [`Gate::clause`].
     pub fn check_rules(&mut self, store: &mut Store, now: Timestamp) -> Result<(), Error> {
-        match self.fragment(store, now, Dialect::Sqlite) {
+        let dialect = dialect_of(store.dialect());
+        match self.fragment(store, now, dialect) {
             Err(Error::Policy(
                 error @ (policy::Error::Answered { .. } | policy::Error::Rules { .. }),
             )) => Err(error.into()),

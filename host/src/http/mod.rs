@@ -43,7 +43,7 @@ use transport::keys::Keys;
 use transport::limits::TooFew;
 use transport::listen::{self, Listening};
 use transport::reader::Reader;
-use transport::shutdown::{Shutdown, shutdown};
+use transport::shutdown::{Shutdown, Trigger, shutdown};
 use transport::uploads::Uploads;
 use transport::writer::Writer;
 
@@ -123,7 +123,9 @@ pub fn serve(service: Service, ready: impl FnOnce(SocketAddr)) -> Result<(), Err
         .enable_all()
         .build()
         .map_err(Error::Start)?;
-    let ended = runtime.block_on(run(service, ready));
+    // A connection to a server may not be opened or closed where connections are served.
+    let threads = Threads::start(&service)?;
+    let ended = runtime.block_on(run(service, threads, ready));
     // A check that still runs has no caller left.
     runtime.shutdown_timeout(CUT_OFF);
     ended
@@ -135,53 +137,101 @@ async fn stop_compiling(runtime: Runtime, mut shutdown: Shutdown) {
     runtime.stop_compiling();
 }
 
-async fn run(service: Service, ready: impl FnOnce(SocketAddr)) -> Result<(), Error> {
-    let mut store = Store::open(&service.db)?;
-    let address = service.address;
-    if !address.ip().is_loopback() && !store.had_access_tokens()? {
-        return Err(Error::Open { address });
+/// The threads that use the database.
+struct Threads {
+    writer: Writer,
+    reader: Handle<Reader>,
+    prober: Handle<Reader>,
+    keys: Handle<Keys>,
+    alerting: Alerting,
+    /// How each queue is opened.
+    options: Options,
+    trigger: Trigger,
+    shutdown: Shutdown,
+    /// Notified when a thread ends.
+    ended: Arc<Notify>,
+    running: [JoinHandle<()>; 4],
+}
+
+impl Threads {
+    fn start(service: &Service) -> Result<Threads, Error> {
+        let mut store = Store::open(&service.db)?;
+        let address = service.address;
+        if !address.ip().is_loopback() && !store.had_access_tokens()? {
+            return Err(Error::Open { address });
+        }
+        service.runtime.start()?;
+        let options = Options {
+            runtime: service.runtime.clone(),
+            trust: service.trust.clone(),
+            repos: service.repos.clone(),
+            ..Options::default()
+        };
+        let open = |options: &Options| {
+            let rule = Rule::Active(service.overrides.clone());
+            Queue::open(&service.db, rule, options.clone())
+        };
+        let claiming = Options {
+            pace: Some(Pace::default()),
+            ..options.clone()
+        };
+        let (trigger, shutdown) = shutdown();
+        let ended = Arc::new(Notify::new());
+        let (writer, writing) = Writer::start(
+            open(&claiming)?,
+            service.lease,
+            shutdown.clone(),
+            Arc::clone(&ended),
+        )
+        .map_err(Error::Start)?;
+        let spawn = |name| {
+            let reader = Reader::new(open(&options)?);
+            Handle::spawn(name, reader, Arc::clone(&ended)).map_err(Error::Start)
+        };
+        let (reader, reading) = spawn("reader")?;
+        let (prober, probing) = spawn("prober")?;
+        let (keys, finding) =
+            Handle::spawn("keys", Keys::new(store), Arc::clone(&ended)).map_err(Error::Start)?;
+        Ok(Threads {
+            writer,
+            reader,
+            prober,
+            keys,
+            alerting: Alerting::start(service, open(&options)?)?,
+            options,
+            trigger,
+            shutdown,
+            ended,
+            running: [writing, reading, probing, finding],
+        })
     }
-    let runtime = service.runtime.clone();
-    runtime.start()?;
-    let options = Options {
-        runtime: runtime.clone(),
-        trust: service.trust.clone(),
-        repos: service.repos.clone(),
-        ..Options::default()
-    };
-    let open = |options: &Options| {
-        let rule = Rule::Active(service.overrides.clone());
-        Queue::open(&service.db, rule, options.clone())
-    };
-    let claiming = Options {
-        pace: Some(Pace::default()),
-        ..options.clone()
-    };
-    let (trigger, shutdown) = shutdown();
-    tokio::spawn(stop_compiling(runtime, shutdown.clone()));
-    let ended = Arc::new(Notify::new());
-    let (writer, writing) = Writer::start(
-        open(&claiming)?,
-        service.lease,
-        shutdown.clone(),
-        Arc::clone(&ended),
-    )
-    .map_err(Error::Start)?;
-    let spawn = |name| {
-        let reader = Reader::new(open(&options)?);
-        Handle::spawn(name, reader, Arc::clone(&ended)).map_err(Error::Start)
-    };
-    let (reader, reading) = spawn("reader")?;
-    let (prober, probing) = spawn("prober")?;
-    let (keys, finding) =
-        Handle::spawn("keys", Keys::new(store), Arc::clone(&ended)).map_err(Error::Start)?;
-    let alerting = Alerting::start(&service, open(&options)?)?;
+}
+
+async fn run(
+    service: Service,
+    threads: Threads,
+    ready: impl FnOnce(SocketAddr),
+) -> Result<(), Error> {
+    let Threads {
+        writer,
+        reader,
+        prober,
+        keys,
+        alerting,
+        options,
+        trigger,
+        shutdown,
+        ended,
+        running,
+    } = threads;
+    tokio::spawn(stop_compiling(service.runtime.clone(), shutdown.clone()));
     let Routes {
         guarded,
         public,
         document,
         allowed,
     } = routes();
+    let address = service.address;
     let listener = TcpListener::bind(address)
         .await
         .map_err(|cause| Error::Listen { address, cause })?;
@@ -214,7 +264,7 @@ async fn run(service: Service, ready: impl FnOnce(SocketAddr)) -> Result<(), Err
     let stopped = listen::serve(listening, router, &ended).await;
     alerting.end();
     // Each thread finishes its queued requests, and ends when no handle is left.
-    for thread in [writing, reading, probing, finding] {
+    for thread in running {
         thread.join().map_err(|_| Error::Ended)?;
     }
     stopped.map_err(Error::Start)

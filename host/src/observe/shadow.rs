@@ -10,8 +10,8 @@ use jiff::Timestamp;
 
 use crate::clause::Clause;
 use crate::error::with_causes;
-use crate::gate::{self, Gate, InUse, Rule};
-use crate::model::{Decision, Dialect, Settings, Snapshot, differing};
+use crate::gate::{self, Gate, InUse, Rule, dialect_of};
+use crate::model::{Decision, Settings, Snapshot, differing};
 use crate::policy::{Policy, texts};
 use crate::recent::is_recent;
 use crate::store::{Actor, GenerationState, Look, Store};
@@ -63,8 +63,9 @@ impl Shadow {
         store: &mut Store,
         now: Timestamp,
     ) -> Result<Clause, gate::Error> {
+        let dialect = dialect_of(store.dialect());
         let (policy, settings) = self.loaded(gate, store)?;
-        let clause = policy.claim_clause(settings, now, Dialect::Sqlite)?;
+        let clause = policy.claim_clause(settings, now, dialect)?;
         Ok(Clause::accept(&clause.text)?)
     }
 

@@ -12,11 +12,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{Error, Queue};
-use crate::clause::Dialect;
 use crate::error::with_causes;
 use crate::gate::{CurrentClause, Purpose, Source};
 use crate::policy;
-use crate::store::{self, Actor, Claim, Claimed, HeadClaim, Lease, Shaped};
+use crate::store::{self, Actor, Claim, Claimed, HeadClaim, Lease, Scanned, Shaped};
 
 /// Who claims, and of what.
 #[derive(Debug, Clone, Copy)]
@@ -97,6 +96,17 @@ impl Queue {
         Ok(self.store.put_off(actor, claim, delay, error, &finished)?)
     }
 
+    /// Makes what claims need in the database: see [`prepare_claims`](Store::prepare_claims).
+    pub fn prepare_claims(&mut self, now: Timestamp) -> Result<(), Error> {
+        if self.store.database().location.file().is_some() {
+            return Ok(());
+        }
+        let clause = self.clause(now)?;
+        let gated = clause.clause.gated();
+        let scanned = clause.scanned(&gated);
+        Ok(self.store.prepare_claims(clause.shaped(), scanned)?)
+    }
+
     /// The first claimable job: by the heads where the clause has a shape and they are known, else
     /// by a scan of the queued jobs. Where that takes too long, gated jobs are held and the others
     /// go on.
@@ -108,7 +118,8 @@ impl Queue {
                 HeadClaim::NotReady => {}
             }
         }
-        match self.store.claim(&clause.rendered, lease) {
+        let gated = clause.clause.gated();
+        match self.store.claim(clause.scanned(&gated), lease) {
             Err(store::Error::Budget { budget_ms }) => {
                 tracing::warn!(
                     "no job that may be claimed was found within {budget_ms} ms: gated jobs are \
@@ -137,16 +148,27 @@ impl Queue {
         clause: &CurrentClause,
         lease: Lease<'_>,
     ) -> Result<Option<Claimed>, Error> {
-        let others = clause.clause.gated().others(Dialect::Sqlite);
+        let gated = clause.clause.gated();
+        let others = gated.others(self.store.dialect());
+        let digest = policy::digest(others.as_str().as_bytes());
         let shaped = Shaped {
             clause: &others,
-            digest: &policy::digest(others.as_str().as_bytes()),
+            digest: &digest,
+            gated: &gated,
             reads: &[],
         };
         match self.store.claim_head(shaped, lease)? {
             HeadClaim::Claimed(job) => Ok(Some(job)),
             HeadClaim::Nothing => Ok(None),
-            HeadClaim::NotReady => Ok(self.store.claim(&others, lease)?),
+            HeadClaim::NotReady => {
+                let scanned = Scanned {
+                    clause: &others,
+                    digest: &digest,
+                    gated: &gated,
+                    reads_own_repo_only: true,
+                };
+                Ok(self.store.claim(scanned, lease)?)
+            }
         }
     }
 }

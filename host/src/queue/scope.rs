@@ -12,7 +12,7 @@ use super::{Error, Queue};
 use crate::error::with_causes;
 use crate::gate::{repos_of_rules, scope_of, settings_of};
 use crate::model::Settings;
-use crate::store::{Database, GenerationState, look_into};
+use crate::store::{Database, GenerationState, Store};
 
 impl Queue {
     /// Whether the gate acts in a repo, by a name that was typed, as the reference has it
@@ -51,7 +51,7 @@ pub fn check_first_scope(
     configured: &[String],
     new: bool,
 ) -> Result<(), Error> {
-    let found = look_into(&database.path);
+    let found = Store::look_into(&database.location);
     if found.has_generations {
         return Ok(());
     }

@@ -164,7 +164,20 @@ pub fn swap(
         refuse(queue, &error.to_string())?;
         return Err(error.into());
     }
+    if place == Place::Active {
+        prepare_claims(queue, actor);
+    }
     Ok(Swapped { generation, stages })
+}
+
+/// Makes what claims need in the database, for processes that may not make it.
+fn prepare_claims(queue: &mut Queue, actor: Actor<'_>) {
+    if let Err(error) = queue.prepare_claims(actor.now) {
+        tracing::warn!(
+            "claims are not prepared yet, and the first one will be slower: {}",
+            with_causes(&error)
+        );
+    }
 }
 
 /// Makes an earlier generation active again: this one, or the one before. Returns its number. With
@@ -232,5 +245,6 @@ fn activate(
     queue
         .store_mut()
         .put(GenerationState::Active, seen, actor)?;
+    prepare_claims(queue, actor);
     Ok(id)
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Claim;
+use crate::clause::{Agents, Rendered, Table};
 
 /// For whom and until when a job is claimed.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +20,32 @@ pub struct Lease<'a> {
     pub now: Timestamp,
     /// After how long without a heartbeat the job goes back to the queue.
     pub lease: Duration,
+}
+
+/// A clause, as a claim uses it that looks at one queued job after another.
+#[derive(Debug, Clone, Copy)]
+pub struct Scanned<'a> {
+    /// What runs.
+    pub clause: &'a Rendered,
+    /// The clause's digest.
+    pub digest: &'a str,
+    /// The agents whose jobs it may hold.
+    pub gated: &'a Agents,
+    /// Whether it reads rows of the job's own repo only.
+    pub reads_own_repo_only: bool,
+}
+
+/// A clause whose shape allows an index of heads.
+#[derive(Debug, Clone, Copy)]
+pub struct Shaped<'a> {
+    /// What runs.
+    pub clause: &'a Rendered,
+    /// The clause's digest.
+    pub digest: &'a str,
+    /// The agents whose jobs it may hold.
+    pub gated: &'a Agents,
+    /// The tables of its sub-selects.
+    pub reads: &'a [Table],
 }
 
 /// A claimed job.

@@ -2,7 +2,14 @@
 //!
 //! Owns what a caller gives to open a database. Leaves the opening to `Store`.
 
+use std::ffi::OsStr;
+use std::fmt;
 use std::path::{Path, PathBuf};
+
+use crate::clause::Dialect;
+
+#[cfg(feature = "postgres")]
+use super::postgres::server::{AddressError, Server};
 
 /// When a change counts as made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -35,20 +42,141 @@ impl Durability {
     }
 }
 
+/// Where a queue is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// In a file of SQLite's.
+    File(PathBuf),
+    /// In a database of a PostgreSQL server.
+    #[cfg(feature = "postgres")]
+    Server(Server),
+}
+
+/// Why a text is no place of a database.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotALocation {
+    /// It is meant as the address of a server, and is none.
+    #[cfg(feature = "postgres")]
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// It is meant as the address of a server.
+    #[cfg(not(feature = "postgres"))]
+    #[error("this build has only SQLite, without the feature `postgres`")]
+    OnlySqlite,
+}
+
+impl Location {
+    /// What a text names: the address of a server if it begins with `postgres://` or
+    /// `postgresql://`, otherwise a file.
+    ///
+    /// # Errors
+    ///
+    /// When it begins so and is no address, or this build has no PostgreSQL. No error has a password
+    /// of the text.
+    pub fn of(text: &OsStr) -> Result<Location, NotALocation> {
+        if !Location::is_address(text) {
+            return Ok(Location::File(text.into()));
+        }
+        #[cfg(feature = "postgres")]
+        return Ok(Location::Server(text.to_string_lossy().parse()?));
+        #[cfg(not(feature = "postgres"))]
+        return Err(NotALocation::OnlySqlite);
+    }
+
+    /// Whether a text is meant as the address of a server, and not as a path.
+    pub fn is_address(text: &OsStr) -> bool {
+        let text = text.as_encoded_bytes();
+        [&b"postgres://"[..], b"postgresql://"]
+            .iter()
+            .any(|scheme| {
+                let start = text.get(..scheme.len());
+                start.is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+            })
+    }
+
+    /// Whether the text of this place has a password.
+    pub fn has_password(&self) -> bool {
+        match self {
+            Location::File(_) => false,
+            #[cfg(feature = "postgres")]
+            Location::Server(server) => server.has_password(),
+        }
+    }
+
+    /// The same place as a file names it: each path is changed.
+    #[must_use]
+    pub fn with_paths(self, change: impl Fn(&Path) -> PathBuf) -> Location {
+        match self {
+            Location::File(path) => Location::File(change(&path)),
+            #[cfg(feature = "postgres")]
+            Location::Server(server) => Location::Server(server.with_paths(change)),
+        }
+    }
+
+    /// The same place, with the password in a file that holds nothing else.
+    #[must_use]
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(unused_variables, reason = "a file has no password")
+    )]
+    pub fn with_password_file(self, path: PathBuf) -> Location {
+        match self {
+            Location::File(_) => self,
+            #[cfg(feature = "postgres")]
+            Location::Server(server) => Location::Server(server.with_password_file(path)),
+        }
+    }
+
+    /// How a clause is written for this place.
+    pub fn dialect(&self) -> Dialect {
+        match self {
+            Location::File(_) => Dialect::Sqlite,
+            #[cfg(feature = "postgres")]
+            Location::Server(_) => Dialect::Postgres,
+        }
+    }
+
+    /// The file, if it is one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Location::File(path) => Some(path),
+            #[cfg(feature = "postgres")]
+            Location::Server(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Location {
+    /// The path, or the URL without its password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Location::File(path) => path.display().fmt(f),
+            #[cfg(feature = "postgres")]
+            Location::Server(server) => server.fmt(f),
+        }
+    }
+}
+
+impl<P: AsRef<Path> + ?Sized> From<&P> for Location {
+    fn from(path: &P) -> Location {
+        Location::File(path.as_ref().into())
+    }
+}
+
 /// A queue's database.
 #[derive(Debug, Clone)]
 pub struct Database {
-    /// The file.
-    pub path: PathBuf,
+    /// Where it is.
+    pub location: Location,
     /// When a change counts as made.
     pub durability: Durability,
 }
 
 impl Database {
     /// A database of this durability.
-    pub fn new(path: impl Into<PathBuf>, durability: Durability) -> Database {
+    pub fn new(location: Location, durability: Durability) -> Database {
         Database {
-            path: path.into(),
+            location,
             durability,
         }
     }
@@ -57,7 +185,7 @@ impl Database {
 impl From<&Path> for Database {
     /// With full durability.
     fn from(path: &Path) -> Database {
-        Database::new(path, Durability::default())
+        Database::new(path.into(), Durability::default())
     }
 }
 
@@ -71,5 +199,40 @@ impl From<&PathBuf> for Database {
 impl From<&Database> for Database {
     fn from(database: &Database) -> Database {
         database.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_a_path_unless_it_begins_like_an_address() {
+        for path in [
+            "queue.db",
+            "postgres.db",
+            "postgres:/x",
+            "/postgres://h/db",
+            "",
+        ] {
+            let place = Location::of(path.as_ref());
+            assert_eq!(place, Ok(Location::File(path.into())));
+        }
+    }
+
+    #[cfg(feature = "postgres")]
+    #[test]
+    fn an_address_is_an_address_in_either_spelling() {
+        for url in ["postgres://h/db", "postgresql://h/db", "POSTGRES://h/db"] {
+            let place = Location::of(url.as_ref()).map(|place| place.to_string());
+            assert_eq!(place.as_deref(), Ok("postgres://h/db"));
+        }
+    }
+
+    #[cfg(not(feature = "postgres"))]
+    #[test]
+    fn without_postgres_an_address_is_refused_and_not_taken_for_a_path() {
+        let refusal = Location::of("postgres://u:secret@h/db".as_ref()).unwrap_err();
+        insta::assert_snapshot!(refusal, @"this build has only SQLite, without the feature `postgres`");
     }
 }

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use super::Error;
 use super::written;
+use crate::clause::Dialect;
 use crate::printable::hex;
 
 /// An engine's own error.
@@ -30,8 +31,23 @@ pub(crate) trait Tx {
         each: &mut dyn FnMut(Row<'_>) -> Result<bool, Error>,
     ) -> Result<(), Error>;
 
+    /// The steps of the database's plan for a query. They do not depend on bound values.
+    fn plan(&self, query: &str) -> Result<Vec<String>, Error>;
+
+    /// Whether a statement failed because its time was over.
+    fn is_out_of_time(&self, error: &Error) -> bool;
+
+    /// How a clause is written for this engine.
+    fn dialect(&self) -> Dialect;
+
     /// The words that pin the table before them to an index, where the engine might choose another.
     fn by_index(&self, index: &str) -> String;
+
+    /// The join of a table whose rows are to be looked up for each row of what comes before it.
+    fn then_join(&self) -> &'static str;
+
+    /// The words after a query that lock its rows, where another transaction could change them.
+    fn locking(&self) -> &'static str;
 
     /// A sub-select over the texts of a JSON list, which is a parameter: for `stage IN (…)`.
     fn texts_of(&self, parameter: &str) -> String;

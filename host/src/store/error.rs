@@ -259,7 +259,7 @@ impl Error {
     /// What to do about it, where a command or a route does that.
     pub fn remedy(&self) -> Option<Remedy> {
         Some(match self {
-            Error::Database(found) => return found.problem.remedy(&found.path),
+            Error::Database(found) => return found.problem.remedy(found.location.as_ref()),
             Error::NoAlert { .. } => Remedy::ListAlerts,
             Error::NoTask { .. } | Error::NoJob { .. } => Remedy::ListQueue,
             Error::FrozenAgain { repo, newest, .. } | Error::OtherFreeze { repo, newest, .. } => {

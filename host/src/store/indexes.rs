@@ -12,6 +12,10 @@ pub(crate) const PARTITIONS: &str = "serial_gate_jobs_partitions";
 /// The same by task.
 pub(crate) const LINES: &str = "serial_gate_jobs_lines";
 
+/// The queued jobs of an agent, by id. SQLite needs none: there each agent has its heads.
+#[cfg(feature = "postgres")]
+pub(crate) const AGENTS: &str = "serial_gate_jobs_agents";
+
 /// The jobs that failed, of each task and agent the newest at the end.
 pub(crate) const FAILED: &str = "serial_gate_jobs_failed";
 

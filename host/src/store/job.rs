@@ -118,19 +118,30 @@ pub(crate) struct NewClaim<'a> {
 }
 
 static CLAIM: LazyLock<String> = LazyLock::new(|| {
+    let assignments = claim_assignments(["$2", "$3", "$4", "$5", "$6", "$7", "$8"]);
     format!(
-        "UPDATE jobs SET status = '{}', gate_worker = $2, gate_claimed_at = $3,
-            gate_lease_until = $4, gate_lease = $5, gate_token = $6, gate_fence = {},
-            gate_generation = $8, gate_error = NULL, gate_outcome = NULL,
-            gate_attempt = CASE WHEN CAST(coalesce(gate_attempt, 0) AS BIGINT) < 1000000
-                THEN CAST(coalesce(gate_attempt, 0) AS BIGINT) ELSE 1000000 END + 1
-         WHERE id = $1
+        "UPDATE jobs SET {assignments} WHERE id = $1
          RETURNING task_id, (SELECT work_item_id FROM tasks WHERE tasks.id = task_id), repo, agent,
             gate_attempt, gate_fence",
-        word(JobState::Queued, Event::Claim, false),
-        next_fence("$7")
     )
 });
+
+/// What a claim writes to a job: the worker, the time, the end and the length of the lease, the
+/// token, the time in milliseconds and the generation, each a parameter or a variable.
+pub(crate) fn claim_assignments(
+    [worker, at, until, lease, token, now, generation]: [&str; 7],
+) -> String {
+    format!(
+        "status = '{}', gate_worker = {worker}, gate_claimed_at = {at},
+            gate_lease_until = {until}, gate_lease = {lease}, gate_token = {token},
+            gate_fence = {}, gate_generation = {generation}, gate_error = NULL,
+            gate_outcome = NULL,
+            gate_attempt = CASE WHEN CAST(coalesce(gate_attempt, 0) AS BIGINT) < 1000000
+                THEN CAST(coalesce(gate_attempt, 0) AS BIGINT) ELSE 1000000 END + 1",
+        word(JobState::Queued, Event::Claim, false),
+        next_fence(now)
+    )
+}
 
 /// A worker claims a job. Returns what `read` makes of its task, its task's work item, its repo,
 /// its agent, its attempt and its fence; none if a trigger has ignored the claim.

@@ -6,23 +6,47 @@
 //! this is unknown; when a method returns, its change is on the disk (see `Durability`) and in the
 //! file at the path, where every other process sees it. A file that was replaced is opened again.
 
+mod backlog;
+mod changes;
 mod claimed;
+mod committed;
+mod compared;
 mod database;
 mod engine;
+mod engines;
 mod error;
+mod forbidden;
 mod indexes;
 mod job;
+mod likeness;
+mod no_room;
+mod outsider;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod preparation;
 mod problem;
 mod raw;
 mod records;
+mod risk;
 mod sqlite;
 mod time;
 mod token;
+mod trial;
 mod written;
 
-pub use claimed::{Claimed, HeadClaim, Lease};
-pub use database::{Database, Durability};
+pub use backlog::Backlog;
+pub use changes::{Change, Missing};
+pub use claimed::{Claimed, HeadClaim, Lease, Scanned, Shaped};
+pub use committed::Committed;
+pub use compared::{Compared, Difference, Place};
+pub use database::{Database, Durability, Location, NotALocation};
 pub use error::Error;
+pub use forbidden::{Attempt, Forbidden, STATUSES};
+pub use no_room::NoRoom;
+pub use outsider::{Cell, Outsider, Reason, Refused};
+#[cfg(feature = "postgres")]
+pub(crate) use postgres::outsider::TemporarySchema;
+pub use preparation::{Before, Preparation, Prepared};
 pub use problem::{DatabaseError, Problem};
 pub use records::access::{AccessToken, Role};
 pub use records::alert_list::{AlertRow, ListedAs, Outbox};
@@ -30,6 +54,7 @@ pub use records::alerts::{Alert, AlertKind};
 pub use records::audit::AuditEntry;
 pub use records::branch_names::Naming;
 pub use records::branches::{CutFrom, NewBranch, TaskBranch};
+pub use records::census::{Census, Counted};
 pub use records::clocks::{Ahead, TimeAhead, TimesAhead};
 pub use records::contradictions::{Contradicted, Contradictions, Patience};
 pub use records::deliveries::{Delivery, DeliveryState, Due, Taken};
@@ -41,6 +66,8 @@ pub use records::frozen_deploy::FrozenDeploy;
 pub use records::generations::{Generation, GenerationEvent, GenerationState};
 pub use records::idempotency::Repeatable;
 pub use records::jobs::{Claim, Ending};
+pub use records::judged::Judged;
+pub use records::known::Firsts;
 pub use records::lookup::{ActiveTask, JobRow, TaskRow, WaitingJob};
 pub use records::new_job::NewJob;
 pub use records::outcome::TaskOutcome;
@@ -50,53 +77,32 @@ pub use records::succession::{Actor, NewGeneration, Seen};
 pub use records::task_end::{DONE, FinishedStages, Running, TaskEnd};
 pub(crate) use records::tasks::check_names;
 pub use records::tasks::{Added, Move, NewTask};
+pub use records::unprepared::Found;
 pub use records::waiting::QueuedSince;
 pub use records::work::{OpenWork, TaskWork, WorkCount};
 pub use records::work_state::{JobWork, WorkState};
-pub use sqlite::census::{Census, Counted};
+pub use risk::Risk;
 pub use sqlite::connection::LOG_BYTES;
-pub use sqlite::heads::Shaped;
-pub use sqlite::intact::Missing;
-pub use sqlite::judged::Judged;
-pub use sqlite::known::{Firsts, Found, look_into};
-pub use sqlite::migrate::Change;
-pub use sqlite::outsider::{Cell, Outsider, Reason, Refused};
-pub use sqlite::prepare::{Before, Preparation, Prepared};
-pub use sqlite::probe::{Attempt, Forbidden, Proof, STATUSES, Trial};
-pub use sqlite::room::NoRoom;
 pub use sqlite::supposed::{Probe, Supposed};
-pub use sqlite::transaction::Committed;
-pub use sqlite::verify::{Compared, Difference, Place};
 pub use time::{from_sql_time, lease_end, sql_time};
+pub use trial::{Proof, Trial};
 pub use written::time_since;
 
-use std::ops::{Deref, DerefMut};
 use std::path::Path;
 
 use engine::Tx;
+use engines::{Engine, engine};
+#[cfg(feature = "postgres")]
+use postgres::engine::Postgres;
 use sqlite::connection::Open;
-pub use sqlite::engine::Sqlite;
-use sqlite::transaction::Transaction;
+use sqlite::engine::Sqlite;
 
-/// An open queue: its records, over the engine that keeps them. The engine's own methods are
-/// reached through it. Every method that returns a `Result` fails when the database cannot be read
-/// or written; `# Errors` names what else it refuses.
+/// An open queue: its records, over the engine that keeps them. Every method that returns a
+/// `Result` fails when the database cannot be read or written; `# Errors` names what else it
+/// refuses.
 pub struct Store {
-    engine: Sqlite,
-}
-
-impl Deref for Store {
-    type Target = Sqlite;
-
-    fn deref(&self) -> &Sqlite {
-        &self.engine
-    }
-}
-
-impl DerefMut for Store {
-    fn deref_mut(&mut self) -> &mut Sqlite {
-        &mut self.engine
-    }
+    engine: Engine,
+    database: Database,
 }
 
 impl Store {
@@ -106,34 +112,43 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When the file is not a database that can be written, its `tasks` or `jobs` lack a required
-    /// column, or it forbids something that a queue needs. The database is then unchanged.
+    /// When the database cannot be written, its `tasks` or `jobs` lack a required column, or it
+    /// forbids something that a queue needs. The database is then unchanged.
     pub fn init(
         database: impl Into<Database>,
         preparation: Preparation<'_>,
     ) -> Result<Prepared, Error> {
-        let database = database.into();
-        let (prepared, connection) = sqlite::prepare::prepare(&database.path, preparation)
-            .map_err(|error| sqlite::error::at(error, &database.path))?;
-        if preparation.dry_run {
-            return Ok(prepared);
+        let Database { location, .. } = database.into();
+        match &location {
+            Location::File(path) => prepare_file(path, preparation),
+            #[cfg(feature = "postgres")]
+            Location::Server(server) => postgres::prepare::prepare(server, preparation),
         }
-        // Closing the last connection removes the log, so another connection is opened first and
-        // flushes it.
-        let open = Open::at(&database)?;
-        drop(connection);
-        open.committed(&database, true).acknowledge()?;
-        Ok(prepared)
     }
 
     /// Opens a queue that [`Store::init`] has prepared.
     ///
     /// # Errors
     ///
-    /// When the file is missing, has several names, or is not a prepared queue.
+    /// When the database is missing or not a prepared queue, or its file has several names.
     pub fn open(database: impl Into<Database>) -> Result<Store, Error> {
-        let engine = Sqlite::open(database.into())?;
-        Ok(Store { engine })
+        let database = database.into();
+        let durability = database.durability;
+        let engine = match &database.location {
+            Location::File(path) => {
+                Engine::Sqlite(Box::new(Sqlite::open(path.clone(), durability)?))
+            }
+            #[cfg(feature = "postgres")]
+            Location::Server(server) => {
+                Engine::Postgres(Box::new(Postgres::open(server.clone(), durability)?))
+            }
+        };
+        Ok(Store { engine, database })
+    }
+
+    /// Where the database is.
+    pub fn database(&self) -> &Database {
+        &self.database
     }
 
     /// What is in a database, which need not be prepared.
@@ -141,13 +156,26 @@ impl Store {
     /// # Errors
     ///
     /// When it cannot be read.
-    pub fn census_at(path: &Path) -> Result<Census, Error> {
-        Sqlite::census_at(path)
+    pub fn census_at(location: &Location) -> Result<Census, Error> {
+        match location {
+            Location::File(path) => Sqlite::census_at(path),
+            #[cfg(feature = "postgres")]
+            Location::Server(server) => Postgres::census_at(server),
+        }
+    }
+
+    /// Looks into a database before it is prepared. The preparation reports what cannot be read.
+    pub fn look_into(location: &Location) -> Found {
+        match location {
+            Location::File(path) => sqlite::unprepared::look_into(path),
+            #[cfg(feature = "postgres")]
+            Location::Server(server) => postgres::unprepared::look_into(server),
+        }
     }
 
     /// Runs statements that only read.
     fn read<T>(&mut self, step: impl FnOnce(&dyn Tx) -> Result<T, Error>) -> Result<T, Error> {
-        self.engine.read(|connection| step(connection))
+        engine!(self, engine => engine.read(|connection| step(connection)))
     }
 
     /// Runs statements that only read, all from one state.
@@ -155,21 +183,50 @@ impl Store {
         &mut self,
         step: impl FnOnce(&dyn Tx) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        self.engine
-            .read(|connection| step(&Transaction::read(connection)?))
+        engine!(self, engine => engine.read_one_state(|transaction| step(transaction)))
+    }
+
+    /// Asks what a policy's clause says, all from one state, in the budget of a claim.
+    fn ask<T>(&mut self, step: impl FnOnce(&dyn Tx) -> Result<T, Error>) -> Result<T, Error> {
+        engine!(self, engine => engine.ask(|transaction| step(transaction)))
     }
 
     /// Makes a change in one transaction. An error rolls it back.
     fn write<T>(&mut self, step: impl FnOnce(&dyn Tx) -> Result<T, Error>) -> Result<T, Error> {
-        self.engine.write(|transaction| step(transaction))
+        engine!(self, engine => engine.write(|transaction| step(transaction)))
     }
 
-    /// The same, but the change is on the disk when this returns, whatever the database's
+    /// The same, and what the step reads stays as it is until the end of the step: no other step
+    /// of this kind, nor of [`Store::write_durably`], runs meanwhile in any process. Claims, new
+    /// tasks and the ends of jobs do.
+    fn write_alone<T>(
+        &mut self,
+        step: impl FnOnce(&dyn Tx) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        engine!(self, engine => engine.write_alone(|transaction| step(transaction)))
+    }
+
+    /// The same, and the change is on the disk when this returns, whatever the database's
     /// durability.
     fn write_durably<T>(
         &mut self,
         step: impl FnOnce(&dyn Tx) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        self.engine.write_durably(|transaction| step(transaction))
+        engine!(self, engine => engine.write_durably(|transaction| step(transaction)))
     }
+}
+
+/// Prepares a file, which is complete when this returns.
+fn prepare_file(path: &Path, preparation: Preparation<'_>) -> Result<Prepared, Error> {
+    let (prepared, connection) = sqlite::prepare::prepare(path, preparation)
+        .map_err(|error| sqlite::error::at(error, path))?;
+    if preparation.dry_run {
+        return Ok(prepared);
+    }
+    // Closing the last connection removes the log, so another connection is opened first and
+    // flushes it.
+    let open = Open::at(path)?;
+    drop(connection);
+    open.committed(path, true).acknowledge()?;
+    Ok(prepared)
 }

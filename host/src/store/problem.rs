@@ -4,18 +4,18 @@
 //! what a caller can do wrong. Callers rely on this: each sentence names the file.
 
 use std::error::Error as StdError;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::{fmt, io};
 
 use super::engine::EngineError;
-use super::{Error, Forbidden};
+use super::{Error, Forbidden, Location};
 use crate::remedy::Remedy;
 
 /// A database that cannot be used, or that refused a change.
 #[derive(Debug)]
 pub struct DatabaseError {
-    /// The file.
-    pub path: PathBuf,
+    /// Where it is; none inside the store, before the engine names it.
+    pub location: Option<Location>,
     /// What is wrong with it.
     pub problem: Problem,
 }
@@ -65,39 +65,72 @@ pub enum Problem {
     Constraint(EngineError),
     /// Any other error of the engine.
     Statement(EngineError),
+    /// The server does not answer, or lets nobody in.
+    NoServer(EngineError),
+    /// A password or a certificate for the connection cannot be used.
+    Credentials(EngineError),
+    /// The server wants a password, and there is none.
+    NoPassword,
+    /// The certificate of the server does not prove who it is.
+    Certificate(EngineError),
+    /// No schema of the role's `search_path` exists.
+    NoSchema,
+    /// The role lacks a right.
+    NotAllowed(EngineError),
+    /// The functions of a clause are not there, and the role may not create them.
+    NoFunctions,
+    /// The connection was lost while a change was being committed.
+    Unknown(EngineError),
+    /// A change was committed, and its way to the standby was cut short.
+    NotReplicated(String),
 }
 
 impl Problem {
-    /// An error about the database at this path.
-    pub(crate) fn at(self, path: &Path) -> Error {
-        let path = path.into();
+    /// An error about the database at this place.
+    pub(crate) fn at(self, location: impl Into<Location>) -> Error {
         DatabaseError {
-            path,
+            location: Some(location.into()),
             problem: self,
         }
         .into()
     }
 
-    /// The same without a path, which the engine adds later.
+    /// The same without a place, which the engine adds later.
     pub(crate) fn unnamed(self) -> Error {
-        self.at(Path::new(""))
+        DatabaseError {
+            location: None,
+            problem: self,
+        }
+        .into()
     }
 
     /// What to do about it, where a command does that.
-    pub(super) fn remedy(&self, path: &Path) -> Option<Remedy> {
+    pub(super) fn remedy(&self, location: Option<&Location>) -> Option<Remedy> {
         match self {
-            Problem::Missing => Some(Remedy::Create(path.into())),
-            Problem::NotPrepared => Some(Remedy::Prepare(path.into())),
+            Problem::Missing => Some(Remedy::Create(location?.to_string())),
+            Problem::NotPrepared => Some(Remedy::Prepare(location?.to_string())),
             Problem::NotADatabase => Some(Remedy::NameAnotherFile),
             Problem::Alike(_) => Some(Remedy::RenameTables),
+            Problem::NoPassword => Some(Remedy::GivePassword),
             _ => None,
         }
     }
 }
 
+impl DatabaseError {
+    fn is_on_a_server(&self) -> bool {
+        let location = self.location.as_ref();
+        location.is_some_and(|location| location.file().is_none())
+    }
+}
+
 impl fmt::Display for DatabaseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = self.path.display();
+        let path = self
+            .location
+            .as_ref()
+            .map(Location::to_string)
+            .unwrap_or_default();
         match &self.problem {
             Problem::Missing => write!(f, "there is no database `{path}`"),
             Problem::Moved => write!(
@@ -144,6 +177,10 @@ impl fmt::Display for DatabaseError {
                 let sentences: Vec<String> = needed.map(Forbidden::to_string).collect();
                 write!(f, "`{path}` was left as it is: {}", sentences.join("; "))
             }
+            Problem::ReadOnly if self.is_on_a_server() => write!(
+                f,
+                "`{path}` only reads, as a standby does: name the primary"
+            ),
             Problem::ReadOnly => write!(
                 f,
                 "`{path}` is read-only: make the file and its folder writable for this user"
@@ -176,6 +213,49 @@ impl fmt::Display for DatabaseError {
                  that owns the table"
             ),
             Problem::Statement(_) => write!(f, "the database `{path}` refused a statement"),
+            Problem::NoServer(_) => write!(
+                f,
+                "cannot use the database `{path}`: is the server up, and may this role connect?"
+            ),
+            Problem::Credentials(_) => write!(
+                f,
+                "the password or the certificates for `{path}` cannot be used"
+            ),
+            Problem::NoPassword => {
+                write!(
+                    f,
+                    "the server of `{path}` wants a password, and there is none for it"
+                )
+            }
+            Problem::Certificate(_) => write!(
+                f,
+                "the server of `{path}` has not proved who it is, so nothing was sent to it: look \
+                 at `sslrootcert`, and for which hosts its certificate is"
+            ),
+            Problem::NoSchema => write!(
+                f,
+                "no schema of this role's `search_path` exists in `{path}`: name one, with \
+                 `?schema=NAME` at the end of the address"
+            ),
+            Problem::NotAllowed(_) => write!(
+                f,
+                "this role may not do that in `{path}`: grant it the right, or use another role"
+            ),
+            Problem::NoFunctions => write!(
+                f,
+                "the functions by which a claim of this policy works are not in `{path}` yet, and \
+                 this role may not create them: let a role claim once that may, such as the owner \
+                 of the schema"
+            ),
+            Problem::Unknown(_) => write!(
+                f,
+                "the connection to `{path}` was lost during a commit, so the change may have been \
+                 made or not: look before you try again"
+            ),
+            Problem::NotReplicated(warning) => write!(
+                f,
+                "the change is in `{path}`, but may be lost if another server takes over: {warning}"
+            ),
         }
     }
 }
@@ -188,6 +268,11 @@ impl StdError for DatabaseError {
             | Problem::Disk(cause)
             | Problem::Damaged(cause)
             | Problem::Constraint(cause)
+            | Problem::NoServer(cause)
+            | Problem::Credentials(cause)
+            | Problem::Certificate(cause)
+            | Problem::NotAllowed(cause)
+            | Problem::Unknown(cause)
             | Problem::Statement(cause) => Some(&**cause),
             _ => None,
         }

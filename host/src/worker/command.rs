@@ -15,6 +15,14 @@ use super::child::NOT_A_PROGRAM;
 use crate::alerts::SECRET_VARIABLES;
 use crate::store::{Claimed, TaskBranch};
 
+/// The variables that may say where a server is, and how to get in.
+const ADDRESSES: [&str; 4] = [
+    "SERIAL_GATE_DB",
+    "SERIAL_GATE_CONFIG",
+    "PGPASSWORD",
+    "PGPASSFILE",
+];
+
 /// The document on the standard input.
 #[derive(Serialize)]
 struct Job<'a> {
@@ -29,7 +37,7 @@ pub(super) fn of(
     job: &Claimed,
     project: Option<&Project>,
     branch: Option<&TaskBranch>,
-    db: &Path,
+    db: Option<&Path>,
 ) -> io::Result<Command> {
     let (program, args) = &setup.command;
     let remote = project.map(|project| project.remote.as_str());
@@ -49,8 +57,17 @@ pub(super) fn of(
     for variable in SECRET_VARIABLES {
         command.env_remove(variable);
     }
+    // The address of a server is not for a job, whose code may be a stranger's. A configuration file
+    // without one is among the variables that follow.
+    if db.is_none() {
+        for variable in ADDRESSES {
+            command.env_remove(variable);
+        }
+    }
     command.envs(setup.environment.iter().map(|(name, value)| (name, value)));
-    command.env("SERIAL_GATE_DB", std::path::absolute(db)?);
+    if let Some(db) = db {
+        command.env("SERIAL_GATE_DB", std::path::absolute(db)?);
+    }
     let (id, task) = (job.id.to_string(), job.task_id.map(|task| task.to_string()));
     let (attempt, fence) = (job.attempt.to_string(), job.fence.to_string());
     for (name, value) in [
@@ -112,5 +129,64 @@ pub(super) fn unfit(error: &io::Error) -> &'static str {
             "the command cannot be given the job: its texts are longer than an environment may be, \
              so add the task again with shorter ones"
         }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// The variables that the command of a job is given, or that are taken from it.
+    fn variables(db: Option<&Path>) -> Vec<(String, bool)> {
+        let setup = Setup {
+            name: "w".into(),
+            agent: "a".into(),
+            command: ("true".into(), Vec::new()),
+            environment: vec![("SERIAL_GATE_LEASE", "9000ms".into())],
+            parallel: 1,
+            max: None,
+            lease: Duration::ZERO,
+            timeout: None,
+            projects: Vec::new(),
+            tries: 1,
+            retry_after: Duration::ZERO,
+        };
+        let job = Claimed {
+            id: 1,
+            task_id: None,
+            work_item_id: None,
+            repo: None,
+            agent: None,
+            attempt: 1,
+            token: "t".into(),
+            fence: 1,
+            worker: "w".into(),
+            lease_until: String::new(),
+            generation: None,
+        };
+        let command = of(&setup, &job, None, None, db).unwrap();
+        let variables = command.get_envs();
+        let variables =
+            variables.map(|(name, value)| (name.to_string_lossy().into_owned(), value.is_some()));
+        variables.collect()
+    }
+
+    #[test]
+    fn a_job_has_the_path_of_a_file_and_never_the_address_of_a_server() {
+        let of_file = variables(Some(Path::new("queue.db")));
+        assert!(of_file.contains(&("SERIAL_GATE_DB".into(), true)));
+        let of_server = variables(None);
+        for name in [
+            "SERIAL_GATE_DB",
+            "SERIAL_GATE_CONFIG",
+            "PGPASSWORD",
+            "PGPASSFILE",
+        ] {
+            assert!(of_server.contains(&(name.into(), false)), "{name}");
+        }
+        assert!(of_server.contains(&("SERIAL_GATE_LEASE".into(), true)));
     }
 }

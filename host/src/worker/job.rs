@@ -44,11 +44,16 @@ impl Worker<'_> {
             Err(error) => return Ok(self.defer(&mut hand, &error, &heartbeat)),
         };
         tracing::info!("job {} of {}: begun", job.id, of(job));
-        let mut command =
-            match command::of(self.setup, job, project, branch.as_ref(), &database.path) {
-                Ok(command) => command,
-                Err(error) => return Ok(hand.release_and_pause(plainly(&error))),
-            };
+        let mut command = match command::of(
+            self.setup,
+            job,
+            project,
+            branch.as_ref(),
+            database.location.file(),
+        ) {
+            Ok(command) => command,
+            Err(error) => return Ok(hand.release_and_pause(plainly(&error))),
+        };
         let ran = child::run(&mut command, self.setup.timeout, &mut || {
             hand.queue.store().let_go_of_moved_files();
             heartbeat.cancelled()

@@ -6,7 +6,7 @@ use crate::support::Gate;
 const HELD: &str = r#"{"case":{"settings":{"enabled":true,"repos":"a","freeze_enabled":true},"tasks":[{"id":1,"repo":"a","stage":"review"},{"id":2,"repo":"a","stage":"review"}],"jobs":[{"id":1,"task_id":2,"repo":"a","agent":"analyst"}]},"expected":{"claimable":[]}}"#;
 
 fn conform(flags: &[&str]) -> (Option<i32>, String) {
-    let gate = Gate::empty();
+    let gate = Gate::folder();
     gate.write("case.jsonl", HELD);
     let ran = gate.run(&[&["conform", "case.jsonl"], flags].concat());
     (ran.code, ran.stdout + &ran.stderr)
@@ -47,7 +47,7 @@ fn rules_that_are_no_object_are_refused_before_any_case() {
 
 #[test]
 fn a_case_whose_rules_are_no_object_fails_by_name() {
-    let gate = Gate::empty();
+    let gate = Gate::folder();
     let case = r#"{"case":{"settings":{"enabled":true,"rules":[1]}},"expected":{"claimable":[]}}"#;
     gate.write("case.jsonl", case);
     let ran = gate.run(&["conform", "case.jsonl"]).exits(1);

@@ -38,7 +38,7 @@ fn the_check_refuses_them_by_name() {
 
 #[test]
 fn a_case_fails_by_name() {
-    let gate = Gate::empty();
+    let gate = Gate::folder();
     gate.write("policy.wasm", hole());
     gate.write("case.jsonl", CASE);
     for (wrong, said) in WRONG {
@@ -67,9 +67,6 @@ fn a_swap_is_refused_and_changes_nothing() {
         assert!(output.contains(said), "{wrong}: {output}");
     }
     let active = "SELECT id FROM serial_gate_generation WHERE state = 'active'";
-    let active: i64 = gate
-        .sqlite()
-        .query_row(active, [], |row| row.get(0))
-        .unwrap();
+    let active: i64 = gate.program().one(active);
     assert_eq!(active, 1);
 }

@@ -13,7 +13,7 @@ use crate::support::{Gate, Ran};
 
 /// `policy check` of the policy with a hole where its rules say.
 fn check(rules: &Value) -> Ran {
-    let gate = Gate::empty();
+    let gate = Gate::folder();
     gate.write("policy.wasm", hole());
     let rules = rules.to_string();
     gate.run(&["policy", "check", "policy.wasm", "--rules", &rules])

@@ -57,16 +57,11 @@ fn holes() -> Vec<(&'static str, String)> {
 /// queued anew.
 fn until_rolled_back(gate: &Gate, name: &str, claim: impl Fn()) {
     let begun = Instant::now();
-    let sqlite = gate.sqlite();
+    let sqlite = gate.program();
     while counted(gate).0 != 1 {
         assert!(begun.elapsed() < A_MINUTE, "{name}: it was not found");
         claim();
-        sqlite
-            .execute(
-                "UPDATE jobs SET status = 'queued' WHERE status <> 'queued'",
-                [],
-            )
-            .unwrap();
+        sqlite.run("UPDATE jobs SET status = 'queued' WHERE status <> 'queued'");
         std::thread::sleep(Duration::from_millis(20));
     }
     let (_, times, alerts) = counted(gate);
@@ -142,12 +137,10 @@ fn a_claim_of_a_process_that_does_not_stay_compares_nothing() {
 #[test]
 fn a_long_queue_is_compared_beside_the_claims() {
     let gate = gate_with(r#"{"hole":"jobs.id = 600"}"#);
-    gate.sqlite()
-        .execute_batch(
-            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
+    gate.program().run(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
              INSERT INTO jobs (task_id, repo, agent) SELECT 4, 'prod', 'analyst' FROM n;",
-        )
-        .unwrap();
+    );
     let service = Service::on(gate);
     until_rolled_back(&service.gate, "a long queue", || {
         service.post("/claim", &json!({ "worker": "w-1" }));
@@ -158,13 +151,11 @@ fn a_long_queue_is_compared_beside_the_claims() {
 fn a_hole_that_shuts_rows_out_of_a_large_state_is_found_at_the_next_job() {
     let rules = holes().pop().unwrap().1;
     let gate = gate_with(&rules);
-    gate.sqlite()
-        .execute_batch(
-            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
+    gate.program().run(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
              INSERT INTO tasks (repo, stage) SELECT 'other', 'done' FROM n;
              INSERT INTO jobs (repo, agent) VALUES ('other', 'developer');",
-        )
-        .unwrap();
+    );
     let service = Service::on(gate);
     until_rolled_back(&service.gate, "a large state", || {
         service.post("/claim", &json!({ "worker": "w-1", "agent": "analyst" }));

@@ -5,6 +5,7 @@ use serde_json::json;
 use serial_gate::policy::Allowance;
 
 use super::{OPEN, contradictions, counted, gate, gate_with, one, put};
+use crate::support::engine::Does;
 use crate::support::service::Service;
 
 #[test]
@@ -106,16 +107,17 @@ fn under_settings_of_its_own_a_process_shows_it_and_counts_nothing() {
 #[test]
 fn a_look_fails_neither_where_nothing_can_be_written_nor_where_it_would_have_to_wait() {
     let gate = gate_with(OPEN).with_environment(vec![("SERIAL_GATE_LOG", "warn".into())]);
-    let other = gate.sqlite();
-    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let other = gate.program();
+    other.begin_alone();
     let state = gate.run(&["queue", "--json"]).succeeds().json();
     assert_eq!(contradictions(&state)[0], one(1));
-    other.execute_batch("ROLLBACK").unwrap();
-    other
-        .execute_batch(
-            "CREATE TRIGGER none BEFORE INSERT ON serial_gate_contradiction BEGIN SELECT raise(ABORT, 'full'); END",
-        )
-        .unwrap();
+    other.run("ROLLBACK");
+    other.trigger(
+        "full",
+        "BEFORE INSERT ON serial_gate_contradiction",
+        None,
+        &Does::Refuse("full"),
+    );
     let ran = gate.run(&["queue", "--json"]).succeeds();
     assert_eq!(contradictions(&ran.json())[0], one(1));
     assert!(ran.stderr.contains("is not counted"), "{}", ran.stderr);
@@ -137,9 +139,8 @@ fn while_the_gate_is_off_nothing_is_compared() {
 fn a_list_of_decisions_that_is_not_one_for_each_queued_job_is_a_contradiction() {
     let first = |decisions: &str| {
         let gate = gate_with(&json!({ "decisions": decisions }).to_string());
-        gate.sqlite()
-            .execute("UPDATE jobs SET status = 'running' WHERE id = 1", [])
-            .unwrap();
+        gate.program()
+            .run("UPDATE jobs SET status = 'running' WHERE id = 1");
         let agreement = gate.queue().agreement(Timestamp::now()).unwrap();
         agreement.found.jobs.first().map(ToString::to_string)
     };
@@ -176,9 +177,8 @@ fn doctor_finds_it_and_remembers_what_was_found_in_use() {
         told.contains("contradiction: job 2: `decide` holds it, and the clause, which claims use, lets it through"),
         "{told}"
     );
-    gate.sqlite()
-        .execute("UPDATE jobs SET status = 'done' WHERE id = 2", [])
-        .unwrap();
+    gate.program()
+        .run("UPDATE jobs SET status = 'done' WHERE id = 2");
     let told = gate.run(&["doctor", "--json"]).exits(1).json();
     assert_eq!(told["agreement"]["contradictions"], json!([]));
     assert_eq!(told["agreement"]["ever"]["times"], 1);

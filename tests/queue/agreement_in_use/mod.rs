@@ -29,12 +29,10 @@ fn gate() -> Gate {
     }
     gate.run(&["freeze", "prod", "--reason", "incident"])
         .succeeds();
-    gate.sqlite()
-        .execute_batch(
-            "UPDATE tasks SET gate_label = 'vip' WHERE id = 2;
+    gate.program().run(
+        "UPDATE tasks SET gate_label = 'vip' WHERE id = 2;
              INSERT INTO jobs (repo, agent) VALUES ('prod', 'analyst');",
-        )
-        .unwrap();
+    );
     gate
 }
 
@@ -82,8 +80,8 @@ fn counted(gate: &Gate) -> (i64, i64, i64) {
     let times = store.contradictions(2).unwrap();
     let told =
         "SELECT count(*) FROM serial_gate_alert WHERE kind = 'contradiction' AND subject = 2";
-    let told = gate.sqlite().query_row(told, [], |row| row.get(0));
-    (active, times.map_or(0, |found| found.times), told.unwrap())
+    let told = gate.program().one(told);
+    (active, times.map_or(0, |found| found.times), told)
 }
 
 /// What `queue --json` names.

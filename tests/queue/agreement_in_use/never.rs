@@ -39,13 +39,13 @@ fn beside_another_program_s_writes_and_claims_no_comparison_finds_anything() {
     let over = AtomicBool::new(false);
     let compared = thread::scope(|scope| {
         scope.spawn(|| {
-            let other = gate.sqlite();
-            other.pragma_update(None, "synchronous", "OFF").unwrap();
+            let other = gate.program();
+            other.without_flushes();
             for write in WRITES.iter().cycle() {
                 if over.load(Ordering::Relaxed) {
                     break;
                 }
-                other.execute(write, []).unwrap();
+                other.run(write);
             }
         });
         scope.spawn(|| {

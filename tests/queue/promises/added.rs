@@ -39,18 +39,14 @@ fn a_task_that_the_freeze_of_its_repo_does_not_hold_is_told() {
     ] {
         for add in [by_command, by_http] {
             let gate = world.gate();
-            gate.sqlite().execute("DELETE FROM jobs", []).unwrap();
-            gate.sqlite()
-                .execute("DELETE FROM tasks WHERE repo = 'alpha'", [])
-                .unwrap();
+            gate.program().run("DELETE FROM jobs");
+            gate.program().run("DELETE FROM tasks WHERE repo = 'alpha'");
             gate.run(&["freeze", "alpha", "--new", "--reason", "r"])
                 .succeeds();
             if agent.is_empty() {
                 // Another program may write one without a name.
                 gate.run(&["task", "add", "alpha"]).succeeds();
-                gate.sqlite()
-                    .execute("UPDATE jobs SET agent = ''", [])
-                    .unwrap();
+                gate.program().run("UPDATE jobs SET agent = ''");
                 let said = gate
                     .run(&["freeze", "alpha", "--reason", "r"])
                     .succeeds()
@@ -108,14 +104,11 @@ fn a_freeze_tells_when_it_has_not_looked_at_all_jobs() {
     let gate = World::On.gate();
     gate.run(&["claim"]).succeeds();
     // None of these is the first of its task, and the last one, which is, is not looked at.
-    gate.sqlite()
-        .execute_batch(
-            "WITH RECURSIVE many (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM many WHERE n < 200)
+    gate.program()
+        .run("WITH RECURSIVE many (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM many WHERE n < 200)
              INSERT INTO jobs (task_id, repo, agent, status) SELECT 1, 'alpha', 'planner', 'queued' FROM many;
              INSERT INTO tasks (id, repo, stage) VALUES (9, 'alpha', 'analysis');
-             INSERT INTO jobs (task_id, repo, agent, status) VALUES (9, 'alpha', 'planner', 'queued');",
-        )
-        .unwrap();
+             INSERT INTO jobs (task_id, repo, agent, status) VALUES (9, 'alpha', 'planner', 'queued');");
     let said = gate
         .run(&["freeze", "alpha", "--reason", "r"])
         .succeeds()
@@ -161,7 +154,7 @@ fn the_first_job_of_an_agent_whose_name_is_nearly_another_one_is_told() {
             assert_eq!(add(&gate, agent, None), json!(expected));
             // Twice is meant.
             assert_eq!(add(&gate, agent, None), Value::Null);
-            gate.sqlite().execute("DELETE FROM jobs", []).unwrap();
+            gate.program().run("DELETE FROM jobs");
         }
     }
     assert_eq!(by_command(&gate, "analyst", None), Value::Null);

@@ -145,9 +145,8 @@ fn what_is_said_of_a_freeze_is_what_the_next_claim_does() {
 fn repo_says_whether_its_freeze_holds() {
     for (world, holds) in WORLDS {
         let gate = world.gate();
-        gate.sqlite()
-            .execute("INSERT INTO repo_freeze (repo) VALUES ('alpha')", [])
-            .unwrap();
+        gate.program()
+            .run("INSERT INTO repo_freeze (repo) VALUES ('alpha')");
         let said = gate.run(&["repo", "alpha", "--json"]).succeeds().json();
         let claimed = is_claimed(&gate);
         assert_eq!(
@@ -301,9 +300,8 @@ fn the_alert_keeps_what_was_so_when_it_was_written() {
 #[test]
 fn a_queue_of_a_version_whose_alerts_had_no_note_is_brought_up_to_date() {
     let gate = World::On.gate();
-    gate.sqlite()
-        .execute_batch("ALTER TABLE serial_gate_alert DROP COLUMN note")
-        .unwrap();
+    gate.program()
+        .run("ALTER TABLE serial_gate_alert DROP COLUMN note");
     gate.run(&["freeze", "alpha", "--reason", "r"]).exits(1);
     let made = gate.run(&["init", "--json"]).succeeds().json();
     assert_eq!(

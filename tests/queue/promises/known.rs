@@ -8,9 +8,7 @@ use crate::support::{Gate, Ran};
 
 fn freezes(gate: &Gate) -> i64 {
     let count = "SELECT count(*) FROM repo_freeze";
-    gate.sqlite()
-        .query_row(count, [], |row| row.get(0))
-        .unwrap()
+    gate.program().one(count)
 }
 
 fn freeze(gate: &Gate, repo: &str) -> Ran {
@@ -69,7 +67,7 @@ fn every_table_and_the_configuration_make_a_repo_known() {
     ] {
         let gate = World::On.gate();
         freeze(&gate, "gamma").exits(1);
-        gate.sqlite().execute(known, []).unwrap();
+        gate.program().run(known);
         freeze(&gate, "gamma").succeeds();
     }
     let gate = World::On.gate();
@@ -155,9 +153,7 @@ const STORES: [&[&str]; 3] = [
 
 fn generations(gate: &Gate) -> i64 {
     let count = "SELECT count(*) FROM serial_gate_generation";
-    gate.sqlite()
-        .query_row(count, [], |row| row.get(0))
-        .unwrap()
+    gate.program().one(count)
 }
 
 #[test]
@@ -271,18 +267,16 @@ fn init_checks_the_scope_that_it_stores() {
     let gate = Gate::empty();
     let refused = gate.run(&["init", "--repos", "org/app"]).exits(1).stderr;
     assert!(refused.contains(r#"{"repos":["org/app"]}"#), "{refused}");
-    assert!(!gate.database().exists());
+    assert!(!gate.is_there());
     gate.run(&["init", "--repos", "alpha"]).succeeds();
     // It has settings, which stay.
     gate.run(&["init", "--repos", "org/app"]).succeeds();
 
     let gate = Gate::empty();
-    gate.sqlite()
-        .execute_batch(
-            "CREATE TABLE tasks (id INTEGER PRIMARY KEY, repo TEXT, stage TEXT);
+    gate.program().run(
+        "CREATE TABLE tasks (id INTEGER PRIMARY KEY, repo TEXT, stage TEXT);
              INSERT INTO tasks (repo, stage) VALUES ('alpha', 'done')",
-        )
-        .unwrap();
+    );
     let refused = gate.run(&["init", "--repos", "alhpa"]).exits(1).stderr;
     assert!(refused.contains("did you mean `alpha`?"), "{refused}");
     gate.run(&["init", "--repos", "alhpa", "--new"]).succeeds();

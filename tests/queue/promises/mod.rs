@@ -23,6 +23,7 @@ use serial_gate::store::{Actor, GenerationState, NewGeneration, Seen};
 
 use crate::support::Gate;
 use crate::support::components::component;
+use crate::support::engine::Backup;
 use crate::support::hostile::{HARMLESS, Hostile, clause_at};
 
 /// A state of the gate.
@@ -63,11 +64,11 @@ impl World {
     ///
     /// A state is prepared once and copied: each change of the settings checks the policy.
     pub fn gate(self) -> Gate {
-        static PREPARED: [OnceLock<Vec<u8>>; WORLDS.len()] =
+        static PREPARED: [OnceLock<Backup>; WORLDS.len()] =
             [const { OnceLock::new() }; WORLDS.len()];
-        let database = PREPARED[self as usize].get_or_init(|| self.prepared());
+        let prepared = PREPARED[self as usize].get_or_init(|| self.prepared());
         let gate = Gate::empty();
-        std::fs::write(gate.database(), database).unwrap();
+        gate.restore(prepared);
         match self {
             World::GateOffHere => {
                 gate.with_environment(vec![("SERIAL_GATE_ENABLED", "false".into())])
@@ -76,16 +77,14 @@ impl World {
         }
     }
 
-    /// The database in this state, which no process has open.
-    fn prepared(self) -> Vec<u8> {
+    fn prepared(self) -> Backup {
         let gate = Gate::new();
         for repo in ["alpha", "beta"] {
             gate.run(&["task", "add", repo]).succeeds();
         }
         // Only the jobs of `alpha` are claimed here.
-        gate.sqlite()
-            .execute("UPDATE jobs SET status = 'waits' WHERE repo = 'beta'", [])
-            .unwrap();
+        gate.program()
+            .run("UPDATE jobs SET status = 'waits' WHERE repo = 'beta'");
         match self {
             World::On | World::GateOffHere => {}
             World::GateOff => set(&gate, &["--enabled", "false"]),
@@ -106,8 +105,7 @@ impl World {
                 .component(),
             ),
         }
-        assert!(!gate.path("serial-gate.db-wal").exists());
-        std::fs::read(gate.database()).unwrap()
+        gate.backup()
     }
 }
 

@@ -10,9 +10,8 @@ use crate::support::service::Service;
 fn two(world: World) -> Gate {
     let gate = world.gate();
     gate.run(&["claim"]).succeeds();
-    gate.sqlite()
-        .execute("UPDATE jobs SET status = 'done' WHERE task_id = 1", [])
-        .unwrap();
+    gate.program()
+        .run("UPDATE jobs SET status = 'done' WHERE task_id = 1");
     gate.run(&["task", "add", "alpha"]).succeeds();
     gate
 }
@@ -89,7 +88,7 @@ fn a_task_that_is_added_in_such_a_stage_is_told_too() {
         ("Done", "the task holds later tasks of `gamma`", false),
     ] {
         let gate = World::On.gate();
-        gate.sqlite().execute("DELETE FROM jobs", []).unwrap();
+        gate.program().run("DELETE FROM jobs");
         let added = gate
             .run(&["task", "add", "gamma", "--stage", stage])
             .succeeds()
@@ -167,11 +166,9 @@ fn a_cancelled_task_goes_to_the_stage_that_says_so_if_the_rules_have_one() {
         for (verb, task, stage) in [("done", "1", done), ("cancel", "2", cancelled)] {
             let ended = gate.run(&["task", verb, task, "--json"]).succeeds().json();
             assert_eq!(ended["stage"], stage, "{stages}");
-            let query = "SELECT stage FROM tasks WHERE id = ?1";
             let found: String = gate
-                .sqlite()
-                .query_row(query, [task], |row| row.get(0))
-                .unwrap();
+                .program()
+                .one(format!("SELECT stage FROM tasks WHERE id = {task}"));
             assert_eq!(found, stage, "{stages}");
         }
         // A task that is moved there is cancelled.

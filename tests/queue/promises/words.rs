@@ -84,16 +84,13 @@ fn the_gate_acts_where_it_is_said_to() {
 #[test]
 fn the_gate_acts_where_a_policy_that_fails_leaves_repos_frozen() {
     let gate = World::PolicyFails.gate();
-    gate.sqlite()
-        .execute(
-            r#"UPDATE serial_gate_generation SET settings = json_set(settings, '$.rules', '{"repos":["beta"]}')
+    gate.program().run(
+        r#"UPDATE serial_gate_generation
+               SET settings = replace(settings, '"rules":null', '"rules":"{\"repos\":[\"beta\"]}"')
                WHERE state = 'active'"#,
-            [],
-        )
-        .unwrap();
-    gate.sqlite()
-        .execute("INSERT INTO repo_freeze (repo) VALUES ('alpha')", [])
-        .unwrap();
+    );
+    gate.program()
+        .run("INSERT INTO repo_freeze (repo) VALUES ('alpha')");
     for verb in [&["queue"][..], &["repo", "alpha"]] {
         let said = gate.run(verb).succeeds().stdout;
         assert!(!said.contains("does not act here"), "{said}");

@@ -49,14 +49,14 @@ pub fn fail(gate: &Gate, error: &str) {
 }
 
 pub fn execute(gate: &Gate, sql: &str) {
-    gate.sqlite().execute_batch(sql).unwrap();
+    gate.program().run(sql);
 }
 
 /// The branch of the first job could not be cut.
 pub fn put_off(gate: &Gate) {
     let token = claimed(gate);
     let rule = Rule::Active(Overrides::default());
-    let mut queue = Queue::open(&gate.database(), rule, Options::default()).unwrap();
+    let mut queue = Queue::open(gate.place(), rule, Options::default()).unwrap();
     let actor = Actor {
         now: Timestamp::now(),
         who: "w-1",

@@ -27,24 +27,16 @@ fn ready() -> Service {
     service
 }
 
-/// The gate's own things of a kind, with the statements that make them.
-fn own(gate: &Gate, kind: &str) -> Vec<(String, String)> {
-    let sqlite = gate.sqlite();
-    let mut query = sqlite
-        .prepare("SELECT name, sql FROM sqlite_schema WHERE type = ?1 AND name LIKE 'serial_gate_%' ORDER BY name")
-        .unwrap();
-    let rows = query.query_map([kind], |row| Ok((row.get(0)?, row.get(1)?)));
-    rows.unwrap().collect::<Result<_, _>>().unwrap()
-}
-
 #[test]
 fn each_trigger_that_is_gone_is_missed() {
     let service = ready();
-    for (trigger, create) in own(&service.gate, "trigger") {
-        execute(&service.gate, &format!("DROP TRIGGER {trigger}"));
+    let program = service.gate.program();
+    for (trigger, create) in program.own("trigger") {
+        program.drop_trigger(&trigger);
         let answer = service.get("/readyz");
         // Within ten seconds the service makes it anew.
-        let is_back = own(&service.gate, "trigger")
+        let is_back = program
+            .own("trigger")
             .iter()
             .any(|(name, _)| *name == trigger);
         if !is_back {
@@ -63,14 +55,12 @@ fn each_trigger_that_is_gone_is_missed() {
 #[test]
 fn each_trigger_that_does_something_else_is_noticed() {
     let service = ready();
-    for (trigger, create) in own(&service.gate, "trigger") {
-        let (head, _) = create.split_once(" BEGIN ").unwrap();
-        execute(
-            &service.gate,
-            &format!("DROP TRIGGER {trigger}; {head} BEGIN SELECT 1; END"),
-        );
+    let program = service.gate.program();
+    for (trigger, create) in program.own("trigger") {
+        program.idle_trigger(&trigger, &create);
         is_not_ready(&service, &trigger);
-        execute(&service.gate, &format!("DROP TRIGGER {trigger}; {create}"));
+        program.drop_trigger(&trigger);
+        program.run(create);
         service.get("/readyz").is(200);
     }
 }
@@ -78,7 +68,7 @@ fn each_trigger_that_does_something_else_is_noticed() {
 #[test]
 fn each_index_that_is_gone_is_missed() {
     let service = ready();
-    for (index, create) in own(&service.gate, "index") {
+    for (index, create) in service.gate.program().own("index") {
         // Those of a table of the gate's that are made with it go with it.
         let made_with_its_table = ["serial_gate_failure_at", "serial_gate_audit_repo"];
         if made_with_its_table.contains(&index.as_str())
@@ -98,7 +88,7 @@ fn each_index_that_is_gone_is_missed() {
 #[test]
 fn each_index_that_covers_something_else_is_noticed_and_made_anew_by_init() {
     let service = ready();
-    let on_jobs = own(&service.gate, "index");
+    let on_jobs = service.gate.program().own("index");
     let on_jobs = on_jobs
         .iter()
         .filter(|(name, _)| name.starts_with("serial_gate_jobs_"));
@@ -110,7 +100,13 @@ fn each_index_that_covers_something_else_is_noticed_and_made_anew_by_init() {
         is_not_ready(&service, index);
         service.gate.run(&["init"]).succeeds();
         service.get("/readyz").is(200);
-        assert!(own(&service.gate, "index").contains(&(index.clone(), create.clone())));
+        assert!(
+            service
+                .gate
+                .program()
+                .own("index")
+                .contains(&(index.clone(), create.clone()))
+        );
     }
 }
 
@@ -119,9 +115,9 @@ fn a_table_that_was_made_anew_without_the_gate_s_columns_is_noticed_until_init()
     let service = ready();
     execute(
         &service.gate,
-        "CREATE TABLE copy AS SELECT id, repo, stage FROM tasks; DROP TABLE tasks;
+        "CREATE TABLE kept AS SELECT id, repo, stage FROM tasks; DROP TABLE tasks;
          CREATE TABLE tasks (id INTEGER PRIMARY KEY, repo TEXT, stage TEXT);
-         INSERT INTO tasks SELECT * FROM copy; DROP TABLE copy",
+         INSERT INTO tasks SELECT * FROM kept; DROP TABLE kept",
     );
     is_not_ready(&service, "run `serial-gate init` on it");
     service.gate.run(&["init"]).succeeds();
@@ -180,7 +176,11 @@ fn while_the_active_policy_cannot_be_loaded_it_is_not_ready_at_any_moment() {
 #[test]
 fn a_service_that_starts_with_a_broken_policy_is_not_ready_and_says_what_it_does_instead() {
     let gate = two_tasks();
-    execute(&gate, "UPDATE serial_gate_policy SET component = x'00'");
+    let nothing = gate.program().bytes(&[0]);
+    execute(
+        &gate,
+        &format!("UPDATE serial_gate_policy SET component = {nothing}"),
+    );
     let service = Service::on(gate);
     is_not_ready(&service, "the order of tasks is not kept");
 }
@@ -196,17 +196,12 @@ fn with_the_kill_switch_off_it_is_ready() {
 #[test]
 fn the_look_writes_nothing() {
     let service = ready();
-    let sqlite = service.gate.sqlite();
-    let version = || -> i64 {
-        sqlite
-            .pragma_query_value(None, "data_version", |row| row.get(0))
-            .unwrap()
-    };
-    let before = version();
+    let program = service.gate.program();
+    let before = program.version();
     for _ in 0..50 {
         service.get("/readyz").is(200);
     }
-    assert_eq!(version(), before);
+    assert_eq!(program.version(), before);
 }
 
 #[test]
@@ -229,18 +224,12 @@ fn after_a_change_that_had_no_room_it_is_not_ready_until_there_is_room_and_needs
     disk.is_good_again("full");
     until("it is ready again", || service.is_ready());
     service.post("/tasks", &json!({"repo": "alpha"})).is(201);
-    let left: i64 = service
-        .gate
-        .sqlite()
-        .query_row(
-            "SELECT (SELECT count(*) FROM serial_gate_channel) + (SELECT count(*) FROM serial_gate_base)
-                + (SELECT count(*) FROM serial_gate_fixture) + (SELECT count(*) FROM serial_gate_idempotency)
-                + (SELECT count(*) FROM serial_gate_clause WHERE policy = 'the trial')
-                + (SELECT count(*) FROM serial_gate_partition WHERE repo = 'the trial')",
-            [],
-            |row| row.get(0),
-        )
-        .unwrap();
+    let left: i64 = service.gate.program().one(
+        "SELECT (SELECT count(*) FROM serial_gate_channel) + (SELECT count(*) FROM serial_gate_base)
+            + (SELECT count(*) FROM serial_gate_fixture) + (SELECT count(*) FROM serial_gate_idempotency)
+            + (SELECT count(*) FROM serial_gate_clause WHERE policy = 'the trial')
+            + (SELECT count(*) FROM serial_gate_partition WHERE repo = 'the trial')",
+    );
     assert_eq!(left, 0, "the trial leaves nothing behind");
 }
 

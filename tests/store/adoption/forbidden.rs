@@ -14,7 +14,7 @@ const JOBS: &str =
 
 fn orchestrator(sql: &str) -> Gate {
     let gate = Gate::empty();
-    gate.sqlite().execute_batch(sql).unwrap();
+    gate.program().run(sql);
     gate
 }
 
@@ -509,12 +509,10 @@ fn doctor_finds_what_came_after_the_adoption() {
     let gate = usual("");
     gate.run(&["init"]).succeeds();
     gate.run(&["doctor"]).succeeds();
-    gate.sqlite()
-        .execute_batch(
-            "CREATE TRIGGER later BEFORE UPDATE OF status ON jobs BEGIN SELECT RAISE(ABORT, \
+    gate.program().run(
+        "CREATE TRIGGER later BEFORE UPDATE OF status ON jobs BEGIN SELECT RAISE(ABORT, \
              'closed'); END",
-        )
-        .unwrap();
+    );
     let ran = gate.run(&["doctor"]).exits(1);
     assert!(
         ran.stdout.contains(
@@ -537,10 +535,10 @@ fn a_trial_leaves_nothing_behind() {
          CREATE TRIGGER c AFTER INSERT ON tasks BEGIN INSERT INTO log VALUES ('new task'); END;",
     );
     gate.run(&["init"]).succeeds();
-    let sqlite = gate.sqlite();
+    let sqlite = gate.program();
     // It keeps the clause of the policy, once.
     gate.run(&["doctor"]).succeeds();
-    let number = |sql: &str| -> i64 { sqlite.query_row(sql, [], |row| row.get(0)).unwrap() };
+    let number = |sql: &str| -> i64 { sqlite.one(sql) };
     let version = number("PRAGMA data_version");
     let before = std::fs::read(gate.database()).unwrap();
     gate.run(&["doctor"]).succeeds();
@@ -569,7 +567,7 @@ fn a_table_whose_ids_give_no_order_is_refused_with_what_helps() {
         "CREATE TABLE tasks (id INTEGER PRIMARY KEY, repo TEXT, stage TEXT) WITHOUT ROWID",
     ] {
         let gate = Gate::empty();
-        gate.sqlite().execute_batch(tasks).unwrap();
+        gate.program().run(tasks);
         let ran = gate.run(&["init"]).exits(1);
         assert_eq!(
             ran.stderr,

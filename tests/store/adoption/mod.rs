@@ -4,9 +4,9 @@ mod forbidden;
 mod orchestrators;
 mod words;
 
-use rusqlite::{Connection, OptionalExtension};
 use serde_json::Value;
 
+use crate::support::engine::{Does, Program, literal};
 use crate::support::redacted::without_times;
 use crate::support::{Gate, fixtures};
 
@@ -14,16 +14,16 @@ use crate::support::{Gate, fixtures};
 const TABLES: &str = "
     CREATE TABLE tasks (id INTEGER PRIMARY KEY AUTOINCREMENT, work_item_id TEXT, repo TEXT, stage \
     TEXT,
-        created_at TEXT DEFAULT (datetime('now')));
+        created_at TEXT DEFAULT CURRENT_TIMESTAMP);
     CREATE TABLE jobs (id INTEGER PRIMARY KEY AUTOINCREMENT, task_id INTEGER, repo TEXT, agent TEXT,
-        status TEXT DEFAULT 'queued', created_at TEXT DEFAULT (datetime('now')));
+        status TEXT DEFAULT 'queued', created_at TEXT DEFAULT CURRENT_TIMESTAMP);
     CREATE TABLE repo_freeze (id INTEGER PRIMARY KEY AUTOINCREMENT, repo TEXT NOT NULL,
-        frozen_at TEXT DEFAULT (datetime('now')), cleared_at TEXT, reason TEXT, work_item_id \
+        frozen_at TEXT DEFAULT CURRENT_TIMESTAMP, cleared_at TEXT, reason TEXT, work_item_id \
         TEXT);";
 
 fn orchestrator(tables: &str) -> Gate {
     let gate = Gate::empty();
-    gate.sqlite().execute_batch(tables).unwrap();
+    gate.program().run(tables);
     gate
 }
 
@@ -47,23 +47,17 @@ fn init_adds_nullable_columns_and_indexes_and_a_second_run_changes_nothing() {
             .any(|change| change.contains(r#""table":"jobs""#)),
         "{changes:?}"
     );
-    let not_null: i64 = gate
-        .sqlite()
-        .query_row(
-            r#"SELECT count(*) FROM pragma_table_info('jobs') WHERE "notnull""#,
-            [],
-            |row| row.get(0),
-        )
-        .unwrap();
-    assert_eq!(not_null, 0);
-
-    let before = std::fs::read(gate.database()).unwrap();
+    let before = gate.content();
     let again = gate.run(&["init"]).succeeds();
     assert_eq!(
         again.stdout,
-        "`serial-gate.db` is up to date: nothing was changed\n"
+        "`serial-gate.db` is up to date: nothing was changed
+"
     );
-    assert_eq!(std::fs::read(gate.database()).unwrap(), before);
+    assert_eq!(gate.content(), before);
+    // None of the columns needs a value.
+    gate.program()
+        .run("INSERT INTO jobs (status) VALUES (NULL)");
 }
 
 /// SQLite drops `IS NULL` from a statement where the column is NOT NULL, so that a partial index may
@@ -73,10 +67,10 @@ fn columns_that_are_not_null_change_no_answer() {
     let columns = |not_null: &str| {
         format!(
             "CREATE TABLE tasks (id INTEGER PRIMARY KEY {not_null}, repo TEXT {not_null},
-                 stage TEXT {not_null}, created_at TEXT {not_null} DEFAULT (datetime('now')));
+                 stage TEXT {not_null}, created_at TEXT {not_null} DEFAULT CURRENT_TIMESTAMP);
              CREATE TABLE jobs (id INTEGER PRIMARY KEY {not_null}, task_id INTEGER {not_null},
                  repo TEXT {not_null}, agent TEXT {not_null}, status TEXT {not_null},
-                 created_at TEXT {not_null} DEFAULT (datetime('now')));
+                 created_at TEXT {not_null} DEFAULT CURRENT_TIMESTAMP);
              INSERT INTO tasks (id, repo, stage)
                  VALUES (1, 'alpha', 'done'), (2, 'alpha', 'review'), (3, 'alpha', 'analysis');
              INSERT INTO jobs (id, task_id, repo, agent, status)
@@ -110,20 +104,18 @@ fn a_database_that_lacks_a_required_column_is_refused_by_its_name_and_left_untou
         ("status", "jobs"),
     ] {
         let gate = orchestrator(TABLES);
-        gate.sqlite()
-            .execute_batch(&format!("ALTER TABLE {table} DROP COLUMN {column}"))
-            .unwrap();
-        let before = std::fs::read(gate.database()).unwrap();
+        gate.program()
+            .run(format!("ALTER TABLE {table} DROP COLUMN {column}"));
+        let before = gate.content();
         let ran = gate.run(&["init"]).exits(1);
         assert_eq!(
             ran.stderr,
             format!(
-                "error: `serial-gate.db` was left as it is: its table `{table}` lacks the column \
-                 `{column}`: \
+                "error: `serial-gate.db` was left as it is: its table `{table}` lacks the column `{column}`: \
                  add it and fill it, or give the gate its own database\n"
             )
         );
-        assert_eq!(std::fs::read(gate.database()).unwrap(), before);
+        assert_eq!(gate.content(), before);
     }
 }
 
@@ -142,7 +134,7 @@ fn a_table_without_an_integer_primary_key_has_no_order_and_is_refused() {
 #[test]
 fn a_view_is_no_table_and_is_refused() {
     let gate = orchestrator(
-        "CREATE TABLE t (id INTEGER PRIMARY KEY, repo, stage); CREATE VIEW tasks AS SELECT * FROM \
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, repo TEXT, stage TEXT); CREATE VIEW tasks AS SELECT * FROM \
          t",
     );
     let ran = gate.run(&["init"]).exits(1);
@@ -190,10 +182,10 @@ fn a_column_that_does_not_compare_as_the_rule_does_is_refused_and_nothing_change
         ),
     ] {
         let gate = orchestrator(&TABLES.replace(declared, instead));
-        let before = std::fs::read(gate.database()).unwrap();
+        let before = gate.content();
         let ran = gate.run(&["init"]).exits(1);
         assert!(ran.stderr.contains(problem), "{}", ran.stderr);
-        assert_eq!(std::fs::read(gate.database()).unwrap(), before);
+        assert_eq!(gate.content(), before);
     }
 }
 
@@ -213,26 +205,21 @@ fn names_in_another_case_are_the_same_names() {
 #[test]
 fn the_orchestrator_s_own_statements_and_triggers_go_on_working() {
     let gate = orchestrator(TABLES);
-    gate.sqlite()
-        .execute_batch(
-            "CREATE TABLE log (job INTEGER, at TEXT);
-             CREATE TRIGGER claimed AFTER UPDATE OF status ON jobs BEGIN
-                INSERT INTO log VALUES (NEW.id, datetime('now'));
-             END;",
-        )
-        .unwrap();
+    gate.program()
+        .run("CREATE TABLE log (job INTEGER, at TEXT)");
+    gate.program().trigger(
+        "claimed",
+        "AFTER UPDATE OF status ON jobs",
+        None,
+        &Does::Run("INSERT INTO log VALUES (new.id, CURRENT_TIMESTAMP)"),
+    );
     gate.run(&["init"]).succeeds();
-    gate.sqlite()
-        .execute_batch(
-            "INSERT INTO tasks (repo, stage) VALUES ('alpha', 'analysis');
+    gate.program().run(
+        "INSERT INTO tasks (repo, stage) VALUES ('alpha', 'analysis');
              INSERT INTO jobs (task_id, repo, agent) VALUES (1, 'alpha', 'analyst');",
-        )
-        .unwrap();
+    );
     gate.run(&["claim"]).succeeds();
-    let logged: i64 = gate
-        .sqlite()
-        .query_row("SELECT job FROM log", [], |row| row.get(0))
-        .unwrap();
+    let logged: i64 = gate.program().one("SELECT job FROM log");
     assert_eq!(logged, 1);
 }
 
@@ -258,9 +245,8 @@ fn triggers_of_the_orchestrator_may_have_what_no_clause_may() {
         "UPDATE OF cleared_at ON repo_freeze",
     ];
     let triggers: String = events.map(writes_down).concat();
-    gate.sqlite()
-        .execute_batch(&format!("CREATE TABLE log (line TEXT); {triggers}"))
-        .unwrap();
+    gate.program()
+        .run(format!("CREATE TABLE log (line TEXT); {triggers}"));
     gate.run(&["init"]).succeeds();
     gate.run(&["task", "add", "alpha"]).succeeds();
     gate.do_a_job();
@@ -268,60 +254,28 @@ fn triggers_of_the_orchestrator_may_have_what_no_clause_may() {
     gate.run(&["freeze", "alpha", "--new", "--reason", "r"])
         .succeeds();
     gate.run(&["unfreeze", "alpha"]).succeeds();
-    let lines: i64 = gate
-        .sqlite()
-        .query_row("SELECT count(*) FROM log", [], |row| row.get(0))
-        .unwrap();
+    let lines: i64 = gate.program().one("SELECT count(*) FROM log");
     // The job's status changes twice.
     assert_eq!(lines, 4 * 7);
 }
 
-fn claim_beside(connection: &Connection, clause: &str) -> Option<i64> {
-    let sql = format!(
+fn claim_beside(program: &Program, clause: &str) -> Option<i64> {
+    program.maybe(format!(
         "UPDATE jobs SET status = 'running' WHERE id = \
          (SELECT id FROM jobs WHERE status = 'queued' {clause}ORDER BY id LIMIT 1) RETURNING id"
-    );
-    connection
-        .query_row(&sql, [], |row| row.get(0))
-        .optional()
-        .unwrap()
+    ))
 }
 
-fn fill(connection: &Connection, case: &Value) {
-    let text = |row: &Value, column: &str| row[column].as_str().map(str::to_owned);
-    for task in case["tasks"].as_array().unwrap() {
-        connection
-            .execute(
-                "INSERT INTO tasks (id, repo, stage) VALUES (?1, ?2, ?3)",
-                (task["id"].as_i64(), text(task, "repo"), text(task, "stage")),
-            )
-            .unwrap();
-    }
-    for job in case["jobs"].as_array().unwrap() {
-        connection
-            .execute(
-                "INSERT INTO jobs (id, task_id, repo, agent, status) VALUES (?1, ?2, ?3, ?4, ?5)",
-                (
-                    job["id"].as_i64(),
-                    job["task_id"].as_i64(),
-                    text(job, "repo"),
-                    text(job, "agent"),
-                    text(job, "status"),
-                ),
-            )
-            .unwrap();
-    }
-    for freeze in case["freezes"].as_array().unwrap() {
-        connection
-            .execute(
-                "INSERT INTO repo_freeze (id, repo, cleared_at) VALUES (?1, ?2, ?3)",
-                (
-                    freeze["id"].as_i64(),
-                    text(freeze, "repo"),
-                    text(freeze, "cleared_at"),
-                ),
-            )
-            .unwrap();
+/// Inserts rows of a case, with these columns.
+fn fill(program: &Program, table: &str, columns: &[&str], rows: &Value) {
+    for row in rows.as_array().unwrap() {
+        let values = columns.iter().map(|column| match &row[column] {
+            Value::Null => "NULL".into(),
+            Value::String(text) => literal(text),
+            other => other.to_string(),
+        });
+        let (values, columns) = (values.collect::<Vec<_>>().join(", "), columns.join(", "));
+        program.run(format!("INSERT INTO {table} ({columns}) VALUES ({values})"));
     }
 }
 
@@ -344,7 +298,21 @@ fn an_orchestrator_and_the_gate_claim_alternately_from_one_file_in_one_order() {
     for line in many.take(12) {
         let (case, expected) = (&line["case"], &line["expected"]);
         let gate = orchestrator(TABLES);
-        fill(&gate.sqlite(), case);
+        for (table, rows, columns) in [
+            ("tasks", &case["tasks"], &["id", "repo", "stage"][..]),
+            (
+                "jobs",
+                &case["jobs"],
+                &["id", "task_id", "repo", "agent", "status"],
+            ),
+            (
+                "repo_freeze",
+                &case["freezes"],
+                &["id", "repo", "cleared_at"],
+            ),
+        ] {
+            fill(&gate.program(), table, columns, rows);
+        }
         gate.run(&["init"]).succeeds();
         let settings = &case["settings"];
         let flag = |key: &str| settings[key].to_string();
@@ -359,7 +327,7 @@ fn an_orchestrator_and_the_gate_claim_alternately_from_one_file_in_one_order() {
             "--repos",
             repos,
         ];
-        let beside = gate.sqlite();
+        let beside = gate.program();
         let mut order = Vec::new();
         loop {
             let ours = gate.run(&claim);
@@ -390,12 +358,10 @@ fn an_orchestrator_and_the_gate_claim_alternately_from_one_file_in_one_order() {
 #[test]
 fn a_label_that_compares_otherwise_than_byte_by_byte_is_refused() {
     let gate = Gate::empty();
-    gate.sqlite()
-        .execute_batch(
-            "CREATE TABLE tasks (id INTEGER PRIMARY KEY, repo TEXT, stage TEXT, gate_label TEXT \
+    gate.program().run(
+        "CREATE TABLE tasks (id INTEGER PRIMARY KEY, repo TEXT, stage TEXT, gate_label TEXT \
              COLLATE NOCASE)",
-        )
-        .unwrap();
+    );
     let ran = gate.run(&["init"]).exits(1);
     insta::assert_snapshot!(ran.stderr, @"error: `serial-gate.db` was left as it is: its column \
         `tasks.gate_label` compares by `NOCASE`, and the rule byte by byte: drop the collation");
@@ -404,26 +370,34 @@ fn a_label_that_compares_otherwise_than_byte_by_byte_is_refused() {
 #[test]
 fn init_brings_back_what_was_dropped() {
     let gate = Gate::new();
-    for (dropped, names) in [
+    let name = "serial_gate_jobs_added";
+    let create = |program: &Program| {
+        let mut own = program.own("trigger").into_iter();
+        own.find(|(found, _)| found == name).unwrap().1
+    };
+    type Drop<'a> = &'a dyn Fn(&Program);
+    let drops: [(Drop<'_>, &str); 4] = [
         (
-            "DROP INDEX serial_gate_generation_active",
+            &|program| {
+                program.run("DROP INDEX serial_gate_generation_active");
+            },
             "serial_gate_generation_active",
         ),
         (
-            "DROP TRIGGER serial_gate_tasks_changed; ALTER TABLE tasks DROP COLUMN gate_label",
+            &|program| {
+                program.drop_trigger("serial_gate_tasks_changed");
+                program.run("ALTER TABLE tasks DROP COLUMN gate_label");
+            },
             "tasks.gate_label",
         ),
+        (&|program| program.drop_trigger(name), name),
         (
-            "DROP TRIGGER serial_gate_jobs_added",
-            "serial_gate_jobs_added",
+            &|program| program.idle_trigger(name, &create(program)),
+            name,
         ),
-        (
-            "DROP TRIGGER serial_gate_jobs_added;
-             CREATE TRIGGER serial_gate_jobs_added AFTER INSERT ON jobs BEGIN SELECT 1; END",
-            "serial_gate_jobs_added",
-        ),
-    ] {
-        gate.sqlite().execute_batch(dropped).unwrap();
+    ];
+    for (drop, names) in drops {
+        drop(&gate.program());
         let ran = gate.run(&["queue"]).exits(1);
         assert!(ran.stderr.contains("is not prepared"), "{}", ran.stderr);
         let ran = gate.run(&["init", "-v"]).succeeds();

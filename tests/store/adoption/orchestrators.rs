@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 
+use crate::support::engine::Engine;
 use crate::support::{Gate, Ran, token};
 
 /// The first line of the output, on either stream, without the number of a freeze.
@@ -17,14 +18,15 @@ fn said(ran: &Ran) -> String {
 /// is tried again, a freeze, a new task.
 fn day(sql: &str, init: &[&str]) -> String {
     let gate = Gate::empty();
-    gate.sqlite().execute_batch(sql).unwrap();
-    let before = std::fs::read(gate.database()).unwrap();
+    gate.program().run(sql);
+    let before = gate.content();
     let mut day = String::new();
     let arguments: Vec<&str> = ["init"].iter().chain(init).copied().collect();
     let adopted = gate.run(&arguments);
-    writeln!(day, "{}{}", adopted.stdout, adopted.stderr.trim_end()).unwrap();
+    let told = format!("{}{}", adopted.stdout, adopted.stderr.trim_end());
+    writeln!(day, "{told}").unwrap();
     if adopted.code != Some(0) {
-        assert_eq!(std::fs::read(gate.database()).unwrap(), before);
+        assert_eq!(gate.content(), before);
         return day.trim_end().to_owned() + "\n→ nothing was changed";
     }
     let mut claim = |then: &dyn Fn(&str, &str) -> Vec<Ran>| {
@@ -81,10 +83,10 @@ fn one_with_iso_times_and_columns_of_its_own() {
     let sql = "
         CREATE TABLE tasks (id INTEGER PRIMARY KEY AUTOINCREMENT, title TEXT, repo TEXT, stage \
         TEXT, priority INTEGER DEFAULT 0,
-            created_at TEXT DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')));
+            created_at TEXT DEFAULT '2026-01-01T00:00:00.000Z');
         CREATE TABLE jobs (id INTEGER PRIMARY KEY AUTOINCREMENT, task_id INTEGER, repo TEXT, agent \
         TEXT, status TEXT,
-            payload JSON, created_at TEXT DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')));";
+            payload JSON, created_at TEXT DEFAULT '2026-01-01T00:00:00.000Z');";
     insta::assert_snapshot!(day(&format!("{sql}{ROWS}"), &[]), @r#"
     `serial-gate.db` adopted: 4 tasks and 4 jobs are there, 2 may be claimed
 
@@ -180,14 +182,20 @@ fn the_same_with_the_rules_that_were_proposed() {
 
 #[test]
 fn one_with_checks_that_the_gate_fits() {
-    let sql = "
+    let strict = match Engine::under_test() {
+        Engine::Sqlite => "STRICT",
+        Engine::Postgres => "",
+    };
+    let sql = format!(
+        "
         CREATE TABLE tasks (id INTEGER PRIMARY KEY, work_item_id TEXT, repo TEXT NOT NULL CHECK \
         (length(repo) > 0), stage TEXT NOT NULL
-            CHECK (stage IN ('analysis', 'development', 'review', 'done'))) STRICT;
+            CHECK (stage IN ('analysis', 'development', 'review', 'done'))){strict};
         CREATE TABLE jobs (id INTEGER PRIMARY KEY, task_id INTEGER NOT NULL, repo TEXT NOT NULL, \
         agent TEXT NOT NULL,
             status TEXT NOT NULL CHECK (status IN ('queued', 'running', 'done', 'failed', \
-            'cancelled', 'paused'))) STRICT;";
+            'cancelled', 'paused'))){strict};"
+    );
     insta::assert_snapshot!(day(&format!("{sql}{ROWS}"), &[]), @r#"
     `serial-gate.db` adopted: 4 tasks and 4 jobs are there, 2 may be claimed
 
@@ -297,7 +305,6 @@ fn one_whose_trigger_undoes_a_status_that_it_does_not_know() {
 #[test]
 fn one_with_references_and_without_autoincrement() {
     let sql = "
-        PRAGMA foreign_keys = OFF;
         CREATE TABLE repos (name TEXT PRIMARY KEY);
         CREATE TABLE agents (name TEXT PRIMARY KEY);
         INSERT INTO repos VALUES ('alpha'), ('beta');
@@ -306,7 +313,7 @@ fn one_with_references_and_without_autoincrement() {
         REFERENCES repos (name), stage TEXT);
         CREATE TABLE jobs (id INTEGER PRIMARY KEY, task_id INTEGER NOT NULL REFERENCES tasks (id) \
         ON DELETE CASCADE,
-            repo TEXT REFERENCES repos DEFERRABLE INITIALLY DEFERRED, agent TEXT REFERENCES agents \
+            repo TEXT REFERENCES repos (name) DEFERRABLE INITIALLY DEFERRED, agent TEXT REFERENCES agents \
             (name), status TEXT);";
     insta::assert_snapshot!(day(&format!("{sql}{ROWS}"), &[]), @r#"
     `serial-gate.db` adopted: 4 tasks and 4 jobs are there, 2 may be claimed
@@ -327,11 +334,11 @@ fn one_with_references_and_without_autoincrement() {
 #[test]
 fn one_with_epoch_times_in_milliseconds() {
     let sql = "
-        CREATE TABLE tasks (id INTEGER PRIMARY KEY, repo TEXT, stage TEXT, created_at INTEGER \
+        CREATE TABLE tasks (id INTEGER PRIMARY KEY, repo TEXT, stage TEXT, created_at BIGINT \
         DEFAULT 1764000000000);
         CREATE TABLE jobs (id INTEGER PRIMARY KEY, task_id INTEGER, repo TEXT, agent TEXT, status \
         TEXT,
-            created_at INTEGER DEFAULT 1764000000000);";
+            created_at BIGINT DEFAULT 1764000000000);";
     insta::assert_snapshot!(day(&format!("{sql}{ROWS}"), &[]), @r#"
     `serial-gate.db` adopted: 4 tasks and 4 jobs are there, 2 may be claimed
 
@@ -355,13 +362,13 @@ fn one_with_many_rows() {
     let sql = format!(
         "{TABLES}
          WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
-         INSERT INTO tasks (id, repo, stage) SELECT i, 'repo-' || (i % 100), iif(i > {rows} - 200, \
-         'analysis', 'done') FROM n;
+         INSERT INTO tasks (id, repo, stage) SELECT i, 'repo-' || (i % 100), CASE WHEN i > {rows} - \
+         200 THEN 'analysis' ELSE 'done' END FROM n;
          INSERT INTO jobs (task_id, repo, agent, status)
-            SELECT id, repo, 'analyst', iif(stage = 'done', 'done', 'queued') FROM tasks"
+            SELECT id, repo, 'analyst', CASE WHEN stage = 'done' THEN 'done' ELSE 'queued' END FROM tasks"
     );
     let gate = Gate::empty();
-    gate.sqlite().execute_batch(&sql).unwrap();
+    gate.program().run(&sql);
     let told = gate.run(&["init", "--json"]).succeeds().json();
     assert_eq!(told["before"], "orchestrator");
     assert_eq!(told["claimable"], 100);

@@ -1,12 +1,10 @@
 //! What `init` reports about the file: new, adopted, or not the intended one.
 
-use rusqlite::Connection;
-
 use crate::support::Gate;
 
 fn with(sql: &str) -> Gate {
     let gate = Gate::empty();
-    gate.sqlite().execute_batch(sql).unwrap();
+    gate.program().run(sql);
     gate
 }
 
@@ -73,7 +71,7 @@ fn an_adopted_database_is_told_in_one_line_and_its_additions_on_request() {
 #[test]
 fn a_dry_run_says_what_would_be_and_changes_nothing() {
     let gate = with(&format!("{TABLES}{ROWS}"));
-    let before = std::fs::read(gate.database()).unwrap();
+    let before = gate.content();
     let ran = gate.run(&["init", "--dry-run", "-v"]).succeeds();
     let first = ran.stdout.lines().next().unwrap();
     assert!(
@@ -82,7 +80,7 @@ fn a_dry_run_says_what_would_be_and_changes_nothing() {
     );
     assert!(first.contains("; other writers would wait "), "{first}");
     let told = gate.run(&["init", "--dry-run", "--json"]).succeeds().json();
-    assert_eq!(std::fs::read(gate.database()).unwrap(), before);
+    assert_eq!(gate.content(), before);
     assert_eq!(std::fs::read_dir(gate.path("")).unwrap().count(), 1);
     let done = gate.run(&["init", "--json"]).succeeds().json();
     // Only what it does not do is missing: the file's mode.
@@ -109,7 +107,7 @@ fn a_dry_run_makes_no_file() {
     assert_eq!(std::fs::read_dir(gate.path("")).unwrap().count(), 0);
     gate.write("serial-gate.db", "");
     gate.run(&["init", "--dry-run"]).succeeds();
-    assert_eq!(std::fs::read(gate.database()).unwrap(), b"");
+    assert_eq!(gate.content(), b"");
     let ran = gate
         .run(&["--db", "no/such/folder.db", "init", "--dry-run"])
         .exits(1);
@@ -142,7 +140,7 @@ fn tables_of_almost_the_names_are_refused_unless_new_ones_are_wanted() {
             .map(|name| format!("CREATE TABLE {name} (id INTEGER PRIMARY KEY);"))
             .collect();
         let gate = with(&create);
-        let before = std::fs::read(gate.database()).unwrap();
+        let before = gate.content();
         let ran = gate.run(&["init"]).exits(1);
         assert_eq!(
             ran.stderr,
@@ -153,7 +151,7 @@ fn tables_of_almost_the_names_are_refused_unless_new_ones_are_wanted() {
                  `serial-gate init --new-tables`\n"
             )
         );
-        assert_eq!(std::fs::read(gate.database()).unwrap(), before);
+        assert_eq!(gate.content(), before);
         let ran = gate.run(&["init", "--new-tables"]).succeeds();
         assert!(
             ran.stdout
@@ -169,21 +167,22 @@ fn tables_of_almost_the_names_are_refused_unless_new_ones_are_wanted() {
 #[test]
 fn other_tables_are_no_reason_to_refuse() {
     let gate = with(
-        "CREATE TABLE notes (text); CREATE TABLE jobless (id); CREATE TABLE multitasking (id)",
+        "CREATE TABLE notes (text TEXT); CREATE TABLE jobless (id TEXT); CREATE TABLE multitasking (id \
+         TEXT)",
     );
     let ran = gate.run(&["init"]).succeeds();
     assert_eq!(
         ran.stdout,
         "`serial-gate.db` has a new, empty queue next to its other tables\n"
     );
-    // The case of a name does not matter to SQLite.
+    // The case of a name does not matter.
     let gate = with(&TABLES.replace("tasks", "Tasks").replace("jobs", "JOBS"));
     let ran = gate.run(&["init"]).succeeds();
     assert_eq!(
         ran.stdout,
         "`serial-gate.db` adopted: its `tasks` and `jobs` are empty\n"
     );
-    let gate = with(&format!("{TABLES} CREATE TABLE freezes (repo)"));
+    let gate = with(&format!("{TABLES} CREATE TABLE freezes (repo TEXT)"));
     let ran = gate.run(&["init"]).succeeds();
     assert_eq!(
         ran.stdout.lines().nth(1),
@@ -257,10 +256,8 @@ fn doctor_says_nothing_of_a_queue_that_has_just_begun() {
     1 task: `analysis` 1; 2 jobs: `queued` 1, `running` 1; queued for: `developer` 1
     1 repo compared, all heads are right
     "#);
-    let sqlite: Connection = gate.sqlite();
-    sqlite
-        .execute_batch("UPDATE jobs SET created_at = 'last week'")
-        .unwrap();
+    gate.program()
+        .run("UPDATE jobs SET created_at = 'last week'");
     let ran = gate.run(&["doctor"]);
     assert!(
         ran.stdout.contains(
@@ -275,15 +272,13 @@ fn doctor_says_nothing_of_a_queue_that_has_just_begun() {
 #[test]
 fn a_stage_that_only_looks_finished_is_named_beside_one_that_is() {
     let gate = Gate::empty();
-    gate.sqlite()
-        .execute_batch(
-            "CREATE TABLE tasks (id INTEGER PRIMARY KEY, repo TEXT, stage TEXT);
+    gate.program().run(
+        "CREATE TABLE tasks (id INTEGER PRIMARY KEY, repo TEXT, stage TEXT);
              CREATE TABLE jobs (id INTEGER PRIMARY KEY, task_id INTEGER, repo TEXT, agent TEXT, \
              status TEXT);
              INSERT INTO tasks VALUES (1, 'a', 'done'), (2, 'a', 'Done'), (3, 'a', 'analysis');
              INSERT INTO jobs VALUES (3, 3, 'a', 'analyst', 'queued');",
-        )
-        .unwrap();
+    );
     let said = gate.run(&["init"]).succeeds().stdout;
     assert!(
         said.contains(
@@ -303,17 +298,15 @@ fn a_stage_that_only_looks_finished_is_named_beside_one_that_is() {
 #[test]
 fn what_is_said_of_a_large_queue_names_how_much_was_looked_at() {
     let gate = Gate::empty();
-    gate.sqlite()
-        .execute_batch(
-            "CREATE TABLE tasks (id INTEGER PRIMARY KEY, repo TEXT, stage TEXT);
+    gate.program().run(
+        "CREATE TABLE tasks (id INTEGER PRIMARY KEY, repo TEXT, stage TEXT);
              CREATE TABLE jobs (id INTEGER PRIMARY KEY, task_id INTEGER, repo TEXT, agent TEXT, \
              status TEXT);
              WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100010)
              INSERT INTO tasks SELECT i, 'r' || i, CASE WHEN i < 10 THEN 'done' ELSE 'analysis' \
              END FROM n;
              INSERT INTO jobs SELECT id, id, repo, 'agent-' || (id % 50), 'queued' FROM tasks;",
-        )
-        .unwrap();
+    );
     let said = gate.run(&["init", "--dry-run"]).succeeds().stdout;
     assert!(
         said.contains("no task is finished among the newest 100000: "),
@@ -330,9 +323,7 @@ fn what_is_said_of_a_large_queue_names_how_much_was_looked_at() {
 #[test]
 fn something_else_by_the_name_of_a_table_is_named_with_a_remedy() {
     let gate = Gate::empty();
-    gate.sqlite()
-        .execute_batch("CREATE VIEW jobs AS SELECT 1 AS id")
-        .unwrap();
+    gate.program().run("CREATE VIEW jobs AS SELECT 1 AS id");
     let said = gate.run(&["init"]).exits(1).stderr;
     assert!(
         said.contains("`jobs` is a view, and the gate needs a table of this name: rename the view"),

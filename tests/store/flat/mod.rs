@@ -14,17 +14,19 @@ mod waiting;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, named_params};
-use serial_gate::clause::{Clause, Dialect, Rendered, Table};
+use serial_gate::clause::{Agents, Clause, Dialect, Rendered, Table};
 use serial_gate::policy;
-use serial_gate::store::{HeadClaim, Lease, Shaped, Store};
+use serial_gate::store::{HeadClaim, Lease, Scanned, Shaped, Store};
 
 use crate::support::Gate;
+use crate::support::engine::{Engine, Program};
 
 /// A clause with all that a claim by it needs.
 pub struct Rule {
     pub text: String,
     rendered: Rendered,
     digest: String,
+    gated: Agents,
     reads: Vec<Table>,
 }
 
@@ -33,10 +35,11 @@ impl Rule {
     pub fn flat(text: &str) -> Option<Rule> {
         let clause = Clause::accept(text).unwrap_or_else(|refusal| panic!("{refusal}: {text}"));
         let shape = clause.partitions().ok()?;
-        let rendered = clause.render(Dialect::Sqlite);
+        let rendered = clause.render(dialect());
         Some(Rule {
             text: text.into(),
             digest: policy::digest(rendered.as_str().as_bytes()),
+            gated: shape.gated,
             reads: shape.reads,
             rendered,
         })
@@ -46,32 +49,31 @@ impl Rule {
         Shaped {
             clause: &self.rendered,
             digest: &self.digest,
+            gated: &self.gated,
             reads: &self.reads,
         }
     }
 
     /// The first job that the clause lets through, for an agent or for all, by a plain scan.
-    pub fn first(&self, sqlite: &Connection, agent: Option<&str>) -> Option<i64> {
-        let sql = format!(
-            "SELECT min(id) FROM jobs WHERE status = 'queued' AND (?1 IS NULL OR agent = ?1) AND \
-             {}",
+    pub fn first(&self, program: &Program, agent: Option<&str>) -> Option<i64> {
+        let agent = agent.map_or("TRUE".into(), |agent| format!("agent = '{agent}'"));
+        program.maybe(format!(
+            "SELECT min(id) FROM jobs WHERE status = 'queued' AND {agent} AND {}",
             self.rendered
-        );
-        let mut query = sqlite.prepare_cached(&sql).unwrap();
-        query.query_row([agent], |row| row.get(0)).unwrap()
+        ))
     }
 
     /// A job that the clause holds although its agent is not gated.
-    pub fn held_ungated(&self, sqlite: &Connection) -> Option<i64> {
+    pub fn held_ungated(&self, program: &Program) -> Option<i64> {
         let ungated = Clause::accept(&self.text)
             .unwrap()
             .gated()
-            .others(Dialect::Sqlite);
+            .others(dialect());
         let sql = format!(
             "SELECT min(id) FROM jobs WHERE status = 'queued' AND {ungated} AND ({}) IS NOT TRUE",
             self.rendered
         );
-        sqlite.query_row(&sql, [], |row| row.get(0)).unwrap()
+        program.maybe(sql)
     }
 
     /// Claims by the candidates, for an agent or for all.
@@ -88,13 +90,20 @@ impl Rule {
     /// Claims by a look at one queued job after another.
     pub fn claim_spliced(&self, store: &mut Store, agent: Option<&str>) -> Option<i64> {
         let lease = Lease { agent, ..lease() };
-        let claimed = store.claim(&self.rendered, lease).unwrap();
+        let scanned = Scanned {
+            clause: &self.rendered,
+            digest: &self.digest,
+            gated: &self.gated,
+            reads_own_repo_only: true,
+        };
+        let claimed = store.claim(scanned, lease).unwrap();
         claimed.map(|job| job.id)
     }
 
     /// A partition of a repo that is not dirty whose candidate is not the one that a plain scan
     /// gives.
-    pub fn disagreement(&self, sqlite: &Connection) -> Option<String> {
+    pub fn disagreement(&self, program: &Program) -> Option<String> {
+        let sqlite = sqlite(program);
         let sql = format!(
             "SELECT quote(named.repo) || ', ' || quote(named.agent) || ': candidate ' || \
              quote(candidate)
@@ -126,6 +135,14 @@ impl Rule {
     }
 }
 
+/// The connection of a test that is about SQLite only.
+pub fn sqlite(program: &Program) -> &Connection {
+    match program {
+        Program::Sqlite(connection) => connection,
+        Program::Postgres(_) => panic!("this test is about SQLite"),
+    }
+}
+
 pub fn lease() -> Lease<'static> {
     Lease {
         worker: "worker",
@@ -136,10 +153,17 @@ pub fn lease() -> Lease<'static> {
     }
 }
 
+/// How a clause is written for the engine under test.
+fn dialect() -> Dialect {
+    match Engine::under_test() {
+        Engine::Sqlite => Dialect::Sqlite,
+        Engine::Postgres => Dialect::Postgres,
+    }
+}
+
 /// Another program's connection, without flushes.
-pub fn other_program(gate: &Gate) -> Connection {
-    let sqlite = gate.sqlite();
-    sqlite.pragma_update(None, "synchronous", "OFF").unwrap();
-    sqlite.set_prepared_statement_cache_capacity(64);
-    sqlite
+pub fn other_program(gate: &Gate) -> Program {
+    let program = gate.program();
+    program.without_flushes();
+    program
 }

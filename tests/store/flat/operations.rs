@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, ErrorCode};
 
-use super::{Rule, other_program};
+use super::{Rule, other_program, sqlite};
 use crate::support::Gate;
 use crate::support::random::Rng;
 
@@ -202,7 +202,8 @@ fn after_every_operation_each_clean_repo_has_the_candidate_that_its_clause_gives
     let operations = std::env::var("SERIAL_GATE_OPERATIONS").ok();
     let operations: usize = operations.map_or(20_000, |count| count.parse().unwrap());
     let gate = Gate::new();
-    let sqlite = other_program(&gate);
+    let program = other_program(&gate);
+    let sqlite = sqlite(&program);
     let rules: Vec<Rule> = RULES
         .iter()
         .map(|text| Rule::flat(text).expect(text))
@@ -219,7 +220,7 @@ fn after_every_operation_each_clean_repo_has_the_candidate_that_its_clause_gives
         }];
         if rng.below(4) == 0 {
             let agent = some_agent(&mut rng);
-            let first = rule.first(&sqlite, agent);
+            let first = rule.first(&program, agent);
             // A claim over the whole queue leaves every index right.
             let by_candidates = rng.below(4) > 0;
             let job = match by_candidates {
@@ -234,11 +235,11 @@ fn after_every_operation_each_clean_repo_has_the_candidate_that_its_clause_gives
             claimed[usize::from(by_candidates)] += usize::from(job.is_some());
             done = format!("a claim of {job:?}");
         } else {
-            done = run(&mut rng, &sqlite);
+            done = run(&mut rng, sqlite);
         }
         let state = sqlite.unchecked_transaction().unwrap();
         for rule in &rules {
-            let disagreement = rule.disagreement(&sqlite);
+            let disagreement = rule.disagreement(&program);
             assert_eq!(
                 disagreement, None,
                 "operation {operation}, after {done}: {}",

@@ -243,7 +243,8 @@ fn let_through(sqlite: &Connection) -> Vec<i64> {
 #[test]
 fn after_any_such_writes_claims_find_every_job_that_is_let_through() {
     let gate = Gate::new();
-    let sqlite = super::other_program(&gate);
+    let program = super::other_program(&gate);
+    let sqlite = super::sqlite(&program);
     sqlite.execute_batch(KEYS).unwrap();
     let rule = Rule::built_in(default_settings());
     let mut queue = Queue::open(&gate.database(), rule, Options::default()).unwrap();
@@ -262,7 +263,7 @@ fn after_any_such_writes_claims_find_every_job_that_is_let_through() {
         let lease = Duration::from_secs(1_000_000);
         while queue.claim(now, "worker", lease).unwrap().is_some() {}
         assert_eq!(
-            let_through(&sqlite),
+            let_through(sqlite),
             [0i64; 0],
             "round {round}: {written:#?}"
         );

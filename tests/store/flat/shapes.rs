@@ -1,12 +1,12 @@
 //! Random clauses with a proven shape × random states: a claim by candidates takes the job that a
 //! plain scan takes.
 
-use rusqlite::Connection;
 use serial_gate::clause::Clause;
 
 use super::operations::{some_agent, write};
 use super::{Rule, other_program};
 use crate::support::Gate;
+use crate::support::engine::{Engine, Program};
 use crate::support::random::Rng;
 
 /// For which truth value of the condition, and on which side of a place, the whole clause needs it
@@ -232,9 +232,8 @@ impl Clauses {
 
 /// A state in which most jobs are in one line: few repos and agents, and a place in the order of
 /// tasks for each.
-fn fill(rng: &mut Rng, sqlite: &Connection) {
-    let mut sql =
-        "BEGIN IMMEDIATE; DELETE FROM tasks; DELETE FROM jobs; DELETE FROM repo_freeze;".to_owned();
+fn fill(rng: &mut Rng, program: &Program) {
+    let mut sql = "BEGIN; DELETE FROM tasks; DELETE FROM jobs; DELETE FROM repo_freeze;".to_owned();
     for id in 1..=6 {
         let repo = rng.pick(&["'a'", "'a'", "'a'", "'b'", "NULL"]);
         let stage = rng.pick(&["'done'", "'review'", "'review'", "''", "NULL"]);
@@ -253,7 +252,12 @@ fn fill(rng: &mut Rng, sqlite: &Connection) {
             "NULL",
         ]);
         let status = rng.pick(&["'queued'", "'queued'", "'queued'", "'running'"]);
-        let task = rng.pick(&["1", "2", "3", "4", "5", "6", "7", "0", "NULL", "2.5", "'x'"]);
+        // PostgreSQL keeps numbers only.
+        let tasks = ["1", "2", "3", "4", "5", "6", "7", "0", "NULL", "2.5", "'x'"];
+        let task = rng.pick(match Engine::under_test() {
+            Engine::Sqlite => &tasks[..],
+            Engine::Postgres => &tasks[..9],
+        });
         sql += &format!(
             "INSERT INTO jobs (id, task_id, repo, agent, status) VALUES ({id}, {task}, {repo}, \
              {agent}, {status});"
@@ -263,7 +267,7 @@ fn fill(rng: &mut Rng, sqlite: &Connection) {
         let (repo, cleared) = (rng.pick(&["'a'", "'b'"]), rng.pick(&["NULL", "'then'"]));
         sql += &format!("INSERT INTO repo_freeze (repo, cleared_at) VALUES ({repo}, {cleared});");
     }
-    sqlite.execute_batch(&(sql + "COMMIT")).unwrap();
+    program.run(sql + "COMMIT");
 }
 
 #[test]
@@ -271,7 +275,7 @@ fn a_claim_by_candidates_takes_the_job_that_a_plain_scan_takes() {
     let clauses = std::env::var("SERIAL_GATE_SHAPES").ok();
     let clauses: usize = clauses.map_or(2_000, |count| count.parse().unwrap());
     let gate = Gate::new();
-    let sqlite = other_program(&gate);
+    let program = other_program(&gate);
     let mut store = gate.store();
     let mut rng = Rng::new(0x5AFE);
     let mut random = Clauses::new(0xC1A5);
@@ -279,19 +283,14 @@ fn a_claim_by_candidates_takes_the_job_that_a_plain_scan_takes() {
     for _ in 0..clauses {
         let rule = random.next();
         ordered += usize::from(rule.text.contains("task_id"));
-        fill(&mut rng, &sqlite);
+        fill(&mut rng, &program);
         loop {
-            let queued: Option<i64> = sqlite
-                .query_row(
-                    "SELECT min(id) FROM jobs WHERE status = 'queued'",
-                    [],
-                    |row| row.get(0),
-                )
-                .unwrap();
+            let queued: Option<i64> =
+                program.maybe("SELECT min(id) FROM jobs WHERE status = 'queued'");
             let agent = some_agent(&mut rng);
-            let first = rule.first(&sqlite, agent);
+            let first = rule.first(&program, agent);
             assert_eq!(rule.claim(&mut store, agent), first, "{}", rule.text);
-            assert_eq!(rule.held_ungated(&sqlite), None, "{}", rule.text);
+            assert_eq!(rule.held_ungated(&program), None, "{}", rule.text);
             match (first, agent) {
                 (None, None) => break,
                 (None, Some(_)) => continue,
@@ -300,7 +299,7 @@ fn a_claim_by_candidates_takes_the_job_that_a_plain_scan_takes() {
             claimed += 1;
             passed_over += usize::from(first != queued);
             if rng.below(2) == 0 {
-                let _ = sqlite.execute_batch(&write(&mut rng));
+                let _ = program.try_run(&write(&mut rng));
             }
         }
     }

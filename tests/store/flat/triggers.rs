@@ -1,6 +1,6 @@
 //! Each trigger sees a change that no other sees: without it, candidates and clause disagree.
 
-use super::{Rule, other_program};
+use super::{Rule, other_program, sqlite};
 use crate::support::Gate;
 
 const RULE: &str = "AND NOT (jobs.agent = 'analyst' AND (
@@ -78,7 +78,8 @@ const CHANGES: [(&str, &str); 15] = [
 /// Whether candidates and clause disagree after a change, with or without a trigger.
 fn disagree(change: &str, without: Option<&str>) -> bool {
     let gate = Gate::new();
-    let sqlite = other_program(&gate);
+    let program = other_program(&gate);
+    let sqlite = sqlite(&program);
     let rule = Rule::flat(RULE).unwrap();
     sqlite.execute_batch(STATE).unwrap();
     // One claim evaluates every repo; then job 2 is put back, and the next claim is of another
@@ -97,7 +98,7 @@ fn disagree(change: &str, without: Option<&str>) -> bool {
             .unwrap();
     }
     sqlite.execute_batch(change).unwrap();
-    rule.disagreement(&sqlite).is_some()
+    rule.disagreement(&program).is_some()
 }
 
 #[test]

@@ -17,7 +17,7 @@ fn claim(queue: &mut Queue) -> Option<i64> {
 
 fn open(gate: &Gate) -> Queue {
     let rule = Rule::built_in(default_settings());
-    Queue::open(&gate.database(), rule, Options::default()).unwrap()
+    Queue::open(gate.place(), rule, Options::default()).unwrap()
 }
 
 #[test]
@@ -27,13 +27,11 @@ fn a_claim_that_found_nothing_takes_no_write_lock_until_something_changes() {
     gate.run(&["task", "add", "alpha"]).succeeds();
     let mut queue = open(&gate);
     assert_eq!([claim(&mut queue), claim(&mut queue)], [Some(1), None]);
-    let other = gate.sqlite();
-    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let other = gate.program();
+    other.begin_alone();
     // It would wait for the lock, and fail in the end.
     assert_eq!(claim(&mut queue), None);
-    other
-        .execute_batch("UPDATE tasks SET stage = 'done' WHERE id = 1; COMMIT")
-        .unwrap();
+    other.run("UPDATE tasks SET stage = 'done' WHERE id = 1; COMMIT");
     assert_eq!(claim(&mut queue), Some(2));
 }
 
@@ -44,13 +42,11 @@ fn the_transaction_that_finishes_a_task_is_the_one_that_releases_the_next() {
     gate.run(&["task", "add", "alpha"]).succeeds();
     let (mut queue, mut other) = (open(&gate), open(&gate));
     assert_eq!([claim(&mut queue), claim(&mut other)], [Some(1), None]);
-    gate.sqlite()
-        .execute_batch("BEGIN; UPDATE tasks SET stage = 'done' WHERE id = 1; ROLLBACK")
-        .unwrap();
+    gate.program()
+        .run("BEGIN; UPDATE tasks SET stage = 'done' WHERE id = 1; ROLLBACK");
     assert_eq!([claim(&mut queue), claim(&mut other)], [None, None]);
-    gate.sqlite()
-        .execute_batch("UPDATE tasks SET stage = 'done' WHERE id = 1")
-        .unwrap();
+    gate.program()
+        .run("UPDATE tasks SET stage = 'done' WHERE id = 1");
     assert_eq!([claim(&mut other), claim(&mut queue)], [Some(2), None]);
 }
 
@@ -60,47 +56,37 @@ fn a_killed_worker_leaves_no_repo_behind() {
     gate.run(&["task", "add", "alpha"]).succeeds();
     let mut queue = open(&gate);
     assert_eq!(claim(&mut queue), Some(1));
-    // Its lease has run out.
-    let later = NOW + Duration::from_secs(61);
-    let again = queue
-        .claim(later, "other", Duration::from_secs(60))
-        .unwrap();
+    crate::store::end_leases(&gate);
+    let again = queue.claim(NOW, "other", Duration::from_secs(60)).unwrap();
     assert_eq!(again.map(|job| (job.id, job.attempt)), Some((1, 2)));
 }
 
 #[test]
 fn a_thousand_repos_are_known_before_the_first_claim_returns() {
     let gate = Gate::new();
-    gate.sqlite()
-        .execute_batch(
-            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
+    gate.program().run(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
              INSERT INTO tasks (repo, stage) SELECT 'repo-' || i, 'analysis' FROM n;
              INSERT INTO jobs (task_id, repo, agent) SELECT id, repo, 'analyst' FROM tasks ORDER \
              BY id DESC;",
-        )
-        .unwrap();
+    );
     let mut queue = open(&gate);
     assert_eq!(claim(&mut queue), Some(1));
     let known: i64 = gate
-        .sqlite()
-        .query_row("SELECT count(*) FROM serial_gate_partition", [], |row| {
-            row.get(0)
-        })
-        .unwrap();
+        .program()
+        .one("SELECT count(*) FROM serial_gate_partition");
     assert_eq!(known, 999);
 }
 
 #[test]
 fn of_the_tasks_that_may_start_the_one_whose_job_has_the_least_id_is_first() {
     let gate = Gate::new();
-    gate.sqlite()
-        .execute_batch(
-            "INSERT INTO tasks (id, repo, stage) VALUES (3, 'alpha', 'review');
+    gate.program().run(
+        "INSERT INTO tasks (id, repo, stage) VALUES (3, 'alpha', 'review');
              INSERT INTO jobs (id, task_id, repo, agent) VALUES
                 (1, 9, 'alpha', 'analyst'), (2, 9, 'alpha', 'analyst'), (3, 9, 'alpha', 'analyst'),
                 (8, 2, 'alpha', 'analyst'), (9, 1, 'alpha', 'analyst')",
-        )
-        .unwrap();
+    );
     let mut queue = open(&gate);
     let claimed = [(); 3].map(|()| claim(&mut queue));
     assert_eq!(claimed, [Some(8), Some(9), None]);

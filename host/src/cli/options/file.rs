@@ -1,7 +1,7 @@
 //! The configuration file: which one is in use.
 //!
 //! Owns the choice: the file that a flag or a variable names, otherwise `serial-gate.toml` next to
-//! the database, otherwise the user's file. Leaves its keys to `options`. Callers rely on this: at
+//! the database if that is a file, otherwise the user's file. Leaves its keys to `options`. Callers rely on this: at
 //! most one file is in use; a file is not used only because it is in the current folder, which may
 //! be a checkout; and a path in the file is relative to the file's folder.
 
@@ -9,6 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serial_gate::ownership::{self, Unsafe};
+use serial_gate::store::Location;
 
 use super::{DEFAULT_DATABASE, Given};
 use crate::cli::Error;
@@ -66,8 +67,11 @@ impl ConfigFile {
     fn read(&self) -> Result<Given, Error> {
         let text = std::fs::read_to_string(&self.path).map_err(Error::read(&self.path))?;
         toml::from_str(&text).map_err(|mut cause| {
-            // The error would show the wrong line, which may contain a secret address.
-            if text.contains("alerts") {
+            // The error would show the wrong line, which may contain a secret or its address.
+            if ["alerts", "://", "password"]
+                .iter()
+                .any(|word| text.contains(word))
+            {
                 cause.set_input(None);
             }
             let path = self.path.display();
@@ -89,7 +93,12 @@ pub fn read(
     }
     let of_the_user = of_the_user();
     if let Some(db) = db {
-        return read_if_any(beside(db, Chosen::BesideTheDatabase)?.or(of_the_user));
+        // Nothing is next to a server.
+        let beside = match Location::is_address(db.as_os_str()) {
+            true => None,
+            false => beside(db, Chosen::BesideTheDatabase)?,
+        };
+        return read_if_any(beside.or(of_the_user));
     }
     // The user's file may name the database, and comes before the default in this folder.
     let (given, of_the_user) = read_if_any(of_the_user)?;
@@ -106,7 +115,10 @@ pub fn read(
             "`{}` is next to the database that this command uses, but names another one, `{}`: \
              remove its `db`, or name the file with `--config`",
             file.path.display(),
-            other.display()
+            match Location::of(other.as_os_str()) {
+                Ok(other) => other.to_string(),
+                Err(_) => "postgres://".into(),
+            }
         ))),
         _ => Ok((given, Some(file))),
     }

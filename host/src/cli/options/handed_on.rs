@@ -7,11 +7,20 @@
 use std::ffi::OsString;
 use std::path::Path;
 
+use serial_gate::store::Location;
+
 use super::file::ConfigFile;
 use super::{Given, trust};
 
-/// The variables with their values.
-pub fn variables(given: &Given, config: Option<&ConfigFile>) -> Vec<(&'static str, OsString)> {
+/// The variables with their values. A configuration file whose `db` is the address of a server is
+/// not handed on: the address is not for a job.
+pub fn variables(
+    given: &Given,
+    db: Option<&Path>,
+    config: Option<&ConfigFile>,
+) -> Vec<(&'static str, OsString)> {
+    let has_address = db.is_some_and(|db| Location::is_address(db.as_os_str()));
+    let config = config.filter(|_| !has_address);
     let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.into());
     let switch = |value: Option<bool>| value.map(|value| value.to_string().into());
     let keys = given.trust.clone();

@@ -6,6 +6,7 @@
 
 mod file;
 mod handed_on;
+mod place;
 mod shared;
 mod time;
 mod trust;
@@ -47,9 +48,12 @@ pub struct Global {
 #[derive(Args, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Given {
-    /// The queue's database [default: serial-gate.db]
+    /// The queue's database: a file, or `postgres://USER@HOST/DATABASE` [default: serial-gate.db]
     #[arg(long, global = true, value_name = "PATH", env = "SERIAL_GATE_DB")]
     db: Option<PathBuf>,
+    /// The file with the password for the server of `db`.
+    #[arg(skip)]
+    password_file: Option<PathBuf>,
     /// The kill switch: false lets every job through [default: as stored]
     #[arg(long, global = true, value_name = "BOOL", env = "SERIAL_GATE_ENABLED")]
     #[arg(value_parser = BoolishValueParser::new())]

@@ -11,10 +11,11 @@ use jiff::Timestamp;
 use serial_gate::gate::{Overrides, Rule};
 use serial_gate::policy::{Runtime, Trust};
 use serial_gate::queue::{self, Queue};
-use serial_gate::store::{Database, Store};
+use serial_gate::store::{Database, Location, Store};
 use serial_gate::worker::branch::{self, Project};
 
 use super::file::{self, ConfigFile};
+use super::place::{self, OfFile};
 use super::{DEFAULT_DATABASE, Global, handed_on, trust};
 use crate::cli::log::Log;
 use crate::cli::output::Report;
@@ -29,6 +30,8 @@ pub struct Shared {
     pub db: Database,
     /// Whether no option names the database, so that a proposed command need not name it either.
     pub db_is_default: bool,
+    /// The database, if a flag or a variable names it.
+    pub db_named: Option<Location>,
     /// Print JSON.
     pub json: bool,
     /// The settings that override the queue's for this command.
@@ -64,7 +67,6 @@ impl Shared {
             makes_database,
         )?;
         if let Some(config) = &config {
-            file.db = file.db.map(|db| config.beside(&db));
             file.trust =
                 (file.trust).map(|keys| trust::with_paths(keys, |path| config.beside(path)));
         }
@@ -82,8 +84,14 @@ impl Shared {
             freeze_enabled: (given.freeze_enabled)
                 .filter(|_| is_unset("SERIAL_GATE_FREEZE_ENABLED")),
         };
-        let handed_on = handed_on::variables(&given, config.as_ref());
-        let db = given.db.or(file.db);
+        let is_named = given.db.is_some();
+        let handed_on = handed_on::variables(&given, file.db.as_deref(), config.as_ref());
+        let of_file = OfFile {
+            db: file.db,
+            password_file: file.password_file,
+            config: config.as_ref(),
+        };
+        let db = place::chosen(given.db, of_file)?;
         if db.is_none() && file::is_ignored(config.as_ref()) {
             tracing::warn!(
                 "the `serial-gate.toml` of this folder is not read, because `{DEFAULT_DATABASE}` \
@@ -91,17 +99,19 @@ impl Shared {
             );
         }
         let db_is_default = db.is_none();
-        let db = db.unwrap_or_else(|| DEFAULT_DATABASE.into());
-        if db.is_dir() {
-            let example = db.join(DEFAULT_DATABASE);
+        let db_named = db.clone().filter(|_| is_named);
+        let db = db.unwrap_or_else(|| Location::from(DEFAULT_DATABASE));
+        if let Some(folder) = db.file().filter(|path| path.is_dir()) {
+            let example = folder.join(DEFAULT_DATABASE);
             return Err(Error::new(format!(
                 "`{}` is a folder: name the database file in it, such as `{}`",
-                db.display(),
+                folder.display(),
                 example.display()
             )));
         }
         Ok(Shared {
             db_is_default,
+            db_named,
             db: Database::new(db, given.durability.or(file.durability).unwrap_or_default()),
             json: global.json,
             overrides: Overrides {
@@ -161,7 +171,8 @@ impl Shared {
 
     /// Whether no option names a database and the default is missing.
     pub fn has_no_queue(&self) -> bool {
-        self.db_is_default && !self.db.path.exists()
+        let file = self.db.location.file();
+        self.db_is_default && file.is_some_and(|path| !path.exists())
     }
 
     /// Opens the queue under the stored settings and this command's overrides. Rules of this

@@ -40,7 +40,7 @@ pub async fn alive() -> Json<Health> {
     Json(OK)
 }
 
-/// The queue's file is in place, readable, writable and complete, and claims use the active policy
+/// The queue's database is in place, readable, writable and complete, and claims use the active policy
 #[utoipa::path(
     get, path = "/readyz", tag = "service", security(()),
     responses(

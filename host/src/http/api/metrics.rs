@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 use serial_gate::queue::{Error, State as QueueState};
-use serial_gate::store::Outbox;
+use serial_gate::store::{Backlog, Outbox};
 
 use super::figures::{counter, gauge, of_calls, of_outbox, of_queue};
 use crate::http::app::App;
@@ -62,12 +62,28 @@ pub async fn metrics(State(app): State<App>, _: Viewer) -> Result<impl IntoRespo
         "How often a policy's `decide` and its clause differed about a queued job",
         u64::try_from(found.contradictions).unwrap_or_default(),
     );
-    gauge(
-        registry,
-        "wal_bytes",
-        "Size of the database's log (-wal); a long-running reader keeps it growing",
-        found.log_bytes,
-    );
+    match found.backlog {
+        Backlog::Log(bytes) => gauge(
+            registry,
+            "wal_bytes",
+            "Size of the database's log (-wal); a long-running reader keeps it growing",
+            bytes,
+        ),
+        Backlog::Snapshot(age) => gauge(
+            registry,
+            "oldest_snapshot_transactions",
+            "Transactions of the server since its oldest open snapshot; a long one slows claims",
+            age,
+        ),
+    }
+    if let Some(late) = found.late_tasks {
+        counter(
+            registry,
+            "late_tasks",
+            "Tasks that appeared after a later one of their repo had been started",
+            u64::try_from(late).unwrap_or_default(),
+        );
+    }
     of_queue(&found.state, registry);
     // Without a channel nothing is sent, and nothing is late.
     if !app.service.alerts.channels.is_empty() {
@@ -92,7 +108,8 @@ struct Found {
     failures: i64,
     contradictions: i64,
     outbox: Outbox,
-    log_bytes: u64,
+    backlog: Backlog,
+    late_tasks: Option<i64>,
 }
 
 fn read(reader: &mut Reader) -> Result<Found, Error> {
@@ -105,6 +122,7 @@ fn read(reader: &mut Reader) -> Result<Found, Error> {
         failures: store.failures(generation)?,
         contradictions: store.contradictions_of_all()?,
         outbox: store.outbox(Timestamp::now())?,
-        log_bytes: store.log_bytes(),
+        backlog: store.backlog()?,
+        late_tasks: store.late_tasks()?,
     })
 }

@@ -51,6 +51,8 @@ fn kind(missing: &Missing) -> (&'static str, &str) {
         Missing::Column(name) => ("column", name),
         Missing::Row(name) => ("row", name),
         Missing::Index(name) => ("index", name),
+        Missing::Sequence(name) => ("sequence", name),
+        Missing::Function(name) => ("function", name),
         Missing::Trigger(name) => ("trigger", name),
     }
 }
@@ -73,6 +75,8 @@ fn kinds(missing: &[Missing]) -> String {
         ("column", "columns"),
         ("row", "rows"),
         ("index", "indexes"),
+        ("sequence", "sequences"),
+        ("function", "functions"),
         ("trigger", "triggers"),
     ];
     let found: Vec<String> = kinds.into_iter().filter_map(count).collect();

@@ -33,6 +33,13 @@ fn moved() -> Problem {
     Problem::later(StatusCode::SERVICE_UNAVAILABLE, detail, 1)
 }
 
+/// The server's words are not the caller's business.
+fn unconfirmed() -> Problem {
+    let detail = "the queue's server did not confirm the change, which may have been made: look at \
+                  what is there, and try again";
+    Problem::later(StatusCode::SERVICE_UNAVAILABLE, detail, 1)
+}
+
 /// A refusal, and the route or the field that helps, if there is one.
 fn refused(status: StatusCode, text: String, remedy: Option<Remedy>) -> Problem {
     let problem = Problem::new(status, text);
@@ -75,6 +82,7 @@ fn in_words(remedy: Remedy) -> Option<String> {
         | Remedy::NameAnotherFile
         | Remedy::RenameTables
         | Remedy::Prepare(_)
+        | Remedy::GivePassword
         | Remedy::ListAlerts
         | Remedy::ListFixtures
         | Remedy::ListTokens
@@ -116,6 +124,7 @@ impl From<store::Error> for Problem {
             | E::NoActiveGeneration => StatusCode::CONFLICT,
             E::Database(found) => match found.problem {
                 P::Moved | P::OldLog(_) | P::OldIndex => return moved().because(error),
+                P::Unknown(_) | P::NotReplicated(_) => return unconfirmed().because(error),
                 P::Missing
                 | P::Linked(_)
                 | P::Unreachable(_)
@@ -133,7 +142,14 @@ impl From<store::Error> for Problem {
                 | P::JournalMode(_)
                 | P::Damaged(_)
                 | P::Constraint(_)
-                | P::Statement(_) => return Problem::inside(&error),
+                | P::Statement(_)
+                | P::NoServer(_)
+                | P::Credentials(_)
+                | P::NoPassword
+                | P::Certificate(_)
+                | P::NoSchema
+                | P::NotAllowed(_)
+                | P::NoFunctions => return Problem::inside(&error),
             },
             E::GroupEnded
             | E::Undone { .. }

@@ -3,7 +3,8 @@
 //!
 //! Owns the group: all waiting changes are made in one transaction, flushed to the disk once, and
 //! then answered. When one statement ends the whole transaction (a trigger's `RAISE(ROLLBACK)`, a
-//! full disk), each change is made again, alone. Leaves the order of the workers to the queue's
+//! full disk), each change is made again, alone. An engine without groups makes each alone at once.
+//! Leaves the order of the workers to the queue's
 //! waiters. Callers rely on this: an answered change is on the disk, and in the file that is now at
 //! the path; a job that could not be handed over is back in the queue; many waiting workers delay a
 //! change by no more than [`ROUND`].
@@ -151,7 +152,12 @@ impl Thread {
         if !changes.is_empty() {
             self.waiters.forget();
         }
-        self.queue.store().open_group();
+        if !self.queue.store().open_group() {
+            self.each_alone(changes);
+            let served = self.serve(usize::MAX);
+            self.answer(Vec::new(), served, None);
+            return self.dismiss();
+        }
         for change in &mut changes {
             change.make(&mut self.queue);
             if self.queue.store().group_is_broken() {
@@ -168,6 +174,11 @@ impl Thread {
             }
             Err(_) => self.one_by_one(changes, served),
         }
+        self.dismiss();
+    }
+
+    /// Answers the workers that have waited for long enough, or all at the end.
+    fn dismiss(&mut self) {
         for waiter in self.waiters.dismiss(self.shutdown.is_cancelled()) {
             waiter.send(Ok(Ok(None)));
         }
@@ -210,10 +221,7 @@ impl Thread {
         for (waiter, _) in served.into_iter().rev() {
             self.waiters.return_to_front(waiter);
         }
-        for mut change in changes {
-            change.make(&mut self.queue);
-            change.tell(None);
-        }
+        self.each_alone(changes);
         let begun = Instant::now();
         while begun.elapsed() < ROUND {
             let served = self.serve(1);
@@ -221,6 +229,13 @@ impl Thread {
                 return;
             }
             self.answer(Vec::new(), served, None);
+        }
+    }
+
+    fn each_alone(&mut self, changes: Vec<Box<dyn Change>>) {
+        for mut change in changes {
+            change.make(&mut self.queue);
+            change.tell(None);
         }
     }
 

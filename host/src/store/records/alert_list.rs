@@ -56,7 +56,7 @@ impl Store {
                         count(*) FILTER (WHERE state = 'failed')
                  FROM (SELECT a.at, d.state, coalesce(d.state = 'pending', a.at > $1) AS is_pending
                        FROM serial_gate_alert a LEFT JOIN serial_gate_delivery d
-                       ON d.alert = a.id)",
+                       ON d.alert = a.id) AS listed",
                 values![since],
                 |row| {
                     Ok(Outbox {

@@ -38,6 +38,8 @@ pub enum AlertKind {
     Waiting,
     /// A policy's `decide` and its clause differ about a queued job.
     Contradiction,
+    /// A task appeared after a later one of its repo had been started.
+    LateTask,
     /// A test of the channels by an operator. It is never stored.
     Test,
 }
@@ -78,13 +80,14 @@ pub(crate) struct NewAlert<'a> {
 }
 
 impl AlertKind {
-    const ALL: [AlertKind; 6] = [
+    const ALL: [AlertKind; 7] = [
         AlertKind::Freeze,
         AlertKind::Unfreeze,
         AlertKind::Rollback,
         AlertKind::JobFailed,
         AlertKind::Waiting,
         AlertKind::Contradiction,
+        AlertKind::LateTask,
     ];
 
     /// Its name in the database.
@@ -96,6 +99,7 @@ impl AlertKind {
             AlertKind::JobFailed => "job_failed",
             AlertKind::Waiting => "waiting",
             AlertKind::Contradiction => "contradiction",
+            AlertKind::LateTask => "late_task",
             AlertKind::Test => "test",
         }
     }
@@ -146,7 +150,7 @@ impl Store {
         if is_quiet {
             return Ok(0);
         }
-        self.write(|tx| {
+        self.write_alone(|tx| {
             let heads = LineHeads::read(tx, agents, now)?;
             heads.note(tx, now)?;
             let late = not_told(tx, &heads, before)?;

@@ -54,7 +54,8 @@ impl Store {
                     SELECT at, who, 'policy', NULL, 'generation ' || generation,
                         lag(state) OVER (PARTITION BY generation ORDER BY id), state, why, 0, id
                     FROM serial_gate_generation_event
-                 ) WHERE ($1 IS NULL OR repo = $1) AND (action != 'policy' OR after != 'candidate')
+                 ) AS entries
+                 WHERE (CAST($1 AS TEXT) IS NULL OR repo = $1) AND (action != 'policy' OR after != 'candidate')
                  ORDER BY at DESC, place DESC, id DESC LIMIT $2",
                 values![repo, limit],
                 |row| {

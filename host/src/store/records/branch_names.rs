@@ -45,7 +45,7 @@ impl Store {
         claimed: Option<(&str, Duration)>,
     ) -> Result<(Added, Option<String>), Error> {
         check_names(task)?;
-        self.write(|tx| {
+        self.write_alone(|tx| {
             let added = insert_with_branch(tx, now, task, naming)?;
             let token = match claimed {
                 None => None,

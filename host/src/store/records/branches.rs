@@ -89,7 +89,7 @@ impl Store {
             base,
             base_commit,
         } = branch;
-        self.write(|tx| {
+        self.write_alone(|tx| {
             check_claim(tx, claim, "prepared")?;
             let taken: Option<i64> = tx.row(
                 "SELECT other.id FROM tasks AS own JOIN tasks AS other
@@ -156,7 +156,7 @@ pub(crate) const BRANCH: &str = "gate_branch, gate_base, gate_base_commit, gate_
         AND seen.tip = '' AND gate_cut_at IS NOT NULL),
     (SELECT seen_at FROM serial_gate_base AS seen WHERE seen.repo = tasks.repo
         AND seen.base = gate_base
-        AND seen.tip IS NOT gate_base_commit AND gate_cut_at IS NOT NULL)";
+        AND seen.tip IS DISTINCT FROM gate_base_commit AND gate_cut_at IS NOT NULL)";
 
 /// A task's branch, from a column on.
 pub(crate) fn branch_at(row: Row<'_>, column: usize) -> Result<Option<TaskBranch>, Error> {

@@ -113,7 +113,9 @@ impl Store {
     /// How often any generation contradicted itself about a job.
     pub fn contradictions_of_all(&mut self) -> Result<i64, Error> {
         self.read(|tx| {
-            let sql = "SELECT coalesce(sum(times), 0) FROM serial_gate_contradiction";
+            // PostgreSQL's sum of big integers is of another type.
+            let sql = "SELECT CAST(coalesce(sum(times), 0) AS BIGINT)
+                FROM serial_gate_contradiction";
             tx.only(sql, &[], |row| row.get(0))
         })
     }

@@ -109,7 +109,7 @@ impl Store {
         }
         let [last_due, last_lease] = limits;
         let (now, lease) = (sql_time(now), sql_time(lease_end(now, lease)));
-        self.write(|tx| {
+        self.write_alone(|tx| {
             tx.execute(
                 &format!(
                     "INSERT INTO serial_gate_delivery (alert, channel, state, attempts, due_at)

@@ -95,7 +95,7 @@ impl Store {
             };
             let id = effect.returned(tx.row(
                 "INSERT INTO serial_gate_deploy
-                        (at, repo, deploy, work_item_id, verdict, detail, freeze, who)
+                        (at, repo, deploy, work_item_id, verdict, detail, \"freeze\", who)
                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id",
                 values![
                     sql_time(actor.now),
@@ -123,7 +123,7 @@ impl Store {
                 "SELECT 1 FROM serial_gate_deploy WHERE id = $1 AND repo = $2
                  AND deploy IS NOT DISTINCT FROM $3
                      AND work_item_id IS NOT DISTINCT FROM $4 AND verdict = $5
-                     AND freeze IS NOT DISTINCT FROM $6",
+                     AND \"freeze\" IS NOT DISTINCT FROM $6",
                 values![
                     id,
                     new.repo,
@@ -150,7 +150,7 @@ impl Store {
 fn was_degraded(tx: &dyn Tx, new: NewDeploy<'_>) -> Result<bool, Error> {
     tx.exists(
         "SELECT 1 FROM serial_gate_deploy WHERE verdict = 'degraded' AND repo = $1
-         AND deploy IS NOT DISTINCT FROM $2 AND ($2 IS NOT NULL OR (work_item_id = $3 AND id > (
+         AND deploy IS NOT DISTINCT FROM $2 AND (CAST($2 AS TEXT) IS NOT NULL OR (work_item_id = $3 AND id > (
             SELECT coalesce(max(id), 0) FROM serial_gate_deploy
             WHERE verdict = 'healthy' AND repo = $1 AND deploy IS NULL AND work_item_id = $3)))",
         values![new.repo, new.deploy, new.work_item],

@@ -132,7 +132,7 @@ impl Store {
             tx.only(
                 "SELECT coalesce(
                     (SELECT who FROM serial_gate_deploy
-                     WHERE verdict = 'degraded' AND repo = $1 AND freeze = $2 AND at = $3),
+                     WHERE verdict = 'degraded' AND repo = $1 AND \"freeze\" = $2 AND at = $3),
                     (SELECT who FROM serial_gate_audit
                      WHERE repo = $1 AND action = 'freeze' AND subject = 'freeze ' || $2
                      AND at = $3))",

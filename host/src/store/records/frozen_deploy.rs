@@ -27,7 +27,7 @@ impl Store {
         self.read(|tx| {
             tx.row(
                 "SELECT deploy, work_item_id, at FROM serial_gate_deploy
-                 WHERE verdict = 'degraded' AND repo = $1 AND freeze = $2 LIMIT 1",
+                 WHERE verdict = 'degraded' AND repo = $1 AND \"freeze\" = $2 LIMIT 1",
                 values![repo, freeze],
                 |row| {
                     Ok(FrozenDeploy {

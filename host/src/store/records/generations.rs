@@ -126,7 +126,7 @@ impl Store {
         self.read(|tx| {
             tx.rows(
                 "SELECT generation, state, at, who, why FROM serial_gate_generation_event
-                 WHERE $1 IS NULL OR generation = $1 ORDER BY id DESC",
+                 WHERE CAST($1 AS BIGINT) IS NULL OR generation = $1 ORDER BY id DESC",
                 values![of],
                 |row| {
                     Ok(GenerationEvent {

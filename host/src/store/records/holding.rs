@@ -29,7 +29,7 @@ impl Store {
             Err(Error::TokenOfAnother { task }) => Refused::Task(*task),
             _ => return result,
         };
-        if let Err(error) = self.write(|tx| note_refusal(tx, actor, refused)) {
+        if let Err(error) = self.write_alone(|tx| note_refusal(tx, actor, refused)) {
             tracing::warn!("a token that was refused is not in the audit: {error}");
         }
         result
@@ -104,9 +104,13 @@ pub(crate) struct ClaimRow {
     pub outcome: Option<String>,
 }
 
+/// Reads it, and keeps others from changing it until the transaction ends.
 pub(crate) fn claim_row(tx: &dyn Tx, id: i64) -> Result<ClaimRow, Error> {
     let row = tx.row(
-        "SELECT status, gate_token, gate_outcome FROM jobs WHERE id = $1",
+        &format!(
+            "SELECT status, gate_token, gate_outcome FROM jobs WHERE id = $1 {}",
+            tx.locking()
+        ),
         values![id],
         |row| {
             Ok(ClaimRow {

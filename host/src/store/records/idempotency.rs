@@ -45,7 +45,7 @@ impl Store {
         request: Repeatable<'_>,
     ) -> Result<Added, Error> {
         tasks::check_names(task)?;
-        self.write(|tx| {
+        self.write_alone(|tx| {
             once(tx, now, request, || match naming {
                 None => tasks::insert(tx, now, task),
                 Some(naming) => insert_with_branch(tx, now, task, naming),
@@ -65,7 +65,7 @@ impl Store {
         request: Repeatable<'_>,
     ) -> Result<i64, Error> {
         new_job::check_names(job)?;
-        self.write(|tx| once(tx, now, request, || new_job::insert(tx, now, job)))
+        self.write_alone(|tx| once(tx, now, request, || new_job::insert(tx, now, job)))
     }
 }
 

@@ -6,7 +6,7 @@
 
 use super::branches::{BRANCH, TaskBranch, branch_at};
 use super::waiting::{IS_ITS_ROW, QueuedSince, repos};
-use crate::clause::{Agents, Dialect};
+use crate::clause::Agents;
 use crate::store::engine::{Row, ToValue, values};
 use crate::store::job::IS_QUEUED;
 use crate::store::{Error, Store};
@@ -142,7 +142,7 @@ impl Store {
     ) -> Result<bool, Error> {
         self.read(|tx| {
             tx.exists(
-                "SELECT 1 FROM tasks WHERE repo = $1 AND stage != 'done' AND ($2 IS NULL
+                "SELECT 1 FROM tasks WHERE repo = $1 AND stage != 'done' AND (CAST($2 AS BIGINT) IS NULL
                 OR id != $2) LIMIT 1",
                 values![repo, except],
             )
@@ -170,8 +170,8 @@ impl Store {
 
     /// The waiting line of a repo: the queued jobs of these agents.
     pub fn waiting(&mut self, repo: &str, agents: &Agents) -> Result<Vec<WaitingJob>, Error> {
-        let gated = agents.named(Dialect::Sqlite);
         self.read(|tx| {
+            let gated = agents.named(tx.dialect());
             tx.rows(
                 &format!(
                     "SELECT jobs.id, jobs.task_id, tasks.work_item_id, tasks.stage, jobs.created_at,

@@ -35,7 +35,7 @@ impl Store {
         ids: &[i64],
         channel: Option<&str>,
     ) -> Result<Vec<Retried>, Error> {
-        self.write(|tx| {
+        self.write_alone(|tx| {
             for id in ids {
                 if !tx.exists("SELECT 1 FROM serial_gate_alert WHERE id = $1", values![id])? {
                     return Err(Error::NoAlert { id: *id });
@@ -81,7 +81,7 @@ fn retry(
     let mut retried: Vec<Retried> = tx.rows(
         "UPDATE serial_gate_delivery
          SET state = 'pending', attempts = 0, due_at = $1, lease_until = NULL, error = NULL
-         WHERE state = 'failed' AND ($2 IS NULL OR alert = $2) AND ($3 IS NULL OR channel = $3)
+         WHERE state = 'failed' AND (CAST($2 AS BIGINT) IS NULL OR alert = $2) AND (CAST($3 AS TEXT) IS NULL OR channel = $3)
          RETURNING alert, channel",
         values![sql_time(actor.now), id, channel],
         |row| {

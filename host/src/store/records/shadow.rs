@@ -108,7 +108,7 @@ impl Store {
                     OR EXISTS (SELECT 1 FROM serial_gate_disagreement WHERE generation = $1
                     AND job_id = $2)
                  ON CONFLICT (generation, job_id) DO UPDATE SET
-                    active = $3, shadow = $4, times = times + 1, last_at = $5",
+                    active = $3, shadow = $4, times = serial_gate_disagreement.times + 1, last_at = $5",
                     values![generation, job, active, shadow, at, KEPT],
                 )?;
             }

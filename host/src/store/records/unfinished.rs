@@ -27,13 +27,13 @@ impl Store {
         self.read(|tx| {
             // Goes from one stage to the next in the index, to the first task of each.
             let sql = format!(
-                "WITH RECURSIVE found (stage) AS (
+                "WITH RECURSIVE found (stage, number) AS (
                 SELECT (SELECT stage FROM tasks WHERE repo = $1 AND stage IS NOT NULL
-                ORDER BY stage LIMIT 1)
+                ORDER BY stage LIMIT 1), 1
                 UNION ALL
                 SELECT (SELECT stage FROM tasks WHERE repo = $1 AND stage > found.stage
-                ORDER BY stage LIMIT 1)
-                FROM found WHERE found.stage IS NOT NULL LIMIT {STAGES}
+                ORDER BY stage LIMIT 1), number + 1
+                FROM found WHERE found.stage IS NOT NULL AND number < {STAGES}
              ) SELECT tasks.id, work_item_id, stage, {BRANCH} FROM tasks WHERE id = (
                 SELECT min((SELECT id FROM tasks WHERE repo = $1 AND stage = found.stage
                 ORDER BY id LIMIT 1))

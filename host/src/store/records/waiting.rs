@@ -18,11 +18,11 @@ use crate::store::raw::Raw;
 use crate::store::written::is_past;
 use crate::store::{Error, sql_time};
 
-/// Whether a note is about a row of `jobs`.
+/// Whether a note is about a row of `jobs`. An orchestrator's `created_at` may have any type.
 pub(crate) const IS_ITS_ROW: &str = "noted.job = jobs.id
     AND noted.repo IS NOT DISTINCT FROM jobs.repo
     AND noted.task IS NOT DISTINCT FROM jobs.task_id
-    AND noted.created_at IS NOT DISTINCT FROM jobs.created_at";
+    AND CAST(noted.created_at AS TEXT) IS NOT DISTINCT FROM CAST(jobs.created_at AS TEXT)";
 
 /// The first job of a waiting line.
 pub(crate) struct LineHead {

@@ -161,12 +161,12 @@ fn of_a_task(tx: &dyn Tx) -> Vec<String> {
         )
     });
     let left = LEFT.map(|(index, which)| {
-        let by_index = tx.by_index(index);
+        let (by_index, then) = (tx.by_index(index), tx.then_join());
         format!(
             "SELECT {JOB} FROM (
                 SELECT max(id) AS id FROM jobs {by_index} WHERE task_id = $2 AND ({which})
                 GROUP BY agent
-             ) AS latest CROSS JOIN jobs ON jobs.id = latest.id
+             ) AS latest {then} jobs ON jobs.id = latest.id
              WHERE {IS_LAST} ORDER BY jobs.id DESC LIMIT {JOBS_OF_A_TASK}"
         )
     });
@@ -194,7 +194,7 @@ fn running(tx: &dyn Tx) -> String {
 /// The jobs that neither run nor ended: the newest of each task and agent, and each job without a
 /// task.
 fn left(tx: &dyn Tx, index: &str, which: &str) -> String {
-    let (by_index, finished) = (tx.by_index(index), tx.texts_of("$2"));
+    let (by_index, then, finished) = (tx.by_index(index), tx.then_join(), tx.texts_of("$2"));
     format!(
         "FROM (
             SELECT max(id) AS id FROM jobs {by_index} WHERE task_id IS NOT NULL
@@ -202,7 +202,7 @@ fn left(tx: &dyn Tx, index: &str, which: &str) -> String {
             GROUP BY task_id, agent
             UNION ALL
             SELECT id FROM jobs {by_index} WHERE task_id IS NULL AND ({which})
-         ) AS latest CROSS JOIN jobs ON jobs.id = latest.id LEFT JOIN tasks
+         ) AS latest {then} jobs ON jobs.id = latest.id LEFT JOIN tasks
          ON tasks.id = jobs.task_id
          WHERE coalesce(tasks.stage, '') NOT IN ({finished}) AND {IS_LAST}"
     )

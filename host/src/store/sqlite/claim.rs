@@ -15,7 +15,7 @@ use super::connection::Open;
 use super::engine::Sqlite;
 use super::error::{at, code};
 use super::head_statements::own_statements;
-use super::heads::{Heads, Look, Shaped, look, mark_claimed};
+use super::heads::{Heads, Look, look, mark_claimed};
 use super::plans::plan;
 use super::sandbox::Sandbox;
 use super::search::{FOR_AGENT, Search, statements};
@@ -29,7 +29,7 @@ use crate::store::records::jobs::{is_there, undone};
 use crate::store::records::leases;
 use crate::store::time::whole_seconds;
 use crate::store::token::new_token;
-use crate::store::{Claimed, Error, HeadClaim, Lease, lease_end, sql_time};
+use crate::store::{Claimed, Error, HeadClaim, Lease, Scanned, Shaped, lease_end, sql_time};
 
 /// How long a claim holds the write lock to find heads.
 const SLICE: Duration = Duration::from_millis(20);
@@ -85,27 +85,18 @@ impl Sqlite {
         })
     }
 
-    /// The ids of the jobs that may be claimed, in claim order.
-    ///
-    /// # Errors
-    ///
-    /// When the budget is spent.
-    pub fn claimable(&mut self, clause: &Rendered) -> Result<Vec<i64>, Error> {
-        self.within_budget(|connection, _| {
-            let mut query = connection.prepare_cached(&queued(clause))?;
-            query
-                .query_map([None::<&str>; 2], |row| row.get(0))?
-                .collect()
-        })
-    }
-
     /// Gives the first claimable job to a worker, if there is one. Looks at one queued job after
     /// another, and takes the write lock only once it has found one.
     ///
     /// # Errors
     ///
     /// When the budget is spent. No job is claimed then.
-    pub fn claim(&mut self, clause: &Rendered, lease: Lease<'_>) -> Result<Option<Claimed>, Error> {
+    pub fn claim(
+        &mut self,
+        scanned: Scanned<'_>,
+        lease: Lease<'_>,
+    ) -> Result<Option<Claimed>, Error> {
+        let clause = scanned.clause;
         let mut aside = Aside::default();
         loop {
             let mut tried = None;
@@ -139,7 +130,7 @@ impl Sqlite {
             job.optional()
         };
         let found: Option<i64> =
-            self.within_budget(|connection, sandbox| find(connection, sandbox))?;
+            self.within_budget(|connection, sandbox| Ok(find(connection, sandbox)?))?;
         let Some(found) = found else {
             return Ok(None);
         };
@@ -250,13 +241,21 @@ impl Sqlite {
                 })
             });
         let answer = answer.map_err(|error| self.in_budget(error))?;
-        self.acknowledge(self.database.durability)?;
+        self.acknowledge(self.durability)?;
         Ok(answer)
+    }
+
+    /// Asks what a clause says, all from one state.
+    pub(crate) fn ask<T>(
+        &mut self,
+        step: impl FnOnce(&Transaction<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.within_budget(|connection, _| step(&Transaction::read(connection)?))
     }
 
     pub(crate) fn within_budget<T>(
         &mut self,
-        step: impl FnOnce(&mut Connection, &Sandbox) -> rusqlite::Result<T>,
+        step: impl FnOnce(&mut Connection, &Sandbox) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let Open {
             connection,
@@ -266,7 +265,7 @@ impl Sqlite {
         let budgeted = sandbox.start_budget();
         let result = step(connection, sandbox);
         drop(budgeted);
-        result.map_err(|cause| self.in_budget(cause.into()))
+        result.map_err(|error| self.in_budget(error))
     }
 
     /// Names the database or the budget in an error.
@@ -276,7 +275,7 @@ impl Sqlite {
                 budget_ms: self.claim_budget.as_millis(),
             };
         }
-        at(error, &self.database.path)
+        at(error, &self.path)
     }
 }
 

@@ -8,21 +8,9 @@ use rusqlite::{OptionalExtension, params};
 
 use super::connection::{Open, without_waiting};
 use super::engine::Sqlite;
-use super::heads::Shaped;
-use super::verify::Place;
-use crate::store::Error;
-use crate::store::indexes::QUEUED;
-use crate::store::job::IS_QUEUED;
+use crate::store::{Error, Place, Shaped};
 
 impl Sqlite {
-    /// Whether any job is queued.
-    pub fn has_queued_jobs(&mut self) -> Result<bool, Error> {
-        self.read(|connection| {
-            let sql = format!("SELECT 1 FROM jobs INDEXED BY {QUEUED} WHERE {IS_QUEUED} LIMIT 1");
-            Ok(connection.prepare_cached(&sql)?.exists([])?)
-        })
-    }
-
     /// Where the last process stopped the comparison, if it did not finish.
     pub fn compared_to(&mut self, shaped: Shaped<'_>) -> Result<Option<Place>, Error> {
         self.read(|connection| {

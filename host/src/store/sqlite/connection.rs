@@ -16,9 +16,9 @@ use rusqlite::{Connection, OpenFlags};
 use super::error::at;
 use super::files::Files;
 use super::sandbox::Sandbox;
-use super::transaction::{self, Committed};
+use super::transaction;
 use super::{files, journal, log_index, migrate};
-use crate::store::{Database, Error, Problem};
+use crate::store::{Committed, Error, Problem};
 
 /// About how long a statement waits for another process's write. Claims take turns of well below a
 /// millisecond, so only a program that holds a transaction open makes a statement wait this long.
@@ -50,8 +50,7 @@ pub(crate) struct Open {
 
 impl Open {
     /// Opens the files at a path.
-    pub(crate) fn at(database: &Database) -> Result<Open, Error> {
-        let path = &database.path;
+    pub(crate) fn at(path: &Path) -> Result<Open, Error> {
         let connect = || {
             let connected = || {
                 let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
@@ -106,12 +105,20 @@ impl Open {
         Ok(())
     }
 
-    pub(crate) fn committed(&self, database: &Database, is_to_be_flushed: bool) -> Committed {
-        Committed {
-            files: Arc::clone(&self.files),
-            database: database.clone(),
-            is_to_be_flushed,
-        }
+    /// A change that was committed just now.
+    pub(crate) fn committed(&self, path: &Path, is_to_be_flushed: bool) -> Committed {
+        let (files, path) = (Arc::clone(&self.files), path.to_owned());
+        Committed::once(move || {
+            if is_to_be_flushed {
+                let flushed = files.flush();
+                flushed.map_err(|cause| Problem::NotFlushed(cause).at(&path))?;
+            }
+            if files.are_in_place() {
+                Ok(())
+            } else {
+                Err(Problem::Moved.at(&path))
+            }
+        })
     }
 }
 

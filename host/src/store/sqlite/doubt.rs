@@ -11,9 +11,9 @@ use rusqlite::params;
 
 use super::connection::{Open, without_waiting};
 use super::engine::Sqlite;
-use super::heads::{Heads, Shaped};
+use super::heads::Heads;
 use super::transaction::Transaction;
-use crate::store::Error;
+use crate::store::{Error, Shaped};
 
 /// The jobs of a list whose repo is not dirty and has no head for their agent, or a later one.
 static DOUBTED: LazyLock<String> = LazyLock::new(|| {

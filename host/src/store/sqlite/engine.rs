@@ -5,8 +5,10 @@
 //! a step that returns an error has changed nothing, unless the error says that this is unknown;
 //! and an acknowledged change is in the file at the path.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::connection::{Open, set_waiting};
@@ -14,10 +16,10 @@ use super::error::at;
 use super::files::check_links;
 use super::group::Group;
 use super::prepare;
-use super::probe::{Proof, Trial};
-use super::room::NoRoom;
 use super::transaction::Transaction;
-use crate::store::{Database, DatabaseError, Durability, Error, Problem};
+use crate::store::{
+    Backlog, DatabaseError, Durability, Error, NoRoom, Problem, Proof, Risk, Trial,
+};
 
 /// An open database.
 ///
@@ -25,7 +27,8 @@ use crate::store::{Database, DatabaseError, Durability, Error, Problem};
 /// SQLite drops the cache as soon as another connection writes. Policies' clauses run on it too, in
 /// the sandbox.
 pub struct Sqlite {
-    pub(crate) database: Database,
+    pub(crate) path: PathBuf,
+    pub(crate) durability: Durability,
     /// None after its files disappeared, until there are new ones.
     pub(crate) open: Option<Open>,
     /// How often it was opened. Each time, everything may have changed.
@@ -40,11 +43,12 @@ pub struct Sqlite {
 
 impl Sqlite {
     /// Opens a database that is prepared.
-    pub(crate) fn open(database: Database) -> Result<Sqlite, Error> {
-        let open = Open::at(&database)?;
+    pub(crate) fn open(path: PathBuf, durability: Durability) -> Result<Sqlite, Error> {
+        let open = Open::at(&path)?;
         Ok(Sqlite {
             claim_budget: open.sandbox.budget(),
-            database,
+            path,
+            durability,
             open: Some(open),
             openings: 0,
             group: Group::default(),
@@ -62,11 +66,6 @@ impl Sqlite {
         self.read(|connection| prepare::prove(connection, trial))
     }
 
-    /// Where the database is.
-    pub fn database(&self) -> &Database {
-        &self.database
-    }
-
     /// A number that changes when another connection has changed the database, or when it was
     /// opened anew. A cheap read.
     pub fn data_version(&mut self) -> Result<i64, Error> {
@@ -74,6 +73,13 @@ impl Sqlite {
             Ok(connection.pragma_query_value(None, "data_version", |row| row.get(0))?)
         })?;
         Ok((self.openings << 32) | i64::from(version))
+    }
+
+    /// A number that changes when this connection has changed the database.
+    pub fn own_changes(&self) -> u64 {
+        self.open
+            .as_ref()
+            .map_or(0, |open| open.connection.total_changes())
     }
 
     /// How often the database was opened again because other files were at its path. What was read
@@ -89,7 +95,7 @@ impl Sqlite {
     /// When there are no files, they are not a prepared queue, or the main file has several names.
     pub fn check_files(&mut self) -> Result<(), Error> {
         self.be_open()?;
-        check_links(&self.database.path)
+        check_links(&self.path)
     }
 
     /// Closes files that are no longer at the path. An idle part of a process calls this now and
@@ -107,9 +113,33 @@ impl Sqlite {
         Ok(set_waiting(&mut self.be_open()?.connection, waits)?)
     }
 
-    /// How long the log is, in bytes. A long reader keeps it growing.
-    pub fn log_bytes(&self) -> u64 {
-        self.open.as_ref().map_or(0, |open| open.files.log_bytes())
+    /// A file has no standby.
+    #[expect(
+        clippy::unnecessary_wraps,
+        clippy::unused_self,
+        reason = "the other engine looks"
+    )]
+    pub fn risks(&self) -> Result<Vec<Risk>, Error> {
+        Ok(Vec::new())
+    }
+
+    /// How long the log is.
+    #[expect(clippy::unnecessary_wraps, reason = "the other engine can fail")]
+    pub fn backlog(&self) -> Result<Backlog, Error> {
+        let open = self.open.as_ref();
+        Ok(Backlog::Log(open.map_or(0, |open| open.files.log_bytes())))
+    }
+
+    /// An id is given out while no other task can be started.
+    #[expect(clippy::unnecessary_wraps, reason = "the other engine can fail")]
+    pub(crate) fn late_tasks(&self) -> Result<Option<i64>, Error> {
+        Ok(None)
+    }
+
+    /// There are none.
+    #[expect(clippy::unnecessary_wraps, reason = "the other engine can fail")]
+    pub(crate) fn tell_of_late_tasks(&self, _now: Timestamp) -> Result<usize, Error> {
+        Ok(0)
     }
 
     /// The open database. If its files are no longer in place, the database is opened again, but
@@ -122,7 +152,7 @@ impl Sqlite {
         }
         self.open
             .as_mut()
-            .ok_or_else(|| Problem::Moved.at(&self.database.path))
+            .ok_or_else(|| Problem::Moved.at(&self.path))
     }
 
     pub(crate) fn open_anew(&mut self) -> Result<(), Error> {
@@ -130,12 +160,12 @@ impl Sqlite {
             self.say_that_files_are_gone();
         }
         self.last_claim_found = false;
-        let mut open = Open::at(&self.database).map_err(|error| match error {
+        let mut open = Open::at(&self.path).map_err(|error| match error {
             // It was there before.
             Error::Database(DatabaseError {
-                path,
+                location: Some(location),
                 problem: Problem::Missing,
-            }) => Problem::Moved.at(&path),
+            }) => Problem::Moved.at(location),
             other => other,
         })?;
         open.sandbox.set_budget(self.claim_budget);
@@ -147,7 +177,7 @@ impl Sqlite {
     pub(crate) fn say_that_files_are_gone(&self) {
         tracing::warn!(
             "`{}` or its log was replaced, renamed or removed: what is there now is opened",
-            self.database.path.display()
+            self.path.display()
         );
     }
 
@@ -162,7 +192,15 @@ impl Sqlite {
             ..
         } = self.be_open()?;
         let result = sandbox.open_for_own_statements(|| step(connection));
-        result.map_err(|error| at(error, &self.database.path))
+        result.map_err(|error| at(error, &self.path))
+    }
+
+    /// Runs a step that only reads, from one state.
+    pub(crate) fn read_one_state<T>(
+        &mut self,
+        step: impl FnOnce(&Transaction<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.read(|connection| step(&Transaction::read(connection)?))
     }
 
     /// Runs a step in one write transaction, which is rolled back when the step fails.
@@ -170,7 +208,15 @@ impl Sqlite {
         &mut self,
         step: impl FnOnce(&Transaction<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        self.commit_with(self.database.durability, step)
+        self.commit_with(self.durability, step)
+    }
+
+    /// The same: there is one writer at a time.
+    pub(crate) fn write_alone<T>(
+        &mut self,
+        step: impl FnOnce(&Transaction<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.write(step)
     }
 
     /// The same for a change that is on the disk when this returns, whatever the durability of the
@@ -203,7 +249,7 @@ impl Sqlite {
             transaction.commit()?;
             Ok(result)
         });
-        let result = result.map_err(|error| at(error, &self.database.path))?;
+        let result = result.map_err(|error| at(error, &self.path))?;
         self.acknowledge(durability)?;
         Ok(result)
     }
@@ -213,12 +259,11 @@ impl Sqlite {
         let has_begun = self.group.has_begun;
         let open = self.be_open()?;
         if !has_begun && open.files.has_failed() {
-            open.make_whole()
-                .map_err(|error| at(error, &self.database.path))?;
+            open.make_whole().map_err(|error| at(error, &self.path))?;
         }
         match &mut self.open {
             Some(open) => Ok((open, &mut self.group)),
-            None => Err(Problem::Moved.at(&self.database.path)),
+            None => Err(Problem::Moved.at(&self.path)),
         }
     }
 
@@ -230,7 +275,7 @@ impl Sqlite {
             return Ok(());
         }
         match &self.open {
-            Some(open) => open.committed(&self.database, flush).acknowledge(),
+            Some(open) => open.committed(&self.path, flush).acknowledge(),
             None => Ok(()),
         }
     }

@@ -33,9 +33,9 @@ fn problem(cause: EngineError) -> Problem {
 pub(crate) fn at(error: Error, path: &Path) -> Error {
     match error {
         Error::Database(DatabaseError {
-            path: unnamed,
+            location: None,
             problem: found,
-        }) if unnamed.as_os_str().is_empty() => match found {
+        }) => match found {
             Problem::Statement(cause) => problem(cause).at(path),
             found => found.at(path),
         },

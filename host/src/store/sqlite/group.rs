@@ -8,8 +8,8 @@ use rusqlite::Connection;
 
 use super::connection::Open;
 use super::engine::Sqlite;
-use super::transaction::{self, Committed, Transaction};
-use crate::store::Error;
+use super::transaction::{self, Transaction};
+use crate::store::{Committed, Error};
 
 /// Changes that are made together.
 #[derive(Default)]
@@ -42,11 +42,12 @@ impl Sqlite {
     /// From now on changes share one transaction, which begins with the first of them. An error
     /// still undoes only its own change. No change may be acknowledged before the group is closed
     /// and acknowledged.
-    pub fn open_group(&mut self) {
+    pub fn open_group(&mut self) -> bool {
         self.group = Group {
             is_open: true,
             ..Group::default()
         };
+        true
     }
 
     /// Whether one statement has ended the whole transaction, such as a trigger's
@@ -73,11 +74,11 @@ impl Sqlite {
         let commit = || transaction::run(&open.connection, "COMMIT");
         if let Err(cause) = open.sandbox.open_for_own_statements(commit) {
             self.undo_group();
-            let error = super::error::of_sqlite(&self.database.path, cause);
+            let error = super::error::of_sqlite(&self.path, cause);
             self.note_failure(&error);
             return Err(error);
         }
-        Ok(Some(open.committed(&self.database, group.is_to_be_flushed)))
+        Ok(Some(open.committed(&self.path, group.is_to_be_flushed)))
     }
 
     /// Undoes the changes of the group.

@@ -21,21 +21,11 @@ use super::sandbox::Sandbox;
 use super::search::Search;
 use super::transaction::Transaction;
 use super::triggers::{mark, reads};
-use crate::clause::{Rendered, Table};
+use crate::clause::Table;
+use crate::store::Shaped;
 use crate::store::indexes::PARTITIONS;
 use crate::store::job::IS_QUEUED;
 use crate::store::raw::Raw;
-
-/// A clause whose shape allows an index.
-#[derive(Debug, Clone, Copy)]
-pub struct Shaped<'a> {
-    /// What runs.
-    pub clause: &'a Rendered,
-    /// The clause's digest.
-    pub digest: &'a str,
-    /// The tables of its sub-selects.
-    pub reads: &'a [Table],
-}
 
 /// How many clauses have an index at a time: the active one's, those of hosts with other settings,
 /// and a clause that returns when a rule depends on the time. Each costs every write a check.

@@ -10,22 +10,7 @@ use super::engine::Sqlite;
 use super::own_tables::OWN;
 use super::schema::SHARED;
 use super::{migrate, version_row};
-use crate::store::Error;
-
-/// Something that the database lacks.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Missing {
-    /// A table is gone.
-    Table(String),
-    /// A column, as `table.column`, is gone.
-    Column(String),
-    /// The one row of a table is gone or wrong, or there are several.
-    Row(String),
-    /// An index is gone, or covers something else.
-    Index(String),
-    /// A trigger is gone, or is another version's or another program's.
-    Trigger(String),
-}
+use crate::store::{Error, Missing};
 
 impl Sqlite {
     /// What is missing; nothing right after the preparation.

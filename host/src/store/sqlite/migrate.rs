@@ -12,27 +12,7 @@ use super::transaction::Transaction;
 use super::triggers::Trigger;
 use super::{heads, triggers, version_row};
 use crate::store::records::tasks::LABEL;
-use crate::store::{Error, Problem};
-
-/// Something that was added to the database, or changed in it.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Change {
-    /// A table was created.
-    Table(String),
-    /// A nullable column was added to a table, as `table.column`.
-    Column(String),
-    /// An index was created.
-    Index(String),
-    /// A trigger was created.
-    Trigger(String),
-    /// The one row of a table was repaired.
-    Row(String),
-    /// The first generation was made active: the policy of this name.
-    Generation(String),
-    /// The file was switched to this journal mode.
-    JournalMode(String),
-}
+use crate::store::{Change, Error, Problem};
 
 /// Checks that everything is there that [`add_missing`] adds.
 pub(crate) fn check(connection: &mut Connection) -> Result<(), Error> {

@@ -1,8 +1,6 @@
 //! SQLite: the connection, the schema, the claim.
 
 pub(crate) mod aside;
-pub(crate) mod back_before;
-pub(crate) mod census;
 pub(crate) mod claim;
 pub(crate) mod comparing;
 pub(crate) mod connection;
@@ -15,9 +13,6 @@ pub(crate) mod head_statements;
 pub(crate) mod heads;
 pub(crate) mod intact;
 pub(crate) mod journal;
-pub(crate) mod judged;
-pub(crate) mod known;
-pub(crate) mod likeness;
 pub(crate) mod log_index;
 pub(crate) mod migrate;
 pub(crate) mod outsider;
@@ -29,11 +24,11 @@ pub(crate) mod room;
 pub(crate) mod sandbox;
 pub(crate) mod schema;
 pub(crate) mod search;
-pub(crate) mod snapshot;
 pub(crate) mod supposed;
 pub(crate) mod transaction;
 pub(crate) mod triggers;
 pub(crate) mod tx;
+pub(crate) mod unprepared;
 pub(crate) mod value;
 pub(crate) mod verify;
 pub(crate) mod version_row;

@@ -1,8 +1,6 @@
-//! Another program's connection to a queue's database, for conformance cases.
+//! Another program's connection to a file.
 //!
-//! Owns plain SQL over the shared tables, with any value that SQLite can hold. Leaves the gate's
-//! own work to `Store`. Callers rely on this: its writes are not flushed, so it is only for
-//! temporary databases.
+//! Owns the statements, with any value that SQLite can hold.
 
 use std::path::Path;
 
@@ -10,81 +8,37 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, ErrorCode, params_from_iter};
 
 use crate::clause::Table;
-use crate::store::{Error, Problem};
+use crate::store::outsider::{Cell, Reason, Refused};
 
-/// A value of a row.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Cell {
-    /// NULL.
-    Null,
-    /// A whole number.
-    Integer(i64),
-    /// Another number.
-    Real(f64),
-    /// A text.
-    Text(String),
-}
-
-/// Another program's connection.
-pub struct Outsider(Connection);
-
-/// A statement that the database refused.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
-pub struct Refused {
-    /// Why.
-    pub reason: Reason,
-    /// In the database's words.
-    pub message: String,
-}
-
-/// Why a statement was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reason {
-    /// A rule of the table.
-    Constraint,
-    /// A value is too large.
-    TooLarge,
-    /// Anything else about the statement.
-    Statement,
-    /// The database cannot be used.
-    Database,
-}
+pub(crate) struct Outsider(Connection);
 
 impl Outsider {
-    /// Connects to a database that is there.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be opened.
-    pub fn connect(path: &Path) -> Result<Outsider, Refused> {
+    pub(crate) fn connect(path: &Path) -> Result<Outsider, Refused> {
         let connection = Connection::open(path)?;
         connection.pragma_update(None, "synchronous", "OFF")?;
         Ok(Outsider(connection))
     }
 
-    /// Removes all rows of the shared tables and adds others, all of it or nothing.
-    ///
-    /// # Errors
-    ///
-    /// The first error of `add`.
-    pub fn replace_rows<E: From<Refused>>(
-        &mut self,
-        add: impl FnOnce(&Outsider) -> Result<(), E>,
-    ) -> Result<(), E> {
+    /// Begins a change, and removes every row.
+    pub(crate) fn begin_anew(&self) -> Result<(), Refused> {
         self.batch(
             "BEGIN; DELETE FROM tasks; DELETE FROM jobs; DELETE FROM repo_freeze;
              DELETE FROM sqlite_sequence;",
-        )?;
-        let added = add(self).and_then(|()| Ok(self.batch("COMMIT")?));
-        if added.is_err() && !self.0.is_autocommit() {
-            self.batch("ROLLBACK")?;
-        }
-        added
+        )
     }
 
-    /// Inserts a row, with a value for each column of the contract, and returns its id.
-    pub fn insert(&self, table: Table, values: Vec<Cell>) -> Result<i64, Refused> {
+    pub(crate) fn commit(&self) -> Result<(), Refused> {
+        self.batch("COMMIT")
+    }
+
+    pub(crate) fn roll_back(&self) -> Result<(), Refused> {
+        if self.0.is_autocommit() {
+            return Ok(());
+        }
+        self.batch("ROLLBACK")
+    }
+
+    pub(crate) fn insert(&self, table: Table, values: Vec<Cell>) -> Result<i64, Refused> {
         let columns: Vec<_> = table.column_names().collect();
         let places = vec!["?"; columns.len()].join(", ");
         let (table, columns) = (table.name(), columns.join(", "));
@@ -93,18 +47,15 @@ impl Outsider {
         Ok(self.0.last_insert_rowid())
     }
 
-    /// Runs a change and returns how many rows it changed.
-    pub fn execute(&self, sql: &str, values: Vec<Cell>) -> Result<usize, Refused> {
+    pub(crate) fn execute(&self, sql: &str, values: Vec<Cell>) -> Result<usize, Refused> {
         let mut statement = self.0.prepare_cached(sql)?;
         Ok(statement.execute(params_from_iter(values.into_iter().map(Value::from)))?)
     }
 
-    /// All rows of a table, by id.
-    pub fn rows(&self, table: &str, columns: &[&str]) -> Result<Vec<Vec<Cell>>, Refused> {
-        let sql = format!("SELECT {} FROM {table} ORDER BY id", columns.join(", "));
-        let mut query = self.0.prepare_cached(&sql)?;
+    pub(crate) fn rows(&self, sql: &str, columns: usize) -> Result<Vec<Vec<Cell>>, Refused> {
+        let mut query = self.0.prepare_cached(sql)?;
         let rows = query.query_map([], |row| {
-            let cells = (0..columns.len()).map(|index| Ok(Cell::from(row.get::<_, Value>(index)?)));
+            let cells = (0..columns).map(|index| Ok(Cell::from(row.get::<_, Value>(index)?)));
             cells.collect()
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -112,12 +63,6 @@ impl Outsider {
 
     fn batch(&self, sql: &str) -> Result<(), Refused> {
         Ok(self.0.execute_batch(sql)?)
-    }
-}
-
-impl From<Refused> for Error {
-    fn from(refused: Refused) -> Error {
-        Problem::Statement(refused.into()).unnamed()
     }
 }
 

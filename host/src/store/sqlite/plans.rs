@@ -1,30 +1,6 @@
-//! The plans of the records' queries: which index answers each.
+//! SQLite's plan for a query: which index answers it.
 
 use rusqlite::Connection;
-
-use super::engine::Sqlite;
-use crate::store::Error;
-use crate::store::records::{waiting, work};
-
-impl Sqlite {
-    /// The steps of SQLite's plan for each query that finds heads.
-    pub fn head_plans(&mut self) -> Result<Vec<Vec<String>>, Error> {
-        self.read(|connection| {
-            let queries = waiting::Queries::all(connection);
-            let plans = queries.iter().map(|query| plan(connection, query));
-            Ok(plans.collect::<Result<_, _>>()?)
-        })
-    }
-
-    /// The steps of SQLite's plan for each query of the work of a task, and of that of all repos.
-    pub fn work_plans(&mut self) -> Result<Vec<Vec<String>>, Error> {
-        self.read(|connection| {
-            let queries = work::queries(connection);
-            let plans = queries.iter().map(|query| plan(connection, query));
-            Ok(plans.collect::<Result<_, _>>()?)
-        })
-    }
-}
 
 /// The steps of SQLite's plan for a query. They do not depend on bound values.
 pub(crate) fn plan(connection: &Connection, query: &str) -> rusqlite::Result<Vec<String>> {

@@ -7,66 +7,21 @@
 //! error nothing has changed, unless it reports that only the switch of the journal mode failed.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rusqlite::{Connection, OpenFlags};
 
 use super::connection::connect;
 use super::error::at;
-use super::migrate::{Change, add_missing};
-use super::probe::{Proof, Trial, probe};
+use super::migrate::add_missing;
+use super::probe::probe;
 use super::transaction::Transaction;
-use super::{files, journal, likeness};
+use super::{files, journal};
 use crate::store::records::generations;
-use crate::store::records::succession::{self, Actor, NewGeneration};
-use crate::store::{Error, GenerationState, Problem};
-
-/// How a database is to be prepared.
-#[derive(Clone, Copy)]
-pub struct Preparation<'a> {
-    /// The generation to make active, unless there are generations already.
-    pub first: NewGeneration<'a>,
-    /// Who does it.
-    pub actor: Actor<'a>,
-    /// What to try, under the active generation's settings.
-    pub trial: &'a dyn Fn(&str) -> Trial,
-    /// Whether to make new tables although the database has others of almost their names.
-    pub new_tables: bool,
-    /// Whether to roll everything back in the end.
-    pub dry_run: bool,
-}
-
-/// What a database was before it was prepared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Before {
-    /// There was nothing.
-    Nothing,
-    /// Another program's database, without `tasks` and `jobs`.
-    OtherTables,
-    /// A database with another program's `tasks` or `jobs`.
-    Orchestrator,
-    /// A queue that was prepared already.
-    Queue,
-}
-
-/// A database that was prepared.
-#[derive(Debug, Clone)]
-pub struct Prepared {
-    /// What it was before.
-    pub before: Before,
-    /// What was added or changed.
-    pub changes: Vec<Change>,
-    /// The result of the trial.
-    pub proof: Proof,
-    /// What was tried.
-    pub trial: Trial,
-    /// Tables of other programs that the gate does not read, although they have almost the names of
-    /// its own.
-    pub unread: Vec<String>,
-    /// How long every other writer had to wait.
-    pub locked: Duration,
-}
+use crate::store::records::succession;
+use crate::store::{
+    Before, Change, Error, GenerationState, Preparation, Prepared, Problem, Proof, Trial, likeness,
+};
 
 /// Prepares the database at a path, and leaves it open.
 pub(crate) fn prepare(
@@ -132,7 +87,11 @@ fn change(connection: &Connection, preparation: Preparation<'_>) -> Result<Prepa
         let transaction = Transaction::begin(connection)?;
         let begun = Instant::now();
         let before = before(&transaction)?;
-        let unread = likeness::check(&transaction, preparation.new_tables)?;
+        let unread = likeness::check(
+            others(&transaction)?,
+            str::eq_ignore_ascii_case,
+            preparation.new_tables,
+        )?;
         let mut changes = add_missing(&transaction)?;
         if succession::add_first(&transaction, first, actor)? {
             changes.push(Change::Generation(first.name.into()));
@@ -163,6 +122,7 @@ fn change(connection: &Connection, preparation: Preparation<'_>) -> Result<Prepa
             proof,
             trial,
             unread,
+            risks: Vec::new(),
             locked: begun.elapsed(),
         });
     }
@@ -180,6 +140,17 @@ pub(crate) fn prove(connection: &Connection, trial: &Trial) -> Result<Proof, Err
         }
     }
     Ok(proof)
+}
+
+/// The tables and views that are not the gate's own.
+fn others(connection: &Connection) -> Result<Vec<String>, Error> {
+    let mut query = connection.prepare(
+        "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view')
+            AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
+            AND name NOT LIKE 'serial\\_gate\\_%' ESCAPE '\\' ORDER BY name",
+    )?;
+    let names = query.query_map([], |row| row.get(0))?;
+    Ok(names.collect::<Result<_, _>>()?)
 }
 
 fn before(connection: &Connection) -> Result<Before, Error> {

@@ -10,7 +10,7 @@
 use std::path::{Path, PathBuf};
 
 use super::engine::Sqlite;
-use crate::store::{Error, Problem};
+use crate::store::{Error, NoRoom};
 
 /// A change of a few rows, with some to spare: a claim writes about ten pages of 4 KiB.
 const ROOM_FOR_A_CHANGE: u64 = 64 << 10;
@@ -33,26 +33,6 @@ const TRIAL: [&str; 12] = [
     "DELETE FROM serial_gate_partition WHERE idx = -1",
     "DELETE FROM serial_gate_idempotency WHERE caller = 'the trial'",
 ];
-
-/// Why the disk does not accept writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NoRoom {
-    /// There is no space left.
-    Full,
-    /// It failed, or does not let this process write.
-    Failed,
-}
-
-impl NoRoom {
-    /// The failure of the disk in an error, if that is its cause.
-    pub(crate) fn of(error: &Error) -> Option<NoRoom> {
-        match error.problem()? {
-            Problem::Full => Some(NoRoom::Full),
-            Problem::Disk(_) | Problem::NotFlushed(_) | Problem::ReadOnly => Some(NoRoom::Failed),
-            _ => None,
-        }
-    }
-}
 
 impl Sqlite {
     /// Why a change could not be written, if no trial has succeeded since.
@@ -87,8 +67,7 @@ impl Sqlite {
     /// Whether the file system of the database has no room for another change. A file system that
     /// does not know says no.
     pub fn disk_is_full(&self) -> bool {
-        let path =
-            std::path::absolute(&self.database.path).unwrap_or_else(|_| self.database.path.clone());
+        let path = std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone());
         // The log is next to the file that a link leads to.
         let real = std::fs::canonicalize(&path).unwrap_or(path);
         let folder = real

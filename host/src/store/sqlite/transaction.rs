@@ -1,16 +1,11 @@
 //! Write transactions: one for each change, or one for a group of changes that are made together.
 //!
 //! Owns begin and end. In a group each change has a savepoint, so that a refused change undoes
-//! nothing of the others. Callers rely on this: a change that returns an error has left no trace,
-//! and a [`Committed`] change counts only once [`Committed::acknowledge`] has succeeded.
+//! nothing of the others. Callers rely on this: a change that returns an error has left no trace.
 
 use std::ops::Deref;
-use std::sync::Arc;
 
 use rusqlite::Connection;
-
-use super::files::Files;
-use crate::store::{Error, Problem};
 
 /// A connection with a write transaction open.
 pub(crate) struct Transaction<'a> {
@@ -104,32 +99,4 @@ impl Drop for Transaction<'_> {
 
 pub(crate) fn run(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(statement)?.execute([]).map(drop)
-}
-
-/// A committed change that is not acknowledged yet.
-#[must_use = "a change counts only once it is acknowledged"]
-pub struct Committed {
-    pub(crate) files: Arc<Files>,
-    pub(crate) database: crate::store::Database,
-    pub(crate) is_to_be_flushed: bool,
-}
-
-impl Committed {
-    /// Waits for the disk, if the change requires it, and checks that the files are still in place.
-    ///
-    /// # Errors
-    ///
-    /// When the disk fails, or the database was replaced, renamed or removed meanwhile. The change
-    /// may be lost then.
-    pub fn acknowledge(self) -> Result<(), Error> {
-        if self.is_to_be_flushed {
-            let flushed = self.files.flush();
-            flushed.map_err(|cause| Problem::NotFlushed(cause).at(&self.database.path))?;
-        }
-        if self.files.are_in_place() {
-            Ok(())
-        } else {
-            Err(Problem::Moved.at(&self.database.path))
-        }
-    }
 }

@@ -3,9 +3,12 @@
 //! Owns how values are bound and rows are read. Leaves begin and end to `transaction`.
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, Statement, ToSql};
+use rusqlite::{Connection, ErrorCode, Statement, ToSql};
 
+use super::error::code;
+use super::plans::plan;
 use super::transaction::Transaction;
+use crate::clause::Dialect;
 use crate::store::Error;
 use crate::store::engine::{Columns, Row, Tx, Value};
 
@@ -33,8 +36,30 @@ impl Tx for Connection {
         Ok(())
     }
 
+    fn plan(&self, query: &str) -> Result<Vec<String>, Error> {
+        Ok(plan(self, query)?)
+    }
+
+    fn is_out_of_time(&self, error: &Error) -> bool {
+        code(error) == Some(ErrorCode::OperationInterrupted)
+    }
+
+    fn dialect(&self) -> Dialect {
+        Dialect::Sqlite
+    }
+
     fn by_index(&self, index: &str) -> String {
         format!("INDEXED BY {index}")
+    }
+
+    fn then_join(&self) -> &'static str {
+        // SQLite keeps the order of this join only (lang_select.html, "Special handling of CROSS
+        // JOIN").
+        "CROSS JOIN"
+    }
+
+    fn locking(&self) -> &'static str {
+        ""
     }
 
     fn texts_of(&self, parameter: &str) -> String {
@@ -56,8 +81,28 @@ impl Tx for Transaction<'_> {
         Tx::query(&**self, sql, values, each)
     }
 
+    fn plan(&self, query: &str) -> Result<Vec<String>, Error> {
+        Tx::plan(&**self, query)
+    }
+
+    fn is_out_of_time(&self, error: &Error) -> bool {
+        Tx::is_out_of_time(&**self, error)
+    }
+
+    fn dialect(&self) -> Dialect {
+        Tx::dialect(&**self)
+    }
+
     fn by_index(&self, index: &str) -> String {
         Tx::by_index(&**self, index)
+    }
+
+    fn then_join(&self) -> &'static str {
+        Tx::then_join(&**self)
+    }
+
+    fn locking(&self) -> &'static str {
+        Tx::locking(&**self)
     }
 
     fn texts_of(&self, parameter: &str) -> String {

@@ -5,59 +5,12 @@
 //! and after a comparison the compared heads are right.
 
 use super::engine::Sqlite;
-use super::heads::{Head, Heads, Shaped};
+use super::heads::{Head, Heads};
 use super::migrate::Made;
 use super::transaction::Transaction;
 use super::{heads, migrate, triggers, version_row};
 use crate::store::raw::Raw;
-use crate::store::{Change, Error};
-
-/// Where a comparison continues.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Place(pub(crate) Raw);
-
-/// The result of a comparison.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Compared {
-    /// How many repos were compared.
-    pub repos: usize,
-    /// The partitions that differed. Their heads are right now.
-    pub differences: Vec<Difference>,
-    /// Where to continue; none at the end.
-    pub next: Option<Place>,
-}
-
-/// A partition whose head was not what the clause gives.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Difference {
-    /// The repo; none for jobs without one.
-    pub repo: Option<String>,
-    /// The agent; none for jobs without one.
-    pub agent: Option<String>,
-    /// The job that would have been claimed.
-    pub candidate: Option<i64>,
-    /// The job that the clause gives.
-    pub first: Option<i64>,
-}
-
-impl Difference {
-    /// What differed, in a sentence.
-    fn in_words(&self) -> String {
-        let quoted = |name: &Option<String>| {
-            name.as_ref()
-                .map(|name| format!("`{}`", name.escape_debug()))
-        };
-        let job = |job: Option<i64>| job.map_or("no job".into(), |job| format!("job {job}"));
-        format!(
-            "the next job for {} in {} would have been {}, and the clause gives {}: it is \
-             repaired",
-            quoted(&self.agent).unwrap_or("no agent".into()),
-            quoted(&self.repo).unwrap_or("no repo".into()),
-            job(self.candidate),
-            job(self.first)
-        )
-    }
-}
+use crate::store::{Change, Compared, Difference, Error, Place, Shaped};
 
 impl Sqlite {
     /// Compares up to `limit` repos, from a place or from the first, and repairs what differs. A

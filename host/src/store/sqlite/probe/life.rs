@@ -13,7 +13,7 @@ use crate::store::records::jobs::{self, Claim, Ending};
 use crate::store::records::new_job::{self, NewJob};
 use crate::store::records::task_end::FinishedStages;
 use crate::store::sqlite::claim::give;
-use crate::store::sqlite::probe::forbidden::is_of_a_unique_column;
+use crate::store::sqlite::probe::reason::is_of_a_unique_column;
 use crate::store::sqlite::probe::why::status_is_why;
 use crate::store::sqlite::probe::{
     Attempt, Forbidden, Proof, Trial, Trouble, actor, begin, forbid, is_of_the_gate, refers, rows,

@@ -6,68 +6,27 @@
 //! when this returns the database is unchanged, whatever its triggers did, unless a trigger has
 //! rolled back the whole transaction, which `is_autocommit` shows.
 
-mod forbidden;
 mod life;
 mod others;
+mod reason;
 mod references;
 mod rows;
 mod why;
 
-pub use crate::store::sqlite::probe::forbidden::{Attempt, Forbidden, STATUSES};
-
-use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::store::engine::values;
+use crate::store::forbidden::{Attempt, Forbidden};
 use crate::store::job;
 use crate::store::records::jobs::is_there;
-use crate::store::records::task_end::FinishedStages;
-use crate::store::sqlite::probe::forbidden::{broken_by_a_trigger, reason};
 use crate::store::sqlite::probe::life::{try_another, try_ways};
 use crate::store::sqlite::probe::others::{try_freezes, try_task};
+use crate::store::sqlite::probe::reason::{broken_by_a_trigger, reason};
 use crate::store::sqlite::probe::rows::{Chosen, add_some_task, choose};
 use crate::store::sqlite::transaction::Transaction;
 use crate::store::sqlite::value::Shown;
+use crate::store::trial::{Proof, Trial};
 use crate::store::{Actor, Error};
-
-/// What is tried, and under which rules.
-#[derive(Debug, Clone)]
-pub struct Trial {
-    /// Now.
-    pub now: Timestamp,
-    /// The gated agents whose names are known.
-    pub gated: Vec<String>,
-    /// The stages in which a task is finished.
-    pub finished: FinishedStages,
-    /// Whether repos can be frozen at all.
-    pub freezes: bool,
-}
-
-/// The result of a trial.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Proof {
-    /// What the database does not let the gate do.
-    pub forbidden: Vec<Forbidden>,
-    /// Why claims could not be tried, if so.
-    pub unknown: Option<String>,
-}
-
-impl Proof {
-    /// Whether it allows everything that a queue needs.
-    pub fn is_fit(&self) -> bool {
-        !self.forbidden.iter().any(Forbidden::is_needed)
-    }
-
-    /// Whether a task may be added in some way.
-    fn may_add(&self) -> bool {
-        let cannot = |found: &Forbidden| found.what == Attempt::AddTask && found.needs.is_none();
-        !self.forbidden.iter().any(cannot)
-    }
-
-    fn knows(&self, what: Attempt) -> bool {
-        self.forbidden.iter().any(|found| found.what == what)
-    }
-}
 
 /// What went wrong in a trial.
 enum Trouble {

@@ -8,8 +8,8 @@ use rusqlite::types::{ToSqlOutput, Value};
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use crate::store::Error;
+use crate::store::forbidden::{Attempt, Forbidden, needs};
 use crate::store::records::tasks::{self, NewTask};
-use crate::store::sqlite::probe::forbidden::{Attempt, Forbidden};
 use crate::store::sqlite::probe::references::{a_value, quoted};
 use crate::store::sqlite::probe::why::status_is_why;
 use crate::store::sqlite::probe::{Trial, Trouble, forbid, refers, set_status};
@@ -186,20 +186,6 @@ fn add(t: &Transaction<'_>, trial: &Trial, task: NewTask<'_>) -> Result<i64, Tro
     refers(t, "tasks", added.task_id, |_| true)?;
     refers(t, "jobs", added.job_id, |_| true)?;
     Ok(added.job_id)
-}
-
-fn needs(item: bool, (stage, agent): (&str, &str), usual: (&str, &str)) -> String {
-    let mut needs = Vec::new();
-    if item {
-        needs.push("a work item".to_owned());
-    }
-    if stage != usual.0 {
-        needs.push(format!("the stage `{stage}`"));
-    }
-    if agent != usual.1 {
-        needs.push(format!("the agent `{agent}`"));
-    }
-    needs.join(", ")
 }
 
 /// A job with a value in each column that needs one. No other table refers to it.

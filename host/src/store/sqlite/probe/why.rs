@@ -6,9 +6,9 @@
 use rusqlite::{Connection, OptionalExtension, ffi};
 
 use crate::store::Error;
+use crate::store::forbidden::{Attempt, Broken};
 use crate::store::sqlite::error::reason;
 use crate::store::sqlite::migrate::columns;
-use crate::store::sqlite::probe::forbidden::Attempt;
 use crate::store::sqlite::probe::{Trouble, is_of_the_gate, references};
 
 /// Whether the column would refuse the status whatever the rest of the row.
@@ -33,31 +33,22 @@ const STATUS: &str = "`jobs.status`";
 
 /// What helps, if the sentence about the attempt has no remedy.
 pub(super) fn remedy(what: Attempt, trouble: &Trouble) -> Option<&'static str> {
-    if !what.is_needed() {
-        return None;
-    }
     let Trouble::Error(error) = trouble else {
-        return Some("add the row that it refers to");
+        return Broken::Reference.remedy(what);
     };
-    let triggered = Some("let the triggers of this database allow it");
+    broken(error).remedy(what)
+}
+
+/// Which kind of rule has refused a row.
+fn broken(error: &Error) -> Broken {
     match extended_code(error) {
-        Some(ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY) => {
-            Some(if what == Attempt::FreezeAgain {
-                "a freeze that was cleared keeps its row, \
-                 so let the unique index have only rows `WHERE cleared_at IS NULL`"
-            } else {
-                "drop that unique index, or leave `status` out of it"
-            })
-        }
-        Some(ffi::SQLITE_CONSTRAINT_CHECK) => Some(
-            "the gate writes `status` and its own columns only, so let the constraint allow that",
-        ),
-        Some(ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => Some("add the row that it refers to"),
-        Some(ffi::SQLITE_CONSTRAINT_NOTNULL) => None,
-        Some(ffi::SQLITE_CONSTRAINT_TRIGGER) => triggered,
+        Some(ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY) => Broken::Unique,
+        Some(ffi::SQLITE_CONSTRAINT_CHECK) => Broken::Check,
+        Some(ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => Broken::Reference,
+        Some(ffi::SQLITE_CONSTRAINT_NOTNULL) => Broken::NotNull,
+        Some(ffi::SQLITE_CONSTRAINT_TRIGGER) | None => Broken::Trigger,
         // A trigger calls a missing function, which the error names.
-        Some(_) => Some("mend or drop the trigger"),
-        None => triggered,
+        Some(_) => Broken::Function,
     }
 }
 

@@ -1,23 +1,14 @@
 //! What is in another program's tables: how many rows, and which statuses, agents and stages.
 //!
 //! Owns the count, which takes no lock and reads a bounded number of rows: the newest tasks and
-//! jobs, and the first queued jobs. Leaves to the queue what the rule makes of them. It stays with
-//! SQLite, because it also reads databases that are not prepared: missing tables and columns count
-//! as empty. Callers rely on this: nothing is changed.
+//! jobs, and the first queued jobs. Leaves to the queue what the rule makes of them, and to the
+//! engine which columns there are: a database need not be prepared, so missing tables and columns
+//! count as empty. Callers rely on this: nothing is changed.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
-use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OpenFlags, Row};
-
-use super::connection::connect;
-use super::engine::Sqlite;
-use super::error::at;
-use super::transaction::Transaction;
-use super::value::Shown;
-use super::value::Written;
 use crate::store::Error;
+use crate::store::engine::{Row, Tx, Value};
 use crate::store::job::IS_QUEUED;
 
 /// How many rows of a table are read.
@@ -62,65 +53,51 @@ pub struct Census {
     pub unreadable_time: Option<String>,
 }
 
-impl Sqlite {
-    /// What is in the tables.
-    pub fn census(&mut self) -> Result<Census, Error> {
-        self.read(|connection| census(connection))
-    }
-
-    /// What is in the tables of a database that need not be prepared.
-    pub fn census_at(path: &Path) -> Result<Census, Error> {
-        let read = || census(&connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?);
-        read().map_err(|error: Error| at(error, path))
-    }
-}
-
-fn census(connection: &Connection) -> Result<Census, Error> {
-    let t = Transaction::read(connection)?;
-    let has = |table: &str, column: &str| has_column(&t, table, column);
+/// Counts what is there. `has` tells whether a table, which is no view, has a column.
+pub(crate) fn census(
+    t: &dyn Tx,
+    has: impl Fn(&str, &str) -> Result<bool, Error>,
+) -> Result<Census, Error> {
     let mut census = Census {
         sample: SAMPLE,
         ..Census::default()
     };
     if has("tasks", "stage")? {
-        census.tasks = count(&t, "tasks")?;
+        census.tasks = count(t, "tasks")?;
         let sql = format!("SELECT stage FROM tasks ORDER BY id DESC LIMIT {SAMPLE}");
-        census.stages = top(&values(&t, &sql)?);
+        census.stages = top(&values(t, &sql)?);
     }
     if has("jobs", "status")? && has("jobs", "agent")? && has("jobs", "task_id")? {
-        census.jobs = count(&t, "jobs")?;
-        count_jobs(&t, &mut census)?;
+        census.jobs = count(t, "jobs")?;
+        count_jobs(t, &mut census)?;
     }
     if has("jobs", "created_at")? {
-        census.unreadable_time = unreadable_time(&t)?;
+        census.unreadable_time = unreadable_time(t)?;
     }
     Ok(census)
 }
 
 type Counts = BTreeMap<Option<String>, u64>;
 
-fn count_jobs(t: &Connection, census: &mut Census) -> Result<(), Error> {
+fn count_jobs(t: &dyn Tx, census: &mut Census) -> Result<(), Error> {
     let queued = &format!("SELECT agent FROM jobs WHERE {IS_QUEUED} ORDER BY id");
-    census.any_queued = t.prepare(&format!("{queued} LIMIT 1"))?.exists([])?;
+    census.any_queued = t.exists(&format!("{queued} LIMIT 1"), &[])?;
     if census.any_queued {
         census.queued_agents = top(&values(t, &format!("{queued} LIMIT {SAMPLE}"))?);
     }
     let (mut statuses, mut agents, mut first) = (Counts::new(), Counts::new(), Counts::new());
     let mut first_of: BTreeMap<i64, Option<String>> = BTreeMap::new();
-    let mut query = t.prepare(&format!(
-        "SELECT status, agent, CASE WHEN typeof(task_id) = 'integer' THEN task_id END
-         FROM jobs ORDER BY id DESC LIMIT {SAMPLE}"
-    ))?;
-    let mut rows = query.query([])?;
-    while let Some(row) = rows.next()? {
+    let newest = format!("SELECT status, agent, task_id FROM jobs ORDER BY id DESC LIMIT {SAMPLE}");
+    t.query(&newest, &[], &mut |row| {
         let agent = text(row, 1)?;
         *statuses.entry(text(row, 0)?).or_default() += 1;
         *agents.entry(agent.clone()).or_default() += 1;
-        if let Some(task) = row.get(2)? {
+        if let Some(task) = row.id(2)? {
             // The ids descend, so the last one seen is the first.
             first_of.insert(task, agent);
         }
-    }
+        Ok(true)
+    })?;
     for agent in first_of.into_values() {
         *first.entry(agent).or_default() += 1;
     }
@@ -131,29 +108,29 @@ fn count_jobs(t: &Connection, census: &mut Census) -> Result<(), Error> {
     Ok(())
 }
 
-fn count(t: &Connection, table: &str) -> Result<u64, Error> {
-    let sql = format!("SELECT count(*) FROM {table}");
-    Ok(t.query_row(&sql, [], |row| row.get(0))?)
+fn count(t: &dyn Tx, table: &str) -> Result<u64, Error> {
+    t.only(&format!("SELECT count(*) FROM {table}"), &[], |row| {
+        row.get(0)
+    })
 }
 
-fn values(t: &Connection, sql: &str) -> Result<Counts, Error> {
+fn values(t: &dyn Tx, sql: &str) -> Result<Counts, Error> {
     let mut counts = Counts::new();
-    let mut query = t.prepare(sql)?;
-    let mut rows = query.query([])?;
-    while let Some(row) = rows.next()? {
+    t.query(sql, &[], &mut |row| {
         *counts.entry(text(row, 0)?).or_default() += 1;
-    }
+        Ok(true)
+    })?;
     Ok(counts)
 }
 
 /// The beginning of a value, because another program may store a long text in a status. A blob is
 /// no name.
-fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
+fn text(row: Row<'_>, column: usize) -> Result<Option<String>, Error> {
     const LONGEST: usize = 200;
-    if matches!(row.get_ref(column)?, ValueRef::Blob(_)) {
+    if matches!(row.0.value(column)?, Value::Bytes(_)) {
         return Ok(None);
     }
-    let text = row.get::<_, Shown>(column)?.0;
+    let text = row.shown(column)?;
     Ok(text.map(|text| match text.char_indices().nth(LONGEST) {
         Some((end, _)) => text.get(..end).unwrap_or_default().to_owned(),
         None => text,
@@ -172,27 +149,20 @@ fn top(counts: &Counts) -> Vec<Counted> {
         .collect()
 }
 
-fn has_column(t: &Connection, table: &str, column: &str) -> Result<bool, Error> {
-    let mut query = t.prepare_cached(
-        "SELECT 1 FROM pragma_table_xinfo(?1) WHERE name = ?2 COLLATE NOCASE
-            AND EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table'
-            AND name = ?1 COLLATE NOCASE)",
-    )?;
-    Ok(query.exists([table, column])?)
-}
-
 /// Reads the first queued jobs, whose age matters.
-fn unreadable_time(t: &Connection) -> Result<Option<String>, Error> {
-    let mut query = t.prepare(&format!(
+fn unreadable_time(t: &dyn Tx) -> Result<Option<String>, Error> {
+    let mut unreadable = None;
+    let sql = format!(
         "SELECT created_at FROM (SELECT id, created_at FROM jobs WHERE {IS_QUEUED}
-            ORDER BY id LIMIT 100)
-         WHERE created_at IS NOT NULL"
-    ))?;
-    let mut rows = query.query([])?;
-    while let Some(row) = rows.next()? {
-        if row.get::<_, Written>(0)?.0.is_none() {
-            return Ok(text(row, 0)?);
+            ORDER BY id LIMIT 100) AS few
+         WHERE created_at IS NOT NULL ORDER BY id"
+    );
+    t.query(&sql, &[], &mut |row| {
+        if row.time(0)?.is_none() {
+            unreadable = text(row, 0)?;
+            return Ok(false);
         }
-    }
-    Ok(None)
+        Ok(true)
+    })?;
+    Ok(unreadable)
 }

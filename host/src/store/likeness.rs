@@ -3,11 +3,9 @@
 //! Owns what counts as almost: a word of the name, singular or plural. New, empty `jobs` next to an
 //! orchestrator's `job` would look like success but gate nothing, so that is refused unless an
 //! operator asks for it. `repo_freeze` is the gate's own in most databases, so a table like it is
-//! only reported.
+//! only reported. Leaves to the engine which tables there are.
 
-use rusqlite::Connection;
-
-use crate::store::{Error, Problem};
+use super::{Error, Problem};
 
 /// Each table that is shared, with the words that mean it.
 const SHARED: [(&str, &[&str]); 3] = [
@@ -17,22 +15,19 @@ const SHARED: [(&str, &[&str]); 3] = [
 ];
 
 /// Refuses new tables next to others of almost their names, and returns those that are only
-/// reported.
-pub(crate) fn check(connection: &Connection, new_tables: bool) -> Result<Vec<String>, Error> {
-    let mut query = connection.prepare(
-        "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view')
-            AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
-            AND name NOT LIKE 'serial\\_gate\\_%' ESCAPE '\\' ORDER BY name",
-    )?;
-    let names: Vec<String> = query
-        .query_map([], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
-    let is_shared = |name: &String| SHARED.iter().any(|(own, _)| name.eq_ignore_ascii_case(own));
+/// reported. `names` are the database's tables and views without the gate's own; `is_it` tells
+/// whether one of them is a table that the gate reads.
+pub(crate) fn check(
+    names: Vec<String>,
+    is_it: impl Fn(&str, &str) -> bool,
+    new_tables: bool,
+) -> Result<Vec<String>, Error> {
+    let is_shared = |name: &String| SHARED.iter().any(|(own, _)| is_it(name, own));
     let (shared, others): (Vec<String>, Vec<String>) = names.into_iter().partition(is_shared);
     let mut missing = Vec::new();
     let (mut alike, mut reported) = (Vec::new(), Vec::new());
     for (own, words) in SHARED {
-        if shared.iter().any(|name| name.eq_ignore_ascii_case(own)) {
+        if shared.iter().any(|name| is_it(name, own)) {
             continue;
         }
         let found = others.iter().filter(|name| is_like(name, words));

@@ -1,16 +1,10 @@
 //! What a database does not let the gate do, in words for an operator.
 //!
-//! Owns the list of attempts, which of them a queue needs, and the sentence for each. Leaves the
-//! trial itself to `mod`. Callers rely on this: the sentences contain text of the database, which a
+//! Owns the list of attempts, which of them a queue needs, the sentence for each, and what helps.
+//! Leaves the trial itself, and the reasons, to the engine. Callers rely on this: the sentences contain text of the database, which a
 //! caller must escape.
 
 use std::fmt;
-
-use rusqlite::{Connection, ErrorCode};
-
-use crate::store::sqlite::error;
-use crate::store::sqlite::schema::SHARED;
-use crate::store::{DatabaseError, Error, Problem};
 
 /// The statuses that the gate writes to a job.
 pub const STATUSES: [&str; 5] = ["queued", "running", "done", "failed", "cancelled"];
@@ -63,7 +57,7 @@ impl Attempt {
     }
 
     /// The status that it gives to a job.
-    pub(super) fn status(self) -> Option<&'static str> {
+    pub(crate) fn status(self) -> Option<&'static str> {
         match self {
             Attempt::Queue | Attempt::GiveBack | Attempt::Requeue => Some("queued"),
             Attempt::Claim => Some("running"),
@@ -75,7 +69,7 @@ impl Attempt {
     }
 
     /// The table whose rules and triggers it meets first.
-    pub(super) fn table(self) -> &'static str {
+    pub(crate) fn table(self) -> &'static str {
         match self {
             Attempt::MoveTask | Attempt::EndTask | Attempt::AddTask => "tasks",
             Attempt::Freeze | Attempt::Unfreeze | Attempt::FreezeAgain => "repo_freeze",
@@ -95,7 +89,7 @@ pub struct Forbidden {
     pub needs: Option<String>,
     /// Whether it works for other jobs, or at another time.
     pub some: bool,
-    /// Why, in SQLite's words, or in those of the orchestrator's trigger.
+    /// Why, in the database's words, or in those of the orchestrator's trigger.
     pub reason: String,
     /// What helps, if the sentence does not have it.
     pub remedy: Option<&'static str>,
@@ -175,38 +169,8 @@ fn listed(names: &[&str]) -> String {
         .join(", ")
 }
 
-/// Why something did not work, if the database's own rules are the cause. An error of the disk or a
-/// lock of another program is returned.
-pub(super) fn reason(
-    connection: &Connection,
-    what: Attempt,
-    error: Error,
-) -> Result<String, Error> {
-    let (words, by_trigger) = match &error {
-        Error::Database(DatabaseError {
-            problem: Problem::Statement(cause) | Problem::Constraint(cause),
-            ..
-        }) => {
-            // A trigger has put another value into a column of the gate.
-            let other = || Some((cause.to_string(), true));
-            match error::reason(&error).map_or_else(other, of_sqlite) {
-                Some(found) => found,
-                None => return Err(error),
-            }
-        }
-        Error::Undone { .. } => ("a trigger ignored it, or undid it".into(), true),
-        // A trigger has changed what the next statement looks for.
-        other => (other.to_string(), true),
-    };
-    let triggers = if by_trigger {
-        triggers_on(connection, what.table())?
-    } else {
-        Vec::new()
-    };
-    Ok(with_triggers(&one_line(&words), what, &triggers))
-}
-
-fn with_triggers(words: &str, what: Attempt, triggers: &[String]) -> String {
+/// A reason, with the triggers that may be behind it.
+pub(crate) fn with_triggers(words: &str, what: Attempt, triggers: &[String]) -> String {
     let names: Vec<&str> = triggers.iter().map(String::as_str).collect();
     match names.as_slice() {
         [] => words.into(),
@@ -218,89 +182,8 @@ fn with_triggers(words: &str, what: Attempt, triggers: &[String]) -> String {
     }
 }
 
-/// A broken reference in a table that the gate does not write.
-pub(super) fn broken_by_a_trigger(connection: &Connection, what: Attempt) -> Result<String, Error> {
-    let words = "FOREIGN KEY constraint failed: a trigger writes a row that refers to no row";
-    Ok(with_triggers(
-        words,
-        what,
-        &triggers_on(connection, what.table())?,
-    ))
-}
-
-/// SQLite's words with what helps, and whether they may be a trigger's; none if the rules of the
-/// tables are not the cause.
-fn of_sqlite(cause: &rusqlite::Error) -> Option<(String, bool)> {
-    let (words, code) = match cause {
-        rusqlite::Error::SqliteFailure(code, words) => (words.clone(), Some(code)),
-        rusqlite::Error::SqlInputError { error, msg, .. } => (Some(msg.clone()), Some(error)),
-        // A trigger has put another value into a column of the gate.
-        _ => (None, None),
-    };
-    let words = words.unwrap_or_else(|| cause.to_string());
-    let Some(code) = code else {
-        return Some((words, true));
-    };
-    match (code.code, code.extended_code) {
-        (ErrorCode::ConstraintViolation, rusqlite::ffi::SQLITE_CONSTRAINT_NOTNULL) => {
-            let help = if is_ours(&words) {
-                "the gate writes NULL there, so drop the NOT NULL"
-            } else {
-                "give that column a default"
-            };
-            Some((format!("{words} ({help})"), false))
-        }
-        (ErrorCode::ConstraintViolation, rusqlite::ffi::SQLITE_CONSTRAINT_TRIGGER) => {
-            Some((words, true))
-        }
-        (ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch, _) => Some((words, false)),
-        (ErrorCode::Unknown, _) if words.contains("function") => Some((
-            format!("{words} (the gate has no functions of other programs)"),
-            true,
-        )),
-        (ErrorCode::Unknown, _) => Some((words, true)),
-        _ => None,
-    }
-}
-
-/// Whether a NOT NULL refused a column that the gate itself writes: a default would not help.
-fn is_ours(words: &str) -> bool {
-    let column = words
-        .rsplit(' ')
-        .next()
-        .and_then(|name| name.split_once('.'));
-    column.is_some_and(|(table, column)| {
-        let mut tables = SHARED.iter().filter(|shared| shared.name == table);
-        tables.any(|shared| {
-            let required = shared.required.iter().map(|(name, _)| *name);
-            let mut ours = required.chain(shared.added.iter().map(|(name, _)| *name));
-            ours.any(|name| name.eq_ignore_ascii_case(column))
-        })
-    })
-}
-
-/// Whether a unique column refused a second row.
-pub(super) fn is_of_a_unique_column(error: &Error) -> bool {
-    let cause = error::reason(error).and_then(rusqlite::Error::sqlite_error);
-    let code = cause.map(|error| error.extended_code);
-    matches!(
-        code,
-        Some(rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE | rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY)
-    )
-}
-
-/// The triggers of other programs on a table, the first few.
-fn triggers_on(connection: &Connection, table: &str) -> Result<Vec<String>, Error> {
-    let mut query = connection.prepare_cached(
-        "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE
-            AND substr(name, 1, 12) != 'serial_gate_' ORDER BY name LIMIT 5",
-    )?;
-    let names = query.query_map([table], |row| row.get(0))?;
-    Ok(names.collect::<Result<_, _>>()?)
-}
-
 /// One line of bounded length: a CHECK may fill a page.
-fn one_line(words: &str) -> String {
+pub(crate) fn one_line(words: &str) -> String {
     const LONGEST: usize = 300;
     let mut line = words.split_whitespace().collect::<Vec<_>>().join(" ");
     if let Some((end, _)) = line.char_indices().nth(LONGEST) {
@@ -308,4 +191,55 @@ fn one_line(words: &str) -> String {
         line.push('…');
     }
     line
+}
+
+/// Which kind of rule has refused a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Broken {
+    Unique,
+    Check,
+    Reference,
+    NotNull,
+    Trigger,
+    /// A trigger calls a function that is missing, or does not work.
+    Function,
+}
+
+impl Broken {
+    /// What helps, if the sentence about the attempt has no remedy.
+    pub(crate) fn remedy(self, what: Attempt) -> Option<&'static str> {
+        if !what.is_needed() {
+            return None;
+        }
+        match self {
+            Broken::Unique if what == Attempt::FreezeAgain => Some(
+                "a freeze that was cleared keeps its row, so let the unique index have only rows \
+                 `WHERE cleared_at IS NULL`",
+            ),
+            Broken::Unique => Some("drop that unique index, or leave `status` out of it"),
+            Broken::Check => Some(
+                "the gate writes `status` and its own columns only, so let the constraint allow \
+                 that",
+            ),
+            Broken::Reference => Some("add the row that it refers to"),
+            Broken::NotNull => None,
+            Broken::Trigger => Some("let the triggers of this database allow it"),
+            Broken::Function => Some("mend or drop the trigger"),
+        }
+    }
+}
+
+/// What a new task needs beyond a repo, in words.
+pub(crate) fn needs(item: bool, (stage, agent): (&str, &str), usual: (&str, &str)) -> String {
+    let mut needs = Vec::new();
+    if item {
+        needs.push("a work item".to_owned());
+    }
+    if stage != usual.0 {
+        needs.push(format!("the stage `{stage}`"));
+    }
+    if agent != usual.1 {
+        needs.push(format!("the agent `{agent}`"));
+    }
+    needs.join(", ")
 }

@@ -4,59 +4,27 @@
 //! clause. Leaves what can matter to the clause's room. All rows come from one read transaction.
 //! Callers rely on this: what a snapshot costs depends on the queued jobs and on the rows that can
 //! matter, and not on those that no longer do, as far as an index answers the clause's conditions.
-//! Those conditions are a policy's text: they run in the sandbox, in a claim's budget.
+//! Those conditions are a policy's text: the engine runs them in its sandbox and a claim's budget.
 
 use std::collections::HashMap;
 
-use rusqlite::types::{FromSql, FromSqlResult, ValueRef};
-use rusqlite::{Row, params_from_iter};
-
-use super::engine::Sqlite;
-use super::plans::plan;
-use super::transaction::Transaction;
-use super::value::TaskOrder;
 use crate::clause::{Footprint, Source, Table};
-use crate::model::{Freezes, Jobs, NULL, Snapshot, Symbol, Symbols, Tasks};
+use crate::model::{
+    Freezes, Jobs, NULL, Snapshot, Symbol, Symbols, TaskIdKind, Tasks, task_id_kind,
+};
 use crate::printable::hex;
 use crate::store::Error;
+use crate::store::engine::{Row, ToValue, Tx, Value};
 use crate::store::indexes::LINES;
 use crate::store::job::IS_QUEUED;
 
-impl Sqlite {
-    /// The state for all queued jobs, or for one, as far as it is in reach.
-    ///
-    /// # Errors
-    ///
-    /// When the budget of a claim is spent, or the database cannot be read.
-    pub fn snapshot(&mut self, reach: &Footprint, job: Option<i64>) -> Result<Snapshot, Error> {
-        self.within_budget(|connection, _| {
-            let transaction = Transaction::read(connection)?;
-            state(&transaction, reach, job)
-        })
-    }
-
-    /// The steps of SQLite's plan for each query of a snapshot.
-    pub fn snapshot_plans(&mut self, reach: &Footprint) -> Result<Vec<Vec<String>>, Error> {
-        self.within_budget(|connection, _| {
-            let queries = [Table::Jobs, Table::Tasks, Table::RepoFreeze]
-                .into_iter()
-                .filter_map(|table| query(reach, table, None));
-            queries.map(|query| plan(connection, &query)).collect()
-        })
-    }
-}
-
 /// The state as this transaction sees it.
-pub(crate) fn state(
-    transaction: &Transaction<'_>,
-    reach: &Footprint,
-    job: Option<i64>,
-) -> rusqlite::Result<Snapshot> {
+pub(crate) fn state(tx: &dyn Tx, reach: &Footprint, job: Option<i64>) -> Result<Snapshot, Error> {
     let mut symbols = Known::default();
     Ok(Snapshot {
-        jobs: jobs(transaction, &mut symbols, reach, job)?,
-        tasks: tasks(transaction, &mut symbols, reach, job)?,
-        freezes: freezes(transaction, &mut symbols, reach, job)?,
+        jobs: jobs(tx, &mut symbols, reach, job)?,
+        tasks: tasks(tx, &mut symbols, reach, job)?,
+        freezes: freezes(tx, &mut symbols, reach, job)?,
         symbols: symbols.symbols,
     })
 }
@@ -65,23 +33,21 @@ pub(crate) fn state(
 /// them.
 pub(crate) fn has_no_more_than(
     most: usize,
-    transaction: &Transaction<'_>,
+    tx: &dyn Tx,
     reach: &Footprint,
     job: Option<i64>,
-) -> rusqlite::Result<bool> {
-    let queued = with_queued(job);
+) -> Result<bool, Error> {
+    let queued = with_queued(tx, job);
     let is_beyond = |rows: &str| {
         let sql = format!("{queued} {rows} LIMIT 1 OFFSET {most}");
-        transaction
-            .prepare_cached(&sql)?
-            .exists(params_from_iter(job))
+        tx.exists(&sql, &bound(&job))
     };
     // These first: the others are looked up for each of them.
     if job.is_none() && is_beyond("SELECT id FROM queued")? {
         return Ok(false);
     }
     for table in Table::ALL {
-        for source in reach.sources(table) {
+        for source in reach.sources(table, tx.dialect()) {
             if is_beyond(&part(&source, table, &["id"]))? {
                 return Ok(false);
             }
@@ -91,11 +57,11 @@ pub(crate) fn has_no_more_than(
 }
 
 fn jobs(
-    transaction: &Transaction<'_>,
+    tx: &dyn Tx,
     symbols: &mut Known,
     reach: &Footprint,
     job: Option<i64>,
-) -> rusqlite::Result<Jobs> {
+) -> Result<Jobs, Error> {
     let mut jobs = Jobs {
         id: Vec::new(),
         task_id: Vec::new(),
@@ -104,12 +70,12 @@ fn jobs(
         agent: Vec::new(),
         status: Vec::new(),
     };
-    let query = query(reach, Table::Jobs, job);
-    for_each_row(transaction, query, job, |row| {
-        let task: TaskOrder = row.get(1)?;
+    let query = query(tx, reach, Table::Jobs, job);
+    for_each_row(tx, query, job, |row| {
+        let (task, kind) = order_of(row.0.value(1)?);
         jobs.id.push(row.get(0)?);
-        jobs.task_id.push(task.number);
-        jobs.task_id_kind.push(task.kind);
+        jobs.task_id.push(task);
+        jobs.task_id_kind.push(kind);
         jobs.repo.push(symbols.of(row, 2)?);
         jobs.agent.push(symbols.of(row, 3)?);
         jobs.status.push(symbols.of(row, 4)?);
@@ -119,11 +85,11 @@ fn jobs(
 }
 
 fn tasks(
-    transaction: &Transaction<'_>,
+    tx: &dyn Tx,
     symbols: &mut Known,
     reach: &Footprint,
     job: Option<i64>,
-) -> rusqlite::Result<Tasks> {
+) -> Result<Tasks, Error> {
     let mut tasks = Tasks {
         id: Vec::new(),
         work_item: Vec::new(),
@@ -131,8 +97,8 @@ fn tasks(
         stage: Vec::new(),
         label: Vec::new(),
     };
-    let query = query(reach, Table::Tasks, job);
-    for_each_row(transaction, query, job, |row| {
+    let query = query(tx, reach, Table::Tasks, job);
+    for_each_row(tx, query, job, |row| {
         tasks.id.push(row.get(0)?);
         tasks.work_item.push(symbols.of(row, 1)?);
         tasks.repo.push(symbols.of(row, 2)?);
@@ -144,11 +110,11 @@ fn tasks(
 }
 
 fn freezes(
-    transaction: &Transaction<'_>,
+    tx: &dyn Tx,
     symbols: &mut Known,
     reach: &Footprint,
     job: Option<i64>,
-) -> rusqlite::Result<Freezes> {
+) -> Result<Freezes, Error> {
     let mut freezes = Freezes {
         id: Vec::new(),
         repo: Vec::new(),
@@ -157,8 +123,8 @@ fn freezes(
         reason: Vec::new(),
         work_item: Vec::new(),
     };
-    let query = query(reach, Table::RepoFreeze, job);
-    for_each_row(transaction, query, job, |row| {
+    let query = query(tx, reach, Table::RepoFreeze, job);
+    for_each_row(tx, query, job, |row| {
         freezes.id.push(row.get(0)?);
         freezes.repo.push(symbols.of(row, 1)?);
         freezes.frozen_at.push(symbols.of(row, 2)?);
@@ -173,25 +139,30 @@ fn freezes(
 /// The rows of a table that can matter to all queued jobs, or to the bound job, each once,
 /// in the order of their ids. The columns are in the order of the clause's contract. None where no
 /// row can matter.
-fn query(reach: &Footprint, table: Table, job: Option<i64>) -> Option<String> {
-    let sources = reach.sources(table).into_iter();
+pub(crate) fn query(
+    tx: &dyn Tx,
+    reach: &Footprint,
+    table: Table,
+    job: Option<i64>,
+) -> Option<String> {
+    let sources = reach.sources(table, tx.dialect()).into_iter();
     let columns = columns(table);
     let parts = sources.map(|source| part(&source, table, &columns));
     let mut parts: Vec<String> = parts.collect();
     if table == Table::Jobs {
         parts.push(format!("SELECT {} FROM queued", columns.join(", ")));
     }
-    let queued = with_queued(job);
+    let queued = with_queued(tx, job);
     (!parts.is_empty()).then(|| format!("{queued} {} ORDER BY 1", parts.join(" UNION ")))
 }
 
 /// The queued jobs, or the bound job, by a name for the rest of a query.
-fn with_queued(job: Option<i64>) -> String {
+fn with_queued(tx: &dyn Tx, job: Option<i64>) -> String {
     // Pinned: without it SQLite may read the jobs that ended, to find the values in the order of
     // another index.
     let queued = match job {
-        Some(_) => format!("jobs WHERE {IS_QUEUED} AND id = ?1"),
-        None => format!("jobs INDEXED BY {LINES} WHERE {IS_QUEUED}"),
+        Some(_) => format!("jobs WHERE {IS_QUEUED} AND id = $1"),
+        None => format!("jobs {} WHERE {IS_QUEUED}", tx.by_index(LINES)),
     };
     let columns = columns(Table::Jobs).join(", ");
     format!("WITH queued AS (SELECT {columns} FROM {queued})")
@@ -222,23 +193,53 @@ fn part(source: &Source, table: Table, columns: &[&str]) -> String {
     )
 }
 
+/// The job in question, as the values of a query.
+fn bound(job: &Option<i64>) -> Vec<Value<'_>> {
+    job.iter().map(ToValue::to_value).collect()
+}
+
 /// A row that cannot be read ends it: the columns of a table would differ in length.
 fn for_each_row(
-    transaction: &Transaction<'_>,
+    tx: &dyn Tx,
     query: Option<String>,
     job: Option<i64>,
-    read: impl FnMut(&Row<'_>) -> rusqlite::Result<()>,
-) -> rusqlite::Result<()> {
+    mut read: impl FnMut(Row<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
     let Some(query) = query else {
         return Ok(());
     };
-    transaction
-        .prepare_cached(&query)?
-        .query_map(params_from_iter(job), read)?
-        .collect()
+    tx.query(&query, &bound(&job), &mut |row| {
+        read(row)?;
+        Ok(true)
+    })
 }
 
-/// Values and their symbols. Two values get the same symbol exactly when SQLite finds them equal:
+/// 2^63, the first number after every id. It is exact as a float.
+const AFTER_EVERY_ID: f64 = 9_223_372_036_854_775_808.0;
+
+/// A job's place in the order of tasks, as a number. A value that is no number has the place where
+/// the database sorts it.
+fn order_of(task: Value<'_>) -> (i64, TaskIdKind) {
+    match task {
+        Value::Null => (0, task_id_kind::NULL),
+        Value::Integer(number) => (number, task_id_kind::ID),
+        Value::Real(number) if number < AFTER_EVERY_ID => {
+            // The conversion saturates at the lower end, which is right: no id is less than the
+            // least integer.
+            let next = number.ceil();
+            let is_whole = next == number && number >= -AFTER_EVERY_ID;
+            let kind = if is_whole {
+                task_id_kind::ID
+            } else {
+                task_id_kind::BEFORE_ID
+            };
+            (next as i64, kind)
+        }
+        Value::Real(_) | Value::Text(_) | Value::Bytes(_) => (0, task_id_kind::AFTER_EVERY_ID),
+    }
+}
+
+/// Values and their symbols. Two values get the same symbol exactly when the database finds them equal:
 /// a blob is never equal to a text, whatever its bytes.
 #[derive(Default)]
 struct Known {
@@ -255,8 +256,8 @@ enum Key {
 }
 
 impl Known {
-    fn of(&mut self, row: &Row<'_>, column: usize) -> rusqlite::Result<Symbol> {
-        let Some(key) = row.get::<_, NullableKey>(column)?.0 else {
+    fn of(&mut self, row: Row<'_>, column: usize) -> Result<Symbol, Error> {
+        let Some(key) = Key::of(row.0.value(column)?) else {
             return Ok(NULL);
         };
         let symbols = &mut self.symbols;
@@ -266,25 +267,21 @@ impl Known {
 }
 
 impl Key {
+    fn of(value: Value<'_>) -> Option<Key> {
+        Some(match value {
+            Value::Null => return None,
+            Value::Text(text) => Key::Text(text.to_vec()),
+            Value::Bytes(bytes) => Key::Blob(bytes.to_vec()),
+            Value::Integer(number) => Key::Number(number.to_string()),
+            Value::Real(number) => Key::Number(number.to_string()),
+        })
+    }
+
     fn text(&self) -> String {
         match self {
             Key::Text(bytes) => String::from_utf8_lossy(bytes).into_owned(),
             Key::Blob(bytes) => format!("x'{}'", hex(bytes)),
             Key::Number(number) => number.clone(),
         }
-    }
-}
-
-struct NullableKey(Option<Key>);
-
-impl FromSql for NullableKey {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<NullableKey> {
-        Ok(NullableKey(match value {
-            ValueRef::Null => None,
-            ValueRef::Text(text) => Some(Key::Text(text.to_vec())),
-            ValueRef::Blob(bytes) => Some(Key::Blob(bytes.to_vec())),
-            ValueRef::Integer(number) => Some(Key::Number(number.to_string())),
-            ValueRef::Real(number) => Some(Key::Number(number.to_string())),
-        }))
     }
 }

@@ -1,0 +1,427 @@
+//! The claim as one function in the server, for one clause.
+//!
+//! Owns its steps: first the tables, then a repo's lock, and only then the clause, in a statement of
+//! its own, which sees what was committed before the lock. Leaves the heads to `heads`, what is
+//! written to `functions`. Callers rely on this: the function is one round trip, so no lock is held
+//! over a network; a claim is a transaction of its own, at the level READ COMMITTED; a job is given
+//! to one worker only, and only while the clause is true for it. Where others hold what a claim
+//! needs it is `busy`, which is not the same as having nothing; `held` is then a key to wait for.
+
+use super::functions::{
+    BY_INDEX, Function, GIVEN, HOLDER, HOLDER_ARGUMENTS, KEY_WAIT, WRONG_ISOLATION,
+    part_of_deadlock_timeout,
+};
+use super::heads::{KEPT, is_of, make_others_dirty, settle, settle_some};
+use super::locks::{CLAIMS, Locks, key};
+use super::scan::by_scan;
+use super::search::{GREATEST, LEAST, after, first, first_free, is, take_free};
+use super::triggers::MARKED;
+use crate::clause::{Agents, Rendered};
+use crate::store::job::IS_QUEUED;
+
+/// The functions of a clause.
+#[derive(Clone, Copy)]
+pub(crate) struct ClauseFunctions<'a> {
+    /// Quoted already.
+    pub schema: &'a str,
+    /// As PostgreSQL runs it.
+    pub clause: &'a Rendered,
+    /// Tells the clause from every other one: hexadecimal digits.
+    pub digest: &'a str,
+    /// The agents whose jobs it may hold.
+    pub gated: &'a Agents,
+    pub way: Way,
+}
+
+/// How a claim finds its job.
+#[derive(Clone, Copy)]
+pub(crate) enum Way {
+    /// By the heads of an index, for a clause with partitions.
+    Heads { index: i64, reads_jobs: bool },
+    /// By one queued job after another, for a clause that reads the job's own repo only.
+    Scan,
+    /// The same for a clause that reads other repos, too: such a claim is alone.
+    ScanAlone,
+}
+
+impl Way {
+    /// What the function of a claim is called. A clause may have one of each.
+    fn name(self) -> &'static str {
+        match self {
+            Way::Heads { .. } => "claim",
+            Way::Scan | Way::ScanAlone => "scan",
+        }
+    }
+}
+
+/// Changes with the text of the functions: hosts of two releases may share a queue.
+const FORM: u32 = 3;
+
+/// How many repos a claim evaluates at most.
+const SETTLED: u32 = 64;
+
+/// How often a claim begins anew within one call.
+const ROUNDS: u32 = 20;
+
+impl ClauseFunctions<'_> {
+    /// The statements that make the functions.
+    pub(crate) fn create(&self) -> Vec<String> {
+        match self.way {
+            Way::Heads { index, reads_jobs } => vec![
+                first(self),
+                settle(self, index),
+                settle_some(self, index),
+                self.claim(&by_heads(self, index, reads_jobs)),
+            ],
+            Way::Scan => vec![self.claim(&by_scan(self, false))],
+            Way::ScanAlone => vec![self.claim(&by_scan(self, true))],
+        }
+    }
+
+    /// The function that claims.
+    pub(crate) fn claims_by(&self) -> String {
+        self.name(self.way.name())
+    }
+
+    /// The statement of a claim. Its parameters: the agent or NULL, the worker, the token, the
+    /// length of the lease in seconds, the generation or NULL, the job to begin after or NULL, the
+    /// key to wait for or NULL, how long in milliseconds, and whether the commit waits for the disk.
+    pub(crate) fn claiming(&self) -> String {
+        format!(
+            "SELECT job, task, work_item, its_repo, its_agent, attempt, fence, lease_until, busy,
+                held FROM {}($1::text, $2::text, $3::text, $4::bigint, $5::bigint, $6::bigint,
+                $7::integer, $8::integer, $9::boolean)",
+            self.call(self.way.name())
+        )
+    }
+
+    /// The statement that evaluates up to `$1` dirty repos of an index, as claims do. Before a new
+    /// index is used, it runs until nothing is left: until then claims leave the order of ids.
+    pub(crate) fn settling(&self) -> String {
+        format!("SELECT {}($1::integer)", self.call("settle_some"))
+    }
+
+    /// The name of one of the functions; a name has room for half the digest.
+    pub(super) fn name(&self, what: &str) -> String {
+        name(what, self.digest)
+    }
+
+    /// The same with its schema.
+    pub(super) fn call(&self, what: &str) -> String {
+        format!("{}.{}", self.schema, self.name(what))
+    }
+
+    /// The condition that an agent, which is a variable, is gated.
+    pub(super) fn is_gated(&self, agent: &str) -> String {
+        let (listed, negated) = self.listed();
+        let names: Vec<String> = listed.iter().flatten().map(|name| literal(name)).collect();
+        let is_listed = match names.is_empty() {
+            true => String::from("FALSE"),
+            false => format!("{agent} IN ({})", names.join(", ")),
+        };
+        let no_agent = listed.contains(&None);
+        let is_one = format!("CASE WHEN {agent} IS NULL THEN {no_agent} ELSE {is_listed} END");
+        if negated {
+            format!("(NOT {is_one})")
+        } else {
+            format!("({is_one})")
+        }
+    }
+
+    /// Whether a job without an agent is gated.
+    pub(super) fn no_agent_is_gated(&self) -> bool {
+        let (listed, negated) = self.listed();
+        listed.contains(&None) != negated
+    }
+
+    /// The agents that the set lists, and whether these are the ones outside of it.
+    fn listed(&self) -> (&[Option<String>], bool) {
+        match self.gated {
+            Agents::Only(agents) => (agents, false),
+            Agents::AllBut(agents) => (agents, true),
+        }
+    }
+
+    fn claim(&self, steps: &str) -> String {
+        let signature = format!(
+            "{}(p_agent text, {HOLDER}, p_beyond bigint, p_held integer, p_wait integer,
+                p_is_safe boolean, {GIVEN}, OUT busy boolean, OUT held integer)",
+            self.name(self.way.name())
+        );
+        Function {
+            signature: &signature,
+            returns: "",
+            is_definer: false,
+            settings: BY_INDEX,
+            body: steps,
+        }
+        .create(self.schema)
+    }
+}
+
+/// A text as a literal, whatever `standard_conforming_strings` says.
+fn literal(text: &str) -> String {
+    let text = text.replace('\\', "\\\\").replace('\'', "''");
+    format!("E'{text}'")
+}
+
+fn name(what: &str, digest: &str) -> String {
+    let digits: String = digest.chars().filter(char::is_ascii_hexdigit).collect();
+    let half: String = digits.chars().take(32).collect();
+    format!("serial_gate_{what}_{FORM}_{half}")
+}
+
+/// Drops the functions of a clause that is used no more.
+pub(crate) fn drop_functions(schema: &str, digest: &str) -> Vec<String> {
+    ["claim", "scan", "settle_some", "settle", "first"]
+        .map(|what| drop_function(schema, &name(what, digest)))
+        .into()
+}
+
+pub(crate) fn drop_function(schema: &str, name: &str) -> String {
+    format!("DROP FUNCTION IF EXISTS {schema}.{name};")
+}
+
+/// The functions of the clauses without heads in the schema `$1`, but for the newest: as many as
+/// there are clauses with heads.
+pub(crate) fn oldest_scans() -> String {
+    format!(
+        "SELECT p.proname::text FROM pg_catalog.pg_proc p
+         WHERE p.pronamespace = to_regnamespace($1) AND starts_with(p.proname, '{}')
+         ORDER BY p.oid DESC OFFSET {KEPT}",
+        name("scan", "")
+    )
+}
+
+/// Marks the repo of a job that was given away without a look at the heads.
+pub(super) fn mark_given(condition: &str) -> String {
+    format!(
+        "INSERT INTO serial_gate_mark (no_repo, repo)
+         SELECT its_repo IS NULL, coalesce(its_repo, '') WHERE {condition};"
+    )
+}
+
+/// Keeps the highest task that was started in the repo, whose lock is held.
+pub(super) const NOTE_STARTED: &str = "IF task IS NOT NULL THEN
+        INSERT INTO serial_gate_started AS s (no_repo, repo, task)
+        VALUES (its_repo IS NULL, coalesce(its_repo, ''), task)
+        ON CONFLICT ON CONSTRAINT serial_gate_started_pkey
+        DO UPDATE SET task = excluded.task WHERE s.task < excluded.task;
+     END IF;";
+
+/// What every claim begins with. Its settings last until its commit. A session that locks a whole
+/// table may write repos as well, so the tables come before the repos. No program that waits for a
+/// claim fails by a deadlock: a claim never waits until the server looks for one, and with a table
+/// that is not free it lets go of the others. A claim in a transaction that has written removes its
+/// own marks.
+pub(super) fn opening() -> String {
+    let (wait, later) = (
+        part_of_deadlock_timeout(TABLE_WAIT),
+        part_of_deadlock_timeout(KEY_WAIT),
+    );
+    format!(
+        "IF current_setting('transaction_isolation') <> 'read committed' THEN
+            RAISE EXCEPTION USING ERRCODE = '{WRONG_ISOLATION}',
+                MESSAGE = 'a claim needs the isolation level READ COMMITTED';
+         END IF;
+         busy := FALSE;
+         PERFORM set_config('{MARKED}', '', TRUE), set_config('timezone', 'UTC', TRUE),
+            set_config('lock_timeout', {wait}::text, TRUE);
+         IF NOT p_is_safe THEN
+            PERFORM set_config('synchronous_commit', 'off', TRUE);
+         ELSIF current_setting('synchronous_commit') IN ('off', 'local') THEN
+            PERFORM set_config('synchronous_commit', 'on', TRUE);
+         END IF;
+         BEGIN
+            PERFORM 1 FROM jobs CROSS JOIN tasks CROSS JOIN repo_freeze WHERE FALSE
+                FOR UPDATE OF jobs;
+         EXCEPTION WHEN lock_not_available THEN
+            busy := TRUE;
+            RETURN;
+         END;
+         PERFORM set_config('lock_timeout', {later}::text, TRUE);"
+    )
+}
+
+/// How long a claim waits for each of the three tables, in thousandths of the time after which the
+/// server looks for a deadlock. With the waits for two keys it is less than that time.
+const TABLE_WAIT: u32 = 80;
+
+/// Waits for the key that an earlier call has missed, before any other is held.
+pub(super) fn waiting(of: &ClauseFunctions<'_>) -> String {
+    format!(
+        "IF p_held IS NOT NULL AND NOT {}.serial_gate_wait(p_held, p_wait) THEN
+            busy := TRUE;
+            held := p_held;
+            RETURN;
+         END IF;",
+        of.schema
+    )
+}
+
+/// Gives the job `chosen` away.
+pub(super) fn give(of: &ClauseFunctions<'_>) -> String {
+    format!(
+        "SELECT g.* INTO job, task, work_item, its_repo, its_agent, attempt, fence, lease_until
+         FROM {}.serial_gate_give(chosen, {HOLDER_ARGUMENTS}) g;",
+        of.schema
+    )
+}
+
+/// Reads a queued job, if nobody else has it, and whether the clause lets it through.
+pub(super) fn ask(of: &ClauseFunctions<'_>) -> String {
+    format!(
+        "SELECT ({}) IS TRUE INTO lets FROM jobs WHERE jobs.id = chosen AND jobs.{IS_QUEUED}
+         FOR UPDATE OF jobs SKIP LOCKED;",
+        of.clause
+    )
+}
+
+/// The steps of a claim by heads: the lower of the first job of a free agent and of the first head
+/// whose repo's lock is free.
+fn by_heads(of: &ClauseFunctions<'_>, index: i64, reads_jobs: bool) -> String {
+    let locks = Locks::of(of.schema);
+    let next_head = |of_agent: &str| {
+        format!(
+            "SELECT p.job, p.no_repo, p.repo, p.agent INTO head FROM serial_gate_partition p
+             WHERE p.idx = {index}{of_agent} AND p.job >= next_job
+             ORDER BY p.idx, {} p.job LIMIT 1;",
+            if of_agent.is_empty() { "" } else { "p.agent," }
+        )
+    };
+    let (any, of_agent) = (
+        next_head(""),
+        next_head(&format!(" AND {}", is("p.agent", "p_agent"))),
+    );
+    let (settle, settle_some, first) =
+        (of.call("settle"), of.call("settle_some"), of.call("first"));
+    let succeed = if reads_jobs {
+        format!("PERFORM {settle}(repo);")
+    } else {
+        let of_head = format!(
+            "p.idx = {index} AND {} AND p.job = chosen",
+            is_of("p", "repo")
+        );
+        format!(
+            "next := {first}(repo, head.agent COLLATE \"default\");
+             IF next IS NULL THEN
+                DELETE FROM serial_gate_partition p WHERE {of_head};
+             ELSE
+                UPDATE serial_gate_partition p SET job = next WHERE {of_head};
+             END IF;"
+        )
+    };
+    // To another clause the agent may be gated, or the job a reason to hold others.
+    let mark = mark_given(&if reads_jobs {
+        String::from("TRUE")
+    } else {
+        format!("EXISTS (SELECT 1 FROM serial_gate_index i WHERE i.id <> {index})")
+    });
+    let (opening, waiting, give, ask, free, take_free) = (
+        opening(),
+        waiting(of),
+        give(of),
+        ask(of),
+        first_free(of),
+        take_free(),
+    );
+    let (claims_key, is_gated, its_key, try_its_key) = (
+        locks.try_share(CLAIMS),
+        of.is_gated("p_agent"),
+        key("repo"),
+        locks.try_take("its_key"),
+    );
+    let next = after("chosen");
+    let (mark_of_repo, dirty_of_repo) = (is_of("m", "repo"), is_of("d", "repo"));
+    let others = make_others_dirty(index, "repo");
+    format!(
+        "DECLARE
+            may_be_gated boolean;
+            chosen bigint;
+            next bigint;
+            from_id bigint := coalesce(p_beyond + 1, {LEAST});
+            next_job bigint := from_id;
+            head record;
+            repo text;
+            its_key integer;
+            lets boolean;
+            free_job bigint;
+            free_agent text;
+            spent text[] := '{{}}';
+            agent text;
+         BEGIN
+            {opening}
+            IF NOT {claims_key} THEN
+                busy := TRUE;
+                RETURN;
+            END IF;
+            {waiting}
+            may_be_gated := p_agent IS NULL OR {is_gated};
+            IF may_be_gated THEN
+                held := {settle_some}({SETTLED});
+            END IF;
+            FOR round IN 1 .. {ROUNDS} LOOP
+                {free}
+                head := NULL;
+                chosen := NULL;
+                WHILE may_be_gated LOOP
+                    IF p_agent IS NULL THEN {any} ELSE {of_agent} END IF;
+                    EXIT WHEN NOT FOUND OR head.job > free_job;
+                    repo := CASE WHEN head.no_repo THEN NULL ELSE head.repo END;
+                    its_key := {its_key};
+                    IF {try_its_key} THEN
+                        chosen := head.job;
+                        EXIT;
+                    END IF;
+                    busy := TRUE;
+                    held := coalesce(held, its_key);
+                    EXIT WHEN head.job = {GREATEST};
+                    next_job := head.job + 1;
+                END LOOP;
+                IF chosen IS NULL THEN
+                    IF free_job IS NULL THEN
+                        busy := busy OR may_be_gated AND (
+                            EXISTS (SELECT 1 FROM serial_gate_mark)
+                            OR EXISTS (SELECT 1 FROM serial_gate_dirty d WHERE d.idx = {index}));
+                        RETURN;
+                    END IF;
+                    {take_free}
+                    IF chosen IS NULL THEN
+                        busy := TRUE;
+                        spent := spent || coalesce('.' || free_agent, '');
+                        CONTINUE;
+                    END IF;
+                    {give}
+                    {mark}
+                    RETURN;
+                END IF;
+                IF EXISTS (SELECT 1 FROM serial_gate_mark m WHERE {mark_of_repo})
+                    OR EXISTS (SELECT 1 FROM serial_gate_dirty d
+                        WHERE d.idx = {index} AND {dirty_of_repo})
+                THEN
+                    PERFORM {settle}(repo);
+                    CONTINUE;
+                END IF;
+                {ask}
+                IF lets IS NULL THEN
+                    -- Another program has the row, or no trigger fired when it left the queue.
+                    busy := TRUE;
+                    next_job := {next};
+                    PERFORM {settle}(repo);
+                    CONTINUE;
+                ELSIF NOT lets THEN
+                    UPDATE serial_gate_index i SET differences = i.differences + 1
+                    WHERE i.id = {index};
+                    PERFORM {settle}(repo);
+                    CONTINUE;
+                END IF;
+                {give}
+                {succeed}
+                {others}
+                {NOTE_STARTED}
+                RETURN;
+            END LOOP;
+            busy := TRUE;
+         END"
+    )
+}

@@ -1,0 +1,395 @@
+//! The gate's own tables, each with its columns.
+//!
+//! Owns their names, columns and settings. Leaves the orchestrator's tables and most indexes to
+//! `schema`. Callers rely on this: the tables that `records` uses have the names and columns that
+//! they have on the other engine, so that one statement serves both.
+
+use super::schema::{Column, ID, INTEGER, INTEGER_OR_NULL, TEXT, TEXT_OR_NULL, create_table};
+
+/// A table of the gate's own.
+pub(crate) struct Own {
+    pub name: &'static str,
+    pub columns: &'static [Column],
+    /// The columns of its primary key, where no single column is one.
+    pub key: &'static str,
+    /// Storage parameters.
+    pub with: &'static str,
+    /// Its first row.
+    pub row: &'static str,
+}
+
+impl Own {
+    /// The statements that make it, in a schema that is quoted already.
+    pub(crate) fn create(&self, schema: &str) -> String {
+        let Own { name, row, .. } = self;
+        let mut create = create_table(schema, name, self.columns, self.key, self.with);
+        if !row.is_empty() {
+            create.push_str(&format!("INSERT INTO {schema}.{name} {row};"));
+        }
+        create
+    }
+}
+
+const BOOLEAN: &str = "boolean NOT NULL";
+const ONE_INTEGER: &str = "bigint PRIMARY KEY";
+const ONE_TEXT: &str = "text COLLATE \"C\" PRIMARY KEY";
+
+/// Rows come and go with every claim, and dead ones lie at the front of what the next claim reads.
+const BUSY: &str = "WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0,
+    autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0)";
+
+macro_rules! now_ms {
+    () => {
+        "floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+    };
+}
+
+/// The time in milliseconds, below 2^53, so that every reader of JSON keeps it.
+pub(super) const NOW_MS: &str = now_ms!();
+
+const fn table(name: &'static str, columns: &'static [Column], key: &'static str) -> Own {
+    Own {
+        name,
+        columns,
+        key,
+        with: "",
+        row: "",
+    }
+}
+
+/// Tables of the gate's own.
+pub(crate) const OWN: [Own; 29] = [
+    // The last good clause of each policy and settings, used when the policy fails.
+    table(
+        "serial_gate_clause",
+        &[("policy", TEXT), ("settings", TEXT), ("text", TEXT)],
+        "policy, settings",
+    ),
+    // The components, each stored once, however many generations use it.
+    table(
+        "serial_gate_policy",
+        &[("digest", ONE_TEXT), ("component", "bytea NOT NULL")],
+        "",
+    ),
+    // The generations. At most one is active, and at most one is the shadow.
+    table(
+        "serial_gate_generation",
+        &[
+            ("id", ID),
+            ("digest", TEXT),
+            ("name", TEXT),
+            ("version", TEXT),
+            ("settings", TEXT),
+            ("limits", TEXT),
+            ("signature", TEXT_OR_NULL),
+            ("state", TEXT),
+        ],
+        "",
+    ),
+    // Every change of a generation's state. Rows are only ever added.
+    table(
+        "serial_gate_generation_event",
+        &[
+            ("id", ID),
+            ("generation", INTEGER),
+            ("state", TEXT),
+            ("at", TEXT),
+            ("who", TEXT),
+            ("why", TEXT),
+        ],
+        "",
+    ),
+    // The failures of active generations. After enough of them a generation is rolled back.
+    table(
+        "serial_gate_failure",
+        &[("generation", INTEGER), ("at", TEXT), ("what", TEXT)],
+        "",
+    ),
+    // How often each shadow was asked, and where it differed from the active generation.
+    table(
+        "serial_gate_shadow",
+        &[
+            ("generation", ONE_INTEGER),
+            ("looks", INTEGER),
+            ("decisions", INTEGER),
+            ("failures", INTEGER),
+            ("last_failure", TEXT),
+        ],
+        "",
+    ),
+    table(
+        "serial_gate_disagreement",
+        &[
+            ("generation", INTEGER),
+            ("job_id", INTEGER),
+            ("active", TEXT),
+            ("shadow", TEXT),
+            ("times", INTEGER),
+            ("last_at", TEXT),
+        ],
+        "generation, job_id",
+    ),
+    // How often each generation's `decide` and clause differed about a queued job in use, and the
+    // last difference.
+    table(
+        "serial_gate_contradiction",
+        &[
+            ("generation", ONE_INTEGER),
+            ("times", INTEGER),
+            ("last_at", TEXT),
+            ("last", TEXT),
+        ],
+        "",
+    ),
+    // Conformance cases that a new policy has to pass.
+    table(
+        "serial_gate_fixture",
+        &[
+            ("name", ONE_TEXT),
+            ("cases", TEXT),
+            ("added_at", TEXT),
+            ("who", TEXT),
+        ],
+        "",
+    ),
+    // The clauses that claims use by heads, each with the tables that it reads and how often its
+    // heads were wrong. `heads` explains the four tables.
+    table(
+        "serial_gate_index",
+        &[
+            ("id", ID),
+            ("clause", "text COLLATE \"C\" NOT NULL UNIQUE"),
+            ("reads_tasks", INTEGER),
+            ("reads_jobs", INTEGER),
+            ("reads_freezes", INTEGER),
+            ("differences", INTEGER),
+        ],
+        "",
+    ),
+    // The first job of each partition, which is a repo and a gated agent, that may be claimed. A
+    // key cannot be NULL.
+    Own {
+        name: "serial_gate_partition",
+        columns: &[
+            ("idx", INTEGER),
+            ("no_repo", BOOLEAN),
+            ("repo", TEXT),
+            ("agent", TEXT_OR_NULL),
+            ("job", INTEGER),
+        ],
+        key: "no_repo, repo, idx, job",
+        with: BUSY,
+        row: "",
+    },
+    // The repos that changed. Rows are only ever added, without a unique key: of two transactions
+    // with one key, the second waits for the first.
+    Own {
+        name: "serial_gate_mark",
+        columns: &[("id", ID), ("no_repo", BOOLEAN), ("repo", TEXT)],
+        key: "",
+        with: BUSY,
+        row: "",
+    },
+    // The dirty repos of each index. Only the holder of the repo's lock adds and removes its rows.
+    Own {
+        name: "serial_gate_dirty",
+        columns: &[("idx", INTEGER), ("no_repo", BOOLEAN), ("repo", TEXT)],
+        key: "idx, no_repo, repo",
+        with: BUSY,
+        row: "",
+    },
+    // The highest task of each repo that was started by a claim of a gated agent.
+    Own {
+        name: "serial_gate_started",
+        columns: &[("no_repo", BOOLEAN), ("repo", TEXT), ("task", INTEGER)],
+        key: "no_repo, repo",
+        with: BUSY,
+        row: "",
+    },
+    // The tasks that appeared after a higher one of their repo had been started. A server gives an
+    // id to a row before the row can be seen. `told_at` is the time of the alert. Rows stay.
+    table(
+        "serial_gate_late_task",
+        &[
+            ("id", ID),
+            ("at", TEXT),
+            ("repo", TEXT_OR_NULL),
+            ("task", INTEGER),
+            ("started", INTEGER),
+            ("told_at", TEXT_OR_NULL),
+        ],
+        "",
+    ),
+    // What operators did; the events of the generations have the rest. Rows are only ever added.
+    table(
+        "serial_gate_audit",
+        &[
+            ("id", ID),
+            ("at", TEXT),
+            ("who", TEXT),
+            ("action", TEXT),
+            ("repo", TEXT_OR_NULL),
+            ("subject", TEXT),
+            ("before", TEXT_OR_NULL),
+            ("after", TEXT_OR_NULL),
+            ("why", TEXT),
+        ],
+        "",
+    ),
+    // The verdicts on deploys. Rows are only ever added.
+    table(
+        "serial_gate_deploy",
+        &[
+            ("id", ID),
+            ("at", TEXT),
+            ("repo", TEXT),
+            ("deploy", TEXT_OR_NULL),
+            ("work_item_id", TEXT_OR_NULL),
+            ("verdict", TEXT),
+            ("detail", TEXT_OR_NULL),
+            ("freeze", INTEGER_OR_NULL),
+            ("who", TEXT),
+        ],
+        "",
+    ),
+    // The alerts. The key distinguishes an alert from those of every other queue.
+    table(
+        "serial_gate_alert",
+        &[
+            ("id", ID),
+            ("key", TEXT),
+            ("at", TEXT),
+            ("kind", TEXT),
+            ("repo", TEXT_OR_NULL),
+            ("work_item_id", TEXT_OR_NULL),
+            ("subject", INTEGER_OR_NULL),
+            ("who", TEXT),
+            ("why", TEXT),
+            ("note", TEXT_OR_NULL),
+        ],
+        "",
+    ),
+    // The delivery of each alert to each channel that was configured at that time.
+    table(
+        "serial_gate_delivery",
+        &[
+            ("alert", INTEGER),
+            ("channel", TEXT),
+            ("state", TEXT),
+            ("attempts", INTEGER),
+            ("due_at", TEXT),
+            ("lease_until", TEXT_OR_NULL),
+            ("sent_at", TEXT_OR_NULL),
+            ("error", TEXT_OR_NULL),
+        ],
+        "alert, channel",
+    ),
+    // Until when a channel is left alone, because it failed or asked for it.
+    table(
+        "serial_gate_channel",
+        &[("name", ONE_TEXT), ("held_until", TEXT)],
+        "",
+    ),
+    // The new numbers of configured chats.
+    table(
+        "serial_gate_moved_chat",
+        &[("channel", TEXT), ("chat", TEXT), ("moved_to", TEXT)],
+        "channel, chat",
+    ),
+    // Whether a base, at its last examined tip, contains the commit that a branch was cut at. NULL:
+    // the search took too long.
+    table(
+        "serial_gate_cut_from",
+        &[
+            ("repo", TEXT),
+            ("base", TEXT),
+            ("base_commit", TEXT),
+            ("tip", TEXT),
+            ("contained", INTEGER_OR_NULL),
+        ],
+        "repo, base, base_commit",
+    ),
+    // The last seen tip of each base. An empty tip: there was no such base.
+    table(
+        "serial_gate_base",
+        &[
+            ("repo", TEXT),
+            ("base", TEXT),
+            ("tip", TEXT),
+            ("seen_at", TEXT),
+        ],
+        "repo, base",
+    ),
+    // Who may use the service, and the hashes of their tokens.
+    table(
+        "serial_gate_access",
+        &[
+            ("id", ID),
+            ("name", TEXT),
+            ("role", TEXT),
+            ("hash", "bytea NOT NULL"),
+            ("made_at", TEXT),
+            ("made_by", TEXT),
+            ("revoked_at", TEXT_OR_NULL),
+        ],
+        "",
+    ),
+    // The answers to requests that may be repeated, for a day.
+    table(
+        "serial_gate_idempotency",
+        &[
+            ("caller", TEXT),
+            ("key", TEXT),
+            ("request", TEXT),
+            ("answer", TEXT),
+            ("at", TEXT),
+        ],
+        "caller, key",
+    ),
+    // The cancelled tasks. A row counts while its task is in the stage that the gate set then: an
+    // id may be reused.
+    table(
+        "serial_gate_cancelled_task",
+        &[("task", ONE_INTEGER), ("at", TEXT_OR_NULL)],
+        "",
+    ),
+    // Since when a job is the head of its repo, if its row has no usable time. `waiting` writes it.
+    table(
+        "serial_gate_head",
+        &[
+            ("job", ONE_INTEGER),
+            ("repo", TEXT_OR_NULL),
+            ("task", INTEGER_OR_NULL),
+            ("created_at", TEXT_OR_NULL),
+            ("since", TEXT),
+        ],
+        "",
+    ),
+    // One row: the server that held the database last, and its timeline. `identity` explains it.
+    table(
+        "serial_gate_server",
+        &[
+            ("id", ONE_INTEGER),
+            ("system", INTEGER),
+            ("timeline", INTEGER),
+        ],
+        "",
+    ),
+    // One row: the version of the policy and settings in force. `triggers` increments it.
+    Own {
+        name: "serial_gate_clause_version",
+        columns: &[("version", INTEGER)],
+        key: "",
+        with: "",
+        row: concat!("(version) VALUES (", now_ms!(), ")"),
+    },
+];
+
+/// The numbers of freezes. A sequence: a row would make two transactions that freeze wait for each
+/// other. `triggers` moves it to the present.
+pub(crate) const FREEZE_NUMBER: &str = "serial_gate_freeze_number";
+
+/// The statement that makes the sequence.
+pub(crate) fn create_freeze_number(schema: &str) -> String {
+    format!("CREATE SEQUENCE {schema}.{FREEZE_NUMBER} MAXVALUE 9007199254740991;")
+}

@@ -1,0 +1,23 @@
+//! The plans of the records' queries: which index answers each.
+
+use super::{waiting, work};
+use crate::store::{Error, Store};
+
+impl Store {
+    /// The steps of the database's plan for each query that finds heads.
+    pub fn head_plans(&mut self) -> Result<Vec<Vec<String>>, Error> {
+        self.read(|tx| {
+            let queries = waiting::Queries::all(tx);
+            queries.iter().map(|query| tx.plan(query)).collect()
+        })
+    }
+
+    /// The steps of the database's plan for each query of the work of a task, and of that of all
+    /// repos.
+    pub fn work_plans(&mut self) -> Result<Vec<Vec<String>>, Error> {
+        self.read(|tx| {
+            let queries = work::queries(tx);
+            queries.iter().map(|query| tx.plan(query)).collect()
+        })
+    }
+}

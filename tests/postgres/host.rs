@@ -1,0 +1,171 @@
+//! The claim of a real host: one statement, functions that may be missing, and what a host is told
+//! when the server has not answered.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serial_gate_clause::{Clause, Dialect};
+
+use super::RULE;
+use crate::store::postgres::prepare_tests::Base;
+use crate::store::{Claimed, Error, HeadClaim, Lease, Problem, Scanned, Shaped, Store};
+
+/// A prepared database with jobs that may be claimed, and a host.
+fn queue() -> Option<(Base, Store)> {
+    let base = Base::new()?;
+    base.init().unwrap();
+    base.run(
+        "INSERT INTO tasks (repo, stage) SELECT 'r' || n, 'analysis' FROM generate_series(1, 9) n;
+         INSERT INTO jobs (task_id, repo, agent) SELECT id, repo, 'analyst' FROM tasks",
+    );
+    let store = Store::open(base.database("")).unwrap();
+    Some((base, store))
+}
+
+fn lease() -> Lease<'static> {
+    Lease {
+        worker: "w",
+        agent: None,
+        generation: None,
+        now: Timestamp::now(),
+        lease: Duration::from_secs(60),
+    }
+}
+
+fn claim(store: &mut Store) -> Result<Option<Claimed>, Error> {
+    let accepted = Clause::accept(RULE).unwrap();
+    let partitions = accepted.partitions().unwrap();
+    let shaped = Shaped {
+        clause: &accepted.render(Dialect::Postgres),
+        digest: "1234",
+        gated: &partitions.gated,
+        reads: &partitions.reads,
+    };
+    store.claim_head(shaped, lease()).map(|claim| match claim {
+        HeadClaim::Claimed(job) => Some(job),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_claim_is_one_statement_that_commits_itself() {
+    let Some((base, mut store)) = queue() else {
+        return;
+    };
+    assert_eq!(claim(&mut store).unwrap().unwrap().id, 1);
+    let job = claim(&mut store).unwrap().unwrap();
+    let claimed = format!(
+        "SELECT count(*) FROM jobs WHERE id = {} AND gate_worker = 'w'",
+        job.id
+    );
+    assert_eq!(base.number(&claimed), 1);
+    let last = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+        AND state = 'idle' AND query LIKE 'SELECT job, task%serial_gate_claim%'";
+    assert_eq!(base.number(last), 1);
+}
+
+#[test]
+fn a_database_whose_transactions_are_serializable_has_claims_all_the_same() {
+    let Some((base, store)) = queue() else { return };
+    drop(store);
+    let name = &base.name;
+    base.run(&format!(
+        "ALTER DATABASE {name} SET default_transaction_isolation = 'serializable'"
+    ));
+    let mut store = Store::open(base.database("")).unwrap();
+    for job in 1..4 {
+        assert_eq!(claim(&mut store).unwrap().unwrap().id, job);
+    }
+}
+
+#[test]
+fn a_role_that_may_create_no_function_claims_by_those_that_are_there() {
+    let Some((base, mut owner)) = queue() else {
+        return;
+    };
+    let role = format!("serial_gate_claims_{}", std::process::id());
+    base.run(&format!(
+        "CREATE ROLE {role} LOGIN; REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+         GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role};
+         GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}"
+    ));
+    let mut worker = Store::open(base.database_of(&role)).unwrap();
+    let missing = claim(&mut worker).unwrap_err();
+    assert!(
+        matches!(missing.problem(), Some(Problem::NoFunctions)),
+        "{missing:?}"
+    );
+    assert_eq!(claim(&mut owner).unwrap().unwrap().id, 1);
+    assert_eq!(claim(&mut worker).unwrap().unwrap().id, 2);
+    drop(worker);
+    base.run(&format!("DROP OWNED BY {role}; DROP ROLE {role}"));
+}
+
+#[test]
+fn a_warning_of_another_program_s_trigger_is_no_warning_about_the_commit() {
+    let Some((base, mut store)) = queue() else {
+        return;
+    };
+    base.run(
+        "CREATE FUNCTION warn() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            RAISE WARNING 'a job is claimed'; RETURN NEW; END $$;
+         CREATE TRIGGER warn BEFORE UPDATE ON jobs FOR EACH ROW EXECUTE FUNCTION warn()",
+    );
+    assert_eq!(claim(&mut store).unwrap().unwrap().id, 1);
+}
+
+#[test]
+fn a_claim_whose_connection_is_lost_may_have_been_made_or_not() {
+    let Some((base, mut store)) = queue() else {
+        return;
+    };
+    assert!(claim(&mut store).unwrap().is_some());
+    base.run(
+        "CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END $$;
+         CREATE TRIGGER die BEFORE UPDATE ON jobs FOR EACH ROW EXECUTE FUNCTION die()",
+    );
+    let lost = claim(&mut store).unwrap_err();
+    assert!(
+        matches!(lost.problem(), Some(Problem::Unknown(_))),
+        "{lost:?}"
+    );
+    base.run("DROP TRIGGER die ON jobs");
+    assert_eq!(claim(&mut store).unwrap().unwrap().id, 2);
+}
+
+#[test]
+fn a_first_claim_does_not_wait_until_a_repo_is_left_alone() {
+    let Some((base, mut store)) = queue() else {
+        return;
+    };
+    let mut plain = base.client();
+    let mut open = plain.transaction().unwrap();
+    open.execute(
+        "INSERT INTO tasks (repo, stage) VALUES ('r1', 'analysis')",
+        &[],
+    )
+    .unwrap();
+    assert_eq!(claim(&mut store).unwrap().unwrap().id, 2);
+    open.commit().unwrap();
+    assert_eq!(claim(&mut store).unwrap().unwrap().id, 1);
+}
+
+#[test]
+fn of_the_clauses_without_heads_only_the_newest_keep_their_functions() {
+    let Some((base, mut store)) = queue() else {
+        return;
+    };
+    for number in 1..8 {
+        let accepted = Clause::accept(&format!("AND jobs.id >= {number}")).unwrap();
+        let scanned = Scanned {
+            clause: &accepted.render(Dialect::Postgres),
+            digest: &format!("{number:04x}"),
+            gated: &accepted.gated(),
+            reads_own_repo_only: true,
+        };
+        assert!(store.claim(scanned, lease()).unwrap().is_some());
+    }
+    let functions = "SELECT count(*) FROM pg_proc WHERE proname LIKE 'serial\\_gate\\_scan\\_%'";
+    assert_eq!(base.number(functions), 4);
+}
