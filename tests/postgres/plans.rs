@@ -54,8 +54,8 @@ fn fault(plan: &str) -> Option<String> {
     // A call of a function has the blocks of its statements, which are heard of, and those of the
     // catalog, which it reads anew after another session has made or dropped something.
     let calls = ["claim", "settle", "first", "give", "wait"];
-    let is_call = |what: &&str| plan.contains(&format!(".serial_gate_{what}"));
-    let reads_much = read > MOST_BLOCKS && !calls.iter().any(|what| is_call(&what));
+    let is_call = |what: &str| plan.contains(&format!(".serial_gate_{what}"));
+    let reads_much = read > MOST_BLOCKS && !calls.iter().any(|what| is_call(what));
     (reads_much || plan.lines().any(is_wrong)).then(|| plan.to_owned())
 }
 

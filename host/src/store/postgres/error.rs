@@ -71,6 +71,11 @@ pub(crate) fn is_out_of_time(error: &Error) -> bool {
     reason(error).and_then(postgres::Error::code) == Some(&SqlState::QUERY_CANCELED)
 }
 
+/// Whether this role may not do what a statement does.
+pub(crate) fn is_not_allowed(error: &Error) -> bool {
+    reason(error).and_then(postgres::Error::code) == Some(&SqlState::INSUFFICIENT_PRIVILEGE)
+}
+
 fn of_server(cause: &EngineError) -> Option<&postgres::Error> {
     cause.downcast_ref::<Cause>().map(|Cause(error)| error)
 }

@@ -89,7 +89,7 @@ pub(super) fn make_others_dirty(index: i64, repo: &str) -> String {
     )
 }
 
-/// The function that evaluates a repo anew, for whoever holds its lock. The marks go first: a later
+/// The function that evaluates a repo anew, for the holder of its lock. The marks go first: a later
 /// statement sees all that they are about.
 pub(super) fn settle(of: &ClauseFunctions<'_>, index: i64) -> String {
     let first = of.call("first");

@@ -6,7 +6,7 @@
 //! for each process, and the first process that notices has every head found anew.
 
 use super::connection::Open;
-use super::error::reason;
+use super::error::{is_not_allowed, reason};
 use super::heads;
 use super::server::Server;
 use super::transaction::{self, Kind, Waits};
@@ -47,12 +47,15 @@ pub(super) fn meet(
             durability: Durability::Full,
             waits: Waits::ForOthers,
         };
-        let stored = transaction::run(open, &kind, |session| store(session, &found));
-        if stored? {
-            tracing::warn!(
+        match transaction::run(open, &kind, |session| store(session, &found)) {
+            Ok(true) => tracing::warn!(
                 "the queue in `{server}` was in another server before, or in another history of \
                  this one: every head is found anew"
-            );
+            ),
+            Ok(false) => {}
+            // A worker's role. A process that may do it will.
+            Err(error) if is_not_allowed(&error) => tracing::debug!("left to others: {error}"),
+            Err(error) => return Err(error),
         }
     }
     Ok(found)

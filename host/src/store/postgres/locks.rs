@@ -19,7 +19,7 @@ const NO_REPO: i32 = KEYS;
 /// Every writer takes it shared. A claim by a clause that reads other repos' rows takes it alone.
 pub(super) const WRITERS: i32 = KEYS + 1;
 
-/// Every claim takes it shared. Whoever adds an index of heads takes it alone.
+/// Every claim takes it shared. A process that adds an index of heads takes it alone.
 pub(super) const CLAIMS: i32 = KEYS + 2;
 
 /// The session that moves the numbers of freezes to the present holds it.

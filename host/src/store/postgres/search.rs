@@ -2,7 +2,7 @@
 //!
 //! Owns the search, whose cost does not depend on how many jobs are held. Leaves what is kept of it
 //! to `heads`. It believes the clause and its shape (`crate::clause::Partitions`). Callers rely on
-//! this: whoever holds the repo's lock gets the job that the clause gives now. Each step reads one
+//! this: a holder of the repo's lock gets the job that the clause gives now. Each step reads one
 //! row by an index, in the index's whole order: for a loop over a line, a server sorts the line.
 
 use super::claim::ClauseFunctions;
