@@ -96,7 +96,7 @@ impl Queue {
         Ok(self.store.put_off(actor, claim, delay, error, &finished)?)
     }
 
-    /// Makes what claims need in the database: see [`prepare_claims`](Store::prepare_claims).
+    /// Makes what claims need in the database: see [`prepare_claims`](crate::store::Store::prepare_claims).
     pub fn prepare_claims(&mut self, now: Timestamp) -> Result<(), Error> {
         if self.store.database().location.file().is_some() {
             return Ok(());
