@@ -154,12 +154,6 @@ impl Postgres {
         statement: impl FnOnce(&Session<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let done = self.on_connection(|open| transaction::run_one(open, statement));
-        if let Err(error) = &done
-            && matches!(error.problem(), Some(Problem::Unknown(_)))
-        {
-            // It may be known as lost only when it is used again.
-            self.forget();
-        }
         self.counted(done)
     }
 
@@ -186,7 +180,29 @@ impl Postgres {
         step: impl FnOnce(&mut Open) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let result = self.be_open().and_then(step);
-        result.map_err(|error| at(error, &self.location()))
+        let result = result.map_err(|error| at(error, &self.location()));
+        if let Err(error) = &result
+            && matches!(
+                error.problem(),
+                Some(Problem::Unknown(_) | Problem::NoServer(_))
+            )
+        {
+            // The driver may learn that it is lost only when it is used again.
+            self.lose();
+        }
+        result
+    }
+
+    /// Gives a connection up that is lost. The next step opens another.
+    fn lose(&mut self) {
+        if self.open.take().is_some() {
+            tracing::warn!(
+                "the connection to `{}` was lost: it is opened anew",
+                self.server
+            );
+            self.openings += 1;
+            self.functions = KnownFunctions::default();
+        }
     }
 
     fn be_open(&mut self) -> Result<&mut Open, Error> {
@@ -196,13 +212,8 @@ impl Postgres {
         let is_lost = |open: &mut Open| {
             open.client.is_closed() || (is_idle && open.client.is_valid(PATIENCE).is_err())
         };
-        if self.open.take_if(is_lost).is_some() {
-            tracing::warn!(
-                "the connection to `{}` was lost: it is opened anew",
-                self.server
-            );
-            self.openings += 1;
-            self.functions = KnownFunctions::default();
+        if self.open.as_mut().is_some_and(is_lost) {
+            self.lose();
         }
         let open = match self.open.take() {
             Some(open) => open,
