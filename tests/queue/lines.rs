@@ -94,7 +94,11 @@ fn a_job_of_a_gated_agent_that_waits_for_long_is_told_of() {
     );
     gate.program()
         .run("UPDATE jobs SET created_at = '2020-01-01T00:00:00Z'");
-    let gate = gate.with_environment(vec![("SERIAL_GATE_WEBHOOK_SECRET", "s".into())]);
+    let place = gate.place().location.to_string();
+    let gate = gate.with_environment(vec![
+        ("SERIAL_GATE_WEBHOOK_SECRET", "s".into()),
+        ("SERIAL_GATE_DB", place.into()),
+    ]);
     gate.run(&["alerts", "deliver"]).exits(1);
     let told = gate.run(&["alerts", "--json"]).succeeds().json();
     assert_eq!(

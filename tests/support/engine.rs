@@ -627,6 +627,11 @@ impl Program {
 
 /// A text as a literal.
 pub fn literal(text: &str) -> String {
+    if text.contains('\0') && Engine::under_test() == Engine::Sqlite {
+        // SQLite ends a statement there.
+        let digits: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+        return format!("CAST(x'{digits}' AS TEXT)");
+    }
     format!("'{}'", text.replace('\'', "''"))
 }
 

@@ -111,37 +111,6 @@ impl ClauseFunctions<'_> {
         format!("{}.{}", self.schema, self.name(what))
     }
 
-    /// The condition that an agent, which is a variable, is gated.
-    pub(super) fn is_gated(&self, agent: &str) -> String {
-        let (listed, negated) = self.listed();
-        let names: Vec<String> = listed.iter().flatten().map(|name| literal(name)).collect();
-        let is_listed = match names.is_empty() {
-            true => String::from("FALSE"),
-            false => format!("{agent} IN ({})", names.join(", ")),
-        };
-        let no_agent = listed.contains(&None);
-        let is_one = format!("CASE WHEN {agent} IS NULL THEN {no_agent} ELSE {is_listed} END");
-        if negated {
-            format!("(NOT {is_one})")
-        } else {
-            format!("({is_one})")
-        }
-    }
-
-    /// Whether a job without an agent is gated.
-    pub(super) fn no_agent_is_gated(&self) -> bool {
-        let (listed, negated) = self.listed();
-        listed.contains(&None) != negated
-    }
-
-    /// The agents that the set lists, and whether these are the ones outside of it.
-    fn listed(&self) -> (&[Option<String>], bool) {
-        match self.gated {
-            Agents::Only(agents) => (agents, false),
-            Agents::AllBut(agents) => (agents, true),
-        }
-    }
-
     fn claim(&self, steps: &str) -> String {
         let signature = format!(
             "{}(p_agent text, {HOLDER}, p_beyond bigint, p_held integer, p_wait integer,
@@ -157,12 +126,6 @@ impl ClauseFunctions<'_> {
         }
         .create(self.schema)
     }
-}
-
-/// A text as a literal, whatever `standard_conforming_strings` says.
-fn literal(text: &str) -> String {
-    let text = text.replace('\\', "\\\\").replace('\'', "''");
-    format!("E'{text}'")
 }
 
 fn name(what: &str, digest: &str) -> String {

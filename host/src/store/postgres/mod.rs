@@ -10,6 +10,7 @@ mod dial;
 pub(crate) mod engine;
 pub(crate) mod error;
 pub(crate) mod functions;
+mod gated;
 pub(crate) mod heads;
 mod identity;
 pub(crate) mod intact;

@@ -305,8 +305,11 @@ fn session(value: &str) -> Option<TargetSessionAttrs> {
 }
 
 fn known() -> Vec<&'static str> {
-    let others = PARAMETERS.iter().map(|(name, ..)| *name);
-    let mut names: Vec<_> = others.chain(PARTS).collect();
+    let mut names: Vec<_> = PARAMETERS
+        .iter()
+        .map(|(name, ..)| *name)
+        .chain(PARTS)
+        .collect();
     names.sort_unstable();
     names
 }
