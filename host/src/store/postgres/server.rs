@@ -1,9 +1,8 @@
 //! Where a queue is in a PostgreSQL server.
 //!
-//! Owns the address: a URL as libpq has it, and `schema=`, which says where the shared tables are.
-//! Leaves the form of a URL to `url`, the connection to `dial`, and a password that is elsewhere to
-//! `password`. Callers rely on this: an address that was read can be used as it is, and no text of
-//! it has its password.
+//! Owns the address: libpq's URL, and `schema=`, where the shared tables are. Leaves the form of a
+//! URL to `url`, the connection to `dial`, a password elsewhere to `password`. Callers rely on this:
+//! an address that was read can be used as it is, and no text of it has its password.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -305,11 +304,8 @@ fn session(value: &str) -> Option<TargetSessionAttrs> {
 }
 
 fn known() -> Vec<&'static str> {
-    let mut names: Vec<_> = PARAMETERS
-        .iter()
-        .map(|(name, ..)| *name)
-        .chain(PARTS)
-        .collect();
+    let mut names = PARTS.to_vec();
+    names.extend(PARAMETERS.iter().map(|(name, ..)| *name));
     names.sort_unstable();
     names
 }
