@@ -63,7 +63,7 @@ pub(super) fn meet(
 
 /// Stores who holds the database, and has every head found anew if that was another. Returns whether
 /// it was another.
-pub(super) fn store(session: &Session<'_>, found: &Identity) -> Result<bool, Error> {
+fn store(session: &Session<'_>, found: &Identity) -> Result<bool, Error> {
     let tx: &dyn Tx = session;
     let of_another = tx.exists("SELECT 1 FROM serial_gate_server", &[])?;
     let changed = tx.execute(
@@ -90,7 +90,7 @@ fn is_stored(session: &Session<'_>, found: &Identity) -> Result<bool, Error> {
 }
 
 /// Who serves this session now.
-pub(super) fn identity(session: &Session<'_>) -> Result<Identity, Error> {
+fn identity(session: &Session<'_>) -> Result<Identity, Error> {
     Ok(Identity {
         system: ask(session, "SELECT system_identifier FROM pg_control_system()")?,
         timeline: match ask(session, TIMELINE)? {

@@ -31,14 +31,19 @@ pub(crate) struct Shared {
     pub required: &'static [(&'static str, Kind)],
     /// Added when missing; nullable, so that other programs need not know them.
     pub added: &'static [Column],
-    /// What an absent table is made with.
-    pub columns: &'static [Column],
+    /// What an absent table begins with. The rest of what is added follows.
+    pub first: &'static [Column],
 }
 
 impl Shared {
     /// The statement that makes it.
     pub(crate) fn create(&self, schema: &str) -> String {
-        create_table(schema, self.name, self.columns, "", "")
+        let rest = self.added.iter().filter(|(column, _)| {
+            let mut first = self.first.iter();
+            first.all(|(known, _)| known != column)
+        });
+        let columns: Vec<Column> = self.first.iter().chain(rest).copied().collect();
+        create_table(schema, self.name, &columns, "", "")
     }
 }
 
@@ -66,19 +71,12 @@ pub(crate) const SHARED: [Shared; 3] = [
             ("gate_base_commit", TEXT_OR_NULL),
             ("gate_cut_at", TEXT_OR_NULL),
         ],
-        columns: &[
+        first: &[
             ("id", ID),
             ("work_item_id", TEXT_OR_NULL),
             ("repo", TEXT_OR_NULL),
             ("stage", TEXT_OR_NULL),
             ("created_at", TIME_NOW),
-            ("gate_stage", TEXT_OR_NULL),
-            ("gate_stage_at", TEXT_OR_NULL),
-            (LABEL, TEXT_OR_NULL),
-            ("gate_branch", TEXT_OR_NULL),
-            ("gate_base", TEXT_OR_NULL),
-            ("gate_base_commit", TEXT_OR_NULL),
-            ("gate_cut_at", TEXT_OR_NULL),
         ],
     },
     Shared {
@@ -108,24 +106,13 @@ pub(crate) const SHARED: [Shared; 3] = [
             // How long the lease, or the delay, was when it was written, in seconds.
             ("gate_lease", INTEGER_OR_NULL),
         ],
-        columns: &[
+        first: &[
             ("id", ID),
             ("task_id", INTEGER_OR_NULL),
             ("repo", TEXT_OR_NULL),
             ("agent", TEXT_OR_NULL),
             ("status", "text COLLATE \"C\" DEFAULT 'queued'"),
             ("created_at", TIME_NOW),
-            ("gate_worker", TEXT_OR_NULL),
-            ("gate_claimed_at", TEXT_OR_NULL),
-            ("gate_lease_until", TEXT_OR_NULL),
-            ("gate_attempt", INTEGER_OR_NULL),
-            ("gate_token", TEXT_OR_NULL),
-            ("gate_error", TEXT_OR_NULL),
-            ("gate_generation", INTEGER_OR_NULL),
-            ("gate_put_off", INTEGER_OR_NULL),
-            ("gate_fence", INTEGER_OR_NULL),
-            ("gate_outcome", TEXT_OR_NULL),
-            ("gate_lease", INTEGER_OR_NULL),
         ],
     },
     Shared {
@@ -141,15 +128,11 @@ pub(crate) const SHARED: [Shared; 3] = [
             // an id may.
             ("gate_number", INTEGER_OR_NULL),
         ],
-        columns: &[
+        first: &[
             ("id", ID),
             ("repo", TEXT),
             ("frozen_at", TIME_NOW),
             ("cleared_at", TEXT_OR_NULL),
-            ("reason", TEXT_OR_NULL),
-            ("work_item_id", TEXT_OR_NULL),
-            ("gate_generation", INTEGER_OR_NULL),
-            ("gate_number", INTEGER_OR_NULL),
         ],
     },
 ];
