@@ -10,16 +10,21 @@ use crate::support::own_server::OwnServer;
 use crate::support::service::Service;
 use crate::support::{Gate, programs};
 
+/// A queue in a server of its own, which is started.
+fn queue_on(server: &OwnServer) -> Gate {
+    server.start();
+    let url = ("SERIAL_GATE_DB", server.url().into());
+    let gate = Gate::empty().with_environment(vec![url]);
+    gate.run(&["init"]).succeeds();
+    gate
+}
+
 #[test]
 fn while_the_server_is_away_it_is_not_ready_and_afterwards_it_goes_on() {
     let Some(server) = OwnServer::new() else {
         return programs::missing("there is no `pg_ctl`", "no server goes away");
     };
-    server.start();
-    let url = ("SERIAL_GATE_DB", server.url().into());
-    let gate = Gate::empty().with_environment(vec![url]);
-    gate.run(&["init"]).succeeds();
-    let service = Service::on(gate);
+    let service = Service::on(queue_on(&server));
     assert!(service.is_ready());
     service.post("/tasks", &json!({"repo": "alpha"})).is(201);
     for _ in 0..2 {
@@ -40,11 +45,7 @@ fn a_worker_that_waits_gets_a_job_after_the_server_was_away() {
     let Some(server) = OwnServer::new() else {
         return programs::missing("there is no `pg_ctl`", "no server goes away");
     };
-    server.start();
-    let url = ("SERIAL_GATE_DB", server.url().into());
-    let gate = Gate::empty().with_environment(vec![url]);
-    gate.run(&["init"]).succeeds();
-    let service = Service::on(gate);
+    let service = Service::on(queue_on(&server));
     std::thread::scope(|scope| {
         let service = &service;
         let waiting = scope.spawn(move || {
@@ -74,10 +75,7 @@ fn a_service_with_workers_that_wait_changes_nothing_while_nothing_happens() {
     let Some(server) = OwnServer::new() else {
         return programs::missing("there is no `pg_ctl`", "nothing is idle");
     };
-    server.start();
-    let url = ("SERIAL_GATE_DB", server.url().into());
-    let gate = Gate::empty().with_environment(vec![url]);
-    gate.run(&["init"]).succeeds();
+    let gate = queue_on(&server);
     gate.run(&["task", "add", "alpha"]).succeeds();
     gate.run(&["claim"]).succeeds();
     gate.run(&["task", "add", "alpha"]).succeeds();

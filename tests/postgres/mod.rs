@@ -49,7 +49,7 @@ const ELSEWHERE: &str = "AND NOT EXISTS (SELECT 1 FROM tasks t WHERE t.id = jobs
     AND t.stage = 'review')";
 
 /// The server, if the environment names one.
-fn server() -> Option<String> {
+pub(super) fn server() -> Option<String> {
     let named = std::env::var("SERIAL_GATE_TEST_PG").ok();
     let named = named.filter(|server| !server.is_empty());
     assert!(

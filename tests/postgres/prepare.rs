@@ -17,18 +17,8 @@ use insta::assert_snapshot;
 use postgres::config::Host;
 use postgres::{Client, Config, NoTls};
 
+use super::tests::server;
 use crate::model::Settings;
-
-/// The server, if the environment names one.
-fn server() -> Option<String> {
-    let named = std::env::var("SERIAL_GATE_TEST_PG").ok();
-    let named = named.filter(|server| !server.is_empty());
-    assert!(
-        named.is_some() || std::env::var_os("CI").is_none_or(|ci| ci.is_empty()),
-        "`CI` is set, and `SERIAL_GATE_TEST_PG` is not"
-    );
-    named
-}
 
 /// A database of its own.
 pub(super) struct Base {
