@@ -1,4 +1,4 @@
-//! The queues that are measured, each in a schema of its own, which is dropped at the end.
+//! The measured queues, each in its own schema, which is dropped at the end.
 //!
 //! Owns the rows. Callers rely on this: the held jobs have the ids 1 to `held`. After them come
 //! jobs of each repo's first task that may be claimed, two gated ones and two others in turns, so

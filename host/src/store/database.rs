@@ -55,7 +55,7 @@ pub enum Location {
 /// Why a text is no place of a database.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotALocation {
-    /// It is meant as the address of a server, and is none.
+    /// It begins like the address of a server, but is not one.
     #[cfg(feature = "postgres")]
     #[error(transparent)]
     Address(#[from] AddressError),

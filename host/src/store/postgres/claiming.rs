@@ -3,7 +3,7 @@
 //! Owns when the functions of a clause are made in the server, and how often a claim that is `busy`
 //! asks again. Leaves the steps of a claim to `claim`, which runs in the server. Callers rely on
 //! this: a claim is one statement, so the server waits for nothing between its locks and its commit;
-//! and a claim that others delay is never told as one that found nothing.
+//! and a claim that others delay is never reported as having found nothing.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};

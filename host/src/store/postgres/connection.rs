@@ -75,7 +75,7 @@ impl Notices {
     }
 
     /// The last warning since the last call that no function has raised. A commit has none unless it is not as safe as it
-    /// should be: the wait for a standby was cancelled. That warning has no code of its own, and
+    /// should be: the wait for a standby was cancelled. That warning has no code that tells it apart, and
     /// its words are in the server's language.
     pub(crate) fn take_warning(&self) -> Option<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()

@@ -84,7 +84,7 @@ fn problem(why: Failed) -> Problem {
     }
 }
 
-/// Whether the server asked for a password, and there is none. The driver has no code for it.
+/// Whether the server asked for a password that this process lacks. The driver has no code for it.
 fn has_no_password(error: &postgres::Error) -> bool {
     let cause = std::error::Error::source(error).map(ToString::to_string);
     cause.as_deref() == Some("password missing")

@@ -148,7 +148,7 @@ impl Postgres {
         self.counted(done)
     }
 
-    /// Runs a statement that is a transaction of its own and changes something.
+    /// Runs a change of one statement, which commits itself.
     pub(super) fn commit_one<T>(
         &mut self,
         statement: impl FnOnce(&Session<'_>) -> Result<T, Error>,

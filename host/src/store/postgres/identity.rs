@@ -1,7 +1,7 @@
 //! Which server holds the database, and which of its histories.
 //!
-//! Owns the comparison with the server that this process knows, and with the one that the database
-//! was last in. A standby that takes over, a backup that is restored to a point in time, and a copy
+//! Owns the comparison with the server that this process knows, and with the last server of the
+//! database. A standby that takes over, a backup that is restored to a point in time, and a copy
 //! in another server all differ. Callers rely on this: when it differs, the change is logged once
 //! for each process, and the first process that notices has every head found anew.
 
