@@ -7,8 +7,10 @@ use jiff::Timestamp;
 use serial_gate_clause::{Clause, Dialect};
 
 use super::RULE;
+use crate::store::engine::Tx;
 use crate::store::postgres::prepare_tests::Base;
-use crate::store::{Claimed, Error, HeadClaim, Lease, Problem, Scanned, Shaped, Store};
+use crate::store::records::holding::claim_row;
+use crate::store::{Claim, Claimed, Error, HeadClaim, Lease, Problem, Scanned, Shaped, Store};
 
 /// A prepared database with jobs that may be claimed, and a host.
 fn queue() -> Option<(Base, Store)> {
@@ -132,6 +134,36 @@ fn a_claim_whose_connection_is_lost_may_have_been_made_or_not() {
     );
     base.run("DROP TRIGGER die ON jobs");
     assert_eq!(claim(&mut store).unwrap().unwrap().id, 2);
+}
+
+#[test]
+fn a_look_at_a_claim_locks_no_row_and_waits_for_none() {
+    let Some((base, mut store)) = queue() else {
+        return;
+    };
+    let job = claim(&mut store).unwrap().unwrap();
+    let held = Claim {
+        job: job.id,
+        token: &job.token,
+    };
+    let mut plain = base.client();
+    let mut open = plain.transaction().unwrap();
+    open.execute("SELECT 1 FROM jobs FOR UPDATE", &[]).unwrap();
+    let row = |tx: &dyn Tx| claim_row(tx, job.id).map(|row| row.status);
+    for status in [
+        store.check_claim(held).map(|()| Some("running".into())),
+        store.read(row),
+        store.read_one_state(row),
+        store.ask(row),
+    ] {
+        assert_eq!(status.unwrap().as_deref(), Some("running"));
+    }
+    // A change has to wait, and here it may not.
+    store.wait_for_others(false).unwrap();
+    assert!(matches!(
+        store.write(row).unwrap_err().problem(),
+        Some(Problem::Locked)
+    ));
 }
 
 #[test]

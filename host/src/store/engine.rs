@@ -46,7 +46,8 @@ pub(crate) trait Tx {
     /// The join of a table whose rows are to be looked up for each row of what comes before it.
     fn then_join(&self) -> &'static str;
 
-    /// The words after a query that lock its rows, where another transaction could change them.
+    /// The words after a query that lock its rows, where another transaction could change them. A
+    /// step that only reads locks none.
     fn locking(&self) -> &'static str;
 
     /// A sub-select over the texts of a JSON list, which is a parameter: for `stage IN (…)`.

@@ -85,7 +85,9 @@ impl Postgres {
         &mut self,
         statement: impl FnOnce(&Session<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        self.on_connection(|open| statement(&Session::on(&mut open.client, &open.statements)))
+        self.on_connection(|open| {
+            statement(&Session::that_reads(&mut open.client, &open.statements))
+        })
     }
 
     /// Runs a step that only reads, from one state.

@@ -99,7 +99,12 @@ pub(crate) fn run<T>(
     step: impl FnOnce(&Session<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
     open.client.batch_execute(&kind.begin())?;
-    let session = Session::on(&mut open.client, &open.statements);
+    let session = match kind {
+        Kind::Change { .. } => Session::on(&mut open.client, &open.statements),
+        Kind::Reads | Kind::OneState { .. } => {
+            Session::that_reads(&mut open.client, &open.statements)
+        }
+    };
     let result = step(&session);
     let has_failed = session.has_failed();
     match result {

@@ -24,6 +24,8 @@ use crate::store::engine::{Row, Tx, Value};
 pub(crate) struct Session<'a> {
     client: RefCell<&'a mut Client>,
     statements: &'a Statements,
+    /// What locks the rows of a query; nothing in a step that only reads, which may lock none.
+    locking: &'static str,
     has_failed: Cell<bool>,
 }
 
@@ -58,10 +60,20 @@ impl Statements {
 }
 
 impl<'a> Session<'a> {
+    /// For a step that may change something.
     pub(crate) fn on(client: &'a mut Client, statements: &'a Statements) -> Session<'a> {
+        Session {
+            locking: "FOR NO KEY UPDATE",
+            ..Session::that_reads(client, statements)
+        }
+    }
+
+    /// For a step that only reads.
+    pub(crate) fn that_reads(client: &'a mut Client, statements: &'a Statements) -> Session<'a> {
         Session {
             client: RefCell::new(client),
             statements,
+            locking: "",
             has_failed: Cell::new(false),
         }
     }
@@ -179,7 +191,7 @@ impl Tx for Session<'_> {
     }
 
     fn locking(&self) -> &'static str {
-        "FOR NO KEY UPDATE"
+        self.locking
     }
 
     fn texts_of(&self, parameter: &str) -> String {

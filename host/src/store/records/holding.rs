@@ -104,7 +104,7 @@ pub(crate) struct ClaimRow {
     pub outcome: Option<String>,
 }
 
-/// Reads it, and keeps others from changing it until the transaction ends.
+/// Reads it. A change also keeps others from changing it until its transaction ends.
 pub(crate) fn claim_row(tx: &dyn Tx, id: i64) -> Result<ClaimRow, Error> {
     let row = tx.row(
         &format!(
