@@ -1,16 +1,20 @@
 //! The claim of a real host: one statement, functions that may be missing, and what a host is told
 //! when the server has not answered.
 
+use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serial_gate_clause::{Clause, Dialect};
 
-use super::RULE;
+use super::{RULE, add, until_it_waits};
 use crate::store::engine::Tx;
 use crate::store::postgres::prepare_tests::Base;
 use crate::store::records::holding::claim_row;
-use crate::store::{Claim, Claimed, Error, HeadClaim, Lease, Problem, Scanned, Shaped, Store};
+use crate::store::records::outcome::TaskOutcome;
+use crate::store::records::task_end::{Running, TaskEnd};
+use crate::store::records::tasks::NewTask;
+use crate::store::{Actor, Claim, Claimed, Error, HeadClaim, Lease, Problem, Scanned, Shaped, Store};
 
 /// A prepared database with jobs that may be claimed, and a host.
 fn queue() -> Option<(Base, Store)> {
@@ -167,6 +171,26 @@ fn a_look_at_a_claim_locks_no_row_and_waits_for_none() {
 }
 
 #[test]
+fn a_step_that_only_reads_has_its_answer_although_a_statement_failed_and_a_change_has_none() {
+    let Some((_base, mut store)) = queue() else {
+        return;
+    };
+    let step = |tx: &dyn Tx| {
+        assert!(tx.exists("SELECT 1 WHERE 1 / 0 = 0", &[]).is_err());
+        Ok(7)
+    };
+    for answer in [
+        store.read(step),
+        store.read_one_state(step),
+        store.ask(step),
+    ] {
+        assert_eq!(answer.unwrap(), 7);
+    }
+    assert!(matches!(store.write(step), Err(Error::GroupEnded)));
+    assert!(store.read(|tx| tx.exists("SELECT 1", &[])).unwrap());
+}
+
+#[test]
 fn a_first_claim_does_not_wait_until_a_repo_is_left_alone() {
     let Some((base, mut store)) = queue() else {
         return;
@@ -181,6 +205,75 @@ fn a_first_claim_does_not_wait_until_a_repo_is_left_alone() {
     assert_eq!(claim(&mut store).unwrap().unwrap().id, 2);
     open.commit().unwrap();
     assert_eq!(claim(&mut store).unwrap().unwrap().id, 1);
+}
+
+#[test]
+fn a_task_that_a_host_adds_holds_later_ones_from_the_moment_that_it_has_its_id() {
+    let Some((base, mut store)) = queue() else {
+        return;
+    };
+    // An id is given out before any trigger fires. This one fires before the gate's.
+    base.run(
+        "UPDATE tasks SET stage = 'done'; UPDATE jobs SET status = 'done';
+         CREATE FUNCTION delay() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF NEW.work_item_id = 'slow' THEN PERFORM pg_advisory_xact_lock(7); END IF;
+            RETURN NEW; END $$;
+         CREATE TRIGGER a_delay BEFORE INSERT ON tasks FOR EACH ROW EXECUTE FUNCTION delay()",
+    );
+    let (mut plain, mut delay) = (base.client(), base.client());
+    delay.batch_execute("SELECT pg_advisory_lock(7)").unwrap();
+    let mut host = Store::open(base.database("")).unwrap();
+    let slow = NewTask {
+        repo: "r1",
+        work_item: Some("slow"),
+        stage: "analysis",
+        agent: "analyst",
+        label: None,
+    };
+    thread::scope(|scope| {
+        let adding = scope.spawn(|| host.add_task(Timestamp::now(), slow).unwrap());
+        until_it_waits(&mut plain, "classid = 0 AND objid = 7");
+        let (later, _) = add(&mut plain, "r1", "analyst");
+        store.wait_for_others(false).unwrap();
+        let during = claim(&mut store).unwrap_err();
+        assert!(matches!(during.problem(), Some(Problem::Locked)));
+        delay.batch_execute("SELECT pg_advisory_unlock(7)").unwrap();
+        let earlier = adding.join().unwrap();
+        assert!(earlier.task_id < later);
+        let claimed = claim(&mut store).unwrap().unwrap();
+        assert_eq!(claimed.id, earlier.job_id);
+    });
+}
+
+#[test]
+fn the_end_of_a_task_waits_for_a_claim_of_its_job_and_then_is_refused_because_it_runs() {
+    let Some((base, mut store)) = queue() else {
+        return;
+    };
+    let (mut plain, mut other) = (base.client(), base.client());
+    let mut claim = other.transaction().unwrap();
+    let claimed = "UPDATE jobs SET status = 'running', gate_worker = 'other' WHERE id = 1";
+    claim.execute(claimed, &[]).unwrap();
+    let end = TaskEnd {
+        outcome: TaskOutcome::Done,
+        stage: "done",
+        running: Running::default(),
+    };
+    let actor = Actor {
+        now: Timestamp::now(),
+        who: "tests",
+        why: "a test",
+    };
+    thread::scope(|scope| {
+        let ending = scope.spawn(|| store.end_tasks(actor, &[1], end));
+        until_it_waits(&mut plain, "locktype = 'transactionid'");
+        claim.commit().unwrap();
+        let refused = ending.join().unwrap();
+        assert!(
+            matches!(refused, Err(Error::TaskRuns { job: 1, .. })),
+            "{refused:?}"
+        );
+    });
 }
 
 #[test]

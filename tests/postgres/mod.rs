@@ -326,16 +326,17 @@ fn add(plain: &mut impl postgres::GenericClient, repo: &str, agent: &str) -> (i6
     (task, job)
 }
 
-fn pid(client: &mut Client) -> i32 {
-    let row = client.query_one("SELECT pg_backend_pid()", &[]);
+/// The locks of a session, for `until_it_waits`.
+fn locks_of(client: &mut Client) -> String {
+    let row = client.query_one("SELECT 'pid = ' || pg_backend_pid()", &[]);
     row.unwrap().get(0)
 }
 
-/// Waits until a session waits for a lock.
-fn until_it_waits(watcher: &mut Client, pid: i32) {
+/// Waits until a session waits for a lock; `which` is a condition on `pg_locks`.
+fn until_it_waits(watcher: &mut Client, which: &str) {
     let end = Instant::now() + Duration::from_secs(10);
-    let sql = "SELECT count(*) FROM pg_locks WHERE pid = $1 AND NOT granted";
-    while watcher.query_one(sql, &[&pid]).unwrap().get::<_, i64>(0) == 0 {
+    let sql = format!("SELECT count(*) FROM pg_locks WHERE {which} AND NOT granted");
+    while count(watcher, &sql) == 0 {
         assert!(Instant::now() < end, "the session never waited for a lock");
         thread::sleep(Duration::from_millis(1));
     }

@@ -3,7 +3,7 @@
 
 use std::thread;
 
-use super::{Claimed, Queue, RULE, add, count, pid, times, until_it_waits};
+use super::{Claimed, Queue, RULE, add, count, locks_of, times, until_it_waits};
 
 /// Runs a race again and again, each time in another repo.
 fn each(race: impl Fn(&Queue, &str)) {
@@ -47,7 +47,7 @@ fn a_freeze_waits_for_a_claim_and_then_sees_its_job() {
         let (_, job) = add(&mut plain, repo, "analyst");
         host.batch_execute("BEGIN").unwrap();
         assert_eq!(queue.claim(&mut host).job, Some(job));
-        let freezing = pid(&mut freezer);
+        let freezing = locks_of(&mut freezer);
         let name = repo.to_owned();
         let freeze = thread::spawn(move || {
             let mut freeze = freezer.transaction().unwrap();
@@ -58,7 +58,7 @@ fn a_freeze_waits_for_a_claim_and_then_sees_its_job() {
             freeze.commit().unwrap();
             running
         });
-        until_it_waits(&mut plain, freezing);
+        until_it_waits(&mut plain, &freezing);
         host.batch_execute("COMMIT").unwrap();
         assert_eq!(freeze.join().unwrap(), 1);
     });
@@ -130,10 +130,10 @@ fn a_claim_that_waited_for_a_freeze_asks_the_clause_only_then() {
         freeze.execute(sql, &[&repo]).unwrap();
         let missed = queue.claim(&mut host);
         assert!(missed.held.is_some());
-        let claiming = pid(&mut host);
+        let claiming = locks_of(&mut host);
         thread::scope(|scope| {
             let claim = scope.spawn(|| queue.claim_by(&mut host, None, missed.held, 10_000));
-            until_it_waits(&mut plain, claiming);
+            until_it_waits(&mut plain, &claiming);
             freeze.commit().unwrap();
             let claimed = claim.join().unwrap();
             assert_eq!((claimed.job, claimed.busy), (None, false));

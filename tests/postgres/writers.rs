@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use postgres::Client;
 
-use super::{Queue, RULE, add, count, pid, until_it_waits};
+use super::{Queue, RULE, add, count, locks_of, until_it_waits};
 
 const MARKS: &str = "SELECT count(*) FROM serial_gate_mark";
 
@@ -340,10 +340,10 @@ fn a_program_that_locks_one_table_after_another_never_fails_because_of_a_claim()
         add(&mut plain, "a", "analyst");
         let mut change = plain.transaction().unwrap();
         change.batch_execute(&format!("TRUNCATE {one}")).unwrap();
-        let claiming = pid(&mut host);
+        let claiming = locks_of(&mut host);
         thread::scope(|scope| {
             let claim = scope.spawn(|| queue.claim(&mut host));
-            until_it_waits(&mut watcher, claiming);
+            until_it_waits(&mut watcher, &claiming);
             change.batch_execute(&format!("TRUNCATE {other}")).unwrap();
             change.commit().unwrap();
             let claimed = claim.join().unwrap();

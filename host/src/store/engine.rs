@@ -50,6 +50,10 @@ pub(crate) trait Tx {
     /// step that only reads locks none.
     fn locking(&self) -> &'static str;
 
+    /// Keeps claims of a repo away until the transaction ends. A task's id is given out before its
+    /// row has the lock, and meanwhile a later task could start.
+    fn hold_repo(&self, repo: &str) -> Result<(), Error>;
+
     /// A sub-select over the texts of a JSON list, which is a parameter: for `stage IN (…)`.
     fn texts_of(&self, parameter: &str) -> String;
 }

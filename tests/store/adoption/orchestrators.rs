@@ -29,6 +29,14 @@ fn day(sql: &str, init: &[&str]) -> String {
         assert_eq!(gate.content(), before);
         return day.trim_end().to_owned() + "\n→ nothing was changed";
     }
+    if Engine::under_test() == Engine::Postgres {
+        // The trial has drawn numbers from sequences that were in use.
+        for table in ["tasks", "jobs"] {
+            gate.program().run(format!(
+                "SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table}"
+            ));
+        }
+    }
     let mut claim = |then: &dyn Fn(&str, &str) -> Vec<Ran>| {
         let ran = gate.run(&["claim", "--json"]);
         if ran.code != Some(0) {

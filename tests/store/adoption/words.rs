@@ -1,6 +1,7 @@
 //! What `init` reports about the file: new, adopted, or not the intended one.
 
 use crate::support::Gate;
+use crate::support::engine::Engine;
 
 fn with(sql: &str) -> Gate {
     let gate = Gate::empty();
@@ -81,11 +82,15 @@ fn a_dry_run_says_what_would_be_and_changes_nothing() {
     assert!(first.contains("; other writers would wait "), "{first}");
     let told = gate.run(&["init", "--dry-run", "--json"]).succeeds().json();
     assert_eq!(gate.content(), before);
-    assert_eq!(std::fs::read_dir(gate.path("")).unwrap().count(), 1);
+    let is_a_file = Engine::under_test() == Engine::Sqlite;
+    let files = std::fs::read_dir(gate.path("")).unwrap().count();
+    assert_eq!(files, usize::from(is_a_file));
     let done = gate.run(&["init", "--json"]).succeeds().json();
-    // Only what it does not do is missing: the file's mode.
     let mut changes = told["changes"].as_array().unwrap().clone();
-    changes.push(serde_json::json!({"journal_mode": "wal"}));
+    if is_a_file {
+        // A dry run does not set the file's mode.
+        changes.push(serde_json::json!({"journal_mode": "wal"}));
+    }
     assert_eq!(done["changes"], serde_json::Value::Array(changes));
     assert_eq!(told["dry_run"], true);
     assert_eq!(done["adoption"]["census"]["jobs"], 4);
@@ -137,7 +142,7 @@ fn tables_of_almost_the_names_are_refused_unless_new_ones_are_wanted() {
     ] {
         let create: String = tables
             .iter()
-            .map(|name| format!("CREATE TABLE {name} (id INTEGER PRIMARY KEY);"))
+            .map(|name| format!("CREATE TABLE \"{name}\" (id INTEGER PRIMARY KEY);"))
             .collect();
         let gate = with(&create);
         let before = gate.content();

@@ -33,6 +33,10 @@ const WAIT: i64 = 1_000;
 /// How often functions are made anew that another host has dropped meanwhile.
 const TRIES: usize = 3;
 
+/// By how many clauses a connection claims. The server's process keeps the plans of each, and looks
+/// through all of them at every change of a table or a function.
+const CLAUSES: usize = 32;
+
 /// How many repos are evaluated in one call, before a new index is used.
 const SETTLED: i64 = 256;
 
@@ -104,6 +108,9 @@ impl Postgres {
         let mut aside = Aside::default();
         loop {
             if !self.functions.found.contains(&name) {
+                if self.functions.found.len() >= CLAUSES {
+                    self.renew();
+                }
                 self.look_for(&name, &install)?;
                 begun = Instant::now();
             }

@@ -247,6 +247,13 @@ impl Postgres {
         self.on_connection(|open| transaction::run_and_undo(open, &kind, step))
     }
 
+    /// Ends the server's process for this connection, with all that it keeps. The next step opens
+    /// another.
+    pub(super) fn renew(&mut self) {
+        self.open = None;
+        self.forget();
+    }
+
     /// Takes nothing that was read before as known.
     pub(super) fn forget(&mut self) {
         self.openings += 1;

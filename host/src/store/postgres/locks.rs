@@ -16,7 +16,8 @@ const KEYS: i32 = 1024;
 /// The key of the rows without a repo.
 const NO_REPO: i32 = KEYS;
 
-/// Every writer takes it shared. A claim by a clause that reads other repos' rows takes it alone.
+/// Every writer takes it shared, before its repo's. A claim by a clause that reads other repos' rows
+/// takes it alone.
 pub(super) const WRITERS: i32 = KEYS + 1;
 
 /// Every claim takes it shared. A process that adds an index of heads takes it alone.
@@ -55,6 +56,11 @@ impl Locks {
     /// Takes a key shared, until the transaction ends.
     pub(super) fn share(self, key: impl Display) -> String {
         format!("pg_advisory_xact_lock_shared({}, {key})", self.0)
+    }
+
+    /// Takes the locks of a writer of a repo, an expression of the type `text`.
+    pub(super) fn write(self, repo: &str) -> String {
+        format!("{}, {}", self.share(WRITERS), self.share(key(repo)))
     }
 
     /// Takes a key alone, until the transaction ends.

@@ -4,7 +4,7 @@
 //! Owns the order: one transaction, in which everything is asked, added and tried, and which is
 //! rolled back if the gate could not work there. Claims and other preparations wait until it is
 //! over. Leaves the additions to `migrate`. Callers rely on this: after an error nothing has
-//! changed, but a trial may have used up numbers of a sequence.
+//! changed, but a trial may have used up numbers of a sequence that is in use.
 
 use std::time::{Duration, Instant};
 

@@ -47,28 +47,33 @@ pub(crate) enum Kind {
 
 impl Kind {
     fn begin(&self) -> String {
-        let idle = limit("idle_in_transaction_session_timeout", IDLE_TIMEOUT);
+        let lock = match self {
+            Kind::Change {
+                waits: Waits::ForNobody,
+                ..
+            } => Duration::from_millis(1),
+            _ => LOCK_TIMEOUT,
+        };
+        let limits = [
+            limit("idle_in_transaction_session_timeout", IDLE_TIMEOUT),
+            limit("lock_timeout", lock),
+        ]
+        .concat();
         match *self {
-            Kind::Reads => format!("BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; {UTC} {idle}"),
+            Kind::Reads => {
+                format!("BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; {UTC} {limits}")
+            }
             Kind::OneState { budget } => {
                 let budget = budget.map(|budget| limit("statement_timeout", budget));
                 format!(
-                    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {UTC} {idle} {} {}",
-                    limit("lock_timeout", LOCK_TIMEOUT),
+                    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {UTC} {limits} {}",
                     budget.unwrap_or_default()
                 )
             }
-            Kind::Change { durability, waits } => {
-                let lock = match waits {
-                    Waits::ForOthers => LOCK_TIMEOUT,
-                    Waits::ForNobody => Duration::from_millis(1),
-                };
-                format!(
-                    "BEGIN ISOLATION LEVEL READ COMMITTED; {UTC} {idle} {} {}",
-                    limit("lock_timeout", lock),
-                    safety(durability)
-                )
-            }
+            Kind::Change { durability, .. } => format!(
+                "BEGIN ISOLATION LEVEL READ COMMITTED; {UTC} {limits} {}",
+                safety(durability)
+            ),
         }
     }
 }
@@ -99,15 +104,20 @@ pub(crate) fn run<T>(
     step: impl FnOnce(&Session<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
     open.client.batch_execute(&kind.begin())?;
-    let session = match kind {
-        Kind::Change { .. } => Session::on(&mut open.client, &open.statements),
-        Kind::Reads | Kind::OneState { .. } => {
-            Session::that_reads(&mut open.client, &open.statements)
-        }
+    let only_reads = !matches!(kind, Kind::Change { .. });
+    let session = match only_reads {
+        true => Session::that_reads(&mut open.client, &open.statements),
+        false => Session::on(&mut open.client, &open.statements),
     };
     let result = step(&session);
     let has_failed = session.has_failed();
     match result {
+        // There is nothing to commit, and the step may have an answer although a statement has
+        // failed.
+        Ok(done) if only_reads && has_failed => {
+            undo(&mut open.client);
+            Ok(done)
+        }
         // The server answers a COMMIT with a rollback, and with no error, once a statement has
         // failed.
         Ok(_) if has_failed => {

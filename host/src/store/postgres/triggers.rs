@@ -12,7 +12,7 @@
 
 use super::functions::{Function, NOW_TEXT};
 use super::heads::MARK_ALL;
-use super::locks::{Locks, NUMBERS, WRITERS, key};
+use super::locks::{Locks, NUMBERS};
 use super::own_tables::{FREEZE_NUMBER, NOW_MS};
 use crate::clause::Table;
 
@@ -180,15 +180,13 @@ fn changed(schema: &str) -> String {
                 known := {known};
                 CONTINUE WHEN current_setting('{MARKED}', TRUE) = known;
                 PERFORM {};
-                PERFORM {};
                 INSERT INTO serial_gate_mark (no_repo, repo)
                 VALUES (one IS NULL, coalesce(one, ''));
                 PERFORM set_config('{MARKED}', known, TRUE);
             END LOOP;
             RETURN NULL;
          END",
-        locks.share(WRITERS),
-        locks.share(key("one")),
+        locks.write("one"),
     )
 }
 
@@ -205,11 +203,9 @@ fn entering(schema: &str) -> String {
         "DECLARE one text := NEW.repo;
          BEGIN
             PERFORM {};
-            PERFORM {};
             RETURN NEW;
          END",
-        locks.share(WRITERS),
-        locks.share(key("one"))
+        locks.write("one")
     )
 }
 

@@ -13,12 +13,13 @@ use postgres::fallible_iterator::FallibleIterator;
 use postgres::types::ToSql;
 
 use super::error::is_out_of_time;
+use super::locks::Locks;
 use super::places::{Placed, placed};
 use super::qualify::qualified;
 use super::value::{Cells, Sent};
 use crate::clause::Dialect;
 use crate::store::Error;
-use crate::store::engine::{Row, Tx, Value};
+use crate::store::engine::{Row, Tx, Value, values};
 
 /// A connection, while a step runs on it.
 pub(crate) struct Session<'a> {
@@ -192,6 +193,11 @@ impl Tx for Session<'_> {
 
     fn locking(&self) -> &'static str {
         self.locking
+    }
+
+    fn hold_repo(&self, repo: &str) -> Result<(), Error> {
+        let locks = Locks::of(self.schema()).write("$1::text");
+        self.run(&format!("SELECT {locks}"), values![repo]).map(drop)
     }
 
     fn texts_of(&self, parameter: &str) -> String {

@@ -12,6 +12,7 @@ use super::effect::Effect;
 use super::outcome::{self, TASK_IS_CANCELLED, TaskOutcome};
 use crate::store::engine::{Tx, values};
 use crate::store::error::not_empty;
+use crate::store::indexes::IS_OPEN;
 use crate::store::job;
 use crate::store::job::{IS_CANCELLED, IS_QUEUED, IS_RUNNING};
 use crate::store::token::is_token;
@@ -206,7 +207,8 @@ pub(crate) fn check_ended(tx: &dyn Tx, ids: &[i64], end: TaskEnd<'_>) -> Result<
 }
 
 /// The job that goes on because its holder ends the task. Refuses to end a task while another
-/// worker works on it: no worker is busy with a job that is deferred, or whose lease ran out.
+/// worker works on it: no worker is busy with a job that is deferred, or whose lease ran out. The
+/// queued jobs are read, too: a claim that is about to be committed is waited for.
 fn kept_job(
     tx: &dyn Tx,
     now: Timestamp,
@@ -216,27 +218,29 @@ fn kept_job(
     if running.force {
         return Ok(None);
     }
-    let jobs: Vec<RunningJob> = tx.rows(
+    let jobs: Vec<OpenJob> = tx.rows(
         &format!(
-            "SELECT id, gate_worker, gate_token,
-            NOT (gate_put_off IS NOT NULL AND gate_worker IS NULL AND gate_token IS NULL)
-                AND (gate_lease_until IS NULL OR gate_lease_until > $2)
-         FROM jobs WHERE task_id = $1 AND {IS_RUNNING} ORDER BY id"
+            "SELECT id, gate_worker, gate_token, {IS_RUNNING}
+                AND NOT (gate_put_off IS NOT NULL AND gate_worker IS NULL AND gate_token IS NULL)
+                AND (gate_lease_until IS NULL OR gate_lease_until > $2), {IS_RUNNING}
+             FROM jobs WHERE task_id = $1 AND {IS_OPEN} ORDER BY id {}",
+            tx.locking()
         ),
         values![task, sql_time(now)],
         |row| {
-            Ok(RunningJob {
+            Ok(OpenJob {
                 job: row.get(0)?,
                 worker: row.shown(1)?,
                 token: row.shown(2)?,
                 is_worked_on: row.get(3)?,
+                is_running: row.get(4)?,
             })
         },
     )?;
 
-    let is_the_holder_s = |one: &&RunningJob| {
+    let is_the_holder_s = |one: &&OpenJob| {
         let tokens = running.token.zip(one.token.as_deref());
-        tokens.is_some_and(|(shown, given)| is_token(shown, given))
+        one.is_running && tokens.is_some_and(|(shown, given)| is_token(shown, given))
     };
     let kept = jobs.iter().find(is_the_holder_s).map(|one| one.job);
     if let Some(token) = running.token.filter(|_| kept.is_none())
@@ -244,7 +248,7 @@ fn kept_job(
     {
         return Err(Error::TokenOfAnother { task });
     }
-    let is_in_the_way = |one: &&RunningJob| one.is_worked_on && Some(one.job) != kept;
+    let is_in_the_way = |one: &&OpenJob| one.is_worked_on && Some(one.job) != kept;
     match jobs.iter().find(is_in_the_way) {
         None => Ok(kept),
         Some(other) => Err(Error::TaskRuns {
@@ -264,10 +268,11 @@ fn is_of_an_ended_claim(tx: &dyn Tx, task: i64, token: &str) -> Result<bool, Err
     )
 }
 
-/// A job with the status `running`.
-struct RunningJob {
+/// A job that runs or waits.
+struct OpenJob {
     job: i64,
     worker: Option<String>,
     token: Option<String>,
     is_worked_on: bool,
+    is_running: bool,
 }

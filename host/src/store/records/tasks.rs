@@ -212,6 +212,7 @@ pub(crate) fn insert(tx: &dyn Tx, now: Timestamp, task: NewTask<'_>) -> Result<A
         ),
         table: "jobs",
     };
+    tx.hold_repo(task.repo)?;
     let values = values![task.work_item, task.repo, task.stage, now, task.label];
     let task_id = the_task.returned(tx.row(
         "INSERT INTO tasks (work_item_id, repo, stage,

@@ -62,6 +62,11 @@ impl Tx for Connection {
         ""
     }
 
+    fn hold_repo(&self, _: &str) -> Result<(), Error> {
+        // A transaction that writes is the only one.
+        Ok(())
+    }
+
     fn texts_of(&self, parameter: &str) -> String {
         format!("SELECT value FROM json_each({parameter})")
     }
@@ -103,6 +108,10 @@ impl Tx for Transaction<'_> {
 
     fn locking(&self) -> &'static str {
         Tx::locking(&**self)
+    }
+
+    fn hold_repo(&self, repo: &str) -> Result<(), Error> {
+        Tx::hold_repo(&**self, repo)
     }
 
     fn texts_of(&self, parameter: &str) -> String {

@@ -3,9 +3,10 @@
 //!
 //! Owns what is tried, and in which order. Leaves the row to `rows`, the reasons to `why`, and each
 //! statement to the file that owns it. Callers rely on this: they are in a transaction, and when
-//! this returns nothing in it has changed, but numbers of sequences are used up. References that
-//! are checked at the commit are checked after each step.
+//! this returns nothing in it has changed, but numbers of sequences that others use, too, are used
+//! up. References that are checked at the commit are checked after each step.
 
+mod numbers;
 mod rows;
 mod why;
 
@@ -42,7 +43,7 @@ const LEASE: Duration = Duration::from_secs(60);
 /// When the server or another program prevents it.
 pub(crate) fn probe(session: &Session<'_>, trial: &Trial, proof: &mut Proof) -> Result<(), Error> {
     session.begin_part()?;
-    let tried = try_all(session, trial, proof);
+    let tried = numbers::keep(session).and_then(|()| try_all(session, trial, proof));
     session.undo_part()?;
     tried
 }
