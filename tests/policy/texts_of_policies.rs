@@ -102,7 +102,7 @@ fn clause_at_4096(length: usize) -> &'static str {
 
 /// The stage that refuses a policy, and why, without the state.
 fn refusal(component: &[u8]) -> String {
-    let gate = Gate::empty();
+    let gate = Gate::folder();
     gate.write("policy.wasm", component);
     let ran = gate.run(&["policy", "check", "policy.wasm"]).exits(1);
     let last = ran.stdout.lines().last().unwrap().to_owned();
@@ -112,7 +112,7 @@ fn refusal(component: &[u8]) -> String {
 #[test]
 fn notes_that_do_not_print_are_too_long_or_too_many_are_refused() {
     let good = noting(&[(4096, 4)], "fine");
-    let gate = Gate::empty();
+    let gate = Gate::folder();
     gate.write("policy.wasm", good);
     gate.run(&["policy", "check", "policy.wasm"]).succeeds();
     insta::assert_snapshot!(refusal(&noting(&[(4096, 1), (4096, 3)], "a\\0ab")), @r#"clause       refused  note 2 holds `\u{a}`, which does not print: write one line of visible letters"#);

@@ -237,6 +237,7 @@ fn a_lease_ends_at_a_whole_second_and_a_fence_is_the_time() {
                 &None::<i32>,
                 &0,
                 &true,
+                &true,
             ],
         )
         .unwrap();

@@ -225,6 +225,10 @@ impl Queue {
     ) -> Claimed {
         let row = try_claim(host, &self.functions_of(&self.rule), agent, held, wait);
         match row {
+            // A host goes on.
+            Ok(row) if row.get::<_, Option<bool>>("more") == Some(true) => {
+                self.claim_by(host, agent, held, wait)
+            }
             Ok(row) => claimed(&row),
             // A row that another program has changed twice is waited for in spite of `SKIP LOCKED`.
             // A host takes the end of the wait as `busy`.
@@ -282,6 +286,7 @@ fn try_claim(
             &none,
             &held,
             &wait,
+            &true,
             &true,
         ],
     )

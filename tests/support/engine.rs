@@ -567,14 +567,20 @@ impl Program {
                 "SELECT name, sql FROM sqlite_schema
                  WHERE type = '{kind}' AND name LIKE 'serial_gate_%' ORDER BY name"
             ),
+            // A comment says which version has made it.
             (Program::Postgres(_), "trigger") => "SELECT t.tgname, pg_get_triggerdef(t.oid)
                     || CASE t.tgenabled WHEN 'A' THEN format('; ALTER TABLE %s ENABLE ALWAYS TRIGGER %s',
                         c.relname, t.tgname) ELSE '' END
+                    || format('; COMMENT ON TRIGGER %s ON %s IS %L', t.tgname, c.relname,
+                        obj_description(t.oid, 'pg_trigger'))
                  FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
                  WHERE t.tgname LIKE 'serial_gate_%'
                     AND c.relnamespace = current_schema()::regnamespace ORDER BY 1"
                 .into(),
-            (Program::Postgres(_), _) => "SELECT indexname, indexdef FROM pg_indexes
+            (Program::Postgres(_), _) => "SELECT indexname, indexdef
+                    || format('; COMMENT ON INDEX %I IS %L', indexname, obj_description((
+                        quote_ident(schemaname) || '.' || quote_ident(indexname))::regclass, 'pg_class'))
+                 FROM pg_indexes
                  WHERE indexname LIKE 'serial_gate_%' AND schemaname = current_schema()
                     AND NOT EXISTS (SELECT 1 FROM pg_constraint WHERE conindid = (
                         quote_ident(schemaname) || '.' || quote_ident(indexname))::regclass)

@@ -113,7 +113,7 @@ fn a_look_fails_neither_where_nothing_can_be_written_nor_where_it_would_have_to_
     assert_eq!(contradictions(&state)[0], one(1));
     other.run("ROLLBACK");
     other.trigger(
-        "full",
+        "no_room",
         "BEFORE INSERT ON serial_gate_contradiction",
         None,
         &Does::Refuse("full"),

@@ -140,7 +140,9 @@ fn a_job_that_may_be_claimed_before_its_task_begins_is_told() {
     let gate = World::On.gate();
     gate.run(&["claim"]).succeeds();
     let added = gate.run(&["job", "add", "1", "developer"]).succeeds();
-    assert_eq!(added.stdout, "job 3 for `developer` added to task 1\n");
+    let newest: i64 = gate.program().one("SELECT max(id) FROM jobs");
+    let told = format!("job {newest} for `developer` added to task 1\n");
+    assert_eq!(added.stdout, told);
 }
 
 #[test]

@@ -172,9 +172,10 @@ fn a_cancelled_task_goes_to_the_stage_that_says_so_if_the_rules_have_one() {
             assert_eq!(found, stage, "{stages}");
         }
         // A task that is moved there is cancelled.
-        gate.run(&["task", "add", "alpha"]).succeeds();
-        gate.run(&["task", "stage", "3", cancelled]).succeeds();
-        let again = gate.run(&["task", "cancel", "3"]).succeeds().stdout;
+        let added = gate.run(&["task", "add", "alpha", "--json"]).succeeds();
+        let third = added.json()["task_id"].to_string();
+        gate.run(&["task", "stage", &third, cancelled]).succeeds();
+        let again = gate.run(&["task", "cancel", &third]).succeeds().stdout;
         let is_one = cancelled != done;
         assert_eq!(again.contains("was cancelled already"), is_one, "{again}");
     }

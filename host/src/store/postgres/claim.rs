@@ -6,6 +6,7 @@
 //! over a network; a claim is its own transaction, at the level READ COMMITTED; a job is given
 //! to one worker only, and only while the clause is true for it. Where others hold what a claim
 //! needs it is `busy`, which is not the same as having nothing; `held` is then a key to wait for.
+//! With `more` it has evaluated as many repos as it may, and there are others.
 
 use super::functions::{
     BY_INDEX, Function, GIVEN, HOLDER, HOLDER_ARGUMENTS, KEY_WAIT, WRONG_ISOLATION,
@@ -55,7 +56,7 @@ impl Way {
 }
 
 /// Changes with the text of the functions: hosts of two releases may share a queue.
-const FORM: u32 = 3;
+const FORM: u32 = 4;
 
 /// How many repos a claim evaluates at most.
 const SETTLED: u32 = 64;
@@ -85,12 +86,13 @@ impl ClauseFunctions<'_> {
 
     /// The statement of a claim. Its parameters: the agent or NULL, the worker, the token, the
     /// length of the lease in seconds, the generation or NULL, the job to begin after or NULL, the
-    /// key to wait for or NULL, how long in milliseconds, and whether the commit waits for the disk.
+    /// key to wait for or NULL, how long in milliseconds, whether the commit waits for the disk, and
+    /// whether no job is given while more repos are dirty than one claim evaluates.
     pub(crate) fn claiming(&self) -> String {
         format!(
             "SELECT job, task, work_item, its_repo, its_agent, attempt, fence, lease_until, busy,
-                held FROM {}($1::text, $2::text, $3::text, $4::bigint, $5::bigint, $6::bigint,
-                $7::integer, $8::integer, $9::boolean)",
+                held, more FROM {}($1::text, $2::text, $3::text, $4::bigint, $5::bigint,
+                $6::bigint, $7::integer, $8::integer, $9::boolean, $10::boolean)",
             self.call(self.way.name())
         )
     }
@@ -98,7 +100,7 @@ impl ClauseFunctions<'_> {
     /// The statement that evaluates up to `$1` dirty repos of an index, as claims do. Before a new
     /// index is used, it runs until nothing is left: until then claims leave the order of ids.
     pub(crate) fn settling(&self) -> String {
-        format!("SELECT {}($1::integer)", self.call("settle_some"))
+        format!("SELECT held FROM {}($1::integer)", self.call("settle_some"))
     }
 
     /// The name of one of the functions; a name has room for half the digest.
@@ -114,7 +116,8 @@ impl ClauseFunctions<'_> {
     fn claim(&self, steps: &str) -> String {
         let signature = format!(
             "{}(p_agent text, {HOLDER}, p_beyond bigint, p_held integer, p_wait integer,
-                p_is_safe boolean, {GIVEN}, OUT busy boolean, OUT held integer)",
+                p_is_safe boolean, p_in_order boolean, {GIVEN}, OUT busy boolean,
+                OUT held integer, OUT more boolean)",
             self.name(self.way.name())
         );
         Function {
@@ -321,7 +324,11 @@ fn by_heads(of: &ClauseFunctions<'_>, index: i64, reads_jobs: bool) -> String {
             {waiting}
             may_be_gated := p_agent IS NULL OR {is_gated};
             IF may_be_gated THEN
-                held := {settle_some}({SETTLED});
+                SELECT s.held, s.more INTO held, more FROM {settle_some}({SETTLED}) s;
+                IF more AND p_in_order THEN
+                    busy := TRUE;
+                    RETURN;
+                END IF;
             END IF;
             FOR round IN 1 .. {ROUNDS} LOOP
                 {free}

@@ -33,6 +33,11 @@ const WAIT: i64 = 1_000;
 /// How often functions are made anew that another host has dropped meanwhile.
 const TRIES: usize = 3;
 
+/// How long a claim evaluates repos before it gives a job away, so that after a bulk load the jobs
+/// are in the order of their ids, too. Where repos are written faster than they are evaluated, a job
+/// out of order is better than none.
+const IN_ORDER: Duration = Duration::from_secs(2);
+
 /// By how many clauses a connection claims. The server's process keeps the plans of each, and looks
 /// through all of them at every change of a table or a function.
 const CLAUSES: usize = 32;
@@ -46,6 +51,8 @@ struct Answer {
     is_busy: bool,
     /// A key to wait for.
     held: Option<i64>,
+    /// Whether there are more repos to evaluate.
+    more: bool,
 }
 
 impl Postgres {
@@ -115,8 +122,11 @@ impl Postgres {
                 begun = Instant::now();
             }
             let is_safe = self.durability == Durability::Full;
-            let ask =
-                |session: &Session<'_>| ask(session, &claiming, lease, (aside.last, held), is_safe);
+            let in_order = begun.elapsed() < IN_ORDER;
+            let ask = |session: &Session<'_>| {
+                let how = (aside.last, held, is_safe, in_order);
+                ask(session, &claiming, lease, how)
+            };
             let answer = match functions.way {
                 _ if aside.is_named => self.write(|session| {
                     session.batch(NAME_REFUSED)?;
@@ -143,6 +153,7 @@ impl Postgres {
                     aside.tell();
                     return Ok(Some(claimed));
                 }
+                Ok(Answer { more: true, .. }) if in_order => continue,
                 Ok(Answer { is_busy: false, .. }) => return aside.refusal().map_or(Ok(None), Err),
                 Ok(answer) => answer.held,
                 Err(error) if tries < TRIES && is_missing(&error) => {
@@ -316,8 +327,7 @@ fn ask(
     session: &Session<'_>,
     claiming: &str,
     lease: Lease<'_>,
-    (beyond, held): (Option<i64>, Option<i64>),
-    is_safe: bool,
+    (beyond, held, is_safe, in_order): (Option<i64>, Option<i64>, bool, bool),
 ) -> Result<Answer, Error> {
     let token = new_token()?;
     let seconds = whole_seconds(lease.lease);
@@ -331,6 +341,7 @@ fn ask(
         held,
         WAIT,
         is_safe,
+        in_order,
     ];
     let tx: &dyn Tx = session;
     tx.only(claiming, values, |row| {
@@ -353,6 +364,7 @@ fn ask(
             claimed: claimed.transpose()?,
             is_busy: row.get(8)?,
             held: row.get(9)?,
+            more: row.get::<Option<bool>>(10)?.unwrap_or_default(),
         })
     })
 }

@@ -154,8 +154,8 @@ pub(super) fn settle(of: &ClauseFunctions<'_>, index: i64) -> String {
 const MARKS: u32 = 1000;
 
 /// The function that evaluates up to so many marked or dirty repos whose locks are free, the oldest
-/// marks first, and returns a key that was not free, if any. Each repo stays locked until the
-/// transaction ends, so their number is limited.
+/// marks first, and returns a key that was not free, if any, and whether it has evaluated all that it
+/// may. Each repo stays locked until the transaction ends, so their number is limited.
 pub(super) fn settle_some(of: &ClauseFunctions<'_>, index: i64) -> String {
     let settle = of.call("settle");
     let each = |from: String| {
@@ -180,18 +180,18 @@ pub(super) fn settle_some(of: &ClauseFunctions<'_>, index: i64) -> String {
             one record;
             repo text;
             its_key integer;
-            held integer;
             settled integer := 0;
          BEGIN
+            more := FALSE;
             -- Nearly always there is nothing.
             IF NOT EXISTS (SELECT 1 FROM serial_gate_mark)
                 AND NOT EXISTS (SELECT 1 FROM serial_gate_dirty d WHERE d.idx = {index})
             THEN
-                RETURN NULL;
+                RETURN;
             END IF;
             {}
             {}
-            RETURN held;
+            more := settled >= p_most;
          END",
         each(format!(
             "SELECT DISTINCT m.no_repo, m.repo FROM (
@@ -203,8 +203,11 @@ pub(super) fn settle_some(of: &ClauseFunctions<'_>, index: i64) -> String {
         )),
     );
     Function {
-        signature: &format!("{}(p_most integer)", of.name("settle_some")),
-        returns: "RETURNS integer",
+        signature: &format!(
+            "{}(p_most integer, OUT held integer, OUT more boolean)",
+            of.name("settle_some")
+        ),
+        returns: "",
         is_definer: false,
         settings: BY_INDEX,
         body: &body,

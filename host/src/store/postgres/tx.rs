@@ -197,7 +197,8 @@ impl Tx for Session<'_> {
 
     fn hold_repo(&self, repo: &str) -> Result<(), Error> {
         let locks = Locks::of(self.schema()).write("$1::text");
-        self.run(&format!("SELECT {locks}"), values![repo]).map(drop)
+        self.run(&format!("SELECT {locks}"), values![repo])
+            .map(drop)
     }
 
     fn texts_of(&self, parameter: &str) -> String {
