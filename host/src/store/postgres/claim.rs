@@ -1,21 +1,20 @@
 //! The claim as one function in the server, for one clause.
 //!
-//! Owns its steps: first the tables, then a repo's lock, and only then the clause, in a statement of
-//! its own, which sees what was committed before the lock. Leaves the heads to `heads`, what is
-//! written to `functions`. Callers rely on this: the function is one round trip, so no lock is held
+//! Owns what its two ways have in common: first the tables, then a repo's lock, and only then the
+//! clause, in a statement of its own, which sees what was committed before the lock. Leaves the ways
+//! to `by_heads` and `scan`, what is written to `functions`. Callers rely on this: the function is one round trip, so no lock is held
 //! over a network; a claim is its own transaction, at the level READ COMMITTED; a job is given
 //! to one worker only, and only while the clause is true for it. Where others hold what a claim
 //! needs it is `busy`, which is not the same as having nothing; `held` is then a key to wait for.
 //! With `more` it has evaluated as many repos as it may, and there are others.
 
+use super::by_heads::by_heads;
 use super::functions::{
-    BY_INDEX, Function, GIVEN, HOLDER, HOLDER_ARGUMENTS, KEY_WAIT, WRONG_ISOLATION,
-    part_of_deadlock_timeout,
+    BY_INDEX, Function, GIVEN, HOLDER, KEY_WAIT, WRONG_ISOLATION, part_of_deadlock_timeout,
 };
-use super::heads::{KEPT, is_of, make_others_dirty, settle, settle_some};
-use super::locks::{CLAIMS, Locks, key};
+use super::heads::{KEPT, settle, settle_some};
 use super::scan::by_scan;
-use super::search::{GREATEST, LEAST, after, first, first_free, is, take_free};
+use super::search::first;
 use super::triggers::MARKED;
 use crate::clause::{Agents, Rendered};
 use crate::store::job::IS_QUEUED;
@@ -57,12 +56,6 @@ impl Way {
 
 /// Changes with the text of the functions: hosts of two releases may share a queue.
 const FORM: u32 = 4;
-
-/// How many repos a claim evaluates at most.
-const SETTLED: u32 = 64;
-
-/// How often a claim begins anew within one call.
-const ROUNDS: u32 = 20;
 
 impl ClauseFunctions<'_> {
     /// The statements that make the functions.
@@ -225,173 +218,11 @@ pub(super) fn waiting(of: &ClauseFunctions<'_>) -> String {
     )
 }
 
-/// Gives the job `chosen` away.
-pub(super) fn give(of: &ClauseFunctions<'_>) -> String {
-    format!(
-        "SELECT g.* INTO job, task, work_item, its_repo, its_agent, attempt, fence, lease_until
-         FROM {}.serial_gate_give(chosen, {HOLDER_ARGUMENTS}) g;",
-        of.schema
-    )
-}
-
 /// Reads a queued job, if nobody else has it, and whether the clause lets it through.
 pub(super) fn ask(of: &ClauseFunctions<'_>) -> String {
     format!(
         "SELECT ({}) IS TRUE INTO lets FROM jobs WHERE jobs.id = chosen AND jobs.{IS_QUEUED}
          FOR UPDATE OF jobs SKIP LOCKED;",
         of.clause
-    )
-}
-
-/// The steps of a claim by heads: the lower of the first job of a free agent and of the first head
-/// whose repo's lock is free.
-fn by_heads(of: &ClauseFunctions<'_>, index: i64, reads_jobs: bool) -> String {
-    let locks = Locks::of(of.schema);
-    let next_head = |of_agent: &str| {
-        format!(
-            "SELECT p.job, p.no_repo, p.repo, p.agent INTO head FROM serial_gate_partition p
-             WHERE p.idx = {index}{of_agent} AND p.job >= next_job
-             ORDER BY p.idx, {} p.job LIMIT 1;",
-            if of_agent.is_empty() { "" } else { "p.agent," }
-        )
-    };
-    let (any, of_agent) = (
-        next_head(""),
-        next_head(&format!(" AND {}", is("p.agent", "p_agent"))),
-    );
-    let (settle, settle_some, first) =
-        (of.call("settle"), of.call("settle_some"), of.call("first"));
-    let succeed = if reads_jobs {
-        format!("PERFORM {settle}(repo);")
-    } else {
-        let of_head = format!(
-            "p.idx = {index} AND {} AND p.job = chosen",
-            is_of("p", "repo")
-        );
-        format!(
-            "next := {first}(repo, head.agent COLLATE \"default\");
-             IF next IS NULL THEN
-                DELETE FROM serial_gate_partition p WHERE {of_head};
-             ELSE
-                UPDATE serial_gate_partition p SET job = next WHERE {of_head};
-             END IF;"
-        )
-    };
-    // To another clause the agent may be gated, or the job a reason to hold others.
-    let mark = mark_given(&if reads_jobs {
-        String::from("TRUE")
-    } else {
-        format!("EXISTS (SELECT 1 FROM serial_gate_index i WHERE i.id <> {index})")
-    });
-    let (opening, waiting, give, ask, free, take_free) = (
-        opening(),
-        waiting(of),
-        give(of),
-        ask(of),
-        first_free(of),
-        take_free(),
-    );
-    let (claims_key, is_gated, its_key, try_its_key) = (
-        locks.try_share(CLAIMS),
-        of.is_gated("p_agent"),
-        key("repo"),
-        locks.try_take("its_key"),
-    );
-    let next = after("chosen");
-    let (mark_of_repo, dirty_of_repo) = (is_of("m", "repo"), is_of("d", "repo"));
-    let others = make_others_dirty(index, "repo");
-    format!(
-        "DECLARE
-            may_be_gated boolean;
-            chosen bigint;
-            next bigint;
-            from_id bigint := coalesce(p_beyond + 1, {LEAST});
-            next_job bigint := from_id;
-            head record;
-            repo text;
-            its_key integer;
-            lets boolean;
-            free_job bigint;
-            free_agent text;
-            spent text[] := '{{}}';
-            agent text;
-         BEGIN
-            {opening}
-            IF NOT {claims_key} THEN
-                busy := TRUE;
-                RETURN;
-            END IF;
-            {waiting}
-            may_be_gated := p_agent IS NULL OR {is_gated};
-            IF may_be_gated THEN
-                SELECT s.held, s.more INTO held, more FROM {settle_some}({SETTLED}) s;
-                IF more AND p_in_order THEN
-                    busy := TRUE;
-                    RETURN;
-                END IF;
-            END IF;
-            FOR round IN 1 .. {ROUNDS} LOOP
-                {free}
-                head := NULL;
-                chosen := NULL;
-                WHILE may_be_gated LOOP
-                    IF p_agent IS NULL THEN {any} ELSE {of_agent} END IF;
-                    EXIT WHEN NOT FOUND OR head.job > free_job;
-                    repo := CASE WHEN head.no_repo THEN NULL ELSE head.repo END;
-                    its_key := {its_key};
-                    IF {try_its_key} THEN
-                        chosen := head.job;
-                        EXIT;
-                    END IF;
-                    busy := TRUE;
-                    held := coalesce(held, its_key);
-                    EXIT WHEN head.job = {GREATEST};
-                    next_job := head.job + 1;
-                END LOOP;
-                IF chosen IS NULL THEN
-                    IF free_job IS NULL THEN
-                        busy := busy OR may_be_gated AND (
-                            EXISTS (SELECT 1 FROM serial_gate_mark)
-                            OR EXISTS (SELECT 1 FROM serial_gate_dirty d WHERE d.idx = {index}));
-                        RETURN;
-                    END IF;
-                    {take_free}
-                    IF chosen IS NULL THEN
-                        busy := TRUE;
-                        spent := spent || coalesce('.' || free_agent, '');
-                        CONTINUE;
-                    END IF;
-                    {give}
-                    {mark}
-                    RETURN;
-                END IF;
-                IF EXISTS (SELECT 1 FROM serial_gate_mark m WHERE {mark_of_repo})
-                    OR EXISTS (SELECT 1 FROM serial_gate_dirty d
-                        WHERE d.idx = {index} AND {dirty_of_repo})
-                THEN
-                    PERFORM {settle}(repo);
-                    CONTINUE;
-                END IF;
-                {ask}
-                IF lets IS NULL THEN
-                    -- Another program has the row, or no trigger fired when it left the queue.
-                    busy := TRUE;
-                    next_job := {next};
-                    PERFORM {settle}(repo);
-                    CONTINUE;
-                ELSIF NOT lets THEN
-                    UPDATE serial_gate_index i SET differences = i.differences + 1
-                    WHERE i.id = {index};
-                    PERFORM {settle}(repo);
-                    CONTINUE;
-                END IF;
-                {give}
-                {succeed}
-                {others}
-                {NOTE_STARTED}
-                RETURN;
-            END LOOP;
-            busy := TRUE;
-         END"
     )
 }

@@ -192,7 +192,7 @@ impl Postgres {
         name: &str,
         install: impl Fn(&Session<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let (is_there, may_create, need_begin) = self.read_alone(|session| {
+        let (is_there, may_create, need_begin) = self.read_fast(|session| {
             let tx: &dyn Tx = session;
             tx.only(LOOK, values![session.schema(), name], |row| {
                 Ok((

@@ -80,8 +80,9 @@ impl Postgres {
         self.in_transaction(Kind::Reads, step)
     }
 
-    /// Runs a statement that only reads, in the cheapest way: with the session's own settings.
-    pub(super) fn read_alone<T>(
+    /// Runs statements that only read, in the cheapest way: each is one round trip, with the session's
+    /// own settings.
+    pub(crate) fn read_fast<T>(
         &mut self,
         statement: impl FnOnce(&Session<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
@@ -294,7 +295,7 @@ impl Postgres {
 
     /// A number that changes when any transaction has changed the server's databases.
     pub(crate) fn data_version(&mut self) -> Result<i64, Error> {
-        let snapshot: String = self.read_alone(|session| {
+        let snapshot: String = self.read_fast(|session| {
             let tx: &dyn Tx = session;
             tx.only("SELECT pg_current_snapshot()::text", &[], |row| row.get(0))
         })?;

@@ -73,9 +73,8 @@ pub(super) const GIVEN: &str = "OUT job bigint, OUT task bigint, OUT work_item t
     OUT its_repo text, OUT its_agent text, OUT attempt bigint, OUT fence bigint,
     OUT lease_until text";
 
-/// For whom a job is claimed, as parameters and as arguments.
+/// For whom a job is claimed, as parameters.
 pub(super) const HOLDER: &str = "p_worker text, p_token text, p_lease bigint, p_generation bigint";
-pub(super) const HOLDER_ARGUMENTS: &str = "p_worker, p_token, p_lease, p_generation";
 
 /// The error of a claim that a trigger of the orchestrator has ignored or reverted. Its detail is
 /// the job's id.
@@ -94,7 +93,7 @@ pub(crate) const WRONG_ISOLATION: &str = "SG002";
 
 /// The functions that know no clause.
 pub(crate) fn without_clause(schema: &str) -> [String; 2] {
-    [wait(schema), give(schema)]
+    [wait(schema), given(schema)]
 }
 
 /// So many thousandths of the time after which the server looks for a deadlock, in milliseconds. As a
@@ -136,9 +135,10 @@ fn wait(schema: &str) -> String {
 
 const TIME: &str = "'YYYY-MM-DD HH24:MI:SS'";
 
-/// Writes the claim of a job, and checks that it is written. The time is the server's, as it is
-/// once all locks are held.
-fn give(schema: &str) -> String {
+/// The steps that write the claim of a job, whose id is an expression, and check that it is written.
+/// The time is the server's, as it is once all locks are held. They leave `lease_until` and the
+/// other results of a claim.
+pub(super) fn give(job: &str) -> String {
     let assignments = claim_assignments([
         "p_worker",
         "claimed_at",
@@ -149,7 +149,7 @@ fn give(schema: &str) -> String {
         "p_generation",
     ]);
     let update = format!(
-        "UPDATE jobs SET {assignments} WHERE jobs.id = p_job AND jobs.{IS_QUEUED}
+        "UPDATE jobs SET {assignments} WHERE jobs.id = {job} AND jobs.{IS_QUEUED}
          RETURNING jobs.id, jobs.task_id,
             (SELECT t.work_item_id FROM tasks t WHERE t.id = jobs.task_id),
             jobs.repo, jobs.agent, jobs.gate_attempt, jobs.gate_fence
@@ -157,7 +157,7 @@ fn give(schema: &str) -> String {
     );
     // The database keeps whole seconds, and a lease is never shorter than requested. Its end is a
     // time that every reader can represent.
-    let body = format!(
+    format!(
         "DECLARE
             moment timestamptz := clock_timestamp();
             at_ms bigint := floor(extract(epoch FROM moment) * 1000)::bigint;
@@ -172,7 +172,7 @@ fn give(schema: &str) -> String {
                 BEGIN
                     {update}
                 EXCEPTION WHEN OTHERS THEN
-                    RAISE EXCEPTION USING ERRCODE = '{REFUSED}', DETAIL = p_job, MESSAGE = SQLERRM;
+                    RAISE EXCEPTION USING ERRCODE = '{REFUSED}', DETAIL = {job}, MESSAGE = SQLERRM;
                 END;
             ELSE
                 {update}
@@ -185,17 +185,21 @@ fn give(schema: &str) -> String {
                 AND jobs.task_id IS NOT DISTINCT FROM task
             INTO is_written FROM jobs WHERE jobs.id = job;
             IF is_written IS NOT TRUE THEN
-                RAISE EXCEPTION USING ERRCODE = '{UNDONE}', DETAIL = p_job,
-                    MESSAGE = 'a trigger has undone the claim of job ' || p_job;
+                RAISE EXCEPTION USING ERRCODE = '{UNDONE}', DETAIL = {job},
+                    MESSAGE = 'a trigger has undone the claim of job ' || {job};
             END IF;
-         END"
-    );
+         END;"
+    )
+}
+
+/// The same as a function, for the trial of a database.
+fn given(schema: &str) -> String {
     Function {
         signature: &format!("serial_gate_give(p_job bigint, {HOLDER}, {GIVEN})"),
         returns: "",
         is_definer: false,
         settings: "",
-        body: &body,
+        body: &format!("BEGIN {} END", give("p_job")),
     }
     .create(schema)
 }

@@ -107,7 +107,7 @@ pub(super) fn settle(of: &ClauseFunctions<'_>, index: i64) -> String {
             END IF;
             DELETE FROM serial_gate_dirty d WHERE d.idx = {index} AND {};
             IF {} THEN
-                head := {first}(p_repo, NULL);
+                head := {first}(p_repo, NULL, NULL);
                 IF head IS NOT NULL THEN
                     agents := agents || NULL::text;
                     firsts := firsts || head;
@@ -117,7 +117,7 @@ pub(super) fn settle(of: &ClauseFunctions<'_>, index: i64) -> String {
                 IF p_repo IS NULL THEN {} ELSE {} END IF;
                 EXIT WHEN agent IS NULL;
                 CONTINUE WHEN NOT {};
-                head := {first}(p_repo, agent);
+                head := {first}(p_repo, agent, NULL);
                 IF head IS NOT NULL THEN
                     agents := agents || agent;
                     firsts := firsts || head;

@@ -4,7 +4,8 @@
 //! grows with the jobs that are held before the first one that may be claimed; the job is asked
 //! about again under its repo's lock.
 
-use super::claim::{ClauseFunctions, NOTE_STARTED, ask, give, mark_given, opening, waiting};
+use super::claim::{ClauseFunctions, NOTE_STARTED, ask, mark_given, opening, waiting};
+use super::functions::give;
 use super::locks::{CLAIMS, Locks, WRITERS, key};
 use super::search::{LEAST, after};
 use crate::store::job::IS_QUEUED;
@@ -52,7 +53,7 @@ pub(super) fn by_scan(of: &ClauseFunctions<'_>, is_alone: bool) -> String {
             locks.try_take("its_key")
         )
     };
-    let (opening, ask, give) = (opening(), ask(of), give(of));
+    let (opening, ask, give) = (opening(), ask(of), give("chosen"));
     let is_gated = of.is_gated("its_agent");
     let mark = mark_given("EXISTS (SELECT 1 FROM serial_gate_index)");
     format!(

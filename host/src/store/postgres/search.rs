@@ -26,6 +26,7 @@ pub(super) const GREATEST: &str = "9223372036854775807";
 /// held. They are gone together, so that the shorter one ends the search. Jobs without a task come
 /// first, as the proof has them. Its arguments have the default collation, so that each comparison
 /// has that of the orchestrator's column, as the column's indexes do.
+/// With `p_from`, lower ids are known to be held.
 pub(super) fn first(of: &ClauseFunctions<'_>) -> String {
     let clause = of.clause;
     let by_id = by_case(|is| {
@@ -51,7 +52,7 @@ pub(super) fn first(of: &ClauseFunctions<'_>) -> String {
         .replace("{clause}", clause.as_str());
     let body = format!(
         "DECLARE
-            from_id bigint := {LEAST};
+            from_id bigint := coalesce(p_from, {LEAST});
             from_task bigint;
             job bigint;
             task bigint;
@@ -95,7 +96,10 @@ pub(super) fn first(of: &ClauseFunctions<'_>) -> String {
          END"
     );
     Function {
-        signature: &format!("{}(p_repo text, p_agent text)", of.name("first")),
+        signature: &format!(
+            "{}(p_repo text, p_agent text, p_from bigint)",
+            of.name("first")
+        ),
         returns: "RETURNS bigint",
         is_definer: false,
         settings: "",
@@ -148,36 +152,44 @@ pub(super) fn next_agent(condition: &str, order: &str) -> String {
 pub(super) fn first_free(of: &ClauseFunctions<'_>) -> String {
     let first_of = |of: &str| {
         format!(
-            "SELECT j.id INTO next FROM jobs j WHERE j.{IS_QUEUED} AND {of}
-                AND j.id >= from_id ORDER BY j.agent, j.id LIMIT 1;"
+            "SELECT j.id FROM jobs j WHERE j.{IS_QUEUED} AND {of} AND j.id >= from_id
+             ORDER BY j.agent, j.id LIMIT 1"
         )
     };
-    let (no_agent_is_gated, is_gated) = (of.no_agent_is_gated(), of.is_gated("agent"));
-    let (of_none, of_agent, of_this) = (
+    let (no_agent_is_gated, is_gated) = (of.no_agent_is_gated(), of.is_gated("name.agent"));
+    let (of_none, of_name, of_this) = (
         first_of("j.agent IS NULL"),
-        first_of(&is("j.agent", "agent")),
+        first_of(&is("j.agent", "name.agent")),
         first_of(&is("j.agent", "p_agent")),
     );
-    let next_agent = next_agent("", "");
+    // The first row of the next agent is its first job as well. The way to it leads through the
+    // index's entries of jobs that are claimed, so it is not taken twice.
+    let next_name = |is: &str| {
+        format!(
+            "SELECT j.agent::text AS agent, j.id FROM jobs j WHERE j.{IS_QUEUED} AND j.agent {is}
+             ORDER BY j.agent, j.id LIMIT 1"
+        )
+    };
+    let (first_name, next_name) = (next_name("IS NOT NULL"), next_name("> name.agent"));
     format!(
         "free_job := NULL;
          free_agent := p_agent;
          IF NOT may_be_gated THEN
             IF '.' || p_agent <> ALL (spent) THEN
-                {of_this}
-                free_job := next;
+                free_job := ({of_this});
             END IF;
          ELSIF p_agent IS NULL THEN
             IF NOT {no_agent_is_gated} AND '' <> ALL (spent) THEN
-                {of_none}
-                free_job := next;
+                free_job := ({of_none});
             END IF;
-            agent := NULL;
+            FOR agent, next IN
+                WITH RECURSIVE name (agent, id) AS (
+                    ({first_name})
+                    UNION ALL SELECT n.agent, n.id FROM name CROSS JOIN LATERAL ({next_name}) n)
+                SELECT name.agent,
+                    CASE WHEN name.id >= from_id THEN name.id ELSE ({of_name}) END FROM name
+                WHERE NOT {is_gated} AND '.' || name.agent <> ALL (spent)
             LOOP
-                {next_agent}
-                EXIT WHEN agent IS NULL;
-                CONTINUE WHEN {is_gated} OR '.' || agent = ANY (spent);
-                {of_agent}
                 IF next < free_job OR free_job IS NULL AND next IS NOT NULL THEN
                     free_job := next;
                     free_agent := agent;
@@ -192,7 +204,7 @@ pub(super) fn take_free() -> String {
     let take = |of: &str| {
         format!(
             "SELECT j.id INTO chosen FROM jobs j WHERE j.{IS_QUEUED} AND {of}
-                AND j.id >= from_id ORDER BY j.agent, j.id LIMIT 1 FOR UPDATE SKIP LOCKED;"
+                AND j.id >= free_job ORDER BY j.agent, j.id LIMIT 1 FOR UPDATE SKIP LOCKED;"
         )
     };
     format!(

@@ -108,7 +108,7 @@ impl Store {
 
     /// A token that is still good.
     pub fn access_token(&mut self, id: i64) -> Result<Option<AccessToken>, Error> {
-        self.read(|tx| {
+        self.read_fast(|tx| {
             let sql = format!(
                 "SELECT {COLUMNS} FROM serial_gate_access WHERE id = $1 AND revoked_at IS NULL"
             );
@@ -118,7 +118,7 @@ impl Store {
 
     /// All tokens, in the order in which they were made.
     pub fn access_tokens(&mut self) -> Result<Vec<AccessToken>, Error> {
-        self.read(|tx| {
+        self.read_fast(|tx| {
             let sql = format!("SELECT {COLUMNS} FROM serial_gate_access ORDER BY id");
             Ok(tx.rows(&sql, &[], read)?.into_iter().flatten().collect())
         })
@@ -126,7 +126,7 @@ impl Store {
 
     /// Whether there ever was a token. From then on a token is required, even if all are revoked.
     pub fn had_access_tokens(&mut self) -> Result<bool, Error> {
-        self.read(|tx| tx.exists("SELECT 1 FROM serial_gate_access LIMIT 1", &[]))
+        self.read_fast(|tx| tx.exists("SELECT 1 FROM serial_gate_access LIMIT 1", &[]))
     }
 
     /// Revokes a token by its name. Its holder is refused from the next request on.

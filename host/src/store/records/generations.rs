@@ -98,7 +98,7 @@ impl Store {
 
     /// The generation in a state that only one can have: the active one, or the shadow.
     pub fn generation_in(&mut self, state: GenerationState) -> Result<Option<Generation>, Error> {
-        self.read(|tx| in_state(tx, state))
+        self.read_fast(|tx| in_state(tx, state))
     }
 
     /// A generation by its number.

@@ -60,7 +60,7 @@ impl Store {
         finished: &FinishedStages,
     ) -> Result<usize, Error> {
         let at = sql_time(now);
-        let any = self.read(|tx| {
+        let any = self.read_fast(|tx| {
             Ok(tx.exists(&ANY_EXPIRED, values![at])? || is_any_impossible(tx, now, lease)?)
         })?;
         if !any {

@@ -216,8 +216,7 @@ impl Store {
                 &[],
                 |row| Ok(row.shown(0)?.unwrap_or_default()),
             )?;
-            let waiting = repos(tx, agents)?;
-            live.extend(waiting.iter().filter_map(|repo| repo.shown()));
+            live.extend(repos(tx, agents)?);
             Ok(live)
         })
     }

@@ -4,12 +4,9 @@ use super::{waiting, work};
 use crate::store::{Error, Store};
 
 impl Store {
-    /// The steps of the database's plan for each query that finds heads.
-    pub fn head_plans(&mut self) -> Result<Vec<Vec<String>>, Error> {
-        self.read(|tx| {
-            let queries = waiting::Queries::all(tx);
-            queries.iter().map(|query| tx.plan(query)).collect()
-        })
+    /// The steps of the database's plan for the query that finds heads.
+    pub fn head_plan(&mut self) -> Result<Vec<String>, Error> {
+        self.read(|tx| tx.plan(&waiting::first_jobs(tx)))
     }
 
     /// The steps of the database's plan for each query of the work of a task, and of that of all

@@ -8,10 +8,12 @@
 //! different rules do not undo each other's notes. Callers rely on this: the cost of a look depends
 //! on how many repos and agents there are, not on how long the lines are.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use crate::clause::Agents;
-use crate::store::engine::{Tx, Value, values};
+use crate::store::engine::{Tx, values};
 use crate::store::indexes::PARTITIONS;
 use crate::store::job::IS_QUEUED;
 use crate::store::raw::Raw;
@@ -79,39 +81,20 @@ impl LineHeads {
             unseen: Vec::new(),
             gone,
         };
-        each(tx, agents, |_, job| all.add(tx, job, now))?;
-        Ok(all)
-    }
-
-    fn add(&mut self, tx: &dyn Tx, job: i64, now: Timestamp) -> Result<(), Error> {
-        let (since, head) = tx.only(
-            &format!(
-                "SELECT jobs.repo, jobs.created_at, noted.since, tasks.work_item_id
-             FROM jobs LEFT JOIN serial_gate_head AS noted ON {IS_ITS_ROW}
-             LEFT JOIN tasks ON tasks.id = jobs.task_id WHERE jobs.id = $1"
-            ),
-            values![job],
-            |row| {
-                let queued = QueuedSince {
-                    created_at: row.time(1)?,
-                    noted: row.time(2)?,
-                };
-                let since = queued.at(now);
-                let head = LineHead {
-                    job,
-                    repo: row.shown(0)?,
-                    work_item: row.shown(3)?,
-                    since: since.unwrap_or(now),
-                    is_seen: since.is_none() || since != queued.created_at,
-                };
-                Ok((since, head))
-            },
-        )?;
-        if since.is_none() {
-            self.unseen.push(job);
+        for (job, first) in firsts(tx, agents)? {
+            let since = first.queued.at(now);
+            if since.is_none() {
+                all.unseen.push(job);
+            }
+            all.heads.push(LineHead {
+                job,
+                repo: first.repo,
+                work_item: first.work_item,
+                since: since.unwrap_or(now),
+                is_seen: since.is_none() || since != first.queued.created_at,
+            });
         }
-        self.heads.push(head);
-        Ok(())
+        Ok(all)
     }
 
     /// Whether every note is right.
@@ -138,103 +121,76 @@ impl LineHeads {
 }
 
 /// The repos that have a head.
-pub(crate) fn repos(tx: &dyn Tx, agents: &Agents) -> Result<Vec<Raw>, Error> {
-    let mut repos = Vec::new();
-    each(tx, agents, |repo, _| {
-        repos.push(repo.clone());
-        Ok(())
+pub(crate) fn repos(tx: &dyn Tx, agents: &Agents) -> Result<Vec<String>, Error> {
+    let firsts = firsts(tx, agents)?;
+    Ok(firsts.into_iter().filter_map(|(_, it)| it.repo).collect())
+}
+
+/// The row of a first job.
+struct First {
+    repo: Option<String>,
+    queued: QueuedSince,
+    work_item: Option<String>,
+}
+
+/// The first job of each repo that has one, with its id, in the order of the repos.
+fn firsts(tx: &dyn Tx, agents: &Agents) -> Result<Vec<(i64, First)>, Error> {
+    // A repo is a text, or on SQLite perhaps bytes.
+    let mut firsts: BTreeMap<(bool, Vec<u8>), (i64, First)> = BTreeMap::new();
+    tx.query(&first_jobs(tx), &[], &mut |row| {
+        let is_gated = match row.get(5)? {
+            Raw::Text(agent) => agents.contain(&agent),
+            // No clause that excludes agents can name this one.
+            _ => matches!(agents, Agents::AllBut(_)),
+        };
+        let repo = (!matches!(row.get(1)?, Raw::Text(_)), row.bytes(1)?);
+        let job = row.get(0)?;
+        let is_later = firsts.get(&repo).is_some_and(|(first, _)| *first < job);
+        if is_gated && !is_later {
+            let first = First {
+                repo: row.shown(1)?,
+                queued: QueuedSince {
+                    created_at: row.time(2)?,
+                    noted: row.time(3)?,
+                },
+                work_item: row.shown(4)?,
+            };
+            firsts.insert(repo, (job, first));
+        }
+        Ok(true)
     })?;
-    Ok(repos)
+    Ok(firsts.into_values().collect())
 }
 
-/// The head of each repo that has one. Goes from one repo to the next in the index, and from one
-/// agent to the next if the rule does not name the gated ones.
-fn each(
-    tx: &dyn Tx,
-    agents: &Agents,
-    mut found: impl FnMut(&Raw, i64) -> Result<(), Error>,
-) -> Result<(), Error> {
-    let queries = Queries::new(tx);
-    let mut repo = Raw::Text(Vec::new());
-    loop {
-        repo = next(tx, &queries.next_repo, values![repo])?;
-        if repo == Raw::Null {
-            return Ok(());
-        }
-        if let Some(job) = first_of(tx, &queries, agents, &repo)? {
-            found(&repo, job)?;
-        }
-    }
-}
-
-fn first_of(
-    tx: &dyn Tx,
-    queries: &Queries,
-    agents: &Agents,
-    repo: &Raw,
-) -> Result<Option<i64>, Error> {
-    let mut first: Option<i64> = None;
-    let mut of = |agent: &Raw| -> Result<(), Error> {
-        let job: Option<i64> =
-            tx.only(&queries.first_job, values![repo, agent], |row| row.get(0))?;
-        first = first.into_iter().chain(job).min();
-        Ok(())
+/// The query for the first queued job of each agent in each repo. It goes from one agent to the next
+/// in the index, and after a repo's last one to the next repo, which begins without an agent.
+pub(crate) fn first_jobs(tx: &dyn Tx) -> String {
+    let by_index = tx.by_index(PARTITIONS);
+    let least = |column: &str, which: &str| {
+        format!("(SELECT min({column}) FROM jobs {by_index} WHERE {IS_QUEUED} AND {which})")
     };
-    if let Agents::Only(names) = agents {
-        for name in names.iter().flatten() {
-            of(&Raw::Text(name.clone().into_bytes()))?;
-        }
-        return Ok(first);
-    }
-    let mut agent = next(tx, &queries.first_agent, values![repo])?;
-    while agent != Raw::Null {
-        let is_gated = match &agent {
-            Raw::Text(name) => agents.contain(name),
-            // No clause can name such an agent, so it is gated.
-            _ => true,
-        };
-        if is_gated {
-            of(&agent)?;
-        }
-        agent = next(tx, &queries.next_agent, values![repo, agent])?;
-    }
-    Ok(first)
-}
-
-/// The queries that find the heads, from one index entry to the next.
-pub(crate) struct Queries {
-    next_repo: String,
-    first_agent: String,
-    next_agent: String,
-    first_job: String,
-}
-
-impl Queries {
-    fn new(tx: &dyn Tx) -> Queries {
-        let queued = |column: &str, which: &str| {
-            let by_index = tx.by_index(PARTITIONS);
-            format!("SELECT min({column}) FROM jobs {by_index} WHERE {IS_QUEUED} AND {which}")
-        };
-        Queries {
-            next_repo: queued("repo", "repo > $1"),
-            first_agent: queued("agent", "repo = $1 AND agent IS NOT NULL"),
-            next_agent: queued("agent", "repo = $1 AND agent > $2"),
-            first_job: queued("id", "repo = $1 AND agent = $2"),
-        }
-    }
-
-    /// Each of them.
-    pub(crate) fn all(tx: &dyn Tx) -> [String; 4] {
-        let Queries {
-            next_repo,
-            first_agent,
-            next_agent,
-            first_job,
-        } = Queries::new(tx);
-        [next_repo, first_agent, next_agent, first_job]
-    }
-}
-
-fn next(tx: &dyn Tx, query: &str, values: &[Value<'_>]) -> Result<Raw, Error> {
-    tx.only(query, values, |row| row.get(0))
+    let (first_repo, next_repo) = (
+        least("repo", "repo > ''"),
+        least("repo", "repo > line.repo"),
+    );
+    // NULL, of the column's type and collation.
+    let no_agent = least("agent", "FALSE");
+    let next_agent = format!(
+        "CASE WHEN line.agent IS NULL THEN {} ELSE {} END",
+        least("agent", "repo = line.repo AND agent IS NOT NULL"),
+        least("agent", "repo = line.repo AND agent > line.agent")
+    );
+    let then = tx.then_join();
+    format!(
+        "WITH RECURSIVE line (repo, agent) AS (
+            SELECT {first_repo}, {no_agent} UNION ALL
+            SELECT CASE WHEN {next_agent} IS NULL THEN {next_repo} ELSE line.repo END, {next_agent}
+            FROM line WHERE line.repo IS NOT NULL)
+         SELECT jobs.id, jobs.repo, jobs.created_at, noted.since, tasks.work_item_id, jobs.agent
+         FROM line {then} jobs ON jobs.id = (
+            SELECT min(id) FROM jobs AS first {by_index}
+            WHERE first.{IS_QUEUED} AND first.repo = line.repo AND first.agent = line.agent)
+         LEFT JOIN serial_gate_head AS noted ON {IS_ITS_ROW}
+         LEFT JOIN tasks ON tasks.id = jobs.task_id"
+    )
 }
