@@ -210,3 +210,84 @@ impl Oracle {
         self.given.clear();
     }
 }
+
+/// A job of `alpha`, as the log has it.
+fn gated(task: i64, status: &str, fence: i64) -> Job {
+    Job {
+        repo: "alpha".into(),
+        status: status.into(),
+        is_gated: true,
+        task,
+        fence,
+        claimed: fence,
+    }
+}
+
+/// An oracle that knows two open tasks of `alpha`, each with a queued job of its number.
+fn two_tasks() -> Oracle {
+    let mut oracle = Oracle::default();
+    for id in [1, 2] {
+        oracle.task(0, id, "alpha".into(), false);
+        oracle.job(id, gated(id, "queued", 0));
+    }
+    oracle
+}
+
+#[test]
+fn the_oracle_finds_each_fault() {
+    let now = Instant::now();
+    let given = |fence| Given {
+        job: 1,
+        fence,
+        begun: now,
+        ended: now,
+    };
+    let faults: [(&str, &dyn Fn(&mut Oracle)); 6] = [
+        ("job 1 was given twice", &|oracle| {
+            oracle.job(1, gated(1, "running", 1));
+            oracle.job(1, gated(1, "running", 2));
+        }),
+        (
+            "job 2 of task 2 began before task Some(1) was done",
+            &|oracle| {
+                oracle.job(2, gated(2, "running", 1));
+            },
+        ),
+        ("job 1 began in a frozen repo", &|oracle| {
+            oracle.frozen.entry("alpha".into()).or_default().insert(7);
+            oracle.job(1, gated(1, "running", 1));
+        }),
+        ("a claim that was answered is not committed", &|oracle| {
+            let given = vec![given(1)];
+            oracle.compare(&[Seen {
+                given,
+                frozen: Vec::new(),
+            }]);
+        }),
+        ("a job was given to two sessions, or to none", &|oracle| {
+            oracle.job(1, gated(1, "running", 1));
+            oracle.compare(&[]);
+        }),
+        ("job 1 began after a freeze was answered", &|oracle| {
+            oracle.job(1, gated(1, "running", 1));
+            let second = std::time::Duration::from_secs(1);
+            let frozen = Frozen {
+                repo: "alpha".into(),
+                from: now.checked_sub(second).unwrap(),
+                until: now.checked_add(second).unwrap(),
+            };
+            oracle.compare(&[Seen {
+                given: vec![given(1)],
+                frozen: vec![frozen],
+            }]);
+        }),
+    ];
+    for (fault, history) in faults {
+        let mut oracle = two_tasks();
+        let run = std::panic::AssertUnwindSafe(|| history(&mut oracle));
+        let found = std::panic::catch_unwind(run).unwrap_err();
+        let text = found.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| found.downcast_ref::<&str>().copied());
+        assert!(text.unwrap().contains(fault), "{text:?}");
+    }
+}
