@@ -5,9 +5,12 @@ use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use postgres::{Client, Transaction};
 use serial_gate_clause::{Clause, Dialect};
 
 use super::{RULE, add, until_it_waits};
+use crate::gate::{Rule, default_settings};
+use crate::queue::{Options, Queue};
 use crate::store::engine::Tx;
 use crate::store::postgres::prepare_tests::Base;
 use crate::store::records::holding::claim_row;
@@ -275,6 +278,86 @@ fn the_end_of_a_task_waits_for_a_claim_of_its_job_and_then_is_refused_because_it
             "{refused:?}"
         );
     });
+}
+
+/// Another program's transaction that writes a task of a repo.
+fn writing<'a>(plain: &'a mut Client, repo: &str) -> Transaction<'a> {
+    let mut open = plain.transaction().unwrap();
+    let task = "INSERT INTO tasks (repo, stage) VALUES ($1, 'analysis')";
+    open.execute(task, &[&repo]).unwrap();
+    open
+}
+
+#[test]
+fn a_claim_that_others_delay_too_long_names_their_processes() {
+    let Some((base, mut store)) = queue() else {
+        return;
+    };
+    base.run("UPDATE jobs SET status = 'done' WHERE repo <> 'r1'");
+    let mut plain = base.client();
+    let sql = "SELECT pg_backend_pid()";
+    let pid: i32 = plain.query_one(sql, &[]).unwrap().get(0);
+    let open = writing(&mut plain, "r1");
+    let busy = claim(&mut store).unwrap_err();
+    let is_it = |pids: &Vec<i64>| *pids == [i64::from(pid)];
+    assert!(
+        matches!(busy.problem(), Some(Problem::Busy(pids)) if is_it(pids)),
+        "{busy:?}"
+    );
+    open.rollback().unwrap();
+    assert_eq!(claim(&mut store).unwrap().unwrap().id, 1);
+}
+
+#[test]
+fn a_worker_waits_for_a_job_although_others_delay_a_claim() {
+    let Some((base, store)) = queue() else { return };
+    drop(store);
+    base.run("UPDATE jobs SET status = 'done' WHERE repo <> 'r1'");
+    let mut plain = base.client();
+    let open = writing(&mut plain, "r1");
+    let rule = Rule::built_in(default_settings());
+    let mut queue = Queue::open(base.database(""), rule, Options::default()).unwrap();
+    thread::scope(|scope| {
+        let claim = scope.spawn(|| {
+            let lease = Duration::from_secs(60);
+            let never = || false;
+            queue.wait_for_job(&Timestamp::now, "w".into(), lease, &never)
+        });
+        thread::sleep(Duration::from_secs(3));
+        open.rollback().unwrap();
+        assert_eq!(claim.join().unwrap().unwrap().unwrap().id, 1);
+    });
+}
+
+#[test]
+fn a_claim_fails_when_the_server_hides_rows_that_the_rule_needs() {
+    let Some((base, mut store)) = queue() else {
+        return;
+    };
+    let role = format!("serial_gate_hidden_{}", std::process::id());
+    base.run(&format!(
+        "CREATE ROLE {role} LOGIN;
+         GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role};
+         GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}"
+    ));
+    assert_eq!(claim(&mut store).unwrap().unwrap().id, 1);
+    let mut worker = Store::open(base.database_of(&role)).unwrap();
+    assert_eq!(claim(&mut worker).unwrap().unwrap().id, 2);
+    base.run("ALTER TABLE tasks ENABLE ROW LEVEL SECURITY");
+    for refused in [
+        claim(&mut worker).map(drop),
+        worker
+            .claimable(&Clause::accept(RULE).unwrap().render(Dialect::Postgres))
+            .map(drop),
+    ] {
+        let refused = refused.unwrap_err();
+        assert!(
+            matches!(refused.problem(), Some(Problem::NotAllowed(_))),
+            "{refused:?}"
+        );
+    }
+    drop(worker);
+    base.run(&format!("DROP OWNED BY {role}; DROP ROLE {role}"));
 }
 
 #[test]

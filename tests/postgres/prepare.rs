@@ -395,6 +395,8 @@ fn what_may_cost_an_acknowledged_change_is_told() {
     assert_eq!(base.init().unwrap().risks, expected);
     let mut store = Store::open(base.database("")).unwrap();
     assert_eq!(store.risks().unwrap(), expected);
+    base.run("ALTER TABLE jobs SET UNLOGGED");
+    assert!(store.risks().unwrap().contains(&Risk::Unlogged));
     let words: Vec<String> = [
         Risk::NotFlushed,
         Risk::Asynchronous,

@@ -81,7 +81,10 @@ impl Verb for Claim {
         let mut claimed = 0;
         let begun = Instant::now();
         let is_over = || begun.elapsed() >= self.wait;
-        let mut next = queue.claim(Timestamp::now(), claimant, shared.lease)?;
+        let mut next = match queue.claim(Timestamp::now(), claimant, shared.lease) {
+            Err(error) if error.is_busy() && !is_over() => None,
+            claimed => claimed?,
+        };
         if next.is_none() && !is_over() {
             if let Some(agent) = &self.agent {
                 tracing::warn!("{}", queue.waiting_words(agent)?.text);

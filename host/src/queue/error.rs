@@ -80,6 +80,14 @@ impl Error {
             _ => None,
         }
     }
+
+    /// Whether other programs write what the request needs, and it may succeed when they are done.
+    pub fn is_busy(&self) -> bool {
+        let Error::Gate(gate::Error::Store(error)) = self else {
+            return false;
+        };
+        matches!(error.problem(), Some(store::Problem::Busy(_)))
+    }
 }
 
 impl From<store::Error> for Error {

@@ -116,12 +116,23 @@ impl<W: Waiter> Waiters<W> {
             return served;
         }
         let mut untried = std::mem::take(&mut self.line);
+        let mut busy: Vec<Option<String>> = Vec::new();
         while served.len() < round.most
             && begun.elapsed() < round.time
             && let Some(waiter) = self.next(&mut untried)
         {
+            let agent = waiter.claimant().agent.map(ToOwned::to_owned);
+            if busy.contains(&agent) && !waiter.is_due() {
+                self.line.push_back(waiter);
+                continue;
+            }
             match queue.claim((round.clock)(), waiter.claimant(), round.lease) {
                 Ok(None) => self.found_nothing(waiter),
+                // Others write what it needs. A worker that can still wait is tried in the next round.
+                Err(error) if error.is_busy() && !waiter.is_due() => {
+                    busy.push(agent);
+                    self.line.push_back(waiter);
+                }
                 Ok(Some(job)) => {
                     self.has_given = true;
                     served.push((waiter, Ok(job)));
@@ -133,6 +144,7 @@ impl<W: Waiter> Waiters<W> {
             }
         }
         self.line.append(&mut untried);
+        self.is_settled &= busy.is_empty();
         served
     }
 

@@ -59,10 +59,40 @@ pub enum NotALocation {
     #[cfg(feature = "postgres")]
     #[error(transparent)]
     Address(#[from] AddressError),
+    /// It looks like the address of a server, and does not begin as one. It is not shown, because it
+    /// may have a password.
+    #[error(
+        "it looks like the address of a server: write `postgres://USER@HOST/DATABASE`, or put `./` \
+         before the name of a file"
+    )]
+    LikeAnAddress,
     /// It is meant as the address of a server.
     #[cfg(not(feature = "postgres"))]
     #[error("this build has only SQLite, without the feature `postgres`")]
     OnlySqlite,
+}
+
+/// Whether a text that begins with no scheme of ours has the form of an address: another scheme, a
+/// wrong mark after ours, or the words of libpq's other form.
+fn is_like_an_address(text: &OsStr) -> bool {
+    let text = text.to_string_lossy();
+    let text = text.trim_start().to_ascii_lowercase();
+    let scheme = text.split_once("://").map(|(scheme, _)| scheme);
+    let is_scheme = |scheme: &str| {
+        !scheme.is_empty()
+            && scheme
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "+-.:".contains(c))
+    };
+    let words = ["password=", "dbname=", "host="];
+    scheme.is_some_and(is_scheme)
+        || text.strip_prefix("postgres").is_some_and(|rest| {
+            let rest = rest.strip_prefix("ql").unwrap_or(rest);
+            rest.starts_with([':', ';'])
+        })
+        || words
+            .iter()
+            .any(|word| text.starts_with(word) || text.contains(&format!(" {word}")))
 }
 
 impl Location {
@@ -75,7 +105,10 @@ impl Location {
     /// of the text.
     pub fn of(text: &OsStr) -> Result<Location, NotALocation> {
         if !Location::is_address(text) {
-            return Ok(Location::File(text.into()));
+            return match is_like_an_address(text) {
+                true => Err(NotALocation::LikeAnAddress),
+                false => Ok(Location::File(text.into())),
+            };
         }
         #[cfg(feature = "postgres")]
         return Ok(Location::Server(text.to_string_lossy().parse()?));
@@ -211,12 +244,30 @@ mod tests {
         for path in [
             "queue.db",
             "postgres.db",
-            "postgres:/x",
+            "a:b.db",
+            "./x=host=y",
             "/postgres://h/db",
             "",
         ] {
             let place = Location::of(path.as_ref());
             assert_eq!(place, Ok(Location::File(path.into())));
+        }
+    }
+
+    #[test]
+    fn a_text_like_an_address_is_refused_and_not_repeated() {
+        for text in [
+            "postgresql+psycopg2://u:secret@h/db",
+            "postgress://u:secret@h/db",
+            "postgres:/u:secret@h/db",
+            "postgresql;//u:secret@h/db",
+            " postgres://u:secret@h/db",
+            "jdbc:postgresql://h/db?password=secret",
+            "host=h dbname=db password=secret",
+        ] {
+            let refusal = Location::of(text.as_ref()).unwrap_err();
+            assert_eq!(refusal, NotALocation::LikeAnAddress, "{text}");
+            assert!(!refusal.to_string().contains("secret"));
         }
     }
 

@@ -57,6 +57,9 @@ pub enum Problem {
     Disk(EngineError),
     /// Another program holds the database.
     Locked,
+    /// Transactions that write what a claim needs are open in the server, by the numbers of their
+    /// processes there.
+    Busy(Vec<i64>),
     /// The file stays in this journal mode, and not in WAL mode.
     JournalMode(String),
     /// The file is damaged.
@@ -198,6 +201,15 @@ impl fmt::Display for DatabaseError {
                 f,
                 "another program holds `{path}` locked: end its transaction and try again"
             ),
+            Problem::Busy(backends) => {
+                let backends: Vec<String> = backends.iter().map(ToString::to_string).collect();
+                write!(
+                    f,
+                    "transactions that write what may be claimed next are open in `{path}` \
+                     (server processes {}): end them, or try again",
+                    backends.join(", ")
+                )
+            }
             Problem::JournalMode(mode) => write!(
                 f,
                 "`{path}` stays in journal mode `{mode}`, and many processes need `wal`: keep it \

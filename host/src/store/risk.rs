@@ -11,6 +11,8 @@ use std::fmt;
 pub enum Risk {
     /// The server does not wait for its disk.
     NotFlushed,
+    /// A table of the queue is not in the server's log.
+    Unlogged,
     /// There are standbys, and a commit waits for none of them.
     Asynchronous,
     /// A commit waits for a standby that has received it, but not for its disk.
@@ -25,6 +27,10 @@ impl fmt::Display for Risk {
             Risk::NotFlushed => {
                 "the server does not wait for its disk (`fsync` is off): a power cut may lose or \
                  damage everything"
+            }
+            Risk::Unlogged => {
+                "a table of the queue is `UNLOGGED`, and a crash of the server empties it: make it \
+                 safe with `ALTER TABLE … SET LOGGED`"
             }
             Risk::Asynchronous => {
                 "replication is asynchronous (`synchronous_standby_names` is empty): when a standby \

@@ -40,6 +40,12 @@ fn unconfirmed() -> Problem {
     Problem::later(StatusCode::SERVICE_UNAVAILABLE, detail, 1)
 }
 
+/// The names of the programs are not the caller's business.
+fn busy() -> Problem {
+    let detail = "other programs are writing what may be claimed next: try again";
+    Problem::later(StatusCode::SERVICE_UNAVAILABLE, detail, 1)
+}
+
 /// A refusal, and the route or the field that helps, if there is one.
 fn refused(status: StatusCode, text: String, remedy: Option<Remedy>) -> Problem {
     let problem = Problem::new(status, text);
@@ -125,6 +131,7 @@ impl From<store::Error> for Problem {
             E::Database(found) => match found.problem {
                 P::Moved | P::OldLog(_) | P::OldIndex => return moved().because(error),
                 P::Unknown(_) | P::NotReplicated(_) => return unconfirmed().because(error),
+                P::Busy(_) => return busy(),
                 P::Missing
                 | P::Linked(_)
                 | P::Unreachable(_)

@@ -15,17 +15,18 @@ use super::claim::{ClauseFunctions, Way, drop_function, drop_functions, oldest_s
 use super::engine::Postgres;
 use super::error::reason;
 use super::functions::{NAME_REFUSED, WRONG_ISOLATION};
-use super::heads;
 use super::transaction::limit;
 use super::tx::Session;
+use super::{busy, heads};
 use crate::clause::Table;
 use crate::store::engine::{Row, Tx, values};
 use crate::store::time::whole_seconds;
 use crate::store::token::new_token;
 use crate::store::{Claimed, Durability, Error, HeadClaim, Lease, Problem, Scanned, Shaped};
 
-/// How long a claim goes on while others hold what it needs.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a claim goes on while others hold what it needs. Other requests of a service wait
+/// meanwhile.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long a claim waits in the line for one repo's lock, in milliseconds.
 const WAIT: i64 = 1_000;
@@ -109,7 +110,7 @@ impl Postgres {
         lease: Lease<'_>,
         install: impl Fn(&Session<'_>) -> Result<(), Error>,
     ) -> Result<Option<Claimed>, Error> {
-        let mut begun = Instant::now();
+        let (mut begun, mut busy_since) = (Instant::now(), None);
         let (mut held, mut tries, mut pause) = (None, 0, Duration::from_millis(1));
         let (name, claiming) = (functions.claims_by(), functions.claiming());
         let mut aside = Aside::default();
@@ -173,8 +174,9 @@ impl Postgres {
                     continue;
                 }
             };
-            if begun.elapsed() >= PATIENCE {
-                return Err(Problem::Locked.at(self.location()));
+            let since = *busy_since.get_or_insert_with(Instant::now);
+            if since.elapsed() >= PATIENCE {
+                return Err(self.why_busy()?.at(self.location()));
             }
             // Without a key, what was in the way is a row, a table, or a change of the clauses.
             held = busy;
@@ -211,6 +213,15 @@ impl Postgres {
         self.functions.need_begin = need_begin;
         self.functions.found.insert(name.into());
         Ok(())
+    }
+
+    /// Why a claim has to wait.
+    fn why_busy(&mut self) -> Result<Problem, Error> {
+        let holders = self.read_fast(|session| busy::holders(session))?;
+        Ok(match holders.is_empty() {
+            true => Problem::Locked,
+            false => Problem::Busy(holders),
+        })
     }
 
     fn make(&mut self, install: impl Fn(&Session<'_>) -> Result<(), Error>) -> Result<(), Error> {

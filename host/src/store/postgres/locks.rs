@@ -83,6 +83,15 @@ impl Locks {
         format!("pg_advisory_lock({}, {key})", self.0)
     }
 
+    /// The condition that a row of `pg_locks` is about a repo of this queue.
+    pub(super) fn is_of_a_repo(self, alias: &str) -> String {
+        format!(
+            "{alias}.classid = {} AND {alias}.objid <= {NO_REPO} AND {alias}.database = (
+                SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database())",
+            self.0
+        )
+    }
+
     /// Lets a key go that is held.
     pub(super) fn let_go(self, key: impl Display) -> String {
         format!("pg_advisory_unlock({}, {key})", self.0)

@@ -1,6 +1,7 @@
 //! PostgreSQL: the connection, the schema, the claim.
 
 mod aside;
+mod busy;
 mod by_heads;
 pub(crate) mod catalog;
 pub(crate) mod claim;

@@ -19,8 +19,9 @@ pub(crate) fn placed(sql: &str) -> Placed {
     };
     // The new numbers of the values that were only asked for NULL so far.
     let mut asked: Vec<(usize, usize)> = Vec::new();
-    let (mut rest, mut is_text) = (sql, false);
-    while let Some(place) = rest.find(['$', '\'']) {
+    // The quote that a text or a name of the statement ends with.
+    let (mut rest, mut quote) = (sql, None);
+    while let Some(place) = rest.find(['$', '\'', '"']) {
         let (before, after) = rest.split_at(place);
         placed.sql.push_str(before);
         let digits = after.get(1..).unwrap_or_default();
@@ -32,8 +33,13 @@ pub(crate) fn placed(sql: &str) -> Placed {
             .parse::<usize>()
             .ok()
             .and_then(|number| number.checked_sub(1));
-        let Some(value) = value.filter(|_| !is_text && after.starts_with('$')) else {
-            is_text ^= after.starts_with('\'');
+        let Some(value) = value.filter(|_| quote.is_none() && after.starts_with('$')) else {
+            let found = after.chars().next().filter(|found| *found != '$');
+            quote = match quote {
+                None => found,
+                Some(_) if found == quote => None,
+                open => open,
+            };
             placed.sql.push_str(after.get(..1).unwrap_or_default());
             rest = digits;
             continue;
@@ -65,7 +71,12 @@ mod tests {
 
     #[test]
     fn each_place_has_a_parameter_unless_it_only_asks_for_null() {
-        let cases: [(&str, &str, &[usize]); 4] = [
+        let cases: [(&str, &str, &[usize]); 5] = [
+            (
+                "FROM \"it's $1\".jobs WHERE id = $2",
+                "FROM \"it's $1\".jobs WHERE id = $1",
+                &[1],
+            ),
             (
                 "SET a = $2, b = $2 WHERE id = $1",
                 "SET a = $1, b = $2 WHERE id = $3",

@@ -1,11 +1,11 @@
 //! Whether an acknowledged change outlives the server.
 //!
-//! Owns what is asked of the server. Leaves the words to `risk`, and to `transaction` what is asked of a commit. Callers rely on this: what
-//! this role may not see is no reason for a warning.
+//! Owns what is asked of the server. Leaves the words to `risk`, and to `transaction` what is asked of
+//! a commit. Callers rely on this: what this role may not see is no reason for a warning.
 
 use super::engine::Postgres;
 use super::tx::Session;
-use crate::store::engine::Tx;
+use crate::store::engine::{Tx, values};
 use crate::store::{Error, Risk};
 
 /// What may cost an acknowledged change.
@@ -34,6 +34,11 @@ pub(crate) fn risks(session: &Session<'_>) -> Result<Vec<Risk>, Error> {
     let mut risks = Vec::new();
     if !is_flushed {
         risks.push(Risk::NotFlushed);
+    }
+    let unlogged = "SELECT 1 FROM pg_catalog.pg_class WHERE relnamespace = to_regnamespace($1)
+        AND relname IN ('tasks', 'jobs', 'repo_freeze') AND relpersistence = 'u'";
+    if tx.exists(unlogged, values![session.schema()])? {
+        risks.push(Risk::Unlogged);
     }
     if !is_synchronous && standbys > 0 {
         risks.push(Risk::Asynchronous);

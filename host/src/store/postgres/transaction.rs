@@ -22,7 +22,8 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A time is sent as a text in UTC, and an orchestrator's column may keep it with a zone.
-const UTC: &str = "SET LOCAL timezone = 'UTC';";
+/// Rows that a policy of the server hides would be missing for the rule: a statement fails instead.
+const SESSION: &str = "SET LOCAL timezone = 'UTC'; SET LOCAL row_security = off;";
 
 /// Whether a change waits for the locks of other sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,17 +62,17 @@ impl Kind {
         .concat();
         match *self {
             Kind::Reads => {
-                format!("BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; {UTC} {limits}")
+                format!("BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; {SESSION} {limits}")
             }
             Kind::OneState { budget } => {
                 let budget = budget.map(|budget| limit("statement_timeout", budget));
                 format!(
-                    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {UTC} {limits} {}",
+                    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {SESSION} {limits} {}",
                     budget.unwrap_or_default()
                 )
             }
             Kind::Change { durability, .. } => format!(
-                "BEGIN ISOLATION LEVEL READ COMMITTED; {UTC} {limits} {}",
+                "BEGIN ISOLATION LEVEL READ COMMITTED; {SESSION} {limits} {}",
                 safety(durability)
             ),
         }
