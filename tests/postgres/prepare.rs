@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::clause::Agents;
 use crate::queue;
 use crate::store::engine::values;
+use crate::store::records::tasks::NewTask;
 use crate::store::records::waiting::LineHeads;
 use crate::store::{
-    Actor, Before, Database, Durability, Error, Location, Missing, Prepared, Risk, Store,
+    Actor, Before, Database, Durability, Error, Location, Missing, Prepared, Problem, Risk, Store,
 };
 use insta::assert_snapshot;
 use postgres::config::Host;
@@ -379,6 +380,49 @@ fn what_the_role_and_the_schema_lack_is_named() {
     `URL` was left as it is: it has the tables `public.jobs`, `public.tasks`, but no `tasks`, `jobs`, and the gate reads only `tasks`, `jobs` and `repo_freeze` of the schema `other`
     `URL` was left as it is: its transactions are read-only: set `default_transaction_read_only` to `off` for this role
     "#);
+}
+
+#[test]
+fn a_sequence_behind_its_ids_is_told_and_left_as_it_is_and_unused_numbers_stay_unused() {
+    let Some(base) = Base::new() else { return };
+    base.init().unwrap();
+    let unused = "SELECT count(*) FROM pg_sequences
+        WHERE sequencename IN ('tasks_id_seq', 'jobs_id_seq') AND last_value IS NULL";
+    assert_eq!(base.number(unused), 2);
+    base.run(
+        "INSERT INTO tasks (id, repo, stage) VALUES (1, 'a', 'done'), (2, 'a', 'analysis');
+         INSERT INTO jobs (id, task_id, repo, agent) VALUES (2, 2, 'a', 'analyst')",
+    );
+    let prepared = base.init().unwrap();
+    let told: Vec<String> = prepared
+        .proof
+        .forbidden
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let of = |table: &str| {
+        format!(
+            "the gate cannot add a task here: the sequence of `{table}.id` is behind the highest id, so \
+             a new row gets a number that is taken: run `SELECT \
+             setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table}`; your own \
+             program has to add them"
+        )
+    };
+    assert_eq!(told, [of("tasks"), of("jobs")]);
+    assert_eq!(base.number(unused), 2);
+    let mut store = Store::open(base.database("")).unwrap();
+    let task = NewTask {
+        repo: "a",
+        work_item: None,
+        stage: "analysis",
+        agent: "analyst",
+        label: None,
+    };
+    let refused = store.add_task(jiff::Timestamp::now(), task).unwrap_err();
+    assert!(
+        matches!(refused.problem(), Some(Problem::NumberTaken { table, .. }) if table == "tasks"),
+        "{refused:?}"
+    );
 }
 
 #[test]

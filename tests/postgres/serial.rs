@@ -233,6 +233,9 @@ fn two_tasks() -> Oracle {
     oracle
 }
 
+/// What happens to the oracle's queue.
+type History<'a> = &'a dyn Fn(&mut Oracle);
+
 #[test]
 fn the_oracle_finds_each_fault() {
     let now = Instant::now();
@@ -242,7 +245,7 @@ fn the_oracle_finds_each_fault() {
         begun: now,
         ended: now,
     };
-    let faults: [(&str, &dyn Fn(&mut Oracle)); 6] = [
+    let faults: [(&str, History<'_>); 6] = [
         ("job 1 was given twice", &|oracle| {
             oracle.job(1, gated(1, "running", 1));
             oracle.job(1, gated(1, "running", 2));

@@ -265,9 +265,10 @@ mod tests {
             "jdbc:postgresql://h/db?password=secret",
             "host=h dbname=db password=secret",
         ] {
-            let refusal = Location::of(text.as_ref()).unwrap_err();
-            assert_eq!(refusal, NotALocation::LikeAnAddress, "{text}");
-            assert!(!refusal.to_string().contains("secret"));
+            let refusal = Location::of(text.as_ref()).inspect_err(|refusal| {
+                assert!(!refusal.to_string().contains("secret"));
+            });
+            assert_eq!(refusal, Err(NotALocation::LikeAnAddress), "{text}");
         }
     }
 

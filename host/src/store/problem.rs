@@ -66,6 +66,13 @@ pub enum Problem {
     Damaged(EngineError),
     /// A rule of the table itself refuses a row.
     Constraint(EngineError),
+    /// The sequence of a table's `id` has given out a number that a row has already.
+    NumberTaken {
+        /// The table.
+        table: String,
+        /// In the server's words.
+        cause: EngineError,
+    },
     /// Any other error of the engine.
     Statement(EngineError),
     /// The server does not answer, or lets nobody in.
@@ -125,6 +132,14 @@ impl DatabaseError {
         let location = self.location.as_ref();
         location.is_some_and(|location| location.file().is_none())
     }
+}
+
+/// What is wrong with a table's sequence, and what helps.
+pub(crate) fn number_taken(table: &str) -> String {
+    format!(
+        "the sequence of `{table}.id` is behind the highest id, so a new row gets a number that is \
+         taken: run `SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table}`"
+    )
 }
 
 impl fmt::Display for DatabaseError {
@@ -219,6 +234,9 @@ impl fmt::Display for DatabaseError {
                 f,
                 "`{path}` is damaged: restore a backup, or try `sqlite3 {path} .recover`"
             ),
+            Problem::NumberTaken { table, .. } => {
+                write!(f, "in `{path}` {}", number_taken(table))
+            }
             Problem::Constraint(_) => write!(
                 f,
                 "`{path}` refuses the row by a rule of its own: make the change with the program \
@@ -280,6 +298,7 @@ impl StdError for DatabaseError {
             | Problem::Disk(cause)
             | Problem::Damaged(cause)
             | Problem::Constraint(cause)
+            | Problem::NumberTaken { cause, .. }
             | Problem::NoServer(cause)
             | Problem::Credentials(cause)
             | Problem::Certificate(cause)

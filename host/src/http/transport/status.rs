@@ -149,6 +149,7 @@ impl From<store::Error> for Problem {
                 | P::JournalMode(_)
                 | P::Damaged(_)
                 | P::Constraint(_)
+                | P::NumberTaken { .. }
                 | P::Statement(_)
                 | P::NoServer(_)
                 | P::Credentials(_)

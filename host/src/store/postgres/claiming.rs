@@ -217,7 +217,7 @@ impl Postgres {
 
     /// Why a claim has to wait.
     fn why_busy(&mut self) -> Result<Problem, Error> {
-        let holders = self.read_fast(|session| busy::holders(session))?;
+        let holders = self.read_fast(busy::holders)?;
         Ok(match holders.is_empty() {
             true => Problem::Locked,
             false => Problem::Busy(holders),

@@ -61,7 +61,9 @@ pub(crate) fn at(error: Error, location: &Location) -> Error {
 /// The server's own error of a statement that failed.
 pub(crate) fn reason(error: &Error) -> Option<&postgres::Error> {
     match error.problem()? {
-        Problem::Statement(cause) | Problem::Constraint(cause) => of_server(cause),
+        Problem::Statement(cause)
+        | Problem::Constraint(cause)
+        | Problem::NumberTaken { cause, .. } => of_server(cause),
         _ => None,
     }
 }
@@ -97,6 +99,15 @@ pub(crate) fn lost(error: Error) -> Error {
     }
 }
 
+/// The table whose `id` would not be unique. The gate leaves ids to the table's sequence.
+pub(super) fn number_is_taken(error: &DbError) -> Option<String> {
+    let is_taken = error.code() == &SqlState::UNIQUE_VIOLATION
+        && error
+            .detail()
+            .is_some_and(|detail| detail.starts_with("Key (id)="));
+    error.table().filter(|_| is_taken).map(Into::into)
+}
+
 fn meaning(cause: EngineError) -> Problem {
     let Some(error) = of_server(&cause) else {
         return Problem::Statement(cause);
@@ -108,6 +119,9 @@ fn meaning(cause: EngineError) -> Problem {
             Problem::Statement(cause)
         };
     };
+    if let Some(table) = error.as_db_error().and_then(number_is_taken) {
+        return Problem::NumberTaken { table, cause };
+    }
     match *code {
         SqlState::READ_ONLY_SQL_TRANSACTION => Problem::ReadOnly,
         SqlState::DISK_FULL => Problem::Full,

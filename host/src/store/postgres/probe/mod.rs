@@ -43,12 +43,16 @@ const LEASE: Duration = Duration::from_secs(60);
 /// When the server or another program prevents it.
 pub(crate) fn probe(session: &Session<'_>, trial: &Trial, proof: &mut Proof) -> Result<(), Error> {
     session.begin_part()?;
-    let tried = numbers::keep(session).and_then(|()| try_all(session, trial, proof));
+    let tried = try_all(session, trial, proof);
     session.undo_part()?;
     tried
 }
 
 fn try_all(session: &Session<'_>, trial: &Trial, proof: &mut Proof) -> Result<(), Error> {
+    let behind = numbers::keep(session)?;
+    proof
+        .forbidden
+        .extend(behind.into_iter().map(why::has_no_numbers));
     session.begin_part()?;
     let added = add_some_task(session, trial)?;
     session.undo_part()?;

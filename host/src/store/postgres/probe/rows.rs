@@ -169,18 +169,21 @@ pub(super) fn add_some_task(session: &Session<'_>, trial: &Trial) -> Result<Adde
             check_references(session)?;
             Ok(added.job_id)
         };
-        match attempt(session, add)? {
-            Ok(_) => {
+        session.begin_part()?;
+        match add() {
+            Ok(job) => {
+                session.keep_part()?;
                 let refused = refused.map(|plainest| Forbidden {
                     needs: Some(needs(item.is_some(), (stage, agent), usual)),
                     ..plainest
                 });
                 return Ok(AddedTask {
-                    job: Some(add()?),
+                    job: Some(job),
                     refused,
                 });
             }
             Err(error) => {
+                session.undo_part()?;
                 let found = why::forbid(session, Attempt::AddTask, error)?;
                 refused = refused.or(Some(found));
             }

@@ -14,6 +14,7 @@ use super::super::tx::Session;
 use crate::store::Error;
 use crate::store::engine::{Tx, values};
 use crate::store::forbidden::{Attempt, Broken, Forbidden, one_line, with_triggers};
+use crate::store::problem::number_taken;
 
 const IGNORED: &str = "a trigger ignored it, or undid it";
 
@@ -47,6 +48,21 @@ pub(super) fn forbid(
     })
 }
 
+/// The finding about a table whose sequence is behind its ids.
+pub(super) fn has_no_numbers(table: &str) -> Forbidden {
+    Forbidden {
+        what: match table {
+            "repo_freeze" => Attempt::Freeze,
+            _ => Attempt::AddTask,
+        },
+        statuses: Vec::new(),
+        needs: None,
+        some: false,
+        reason: number_taken(table),
+        remedy: None,
+    }
+}
+
 fn database_error(error: &Error) -> Option<&DbError> {
     error::reason(error)?.as_db_error()
 }
@@ -67,7 +83,13 @@ fn of_server(cause: &DbError) -> (String, Broken) {
     };
     match cause.code() {
         code if code.code() == UNDONE => (IGNORED.into(), Broken::Trigger),
-        &SqlState::UNIQUE_VIOLATION | &SqlState::EXCLUSION_VIOLATION => (words, Broken::Unique),
+        &SqlState::UNIQUE_VIOLATION | &SqlState::EXCLUSION_VIOLATION => {
+            match error::number_is_taken(cause) {
+                // The sentence has the remedy.
+                Some(table) => (number_taken(&table), Broken::NotNull),
+                None => (words, Broken::Unique),
+            }
+        }
         &SqlState::CHECK_VIOLATION => (words, Broken::Check),
         &SqlState::FOREIGN_KEY_VIOLATION => (words, Broken::Reference),
         &SqlState::NOT_NULL_VIOLATION => {
