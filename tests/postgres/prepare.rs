@@ -13,6 +13,7 @@ use crate::store::records::tasks::NewTask;
 use crate::store::records::waiting::LineHeads;
 use crate::store::{
     Actor, Before, Database, Durability, Error, Location, Missing, Prepared, Problem, Risk, Store,
+    TemporarySchema,
 };
 use insta::assert_snapshot;
 use postgres::config::Host;
@@ -213,7 +214,7 @@ fn a_dry_run_leaves_nothing() {
     assert_eq!(base.everything(), before);
     assert!(matches!(
         Store::open(base.database("")).err().unwrap(),
-        Error::Database(error) if matches!(error.problem, crate::store::Problem::NotPrepared)
+        Error::Database(error) if matches!(error.problem, crate::store::Problem::NotPrepared(_))
     ));
     let found = Store::census_at(&base.database("").location).unwrap();
     assert_eq!((found.tasks, found.jobs), (3, 3));
@@ -380,6 +381,20 @@ fn what_the_role_and_the_schema_lack_is_named() {
     `URL` was left as it is: it has the tables `public.jobs`, `public.tasks`, but no `tasks`, `jobs`, and the gate reads only `tasks`, `jobs` and `repo_freeze` of the schema `other`
     `URL` was left as it is: its transactions are read-only: set `default_transaction_read_only` to `off` for this role
     "#);
+}
+
+#[test]
+fn a_database_that_the_server_does_not_have_is_told() {
+    let Some(base) = Base::new() else { return };
+    let missing = base.url.replace(&base.name, "serial_gate_nowhere");
+    let server: super::server::Server = missing.parse().unwrap();
+    let refused = TemporarySchema::create(&server).err().unwrap();
+    let refused = refused.to_string().replace(&shown(&missing), "URL");
+    assert_snapshot!(refused, @"there is no such database on the server of `URL`: create it with `createdb`, or correct the name");
+    assert!(
+        Store::open(Database::new(Location::Server(server), Durability::Full))
+            .is_err_and(|error| matches!(error.problem(), Some(Problem::NoDatabase(_))))
+    );
 }
 
 #[test]

@@ -3,11 +3,11 @@
 //! Owns the refusals. Leaves the reading of a scope to `gate`. Callers rely on this: no stored
 //! scope is wider than its text because a name was dropped, none names an unknown repo unless the
 //! operator says that it is new, and none is empty where it names repos. Flags, the environment and
-//! the file are read leniently.
+//! the file are read leniently, with a note about a name that is probably mistyped.
 
 use serial_gate_default_policy::scope::{self, Scope};
 
-use super::nearest::nearest;
+use super::nearest::{did_you_mean, nearest};
 use super::{Error, Queue};
 use crate::error::with_causes;
 use crate::gate::{repos_of_rules, scope_of, settings_of};
@@ -40,6 +40,21 @@ impl Queue {
                 false => self.repos_near(name).map(Some),
             },
         )
+    }
+
+    /// What is probably wrong with this process's own scope: a name of no task, and nearly that of
+    /// another repo.
+    pub fn note_of_scope(&mut self) -> Result<Option<String>, Error> {
+        let settings = self.settings().clone();
+        match self.check_scope(&settings, false) {
+            Err(Error::UnknownRepo { repo, near, .. }) if !near.is_empty() => Ok(Some(format!(
+                "the gate acts only in the repos of `repos`, and no task of `{}` is known{}",
+                repo.escape_debug(),
+                did_you_mean(&near)
+            ))),
+            Err(error @ Error::Gate(_)) => Err(error),
+            _ => Ok(None),
+        }
     }
 }
 

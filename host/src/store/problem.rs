@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::{fmt, io};
 
 use super::engine::EngineError;
-use super::{Error, Forbidden, Location};
+use super::{Error, Forbidden, Location, Missing};
 use crate::remedy::Remedy;
 
 /// A database that cannot be used, or that refused a change.
@@ -42,7 +42,7 @@ pub enum Problem {
     /// The file is something else.
     NotADatabase,
     /// The database was not prepared, or by another version.
-    NotPrepared,
+    NotPrepared(Vec<Missing>),
     /// A table of the orchestrator cannot be used. The text names the table or the column.
     Schema(String),
     /// There are tables with almost the names of those that are missing. The text names them.
@@ -75,6 +75,8 @@ pub enum Problem {
     },
     /// Any other error of the engine.
     Statement(EngineError),
+    /// The server has no database of this name.
+    NoDatabase(EngineError),
     /// The server does not answer, or lets nobody in.
     NoServer(EngineError),
     /// A password or a certificate for the connection cannot be used.
@@ -118,7 +120,7 @@ impl Problem {
     pub(super) fn remedy(&self, location: Option<&Location>) -> Option<Remedy> {
         match self {
             Problem::Missing => Some(Remedy::Create(location?.to_string())),
-            Problem::NotPrepared => Some(Remedy::Prepare(location?.to_string())),
+            Problem::NotPrepared(_) => Some(Remedy::Prepare(location?.to_string())),
             Problem::NotADatabase => Some(Remedy::NameAnotherFile),
             Problem::Alike(_) => Some(Remedy::RenameTables),
             Problem::NoPassword => Some(Remedy::GivePassword),
@@ -132,6 +134,24 @@ impl DatabaseError {
         let location = self.location.as_ref();
         location.is_some_and(|location| location.file().is_none())
     }
+}
+
+/// What a prepared database has lost, in words. None where a table or a column is missing: then it
+/// was not prepared by this version.
+fn lost(missing: &[Missing]) -> Option<String> {
+    let mut lost = missing.iter().map(|missing| match missing {
+        Missing::Table(_) | Missing::Column(_) | Missing::Row(_) => None,
+        Missing::Index(name) => Some(("index", name)),
+        Missing::Sequence(name) => Some(("sequence", name)),
+        Missing::Function(name) => Some(("function", name)),
+        Missing::Trigger(name) => Some(("trigger", name)),
+    });
+    let (kind, name) = lost.next()??;
+    let others = lost.collect::<Option<Vec<_>>>()?.len();
+    Some(match others {
+        0 => format!("the {kind} `{name}` of the gate is gone or altered"),
+        others => format!("the {kind} `{name}` and {others} more of the gate are gone or altered"),
+    })
 }
 
 /// What is wrong with a table's sequence, and what helps.
@@ -186,7 +206,10 @@ impl fmt::Display for DatabaseError {
                 "cannot open `{path}`: does its folder exist, and may you write there?"
             ),
             Problem::NotADatabase => write!(f, "`{path}` is not a SQLite database"),
-            Problem::NotPrepared => write!(f, "`{path}` is not prepared for the serial gate"),
+            Problem::NotPrepared(missing) => match lost(missing) {
+                Some(lost) => write!(f, "in `{path}` {lost}, so changes may go unseen"),
+                None => write!(f, "`{path}` is not prepared for the serial gate"),
+            },
             Problem::Schema(problem) | Problem::Alike(problem) => {
                 write!(f, "`{path}` was left as it is: {problem}")
             }
@@ -243,6 +266,11 @@ impl fmt::Display for DatabaseError {
                  that owns the table"
             ),
             Problem::Statement(_) => write!(f, "the database `{path}` refused a statement"),
+            Problem::NoDatabase(_) => write!(
+                f,
+                "there is no such database on the server of `{path}`: create it with `createdb`, or \
+                 correct the name"
+            ),
             Problem::NoServer(_) => write!(
                 f,
                 "cannot use the database `{path}`: is the server up, and may this role connect?"
@@ -299,6 +327,7 @@ impl StdError for DatabaseError {
             | Problem::Damaged(cause)
             | Problem::Constraint(cause)
             | Problem::NumberTaken { cause, .. }
+            | Problem::NoDatabase(cause)
             | Problem::NoServer(cause)
             | Problem::Credentials(cause)
             | Problem::Certificate(cause)

@@ -151,3 +151,20 @@ fn a_repo_with_a_slash_is_gated_by_the_rules_alone() {
     let doctor = gate.run(&["doctor"]).succeeds().stdout;
     assert!(!doctor.contains("looks at every"), "{doctor}");
 }
+
+#[test]
+fn a_scope_of_this_command_only_that_is_nearly_a_repo_is_told() {
+    let gate = Gate::new();
+    gate.run(&["task", "add", "alpha"]).succeeds();
+    let note = "WARN the gate acts only in the repos of `repos`, and no task of `alhpa` is known: did \
+                you mean `alpha`?";
+    for (repos, is_told) in [("alhpa", true), ("alpha", false), ("another", false)] {
+        let ran = gate.run(&["claim", "--repos", repos]);
+        assert_eq!(
+            ran.stderr.contains(note),
+            is_told,
+            "{repos}: {}",
+            ran.stderr
+        );
+    }
+}

@@ -397,7 +397,8 @@ fn init_brings_back_what_was_dropped() {
     for (drop, names) in drops {
         drop(&gate.program());
         let ran = gate.run(&["queue"]).exits(1);
-        assert!(ran.stderr.contains("is not prepared"), "{}", ran.stderr);
+        let remedy = " init` adds what is missing";
+        assert!(ran.stderr.contains(remedy), "{}", ran.stderr);
         let ran = gate.run(&["init", "-v"]).succeeds();
         assert!(ran.stdout.contains(names), "{}", ran.stdout);
         gate.run(&["queue"]).succeeds();

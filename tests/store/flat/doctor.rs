@@ -174,3 +174,21 @@ fn it_says_what_stands_in_the_way_of_heads() {
     there are no heads, and claims are not flat: each looks at every held job before the first that may be claimed, which is slow with thousands of them. The policy's author can mend that: `(EXISTS (SELECT 1 FROM "tasks" AS "g2" WHERE (("g2"."id" = "jobs"."task_id") AND ("g2"."gate_label" = 'hotfix'))))` is not tied by `repo`, so a change in any repo may release a job: add `AND g2.repo = jobs.repo` to its WHERE
     "#);
 }
+
+#[test]
+fn a_trigger_that_is_gone_is_named_by_every_command() {
+    let gate = gate();
+    gate.program().drop_trigger("serial_gate_tasks_changed");
+    for command in [&["queue"][..], &["doctor"], &["claim"]] {
+        let ran = gate.run(command).exits(1);
+        let (told, remedy) = ran.stderr.split_once(": `serial-gate").unwrap();
+        assert_eq!(
+            told,
+            "error: in `serial-gate.db` the trigger `serial_gate_tasks_changed` of the gate is gone \
+             or altered, so changes may go unseen"
+        );
+        assert!(remedy.contains(" init` adds what is missing"), "{remedy}");
+    }
+    gate.run(&["init"]).succeeds();
+    gate.run(&["doctor"]).succeeds();
+}

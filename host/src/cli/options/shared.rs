@@ -187,6 +187,11 @@ impl Shared {
         if self.overrides.rules.is_some() {
             queue.check_rules(Timestamp::now())?;
         }
+        if self.overrides.repos.is_some()
+            && let Some(note) = queue.note_of_scope()?
+        {
+            tracing::warn!("{note}");
+        }
         Ok(queue)
     }
 

@@ -138,7 +138,7 @@ impl From<store::Error> for Problem {
                 | P::NotFlushed(_)
                 | P::CannotOpen(_)
                 | P::NotADatabase
-                | P::NotPrepared
+                | P::NotPrepared(_)
                 | P::Schema(_)
                 | P::Alike(_)
                 | P::Unfit(_)
@@ -152,6 +152,7 @@ impl From<store::Error> for Problem {
                 | P::NumberTaken { .. }
                 | P::Statement(_)
                 | P::NoServer(_)
+                | P::NoDatabase(_)
                 | P::Credentials(_)
                 | P::NoPassword
                 | P::Certificate(_)

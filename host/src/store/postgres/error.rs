@@ -129,9 +129,9 @@ fn meaning(cause: EngineError) -> Problem {
         SqlState::LOCK_NOT_AVAILABLE => Problem::Locked,
         SqlState::DATA_CORRUPTED | SqlState::INDEX_CORRUPTED => Problem::Damaged(cause),
         SqlState::INSUFFICIENT_PRIVILEGE => Problem::NotAllowed(cause),
+        SqlState::INVALID_CATALOG_NAME => Problem::NoDatabase(cause),
         SqlState::INVALID_PASSWORD
         | SqlState::INVALID_AUTHORIZATION_SPECIFICATION
-        | SqlState::INVALID_CATALOG_NAME
         | SqlState::TOO_MANY_CONNECTIONS
         | SqlState::CANNOT_CONNECT_NOW
         | SqlState::ADMIN_SHUTDOWN

@@ -43,7 +43,7 @@ impl Postgres {
             missing.retain(|missing| !matches!(missing, Missing::Row(_)));
             if !missing.is_empty() {
                 tracing::debug!("`{}` lacks {missing:?}", self.server);
-                return Err(Problem::NotPrepared.at(self.location()));
+                return Err(Problem::NotPrepared(missing).at(self.location()));
             }
         }
         self.identity = Some(match found {

@@ -174,11 +174,10 @@ impl TemporarySchema {
     pub(crate) fn create(at: &Server) -> Result<TemporarySchema, Error> {
         let name = format!("serial_gate_conform_{}", token::new_key()?);
         let server = at.clone().with_schema(&name);
-        let mut open = Open::at(&server)?;
         let create = format!("CREATE SCHEMA {}", identifier(&name));
-        open.client
-            .batch_execute(&create)
-            .map_err(|cause| error::at(cause.into(), &Location::Server(at.clone())))?;
+        let created = Open::at(&server)
+            .and_then(|mut open| open.client.batch_execute(&create).map_err(Into::into));
+        created.map_err(|error| error::at(error, &Location::Server(at.clone())))?;
         Ok(TemporarySchema { server })
     }
 

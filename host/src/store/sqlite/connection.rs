@@ -62,7 +62,7 @@ impl Open {
                 transaction::run(&connection, "BEGIN")?;
                 let sandbox = Sandbox::around(&mut connection)?;
                 sandbox.open_for_own_statements(|| {
-                    migrate::check(&mut connection)?;
+                    migrate::check(&connection)?;
                     transaction::run(&connection, "COMMIT")?;
                     journal::keep_wal(&connection)
                 })?;
