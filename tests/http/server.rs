@@ -10,7 +10,7 @@ use crate::support::own_server::OwnServer;
 use crate::support::service::Service;
 use crate::support::{Gate, programs};
 
-/// A queue in a server of its own, which is started.
+/// A queue in its own server, which is started.
 fn queue_on(server: &OwnServer) -> Gate {
     server.start();
     let url = ("SERIAL_GATE_DB", server.url().into());

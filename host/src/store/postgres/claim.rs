@@ -1,8 +1,8 @@
 //! The claim as one function in the server, for one clause.
 //!
 //! Owns what its two ways have in common: first the tables, then a repo's lock, and only then the
-//! clause, in a statement of its own, which sees what was committed before the lock. Leaves the ways
-//! to `by_heads` and `scan`, what is written to `functions`. Callers rely on this: the function is one round trip, so no lock is held
+//! clause, in the next statement, which sees what was committed before the lock. Leaves the ways to
+//! `by_heads` and `scan`, what is written to `functions`. Callers rely on this: the function is one round trip, so no lock is held
 //! over a network; a claim is its own transaction, at the level READ COMMITTED; a job is given
 //! to one worker only, and only while the clause is true for it. Where others hold what a claim
 //! needs it is `busy`, which is not the same as having nothing; `held` is then a key to wait for.
