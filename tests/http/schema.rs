@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use crate::support::engine::Engine;
 use crate::support::programs::required;
 use crate::support::service::{Service, access_token};
 use crate::support::{Gate, Ran};
@@ -52,5 +53,5 @@ fn seed() -> String {
 
 /// How many requests are made for each operation, in each of several ways.
 fn examples() -> String {
-    std::env::var("SERIAL_GATE_EXAMPLES").unwrap_or_else(|_| "25".into())
+    std::env::var("SERIAL_GATE_EXAMPLES").unwrap_or_else(|_| Engine::cases(25).to_string())
 }

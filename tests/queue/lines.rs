@@ -14,6 +14,7 @@ use serial_gate::queue::{Options, Queue, State};
 use serial_gate::store::WaitingJob;
 
 use crate::support::Gate;
+use crate::support::engine::Engine;
 use crate::support::engine::literal;
 use crate::support::hostile::{HARMLESS, Hostile};
 use crate::support::service::Service;
@@ -184,7 +185,7 @@ fn has_lines(queue: &mut Queue, case: &Case, is_gated: &dyn Fn(&str) -> bool) ->
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: Engine::cases(60), failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whatever the switches and the scope say.
     #[test]
@@ -238,7 +239,7 @@ const ALL_BUT: &str = "AND NOT (jobs.agent <> 'planner' AND jobs.agent <> 'done'
     (SELECT 1 FROM tasks t WHERE t.repo = jobs.repo AND t.stage <> 'alpha'))";
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 30, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: Engine::cases(30), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_rule_that_gates_all_agents_but_some_has_lines_of_the_others(case in case()) {

@@ -32,6 +32,23 @@ impl Engine {
             _ => panic!("`SERIAL_GATE_TEST_ENGINE` is `{name}`, and not `sqlite` or `postgres`"),
         }
     }
+
+    /// How many cases a test tries that tries so many on SQLite. In a server a case takes some ten
+    /// times as long.
+    pub fn cases(of_sqlite: u32) -> u32 {
+        match Engine::under_test() {
+            Engine::Sqlite => of_sqlite,
+            Engine::Postgres => (of_sqlite / 5).max(1),
+        }
+    }
+
+    /// The same for cases in a list: in a server, every `nth` of them.
+    pub fn every<T>(nth: usize, cases: impl IntoIterator<Item = T>) -> impl Iterator<Item = T> {
+        cases.into_iter().step_by(match Engine::under_test() {
+            Engine::Sqlite => 1,
+            Engine::Postgres => nth,
+        })
+    }
 }
 
 /// A schema for one gate. It is dropped at the end.

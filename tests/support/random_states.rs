@@ -192,7 +192,7 @@ pub fn for_random_states_of<T: std::fmt::Debug>(
     let queue = Queue::open(gate.place(), rule, Options::default());
     let queue = std::cell::RefCell::new(queue.unwrap());
     let mut runner = TestRunner::new(ProptestConfig {
-        cases,
+        cases: Engine::cases(cases),
         failure_persistence: None,
         ..ProptestConfig::default()
     });

@@ -2,8 +2,8 @@
 
 use clap::Args;
 use jiff::Timestamp;
-use serial_gate::queue::Acting;
-use serial_gate::store::ActiveTask;
+use serial_gate::queue::{self, Acting, FreezeEffect, Queue};
+use serial_gate::store::{ActiveFreeze, ActiveTask};
 
 use super::Error;
 use super::options::Shared;
@@ -19,18 +19,49 @@ pub struct Repo {
     repo: String,
 }
 
+/// What is shown of a repo.
+struct State {
+    applies: bool,
+    acting: Acting,
+    frozen: bool,
+    active: Option<ActiveTask>,
+    freeze: Option<ActiveFreeze>,
+    effect: FreezeEffect,
+    unknown: Option<String>,
+}
+
+impl State {
+    fn of(queue: &mut Queue, now: Timestamp, repo: &str) -> Result<State, queue::Error> {
+        let acting = queue.acting(now, repo)?;
+        let finished = queue.finished_stages()?;
+        Ok(State {
+            applies: queue.applies(Some(repo)),
+            acting,
+            frozen: queue.is_frozen(Some(repo)),
+            active: queue.store().active_task_under(repo, &finished)?,
+            freeze: queue.store().active_freeze(Some(repo))?,
+            effect: queue.freeze_effect(now, repo),
+            unknown: queue.unknown_repo(repo)?,
+        })
+    }
+}
+
 impl Verb for Repo {
     fn run(self, shared: &Shared) -> Result<Report, Error> {
-        let mut queue = shared.queue()?;
         let repo = self.repo.as_str();
-        let applies = queue.applies(Some(repo));
-        let acting = queue.acting(Timestamp::now(), repo)?;
-        let frozen = queue.is_frozen(Some(repo));
-        let finished = queue.finished_stages()?;
-        let active = queue.store().active_task_under(repo, &finished)?;
-        let freeze = queue.store().active_freeze(Some(repo))?;
-        let effect = queue.freeze_effect(Timestamp::now(), repo);
-        let unknown = queue.unknown_repo(repo)?;
+        let now = Timestamp::now();
+        let state = shared
+            .queue()?
+            .from_one_state(|queue| State::of(queue, now, repo))?;
+        let State {
+            applies,
+            acting,
+            frozen,
+            active,
+            freeze,
+            effect,
+            unknown,
+        } = state;
         // While freezes are switched off, a freeze exists but holds nothing.
         let exists = frozen || freeze.is_some();
         let freeze = freeze.filter(|_| frozen);

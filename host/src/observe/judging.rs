@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Observer;
-use super::agreement::{Contradicting, Contradiction, compare};
+use super::agreement::{Contradicting, compare};
 use crate::error::with_causes;
 use crate::gate::{self, Answered, CurrentClause, Failing, Gate, Purpose, Source, THE_HOST};
 use crate::model::Snapshot;
@@ -91,28 +91,23 @@ fn decide(
     }
 }
 
-impl Observer {
-    /// What the policy says of one queued job, if that contradicts the clause. It is counted.
-    pub(crate) fn contradiction_about(
-        &mut self,
-        gate: &mut Gate,
-        store: &mut Store,
-        now: Timestamp,
-        job: i64,
-    ) -> Option<Contradiction> {
-        match decide_and_compare(gate, store, now, Some(job)) {
-            Ok((_, compared)) => {
-                let compared = compared?;
-                self.count_look(gate, store, now, &compared);
-                compared.found.jobs.into_iter().next()
-            }
-            Err(error) => {
-                tracing::debug!("job {job} was not compared: {}", with_causes(&error));
-                None
-            }
+/// Compares what the policy and the clause say of one queued job.
+pub(crate) fn compare_about(
+    gate: &mut Gate,
+    store: &mut Store,
+    now: Timestamp,
+    job: i64,
+) -> Option<Compared> {
+    match decide_and_compare(gate, store, now, Some(job)) {
+        Ok((_, compared)) => compared,
+        Err(error) => {
+            tracing::debug!("job {job} was not compared: {}", with_causes(&error));
+            None
         }
     }
+}
 
+impl Observer {
     /// Compares all queued jobs, and counts what is found.
     pub fn agreement(
         &mut self,

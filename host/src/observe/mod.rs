@@ -18,7 +18,7 @@ pub use judging::Agreement;
 pub use log::{Entry, LogOptions, LoggedDecision};
 pub use sample::Pace;
 
-pub(crate) use judging::{Compared, decide_and_compare};
+pub(crate) use judging::{Compared, compare_about, decide_and_compare};
 
 use std::time::Duration;
 

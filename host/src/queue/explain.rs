@@ -17,26 +17,44 @@ use super::what_if::WhatIf;
 use super::{Doubt, Error, Queue};
 use crate::gate::{finished_stages, settings_of};
 use crate::model::{Hold, Verdict};
+use crate::observe::{Compared, compare_about};
 use crate::store::{self, JobWork, TaskOutcome, WorkState};
 
 /// How many tasks ahead are named; each costs a call of the policy.
 const TASKS_NAMED: usize = 100;
 
 impl Queue {
-    /// Whether a job may be claimed, and why not.
+    /// Whether a job may be claimed, and why not, as it is at one moment.
     pub fn explain(&mut self, now: Timestamp, id: i64) -> Result<Explanation, Error> {
+        let (explanation, compared) =
+            self.from_one_state(|queue| queue.read_explanation(now, id))?;
+        if matches!(explanation.standing, Standing::Claimable { .. }) {
+            let clause = self.clause(now)?;
+            self.doubt_heads(&clause, &[id]);
+        }
+        if let Some(compared) = compared {
+            let (observer, gate, store) = self.parts();
+            observer.count_look(gate, store, now, &compared);
+        }
+        Ok(explanation)
+    }
+
+    fn read_explanation(
+        &mut self,
+        now: Timestamp,
+        id: i64,
+    ) -> Result<(Explanation, Option<Compared>), Error> {
         let job = self.store.job(id)?.ok_or(store::Error::NoJob { id })?;
         let standing = match job.status.as_deref() {
             Some("queued") => self.standing(now, id)?,
             _ => Standing::NotQueued,
         };
-        let contradiction = match &standing {
+        let compared = match &standing {
             Standing::NotQueued => None,
-            _ => {
-                let (observer, gate, store) = self.parts();
-                observer.contradiction_about(gate, store, now, id)
-            }
+            _ => compare_about(&mut self.gate, &mut self.store, now, id),
         };
+        let contradicting = compared.iter().flat_map(|compared| &compared.found.jobs);
+        let contradiction = contradicting.cloned().next();
         let branch = match job.task_id {
             Some(task) => self.store.branch(task)?,
             None => None,
@@ -47,14 +65,15 @@ impl Queue {
             Standing::NotQueued => self.advice_for_itself(now, job.task_id, &work)?,
             Standing::Held(held) => remedy::of_held(held, self.front_is_held(now, held)?),
         };
-        Ok(Explanation {
+        let explanation = Explanation {
             job,
             standing,
             contradiction,
             work,
             advice,
             branch,
-        })
+        };
+        Ok((explanation, compared))
     }
 
     /// What helps with a job that is not queued. Nothing, if it failed and was replaced, or its
@@ -100,8 +119,6 @@ impl Queue {
             return Ok(Standing::Held(held));
         }
         let claimable = self.claimable(now)?;
-        let clause = self.clause(now)?;
-        self.doubt_heads(&clause, &[id]);
         let ahead = claimable
             .iter()
             .take_while(|claimable| **claimable < id)

@@ -153,6 +153,20 @@ impl Queue {
         &mut self.store
     }
 
+    /// Makes an answer of several reads. All of them are of one state of the database, so that what
+    /// the answer says was true at one moment. A change in between ends that: it comes last.
+    pub fn from_one_state<T, E: From<Error>>(
+        &mut self,
+        answer: impl FnOnce(&mut Queue) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let is_outermost = self.store.keep_state().map_err(Error::from)?;
+        let answer = answer(self);
+        if is_outermost {
+            self.store.let_go_of_state();
+        }
+        answer
+    }
+
     /// A number that changes when another connection has changed the database. A cheap read.
     pub fn data_version(&mut self) -> Result<i64, Error> {
         Ok(self.store.data_version()?)

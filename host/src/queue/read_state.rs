@@ -5,6 +5,7 @@
 //! that repo, which then counts as frozen.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -14,7 +15,7 @@ use super::work::{Live, cut};
 use super::{Error, Queue};
 use crate::clause::Agents;
 use crate::error::with_causes;
-use crate::gate::{Answered, NotInForce, of_the_default_rule};
+use crate::gate::{Answered, CurrentClause, NotInForce, of_the_default_rule};
 use crate::model::Verdict;
 use crate::observe::{Compared, decide_and_compare};
 use crate::printable::printable;
@@ -32,6 +33,14 @@ struct View {
     failures: BTreeMap<String, String>,
 }
 
+/// What is to be counted or marked once a state was read.
+struct Looked {
+    clause: Arc<CurrentClause>,
+    /// The jobs that the policy lets through.
+    claimable: Vec<i64>,
+    compared: Option<Compared>,
+}
+
 impl Queue {
     /// The state as the reference gives it, without verdicts, and with the default rule's waiting
     /// lines. `registry` are repos to list besides those with live state.
@@ -45,8 +54,24 @@ impl Queue {
         self.state_with(registry, &view, BTreeMap::new(), Vec::new(), None)
     }
 
-    /// The state with each waiting job's verdict.
+    /// The state with each waiting job's verdict, as it is at one moment.
     pub fn state(&mut self, now: Timestamp, registry: &Registry) -> Result<State, Error> {
+        let (mut state, looked) = self.from_one_state(|queue| queue.read_state(now, registry))?;
+        self.doubt_heads(&looked.clause, &looked.claimable);
+        if let Some(compared) = looked.compared {
+            self.tell_contradictions(now, compared, &mut state);
+        }
+        for note in &mut state.notes {
+            *note = printable(note).into_owned();
+        }
+        Ok(state)
+    }
+
+    fn read_state(
+        &mut self,
+        now: Timestamp,
+        registry: &Registry,
+    ) -> Result<(State, Looked), Error> {
         let clause = self.clause(now)?;
         let mut notes = clause.notes.clone();
         let differences = self.differences(now)?;
@@ -80,8 +105,7 @@ impl Queue {
         let free = decisions
             .iter()
             .filter(|decision| decision.verdict == Verdict::Claim);
-        let free: Vec<i64> = free.map(|decision| decision.job).collect();
-        self.doubt_heads(&clause, &free);
+        let claimable = free.map(|decision| decision.job).collect();
         let verdicts = decisions.into_iter();
         let verdicts = verdicts
             .map(|decision| (decision.job, decision.verdict))
@@ -94,14 +118,13 @@ impl Queue {
         };
         let live = self.live(now, &mut notes);
         let mut state = self.state_with(registry, &view, verdicts, notes, Some(live));
-        if let Some(compared) = compared {
-            self.tell_contradictions(now, compared, &mut state);
-        }
         self.note_doubts(&mut state);
-        for note in &mut state.notes {
-            *note = printable(note).into_owned();
-        }
-        Ok(state)
+        let looked = Looked {
+            clause,
+            claimable,
+            compared,
+        };
+        Ok((state, looked))
     }
 
     fn state_with(

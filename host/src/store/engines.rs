@@ -286,6 +286,17 @@ impl Store {
         engine!(self, engine => engine.disk_is_full())
     }
 
+    /// From now on, all reads are of one state of the database, until [`Store::let_go_of_state`] or
+    /// the first change. False if they are already.
+    pub(crate) fn keep_state(&mut self) -> Result<bool, Error> {
+        engine!(self, engine => engine.keep_state())
+    }
+
+    /// Each read is of the newest state again.
+    pub(crate) fn let_go_of_state(&mut self) {
+        engine!(self, engine => engine.let_go_of_state());
+    }
+
     /// Sets whether statements wait for another process's write.
     pub(crate) fn wait_for_others(&mut self, waits: bool) -> Result<(), Error> {
         engine!(self, engine => engine.wait_for_others(waits))

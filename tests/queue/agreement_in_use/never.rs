@@ -11,6 +11,7 @@ use serial_gate::observe::Agreement;
 use serial_gate::queue::Queue;
 
 use crate::support::Gate;
+use crate::support::engine::Engine;
 use crate::support::random_states::{for_random_states_of, settings};
 
 fn found_nothing(queue: &mut Queue, now: Timestamp) -> Agreement {
@@ -34,7 +35,7 @@ const WRITES: [&str; 9] = [
 
 #[test]
 fn beside_another_program_s_writes_and_claims_no_comparison_finds_anything() {
-    const COMPARISONS: usize = 2_000;
+    let comparisons = Engine::cases(2_000);
     let gate = Gate::new();
     let over = AtomicBool::new(false);
     let compared = thread::scope(|scope| {
@@ -56,7 +57,7 @@ fn beside_another_program_s_writes_and_claims_no_comparison_finds_anything() {
             }
         });
         let mut queue = gate.queue();
-        let compared: usize = (0..COMPARISONS)
+        let compared: usize = (0..comparisons)
             .filter_map(|_| found_nothing(&mut queue, Timestamp::now()).compared)
             .sum();
         over.store(true, Ordering::Relaxed);

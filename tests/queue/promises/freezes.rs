@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{WORLDS, World, is_claimed, set};
 use crate::support::Gate;
+use crate::support::engine::Engine;
 use crate::support::service::Service;
 
 /// What was said, and the document where there is one.
@@ -108,35 +109,37 @@ fn of_json(json: Value) -> Said {
 
 #[test]
 fn what_is_said_of_a_freeze_is_what_the_next_claim_does() {
-    for (world, holds) in WORLDS {
-        for (way, freeze) in WAYS {
-            let gate = world.gate();
-            let Some(Said { text, json }) = freeze(&gate) else {
-                assert_eq!(world, World::LayerOff, "{way} was refused in {world:?}");
-                continue;
-            };
-            let claimed = is_claimed(&gate);
-            assert_eq!(claimed, !holds, "{way} in {world:?}: {text}");
-            let promises = text.contains("no task of it starts");
-            let warns = text.contains("start all the same");
-            if world == World::HotfixLane {
-                assert!(
-                    text.contains("label `hotfix` start all the same"),
-                    "{way}: {text}"
-                );
-            } else if world == World::LayerOff {
-                // A healthy verdict freezes nothing, so it has nothing to say.
-                assert!(!promises, "{way}: {text}");
-            } else {
-                assert_eq!(
-                    (promises, warns),
-                    (holds, !holds),
-                    "{way} in {world:?}: {text}"
-                );
-            }
-            if let Some(json) = json {
-                assert_eq!(json["holds"], holds, "{way} in {world:?}: {json}");
-            }
+    let cases = WORLDS
+        .iter()
+        .flat_map(|world| WAYS.map(|way| (*world, way)));
+    // There are nine ways, so each of them is tried in some worlds.
+    for ((world, holds), (way, freeze)) in Engine::every(4, cases) {
+        let gate = world.gate();
+        let Some(Said { text, json }) = freeze(&gate) else {
+            assert_eq!(world, World::LayerOff, "{way} was refused in {world:?}");
+            continue;
+        };
+        let claimed = is_claimed(&gate);
+        assert_eq!(claimed, !holds, "{way} in {world:?}: {text}");
+        let promises = text.contains("no task of it starts");
+        let warns = text.contains("start all the same");
+        if world == World::HotfixLane {
+            assert!(
+                text.contains("label `hotfix` start all the same"),
+                "{way}: {text}"
+            );
+        } else if world == World::LayerOff {
+            // A healthy verdict freezes nothing, so it has nothing to say.
+            assert!(!promises, "{way}: {text}");
+        } else {
+            assert_eq!(
+                (promises, warns),
+                (holds, !holds),
+                "{way} in {world:?}: {text}"
+            );
+        }
+        if let Some(json) = json {
+            assert_eq!(json["holds"], holds, "{way} in {world:?}: {json}");
         }
     }
 }

@@ -240,11 +240,12 @@ fn repo(
     now: Timestamp,
 ) -> Result<Repo, Error> {
     let for_so_long = |since: Option<&str>| age(since, now).map(in_words);
-    let freeze = if found.frozen {
-        reader.queue.frozen(Some(&name)).1
-    } else {
-        None
+    let freeze = match found.frozen {
+        true => reader.queue.frozen(Some(&name)).1,
+        false => None,
     };
+    // The state may be older than this read.
+    let freeze = freeze.filter(|freeze| Some(freeze.id) == found.freeze_id);
     let store = reader.queue.store();
     let frozen_by = match &freeze {
         Some(freeze) => store.frozen_by(&name, freeze)?,
@@ -258,7 +259,7 @@ fn repo(
             name: task
                 .work_item_id
                 .unwrap_or_else(|| format!("task {}", task.id)),
-            stage: task.stage.unwrap_or_default(),
+            stage: active.task.stage.clone().unwrap_or_default(),
             age: for_so_long(task.since.as_deref()),
             since: task.since,
             branch: {
@@ -281,7 +282,7 @@ fn repo(
         held: waiting.iter().filter(|job| job.class == HELD).count(),
         waiting: waiting.into_iter().take(JOBS).collect(),
         frozen: found.frozen,
-        freeze_id: freeze.map(|freeze| freeze.id),
+        freeze_id: found.freeze_id,
         frozen_reason: found.frozen_reason,
         is_ahead: found
             .frozen_since

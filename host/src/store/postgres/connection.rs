@@ -27,6 +27,8 @@ pub(crate) struct Open {
     pub client: Client,
     pub statements: Statements,
     pub notices: Notices,
+    /// Whether a transaction is open in which all reads are of one state.
+    pub keeps_state: bool,
 }
 
 impl Open {
@@ -47,6 +49,7 @@ impl Open {
             client,
             statements: Statements::in_schema(identifier(&schema)),
             notices,
+            keeps_state: false,
         })
     }
 }

@@ -80,14 +80,27 @@ impl Postgres {
         self.in_transaction(Kind::Reads, step)
     }
 
+    /// From now on, reads are of one state, until it is let go of. False if they are already.
+    pub(crate) fn keep_state(&mut self) -> Result<bool, Error> {
+        self.on_connection(transaction::keep_state)
+    }
+
+    /// Reads are of the newest state again. A change does this first.
+    pub(crate) fn let_go_of_state(&mut self) {
+        if let Some(open) = &mut self.open {
+            transaction::let_go_of_state(open);
+        }
+    }
+
     /// Runs statements that only read, in the cheapest way: each is one round trip, with the session's
     /// own settings.
     pub(crate) fn read_fast<T>(
         &mut self,
         statement: impl FnOnce(&Session<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        self.on_connection(|open| {
-            statement(&Session::that_reads(&mut open.client, &open.statements))
+        self.on_connection(|open| match open.keeps_state {
+            true => transaction::run_in_kept_state(open, None, statement),
+            false => statement(&Session::that_reads(&mut open.client, &open.statements)),
         })
     }
 

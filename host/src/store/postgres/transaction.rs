@@ -104,8 +104,16 @@ pub(crate) fn run<T>(
     kind: &Kind,
     step: impl FnOnce(&Session<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    open.client.batch_execute(&kind.begin())?;
     let only_reads = !matches!(kind, Kind::Change { .. });
+    if only_reads && open.keeps_state {
+        let budget = match kind {
+            Kind::OneState { budget } => *budget,
+            _ => None,
+        };
+        return run_in_kept_state(open, budget, step);
+    }
+    let_go_of_state(open);
+    open.client.batch_execute(&kind.begin())?;
     let session = match only_reads {
         true => Session::that_reads(&mut open.client, &open.statements),
         false => Session::on(&mut open.client, &open.statements),
@@ -141,11 +149,51 @@ pub(crate) fn run<T>(
     }
 }
 
+/// Begins a transaction in which all reads are of one state. False if there is one.
+pub(crate) fn keep_state(open: &mut Open) -> Result<bool, Error> {
+    if open.keeps_state {
+        return Ok(false);
+    }
+    let kind = Kind::OneState { budget: None };
+    open.client.batch_execute(&kind.begin())?;
+    open.keeps_state = true;
+    Ok(true)
+}
+
+/// Ends that transaction.
+pub(crate) fn let_go_of_state(open: &mut Open) {
+    if std::mem::take(&mut open.keeps_state) {
+        undo(&mut open.client);
+    }
+}
+
+/// Runs a step that only reads in that transaction. What it set is undone, and a statement of it
+/// that fails ends nothing else.
+pub(crate) fn run_in_kept_state<T>(
+    open: &mut Open,
+    budget: Option<Duration>,
+    step: impl FnOnce(&Session<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let budget = budget.map(|budget| limit("statement_timeout", budget));
+    let begin = format!("SAVEPOINT step; {}", budget.unwrap_or_default());
+    open.client.batch_execute(&begin)?;
+    let result = step(&Session::that_reads(&mut open.client, &open.statements));
+    let end = "ROLLBACK TO SAVEPOINT step; RELEASE SAVEPOINT step";
+    match open.client.batch_execute(end) {
+        Ok(()) => result,
+        Err(error) => {
+            let_go_of_state(open);
+            result.and(Err(error.into()))
+        }
+    }
+}
+
 /// Runs a statement that is a transaction of its own.
 pub(crate) fn run_one<T>(
     open: &mut Open,
     statement: impl FnOnce(&Session<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
+    let_go_of_state(open);
     open.notices.take_warning();
     let done = statement(&Session::on(&mut open.client, &open.statements)).map_err(lost)?;
     match open.notices.take_warning() {
@@ -160,6 +208,7 @@ pub(crate) fn run_and_undo<T>(
     kind: &Kind,
     step: impl FnOnce(&Session<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
+    let_go_of_state(open);
     open.client.batch_execute(&kind.begin())?;
     let result = step(&Session::on(&mut open.client, &open.statements));
     undo(&mut open.client);

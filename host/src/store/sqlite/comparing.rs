@@ -29,6 +29,7 @@ impl Sqlite {
         if self.group.is_open {
             return;
         }
+        self.let_go_of_state();
         let Ok(Open {
             connection,
             sandbox,

@@ -64,6 +64,7 @@ impl Sqlite {
             return Ok(());
         }
         let jobs = serde_json::json!(doubted).to_string();
+        self.let_go_of_state();
         let Open {
             connection,
             sandbox,

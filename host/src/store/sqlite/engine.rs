@@ -16,7 +16,7 @@ use super::error::at;
 use super::files::check_links;
 use super::group::Group;
 use super::prepare;
-use super::transaction::Transaction;
+use super::transaction::{self, Transaction};
 use crate::store::{
     Backlog, DatabaseError, Durability, Error, NoRoom, Problem, Proof, Risk, Trial,
 };
@@ -35,6 +35,8 @@ pub struct Sqlite {
     pub(crate) openings: i64,
     pub(crate) claim_budget: Duration,
     pub(crate) group: Group,
+    /// Whether reads are of one state until the first change.
+    keeps_state: bool,
     /// Whether the last claim by heads found a job.
     pub(crate) last_claim_found: bool,
     /// Why a change could not be written, if no trial has succeeded since.
@@ -52,6 +54,7 @@ impl Sqlite {
             open: Some(open),
             openings: 0,
             group: Group::default(),
+            keeps_state: false,
             last_claim_found: false,
             write_failed: None,
         })
@@ -143,10 +146,10 @@ impl Sqlite {
     }
 
     /// The open database. If its files are no longer in place, the database is opened again, but
-    /// not before the end of a group.
+    /// not before the end of a group, or of reads of one state.
     pub(crate) fn be_open(&mut self) -> Result<&mut Open, Error> {
-        let has_begun = self.group.has_begun;
-        let is_good = |open: &&mut Open| has_begun || open.files.are_in_place();
+        let is_in_use = self.group.has_begun || self.keeps_state;
+        let is_good = |open: &&mut Open| is_in_use || open.files.are_in_place();
         if self.open.as_mut().filter(is_good).is_none() {
             self.open_anew()?;
         }
@@ -160,6 +163,7 @@ impl Sqlite {
             self.say_that_files_are_gone();
         }
         self.last_claim_found = false;
+        self.keeps_state = false;
         let mut open = Open::at(&self.path).map_err(|error| match error {
             // It was there before.
             Error::Database(DatabaseError {
@@ -201,6 +205,32 @@ impl Sqlite {
         } = self.be_open()?;
         let result = sandbox.open_for_own_statements(|| step(connection));
         result.map_err(|error| at(error, &self.path))
+    }
+
+    /// From now on, reads are of one state, until it is let go of. False if they are already.
+    pub(crate) fn keep_state(&mut self) -> Result<bool, Error> {
+        let begun = self.read(|connection| {
+            if connection.is_autocommit() {
+                transaction::run(connection, "BEGIN")?;
+                return Ok(true);
+            }
+            Ok(false)
+        })?;
+        self.keeps_state |= begun;
+        Ok(begun)
+    }
+
+    /// Reads are of the newest state again. A change does this first.
+    pub(crate) fn let_go_of_state(&mut self) {
+        if !std::mem::take(&mut self.keeps_state) {
+            return;
+        }
+        let Some(open) = &self.open else { return };
+        let end = || transaction::run(&open.connection, "ROLLBACK");
+        if let Err(error) = open.sandbox.open_for_own_statements(end) {
+            tracing::warn!("the database is opened anew, because a read did not end: {error}");
+            self.open = None;
+        }
     }
 
     /// Runs a step that only reads, from one state.
@@ -264,6 +294,7 @@ impl Sqlite {
 
     /// The open database, and the group that a change joins.
     pub(crate) fn be_open_for_a_change(&mut self) -> Result<(&mut Open, &mut Group), Error> {
+        self.let_go_of_state();
         let has_begun = self.group.has_begun;
         let open = self.be_open()?;
         if !has_begun && open.files.has_failed() {
