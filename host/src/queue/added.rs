@@ -2,7 +2,7 @@
 //!
 //! Owns the note about a frozen repo whose freeze does not hold the new job, because the answer to
 //! `freeze` was only about the jobs that were queued then; the note about a job that may be claimed
-//! before its task begins; and the note about an agent whose name is nearly that of another. Leaves
+//! before its task begins; and the notes about a repo or an agent whose name is nearly that of another. Leaves
 //! the stage to `stages`. Nothing fails here, because the task or job is on the disk by then.
 
 use jiff::Timestamp;
@@ -17,16 +17,18 @@ use crate::store::{NewTask, Probe, Supposed};
 
 /// The subjects of the notes of this file.
 const WHAT: &str = "whether a freeze holds the new job";
+const REPO: &str = "whether the new task's repo is known";
 const AGENT: &str = "whether the new job's agent is known";
 
 impl Queue {
     /// The note about a task that was added.
     pub fn added_task_note(&mut self, now: Timestamp, task: NewTask<'_>) -> Option<String> {
         let stage = self.first_stage_note(now, task.repo, task.stage);
+        let repo = or_unsaid(self.mistyped_repo(task.repo), REPO);
         let agent = or_unsaid(self.mistyped_agent(now, task.agent), AGENT);
         let frozen = self.frozen_note(now, task.repo, task.agent, task.label);
         let frozen = or_unsaid(frozen, WHAT);
-        joined([stage, joined([agent, frozen])])
+        joined([joined([repo, stage]), joined([agent, frozen])])
     }
 
     /// The note about a job that was added to a task.
@@ -52,6 +54,22 @@ impl Queue {
         };
         let frozen = self.frozen_note(now, &repo, &agent, label.as_deref())?;
         Ok(joined([mistyped, joined([early, frozen])]))
+    }
+
+    /// The note about a repo whose first task was just added, if its name is nearly that of another.
+    fn mistyped_repo(&mut self, repo: &str) -> Result<Option<String>, Error> {
+        if self.configured.iter().any(|known| known == repo) || self.store.has_tasks_in(repo, 2)? {
+            return Ok(None);
+        }
+        let known = self.store.repos_with_work()?;
+        let near = nearest(repo, known.iter().chain(&self.configured));
+        Ok((!near.is_empty()).then(|| {
+            format!(
+                "no other task is of `{}`{}",
+                repo.escape_debug(),
+                did_you_mean(&near)
+            )
+        }))
     }
 
     /// The note about an agent whose first job was just added, if its name is nearly that of another

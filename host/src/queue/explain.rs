@@ -53,8 +53,8 @@ impl Queue {
             Standing::NotQueued => None,
             _ => compare_about(&mut self.gate, &mut self.store, now, id),
         };
-        let contradicting = compared.iter().flat_map(|compared| &compared.found.jobs);
-        let contradiction = contradicting.cloned().next();
+        let mut contradicting = compared.iter().flat_map(|compared| &compared.found.jobs);
+        let contradiction = contradicting.next().cloned();
         let branch = match job.task_id {
             Some(task) => self.store.branch(task)?,
             None => None,

@@ -116,6 +116,13 @@ impl Problem {
         .into()
     }
 
+    /// That a database which lacks this is not prepared; none if nothing of it matters.
+    pub(super) fn of_missing(mut missing: Vec<Missing>) -> Option<Problem> {
+        // A row is made again by the look after the triggers, and claims do without it.
+        missing.retain(|missing| !matches!(missing, Missing::Row(_)));
+        (!missing.is_empty()).then_some(Problem::NotPrepared(missing))
+    }
+
     /// What to do about it, where a command does that.
     pub(super) fn remedy(&self, location: Option<&Location>) -> Option<Remedy> {
         match self {

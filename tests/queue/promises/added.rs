@@ -162,3 +162,26 @@ fn the_first_job_of_an_agent_whose_name_is_nearly_another_one_is_told() {
     assert_eq!(by_command(&gate, "analyst", None), Value::Null);
     assert_eq!(by_command(&gate, "tester", None), Value::Null);
 }
+
+#[test]
+fn the_first_task_of_a_repo_whose_name_is_nearly_another_one_is_told() {
+    let gate = Gate::new();
+    let service = Service::on(gate.clone());
+    let by_command = |repo: &str| -> Value {
+        let added = gate.run(&["task", "add", repo, "--json"]).succeeds();
+        added.json()["note"].clone()
+    };
+    let by_http = |repo: &str| -> Value {
+        let added = service.post("/tasks", &json!({ "repo": repo }));
+        added.json()["note"].clone()
+    };
+    for add in [&by_command as &dyn Fn(&str) -> Value, &by_http] {
+        assert_eq!(add("alpha"), Value::Null);
+        let told = json!("no other task is of `alhpa`: did you mean `alpha`?");
+        assert_eq!(add("alhpa"), told);
+        // Twice is meant.
+        assert_eq!(add("alhpa"), Value::Null);
+        assert_eq!(add("beta"), Value::Null);
+        gate.program().run("DELETE FROM jobs; DELETE FROM tasks");
+    }
+}

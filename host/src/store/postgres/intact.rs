@@ -37,14 +37,10 @@ impl Postgres {
         if found != known {
             self.forget();
         }
-        if found.is_none() || self.openings() != openings {
-            let mut missing = self.missing()?;
-            // It is made again by the look after the triggers, and claims do without it.
-            missing.retain(|missing| !matches!(missing, Missing::Row(_)));
-            if !missing.is_empty() {
-                tracing::debug!("`{}` lacks {missing:?}", self.server);
-                return Err(Problem::NotPrepared(missing).at(self.location()));
-            }
+        let is_new = found.is_none() || self.openings() != openings;
+        if is_new && let Some(problem) = Problem::of_missing(self.missing()?) {
+            tracing::debug!("`{}`: {problem:?}", self.server);
+            return Err(problem.at(self.location()));
         }
         self.identity = Some(match found {
             Some(found) => found,

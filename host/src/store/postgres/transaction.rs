@@ -15,8 +15,11 @@ use super::error::lost;
 use super::tx::Session;
 use crate::store::{Durability, Error, Problem};
 
-/// How long a statement waits for another program's lock.
+/// How long a change waits for another program's lock.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a read does: only who locks a whole table keeps it waiting.
+const READ_LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long another session waits for this one, if this process stops within a transaction.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -53,7 +56,11 @@ impl Kind {
                 waits: Waits::ForNobody,
                 ..
             } => Duration::from_millis(1),
-            _ => LOCK_TIMEOUT,
+            Kind::Change {
+                waits: Waits::ForOthers,
+                ..
+            } => LOCK_TIMEOUT,
+            Kind::Reads | Kind::OneState { .. } => READ_LOCK_TIMEOUT,
         };
         let limits = [
             limit("idle_in_transaction_session_timeout", IDLE_TIMEOUT),

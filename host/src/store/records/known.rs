@@ -43,6 +43,12 @@ impl Store {
         self.read(|tx| is_in(tx, &WITH_REPOS, repo))
     }
 
+    /// Whether as many tasks, finished or not, have this repo.
+    pub fn has_tasks_in(&mut self, repo: &str, tasks: u32) -> Result<bool, Error> {
+        let sql = "SELECT 1 FROM tasks WHERE repo = $1 LIMIT 1 OFFSET $2 - 1";
+        self.read(|tx| tx.exists(sql, values![repo, tasks]))
+    }
+
     /// Whether a task or a job has this repo.
     pub fn has_work_in(&mut self, repo: &str) -> Result<bool, Error> {
         self.read(|tx| is_in(tx, &WITH_WORK, repo))

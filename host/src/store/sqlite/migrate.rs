@@ -12,16 +12,13 @@ use super::transaction::Transaction;
 use super::triggers::Trigger;
 use super::{heads, intact, triggers, version_row};
 use crate::store::records::tasks::LABEL;
-use crate::store::{Change, Error, Missing, Problem};
+use crate::store::{Change, Error, Problem};
 
 /// Checks that everything is there that [`add_missing`] adds.
 pub(crate) fn check(connection: &Connection) -> Result<(), Error> {
-    let mut missing = intact::missing(connection)?;
-    // It is made again by the look after the triggers, and claims do without it.
-    missing.retain(|missing| !matches!(missing, Missing::Row(_)));
-    match missing.is_empty() {
-        true => Ok(()),
-        false => Err(Problem::NotPrepared(missing).unnamed()),
+    match Problem::of_missing(intact::missing(connection)?) {
+        None => Ok(()),
+        Some(problem) => Err(problem.unnamed()),
     }
 }
 
