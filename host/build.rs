@@ -1,7 +1,8 @@
-//! Builds the default policy and hands it to the library as bytes; names the commit of a release
-//! build for `--version`.
+//! Builds the default policy and the guard, and hands them to the library as bytes; names the commit
+//! of a release build for `--version`.
 //!
-//! `SERIAL_GATE_GUEST=path.wasm` embeds a prebuilt component instead. A package brings its own.
+//! `SERIAL_GATE_GUEST=path.wasm` embeds a prebuilt policy instead, and `SERIAL_GATE_GUARD` a guard. A
+//! package brings its own.
 
 mod build_component;
 
@@ -16,41 +17,66 @@ use build_component::{TARGET, build_component, variable};
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rustc-env=SERIAL_GATE_VERSION={}", version()?);
     let out_dir = PathBuf::from(variable("OUT_DIR")?);
-    println!("cargo::rerun-if-env-changed=SERIAL_GATE_GUEST");
-
-    let prebuilt = env::var_os("SERIAL_GATE_GUEST").map(PathBuf::from);
-    let component = match prebuilt.or_else(packaged) {
-        Some(prebuilt) => {
-            println!("cargo::rerun-if-changed={}", prebuilt.display());
-            prebuilt
-        }
-        None => {
-            let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-            for path in [
-                "guest/src",
-                "guest/Cargo.toml",
-                "wit",
-                "Cargo.toml",
-                "Cargo.lock",
-            ] {
-                println!("cargo::rerun-if-changed={}", workspace.join(path).display());
-            }
-            add_target()?;
-            let target_dir = out_dir.join("guest");
-            build_component("serial-gate-default-policy", &["component"], &target_dir)?
-        }
-    };
-    fs::copy(&component, out_dir.join("default-policy.wasm"))
-        .map_err(|error| format!("cannot copy the policy `{}`: {error}", component.display()))?;
+    for embedded in EMBEDDED {
+        let component = component(&embedded, &out_dir)?;
+        fs::copy(&component, out_dir.join(embedded.file))
+            .map_err(|error| format!("cannot copy `{}`: {error}", component.display()))?;
+    }
     Ok(())
 }
 
+/// A component that is a part of the library.
+struct Embedded {
+    package: &'static str,
+    features: &'static [&'static str],
+    /// What it is called in `OUT_DIR` and in a package.
+    file: &'static str,
+    /// Names a prebuilt one.
+    variable: &'static str,
+    /// What it is built from, besides what all of them are.
+    sources: &'static [&'static str],
+}
+
+const EMBEDDED: [Embedded; 2] = [
+    Embedded {
+        package: "serial-gate-default-policy",
+        features: &["component"],
+        file: "default-policy.wasm",
+        variable: "SERIAL_GATE_GUEST",
+        sources: &["guest/src", "guest/Cargo.toml"],
+    },
+    Embedded {
+        package: "serial-gate-guard",
+        features: &[],
+        file: "guard.wasm",
+        variable: "SERIAL_GATE_GUARD",
+        sources: &["guest/guard", "host/clause/src", "host/clause/Cargo.toml"],
+    },
+];
+
+/// Where the component is, which is built unless there is a prebuilt one.
+fn component(embedded: &Embedded, out_dir: &Path) -> Result<PathBuf, Box<dyn Error>> {
+    println!("cargo::rerun-if-env-changed={}", embedded.variable);
+    let prebuilt = env::var_os(embedded.variable).map(PathBuf::from);
+    if let Some(prebuilt) = prebuilt.or_else(|| packaged(embedded.file)) {
+        println!("cargo::rerun-if-changed={}", prebuilt.display());
+        return Ok(prebuilt);
+    }
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let of_all = ["guest/runtime", "wit", "Cargo.toml", "Cargo.lock"];
+    for path in embedded.sources.iter().chain(&of_all) {
+        println!("cargo::rerun-if-changed={}", workspace.join(path).display());
+    }
+    add_target()?;
+    build_component(embedded.package, embedded.features, &out_dir.join("guest"))
+}
+
 /// The component that travels in a package, which has no guest to build.
-fn packaged() -> Option<PathBuf> {
+fn packaged(file: &str) -> Option<PathBuf> {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     // In the workspace, what a script left there may be older than the guest.
     let is_package = !package.join("../guest/Cargo.toml").exists();
-    is_package.then(|| package.join("policy/default-policy.wasm"))
+    is_package.then(|| package.join("policy").join(file))
 }
 
 /// The version, with the commit in builds for users. Others would be built anew after each commit.
@@ -105,7 +131,7 @@ fn add_target() -> Result<(), Box<dyn Error>> {
     }
     Err(format!(
         "the target `{TARGET}` is missing and `rustup target add {TARGET}` failed: add it by hand, \
-         or set SERIAL_GATE_GUEST to a policy that was built elsewhere"
+         or set SERIAL_GATE_GUEST and SERIAL_GATE_GUARD to components that were built elsewhere"
     )
     .into())
 }

@@ -41,8 +41,9 @@ pub mod decide;
 
 pub mod serial;
 
+// A policy that links this library imports nothing.
 #[cfg(target_arch = "wasm32")]
-mod runtime;
+use serial_gate_guest_runtime as _;
 
 #[cfg(target_arch = "wasm32")]
 pub mod component;

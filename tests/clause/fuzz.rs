@@ -11,8 +11,6 @@ use crate::clause::renderings::legal_clauses;
 use crate::clause::states::{Sqlite, postgres, postgres_differences, raw};
 use crate::support::random::Rng;
 
-const DEFAULT_MUTANTS: usize = 100_000;
-
 /// What is put into a mutant: the language's own words, and what an attacker would try.
 #[rustfmt::skip]
 const PIECES: &[&str] = &[
@@ -36,12 +34,17 @@ const PIECES: &[&str] = &[
     " NOT BETWEEN 'A' AND 'b'", "NOT NOT ", " IS NULL IS NULL", " = 1 = 1", " < 2 < 3",
 ];
 
+/// How many mutants are tried, unless the run says how many.
+pub fn mutants(usually: usize) -> usize {
+    match std::env::var("SERIAL_GATE_FUZZ_MUTANTS") {
+        Ok(count) => count.parse().expect("SERIAL_GATE_FUZZ_MUTANTS is a number"),
+        Err(_) => usually,
+    }
+}
+
 #[test]
 fn an_accepted_mutant_means_the_same_raw_and_rendered() {
-    let mutants = match std::env::var("SERIAL_GATE_FUZZ_MUTANTS") {
-        Ok(count) => count.parse().expect("SERIAL_GATE_FUZZ_MUTANTS is a number"),
-        Err(_) => DEFAULT_MUTANTS,
-    };
+    let mutants = mutants(100_000);
     let seeds = legal_clauses();
     let sqlite = Sqlite::new();
     let mut rng = Rng::new(1);
@@ -112,7 +115,7 @@ fn first(differences: &[String]) -> String {
 }
 
 /// One to four changes to a legal clause, at the level of tokens or of bytes.
-fn mutate(seeds: &[String], rng: &mut Rng) -> String {
+pub fn mutate(seeds: &[String], rng: &mut Rng) -> String {
     let mut text = rng.pick(seeds).clone();
     for _ in 0..1 + rng.below(4) {
         text = match rng.below(3) {

@@ -4,7 +4,7 @@ use serial_gate::clause::Clause;
 
 const HOSTILE: &str = include_str!("hostile-clauses.jsonl");
 
-fn cases() -> Vec<(String, String)> {
+pub fn cases() -> Vec<(String, String)> {
     let field = |line: &serde_json::Value, name: &str| line[name].as_str().unwrap().to_owned();
     HOSTILE
         .lines()

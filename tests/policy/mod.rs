@@ -5,5 +5,6 @@ mod bombs;
 mod containment;
 mod contract_versions;
 mod kept_policies;
+mod smallest_host;
 mod texts_of_policies;
 mod wasi;

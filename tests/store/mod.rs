@@ -7,6 +7,7 @@ mod effects;
 mod files;
 mod flat;
 mod freezes;
+mod indexes;
 mod journal;
 mod numbered_tokens;
 mod plans;

@@ -1,6 +1,6 @@
 //! The cost of a clause's sub-selects: does each look at a bounded number of rows?
 //!
-//! Owns the proof, over the indexes that the store makes. A sub-select is cheap if one search by an
+//! Owns the proof, over the list of `indexes`. A sub-select is cheap if one search by an
 //! index answers its whole filter, so that the first row found fulfils it. A condition that the
 //! index does not answer may be false for all rows but the last, and a sub-select inside another is
 //! evaluated again for each row. Leaves the order of tasks and the partitions to `flat`. Callers
@@ -11,9 +11,10 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use super::Dialect;
-use super::contract::Column::{self, Agent, Id, Repo, Stage, TaskId};
+use super::contract::Column::{self, Id, Repo, TaskId};
 use super::contract::Table;
 use super::flat::Obstacle;
+use super::indexes::{INDEXES, Index, Rows};
 use super::render;
 use super::tree::{Comparison, Literal, Part, Predicate, Row, Select, Value};
 
@@ -80,58 +81,7 @@ enum Wanted {
     Extreme(Column),
 }
 
-/// An index of the store.
-struct Index {
-    covers: Covers,
-    /// In their order. Each index ends with the row's id.
-    columns: &'static [Column],
-}
-
-/// The rows of an index.
-#[derive(Clone, Copy)]
-enum Covers {
-    All,
-    /// Tasks that are not done.
-    Unfinished,
-    /// Jobs that are queued.
-    Queued,
-    /// Freezes that were not cleared.
-    Active,
-}
-
-const fn index(covers: Covers, columns: &'static [Column]) -> Index {
-    Index { covers, columns }
-}
-
-const TASKS: &[Index] = &[
-    index(Covers::All, &[Id]),
-    index(Covers::All, &[Repo, Stage, Id]),
-    index(Covers::Unfinished, &[Repo, Id]),
-];
-
-const JOBS: &[Index] = &[
-    index(Covers::All, &[Id]),
-    index(Covers::All, &[Repo, Id]),
-    index(Covers::All, &[TaskId, Id]),
-    index(Covers::Queued, &[Repo, Agent, Id]),
-    index(Covers::Queued, &[Repo, Agent, TaskId, Id]),
-];
-
-const FREEZES: &[Index] = &[
-    index(Covers::All, &[Id]),
-    index(Covers::All, &[Repo, Id]),
-    index(Covers::Active, &[Repo, Id]),
-];
-
-fn indexes(table: Table) -> &'static [Index] {
-    match table {
-        Table::Tasks => TASKS,
-        Table::Jobs => JOBS,
-        Table::RepoFreeze => FREEZES,
-    }
-}
-
-impl Covers {
+impl Rows {
     /// The condition that a filter must have, word for word, so that SQLite takes the index; none
     /// where all rows are in it.
     fn condition(self, own: Row) -> Option<Predicate> {
@@ -140,10 +90,10 @@ impl Covers {
             Predicate::compare(own.cell(column), comparison, text)
         };
         match self {
-            Covers::All => None,
-            Covers::Unfinished => Some(compare(Column::Stage, Comparison::NotEqual, "done")),
-            Covers::Queued => Some(compare(Column::Status, Comparison::Equal, "queued")),
-            Covers::Active => Some(Predicate::IsNull {
+            Rows::All => None,
+            Rows::Unfinished => Some(compare(Column::Stage, Comparison::NotEqual, "done")),
+            Rows::Queued => Some(compare(Column::Status, Comparison::Equal, "queued")),
+            Rows::Active => Some(Predicate::IsNull {
                 value: own.cell(Column::ClearedAt),
                 negated: false,
             }),
@@ -163,7 +113,8 @@ fn select_is_cheap(select: &Select, wanted: Wanted) -> Result<(), Option<&Predic
         .filter(|term| reads(term, own) || has_select(term))
         .collect();
     let mut fewest: Option<Vec<&Predicate>> = None;
-    for index in indexes(select.table) {
+    let indexes = INDEXES.iter();
+    for index in indexes.filter(|index| index.table() == select.table) {
         let Some(search) = Search::by(index, own, &terms) else {
             continue;
         };
@@ -206,7 +157,7 @@ impl<'a> Search<'a> {
             ordered_by: None,
             is_of_few: false,
         };
-        if let Some(condition) = index.covers.condition(own) {
+        if let Some(condition) = index.rows.condition(own) {
             search.take(|term| *term == condition)?;
         }
         for &column in index.columns {

@@ -4,7 +4,7 @@
 //! The text is cut into tokens of an allow-list (`lex`, `vocabulary`), checked for size (`limits`),
 //! and parsed into a typed tree (`parse`, `comparison`, `select`, `scope`, [`tree`]) over the
 //! contract's tables (`contract`). The tree is printed for each database (`render`). What makes a
-//! claim flat is proved from the tree (`flat`, `gated`, `cost`), and so are the rows that can
+//! claim flat is proved from the tree (`flat`, `gated`, `cost` over `indexes`), and so are the rows that can
 //! matter to it (`footprint`). Leaves to others: running the SQL, the databases' own sandboxes,
 //! plan checks, and the index of heads. It has no I/O, no dependencies and no `std`, so that a
 //! component that imports nothing can guard clauses. Invariant: [`Rendered`] is printed from a tree
@@ -22,6 +22,7 @@ mod cost;
 mod flat;
 mod footprint;
 mod gated;
+mod indexes;
 mod lex;
 mod limits;
 mod parse;
@@ -40,6 +41,7 @@ pub use agents::Agents;
 pub use contract::{Column, Kind, Table};
 pub use flat::{Obstacle, Partitions};
 pub use footprint::{Footprint, Source};
+pub use indexes::{INDEXES, Index};
 pub use refusal::Refusal;
 pub use render::Rendered;
 

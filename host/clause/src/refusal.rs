@@ -64,6 +64,11 @@ impl Refusal {
         self.construct
     }
 
+    /// What was found.
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+
     /// What the policy author can write instead.
     pub fn remedy(&self) -> &str {
         &self.remedy

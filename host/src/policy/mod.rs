@@ -52,6 +52,9 @@ const UNTIL_THERE_IS_ROOM: Duration = Duration::from_millis(1);
 /// The policy that is built into this library: the rule of the reference.
 pub const DEFAULT_POLICY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/default-policy.wasm"));
 
+/// The guard of the clause as a component, for hosts in other languages: see `wit/guard.wit`.
+pub const GUARD: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guard.wasm"));
+
 /// A component that fulfils the contract, ready to be called. A clone is the same compiled
 /// component.
 ///

@@ -6,6 +6,7 @@ mod export;
 mod fixtures;
 mod history;
 mod keygen;
+mod kit;
 mod new;
 mod new_file;
 mod promote;
@@ -17,6 +18,7 @@ mod shadow;
 mod show;
 mod sign;
 mod swap;
+mod wit;
 
 use clap::Args;
 
@@ -68,6 +70,8 @@ verbs! {
         Shadow(shadow::Shadow),
         Promote(promote::Promote),
         Export(export::Export),
+        Kit(kit::Kit),
+        Wit(wit::Wit),
         Keygen(keygen::Keygen),
         Sign(sign::Sign),
         #[command(subcommand)]

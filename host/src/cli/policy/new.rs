@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::new_file::{USUAL, write_new};
+use super::wit::CONTRACT;
 use crate::cli::Error;
 use crate::cli::options::Shared;
 use crate::cli::output::Report;
@@ -25,10 +26,7 @@ const FILES: [(&str, &str); 7] = [
     ("cases.jsonl", include_str!("template/cases.jsonl")),
     ("src/lib.rs", include_str!("template/lib.rs")),
     ("src/tests.rs", include_str!("template/tests.rs")),
-    (
-        "wit/serial-gate.wit",
-        include_str!("../../../wit/serial-gate.wit"),
-    ),
+    ("wit/serial-gate.wit", CONTRACT),
 ];
 
 /// Make a folder with the start of a new policy: the contract, a small rule, its tests

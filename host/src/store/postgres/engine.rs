@@ -14,6 +14,7 @@ use super::connection::Open;
 use super::error::at;
 use super::identity::{Identity, meet};
 use super::locks::{Locks, RECORDS};
+use super::one_state;
 use super::server::Server;
 use super::transaction::{self, Kind, Waits};
 use super::tx::Session;
@@ -38,7 +39,7 @@ pub(crate) struct Postgres {
     pub server: Server,
     pub(super) durability: Durability,
     /// None after the connection was lost, until there is a new one.
-    open: Option<Open>,
+    pub(super) open: Option<Open>,
     openings: i64,
     /// When the connection was last used.
     used: Instant,
@@ -80,18 +81,6 @@ impl Postgres {
         self.in_transaction(Kind::Reads, step)
     }
 
-    /// From now on, reads are of one state, until it is let go of. False if they are already.
-    pub(crate) fn keep_state(&mut self) -> Result<bool, Error> {
-        self.on_connection(transaction::keep_state)
-    }
-
-    /// Reads are of the newest state again. A change does this first.
-    pub(crate) fn let_go_of_state(&mut self) {
-        if let Some(open) = &mut self.open {
-            transaction::let_go_of_state(open);
-        }
-    }
-
     /// Runs statements that only read, in the cheapest way: each is one round trip, with the session's
     /// own settings.
     pub(crate) fn read_fast<T>(
@@ -99,7 +88,7 @@ impl Postgres {
         statement: impl FnOnce(&Session<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         self.on_connection(|open| match open.keeps_state {
-            true => transaction::run_in_kept_state(open, None, statement),
+            true => one_state::run(open, None, statement),
             false => statement(&Session::that_reads(&mut open.client, &open.statements)),
         })
     }

@@ -20,6 +20,7 @@ mod locks;
 pub(crate) mod made;
 pub(crate) mod migrate;
 pub(crate) mod needs;
+mod one_state;
 pub(crate) mod outsider;
 pub(crate) mod own_tables;
 mod password;

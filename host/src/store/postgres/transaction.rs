@@ -12,6 +12,7 @@ use postgres::Client;
 
 use super::connection::Open;
 use super::error::lost;
+use super::one_state;
 use super::tx::Session;
 use crate::store::{Durability, Error, Problem};
 
@@ -50,7 +51,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    fn begin(&self) -> String {
+    pub(super) fn begin(&self) -> String {
         let lock = match self {
             Kind::Change {
                 waits: Waits::ForNobody,
@@ -117,9 +118,9 @@ pub(crate) fn run<T>(
             Kind::OneState { budget } => *budget,
             _ => None,
         };
-        return run_in_kept_state(open, budget, step);
+        return one_state::run(open, budget, step);
     }
-    let_go_of_state(open);
+    one_state::end(open);
     open.client.batch_execute(&kind.begin())?;
     let session = match only_reads {
         true => Session::that_reads(&mut open.client, &open.statements),
@@ -156,51 +157,12 @@ pub(crate) fn run<T>(
     }
 }
 
-/// Begins a transaction in which all reads are of one state. False if there is one.
-pub(crate) fn keep_state(open: &mut Open) -> Result<bool, Error> {
-    if open.keeps_state {
-        return Ok(false);
-    }
-    let kind = Kind::OneState { budget: None };
-    open.client.batch_execute(&kind.begin())?;
-    open.keeps_state = true;
-    Ok(true)
-}
-
-/// Ends that transaction.
-pub(crate) fn let_go_of_state(open: &mut Open) {
-    if std::mem::take(&mut open.keeps_state) {
-        undo(&mut open.client);
-    }
-}
-
-/// Runs a step that only reads in that transaction. What it set is undone, and a statement of it
-/// that fails ends nothing else.
-pub(crate) fn run_in_kept_state<T>(
-    open: &mut Open,
-    budget: Option<Duration>,
-    step: impl FnOnce(&Session<'_>) -> Result<T, Error>,
-) -> Result<T, Error> {
-    let budget = budget.map(|budget| limit("statement_timeout", budget));
-    let begin = format!("SAVEPOINT step; {}", budget.unwrap_or_default());
-    open.client.batch_execute(&begin)?;
-    let result = step(&Session::that_reads(&mut open.client, &open.statements));
-    let end = "ROLLBACK TO SAVEPOINT step; RELEASE SAVEPOINT step";
-    match open.client.batch_execute(end) {
-        Ok(()) => result,
-        Err(error) => {
-            let_go_of_state(open);
-            result.and(Err(error.into()))
-        }
-    }
-}
-
 /// Runs a statement that is a transaction of its own.
 pub(crate) fn run_one<T>(
     open: &mut Open,
     statement: impl FnOnce(&Session<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let_go_of_state(open);
+    one_state::end(open);
     open.notices.take_warning();
     let done = statement(&Session::on(&mut open.client, &open.statements)).map_err(lost)?;
     match open.notices.take_warning() {
@@ -215,7 +177,7 @@ pub(crate) fn run_and_undo<T>(
     kind: &Kind,
     step: impl FnOnce(&Session<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let_go_of_state(open);
+    one_state::end(open);
     open.client.batch_execute(&kind.begin())?;
     let result = step(&Session::on(&mut open.client, &open.statements));
     undo(&mut open.client);
@@ -223,7 +185,7 @@ pub(crate) fn run_and_undo<T>(
 }
 
 /// Rolls back. If that fails, the connection is gone, and the transaction with it.
-fn undo(client: &mut Client) {
+pub(super) fn undo(client: &mut Client) {
     if let Err(error) = client.batch_execute("ROLLBACK") {
         tracing::warn!("a change was not undone by this process but by the server: {error}");
     }

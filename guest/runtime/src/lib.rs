@@ -1,12 +1,17 @@
 //! What a component needs from `std`, without the imports of `std`: an allocator, a panic handler,
 //! and the function with which the host allocates arguments.
 //!
-//! Every policy that links this library gets it, and imports nothing.
+//! A component that links this library has them, and imports nothing. It is empty on every other
+//! target than wasm32.
 
+#![no_std]
+#![cfg(target_arch = "wasm32")]
 #![allow(
     unsafe_code,
     reason = "the canonical ABI, the C library and the memory itself are outside of Rust"
 )]
+
+extern crate alloc;
 
 use core::alloc::Layout;
 use core::arch::wasm32::{memory_grow, memory_size, unreachable};

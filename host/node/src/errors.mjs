@@ -1,0 +1,55 @@
+// What can go wrong, each with what to do about it. None of these lets a job through.
+
+/** Any error of this package. */
+export class HostError extends Error {
+  constructor(message) {
+    super(message);
+    this.name = new.target.name;
+  }
+}
+
+/** The settings have a missing, unknown or mistyped key. */
+export class InvalidSettings extends HostError {}
+
+/** A row of the queue has a value that the contract has no place for. */
+export class InvalidRow extends HostError {}
+
+/** The file is no component, or one that this host cannot run. */
+export class InvalidPolicy extends HostError {}
+
+/** A call trapped, or ran out of its time or memory: go on with the last clause that was good. */
+export class PolicyFailed extends HostError {}
+
+/** The policy's own error: its `kind` is `invalid-rules` or `invalid-snapshot`. */
+export class PolicyAnswered extends HostError {
+  constructor(kind, text) {
+    super(`the policy answers \`${kind}\`: ${text}`);
+    this.kind = kind;
+    this.text = text;
+  }
+}
+
+/** The guard refuses a clause: no part of it may run. */
+export class ClauseRefused extends HostError {
+  constructor({ construct, line, column, what, remedy }) {
+    super(`[${construct}] ${what} at line ${line}, column ${column}: ${remedy}`);
+    Object.assign(this, { construct, line, column, what, remedy });
+  }
+}
+
+const KINDS = {
+  HostError, InvalidSettings, InvalidRow, InvalidPolicy, PolicyFailed, PolicyAnswered, ClauseRefused,
+};
+
+/** An error as it goes from a worker to its host. */
+export function packed(error) {
+  if (!(error instanceof HostError)) return { name: 'PolicyFailed', fields: { message: String(error) } };
+  return { name: error.name, fields: { ...error, message: error.message } };
+}
+
+/** The same error again. */
+export function unpacked({ name, fields }) {
+  const error = Object.create(KINDS[name].prototype);
+  Error.captureStackTrace?.(error);
+  return Object.assign(error, { name }, fields);
+}

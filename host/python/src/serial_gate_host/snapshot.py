@@ -1,0 +1,178 @@
+"""The rows of a queue as a policy takes them: columns of numbers, and one table of texts.
+
+The rules are in the contract at `symbol`, `symbols` and `task-id-kind`.
+"""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from array import array
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+from .errors import InvalidRow
+
+LOWEST, HIGHEST = -(2**63), 2**63 - 1
+
+# What the number in `task_id` means.
+NULL, ID, BEFORE_ID, AFTER_EVERY_ID = range(4)
+
+COLUMNS = {
+    "tasks": ("work_item_id", "repo", "stage", "gate_label"),
+    "jobs": ("task_id", "repo", "agent", "status"),
+    "repo_freeze": ("repo", "frozen_at", "cleared_at", "reason", "work_item_id"),
+}
+
+Numbers = array  # of "q" (64 bits), "I" (a symbol) or "B" (a kind)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The state of a queue."""
+
+    text: str
+    ends: Numbers[int]
+    tasks: dict[str, Numbers[int]]
+    jobs: dict[str, Numbers[int]]
+    freezes: dict[str, Numbers[int]]
+
+
+class _Symbols(dict[Any, int]):
+    """The number of each value. SQLite's equal values are Python's equal keys: 1 is 1.0, and
+    neither is the text `1`."""
+
+    def __init__(self) -> None:
+        super().__init__({None: 0})
+
+    def __missing__(self, value: Any) -> int:
+        self[value] = number = len(self)
+        return number
+
+    def column(self, values: Sequence[Any]) -> Numbers[int]:
+        return array("I", map(self.__getitem__, values))
+
+    def texts(self) -> tuple[str, Numbers[int]]:
+        texts = [_shown(value) for value in self if value is not None]
+        lengths = (len(text.encode()) for text in texts)
+        return "".join(texts), array("I", accumulate(lengths, initial=0))
+
+
+def _shown(value: Any) -> str:
+    """A value of a text column as text."""
+    if isinstance(value, str):
+        return value.encode(errors="surrogateescape").decode(errors="replace")
+    if isinstance(value, bytes):
+        return f"x'{value.hex()}'"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def _ids(table: str, values: Sequence[Any]) -> Numbers[int]:
+    try:
+        return array("q", values)
+    except (TypeError, OverflowError) as cause:
+        raise InvalidRow(
+            f"an id of `{table}` is no 64-bit integer: declare it INTEGER PRIMARY KEY"
+        ) from cause
+
+
+def _task_ids(values: Sequence[Any]) -> tuple[Numbers[int], Numbers[int]]:
+    try:
+        # Nearly always each is an integer.
+        return array("q", values), array("B", bytes([ID]) * len(values))
+    except (TypeError, OverflowError):
+        places = [_place(value) for value in values]
+        return array("q", [n for n, _ in places]), array("B", [kind for _, kind in places])
+
+
+def _place(value: Any) -> tuple[int, int]:
+    """The place of a job in the order of tasks."""
+    if value is None:
+        return 0, NULL
+    if isinstance(value, (str, bytes)) or value > HIGHEST:
+        return 0, AFTER_EVERY_ID
+    if isinstance(value, int):
+        return value, ID
+    if value < LOWEST:
+        return LOWEST, BEFORE_ID
+    whole = math.ceil(value)
+    return (0, AFTER_EVERY_ID) if whole > HIGHEST else (whole, ID if whole == value else BEFORE_ID)
+
+
+def snapshot(queue: sqlite3.Connection) -> Snapshot:
+    """All tasks, freezes and jobs of a queue in SQLite, in one state of the database."""
+    tasks, jobs, freezes = _tables(queue)
+    symbols = _Symbols()
+    task_ids, kinds = _task_ids(jobs["task_id"])
+    of_tasks = {
+        "id": _ids("tasks", tasks["id"]),
+        "work-item": symbols.column(tasks["work_item_id"]),
+        "repo": symbols.column(tasks["repo"]),
+        "stage": symbols.column(tasks["stage"]),
+        "label": symbols.column(tasks["gate_label"]),
+    }
+    of_jobs = {
+        "id": _ids("jobs", jobs["id"]),
+        "task-id": task_ids,
+        "task-id-kind": kinds,
+        "repo": symbols.column(jobs["repo"]),
+        "agent": symbols.column(jobs["agent"]),
+        "status": symbols.column(jobs["status"]),
+    }
+    of_freezes = {
+        "id": _ids("repo_freeze", freezes["id"]),
+        "repo": symbols.column(freezes["repo"]),
+        "frozen-at": symbols.column(freezes["frozen_at"]),
+        "cleared-at": symbols.column(freezes["cleared_at"]),
+        "reason": symbols.column(freezes["reason"]),
+        "work-item": symbols.column(freezes["work_item_id"]),
+    }
+    text, ends = symbols.texts()
+    return Snapshot(text, ends, of_tasks, of_jobs, of_freezes)
+
+
+def _tables(queue: sqlite3.Connection) -> list[dict[str, Sequence[Any]]]:
+    try:
+        with _reading(queue, str):
+            return [_columns(queue, table, names) for table, names in COLUMNS.items()]
+    except sqlite3.OperationalError as cause:
+        if "UTF-8" not in str(cause):
+            raise
+    # Two texts that are not UTF-8 are equal only if their bytes are.
+    with _reading(queue, lambda data: data.decode(errors="surrogateescape")):
+        return [_columns(queue, table, names) for table, names in COLUMNS.items()]
+
+
+@contextmanager
+def _reading(queue: sqlite3.Connection, text_factory: Any) -> Iterator[None]:
+    """One state, plain rows, and texts that are made like this."""
+    before = queue.text_factory, queue.row_factory
+    queue.text_factory, queue.row_factory = text_factory, None
+    is_first = not queue.in_transaction
+    try:
+        if is_first:
+            queue.execute("BEGIN")
+        yield
+    finally:
+        if is_first:
+            queue.rollback()
+        queue.text_factory, queue.row_factory = before
+
+
+def _columns(
+    queue: sqlite3.Connection, table: str, names: Sequence[str]
+) -> dict[str, Sequence[Any]]:
+    """The columns of a table in the order of its ids. A column that is not there is NULL."""
+    there = {row[1] for row in queue.execute(f"PRAGMA table_info({table})")}
+    if not there:
+        raise InvalidRow(f"the database has no table `{table}`: is it a queue?")
+    listed = ["id", *names]
+    shown = ", ".join(name if name in there else "NULL" for name in listed)
+    rows = queue.execute(f"SELECT {shown} FROM {table} ORDER BY id").fetchall()
+    columns: Sequence[Sequence[Any]] = list(zip(*rows, strict=True)) or [()] * len(listed)
+    return dict(zip(listed, columns, strict=True))
