@@ -11,6 +11,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::marker::PhantomData;
 
+pub use serial_gate_guest_runtime::metadata;
+
 use crate::rule::{self, Rule};
 use crate::{settings, snapshot};
 
@@ -64,6 +66,8 @@ impl<R: Rule> Guest for Exports<R> {
 type DefaultPolicy = Exports<crate::serial::Serial>;
 #[cfg(feature = "component")]
 export!(DefaultPolicy with_types_in self);
+#[cfg(feature = "component")]
+metadata!();
 
 fn parsed<R: Rule>(settings: &Settings) -> Result<settings::Settings<R>, PolicyError> {
     rule::parse(

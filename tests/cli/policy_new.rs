@@ -50,6 +50,36 @@ fn it_says_what_comes_next() {
 }
 
 #[test]
+fn in_another_language_its_readme_has_the_steps() {
+    let gate = Gate::empty();
+    let ran = gate.run(&["policy", "new", "mine/review-first", "--language", "python"]);
+    insta::assert_snapshot!(ran.succeeds().stdout, @r"
+    `review-first` is ready: its rule is in `mine/review-first/policy.py`
+      build it with: see `mine/review-first/README.md`
+      check it with: serial-gate policy check mine/review-first/review-first.wasm
+      make it active with: serial-gate policy swap mine/review-first/review-first.wasm --reason TEXT
+    ");
+    let ran = gate.run(&[
+        "policy",
+        "new",
+        "other",
+        "--language",
+        "typescript",
+        "--json",
+    ]);
+    let said = ran.succeeds().json();
+    for file in said["files"].as_array().unwrap() {
+        let text = std::fs::read_to_string(gate.path("other").join(file.as_str().unwrap()));
+        let text = text.unwrap();
+        assert!(
+            !text.contains("{name}") && !text.contains("{file}"),
+            "{file}"
+        );
+    }
+    assert_eq!(said["component"], "other/other.wasm");
+}
+
+#[test]
 fn its_contract_is_the_host_s() {
     let gate = Gate::empty();
     gate.run(&["policy", "new", FOLDER]).succeeds();

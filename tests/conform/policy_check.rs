@@ -155,3 +155,44 @@ fn an_endless_loop_is_refused_where_it_stands() {
         );
     }
 }
+
+#[test]
+fn a_policy_whose_language_rounds_ids_passes_and_that_is_told() {
+    // Each id goes through a floating-point number.
+    let rounding = DECIDE_ALL
+        .replace(
+            "(i64.load (i32.add (i32.load offset=96",
+            "(i64.trunc_sat_f64_s (f64.convert_i64_s (i64.load (i32.add (i32.load offset=96",
+        )
+        .replace("(i32.const 3)))))", "(i32.const 3)))))))");
+    assert_ne!(rounding, DECIDE_ALL);
+    let policy = Hostile {
+        decide: Box::leak(rounding.into_boxed_str()),
+        module: CLAIM,
+        ..HARMLESS
+    };
+    let (code, found) = check(&policy.component());
+    assert_eq!(code, Some(0), "{found}");
+    assert!(
+        found.contains(
+            "in 200 states; ids beyond 2^53 are rounded, so that such a job has no verdict"
+        ),
+        "{found}"
+    );
+}
+
+#[test]
+fn a_policy_that_traps_without_a_word_is_told_how_to_be_asked_why() {
+    let policy = Hostile {
+        decide: "unreachable",
+        ..HARMLESS
+    };
+    let (code, found) = check(&policy.component());
+    assert_eq!(code, Some(1));
+    assert!(
+        found.contains(
+            "it imports nothing, so it cannot say why. If its language can build it with WASI"
+        ),
+        "{found}"
+    );
+}

@@ -177,3 +177,70 @@ fn a_text_that_no_command_can_be_given_is_refused_by_the_document_too() {
         assert_eq!(pattern, r"^[^\x00]*$", "{schema}.{field}");
     }
 }
+
+/// SQLite keeps it; PostgreSQL does not. Either way the service can be used.
+#[test]
+fn a_nul_character_in_any_text_is_no_failure_of_the_service() {
+    let service = Service::start();
+    service.post("/tasks", &json!({ "repo": "alpha" })).is(201);
+    let nul = "a\0b";
+    for (method, path, body) in [
+        (
+            "POST",
+            "/deploys",
+            json!({ "repo": nul, "verdict": "healthy" }),
+        ),
+        (
+            "POST",
+            "/deploys",
+            json!({ "repo": nul, "verdict": "degraded" }),
+        ),
+        (
+            "POST",
+            "/deploys",
+            json!({ "repo": "alpha", "verdict": "healthy", "work_item": nul }),
+        ),
+        (
+            "POST",
+            "/deploys",
+            json!({ "repo": "alpha", "verdict": "degraded", "detail": nul }),
+        ),
+        (
+            "POST",
+            "/deploys",
+            json!({ "repo": "alpha", "verdict": "degraded", "deploy": nul }),
+        ),
+        (
+            "POST",
+            "/serial-gate/freeze",
+            json!({ "repo": nul, "reason": "r" }),
+        ),
+        (
+            "POST",
+            "/serial-gate/freeze",
+            json!({ "repo": "alpha", "reason": nul }),
+        ),
+        ("POST", "/serial-gate/unfreeze", json!({ "repo": nul })),
+        ("POST", "/tasks", json!({ "repo": nul })),
+        ("PATCH", "/tasks/1", json!({ "stage": nul })),
+        ("PATCH", "/tasks/1", json!({ "label": nul })),
+        ("POST", "/jobs", json!({ "task_id": 1, "agent": nul })),
+        ("POST", "/claim", json!({ "worker": nul })),
+        ("POST", "/claim", json!({ "worker": "w", "agent": nul })),
+        ("POST", "/jobs/1/heartbeat", json!({ "token": nul })),
+        (
+            "POST",
+            "/jobs/1/fail",
+            json!({ "token": nul, "error": nul }),
+        ),
+        ("POST", "/policy/rollback", json!({ "reason": nul })),
+    ] {
+        let answer = service.request(method, path).json(&body).send();
+        assert!(
+            answer.status < 500,
+            "{method} {path} {body}: {}",
+            answer.text
+        );
+    }
+    assert!(service.is_ready());
+}

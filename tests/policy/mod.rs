@@ -4,6 +4,7 @@
 mod bombs;
 mod containment;
 mod contract_versions;
+mod inspect;
 mod kept_policies;
 mod smallest_host;
 mod texts_of_policies;

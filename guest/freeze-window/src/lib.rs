@@ -153,6 +153,7 @@ mod component {
 
     type Policy = serial_gate_default_policy::component::Exports<crate::FreezeWindow>;
     serial_gate_default_policy::component::export!(Policy);
+    serial_gate_default_policy::component::metadata!();
 }
 
 #[cfg(test)]

@@ -15,8 +15,6 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use serial_gate_clause as clause;
-// The component imports nothing.
-use serial_gate_guest_runtime as _;
 
 wit_bindgen::generate!({ path: "wit", world: "guard-world" });
 
@@ -52,6 +50,7 @@ impl Guest for Guard {
 }
 
 export!(Guard);
+serial_gate_guest_runtime::metadata!();
 
 fn refusal(refusal: clause::Refusal) -> Refusal {
     Refusal {

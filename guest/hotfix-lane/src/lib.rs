@@ -183,6 +183,7 @@ mod component {
 
     type Policy = serial_gate_default_policy::component::Exports<crate::HotfixLane>;
     serial_gate_default_policy::component::export!(Policy);
+    serial_gate_default_policy::component::metadata!();
 }
 
 #[cfg(test)]

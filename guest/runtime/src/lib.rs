@@ -26,6 +26,34 @@ use talc::wasm::WasmBinning;
 #[global_allocator]
 static ALLOCATOR: TalcSyncCell<Memory, WasmBinning> = TalcSyncCell::new_wasm(Memory::Nothing);
 
+/// Writes the crate's version, licence and description into the component, where tools show them:
+/// `serial-gate policy inspect`, `wasm-tools metadata show`. The sections' names are those tools'.
+#[macro_export]
+macro_rules! metadata {
+    () => {
+        $crate::metadata!("version", "CARGO_PKG_VERSION");
+        $crate::metadata!("licenses", "CARGO_PKG_LICENSE");
+        $crate::metadata!("description", "CARGO_PKG_DESCRIPTION");
+    };
+    ($section:literal, $variable:literal) => {
+        const _: () = {
+            // SAFETY: the section belongs to no code.
+            #[used]
+            #[unsafe(link_section = $section)]
+            static TEXT: [u8; env!($variable).len()] = $crate::bytes(env!($variable));
+        };
+    };
+}
+
+/// A text as an array, for a static of its own length.
+#[doc(hidden)]
+pub const fn bytes<const N: usize>(text: &str) -> [u8; N] {
+    match text.as_bytes().first_chunk() {
+        Some(bytes) => *bytes,
+        None => [0; N],
+    }
+}
+
 /// Memory that is there from the start, enough for most calls. To grow a memory, and to shrink it
 /// for the next instance, takes a host longer than a small call.
 static mut BEGINNING: [MaybeUninit<u8>; FIRST] = [MaybeUninit::uninit(); FIRST];

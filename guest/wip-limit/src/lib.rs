@@ -132,6 +132,7 @@ mod component {
 
     type Policy = serial_gate_default_policy::component::Exports<crate::WipLimit>;
     serial_gate_default_policy::component::export!(Policy);
+    serial_gate_default_policy::component::metadata!();
 }
 
 #[cfg(test)]

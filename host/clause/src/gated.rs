@@ -4,31 +4,127 @@
 //! Invariant: the clause is true for every job of an agent that is not gated, for all rows of the
 //! tables.
 
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
 
 use super::agents::{AGENT, Agents};
-use super::tree::{Comparison, Literal, Predicate, Value};
+use super::tree::{Comparison, Literal, Part, Predicate, Value};
 
-/// The agents whose jobs a clause may hold. Names that the clause does not mention all fare alike,
-/// so one fresh name represents them.
+/// The agents whose jobs a clause may hold. Names with which the clause does not compare the agent
+/// all fare alike, so one fresh name represents them.
 pub(super) fn gated(predicate: &Predicate) -> Agents {
-    let mut mentioned = vec![None];
-    predicate.literals(&mut |literal| {
-        if let Literal::Text(text) = literal {
-            mentioned.push(Some(text.clone()));
-        }
+    let lists = Lists::of(predicate);
+    let mut named = vec![None];
+    named.extend(compared_with_agent(predicate).into_iter().map(Some));
+    named.sort_unstable();
+    named.dedup();
+    let (gated, free): (Vec<_>, Vec<_>) = named.into_iter().partition(|name| {
+        let agent = name.map_or(Agent::None, Agent::Named);
+        fold(predicate, agent, &lists) != Outcomes::TRUE
     });
-    mentioned.sort();
-    mentioned.dedup();
-    let (gated, free): (Vec<_>, Vec<_>) = mentioned.into_iter().partition(|name| {
-        let agent = name.as_deref().map_or(Agent::None, Agent::Named);
-        fold(predicate, agent) != Outcomes::TRUE
-    });
-    if fold(predicate, Agent::Fresh) == Outcomes::TRUE {
-        Agents::Only(gated)
+    let owned = |names: Vec<Option<&str>>| {
+        let names = names.into_iter();
+        names.map(|name| name.map(ToOwned::to_owned)).collect()
+    };
+    if fold(predicate, Agent::Fresh, &lists) == Outcomes::TRUE {
+        Agents::Only(owned(gated))
     } else {
-        Agents::AllBut(free)
+        Agents::AllBut(owned(free))
+    }
+}
+
+/// The texts that the job's agent is compared with.
+fn compared_with_agent(predicate: &Predicate) -> Vec<&str> {
+    let mut texts = Vec::new();
+    predicate.walk(&mut |part| match part {
+        Part::Predicate(Predicate::Compare { left, right, .. }) => {
+            add_texts([left, right], &mut texts);
+        }
+        Part::Predicate(Predicate::Between {
+            value, low, high, ..
+        }) => add_texts([value, low, high], &mut texts),
+        Part::Predicate(Predicate::InList { value, items, .. }) if *value == AGENT => {
+            texts.extend(items.iter().filter_map(text_of));
+        }
+        _ => {}
+    });
+    texts
+}
+
+/// The texts among the operands of a comparison, if the agent is one of them.
+fn add_texts<'a, const N: usize>(operands: [&'a Value; N], texts: &mut Vec<&'a str>) {
+    if operands.contains(&&AGENT) {
+        let literals = operands.into_iter().filter_map(|operand| match operand {
+            Value::Literal(literal) => Some(literal),
+            Value::Cell(_) | Value::Extreme(_) => None,
+        });
+        texts.extend(literals.filter_map(text_of));
+    }
+}
+
+fn text_of(literal: &Literal) -> Option<&str> {
+    match literal {
+        Literal::Text(text) => Some(text),
+        Literal::Null | Literal::Integer(_) => None,
+    }
+}
+
+/// The lists of the clause, each read once: one may have thousands of items, and is asked about each
+/// of as many agents.
+struct Lists<'a>(BTreeMap<*const Literal, List<'a>>);
+
+struct List<'a> {
+    /// In their order.
+    texts: Vec<&'a str>,
+    has_null: bool,
+    has_others: bool,
+}
+
+impl<'a> Lists<'a> {
+    fn of(predicate: &'a Predicate) -> Lists<'a> {
+        let mut lists = BTreeMap::new();
+        predicate.walk(&mut |part| {
+            if let Part::Predicate(Predicate::InList { items, .. }) = part {
+                let mut texts: Vec<&str> = items.iter().filter_map(text_of).collect();
+                texts.sort_unstable();
+                let has_null = items.contains(&Literal::Null);
+                let has_others = items.iter().any(|item| *item != Literal::Null);
+                let list = List {
+                    texts,
+                    has_null,
+                    has_others,
+                };
+                lists.insert(items.as_ptr(), list);
+            }
+        });
+        Lists(lists)
+    }
+
+    /// Whether a value is in a list.
+    fn holds(&self, items: &[Literal], value: Known<'_>) -> Outcomes {
+        let Some(list) = self.0.get(&items.as_ptr()) else {
+            return Outcomes::ANY;
+        };
+        let or_null = |is_in: bool| match (is_in, list.has_null) {
+            (true, _) => Outcomes::TRUE,
+            (false, true) => Outcomes::NULL,
+            (false, false) => Outcomes::FALSE,
+        };
+        match value {
+            Known::Null => Outcomes::NULL,
+            Known::Agent(name) | Known::Text(name) => {
+                or_null(list.texts.binary_search(&name).is_ok())
+            }
+            Known::FreshAgent => or_null(false),
+            Known::Integer(number) => or_null(items.contains(&Literal::Integer(number))),
+            Known::Nothing => {
+                let others = list.has_others.then_some(Outcomes::ANY);
+                let null = list.has_null.then_some(Outcomes::NULL);
+                all(others.into_iter().chain(null).map(Outcomes::not)).not()
+            }
+        }
     }
 }
 
@@ -81,13 +177,13 @@ impl Outcomes {
     }
 }
 
-fn fold(predicate: &Predicate, agent: Agent<'_>) -> Outcomes {
+fn fold(predicate: &Predicate, agent: Agent<'_>, lists: &Lists<'_>) -> Outcomes {
     match predicate {
         Predicate::Constant(known) => Outcomes::of(*known),
-        Predicate::Not(inner) => fold(inner, agent).not(),
-        Predicate::All(terms) => all(terms.iter().map(|term| fold(term, agent))),
+        Predicate::Not(inner) => fold(inner, agent, lists).not(),
+        Predicate::All(terms) => all(terms.iter().map(|term| fold(term, agent, lists))),
         // De Morgan holds for three values too.
-        Predicate::Any(terms) => all(terms.iter().map(|term| fold(term, agent).not())).not(),
+        Predicate::Any(terms) => all(terms.iter().map(|term| fold(term, agent, lists).not())).not(),
         Predicate::Compare {
             left,
             comparison,
@@ -97,18 +193,7 @@ fn fold(predicate: &Predicate, agent: Agent<'_>) -> Outcomes {
             value,
             items,
             negated,
-        } => {
-            let is_none_of = items.iter().map(|item| {
-                compare(
-                    value,
-                    Comparison::Equal,
-                    &Value::Literal(item.clone()),
-                    agent,
-                )
-                .not()
-            });
-            swapped(all(is_none_of).not(), *negated)
-        }
+        } => swapped(lists.holds(items, known(value, agent)), *negated),
         Predicate::Between {
             value,
             low,
@@ -128,7 +213,7 @@ fn fold(predicate: &Predicate, agent: Agent<'_>) -> Outcomes {
             swapped(outcomes, *negated)
         }
         Predicate::Exists(select) => {
-            if fold(&select.filter, agent).may_be(Outcomes::TRUE) {
+            if fold(&select.filter, agent, lists).may_be(Outcomes::TRUE) {
                 Outcomes::EITHER
             } else {
                 Outcomes::FALSE

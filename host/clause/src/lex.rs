@@ -106,7 +106,8 @@ impl<'t> Cursor<'t> {
 
     /// What was read since the rest was `from`.
     fn since(&self, from: &'t str) -> &'t str {
-        from.strip_suffix(self.rest).unwrap_or_default()
+        let length = from.len().saturating_sub(self.rest.len());
+        from.get(..length).unwrap_or_default()
     }
 
     fn take_while(&mut self, wanted: impl Fn(char) -> bool) -> &'t str {

@@ -6,8 +6,17 @@ import { Guard, Policy, columns, settings } from '../src/browser.mjs';
 
 const field = (id) => document.getElementById(id);
 
-let policy = await Policy.fromUrl(new URL('kit/default.wasm', import.meta.url));
-const guard = await Guard.fromUrl(new URL('kit/guard.wasm', import.meta.url));
+let policy;
+let guard;
+
+async function load() {
+  try {
+    policy = await Policy.fromUrl(new URL('kit/default.wasm', import.meta.url));
+    guard = await Guard.fromUrl(new URL('kit/guard.wasm', import.meta.url));
+  } catch (error) {
+    throw new Error(`${error.message}: write the components with \`serial-gate policy kit playground/kit\``);
+  }
+}
 
 /** Ids stay whole: the JSON's own digits, and not what JavaScript rounds them to. */
 function parse(text) {
@@ -26,14 +35,14 @@ async function shown(step) {
 }
 
 async function decide() {
+  field('verdicts').replaceChildren();
   const given = settings(parse(field('settings').value));
   const rows = parse(field('state').value);
-  rows.jobs = [...(rows.jobs ?? [])].sort((a, b) => (a.id < b.id ? -1 : 1));
   const [decisions, clause] = [
     await policy.decide(given, columns(rows)),
     await policy.claimClause(given),
   ];
-  field('verdicts').replaceChildren(...decisions.map((decision) => line(decision, rows.jobs)));
+  field('verdicts').replaceChildren(...decisions.map((decision) => line(decision, rows.jobs ?? [])));
   field('clause').value = clause.text;
   await check();
 }
@@ -82,5 +91,8 @@ field('policy').addEventListener('change', () => shown(async () => {
   await decide();
 }));
 
-await shown(decide);
+await shown(async () => {
+  await load();
+  await decide();
+});
 document.body.dataset.ready = 'yes';

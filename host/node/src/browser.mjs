@@ -2,7 +2,7 @@
 
 import { GuardComponent, PolicyComponent } from './component.mjs';
 
-export { settings } from './settings.mjs';
+export { settings, settingsOf } from './settings.mjs';
 export { columns } from './snapshot.mjs';
 export * from './errors.mjs';
 
@@ -23,7 +23,7 @@ function starter(component) {
 
 async function read(url) {
   const answer = await fetch(url);
-  if (!answer.ok) throw new Error(`\`${url}\` answers ${answer.status}`);
+  if (!answer.ok) throw new Error(`\`${new URL(url).pathname}\` is not there (${answer.status})`);
   return new Uint8Array(await answer.arrayBuffer());
 }
 

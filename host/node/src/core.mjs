@@ -7,11 +7,15 @@ export const INTERFACE = 'serial-gate:policy/serial-gate@0.4.0';
 export const GUARD = 'serial-gate:policy/guard@0.4.0';
 const DIALECTS = ['sqlite', 'postgres'];
 export const ERRORS = ['invalid-rules', 'invalid-snapshot'];
-const TABLES = ['tasks', 'jobs', 'repo-freeze'];
+const TABLES = ['tasks', 'jobs', 'repo_freeze'];
+/** The most bytes of an answer. */
+const RESULT = 16 << 20;
 const DECISION = 64;
+/** The largest answer without its lists and texts. */
+const ANSWER = 52;
 
 const utf8 = new TextEncoder();
-const texts = new TextDecoder();
+const texts = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 class Call {
   constructor(module, iface, name) {
@@ -23,7 +27,7 @@ class Call {
     });
     this.function = this.exports[`${iface}#${name}`];
     if (!this.function) {
-      throw new InvalidPolicy(`the component does not export \`${name}\` of \`${iface}\`: it is of another contract`);
+      throw new InvalidPolicy(`the component does not export \`${name}\` of \`${iface}\`: it was built for another contract, or is another component`);
     }
   }
 
@@ -41,6 +45,8 @@ class Call {
   run(...flat) {
     const at = this.try(() => this.function(...flat)) >>> 0;
     this.view = new DataView(this.exports.memory.buffer);
+    this.left = RESULT;
+    if (at + ANSWER > this.view.byteLength) throw this.broken('it points beyond the memory');
     return at;
   }
 
@@ -48,8 +54,9 @@ class Call {
   put(bytes, align = 1) {
     if (bytes.byteLength === 0) return align;
     const at = this.try(() => this.exports.cabi_realloc(0, 0, align, bytes.byteLength)) >>> 0;
-    const from = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    new Uint8Array(this.exports.memory.buffer, at, bytes.byteLength).set(from);
+    const memory = new Uint8Array(this.exports.memory.buffer);
+    if (at + bytes.byteLength > memory.length) throw this.broken('it gives memory that it does not have');
+    memory.set(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength), at);
     return at;
   }
 
@@ -79,26 +86,54 @@ class Call {
     return this.view.getBigInt64(at, true);
   }
 
+  /** Counts bytes of the answer, which the policy may have made up. */
+  take(at, length) {
+    this.left -= length;
+    if (this.left < 0) throw this.broken('it is larger than 16 MiB');
+    if (at + length > this.view.byteLength) throw this.broken('it points beyond the memory');
+  }
+
+  broken(why) {
+    return new PolicyFailed(`the answer of \`${this.name}\` cannot be read: ${why}`);
+  }
+
   text(at) {
-    return texts.decode(new Uint8Array(this.exports.memory.buffer, this.u32(at), this.u32(at + 4)));
+    const [from, length] = [this.u32(at), this.u32(at + 4)];
+    this.take(from, length);
+    try {
+      return texts.decode(new Uint8Array(this.exports.memory.buffer, from, length));
+    } catch {
+      throw this.broken('it has a text that is not UTF-8');
+    }
   }
 
   /** The items of a list, each of which has some bytes. */
   items(at, size, item) {
-    const first = this.u32(at);
-    return Array.from({ length: this.u32(at + 4) }, (_, index) => item(first + size * index));
+    const [first, length] = [this.u32(at), this.u32(at + 4)];
+    this.take(first, size * length);
+    return Array.from({ length }, (_, index) => item(first + size * index));
+  }
+
+  /** A case of two, such as whether there is a value. */
+  flag(at) {
+    const byte = this.u8(at);
+    if (byte > 1) throw this.broken(`it has a case of number ${byte}`);
+    return byte === 1;
   }
 
   optionalText(at) {
-    return this.u8(at) ? this.text(at + 4) : undefined;
+    return this.flag(at) ? this.text(at + 4) : undefined;
   }
 
   optionalNumber(at) {
-    return this.u8(at) ? this.s64(at + 8) : undefined;
+    return this.flag(at) ? this.s64(at + 8) : undefined;
   }
 
   check(at, error) {
-    if (this.u8(at)) throw new PolicyAnswered(ERRORS[this.u8(error)], this.text(error + 4));
+    if (!this.flag(at)) return;
+    const kind = ERRORS[this.u8(error)];
+    if (!kind) throw this.broken(`it has an error of number ${this.u8(error)}`);
+    throw new PolicyAnswered(kind, this.text(error + 4));
   }
 }
 
@@ -139,7 +174,7 @@ export function decide(module, settings, now, state) {
   call.check(at, at + 4);
   return call.items(at + 4, DECISION, (row) => ({
     job: call.s64(row),
-    hold: call.u8(row + 8) === 0 ? undefined : {
+    hold: !call.flag(row + 8) ? undefined : {
       earlierTask: call.optionalNumber(row + 16),
       freeze: call.optionalNumber(row + 32),
       rule: call.optionalText(row + 48),
@@ -150,7 +185,7 @@ export function decide(module, settings, now, state) {
 export function check(module, text, dialect) {
   const call = new Call(module, GUARD, 'check');
   const at = call.run(...call.string(text), DIALECTS.indexOf(dialect));
-  if (call.u8(at)) {
+  if (call.flag(at)) {
     throw new ClauseRefused({
       construct: call.text(at + 4),
       line: call.u32(at + 12),
@@ -161,11 +196,20 @@ export function check(module, text, dialect) {
   }
   return {
     sql: call.text(at + 4),
-    isEmpty: call.u8(at + 12) === 1,
+    isEmpty: call.flag(at + 12),
     reads: call.items(at + 16, 1, (table) => TABLES[call.u8(table)]),
-    readsOwnRepoOnly: call.u8(at + 24) === 1,
+    readsOwnRepoOnly: call.flag(at + 24),
     // None among the names is a job without an agent.
-    gated: { allBut: call.u8(at + 28) === 1, names: call.items(at + 32, 12, (name) => call.optionalText(name)) },
+    gated: { allBut: call.flag(at + 28), names: call.items(at + 32, 12, (name) => call.optionalText(name)) },
     obstacle: call.optionalText(at + 40),
   };
+}
+
+export function indexes(module) {
+  const call = new Call(module, GUARD, 'indexes');
+  return call.items(call.run(), 24, (index) => ({
+    table: TABLES[call.u8(index)],
+    columns: call.items(index + 4, 8, (column) => call.text(column)),
+    covers: call.optionalText(index + 12),
+  }));
 }

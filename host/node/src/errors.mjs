@@ -36,20 +36,3 @@ export class ClauseRefused extends HostError {
     Object.assign(this, { construct, line, column, what, remedy });
   }
 }
-
-const KINDS = {
-  HostError, InvalidSettings, InvalidRow, InvalidPolicy, PolicyFailed, PolicyAnswered, ClauseRefused,
-};
-
-/** An error as it goes from a worker to its host. */
-export function packed(error) {
-  if (!(error instanceof HostError)) return { name: 'PolicyFailed', fields: { message: String(error) } };
-  return { name: error.name, fields: { ...error, message: error.message } };
-}
-
-/** The same error again. */
-export function unpacked({ name, fields }) {
-  const error = Object.create(KINDS[name].prototype);
-  Error.captureStackTrace?.(error);
-  return Object.assign(error, { name }, fields);
-}

@@ -2,8 +2,8 @@
 
 const guarded = new WeakSet();
 
-/** Notes that the guard has printed a clause. */
-export function guard(clause) {
+/** Marks a clause as printed by the guard. */
+export function mark(clause) {
   guarded.add(Object.freeze(clause));
   return clause;
 }

@@ -6,9 +6,10 @@ import { InvalidPolicy, PolicyAnswered, PolicyFailed } from './errors.mjs';
 
 /** The calls of the module at a URL. Each has a new instance. */
 export async function open(url) {
-  const { instantiate } = await import(url);
-  if (!instantiate) {
-    throw new InvalidPolicy('the folder was not made for this: run `jco transpile POLICY.wasm --instantiation async`');
+  const made = await import(url).catch((cause) => ({ cause }));
+  if (!made.instantiate) {
+    const why = made.cause ? ` (${made.cause.message})` : '';
+    throw new InvalidPolicy(`this is not what jco made of a component${why}: run \`node transpile.mjs POLICY.wasm FOLDER\`, and pass \`FOLDER/policy.js\``);
   }
   const compiled = new Map();
   const read = async (path) => {
@@ -23,9 +24,9 @@ export async function open(url) {
   };
   const call = async (name, ...parameters) => {
     try {
-      const instance = await instantiate(module, {});
+      const instance = await made.instantiate(module, {});
       const gate = instance[INTERFACE] ?? instance.serialGate;
-      if (!gate) throw new InvalidPolicy(`the component does not export \`${INTERFACE}\`: it is of another contract`);
+      if (!gate) throw new InvalidPolicy(`the component does not export \`${INTERFACE}\`: it was built for another contract`);
       return gate[name](...parameters);
     } catch (cause) {
       // jco throws the contract's errors as they are, or as the payload of an error of its own.
@@ -35,7 +36,7 @@ export async function open(url) {
         throw new PolicyFailed(`\`${name}\` trapped (${cause.message}): the policy has a bug, or imports something`);
       }
       if (cause instanceof WebAssembly.CompileError) {
-        throw new InvalidPolicy(`this engine cannot compile the policy: Node 22 or newer can (${cause.message})`);
+        throw new InvalidPolicy(`this engine cannot compile the policy: Node 22.13 or newer can (${cause.message})`);
       }
       throw cause;
     }

@@ -4,7 +4,9 @@ import { InvalidPolicy } from './errors.mjs';
 
 const PAGE = 64 << 10;
 const [CORE_MODULE, NESTED_COMPONENT] = [1, 4];
-const MEMORY = 5;
+const [TABLE, MEMORY] = [4, 5];
+/** The most entries of a table. V8 does not end a `table.fill`, however long it is. */
+const ENTRIES = 100_000;
 
 /** The one core module of a component, compiled, whose memory cannot grow beyond some bytes. */
 export function compile(component, memory) {
@@ -12,7 +14,7 @@ export function compile(component, memory) {
   const modules = [...coreModules(component)];
   if (modules.length !== 1) {
     throw new InvalidPolicy(
-      `the component has ${modules.length} core modules, so it needs a component runtime: transpile it with jco, and pass the folder`,
+      `the component has ${modules.length} core modules, so it needs a component runtime: run \`node transpile.mjs POLICY.wasm FOLDER\`, and pass \`FOLDER/policy.js\` to \`Policy.fromTranspiled\``,
     );
   }
   const module = new WebAssembly.Module(limited(modules[0], Math.floor(memory / PAGE)));
@@ -73,26 +75,13 @@ function toLeb(number) {
   return [...bytes, number];
 }
 
-/** The module with a limit for each memory of its own: V8 takes no other. */
+/** The module with a limit for its memory and its tables: V8 takes no other. */
 function limited(module, pages) {
   const parts = [module.subarray(0, 8)];
   for (const { id, content, whole } of sections(module)) {
-    if (id !== MEMORY) {
-      parts.push(whole);
-      continue;
-    }
-    let [count, at] = leb(content, 0);
-    const memories = toLeb(count);
-    for (; count > 0; count--) {
-      const flags = content[at++];
-      if (flags > 1) throw new InvalidPolicy('the memory of the policy is shared or has 64 bits');
-      let least, most;
-      [least, at] = leb(content, at);
-      if (flags === 1) [most, at] = leb(content, at);
-      if (least > pages) throw new InvalidPolicy(`the policy begins with ${least * PAGE} bytes of memory: raise its limit`);
-      memories.push(1, ...toLeb(least), ...toLeb(Math.min(most ?? pages, pages)));
-    }
-    parts.push(Uint8Array.from([MEMORY, ...toLeb(memories.length), ...memories]));
+    if (id === MEMORY) parts.push(section(MEMORY, withLimits(content, 0, pages, 'pages of memory')));
+    else if (id === TABLE) parts.push(section(TABLE, withLimits(content, 1, ENTRIES, 'entries of a table')));
+    else parts.push(whole);
   }
   const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
   let at = 0;
@@ -101,4 +90,27 @@ function limited(module, pages) {
     at += part.length;
   }
   return whole;
+}
+
+function section(id, content) {
+  return Uint8Array.from([id, ...toLeb(content.length), ...content]);
+}
+
+/** The memories or tables of a section, of which there may be one. A table has the type of its entries before its limits. */
+function withLimits(content, bytesOfType, most, what) {
+  let [count, at] = leb(content, 0);
+  if (count > 1) throw new InvalidPolicy(`the policy has ${count} memories or tables of one kind: a portable one has one`);
+  const limits = toLeb(count);
+  for (; count > 0; count--) {
+    const type = content.subarray(at, at + bytesOfType);
+    if (type.some((byte) => byte !== 0x70)) throw new InvalidPolicy('a table of the policy holds something else than functions');
+    const flags = content[at + bytesOfType];
+    if (flags > 1) throw new InvalidPolicy('the memory of the policy is shared or has 64 bits');
+    let least, own;
+    [least, at] = leb(content, at + bytesOfType + 1);
+    if (flags === 1) [own, at] = leb(content, at);
+    if (least > most) throw new InvalidPolicy(`the policy begins with ${least} ${what}, and the limit is ${most}`);
+    limits.push(...type, 1, ...toLeb(least), ...toLeb(Math.min(own ?? most, most)));
+  }
+  return limits;
 }

@@ -21,17 +21,43 @@ export function snapshot(queue) {
   }
 }
 
-/** The rows of a table in the order of its ids. A column that is not there is NULL. */
+/** Where a queue lacks one of these, it is NULL. Without any other, jobs would be let through. */
+const OPTIONAL = ['work_item_id', 'gate_label', 'frozen_at', 'reason'];
+
+/** The rows of a table in the order of its ids. */
 function rows(queue, table, names) {
-  const there = queue.prepare(`PRAGMA table_info(${table})`).all().map((column) => column.name);
+  // Generated columns are listed by this one only, and SQLite ignores the case of names.
+  const found = queue.prepare(`PRAGMA table_xinfo(${table})`).all();
+  const there = found.map((column) => column.name.toLowerCase());
+  for (const { name, type } of found) {
+    const isText = /CHAR|CLOB|TEXT/i.test(type) || ['id', 'task_id'].includes(name.toLowerCase());
+    if (names.includes(name.toLowerCase()) && !isText) {
+      throw new InvalidRow(
+        `the column \`${table}.${name}\` is declared \`${type}\`, so that the database and the policy may compare it differently: declare it TEXT`,
+      );
+    }
+  }
   if (there.length === 0) throw new InvalidRow(`the database has no table \`${table}\`: is it a queue?`);
-  const listed = names.map((name) => (there.includes(name) ? name : `NULL AS ${name}`));
-  return all(queue, `SELECT ${listed} FROM ${table} ORDER BY id`);
+  const missing = names.find((name) => !there.includes(name) && !OPTIONAL.includes(name));
+  if (missing) throw new InvalidRow(`the table \`${table}\` has no column \`${missing}\`: is it a queue?`);
+  const listed = names.map((name) => (there.includes(name) ? `${name} AS ${name}` : `NULL AS ${name}`));
+  const read = all(queue, `SELECT ${listed} FROM ${table} ORDER BY id`);
+  // node:sqlite makes one text of all bytes that are not UTF-8.
+  if (read.some((row) => Object.values(row).some((value) => typeof value === 'string' && value.includes('\uFFFD')))) {
+    throw new InvalidRow(`a text of \`${table}\` is not UTF-8, or has U+FFFD, which node:sqlite cannot tell apart`);
+  }
+  return read.map((row) => Object.fromEntries(names.map((name) => [name, row[name] ?? null])));
 }
 
 /** 64-bit ids stay whole as BigInt only. */
 function all(queue, sql) {
-  const statement = queue.prepare(sql);
+  let statement;
+  try {
+    statement = queue.prepare(sql);
+  } catch (cause) {
+    if (!/no such table/.test(cause.message)) throw cause;
+    throw new InvalidRow(`${cause.message}: is this database a queue?`);
+  }
   statement.setReadBigInts(true);
   return statement.all();
 }

@@ -20,7 +20,7 @@ class Symbols {
 
   of(value) {
     if (value === null || value === undefined) return 0;
-    if (typeof value === 'string') return this.#number(this.#texts, value, value);
+    if (typeof value === 'string') return this.#number(this.#texts, value, value.toWellFormed());
     const text = shown(value);
     return this.#number(this.#others, text, text);
   }
@@ -58,11 +58,44 @@ function id(value) {
   throw new InvalidRow(`an id is ${JSON.stringify(String(value))}: pass a 64-bit integer`);
 }
 
+const COLUMNS = {
+  tasks: ['id', 'work_item_id', 'repo', 'stage', 'gate_label'],
+  jobs: ['id', 'task_id', 'repo', 'agent', 'status'],
+  freezes: ['id', 'repo', 'frozen_at', 'cleared_at', 'reason', 'work_item_id'],
+};
+/** The columns without which a job would be let through in silence. */
+const NEEDED = { tasks: ['id', 'repo', 'stage'], jobs: ['id', 'task_id', 'repo', 'agent', 'status'], freezes: ['id', 'repo', 'cleared_at'] };
+
+/** Refuses tables and columns that nobody knows, columns that are missing, and rows out of order. */
+function check(tables) {
+  for (const [table, rows] of Object.entries(tables)) {
+    if (!Object.hasOwn(COLUMNS, table)) {
+      throw new InvalidRow(`there is no table \`${table}\`: write \`tasks\`, \`jobs\` and \`freezes\``);
+    }
+    let before;
+    for (const row of rows) {
+      const unknown = Object.keys(row).find((name) => !COLUMNS[table].includes(name));
+      if (unknown !== undefined) {
+        throw new InvalidRow(`a row of \`${table}\` has \`${unknown}\`: the columns are ${COLUMNS[table].join(', ')}`);
+      }
+      const missing = NEEDED[table].find((name) => !Object.hasOwn(row, name));
+      if (missing !== undefined) throw new InvalidRow(`a row of \`${table}\` lacks \`${missing}\`: pass null for NULL`);
+      if (before !== undefined && !(id(row.id) > before)) {
+        throw new InvalidRow(`the rows of \`${table}\` are not in the order of their ids, each id once: add ORDER BY id`);
+      }
+      before = id(row.id);
+    }
+  }
+}
+
 /** The place of a job in the order of tasks. */
 function place(value) {
   if (value === null || value === undefined) return [0n, NULL];
   if (typeof value === 'bigint' || Number.isSafeInteger(value)) return [id(value), ID];
-  if (typeof value !== 'number' || value >= Number(HIGHEST)) return [0n, AFTER_EVERY_ID];
+  if (typeof value === 'string' || value instanceof Uint8Array) return [0n, AFTER_EVERY_ID];
+  // A whole number here may be an id that was rounded, and a real one of SQLite has no fraction there either.
+  if (typeof value !== 'number' || Number.isNaN(value) || (Number.isInteger(value) && Math.abs(value) < Number(HIGHEST))) return [id(value), ID];
+  if (value >= Number(HIGHEST)) return [0n, AFTER_EVERY_ID];
   if (value < Number(LOWEST)) return [LOWEST, BEFORE_ID];
   const whole = Math.ceil(value);
   return [BigInt(whole), whole === value ? ID : BEFORE_ID];
@@ -72,7 +105,9 @@ function place(value) {
  * The state of rows, as objects with the names of the columns. Each list is in the order of its ids;
  * `jobs` has the queued jobs, or all.
  */
-export function columns({ tasks = [], jobs = [], freezes = [] }) {
+export function columns(given) {
+  check(given);
+  const { tasks = [], jobs = [], freezes = [] } = given;
   const symbols = new Symbols();
   const ids = (rows) => BigInt64Array.from(rows, (row) => id(row.id));
   const of = (rows, name) => Uint32Array.from(rows, (row) => symbols.of(row[name]));
@@ -96,5 +131,7 @@ export function columns({ tasks = [], jobs = [], freezes = [] }) {
       of(freezes, 'work_item_id'),
     ],
   };
-  return { text: symbols.text.join(''), ends: Uint32Array.from(symbols.ends), ...tables };
+  // The jobs that get a decision.
+  const queued = jobs.filter(({ status }) => status === 'queued').map((job) => id(job.id));
+  return { text: symbols.text.join(''), ends: Uint32Array.from(symbols.ends), queued, ...tables };
 }

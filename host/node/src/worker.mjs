@@ -3,8 +3,8 @@
 // Owns the way of a call: a core module by the canonical ABI, or what jco has made of a component.
 
 import * as core from './core.mjs';
-import { packed } from './errors.mjs';
 import * as jco from './jco.mjs';
+import { packed } from './message.mjs';
 import { compile } from './module.mjs';
 
 /** Answers the messages of a port, `[name, ...arguments]`, one after another. The first, `[]`, asks whether it is ready. */
@@ -21,7 +21,7 @@ export function serve(port, { component, transpiled, memory }) {
 }
 
 function opened(module) {
-  const { describe, claimClause, decide, check } = core;
-  const of = { describe, claimClause, decide, check };
+  const { describe, claimClause, decide, check, indexes } = core;
+  const of = { describe, claimClause, decide, check, indexes };
   return Object.fromEntries(Object.entries(of).map(([name, call]) => [name, (...rest) => call(module, ...rest)]));
 }

@@ -61,3 +61,8 @@ test('the guard says what runs and what it reads', async () => {
     obstacle: undefined,
   });
 });
+
+test('the guard lists the indexes of a queue', async () => {
+  const indexes = await guard.indexes();
+  assert.ok(indexes.some(({ table, columns, covers }) => `${table} ${columns} ${covers}` === 'repo_freeze repo,id cleared_at IS NULL'));
+});

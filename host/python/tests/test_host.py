@@ -5,7 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from serial_gate_host import Guard, Hold, Policy, Settings, claim, snapshot
+from serial_gate_host import (
+    Guard,
+    Hold,
+    HostError,
+    Policy,
+    Settings,
+    claim,
+    claimable,
+    snapshot,
+)
 from serial_gate_host.conform import conform
 
 from .conftest import FIXTURES
@@ -17,6 +26,7 @@ def test_it_holds_the_second_task_until_the_first_is_done(
     clause = guard.check(policy.claim_clause(Settings()).text)
     assert [claim(queue, clause), claim(queue, clause)] == [1, None]
     queue.execute("UPDATE tasks SET stage = 'done' WHERE id = 1")
+    queue.commit()
     assert claim(queue, clause) == 2
 
 
@@ -72,3 +82,30 @@ def test_the_rows_are_of_one_moment_and_any_value_has_its_symbol(
         (9007199254740997, False),
     ]
     assert queue.execute("SELECT typeof(repo) FROM tasks WHERE id = 1").fetchone() == ("text",)
+
+
+def test_a_claim_is_told_whatever_the_connection_makes_of_rows(
+    policy: Policy, guard: Guard, queue: sqlite3.Connection
+) -> None:
+    clause = guard.check(policy.claim_clause(Settings()).text)
+    queue.row_factory = lambda cursor, row: {"id": row[0]}
+    assert claimable(queue, clause) == [1]
+    assert claim(queue, clause) == 1
+
+
+def test_a_claim_commits_nothing_of_its_caller(
+    policy: Policy, guard: Guard, queue: sqlite3.Connection
+) -> None:
+    clause = guard.check(policy.claim_clause(Settings()).text)
+    queue.execute("UPDATE tasks SET stage = 'done'")
+    with pytest.raises(HostError, match="has an open transaction"):
+        claim(queue, clause)
+    queue.rollback()
+    assert claimable(queue, clause) == [1]
+    queue.isolation_level = None
+    assert [claim(queue, clause), claim(queue, clause)] == [1, None]
+
+
+def test_the_guard_lists_the_indexes_of_a_queue(guard: Guard) -> None:
+    indexes = {(index.table, *index.columns, index.covers) for index in guard.indexes()}
+    assert ("repo_freeze", "repo", "id", "cleared_at IS NULL") in indexes

@@ -13,6 +13,7 @@ use super::budget::Budget;
 use super::case::Document;
 use super::directed::states;
 use super::example::{Difference, smallest};
+use super::language::has_large_number;
 use super::times::{Moment, Times};
 use super::vocabulary::Vocabulary;
 use super::world::World;
@@ -43,6 +44,8 @@ pub(super) struct Trial<'a> {
     pub budget: Budget,
     now: Timestamp,
     asked: Option<Timestamp>,
+    /// For a policy that rounds them.
+    pub leaves_out_large_ids: bool,
 }
 
 impl<'a> Trial<'a> {
@@ -60,6 +63,7 @@ impl<'a> Trial<'a> {
             budget,
             now,
             asked: None,
+            leaves_out_large_ids: false,
         }
     }
 
@@ -73,7 +77,11 @@ impl<'a> Trial<'a> {
         let vocabulary = Vocabulary::of(&clauses, self.settings);
         let made: Vec<Vec<Value>> = clauses
             .iter()
-            .map(|clause| states(clause, &vocabulary, self.settings))
+            .map(|clause| {
+                let mut states = states(clause, &vocabulary, self.settings);
+                states.retain(|state| !self.leaves_out_large_ids || !has_large_number(state));
+                states
+            })
             .collect();
         let present = times.present(self.now);
         let mut sharp: Vec<&Value> = Vec::new();

@@ -12,11 +12,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::agreement::Trial;
 use super::budget::Budget;
 use super::case::{Document, parse_cases};
+use super::language::{ROUNDED, rounds_ids, why};
+use super::stage::{Found, Stage, Stages};
 use super::states::States;
 use super::times::{CHANGES, Times};
 use super::world::World;
@@ -27,7 +29,6 @@ use crate::gate::{self, CurrentClause, Source};
 use crate::model::{Decision, Description, Dialect, Settings};
 use crate::observe::fault;
 use crate::policy::{self, Allowance, Policy, Runtime, Trust, texts};
-use crate::remedy::Remedy;
 use crate::store::Fixture;
 
 /// How many states each invariant is tried on, agreement on more.
@@ -35,20 +36,6 @@ const STATES: usize = 200;
 
 /// The time that a check may take; 60 s.
 pub const CHECK_TIME: Duration = Duration::from_secs(60);
-
-/// A stage of the check, and what it found: in words, or why the policy is refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stage {
-    /// `signature`, `contract`, `clause`, `claims`, `decisions`, `determinism`, `agreement`,
-    /// `progress` or `fixtures`.
-    pub name: &'static str,
-    /// What it found.
-    pub found: Result<String, String>,
-    /// What to do about a refusal, where a command or a route does that.
-    pub remedy: Option<Remedy>,
-    /// What the policy itself wants an operator to know. Only its clause has notes.
-    pub notes: Vec<String>,
-}
 
 /// A component that may become a queue's policy.
 #[derive(Debug, Clone, Copy)]
@@ -134,14 +121,19 @@ pub fn check_policy_within(
     stages.add("claims", Ok((cost(&flat), ())));
     let states: Vec<Value> = States::new().take(STATES).collect();
     let tried = Tried {
+        policy: &policy,
         states: &states,
         times: &times.around_changes(now),
         budget,
     };
     let mut answers = Vec::new();
-    let found = tried.each(&mut world, DECISIONS, |world, now, _| {
+    let mut found = tried.each(&mut world, DECISIONS, |world, now, _| {
         decisions(world, now, &mut answers)
     })?;
+    let rounds_ids = found.is_ok() && rounds_ids(&mut world, now)?;
+    if let (Ok((found, ())), true) = (&mut found, rounds_ids) {
+        found.push_str(ROUNDED);
+    }
     if stages.add("decisions", found).is_none() {
         return Ok(stages.0);
     }
@@ -152,6 +144,7 @@ pub fn check_policy_within(
         return Ok(stages.0);
     }
     let mut trial = Trial::new(&mut world, &policy, settings, now, budget);
+    trial.leaves_out_large_ids = rounds_ids;
     let found = trial.run(&mut times, &states)?.map(|found| (found, ()));
     if stages.add("agreement", found).is_none() {
         return Ok(stages.0);
@@ -183,33 +176,11 @@ fn bounded(allowance: Allowance) -> Allowance {
     }
 }
 
-/// What a stage found, and what the next one needs; or why the policy is refused.
-type Found<T> = Result<(String, T), String>;
-
 /// Why an invariant does not hold for the state that the world is in; none if it does.
 type Broken = Result<Option<String>, crate::queue::Error>;
 
-struct Stages(Vec<Stage>);
-
-impl Stages {
-    fn add<T>(&mut self, name: &'static str, found: Found<T>) -> Option<T> {
-        let (found, next) = match found {
-            Ok((found, next)) => (Ok(found), Some(next)),
-            Err(reason) => (Err(reason), None),
-        };
-        let remedy = None;
-        self.0.push(Stage {
-            name,
-            found,
-            remedy,
-            notes: Vec::new(),
-        });
-        next
-    }
-}
-
 fn describe(policy: Policy) -> Found<Policy> {
-    let description = policy.describe().map_err(|error| with_causes(&error))?;
+    let description = policy.describe().map_err(|error| why(&policy, &error))?;
     texts::check_description(&description).map_err(|unfit| unfit.to_string())?;
     let Description {
         name,
@@ -237,7 +208,7 @@ fn clause(
     for dialect in [Dialect::Postgres, Dialect::Sqlite] {
         let answer = policy
             .claim_clause(settings, now, dialect)
-            .map_err(|error| with_causes(&error));
+            .map_err(|error| why(policy, &error));
         let accepted = answer.and_then(|answer| {
             length = answer.text.len();
             texts::check_notes(&answer.notes).map_err(|unfit| unfit.to_string())?;
@@ -276,6 +247,7 @@ fn cost(clause: &CurrentClause) -> String {
 
 /// What an invariant is tried on.
 struct Tried<'a> {
+    policy: &'a Policy,
     states: &'a [Value],
     times: &'a [Timestamp],
     budget: Budget,
@@ -300,8 +272,8 @@ impl Tried<'_> {
             world.load(&case)?;
             let broken = match invariant(world, now, number) {
                 Ok(broken) => broken,
-                Err(error @ crate::queue::Error::Gate(gate::Error::Policy(_))) => {
-                    Some(with_causes(&error))
+                Err(crate::queue::Error::Gate(gate::Error::Policy(error))) => {
+                    Some(why(self.policy, &error))
                 }
                 Err(error) => return Err(error.into()),
             };
@@ -384,16 +356,4 @@ fn pass(runner: &mut Runner, fixtures: &[Fixture], budget: Budget) -> Result<Fou
         passed += 1;
     }
     Ok(Ok((format!("{passed} attached cases pass"), ())))
-}
-
-/// A stage for machines.
-impl From<&Stage> for Value {
-    fn from(stage: &Stage) -> Value {
-        json!({
-            "stage": stage.name,
-            "passed": stage.found.is_ok(),
-            "found": stage.found.as_ref().unwrap_or_else(|reason| reason),
-            "notes": stage.notes,
-        })
-    }
 }

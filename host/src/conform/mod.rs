@@ -14,6 +14,7 @@ mod compare;
 mod dice;
 mod directed;
 mod example;
+mod language;
 mod leaves;
 mod near;
 mod operation;
@@ -21,14 +22,16 @@ mod place;
 mod row;
 mod rows;
 mod scene;
+mod stage;
 mod states;
 mod times;
 mod vocabulary;
 mod world;
 
 pub use case::{Case, parse_cases, read_cases};
-pub use check::{CHECK_TIME, Candidate, Stage, check_policy, check_policy_within};
+pub use check::{CHECK_TIME, Candidate, check_policy, check_policy_within};
 pub use compare::Difference;
+pub use stage::Stage;
 
 use std::path::PathBuf;
 use std::time::Duration;

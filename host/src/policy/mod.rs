@@ -13,6 +13,7 @@ mod compile;
 mod contract;
 mod engine;
 mod error;
+mod inspect;
 mod limits;
 mod runtime;
 mod stop;
@@ -26,6 +27,7 @@ pub use compile::{
     COMPILER_VERB, CompileLimits, Compiler, CompilerFailed, Excess, compile_and_answer,
 };
 pub use error::Error;
+pub use inspect::{Inspected, inspect};
 pub use limits::Allowance;
 pub use runtime::{Runtime, digest};
 pub use stop::Stop;

@@ -75,6 +75,9 @@ pub enum Error {
         /// The text.
         what: &'static str,
     },
+    /// A text that this database does not keep.
+    #[error("a text has a NUL character, which a PostgreSQL server does not keep: leave it out")]
+    NotKept,
     /// A job is not in the state that a change needs.
     #[error(
         "job {id} is `{}`, and only a {needed} job can be {change}",

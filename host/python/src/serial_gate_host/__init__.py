@@ -22,7 +22,7 @@ from .errors import (
     PolicyAnswered,
     PolicyFailed,
 )
-from .guard import Guard, Guarded
+from .guard import Guard, Guarded, Index
 from .policy import Policy
 from .snapshot import Snapshot, snapshot
 
@@ -35,6 +35,7 @@ __all__ = [
     "Guarded",
     "Hold",
     "HostError",
+    "Index",
     "InvalidPolicy",
     "InvalidRow",
     "InvalidSettings",

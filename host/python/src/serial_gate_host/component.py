@@ -31,6 +31,16 @@ def engine() -> Engine:
     return Engine(config)
 
 
+def limited(engine: Engine, memory: int, fuel: int) -> Store:
+    """A store for one call."""
+    store = Store(engine)
+    store.set_limits(
+        memory_size=memory, table_elements=100_000, instances=100, tables=100, memories=10
+    )
+    store.set_fuel(fuel)
+    return store
+
+
 def check_form(data: bytes) -> None:
     """Refuses what is not a component."""
     if data[:4] != MAGIC:
@@ -55,27 +65,30 @@ class Component:
         except WasmtimeError as cause:
             raise InvalidPolicy(f"the component is not valid: {cause}") from cause
         self._linker = wasm.Linker(self._engine)
-        # A portable policy imports nothing. What others import ends the call.
-        self._linker.define_unknown_imports_as_traps(self._component)
+        try:
+            # A portable policy imports nothing. What others import ends the call.
+            self._linker.define_unknown_imports_as_traps(self._component)
+        except WasmtimeError as cause:
+            raise InvalidPolicy(f"the component imports what no host has: {cause}") from cause
 
     def call(self, function: str, fuel: int, *arguments: Any) -> Answer:
         """Calls a function of the interface in a new instance."""
-        store = Store(self._engine)
-        store.set_limits(memory_size=self._memory)
-        store.set_fuel(fuel)
+        store = limited(self._engine, self._memory, fuel)
         try:
             instance = self._linker.instantiate(store, self._component)
             interface = instance.get_export_index(store, self._interface)
             if interface is None:
                 raise InvalidPolicy(
-                    f"the component does not export `{self._interface}`: it is of another contract"
+                    f"the component does not export `{self._interface}`: it was built for another"
+                    " contract, or is another component"
                 )
             export = instance.get_export_index(store, function, interface)
             found = None if export is None else instance.get_func(store, export)
             if found is None:
                 raise InvalidPolicy(f"the component has no function `{function}`")
             answer = found(store, *arguments)
-        except (Trap, WasmtimeError) as cause:
+        # A function of another type fails in the conversions.
+        except (Trap, WasmtimeError, TypeError, ValueError) as cause:
             raise failed(function, store, cause) from cause
         return _answer(answer)
 
@@ -97,8 +110,8 @@ def failed(function: str, store: Store, cause: Exception) -> PolicyFailed:
             f"`{function}` used all of its fuel: it loops, or the queue is too long for it; raise"
             " `Limits` if it needs more"
         )
-    first = str(cause).strip().splitlines()
-    why = next((line.strip() for line in reversed(first) if "wasm trap" in line), first[0])
+    lines = str(cause).strip().splitlines() or [type(cause).__name__]
+    why = next((line.strip() for line in reversed(lines) if "wasm trap" in line), lines[0])
     return PolicyFailed(
         f"`{function}` trapped ({why}): the policy has a bug, imports something, or needs more"
         " memory than `Limits` allows"

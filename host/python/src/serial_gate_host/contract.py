@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
-from .errors import InvalidSettings
+from .errors import HostError, InvalidSettings
 
 INTERFACE = "serial-gate:policy/serial-gate@0.4.0"
 GUARD = "serial-gate:policy/guard@0.4.0"
@@ -33,14 +33,20 @@ class Settings:
     """The policy's own parameters: the text of a JSON object, or none."""
 
     def __post_init__(self) -> None:
+        """Refuses values of another type."""
         for name in ("enabled", "freeze_enabled"):
             value = getattr(self, name)
             if not isinstance(value, bool):
                 raise InvalidSettings(f"`{name}` is {value!r}: write `True` or `False`")
         if not isinstance(self.repos, str):
-            raise InvalidSettings(f"`repos` is {self.repos!r}: write a text, empty for all repos")
+            raise InvalidSettings(f"`repos` is {self.repos!r}: write a string, empty for all repos")
         if self.rules is not None:
             _check_rules(self.rules)
+        for name in ("repos", "rules"):
+            try:
+                (getattr(self, name) or "").encode()
+            except UnicodeEncodeError as cause:
+                raise InvalidSettings(f"`{name}` cannot be written as UTF-8: {cause}") from cause
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> Settings:
@@ -59,26 +65,37 @@ class Settings:
 
 def _check_rules(rules: Any) -> None:
     if not isinstance(rules, str):
-        raise InvalidSettings("`rules` is no text: pass the JSON object as `json.dumps` writes it")
+        raise InvalidSettings(
+            "`rules` is not a string: pass the JSON object as `json.dumps` writes it"
+        )
     try:
         value = json.loads(rules)
-    except ValueError as cause:
-        raise InvalidSettings(f"`rules` is no JSON: {cause}") from cause
+    except (ValueError, RecursionError) as cause:
+        raise InvalidSettings(f"`rules` is not JSON: {cause}") from cause
     if not isinstance(value, dict):
-        raise InvalidSettings("`rules` is no JSON object: write `{…}`, or none at all")
+        raise InvalidSettings("`rules` is not a JSON object: write `{…}`, or none at all")
 
 
 @dataclass(frozen=True)
 class Limits:
     """What one call may use. Fuel is the count of WebAssembly instructions, so that a policy comes
-    to the same end on every machine; a thousand million of them take about a second."""
+    to the same end on every machine; a billion of them take about a second."""
 
     clause_fuel: int = 500_000_000
     """Of `describe` and `claim_clause`."""
     decide_fuel: int = 5_000_000_000
     """Of `decide`."""
+    guard_fuel: int = 2_000_000_000
+    """Of the guard's calls."""
     memory: int = 64 << 20
     """Bytes of memory."""
+    result: int = 16 << 20
+    """Bytes of an answer."""
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if type(value) is not int or value < 1:
+                raise HostError(f"the limit `{name}` is {value!r}: write a number from 1 on")
 
 
 DEFAULT_LIMITS = Limits()

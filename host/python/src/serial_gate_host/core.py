@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from struct import Struct
 from typing import Any
 
-from wasmtime import Instance, Module, Store, Trap, WasmtimeError
+from wasmtime import Instance, Module, Trap, WasmtimeError
 
-from .component import check_form, engine, failed
-from .contract import DIALECTS, INTERFACE, Clause, Decision, Hold, Settings
-from .errors import PolicyAnswered
+from .component import check_form, engine, failed, limited
+from .contract import DIALECTS, INTERFACE, Clause, Decision, Hold, Limits, Settings
+from .errors import PolicyAnswered, PolicyFailed
 from .snapshot import Snapshot
 
 CORE_MODULE, NESTED_COMPONENT = 1, 4
@@ -27,6 +27,8 @@ ERRORS = ("invalid-rules", "invalid-snapshot")
 DECIDE = Struct("<B3xIIB3xB3xII4xq")
 # The job at 0, the verdict at 8, a hold's two optional numbers from 16 and optional text from 48.
 DECISION = Struct("<qB7xB7xqB7xqB3xII4x")
+# A text: where it is, and its length.
+PAIR = Struct("<II")
 
 
 def core_module(component: bytes) -> bytes | None:
@@ -61,37 +63,37 @@ def _sections(component: bytes) -> Iterator[tuple[int, bytes]]:
 class CorePolicy:
     """The two calls that claims and queues need. Each has a new instance."""
 
-    def __init__(self, module: bytes, memory: int) -> None:
-        self._engine, self._memory = engine(), memory
+    def __init__(self, module: bytes, limits: Limits) -> None:
+        self._engine, self._limits = engine(), limits
         self._module = Module(self._engine, module)
 
     @classmethod
-    def of(cls, component: bytes, memory: int) -> CorePolicy | None:
+    def of(cls, component: bytes, limits: Limits) -> CorePolicy | None:
         """None for a component that has to go through the component API."""
         check_form(component)
         module = core_module(component)
         if module is None:
             return None
-        policy = cls(module, memory)
+        policy = cls(module, limits)
         exports = {export.name for export in policy._module.exports}
         needed = {f"{INTERFACE}#decide", f"{INTERFACE}#claim-clause", "cabi_realloc", "memory"}
         return policy if not policy._module.imports and needed <= exports else None
 
-    def claim_clause(self, settings: Settings, now: int, dialect: str, fuel: int) -> Clause:
-        call = _Call(self, "claim-clause", fuel)
+    def claim_clause(self, settings: Settings, now: int, dialect: str) -> Clause:
+        call = _Call(self, "claim-clause", self._limits.clause_fuel)
         flat = (*call.settings(settings), now, DIALECTS.index(dialect))
         at = call.run(*flat)
         call.check(at, at + 8)
-        notes, count = call.pair(at + 16)
+        notes = call.items(at + 16, PAIR)
         has_end, valid_until = call.unpack("<B7xq", at + 24)
         return Clause(
             call.text(at + 8),
-            [call.text(notes + 8 * note) for note in range(count)],
-            valid_until if has_end else None,
+            [call.text_of(*note) for note in notes],
+            valid_until if call.flag(has_end) else None,
         )
 
-    def decide(self, settings: Settings, now: int, state: Snapshot, fuel: int) -> list[Decision]:
-        call = _Call(self, "decide", fuel)
+    def decide(self, settings: Settings, now: int, state: Snapshot) -> list[Decision]:
+        call = _Call(self, "decide", self._limits.decide_fuel)
         enabled, repos, size, freezes, has_rules, rules, length = call.settings(settings)
         columns: list[array[int]] = [state.ends]
         for table in (state.tasks, state.jobs, state.freezes):
@@ -102,9 +104,7 @@ class CorePolicy:
         head = DECIDE.pack(enabled, repos, size, freezes, has_rules, rules, length, now)
         at = call.run(call.put(head + array("I", pairs).tobytes(), 8))
         call.check(at, at + 4)
-        first, count = call.pair(at + 4)
-        data = call.read(first, count * DECISION.size)
-        return [_decision(call, *fields) for fields in DECISION.iter_unpack(data)]
+        return [_decision(call, *fields) for fields in call.items(at + 4, DECISION)]
 
 
 def _decision(
@@ -119,39 +119,41 @@ def _decision(
     rule: int,
     length: int,
 ) -> Decision:
-    if not is_hold:
+    if not call.flag(is_hold):
         return Decision(job, None)
     return Decision(
         job,
         Hold(
-            task if has_task else None,
-            freeze if has_freeze else None,
-            call.read(rule, length).decode() if has_rule else None,
+            task if call.flag(has_task) else None,
+            freeze if call.flag(has_freeze) else None,
+            call.text_of(rule, length) if call.flag(has_rule) else None,
         ),
     )
 
 
 class _Call:
-    """One call: what is written before it, and read after it."""
+    """One call: what is written before it, and read after it. The policy may be hostile, so that
+    whatever it answers is read within its memory and the limit of results."""
 
     def __init__(self, policy: CorePolicy, function: str, fuel: int) -> None:
-        self._store = store = Store(policy._engine)
-        store.set_limits(memory_size=policy._memory)
-        store.set_fuel(fuel)
-        self._function = function
+        limits = policy._limits
+        self._store = limited(policy._engine, limits.memory, fuel)
+        self._function, self._left = function, limits.result
         try:
-            self._exports: Any = Instance(store, policy._module, []).exports(store)
+            self._exports: Any = Instance(self._store, policy._module, []).exports(self._store)
             if "_initialize" in self._exports:
-                self._exports["_initialize"](store)
+                self._exports["_initialize"](self._store)
         except (Trap, WasmtimeError) as cause:
-            raise failed(function, store, cause) from cause
+            raise failed(function, self._store, cause) from cause
         self._memory = self._exports["memory"]
 
     def put(self, data: bytes, align: int = 1) -> int:
         """Writes bytes into memory that the policy gives."""
         if not data:
             return align
-        at = int(self._try(self._exports["cabi_realloc"], 0, 0, align, len(data)))
+        at = self._try(self._exports["cabi_realloc"], 0, 0, align, len(data))
+        if at + len(data) > self._memory.data_len(self._store):
+            raise self._broken("it gives memory that it does not have")
         self._memory.write(self._store, data, at)
         return at
 
@@ -165,31 +167,55 @@ class _Call:
         return (int(settings.enabled), *scope, int(settings.freeze_enabled), *rules)
 
     def run(self, *arguments: int) -> int:
-        return int(self._try(self._exports[f"{INTERFACE}#{self._function}"], *arguments))
+        return self._try(self._exports[f"{INTERFACE}#{self._function}"], *arguments)
 
     def _try(self, function: Any, *arguments: int) -> int:
         try:
             return int(function(self._store, *arguments)) & 0xFFFFFFFF
-        except (Trap, WasmtimeError) as cause:
+        # A function of another type fails in the conversions.
+        except (Trap, WasmtimeError, TypeError, ValueError) as cause:
             raise failed(self._function, self._store, cause) from cause
 
     def check(self, at: int, error: int) -> None:
         """Raises the policy's own error."""
-        if self.unpack("<B", at)[0]:
+        if self.flag(self.unpack("<B", at)[0]):
             case = self.unpack("<B", error)[0]
+            if case >= len(ERRORS):
+                raise self._broken(f"it has an error of number {case}")
             raise PolicyAnswered(ERRORS[case], self.text(error + 4))
 
-    def read(self, at: int, length: int) -> bytes:
+    def flag(self, byte: int) -> bool:
+        """A case of two, such as whether there is a value."""
+        if byte > 1:
+            raise self._broken(f"it has a case of number {byte}")
+        return byte == 1
+
+    def _read(self, at: int, length: int) -> bytes:
+        self._left -= length
+        if self._left < 0:
+            raise self._broken("it is larger than `Limits` allows")
+        if at + length > self._memory.data_len(self._store):
+            raise self._broken("it points beyond the memory")
         return bytes(self._memory.read(self._store, at, at + length))
+
+    def _broken(self, why: str) -> PolicyFailed:
+        return PolicyFailed(f"the answer of `{self._function}` cannot be read: {why}")
 
     def unpack(self, form: str, at: int) -> tuple[Any, ...]:
         struct = Struct(form)
-        return struct.unpack(self.read(at, struct.size))
+        return struct.unpack(self._read(at, struct.size))
 
-    def pair(self, at: int) -> tuple[int, int]:
-        first, second = self.unpack("<II", at)
-        return first, second
+    def items(self, at: int, struct: Struct) -> Iterator[tuple[Any, ...]]:
+        """The items of a list, of this layout."""
+        first, count = self.unpack("<II", at)
+        return struct.iter_unpack(self._read(first, count * struct.size))
 
     def text(self, at: int) -> str:
-        pointer, length = self.pair(at)
-        return self.read(pointer, length).decode()
+        pointer, length = self.unpack("<II", at)
+        return self.text_of(pointer, length)
+
+    def text_of(self, pointer: int, length: int) -> str:
+        try:
+            return self._read(pointer, length).decode()
+        except UnicodeDecodeError as cause:
+            raise self._broken("it has a text that is not UTF-8") from cause

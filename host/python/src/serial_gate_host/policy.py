@@ -26,8 +26,8 @@ from .contract import (
     Settings,
 )
 from .core import CorePolicy
-from .errors import HostError, PolicyAnswered
-from .snapshot import Snapshot
+from .errors import HostError, InvalidSettings, PolicyAnswered, PolicyFailed
+from .snapshot import HIGHEST, LOWEST, Snapshot
 
 
 class Policy:
@@ -40,7 +40,7 @@ class Policy:
         same."""
         self._limits = limits
         self._component = Component(component, INTERFACE, limits.memory)
-        self._core = CorePolicy.of(component, limits.memory) if fast else None
+        self._core = CorePolicy.of(component, limits) if fast else None
 
     @classmethod
     def from_file(
@@ -59,28 +59,45 @@ class Policy:
         """The rule as a condition, from `now` on. It is untrusted text: see `Guard`."""
         if dialect not in DIALECTS:
             raise HostError(f"there is no dialect `{dialect}`: write `sqlite` or `postgres`")
-        now, fuel = _seconds(now), self._limits.clause_fuel
+        now, asked = _seconds(now), _settings(settings)
         if self._core is not None:
-            return self._core.claim_clause(settings, now, dialect, fuel)
-        answer = self._component.call("claim-clause", fuel, _settings(settings), now, dialect)
+            return self._core.claim_clause(settings, now, dialect)
+        fuel = self._limits.clause_fuel
+        answer = self._component.call("claim-clause", fuel, asked, now, dialect)
         clause = _answered(answer)
         return Clause(clause["text"], clause["notes"], clause["valid-until"])
 
     def decide(self, settings: Settings, state: Snapshot, now: int | None = None) -> list[Decision]:
         """A verdict for each queued job of the state, in the order of their ids."""
-        now, fuel = _seconds(now), self._limits.decide_fuel
+        now, asked = _seconds(now), _settings(settings)
+        if not isinstance(state, Snapshot):
+            raise HostError("a policy decides about a state: pass what `snapshot` returns")
         if self._core is not None:
-            return self._core.decide(settings, now, state, fuel)
-        answer = self._component.call("decide", fuel, _settings(settings), now, _snapshot(state))
-        return [
-            Decision(decision["job"], hold and Hold(*hold.values()))
-            for decision in _answered(answer)
-            for hold in [decision["verdict"]]
-        ]
+            decisions = self._core.decide(settings, now, state)
+        else:
+            fuel = self._limits.decide_fuel
+            answer = self._component.call("decide", fuel, asked, now, _snapshot(state))
+            decisions = [Decision(one["job"], _hold(one["verdict"])) for one in _answered(answer)]
+        if [decision.job for decision in decisions] != state.queued:
+            raise PolicyFailed(
+                "`decide` answers for other jobs than those that are queued: the policy has a bug,"
+                " or rounds ids beyond 2^53"
+            )
+        return decisions
 
 
 def _seconds(now: int | None) -> int:
-    return int(time.time()) if now is None else now
+    if now is None:
+        return int(time.time())
+    if type(now) is not int or not LOWEST <= now <= HIGHEST:
+        raise HostError(f"`now` is {now!r}: pass seconds since 1970, as an integer")
+    return now
+
+
+def _hold(verdict: dict[str, Any] | None) -> Hold | None:
+    if verdict is None:
+        return None
+    return Hold(verdict["earlier-task"], verdict["freeze"], verdict["rule"])
 
 
 def _answered(answer: Answer) -> Any:
@@ -97,6 +114,8 @@ def _record(**fields: Any) -> wasm.Record:
 
 
 def _settings(settings: Settings) -> wasm.Record:
+    if not isinstance(settings, Settings):
+        raise InvalidSettings("pass `Settings`: `Settings.from_mapping` makes them of a document")
     return _record(
         enabled=settings.enabled,
         repos=settings.repos,

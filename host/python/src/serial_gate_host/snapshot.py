@@ -27,6 +27,9 @@ COLUMNS = {
     "repo_freeze": ("repo", "frozen_at", "cleared_at", "reason", "work_item_id"),
 }
 
+# Where a queue lacks one of these, it is NULL. Without any other, jobs would be let through.
+OPTIONAL = ("work_item_id", "gate_label", "frozen_at", "reason")
+
 Numbers = array  # of "q" (64 bits), "I" (a symbol) or "B" (a kind)
 
 
@@ -39,6 +42,8 @@ class Snapshot:
     tasks: dict[str, Numbers[int]]
     jobs: dict[str, Numbers[int]]
     freezes: dict[str, Numbers[int]]
+    queued: list[int]
+    """The jobs that get a decision."""
 
 
 class _Symbols(dict[Any, int]):
@@ -133,7 +138,9 @@ def snapshot(queue: sqlite3.Connection) -> Snapshot:
         "work-item": symbols.column(freezes["work_item_id"]),
     }
     text, ends = symbols.texts()
-    return Snapshot(text, ends, of_tasks, of_jobs, of_freezes)
+    statuses = zip(jobs["id"], jobs["status"], strict=True)
+    queued = [job for job, status in statuses if status == "queued"]
+    return Snapshot(text, ends, of_tasks, of_jobs, of_freezes, queued)
 
 
 def _tables(queue: sqlite3.Connection) -> list[dict[str, Sequence[Any]]]:
@@ -159,18 +166,30 @@ def _reading(queue: sqlite3.Connection, text_factory: Any) -> Iterator[None]:
             queue.execute("BEGIN")
         yield
     finally:
-        if is_first:
-            queue.rollback()
+        if is_first and queue.in_transaction:
+            queue.execute("ROLLBACK")
         queue.text_factory, queue.row_factory = before
 
 
 def _columns(
     queue: sqlite3.Connection, table: str, names: Sequence[str]
 ) -> dict[str, Sequence[Any]]:
-    """The columns of a table in the order of its ids. A column that is not there is NULL."""
-    there = {row[1] for row in queue.execute(f"PRAGMA table_info({table})")}
+    """The columns of a table in the order of its ids."""
+    # Generated columns are listed by this one only, and SQLite ignores the case of names.
+    declared = queue.execute(f"PRAGMA table_xinfo({table})").fetchall()
+    there = {column[1].lower(): column[2].upper() for column in declared}
     if not there:
         raise InvalidRow(f"the database has no table `{table}`: is it a queue?")
+    for name in names:
+        kind = there.get(name, "TEXT")
+        if name != "task_id" and not any(word in kind for word in ("CHAR", "CLOB", "TEXT")):
+            raise InvalidRow(
+                f"the column `{table}.{name}` is declared `{kind}`, so that the database and the"
+                " policy may compare it differently: declare it TEXT"
+            )
+    missing = [name for name in names if name not in there and name not in OPTIONAL]
+    if missing:
+        raise InvalidRow(f"the table `{table}` has no column `{missing[0]}`: is it a queue?")
     listed = ["id", *names]
     shown = ", ".join(name if name in there else "NULL" for name in listed)
     rows = queue.execute(f"SELECT {shown} FROM {table} ORDER BY id").fetchall()

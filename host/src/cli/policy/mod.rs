@@ -5,6 +5,7 @@ mod diff;
 mod export;
 mod fixtures;
 mod history;
+mod inspect;
 mod keygen;
 mod kit;
 mod new;
@@ -66,6 +67,7 @@ verbs! {
         Rollback(rollback::Rollback),
         History(history::History),
         Show(show::Show),
+        Inspect(inspect::Inspect),
         Settings(settings::Settings),
         Shadow(shadow::Shadow),
         Promote(promote::Promote),

@@ -18,69 +18,152 @@ use crate::cli::verb::Verb;
 
 const TARGET: &str = "wasm32-wasip2";
 
-/// The files by their paths. `{name}` becomes the policy's name, `{file}` the component's.
-const FILES: [(&str, &str); 7] = [
-    ("Cargo.toml", include_str!("template/manifest.toml")),
-    ("README.md", include_str!("template/README.md")),
-    (".gitignore", include_str!("template/gitignore")),
+/// What a policy is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Language {
+    Rust,
+    Python,
+    #[value(name = "typescript")]
+    TypeScript,
+}
+
+/// A file of a new policy: its path and its content. `{name}` becomes the policy's name, `{file}` the
+/// component's.
+type File = (&'static str, &'static str);
+
+const OF_ALL: [File; 2] = [
     ("cases.jsonl", include_str!("template/cases.jsonl")),
-    ("src/lib.rs", include_str!("template/lib.rs")),
-    ("src/tests.rs", include_str!("template/tests.rs")),
     ("wit/serial-gate.wit", CONTRACT),
 ];
+
+const RUST: [File; 5] = [
+    ("Cargo.toml", include_str!("template/rust/manifest.toml")),
+    ("README.md", include_str!("template/rust/README.md")),
+    (".gitignore", include_str!("template/rust/gitignore")),
+    ("src/lib.rs", include_str!("template/rust/lib.rs")),
+    ("src/tests.rs", include_str!("template/rust/tests.rs")),
+];
+
+const PYTHON: [File; 4] = [
+    ("README.md", include_str!("template/python/README.md")),
+    (".gitignore", include_str!("template/python/gitignore")),
+    ("policy.py", include_str!("template/python/policy.py")),
+    (
+        "requirements.txt",
+        include_str!("template/python/requirements.txt"),
+    ),
+];
+
+const TYPESCRIPT: [File; 5] = [
+    ("README.md", include_str!("template/typescript/README.md")),
+    (".gitignore", include_str!("template/typescript/gitignore")),
+    (
+        "package.json",
+        include_str!("template/typescript/package.json"),
+    ),
+    ("policy.ts", include_str!("template/typescript/policy.ts")),
+    (
+        "tsconfig.json",
+        include_str!("template/typescript/tsconfig.json"),
+    ),
+];
+
+impl Language {
+    fn files(self) -> impl Iterator<Item = File> {
+        let own = match self {
+            Language::Rust => &RUST[..],
+            Language::Python => &PYTHON,
+            Language::TypeScript => &TYPESCRIPT,
+        };
+        own.iter().chain(&OF_ALL).copied()
+    }
+
+    /// The file with the rule.
+    fn rule(self) -> &'static str {
+        match self {
+            Language::Rust => "src/lib.rs",
+            Language::Python => "policy.py",
+            Language::TypeScript => "policy.ts",
+        }
+    }
+
+    /// The component's file, and the folder in which the build leaves it.
+    fn component(self, name: &str) -> (String, PathBuf) {
+        match self {
+            Language::Rust => (
+                format!("{}.wasm", name.replace('-', "_")),
+                Path::new("target").join(TARGET).join("release"),
+            ),
+            Language::Python | Language::TypeScript => (format!("{name}.wasm"), PathBuf::new()),
+        }
+    }
+
+    /// The command that builds it, from any folder; none if the README has the steps.
+    fn build(self, folder: &Path) -> Option<String> {
+        match self {
+            Language::Rust => {
+                let manifest = folder.join("Cargo.toml");
+                let manifest = manifest.to_string_lossy();
+                shell(&[
+                    "cargo",
+                    "build",
+                    "--release",
+                    "--target",
+                    TARGET,
+                    "--manifest-path",
+                    &manifest,
+                ])
+            }
+            Language::Python | Language::TypeScript => None,
+        }
+    }
+}
 
 /// Make a folder with the start of a new policy: the contract, a small rule, its tests
 #[derive(Args)]
 #[command(after_help = "\
 The folder must be empty or not exist yet. Its last part is the policy's name.
 
-Example:
-  serial-gate policy new review-first")]
+Examples:
+  serial-gate policy new review-first
+  serial-gate policy new review-first --language python")]
 pub struct New {
     /// The folder
     #[arg(value_name = "DIR")]
     folder: PathBuf,
+    /// What the policy is written in
+    #[arg(long, value_enum, default_value = "rust")]
+    language: Language,
 }
 
 impl Verb for New {
     fn run(self, shared: &Shared) -> Result<Report, Error> {
-        let folder = self.folder;
+        let New { folder, language } = self;
         let name = name(&folder)?;
-        let file = format!("{}.wasm", name.replace('-', "_"));
+        let (file, built) = language.component(&name);
         refuse_unless_empty(&folder)?;
-        for (path, template) in FILES {
+        for (path, template) in language.files() {
             let content = template.replace("{name}", &name).replace("{file}", &file);
             write(&folder.join(path), &content)?;
         }
-        let component = folder
-            .join("target")
-            .join(TARGET)
-            .join("release")
-            .join(file);
+        let component = folder.join(built).join(file);
+        let component = component.to_string_lossy();
+        let files: Vec<&str> = language.files().map(|(path, _)| path).collect();
         let mut report = shared.report();
         report.json(&serde_json::json!({
-            "policy": name, "folder": folder.to_string_lossy(),
-            "files": FILES.map(|(path, _)| path), "component": component.to_string_lossy(),
+            "policy": name, "folder": folder.to_string_lossy(), "files": files,
+            "component": component,
         }));
-        let rule = folder.join("src/lib.rs");
+        let rule = folder.join(language.rule());
         report.line(format!(
             "`{name}` is ready: its rule is in `{}`",
             shown(&rule.to_string_lossy())
         ));
-        let manifest = folder.join("Cargo.toml");
-        let (manifest, component) = (manifest.to_string_lossy(), component.to_string_lossy());
-        let build = [
-            "cargo",
-            "build",
-            "--release",
-            "--target",
-            TARGET,
-            "--manifest-path",
-            &manifest,
-        ];
+        let readme = folder.join("README.md");
+        let as_written = || Some(format!("see `{}`", shown(&readme.to_string_lossy())));
         let swap = ["policy", "swap", &component, "--reason", "TEXT"];
         for (step, command) in [
-            ("build it with", shell(&build)),
+            ("build it with", language.build(&folder).or_else(as_written)),
             (
                 "check it with",
                 command(shared, &["policy", "check", &component]),

@@ -110,9 +110,11 @@ impl From<store::Error> for Problem {
             | E::NoFixture { .. }
             | E::NoAlert { .. }
             | E::NoToken { .. } => StatusCode::NOT_FOUND,
-            E::Empty { .. } | E::Nul { .. } | E::KeyOfAnother { .. } | E::ForcedWithoutReason => {
-                StatusCode::UNPROCESSABLE_ENTITY
-            }
+            E::Empty { .. }
+            | E::Nul { .. }
+            | E::NotKept
+            | E::KeyOfAnother { .. }
+            | E::ForcedWithoutReason => StatusCode::UNPROCESSABLE_ENTITY,
             E::Status { .. }
             | E::StaleToken { .. }
             | E::TokenOfAnother { .. }

@@ -120,6 +120,11 @@ impl<'a> Session<'a> {
 
     /// Runs one statement. Its rows are read before the next one, which their reader may send.
     fn run(&self, sql: &str, values: &[Value<'_>]) -> Result<(Vec<postgres::Row>, u64), Error> {
+        // The server would refuse it, and end the transaction.
+        let has_nul = |value: &Value<'_>| matches!(value, Value::Text(text) if text.contains(&0));
+        if values.iter().any(has_nul) {
+            return Err(Error::NotKept);
+        }
         let sent: Vec<Sent<'_>> = values.iter().map(|value| Sent(*value)).collect();
         let mut client = self.client.borrow_mut();
         let run = |statement: &Placed| {
