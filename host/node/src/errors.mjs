@@ -14,7 +14,7 @@ export class InvalidSettings extends HostError {}
 /** A row of the queue has a value that the contract has no place for. */
 export class InvalidRow extends HostError {}
 
-/** The file is no component, or one that this host cannot run. */
+/** The file is not a component, or this host cannot run it. */
 export class InvalidPolicy extends HostError {}
 
 /** A call trapped, or ran out of its time or memory: go on with the last clause that was good. */

@@ -99,7 +99,7 @@ function section(id, content) {
 /** The memories or tables of a section, of which there may be one. A table has the type of its entries before its limits. */
 function withLimits(content, bytesOfType, most, what) {
   let [count, at] = leb(content, 0);
-  if (count > 1) throw new InvalidPolicy(`the policy has ${count} memories or tables of one kind: a portable one has one`);
+  if (count > 1) throw new InvalidPolicy(`the policy has ${count} memories or tables of one kind: a portable policy has one`);
   const limits = toLeb(count);
   for (; count > 0; count--) {
     const type = content.subarray(at, at + bytesOfType);

@@ -36,7 +36,7 @@ class Symbols {
   }
 }
 
-/** A value that is no text, as text: 1 and 1.0 are one value. */
+/** A number or bytes as text. 1 and 1.0 are the same value. */
 function shown(value) {
   if (value instanceof Uint8Array) {
     return `x'${Array.from(value, (byte) => byte.toString(16).padStart(2, '0')).join('')}'`;
@@ -46,7 +46,7 @@ function shown(value) {
   throw new InvalidRow(`a column has ${JSON.stringify(value)}: pass texts, numbers, bytes or null`);
 }
 
-/** An id. A plain number has to be one that JavaScript keeps whole. */
+/** An id. JavaScript has to keep it whole. */
 function id(value) {
   if (typeof value === 'bigint' && value >= LOWEST && value <= HIGHEST) return value;
   if (Number.isSafeInteger(value)) return BigInt(value);

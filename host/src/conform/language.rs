@@ -30,8 +30,8 @@ pub(super) fn has_large_number(state: &Value) -> bool {
     }
 }
 
-/// Whether the policy's language keeps an id in a number that is exact up to 2^53 only. No queue counts
-/// that far by itself, so it is no reason to refuse a policy.
+/// Whether the policy's language keeps an id in a number that is exact up to 2^53 only. The ids of a
+/// queue do not grow that far, so the policy is not refused.
 pub(super) fn rounds_ids(world: &mut World, now: Timestamp) -> Result<bool, Error> {
     let asked = LAST_WHOLE + 1;
     let job = json!({ "id": asked, "repo": "a", "agent": "analyst", "status": "queued" });

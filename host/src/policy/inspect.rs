@@ -33,7 +33,7 @@ pub struct Inspected {
     pub bytes: usize,
     /// Its SHA-256 digest, in hexadecimal.
     pub digest: String,
-    /// Why it is no policy of this host's contract; none if it is, as far as the names say.
+    /// Why it cannot be a policy here; none if its names are those of a policy.
     pub problem: Option<Error>,
     /// The names that it imports.
     pub imports: Vec<String>,
@@ -47,7 +47,7 @@ pub struct Inspected {
 ///
 /// # Errors
 ///
-/// When it is no component, is broken, or has more of something than this host compiles.
+/// When it is not a component, is broken, or has more of something than this host compiles.
 pub fn inspect(bytes: &[u8]) -> Result<Inspected, Error> {
     check_is_component(bytes)?;
     let border = border(bytes)?;

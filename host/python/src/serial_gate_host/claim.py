@@ -10,7 +10,7 @@ from .guard import Guarded
 
 
 def claim(queue: sqlite3.Connection, clause: Guarded) -> int | None:
-    """Makes the first job that may be claimed `running`, and returns its id; none if there is none.
+    """Makes the first job that may be claimed `running`, and returns its id, or None.
 
     Other processes may claim at the same time, and other threads with connections of their own:
     each job is given once. The claim is a transaction of its own, so it is refused while the

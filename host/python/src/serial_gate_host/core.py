@@ -32,7 +32,7 @@ PAIR = Struct("<II")
 
 
 def core_module(component: bytes) -> bytes | None:
-    """The one core module of a component; none if there are several."""
+    """The only core module of a component, or None if there are several."""
     modules = list(_core_modules(component))
     return modules[0] if len(modules) == 1 else None
 

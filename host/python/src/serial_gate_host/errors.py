@@ -15,7 +15,7 @@ class InvalidRow(HostError):
 
 
 class InvalidPolicy(HostError):
-    """The file is no component, or one of another contract."""
+    """The file is not a component, or was built for another contract."""
 
 
 class PolicyFailed(HostError):

@@ -43,7 +43,7 @@ class Guarded:
     gated: Agents
     """The agents whose jobs it may hold."""
     obstacle: str | None
-    """Why a claim may be slow with many held jobs; none if it is not."""
+    """Why a claim may be slow with many held jobs, or None."""
     _made_by: object = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -82,7 +82,7 @@ def _ids(table: str, values: Sequence[Any]) -> Numbers[int]:
         return array("q", values)
     except (TypeError, OverflowError) as cause:
         raise InvalidRow(
-            f"an id of `{table}` is no 64-bit integer: declare it INTEGER PRIMARY KEY"
+            f"an id of `{table}` is not a 64-bit integer: declare it INTEGER PRIMARY KEY"
         ) from cause
 
 
