@@ -45,7 +45,7 @@ macro_rules! metadata {
     };
 }
 
-/// A text as an array, for a static of its own length.
+/// The bytes of a text, whose length `N` is.
 #[doc(hidden)]
 pub const fn bytes<const N: usize>(text: &str) -> [u8; N] {
     match text.as_bytes().first_chunk() {

@@ -20,11 +20,13 @@ const write = (id, text) => `(() => {
 })()`;
 
 test('the page decides, guards, and says what is wrong', async () => {
+  // Before anything is open: a missing browser fails the test, and keeps nothing running.
+  const browser = component('SERIAL_GATE_TEST_CHROMIUM');
   const server = await serve(fileURLToPath(new URL('..', import.meta.url)), {
     '/playground/kit/default.wasm': POLICY,
     '/playground/kit/guard.wasm': component('SERIAL_GATE_TEST_GUARD'),
   });
-  const page = await open(component('SERIAL_GATE_TEST_CHROMIUM'), `${server.address}/playground/index.html`);
+  const page = await open(browser, `${server.address}/playground/index.html`);
   try {
     await page.evaluate(until('document.body.dataset.ready'));
     assert.deepEqual(await page.evaluate(table), [

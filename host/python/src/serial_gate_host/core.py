@@ -15,7 +15,7 @@ from typing import Any
 
 from wasmtime import Instance, Module, Trap, WasmtimeError
 
-from .component import check_form, engine, failed, limited
+from .component import engine, failed, limited
 from .contract import DIALECTS, INTERFACE, Clause, Decision, Hold, Limits, Settings
 from .errors import PolicyAnswered, PolicyFailed
 from .snapshot import Snapshot
@@ -69,8 +69,7 @@ class CorePolicy:
 
     @classmethod
     def of(cls, component: bytes, limits: Limits) -> CorePolicy | None:
-        """None for a component that has to go through the component API."""
-        check_form(component)
+        """None for a component that has to go through the component API. It is a valid one."""
         module = core_module(component)
         if module is None:
             return None

@@ -21,10 +21,22 @@ LOWEST, HIGHEST = -(2**63), 2**63 - 1
 # What the number in `task_id` means.
 NULL, ID, BEFORE_ID, AFTER_EVERY_ID = range(4)
 
+# The columns of each table: the contract's names, in its order, and the database's.
 COLUMNS = {
-    "tasks": ("work_item_id", "repo", "stage", "gate_label"),
-    "jobs": ("task_id", "repo", "agent", "status"),
-    "repo_freeze": ("repo", "frozen_at", "cleared_at", "reason", "work_item_id"),
+    "tasks": {
+        "work-item": "work_item_id",
+        "repo": "repo",
+        "stage": "stage",
+        "label": "gate_label",
+    },
+    "jobs": {"task-id": "task_id", "repo": "repo", "agent": "agent", "status": "status"},
+    "repo_freeze": {
+        "repo": "repo",
+        "frozen-at": "frozen_at",
+        "cleared-at": "cleared_at",
+        "reason": "reason",
+        "work-item": "work_item_id",
+    },
 }
 
 # Where a queue lacks one of these, it is NULL. Without any other, jobs would be let through.
@@ -113,46 +125,41 @@ def snapshot(queue: sqlite3.Connection) -> Snapshot:
     """All tasks, freezes and jobs of a queue in SQLite, in one state of the database."""
     tasks, jobs, freezes = _tables(queue)
     symbols = _Symbols()
-    task_ids, kinds = _task_ids(jobs["task_id"])
-    of_tasks = {
-        "id": _ids("tasks", tasks["id"]),
-        "work-item": symbols.column(tasks["work_item_id"]),
-        "repo": symbols.column(tasks["repo"]),
-        "stage": symbols.column(tasks["stage"]),
-        "label": symbols.column(tasks["gate_label"]),
-    }
-    of_jobs = {
-        "id": _ids("jobs", jobs["id"]),
-        "task-id": task_ids,
-        "task-id-kind": kinds,
-        "repo": symbols.column(jobs["repo"]),
-        "agent": symbols.column(jobs["agent"]),
-        "status": symbols.column(jobs["status"]),
-    }
-    of_freezes = {
-        "id": _ids("repo_freeze", freezes["id"]),
-        "repo": symbols.column(freezes["repo"]),
-        "frozen-at": symbols.column(freezes["frozen_at"]),
-        "cleared-at": symbols.column(freezes["cleared_at"]),
-        "reason": symbols.column(freezes["reason"]),
-        "work-item": symbols.column(freezes["work_item_id"]),
-    }
+    of_tasks, of_jobs, of_freezes = (
+        _numbers(table, rows, symbols)
+        for table, rows in zip(COLUMNS, (tasks, jobs, freezes), strict=True)
+    )
     text, ends = symbols.texts()
     statuses = zip(jobs["id"], jobs["status"], strict=True)
     queued = [job for job, status in statuses if status == "queued"]
     return Snapshot(text, ends, of_tasks, of_jobs, of_freezes, queued)
 
 
+def _numbers(
+    table: str, rows: dict[str, Sequence[Any]], symbols: _Symbols
+) -> dict[str, Numbers[int]]:
+    """The columns of a table under the contract's names, in its order."""
+    numbers = {"id": _ids(table, rows["id"])}
+    for name, column in COLUMNS[table].items():
+        if name == "task-id":
+            numbers[name], numbers["task-id-kind"] = _task_ids(rows[column])
+        else:
+            numbers[name] = symbols.column(rows[column])
+    return numbers
+
+
 def _tables(queue: sqlite3.Connection) -> list[dict[str, Sequence[Any]]]:
     try:
         with _reading(queue, str):
-            return [_columns(queue, table, names) for table, names in COLUMNS.items()]
+            return [
+                _columns(queue, table, list(names.values())) for table, names in COLUMNS.items()
+            ]
     except sqlite3.OperationalError as cause:
         if "UTF-8" not in str(cause):
             raise
     # Two texts that are not UTF-8 are equal only if their bytes are.
     with _reading(queue, lambda data: data.decode(errors="surrogateescape")):
-        return [_columns(queue, table, names) for table, names in COLUMNS.items()]
+        return [_columns(queue, table, list(names.values())) for table, names in COLUMNS.items()]
 
 
 @contextmanager
