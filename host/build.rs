@@ -1,8 +1,8 @@
-//! Builds the default policy and the guard, and hands them to the library as bytes; names the commit
-//! of a release build for `--version`.
+//! Builds the policies of this project and the guard, and hands them to the library as bytes; names
+//! the commit of a release build for `--version`.
 //!
-//! `SERIAL_GATE_GUEST=path.wasm` embeds a prebuilt policy instead, and `SERIAL_GATE_GUARD` a guard. A
-//! package brings its own.
+//! `SERIAL_GATE_GUEST=path.wasm` embeds a prebuilt default policy instead, and the other variables of
+//! [`EMBEDDED`] another component. A package brings its own.
 
 mod build_component;
 
@@ -37,7 +37,7 @@ struct Embedded {
     sources: &'static [&'static str],
 }
 
-const EMBEDDED: [Embedded; 2] = [
+const EMBEDDED: [Embedded; 6] = [
     Embedded {
         package: "serial-gate-default-policy",
         features: &["component"],
@@ -51,6 +51,34 @@ const EMBEDDED: [Embedded; 2] = [
         file: "guard.wasm",
         variable: "SERIAL_GATE_GUARD",
         sources: &["guest/guard", "host/clause/src", "host/clause/Cargo.toml"],
+    },
+    Embedded {
+        package: "serial-gate-sql-rule",
+        features: &["component"],
+        file: "sql-rule.wasm",
+        variable: "SERIAL_GATE_SQL_RULE",
+        sources: &["guest/sql-rule", "guest/src", "host/clause/src"],
+    },
+    Embedded {
+        package: "serial-gate-wip-limit",
+        features: &[],
+        file: "wip-limit.wasm",
+        variable: "SERIAL_GATE_WIP_LIMIT",
+        sources: &["guest/wip-limit", "guest/src"],
+    },
+    Embedded {
+        package: "serial-gate-freeze-window",
+        features: &[],
+        file: "freeze-window.wasm",
+        variable: "SERIAL_GATE_FREEZE_WINDOW",
+        sources: &["guest/freeze-window", "guest/src"],
+    },
+    Embedded {
+        package: "serial-gate-hotfix-lane",
+        features: &[],
+        file: "hotfix-lane.wasm",
+        variable: "SERIAL_GATE_HOTFIX_LANE",
+        sources: &["guest/hotfix-lane", "guest/src"],
     },
 ];
 
@@ -131,7 +159,8 @@ fn add_target() -> Result<(), Box<dyn Error>> {
     }
     Err(format!(
         "the target `{TARGET}` is missing and `rustup target add {TARGET}` failed: add it by hand, \
-         or set SERIAL_GATE_GUEST and SERIAL_GATE_GUARD to components that were built elsewhere"
+         or set {} to components that were built elsewhere",
+        EMBEDDED.map(|embedded| embedded.variable).join(", ")
     )
     .into())
 }

@@ -207,7 +207,7 @@ impl Predicate {
     }
 
     /// The conditions that must all hold.
-    pub(crate) fn conjuncts(&self) -> &[Predicate] {
+    pub fn conjuncts(&self) -> &[Predicate] {
         match self {
             Predicate::All(terms) => terms,
             other => core::slice::from_ref(other),

@@ -8,6 +8,7 @@
 //! and [`crate::model`] has the generated types. The way from bytes to compiled code is in
 //! `runtime`, `contract` and `compile`.
 
+mod built_in;
 mod calls;
 mod compile;
 mod contract;
@@ -22,6 +23,7 @@ mod ticker;
 mod trust;
 mod wasi;
 
+pub use built_in::{BUILT_IN, DEFAULT_POLICY, RuleFileError, is_built_in, of_rule_file};
 pub use calls::Calls;
 pub use compile::{
     COMPILER_VERB, CompileLimits, Compiler, CompilerFailed, Excess, compile_and_answer,
@@ -50,9 +52,6 @@ use ticker::Ticker;
 
 /// How long a call waits before it looks for room again.
 const UNTIL_THERE_IS_ROOM: Duration = Duration::from_millis(1);
-
-/// The policy that is built into this library: the rule of the reference.
-pub const DEFAULT_POLICY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/default-policy.wasm"));
 
 /// The guard of the clause as a component, for hosts in other languages: see `wit/guard.wit`.
 pub const GUARD: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guard.wasm"));

@@ -18,7 +18,7 @@ use super::compile::{Artefact, Artefacts, Compiler, Turns, border};
 use super::limits::Meter;
 use super::stop::Stop;
 use super::ticker::Ticker;
-use super::{Allowance, DEFAULT_POLICY, Error, Policy, contract, engine, wasi};
+use super::{Allowance, Error, Policy, contract, engine, is_built_in, wasi};
 use crate::model::ComponentPre;
 use crate::printable::hex;
 
@@ -203,7 +203,7 @@ impl Runtime {
         }
         contract::check_border(&border(bytes)?)?;
         let artefact = match &self.shared.compiler {
-            Some(compiler) if bytes != DEFAULT_POLICY => {
+            Some(compiler) if !is_built_in(bytes) => {
                 self.compile_outside(compiler, bytes, digest)?
             }
             _ => {

@@ -8,7 +8,7 @@ use std::fmt;
 
 use minisign_verify::{PublicKey, Signature};
 
-use super::{DEFAULT_POLICY, Error};
+use super::{Error, is_built_in};
 use crate::remedy::Remedy;
 
 /// The trusted keys.
@@ -18,7 +18,7 @@ pub struct Trust(Vec<PublicKey>);
 /// Who vouches for a component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Signer {
-    /// It is the policy that is built into this host, which needs no signature.
+    /// It is built into this host, and needs no signature.
     BuiltIn,
     /// A trusted key.
     Key {
@@ -81,7 +81,7 @@ impl Trust {
 
     /// Who vouches for a component; an error if no trusted key does.
     pub fn check(&self, component: &[u8], signature: Option<&str>) -> Result<Signer, Error> {
-        if component == DEFAULT_POLICY {
+        if is_built_in(component) {
             return Ok(Signer::BuiltIn);
         }
         let signature = signature.ok_or(Distrust::Unsigned)?;

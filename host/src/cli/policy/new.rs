@@ -25,6 +25,9 @@ enum Language {
     Python,
     #[value(name = "typescript")]
     TypeScript,
+    /// A rule file, which needs no compiler.
+    #[value(skip)]
+    Clause,
 }
 
 /// A file of a new policy: its path and its content. `{name}` becomes the policy's name, `{file}` the
@@ -68,12 +71,18 @@ const TYPESCRIPT: [File; 5] = [
     ),
 ];
 
+const CLAUSE: [File; 2] = [
+    ("rule.sql", include_str!("template/clause/rule.sql")),
+    ("cases.jsonl", include_str!("template/cases.jsonl")),
+];
+
 impl Language {
     fn files(self) -> impl Iterator<Item = File> {
         let own = match self {
             Language::Rust => &RUST[..],
             Language::Python => &PYTHON,
             Language::TypeScript => &TYPESCRIPT,
+            Language::Clause => return CLAUSE.iter().chain(&[]).copied(),
         };
         own.iter().chain(&OF_ALL).copied()
     }
@@ -84,6 +93,7 @@ impl Language {
             Language::Rust => "src/lib.rs",
             Language::Python => "policy.py",
             Language::TypeScript => "policy.ts",
+            Language::Clause => "rule.sql",
         }
     }
 
@@ -95,10 +105,11 @@ impl Language {
                 Path::new("target").join(TARGET).join("release"),
             ),
             Language::Python | Language::TypeScript => (format!("{name}.wasm"), PathBuf::new()),
+            Language::Clause => (self.rule().to_owned(), PathBuf::new()),
         }
     }
 
-    /// The command that builds it, from any folder; none if the README has the steps.
+    /// How it is built, from any folder.
     fn build(self, folder: &Path) -> Option<String> {
         match self {
             Language::Rust => {
@@ -114,7 +125,11 @@ impl Language {
                     &manifest,
                 ])
             }
-            Language::Python | Language::TypeScript => None,
+            Language::Python | Language::TypeScript => {
+                let readme = folder.join("README.md");
+                Some(format!("see `{}`", shown(&readme.to_string_lossy())))
+            }
+            Language::Clause => None,
         }
     }
 }
@@ -126,7 +141,8 @@ The folder must be empty or not exist yet. Its last part is the policy's name.
 
 Examples:
   serial-gate policy new review-first
-  serial-gate policy new review-first --language python")]
+  serial-gate policy new review-first --language python
+  serial-gate policy new review-first --clause-only")]
 pub struct New {
     /// The folder
     #[arg(value_name = "DIR")]
@@ -134,11 +150,18 @@ pub struct New {
     /// What the policy is written in
     #[arg(long, value_enum, default_value = "rust")]
     language: Language,
+    /// Only a clause with parameters, in one file that needs no compiler
+    #[arg(long, conflicts_with = "language")]
+    clause_only: bool,
 }
 
 impl Verb for New {
     fn run(self, shared: &Shared) -> Result<Report, Error> {
-        let New { folder, language } = self;
+        let folder = self.folder;
+        let language = match self.clause_only {
+            true => Language::Clause,
+            false => self.language,
+        };
         let name = name(&folder)?;
         let (file, built) = language.component(&name);
         refuse_unless_empty(&folder)?;
@@ -159,11 +182,9 @@ impl Verb for New {
             "`{name}` is ready: its rule is in `{}`",
             shown(&rule.to_string_lossy())
         ));
-        let readme = folder.join("README.md");
-        let as_written = || Some(format!("see `{}`", shown(&readme.to_string_lossy())));
         let swap = ["policy", "swap", &component, "--reason", "TEXT"];
         for (step, command) in [
-            ("build it with", language.build(&folder).or_else(as_written)),
+            ("build it with", language.build(&folder)),
             (
                 "check it with",
                 command(shared, &["policy", "check", &component]),

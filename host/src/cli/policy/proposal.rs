@@ -8,7 +8,7 @@ use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use serial_gate::conform::Stage;
 use serial_gate::gate::{default_settings, settings_of};
-use serial_gate::policy::{Allowance, DEFAULT_POLICY};
+use serial_gate::policy::{self, Allowance, BUILT_IN, DEFAULT_POLICY};
 use serial_gate::queue::Queue;
 use serial_gate::rollout::Proposal;
 use serial_gate::store::{Actor, GenerationState};
@@ -19,14 +19,17 @@ use crate::cli::plain_text::plain;
 use crate::cli::text::{gate, shown};
 use crate::cli::{Error, Outcome, error_remedy};
 
-/// The name of the policy that needs no file.
-const BUILT_IN: &str = "built-in";
+/// The default policy in a word.
+const DEFAULT: &str = "built-in";
+
+/// What comes before the name of a policy that needs no file.
+const PREFIX: &str = "builtin:";
 
 /// A policy's file.
 #[derive(Args)]
 pub struct File {
-    /// The policy's component, or `built-in`
-    #[arg(value_name = "FILE.wasm")]
+    /// The policy: a component, a rule file `RULE.sql`, `built-in`, or `builtin:NAME`
+    #[arg(value_name = "POLICY")]
     pub file: PathBuf,
 }
 
@@ -86,10 +89,14 @@ impl NewRepos {
 impl File {
     /// The component's bytes.
     pub fn read(&self) -> Result<Vec<u8>, Error> {
-        if self.file == Path::new(BUILT_IN) {
-            return Ok(DEFAULT_POLICY.to_vec());
+        if let Some(built_in) = built_in(&self.file)? {
+            return Ok(built_in.to_vec());
         }
-        std::fs::read(&self.file).map_err(Error::read(&self.file))
+        let bytes = std::fs::read(&self.file).map_err(Error::read(&self.file))?;
+        match self.file.extension() {
+            Some(extension) if extension == "sql" => of_rule_file(&self.file, bytes),
+            _ => Ok(bytes),
+        }
     }
 
     /// The component's bytes, if no signature is needed or a trusted key signed them.
@@ -135,6 +142,39 @@ impl File {
             ..proposal
         })
     }
+}
+
+/// The built-in policy of a name; none for a file.
+fn built_in(file: &Path) -> Result<Option<&'static [u8]>, Error> {
+    if file == Path::new(DEFAULT) {
+        return Ok(Some(DEFAULT_POLICY));
+    }
+    let Some(name) = file.to_str().and_then(|file| file.strip_prefix(PREFIX)) else {
+        return Ok(None);
+    };
+    let mut policies = BUILT_IN.iter();
+    if let Some((_, component)) = policies.find(|(known, _)| *known == name) {
+        return Ok(Some(component));
+    }
+    let known = BUILT_IN
+        .map(|(name, _)| format!("`{PREFIX}{name}`"))
+        .join(", ");
+    Err(Error::new(format!(
+        "`{PREFIX}{}` is not built in: write one of {known}, or the path of a file",
+        shown(name)
+    )))
+}
+
+/// The policy of a rule file.
+fn of_rule_file(path: &Path, bytes: Vec<u8>) -> Result<Vec<u8>, Error> {
+    let text = String::from_utf8(bytes).map_err(|_| {
+        Error::new(format!(
+            "`{}` is not text: save it as UTF-8",
+            path.display()
+        ))
+    })?;
+    policy::of_rule_file(&text)
+        .map_err(|cause| Error::because(format!("`{}` is refused", path.display()), cause))
 }
 
 /// The path of a component's signature.
