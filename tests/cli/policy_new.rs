@@ -174,3 +174,59 @@ fn the_new_policy_is_built_tested_checked_used_and_taken_back() {
         .succeeds();
     gate.run(&claim).exits(3);
 }
+
+#[test]
+fn a_rule_in_one_file_needs_no_compiler() {
+    let gate = Gate::new();
+    let ran = gate.run(&["policy", "new", "mine/review-first", "--clause-only"]);
+    insta::assert_snapshot!(ran.succeeds().stdout, @r"
+    `review-first` is ready: its rule is in `mine/review-first/rule.sql`
+      check it with: serial-gate policy check mine/review-first/rule.sql
+      make it active with: serial-gate policy swap mine/review-first/rule.sql --reason TEXT
+    ");
+    let rule = "mine/review-first/rule.sql";
+    gate.run(&["policy", "check", rule]).succeeds();
+    let cases = "mine/review-first/cases.jsonl";
+    let ran = gate.run(&["conform", cases, "--policy", rule]).succeeds();
+    assert_eq!(ran.stdout, "5 passed, 0 failed\n");
+    gate.run(&["policy", "swap", rule, "--reason", "reviews first"])
+        .succeeds();
+    gate.run(&["task", "add", "alpha", "--stage", "review"])
+        .succeeds();
+    gate.run(&["task", "add", "alpha"]).succeeds();
+    gate.run(&["claim", "--worker", "w"]).succeeds();
+    let explained = gate.run(&["explain", "2"]).succeeds().stdout;
+    assert!(explained.contains("task 1"), "{explained}");
+    let swap = [
+        "policy",
+        "swap",
+        rule,
+        "--rules",
+        r#"{"stage":"testing"}"#,
+        "--reason",
+        "later",
+    ];
+    gate.run(&swap).succeeds();
+    gate.run(&["claim", "--worker", "w"]).succeeds();
+}
+
+#[test]
+fn a_rule_that_cannot_run_is_refused_at_its_place() {
+    let gate = Gate::new();
+    let head = "-- name: a\n-- version: 1\n-- summary: b\n";
+    std::fs::write(
+        gate.path("rule.sql"),
+        format!("{head}\nlower(jobs.repo) = 'a'\n"),
+    )
+    .unwrap();
+    let ran = gate.run(&["policy", "swap", "rule.sql", "--reason", "a test"]);
+    insta::assert_snapshot!(ran.exits(1).stderr, @r"
+    error: `rule.sql` is refused
+      because line 5, column 1: the function `lower` is not in the language: compare columns and literals; write `min`, `max` and `count(*)` as `(SELECT min(alias.column) FROM ...)`
+    ");
+    std::fs::write(gate.path("rule.sql"), b"\xff").unwrap();
+    let ran = gate.run(&["policy", "check", "rule.sql"]);
+    insta::assert_snapshot!(ran.exits(1).stderr, @"error: `rule.sql` is not text: save it as UTF-8");
+    let history = gate.run(&["policy", "history"]).succeeds().stdout;
+    assert_eq!(history.lines().count(), 2, "{history}");
+}

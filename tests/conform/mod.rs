@@ -6,6 +6,7 @@ mod agreement_check;
 mod conformance;
 mod policies;
 mod policy_check;
+mod rule_files;
 
 use serial_gate::conform::{Case, read_cases};
 use serial_gate::model::{Decision, Settings, Snapshot};

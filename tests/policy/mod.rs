@@ -2,6 +2,7 @@
 //! compiled ones on the disk.
 
 mod bombs;
+mod built_in;
 mod containment;
 mod contract_versions;
 mod inspect;

@@ -114,9 +114,9 @@ impl Blame<'_> {
             return Some(format!("waits for job {job}"));
         }
         match (self.task, self.freeze) {
-            (Some(task), _) if !self.is_earlier(task) => {
-                Some(format!("task {task} goes first, although it is later"))
-            }
+            (Some(task), _) if !self.is_earlier(task) => Some(format!(
+                "task {task} goes first, although it is not earlier"
+            )),
             (None, None) => {
                 let sql = clause.render(Dialect::Sqlite).to_string();
                 Some(format!("the clause is not true: {sql}"))

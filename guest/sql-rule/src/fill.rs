@@ -118,7 +118,11 @@ impl<'t> Filling<'_, 't> {
         parameters: &Parameters,
         has_freezes: bool,
     ) -> Result<Option<Replacement>, Error> {
-        if self.rest.first().is_none_or(|piece| piece.kind == Kind::Space) {
+        if self
+            .rest
+            .first()
+            .is_none_or(|piece| piece.kind == Kind::Space)
+        {
             return Ok(None);
         }
         if !has_freezes && let Some(replacement) = self.freezes() {
