@@ -2,4 +2,5 @@
 
 mod clause_version;
 mod failure;
+mod kept_clause;
 mod trusted_fallbacks;

@@ -27,8 +27,7 @@ fn each_policy_of_this_project_is_there_by_its_name() {
 #[test]
 fn one_of_them_needs_no_signature_and_a_rule_file_does() {
     let gate = that_trusts_one_key();
-    let trusting =
-        |arguments: &[&str]| gate.run(&[arguments, &["--trust", "ops.pub"]].concat());
+    let trusting = |arguments: &[&str]| gate.run(&[arguments, &["--trust", "ops.pub"]].concat());
     let swap = [
         "policy",
         "swap",

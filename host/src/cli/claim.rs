@@ -70,6 +70,7 @@ impl Verb for Claim {
             snapshots: self.log_snapshots,
         });
         let options = Options {
+            claims_once: self.wait.is_zero(),
             log,
             ..Options::default()
         };

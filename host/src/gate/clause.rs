@@ -16,7 +16,7 @@ use crate::store::{Scanned, Shaped, Store};
 pub enum Source {
     /// The kill switch is off: there is no clause.
     Off,
-    /// The policy, just now.
+    /// The policy: just now, or it was kept while it is valid.
     Policy,
     /// The policy, the last time that it gave a good one for these settings.
     LastGood,
@@ -47,6 +47,8 @@ pub struct CurrentClause {
     pub since: Timestamp,
     /// Until when it holds, in seconds since 1970.
     pub valid_until: Option<i64>,
+    /// Whether the policy said more than the clause.
+    pub(super) has_notes_of_the_policy: bool,
 }
 
 /// A dialect, as a policy is told it.
@@ -68,6 +70,7 @@ impl CurrentClause {
         let dialect = dialect_of(store.dialect());
         let answer = texts::fit_notes(policy.claim_clause(settings, now, dialect)?);
         let mut clause = CurrentClause::checked(answer.text, Source::Policy, store, now)?;
+        clause.has_notes_of_the_policy = !answer.notes.is_empty();
         clause.notes.extend(answer.notes);
         for note in &clause.notes {
             tracing::warn!("{note}");
@@ -108,6 +111,7 @@ impl CurrentClause {
             shape,
             since: now,
             valid_until: None,
+            has_notes_of_the_policy: false,
         })
     }
 

@@ -29,6 +29,11 @@ impl Gate {
     ) -> Result<CurrentClause, Error> {
         loop {
             let settings = self.in_use.settings.clone();
+            if purpose == Purpose::Claim
+                && let Some(kept) = self.kept_clause(store, &settings, now)?
+            {
+                return Ok(kept);
+            }
             let failure = match self.policy_clause(store, &settings, now) {
                 Err(failure) if failure.calls_for_a_fallback() => failure,
                 result => return result,

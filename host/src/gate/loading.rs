@@ -25,6 +25,8 @@ pub struct Loader {
     pub trust: Option<Trust>,
     /// The time that a query by a clause may take.
     pub claim_budget: Duration,
+    /// Whether claims may do without the policy, while the clause that is kept of it is valid.
+    pub may_use_kept_clause: bool,
 }
 
 /// A generation that claims can use at once.

@@ -16,6 +16,7 @@ mod fallback;
 mod gated;
 mod generation;
 mod in_force;
+mod kept;
 mod loading;
 mod reload;
 mod scope;
@@ -205,7 +206,7 @@ impl Gate {
         });
         if let Some(current) = current {
             let settings = stored(&self.in_use.settings);
-            store.keep_clause(&self.in_use.digest, &settings, &current.clause.text)?;
+            store.keep_clause(&self.in_use.digest, &settings, &current.clause.kept())?;
             current.persisted = opening;
         }
         Ok(())

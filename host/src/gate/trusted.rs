@@ -72,7 +72,8 @@ impl Gate {
         {
             return Ok(None);
         }
-        Ok(store.last_good_clause(digest, settings)?)
+        let kept = store.last_good_clause(digest, settings)?;
+        Ok(kept.map(|kept| kept.text))
     }
 
     /// Whether a component is unaltered, and signed by a trusted key. Without a trust list, every

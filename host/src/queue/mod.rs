@@ -84,6 +84,9 @@ pub struct Options {
     /// How often `decide` is compared with the clause at claims; without it, never. For processes
     /// that keep running.
     pub pace: Option<Pace>,
+    /// Whether the process claims once and ends. It then does without the policy, while the clause
+    /// that the database keeps of it is valid.
+    pub claims_once: bool,
 }
 
 impl Default for Options {
@@ -95,6 +98,7 @@ impl Default for Options {
             log: None,
             repos: Vec::new(),
             pace: None,
+            claims_once: false,
         }
     }
 }
@@ -123,6 +127,7 @@ impl Queue {
             log,
             repos,
             pace,
+            claims_once,
         } = options;
         let mut store = Store::open(database)?;
         store.set_claim_budget(claim_budget);
@@ -130,6 +135,7 @@ impl Queue {
             runtime,
             trust,
             claim_budget,
+            may_use_kept_clause: claims_once,
         };
         Ok(Queue {
             gate: Gate::open(&mut store, rule, loader)?,

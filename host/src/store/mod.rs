@@ -55,6 +55,7 @@ pub use records::audit::AuditEntry;
 pub use records::branch_names::Naming;
 pub use records::branches::{CutFrom, NewBranch, TaskBranch};
 pub use records::census::{Census, Counted};
+pub use records::clauses::KeptClause;
 pub use records::clocks::{Ahead, TimeAhead, TimesAhead};
 pub use records::contradictions::{Contradicted, Contradictions, Patience};
 pub use records::deliveries::{Delivery, DeliveryState, Due, Taken};

@@ -59,10 +59,17 @@ const fn table(name: &'static str, columns: &'static [Column], key: &'static str
 
 /// Tables of the gate's own.
 pub(crate) const OWN: [Own; 29] = [
-    // The last good clause of each policy and settings, used when the policy fails.
+    // The last good clause of each policy and settings, used when the policy fails. While it is
+    // valid, a command that claims once does without the policy.
     table(
         "serial_gate_clause",
-        &[("policy", TEXT), ("settings", TEXT), ("text", TEXT)],
+        &[
+            ("policy", TEXT),
+            ("settings", TEXT),
+            ("text", TEXT),
+            ("valid_from", INTEGER_OR_NULL),
+            ("valid_until", INTEGER_OR_NULL),
+        ],
         "policy, settings",
     ),
     // The components, each stored once, however many generations use it.

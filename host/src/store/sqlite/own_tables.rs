@@ -5,13 +5,16 @@
 
 /// Tables of the gate's own, each with the statements that make it.
 pub(crate) const OWN: [(&str, &str); 27] = [
-    // The last good clause of each policy and settings, used when the policy fails.
+    // The last good clause of each policy and settings, used when the policy fails. While it is
+    // valid, a command that claims once does without the policy.
     (
         "serial_gate_clause",
         "CREATE TABLE serial_gate_clause (
             policy TEXT NOT NULL,
             settings TEXT NOT NULL,
             text TEXT NOT NULL,
+            valid_from INTEGER,
+            valid_until INTEGER,
             PRIMARY KEY (policy, settings)
         ) WITHOUT ROWID;",
     ),
@@ -318,4 +321,8 @@ pub(crate) const OWN: [(&str, &str); 27] = [
 
 /// Columns added to the gate's own tables later, each with its table and its type. They are
 /// nullable, and in the statements above as well, so that a new database equals an upgraded one.
-pub(crate) const ADDED_TO_OWN: [(&str, &str, &str); 1] = [("serial_gate_alert", "note", "TEXT")];
+pub(crate) const ADDED_TO_OWN: [(&str, &str, &str); 3] = [
+    ("serial_gate_alert", "note", "TEXT"),
+    ("serial_gate_clause", "valid_from", "INTEGER"),
+    ("serial_gate_clause", "valid_until", "INTEGER"),
+];
