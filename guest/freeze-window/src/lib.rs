@@ -9,20 +9,27 @@
 //! ```json
 //! {
 //!     "windows": [{"repos": ["alpha"], "from": "fri 16:00", "until": "mon 08:00"}],
-//!     "utc_offset": "+01:00"
+//!     "time_zone": "Europe/Berlin"
 //! }
 //! ```
 //!
-//! There is at least one window. Without `repos` it closes every repo in scope; without
-//! `utc_offset` its times are UTC. The clause has the windows that are open now. It is valid until
-//! a window opens or closes.
+//! There is at least one window. Without `repos` it closes every repo in scope. Its times are those
+//! that the clocks show in `time_zone`, a name of the IANA database, with summer time; `clocks` says
+//! what happens to a window when they are changed. Instead of a zone, `utc_offset` gives clocks that
+//! are never changed, such as `+01:00`; without either, times are UTC.
+//!
+//! The clause has the windows that are open now. It is valid until a window may open or close, or
+//! clocks are changed. The database of zones is a part of the component, so a country's new rule
+//! needs a new component.
 
 #![no_std]
 
 extern crate alloc;
 
+pub mod clocks;
 pub mod week;
 pub mod window;
+pub mod zone;
 
 use alloc::format;
 use alloc::string::String;
@@ -36,8 +43,10 @@ use serial_gate_default_policy::serial::{self, Serial};
 use serial_gate_default_policy::settings::Settings;
 use serial_gate_default_policy::snapshot::{Decision, Hold, Snapshot, Timestamp};
 
-use week::{UtcOffset, WeekTime};
+use clocks::Clocks;
+use week::UtcOffset;
 use window::Window;
+use zone::Zone;
 
 /// The rule's parameters.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -52,8 +61,10 @@ pub struct FreezeWindow {
     pub repos: Option<Vec<String>>,
     /// When gated jobs are held. At least one.
     pub windows: Vec<Window>,
-    /// The time zone of the windows.
-    pub utc_offset: UtcOffset,
+    /// How far the clocks of the windows are ahead of UTC. Not together with `time_zone`.
+    pub utc_offset: Option<UtcOffset>,
+    /// The time zone of the windows. Without both, they are in UTC.
+    pub time_zone: Option<Zone>,
 }
 
 impl Default for FreezeWindow {
@@ -68,25 +79,34 @@ impl Default for FreezeWindow {
             finished_stages,
             repos,
             windows: Vec::new(),
-            utc_offset: UtcOffset::default(),
+            utc_offset: None,
+            time_zone: None,
         }
     }
 }
 
 impl FreezeWindow {
+    /// The clocks that the windows are read by.
+    fn clocks(&self) -> Clocks<'_> {
+        match &self.time_zone {
+            Some(zone) => Clocks::Zone(zone),
+            None => Clocks::Fixed(self.utc_offset.unwrap_or_default()),
+        }
+    }
+
     /// The windows that are open at a moment.
     fn open(&self, now: Timestamp) -> Vec<&Window> {
-        let now = WeekTime::at(now, self.utc_offset);
+        let shown = self.clocks().shown(now);
         let windows = self.windows.iter();
-        windows.filter(|window| window.is_open(now)).collect()
+        windows.filter(|window| window.is_open(shown)).collect()
     }
 
     /// Why the repo is closed, if one of the open windows is for it.
     fn closed(&self, open: &[&Window], repo: &str) -> Option<String> {
         let windows = open.iter().filter(|window| window.is_for(repo));
         let hours: Vec<String> = windows.map(|window| window.hours()).collect();
-        let (hours, offset) = (hours.join(" and "), self.utc_offset);
-        (!hours.is_empty()).then(|| format!("closed {hours} (utc{offset})"))
+        let (hours, clocks) = (hours.join(" and "), self.clocks());
+        (!hours.is_empty()).then(|| format!("closed {hours} ({clocks})"))
     }
 }
 
@@ -113,6 +133,9 @@ impl Rule for FreezeWindow {
             let remedy = r#"write one, such as {"from":"fri 16:00","until":"mon 08:00"}"#;
             return Err(format!("`windows` is empty: {remedy}"));
         }
+        if self.utc_offset.is_some() && self.time_zone.is_some() {
+            return Err("`utc_offset` and `time_zone` are both given: leave one out".into());
+        }
         self.windows.iter().try_for_each(Window::check)
     }
 
@@ -137,13 +160,16 @@ impl Rule for FreezeWindow {
 
     fn valid_until(settings: &Settings<FreezeWindow>, now: Timestamp) -> Option<Timestamp> {
         let rules = &settings.rules;
-        let time = WeekTime::at(now, rules.utc_offset);
-        let changes = rules
+        let clocks = rules.clocks();
+        let time = clocks.time(now);
+        // As long as the clocks are not changed, windows open and close at the times they show.
+        let times = rules
             .windows
             .iter()
             .flat_map(|window| [window.from, window.until]);
-        let next = changes.map(|change| time.seconds_until(change)).min()?;
-        now.checked_add(next)
+        let seconds = times.map(|next| time.seconds_until(next)).min()?;
+        let next = now.checked_add(seconds);
+        next.into_iter().chain(clocks.next_change(now)).min()
     }
 }
 

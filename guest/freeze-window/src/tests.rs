@@ -8,6 +8,9 @@ use serial_gate_default_policy::rule::parse;
 use serial_gate_default_policy::snapshot::{Freeze, Job, Symbol, Task, TaskRef, Verdict};
 
 use super::*;
+use crate::week::WeekTime;
+
+mod time_zones;
 
 /// Monday, 2001-01-29 00:00:00 UTC.
 const MONDAY: Timestamp = 980_726_400;
@@ -176,9 +179,19 @@ fn rules_that_cannot_be_meant_are_refused_with_the_reason() {
             "unknown field `repo`, expected one of `repos`, `from`, `until` at line 1 column 19",
         ),
         (
+            r#"{"windows":[{"from":"fri 16:00","until":"fri 17:00"}],
+                "utc_offset":"+00:00","time_zone":"UTC"}"#,
+            "`utc_offset` and `time_zone` are both given: leave one out",
+        ),
+        (
+            r#"{"time_zone":"Europe/Berlim"}"#,
+            "`Europe/Berlim` is not a time zone of the IANA database: the nearest name is \
+             `Europe/Berlin` at line 1 column 29",
+        ),
+        (
             r#"{"window":[]}"#,
             "unknown field `window`, expected one of `gated_agents`, `finished_stages`, `repos`, \
-             `windows`, `utc_offset` at line 1 column 9",
+             `windows`, `utc_offset`, `time_zone` at line 1 column 9",
         ),
     ] {
         assert_eq!(settings(json), Err(reason.into()));

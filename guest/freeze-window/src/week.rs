@@ -1,7 +1,7 @@
 //! Times of the week.
 //!
 //! Owns their notation: days `mon` to `sun`, times from `00:00` to `23:59`, an offset from UTC such
-//! as `+01:00`. The offset is fixed: where clocks change twice a year, so must the setting.
+//! as `+01:00`. `zone` owns the places whose offset changes.
 
 use alloc::format;
 use alloc::string::String;
@@ -11,7 +11,8 @@ use serde::Deserialize;
 use serial_gate_default_policy::snapshot::Timestamp;
 
 const MINUTE: i64 = 60;
-const DAY: i64 = 24 * 60 * MINUTE;
+/// A day, in seconds.
+pub const DAY: i64 = 24 * 60 * MINUTE;
 const WEEK: i64 = 7 * DAY;
 
 /// 1970-01-01 was a Thursday.
@@ -33,28 +34,32 @@ pub struct WeekTime(i64);
 pub struct UtcOffset(i64);
 
 impl WeekTime {
-    /// The time of the week that a place's clocks show.
-    pub fn at(now: Timestamp, offset: UtcOffset) -> WeekTime {
+    /// The time of the week that clocks show which are `ahead` of UTC by so many seconds.
+    pub fn at(now: Timestamp, ahead: i64) -> WeekTime {
         // Reduced first, so that the sum cannot overflow.
         let utc = now.rem_euclid(WEEK);
-        WeekTime((utc + THURSDAY + offset.0).rem_euclid(WEEK))
+        WeekTime((utc + THURSDAY + ahead).rem_euclid(WEEK))
     }
 
-    /// How many seconds pass from this time until the next one like `other`: never 0.
+    /// How many seconds a clock takes from this time to the next one like `other`: less than a
+    /// week, and 0 if they are equal.
+    pub fn seconds_to(self, other: WeekTime) -> i64 {
+        (other.0 - self.0).rem_euclid(WEEK)
+    }
+
+    /// How many seconds a clock takes from this time to a later one like `other`: never 0.
     pub fn seconds_until(self, other: WeekTime) -> i64 {
-        match (other.0 - self.0).rem_euclid(WEEK) {
+        match self.seconds_to(other) {
             0 => WEEK,
             seconds => seconds,
         }
     }
+}
 
-    /// Whether this time is at or after `from` and before `until`, also across the end of the week.
-    pub fn is_within(self, from: WeekTime, until: WeekTime) -> bool {
-        if from <= until {
-            from <= self && self < until
-        } else {
-            from <= self || self < until
-        }
+impl UtcOffset {
+    /// How far the clocks are ahead of UTC, in seconds.
+    pub fn seconds(self) -> i64 {
+        self.0
     }
 }
 

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use serde::Deserialize;
 use serial_gate_default_policy::{clause, settings};
 
+use crate::clocks::Shown;
 use crate::week::WeekTime;
 
 /// A weekly window.
@@ -24,9 +25,12 @@ pub struct Window {
 }
 
 impl Window {
-    /// Whether it is open at a time of the week.
-    pub fn is_open(&self, time: WeekTime) -> bool {
-        time.is_within(self.from, self.until)
+    /// Whether it is open at the moment at which clocks show this.
+    pub fn is_open(&self, shown: Shown) -> bool {
+        // Of all the weeks' windows that have begun, the newest one ends last.
+        let begun = self.from.seconds_to(shown.latest);
+        let length = self.from.seconds_to(self.until);
+        begun < length + shown.repeated
     }
 
     /// Whether it is for a repo.
