@@ -160,6 +160,7 @@ fn windows() -> impl Strategy<Value = Value> {
         "mon 08:00",
         "wed 12:30",
         "fri 16:00",
+        "sun 02:30",
         "sun 23:59",
     ];
     let time = || prop::sample::select(times.to_vec());
@@ -167,15 +168,24 @@ fn windows() -> impl Strategy<Value = Value> {
     let window = (repos, time(), time()).prop_filter_map("no length", |(repos, from, until)| {
         (from != until).then(|| json!({ "repos": repos, "from": from, "until": until }))
     });
-    let offset = prop::sample::select(vec!["+00:00", "+01:00", "-03:30", "+14:00"]);
-    (prop::collection::vec(window, 1..4), offset)
-        .prop_map(|(windows, offset)| json!({ "windows": windows, "utc_offset": offset }))
+    let clocks = prop::sample::select(vec![
+        ("utc_offset", "+00:00"),
+        ("utc_offset", "-03:30"),
+        ("utc_offset", "+14:00"),
+        ("time_zone", "Europe/Berlin"),
+        ("time_zone", "Australia/Lord_Howe"),
+    ]);
+    (prop::collection::vec(window, 1..4), clocks)
+        .prop_map(|(windows, (key, clocks))| json!({ "windows": windows, key: clocks }))
 }
 
 #[test]
 fn freeze_window_agrees_with_its_clause_until_the_clause_is_no_longer_valid() {
     const WEEK: i64 = 7 * 24 * 3600;
-    let inputs = (settings_with(windows()), -WEEK..2 * WEEK);
+    // Berlin's clocks are put forward and back at the last two.
+    let start = prop::sample::select(vec![0, 1_774_746_000, 1_792_890_000]);
+    let now = (start, -WEEK..2 * WEEK).prop_map(|(start, seconds)| start + seconds);
+    let inputs = (settings_with(windows()), now);
     for_random_states_of(given("freeze-window"), inputs, 1_000, |queue, _, input| {
         let (settings, now) = input;
         queue.set_settings(settings.clone());
