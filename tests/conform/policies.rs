@@ -183,7 +183,7 @@ fn windows() -> impl Strategy<Value = Value> {
 fn freeze_window_agrees_with_its_clause_until_the_clause_is_no_longer_valid() {
     const WEEK: i64 = 7 * 24 * 3600;
     // Berlin's clocks are put forward and back at the last two.
-    let start = prop::sample::select(vec![0, 1_774_746_000, 1_792_890_000]);
+    let start = prop::sample::select(vec![0_i64, 1_774_746_000, 1_792_890_000]);
     let now = (start, -WEEK..2 * WEEK).prop_map(|(start, seconds)| start + seconds);
     let inputs = (settings_with(windows()), now);
     for_random_states_of(given("freeze-window"), inputs, 1_000, |queue, _, input| {
