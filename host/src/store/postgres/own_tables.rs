@@ -59,8 +59,7 @@ const fn table(name: &'static str, columns: &'static [Column], key: &'static str
 
 /// Tables of the gate's own.
 pub(crate) const OWN: [Own; 29] = [
-    // The last good clause of each policy and settings, used when the policy fails. While it is
-    // valid, a command that claims once does without the policy.
+    // The last good clause of each policy and settings: instead of a policy that fails, or while valid.
     table(
         "serial_gate_clause",
         &[
@@ -136,8 +135,7 @@ pub(crate) const OWN: [Own; 29] = [
         ],
         "generation, job_id",
     ),
-    // How often each generation's `decide` and clause differed about a queued job in use, and the
-    // last difference.
+    // How often each generation's `decide` and clause differed in use, and the last difference.
     table(
         "serial_gate_contradiction",
         &[
