@@ -5,4 +5,5 @@ mod bad_input;
 mod command_line;
 mod configuration;
 mod policy_new;
+mod policy_workflow;
 mod streams;

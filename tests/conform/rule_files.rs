@@ -28,7 +28,7 @@ const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 fn states() -> u32 {
     match std::env::var("SERIAL_GATE_RULE_STATES") {
         Ok(states) => states.parse().unwrap(),
-        Err(_) => 400,
+        Err(_) => 150,
     }
 }
 
