@@ -1,4 +1,4 @@
-//! Builds the policies of this project and the guard, and hands them to the library as bytes; names
+//! Builds the policies of this project, the guard and the JSON face, and hands them to the library as bytes; names
 //! the commit of a release build for `--version`.
 //!
 //! `SERIAL_GATE_GUEST=path.wasm` embeds a prebuilt default policy instead, and the other variables of
@@ -37,7 +37,7 @@ struct Embedded {
     sources: &'static [&'static str],
 }
 
-const EMBEDDED: [Embedded; 6] = [
+const EMBEDDED: [Embedded; 7] = [
     Embedded {
         package: "serial-gate-default-policy",
         features: &["component"],
@@ -51,6 +51,13 @@ const EMBEDDED: [Embedded; 6] = [
         file: "guard.wasm",
         variable: "SERIAL_GATE_GUARD",
         sources: &["guest/guard", "host/clause/src", "host/clause/Cargo.toml"],
+    },
+    Embedded {
+        package: "serial-gate-json-face",
+        features: &[],
+        file: "json-face.wasm",
+        variable: "SERIAL_GATE_JSON_FACE",
+        sources: &["guest/json-face"],
     },
     Embedded {
         package: "serial-gate-sql-rule",

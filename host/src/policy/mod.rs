@@ -56,6 +56,10 @@ const UNTIL_THERE_IS_ROOM: Duration = Duration::from_millis(1);
 /// The guard of the clause as a component, for hosts in other languages: see `wit/guard.wit`.
 pub const GUARD: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guard.wasm"));
 
+/// The contract with JSON in the place of columns, a component that is composed with a policy: see
+/// `wit/json-face.wit`.
+pub const JSON_FACE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/json-face.wasm"));
+
 /// A component that fulfils the contract, ready to be called. A clone is the same compiled
 /// component.
 ///

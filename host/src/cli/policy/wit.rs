@@ -13,6 +13,9 @@ pub const CONTRACT: &str = include_str!("../../../wit/serial-gate.wit");
 /// That of the guard.
 pub const OF_GUARD: &str = include_str!("../../../wit/guard.wit");
 
+/// That of the JSON face.
+pub const OF_JSON_FACE: &str = include_str!("../../../wit/json-face.wit");
+
 /// Print the contract that a policy fulfils, in WIT: it is the manual for authors
 #[derive(Args)]
 #[command(after_help = "Example:\n  serial-gate policy wit | less")]
