@@ -7,7 +7,7 @@ use crate::support::components::NEW_POLICY_TARGET;
 use crate::support::components::build_component::cargo;
 use crate::support::{Gate, Ran};
 
-const FOLDER: &str = "review-first";
+pub const FOLDER: &str = "review-first";
 const COMPONENT: &str = "review_first.wasm";
 
 /// A run of cargo in the folder of the new policy. It takes the crates that this workspace was
@@ -31,6 +31,11 @@ fn built() -> Gate {
         .join(COMPONENT);
     std::fs::copy(component, gate.path(COMPONENT)).unwrap();
     gate
+}
+
+/// The component of the new policy.
+pub fn component_in_rust() -> Vec<u8> {
+    std::fs::read(built().path(COMPONENT)).unwrap()
 }
 
 fn refused(arguments: &[&str]) -> String {
@@ -77,6 +82,13 @@ fn in_another_language_its_readme_has_the_steps() {
         );
     }
     assert_eq!(said["component"], "other/other.wasm");
+    let ran = gate.run(&["policy", "new", "third", "--language", "c"]);
+    insta::assert_snapshot!(ran.succeeds().stdout, @r"
+    `third` is ready: its rule is in `third/rule.c`
+      build it with: sh third/build.sh
+      check it with: serial-gate policy check third/third.wasm
+      make it active with: serial-gate policy swap third/third.wasm --reason TEXT
+    ");
 }
 
 #[test]

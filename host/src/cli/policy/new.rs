@@ -25,6 +25,7 @@ enum Language {
     Python,
     #[value(name = "typescript")]
     TypeScript,
+    C,
     /// A rule file, which needs no compiler.
     #[value(skip)]
     Clause,
@@ -71,6 +72,25 @@ const TYPESCRIPT: [File; 5] = [
     ),
 ];
 
+const C: [File; 7] = [
+    ("README.md", include_str!("template/c/README.md")),
+    (".gitignore", include_str!("template/c/gitignore")),
+    (
+        "bindings/policy.c",
+        include_str!("template/c/bindings/policy.c"),
+    ),
+    (
+        "bindings/policy.h",
+        include_str!("template/c/bindings/policy.h"),
+    ),
+    ("build.sh", include_str!("template/c/build.sh")),
+    (
+        "requirements.txt",
+        include_str!("template/c/requirements.txt"),
+    ),
+    ("rule.c", include_str!("template/c/rule.c")),
+];
+
 const CLAUSE: [File; 2] = [
     ("rule.sql", include_str!("template/clause/rule.sql")),
     ("cases.jsonl", include_str!("template/cases.jsonl")),
@@ -82,6 +102,7 @@ impl Language {
             Language::Rust => &RUST[..],
             Language::Python => &PYTHON,
             Language::TypeScript => &TYPESCRIPT,
+            Language::C => &C,
             Language::Clause => return CLAUSE.iter().chain(&[]).copied(),
         };
         own.iter().chain(&OF_ALL).copied()
@@ -93,6 +114,7 @@ impl Language {
             Language::Rust => "src/lib.rs",
             Language::Python => "policy.py",
             Language::TypeScript => "policy.ts",
+            Language::C => "rule.c",
             Language::Clause => "rule.sql",
         }
     }
@@ -104,7 +126,9 @@ impl Language {
                 format!("{}.wasm", name.replace('-', "_")),
                 Path::new("target").join(TARGET).join("release"),
             ),
-            Language::Python | Language::TypeScript => (format!("{name}.wasm"), PathBuf::new()),
+            Language::Python | Language::TypeScript | Language::C => {
+                (format!("{name}.wasm"), PathBuf::new())
+            }
             Language::Clause => (self.rule().to_owned(), PathBuf::new()),
         }
     }
@@ -125,6 +149,10 @@ impl Language {
                     &manifest,
                 ])
             }
+            Language::C => {
+                let script = folder.join("build.sh");
+                shell(&["sh", &script.to_string_lossy()])
+            }
             Language::Python | Language::TypeScript => {
                 let readme = folder.join("README.md");
                 Some(format!("see `{}`", shown(&readme.to_string_lossy())))
@@ -142,6 +170,7 @@ The folder must be empty or not exist yet. Its last part is the policy's name.
 Examples:
   serial-gate policy new review-first
   serial-gate policy new review-first --language python
+  serial-gate policy new review-first --language c
   serial-gate policy new review-first --clause-only")]
 pub struct New {
     /// The folder
