@@ -46,6 +46,8 @@ fn its_bindings_are_what_wit_bindgen_makes_of_the_contract() {
         rename: vec![(interface.into(), "gate".into())],
         ..Default::default()
     };
+    let readme = include_str!("../../host/src/cli/policy/template/c/README.md");
+    assert!(readme.contains(&format!("--rename {interface}=gate ")));
     let mut files = Files::default();
     options
         .build()

@@ -176,24 +176,14 @@ impl Place {
             return Place::AFTER_EVERY_ID;
         }
         // Toward zero, and -2^63 for what is below.
-        #[expect(clippy::cast_possible_truncation, reason = "that is what it is for")]
         let whole = value as i64;
-        #[expect(clippy::cast_precision_loss, reason = "it came from such a number")]
         let back = whole as f64;
-        match back {
-            back if back == value => Place {
-                number: whole,
-                kind: 1,
-            },
-            back if back < value => Place {
-                number: whole + 1,
-                kind: 2,
-            },
-            _ => Place {
-                number: whole,
-                kind: 2,
-            },
-        }
+        let (number, kind) = match back {
+            back if back == value => (whole, 1),
+            back if back < value => (whole + 1, 2),
+            _ => (whole, 2),
+        };
+        Place { number, kind }
     }
 }
 
