@@ -9,6 +9,7 @@ mod inspect;
 mod json_face;
 mod kept_policies;
 mod smallest_host;
+mod source;
 mod texts_of_policies;
 mod wasi;
 mod wit_package;

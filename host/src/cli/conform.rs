@@ -16,6 +16,7 @@ use super::log::Level;
 use super::options::Shared;
 use super::output::{Report, Tone, toned};
 use super::policy::proposal::File;
+use super::policy::source::{Fetched, Origin, Sha256, Source};
 use super::text::shown;
 use super::verb::Verb;
 use super::{Error, Outcome};
@@ -46,8 +47,11 @@ pub struct Conform {
     #[arg(required = true, value_name = "FILE.jsonl")]
     files: Vec<PathBuf>,
     /// The policy to test [default: the built-in one]
-    #[arg(long, value_name = "FILE.wasm")]
-    policy: Option<PathBuf>,
+    #[arg(long, value_name = "FILE.wasm", value_parser = Source::parser())]
+    policy: Option<Source>,
+    /// The component's SHA-256; `https://` needs it
+    #[arg(long, value_name = "HEX", requires = "policy", value_parser = Sha256::parse)]
+    sha256: Option<Sha256>,
     /// Write a JUnit report
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
@@ -61,9 +65,13 @@ impl Verb for Conform {
     fn run(self, shared: &Shared) -> Result<Report, Error> {
         let policy = self
             .policy
-            .map(|file| read_policy(File { file }, shared))
+            .map(|source| {
+                let sha256 = self.sha256;
+                read_policy(&File { source, sha256 }, shared)
+            })
             .transpose()?;
-        let component = policy.as_deref().unwrap_or(DEFAULT_POLICY);
+        let component = policy.as_ref().map(|policy| policy.component.as_slice());
+        let component = component.unwrap_or(DEFAULT_POLICY);
         let beside = shared.db_named.as_ref();
         let beside = beside.filter(|location| location.file().is_none());
         let (allowance, runtime) = (Allowance::default(), shared.runtime.clone());
@@ -109,6 +117,10 @@ impl Verb for Conform {
                 .map_err(Error::write(&path))?;
         }
         let mut report = shared.report();
+        Origin::add(
+            policy.as_ref().and_then(|policy| policy.origin.as_ref()),
+            &mut report,
+        );
         let mut summary = json!({ "passed": passed, "failed": failed, "replaced": replaced });
         let mut not = String::new();
         if beside.is_some()
@@ -180,12 +192,12 @@ fn test_case(case: &Case, failures: &[String]) -> TestCase {
 }
 
 /// Reads a policy and loads it once, so that an unusable file is refused before any case runs.
-fn read_policy(file: File, shared: &Shared) -> Result<Vec<u8>, Error> {
-    let bytes = file.read_trusted(shared)?;
+fn read_policy(file: &File, shared: &Shared) -> Result<Fetched, Error> {
+    let fetched = file.read_trusted(shared)?;
     shared
         .runtime
-        .load(&bytes, Allowance::default())
+        .load(&fetched.component, Allowance::default())
         .and_then(|policy| policy.describe())
-        .map_err(Error::policy_file(&file.file))?;
-    Ok(bytes)
+        .map_err(Error::policy_file(&file.source))?;
+    Ok(fetched)
 }

@@ -5,6 +5,7 @@
 //! only one verb knows is a text where it occurs, not a variant here; and the causes behind an
 //! error are printed with it.
 
+use std::fmt::Display;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
@@ -104,7 +105,7 @@ impl Error {
     }
 
     /// A policy file that cannot be used.
-    pub fn policy_file(path: &Path) -> impl FnOnce(policy::Error) -> Error {
-        move |cause| Error::because(format!("`{}` is no policy", path.display()), cause)
+    pub fn policy_file(source: &impl Display) -> impl FnOnce(policy::Error) -> Error {
+        move |cause| Error::because(format!("`{source}` is no policy"), cause)
     }
 }

@@ -10,6 +10,7 @@ use serial_gate::worker::{self, branch};
 use serial_gate::{alerts, conform, gate, policy, queue, rollout, store};
 
 use super::Error;
+use super::policy::source;
 use super::text::shell;
 use crate::http;
 
@@ -37,6 +38,9 @@ pub fn of(error: &(dyn StdError + 'static), gate: &str) -> Option<String> {
     }
     if let Some(error) = error.downcast_ref::<policy::Error>() {
         return found(error.remedy());
+    }
+    if let Some(error) = error.downcast_ref::<source::Error>() {
+        return error.remedy();
     }
     found(error.downcast_ref::<rollout::Error>()?.remedy())
 }

@@ -12,6 +12,7 @@ mod page;
 mod routes;
 mod transport;
 
+pub use transport::body::COMPONENT;
 pub use transport::limits::Limits;
 pub use transport::secret::Secret;
 

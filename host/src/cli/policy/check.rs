@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use serial_gate::conform::{Candidate, check_policy};
 
 use super::proposal::{Allow, File, list_stages};
+use super::source::Origin;
 use crate::cli::Error;
 use crate::cli::options::Shared;
 use crate::cli::output::Report;
@@ -29,7 +30,7 @@ pub struct Check {
 impl Verb for Check {
     fn run(self, shared: &Shared) -> Result<Report, Error> {
         let mut queue = shared.queue_if_any()?;
-        let proposal = self.file.proposal(shared, &self.allow, queue.as_mut())?;
+        let (proposal, origin) = self.file.proposal(shared, &self.allow, queue.as_mut())?;
         let fixtures = match &mut queue {
             Some(queue) => queue.store().fixtures()?,
             None => Vec::new(),
@@ -44,6 +45,7 @@ impl Verb for Check {
         };
         let stages = check_policy(candidate, &shared.runtime, Timestamp::now())?;
         let mut report = shared.report();
+        Origin::add(origin.as_ref(), &mut report);
         list_stages(&stages, shared, &mut report);
         Ok(report)
     }

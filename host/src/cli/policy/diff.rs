@@ -6,6 +6,7 @@ use serial_gate::model::verdict_to_json;
 use serial_gate::rollout;
 
 use super::proposal::{Allow, File};
+use super::source::Origin;
 use crate::cli::Error;
 use crate::cli::options::Shared;
 use crate::cli::output::Report;
@@ -30,10 +31,11 @@ pub struct Diff {
 impl Verb for Diff {
     fn run(self, shared: &Shared) -> Result<Report, Error> {
         let mut queue = shared.queue_as_stored()?;
-        let proposal = self.file.proposal(shared, &self.allow, Some(&mut queue))?;
+        let (proposal, origin) = self.file.proposal(shared, &self.allow, Some(&mut queue))?;
         let rollout::Compared { changed, notes } =
             rollout::compare(&mut queue, &proposal, Timestamp::now())?;
         let mut report = shared.report();
+        Origin::add(origin.as_ref(), &mut report);
         for changed in &changed {
             report.json(&serde_json::json!({
                 "job": changed.job.id,

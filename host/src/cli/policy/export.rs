@@ -6,7 +6,7 @@ use clap::Args;
 use serial_gate::gate::component;
 
 use super::new_file::{USUAL, write_new};
-use super::proposal::signature_path;
+use super::source::signature_path;
 use crate::cli::Error;
 use crate::cli::options::Shared;
 use crate::cli::output::Report;

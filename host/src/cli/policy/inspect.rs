@@ -5,6 +5,7 @@ use serial_gate::model::INTERFACE;
 use serial_gate::policy::inspect;
 
 use super::proposal::File;
+use super::source::Origin;
 use crate::cli::Error;
 use crate::cli::options::Shared;
 use crate::cli::output::{Report, Tone, toned};
@@ -25,14 +26,15 @@ pub struct Inspect {
 
 impl Verb for Inspect {
     fn run(self, shared: &Shared) -> Result<Report, Error> {
-        let component = self.file.read()?;
-        let name = self.file.file.display().to_string();
-        let found = inspect(&component)
+        let fetched = self.file.read()?;
+        let source = fetched.origin.as_ref().map(Origin::source);
+        let name = source.map_or_else(|| self.file.source.to_string(), Into::into);
+        let found = inspect(&fetched.component)
             .map_err(|error| Error::because(format!("`{name}` cannot be a policy"), error))?;
         let problem = found.problem.as_ref().map(ToString::to_string);
         let mut report = shared.report();
         report.json(&serde_json::json!({
-            "bytes": found.bytes, "digest": found.digest,
+            "fetched": source, "bytes": found.bytes, "digest": found.digest,
             "contract": problem.is_none().then_some(INTERFACE), "problem": problem,
             "imports": found.imports, "exports": found.exports,
             "metadata": found.metadata.iter().map(|(key, text)| [key, text]).collect::<Vec<_>>(),

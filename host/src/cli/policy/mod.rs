@@ -18,6 +18,7 @@ mod settings;
 mod shadow;
 mod show;
 mod sign;
+pub mod source;
 mod swap;
 mod wit;
 

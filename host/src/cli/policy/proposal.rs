@@ -1,36 +1,31 @@
 //! Arguments and output that several verbs share: a policy's file, its limits, and the stages of
 //! its check.
 
-use std::io;
-use std::path::{Path, PathBuf};
-
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use serial_gate::conform::Stage;
 use serial_gate::gate::{default_settings, settings_of};
-use serial_gate::policy::{self, Allowance, BUILT_IN, DEFAULT_POLICY};
+use serial_gate::policy::Allowance;
 use serial_gate::queue::Queue;
 use serial_gate::rollout::Proposal;
 use serial_gate::store::{Actor, GenerationState};
 
+use super::source::{Fetched, Origin, Sha256, Source};
 use crate::cli::options::{Shared, Who};
 use crate::cli::output::{Report, Tone, toned};
-use crate::cli::plain_text::plain;
 use crate::cli::text::{gate, shown};
 use crate::cli::{Error, Outcome, error_remedy};
 
-/// The default policy in a word.
-const DEFAULT: &str = "built-in";
-
-/// What comes before the name of a policy that needs no file.
-const PREFIX: &str = "builtin:";
-
-/// A policy's file.
+/// A policy's component.
 #[derive(Args)]
 pub struct File {
-    /// The policy: a component, a rule file `RULE.sql`, `built-in`, or `builtin:NAME`
-    #[arg(value_name = "POLICY")]
-    pub file: PathBuf,
+    /// The policy: a component, a rule file `RULE.sql`, `built-in`, `builtin:NAME`, or an address,
+    /// `https://…` or `oci://…`
+    #[arg(value_name = "POLICY", value_parser = Source::parser())]
+    pub source: Source,
+    /// The component's SHA-256; `https://` needs it
+    #[arg(long, value_name = "HEX", value_parser = Sha256::parse)]
+    pub sha256: Option<Sha256>,
 }
 
 /// The limits of a policy. Those that are not given stay as they are.
@@ -87,39 +82,20 @@ impl NewRepos {
 }
 
 impl File {
-    /// The component's bytes.
-    pub fn read(&self) -> Result<Vec<u8>, Error> {
-        if let Some(built_in) = built_in(&self.file)? {
-            return Ok(built_in.to_vec());
-        }
-        let bytes = std::fs::read(&self.file).map_err(Error::read(&self.file))?;
-        match self.file.extension() {
-            Some(extension) if extension == "sql" => of_rule_file(&self.file, bytes),
-            _ => Ok(bytes),
-        }
+    /// The component and its signature.
+    pub fn read(&self) -> Result<Fetched, Error> {
+        self.source.read(self.sha256.as_ref())
     }
 
-    /// The component's bytes, if no signature is needed or a trusted key signed them.
-    pub fn read_trusted(&self, shared: &Shared) -> Result<Vec<u8>, Error> {
-        let component = self.read()?;
+    /// The same, if no signature is needed or a trusted key signed it.
+    pub fn read_trusted(&self, shared: &Shared) -> Result<Fetched, Error> {
+        let fetched = self.read()?;
         if let Some(trust) = &shared.trust {
-            let signature = self.signature()?;
             trust
-                .check(&component, signature.as_deref())
-                .map_err(Error::policy_file(&self.file))?;
+                .check(&fetched.component, fetched.signature.as_deref())
+                .map_err(Error::policy_file(&self.source))?;
         }
-        Ok(component)
-    }
-
-    /// The signature next to the component, if there is one.
-    fn signature(&self) -> Result<Option<String>, Error> {
-        let path = signature_path(&self.file);
-        match std::fs::read(&path) {
-            // Anything but text fails the check of the signature, which explains it.
-            Ok(bytes) => Ok(Some(plain(&String::from_utf8_lossy(&bytes)).to_owned())),
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(cause) => Err(Error::read(&path)(cause)),
-        }
+        Ok(fetched)
     }
 
     /// The policy with the active one's settings and limits, as far as this command does not
@@ -129,59 +105,20 @@ impl File {
         shared: &Shared,
         allow: &Allow,
         queue: Option<&mut Queue>,
-    ) -> Result<Proposal, Error> {
-        let component = self.read()?;
+    ) -> Result<(Proposal, Option<Origin>), Error> {
+        let fetched = self.read()?;
         let active = match queue {
             Some(queue) => queue.store().generation_in(GenerationState::Active)?,
             None => None,
         };
-        let proposal = Proposal::over(active.as_ref(), component, self.signature()?);
-        Ok(Proposal {
+        let proposal = Proposal::over(active.as_ref(), fetched.component, fetched.signature);
+        let proposal = Proposal {
             settings: shared.overrides.over(proposal.settings),
             allowance: allow.over(proposal.allowance),
             ..proposal
-        })
+        };
+        Ok((proposal, fetched.origin))
     }
-}
-
-/// The built-in policy of a name; none for a file.
-fn built_in(file: &Path) -> Result<Option<&'static [u8]>, Error> {
-    if file == Path::new(DEFAULT) {
-        return Ok(Some(DEFAULT_POLICY));
-    }
-    let Some(name) = file.to_str().and_then(|file| file.strip_prefix(PREFIX)) else {
-        return Ok(None);
-    };
-    let mut policies = BUILT_IN.iter();
-    if let Some((_, component)) = policies.find(|(known, _)| *known == name) {
-        return Ok(Some(component));
-    }
-    let known = BUILT_IN
-        .map(|(name, _)| format!("`{PREFIX}{name}`"))
-        .join(", ");
-    Err(Error::new(format!(
-        "`{PREFIX}{}` is not built in: write one of {known}, or the path of a file",
-        shown(name)
-    )))
-}
-
-/// The policy of a rule file.
-fn of_rule_file(path: &Path, bytes: Vec<u8>) -> Result<Vec<u8>, Error> {
-    let text = String::from_utf8(bytes).map_err(|_| {
-        Error::new(format!(
-            "`{}` is not text: save it as UTF-8",
-            path.display()
-        ))
-    })?;
-    policy::of_rule_file(&text)
-        .map_err(|cause| Error::because(format!("`{}` is refused", path.display()), cause))
-}
-
-/// The path of a component's signature.
-pub fn signature_path(component: &Path) -> PathBuf {
-    let mut path = component.to_owned().into_os_string();
-    path.push(".minisig");
-    path.into()
 }
 
 impl Allow {

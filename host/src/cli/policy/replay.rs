@@ -8,6 +8,7 @@ use serial_gate::policy::Allowance;
 use serial_gate::rollout;
 
 use super::proposal::{Allow, File};
+use super::source::Origin;
 use crate::cli::Error;
 use crate::cli::options::Shared;
 use crate::cli::output::Report;
@@ -38,17 +39,18 @@ pub struct Replay {
 
 impl Verb for Replay {
     fn run(self, shared: &Shared) -> Result<Report, Error> {
-        let component = self.file.read_trusted(shared)?;
+        let fetched = self.file.read_trusted(shared)?;
         let allowance = self.allow.over(Allowance::default());
         let overrides = &shared.overrides;
         let replayed = rollout::replay(
-            &component,
+            &fetched.component,
             allowance,
             overrides,
             &self.from,
             &shared.runtime,
         )?;
         let mut report = shared.report();
+        Origin::add(fetched.origin.as_ref(), &mut report);
         for found in &replayed.differing {
             report.json(&serde_json::json!({
                 "time": found.time,

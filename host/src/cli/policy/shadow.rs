@@ -1,12 +1,11 @@
 //! `policy shadow`: runs a second policy at claims, without effect.
 
-use std::path::PathBuf;
-
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use serial_gate::rollout::{self, Place};
 
 use super::proposal::{Allow, File, NewRepos, Reason};
+use super::source::{Sha256, Source};
 use super::swap::propose;
 use crate::cli::Error;
 use crate::cli::options::{Shared, Who};
@@ -28,11 +27,15 @@ Examples:
 pub struct Shadow {
     #[command(subcommand)]
     verb: Option<Step>,
-    /// The policy's component, or `built-in`
-    #[arg(value_name = "FILE.wasm", requires = "reason")]
-    file: Option<PathBuf>,
+    /// The policy: a component, a rule file `RULE.sql`, `built-in`, `builtin:NAME`, or an address,
+    /// `https://…` or `oci://…`
+    #[arg(value_name = "POLICY", requires = "reason", value_parser = Source::parser())]
+    source: Option<Source>,
+    /// The component's SHA-256; `https://` needs it
+    #[arg(long, value_name = "HEX", requires = "source", value_parser = Sha256::parse)]
+    sha256: Option<Sha256>,
     /// Why, for the history
-    #[arg(long, value_name = "TEXT", requires = "file")]
+    #[arg(long, value_name = "TEXT", requires = "source")]
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     reason: Option<String>,
     #[command(flatten)]
@@ -53,14 +56,15 @@ enum Step {
 
 impl Verb for Shadow {
     fn run(self, shared: &Shared) -> Result<Report, Error> {
-        match (self.verb, self.file, self.reason) {
+        match (self.verb, self.source, self.reason) {
             (Some(Step::Stop(reason)), ..) => stop(&reason, shared),
-            (None, Some(file), Some(reason)) => {
+            (None, Some(source), Some(reason)) => {
                 let reason = Reason {
                     reason,
                     who: self.who,
                 };
-                let file = File { file };
+                let sha256 = self.sha256;
+                let file = File { source, sha256 };
                 let (allow, repos) = (&self.allow, &self.repos);
                 propose(&file, allow, repos, &reason, Place::Shadow, shared)
             }

@@ -9,7 +9,7 @@ use minisign::{ErrorKind, PError, PublicKey, SecretKey, SecretKeyBox};
 use serde_json::json;
 use serial_gate::alerts::KEY_PASSWORD;
 
-use super::proposal::{File, signature_path};
+use super::source::{component_of, signature_path};
 use crate::cli::Error;
 use crate::cli::options::Shared;
 use crate::cli::output::Report;
@@ -27,8 +27,9 @@ it. The password of a protected key is read from the variable SERIAL_GATE_KEY_PA
 Example:
   serial-gate policy sign my-policy.wasm --key serial-gate.key")]
 pub struct Sign {
-    #[command(flatten)]
-    policy: File,
+    /// The policy: a component, or a rule file `RULE.sql`
+    #[arg(value_name = "POLICY")]
+    file: PathBuf,
     /// The secret key, as `policy keygen` or `minisign -G` makes it
     #[arg(long, value_name = "FILE.key")]
     key: PathBuf,
@@ -36,10 +37,9 @@ pub struct Sign {
 
 impl Verb for Sign {
     fn run(self, shared: &Shared) -> Result<Report, Error> {
-        let component = self.policy.read()?;
+        let component = component_of(&self.file)?;
         let key = self.secret_key()?;
-        let file = &self.policy.file;
-        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        let name = self.file.file_name().unwrap_or_default().to_string_lossy();
         let comment = format!(
             "timestamp:{}\tfile:{}\thashed",
             Timestamp::now().as_second(),
@@ -57,7 +57,7 @@ impl Verb for Sign {
         });
         let signature =
             signature.map_err(|cause| Error::because("cannot make the signature", cause))?;
-        let path = signature_path(file);
+        let path = signature_path(&self.file);
         std::fs::write(&path, signature.to_bytes()).map_err(Error::write(&path))?;
         let path = path.display().to_string();
         let mut report = shared.report();

@@ -5,6 +5,7 @@ use serial_gate::queue::Queue;
 use serial_gate::rollout::{self, Place};
 
 use super::proposal::{Allow, File, NewRepos, Reason, list_stages};
+use super::source::Origin;
 use crate::cli::Error;
 use crate::cli::options::Shared;
 use crate::cli::output::{Report, Tone, toned};
@@ -21,6 +22,7 @@ restart.
 Examples:
   serial-gate policy swap my-policy.wasm --reason 'two tasks at a time'
   serial-gate policy swap wip-limit.wasm --rules '{\"limit\":3}' --reason 'more at once'
+  serial-gate policy swap oci://ghcr.io/example/my-policy:1.0 --reason 'from the registry'
   serial-gate policy swap built-in --rules '{}' --reason 'back to the usual rule'")]
 pub struct Swap {
     #[command(flatten)]
@@ -57,10 +59,11 @@ pub fn propose(
     shared: &Shared,
 ) -> Result<Report, Error> {
     let mut queue = shared.queue_as_stored()?;
-    let proposal = file.proposal(shared, allow, Some(&mut queue))?;
+    let (proposal, origin) = file.proposal(shared, allow, Some(&mut queue))?;
     repos.check(&mut queue, shared)?;
     let swapped = rollout::swap(&mut queue, &proposal, place, reason.actor())?;
     let mut report = shared.report();
+    Origin::add(origin.as_ref(), &mut report);
     list_stages(&swapped.stages, shared, &mut report);
     let generation = swapped.generation;
     if !swapped.is_accepted() {
