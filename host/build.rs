@@ -1,5 +1,5 @@
-//! Builds the policies of this project, the guard and the JSON face, and hands them to the library as bytes; names
-//! the commit of a release build for `--version`.
+//! Builds the policies of this project, the guard and the JSON face, and hands them to the library
+//! as bytes; names the commit of a release build for `--version`.
 //!
 //! `SERIAL_GATE_GUEST=path.wasm` embeds a prebuilt default policy instead, and the other variables of
 //! [`EMBEDDED`] another component. A package brings its own.

@@ -1,8 +1,8 @@
 //! Where a policy's component comes from: built in, a file, a URL, or a registry.
 //!
-//! Owns how a source is written, and the check against `--sha256`. `here` reads what
-//! is on this machine, `get` makes one bounded request, `registry` pulls with it, `login` and `credentials` answer a registry that asks who is there.
-//! Leaves to the caller what is done with the bytes. Callers rely on this: bytes from elsewhere have
+//! Owns how a source is written, and the check against `--sha256`. `here` reads what is on this
+//! machine, `get` makes one bounded request, `registry` pulls with it, `login` and `credentials`
+//! answer a registry that asks who is there. Leaves to the caller what is done with the bytes. Callers rely on this: bytes from elsewhere have
 //! a digest that somebody named, by `--sha256`, in the reference or in the registry's manifest; and
 //! all of a fetch ends within [`DEADLINE`]. The service fetches nothing: only the command line
 //! does, for the person who wrote the address.
