@@ -169,10 +169,12 @@ impl Place {
         if let Ok(number) = text.parse() {
             return Place { number, kind: 1 };
         }
-        let Ok(value) = text.parse::<f64>() else {
+        // Rust also reads the words `inf` and `nan`, which the database does not.
+        let has_a_word = text.contains(|c: char| c.is_alphabetic() && !matches!(c, 'e' | 'E'));
+        let Some(value) = text.parse::<f64>().ok().filter(|_| !has_a_word) else {
             return Place::AFTER_EVERY_ID;
         };
-        if value.is_nan() || value >= ABOVE {
+        if value >= ABOVE {
             return Place::AFTER_EVERY_ID;
         }
         // Toward zero, and -2^63 for what is below.
@@ -229,6 +231,10 @@ mod tests {
             ("soon", 0, 3),
             ("", 0, 3),
             ("nan", 0, 3),
+            ("-inf", 0, 3),
+            ("-Infinity", 0, 3),
+            ("1e400", 0, 3),
+            ("-1e400", i64::MIN, 2),
         ] {
             assert_eq!(Place::of(text), Place { number, kind }, "{text}");
         }

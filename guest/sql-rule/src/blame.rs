@@ -65,20 +65,41 @@ impl Blame<'_> {
                 }
             }
             Predicate::Exists(select) => self.rows(select),
-            // Fewer rows would make it as wanted.
             Predicate::Count {
-                select, comparison, ..
-            } if is_of_many(*comparison) != wanted => self.rows(select),
-            Predicate::Compare { left, right, .. } => {
-                for operand in [left, right] {
-                    if let Operand::Extreme(extreme) = operand
-                        && let Some((row, _)) = self.evaluation.extreme(extreme, &self.scope)
-                    {
-                        self.row(extreme.select.table, row);
-                    }
+                select,
+                comparison,
+                number,
+            } => {
+                let number = usize::from(*number);
+                let count = self
+                    .evaluation
+                    .found(select, &self.scope)
+                    .take(number + 1)
+                    .count();
+                let mut fewer = 0..count;
+                if fewer.any(|fewer| comparison.holds(fewer.cmp(&number)) == wanted) {
+                    self.rows(select);
                 }
             }
-            _ => {}
+            Predicate::Compare { left, right, .. } => self.values([left, right]),
+            Predicate::InList { value, .. } | Predicate::IsNull { value, .. } => {
+                self.values([value]);
+            }
+            Predicate::Between {
+                value, low, high, ..
+            } => self.values([value, low, high]),
+            Predicate::Constant(_) => {}
+        }
+    }
+
+    /// The rows with the values at the ends of a column.
+    fn values<const N: usize>(&mut self, operands: [&Operand; N]) {
+        for operand in operands {
+            if let Operand::Extreme(extreme) = operand
+                && let Some((row, _)) = self.evaluation.extreme(extreme, &self.scope)
+            {
+                self.row(extreme.select.table, row);
+            }
         }
     }
 
@@ -111,7 +132,7 @@ impl Blame<'_> {
     /// What the rows alone do not say.
     fn words(&self, clause: &Clause) -> Option<String> {
         if let Some(job) = self.job {
-            return Some(format!("waits for job {job}"));
+            return Some(format!("job {job} holds it"));
         }
         match (self.task, self.freeze) {
             (Some(task), _) if !self.is_earlier(task) => Some(format!(
@@ -130,12 +151,4 @@ impl Blame<'_> {
         let task = Value::Number(Number::of(task));
         task.compare(Comparison::Less, own) == Some(true)
     }
-}
-
-/// Whether more rows make the comparison of a count true.
-fn is_of_many(comparison: Comparison) -> bool {
-    matches!(
-        comparison,
-        Comparison::Greater | Comparison::GreaterOrEqual | Comparison::Equal
-    )
 }

@@ -40,13 +40,27 @@ pub(crate) fn text(file: &RuleFile, set: &Set, has_freezes: bool) -> Result<Stri
     let in_scope: String = lists
         .map(|repos| format!("AND jobs.repo IN ({}) ", list(repos)))
         .collect();
+    Ok(framed(&own, &in_scope))
+}
+
+fn framed(own: &str, in_scope: &str) -> String {
     if in_scope.is_empty() {
-        return Ok(format!("AND ( {own} )"));
+        return format!("AND ( {own} )");
     }
     // A job without a repo is in no scope, and must pass: the comparison alone would be NULL.
-    Ok(format!(
-        "AND NOT ( jobs.repo IS NOT NULL {in_scope}AND NOT ( {own} ) )"
-    ))
+    format!("AND NOT ( jobs.repo IS NOT NULL {in_scope}AND NOT ( {own} ) )")
+}
+
+/// Checks that the clause has room for both lists of a scope.
+pub(crate) fn check_room(own: &str) -> Result<(), Error> {
+    let framed = framed(own, "AND jobs.repo IN ('a') AND jobs.repo IN ('b') ");
+    match Clause::accept(&framed) {
+        Ok(_) => Ok(()),
+        Err(refusal) => Err(Error::NoRoom {
+            what: refusal.what().into(),
+            remedy: refusal.remedy().into(),
+        }),
+    }
 }
 
 /// The file's own condition, without a leading `AND`.

@@ -49,6 +49,20 @@ pub enum Error {
         /// What to write instead.
         remedy: String,
     },
+    /// The clause is so large that none of a scope fits around it.
+    NoRoom {
+        /// Which limit is broken.
+        what: String,
+        /// What to write instead.
+        remedy: String,
+    },
+    /// A line of the head has a value that cannot be meant.
+    Head {
+        /// The line, from 1.
+        line: u32,
+        /// What is wrong, and what to write.
+        what: &'static str,
+    },
     /// The document `rules` of the settings does not fit the file.
     Rules(String),
     /// The file has no clause.
@@ -99,6 +113,13 @@ impl fmt::Display for Error {
                 what,
                 remedy,
             } => write!(f, "line {line}, column {column}: {what}: {remedy}"),
+            Error::NoRoom { what, remedy } => {
+                write!(
+                    f,
+                    "with a scope of repos around it, the clause has {what}: {remedy}"
+                )
+            }
+            Error::Head { line, what } => write!(f, "line {line}: {what}"),
             Error::Rules(what) => f.write_str(what),
             Error::Empty => f.write_str(
                 "there is no clause: write one such as `AND jobs.agent <> 'analyst'` below the \

@@ -59,11 +59,15 @@ impl RuleFile {
         if text.len() > crate::slot::ROOM {
             return Err(Error::TooLong);
         }
+        // Some editors begin a file with it.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut head = Head::default();
         let mut clause = String::with_capacity(text.len());
         for (line, number) in text.lines().zip(1..) {
             match line.trim_start().strip_prefix("--") {
-                Some(comment) => head.read(comment, number)?,
+                // Behind the first line of the clause, a comment is a comment.
+                Some(comment) if clause.trim().is_empty() => head.read(comment, number)?,
+                Some(_) => {}
                 None => clause.push_str(line),
             }
             clause.push('\n');
@@ -104,7 +108,8 @@ impl RuleFile {
             return Err(Error::Empty);
         }
         for has_freezes in [true, false] {
-            clause::own(self, &self.defaults, has_freezes)?;
+            let own = clause::own(self, &self.defaults, has_freezes)?;
+            clause::check_room(&own)?;
         }
         let used = named(&self.clause);
         let unused = self.defaults.names().filter(|name| !used.contains(name));
@@ -136,6 +141,15 @@ impl Head {
         };
         let value = value.trim().to_owned();
         let (key, is_twice) = match key.trim() {
+            "name" if !is_kebab_case(&value) => {
+                let what = "a name is lower-case words and digits with `-` between them, such as \
+                            `two-at-once`";
+                return Err(Error::Head { line, what });
+            }
+            "version" | "summary" if value.is_empty() || value.contains(char::is_control) => {
+                let what = "nothing that can be read is behind the colon: write one line of text";
+                return Err(Error::Head { line, what });
+            }
             "name" => ("name", self.name.replace(value).is_some()),
             "version" => ("version", self.version.replace(value).is_some()),
             "summary" => ("summary", self.summary.replace(value).is_some()),
@@ -151,4 +165,12 @@ impl Head {
             false => Ok(()),
         }
     }
+}
+
+fn is_kebab_case(name: &str) -> bool {
+    let is_word = |word: &str| {
+        let of_a_word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        !word.is_empty() && word.bytes().all(of_a_word)
+    };
+    name.starts_with(|c: char| c.is_ascii_lowercase()) && name.split('-').all(is_word)
 }

@@ -55,6 +55,7 @@ pub(crate) fn fill(
     let pieces = pieces(clause);
     let mut filling = Filling {
         rest: &pieces,
+        before: None,
         at: Place::START,
         filled: Filled {
             text: String::with_capacity(clause.len()),
@@ -104,6 +105,8 @@ impl Place {
 
 struct Filling<'p, 't> {
     rest: &'p [Piece<'t>],
+    /// The piece in front of the rest.
+    before: Option<Piece<'t>>,
     at: Place,
     filled: Filled,
     filled_at: Place,
@@ -138,6 +141,16 @@ impl<'t> Filling<'_, 't> {
         let Some(name) = self.rest.first().and_then(Piece::parameter) else {
             return Ok(None);
         };
+        let next = self.rest.get(1);
+        if [self.before, next.copied()]
+            .into_iter()
+            .flatten()
+            .any(|piece| piece.is_of_a_value())
+        {
+            return Err(self.fault(format!(
+                "`:{name}` touches another value: write a space or a comma between them"
+            )));
+        }
         let value = self.value(parameters, name)?;
         let literal = value.literal().ok_or_else(|| {
             self.fault(format!(
@@ -236,6 +249,7 @@ impl<'t> Filling<'_, 't> {
         let (from, filled_from) = (self.at, self.filled_at);
         self.at = taken.iter().fold(from, |at, piece| at.behind(piece.text));
         self.rest = rest;
+        self.before = taken.last().copied();
         let Some(by) = by else {
             for piece in taken {
                 self.filled.text.push_str(piece.text);

@@ -8,7 +8,9 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::fmt;
 
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::Value as Json;
 use serial_gate_default_policy::clause::{list, quoted};
 use serial_gate_default_policy::settings::{check, check_text};
@@ -108,7 +110,7 @@ impl Value {
                 check_text(name, &text)?;
                 Ok(Value::Text(text))
             }
-            Json::Array(items) if items.iter().any(Json::is_number) => {
+            Json::Array(items) if !items.is_empty() && items.iter().all(Json::is_number) => {
                 let items = items.iter().map(|item| integer(name, item));
                 items.collect::<Result<_, _>>().map(Value::Integers)
             }
@@ -170,17 +172,55 @@ impl Value {
     }
 }
 
-fn object(json: &str) -> Result<serde_json::Map<String, Json>, String> {
+fn object(json: &str) -> Result<Vec<(String, Json)>, String> {
+    if serde_json::from_str::<Json>(json).is_ok_and(|json| !json.is_object()) {
+        return Err("not a JSON object, such as `{\"limit\":2}`".to_owned());
+    }
     match serde_json::from_str(json) {
-        Ok(Json::Object(object)) => Ok(object),
-        Ok(_) => Err("not a JSON object, such as `{\"limit\":2}`".to_owned()),
-        Err(error) => Err(error.to_string()),
+        Ok(Object(members)) => Ok(members),
+        Err(error) => Err(format!("not JSON: {error}")),
+    }
+}
+
+/// The members of an object, each once.
+struct Object(Vec<(String, Json)>);
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Object, D::Error> {
+        deserializer.deserialize_map(Members)
+    }
+}
+
+struct Members;
+
+impl<'de> Visitor<'de> for Members {
+    type Value = Object;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
+        let mut members: Vec<(String, Json)> = Vec::new();
+        while let Some((name, value)) = map.next_entry::<String, Json>()? {
+            if members.iter().any(|(known, _)| *known == name) {
+                let name = name.escape_debug();
+                return Err(A::Error::custom(format!("`{name}` is given twice")));
+            }
+            members.push((name, value));
+        }
+        Ok(Object(members))
     }
 }
 
 fn integer(name: &str, json: &Json) -> Result<i64, String> {
     let integer = json.as_i64();
-    integer.ok_or_else(|| format!("`{json}` in `{name}` is not a whole number of 64 bits"))
+    integer.ok_or_else(|| {
+        format!(
+            "`{json}` in `{name}` is not a whole number of 64 bits: write a whole number, a text, `true`, \
+             `false`, or a list of numbers or texts"
+        )
+    })
 }
 
 fn is_name(name: &str) -> bool {

@@ -32,6 +32,12 @@ impl<'t> Piece<'t> {
         self.kind == Kind::Word && self.text.eq_ignore_ascii_case(word)
     }
 
+    /// Whether a literal that touches it would become a part of another value.
+    pub(crate) fn is_of_a_value(&self) -> bool {
+        let is_string = self.kind == Kind::Other && self.text.ends_with('\'');
+        is_string || matches!(self.kind, Kind::Word | Kind::Parameter)
+    }
+
     /// The name of a parameter.
     pub(crate) fn parameter(&self) -> Option<&'t str> {
         let name = self.text.strip_prefix(':')?;

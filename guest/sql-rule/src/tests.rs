@@ -151,7 +151,7 @@ fn a_file_that_cannot_be_meant_is_refused_with_its_place_and_a_remedy() {
             "`-- name:` is missing: write a line such as `-- name: two-at-once`",
         ),
         (
-            "-- name: a\n-- name: b\n".to_owned(),
+            "\u{feff}-- name: a\n-- name: b\n".to_owned(),
             "line 2: `-- name:` is there twice: keep one of them",
         ),
         (
@@ -168,7 +168,7 @@ fn a_file_that_cannot_be_meant_is_refused_with_its_place_and_a_remedy() {
         ),
         (
             rules("{"),
-            "line 4: EOF while parsing an object at line 1 column 1",
+            "line 4: not JSON: EOF while parsing an object at line 1 column 1",
         ),
         (
             rules(r#"{"repos": ["a"]}"#),
@@ -185,11 +185,11 @@ fn a_file_that_cannot_be_meant_is_refused_with_its_place_and_a_remedy() {
         ),
         (
             rules(r#"{"limit": 1.5}"#),
-            "line 4: `1.5` in `limit` is not a whole number of 64 bits",
+            "line 4: `1.5` in `limit` is not a whole number of 64 bits: write a whole number, a text, `true`, `false`, or a list of numbers or texts",
         ),
         (
             rules(r#"{"ids": [1, "a"]}"#),
-            "line 4: `\"a\"` in `ids` is not a whole number of 64 bits",
+            "line 4: `ids` is a mixed list: write numbers only, or texts only",
         ),
         (
             rules(r#"{"ids": ["a", true]}"#),

@@ -32,7 +32,9 @@ struct Search<'a> {
     /// The job's column that gives the key; `None` where no equality is of use.
     key: Option<Column>,
     groups: Groups,
-    /// The conditions that read more than the row and literals.
+    /// The ends of a range of ids: rows are in their order.
+    bounds: Vec<(Comparison, &'a Operand)>,
+    /// The other conditions that read more than the row and literals.
     rest: Vec<&'a Predicate>,
 }
 
@@ -113,9 +115,16 @@ impl<'a> Evaluation<'a> {
                 groups.entry(key).or_default().push(row);
             }
         }
+        let (bounds, rest): (Vec<_>, Vec<_>) = rest
+            .into_iter()
+            .partition(|term| bound(term, own).is_some());
         Search {
             key: tie.map(|(_, column)| column),
             groups,
+            bounds: bounds
+                .into_iter()
+                .filter_map(|term| bound(term, own))
+                .collect(),
             rest,
         }
     }
@@ -135,8 +144,12 @@ impl<'a> Evaluation<'a> {
             search.groups.get(&key?)
         });
         let rest = search.map_or(&[][..], |search| &search.rest);
-        let rows = rows.map_or(&[][..], Vec::as_slice).iter().copied();
-        rows.filter(move |row| {
+        let rows = rows.map_or(&[][..], Vec::as_slice);
+        let bounds = search.map_or(&[][..], |search| &search.bounds);
+        let rows = bounds.iter().fold(rows, |rows, (comparison, operand)| {
+            self.within(select.table, rows, *comparison, self.value(operand, scope))
+        });
+        rows.iter().copied().filter(move |row| {
             let inside = Scope {
                 inner: Some((select.number, select.table, *row)),
                 outer: Some(scope),
@@ -145,6 +158,27 @@ impl<'a> Evaluation<'a> {
             rest.iter()
                 .all(|term| self.truth(term, &inside) == Some(true))
         })
+    }
+
+    /// The rows whose ids are on one side of a value.
+    fn within<'r>(
+        &self,
+        table: Table,
+        rows: &'r [usize],
+        comparison: Comparison,
+        value: Value<'_>,
+    ) -> &'r [usize] {
+        let compare = |row: &usize, comparison| {
+            let id = self.state.cell(table, *row, Column::Id);
+            id.compare(comparison, value)
+        };
+        if value.is_null() {
+            return &[];
+        }
+        let is_start = matches!(comparison, Comparison::Less | Comparison::LessOrEqual);
+        let at = rows.partition_point(|row| compare(row, comparison) == Some(is_start));
+        let (start, end) = rows.split_at_checked(at).unwrap_or_default();
+        if is_start { start } else { end }
     }
 
     pub(crate) fn truth(&self, predicate: &Predicate, scope: &Scope<'_>) -> Option<bool> {
@@ -318,6 +352,31 @@ fn tie(term: &Predicate, own: Row) -> Option<(Column, Column)> {
         (Row::Job, row) if row == own => Some((right.column, left.column)),
         _ => None,
     }
+}
+
+/// How a condition compares the row's id with a value that no row of the sub-select gives.
+fn bound(term: &Predicate, own: Row) -> Option<(Comparison, &Operand)> {
+    let Predicate::Compare {
+        left,
+        comparison,
+        right,
+    } = term
+    else {
+        return None;
+    };
+    let id = |operand: &Operand| matches!(operand, Operand::Cell(cell) if cell.row == own && cell.column == Column::Id);
+    let is_known = |operand: &Operand| match operand {
+        Operand::Literal(_) => true,
+        Operand::Cell(cell) => cell.row != own,
+        Operand::Extreme(_) => false,
+    };
+    let (comparison, other) = match (left, right) {
+        (left, right) if id(left) && is_known(right) => (*comparison, right),
+        (left, right) if id(right) && is_known(left) => (comparison.turned(), left),
+        _ => return None,
+    };
+    let is_of_a_range = !matches!(comparison, Comparison::Equal | Comparison::NotEqual);
+    is_of_a_range.then_some((comparison, other))
 }
 
 /// Whether a condition reads no row but this one.

@@ -19,6 +19,9 @@ pub(crate) enum Value<'a> {
 pub(crate) struct Number(i128);
 
 /// A text. Two values that look alike differ when their symbols do; a literal has none.
+///
+/// A column of texts may hold a blob, which the contract shows as `x'00ff'`. It equals no text and
+/// comes after all of them. A text that looks the same is taken for a blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Text<'a> {
     pub text: &'a str,
@@ -65,14 +68,28 @@ impl Value<'_> {
 
 impl Text<'_> {
     fn order(self, other: Text<'_>) -> Ordering {
-        let symbols = [self.symbol, other.symbol];
-        if symbols.contains(&0) {
-            return self.text.cmp(other.text);
+        let [left, right] = [self.symbol, other.symbol];
+        if left == right && left != 0 {
+            return Ordering::Equal;
         }
-        let [left, right] = symbols;
-        match left == right {
-            true => Ordering::Equal,
-            false => self.text.cmp(other.text).then(left.cmp(&right)),
+        let order = self.is_blob().cmp(&other.is_blob());
+        let order = order.then_with(|| self.text.cmp(other.text));
+        match left == 0 || right == 0 {
+            true => order,
+            // A number looks like a text, and is another value.
+            false => order.then(left.cmp(&right)),
         }
+    }
+
+    fn is_blob(&self) -> bool {
+        let bytes = self.text.strip_prefix("x'");
+        let bytes = bytes.and_then(|bytes| bytes.strip_suffix('\''));
+        self.symbol != 0
+            && bytes.is_some_and(|bytes| {
+                bytes.len() % 2 == 0
+                    && bytes
+                        .bytes()
+                        .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+            })
     }
 }

@@ -23,7 +23,7 @@ use super::variables::variable;
 const WAITING: usize = 1_024;
 
 /// How long the end of the process waits for its last lines.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How soon to try a full queue again.
 const RETRY: Duration = Duration::from_millis(5);

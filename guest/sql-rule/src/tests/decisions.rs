@@ -1,6 +1,7 @@
 //! The decisions of a rule file.
 
 use alloc::vec;
+use alloc::vec::Vec;
 
 use serial_gate_clause::Column;
 
@@ -88,7 +89,7 @@ fn a_hold_names_the_row_that_a_sub_select_found() {
         ),
         (
             "NOT EXISTS (SELECT 1 FROM jobs j WHERE j.repo = jobs.repo AND j.status = 'running')",
-            hold(None, None, Some("waits for job 8")),
+            hold(None, None, Some("job 8 holds it")),
         ),
         (
             "jobs.agent <> 'analyst'",
@@ -131,5 +132,29 @@ fn a_snapshot_that_breaks_the_contract_is_refused() {
     ] {
         let fault = file.decide(settings(None), &state).unwrap_err();
         assert_eq!(fault, Fault::Snapshot(reason.into()));
+    }
+}
+
+#[test]
+fn a_blob_equals_no_text_and_comes_after_all_of_them() {
+    let mut state = state();
+    // The repo and its rows are a blob by now.
+    state.text = state.text.replacen('a', "x'61'", 1);
+    state.ends.iter_mut().skip(1).for_each(|end| *end += 4);
+    for (own, passes) in [
+        ("jobs.repo = 'x''61'''", false),
+        ("jobs.repo <> 'x''61'''", true),
+        ("jobs.repo IN ('x''61''', 'b')", false),
+        ("jobs.repo > 'zz'", true),
+        ("jobs.repo BETWEEN 'a' AND 'zz'", false),
+        (
+            "EXISTS (SELECT 1 FROM tasks t WHERE t.repo = jobs.repo)",
+            true,
+        ),
+    ] {
+        let file = file("{}", own).unwrap();
+        let decisions = file.decide(settings(None), &state).unwrap();
+        let holds: Vec<bool> = decisions.iter().map(|one| one.hold.is_some()).collect();
+        assert_eq!(holds, [!passes], "{own}");
     }
 }
