@@ -116,7 +116,7 @@ fn a_policy_that_holds_everything_for_ever_is_refused() {
     decisions    ok       one for each queued job, and for no other, in 200 states
     determinism  ok       the same question gets the same answer, in 200 states
     agreement    ok       `decide` and the clause let the same jobs through, in 477 states and at 8 times
-    progress     refused  with every task `done` and no freeze, only [] of [2, 3, 6] may be claimed
+    progress     refused  with every task `done`, no job running and no freeze, only [] of [2, 3, 6] may be claimed
     "#);
 }
 

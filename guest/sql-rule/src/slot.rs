@@ -35,12 +35,18 @@ pub fn file(slot: &Slot) -> Option<&str> {
         .filter(|text| !text.is_empty())
 }
 
+/// The file in a component; `None` if it has none.
+pub fn find(component: &[u8]) -> Option<&str> {
+    let slot = component.get(place(component)?..)?.first_chunk()?;
+    file(slot)
+}
+
 /// A component with a file; `None` if the file is too long, or the component has no place for it.
 pub fn component(template: &[u8], file: &str) -> Option<Vec<u8>> {
     let mut component = template.to_vec();
-    let mut places = template.windows(MARK.len()).enumerate();
-    let (at, _) = places.find(|(_, bytes)| *bytes == MARK)?;
-    let slot = component.get_mut(at..)?.get_mut(..HEAD + ROOM)?;
+    let slot = component
+        .get_mut(place(template)?..)?
+        .get_mut(..HEAD + ROOM)?;
     let (head, room) = slot.split_at_mut_checked(HEAD)?;
     let length = u32::try_from(file.len()).ok()?;
     head.get_mut(MARK.len()..)?
@@ -49,4 +55,9 @@ pub fn component(template: &[u8], file: &str) -> Option<Vec<u8>> {
     text.copy_from_slice(file.as_bytes());
     rest.fill(0);
     Some(component)
+}
+
+fn place(component: &[u8]) -> Option<usize> {
+    let mut places = component.windows(MARK.len());
+    places.position(|bytes| *bytes == MARK)
 }

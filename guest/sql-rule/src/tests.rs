@@ -283,6 +283,7 @@ fn the_place_in_a_component_takes_a_file_and_gives_it_back() {
     let component = slot::component(&template, "the file").unwrap();
     let slot = component[6..component.len() - 6].try_into().unwrap();
     assert_eq!(slot::file(slot), Some("the file"));
+    assert_eq!(slot::find(&component), Some("the file"));
     assert_eq!(component.len(), template.len());
     assert_eq!(
         slot::component(&template, &"x".repeat(slot::ROOM + 1)),

@@ -126,7 +126,13 @@ fn check(text: &str, shared: &Shared) -> Result<Report, Error> {
             }));
             return Ok(report.ended(Outcome::Failed));
         }
-        Err(refusal) => return Err(Error::new(format!("refused: {refusal}"))),
+        Err(refusal) => {
+            let of_rule_file = match text.trim_start().starts_with("--") {
+                true => "; a rule file is checked by `serial-gate policy check FILE`",
+                false => "",
+            };
+            return Err(Error::new(format!("refused: {refusal}{of_rule_file}")));
+        }
     };
     let sqlite = clause.render(clause::Dialect::Sqlite);
     let postgres = clause.render(clause::Dialect::Postgres);

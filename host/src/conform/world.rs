@@ -20,7 +20,7 @@ use crate::model::{Settings, Verdict};
 use crate::observe::fault;
 use crate::policy::{Allowance, Runtime};
 use crate::queue::{self, NewFreeze, Options, Queue};
-use crate::store::{Actor, Cell, Database, Durability, Outsider, Refused, sql_time};
+use crate::store::{Actor, Cell, Database, Durability, Outsider, sql_time};
 
 /// The time of every case. Any text that is this time was written by an operation, and is `<now>`
 /// in the expected results.
@@ -289,18 +289,6 @@ impl World {
             }
             Ok(())
         })
-    }
-
-    /// What a queue comes to when all its work is done, in the stage that the rules call finished.
-    pub(super) fn finish_everything(&mut self, stage: &str) -> Result<(), Refused> {
-        let stage = Cell::Text(stage.into());
-        self.outsider
-            .execute("UPDATE tasks SET stage = $1", vec![stage])?;
-        self.outsider.execute(
-            "UPDATE repo_freeze SET cleared_at = 'then' WHERE cleared_at IS NULL",
-            Vec::new(),
-        )?;
-        Ok(())
     }
 
     fn rows(&self, result: &mut Map<String, Value>) -> Result<(), Error> {

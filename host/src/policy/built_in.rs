@@ -4,8 +4,8 @@
 //! needs no signature, because it is this program's own code. A policy of a rule file does: its text
 //! is somebody's.
 
-pub use serial_gate_sql_rule::Error as RuleFileError;
-use serial_gate_sql_rule::{RuleFile, slot};
+use serial_gate_sql_rule::slot;
+pub use serial_gate_sql_rule::{Error as RuleFileError, RuleFile};
 
 /// The policy that every queue begins with: the rule of the reference.
 pub const DEFAULT_POLICY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/default-policy.wasm"));
@@ -44,4 +44,9 @@ pub fn is_built_in(component: &[u8]) -> bool {
 pub fn of_rule_file(text: &str) -> Result<Vec<u8>, RuleFileError> {
     RuleFile::read(text)?;
     slot::component(SQL_RULE, text).ok_or(RuleFileError::TooLong)
+}
+
+/// The rule file that a component was made of; none for any other component.
+pub fn rule_file_in(component: &[u8]) -> Option<RuleFile> {
+    RuleFile::read(slot::find(component)?).ok()
 }

@@ -23,7 +23,9 @@ mod ticker;
 mod trust;
 mod wasi;
 
-pub use built_in::{BUILT_IN, DEFAULT_POLICY, RuleFileError, is_built_in, of_rule_file};
+pub use built_in::{
+    BUILT_IN, DEFAULT_POLICY, RuleFile, RuleFileError, is_built_in, of_rule_file, rule_file_in,
+};
 pub use calls::Calls;
 pub use compile::{
     COMPILER_VERB, CompileLimits, Compiler, CompilerFailed, Excess, compile_and_answer,

@@ -4,7 +4,7 @@ use clap::Args;
 use jiff::Timestamp;
 use serial_gate::conform::{Candidate, check_policy};
 
-use super::proposal::{Allow, File, list_stages};
+use super::proposal::{Allow, File, list_stages, note_stored_rules};
 use super::source::Origin;
 use crate::cli::Error;
 use crate::cli::options::Shared;
@@ -47,6 +47,7 @@ impl Verb for Check {
         let mut report = shared.report();
         Origin::add(origin.as_ref(), &mut report);
         list_stages(&stages, shared, &mut report);
+        note_stored_rules(&stages, &proposal.settings, shared, &mut report);
         Ok(report)
     }
 }

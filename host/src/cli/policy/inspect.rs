@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serial_gate::model::INTERFACE;
-use serial_gate::policy::inspect;
+use serial_gate::policy::{RuleFile, inspect, rule_file_in};
 
 use super::proposal::File;
 use super::source::Origin;
@@ -32,10 +32,12 @@ impl Verb for Inspect {
         let found = inspect(&fetched.component)
             .map_err(|error| Error::because(format!("`{name}` cannot be a policy"), error))?;
         let problem = found.problem.as_ref().map(ToString::to_string);
+        let rule = rule_file_in(&fetched.component);
         let mut report = shared.report();
         report.json(&serde_json::json!({
             "fetched": source, "bytes": found.bytes, "digest": found.digest,
             "contract": problem.is_none().then_some(INTERFACE), "problem": problem,
+            "rule": rule.as_ref().map(|rule| [&rule.name, &rule.version, &rule.summary]),
             "imports": found.imports, "exports": found.exports,
             "metadata": found.metadata.iter().map(|(key, text)| [key, text]).collect::<Vec<_>>(),
         }));
@@ -47,6 +49,15 @@ impl Verb for Inspect {
             None => line("contract", INTERFACE),
             Some(problem) => line("no policy", problem),
         });
+        if let Some(rule) = &rule {
+            let RuleFile {
+                name,
+                version,
+                summary,
+                ..
+            } = rule;
+            report.line(line("rule", &format!("`{name}` {version}: {summary}")));
+        }
         report.line(line("imports", &listed(&found.imports)));
         report.line(line("exports", &listed(&found.exports)));
         for (key, text) in &found.metadata {

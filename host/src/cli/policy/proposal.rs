@@ -5,6 +5,7 @@ use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use serial_gate::conform::Stage;
 use serial_gate::gate::{default_settings, settings_of};
+use serial_gate::model::Settings;
 use serial_gate::policy::Allowance;
 use serial_gate::queue::Queue;
 use serial_gate::rollout::Proposal;
@@ -164,5 +165,30 @@ pub fn list_stages(stages: &[Stage], shared: &Shared, report: &mut Report) {
         for note in &stage.notes {
             report.note(note);
         }
+    }
+}
+
+/// Says where rules come from that a policy refuses, if nobody gave them with this command.
+pub fn note_stored_rules(
+    stages: &[Stage],
+    settings: &Settings,
+    shared: &Shared,
+    report: &mut Report,
+) {
+    let Some(rules) = settings
+        .rules
+        .as_ref()
+        .filter(|_| shared.overrides.rules.is_none())
+    else {
+        return;
+    };
+    if stages
+        .iter()
+        .any(|stage| stage.name == "clause" && stage.found.is_err())
+    {
+        report.note(&format!(
+            "the rules are those that the queue has stored, `{rules}`: give this policy its own, as in \
+             `--rules '{{…}}'`, or `--rules '{{}}'` for its defaults"
+        ));
     }
 }

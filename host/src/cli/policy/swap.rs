@@ -4,7 +4,7 @@ use clap::Args;
 use serial_gate::queue::Queue;
 use serial_gate::rollout::{self, Place};
 
-use super::proposal::{Allow, File, NewRepos, Reason, list_stages};
+use super::proposal::{Allow, File, NewRepos, Reason, list_stages, note_stored_rules};
 use super::source::Origin;
 use crate::cli::Error;
 use crate::cli::options::Shared;
@@ -65,6 +65,7 @@ pub fn propose(
     let mut report = shared.report();
     Origin::add(origin.as_ref(), &mut report);
     list_stages(&swapped.stages, shared, &mut report);
+    note_stored_rules(&swapped.stages, &proposal.settings, shared, &mut report);
     let generation = swapped.generation;
     if !swapped.is_accepted() {
         add_refused(&mut queue, generation, &mut report)?;

@@ -19,7 +19,7 @@ pub enum Error {
     NotAnAddress { why: &'static str },
     #[error("it is not a reference to a registry: {why}")]
     NotAReference { why: &'static str },
-    #[error("`{0}` is not a SHA-256")]
+    #[error("`{0}` is not a SHA-256, which has 64 hexadecimal digits")]
     NotADigest(String),
     #[error("a component from a URL needs `--sha256`, so that it is the one that you mean")]
     NoDigest,

@@ -8,6 +8,9 @@ use serial_gate::policy::{self, BUILT_IN, DEFAULT_POLICY};
 use crate::cli::Error;
 use crate::cli::output::shown;
 
+/// How the name of a rule file ends.
+pub const RULE_FILE: &str = ".sql";
+
 /// The default policy in a word.
 pub const DEFAULT: &str = "built-in";
 
@@ -36,22 +39,19 @@ pub fn built_in(text: &str) -> Result<&'static [u8], Error> {
 /// The component of a file, or of the rule in it.
 pub fn component_of(path: &Path) -> Result<Vec<u8>, Error> {
     let bytes = std::fs::read(path).map_err(Error::read(path))?;
-    match path.extension() {
-        Some(extension) if extension == "sql" => of_rule_file(path, bytes),
+    match path.to_string_lossy() {
+        name if name.ends_with(RULE_FILE) => of_rule_file(&name, bytes),
         _ => Ok(bytes),
     }
 }
 
 /// The policy of a rule file.
-fn of_rule_file(path: &Path, bytes: Vec<u8>) -> Result<Vec<u8>, Error> {
-    let text = String::from_utf8(bytes).map_err(|_| {
-        Error::new(format!(
-            "`{}` is not text: save it as UTF-8",
-            path.display()
-        ))
-    })?;
+pub fn of_rule_file(name: &str, bytes: Vec<u8>) -> Result<Vec<u8>, Error> {
+    let name = shown(name);
+    let text = String::from_utf8(bytes)
+        .map_err(|_| Error::new(format!("`{name}` is not text: save it as UTF-8")))?;
     policy::of_rule_file(&text)
-        .map_err(|cause| Error::because(format!("`{}` is refused", path.display()), cause))
+        .map_err(|cause| Error::because(format!("`{name}` is refused"), cause))
 }
 
 /// The signature next to a component, if there is one.

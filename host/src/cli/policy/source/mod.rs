@@ -119,7 +119,12 @@ impl Source {
             }
             Source::Url(address) => {
                 let sha256 = sha256.ok_or(Error::NoDigest).map_err(failed)?;
-                from_url(address, sha256).map_err(failed)?
+                let mut fetched = from_url(address, sha256).map_err(failed)?;
+                if address.uri().path().ends_with(here::RULE_FILE) {
+                    fetched.component =
+                        here::of_rule_file(&address.to_string(), fetched.component)?;
+                }
+                return Ok(fetched);
             }
             Source::Registry(reference) => from_registry(reference).map_err(failed)?,
         };
