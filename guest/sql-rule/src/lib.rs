@@ -22,7 +22,7 @@
 //! Owns the file's form, and `decide`: the filled clause is evaluated over the snapshot, so the two
 //! answers are one by construction. Leaves the language of clauses to `serial-gate-clause`.
 //!
-//! Dependencies point one way: [`slot`] → [`file`](mod@file) → `clause` → `fill` → `scan`,
+//! Dependencies point one way: `slot` → `file` → `clause` → `fill` → `scan`,
 //! `parameters`; `decide` → `truth`, `blame` → `tables` → `value`.
 
 #![no_std]
