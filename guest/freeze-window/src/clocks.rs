@@ -107,7 +107,7 @@ fn ahead(zone: &Zone, at: Timestamp) -> i64 {
     zone.rules().to_offset(moment(at)).seconds().into()
 }
 
-/// The library's form of a moment; the nearest one that it has.
+/// A moment in the library's type, or the nearest end of its range.
 fn moment(at: Timestamp) -> jiff::Timestamp {
     let end = if at < 0 {
         jiff::Timestamp::MIN

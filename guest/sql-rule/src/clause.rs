@@ -2,7 +2,8 @@
 //!
 //! Owns what every rule file gets without a line in it: the kill switch makes the clause empty, the
 //! scope lets every job of another repo through, and without `freeze_enabled` each sub-select over
-//! `repo_freeze` finds nothing. Callers rely on this: the text is one that the guard accepts.
+//! `repo_freeze` finds nothing. Callers rely on this: the guard accepts the text, unless the scope is
+//! too long for a clause.
 
 use alloc::format;
 use alloc::string::String;

@@ -13,8 +13,8 @@ use serial_gate_default_policy::component::{export, metadata};
 use crate::decide::Fault;
 use crate::{Error, Rows, RuleFile, Settings, State, slot};
 
-/// Written by whoever makes a policy of this component. It is not inlined anywhere, since its bytes
-/// are others by then.
+/// The place of the rule file. `slot::component` writes it into the compiled component, so that no
+/// code may have these bytes inlined.
 #[unsafe(no_mangle)]
 static SERIAL_GATE_RULE_FILE: slot::Slot = slot::empty();
 

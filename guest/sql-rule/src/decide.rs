@@ -6,7 +6,6 @@ use alloc::vec::Vec;
 use serial_gate_clause::{Clause, Column, Table};
 
 use crate::blame;
-use crate::clause::{self, Set};
 use crate::error::Error;
 use crate::file::{RuleFile, Settings};
 use crate::tables::State;
@@ -49,30 +48,25 @@ impl RuleFile {
     ///
     /// When the rules do not fit the file, or the snapshot breaks the contract.
     pub fn decide(&self, settings: Settings<'_>, state: &State) -> Result<Vec<Decision>, Fault> {
-        let set = Set::read(self, settings).map_err(Fault::Rules)?;
-        let text = match settings.enabled {
-            true => clause::text(self, &set, settings.freeze_enabled).map_err(Fault::Rules)?,
-            false => String::new(),
-        };
+        let text = self.claim_clause(settings).map_err(Fault::Rules)?.text;
         let clause = Clause::accept(&text);
         let clause =
             clause.map_err(|refusal| Fault::Rules(Error::of_clause(&refusal, refusal.column())))?;
         state.check().map_err(Fault::Snapshot)?;
-        let evaluation = clause
+        let evaluated = clause
             .predicate()
-            .map(|predicate| Evaluation::new(predicate, state));
-        let queued = (0..state.jobs.ids.len()).filter(|job| is_queued(state, *job));
-        let decisions =
-            queued.filter_map(|job| {
-                let id = *state.jobs.ids.get(job)?;
-                let hold = evaluation.as_ref().zip(clause.predicate()).and_then(
-                    |(evaluation, predicate)| {
-                        let passes = evaluation.truth(predicate, &Scope::of_job(job)) == Some(true);
-                        (!passes).then(|| blame::hold(&clause, state, evaluation, job))
-                    },
-                );
-                Some(Decision { job: id, hold })
-            });
+            .map(|predicate| (predicate, Evaluation::new(predicate, state)));
+        let hold = |job| {
+            let (predicate, evaluation) = evaluated.as_ref()?;
+            let passes = evaluation.truth(predicate, &Scope::of_job(job)) == Some(true);
+            (!passes).then(|| blame::hold(&clause, state, evaluation, job))
+        };
+        let jobs = state.jobs.ids.iter().copied().enumerate();
+        let queued = jobs.filter(|(job, _)| is_queued(state, *job));
+        let decisions = queued.map(|(job, id)| Decision {
+            job: id,
+            hold: hold(job),
+        });
         Ok(decisions.collect())
     }
 }

@@ -1,8 +1,7 @@
 //! Cuts a clause into the pieces that filling it needs.
 //!
 //! Owns where a parameter, a word, a string and a parenthesis start and end. Leaves the language to
-//! `serial-gate-clause`, which reads the filled clause: what is no piece of its own here is passed on
-//! as it is. Callers rely on this: the pieces, one behind the other, are the text.
+//! `serial-gate-clause`, which reads the filled clause: every other sign is passed on unchanged. Callers rely on this: the pieces, one behind the other, are the text.
 
 use alloc::vec::Vec;
 

@@ -1,8 +1,8 @@
 //! The place in the component where the rule file is.
 //!
-//! A component without a file has room for one in its data. Whoever makes a policy writes the file
-//! into these bytes, so that it needs no compiler. Callers rely on this: there is one such place in
-//! a component, and its size never changes.
+//! A component without a file has room for one in its data. [`component`] writes it into these bytes,
+//! so that a policy needs no compiler. Callers rely on this: there is one such place in a component,
+//! and its size never changes.
 
 use alloc::vec::Vec;
 
@@ -25,7 +25,7 @@ pub const fn empty() -> Slot {
     slot
 }
 
-/// The file in the place; `None` if there is none.
+/// The file in the place; `None` if the place is empty.
 pub fn file(slot: &Slot) -> Option<&str> {
     let length = slot.get(MARK.len()..HEAD)?.try_into().ok()?;
     let length = u32::from_le_bytes(length) as usize;

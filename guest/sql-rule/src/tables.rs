@@ -71,7 +71,7 @@ impl State {
         Ok(())
     }
 
-    /// The value of a symbol; `None` if there is none.
+    /// The value of a symbol; `None` if it is not in `symbols`.
     pub(crate) fn read(&self, symbol: u32) -> Option<Value<'_>> {
         let Some(before) = (symbol as usize).checked_sub(1) else {
             return Some(Value::Null);

@@ -93,10 +93,17 @@ impl<'a> Evaluation<'a> {
         let own = Row::Sub(select.number);
         let conjuncts = select.filter.conjuncts();
         let tie = conjuncts.iter().find_map(|term| tie(term, own));
-        let (before, rest): (Vec<&Predicate>, Vec<&Predicate>) = conjuncts
-            .iter()
-            .filter(|term| self::tie(term, own).is_none() || self::tie(term, own) != tie)
-            .partition(|term| reads_only(term, own));
+        let (mut before, mut bounds, mut rest) = (Vec::new(), Vec::new(), Vec::new());
+        for term in conjuncts {
+            if tie.is_some() && self::tie(term, own) == tie {
+                continue;
+            }
+            match bound(term, own) {
+                _ if reads_only(term, own) => before.push(term),
+                Some(bound) => bounds.push(bound),
+                None => rest.push(term),
+            }
+        }
         let mut groups = Groups::new();
         for row in 0..self.state.rows(select.table).ids.len() {
             let scope = Scope {
@@ -115,16 +122,10 @@ impl<'a> Evaluation<'a> {
                 groups.entry(key).or_default().push(row);
             }
         }
-        let (bounds, rest): (Vec<_>, Vec<_>) = rest
-            .into_iter()
-            .partition(|term| bound(term, own).is_some());
         Search {
             key: tie.map(|(_, column)| column),
             groups,
-            bounds: bounds
-                .into_iter()
-                .filter_map(|term| bound(term, own))
-                .collect(),
+            bounds,
             rest,
         }
     }

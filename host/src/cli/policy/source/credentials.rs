@@ -39,7 +39,7 @@ struct Entry {
 
 impl Credentials {
     /// Reads `config.json` in the folder that `DOCKER_CONFIG` names, or else in `~/.docker`. Without
-    /// the file there are none.
+    /// the file, there are no credentials.
     pub fn read(variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Credentials, Error> {
         let folder = variable("DOCKER_CONFIG").map(PathBuf::from);
         let home = || Some(PathBuf::from(variable("HOME")?).join(".docker"));
@@ -89,7 +89,7 @@ impl Credentials {
         self.pairs.get(server).map(String::as_str)
     }
 
-    /// Why there are none for a registry.
+    /// Why a registry has no credentials here.
     pub fn missing(&self, registry: &str) -> Error {
         let helper = self.helpers.get(registry).or(self.helper_of_all.as_ref());
         let registry = registry.to_owned();
