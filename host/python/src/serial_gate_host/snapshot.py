@@ -8,10 +8,11 @@ from __future__ import annotations
 import math
 import sqlite3
 from array import array
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, count
 from typing import Any
 
 from .errors import InvalidRow
@@ -58,24 +59,28 @@ class Snapshot:
     """The jobs that get a decision."""
 
 
-class _Symbols(dict[Any, int]):
+class _Symbols(defaultdict[Any, int]):
     """The number of each value. SQLite's equal values are Python's equal keys: 1 is 1.0, and
     neither is the text `1`."""
 
     def __init__(self) -> None:
-        super().__init__({None: 0})
-
-    def __missing__(self, value: Any) -> int:
-        self[value] = number = len(self)
-        return number
+        super().__init__(count(1).__next__, {None: 0})
 
     def column(self, values: Sequence[Any]) -> Numbers[int]:
-        return array("I", map(self.__getitem__, values))
+        return array("I", list(map(self.__getitem__, values)))
 
     def texts(self) -> tuple[str, Numbers[int]]:
-        texts = [_shown(value) for value in self if value is not None]
-        lengths = (len(text.encode()) for text in texts)
-        return "".join(texts), array("I", accumulate(lengths, initial=0))
+        values = [value for value in self if value is not None]
+        try:
+            # Nearly always all are plain texts.
+            text, texts = "".join(values), values
+        except TypeError:
+            text, texts = "", []
+        lengths: Iterable[int] = map(len, texts)
+        if not texts or not text.isascii():
+            texts = [_shown(value) for value in values]
+            text, lengths = "".join(texts), (len(text.encode()) for text in texts)
+        return text, array("I", accumulate(lengths, initial=0))
 
 
 def _shown(value: Any) -> str:
@@ -135,9 +140,7 @@ def snapshot(queue: sqlite3.Connection) -> Snapshot:
     return Snapshot(text, ends, of_tasks, of_jobs, of_freezes, queued)
 
 
-def _numbers(
-    table: str, rows: dict[str, Sequence[Any]], symbols: _Symbols
-) -> dict[str, Numbers[int]]:
+def _numbers(table: str, rows: dict[str, list[Any]], symbols: _Symbols) -> dict[str, Numbers[int]]:
     """The columns of a table under the contract's names, in its order."""
     numbers = {"id": _ids(table, rows["id"])}
     for name, column in COLUMNS[table].items():
@@ -148,7 +151,7 @@ def _numbers(
     return numbers
 
 
-def _tables(queue: sqlite3.Connection) -> list[dict[str, Sequence[Any]]]:
+def _tables(queue: sqlite3.Connection) -> list[dict[str, list[Any]]]:
     try:
         with _reading(queue, str):
             return [
@@ -178,9 +181,7 @@ def _reading(queue: sqlite3.Connection, text_factory: Any) -> Iterator[None]:
         queue.text_factory, queue.row_factory = before
 
 
-def _columns(
-    queue: sqlite3.Connection, table: str, names: Sequence[str]
-) -> dict[str, Sequence[Any]]:
+def _columns(queue: sqlite3.Connection, table: str, names: Sequence[str]) -> dict[str, list[Any]]:
     """The columns of a table in the order of its ids."""
     # Generated columns are listed by this one only, and SQLite ignores the case of names.
     declared = queue.execute(f"PRAGMA table_xinfo({table})").fetchall()
@@ -199,6 +200,10 @@ def _columns(
         raise InvalidRow(f"the table `{table}` has no column `{missing[0]}`: is it a queue?")
     listed = ["id", *names]
     shown = ", ".join(name if name in there else "NULL" for name in listed)
-    rows = queue.execute(f"SELECT {shown} FROM {table} ORDER BY id").fetchall()
-    columns: Sequence[Sequence[Any]] = list(zip(*rows, strict=True)) or [()] * len(listed)
-    return dict(zip(listed, columns, strict=True))
+    columns: dict[str, list[Any]] = {name: [] for name in listed}
+    rows = queue.execute(f"SELECT {shown} FROM {table} ORDER BY id")
+    # By the hundred, so that few rows live at once: Python's collector counts what lives.
+    while some := rows.fetchmany(500):
+        for column, values in zip(columns.values(), zip(*some, strict=True), strict=True):
+            column += values
+    return columns
