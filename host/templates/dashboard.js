@@ -18,7 +18,7 @@ function changes(tell) {
   const follow = () => {
     if (events) return;
     clearTimeout(again);
-    events = new EventSource("/events");
+    events = new EventSource("/v1/events");
     // One comes at the start: whatever has changed before it is seen then.
     events.addEventListener("change", () => tell("change"));
     events.onerror = () => {

@@ -21,7 +21,7 @@ fn tasks_that_come_after_a_later_one_was_started_are_counted_and_told_of_once() 
     let gate = Gate::new();
     add(&gate, 9);
     let service = Service::on(gate);
-    service.post("/claim", &json!({"worker": "w"})).is(200);
+    service.post("/v1/claim", &json!({"worker": "w"})).is(200);
     let late = "serial_gate_late_tasks_total ";
     let metrics = || service.get("/metrics").is(200).text;
     let gate = &service.gate;

@@ -375,7 +375,7 @@ fn a_service_answers_and_counts_the_lines_that_its_full_log_does_not_take() {
     let gate = gate_without_freezes();
     let service = Served::with_log(&gate, full());
     let freeze = json!({"repo": "alpha", "new": true, "reason": "down"});
-    let answer = ask(&service.address, "POST", "/serial-gate/freeze", &freeze).unwrap();
+    let answer = ask(&service.address, "POST", "/v1/freezes", &freeze).unwrap();
     assert_eq!(answer.status, 503);
     while dropped(&service) == 0 {
         thread::sleep(Duration::from_millis(5));
@@ -390,7 +390,7 @@ fn a_service_whose_log_nobody_reads_answers_however_many_lines_it_has() {
     let freeze = json!({"repo": "alpha", "new": true, "reason": "down"});
     // More lines than may wait.
     for _ in 0..1_100 {
-        let answer = ask(&service.address, "POST", "/serial-gate/freeze", &freeze).unwrap();
+        let answer = ask(&service.address, "POST", "/v1/freezes", &freeze).unwrap();
         assert_eq!(answer.status, 503);
     }
     assert!(dropped(&service) > 0);

@@ -133,16 +133,16 @@ fn many_processes_share_a_few_sessions_and_every_job_is_given_once() {
         assert_eq!(given, expected);
     }
     let service = Service::on(gate);
-    service.post("/tasks", &json!({"repo": "alpha"})).is(201);
+    service.post("/v1/tasks", &json!({"repo": "alpha"})).is(201);
     let claimed = service
-        .post("/claim", &json!({"worker": "w-1"}))
+        .post("/v1/claim", &json!({"worker": "w-1"}))
         .is(200)
         .json();
     let freeze = json!({"repo": "alpha", "reason": "bad deploy"});
-    service.post("/serial-gate/freeze", &freeze).is(200);
+    service.post("/v1/freezes", &freeze).is(200);
     let prolonged = json!({"token": token(&claimed)});
     service
-        .post(&format!("/jobs/{}/heartbeat", claimed["id"]), &prolonged)
+        .post(&format!("/v1/jobs/{}/heartbeat", claimed["id"]), &prolonged)
         .is(200);
     assert!(service.is_ready());
 }

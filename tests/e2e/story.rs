@@ -32,7 +32,7 @@ fn a_task_starts_from_its_predecessor_s_code_and_a_bad_deploy_stops_the_next() {
     // The first task starts, and its branch is cut. The second is held, and the page says why.
     for work_item in ["ORCH-1", "ORCH-2", "ORCH-3"] {
         let task = json!({"repo": "alpha", "work_item": work_item});
-        service.post("/tasks", &task).is(201);
+        service.post("/v1/tasks", &task).is(201);
     }
     until("the first task is worked on", || {
         worked("ORCH-1 on task/ORCH-1")
@@ -50,7 +50,7 @@ fn a_task_starts_from_its_predecessor_s_code_and_a_bad_deploy_stops_the_next() {
     let commit = project.commit_on("task/ORCH-1", "what the first task did");
     project.merge("task/ORCH-1");
     let done = |task: i64| {
-        let path = format!("/tasks/{task}");
+        let path = format!("/v1/tasks/{task}");
         let done = json!({"stage": "done", "force": true, "reason": "merged"});
         service.request("PATCH", &path).json(&done).send().is(200);
     };
@@ -67,8 +67,8 @@ fn a_task_starts_from_its_predecessor_s_code_and_a_bad_deploy_stops_the_next() {
     // Its deploy is degraded: the repo is frozen, one alert is sent, and the page shows both the
     // reason and what it holds.
     let deploy = json!({"repo": "alpha", "verdict": "degraded", "work_item": "ORCH-2", "detail": "errors at 7 %"});
-    service.post("/deploys", &deploy).is(201);
-    service.post("/deploys", &deploy).is(201);
+    service.post("/v1/deploys", &deploy).is(201);
+    service.post("/v1/deploys", &deploy).is(201);
     done(2);
     window.until_it_says("ORCH-3 job 3 the repo is frozen", "story-3-frozen");
     assert!(window.text().contains("errors at 7 %"), "{}", window.text());

@@ -167,8 +167,8 @@ fn the_service_says_that_the_active_generation_is_not_trusted() {
     swap(&gate, &[]);
     let trusting = gate.with_environment(vec![("SERIAL_GATE_TRUST", "ops.pub".into())]);
     let service = Service::on(trusting);
-    service.post("/tasks", &json!({"repo": "alpha"})).is(201);
-    service.post("/claim", &json!({"worker": "w"})).is(200);
+    service.post("/v1/tasks", &json!({"repo": "alpha"})).is(201);
+    service.post("/v1/claim", &json!({"worker": "w"})).is(200);
     let ready = service.get("/readyz");
     assert_eq!(ready.status, 503, "{}", ready.text);
     assert!(

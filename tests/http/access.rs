@@ -76,7 +76,7 @@ fn every_operation_refuses_a_missing_a_wrong_a_revoked_and_a_lesser_token() {
                 "{detail}"
             );
         }
-        if path != "/events" {
+        if path != "/v1/events" {
             for enough in &tokens[place..] {
                 let status = send(Some(enough)).status;
                 assert!(
@@ -92,7 +92,7 @@ fn every_operation_refuses_a_missing_a_wrong_a_revoked_and_a_lesser_token() {
 #[test]
 fn what_cannot_be_done_somewhere_is_refused_with_what_can() {
     let service = Service::start();
-    let refused = service.request("PUT", "/policy/shadow").send().is(405);
+    let refused = service.request("PUT", "/v1/policy/shadow").send().is(405);
     assert_eq!(refused.headers["allow"], "DELETE, GET, POST");
     assert!(refused.detail().contains("/openapi.json"));
 }
@@ -165,7 +165,7 @@ fn a_page_of_another_site_changes_nothing() {
         ("forwarded", "for=203.0.113.7"),
         ("via", "1.1 proxy"),
     ] {
-        let asked = service.request("POST", "/serial-gate/freeze").json(&freeze);
+        let asked = service.request("POST", "/v1/freezes").json(&freeze);
         let detail = asked.header(header, value).send().is(403).detail();
         assert!(!detail.is_empty());
     }
@@ -174,7 +174,7 @@ fn a_page_of_another_site_changes_nothing() {
         json!({})
     );
     let own = format!("http://{}", service.address);
-    let asked = service.request("POST", "/serial-gate/freeze").json(&freeze);
+    let asked = service.request("POST", "/v1/freezes").json(&freeze);
     asked.header("origin", &own).send().is(200);
 }
 
@@ -229,7 +229,7 @@ fn a_refusal_leaves_a_connection_open_whose_body_came_late() {
     let mut connection = TcpStream::connect(&service.address).unwrap();
     for _ in 0..2 {
         let head = format!(
-            "POST /claim HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n",
+            "POST /v1/claim HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n",
             service.address
         );
         connection.write_all(head.as_bytes()).unwrap();

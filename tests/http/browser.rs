@@ -12,9 +12,9 @@ fn with_two_tasks() -> Service {
     let service = Service::start();
     for work_item in ["ORCH-1", "ORCH-2"] {
         let task = json!({"repo": "alpha", "work_item": work_item});
-        service.post("/tasks", &task).is(201);
+        service.post("/v1/tasks", &task).is(201);
     }
-    service.post("/claim", &json!({"worker": "one"})).is(200);
+    service.post("/v1/claim", &json!({"worker": "one"})).is(200);
     service
 }
 
@@ -36,7 +36,7 @@ fn the_page_follows_the_queue_by_itself() {
             .succeeds();
     }
     window.until_it_says("ORCH-2 job 2 waits for ORCH-1 (task 1)", "waiting");
-    service.post("/claim", &json!({"worker": "one"})).is(200);
+    service.post("/v1/claim", &json!({"worker": "one"})).is(200);
     service
         .gate
         .run(&["task", "done", "1", "--force", "--reason", "merged"])
@@ -62,12 +62,12 @@ fn a_repo_is_frozen_and_released_with_a_mouse() {
         "{}",
         window.text()
     );
-    service.post("/claim", &json!({"worker": "two"})).is(204);
+    service.post("/v1/claim", &json!({"worker": "two"})).is(204);
     window.click("input[name=reason]");
     window.type_text("rolled back");
     window.click("form button");
     window.until_it_says("ORCH-2 job 2 may be claimed", "thawed");
-    service.post("/claim", &json!({"worker": "two"})).is(200);
+    service.post("/v1/claim", &json!({"worker": "two"})).is(200);
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn what_somebody_writes_is_not_taken_away_by_a_change() {
     window.click("input[name=reason]");
     window.type_text("checkout");
     service
-        .post("/tasks", &json!({"repo": "beta", "work_item": "ORCH-3"}))
+        .post("/v1/tasks", &json!({"repo": "beta", "work_item": "ORCH-3"}))
         .is(201);
     window.until_it_says("the page follows when you are done writing", "writing");
     window.type_text(" is down");
@@ -135,9 +135,9 @@ fn the_page_fits_a_telephone_and_can_be_read_in_light_and_dark() {
     let service = with_two_tasks();
     let long = "a-name-that-goes-on-and-on-".repeat(8);
     let task = json!({"repo": &long, "work_item": &long});
-    service.post("/tasks", &task).is(201);
+    service.post("/v1/tasks", &task).is(201);
     let freeze = json!({"repo": &long, "new": true, "reason": &long});
-    service.post("/serial-gate/freeze", &freeze).is(200);
+    service.post("/v1/freezes", &freeze).is(200);
     window.resize(360, 740, true);
     for colours in ["light", "dark"] {
         window.prefer(colours);
@@ -219,7 +219,10 @@ fn any_number_of_tabs_opens_and_all_of_them_follow() {
         other.until_it_says("Nothing runs, nothing waits", "tab");
     }
     service
-        .post("/tasks", &json!({"repo": "alpha", "work_item": "ORCH-1"}))
+        .post(
+            "/v1/tasks",
+            &json!({"repo": "alpha", "work_item": "ORCH-1"}),
+        )
         .is(201);
     for tab in others.iter().chain([&window]) {
         // A hidden tab rests.

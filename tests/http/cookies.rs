@@ -133,7 +133,7 @@ fn another_site_signs_nobody_out() {
 #[test]
 fn those_who_keep_no_token_have_nothing_to_sign_out_of() {
     let service = Service::start();
-    service.post("/tasks", &json!({"repo": "alpha"})).is(201);
+    service.post("/v1/tasks", &json!({"repo": "alpha"})).is(201);
     let page = service.get("/").is(200).text;
     assert!(!page.contains("/logout"), "{page}");
 }

@@ -7,20 +7,23 @@ use crate::support::service::Service;
 #[test]
 fn the_second_task_of_a_repo_starts_when_the_first_is_done() {
     let service = Service::start();
-    let first = service.post("/tasks", &json!({"repo": "alpha", "work_item": "ORCH-1"}));
+    let first = service.post(
+        "/v1/tasks",
+        &json!({"repo": "alpha", "work_item": "ORCH-1"}),
+    );
     assert_eq!(first.is(201).json(), json!({"task_id": 1, "job_id": 1}));
-    service.post("/tasks", &json!({"repo": "alpha"})).is(201);
+    service.post("/v1/tasks", &json!({"repo": "alpha"})).is(201);
 
     let claimed = service
-        .post("/claim", &json!({"worker": "one"}))
+        .post("/v1/claim", &json!({"worker": "one"}))
         .is(200)
         .json();
     assert_eq!(
         (&claimed["id"], &claimed["work_item_id"]),
         (&json!(1), &json!("ORCH-1"))
     );
-    service.post("/claim", &json!({"worker": "two"})).is(204);
-    let held = service.get("/jobs/2/explain").is(200).json();
+    service.post("/v1/claim", &json!({"worker": "two"})).is(204);
+    let held = service.get("/v1/jobs/2/explain").is(200).json();
     assert_eq!(
         (&held["standing"], &held["tasks"][0]["id"]),
         (&json!("held"), &json!(1))
@@ -39,15 +42,15 @@ fn the_second_task_of_a_repo_starts_when_the_first_is_done() {
     assert_eq!(alpha["waiting"][0]["verdict"]["hold"]["earlier_task"], 1);
 
     let token = json!({"token": claimed["token"]});
-    service.post("/jobs/1/heartbeat", &token).is(200);
-    let finished = service.post("/jobs/1/finish", &token).is(200).json();
+    service.post("/v1/jobs/1/heartbeat", &token).is(200);
+    let finished = service.post("/v1/jobs/1/finish", &token).is(200).json();
     assert_eq!(finished["status"], "done");
     let done = service
-        .request("PATCH", "/tasks/1")
+        .request("PATCH", "/v1/tasks/1")
         .json(&json!({"stage": "done"}));
     assert_eq!(done.send().is(200).json()["stage"], "done");
     let next = service
-        .post("/claim", &json!({"worker": "two"}))
+        .post("/v1/claim", &json!({"worker": "two"}))
         .is(200)
         .json();
     assert_eq!(next["id"], 2);
@@ -57,13 +60,13 @@ fn the_second_task_of_a_repo_starts_when_the_first_is_done() {
 fn the_queue_shows_every_repo_in_which_a_task_is_under_way() {
     let service = Service::start();
     for repo in ["beta", "alpha", "beta"] {
-        service.post("/tasks", &json!({"repo": repo})).is(201);
+        service.post("/v1/tasks", &json!({"repo": repo})).is(201);
     }
     for _ in 0..2 {
-        service.post("/claim", &json!({"worker": "one"})).is(200);
+        service.post("/v1/claim", &json!({"worker": "one"})).is(200);
     }
     let done = service
-        .request("PATCH", "/tasks/3")
+        .request("PATCH", "/v1/tasks/3")
         .json(&json!({"stage": "done"}));
     done.send().is(200);
     let queue = service.get("/queue").is(200).json();
@@ -83,24 +86,24 @@ fn the_queue_shows_every_repo_in_which_a_task_is_under_way() {
 fn a_job_added_to_a_task_fails_and_is_put_back() {
     let service = Service::start();
     service
-        .post("/tasks", &json!({"repo": "alpha", "label": "hotfix"}))
+        .post("/v1/tasks", &json!({"repo": "alpha", "label": "hotfix"}))
         .is(201);
-    let job = service.post("/jobs", &json!({"task_id": 1, "agent": "developer"}));
+    let job = service.post("/v1/jobs", &json!({"task_id": 1, "agent": "developer"}));
     let early = "task 1 has not begun, and the gate does not hold this job of `developer`: it may \
                  be claimed before the first job";
     assert_eq!(job.is(201).json(), json!({"job_id": 2, "note": early}));
-    service.post("/claim", &json!({"worker": "one"})).is(200);
+    service.post("/v1/claim", &json!({"worker": "one"})).is(200);
     let claimed = service
-        .post("/claim", &json!({"worker": "one"}))
+        .post("/v1/claim", &json!({"worker": "one"}))
         .is(200)
         .json();
     let failure = json!({"token": claimed["token"], "error": "no such branch"});
-    service.post("/jobs/2/fail", &failure).is(200);
-    let failed = service.get("/jobs/2/explain").is(200).json();
+    service.post("/v1/jobs/2/fail", &failure).is(200);
+    let failed = service.get("/v1/jobs/2/explain").is(200).json();
     assert_eq!(failed["job"]["error"], "no such branch");
-    service.post("/jobs/2/requeue", &json!({})).is(200);
+    service.post("/v1/jobs/2/requeue", &json!({})).is(200);
     let again = service
-        .post("/claim", &json!({"worker": "one"}))
+        .post("/v1/claim", &json!({"worker": "one"}))
         .is(200)
         .json();
     assert_eq!((&again["id"], &again["attempt"]), (&json!(2), &json!(2)));
@@ -109,10 +112,10 @@ fn a_job_added_to_a_task_fails_and_is_put_back() {
 #[test]
 fn a_frozen_repo_starts_nothing_until_it_is_unfrozen() {
     let service = Service::start();
-    service.post("/tasks", &json!({"repo": "alpha"})).is(201);
+    service.post("/v1/tasks", &json!({"repo": "alpha"})).is(201);
     let freeze = json!({"repo": "alpha", "new": true, "reason": "checkout is down", "who": "kim"});
-    let frozen = service.post("/serial-gate/freeze", &freeze).is(200).json();
-    service.post("/claim", &json!({"worker": "one"})).is(204);
+    let frozen = service.post("/v1/freezes", &freeze).is(200).json();
+    service.post("/v1/claim", &json!({"worker": "one"})).is(204);
     let queue = service.get("/queue").json();
     let alpha = &queue["serial_gate"]["per_repo"]["alpha"];
     assert_eq!(
@@ -127,15 +130,15 @@ fn a_frozen_repo_starts_nothing_until_it_is_unfrozen() {
         .is(200)
         .json();
     assert_eq!(unfrozen, json!({"repo": "alpha", "cleared": 1}));
-    service.post("/claim", &json!({"worker": "one"})).is(200);
+    service.post("/v1/claim", &json!({"worker": "one"})).is(200);
 }
 
 #[test]
 fn an_unfreeze_for_an_older_freeze_is_refused() {
     let service = Service::start();
     let freeze = json!({"repo": "alpha", "new": true, "reason": "checkout is down"});
-    let first = service.post("/serial-gate/freeze", &freeze).is(200).json();
-    service.post("/serial-gate/freeze", &freeze).is(200);
+    let first = service.post("/v1/freezes", &freeze).is(200).json();
+    service.post("/v1/freezes", &freeze).is(200);
     let unfreeze =
         json!({"repo": "alpha", "reason": "rolled back", "freeze_id": first["freeze_id"]});
     service.post("/serial-gate/unfreeze", &unfreeze).is(409);
@@ -146,60 +149,60 @@ fn an_unfreeze_for_an_older_freeze_is_refused() {
 #[test]
 fn what_cannot_be_is_refused_with_its_reason() {
     let service = Service::start();
-    service.post("/tasks", &json!({"repo": "alpha"})).is(201);
+    service.post("/v1/tasks", &json!({"repo": "alpha"})).is(201);
     let cases = [
         (
             "POST",
-            "/tasks",
+            "/v1/tasks",
             json!({"repo": ""}),
             422,
             "the repo is empty: give it a name",
         ),
         (
             "POST",
-            "/jobs",
+            "/v1/jobs",
             json!({"task_id": 9, "agent": "developer"}),
             404,
             "there is no task 9: `GET /queue` lists what waits",
         ),
         (
             "PATCH",
-            "/tasks/9",
+            "/v1/tasks/9",
             json!({"stage": "done"}),
             404,
             "there is no task 9: `GET /queue` lists what waits",
         ),
         (
             "PATCH",
-            "/tasks/1",
+            "/v1/tasks/1",
             json!({}),
             422,
             "nothing to change: give `stage` or `label`",
         ),
         (
             "POST",
-            "/claim",
+            "/v1/claim",
             json!({"worker": ""}),
             422,
             "`worker` has 1 to 200 characters",
         ),
         (
             "POST",
-            "/claim",
+            "/v1/claim",
             json!({"worker": "one", "wait": 301}),
             422,
             "`wait` is at most 300 seconds",
         ),
         (
             "POST",
-            "/jobs/1/finish",
+            "/v1/jobs/1/finish",
             json!({"token": 1}),
             409,
             "this token is not the one of job 1's claim: unless it is mistyped, the lease ran out or the job was requeued, so drop this work and claim again",
         ),
         (
             "POST",
-            "/serial-gate/freeze",
+            "/v1/freezes",
             json!({"repo": "alpha", "reason": ""}),
             422,
             "`reason` is empty: say why",
@@ -235,7 +238,7 @@ fn a_body_that_is_none_is_refused_with_its_place() {
     let send = |body: &str| {
         let body = body.as_bytes().to_vec();
         service
-            .request("POST", "/claim")
+            .request("POST", "/v1/claim")
             .body("application/json", body)
             .send()
     };
@@ -251,7 +254,7 @@ fn a_body_that_is_none_is_refused_with_its_place() {
     let large = send(&format!(r#"{{"worker": "{}"}}"#, "x".repeat(64 << 10))).is(413);
     large.detail();
     let form = service
-        .request("POST", "/claim")
+        .request("POST", "/v1/claim")
         .body("text/plain", b"{}".to_vec())
         .send();
     form.is(415).detail();

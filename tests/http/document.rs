@@ -23,42 +23,42 @@ fn the_document_names_every_operation_once_with_its_answers() {
     }
     insta::assert_snapshot!(operations.join("\n"), @r#"
     GET /
-    GET /audit
-    POST /claim
+    GET /v1/audit
+    POST /v1/claim
     GET /dashboard.css
     GET /dashboard.js
     POST /dashboard/freeze
     POST /dashboard/rollback
     POST /dashboard/unfreeze
-    POST /deploys
-    GET /events
+    POST /v1/deploys
+    GET /v1/events
     GET /healthz
-    POST /jobs
-    GET /jobs/{id}/explain
-    POST /jobs/{id}/fail
-    POST /jobs/{id}/finish
-    POST /jobs/{id}/heartbeat
-    POST /jobs/{id}/requeue
+    POST /v1/jobs
+    GET /v1/jobs/{id}/explain
+    POST /v1/jobs/{id}/fail
+    POST /v1/jobs/{id}/finish
+    POST /v1/jobs/{id}/heartbeat
+    POST /v1/jobs/{id}/requeue
     GET /login
     POST /login
     POST /logout
     GET /metrics
     GET /openapi.json
-    POST /policy/check
-    GET /policy/history
-    POST /policy/promote
-    POST /policy/rollback
-    DELETE /policy/shadow
-    GET /policy/shadow
-    POST /policy/shadow
-    POST /policy/swap
+    POST /v1/policy/check
+    GET /v1/policy/history
+    POST /v1/policy/promote
+    POST /v1/policy/rollback
+    DELETE /v1/policy/shadow
+    GET /v1/policy/shadow
+    POST /v1/policy/shadow
+    POST /v1/policy/swap
     GET /queue
     GET /readyz
-    POST /serial-gate/freeze
+    POST /v1/freezes
     POST /serial-gate/unfreeze
-    POST /tasks
-    PATCH /tasks/{id}
-    POST /tasks/{id}/cancel
+    POST /v1/tasks
+    PATCH /v1/tasks/{id}
+    POST /v1/tasks/{id}/cancel
     "#);
 }
 
@@ -73,12 +73,12 @@ fn the_figures_count_claims_and_holds() {
     gate.write("secret", "a shared secret");
     let service = Service::on(gate);
     for _ in 0..3 {
-        service.post("/tasks", &json!({"repo": "alpha"})).is(201);
+        service.post("/v1/tasks", &json!({"repo": "alpha"})).is(201);
     }
-    service.post("/claim", &json!({"worker": "one"})).is(200);
-    service.post("/claim", &json!({"worker": "one"})).is(204);
+    service.post("/v1/claim", &json!({"worker": "one"})).is(200);
+    service.post("/v1/claim", &json!({"worker": "one"})).is(204);
     let freeze = json!({"repo": "alpha", "new": true, "reason": "checkout is down"});
-    service.post("/serial-gate/freeze", &freeze).is(200);
+    service.post("/v1/freezes", &freeze).is(200);
     let text = service.get("/metrics").is(200).text;
     for line in [
         "serial_gate_claims_total 1",
@@ -119,11 +119,11 @@ fn the_figures_count_claims_and_holds() {
 fn whoever_follows_the_events_is_told_of_each_change() {
     let service = Service::start();
     let mut stream = TcpStream::connect(&service.address).unwrap();
-    write!(stream, "GET /events HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
+    write!(stream, "GET /v1/events HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
     let mut lines = BufReader::new(stream).lines().map(Result::unwrap);
     let mut next_event = || lines.find(|line| line == "event: change");
     assert!(next_event().is_some());
-    service.post("/tasks", &json!({"repo": "alpha"})).is(201);
+    service.post("/v1/tasks", &json!({"repo": "alpha"})).is(201);
     assert!(next_event().is_some());
     service.gate.run(&["task", "add", "beta"]).succeeds();
     assert!(next_event().is_some());
@@ -156,18 +156,18 @@ fn a_text_that_no_command_can_be_given_is_refused_by_the_document_too() {
     let service = Service::start();
     let document = service.get("/openapi.json").is(200).json();
     let schemas = &document["components"]["schemas"];
-    service.post("/tasks", &json!({"repo": "alpha"})).is(201);
+    service.post("/v1/tasks", &json!({"repo": "alpha"})).is(201);
     for (path, schema, field) in [
-        ("/tasks", "AddTask", "repo"),
-        ("/tasks", "AddTask", "work_item"),
-        ("/tasks", "AddTask", "stage"),
-        ("/tasks", "AddTask", "agent"),
-        ("/tasks", "AddTask", "label"),
-        ("/jobs", "AddJob", "repo"),
-        ("/jobs", "AddJob", "agent"),
+        ("/v1/tasks", "AddTask", "repo"),
+        ("/v1/tasks", "AddTask", "work_item"),
+        ("/v1/tasks", "AddTask", "stage"),
+        ("/v1/tasks", "AddTask", "agent"),
+        ("/v1/tasks", "AddTask", "label"),
+        ("/v1/jobs", "AddJob", "repo"),
+        ("/v1/jobs", "AddJob", "agent"),
     ] {
         let mut body = match path {
-            "/tasks" => json!({"repo": "alpha"}),
+            "/v1/tasks" => json!({"repo": "alpha"}),
             _ => json!({"task_id": 1, "agent": "developer"}),
         };
         body[field] = "a\0b".into();
@@ -182,58 +182,56 @@ fn a_text_that_no_command_can_be_given_is_refused_by_the_document_too() {
 #[test]
 fn a_nul_character_in_any_text_is_no_failure_of_the_service() {
     let service = Service::start();
-    service.post("/tasks", &json!({ "repo": "alpha" })).is(201);
+    service
+        .post("/v1/tasks", &json!({ "repo": "alpha" }))
+        .is(201);
     let nul = "a\0b";
     for (method, path, body) in [
         (
             "POST",
-            "/deploys",
+            "/v1/deploys",
             json!({ "repo": nul, "verdict": "healthy" }),
         ),
         (
             "POST",
-            "/deploys",
+            "/v1/deploys",
             json!({ "repo": nul, "verdict": "degraded" }),
         ),
         (
             "POST",
-            "/deploys",
+            "/v1/deploys",
             json!({ "repo": "alpha", "verdict": "healthy", "work_item": nul }),
         ),
         (
             "POST",
-            "/deploys",
+            "/v1/deploys",
             json!({ "repo": "alpha", "verdict": "degraded", "detail": nul }),
         ),
         (
             "POST",
-            "/deploys",
+            "/v1/deploys",
             json!({ "repo": "alpha", "verdict": "degraded", "deploy": nul }),
         ),
+        ("POST", "/v1/freezes", json!({ "repo": nul, "reason": "r" })),
         (
             "POST",
-            "/serial-gate/freeze",
-            json!({ "repo": nul, "reason": "r" }),
-        ),
-        (
-            "POST",
-            "/serial-gate/freeze",
+            "/v1/freezes",
             json!({ "repo": "alpha", "reason": nul }),
         ),
         ("POST", "/serial-gate/unfreeze", json!({ "repo": nul })),
-        ("POST", "/tasks", json!({ "repo": nul })),
-        ("PATCH", "/tasks/1", json!({ "stage": nul })),
-        ("PATCH", "/tasks/1", json!({ "label": nul })),
-        ("POST", "/jobs", json!({ "task_id": 1, "agent": nul })),
-        ("POST", "/claim", json!({ "worker": nul })),
-        ("POST", "/claim", json!({ "worker": "w", "agent": nul })),
-        ("POST", "/jobs/1/heartbeat", json!({ "token": nul })),
+        ("POST", "/v1/tasks", json!({ "repo": nul })),
+        ("PATCH", "/v1/tasks/1", json!({ "stage": nul })),
+        ("PATCH", "/v1/tasks/1", json!({ "label": nul })),
+        ("POST", "/v1/jobs", json!({ "task_id": 1, "agent": nul })),
+        ("POST", "/v1/claim", json!({ "worker": nul })),
+        ("POST", "/v1/claim", json!({ "worker": "w", "agent": nul })),
+        ("POST", "/v1/jobs/1/heartbeat", json!({ "token": nul })),
         (
             "POST",
-            "/jobs/1/fail",
+            "/v1/jobs/1/fail",
             json!({ "token": nul, "error": nul }),
         ),
-        ("POST", "/policy/rollback", json!({ "reason": nul })),
+        ("POST", "/v1/policy/rollback", json!({ "reason": nul })),
     ] {
         let answer = service.request(method, path).json(&body).send();
         assert!(

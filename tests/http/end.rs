@@ -15,7 +15,8 @@ use crate::support::service::Service;
 fn told_to_stop_it_answers_those_who_wait_and_ends_well() {
     let service = Service::start();
     let (waited, ended) = thread::scope(|scope| {
-        let waiting = scope.spawn(|| service.post("/claim", &json!({"worker": "one", "wait": 50})));
+        let waiting =
+            scope.spawn(|| service.post("/v1/claim", &json!({"worker": "one", "wait": 50})));
         until_one_waits(&service);
         service.terminate();
         (waiting.join().unwrap().status, ())
@@ -29,7 +30,7 @@ fn a_request_that_never_comes_whole_does_not_keep_it() {
     let service = Service::start();
     let mut connection = TcpStream::connect(&service.address).unwrap();
     connection
-        .write_all(b"POST /claim HTTP/1.1\r\nhost: ")
+        .write_all(b"POST /v1/claim HTTP/1.1\r\nhost: ")
         .unwrap();
     service.get("/healthz").is(200);
     assert!(service.stop().success());

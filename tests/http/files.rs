@@ -44,8 +44,8 @@ fn what_is_acknowledged_after_the_change_is_in_the_file_at_the_path() {
                             "{}{writer}-{number}",
                             if is_after { "after" } else { "before" }
                         );
-                        let answer =
-                            service.post("/tasks", &json!({ "repo": "beta", "work_item": name }));
+                        let answer = service
+                            .post("/v1/tasks", &json!({ "repo": "beta", "work_item": name }));
                         assert!([201, 503].contains(&answer.status), "{}", answer.text);
                         if is_after && answer.status == 201 {
                             acknowledged.lock().unwrap().push(name);
@@ -96,7 +96,7 @@ fn whoever_follows_the_events_is_told() {
     for way in &WAYS {
         let service = Service::on(way.queue());
         let mut stream = TcpStream::connect(&service.address).unwrap();
-        write!(stream, "GET /events HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
+        write!(stream, "GET /v1/events HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
         let told = Arc::new(Mutex::new(0));
         let count = Arc::clone(&told);
         thread::spawn(move || {
@@ -123,13 +123,13 @@ fn a_worker_that_waits_gets_a_job_of_the_file_at_the_path() {
         let gate = way.queue();
         let service = Service::on(gate);
         service
-            .post("/claim", &json!({ "worker": "first" }))
+            .post("/v1/claim", &json!({ "worker": "first" }))
             .is(200);
         let address = service.address.clone();
         let waiting = thread::spawn(move || {
             loop {
                 let body = json!({ "worker": "second", "agent": "nobody", "wait": 60 });
-                let answer = ask(&address, "POST", "/claim", &body).unwrap();
+                let answer = ask(&address, "POST", "/v1/claim", &body).unwrap();
                 match answer.status {
                     200 => return answer.json()["token"].as_str().unwrap().to_owned(),
                     // The answer may be that the file was missing for a moment; then it asks again.
@@ -185,7 +185,7 @@ fn alerts_of_the_file_at_the_path_are_sent_although_nobody_asks_the_service() {
 #[test]
 fn while_the_file_is_away_nothing_is_acknowledged_and_it_is_not_ready() {
     let service = Service::on(WAYS[0].queue());
-    let add = || service.post("/tasks", &json!({ "repo": "beta" }));
+    let add = || service.post("/v1/tasks", &json!({ "repo": "beta" }));
     until("it is ready", || service.is_ready());
     let away = service.gate.path("away.db");
     for is_removed in [false, true] {
@@ -204,7 +204,7 @@ fn while_the_file_is_away_nothing_is_acknowledged_and_it_is_not_ready() {
                 "{refused}"
             );
             let claim = json!({ "worker": "w", "wait": 5 });
-            service.post("/claim", &claim).is(503);
+            service.post("/v1/claim", &claim).is(503);
         }
         assert!(
             !service.gate.database().exists(),
@@ -258,7 +258,9 @@ fn the_log_shrinks_after_a_long_reader_has_gone_and_the_metrics_tell_its_length(
     assert!(wal_bytes() > 50 << 20);
     reader.execute_batch("COMMIT").unwrap();
     until("it has shrunk", || {
-        service.post("/tasks", &json!({ "repo": "alpha" })).is(201);
+        service
+            .post("/v1/tasks", &json!({ "repo": "alpha" }))
+            .is(201);
         wal_bytes() <= 32 << 20
     });
 }
@@ -266,10 +268,10 @@ fn the_log_shrinks_after_a_long_reader_has_gone_and_the_metrics_tell_its_length(
 #[test]
 fn a_backup_that_is_moved_beside_the_log_of_the_old_file_is_refused_until_the_log_is_removed() {
     let service = Service::on(WAYS[0].queue());
-    service.post("/tasks", &json!({"repo": "beta"})).is(201);
+    service.post("/v1/tasks", &json!({"repo": "beta"})).is(201);
     fs::rename(service.gate.path("backup.db"), service.gate.database()).unwrap();
     // SQLite would read the old file's changes into the backup.
-    let refused = service.post("/tasks", &json!({"repo": "gamma"})).is(503);
+    let refused = service.post("/v1/tasks", &json!({"repo": "gamma"})).is(503);
     assert!(
         refused
             .detail()
@@ -280,7 +282,7 @@ fn a_backup_that_is_moved_beside_the_log_of_the_old_file_is_refused_until_the_lo
     assert!(!service.is_ready());
     remove_log_and_index(&service.gate);
     until("the service is ready again", || service.is_ready());
-    service.post("/tasks", &json!({"repo": "gamma"})).is(201);
+    service.post("/v1/tasks", &json!({"repo": "gamma"})).is(201);
     let repos = value(&service.gate, "SELECT group_concat(repo) FROM tasks");
     assert_eq!(repos.as_deref(), Some("alpha,gamma"));
 }
@@ -288,13 +290,13 @@ fn a_backup_that_is_moved_beside_the_log_of_the_old_file_is_refused_until_the_lo
 #[test]
 fn a_log_that_was_emptied_under_the_service_is_no_log() {
     let service = Service::on(WAYS[0].queue());
-    service.post("/tasks", &json!({"repo": "beta"})).is(201);
+    service.post("/v1/tasks", &json!({"repo": "beta"})).is(201);
     let log = format!("{}-wal", service.gate.database().display());
     fs::File::create(log).unwrap();
     let freeze = json!({"repo": "alpha", "new": true, "reason": "down"});
-    service.post("/serial-gate/freeze", &freeze).is(503);
+    service.post("/v1/freezes", &freeze).is(503);
     until("the service is ready again", || service.is_ready());
-    let freeze = service.post("/serial-gate/freeze", &freeze).is(200).json();
+    let freeze = service.post("/v1/freezes", &freeze).is(200).json();
     let there = value(
         &service.gate,
         "SELECT max(gate_number) FROM repo_freeze WHERE cleared_at IS NULL",

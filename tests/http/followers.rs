@@ -21,7 +21,7 @@ fn follow(service: &Service, token: Option<&str>) -> (BufReader<TcpStream>, Stri
     let mut connection = service.connect();
     // The end of the stream is then the end of the connection.
     let request =
-        format!("GET /events HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{bearer}\r\n");
+        format!("GET /v1/events HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{bearer}\r\n");
     connection.write_all(request.as_bytes()).unwrap();
     let mut reader = BufReader::new(connection);
     let mut head = String::new();
@@ -81,7 +81,7 @@ fn a_revoked_token_ends_a_claim_that_waits_and_the_job_is_anothers() {
     thread::scope(|scope| {
         let waiting = scope.spawn(|| {
             service
-                .request("POST", "/claim")
+                .request("POST", "/v1/claim")
                 .token(&gone)
                 .json(&claim)
                 .send()
@@ -99,7 +99,7 @@ fn a_revoked_token_ends_a_claim_that_waits_and_the_job_is_anothers() {
     });
     service.gate.run(&["task", "add", "alpha"]).succeeds();
     let other = service
-        .request("POST", "/claim")
+        .request("POST", "/v1/claim")
         .token(&ops)
         .json(&json!({"worker": "two"}));
     assert_eq!(other.send().is(200).json()["id"], 1);
@@ -112,7 +112,7 @@ fn the_first_token_ends_the_waiting_of_those_who_have_none() {
     until_it_says(&mut stream, "event: change");
     let claim = json!({"worker": "one", "wait": 300});
     thread::scope(|scope| {
-        let waiting = scope.spawn(|| service.post("/claim", &claim));
+        let waiting = scope.spawn(|| service.post("/v1/claim", &claim));
         until_one_waits(&service);
         access_token(&service.gate, "ops", "operator");
         waiting.join().unwrap().is(401);

@@ -39,7 +39,7 @@ fn together(service: &Service, asked: &[(&str, Value)]) -> Vec<Answer> {
     program.begin_alone();
     thread::scope(|scope| {
         // It waits for the lock, and the others wait for it.
-        let first = scope.spawn(|| service.post("/tasks", &json!({"repo": "first"})));
+        let first = scope.spawn(|| service.post("/v1/tasks", &json!({"repo": "first"})));
         thread::sleep(Duration::from_millis(300));
         let asking: Vec<_> = asked
             .iter()
@@ -59,7 +59,7 @@ fn tasks() -> Vec<(&'static str, Value)> {
         _ => format!("repo-{n}"),
     };
     let task = |n: usize| json!({"repo": repo(n), "work_item": format!("item-{n}")});
-    (0..18).map(|n| ("/tasks", task(n))).collect()
+    (0..18).map(|n| ("/v1/tasks", task(n))).collect()
 }
 
 fn texts(gate: &Gate, sql: &str) -> BTreeSet<String> {
@@ -123,10 +123,10 @@ fn a_claim_that_a_trigger_refuses_takes_no_other_with_it() {
         let service = Service::on(refusing(refusal, when));
         for n in 0..JOBS {
             let task = json!({"repo": format!("repo-{n}")});
-            service.post("/tasks", &task).is(201);
+            service.post("/v1/tasks", &task).is(201);
         }
-        service.post("/tasks", &json!({"repo": "bad"})).is(201);
-        let claim = |n: i64| ("/claim", json!({"worker": format!("worker-{n}")}));
+        service.post("/v1/tasks", &json!({"repo": "bad"})).is(201);
+        let claim = |n: i64| ("/v1/claim", json!({"worker": format!("worker-{n}")}));
         let mut asked: Vec<_> = (0..=JOBS).map(claim).collect();
         asked.extend(
             tasks()
@@ -140,8 +140,8 @@ fn a_claim_that_a_trigger_refuses_takes_no_other_with_it() {
         let mut refused = 0;
         for (answer, (path, _)) in answers.iter().zip(&asked) {
             match (*path, answer.status) {
-                ("/claim", 503) => refused += 1,
-                ("/claim", 200) => {
+                ("/v1/claim", 503) => refused += 1,
+                ("/v1/claim", 200) => {
                     let job = answer.json();
                     let token = token(&job);
                     let is_there = program.maybe::<i64>(format!(
@@ -151,7 +151,7 @@ fn a_claim_that_a_trigger_refuses_takes_no_other_with_it() {
                     ));
                     assert!(is_there.is_some(), "{refusal:?}: {job}");
                 }
-                ("/tasks", 201) => {
+                ("/v1/tasks", 201) => {
                     let id = answer.json()["task_id"].as_i64().unwrap();
                     let task = format!("SELECT 1 FROM tasks WHERE id = {id}");
                     assert!(
@@ -181,13 +181,13 @@ fn a_claim_is_not_undone_by_what_cannot_be_written_down_after_it() {
         .succeeds();
     let service = Service::on(gate);
     for _ in 0..2 {
-        service.post("/tasks", &json!({"repo": "alpha"})).is(201);
+        service.post("/v1/tasks", &json!({"repo": "alpha"})).is(201);
     }
     let job = service
-        .post("/claim", &json!({"worker": "one"}))
+        .post("/v1/claim", &json!({"worker": "one"}))
         .is(200)
         .json();
-    let finish = format!("/jobs/{}/finish", job["id"]);
+    let finish = format!("/v1/jobs/{}/finish", job["id"]);
     service
         .post(&finish, &json!({"token": job["token"]}))
         .is(200);
@@ -229,12 +229,12 @@ fn of_the_workers_that_wait_the_first_get_the_jobs_although_a_change_beside_them
             for n in 0..8 {
                 let claim = json!({"worker": format!("worker-{n}"), "wait": 60});
                 let service = &service;
-                waiting.push(scope.spawn(move || service.post("/claim", &claim)));
+                waiting.push(scope.spawn(move || service.post("/v1/claim", &claim)));
                 until(service, &format!("serial_gate_waiting_workers {}", n + 1));
             }
             // Together with the request that waits for the lock, there are four jobs.
             let asked =
-                ["alpha", "bad", "beta", "gamma"].map(|repo| ("/tasks", json!({"repo": repo})));
+                ["alpha", "bad", "beta", "gamma"].map(|repo| ("/v1/tasks", json!({"repo": repo})));
             let answers = together(&service, &asked);
             assert_eq!(answers[1].status, 503, "{refusal:?}");
             let others = waiting.split_off(4);

@@ -135,7 +135,7 @@ fn a_header_that_decides_something_is_there_once() {
 fn a_length_that_could_be_two_is_refused_or_ends_the_connection() {
     let service = Service::start();
     let hidden = "0\r\n\r\nGET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
-    let first = "POST /claim HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
+    let first = "POST /v1/claim HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
     for lines in [
         "content-length: 2\r\ncontent-length: 3",
         "content-length: 2, 2",
@@ -175,7 +175,7 @@ fn a_body_has_one_encoding_which_every_proxy_reads_alike() {
         &["transfer-encoding: chunked, chunked"],
     ] {
         let head = [
-            "POST /tasks HTTP/1.1",
+            "POST /v1/tasks HTTP/1.1",
             "host: localhost",
             "content-type: application/json",
         ];

@@ -99,7 +99,7 @@ impl Crowd {
     /// Adds a task. Without an answer, it may exist or not.
     fn add_task(&self, repo: usize) {
         let task = json!({"repo": format!("repo-{repo}")});
-        if let Ok(answer) = ask(&self.address, "POST", "/tasks", &task)
+        if let Ok(answer) = ask(&self.address, "POST", "/v1/tasks", &task)
             && answer.status == 201
         {
             let id = answer.json()["task_id"].as_i64().unwrap();
@@ -110,7 +110,7 @@ impl Crowd {
     fn work(&self, n: usize) {
         let claim = json!({"worker": format!("worker-{n}"), "wait": 1});
         while !self.over.load(Ordering::Relaxed) {
-            match ask(&self.address, "POST", "/claim", &claim) {
+            match ask(&self.address, "POST", "/v1/claim", &claim) {
                 Ok(answer) if answer.status == 200 => {
                     self.finish(&answer.json());
                     if self.adding.load(Ordering::Relaxed) {
@@ -125,17 +125,17 @@ impl Crowd {
 
     /// Ends the job, and then the task, and repeats each request until there is an answer.
     fn finish(&self, job: &Value) {
-        let finish = format!("/jobs/{}/finish", job["id"]);
+        let finish = format!("/v1/jobs/{}/finish", job["id"]);
         let ended = self.insist("POST", &finish, &json!({"token": job["token"]}));
         if ended.status != 200 {
             // The answer to an earlier try may have been lost, or the lease expired.
-            let explain = format!("/jobs/{}/explain", job["id"]);
+            let explain = format!("/v1/jobs/{}/explain", job["id"]);
             let found = self.insist("GET", &explain, &json!({})).json();
             if found["job"]["status"] != "done" {
                 return;
             }
         }
-        let task = format!("/tasks/{}", job["task_id"]);
+        let task = format!("/v1/tasks/{}", job["task_id"]);
         self.insist("PATCH", &task, &json!({"stage": "done"}))
             .is(200);
     }
@@ -146,7 +146,7 @@ impl Crowd {
             // Not a worker's repo: a lost answer would hold its tasks for long.
             let body = json!({"repo": "closed", "new": true, "reason": format!("reason {freeze}"), "who": "ops"});
             freeze += 1;
-            match ask(&self.address, "POST", "/serial-gate/freeze", &body) {
+            match ask(&self.address, "POST", "/v1/freezes", &body) {
                 Ok(answer) if answer.status == 200 => {
                     let id = answer.json()["freeze_id"].as_i64().unwrap();
                     self.frozen.lock().unwrap().insert(id);

@@ -17,9 +17,9 @@ fn it_shows_what_runs_what_waits_and_why() {
     let service = Service::start();
     for work_item in ["ORCH-1", "ORCH-2"] {
         let task = json!({"repo": "alpha", "work_item": work_item});
-        service.post("/tasks", &task).is(201);
+        service.post("/v1/tasks", &task).is(201);
     }
-    service.post("/claim", &json!({"worker": "one"})).is(200);
+    service.post("/v1/claim", &json!({"worker": "one"})).is(200);
     let page = service.get("/").is(200).text;
     for part in [
         "<b>ORCH-1</b> in analysis",
@@ -35,7 +35,7 @@ fn it_shows_what_runs_what_waits_and_why() {
 #[test]
 fn its_forms_freeze_and_unfreeze_a_repo() {
     let service = Service::start();
-    service.post("/tasks", &json!({"repo": "alpha"})).is(201);
+    service.post("/v1/tasks", &json!({"repo": "alpha"})).is(201);
     let frozen = form(
         &service,
         "/dashboard/freeze",
@@ -53,15 +53,12 @@ fn its_forms_freeze_and_unfreeze_a_repo() {
         form(&service, "/dashboard/unfreeze", &fields)
     };
     service
-        .post(
-            "/serial-gate/freeze",
-            &json!({"repo": "alpha", "reason": "again"}),
-        )
+        .post("/v1/freezes", &json!({"repo": "alpha", "reason": "again"}))
         .is(200);
     let late = unfreeze(&page).is(409);
     assert!(late.text.contains("class=\"said\""), "{}", late.text);
     unfreeze(&late.text).is(303);
-    service.post("/claim", &json!({"worker": "one"})).is(200);
+    service.post("/v1/claim", &json!({"worker": "one"})).is(200);
 }
 
 #[test]
@@ -69,10 +66,10 @@ fn what_stands_in_the_database_is_text_on_it() {
     let service = Service::start();
     let nasty = "<script>alert(1)</script>\"'&";
     let task = json!({"repo": nasty, "work_item": nasty, "stage": nasty});
-    service.post("/tasks", &task).is(201);
-    service.post("/tasks", &task).is(201);
+    service.post("/v1/tasks", &task).is(201);
+    service.post("/v1/tasks", &task).is(201);
     let freeze = json!({"repo": nasty, "new": true, "reason": nasty, "who": nasty});
-    service.post("/serial-gate/freeze", &freeze).is(200);
+    service.post("/v1/freezes", &freeze).is(200);
     let page = service.get("/").is(200).text;
     assert!(!page.contains("<script>alert"), "{page}");
     assert!(page.contains("alert(1)"), "{page}");

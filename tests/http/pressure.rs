@@ -45,13 +45,13 @@ fn whatever_strangers_begin_and_do_not_end_shuts_nobody_out() {
         "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\nGET /",
         "POST /login HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\ntoken=",
         "POST /login HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n5\r\ntoken",
-        "POST /claim HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer sgt_1_x\r\ncontent-length: 100000\r\n\r\n{",
+        "POST /v1/claim HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer sgt_1_x\r\ncontent-length: 100000\r\n\r\n{",
     ] {
         let (service, token) = with_few_files();
         service.gate.run(&["task", "add", "alpha"]).succeeds();
         let strangers = connections(&service, 10 * PLACES, sent);
         service.get("/healthz").is(200);
-        let claim = service.request("POST", "/claim").token(&token);
+        let claim = service.request("POST", "/v1/claim").token(&token);
         claim.json(&json!({"worker": "one"})).send().is(200);
         drop(strangers);
     }
@@ -64,7 +64,7 @@ fn a_claim_that_waits_is_not_cut_to_make_room() {
     thread::scope(|scope| {
         let waiting = scope.spawn(|| {
             service
-                .request("POST", "/claim")
+                .request("POST", "/v1/claim")
                 .token(&token)
                 .json(&claim)
                 .send()
@@ -82,7 +82,7 @@ fn when_all_places_are_in_use_it_still_says_that_it_lives() {
     let (service, token) = with_few_files();
     let body = json!({"worker": "one", "wait": 300}).to_string();
     let claim = format!(
-        "POST /claim HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        "POST /v1/claim HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
     let mut waiting = Vec::new();
@@ -92,8 +92,9 @@ fn when_all_places_are_in_use_it_still_says_that_it_lives() {
         until_with(&service, Some(&token), &line);
     }
     // Takes the place of the connection that has just asked.
-    let follow =
-        format!("GET /events HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\r\n");
+    let follow = format!(
+        "GET /v1/events HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\r\n"
+    );
     waiting.extend(connections(&service, 1, &follow));
     let mut status = [0; 12];
     waiting.last().unwrap().read_exact(&mut status).unwrap();
@@ -168,7 +169,7 @@ fn a_low_limit_on_open_files_is_said_at_the_start() {
 #[test]
 fn those_who_read_nothing_of_large_answers_are_cut() {
     let service = Service::start();
-    service.post("/tasks", &json!({"repo": "alpha"})).is(201);
+    service.post("/v1/tasks", &json!({"repo": "alpha"})).is(201);
     let large = "x".repeat(16_000_000);
     let program = service.gate.program();
     program.run(format!("UPDATE tasks SET work_item_id = '{large}'"));

@@ -63,7 +63,7 @@ fn measure(what: &str, service: &Service, token: &str, pressure: impl FnOnce() +
         let claims = scope.spawn(|| {
             let body = json!({"worker": "one"}).to_string();
             let head = format!(
-                "POST /claim HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+                "POST /v1/claim HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
                 body.len()
             );
             time(&|| answers(service, &head).is_some_and(|answer| answer.contains(" 200 ")))
@@ -122,7 +122,7 @@ fn figures_under_pressure() {
             },
         );
     }
-    for path in ["/events", "/queue", "/"] {
+    for path in ["/v1/events", "/queue", "/"] {
         let connections = std::sync::Mutex::new(Vec::new());
         measure(
             &format!("200 that read nothing of {path}"),
@@ -150,7 +150,7 @@ fn figures_under_pressure() {
                 scope.spawn(move || {
                     let Some(mut connection) = TcpStream::connect(&service.address).ok() else { return };
                     let head = format!(
-                        "POST /policy/check HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                        "POST /v1/policy/check HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
                         16 << 20
                     );
                     let _ = connection.write_all(head.as_bytes());
@@ -193,11 +193,11 @@ fn figures_beside_bombs() {
         let (mut most, mut back, mut checked) = (0, Duration::ZERO, String::new());
         measure(what, &service, &token, || {
             thread::scope(|scope| {
-                let check = scope.spawn(|| post(&service, &token, "/policy/check", &bomb));
+                let check = scope.spawn(|| post(&service, &token, "/v1/policy/check", &bomb));
                 thread::sleep(Duration::from_millis(300));
                 let begun = Instant::now();
                 let body = json!({"reason": "now", "generation": generation}).to_string();
-                post(&service, &token, "/policy/rollback", body.as_bytes());
+                post(&service, &token, "/v1/policy/rollback", body.as_bytes());
                 back = begun.elapsed();
                 generation = 5 - generation;
                 while !check.is_finished() {
@@ -216,7 +216,7 @@ fn figures_beside_bombs() {
     }
     let (_, slow) = admitted().swap_remove(0);
     let (address, held) = (service.address.clone(), token.clone());
-    thread::spawn(move || post_to(&address, &held, "/policy/check", &slow));
+    thread::spawn(move || post_to(&address, &held, "/v1/policy/check", &slow));
     thread::sleep(Duration::from_secs(2));
     let begun = Instant::now();
     service.stop();

@@ -294,7 +294,7 @@ impl World {
 
     #[track_caller]
     fn is_refused(&self, given: &Given) {
-        let path = format!("/jobs/{}/finish", given.job);
+        let path = format!("/v1/jobs/{}/finish", given.job);
         let body = json!({"token": given.token});
         let answer = ask_with_token(&self.service.address, &self.access, "POST", &path, &body);
         let status = answer.unwrap().status;
@@ -305,7 +305,13 @@ impl World {
         let told = self.told.lock().unwrap();
         println!("{} claims", told.given.len());
         let task = json!({"repo": "last"});
-        let added = ask_with_token(&self.service.address, &self.access, "POST", "/tasks", &task);
+        let added = ask_with_token(
+            &self.service.address,
+            &self.access,
+            "POST",
+            "/v1/tasks",
+            &task,
+        );
         let id = added.unwrap().is(201).json()["task_id"].as_i64();
         let sqlite = self.gate.sqlite();
         let mut query = sqlite.prepare("SELECT 1 FROM tasks WHERE id = ?1").unwrap();

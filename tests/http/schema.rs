@@ -28,7 +28,7 @@ fn what_the_document_promises_is_kept() {
         // `--header` is sent where it should be missing: `access` has its own tests for both.
         .args([
             "--exclude-path",
-            "/events",
+            "/v1/events",
             "--exclude-checks",
             "ignored_auth,missing_required_header",
         ])

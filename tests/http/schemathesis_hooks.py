@@ -19,12 +19,12 @@ def before_call(context, case, kwargs):
     if case.path.startswith("/policy/") and case.query:
         # Whether they are good is for the policy to say: the document has no words for it.
         case.query.pop("rules", None)
-    if case.path == "/claim" and isinstance(case.body, dict):
+    if case.path == "/v1/claim" and isinstance(case.body, dict):
         wait = case.body.get("wait")
         # What is refused stays as it is.
         if isinstance(wait, (int, float)) and 0 < wait <= 300:
             case.body["wait"] = 0
-    if case.path.startswith("/tasks/") and isinstance(case.body, dict) and case.body.get("force") is True:
+    if case.path.startswith("/v1/tasks/") and isinstance(case.body, dict) and case.body.get("force") is True:
         # A schema has no words for it: `reason` may be empty otherwise.
         reason = case.body.get("reason", "")
         if isinstance(reason, str) and not reason.strip():

@@ -26,17 +26,17 @@ fn while_the_server_is_away_it_is_not_ready_and_afterwards_it_goes_on() {
     };
     let service = Service::on(queue_on(&server));
     assert!(service.is_ready());
-    service.post("/tasks", &json!({"repo": "alpha"})).is(201);
+    service.post("/v1/tasks", &json!({"repo": "alpha"})).is(201);
     for _ in 0..2 {
         server.stop();
         service.get("/readyz").is(503);
         service.get("/healthz").is(200);
-        service.post("/tasks", &json!({"repo": "alpha"})).is(503);
-        service.post("/claim", &json!({"worker": "w"})).is(503);
+        service.post("/v1/tasks", &json!({"repo": "alpha"})).is(503);
+        service.post("/v1/claim", &json!({"worker": "w"})).is(503);
         server.start();
         until_so("it is ready again", || service.is_ready());
-        service.post("/tasks", &json!({"repo": "beta"})).is(201);
-        service.post("/claim", &json!({"worker": "w"})).is(200);
+        service.post("/v1/tasks", &json!({"repo": "beta"})).is(201);
+        service.post("/v1/claim", &json!({"worker": "w"})).is(200);
     }
 }
 
@@ -52,7 +52,7 @@ fn a_worker_that_waits_gets_a_job_after_the_server_was_away() {
             let claim = json!({"worker": "w", "wait": 50});
             loop {
                 // It may be told that the server is away, and asks again.
-                let answer = service.post("/claim", &claim);
+                let answer = service.post("/v1/claim", &claim);
                 match answer.status {
                     503 => std::thread::sleep(Duration::from_millis(50)),
                     _ => return answer,
@@ -84,7 +84,7 @@ fn a_service_with_workers_that_wait_changes_nothing_while_nothing_happens() {
         for n in 0..3 {
             let claim = json!({"worker": format!("w-{n}"), "wait": 60});
             let service = &service;
-            scope.spawn(move || service.post("/claim", &claim));
+            scope.spawn(move || service.post("/v1/claim", &claim));
         }
         until(&service, "serial_gate_waiting_workers 3");
         std::thread::sleep(Duration::from_secs(3));

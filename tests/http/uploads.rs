@@ -15,7 +15,7 @@ const WAITING: usize = 16;
 
 fn head(length: usize, more: &str) -> String {
     format!(
-        "POST /policy/check HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{more}content-length: {length}\r\n\r\n"
+        "POST /v1/policy/check HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{more}content-length: {length}\r\n\r\n"
     )
 }
 

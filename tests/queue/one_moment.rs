@@ -117,7 +117,7 @@ fn the_service_answers_of_one_moment() {
         let repo = &answer["serial_gate"]["per_repo"]["a"];
         let first = repo["active_task"]["task_id"] == 1;
         is_one_moment(first, repo["frozen"] == true, repo);
-        let explained = service.get("/jobs/1/explain").json();
+        let explained = service.get("/v1/jobs/1/explain").json();
         let named = |key: &str| !explained[key].as_array().unwrap().is_empty();
         is_one_moment(named("tasks"), named("freezes"), &explained);
     });

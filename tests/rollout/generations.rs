@@ -618,7 +618,7 @@ fn a_running_service_goes_by_what_a_backup_has_under_the_number_that_it_knows() 
     backup.run(&settings("alpha")).succeeds();
     gate.run(&settings("beta")).succeeds();
     let service = Service::on(gate);
-    let claim = || service.post("/claim", &json!({"worker": "one"}));
+    let claim = || service.post("/v1/claim", &json!({"worker": "one"}));
     assert_eq!(claim().is(200).json()["generation"], 2);
     service.gate.restore_in_place(&backup);
     assert_eq!(claim().is(200).json()["id"], 1);

@@ -266,8 +266,8 @@ fn the_service_answers_503_and_goes_on() {
     let freeze = json!({"repo": "alpha", "new": true, "reason": "incident"});
     for body in &NO_FREEZE {
         trigger(&service.gate, body);
-        service.post("/serial-gate/freeze", &freeze).is(503);
+        service.post("/v1/freezes", &freeze).is(503);
         service.gate.program().drop_trigger("undo");
     }
-    service.post("/serial-gate/freeze", &freeze).is(200);
+    service.post("/v1/freezes", &freeze).is(200);
 }

@@ -55,11 +55,11 @@ fn over_http_the_number_may_be_sent_as_one() {
     for verb in ["heartbeat", "finish"] {
         for token in [json!(31), json!("31")] {
             let body = json!({ "token": token });
-            service.post(&format!("/jobs/1/{verb}"), &body).is(200);
+            service.post(&format!("/v1/jobs/1/{verb}"), &body).is(200);
         }
     }
     service
-        .post("/jobs/1/finish", &json!({ "token": 32 }))
+        .post("/v1/jobs/1/finish", &json!({ "token": 32 }))
         .is(409);
     assert_eq!(status(&service.gate, 1), "done");
 }

@@ -466,7 +466,7 @@ fn what_a_job_had_ended_as_is_still_told_after_its_task_was_cancelled() {
 fn end(service: &Service, path: &str, more: &Value) -> crate::support::service::Answer {
     let mut body = more.clone();
     let method = match path {
-        "/tasks/1" => {
+        "/v1/tasks/1" => {
             body["stage"] = json!("done");
             "PATCH"
         }
@@ -478,8 +478,8 @@ fn end(service: &Service, path: &str, more: &Value) -> crate::support::service::
 #[test]
 fn over_http_a_task_ends_as_by_command() {
     for (path, outcome) in [
-        ("/tasks/1", "done -"),
-        ("/tasks/1/cancel", "done cancelled"),
+        ("/v1/tasks/1", "done -"),
+        ("/v1/tasks/1/cancel", "done cancelled"),
     ] {
         let service = Service::on(gate());
         let gate = &service.gate;
@@ -507,14 +507,14 @@ fn over_http_a_task_ends_as_by_command() {
         assert_eq!(statuses(gate), "running,cancelled", "{path}");
         assert_eq!(end_of(gate, 1), outcome);
         let body = json!({ "token": token });
-        service.post("/jobs/1/finish", &body).is(200);
-        service.post("/jobs/2/requeue", &json!({})).is(409);
+        service.post("/v1/jobs/1/finish", &body).is(200);
+        service.post("/v1/jobs/2/requeue", &json!({})).is(409);
     }
 }
 
 #[test]
 fn over_http_a_forced_end_cancels_what_is_running() {
-    for path in ["/tasks/1", "/tasks/1/cancel"] {
+    for path in ["/v1/tasks/1", "/v1/tasks/1/cancel"] {
         let service = Service::on(gate());
         let token = claim(&service.gate, "analyst");
         end(
@@ -526,7 +526,7 @@ fn over_http_a_forced_end_cancels_what_is_running() {
         let body = json!({ "token": token });
         for verb in ["finish", "fail", "heartbeat"] {
             let refused = service
-                .post(&format!("/jobs/1/{verb}"), &body)
+                .post(&format!("/v1/jobs/1/{verb}"), &body)
                 .is(409)
                 .detail();
             assert!(refused.contains("as `cancelled`"), "{refused}");

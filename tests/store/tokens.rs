@@ -119,11 +119,13 @@ fn a_refused_token_is_in_the_audit_once_a_minute() {
 #[test]
 fn a_token_refused_over_http_is_in_the_audit() {
     let service = Service::start();
-    service.post("/tasks", &json!({ "repo": "alpha" })).is(201);
-    service.post("/claim", &json!({ "worker": "w" })).is(200);
+    service
+        .post("/v1/tasks", &json!({ "repo": "alpha" }))
+        .is(201);
+    service.post("/v1/claim", &json!({ "worker": "w" })).is(200);
     for verb in ["finish", "fail", "heartbeat"] {
         service
-            .post(&format!("/jobs/1/{verb}"), &json!({ "token": "wrong" }))
+            .post(&format!("/v1/jobs/1/{verb}"), &json!({ "token": "wrong" }))
             .is(409);
     }
     assert_eq!(value(&service.gate, REFUSED).unwrap(), "1");
@@ -157,13 +159,15 @@ fn the_same_end_again_is_no_error_and_another_is_told_the_outcome() {
 fn over_http_the_same_end_again_is_no_error_and_another_is_told_the_outcome() {
     for [verb, other] in ENDS {
         let service = Service::start();
-        service.post("/tasks", &json!({ "repo": "alpha" })).is(201);
+        service
+            .post("/v1/tasks", &json!({ "repo": "alpha" }))
+            .is(201);
         let claimed = service
-            .post("/claim", &json!({ "worker": "w" }))
+            .post("/v1/claim", &json!({ "worker": "w" }))
             .is(200)
             .json();
         let body = json!({ "token": token(&claimed) });
-        let with = |verb: &str| service.post(&format!("/jobs/1/{verb}"), &body);
+        let with = |verb: &str| service.post(&format!("/v1/jobs/1/{verb}"), &body);
         let first: Value = with(verb).is(200).json();
         assert_eq!(with(verb).is(200).json(), first);
         for another in [other, "heartbeat"] {

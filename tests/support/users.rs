@@ -144,7 +144,7 @@ impl User {
         let added = if self.random.below(4) == 0 {
             self.run(&["task", "add", &repo, "--json"])
         } else {
-            self.post("/tasks", &json!({"repo": repo}), 201)
+            self.post("/v1/tasks", &json!({"repo": repo}), 201)
         };
         let Some(added) = added else { return };
         let id = added["task_id"].as_i64().unwrap();
@@ -165,7 +165,7 @@ impl User {
             ran.json_lines().pop()
         } else {
             let body = json!({"worker": self.name});
-            ask_with_token(&self.address, &self.access, "POST", "/claim", &body)
+            ask_with_token(&self.address, &self.access, "POST", "/v1/claim", &body)
                 .ok()
                 .filter(|answer| answer.status == 200)
                 .map(|answer| answer.json())
@@ -192,7 +192,7 @@ impl User {
             return;
         };
         let asked = self.asked();
-        let path = format!("/jobs/{}/{how}", given.job);
+        let path = format!("/v1/jobs/{}/{how}", given.job);
         let body = json!({"token": given.token});
         if self.post(&path, &body, 200).is_none() {
             return;
@@ -201,7 +201,7 @@ impl User {
             told.ended.insert(given.job, status);
         });
         // The next task of its repo may start.
-        let path = format!("/tasks/{}", given.task);
+        let path = format!("/v1/tasks/{}", given.task);
         if self
             .ask("PATCH", &path, &json!({"stage": "done"}), 200)
             .is_some()
@@ -228,7 +228,7 @@ impl User {
         if of_another {
             return;
         }
-        let path = format!("/jobs/{}/requeue", given.job);
+        let path = format!("/v1/jobs/{}/requeue", given.job);
         if self.post(&path, &json!({"reason": "again"}), 200).is_some() {
             self.hears(asked, |told| told.void.push(given));
         }
@@ -240,7 +240,7 @@ impl User {
         match self.frozen.take() {
             None => {
                 let body = json!({"repo": repo, "new": true, "reason": "bad deploy"});
-                let Some(frozen) = self.post("/serial-gate/freeze", &body, 200) else {
+                let Some(frozen) = self.post("/v1/freezes", &body, 200) else {
                     return;
                 };
                 let number = frozen["freeze_id"].as_i64().unwrap();
@@ -275,7 +275,7 @@ impl User {
         };
         let repo = format!("deployed-by-{}", self.name);
         let body = json!({"repo": repo, "deploy": deploy, "verdict": verdict});
-        let Some(answer) = self.post("/deploys", &body, 201) else {
+        let Some(answer) = self.post("/v1/deploys", &body, 201) else {
             return;
         };
         self.hears(asked, |told| {

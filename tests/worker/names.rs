@@ -222,7 +222,7 @@ fn the_service_refuses_the_same_tasks() {
     let service = Service::on(project.gate.clone());
     let post = |work_item: &str, status: u16| -> Value {
         let task = json!({"repo": "alpha", "work_item": work_item});
-        service.post("/tasks", &task).is(status).json()
+        service.post("/v1/tasks", &task).is(status).json()
     };
     post("ORCH-1", 201);
     for (work_item, status, word) in [
@@ -243,9 +243,9 @@ fn the_service_refuses_the_same_tasks() {
     // Where no branch is cut, any text is fine that can be passed to a command.
     for (text, status) in [("two words", 201), ("a\0b", 422)] {
         let task = json!({"repo": "beta", "work_item": text});
-        service.post("/tasks", &task).is(status);
+        service.post("/v1/tasks", &task).is(status);
         let job = json!({"task_id": 1, "agent": text});
-        service.post("/jobs", &job).is(status);
+        service.post("/v1/jobs", &job).is(status);
     }
 }
 
@@ -256,7 +256,7 @@ fn the_service_adds_a_task_once_for_a_key() {
     let task = json!({"repo": "alpha", "work_item": "ORCH-1"});
     for _ in 0..2 {
         let request = service
-            .request("POST", "/tasks")
+            .request("POST", "/v1/tasks")
             .header("Idempotency-Key", "k");
         request.json(&task).send().is(201);
     }

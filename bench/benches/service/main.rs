@@ -61,9 +61,9 @@ fn main() -> io::Result<()> {
     report.paragraph("## Claims")?;
     report.paragraph(&format!(
         "Rounds of {jobs} claims on one database, in turns: by `serial-gate claim --max {jobs}`, \
-         one process that opens the database, and by `POST /claim` over a number of connections. \
+         one process that opens the database, and by `POST /v1/claim` over a number of connections. \
          Each connection sends its next request when it has the answer to the last. *Claim and \
-         finish* sends `POST /jobs/ID/finish` after each claim. Times are for one request, \
+         finish* sends `POST /v1/jobs/ID/finish` after each claim. Times are for one request, \
          or for the pair.",
     ))?;
     for (durability, name) in [("full", "claims.db"), ("normal", "claims-normal.db")] {
@@ -215,9 +215,9 @@ fn crowd(
                     let claim = r#"{"worker": "bench"}"#;
                     let one = |_| {
                         let begun = Instant::now();
-                        let job = client.json("POST", "/claim", claim);
+                        let job = client.json("POST", "/v1/claim", claim);
                         if finish {
-                            let path = format!("/jobs/{}/finish", job["id"]);
+                            let path = format!("/v1/jobs/{}/finish", job["id"]);
                             client.json(
                                 "POST",
                                 &path,
@@ -253,7 +253,7 @@ fn releases_of(program: &Path, path: &Path, releases: usize) -> Times {
                 let mut client = Client::new(&address);
                 let claim = format!(r#"{{"worker": "worker-{n}", "wait": 300}}"#);
                 // Until the service ends.
-                while let Some((200, job)) = client.ask("POST", "/claim", &claim) {
+                while let Some((200, job)) = client.ask("POST", "/v1/claim", &claim) {
                     let now = Instant::now();
                     let job: Value = serde_json::from_slice(job).unwrap();
                     if claimed.send((now, job)).is_err() {
@@ -265,16 +265,16 @@ fn releases_of(program: &Path, path: &Path, releases: usize) -> Times {
     }
     let mut client = Client::new(&server.address);
     let add = r#"{"repo": "alpha"}"#;
-    client.json("POST", "/tasks", add);
+    client.json("POST", "/v1/tasks", add);
     let (_, mut job) = jobs.recv().unwrap();
     let mut times = Vec::new();
     for _ in 0..releases {
-        client.json("POST", "/tasks", add);
-        let path = format!("/jobs/{}/finish", job["id"]);
+        client.json("POST", "/v1/tasks", add);
+        let path = format!("/v1/jobs/{}/finish", job["id"]);
         client.json("POST", &path, &format!(r#"{{"token": {}}}"#, job["token"]));
         // By then the worker that got the job waits again.
         thread::sleep(Duration::from_millis(2));
-        let path = format!("/tasks/{}", job["task_id"]);
+        let path = format!("/v1/tasks/{}", job["task_id"]);
         let sent = Instant::now();
         client.json("PATCH", &path, r#"{"stage": "done"}"#);
         let (got, next) = jobs.recv().unwrap();
@@ -295,7 +295,7 @@ fn idle_share(program: &Path, path: &Path, time: Duration) -> f64 {
             .spawn(move || {
                 let claim = format!(r#"{{"worker": "worker-{n}", "wait": 300}}"#);
                 // Until the service ends.
-                Client::new(&address).ask("POST", "/claim", &claim);
+                Client::new(&address).ask("POST", "/v1/claim", &claim);
             })
             .unwrap();
     }

@@ -226,7 +226,7 @@ fn a_token_of_access_that_was_shown_is_good_after_a_power_cut_and_a_revoked_one_
         .succeeds();
     let left = Service::on(disk.after_a_power_cut());
     let ask = |token: &str| {
-        let asked = left.request("POST", "/tasks").token(token);
+        let asked = left.request("POST", "/v1/tasks").token(token);
         asked.json(&json!({"repo": "alpha"})).send().status
     };
     assert_eq!([ask(&access), ask(&other)], [201, 401]);

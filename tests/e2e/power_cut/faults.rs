@@ -44,7 +44,7 @@ fn add_tasks_while(disk: &Disk, service: &Service, fault: &str) -> Asked {
                         }
                         let name = format!("{n}-{count}");
                         let task = json!({"repo": format!("repo-{n}"), "work_item": name});
-                        match service.post("/tasks", &task).status {
+                        match service.post("/v1/tasks", &task).status {
                             201 => asked.done.insert(name),
                             503 => asked.refused.insert(name),
                             other => panic!("{other}"),
@@ -80,19 +80,22 @@ fn on_a_full_disk_what_was_answered_is_there_and_what_was_refused_is_not() {
     assert!(!asked.refused.is_empty(), "the disk was never full");
     assert_eq!(work_items(&service.gate), asked.done);
     assert_eq!(work_items(&disk.after_a_power_cut()), asked.done);
-    service.post("/tasks", &json!({"repo": "alpha"})).is(201);
+    service.post("/v1/tasks", &json!({"repo": "alpha"})).is(201);
 }
 
 #[test]
 fn a_claim_on_a_full_disk_is_refused_and_the_job_is_given_when_there_is_room() {
     let (disk, gate) = Disk::with_queue();
     let service = Service::on(gate);
-    service.post("/tasks", &json!({"repo": "alpha"})).is(201);
+    service.post("/v1/tasks", &json!({"repo": "alpha"})).is(201);
     disk.gets("full");
     let claim = json!({"worker": "one"});
-    service.post("/claim", &claim).is(503);
+    service.post("/v1/claim", &claim).is(503);
     disk.is_good_again("full");
-    assert_eq!(service.post("/claim", &claim).is(200).json()["attempt"], 1);
+    assert_eq!(
+        service.post("/v1/claim", &claim).is(200).json()["attempt"],
+        1
+    );
 }
 
 #[test]
@@ -137,7 +140,7 @@ fn nobody_is_answered_while_the_disk_is_waited_for() {
             let (service, answered) = (&service, &answered);
             scope.spawn(move || {
                 let task = json!({"repo": format!("repo-{n}")});
-                service.post("/tasks", &task).is(201);
+                service.post("/v1/tasks", &task).is(201);
                 answered.fetch_add(1, Ordering::Relaxed);
             });
         }
@@ -164,7 +167,7 @@ fn a_job_of_a_worker_that_left_while_the_disk_was_waited_for_is_queued_at_once()
     let service = Service::on(gate);
     for n in 0..8 {
         service
-            .post("/tasks", &json!({"repo": format!("repo-{n}")}))
+            .post("/v1/tasks", &json!({"repo": format!("repo-{n}")}))
             .is(201);
     }
     disk.forget_events();
@@ -174,7 +177,7 @@ fn a_job_of_a_worker_that_left_while_the_disk_was_waited_for_is_queued_at_once()
         .map(|_| {
             let mut stream = TcpStream::connect(&service.address).unwrap();
             let head = format!(
-                "POST /claim HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+                "POST /v1/claim HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
                 service.address,
                 body.len()
             );
@@ -190,7 +193,7 @@ fn a_job_of_a_worker_that_left_while_the_disk_was_waited_for_is_queued_at_once()
     let claimed: Vec<i64> = (0..8)
         .map(|_| {
             let claim = json!({"worker": "here", "wait": 30});
-            service.post("/claim", &claim).is(200).json()["attempt"]
+            service.post("/v1/claim", &claim).is(200).json()["attempt"]
                 .as_i64()
                 .unwrap()
         })

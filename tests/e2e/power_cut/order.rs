@@ -76,19 +76,23 @@ impl Connection {
             }
         };
         let name = mark();
-        self.ask("POST", "/tasks", &json!({"repo": repo, "work_item": name}));
+        self.ask(
+            "POST",
+            "/v1/tasks",
+            &json!({"repo": repo, "work_item": name}),
+        );
         self.marks.push(name);
-        let claimed = self.ask("POST", "/claim", &json!({"worker": repo, "wait": 60}));
+        let claimed = self.ask("POST", "/v1/claim", &json!({"worker": repo, "wait": 60}));
         self.marks.push(crate::support::token(&claimed));
         let id = claimed["id"].as_i64().unwrap();
         let finish = json!({"token": claimed["token"]});
-        self.ask("POST", &format!("/jobs/{id}/finish"), &finish);
+        self.ask("POST", &format!("/v1/jobs/{id}/finish"), &finish);
         self.marks.push(format!("mark-{}.", 1_000_000 + id));
         let reason = mark();
-        let task = format!("/tasks/{}", claimed["task_id"]);
+        let task = format!("/v1/tasks/{}", claimed["task_id"]);
         self.ask("PATCH", &task, &json!({"stage": "done", "reason": reason}));
         self.marks.push(reason);
-        for path in ["/serial-gate/freeze", "/serial-gate/unfreeze"] {
+        for path in ["/v1/freezes", "/serial-gate/unfreeze"] {
             let reason = mark();
             // Not a task's repo: another connection may have its job.
             let closed = format!("closed-{repo}");

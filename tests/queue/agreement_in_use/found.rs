@@ -76,11 +76,11 @@ fn the_service_finds_each_hole_while_it_gives_out_jobs_and_goes_back_to_the_gene
     for (name, rules) in holes() {
         let service = Service::on(gate_with(&rules));
         until_rolled_back(&service.gate, name, || {
-            service.post("/claim", &json!({ "worker": "w-1" }));
+            service.post("/v1/claim", &json!({ "worker": "w-1" }));
         });
         // A comparison in the background is noticed by the claims after it.
         until("claims use the generation before", || {
-            let claimed = service.post("/claim", &json!({ "worker": "w-1" }));
+            let claimed = service.post("/v1/claim", &json!({ "worker": "w-1" }));
             claimed.status == 204
         });
     }
@@ -109,7 +109,9 @@ fn a_worker_finds_each_hole_while_it_does_jobs() {
 #[test]
 fn an_alert_names_the_generation_a_job_both_answers_and_what_to_do() {
     let service = Service::on(gate_with(super::OPEN));
-    service.post("/claim", &json!({ "worker": "w-1" })).is(204);
+    service
+        .post("/v1/claim", &json!({ "worker": "w-1" }))
+        .is(204);
     let alerts = service.gate.run(&["alerts", "--json"]).succeeds();
     let told = alerts.json_lines().into_iter();
     let told = told.filter(|alert| alert["kind"] == "contradiction");
@@ -129,7 +131,9 @@ fn an_alert_names_the_generation_a_job_both_answers_and_what_to_do() {
 #[test]
 fn a_claim_that_finds_one_failure_too_many_gives_nothing_away() {
     let service = Service::on(gate_with(super::OPEN));
-    service.post("/claim", &json!({ "worker": "w-1" })).is(204);
+    service
+        .post("/v1/claim", &json!({ "worker": "w-1" }))
+        .is(204);
     assert_eq!(counted(&service.gate), (1, 5, 1));
 }
 
@@ -149,7 +153,7 @@ fn a_long_queue_is_compared_beside_the_claims() {
     );
     let service = Service::on(gate);
     until_rolled_back(&service.gate, "a long queue", || {
-        service.post("/claim", &json!({ "worker": "w-1" }));
+        service.post("/v1/claim", &json!({ "worker": "w-1" }));
     });
 }
 
@@ -164,6 +168,6 @@ fn a_hole_that_shuts_rows_out_of_a_large_state_is_found_at_the_next_job() {
     );
     let service = Service::on(gate);
     until_rolled_back(&service.gate, "a large state", || {
-        service.post("/claim", &json!({ "worker": "w-1", "agent": "analyst" }));
+        service.post("/v1/claim", &json!({ "worker": "w-1", "agent": "analyst" }));
     });
 }

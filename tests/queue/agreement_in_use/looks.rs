@@ -189,7 +189,7 @@ fn the_service_shows_it_in_its_answers_on_its_page_and_among_its_figures() {
     let service = Service::on(gate_with(r#"{"hole":"jobs.id = 2"}"#));
     let state = service.get("/queue").is(200).json();
     assert_eq!(contradictions(&state["serial_gate"]), &json!([one(2)]));
-    let explained = service.get("/jobs/2/explain").is(200).json();
+    let explained = service.get("/v1/jobs/2/explain").is(200).json();
     assert_eq!(explained["contradiction"], one(2));
     let page = service.get("/").is(200).text;
     assert!(page.contains("but the clause lets it through"), "{page}");

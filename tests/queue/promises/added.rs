@@ -21,7 +21,7 @@ fn by_command(gate: &Gate, agent: &str, label: Option<&str>) -> Value {
 
 fn by_http(gate: &Gate, agent: &str, label: Option<&str>) -> Value {
     let task = json!({"repo": "alpha", "agent": agent, "label": label});
-    let answer = Service::on(gate.clone()).post("/tasks", &task).is(201);
+    let answer = Service::on(gate.clone()).post("/v1/tasks", &task).is(201);
     answer.json()["note"].clone()
 }
 
@@ -86,14 +86,14 @@ fn a_job_that_the_freeze_of_its_repo_does_not_hold_is_told() {
     assert_eq!(held.json()["note"], Value::Null);
     let service = Service::on(gate.clone());
     let job = json!({"task_id": 1, "agent": "developer"});
-    let note = service.post("/jobs", &job).is(201).json()["note"].clone();
+    let note = service.post("/v1/jobs", &job).is(201).json()["note"].clone();
     assert!(
         note.as_str().unwrap_or_default().contains("`developer`"),
         "{note}"
     );
     let open = json!({"task_id": 2, "agent": "developer"});
     assert_eq!(
-        service.post("/jobs", &open).is(201).json()["note"],
+        service.post("/v1/jobs", &open).is(201).json()["note"],
         Value::Null
     );
     assert!(is_claimed(&gate));
@@ -172,7 +172,7 @@ fn the_first_task_of_a_repo_whose_name_is_nearly_another_one_is_told() {
         added.json()["note"].clone()
     };
     let by_http = |repo: &str| -> Value {
-        let added = service.post("/tasks", &json!({ "repo": repo }));
+        let added = service.post("/v1/tasks", &json!({ "repo": repo }));
         added.json()["note"].clone()
     };
     for add in [&by_command as &dyn Fn(&str) -> Value, &by_http] {

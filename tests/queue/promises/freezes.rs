@@ -43,17 +43,13 @@ const WAYS: [(&str, Way); 9] = [
         text(gate, &["freeze", "alpha", "--reason", "r"])?;
         text(gate, &["alerts"])
     }),
-    ("POST /serial-gate/freeze", |gate| {
-        post(
-            gate,
-            "/serial-gate/freeze",
-            json!({"repo": "alpha", "reason": "r"}),
-        )
+    ("POST /v1/freezes", |gate| {
+        post(gate, "/v1/freezes", json!({"repo": "alpha", "reason": "r"}))
     }),
-    ("POST /deploys", |gate| {
+    ("POST /v1/deploys", |gate| {
         post(
             gate,
-            "/deploys",
+            "/v1/deploys",
             json!({"repo": "alpha", "verdict": "degraded"}),
         )
     }),

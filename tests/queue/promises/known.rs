@@ -34,7 +34,7 @@ fn a_mistyped_repo_is_not_frozen_and_the_one_that_was_meant_is_named() {
 
         let service = Service::on(gate.clone());
         let asked = json!({"repo": repo, "reason": "r"});
-        let problem = service.post("/serial-gate/freeze", &asked).is(404).detail();
+        let problem = service.post("/v1/freezes", &asked).is(404).detail();
         assert!(
             problem.contains(&said) && problem.contains(r#"`"new": true`"#),
             "{problem}"
@@ -54,7 +54,7 @@ fn a_repo_that_is_new_is_frozen_when_that_is_said() {
     gate.run(&["claim", "--agent", "analyst"]).exits(3);
     let service = Service::on(gate);
     let new = json!({"repo": "psi", "reason": "r", "new": true});
-    service.post("/serial-gate/freeze", &new).is(200);
+    service.post("/v1/freezes", &new).is(200);
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn every_table_and_the_configuration_make_a_repo_known() {
     freeze(&gate, "gamma").succeeds();
     let service = Service::on(gate);
     let asked = json!({"repo": "gamma", "reason": "r"});
-    service.post("/serial-gate/freeze", &asked).is(200);
+    service.post("/v1/freezes", &asked).is(200);
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn a_bad_deploy_of_an_unknown_repo_freezes_it_and_says_that_it_is_unknown() {
     assert_eq!(freezes(&gate), 1);
     let service = Service::on(gate.clone());
     let asked = json!({"repo": "btea", "verdict": "degraded"});
-    let answer = service.post("/deploys", &asked).is(201).json();
+    let answer = service.post("/v1/deploys", &asked).is(201).json();
     let note = answer["note"].as_str().unwrap_or_default();
     assert!(note.contains("did you mean `beta`?"), "{answer}");
     assert!(answer["freeze_id"].is_i64(), "{answer}");
@@ -210,7 +210,7 @@ fn a_stored_scope_is_neither_a_text_without_a_name_nor_one_of_no_repo() {
     set(&gate, &["--repos", "alpha"]);
     let service = Service::on(gate);
     let rules = "%7B%22repos%22%3A%5B%22beta%22%5D%7D";
-    let path = format!("/policy/swap?reason=r&rules={rules}");
+    let path = format!("/v1/policy/swap?reason=r&rules={rules}");
     let asked = service
         .request("POST", &path)
         .body("application/wasm", Vec::new());
@@ -250,7 +250,7 @@ fn a_scope_that_is_stored_already_is_no_obstacle_to_other_changes() {
 fn the_service_refuses_rules_with_a_mistyped_repo() {
     let service = Service::on(World::On.gate());
     let swap = |rules: &str, more: &str| {
-        let path = format!("/policy/swap?reason=r&rules={rules}{more}");
+        let path = format!("/v1/policy/swap?reason=r&rules={rules}{more}");
         service
             .request("POST", &path)
             .body("application/wasm", Vec::new())

@@ -25,7 +25,7 @@ fn by_command(gate: &Gate, stage: &str) -> Value {
 
 fn by_http(gate: &Gate, stage: &str) -> Value {
     let service = Service::on(gate.clone());
-    let asked = service.request("PATCH", "/tasks/1");
+    let asked = service.request("PATCH", "/v1/tasks/1");
     let answer = asked.json(&json!({ "stage": stage })).send().is(200);
     answer.json()["note"].clone()
 }
@@ -103,7 +103,7 @@ fn a_task_that_is_added_in_such_a_stage_is_told_too() {
 
         let service = Service::on(gate);
         let task = json!({"repo": "gamma", "stage": stage});
-        let note = service.post("/tasks", &task).is(201).json()["note"].clone();
+        let note = service.post("/v1/tasks", &task).is(201).json()["note"].clone();
         assert!(note.as_str().unwrap_or_default().contains(said), "{note}");
     }
 }
@@ -141,17 +141,23 @@ fn the_end_of_a_task_that_had_ended_is_said_to_be_none() {
     let service = Service::on(gate);
     let done = json!({"stage": "done"});
     let patched = service
-        .request("PATCH", "/tasks/1")
+        .request("PATCH", "/v1/tasks/1")
         .json(&done)
         .send()
         .is(200);
     assert_eq!(patched.json()["note"], "it was done already");
-    let cancelled = service.post("/tasks/1/cancel", &json!({})).is(200).json();
+    let cancelled = service
+        .post("/v1/tasks/1/cancel", &json!({}))
+        .is(200)
+        .json();
     assert_eq!(
         cancelled["note"],
         "it was done already, and is cancelled now"
     );
-    let ended = service.post("/tasks/2/cancel", &json!({})).is(200).json();
+    let ended = service
+        .post("/v1/tasks/2/cancel", &json!({}))
+        .is(200)
+        .json();
     assert_eq!(ended["note"], Value::Null);
 }
 

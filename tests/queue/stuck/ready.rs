@@ -212,18 +212,18 @@ fn after_a_change_that_had_no_room_it_is_not_ready_until_there_is_room_and_needs
     let service = Service::on(gate);
     until("it is ready", || service.is_ready());
     disk.gets("full");
-    service.post("/tasks", &json!({"repo": "alpha"})).is(503);
+    service.post("/v1/tasks", &json!({"repo": "alpha"})).is(503);
     for _ in 0..30 {
         is_not_ready(&service, "the disk of the database is full");
         // Finding nothing to claim takes no room, and is no sign of it.
         service
-            .post("/claim", &json!({"worker": "w", "agent": "nobody"}))
+            .post("/v1/claim", &json!({"worker": "w", "agent": "nobody"}))
             .is(204);
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
     disk.is_good_again("full");
     until("it is ready again", || service.is_ready());
-    service.post("/tasks", &json!({"repo": "alpha"})).is(201);
+    service.post("/v1/tasks", &json!({"repo": "alpha"})).is(201);
     let left: i64 = service.gate.program().one(
         "SELECT (SELECT count(*) FROM serial_gate_channel) + (SELECT count(*) FROM serial_gate_base)
             + (SELECT count(*) FROM serial_gate_fixture) + (SELECT count(*) FROM serial_gate_idempotency)
@@ -240,7 +240,7 @@ fn after_a_flush_that_failed_it_is_not_ready_until_the_disk_is_good_again() {
     let service = Service::on(gate);
     until("it is ready", || service.is_ready());
     disk.gets("broken");
-    service.post("/tasks", &json!({"repo": "alpha"})).is(503);
+    service.post("/v1/tasks", &json!({"repo": "alpha"})).is(503);
     is_not_ready(&service, "the disk of the database does not take changes");
     disk.is_good_again("broken");
     until("it is ready again", || service.is_ready());

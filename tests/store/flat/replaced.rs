@@ -107,9 +107,9 @@ fn a_claim_finds_the_job_behind_one_that_was_replaced() {
 #[test]
 fn the_service_finds_it_too() {
     let service = Service::on(gate());
-    service.post("/claim", &json!({"worker": "one"})).is(204);
+    service.post("/v1/claim", &json!({"worker": "one"})).is(204);
     service.gate.sqlite().execute_batch(WRITES[0].1).unwrap();
-    let claimed = service.post("/claim", &json!({"worker": "two", "wait": 60}));
+    let claimed = service.post("/v1/claim", &json!({"worker": "two", "wait": 60}));
     assert_eq!(claimed.is(200).json()["id"], 2);
 }
 

@@ -31,7 +31,7 @@ fn a_page() -> u32 {
 
 /// What operators did, the newest first
 #[utoipa::path(
-    get, path = "/audit", tag = "freezes", security(("token" = ["reader"])), params(Entries),
+    get, path = "/v1/audit", tag = "freezes", security(("token" = ["reader"])), params(Entries),
     responses(
         (status = 200, description = "The list", body = Vec<AuditEntry>),
     )

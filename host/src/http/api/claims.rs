@@ -45,7 +45,7 @@ pub struct Claim {
 /// With `wait`, the answer comes as soon as there is a job, or when the time is over. A job goes to
 /// the worker of its agent that has waited longest.
 #[utoipa::path(
-    post, path = "/claim", tag = "jobs", security(("token" = ["worker"])),
+    post, path = "/v1/claim", tag = "jobs", security(("token" = ["worker"])),
     request_body = Claim,
     responses(
         (status = 200, description = "A job, with the token that ends it", body = Claimed),

@@ -34,7 +34,7 @@ pub struct Deploy {
 
 /// Report how a deploy turned out: a degraded one freezes its repo, once for each deploy
 #[utoipa::path(
-    post, path = "/deploys", tag = "freezes", security(("token" = ["worker"])),
+    post, path = "/v1/deploys", tag = "freezes", security(("token" = ["worker"])),
     request_body = Deploy,
     responses(
         (status = 201, description = "It is recorded; this is on the disk", body = Deployed),

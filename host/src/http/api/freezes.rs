@@ -64,7 +64,7 @@ pub struct Unfrozen {
 /// `holds` and `note` say whether the freeze has an effect: where the gate does not act, it holds
 /// nothing. A repo that nothing in the queue has is refused, unless `new` is true.
 #[utoipa::path(
-    post, path = "/serial-gate/freeze", tag = "freezes", security(("token" = ["operator"])),
+    post, path = "/v1/freezes", tag = "freezes", security(("token" = ["operator"])),
     request_body = Freeze,
     responses(
         (status = 200, description = "It is frozen; this is on the disk", body = Frozen),

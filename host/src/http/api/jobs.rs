@@ -89,7 +89,7 @@ pub struct Changed {
 
 /// Add a queued job to a task
 #[utoipa::path(
-    post, path = "/jobs", tag = "jobs", security(("token" = ["worker"])), params(MayBeRepeated),
+    post, path = "/v1/jobs", tag = "jobs", security(("token" = ["worker"])), params(MayBeRepeated),
     request_body = AddJob,
     responses(
         (status = 201, description = "It was added", body = AddedJob),
@@ -101,7 +101,7 @@ pub async fn add_job(
     key: Key,
     Json(job): Json<AddJob>,
 ) -> Result<(StatusCode, Json<AddedJob>), Problem> {
-    let keyed = key.of(&caller, "POST /jobs", &job)?;
+    let keyed = key.of(&caller, "POST /v1/jobs", &job)?;
     let add = move |queue: &mut Queue| {
         let new = NewJob {
             task_id: job.task_id,
@@ -122,7 +122,7 @@ pub async fn add_job(
 
 /// Keep a claimed job for another lease
 #[utoipa::path(
-    post, path = "/jobs/{id}/heartbeat", tag = "jobs", security(("token" = ["worker"])),
+    post, path = "/v1/jobs/{id}/heartbeat", tag = "jobs", security(("token" = ["worker"])),
     params(("id" = i64, Path, description = "The job")), request_body = Token,
     responses(
         (status = 200, description = "It is kept", body = Changed),
@@ -149,7 +149,7 @@ pub async fn heartbeat(
 
 /// End a claimed job that was done
 #[utoipa::path(
-    post, path = "/jobs/{id}/finish", tag = "jobs", security(("token" = ["worker"])),
+    post, path = "/v1/jobs/{id}/finish", tag = "jobs", security(("token" = ["worker"])),
     params(("id" = i64, Path, description = "The job")), request_body = Token,
     responses(
         (status = 200, description = "It is done", body = Changed),
@@ -173,7 +173,7 @@ pub async fn finish(
 
 /// End a claimed job that failed
 #[utoipa::path(
-    post, path = "/jobs/{id}/fail", tag = "jobs", security(("token" = ["worker"])),
+    post, path = "/v1/jobs/{id}/fail", tag = "jobs", security(("token" = ["worker"])),
     params(("id" = i64, Path, description = "The job")), request_body = Failure,
     responses(
         (status = 200, description = "It has failed", body = Changed),
@@ -204,7 +204,7 @@ pub async fn fail(
 
 /// Put a running, failed or cancelled job back to its old place in the queue
 #[utoipa::path(
-    post, path = "/jobs/{id}/requeue", tag = "jobs", security(("token" = ["operator"])),
+    post, path = "/v1/jobs/{id}/requeue", tag = "jobs", security(("token" = ["operator"])),
     params(("id" = i64, Path, description = "The job")), request_body = Requeue,
     responses(
         (status = 200, description = "It is queued", body = Changed),

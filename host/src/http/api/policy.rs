@@ -47,7 +47,7 @@ pub struct Active {
 
 /// Every change of the policy, the newest first
 #[utoipa::path(
-    get, path = "/policy/history", tag = "policy", security(("token" = ["reader"])),
+    get, path = "/v1/policy/history", tag = "policy", security(("token" = ["reader"])),
     responses(
         (status = 200, description = "The history", body = Vec<GenerationEvent>),
     )
@@ -64,7 +64,7 @@ pub async fn history(
 
 /// How often the shadow was compared, and where it differs from the active policy
 #[utoipa::path(
-    get, path = "/policy/shadow", tag = "policy", security(("token" = ["reader"])),
+    get, path = "/v1/policy/shadow", tag = "policy", security(("token" = ["reader"])),
     responses(
         (
             status = 200, body = serde_json::Value,
@@ -84,7 +84,7 @@ pub async fn shadow(
 
 /// Stop the shadow
 #[utoipa::path(
-    delete, path = "/policy/shadow", tag = "policy", security(("token" = ["operator"])),
+    delete, path = "/v1/policy/shadow", tag = "policy", security(("token" = ["operator"])),
     request_body = Because,
     responses(
         (status = 200, description = "It is no longer the shadow", body = Active),
@@ -104,7 +104,7 @@ pub async fn stop_shadow(
 
 /// Make the shadow the active policy
 #[utoipa::path(
-    post, path = "/policy/promote", tag = "policy", security(("token" = ["operator"])),
+    post, path = "/v1/policy/promote", tag = "policy", security(("token" = ["operator"])),
     request_body = Because,
     responses(
         (status = 200, description = "It is active", body = Active),
@@ -120,7 +120,7 @@ pub async fn promote(
 
 /// Go back to the previous generation, or to any that was active once
 #[utoipa::path(
-    post, path = "/policy/rollback", tag = "policy", security(("token" = ["operator"])),
+    post, path = "/v1/policy/rollback", tag = "policy", security(("token" = ["operator"])),
     request_body = RollBack,
     responses(
         (status = 200, description = "It is active", body = Active),

@@ -72,7 +72,7 @@ pub struct Wasm(Vec<u8>);
 ///
 /// The body is the component, or nothing for the built-in policy.
 #[utoipa::path(
-    post, path = "/policy/check", tag = "policy", security(("token" = ["operator"])),
+    post, path = "/v1/policy/check", tag = "policy", security(("token" = ["operator"])),
     params(ToCheck),
     request_body(content = Option<Wasm>, content_type = "application/wasm"),
     responses(
@@ -110,7 +110,7 @@ pub async fn check(
 ///
 /// The body is the component, or nothing for the built-in policy.
 #[utoipa::path(
-    post, path = "/policy/swap", tag = "policy", security(("token" = ["operator"])),
+    post, path = "/v1/policy/swap", tag = "policy", security(("token" = ["operator"])),
     params(Proposed),
     request_body(content = Option<Wasm>, content_type = "application/wasm"),
     responses(
@@ -131,7 +131,7 @@ pub async fn swap(
 ///
 /// The body is the component, or nothing for the built-in policy.
 #[utoipa::path(
-    post, path = "/policy/shadow", tag = "policy", security(("token" = ["operator"])),
+    post, path = "/v1/policy/shadow", tag = "policy", security(("token" = ["operator"])),
     params(Proposed),
     request_body(content = Option<Wasm>, content_type = "application/wasm"),
     responses(

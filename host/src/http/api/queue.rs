@@ -48,7 +48,7 @@ fn written(app: &App, reader: &mut Reader) -> Result<Bytes, Problem> {
 
 /// A job's place: what it waits for, or how many claimable jobs are ahead of it
 #[utoipa::path(
-    get, path = "/jobs/{id}/explain", tag = "queue", security(("token" = ["reader"])),
+    get, path = "/v1/jobs/{id}/explain", tag = "queue", security(("token" = ["reader"])),
     params(("id" = i64, Path, description = "The job")),
     responses(
         (status = 200, description = "Its place", body = Value),

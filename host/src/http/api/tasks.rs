@@ -109,7 +109,7 @@ pub struct ChangedTask {
 
 /// Add a task with its first job, queued
 #[utoipa::path(
-    post, path = "/tasks", tag = "tasks", security(("token" = ["worker"])), params(MayBeRepeated),
+    post, path = "/v1/tasks", tag = "tasks", security(("token" = ["worker"])), params(MayBeRepeated),
     request_body = AddTask,
     responses(
         (status = 201, description = "It was added", body = AddedTask),
@@ -121,7 +121,7 @@ pub async fn add_task(
     key: Key,
     Json(task): Json<AddTask>,
 ) -> Result<(StatusCode, Json<AddedTask>), Problem> {
-    let keyed = key.of(&caller, "POST /tasks", &task)?;
+    let keyed = key.of(&caller, "POST /v1/tasks", &task)?;
     let project = branch::project_of(&app.service.projects, Some(&task.repo)).cloned();
     let add = move |queue: &mut Queue| {
         let new = NewTask {
@@ -151,7 +151,7 @@ pub async fn add_task(
 
 /// Move a task to a stage, or label it
 #[utoipa::path(
-    patch, path = "/tasks/{id}", tag = "tasks", security(("token" = ["worker"])),
+    patch, path = "/v1/tasks/{id}", tag = "tasks", security(("token" = ["worker"])),
     params(("id" = i64, Path, description = "The task")), request_body = ChangeTask,
     responses(
         (status = 200, description = "The task as it is now", body = ChangedTask),
@@ -183,7 +183,7 @@ pub async fn change_task(
 
 /// Cancel a task: its queued jobs are cancelled, and the next task of its repo may start
 #[utoipa::path(
-    post, path = "/tasks/{id}/cancel", tag = "tasks", security(("token" = ["worker"])),
+    post, path = "/v1/tasks/{id}/cancel", tag = "tasks", security(("token" = ["worker"])),
     params(("id" = i64, Path, description = "The task")), request_body = CancelTask,
     responses(
         (status = 200, description = "The task as it is now", body = ChangedTask),

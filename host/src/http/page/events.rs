@@ -28,7 +28,7 @@ const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// An event `change` at the start and whenever anything in the queue has changed
 #[utoipa::path(
-    get, path = "/events", tag = "queue", security(("token" = ["reader"])),
+    get, path = "/v1/events", tag = "queue", security(("token" = ["reader"])),
     responses(
         (
             status = 200, body = String, content_type = "text/event-stream",

@@ -83,7 +83,7 @@ pub async fn count(
         .map_or("none", MatchedPath::as_str)
         .to_owned();
     let response = next.run(request).await;
-    if !matches!(path.as_str(), "/claim" | "/events") {
+    if !matches!(path.as_str(), "/v1/claim" | "/v1/events") {
         counters.took.observe(begun.elapsed().as_secs_f64());
     }
     let status = response.status().as_u16();

@@ -59,7 +59,7 @@ fn refused(status: StatusCode, text: String, remedy: Option<Remedy>) -> Problem 
 fn in_words(remedy: Remedy) -> Option<String> {
     Some(match remedy {
         Remedy::ListQueue => "`GET /queue` lists what waits".into(),
-        Remedy::ListGenerations => "`GET /policy/history` lists them".into(),
+        Remedy::ListGenerations => "`GET /v1/policy/history` lists them".into(),
         Remedy::LookAtFreeze { newest, .. } => {
             format!("look at its reason with `GET /queue`, and send `\"freeze_id\": {newest}`")
         }
@@ -68,22 +68,22 @@ fn in_words(remedy: Remedy) -> Option<String> {
         }
         Remedy::GiveReason => "say why in `reason`".into(),
         Remedy::Requeue(job) => {
-            format!("end it with the program that started it, or `POST /jobs/{job}/requeue`")
+            format!("end it with the program that started it, or `POST /v1/jobs/{job}/requeue`")
         }
-        Remedy::LookAtHistory => "look at `GET /policy/history`, and try again".into(),
-        Remedy::TakeUpGeneration => "`GET /policy/history` lists them, \
-             `POST /policy/rollback` with `generation` activates one"
+        Remedy::LookAtHistory => "look at `GET /v1/policy/history`, and try again".into(),
+        Remedy::TakeUpGeneration => "`GET /v1/policy/history` lists them, \
+             `POST /v1/policy/rollback` with `generation` activates one"
             .into(),
         Remedy::TakeBuiltIn => {
-            "`POST /policy/swap` without a body activates the built-in one".into()
+            "`POST /v1/policy/swap` without a body activates the built-in one".into()
         }
-        Remedy::SwapAnew => "`POST /policy/swap` writes them again".into(),
-        Remedy::SwapAgain => "`POST /policy/swap` with its file, or without a body".into(),
-        Remedy::SwapFile => "`POST /policy/swap` a component that is to be active".into(),
+        Remedy::SwapAnew => "`POST /v1/policy/swap` writes them again".into(),
+        Remedy::SwapAgain => "`POST /v1/policy/swap` with its file, or without a body".into(),
+        Remedy::SwapFile => "`POST /v1/policy/swap` a component that is to be active".into(),
         Remedy::NameInRules(rules) => {
             format!("name it in the query's `rules` instead, as in `{rules}`")
         }
-        Remedy::StartShadow => "start one with `POST /policy/shadow`".into(),
+        Remedy::StartShadow => "start one with `POST /v1/policy/shadow`".into(),
         Remedy::Create(_)
         | Remedy::NameAnotherFile
         | Remedy::RenameTables
