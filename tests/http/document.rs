@@ -1,5 +1,6 @@
 //! The service about itself: its document, its metrics, its events, its headers.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 
@@ -14,36 +15,43 @@ fn the_document_names_every_operation_once_with_its_answers() {
     let document = service.get("/openapi.json").is(200).json();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
     let mut operations: Vec<String> = Vec::new();
+    let mut names = BTreeSet::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             assert!(operation["summary"].is_string(), "{method} {path}");
             assert!(operation["responses"].is_object(), "{method} {path}");
+            let name = operation["operationId"].as_str().unwrap();
+            assert!(names.insert(name.to_owned()), "two operations are `{name}`");
             operations.push(format!("{} {path}", method.to_uppercase()));
         }
     }
-    insta::assert_snapshot!(operations.join("\n"), @r#"
+    insta::assert_snapshot!(operations.join("\n"), @"
     GET /
-    GET /v1/audit
-    POST /v1/claim
     GET /dashboard.css
     GET /dashboard.js
     POST /dashboard/freeze
     POST /dashboard/rollback
     POST /dashboard/unfreeze
+    GET /healthz
+    GET /login
+    POST /login
+    POST /logout
+    GET /metrics
+    GET /openapi.json
+    GET /queue
+    GET /readyz
+    POST /serial-gate/unfreeze
+    GET /v1/audit
+    POST /v1/claim
     POST /v1/deploys
     GET /v1/events
-    GET /healthz
+    POST /v1/freezes
     POST /v1/jobs
     GET /v1/jobs/{id}/explain
     POST /v1/jobs/{id}/fail
     POST /v1/jobs/{id}/finish
     POST /v1/jobs/{id}/heartbeat
     POST /v1/jobs/{id}/requeue
-    GET /login
-    POST /login
-    POST /logout
-    GET /metrics
-    GET /openapi.json
     POST /v1/policy/check
     GET /v1/policy/history
     POST /v1/policy/promote
@@ -52,14 +60,10 @@ fn the_document_names_every_operation_once_with_its_answers() {
     GET /v1/policy/shadow
     POST /v1/policy/shadow
     POST /v1/policy/swap
-    GET /queue
-    GET /readyz
-    POST /v1/freezes
-    POST /serial-gate/unfreeze
     POST /v1/tasks
     PATCH /v1/tasks/{id}
     POST /v1/tasks/{id}/cancel
-    "#);
+    ");
 }
 
 #[test]

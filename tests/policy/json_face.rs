@@ -242,17 +242,17 @@ fn what_it_cannot_read_is_refused_with_what_to_write() {
     let task = |id: Value| json!([{"id": id, "work_item_id": null, "repo": "a", "stage": null, "gate_label": null}]);
     let twice = json!([task(json!("1"))[0], task(json!("1"))[0]]);
     let errors = [
-        refused("/v1/tasks", task(json!(1))),
-        refused("/v1/tasks", task(json!("one"))),
-        refused("/v1/tasks", task(json!(null))),
-        refused("/v1/tasks", twice),
-        refused("/v1/tasks", row),
-        refused("/v1/tasks/0/repo", json!(5)),
+        refused("/tasks", task(json!(1))),
+        refused("/tasks", task(json!("one"))),
+        refused("/tasks", task(json!(null))),
+        refused("/tasks", twice),
+        refused("/tasks", row),
+        refused("/tasks/0/repo", json!(5)),
         refused(
-            "/v1/tasks/0",
+            "/tasks/0",
             json!({"id": "1", "work_item_id": null, "stage": "a"}),
         ),
-        refused("/v1/jobs/0/task_id", json!(2)),
+        refused("/jobs/0/task_id", json!(2)),
         refused(
             "/settings",
             json!({"enabled": true, "repos": "", "freezeEnabled": true}),

@@ -9,18 +9,19 @@ pub fn without_times(text: &str) -> String {
         let is_time = rest.get(at..at + 19).is_some_and(|time| {
             time.bytes()
                 .zip("0000-00-00 00:00:00".bytes())
-                .all(|(byte, like)| {
-                    if like == b'0' {
-                        byte.is_ascii_digit()
-                    } else {
-                        byte == like
-                    }
+                .all(|(byte, like)| match like {
+                    b'0' => byte.is_ascii_digit(),
+                    b' ' => matches!(byte, b' ' | b'T'),
+                    _ => byte == like,
                 })
         });
         let (before, after) = rest.split_at(at + if is_time { 19 } else { 2 });
         shown.push_str(&before[..at]);
         shown.push_str(if is_time { "(time)" } else { "20" });
-        rest = after;
+        rest = match is_time {
+            true => after.strip_prefix('Z').unwrap_or(after),
+            false => after,
+        };
     }
     shown + rest
 }

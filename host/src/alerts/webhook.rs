@@ -13,7 +13,7 @@ use sha2::Sha256;
 use super::http::{Answer, Request};
 use super::{Failure, Secret, text};
 use crate::printable::hex;
-use crate::store::{Alert, from_sql_time};
+use crate::store::Alert;
 
 /// An address that accepts alerts.
 #[derive(Debug, Clone)]
@@ -28,9 +28,6 @@ impl Webhook {
     pub(super) fn request(&self, alert: &Alert, now: Timestamp) -> Request {
         let mut document = json!(alert);
         if let Some(fields) = document.as_object_mut() {
-            // The database's format has no time zone.
-            let at = from_sql_time(&alert.at).map(|at| at.to_string());
-            fields.insert("at".into(), json!(at));
             fields.insert("text".into(), text(alert).into());
         }
         let body = document.to_string();

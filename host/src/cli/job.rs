@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serde_json::json;
-use serial_gate::store::{Actor, Claim, Ending, NewJob, sql_time};
+use serial_gate::store::{Actor, Claim, Ending, NewJob, json_time, sql_time};
 
 use super::Error;
 use super::options::{Shared, Why, user};
@@ -168,7 +168,7 @@ impl Verb for Job {
             }
         };
         let mut report = shared.report();
-        let document = json!({ "job_id": job, "status": status, "lease_until": lease_until });
+        let document = json!({ "job_id": job, "status": status, "lease_until": lease_until.as_deref().map(json_time) });
         report.json(&noting(document, note.as_ref()));
         report.line(line);
         report.detail(note.as_deref());

@@ -61,6 +61,8 @@ pub struct JobCounts {
     /// They failed, and were not replaced.
     pub failed: usize,
     /// When the first of those that run was claimed, UTC.
+    #[serde(serialize_with = "crate::store::maybe_rfc3339")]
+    #[schema(format = DateTime)]
     pub oldest_running_since: Option<String>,
 }
 

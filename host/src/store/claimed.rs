@@ -72,6 +72,8 @@ pub struct Claimed {
     /// The worker.
     pub worker: String,
     /// When the job goes back to the queue without a heartbeat, UTC.
+    #[serde(serialize_with = "crate::store::rfc3339")]
+    #[schema(format = DateTime)]
     pub lease_until: String,
     /// The generation that let it through; none if its settings were overridden, or no policy's
     /// clause was in force.

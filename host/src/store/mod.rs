@@ -85,7 +85,8 @@ pub use records::work_state::{JobWork, WorkState};
 pub use risk::Risk;
 pub use sqlite::connection::LOG_BYTES;
 pub use sqlite::supposed::{Probe, Supposed};
-pub use time::{from_sql_time, lease_end, sql_time};
+pub use time::{from_sql_time, json_time, lease_end, sql_time};
+pub(crate) use time::{maybe_rfc3339, rfc3339};
 pub use trial::{Proof, Trial};
 pub use written::time_since;
 

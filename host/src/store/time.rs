@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
+use serde::{Serialize, Serializer};
 
 /// A point in time, to the second, in the database's format.
 pub fn sql_time(time: Timestamp) -> String {
@@ -16,6 +17,25 @@ pub fn sql_time(time: Timestamp) -> String {
 pub fn from_sql_time(text: &str) -> Option<Timestamp> {
     let time = DateTime::strptime("%Y-%m-%d %H:%M:%S", text).ok()?;
     TimeZone::UTC.to_timestamp(time).ok()
+}
+
+/// A stored time as JSON has it: by RFC 3339, such as `2026-01-31T12:00:00Z`. Another program's text
+/// that is not a time stays as it is.
+pub fn json_time(stored: &str) -> String {
+    from_sql_time(stored).map_or_else(|| stored.to_owned(), |time| time.to_string())
+}
+
+/// For `serialize_with`.
+pub(crate) fn rfc3339<S: Serializer>(stored: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&json_time(stored))
+}
+
+/// For `serialize_with`.
+pub(crate) fn maybe_rfc3339<S: Serializer>(
+    stored: &Option<String>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    stored.as_deref().map(json_time).serialize(serializer)
 }
 
 /// When a lease that begins now ends, or the last representable time if it is longer. The database

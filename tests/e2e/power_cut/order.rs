@@ -97,7 +97,7 @@ impl Connection {
             // Not a task's repo: another connection may have its job.
             let closed = format!("closed-{repo}");
             let mut asked = json!({"repo": closed, "reason": reason});
-            if path.ends_with("/freeze") {
+            if path.ends_with("/freezes") {
                 asked["new"] = json!(true);
             }
             self.ask("POST", path, &asked);

@@ -28,13 +28,13 @@ fn without_times(text: &str) -> String {
         let is_time = c.is_ascii_digit()
             && rest.len() >= 19
             && rest.is_char_boundary(19)
-            && serial_gate::store::from_sql_time(&rest[..19]).is_some();
+            && serial_gate::store::from_sql_time(&rest[..19].replacen('T', " ", 1)).is_some();
         let digits = rest
             .find(|c: char| !c.is_ascii_digit())
             .unwrap_or(rest.len());
         let length = if is_time && !rest.starts_with("2001") {
             plain.push_str("TIME");
-            19
+            if rest[19..].starts_with('Z') { 20 } else { 19 }
         } else if digits == 13 {
             plain.push_str("NUMBER");
             13

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serial_gate::queue::{self, Queue};
-use serial_gate::store::{self, Ending, NewJob, sql_time};
+use serial_gate::store::{self, Ending, NewJob, json_time, sql_time};
 use utoipa::ToSchema;
 
 use super::idempotency::{Key, MayBeRepeated};
@@ -84,6 +84,7 @@ pub struct Changed {
     #[schema(example = "done")]
     status: &'static str,
     /// When a running job goes back to the queue unless its worker reports, UTC
+    #[schema(format = DateTime)]
     lease_until: Option<String>,
 }
 
@@ -143,7 +144,7 @@ pub async fn heartbeat(
     Ok(Json(Changed {
         job_id: id,
         status: "running",
-        lease_until: Some(sql_time(until)),
+        lease_until: Some(json_time(&sql_time(until))),
     }))
 }
 

@@ -48,7 +48,7 @@ pub struct RollBackForm {
 
 /// Close a repo, by a form
 #[utoipa::path(
-    post, path = "/dashboard/freeze", tag = "dashboard", security(("token" = ["operator"])),
+    post, path = "/dashboard/freeze", operation_id = "freeze_on_page", tag = "dashboard", security(("token" = ["operator"])),
     request_body(content = FreezeForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 303, description = "It is frozen; the page follows"),
@@ -91,7 +91,7 @@ pub async fn freeze(
 
 /// Open a repo, by a form
 #[utoipa::path(
-    post, path = "/dashboard/unfreeze", tag = "dashboard", security(("token" = ["operator"])),
+    post, path = "/dashboard/unfreeze", operation_id = "unfreeze_on_page", tag = "dashboard", security(("token" = ["operator"])),
     request_body(content = UnfreezeForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 303, description = "It is open; the page follows"),
@@ -119,7 +119,7 @@ pub async fn unfreeze(
 
 /// Go back to the previous policy, by a form
 #[utoipa::path(
-    post, path = "/dashboard/rollback", tag = "dashboard", security(("token" = ["operator"])),
+    post, path = "/dashboard/rollback", operation_id = "rollback_on_page", tag = "dashboard", security(("token" = ["operator"])),
     request_body(content = RollBackForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 303, description = "It is active; the page follows"),

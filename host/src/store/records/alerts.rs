@@ -52,6 +52,7 @@ pub struct Alert {
     /// Its key among the alerts of all queues: a receiver recognises a repeated alert by it.
     pub key: String,
     /// When it happened, UTC.
+    #[serde(serialize_with = "crate::store::rfc3339")]
     pub at: String,
     /// What happened.
     pub kind: AlertKind,

@@ -13,6 +13,8 @@ use crate::store::{Actor, Error, Store, sql_time};
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct AuditEntry {
     /// When, UTC.
+    #[serde(serialize_with = "crate::store::rfc3339")]
+    #[schema(format = DateTime)]
     pub at: String,
     /// Who.
     pub who: String,

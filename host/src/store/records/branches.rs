@@ -22,6 +22,8 @@ pub struct TaskBranch {
     /// The tip of the base that it was cut at.
     pub base_commit: String,
     /// When it was cut, UTC; none while it is only planned.
+    #[serde(serialize_with = "crate::store::maybe_rfc3339")]
+    #[schema(format = DateTime)]
     pub cut_at: Option<String>,
     /// The tip of the base as it was last seen, if it has moved since then.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -34,6 +36,8 @@ pub struct TaskBranch {
     pub base_unknown: bool,
     /// When the base was last seen at its new tip, or missing; UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(serialize_with = "crate::store::maybe_rfc3339")]
+    #[schema(format = DateTime)]
     pub base_seen_at: Option<String>,
     /// Whether the remote had no such base when it was last looked at.
     pub base_deleted: bool,

@@ -40,6 +40,7 @@ pub struct Contradictions {
     /// How often a job was found about which it contradicted itself.
     pub times: i64,
     /// When that was last, UTC.
+    #[serde(serialize_with = "crate::store::rfc3339")]
     pub last_at: String,
     /// What both answered about it, in words.
     pub last: String,

@@ -58,8 +58,10 @@ pub struct Delivery {
     /// How often it was tried.
     pub attempts: u32,
     /// When a pending one is due, UTC.
+    #[serde(serialize_with = "crate::store::maybe_rfc3339")]
     pub due_at: Option<String>,
     /// When it was sent, UTC.
+    #[serde(serialize_with = "crate::store::maybe_rfc3339")]
     pub sent_at: Option<String>,
     /// What went wrong last.
     pub error: Option<String>,

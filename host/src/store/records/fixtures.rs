@@ -16,6 +16,7 @@ pub struct Fixture {
     #[serde(skip)]
     pub cases: String,
     /// When it was attached, UTC.
+    #[serde(serialize_with = "crate::store::rfc3339")]
     pub added_at: String,
     /// Who attached it.
     pub who: String,

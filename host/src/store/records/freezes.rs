@@ -21,6 +21,7 @@ pub struct ActiveFreeze {
     /// Its number.
     pub id: i64,
     /// When the repo was frozen, as the row has it.
+    #[serde(serialize_with = "crate::store::maybe_rfc3339")]
     pub frozen_at: Option<String>,
     /// The same, if it is a time.
     #[serde(skip)]

@@ -14,6 +14,8 @@ pub struct FrozenDeploy {
     /// The task that was deployed.
     pub work_item_id: Option<String>,
     /// When the verdict was stored, UTC.
+    #[serde(serialize_with = "crate::store::maybe_rfc3339")]
+    #[schema(format = DateTime)]
     pub at: Option<String>,
 }
 

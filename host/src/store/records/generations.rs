@@ -73,6 +73,8 @@ pub struct GenerationEvent {
     /// The state.
     pub state: GenerationState,
     /// When, UTC.
+    #[serde(serialize_with = "crate::store::rfc3339")]
+    #[schema(format = DateTime)]
     pub at: String,
     /// Who changed it.
     pub who: String,

@@ -23,6 +23,8 @@ pub struct TaskRow {
     /// Its stage.
     pub stage: Option<String>,
     /// Since when, UTC, if that is known.
+    #[serde(serialize_with = "crate::store::maybe_rfc3339")]
+    #[schema(format = DateTime)]
     pub since: Option<String>,
 }
 
@@ -74,8 +76,10 @@ pub struct JobRow {
     /// The worker that claimed it last.
     pub worker: Option<String>,
     /// When that was, UTC.
+    #[serde(serialize_with = "crate::store::maybe_rfc3339")]
     pub claimed_at: Option<String>,
     /// When a running job goes back to the queue without a heartbeat, UTC.
+    #[serde(serialize_with = "crate::store::maybe_rfc3339")]
     pub lease_until: Option<String>,
     /// The error of a failed job.
     pub error: Option<String>,

@@ -48,6 +48,7 @@ pub struct Disagreement {
     /// How often they differed.
     pub times: usize,
     /// When they did so last, UTC.
+    #[serde(serialize_with = "crate::store::rfc3339")]
     pub last_at: String,
 }
 

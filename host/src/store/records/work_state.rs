@@ -73,8 +73,12 @@ pub struct JobWork {
     /// How often it was claimed.
     pub attempt: Option<i64>,
     /// When it was claimed last, UTC.
+    #[serde(serialize_with = "crate::store::maybe_rfc3339")]
+    #[schema(format = DateTime)]
     pub since: Option<String>,
     /// When its lease or its delay ends, UTC.
+    #[serde(serialize_with = "crate::store::maybe_rfc3339")]
+    #[schema(format = DateTime)]
     pub lease_until: Option<String>,
     /// Whether that time is over.
     #[serde(skip)]
