@@ -50,9 +50,7 @@ pub fn main() -> Result<(), Box<dyn Error>> {
     println!("worker-2 has {}", second.map_or("nothing yet", |_| "a job"));
 
     // The work is done and merged.
-    queue
-        .store_mut()
-        .end_job(actor(""), first.claim(), Ending::Done)?;
+    queue.end_job(actor(""), first.claim(), Ending::Done)?;
     let finished = queue.finished_stages()?;
     let merged = actor("A-1 is merged");
     queue.move_tasks(merged, &[1], finished.first(), Running::default())?;

@@ -10,6 +10,7 @@ mod freezes;
 mod indexes;
 mod journal;
 mod numbered_tokens;
+mod pipeline;
 mod plans;
 mod refused_rows;
 mod tasks;

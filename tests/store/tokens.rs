@@ -59,11 +59,14 @@ fn a_fence_grows_over_a_restored_backup() {
     let mut queue = gate.queue();
     let after = claim_at(&mut queue, now + SignedDuration::from_millis(1));
     assert!(after.fence > before.fence);
-    let stale = queue
-        .store_mut()
-        .end_job(actor(now), before.claim(), Ending::Done);
+    let stale = queue.end_job(actor(now), before.claim(), Ending::Done);
     assert!(
-        matches!(stale, Err(Error::StaleToken { id: 1 })),
+        matches!(
+            stale,
+            Err(serial_gate::queue::Error::Gate(
+                serial_gate::gate::Error::Store(Error::StaleToken { id: 1 })
+            ))
+        ),
         "{stale:?}"
     );
 }
@@ -107,10 +110,7 @@ fn a_refused_token_is_in_the_audit_once_a_minute() {
             token: "wrong",
         };
         let at = actor(now + SignedDuration::from_secs(seconds));
-        queue
-            .store_mut()
-            .end_job(at, claim, Ending::Done)
-            .unwrap_err();
+        queue.end_job(at, claim, Ending::Done).unwrap_err();
         queue.store().heartbeat(at, claim, LEASE).unwrap_err();
     }
     assert_eq!(value(&gate, REFUSED).unwrap(), "3");
@@ -337,7 +337,7 @@ fn check_steps(gate: &Gate, steps: &[Step]) {
             }
             Step::Finish { token } => {
                 let token_text = shown(token);
-                let ended = queue.store_mut().end_job(
+                let ended = queue.end_job(
                     actor(now),
                     Claim {
                         job: 1,
@@ -354,8 +354,11 @@ fn check_steps(gate: &Gate, steps: &[Step]) {
             Step::Fail { token } => {
                 failures += i64::from(model.is_held_by(*token));
                 let token_text = shown(token);
-                let failed = Ending::Failed { error: None };
-                let ended = queue.store_mut().end_job(
+                let failed = Ending::Failed {
+                    error: None,
+                    retry: None,
+                };
+                let ended = queue.end_job(
                     actor(now),
                     Claim {
                         job: 1,

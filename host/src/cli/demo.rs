@@ -95,8 +95,8 @@ impl Tour {
 
         self.say(MERGED)?;
         if let Some(first) = first {
-            let store = self.queue.store();
-            store.end_job(operator(""), first.claim(), Ending::Done)?;
+            self.queue
+                .end_job(operator(""), first.claim(), Ending::Done)?;
         }
         let done = self.queue.finished_stages()?;
         let merged = operator("A-1 is merged");

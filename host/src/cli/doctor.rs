@@ -29,7 +29,8 @@ It tries to claim and finish a job and to freeze a repo, undoes this, and exits 
 if the database forbids it. It counts statuses, agents and stages, and reports those
 that the rule does not fit.
 
-It says whether claims use the active policy, and exits with 1 if they do not.
+It says whether claims use the active policy, and exits with 1 if they do not. It names
+the pipeline, and says where the rules do not fit it.
 
 It compares the policy's `decide` with its clause for each queued job, and exits
 with 1 if they differ, or have differed since the generation became active.
@@ -68,6 +69,11 @@ impl Verb for Doctor {
         let risks = queue.store().risks()?;
         let late_tasks = queue.store().late_tasks()?;
         let agreement = agreement::compare(&mut queue, now)?;
+        let pipeline = queue.store().pipeline()?;
+        let pipeline_notes = match &pipeline {
+            Some(pipeline) => queue.pipeline_notes(now, pipeline)?,
+            None => Vec::new(),
+        };
         let not_in_force = queue.not_in_force().map(|why| why.to_string());
         let is_sound = found.is_sound()
             && not_in_force.is_none()
@@ -99,6 +105,8 @@ impl Verb for Doctor {
             "untried": proof.unknown,
             "risks": risks,
             "adoption": adopted,
+            "pipeline": pipeline,
+            "pipeline_notes": pipeline_notes,
             "config": shared.config.as_ref().map(|file| file.path.to_string_lossy()),
             "agreement": agreement.to_json(),
         }));
@@ -111,6 +119,12 @@ impl Verb for Doctor {
         }
         if let Some(why) = &not_in_force {
             report.line(toned(Tone::Held, why));
+        }
+        if let Some(pipeline) = &pipeline {
+            report.line(format!("pipeline: {}", shown(&pipeline.in_words())));
+        }
+        for note in &pipeline_notes {
+            report.note(note);
         }
         if let Some(line) = adoption::census(&adopted.census) {
             report.line(line);

@@ -12,7 +12,7 @@ use serial_gate::gate::{self, default_settings};
 use serial_gate::model::Settings;
 use serial_gate::policy::{Allowance, DEFAULT_POLICY};
 use serial_gate::queue::{self, Adoption, Preparing, Queue, adoption_by};
-use serial_gate::store::{self, Before, GenerationState, Prepared, Store};
+use serial_gate::store::{self, Before, GenerationState, Pipeline, Prepared, Store};
 
 use super::options::{Shared, Who};
 use super::output::Report;
@@ -58,6 +58,8 @@ pub struct Done {
     pub uncounted: Option<String>,
     /// A database with a similar name.
     pub similar: Option<PathBuf>,
+    /// The pipeline, unless this was a dry run.
+    pub pipeline: Option<Option<Pipeline>>,
     /// A note that the stored settings stay although flags give others.
     pub kept: Option<String>,
 }
@@ -92,6 +94,10 @@ impl Verb for Init {
             similar: match before {
                 Before::Nothing => shared.db.location.file().and_then(similar::beside),
                 _ => None,
+            },
+            pipeline: match dry_run {
+                true => None,
+                false => Some(shared.store()?.pipeline()?),
             },
             prepared,
             adoption: None,

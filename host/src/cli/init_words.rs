@@ -12,6 +12,7 @@ use super::doctor::LOST_ROW;
 use super::init::Done;
 use super::options::Shared;
 use super::output::Report;
+use super::pipeline;
 use super::text::count;
 
 /// Other writers notice a longer wait.
@@ -26,6 +27,11 @@ pub fn report(done: &Done, verbose: bool, shared: &Shared) -> Report {
         true => what_would_be(done, &path),
         false => what_was_done(done, &path),
     });
+    // An adopted database has a program that queues the next jobs.
+    let is_own = done.prepared.before != Before::Orchestrator;
+    if let Some(pipeline) = done.pipeline.as_ref().filter(|_| is_own) {
+        report.line(pipeline::line(pipeline.as_ref(), shared));
+    }
     if verbose {
         list(done, &mut report);
     }
@@ -47,6 +53,7 @@ fn document(done: &Done, path: &str) -> serde_json::Value {
         "risks": prepared.risks,
         "adoption": done.adoption,
         "claimable": done.claimable,
+        "pipeline": done.pipeline.as_ref().and_then(Option::as_ref),
         "note": done.kept,
         "similar": done.similar.as_ref().map(|path| path.to_string_lossy()),
     })

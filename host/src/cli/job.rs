@@ -1,13 +1,20 @@
 //! `job add|finish|fail|requeue|heartbeat`: adds further jobs, and ends, keeps or requeues jobs.
+//!
+//! Leaves the words for a task that moved to the queue.
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
-use serde_json::json;
-use serial_gate::store::{Actor, Claim, Ending, NewJob, json_time, sql_time};
+use serde_json::{Value, json};
+use serial_gate::queue::Queue;
+use serial_gate::store::{
+    Actor, Claim, EndedJob, Ending, Moved, NewJob, Retry, json_time, sql_time,
+};
 
 use super::Error;
 use super::options::{Shared, Why, user};
 use super::output::{Report, noting};
+use super::pipeline::attempts;
 use super::plain_text::token;
 use super::text::{command, id, shown};
 use super::verb::Verb;
@@ -65,15 +72,28 @@ impl ClaimedJob {
 
 /// End a claimed job that was done
 #[derive(Args)]
-#[command(after_help = "Example:\n  serial-gate job finish 12 --token sgc_6rGp3Yw0Qm1VxXh0c2h7Aw")]
+#[command(after_help = "\
+With a pipeline, the task goes to the next stage if this was the last job of its
+stage. With `--stage` it goes to that stage instead, and the agent of the stage gets a
+job: so a reviewer sends work back.
+
+Examples:
+  serial-gate job finish 12 --token sgc_6rGp3Yw0Qm1VxXh0c2h7Aw
+  serial-gate job finish 12 --token sgc_6rGp3Yw0Qm1VxXh0c2h7Aw --stage development")]
 pub struct Finish {
     #[command(flatten)]
     claimed: ClaimedJob,
+    /// Move the task to this stage; a finished one ends the task
+    #[arg(long, value_name = "STAGE", value_parser = NonEmptyStringValueParser::new())]
+    stage: Option<String>,
 }
 
 /// End a claimed job that failed
 #[derive(Args)]
 #[command(after_help = "\
+Before its last attempt, the job is put off instead: it is tried again after about 10
+seconds, then each time after twice as long, at most half an hour.
+
 Example:
   serial-gate job fail 12 --token sgc_6rGp3Yw0Qm1VxXh0c2h7Aw --error 'tests are red'")]
 pub struct Fail {
@@ -82,6 +102,9 @@ pub struct Fail {
     /// What went wrong
     #[arg(long, value_name = "TEXT")]
     error: Option<String>,
+    /// After how many failed attempts the job has failed [default: the pipeline's, or 1]
+    #[arg(long, value_name = "N", value_parser = attempts())]
+    attempts: Option<u32>,
 }
 
 /// Requeue a running, failed or cancelled job at its old place
@@ -114,64 +137,124 @@ pub struct Heartbeat {
 impl Verb for Job {
     fn run(self, shared: &Shared) -> Result<Report, Error> {
         let mut queue = shared.queue()?;
-        let finished = queue.finished_stages()?;
-        let store = queue.store_mut();
         let (now, who) = (Timestamp::now(), user());
         let actor = Actor {
             now,
             who: &who,
             why: "",
         };
-        let (mut lease_until, mut note) = (None, None);
+        let mut lease_until = None;
+        let is_added = matches!(self, Job::Add(_));
         let (job, status, line) = match self {
+            Job::Finish(verb) => return verb.run(queue, actor, shared),
+            Job::Fail(verb) => return verb.run(queue, actor, shared),
             Job::Add(Add { task, agent, repo }) => {
                 let new = NewJob {
                     task_id: task,
                     agent: &agent,
                     repo: repo.as_deref(),
                 };
-                let job = store.add_job(now, new)?;
-                note = queue.added_job_note(now, job);
+                let job = queue.store_mut().add_job(now, new)?;
                 let line = format!("job {job} for `{}` added to task {task}", shown(&agent));
                 (job, "queued", line)
             }
-            Job::Finish(Finish { claimed }) => {
-                let job = claimed.job;
-                store.end_job(actor, claimed.claim(), Ending::Done)?;
-                (job, "done", format!("job {job} is done"))
-            }
-            Job::Fail(Fail { claimed, error }) => {
-                let (job, error) = (claimed.job, error.as_deref());
-                store.end_job(actor, claimed.claim(), Ending::Failed { error })?;
-                let again = command(shared, &["job", "requeue", &job.to_string()]);
-                let again = again.unwrap_or_default();
-                (
-                    job,
-                    "failed",
-                    format!("job {job} failed\n  to try it again: {again}"),
-                )
-            }
             Job::Requeue(Requeue { job, why }) => {
-                store.requeue(why.actor(), job, &finished)?;
-                (
-                    job,
-                    "queued",
-                    format!("job {job} is queued again, at its old place"),
-                )
+                let finished = queue.finished_stages()?;
+                queue.store_mut().requeue(why.actor(), job, &finished)?;
+                let line = format!("job {job} is queued again, at its old place");
+                (job, "queued", line)
             }
             Job::Heartbeat(Heartbeat { claimed }) => {
-                let job = claimed.job;
+                let (job, store) = (claimed.job, queue.store_mut());
                 let until = sql_time(store.heartbeat(actor, claimed.claim(), shared.lease)?);
                 let line = format!("job {job} is kept until {until} UTC");
                 lease_until = Some(until);
                 (job, "running", line)
             }
         };
-        let mut report = shared.report();
+        let note = is_added.then(|| queue.added_job_note(now, job)).flatten();
         let document = json!({ "job_id": job, "status": status, "lease_until": lease_until.as_deref().map(json_time) });
+        let mut report = shared.report();
         report.json(&noting(document, note.as_ref()));
         report.line(line);
         report.detail(note.as_deref());
         Ok(report.before_closing(queue))
+    }
+}
+
+impl Finish {
+    fn run(self, mut queue: Queue, actor: Actor<'_>, shared: &Shared) -> Result<Report, Error> {
+        let Finish { claimed, stage } = self;
+        let ending = match stage.as_deref() {
+            None => Ending::Done,
+            Some(stage) => Ending::To { stage },
+        };
+        let ended = queue.end_job(actor, claimed.claim(), ending)?;
+        let moved = ended.moved.as_ref();
+        let note = queue.sent_note(actor.now, &ended, stage.as_deref());
+        let mut report = shared.report();
+        report.json(&noting(document(claimed.job, &ended), note.as_ref()));
+        report.line(format!("job {} is done", claimed.job));
+        if let Some(moved) = moved {
+            report.line(moved_line(moved, shared));
+        }
+        report.detail(note.as_deref());
+        Ok(report.before_closing(queue))
+    }
+}
+
+impl Fail {
+    fn run(self, mut queue: Queue, actor: Actor<'_>, shared: &Shared) -> Result<Report, Error> {
+        let Fail {
+            claimed,
+            error,
+            attempts,
+        } = self;
+        let job = claimed.job;
+        let retry = Retry {
+            attempts,
+            first: Retry::FIRST,
+        };
+        let ending = Ending::Failed {
+            error: error.as_deref(),
+            retry: Some(retry),
+        };
+        let ended = queue.end_job(actor, claimed.claim(), ending)?;
+        let mut report = shared.report();
+        report.json(&document(job, &ended));
+        report.line(match &ended.again_at {
+            None => {
+                let again = command(shared, &["job", "requeue", &job.to_string()]);
+                let again = again.unwrap_or_default();
+                format!("job {job} failed\n  to try it again: {again}")
+            }
+            Some(at) => {
+                let error = shown(ended.error.as_deref().unwrap_or_default());
+                format!("job {job} is tried again after {at} UTC: {error}")
+            }
+        });
+        Ok(report.before_closing(queue))
+    }
+}
+
+/// What became of a job that ended, in the shape of the service's answer.
+fn document(job: i64, ended: &EndedJob) -> Value {
+    let mut document = json!({
+        "job_id": job, "status": ended.status, "lease_until": ended.again_at,
+    });
+    if let (Some(moved), Some(document)) = (&ended.moved, document.as_object_mut()) {
+        document.insert("task_id".into(), moved.task_id.into());
+        document.insert("stage".into(), moved.stage.as_str().into());
+        document.insert("next_job".into(), json!(moved.next_job));
+    }
+    document
+}
+
+fn moved_line(moved: &Moved, shared: &Shared) -> String {
+    let line = moved.in_words(&shown);
+    let done = ["task", "done", &moved.task_id.to_string()];
+    match command(shared, &done).filter(|_| moved.waits_for_merge) {
+        Some(command) => format!("{line}: when it is, {command}"),
+        None => line,
     }
 }

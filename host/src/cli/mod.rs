@@ -28,6 +28,7 @@ mod job;
 mod log;
 mod options;
 mod output;
+mod pipeline;
 mod plain_text;
 mod policy;
 mod private;
@@ -82,6 +83,8 @@ verbs! {
         Task(task::Task),
         #[command(subcommand)]
         Job(job::Job),
+        #[command(subcommand)]
+        Pipeline(pipeline::Pipeline),
         Claim(claim::Claim),
         Work(work::Work),
         Freeze(freeze::Freeze),

@@ -59,12 +59,12 @@ pub struct Add {
     /// The name that people know the task by
     #[arg(long, value_name = "NAME")]
     work_item: Option<String>,
-    /// Its first stage
-    #[arg(long, default_value = "analysis")]
-    stage: String,
-    /// The agent of its first job
-    #[arg(long, default_value = "analyst")]
-    agent: String,
+    /// Its first stage [default: the pipeline's first, or analysis]
+    #[arg(long, value_name = "STAGE")]
+    stage: Option<String>,
+    /// The agent of its first job [default: the stage's in the pipeline, or analyst]
+    #[arg(long, value_name = "AGENT")]
+    agent: Option<String>,
     /// A label that a policy may read
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     label: Option<String>,
@@ -115,11 +115,12 @@ impl Verb for Task {
 
 impl Add {
     fn run(self, queue: &mut Queue, shared: &Shared) -> Result<Report, Error> {
+        let first = queue.first_job(self.stage.as_deref(), self.agent.as_deref())?;
         let task = NewTask {
             repo: &self.repo,
             work_item: self.work_item.as_deref(),
-            stage: &self.stage,
-            agent: &self.agent,
+            stage: &first.stage,
+            agent: &first.agent,
             label: self.label.as_deref(),
         };
         let (now, clock) = (Timestamp::now(), Timestamp::now);

@@ -22,6 +22,7 @@ use super::Error;
 use super::log::Level;
 use super::options::{Shared, duration};
 use super::output::Report;
+use super::pipeline::attempts;
 use super::text::count;
 use super::verb::Verb;
 
@@ -30,9 +31,11 @@ use super::verb::Verb;
 #[command(after_help = "\
 The command finds its job in its environment, in SERIAL_GATE_JOB, _TASK, _WORK_ITEM,
 _REPO, _AGENT, _ATTEMPT, _TOKEN and _FENCE, and as JSON on its standard input. Exit
-code 0 means that the job is done, any other that it failed. This does not advance
-the task: queue its next job, or run `serial-gate task done $SERIAL_GATE_TASK`, which
-the command itself may do.
+code 0 means that the job is done, 10 that it is done and its task goes back to the
+pipeline's stage before, any other that it failed. The command may also end its job
+itself, with `serial-gate job finish $SERIAL_GATE_JOB`, perhaps with `--stage`. Without
+a pipeline, nothing advances the task: queue its next job, or run
+`serial-gate task done $SERIAL_GATE_TASK`, which the command itself may do.
 
 If the configuration file has a `[[project]]` for the repo, the task's branch is cut
 first, from the current tip of its base, and is in SERIAL_GATE_REMOTE, _BRANCH, _BASE
@@ -65,6 +68,9 @@ pub struct Work {
     /// Attempts to cut the branch before the job fails
     #[arg(long, value_name = "N", default_value = "12")]
     tries: NonZeroU32,
+    /// After how many failed attempts a job has failed [default: the pipeline's, or 1]
+    #[arg(long, value_name = "N", value_parser = attempts())]
+    attempts: Option<u32>,
     /// How long to wait after the first failed attempt; each later wait is twice as long
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     retry_after: Duration,
@@ -100,6 +106,7 @@ impl Verb for Work {
             projects: shared.projects.clone(),
             tries: self.tries.get(),
             retry_after: self.retry_after,
+            attempts: self.attempts,
         };
         let shutdown = Arc::new(Shutdown::default());
         shared.runtime.start()?;

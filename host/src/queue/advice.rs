@@ -51,8 +51,8 @@ pub enum Advice {
         /// Whether the job's task is finished.
         is_over: bool,
     },
-    /// The job's branch could not be cut.
-    WaitForBranch {
+    /// The job's branch could not be cut, or an attempt failed.
+    WaitForRetry {
         /// The job.
         job: i64,
         /// When it is tried again, UTC; none if the next claim does that.
@@ -72,6 +72,13 @@ pub enum Advice {
     },
     /// Every job of the task has ended, or it has none: it goes on with another.
     AddJob {
+        /// The task.
+        task: i64,
+        /// The agent of its stage in the pipeline.
+        agent: Option<String>,
+    },
+    /// The task waits for its merge, by the pipeline.
+    Merge {
         /// The task.
         task: i64,
     },
@@ -124,10 +131,11 @@ impl Advice {
             Advice::NextClaim { .. } => "next_claim",
             Advice::NextClaimCancels { .. } => "next_claim_cancels",
             Advice::LookAtProgram { .. } => "look_at_program",
-            Advice::WaitForBranch { .. } => "wait_for_branch",
+            Advice::WaitForRetry { .. } => "wait_for_retry",
             Advice::StartWorker { .. } => "start_worker",
             Advice::LookAtJob { .. } => "look_at_job",
             Advice::AddJob { .. } => "add_job",
+            Advice::Merge { .. } => "merge",
             Advice::EndTask { .. } => "end_task",
             Advice::FixStage { .. } => "fix_stage",
             Advice::Unfreeze { .. } => "unfreeze",
@@ -187,18 +195,22 @@ impl Advice {
                     format!("{look}: the gate does not know this status")
                 }
             }
-            Advice::WaitForBranch { job, until } => format!(
-                "mend what keeps the branch of job {job} from being cut; {}",
-                time(until).map_or("the next claim tries it again".into(), |until| format!(
-                    "it is tried again after {until}"
-                ))
-            ),
+            Advice::WaitForRetry { job, until } => {
+                let again = time(until)
+                    .map_or(format!("the next claim tries job {job} again"), |until| {
+                        format!("job {job} is tried again after {until}")
+                    });
+                format!("mend the cause; {again}")
+            }
             Advice::StartWorker { job, agent } => format!(
                 "have a worker for `{}` take job {job}; if none runs, start one",
                 show(agent)
             ),
             Advice::LookAtJob { job } => format!("see what holds job {job}"),
-            Advice::AddJob { task } => format!("if task {task} is not over, add its next job"),
+            Advice::AddJob { task, .. } => {
+                format!("if task {task} is not over, add its next job")
+            }
+            Advice::Merge { task } => format!("task {task} waits to be merged; when it is"),
             Advice::EndTask { task } => format!("when the work of task {task} is merged"),
             Advice::FixStage { task, stage, meant } => format!(
                 "`{}` is not a finished stage, `{}` is; if task {task} is over",
@@ -243,8 +255,13 @@ impl Advice {
                 words(&["work", "--agent", agent, "--", "COMMAND"])
             }
             Advice::LookAtJob { job } => words(&["explain", &job.to_string()]),
-            Advice::AddJob { task } => words(&["job", "add", &task.to_string(), "AGENT"]),
-            Advice::EndTask { task } => words(&["task", "done", &task.to_string()]),
+            Advice::AddJob { task, agent } => {
+                let agent = agent.as_deref().unwrap_or("AGENT");
+                words(&["job", "add", &task.to_string(), agent])
+            }
+            Advice::EndTask { task } | Advice::Merge { task } => {
+                words(&["task", "done", &task.to_string()])
+            }
             Advice::FixStage { task, stage, .. } => {
                 words(&["task", end_meant(stage), &task.to_string()])
             }
@@ -259,7 +276,7 @@ impl Advice {
             }
             Advice::Wait { .. }
             | Advice::NextClaimCancels { .. }
-            | Advice::WaitForBranch { .. }
+            | Advice::WaitForRetry { .. }
             | Advice::LookAtProgram { .. } => None,
         }
     }
@@ -288,10 +305,11 @@ impl Advice {
             | Advice::NextClaim { job }
             | Advice::NextClaimCancels { job, .. }
             | Advice::LookAtProgram { job, .. }
-            | Advice::WaitForBranch { job, .. }
+            | Advice::WaitForRetry { job, .. }
             | Advice::StartWorker { job, .. }
             | Advice::LookAtJob { job } => (None, Some(job), None),
-            Advice::AddJob { task }
+            Advice::AddJob { task, .. }
+            | Advice::Merge { task }
             | Advice::EndTask { task }
             | Advice::FixStage { task, .. }
             | Advice::Skip { task, .. } => (Some(task), None, None),

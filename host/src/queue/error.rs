@@ -19,6 +19,17 @@ pub enum Error {
         /// Whether this process's own settings switch it off.
         here: bool,
     },
+    /// The stage cannot be in a pipeline.
+    #[error(
+        "`{}` cannot be a stage of this pipeline: it {why}, so nothing was changed",
+        stage.escape_debug()
+    )]
+    NotInPipeline {
+        /// The stage.
+        stage: String,
+        /// Why, such as "is named twice".
+        why: &'static str,
+    },
     /// The repo is unknown.
     #[error(
         "no task of `{}` is known, so nothing was {left}{}",
@@ -79,6 +90,11 @@ impl Error {
             Error::NotInScope { repo, .. } => rules_with(repo).map(Remedy::NameInRules),
             _ => None,
         }
+    }
+
+    /// Whether a claim is no longer good: its worker has to drop the work.
+    pub fn is_about_the_claim(&self) -> bool {
+        matches!(self, Error::Gate(gate::Error::Store(error)) if error.is_about_the_claim())
     }
 
     /// Whether other programs write what the request needs, and it may succeed when they are done.

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use super::advice::Advice;
 use super::explanation::{Ahead, Explanation, FreezeAhead, Held, Standing};
 use super::named_rows::{HeldJob, NamedRows};
+use super::pipeline::InPipeline;
 use super::remedy;
 use super::stages::near_finished;
 use super::stages::stage_of;
@@ -228,6 +229,7 @@ impl Queue {
         let looks_like = stage.and_then(|stage| near_finished(stage, &finished));
         Ok(Some(Ahead {
             looks_like: looks_like.map(Into::into),
+            in_pipeline: InPipeline::of(self.store.pipeline()?.as_ref(), stage),
             work: self.store.task_work(now, id)?,
             task,
         }))

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::Doubt;
 use super::advice::Advice;
+use super::pipeline::InPipeline;
 use crate::observe::Contradiction;
 use crate::store::{ActiveFreeze, FrozenDeploy, JobRow, JobWork, TaskBranch, TaskRow, TaskWork};
 
@@ -70,6 +71,9 @@ pub struct Ahead {
     /// The finished stage that its stage was probably meant to be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub looks_like: Option<String>,
+    /// What the pipeline says of its stage.
+    #[serde(skip)]
+    pub in_pipeline: Option<InPipeline>,
 }
 
 impl Deref for Ahead {

@@ -6,6 +6,7 @@
 
 use super::advice::Advice;
 use super::explanation::{Ahead, FreezeAhead, Held};
+use super::pipeline::InPipeline;
 use super::work::Active;
 use crate::store::{JobWork, TaskWork, WorkState};
 
@@ -20,7 +21,7 @@ pub(super) fn of_job_that_is_over(work: &JobWork) -> Option<Advice> {
             is_over: true,
         }),
         Advice::NextClaim { .. } => Some(Advice::NextClaimCancels { job, until: None }),
-        Advice::WaitForBranch { until, .. } => Some(Advice::NextClaimCancels { job, until }),
+        Advice::WaitForRetry { until, .. } => Some(Advice::NextClaimCancels { job, until }),
         Advice::LookAtProgram { status, .. } => Some(Advice::LookAtProgram {
             job,
             status,
@@ -40,7 +41,7 @@ pub(super) fn of_job(work: &JobWork) -> Option<Advice> {
             until: work.lease_until.clone(),
             is_over: false,
         }),
-        WorkState::PutOff => Some(Advice::WaitForBranch {
+        WorkState::PutOff => Some(Advice::WaitForRetry {
             job,
             until: work.lease_until.clone().filter(|_| !work.is_due),
         }),
@@ -67,16 +68,18 @@ pub(super) fn of_held(held: &Held, is_held: bool) -> Vec<Advice> {
         task,
         work,
         looks_like,
+        in_pipeline,
     }) = front
     {
         let misspelt = task.stage.as_deref().zip(looks_like.as_deref());
+        let place = Place::of(misspelt, in_pipeline.as_ref());
         let of_queued = match (is_held, held.freezes.is_empty()) {
             (false, _) => OfQueued::StartWorker,
             (true, true) => OfQueued::LookAtJob,
             // What holds it is among the reasons.
             (true, false) => OfQueued::Nothing,
         };
-        advice.extend(go_on(task.id, misspelt, work, of_queued));
+        advice.extend(go_on(task.id, place, work, of_queued));
     }
     advice.extend(held.freezes.iter().map(unfreeze));
     // Where ending the task is the remedy already, no work is skipped.
@@ -90,7 +93,10 @@ pub(super) fn of_held(held: &Held, is_held: bool) -> Vec<Advice> {
 }
 
 fn is_an_end(advice: &Advice) -> bool {
-    matches!(advice, Advice::EndTask { .. } | Advice::FixStage { .. })
+    matches!(
+        advice,
+        Advice::EndTask { .. } | Advice::Merge { .. } | Advice::FixStage { .. }
+    )
 }
 
 /// What helps the active task of a repo; nothing if it only takes time.
@@ -99,9 +105,10 @@ pub fn of_active(active: &Active) -> Vec<Advice> {
         return Vec::new();
     };
     let misspelt = task.stage.as_deref().zip(active.looks_like.as_deref());
-    let advice = go_on(task.id, misspelt, work, OfQueued::Nothing);
+    let place = Place::of(misspelt, active.in_pipeline.as_ref());
+    let advice = go_on(task.id, place, work, OfQueued::Nothing);
     let is_waiting =
-        |advice: &Advice| matches!(advice, Advice::Wait { .. } | Advice::WaitForBranch { .. });
+        |advice: &Advice| matches!(advice, Advice::Wait { .. } | Advice::WaitForRetry { .. });
     advice
         .into_iter()
         .filter(|advice| !is_waiting(advice))
@@ -116,36 +123,73 @@ enum OfQueued {
     LookAtJob,
 }
 
-/// What continues a task. `misspelt` has its stage and the finished stage that was probably meant.
-fn go_on(
-    task: i64,
-    misspelt: Option<(&str, &str)>,
-    work: &TaskWork,
-    of_queued: OfQueued,
-) -> Vec<Advice> {
+/// The stage of a task, as far as advice depends on it.
+#[derive(Clone, Copy)]
+enum Place<'a> {
+    /// The pipeline has it.
+    InPipeline(&'a InPipeline),
+    /// It looks like a finished stage, which comes second.
+    Misspelt(&'a str, &'a str),
+    Other,
+}
+
+impl<'a> Place<'a> {
+    fn of(misspelt: Option<(&'a str, &'a str)>, pipeline: Option<&'a InPipeline>) -> Place<'a> {
+        match (pipeline, misspelt) {
+            (Some(place), _) => Place::InPipeline(place),
+            (None, Some((stage, meant))) => Place::Misspelt(stage, meant),
+            (None, None) => Place::Other,
+        }
+    }
+}
+
+/// What continues a task.
+fn go_on(task: i64, place: Place<'_>, work: &TaskWork, of_queued: OfQueued) -> Vec<Advice> {
     let first = &work.first;
     let is_idle = matches!(
         first.state,
         WorkState::Queued | WorkState::Finished | WorkState::NoJob
     );
-    let fix = misspelt.map(|(stage, meant)| Advice::FixStage {
-        task,
-        stage: stage.into(),
-        meant: meant.into(),
-    });
+    let fix = match place {
+        Place::Misspelt(stage, meant) => Some(Advice::FixStage {
+            task,
+            stage: stage.into(),
+            meant: meant.into(),
+        }),
+        _ => None,
+    };
     // Ending the task would be refused while a job is worked on.
     let fix = fix.filter(|_| !work.jobs().any(is_worked_on));
     if is_idle && let Some(fix) = fix {
         return vec![fix];
     }
     let on = match (first.state, first.job_id, of_queued) {
-        (WorkState::Finished, ..) => vec![Advice::EndTask { task }, Advice::AddJob { task }],
-        (WorkState::NoJob, ..) => vec![Advice::AddJob { task }],
+        (WorkState::Finished | WorkState::NoJob, ..) => when_idle(task, place, first.state),
         (WorkState::Queued, Some(job), OfQueued::LookAtJob) => vec![Advice::LookAtJob { job }],
         (WorkState::Queued, _, OfQueued::Nothing) => Vec::new(),
         _ => of_job(first).into_iter().collect(),
     };
     on.into_iter().chain(fix).collect()
+}
+
+/// What continues a task of which no job waits or runs.
+fn when_idle(task: i64, place: Place<'_>, state: WorkState) -> Vec<Advice> {
+    let end = Advice::EndTask { task };
+    let is_ended = state == WorkState::Finished;
+    match place {
+        Place::InPipeline(InPipeline::Merge) => vec![Advice::Merge { task }],
+        Place::InPipeline(InPipeline::Stage { agent }) => {
+            let agent = Some(agent.clone());
+            let add = Advice::AddJob { task, agent };
+            std::iter::once(add)
+                .chain(is_ended.then_some(end))
+                .collect()
+        }
+        Place::Misspelt(..) | Place::Other => {
+            let add = Advice::AddJob { task, agent: None };
+            is_ended.then_some(end).into_iter().chain([add]).collect()
+        }
+    }
 }
 
 fn unfreeze(freeze: &FreezeAhead) -> Advice {

@@ -58,15 +58,14 @@ impl JobWork {
                 quoted(&self.status)
             ),
             WorkState::PutOff if self.is_due => format!(
-                "{job} was put off{}, because its branch could not be cut, and the next claim \
-                 tries it again{}",
+                "{job} was put off{}, and the next claim tries it again{}",
                 until(" until ").unwrap_or_default(),
-                without_words_said(error)
+                because(error)
             ),
             WorkState::PutOff => format!(
-                "{job} is put off{}, because its branch could not be cut{}",
-                until(" until ").unwrap_or_default(),
-                without_words_said(error)
+                "{job} is tried again{}{}",
+                until(" after ").unwrap_or_default(),
+                because(error)
             ),
             WorkState::Failed => format!(
                 "{job} failed{on}{}",
@@ -85,12 +84,7 @@ impl JobWork {
     }
 }
 
-/// The error of a job that was put off, without a beginning that repeats the words before it.
-fn without_words_said(error: Option<String>) -> String {
-    let error = error.unwrap_or_default();
-    let reason = error.strip_prefix("its branch could not be cut: ");
-    match reason.unwrap_or(&error) {
-        "" => String::new(),
-        reason => format!(": {reason}"),
-    }
+/// Why a job was put off: its error says what failed, the cut of its branch or an attempt.
+fn because(error: Option<String>) -> String {
+    error.map_or(String::new(), |error| format!(": {error}"))
 }

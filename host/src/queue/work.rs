@@ -10,9 +10,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Queue;
+use super::pipeline::InPipeline;
 use super::stages::near_finished;
 use crate::store::{
-    self, ActiveTask, FinishedStages, JobWork, OpenWork, TaskWork, WorkCount, WorkState,
+    self, ActiveTask, FinishedStages, JobWork, OpenWork, Pipeline, TaskWork, WorkCount, WorkState,
 };
 
 /// How many jobs are listed for each repo, not counting the active task's.
@@ -34,6 +35,9 @@ pub struct Active {
     /// The finished stage that its stage was probably meant to be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub looks_like: Option<String>,
+    /// What the pipeline says of its stage.
+    #[serde(skip)]
+    pub in_pipeline: Option<InPipeline>,
 }
 
 impl From<ActiveTask> for Active {
@@ -43,6 +47,7 @@ impl From<ActiveTask> for Active {
             task_id: None,
             work: None,
             looks_like: None,
+            in_pipeline: None,
         }
     }
 }
@@ -56,7 +61,7 @@ pub struct JobCounts {
     pub lapsed: usize,
     /// Another program started them, or gave them a status that the gate does not know.
     pub foreign: usize,
-    /// Their branches could not be cut.
+    /// Their branches could not be cut, or their attempts failed; they are tried again.
     pub put_off: usize,
     /// They failed, and were not replaced.
     pub failed: usize,
@@ -92,6 +97,7 @@ impl JobCounts {
 pub(super) struct Live {
     pub now: Timestamp,
     pub finished: FinishedStages,
+    pipeline: Option<Pipeline>,
     by_repo: BTreeMap<String, OfRepo>,
 }
 
@@ -145,9 +151,14 @@ impl Queue {
             let repo = count.repo.clone().unwrap_or_default();
             by_repo.entry(repo).or_default().counts.add(count);
         }
+        let pipeline = self.store.pipeline().unwrap_or_else(|error| {
+            notes.push(format!("the pipeline is not known: {error}"));
+            None
+        });
         Live {
             now,
             finished,
+            pipeline,
             by_repo,
         }
     }
@@ -172,6 +183,7 @@ impl Queue {
             task_id: Some(task.id),
             work: Some(self.store.task_work(live.now, task.id)?),
             looks_like: looks_like.map(Into::into),
+            in_pipeline: InPipeline::of(live.pipeline.as_ref(), task.stage.as_deref()),
             task,
         }))
     }

@@ -235,6 +235,28 @@ pub enum Error {
         /// Its worker; none if another program started it.
         worker: Option<String>,
     },
+    /// A job would end its task, on which another worker works.
+    #[error(
+        "job {job} was not ended: task {task} cannot end while its job {other} is running {}; end \
+         the job without a stage, or wait",
+        running_where(worker.as_deref())
+    )]
+    NotAlone {
+        /// The job.
+        job: i64,
+        /// The task.
+        task: i64,
+        /// The first other running job.
+        other: i64,
+        /// Its worker; none if another program started it.
+        worker: Option<String>,
+    },
+    /// A job would move a task, and has none.
+    #[error("job {job} has no task that could go to a stage")]
+    NoTaskOf {
+        /// The job.
+        job: i64,
+    },
     /// Running jobs would be cancelled without a reason.
     #[error("a task is ended by force only with a reason")]
     ForcedWithoutReason,
@@ -324,6 +346,12 @@ pub(super) fn without_nul(what: &'static str, text: &str) -> Result<(), Error> {
     } else {
         Ok(())
     }
+}
+
+/// Refuses a name that is empty, or that no environment variable can hold.
+pub(crate) fn check_name(what: &'static str, name: &str) -> Result<(), Error> {
+    not_empty(what, name)?;
+    without_nul(what, name)
 }
 
 /// Refuses a name that is empty.

@@ -102,6 +102,18 @@ pub(crate) const IS_FAILED: &str = "status = 'failed'";
 /// The same.
 pub(crate) const IS_CANCELLED: &str = "status = 'cancelled'";
 
+/// A running job that is put off: nobody works on it until its delay is over.
+macro_rules! is_put_off {
+    () => {
+        "(jobs.gate_put_off IS NOT NULL AND jobs.gate_worker IS NULL
+            AND (jobs.gate_token IS NULL OR jobs.gate_outcome IS NOT NULL))"
+    };
+}
+pub(crate) use is_put_off;
+
+/// The same.
+pub(crate) const IS_PUT_OFF: &str = is_put_off!();
+
 /// A running job whose lease is over at `$1`.
 pub(crate) const EXPIRED: &str = "status = 'running' AND gate_lease_until <= $1";
 
@@ -189,9 +201,39 @@ pub(crate) fn claim_added(tx: &dyn Tx, claim: &NewClaim<'_>) -> Result<(), Error
 /// A worker ends its job.
 pub(crate) fn end(tx: &dyn Tx, job: i64, status: &str, error: Option<&str>) -> Result<(), Error> {
     tx.execute(
-        "UPDATE jobs SET status = $2, gate_outcome = $2, gate_error = $3, gate_lease_until = NULL
-         WHERE id = $1",
+        "UPDATE jobs SET status = $2, gate_outcome = $2, gate_error = $3, gate_lease_until = NULL,
+            gate_answer = NULL WHERE id = $1",
         values![job, status, error],
+    )?;
+    Ok(())
+}
+
+/// What the worker of an ended claim is told, if that is more than its outcome.
+pub(crate) fn set_answer(tx: &dyn Tx, job: i64, answer: &str) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE jobs SET gate_answer = $2 WHERE id = $1",
+        values![job, answer],
+    )?;
+    Ok(())
+}
+
+/// A worker's attempt has failed, and the job is tried again after a delay, in seconds. The claim
+/// has ended as failed.
+pub(crate) fn try_again(
+    tx: &dyn Tx,
+    job: i64,
+    until: &str,
+    delay: i64,
+    error: &str,
+) -> Result<(), Error> {
+    let failed = word(JobState::Running, Event::Fail, false);
+    tx.execute(
+        &format!(
+            "UPDATE jobs SET gate_worker = NULL, gate_outcome = '{failed}', gate_error = $3,
+            gate_lease_until = $2, gate_lease = $4, gate_put_off = coalesce(gate_put_off, 0),
+            gate_failures = coalesce(gate_failures, 0) + 1 WHERE id = $1"
+        ),
+        values![job, until, error, delay],
     )?;
     Ok(())
 }
@@ -241,10 +283,12 @@ pub(crate) fn defer(
     Ok(())
 }
 
-/// Puts every job whose lease is over back to the queue, and returns how many there were.
+/// Puts every job whose lease is over back to the queue, and returns how many there were. The worker
+/// whose attempt failed may not know yet: it can still ask until the next claim.
 pub(crate) fn expire(tx: &dyn Tx, now: &str, finished: &FinishedStages) -> Result<usize, Error> {
     let sql = format!(
-        "UPDATE jobs SET {}, gate_worker = NULL, gate_lease_until = NULL, gate_token = NULL
+        "UPDATE jobs SET {}, gate_worker = NULL, gate_lease_until = NULL,
+            gate_token = CASE WHEN gate_outcome IS NULL THEN NULL ELSE gate_token END
          WHERE {EXPIRED}",
         back_in_the_queue(tx, Event::Expire, "$2")
     );
@@ -258,7 +302,7 @@ pub(crate) fn requeue(tx: &dyn Tx, job: i64) -> Result<Option<Option<String>>, E
     tx.row(
         &format!(
             "UPDATE jobs SET status = '{queued}', gate_worker = NULL, gate_lease_until = NULL,
-            gate_put_off = NULL,
+            gate_put_off = NULL, gate_failures = NULL,
             gate_token = CASE WHEN gate_outcome IS NULL THEN NULL ELSE gate_token END
          WHERE id = $1 RETURNING repo"
         ),

@@ -153,6 +153,7 @@ mod tests {
             projects: Vec::new(),
             tries: 1,
             retry_after: Duration::ZERO,
+            attempts: None,
         };
         let job = Claimed {
             id: 1,

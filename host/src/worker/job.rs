@@ -15,7 +15,18 @@ use super::{Error, Outcome, PAUSE, Worker};
 use crate::backoff::backoff;
 use crate::error::with_causes;
 use crate::queue::{self, Queue};
-use crate::store::{Claimed, Ending, TaskBranch};
+use crate::store::{Claimed, Ending, Retry, TaskBranch};
+
+/// The exit code by which a command sends its task back to the stage before, by the pipeline.
+pub const SENT_BACK: i32 = 10;
+
+/// A command that has done its job.
+enum Done {
+    /// Its task goes on.
+    Forward,
+    /// Its task goes back.
+    Back,
+}
 
 impl Worker<'_> {
     /// Does one job, and ends it or puts it back.
@@ -59,7 +70,8 @@ impl Worker<'_> {
             heartbeat.cancelled()
         });
         let ended = match ran {
-            Ok(Ended::Exited(status)) if status.success() => Ok(()),
+            Ok(Ended::Exited(status)) if status.success() => Ok(Done::Forward),
+            Ok(Ended::Exited(status)) if status.code() == Some(SENT_BACK) => Ok(Done::Back),
             // The worker's signal may have reached all its processes: the job has not failed.
             Ok(Ended::Exited(status))
                 if status.signal().is_some() && self.shutdown.is_draining() =>
@@ -132,9 +144,12 @@ impl Worker<'_> {
         let defer = |hand: &mut InHand<'_>| -> Result<Outcome, queue::Error> {
             let tries = hand.queue.store().times_put_off(job)?.saturating_add(1);
             if error.is_for_good() || tries >= self.setup.tries {
-                let failed = Ending::Failed { error: Some(&said) };
+                let failed = Ending::Failed {
+                    error: Some(&said),
+                    retry: None,
+                };
                 let actor = hand.actor();
-                hand.queue.store_mut().end_job(actor, hand.claim, failed)?;
+                hand.queue.end_job(actor, hand.claim, failed)?;
                 tracing::warn!("job {job} has failed: {said}");
                 return Ok(Outcome::Failed);
             }
@@ -160,18 +175,25 @@ impl Worker<'_> {
     fn end(
         &self,
         hand: &mut InHand<'_>,
-        ended: Result<(), String>,
+        ended: Result<Done, String>,
         heartbeat: &mut Heartbeat<'_>,
     ) -> Outcome {
         let job = hand.claim.job;
         let ending = match &ended {
-            Ok(()) => Ending::Done,
-            Err(error) => Ending::Failed { error: Some(error) },
+            Ok(Done::Forward) => Ending::Done,
+            Ok(Done::Back) => Ending::Back,
+            Err(error) => Ending::Failed {
+                error: Some(error),
+                retry: Some(Retry {
+                    attempts: self.setup.attempts,
+                    first: self.setup.retry_after,
+                }),
+            },
         };
-        loop {
+        let ended = loop {
             let actor = hand.actor();
-            match hand.queue.store_mut().end_job(actor, hand.claim, ending) {
-                Ok(()) => break,
+            match hand.queue.end_job(actor, hand.claim, ending) {
+                Ok(ended) => break ended,
                 Err(error) if error.is_about_the_claim() || heartbeat.cancelled() => {
                     tracing::warn!(
                         "job {job} has ended, but this is not recorded: {}",
@@ -187,17 +209,24 @@ impl Worker<'_> {
                     thread::sleep(PAUSE);
                 }
             }
+        };
+        let error = ended.error.as_deref().unwrap_or_default();
+        if let Some(at) = &ended.again_at {
+            tracing::warn!("job {job} is tried again after {at} UTC: {error}");
+            return Outcome::Deferred;
         }
-        match ended {
-            Ok(()) => {
-                tracing::info!("job {job}: done");
-                Outcome::Done
-            }
-            Err(error) => {
-                tracing::warn!("job {job} has failed: {error}");
-                Outcome::Failed
-            }
+        if ended.has_failed() {
+            tracing::warn!("job {job} has failed: {error}");
+            return Outcome::Failed;
         }
+        match &ended.moved {
+            None => tracing::info!("job {job}: done"),
+            Some(moved) => tracing::info!(
+                "job {job}: done; {}",
+                moved.in_words(&|text| text.escape_debug().to_string())
+            ),
+        }
+        Outcome::Done
     }
 }
 

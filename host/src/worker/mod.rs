@@ -61,6 +61,8 @@ pub struct Setup {
     pub tries: u32,
     /// The delay after the first failed attempt. It doubles with each.
     pub retry_after: Duration,
+    /// After how many failed attempts a job has failed; none means the pipeline's number, or 1.
+    pub attempts: Option<u32>,
 }
 
 type Open<'a> = &'a (dyn Fn() -> Result<Queue, Error> + Sync);
@@ -72,7 +74,7 @@ pub struct Summary {
     pub done: u64,
     /// Jobs that failed.
     pub failed: u64,
-    /// Jobs whose branch could not be cut yet, which are tried again later.
+    /// Jobs whose branch could not be cut yet, or whose attempt failed, which are tried again later.
     pub put_off: u64,
     /// Jobs that were put back, or whose claim was lost.
     pub given_up: u64,

@@ -85,7 +85,7 @@ const OF_WORK: [Figure<JobCounts>; 6] = [
     ),
     (
         "put_off_jobs",
-        "Claimed jobs whose branch could not be cut; they are tried again later",
+        "Claimed jobs whose branch could not be cut, or whose attempt failed; they are tried again later",
         |jobs| some(jobs.put_off),
     ),
     (

@@ -5,13 +5,13 @@ use axum::http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serial_gate::queue::{self, Queue};
-use serial_gate::store::{self, Ending, NewJob, json_time, sql_time};
+use serial_gate::store::{self, EndedJob, Ending, NewJob, NextJob, Retry, json_time, sql_time};
 use utoipa::ToSchema;
 
 use super::idempotency::{Key, MayBeRepeated};
 use crate::http::app::App;
 use crate::http::transport::access::{Operator, Worker};
-use crate::http::transport::extract::{Json, Path, token, whole};
+use crate::http::transport::extract::{Json, Path, maybe_whole, token, whole};
 use crate::http::transport::problem::Problem;
 
 /// People read it, in the queue and in an alert.
@@ -66,6 +66,28 @@ pub struct Failure {
     /// What went wrong
     #[schema(max_length = 5_000)]
     error: Option<String>,
+    /// After how many failed attempts the job has failed; if left out, the pipeline's number, or 1.
+    /// Before that it is put off, and tried again later
+    #[serde(default, deserialize_with = "maybe_whole")]
+    #[schema(minimum = 1, maximum = 100)]
+    attempts: Option<i64>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Finish {
+    /// The token that the claim gave
+    #[serde(deserialize_with = "token")]
+    #[schema(
+        min_length = 1,
+        max_length = 200,
+        example = "sgc_6rGp3Yw0Qm1VxXh0c2h7Aw"
+    )]
+    token: String,
+    /// The stage that the task goes to; if left out, the pipeline says where it goes. A finished
+    /// one, such as `done`, ends the task
+    #[schema(min_length = 1, example = "development")]
+    stage: Option<String>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -81,11 +103,25 @@ pub struct Requeue {
 #[derive(Serialize, ToSchema)]
 pub struct Changed {
     job_id: i64,
+    /// Its status; `put_off` if its attempt failed and it is tried again
     #[schema(example = "done")]
-    status: &'static str,
-    /// When a running job goes back to the queue unless its worker reports, UTC
+    status: String,
+    /// When a running job goes back to the queue unless its worker reports, or when one that is put
+    /// off is tried again, UTC
     #[schema(format = DateTime)]
     lease_until: Option<String>,
+    /// The task that moved because of this job
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task_id: Option<i64>,
+    /// The stage that it went to
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stage: Option<String>,
+    /// The job that was queued for this stage
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_job: Option<NextJob>,
+    /// A warning: the stage only looks finished
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
 }
 
 /// Add a queued job to a task
@@ -142,16 +178,15 @@ pub async fn heartbeat(
     };
     let until = app.writer.change(heartbeat).await??;
     Ok(Json(Changed {
-        job_id: id,
-        status: "running",
         lease_until: Some(json_time(&sql_time(until))),
+        ..Changed::to(id, "running")
     }))
 }
 
-/// End a claimed job that was done
+/// End a claimed job that was done, and move its task on
 #[utoipa::path(
     post, path = "/v1/jobs/{id}/finish", tag = "jobs", security(("token" = ["worker"])),
-    params(("id" = i64, Path, description = "The job")), request_body = Token,
+    params(("id" = i64, Path, description = "The job")), request_body = Finish,
     responses(
         (status = 200, description = "It is done", body = Changed),
     )
@@ -160,31 +195,41 @@ pub async fn finish(
     State(app): State<App>,
     Worker(caller): Worker,
     Path(id): Path<i64>,
-    Json(Token { token }): Json<Token>,
+    Json(Finish { token, stage }): Json<Finish>,
 ) -> Result<Json<Changed>, Problem> {
     let finish = move |queue: &mut Queue| {
-        let claim = of(id, &token);
-        queue
-            .store_mut()
-            .end_job(caller.actor(""), claim, Ending::Done)
+        let (actor, claim) = (caller.actor(""), of(id, &token));
+        let ending = match stage.as_deref() {
+            None => Ending::Done,
+            Some(stage) => Ending::To { stage },
+        };
+        let ended = queue.end_job(actor, claim, ending)?;
+        let note = queue.sent_note(actor.now, &ended, stage.as_deref());
+        Ok::<_, queue::Error>(Changed {
+            note,
+            ..Changed::ended(id, ended)
+        })
     };
-    app.writer.change(finish).await??;
-    Ok(Json(Changed::to(id, "done")))
+    Ok(Json(app.writer.change(finish).await??))
 }
 
-/// End a claimed job that failed
+/// End a claimed job that failed, or put it off for another attempt
 #[utoipa::path(
     post, path = "/v1/jobs/{id}/fail", tag = "jobs", security(("token" = ["worker"])),
     params(("id" = i64, Path, description = "The job")), request_body = Failure,
     responses(
-        (status = 200, description = "It has failed", body = Changed),
+        (status = 200, description = "It has failed, or is tried again later", body = Changed),
     )
 )]
 pub async fn fail(
     State(app): State<App>,
     Worker(caller): Worker,
     Path(id): Path<i64>,
-    Json(Failure { token, error }): Json<Failure>,
+    Json(Failure {
+        token,
+        error,
+        attempts,
+    }): Json<Failure>,
 ) -> Result<Json<Changed>, Problem> {
     if error
         .as_ref()
@@ -192,15 +237,24 @@ pub async fn fail(
     {
         return Err(Problem::invalid("`error` has at most 5000 characters"));
     }
-    let fail = move |queue: &mut Queue| {
-        let error = error.as_deref();
-        let (actor, claim) = (caller.actor(""), of(id, &token));
-        queue
-            .store_mut()
-            .end_job(actor, claim, Ending::Failed { error })
+    let attempts = match attempts.map(u32::try_from) {
+        None => None,
+        Some(Ok(number @ 1..=100)) => Some(number),
+        Some(_) => return Err(Problem::invalid("`attempts` is 1 to 100")),
     };
-    app.writer.change(fail).await??;
-    Ok(Json(Changed::to(id, "failed")))
+    let fail = move |queue: &mut Queue| {
+        let (actor, claim) = (caller.actor(""), of(id, &token));
+        let ending = Ending::Failed {
+            error: error.as_deref(),
+            retry: Some(Retry {
+                attempts,
+                first: Retry::FIRST,
+            }),
+        };
+        queue.end_job(actor, claim, ending)
+    };
+    let ended = app.writer.change(fail).await??;
+    Ok(Json(Changed::ended(id, ended)))
 }
 
 /// Put a running, failed or cancelled job back to its old place in the queue
@@ -227,11 +281,26 @@ pub async fn requeue(
 }
 
 impl Changed {
-    fn to(job_id: i64, status: &'static str) -> Changed {
+    fn to(job_id: i64, status: &str) -> Changed {
         Changed {
             job_id,
-            status,
+            status: status.into(),
             lease_until: None,
+            task_id: None,
+            stage: None,
+            next_job: None,
+            note: None,
+        }
+    }
+
+    fn ended(job_id: i64, ended: EndedJob) -> Changed {
+        let moved = ended.moved;
+        Changed {
+            lease_until: ended.again_at,
+            task_id: moved.as_ref().map(|moved| moved.task_id),
+            stage: moved.as_ref().map(|moved| moved.stage.clone()),
+            next_job: moved.and_then(|moved| moved.next_job),
+            ..Changed::to(job_id, &ended.status)
         }
     }
 }

@@ -24,25 +24,15 @@ pub struct AddTask {
     /// The name that people know the task by
     #[schema(pattern = r"^[^\x00]*$", example = "ORCH-88")]
     work_item: Option<String>,
-    /// Its first stage
-    #[serde(default = "analysis")]
-    #[schema(default = "analysis", min_length = 1, pattern = r"^[^\x00]*$")]
-    stage: String,
-    /// The agent of its first job
-    #[serde(default = "analyst")]
-    #[schema(default = "analyst", min_length = 1, pattern = r"^[^\x00]*$")]
-    agent: String,
+    /// Its first stage; if left out, the pipeline's first, or `analysis`
+    #[schema(min_length = 1, pattern = r"^[^\x00]*$", example = "analysis")]
+    stage: Option<String>,
+    /// The agent of its first job; if left out, the stage's in the pipeline, or `analyst`
+    #[schema(min_length = 1, pattern = r"^[^\x00]*$", example = "analyst")]
+    agent: Option<String>,
     /// A label that a policy may read
     #[schema(min_length = 1, pattern = r"^[^\x00]*$")]
     label: Option<String>,
-}
-
-fn analysis() -> String {
-    "analysis".into()
-}
-
-fn analyst() -> String {
-    "analyst".into()
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -124,11 +114,12 @@ pub async fn add_task(
     let keyed = key.of(&caller, "POST /v1/tasks", &task)?;
     let project = branch::project_of(&app.service.projects, Some(&task.repo)).cloned();
     let add = move |queue: &mut Queue| {
+        let first = queue.first_job(task.stage.as_deref(), task.agent.as_deref())?;
         let new = NewTask {
             repo: &task.repo,
             work_item: task.work_item.as_deref(),
-            stage: &task.stage,
-            agent: &task.agent,
+            stage: &first.stage,
+            agent: &first.agent,
             label: task.label.as_deref(),
         };
         let now = Timestamp::now();

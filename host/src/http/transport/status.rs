@@ -124,6 +124,8 @@ impl From<store::Error> for Problem {
             | E::Ended { .. }
             | E::TaskIsFinished { .. }
             | E::TaskRuns { .. }
+            | E::NotAlone { .. }
+            | E::NoTaskOf { .. }
             | E::AlreadyIn { .. }
             | E::BranchOf { .. }
             | E::BranchBeside { .. }
@@ -223,7 +225,10 @@ impl From<queue::Error> for Problem {
                 let problem = Problem::new(StatusCode::NOT_FOUND, error);
                 problem.with_advice("if the repo is new, send `\"new\": true`")
             }
-            E::NotInScope { .. } | E::NoNameInScope { .. } | E::NothingInScope { .. } => {
+            E::NotInScope { .. }
+            | E::NoNameInScope { .. }
+            | E::NothingInScope { .. }
+            | E::NotInPipeline { .. } => {
                 let unfit = StatusCode::UNPROCESSABLE_ENTITY;
                 refused(unfit, error.to_string(), error.remedy())
             }

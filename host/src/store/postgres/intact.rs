@@ -6,9 +6,10 @@
 
 use super::catalog::{self, Kind};
 use super::engine::Postgres;
+use super::freeze_number::FREEZE_NUMBER;
 use super::identity::meet;
 use super::made::{self, Made};
-use super::own_tables::{FREEZE_NUMBER, OWN};
+use super::own_tables::OWN;
 use super::schema::SHARED;
 use super::tx::Session;
 use super::{heads, migrate, version_row};

@@ -11,6 +11,7 @@ pub(crate) mod connection;
 mod dial;
 pub(crate) mod engine;
 pub(crate) mod error;
+mod freeze_number;
 pub(crate) mod functions;
 mod gated;
 pub(crate) mod heads;

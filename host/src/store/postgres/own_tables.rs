@@ -58,7 +58,7 @@ const fn table(name: &'static str, columns: &'static [Column], key: &'static str
 }
 
 /// Tables of the gate's own.
-pub(crate) const OWN: [Own; 29] = [
+pub(crate) const OWN: [Own; 30] = [
     // The last good clause of each policy and settings: instead of a policy that fails, or while valid.
     table(
         "serial_gate_clause",
@@ -358,6 +358,12 @@ pub(crate) const OWN: [Own; 29] = [
         &[("task", ONE_INTEGER), ("at", TEXT_OR_NULL)],
         "",
     ),
+    // At most one row: the pipeline, as JSON.
+    table(
+        "serial_gate_pipeline",
+        &[("id", ONE_INTEGER), ("pipeline", TEXT)],
+        "",
+    ),
     // Since when a job is the head of its repo, if its row has no usable time. `waiting` writes it.
     table(
         "serial_gate_head",
@@ -389,12 +395,3 @@ pub(crate) const OWN: [Own; 29] = [
         row: concat!("(version) VALUES (", now_ms!(), ")"),
     },
 ];
-
-/// The numbers of freezes. A sequence: a row would make two transactions that freeze wait for each
-/// other. `triggers` moves it to the present.
-pub(crate) const FREEZE_NUMBER: &str = "serial_gate_freeze_number";
-
-/// The statement that makes the sequence.
-pub(crate) fn create_freeze_number(schema: &str) -> String {
-    format!("CREATE SEQUENCE {schema}.{FREEZE_NUMBER} MAXVALUE 9007199254740991;")
-}

@@ -97,7 +97,8 @@ pub(crate) const SHARED: [Shared; 3] = [
             ("gate_error", TEXT_OR_NULL),
             // The generation that the job was claimed under.
             ("gate_generation", INTEGER_OR_NULL),
-            // How often the job was put off, because its branch could not be cut.
+            // How often the job was put off because its branch could not be cut; 0 if only because
+            // an attempt failed.
             ("gate_put_off", INTEGER_OR_NULL),
             // A number that grows with every claim, for other systems.
             ("gate_fence", INTEGER_OR_NULL),
@@ -105,6 +106,10 @@ pub(crate) const SHARED: [Shared; 3] = [
             ("gate_outcome", TEXT_OR_NULL),
             // How long the lease, or the delay, was when it was written, in seconds.
             ("gate_lease", INTEGER_OR_NULL),
+            // How many attempts have failed, while there are more.
+            ("gate_failures", INTEGER_OR_NULL),
+            // What the worker is told of the end of its claim, besides its outcome.
+            ("gate_answer", TEXT_OR_NULL),
         ],
         first: &[
             ("id", ID),

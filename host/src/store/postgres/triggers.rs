@@ -10,10 +10,11 @@
 //! right to the gate's tables, reads nothing that a serializable transaction could conflict about,
 //! and waits only for claims, which are short.
 
+use super::freeze_number::FREEZE_NUMBER;
 use super::functions::{Function, NOW_TEXT};
 use super::heads::MARK_ALL;
 use super::locks::{Locks, NUMBERS};
-use super::own_tables::{FREEZE_NUMBER, NOW_MS};
+use super::own_tables::NOW_MS;
 use crate::clause::Table;
 
 /// A trigger: its name, its table, and the statement that makes it.

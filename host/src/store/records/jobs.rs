@@ -1,8 +1,8 @@
 //! What may happen to a job after its claim, and who may cause it.
 //!
 //! Owns who may cause each event of a job's life, and its row in the audit. Leaves the states and
-//! the statements to `store::job`, the claim itself to the engine, and the end of a task to
-//! `task_end`. A claim's token (`holding`) ends the job once: the outcome is stored with the token,
+//! the statements to `store::job`, the claim itself to the engine, what follows the end of a job to
+//! `ending`, and the end of a task to `task_end`. A claim's token (`holding`) ends the job once: the outcome is stored with the token,
 //! so that a worker whose answer was lost gets it again, until the next claim. Callers rely on
 //! this: when a lease ends or an operator requeues a running job, its token is gone, so the old
 //! worker cannot end its successor's job.
@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use super::alerts::{self, NewAlert};
 use super::audit::{self, AuditRow};
-use super::holding::{Holding, check_claim, claim_row, ended, holding, wrong_status};
+use super::holding::{check_claim, claim_row, wrong_status};
 use super::job_error::kept;
 use super::task_end::FinishedStages;
 use crate::store::engine::{Tx, Value, values};
@@ -21,33 +21,6 @@ use crate::store::job::{self, Event, JobState};
 use crate::store::job::{IS_QUEUED, IS_RUNNING};
 use crate::store::time::whole_seconds;
 use crate::store::{Actor, AlertKind, Error, Store, lease_end, sql_time};
-
-/// How a worker ends a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending<'a> {
-    /// It was done.
-    Done,
-    /// It failed. There is an alert, because nothing tries it again.
-    Failed {
-        /// What went wrong.
-        error: Option<&'a str>,
-    },
-}
-
-impl Ending<'_> {
-    /// The job's status from then on.
-    pub fn status(self) -> &'static str {
-        let state = JobState::Running.after(self.event(), false);
-        state.unwrap_or(JobState::Running).name()
-    }
-
-    fn event(self) -> Event {
-        match self {
-            Ending::Done => Event::Finish,
-            Ending::Failed { .. } => Event::Fail,
-        }
-    }
-}
 
 /// A claim, as its holder shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,21 +35,6 @@ pub struct Claim<'a> {
 const MOST_DELAYS: i64 = 1_000_000;
 
 impl Store {
-    /// Ends a claimed job. The same end again with the same token changes nothing and is not an
-    /// error.
-    ///
-    /// # Errors
-    ///
-    /// When there is no such job, the token is not its claim's, or the job has ended differently.
-    pub fn end_job(
-        &mut self,
-        actor: Actor<'_>,
-        claim: Claim<'_>,
-        ending: Ending<'_>,
-    ) -> Result<(), Error> {
-        self.writing_for_a_holder(actor, |tx| end(tx, actor, claim, ending))
-    }
-
     /// Prolongs the lease of a claimed job, and returns when it ends.
     ///
     /// # Errors
@@ -168,31 +126,31 @@ impl Store {
     }
 }
 
-/// Ends a claimed job, as [`Store::end_job`] does.
+/// Ends a claimed job, whose claim the caller has checked. A job that failed has an alert, because
+/// nothing tries it again.
 pub(crate) fn end(
     tx: &dyn Tx,
-    actor: Actor<'_>,
+    now: Timestamp,
     claim: Claim<'_>,
-    ending: Ending<'_>,
+    event: Event,
+    error: Option<&str>,
 ) -> Result<(), Error> {
-    let status = ending.status();
-    let change = match ending {
-        Ending::Done => "finished",
-        Ending::Failed { .. } => "failed",
-    };
-    match holding(tx, claim, change)? {
-        Holding::Ended(outcome) if outcome == status => return Ok(()),
-        Holding::Ended(outcome) => return Err(ended(claim, outcome)),
-        Holding::Live => {}
+    let ended = JobState::Running.after(event, false);
+    let status = ended.unwrap_or(JobState::Running).name();
+    job::end(tx, claim.job, status, error)?;
+    if event == Event::Fail {
+        alert_of_failure(tx, now, claim.job)?;
     }
-    let error = match ending {
-        Ending::Done => None,
-        Ending::Failed { error } => error.map(kept),
-    };
-    job::end(tx, claim.job, status, error.as_deref())?;
-    if let Ending::Failed { .. } = ending {
-        alert_of_failure(tx, actor.now, claim.job)?;
-    }
+    check_ended(tx, claim, status, error)
+}
+
+/// Refuses the end of a job that is not there.
+pub(crate) fn check_ended(
+    tx: &dyn Tx,
+    claim: Claim<'_>,
+    status: &str,
+    error: Option<&str>,
+) -> Result<(), Error> {
     let query = "SELECT 1 FROM jobs WHERE id = $1 AND status = $2 AND gate_outcome = $2
         AND gate_error IS NOT DISTINCT FROM $3 AND CAST(gate_token AS TEXT) = $4";
     is_there(
@@ -312,7 +270,7 @@ fn is_let_go(tx: &dyn Tx, job: i64) -> Result<(), Error> {
 }
 
 /// The task of a job, if it is finished.
-fn finished_task_of(
+pub(crate) fn finished_task_of(
     tx: &dyn Tx,
     job: i64,
     finished: &FinishedStages,

@@ -86,7 +86,7 @@ pub struct JobRow {
 }
 
 impl JobRow {
-    /// Until when a job is deferred whose branch could not be cut.
+    /// Until when a job is deferred whose branch could not be cut, or whose attempt failed.
     pub fn put_off_until(&self) -> Option<&str> {
         let is_running = self.status.as_deref() == Some("running");
         let is_put_off = is_running && self.worker.is_none() && self.error.is_some();

@@ -1,6 +1,7 @@
 //! The rows of the queue: what they are, and every change of them.
 
 pub(crate) mod access;
+pub(crate) mod advance;
 pub(crate) mod alert_list;
 pub(crate) mod alerts;
 pub(crate) mod audit;
@@ -14,6 +15,7 @@ pub(crate) mod contradictions;
 pub(crate) mod deliveries;
 pub(crate) mod deploys;
 pub(crate) mod effect;
+pub(crate) mod ending;
 pub(crate) mod fixtures;
 pub(crate) mod freeze_of;
 pub(crate) mod freezes;
@@ -31,6 +33,7 @@ pub(crate) mod lookup;
 pub(crate) mod moved_chats;
 pub(crate) mod new_job;
 pub(crate) mod outcome;
+pub(crate) mod pipeline;
 pub(crate) mod plans;
 pub(crate) mod retries;
 pub(crate) mod shadow;

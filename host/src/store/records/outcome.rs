@@ -8,7 +8,7 @@ use crate::store::Error;
 use crate::store::engine::{Tx, values};
 
 /// How a task ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TaskOutcome {
     /// Its work is in the base.

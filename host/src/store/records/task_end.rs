@@ -14,7 +14,7 @@ use crate::store::engine::{Tx, values};
 use crate::store::error::not_empty;
 use crate::store::indexes::IS_OPEN;
 use crate::store::job;
-use crate::store::job::{IS_CANCELLED, IS_QUEUED, IS_RUNNING};
+use crate::store::job::{IS_CANCELLED, IS_PUT_OFF, IS_QUEUED, IS_RUNNING};
 use crate::store::token::is_token;
 use crate::store::{Actor, Error, Store, sql_time};
 
@@ -147,7 +147,11 @@ pub(crate) fn end_task(
         return Err(Error::ForcedWithoutReason);
     }
     let before = tx.row(
-        "SELECT repo, stage FROM tasks WHERE id = $1",
+        // First of all, as at the end of a job: two transactions must not wait for each other.
+        &format!(
+            "SELECT repo, stage FROM tasks WHERE id = $1 {}",
+            tx.locking()
+        ),
         values![id],
         |row| Ok((row.shown(0)?, row.shown(1)?)),
     );
@@ -220,8 +224,8 @@ fn kept_job(
     }
     let jobs: Vec<OpenJob> = tx.rows(
         &format!(
-            "SELECT id, gate_worker, gate_token, {IS_RUNNING}
-                AND NOT (gate_put_off IS NOT NULL AND gate_worker IS NULL AND gate_token IS NULL)
+            "SELECT id, gate_worker, CASE WHEN gate_outcome IS NULL THEN gate_token END,
+                {IS_RUNNING} AND NOT {IS_PUT_OFF}
                 AND (gate_lease_until IS NULL OR gate_lease_until > $2), {IS_RUNNING}
              FROM jobs WHERE task_id = $1 AND {IS_OPEN} ORDER BY id {}",
             tx.locking()

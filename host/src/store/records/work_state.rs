@@ -6,6 +6,7 @@
 
 use crate::store::Error;
 use crate::store::engine::Row;
+use crate::store::job::is_put_off;
 
 /// The state of a job, or of a task by the job that matters most.
 #[derive(
@@ -15,7 +16,8 @@ use crate::store::engine::Row;
 pub enum WorkState {
     /// A worker has claimed it, and its lease has not ended.
     Running,
-    /// It was claimed, and its branch could not be cut. It is tried again later.
+    /// It was claimed, and its branch could not be cut, or its attempt failed. It is tried again
+    /// later.
     PutOff,
     /// Its lease ended without a heartbeat. The next claim puts it back.
     Lapsed,
@@ -95,16 +97,21 @@ impl JobWork {
 }
 
 /// The columns of [`job_at`]; `$1` is now. An end of a lease is compared as a claim compares it.
-pub(crate) const JOB: &str = "jobs.id, jobs.task_id, jobs.repo, jobs.agent, jobs.status,
+pub(crate) const JOB: &str = concat!(
+    "jobs.id, jobs.task_id, jobs.repo, jobs.agent, jobs.status,
     jobs.gate_worker, jobs.gate_claimed_at,
     jobs.gate_lease_until, jobs.gate_error, CAST(coalesce(jobs.gate_attempt, 0) AS BIGINT),
-    jobs.gate_put_off IS NOT NULL AND jobs.gate_worker IS NULL AND jobs.gate_token IS NULL,
-    jobs.gate_lease_until <= $1, jobs.gate_token IS NOT NULL AND jobs.gate_outcome IS NULL";
+    ",
+    is_put_off!(),
+    ", jobs.gate_lease_until <= $1, jobs.gate_token IS NOT NULL AND jobs.gate_outcome IS NULL"
+);
 
 /// The columns of [`state_at`], by which counts are grouped; `$1` is now.
-pub(crate) const STATE: &str = "jobs.status,
-    jobs.gate_put_off IS NOT NULL AND jobs.gate_worker IS NULL AND jobs.gate_token IS NULL,
-    jobs.gate_lease_until <= $1";
+pub(crate) const STATE: &str = concat!(
+    "jobs.status, ",
+    is_put_off!(),
+    ", jobs.gate_lease_until <= $1"
+);
 
 pub(crate) fn state_at(row: Row<'_>, first: usize) -> Result<WorkState, Error> {
     let status = row.shown(first)?;
@@ -157,7 +164,7 @@ pub(crate) fn job_at(row: Row<'_>) -> Result<JobWork, Error> {
 enum Lease {
     /// There is no lease.
     None,
-    /// It is a delay: the branch could not be cut.
+    /// It is a delay: the branch could not be cut, or an attempt failed.
     PutOff,
     GoesOn,
     IsOver,

@@ -4,7 +4,7 @@
 //! Callers rely on this: a prepared database has exactly this text.
 
 /// Tables of the gate's own, each with the statements that make it.
-pub(crate) const OWN: [(&str, &str); 27] = [
+pub(crate) const OWN: [(&str, &str); 28] = [
     // The last good clause of each policy and settings, used when the policy fails. While it is
     // valid, a command that claims once does without the policy.
     (
@@ -297,6 +297,14 @@ pub(crate) const OWN: [(&str, &str); 27] = [
         "CREATE TABLE serial_gate_cancelled_task (
             task INTEGER PRIMARY KEY,
             at TEXT
+        );",
+    ),
+    // At most one row: the pipeline, as JSON.
+    (
+        "serial_gate_pipeline",
+        "CREATE TABLE serial_gate_pipeline (
+            id INTEGER PRIMARY KEY,
+            pipeline TEXT NOT NULL
         );",
     ),
     // Since when a job is the head of its repo, if its row has no usable time. `waiting` writes it.

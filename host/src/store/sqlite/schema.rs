@@ -78,7 +78,8 @@ pub(crate) const SHARED: [Shared; 3] = [
             ("gate_error", "TEXT"),
             // The generation that the job was claimed under.
             ("gate_generation", "INTEGER"),
-            // How often the job was put off, because its branch could not be cut.
+            // How often the job was put off because its branch could not be cut; 0 if only because
+            // an attempt failed.
             ("gate_put_off", "INTEGER"),
             // A number that grows with every claim, for other systems.
             ("gate_fence", "INTEGER"),
@@ -86,6 +87,10 @@ pub(crate) const SHARED: [Shared; 3] = [
             ("gate_outcome", "TEXT"),
             // How long the lease, or the delay, was when it was written, in seconds.
             ("gate_lease", "INTEGER"),
+            // How many attempts have failed, while there are more.
+            ("gate_failures", "INTEGER"),
+            // What the worker is told of the end of its claim, besides its outcome.
+            ("gate_answer", "TEXT"),
         ],
         create: "CREATE TABLE jobs (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -104,7 +109,9 @@ pub(crate) const SHARED: [Shared; 3] = [
             gate_put_off INTEGER,
             gate_fence INTEGER,
             gate_outcome TEXT,
-            gate_lease INTEGER
+            gate_lease INTEGER,
+            gate_failures INTEGER,
+            gate_answer TEXT
         )",
     },
     Shared {

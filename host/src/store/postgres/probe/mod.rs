@@ -16,7 +16,8 @@ use self::rows::{Chosen, a_repo, add_some_task, choose, others, task_of};
 use super::tx::Session;
 use crate::store::engine::{Tx, values};
 use crate::store::forbidden::{Attempt, Forbidden};
-use crate::store::records::jobs::{self, Claim, Ending};
+use crate::store::job::Event;
+use crate::store::records::jobs::{self, Claim};
 use crate::store::records::outcome::TaskOutcome;
 use crate::store::records::task_end::{self, FinishedStages, Running, TaskEnd};
 use crate::store::records::{freezes, tasks};
@@ -176,10 +177,10 @@ fn step(
     let claim = Claim { job, token };
     match what {
         Attempt::Heartbeat => jobs::keep_alive(session, actor, claim, LEASE).map(drop),
-        Attempt::Finish => jobs::end(session, actor, claim, Ending::Done),
+        Attempt::Finish => jobs::end(session, actor.now, claim, Event::Finish, None),
         Attempt::Fail => {
             let error = Some(actor.why);
-            jobs::end(session, actor, claim, Ending::Failed { error })
+            jobs::end(session, actor.now, claim, Event::Fail, error)
         }
         Attempt::GiveBack => jobs::give_back(session, claim, None, &nowhere()),
         Attempt::Requeue => jobs::put_in_queue(session, actor, job, &nowhere()),

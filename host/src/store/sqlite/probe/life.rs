@@ -9,7 +9,8 @@ use rusqlite::OptionalExtension;
 
 use crate::store::Error;
 use crate::store::Lease;
-use crate::store::records::jobs::{self, Claim, Ending};
+use crate::store::job::Event;
+use crate::store::records::jobs::{self, Claim};
 use crate::store::records::new_job::{self, NewJob};
 use crate::store::records::task_end::FinishedStages;
 use crate::store::sqlite::claim::give;
@@ -200,10 +201,10 @@ fn step(
     let claim = Claim { job, token };
     match what {
         Attempt::Heartbeat => jobs::keep_alive(t, actor, claim, LEASE).map(drop)?,
-        Attempt::Finish => jobs::end(t, actor, claim, Ending::Done)?,
+        Attempt::Finish => jobs::end(t, actor.now, claim, Event::Finish, None)?,
         Attempt::Fail => {
             let error = Some(actor.why);
-            jobs::end(t, actor, claim, Ending::Failed { error })?;
+            jobs::end(t, actor.now, claim, Event::Fail, error)?;
         }
         Attempt::GiveBack => jobs::give_back(t, claim, None, &nowhere())?,
         Attempt::Requeue => jobs::put_in_queue(t, actor, job, &nowhere())?,

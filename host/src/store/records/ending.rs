@@ -1,0 +1,304 @@
+//! How a claimed job ends, and what follows.
+//!
+//! Owns the ways in which a worker ends its job, the attempts after a failure, and the answer,
+//! which is stored with the outcome: a worker that did not hear it asks again and gets the same.
+//! Leaves the row of the job to `jobs`, and the move of its task to `advance`. Callers rely on
+//! this: the end of the job and all that follows are one change. An end that was made asks no
+//! more: the same end without a stage is always the same, one to another stage is refused.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::advance::{self, EndRules, Moved};
+use super::holding::{Holding, ended, holding};
+use super::job_error::kept;
+use super::jobs::{self, Claim, finished_task_of, is_there};
+use super::pipeline::{self, Pipeline};
+use crate::backoff::backoff;
+use crate::store::engine::{Tx, Unexpected, values};
+use crate::store::job::{self, Event, IS_RUNNING, JobState};
+use crate::store::time::whole_seconds;
+use crate::store::{Actor, Error, Store, lease_end, sql_time};
+
+/// How a worker ends a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending<'a> {
+    /// It was done. Its task goes on as the pipeline says.
+    Done,
+    /// It was done, and its task goes to this stage.
+    To {
+        /// The stage; a finished one ends the task.
+        stage: &'a str,
+    },
+    /// It was done, and its task goes back to the stage before, by the pipeline. Where there is
+    /// none, the job has failed.
+    Back,
+    /// It failed.
+    Failed {
+        /// What went wrong.
+        error: Option<&'a str>,
+        /// Whether it may be tried again. If not, there is an alert.
+        retry: Option<Retry>,
+    },
+}
+
+/// How a failed job is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retry {
+    /// After how many failed attempts the job has failed; none means the pipeline's number, or 1.
+    pub attempts: Option<u32>,
+    /// About how long to wait after the first failed attempt. It doubles with each.
+    pub first: Duration,
+}
+
+impl Retry {
+    /// The wait after the first failed attempt, where nobody sets another.
+    pub const FIRST: Duration = Duration::from_secs(10);
+}
+
+/// The error of a job that should have sent its task back.
+const NO_STAGE_BEFORE: &str =
+    "it was to send its task back, and there is no stage before the present one in a pipeline";
+
+/// What became of a job, and of its task.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndedJob {
+    /// `done` or `failed`, or `put_off` if it is tried again.
+    pub status: String,
+    /// When it is tried again, UTC.
+    pub again_at: Option<String>,
+    /// What went wrong.
+    pub error: Option<String>,
+    /// Where its task went, if it moved.
+    pub moved: Option<Moved>,
+}
+
+impl EndedJob {
+    fn with(status: &str) -> EndedJob {
+        EndedJob {
+            status: status.into(),
+            ..EndedJob::default()
+        }
+    }
+
+    /// Whether it has failed for good.
+    pub fn has_failed(&self) -> bool {
+        self.status == JobState::Failed.name()
+    }
+}
+
+impl Store {
+    /// Ends a claimed job, and moves its task. The same end again with the same token changes
+    /// nothing and has the same answer.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such job, the token is not its claim's, or the job has ended differently;
+    /// when its task cannot move to the stage, or would end while another job of it runs.
+    pub fn end_job(
+        &mut self,
+        actor: Actor<'_>,
+        claim: Claim<'_>,
+        ending: Ending<'_>,
+        rules: EndRules<'_>,
+    ) -> Result<EndedJob, Error> {
+        self.writing_for_a_holder(actor, |tx| end(tx, actor, claim, ending, rules))
+    }
+}
+
+fn end(
+    tx: &dyn Tx,
+    actor: Actor<'_>,
+    claim: Claim<'_>,
+    ending: Ending<'_>,
+    rules: EndRules<'_>,
+) -> Result<EndedJob, Error> {
+    let pipeline = pipeline::read(tx)?;
+    let pipeline = pipeline.as_ref();
+    let may_move = match ending {
+        Ending::Done | Ending::Back => pipeline.is_some(),
+        Ending::To { .. } => true,
+        Ending::Failed { .. } => false,
+    };
+    if may_move {
+        // Before the job, as at the end of a task: two transactions must not wait for each other.
+        advance::hold_task(tx, claim.job)?;
+    }
+    let change = match ending {
+        Ending::Failed { .. } => "failed",
+        _ => "finished",
+    };
+    if let Holding::Ended(outcome) = holding(tx, claim, change)? {
+        return repeated(tx, claim, ending, outcome);
+    }
+    let why = format!("job {} is done", claim.job);
+    let mover = Actor { why: &why, ..actor };
+    let done = || jobs::end(tx, actor.now, claim, Event::Finish, None);
+    let moved = match ending {
+        Ending::Failed { error, retry } => {
+            return fail(tx, actor, claim, error, retry, pipeline, rules);
+        }
+        Ending::Done => {
+            done()?;
+            match pipeline {
+                Some(pipeline) => advance::by_pipeline(tx, mover, claim.job, pipeline, rules)?,
+                None => None,
+            }
+        }
+        Ending::To { stage } => {
+            let no_task = || Error::NoTaskOf { job: claim.job };
+            let before = advance::task_of(tx, claim.job)?.ok_or_else(no_task)?;
+            done()?;
+            let moved = advance::go(tx, mover, &before, stage, pipeline, rules);
+            Some(moved.map_err(|error| not_alone(error, claim.job))?)
+        }
+        Ending::Back => {
+            let before = advance::task_of(tx, claim.job)?;
+            let stage = before.as_ref().and_then(|before| before.stage.as_deref());
+            let to = pipeline
+                .zip(stage)
+                .and_then(|(all, stage)| all.before(stage));
+            let Some((before, to)) = before.as_ref().zip(to) else {
+                let error = Some(NO_STAGE_BEFORE);
+                return fail(tx, actor, claim, error, None, pipeline, rules);
+            };
+            done()?;
+            Some(advance::go(tx, mover, before, &to.stage, pipeline, rules)?)
+        }
+    };
+    let mut answer = EndedJob::with(JobState::Done.name());
+    answer.moved = moved;
+    if answer.moved.is_some() {
+        store_answer(tx, claim.job, &answer)?;
+        // Triggers on the task, or on the next job, may have undone it.
+        jobs::check_ended(tx, claim, JobState::Done.name(), None)?;
+    }
+    Ok(answer)
+}
+
+/// Ends the attempt: the job is put off, or it has failed.
+fn fail(
+    tx: &dyn Tx,
+    actor: Actor<'_>,
+    claim: Claim<'_>,
+    error: Option<&str>,
+    retry: Option<Retry>,
+    pipeline: Option<&Pipeline>,
+    rules: EndRules<'_>,
+) -> Result<EndedJob, Error> {
+    let job = claim.job;
+    let attempts = retry.map_or(1, |retry| {
+        let of_pipeline = || pipeline.map(|pipeline| pipeline.attempts);
+        retry.attempts.or_else(of_pipeline).unwrap_or(1)
+    });
+    let this = times_failed(tx, job)?.saturating_add(1);
+    let again = match retry.filter(|_| this < attempts) {
+        // Nobody needs the work any more.
+        Some(_) if finished_task_of(tx, job, rules.finished)?.is_some() => None,
+        again => again,
+    };
+    let Some(again) = again else {
+        let numbered = || {
+            Some(format!(
+                "attempt {this} of {attempts}{}",
+                after(": ", error)
+            ))
+        };
+        let numbered = (attempts > 1).then(numbered).flatten();
+        let error = numbered.as_deref().or(error).map(kept);
+        jobs::end(tx, actor.now, claim, Event::Fail, error.as_deref())?;
+        let mut answer = EndedJob::with(JobState::Failed.name());
+        answer.error = error.map(Into::into);
+        return Ok(answer);
+    };
+    let delay = backoff(again.first, &format!("job {job}"), this);
+    let until = sql_time(lease_end(actor.now, delay));
+    let failed = format!("attempt {this} of {attempts} failed{}", after(": ", error));
+    let error = kept(&failed);
+    job::try_again(tx, job, &until, whole_seconds(delay), &error)?;
+    let answer = EndedJob {
+        status: "put_off".into(),
+        again_at: Some(until.clone()),
+        error: Some(error.clone().into_owned()),
+        moved: None,
+    };
+    store_answer(tx, job, &answer)?;
+    let query = &format!(
+        "SELECT 1 FROM jobs WHERE id = $1 AND {IS_RUNNING} AND gate_lease_until = $2
+        AND gate_outcome IS NOT NULL AND gate_error = $3"
+    );
+    is_there(tx, job, query, values![job, until, error])?;
+    Ok(answer)
+}
+
+/// The answer to an end that was made before.
+fn repeated(
+    tx: &dyn Tx,
+    claim: Claim<'_>,
+    ending: Ending<'_>,
+    outcome: String,
+) -> Result<EndedJob, Error> {
+    let answer = tx.row(
+        "SELECT gate_answer, gate_error FROM jobs WHERE id = $1",
+        values![claim.job],
+        |row| Ok((row.get::<Option<String>>(0)?, row.shown(1)?)),
+    )?;
+    let (answer, error) = answer.unwrap_or_default();
+    let answer = match answer {
+        Some(answer) => serde_json::from_str(&answer).map_err(Unexpected::Json)?,
+        None => EndedJob {
+            error,
+            ..EndedJob::with(&outcome)
+        },
+    };
+    let is_done = outcome == JobState::Done.name();
+    let is_failed = outcome == JobState::Failed.name();
+    let went_to = answer.moved.as_ref().map(|moved| moved.stage.as_str());
+    let is_the_same = match ending {
+        Ending::Done => is_done,
+        Ending::To { stage } => is_done && went_to == Some(stage),
+        Ending::Back => is_done || is_failed,
+        Ending::Failed { .. } => is_failed,
+    };
+    if is_the_same {
+        Ok(answer)
+    } else {
+        Err(ended(claim, outcome))
+    }
+}
+
+fn store_answer(tx: &dyn Tx, job: i64, answer: &EndedJob) -> Result<(), Error> {
+    let text = serde_json::to_string(answer).map_err(Unexpected::Json)?;
+    job::set_answer(tx, job, &text)
+}
+
+/// How often a job has failed since it was queued for the first time, or by an operator.
+fn times_failed(tx: &dyn Tx, job: i64) -> Result<u32, Error> {
+    let sql = "SELECT CAST(coalesce(gate_failures, 0) AS BIGINT) FROM jobs WHERE id = $1";
+    let times: Option<i64> = tx.row(sql, values![job], |row| row.get(0))?;
+    Ok(u32::try_from(times.unwrap_or_default().max(0)).unwrap_or(u32::MAX))
+}
+
+/// A text after a separator; nothing if there is none.
+fn after(separator: &str, text: Option<&str>) -> String {
+    let text = text.filter(|text| !text.is_empty());
+    text.map_or(String::new(), |text| format!("{separator}{text}"))
+}
+
+/// The holder has asked for the end of its task, while another worker works on it.
+fn not_alone(error: Error, job: i64) -> Error {
+    match error {
+        Error::TaskRuns {
+            task,
+            job: other,
+            worker,
+        } => Error::NotAlone {
+            job,
+            task,
+            other,
+            worker,
+        },
+        error => error,
+    }
+}

@@ -1,0 +1,106 @@
+//! A process that is killed between every two statements of a move, and while each of them runs.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use super::{claim, finish, gate, jobs, stage};
+use crate::support::Gate;
+use crate::support::engine::{Does, Engine, Program};
+use crate::support::look::until;
+
+/// Everything that a move writes, in its order.
+const STATEMENTS: [(&str, &str); 10] = [
+    ("BEFORE UPDATE OF status ON jobs", "NEW.status = 'done'"),
+    ("AFTER UPDATE OF status ON jobs", "NEW.status = 'done'"),
+    (
+        "BEFORE UPDATE OF stage ON tasks",
+        "NEW.stage = 'development'",
+    ),
+    (
+        "AFTER UPDATE OF stage ON tasks",
+        "NEW.stage = 'development'",
+    ),
+    (
+        "BEFORE INSERT ON serial_gate_audit",
+        "NEW.action = 'task stage'",
+    ),
+    (
+        "AFTER INSERT ON serial_gate_audit",
+        "NEW.action = 'task stage'",
+    ),
+    ("BEFORE INSERT ON jobs", "NEW.agent = 'developer'"),
+    ("AFTER INSERT ON jobs", "NEW.agent = 'developer'"),
+    (
+        "BEFORE UPDATE OF gate_answer ON jobs",
+        "NEW.gate_answer IS NOT NULL",
+    ),
+    (
+        "AFTER UPDATE OF gate_answer ON jobs",
+        "NEW.gate_answer IS NOT NULL",
+    ),
+];
+
+/// A statement that takes long, in a trigger.
+fn slow(program: &Program) -> &'static str {
+    match program {
+        Program::Sqlite(_) => {
+            program.run("CREATE TABLE many (n INTEGER); CREATE TABLE counted (n INTEGER)");
+            program.run(
+                "INSERT INTO many WITH RECURSIVE n(n) AS (
+                    SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 4000) SELECT n FROM n",
+            );
+            "INSERT INTO counted SELECT count(*) FROM many a, many b, many c"
+        }
+        Program::Postgres(_) => "PERFORM pg_sleep(2)",
+    }
+}
+
+/// Whether the slow statement runs.
+fn is_slow(gate: &Gate, program: &Program) -> bool {
+    match program {
+        Program::Sqlite(_) => {
+            let other = gate.sqlite();
+            other.busy_timeout(Duration::ZERO).unwrap();
+            let is_locked = other.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_err();
+            // It is the last one that takes long.
+            sleep(Duration::from_millis(50));
+            is_locked
+        }
+        Program::Postgres(_) => {
+            program.one::<i64>(
+                "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'
+             AND strpos(query, current_schema()) > 0",
+            ) > 0
+        }
+    }
+}
+
+#[test]
+fn whatever_a_move_had_written_the_task_is_in_one_stage_with_one_job() {
+    for (event, when) in Engine::every(2, STATEMENTS) {
+        let gate = gate(&[]);
+        let job = claim(&gate, "analyst");
+        let program = gate.program();
+        let takes_long = slow(&program);
+        program.trigger("slow", event, Some(when), &Does::Run(takes_long));
+        let mut killed = gate.spawn(&["job", "finish", "1", "--token", &job.1]);
+        until("the statement runs", || is_slow(&gate, &program));
+        killed.kill().unwrap();
+        killed.wait().unwrap();
+        // A server ends the statement first.
+        until("the statement has ended", || !is_slow(&gate, &program));
+        assert_eq!(
+            (stage(&gate).as_str(), jobs(&gate).as_str()),
+            ("analysis", "analyst running"),
+            "{event}"
+        );
+        program.drop_trigger("slow");
+        finish(&gate, &job, &[]).succeeds();
+        assert_eq!(
+            (stage(&gate).as_str(), jobs(&gate).as_str()),
+            ("development", "analyst done, developer queued"),
+            "{event}"
+        );
+        assert!(program.is_whole());
+    }
+}
