@@ -240,7 +240,7 @@ impl Fail {
 /// What became of a job that ended, in the shape of the service's answer.
 fn document(job: i64, ended: &EndedJob) -> Value {
     let mut document = json!({
-        "job_id": job, "status": ended.status, "lease_until": ended.again_at,
+        "job_id": job, "status": ended.status, "lease_until": ended.again_at.as_deref().map(json_time),
     });
     if let (Some(moved), Some(document)) = (&ended.moved, document.as_object_mut()) {
         document.insert("task_id".into(), moved.task_id.into());

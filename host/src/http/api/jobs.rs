@@ -296,7 +296,7 @@ impl Changed {
     fn ended(job_id: i64, ended: EndedJob) -> Changed {
         let moved = ended.moved;
         Changed {
-            lease_until: ended.again_at,
+            lease_until: ended.again_at.as_deref().map(json_time),
             task_id: moved.as_ref().map(|moved| moved.task_id),
             stage: moved.as_ref().map(|moved| moved.stage.clone()),
             next_job: moved.and_then(|moved| moved.next_job),
