@@ -20,6 +20,8 @@ pub enum Remedy {
     ListAlerts,
     /// Choose from what waits in the queue.
     ListQueue,
+    /// Choose from the tasks.
+    ListTasks,
     /// Choose from the generations.
     ListGenerations,
     /// Choose from the fixtures.

@@ -2,6 +2,7 @@
 
 mod agreement_in_use;
 mod lines;
+mod names;
 mod one_moment;
 mod one_repo_s_failure;
 mod promises;

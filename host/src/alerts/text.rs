@@ -33,7 +33,7 @@ pub fn text(alert: &Alert) -> String {
         ),
         AlertKind::LateTask => (
             format!("task {subject} of `{repo}` was added after a later one was started"),
-            [None, None, None],
+            [work_item, None, None],
         ),
         AlertKind::Test => (
             "this is a test: the alerts of a queue arrive here".into(),

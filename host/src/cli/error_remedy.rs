@@ -97,6 +97,7 @@ pub fn in_words(remedy: &Remedy, gate: &str) -> String {
             .into(),
         Remedy::ListAlerts => format!("`{gate} alerts` lists them"),
         Remedy::ListQueue => format!("`{gate} queue` lists what waits"),
+        Remedy::ListTasks => format!("`{gate} task list` lists them"),
         Remedy::ListGenerations => format!("`{gate} policy history` lists them"),
         Remedy::ListFixtures => format!("`{gate} policy fixtures list` lists them"),
         Remedy::ListTokens => format!("`{gate} token list` lists them"),

@@ -4,28 +4,40 @@
 
 use clap::Args;
 use jiff::Timestamp;
-use serial_gate::queue::{self, Advice, Doubt, Explanation, Held, Standing};
+use serial_gate::queue::{self, Advice, Doubt, Explanation, Held, Standing, TaskName};
 
 use super::advice::command_for;
 use super::explain_help::{describe_end, describe_help, release};
 use super::options::Shared;
 use super::output::{Report, Tone, toned};
-use super::text::{self, count, id, shown, shown_or_dash, task as name, when};
+use super::text::{self, count, shown, shown_or_dash, task as name, task_name, when};
 use super::verb::Verb;
 use super::{Error, Outcome};
 
 /// Show whether a job may be claimed; if not, what it waits for and what to do about it
 #[derive(Args)]
-#[command(after_help = "Example:\n  serial-gate explain 12")]
+#[command(after_help = "\
+Examples:
+  serial-gate explain 12
+  serial-gate explain ORCH-88")]
 pub struct Explain {
-    /// The job
-    #[arg(allow_negative_numbers = true, value_parser = id)]
-    job: i64,
+    /// The job; or the work item of a task, whose waiting job is meant, or else the one that matters
+    /// most
+    #[arg(allow_negative_numbers = true, value_parser = task_name)]
+    job: TaskName,
 }
 
 impl Verb for Explain {
     fn run(self, shared: &Shared) -> Result<Report, Error> {
-        let explanation = shared.queue()?.explain(Timestamp::now(), self.job)?;
+        let (mut queue, now) = (shared.queue()?, Timestamp::now());
+        let job = match self.job {
+            TaskName::Id(job) => job,
+            named => {
+                let task = queue.task_named(&named)?;
+                queue.job_of_task(now, task)?
+            }
+        };
+        let explanation = queue.explain(now, job)?;
         let release = match &explanation.standing {
             Standing::Held(held) => release(shared, held),
             _ => Vec::new(),
@@ -43,6 +55,15 @@ impl Verb for Explain {
             Standing::NotQueued | Standing::Claimable { .. } => Outcome::Done,
         }))
     }
+}
+
+/// The lines about a job that waits.
+pub fn describe_waiting(explanation: &Explanation, shared: &Shared, report: &mut Report) {
+    let release = match &explanation.standing {
+        Standing::Held(held) => release(shared, held),
+        _ => Vec::new(),
+    };
+    describe(explanation, &release, shared, report);
 }
 
 /// The library's document, and the commands.
@@ -66,9 +87,12 @@ fn document(explanation: &Explanation, release: &[String], shared: &Shared) -> s
 
 fn describe(explanation: &Explanation, release: &[String], shared: &Shared, report: &mut Report) {
     let job = &explanation.job;
+    let of_task = job.task_id.filter(|_| job.work_item_id.is_some());
+    let of_task = of_task.map(|task| format!(" of {}", name(task, job.work_item_id.as_deref())));
     let about = format!(
-        "job {} for `{}` in `{}`",
+        "job {}{} for `{}` in `{}`",
         job.id,
+        of_task.unwrap_or_default(),
         shown_or_dash(job.agent.as_deref()),
         shown_or_dash(job.repo.as_deref())
     );

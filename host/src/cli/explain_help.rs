@@ -10,7 +10,7 @@ use serial_gate::store::{JobWork, WorkState};
 use super::advice::{command_for, line};
 use super::options::Shared;
 use super::output::Report;
-use super::text::{command, shown};
+use super::text::{command, shown, task};
 
 /// The commands that let the job through; all of them are needed. Empty if no commands would, or if
 /// they would skip work that failed or may still be running.
@@ -89,17 +89,12 @@ pub fn describe_help(
         }
         (_, []) => {}
         (release, _) => {
-            let tasks: Vec<String> = held
-                .tasks
-                .iter()
-                .map(|ahead| ahead.task.id.to_string())
-                .collect();
-            let what = match tasks.as_slice() {
-                [task] => format!("task {task}"),
-                tasks => format!("tasks {}", tasks.join(", ")),
-            };
+            let tasks = held.tasks.iter().map(|ahead| &ahead.task);
+            let tasks = tasks.map(|ahead| task(ahead.id, ahead.work_item_id.as_deref()));
+            let tasks: Vec<String> = tasks.collect();
             report.line(format!(
-                "  only if the work of {what} is to be skipped, release it with: {}",
+                "  only if the work of {} is to be skipped, release it with: {}",
+                tasks.join(", "),
                 release.join(" && ")
             ));
         }

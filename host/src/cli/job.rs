@@ -1,4 +1,5 @@
-//! `job add|finish|fail|requeue|heartbeat`: adds further jobs, and ends, keeps or requeues jobs.
+//! `job add|finish|fail|requeue|heartbeat|list|show`: adds further jobs, ends, keeps or requeues
+//! jobs, and shows them.
 //!
 //! Leaves the words for a task that moved to the queue.
 
@@ -6,24 +7,28 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use serial_gate::queue::Queue;
+use serial_gate::queue::{Queue, TaskName};
 use serial_gate::store::{
     Actor, Claim, EndedJob, Ending, Moved, NewJob, Retry, json_time, sql_time,
 };
 
 use super::Error;
+use super::lists::JobList;
 use super::options::{Shared, Why, user};
 use super::output::{Report, noting};
 use super::pipeline::attempts;
 use super::plain_text::token;
-use super::text::{command, id, shown};
+use super::show::JobShow;
+use super::text::{command, id, shown, task_name};
 use super::verb::Verb;
 
-/// Add a job, or end, keep or requeue a claimed one
+/// Add a job; end, keep or requeue a claimed one; or look at jobs
 #[derive(Subcommand)]
 #[command(after_help = "Example:\n  serial-gate job finish 12 --token sgc_6rGp3Yw0Qm1VxXh0c2h7Aw")]
 pub enum Job {
     Add(Add),
+    List(JobList),
+    Show(JobShow),
     Finish(Finish),
     Fail(Fail),
     Requeue(Requeue),
@@ -40,9 +45,9 @@ task: add it when that one is done.
 Example:
   serial-gate job add 7 developer")]
 pub struct Add {
-    /// The task
-    #[arg(allow_negative_numbers = true, value_parser = id)]
-    task: i64,
+    /// The task, by its id or its work item
+    #[arg(allow_negative_numbers = true, value_parser = task_name)]
+    task: TaskName,
     /// The agent that does it
     agent: String,
     /// The repo it works in [default: the task's]
@@ -148,14 +153,22 @@ impl Verb for Job {
         let (job, status, line) = match self {
             Job::Finish(verb) => return verb.run(queue, actor, shared),
             Job::Fail(verb) => return verb.run(queue, actor, shared),
+            Job::List(verb) => return Ok(verb.run(&mut queue, shared)?.before_closing(queue)),
+            Job::Show(verb) => return Ok(verb.run(&mut queue, shared)?.before_closing(queue)),
             Job::Add(Add { task, agent, repo }) => {
+                let task = queue.task_named(&task)?;
+                let known = queue.known_task(task)?;
                 let new = NewJob {
                     task_id: task,
                     agent: &agent,
                     repo: repo.as_deref(),
                 };
                 let job = queue.store_mut().add_job(now, new)?;
-                let line = format!("job {job} for `{}` added to task {task}", shown(&agent));
+                let line = format!(
+                    "job {job} for `{}` added to {}",
+                    shown(&agent),
+                    known.in_words(&shown)
+                );
                 (job, "queued", line)
             }
             Job::Requeue(Requeue { job, why }) => {

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use jiff::Timestamp;
 use serial_gate::queue::{Acting, Advice, Changes, Others, Queue as GatedQueue, RepoState, State};
 use serial_gate::store::sql_time;
@@ -28,9 +29,13 @@ const POLL: Duration = Duration::from_millis(200);
 #[command(after_help = "\
 Examples:
   serial-gate queue
+  serial-gate queue alpha beta
   serial-gate queue --json | jq .per_repo
   serial-gate queue --watch")]
 pub struct Queue {
+    /// Only these repos
+    #[arg(value_name = "REPO", value_parser = NonEmptyStringValueParser::new())]
+    only: Vec<String>,
     /// Show it again whenever it changes, until interrupted
     #[arg(long)]
     watch: bool,
@@ -47,26 +52,35 @@ impl Verb for Queue {
         let mut changes = Changes::new(Duration::MAX);
         // Read before the state, so that a change after it is not missed.
         changes.look(Some(queue.data_version()?));
-        let state = queue.state(Timestamp::now(), &[])?;
+        let state = read(&mut queue, &self.only)?;
         let mut report = shared.report();
         describe(&state, Some(shared), &mut report);
         if self.watch {
             report.print()?;
-            return watch(&mut queue, changes, state, shared);
+            return watch(&mut queue, changes, state, &self.only, shared);
         }
         Ok(report)
     }
+}
+
+fn read(queue: &mut GatedQueue, only: &[String]) -> Result<State, Error> {
+    let now = Timestamp::now();
+    Ok(match only {
+        [] => queue.state(now, &[])?,
+        only => queue.state_of(now, only)?,
+    })
 }
 
 fn watch(
     queue: &mut GatedQueue,
     mut changes: Changes,
     mut state: State,
+    only: &[String],
     shared: &Shared,
 ) -> Result<Report, Error> {
     loop {
         changes.wait(POLL, &|| false, &mut || queue.data_version().ok());
-        let changed = queue.state(Timestamp::now(), &[])?;
+        let changed = read(queue, only)?;
         if changed != state {
             let mut report = shared.report();
             let time = sql_time(Timestamp::now());

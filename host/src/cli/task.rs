@@ -1,28 +1,33 @@
-//! `task add|stage|label|done|cancel`: adds, moves and ends tasks.
+//! `task add|stage|label|done|cancel|list|show`: adds, moves, ends and shows tasks.
 //!
-//! Owns adding, moving and labelling. Leaves the end to `task_end`.
+//! Owns adding, moving and labelling. Leaves the end to `task_end`, and `list` and `show` to `lists`
+//! and `show`.
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serde_json::json;
 use serial_gate::error::with_causes;
-use serial_gate::queue::Queue;
+use serial_gate::queue::{Queue, TaskName};
 use serial_gate::store::{NewTask, TaskOutcome};
 use serial_gate::worker::branch;
 
 use super::Error;
+use super::lists::TaskList;
 use super::options::{Shared, Why};
 use super::output::{Report, noting};
+use super::show::TaskShow;
 use super::task_end::{End, Running};
-use super::text::{self, id, shown};
+use super::text::{self, shown, task_name};
 use super::verb::Verb;
 
-/// Add a task, move it to a stage, label it, or end it
+/// Add a task, move it to a stage, label it, end it, or look at it
 #[derive(Subcommand)]
 #[command(after_help = "Example:\n  serial-gate task add alpha --work-item ORCH-88")]
 pub enum Task {
     Add(Add),
+    List(TaskList),
+    Show(TaskShow),
     Stage(Stage),
     Label(Label),
     /// Mark tasks as done: their queued jobs are cancelled, and each repo's next task may start
@@ -32,7 +37,7 @@ A task does not end while a job of it is running. Wait for the job, or cancel it
 token in SERIAL_GATE_TOKEN.
 
 Examples:
-  serial-gate task done 7
+  serial-gate task done ORCH-88
   serial-gate task done 7 --force --reason 'merged by hand'")]
     Done(End),
     /// Cancel tasks: their queued jobs are cancelled, and each repo's next task may start
@@ -74,9 +79,9 @@ pub struct Add {
 #[derive(Args)]
 #[command(after_help = "Example:\n  serial-gate task stage 7 development")]
 pub struct Stage {
-    /// The task
-    #[arg(allow_negative_numbers = true, value_parser = id)]
-    task: i64,
+    /// The task, by its id or its work item
+    #[arg(allow_negative_numbers = true, value_parser = task_name)]
+    task: TaskName,
     /// The stage; a finished one ends the task, as `task done` does
     stage: String,
     #[command(flatten)]
@@ -89,9 +94,9 @@ pub struct Stage {
 #[derive(Args)]
 #[command(after_help = "Examples:\n  serial-gate task label 7 hotfix\n  serial-gate task label 7")]
 pub struct Label {
-    /// The task
-    #[arg(allow_negative_numbers = true, value_parser = id)]
-    task: i64,
+    /// The task, by its id or its work item
+    #[arg(allow_negative_numbers = true, value_parser = task_name)]
+    task: TaskName,
     /// The label; without it, the task's label is removed
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     label: Option<String>,
@@ -104,6 +109,8 @@ impl Verb for Task {
         let mut queue = shared.queue()?;
         let report = match self {
             Task::Add(verb) => verb.run(&mut queue, shared),
+            Task::List(verb) => verb.run(&mut queue, shared),
+            Task::Show(verb) => verb.run(&mut queue, shared),
             Task::Stage(verb) => verb.run(&mut queue, shared),
             Task::Label(verb) => verb.run(&mut queue, shared),
             Task::Done(verb) => verb.run(TaskOutcome::Done, &mut queue, shared),
@@ -145,6 +152,9 @@ impl Add {
         let note = queue.added_task_note(Timestamp::now(), task);
         let mut report = shared.report();
         let mut document = json!(added);
+        if let Some(document) = document.as_object_mut() {
+            document.insert("work_item_id".into(), task.work_item.into());
+        }
         if let (Some(cut), Some(document)) = (&cut, document.as_object_mut()) {
             match cut {
                 Ok(branch) => document.insert("branch".into(), json!(branch)),
@@ -153,8 +163,8 @@ impl Add {
         }
         report.json(&noting(document, note.as_ref()));
         report.line(format!(
-            "task {} added to `{}` with job {} for `{}`",
-            added.task_id,
+            "{} added to `{}` with job {} for `{}`",
+            text::task(added.task_id, task.work_item),
             shown(task.repo),
             added.job_id,
             shown(task.agent)
@@ -179,16 +189,21 @@ impl Add {
 
 impl Stage {
     fn run(self, queue: &mut Queue, shared: &Shared) -> Result<Report, Error> {
-        let (task, stage) = (self.task, self.stage);
+        let (task, stage) = (queue.task_named(&self.task)?, self.stage);
+        let known = queue.known_task(task)?;
         let before = queue.outcome(task)?;
         queue.move_tasks(self.why.actor(), &[task], &stage, self.running.get())?;
         let note = queue.moved_note(Timestamp::now(), task, before, &stage);
         let mut report = shared.report();
         report.json(&noting(
-            json!({ "task_id": task, "stage": stage }),
+            json!({ "task_id": task, "work_item_id": known.work_item_id, "stage": stage }),
             note.as_ref(),
         ));
-        report.line(format!("task {task} is in `{}`", shown(&stage)));
+        report.line(format!(
+            "{} is in `{}`",
+            known.in_words(&shown),
+            shown(&stage)
+        ));
         report.detail(note.as_deref());
         Ok(report)
     }
@@ -196,15 +211,19 @@ impl Stage {
 
 impl Label {
     fn run(self, queue: &mut Queue, shared: &Shared) -> Result<Report, Error> {
-        let (task, label) = (self.task, self.label);
+        let (task, label) = (queue.task_named(&self.task)?, self.label);
+        let known = queue.known_task(task)?;
         queue
             .store()
             .set_label(self.why.actor(), task, label.as_deref())?;
         let mut report = shared.report();
-        report.json(&json!({ "task_id": task, "label": label }));
+        report.json(&json!({
+            "task_id": task, "work_item_id": known.work_item_id, "label": label,
+        }));
+        let task = known.in_words(&shown);
         report.line(match label {
-            Some(label) => format!("task {task} is labelled `{}`", shown(&label)),
-            None => format!("task {task} has no label"),
+            Some(label) => format!("{task} is labelled `{}`", shown(&label)),
+            None => format!("{task} has no label"),
         });
         Ok(report)
     }

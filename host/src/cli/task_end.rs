@@ -5,21 +5,22 @@
 
 use clap::Args;
 use serde_json::json;
-use serial_gate::queue::{self, Queue, ended_note, stage_of};
+use serial_gate::queue::{self, KnownTask, Queue, TaskName, ended_note, stage_of};
 use serial_gate::store::TaskOutcome;
 
 use super::Error;
 use super::options::{Shared, Why};
 use super::output::{Report, noting};
 use super::plain_text;
-use super::text::id;
+use super::text::{shown, task_name};
 
 /// Tasks to end, all of them or none.
 #[derive(Args)]
 pub struct End {
-    /// The tasks; if one of them cannot end, none does
-    #[arg(required = true, value_name = "TASK", allow_negative_numbers = true, value_parser = id)]
-    tasks: Vec<i64>,
+    /// The tasks, each by its id or its work item; if one of them cannot end, none does
+    #[arg(required = true, value_name = "TASK", allow_negative_numbers = true)]
+    #[arg(value_parser = task_name)]
+    tasks: Vec<TaskName>,
     #[command(flatten)]
     running: Running,
     #[command(flatten)]
@@ -56,14 +57,15 @@ impl End {
         shared: &Shared,
     ) -> Result<Report, Error> {
         let stage = stage_of(outcome, &queue.finished_stages()?).to_owned();
-        let mut before = Vec::new();
-        for task in &self.tasks {
+        let mut before: Vec<(KnownTask, Option<TaskOutcome>)> = Vec::new();
+        for name in &self.tasks {
+            let task = queue.task_named(name)?;
             // A task may be named twice.
-            if !before.iter().any(|(other, _)| other == task) {
-                before.push((*task, queue.outcome(*task)?));
+            if !before.iter().any(|(other, _)| other.id == task) {
+                before.push((queue.known_task(task)?, queue.outcome(task)?));
             }
         }
-        let tasks: Vec<i64> = before.iter().map(|(task, _)| *task).collect();
+        let tasks: Vec<i64> = before.iter().map(|(task, _)| task.id).collect();
         let (actor, running) = (self.why.actor(), self.running.get());
         match outcome {
             TaskOutcome::Done => queue.move_tasks(actor, &tasks, &stage, running)?,
@@ -72,11 +74,15 @@ impl End {
         let mut report = shared.report();
         for (task, before) in before {
             let note = before.map(|before| ended_note(before, outcome));
-            let document = json!({ "task_id": task, "stage": stage, "outcome": outcome });
+            let document = json!({
+                "task_id": task.id, "work_item_id": task.work_item_id, "stage": stage,
+                "outcome": outcome,
+            });
             report.json(&noting(document, note.as_ref()));
+            let task = task.in_words(&shown);
             report.line(match note {
-                Some(note) => format!("task {task} {note}"),
-                None => format!("task {task} is {}", outcome.name()),
+                Some(note) => format!("{task} {note}"),
+                None => format!("{task} is {}", outcome.name()),
             });
         }
         Ok(report)

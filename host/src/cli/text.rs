@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use serial_gate::model::Verdict;
 use serial_gate::printable::is_invisible;
-use serial_gate::queue::{Doubt, reasons};
+use serial_gate::queue::{Doubt, TaskName, reasons, task_words};
 use serial_gate::store::{TaskBranch, sql_time, time_since};
 use serial_gate::worker::branch::{base_words, short};
 
@@ -36,10 +36,7 @@ pub fn when(time: Option<Timestamp>, written: Option<&str>) -> String {
 
 /// A task by its number and, if it has one, its name.
 pub fn task(id: i64, work_item: Option<&str>) -> String {
-    work_item.map_or_else(
-        || format!("task {id}"),
-        |name| format!("task {id} ({})", shown(name)),
-    )
+    task_words(id, work_item, &shown)
 }
 
 /// A number of things: `1 job`, `3 jobs`.
@@ -123,10 +120,15 @@ pub fn shell(words: &[&str]) -> Option<String> {
     Some(quoted?.join(" "))
 }
 
-/// The number of a task or a job, from the command line.
+/// The number of a job, from the command line.
 pub fn id(text: &str) -> Result<i64, String> {
     text.parse()
         .map_err(|_| "write its number, which `serial-gate queue` shows".into())
+}
+
+/// A task from the command line: its id or its work item.
+pub fn task_name(text: &str) -> Result<TaskName, String> {
+    text.parse::<TaskName>().map_err(|error| error.to_string())
 }
 
 /// A branch and its base: `task/ORCH-1`, cut from `main` at 1a2b3c4d; and what to do if the base

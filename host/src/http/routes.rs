@@ -14,7 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::api::{
-    audit, claims, deploys, freezes, health, jobs, metrics, policy, proposals, queue, tasks,
+    audit, claims, deploys, freezes, health, jobs, lists, metrics, policy, proposals, queue, tasks,
 };
 use super::app::App;
 use super::page::{dashboard, events, forms, login};
@@ -37,16 +37,17 @@ pub fn routes() -> Routes {
     let guarded = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(queue::queue))
         .routes(routes!(queue::explain))
-        .routes(routes!(tasks::add_task))
-        .routes(routes!(tasks::change_task))
+        .routes(routes!(lists::tasks, tasks::add_task))
+        .routes(routes!(lists::task, tasks::change_task))
         .routes(routes!(tasks::cancel_task))
-        .routes(routes!(jobs::add_job))
+        .routes(routes!(lists::jobs, jobs::add_job))
+        .routes(routes!(lists::job))
         .routes(routes!(claims::claim))
         .routes(routes!(jobs::heartbeat))
         .routes(routes!(jobs::finish))
         .routes(routes!(jobs::fail))
         .routes(routes!(jobs::requeue))
-        .routes(routes!(freezes::freeze))
+        .routes(routes!(lists::freezes, freezes::freeze))
         .routes(routes!(freezes::unfreeze))
         .routes(routes!(deploys::add_deploy))
         .routes(routes!(audit::audit))

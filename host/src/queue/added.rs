@@ -115,13 +115,17 @@ impl Queue {
             })
         };
         let is_early = !lets_through(first)? && lets_through(agent)?;
-        Ok(is_early.then(|| {
-            format!(
-                "task {task} has not begun, and the gate does not hold this job of `{}`: it may be \
+        if !is_early {
+            return Ok(None);
+        }
+        let task = self
+            .known_task(task)?
+            .in_words(&|name| name.escape_debug().to_string());
+        Ok(Some(format!(
+            "{task} has not begun, and the gate does not hold this job of `{}`: it may be \
                  claimed before the first job",
-                agent.escape_debug()
-            )
-        }))
+            agent.escape_debug()
+        )))
     }
 
     /// The note that a repo is frozen, and the freeze does not hold such a job.

@@ -6,6 +6,7 @@
 
 use serde_json::{Value, json};
 
+use super::named::KnownTask;
 use super::stages::end_meant;
 use super::words::time;
 use crate::printable::{Show, as_it_is};
@@ -73,24 +74,24 @@ pub enum Advice {
     /// Every job of the task has ended, or it has none: it goes on with another.
     AddJob {
         /// The task.
-        task: i64,
+        task: KnownTask,
         /// The agent of its stage in the pipeline.
         agent: Option<String>,
     },
     /// The task waits for its merge, by the pipeline.
     Merge {
         /// The task.
-        task: i64,
+        task: KnownTask,
     },
     /// Every job of the task has ended: it may be done.
     EndTask {
         /// The task.
-        task: i64,
+        task: KnownTask,
     },
     /// The task's stage looks like a finished one, and is not.
     FixStage {
         /// The task.
-        task: i64,
+        task: KnownTask,
         /// The stage.
         stage: String,
         /// The finished stage that was probably meant.
@@ -106,7 +107,7 @@ pub enum Advice {
     /// The task in front could be ended, and its work skipped.
     Skip {
         /// The task.
-        task: i64,
+        task: KnownTask,
         /// The jobs that this cancels.
         cancels: Vec<i64>,
         /// Whether it takes force, because a job of it may be worked on.
@@ -208,14 +209,19 @@ impl Advice {
             ),
             Advice::LookAtJob { job } => format!("see what holds job {job}"),
             Advice::AddJob { task, .. } => {
-                format!("if task {task} is not over, add its next job")
+                format!("if {} is not over, add its next job", task.in_words(show))
             }
-            Advice::Merge { task } => format!("task {task} waits to be merged; when it is"),
-            Advice::EndTask { task } => format!("when the work of task {task} is merged"),
+            Advice::Merge { task } => {
+                format!("{} waits to be merged; when it is", task.in_words(show))
+            }
+            Advice::EndTask { task } => {
+                format!("when the work of {} is merged", task.in_words(show))
+            }
             Advice::FixStage { task, stage, meant } => format!(
-                "`{}` is not a finished stage, `{}` is; if task {task} is over",
+                "`{}` is not a finished stage, `{}` is; if {} is over",
                 show(stage),
-                show(meant)
+                show(meant),
+                task.in_words(show)
             ),
             Advice::Unfreeze { deploy, .. } => match deploy.as_deref() {
                 None => "when the repo may go on".into(),
@@ -231,7 +237,10 @@ impl Advice {
                     [job] => format!(", which cancels job {job}"),
                     jobs => format!(", which cancels jobs {}", jobs.join(", ")),
                 };
-                format!("only if the work of task {task} is to be skipped{cancels}")
+                format!(
+                    "only if the work of {} is to be skipped{cancels}",
+                    task.in_words(show)
+                )
             }
         }
     }
@@ -257,13 +266,13 @@ impl Advice {
             Advice::LookAtJob { job } => words(&["explain", &job.to_string()]),
             Advice::AddJob { task, agent } => {
                 let agent = agent.as_deref().unwrap_or("AGENT");
-                words(&["job", "add", &task.to_string(), agent])
+                words(&["job", "add", &task.id.to_string(), agent])
             }
             Advice::EndTask { task } | Advice::Merge { task } => {
-                words(&["task", "done", &task.to_string()])
+                words(&["task", "done", &task.id.to_string()])
             }
             Advice::FixStage { task, stage, .. } => {
-                words(&["task", end_meant(stage), &task.to_string()])
+                words(&["task", end_meant(stage), &task.id.to_string()])
             }
             Advice::Unfreeze { repo, .. } => words(&["unfreeze", repo]),
             Advice::Skip { task, force, .. } => {
@@ -272,7 +281,7 @@ impl Advice {
                 } else {
                     &[]
                 };
-                words(&[&["task", "done", &task.to_string()], force].concat())
+                words(&[&["task", "done", &task.id.to_string()], force].concat())
             }
             Advice::Wait { .. }
             | Advice::NextClaimCancels { .. }
@@ -316,7 +325,9 @@ impl Advice {
             Advice::Unfreeze { repo, .. } => (None, None, Some(repo)),
         };
         json!({
-            "remedy": self.name(), "task_id": task, "job_id": job, "repo": repo,
+            "remedy": self.name(), "task_id": task.map(|task| task.id),
+            "work_item_id": task.and_then(|task| task.work_item_id.as_deref()),
+            "job_id": job, "repo": repo,
             "text": self.in_words(&as_it_is), "command": self.command(),
         })
     }

@@ -1,7 +1,9 @@
 //! What can go wrong with a queue: its gate, or the request.
 
+use super::named::{KnownTask, choices};
 use super::nearest::{did_you_mean, named};
 use crate::remedy::Remedy;
+use crate::store::TaskRow;
 use crate::{gate, policy, store};
 
 /// A request that failed. Nothing was changed.
@@ -42,6 +44,31 @@ pub enum Error {
         near: Vec<String>,
         /// What was not done, such as `frozen`.
         left: &'static str,
+    },
+    /// No task has this work item.
+    #[error(
+        "no task has the work item `{}`{}",
+        name.escape_debug(), did_you_mean(near)
+    )]
+    NoTaskNamed {
+        /// The work item.
+        name: String,
+        /// The nearest ones.
+        near: Vec<String>,
+    },
+    /// Several tasks have this work item.
+    #[error("{}", choices(name, tasks))]
+    SeveralTasks {
+        /// The work item.
+        name: String,
+        /// The tasks, or some more than are listed.
+        tasks: Vec<TaskRow>,
+    },
+    /// The task has no job.
+    #[error("{} has no job", task.in_words(&|name| name.escape_debug().to_string()))]
+    NoJobOf {
+        /// The task.
+        task: KnownTask,
     },
     /// The scope would drop this name, and be wider than was meant.
     #[error(
@@ -88,6 +115,7 @@ impl Error {
             Error::FreezeOff { here: false } => Some(Remedy::SwitchFreezesOn),
             Error::FreezeOff { here: true } => Some(Remedy::DropFreezeOverride),
             Error::NotInScope { repo, .. } => rules_with(repo).map(Remedy::NameInRules),
+            Error::NoTaskNamed { .. } => Some(Remedy::ListTasks),
             _ => None,
         }
     }

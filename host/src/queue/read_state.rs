@@ -15,7 +15,7 @@ use super::work::{Live, cut};
 use super::{Error, Queue};
 use crate::clause::Agents;
 use crate::error::with_causes;
-use crate::gate::{Answered, CurrentClause, NotInForce, of_the_default_rule};
+use crate::gate::{self, Answered, CurrentClause, NotInForce, of_the_default_rule};
 use crate::model::Verdict;
 use crate::observe::{Compared, decide_and_compare};
 use crate::printable::printable;
@@ -51,12 +51,29 @@ impl Queue {
             rules: None,
             failures: BTreeMap::new(),
         };
-        self.state_with(registry, &view, BTreeMap::new(), Vec::new(), None)
+        self.state_with(registry, &[], &view, BTreeMap::new(), Vec::new(), None)
     }
 
     /// The state with each waiting job's verdict, as it is at one moment.
     pub fn state(&mut self, now: Timestamp, registry: &Registry) -> Result<State, Error> {
-        let (mut state, looked) = self.from_one_state(|queue| queue.read_state(now, registry))?;
+        self.state_about(now, registry, &[])
+    }
+
+    /// The same of these repos only, at least one. Only their queued jobs are read, with what can
+    /// matter to them, and the policy's two answers about them are not compared. A note names each
+    /// repo that nothing knows.
+    pub fn state_of(&mut self, now: Timestamp, repos: &[String]) -> Result<State, Error> {
+        self.state_about(now, &[], repos)
+    }
+
+    fn state_about(
+        &mut self,
+        now: Timestamp,
+        registry: &Registry,
+        only: &[String],
+    ) -> Result<State, Error> {
+        let (mut state, looked) =
+            self.from_one_state(|queue| queue.read_state(now, registry, only))?;
         self.doubt_heads(&looked.clause, &looked.claimable);
         if let Some(compared) = looked.compared {
             self.tell_contradictions(now, compared, &mut state);
@@ -71,9 +88,13 @@ impl Queue {
         &mut self,
         now: Timestamp,
         registry: &Registry,
+        only: &[String],
     ) -> Result<(State, Looked), Error> {
         let clause = self.clause(now)?;
         let mut notes = clause.notes.clone();
+        for repo in only {
+            notes.extend(self.unknown_repo(repo)?);
+        }
         let differences = self.differences(now)?;
         if differences > 0 {
             notes.push(format!(
@@ -88,7 +109,12 @@ impl Queue {
         {
             notes.push(instead.to_string());
         }
-        let asked = decide_and_compare(&mut self.gate, &mut self.store, now, None);
+        let asked = match only {
+            [] => decide_and_compare(&mut self.gate, &mut self.store, now, None),
+            only => self
+                .decide_of(now, &clause, only)
+                .map(|found| (found, None)),
+        };
         let (answered, compared) = match asked {
             Err(error) if error.is_of_the_database() => return Err(error.into()),
             Err(error) => {
@@ -117,7 +143,7 @@ impl Queue {
             failures,
         };
         let live = self.live(now, &mut notes);
-        let mut state = self.state_with(registry, &view, verdicts, notes, Some(live));
+        let mut state = self.state_with(registry, only, &view, verdicts, notes, Some(live));
         self.note_doubts(&mut state);
         let looked = Looked {
             clause,
@@ -127,9 +153,20 @@ impl Queue {
         Ok((state, looked))
     }
 
+    fn decide_of(
+        &mut self,
+        now: Timestamp,
+        clause: &CurrentClause,
+        repos: &[String],
+    ) -> Result<Answered, gate::Error> {
+        let state = self.store.snapshot_of_repos(&clause.footprint(), repos)?;
+        self.gate.decide_each(&mut self.store, now, &state)
+    }
+
     fn state_with(
         &mut self,
         registry: &Registry,
+        only: &[String],
         view: &View,
         mut verdicts: BTreeMap<i64, Verdict>,
         mut notes: Vec<String>,
@@ -141,13 +178,16 @@ impl Queue {
             .filter(|repo| !repo.is_empty())
             .cloned()
             .collect();
-        match self.store.live_repos(&view.agents) {
-            Ok(live) => repos.extend(live),
-            Err(error) => notes.push(format!("repos may be missing here: {error}")),
+        if only.is_empty() {
+            match self.store.live_repos(&view.agents) {
+                Ok(live) => repos.extend(live),
+                Err(error) => notes.push(format!("repos may be missing here: {error}")),
+            }
+            repos.extend(live.iter().flat_map(Live::repos));
+            let without_verdicts = view.failures.keys().filter(|repo| !repo.is_empty());
+            repos.extend(without_verdicts.cloned());
         }
-        repos.extend(live.iter().flat_map(Live::repos));
-        let without_verdicts = view.failures.keys().filter(|repo| !repo.is_empty());
-        repos.extend(without_verdicts.cloned());
+        repos.extend(only.iter().cloned());
         let mut per_repo: BTreeMap<String, RepoState> = repos
             .into_iter()
             .map(|repo| {
@@ -160,7 +200,7 @@ impl Queue {
         for (job, verdict) in verdicts {
             others.add(job, verdict);
         }
-        if let Some(live) = &mut live {
+        if let Some(live) = live.as_mut().filter(|_| only.is_empty()) {
             let without_repo = live.take("");
             (others.work, others.jobs) = (without_repo.jobs, without_repo.counts);
         }

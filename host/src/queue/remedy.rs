@@ -6,6 +6,7 @@
 
 use super::advice::Advice;
 use super::explanation::{Ahead, FreezeAhead, Held};
+use super::named::KnownTask;
 use super::pipeline::InPipeline;
 use super::work::Active;
 use crate::store::{JobWork, TaskWork, WorkState};
@@ -79,7 +80,7 @@ pub(super) fn of_held(held: &Held, is_held: bool) -> Vec<Advice> {
             // What holds it is among the reasons.
             (true, false) => OfQueued::Nothing,
         };
-        advice.extend(go_on(task.id, place, work, of_queued));
+        advice.extend(go_on(&KnownTask::from(task), place, work, of_queued));
     }
     advice.extend(held.freezes.iter().map(unfreeze));
     // Where ending the task is the remedy already, no work is skipped.
@@ -106,7 +107,7 @@ pub fn of_active(active: &Active) -> Vec<Advice> {
     };
     let misspelt = task.stage.as_deref().zip(active.looks_like.as_deref());
     let place = Place::of(misspelt, active.in_pipeline.as_ref());
-    let advice = go_on(task.id, place, work, OfQueued::Nothing);
+    let advice = go_on(&KnownTask::from(task), place, work, OfQueued::Nothing);
     let is_waiting =
         |advice: &Advice| matches!(advice, Advice::Wait { .. } | Advice::WaitForRetry { .. });
     advice
@@ -144,7 +145,7 @@ impl<'a> Place<'a> {
 }
 
 /// What continues a task.
-fn go_on(task: i64, place: Place<'_>, work: &TaskWork, of_queued: OfQueued) -> Vec<Advice> {
+fn go_on(task: &KnownTask, place: Place<'_>, work: &TaskWork, of_queued: OfQueued) -> Vec<Advice> {
     let first = &work.first;
     let is_idle = matches!(
         first.state,
@@ -152,7 +153,7 @@ fn go_on(task: i64, place: Place<'_>, work: &TaskWork, of_queued: OfQueued) -> V
     );
     let fix = match place {
         Place::Misspelt(stage, meant) => Some(Advice::FixStage {
-            task,
+            task: task.clone(),
             stage: stage.into(),
             meant: meant.into(),
         }),
@@ -173,8 +174,9 @@ fn go_on(task: i64, place: Place<'_>, work: &TaskWork, of_queued: OfQueued) -> V
 }
 
 /// What continues a task of which no job waits or runs.
-fn when_idle(task: i64, place: Place<'_>, state: WorkState) -> Vec<Advice> {
-    let end = Advice::EndTask { task };
+fn when_idle(task: &KnownTask, place: Place<'_>, state: WorkState) -> Vec<Advice> {
+    let task = task.clone();
+    let end = Advice::EndTask { task: task.clone() };
     let is_ended = state == WorkState::Finished;
     match place {
         Place::InPipeline(InPipeline::Merge) => vec![Advice::Merge { task }],
@@ -214,7 +216,7 @@ fn skip(front: &Ahead) -> Advice {
     let ends = |job: &&JobWork| matches!(job.status.as_deref(), Some("queued" | "running"));
     let cancelled = front.work.jobs().filter(ends);
     Advice::Skip {
-        task: front.task.id,
+        task: KnownTask::from(&front.task),
         cancels: cancelled.filter_map(|job| job.job_id).collect(),
         force: front.work.jobs().any(is_worked_on),
     }

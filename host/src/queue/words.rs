@@ -1,4 +1,4 @@
-//! How a job is, in a sentence.
+//! How a job is, in a sentence, and the name of a task.
 //!
 //! Owns the sentences that the command line, the page and the API share. Leaves commands to the
 //! command line, and escaping to its callers: each text of the database goes through `show`.
@@ -11,6 +11,14 @@ pub fn time(until: &str, show: Show<'_>) -> String {
     match from_sql_time(until) {
         Some(_) => format!("{} UTC", show(until)),
         None => format!("`{}`, which is not a time that the gate wrote", show(until)),
+    }
+}
+
+/// A task by its number and, if it has one, its name: `task 1 (A-1)`.
+pub fn task_words(id: i64, work_item: Option<&str>, show: Show<'_>) -> String {
+    match work_item {
+        Some(name) => format!("task {id} ({})", show(name)),
+        None => format!("task {id}"),
     }
 }
 

@@ -218,6 +218,14 @@ impl Row<'_> {
         Ok(written::time_in(self.0.value(column)?))
     }
 
+    /// The same as RFC 3339 has it; what cannot be read is shown as it is.
+    pub(crate) fn moment(self, column: usize) -> Result<Option<String>, Error> {
+        Ok(match self.time(column)? {
+            Some(time) => Some(time.to_string()),
+            None => self.shown(column)?,
+        })
+    }
+
     /// An integer that another program has written, if it is one.
     pub(crate) fn id(self, column: usize) -> Result<Option<i64>, Error> {
         Ok(i64::from_value(self.0.value(column)?))

@@ -213,23 +213,28 @@ pub enum Error {
     },
     /// A job would wait for a task that is over.
     #[error(
-        "job {job} belongs to task {task}, which is finished: move the task to an \
-         unfinished stage first, or add a job to another task"
+        "job {job} belongs to {}, which is finished: move the task to an \
+         unfinished stage first, or add a job to another task",
+        task_named(*task, work_item.as_deref())
     )]
     TaskIsFinished {
         /// The job.
         job: i64,
         /// The task.
         task: i64,
+        /// Its work item.
+        work_item: Option<String>,
     },
     /// A task would end while a worker is busy with it.
     #[error(
-        "task {task} cannot end while its job {job} is running {}: wait for it, or cancel it",
-        running_where(worker.as_deref())
+        "{} cannot end while its job {job} is running {}: wait for it, or cancel it",
+        task_named(*task, work_item.as_deref()), running_where(worker.as_deref())
     )]
     TaskRuns {
         /// The task.
         task: i64,
+        /// Its work item.
+        work_item: Option<String>,
         /// The first running job.
         job: i64,
         /// Its worker; none if another program started it.
@@ -237,8 +242,9 @@ pub enum Error {
     },
     /// A job would end its task, on which another worker works.
     #[error(
-        "job {job} was not ended: task {task} cannot end while its job {other} is running {}; end \
-         the job without a stage, or wait",
+        "job {job} was not ended: {} cannot end while its job {other} is running {}; end the job \
+         without a stage, or wait",
+        task_named(*task, work_item.as_deref()),
         running_where(worker.as_deref())
     )]
     NotAlone {
@@ -246,6 +252,8 @@ pub enum Error {
         job: i64,
         /// The task.
         task: i64,
+        /// Its work item.
+        work_item: Option<String>,
         /// The first other running job.
         other: i64,
         /// Its worker; none if another program started it.
@@ -329,6 +337,14 @@ impl Error {
 impl From<Unexpected> for Error {
     fn from(cause: Unexpected) -> Error {
         Problem::Statement(cause.into()).unnamed()
+    }
+}
+
+/// A task by its number and, if it has one, its name.
+pub(super) fn task_named(task: i64, work_item: Option<&str>) -> String {
+    match work_item {
+        Some(name) => format!("task {task} ({})", name.escape_debug()),
+        None => format!("task {task}"),
     }
 }
 

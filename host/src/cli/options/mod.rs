@@ -23,7 +23,7 @@ use serial_gate::worker::branch::Project;
 
 pub use file::{Chosen, ConfigFile};
 pub use shared::Shared;
-pub use time::duration;
+pub use time::{duration, future, past};
 pub use who::{Who, Why, user};
 
 /// The database if no option names one.

@@ -4,14 +4,14 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serial_gate::queue::{self, Queue};
+use serial_gate::queue::{self, Queue, TaskName};
 use serial_gate::store::{self, EndedJob, Ending, NewJob, NextJob, Retry, json_time, sql_time};
 use utoipa::ToSchema;
 
 use super::idempotency::{Key, MayBeRepeated};
 use crate::http::app::App;
 use crate::http::transport::access::{Operator, Worker};
-use crate::http::transport::extract::{Json, Path, maybe_whole, token, whole};
+use crate::http::transport::extract::{Json, Path, maybe_whole, token};
 use crate::http::transport::problem::Problem;
 
 /// People read it, in the queue and in an alert.
@@ -20,15 +20,37 @@ const LONGEST_ERROR: usize = 5_000;
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AddJob {
-    /// The task
-    #[serde(deserialize_with = "whole")]
-    task_id: i64,
+    /// The task, by its id
+    #[serde(
+        default,
+        deserialize_with = "maybe_whole",
+        skip_serializing_if = "Option::is_none"
+    )]
+    task_id: Option<i64>,
     /// The agent that does it
     #[schema(min_length = 1, pattern = r"^[^\x00]*$", example = "developer")]
     agent: String,
     /// The repo it works in; the task's, if left out
     #[schema(min_length = 1, pattern = r"^[^\x00]*$")]
     repo: Option<String>,
+    /// The task, by its work item, instead of `task_id`; digits are an id, and after `item:` they
+    /// are a work item
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 1, example = "ORCH-88")]
+    task: Option<String>,
+}
+
+impl AddJob {
+    fn task(&self) -> Result<TaskName, Problem> {
+        match (self.task_id, &self.task) {
+            (Some(id), None) => Ok(TaskName::Id(id)),
+            (None, Some(name)) => name.parse().map_err(Problem::invalid),
+            (None, None) => Err(Problem::invalid("no task: give `task_id` or `task`")),
+            (Some(_), Some(_)) => Err(Problem::invalid(
+                "`task_id` and `task` both name a task: give one of them",
+            )),
+        }
+    }
 }
 
 #[derive(Serialize, ToSchema)]
@@ -139,9 +161,25 @@ pub async fn add_job(
     Json(job): Json<AddJob>,
 ) -> Result<(StatusCode, Json<AddedJob>), Problem> {
     let keyed = key.of(&caller, "POST /v1/jobs", &job)?;
+    let task = job.task()?;
     let add = move |queue: &mut Queue| {
+        let task_id = match queue.task_named(&task) {
+            Ok(id) => id,
+            // When the request came first, the name may have been another task's.
+            Err(error) => {
+                let before = keyed.as_ref().map(|keyed| keyed.as_repeatable());
+                let before = before.map(|before| queue.store().job_added_before(before));
+                return match before.transpose()?.flatten() {
+                    Some(job_id) => Ok(AddedJob {
+                        job_id,
+                        note: queue.added_job_note(Timestamp::now(), job_id),
+                    }),
+                    None => Err(error),
+                };
+            }
+        };
         let new = NewJob {
-            task_id: job.task_id,
+            task_id,
             agent: &job.agent,
             repo: job.repo.as_deref(),
         };

@@ -10,6 +10,7 @@ pub mod freezes;
 pub mod health;
 mod idempotency;
 pub mod jobs;
+pub mod lists;
 pub mod metrics;
 pub mod policy;
 pub mod proposals;

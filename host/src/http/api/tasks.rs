@@ -4,10 +4,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serial_gate::queue::{self, Queue, Running, ended_note};
+use serial_gate::queue::{self, Queue, Running, TaskName, ended_note};
 use serial_gate::store::{Added, Error, NewTask, TaskOutcome, TaskRow};
 use serial_gate::worker::branch;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::idempotency::{Key, MayBeRepeated};
 use crate::http::app::App;
@@ -33,6 +33,19 @@ pub struct AddTask {
     /// A label that a policy may read
     #[schema(min_length = 1, pattern = r"^[^\x00]*$")]
     label: Option<String>,
+}
+
+/// The task of a path.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(
+    dead_code,
+    reason = "it describes the part of the path, which `TaskName` reads"
+)]
+pub struct Named {
+    /// The task: digits are its id, anything else is its work item, and so is what follows `item:`
+    #[param(min_length = 1, example = "ORCH-88")]
+    task: String,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -81,6 +94,8 @@ pub struct CancelTask {
 pub struct AddedTask {
     #[serde(flatten)]
     added: Added,
+    /// The name that people know the task by
+    work_item_id: Option<String>,
     /// A warning: its first stage is a finished one or looks like one, or the freeze of its repo
     /// does not hold it
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -134,7 +149,12 @@ pub async fn add_task(
             (None, None) => queue.store_mut().add_task(now, new)?,
         };
         let note = queue.added_task_note(now, new);
-        Ok::<AddedTask, Problem>(AddedTask { added, note })
+        let work_item_id = task.work_item.clone();
+        Ok::<AddedTask, Problem>(AddedTask {
+            added,
+            work_item_id,
+            note,
+        })
     };
     let added = app.writer.change(add).await??;
     Ok((StatusCode::CREATED, Json(added)))
@@ -142,8 +162,8 @@ pub async fn add_task(
 
 /// Move a task to a stage, or label it
 #[utoipa::path(
-    patch, path = "/v1/tasks/{id}", tag = "tasks", security(("token" = ["worker"])),
-    params(("id" = i64, Path, description = "The task")), request_body = ChangeTask,
+    patch, path = "/v1/tasks/{task}", tag = "tasks", security(("token" = ["worker"])),
+    params(Named), request_body = ChangeTask,
     responses(
         (status = 200, description = "The task as it is now", body = ChangedTask),
     )
@@ -151,7 +171,7 @@ pub async fn add_task(
 pub async fn change_task(
     State(app): State<App>,
     Worker(caller): Worker,
-    Path(id): Path<i64>,
+    Path(name): Path<TaskName>,
     Json(task): Json<ChangeTask>,
 ) -> Result<Json<ChangedTask>, Problem> {
     if let (None, None) = (&task.stage, &task.label) {
@@ -164,6 +184,7 @@ pub async fn change_task(
         let stage = task.stage.as_deref();
         let running = running(task.token.as_deref(), task.force);
         let actor = caller.actor(&task.reason);
+        let id = queue.task_named(&name)?;
         let before = queue.outcome(id)?;
         queue.change_task(actor, id, stage, label, running)?;
         let note = stage.and_then(|stage| queue.moved_note(actor.now, id, before, stage));
@@ -174,8 +195,8 @@ pub async fn change_task(
 
 /// Cancel a task: its queued jobs are cancelled, and the next task of its repo may start
 #[utoipa::path(
-    post, path = "/v1/tasks/{id}/cancel", tag = "tasks", security(("token" = ["worker"])),
-    params(("id" = i64, Path, description = "The task")), request_body = CancelTask,
+    post, path = "/v1/tasks/{task}/cancel", tag = "tasks", security(("token" = ["worker"])),
+    params(Named), request_body = CancelTask,
     responses(
         (status = 200, description = "The task as it is now", body = ChangedTask),
     )
@@ -183,11 +204,12 @@ pub async fn change_task(
 pub async fn cancel_task(
     State(app): State<App>,
     Worker(caller): Worker,
-    Path(id): Path<i64>,
+    Path(name): Path<TaskName>,
     Json(task): Json<CancelTask>,
 ) -> Result<Json<ChangedTask>, Problem> {
     let cancel = move |queue: &mut Queue| {
         let running = running(task.token.as_deref(), task.force);
+        let id = queue.task_named(&name)?;
         let before = queue.outcome(id)?;
         queue.cancel_tasks(caller.actor(&task.reason), &[id], running)?;
         let note =

@@ -12,6 +12,7 @@ use axum::extract::rejection::{
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
 use serde::de::{self, DeserializeOwned, Error as _, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -97,6 +98,17 @@ pub fn maybe_whole<'de, D: Deserializer<'de>>(number: D) -> Result<Option<i64>, 
     #[derive(Deserialize)]
     struct Number(#[serde(deserialize_with = "whole")] i64);
     Ok(Option::<Number>::deserialize(number)?.map(|Number(number)| number))
+}
+
+/// An optional point in time, as RFC 3339 has it.
+pub fn maybe_time<'de, D: Deserializer<'de>>(time: D) -> Result<Option<Timestamp>, D::Error> {
+    let Some(text) = Option::<String>::deserialize(time)? else {
+        return Ok(None);
+    };
+    // A space may be a `+` that was not escaped.
+    let time = text.parse().or_else(|_| text.replace(' ', "+").parse());
+    time.map(Some)
+        .map_err(|_| D::Error::custom("write a time such as `2026-11-28T06:00:00Z`"))
 }
 
 /// A claim's token. Older versions gave numbers, which are accepted as numbers and as text.

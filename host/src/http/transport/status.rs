@@ -59,6 +59,7 @@ fn refused(status: StatusCode, text: String, remedy: Option<Remedy>) -> Problem 
 fn in_words(remedy: Remedy) -> Option<String> {
     Some(match remedy {
         Remedy::ListQueue => "`GET /queue` lists what waits".into(),
+        Remedy::ListTasks => "`GET /v1/tasks` lists them".into(),
         Remedy::ListGenerations => "`GET /v1/policy/history` lists them".into(),
         Remedy::LookAtFreeze { newest, .. } => {
             format!("look at its reason with `GET /queue`, and send `\"freeze_id\": {newest}`")
@@ -225,6 +226,10 @@ impl From<queue::Error> for Problem {
                 let problem = Problem::new(StatusCode::NOT_FOUND, error);
                 problem.with_advice("if the repo is new, send `\"new\": true`")
             }
+            E::NoTaskNamed { .. } | E::NoJobOf { .. } => {
+                refused(StatusCode::NOT_FOUND, error.to_string(), error.remedy())
+            }
+            E::SeveralTasks { .. } => Problem::new(StatusCode::CONFLICT, error),
             E::NotInScope { .. }
             | E::NoNameInScope { .. }
             | E::NothingInScope { .. }

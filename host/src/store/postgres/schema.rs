@@ -161,7 +161,7 @@ pub(crate) const UNIQUE: [Index; 2] = [
 
 /// Indexes. SQLite has each row's id at the end of every index; here it is named where an order
 /// needs it.
-pub(crate) const INDEXES: [Index; 27] = [
+pub(crate) const INDEXES: [Index; 28] = [
     (QUEUED, "jobs", "(id) WHERE status = 'queued'"),
     (
         PARTITIONS,
@@ -206,6 +206,12 @@ pub(crate) const INDEXES: [Index; 27] = [
         "serial_gate_tasks_branch",
         "tasks",
         "(repo, gate_branch) WHERE gate_branch IS NOT NULL",
+    ),
+    // An expression, so that a name is compared as text, whatever the column's type is.
+    (
+        "serial_gate_tasks_work_item",
+        "tasks",
+        "((CAST(work_item_id AS text)), id) WHERE work_item_id IS NOT NULL",
     ),
     (
         "serial_gate_freezes_active",

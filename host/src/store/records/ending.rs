@@ -291,11 +291,13 @@ fn not_alone(error: Error, job: i64) -> Error {
     match error {
         Error::TaskRuns {
             task,
+            work_item,
             job: other,
             worker,
         } => Error::NotAlone {
             job,
             task,
+            work_item,
             other,
             worker,
         },

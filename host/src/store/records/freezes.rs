@@ -40,7 +40,7 @@ pub(crate) struct Frozen {
 }
 
 /// A freeze's number.
-const NUMBER: &str = "coalesce(CAST(gate_number AS BIGINT), id)";
+pub(crate) const NUMBER: &str = "coalesce(CAST(gate_number AS BIGINT), id)";
 
 /// The newest active freeze of a repo is the one with the highest id, as in the reference. Its
 /// number is the highest of all that are active: a row that became a freeze again has a new number,

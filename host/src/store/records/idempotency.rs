@@ -69,6 +69,19 @@ impl Store {
     }
 }
 
+impl Store {
+    /// The job that a request with this key has added.
+    ///
+    /// # Errors
+    ///
+    /// When the key came with another request.
+    pub fn job_added_before(&mut self, request: Repeatable<'_>) -> Result<Option<i64>, Error> {
+        let answer = self.read(|tx| answer_to(tx, request))?;
+        let job = answer.map(|answer| serde_json::from_str(&answer));
+        job.transpose().map_err(unreadable)
+    }
+}
+
 /// Makes a change and stores its answer, or returns the stored answer.
 fn once<T: Serialize + DeserializeOwned>(
     tx: &dyn Tx,

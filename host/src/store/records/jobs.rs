@@ -15,6 +15,7 @@ use super::alerts::{self, NewAlert};
 use super::audit::{self, AuditRow};
 use super::holding::{check_claim, claim_row, wrong_status};
 use super::job_error::kept;
+use super::lookup::work_item_of;
 use super::task_end::FinishedStages;
 use crate::store::engine::{Tx, Value, values};
 use crate::store::job::{self, Event, JobState};
@@ -206,7 +207,11 @@ pub(crate) fn put_in_queue(
         ));
     }
     if let Some(task) = finished_task_of(tx, id, finished)? {
-        return Err(Error::TaskIsFinished { job: id, task });
+        return Err(Error::TaskIsFinished {
+            job: id,
+            task,
+            work_item: work_item_of(tx, task)?,
+        });
     }
     let repo = job::requeue(tx, id)?.ok_or_else(|| undone(id))?;
     let row = AuditRow {

@@ -10,7 +10,7 @@
 use jiff::Timestamp;
 
 use super::leases::expired_before;
-use super::snapshot::{has_no_more_than, query, state};
+use super::snapshot::{About, has_no_more_than, query, state, state_about};
 use super::task_end::FinishedStages;
 use crate::clause::{Footprint, Rendered, Table};
 use crate::model::Snapshot;
@@ -51,6 +51,19 @@ impl Store {
     /// When the budget is spent.
     pub fn snapshot(&mut self, reach: &Footprint, job: Option<i64>) -> Result<Snapshot, Error> {
         self.ask(|tx| state(tx, reach, job))
+    }
+
+    /// The state for the queued jobs of some repos, at least one, as far as it is in reach.
+    ///
+    /// # Errors
+    ///
+    /// When the budget is spent.
+    pub fn snapshot_of_repos(
+        &mut self,
+        reach: &Footprint,
+        repos: &[String],
+    ) -> Result<Snapshot, Error> {
+        self.ask(|tx| state_about(tx, reach, About::Repos(repos)))
     }
 
     /// The steps of the database's plan for each query of a snapshot.

@@ -7,7 +7,9 @@
 use jiff::Timestamp;
 
 use super::alerts::{self, NewAlert, THE_HOST};
+use super::lookup::work_item_of;
 use crate::store::engine::{Tx, values};
+use crate::store::error::task_named;
 use crate::store::{AlertKind, Error, sql_time};
 
 /// How many there were so far.
@@ -38,18 +40,20 @@ pub(crate) fn tell(tx: &dyn Tx, now: Timestamp) -> Result<usize, Error> {
         let Some((repo, task, started)) = tasks.first() else {
             continue;
         };
+        let started = task_named(*started, work_item_of(tx, *started)?.as_deref());
         let why = match tasks.len() {
-            1 => format!("task {started} had been started by then"),
-            2 => format!("task {started} had been started by then; so it is with 1 more task"),
+            1 => format!("{started} had been started by then"),
+            2 => format!("{started} had been started by then; so it is with 1 more task"),
             many => format!(
-                "task {started} had been started by then; so it is with {} more tasks",
+                "{started} had been started by then; so it is with {} more tasks",
                 many - 1
             ),
         };
+        let work_item = work_item_of(tx, *task)?;
         let alert = NewAlert {
             kind: AlertKind::LateTask,
             repo: repo.as_deref(),
-            work_item: None,
+            work_item: work_item.as_deref(),
             subject: Some(*task),
             who: THE_HOST,
             why: &why,

@@ -7,7 +7,7 @@
 use super::branches::{BRANCH, TaskBranch, branch_at};
 use super::waiting::{IS_ITS_ROW, QueuedSince, repos};
 use crate::clause::Agents;
-use crate::store::engine::{Row, ToValue, values};
+use crate::store::engine::{Row, ToValue, Tx, values};
 use crate::store::job::IS_QUEUED;
 use crate::store::{Error, Store};
 
@@ -67,6 +67,8 @@ pub struct JobRow {
     pub id: i64,
     /// Its task.
     pub task_id: Option<i64>,
+    /// Its task's work item.
+    pub work_item_id: Option<String>,
     /// The repo it works in.
     pub repo: Option<String>,
     /// Who does it.
@@ -94,31 +96,40 @@ impl JobRow {
     }
 }
 
+/// The columns of [`task_at`].
+pub(crate) const TASK: &str = "id, work_item_id, repo, stage,
+    CASE WHEN gate_stage = stage THEN gate_stage_at END";
+
+pub(crate) fn task_at(row: Row<'_>) -> Result<TaskRow, Error> {
+    Ok(TaskRow {
+        id: row.get(0)?,
+        work_item_id: row.shown(1)?,
+        repo: row.shown(2)?,
+        stage: row.shown(3)?,
+        since: row.shown(4)?,
+    })
+}
+
+/// The work item of a task, if it has one.
+pub(crate) fn work_item_of(tx: &dyn Tx, task: i64) -> Result<Option<String>, Error> {
+    let sql = "SELECT work_item_id FROM tasks WHERE id = $1";
+    let found = tx.row(sql, values![task], |row| row.shown(0))?;
+    Ok(found.flatten())
+}
+
 impl Store {
     /// A task, if there is one with this id.
     pub fn task(&mut self, id: i64) -> Result<Option<TaskRow>, Error> {
-        self.one(
-            "SELECT id, work_item_id, repo, stage, CASE WHEN gate_stage = stage
-             THEN gate_stage_at END
-             FROM tasks WHERE id = $1",
-            id,
-            |row| {
-                Ok(TaskRow {
-                    id: row.get(0)?,
-                    work_item_id: row.shown(1)?,
-                    repo: row.shown(2)?,
-                    stage: row.shown(3)?,
-                    since: row.shown(4)?,
-                })
-            },
-        )
+        let sql = format!("SELECT {TASK} FROM tasks WHERE id = $1");
+        self.one(&sql, id, task_at)
     }
 
     /// A job, if there is one with this id.
     pub fn job(&mut self, id: i64) -> Result<Option<JobRow>, Error> {
         self.one(
             "SELECT id, task_id, repo, agent, status, gate_worker, gate_claimed_at,
-             gate_lease_until, gate_error
+             gate_lease_until, gate_error,
+             (SELECT work_item_id FROM tasks WHERE tasks.id = jobs.task_id)
              FROM jobs WHERE id = $1",
             id,
             |row| {
@@ -132,6 +143,7 @@ impl Store {
                     claimed_at: row.shown(6)?,
                     lease_until: row.shown(7)?,
                     error: row.shown(8)?,
+                    work_item_id: row.shown(9)?,
                 })
             },
         )

@@ -20,6 +20,26 @@ use crate::store::job::IS_QUEUED;
 
 /// The state as this transaction sees it.
 pub(crate) fn state(tx: &dyn Tx, reach: &Footprint, job: Option<i64>) -> Result<Snapshot, Error> {
+    state_about(tx, reach, About::of(&job))
+}
+
+/// The queued jobs that a state is about, with what can matter to them.
+#[derive(Clone, Copy)]
+pub(crate) enum About<'a> {
+    /// All of them.
+    All,
+    /// This one.
+    Job(&'a i64),
+    /// Those of these repos; at least one.
+    Repos(&'a [String]),
+}
+
+/// The state as this transaction sees it, about some queued jobs.
+pub(crate) fn state_about(
+    tx: &dyn Tx,
+    reach: &Footprint,
+    job: About<'_>,
+) -> Result<Snapshot, Error> {
     let mut symbols = Known::default();
     Ok(Snapshot {
         jobs: jobs(tx, &mut symbols, reach, job)?,
@@ -37,10 +57,11 @@ pub(crate) fn has_no_more_than(
     reach: &Footprint,
     job: Option<i64>,
 ) -> Result<bool, Error> {
-    let queued = with_queued(tx, job);
+    let about = About::of(&job);
+    let queued = with_queued(tx, about);
     let is_beyond = |rows: &str| {
         let sql = format!("{queued} {rows} LIMIT 1 OFFSET {most}");
-        tx.exists(&sql, &bound(&job))
+        tx.exists(&sql, &about.bound())
     };
     // These first: the others are looked up for each of them.
     if job.is_none() && is_beyond("SELECT id FROM queued")? {
@@ -60,7 +81,7 @@ fn jobs(
     tx: &dyn Tx,
     symbols: &mut Known,
     reach: &Footprint,
-    job: Option<i64>,
+    job: About<'_>,
 ) -> Result<Jobs, Error> {
     let mut jobs = Jobs {
         id: Vec::new(),
@@ -70,7 +91,7 @@ fn jobs(
         agent: Vec::new(),
         status: Vec::new(),
     };
-    let query = query(tx, reach, Table::Jobs, job);
+    let query = query_about(tx, reach, Table::Jobs, job);
     for_each_row(tx, query, job, |row| {
         let (task, kind) = order_of(row.0.value(1)?);
         jobs.id.push(row.get(0)?);
@@ -88,7 +109,7 @@ fn tasks(
     tx: &dyn Tx,
     symbols: &mut Known,
     reach: &Footprint,
-    job: Option<i64>,
+    job: About<'_>,
 ) -> Result<Tasks, Error> {
     let mut tasks = Tasks {
         id: Vec::new(),
@@ -97,7 +118,7 @@ fn tasks(
         stage: Vec::new(),
         label: Vec::new(),
     };
-    let query = query(tx, reach, Table::Tasks, job);
+    let query = query_about(tx, reach, Table::Tasks, job);
     for_each_row(tx, query, job, |row| {
         tasks.id.push(row.get(0)?);
         tasks.work_item.push(symbols.of(row, 1)?);
@@ -113,7 +134,7 @@ fn freezes(
     tx: &dyn Tx,
     symbols: &mut Known,
     reach: &Footprint,
-    job: Option<i64>,
+    job: About<'_>,
 ) -> Result<Freezes, Error> {
     let mut freezes = Freezes {
         id: Vec::new(),
@@ -123,7 +144,7 @@ fn freezes(
         reason: Vec::new(),
         work_item: Vec::new(),
     };
-    let query = query(tx, reach, Table::RepoFreeze, job);
+    let query = query_about(tx, reach, Table::RepoFreeze, job);
     for_each_row(tx, query, job, |row| {
         freezes.id.push(row.get(0)?);
         freezes.repo.push(symbols.of(row, 1)?);
@@ -145,6 +166,10 @@ pub(crate) fn query(
     table: Table,
     job: Option<i64>,
 ) -> Option<String> {
+    query_about(tx, reach, table, About::of(&job))
+}
+
+fn query_about(tx: &dyn Tx, reach: &Footprint, table: Table, job: About<'_>) -> Option<String> {
     let sources = reach.sources(table, tx.dialect()).into_iter();
     let columns = columns(table);
     let parts = sources.map(|source| part(&source, table, &columns));
@@ -157,12 +182,18 @@ pub(crate) fn query(
 }
 
 /// The queued jobs, or the bound job, by a name for the rest of a query.
-fn with_queued(tx: &dyn Tx, job: Option<i64>) -> String {
+fn with_queued(tx: &dyn Tx, about: About<'_>) -> String {
     // Pinned: without it SQLite may read the jobs that ended, to find the values in the order of
     // another index.
-    let queued = match job {
-        Some(_) => format!("jobs WHERE {IS_QUEUED} AND id = $1"),
-        None => format!("jobs {} WHERE {IS_QUEUED}", tx.by_index(LINES)),
+    let queued = match about {
+        About::Job(_) => format!("jobs WHERE {IS_QUEUED} AND id = $1"),
+        About::All => format!("jobs {} WHERE {IS_QUEUED}", tx.by_index(LINES)),
+        About::Repos(repos) => {
+            let numbers = (1..=repos.len()).map(|number| format!("${number}"));
+            let numbers = numbers.collect::<Vec<_>>().join(", ");
+            let by_index = tx.by_index(LINES);
+            format!("jobs {by_index} WHERE {IS_QUEUED} AND repo IN ({numbers})")
+        }
     };
     let columns = columns(Table::Jobs).join(", ");
     format!("WITH queued AS (SELECT {columns} FROM {queued})")
@@ -193,22 +224,32 @@ fn part(source: &Source, table: Table, columns: &[&str]) -> String {
     )
 }
 
-/// The job in question, as the values of a query.
-fn bound(job: &Option<i64>) -> Vec<Value<'_>> {
-    job.iter().map(ToValue::to_value).collect()
+impl<'a> About<'a> {
+    fn of(job: &'a Option<i64>) -> About<'a> {
+        job.as_ref().map_or(About::All, About::Job)
+    }
+
+    /// The values of a query.
+    fn bound(self) -> Vec<Value<'a>> {
+        match self {
+            About::All => Vec::new(),
+            About::Job(job) => vec![job.to_value()],
+            About::Repos(repos) => repos.iter().map(ToValue::to_value).collect(),
+        }
+    }
 }
 
 /// A row that cannot be read ends it: the columns of a table would differ in length.
 fn for_each_row(
     tx: &dyn Tx,
     query: Option<String>,
-    job: Option<i64>,
+    about: About<'_>,
     mut read: impl FnMut(Row<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let Some(query) = query else {
         return Ok(());
     };
-    tx.query(&query, &bound(&job), &mut |row| {
+    tx.query(&query, &about.bound(), &mut |row| {
         read(row)?;
         Ok(true)
     })

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::audit::{self, AuditRow};
 use super::effect::Effect;
+use super::lookup::work_item_of;
 use super::outcome::{self, TASK_IS_CANCELLED, TaskOutcome};
 use crate::store::engine::{Tx, values};
 use crate::store::error::not_empty;
@@ -257,6 +258,7 @@ fn kept_job(
         None => Ok(kept),
         Some(other) => Err(Error::TaskRuns {
             task,
+            work_item: work_item_of(tx, task)?,
             job: other.job,
             worker: other.worker.clone(),
         }),

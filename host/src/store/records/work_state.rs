@@ -35,6 +35,17 @@ pub enum WorkState {
 }
 
 impl WorkState {
+    /// Those that a job may have.
+    pub const OF_JOBS: [WorkState; 7] = [
+        WorkState::Running,
+        WorkState::PutOff,
+        WorkState::Lapsed,
+        WorkState::Foreign,
+        WorkState::Failed,
+        WorkState::Queued,
+        WorkState::Finished,
+    ];
+
     /// Its name in documents.
     pub fn name(self) -> &'static str {
         match self {

@@ -155,7 +155,7 @@ pub(crate) const UNIQUE: [(&str, &str, &str); 2] = [
 ];
 
 /// Indexes, each with its table and what it covers.
-pub(crate) const INDEXES: [(&str, &str, &str); 20] = [
+pub(crate) const INDEXES: [(&str, &str, &str); 21] = [
     (QUEUED, "jobs", "(id) WHERE status = 'queued'"),
     (PARTITIONS, "jobs", "(repo, agent) WHERE status = 'queued'"),
     (
@@ -199,6 +199,12 @@ pub(crate) const INDEXES: [(&str, &str, &str); 20] = [
         "serial_gate_tasks_branch",
         "tasks",
         "(repo, gate_branch) WHERE gate_branch IS NOT NULL",
+    ),
+    // An expression, so that no rule's statement takes it.
+    (
+        "serial_gate_tasks_work_item",
+        "tasks",
+        "(CAST(work_item_id AS TEXT)) WHERE work_item_id IS NOT NULL",
     ),
     (
         "serial_gate_freezes_active",

@@ -1,0 +1,100 @@
+//! All that is known of a task: its jobs, what it waits for, and what operators did to it.
+//!
+//! Owns the answer of `task show`. Leaves why a job waits to `explain`.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::explanation::Explanation;
+use super::{Error, Queue};
+use crate::store::{
+    self, AuditEntry, JobFilter, ListedJob, ListedTask, PageOf, TaskBranch, TaskOutcome,
+};
+
+/// How many jobs and how many entries of the audit are shown, the newest ones.
+const SHOWN: u32 = 100;
+
+/// A task and all that belongs to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WholeTask {
+    /// The task.
+    pub task: ListedTask,
+    /// How it has ended; none if it has not.
+    pub outcome: Option<TaskOutcome>,
+    /// Its branch, once planned.
+    pub branch: Option<TaskBranch>,
+    /// Its newest jobs, the newest first.
+    pub jobs: Vec<ListedJob>,
+    /// Whether it has more jobs.
+    pub more_jobs: bool,
+    /// Its first queued job, and why that waits; none if no job of it is queued.
+    pub waiting: Option<Explanation>,
+    /// What operators did to it and to these jobs, the newest first.
+    pub audit: Vec<AuditEntry>,
+}
+
+/// The same as a document.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct TaskDocument {
+    #[serde(flatten)]
+    task: ListedTask,
+    /// How it has ended, `done` or `cancelled`; null if it has not
+    outcome: Option<&'static str>,
+    /// Its branch, once planned
+    branch: Option<TaskBranch>,
+    /// Its newest jobs, the newest first
+    jobs: Vec<ListedJob>,
+    /// Whether it has more jobs
+    more_jobs: bool,
+    /// Its first queued job and why that waits, as `explain` has it; null if no job of it is queued
+    waiting: Option<Value>,
+    /// What operators did to it and to these jobs, the newest first
+    audit: Vec<AuditEntry>,
+}
+
+impl WholeTask {
+    /// As a document, for machines.
+    pub fn to_document(&self) -> TaskDocument {
+        TaskDocument {
+            task: self.task.clone(),
+            outcome: self.outcome.map(TaskOutcome::name),
+            branch: self.branch.clone(),
+            jobs: self.jobs.clone(),
+            more_jobs: self.more_jobs,
+            waiting: self.waiting.as_ref().map(Explanation::to_json),
+            audit: self.audit.clone(),
+        }
+    }
+}
+
+impl Queue {
+    /// A task and all that belongs to it. Fails when there is no such task.
+    pub fn whole_task(&mut self, now: Timestamp, id: i64) -> Result<WholeTask, Error> {
+        let task = self.store.listed_task(id)?;
+        let task = task.ok_or(store::Error::NoTask { id })?;
+        let filter = JobFilter {
+            task: Some(id),
+            ..JobFilter::default()
+        };
+        let page = PageOf {
+            before: None,
+            limit: SHOWN,
+        };
+        let jobs = self.store.jobs(now, filter, page)?;
+        let numbers: Vec<i64> = jobs.rows.iter().map(|job| job.id).collect();
+        let waiting = match self.store.first_queued_job(id)? {
+            Some(job) => Some(self.explain(now, job)?),
+            None => None,
+        };
+        Ok(WholeTask {
+            outcome: self.outcome(id)?,
+            branch: self.store.branch(id)?,
+            more_jobs: jobs.next.is_some(),
+            jobs: jobs.rows,
+            waiting,
+            audit: self.store.audit_of_task(id, &numbers, SHOWN)?,
+            task,
+        })
+    }
+}
