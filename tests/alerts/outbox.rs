@@ -254,7 +254,7 @@ fn told_as_committed(steps: &[Step]) -> TestCaseResult {
     for step in steps {
         // A refused freeze does not matter here, as long as no alert reports it.
         match step {
-            Step::Freeze => drop(store.freeze(actor, "alpha", None, None)),
+            Step::Freeze => drop(store.freeze(actor, "alpha", None, None, None)),
             Step::Unfreeze => drop(store.unfreeze(actor, "alpha", None)),
             Step::Verdict { degraded, deploy } => {
                 let name = deploy.map(|deploy| deploy.to_string());

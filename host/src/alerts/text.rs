@@ -7,9 +7,26 @@ use crate::store::{Alert, AlertKind};
 pub fn text(alert: &Alert) -> String {
     let repo = alert.repo.as_deref().unwrap_or("-");
     let subject = alert.subject.unwrap_or_default();
+    let note = alert.note.as_deref().unwrap_or("all repos");
     let work_item = alert.work_item_id.clone();
     let by = Some(format!("by {}", alert.who)).filter(|_| !alert.who.is_empty());
     let (told, about) = match alert.kind {
+        AlertKind::Freeze if alert.repo.is_none() => (
+            format!("{note} are frozen: no task of them starts"),
+            [Some(format!("group {subject}")), None, by],
+        ),
+        AlertKind::Unfreeze if alert.repo.is_none() => (
+            format!("the freezes of group {subject} are cleared, in {note}"),
+            [None, by, None],
+        ),
+        AlertKind::FreezeOver if alert.repo.is_none() => (
+            format!("{note} are still frozen: look whether they may go on"),
+            [Some(format!("group {subject}")), None, None],
+        ),
+        AlertKind::FreezeOver => (
+            format!("`{repo}` is still frozen: look whether it may go on"),
+            [Some(format!("freeze {subject}")), None, None],
+        ),
         AlertKind::Freeze => (
             frozen_words(repo, alert.note.as_deref()),
             [Some(format!("freeze {subject}")), work_item, by],

@@ -1,4 +1,5 @@
-//! Watches how long the first job of each repo waits, and whether a task came after a later one.
+//! Watches how long the first job of each repo waits, whether a task came after a later one, and
+//! whether the time of a freeze is over.
 //!
 //! Owns how often it looks: after changes of the queue, and every minute. Leaves to `queue` and
 //! `store` which jobs these are, and what is written. A failed look is logged, and the next one
@@ -29,6 +30,12 @@ pub(super) fn watch(
         changes.look(queue.data_version().ok());
         if let Err(error) = queue.look_at_heads(clock(), limit) {
             tracing::warn!("cannot look at the waiting jobs: {}", with_causes(&error));
+        }
+        if let Err(error) = queue.store().remind_of_freezes(clock()) {
+            tracing::warn!(
+                "cannot look for freezes that are over: {}",
+                with_causes(&error)
+            );
         }
         if let Err(error) = queue.store().tell_of_late_tasks(clock()) {
             tracing::warn!("cannot look for late tasks: {}", with_causes(&error));

@@ -109,6 +109,7 @@ impl Tour {
         let freeze = NewFreeze {
             repo: "alpha",
             work_item: Some("A-1"),
+            until: None,
             new: false,
         };
         self.queue.freeze(degraded, freeze)?;

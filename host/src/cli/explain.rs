@@ -199,6 +199,10 @@ fn describe_reasons(held: &Held, report: &mut Report) {
             shown_or_dash(freeze.reason.as_deref()),
             freeze.id
         ));
+        if let Some(until) = &freeze.until {
+            let words = queue::until_words(until, Timestamp::now(), &shown);
+            report.line(format!("    {words}"));
+        }
     }
     for rule in &held.rules {
         report.line(format!("  {}", shown(rule)));

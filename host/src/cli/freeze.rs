@@ -1,17 +1,19 @@
-//! `freeze`: closes a repo.
+//! `freeze`: closes a repo, or all of them.
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
-use serial_gate::queue::{NewFreeze, frozen_words};
+use jiff::Timestamp;
+use serial_gate::queue::{NewFreeze, Queue, frozen_words};
+use serial_gate::store::sql_time;
 
 use super::Error;
 use super::freeze_remedy::{release, switch_on};
-use super::options::{Shared, Who};
+use super::options::{Shared, Who, future};
 use super::output::Report;
-use super::text::shown;
+use super::text::{command, shown};
 use super::verb::Verb;
 
-/// Close a repo until it is unfrozen: no task of it starts
+/// Close a repo, or all known ones, until it is unfrozen: no task of it starts
 #[derive(Args)]
 #[command(after_help = "\
 A freeze holds the first job of each task, and lets tasks that have started go on. It
@@ -20,10 +22,20 @@ Where the gate does not act, it holds nothing, and the command says so.
 
 Examples:
   serial-gate freeze alpha --reason 'checkout is down since 14:02'
+  serial-gate freeze alpha --until 2h --reason 'release is being tested'
+  serial-gate freeze --all --reason 'the build machines are being moved'
   serial-gate freeze omega --new --reason 'closed until it is launched'")]
 pub struct Freeze {
     /// The repo
-    repo: String,
+    #[arg(required_unless_present = "all")]
+    repo: Option<String>,
+    /// All repos that are known now; a repo that appears later is not covered
+    #[arg(long, conflicts_with_all = ["repo", "new", "work_item"])]
+    all: bool,
+    /// Remind people then: `2026-11-28T14:00:00Z`, or `2h`. The repo stays closed until it is
+    /// unfrozen
+    #[arg(long, value_name = "TIME", value_parser = future)]
+    until: Option<Timestamp>,
     /// Why, for people who look at the queue
     #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     reason: String,
@@ -40,25 +52,61 @@ pub struct Freeze {
 impl Verb for Freeze {
     fn run(self, shared: &Shared) -> Result<Report, Error> {
         let mut queue = shared.queue()?;
+        let Some(repo) = &self.repo else {
+            return self.freeze_all(&mut queue, shared);
+        };
         let freeze = NewFreeze {
-            repo: &self.repo,
+            repo,
             work_item: self.work_item.as_deref(),
+            until: self.until,
             new: self.new,
         };
         let frozen = queue.freeze(self.who.actor(&self.reason), freeze)?;
         let mut report = shared.report();
         report.json(&frozen);
         let note = frozen.note.as_deref().map(shown);
-        let said = frozen_words(&shown(&self.repo), note.as_deref());
+        let said = frozen_words(&shown(repo), note.as_deref());
         report.line(format!("{said} (freeze {})", frozen.freeze_id));
+        self.describe_until(&mut report);
         if !frozen.holds
-            && let Some(command) = switch_on(&mut queue, shared, &self.repo)
+            && let Some(command) = switch_on(&mut queue, shared, repo)
         {
             report.line(format!("  make it hold with: {command}"));
         }
-        if let Some(command) = release(shared, &self.repo, frozen.freeze_id) {
+        if let Some(command) = release(shared, repo, frozen.freeze_id) {
             report.line(format!("  release it with: {command}"));
         }
         Ok(report)
+    }
+}
+
+impl Freeze {
+    fn freeze_all(&self, queue: &mut Queue, shared: &Shared) -> Result<Report, Error> {
+        let frozen = queue.freeze_all(self.who.actor(&self.reason), self.until)?;
+        let mut report = shared.report();
+        report.json(&frozen);
+        report.line(match frozen.repos {
+            1 => "1 repo is frozen: no task of it starts".into(),
+            repos => format!("{repos} repos are frozen: no task of them starts"),
+        });
+        for note in &frozen.not_held {
+            report.line(format!("  {}", shown(note)));
+        }
+        report.line("  a repo that appears later is not covered");
+        self.describe_until(&mut report);
+        let group = frozen.group.to_string();
+        if let Some(command) = command(shared, &["unfreeze", "--group", &group]) {
+            report.line(format!("  release exactly these with: {command}"));
+        }
+        Ok(report)
+    }
+
+    fn describe_until(&self, report: &mut Report) {
+        if let Some(until) = self.until {
+            report.line(format!(
+                "  there is a reminder at {} UTC, and nothing opens by itself",
+                sql_time(until)
+            ));
+        }
     }
 }

@@ -8,7 +8,9 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use jiff::Timestamp;
-use serial_gate::queue::{Acting, Advice, Changes, Others, Queue as GatedQueue, RepoState, State};
+use serial_gate::queue::{
+    Acting, Advice, Changes, Others, Queue as GatedQueue, RepoState, State, until_words,
+};
 use serial_gate::store::sql_time;
 
 use super::Error;
@@ -201,6 +203,10 @@ fn describe_repo(
             Tone::Held,
             format!("frozen since {since}: {reason}{number}"),
         ));
+        if let Some(until) = &repo.frozen_until {
+            let words = until_words(until, Timestamp::now(), &shown);
+            report.line(toned(Tone::Held, format!("  {words}")));
+        }
         if let Some(note) = &repo.freeze_note {
             report.line(toned(Tone::Held, format!("  but {}", shown(note))));
         }

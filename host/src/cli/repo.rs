@@ -92,9 +92,12 @@ impl Verb for Repo {
                 when(freeze.since, freeze.frozen_at.as_deref()),
                 shown_or_dash(freeze.reason.as_deref()),
             );
+            let until = freeze.until.as_deref();
+            let until = until.map(|until| queue::until_words(until, now, &shown));
+            let until = until.map(|until| format!(", {until}")).unwrap_or_default();
             toned(
                 Tone::Held,
-                format!("since {since}: {reason} (freeze {})", freeze.id),
+                format!("since {since}: {reason} (freeze {}){until}", freeze.id),
             )
         });
         report.line(format!(

@@ -210,6 +210,7 @@ impl World {
         let freeze = NewFreeze {
             repo,
             work_item,
+            until: None,
             new: true,
         };
         self.queue.freeze(actor, freeze).is_ok()

@@ -16,6 +16,7 @@ use super::transport::actor::Handle;
 use super::transport::answers::Answers;
 use super::transport::connections::Connections;
 use super::transport::counters::Counters;
+use super::transport::parameters::Parameters;
 use super::transport::reader::Reader;
 use super::transport::shutdown::Shutdown;
 use super::transport::uploads::Uploads;
@@ -41,6 +42,8 @@ pub struct Parts {
     pub document: String,
     /// The methods of each path, as the header `Allow` lists them.
     pub allowed: HashMap<String, String>,
+    /// What each operation takes in its query string.
+    pub parameters: Arc<Parameters>,
     pub service: Service,
     pub options: Options,
     /// Checks of policies, one at a time: each takes between a second and a minute of a processor.

@@ -233,6 +233,7 @@ async fn run(
         public,
         document,
         allowed,
+        parameters,
     } = routes();
     let address = service.address;
     let listener = TcpListener::bind(address)
@@ -250,6 +251,7 @@ async fn run(
         counters: Arc::new(Counters::new()),
         document: document.to_json().map_err(Error::Document)?,
         allowed,
+        parameters: Arc::new(parameters),
         service,
         options,
         checks: Arc::default(),

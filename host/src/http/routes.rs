@@ -19,6 +19,7 @@ use super::api::{
 use super::app::App;
 use super::page::{dashboard, events, forms, login};
 use super::transport::document::{Document, complete};
+use super::transport::parameters::{self, Parameters};
 use super::transport::problem::Problem;
 use super::transport::{body, counters, head, origin};
 
@@ -30,6 +31,8 @@ pub struct Routes {
     pub document: utoipa::openapi::OpenApi,
     /// The methods of each path, as the header `Allow` lists them.
     pub allowed: HashMap<String, String>,
+    /// What each operation takes in its query string.
+    pub parameters: Parameters,
 }
 
 /// All routes. A guarded handler names the role that it needs.
@@ -48,6 +51,7 @@ pub fn routes() -> Routes {
         .routes(routes!(jobs::fail))
         .routes(routes!(jobs::requeue))
         .routes(routes!(lists::freezes, freezes::freeze))
+        .routes(routes!(freezes::unfreeze_group))
         .routes(routes!(freezes::unfreeze))
         .routes(routes!(deploys::add_deploy))
         .routes(routes!(audit::audit))
@@ -79,11 +83,13 @@ pub fn routes() -> Routes {
     let (public, described) = public.split_for_parts();
     document.merge(described);
     let allowed = complete(&mut document);
+    let parameters = Parameters::of(&mut document);
     Routes {
         guarded,
         public,
         document,
         allowed,
+        parameters,
     }
 }
 
@@ -93,7 +99,9 @@ pub fn with_layers(guarded: Router<App>, public: Router<App>, app: App) -> Route
     let public = public
         .method_not_allowed_fallback(no_method)
         .layer(from_fn_with_state(access(), origin::check_public));
+    let parameters = Arc::clone(&app.parameters);
     guarded
+        .layer(from_fn_with_state(parameters, parameters::check))
         .method_not_allowed_fallback(no_method)
         .fallback(nothing_here)
         .layer(from_fn_with_state(access(), origin::check))

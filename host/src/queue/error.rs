@@ -45,6 +45,9 @@ pub enum Error {
         /// What was not done, such as `frozen`.
         left: &'static str,
     },
+    /// There is no repo to freeze.
+    #[error("no repo is known, so nothing was frozen")]
+    NothingToFreeze,
     /// No task has this work item.
     #[error(
         "no task has the work item `{}`{}",

@@ -5,11 +5,17 @@
 //! `freeze_effect`. Callers rely on this: an unknown repo is not frozen by hand, unless it is
 //! declared new; a bad deploy freezes it all the same, because the deploy is real.
 
+use jiff::Timestamp;
 use serde::Serialize;
 
+use super::freeze_effect::frozen_words;
 use super::{Error, Queue};
 use crate::gate::Rule;
 use crate::store::{ActiveFreeze, Actor, DeployVerdict, NewDeploy, RecordedDeploy};
+
+/// Of how many repos that were frozen together the effect is looked at, and how many are named.
+const LOOKED_AT: usize = 1_000;
+const NAMED: usize = 10;
 
 /// A freeze to make.
 #[derive(Debug, Clone, Copy)]
@@ -18,6 +24,8 @@ pub struct NewFreeze<'a> {
     pub repo: &'a str,
     /// The task whose deploy went bad, by its name.
     pub work_item: Option<&'a str>,
+    /// When people are reminded of it. It opens nothing.
+    pub until: Option<Timestamp>,
     /// Whether the repo may be unknown to the queue.
     pub new: bool,
 }
@@ -34,6 +42,17 @@ pub struct Frozen {
     /// Why tasks of it start all the same, all or some of them, or that no task of it is known;
     /// null if no task of it starts
     pub note: Option<String>,
+}
+
+/// The freezes of all repos that were known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct FrozenAll {
+    /// The number of these freezes, by which exactly they are cleared
+    pub group: i64,
+    /// How many repos were frozen. A repo that appears later is not
+    pub repos: usize,
+    /// Up to ten of those whose tasks start all the same, each with why
+    pub not_held: Vec<String>,
 }
 
 /// What a deploy's verdict led to.
@@ -77,6 +96,7 @@ impl Queue {
         let NewFreeze {
             repo,
             work_item,
+            until,
             new,
         } = freeze;
         self.check_freeze_layer()?;
@@ -88,12 +108,40 @@ impl Queue {
         }
         let effect = self.freeze_effect(actor.now, repo);
         let note = joined([unknown, effect.note()]);
-        let freeze_id = self.store.freeze(actor, repo, work_item, note.as_deref())?;
+        let freeze_id = self
+            .store
+            .freeze(actor, repo, work_item, until, note.as_deref())?;
         Ok(Frozen {
             freeze_id,
             repo: repo.into(),
             holds: effect.holds,
             note,
+        })
+    }
+
+    /// Freezes each repo of a task, a job or a project, once more if it is frozen, in one
+    /// transaction. A repo that appears later is not covered. Fails when no repo is known.
+    pub fn freeze_all(
+        &mut self,
+        actor: Actor<'_>,
+        until: Option<Timestamp>,
+    ) -> Result<FrozenAll, Error> {
+        self.check_freeze_layer()?;
+        let configured = self.configured.clone();
+        let frozen = self.store.freeze_all(actor, &configured, until)?;
+        let frozen = frozen.ok_or(Error::NothingToFreeze)?;
+        let mut not_held = Vec::new();
+        for repo in frozen.repos.iter().take(LOOKED_AT) {
+            let effect = self.freeze_effect(actor.now, repo);
+            not_held.extend(effect.note().map(|note| frozen_words(repo, Some(&note))));
+            if not_held.len() == NAMED {
+                break;
+            }
+        }
+        Ok(FrozenAll {
+            group: frozen.group,
+            repos: frozen.repos.len(),
+            not_held,
         })
     }
 

@@ -49,7 +49,7 @@ pub use doctor::Diagnosis;
 pub use error::Error;
 pub use explanation::{Ahead, Explanation, FreezeAhead, Held, Standing};
 pub use freeze_effect::{FreezeEffect, Passes, frozen_words};
-pub use freezes::{Deployed, Frozen, NewFreeze};
+pub use freezes::{Deployed, Frozen, FrozenAll, NewFreeze};
 pub use init::Preparing;
 pub use known::WaitingWords;
 pub use named::{KnownTask, NotAName, TaskName};
@@ -62,7 +62,7 @@ pub use stages::{ended_note, near_finished, stage_of};
 pub use state::{OtherHeld, Others, Registry, RepoState, State, Waiting};
 pub use waiters::{POLL, Round, Served, Waiter, Waiters};
 pub use whole_task::{TaskDocument, WholeTask};
-pub use words::{task_words, time};
+pub use words::{task_words, time, until_words};
 pub use work::{Active, JobCounts};
 
 use std::time::Duration;

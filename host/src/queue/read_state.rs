@@ -325,6 +325,10 @@ impl Queue {
             waiting,
             frozen,
             frozen_reason: freeze.as_ref().and_then(|freeze| freeze.reason.clone()),
+            frozen_until: freeze
+                .as_ref()
+                .filter(|_| is_live)
+                .and_then(|freeze| freeze.until.clone()),
             frozen_since: freeze.as_ref().and_then(|freeze| freeze.since),
             frozen_at: freeze.and_then(|freeze| freeze.frozen_at),
             error,

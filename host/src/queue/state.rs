@@ -120,6 +120,9 @@ pub struct RepoState {
     /// The same, if it is a time.
     #[serde(skip)]
     pub frozen_since: Option<Timestamp>,
+    /// When people are reminded of that freeze, which opens nothing; not in the reference's answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frozen_until: Option<String>,
     /// The number of its newest freeze, by which an unfreeze knows it; not in the reference's answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub freeze_id: Option<i64>,

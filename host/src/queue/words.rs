@@ -3,8 +3,10 @@
 //! Owns the sentences that the command line, the page and the API share. Leaves commands to the
 //! command line, and escaping to its callers: each text of the database goes through `show`.
 
+use jiff::Timestamp;
+
 use crate::printable::Show;
-use crate::store::{JobWork, WorkState, from_sql_time};
+use crate::store::{JobWork, WorkState, from_sql_time, is_over};
 
 /// The end of a lease: as a time, or as the text that another program wrote there.
 pub fn time(until: &str, show: Show<'_>) -> String {
@@ -19,6 +21,15 @@ pub fn task_words(id: i64, work_item: Option<&str>, show: Show<'_>) -> String {
     match work_item {
         Some(name) => format!("task {id} ({})", show(name)),
         None => format!("task {id}"),
+    }
+}
+
+/// Until when a freeze is to last, which opens nothing: `until 2026-11-28 14:00:00 UTC`.
+pub fn until_words(until: &str, now: Timestamp, show: Show<'_>) -> String {
+    let time = time(until, show);
+    match is_over(until, now) {
+        Some(true) => format!("until {time}, which is over: unfreeze it if it may go on"),
+        _ => format!("until {time}"),
     }
 }
 

@@ -64,6 +64,7 @@ pub use records::deliveries::{Delivery, DeliveryState, Due, Taken};
 pub use records::deploys::{DeployVerdict, NewDeploy, RecordedDeploy};
 pub use records::ending::{EndedJob, Ending, Retry};
 pub use records::fixtures::Fixture;
+pub use records::freeze_groups::{FreezeGroup, is_over};
 pub use records::freeze_list::{FreezeFilter, ListedFreeze};
 pub use records::freeze_of::FreezeOf;
 pub use records::freezes::ActiveFreeze;

@@ -45,6 +45,7 @@ impl Verb for Deliver {
             return Ok(report);
         }
         queue.look_at_heads(Timestamp::now(), settings.waiting)?;
+        queue.store().remind_of_freezes(Timestamp::now())?;
         let round = alerts::deliver(&shared.db, &settings, &Timestamp::now)?;
         let failure = |(channel, failure): &(&str, Failure)| {
             let error = failure.to_string();

@@ -12,7 +12,9 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use jiff::Timestamp;
 use serial_gate::model::Verdict;
 use serial_gate::printable::as_it_is;
-use serial_gate::queue::{Acting, Doubt, Error, RepoState, State as QueueState, Waiting, reasons};
+use serial_gate::queue::{
+    Acting, Doubt, Error, RepoState, State as QueueState, Waiting, reasons, until_words,
+};
 use serial_gate::store::{
     GenerationEvent, GenerationState, Role, TaskBranch, sql_time, time_since,
 };
@@ -75,6 +77,8 @@ struct Repo {
     /// Whether that time is in the future.
     is_ahead: bool,
     frozen_by: Option<String>,
+    /// Until when the freeze was to last.
+    until: Option<String>,
     freeze_note: Option<String>,
     error: Option<String>,
 }
@@ -284,6 +288,9 @@ fn repo(
         frozen: found.frozen,
         freeze_id: found.freeze_id,
         frozen_reason: found.frozen_reason,
+        until: found
+            .frozen_until
+            .map(|until| until_words(&until, now, &as_it_is)),
         is_ahead: found
             .frozen_since
             .is_some_and(|since| time_since(since, now).is_none()),

@@ -68,20 +68,21 @@ pub async fn freeze(
     Form(FreezeForm { repo, reason }): Form<FreezeForm>,
 ) -> Result<Response, Problem> {
     let freeze = Freeze {
-        repo,
+        repo: Some(repo),
+        all: false,
+        until: None,
         reason,
         who: None,
         work_item: None,
         new: false,
     };
-    let (state, who) = (State(app.clone()), Operator(caller.clone()));
-    match freezes::freeze(state, who, Json(freeze)).await {
+    match freezes::one(&app, caller.clone(), freeze).await {
         // The operator has to see that this freeze holds nothing.
-        Ok(Json(Frozen {
+        Ok(Frozen {
             repo,
             note: Some(note),
             ..
-        })) => {
+        }) => {
             let said = frozen_words(&repo, Some(&note));
             Ok(draw(&app, &caller, Some(said)).await?.into_response())
         }

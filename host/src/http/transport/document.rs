@@ -41,7 +41,7 @@ impl utoipa::Modify for Token {
     }
 }
 
-fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
+pub fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
     let all = [
         ("DELETE", &mut item.delete),
         ("GET", &mut item.get),

@@ -25,6 +25,7 @@ pub mod keys;
 pub mod limits;
 pub mod listen;
 pub mod origin;
+pub mod parameters;
 pub mod peer;
 pub mod problem;
 pub mod reader;

@@ -229,7 +229,9 @@ impl From<queue::Error> for Problem {
             E::NoTaskNamed { .. } | E::NoJobOf { .. } => {
                 refused(StatusCode::NOT_FOUND, error.to_string(), error.remedy())
             }
-            E::SeveralTasks { .. } => Problem::new(StatusCode::CONFLICT, error),
+            E::NothingToFreeze | E::SeveralTasks { .. } => {
+                Problem::new(StatusCode::CONFLICT, error)
+            }
             E::NotInScope { .. }
             | E::NoNameInScope { .. }
             | E::NothingInScope { .. }

@@ -132,6 +132,11 @@ pub(crate) const SHARED: [Shared; 3] = [
             // What people know the freeze by. A trigger gives it, and it never comes again, which
             // an id may.
             ("gate_number", INTEGER_OR_NULL),
+            // When people are reminded of it, and when that was done.
+            ("gate_until", TEXT_OR_NULL),
+            ("gate_reminded_at", TEXT_OR_NULL),
+            // The number of the first of the freezes that were made together.
+            ("gate_group", INTEGER_OR_NULL),
         ],
         first: &[
             ("id", ID),

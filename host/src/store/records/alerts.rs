@@ -40,6 +40,8 @@ pub enum AlertKind {
     Contradiction,
     /// A task appeared after a later one of its repo had been started.
     LateTask,
+    /// A freeze was to last until now.
+    FreezeOver,
     /// A test of the channels by an operator. It is never stored.
     Test,
 }
@@ -81,7 +83,7 @@ pub(crate) struct NewAlert<'a> {
 }
 
 impl AlertKind {
-    const ALL: [AlertKind; 7] = [
+    const ALL: [AlertKind; 8] = [
         AlertKind::Freeze,
         AlertKind::Unfreeze,
         AlertKind::Rollback,
@@ -89,6 +91,7 @@ impl AlertKind {
         AlertKind::Waiting,
         AlertKind::Contradiction,
         AlertKind::LateTask,
+        AlertKind::FreezeOver,
     ];
 
     /// Its name in the database.
@@ -101,6 +104,7 @@ impl AlertKind {
             AlertKind::Waiting => "waiting",
             AlertKind::Contradiction => "contradiction",
             AlertKind::LateTask => "late_task",
+            AlertKind::FreezeOver => "freeze_over",
             AlertKind::Test => "test",
         }
     }

@@ -8,7 +8,7 @@
 
 use super::audit::{self, AuditRow};
 use super::effect::Effect;
-use super::freezes::{self, FROZEN};
+use super::freezes::{self, FROZEN, NewRow};
 use crate::store::engine::{Tx, values};
 use crate::store::error::not_empty;
 use crate::store::{Actor, Error, Store, sql_time};
@@ -82,7 +82,13 @@ impl Store {
             let why = reason(new, actor.why);
             let freezing = Actor { why: &why, ..actor };
             let freeze = if new.verdict == DeployVerdict::Degraded && !repeated {
-                let freeze = freezes::add(tx, freezing, new.repo, new.work_item, note)?;
+                let row = NewRow {
+                    repo: new.repo,
+                    work_item: new.work_item,
+                    until: None,
+                    group: None,
+                };
+                let freeze = freezes::add(tx, freezing, row, note)?;
                 Some(freeze)
             } else {
                 None

@@ -22,6 +22,10 @@ pub struct ListedFreeze {
     pub work_item_id: Option<String>,
     /// When the repo was frozen.
     pub frozen_at: Option<String>,
+    /// When people are reminded of it. It opens nothing.
+    pub until: Option<String>,
+    /// The number of the freezes that it was made with, by which these are cleared together.
+    pub group: Option<i64>,
     /// When it was opened again; none while the freeze is active.
     pub cleared_at: Option<String>,
 }
@@ -48,7 +52,8 @@ impl Store {
             let mut list = Listing {
                 table: "repo_freeze",
                 columns: format!(
-                    "repo_freeze.id, repo, reason, work_item_id, frozen_at, cleared_at, {}",
+                    "repo_freeze.id, repo, reason, work_item_id, frozen_at, cleared_at, {},
+                     gate_until, gate_group",
                     NUMBER.replace(" id", " repo_freeze.id")
                 ),
                 joined: "",
@@ -93,5 +98,7 @@ fn freeze_at(row: Row<'_>) -> Result<ListedFreeze, Error> {
         work_item_id: row.shown(3)?,
         frozen_at: row.moment(4)?,
         cleared_at: row.moment(5)?,
+        until: row.moment(7)?,
+        group: row.id(8)?,
     })
 }

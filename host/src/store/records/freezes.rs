@@ -30,6 +30,19 @@ pub struct ActiveFreeze {
     pub reason: Option<String>,
     /// The task whose deploy went bad.
     pub work_item_id: Option<String>,
+    /// When people are reminded of it, UTC. It opens nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+}
+
+/// A freeze to write.
+#[derive(Clone, Copy)]
+pub(crate) struct NewRow<'a> {
+    pub repo: &'a str,
+    pub work_item: Option<&'a str>,
+    pub until: Option<Timestamp>,
+    /// The freezes that it was made with.
+    pub group: Option<i64>,
 }
 
 /// A freeze that was written.
@@ -63,12 +76,19 @@ impl Store {
         actor: Actor<'_>,
         repo: &str,
         work_item: Option<&str>,
+        until: Option<Timestamp>,
         note: Option<&str>,
     ) -> Result<i64, Error> {
         not_empty("repo", repo)?;
         self.write_durably(|tx| {
             let before = standing(tx, repo)?;
-            let freeze = add(tx, actor, repo, work_item, note)?;
+            let row = NewRow {
+                repo,
+                work_item,
+                until,
+                group: None,
+            };
+            let freeze = add(tx, actor, row, note)?;
             let row = AuditRow {
                 action: "freeze",
                 repo: Some(repo),
@@ -107,11 +127,12 @@ impl Store {
     pub fn active_freeze(&mut self, repo: Option<&str>) -> Result<Option<ActiveFreeze>, Error> {
         self.read(|tx| {
             tx.row(
-                &format!("SELECT frozen_at, reason, work_item_id, {NEWEST}"),
+                &format!("SELECT frozen_at, reason, work_item_id, gate_until, {NEWEST}"),
                 values![repo],
                 |row| {
                     Ok(ActiveFreeze {
-                        id: row.get(3)?,
+                        id: row.get(4)?,
+                        until: row.shown(3)?,
                         frozen_at: row.shown(0)?,
                         since: row.time(0)?,
                         reason: row.shown(1)?,
@@ -196,18 +217,45 @@ fn active_rows(tx: &dyn Tx, repo: &str) -> Result<Vec<i64>, Error> {
 pub(crate) fn add(
     tx: &dyn Tx,
     actor: Actor<'_>,
-    repo: &str,
-    work_item: Option<&str>,
+    new: NewRow<'_>,
     note: Option<&str>,
 ) -> Result<Frozen, Error> {
+    let frozen = insert(tx, actor, new)?;
+    let alert = NewAlert {
+        kind: AlertKind::Freeze,
+        repo: Some(new.repo),
+        work_item: new.work_item,
+        subject: Some(frozen.number),
+        who: actor.who,
+        why: actor.why,
+    };
+    alerts::add_noting(tx, actor.now, alert, note)?;
+    Ok(frozen)
+}
+
+/// The same without an alert.
+pub(crate) fn insert(tx: &dyn Tx, actor: Actor<'_>, new: NewRow<'_>) -> Result<Frozen, Error> {
+    let NewRow {
+        repo,
+        work_item,
+        until,
+        group,
+    } = new;
     let name = freeze_of(repo);
     let row = tx.row(
         "INSERT INTO repo_freeze (repo, frozen_at, cleared_at, reason, work_item_id,
-        gate_generation)
-         VALUES ($1, $2, NULL, $3, $4, (SELECT id FROM serial_gate_generation
+        gate_until, gate_group, gate_generation)
+         VALUES ($1, $2, NULL, $3, $4, $5, $6, (SELECT id FROM serial_gate_generation
          WHERE state = 'active'))
          RETURNING id",
-        values![repo, sql_time(actor.now), reason(actor), work_item],
+        values![
+            repo,
+            sql_time(actor.now),
+            reason(actor),
+            work_item,
+            until.map(sql_time),
+            group
+        ],
         |row| row.get(0),
     );
     let row = effect(&name).returned(row)?;
@@ -217,15 +265,6 @@ pub(crate) fn add(
         values![row],
         |found| found.get(0),
     ))?;
-    let alert = NewAlert {
-        kind: AlertKind::Freeze,
-        repo: Some(repo),
-        work_item,
-        subject: Some(number),
-        who: actor.who,
-        why: actor.why,
-    };
-    alerts::add_noting(tx, actor.now, alert, note)?;
     Ok(Frozen { row, number })
 }
 
@@ -298,13 +337,19 @@ fn check_open(tx: &dyn Tx, repo: &str, freezes: &[i64]) -> Result<(), Error> {
         "SELECT 1 FROM repo_freeze WHERE repo = $1 AND cleared_at IS NULL",
         values![repo],
     )?;
-    freezes.iter().try_for_each(|freeze| {
-        effect(&name).is_gone(
-            tx,
-            "SELECT 1 FROM repo_freeze WHERE id = $1 AND cleared_at IS NULL",
-            values![freeze],
-        )
-    })
+    freezes
+        .iter()
+        .try_for_each(|freeze| check_cleared(tx, repo, *freeze))
+}
+
+/// Refuses the end of a freeze that is still active.
+pub(crate) fn check_cleared(tx: &dyn Tx, repo: &str, row: i64) -> Result<(), Error> {
+    let name = format!("the unfreeze of `{}`", repo.escape_debug());
+    effect(&name).is_gone(
+        tx,
+        "SELECT 1 FROM repo_freeze WHERE id = $1 AND cleared_at IS NULL",
+        values![row],
+    )
 }
 
 fn effect(what: &str) -> Effect<'_> {

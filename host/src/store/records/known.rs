@@ -182,6 +182,17 @@ impl Store {
     }
 }
 
+/// The repos of tasks and jobs, all of them, each once, in their order.
+pub(crate) fn repos_with_work(tx: &dyn Tx) -> Result<Vec<String>, Error> {
+    let mut all = Vec::new();
+    for table in WITH_WORK {
+        all.extend(names(tx, &walk(table, "repo"), &[])?);
+    }
+    all.sort_unstable();
+    all.dedup();
+    Ok(all)
+}
+
 fn is_in(tx: &dyn Tx, tables: &[&str], repo: &str) -> Result<bool, Error> {
     for table in tables {
         let sql = format!("SELECT 1 FROM {table} WHERE repo = $1 LIMIT 1");
@@ -204,15 +215,19 @@ fn repos_in(tx: &dyn Tx, tables: &[&str]) -> Result<Vec<String>, Error> {
 
 /// The names in an indexed column, from one to the next in the index.
 fn each_name(tx: &dyn Tx, table: &str, column: &str) -> Result<Vec<String>, Error> {
-    let sql = format!(
+    let sql = format!("{} LIMIT {NAMES}", walk(table, column));
+    names(tx, &sql, &[])
+}
+
+fn walk(table: &str, column: &str) -> String {
+    format!(
         "WITH RECURSIVE found (name) AS (
             SELECT min({column}) FROM {table} WHERE {column} > ''
             UNION ALL
             SELECT (SELECT min({column}) FROM {table} WHERE {column} > found.name) FROM found
             WHERE found.name IS NOT NULL
-         ) SELECT name FROM found WHERE name IS NOT NULL LIMIT {NAMES}"
-    );
-    names(tx, &sql, &[])
+         ) SELECT name FROM found WHERE name IS NOT NULL"
+    )
 }
 
 /// The names that a query finds.

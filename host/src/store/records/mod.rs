@@ -17,6 +17,7 @@ pub(crate) mod deploys;
 pub(crate) mod effect;
 pub(crate) mod ending;
 pub(crate) mod fixtures;
+pub(crate) mod freeze_groups;
 pub(crate) mod freeze_list;
 pub(crate) mod freeze_of;
 pub(crate) mod freezes;

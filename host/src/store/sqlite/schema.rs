@@ -126,6 +126,11 @@ pub(crate) const SHARED: [Shared; 3] = [
             // What people know the freeze by. A trigger gives it, and it never comes again, which
             // an id may.
             ("gate_number", "INTEGER"),
+            // When people are reminded of it, and when that was done.
+            ("gate_until", "TEXT"),
+            ("gate_reminded_at", "TEXT"),
+            // The number of the first of the freezes that were made together.
+            ("gate_group", "INTEGER"),
         ],
         create: "CREATE TABLE repo_freeze (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -135,7 +140,10 @@ pub(crate) const SHARED: [Shared; 3] = [
             reason TEXT,
             work_item_id TEXT,
             gate_generation INTEGER,
-            gate_number INTEGER
+            gate_number INTEGER,
+            gate_until TEXT,
+            gate_reminded_at TEXT,
+            gate_group INTEGER
         )",
     },
 ];

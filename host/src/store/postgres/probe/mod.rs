@@ -240,7 +240,13 @@ fn try_task(
 fn try_freezes(session: &Session<'_>, trial: &Trial, proof: &mut Proof) -> Result<(), Error> {
     let repo = a_repo(session)?;
     let freeze = || {
-        let frozen = freezes::add(session, actor(trial), &repo, Some(NAME), None)?;
+        let row = freezes::NewRow {
+            repo: &repo,
+            work_item: Some(NAME),
+            until: None,
+            group: None,
+        };
+        let frozen = freezes::add(session, actor(trial), row, None)?;
         freezes::check_frozen(session, actor(trial), &repo, frozen)
     };
     let clear = || freezes::clear(session, actor(trial), &repo, None).map(drop);

@@ -59,7 +59,13 @@ pub(super) fn try_freezes(
 ) -> Result<(), Error> {
     let repo = a_repo(whole)?;
     let freeze = |t: &Transaction<'_>| {
-        let frozen = freezes::add(t, actor(trial), &repo, Some(rows::NAME), None)?;
+        let row = freezes::NewRow {
+            repo: &repo,
+            work_item: Some(rows::NAME),
+            until: None,
+            group: None,
+        };
+        let frozen = freezes::add(t, actor(trial), row, None)?;
         freezes::check_frozen(t, actor(trial), &repo, frozen)?;
         refers(t, "repo_freeze", frozen.row, |_| true)
     };
