@@ -6,5 +6,6 @@ mod commands;
 mod killed;
 mod names;
 mod output;
+mod pipeline;
 mod settings;
 mod trouble;

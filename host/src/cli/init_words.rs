@@ -27,9 +27,10 @@ pub fn report(done: &Done, verbose: bool, shared: &Shared) -> Report {
         true => what_would_be(done, &path),
         false => what_was_done(done, &path),
     });
-    // An adopted database has a program that queues the next jobs.
-    let is_own = done.prepared.before != Before::Orchestrator;
-    if let Some(pipeline) = done.pipeline.as_ref().filter(|_| is_own) {
+    // An orchestrator that queues the next jobs itself needs no pipeline.
+    let is_new = matches!(done.prepared.before, Before::Nothing | Before::OtherTables);
+    let said = done.pipeline.as_ref();
+    if let Some(pipeline) = said.filter(|pipeline| pipeline.is_some() || is_new) {
         report.line(pipeline::line(pipeline.as_ref(), shared));
     }
     if verbose {

@@ -66,7 +66,7 @@ pub fn put_off(gate: &Gate) {
         job: 1,
         token: &token,
     };
-    let error = "`git fetch` failed: the remote is away";
+    let error = "its branch could not be cut: `git fetch` failed: the remote is away";
     queue
         .defer(actor, claim, Duration::from_secs(3_600), error)
         .unwrap();

@@ -24,18 +24,23 @@ const ROWS: &str = "
 #[test]
 fn a_new_file_is_said_to_be_new_and_the_one_that_was_meant_is_named() {
     let gate = Gate::empty();
+    let no_pipeline = |db| {
+        format!(
+            "no pipeline: a finished job moves no task on, until `serial-gate --db {db} pipeline \
+             set` says how\n"
+        )
+    };
     let ran = gate.run(&["--db", "orchestrator.db", "init"]).succeeds();
-    assert_eq!(
-        ran.stdout,
-        "created `orchestrator.db`: a new, empty queue\n"
-    );
+    let created = "created `orchestrator.db`: a new, empty queue\n".to_owned();
+    assert_eq!(ran.stdout, created + &no_pipeline("orchestrator.db"));
     for mistyped in ["orchestartor.db", "orchestrator.sqlite", "Orchestrator2.db"] {
         let ran = gate.run(&["--db", mistyped, "init"]).succeeds();
         assert_eq!(
             ran.stdout,
             format!(
-                "created `{mistyped}`: a new, empty queue\nnote: did you mean `orchestrator.db`, \
-                 which is next to it?\n"
+                "created `{mistyped}`: a new, empty queue\n{}note: did you mean \
+                 `orchestrator.db`, which is next to it?\n",
+                no_pipeline(mistyped)
             )
         );
         std::fs::remove_file(gate.path(mistyped)).unwrap();
@@ -45,7 +50,10 @@ fn a_new_file_is_said_to_be_new_and_the_one_that_was_meant_is_named() {
         let ran = gate.run(&["--db", other, "init"]).succeeds();
         assert_eq!(
             ran.stdout,
-            format!("created `{other}`: a new, empty queue\n")
+            format!(
+                "created `{other}`: a new, empty queue\n{}",
+                no_pipeline(other)
+            )
         );
     }
 }
@@ -178,7 +186,8 @@ fn other_tables_are_no_reason_to_refuse() {
     let ran = gate.run(&["init"]).succeeds();
     assert_eq!(
         ran.stdout,
-        "`serial-gate.db` has a new, empty queue next to its other tables\n"
+        "`serial-gate.db` has a new, empty queue next to its other tables\nno pipeline: a finished \
+         job moves no task on, until `serial-gate pipeline set` says how\n"
     );
     // The case of a name does not matter.
     let gate = with(&TABLES.replace("tasks", "Tasks").replace("jobs", "JOBS"));

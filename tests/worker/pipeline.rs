@@ -1,0 +1,113 @@
+//! `work` in a pipeline: a command that is done moves its task on, sends it back, or is tried again.
+
+use crate::support::Gate;
+use crate::support::look::value;
+
+fn gate(options: &[&str]) -> Gate {
+    let gate = Gate::new();
+    let set = [
+        &["pipeline", "set", "analysis=analyst", "review=reviewer"],
+        options,
+    ];
+    gate.run(&set.concat()).succeeds();
+    gate.run(&["task", "add", "alpha", "--work-item", "A-1"])
+        .succeeds();
+    gate
+}
+
+/// Runs one job of an agent: what the worker logs.
+#[track_caller]
+fn work(gate: &Gate, agent: &str, options: &[&str], shell: &str) -> String {
+    let work = ["work", "--agent", agent, "--max", "1"];
+    let command = ["--", "sh", "-c", shell];
+    let ran = gate.run(&[&work[..], options, &command].concat());
+    ran.succeeds().stderr
+}
+
+fn stage(gate: &Gate) -> String {
+    value(gate, "SELECT stage FROM tasks WHERE id = 1").unwrap()
+}
+
+fn job(gate: &Gate, id: i64) -> String {
+    let sql =
+        format!("SELECT status || ' ' || coalesce(gate_error, '-') FROM jobs WHERE id = {id}");
+    value(gate, &sql).unwrap()
+}
+
+#[test]
+fn a_command_that_is_done_moves_its_task_on() {
+    let gate = gate(&[]);
+    let said = work(&gate, "analyst", &[], "true");
+    assert!(
+        said.contains("job 1: done; task 1 (A-1) is in review: job 2 for `reviewer` is queued"),
+        "{said}"
+    );
+    let said = work(&gate, "reviewer", &[], "true");
+    assert!(
+        said.contains("job 2: done; task 1 (A-1) waits to be merged"),
+        "{said}"
+    );
+    assert_eq!(stage(&gate), "merge");
+}
+
+#[test]
+fn a_command_sends_its_task_back_with_exit_code_10() {
+    let gate = gate(&[]);
+    work(&gate, "analyst", &[], "true");
+    let said = work(&gate, "reviewer", &[], "exit 10");
+    assert!(
+        said.contains("job 2: done; task 1 (A-1) is in analysis: job 3 for `analyst` is queued"),
+        "{said}"
+    );
+    assert_eq!(job(&gate, 2), "done -");
+}
+
+#[test]
+fn exit_code_10_is_a_failure_where_there_is_no_stage_before() {
+    let failed = "failed it was to send its task back, and there is no stage before the present \
+                  one in a pipeline";
+    let first = gate(&["--attempts", "3"]);
+    work(&first, "analyst", &[], "exit 10");
+    assert_eq!(job(&first, 1), failed);
+    let without = Gate::new();
+    without.run(&["task", "add", "alpha"]).succeeds();
+    work(&without, "analyst", &[], "exit 10");
+    assert_eq!(job(&without, 1), failed);
+}
+
+#[test]
+fn a_command_that_has_ended_its_own_job_is_taken_at_its_word() {
+    for code in ["0", "10"] {
+        let gate = gate(&[]);
+        work(&gate, "analyst", &[], "true");
+        let binary = gate.in_shell();
+        let shell = format!(
+            "{binary} job finish $SERIAL_GATE_JOB --stage analysis >/dev/null; exit {code}"
+        );
+        let said = work(&gate, "reviewer", &[], &shell);
+        assert!(!said.contains("WARN"), "{said}");
+        assert!(
+            said.contains("job 2: done; task 1 (A-1) is in analysis"),
+            "{said}"
+        );
+        assert_eq!(stage(&gate), "analysis");
+        assert_eq!(job(&gate, 3), "queued -");
+    }
+}
+
+#[test]
+fn a_command_that_fails_is_tried_again() {
+    let gate = gate(&[]);
+    let again = ["--attempts", "2", "--retry-after", "10ms"];
+    let said = work(&gate, "analyst", &again, "exit 1");
+    assert!(said.contains("WARN job 1 is tried again after"), "{said}");
+    assert!(
+        said.contains("attempt 1 of 2 failed: the command ended with exit status: 1"),
+        "{said}"
+    );
+    work(&gate, "analyst", &again, "exit 1");
+    assert_eq!(
+        job(&gate, 1),
+        "failed attempt 2 of 2: the command ended with exit status: 1"
+    );
+}
