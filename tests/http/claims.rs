@@ -133,6 +133,32 @@ fn the_job_of_a_worker_that_went_away_goes_to_another() {
 }
 
 #[test]
+fn a_worker_may_do_the_jobs_of_several_agents() {
+    let service = Service::start();
+    for agent in ["reviewer", "analyst", "developer"] {
+        let task = json!({"repo": agent, "agent": agent});
+        service.post("/v1/tasks", &task).is(201);
+    }
+    let claim = json!({"worker": "one", "agents": ["developer", "analyst", "tester"]});
+    for job in [2, 3] {
+        let claimed = service.post("/v1/claim", &claim).is(200).json();
+        assert_eq!(claimed["id"], job);
+    }
+    let nothing = service.post("/v1/claim", &claim).is(204);
+    assert_eq!(
+        nothing.headers["serial-gate-note"],
+        "no job has ever been for `tester`; known agents: `analyst`, `developer`, `reviewer`"
+    );
+    let both = json!({"worker": "one", "agent": "analyst", "agents": ["analyst"]});
+    let detail = service.post("/v1/claim", &both).is(422).detail();
+    assert_eq!(detail, "a claim has `agent` or `agents`, not both");
+    for agents in [json!([]), json!([""])] {
+        let claim = json!({"worker": "one", "agents": agents});
+        service.post("/v1/claim", &claim).is(422);
+    }
+}
+
+#[test]
 fn a_worker_of_an_agent_that_no_job_ever_had_is_told_in_a_header() {
     let service = Service::start();
     let note = |agent: &str, wait: u32| {

@@ -36,7 +36,7 @@ fn queue() -> Option<(Base, Store)> {
 fn lease() -> Lease<'static> {
     Lease {
         worker: "w",
-        agent: None,
+        agents: &[],
         generation: None,
         now: Timestamp::now(),
         lease: Duration::from_secs(60),

@@ -33,7 +33,7 @@ fn each_of_two_clauses_sees_what_the_claims_of_the_other_changed() {
             rule.clause
         );
         let expected: Option<i64> = plain.query_opt(&sql, &[]).unwrap().map(|row| row.get(0));
-        let row = try_claim(&mut host, &queue.functions_of(rule), None, None, 0).unwrap();
+        let row = try_claim(&mut host, &queue.functions_of(rule), &[], None, 0).unwrap();
         let claimed = claimed(&row);
         assert_eq!(
             (claimed.job, claimed.busy),
@@ -81,7 +81,7 @@ fn a_clause_that_is_added_beside_writers_and_claims_forgets_no_repo() {
         let (mut plain, mut host) = (queue.plain(), queue.host());
         let functions = queue.functions_of(&rule);
         loop {
-            let row = try_claim(&mut host, &functions, None, None, 0).unwrap();
+            let row = try_claim(&mut host, &functions, &[], None, 0).unwrap();
             let claimed = claimed(&row);
             if claimed.job.is_none() && !claimed.busy {
                 break;
@@ -124,7 +124,7 @@ fn the_oldest_indexes_go_with_their_functions() {
     let claim = try_claim(
         &mut queue.host(),
         &queue.functions_of(&queue.rule),
-        None,
+        &[],
         None,
         0,
     );
@@ -167,7 +167,7 @@ fn a_claim_in_a_transaction_with_one_snapshot_is_refused() {
     let mut host = queue.host();
     host.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
         .unwrap();
-    let refused = try_claim(&mut host, &queue.functions_of(&queue.rule), None, None, 0);
+    let refused = try_claim(&mut host, &queue.functions_of(&queue.rule), &[], None, 0);
     assert_eq!(code(refused.unwrap_err()), WRONG_ISOLATION);
 }
 
@@ -187,7 +187,7 @@ fn a_claim_that_a_trigger_undoes_is_refused_with_its_job() {
         )
         .unwrap();
     let functions = queue.functions_of(&queue.rule);
-    let refused = try_claim(&mut host, &functions, None, None, 0).unwrap_err();
+    let refused = try_claim(&mut host, &functions, &[], None, 0).unwrap_err();
     let error = refused.as_db_error().unwrap();
     assert_eq!(error.code().code(), UNDONE);
     assert_eq!(error.detail(), Some(job.to_string().as_str()));
@@ -228,7 +228,7 @@ fn a_lease_ends_at_a_whole_second_and_a_fence_is_the_time() {
         .query_one(
             &functions.claiming(),
             &[
-                &"analyst",
+                &"[\"analyst\"]",
                 &"w",
                 &"t",
                 &i64::MAX,

@@ -209,25 +209,25 @@ impl Queue {
     }
 
     fn claim(&self, host: &mut Client) -> Claimed {
-        self.claim_by(host, None, None, 0)
+        self.claim_by(host, &[], None, 0)
     }
 
     fn claim_for(&self, host: &mut Client, agent: &str) -> Claimed {
-        self.claim_by(host, Some(agent), None, 0)
+        self.claim_by(host, &[agent], None, 0)
     }
 
     fn claim_by(
         &self,
         host: &mut Client,
-        agent: Option<&str>,
+        agents: &[&str],
         held: Option<i32>,
         wait: i32,
     ) -> Claimed {
-        let row = try_claim(host, &self.functions_of(&self.rule), agent, held, wait);
+        let row = try_claim(host, &self.functions_of(&self.rule), agents, held, wait);
         match row {
             // A host goes on.
             Ok(row) if row.get::<_, Option<bool>>("more") == Some(true) => {
-                self.claim_by(host, agent, held, wait)
+                self.claim_by(host, agents, held, wait)
             }
             Ok(row) => claimed(&row),
             // A row that another program has changed twice is waited for in spite of `SKIP LOCKED`.
@@ -244,13 +244,13 @@ impl Queue {
     }
 
     /// The first job that the clause lets through, by the clause alone.
-    fn first(&self, plain: &mut Client, agent: Option<&str>) -> Option<i64> {
+    fn first(&self, plain: &mut Client, agents: &[&str]) -> Option<i64> {
         let sql = format!(
-            "SELECT id FROM jobs WHERE status = 'queued' AND ($1::text IS NULL OR agent = $1)
+            "SELECT id FROM jobs WHERE status = 'queued' AND ($1::text[] = '{{}}' OR agent = ANY ($1))
              AND {} ORDER BY id LIMIT 1",
             self.rule.clause
         );
-        let row = plain.query_opt(&sql, &[&agent]).unwrap();
+        let row = plain.query_opt(&sql, &[&agents]).unwrap();
         row.map(|row| row.get(0))
     }
 }
@@ -269,7 +269,7 @@ impl Drop for Queue {
 fn try_claim(
     host: &mut Client,
     functions: &ClauseFunctions<'_>,
-    agent: Option<&str>,
+    agents: &[&str],
     held: Option<i32>,
     wait: i32,
 ) -> Result<Row, postgres::Error> {
@@ -278,7 +278,7 @@ fn try_claim(
     host.query_one(
         &functions.claiming(),
         &[
-            &agent,
+            &serde_json::json!(agents).to_string(),
             &"w-1",
             &"sgc_token",
             &lease,

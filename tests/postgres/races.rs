@@ -132,7 +132,7 @@ fn a_claim_that_waited_for_a_freeze_asks_the_clause_only_then() {
         assert!(missed.held.is_some());
         let claiming = locks_of(&mut host);
         thread::scope(|scope| {
-            let claim = scope.spawn(|| queue.claim_by(&mut host, None, missed.held, 10_000));
+            let claim = scope.spawn(|| queue.claim_by(&mut host, &[], missed.held, 10_000));
             until_it_waits(&mut plain, &claiming);
             freeze.commit().unwrap();
             let claimed = claim.join().unwrap();
@@ -153,7 +153,7 @@ fn a_wait_is_bounded_and_leaves_the_session_s_settings_alone() {
     host.batch_execute("SET lock_timeout = '7s'; SET timezone = 'Asia/Tokyo'")
         .unwrap();
     let missed = queue.claim(&mut host);
-    let again = queue.claim_by(&mut host, None, missed.held, 20);
+    let again = queue.claim_by(&mut host, &[], missed.held, 20);
     assert_eq!(
         (again.job, again.busy, again.held),
         (None, true, missed.held)

@@ -94,13 +94,14 @@ impl Session<'_> {
     }
 
     fn claim(&mut self) {
-        let agent = match self.random.below(4) {
-            0 => None,
-            1 => Some("developer"),
-            _ => Some("analyst"),
+        let agents: &[&str] = match self.random.below(6) {
+            0 => &[],
+            1 => &["developer"],
+            2 => &["developer", "analyst"],
+            _ => &["analyst"],
         };
         let begun = Instant::now();
-        let claimed = self.queue.claim_by(&mut self.host, agent, self.held, 50);
+        let claimed = self.queue.claim_by(&mut self.host, agents, self.held, 50);
         self.held = claimed.held.filter(|_| claimed.busy);
         if let (Some(job), Some(task), Some(fence)) = (claimed.job, claimed.task, claimed.fence) {
             self.running.push((job, task));
@@ -253,7 +254,7 @@ fn every_claim_of_random_schedules_is_right_in_the_order_of_the_commits() {
         let mut alone = Seen::default();
         for _ in 0..5 {
             let begun = Instant::now();
-            let first = queue.first(&mut plain, None);
+            let first = queue.first(&mut plain, &[]);
             let claimed = queue.claim(&mut queue.host());
             assert_eq!((claimed.job, claimed.busy), (first, false));
             if let (Some(job), Some(task), Some(fence)) = (claimed.job, claimed.task, claimed.fence)

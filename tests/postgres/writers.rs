@@ -39,7 +39,7 @@ fn transactions_over_many_repos_in_opposite_orders_wait_for_claims_and_for_nobod
         let (mut plain, mut host) = (queue.plain(), queue.host());
         let (mut held, mut given) = (None, 0);
         while Instant::now() < end {
-            let claimed = queue.claim_by(&mut host, None, held, 50);
+            let claimed = queue.claim_by(&mut host, &[], held, 50);
             held = claimed.held.filter(|_| claimed.busy);
             if let Some(task) = claimed.task {
                 given += 1;
@@ -94,7 +94,7 @@ fn a_claim_of_a_repo_that_is_written_without_a_pause_waits_its_turn() {
         let (mut held, mut waits) = (None, Vec::new());
         let mut begun = Instant::now();
         while Instant::now() < end {
-            let claimed = queue.claim_by(&mut host, Some("analyst"), held, 500);
+            let claimed = queue.claim_by(&mut host, &["analyst"], held, 500);
             held = claimed.held.filter(|_| claimed.busy);
             let Some(task) = claimed.task else {
                 continue;
@@ -138,7 +138,7 @@ fn a_statement_over_many_repos_takes_a_bounded_number_of_locks() {
         let held: Option<i32> = host.query_one(&settling, &[&1000]).unwrap().get(0);
         assert_eq!(held, None);
     }
-    let first = queue.first(&mut plain, None);
+    let first = queue.first(&mut plain, &[]);
     assert_eq!(queue.claim(&mut host).job, first);
 }
 
@@ -315,7 +315,7 @@ fn a_table_that_is_emptied_and_filled_again_waits_for_claims_without_a_deadlock(
             });
             let mut held = None;
             while Instant::now() < end {
-                let claimed = queue.claim_by(&mut host, None, held, 50);
+                let claimed = queue.claim_by(&mut host, &[], held, 50);
                 held = claimed.held.filter(|_| claimed.busy);
             }
         });

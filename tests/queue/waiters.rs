@@ -14,7 +14,7 @@ use crate::support::Gate;
 #[derive(Clone)]
 struct Tester {
     name: &'static str,
-    agent: Option<&'static str>,
+    agents: Vec<String>,
     is_due: Rc<Cell<bool>>,
     has_gone: Rc<Cell<bool>>,
 }
@@ -23,7 +23,7 @@ impl Waiter for Tester {
     fn claimant(&self) -> Claimant<'_> {
         Claimant {
             worker: self.name,
-            agent: self.agent,
+            agents: &self.agents,
         }
     }
 
@@ -36,10 +36,10 @@ impl Waiter for Tester {
     }
 }
 
-fn tester(name: &'static str, agent: Option<&'static str>) -> Tester {
+fn tester(name: &'static str, agents: &[&str]) -> Tester {
     Tester {
         name,
-        agent,
+        agents: agents.iter().map(|agent| (*agent).to_owned()).collect(),
         is_due: Rc::default(),
         has_gone: Rc::default(),
     }
@@ -79,7 +79,7 @@ fn a_job_goes_to_the_worker_that_has_waited_longest() {
     let gate = Gate::new();
     let (mut queue, mut line) = (open(&gate), Waiters::default());
     for name in ["first", "second", "third"] {
-        line.add(tester(name, None));
+        line.add(tester(name, &[]));
     }
     assert!(serve(&mut line, &mut queue, 9).is_empty());
     assert!(line.is_settled());
@@ -93,13 +93,40 @@ fn a_job_goes_to_the_worker_that_has_waited_longest() {
 fn a_worker_of_another_agent_keeps_its_place() {
     let gate = Gate::new();
     let (mut queue, mut line) = (open(&gate), Waiters::default());
-    line.add(tester("developer", Some("developer")));
-    line.add(tester("analyst", Some("analyst")));
+    line.add(tester("developer", &["developer"]));
+    line.add(tester("analyst", &["analyst"]));
     add_tasks(&gate, &["alpha"]);
     assert_eq!(names(serve(&mut line, &mut queue, 9)), [("analyst", 1)]);
-    line.add(tester("any", None));
+    line.add(tester("any", &[]));
     gate.run(&["job", "add", "1", "developer"]).succeeds();
     assert_eq!(names(serve(&mut line, &mut queue, 9)), [("developer", 2)]);
+}
+
+#[test]
+fn a_worker_of_several_agents_has_its_place_in_the_line_for_each_of_them() {
+    let gate = Gate::new();
+    let (mut queue, mut line) = (open(&gate), Waiters::default());
+    line.add(tester("both", &["developer", "analyst"]));
+    line.add(tester("analyst", &["analyst"]));
+    line.add(tester("developer", &["developer"]));
+    assert!(serve(&mut line, &mut queue, 9).is_empty());
+    add_tasks(&gate, &["alpha", "beta"]);
+    let served = names(serve(&mut line, &mut queue, 9));
+    assert_eq!(served, [("both", 1), ("analyst", 2)]);
+    gate.run(&["job", "add", "1", "developer"]).succeeds();
+    assert_eq!(names(serve(&mut line, &mut queue, 9)), [("developer", 3)]);
+}
+
+#[test]
+fn a_worker_of_several_agents_is_not_tried_while_there_is_nothing_for_each_of_them() {
+    let gate = Gate::new();
+    let (mut queue, mut line) = (open(&gate), Waiters::default());
+    line.add(tester("both", &["analyst", "developer"]));
+    serve(&mut line, &mut queue, 9);
+    line.add(tester("developer", &["developer"]));
+    assert!(line.is_settled());
+    line.add(tester("more", &["developer", "reviewer"]));
+    assert!(!line.is_settled());
 }
 
 #[test]
@@ -107,11 +134,11 @@ fn those_who_were_not_served_keep_their_places() {
     let gate = Gate::new();
     let (mut queue, mut line) = (open(&gate), Waiters::default());
     for name in ["first", "second", "third"] {
-        line.add(tester(name, None));
+        line.add(tester(name, &[]));
     }
     add_tasks(&gate, &["alpha", "beta", "gamma"]);
     assert_eq!(names(serve(&mut line, &mut queue, 1)), [("first", 1)]);
-    line.add(tester("fourth", None));
+    line.add(tester("fourth", &[]));
     let served = names(serve(&mut line, &mut queue, 9));
     assert_eq!(served, [("second", 2), ("third", 3)]);
 }
@@ -120,8 +147,8 @@ fn those_who_were_not_served_keep_their_places() {
 fn a_worker_whose_job_was_taken_back_is_the_next_one() {
     let gate = Gate::new();
     let (mut queue, mut line) = (open(&gate), Waiters::default());
-    line.add(tester("second", None));
-    line.return_to_front(tester("first", None));
+    line.add(tester("second", &[]));
+    line.return_to_front(tester("first", &[]));
     add_tasks(&gate, &["alpha"]);
     assert_eq!(names(serve(&mut line, &mut queue, 9)), [("first", 1)]);
 }
@@ -130,9 +157,9 @@ fn a_worker_whose_job_was_taken_back_is_the_next_one() {
 fn a_worker_that_has_gone_gets_nothing() {
     let gate = Gate::new();
     let (mut queue, mut line) = (open(&gate), Waiters::default());
-    let gone = tester("gone", None);
+    let gone = tester("gone", &[]);
     line.add(gone.clone());
-    line.add(tester("here", None));
+    line.add(tester("here", &[]));
     gone.has_gone.set(true);
     add_tasks(&gate, &["alpha"]);
     assert_eq!(names(serve(&mut line, &mut queue, 9)), [("here", 1)]);
@@ -143,13 +170,13 @@ fn a_worker_that_has_gone_gets_nothing() {
 fn a_worker_is_dismissed_only_after_it_was_tried() {
     let gate = Gate::new();
     let (mut queue, mut line) = (open(&gate), Waiters::default());
-    let worker = tester("worker", Some("analyst"));
+    let worker = tester("worker", &["analyst"]);
     worker.is_due.set(true);
     line.add(worker.clone());
     assert!(line.dismiss(false).is_empty());
     assert!(serve(&mut line, &mut queue, 9).is_empty());
     assert_eq!(line.dismiss(false).len(), 1);
-    line.add(tester("patient", None));
+    line.add(tester("patient", &[]));
     assert!(line.dismiss(false).is_empty());
     // At the end of the service nobody waits any more.
     assert_eq!(line.dismiss(true).len(), 1);
@@ -159,12 +186,12 @@ fn a_worker_is_dismissed_only_after_it_was_tried() {
 fn a_settled_line_claims_nothing_until_something_changes() {
     let gate = Gate::new();
     let (mut queue, mut line) = (open(&gate), Waiters::default());
-    line.add(tester("worker", Some("analyst")));
+    line.add(tester("worker", &["analyst"]));
     serve(&mut line, &mut queue, 9);
     // It waits for the same, so it makes no claim.
-    line.add(tester("late", Some("analyst")));
+    line.add(tester("late", &["analyst"]));
     assert!(line.is_settled());
-    line.add(tester("other", Some("developer")));
+    line.add(tester("other", &["developer"]));
     assert!(!line.is_settled());
 }
 
@@ -172,7 +199,7 @@ fn a_settled_line_claims_nothing_until_something_changes() {
 fn a_wait_ends_soon_after_a_change_by_another_program() {
     let gate = Gate::new();
     let (mut queue, mut line) = (open(&gate), Waiters::default());
-    line.add(tester("worker", None));
+    line.add(tester("worker", &[]));
     serve(&mut line, &mut queue, 9);
     let begun = Instant::now();
     std::thread::scope(|scope| {

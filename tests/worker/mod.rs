@@ -1,5 +1,6 @@
 //! `work`: the real binary, real commands, and real bare repositories.
 
+mod agents;
 mod bases;
 mod branches;
 mod commands;

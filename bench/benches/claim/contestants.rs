@@ -84,7 +84,7 @@ impl Spliced {
     pub fn claim(&mut self) -> Option<i64> {
         let now = Timestamp::now();
         let lease = Lease {
-            agent: None,
+            agents: &[],
             worker: WORKER,
             generation: None,
             now,

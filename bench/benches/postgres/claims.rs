@@ -89,7 +89,7 @@ impl Gated {
             reads: &self.reads,
         };
         let lease = Lease {
-            agent: None,
+            agents: &[],
             worker: "bench",
             generation: None,
             now: Timestamp::now(),

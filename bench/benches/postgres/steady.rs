@@ -53,7 +53,7 @@ fn run(place: &Place, runtime: &Runtime, time: Duration) -> Times {
         let mut queue = place.queue(runtime, Durability::Full);
         let analyst = Claimant {
             worker: "bench",
-            agent: Some("analyst"),
+            agents: &["analyst".to_owned()],
         };
         let (begun, mut times) = (Instant::now(), Vec::new());
         let mut is_first = true;

@@ -36,9 +36,11 @@ pub struct Claim {
     #[arg(long, env = "SERIAL_GATE_WORKER")]
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     worker: Option<String>,
-    /// Claim only jobs of this agent [default: of any agent]
-    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
-    agent: Option<String>,
+    /// Claim only jobs of these agents: `analyst,developer`, or the option repeated; no name may
+    /// have a comma [default: of any agent]
+    #[arg(long = "agent", value_name = "NAME", value_delimiter = ',')]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    agents: Vec<String>,
     /// Claim up to this many jobs
     #[arg(long, value_name = "N", default_value_t = 1)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
@@ -77,7 +79,7 @@ impl Verb for Claim {
         let mut queue = shared.queue_with(options)?;
         let claimant = Claimant {
             worker: &worker,
-            agent: self.agent.as_deref(),
+            agents: &self.agents,
         };
         let mut claimed = 0;
         let begun = Instant::now();
@@ -87,7 +89,7 @@ impl Verb for Claim {
             claimed => claimed?,
         };
         if next.is_none() && !is_over() {
-            if let Some(agent) = &self.agent {
+            for agent in &self.agents {
                 tracing::warn!("{}", queue.waiting_words(agent)?.text);
             }
             next = queue.wait_for_job(&Timestamp::now, claimant, shared.lease, &is_over)?;
@@ -105,17 +107,19 @@ impl Verb for Claim {
         if claimed > 0 {
             return Ok(report);
         }
-        let unknown = match &self.agent {
-            Some(agent) => queue.unknown_agent(agent)?,
-            None => None,
-        };
-        report.line(match unknown {
-            Some(unknown) => format!("nothing to claim: {}", shown(&unknown)),
-            None => format!(
+        let mut unknown = Vec::new();
+        for agent in &self.agents {
+            unknown.extend(queue.unknown_agent(agent)?);
+        }
+        for unknown in &unknown {
+            report.line(format!("nothing to claim: {}", shown(unknown)));
+        }
+        if unknown.is_empty() {
+            report.line(format!(
                 "nothing to claim: `{} queue` shows what waits, and why",
                 gate(shared)
-            ),
-        });
+            ));
+        }
         Ok(report.ended(Outcome::Held))
     }
 }

@@ -26,7 +26,7 @@ use super::pipeline::attempts;
 use super::text::count;
 use super::verb::Verb;
 
-/// Claim jobs of an agent and run a command for each
+/// Claim jobs of one or more agents and run a command for each
 #[derive(Args)]
 #[command(after_help = "\
 The command finds its job in its environment, in SERIAL_GATE_JOB, _TASK, _WORK_ITEM,
@@ -47,11 +47,18 @@ jobs failed; the last line, or `--json`, counts them.
 
 Examples:
   serial-gate work --agent analyst -- ./analyse.sh
+  serial-gate work --agent analyst,developer -- ./agent.sh
   serial-gate work --agent developer --parallel 4 --timeout 2h -- ./develop.sh --fast")]
 pub struct Work {
-    /// The agent whose jobs it does
-    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
-    agent: String,
+    /// Its agents: `analyst,developer`, or the option repeated; no name may have a comma
+    #[arg(
+        long = "agent",
+        value_name = "NAME",
+        value_delimiter = ',',
+        required = true
+    )]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    agents: Vec<String>,
     /// The worker's name [default: the process, as `pid-123`]
     #[arg(long, value_name = "NAME", env = "SERIAL_GATE_WORKER")]
     #[arg(value_parser = NonEmptyStringValueParser::new())]
@@ -96,7 +103,7 @@ impl Verb for Work {
             name: self
                 .worker
                 .unwrap_or_else(|| format!("pid-{}", std::process::id())),
-            agent: self.agent,
+            agents: self.agents,
             command: (program, command.collect()),
             environment: shared.handed_on.clone(),
             parallel: self.parallel.get(),

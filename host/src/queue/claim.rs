@@ -22,8 +22,8 @@ use crate::store::{self, Actor, Claim, Claimed, HeadClaim, Lease, Scanned, Shape
 pub struct Claimant<'a> {
     /// The worker's name.
     pub worker: &'a str,
-    /// The agent whose jobs it does; none for those of all.
-    pub agent: Option<&'a str>,
+    /// The agents whose jobs it does; without any, those of all.
+    pub agents: &'a [String],
 }
 
 impl<'a> From<&'a str> for Claimant<'a> {
@@ -31,7 +31,7 @@ impl<'a> From<&'a str> for Claimant<'a> {
     fn from(worker: &'a str) -> Claimant<'a> {
         Claimant {
             worker,
-            agent: None,
+            agents: &[],
         }
     }
 }
@@ -45,7 +45,7 @@ impl Queue {
         claimant: impl Into<Claimant<'a>>,
         lease: Duration,
     ) -> Result<Option<Claimed>, Error> {
-        let Claimant { worker, agent } = claimant.into();
+        let Claimant { worker, agents } = claimant.into();
         let (observer, gate, store) = self.parts();
         let clause = gate.clause(store, Purpose::Claim, now)?;
         let clause = observer.sample(gate, store, now, clause)?;
@@ -55,7 +55,7 @@ impl Queue {
         let is_its_own = clause.source != Source::FreezeOnly && !gate.is_overridden();
         let lease = Lease {
             worker,
-            agent,
+            agents,
             generation: gate.generation_id().filter(|_| is_its_own),
             now,
             lease,

@@ -23,7 +23,7 @@ const LOOK_ANYWAY: Duration = Duration::from_secs(1);
 
 /// A worker that waits for a job.
 pub trait Waiter {
-    /// Its name, and the agent whose jobs it does.
+    /// Its name, and the agents whose jobs it does.
     fn claimant(&self) -> Claimant<'_>;
     /// Whether it has waited long enough.
     fn is_due(&self) -> bool;
@@ -116,13 +116,13 @@ impl<W: Waiter> Waiters<W> {
             return served;
         }
         let mut untried = std::mem::take(&mut self.line);
-        let mut busy: Vec<Option<String>> = Vec::new();
+        let mut busy: Vec<Vec<String>> = Vec::new();
         while served.len() < round.most
             && begun.elapsed() < round.time
             && let Some(waiter) = self.next(&mut untried)
         {
-            let agent = waiter.claimant().agent.map(ToOwned::to_owned);
-            if busy.contains(&agent) && !waiter.is_due() {
+            let agents = waiter.claimant().agents.to_vec();
+            if busy.contains(&agents) && !waiter.is_due() {
                 self.line.push_back(waiter);
                 continue;
             }
@@ -130,7 +130,7 @@ impl<W: Waiter> Waiters<W> {
                 Ok(None) => self.found_nothing(waiter),
                 // Others write what it needs. A worker that can still wait is tried in the next round.
                 Err(error) if error.is_busy() && !waiter.is_due() => {
-                    busy.push(agent);
+                    busy.push(agents);
                     self.line.push_back(waiter);
                 }
                 Ok(Some(job)) => {
@@ -198,16 +198,16 @@ impl<W: Waiter> Waiters<W> {
     }
 
     fn found_nothing(&mut self, waiter: W) {
-        match waiter.claimant().agent {
-            Some(agent) => _ = self.nothing_for.insert(agent.to_owned()),
-            None => self.nothing_at_all = true,
-        }
+        let agents = waiter.claimant().agents;
+        self.nothing_at_all |= agents.is_empty();
+        self.nothing_for.extend(agents.iter().cloned());
         self.line.push_back(waiter);
     }
 
     fn has_nothing_for(&self, waiter: &W) -> bool {
-        let agent = waiter.claimant().agent;
-        self.nothing_at_all || agent.is_some_and(|agent| self.nothing_for.contains(agent))
+        let agents = waiter.claimant().agents;
+        let has_nothing = |agent| self.nothing_for.contains(agent);
+        self.nothing_at_all || !agents.is_empty() && agents.iter().all(has_nothing)
     }
 }
 

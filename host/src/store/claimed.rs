@@ -12,14 +12,23 @@ use crate::clause::{Agents, Rendered, Table};
 pub struct Lease<'a> {
     /// The worker's name.
     pub worker: &'a str,
-    /// The agent whose jobs it does; none for every agent.
-    pub agent: Option<&'a str>,
+    /// The agents whose jobs it does; without any, those of every agent.
+    pub agents: &'a [String],
     /// The generation that made the clause, if one did.
     pub generation: Option<i64>,
     /// Now.
     pub now: Timestamp,
     /// After how long without a heartbeat the job goes back to the queue.
     pub lease: Duration,
+}
+
+impl<'a> Lease<'a> {
+    /// The agents to look for, one after the other; `None` is every agent.
+    pub(crate) fn each_agent(self) -> impl Iterator<Item = Option<&'a str>> {
+        let every = self.agents.is_empty().then_some(None);
+        let each = self.agents.iter().map(|agent| Some(agent.as_str()));
+        every.into_iter().chain(each)
+    }
 }
 
 /// A clause, as a claim uses it that looks at one queued job after another.

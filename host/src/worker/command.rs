@@ -143,7 +143,7 @@ mod tests {
     fn variables(db: Option<&Path>) -> Vec<(String, bool)> {
         let setup = Setup {
             name: "w".into(),
-            agent: "a".into(),
+            agents: vec!["a".into()],
             command: ("true".into(), Vec::new()),
             environment: vec![("SERIAL_GATE_LEASE", "9000ms".into())],
             parallel: 1,

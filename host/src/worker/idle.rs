@@ -11,7 +11,7 @@ use crate::queue::Queue;
 const EVERY: SignedDuration = SignedDuration::from_secs(60);
 
 pub(super) struct Idle<'a> {
-    agent: &'a str,
+    agents: &'a [String],
     /// Whether this part of the worker logs the line.
     speaks: bool,
     /// The time of the last line or the last job.
@@ -19,9 +19,9 @@ pub(super) struct Idle<'a> {
 }
 
 impl<'a> Idle<'a> {
-    pub fn new(agent: &'a str, speaks: bool) -> Idle<'a> {
+    pub fn new(agents: &'a [String], speaks: bool) -> Idle<'a> {
         Idle {
-            agent,
+            agents,
             speaks,
             since: None,
         }
@@ -43,14 +43,16 @@ impl<'a> Idle<'a> {
     /// Logs what the worker waits for.
     pub fn say(&mut self, queue: &mut Queue, now: Timestamp) {
         self.since = Some(now);
-        match queue.waiting_words(self.agent) {
-            Ok(words) if words.is_unknown => tracing::warn!("{}", words.text),
-            Ok(words) => tracing::info!("{}", words.text),
-            Err(error) => {
-                tracing::warn!(
-                    "waiting for jobs; cannot read the queue: {}",
-                    with_causes(&error)
-                )
+        for agent in self.agents {
+            match queue.waiting_words(agent) {
+                Ok(words) if words.is_unknown => tracing::warn!("{}", words.text),
+                Ok(words) => tracing::info!("{}", words.text),
+                Err(error) => {
+                    tracing::warn!(
+                        "waiting for jobs; cannot read the queue: {}",
+                        with_causes(&error)
+                    )
+                }
             }
         }
     }
@@ -64,7 +66,8 @@ mod tests {
     #[test]
     fn it_is_said_at_the_start_and_after_every_minute_without_a_job() {
         let at = |second| Timestamp::from_second(second).unwrap();
-        let mut idle = Idle::new("analyst", true);
+        let agents = ["analyst".to_owned()];
+        let mut idle = Idle::new(&agents, true);
         assert!(idle.is_due(at(1_000)), "at the start");
         idle.begin(at(1_000));
         assert!(!idle.is_due(at(1_059)), "a job came less than a minute ago");
@@ -75,6 +78,6 @@ mod tests {
     #[test]
     fn one_part_of_a_worker_speaks_for_all() {
         let at = |second| Timestamp::from_second(second).unwrap();
-        assert!(!Idle::new("analyst", false).is_due(at(1_000)));
+        assert!(!Idle::new(&["analyst".to_owned()], false).is_due(at(1_000)));
     }
 }

@@ -41,8 +41,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub struct Setup {
     /// Its name.
     pub name: String,
-    /// The agent whose jobs it does.
-    pub agent: String,
+    /// The agents whose jobs it does.
+    pub agents: Vec<String>,
     /// The program to run, and its arguments.
     pub command: (OsString, Vec<OsString>),
     /// Further variables for the program: this process's overrides.

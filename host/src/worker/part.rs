@@ -20,9 +20,9 @@ impl Worker<'_> {
     ) -> Result<(), Error> {
         let claimant = Claimant {
             worker: name,
-            agent: Some(&self.setup.agent),
+            agents: &self.setup.agents,
         };
-        let mut idle = Idle::new(&self.setup.agent, speaks);
+        let mut idle = Idle::new(&self.setup.agents, speaks);
         let is_draining = || self.shutdown.is_draining();
         while !is_draining() && self.take_place() {
             let is_enough = || is_draining() || idle.is_due((self.clock)());

@@ -54,11 +54,14 @@ impl Rule {
         }
     }
 
-    /// The first job that the clause lets through, for an agent or for all, by a plain scan.
-    pub fn first(&self, program: &Program, agent: Option<&str>) -> Option<i64> {
-        let agent = agent.map_or("TRUE".into(), |agent| format!("agent = '{agent}'"));
+    /// The first job that the clause lets through, for some agents or for all, by a plain scan.
+    pub fn first(&self, program: &Program, agents: &[String]) -> Option<i64> {
+        let of_agents = match agents {
+            [] => "TRUE".into(),
+            agents => format!("agent IN ('{}')", agents.join("', '")),
+        };
         program.maybe(format!(
-            "SELECT min(id) FROM jobs WHERE status = 'queued' AND {agent} AND {}",
+            "SELECT min(id) FROM jobs WHERE status = 'queued' AND {of_agents} AND {}",
             self.rendered
         ))
     }
@@ -76,10 +79,10 @@ impl Rule {
         program.maybe(sql)
     }
 
-    /// Claims by the candidates, for an agent or for all.
+    /// Claims by the candidates, for some agents or for all.
     #[track_caller]
-    pub fn claim(&self, store: &mut Store, agent: Option<&str>) -> Option<i64> {
-        let lease = Lease { agent, ..lease() };
+    pub fn claim(&self, store: &mut Store, agents: &[String]) -> Option<i64> {
+        let lease = Lease { agents, ..lease() };
         match store.claim_head(self.shaped(), lease).unwrap() {
             HeadClaim::Claimed(job) => Some(job.id),
             HeadClaim::Nothing => None,
@@ -88,8 +91,8 @@ impl Rule {
     }
 
     /// Claims by a look at one queued job after another.
-    pub fn claim_spliced(&self, store: &mut Store, agent: Option<&str>) -> Option<i64> {
-        let lease = Lease { agent, ..lease() };
+    pub fn claim_spliced(&self, store: &mut Store, agents: &[String]) -> Option<i64> {
+        let lease = Lease { agents, ..lease() };
         let scanned = Scanned {
             clause: &self.rendered,
             digest: &self.digest,
@@ -146,7 +149,7 @@ pub fn sqlite(program: &Program) -> &Connection {
 pub fn lease() -> Lease<'static> {
     Lease {
         worker: "worker",
-        agent: None,
+        agents: &[],
         generation: None,
         now: Timestamp::UNIX_EPOCH,
         lease: std::time::Duration::ZERO,

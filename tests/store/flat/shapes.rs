@@ -3,7 +3,7 @@
 
 use serial_gate::clause::Clause;
 
-use super::operations::{some_agent, write};
+use super::operations::{some_agents, write};
 use super::{Rule, other_program};
 use crate::support::Gate;
 use crate::support::engine::{Engine, Program};
@@ -292,14 +292,14 @@ fn a_claim_by_candidates_takes_the_job_that_a_plain_scan_takes() {
         loop {
             let queued: Option<i64> =
                 program.maybe("SELECT min(id) FROM jobs WHERE status = 'queued'");
-            let agent = some_agent(&mut rng);
-            let first = rule.first(&program, agent);
-            assert_eq!(rule.claim(&mut store, agent), first, "{}", rule.text);
+            let agents = some_agents(&mut rng);
+            let first = rule.first(&program, &agents);
+            assert_eq!(rule.claim(&mut store, &agents), first, "{}", rule.text);
             assert_eq!(rule.held_ungated(&program), None, "{}", rule.text);
-            match (first, agent) {
-                (None, None) => break,
-                (None, Some(_)) => continue,
-                (Some(_), _) => {}
+            match first {
+                None if agents.is_empty() => break,
+                None => continue,
+                Some(_) => {}
             }
             claimed += 1;
             passed_over += usize::from(first != queued);

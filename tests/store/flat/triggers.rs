@@ -84,14 +84,14 @@ fn disagree(change: &str, without: Option<&str>) -> bool {
     sqlite.execute_batch(STATE).unwrap();
     // One claim evaluates every repo; then job 2 is put back, and the next claim is of another
     // repo.
-    assert_eq!(rule.claim(&mut gate.store(), None), Some(2));
+    assert_eq!(rule.claim(&mut gate.store(), &[]), Some(2));
     sqlite
         .execute_batch(
             "UPDATE jobs SET status = 'queued' WHERE id = 2;
              INSERT INTO jobs (id, repo, agent, status) VALUES (0, 'h', 'analyst', 'queued')",
         )
         .unwrap();
-    assert_eq!(rule.claim(&mut gate.store(), None), Some(0));
+    assert_eq!(rule.claim(&mut gate.store(), &[]), Some(0));
     if let Some(trigger) = without {
         sqlite
             .execute_batch(&format!("DROP TRIGGER serial_gate_{trigger}"))

@@ -20,6 +20,8 @@ use crate::http::transport::waiter::Waiter;
 /// Proxies may drop a connection that is silent for longer.
 const LONGEST_WAIT: u32 = 300;
 const LONGEST_NAME: usize = 200;
+/// The most agents of one claim, which looks at each of them.
+const MOST_AGENTS: usize = 100;
 /// Clients refuse longer headers. The nearest names come first.
 const LONGEST_NOTE: usize = 2_000;
 /// What to know about an answer that has no body.
@@ -34,6 +36,9 @@ pub struct Claim {
     /// The agent whose jobs it does; all agents, if left out. It need not have a job yet
     #[schema(min_length = 1, max_length = 200, example = "analyst")]
     agent: Option<String>,
+    /// The same for several agents, instead of `agent`
+    #[schema(min_items = 1, max_items = 100)]
+    agents: Option<Vec<String>>,
     /// Seconds to wait for a job if there is none now
     #[serde(default, deserialize_with = "whole")]
     #[schema(default = 0, maximum = 300)]
@@ -53,7 +58,7 @@ pub struct Claim {
             status = 204, description = "Nothing may be claimed",
             headers((
                 "serial-gate-note" = String,
-                description = "Sent if no job has ever had this agent: it may be misspelt"
+                description = "Sent if no job has ever had this agent, or one of these: it may be misspelt"
             ))
         ),
     )
@@ -66,13 +71,27 @@ pub async fn claim(
     let Claim {
         worker,
         agent,
+        agents,
         wait,
     } = claim;
     let is_name = |name: &str| !name.is_empty() && name.chars().count() <= LONGEST_NAME;
     if !is_name(&worker) {
         return Err(Problem::invalid("`worker` has 1 to 200 characters"));
     }
-    if !agent.as_deref().is_none_or(is_name) {
+    let agents = match (agent, agents) {
+        (Some(_), Some(_)) => {
+            return Err(Problem::invalid(
+                "a claim has `agent` or `agents`, not both",
+            ));
+        }
+        (None, Some(agents)) if agents.is_empty() || agents.len() > MOST_AGENTS => {
+            return Err(Problem::invalid(
+                "`agents` has 1 to 100 names: leave it out for the jobs of all agents",
+            ));
+        }
+        (agent, agents) => agents.unwrap_or_else(|| agent.into_iter().collect()),
+    };
+    if !agents.iter().all(|agent| is_name(agent)) {
         return Err(Problem::invalid(
             "`agent` has 1 to 200 characters: leave it out for the jobs of all agents",
         ));
@@ -80,7 +99,7 @@ pub async fn claim(
     if wait > LONGEST_WAIT {
         return Err(Problem::invalid("`wait` is at most 300 seconds"));
     }
-    let (waiter, answer) = Waiter::new(worker, agent.clone(), Duration::from_secs(wait.into()));
+    let (waiter, answer) = Waiter::new(worker, agents.clone(), Duration::from_secs(wait.into()));
     app.writer.claim(waiter)?;
     let claimed = tokio::select! {
         // A job that was claimed already belongs to the worker.
@@ -97,9 +116,7 @@ pub async fn claim(
         None => {
             app.counters.found_nothing.inc();
             let mut answer = StatusCode::NO_CONTENT.into_response();
-            if let Some(agent) = agent
-                && let Some(note) = unknown(&app, agent).await
-            {
+            if let Some(note) = unknown(&app, agents).await {
                 answer.headers_mut().insert(NOTE, note);
             }
             answer
@@ -107,14 +124,25 @@ pub async fn claim(
     })
 }
 
-/// The note about an agent that no job has ever had. It is not an error: a worker may wait for an
+/// The note about agents that no job has ever had. It is not an error: a worker may wait for an
 /// agent's first job. If the look fails, there is no note.
-async fn unknown(app: &App, agent: String) -> Option<HeaderValue> {
+async fn unknown(app: &App, agents: Vec<String>) -> Option<HeaderValue> {
+    if agents.is_empty() {
+        return None;
+    }
     // The reader may be busy with a long queue.
-    let look = move |prober: &mut Reader| prober.queue.unknown_agent(&agent);
-    let note = app.prober.run(look).await.ok()?.ok()??;
+    let look = move |prober: &mut Reader| {
+        let notes = agents
+            .iter()
+            .map(|agent| prober.queue.unknown_agent(agent).transpose());
+        notes.flatten().collect::<Result<Vec<_>, _>>()
+    };
+    let notes = app.prober.run(look).await.ok()?.ok()?.join(". ");
+    if notes.is_empty() {
+        return None;
+    }
     let mut ascii = String::new();
-    for letter in note.chars() {
+    for letter in notes.chars() {
         if letter.is_ascii() {
             ascii.push(letter);
         } else {

@@ -15,8 +15,8 @@ pub type Answer = Result<Result<Option<Claimed>, queue::Error>, Refused>;
 
 pub struct Waiter {
     worker: String,
-    /// The agent whose jobs it does. `None`: all agents.
-    agent: Option<String>,
+    /// The agents whose jobs it does; without any, those of all.
+    agents: Vec<String>,
     until: Instant,
     reply: oneshot::Sender<Answer>,
 }
@@ -25,13 +25,13 @@ impl Waiter {
     /// A worker, and where its answer arrives.
     pub fn new(
         worker: String,
-        agent: Option<String>,
+        agents: Vec<String>,
         wait: Duration,
     ) -> (Waiter, oneshot::Receiver<Answer>) {
         let (reply, answer) = oneshot::channel();
         let waiter = Waiter {
             worker,
-            agent,
+            agents,
             until: Instant::now() + wait,
             reply,
         };
@@ -55,7 +55,7 @@ impl queue::Waiter for Waiter {
     fn claimant(&self) -> Claimant<'_> {
         Claimant {
             worker: &self.worker,
-            agent: self.agent.as_deref(),
+            agents: &self.agents,
         }
     }
 

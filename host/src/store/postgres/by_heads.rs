@@ -19,12 +19,11 @@ const ROUNDS: u32 = 20;
 /// The steps of a claim by heads.
 pub(super) fn by_heads(of: &ClauseFunctions<'_>, index: i64, reads_jobs: bool) -> String {
     let locks = Locks::of(of.schema);
-    let next_head = |of_agent: &str, order: &str, each: &str| {
+    let next_heads = |into: &str, of_agent: &str, order: &str| {
         format!(
-            "FOR head IN SELECT p.job, p.no_repo, p.repo, p.agent FROM serial_gate_partition p
-                WHERE p.idx = {index}{of_agent} AND p.job >= next_job
-                ORDER BY p.idx, {order} p.job
-             LOOP {each} END LOOP;"
+            "SELECT p.job, p.no_repo, p.repo, p.agent{into} FROM serial_gate_partition p
+             WHERE p.idx = {index}{of_agent} AND p.job >= next_job
+             ORDER BY p.idx, {order} p.job"
         )
     };
     let try_head = format!(
@@ -42,13 +41,30 @@ pub(super) fn by_heads(of: &ClauseFunctions<'_>, index: i64, reads_jobs: bool) -
         locks.try_take("its_key"),
         after("head.job")
     );
-    let (any, of_agent) = (
-        next_head("", "", &try_head),
-        next_head(
-            &format!(" AND {}", is("p.agent", "p_agent")),
-            "p.agent,",
-            &try_head,
-        ),
+    let any = format!(
+        "FOR head IN {} LOOP {try_head} END LOOP;",
+        next_heads("", "", "")
+    );
+    // The lowest of each agent's next head, as often as its repo's lock is not free.
+    let of_agents = format!(
+        "LOOP
+            lowest := NULL;
+            FOREACH agent IN ARRAY p_agents LOOP
+                {} LIMIT 1;
+                IF its_head.job < lowest OR lowest IS NULL THEN
+                    head := its_head;
+                    lowest := head.job;
+                END IF;
+            END LOOP;
+            EXIT WHEN lowest IS NULL OR lowest = passed;
+            {try_head}
+            passed := lowest;
+         END LOOP;",
+        next_heads(
+            " INTO its_head",
+            &format!(" AND {}", is("p.agent", "agent")),
+            "p.agent,"
+        )
     );
     let (settle, settle_some, first) =
         (of.call("settle"), of.call("settle_some"), of.call("first"));
@@ -85,7 +101,7 @@ pub(super) fn by_heads(of: &ClauseFunctions<'_>, index: i64, reads_jobs: bool) -
         first_free(of),
         take_free(),
     );
-    let (claims_key, is_gated) = (locks.try_share(CLAIMS), of.is_gated("p_agent"));
+    let (claims_key, is_gated) = (locks.try_share(CLAIMS), of.is_gated("agent"));
     let (mark_of_repo, dirty_of_repo) = (is_of("m", "repo"), is_of("d", "repo"));
     let others = make_others_dirty(index, "repo");
     format!(
@@ -95,6 +111,9 @@ pub(super) fn by_heads(of: &ClauseFunctions<'_>, index: i64, reads_jobs: bool) -
             next bigint;
             from_id bigint := coalesce(p_beyond + 1, {LEAST});
             next_job bigint := from_id;
+            passed bigint;
+            lowest bigint;
+            its_head record;
             head record;
             repo text;
             its_key integer;
@@ -110,7 +129,10 @@ pub(super) fn by_heads(of: &ClauseFunctions<'_>, index: i64, reads_jobs: bool) -
                 RETURN;
             END IF;
             {waiting}
-            may_be_gated := p_agent IS NULL OR {is_gated};
+            may_be_gated := p_agents = '{{}}';
+            FOREACH agent IN ARRAY p_agents LOOP
+                may_be_gated := may_be_gated OR {is_gated};
+            END LOOP;
             -- Nearly always there is nothing to evaluate.
             IF may_be_gated AND (EXISTS (SELECT 1 FROM serial_gate_mark)
                 OR EXISTS (SELECT 1 FROM serial_gate_dirty d WHERE d.idx = {index}))
@@ -125,7 +147,7 @@ pub(super) fn by_heads(of: &ClauseFunctions<'_>, index: i64, reads_jobs: bool) -
                 {free}
                 chosen := NULL;
                 IF may_be_gated THEN
-                    IF p_agent IS NULL THEN {any} ELSE {of_agent} END IF;
+                    IF p_agents = '{{}}' THEN {any} ELSE {of_agents} END IF;
                 END IF;
                 IF chosen IS NULL THEN
                     IF free_job IS NULL THEN

@@ -55,7 +55,7 @@ impl Way {
 }
 
 /// Changes with the text of the functions: hosts of two releases may share a queue.
-const FORM: u32 = 4;
+const FORM: u32 = 5;
 
 impl ClauseFunctions<'_> {
     /// The statements that make the functions.
@@ -77,14 +77,14 @@ impl ClauseFunctions<'_> {
         self.name(self.way.name())
     }
 
-    /// The statement of a claim. Its parameters: the agent or NULL, the worker, the token, the
+    /// The statement of a claim. Its parameters: the agents as a JSON list, the worker, the token, the
     /// length of the lease in seconds, the generation or NULL, the job to begin after or NULL, the
     /// key to wait for or NULL, how long in milliseconds, whether the commit waits for the disk, and
     /// whether no job is given while more repos are dirty than one claim evaluates.
     pub(crate) fn claiming(&self) -> String {
         format!(
             "SELECT job, task, work_item, its_repo, its_agent, attempt, fence, lease_until, busy,
-                held, more FROM {}($1::text, $2::text, $3::text, $4::bigint, $5::bigint,
+                held, more FROM {}(ARRAY(SELECT json_array_elements_text($1::text::json)), $2::text, $3::text, $4::bigint, $5::bigint,
                 $6::bigint, $7::integer, $8::integer, $9::boolean, $10::boolean)",
             self.call(self.way.name())
         )
@@ -108,7 +108,7 @@ impl ClauseFunctions<'_> {
 
     fn claim(&self, steps: &str) -> String {
         let signature = format!(
-            "{}(p_agent text, {HOLDER}, p_beyond bigint, p_held integer, p_wait integer,
+            "{}(p_agents text[], {HOLDER}, p_beyond bigint, p_held integer, p_wait integer,
                 p_is_safe boolean, p_in_order boolean, {GIVEN}, OUT busy boolean,
                 OUT held integer, OUT more boolean)",
             self.name(self.way.name())

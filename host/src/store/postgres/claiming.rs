@@ -342,8 +342,9 @@ fn ask(
 ) -> Result<Answer, Error> {
     let token = new_token()?;
     let seconds = whole_seconds(lease.lease);
+    let agents = serde_json::Value::from(lease.agents).to_string();
     let values = values![
-        lease.agent,
+        agents,
         lease.worker,
         token,
         seconds,

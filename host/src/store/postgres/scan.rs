@@ -16,14 +16,17 @@ const TRIES: u32 = 64;
 /// The steps of a claim by one job after another. One that is alone has the lock of every repo.
 pub(super) fn by_scan(of: &ClauseFunctions<'_>, is_alone: bool) -> String {
     let (clause, locks) = (of.clause, Locks::of(of.schema));
-    let next = |of_agent: &str| {
+    let next = |into: &str, of_agent: &str| {
         format!(
-            "SELECT jobs.id, jobs.repo INTO chosen, repo FROM jobs
+            "SELECT jobs.id, jobs.repo INTO {into} FROM jobs
              WHERE jobs.{IS_QUEUED}{of_agent} AND ({clause}) AND jobs.id >= next_id
              ORDER BY jobs.id LIMIT 1;"
         )
     };
-    let (any, of_agent) = (next(""), next(" AND jobs.agent = p_agent"));
+    let (any, of_agent) = (
+        next("chosen, repo", ""),
+        next("its_first, its_repo", " AND jobs.agent = its_agent"),
+    );
     let lock = if is_alone {
         be_alone(of)
     } else {
@@ -59,6 +62,7 @@ pub(super) fn by_scan(of: &ClauseFunctions<'_>, is_alone: bool) -> String {
     format!(
         "DECLARE
             chosen bigint;
+            its_first bigint;
             next_id bigint := coalesce(p_beyond + 1, {LEAST});
             repo text;
             its_key integer;
@@ -67,7 +71,15 @@ pub(super) fn by_scan(of: &ClauseFunctions<'_>, is_alone: bool) -> String {
             {opening}
             {lock}
             FOR round IN 1 .. {TRIES} LOOP
-                IF p_agent IS NULL THEN {any} ELSE {of_agent} END IF;
+                chosen := NULL;
+                IF p_agents = '{{}}' THEN {any} END IF;
+                FOREACH its_agent IN ARRAY p_agents LOOP
+                    {of_agent}
+                    IF its_first < chosen OR chosen IS NULL THEN
+                        chosen := its_first;
+                        repo := its_repo;
+                    END IF;
+                END LOOP;
                 IF chosen IS NULL THEN
                     RETURN;
                 END IF;

@@ -156,11 +156,12 @@ pub(super) fn first_free(of: &ClauseFunctions<'_>) -> String {
              ORDER BY j.agent, j.id LIMIT 1"
         )
     };
-    let (no_agent_is_gated, is_gated) = (of.no_agent_is_gated(), of.is_gated("name.agent"));
+    let no_agent_is_gated = of.no_agent_is_gated();
+    let (is_gated, this_is_gated) = (of.is_gated("name.agent"), of.is_gated("agent"));
     let (of_none, of_name, of_this) = (
         first_of("j.agent IS NULL"),
         first_of(&is("j.agent", "name.agent")),
-        first_of(&is("j.agent", "p_agent")),
+        first_of(&is("j.agent", "agent")),
     );
     // The first row of the next agent is its first job as well. The way to it leads through the
     // index's entries of jobs that are claimed, so it is not taken twice.
@@ -171,14 +172,19 @@ pub(super) fn first_free(of: &ClauseFunctions<'_>) -> String {
         )
     };
     let (first_name, next_name) = (next_name("IS NOT NULL"), next_name("> name.agent"));
+    let lower = "IF next < free_job OR free_job IS NULL AND next IS NOT NULL THEN
+            free_job := next;
+            free_agent := agent;
+         END IF;";
     format!(
         "free_job := NULL;
-         free_agent := p_agent;
-         IF NOT may_be_gated THEN
-            IF '.' || p_agent <> ALL (spent) THEN
-                free_job := ({of_this});
-            END IF;
-         ELSIF p_agent IS NULL THEN
+         free_agent := NULL;
+         FOREACH agent IN ARRAY p_agents LOOP
+            CONTINUE WHEN {this_is_gated} OR '.' || agent = ANY (spent);
+            next := ({of_this});
+            {lower}
+         END LOOP;
+         IF p_agents = '{{}}' THEN
             IF NOT {no_agent_is_gated} AND '' <> ALL (spent) THEN
                 free_job := ({of_none});
             END IF;
@@ -190,10 +196,7 @@ pub(super) fn first_free(of: &ClauseFunctions<'_>) -> String {
                     CASE WHEN name.id >= from_id THEN name.id ELSE ({of_name}) END FROM name
                 WHERE NOT {is_gated} AND '.' || name.agent <> ALL (spent)
             LOOP
-                IF next < free_job OR free_job IS NULL AND next IS NOT NULL THEN
-                    free_job := next;
-                    free_agent := agent;
-                END IF;
+                {lower}
             END LOOP;
          END IF;"
     )

@@ -8,22 +8,21 @@
 
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension};
+use rusqlite::{Connection, ErrorCode};
 
 use super::aside::Aside;
 use super::connection::Open;
 use super::engine::Sqlite;
 use super::error::{at, code};
 use super::head_statements::own_statements;
-use super::heads::{Heads, Look, look, mark_claimed};
+use super::heads::{First, Heads, Look, look, mark_claimed};
 use super::plans::plan;
 use super::sandbox::Sandbox;
-use super::search::{FOR_AGENT, Search, statements};
+use super::search::{Search, first_beyond, first_queued, statements};
 use super::transaction::Transaction;
 use crate::clause::Rendered;
 use crate::store::engine::values;
-use crate::store::indexes::QUEUED;
-use crate::store::job::{self, IS_QUEUED, IS_RUNNING, NewClaim};
+use crate::store::job::{self, IS_RUNNING, NewClaim};
 use crate::store::raw::Raw;
 use crate::store::records::jobs::{is_there, undone};
 use crate::store::records::leases;
@@ -120,18 +119,17 @@ impl Sqlite {
         aside: &[Raw],
         tried: &mut Option<i64>,
     ) -> Result<Option<Claimed>, Error> {
-        let first = first_queued(clause);
-        let find = |connection: &Connection, sandbox: &Sandbox| {
-            if !aside.is_empty() {
-                return first_beyond(connection, sandbox, clause, lease.agent, aside);
+        let find = |connection: &Connection, sandbox: &Sandbox| -> rusqlite::Result<_> {
+            let mut found: Option<(i64, Option<&str>)> = None;
+            for agent in lease.each_agent() {
+                let job = first_beyond(connection, sandbox, clause, agent, aside)?;
+                let job = job.map(|job| (job, agent));
+                found = found.into_iter().chain(job).min();
             }
-            let mut query = connection.prepare_cached(&first)?;
-            let job = query.query_row([None, lease.agent], |row| row.get(0));
-            job.optional()
+            Ok(found)
         };
-        let found: Option<i64> =
-            self.within_budget(|connection, sandbox| Ok(find(connection, sandbox)?))?;
-        let Some(found) = found else {
+        let found = self.within_budget(|connection, sandbox| Ok(find(connection, sandbox)?))?;
+        let Some((found, agent)) = found else {
             return Ok(None);
         };
         self.writing_by_clause(|transaction, sandbox| {
@@ -140,10 +138,10 @@ impl Sqlite {
                 clause,
             };
             // Another worker may have it by now. Under the lock the look is final.
-            let job = if search.is_claimable(found, lease.agent)? {
+            let job = if search.is_claimable(found, agent)? {
                 Some(found)
             } else {
-                find(transaction, sandbox)?
+                find(transaction, sandbox)?.map(|(job, _)| job)
             };
             let Some(job) = job else {
                 return Ok(None);
@@ -172,7 +170,7 @@ impl Sqlite {
             // skipped.
             let found = std::mem::take(&mut self.last_claim_found);
             if !found
-                && self.read(|connection| Ok(look(connection, shaped.digest, lease.agent)?))?
+                && self.read(|connection| Ok(look(connection, shaped.digest, lease)?))?
                     == Look::Idle
             {
                 return Ok(HeadClaim::Nothing);
@@ -292,11 +290,17 @@ fn take_candidate(
     if !heads.settle_until(Instant::now() + SLICE)? {
         return Ok(None);
     }
-    let Some(first) = heads.first(lease.agent, aside)? else {
+    let mut first: Option<(First, _)> = None;
+    for agent in lease.each_agent() {
+        let of_agent = heads.first(agent, aside)?.map(|head| (head, agent));
+        let firsts = first.into_iter().chain(of_agent);
+        first = firsts.min_by_key(|(head, _)| head.job);
+    }
+    let Some((first, agent)) = first else {
         return Ok(Some(HeadClaim::Nothing));
     };
     let job = first.job;
-    if !heads.search.is_claimable(job, lease.agent)? {
+    if !heads.search.is_claimable(job, agent)? {
         tracing::error!(
             "job {job} was the head of its repo and may not be claimed: the repo is \
              evaluated anew"
@@ -309,29 +313,6 @@ fn take_candidate(
     let claimed = sandbox.open_for_own_statements(|| give(transaction, job, lease))?;
     heads.succeed(&first)?;
     Ok(Some(HeadClaim::Claimed(claimed)))
-}
-
-/// The first claimable job outside of these repos.
-fn first_beyond(
-    connection: &Connection,
-    sandbox: &Sandbox,
-    clause: &Rendered,
-    agent: Option<&str>,
-    aside: &[Raw],
-) -> rusqlite::Result<Option<i64>> {
-    let mut query = connection.prepare_cached(&queued(clause))?;
-    let mut rows = query.query([None, agent])?;
-    while let Some(row) = rows.next()? {
-        let job: i64 = row.get(0)?;
-        let repo = sandbox.open_for_own_statements(|| {
-            let mut query = connection.prepare_cached("SELECT repo FROM jobs WHERE id = ?1")?;
-            query.query_row([job], |row| row.get(0))
-        })?;
-        if !aside.contains(&repo) {
-            return Ok(Some(job));
-        }
-    }
-    Ok(None)
 }
 
 /// Writes the claim of a job. These statements contain no text of a policy.
@@ -380,17 +361,4 @@ pub(crate) fn give(
     let values = values![job, token, lease.worker, until, claimed.fence, repo, task];
     is_there(transaction, job, query, values)?;
     Ok(claimed)
-}
-
-/// The queue in claim order. Pinned to its index: with others available, SQLite may sort the whole
-/// queue before it looks at the first job.
-fn queued(clause: &Rendered) -> String {
-    format!(
-        "SELECT id FROM jobs INDEXED BY {QUEUED} WHERE {IS_QUEUED} AND {FOR_AGENT} AND {clause}
-         ORDER BY id"
-    )
-}
-
-fn first_queued(clause: &Rendered) -> String {
-    format!("{} LIMIT 1", queued(clause))
 }

@@ -22,10 +22,10 @@ use super::search::Search;
 use super::transaction::Transaction;
 use super::triggers::{mark, reads};
 use crate::clause::Table;
-use crate::store::Shaped;
 use crate::store::indexes::PARTITIONS;
 use crate::store::job::IS_QUEUED;
 use crate::store::raw::Raw;
+use crate::store::{Lease, Shaped};
 
 /// How many clauses have an index at a time: the active one's, those of hosts with other settings,
 /// and a clause that returns when a rule depends on the time. Each costs every write a check.
@@ -45,27 +45,28 @@ pub(crate) enum Look {
     Busy,
 }
 
-/// Looks at the index of a clause, for an agent or for all.
+/// Looks at the index of a clause, for the agents of a claim.
 pub(crate) fn look(
     connection: &rusqlite::Connection,
     digest: &str,
-    agent: Option<&str>,
+    lease: Lease<'_>,
 ) -> rusqlite::Result<Look> {
     let is_busy = |row: &rusqlite::Row<'_>| row.get(0);
-    let is_busy: Option<bool> = match agent {
-        None => connection
-            .prepare_cached(LOOK)?
-            .query_row([digest], is_busy),
-        Some(agent) => connection
-            .prepare_cached(LOOK_FOR_AGENT)?
-            .query_row([digest, agent], is_busy),
+    for agent in lease.each_agent() {
+        let is_busy: Option<bool> = match agent {
+            None => connection
+                .prepare_cached(LOOK)?
+                .query_row([digest], is_busy),
+            Some(agent) => connection
+                .prepare_cached(LOOK_FOR_AGENT)?
+                .query_row([digest, agent], is_busy),
+        }
+        .optional()?;
+        if is_busy != Some(false) {
+            return Ok(Look::Busy);
+        }
     }
-    .optional()?;
-    Ok(if is_busy == Some(false) {
-        Look::Idle
-    } else {
-        Look::Busy
-    })
+    Ok(Look::Idle)
 }
 
 /// The head of an agent in some repo.

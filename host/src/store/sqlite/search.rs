@@ -3,14 +3,16 @@
 //! Owns the search, whose cost does not depend on how many jobs are held: from one agent of the
 //! repo to the next, and for each of them the shorter of two ways. Leaves what is kept of it to
 //! `heads`. It believes the clause and its shape (`crate::clause::Partitions`), and no index of
-//! ours. No statement here has anything but the clause and the columns of `jobs`.
+//! ours. No statement with a clause has anything else but the columns of `jobs`. Without a shape,
+//! the search goes through the queue.
 
-use rusqlite::{OptionalExtension, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::heads::Head;
+use super::sandbox::Sandbox;
 use super::transaction::Transaction;
 use crate::clause::Rendered;
-use crate::store::indexes::{LINES, PARTITIONS};
+use crate::store::indexes::{LINES, PARTITIONS, QUEUED};
 use crate::store::job::IS_QUEUED;
 use crate::store::raw::Raw;
 
@@ -176,8 +178,49 @@ fn claimable(clause: &Rendered) -> String {
     format!("SELECT 1 FROM jobs WHERE id = ?1 AND {IS_QUEUED} AND {FOR_AGENT} AND {clause}")
 }
 
+/// The first claimable job of an agent, or of all, outside of these repos.
+pub(super) fn first_beyond(
+    connection: &Connection,
+    sandbox: &Sandbox,
+    clause: &Rendered,
+    agent: Option<&str>,
+    aside: &[Raw],
+) -> rusqlite::Result<Option<i64>> {
+    if aside.is_empty() {
+        let mut query = connection.prepare_cached(&first_queued(clause))?;
+        let job = query.query_row([None, agent], |row| row.get(0));
+        return job.optional();
+    }
+    let mut query = connection.prepare_cached(&queued(clause))?;
+    let mut rows = query.query([None, agent])?;
+    while let Some(row) = rows.next()? {
+        let job: i64 = row.get(0)?;
+        let repo = sandbox.open_for_own_statements(|| {
+            let mut query = connection.prepare_cached("SELECT repo FROM jobs WHERE id = ?1")?;
+            query.query_row([job], |row| row.get(0))
+        })?;
+        if !aside.contains(&repo) {
+            return Ok(Some(job));
+        }
+    }
+    Ok(None)
+}
+
+/// The queue in claim order. Pinned to its index: with others available, SQLite may sort the whole
+/// queue before it looks at the first job.
+fn queued(clause: &Rendered) -> String {
+    format!(
+        "SELECT id FROM jobs INDEXED BY {QUEUED} WHERE {IS_QUEUED} AND {FOR_AGENT} AND {clause}
+         ORDER BY id"
+    )
+}
+
+pub(super) fn first_queued(clause: &Rendered) -> String {
+    format!("{} LIMIT 1", queued(clause))
+}
+
 /// Of the agent that is bound second, or of any.
-pub(crate) const FOR_AGENT: &str = "(?2 IS NULL OR agent = ?2)";
+const FOR_AGENT: &str = "(?2 IS NULL OR agent = ?2)";
 
 const ANY: &str = "";
 const NAMED: &str = " AND agent IS NOT NULL";

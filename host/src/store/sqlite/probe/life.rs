@@ -190,7 +190,7 @@ fn step(
     if what == Attempt::Claim {
         let lease = Lease {
             worker: rows::NAME,
-            agent: None,
+            agents: &[],
             generation: None,
             now: trial.now,
             lease: LEASE,
