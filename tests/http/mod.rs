@@ -16,6 +16,7 @@ mod groups;
 mod heads;
 mod killed;
 mod page;
+mod pipeline;
 mod policy;
 mod pressure;
 #[cfg(target_os = "linux")]

@@ -258,7 +258,9 @@ fn document(job: i64, ended: &EndedJob) -> Value {
     if let (Some(moved), Some(document)) = (&ended.moved, document.as_object_mut()) {
         document.insert("task_id".into(), moved.task_id.into());
         document.insert("stage".into(), moved.stage.as_str().into());
-        document.insert("next_job".into(), json!(moved.next_job));
+        if let Some(next) = &moved.next_job {
+            document.insert("next_job".into(), json!(next));
+        }
     }
     document
 }

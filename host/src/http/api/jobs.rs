@@ -138,7 +138,7 @@ pub struct Changed {
     /// The stage that it went to
     #[serde(skip_serializing_if = "Option::is_none")]
     stage: Option<String>,
-    /// The job that was queued for this stage
+    /// The job of this stage; none if it has no job
     #[serde(skip_serializing_if = "Option::is_none")]
     next_job: Option<NextJob>,
     /// A warning: the stage only looks finished
