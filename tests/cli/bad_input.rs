@@ -433,7 +433,7 @@ fn usage_errors_have_their_own_exit_code() {
     for arguments in [
         &["claim", "--max", "0"][..],
         &["freeze", "alpha"],
-        &["explain", "x"],
+        &["explain", ""],
         &["--lease", "soon", "claim"],
     ] {
         gate.run(arguments).exits(2);

@@ -107,13 +107,13 @@ fn explain_names_what_is_ahead_and_the_command_that_releases_the_job() {
     .succeeds();
     let ran = gate.run(&["explain", "3"]).exits(3);
     insta::assert_snapshot!(without_times(&ran.stdout), @r"
-    job 3 for `analyst` in `alpha` is held
+    job 3 of task 3 (A-3) for `analyst` in `alpha` is held
       2 unfinished tasks ahead of it in the repo:
         task 1 (A-1) is in `analysis` since (time) UTC: job 1 for `analyst` is queued, and no worker has it
         task 2 (A-2) is in `analysis` since (time) UTC: job 2 for `analyst` is queued, and no worker has it
       `alpha` is frozen since (time) UTC: the deploy is degraded (freeze (number))
       when the repo may go on: serial-gate unfreeze alpha
-      only if the work of tasks 1, 2 is to be skipped, release it with: serial-gate task done 1 2 && serial-gate unfreeze alpha
+      only if the work of task 1 (A-1), task 2 (A-2) is to be skipped, release it with: serial-gate task done 1 2 && serial-gate unfreeze alpha
     ");
     let release = ran
         .stdout
@@ -151,13 +151,13 @@ fn explain_tells_a_claimable_job_s_place_and_a_running_job_s_worker() {
     let ran = gate.run(&["explain", "4"]).succeeds();
     assert_eq!(
         ran.stdout,
-        "job 4 for `analyst` in `beta` may be claimed: 1 claimable job before it in the line\n"
+        "job 4 of task 4 (B-1) for `analyst` in `beta` may be claimed: 1 claimable job before it in the line\n"
     );
     gate.run(&["claim", "--worker", "w-1"]).succeeds();
     let ran = gate.run(&["explain", "1"]).succeeds();
     assert_eq!(
         without_times(&ran.stdout),
-        "job 1 for `analyst` in `alpha` is not queued: it is `running`, claimed by `w-1` at (time) UTC\n  attempt 1, lease until (time) UTC\n"
+        "job 1 of task 1 (A-1) for `analyst` in `alpha` is not queued: it is `running`, claimed by `w-1` at (time) UTC\n  attempt 1, lease until (time) UTC\n"
     );
 }
 

@@ -11,7 +11,10 @@ fn the_second_task_of_a_repo_starts_when_the_first_is_done() {
         "/v1/tasks",
         &json!({"repo": "alpha", "work_item": "ORCH-1"}),
     );
-    assert_eq!(first.is(201).json(), json!({"task_id": 1, "job_id": 1}));
+    assert_eq!(
+        first.is(201).json(),
+        json!({"task_id": 1, "job_id": 1, "work_item_id": "ORCH-1"})
+    );
     service.post("/v1/tasks", &json!({"repo": "alpha"})).is(201);
 
     let claimed = service

@@ -45,8 +45,12 @@ fn the_document_names_every_operation_once_with_its_answers() {
     POST /v1/claim
     POST /v1/deploys
     GET /v1/events
+    GET /v1/freezes
     POST /v1/freezes
+    POST /v1/freezes/{group}/unfreeze
+    GET /v1/jobs
     POST /v1/jobs
+    GET /v1/jobs/{id}
     GET /v1/jobs/{id}/explain
     POST /v1/jobs/{id}/fail
     POST /v1/jobs/{id}/finish
@@ -60,10 +64,12 @@ fn the_document_names_every_operation_once_with_its_answers() {
     GET /v1/policy/shadow
     POST /v1/policy/shadow
     POST /v1/policy/swap
+    GET /v1/tasks
     POST /v1/tasks
-    PATCH /v1/tasks/{id}
-    POST /v1/tasks/{id}/cancel
-    ");
+    GET /v1/tasks/{task}
+    PATCH /v1/tasks/{task}
+    POST /v1/tasks/{task}/cancel
+    "#);
 }
 
 #[test]

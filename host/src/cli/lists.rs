@@ -6,9 +6,9 @@
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
 use jiff::Timestamp;
-use serde_json::json;
+use serde::Serialize;
 use serial_gate::queue::{Queue, TaskName};
-use serial_gate::store::{JobFilter, JobStatus, Page, PageOf, TaskFilter};
+use serial_gate::store::{JobFilter, JobStatus, ListedJob, ListedTask, Page, PageOf, TaskFilter};
 
 use super::Error;
 use super::options::{Shared, past};
@@ -80,6 +80,18 @@ struct Range {
     before: Option<i64>,
 }
 
+#[derive(Serialize)]
+struct Tasks<'a> {
+    tasks: &'a [ListedTask],
+    next: Option<i64>,
+}
+
+#[derive(Serialize)]
+struct Jobs<'a> {
+    jobs: &'a [ListedJob],
+    next: Option<i64>,
+}
+
 impl Range {
     /// Reads until the list is full.
     fn read<T>(
@@ -126,7 +138,10 @@ impl TaskList {
             .range
             .read(|page| Ok(queue.store().tasks(filter, page)?))?;
         let mut report = shared.report();
-        report.json(&json!({ "tasks": page.rows, "next": page.next }));
+        report.json(&Tasks {
+            tasks: &page.rows,
+            next: page.next,
+        });
         if page.rows.is_empty() {
             report.line("no such task");
         } else {
@@ -168,7 +183,10 @@ impl JobList {
             .range
             .read(|page| Ok(queue.store().jobs(now, filter, page)?))?;
         let mut report = shared.report();
-        report.json(&json!({ "jobs": page.rows, "next": page.next }));
+        report.json(&Jobs {
+            jobs: &page.rows,
+            next: page.next,
+        });
         if page.rows.is_empty() {
             report.line("no such job");
         } else {

@@ -1,3 +1,5 @@
-//! What people call things by: tasks by their work item, and lists of tasks and jobs.
+//! What people call things by: tasks by their work item, and lists of tasks, jobs and freezes.
 
+mod lists;
+mod repos;
 mod tasks;

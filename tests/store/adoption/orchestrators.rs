@@ -112,7 +112,7 @@ fn one_with_iso_times_and_columns_of_its_own() {
     → freeze: 0 `alpha` is frozen: no task of it starts
     → claim: 0 a job was claimed
     → unfreeze: 0 `alpha` is open again: 1 freeze cleared
-    → task: 0 task 5 added to `alpha` with job 5 for `analyst`
+    → task: 0 task 5 (NEW-1) added to `alpha` with job 5 for `analyst`
     → doctor: 0 5 tasks: `analysis` 4, `done` 1; 5 jobs: `done` 2, `queued` 2, `running` 1; queued for: `analyst` 2
     "#);
 }
@@ -135,7 +135,7 @@ fn one_with_other_statuses() {
     → freeze: 0 `alpha` is frozen: no task of it starts
     → claim: 3 nothing to claim: `serial-gate queue` shows what waits, and why
     → unfreeze: 0 `alpha` is open again: 1 freeze cleared
-    → task: 0 task 5 added to `alpha` with job 5 for `analyst`
+    → task: 0 task 5 (NEW-1) added to `alpha` with job 5 for `analyst`
     → doctor: 0 5 tasks: `analysis` 4, `done` 1; 5 jobs: `pending` 3, `completed` 1, `queued` 1; queued for: `analyst` 1
     "#);
 }
@@ -170,7 +170,7 @@ fn one_with_other_agents_and_stages() {
     → freeze: 0 `alpha` is frozen, but the gate holds jobs of `analyst` only: tasks that begin with `planner` start all the same
     → claim: 3 nothing to claim: no job has ever been for `analyst`; known agents: `coder`, `planner`
     → unfreeze: 0 `alpha` is open again: 1 freeze cleared
-    → task: 0 task 5 added to `alpha` with job 6 for `analyst`
+    → task: 0 task 5 (NEW-1) added to `alpha` with job 6 for `analyst`
     → doctor: 0 5 tasks: `planning` 2, `analysis` 1, `building` 1, `completed` 1; 6 jobs: `done` 3, `queued` 3; queued for: `analyst` 1, `coder` 1, `planner` 1
     "#);
 }
@@ -189,7 +189,7 @@ fn the_same_with_the_rules_that_were_proposed() {
     → freeze: 0 `alpha` is frozen: no task of it starts
     → claim: 3 nothing to claim: no job has ever been for `analyst`; known agents: `coder`, `planner`
     → unfreeze: 0 `alpha` is open again: 1 freeze cleared
-    → task: 0 task 5 added to `alpha` with job 6 for `analyst`
+    → task: 0 task 5 (NEW-1) added to `alpha` with job 6 for `analyst`
     → doctor: 0 5 tasks: `planning` 2, `analysis` 1, `building` 1, `completed` 1; 6 jobs: `done` 3, `queued` 3; queued for: `analyst` 1, `coder` 1, `planner` 1
     "#);
 }
@@ -221,7 +221,7 @@ fn one_with_checks_that_the_gate_fits() {
     → freeze: 0 `alpha` is frozen: no task of it starts
     → claim: 0 a job was claimed
     → unfreeze: 0 `alpha` is open again: 1 freeze cleared
-    → task: 0 task 5 added to `alpha` with job 5 for `analyst`
+    → task: 0 task 5 (NEW-1) added to `alpha` with job 5 for `analyst`
     → doctor: 0 5 tasks: `analysis` 4, `done` 1; 5 jobs: `done` 2, `queued` 2, `running` 1; queued for: `analyst` 2
     "#);
 }
@@ -265,7 +265,7 @@ fn one_with_unique_columns_and_columns_that_need_a_value() {
     → freeze: 0 `alpha` is frozen: no task of it starts
     → claim: 0 a job was claimed
     → unfreeze: 0 `alpha` is open again: 1 freeze cleared
-    → task: 0 task 5 added to `alpha` with job 5 for `analyst`
+    → task: 0 task 5 (NEW-1) added to `alpha` with job 5 for `analyst`
     → doctor: 0 5 tasks: `analysis` 4, `done` 1; 5 jobs: `done` 2, `queued` 2, `running` 1; queued for: `analyst` 2
     "#);
 }
@@ -340,7 +340,7 @@ fn one_with_references_and_without_autoincrement() {
     → freeze: 0 `alpha` is frozen: no task of it starts
     → claim: 0 a job was claimed
     → unfreeze: 0 `alpha` is open again: 1 freeze cleared
-    → task: 0 task 5 added to `alpha` with job 5 for `analyst`
+    → task: 0 task 5 (NEW-1) added to `alpha` with job 5 for `analyst`
     → doctor: 0 5 tasks: `analysis` 4, `done` 1; 5 jobs: `done` 2, `queued` 2, `running` 1; queued for: `analyst` 2
     "#);
 }
@@ -364,7 +364,7 @@ fn one_with_epoch_times_in_milliseconds() {
     → freeze: 0 `alpha` is frozen: no task of it starts
     → claim: 0 a job was claimed
     → unfreeze: 0 `alpha` is open again: 1 freeze cleared
-    → task: 0 task 5 added to `alpha` with job 5 for `analyst`
+    → task: 0 task 5 (NEW-1) added to `alpha` with job 5 for `analyst`
     → doctor: 0 5 tasks: `analysis` 4, `done` 1; 5 jobs: `done` 2, `queued` 2, `running` 1; queued for: `analyst` 2
     "#);
 }

@@ -68,6 +68,7 @@ pub struct Jobs {
     /// `foreign`; any other word is a status as another program writes it
     status: Option<String>,
     /// Only jobs of this task, by its id or its work item
+    #[param(min_length = 1)]
     task: Option<String>,
     /// Only jobs that were added since this time
     #[serde(default, deserialize_with = "maybe_time")]

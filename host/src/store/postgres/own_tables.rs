@@ -4,31 +4,8 @@
 //! `schema`. Callers rely on this: the tables that `records` uses have the names and columns that
 //! they have on the other engine, so that one statement serves both.
 
-use super::schema::{Column, ID, INTEGER, INTEGER_OR_NULL, TEXT, TEXT_OR_NULL, create_table};
-
-/// A table of the gate's own.
-pub(crate) struct Own {
-    pub name: &'static str,
-    pub columns: &'static [Column],
-    /// The columns of its primary key, where no single column is one.
-    pub key: &'static str,
-    /// Storage parameters.
-    pub with: &'static str,
-    /// Its first row.
-    pub row: &'static str,
-}
-
-impl Own {
-    /// The statements that make it, in a schema that is quoted already.
-    pub(crate) fn create(&self, schema: &str) -> String {
-        let Own { name, row, .. } = self;
-        let mut create = create_table(schema, name, self.columns, self.key, self.with);
-        if !row.is_empty() {
-            create.push_str(&format!("INSERT INTO {schema}.{name} {row};"));
-        }
-        create
-    }
-}
+use super::own_table::{Own, table};
+use super::schema::{ID, INTEGER, INTEGER_OR_NULL, TEXT, TEXT_OR_NULL};
 
 const BOOLEAN: &str = "boolean NOT NULL";
 const ONE_INTEGER: &str = "bigint PRIMARY KEY";
@@ -46,16 +23,6 @@ macro_rules! now_ms {
 
 /// The time in milliseconds, below 2^53, so that every reader of JSON keeps it.
 pub(super) const NOW_MS: &str = now_ms!();
-
-const fn table(name: &'static str, columns: &'static [Column], key: &'static str) -> Own {
-    Own {
-        name,
-        columns,
-        key,
-        with: "",
-        row: "",
-    }
-}
 
 /// Tables of the gate's own.
 pub(crate) const OWN: [Own; 30] = [
@@ -288,6 +255,19 @@ pub(crate) const OWN: [Own; 30] = [
             ("error", TEXT_OR_NULL),
         ],
         "alert, channel",
+    ),
+    // What is kept of a freeze besides its row: until when it was to last, which only reminds, and
+    // the number of the first of the freezes that it was made with.
+    table(
+        "serial_gate_freeze_term",
+        &[
+            ("freeze", ONE_INTEGER),
+            ("repo", TEXT),
+            ("until", TEXT_OR_NULL),
+            ("made_with", INTEGER_OR_NULL),
+            ("reminded_at", TEXT_OR_NULL),
+        ],
+        "",
     ),
     // Until when a channel is left alone, because it failed or asked for it.
     table(

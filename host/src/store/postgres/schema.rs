@@ -132,11 +132,6 @@ pub(crate) const SHARED: [Shared; 3] = [
             // What people know the freeze by. A trigger gives it, and it never comes again, which
             // an id may.
             ("gate_number", INTEGER_OR_NULL),
-            // When people are reminded of it, and when that was done.
-            ("gate_until", TEXT_OR_NULL),
-            ("gate_reminded_at", TEXT_OR_NULL),
-            // The number of the first of the freezes that were made together.
-            ("gate_group", INTEGER_OR_NULL),
         ],
         first: &[
             ("id", ID),
@@ -166,7 +161,7 @@ pub(crate) const UNIQUE: [Index; 2] = [
 
 /// Indexes. SQLite has each row's id at the end of every index; here it is named where an order
 /// needs it.
-pub(crate) const INDEXES: [Index; 28] = [
+pub(crate) const INDEXES: [Index; 29] = [
     (QUEUED, "jobs", "(id) WHERE status = 'queued'"),
     (
         PARTITIONS,
@@ -269,6 +264,11 @@ pub(crate) const INDEXES: [Index; 28] = [
         "serial_gate_delivery_due",
         "serial_gate_delivery",
         "(channel, due_at) WHERE state = 'pending'",
+    ),
+    (
+        "serial_gate_freeze_term_due",
+        "serial_gate_freeze_term",
+        "(until) WHERE reminded_at IS NULL",
     ),
     (
         "serial_gate_idempotency_at",

@@ -86,6 +86,7 @@ impl Store {
                     repo: new.repo,
                     work_item: new.work_item,
                     until: None,
+                    is_of_group: false,
                     group: None,
                 };
                 let freeze = freezes::add(tx, freezing, row, note)?;

@@ -75,8 +75,12 @@ impl Store {
     ) -> Result<Vec<(String, bool)>, Error> {
         self.write_durably(|tx| {
             let sql = format!(
-                "SELECT id, repo, {NUMBER} FROM repo_freeze
-                 WHERE cleared_at IS NULL AND gate_group = $1 ORDER BY repo, id"
+                "SELECT repo_freeze.id, repo_freeze.repo, term.\"freeze\"
+                 FROM serial_gate_freeze_term AS term {} repo_freeze
+                    ON repo_freeze.repo = term.repo AND cleared_at IS NULL
+                    AND {NUMBER_OF_ROW} = term.\"freeze\"
+                 WHERE term.made_with = $1 ORDER BY 2, 1",
+                tx.then_join()
             );
             let freezes: Vec<(i64, String, i64)> = tx.rows(&sql, values![group], |row| {
                 Ok((row.get(0)?, row.shown(1)?.unwrap_or_default(), row.get(2)?))
@@ -107,19 +111,18 @@ impl Store {
     /// none yet. Returns how many alerts it stored. Takes the write lock only if there is something
     /// to write.
     pub fn remind_of_freezes(&mut self, now: Timestamp) -> Result<usize, Error> {
-        let over = format!("SELECT 1 FROM repo_freeze WHERE {IS_OVER} LIMIT 1");
         let time = sql_time(now);
+        let over = format!("SELECT 1 FROM serial_gate_freeze_term WHERE {IS_DUE} LIMIT 1");
         if !self.read(|tx| tx.exists(&over, values![time]))? {
             return Ok(0);
         }
         self.write_alone(|tx| {
             // Of two processes that look at once, the second finds no row.
             let sql = format!(
-                "UPDATE repo_freeze SET gate_reminded_at = $1 WHERE {IS_OVER}
-                 RETURNING coalesce(CAST(gate_group AS BIGINT), {NUMBER}), repo, gate_until,
-                 gate_group IS NOT NULL"
+                "UPDATE serial_gate_freeze_term SET reminded_at = $1 WHERE {IS_DUE}
+                 RETURNING \"freeze\", repo, until, made_with"
             );
-            let mut over: Vec<(i64, String, String, bool)> =
+            let due: Vec<(i64, String, String, Option<i64>)> =
                 tx.rows(&sql, values![time], |row| {
                     Ok((
                         row.get(0)?,
@@ -128,6 +131,16 @@ impl Store {
                         row.get(3)?,
                     ))
                 })?;
+            let active = format!(
+                "SELECT 1 FROM repo_freeze WHERE repo = $1 AND cleared_at IS NULL
+                 AND {NUMBER} = $2"
+            );
+            let mut over = Vec::new();
+            for (freeze, repo, until, group) in due {
+                if tx.exists(&active, values![repo, freeze])? {
+                    over.push((group.unwrap_or(freeze), repo, until, group.is_some()));
+                }
+            }
             over.sort_unstable();
             let groups = over.chunk_by(|(one, ..), (other, ..)| one == other);
             let mut told = 0;
@@ -152,8 +165,12 @@ impl Store {
     }
 }
 
-/// An active freeze whose time is over, without a reminder. Only the gate writes the time.
-const IS_OVER: &str = "cleared_at IS NULL AND gate_until <= $1 AND gate_reminded_at IS NULL";
+/// A freeze whose time is over, without a reminder.
+const IS_DUE: &str = "until <= $1 AND reminded_at IS NULL";
+
+/// A freeze's number, beside another table.
+pub(crate) const NUMBER_OF_ROW: &str =
+    "coalesce(CAST(repo_freeze.gate_number AS BIGINT), repo_freeze.id)";
 
 fn counted(repos: usize) -> String {
     match repos {
@@ -174,16 +191,10 @@ fn one(
         repo,
         work_item: None,
         until,
+        is_of_group: true,
         group,
     };
     let frozen = insert(tx, actor, row)?;
-    if group.is_none() {
-        // A trigger gives the number, which is only known now.
-        tx.execute(
-            "UPDATE repo_freeze SET gate_group = $2 WHERE id = $1",
-            values![frozen.row, frozen.number],
-        )?;
-    }
     let row = AuditRow {
         action: "freeze",
         repo: Some(repo),

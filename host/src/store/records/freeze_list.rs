@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 
-use super::freezes::NUMBER;
+use super::freeze_groups::NUMBER_OF_ROW;
 use super::lists::{Listing, Page, PageOf, Way};
 use crate::store::engine::{Row, ToValue};
 use crate::store::{Error, Store};
@@ -52,11 +52,12 @@ impl Store {
             let mut list = Listing {
                 table: "repo_freeze",
                 columns: format!(
-                    "repo_freeze.id, repo, reason, work_item_id, frozen_at, cleared_at, {},
-                     gate_until, gate_group",
-                    NUMBER.replace(" id", " repo_freeze.id")
+                    "repo_freeze.id, repo_freeze.repo, reason, work_item_id, frozen_at,
+                     cleared_at, {NUMBER_OF_ROW}, term.until, term.made_with"
                 ),
-                joined: "",
+                joined: "LEFT JOIN serial_gate_freeze_term AS term
+                    ON term.\"freeze\" = coalesce(CAST(repo_freeze.gate_number AS BIGINT),
+                    repo_freeze.id)",
                 values: Vec::new(),
                 conditions: Vec::new(),
             };
@@ -66,7 +67,7 @@ impl Store {
                 list.conditions.push(format!("cleared_at IS {not} NULL"));
             }
             if let Some(repo) = &filter.repo {
-                list.only("repo = $V", *repo);
+                list.only("repo_freeze.repo = $V", *repo);
                 ways.push(Way {
                     by_index: tx.by_index("serial_gate_freezes_repo"),
                     condition: "repo = $D",

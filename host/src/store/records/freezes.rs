@@ -41,7 +41,8 @@ pub(crate) struct NewRow<'a> {
     pub repo: &'a str,
     pub work_item: Option<&'a str>,
     pub until: Option<Timestamp>,
-    /// The freezes that it was made with.
+    /// Whether it is made with others, and the number of the first of them; none if it is the first.
+    pub is_of_group: bool,
     pub group: Option<i64>,
 }
 
@@ -86,6 +87,7 @@ impl Store {
                 repo,
                 work_item,
                 until,
+                is_of_group: false,
                 group: None,
             };
             let freeze = add(tx, actor, row, note)?;
@@ -126,20 +128,29 @@ impl Store {
     /// When the freezes cannot be read: the caller must then treat the repo as frozen.
     pub fn active_freeze(&mut self, repo: Option<&str>) -> Result<Option<ActiveFreeze>, Error> {
         self.read(|tx| {
-            tx.row(
-                &format!("SELECT frozen_at, reason, work_item_id, gate_until, {NEWEST}"),
+            let found = tx.row(
+                &format!("SELECT frozen_at, reason, work_item_id, {NEWEST}"),
                 values![repo],
                 |row| {
                     Ok(ActiveFreeze {
-                        id: row.get(4)?,
-                        until: row.shown(3)?,
+                        id: row.get(3)?,
+                        until: None,
                         frozen_at: row.shown(0)?,
                         since: row.time(0)?,
                         reason: row.shown(1)?,
                         work_item_id: row.shown(2)?,
                     })
                 },
-            )
+            )?;
+            let Some(freeze) = found else {
+                return Ok(None);
+            };
+            let sql = "SELECT until FROM serial_gate_freeze_term WHERE \"freeze\" = $1";
+            let until = tx.row(sql, values![freeze.id], |row| row.shown(0))?;
+            Ok(Some(ActiveFreeze {
+                until: until.flatten(),
+                ..freeze
+            }))
         })
     }
 
@@ -239,23 +250,17 @@ pub(crate) fn insert(tx: &dyn Tx, actor: Actor<'_>, new: NewRow<'_>) -> Result<F
         repo,
         work_item,
         until,
+        is_of_group,
         group,
     } = new;
     let name = freeze_of(repo);
     let row = tx.row(
         "INSERT INTO repo_freeze (repo, frozen_at, cleared_at, reason, work_item_id,
-        gate_until, gate_group, gate_generation)
-         VALUES ($1, $2, NULL, $3, $4, $5, $6, (SELECT id FROM serial_gate_generation
+        gate_generation)
+         VALUES ($1, $2, NULL, $3, $4, (SELECT id FROM serial_gate_generation
          WHERE state = 'active'))
          RETURNING id",
-        values![
-            repo,
-            sql_time(actor.now),
-            reason(actor),
-            work_item,
-            until.map(sql_time),
-            group
-        ],
+        values![repo, sql_time(actor.now), reason(actor), work_item],
         |row| row.get(0),
     );
     let row = effect(&name).returned(row)?;
@@ -265,6 +270,15 @@ pub(crate) fn insert(tx: &dyn Tx, actor: Actor<'_>, new: NewRow<'_>) -> Result<F
         values![row],
         |found| found.get(0),
     ))?;
+    if until.is_some() || is_of_group {
+        // Without a group yet, it is the first one.
+        let made_with = is_of_group.then(|| group.unwrap_or(number));
+        tx.execute(
+            "INSERT INTO serial_gate_freeze_term (\"freeze\", repo, until, made_with)
+             VALUES ($1, $2, $3, $4)",
+            values![number, repo, until.map(sql_time), made_with],
+        )?;
+    }
     Ok(Frozen { row, number })
 }
 

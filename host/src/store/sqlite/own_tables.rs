@@ -209,6 +209,19 @@ pub(crate) const OWN: [(&str, &str); 28] = [
         CREATE INDEX serial_gate_delivery_due ON serial_gate_delivery (channel, due_at)
             WHERE state = 'pending';",
     ),
+    // What is kept of a freeze besides its row: until when it was to last, which only reminds, and
+    // the number of the first of the freezes that it was made with. Not in the row: with more
+    // columns there, SQLite reads the cleared freezes of a repo for a claim.
+    (
+        "serial_gate_freeze_term",
+        "CREATE TABLE serial_gate_freeze_term (
+            freeze INTEGER PRIMARY KEY,
+            repo TEXT NOT NULL,
+            until TEXT,
+            made_with INTEGER,
+            reminded_at TEXT
+        );",
+    ),
     // Until when a channel is left alone, because it failed or asked for it.
     (
         "serial_gate_channel",

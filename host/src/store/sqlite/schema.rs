@@ -126,11 +126,6 @@ pub(crate) const SHARED: [Shared; 3] = [
             // What people know the freeze by. A trigger gives it, and it never comes again, which
             // an id may.
             ("gate_number", "INTEGER"),
-            // When people are reminded of it, and when that was done.
-            ("gate_until", "TEXT"),
-            ("gate_reminded_at", "TEXT"),
-            // The number of the first of the freezes that were made together.
-            ("gate_group", "INTEGER"),
         ],
         create: "CREATE TABLE repo_freeze (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -140,10 +135,7 @@ pub(crate) const SHARED: [Shared; 3] = [
             reason TEXT,
             work_item_id TEXT,
             gate_generation INTEGER,
-            gate_number INTEGER,
-            gate_until TEXT,
-            gate_reminded_at TEXT,
-            gate_group INTEGER
+            gate_number INTEGER
         )",
     },
 ];
@@ -163,7 +155,7 @@ pub(crate) const UNIQUE: [(&str, &str, &str); 2] = [
 ];
 
 /// Indexes, each with its table and what it covers.
-pub(crate) const INDEXES: [(&str, &str, &str); 21] = [
+pub(crate) const INDEXES: [(&str, &str, &str); 22] = [
     (QUEUED, "jobs", "(id) WHERE status = 'queued'"),
     (PARTITIONS, "jobs", "(repo, agent) WHERE status = 'queued'"),
     (
@@ -220,6 +212,11 @@ pub(crate) const INDEXES: [(&str, &str, &str); 21] = [
         "(repo) WHERE cleared_at IS NULL",
     ),
     ("serial_gate_freezes_repo", "repo_freeze", "(repo)"),
+    (
+        "serial_gate_freeze_term_due",
+        "serial_gate_freeze_term",
+        "(until) WHERE reminded_at IS NULL",
+    ),
     (
         "serial_gate_partition_job",
         "serial_gate_partition",

@@ -244,6 +244,7 @@ fn try_freezes(session: &Session<'_>, trial: &Trial, proof: &mut Proof) -> Resul
             repo: &repo,
             work_item: Some(NAME),
             until: None,
+            is_of_group: false,
             group: None,
         };
         let frozen = freezes::add(session, actor(trial), row, None)?;

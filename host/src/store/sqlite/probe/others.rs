@@ -63,6 +63,7 @@ pub(super) fn try_freezes(
             repo: &repo,
             work_item: Some(rows::NAME),
             until: None,
+            is_of_group: false,
             group: None,
         };
         let frozen = freezes::add(t, actor(trial), row, None)?;
