@@ -25,7 +25,7 @@ macro_rules! now_ms {
 pub(super) const NOW_MS: &str = now_ms!();
 
 /// Tables of the gate's own.
-pub(crate) const OWN: [Own; 30] = [
+pub(crate) const OWN: [Own; 31] = [
     // The last good clause of each policy and settings: instead of a policy that fails, or while valid.
     table(
         "serial_gate_clause",
