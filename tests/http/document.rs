@@ -69,7 +69,7 @@ fn the_document_names_every_operation_once_with_its_answers() {
     GET /v1/tasks/{task}
     PATCH /v1/tasks/{task}
     POST /v1/tasks/{task}/cancel
-    "#);
+    ");
 }
 
 #[test]
