@@ -45,7 +45,10 @@ fn each_agent_that_no_job_ever_had_is_named() {
     let ran = gate.run(&["claim", "--agent", "analist,analyst,rewiever"]);
     ran.succeeds();
     let ran = gate.run(&["claim", "--agent", "analist,analyst,rewiever"]);
-    insta::assert_snapshot!(ran.exits(3).stdout, @"");
+    insta::assert_snapshot!(ran.exits(3).stdout, @"
+    nothing to claim: no job has ever been for `analist`; known agents: `analyst`, `developer`, `reviewer`
+    nothing to claim: no job has ever been for `rewiever`; known agents: `reviewer`, `analyst`, `developer`
+    ");
 }
 
 #[test]

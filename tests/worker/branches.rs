@@ -39,10 +39,10 @@ fn where_the_gate_does_not_act_a_branch_is_cut_with_the_task() {
         .succeeds();
     let base = project.tip("main").unwrap();
     let told = ran.stdout.replace(&base[..10], "COMMIT");
-    insta::assert_snapshot!(told, @r#"
-    task 1 added to `alpha` with job 1 for `analyst`
+    insta::assert_snapshot!(told, @"
+    task 1 (ORCH-1) added to `alpha` with job 1 for `analyst`
       its branch is `task/ORCH-1`, cut from `main` at COMMIT
-    "#);
+    ");
     assert_eq!(project.tip("task/ORCH-1").unwrap(), base);
     project.work(&["--max", "1"], &["true"]).succeeds();
     assert_eq!(
@@ -84,15 +84,15 @@ fn a_base_that_moves_after_the_cut_is_shown() {
             .replace(&moved[..10], "MOVED")
     };
     let shown = gate.run(&["queue"]).succeeds().stdout;
-    insta::assert_snapshot!(short(shown, &base), @r#"
+    insta::assert_snapshot!(short(shown, &base), @"
     alpha  active: task 1 (ORCH-1) in analysis
     branch `task/ORCH-1`, cut from `main` at BASE
     all its jobs have ended
-      when the work of task 1 is merged: serial-gate task done 1
-      if task 1 is not over, add its next job: serial-gate job add 1 AGENT
+      when the work of task 1 (ORCH-1) is merged: serial-gate task done 1
+      if task 1 (ORCH-1) is not over, add its next job: serial-gate job add 1 AGENT
     JOB  TASK  WORK ITEM  STAGE     VERDICT
     2    2     -          analysis  held: task 1 (ORCH-1) comes first
-    "#);
+    ");
     let moved = project.commit("a predecessor that was merged late");
     // Any job that ends makes the worker look.
     gate.run(&["task", "add", "beta"]).succeeds();
@@ -100,15 +100,15 @@ fn a_base_that_moves_after_the_cut_is_shown() {
     until("it was seen", || {
         gate.run(&["queue"]).stdout.contains("moved")
     });
-    insta::assert_snapshot!(short(gate.run(&["queue"]).stdout, &moved), @r#"
+    insta::assert_snapshot!(short(gate.run(&["queue"]).stdout, &moved), @"
     alpha  active: task 1 (ORCH-1) in analysis
     branch `task/ORCH-1`, cut from `main` at BASE; `main` has moved since, to MOVED: merge it into the branch
     all its jobs have ended
-      when the work of task 1 is merged: serial-gate task done 1
-      if task 1 is not over, add its next job: serial-gate job add 1 AGENT
+      when the work of task 1 (ORCH-1) is merged: serial-gate task done 1
+      if task 1 (ORCH-1) is not over, add its next job: serial-gate job add 1 AGENT
     JOB  TASK  WORK ITEM  STAGE     VERDICT
     2    2     -          analysis  held: task 1 (ORCH-1) comes first
-    "#);
+    ");
     let explained = gate.run(&["explain", "1"]).stdout;
     let explained = explained.lines().last().unwrap().to_owned();
     insta::assert_snapshot!(short(explained, &moved), @"  its task's branch: `task/ORCH-1`, cut from `main` at BASE; `main` has moved since, to MOVED: merge it into the branch");

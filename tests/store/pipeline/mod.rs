@@ -177,7 +177,7 @@ fn a_worker_ends_no_task_on_which_another_works() {
     let analyst = claim(&gate, "analyst");
     claim(&gate, "tester");
     let ran = finish(&gate, &analyst, &["--stage", "done"]).exits(1);
-    insta::assert_snapshot!(ran.stderr, @"error: job 1 was not ended: task 1 cannot end while its job 2 is running on worker `w`; end the job without a stage, or wait");
+    insta::assert_snapshot!(ran.stderr, @"error: job 1 was not ended: task 1 (A-1) cannot end while its job 2 is running on worker `w`; end the job without a stage, or wait");
     assert_eq!(jobs(&gate), "analyst running, tester running");
 }
 
@@ -305,19 +305,19 @@ fn a_task_in_the_pipeline_has_the_remedy_of_its_stage() {
     let gate = gate(&[]);
     gate.program().run("UPDATE jobs SET status = 'done'");
     add(&gate, "A-2");
-    insta::assert_snapshot!(gate.run(&["queue"]).succeeds().stdout, @r"
+    insta::assert_snapshot!(gate.run(&["queue"]).succeeds().stdout, @"
     alpha  active: task 1 (A-1) in analysis
     all its jobs have ended
-      if task 1 is not over, add its next job: serial-gate job add 1 analyst
-      when the work of task 1 is merged: serial-gate task done 1
+      if task 1 (A-1) is not over, add its next job: serial-gate job add 1 analyst
+      when the work of task 1 (A-1) is merged: serial-gate task done 1
     JOB  TASK  WORK ITEM  STAGE     VERDICT
     2    2     A-2        analysis  held: task 1 (A-1) comes first
     ");
     gate.run(&["task", "stage", "1", "merge"]).succeeds();
-    insta::assert_snapshot!(gate.run(&["queue"]).succeeds().stdout, @r"
+    insta::assert_snapshot!(gate.run(&["queue"]).succeeds().stdout, @"
     alpha  active: task 1 (A-1) in merge
     all its jobs have ended
-      task 1 waits to be merged; when it is: serial-gate task done 1
+      task 1 (A-1) waits to be merged; when it is: serial-gate task done 1
     JOB  TASK  WORK ITEM  STAGE     VERDICT
     2    2     A-2        analysis  held: task 1 (A-1) comes first
     ");
