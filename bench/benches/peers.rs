@@ -215,14 +215,14 @@ fn run_ours(queue: &mut Queue, jobs: u32) -> Halves {
             .claim(Timestamp::now(), "bench", lease)
             .unwrap()
             .unwrap();
-        let store = queue.store();
         let actor = Actor {
             now: Timestamp::now(),
             who: "bench",
             why: "",
         };
-        store.end_job(actor, job.claim(), Ending::Done).unwrap();
-        store
+        queue.end_job(actor, job.claim(), Ending::Done).unwrap();
+        queue
+            .store()
             .set_stage(Timestamp::now(), &[job.task_id.unwrap()], "done")
             .unwrap();
     }

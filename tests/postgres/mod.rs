@@ -26,7 +26,8 @@ use postgres::{Client, NoTls, Row};
 use serial_gate_clause::{Agents, Clause, Dialect, Rendered, Table};
 
 use super::claim::{ClauseFunctions, Way};
-use super::own_tables::{OWN, create_freeze_number};
+use super::freeze_number::create_freeze_number;
+use super::own_tables::OWN;
 use super::qualify::{identifier, qualified};
 use super::schema::{INDEXES, SHARED, UNIQUE, create_index};
 use super::{functions, heads, triggers};
