@@ -87,7 +87,7 @@ fn fits(row: &Value, filter: &str) -> bool {
             match key {
                 "repo" | "stage" | "agent" => text(row, key) == value,
                 "unfinished" => text(row, "stage") != "done",
-                "task" => row["task_id"].to_string() == value,
+                "task" => row["task_id"] == value.parse::<i64>().unwrap(),
                 "status" => text(row, "state") == value || text(row, "status") == value,
                 // The times of the rows have one form, and sort as text.
                 "since" => {

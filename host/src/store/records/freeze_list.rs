@@ -60,6 +60,7 @@ impl Store {
                     repo_freeze.id)",
                 values: Vec::new(),
                 conditions: Vec::new(),
+                filters_later: filter.since.is_some(),
             };
             let mut ways = Vec::new();
             if let Some(active) = filter.active {

@@ -94,6 +94,8 @@ impl Store {
                 joined: JOINED,
                 values: vec![now.to_value()],
                 conditions: Vec::new(),
+                filters_later: filter.since.is_some()
+                    || matches!(filter.status, Some(JobStatus::State(_))),
             };
             if let Some(repo) = &filter.repo {
                 list.only("jobs.repo = $V", *repo);

@@ -55,6 +55,8 @@ pub(crate) struct Listing<'a> {
     pub joined: &'static str,
     pub values: Vec<Value<'a>>,
     pub conditions: Vec<String>,
+    /// Whether `read` leaves rows out that fit the conditions.
+    pub filters_later: bool,
 }
 
 impl<'a> Listing<'a> {
@@ -79,7 +81,12 @@ impl<'a> Listing<'a> {
         let (mut part, mut looked) = (FIRST_PART, 0);
         while looked < LOOKED_AT {
             // One more, to know whether there is a next page.
-            let wanted = limit.saturating_add(1);
+            let wanted = match self.filters_later {
+                false => limit.saturating_add(1),
+                true => usize::try_from(part)
+                    .unwrap_or(usize::MAX)
+                    .max(limit.saturating_add(1)),
+            };
             let sql = self.sql(tx, way.as_ref());
             let mut values = self.values.clone();
             values.extend([before.to_value(), part.to_value(), wanted.to_value()]);
@@ -101,7 +108,10 @@ impl<'a> Listing<'a> {
             if let Some(last) = last.filter(|_| is_cut) {
                 // Rows were left out after they were read: the rest of this part comes first.
                 before = last;
-                looked = looked.saturating_add(part.min(page.limit));
+                looked = looked.saturating_add(u32::try_from(wanted).unwrap_or(u32::MAX));
+                if self.filters_later {
+                    part = part.saturating_mul(4).min(LOOKED_AT);
+                }
                 continue;
             }
             let (lowest, count) = self.part(tx, way.as_ref(), before, part)?;
