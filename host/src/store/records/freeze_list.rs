@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::freeze_groups::NUMBER_OF_ROW;
 use super::lists::{Listing, Page, PageOf, Way};
 use crate::store::engine::{Row, ToValue};
-use crate::store::{Error, Store};
+use crate::store::{Error, Store, sql_time};
 
 /// A freeze in a list. Times are as RFC 3339 has them; a text that is no time stays as it is.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
@@ -48,6 +48,7 @@ impl Store {
         filter: FreezeFilter<'_>,
         page: PageOf,
     ) -> Result<Page<ListedFreeze>, Error> {
+        let since = filter.since.map(sql_time);
         self.read(|tx| {
             let mut list = Listing {
                 table: "repo_freeze",
@@ -60,8 +61,11 @@ impl Store {
                     repo_freeze.id)",
                 values: Vec::new(),
                 conditions: Vec::new(),
-                filters_later: filter.since.is_some(),
+                filters_later: false,
             };
+            if let Some(since) = &since {
+                list.not_older("repo_freeze.frozen_at", since);
+            }
             let mut ways = Vec::new();
             if let Some(active) = filter.active {
                 let not = if active { "" } else { "NOT" };

@@ -87,6 +87,7 @@ impl Store {
         page: PageOf,
     ) -> Result<Page<ListedJob>, Error> {
         let now = sql_time(now);
+        let since = filter.since.map(sql_time);
         self.read(|tx| {
             let mut list = Listing {
                 table: "jobs",
@@ -94,9 +95,11 @@ impl Store {
                 joined: JOINED,
                 values: vec![now.to_value()],
                 conditions: Vec::new(),
-                filters_later: filter.since.is_some()
-                    || matches!(filter.status, Some(JobStatus::State(_))),
+                filters_later: matches!(filter.status, Some(JobStatus::State(_))),
             };
+            if let Some(since) = &since {
+                list.not_older("jobs.created_at", since);
+            }
             if let Some(repo) = &filter.repo {
                 list.only("jobs.repo = $V", *repo);
             }

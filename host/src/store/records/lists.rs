@@ -67,6 +67,18 @@ impl<'a> Listing<'a> {
         self.conditions.push(condition.replace("$V", &number));
     }
 
+    /// Leaves out rows that are older than this by a time in the gate's own form. Of the others,
+    /// `read` has to decide.
+    pub fn not_older(&mut self, column: &str, since: &'a str) {
+        let text = format!("CAST({column} AS TEXT)");
+        let condition = format!(
+            "NOT coalesce(length({text}) = 19 AND substr({text}, 11, 1) = ' ' AND {text} < $V,
+             1 = 0)"
+        );
+        self.filters_later = true;
+        self.only(&condition, since);
+    }
+
     /// Reads a page. `read` gives a row's id, and the row if it fits.
     pub fn page<T>(
         self,

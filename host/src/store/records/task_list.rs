@@ -8,7 +8,7 @@ use super::lists::{Listing, Page, PageOf, Way};
 use super::task_end::FinishedStages;
 use super::tasks::LABEL;
 use crate::store::engine::{Row, ToValue};
-use crate::store::{Error, Store};
+use crate::store::{Error, Store, sql_time};
 
 /// A task in a list. Times are as RFC 3339 has them; a text that is no time stays as it is.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
@@ -53,6 +53,7 @@ impl Store {
         page: PageOf,
     ) -> Result<Page<ListedTask>, Error> {
         let finished = filter.unfinished.map(|stages| stages.as_json().to_owned());
+        let since = filter.since.map(sql_time);
         self.read(|tx| {
             let mut list = Listing {
                 table: "tasks",
@@ -60,8 +61,11 @@ impl Store {
                 joined: "",
                 values: Vec::new(),
                 conditions: Vec::new(),
-                filters_later: filter.since.is_some(),
+                filters_later: false,
             };
+            if let Some(since) = &since {
+                list.not_older("tasks.created_at", since);
+            }
             let mut ways = Vec::new();
             if let Some(repo) = &filter.repo {
                 list.only("tasks.repo = $V", *repo);
