@@ -77,6 +77,9 @@ function bePage() {
     if (!answer.ok) return say("The service refuses this page: load it again.");
     const next = new DOMParser().parseFromString(text, "text/html");
     const [old, main] = [document.querySelector("main"), next.querySelector("main")];
+    for (const open of old.querySelectorAll("details[open]")) {
+      main.querySelector(`#${open.id}`)?.setAttribute("open", "");
+    }
     const isNew = old.innerHTML !== main.innerHTML;
     behind = isNew && writing();
     if (behind) return say("Something has changed; the page follows when you are done writing.");

@@ -5,6 +5,7 @@ mod bases;
 mod branches;
 mod commands;
 mod killed;
+mod lines;
 mod names;
 mod output;
 mod pipeline;

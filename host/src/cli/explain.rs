@@ -5,6 +5,7 @@
 use clap::Args;
 use jiff::Timestamp;
 use serial_gate::queue::{self, Advice, Doubt, Explanation, Held, Standing, TaskName};
+use serial_gate::store::{JobOutput, WorkState};
 
 use super::advice::command_for;
 use super::explain_help::{describe_end, describe_help, release};
@@ -48,6 +49,10 @@ impl Verb for Explain {
         if let Some(branch) = &explanation.branch {
             report.line(format!("  its task's branch: {}", text::branch(branch)));
         }
+        // The document has that of every job.
+        if let WorkState::Failed | WorkState::PutOff = explanation.work.state {
+            describe_output(explanation.output.as_ref(), &mut report);
+        }
         Ok(report.ended(match explanation.standing {
             // The policy gave two answers, so neither can be trusted.
             _ if explanation.contradiction.is_some() => Outcome::Failed,
@@ -64,6 +69,22 @@ pub fn describe_waiting(explanation: &Explanation, shared: &Shared, report: &mut
         _ => Vec::new(),
     };
     describe(explanation, &release, shared, report);
+}
+
+/// The last lines that a job printed.
+pub fn describe_output(output: Option<&JobOutput>, report: &mut Report) {
+    let Some(output) = output else {
+        return;
+    };
+    report.line(format!(
+        "  the end of its output, attempt {}:",
+        output.attempt
+    ));
+    for line in output.text.lines() {
+        // A tab is no danger, and aligns what it was written for.
+        let parts: Vec<String> = line.split('\t').map(shown).collect();
+        report.line(format!("    | {}", parts.join("\t")).trim_end());
+    }
 }
 
 /// The library's document, and the commands.

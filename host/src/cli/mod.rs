@@ -25,6 +25,7 @@ mod freeze_remedy;
 mod init;
 mod init_words;
 mod job;
+mod job_lines;
 mod lists;
 mod log;
 mod options;

@@ -6,7 +6,7 @@
 use clap::Args;
 use jiff::Timestamp;
 use serial_gate::queue::{Queue, TaskName, time};
-use serial_gate::store::{AuditEntry, Error as StoreError, ListedJob};
+use serial_gate::store::{AuditEntry, ListedJob};
 
 use super::Error;
 use super::audit;
@@ -24,7 +24,7 @@ pub struct TaskShow {
     task: TaskName,
 }
 
-/// Show a job: its state, worker, attempt, times and error
+/// Show a job: its state, worker, attempt, times and error, and the last lines that it printed
 #[derive(Args)]
 #[command(after_help = "Example:\n  serial-gate job show 12")]
 pub struct JobShow {
@@ -87,11 +87,11 @@ impl TaskShow {
 
 impl JobShow {
     pub fn run(self, queue: &mut Queue, shared: &Shared) -> Result<Report, Error> {
-        let found = queue.store().listed_job(Timestamp::now(), self.job)?;
-        let job = found.ok_or(StoreError::NoJob { id: self.job })?;
+        let whole = queue.whole_job(Timestamp::now(), self.job)?;
         let mut report = shared.report();
-        report.json(&job);
-        report.line(line(&job));
+        report.json(&whole);
+        let job = &whole.job;
+        report.line(line(job));
         let of = job.task_id.map_or_else(
             || "no task".into(),
             |task| text::task(task, job.work_item_id.as_deref()),
@@ -101,6 +101,7 @@ impl JobShow {
             shown_or_dash(job.repo.as_deref()),
             shown_or_dash(job.created_at.as_deref())
         ));
+        explain::describe_output(whole.output.as_ref(), &mut report);
         Ok(report)
     }
 }

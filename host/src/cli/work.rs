@@ -19,6 +19,7 @@ use serial_gate::worker::{self, Setup, Shutdown, Summary};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Error;
+use super::job_lines::JobLines;
 use super::log::Level;
 use super::options::{Shared, duration};
 use super::output::Report;
@@ -40,6 +41,10 @@ a pipeline, nothing advances the task: queue its next job, or run
 If the configuration file has a `[[project]]` for the repo, the task's branch is cut
 first, from the current tip of its base, and is in SERIAL_GATE_REMOTE, _BRANCH, _BASE
 and _BASE_COMMIT.
+
+Each line that the command prints comes out with its job before it, as `[12 A-1] text`,
+or with `--json` as a document. Its last 50 lines are kept with the job (8 KiB) and
+shown by `job show`, over HTTP and on the page to everybody who may read there.
 
 At SIGTERM the worker takes no more jobs, and exits when its commands have ended. A
 second SIGTERM ends the commands and requeues their jobs. The exit code is 0 even if
@@ -81,6 +86,9 @@ pub struct Work {
     /// How long to wait after the first failed attempt; each later wait is twice as long
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     retry_after: Duration,
+    /// Do not keep the last lines of the command's output with the job
+    #[arg(long)]
+    discard_output: bool,
     /// The program to run, and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<OsString>,
@@ -114,6 +122,8 @@ impl Verb for Work {
             tries: self.tries.get(),
             retry_after: self.retry_after,
             attempts: self.attempts,
+            prints_json: shared.json,
+            keeps_output: !self.discard_output,
         };
         let shutdown = Arc::new(Shutdown::default());
         shared.runtime.start()?;
@@ -132,7 +142,12 @@ impl Verb for Work {
         let rule = || Rule::Active(shared.overrides.clone());
         let open = || Ok(Queue::open(&shared.db, rule(), options.clone())?);
         shared.log_configuration();
-        let summary = worker::work(&open, &setup, &shutdown, &Timestamp::now)?;
+        let lines = JobLines::start()
+            .map_err(|cause| Error::because("cannot start a thread for the output", cause))?;
+        let print = |stream, text| lines.put(stream, text);
+        let worked = worker::work(&open, &setup, &shutdown, &Timestamp::now, &print);
+        lines.end();
+        let summary = worked?;
         let mut report = shared.report();
         report.json(&summary);
         report.line(in_words(&summary));

@@ -66,6 +66,7 @@ impl Queue {
             Standing::NotQueued => self.advice_for_itself(now, job.task_id, &work)?,
             Standing::Held(held) => remedy::of_held(held, self.front_is_held(now, held)?),
         };
+        let output = self.store.output_of(id)?;
         let explanation = Explanation {
             job,
             standing,
@@ -73,6 +74,7 @@ impl Queue {
             work,
             advice,
             branch,
+            output,
         };
         Ok((explanation, compared))
     }

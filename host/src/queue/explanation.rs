@@ -10,7 +10,9 @@ use super::Doubt;
 use super::advice::Advice;
 use super::pipeline::InPipeline;
 use crate::observe::Contradiction;
-use crate::store::{ActiveFreeze, FrozenDeploy, JobRow, JobWork, TaskBranch, TaskRow, TaskWork};
+use crate::store::{
+    ActiveFreeze, FrozenDeploy, JobOutput, JobRow, JobWork, TaskBranch, TaskRow, TaskWork,
+};
 
 /// A job, its standing, and what helps.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub struct Explanation {
     pub advice: Vec<Advice>,
     /// Its task's branch, once that is planned.
     pub branch: Option<TaskBranch>,
+    /// The last lines that its latest attempt printed, if they were kept.
+    pub output: Option<JobOutput>,
 }
 
 /// Whether a job may be claimed.
@@ -129,6 +133,9 @@ impl Explanation {
             }
             if let Some(branch) = &self.branch {
                 document.insert("branch".into(), json!(branch));
+            }
+            if let Some(output) = &self.output {
+                document.insert("output".into(), json!(output));
             }
         }
         document

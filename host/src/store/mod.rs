@@ -79,6 +79,7 @@ pub use records::lists::{Page, PageOf};
 pub use records::lookup::{ActiveTask, JobRow, TaskRow, WaitingJob};
 pub use records::new_job::NewJob;
 pub use records::outcome::TaskOutcome;
+pub use records::output::JobOutput;
 pub use records::pipeline::{MERGE, Pipeline, PipelineStage, Then};
 pub use records::retries::Retried;
 pub use records::shadow::{Disagreement, Look, ShadowRecord};

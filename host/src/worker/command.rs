@@ -154,6 +154,8 @@ mod tests {
             tries: 1,
             retry_after: Duration::ZERO,
             attempts: None,
+            prints_json: false,
+            keeps_output: true,
         };
         let job = Claimed {
             id: 1,

@@ -28,6 +28,18 @@ impl<'a> InHand<'a> {
         }
     }
 
+    /// Stores the last lines of its command. Without them it ends all the same.
+    pub fn keep_output(&mut self, text: &str) {
+        let (actor, claim) = (self.actor(), self.claim);
+        if let Err(error) = self.queue.store_mut().keep_output(actor, claim, text) {
+            tracing::warn!(
+                "the output of job {} is not kept: {}",
+                claim.job,
+                with_causes(&error)
+            );
+        }
+    }
+
     pub fn release(&mut self, why: &str) -> Outcome {
         let (actor, job) = (self.actor(), self.claim.job);
         match self.queue.release(actor, self.claim, Some(why)) {

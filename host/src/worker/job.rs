@@ -11,7 +11,8 @@ use super::child::{self, Ended, plainly};
 use super::command::{self, AtFault};
 use super::heartbeat::Heartbeat;
 use super::in_hand::InHand;
-use super::{Error, Outcome, PAUSE, Worker};
+use super::line::Form;
+use super::{Error, Outcome, PAUSE, Worker, output};
 use crate::backoff::backoff;
 use crate::error::with_causes;
 use crate::queue::{self, Queue};
@@ -65,9 +66,12 @@ impl Worker<'_> {
             Ok(command) => command,
             Err(error) => return Ok(hand.release_and_pause(plainly(&error))),
         };
-        let ran = child::run(&mut command, self.setup.timeout, &mut || {
-            hand.queue.store().let_go_of_moved_files();
-            heartbeat.cancelled()
+        let form = Form::of(job, self.setup.prints_json);
+        let (ran, last) = output::run(&mut command, &form, self.put, |command| {
+            child::run(command, self.setup.timeout, &mut || {
+                hand.queue.store().let_go_of_moved_files();
+                heartbeat.cancelled()
+            })
         });
         let ended = match ran {
             Ok(Ended::Exited(status)) if status.success() => Ok(Done::Forward),
@@ -79,7 +83,10 @@ impl Worker<'_> {
                 let why = format!("its command ended with {status} as its worker was stopped");
                 return Ok(hand.release(&why));
             }
-            Ok(Ended::Exited(status)) => Err(format!("the command ended with {status}")),
+            Ok(Ended::Exited(status)) => Err(format!(
+                "the command ended with {status}{}",
+                last.complaint()
+            )),
             Ok(Ended::OutOfTime) => {
                 let limit = self.setup.timeout.unwrap_or_default();
                 Err(format!(
@@ -99,6 +106,9 @@ impl Worker<'_> {
                 AtFault::Machine => return Ok(hand.release_and_pause(plainly(&cause))),
             },
         };
+        if let Some(text) = last.text().filter(|_| self.setup.keeps_output) {
+            hand.keep_output(&text);
+        }
         Ok(self.end(&mut hand, ended, &mut heartbeat))
     }
 

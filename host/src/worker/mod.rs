@@ -2,8 +2,9 @@
 //!
 //! Owns the threads: the parts, each of which does one job after another, and one that looks at the
 //! bases. Leaves the claim to `queue`, one job to `job`, the cut to `branch`, and the process to
-//! `child`. Callers rely on this: a job is ended only under its claim, a command whose claim is
-//! lost is stopped, and a worker that is shut down leaves no claimed job without a process.
+//! `child`. What the commands print goes to the caller, line by line. Callers rely on this: a job
+//! is ended only under its claim, a command whose claim is lost is stopped, and a worker that is
+//! shut down leaves no claimed job without a process.
 
 pub mod branch;
 
@@ -15,10 +16,13 @@ mod heartbeat;
 mod idle;
 mod in_hand;
 mod job;
+mod line;
+mod output;
 mod part;
 mod shutdown;
 
 pub use error::Error;
+pub use output::{Put, Stream};
 pub use shutdown::Shutdown;
 
 use std::ffi::OsString;
@@ -63,6 +67,10 @@ pub struct Setup {
     pub retry_after: Duration,
     /// After how many failed attempts a job has failed; none means the pipeline's number, or 1.
     pub attempts: Option<u32>,
+    /// Whether the lines of the commands are printed as JSON.
+    pub prints_json: bool,
+    /// Whether the last lines of a command are kept with its job.
+    pub keeps_output: bool,
 }
 
 type Open<'a> = &'a (dyn Fn() -> Result<Queue, Error> + Sync);
@@ -93,23 +101,27 @@ struct Worker<'a> {
     setup: &'a Setup,
     shutdown: &'a Shutdown,
     clock: &'a (dyn Fn() -> Timestamp + Sync),
+    put: Put<'a>,
     /// How many jobs may still be taken.
     left: AtomicU64,
     summary: Mutex<Summary>,
 }
 
-/// Works until it is shut down, or has done `max` jobs. `open` opens a queue for each part.
+/// Works until it is shut down, or has done `max` jobs. `open` opens a queue for each part, and
+/// `put` prints the lines of the commands.
 pub fn work(
     open: Open<'_>,
     setup: &Setup,
     shutdown: &Shutdown,
     clock: &(dyn Fn() -> Timestamp + Sync),
+    put: Put<'_>,
 ) -> Result<Summary, Error> {
     branch::check(&setup.projects)?;
     let worker = Worker {
         setup,
         shutdown,
         clock,
+        put,
         left: AtomicU64::new(setup.max.unwrap_or(u64::MAX)),
         summary: Mutex::default(),
     };

@@ -5,7 +5,9 @@ use axum::http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serial_gate::queue::{self, Queue, TaskName};
-use serial_gate::store::{self, EndedJob, Ending, NewJob, NextJob, Retry, json_time, sql_time};
+use serial_gate::store::{
+    self, Actor, EndedJob, Ending, NewJob, NextJob, Retry, json_time, sql_time,
+};
 use utoipa::ToSchema;
 
 use super::idempotency::{Key, MayBeRepeated};
@@ -93,6 +95,8 @@ pub struct Failure {
     #[serde(default, deserialize_with = "maybe_whole")]
     #[schema(minimum = 1, maximum = 100)]
     attempts: Option<i64>,
+    /// What the job printed, for people; the last 8 KiB are kept
+    output: Option<String>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -110,6 +114,8 @@ pub struct Finish {
     /// one, such as `done`, ends the task
     #[schema(min_length = 1, example = "development")]
     stage: Option<String>,
+    /// What the job printed, for people; the last 8 KiB are kept
+    output: Option<String>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -233,7 +239,11 @@ pub async fn finish(
     State(app): State<App>,
     Worker(caller): Worker,
     Path(id): Path<i64>,
-    Json(Finish { token, stage }): Json<Finish>,
+    Json(Finish {
+        token,
+        stage,
+        output,
+    }): Json<Finish>,
 ) -> Result<Json<Changed>, Problem> {
     let finish = move |queue: &mut Queue| {
         let (actor, claim) = (caller.actor(""), of(id, &token));
@@ -241,7 +251,7 @@ pub async fn finish(
             None => Ending::Done,
             Some(stage) => Ending::To { stage },
         };
-        let ended = queue.end_job(actor, claim, ending)?;
+        let ended = end(queue, actor, claim, ending, output.as_deref())?;
         let note = queue.sent_note(actor.now, &ended, stage.as_deref());
         Ok::<_, queue::Error>(Changed {
             note,
@@ -267,6 +277,7 @@ pub async fn fail(
         token,
         error,
         attempts,
+        output,
     }): Json<Failure>,
 ) -> Result<Json<Changed>, Problem> {
     if error
@@ -289,7 +300,7 @@ pub async fn fail(
                 first: Retry::FIRST,
             }),
         };
-        queue.end_job(actor, claim, ending)
+        end(queue, actor, claim, ending, output.as_deref())
     };
     let ended = app.writer.change(fail).await??;
     Ok(Json(Changed::ended(id, ended)))
@@ -341,6 +352,20 @@ impl Changed {
             ..Changed::to(job_id, &ended.status)
         }
     }
+}
+
+/// Ends a job, and keeps its output.
+fn end(
+    queue: &mut Queue,
+    actor: Actor<'_>,
+    claim: store::Claim<'_>,
+    ending: Ending<'_>,
+    output: Option<&str>,
+) -> Result<EndedJob, queue::Error> {
+    if let Some(output) = output.filter(|output| !output.is_empty()) {
+        queue.store_mut().keep_output(actor, claim, output)?;
+    }
+    queue.end_job(actor, claim, ending)
 }
 
 fn of(job: i64, token: &str) -> store::Claim<'_> {

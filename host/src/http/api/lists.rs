@@ -5,10 +5,9 @@
 use axum::extract::State;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serial_gate::queue::{self, TaskDocument, TaskName};
+use serial_gate::queue::{self, TaskDocument, TaskName, WholeJob};
 use serial_gate::store::{
-    self, FreezeFilter, JobFilter, JobStatus, ListedFreeze, ListedJob, ListedTask, PageOf,
-    TaskFilter,
+    FreezeFilter, JobFilter, JobStatus, ListedFreeze, ListedJob, ListedTask, PageOf, TaskFilter,
 };
 use utoipa::{IntoParams, ToSchema};
 
@@ -227,18 +226,15 @@ pub async fn jobs(
     get, path = "/v1/jobs/{id}", tag = "jobs", security(("token" = ["reader"])),
     params(("id" = i64, Path, description = "The job")),
     responses(
-        (status = 200, description = "The job", body = ListedJob),
+        (status = 200, description = "The job", body = WholeJob),
     )
 )]
 pub async fn job(
     State(app): State<App>,
     _: Viewer,
     Path(id): Path<i64>,
-) -> Result<Json<ListedJob>, Problem> {
-    let read = move |reader: &mut Reader| {
-        let job = reader.queue.store().listed_job(Timestamp::now(), id)?;
-        job.ok_or(store::Error::NoJob { id })
-    };
+) -> Result<Json<WholeJob>, Problem> {
+    let read = move |reader: &mut Reader| reader.queue.whole_job(Timestamp::now(), id);
     Ok(Json(app.reader.run(read).await??))
 }
 

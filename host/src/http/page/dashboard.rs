@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use jiff::Timestamp;
 use serial_gate::model::Verdict;
-use serial_gate::printable::as_it_is;
+use serial_gate::printable::{as_it_is, printable};
 use serial_gate::queue::{
     Acting, Doubt, Error, RepoState, State as QueueState, Waiting, reasons, until_words,
 };
@@ -32,6 +32,10 @@ const SCRIPT: &str = include_str!("../../../templates/dashboard.js");
 
 /// The shown entries of the policy's history.
 const EVENTS: usize = 20;
+/// The failed jobs whose output is shown, and how many of its letters: the page is read again after
+/// each change.
+const OUTPUTS: usize = 20;
+const LETTERS: usize = 2_000;
 /// The shown waiting jobs of each repo.
 const JOBS: usize = 50;
 
@@ -208,6 +212,13 @@ fn read(reader: &mut Reader, caller: &Caller, said: Option<String>) -> Result<Pa
         let is_stuck = repo.work.iter().any(|line| line.class == FAILED);
         (!repo.frozen, !is_stuck)
     });
+    let failed = repos.iter_mut().flat_map(|repo| &mut repo.work);
+    for line in failed.filter(|line| line.job.is_some()).take(OUTPUTS) {
+        if let Some(job) = line.job {
+            let output = reader.queue.store().output_of(job)?;
+            line.output = output.map(|output| end_of(&output.text));
+        }
+    }
     let held = repos.iter().map(|repo| repo.held).sum::<usize>() + state.others.held.len();
     Ok(Page {
         held,
@@ -232,6 +243,14 @@ fn read(reader: &mut Reader, caller: &Caller, said: Option<String>) -> Result<Pa
         }),
         said,
     })
+}
+
+/// The end of an output, with nothing in it that reverses a line.
+fn end_of(output: &str) -> String {
+    let letters = output.chars().count().saturating_sub(LETTERS);
+    let end: String = output.chars().skip(letters).collect();
+    let lines: Vec<_> = end.lines().map(printable).collect();
+    lines.join("\n")
 }
 
 const HELD: &str = "held";

@@ -16,6 +16,10 @@ pub struct Line {
     pub class: &'static str,
     /// The command to run, if the line is advice.
     pub command: Option<String>,
+    /// The failed job that it is about, whose output may be shown.
+    pub job: Option<i64>,
+    /// The end of that output.
+    pub output: Option<String>,
 }
 
 /// The class of jobs that an operator should look at.
@@ -38,15 +42,16 @@ pub fn lines(name: &str, repo: &RepoState) -> Vec<Line> {
         text: advice.in_words(&as_it_is),
         class: "quiet",
         command: advice.command(),
+        job: None,
+        output: None,
     }));
     lines.extend(repo.other_work.iter().map(|job| {
-        let Line { text, class, .. } = line(job);
+        let line = line(job);
         let task = job.task_id.map(|id| named(id, job.work_item_id.as_deref()));
         let of = task.map(|task| format!("{task}: ")).unwrap_or_default();
         Line {
-            text: format!("{of}{text}"),
-            class,
-            command: None,
+            text: format!("{of}{}", line.text),
+            ..line
         }
     }));
     if repo.more_work > 0 {
@@ -54,6 +59,8 @@ pub fn lines(name: &str, repo: &RepoState) -> Vec<Line> {
             text: format!("and {} more", repo.more_work),
             class: "quiet",
             command: None,
+            job: None,
+            output: None,
         });
     }
     lines
@@ -70,6 +77,8 @@ fn line(job: &JobWork) -> Line {
         text: job.in_words(&as_it_is),
         class,
         command: None,
+        job: job.job_id.filter(|_| job.state == WorkState::Failed),
+        output: None,
     }
 }
 

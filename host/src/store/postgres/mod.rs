@@ -22,6 +22,7 @@ pub(crate) mod made;
 pub(crate) mod migrate;
 pub(crate) mod needs;
 mod one_state;
+mod output_table;
 pub(crate) mod outsider;
 pub(crate) mod own_table;
 pub(crate) mod own_tables;

@@ -4,6 +4,7 @@
 //! `schema`. Callers rely on this: the tables that `records` uses have the names and columns that
 //! they have on the other engine, so that one statement serves both.
 
+use super::output_table::OUTPUT;
 use super::own_table::{Own, table};
 use super::schema::{ID, INTEGER, INTEGER_OR_NULL, TEXT, TEXT_OR_NULL};
 
@@ -25,7 +26,7 @@ macro_rules! now_ms {
 pub(super) const NOW_MS: &str = now_ms!();
 
 /// Tables of the gate's own.
-pub(crate) const OWN: [Own; 31] = [
+pub(crate) const OWN: [Own; 32] = [
     // The last good clause of each policy and settings: instead of a policy that fails, or while valid.
     table(
         "serial_gate_clause",
@@ -356,6 +357,8 @@ pub(crate) const OWN: [Own; 31] = [
         ],
         "",
     ),
+    // The last output of the latest attempt of each job, for the jobs that ended last.
+    OUTPUT,
     // One row: the server that held the database last, and its timeline. `identity` explains it.
     table(
         "serial_gate_server",

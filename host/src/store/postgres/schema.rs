@@ -161,7 +161,7 @@ pub(crate) const UNIQUE: [Index; 2] = [
 
 /// Indexes. SQLite has each row's id at the end of every index; here it is named where an order
 /// needs it.
-pub(crate) const INDEXES: [Index; 29] = [
+pub(crate) const INDEXES: [Index; 30] = [
     (QUEUED, "jobs", "(id) WHERE status = 'queued'"),
     (
         PARTITIONS,
@@ -240,6 +240,7 @@ pub(crate) const INDEXES: [Index; 29] = [
         "(generation, at)",
     ),
     ("serial_gate_audit_repo", "serial_gate_audit", "(repo, id)"),
+    ("serial_gate_output_job", "serial_gate_output", "(job)"),
     (
         "serial_gate_deploy_degraded",
         "serial_gate_deploy",

@@ -38,6 +38,7 @@ pub(crate) mod moved_chats;
 pub(crate) mod named;
 pub(crate) mod new_job;
 pub(crate) mod outcome;
+pub(crate) mod output;
 pub(crate) mod pipeline;
 pub(crate) mod plans;
 pub(crate) mod retries;

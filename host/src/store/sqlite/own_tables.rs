@@ -4,7 +4,7 @@
 //! Callers rely on this: a prepared database has exactly this text.
 
 /// Tables of the gate's own, each with the statements that make it.
-pub(crate) const OWN: [(&str, &str); 29] = [
+pub(crate) const OWN: [(&str, &str); 30] = [
     // The last good clause of each policy and settings, used when the policy fails. While it is
     // valid, a command that claims once does without the policy.
     (
@@ -319,6 +319,19 @@ pub(crate) const OWN: [(&str, &str); 29] = [
             id INTEGER PRIMARY KEY,
             pipeline TEXT NOT NULL
         );",
+    ),
+    // The last output of the latest attempt of each job, for the jobs that ended last.
+    (
+        "serial_gate_output",
+        "CREATE TABLE serial_gate_output (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            job INTEGER NOT NULL,
+            fence INTEGER NOT NULL,
+            attempt INTEGER NOT NULL,
+            at TEXT NOT NULL,
+            text TEXT NOT NULL
+        );
+        CREATE INDEX serial_gate_output_job ON serial_gate_output (job);",
     ),
     // Since when a job is the head of its repo, if its row has no usable time. `waiting` writes it.
     (
