@@ -33,13 +33,16 @@ def before_call(context, case, kwargs):
         # What is refused stays as it is.
         if isinstance(wait, (int, float)) and 0 < wait <= 300:
             case.body["wait"] = 0
+        # A schema has no words for it: one of the two.
+        if {"agent", "agents"} <= case.body.keys():
+            case.body.pop("agent")
     if case.path.startswith("/v1/tasks/") and isinstance(case.body, dict) and case.body.get("force") is True:
-        # A schema has no words for it: `reason` may be empty otherwise.
+        # Nor for this: `reason` may be empty otherwise.
         reason = case.body.get("reason", "")
         if isinstance(reason, str) and not reason.strip():
             case.body["reason"] = "because"
     if case.method == "PATCH" and isinstance(case.body, dict) and case.body and not {"stage", "label"} & case.body.keys():
-        # Nor for one of two.
+        # Nor for one of these two.
         case.body["label"] = None
     if case.path == "/v1/jobs" and isinstance(case.body, dict) and case.body:
         if case.body.get("task") is not None:

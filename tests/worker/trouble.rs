@@ -28,10 +28,10 @@ fn a_job_whose_branch_cannot_be_cut_keeps_its_place_and_is_tried_again() {
     insta::assert_snapshot!(ran.stdout, @"0 jobs done, 0 failed, 1 put off, 0 given up");
     let told = settled(&gate.run(&["explain", "1"]).stdout);
     let told = told.replace(gate.path("").to_str().unwrap(), "FOLDER/");
-    insta::assert_snapshot!(told, @r#"
-    job 1 for `analyst` in `alpha` is put off until TIME
+    insta::assert_snapshot!(told, @"
+    job 1 of task 1 (ORCH-1) for `analyst` in `alpha` is put off until TIME
       error: its branch could not be cut: git cannot read the branches of the remote of `alpha` (`FOLDER/remote.git`): there is no repository, or this worker's user may not read it: correct `remote` in the configuration file; git says: fatal: 'the remote' does not appear to be a git repository; fatal: Could not read from remote repository.; Please make sure you have the correct access rights; and the repository exists.
-    "#);
+    ");
     // No worker gets it in the meantime.
     gate.run(&["claim"]).exits(3);
     std::fs::rename(gate.path("away.git"), gate.path("remote.git")).unwrap();
