@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serial_gate::queue::{
     Acting, Advice, Changes, Others, Queue as GatedQueue, RepoState, State, until_words,
 };
-use serial_gate::store::sql_time;
+use serial_gate::store::{PullState, sql_time};
 
 use super::Error;
 use super::advice::line;
@@ -184,7 +184,9 @@ fn describe_repo(
     }
     let branch = active.and_then(|task| task.branch.as_ref());
     if let Some(branch) = branch {
-        let tone = if branch.base_moved_to.is_some() || branch.base_deleted {
+        let pull = branch.pull_request.as_ref();
+        let is_closed = pull.is_some_and(|pull| pull.state == PullState::Closed);
+        let tone = if branch.base_moved_to.is_some() || branch.base_deleted || is_closed {
             Tone::Held
         } else {
             Tone::Quiet

@@ -1,14 +1,18 @@
 //! `serve`: the queue over HTTP.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::unix::fs::MetadataExt;
 use std::thread;
 
 use clap::Args;
+use serial_gate::error::with_causes;
+use serial_gate::worker::branch::Hooked;
 
 use super::Error;
 use super::log::Level;
 use super::options::Shared;
 use super::output::Report;
+use super::plain_text;
 use super::verb::Verb;
 use crate::http::{self, Limits, Service};
 
@@ -60,12 +64,36 @@ impl Verb for Serve {
             trust: shared.trust.clone(),
             repos: shared.configured_repos(),
             projects: shared.projects.clone(),
+            hooks: hooks(shared)?,
+            read_secret: |path| plain_text::read(path).map_err(|error| with_causes(&error)),
             alerts: super::alerts::settings(shared)?,
             log_lines_dropped: shared.log.dropped(),
         };
         http::serve(service, |address| announce(address, shared.report()))?;
         Ok(shared.report())
     }
+}
+
+/// The projects that take webhooks. Each secret must be there: a forge repeats no webhook by
+/// itself.
+fn hooks(shared: &Shared) -> Result<Vec<Hooked>, Error> {
+    let mut hooks = Vec::new();
+    for project in &shared.projects {
+        hooks.extend(project.hooked()?);
+    }
+    for hook in &hooks {
+        let path = hook.secret.display();
+        plain_text::read(&hook.secret).map_err(|cause| {
+            let repo = hook.repo.escape_debug();
+            let what = format!("the `hook_secret` of the project `{repo}` cannot be used");
+            Error::because(what, cause)
+        })?;
+        let mode = std::fs::metadata(&hook.secret).map_or(0, |about| about.mode());
+        if mode & 0o004 != 0 {
+            tracing::warn!("every user of this machine can read `{path}`: `chmod o-r` it");
+        }
+    }
+    Ok(hooks)
 }
 
 /// An address to listen on. A port alone, and `localhost`, mean this machine only.

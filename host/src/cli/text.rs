@@ -7,7 +7,7 @@ use serial_gate::model::Verdict;
 use serial_gate::printable::is_invisible;
 use serial_gate::queue::{Doubt, TaskName, reasons, task_words};
 use serial_gate::store::{TaskBranch, sql_time, time_since};
-use serial_gate::worker::branch::{base_words, short};
+use serial_gate::worker::branch::{base_words, pull_words, short};
 
 use super::options::Shared;
 use super::output::{Tone, toned};
@@ -132,7 +132,7 @@ pub fn task_name(text: &str) -> Result<TaskName, String> {
 }
 
 /// A branch and its base: `task/ORCH-1`, cut from `main` at 1a2b3c4d; and what to do if the base
-/// has changed.
+/// has changed; and its pull request.
 pub fn branch(branch: &TaskBranch) -> String {
     let verb = if branch.cut_at.is_some() {
         "cut"
@@ -140,11 +140,14 @@ pub fn branch(branch: &TaskBranch) -> String {
         "to be cut"
     };
     let since = base_words(branch, Timestamp::now(), &shown).map(|words| format!("; {words}"));
+    let pull = branch.pull_request.as_ref();
+    let pull = pull.map(|pull| format!("; {}", pull_words(pull, &shown)));
     format!(
-        "`{}`, {verb} from `{}` at {}{}",
+        "`{}`, {verb} from `{}` at {}{}{}",
         shown(&branch.name),
         shown(&branch.base),
         shown(&short(&branch.base_commit)),
-        since.unwrap_or_default()
+        since.unwrap_or_default(),
+        pull.unwrap_or_default()
     )
 }

@@ -17,6 +17,7 @@ use super::transport::answers::Answers;
 use super::transport::connections::Connections;
 use super::transport::counters::Counters;
 use super::transport::parameters::Parameters;
+use super::transport::hooks::Hooks;
 use super::transport::reader::Reader;
 use super::transport::shutdown::Shutdown;
 use super::transport::uploads::Uploads;
@@ -38,6 +39,7 @@ pub struct Parts {
     pub connections: Arc<Connections>,
     pub answers: Arc<Answers>,
     pub uploads: Uploads,
+    pub hooks: Arc<Hooks>,
     pub counters: Arc<Counters>,
     pub document: String,
     /// The methods of each path, as the header `Allow` lists them.

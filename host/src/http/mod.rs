@@ -30,7 +30,7 @@ use serial_gate::observe::Pace;
 use serial_gate::policy::{Runtime, Trust};
 use serial_gate::queue::{Error as QueueError, Options, Queue};
 use serial_gate::store::{Database, Store};
-use serial_gate::worker::branch::Project;
+use serial_gate::worker::branch::{Hooked, Project};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore};
 
@@ -40,6 +40,7 @@ use transport::access::Access;
 use transport::actor::Handle;
 use transport::connections::Connections;
 use transport::counters::Counters;
+use transport::hooks::{Hooks, ReadSecret};
 use transport::keys::Keys;
 use transport::limits::TooFew;
 use transport::listen::{self, Listening};
@@ -73,6 +74,10 @@ pub struct Service {
     pub repos: Vec<String>,
     /// The projects in which workers cut branches. The service only checks the branches' names.
     pub projects: Vec<Project>,
+    /// The projects that take webhooks of their forges.
+    pub hooks: Vec<Hooked>,
+    /// Reads the file with a webhook's secret.
+    pub read_secret: ReadSecret,
     /// Where alerts go.
     pub alerts: alerts::Settings,
     /// How many lines of this process's log could not be written.
@@ -231,6 +236,7 @@ async fn run(
     let Routes {
         guarded,
         public,
+        signed,
         document,
         allowed,
         parameters,
@@ -240,6 +246,7 @@ async fn run(
         .await
         .map_err(|cause| Error::Listen { address, cause })?;
     let address = listener.local_addr().map_err(Error::Start)?;
+    let hooks = Arc::new(Hooks::new(service.hooks.clone(), service.read_secret));
     let app = App(Arc::new(Parts {
         writer,
         reader,
@@ -248,6 +255,7 @@ async fn run(
         connections: Arc::new(Connections::new(service.limits, service.proxies.clone())),
         answers: Arc::default(),
         uploads: Uploads::default(),
+        hooks,
         counters: Arc::new(Counters::new()),
         document: document.to_json().map_err(Error::Document)?,
         allowed,
@@ -264,7 +272,7 @@ async fn run(
         answers: Arc::clone(&app.answers),
         trigger,
     };
-    let router = with_layers(guarded, public, app);
+    let router = with_layers([guarded, public, signed], app);
     ready(address);
     let stopped = listen::serve(listening, router, &ended).await;
     alerting.end();

@@ -14,7 +14,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::api::{
-    audit, claims, deploys, freezes, health, jobs, lists, metrics, policy, proposals, queue, tasks,
+    audit, claims, deploys, freezes, health, hooks, jobs, lists, metrics, policy, proposals, queue,
+    tasks,
 };
 use super::app::App;
 use super::page::{dashboard, events, forms, login};
@@ -28,6 +29,8 @@ pub struct Routes {
     pub guarded: Router<App>,
     /// These need no token.
     pub public: Router<App>,
+    /// These need a signature instead.
+    pub signed: Router<App>,
     pub document: utoipa::openapi::OpenApi,
     /// The methods of each path, as the header `Allow` lists them.
     pub allowed: HashMap<String, String>,
@@ -79,14 +82,21 @@ pub fn routes() -> Routes {
         .routes(routes!(login::logout))
         .routes(routes!(dashboard::style))
         .routes(routes!(dashboard::script));
+    let signed = OpenApiRouter::new()
+        .routes(routes!(hooks::github))
+        .routes(routes!(hooks::gitlab))
+        .routes(routes!(hooks::gitea));
     let (guarded, mut document) = guarded.split_for_parts();
     let (public, described) = public.split_for_parts();
+    document.merge(described);
+    let (signed, described) = signed.split_for_parts();
     document.merge(described);
     let allowed = complete(&mut document);
     let parameters = Parameters::of(&mut document);
     Routes {
         guarded,
         public,
+        signed,
         document,
         allowed,
         parameters,
@@ -94,7 +104,7 @@ pub fn routes() -> Routes {
 }
 
 /// The routes behind the layers.
-pub fn with_layers(guarded: Router<App>, public: Router<App>, app: App) -> Router {
+pub fn with_layers([guarded, public, signed]: [Router<App>; 3], app: App) -> Router {
     let access = || Arc::clone(&app.access);
     let public = public
         .method_not_allowed_fallback(no_method)
@@ -106,6 +116,8 @@ pub fn with_layers(guarded: Router<App>, public: Router<App>, app: App) -> Route
         .fallback(nothing_here)
         .layer(from_fn_with_state(access(), origin::check))
         .merge(public)
+        // A forge is on another machine, and its signature is all that counts.
+        .merge(signed.method_not_allowed_fallback(no_method))
         .layer(DefaultBodyLimit::max(body::JSON))
         .layer(from_fn(body::receive))
         .layer(from_fn(head::check))

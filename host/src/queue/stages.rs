@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::added::or_unsaid;
 use super::nearest::named;
 use super::{Error, Queue};
-use crate::store::{FinishedStages, TaskOutcome};
+use crate::store::{FinishedStages, TaskOutcome, WITHOUT_WORK, plain};
 
 /// What other systems call the end of a task, in lower case letters.
 const USUAL: [&str; 23] = [
@@ -39,20 +39,6 @@ const USUAL: [&str; 23] = [
     "wontfix",
 ];
 
-/// Those of them that mean an end without the work.
-const WITHOUT_WORK: [&str; 10] = [
-    "abandoned",
-    "aborted",
-    "canceled",
-    "cancelled",
-    "discarded",
-    "dropped",
-    "failed",
-    "obsolete",
-    "rejected",
-    "wontfix",
-];
-
 /// The subject of the notes of this file.
 const WHAT: &str = "whether the stage is a finished one";
 
@@ -69,25 +55,24 @@ pub(super) fn end_meant(stage: &str) -> &'static str {
 /// The finished stage in which a task ends. A stage that means an end without the work is for
 /// cancelled tasks only, if the rules have another stage.
 pub fn stage_of(outcome: TaskOutcome, finished: &FinishedStages) -> &str {
-    let is_done = |stage: &&str| outcome_in(stage) == TaskOutcome::Done;
-    let done = finished.iter().find(is_done).unwrap_or(finished.first());
+    let done = finished.of_done();
     let cancelled = |stage: &&str| matches!(plain(stage).as_str(), "cancelled" | "canceled");
     match outcome {
         TaskOutcome::Done => done,
         TaskOutcome::Cancelled => finished
             .iter()
             .find(cancelled)
-            .or_else(|| finished.iter().find(|stage| !is_done(stage)))
+            .or_else(|| {
+                let is_without_work = |stage: &&str| outcome_in(stage) == TaskOutcome::Cancelled;
+                finished.iter().find(is_without_work)
+            })
             .unwrap_or(done),
     }
 }
 
 /// How a task ends that is moved to this finished stage.
 pub(super) fn outcome_in(stage: &str) -> TaskOutcome {
-    match WITHOUT_WORK.contains(&plain(stage).as_str()) {
-        true => TaskOutcome::Cancelled,
-        false => TaskOutcome::Done,
-    }
+    TaskOutcome::in_stage(stage)
 }
 
 /// The note about a task that had ended before it was ended again.
@@ -197,12 +182,6 @@ pub fn near_finished<'a>(stage: &str, finished: &'a FinishedStages) -> Option<&'
     };
     let meant = finished.iter().find(is_meant);
     meant.or_else(|| USUAL.contains(&plain.as_str()).then(|| finished.first()))
-}
-
-/// In lower case, letters and digits only: `Done`, `done ` and `wont-fix` are `done` and `wontfix`.
-fn plain(stage: &str) -> String {
-    let letters = stage.chars().filter(|c| c.is_alphanumeric());
-    letters.flat_map(char::to_lowercase).collect()
 }
 
 /// One letter of a short name, and two of a longer one, are left out, added, changed or swapped.

@@ -3,10 +3,14 @@
 //! Owns which of these a change is: the rules say which stages are finished. Leaves the rows, the
 //! jobs that end with a task and the audit to the store.
 
+use jiff::Timestamp;
+
 use super::stages::{outcome_in, stage_of};
 use super::{Error, Queue, Running};
 use crate::gate::finished_stages;
-use crate::store::{Actor, FinishedStages, Move, TaskEnd, TaskOutcome};
+use crate::store::{
+    Actor, Claim, Ending, FinishedStages, Hook, HookEffect, Move, TaskEnd, TaskOutcome,
+};
 
 impl Queue {
     /// The stages in which a task is finished, as the rules have them now.
@@ -74,6 +78,25 @@ impl Queue {
             running,
         };
         Ok(self.store.end_tasks(actor, ids, end)?)
+    }
+
+    /// Ends a claimed job, as [`Store::end_job`](crate::store::Store::end_job) does under the rules
+    /// of now.
+    pub fn end_job(
+        &mut self,
+        actor: Actor<'_>,
+        claim: Claim<'_>,
+        ending: Ending<'_>,
+    ) -> Result<(), Error> {
+        let finished = self.finished_stages()?;
+        Ok(self.store_mut().end_job(actor, claim, ending, &finished)?)
+    }
+
+    /// Takes a delivery of a forge's webhook, as
+    /// [`Store::take_hook`](crate::store::Store::take_hook) does under the rules of now.
+    pub fn take_hook(&mut self, now: Timestamp, hook: Hook<'_>) -> Result<HookEffect, Error> {
+        let finished = self.finished_stages()?;
+        Ok(self.store.take_hook(now, hook, &finished)?)
     }
 
     fn move_to<'a>(&mut self, stage: &'a str, running: Running<'a>) -> Result<Move<'a>, Error> {

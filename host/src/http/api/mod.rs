@@ -8,6 +8,8 @@ pub mod deploys;
 mod figures;
 pub mod freezes;
 pub mod health;
+mod hook_news;
+pub mod hooks;
 mod idempotency;
 pub mod jobs;
 pub mod lists;

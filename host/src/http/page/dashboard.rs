@@ -16,9 +16,9 @@ use serial_gate::queue::{
     Acting, Doubt, Error, RepoState, State as QueueState, Waiting, reasons, until_words,
 };
 use serial_gate::store::{
-    GenerationEvent, GenerationState, Role, TaskBranch, sql_time, time_since,
+    GenerationEvent, GenerationState, Pull, PullState, Role, TaskBranch, sql_time, time_since,
 };
-use serial_gate::worker::branch::{base_words, short};
+use serial_gate::worker::branch::{base_words, is_link, pull_words, short};
 
 use super::work::{FAILED, Line, Named, Tasks, lines};
 use crate::http::api::age::{age, age_of, in_words};
@@ -103,6 +103,13 @@ struct Branch {
     base: String,
     commit: String,
     base_words: Option<String>,
+    pull: Option<PullLine>,
+}
+
+struct PullLine {
+    words: String,
+    class: &'static str,
+    url: Option<String>,
 }
 
 struct Job {
@@ -335,6 +342,22 @@ fn branch(branch: &TaskBranch, now: Timestamp) -> Branch {
         base: branch.base.clone(),
         commit: short(&branch.base_commit),
         base_words: base_words(branch, now, &as_it_is),
+        pull: branch.pull_request.as_ref().map(pull),
+    }
+}
+
+fn pull(pull: &Pull) -> PullLine {
+    let without_url = Pull {
+        url: None,
+        ..pull.clone()
+    };
+    PullLine {
+        words: sentence(&pull_words(&without_url, &as_it_is)),
+        class: match pull.state {
+            PullState::Closed => HELD,
+            PullState::Open | PullState::Merged => "free",
+        },
+        url: pull.url.clone().filter(|url| is_link(url)),
     }
 }
 

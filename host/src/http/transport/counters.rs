@@ -28,11 +28,18 @@ struct Answered {
     status: u16,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Hook {
+    forge: &'static str,
+    outcome: &'static str,
+}
+
 pub struct Counters {
     pub claimed: Counter,
     pub found_nothing: Counter,
     answered: Family<Answered, Counter>,
     took: Histogram,
+    hooks: Family<Hook, Counter>,
 }
 
 impl Counters {
@@ -42,7 +49,13 @@ impl Counters {
             found_nothing: Counter::default(),
             answered: Family::default(),
             took: Histogram::new(SECONDS),
+            hooks: Family::default(),
         }
+    }
+
+    /// Counts a webhook of a forge.
+    pub fn count_hook(&self, forge: &'static str, outcome: &'static str) {
+        self.hooks.get_or_create(&Hook { forge, outcome }).inc();
     }
 
     pub fn register(&self, registry: &mut Registry) {
@@ -55,6 +68,11 @@ impl Counters {
             "claims_empty",
             "Claims that found nothing, at once or after their wait",
             self.found_nothing.clone(),
+        );
+        registry.register(
+            "hooks",
+            "Webhooks of forges, by what came of them",
+            self.hooks.clone(),
         );
         registry.register(
             "http_requests",

@@ -2,7 +2,8 @@
 //!
 //! - Connections: `listen`, `connections`, `limits`, `peer`, `socket`.
 //! - A request, in the order in which it passes them: `counters`, `head`, `body`, `origin`,
-//!   `access` (with `client`, `cookies`, `keys`, `secret`), `extract`, `uploads`.
+//!   `access` (with `client`, `cookies`, `keys`, `secret`), `extract`, `uploads`, `hooks` (with
+//!   `signature`).
 //! - Answers: `answers`, `problem`, `status`, `document`.
 //! - Threads: `actor`, `reader`, `writer` (with `change`, `waiter`).
 //!
@@ -21,6 +22,7 @@ pub mod counters;
 pub mod document;
 pub mod extract;
 pub mod head;
+pub mod hooks;
 pub mod keys;
 pub mod limits;
 pub mod listen;
@@ -31,6 +33,7 @@ pub mod problem;
 pub mod reader;
 pub mod secret;
 pub mod shutdown;
+pub mod signature;
 mod socket;
 mod status;
 pub mod uploads;

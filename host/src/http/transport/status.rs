@@ -194,6 +194,8 @@ impl From<branch::Error> for Problem {
             | E::Base { .. }
             | E::Unusable { .. }
             | E::Unprintable(_)
+            | E::HalfAForge { .. }
+            | E::ForgeRepo { .. }
             | E::NoBase { .. }
             | E::NoGit(_)
             | E::NoFolder(_)

@@ -4,12 +4,13 @@
 //! `schema`. Callers rely on this: the tables that `records` uses have the names and columns that
 //! they have on the other engine, so that one statement serves both.
 
+use super::branch_tables::{BASE, CUT_FROM, HOOK, PULL};
 use super::output_table::OUTPUT;
 use super::own_table::{Own, table};
 use super::schema::{ID, INTEGER, INTEGER_OR_NULL, TEXT, TEXT_OR_NULL};
 
 const BOOLEAN: &str = "boolean NOT NULL";
-const ONE_INTEGER: &str = "bigint PRIMARY KEY";
+pub(super) const ONE_INTEGER: &str = "bigint PRIMARY KEY";
 const ONE_TEXT: &str = "text COLLATE \"C\" PRIMARY KEY";
 
 /// Rows come and go with every claim, and dead ones lie at the front of what the next claim reads.
@@ -26,7 +27,7 @@ macro_rules! now_ms {
 pub(super) const NOW_MS: &str = now_ms!();
 
 /// Tables of the gate's own.
-pub(crate) const OWN: [Own; 32] = [
+pub(crate) const OWN: [Own; 34] = [
     // The last good clause of each policy and settings: instead of a policy that fails, or while valid.
     table(
         "serial_gate_clause",
@@ -282,30 +283,10 @@ pub(crate) const OWN: [Own; 32] = [
         &[("channel", TEXT), ("chat", TEXT), ("moved_to", TEXT)],
         "channel, chat",
     ),
-    // Whether a base, at its last examined tip, contains the commit that a branch was cut at. NULL:
-    // the search took too long.
-    table(
-        "serial_gate_cut_from",
-        &[
-            ("repo", TEXT),
-            ("base", TEXT),
-            ("base_commit", TEXT),
-            ("tip", TEXT),
-            ("contained", INTEGER_OR_NULL),
-        ],
-        "repo, base, base_commit",
-    ),
-    // The last seen tip of each base. An empty tip: there was no such base.
-    table(
-        "serial_gate_base",
-        &[
-            ("repo", TEXT),
-            ("base", TEXT),
-            ("tip", TEXT),
-            ("seen_at", TEXT),
-        ],
-        "repo, base",
-    ),
+    CUT_FROM,
+    BASE,
+    PULL,
+    HOOK,
     // Who may use the service, and the hashes of their tokens.
     table(
         "serial_gate_access",

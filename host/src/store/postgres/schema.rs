@@ -145,8 +145,8 @@ pub(crate) const SHARED: [Shared; 3] = [
 /// An index: its name, its table and what it covers.
 pub(crate) type Index = (&'static str, &'static str, &'static str);
 
-/// Indexes that keep a state to one generation.
-pub(crate) const UNIQUE: [Index; 2] = [
+/// Indexes that keep a state to one generation, and a delivery to one row.
+pub(crate) const UNIQUE: [Index; 3] = [
     (
         "serial_gate_generation_active",
         "serial_gate_generation",
@@ -156,6 +156,11 @@ pub(crate) const UNIQUE: [Index; 2] = [
         "serial_gate_generation_shadow",
         "serial_gate_generation",
         "(state) WHERE state = 'shadow'",
+    ),
+    (
+        "serial_gate_hook_mark",
+        "serial_gate_hook",
+        "(forge, repo, mark)",
     ),
 ];
 

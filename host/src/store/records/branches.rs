@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::holding::check_claim;
 use super::jobs::Claim;
+use super::pulls::{Pull, pull_at};
 use crate::store::engine::{Row, values};
 use crate::store::{Error, Store, sql_time};
 
@@ -41,6 +42,9 @@ pub struct TaskBranch {
     pub base_seen_at: Option<String>,
     /// Whether the remote had no such base when it was last looked at.
     pub base_deleted: bool,
+    /// Its pull request, if the forge told of one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pull_request: Option<Pull>,
 }
 
 /// Whether a base has a commit that a branch was cut at.
@@ -160,7 +164,17 @@ pub(crate) const BRANCH: &str = "gate_branch, gate_base, gate_base_commit, gate_
         AND seen.tip = '' AND gate_cut_at IS NOT NULL),
     (SELECT seen_at FROM serial_gate_base AS seen WHERE seen.repo = tasks.repo
         AND seen.base = gate_base
-        AND seen.tip IS DISTINCT FROM gate_base_commit AND gate_cut_at IS NOT NULL)";
+        AND seen.tip IS DISTINCT FROM gate_base_commit AND gate_cut_at IS NOT NULL),
+    (SELECT state FROM serial_gate_pull AS pull
+        WHERE pull.task = tasks.id AND pull.branch = gate_branch),
+    (SELECT forge FROM serial_gate_pull AS pull
+        WHERE pull.task = tasks.id AND pull.branch = gate_branch),
+    (SELECT who FROM serial_gate_pull AS pull
+        WHERE pull.task = tasks.id AND pull.branch = gate_branch),
+    (SELECT url FROM serial_gate_pull AS pull
+        WHERE pull.task = tasks.id AND pull.branch = gate_branch),
+    (SELECT at FROM serial_gate_pull AS pull
+        WHERE pull.task = tasks.id AND pull.branch = gate_branch)";
 
 /// A task's branch, from a column on.
 pub(crate) fn branch_at(row: Row<'_>, column: usize) -> Result<Option<TaskBranch>, Error> {
@@ -182,5 +196,6 @@ pub(crate) fn branch_at(row: Row<'_>, column: usize) -> Result<Option<TaskBranch
         base_moved_to,
         base_deleted: row.get(column + 6)?,
         base_seen_at: text(7)?,
+        pull_request: pull_at(row, column + 8)?,
     }))
 }

@@ -15,6 +15,7 @@ use super::holding::{Holding, ended, holding};
 use super::job_error::kept;
 use super::jobs::{self, Claim, finished_task_of, is_there};
 use super::pipeline::{self, Pipeline};
+use super::pulls;
 use crate::backoff::backoff;
 use crate::store::engine::{Tx, Unexpected, values};
 use crate::store::job::{self, Event, IS_RUNNING, JobState};
@@ -89,7 +90,7 @@ impl EndedJob {
 }
 
 impl Store {
-    /// Ends a claimed job, and moves its task. The same end again with the same token changes
+    /// Ends a claimed job, and moves its task; with the last running one, a merged task ends. The same end again with the same token changes
     /// nothing and has the same answer.
     ///
     /// # Errors
@@ -103,7 +104,11 @@ impl Store {
         ending: Ending<'_>,
         rules: EndRules<'_>,
     ) -> Result<EndedJob, Error> {
-        self.writing_for_a_holder(actor, |tx| end(tx, actor, claim, ending, rules))
+        self.writing_for_a_holder(actor, |tx| {
+            let ended = end(tx, actor, claim, ending, rules)?;
+            pulls::after_job(tx, actor.now, claim.job, rules.finished)?;
+            Ok(ended)
+        })
     }
 }
 
@@ -116,15 +121,8 @@ fn end(
 ) -> Result<EndedJob, Error> {
     let pipeline = pipeline::read(tx)?;
     let pipeline = pipeline.as_ref();
-    let may_move = match ending {
-        Ending::Done | Ending::Back => pipeline.is_some(),
-        Ending::To { .. } => true,
-        Ending::Failed { .. } => false,
-    };
-    if may_move {
-        // Before the job, as at the end of a task: two transactions must not wait for each other.
-        advance::hold_task(tx, claim.job)?;
-    }
+    // Before the job, as at the end of a task: two transactions must not wait for each other.
+    advance::hold_task(tx, claim.job)?;
     let change = match ending {
         Ending::Failed { .. } => "failed",
         _ => "finished",
@@ -134,6 +132,8 @@ fn end(
     }
     let why = format!("job {} is done", claim.job);
     let mover = Actor { why: &why, ..actor };
+    // Its task ends, wherever the pipeline would move it.
+    let is_merged = pulls::is_merged(tx, claim.job)?;
     let done = || jobs::end(tx, actor.now, claim, Event::Finish, None);
     let moved = match ending {
         Ending::Failed { error, retry } => {
@@ -141,7 +141,7 @@ fn end(
         }
         Ending::Done => {
             done()?;
-            match pipeline {
+            match pipeline.filter(|_| !is_merged) {
                 Some(pipeline) => advance::by_pipeline(tx, mover, claim.job, pipeline, rules)?,
                 None => None,
             }

@@ -16,6 +16,7 @@ use super::audit::{self, AuditRow};
 use super::holding::{check_claim, claim_row, wrong_status};
 use super::job_error::kept;
 use super::lookup::work_item_of;
+use super::pulls;
 use super::task_end::FinishedStages;
 use crate::store::engine::{Tx, Value, values};
 use crate::store::job::{self, Event, JobState};
@@ -71,7 +72,10 @@ impl Store {
         id: i64,
         finished: &FinishedStages,
     ) -> Result<(), Error> {
-        self.write(|tx| put_in_queue(tx, actor, id, finished))
+        self.write(|tx| {
+            put_in_queue(tx, actor, id, finished)?;
+            pulls::after_job(tx, actor.now, id, finished).map(drop)
+        })
     }
 
     /// Gives a claimed job back, to its old place in the queue. `error` is the reason, if there is
@@ -87,7 +91,10 @@ impl Store {
         error: Option<&str>,
         finished: &FinishedStages,
     ) -> Result<(), Error> {
-        self.writing_for_a_holder(actor, |tx| give_back(tx, claim, error, finished))
+        self.writing_for_a_holder(actor, |tx| {
+            give_back(tx, claim, error, finished)?;
+            pulls::after_job(tx, actor.now, claim.job, finished).map(drop)
+        })
     }
 
     /// Puts a job whose branch could not be cut back to its place, where it may be claimed again
@@ -110,7 +117,8 @@ impl Store {
             check_claim(tx, claim, "put off")?;
             let is_over = finished_task_of(tx, claim.job, finished)?.is_some();
             job::defer(tx, claim.job, &until, whole_seconds(delay), &error, is_over)?;
-            is_let_go(tx, claim.job)
+            is_let_go(tx, claim.job)?;
+            pulls::after_job(tx, actor.now, claim.job, finished).map(drop)
         })
     }
 

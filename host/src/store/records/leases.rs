@@ -14,6 +14,7 @@ use jiff::Timestamp;
 
 use super::alerts::THE_HOST;
 use super::audit::{self, AuditRow};
+use super::pulls;
 use super::task_end::FinishedStages;
 use crate::store::engine::{Row, Tx, values};
 use crate::store::job::{self, EXPIRED};
@@ -24,9 +25,11 @@ use crate::store::{Actor, Error, Store, lease_end, sql_time};
 /// A shortened lease has this in the audit, with its new end as `after`.
 pub(crate) const SHORTENED: &str = "lease shortened";
 
-/// Whether any lease is over.
-pub(crate) static ANY_EXPIRED: LazyLock<String> =
-    LazyLock::new(|| format!("SELECT 1 FROM jobs WHERE {EXPIRED} LIMIT 1"));
+/// Whether any lease is over, or a merged task has no job left that runs.
+pub(crate) static ANY_EXPIRED: LazyLock<String> = LazyLock::new(|| {
+    let merged = pulls::ready_to_end();
+    format!("SELECT 1 FROM jobs WHERE {EXPIRED} UNION ALL {merged} LIMIT 1")
+});
 
 /// The leases that end too late for a lease of this host, which an index finds. A text that is not
 /// a time sorts after every time.
@@ -51,7 +54,7 @@ struct Shortened {
 
 impl Store {
     /// Puts every job whose lease ran out back to its old place, and returns how many there were. A
-    /// lease that no right clock can have written is shortened. `lease` is the length of this
+    /// merged task ends then. A lease that no right clock can have written is shortened. `lease` is the length of this
     /// host's own leases. Takes the write lock only if there is something to do.
     pub fn requeue_expired(
         &mut self,
@@ -68,6 +71,7 @@ impl Store {
         }
         let (expired, shortened) = self.write(|tx| {
             let expired = job::expire(tx, &at, finished)?;
+            pulls::end_all_merged(tx, now, finished)?;
             Ok((expired, shorten(tx, now, lease)?))
         })?;
         for Shortened { job, before, until } in shortened {

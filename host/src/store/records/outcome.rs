@@ -1,6 +1,6 @@
 //! How a finished task has ended: done, or cancelled.
 //!
-//! Owns the table of cancelled tasks. Rules know only that a stage is finished, so the outcome is
+//! Owns the table of cancelled tasks, and which stages mean an end without the work. Rules know only that a stage is finished, so the outcome is
 //! stored separately. Callers rely on this: a task that has left the stage in which it was
 //! cancelled, by whatever program, is not cancelled; neither is another task that reuses its id.
 
@@ -17,7 +17,36 @@ pub enum TaskOutcome {
     Cancelled,
 }
 
+/// What other systems call an end without the work, in lower case letters.
+pub(crate) const WITHOUT_WORK: [&str; 10] = [
+    "abandoned",
+    "aborted",
+    "canceled",
+    "cancelled",
+    "discarded",
+    "dropped",
+    "failed",
+    "obsolete",
+    "rejected",
+    "wontfix",
+];
+
+/// A stage in lower case, letters and digits only: `Done`, `done ` and `wont-fix` are `done` and
+/// `wontfix`.
+pub(crate) fn plain(stage: &str) -> String {
+    let letters = stage.chars().filter(|c| c.is_alphanumeric());
+    letters.flat_map(char::to_lowercase).collect()
+}
+
 impl TaskOutcome {
+    /// How a task ends that is moved to this finished stage.
+    pub(crate) fn in_stage(stage: &str) -> TaskOutcome {
+        match WITHOUT_WORK.contains(&plain(stage).as_str()) {
+            true => TaskOutcome::Cancelled,
+            false => TaskOutcome::Done,
+        }
+    }
+
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {

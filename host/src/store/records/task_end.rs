@@ -11,6 +11,7 @@ use super::audit::{self, AuditRow};
 use super::effect::Effect;
 use super::lookup::work_item_of;
 use super::outcome::{self, TASK_IS_CANCELLED, TaskOutcome};
+use super::pulls;
 use crate::store::engine::{Tx, values};
 use crate::store::error::not_empty;
 use crate::store::indexes::IS_OPEN;
@@ -45,6 +46,12 @@ impl FinishedStages {
     /// The stage that ends a task.
     pub fn first(&self) -> &str {
         self.all.first().map_or(DONE, String::as_str)
+    }
+
+    /// The stage of tasks that are done: the first one that does not mean an end without the work.
+    pub fn of_done(&self) -> &str {
+        let is_done = |stage: &&str| TaskOutcome::in_stage(stage) == TaskOutcome::Done;
+        self.iter().find(is_done).unwrap_or(self.first())
     }
 
     /// All of them; there is at least one.
@@ -167,6 +174,7 @@ pub(crate) fn end_task(
         values![id, end.stage, sql_time(actor.now)],
     )?;
     outcome::keep(tx, id, end.outcome)?;
+    pulls::forget(tx, id)?;
     let row = AuditRow {
         action: match end.outcome {
             TaskOutcome::Done => "task done",
@@ -211,6 +219,15 @@ pub(crate) fn check_ended(tx: &dyn Tx, ids: &[i64], end: TaskEnd<'_>) -> Result<
     })
 }
 
+/// Whether a worker is busy with the job of a row of `jobs`. `now` is the parameter with the time.
+pub(crate) fn is_worked_on(now: &str) -> String {
+    format!(
+        "{IS_RUNNING}
+            AND NOT {IS_PUT_OFF}
+            AND (gate_lease_until IS NULL OR gate_lease_until > {now})"
+    )
+}
+
 /// The job that goes on because its holder ends the task. Refuses to end a task while another
 /// worker works on it: no worker is busy with a job that is deferred, or whose lease ran out. The
 /// queued jobs are read, too: a claim that is about to be committed is waited for.
@@ -225,10 +242,10 @@ fn kept_job(
     }
     let jobs: Vec<OpenJob> = tx.rows(
         &format!(
-            "SELECT id, gate_worker, CASE WHEN gate_outcome IS NULL THEN gate_token END,
-                {IS_RUNNING} AND NOT {IS_PUT_OFF}
-                AND (gate_lease_until IS NULL OR gate_lease_until > $2), {IS_RUNNING}
+            "SELECT id, gate_worker, CASE WHEN gate_outcome IS NULL THEN gate_token END, {},
+                {IS_RUNNING}
              FROM jobs WHERE task_id = $1 AND {IS_OPEN} ORDER BY id {}",
+            is_worked_on("$2"),
             tx.locking()
         ),
         values![task, sql_time(now)],

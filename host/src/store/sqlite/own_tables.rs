@@ -4,7 +4,7 @@
 //! Callers rely on this: a prepared database has exactly this text.
 
 /// Tables of the gate's own, each with the statements that make it.
-pub(crate) const OWN: [(&str, &str); 30] = [
+pub(crate) const OWN: [(&str, &str); 31] = [
     // The last good clause of each policy and settings, used when the policy fails. While it is
     // valid, a command that claims once does without the policy.
     (
@@ -271,6 +271,32 @@ pub(crate) const OWN: [(&str, &str); 30] = [
             seen_at TEXT NOT NULL,
             PRIMARY KEY (repo, base)
         ) WITHOUT ROWID;",
+    ),
+    // What the forge last said of the pull request of an unfinished task's branch. `pulls` explains
+    // it.
+    (
+        "serial_gate_pull",
+        "CREATE TABLE serial_gate_pull (
+            task INTEGER PRIMARY KEY,
+            branch TEXT NOT NULL,
+            state TEXT NOT NULL,
+            forge TEXT NOT NULL,
+            who TEXT NOT NULL,
+            url TEXT,
+            merge_commit TEXT,
+            at TEXT NOT NULL
+        );",
+    ),
+    // The last deliveries of the forges' webhooks, each with its id and the digest of its body.
+    (
+        "serial_gate_hook",
+        "CREATE TABLE serial_gate_hook (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            forge TEXT NOT NULL,
+            repo TEXT NOT NULL,
+            mark TEXT NOT NULL,
+            at TEXT NOT NULL
+        );",
     ),
     // Who may use the service, and the hashes of their tokens.
     (

@@ -140,8 +140,8 @@ pub(crate) const SHARED: [Shared; 3] = [
     },
 ];
 
-/// Indexes that keep a state to one generation, each with its table and what it covers.
-pub(crate) const UNIQUE: [(&str, &str, &str); 2] = [
+/// Indexes that keep a state to one generation and a delivery to one row, each with its table and what it covers.
+pub(crate) const UNIQUE: [(&str, &str, &str); 3] = [
     (
         "serial_gate_generation_active",
         "serial_gate_generation",
@@ -151,6 +151,11 @@ pub(crate) const UNIQUE: [(&str, &str, &str); 2] = [
         "serial_gate_generation_shadow",
         "serial_gate_generation",
         "(state) WHERE state = 'shadow'",
+    ),
+    (
+        "serial_gate_hook_mark",
+        "serial_gate_hook",
+        "(forge, repo, mark)",
     ),
 ];
 

@@ -17,6 +17,30 @@ pub enum Error {
     /// A project without this key.
     #[error("a `[[project]]` lacks its `{0}`: give it in `serial-gate.toml`")]
     Empty(&'static str),
+    /// A project that has only some of the keys of its forge.
+    #[error(
+        "the project of `{}` has no `{key}`: webhooks need `forge`, `forge_repo` and \
+         `hook_secret` in `serial-gate.toml`",
+        repo.escape_debug()
+    )]
+    HalfAForge {
+        /// The repo.
+        repo: String,
+        /// The missing key.
+        key: &'static str,
+    },
+    /// Not the full name of a repository of a forge.
+    #[error(
+        "`{}` is not a repository's full name: correct `forge_repo` of `{}` in \
+         `serial-gate.toml`, as in `org/name`",
+        name.escape_debug(), repo.escape_debug()
+    )]
+    ForgeRepo {
+        /// The repo.
+        repo: String,
+        /// The name.
+        name: String,
+    },
     /// This repo has two projects.
     #[error("`{0}` has two `[[project]]` entries: leave one in `serial-gate.toml`")]
     Twice(String),

@@ -10,15 +10,19 @@ mod add;
 mod base;
 mod environment;
 mod error;
+mod forge;
 mod git;
 mod name;
 mod output;
 mod plain;
+mod pull;
 mod said;
 
 pub use add::{add_task, add_task_in_line};
 pub use base::look_at_base;
 pub use error::Error;
+pub use forge::{Forge, Hooked};
+pub use pull::{is_link, pull_words};
 
 use std::collections::BTreeSet;
 use std::io;
@@ -49,6 +53,15 @@ pub struct Project {
     /// id; `{task}` becomes its id.
     #[serde(default = "pattern")]
     pub branch: String,
+    /// The forge that has the repository, if its webhooks are taken.
+    #[serde(default)]
+    pub forge: Option<Forge>,
+    /// The repository's full name there, such as `org/name`.
+    #[serde(default)]
+    pub forge_repo: Option<String>,
+    /// The file with the secret of its webhook.
+    #[serde(default)]
+    pub hook_secret: Option<PathBuf>,
 }
 
 fn main() -> String {
@@ -68,6 +81,7 @@ pub fn check(projects: &[Project]) -> Result<(), Error> {
             remote,
             base,
             branch,
+            ..
         } = project;
         for (key, value) in [("repo", repo), ("remote", remote), ("base", base)] {
             if value.is_empty() {
@@ -96,6 +110,7 @@ pub fn check(projects: &[Project]) -> Result<(), Error> {
                 pattern: branch.clone(),
             });
         }
+        project.hooked()?;
         if !repos.insert(repo) {
             return Err(Error::Twice(repo.clone()));
         }
@@ -231,8 +246,13 @@ fn cut_new(
 }
 
 impl Project {
-    /// Makes a remote that is a relative path absolute. An address stays as it is.
-    pub fn resolve(&mut self, absolute: impl FnOnce(&Path) -> io::Result<PathBuf>) {
+    /// Makes paths that are relative absolute. An address stays as it is.
+    pub fn resolve(&mut self, absolute: impl Fn(&Path) -> io::Result<PathBuf>) {
+        if let Some(secret) = &mut self.hook_secret
+            && let Ok(path) = absolute(secret)
+        {
+            *secret = path;
+        }
         if plain::scheme(&self.remote) != Some("file") || self.remote.contains("://") {
             return;
         }
@@ -312,6 +332,9 @@ mod tests {
             remote: "remote".into(),
             base: "main".into(),
             branch: pattern.into(),
+            forge: None,
+            forge_repo: None,
+            hook_secret: None,
         };
         project.branch_of(&TaskRow {
             id: 7,
