@@ -72,7 +72,26 @@ fn each_webhook_has_its_answer() {
     let tag = ("/ref", json!("refs/tags/v1"));
     case("a tag", "push", PUSH, &[tag], SECRET);
     case("a body of another event", pull, PUSH, &[], SECRET);
-    insta::assert_snapshot!(table.join("\n"), @"");
+    insta::assert_snapshot!(table.join("\n"), @r"
+    merged: 200 ended: task 1 is done: its branch was merged [done]
+    ping: 200 nothing: the webhook works [analysis]
+    wrong signature: 401 : no project here has this repository, or the signature is wrong: compare `forge_repo` and `hook_secret` with the forge's settings [analysis]
+    another project's secret: 401 : no project here has this repository, or the signature is wrong: compare `forge_repo` and `hook_secret` with the forge's settings [analysis]
+    another project's repository: 401 : no project here has this repository, or the signature is wrong: compare `forge_repo` and `hook_secret` with the forge's settings [analysis]
+    unknown repository: 401 : no project here has this repository, or the signature is wrong: compare `forge_repo` and `hook_secret` with the forge's settings [analysis]
+    its name in capitals: 200 ended: task 7 is done: its branch was merged [done]
+    a fork's branch: 200 nothing: the branch is of another repository [analysis]
+    a fork that is gone: 200 nothing: the branch is of another repository [analysis]
+    renamed branch: 200 nothing: `task/renamed` is not the branch of a task here [analysis]
+    another base: 200 nothing: task 11's branch was cut from `main`, and this is for `release` [analysis]
+    closed: 200 recorded: task 12: its pull request was closed without a merge [analysis]
+    reopened: 200 recorded: task 13: its pull request is open [analysis]
+    labelled: 200 nothing: only opening, closing and merging are used [analysis]
+    an event of no use: 200 nothing: this event is not used: choose pull requests and pushes at the forge [analysis]
+    a push: 200 recorded: `main`: it has moved [analysis]
+    a tag: 200 nothing: this was not pushed to a branch [analysis]
+    a body of another event: 422 : this is not the body of such an event: missing field `action` at line 1 column 1139 [analysis]
+    ");
 }
 
 #[test]
@@ -144,19 +163,19 @@ fn a_long_body_a_form_and_a_deep_one_are_refused_by_name_or_taken() {
     let mut long = changed(PULL, &[]);
     long["pull_request"]["body"] = "x".repeat(10 << 20).into();
     let long = long.to_string().into_bytes();
-    insta::assert_snapshot!(send(long, "application/json"), @"");
+    insta::assert_snapshot!(send(long, "application/json"), @"413 : a webhook has at most 5 MiB");
     let form = b"payload=%7B%7D".to_vec();
-    insta::assert_snapshot!(send(form, "application/x-www-form-urlencoded"), @"");
+    insta::assert_snapshot!(send(form, "application/x-www-form-urlencoded"), @"415 : the body of a webhook has to be JSON: choose the content type `application/json` at the forge");
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     let pull = changed(PULL, &[]).to_string();
     let deep = pull.replacen('{', &format!("{{\"deep\": {deep},"), 1);
-    insta::assert_snapshot!(send(deep.into_bytes(), "application/json"), @"");
+    insta::assert_snapshot!(send(deep.into_bytes(), "application/json"), @"200 ended: task 1 is done: its branch was merged");
     // One that is longer than a usual request is taken.
     let mut large = changed(PULL, &[]);
     large["pull_request"]["body"] = "x".repeat(4 << 20).into();
     let large = large.to_string().into_bytes();
     let kind = "application/json; charset=utf-8";
-    insta::assert_snapshot!(send(large, kind), @"");
+    insta::assert_snapshot!(send(large, kind), @"200 nothing: task 1 is finished already");
 }
 
 #[test]
@@ -249,7 +268,13 @@ fn the_other_forges_closed_and_forked_requests_end_nothing() {
         let body = changed(body, &changes);
         table.push(Sent::of(forge, &service, event, &body).said());
     }
-    insta::assert_snapshot!(table.join("\n"), @"");
+    insta::assert_snapshot!(table.join("\n"), @r"
+    200 nothing: the branch is of another repository
+    200 recorded: task 1: its pull request was closed without a merge
+    200 nothing: only opening, closing and merging are used
+    200 nothing: the branch is of another repository
+    200 recorded: task 2: its pull request was closed without a merge
+    ");
     assert_eq!(
         [stage(&service.gate, gamma), stage(&service.gate, delta)],
         ["analysis"; 2]
@@ -279,5 +304,12 @@ fn a_project_with_half_a_forge_or_without_its_secret_does_not_start() {
         let line: Vec<&str> = line.collect();
         said.push(line.join(" ").replace(folder.trim_end_matches('.'), "/"));
     }
-    insta::assert_snapshot!(said.join("\n"), @"");
+    insta::assert_snapshot!(said.join("\n"), @r"
+    error: the project of `alpha` has no `forge_repo`: webhooks need `forge`, `forge_repo` and `hook_secret` in `serial-gate.toml`
+    error: the project of `alpha` has no `hook_secret`: webhooks need `forge`, `forge_repo` and `hook_secret` in `serial-gate.toml`
+    error: the project of `alpha` has no `forge`: webhooks need `forge`, `forge_repo` and `hook_secret` in `serial-gate.toml`
+    error: `alpha` is not a repository's full name: correct `forge_repo` of `alpha` in `serial-gate.toml`, as in `org/name`
+    error: the `hook_secret` of the project `alpha` cannot be used   because cannot read `/nowhere`: check the path   because no such file or directory
+    error: the `hook_secret` of the project `alpha` cannot be used   because `/empty` is empty: write the text into it, or name another file
+    ");
 }

@@ -42,7 +42,7 @@ fn a_merge_ends_its_task_with_who_and_where_and_the_next_one_may_start() {
     let audit = service.get("/v1/audit?repo=alpha&limit=1").is(200).json();
     insta::assert_snapshot!(
         format!("{} {} {} {}", audit[0]["who"], audit[0]["action"], audit[0]["subject"], audit[0]["why"]),
-        @""
+        @r#""github:kim" "task done" "task 1" "its branch was merged: https://github.com/acme/alpha/pull/7""#
     );
     let left = "SELECT status FROM jobs WHERE agent = 'reviewer'";
     assert_eq!(value(&service.gate, left).unwrap(), "cancelled");
@@ -55,11 +55,11 @@ fn a_merge_while_the_job_runs_is_shown_and_ends_the_task_with_the_job() {
         let service = Service::on(gate());
         let claimed = running(&service.gate, "alpha", "task/A-1");
         insta::allow_duplicates! {
-            insta::assert_snapshot!(merge(&service), @"");
+            insta::assert_snapshot!(merge(&service), @"200 recorded: task 1: its branch was merged, and it ends when no job of it runs");
         }
         assert_eq!(stage(&service.gate, 1), "analysis");
         insta::allow_duplicates! {
-            insta::assert_snapshot!(branch_line(&service.gate), @"");
+            insta::assert_snapshot!(branch_line(&service.gate), @"branch `task/A-1`, cut from `main` at 6113728f27; it was merged by `kim` at TIME UTC (https://github.com/acme/alpha/pull/7): the task ends when no job of it runs");
         }
         let explained = service.gate.run(&["explain", "1"]).succeeds().stdout;
         assert!(explained.contains("it was merged by `kim`"), "{explained}");
@@ -196,6 +196,7 @@ fn a_merge_of_a_task_that_is_over_changes_nothing() {
 fn a_request_that_was_closed_is_shown_until_it_is_opened_again() {
     let service = Service::on(gate());
     finished(&service.gate, "alpha", "task/A-1");
+    service.gate.run(&["task", "add", "alpha"]).succeeds();
     let opened = ("/action", json!("opened"));
     send(&service, &[opened]);
     let mut lines = vec![branch_line(&service.gate)];
@@ -213,7 +214,12 @@ fn a_request_that_was_closed_is_shown_until_it_is_opened_again() {
         ),
     ];
     lines.push(send(&service, &other));
-    insta::assert_snapshot!(lines.join("\n"), @"");
+    insta::assert_snapshot!(lines.join("\n"), @r"
+    branch `task/A-1`, cut from `main` at 6113728f27; its pull request is open (https://github.com/acme/alpha/pull/7)
+    branch `task/A-1`, cut from `main` at 6113728f27; its pull request was closed without a merge by `kim` at TIME UTC (https://github.com/acme/alpha/pull/7): reopen it, or cancel the task
+    branch `task/A-1`, cut from `main` at 6113728f27; its pull request is open (https://github.com/acme/alpha/pull/7)
+    200 nothing: task 1: something newer is known of its branch
+    ");
 }
 
 #[test]
@@ -293,8 +299,6 @@ fn squash_and_rebase_merges_count_by_the_forge_s_word() {
 #[test]
 fn a_task_ends_in_the_finished_stage_of_the_rules() {
     let gate = gate();
-    gate.run(&["policy", "settings", "--reason", "x", "--rules"])
-        .exits(2);
     let rules = r#"{"finished_stages": ["cancelled", "released"]}"#;
     gate.run(&["--rules", rules, "policy", "settings", "--reason", "x"])
         .succeeds();

@@ -44,7 +44,23 @@ fn a_push_from_where_the_base_was_seen_moves_it() {
         let answer = Sent::github(&service, "push", &body).said();
         lines.push(format!("{name}: {answer}\n  {}", said(&service.gate)));
     }
-    insta::assert_snapshot!(lines.join("\n"), @"");
+    insta::assert_snapshot!(lines.join("\n"), @r"
+    its task's branch: `task/A-1`, cut from `main` at 6113728f27
+    another branch: 200 nothing: `other`: no task's branch was cut from it
+      its task's branch: `task/A-1`, cut from `main` at 6113728f27
+    from elsewhere: 200 nothing: `main`: a worker's next look tells where it is
+      its task's branch: `task/A-1`, cut from `main` at 6113728f27
+    on: 200 recorded: `main`: it has moved
+      its task's branch: `task/A-1`, cut from `main` at 6113728f27; `main` has moved since, to 0f3d2be1c7: merge it into the branch
+    once more: 200 nothing: `main`: that is known
+      its task's branch: `task/A-1`, cut from `main` at 6113728f27; `main` has moved since, to 0f3d2be1c7: merge it into the branch
+    on and on: 200 recorded: `main`: it has moved
+      its task's branch: `task/A-1`, cut from `main` at 6113728f27; `main` has moved since, to cccccccccc: merge it into the branch
+    rewritten: 200 recorded: `main`: it has moved
+      its task's branch: `task/A-1`, cut from `main` at 6113728f27; `main` is at dddddddddd, and whether it still contains 6113728f27 is not known: look before you merge or rebase
+    deleted: 200 recorded: `main`: it was deleted
+      its task's branch: `task/A-1`, cut from `main` at 6113728f27; the remote has no `main` any more: push it again, or rebase the branch onto another base
+    ");
 }
 
 #[test]
@@ -55,6 +71,7 @@ fn forges_that_do_not_tell_of_a_rewrite_leave_it_to_a_look() {
         ("gitea", "delta", "push", GITEA_PUSH),
     ] {
         finished(&service.gate, repo, "task/A-1");
+        service.gate.run(&["task", "add", repo]).succeeds();
         let said = Sent::of(forge, &service, event, &changed(body, &[])).said();
         assert_eq!(said, "200 recorded: `main`: it has moved");
         let document = service.gate.run(&["queue", "--json"]).succeeds().json();
