@@ -33,6 +33,9 @@ fn the_document_names_every_operation_once_with_its_answers() {
     POST /dashboard/rollback
     POST /dashboard/unfreeze
     GET /healthz
+    POST /hooks/gitea
+    POST /hooks/github
+    POST /hooks/gitlab
     GET /login
     POST /login
     POST /logout

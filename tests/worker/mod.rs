@@ -11,3 +11,4 @@ mod output;
 mod pipeline;
 mod settings;
 mod trouble;
+mod unmerged;

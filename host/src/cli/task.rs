@@ -17,7 +17,7 @@ use super::lists::TaskList;
 use super::options::{Shared, Why};
 use super::output::{Report, noting};
 use super::show::TaskShow;
-use super::task_end::{End, Running};
+use super::task_end::{Done, End, Running, Unmerged};
 use super::text::{self, shown, task_name};
 use super::verb::Verb;
 
@@ -32,6 +32,10 @@ pub enum Task {
     Label(Label),
     /// Mark tasks as done: their queued jobs are cancelled, and each repo's next task may start
     #[command(after_help = "\
+Where a `[[project]]` says where the task's branch was cut, the branch has to be in its
+base, or the forge has to have told of the merge. A squashed or rebased branch is not in
+the base: say so with `--unmerged`.
+
 A task does not end while a job of it is running. Wait for the job, or cancel it with
 `--force`. The worker's own command may end the task: `serial-gate work` gives it the
 token in SERIAL_GATE_TOKEN.
@@ -39,7 +43,7 @@ token in SERIAL_GATE_TOKEN.
 Examples:
   serial-gate task done ORCH-88
   serial-gate task done 7 --force --reason 'merged by hand'")]
-    Done(End),
+    Done(Done),
     /// Cancel tasks: their queued jobs are cancelled, and each repo's next task may start
     #[command(after_help = "\
 A cancelled task goes to a finished stage: to `cancelled` if the rules have it among
@@ -87,6 +91,8 @@ pub struct Stage {
     #[command(flatten)]
     running: Running,
     #[command(flatten)]
+    unmerged: Unmerged,
+    #[command(flatten)]
     why: Why,
 }
 
@@ -113,7 +119,7 @@ impl Verb for Task {
             Task::Show(verb) => verb.run(&mut queue, shared),
             Task::Stage(verb) => verb.run(&mut queue, shared),
             Task::Label(verb) => verb.run(&mut queue, shared),
-            Task::Done(verb) => verb.run(TaskOutcome::Done, &mut queue, shared),
+            Task::Done(verb) => verb.run(&mut queue, shared),
             Task::Cancel(verb) => verb.run(TaskOutcome::Cancelled, &mut queue, shared),
         };
         Ok(report?.before_closing(queue))
@@ -191,6 +197,9 @@ impl Stage {
     fn run(self, queue: &mut Queue, shared: &Shared) -> Result<Report, Error> {
         let (task, stage) = (queue.task_named(&self.task)?, self.stage);
         let known = queue.known_task(task)?;
+        if queue.ends_as_done(&stage)? {
+            self.unmerged.check(queue, shared, task)?;
+        }
         let before = queue.outcome(task)?;
         queue.move_tasks(self.why.actor(), &[task], &stage, self.running.get())?;
         let note = queue.moved_note(Timestamp::now(), task, before, &stage);

@@ -31,6 +31,12 @@ impl Queue {
         Ok(Some(stage.as_deref().map_or(TaskOutcome::Done, outcome_in)))
     }
 
+    /// Whether a task that is moved to this stage is done.
+    pub fn ends_as_done(&mut self, stage: &str) -> Result<bool, Error> {
+        let is_finished = self.finished_stages()?.contains(stage);
+        Ok(is_finished && outcome_in(stage) == TaskOutcome::Done)
+    }
+
     /// Moves tasks to a stage, all of them or none, with a row in the audit for each. A finished
     /// stage ends them, as [`Store::end_tasks`](crate::store::Store::end_tasks) does. Fails when
     /// the stage is empty, a task does not exist, or it would end while a job of it runs.

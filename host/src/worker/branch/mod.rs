@@ -12,6 +12,7 @@ mod environment;
 mod error;
 mod forge;
 mod git;
+mod merged;
 mod name;
 mod output;
 mod plain;
@@ -22,6 +23,7 @@ pub use add::{add_task, add_task_in_line};
 pub use base::look_at_base;
 pub use error::Error;
 pub use forge::{Forge, Hooked};
+pub use merged::{InBase, look_at_branch};
 pub use pull::{is_link, pull_words};
 
 use std::collections::BTreeSet;
