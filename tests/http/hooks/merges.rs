@@ -174,12 +174,15 @@ fn a_delivery_that_comes_again_changes_nothing() {
 #[test]
 fn a_merge_of_a_task_that_is_over_changes_nothing() {
     let service = Service::on(gate());
-    for (n, end) in ["done", "cancel"].into_iter().enumerate() {
+    for (n, end) in [&["done", "--unmerged"][..], &["cancel"]]
+        .into_iter()
+        .enumerate()
+    {
         let branch = format!("task/A-{n}");
         let task = finished(&service.gate, "alpha", &branch).to_string();
         service
             .gate
-            .run(&["task", end, &task, "--reason", "by hand"])
+            .run(&[&["task"], end, &[&task, "--reason", "by hand"]].concat())
             .succeeds();
         let rows = count(&service.gate, "serial_gate_audit");
         let said = send(&service, &[("/pull_request/head/ref", json!(branch))]);
