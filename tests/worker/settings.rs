@@ -183,7 +183,7 @@ fn cut(project: &Project, work_item: &str, settings: &[&str]) {
     let expected = |name: &str| name == "refs/heads/main" || name.starts_with("refs/heads/task/");
     assert!(heads.lines().all(expected), "{settings:?}: {heads}");
     assert!(!gate.path("reached").exists(), "{settings:?}");
-    gate.run(&["task", "done", &task]).succeeds();
+    gate.run(&["task", "cancel", &task]).succeeds();
 }
 
 #[test]

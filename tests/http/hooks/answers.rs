@@ -117,6 +117,10 @@ fn what_is_not_signed_as_it_should_be_changes_nothing_and_does_not_tell_why() {
     let twice = sent.unsigned().header("X-Hub-Signature-256", &right);
     let twice = twice.header("X-Hub-Signature-256", &right).send();
     assert_eq!(text(&twice), refused);
+    let no_event = service.request("POST", "/hooks/github");
+    let no_event = no_event.body(sent.kind, sent.body.clone());
+    let no_event = no_event.header("X-Hub-Signature-256", &right).send();
+    assert_eq!(text(&no_event), refused);
     let other_body = Sent::github(
         &service,
         "pull_request",
@@ -140,7 +144,7 @@ fn what_is_not_signed_as_it_should_be_changes_nothing_and_does_not_tell_why() {
     assert_eq!(stage(&service.gate, task), "analysis");
     assert_eq!(count(&service.gate, "serial_gate_hook"), 0);
     let metrics = service.get("/metrics").text;
-    let line = "serial_gate_hooks_total{forge=\"github\",outcome=\"refused\"} 14";
+    let line = "serial_gate_hooks_total{forge=\"github\",outcome=\"refused\"} 15";
     assert!(metrics.lines().any(|found| found == line), "{metrics}");
     assert_eq!(
         sent.said(),

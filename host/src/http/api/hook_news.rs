@@ -20,16 +20,17 @@ const URL: usize = 1_000;
 
 const HEADS: &str = "refs/heads/";
 
-/// The events that are used.
+/// The events that are used, and all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
     Ping,
     Pull,
     Push,
+    Other,
 }
 
 impl Event {
-    /// The event of a request, by its headers.
+    /// The event of a request, by its headers; none if it has no header for that.
     pub fn of(forge: Forge, headers: &HeaderMap) -> Option<Event> {
         let name = match forge {
             Forge::GitHub => only(headers, "x-github-event"),
@@ -41,7 +42,7 @@ impl Event {
             (Forge::GitHub | Forge::Gitea, "pull_request")
             | (Forge::GitLab, "Merge Request Hook") => Event::Pull,
             (Forge::GitHub | Forge::Gitea, "push") | (Forge::GitLab, "Push Hook") => Event::Push,
-            _ => return None,
+            _ => Event::Other,
         })
     }
 }
@@ -149,6 +150,7 @@ pub fn repo_of(forge: Forge, body: &[u8]) -> Option<String> {
 pub fn read(forge: Forge, event: Event, body: &[u8]) -> Result<Told, serde_json::Error> {
     Ok(match (forge, event) {
         (_, Event::Ping) => Told::Nothing("the webhook works"),
+        (_, Event::Other) => Told::Nothing(OTHER_EVENT),
         (Forge::GitLab, Event::Pull) => serde_json::from_slice::<MergeRequest>(body)?.told(),
         (_, Event::Pull) => serde_json::from_slice::<PullRequest>(body)?.told(forge),
         (_, Event::Push) => serde_json::from_slice::<Push>(body)?.told(),
@@ -304,6 +306,10 @@ impl Push {
         }
     }
 }
+
+/// Why an event has no effect.
+pub const OTHER_EVENT: &str =
+    "this event is not used: choose pull requests and pushes at the forge";
 
 const OTHER_ACTION: &str = "only opening, closing and merging are used";
 

@@ -14,10 +14,10 @@ use serial_gate::worker::branch::Forge;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
-use super::hook_news::{Event, id_of, read, repo_of};
+use super::hook_news::{Event, OTHER_EVENT, id_of, read, repo_of};
 use crate::http::app::App;
 use crate::http::transport::extract::Json;
-use crate::http::transport::hooks::admit;
+use crate::http::transport::hooks::{admit, refused};
 use crate::http::transport::problem::Problem;
 
 /// What came of a webhook.
@@ -106,11 +106,11 @@ async fn take(app: App, forge: Forge, request: Request) -> Result<Json<Taken>, P
 async fn taken(app: &App, forge: Forge, request: Request) -> Result<Taken, Problem> {
     let (parts, body) = request.into_parts();
     let headers = parts.headers;
-    let Some(event) = Event::of(forge, &headers) else {
-        return Ok(Taken::nothing(
-            "this event is not used: choose pull requests and pushes at the forge",
-        ));
-    };
+    let event = Event::of(forge, &headers).ok_or_else(refused)?;
+    if event == Event::Other {
+        // Its body is not received, so its signature cannot be checked.
+        return Ok(Taken::nothing(OTHER_EVENT));
+    }
     let body = app.hooks.receive(&headers, body).await?;
     let id = id_of(forge, &headers).map(str::to_owned);
     let (projects, body) = admit(&app.hooks, forge, headers, body, repo_of).await?;

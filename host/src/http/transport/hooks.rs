@@ -148,12 +148,17 @@ pub async fn admit(
     });
     let (projects, body) = admitted.await.map_err(Problem::bug)?;
     if projects.is_empty() {
-        return Err(Problem::unauthorized(
-            "no project here has this repository, or the signature is wrong: compare \
-             `forge_repo` and `hook_secret` with the forge's settings",
-        ));
+        return Err(refused());
     }
     Ok((projects, body))
+}
+
+/// The same for an unknown repository and for a wrong signature.
+pub fn refused() -> Problem {
+    Problem::unauthorized(
+        "no project here has this repository, or the signature is wrong: compare `forge_repo` and \
+         `hook_secret` with the forge's settings",
+    )
 }
 
 fn too_large() -> Problem {
