@@ -71,6 +71,21 @@ fn no_error_shows_a_password() {
         refusal(&gate, "", options, 2);
     }
     refusal(&gate, "", &[&format!("--dbb={url}")], 2);
+    // Where a repo can be.
+    for verb in [
+        &["repo", url][..],
+        &["freeze", url, "--reason", "why"],
+        &["unfreeze", url],
+        &["deploy-verdict", url, "--verdict", "healthy"],
+        &["task", "add", url],
+        &["task", "list", "--repo", url],
+        &["job", "list", "--repo", url],
+        &["audit", "--repo", url],
+    ] {
+        let refused = gate.run(verb).exits(2);
+        assert!(!refused.stderr.contains("secret"), "{}", refused.stderr);
+        assert!(refused.stderr.contains("after `--db`"), "{}", refused.stderr);
+    }
     // In a file that is not understood.
     for text in [
         "db = \"postgres://u:secret@h/db\nenabled = true\n",

@@ -21,7 +21,7 @@ Examples:
   serial-gate audit --who kim --since 2h")]
 pub struct Audit {
     /// Only what was done in this repo
-    #[arg(long)]
+    #[arg(long, value_parser = super::text::repo)]
     repo: Option<String>,
     /// Only what this person or program did
     #[arg(long, value_name = "NAME")]

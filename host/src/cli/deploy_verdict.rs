@@ -23,6 +23,7 @@ Example:
     --work-item A-1 --detail 'errors at 7 %'")]
 pub struct DeployVerdict {
     /// The repo
+    #[arg(value_parser = super::text::repo)]
     repo: String,
     /// Whether the deploy is healthy
     #[arg(long)]

@@ -27,7 +27,7 @@ Examples:
   serial-gate freeze omega --new --reason 'closed until it is launched'")]
 pub struct Freeze {
     /// The repo
-    #[arg(required_unless_present = "all")]
+    #[arg(required_unless_present = "all", value_parser = super::text::repo)]
     repo: Option<String>,
     /// All repos that are known now; a repo that appears later is not covered
     #[arg(long, conflicts_with_all = ["repo", "new", "work_item"])]

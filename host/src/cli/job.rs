@@ -51,7 +51,7 @@ pub struct Add {
     /// The agent that does it
     agent: String,
     /// The repo it works in [default: the task's]
-    #[arg(long)]
+    #[arg(long, value_parser = super::text::repo)]
     repo: Option<String>,
 }
 

@@ -13,7 +13,7 @@ use serial_gate::store::{JobFilter, JobStatus, ListedJob, ListedTask, Page, Page
 use super::Error;
 use super::options::{Shared, past};
 use super::output::Report;
-use super::text::{shown_or_dash, task_name};
+use super::text::{moment_or_dash, shown_or_dash, task_name};
 
 /// How often the store is asked for one list. It looks at a bounded number of rows each time.
 const LOOKS: usize = 20;
@@ -26,7 +26,7 @@ Examples:
   serial-gate task list --since 2h --json")]
 pub struct TaskList {
     /// Only this repo
-    #[arg(long)]
+    #[arg(long, value_parser = super::text::repo)]
     repo: Option<String>,
     /// Only this stage
     #[arg(long)]
@@ -50,7 +50,7 @@ Examples:
   serial-gate job list --repo alpha --agent developer --since 2026-11-28T06:00:00Z")]
 pub struct JobList {
     /// Only this repo
-    #[arg(long)]
+    #[arg(long, value_parser = super::text::repo)]
     repo: Option<String>,
     /// Only this agent
     #[arg(long)]
@@ -151,7 +151,7 @@ impl TaskList {
                     shown_or_dash(task.work_item_id.as_deref()),
                     shown_or_dash(task.repo.as_deref()),
                     shown_or_dash(task.stage.as_deref()),
-                    shown_or_dash(task.since.as_deref()),
+                    moment_or_dash(task.since.as_deref()),
                     shown_or_dash(task.label.as_deref()),
                 ]
             });
@@ -201,7 +201,7 @@ impl JobList {
                     job.state.name().into(),
                     job.attempt.to_string(),
                     shown_or_dash(job.worker.as_deref()),
-                    shown_or_dash(job.created_at.as_deref()),
+                    moment_or_dash(job.created_at.as_deref()),
                 ]
             });
             report.table(

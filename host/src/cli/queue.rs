@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use clap::Args;
-use clap::builder::NonEmptyStringValueParser;
 use jiff::Timestamp;
 use serial_gate::queue::{
     Acting, Advice, Changes, Others, Queue as GatedQueue, RepoState, State, until_words,
@@ -20,7 +19,7 @@ use super::options::Shared;
 use super::output::{Report, Tone, toned};
 use super::queue_work::{self, Names};
 use super::repo::active_task;
-use super::text::{self, count, doubted_verdict as verdict, shown, shown_or_dash, when};
+use super::text::{self, count, doubted_verdict as verdict, named_repo, shown, shown_or_dash, when};
 use super::verb::Verb;
 
 /// How often a watched queue is polled for a change; a poll costs some microseconds.
@@ -36,7 +35,7 @@ Examples:
   serial-gate queue --watch")]
 pub struct Queue {
     /// Only these repos
-    #[arg(value_name = "REPO", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(value_name = "REPO", value_parser = named_repo)]
     only: Vec<String>,
     /// Show it again whenever it changes, until interrupted
     #[arg(long)]

@@ -16,6 +16,7 @@ use super::verb::Verb;
 #[command(after_help = "Example:\n  serial-gate repo alpha")]
 pub struct Repo {
     /// The repo
+    #[arg(value_parser = super::text::repo)]
     repo: String,
 }
 

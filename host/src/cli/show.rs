@@ -13,7 +13,7 @@ use super::audit;
 use super::explain;
 use super::options::Shared;
 use super::output::Report;
-use super::text::{self, id, shown, shown_or_dash, task_name};
+use super::text::{self, id, moment, moment_or_dash, shown, shown_or_dash, task_name};
 
 /// Show a task: its stage, its branch, its jobs, what it waits for, and what operators did to it
 #[derive(Args)]
@@ -44,7 +44,7 @@ impl TaskShow {
         let since = task
             .since
             .as_deref()
-            .map(|since| format!(" since {}", shown(since)));
+            .map(|since| format!(" since {}", moment(since)));
         let outcome = whole.outcome.map(|outcome| format!(", {}", outcome.name()));
         report.line(format!(
             "{} in `{}`: {}{}{}",
@@ -58,7 +58,7 @@ impl TaskShow {
         ));
         report.line(format!(
             "  added {}",
-            shown_or_dash(task.created_at.as_deref())
+            moment_or_dash(task.created_at.as_deref())
         ));
         if let Some(label) = &task.label {
             report.line(format!("  label `{}`", shown(label)));
@@ -99,7 +99,7 @@ impl JobShow {
         report.line(format!(
             "  of {of} in `{}`, added {}",
             shown_or_dash(job.repo.as_deref()),
-            shown_or_dash(job.created_at.as_deref())
+            moment_or_dash(job.created_at.as_deref())
         ));
         explain::describe_output(whole.output.as_ref(), &mut report);
         Ok(report)
@@ -122,14 +122,14 @@ fn line(job: &ListedJob) -> String {
         line.push_str(&format!(", attempt {}", job.attempt));
     }
     let parts = [
-        (" on ", &job.worker),
-        (", claimed ", &job.claimed_at),
-        (", lease until ", &job.lease_until),
-        (": ", &job.error),
+        (" on ", job.worker.as_deref().map(shown)),
+        (", claimed ", job.claimed_at.as_deref().map(moment)),
+        (", lease until ", job.lease_until.as_deref().map(moment)),
+        (": ", job.error.as_deref().map(shown)),
     ];
     for (before, text) in parts {
         if let Some(text) = text {
-            line.push_str(&format!("{before}{}", shown(text)));
+            line.push_str(&format!("{before}{text}"));
         }
     }
     line

@@ -64,6 +64,7 @@ Examples:
 #[command(after_help = "Example:\n  serial-gate task add alpha --work-item ORCH-88")]
 pub struct Add {
     /// The repo that the task changes
+    #[arg(value_parser = super::text::repo)]
     repo: String,
     /// The name that people know the task by
     #[arg(long, value_name = "NAME")]

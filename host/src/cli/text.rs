@@ -11,6 +11,7 @@ use serial_gate::worker::branch::{base_words, pull_words, short};
 
 use super::options::Shared;
 use super::output::{Tone, toned};
+use super::usage::SCHEMES;
 
 pub use super::output::shown;
 
@@ -124,6 +125,36 @@ pub fn shell(words: &[&str]) -> Option<String> {
 pub fn id(text: &str) -> Result<i64, String> {
     text.parse()
         .map_err(|_| "write its number, which `serial-gate queue` shows".into())
+}
+
+/// A time as JSON has it, as the other lines show times. Text that is not a time is shown as it is.
+pub fn moment(time: &str) -> String {
+    match time.parse::<Timestamp>() {
+        Ok(time) => format!("{} UTC", sql_time(time)),
+        Err(_) => shown(time),
+    }
+}
+
+/// The same of a time that may be missing.
+pub fn moment_or_dash(time: Option<&str>) -> String {
+    time.map_or_else(|| "-".into(), moment)
+}
+
+/// A repo from the command line. The address of a database is refused, because it may have a password
+/// and the name of a repo is shown.
+pub fn repo(text: &str) -> Result<String, String> {
+    if SCHEMES.iter().any(|scheme| text.starts_with(scheme)) {
+        return Err("this is the address of a database: write it after `--db`".into());
+    }
+    Ok(text.into())
+}
+
+/// A repo that is not empty.
+pub fn named_repo(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        return Err("write the name of a repo".into());
+    }
+    repo(text)
 }
 
 /// A task from the command line: its id or its work item.

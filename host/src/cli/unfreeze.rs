@@ -19,7 +19,7 @@ Examples:
   serial-gate unfreeze --group 1764081842312")]
 pub struct Unfreeze {
     /// The repo
-    #[arg(required_unless_present = "group")]
+    #[arg(required_unless_present = "group", value_parser = super::text::repo)]
     repo: Option<String>,
     /// Clear exactly the freezes of a `freeze --all`, by the number that it printed. A repo that
     /// has another freeze stays frozen

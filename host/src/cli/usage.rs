@@ -13,7 +13,8 @@ const TIPS: [(&str, &str); 2] = [
     ("--agent", "here the agent is an argument without a flag"),
 ];
 
-const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
+/// What the address of a database in a server begins with.
+pub const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 
 /// The error with a tip that helps.
 pub fn text(mut error: Error) -> String {

@@ -8,6 +8,9 @@ use jiff::tz::TimeZone;
 use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 use serde::{Serialize, Serializer};
 
+use super::engine::Value;
+use super::written::time_in;
+
 /// A point in time, to the second, in the database's format.
 pub fn sql_time(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M:%S").to_string()
@@ -22,7 +25,8 @@ pub fn from_sql_time(text: &str) -> Option<Timestamp> {
 /// A stored time as JSON has it: by RFC 3339, such as `2026-01-31T12:00:00Z`. Another program's text
 /// that is not a time stays as it is.
 pub fn json_time(stored: &str) -> String {
-    from_sql_time(stored).map_or_else(|| stored.to_owned(), |time| time.to_string())
+    let time = time_in(Value::Text(stored.as_bytes()));
+    time.map_or_else(|| stored.to_owned(), |time| time.to_string())
 }
 
 /// For `serialize_with`.

@@ -36,12 +36,6 @@ pub(super) fn time_in(value: Value<'_>) -> Option<Timestamp> {
     time.filter(|time| time.as_second() >= EARLIEST)
 }
 
-/// A time of a row as RFC 3339 has it; a text that is no time as it is.
-pub(super) fn moment(text: &str) -> String {
-    let time = time_in(Value::Text(text.as_bytes()));
-    time.map_or_else(|| text.to_owned(), |time| time.to_string())
-}
-
 /// Whether a time can have been written by now: no right clock is further ahead than this.
 pub(super) fn is_past(time: Timestamp, now: Timestamp) -> bool {
     let latest = now.checked_add(CLOCKS_DIFFER).unwrap_or(Timestamp::MAX);

@@ -10,8 +10,7 @@ use super::work_state::{JOB, JobWork, WorkState, job_at};
 use crate::store::engine::{Row, ToValue, Tx, values};
 use crate::store::indexes::{FAILED, IS_FOREIGN, LEASED, QUEUED};
 use crate::store::job::{IS_FAILED, IS_QUEUED, IS_RUNNING};
-use crate::store::written::moment;
-use crate::store::{Error, Store, sql_time};
+use crate::store::{Error, Store, json_time, sql_time};
 
 /// A job in a list. Times are as RFC 3339 has them; a text that is no time stays as it is.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
@@ -227,7 +226,7 @@ fn ways<'a>(tx: &dyn Tx, filter: &'a JobFilter<'a>) -> Vec<Way<'a>> {
 
 fn listed_at(row: Row<'_>) -> Result<ListedJob, Error> {
     let job: JobWork = job_at(row)?;
-    let time = |text: Option<String>| text.map(|text| moment(&text));
+    let time = |text: Option<String>| text.map(|text| json_time(&text));
     Ok(ListedJob {
         id: job.job_id.unwrap_or_default(),
         task_id: row.id(1)?,
