@@ -42,8 +42,11 @@ pub struct Taken {
     /// The task that it is about
     #[serde(skip_serializing_if = "Option::is_none")]
     task_id: Option<i64>,
+    /// Its work item
+    #[serde(skip_serializing_if = "Option::is_none")]
+    work_item_id: Option<String>,
     /// The same in words
-    #[schema(example = "task 7 is done: its branch was merged")]
+    #[schema(example = "task 7 (A-7) is done: its branch was merged")]
     text: String,
 }
 
@@ -52,8 +55,23 @@ impl Taken {
         Taken {
             outcome: Outcome::Nothing,
             task_id: None,
+            work_item_id: None,
             text: text.into(),
         }
+    }
+
+    /// Names the task at the beginning of the text.
+    fn named(self, queue: &mut Queue) -> Result<Taken, queue::Error> {
+        let Some(id) = self.task_id else {
+            return Ok(self);
+        };
+        let task = queue.known_task(id)?;
+        let name = task.in_words(&|name| name.escape_debug().to_string());
+        Ok(Taken {
+            text: format!("{name}{}", self.text),
+            work_item_id: task.work_item_id,
+            ..self
+        })
     }
 }
 
@@ -137,7 +155,8 @@ async fn taken(app: &App, forge: Forge, request: Request) -> Result<Taken, Probl
                 digest: &digest,
                 news,
             };
-            let taken = in_words(news, queue.take_hook(Timestamp::now(), hook)?);
+            let effect = queue.take_hook(Timestamp::now(), hook)?;
+            let taken = in_words(news, effect).named(queue)?;
             if best
                 .as_ref()
                 .is_none_or(|best| best.outcome == Outcome::Nothing)
@@ -154,7 +173,8 @@ fn in_words(news: News<'_>, effect: HookEffect) -> Taken {
     let about = |outcome, task, text: String| Taken {
         outcome,
         task_id: Some(task),
-        text: format!("task {task}{text}"),
+        work_item_id: None,
+        text,
     };
     let (pull, effect) = match (news, effect) {
         (_, HookEffect::SeenAlready) => {
