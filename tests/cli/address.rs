@@ -84,7 +84,11 @@ fn no_error_shows_a_password() {
     ] {
         let refused = gate.run(verb).exits(2);
         assert!(!refused.stderr.contains("secret"), "{}", refused.stderr);
-        assert!(refused.stderr.contains("after `--db`"), "{}", refused.stderr);
+        assert!(
+            refused.stderr.contains("after `--db`"),
+            "{}",
+            refused.stderr
+        );
     }
     // In a file that is not understood.
     for text in [

@@ -19,7 +19,10 @@ fn a_task_comes_with_its_first_job_queued() {
         .run(&["task", "add", "alpha", "--work-item", "W-1", "--json"])
         .succeeds()
         .json();
-    assert_eq!(added, json!({ "task_id": 1, "job_id": 1, "work_item_id": "W-1" }));
+    assert_eq!(
+        added,
+        json!({ "task_id": 1, "job_id": 1, "work_item_id": "W-1" })
+    );
     let job = claim(&gate);
     assert_eq!(
         [

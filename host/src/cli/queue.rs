@@ -19,7 +19,9 @@ use super::options::Shared;
 use super::output::{Report, Tone, toned};
 use super::queue_work::{self, Names};
 use super::repo::active_task;
-use super::text::{self, count, doubted_verdict as verdict, named_repo, shown, shown_or_dash, when};
+use super::text::{
+    self, count, doubted_verdict as verdict, named_repo, shown, shown_or_dash, when,
+};
 use super::verb::Verb;
 
 /// How often a watched queue is polled for a change; a poll costs some microseconds.
