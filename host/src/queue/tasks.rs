@@ -8,9 +8,7 @@ use jiff::Timestamp;
 use super::stages::{outcome_in, stage_of};
 use super::{Error, Queue, Running};
 use crate::gate::finished_stages;
-use crate::store::{
-    Actor, Claim, Ending, FinishedStages, Hook, HookEffect, Move, TaskEnd, TaskOutcome,
-};
+use crate::store::{Actor, FinishedStages, Hook, HookEffect, Move, TaskEnd, TaskOutcome};
 
 impl Queue {
     /// The stages in which a task is finished, as the rules have them now.
@@ -84,18 +82,6 @@ impl Queue {
             running,
         };
         Ok(self.store.end_tasks(actor, ids, end)?)
-    }
-
-    /// Ends a claimed job, as [`Store::end_job`](crate::store::Store::end_job) does under the rules
-    /// of now.
-    pub fn end_job(
-        &mut self,
-        actor: Actor<'_>,
-        claim: Claim<'_>,
-        ending: Ending<'_>,
-    ) -> Result<(), Error> {
-        let finished = self.finished_stages()?;
-        Ok(self.store_mut().end_job(actor, claim, ending, &finished)?)
     }
 
     /// Takes a delivery of a forge's webhook, as
