@@ -4,9 +4,9 @@
 
 use serde_json::{Value, json};
 
-use crate::http::hooks::hmac;
 use crate::support::Gate;
 use crate::support::endpoint::Endpoint;
+use crate::support::hmac::hmac;
 use crate::support::look::{lines, until};
 use crate::support::service::Service;
 use crate::support::worker::{Project, Worker};
@@ -163,7 +163,7 @@ fn a_task_goes_from_its_analyst_to_its_merge_and_the_next_one_starts_from_its_co
     let alerts = endpoint.wait_for(1);
     assert_eq!(alerts[0].json()["kind"], "job_failed");
 
-    // A hotfix passes the task in front; a freeze holds even that.
+    // A hotfix passes the task in front, and a freeze; it waits for the hotfix before it.
     gate.run(&[
         "policy",
         "swap",
@@ -188,7 +188,11 @@ fn a_task_goes_from_its_analyst_to_its_merge_and_the_next_one_starts_from_its_co
     assert_eq!(stage(gate, "A-2"), "merge");
     gate.run(&["freeze", "alpha", "--reason", "checkout is down"])
         .succeeds();
-    gate.run(&[
+    gate.run(&["task", "add", "alpha", "--work-item", "A-3"])
+        .succeeds();
+    let held = gate.run(&["explain", "A-3"]).exits(3).stdout;
+    assert!(held.contains("checkout is down"), "{held}");
+    let next = [
         "task",
         "add",
         "alpha",
@@ -196,10 +200,15 @@ fn a_task_goes_from_its_analyst_to_its_merge_and_the_next_one_starts_from_its_co
         "H-2",
         "--label",
         "hotfix",
-    ])
-    .succeeds();
+    ];
+    gate.run(&next).succeeds();
     let held = gate.run(&["explain", "H-2"]).exits(3).stdout;
-    assert!(held.contains("checkout is down"), "{held}");
+    assert!(held.contains("H-1") && !held.contains("checkout"), "{held}");
+    merge(&project, &service, "task/H-1");
+    until("the next hotfix waits for its merge", || {
+        stage(gate, "H-2") == "merge"
+    });
+    assert_eq!(stage(gate, "A-3"), "analysis");
 
     for worker in workers {
         worker.tell(rustix::process::Signal::TERM);

@@ -9,6 +9,7 @@ pub mod disk;
 pub mod endpoint;
 pub mod engine;
 mod gate;
+pub mod hmac;
 pub mod hostile;
 pub mod look;
 pub mod moved_files;

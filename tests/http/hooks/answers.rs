@@ -72,20 +72,20 @@ fn each_webhook_has_its_answer() {
     let tag = ("/ref", json!("refs/tags/v1"));
     case("a tag", "push", PUSH, &[tag], SECRET);
     case("a body of another event", pull, PUSH, &[], SECRET);
-    insta::assert_snapshot!(table.join("\n"), @r"
-    merged: 200 ended: task 1 is done: its branch was merged [done]
+    insta::assert_snapshot!(table.join("\n"), @"
+    merged: 200 ended: task 1 (A-1) is done: its branch was merged [done]
     ping: 200 nothing: the webhook works [analysis]
     wrong signature: 401 : no project here has this repository, or the signature is wrong: compare `forge_repo` and `hook_secret` with the forge's settings [analysis]
     another project's secret: 401 : no project here has this repository, or the signature is wrong: compare `forge_repo` and `hook_secret` with the forge's settings [analysis]
     another project's repository: 401 : no project here has this repository, or the signature is wrong: compare `forge_repo` and `hook_secret` with the forge's settings [analysis]
     unknown repository: 401 : no project here has this repository, or the signature is wrong: compare `forge_repo` and `hook_secret` with the forge's settings [analysis]
-    its name in capitals: 200 ended: task 7 is done: its branch was merged [done]
+    its name in capitals: 200 ended: task 7 (A-7) is done: its branch was merged [done]
     a fork's branch: 200 nothing: the branch is of another repository [analysis]
     a fork that is gone: 200 nothing: the branch is of another repository [analysis]
     renamed branch: 200 nothing: `task/renamed` is not the branch of a task here [analysis]
-    another base: 200 nothing: task 11's branch was cut from `main`, and this is for `release` [analysis]
-    closed: 200 recorded: task 12: its pull request was closed without a merge [analysis]
-    reopened: 200 recorded: task 13: its pull request is open [analysis]
+    another base: 200 nothing: task 11 (A-11): its branch was cut from `main`, and this is for `release` [analysis]
+    closed: 200 recorded: task 12 (A-12): its pull request was closed without a merge [analysis]
+    reopened: 200 recorded: task 13 (A-13): its pull request is open [analysis]
     labelled: 200 nothing: only opening, closing and merging are used [analysis]
     an event of no use: 200 nothing: this event is not used: choose pull requests and pushes at the forge [analysis]
     a push: 200 recorded: `main`: it has moved [analysis]
@@ -148,7 +148,7 @@ fn what_is_not_signed_as_it_should_be_changes_nothing_and_does_not_tell_why() {
     assert!(metrics.lines().any(|found| found == line), "{metrics}");
     assert_eq!(
         sent.said(),
-        "200 ended: task 1 is done: its branch was merged"
+        "200 ended: task 1 (A-1) is done: its branch was merged"
     );
 }
 
@@ -173,13 +173,13 @@ fn a_long_body_a_form_and_a_deep_one_are_refused_by_name_or_taken() {
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     let pull = changed(PULL, &[]).to_string();
     let deep = pull.replacen('{', &format!("{{\"deep\": {deep},"), 1);
-    insta::assert_snapshot!(send(deep.into_bytes(), "application/json"), @"200 ended: task 1 is done: its branch was merged");
+    insta::assert_snapshot!(send(deep.into_bytes(), "application/json"), @"200 ended: task 1 (A-1) is done: its branch was merged");
     // One that is longer than a usual request is taken.
     let mut large = changed(PULL, &[]);
     large["pull_request"]["body"] = "x".repeat(4 << 20).into();
     let large = large.to_string().into_bytes();
     let kind = "application/json; charset=utf-8";
-    insta::assert_snapshot!(send(large, kind), @"200 nothing: task 1 is finished already");
+    insta::assert_snapshot!(send(large, kind), @"200 nothing: task 1 (A-1) is finished already");
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn gitlab_and_gitea_end_a_task_too() {
         let said = Sent::of(forge, &service, event, &body).said();
         assert_eq!(
             said,
-            format!("200 ended: task {task} is done: its branch was merged")
+            format!("200 ended: task {task} (A-1) is done: its branch was merged")
         );
         let who = format!("SELECT who FROM serial_gate_audit WHERE subject = 'task {task}'");
         assert_eq!(value(&service.gate, &who).unwrap(), format!("{forge}:kim"));
@@ -272,12 +272,12 @@ fn the_other_forges_closed_and_forked_requests_end_nothing() {
         let body = changed(body, &changes);
         table.push(Sent::of(forge, &service, event, &body).said());
     }
-    insta::assert_snapshot!(table.join("\n"), @r"
+    insta::assert_snapshot!(table.join("\n"), @"
     200 nothing: the branch is of another repository
-    200 recorded: task 1: its pull request was closed without a merge
+    200 recorded: task 1 (A-1): its pull request was closed without a merge
     200 nothing: only opening, closing and merging are used
     200 nothing: the branch is of another repository
-    200 recorded: task 2: its pull request was closed without a merge
+    200 recorded: task 2 (A-1): its pull request was closed without a merge
     ");
     assert_eq!(
         [stage(&service.gate, gamma), stage(&service.gate, delta)],

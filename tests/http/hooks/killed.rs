@@ -86,7 +86,7 @@ fn killed_at_any_statement_of_a_webhook_the_task_is_in_one_stage() {
             id: Some(&id),
             ..Sent::github(&service, "pull_request", &body)
         };
-        let ended = format!("200 ended: task {task} is done: its branch was merged");
+        let ended = format!("200 ended: task {task} (A-{n}) is done: its branch was merged");
         assert_eq!(again.said(), ended, "{write:?}");
         assert_eq!(stage(&service.gate, task), "done");
         assert_eq!(status(&service.gate, job), "cancelled", "{write:?}");

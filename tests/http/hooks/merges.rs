@@ -34,7 +34,7 @@ fn a_merge_ends_its_task_with_who_and_where_and_the_next_one_may_start() {
         .succeeds();
     assert_eq!(
         merge(&service),
-        "200 ended: task 1 is done: its branch was merged"
+        "200 ended: task 1 (A-1) is done: its branch was merged"
     );
     assert_eq!(stage(&service.gate, task), "done");
     let claimed = service.post("/v1/claim", &json!({"worker": "w-2"})).is(200);
@@ -55,7 +55,7 @@ fn a_merge_while_the_job_runs_is_shown_and_ends_the_task_with_the_job() {
         let service = Service::on(gate());
         let claimed = running(&service.gate, "alpha", "task/A-1");
         insta::allow_duplicates! {
-            insta::assert_snapshot!(merge(&service), @"200 recorded: task 1: its branch was merged, and it ends when no job of it runs");
+            insta::assert_snapshot!(merge(&service), @"200 recorded: task 1 (A-1): its branch was merged, and it ends when no job of it runs");
         }
         assert_eq!(stage(&service.gate, 1), "analysis");
         insta::allow_duplicates! {
@@ -145,7 +145,7 @@ fn a_delivery_that_comes_again_changes_nothing() {
     first.send().is(200);
     assert_eq!(
         sent.said(),
-        "200 ended: task 1 is done: its branch was merged"
+        "200 ended: task 1 (A-1) is done: its branch was merged"
     );
     service
         .gate
@@ -188,7 +188,7 @@ fn a_merge_of_a_task_that_is_over_changes_nothing() {
         let said = send(&service, &[("/pull_request/head/ref", json!(branch))]);
         assert_eq!(
             said,
-            format!("200 nothing: task {task} is finished already")
+            format!("200 nothing: task {task} (A-{n}) is finished already")
         );
         assert_eq!(count(&service.gate, "serial_gate_audit"), rows);
     }
@@ -221,7 +221,7 @@ fn a_request_that_was_closed_is_shown_until_it_is_opened_again() {
     branch `task/A-1`, cut from `main` at 6113728f27; its pull request is open (https://github.com/acme/alpha/pull/7)
     branch `task/A-1`, cut from `main` at 6113728f27; its pull request was closed without a merge by `kim` at TIME UTC (https://github.com/acme/alpha/pull/7): reopen it, or cancel the task
     branch `task/A-1`, cut from `main` at 6113728f27; its pull request is open (https://github.com/acme/alpha/pull/7)
-    200 nothing: task 1: something newer is known of its branch
+    200 nothing: task 1 (A-1): something newer is known of its branch
     ");
 }
 
@@ -244,7 +244,7 @@ fn only_what_may_be_a_link_becomes_one_and_no_text_moves_a_cursor() {
                 ("/sender/login", json!(hostile)),
             ],
         );
-        assert_eq!(said, "200 recorded: task 1: its pull request is open");
+        assert_eq!(said, "200 recorded: task 1 (A-1): its pull request is open");
         let page = service.get("/").text;
         assert!(
             !page.contains("Look at it") && !page.contains("<script>alert"),
@@ -294,7 +294,7 @@ fn squash_and_rebase_merges_count_by_the_forge_s_word() {
         );
         assert_eq!(
             said,
-            format!("200 ended: task {task} is done: its branch was merged")
+            format!("200 ended: task {task} (A-{n}) is done: its branch was merged")
         );
     }
 }

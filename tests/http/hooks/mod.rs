@@ -11,13 +11,12 @@ mod pushes;
 
 use std::time::Duration;
 
-use hmac::{Hmac, Mac};
 use jiff::Timestamp;
 use serde_json::Value;
 use serial_gate::store::{Claimed, NewBranch, NewTask};
-use sha2::Sha256;
 
 use crate::support::Gate;
+use crate::support::hmac::hmac;
 use crate::support::look::value;
 use crate::support::service::{Answer, Asking, Service};
 
@@ -119,13 +118,6 @@ pub fn changed(body: &str, changes: &[(&str, Value)]) -> Value {
         *body.pointer_mut(place).expect(place) = value.clone();
     }
     body
-}
-
-pub fn hmac(secret: &str, body: &[u8]) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
-    mac.update(body);
-    let bytes = mac.finalize().into_bytes();
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A webhook that is being built.

@@ -27,6 +27,11 @@ const LONGEST_NOTE: usize = 2_000;
 /// What to know about an answer that has no body.
 const NOTE: HeaderName = HeaderName::from_static("serial-gate-note");
 
+/// The name of an agent
+#[derive(Deserialize, ToSchema)]
+#[schema(min_length = 1, max_length = 200, example = "analyst")]
+struct AgentName(String);
+
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Claim {
@@ -38,7 +43,7 @@ pub struct Claim {
     agent: Option<String>,
     /// The same for several agents, instead of `agent`
     #[schema(min_items = 1, max_items = 100)]
-    agents: Option<Vec<String>>,
+    agents: Option<Vec<AgentName>>,
     /// Seconds to wait for a job if there is none now
     #[serde(default, deserialize_with = "whole")]
     #[schema(default = 0, maximum = 300)]
@@ -78,7 +83,7 @@ pub async fn claim(
     if !is_name(&worker) {
         return Err(Problem::invalid("`worker` has 1 to 200 characters"));
     }
-    let agents = match (agent, agents) {
+    let agents: Vec<String> = match (agent, agents) {
         (Some(_), Some(_)) => {
             return Err(Problem::invalid(
                 "a claim has `agent` or `agents`, not both",
@@ -89,7 +94,8 @@ pub async fn claim(
                 "`agents` has 1 to 100 names: leave it out for the jobs of all agents",
             ));
         }
-        (agent, agents) => agents.unwrap_or_else(|| agent.into_iter().collect()),
+        (None, Some(agents)) => agents.into_iter().map(|AgentName(agent)| agent).collect(),
+        (agent, None) => agent.into_iter().collect(),
     };
     if !agents.iter().all(|agent| is_name(agent)) {
         return Err(Problem::invalid(

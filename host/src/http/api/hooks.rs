@@ -195,7 +195,7 @@ fn in_words(news: News<'_>, effect: HookEffect) -> Taken {
         PullEffect::Over { task } => about(Outcome::Nothing, task, " is finished already".into()),
         PullEffect::OtherBase { task, base } => {
             let (base, other) = (base.escape_debug(), pull.base.escape_debug());
-            let text = format!("'s branch was cut from `{base}`, and this is for `{other}`");
+            let text = format!(": its branch was cut from `{base}`, and this is for `{other}`");
             about(Outcome::Nothing, task, text)
         }
         PullEffect::Older { task } => {

@@ -15,11 +15,9 @@ use serial_gate::printable::{as_it_is, printable};
 use serial_gate::queue::{
     Acting, Doubt, Error, RepoState, State as QueueState, Waiting, reasons, until_words,
 };
-use serial_gate::store::{
-    GenerationEvent, GenerationState, Pull, PullState, Role, TaskBranch, sql_time, time_since,
-};
-use serial_gate::worker::branch::{base_words, is_link, pull_words, short};
+use serial_gate::store::{GenerationEvent, GenerationState, Role, sql_time, time_since};
 
+use super::branch::Branch;
 use super::work::{FAILED, Line, Named, Tasks, lines};
 use crate::http::api::age::{age, age_of, in_words};
 use crate::http::app::App;
@@ -95,21 +93,6 @@ struct Active {
     since: Option<String>,
     age: Option<String>,
     branch: Option<Branch>,
-}
-
-struct Branch {
-    name: String,
-    is_cut: bool,
-    base: String,
-    commit: String,
-    base_words: Option<String>,
-    pull: Option<PullLine>,
-}
-
-struct PullLine {
-    words: String,
-    class: &'static str,
-    url: Option<String>,
 }
 
 struct Job {
@@ -260,7 +243,7 @@ fn end_of(output: &str) -> String {
     lines.join("\n")
 }
 
-const HELD: &str = "held";
+pub(super) const HELD: &str = "held";
 
 fn repo(
     reader: &mut Reader,
@@ -294,7 +277,7 @@ fn repo(
             since: task.since,
             branch: {
                 let of_task = active.task.branch.as_ref();
-                of_task.map(|of_task| branch(of_task, now))
+                of_task.map(|of_task| Branch::of(of_task, now))
             },
         }),
         None => None,
@@ -329,36 +312,10 @@ fn repo(
 }
 
 /// A note that begins with a capital letter.
-fn sentence(note: &str) -> String {
+pub(super) fn sentence(note: &str) -> String {
     let mut letters = note.chars();
     let first = letters.next().into_iter().flat_map(char::to_uppercase);
     first.chain(letters.clone()).collect()
-}
-
-fn branch(branch: &TaskBranch, now: Timestamp) -> Branch {
-    Branch {
-        name: branch.name.clone(),
-        is_cut: branch.cut_at.is_some(),
-        base: branch.base.clone(),
-        commit: short(&branch.base_commit),
-        base_words: base_words(branch, now, &as_it_is),
-        pull: branch.pull_request.as_ref().map(pull),
-    }
-}
-
-fn pull(pull: &Pull) -> PullLine {
-    let without_url = Pull {
-        url: None,
-        ..pull.clone()
-    };
-    PullLine {
-        words: sentence(&pull_words(&without_url, &as_it_is)),
-        class: match pull.state {
-            PullState::Closed => HELD,
-            PullState::Open | PullState::Merged => "free",
-        },
-        url: pull.url.clone().filter(|url| is_link(url)),
-    }
 }
 
 fn job(waiting: &Waiting, state: &QueueState, tasks: &mut Tasks, now: Timestamp) -> Job {

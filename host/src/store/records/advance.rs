@@ -67,6 +67,20 @@ pub(super) struct Before {
     agent: Option<String>,
 }
 
+impl Before {
+    /// The end of a task whose branch was merged.
+    pub(super) fn is_done(self, rules: EndRules<'_>) -> Moved {
+        Moved {
+            task_id: self.task,
+            work_item_id: self.work_item,
+            stage: rules.done.into(),
+            next_job: None,
+            outcome: Some(TaskOutcome::Done),
+            waits_for_merge: false,
+        }
+    }
+}
+
 /// Keeps others from moving or ending the task of a job until the transaction ends.
 pub(super) fn hold_task(tx: &dyn Tx, job: i64) -> Result<(), Error> {
     let sql = format!(

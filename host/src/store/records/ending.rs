@@ -90,8 +90,8 @@ impl EndedJob {
 }
 
 impl Store {
-    /// Ends a claimed job, and moves its task; with the last running one, a merged task ends. The same end again with the same token changes
-    /// nothing and has the same answer.
+    /// Ends a claimed job, and moves its task; with the last running one, a merged task ends. The
+    /// same end again with the same token changes nothing and has the same answer.
     ///
     /// # Errors
     ///
@@ -137,11 +137,18 @@ fn end(
     let done = || jobs::end(tx, actor.now, claim, Event::Finish, None);
     let moved = match ending {
         Ending::Failed { error, retry } => {
+            let retry = retry.filter(|_| !is_merged);
             return fail(tx, actor, claim, error, retry, pipeline, rules);
+        }
+        _ if is_merged => {
+            let before = advance::task_of(tx, claim.job)?;
+            done()?;
+            let ends = pulls::after_job(tx, actor.now, claim.job, rules.finished)?;
+            before.filter(|_| ends).map(|before| before.is_done(rules))
         }
         Ending::Done => {
             done()?;
-            match pipeline.filter(|_| !is_merged) {
+            match pipeline {
                 Some(pipeline) => advance::by_pipeline(tx, mover, claim.job, pipeline, rules)?,
                 None => None,
             }
@@ -255,9 +262,11 @@ fn repeated(
     let is_done = outcome == JobState::Done.name();
     let is_failed = outcome == JobState::Failed.name();
     let went_to = answer.moved.as_ref().map(|moved| moved.stage.as_str());
+    let has_ended_its_task = (answer.moved.as_ref()).is_some_and(|moved| moved.outcome.is_some());
     let is_the_same = match ending {
         Ending::Done => is_done,
-        Ending::To { stage } => is_done && went_to == Some(stage),
+        // A merged task ends, wherever it is sent.
+        Ending::To { stage } => is_done && (went_to == Some(stage) || has_ended_its_task),
         Ending::Back => is_done || is_failed,
         Ending::Failed { .. } => is_failed,
     };

@@ -2,15 +2,16 @@
 //!
 //! Owns who may cause each event of a job's life, and its row in the audit. Leaves the states and
 //! the statements to `store::job`, the claim itself to the engine, what follows the end of a job to
-//! `ending`, and the end of a task to `task_end`. A claim's token (`holding`) ends the job once: the outcome is stored with the token,
-//! so that a worker whose answer was lost gets it again, until the next claim. Callers rely on
-//! this: when a lease ends or an operator requeues a running job, its token is gone, so the old
-//! worker cannot end its successor's job.
+//! `ending`, and the end of a task to `task_end`. A claim's token (`holding`) ends the job once: the
+//! outcome is stored with the token, so that a worker whose answer was lost gets it again, until the
+//! next claim. Callers rely on this: when a lease ends or an operator requeues a running job, its
+//! token is gone, so the old worker cannot end its successor's job.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::advance::hold_task;
 use super::alerts::{self, NewAlert};
 use super::audit::{self, AuditRow};
 use super::holding::{check_claim, claim_row, wrong_status};
@@ -73,6 +74,7 @@ impl Store {
         finished: &FinishedStages,
     ) -> Result<(), Error> {
         self.write(|tx| {
+            hold_task(tx, id)?;
             put_in_queue(tx, actor, id, finished)?;
             pulls::after_job(tx, actor.now, id, finished).map(drop)
         })
@@ -92,6 +94,7 @@ impl Store {
         finished: &FinishedStages,
     ) -> Result<(), Error> {
         self.writing_for_a_holder(actor, |tx| {
+            hold_task(tx, claim.job)?;
             give_back(tx, claim, error, finished)?;
             pulls::after_job(tx, actor.now, claim.job, finished).map(drop)
         })
@@ -114,6 +117,7 @@ impl Store {
         let until = sql_time(lease_end(actor.now, delay));
         let error = kept(error);
         self.writing_for_a_holder(actor, |tx| {
+            hold_task(tx, claim.job)?;
             check_claim(tx, claim, "put off")?;
             let is_over = finished_task_of(tx, claim.job, finished)?.is_some();
             job::defer(tx, claim.job, &until, whole_seconds(delay), &error, is_over)?;

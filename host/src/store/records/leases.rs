@@ -54,8 +54,9 @@ struct Shortened {
 
 impl Store {
     /// Puts every job whose lease ran out back to its old place, and returns how many there were. A
-    /// merged task ends then. A lease that no right clock can have written is shortened. `lease` is the length of this
-    /// host's own leases. Takes the write lock only if there is something to do.
+    /// merged task ends instead. A lease that no right clock can have written is shortened. `lease`
+    /// is the length of this host's own leases. Takes the write lock only if there is something to
+    /// do.
     pub fn requeue_expired(
         &mut self,
         now: Timestamp,
@@ -70,8 +71,9 @@ impl Store {
             return Ok(0);
         }
         let (expired, shortened) = self.write(|tx| {
-            let expired = job::expire(tx, &at, finished)?;
+            // Before the jobs: it locks tasks, and those locks come first everywhere.
             pulls::end_all_merged(tx, now, finished)?;
+            let expired = job::expire(tx, &at, finished)?;
             Ok((expired, shorten(tx, now, lease)?))
         })?;
         for Shortened { job, before, until } in shortened {

@@ -139,8 +139,9 @@ pub(crate) fn take(
 ) -> Result<PullEffect, Error> {
     let of_branch = format!(
         "SELECT id, gate_base, coalesce(stage, '') IN ({}) FROM tasks
-         WHERE repo = $1 AND gate_branch = $2 AND gate_cut_at IS NOT NULL ORDER BY 3, id LIMIT 1",
-        tx.texts_of("$3")
+         WHERE repo = $1 AND gate_branch = $2 AND gate_cut_at IS NOT NULL ORDER BY 3, id LIMIT 1 {}",
+        tx.texts_of("$3"),
+        tx.locking()
     );
     let found = tx.row(
         &of_branch,
@@ -240,10 +241,7 @@ fn end_if_merged(
     finished: &FinishedStages,
 ) -> Result<bool, Error> {
     // Of two workers that end the last two jobs at once, the second sees what the first has done.
-    let held = format!(
-        "SELECT 1 FROM serial_gate_pull WHERE task = $1 AND state = 'merged' {}",
-        tx.locking()
-    );
+    let held = format!("SELECT 1 FROM tasks WHERE id = $1 {}", tx.locking());
     let runs = format!(
         "SELECT 1 FROM jobs WHERE task_id = $1 AND {IS_OPEN} AND {} LIMIT 1",
         is_worked_on("$2")
