@@ -7,11 +7,13 @@ import datetime
 import sys
 
 from serial_gate_client import AuthenticatedClient
-from serial_gate_client.api.freezes import add_deploy, audit, unfreeze
-from serial_gate_client.api.jobs import add_job, claim, fail, finish, heartbeat, requeue
+from serial_gate_client.api.freezes import add_deploy, audit, freezes, unfreeze
+from serial_gate_client.api.jobs import add_job, claim, fail, finish, heartbeat, jobs, requeue
+from serial_gate_client.api.jobs import job as show_job
 from serial_gate_client.api.policy import check, history, rollback, swap
 from serial_gate_client.api.queue import queue
-from serial_gate_client.api.tasks import add_task, change_task
+from serial_gate_client.api.tasks import add_task, change_task, tasks
+from serial_gate_client.api.tasks import task as show_task
 from serial_gate_client.models import (
     AddJob,
     AddTask,
@@ -21,6 +23,7 @@ from serial_gate_client.models import (
     Deploy,
     DeployVerdict,
     Failure,
+    Finish,
     Problem,
     Requeue,
     RollBack,
@@ -54,16 +57,30 @@ def main(address: str, token: str) -> None:
     assert requeue.sync(job.id, client=client, body=Requeue(reason="granted")).status == "queued"
     job = take("analyst")
     assert job.attempt == 2
-    assert finish.sync(job.id, client=client, body=Token(token=job.token)).status == "done"
+    finished = Finish(token=job.token, output="all is clear")
+    assert finish.sync(job.id, client=client, body=finished).status == "done"
+    assert show_job.sync(job.id, client=client).output.text == "all is clear"
 
     refused = add_job.sync(client=client, body=AddJob(task_id=99, agent="developer"))
     assert isinstance(refused, Problem) and refused.status == 404
-    added = add_job.sync(client=client, body=AddJob(task_id=job.task_id, agent="developer"))
+    added = add_job.sync(client=client, body=AddJob(task="A-1", agent="developer"))
     job = take("developer")
     assert job.id == added.job_id
-    assert finish.sync(job.id, client=client, body=Token(token=job.token)).status == "done"
-    done = change_task.sync(job.task_id, client=client, body=ChangeTask(stage="done"))
+    # The reviewer sends the task back, and then a person ends it.
+    sent = Finish(token=job.token, stage="rework")
+    assert finish.sync(job.id, client=client, body=sent).stage == "rework"
+    done = change_task.sync("A-1", client=client, body=ChangeTask(stage="done"))
     assert done.stage == "done" and done.since.tzinfo is not None
+    assert show_task.sync("A-1", client=client).stage == "done"
+
+    # Lists, a page at a time.
+    page = tasks.sync(client=client, repo="alpha", limit=1)
+    assert [task.work_item_id for task in page.tasks] == ["A-2"]
+    page = tasks.sync(client=client, repo="alpha", limit=1, before=page.next_)
+    assert [task.work_item_id for task in page.tasks] == ["A-1"]
+    assert datetime.datetime.fromisoformat(page.tasks[0].since).tzinfo is not None
+    done = jobs.sync(client=client, task="A-1", status="done").jobs
+    assert {job.agent for job in done} == {"analyst", "developer"}
 
     # A bad deploy.
     deploy = Deploy(repo="alpha", verdict=DeployVerdict.DEGRADED, deploy="118")
@@ -71,6 +88,7 @@ def main(address: str, token: str) -> None:
     state = queue.sync(client=client).serial_gate.per_repo["alpha"]
     assert state.frozen and state.waiting[0].work_item_id == "A-2"
     opened = Unfreeze(repo="alpha", freeze_id=deployed.freeze_id, reason="rolled back")
+    assert len(freezes.sync(client=client, active=True).freezes) == 1
     assert unfreeze.sync(client=client, body=opened).cleared == 1
     assert take("analyst").work_item_id == "A-2"
     assert "unfreeze" in {entry.action for entry in audit.sync(client=client, repo="alpha")}

@@ -41,11 +41,22 @@ const refused = await client.POST("/v1/jobs", { body: { task_id: 99, agent: "dev
 assert.equal(refused.error?.status, 404);
 await client.POST("/v1/jobs", { body: { task_id, agent: "developer" } });
 await finish(await take("developer"));
-const done = await client.PATCH("/v1/tasks/{id}", {
-  params: { path: { id: task_id } },
+const done = await client.PATCH("/v1/tasks/{task}", {
+  params: { path: { task: "B-1" } },
   body: { stage: "done" },
 });
 assert.equal(done.data?.stage, "done");
+
+// Lists, a page at a time.
+const query = { repo: "beta", limit: 1 };
+const newest = await client.GET("/v1/tasks", { params: { query } });
+assert.deepEqual(newest.data?.tasks.map((task) => task.work_item_id), ["B-2"]);
+const older = await client.GET("/v1/tasks", {
+  params: { query: { ...query, before: newest.data?.next! } },
+});
+assert.deepEqual(older.data?.tasks.map((task) => task.work_item_id), ["B-1"]);
+const jobs = await client.GET("/v1/jobs", { params: { query: { task: "B-1", status: "done" } } });
+assert.deepEqual(jobs.data?.jobs.map((job) => job.agent).sort(), ["analyst", "developer"]);
 
 // A bad deploy.
 const deployed = await client.POST("/v1/deploys", {
