@@ -363,6 +363,16 @@ fn the_user_is_found_by_the_other_variable_where_the_first_is_empty() {
     assert!(freeze.status().unwrap().success());
     let audit = gate.run(&["audit", "--json"]).succeeds();
     assert!(audit.stdout.contains("\"who\":\"bob\""), "{}", audit.stdout);
+
+    // A service or a container has neither.
+    let mut freeze = gate.command(&["freeze", "beta", "--new", "--reason", "r"]);
+    freeze.env_remove("USER").env_remove("LOGNAME");
+    assert!(freeze.status().unwrap().success());
+    let name = std::process::Command::new("id").arg("-un").output();
+    let name = String::from_utf8(name.unwrap().stdout).unwrap();
+    let audit = gate.run(&["audit", "--json"]).succeeds();
+    let who = format!("\"who\":\"{}\"", name.trim());
+    assert!(audit.stdout.contains(&who), "{}", audit.stdout);
 }
 
 #[test]

@@ -14,7 +14,7 @@ mod files;
 mod followers;
 mod groups;
 mod heads;
-pub mod hooks;
+mod hooks;
 mod killed;
 mod page;
 mod pipeline;

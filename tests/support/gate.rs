@@ -199,6 +199,7 @@ impl Gate {
             .args(arguments)
             // The configuration of the user who runs the tests is not read.
             .env("XDG_CONFIG_HOME", self.path("config"))
+            .env("USER", "somebody")
             .envs(self.environment.iter().cloned())
             .current_dir(self.folder.path())
             .stdin(Stdio::null());

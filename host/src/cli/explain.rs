@@ -89,7 +89,7 @@ pub fn describe_output(output: Option<&JobOutput>, report: &mut Report) {
 
 /// The library's document, and the commands.
 fn document(explanation: &Explanation, release: &[String], shared: &Shared) -> serde_json::Value {
-    let mut document = explanation.to_json();
+    let mut document = serde_json::json!(explanation.to_document());
     if let Some(entries) = document
         .get_mut("advice")
         .and_then(|all| all.as_array_mut())

@@ -113,7 +113,13 @@ pub fn describe(state: &State, shared: Option<&Shared>, report: &mut Report) {
         report.line(toned(Tone::Held, switch));
     }
     if state.per_repo.is_empty() && state.others == Others::default() {
-        report.line("nothing waits");
+        report.line("nothing runs and nothing waits");
+        if let Some(shared) = shared {
+            let gate = text::gate(shared);
+            report.line(format!(
+                "  tasks that are not done: {gate} task list --unfinished"
+            ));
+        }
     }
     for (number, (name, repo)) in state.per_repo.iter().enumerate() {
         if number > 0 {

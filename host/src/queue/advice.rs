@@ -4,7 +4,8 @@
 //! is given to `remedy`. Callers rely on this: texts of the database go through the caller's `show`
 //! in the words, and a command can be pasted.
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::named::KnownTask;
 use super::stages::end_meant;
@@ -113,6 +114,27 @@ pub enum Advice {
         /// Whether it takes force, because a job of it may be worked on.
         force: bool,
     },
+}
+
+/// The same as a document.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Advice)]
+pub struct AdviceDocument {
+    /// Which remedy it is
+    #[schema(example = "unfreeze")]
+    remedy: &'static str,
+    /// The task that it is about
+    task_id: Option<i64>,
+    /// That task's work item
+    work_item_id: Option<String>,
+    /// The job that it is about
+    job_id: Option<i64>,
+    /// The repo that it is about
+    repo: Option<String>,
+    /// What to do, in words
+    text: String,
+    /// The command that does it, without the name of the database
+    command: Option<String>,
 }
 
 impl Advice {
@@ -307,7 +329,7 @@ impl Advice {
     }
 
     /// As a document.
-    pub fn to_json(&self) -> Value {
+    pub fn to_document(&self) -> AdviceDocument {
         let (task, job, repo) = match self {
             Advice::TryAgain { job }
             | Advice::Wait { job, .. }
@@ -324,11 +346,14 @@ impl Advice {
             | Advice::Skip { task, .. } => (Some(task), None, None),
             Advice::Unfreeze { repo, .. } => (None, None, Some(repo)),
         };
-        json!({
-            "remedy": self.name(), "task_id": task.map(|task| task.id),
-            "work_item_id": task.and_then(|task| task.work_item_id.as_deref()),
-            "job_id": job, "repo": repo,
-            "text": self.in_words(&as_it_is), "command": self.command(),
-        })
+        AdviceDocument {
+            remedy: self.name(),
+            task_id: task.map(|task| task.id),
+            work_item_id: task.and_then(|task| task.work_item_id.clone()),
+            job_id: job.copied(),
+            repo: repo.cloned(),
+            text: self.in_words(&as_it_is),
+            command: self.command(),
+        }
     }
 }

@@ -4,14 +4,16 @@
 
 use std::ops::Deref;
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Doubt;
-use super::advice::Advice;
+use super::advice::{Advice, AdviceDocument};
 use super::pipeline::InPipeline;
 use crate::observe::Contradiction;
 use crate::store::{
     ActiveFreeze, FrozenDeploy, JobOutput, JobRow, JobWork, TaskBranch, TaskRow, TaskWork,
+    WorkState,
 };
 
 /// A job, its standing, and what helps.
@@ -65,7 +67,7 @@ pub struct Held {
 }
 
 /// A task that a job waits for.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Ahead {
     /// The task.
     #[serde(flatten)]
@@ -88,7 +90,7 @@ impl Deref for Ahead {
 }
 
 /// A freeze that is in a job's way.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FreezeAhead {
     /// The repo.
     pub repo: String,
@@ -99,45 +101,87 @@ pub struct FreezeAhead {
     pub deploy: Option<FrozenDeploy>,
 }
 
+/// The same as a document.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Explanation)]
+pub struct ExplanationDocument {
+    /// The job
+    job: JobRow,
+    /// Whether it may be claimed
+    standing: StandingName,
+    /// How many claimable jobs come before a claimable one, or how many tasks a held one waits for
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ahead: Option<usize>,
+    /// Whether it waits for more tasks than are named
+    #[serde(skip_serializing_if = "Option::is_none")]
+    more_ahead: Option<bool>,
+    /// The tasks that it waits for, the first one first
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tasks: Option<Vec<Ahead>>,
+    /// The newest freeze of each repo that is in its way
+    #[serde(skip_serializing_if = "Option::is_none")]
+    freezes: Option<Vec<FreezeAhead>>,
+    /// Further reasons, in the policy's words
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rules: Option<Vec<String>>,
+    /// How it is
+    state: WorkState,
+    /// The same, and what belongs to it
+    work: JobWork,
+    /// What helps, the best first
+    advice: Vec<AdviceDocument>,
+    /// What the policy names that does not exist, or is not what the policy takes it for
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    doubts: Vec<Doubt>,
+    /// The policy's two answers about it, if they differ
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contradiction: Option<Contradiction>,
+    /// Its task's branch, once that is planned
+    #[serde(skip_serializing_if = "Option::is_none")]
+    branch: Option<TaskBranch>,
+    /// The last lines that its latest attempt printed, if they were kept
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output: Option<JobOutput>,
+}
+
+/// Whether a job may be claimed.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum StandingName {
+    #[serde(rename = "not queued")]
+    NotQueued,
+    Claimable,
+    Held,
+}
+
 impl Explanation {
     /// As a document, for machines.
-    pub fn to_json(&self) -> Value {
-        let job = &self.job;
-        let mut document = match &self.standing {
-            Standing::NotQueued => json!({ "job": job, "standing": "not queued" }),
-            Standing::Claimable { ahead } => {
-                json!({ "job": job, "standing": "claimable", "ahead": ahead })
-            }
-            Standing::Held(held) => json!({
-                "job": job,
-                "standing": "held",
-                "ahead": held.tasks.len(),
-                "more_ahead": held.more_tasks,
-                "tasks": held.tasks,
-                "freezes": held.freezes,
-                "rules": held.rules,
-            }),
+    pub fn to_document(&self) -> ExplanationDocument {
+        let held = match &self.standing {
+            Standing::Held(held) => Some(held),
+            _ => None,
         };
-        if let Some(document) = document.as_object_mut() {
-            document.insert("state".into(), json!(self.work.state));
-            document.insert("work".into(), json!(self.work));
-            let advice = self.advice.iter().map(Advice::to_json).collect();
-            document.insert("advice".into(), Value::Array(advice));
-            if let Standing::Held(held) = &self.standing
-                && !held.doubts.is_empty()
-            {
-                document.insert("doubts".into(), json!(held.doubts));
-            }
-            if let Some(contradiction) = &self.contradiction {
-                document.insert("contradiction".into(), json!(contradiction));
-            }
-            if let Some(branch) = &self.branch {
-                document.insert("branch".into(), json!(branch));
-            }
-            if let Some(output) = &self.output {
-                document.insert("output".into(), json!(output));
-            }
+        let (standing, ahead) = match &self.standing {
+            Standing::NotQueued => (StandingName::NotQueued, None),
+            Standing::Claimable { ahead } => (StandingName::Claimable, Some(*ahead)),
+            Standing::Held(held) => (StandingName::Held, Some(held.tasks.len())),
+        };
+        ExplanationDocument {
+            job: self.job.clone(),
+            standing,
+            ahead,
+            more_ahead: held.map(|held| held.more_tasks),
+            tasks: held.map(|held| held.tasks.clone()),
+            freezes: held.map(|held| held.freezes.clone()),
+            rules: held.map(|held| held.rules.clone()),
+            state: self.work.state,
+            work: self.work.clone(),
+            advice: self.advice.iter().map(Advice::to_document).collect(),
+            doubts: held.map_or_else(Vec::new, |held| held.doubts.clone()),
+            contradiction: self.contradiction.clone(),
+            branch: self.branch.clone(),
+            output: self.output.clone(),
         }
-        document
     }
 }

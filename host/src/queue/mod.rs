@@ -48,7 +48,7 @@ pub use changes::{Changes, pause};
 pub use claim::Claimant;
 pub use doctor::Diagnosis;
 pub use error::Error;
-pub use explanation::{Ahead, Explanation, FreezeAhead, Held, Standing};
+pub use explanation::{Ahead, Explanation, ExplanationDocument, FreezeAhead, Held, Standing};
 pub use freeze_effect::{FreezeEffect, Passes, frozen_words};
 pub use freezes::{Deployed, Frozen, FrozenAll, NewFreeze};
 pub use init::Preparing;

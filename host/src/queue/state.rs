@@ -13,7 +13,7 @@ use super::acting::Acting;
 use super::work::{Active, JobCounts};
 use crate::model::{self, Verdict};
 use crate::observe::Contradiction;
-use crate::store::{FrozenDeploy, JobWork, WaitingJob};
+use crate::store::{self, FrozenDeploy, JobWork, WaitingJob};
 
 /// The repos that an orchestrator knows of, whether or not they have work. Names may be missing.
 pub type Registry = [Option<String>];
@@ -121,7 +121,10 @@ pub struct RepoState {
     #[serde(skip)]
     pub frozen_since: Option<Timestamp>,
     /// When people are reminded of that freeze, which opens nothing; not in the reference's answer.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        serialize_with = "store::maybe_rfc3339",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub frozen_until: Option<String>,
     /// The number of its newest freeze, by which an unfreeze knows it; not in the reference's answer.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -4,9 +4,8 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::Value;
 
-use super::explanation::Explanation;
+use super::explanation::{Explanation, ExplanationDocument};
 use super::{Error, Queue};
 use crate::store::{
     self, AuditEntry, JobFilter, ListedJob, ListedTask, PageOf, TaskBranch, TaskOutcome,
@@ -48,7 +47,7 @@ pub struct TaskDocument {
     /// Whether it has more jobs
     more_jobs: bool,
     /// Its first queued job and why that waits, as `explain` has it; null if no job of it is queued
-    waiting: Option<Value>,
+    waiting: Option<ExplanationDocument>,
     /// What operators did to it and to these jobs, the newest first
     audit: Vec<AuditEntry>,
 }
@@ -62,7 +61,7 @@ impl WholeTask {
             branch: self.branch.clone(),
             jobs: self.jobs.clone(),
             more_jobs: self.more_jobs,
-            waiting: self.waiting.as_ref().map(Explanation::to_json),
+            waiting: self.waiting.as_ref().map(Explanation::to_document),
             audit: self.audit.clone(),
         }
     }

@@ -1,10 +1,11 @@
 //! Webhooks, as the forges document them, sent to the real service.
 //!
 //! The `.json` files are whole bodies; each case changes what it is about. `answers` has what is
-//! answered, `merges` what becomes of a task, `pushes` what is said of its base, `killed` a service
-//! that is killed at each statement.
+//! answered, `merges` what becomes of a task, `pushes` what is said of its base, `at_once` what
+//! happens with two changes at the same time, `killed` a service that is killed at each statement.
 
 mod answers;
+mod at_once;
 mod killed;
 mod merges;
 mod pushes;

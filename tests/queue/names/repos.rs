@@ -139,7 +139,7 @@ fn over_http_all_repos_are_frozen_too() {
     let queue = service.get("/queue").is(200).json();
     assert_eq!(
         queue["serial_gate"]["per_repo"]["alpha"]["frozen_until"],
-        "2100-01-01 00:00:00"
+        "2100-01-01T00:00:00Z"
     );
     let cleared = service.post(&format!("/v1/freezes/{group}/unfreeze"), &json!({}));
     assert_eq!(

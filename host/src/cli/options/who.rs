@@ -48,10 +48,22 @@ impl Why {
     }
 }
 
-/// The user who runs this command.
+/// The user who runs this command. Services and containers often have no variable, and a user
+/// without an entry in the system's list.
 pub fn user() -> String {
     let name = |name| variable(name)?.into_string().ok();
     name("USER")
         .or_else(|| name("LOGNAME"))
-        .unwrap_or_else(|| "somebody".into())
+        .or_else(|| whoami::username().ok().filter(|name| !name.is_empty()))
+        .unwrap_or_else(number)
+}
+
+#[cfg(unix)]
+fn number() -> String {
+    format!("uid {}", rustix::process::getuid().as_raw())
+}
+
+#[cfg(not(unix))]
+fn number() -> String {
+    "somebody".into()
 }

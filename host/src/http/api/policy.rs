@@ -67,7 +67,7 @@ pub async fn history(
     get, path = "/v1/policy/shadow", tag = "policy", security(("token" = ["reader"])),
     responses(
         (
-            status = 200, body = serde_json::Value,
+            status = 200, body = Option<ShadowRecord>,
             description = "The comparison; null if there is no shadow"
         ),
     )

@@ -6,8 +6,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::Value;
-use serial_gate::queue::State as QueueState;
+use serial_gate::queue::{ExplanationDocument, State as QueueState};
 use utoipa::ToSchema;
 
 use crate::http::app::App;
@@ -51,17 +50,17 @@ fn written(app: &App, reader: &mut Reader) -> Result<Bytes, Problem> {
     get, path = "/v1/jobs/{id}/explain", tag = "queue", security(("token" = ["reader"])),
     params(("id" = i64, Path, description = "The job")),
     responses(
-        (status = 200, description = "Its place", body = Value),
+        (status = 200, description = "Its place", body = ExplanationDocument),
     )
 )]
 pub async fn explain(
     State(app): State<App>,
     _: Viewer,
     Path(id): Path<i64>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<ExplanationDocument>, Problem> {
     let explanation = app
         .reader
         .run(move |reader| reader.queue.explain(Timestamp::now(), id))
         .await??;
-    Ok(Json(explanation.to_json()))
+    Ok(Json(explanation.to_document()))
 }

@@ -342,6 +342,10 @@ fn ask(
 ) -> Result<Answer, Error> {
     let token = new_token()?;
     let seconds = whole_seconds(lease.lease);
+    // The list is JSON, in which the statement would not find such a character.
+    if lease.agents.iter().any(|agent| agent.contains('\0')) {
+        return Err(Error::NotKept);
+    }
     let agents = serde_json::Value::from(lease.agents).to_string();
     let values = values![
         agents,

@@ -16,7 +16,7 @@ use crate::store::error::not_empty;
 use crate::store::{Actor, AlertKind, Error, Store, sql_time};
 
 /// The newest active freeze of a repo.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct ActiveFreeze {
     /// Its number.
     pub id: i64,
@@ -31,7 +31,10 @@ pub struct ActiveFreeze {
     /// The task whose deploy went bad.
     pub work_item_id: Option<String>,
     /// When people are reminded of it, UTC. It opens nothing.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        serialize_with = "crate::store::maybe_rfc3339",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub until: Option<String>,
 }
 

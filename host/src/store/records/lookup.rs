@@ -61,7 +61,7 @@ pub struct WaitingJob {
 }
 
 /// A job for people.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct JobRow {
     /// Its id.
     pub id: i64,

@@ -18,7 +18,7 @@ const KEPT: i64 = 10_000;
 const SHOWN: i64 = 100;
 
 /// The record of a shadow.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct ShadowRecord {
     /// The generation.
     pub generation: i64,
@@ -35,15 +35,17 @@ pub struct ShadowRecord {
 }
 
 /// A job about which the two differed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Disagreement {
     /// The job.
     pub job: i64,
     /// The active generation's last answer.
     #[serde(serialize_with = "verdict_as_json")]
+    #[schema(value_type = serde_json::Value)]
     pub active: Option<Verdict>,
     /// The shadow's last answer.
     #[serde(serialize_with = "verdict_as_json")]
+    #[schema(value_type = serde_json::Value)]
     pub shadow: Option<Verdict>,
     /// How often they differed.
     pub times: usize,
