@@ -69,7 +69,11 @@ impl Verb for Queue {
 fn read(queue: &mut GatedQueue, only: &[String]) -> Result<State, Error> {
     let now = Timestamp::now();
     Ok(match only {
-        [] => queue.state(now, &[])?,
+        [] => {
+            let active = queue.store().active_repos()?;
+            let active: Vec<Option<String>> = active.into_iter().map(Some).collect();
+            queue.state(now, &active)?
+        }
         only => queue.state_of(now, only)?,
     })
 }
@@ -114,12 +118,6 @@ pub fn describe(state: &State, shared: Option<&Shared>, report: &mut Report) {
     }
     if state.per_repo.is_empty() && state.others == Others::default() {
         report.line("nothing runs and nothing waits");
-        if let Some(shared) = shared {
-            let gate = text::gate(shared);
-            report.line(format!(
-                "  tasks that are not done: {gate} task list --unfinished"
-            ));
-        }
     }
     for (number, (name, repo)) in state.per_repo.iter().enumerate() {
         if number > 0 {

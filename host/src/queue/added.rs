@@ -47,6 +47,15 @@ impl Queue {
             return self.frozen_note(now, &repo, &agent, None);
         };
         let label = self.store.label(task)?;
+        let over = self.outcome(task)?.map(|outcome| {
+            format!(
+                "its task is {} already, and no stage of it needs a job",
+                outcome.name()
+            )
+        });
+        if over.is_some() {
+            return Ok(over);
+        }
         let mistyped = self.mistyped_agent(now, &agent)?;
         let early = match self.store.agent_in_front(task, job)? {
             Some(first) => self.early_note(now, &repo, task, [&first, &agent], label.as_deref())?,

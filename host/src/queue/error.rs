@@ -21,6 +21,16 @@ pub enum Error {
         /// Whether this process's own settings switch it off.
         here: bool,
     },
+    /// The agent cannot be in a pipeline.
+    #[error(
+        "`{}` cannot be an agent of a pipeline, so nothing was changed: write its name without \
+         spaces, commas and `=`, and separate stages by spaces",
+        agent.escape_debug()
+    )]
+    AgentInPipeline {
+        /// The agent.
+        agent: String,
+    },
     /// The stage cannot be in a pipeline.
     #[error(
         "`{}` cannot be a stage of this pipeline: it {why}, so nothing was changed",

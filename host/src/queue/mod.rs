@@ -24,6 +24,7 @@ mod named;
 mod named_rows;
 mod nearest;
 mod pipeline;
+mod pipeline_notes;
 mod policy;
 mod read_state;
 mod reasons;

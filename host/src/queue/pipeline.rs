@@ -1,14 +1,11 @@
 //! The pipeline, and jobs whose end moves their task.
 //!
-//! Owns which pipelines are refused, the notes about one, the first job of a new task, and the
-//! words for a task that moved. Leaves the move to the store: it is one change with the end of the
-//! job.
-
-use jiff::Timestamp;
+//! Owns which pipelines are refused, the first job of a new task, and the words for a task that
+//! moved. Leaves the move to the store, because it is one change with the end of the job, and the
+//! notes to `pipeline_notes`.
 
 use super::stages::{outcome_in, stage_of};
 use super::{Error, Queue};
-use crate::clause::Agents;
 use crate::printable::Show;
 use crate::store::{
     self, Actor, Claim, EndRules, EndedJob, Ending, FinishedStages, MERGE, Moved, Pipeline,
@@ -69,22 +66,6 @@ impl Queue {
         Ok(self.store_mut().end_job(actor, claim, ending, rules)?)
     }
 
-    /// The note about the stage that a worker has sent its task to, if it asked for one. A stage of
-    /// the pipeline is meant as it is.
-    pub fn sent_note(
-        &mut self,
-        now: Timestamp,
-        ended: &EndedJob,
-        asked: Option<&str>,
-    ) -> Option<String> {
-        let (moved, asked) = ended.moved.as_ref().zip(asked)?;
-        let is_known = moved.next_job.is_some() || moved.waits_for_merge;
-        if is_known {
-            return None;
-        }
-        self.moved_note(now, moved.task_id, None, asked)
-    }
-
     /// Sets the pipeline, and returns the one before. A task whose present stage is in it moves
     /// when the next job of it ends.
     pub fn set_pipeline(
@@ -94,37 +75,6 @@ impl Queue {
     ) -> Result<Option<Pipeline>, Error> {
         check(pipeline, &self.finished_stages()?)?;
         Ok(self.store.set_pipeline(actor, Some(pipeline))?)
-    }
-
-    /// What an operator should know about a pipeline under the rules of now.
-    pub fn pipeline_notes(
-        &mut self,
-        now: Timestamp,
-        pipeline: &Pipeline,
-    ) -> Result<Vec<String>, Error> {
-        let finished = self.finished_stages()?;
-        let stages = pipeline.stages.iter().map(|one| one.stage.as_str());
-        let merge = (pipeline.then == Then::Merge).then_some(MERGE);
-        let over = stages.chain(merge).filter(|stage| finished.contains(stage));
-        let mut notes: Vec<String> = over
-            .map(|stage| {
-                format!(
-                    "`{}` of the pipeline is a finished stage: a task that comes there is over",
-                    stage.escape_debug()
-                )
-            })
-            .collect();
-        let gated = self.gated_agents(now);
-        let is_gated = |agent: &str| is_among(&gated, agent);
-        let first = pipeline.stages.first().map(|first| first.agent.as_str());
-        if let Some(first) = first.filter(|first| !is_gated(first)) {
-            notes.push(format!(
-                "the gate does not hold jobs of `{}`, the first agent of the pipeline: no task \
-                 waits for an earlier one",
-                first.escape_debug()
-            ));
-        }
-        Ok(notes)
     }
 
     /// Where a new task begins: as given, else as the pipeline says.
@@ -146,12 +96,9 @@ impl Queue {
     }
 }
 
-fn is_among(agents: &Agents, agent: &str) -> bool {
-    let is_it = |name: &Option<String>| name.as_deref() == Some(agent);
-    match agents {
-        Agents::Only(named) => named.iter().any(is_it),
-        Agents::AllBut(named) => !named.iter().any(is_it),
-    }
+/// Whether a name can be given in a list of arguments, and is no list itself.
+fn is_one_word(name: &str) -> bool {
+    !name.contains([',', '=']) && !name.chars().any(char::is_whitespace)
 }
 
 /// Refuses a pipeline through which no task could go.
@@ -164,8 +111,16 @@ fn check(pipeline: &Pipeline, finished: &FinishedStages) -> Result<(), Error> {
     };
     for (number, one) in pipeline.stages.iter().enumerate() {
         let stage = one.stage.as_str();
-        store::check_name("stage", stage)?;
+        store::check_stage(stage)?;
         store::check_name("agent", &one.agent)?;
+        if !is_one_word(stage) {
+            return refuse(stage, "has a space or a comma: separate stages by spaces");
+        }
+        if !is_one_word(&one.agent) {
+            return Err(Error::AgentInPipeline {
+                agent: one.agent.clone(),
+            });
+        }
         let mut earlier = pipeline.stages.iter().take(number);
         if earlier.any(|earlier| earlier.stage == stage) {
             return refuse(stage, "is named twice");
@@ -197,7 +152,7 @@ impl Moved {
             Some(name) => format!("task {id} ({})", show(name)),
             None => format!("task {id}"),
         };
-        match (&self.next_job, self.outcome) {
+        let words = match (&self.next_job, self.outcome) {
             (_, Some(outcome)) => format!("{task} is {}", outcome.name()),
             (Some(next), None) => format!(
                 "{task} is in {}: job {} for `{}` is queued",
@@ -207,6 +162,10 @@ impl Moved {
             ),
             (None, None) if self.waits_for_merge => format!("{task} waits to be merged"),
             (None, None) => format!("{task} is in {}", show(&self.stage)),
+        };
+        match self.still_runs {
+            Some(job) => format!("{words}; job {job} of the stage before still runs"),
+            None => words,
         }
     }
 }

@@ -8,6 +8,7 @@
 use jiff::Timestamp;
 
 use super::added::or_unsaid;
+use super::freezes::joined;
 use super::nearest::named;
 use super::{Error, Queue};
 use crate::store::{FinishedStages, TaskOutcome, WITHOUT_WORK, plain};
@@ -110,7 +111,18 @@ impl Queue {
             return Ok(Some(format!("it {note}")));
         }
         let repo = self.store.task(task)?.and_then(|task| task.repo);
-        self.stage_note(now, repo.as_deref(), stage)
+        let reopened = before.map(|before| {
+            format!(
+                "it was {}, and is open again: later tasks of its repo may wait for it",
+                before.name()
+            )
+        });
+        let looks = self.stage_note(now, repo.as_deref(), stage)?;
+        let by_pipeline = match looks {
+            None if !is_end => self.note_by_pipeline(stage, Some(task))?,
+            _ => None,
+        };
+        Ok(joined([reopened, joined([looks, by_pipeline])]))
     }
 
     /// The note about the first stage of a task that was added. Nothing fails here either.
@@ -131,7 +143,10 @@ impl Queue {
                 stage.escape_debug()
             )));
         }
-        self.stage_note(now, Some(repo), stage)
+        match self.stage_note(now, Some(repo), stage)? {
+            None => self.note_by_pipeline(stage, None),
+            note => Ok(note),
+        }
     }
 
     /// The note that a stage is not a finished one, where it looks like one.

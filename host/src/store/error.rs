@@ -75,6 +75,14 @@ pub enum Error {
         /// The text.
         what: &'static str,
     },
+    /// A text that is too long.
+    #[error("the {what} has more than {most} characters: give it a shorter one")]
+    Long {
+        /// The text.
+        what: &'static str,
+        /// How many characters it may have.
+        most: usize,
+    },
     /// A text that this database does not keep.
     #[error("a text has a NUL character, which a PostgreSQL server does not keep: leave it out")]
     NotKept,
@@ -355,6 +363,9 @@ fn running_where(worker: Option<&str>) -> String {
     }
 }
 
+/// A stage is a word or two in a table.
+const LONGEST_STAGE: usize = 200;
+
 /// Refuses a text that no command can be given.
 pub(super) fn without_nul(what: &'static str, text: &str) -> Result<(), Error> {
     if text.contains('\0') {
@@ -368,6 +379,18 @@ pub(super) fn without_nul(what: &'static str, text: &str) -> Result<(), Error> {
 pub(crate) fn check_name(what: &'static str, name: &str) -> Result<(), Error> {
     not_empty(what, name)?;
     without_nul(what, name)
+}
+
+/// Refuses a stage that no command can be given, or that no line can show.
+pub(crate) fn check_stage(stage: &str) -> Result<(), Error> {
+    check_name("stage", stage)?;
+    if stage.chars().count() > LONGEST_STAGE {
+        return Err(Error::Long {
+            what: "stage",
+            most: LONGEST_STAGE,
+        });
+    }
+    Ok(())
 }
 
 /// Refuses a name that is empty.

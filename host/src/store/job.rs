@@ -336,6 +336,28 @@ pub(crate) fn end_all_of(tx: &dyn Tx, task: i64, kept: Option<i64>) -> Result<()
     Ok(())
 }
 
+/// A task leaves a stage, and the jobs of the stage's agent with which no worker is busy are
+/// cancelled.
+pub(crate) fn cancel_idle(
+    tx: &dyn Tx,
+    task: i64,
+    agent: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let cancelled = word(JobState::Running, Event::EndTask, false);
+    tx.execute(
+        &format!(
+            "UPDATE jobs SET status = '{cancelled}', gate_lease_until = NULL,
+            gate_outcome = CASE WHEN gate_token IS NULL THEN gate_outcome
+                ELSE coalesce(gate_outcome, '{cancelled}') END
+         WHERE task_id = $1 AND agent = $2
+            AND ({IS_QUEUED} OR {IS_PUT_OFF} OR ({IS_RUNNING} AND gate_lease_until <= $3))"
+        ),
+        values![task, agent, sql_time(now)],
+    )?;
+    Ok(())
+}
+
 /// Sets only the status of a job, for a trial.
 pub(crate) fn set_status(tx: &dyn Tx, job: i64, status: &str) -> Result<(), Error> {
     tx.execute(

@@ -229,6 +229,10 @@ impl Worker<'_> {
             tracing::warn!("job {job} has failed: {error}");
             return Outcome::Failed;
         }
+        if let Some(stayed) = &ended.stayed {
+            tracing::info!("job {job}: done; {}", stayed.in_words());
+            return Outcome::Done;
+        }
         match &ended.moved {
             None => tracing::info!("job {job}: done"),
             Some(moved) => tracing::info!(

@@ -1,6 +1,7 @@
 //! The pipeline: which end of a job moves its task, and where to.
 
 mod killed;
+mod late;
 mod model;
 mod refused;
 mod retries;
@@ -189,10 +190,19 @@ fn a_job_whose_end_would_end_a_task_on_which_another_works_ends_alone() {
     add(&gate, "A-1");
     gate.run(&["job", "add", "1", "tester"]).succeeds();
     let analyst = claim(&gate, "analyst");
-    claim(&gate, "tester");
-    let said = finish(&gate, &analyst, &[]).succeeds().stdout;
-    assert_eq!(said, "job 1 is done\n");
+    let tester = claim(&gate, "tester");
+    let said = || finish(&gate, &analyst, &[]).succeeds().stdout;
+    let first = said();
+    insta::assert_snapshot!(first, @r"
+    job 1 is done
+      another job of its task still runs: the task ends with that
+    ");
+    assert_eq!(said(), first);
     assert_eq!(stage(&gate), "work");
+    insta::assert_snapshot!(finish(&gate, &tester, &[]).succeeds().stdout, @r"
+    job 2 is done
+    task 1 (A-1) is done
+    ");
 }
 
 #[test]

@@ -85,6 +85,10 @@ impl Model {
     }
 
     fn go(&mut self, task: usize, stage: &str) -> bool {
+        let last = self.stages[task - 1].clone();
+        if last == "done" {
+            return true;
+        }
         let mut of_task = self.jobs.iter_mut().filter(|job| job.task == task);
         if stage == "done" {
             if of_task.any(|job| job.status == "running" && !job.is_put_off) {
@@ -97,8 +101,25 @@ impl Model {
             }
         }
         self.stages[task - 1] = stage.into();
-        if let Some((_, agent)) = PIPELINE.iter().find(|(name, _)| *name == stage)
-            && !self.is_open(task, agent)
+        let agent_of = |stage: &str| {
+            let found = PIPELINE.iter().find(|(name, _)| *name == stage);
+            found.map(|(_, agent)| *agent)
+        };
+        let next = agent_of(stage);
+        let is_idle = |job: &&mut Job, agent: &str| {
+            job.task == task && job.agent == agent && (job.status == "queued" || job.is_put_off)
+        };
+        let left = agent_of(&last).filter(|left| last != stage && Some(*left) != next);
+        if let Some(left) = left.filter(|_| stage != "done") {
+            for job in self.jobs.iter_mut().filter(|job| is_idle(job, left)) {
+                (job.status, job.is_put_off) = ("cancelled", false);
+            }
+        }
+        if let Some(agent) = next
+            && !self
+                .jobs
+                .iter_mut()
+                .any(|mut job| is_idle(&&mut job, agent))
         {
             self.add(task, agent);
         }

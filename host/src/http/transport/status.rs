@@ -112,6 +112,7 @@ impl From<store::Error> for Problem {
             | E::NoAlert { .. }
             | E::NoToken { .. } => StatusCode::NOT_FOUND,
             E::Empty { .. }
+            | E::Long { .. }
             | E::Nul { .. }
             | E::NotKept
             | E::KeyOfAnother { .. }
@@ -237,6 +238,7 @@ impl From<queue::Error> for Problem {
             E::NotInScope { .. }
             | E::NoNameInScope { .. }
             | E::NothingInScope { .. }
+            | E::AgentInPipeline { .. }
             | E::NotInPipeline { .. } => {
                 let unfit = StatusCode::UNPROCESSABLE_ENTITY;
                 refused(unfit, error.to_string(), error.remedy())

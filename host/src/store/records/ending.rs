@@ -4,20 +4,20 @@
 //! which is stored with the outcome: a worker that did not hear it asks again and gets the same.
 //! Leaves the row of the job to `jobs`, and the move of its task to `advance`. Callers rely on
 //! this: the end of the job and all that follows are one change. An end that was made asks no
-//! more: the same end without a stage is always the same, one to another stage is refused.
+//! more: the same end without a stage is always the same, one to another stage than the first is
+//! refused.
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
-use super::advance::{self, EndRules, Moved};
+use super::advance::{self, Before, EndRules, Way};
+use super::ended_job::{EndedJob, Stayed};
 use super::holding::{Holding, ended, holding};
 use super::job_error::kept;
 use super::jobs::{self, Claim, finished_task_of, is_there};
 use super::pipeline::{self, Pipeline};
 use super::pulls;
 use crate::backoff::backoff;
-use crate::store::engine::{Tx, Unexpected, values};
+use crate::store::engine::{Tx, values};
 use crate::store::job::{self, Event, IS_RUNNING, JobState};
 use crate::store::time::whole_seconds;
 use crate::store::{Actor, Error, Store, lease_end, sql_time};
@@ -61,33 +61,6 @@ impl Retry {
 /// The error of a job that should have sent its task back.
 const NO_STAGE_BEFORE: &str =
     "it was to send its task back, and there is no stage before the present one in a pipeline";
-
-/// What became of a job, and of its task.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EndedJob {
-    /// `done` or `failed`, or `put_off` if it is tried again.
-    pub status: String,
-    /// When it is tried again, UTC.
-    pub again_at: Option<String>,
-    /// What went wrong.
-    pub error: Option<String>,
-    /// Where its task went, if it moved.
-    pub moved: Option<Moved>,
-}
-
-impl EndedJob {
-    fn with(status: &str) -> EndedJob {
-        EndedJob {
-            status: status.into(),
-            ..EndedJob::default()
-        }
-    }
-
-    /// Whether it has failed for good.
-    pub fn has_failed(&self) -> bool {
-        self.status == JobState::Failed.name()
-    }
-}
 
 impl Store {
     /// Ends a claimed job, and moves its task; with the last running one, a merged task ends. The
@@ -135,7 +108,8 @@ fn end(
     // Its task ends, wherever the pipeline would move it.
     let is_merged = pulls::is_merged(tx, claim.job)?;
     let done = || jobs::end(tx, actor.now, claim, Event::Finish, None);
-    let moved = match ending {
+    let mut answer = EndedJob::with(JobState::Done.name());
+    let way = match ending {
         Ending::Failed { error, retry } => {
             let retry = retry.filter(|_| !is_merged);
             return fail(tx, actor, claim, error, retry, pipeline, rules);
@@ -144,44 +118,92 @@ fn end(
             let before = advance::task_of(tx, claim.job)?;
             done()?;
             let ends = pulls::after_job(tx, actor.now, claim.job, rules.finished)?;
-            before.filter(|_| ends).map(|before| before.is_done(rules))
+            let moved = before.filter(|_| ends).map(|before| before.is_done(rules));
+            moved.map_or(Way::Stayed(Stayed::Merged), Way::Moved)
         }
         Ending::Done => {
             done()?;
             match pipeline {
                 Some(pipeline) => advance::by_pipeline(tx, mover, claim.job, pipeline, rules)?,
-                None => None,
+                None => Way::Unmoved,
             }
         }
         Ending::To { stage } => {
             let no_task = || Error::NoTaskOf { job: claim.job };
             let before = advance::task_of(tx, claim.job)?.ok_or_else(no_task)?;
             done()?;
-            let moved = advance::go(tx, mover, &before, stage, pipeline, rules);
-            Some(moved.map_err(|error| not_alone(error, claim.job))?)
+            let way = advance::go(tx, mover, &before, stage, pipeline, rules);
+            way.map_err(|error| not_alone(error, claim.job))?
         }
         Ending::Back => {
             let before = advance::task_of(tx, claim.job)?;
-            let stage = before.as_ref().and_then(|before| before.stage.as_deref());
-            let to = pipeline
-                .zip(stage)
-                .and_then(|(all, stage)| all.before(stage));
-            let Some((before, to)) = before.as_ref().zip(to) else {
-                let error = Some(NO_STAGE_BEFORE);
-                return fail(tx, actor, claim, error, None, pipeline, rules);
-            };
-            done()?;
-            Some(advance::go(tx, mover, before, &to.stage, pipeline, rules)?)
+            match back(before.as_ref(), pipeline, rules) {
+                Back::To(before, stage) => {
+                    done()?;
+                    advance::go(tx, mover, before, stage, pipeline, rules)?
+                }
+                Back::Late(stayed) => {
+                    done()?;
+                    Way::Stayed(stayed)
+                }
+                Back::Nowhere => {
+                    let error = Some(NO_STAGE_BEFORE);
+                    return fail(tx, actor, claim, error, None, pipeline, rules);
+                }
+            }
         }
     };
-    let mut answer = EndedJob::with(JobState::Done.name());
-    answer.moved = moved;
-    if answer.moved.is_some() {
-        store_answer(tx, claim.job, &answer)?;
+    match way {
+        Way::Moved(moved) => answer.moved = Some(moved),
+        Way::Stayed(stayed) => answer.stayed = Some(stayed),
+        Way::Unmoved => {}
+    }
+    if let Ending::To { stage } = ending {
+        answer.asked = Some(stage.into());
+    }
+    if answer.is_more_than_its_status() {
+        answer.store(tx, claim.job)?;
         // Triggers on the task, or on the next job, may have undone it.
         jobs::check_ended(tx, claim, JobState::Done.name(), None)?;
     }
     Ok(answer)
+}
+
+/// Where a job sends its task back to.
+enum Back<'a> {
+    To(&'a Before, &'a str),
+    /// The task is not in the stage of the job's agent any more.
+    Late(Stayed),
+    /// There is no stage before.
+    Nowhere,
+}
+
+/// Where a job of this agent sends the task back to.
+fn back<'a>(
+    before: Option<&'a Before>,
+    pipeline: Option<&'a Pipeline>,
+    rules: EndRules<'_>,
+) -> Back<'a> {
+    let Some((before, pipeline)) = before.zip(pipeline) else {
+        return Back::Nowhere;
+    };
+    if before.is_over(rules) {
+        return Back::Late(Stayed::Over);
+    }
+    let (stage, agent) = (before.stage.as_deref(), before.agent.as_deref());
+    let of_stage = stage.and_then(|stage| pipeline.agent_of(stage));
+    if of_stage != agent
+        && pipeline
+            .stages
+            .iter()
+            .any(|one| Some(one.agent.as_str()) == agent)
+    {
+        return Back::Late(Stayed::Elsewhere);
+    }
+    match stage.and_then(|stage| pipeline.before(stage)) {
+        Some(to) if of_stage == agent => Back::To(before, &to.stage),
+        _ => Back::Nowhere,
+    }
 }
 
 /// Ends the attempt: the job is put off, or it has failed.
@@ -225,12 +247,11 @@ fn fail(
     let error = kept(&failed);
     job::try_again(tx, job, &until, whole_seconds(delay), &error)?;
     let answer = EndedJob {
-        status: "put_off".into(),
         again_at: Some(until.clone()),
         error: Some(error.clone().into_owned()),
-        moved: None,
+        ..EndedJob::with("put_off")
     };
-    store_answer(tx, job, &answer)?;
+    answer.store(tx, job)?;
     let query = &format!(
         "SELECT 1 FROM jobs WHERE id = $1 AND {IS_RUNNING} AND gate_lease_until = $2
         AND gate_outcome IS NOT NULL AND gate_error = $3"
@@ -246,27 +267,23 @@ fn repeated(
     ending: Ending<'_>,
     outcome: String,
 ) -> Result<EndedJob, Error> {
-    let answer = tx.row(
-        "SELECT gate_answer, gate_error FROM jobs WHERE id = $1",
+    let error = tx.row(
+        "SELECT gate_error FROM jobs WHERE id = $1",
         values![claim.job],
-        |row| Ok((row.get::<Option<String>>(0)?, row.shown(1)?)),
+        |row| row.shown(0),
     )?;
-    let (answer, error) = answer.unwrap_or_default();
-    let answer = match answer {
-        Some(answer) => serde_json::from_str(&answer).map_err(Unexpected::Json)?,
-        None => EndedJob {
-            error,
-            ..EndedJob::with(&outcome)
-        },
-    };
+    let answer = EndedJob::stored(tx, claim.job)?.unwrap_or_else(|| EndedJob {
+        error: error.flatten(),
+        ..EndedJob::with(&outcome)
+    });
+    // The same, if the pipeline has moved it there.
+    let went_to = answer.moved.as_ref().map(|moved| moved.stage.as_str());
+    let asked = answer.asked.as_deref().or(went_to);
     let is_done = outcome == JobState::Done.name();
     let is_failed = outcome == JobState::Failed.name();
-    let went_to = answer.moved.as_ref().map(|moved| moved.stage.as_str());
-    let has_ended_its_task = (answer.moved.as_ref()).is_some_and(|moved| moved.outcome.is_some());
     let is_the_same = match ending {
         Ending::Done => is_done,
-        // A merged task ends, wherever it is sent.
-        Ending::To { stage } => is_done && (went_to == Some(stage) || has_ended_its_task),
+        Ending::To { stage } => is_done && asked == Some(stage),
         Ending::Back => is_done || is_failed,
         Ending::Failed { .. } => is_failed,
     };
@@ -275,11 +292,6 @@ fn repeated(
     } else {
         Err(ended(claim, outcome))
     }
-}
-
-fn store_answer(tx: &dyn Tx, job: i64, answer: &EndedJob) -> Result<(), Error> {
-    let text = serde_json::to_string(answer).map_err(Unexpected::Json)?;
-    job::set_answer(tx, job, &text)
 }
 
 /// How often a job has failed since it was queued for the first time, or by an operator.

@@ -15,6 +15,7 @@ pub(crate) mod contradictions;
 pub(crate) mod deliveries;
 pub(crate) mod deploys;
 pub(crate) mod effect;
+pub(crate) mod ended_job;
 pub(crate) mod ending;
 pub(crate) mod fixtures;
 pub(crate) mod freeze_groups;

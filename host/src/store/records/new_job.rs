@@ -12,6 +12,7 @@ use super::effect::Effect;
 use super::jobs::is_there;
 use crate::store::engine::{Tx, values};
 use crate::store::error::{not_empty, without_nul};
+use crate::store::indexes::IS_OPEN;
 use crate::store::job::{self, IS_QUEUED, IS_RUNNING, NewClaim};
 use crate::store::time::whole_seconds;
 use crate::store::token::new_token;
@@ -41,6 +42,12 @@ impl Store {
 }
 
 impl Store {
+    /// Whether a job of this agent waits or runs for a task.
+    pub fn has_open_job(&mut self, task: i64, agent: &str) -> Result<bool, Error> {
+        let sql = format!("SELECT 1 FROM jobs WHERE task_id = $1 AND agent = $2 AND {IS_OPEN}");
+        self.read(|tx| tx.exists(&sql, values![task, agent]))
+    }
+
     /// The agent of a task's first job, if that is not this job and no job of the task has begun.
     pub fn agent_in_front(&mut self, task: i64, job: i64) -> Result<Option<String>, Error> {
         self.read(|tx| {

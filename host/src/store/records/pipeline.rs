@@ -103,6 +103,22 @@ impl Store {
         self.read(read)
     }
 
+    /// How many tasks are in other stages than these, by stage, the most first. A few stages only.
+    pub fn tasks_outside(&mut self, stages: &[&str]) -> Result<Vec<(String, i64)>, Error> {
+        let stages = serde_json::Value::from(stages).to_string();
+        self.read(|tx| {
+            // The first condition lets an index find the unfinished tasks of most rules.
+            let sql = format!(
+                "SELECT stage, count(*) FROM tasks WHERE stage != 'done' AND stage NOT IN ({})
+                 GROUP BY stage ORDER BY 2 DESC, 1 LIMIT 5",
+                tx.texts_of("$1")
+            );
+            tx.rows(&sql, values![stages], |row| {
+                Ok((row.shown(0)?.unwrap_or_default(), row.get(1)?))
+            })
+        })
+    }
+
     /// Sets the pipeline or removes it, with a row in the audit. Returns the one before.
     pub fn set_pipeline(
         &mut self,

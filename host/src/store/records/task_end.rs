@@ -13,7 +13,7 @@ use super::lookup::work_item_of;
 use super::outcome::{self, TASK_IS_CANCELLED, TaskOutcome};
 use super::pulls;
 use crate::store::engine::{Tx, values};
-use crate::store::error::not_empty;
+use crate::store::error::check_stage;
 use crate::store::indexes::IS_OPEN;
 use crate::store::job;
 use crate::store::job::{IS_CANCELLED, IS_PUT_OFF, IS_QUEUED, IS_RUNNING};
@@ -150,7 +150,7 @@ pub(crate) fn end_task(
     id: i64,
     end: TaskEnd<'_>,
 ) -> Result<(), Error> {
-    not_empty("stage", end.stage)?;
+    check_stage(end.stage)?;
     if end.running.force && actor.why.trim().is_empty() {
         return Err(Error::ForcedWithoutReason);
     }

@@ -14,7 +14,7 @@ use super::new_job::claim_added;
 use super::outcome::{self, TaskOutcome};
 use super::task_end::{TaskEnd, check_ended, end_task};
 use crate::store::engine::{Tx, values};
-use crate::store::error::{not_empty, without_nul};
+use crate::store::error::{check_stage, not_empty, without_nul};
 use crate::store::job::IS_QUEUED;
 use crate::store::{Actor, Error, Store, sql_time};
 
@@ -94,7 +94,7 @@ impl Store {
     ///
     /// When the stage is empty, or there is no such task.
     pub fn set_stage(&mut self, now: Timestamp, ids: &[i64], stage: &str) -> Result<(), Error> {
-        not_empty("stage", stage)?;
+        check_stage(stage)?;
         self.write(|tx| {
             ids.iter()
                 .try_for_each(|id| to_stage(tx, now, *id, stage))?;
@@ -113,7 +113,7 @@ impl Store {
         ids: &[i64],
         stage: &str,
     ) -> Result<(), Error> {
-        not_empty("stage", stage)?;
+        check_stage(stage)?;
         self.write(|tx| {
             ids.iter()
                 .try_for_each(|id| to_stage_by(tx, actor, *id, stage))?;
@@ -166,7 +166,7 @@ impl Store {
         self.writing_for_a_holder(actor, |tx| {
             match moved {
                 Some(Move::To(stage)) => {
-                    not_empty("stage", stage)?;
+                    check_stage(stage)?;
                     to_stage_by(tx, actor, id, stage)?;
                 }
                 Some(Move::End(end)) => end_task(tx, actor, id, end)?,
@@ -187,9 +187,9 @@ impl Store {
 
 /// Refuses a task with an empty name, or with a name that no environment variable can hold.
 pub(crate) fn check_names(task: NewTask<'_>) -> Result<(), Error> {
+    check_stage(task.stage)?;
     for (what, name) in [
         ("repo", task.repo),
-        ("stage", task.stage),
         ("agent", task.agent),
         ("label", task.label.unwrap_or("none")),
     ] {
