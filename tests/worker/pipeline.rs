@@ -96,6 +96,40 @@ fn a_command_that_has_ended_its_own_job_is_taken_at_its_word() {
 }
 
 #[test]
+fn a_command_that_has_ended_its_own_job_and_fails_then_changes_nothing() {
+    let gate = gate(&[]);
+    let binary = gate.in_shell();
+    let shell = format!("{binary} job finish $SERIAL_GATE_JOB >/dev/null; exit 1");
+    let said = work(&gate, "analyst", &[], &shell);
+    assert!(
+        said.contains(
+            "job 1 has ended already, as `done`, and the end of its command changes nothing"
+        ),
+        "{said}"
+    );
+    assert_eq!(job(&gate, 1), "done -");
+    assert_eq!(stage(&gate), "review");
+}
+
+#[test]
+fn a_late_reviewer_sends_nothing_back() {
+    let gate = gate(&["--then", "done"]);
+    work(&gate, "analyst", &[], "true");
+    let binary = gate.in_shell();
+    let shell = format!("{binary} task stage 1 analysis >/dev/null; exit 10");
+    let said = work(&gate, "reviewer", &[], &shell);
+    assert!(
+        said.contains("job 2: done; its task is in the stage of another agent by now"),
+        "{said}"
+    );
+    assert_eq!(stage(&gate), "analysis");
+    let shell = format!("{binary} task done 1 --token $SERIAL_GATE_TOKEN >/dev/null; exit 10");
+    gate.run(&["job", "add", "1", "analyst"]).succeeds();
+    let said = work(&gate, "analyst", &[], &shell);
+    assert!(said.contains("job 3: done; its task is over"), "{said}");
+}
+
+#[test]
 fn a_command_that_fails_is_tried_again() {
     let gate = gate(&[]);
     let again = ["--attempts", "2", "--retry-after", "10ms"];

@@ -173,9 +173,19 @@ impl Verb for Job {
             }
             Job::Requeue(Requeue { job, why }) => {
                 let finished = queue.finished_stages()?;
-                queue.store_mut().requeue(why.actor(), job, &finished)?;
-                let line = format!("job {job} is queued again, at its old place");
-                (job, "queued", line)
+                match queue.store_mut().requeue(why.actor(), job, &finished)? {
+                    true => {
+                        let line = format!("job {job} is queued again, at its old place");
+                        (job, "queued", line)
+                    }
+                    false => {
+                        let line = format!(
+                            "job {job} is cancelled: the branch of its task was merged, and the \
+                             task is done"
+                        );
+                        (job, "cancelled", line)
+                    }
+                }
             }
             Job::Heartbeat(Heartbeat { claimed }) => {
                 let (job, store) = (claimed.job, queue.store_mut());

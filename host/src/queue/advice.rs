@@ -38,6 +38,8 @@ pub enum Advice {
         job: i64,
         /// When its delay ends, UTC, if that goes on.
         until: Option<String>,
+        /// Whether its task ends only then, because its branch was merged.
+        is_merged: bool,
     },
     /// The job's lease is over.
     NextClaim {
@@ -198,10 +200,18 @@ impl Advice {
             Advice::NextClaim { job } => {
                 format!("the next claim requeues job {job}; to requeue it now")
             }
-            Advice::NextClaimCancels { job, until } => {
+            Advice::NextClaimCancels {
+                job,
+                until,
+                is_merged,
+            } => {
                 let after = time(until).map(|until| format!(" after {until}"));
                 let after = after.unwrap_or_default();
-                format!("the next claim{after} cancels job {job}: its task is finished")
+                let why = match is_merged {
+                    true => "the branch of its task was merged, and the task ends with it",
+                    false => "its task is finished",
+                };
+                format!("the next claim{after} cancels job {job}: {why}")
             }
             Advice::LookAtProgram {
                 job,

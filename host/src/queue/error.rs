@@ -138,6 +138,14 @@ impl Error {
         matches!(self, Error::Gate(gate::Error::Store(error)) if error.is_about_the_claim())
     }
 
+    /// How the job had ended before, if it has ended differently.
+    pub fn ended_as(&self) -> Option<&str> {
+        match self {
+            Error::Gate(gate::Error::Store(store::Error::Ended { outcome, .. })) => Some(outcome),
+            _ => None,
+        }
+    }
+
     /// Whether other programs write what the request needs, and it may succeed when they are done.
     pub fn is_busy(&self) -> bool {
         let Error::Gate(gate::Error::Store(error)) = self else {

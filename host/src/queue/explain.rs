@@ -88,7 +88,10 @@ impl Queue {
         work: &JobWork,
     ) -> Result<Vec<Advice>, Error> {
         let advice = match task {
-            Some(task) if self.is_over(task)? => remedy::of_job_that_is_over(work),
+            Some(task) if self.is_over(task)? => remedy::of_job_that_is_over(work, false),
+            Some(task) if work.state != WorkState::Running && self.store.is_merged(task)? => {
+                remedy::of_job_that_is_over(work, true)
+            }
             Some(task) if work.state == WorkState::Failed => {
                 let of_task = self.store.task_work(now, task)?;
                 let is_last = of_task.jobs().any(|job| job.job_id == work.job_id);

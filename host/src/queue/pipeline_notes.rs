@@ -54,7 +54,7 @@ impl Queue {
                 tasks => (format!("{tasks} tasks are"), "them"),
             };
             notes.push(format!(
-                "{tasks} in `{}`, which is no stage of the pipeline: it does not move {them}",
+                "{tasks} in `{}`, which is not a stage of the pipeline: no job moves {them} on",
                 stage.escape_debug()
             ));
         }

@@ -11,8 +11,8 @@ use super::pipeline::InPipeline;
 use super::work::Active;
 use crate::store::{JobWork, TaskWork, WorkState};
 
-/// What helps with a job of a finished task: it cannot be requeued.
-pub(super) fn of_job_that_is_over(work: &JobWork) -> Option<Advice> {
+/// What helps with a job of a finished task, or of one that was merged: it cannot be requeued.
+pub(super) fn of_job_that_is_over(work: &JobWork, is_merged: bool) -> Option<Advice> {
     let job = work.job_id?;
     match of_job(work)? {
         Advice::Wait { worker, until, .. } => Some(Advice::Wait {
@@ -21,8 +21,16 @@ pub(super) fn of_job_that_is_over(work: &JobWork) -> Option<Advice> {
             until,
             is_over: true,
         }),
-        Advice::NextClaim { .. } => Some(Advice::NextClaimCancels { job, until: None }),
-        Advice::WaitForRetry { until, .. } => Some(Advice::NextClaimCancels { job, until }),
+        Advice::NextClaim { .. } => Some(Advice::NextClaimCancels {
+            job,
+            until: None,
+            is_merged,
+        }),
+        Advice::WaitForRetry { until, .. } => Some(Advice::NextClaimCancels {
+            job,
+            until,
+            is_merged,
+        }),
         Advice::LookAtProgram { status, .. } => Some(Advice::LookAtProgram {
             job,
             status,

@@ -212,7 +212,7 @@ pub enum Error {
         task: i64,
     },
     /// The claim has ended differently.
-    #[error("job {id} has ended already, as `{}`: this claim is over", outcome.escape_debug())]
+    #[error("job {id} has ended already, as `{}`", outcome.escape_debug())]
     Ended {
         /// The job.
         id: i64,

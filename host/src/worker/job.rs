@@ -204,6 +204,13 @@ impl Worker<'_> {
             let actor = hand.actor();
             match hand.queue.end_job(actor, hand.claim, ending) {
                 Ok(ended) => break ended,
+                Err(error) if error.ended_as().is_some_and(is_by_a_worker) => {
+                    tracing::warn!("{error}, and the end of its command changes nothing");
+                    return match error.ended_as() {
+                        Some("done") => Outcome::Done,
+                        _ => Outcome::Failed,
+                    };
+                }
                 Err(error) if error.is_about_the_claim() || heartbeat.cancelled() => {
                     tracing::warn!(
                         "job {job} has ended, but this is not recorded: {}",
@@ -242,6 +249,11 @@ impl Worker<'_> {
         }
         Outcome::Done
     }
+}
+
+/// Whether the command, or another program, has ended the job with its token.
+fn is_by_a_worker(outcome: &str) -> bool {
+    ["done", "failed"].contains(&outcome)
 }
 
 /// A job's task and repo, for the log.

@@ -169,6 +169,39 @@ fn a_delivery_that_comes_again_changes_nothing() {
         assert_eq!(sent.said(), again);
     }
     assert_eq!(stage(&service.gate, 1), "rework");
+
+    // An id that was used before takes nothing from another merge.
+    let done = "UPDATE tasks SET stage = 'done' WHERE id = 1";
+    service.gate.program().run(done);
+    finished(&service.gate, "alpha", "task/A-2");
+    let other = changed(PULL, &[("/pull_request/head/ref", json!("task/A-2"))]);
+    let used = Sent {
+        id: Some("first"),
+        ..Sent::github(&service, "pull_request", &other)
+    };
+    assert_eq!(
+        used.said(),
+        "200 ended: task 2 (A-2) is done: its branch was merged"
+    );
+}
+
+#[test]
+fn a_merged_task_s_job_is_not_said_to_be_queued_again() {
+    let service = Service::on(gate());
+    running(&service.gate, "alpha", "task/A-1");
+    merge(&service);
+    let program = service.gate.program();
+    program.run("UPDATE jobs SET gate_lease_until = '2026-01-01 00:00:00'");
+    let explained = service.gate.run(&["explain", "1"]).succeeds().stdout;
+    assert!(!explained.contains("requeue"), "{explained}");
+    assert!(
+        explained.contains("the next claim cancels job 1: the branch of its task was merged"),
+        "{explained}"
+    );
+    let requeue = ["job", "requeue", "1", "--reason", "again"];
+    let said = service.gate.run(&requeue).succeeds().stdout;
+    insta::assert_snapshot!(said, @"job 1 is cancelled: the branch of its task was merged, and the task is done");
+    assert_eq!(stage(&service.gate, 1), "done");
 }
 
 #[test]

@@ -44,7 +44,7 @@ fn a_push_from_where_the_base_was_seen_moves_it() {
         let answer = Sent::github(&service, "push", &body).said();
         lines.push(format!("{name}: {answer}\n  {}", said(&service.gate)));
     }
-    insta::assert_snapshot!(lines.join("\n"), @r"
+    insta::assert_snapshot!(lines.join("\n"), @"
     its task's branch: `task/A-1`, cut from `main` at 6113728f27
     another branch: 200 nothing: `other`: no task's branch was cut from it
       its task's branch: `task/A-1`, cut from `main` at 6113728f27
@@ -52,7 +52,7 @@ fn a_push_from_where_the_base_was_seen_moves_it() {
       its task's branch: `task/A-1`, cut from `main` at 6113728f27
     on: 200 recorded: `main`: it has moved
       its task's branch: `task/A-1`, cut from `main` at 6113728f27; `main` has moved since, to 0f3d2be1c7: merge it into the branch
-    once more: 200 nothing: `main`: that is known
+    once more: 200 seen: this was seen already, and changes nothing
       its task's branch: `task/A-1`, cut from `main` at 6113728f27; `main` has moved since, to 0f3d2be1c7: merge it into the branch
     on and on: 200 recorded: `main`: it has moved
       its task's branch: `task/A-1`, cut from `main` at 6113728f27; `main` has moved since, to cccccccccc: merge it into the branch

@@ -1,6 +1,6 @@
 //! Pipelines and ends that are refused, and what is noted.
 
-use super::{claim, finish, gate, jobs, stage};
+use super::{claim, do_job, finish, gate, jobs, stage};
 use crate::support::Gate;
 use crate::support::engine::Does;
 use crate::support::look::count;
@@ -13,14 +13,22 @@ fn a_pipeline_through_which_no_task_could_go_is_refused_by_name() {
         &["work=a", "work=b"][..],
         &["work=a", "done=b"],
         &["work=a", "merge=b"],
+        &["analysis=analyst,", "work=developer"],
+        &["analysis=analyst,work=developer"],
+        &["analysis=analyst > work=developer"],
+        &["first step=analyst"],
     ] {
         let arguments = [&["pipeline", "set"], stages].concat();
         said += &gate.run(&arguments).exits(1).stderr;
     }
-    insta::assert_snapshot!(said, @r"
+    insta::assert_snapshot!(said, @"
     error: `work` cannot be a stage of this pipeline: it is named twice, so nothing was changed
     error: `done` cannot be a stage of this pipeline: it is a finished stage by the rules, so nothing was changed
     error: `merge` cannot be a stage of this pipeline: it comes after the last one, and tasks wait there for their merge, so nothing was changed
+    error: `analyst,` cannot be an agent of a pipeline, so nothing was changed: write its name without spaces, commas and `=`, and separate stages by spaces
+    error: `analyst,work=developer` cannot be an agent of a pipeline, so nothing was changed: write its name without spaces, commas and `=`, and separate stages by spaces
+    error: `analyst > work=developer` cannot be an agent of a pipeline, so nothing was changed: write its name without spaces, commas and `=`, and separate stages by spaces
+    error: `first step` cannot be a stage of this pipeline: it has a space or a comma: separate stages by spaces, so nothing was changed
     ");
     for wrong in [
         &["work"][..],
@@ -56,6 +64,44 @@ fn a_first_agent_that_the_gate_does_not_hold_is_noted() {
     let said = gate.run(&["doctor"]).succeeds().stdout;
     assert!(said.contains("pipeline: work=developer"), "{said}");
     assert!(said.contains("does not hold jobs of `developer`"), "{said}");
+}
+
+#[test]
+fn what_a_pipeline_leaves_behind_is_noted() {
+    let gate = gate(&[]);
+    gate.run(&[
+        "task",
+        "add",
+        "beta",
+        "--stage",
+        "review",
+        "--work-item",
+        "B-1",
+    ])
+    .succeeds();
+    let set = ["pipeline", "set", "analysis=analyst", "Done=reviewer"];
+    insta::assert_snapshot!(gate.run(&set).succeeds().stdout);
+}
+
+#[test]
+fn a_stage_that_the_pipeline_does_not_have_is_noted_wherever_a_task_goes_there() {
+    let gate = gate(&[]);
+    let mut said = do_job(&gate, "analyst", &["--stage", "developmnt"]);
+    for arguments in [
+        &["task", "stage", "A-1", "revew"][..],
+        &["task", "stage", "A-1", "review"],
+        &["task", "done", "A-1"],
+        &["job", "add", "A-1", "reviewer"],
+        &["task", "stage", "A-1", "analysis"],
+        &["task", "add", "alpha", "--stage", "analysys"],
+        &["task", "stage", "A-1", "merge"],
+    ] {
+        said += &gate.run(arguments).succeeds().stdout;
+    }
+    insta::assert_snapshot!(said);
+    let long = "x".repeat(201);
+    let refused = gate.run(&["task", "stage", "A-1", &long]).exits(1);
+    insta::assert_snapshot!(refused.stderr, @"error: the stage has more than 200 characters: give it a shorter one");
 }
 
 #[test]

@@ -311,7 +311,10 @@ pub async fn fail(
     post, path = "/v1/jobs/{id}/requeue", tag = "jobs", security(("token" = ["operator"])),
     params(("id" = i64, Path, description = "The job")), request_body = Requeue,
     responses(
-        (status = 200, description = "It is queued", body = Changed),
+        (
+            status = 200, body = Changed,
+            description = "It is queued, or cancelled if its task was merged and is done now"
+        ),
     )
 )]
 pub async fn requeue(
@@ -323,10 +326,14 @@ pub async fn requeue(
     let requeue = move |queue: &mut Queue| {
         let finished = queue.finished_stages()?;
         let actor = caller.actor(&reason);
-        Ok::<(), queue::Error>(queue.store_mut().requeue(actor, id, &finished)?)
+        Ok::<_, queue::Error>(queue.store_mut().requeue(actor, id, &finished)?)
     };
-    app.writer.change(requeue).await??;
-    Ok(Json(Changed::to(id, "queued")))
+    let status = match app.writer.change(requeue).await?? {
+        true => "queued",
+        // Its task was merged, and is done.
+        false => "cancelled",
+    };
+    Ok(Json(Changed::to(id, status)))
 }
 
 impl Changed {

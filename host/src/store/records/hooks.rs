@@ -12,8 +12,8 @@ use super::task_end::FinishedStages;
 use crate::store::engine::{Tx, values};
 use crate::store::{Error, Store, sql_time};
 
-/// How many marks are kept. A delivery has two at most.
-const KEPT: i64 = 100_000;
+/// How many deliveries are kept.
+const KEPT: i64 = 50_000;
 
 /// A delivery of a webhook, which its signature has shown to be the forge's.
 #[derive(Debug, Clone, Copy)]
@@ -74,30 +74,24 @@ impl Store {
 }
 
 /// Marks a delivery as seen. True if it was. A pull request's body has times in it, so the same
-/// body is the same delivery, whatever its id; a base may be pushed back and forth.
+/// body is the same delivery, whatever its id, which no signature covers. A base may be pushed back
+/// and forth, so a push is known by its id.
 fn is_seen(tx: &dyn Tx, now: Timestamp, hook: Hook<'_>) -> Result<bool, Error> {
-    let id = hook.id.map(|id| format!("id {id}"));
-    let digest = match hook.news {
-        News::Pull(_) => Some(format!("digest {}", hook.digest)),
-        News::Push(_) => None,
+    let mark = match (hook.news, hook.id) {
+        (News::Push(_), Some(id)) => format!("id {id}"),
+        _ => format!("digest {}", hook.digest),
     };
-    let (mut is_seen, mut last) = (false, None);
-    for mark in id.into_iter().chain(digest) {
-        let new: Option<i64> = tx.row(
-            "INSERT INTO serial_gate_hook (forge, repo, mark, at) VALUES ($1, $2, $3, $4)
-             ON CONFLICT (forge, repo, mark) DO NOTHING RETURNING id",
-            values![hook.forge, hook.repo, mark, sql_time(now)],
-            |row| row.get(0),
-        )?;
-        is_seen |= new.is_none();
-        last = last.max(new);
-    }
-    if let Some(last) = last {
-        let oldest = last.saturating_sub(KEPT);
+    let new: Option<i64> = tx.row(
+        "INSERT INTO serial_gate_hook (forge, repo, mark, at) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (forge, repo, mark) DO NOTHING RETURNING id",
+        values![hook.forge, hook.repo, mark, sql_time(now)],
+        |row| row.get(0),
+    )?;
+    if let Some(new) = new {
         tx.execute(
             "DELETE FROM serial_gate_hook WHERE id <= $1",
-            values![oldest],
+            values![new.saturating_sub(KEPT)],
         )?;
     }
-    Ok(is_seen)
+    Ok(new.is_none())
 }

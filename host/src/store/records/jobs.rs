@@ -62,7 +62,8 @@ impl Store {
     }
 
     /// Puts a running, failed or cancelled job back to its old place in the queue for an operator,
-    /// with a row in the audit.
+    /// with a row in the audit. False if that ended its task, whose branch was merged, and with it
+    /// the job.
     ///
     /// # Errors
     ///
@@ -72,11 +73,12 @@ impl Store {
         actor: Actor<'_>,
         id: i64,
         finished: &FinishedStages,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         self.write(|tx| {
             hold_task(tx, id)?;
             put_in_queue(tx, actor, id, finished)?;
-            pulls::after_job(tx, actor.now, id, finished).map(drop)
+            let has_ended = pulls::after_job(tx, actor.now, id, finished)?;
+            Ok(!has_ended)
         })
     }
 

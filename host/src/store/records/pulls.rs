@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::task_end::{self, FinishedStages, Running, TaskEnd, is_worked_on};
 use crate::store::engine::{Row, Tx, Unexpected, values};
 use crate::store::indexes::IS_OPEN;
-use crate::store::{Actor, Error, TaskOutcome, sql_time};
+use crate::store::{Actor, Error, Store, TaskOutcome, sql_time};
 
 /// The state of a pull request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
@@ -126,6 +126,14 @@ pub enum PullEffect {
         /// The task.
         task: i64,
     },
+}
+
+impl Store {
+    /// Whether a task's branch was merged, and the task has not ended yet.
+    pub fn is_merged(&mut self, task: i64) -> Result<bool, Error> {
+        let sql = "SELECT 1 FROM serial_gate_pull WHERE task = $1 AND state = 'merged'";
+        self.read(|tx| tx.exists(sql, values![task]))
+    }
 }
 
 /// Takes note of a pull request of a repo, and ends its task if it was merged.
