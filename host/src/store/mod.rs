@@ -19,6 +19,7 @@ mod forbidden;
 mod indexes;
 mod job;
 mod likeness;
+mod names;
 mod no_room;
 mod outsider;
 #[cfg(feature = "postgres")]
@@ -41,8 +42,8 @@ pub use committed::Committed;
 pub use compared::{Compared, Difference, Place};
 pub use database::{Database, Durability, Location, NotALocation};
 pub use error::Error;
-pub(crate) use error::{check_name, check_stage};
 pub use forbidden::{Attempt, Forbidden, STATUSES};
+pub(crate) use names::{check_name, check_stage};
 pub use no_room::NoRoom;
 pub use outsider::{Cell, Outsider, Reason, Refused};
 #[cfg(feature = "postgres")]

@@ -6,7 +6,7 @@
 use super::audit::{self, AuditRow};
 use super::effect::Effect;
 use crate::store::engine::{Row, Tx, values};
-use crate::store::error::not_empty;
+use crate::store::names::not_empty;
 use crate::store::{Actor, Error, Store, sql_time};
 
 /// What the holder of a token may do. Each role has the rights of those before it.

@@ -18,9 +18,9 @@ use super::task_end::{FinishedStages, Running, TaskEnd, check_ended, end_task, i
 use super::tasks::{check_stages, to_stage_by};
 use super::{outcome::TaskOutcome, pipeline::MERGE};
 use crate::store::engine::{Tx, values};
-use crate::store::error::check_stage;
 use crate::store::indexes::IS_OPEN;
 use crate::store::job::{self, IS_FAILED};
+use crate::store::names::check_stage;
 use crate::store::{Actor, Error, sql_time};
 
 /// The rules by which a task moves.

@@ -10,7 +10,7 @@ use super::audit::{self, AuditRow};
 use super::effect::Effect;
 use super::freezes::{self, FROZEN, NewRow};
 use crate::store::engine::{Tx, values};
-use crate::store::error::not_empty;
+use crate::store::names::not_empty;
 use crate::store::{Actor, Error, Store, sql_time};
 
 /// The state of a deploy.

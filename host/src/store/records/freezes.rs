@@ -12,7 +12,7 @@ use super::alerts::{self, NewAlert};
 use super::audit::{self, AuditRow};
 use super::effect::Effect;
 use crate::store::engine::{Tx, values};
-use crate::store::error::not_empty;
+use crate::store::names::not_empty;
 use crate::store::{Actor, AlertKind, Error, Store, sql_time};
 
 /// The newest active freeze of a repo.

@@ -13,10 +13,10 @@ use super::lookup::work_item_of;
 use super::outcome::{self, TASK_IS_CANCELLED, TaskOutcome};
 use super::pulls;
 use crate::store::engine::{Tx, values};
-use crate::store::error::check_stage;
 use crate::store::indexes::IS_OPEN;
 use crate::store::job;
 use crate::store::job::{IS_CANCELLED, IS_PUT_OFF, IS_QUEUED, IS_RUNNING};
+use crate::store::names::check_stage;
 use crate::store::token::is_token;
 use crate::store::{Actor, Error, Store, sql_time};
 

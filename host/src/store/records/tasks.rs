@@ -14,8 +14,8 @@ use super::new_job::claim_added;
 use super::outcome::{self, TaskOutcome};
 use super::task_end::{TaskEnd, check_ended, end_task};
 use crate::store::engine::{Tx, values};
-use crate::store::error::{check_stage, not_empty, without_nul};
 use crate::store::job::IS_QUEUED;
+use crate::store::names::{check_stage, not_empty, without_nul};
 use crate::store::{Actor, Error, Store, sql_time};
 
 /// The column of a task's label, which a rule may read.
