@@ -75,32 +75,54 @@ fn is_slow(gate: &Gate, program: &Program) -> bool {
     }
 }
 
+/// Kills the end of job 1, whose task is in `before`, as the statement runs. Afterwards the same end
+/// leaves the task in `after`.
+fn kill(
+    gate: &Gate,
+    (event, when): (&str, &str),
+    end: &[&str],
+    [before, after]: [(&str, &str); 2],
+) {
+    let job = claim(gate, "analyst");
+    let program = gate.program();
+    let takes_long = slow(&program);
+    program.trigger("slow", event, Some(when), &Does::Run(takes_long));
+    let whole = [&["job", "finish", "1", "--token", &job.1], end].concat();
+    let mut killed = gate.spawn(&whole);
+    until("the statement runs", || is_slow(gate, &program));
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    // A server ends the statement first.
+    until("the statement has ended", || !is_slow(gate, &program));
+    let found = || (stage(gate), jobs(gate));
+    let owned = |(stage, jobs): (&str, &str)| (stage.to_owned(), jobs.to_owned());
+    assert_eq!(found(), owned(before), "{event}");
+    program.drop_trigger("slow");
+    finish(gate, &job, end).succeeds();
+    assert_eq!(found(), owned(after), "{event}");
+    assert!(program.is_whole());
+}
+
 #[test]
 fn whatever_a_move_had_written_the_task_is_in_one_stage_with_one_job() {
-    for (event, when) in Engine::every(2, STATEMENTS) {
+    for statement in Engine::every(2, STATEMENTS) {
+        let before = ("analysis", "analyst running");
+        let after = ("development", "analyst done, developer queued");
+        kill(&gate(&[]), statement, &[], [before, after]);
+    }
+}
+
+#[test]
+fn whatever_a_job_had_cancelled_that_sends_its_task_elsewhere_the_task_is_in_one_stage() {
+    for event in [
+        "BEFORE UPDATE OF status ON jobs",
+        "AFTER UPDATE OF status ON jobs",
+    ] {
         let gate = gate(&[]);
-        let job = claim(&gate, "analyst");
-        let program = gate.program();
-        let takes_long = slow(&program);
-        program.trigger("slow", event, Some(when), &Does::Run(takes_long));
-        let mut killed = gate.spawn(&["job", "finish", "1", "--token", &job.1]);
-        until("the statement runs", || is_slow(&gate, &program));
-        killed.kill().unwrap();
-        killed.wait().unwrap();
-        // A server ends the statement first.
-        until("the statement has ended", || !is_slow(&gate, &program));
-        assert_eq!(
-            (stage(&gate).as_str(), jobs(&gate).as_str()),
-            ("analysis", "analyst running"),
-            "{event}"
-        );
-        program.drop_trigger("slow");
-        finish(&gate, &job, &[]).succeeds();
-        assert_eq!(
-            (stage(&gate).as_str(), jobs(&gate).as_str()),
-            ("development", "analyst done, developer queued"),
-            "{event}"
-        );
-        assert!(program.is_whole());
+        gate.run(&["job", "add", "1", "analyst"]).succeeds();
+        let statement = (event, "NEW.status = 'cancelled'");
+        let before = ("analysis", "analyst running, analyst queued");
+        let after = ("review", "analyst done, analyst cancelled, reviewer queued");
+        kill(&gate, statement, &["--stage", "review"], [before, after]);
     }
 }
