@@ -100,3 +100,31 @@ fn a_browser_without_a_token_is_asked_for_it_and_keeps_it() {
         "a reader has no other buttons: {page}"
     );
 }
+
+#[test]
+fn it_shows_what_is_not_seen_and_its_forms_send_back_the_repo_as_it_is() {
+    let service = Service::start();
+    let hostile = "a<b>\u{1b}[2J\u{202e}\u{200b}z";
+    let task = json!({"repo": hostile, "work_item": hostile, "stage": hostile});
+    service.post("/v1/tasks", &task).is(201);
+    let claim = service.post("/v1/claim", &json!({"worker": hostile}));
+    let token = claim.is(200).json()["token"].clone();
+    let fail = json!({"token": token, "error": hostile, "output": format!("one\n{hostile}\ttwo")});
+    service.post("/v1/jobs/1/fail", &fail).is(200);
+    let freeze = json!({"repo": hostile, "reason": hostile, "who": hostile});
+    service.post("/v1/freezes", &freeze).is(200);
+    let page = service.get("/").is(200).text;
+    let unseen = |letter: &char| matches!(letter, '\u{1b}' | '\u{202e}' | '\u{200b}' | '\t');
+    assert!(!page.chars().any(|letter| unseen(&letter)), "{page}");
+    let shown = r"\u{1b}[2J\u{202e}\u{200b}z";
+    assert!(
+        page.contains(shown) && page.contains("<pre>one\n"),
+        "{page}"
+    );
+    let value = "value=\"a&#60;b&#62;&#27;[2J&#8238;&#8203;z\"";
+    assert!(page.contains(value), "{page}");
+    let fields = "repo=a%3Cb%3E%1B%5B2J%E2%80%AE%E2%80%8Bz&reason=r";
+    form(&service, "/dashboard/unfreeze", fields).is(303);
+    let page = service.get("/").is(200).text;
+    assert!(!page.contains("<strong>Frozen"), "{page}");
+}

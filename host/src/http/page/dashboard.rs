@@ -1,7 +1,8 @@
 //! The page for people: what runs, what waits and why, what is frozen, and an operator's buttons.
 //!
 //! Owns the template, the stylesheet, and a script without which the page still works. Leaves the
-//! buttons' actions to `forms`. Callers rely on this: text from the database is never markup.
+//! buttons' actions to `forms`. Callers rely on this: text from the database is never markup, and
+//! shows what is not seen.
 
 use askama::Template;
 use axum::body::Bytes;
@@ -11,13 +12,14 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use jiff::Timestamp;
 use serial_gate::model::Verdict;
-use serial_gate::printable::{as_it_is, printable};
+use serial_gate::printable::as_it_is;
 use serial_gate::queue::{
     Acting, Doubt, Error, RepoState, State as QueueState, Waiting, reasons, until_words,
 };
 use serial_gate::store::{GenerationEvent, GenerationState, Role, sql_time, time_since};
 
 use super::branch::Branch;
+use super::visible::{field_value, visible};
 use super::work::{FAILED, Line, Named, Tasks, lines};
 use crate::http::api::age::{age, age_of, in_words};
 use crate::http::app::App;
@@ -181,7 +183,9 @@ pub async fn draw(
     // Drawing a long queue would block a thread that serves connections for too long.
     let drawn = app.reader.run(move |reader| {
         let page = read(reader, &caller, said)?;
-        page.render().map_err(Problem::bug)
+        page.render()
+            .map(|page| visible(&page))
+            .map_err(Problem::bug)
     });
     Ok(Html(app.answers.hold(drawn.await??)))
 }
@@ -235,12 +239,18 @@ fn read(reader: &mut Reader, caller: &Caller, said: Option<String>) -> Result<Pa
     })
 }
 
-/// The end of an output, with nothing in it that reverses a line.
+impl Repo {
+    /// Its name for a form.
+    fn field_value(&self) -> String {
+        field_value(&self.name)
+    }
+}
+
+/// The end of an output.
 fn end_of(output: &str) -> String {
     let letters = output.chars().count().saturating_sub(LETTERS);
     let end: String = output.chars().skip(letters).collect();
-    let lines: Vec<_> = end.lines().map(printable).collect();
-    lines.join("\n")
+    end.lines().collect::<Vec<_>>().join("\n")
 }
 
 pub(super) const HELD: &str = "held";

@@ -5,4 +5,5 @@ pub mod dashboard;
 pub mod events;
 pub mod forms;
 pub mod login;
+mod visible;
 mod work;
