@@ -120,7 +120,11 @@ fn what_is_not_signed_as_it_should_be_changes_nothing_and_does_not_tell_why() {
     let no_event = service.request("POST", "/hooks/github");
     let no_event = no_event.body(sent.kind, sent.body.clone());
     let no_event = no_event.header("X-Hub-Signature-256", &right).send();
-    assert_eq!(text(&no_event), refused);
+    let missing = "422 : the header `X-GitHub-Event` is missing: it says which event this is";
+    assert_eq!(text(&no_event), missing);
+    let unsigned = service.request("POST", "/hooks/github");
+    let unsigned = unsigned.body(sent.kind, sent.body.clone()).send();
+    assert_eq!(text(&unsigned), refused);
     let other_body = Sent::github(
         &service,
         "pull_request",
@@ -316,4 +320,42 @@ fn a_project_with_half_a_forge_or_without_its_secret_does_not_start() {
     error: the `hook_secret` of the project `alpha` cannot be used   because cannot read `/nowhere`: check the path   because no such file or directory
     error: the `hook_secret` of the project `alpha` cannot be used   because `/empty` is empty: write the text into it, or name another file
     ");
+}
+
+#[test]
+fn each_webhook_has_a_line_in_the_log() {
+    let service = Service::with_log_file(gate());
+    finished(&service.gate, "alpha", "task/A-1");
+    let sent = Sent::github(&service, "pull_request", &changed(PULL, &[]));
+    sent.unsigned().send().is(401);
+    let hostile = changed(PULL, &[("/repository/full_name", json!("a\u{1b}\nb"))]);
+    Sent::github(&service, "pull_request", &hostile)
+        .send()
+        .is(401);
+    sent.send().is(200);
+    // Its log is complete when it has ended.
+    let gate = service.gate.clone();
+    assert!(service.stop().success());
+    let log = std::fs::read_to_string(gate.path("service.log")).unwrap();
+    let of_hooks: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains("webhook of"))
+        .collect();
+    assert_eq!(of_hooks.len(), 3, "{log}");
+    for (line, parts) in of_hooks.iter().zip([
+        ["WARN", "repository `acme/alpha`: refused: no project here"],
+        [
+            "WARN",
+            r"repository `a\\u{1b}\\nb`: refused: no project here",
+        ],
+        [
+            "INFO",
+            "repository `acme/alpha`: ended: task 1 (A-1) is done",
+        ],
+    ]) {
+        let told = "webhook of github: event `pull_request`";
+        assert!(line.contains(told), "{line}");
+        assert!(parts.iter().all(|part| line.contains(part)), "{line}");
+        assert!(!line.contains(SECRET), "{line}");
+    }
 }

@@ -32,18 +32,31 @@ pub enum Event {
 impl Event {
     /// The event of a request, by its headers; none if it has no header for that.
     pub fn of(forge: Forge, headers: &HeaderMap) -> Option<Event> {
-        let name = match forge {
-            Forge::GitHub => only(headers, "x-github-event"),
-            Forge::GitLab => only(headers, "x-gitlab-event"),
-            Forge::Gitea => only(headers, "x-forgejo-event").or(only(headers, "x-gitea-event")),
-        };
-        Some(match (forge, name?) {
+        Some(match (forge, event_name(forge, headers)?) {
             (Forge::GitHub, "ping") => Event::Ping,
             (Forge::GitHub | Forge::Gitea, "pull_request")
             | (Forge::GitLab, "Merge Request Hook") => Event::Pull,
             (Forge::GitHub | Forge::Gitea, "push") | (Forge::GitLab, "Push Hook") => Event::Push,
             _ => Event::Other,
         })
+    }
+}
+
+/// The event of a request, as the forge calls it.
+pub fn event_name(forge: Forge, headers: &HeaderMap) -> Option<&str> {
+    match forge {
+        Forge::GitHub => only(headers, "x-github-event"),
+        Forge::GitLab => only(headers, "x-gitlab-event"),
+        Forge::Gitea => only(headers, "x-forgejo-event").or(only(headers, "x-gitea-event")),
+    }
+}
+
+/// The header with the event.
+pub fn event_header(forge: Forge) -> &'static str {
+    match forge {
+        Forge::GitHub => "X-GitHub-Event",
+        Forge::GitLab => "X-Gitlab-Event",
+        Forge::Gitea => "X-Gitea-Event",
     }
 }
 

@@ -14,10 +14,10 @@ use serial_gate::worker::branch::Forge;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
-use super::hook_news::{Event, OTHER_EVENT, id_of, read, repo_of};
+use super::hook_news::{Event, OTHER_EVENT, event_header, event_name, id_of, read, repo_of};
 use crate::http::app::App;
 use crate::http::transport::extract::Json;
-use crate::http::transport::hooks::{admit, refused};
+use crate::http::transport::hooks::admit;
 use crate::http::transport::problem::Problem;
 
 /// What came of a webhook.
@@ -106,7 +106,9 @@ pub async fn gitea(State(app): State<App>, request: Request) -> Result<Json<Take
 }
 
 async fn take(app: App, forge: Forge, request: Request) -> Result<Json<Taken>, Problem> {
-    let taken = taken(&app, forge, request).await;
+    let event = event_name(forge, request.headers()).map(str::to_owned);
+    let mut repository = None;
+    let taken = taken(&app, forge, request, &mut repository).await;
     let outcome = match &taken {
         Ok(taken) => match taken.outcome {
             Outcome::Ended => "ended",
@@ -118,20 +120,52 @@ async fn take(app: App, forge: Forge, request: Request) -> Result<Json<Taken>, P
         Err(_) => "failed",
     };
     app.counters.count_hook(forge.name(), outcome);
+    let about = format!(
+        "webhook of {}: event {}, repository {}: {outcome}",
+        forge.name(),
+        quoted(event.as_deref()),
+        quoted(repository.as_deref())
+    );
+    match &taken {
+        Ok(taken) => tracing::info!("{about}: {}", taken.text),
+        Err(problem) => tracing::warn!("{about}: {}", problem.detail()),
+    }
     taken.map(Json)
 }
 
-async fn taken(app: &App, forge: Forge, request: Request) -> Result<Taken, Problem> {
+/// A text of a request, for the log: whoever sent it may not be known.
+fn quoted(text: Option<&str>) -> String {
+    /// No name of a repository is longer.
+    const LONGEST: usize = 200;
+    match text {
+        Some(text) if text.len() <= LONGEST => format!("`{}`", text.escape_debug()),
+        Some(text) => format!("of {} bytes", text.len()),
+        None => "unknown".into(),
+    }
+}
+
+async fn taken(
+    app: &App,
+    forge: Forge,
+    request: Request,
+    repository: &mut Option<String>,
+) -> Result<Taken, Problem> {
     let (parts, body) = request.into_parts();
     let headers = parts.headers;
-    let event = Event::of(forge, &headers).ok_or_else(refused)?;
-    if event == Event::Other {
+    let event = Event::of(forge, &headers);
+    if event == Some(Event::Other) {
         // Its body is not received, so its signature cannot be checked.
         return Ok(Taken::nothing(OTHER_EVENT));
     }
     let body = app.hooks.receive(&headers, body).await?;
     let id = id_of(forge, &headers).map(str::to_owned);
-    let (projects, body) = admit(&app.hooks, forge, headers, body, repo_of).await?;
+    let (projects, body) = admit(&app.hooks, forge, headers, body, repo_of, repository).await?;
+    let event = event.ok_or_else(|| {
+        Problem::invalid(format!(
+            "the header `{}` is missing: it says which event this is",
+            event_header(forge)
+        ))
+    })?;
     let told = read(forge, event, &body).map_err(|error| {
         Problem::invalid(format!("this is not the body of such an event: {error}"))
     })?;

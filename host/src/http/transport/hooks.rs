@@ -131,22 +131,25 @@ impl Hooks {
     }
 }
 
-/// Refuses a body that speaks for no project. `repo_of` reads the repository that a body names.
+/// Refuses a body that speaks for no project. `repo_of` reads the repository that a body names, which
+/// is written to `named`, for the log.
 pub async fn admit(
     hooks: &Arc<Hooks>,
     forge: Forge,
     headers: HeaderMap,
     body: Vec<u8>,
     repo_of: fn(Forge, &[u8]) -> Option<String>,
+    named: &mut Option<String>,
 ) -> Result<(Vec<Hooked>, Vec<u8>), Problem> {
     let hooks = Arc::clone(hooks);
     // It reads a file, and a long body takes milliseconds.
     let admitted = tokio::task::spawn_blocking(move || {
         let named = repo_of(forge, &body);
         let projects = hooks.admitted(forge, &headers, &body, named.as_deref());
-        (projects, body)
+        (projects, body, named)
     });
-    let (projects, body) = admitted.await.map_err(Problem::bug)?;
+    let (projects, body, repository) = admitted.await.map_err(Problem::bug)?;
+    *named = repository;
     if projects.is_empty() {
         return Err(refused());
     }
@@ -154,7 +157,7 @@ pub async fn admit(
 }
 
 /// The same for an unknown repository and for a wrong signature.
-pub fn refused() -> Problem {
+fn refused() -> Problem {
     Problem::unauthorized(
         "no project here has this repository, or the signature is wrong: compare `forge_repo` and \
          `hook_secret` with the forge's settings",
