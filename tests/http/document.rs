@@ -191,9 +191,8 @@ fn a_text_that_no_command_can_be_given_is_refused_by_the_document_too() {
     }
 }
 
-/// SQLite keeps it; PostgreSQL does not. Either way the service can be used.
 #[test]
-fn a_nul_character_in_any_text_is_no_failure_of_the_service() {
+fn a_nul_character_in_any_text_is_refused_on_both_engines() {
     let service = Service::start();
     service
         .post("/v1/tasks", &json!({ "repo": "alpha" }))
@@ -250,11 +249,30 @@ fn a_nul_character_in_any_text_is_no_failure_of_the_service() {
         ("GET", "/v1/freezes?repo=a%00b", json!({})),
         ("GET", "/v1/audit?who=a%00b", json!({})),
         ("GET", "/v1/tasks/a%00b", json!({})),
+        ("GET", "/v1/jobs/%00", json!({})),
+        ("GET", "/v1/jobs?status=%00", json!({})),
+        ("PATCH", "/v1/tasks/a%00b", json!({ "stage": "review" })),
+        ("POST", "/v1/policy/check?rules=%00", json!({})),
+        ("POST", "/v1/policy/swap?reason=a%00b", json!({})),
+        ("POST", "/v1/claim", json!({ "worker": "w", "a\0b": 1 })),
+        (
+            "POST",
+            "/v1/freezes",
+            json!({ "repo": "alpha", "reason": "r", "who": nul }),
+        ),
+        (
+            "POST",
+            "/v1/freezes",
+            json!({ "repo": "alpha", "reason": "r", "work_item": nul }),
+        ),
+        ("POST", "/v1/freezes/1/unfreeze", json!({ "reason": nul })),
+        ("POST", "/v1/tasks/1/cancel", json!({ "reason": nul })),
+        ("POST", "/v1/jobs/1/requeue", json!({ "reason": nul })),
         ("POST", "/v1/jobs", json!({ "task": nul, "agent": "a" })),
         (
             "POST",
             "/v1/jobs/1/finish",
-            json!({ "token": nul, "stage": nul, "output": nul }),
+            json!({ "token": "sgc_1", "stage": nul }),
         ),
         ("POST", "/v1/jobs/1/heartbeat", json!({ "token": nul })),
         (
@@ -265,11 +283,101 @@ fn a_nul_character_in_any_text_is_no_failure_of_the_service() {
         ("POST", "/v1/policy/rollback", json!({ "reason": nul })),
     ] {
         let answer = service.request(method, path).json(&body).send();
-        assert!(
-            answer.status < 500,
+        assert_eq!(
+            answer.status, 422,
             "{method} {path} {body}: {}",
             answer.text
         );
+        assert!(answer.detail().contains("NUL"), "{path} {body}");
     }
+    let reason = "its=a%00b&repo=alpha&reason=a%00b";
+    let form = service.request("POST", "/dashboard/freeze").body(
+        "application/x-www-form-urlencoded",
+        reason.as_bytes().to_vec(),
+    );
+    assert!(form.send().text.contains("NUL"));
     assert!(service.is_ready());
+}
+
+/// A backslash before it makes it six letters.
+#[test]
+fn the_letters_of_the_escape_are_no_nul_character() {
+    let service = Service::start();
+    let item = r"a\u0000b";
+    let task = json!({ "repo": "alpha", "work_item": item });
+    service.post("/v1/tasks", &task).is(201);
+    let tasks = service.get("/v1/tasks").is(200).json();
+    assert_eq!(tasks["tasks"][0]["work_item_id"], item);
+}
+
+#[test]
+fn what_a_job_printed_may_have_a_nul_character() {
+    let service = Service::start();
+    service.post("/v1/tasks", &json!({"repo": "alpha"})).is(201);
+    let claimed = service.post("/v1/claim", &json!({"worker": "w"})).is(200);
+    let end = json!({ "token": claimed.json()["token"], "output": "a\0b" });
+    service.post("/v1/jobs/1/finish", &end).is(200);
+    let job = service.get("/v1/jobs/1").is(200).json();
+    assert_eq!(job["output"]["text"], "a\u{fffd}b");
+}
+
+#[test]
+fn a_value_of_the_wrong_form_is_refused_with_what_to_send() {
+    let service = Service::start();
+    service.post("/v1/tasks", &json!({"repo": "alpha"})).is(201);
+    let high = "99999999999999999999";
+    let mut said = Vec::new();
+    for path in [
+        "/v1/jobs/x".to_owned(),
+        format!("/v1/jobs/{high}"),
+        format!("/v1/tasks/{high}"),
+        format!("/v1/jobs?task={high}"),
+        "/v1/tasks/%ff".into(),
+        "/v1/jobs?limit=x".into(),
+        "/v1/jobs?limit=-1".into(),
+        "/v1/jobs?limit=0".into(),
+        "/v1/jobs?before=".into(),
+        format!("/v1/jobs?before={high}"),
+        "/v1/tasks?unfinished=yes".into(),
+        "/v1/freezes?active=".into(),
+        "/v1/audit?limit=1.5".into(),
+        "/v1/audit?since=monday".into(),
+    ] {
+        said.push(format!("{path}: {}", service.get(&path).is(422).detail()));
+    }
+    for body in [
+        json!({ "agent": "a", "task": high }),
+        json!({ "agent": "a", "task_id": u64::MAX }),
+        json!({ "agent": "a", "task_id": 1e30 }),
+        json!({ "agent": "a", "task_id": "x" }),
+    ] {
+        let detail = service.post("/v1/jobs", &body).is(422).detail();
+        said.push(format!("{body}: {detail}"));
+    }
+    let long = json!({ "repo": "a".repeat(70_000) });
+    said.push(service.post("/v1/tasks", &long).is(413).detail());
+    service.get("/v1/jobs/2").is(404);
+    service.get("/v1/jobs/-1").is(404);
+    service.get("/v1/tasks/2").is(404);
+    insta::assert_snapshot!(said.join("\n"), @r#"
+    /v1/jobs/x: `x` is not an id: send a whole number
+    /v1/jobs/99999999999999999999: `99999999999999999999` is too high for an id
+    /v1/tasks/99999999999999999999: no id is that high; `item:` before it makes it a work item
+    /v1/jobs?task=99999999999999999999: no id is that high; `item:` before it makes it a work item
+    /v1/tasks/%ff: the path is not UTF-8: send it in UTF-8, percent-encoded
+    /v1/jobs?limit=x: limit: `x`: send a whole number
+    /v1/jobs?limit=-1: limit: `-1`: send a whole number
+    /v1/jobs?limit=0: `limit` is a number from 1 to 1000
+    /v1/jobs?before=: before: ``: send a whole number
+    /v1/jobs?before=99999999999999999999: before: `99999999999999999999`: this number is too high
+    /v1/tasks?unfinished=yes: unfinished: `yes`: send `true` or `false`
+    /v1/freezes?active=: active: ``: send `true` or `false`
+    /v1/audit?limit=1.5: limit: `1.5`: send a whole number
+    /v1/audit?since=monday: since: write a time such as `2026-11-28T06:00:00Z`
+    {"agent":"a","task":"99999999999999999999"}: no id is that high; `item:` before it makes it a work item
+    {"agent":"a","task_id":18446744073709551615}: task_id: `18446744073709551615` is too high at line 1 column 43
+    {"agent":"a","task_id":1e+30}: task_id: invalid value: floating point `1e+30`, expected a whole number at line 1 column 28
+    {"agent":"a","task_id":"x"}: task_id: invalid type: string "x", expected a whole number at line 1 column 26
+    the body is longer than 64 KiB
+    "#);
 }

@@ -203,16 +203,16 @@ fn any_text_may_be_a_name() {
 }
 
 #[test]
-fn a_name_that_cannot_be_one_is_not_found() {
+fn a_name_that_cannot_be_one_changes_nothing() {
     let service = Service::on(gate(&[("alpha", "A-1")]));
-    for path in [
-        "/v1/tasks/%00",
-        "/v1/tasks/A-1%00",
-        "/v1/tasks/%FF",
-        "/v1/tasks/A-1%20",
+    for (path, status) in [
+        ("/v1/tasks/%00", 422),
+        ("/v1/tasks/A-1%00", 422),
+        ("/v1/tasks/%FF", 422),
+        ("/v1/tasks/A-1%20", 404),
     ] {
         let asked = service.request("PATCH", path);
-        asked.json(&json!({ "stage": "done" })).send().is(404);
+        asked.json(&json!({ "stage": "done" })).send().is(status);
     }
     assert_eq!(stage(&service.gate, 1), "analysis");
 }

@@ -8,7 +8,8 @@ use utoipa::IntoParams;
 
 use crate::http::app::App;
 use crate::http::transport::access::Viewer;
-use crate::http::transport::extract::{Json, Query, maybe_time};
+use crate::http::transport::extract::{Json, Query};
+use crate::http::transport::fields::{maybe_time, number};
 use crate::http::transport::problem::Problem;
 use crate::http::transport::reader::Reader;
 
@@ -27,7 +28,7 @@ pub struct Entries {
     #[param(value_type = Option<String>, format = DateTime)]
     since: Option<Timestamp>,
     /// The newest entries, at most this many
-    #[serde(default = "a_page")]
+    #[serde(default = "a_page", deserialize_with = "number")]
     #[param(default = 50, minimum = 1, maximum = 1000)]
     limit: u32,
 }

@@ -13,7 +13,8 @@ use utoipa::ToSchema;
 use super::idempotency::{Key, MayBeRepeated};
 use crate::http::app::App;
 use crate::http::transport::access::{Operator, Worker};
-use crate::http::transport::extract::{Json, Path, maybe_whole, token};
+use crate::http::transport::extract::{Json, Path};
+use crate::http::transport::fields::{maybe_whole, token};
 use crate::http::transport::problem::Problem;
 
 /// People read it, in the queue and in an alert.
@@ -30,10 +31,10 @@ pub struct AddJob {
     )]
     task_id: Option<i64>,
     /// The agent that does it
-    #[schema(min_length = 1, pattern = r"^[^\x00]*$", example = "developer")]
+    #[schema(min_length = 1, example = "developer")]
     agent: String,
     /// The repo it works in; the task's, if left out
-    #[schema(min_length = 1, pattern = r"^[^\x00]*$")]
+    #[schema(min_length = 1)]
     repo: Option<String>,
     /// The task, by its work item, instead of `task_id`; digits are an id, and after `item:` they
     /// are a work item

@@ -14,7 +14,8 @@ use utoipa::{IntoParams, ToSchema};
 use super::tasks::Named;
 use crate::http::app::App;
 use crate::http::transport::access::Viewer;
-use crate::http::transport::extract::{Json, Path, Query, maybe_time};
+use crate::http::transport::extract::{Json, Path, Query};
+use crate::http::transport::fields::{flag, maybe_flag, maybe_number, maybe_time, number};
 use crate::http::transport::problem::Problem;
 use crate::http::transport::reader::Reader;
 
@@ -40,7 +41,7 @@ pub struct Tasks {
     /// Only this stage
     stage: Option<String>,
     /// Only tasks that are in no finished stage
-    #[serde(default)]
+    #[serde(default, deserialize_with = "flag")]
     #[param(default = false)]
     unfinished: bool,
     /// Only tasks that were added since this time
@@ -48,9 +49,10 @@ pub struct Tasks {
     #[param(value_type = Option<String>, format = DateTime)]
     since: Option<Timestamp>,
     /// Only tasks before this one: the `next` of the page before
+    #[serde(default, deserialize_with = "maybe_number")]
     before: Option<i64>,
     /// At most this many tasks
-    #[serde(default = "a_page")]
+    #[serde(default = "a_page", deserialize_with = "number")]
     #[param(default = 50, minimum = 1, maximum = 1000)]
     limit: u32,
 }
@@ -74,9 +76,10 @@ pub struct Jobs {
     #[param(value_type = Option<String>, format = DateTime)]
     since: Option<Timestamp>,
     /// Only jobs before this one: the `next` of the page before
+    #[serde(default, deserialize_with = "maybe_number")]
     before: Option<i64>,
     /// At most this many jobs
-    #[serde(default = "a_page")]
+    #[serde(default = "a_page", deserialize_with = "number")]
     #[param(default = 50, minimum = 1, maximum = 1000)]
     limit: u32,
 }
@@ -88,15 +91,17 @@ pub struct Freezes {
     /// Only this repo
     repo: Option<String>,
     /// Only active ones, or only cleared ones
+    #[serde(default, deserialize_with = "maybe_flag")]
     active: Option<bool>,
     /// Only freezes that were made since this time
     #[serde(default, deserialize_with = "maybe_time")]
     #[param(value_type = Option<String>, format = DateTime)]
     since: Option<Timestamp>,
     /// Only freezes before this one: the `next` of the page before
+    #[serde(default, deserialize_with = "maybe_number")]
     before: Option<i64>,
     /// At most this many freezes
-    #[serde(default = "a_page")]
+    #[serde(default = "a_page", deserialize_with = "number")]
     #[param(default = 50, minimum = 1, maximum = 1000)]
     limit: u32,
 }

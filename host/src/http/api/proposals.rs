@@ -20,6 +20,7 @@ use super::policy::given;
 use crate::http::app::App;
 use crate::http::transport::access::{Caller, Operator};
 use crate::http::transport::extract::{Json, Query};
+use crate::http::transport::fields::flag;
 use crate::http::transport::problem::Problem;
 use crate::http::transport::uploads::Component;
 
@@ -34,7 +35,7 @@ pub struct Proposed {
     rules: Option<String>,
     /// Accept rules with repos that nothing in the queue has yet; without this, such rules are
     /// refused
-    #[serde(default)]
+    #[serde(default, deserialize_with = "flag")]
     #[param(default = false)]
     new: bool,
 }

@@ -12,26 +12,27 @@ use utoipa::{IntoParams, ToSchema};
 use super::idempotency::{Key, MayBeRepeated};
 use crate::http::app::App;
 use crate::http::transport::access::Worker;
-use crate::http::transport::extract::{Json, Path, given, maybe_token};
+use crate::http::transport::extract::{Json, Path};
+use crate::http::transport::fields::{given, maybe_token};
 use crate::http::transport::problem::Problem;
 
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AddTask {
     /// The repo that the task changes
-    #[schema(min_length = 1, pattern = r"^[^\x00]*$", example = "alpha")]
+    #[schema(min_length = 1, example = "alpha")]
     repo: String,
     /// The name that people know the task by
-    #[schema(pattern = r"^[^\x00]*$", example = "ORCH-88")]
+    #[schema(example = "ORCH-88")]
     work_item: Option<String>,
     /// Its first stage; if left out, the pipeline's first, or `analysis`
-    #[schema(min_length = 1, pattern = r"^[^\x00]*$", example = "analysis")]
+    #[schema(min_length = 1, example = "analysis")]
     stage: Option<String>,
     /// The agent of its first job; if left out, the stage's in the pipeline, or `analyst`
-    #[schema(min_length = 1, pattern = r"^[^\x00]*$", example = "analyst")]
+    #[schema(min_length = 1, example = "analyst")]
     agent: Option<String>,
     /// A label that a policy may read
-    #[schema(min_length = 1, pattern = r"^[^\x00]*$")]
+    #[schema(min_length = 1)]
     label: Option<String>,
 }
 

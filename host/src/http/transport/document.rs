@@ -10,6 +10,7 @@ use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
 
+use super::nul;
 use super::problem::Problem;
 
 #[derive(OpenApi)]
@@ -52,7 +53,8 @@ pub fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &m
         .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 
-/// Adds the refusal to each operation that does not describe its own. Returns the methods of each
+/// Adds what all operations share: the texts that none takes, and the refusal to each that does not
+/// describe its own. Returns the methods of each
 /// path, as the header `Allow` lists them.
 pub fn complete(document: &mut utoipa::openapi::OpenApi) -> HashMap<String, String> {
     let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem")));
@@ -60,6 +62,7 @@ pub fn complete(document: &mut utoipa::openapi::OpenApi) -> HashMap<String, Stri
         .description("It was refused")
         .content("application/problem+json", content.build())
         .build();
+    nul::describe(document);
     let mut allowed = HashMap::new();
     for (path, item) in &mut document.paths.paths {
         let mut methods = Vec::new();

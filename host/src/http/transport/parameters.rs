@@ -2,7 +2,7 @@
 //!
 //! Owns the check, for every route of clients. A parameter that is silently ignored, such as a
 //! mistyped filter, would give an answer to another question. Leaves the values to the handlers,
-//! and the routes of the page and of probes alone.
+//! except for NUL, and the routes of the page and of probes alone.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use utoipa::openapi::path::ParameterIn;
 use utoipa::openapi::{OpenApi, RefOr};
 
 use super::document::operations;
+use super::nul;
 use super::problem::Problem;
 
 /// The names that each operation takes, by its method and path.
@@ -40,7 +41,7 @@ impl Parameters {
     }
 }
 
-/// Refuses a parameter that the route does not take.
+/// Refuses a parameter that the route does not take, and a NUL in the query string or the path.
 pub async fn check(
     State(parameters): State<Arc<Parameters>>,
     request: Request,
@@ -49,11 +50,13 @@ pub async fn check(
     let path = request.extensions().get::<MatchedPath>();
     let path = path.map(MatchedPath::as_str).unwrap_or_default();
     let is_of_clients = path.starts_with("/v1/") || path == "/queue";
+    nul::check_encoded(request.uri().path().as_bytes(), "the path")?;
     if let Some(query) = request
         .uri()
         .query()
         .filter(|query| is_of_clients && !query.is_empty())
     {
+        nul::check_encoded(query.as_bytes(), "the query string")?;
         let method = match request.method() {
             &Method::HEAD => "GET",
             method => method.as_str(),

@@ -58,8 +58,8 @@ fn refused(status: StatusCode, text: String, remedy: Option<Remedy>) -> Problem 
 /// A remedy as a request. None where no request helps.
 fn in_words(remedy: Remedy) -> Option<String> {
     Some(match remedy {
-        Remedy::ListQueue => "`GET /queue` lists what waits".into(),
         Remedy::ListTasks => "`GET /v1/tasks` lists them".into(),
+        Remedy::ListJobs => "`GET /v1/jobs` lists them".into(),
         Remedy::ListGenerations => "`GET /v1/policy/history` lists them".into(),
         Remedy::LookAtFreeze { newest, .. } => {
             format!("look at its reason with `GET /queue`, and send `\"freeze_id\": {newest}`")
@@ -106,6 +106,7 @@ impl From<store::Error> for Problem {
         use store::{Error as E, Problem as P};
         let status = match &error {
             E::NoTask { .. }
+            | E::NoFreezeGroup { .. }
             | E::NoJob { .. }
             | E::NoGeneration { .. }
             | E::NoFixture { .. }
@@ -229,7 +230,7 @@ impl From<queue::Error> for Problem {
                 let problem = Problem::new(StatusCode::NOT_FOUND, error);
                 problem.with_advice("if the repo is new, send `\"new\": true`")
             }
-            E::NoTaskNamed { .. } | E::NoJobOf { .. } => {
+            E::NoTaskNamed { .. } | E::NoTaskButItem { .. } | E::NoJobOf { .. } => {
                 refused(StatusCode::NOT_FOUND, error.to_string(), error.remedy())
             }
             E::NothingToFreeze | E::SeveralTasks { .. } => {
