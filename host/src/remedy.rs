@@ -18,10 +18,10 @@ pub enum Remedy {
     GivePassword,
     /// Choose from the alerts.
     ListAlerts,
-    /// Choose from what waits in the queue.
-    ListQueue,
     /// Choose from the tasks.
     ListTasks,
+    /// Choose from the jobs.
+    ListJobs,
     /// Choose from the generations.
     ListGenerations,
     /// Choose from the fixtures.

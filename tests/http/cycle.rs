@@ -166,14 +166,14 @@ fn what_cannot_be_is_refused_with_its_reason() {
             "/v1/jobs",
             json!({"task_id": 9, "agent": "developer"}),
             404,
-            "there is no task 9: `GET /queue` lists what waits",
+            "there is no task 9: `GET /v1/tasks` lists them",
         ),
         (
             "PATCH",
             "/v1/tasks/9",
             json!({"stage": "done"}),
             404,
-            "there is no task 9: `GET /queue` lists what waits",
+            "there is no task 9: `GET /v1/tasks` lists them",
         ),
         (
             "PATCH",

@@ -19,7 +19,7 @@ fn advice_begins_a_sentence_after_a_question_and_continues_any_other_text() {
     insta::assert_snapshot!(freeze("alhpa"), @r#"no task of `alhpa` is known, so nothing was frozen: did you mean `alpha`? If the repo is new, send `"new": true`"#);
     insta::assert_snapshot!(freeze("zzz"), @r#"no task of `zzz` is known, so nothing was frozen: if the repo is new, send `"new": true`"#);
     let nowhere = service.get("/v1/jobs/99/explain").is(404).detail();
-    insta::assert_snapshot!(nowhere, @"there is no job 99: `GET /queue` lists what waits");
+    insta::assert_snapshot!(nowhere, @"there is no job 99: `GET /v1/jobs` lists them");
 }
 
 #[test]

@@ -96,8 +96,8 @@ pub fn in_words(remedy: &Remedy, gate: &str) -> String {
              `password_file` of the configuration file, or into the file that `PGPASSFILE` names"
             .into(),
         Remedy::ListAlerts => format!("`{gate} alerts` lists them"),
-        Remedy::ListQueue => format!("`{gate} queue` lists what waits"),
         Remedy::ListTasks => format!("`{gate} task list` lists them"),
+        Remedy::ListJobs => format!("`{gate} job list` lists them"),
         Remedy::ListGenerations => format!("`{gate} policy history` lists them"),
         Remedy::ListFixtures => format!("`{gate} policy fixtures list` lists them"),
         Remedy::ListTokens => format!("`{gate} token list` lists them"),

@@ -69,6 +69,12 @@ pub enum Error {
         /// The nearest ones.
         near: Vec<String>,
     },
+    /// No task has this id, but one has it as its work item.
+    #[error("there is no task {id}: for the work item, write `item:{id}`")]
+    NoTaskButItem {
+        /// The id.
+        id: i64,
+    },
     /// Several tasks have this work item.
     #[error("{}", choices(name, tasks))]
     SeveralTasks {

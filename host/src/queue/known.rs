@@ -6,6 +6,7 @@
 use super::nearest::{did_you_mean, named, nearest};
 use super::{Error, Queue};
 use crate::gate::keys_of;
+use crate::store::WorkState;
 
 /// What a worker waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,6 +123,30 @@ impl Queue {
             }
         }
         Ok(notes)
+    }
+
+    /// The note about a stage that no task is in.
+    pub fn unknown_stage(&mut self, stage: &str) -> Result<Option<String>, Error> {
+        let known = self.store.known_stages()?;
+        if known.iter().any(|known| known == stage) {
+            return Ok(None);
+        }
+        Ok(Some(format!(
+            "no task is in the stage `{}`{}",
+            stage.escape_debug(),
+            did_you_mean(&nearest(stage, &known))
+        )))
+    }
+
+    /// The note about a word that is not a state of the gate: another program may have written it.
+    pub fn unknown_status(&self, status: &str) -> Option<String> {
+        let known = WorkState::OF_JOBS.map(|state| state.name().to_owned());
+        (!known.iter().any(|known| known == status)).then(|| {
+            let near = did_you_mean(&nearest(status, &known));
+            let status = status.escape_debug();
+            let known = named(&known, " and ");
+            format!("no job has the status `{status}`{near} (the gate's states are {known})")
+        })
     }
 
     /// The note about an agent that no job ever had; none for a known agent.

@@ -31,6 +31,8 @@ pub enum TaskName {
     Id(i64),
     /// By its work item.
     WorkItem(String),
+    /// By its work item, after `item:`.
+    Marked(String),
 }
 
 /// A text that names no task.
@@ -83,18 +85,28 @@ impl FromStr for TaskName {
 
     fn from_str(text: &str) -> Result<TaskName, NotAName> {
         if let Some(item) = text.strip_prefix(ITEM) {
-            return Ok(TaskName::WorkItem(item.into()));
+            return Ok(TaskName::Marked(item.into()));
         }
-        let digits = text.strip_prefix('-').unwrap_or(text);
-        let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
         match text {
             "" => Err(NotAName::Empty),
-            _ if is_number => text
+            _ if is_number(text) => text
                 .parse()
                 .map(TaskName::Id)
                 .map_err(|_| NotAName::TooHigh),
             _ => Ok(TaskName::WorkItem(text.into())),
         }
+    }
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// How a task is named by its work item. `is_marked`: in any case after `item:`.
+fn written(item: &str, is_marked: bool) -> String {
+    match is_marked || is_number(item) || item.starts_with(ITEM) {
+        true => format!("{ITEM}{item}"),
+        false => item.to_owned(),
     }
 }
 
@@ -110,9 +122,10 @@ impl Queue {
     /// The id of the task that is meant. An id may be of no task: what is done with it says so.
     /// Fails when no task has the work item, or several have it.
     pub fn task_named(&mut self, name: &TaskName) -> Result<i64, Error> {
-        let name = match name {
-            TaskName::Id(id) => return Ok(*id),
-            TaskName::WorkItem(name) => name,
+        let (name, is_marked) = match name {
+            TaskName::Id(id) => return self.task_of_id(*id),
+            TaskName::WorkItem(name) => (name, false),
+            TaskName::Marked(name) => (name, true),
         };
         let most = u32::try_from(LISTED + 1).unwrap_or(u32::MAX);
         let found = self.store.tasks_named(name, most)?;
@@ -120,13 +133,25 @@ impl Queue {
             [task] => Ok(task.id),
             [] => Err(Error::NoTaskNamed {
                 name: name.clone(),
-                near: nearest(name, &self.store.work_items_about(name)?),
+                near: nearest(name, &self.store.work_items_about(name)?)
+                    .iter()
+                    .map(|item| written(item, is_marked))
+                    .collect(),
             }),
             _ => Err(Error::SeveralTasks {
                 name: name.clone(),
                 tasks: found,
             }),
         }
+    }
+
+    /// Fails if only a work item has the number.
+    fn task_of_id(&mut self, id: i64) -> Result<i64, Error> {
+        let is_known = self.store.task(id)?.is_some();
+        if !is_known && !self.store.tasks_named(&id.to_string(), 1)?.is_empty() {
+            return Err(Error::NoTaskButItem { id });
+        }
+        Ok(id)
     }
 
     /// A task with its name, as it is shown.
@@ -196,22 +221,23 @@ mod tests {
     #[test]
     fn digits_are_an_id_and_anything_else_is_a_work_item() {
         let item = |name: &str| Ok(TaskName::WorkItem(name.into()));
+        let marked = |name: &str| Ok(TaskName::Marked(name.into()));
         for (text, named) in [
             ("12", Ok(TaskName::Id(12))),
             ("012", Ok(TaskName::Id(12))),
-            ("-5", Ok(TaskName::Id(-5))),
+            ("-5", item("-5")),
+            ("-", item("-")),
             ("9223372036854775808", Err(NotAName::TooHigh)),
             ("", Err(NotAName::Empty)),
             ("A-1", item("A-1")),
             ("1a", item("1a")),
-            ("-", item("-")),
             (" 12", item(" 12")),
             ("+12", item("+12")),
             ("١٢", item("١٢")),
-            ("item:12", item("12")),
-            ("item:A-1", item("A-1")),
-            ("item:item:x", item("item:x")),
-            ("item:", item("")),
+            ("item:12", marked("12")),
+            ("item:A-1", marked("A-1")),
+            ("item:item:x", marked("item:x")),
+            ("item:", marked("")),
             ("ITEM:12", item("ITEM:12")),
         ] {
             assert_eq!(text.parse(), named, "{text:?}");

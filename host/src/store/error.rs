@@ -57,6 +57,12 @@ pub enum Error {
         /// The task that has the other one.
         task: i64,
     },
+    /// No freezes were made together under this number.
+    #[error("there is no group of freezes {group}")]
+    NoFreezeGroup {
+        /// Their number.
+        group: i64,
+    },
     /// There is no such job.
     #[error("there is no job {id}")]
     NoJob {
@@ -302,7 +308,8 @@ impl Error {
         Some(match self {
             Error::Database(found) => return found.problem.remedy(found.location.as_ref()),
             Error::NoAlert { .. } => Remedy::ListAlerts,
-            Error::NoTask { .. } | Error::NoJob { .. } => Remedy::ListQueue,
+            Error::NoTask { .. } => Remedy::ListTasks,
+            Error::NoJob { .. } => Remedy::ListJobs,
             Error::FrozenAgain { repo, newest, .. } | Error::OtherFreeze { repo, newest, .. } => {
                 Remedy::LookAtFreeze {
                     repo: repo.clone(),

@@ -282,7 +282,7 @@ fn a_task_is_shown_with_all_that_belongs_to_it() {
     );
     assert_eq!(
         gate.run(&["job", "show", "9"]).exits(1).stderr,
-        "error: there is no job 9: `serial-gate queue` lists what waits\n"
+        "error: there is no job 9: `serial-gate job list` lists them\n"
     );
 }
 
@@ -363,6 +363,6 @@ fn a_parameter_that_a_route_does_not_take_is_refused_by_its_name() {
         "since=yesterday",
         "unfinished=perhaps",
     ] {
-        service.get(&format!("/v1/tasks?{wrong}")).is(400);
+        service.get(&format!("/v1/tasks?{wrong}")).is(422);
     }
 }

@@ -9,7 +9,8 @@ use utoipa::ToSchema;
 
 use crate::http::app::App;
 use crate::http::transport::access::{Caller, Operator};
-use crate::http::transport::extract::{Json, Path, maybe_time, maybe_whole};
+use crate::http::transport::extract::{Json, Path};
+use crate::http::transport::fields::{maybe_time, maybe_whole};
 use crate::http::transport::problem::Problem;
 
 #[derive(Deserialize, ToSchema)]
@@ -121,7 +122,7 @@ pub async fn freeze(
     }
     if freeze.until.is_some_and(|until| until <= Timestamp::now()) {
         return Err(Problem::invalid(
-            "`until` is over: give a time that is to come",
+            "`until` is in the past: give a later time",
         ));
     }
     match (freeze.all, &freeze.repo) {
@@ -167,8 +168,8 @@ async fn all(app: &App, caller: Caller, freeze: Freeze) -> Result<Json<Made>, Pr
 }
 
 fn check_reason(freeze: &Freeze) -> Result<(), Problem> {
-    match freeze.reason.is_empty() {
-        true => Err(Problem::invalid("`reason` is empty: say why")),
+    match freeze.reason.trim().is_empty() {
+        true => Err(Problem::invalid("`reason` is blank: say why")),
         false => Ok(()),
     }
 }

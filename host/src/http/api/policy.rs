@@ -4,7 +4,6 @@
 //! check.
 
 use axum::extract::State;
-use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serial_gate::queue::Queue;
 use serial_gate::rollout;
@@ -14,7 +13,8 @@ use utoipa::ToSchema;
 use super::background::{Lane, in_background};
 use crate::http::app::App;
 use crate::http::transport::access::{Caller, Operator, Viewer};
-use crate::http::transport::extract::{Json, maybe_whole};
+use crate::http::transport::extract::Json;
+use crate::http::transport::fields::maybe_whole;
 use crate::http::transport::problem::Problem;
 
 #[derive(Deserialize, ToSchema)]
@@ -159,13 +159,10 @@ async fn actor(
     .await
 }
 
-/// Refuses an empty reason.
+/// Refuses a blank reason.
 pub fn given(reason: String) -> Result<String, Problem> {
-    if reason.is_empty() {
-        return Err(Problem::new(
-            StatusCode::BAD_REQUEST,
-            "`reason` is empty: say why",
-        ));
+    if reason.trim().is_empty() {
+        return Err(Problem::invalid("`reason` is blank: say why"));
     }
     Ok(reason)
 }

@@ -67,7 +67,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When the change cannot be written or does not stay.
+    /// When there never was such a group, or the change cannot be written or does not stay.
     pub fn unfreeze_group(
         &mut self,
         actor: Actor<'_>,
@@ -86,7 +86,11 @@ impl Store {
                 Ok((row.get(0)?, row.shown(1)?.unwrap_or_default(), row.get(2)?))
             })?;
             if freezes.is_empty() {
-                return Ok(Vec::new());
+                let made = "SELECT 1 FROM serial_gate_freeze_term WHERE made_with = $1 LIMIT 1";
+                return match tx.exists(made, values![group])? {
+                    true => Ok(Vec::new()),
+                    false => Err(Error::NoFreezeGroup { group }),
+                };
             }
             let mut repos = Vec::new();
             for (row, repo, number) in freezes {
