@@ -19,13 +19,13 @@ fn refused(gate: &Gate, arguments: &[&str], message: &str) {
 #[test]
 fn an_unknown_job_or_task() {
     let gate = Gate::new();
-    let no_job = "there is no job 7: `serial-gate queue` lists what waits";
+    let no_job = "there is no job 7: `serial-gate job list` lists them";
     refused(&gate, &["explain", "7"], no_job);
     refused(&gate, &["job", "finish", "7", "--token", "1"], no_job);
     refused(&gate, &["job", "fail", "7", "--token", "1"], no_job);
     refused(&gate, &["job", "heartbeat", "7", "--token", "1"], no_job);
     refused(&gate, &["job", "requeue", "7"], no_job);
-    let no_task = "there is no task 7: `serial-gate queue` lists what waits";
+    let no_task = "there is no task 7: `serial-gate task list` lists them";
     refused(&gate, &["task", "done", "7"], no_task);
     refused(&gate, &["task", "stage", "7", "review"], no_task);
     refused(&gate, &["job", "add", "7", "developer"], no_task);
@@ -36,7 +36,7 @@ fn a_remedy_is_on_the_same_database() {
     let gate = Gate::new();
     gate.run(&["--db", "my queue.db", "init"]).succeeds();
     for (arguments, command) in [
-        (&["explain", "7"][..], "queue"),
+        (&["explain", "7"][..], "job list"),
         (&["policy", "show", "7"], "policy history"),
         (&["token", "revoke", "none"], "token list"),
         (&["alerts", "retry", "7"], "alerts"),
@@ -56,7 +56,7 @@ fn tasks_are_done_all_or_none() {
     refused(
         &gate,
         &["task", "done", "1", "7"],
-        "there is no task 7: `serial-gate queue` lists what waits",
+        "there is no task 7: `serial-gate task list` lists them",
     );
     assert_eq!(
         gate.run(&["repo", "alpha", "--json"]).succeeds().json()["active_task"]["stage"],
@@ -422,7 +422,7 @@ fn a_configuration_with_an_unknown_key() {
     let ran = gate.run(&["queue"]).exits(1);
     assert!(
         ran.stderr
-            .contains("`serial-gate.toml` is not a configuration")
+            .contains("`serial-gate.toml`, line 1, is not a configuration")
             && ran.stderr.contains("unknown field `enabeld`")
     );
 }
@@ -438,4 +438,172 @@ fn usage_errors_have_their_own_exit_code() {
     ] {
         gate.run(arguments).exits(2);
     }
+}
+
+#[test]
+fn a_mandatory_reason_is_not_blank() {
+    let gate = Gate::new();
+    gate.run(&["task", "add", "alpha"]).succeeds();
+    for arguments in [
+        &["freeze", "alpha", "--reason", " "][..],
+        &["freeze", "--all", "--reason", ""],
+        &["policy", "settings", "--reason", "\t"],
+    ] {
+        let ran = gate.run(arguments).exits(2);
+        assert!(ran.stderr.contains("blank: say why"), "{}", ran.stderr);
+    }
+    refused(
+        &gate,
+        &["task", "done", "1", "--unmerged", "--reason", " "],
+        "`--unmerged` needs a reason, and `--reason` is blank: say why",
+    );
+}
+
+#[test]
+fn nothing_is_cleared_that_never_was() {
+    let gate = Gate::new();
+    gate.run(&["task", "add", "alpha"]).succeeds();
+    refused(
+        &gate,
+        &["unfreeze", "--group", "7"],
+        "there is no group of freezes 7",
+    );
+    let frozen = gate
+        .run(&["freeze", "--all", "--reason", "r", "--json"])
+        .succeeds();
+    let group = frozen.json()["group"].to_string();
+    for _ in 0..2 {
+        gate.run(&["unfreeze", "--group", &group]).succeeds();
+    }
+    let before = gate.run(&["audit", "--json"]).succeeds().stdout;
+    let cleared = gate.run(&["pipeline", "clear"]).succeeds();
+    assert!(
+        cleared
+            .stdout
+            .contains("there was no pipeline: nothing was changed")
+    );
+    assert_eq!(gate.run(&["audit", "--json"]).succeeds().stdout, before);
+}
+
+#[test]
+fn a_value_that_cannot_be_used_is_refused_with_what_to_write() {
+    let gate = Gate::new();
+    for (arguments, said) in [
+        (
+            &["claim", "--max", "0"][..],
+            "write a whole number, 1 or more",
+        ),
+        (
+            &["work", "--max", "x", "--", "true"],
+            "write a whole number, 1 or more",
+        ),
+        (
+            &["task", "list", "--limit", "99999999999"],
+            "this number is too high",
+        ),
+        (
+            &["task", "list", "--limit=-1"],
+            "write a whole number, 1 or more",
+        ),
+        (&["job", "list", "--before", "x"], "write its number"),
+        (
+            &["unfreeze", "--group", "99999999999999999999"],
+            "no number here is that high",
+        ),
+        (
+            &["pipeline", "set", "a=b", "--attempts", "101"],
+            "write a whole number from 1 to 100",
+        ),
+        (
+            &[
+                "freeze",
+                "a",
+                "--reason",
+                "r",
+                "--until",
+                "2020-01-01T00:00:00Z",
+            ],
+            "`2020-01-01T00:00:00Z` is in the past: give a later time",
+        ),
+    ] {
+        let ran = gate.run(arguments).exits(2);
+        assert!(ran.stderr.contains(said), "{arguments:?}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_name_that_is_suggested_is_the_task_that_is_meant() {
+    let gate = Gate::new();
+    for item in ["12", "item:7", "A-7", "-1"] {
+        gate.run(&["task", "add", "alpha", &format!("--work-item={item}")])
+            .succeeds();
+    }
+    for (name, said) in [
+        (
+            "12",
+            "there is no task 12: for the work item, write `item:12`",
+        ),
+        ("12a", "did you mean `item:12`?"),
+        ("item:A-8", "did you mean `item:A-7`?"),
+        ("A-8", "did you mean `A-7`?"),
+        ("item:item:8", "did you mean `item:item:7`?"),
+    ] {
+        let ran = gate.run(&["task", "show", name]).exits(1);
+        assert!(ran.stderr.contains(said), "{name}: {}", ran.stderr);
+    }
+    for (name, task) in [("-1", 4), ("item:item:7", 2), ("item:12", 1)] {
+        let shown = gate.run(&["task", "show", name, "--json"]).succeeds();
+        assert_eq!(shown.json()["id"], task, "{name}");
+    }
+}
+
+#[test]
+fn a_slip_gets_a_tip_that_names_what_the_verb_has() {
+    let gate = Gate::new();
+    for (arguments, tip) in [
+        (&["task", "add", "alpha", "A-7"][..], "`--work-item A-7`"),
+        (
+            &["unfreeze", "--all"],
+            "`serial-gate unfreeze --group NUMBER`",
+        ),
+        (&["unfreeze"], "`serial-gate unfreeze --group NUMBER`"),
+        (&["freeze"], "`--all` instead of a repo"),
+        (
+            &["show", "A-1"],
+            "`serial-gate task show TASK` and `serial-gate job show JOB`",
+        ),
+    ] {
+        let ran = gate.run(arguments).exits(2);
+        assert!(ran.stderr.contains(tip), "{arguments:?}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_filter_that_nothing_has_is_doubted_below_the_empty_list() {
+    let gate = Gate::new();
+    gate.run(&["task", "add", "alpha"]).succeeds();
+    gate.run(&["task", "done", "1"]).succeeds();
+    for (arguments, note) in [
+        (
+            &["task", "list", "--stage", "don"][..],
+            "no task is in the stage `don`: did you mean `done`?",
+        ),
+        (
+            &["task", "list", "--repo", "alhpa"],
+            "no task of `alhpa` is known: did you mean `alpha`?",
+        ),
+        (
+            &["job", "list", "--agent", "analyts"],
+            "no job has ever been for `analyts`; known agents: `analyst`",
+        ),
+        (
+            &["job", "list", "--status", "fnished"],
+            "no job has the status `fnished`: did you mean `finished`?",
+        ),
+    ] {
+        let said = gate.run(arguments).succeeds().stdout;
+        assert!(said.contains(note), "{arguments:?}: {said}");
+    }
+    let said = gate.run(&["job", "list", "--status", "failed"]).succeeds();
+    assert!(!said.stdout.contains("note:"), "{}", said.stdout);
 }

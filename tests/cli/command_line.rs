@@ -495,7 +495,7 @@ fn a_task_is_marked_and_the_mark_taken_away() {
     gate.run(&["task", "label", "1"]).succeeds();
     assert_eq!(label(), None);
     let ran = gate.run(&["task", "label", "9", "urgent"]).exits(1);
-    insta::assert_snapshot!(ran.stderr, @"error: there is no task 9: `serial-gate queue` lists what waits");
+    insta::assert_snapshot!(ran.stderr, @"error: there is no task 9: `serial-gate task list` lists them");
 }
 
 #[test]

@@ -43,7 +43,7 @@ pub struct Claim {
     agents: Vec<String>,
     /// Claim up to this many jobs
     #[arg(long, value_name = "N", default_value_t = 1)]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(value_parser = crate::cli::options::at_least(1u32))]
     max: u32,
     /// Wait this long for a first job: seconds, or a time such as `90s` or `10m`
     #[arg(long, value_name = "TIME", default_value = "0", value_parser = duration)]
@@ -56,7 +56,7 @@ pub struct Claim {
     log_snapshots: bool,
     /// Start a new log file after this many MiB; four full ones are kept
     #[arg(long, value_name = "MIB", default_value_t = 16)]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(value_parser = crate::cli::options::at_least(1u32))]
     log_mib: u32,
 }
 

@@ -1,14 +1,13 @@
 //! `freeze`: closes a repo, or all of them.
 
 use clap::Args;
-use clap::builder::NonEmptyStringValueParser;
 use jiff::Timestamp;
 use serial_gate::queue::{NewFreeze, Queue, frozen_words};
 use serial_gate::store::sql_time;
 
 use super::Error;
 use super::freeze_remedy::{release, switch_on};
-use super::options::{Shared, Who, future};
+use super::options::{Shared, Who, future, reason};
 use super::output::Report;
 use super::text::{command, shown};
 use super::verb::Verb;
@@ -37,7 +36,7 @@ pub struct Freeze {
     #[arg(long, value_name = "TIME", value_parser = future)]
     until: Option<Timestamp>,
     /// Why, for people who look at the queue
-    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
     reason: String,
     /// The task whose deploy went bad, by its name
     #[arg(long, value_name = "NAME")]

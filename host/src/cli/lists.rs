@@ -4,14 +4,13 @@
 //! `GET /v1/tasks` and `GET /v1/jobs`, to the store.
 
 use clap::Args;
-use clap::builder::RangedU64ValueParser;
 use jiff::Timestamp;
 use serde::Serialize;
 use serial_gate::queue::{Queue, TaskName};
 use serial_gate::store::{JobFilter, JobStatus, ListedJob, ListedTask, Page, PageOf, TaskFilter};
 
 use super::Error;
-use super::options::{Shared, past};
+use super::options::{Shared, at_least, numbered, past};
 use super::output::Report;
 use super::text::{moment_or_dash, shown_or_dash, task_name};
 
@@ -73,10 +72,11 @@ struct Range {
     since: Option<Timestamp>,
     /// Show the newest N
     #[arg(long, value_name = "N", default_value_t = 50)]
-    #[arg(value_parser = RangedU64ValueParser::<u32>::new().range(1..))]
+    #[arg(value_parser = at_least(1u32))]
     limit: u32,
     /// Only what has a lower id than this: the next page
     #[arg(long, value_name = "ID", allow_negative_numbers = true)]
+    #[arg(value_parser = numbered)]
     before: Option<i64>,
 }
 
@@ -125,6 +125,12 @@ impl Range {
     }
 }
 
+/// The note about a repo that may be mistyped.
+fn unknown_repo(queue: &mut Queue, repo: Option<&str>) -> Result<Option<String>, Error> {
+    let note = repo.map(|repo| queue.unknown_repo(repo)).transpose()?;
+    Ok(note.flatten())
+}
+
 impl TaskList {
     pub fn run(self, queue: &mut Queue, shared: &Shared) -> Result<Report, Error> {
         let finished = queue.finished_stages()?;
@@ -144,6 +150,10 @@ impl TaskList {
         });
         if page.rows.is_empty() {
             report.line("no such task");
+            let stage = self.stage.as_deref();
+            let stage = stage.map(|stage| queue.unknown_stage(stage)).transpose()?;
+            let notes = [unknown_repo(queue, self.repo.as_deref())?, stage.flatten()];
+            notes.iter().flatten().for_each(|note| report.note(note));
         } else {
             let rows = page.rows.iter().map(|task| {
                 vec![
@@ -189,6 +199,15 @@ impl JobList {
         });
         if page.rows.is_empty() {
             report.line("no such job");
+            let agent = self.agent.as_deref();
+            let agent = agent.map(|agent| queue.unknown_agent(agent)).transpose()?;
+            let status = self.status.as_deref();
+            let notes = [
+                unknown_repo(queue, self.repo.as_deref())?,
+                agent.flatten(),
+                status.and_then(|status| queue.unknown_status(status)),
+            ];
+            notes.iter().flatten().for_each(|note| report.note(note));
         } else {
             let rows = page.rows.iter().map(|job| {
                 vec![

@@ -6,7 +6,7 @@ use serde_json::json;
 use serial_gate::store::{self, PipelineStage, Then};
 
 use super::Error;
-use super::options::{Shared, Why};
+use super::options::{Shared, Why, between};
 use super::output::Report;
 use super::text::{gate, shown};
 use super::verb::Verb;
@@ -72,8 +72,8 @@ enum ThenArg {
 }
 
 /// How many attempts a job may have.
-pub fn attempts() -> clap::builder::RangedI64ValueParser<u32> {
-    clap::value_parser!(u32).range(1..=100)
+pub fn attempts() -> impl Fn(&str) -> Result<u32, String> + Clone {
+    between(1, 100)
 }
 
 fn stage(text: &str) -> Result<PipelineStage, String> {
@@ -111,7 +111,14 @@ impl Verb for Pipeline {
             }
             Pipeline::Show => (queue.store().pipeline()?, None),
             Pipeline::Clear(Clear { why }) => {
-                let before = queue.store().set_pipeline(why.actor(), None)?;
+                // The history has what changed something.
+                let before = match queue.store().pipeline()? {
+                    Some(_) => queue.store().set_pipeline(why.actor(), None)?,
+                    None => None,
+                };
+                if before.is_none() {
+                    report.line("there was no pipeline: nothing was changed");
+                }
                 (None, before)
             }
         };

@@ -105,6 +105,9 @@ fn are(number: usize) -> &'static str {
 impl Done {
     /// Ends the tasks whose branches were merged.
     pub fn run(self, queue: &mut Queue, shared: &Shared) -> Result<Report, Error> {
+        if self.unmerged.unmerged {
+            self.end.why.for_flag("--unmerged")?;
+        }
         for name in &self.end.tasks {
             let task = queue.task_named(name)?;
             self.unmerged.check(queue, shared, task)?;

@@ -5,7 +5,7 @@ use serde_json::json;
 use serial_gate::queue::Queue;
 
 use super::Error;
-use super::options::{Shared, Why};
+use super::options::{Shared, Why, numbered};
 use super::output::{Report, noting};
 use super::text::{count, shown};
 use super::verb::Verb;
@@ -23,11 +23,11 @@ pub struct Unfreeze {
     repo: Option<String>,
     /// Clear exactly the freezes of a `freeze --all`, by the number that it printed. A repo that
     /// has another freeze stays frozen
-    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, value_parser = numbered)]
     #[arg(conflicts_with_all = ["repo", "seen"])]
     group: Option<i64>,
     /// The newest freeze that you know, by its number: if there is a newer one, nothing is cleared
-    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, value_parser = numbered)]
     seen: Option<i64>,
     #[command(flatten)]
     why: Why,

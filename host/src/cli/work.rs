@@ -70,9 +70,10 @@ pub struct Work {
     worker: Option<String>,
     /// How many jobs to run at a time
     #[arg(long, value_name = "N", default_value = "1")]
+    #[arg(value_parser = crate::cli::options::at_least(NonZeroU32::MIN))]
     parallel: NonZeroU32,
     /// Exit after this many jobs [default: never]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = crate::cli::options::at_least(1u64))]
     max: Option<u64>,
     /// How long the command may take, such as `2h` [default: no limit]
     #[arg(long, value_name = "TIME", value_parser = duration)]

@@ -67,6 +67,7 @@ impl ConfigFile {
     fn read(&self) -> Result<Given, Error> {
         let text = std::fs::read_to_string(&self.path).map_err(Error::read(&self.path))?;
         toml::from_str(&text).map_err(|mut cause| {
+            let line = cause.span().map(|span| line_of(&text, span.start));
             // The error would show the wrong line, which may contain a secret or its address.
             if ["alerts", "://", "password"]
                 .iter()
@@ -76,9 +77,17 @@ impl ConfigFile {
             }
             let path = self.path.display();
             let what = "is not a configuration that this version understands";
-            Error::because(format!("`{path}` {what}"), cause)
+            let line = line
+                .map(|line| format!(", line {line},"))
+                .unwrap_or_default();
+            Error::because(format!("`{path}`{line} {what}"), cause)
         })
     }
+}
+
+fn line_of(text: &str, at: usize) -> usize {
+    let before = text.bytes().take(at);
+    before.filter(|byte| *byte == b'\n').count() + 1
 }
 
 /// The file in use and its content. `named` is from `--config`, and `db` from `--db`.

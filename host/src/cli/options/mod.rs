@@ -6,6 +6,7 @@
 
 mod file;
 mod handed_on;
+mod number;
 mod place;
 mod shared;
 mod time;
@@ -22,9 +23,10 @@ use serial_gate::store::Durability;
 use serial_gate::worker::branch::Project;
 
 pub use file::{Chosen, ConfigFile};
+pub use number::{at_least, between, numbered};
 pub use shared::Shared;
 pub use time::{duration, future, past};
-pub use who::{Who, Why, user};
+pub use who::{Who, Why, reason, user};
 
 /// The database if no option names one.
 const DEFAULT_DATABASE: &str = "serial-gate.db";

@@ -28,7 +28,7 @@ pub fn past(text: &str) -> Result<Timestamp, String> {
 pub fn future(text: &str) -> Result<Timestamp, String> {
     let time = point(text, |until| Timestamp::now().checked_add(until).ok())?;
     if time <= Timestamp::now() {
-        return Err("this time is over: give one that is to come".into());
+        return Err(format!("`{text}` is in the past: give a later time"));
     }
     Ok(time)
 }

@@ -5,6 +5,7 @@ use clap::builder::NonEmptyStringValueParser;
 use jiff::Timestamp;
 use serial_gate::store::Actor;
 
+use crate::cli::Error;
 use crate::cli::variables::variable;
 
 #[derive(Args)]
@@ -14,6 +15,14 @@ pub struct Who {
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     #[arg(default_value_t = user(), hide_default_value = true)]
     pub who: String,
+}
+
+/// A reason that somebody can read.
+pub fn reason(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("it is blank: say why".into()),
+        _ => Ok(text.into()),
+    }
 }
 
 #[derive(Args)]
@@ -42,6 +51,16 @@ impl Who {
 }
 
 impl Why {
+    /// Refuses a blank reason, where a flag needs one.
+    pub fn for_flag(&self, flag: &str) -> Result<(), Error> {
+        match reason(&self.reason) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Error::new(format!(
+                "`{flag}` needs a reason, and `--reason` is blank: say why"
+            ))),
+        }
+    }
+
     /// This person, now, for this reason.
     pub fn actor(&self) -> Actor<'_> {
         self.who.actor(&self.reason)

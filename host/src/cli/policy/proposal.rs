@@ -2,7 +2,6 @@
 //! its check.
 
 use clap::Args;
-use clap::builder::NonEmptyStringValueParser;
 use serial_gate::conform::Stage;
 use serial_gate::gate::{default_settings, settings_of};
 use serial_gate::model::Settings;
@@ -12,7 +11,7 @@ use serial_gate::rollout::Proposal;
 use serial_gate::store::{Actor, GenerationState};
 
 use super::source::{Fetched, Origin, Sha256, Source};
-use crate::cli::options::{Shared, Who};
+use crate::cli::options::{Shared, Who, at_least, between};
 use crate::cli::output::{Report, Tone, toned};
 use crate::cli::text::{gate, shown};
 use crate::cli::{Error, Outcome, error_remedy};
@@ -34,22 +33,22 @@ pub struct File {
 #[command(next_help_heading = "Limits of the policy")]
 pub struct Allow {
     /// Time for `claim-clause`, in milliseconds [default: 50]
-    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
+    #[arg(long, value_name = "MS", value_parser = between(1u64, 3_600_000))]
     clause_ms: Option<u64>,
     /// Time for `decide`, in milliseconds [default: 1000]
-    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
+    #[arg(long, value_name = "MS", value_parser = between(1u64, 3_600_000))]
     decide_ms: Option<u64>,
     /// Memory for a call, in MiB [default: 64]
-    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..4096))]
+    #[arg(long, value_name = "MIB", value_parser = between(1u32, 4095))]
     memory_mib: Option<u32>,
     /// Size of an answer, in MiB [default: 16]
-    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..4096))]
+    #[arg(long, value_name = "MIB", value_parser = between(1u32, 4095))]
     result_mib: Option<u32>,
     /// Roll back automatically after this many failures in use; 0 means never [default: 3]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least(0u32))]
     failures: Option<u32>,
     /// Count only failures within this many minutes [default: 10]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = at_least(1u32))]
     failures_within_minutes: Option<u32>,
 }
 
@@ -64,7 +63,7 @@ pub struct NewRepos {
 #[derive(Args)]
 pub struct Reason {
     /// Why, for the history
-    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "TEXT", value_parser = crate::cli::options::reason)]
     pub reason: String,
     #[command(flatten)]
     pub who: Who,

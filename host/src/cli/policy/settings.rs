@@ -1,7 +1,6 @@
 //! `policy settings`: shows the settings of the active generation, or stores others as a new one.
 
 use clap::Args;
-use clap::builder::NonEmptyStringValueParser;
 use serial_gate::gate::{allowance_of, component, settings_of, stored};
 use serial_gate::model;
 use serial_gate::policy::Allowance;
@@ -29,7 +28,7 @@ Examples:
   serial-gate policy settings --decide-ms 3000 --reason 'a long queue'")]
 pub struct Settings {
     /// Why: stores the settings of this command as a new generation
-    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "TEXT", value_parser = crate::cli::options::reason)]
     reason: Option<String>,
     #[command(flatten)]
     who: Who,

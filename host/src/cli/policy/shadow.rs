@@ -1,6 +1,5 @@
 //! `policy shadow`: runs a second policy at claims, without effect.
 
-use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use serial_gate::rollout::{self, Place};
 
@@ -36,7 +35,7 @@ pub struct Shadow {
     sha256: Option<Sha256>,
     /// Why, for the history
     #[arg(long, value_name = "TEXT", requires = "source")]
-    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    #[arg(value_parser = crate::cli::options::reason)]
     reason: Option<String>,
     #[command(flatten)]
     who: Who,
