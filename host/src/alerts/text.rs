@@ -1,6 +1,6 @@
 //! The words of an alert, the same for every channel.
 
-use crate::queue::frozen_words;
+use crate::queue::{Advice, frozen_words};
 use crate::store::{Alert, AlertKind};
 
 /// An alert in one line, in plain text.
@@ -8,11 +8,12 @@ pub fn text(alert: &Alert) -> String {
     let repo = alert.repo.as_deref().unwrap_or("-");
     let subject = alert.subject.unwrap_or_default();
     let note = alert.note.as_deref().unwrap_or("all repos");
+    let are = if note == "1 repo" { "is" } else { "are" };
     let work_item = alert.work_item_id.clone();
     let by = Some(format!("by {}", alert.who)).filter(|_| !alert.who.is_empty());
     let (told, about) = match alert.kind {
         AlertKind::Freeze if alert.repo.is_none() => (
-            format!("{note} are frozen: no task of them starts"),
+            format!("{note} {are} frozen"),
             [Some(format!("group {subject}")), None, by],
         ),
         AlertKind::Unfreeze if alert.repo.is_none() => (
@@ -20,11 +21,11 @@ pub fn text(alert: &Alert) -> String {
             [None, by, None],
         ),
         AlertKind::FreezeOver if alert.repo.is_none() => (
-            format!("{note} are still frozen: look whether they may go on"),
+            format!("{note} {are} still frozen"),
             [Some(format!("group {subject}")), None, None],
         ),
         AlertKind::FreezeOver => (
-            format!("`{repo}` is still frozen: look whether it may go on"),
+            format!("`{repo}` is still frozen"),
             [Some(format!("freeze {subject}")), None, None],
         ),
         AlertKind::Freeze => (
@@ -64,6 +65,24 @@ pub fn text(alert: &Alert) -> String {
     };
     match alert.why.as_str() {
         "" => format!("{told}{about}"),
-        why => format!("{told}{about}: {why}"),
+        why => format!("{told}{about}: {why}{}", reopen(alert).unwrap_or_default()),
     }
+}
+
+/// After a freeze whose time is over: the command that opens what it closed.
+fn reopen(alert: &Alert) -> Option<String> {
+    if alert.kind != AlertKind::FreezeOver {
+        return None;
+    }
+    Some(match &alert.repo {
+        Some(repo) => {
+            let repo = repo.clone();
+            let command = Advice::Unfreeze { repo, deploy: None }.command()?;
+            format!(". If it can reopen: {command}")
+        }
+        None => format!(
+            ". If they can reopen: serial-gate unfreeze --group {}",
+            alert.subject?
+        ),
+    })
 }

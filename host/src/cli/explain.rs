@@ -9,6 +9,7 @@ use serial_gate::store::{JobOutput, WorkState};
 
 use super::advice::command_for;
 use super::explain_help::{describe_end, describe_help, release};
+use super::freeze_remedy::further_lines;
 use super::options::Shared;
 use super::output::{Report, Tone, toned};
 use super::text::{self, count, shown, shown_or_dash, task as name, task_name, when};
@@ -46,7 +47,11 @@ impl Verb for Explain {
         let mut report = shared.report();
         report.json(&document(&explanation, &release, shared));
         describe(&explanation, &release, shared, &mut report);
-        if let Some(branch) = &explanation.branch {
+        if let Some(branch) = explanation
+            .branch
+            .as_ref()
+            .filter(|_| !explanation.task_is_over)
+        {
             report.line(format!("  its task's branch: {}", text::branch(branch)));
         }
         // The document has that of every job.
@@ -127,7 +132,7 @@ fn describe(explanation: &Explanation, release: &[String], shared: &Shared, repo
             report.line(format!("  the policy contradicts itself: {rollback}"));
         }
         if let Standing::Held(held) = &explanation.standing {
-            describe_reasons(held, report);
+            describe_reasons(held, shared, report);
         }
         return;
     }
@@ -172,13 +177,13 @@ fn describe(explanation: &Explanation, release: &[String], shared: &Shared, repo
         }
         Standing::Held(held) => {
             report.line(format!("{about} is {}", toned(Tone::Held, "held")));
-            describe_reasons(held, report);
+            describe_reasons(held, shared, report);
             describe_help(explanation, held, release, shared, report);
         }
     }
 }
 
-fn describe_reasons(held: &Held, report: &mut Report) {
+fn describe_reasons(held: &Held, shared: &Shared, report: &mut Report) {
     for doubt in &held.doubts {
         report.line(format!("  the policy names {}", shown(&doubt.to_string())));
     }
@@ -221,8 +226,12 @@ fn describe_reasons(held: &Held, report: &mut Report) {
             freeze.id
         ));
         if let Some(until) = &freeze.until {
+            // What helps comes below.
             let words = queue::until_words(until, Timestamp::now(), &shown);
             report.line(format!("    {words}"));
+        }
+        for line in further_lines(Some(shared), &ahead.repo, &ahead.further) {
+            report.line(format!("    {line}"));
         }
     }
     for rule in &held.rules {

@@ -84,10 +84,7 @@ impl Freeze {
         let frozen = queue.freeze_all(self.who.actor(&self.reason), self.until)?;
         let mut report = shared.report();
         report.json(&frozen);
-        report.line(match frozen.repos {
-            1 => "1 repo is frozen: no task of it starts".into(),
-            repos => format!("{repos} repos are frozen: no task of them starts"),
-        });
+        report.line(frozen.in_words());
         for note in &frozen.not_held {
             report.line(format!("  {}", shown(note)));
         }

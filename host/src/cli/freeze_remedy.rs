@@ -1,12 +1,14 @@
-//! Commands that make a freeze hold, and the command that releases it.
+//! Commands that make a freeze hold, the command that releases it, and the lines about a freeze whose
+//! time is over.
 //!
 //! Owns the flags. Leaves to `queue` what is in the way of a freeze, and the words about it.
 
 use jiff::Timestamp;
-use serial_gate::queue::Queue;
+use serial_gate::queue::{Queue, until_words};
+use serial_gate::store::{FurtherFreezes, is_over};
 
 use super::options::Shared;
-use super::text::command;
+use super::text::{command, count, shown};
 
 /// The command after which a freeze of the repo holds, if a single one is enough.
 pub fn switch_on(queue: &mut Queue, shared: &Shared, repo: &str) -> Option<String> {
@@ -37,4 +39,41 @@ pub fn release(shared: &Shared, repo: &str, freeze: i64) -> Option<String> {
         return command(shared, &["unfreeze", "--seen", &number, repo]);
     }
     command(shared, &["unfreeze", repo, "--seen", &number])
+}
+
+/// When the newest freeze is meant to end, and what to do if that is over. Without `shared`, no
+/// command is proposed.
+pub fn until_line(shared: Option<&Shared>, repo: &str, until: &str) -> String {
+    let now = Timestamp::now();
+    let words = until_words(until, now, &shown);
+    let open = shared
+        .filter(|_| is_over(until, now) == Some(true))
+        .and_then(|shared| command(shared, &["unfreeze", repo]));
+    match open {
+        Some(open) => format!("{words}: if the repo may go on: {open}"),
+        None => words,
+    }
+}
+
+/// The lines about the active freezes behind the newest one.
+pub fn further_lines(shared: Option<&Shared>, repo: &str, further: &FurtherFreezes) -> Vec<String> {
+    if further.are_none() {
+        return Vec::new();
+    }
+    let now = Timestamp::now();
+    let mut lines: Vec<String> = further
+        .over
+        .iter()
+        .map(|over| {
+            let words = until_words(&over.until, now, &shown);
+            format!("freeze {} {words}", over.freeze_id)
+        })
+        .collect();
+    let number = count(further.count, "older freeze");
+    let verb = if further.count == 1 { "is" } else { "are" };
+    let list = ["freezes", "--active", "--repo", repo];
+    let list = shared.and_then(|shared| command(shared, &list));
+    let list = list.map(|list| format!(": {list}")).unwrap_or_default();
+    lines.push(format!("{number} of the repo {verb} active too{list}"));
+    lines
 }

@@ -12,7 +12,7 @@ use serial_gate::store::{JobFilter, JobStatus, ListedJob, ListedTask, Page, Page
 use super::Error;
 use super::options::{Shared, at_least, numbered, past};
 use super::output::Report;
-use super::text::{moment_or_dash, shown_or_dash, task_name};
+use super::text::{moment_or_dash, shown_or_dash, state_word, task_name};
 
 /// How often the store is asked for one list. It looks at a bounded number of rows each time.
 const LOOKS: usize = 20;
@@ -40,9 +40,10 @@ pub struct TaskList {
 /// List jobs, the newest first
 #[derive(Args)]
 #[command(after_help = "\
-The states are `running`, `queued`, `failed`, `finished`, `put_off` (its branch could
-not be cut), `lapsed` (its worker was not heard of) and `foreign` (another program
-moved it). Any other word is a status as another program writes it.
+The states are `running`, `queued`, `failed`, `finished` (shown as `done` or
+`cancelled`), `put_off` (its branch could not be cut), `lapsed` (nothing was heard from
+its worker) and `foreign` (another program moved it). Any other word is a status as
+another program writes it.
 
 Examples:
   serial-gate job list --status failed
@@ -66,10 +67,10 @@ pub struct JobList {
 
 /// Which rows of a list.
 #[derive(Args)]
-struct Range {
+pub(super) struct Range {
     /// Only what was added since this time: `2026-11-28T06:00:00Z`, or `2h` for the last two hours
     #[arg(long, value_name = "TIME", value_parser = past)]
-    since: Option<Timestamp>,
+    pub since: Option<Timestamp>,
     /// Show the newest N
     #[arg(long, value_name = "N", default_value_t = 50)]
     #[arg(value_parser = at_least(1u32))]
@@ -94,7 +95,7 @@ struct Jobs<'a> {
 
 impl Range {
     /// Reads until the list is full.
-    fn read<T>(
+    pub fn read<T>(
         &self,
         mut read: impl FnMut(PageOf) -> Result<Page<T>, Error>,
     ) -> Result<Page<T>, Error> {
@@ -118,7 +119,7 @@ impl Range {
     }
 
     /// Says that there is more.
-    fn describe_more(&self, next: Option<i64>, report: &mut Report) {
+    pub fn describe_more(&self, next: Option<i64>, report: &mut Report) {
         if let Some(next) = next {
             report.line(format!("more: --before {next}, or a higher --limit"));
         }
@@ -217,7 +218,7 @@ impl JobList {
                     shown_or_dash(job.work_item_id.as_deref()),
                     shown_or_dash(job.repo.as_deref()),
                     shown_or_dash(job.agent.as_deref()),
-                    job.state.name().into(),
+                    state_word(job),
                     job.attempt.to_string(),
                     shown_or_dash(job.worker.as_deref()),
                     moment_or_dash(job.created_at.as_deref()),

@@ -22,6 +22,7 @@ mod explain;
 mod explain_help;
 mod freeze;
 mod freeze_remedy;
+mod freezes;
 mod init;
 mod init_words;
 mod job;
@@ -92,6 +93,7 @@ verbs! {
         Work(work::Work),
         Freeze(freeze::Freeze),
         Unfreeze(unfreeze::Unfreeze),
+        Freezes(freezes::Freezes),
         DeployVerdict(deploy_verdict::DeployVerdict),
         Repo(repo::Repo),
         Queue(queue::Queue),

@@ -7,13 +7,12 @@ use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
-use serial_gate::queue::{
-    Acting, Advice, Changes, Others, Queue as GatedQueue, RepoState, State, until_words,
-};
+use serial_gate::queue::{Acting, Advice, Changes, Others, Queue as GatedQueue, RepoState, State};
 use serial_gate::store::{PullState, sql_time};
 
 use super::Error;
 use super::advice::line;
+use super::freeze_remedy::{further_lines, until_line};
 use super::log::Level;
 use super::options::Shared;
 use super::output::{Report, Tone, toned};
@@ -211,8 +210,11 @@ fn describe_repo(
             format!("frozen since {since}: {reason}{number}"),
         ));
         if let Some(until) = &repo.frozen_until {
-            let words = until_words(until, Timestamp::now(), &shown);
+            let words = until_line(shared, repo_name, until);
             report.line(toned(Tone::Held, format!("  {words}")));
+        }
+        for line in further_lines(shared, repo_name, &repo.further_freezes) {
+            report.line(toned(Tone::Held, format!("  {line}")));
         }
         if let Some(note) = &repo.freeze_note {
             report.line(toned(Tone::Held, format!("  but {}", shown(note))));

@@ -3,9 +3,10 @@
 use clap::Args;
 use jiff::Timestamp;
 use serial_gate::queue::{self, Acting, FreezeEffect, Queue};
-use serial_gate::store::{ActiveFreeze, ActiveTask};
+use serial_gate::store::{ActiveFreeze, ActiveTask, FurtherFreezes};
 
 use super::Error;
+use super::freeze_remedy::{further_lines, until_line};
 use super::options::Shared;
 use super::output::{Report, Tone, toned};
 use super::text::{shown, shown_or_dash, task, when};
@@ -27,6 +28,7 @@ struct State {
     frozen: bool,
     active: Option<ActiveTask>,
     freeze: Option<ActiveFreeze>,
+    further: FurtherFreezes,
     effect: FreezeEffect,
     unknown: Option<String>,
 }
@@ -35,12 +37,18 @@ impl State {
     fn of(queue: &mut Queue, now: Timestamp, repo: &str) -> Result<State, queue::Error> {
         let acting = queue.acting(now, repo)?;
         let finished = queue.finished_stages()?;
+        let freeze = queue.store().active_freeze(Some(repo))?;
+        let further = match &freeze {
+            Some(freeze) => queue.store().further_freezes(repo, freeze.id, now)?,
+            None => FurtherFreezes::default(),
+        };
         Ok(State {
             applies: queue.applies(Some(repo)),
             acting,
             frozen: queue.is_frozen(Some(repo)),
             active: queue.store().active_task_under(repo, &finished)?,
-            freeze: queue.store().active_freeze(Some(repo))?,
+            freeze,
+            further,
             effect: queue.freeze_effect(now, repo),
             unknown: queue.unknown_repo(repo)?,
         })
@@ -60,6 +68,7 @@ impl Verb for Repo {
             frozen,
             active,
             freeze,
+            further,
             effect,
             unknown,
         } = state;
@@ -67,12 +76,11 @@ impl Verb for Repo {
         let exists = frozen || freeze.is_some();
         let freeze = freeze.filter(|_| frozen);
         let note = effect.note().filter(|_| exists);
-        let notes: Vec<String> = unknown.iter().cloned().chain(note.clone()).collect();
         let mut report = shared.report();
         report.json(&serde_json::json!({
             "repo": repo, "applies": applies, "acts": acting.here(), "active_task": active,
-            "frozen": frozen, "freeze": freeze, "holds": frozen && effect.holds,
-            "note": (!notes.is_empty()).then(|| notes.join("; ")),
+            "frozen": frozen, "freeze": freeze, "further_freezes": further, "holds": frozen && effect.holds,
+            "note": queue::joined([unknown.clone(), note.clone()]),
         }));
         report.line(toned(Tone::Heading, shown(repo)));
         report.line(format!(
@@ -94,7 +102,7 @@ impl Verb for Repo {
                 shown_or_dash(freeze.reason.as_deref()),
             );
             let until = freeze.until.as_deref();
-            let until = until.map(|until| queue::until_words(until, now, &shown));
+            let until = until.map(|until| until_line(Some(shared), repo, until));
             let until = until.map(|until| format!(", {until}")).unwrap_or_default();
             toned(
                 Tone::Held,
@@ -105,6 +113,9 @@ impl Verb for Repo {
             "  frozen       {}",
             freeze.unwrap_or_else(|| if frozen { "yes" } else { "no" }.into())
         ));
+        for line in further_lines(Some(shared), repo, &further) {
+            report.line(format!("               {line}"));
+        }
         for note in note.into_iter().chain(unknown) {
             report.line(format!("  note         {}", shown(&note)));
         }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serial_gate::model::Verdict;
 use serial_gate::printable::is_invisible;
 use serial_gate::queue::{Doubt, TaskName, reasons, task_words};
-use serial_gate::store::{TaskBranch, sql_time, time_since};
+use serial_gate::store::{ListedJob, TaskBranch, WorkState, sql_time, time_since};
 use serial_gate::worker::branch::{base_words, pull_words, short};
 
 use super::options::Shared;
@@ -38,6 +38,14 @@ pub fn when(time: Option<Timestamp>, written: Option<&str>) -> String {
 /// A task by its number and, if it has one, its name.
 pub fn task(id: i64, work_item: Option<&str>) -> String {
     task_words(id, work_item, &shown)
+}
+
+/// The state of a job in a word. Of a job that has ended, that is its status: `done` or `cancelled`.
+pub fn state_word(job: &ListedJob) -> String {
+    match job.state {
+        WorkState::Finished => shown_or_dash(job.status.as_deref()),
+        state => state.name().into(),
+    }
 }
 
 /// A number of things: `1 job`, `3 jobs`.

@@ -60,6 +60,10 @@ impl Queue {
             Some(task) => self.store.branch(task)?,
             None => None,
         };
+        let task_is_over = match job.task_id {
+            Some(task) => self.is_over(task)?,
+            None => false,
+        };
         let work = self.store.job_work(now, id)?.unwrap_or_default();
         let advice = match &standing {
             Standing::Claimable { .. } => Vec::new(),
@@ -74,6 +78,7 @@ impl Queue {
             work,
             advice,
             branch,
+            task_is_over,
             output,
         };
         Ok((explanation, compared))
@@ -214,6 +219,7 @@ impl Queue {
             if let Some(freeze) = freeze {
                 held.freezes.push(FreezeAhead {
                     deploy: self.store.deploy_of_freeze(&repo, freeze.id)?,
+                    further: self.store.further_freezes(&repo, freeze.id, now)?,
                     freeze,
                     repo,
                 });

@@ -12,8 +12,8 @@ use super::advice::{Advice, AdviceDocument};
 use super::pipeline::InPipeline;
 use crate::observe::Contradiction;
 use crate::store::{
-    ActiveFreeze, FrozenDeploy, JobOutput, JobRow, JobWork, TaskBranch, TaskRow, TaskWork,
-    WorkState,
+    ActiveFreeze, FrozenDeploy, FurtherFreezes, JobOutput, JobRow, JobWork, TaskBranch, TaskRow,
+    TaskWork, WorkState,
 };
 
 /// A job, its standing, and what helps.
@@ -31,6 +31,8 @@ pub struct Explanation {
     pub advice: Vec<Advice>,
     /// Its task's branch, once that is planned.
     pub branch: Option<TaskBranch>,
+    /// Whether its task is in a finished stage: nothing is to be done for its branch then.
+    pub task_is_over: bool,
     /// The last lines that its latest attempt printed, if they were kept.
     pub output: Option<JobOutput>,
 }
@@ -99,6 +101,9 @@ pub struct FreezeAhead {
     pub freeze: ActiveFreeze,
     /// The deploy that it is about; none if people made it.
     pub deploy: Option<FrozenDeploy>,
+    /// The repo's active freezes besides this one.
+    #[serde(skip_serializing_if = "FurtherFreezes::are_none")]
+    pub further: FurtherFreezes,
 }
 
 /// The same as a document.

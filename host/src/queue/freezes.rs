@@ -53,6 +53,26 @@ pub struct FrozenAll {
     pub repos: usize,
     /// Up to ten of those whose tasks start all the same, each with why
     pub not_held: Vec<String>,
+    /// Whether more repos were frozen than were looked at for that.
+    #[serde(skip)]
+    pub more: bool,
+}
+
+impl FrozenAll {
+    /// What was done, in a sentence. It says that no task starts only where that is so.
+    pub fn in_words(&self) -> String {
+        let (repos, task) = match self.repos {
+            1 => ("1 repo is frozen".to_owned(), "no task of it starts"),
+            repos => (
+                format!("{repos} repos are frozen"),
+                "no task of them starts",
+            ),
+        };
+        match self.not_held.is_empty() && !self.more {
+            true => format!("{repos}: {task}"),
+            false => repos,
+        }
+    }
 }
 
 /// What a deploy's verdict led to.
@@ -142,6 +162,7 @@ impl Queue {
             group: frozen.group,
             repos: frozen.repos.len(),
             not_held,
+            more: frozen.repos.len() > LOOKED_AT,
         })
     }
 
@@ -185,8 +206,10 @@ impl Queue {
     }
 }
 
-/// Notes in one line; none if there is nothing to say.
-pub(super) fn joined(notes: [Option<String>; 2]) -> Option<String> {
-    let notes: Vec<String> = notes.into_iter().flatten().collect();
-    (!notes.is_empty()).then(|| notes.join("; "))
+/// Notes in one line; none if there is nothing to say. A question needs no further mark.
+pub fn joined(notes: [Option<String>; 2]) -> Option<String> {
+    notes.into_iter().flatten().reduce(|before, note| {
+        let mark = if before.ends_with('?') { "" } else { ";" };
+        format!("{before}{mark} {note}")
+    })
 }

@@ -51,7 +51,7 @@ pub use doctor::Diagnosis;
 pub use error::Error;
 pub use explanation::{Ahead, Explanation, ExplanationDocument, FreezeAhead, Held, Standing};
 pub use freeze_effect::{FreezeEffect, Passes, frozen_words};
-pub use freezes::{Deployed, Frozen, FrozenAll, NewFreeze};
+pub use freezes::{Deployed, Frozen, FrozenAll, NewFreeze, joined};
 pub use init::Preparing;
 pub use known::WaitingWords;
 pub use named::{KnownTask, NotAName, TaskName};

@@ -19,7 +19,7 @@ use crate::gate::{self, Answered, CurrentClause, NotInForce, of_the_default_rule
 use crate::model::Verdict;
 use crate::observe::{Compared, decide_and_compare};
 use crate::printable::printable;
-use crate::store::{self, TaskWork};
+use crate::store::{self, FurtherFreezes, TaskWork};
 
 /// What a state shows.
 struct View {
@@ -294,6 +294,14 @@ impl Queue {
                 error = Some(problem.to_string());
                 None
             });
+        let further_freezes = match (view.now, freeze_id) {
+            (Some(now), Some(newest)) => self.store.further_freezes(repo, newest, now),
+            _ => Ok(FurtherFreezes::default()),
+        };
+        let further_freezes = further_freezes.unwrap_or_else(|problem| {
+            error = Some(problem.to_string());
+            FurtherFreezes::default()
+        });
         let freeze_note = view
             .now
             .filter(|_| frozen)
@@ -315,6 +323,7 @@ impl Queue {
         RepoState {
             acting,
             freeze_id,
+            further_freezes,
             frozen_deploy,
             freeze_note,
             applies: is_live.then(|| self.applies(Some(repo))),

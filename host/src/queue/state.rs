@@ -13,7 +13,7 @@ use super::acting::Acting;
 use super::work::{Active, JobCounts};
 use crate::model::{self, Verdict};
 use crate::observe::Contradiction;
-use crate::store::{self, FrozenDeploy, JobWork, WaitingJob};
+use crate::store::{self, FrozenDeploy, FurtherFreezes, JobWork, WaitingJob};
 
 /// The repos that an orchestrator knows of, whether or not they have work. Names may be missing.
 pub type Registry = [Option<String>];
@@ -129,6 +129,9 @@ pub struct RepoState {
     /// The number of its newest freeze, by which an unfreeze knows it; not in the reference's answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub freeze_id: Option<i64>,
+    /// Its active freezes besides the newest one; not in the reference's answer.
+    #[serde(skip_serializing_if = "FurtherFreezes::are_none")]
+    pub further_freezes: FurtherFreezes,
     /// The deploy that the freeze is about; not in the reference's answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frozen_deploy: Option<FrozenDeploy>,

@@ -24,12 +24,12 @@ pub fn task_words(id: i64, work_item: Option<&str>, show: Show<'_>) -> String {
     }
 }
 
-/// Until when a freeze is to last, which opens nothing: `until 2026-11-28 14:00:00 UTC`.
+/// When a freeze is meant to end, which opens nothing: `is meant to end at 2026-11-28 14:00:00 UTC`.
 pub fn until_words(until: &str, now: Timestamp, show: Show<'_>) -> String {
     let time = time(until, show);
     match is_over(until, now) {
-        Some(true) => format!("until {time}, which is over: unfreeze it if it may go on"),
-        _ => format!("until {time}"),
+        Some(true) => format!("was meant to end at {time} (over)"),
+        _ => format!("is meant to end at {time}"),
     }
 }
 
@@ -60,8 +60,8 @@ impl JobWork {
                 format!("{job} is running{on}{}", parts.collect::<String>())
             }
             WorkState::Lapsed => format!(
-                "{job} was running{on}, and its worker was not heard of{}",
-                until(" before its lease ended at ").unwrap_or_default()
+                "{job} was running{on}, and nothing was heard from its worker before the lease ended{}",
+                until(" at ").unwrap_or_default()
             ),
             WorkState::Foreign if self.worker.is_some() => format!(
                 "{job} was claimed{on} and no longer has a lease: the gate cannot tell whether it \

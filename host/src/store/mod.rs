@@ -71,6 +71,7 @@ pub use records::freeze_list::{FreezeFilter, ListedFreeze};
 pub use records::freeze_of::FreezeOf;
 pub use records::freezes::ActiveFreeze;
 pub use records::frozen_deploy::FrozenDeploy;
+pub use records::further_freezes::{FreezeOver, FurtherFreezes};
 pub use records::generations::{Generation, GenerationEvent, GenerationState};
 pub use records::hooks::{Hook, HookEffect, News};
 pub use records::idempotency::Repeatable;

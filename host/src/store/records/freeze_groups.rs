@@ -158,7 +158,7 @@ impl Store {
                     work_item: None,
                     subject: Some(*number),
                     who: THE_HOST,
-                    why: &format!("it was to last until {until} UTC"),
+                    why: &format!("the freeze was meant to end at {until} UTC"),
                 };
                 let note = is_group.then(|| counted(freezes.len()));
                 alerts::add_noting(tx, now, alert, note.as_deref())?;

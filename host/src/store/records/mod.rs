@@ -23,6 +23,7 @@ pub(crate) mod freeze_list;
 pub(crate) mod freeze_of;
 pub(crate) mod freezes;
 pub(crate) mod frozen_deploy;
+pub(crate) mod further_freezes;
 pub(crate) mod generations;
 pub(crate) mod holding;
 pub(crate) mod hooks;
