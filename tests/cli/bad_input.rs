@@ -109,10 +109,17 @@ fn a_job_in_the_wrong_state() {
 #[test]
 fn no_database() {
     let gate = Gate::empty();
+    let database = gate.path("serial-gate.db");
+    let folder = database.parent().unwrap().display();
+    let missing = format!(
+        "there is no database `serial-gate.db`: create it in this folder (`{folder}`) with \
+         `serial-gate init`, or name another with `--db PATH`"
+    );
+    refused(&gate, &["queue"], &missing);
     refused(
         &gate,
-        &["queue"],
-        "there is no database `serial-gate.db`: create it with `serial-gate --db serial-gate.db init`, or name another with `--db PATH`",
+        &["--db", "other.db", "queue"],
+        "there is no database `other.db`: create it with `serial-gate --db other.db init`, or name another with `--db PATH`",
     );
 }
 

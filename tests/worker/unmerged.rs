@@ -42,6 +42,9 @@ fn a_branch_with_commits_that_its_base_lacks_is_not_done() {
     assert_eq!(stage(&project), "done");
     // It is done already, whatever its branch has.
     project.gate.run(&["task", "done", "1"]).succeeds();
+    // Nothing is to be done for the branch of a task that is over.
+    let said = project.gate.run(&["explain", "1"]).succeeds().stdout;
+    assert!(!said.contains("branch"), "{said}");
 }
 
 #[test]
@@ -65,7 +68,7 @@ fn what_cannot_be_found_out_is_refused_and_says_what_helps() {
     let project = with_commits(1);
     project.in_clone(&["push", "--quiet", "origin", ":task/A-1"]);
     let said = project.gate.run(&["task", "done", "1"]).exits(1).stderr;
-    insta::assert_snapshot!(said, @"error: the remote has no branch `task/A-1` any more, and whether it was merged into `main` is not known, so nothing was changed: look; to end the task all the same, add `--unmerged --reason TEXT`");
+    insta::assert_snapshot!(said, @"error: the remote has no branch `task/A-1` any more, and whether it was merged into `main` is not known, so nothing was changed: to end the task all the same, add `--unmerged --reason TEXT`");
     std::fs::rename(project.gate.path("remote.git"), project.gate.path("away")).unwrap();
     let said = project.gate.run(&["task", "done", "1"]).exits(1).stderr;
     let said = said.replace(
@@ -73,7 +76,7 @@ fn what_cannot_be_found_out_is_refused_and_says_what_helps() {
         "REMOTE",
     );
     insta::assert_snapshot!(said, @r"
-    error: whether branch `task/A-1` was merged into `main` cannot be found out, so nothing was changed: to end the task all the same, add `--unmerged --reason TEXT`
+    error: cannot tell whether branch `task/A-1` was merged into `main`, so nothing was changed: to end the task all the same, add `--unmerged --reason TEXT`
       because git cannot read the branches of the remote of `alpha` (`REMOTE`): there is no repository, or this worker's user may not read it: correct `remote` in the configuration file; git says: fatal: 'the remote' does not appear to be a git repository; fatal: Could not read from remote repository.; Please make sure you have the correct access rights; and the repository exists.
     ");
     assert_eq!(stage(&project), "analysis");

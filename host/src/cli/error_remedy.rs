@@ -4,6 +4,7 @@
 //! rely on this: a text continues the sentence of its error.
 
 use std::error::Error as StdError;
+use std::path::Path;
 
 use serial_gate::remedy::Remedy;
 use serial_gate::worker::{self, branch};
@@ -79,6 +80,17 @@ pub fn flag(error: &(dyn StdError + 'static)) -> Option<&'static str> {
 /// A remedy as a command; `gate` as for [`of`].
 pub fn in_words(remedy: &Remedy, gate: &str) -> String {
     match remedy {
+        Remedy::Create(place) if gate == "serial-gate" => {
+            // A relative path is of this folder, which may be the wrong one.
+            let folder = std::env::current_dir().ok();
+            let folder = folder.filter(|_| Path::new(place).is_relative());
+            let folder = folder.and_then(|folder| shell(&[&folder.to_string_lossy()]));
+            let here = folder.map(|folder| format!(" in this folder (`{folder}`)"));
+            format!(
+                "create it{} with `serial-gate init`, or name another with `--db PATH`",
+                here.unwrap_or_default()
+            )
+        }
         Remedy::Create(place) => format!(
             "create it with `serial-gate --db {} init`, or name another with `--db PATH`",
             shell(&[place]).unwrap_or_else(|| place.clone())

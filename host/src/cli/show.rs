@@ -6,14 +6,14 @@
 use clap::Args;
 use jiff::Timestamp;
 use serial_gate::queue::{Queue, TaskName, time};
-use serial_gate::store::{AuditEntry, ListedJob};
+use serial_gate::store::{AuditEntry, ListedJob, WorkState};
 
 use super::Error;
 use super::audit;
 use super::explain;
 use super::options::Shared;
 use super::output::Report;
-use super::text::{self, id, moment, moment_or_dash, shown, shown_or_dash, task_name};
+use super::text::{self, id, moment, moment_or_dash, shown, shown_or_dash, state_word, task_name};
 
 /// Show a task: its stage, its branch, its jobs, what it waits for, and what operators did to it
 #[derive(Args)]
@@ -112,13 +112,16 @@ fn line(job: &ListedJob) -> String {
         "job {} for `{}`: {}",
         job.id,
         shown_or_dash(job.agent.as_deref()),
-        job.state.name()
+        state_word(job)
     );
     let status = job.status.as_deref();
-    if let Some(status) = status.filter(|status| *status != job.state.name()) {
+    let is_said = |status: &&str| job.state == WorkState::Finished || *status == job.state.name();
+    if let Some(status) = status.filter(|status| !is_said(status)) {
         line.push_str(&format!(" (`{}`)", shown(status)));
     }
-    if job.attempt > 0 {
+    let of = format!("attempt {} of ", job.attempt);
+    let says_attempt = |error: &String| error.starts_with(&of);
+    if job.attempt > 0 && !job.error.as_ref().is_some_and(says_attempt) {
         line.push_str(&format!(", attempt {}", job.attempt));
     }
     let parts = [

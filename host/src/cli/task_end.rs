@@ -81,16 +81,16 @@ impl Unmerged {
             }
             Ok(InBase::NoBranch) => Error::new(format!(
                 "the remote has no branch `{name}` any more, and whether it was merged into \
-                 `{base}` is not known, so nothing was changed: look; {then}"
+                 `{base}` is not known, so nothing was changed: {then}"
             )),
             Ok(InBase::NoBase) => Error::new(format!(
                 "the remote has no branch `{base}` any more, into which `{name}` was to be merged, \
-                 so nothing was changed: look; {then}"
+                 so nothing was changed: {then}"
             )),
             Err(cause) => Error::because(
                 format!(
-                    "whether branch `{name}` was merged into `{base}` cannot be found out, so \
-                     nothing was changed: {then}"
+                    "cannot tell whether branch `{name}` was merged into `{base}`, so nothing was \
+                     changed: {then}"
                 ),
                 cause,
             ),

@@ -80,7 +80,7 @@ pub(super) fn outcome_in(stage: &str) -> TaskOutcome {
 pub fn ended_note(before: TaskOutcome, now: TaskOutcome) -> String {
     match (before == now, before.name(), now.name()) {
         (true, before, _) => format!("was {before} already"),
-        (false, before, now) => format!("was {before} already, and is {now} now"),
+        (false, before, now) => format!("was {before}, and is {now} now"),
     }
 }
 

@@ -296,7 +296,7 @@ fn a_task_is_shown_with_its_name() {
         (&["task", "done", "1"], "task 1 (A-1) is done\n"),
         (
             &["task", "cancel", "1"],
-            "task 1 (A-1) was done already, and is cancelled now\n",
+            "task 1 (A-1) was done, and is cancelled now\n",
         ),
         (
             &["task", "add", "beta", "--work-item", "B-1"],

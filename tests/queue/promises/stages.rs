@@ -128,15 +128,9 @@ fn the_end_of_a_task_that_had_ended_is_said_to_be_none() {
     let said = |verb: &str| gate.run(&["task", verb, "1"]).succeeds().stdout;
     assert_eq!(said("done"), "task 1 is done\n");
     assert_eq!(said("done"), "task 1 was done already\n");
-    assert_eq!(
-        said("cancel"),
-        "task 1 was done already, and is cancelled now\n"
-    );
+    assert_eq!(said("cancel"), "task 1 was done, and is cancelled now\n");
     assert_eq!(said("cancel"), "task 1 was cancelled already\n");
-    assert_eq!(
-        said("done"),
-        "task 1 was cancelled already, and is done now\n"
-    );
+    assert_eq!(said("done"), "task 1 was cancelled, and is done now\n");
 
     let service = Service::on(gate);
     let done = json!({"stage": "done"});
@@ -150,10 +144,7 @@ fn the_end_of_a_task_that_had_ended_is_said_to_be_none() {
         .post("/v1/tasks/1/cancel", &json!({}))
         .is(200)
         .json();
-    assert_eq!(
-        cancelled["note"],
-        "it was done already, and is cancelled now"
-    );
+    assert_eq!(cancelled["note"], "it was done, and is cancelled now");
     let ended = service
         .post("/v1/tasks/2/cancel", &json!({}))
         .is(200)
