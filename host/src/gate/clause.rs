@@ -70,6 +70,10 @@ impl CurrentClause {
         let dialect = dialect_of(store.dialect());
         let answer = texts::fit_notes(policy.claim_clause(settings, now, dialect)?);
         let mut clause = CurrentClause::checked(answer.text, Source::Policy, store, now)?;
+        if policy.is_built_in() {
+            // The swap has said it, and nobody here can mend it.
+            clause.notes.clear();
+        }
         clause.has_notes_of_the_policy = !answer.notes.is_empty();
         clause.notes.extend(answer.notes);
         for note in &clause.notes {
@@ -94,12 +98,8 @@ impl CurrentClause {
         let rendered = clause.render(store.dialect());
         store.check_clause(&rendered)?;
         let shape = clause.partitions();
-        let is_slow = |obstacle: &Obstacle| {
-            format!(
-                "each claim looks at every held job before the first that may be claimed, which is \
-                 slow with thousands of them. The policy's author can mend that: {obstacle}"
-            )
-        };
+        // The obstacle is for the policy's author, and long: only those who ask for it see it.
+        let is_slow = |_: &Obstacle| "claims are slow while thousands of jobs are held: `serial-gate doctor` says why";
         Ok(CurrentClause {
             text,
             clause,
@@ -107,7 +107,9 @@ impl CurrentClause {
             rendered,
             source,
             is_for_want_of_trust: false,
-            notes: shape.as_ref().err().map(is_slow).into_iter().collect(),
+            notes: (shape.as_ref().err().map(is_slow).map(Into::into))
+                .into_iter()
+                .collect(),
             shape,
             since: now,
             valid_until: None,

@@ -4,6 +4,8 @@
 //! needs no signature, because it is this program's own code. A policy of a rule file does: its text
 //! is somebody's.
 
+use std::sync::LazyLock;
+
 use serial_gate_sql_rule::slot;
 pub use serial_gate_sql_rule::{Error as RuleFileError, RuleFile};
 
@@ -26,6 +28,16 @@ pub const BUILT_IN: [(&str, &[u8]); 4] = [
         include_bytes!(concat!(env!("OUT_DIR"), "/hotfix-lane.wasm")),
     ),
 ];
+
+/// Whether a digest is that of one of [`BUILT_IN`].
+pub(super) fn is_digest(digest: &str) -> bool {
+    static DIGESTS: LazyLock<Vec<String>> = LazyLock::new(|| {
+        BUILT_IN
+            .map(|(_, component)| super::digest(component))
+            .to_vec()
+    });
+    DIGESTS.iter().any(|of_one| of_one == digest)
+}
 
 /// Reads a rule file, and has room for one.
 const SQL_RULE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/sql-rule.wasm"));

@@ -92,6 +92,11 @@ impl Policy {
         &self.digest
     }
 
+    /// Whether it is one of [`BUILT_IN`].
+    pub fn is_built_in(&self) -> bool {
+        built_in::is_digest(&self.digest)
+    }
+
     /// How many parts of WASI the component imports, all of which are empty. A policy that is built
     /// without a standard library imports none.
     pub fn imports(&self) -> usize {

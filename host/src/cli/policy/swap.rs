@@ -1,6 +1,8 @@
 //! `policy swap`: makes another policy the active one of a running queue.
 
 use clap::Args;
+use serial_gate::conform::Stage;
+use serial_gate::policy::is_built_in;
 use serial_gate::queue::Queue;
 use serial_gate::rollout::{self, Place};
 
@@ -21,6 +23,7 @@ restart.
 
 Examples:
   serial-gate policy swap my-policy.wasm --reason 'two tasks at a time'
+  serial-gate policy swap builtin:hotfix-lane --reason 'hotfixes go first'
   serial-gate policy swap wip-limit.wasm --rules '{\"limit\":3}' --reason 'more at once'
   serial-gate policy swap oci://ghcr.io/example/my-policy:1.0 --reason 'from the registry'
   serial-gate policy swap built-in --rules '{}' --reason 'back to the usual rule'")]
@@ -61,7 +64,12 @@ pub fn propose(
     let mut queue = shared.queue_as_stored()?;
     let (proposal, origin) = file.proposal(shared, allow, Some(&mut queue))?;
     repos.check(&mut queue, shared)?;
-    let swapped = rollout::swap(&mut queue, &proposal, place, reason.actor())?;
+    let mut swapped = rollout::swap(&mut queue, &proposal, place, reason.actor())?;
+    if is_built_in(&proposal.component) {
+        for stage in &mut swapped.stages {
+            in_plain_words(stage);
+        }
+    }
     let mut report = shared.report();
     Origin::add(origin.as_ref(), &mut report);
     list_stages(&swapped.stages, shared, &mut report);
@@ -94,6 +102,18 @@ pub fn propose(
         }
     }
     Ok(report)
+}
+
+/// Leaves out what only a policy's author can mend.
+fn in_plain_words(stage: &mut Stage) {
+    if let Ok(found) = &mut stage.found
+        && stage.name == "claims"
+        && found.starts_with("not flat")
+    {
+        *found = "not flat: each looks at every held job before the first that may be claimed; \
+                  \"What a claim costs\" in docs/workers.md says what that means"
+            .into();
+    }
 }
 
 /// Reports that a generation was refused.

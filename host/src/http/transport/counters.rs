@@ -61,7 +61,8 @@ impl Counters {
     pub fn register(&self, registry: &mut Registry) {
         registry.register(
             "claims",
-            "Jobs that were given to workers",
+            "Jobs that were given to workers by this service; `serial-gate work` and `claim` are not \
+             counted",
             self.claimed.clone(),
         );
         registry.register(
