@@ -92,7 +92,7 @@ fn a_job_ends_as_its_command_does() {
             &format!("SELECT gate_error FROM jobs WHERE id = {job}"),
         )
     };
-    insta::assert_snapshot!(error(2).unwrap(), @"the command ended with exit status: 3");
+    insta::assert_snapshot!(error(2).unwrap(), @"the command exited with 3");
     insta::assert_snapshot!(error(3).unwrap(), @"the command ended with signal: 9 (SIGKILL)");
     let alerts = "SELECT subject FROM serial_gate_alert WHERE kind = 'job_failed' ORDER BY 1";
     assert_eq!(gate.program().all::<i64>(alerts), [2, 3]);

@@ -155,7 +155,7 @@ fn explain_shows_the_last_lines_of_a_job_that_failed() {
     assert!(said.contains("    | at\tthe end\n"), "{said}");
     assert_eq!(
         value(&gate, "SELECT gate_error FROM jobs").unwrap(),
-        "the command ended with exit status: 7: assertion failed"
+        "the command exited with 7: assertion failed"
     );
 }
 

@@ -9,6 +9,7 @@ mod lines;
 mod names;
 mod output;
 mod pipeline;
+mod projects;
 mod settings;
 mod trouble;
 mod unmerged;

@@ -63,6 +63,76 @@ fn a_command_sends_its_task_back_with_exit_code_10() {
 }
 
 #[test]
+fn an_attempt_is_named_once_and_the_end_of_a_job_in_one_word() {
+    let gate = gate(&["--attempts", "2"]);
+    for _ in 0..2 {
+        work(&gate, "analyst", &["--retry-after", "1ms"], "exit 1");
+    }
+    let said = gate.run(&["job", "show", "1"]).succeeds().stdout;
+    let first = said.lines().next().unwrap();
+    assert!(
+        first.starts_with("job 1 for `analyst`: failed on "),
+        "{said}"
+    );
+    assert!(
+        first.ends_with(": attempt 2 of 2: the command exited with 1"),
+        "{said}"
+    );
+    gate.run(&["task", "add", "beta"]).succeeds();
+    gate.run(&["task", "cancel", "2"]).succeeds();
+    let said = gate.run(&["job", "show", "2"]).succeeds().stdout;
+    assert!(
+        said.starts_with("job 2 for `analyst`: cancelled\n"),
+        "{said}"
+    );
+    let listed = gate
+        .run(&["job", "list", "--repo", "beta"])
+        .succeeds()
+        .stdout;
+    assert!(listed.contains("  cancelled  "), "{listed}");
+    let listed = ["job", "list", "--status", "finished", "--json"];
+    let listed = gate.run(&listed).succeeds().json();
+    assert_eq!(listed["jobs"][0]["state"], "finished");
+}
+
+#[test]
+fn a_command_is_told_which_job_has_sent_its_task_back() {
+    for sends_back in ["exit 10", "STAGE analysis"] {
+        let gate = gate(&["--attempts", "2"]);
+        let binary = gate.in_shell();
+        let stage = format!("{binary} job finish $SERIAL_GATE_JOB --stage");
+        let tells = "echo \"by=${SERIAL_GATE_SENT_BACK_BY-nobody}\"; tail -c 40";
+        let work = |agent: &str, shell: &str| {
+            let shell = shell.replace("STAGE", &stage);
+            let command = [
+                "work",
+                "--agent",
+                agent,
+                "--max",
+                "1",
+                "--retry-after",
+                "1ms",
+            ];
+            let command = [&command[..], &["--", "sh", "-c", &shell]].concat();
+            gate.run(&command).succeeds().stdout
+        };
+        let said = work("analyst", tells);
+        assert!(said.contains("by=nobody"), "{said}");
+        assert!(said.contains("\"sent_back_by\":null}"), "{said}");
+        let said = work("reviewer", &format!("{tells}; {sends_back}"));
+        assert!(said.contains("by=nobody"), "{said}");
+        // A further attempt is told it too.
+        for ends in ["exit 1", "true"] {
+            let said = work("analyst", &format!("{tells}; {ends}"));
+            assert!(said.contains("by=2"), "{said}");
+            assert!(said.contains("\"sent_back_by\":2}"), "{said}");
+        }
+        let said = work("reviewer", tells);
+        assert!(said.contains("by=nobody"), "{said}");
+    }
+}
+
+#[test]
 fn exit_code_10_is_a_failure_where_there_is_no_stage_before() {
     let failed = "failed it was to send its task back, and there is no stage before the present \
                   one in a pipeline";
@@ -136,12 +206,12 @@ fn a_command_that_fails_is_tried_again() {
     let said = work(&gate, "analyst", &again, "exit 1");
     assert!(said.contains("WARN job 1 is tried again after"), "{said}");
     assert!(
-        said.contains("attempt 1 of 2 failed: the command ended with exit status: 1"),
+        said.contains("attempt 1 of 2 failed: the command exited with 1"),
         "{said}"
     );
     work(&gate, "analyst", &again, "exit 1");
     assert_eq!(
         job(&gate, 1),
-        "failed attempt 2 of 2: the command ended with exit status: 1"
+        "failed attempt 2 of 2: the command exited with 1"
     );
 }

@@ -15,7 +15,7 @@ use super::output::{Report, Tone, toned};
 use super::text::{count, shown, shown_or_dash};
 use super::verb::Verb;
 use super::{Error, Outcome};
-use super::{adoption, agreement, times_ahead};
+use super::{adoption, agreement, projects, times_ahead};
 
 /// Verify and repair the claim index, and report what else is wrong with the database
 #[derive(Args)]
@@ -31,6 +31,9 @@ that the rule does not fit.
 
 It says whether claims use the active policy, and exits with 1 if they do not. It names
 the pipeline, and says where the rules do not fit it.
+
+It says which `[[project]]` has a repo that no task has, a secret that cannot be used or
+that others can read, or a remote that cannot be reached.
 
 It compares the policy's `decide` with its clause for each queued job, and exits
 with 1 if they differ, or have differed since the generation became active.
@@ -74,6 +77,7 @@ impl Verb for Doctor {
             Some(pipeline) => queue.pipeline_notes(now, pipeline)?,
             None => Vec::new(),
         };
+        let project_notes = projects::notes(&mut queue, shared)?;
         let not_in_force = queue.not_in_force().map(|why| why.to_string());
         let is_sound = found.is_sound()
             && not_in_force.is_none()
@@ -107,6 +111,7 @@ impl Verb for Doctor {
             "adoption": adopted,
             "pipeline": pipeline,
             "pipeline_notes": pipeline_notes,
+            "project_notes": project_notes,
             "config": shared.config.as_ref().map(|file| file.path.to_string_lossy()),
             "agreement": agreement.to_json(),
         }));
@@ -123,7 +128,7 @@ impl Verb for Doctor {
         if let Some(pipeline) = &pipeline {
             report.line(format!("pipeline: {}", shown(&pipeline.in_words())));
         }
-        for note in &pipeline_notes {
+        for note in pipeline_notes.iter().chain(&project_notes) {
             report.note(note);
         }
         if let Some(line) = adoption::census(&adopted.census) {

@@ -35,6 +35,7 @@ mod pipeline;
 mod plain_text;
 mod policy;
 mod private;
+mod projects;
 mod queue;
 mod queue_work;
 mod repo;

@@ -1,7 +1,6 @@
 //! `serve`: the queue over HTTP.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::os::unix::fs::MetadataExt;
 use std::thread;
 
 use clap::Args;
@@ -13,6 +12,7 @@ use super::log::Level;
 use super::options::Shared;
 use super::output::Report;
 use super::plain_text;
+use super::projects;
 use super::verb::Verb;
 use crate::http::{self, Limits, Service};
 
@@ -52,7 +52,7 @@ impl Verb for Serve {
         let limits = Limits::raised().map_err(http::Error::Files)?;
         shared.log_configuration();
         // Rules that the policy refuses are an error now, before the first claim.
-        drop(shared.queue()?);
+        projects::warn(&mut shared.queue()?)?;
         let service = Service {
             db: shared.db.clone(),
             address: self.listen,
@@ -82,15 +82,13 @@ fn hooks(shared: &Shared) -> Result<Vec<Hooked>, Error> {
         hooks.extend(project.hooked()?);
     }
     for hook in &hooks {
-        let path = hook.secret.display();
         plain_text::read(&hook.secret).map_err(|cause| {
             let repo = hook.repo.escape_debug();
             let what = format!("the `hook_secret` of the project `{repo}` cannot be used");
             Error::because(what, cause)
         })?;
-        let mode = std::fs::metadata(&hook.secret).map_or(0, |about| about.mode());
-        if mode & 0o004 != 0 {
-            tracing::warn!("every user of this machine can read `{path}`: `chmod o-r` it");
+        if let Some(note) = projects::open_to_all(hook) {
+            tracing::warn!("{note}");
         }
     }
     Ok(hooks)

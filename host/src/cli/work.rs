@@ -24,6 +24,7 @@ use super::log::Level;
 use super::options::{Shared, duration};
 use super::output::Report;
 use super::pipeline::attempts;
+use super::projects;
 use super::text::count;
 use super::verb::Verb;
 
@@ -139,7 +140,9 @@ impl Verb for Work {
             ..Options::default()
         };
         // Rules that the policy refuses are an error now, before the first claim.
-        drop(shared.queue_with(options.clone())?);
+        let mut queue = shared.queue_with(options.clone())?;
+        projects::warn(&mut queue)?;
+        drop(queue);
         let rule = || Rule::Active(shared.overrides.clone());
         let open = || Ok(Queue::open(&shared.db, rule(), options.clone())?);
         shared.log_configuration();

@@ -149,6 +149,26 @@ impl Queue {
         })
     }
 
+    /// Notes about projects whose repo no task and no job has. None before the first task.
+    pub fn projects_without_rows(&mut self) -> Result<Vec<String>, Error> {
+        let known = self.store.repos_with_work()?;
+        let mut notes = Vec::new();
+        if known.is_empty() {
+            return Ok(notes);
+        }
+        for repo in &self.configured {
+            // Not all repos are listed.
+            if !known.contains(repo) && !self.store.has_work_in(repo)? {
+                notes.push(format!(
+                    "project `{}`: no task of this repo is known{}",
+                    repo.escape_debug(),
+                    did_you_mean(&nearest(repo, &known))
+                ));
+            }
+        }
+        Ok(notes)
+    }
+
     /// The note about an agent that no job ever had; none for a known agent.
     pub fn unknown_agent(&mut self, agent: &str) -> Result<Option<String>, Error> {
         if self.store.knows_agent(agent)? {

@@ -30,21 +30,36 @@ struct Job<'a> {
     claimed: &'a Claimed,
     remote: Option<&'a str>,
     branch: Option<&'a TaskBranch>,
+    sent_back_by: Option<i64>,
+}
+
+/// What a command is told besides its job.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Besides<'a> {
+    pub project: Option<&'a Project>,
+    pub branch: Option<&'a TaskBranch>,
+    /// The job that sent the task back to this one's stage.
+    pub sent_back_by: Option<i64>,
 }
 
 pub(super) fn of(
     setup: &Setup,
     job: &Claimed,
-    project: Option<&Project>,
-    branch: Option<&TaskBranch>,
+    besides: Besides<'_>,
     db: Option<&Path>,
 ) -> io::Result<Command> {
+    let Besides {
+        project,
+        branch,
+        sent_back_by,
+    } = besides;
     let (program, args) = &setup.command;
     let remote = project.map(|project| project.remote.as_str());
     let document = Job {
         claimed: job,
         remote,
         branch,
+        sent_back_by,
     };
     // A file and not a pipe: nothing waits for the command to read it.
     let mut input = tempfile::tempfile()?;
@@ -70,6 +85,7 @@ pub(super) fn of(
     }
     let (id, task) = (job.id.to_string(), job.task_id.map(|task| task.to_string()));
     let (attempt, fence) = (job.attempt.to_string(), job.fence.to_string());
+    let sent_back_by = sent_back_by.map(|job| job.to_string());
     for (name, value) in [
         ("SERIAL_GATE_JOB", Some(id.as_str())),
         ("SERIAL_GATE_TASK", task.as_deref()),
@@ -81,6 +97,7 @@ pub(super) fn of(
         // refuse a late one.
         ("SERIAL_GATE_TOKEN", Some(&job.token)),
         ("SERIAL_GATE_FENCE", Some(&fence)),
+        ("SERIAL_GATE_SENT_BACK_BY", sent_back_by.as_deref()),
         ("SERIAL_GATE_REMOTE", remote),
         ("SERIAL_GATE_BRANCH", branch.map(|branch| &*branch.name)),
         ("SERIAL_GATE_BASE", branch.map(|branch| &*branch.base)),
@@ -170,7 +187,7 @@ mod tests {
             lease_until: String::new(),
             generation: None,
         };
-        let command = of(&setup, &job, None, None, db).unwrap();
+        let command = of(&setup, &job, Besides::default(), db).unwrap();
         let variables = command.get_envs();
         let variables =
             variables.map(|(name, value)| (name.to_string_lossy().into_owned(), value.is_some()));

@@ -4,11 +4,12 @@
 //! putting back to `in_hand`.
 
 use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 use std::thread;
 
 use super::branch::{self, Project};
 use super::child::{self, Ended, plainly};
-use super::command::{self, AtFault};
+use super::command::{self, AtFault, Besides};
 use super::heartbeat::Heartbeat;
 use super::in_hand::InHand;
 use super::line::Form;
@@ -51,18 +52,29 @@ impl Worker<'_> {
             Err(error) => return Ok(hand.release_and_pause(with_causes(&error))),
         };
         let project = branch::project_of(&self.setup.projects, job.repo.as_deref());
+        if project.is_none() && job.repo.is_some() && !self.setup.projects.is_empty() {
+            self.no_project.call_once(|| {
+                tracing::info!(
+                    "job {} is in a repo without a `[[project]]`: no branch is cut for it",
+                    job.id
+                );
+            });
+        }
         let branch = match self.prepare(&mut hand, project, job, &mut heartbeat) {
             Ok(branch) => branch,
             Err(error) => return Ok(self.defer(&mut hand, &error, &heartbeat)),
         };
         tracing::info!("job {} of {}: begun", job.id, of(job));
-        let mut command = match command::of(
-            self.setup,
-            job,
+        let sent_back_by = hand.queue.store().sent_back_by(job.id);
+        let besides = Besides {
             project,
-            branch.as_ref(),
-            database.location.file(),
-        ) {
+            branch: branch.as_ref(),
+            sent_back_by: match sent_back_by {
+                Ok(by) => by,
+                Err(error) => return Ok(hand.release_and_pause(with_causes(&error))),
+            },
+        };
+        let mut command = match command::of(self.setup, job, besides, database.location.file()) {
             Ok(command) => command,
             Err(error) => return Ok(hand.release_and_pause(plainly(&error))),
         };
@@ -83,10 +95,9 @@ impl Worker<'_> {
                 let why = format!("its command ended with {status} as its worker was stopped");
                 return Ok(hand.release(&why));
             }
-            Ok(Ended::Exited(status)) => Err(format!(
-                "the command ended with {status}{}",
-                last.complaint()
-            )),
+            Ok(Ended::Exited(status)) => {
+                Err(format!("the command {}{}", how(status), last.complaint()))
+            }
             Ok(Ended::OutOfTime) => {
                 let limit = self.setup.timeout.unwrap_or_default();
                 Err(format!(
@@ -263,4 +274,12 @@ fn of(job: &Claimed) -> String {
     let (name, repo) = (name.unwrap_or_default(), job.repo.as_deref());
     let (name, repo) = (name.escape_debug(), repo.unwrap_or_default().escape_debug());
     format!("`{name}` in `{repo}`")
+}
+
+/// How a command ended by itself: `exited with 1`.
+fn how(status: ExitStatus) -> String {
+    match status.code() {
+        Some(code) => format!("exited with {code}"),
+        None => format!("ended with {status}"),
+    }
 }

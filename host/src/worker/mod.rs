@@ -28,7 +28,7 @@ pub use shutdown::Shutdown;
 use std::ffi::OsString;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, Once, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -105,6 +105,8 @@ struct Worker<'a> {
     /// How many jobs may still be taken.
     left: AtomicU64,
     summary: Mutex<Summary>,
+    /// Whether it has said that a repo has no project.
+    no_project: Once,
 }
 
 /// Works until it is shut down, or has done `max` jobs. `open` opens a queue for each part, and
@@ -124,6 +126,7 @@ pub fn work(
         put,
         left: AtomicU64::new(setup.max.unwrap_or(u64::MAX)),
         summary: Mutex::default(),
+        no_project: Once::new(),
     };
     let mut queues = Vec::new();
     for _ in 0..setup.parallel {

@@ -47,6 +47,7 @@ pub(crate) mod plans;
 pub(crate) mod pulls;
 pub(crate) mod pushes;
 pub(crate) mod retries;
+pub(crate) mod sent_back;
 pub(crate) mod shadow;
 pub(crate) mod snapshot;
 pub(crate) mod succession;

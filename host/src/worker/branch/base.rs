@@ -55,6 +55,17 @@ pub fn look_at_base(
     failed.map_or(Ok(()), Err)
 }
 
+/// Whether a remote answers within this time, and has the base.
+///
+/// # Errors
+///
+/// When git cannot ask the remote.
+pub fn has_base(project: &Project, limit: Duration) -> Result<bool, Error> {
+    let mut goes_on = || false;
+    let mut git = Git::of(project, &mut goes_on).for_a_look(limit);
+    Ok(git.tip(&project.base)?.is_some())
+}
+
 impl Git<'_> {
     /// The tip of a branch, and whether a commit is in its history. `None` if that is not known.
     fn contains(&mut self, branch: &str, commit: &str) -> Result<(String, Option<bool>), Error> {

@@ -20,7 +20,7 @@ mod pull;
 mod said;
 
 pub use add::{add_task, add_task_in_line};
-pub use base::look_at_base;
+pub use base::{has_base, look_at_base};
 pub use error::Error;
 pub use forge::{Forge, Hooked};
 pub use merged::{InBase, look_at_branch};
