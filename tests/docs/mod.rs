@@ -59,6 +59,11 @@ fn the_console_blocks_of_adopt_print_what_it_says() {
 }
 
 #[test]
+fn the_console_blocks_of_first_repo_print_what_it_says() {
+    run("docs/first-repo.md");
+}
+
+#[test]
 fn the_console_blocks_of_forge_print_what_it_says() {
     run("docs/forge.md");
 }
