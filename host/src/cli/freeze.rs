@@ -100,7 +100,7 @@ impl Freeze {
     fn describe_until(&self, report: &mut Report) {
         if let Some(until) = self.until {
             report.line(format!(
-                "  there is a reminder at {} UTC, and nothing opens by itself",
+                "  there is a reminder at {} UTC; only `unfreeze` opens a repo",
                 sql_time(until)
             ));
         }

@@ -4,11 +4,11 @@
 //! Owns the flags. Leaves to `queue` what is in the way of a freeze, and the words about it.
 
 use jiff::Timestamp;
-use serial_gate::queue::{Queue, until_words};
+use serial_gate::queue::{Queue, further_words, until_words};
 use serial_gate::store::{FurtherFreezes, is_over};
 
 use super::options::Shared;
-use super::text::{command, count, shown};
+use super::text::{command, shown};
 
 /// The command after which a freeze of the repo holds, if a single one is enough.
 pub fn switch_on(queue: &mut Queue, shared: &Shared, repo: &str) -> Option<String> {
@@ -55,25 +55,14 @@ pub fn until_line(shared: Option<&Shared>, repo: &str, until: &str) -> String {
     }
 }
 
-/// The lines about the active freezes behind the newest one.
+/// The lines about the active freezes behind the newest one, with the command that lists them.
 pub fn further_lines(shared: Option<&Shared>, repo: &str, further: &FurtherFreezes) -> Vec<String> {
-    if further.are_none() {
-        return Vec::new();
-    }
-    let now = Timestamp::now();
-    let mut lines: Vec<String> = further
-        .over
-        .iter()
-        .map(|over| {
-            let words = until_words(&over.until, now, &shown);
-            format!("freeze {} {words}", over.freeze_id)
-        })
-        .collect();
-    let number = count(further.count, "older freeze");
-    let verb = if further.count == 1 { "is" } else { "are" };
+    let mut lines = further_words(further, Timestamp::now(), &shown);
     let list = ["freezes", "--active", "--repo", repo];
-    let list = shared.and_then(|shared| command(shared, &list));
-    let list = list.map(|list| format!(": {list}")).unwrap_or_default();
-    lines.push(format!("{number} of the repo {verb} active too{list}"));
+    if let Some(last) = lines.last_mut()
+        && let Some(list) = shared.and_then(|shared| command(shared, &list))
+    {
+        last.push_str(&format!(": {list}"));
+    }
     lines
 }

@@ -65,7 +65,7 @@ pub use state::{OtherHeld, Others, Registry, RepoState, State, Waiting};
 pub use waiters::{POLL, Round, Served, Waiter, Waiters};
 pub use whole_job::WholeJob;
 pub use whole_task::{TaskDocument, WholeTask};
-pub use words::{task_words, time, until_words};
+pub use words::{further_words, task_words, time, until_words};
 pub use work::{Active, JobCounts};
 
 use std::time::Duration;

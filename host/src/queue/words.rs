@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 
 use crate::printable::Show;
-use crate::store::{JobWork, WorkState, from_sql_time, is_over};
+use crate::store::{FurtherFreezes, JobWork, WorkState, from_sql_time, is_over};
 
 /// The end of a lease: as a time, or as the text that another program wrote there.
 pub fn time(until: &str, show: Show<'_>) -> String {
@@ -31,6 +31,21 @@ pub fn until_words(until: &str, now: Timestamp, show: Show<'_>) -> String {
         Some(true) => format!("was meant to end at {time} (over)"),
         _ => format!("is meant to end at {time}"),
     }
+}
+
+/// The active freezes of a repo behind its newest one: those whose time is over, and how many there
+/// are. Nothing if there is none.
+pub fn further_words(further: &FurtherFreezes, now: Timestamp, show: Show<'_>) -> Vec<String> {
+    let over = further.over.iter().map(|over| {
+        let words = until_words(&over.until, now, show);
+        format!("freeze {} {words}", over.freeze_id)
+    });
+    let number = match further.count {
+        0 => None,
+        1 => Some("1 older freeze of the repo is active too".into()),
+        count => Some(format!("{count} older freezes of the repo are active too")),
+    };
+    over.chain(number).collect()
 }
 
 impl JobWork {

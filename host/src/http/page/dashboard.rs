@@ -14,7 +14,8 @@ use jiff::Timestamp;
 use serial_gate::model::Verdict;
 use serial_gate::printable::as_it_is;
 use serial_gate::queue::{
-    Acting, Doubt, Error, RepoState, State as QueueState, Waiting, reasons, until_words,
+    Acting, Doubt, Error, RepoState, State as QueueState, Waiting, further_words, reasons,
+    until_words,
 };
 use serial_gate::store::{GenerationEvent, GenerationState, Role, sql_time, time_since};
 
@@ -81,8 +82,10 @@ struct Repo {
     /// Whether that time is in the future.
     is_ahead: bool,
     frozen_by: Option<String>,
-    /// Until when the freeze was to last.
+    /// When the freeze is meant to end.
     until: Option<String>,
+    /// Its older active freezes.
+    further: Vec<String>,
     freeze_note: Option<String>,
     error: Option<String>,
 }
@@ -310,6 +313,7 @@ fn repo(
         until: found
             .frozen_until
             .map(|until| until_words(&until, now, &as_it_is)),
+        further: further_words(&found.further_freezes, now, &as_it_is),
         is_ahead: found
             .frozen_since
             .is_some_and(|since| time_since(since, now).is_none()),
