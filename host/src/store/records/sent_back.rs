@@ -5,7 +5,7 @@
 //! way was sent back by nobody. Where an agent has several stages, a move that the pipeline may have
 //! made itself counts as usual.
 
-use super::ending::EndedJob;
+use super::ended_job::EndedJob;
 use super::pipeline::{self, Pipeline};
 use crate::store::engine::values;
 use crate::store::{Error, Store};
