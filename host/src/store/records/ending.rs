@@ -60,7 +60,7 @@ impl Retry {
 
 /// The error of a job that should have sent its task back.
 const NO_STAGE_BEFORE: &str =
-    "it was to send its task back, and there is no stage before the present one in a pipeline";
+    "exit code 10 sends a task back, but no pipeline has a stage before this one";
 
 impl Store {
     /// Ends a claimed job, and moves its task; with the last running one, a merged task ends. The
