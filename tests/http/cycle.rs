@@ -208,7 +208,7 @@ fn what_cannot_be_is_refused_with_its_reason() {
             "/v1/freezes",
             json!({"repo": "alpha", "reason": ""}),
             422,
-            "`reason` is empty: say why",
+            "`reason` is blank: say why",
         ),
         (
             "DELETE",

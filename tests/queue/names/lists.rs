@@ -235,7 +235,7 @@ fn a_list_by_command_is_the_list_over_http() {
         .run(&["job", "list", "--repo", "nowhere"])
         .succeeds()
         .stdout;
-    assert_eq!(said, "no such job\n");
+    assert_eq!(said, "no such job\nnote: no task of `nowhere` is known\n");
 }
 
 #[test]

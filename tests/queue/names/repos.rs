@@ -117,7 +117,7 @@ fn over_http_all_repos_are_frozen_too() {
         ),
         (
             json!({ "all": true, "reason": "x", "until": "2026-01-01T00:00:00Z" }),
-            "`until` is over: give a time that is to come",
+            "`until` is in the past: give a later time",
         ),
     ] {
         assert_eq!(service.post("/v1/freezes", &body).is(422).detail(), said);

@@ -155,7 +155,7 @@ fn digits_are_an_id_even_if_a_task_has_them_as_its_name() {
     let gate = gate(&[]);
     for (name, code, said) in [
         ("7", 1, "there is no task 7"),
-        ("-7", 1, "there is no task -7"),
+        ("-7", 1, "no task has the work item `-7`"),
         ("9223372036854775808", 2, "no id is that high"),
         ("", 2, "give a task: its id or its work item"),
     ] {
