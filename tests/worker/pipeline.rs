@@ -134,8 +134,8 @@ fn a_command_is_told_which_job_has_sent_its_task_back() {
 
 #[test]
 fn exit_code_10_is_a_failure_where_there_is_no_stage_before() {
-    let failed = "failed it was to send its task back, and there is no stage before the present \
-                  one in a pipeline";
+    let failed =
+        "failed exit code 10 sends a task back, but no pipeline has a stage before this one";
     let first = gate(&["--attempts", "3"]);
     work(&first, "analyst", &[], "exit 10");
     assert_eq!(job(&first, 1), failed);

@@ -159,9 +159,12 @@ pub(super) struct Unfinished {
     is_returned: bool,
 }
 
+/// Takes a line, and whether it was cut.
+type Each<'a> = &'a mut dyn FnMut((&[u8], bool));
+
 impl Unfinished {
     /// Takes in bytes, and gives each line that is finished to `each`, and whether it was cut.
-    pub fn take_in(&mut self, bytes: &[u8], each: &mut dyn FnMut((&[u8], bool))) {
+    pub fn take_in(&mut self, bytes: &[u8], each: Each<'_>) {
         for part in bytes.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')) {
             let (text, end) = match part.split_last() {
                 Some((end @ (b'\n' | b'\r'), text)) => (text, Some(*end)),
@@ -186,7 +189,7 @@ impl Unfinished {
     }
 
     /// The line without an end, if there is one.
-    pub fn end(self, each: &mut dyn FnMut((&[u8], bool))) {
+    pub fn end(self, each: Each<'_>) {
         if !self.line.is_empty() {
             each((&self.line, self.is_cut));
         }

@@ -111,7 +111,7 @@ fn a_merge_that_is_told_while_the_job_changes_ends_the_task_once() {
         }
         if matches!(doing, Act::Expire) {
             let over = "UPDATE jobs SET gate_lease_until = '2026-01-01 00:00:00' WHERE id = ";
-            program.run(&format!("{over}{}", claimed.id));
+            program.run(format!("{over}{}", claimed.id));
         }
         let both = Barrier::new(2);
         thread::scope(|scope| {

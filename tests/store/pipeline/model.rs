@@ -116,10 +116,7 @@ impl Model {
             }
         }
         if let Some(agent) = next
-            && !self
-                .jobs
-                .iter_mut()
-                .any(|mut job| is_idle(&&mut job, agent))
+            && !self.jobs.iter_mut().any(|mut job| is_idle(&mut job, agent))
         {
             self.add(task, agent);
         }

@@ -12,10 +12,12 @@ where
 {
     move |text: &str| {
         let number = text.parse().ok().filter(|number| *number >= least);
-        number.ok_or_else(|| match is_digits(text) && text.trim_matches('0') != "" {
-            true => "this number is too high".to_owned(),
-            false => format!("write a whole number, {least} or more"),
-        })
+        number.ok_or_else(
+            || match is_digits(text) && !text.trim_matches('0').is_empty() {
+                true => "this number is too high".to_owned(),
+                false => format!("write a whole number, {least} or more"),
+            },
+        )
     }
 }
 

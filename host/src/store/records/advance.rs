@@ -56,7 +56,7 @@ pub(super) struct Before {
 
 impl Before {
     /// The end of a task whose branch was merged.
-    pub(super) fn is_done(self, rules: EndRules<'_>) -> Moved {
+    pub(super) fn ended(self, rules: EndRules<'_>) -> Moved {
         Moved {
             task_id: self.task,
             work_item_id: self.work_item,

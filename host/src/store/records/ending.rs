@@ -118,7 +118,7 @@ fn end(
             let before = advance::task_of(tx, claim.job)?;
             done()?;
             let ends = pulls::after_job(tx, actor.now, claim.job, rules.finished)?;
-            let moved = before.filter(|_| ends).map(|before| before.is_done(rules));
+            let moved = before.filter(|_| ends).map(|before| before.ended(rules));
             moved.map_or(Way::Stayed(Stayed::Merged), Way::Moved)
         }
         Ending::Done => {
