@@ -108,6 +108,11 @@ fn a_base_that_moves_after_the_cut_is_shown() {
       if task 1 (ORCH-1) is not over, add its next job: serial-gate job add 1 AGENT
     JOB  TASK  WORK ITEM  STAGE     VERDICT
     2    2     -          analysis  held: task 1 (ORCH-1) comes first
+
+    beta  active: task 3 in analysis
+    all its jobs have ended
+      when the work of task 3 is merged: serial-gate task done 3
+      if task 3 is not over, add its next job: serial-gate job add 3 AGENT
     ");
     let explained = gate.run(&["explain", "1"]).stdout;
     let explained = explained.lines().last().unwrap().to_owned();

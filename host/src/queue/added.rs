@@ -92,7 +92,10 @@ impl Queue {
         if gated.iter().any(|gated| gated == agent) {
             return Ok(None);
         }
-        let known = self.store.known_agents()?;
+        if self.pipeline_names(agent)? {
+            return Ok(None);
+        }
+        let known = self.agents_to_name()?;
         let near = nearest(agent, known.iter().chain(&gated));
         Ok((!near.is_empty()).then(|| {
             format!(

@@ -169,12 +169,35 @@ impl Queue {
         Ok(notes)
     }
 
-    /// The note about an agent that no job ever had; none for a known agent.
+    /// The agents that have jobs, and those that the pipeline names.
+    pub(super) fn agents_to_name(&mut self) -> Result<Vec<String>, Error> {
+        let mut agents = self.store.known_agents()?;
+        for one in self
+            .store
+            .pipeline()?
+            .into_iter()
+            .flat_map(|all| all.stages)
+        {
+            if !agents.contains(&one.agent) {
+                agents.push(one.agent);
+            }
+        }
+        Ok(agents)
+    }
+
+    /// Whether the jobs of a stage of the pipeline are for this agent.
+    pub(super) fn pipeline_names(&mut self, agent: &str) -> Result<bool, Error> {
+        let pipeline = self.store.pipeline()?;
+        Ok(pipeline.is_some_and(|all| all.stages.iter().any(|one| one.agent == agent)))
+    }
+
+    /// The note about an agent that no job ever had; none for a known agent, or one that the
+    /// pipeline names.
     pub fn unknown_agent(&mut self, agent: &str) -> Result<Option<String>, Error> {
-        if self.store.knows_agent(agent)? {
+        if self.pipeline_names(agent)? || self.store.knows_agent(agent)? {
             return Ok(None);
         }
-        let all = self.store.known_agents()?;
+        let all = self.agents_to_name()?;
         let mut known = nearest(agent, &all);
         let others = all.into_iter().filter(|name| !known.contains(name));
         let others: Vec<String> = others.take(SHOWN).collect();

@@ -99,6 +99,9 @@ fn a_stage_that_the_pipeline_does_not_have_is_noted_wherever_a_task_goes_there()
         said += &gate.run(arguments).succeeds().stdout;
     }
     insta::assert_snapshot!(said);
+    let agent = gate.run(&["job", "add", "A-1", "developper"]);
+    let agent = agent.succeeds().stdout;
+    assert!(agent.contains("did you mean `developer`?"), "{agent}");
     let long = "x".repeat(201);
     let refused = gate.run(&["task", "stage", "A-1", &long]).exits(1);
     insta::assert_snapshot!(refused.stderr, @"error: the stage has more than 200 characters: give it a shorter one");

@@ -29,7 +29,11 @@ pub struct Freeze {
     #[schema(value_type = Option<String>, format = DateTime)]
     pub until: Option<Timestamp>,
     /// Why, for people who look at the queue
-    #[schema(min_length = 1, example = "checkout is down since 14:02")]
+    #[schema(
+        pattern = r"^[^\x00]*\S[^\x00]*$",
+        min_length = 1,
+        example = "checkout is down since 14:02"
+    )]
     pub reason: String,
     /// The person who freezes it, if that is not the owner of the token
     pub who: Option<String>,

@@ -21,7 +21,11 @@ use crate::http::transport::problem::Problem;
 #[serde(deny_unknown_fields)]
 pub struct Because {
     /// Why, for the history
-    #[schema(min_length = 1, example = "too many conflicts")]
+    #[schema(
+        pattern = r"^[^\x00]*\S[^\x00]*$",
+        min_length = 1,
+        example = "too many conflicts"
+    )]
     reason: String,
 }
 
@@ -29,7 +33,11 @@ pub struct Because {
 #[serde(deny_unknown_fields)]
 pub struct RollBack {
     /// Why, for the history
-    #[schema(min_length = 1, example = "too many conflicts")]
+    #[schema(
+        pattern = r"^[^\x00]*\S[^\x00]*$",
+        min_length = 1,
+        example = "too many conflicts"
+    )]
     pub reason: String,
     /// The generation to go back to; the previous one, if left out
     #[serde(default, deserialize_with = "maybe_whole")]

@@ -29,7 +29,11 @@ use crate::http::transport::uploads::Component;
 #[into_params(parameter_in = Query)]
 pub struct Proposed {
     /// Why, for the history
-    #[param(min_length = 1, example = "two tasks at a time")]
+    #[param(
+        pattern = r"^[^\x00]*\S[^\x00]*$",
+        min_length = 1,
+        example = "two tasks at a time"
+    )]
     reason: String,
     /// The policy's own parameters, a JSON document; the present ones, if left out
     rules: Option<String>,
@@ -116,7 +120,10 @@ pub async fn check(
     request_body(content = Option<Wasm>, content_type = "application/wasm"),
     responses(
         (status = 200, description = "It is active", body = Swapped),
-        (status = 422, description = "It was refused; the stages say why", body = Swapped),
+        (
+            status = 422, description = "It was refused: the stages, or the problem, say why",
+            content((Swapped = "application/json"), (Problem = "application/problem+json"))
+        ),
     )
 )]
 pub async fn swap(
@@ -137,7 +144,10 @@ pub async fn swap(
     request_body(content = Option<Wasm>, content_type = "application/wasm"),
     responses(
         (status = 200, description = "It is the shadow", body = Swapped),
-        (status = 422, description = "It was refused; the stages say why", body = Swapped),
+        (
+            status = 422, description = "It was refused: the stages, or the problem, say why",
+            content((Swapped = "application/json"), (Problem = "application/problem+json"))
+        ),
     )
 )]
 pub async fn start_shadow(

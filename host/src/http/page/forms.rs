@@ -18,15 +18,17 @@ use crate::http::transport::problem::Problem;
 
 /// The form of a repo that is not frozen.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct FreezeForm {
     #[schema(min_length = 1, example = "alpha")]
     repo: String,
-    #[schema(min_length = 1)]
+    #[schema(pattern = r"^[^\x00]*\S[^\x00]*$", min_length = 1)]
     reason: String,
 }
 
 /// The form of a frozen repo.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct UnfreezeForm {
     #[schema(min_length = 1, example = "alpha")]
     repo: String,
@@ -38,8 +40,9 @@ pub struct UnfreezeForm {
 
 /// The policy's form.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct RollBackForm {
-    #[schema(min_length = 1)]
+    #[schema(pattern = r"^[^\x00]*\S[^\x00]*$", min_length = 1)]
     reason: String,
     /// The generation that the page shows as the active one
     #[schema(value_type = String, pattern = "^[0-9]{1,18}$")]

@@ -18,6 +18,7 @@ use crate::http::transport::peer::Peer;
 use crate::http::transport::problem::Problem;
 
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Login {
     /// The token
     token: String,
