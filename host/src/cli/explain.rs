@@ -23,8 +23,7 @@ Examples:
   serial-gate explain 12
   serial-gate explain ORCH-88")]
 pub struct Explain {
-    /// The job; or the work item of a task, whose waiting job is meant, or else the one that matters
-    /// most
+    /// The job, or a task's work item: its waiting job, or else the job that matters most
     #[arg(allow_negative_numbers = true, value_parser = task_name)]
     job: TaskName,
 }

@@ -1,6 +1,6 @@
 //! The lines that the jobs of a worker print, on the standard output and the standard error.
 //!
-//! Owns a thread for each of the two, so that one that is not read holds up neither the other nor
+//! Owns a thread for each of the two, so that a stream which nobody reads holds up neither the other nor
 //! the worker. Leaves the lines to the worker. Callers rely on this: a line is written whole; and
 //! where an output is closed, its lines are dropped and the jobs go on.
 

@@ -48,7 +48,7 @@ fn of_secret(hook: &Hooked) -> Option<String> {
     open_to_all(hook)
 }
 
-/// Whether the secret of a webhook is none, because every user can read it.
+/// The note about a webhook's secret that every user can read, and that is therefore not secret.
 pub fn open_to_all(hook: &Hooked) -> Option<String> {
     let path = hook.secret.display();
     let mode = std::fs::metadata(&hook.secret).map_or(0, |about| about.mode());

@@ -191,8 +191,8 @@ impl Queue {
         Ok(pipeline.is_some_and(|all| all.stages.iter().any(|one| one.agent == agent)))
     }
 
-    /// The note about an agent that no job ever had; none for a known agent, or one that the
-    /// pipeline names.
+    /// The note about an agent that no job ever had. Nothing is said of a known agent, or of an agent
+    /// of the pipeline.
     pub fn unknown_agent(&mut self, agent: &str) -> Result<Option<String>, Error> {
         if self.pipeline_names(agent)? || self.store.knows_agent(agent)? {
             return Ok(None);

@@ -163,7 +163,7 @@ impl Queue {
         })
     }
 
-    /// The job of a task that people ask about: the one that waits; if none is queued, the one that
+    /// The job of a task that people ask about: its waiting job; if no job is queued, the job that
     /// matters most. Fails when the task does not exist, or has no job.
     pub fn job_of_task(&mut self, now: Timestamp, id: i64) -> Result<i64, Error> {
         let task = self.store.task(id)?.ok_or(store::Error::NoTask { id })?;

@@ -145,7 +145,7 @@ fn check(pipeline: &Pipeline, finished: &FinishedStages) -> Result<(), Error> {
 }
 
 impl Moved {
-    /// Where the task went, in a few words. A command may follow for one that waits for its merge.
+    /// Where the task went, in a few words. A command may follow for a task that waits for its merge.
     pub fn in_words(&self, show: Show<'_>) -> String {
         let id = self.task_id;
         let task = match &self.work_item_id {

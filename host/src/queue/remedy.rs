@@ -11,7 +11,7 @@ use super::pipeline::InPipeline;
 use super::work::Active;
 use crate::store::{JobWork, TaskWork, WorkState};
 
-/// What helps with a job of a finished task, or of one that was merged: it cannot be requeued.
+/// What helps with a job of a finished or merged task: it cannot be requeued.
 pub(super) fn of_job_that_is_over(work: &JobWork, is_merged: bool) -> Option<Advice> {
     let job = work.job_id?;
     match of_job(work)? {

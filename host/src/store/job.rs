@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use jiff::Timestamp;
 
 use super::engine::{Row, Tx, values};
-use super::records::task_end::FinishedStages;
+use super::records::task_end::{FinishedStages, is_idle};
 use super::token::next_fence;
 use super::{Error, sql_time};
 
@@ -317,10 +317,8 @@ pub(crate) fn end_all_of(tx: &dyn Tx, task: i64, kept: Option<i64>) -> Result<()
     let cancelled = word(JobState::Running, Event::EndTask, false);
     tx.execute(
         &format!(
-            "UPDATE jobs SET status = '{cancelled}', gate_lease_until = NULL,
-            gate_outcome = CASE WHEN gate_token IS NULL THEN gate_outcome
-                ELSE coalesce(gate_outcome, '{cancelled}') END
-         WHERE task_id = $1 AND ({IS_QUEUED} OR {IS_RUNNING}) AND id IS DISTINCT FROM $2"
+            "{} WHERE task_id = $1 AND ({IS_QUEUED} OR {IS_RUNNING}) AND id IS DISTINCT FROM $2",
+            cancel(cancelled)
         ),
         values![task, kept],
     )?;
@@ -347,15 +345,23 @@ pub(crate) fn cancel_idle(
     let cancelled = word(JobState::Running, Event::EndTask, false);
     tx.execute(
         &format!(
-            "UPDATE jobs SET status = '{cancelled}', gate_lease_until = NULL,
-            gate_outcome = CASE WHEN gate_token IS NULL THEN gate_outcome
-                ELSE coalesce(gate_outcome, '{cancelled}') END
-         WHERE task_id = $1 AND agent = $2
-            AND ({IS_QUEUED} OR {IS_PUT_OFF} OR ({IS_RUNNING} AND gate_lease_until <= $3))"
+            "{} WHERE task_id = $1 AND agent = $2 AND {}",
+            cancel(cancelled),
+            is_idle("$3")
         ),
         values![task, agent, sql_time(now)],
     )?;
     Ok(())
+}
+
+/// The statement that cancels jobs. The holder of a claim is told so; a claim that has ended keeps
+/// its outcome.
+fn cancel(cancelled: &str) -> String {
+    format!(
+        "UPDATE jobs SET status = '{cancelled}', gate_lease_until = NULL,
+            gate_outcome = CASE WHEN gate_token IS NULL THEN gate_outcome
+                ELSE coalesce(gate_outcome, '{cancelled}') END"
+    )
 }
 
 /// Sets only the status of a job, for a trial.

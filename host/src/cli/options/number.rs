@@ -1,6 +1,6 @@
 //! Whole numbers on the command line.
 //!
-//! Owns what is said of a text that is none, or of a number that is too low or too high.
+//! Owns what is said of a text that is not a number, and of a number that is too low or too high.
 
 use std::fmt::Display;
 use std::str::FromStr;

@@ -7,6 +7,7 @@ use serial_gate::queue::{Frozen, FrozenAll, NewFreeze, Queue};
 use serial_gate::store::Actor;
 use utoipa::ToSchema;
 
+use super::policy::given;
 use crate::http::app::App;
 use crate::http::transport::access::{Caller, Operator};
 use crate::http::transport::extract::{Json, Path};
@@ -138,13 +139,13 @@ pub async fn freeze(
 
 /// Closes one repo.
 pub async fn one(app: &App, caller: Caller, freeze: Freeze) -> Result<Frozen, Problem> {
-    check_reason(&freeze)?;
+    let why = given(freeze.reason)?;
     let step = move |queue: &mut Queue| {
         let who = caller.named(freeze.who.as_deref());
         let actor = Actor {
             now: Timestamp::now(),
             who: &who,
-            why: &freeze.reason,
+            why: &why,
         };
         let new = NewFreeze {
             repo: freeze.repo.as_deref().unwrap_or_default(),
@@ -158,24 +159,17 @@ pub async fn one(app: &App, caller: Caller, freeze: Freeze) -> Result<Frozen, Pr
 }
 
 async fn all(app: &App, caller: Caller, freeze: Freeze) -> Result<Json<Made>, Problem> {
-    check_reason(&freeze)?;
+    let why = given(freeze.reason)?;
     let step = move |queue: &mut Queue| {
         let who = caller.named(freeze.who.as_deref());
         let actor = Actor {
             now: Timestamp::now(),
             who: &who,
-            why: &freeze.reason,
+            why: &why,
         };
         queue.freeze_all(actor, freeze.until)
     };
     Ok(Json(Made::All(app.writer.change(step).await??)))
-}
-
-fn check_reason(freeze: &Freeze) -> Result<(), Problem> {
-    match freeze.reason.trim().is_empty() {
-        true => Err(Problem::invalid("`reason` is blank: say why")),
-        false => Ok(()),
-    }
 }
 
 /// Clear the freezes that were made together: a repo that has another freeze stays frozen

@@ -133,7 +133,7 @@ async fn take(app: App, forge: Forge, request: Request) -> Result<Json<Taken>, P
     taken.map(Json)
 }
 
-/// A text of a request, for the log: whoever sent it may not be known.
+/// A text of a request, for the log. The request may come from a stranger.
 fn quoted(text: Option<&str>) -> String {
     /// No name of a repository is longer.
     const LONGEST: usize = 200;

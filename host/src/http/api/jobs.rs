@@ -135,7 +135,7 @@ pub struct Changed {
     /// Its status; `put_off` if its attempt failed and it is tried again
     #[schema(example = "done")]
     status: String,
-    /// When a running job goes back to the queue unless its worker reports, or when one that is put
+    /// When a running job goes back to the queue unless its worker reports, or when a job that is put
     /// off is tried again, UTC
     #[schema(format = DateTime)]
     lease_until: Option<String>,

@@ -1,4 +1,4 @@
-//! How single values of bodies and query strings are read, and what is said of one that cannot be.
+//! How single values of bodies and query strings are read, and what is said of an unreadable value.
 //!
 //! Owns functions for `deserialize_with`. Callers rely on this: a refusal says what to send.
 

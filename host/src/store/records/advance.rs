@@ -14,7 +14,7 @@ use super::effect::Effect;
 use super::ended_job::{EndedJob, Moved, NextJob, Stayed};
 use super::new_job::{self, NewJob};
 use super::pipeline::{Pipeline, Then};
-use super::task_end::{FinishedStages, Running, TaskEnd, check_ended, end_task, is_worked_on};
+use super::task_end::{FinishedStages, Running, TaskEnd, check_ended, end_task, is_idle};
 use super::tasks::{check_stages, to_stage_by};
 use super::{outcome::TaskOutcome, pipeline::MERGE};
 use crate::store::engine::{Tx, values};
@@ -264,9 +264,9 @@ fn open_job(tx: &dyn Tx, task: i64, agent: &str) -> Result<Option<i64>, Error> {
 fn idle_job(tx: &dyn Tx, now: Timestamp, task: i64, agent: &str) -> Result<Option<i64>, Error> {
     tx.row(
         &format!(
-            "SELECT id FROM jobs WHERE task_id = $1 AND agent = $2 AND {IS_OPEN} AND NOT ({})
+            "SELECT id FROM jobs WHERE task_id = $1 AND agent = $2 AND {}
              ORDER BY id LIMIT 1",
-            is_worked_on("$3")
+            is_idle("$3")
         ),
         values![task, agent, sql_time(now)],
         |row| row.get(0),

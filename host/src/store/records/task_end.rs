@@ -228,6 +228,11 @@ pub(crate) fn is_worked_on(now: &str) -> String {
     )
 }
 
+/// Whether the job of a row of `jobs` waits, and no worker is busy with it.
+pub(crate) fn is_idle(now: &str) -> String {
+    format!("{IS_OPEN} AND NOT ({})", is_worked_on(now))
+}
+
 /// The job that goes on because its holder ends the task. Refuses to end a task while another
 /// worker works on it: no worker is busy with a job that is deferred, or whose lease ran out. The
 /// queued jobs are read, too: a claim that is about to be committed is waited for.
