@@ -5,6 +5,7 @@ mod lines;
 mod names;
 mod one_moment;
 mod one_repo_s_failure;
+mod overview;
 mod promises;
 mod stuck;
 mod waiters;

@@ -7,7 +7,7 @@ use serial_gate::clause::{Clause, Dialect, Footprint, Rendered, Table};
 use serial_gate::gate::Rule;
 use serial_gate::model::Settings;
 use serial_gate::queue::{Options, Queue};
-use serial_gate::store::Error;
+use serial_gate::store::{Error, FinishedStages};
 
 use crate::support::Gate;
 
@@ -327,17 +327,65 @@ fn a_clause_may_read_a_column_whose_default_is_a_function() {
     );
 }
 
+/// The steps that read a table, of plans. The others read what was found.
+fn of_tables(plans: Vec<Vec<String>>) -> Vec<Vec<String>> {
+    let found = [
+        "json_each",
+        "latest",
+        "numbered",
+        "(subquery",
+        "given",
+        "found",
+        "firsts",
+        "line",
+    ];
+    let is_of_table = |step: &String| {
+        let mut words = step.split(' ');
+        let reads = words
+            .next()
+            .is_some_and(|step| matches!(step, "SCAN" | "SEARCH"));
+        let table = words.next().unwrap_or_default();
+        reads && table != "CONSTANT" && !found.iter().any(|found| table.starts_with(found))
+    };
+    let plans = plans.into_iter();
+    plans
+        .map(|steps| steps.into_iter().filter(is_of_table).collect())
+        .collect()
+}
+
+#[test]
+fn an_overview_searches_in_indexes_whatever_the_history() {
+    let gate = Gate::new();
+    // What is open is read as a whole, from an index of just that.
+    let scans = |finished: &[&str]| {
+        let finished = finished.iter().map(|stage| (*stage).to_owned()).collect();
+        let plans = gate.store().overview_plans(&FinishedStages::new(finished));
+        let mut scans = of_tables(plans.unwrap()).concat();
+        scans.retain(|step| step.starts_with("SCAN"));
+        scans
+    };
+    let of_what_is_open = [
+        "SCAN jobs USING INDEX serial_gate_jobs_leased",
+        "SCAN jobs USING INDEX serial_gate_jobs_failed",
+        "SCAN jobs USING INDEX serial_gate_jobs_foreign",
+        "SCAN repo_freeze USING INDEX serial_gate_freezes_active",
+        "SCAN jobs USING COVERING INDEX serial_gate_jobs_partitions",
+    ];
+    for _ in 0..2 {
+        assert_eq!(scans(&["done"]), of_what_is_open);
+        assert_eq!(scans(&["done", "merged"]), of_what_is_open);
+        let plans = gate.store().overview_plans(&FinishedStages::default());
+        let of_tasks = of_tables(plans.unwrap()).concat().join("\n");
+        let walk = "SEARCH tasks USING COVERING INDEX serial_gate_tasks_unfinished (repo>?)";
+        assert_eq!(of_tasks.matches(walk).count(), 2, "{of_tasks}");
+        add_history(&gate);
+    }
+}
+
 #[test]
 fn the_work_of_a_task_and_of_all_repos_is_found_by_indexes_whatever_the_history() {
     let gate = Gate::new();
-    let work_plans = || {
-        let plans = gate.store().work_plans().unwrap().into_iter();
-        let of_tables = |step: &String| {
-            step.starts_with('S') && !step.contains("json_each") && !step.contains("latest")
-        };
-        let plans = plans.map(|steps| steps.into_iter().filter(of_tables).collect());
-        plans.collect::<Vec<Vec<String>>>()
-    };
+    let work_plans = || of_tables(gate.store().work_plans().unwrap());
     let are_by_index = || {
         // All of these indexes is read, which are of the jobs that run, failed, or have another
         // program's status.

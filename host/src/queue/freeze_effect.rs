@@ -13,11 +13,12 @@ use std::fmt;
 
 use jiff::Timestamp;
 
+use super::freeze_rules::FreezeRule;
 use super::nearest::named;
 use super::{Error, Queue};
 use crate::clause::Agents;
 use crate::error::with_causes;
-use crate::gate::{CurrentClause, Source, scope_of};
+use crate::gate::CurrentClause;
 use crate::model::Settings;
 use crate::store::{Firsts, Probe, Supposed};
 
@@ -79,6 +80,26 @@ impl FreezeEffect {
     /// The note to add to "is frozen"; none where no task of the repo starts.
     pub fn note(&self) -> Option<String> {
         self.passes.as_ref().map(Passes::to_string)
+    }
+
+    /// This process's own effect, or that of the stored settings. The worse answer counts; of two
+    /// alike, the stored one, which other processes use.
+    pub(super) fn or_worse(self, stored: FreezeEffect) -> FreezeEffect {
+        if self == stored {
+            return self;
+        }
+        let wrapped = match (self.holds, stored.holds) {
+            (true, false) => stored.passes.map(Box::new).map(Passes::Stored),
+            (false, true) => self.passes.map(Box::new).map(Passes::Here),
+            _ => match stored.passes {
+                Some(passes) => Some(Passes::Stored(Box::new(passes))),
+                None => self.passes.map(Box::new).map(Passes::Here),
+            },
+        };
+        FreezeEffect {
+            holds: self.holds && stored.holds,
+            passes: wrapped,
+        }
     }
 }
 
@@ -165,22 +186,7 @@ impl Queue {
             return Ok(own);
         };
         let stored = self.effect_of(&clause, &settings, repo)?;
-        if own == stored {
-            return Ok(own);
-        }
-        // The worse answer counts; of two alike, the stored one, which other processes use.
-        let wrapped = match (own.holds, stored.holds) {
-            (true, false) => stored.passes.map(Box::new).map(Passes::Stored),
-            (false, true) => own.passes.map(Box::new).map(Passes::Here),
-            _ => match stored.passes {
-                Some(passes) => Some(Passes::Stored(Box::new(passes))),
-                None => own.passes.map(Box::new).map(Passes::Here),
-            },
-        };
-        Ok(FreezeEffect {
-            holds: own.holds && stored.holds,
-            passes: wrapped,
-        })
+        Ok(own.or_worse(stored))
     }
 
     /// What a freeze does by a clause, which came from these settings.
@@ -190,27 +196,13 @@ impl Queue {
         settings: &Settings,
         repo: &str,
     ) -> Result<FreezeEffect, Error> {
-        let probe = Probe::of(&clause.rendered)?;
-        let lets_through = |agent: &str, label: Option<&str>| {
-            probe.lets_through(Supposed {
-                repo,
-                agent,
-                label,
-                frozen: true,
-                earlier: None,
-            })
-        };
-        let agents = gated_agents(clause);
-        let mut holds = !agents.is_empty();
-        for agent in &agents {
-            holds &= !lets_through(agent, None)?;
+        let rule = FreezeRule::of(self, clause, settings)?;
+        let effect = rule.effect(repo)?;
+        if !effect.holds {
+            return Ok(effect);
         }
-        if !holds {
-            return Ok(FreezeEffect {
-                holds,
-                passes: Some(self.why_not(settings, repo, clause.source)),
-            });
-        }
+        let lets_through = |agent: &str, label: Option<&str>| rule.lets_through(repo, agent, label);
+        let agents = rule.agents.clone();
         // Tasks may begin with a job that the gate does not hold.
         let (queued, mut are_all) = self.store.queued_agents(repo)?;
         let mut others = Vec::new();
@@ -290,25 +282,6 @@ impl Queue {
             }
         }
         Ok(false)
-    }
-
-    /// Why a freeze holds nothing: the first of the settings that prevents it, and else the policy.
-    fn why_not(&self, settings: &Settings, repo: &str, source: Source) -> Passes {
-        let scope = scope_of(settings);
-        if !settings.enabled {
-            Passes::GateOff
-        } else if !settings.freeze_enabled {
-            Passes::LayerOff
-        } else if !scope.is_named(repo) {
-            let repos = settings.repos.clone();
-            Passes::OutOfScope { repos }
-        } else if !scope.is_in_the_rules(repo) && source != Source::FreezeOnly {
-            Passes::OutOfRules
-        } else {
-            let generation = self.gate.generation();
-            let policy = generation.map(|generation| generation.name.clone());
-            Passes::ByPolicy { policy }
-        }
     }
 }
 

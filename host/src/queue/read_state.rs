@@ -91,23 +91,9 @@ impl Queue {
         only: &[String],
     ) -> Result<(State, Looked), Error> {
         let clause = self.clause(now)?;
-        let mut notes = clause.notes.clone();
+        let mut notes = self.notes_of(now, &clause)?;
         for repo in only {
             notes.extend(self.unknown_repo(repo)?);
-        }
-        let differences = self.differences(now)?;
-        if differences > 0 {
-            notes.push(format!(
-                "heads were not what the clause gives, {differences} times, and were put right"
-            ));
-        }
-        if let Some(
-            instead @ (NotInForce::NotLoaded { .. }
-            | NotInForce::NotTrusted { .. }
-            | NotInForce::NoneTrusted { .. }),
-        ) = self.not_in_force()
-        {
-            notes.push(instead.to_string());
         }
         let asked = match only {
             [] => decide_and_compare(&mut self.gate, &mut self.store, now, None),
@@ -151,6 +137,30 @@ impl Queue {
             compared,
         };
         Ok((state, looked))
+    }
+
+    /// What an operator should know of the clause and its heads, whatever is queued.
+    pub(super) fn notes_of(
+        &mut self,
+        now: Timestamp,
+        clause: &CurrentClause,
+    ) -> Result<Vec<String>, Error> {
+        let mut notes = clause.notes.clone();
+        let differences = self.differences(now)?;
+        if differences > 0 {
+            notes.push(format!(
+                "heads were not what the clause gives, {differences} times, and were put right"
+            ));
+        }
+        if let Some(
+            instead @ (NotInForce::NotLoaded { .. }
+            | NotInForce::NotTrusted { .. }
+            | NotInForce::NoneTrusted { .. }),
+        ) = self.not_in_force()
+        {
+            notes.push(instead.to_string());
+        }
+        Ok(notes)
     }
 
     fn decide_of(

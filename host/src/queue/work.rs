@@ -52,6 +52,26 @@ impl From<ActiveTask> for Active {
     }
 }
 
+impl Active {
+    /// With what its jobs do, and what its stage means.
+    pub(super) fn with(
+        task: ActiveTask,
+        work: TaskWork,
+        finished: &FinishedStages,
+        pipeline: Option<&Pipeline>,
+    ) -> Active {
+        let stage = task.stage.as_deref();
+        let looks_like = stage.and_then(|stage| near_finished(stage, finished));
+        Active {
+            task_id: Some(task.id),
+            work: Some(work),
+            looks_like: looks_like.map(Into::into),
+            in_pipeline: InPipeline::of(pipeline, stage),
+            task,
+        }
+    }
+}
+
 /// How many jobs of a repo run or failed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct JobCounts {
@@ -72,7 +92,7 @@ pub struct JobCounts {
 }
 
 impl JobCounts {
-    fn add(&mut self, count: WorkCount) {
+    pub(super) fn add(&mut self, count: WorkCount) {
         let number = match count.state {
             WorkState::Running => &mut self.running,
             WorkState::Lapsed => &mut self.lapsed,
@@ -175,16 +195,8 @@ impl Queue {
         let Some(task) = self.store.active_task_under(repo, &live.finished)? else {
             return Ok(None);
         };
-        let looks_like = task
-            .stage
-            .as_deref()
-            .and_then(|stage| near_finished(stage, &live.finished));
-        Ok(Some(Active {
-            task_id: Some(task.id),
-            work: Some(self.store.task_work(live.now, task.id)?),
-            looks_like: looks_like.map(Into::into),
-            in_pipeline: InPipeline::of(live.pipeline.as_ref(), task.stage.as_deref()),
-            task,
-        }))
+        let work = self.store.task_work(live.now, task.id)?;
+        let (finished, pipeline) = (&live.finished, live.pipeline.as_ref());
+        Ok(Some(Active::with(task, work, finished, pipeline)))
     }
 }

@@ -49,5 +49,8 @@ pub(crate) const OPEN: &str = "serial_gate_jobs_open";
 /// What the index of them covers. No rule is written like this, so no rule's plan uses the index.
 pub(crate) const IS_OPEN: &str = is_open!();
 
+/// The tasks of each repo that the default rules do not finish.
+pub(crate) const UNFINISHED: &str = "serial_gate_tasks_unfinished";
+
 /// The running jobs, by the end of their leases.
 pub(crate) const LEASED: &str = "serial_gate_jobs_leased";

@@ -85,6 +85,7 @@ pub use records::new_job::NewJob;
 pub use records::outcome::TaskOutcome;
 pub(crate) use records::outcome::{WITHOUT_WORK, plain};
 pub use records::output::JobOutput;
+pub use records::overview::{Line, NewestFreeze, OverviewRows, QueuedJob, RepoRows};
 pub use records::pipeline::{MERGE, Pipeline, PipelineStage, Then};
 pub use records::pulls::{Pull, PullEffect, PullNews, PullState};
 pub use records::pushes::{PushEffect, PushNews};

@@ -7,7 +7,8 @@
 use super::qualify::identifier;
 use crate::clause::Kind;
 use crate::store::indexes::{
-    AGENTS, FAILED, FOREIGN, LEASED, LINES, OPEN, PARTITIONS, QUEUED, is_foreign, is_open,
+    AGENTS, FAILED, FOREIGN, LEASED, LINES, OPEN, PARTITIONS, QUEUED, UNFINISHED, is_foreign,
+    is_open,
 };
 use crate::store::records::tasks::LABEL;
 
@@ -200,11 +201,7 @@ pub(crate) const INDEXES: [Index; 30] = [
     ("serial_gate_jobs_agent", "jobs", "((agent || ''))"),
     ("serial_gate_jobs_task", "jobs", "(task_id, id)"),
     // Finished tasks are many and never matter to the default rule.
-    (
-        "serial_gate_tasks_unfinished",
-        "tasks",
-        "(repo, id) WHERE stage <> 'done'",
-    ),
+    (UNFINISHED, "tasks", "(repo, id) WHERE stage <> 'done'"),
     // For other rules.
     ("serial_gate_tasks_repo", "tasks", "(repo, stage, id)"),
     (

@@ -184,8 +184,23 @@ impl Store {
 
 /// The repos of tasks and jobs, all of them, each once, in their order.
 pub(crate) fn repos_with_work(tx: &dyn Tx) -> Result<Vec<String>, Error> {
+    all_repos_in(tx, &WITH_WORK)
+}
+
+/// The repos that rows have, all of them, each once, in their order.
+pub(crate) fn all_repos(tx: &dyn Tx) -> Result<Vec<String>, Error> {
+    all_repos_in(tx, &WITH_REPOS)
+}
+
+/// The queries of the last function, for a check of their plans.
+pub(crate) fn queries_of_all_repos() -> Vec<String> {
+    let walks = WITH_REPOS.iter().map(|table| walk(table, "repo"));
+    walks.collect()
+}
+
+fn all_repos_in(tx: &dyn Tx, tables: &[&str]) -> Result<Vec<String>, Error> {
     let mut all = Vec::new();
-    for table in WITH_WORK {
+    for table in tables {
         all.extend(names(tx, &walk(table, "repo"), &[])?);
     }
     all.sort_unstable();
@@ -220,13 +235,20 @@ fn each_name(tx: &dyn Tx, table: &str, column: &str) -> Result<Vec<String>, Erro
 }
 
 fn walk(table: &str, column: &str) -> String {
+    let given = each_in(table, column, "");
+    format!("WITH RECURSIVE {given} SELECT name FROM given WHERE name IS NOT NULL")
+}
+
+/// The names in an indexed column as a table for `WITH RECURSIVE`, `given (name)`, whose last name
+/// is NULL. It goes from one name to the next in the index. Texts sort after numbers.
+pub(crate) fn each_in(table: &str, column: &str, which: &str) -> String {
     format!(
-        "WITH RECURSIVE found (name) AS (
-            SELECT min({column}) FROM {table} WHERE {column} > ''
+        "given (name) AS (
+            SELECT min({column}) FROM {table} WHERE {column} > '' {which}
             UNION ALL
-            SELECT (SELECT min({column}) FROM {table} WHERE {column} > found.name) FROM found
-            WHERE found.name IS NOT NULL
-         ) SELECT name FROM found WHERE name IS NOT NULL"
+            SELECT (SELECT min({column}) FROM {table} WHERE {column} > given.name {which})
+            FROM given WHERE given.name IS NOT NULL
+         )"
     )
 }
 

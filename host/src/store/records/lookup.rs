@@ -5,6 +5,7 @@
 //! whose jobs are in the waiting lines, and to the policy what is held.
 
 use super::branches::{BRANCH, TaskBranch, branch_at};
+use super::unfinished::unfinished_repos;
 use super::waiting::{IS_ITS_ROW, QueuedSince, repos};
 use crate::clause::Agents;
 use crate::store::engine::{Row, ToValue, Tx, values};
@@ -240,16 +241,9 @@ impl Store {
     /// The repos with an unfinished task. Its cost depends on the number of repos, not of tasks.
     pub fn active_repos(&mut self) -> Result<Vec<String>, Error> {
         self.read(|tx| {
-            // Goes from one repo to the next in the index, not over all tasks. Texts sort after
-            // numbers.
+            let given = unfinished_repos(tx);
             tx.rows(
-                "WITH RECURSIVE found (repo) AS (
-                    SELECT min(repo) FROM tasks WHERE stage != 'done' AND repo > ''
-                    UNION ALL
-                    SELECT (SELECT min(repo) FROM tasks WHERE stage != 'done'
-                    AND repo > found.repo)
-                    FROM found WHERE repo IS NOT NULL
-                 ) SELECT repo FROM found WHERE repo IS NOT NULL",
+                &format!("WITH RECURSIVE {given} SELECT name FROM given WHERE name IS NOT NULL"),
                 &[],
                 |row| Ok(row.shown(0)?.unwrap_or_default()),
             )

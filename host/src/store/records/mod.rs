@@ -42,6 +42,7 @@ pub(crate) mod named;
 pub(crate) mod new_job;
 pub(crate) mod outcome;
 pub(crate) mod output;
+pub(crate) mod overview;
 pub(crate) mod pipeline;
 pub(crate) mod plans;
 pub(crate) mod pulls;

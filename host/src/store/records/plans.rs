@@ -1,7 +1,7 @@
 //! The plans of the records' queries: which index answers each.
 
-use super::{waiting, work};
-use crate::store::{Error, Store};
+use super::{overview, waiting, work};
+use crate::store::{Error, FinishedStages, Store};
 
 impl Store {
     /// The steps of the database's plan for the query that finds heads.
@@ -14,6 +14,14 @@ impl Store {
     pub fn work_plans(&mut self) -> Result<Vec<Vec<String>>, Error> {
         self.read(|tx| {
             let queries = work::queries(tx);
+            queries.iter().map(|query| tx.plan(query)).collect()
+        })
+    }
+
+    /// The steps of the database's plan for each query of an overview and its details.
+    pub fn overview_plans(&mut self, finished: &FinishedStages) -> Result<Vec<Vec<String>>, Error> {
+        self.read(|tx| {
+            let queries = overview::queries(tx, finished);
             queries.iter().map(|query| tx.plan(query)).collect()
         })
     }

@@ -1,13 +1,15 @@
 //! The first unfinished task of a repo, for rules with other finished stages than the reference's
-//! `done`.
+//! `done`, and of many repos at once, for all rules.
 //!
-//! Owns one query. Leaves the default rules to `lookup`. Callers rely on this: its cost depends on
-//! how many stages the repo has, not on how many tasks.
+//! Owns two queries. Leaves one repo under the default rules to `lookup`. Callers rely on this: the
+//! cost depends on how many repos and stages there are, not on how many tasks.
 
 use super::branches::{BRANCH, branch_at};
+use super::known::each_in;
 use super::lookup::ActiveTask;
 use super::task_end::{DONE, FinishedStages};
-use crate::store::engine::values;
+use crate::store::engine::{Row, ToValue, Tx, Value, values};
+use crate::store::indexes::UNFINISHED;
 use crate::store::{Error, Store};
 
 /// How many stages of a repo are looked at.
@@ -21,7 +23,7 @@ impl Store {
         repo: &str,
         finished: &FinishedStages,
     ) -> Result<Option<ActiveTask>, Error> {
-        if finished.iter().eq([DONE]) {
+        if is_only_done(finished) {
             return self.active_task(repo);
         }
         self.read(|tx| {
@@ -50,4 +52,74 @@ impl Store {
             })
         })
     }
+}
+
+/// The repos with a task that the default rules do not finish, as a table: see [`each_in`].
+pub(crate) fn unfinished_repos(tx: &dyn Tx) -> String {
+    // By the index of all tasks, a step would lead through the finished ones of a repo.
+    let tasks = format!("tasks {}", tx.by_index(UNFINISHED));
+    each_in(&tasks, "repo", "AND stage != 'done'")
+}
+
+fn is_only_done(finished: &FinishedStages) -> bool {
+    finished.iter().eq([DONE])
+}
+
+/// Reads columns of the first unfinished task of each repo that has one: of these repos, or of all.
+/// A task without a stage holds nothing and is left out.
+pub(crate) fn first_tasks<T>(
+    tx: &dyn Tx,
+    repos: Option<&[String]>,
+    finished: &FinishedStages,
+    columns: &str,
+    read: impl FnMut(Row<'_>) -> Result<T, Error>,
+) -> Result<Vec<T>, Error> {
+    let sql = query_of_first_tasks(tx, repos.is_some(), finished, columns);
+    let names = repos.map(|repos| serde_json::Value::from(repos).to_string());
+    let stages = (!is_only_done(finished)).then(|| finished.as_json());
+    let values = [names.as_deref(), stages].into_iter().flatten();
+    let values: Vec<Value<'_>> = values.map(ToValue::to_value).collect();
+    tx.rows(&sql, &values, read)
+}
+
+/// The query: of given repos, which are then the first parameter, or of all.
+pub(crate) fn query_of_first_tasks(
+    tx: &dyn Tx,
+    are_given: bool,
+    finished: &FinishedStages,
+    columns: &str,
+) -> String {
+    let (then, is_only_done) = (tx.then_join(), is_only_done(finished));
+    let given = match (are_given, is_only_done) {
+        (true, _) => format!("given (name) AS ({})", tx.texts_of("$1")),
+        (false, true) => unfinished_repos(tx),
+        (false, false) => each_in("tasks", "repo", ""),
+    };
+    if is_only_done {
+        return format!(
+            "WITH RECURSIVE {given} SELECT {columns} FROM given {then} tasks ON tasks.id = (
+                SELECT first.id FROM tasks AS first WHERE first.repo = given.name
+                AND first.stage != 'done' ORDER BY first.id LIMIT 1)"
+        );
+    }
+    let least = |which: &str| {
+        format!("(SELECT min(other.stage) FROM tasks AS other WHERE other.repo = {which})")
+    };
+    let (first_stage, next_stage) = (
+        least("given.name AND other.stage IS NOT NULL"),
+        least("found.name AND other.stage > found.stage"),
+    );
+    let finished = tx.texts_of(if are_given { "$2" } else { "$1" });
+    // Goes from one stage to the next in the index, to the first task of each.
+    format!(
+        "WITH RECURSIVE {given}, found (name, stage) AS (
+            SELECT given.name, {first_stage} FROM given WHERE given.name IS NOT NULL
+            UNION ALL
+            SELECT found.name, {next_stage} FROM found WHERE found.stage IS NOT NULL
+         ), firsts (first_id) AS (
+            SELECT min((SELECT first.id FROM tasks AS first WHERE first.repo = found.name
+                AND first.stage = found.stage ORDER BY first.id LIMIT 1))
+            FROM found WHERE found.stage NOT IN ({finished}) GROUP BY found.name
+         ) SELECT {columns} FROM firsts {then} tasks ON tasks.id = firsts.first_id"
+    )
 }

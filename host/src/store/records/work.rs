@@ -5,11 +5,13 @@
 //! Callers rely on this: no list grows with the history of a task or of the queue, no ended job
 //! hides a job that matters, and counts are complete.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::task_end::FinishedStages;
 use super::work_state::{JOB, JobWork, STATE, WorkState, job_at, state_at};
-use crate::store::engine::{Row, Tx, Value, values};
+use crate::store::engine::{Row, Tx, values};
 use crate::store::indexes::{FAILED, FOREIGN, IS_FOREIGN, IS_OPEN, LEASED, OPEN};
 use crate::store::job::{IS_FAILED, IS_QUEUED, IS_RUNNING};
 use crate::store::{Error, Store, sql_time};
@@ -85,14 +87,8 @@ pub struct WorkCount {
 impl Store {
     /// The work of a task. Its cost does not depend on how many jobs the task has had.
     pub fn task_work(&mut self, now: Timestamp, task: i64) -> Result<TaskWork, Error> {
-        self.read(|tx| {
-            let now = sql_time(now);
-            let mut jobs = Vec::new();
-            for sql in of_a_task(tx) {
-                jobs.extend(tx.rows(&sql, values![now, task], job_at)?);
-            }
-            Ok(TaskWork::of(jobs))
-        })
+        let mut found = self.read(|tx| work_of(tx, now, &[task]))?;
+        Ok(found.remove(&task).unwrap_or_default())
     }
 
     /// The state of a job, if there is one with this id.
@@ -108,36 +104,65 @@ impl Store {
         now: Timestamp,
         finished: &FinishedStages,
     ) -> Result<OpenWork, Error> {
-        let now = sql_time(now);
         self.read(|tx| {
-            let mut work = OpenWork::default();
-            let mut read = |from: &str, values: &[Value<'_>]| {
-                work.jobs
-                    .extend(tx.rows(&listed(from), values, job_with_task_at)?);
-                work.counts
-                    .extend(tx.rows(&counted(from), values, count_at)?);
-                Ok::<_, Error>(())
-            };
-            read(&running(tx), values![now])?;
-            for (index, which) in LEFT {
-                read(&left(tx, index, which), values![now, finished.as_json()])?;
-            }
-            let is_open = |state| !matches!(state, WorkState::Finished | WorkState::NoJob);
-            work.jobs.retain(|job| is_open(job.state));
-            work.counts.retain(|count| is_open(count.state));
-            work.jobs.sort_by_key(|job| job.job_id);
-            work.jobs.dedup_by_key(|job| job.job_id);
-            Ok(work)
+            let mut jobs = read_open(tx, now, finished, listed, job_with_task_at)?;
+            jobs.retain(|job| is_open(job.state));
+            jobs.sort_by_key(|job| job.job_id);
+            jobs.dedup_by_key(|job| job.job_id);
+            let counts = open_counts(tx, now, finished)?;
+            Ok(OpenWork { jobs, counts })
         })
     }
 }
 
+/// How many jobs run, failed, or have another program's status, in each repo: the counts of
+/// [`Store::open_work`].
+pub(crate) fn open_counts(
+    tx: &dyn Tx,
+    now: Timestamp,
+    finished: &FinishedStages,
+) -> Result<Vec<WorkCount>, Error> {
+    let mut counts = read_open(tx, now, finished, counted, count_at)?;
+    counts.retain(|count| is_open(count.state));
+    Ok(counts)
+}
+
+/// The queries of the counts, for a check of their plans.
+pub(crate) fn queries_of_counts(tx: &dyn Tx) -> Vec<String> {
+    of_all(tx).iter().map(|from| counted(from)).collect()
+}
+
+/// Reads something of each kind of open jobs. The first kind depends on no stage.
+fn read_open<T>(
+    tx: &dyn Tx,
+    now: Timestamp,
+    finished: &FinishedStages,
+    query: fn(&str) -> String,
+    read: fn(Row<'_>) -> Result<T, Error>,
+) -> Result<Vec<T>, Error> {
+    let (now, mut found) = (sql_time(now), Vec::new());
+    found.extend(tx.rows(&query(&running(tx)), values![now], read)?);
+    for (index, which) in LEFT {
+        let left = query(&left(tx, index, which));
+        found.extend(tx.rows(&left, values![now, finished.as_json()], read)?);
+    }
+    Ok(found)
+}
+
+fn is_open(state: WorkState) -> bool {
+    !matches!(state, WorkState::Finished | WorkState::NoJob)
+}
+
 /// Every query of the two lists, for a check of their plans.
 pub(crate) fn queries(tx: &dyn Tx) -> Vec<String> {
-    let left = LEFT.map(|(index, which)| left(tx, index, which));
-    let of_all = std::iter::once(running(tx)).chain(left);
+    let of_all = of_all(tx).into_iter();
     let of_all = of_all.flat_map(|from| [listed(&from), counted(&from)]);
-    of_a_task(tx).into_iter().chain(of_all).collect()
+    of_tasks(tx).into_iter().chain(of_all).collect()
+}
+
+fn of_all(tx: &dyn Tx) -> Vec<String> {
+    let left = LEFT.map(|(index, which)| left(tx, index, which));
+    std::iter::once(running(tx)).chain(left).collect()
 }
 
 /// The jobs that matter although they do not run, each kind with its index.
@@ -148,27 +173,63 @@ const IS_LAST: &str = "NOT EXISTS (SELECT 1 FROM jobs AS later
     WHERE later.task_id = jobs.task_id AND later.id > jobs.id
         AND later.agent IS NOT DISTINCT FROM jobs.agent)";
 
-/// The newest job of a task, and those that matter, however many others there are.
-fn of_a_task(tx: &dyn Tx) -> Vec<String> {
-    let newest =
-        format!("SELECT {JOB} FROM jobs WHERE jobs.task_id = $2 ORDER BY jobs.id DESC LIMIT 1");
+/// The work of tasks. A task without a job is not in it.
+pub(crate) fn work_of(
+    tx: &dyn Tx,
+    now: Timestamp,
+    tasks: &[i64],
+) -> Result<BTreeMap<i64, TaskWork>, Error> {
+    let (now, tasks) = (sql_time(now), serde_json::Value::from(tasks).to_string());
+    let mut jobs = BTreeMap::<i64, Vec<JobWork>>::new();
+    for sql in of_tasks(tx) {
+        tx.query(&sql, values![now, tasks], &mut |row| {
+            if let Some(task) = row.id(1)? {
+                jobs.entry(task).or_default().push(job_at(row)?);
+            }
+            Ok(true)
+        })?;
+    }
+    let work = jobs.into_iter();
+    Ok(work
+        .map(|(task, jobs)| (task, TaskWork::of(jobs)))
+        .collect())
+}
+
+/// The newest job of each task, and those that matter, however many others there are.
+fn of_tasks(tx: &dyn Tx) -> Vec<String> {
+    let (texts, then) = (tx.texts_of("$2"), tx.then_join());
+    let given = format!(
+        "WITH texts (id) AS ({texts}), given (id) AS (SELECT CAST(id AS BIGINT) FROM texts)"
+    );
+    let newest = format!(
+        "{given} SELECT {JOB} FROM given {then} jobs ON jobs.id = (
+            SELECT max(newest.id) FROM jobs AS newest WHERE newest.task_id = given.id)"
+    );
+    let some = |from: String| {
+        format!(
+            "{given} SELECT * FROM (
+                SELECT {JOB}, row_number() OVER (PARTITION BY jobs.task_id ORDER BY jobs.id DESC)
+                    AS number
+                {from}
+             ) AS numbered WHERE number <= {JOBS_OF_A_TASK}"
+        )
+    };
     let open = [IS_RUNNING, IS_QUEUED].map(|which| {
         let by_index = tx.by_index(OPEN);
-        format!(
-            "SELECT {JOB} FROM jobs {by_index} WHERE task_id = $2 AND {IS_OPEN}
-             AND {which}
-             ORDER BY jobs.id DESC LIMIT {JOBS_OF_A_TASK}"
-        )
+        some(format!(
+            "FROM given {then} jobs {by_index} ON jobs.task_id = given.id
+             WHERE {IS_OPEN} AND {which}"
+        ))
     });
     let left = LEFT.map(|(index, which)| {
-        let (by_index, then) = (tx.by_index(index), tx.then_join());
-        format!(
-            "SELECT {JOB} FROM (
-                SELECT max(id) AS id FROM jobs {by_index} WHERE task_id = $2 AND ({which})
-                GROUP BY agent
-             ) AS latest {then} jobs ON jobs.id = latest.id
-             WHERE {IS_LAST} ORDER BY jobs.id DESC LIMIT {JOBS_OF_A_TASK}"
-        )
+        let by_index = tx.by_index(index);
+        some(format!(
+            "FROM (
+                SELECT max(ended.id) AS id FROM given {then} jobs AS ended {by_index}
+                ON ended.task_id = given.id WHERE ({which})
+                GROUP BY ended.task_id, ended.agent
+             ) AS latest {then} jobs ON jobs.id = latest.id WHERE {IS_LAST}"
+        ))
     });
     std::iter::once(newest).chain(open).chain(left).collect()
 }

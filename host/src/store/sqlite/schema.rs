@@ -5,7 +5,7 @@
 //! triggers, and `migrate` brings a database there.
 
 use crate::store::indexes::{
-    FAILED, FOREIGN, LINES, OPEN, PARTITIONS, QUEUED, is_foreign, is_open,
+    FAILED, FOREIGN, LINES, OPEN, PARTITIONS, QUEUED, UNFINISHED, is_foreign, is_open,
 };
 use crate::store::records::tasks::LABEL;
 
@@ -193,11 +193,7 @@ pub(crate) const INDEXES: [(&str, &str, &str); 22] = [
     ("serial_gate_jobs_agent", "jobs", "(agent || '')"),
     ("serial_gate_jobs_task", "jobs", "(task_id)"),
     // Finished tasks are many and never matter to the default rule.
-    (
-        "serial_gate_tasks_unfinished",
-        "tasks",
-        "(repo, id) WHERE stage != 'done'",
-    ),
+    (UNFINISHED, "tasks", "(repo, id) WHERE stage != 'done'"),
     // For other rules. Not on `id`: SQLite would take it instead of the one above, for any rule.
     ("serial_gate_tasks_repo", "tasks", "(repo, stage)"),
     (
