@@ -1,11 +1,11 @@
-// The page is whole without this. With it, it is drawn anew when something has changed, unless a form is being filled in.
+// The pages are whole without this. With it, they follow the queue, and show times as this place has them.
 //
 // One file in two places: as the script of each tab, and as the worker that all tabs of a browser share. The worker holds
 // the stream, because a browser opens only six connections to a service. A tab that nobody sees rests, and catches up when
 // it is seen again.
 "use strict";
 
-// The stream of changes, while it is needed. `tell` hears "change", "lost" or "refused".
+// The stream of changes, while it is needed. `tell` hears the number of a change, "lost" or "refused".
 function changes(tell) {
   const PAUSE = 5_000;
   let events = null;
@@ -20,7 +20,7 @@ function changes(tell) {
     clearTimeout(again);
     events = new EventSource("/v1/events");
     // One comes at the start: whatever has changed before it is seen then.
-    events.addEventListener("change", () => tell("change"));
+    events.addEventListener("change", ({ data }) => tell(Number(data)));
     events.onerror = () => {
       if (events.readyState !== EventSource.CLOSED) return tell("lost");
       // It was refused, and a browser does not ask again then.
@@ -36,7 +36,11 @@ if (typeof SharedWorkerGlobalScope !== "undefined") beWorker(); else bePage();
 
 function beWorker() {
   const ports = new Set();
-  const stream = changes((what) => ports.forEach((port) => port.postMessage(what)));
+  let last = 0;
+  const stream = changes((news) => {
+    if (typeof news === "number") last = news;
+    ports.forEach((port) => port.postMessage(news));
+  });
   self.onconnect = ({ ports: [port] }) => {
     port.onmessage = ({ data }) => {
       if (data === "rest") {
@@ -46,7 +50,7 @@ function beWorker() {
       }
       ports.add(port);
       // There may have been a change while this tab rested.
-      if (stream.isOpen()) port.postMessage("change");
+      if (stream.isOpen()) port.postMessage(last);
       stream.follow();
     };
   };
@@ -54,44 +58,96 @@ function beWorker() {
 
 function bePage() {
   const live = document.getElementById("live");
+  // Only the pages of the queue follow it.
+  if (live === null) return;
   const say = (text) => { live.textContent = text; live.hidden = text === ""; };
-  let behind = false;
-  let latest = 0;
+  const LOST = "The service does not answer; this page may be old.";
+  // The shortest time between two looks at a queue that keeps changing.
+  const PACE = 1_000;
+  let mark = "";
+  let busy = false;
+  let wanted = null;
+  let rested = 0;
 
-  const writing = () => [...document.querySelectorAll("input[name=reason]")].some((input) => input.value !== "" || input === document.activeElement);
-
-  async function redraw() {
+  async function look(change) {
     if (document.hidden) return;
-    const own = ++latest;
-    let answer, text;
+    if (busy) { wanted = change; return; }
+    busy = true;
+    const begun = performance.now();
     try {
-      answer = await fetch("/", { headers: { accept: "text/html" } });
-      text = await answer.text();
+      await redraw(change);
     } catch {
-      return say("The service does not answer; this page may be old.");
+      say(LOST);
     }
-    // Another one was begun meanwhile.
-    if (own !== latest) return;
+    // A page that is slow to draw is drawn less often.
+    const took = performance.now() - begun;
+    rested = setTimeout(() => {
+      busy = false;
+      const next = wanted;
+      wanted = null;
+      if (next !== null) look(next);
+    }, Math.max(PACE - took, took));
+  }
+
+  async function redraw(change) {
+    const address = document.documentElement.dataset.address ?? location.href;
+    const headers = { accept: "text/html", "x-change": String(change), "if-none-match": mark };
+    const answer = await fetch(address, { headers });
     // The token was revoked, or the user has signed out: another page asks for a token.
     if (answer.redirected) return location.reload();
-    if (!answer.ok) return say("The service refuses this page: load it again.");
+    if (answer.status === 304) return say("");
+    const text = await answer.text();
+    if (!answer.ok && answer.status !== 404) return say("The service cannot show this page now: it is shown again after the next change.");
+    mark = answer.headers.get("etag") ?? "";
     const next = new DOMParser().parseFromString(text, "text/html");
-    const [old, main] = [document.querySelector("main"), next.querySelector("main")];
-    for (const open of old.querySelectorAll("details[open]")) {
-      main.querySelector(`#${open.id}`)?.setAttribute("open", "");
-    }
-    const isNew = old.innerHTML !== main.innerHTML;
-    behind = isNew && writing();
-    if (behind) return say("Something has changed; the page follows when you are done writing.");
     document.title = next.title;
-    if (isNew) old.replaceWith(main);
-    document.querySelector("header p").replaceWith(next.querySelector("header p"));
+    for (const part of ["top", "main"]) {
+      const [old, fresh] = [document.getElementById(part), next.getElementById(part)];
+      if (old !== null && fresh !== null) Idiomorph.morph(old, fresh, { ignoreActiveValue: true, callbacks: KEEP });
+    }
+    tell(document);
     say("");
   }
 
-  const hear = (what) => {
-    if (what === "lost") say("The service does not answer; this page may be old."); else redraw();
+  // What somebody has opened stays open, and a form that somebody fills in stays as it is.
+  const isInUse = (node) => node.nodeType === Node.ELEMENT_NODE
+    && [...node.querySelectorAll("input:not([type=hidden])")].some((input) => input.value !== input.defaultValue || input === document.activeElement);
+  const KEEP = {
+    beforeNodeMorphed: (node) => !(node.nodeName === "FORM" && isInUse(node)),
+    beforeNodeRemoved: (node) => !isInUse(node),
+    beforeAttributeUpdated: (name, node) => !(name === "open" && node.nodeName === "DETAILS"),
   };
+
+  // Times, as the service writes them, become those of this place, and ages grow.
+  const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
+  const short = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
+  const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
+  function age(seconds) {
+    const minutes = Math.floor(seconds / 60);
+    const hours = Math.floor(minutes / 60);
+    const days = Math.floor(hours / 24);
+    const two = (first, one, second, other) => (second === 0 ? `${first}${one}` : `${first}${one} ${second}${other}`);
+    if (minutes < 1) return "less than 1m";
+    if (hours < 1) return `${minutes}m`;
+    return days < 1 ? two(hours, "h", minutes % 60, "m") : two(days, "d", hours % 24, "h");
+  }
+  function tell(root) {
+    const now = Date.now();
+    for (const time of root.querySelectorAll("time")) {
+      const at = new Date(time.dateTime);
+      if (Number.isNaN(at.getTime())) continue;
+      const isToday = day.format(at) === day.format(now);
+      const long = age(Math.max(0, (now - at) / 1_000));
+      const text = time.className === "age" ? `${long} ago`
+        : time.className === "long" ? long
+        : isToday ? short.format(at) : `${day.format(at)}, ${short.format(at)}`;
+      const title = exact.format(at);
+      if (time.textContent !== text) time.textContent = text;
+      if (time.title !== title) time.title = title;
+    }
+  }
+
+  const hear = (news) => { if (news === "lost") say(LOST); else look(news === "refused" ? 0 : news); };
 
   // The worker, or a stream of this tab's own where there are no workers.
   let line = null;
@@ -105,10 +161,15 @@ function bePage() {
 
   const attend = () => { if (document.hidden) line.rest(); else line.follow(); };
   document.addEventListener("visibilitychange", attend);
-  addEventListener("pagehide", () => line.rest());
-  addEventListener("pageshow", (event) => { if (event.persisted) attend(); });
+  addEventListener("pagehide", () => { clearTimeout(rested); line.rest(); });
+  addEventListener("pageshow", (event) => { if (event.persisted) { busy = false; attend(); } });
+  // A filter is used as soon as it is chosen.
+  document.addEventListener("change", ({ target }) => { if (target.matches(".sift select")) target.form.requestSubmit(); });
+  // A form that is opened is filled in next.
+  document.addEventListener("toggle", ({ target }) => {
+    if (target.matches("details.ask[open]")) target.querySelector("input[name=reason]").focus();
+  }, true);
+  tell(document);
   attend();
-  // Ages grow without a change.
-  setInterval(() => { if (!writing()) redraw(); }, 60_000);
-  document.addEventListener("focusout", () => { if (behind) setTimeout(redraw, 500); });
+  setInterval(() => { if (!document.hidden) tell(document); }, 20_000);
 }

@@ -155,7 +155,7 @@ fn a_task_goes_from_its_analyst_to_its_merge_and_the_next_one_starts_from_its_co
         queue.contains("failed") && queue.contains("requeue"),
         "{queue}"
     );
-    let page = service.get("/").is(200).text;
+    let page = service.get("/repo?name=beta").is(200).text;
     assert!(page.contains("the build is red"), "{page}");
     let metrics = service.get("/metrics").is(200).text;
     let line = "serial_gate_failed_jobs{repo=\"beta\"} 1";

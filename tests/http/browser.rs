@@ -1,7 +1,7 @@
-//! The page in a real browser: with a mouse, with only the keyboard, on a phone, and without
-//! scripts.
+//! The pages in a real browser: with a mouse, with only the keyboard, on a phone, on paper, and
+//! without scripts.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::service::Service;
 use crate::support::service::access_token;
@@ -23,64 +23,92 @@ fn is_frozen(service: &Service) -> bool {
     queue["serial_gate"]["per_repo"]["alpha"]["frozen"] == true
 }
 
+const ALPHA: &str = "/repo?name=alpha";
+
+fn task(service: &Service, repo: &str, work_item: &str) {
+    let task = json!({"repo": repo, "work_item": work_item});
+    service.post("/v1/tasks", &task).is(201);
+}
+
+fn end_first_task(service: &Service) {
+    let end = ["task", "done", "1", "--force", "--reason", "merged"];
+    service.gate.run(&end).succeeds();
+}
+
 #[test]
-fn the_page_follows_the_queue_by_itself() {
+fn the_pages_follow_the_queue_by_themselves() {
     let Some(window) = window() else { return };
     let service = Service::start();
     window.open(&service.address, "/");
-    window.until_it_says("Nothing runs, nothing waits", "empty");
+    window.until_it_says("No repo is known yet", "empty");
     for work_item in ["ORCH-1", "ORCH-2"] {
-        service
-            .gate
-            .run(&["task", "add", "alpha", "--work-item", work_item])
-            .succeeds();
+        let add = ["task", "add", "alpha", "--work-item", work_item];
+        service.gate.run(&add).succeeds();
     }
-    window.until_it_says("ORCH-2 job 2 waits for ORCH-1 (task 1)", "waiting");
+    window.until_it_says("ORCH-1 in analysis", "overview");
     service.post("/v1/claim", &json!({"worker": "one"})).is(200);
-    service
-        .gate
-        .run(&["task", "done", "1", "--force", "--reason", "merged"])
-        .succeeds();
+    window.until_it_says("jobs: 1 running, 1 queued", "overview-running");
+    window.open(&service.address, ALPHA);
+    window.until_it_says("ORCH-2 job 2 waits for ORCH-1", "waiting");
+    end_first_task(&service);
     window.until_it_says("ORCH-2 job 2 may be claimed", "released");
 }
 
 #[test]
-fn a_repo_is_frozen_and_released_with_a_mouse() {
+fn a_repo_is_found_opened_frozen_and_released_with_a_mouse() {
     let Some(window) = window() else { return };
     let service = with_two_tasks();
-    service
-        .gate
-        .run(&["task", "done", "1", "--force", "--reason", "merged"])
-        .succeeds();
+    end_first_task(&service);
+    task(&service, "beta", "OTHER-1");
     window.open(&service.address, "/");
-    window.click("input[name=reason]");
+    window.click("input[type=search]");
+    window.type_text("alp");
+    window.press("Enter");
+    window.until("one row", || {
+        window.value("document.querySelectorAll('.rows > details').length") == 1
+    });
+    window.click(".rows summary");
+    window.until_it_says("Next in the queue", "row-open");
+    window.click(".more p > a[href^='/repo']");
+    window.until_it_says("ORCH-2 job 2 may be claimed", "repo");
+    window.click(".actions summary");
+    window.until_it_says("No task of the repo starts until", "ask");
     window.type_text("checkout is down");
-    window.click("form button");
+    window.click(".ask[open] button");
     window.until_it_says("by somebody: checkout is down", "frozen");
-    assert!(
-        window.text().contains("the repo is frozen"),
-        "{}",
-        window.text()
-    );
-    service.post("/v1/claim", &json!({"worker": "two"})).is(204);
-    window.click("input[name=reason]");
+    assert!(window.text().contains("the repo is frozen"));
+    assert!(is_frozen(&service));
+    window.click(".actions summary");
     window.type_text("rolled back");
-    window.click("form button");
+    window.click(".ask[open] button");
     window.until_it_says("ORCH-2 job 2 may be claimed", "thawed");
-    service.post("/v1/claim", &json!({"worker": "two"})).is(200);
+    assert!(!is_frozen(&service));
 }
 
 #[test]
 fn a_repo_is_frozen_with_the_keyboard_alone() {
     let Some(window) = window() else { return };
     let service = with_two_tasks();
-    window.open(&service.address, "/");
-    window.until("the field is reached", || {
+    window.open(&service.address, ALPHA);
+    let has_focus = |selector: &str| {
+        let question = format!("document.activeElement.matches({})", json!(selector));
+        window.value(&question) == true
+    };
+    window.press("Tab");
+    assert!(
+        has_focus(".skip"),
+        "the keyboard cannot skip to the content"
+    );
+    window.until("the button is reached", || {
         window.press("Tab");
-        window.value("document.activeElement.name") == "reason"
+        has_focus(".actions summary")
     });
     let outline = window.value("getComputedStyle(document.activeElement).outlineStyle");
     assert_ne!(outline, "none", "nobody sees where the keyboard is");
+    window.press("Enter");
+    window.until("the reason is asked for", || {
+        has_focus("input[name=reason]")
+    });
     window.type_text("checkout is down");
     window.press("Enter");
     window.until_it_says("by somebody: checkout is down", "keyboard");
@@ -90,8 +118,9 @@ fn a_repo_is_frozen_with_the_keyboard_alone() {
 fn without_a_reason_nothing_is_frozen() {
     let Some(window) = window() else { return };
     let service = with_two_tasks();
-    window.open(&service.address, "/");
-    window.click("form button");
+    window.open(&service.address, ALPHA);
+    window.click(".actions summary");
+    window.click(".ask[open] button");
     assert_eq!(
         window.value("document.querySelector('input[name=reason]').validity.valueMissing"),
         true
@@ -100,82 +129,163 @@ fn without_a_reason_nothing_is_frozen() {
 }
 
 #[test]
-fn what_somebody_writes_is_not_taken_away_by_a_change() {
+fn what_somebody_writes_reads_and_opens_is_not_taken_away_by_a_change() {
     let Some(window) = window() else { return };
     let service = with_two_tasks();
-    window.open(&service.address, "/");
-    window.click("input[name=reason]");
+    for number in 3..60 {
+        task(&service, "alpha", &format!("ORCH-{number}"));
+    }
+    window.open(&service.address, ALPHA);
+    window.click(".actions summary");
     window.type_text("checkout");
-    service
-        .post("/v1/tasks", &json!({"repo": "beta", "work_item": "ORCH-3"}))
-        .is(201);
-    window.until_it_says("the page follows when you are done writing", "writing");
+    window.value("window.scrollTo(0, 300)");
+    end_first_task(&service);
+    window.until_it_says("ORCH-2 job 2 may be claimed", "writing");
+    assert_eq!(window.value("window.scrollY"), 300);
     window.type_text(" is down");
+    assert_eq!(
+        window.value("document.activeElement.value"),
+        "checkout is down"
+    );
     window.press("Enter");
     window.until_it_says("by somebody: checkout is down", "written");
-    assert!(window.text().contains("ORCH-3"), "{}", window.text());
+    // A row that is open stays open, although it moves.
+    window.open(&service.address, "/");
+    window.click(".rows summary");
+    window.until_it_says("Next in the queue", "open");
+    task(&service, "beta", "OTHER-1");
+    let freeze = json!({"repo": "beta", "reason": "down"});
+    service.post("/v1/freezes", &freeze).is(200);
+    window.until("the other repo is shown", || window.text().contains("beta"));
+    assert!(window.text().contains("Next in the queue"));
 }
 
 #[test]
-fn without_scripts_the_page_is_whole_and_its_forms_work() {
+fn a_service_that_is_gone_is_said_and_the_page_recovers_when_it_is_back() {
+    let Some(window) = window() else { return };
+    let service = with_two_tasks();
+    let (gate, address) = (service.gate.clone(), service.address.clone());
+    window.open(&address, ALPHA);
+    window.until_it_says("ORCH-2", "before");
+    assert!(service.stop().success());
+    window.until_it_says("The service does not answer", "gone");
+    gate.run(&["task", "add", "alpha", "--work-item", "ORCH-3"])
+        .succeeds();
+    let _again = Service::at(gate, &address);
+    window.until_it_says("ORCH-3", "back");
+    window.until("nothing is said", || {
+        window.value("document.getElementById('live').hidden") == true
+    });
+}
+
+#[test]
+fn without_scripts_the_pages_are_whole_and_their_forms_work() {
     let Some(window) = window() else { return };
     let service = with_two_tasks();
     window.run_no_scripts();
     window.open(&service.address, "/");
-    window.until_it_says("ORCH-2 job 2 waits for ORCH-1 (task 1)", "no-scripts");
+    window.click(".rows summary");
+    window.click(".more p > a[href^='/repo']");
+    window.until_it_says("ORCH-2 job 2 waits for ORCH-1", "no-scripts");
+    window.click(".actions summary");
     window.click("input[name=reason]");
     window.type_text("checkout is down");
-    window.click("form button");
+    window.click(".ask[open] button");
     window.until_it_says("by somebody: checkout is down", "no-scripts-frozen");
+    window.click("ol.line .what a");
+    window.until_it_says("Why job 2 waits", "no-scripts-task");
+    assert!(window.text().contains("UTC"), "{}", window.text());
 }
 
 #[test]
-fn the_page_fits_a_telephone_and_can_be_read_in_light_and_dark() {
+fn times_are_those_of_the_place_and_exact_where_somebody_points() {
     let Some(window) = window() else { return };
     let service = with_two_tasks();
-    let long = "a-name-that-goes-on-and-on-".repeat(8);
-    let task = json!({"repo": &long, "work_item": &long});
-    service.post("/v1/tasks", &task).is(201);
-    let freeze = json!({"repo": &long, "new": true, "reason": &long});
-    service.post("/v1/freezes", &freeze).is(200);
-    window.resize(360, 740, true);
-    for colours in ["light", "dark"] {
-        window.prefer(colours);
-        window.open(&service.address, "/");
-        window.until_it_says("ORCH-2", &format!("telephone-{colours}"));
-        let widths = window.value("[document.documentElement.scrollWidth, innerWidth].join()");
-        assert_eq!(widths, "360,360");
-        assert_readable(&window);
-    }
-    window.resize(1_000, 900, false);
-    window.picture("desktop-dark");
+    service
+        .gate
+        .program()
+        .run("UPDATE jobs SET created_at = '2026-01-02 03:04:05' WHERE id = 2");
+    window.move_to("Asia/Tokyo");
+    window.open(&service.address, ALPHA);
+    window.until_it_says("ORCH-2", "tokyo");
+    let queued = "document.querySelector('ol.line time')";
+    let title = window.value(&format!("{queued}.title"));
+    let title = title.as_str().unwrap();
+    assert!(title.contains("12:04:05"), "{title}");
+    let age = window.value(&format!("{queued}.textContent"));
+    let age = age.as_str().unwrap();
+    assert!(age.ends_with(" ago") && age.contains('d'), "{age}");
+    assert!(!window.text().contains("UTC"), "{}", window.text());
 }
 
-/// Every text has the contrast that WCAG requires (2.1, 1.4.3).
-fn assert_readable(window: &Window) {
-    let worst = window.value(
-        "(() => {
-            const parts = (colour) => colour.match(/[\\d.]+/g).map(Number);
-            const part = (value) => value / 255 <= 0.03928 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4;
-            const light = ([red, green, blue]) => 0.2126 * part(red) + 0.7152 * part(green) + 0.0722 * part(blue);
-            const behind = (element) => {
-                for (; element; element = element.parentElement) {
-                    const colour = parts(getComputedStyle(element).backgroundColor);
-                    if (colour.length < 4 || colour[3] > 0) return colour;
-                }
-                return [255, 255, 255];
-            };
-            const hasText = (element) => [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
-            const found = [...document.querySelectorAll('body *')].filter((element) => hasText(element) && !element.closest('[hidden]'));
-            const ratios = found.map((element) => {
-                const [a, b] = [light(parts(getComputedStyle(element).color)), light(behind(element))];
-                return [(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), element.outerHTML];
-            });
-            return JSON.stringify(ratios.sort((a, b) => a[0] - b[0])[0]);
-        })()",
-    );
-    let worst: Value = serde_json::from_str(worst.as_str().unwrap()).unwrap();
-    assert!(worst[0].as_f64().unwrap() >= 4.5, "{worst}");
+/// One of each state: empty lines, long names, a failed job with output, a freeze.
+fn with_everything() -> (Service, [String; 6]) {
+    let service = with_two_tasks();
+    let long = "a-name-that-goes-on-and-on-".repeat(8);
+    task(&service, &long, &long);
+    let freeze = json!({"repo": &long, "reason": &long});
+    service.post("/v1/freezes", &freeze).is(200);
+    let verdict = json!({"repo": &long, "verdict": "degraded", "deploy": &long, "detail": &long});
+    service.post("/v1/deploys", &verdict).is(201);
+    task(&service, "beta", "FAILS-1");
+    let claimed = service
+        .post("/v1/claim", &json!({"worker": &long[..200]}))
+        .is(200);
+    let claimed = claimed.json();
+    let fail = json!({"token": claimed["token"], "error": &long, "output": &long});
+    let path = format!("/v1/jobs/{}/fail", claimed["id"]);
+    service.post(&path, &fail).is(200);
+    let scope = ["policy", "settings", "--repos", &long, "--reason", &long];
+    service.gate.run(&scope).succeeds();
+    let repo = format!("/repo?name={long}");
+    let failed = format!("/tasks/{}", claimed["task_id"]);
+    let paths = ["/", ALPHA, &repo, &failed, "/tasks/2", "/policy"].map(String::from);
+    (service, paths)
+}
+
+#[test]
+fn every_page_fits_a_telephone_and_can_be_used_in_light_and_dark_without_seeing_it() {
+    let Some(window) = window() else { return };
+    let (service, paths) = with_everything();
+    for (width, mobile) in [(360, true), (1_280, false)] {
+        window.resize(width, 840, mobile);
+        for colours in ["light", "dark"] {
+            window.prefer(colours);
+            for (number, path) in paths.iter().enumerate() {
+                window.open(&service.address, path);
+                window.until_it_says("serial gate", &format!("page-{number}-{width}-{colours}"));
+                assert_no_wider(&window, width, path);
+                window.value(
+                    "document.querySelectorAll('details').forEach((part) => { part.open = true; })",
+                );
+                window.picture(&format!("page-{number}-{width}-{colours}-open"));
+                assert_no_wider(&window, width, path);
+                window.assert_accessible();
+            }
+        }
+    }
+}
+
+/// A window has a scroll bar, a telephone has none.
+#[track_caller]
+fn assert_no_wider(window: &Window, width: u32, path: &str) {
+    let shown = window.value("document.documentElement.scrollWidth");
+    assert!(shown.as_u64().unwrap() <= width.into(), "{path}: {shown}");
+}
+
+#[test]
+fn on_paper_there_are_no_buttons() {
+    let Some(window) = window() else { return };
+    let (service, paths) = with_everything();
+    for path in &paths {
+        window.open(&service.address, path);
+        window.print();
+        window.picture("paper");
+        let shown = window.value(
+            "[...document.querySelectorAll('button, input:not([type=hidden])')].filter((part) => part.checkVisibility()).map((part) => part.outerHTML).join()",
+        );
+        assert_eq!(shown, "", "{path}");
+    }
 }
 
 #[test]
@@ -185,18 +295,26 @@ fn somebody_without_a_token_logs_in_and_a_reader_has_no_buttons() {
     let token = access_token(&service.gate, "kim", "reader");
     window.open(&service.address, "/");
     window.until_it_says("serial-gate token add NAME --role reader", "login");
+    window.assert_accessible();
     // The field has the keyboard already.
     window.type_text("sgt_1_nonsense");
     window.press("Enter");
     window.until_it_says("This token is not known", "login-refused");
     window.type_text(&token);
     window.press("Enter");
-    window.until_it_says("ORCH-2 job 2 waits for ORCH-1 (task 1)", "reader");
-    assert_eq!(
-        window.value("[...document.forms].map((form) => form.getAttribute('action')).join()"),
-        "/logout"
+    window.until_it_says("ORCH-1 in analysis", "reader");
+    window.open(&service.address, ALPHA);
+    window.until_it_says("kim, reader", "reader-repo");
+    assert!(
+        window
+            .text()
+            .contains("sign in with a token that has the role operator")
     );
-    window.click(".logout button");
+    assert_eq!(
+        window.value("document.querySelectorAll('.ask, form[action^=\"/dashboard\"]').length"),
+        0
+    );
+    window.click(".who button");
     window.until_it_says("serial-gate token add NAME --role reader", "signed-out");
     window.open(&service.address, "/");
     window.until_it_says(
@@ -210,20 +328,15 @@ fn any_number_of_tabs_opens_and_all_of_them_follow() {
     let Some(window) = window() else { return };
     let service = Service::start();
     window.open(&service.address, "/");
-    window.until_it_says("Nothing runs, nothing waits", "first-tab");
+    window.until_it_says("No repo is known yet", "first-tab");
     // A browser has six connections for a service: with a stream each, the seventh tab would wait
     // for ever.
-    let others: Vec<Window> = (0..8).map(|_| window.another()).collect();
+    let others: Vec<Window> = (0..9).map(|_| window.another()).collect();
     for other in &others {
         other.open(&service.address, "/");
-        other.until_it_says("Nothing runs, nothing waits", "tab");
+        other.until_it_says("No repo is known yet", "tab");
     }
-    service
-        .post(
-            "/v1/tasks",
-            &json!({"repo": "alpha", "work_item": "ORCH-1"}),
-        )
-        .is(201);
+    task(&service, "alpha", "ORCH-1");
     for tab in others.iter().chain([&window]) {
         // A hidden tab rests.
         tab.show();

@@ -30,20 +30,25 @@ fn the_document_names_every_operation_once_with_its_answers() {
     GET /dashboard.css
     GET /dashboard.js
     POST /dashboard/freeze
+    POST /dashboard/requeue
     POST /dashboard/rollback
     POST /dashboard/unfreeze
     GET /healthz
     POST /hooks/gitea
     POST /hooks/github
     POST /hooks/gitlab
+    GET /idiomorph.js
     GET /login
     POST /login
     POST /logout
     GET /metrics
     GET /openapi.json
+    GET /policy
     GET /queue
     GET /readyz
+    GET /repo
     POST /serial-gate/unfreeze
+    GET /tasks/{id}
     GET /v1/audit
     POST /v1/claim
     POST /v1/deploys

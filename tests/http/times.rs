@@ -67,9 +67,10 @@ fn values(metrics: &str, name: &str) -> Vec<i64> {
 
 /// The ages of the heads on the page.
 fn ages(page: &str) -> Vec<&str> {
-    let after = page.split(">queued ").skip(1);
+    let after = page.split(", queued <time ").skip(1);
     after
-        .map(|rest| rest.split_once(" ago").unwrap().0)
+        .filter_map(|rest| rest.split_once(">")?.1.split_once(" ago"))
+        .map(|(age, _)| age)
         .collect()
 }
 

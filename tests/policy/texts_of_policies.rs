@@ -177,7 +177,7 @@ fn a_reason_that_comes_later_is_escaped_wherever_it_is_shown() {
     let hold = &state["per_repo"]["alpha"]["waiting"][0]["verdict"]["hold"];
     assert_eq!(hold["rule"], shown);
     let service = Service::on(gate);
-    let page = service.get("/").is(200).text;
+    let page = service.get("/repo?name=alpha").is(200).text;
     assert!(
         !page.contains("<script>way") && !page.contains('\u{202e}'),
         "{page}"

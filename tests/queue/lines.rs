@@ -82,8 +82,8 @@ fn the_service_shows_the_agents_that_the_rules_gate() {
     ] {
         assert!(metrics.contains(line), "{line} in {metrics}");
     }
-    let page = service.get("/").is(200).text;
-    assert!(page.contains("<b>P-2</b>"), "{page}");
+    let page = service.get("/repo?name=alpha").is(200).text;
+    assert!(page.contains(">P-2</a>"), "{page}");
 }
 
 #[test]

@@ -109,7 +109,7 @@ fn the_others_have_their_verdicts_and_the_repo_its_error() {
     are_told(&state);
     assert!(
         service
-            .get("/")
+            .get("/repo?name=prod")
             .is(200)
             .text
             .contains("the policy gives no verdicts here")
@@ -213,7 +213,7 @@ fn a_row_that_is_not_there_or_not_what_the_policy_says_is_shown_as_its_word() {
 #[test]
 fn the_page_does_not_link_to_a_task_that_is_not_there() {
     let service = Service::on(with_tasks(&naming(Some(999), None), &["alpha"]));
-    let page = service.get("/").is(200).text;
+    let page = service.get("/repo?name=alpha").is(200).text;
     assert!(
         page.contains("the policy names task 999, which does not exist"),
         "{page}"

@@ -73,6 +73,12 @@ impl Service {
         Service::of(gate, started)
     }
 
+    /// At an address that another one had.
+    pub fn at(gate: Gate, address: &str) -> Service {
+        let started = spawn(&gate, address, Stdio::inherit());
+        Service::of(gate, started)
+    }
+
     fn with_log(gate: Gate, log: Stdio) -> Service {
         let started = spawn(&gate, "127.0.0.1:0", log);
         Service::of(gate, started)

@@ -106,11 +106,12 @@ impl Window {
         }
     }
 
-    /// Presses `Tab` or `Enter`.
+    /// Presses `Tab`, `Enter` or `Escape`.
     pub fn press(&self, key: &str) {
         let (number, text) = match key {
             "Tab" => (9, ""),
             "Enter" => (13, "\r"),
+            "Escape" => (27, ""),
             _ => panic!("{key}"),
         };
         let down = json!({
@@ -161,6 +162,25 @@ impl Window {
         })
     }
 
+    /// What axe-core finds wrong with the page for people who use it otherwise than by looking and
+    /// pointing; nothing where the environment does not name its file.
+    #[track_caller]
+    pub fn assert_accessible(&self) {
+        let Some(axe) = required("SERIAL_GATE_TEST_AXE", "axe-core does not look at the page")
+        else {
+            return;
+        };
+        let script = std::fs::read_to_string(axe).unwrap();
+        self.value(&format!("{script}; null"));
+        let run = "axe.run().then(({ violations }) => JSON.stringify(violations.map(
+            ({ id, nodes }) => [id, nodes.map(({ html }) => html)])))";
+        let found = self.call(
+            "Runtime.evaluate",
+            json!({"expression": run, "awaitPromise": true, "returnByValue": true}),
+        );
+        assert_eq!(found["result"]["value"], "[]");
+    }
+
     /// Continues as a telephone, or as a window of another size.
     pub fn resize(&self, width: u32, height: u32, mobile: bool) {
         let size = json!({
@@ -173,6 +193,17 @@ impl Window {
     pub fn prefer(&self, colours: &str) {
         let feature = json!({"name": "prefers-color-scheme", "value": colours});
         self.call("Emulation.setEmulatedMedia", json!({"features": [feature]}));
+    }
+
+    /// Continues as on paper.
+    pub fn print(&self) {
+        self.call("Emulation.setEmulatedMedia", json!({"media": "print"}));
+    }
+
+    /// Continues in another place.
+    pub fn move_to(&self, zone: &str) {
+        let zone = json!({"timezoneId": zone});
+        self.call("Emulation.setTimezoneOverride", zone);
     }
 
     pub fn run_no_scripts(&self) {

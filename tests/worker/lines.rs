@@ -267,7 +267,7 @@ fn over_http_a_worker_may_send_the_output_of_its_job() {
     );
     let ended_at = kept["at"].as_str().unwrap();
     assert!(ended_at.parse::<jiff::Timestamp>().is_ok(), "{ended_at}");
-    let page = service.get("/").is(200).text;
+    let page = service.get("/repo?name=alpha").is(200).text;
     assert!(
         page.contains("<summary>The end of its output</summary>") && !page.contains("<b>[token]"),
         "{page}"

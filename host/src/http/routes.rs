@@ -9,6 +9,9 @@ use axum::http::StatusCode;
 use axum::http::header::{ALLOW, CONTENT_TYPE};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::IntoResponse;
+use tower_http::CompressionLevel;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -18,11 +21,15 @@ use super::api::{
     tasks,
 };
 use super::app::App;
-use super::page::{dashboard, events, forms, login};
+use super::page::policy as policy_page;
+use super::page::{assets, events, forms, login, overview, repo, task};
 use super::transport::document::{Document, complete};
 use super::transport::parameters::{self, Parameters};
 use super::transport::problem::Problem;
 use super::transport::{body, counters, head, origin};
+
+/// The shortest answer that is compressed, in bytes: a shorter one fits into a packet.
+const COMPRESSED: u64 = 1_024;
 
 /// The routes with their description.
 pub struct Routes {
@@ -70,9 +77,13 @@ pub fn routes() -> Routes {
         .routes(routes!(policy::promote))
         .routes(routes!(events::events))
         .routes(routes!(metrics::metrics))
-        .routes(routes!(dashboard::page))
+        .routes(routes!(overview::page))
+        .routes(routes!(repo::page))
+        .routes(routes!(task::page))
+        .routes(routes!(policy_page::page))
         .routes(routes!(forms::freeze))
         .routes(routes!(forms::unfreeze))
+        .routes(routes!(forms::requeue))
         .routes(routes!(forms::rollback));
     let public = OpenApiRouter::new()
         .routes(routes!(health::alive))
@@ -80,8 +91,9 @@ pub fn routes() -> Routes {
         .routes(routes!(openapi))
         .routes(routes!(login::login_page, login::login))
         .routes(routes!(login::logout))
-        .routes(routes!(dashboard::style))
-        .routes(routes!(dashboard::script));
+        .routes(routes!(assets::style))
+        .routes(routes!(assets::script))
+        .routes(routes!(assets::morph));
     let signed = OpenApiRouter::new()
         .routes(routes!(hooks::github))
         .routes(routes!(hooks::gitlab))
@@ -122,11 +134,20 @@ pub fn with_layers([guarded, public, signed]: [Router<App>; 3], app: App) -> Rou
         .layer(from_fn(body::receive))
         .layer(from_fn(head::check))
         .layer(from_fn(origin::harden))
+        .layer(compression())
         .layer(from_fn_with_state(
             Arc::clone(&app.counters),
             counters::count,
         ))
         .with_state(app)
+}
+
+/// Compresses what is long. Not events, which would be held back until there are many.
+fn compression() -> CompressionLayer<impl Predicate> {
+    let is_long = SizeAbove::new(COMPRESSED).and(NotForContentType::SSE);
+    CompressionLayer::new()
+        .quality(CompressionLevel::Fastest)
+        .compress_when(is_long)
 }
 
 async fn nothing_here() -> Problem {

@@ -62,6 +62,7 @@ pub use records::clauses::KeptClause;
 pub use records::clocks::{Ahead, TimeAhead, TimesAhead};
 pub use records::contradictions::{Contradicted, Contradictions, Patience};
 pub use records::deliveries::{Delivery, DeliveryState, Due, Taken};
+pub use records::deploy_list::ListedDeploy;
 pub use records::deploys::{DeployVerdict, NewDeploy, RecordedDeploy};
 pub use records::ended_job::{EndedJob, Moved, NextJob, Stayed};
 pub use records::ending::{Ending, Retry};

@@ -63,7 +63,7 @@ fn a_merge_while_the_job_runs_is_shown_and_ends_the_task_with_the_job() {
         }
         let explained = service.gate.run(&["explain", "1"]).succeeds().stdout;
         assert!(explained.contains("it was merged by `kim`"), "{explained}");
-        let page = service.get("/").text;
+        let page = service.get("/repo?name=alpha").text;
         assert!(
             page.contains("href=\"https://github.com/acme/alpha/pull/7\""),
             "{page}"
@@ -278,9 +278,9 @@ fn only_what_may_be_a_link_becomes_one_and_no_text_moves_a_cursor() {
             ],
         );
         assert_eq!(said, "200 recorded: task 1 (A-1): its pull request is open");
-        let page = service.get("/").text;
+        let page = service.get("/repo?name=alpha").text;
         assert!(
-            !page.contains("Look at it") && !page.contains("<script>alert"),
+            !page.contains("Open it") && !page.contains("<script>alert"),
             "{page}"
         );
     }
@@ -294,9 +294,9 @@ fn only_what_may_be_a_link_becomes_one_and_no_text_moves_a_cursor() {
             ("/pull_request/merged_by/login", json!(hostile)),
         ],
     );
-    let page = service.get("/").text;
+    let page = service.get("/repo?name=alpha").text;
     assert!(
-        page.contains("Look at it") && !page.contains("\"onclick"),
+        page.contains("Open it") && !page.contains("\"onclick"),
         "{page}"
     );
     assert!(!page.contains("<script>alert"), "{page}");
@@ -305,7 +305,7 @@ fn only_what_may_be_a_link_becomes_one_and_no_text_moves_a_cursor() {
         .gate
         .program()
         .run("UPDATE serial_gate_pull SET url = 'javascript:alert(1)'");
-    assert!(!service.get("/").text.contains("Look at it"));
+    assert!(!service.get("/repo?name=alpha").text.contains("Open it"));
     let said = service.gate.run(&["queue"]).succeeds().stdout;
     assert!(!said.contains('\u{1b}'), "{said:?}");
 }

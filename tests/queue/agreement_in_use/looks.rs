@@ -191,9 +191,12 @@ fn the_service_shows_it_in_its_answers_on_its_page_and_among_its_figures() {
     assert_eq!(contradictions(&state["serial_gate"]), &json!([one(2)]));
     let explained = service.get("/v1/jobs/2/explain").is(200).json();
     assert_eq!(explained["contradiction"], one(2));
-    let page = service.get("/").is(200).text;
-    assert!(page.contains("but the clause lets it through"), "{page}");
-    assert!(page.contains("the policy contradicts itself"), "{page}");
+    let page = service.get("/tasks/2").is(200).text;
+    assert!(page.contains("But the clause lets it through"), "{page}");
+    for page in ["/", "/policy"] {
+        let page = service.get(page).is(200).text;
+        assert!(page.contains("The policy contradicts itself"), "{page}");
+    }
     let figures = service.get("/metrics").is(200).text;
     assert!(
         figures.contains("serial_gate_policy_contradictions_total 1"),

@@ -96,7 +96,7 @@ fn the_gate_acts_where_a_policy_that_fails_leaves_repos_frozen() {
         assert!(!said.contains("does not act here"), "{said}");
     }
     let page = crate::support::service::Service::on(gate.clone())
-        .get("/")
+        .get("/repo?name=alpha")
         .is(200)
         .text;
     assert!(!page.contains("does not act here"), "{page}");
@@ -124,7 +124,7 @@ fn a_repo_whose_name_only_looks_like_one_in_scope_is_not_acted_in() {
     let said = gate.run(&["queue"]).succeeds().stdout;
     assert!(said.contains("the gate does not act here"), "{said}");
     let page = crate::support::service::Service::on(gate.clone())
-        .get("/")
+        .get("/repo?name=+alpha+")
         .is(200)
         .text;
     assert!(page.contains("The gate does not act here"), "{page}");

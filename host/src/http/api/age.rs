@@ -1,6 +1,5 @@
 //! The age of a time in the database.
 
-use jiff::fmt::friendly::SpanPrinter;
 use jiff::{SignedDuration, Timestamp};
 use serial_gate::store::{from_sql_time, time_since};
 
@@ -16,13 +15,19 @@ pub fn age(since: Option<&str>, now: Timestamp) -> Option<SignedDuration> {
     age_of(from_sql_time(since?), now)
 }
 
-/// In words, such as `2h 5m`: whole minutes once it is one.
+/// In words, such as `2h 5m`: whole minutes, and whole hours once it is a day.
 pub fn in_words(age: SignedDuration) -> String {
-    let rounded = match age.as_mins() {
-        0 => SignedDuration::from_secs(age.as_secs()),
-        minutes => SignedDuration::from_mins(minutes),
-    };
-    SpanPrinter::new().duration_to_string(&rounded)
+    let minutes = age.as_mins();
+    match (minutes / (24 * 60), minutes / 60, minutes % 60) {
+        (0, 0, 0) => "less than 1m".into(),
+        (0, 0, minutes) => format!("{minutes}m"),
+        (0, hours, 0) => format!("{hours}h"),
+        (0, hours, minutes) => format!("{hours}h {minutes}m"),
+        (days, hours, _) => match hours % 24 {
+            0 => format!("{days}d"),
+            hours => format!("{days}d {hours}h"),
+        },
+    }
 }
 
 #[cfg(test)]
@@ -32,11 +37,13 @@ mod tests {
     #[test]
     fn an_age_is_told_in_as_many_words_as_matter() {
         for (seconds, words) in [
-            (0, "0s"),
-            (59, "59s"),
+            (0, "less than 1m"),
+            (59, "less than 1m"),
             (60, "1m"),
+            (3_600, "1h"),
             (7_500, "2h 5m"),
-            (180_061, "50h 1m"),
+            (180_061, "2d 2h"),
+            (259_200, "3d"),
         ] {
             assert_eq!(in_words(SignedDuration::from_secs(seconds)), words);
         }

@@ -125,7 +125,7 @@ pub struct Requeue {
     /// Why, for the history
     #[serde(default)]
     #[schema(default = "")]
-    reason: String,
+    pub reason: String,
 }
 
 /// A job after a change.

@@ -8,19 +8,20 @@ use serial_gate::printable::as_it_is;
 use serial_gate::store::{Pull, PullState, TaskBranch};
 use serial_gate::worker::branch::{base_words, is_link, pull_words, short};
 
-use super::dashboard::{HELD, sentence};
+use super::markup::Markup;
+use super::work::sentence;
 
 pub(super) struct Branch {
     pub(super) name: String,
     pub(super) is_cut: bool,
     pub(super) base: String,
     pub(super) commit: String,
-    pub(super) base_words: Option<String>,
+    pub(super) base_words: Option<Markup>,
     pub(super) pull: Option<PullLine>,
 }
 
 pub(super) struct PullLine {
-    pub(super) words: String,
+    pub(super) words: Markup,
     pub(super) class: &'static str,
     pub(super) url: Option<String>,
 }
@@ -32,7 +33,7 @@ impl Branch {
             is_cut: branch.cut_at.is_some(),
             base: branch.base.clone(),
             commit: short(&branch.base_commit),
-            base_words: base_words(branch, now, &as_it_is),
+            base_words: base_words(branch, now, &as_it_is).map(|words| sentence(&words)),
             pull: branch.pull_request.as_ref().map(pull),
         }
     }
@@ -46,7 +47,7 @@ fn pull(pull: &Pull) -> PullLine {
     PullLine {
         words: sentence(&pull_words(&without_url, &as_it_is)),
         class: match pull.state {
-            PullState::Closed => HELD,
+            PullState::Closed => "held",
             PullState::Open | PullState::Merged => "free",
         },
         url: pull.url.clone().filter(|url| is_link(url)),

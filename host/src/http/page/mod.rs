@@ -1,9 +1,19 @@
-//! The page for people, its forms, its login, and the events that keep it up to date.
+//! The pages for people, their forms, the login, and the events that keep them up to date.
 
+pub mod assets;
 mod branch;
-pub mod dashboard;
 pub mod events;
 pub mod forms;
+mod links;
 pub mod login;
+mod markup;
+pub mod overview;
+mod pager;
+mod past;
+pub mod policy;
+pub mod repo;
+mod row;
+pub mod task;
 mod visible;
+mod visitor;
 mod work;

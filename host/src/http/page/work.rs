@@ -1,24 +1,25 @@
-//! The page's lines about work: which worker does what, what failed, and which task a job waits
-//! for.
+//! Lines about work: which worker does what, what failed, and what helps.
 //!
 //! Owns these lines and their CSS classes. Leaves the sentences to the queue, and the markup to the
 //! template, which escapes them.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use serial_gate::printable::as_it_is;
-use serial_gate::queue::{Advice, RepoState, of_active};
+use serial_gate::queue::{Advice, Queue, RepoState, of_active};
 use serial_gate::store::{JobWork, WorkState};
 
+use super::markup::Markup;
+use crate::http::transport::problem::Problem;
+
 /// A sentence about work.
+#[derive(Default)]
 pub struct Line {
-    pub text: String,
+    pub text: Markup,
     pub class: &'static str,
     /// The command to run, if the line is advice.
     pub command: Option<String>,
-    /// The failed job that it is about, whose output may be shown.
+    /// The job that it is about, if that waits for somebody to put it back.
     pub job: Option<i64>,
-    /// The end of that output.
+    /// The end of that job's output.
     pub output: Option<String>,
 }
 
@@ -39,46 +40,43 @@ pub fn lines(name: &str, repo: &RepoState) -> Vec<Line> {
     let deploy = repo.frozen_deploy.iter();
     advice.extend(deploy.map(|deploy| Advice::after(name, deploy)));
     lines.extend(advice.iter().map(|advice| Line {
-        text: advice.in_words(&as_it_is),
+        text: clause(&advice.in_words(&as_it_is)),
         class: "quiet",
         command: advice.command(),
-        job: None,
-        output: None,
+        ..Line::default()
     }));
     lines.extend(repo.other_work.iter().map(|job| {
-        let line = line(job);
         let task = job.task_id.map(|id| named(id, job.work_item_id.as_deref()));
         let of = task.map(|task| format!("{task}: ")).unwrap_or_default();
         Line {
-            text: format!("{of}{}", line.text),
-            ..line
+            text: Markup::sentence(&format!("{of}{}", job.in_words(&as_it_is))),
+            ..line(job)
         }
     }));
     if repo.more_work > 0 {
         lines.push(Line {
-            text: format!("and {} more", repo.more_work),
+            text: Markup::sentence(&format!("and {} more", repo.more_work)),
             class: "quiet",
-            command: None,
-            job: None,
-            output: None,
+            ..Line::default()
         });
     }
     lines
 }
 
-fn line(job: &JobWork) -> Line {
+/// The line about a job.
+pub fn line(job: &JobWork) -> Line {
     let class = match job.state {
         WorkState::Failed | WorkState::Lapsed | WorkState::Foreign => FAILED,
         WorkState::PutOff => "held",
         WorkState::Running => "free",
         WorkState::Queued | WorkState::Finished | WorkState::NoJob => "quiet",
     };
+    let may_be_put_back = matches!(job.state, WorkState::Failed | WorkState::Lapsed);
     Line {
-        text: job.in_words(&as_it_is),
+        text: clause(&job.in_words(&as_it_is)),
         class,
-        command: None,
-        job: job.job_id.filter(|_| job.state == WorkState::Failed),
-        output: None,
+        job: job.job_id.filter(|_| may_be_put_back),
+        ..Line::default()
     }
 }
 
@@ -90,48 +88,43 @@ pub fn named(id: i64, work_item: Option<&str>) -> String {
     )
 }
 
-/// The tasks of a repo that are on the page.
-pub struct Tasks {
-    names: BTreeMap<i64, Option<String>>,
-    anchored: BTreeSet<i64>,
+/// The end of an output, so that a page with many of them stays short.
+pub fn end_of(output: &str, letters: usize) -> String {
+    let before = output.chars().count().saturating_sub(letters);
+    let end: String = output.chars().skip(before).collect();
+    end.lines().collect::<Vec<_>>().join("\n")
 }
 
-/// A task to link to.
-pub struct Named {
-    pub name: String,
-    /// Its place on the page, if it has one.
-    pub anchor: Option<String>,
+/// A note that begins with a capital letter and ends with a full stop.
+pub fn sentence(note: &str) -> Markup {
+    Markup::sentence(&format!("{}.", capital(note).trim_end_matches('.')))
 }
 
-impl Tasks {
-    /// The active task, and those of the waiting jobs that are shown.
-    pub fn of(repo: &RepoState, shown: usize) -> Tasks {
-        let waiting = repo.waiting.iter().take(shown).map(|waiting| &waiting.job);
-        let waiting = waiting.filter_map(|job| Some((job.task_id?, job.work_item_id.clone())));
-        let active = repo.active_task.as_ref().map(|active| &active.task);
-        let active = active.map(|task| (task.id, task.work_item_id.clone()));
-        Tasks {
-            names: waiting.chain(active).collect(),
-            anchored: BTreeSet::new(),
-        }
-    }
-
-    /// The anchor of a task: only the first time, because an id may occur once on a page.
-    pub fn anchor(&mut self, task: Option<i64>) -> Option<String> {
-        let task = task?;
-        self.anchored.insert(task).then(|| anchor(task))
-    }
-
-    /// A task with a link to its place.
-    pub fn named(&self, id: i64) -> Named {
-        let known = self.names.get(&id);
-        Named {
-            name: named(id, known.and_then(|name| name.as_deref())),
-            anchor: known.map(|_| anchor(id)),
-        }
-    }
+/// A note that begins with a capital letter. A command may follow.
+pub fn clause(note: &str) -> Markup {
+    Markup::sentence(&capital(note))
 }
 
-fn anchor(task: i64) -> String {
-    format!("task-{task}")
+fn capital(note: &str) -> String {
+    let mut letters = note.chars();
+    let first = letters.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(letters).collect()
+}
+
+/// How often the active policy contradicted itself; none if it never did.
+pub fn contradictions(queue: &mut Queue) -> Result<Option<Markup>, Problem> {
+    let Some(generation) = queue.generation() else {
+        return Ok(None);
+    };
+    let found = queue.store().contradictions(generation)?;
+    Ok(found.map(|found| {
+        let (at, last) = (found.last_at, found.last);
+        let times = match found.times {
+            1 => "once".into(),
+            times => format!("{times} times"),
+        };
+        sentence(&format!(
+            "the policy contradicts itself: {times}, the last time at {at} UTC: {last}"
+        ))
+    }))
 }

@@ -4,11 +4,12 @@
 //! Owns the notification of those who follow the events, after a change by any program. Owns also a
 //! short-lived copy of the queue's state, because many clients look at once after a change.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use jiff::Timestamp;
-use serial_gate::queue::{Changes, Error, Queue, State};
+use serial_gate::queue::{Changes, Error, Overview, Queue, State};
 use tokio::sync::watch;
 
 use super::actor::Actor;
@@ -28,6 +29,15 @@ pub struct Reader {
     /// The changes that the latest state contains.
     read: Changes,
     latest: Option<Latest>,
+    overview: Option<LatestOverview>,
+}
+
+/// The overview that was read last.
+struct LatestOverview {
+    at: Instant,
+    /// The number of the last change that it contains.
+    change: u64,
+    overview: Arc<Overview>,
 }
 
 /// The state that was read last.
@@ -46,7 +56,33 @@ impl Reader {
             told: Changes::new(Duration::MAX),
             read: Changes::new(GOOD_FOR),
             latest: None,
+            overview: None,
         }
+    }
+
+    /// All repos at a glance. Who follows the changes, and asks because of the one with this number,
+    /// shares the overview of the others that do: while the queue moves, each is read only once.
+    pub fn overview(
+        &mut self,
+        now: Timestamp,
+        change: Option<u64>,
+    ) -> Result<Arc<Overview>, Error> {
+        let kept = self.overview.as_ref().filter(|kept| {
+            let is_followed = change.is_some_and(|change| change > 0 && change <= kept.change);
+            is_followed && kept.at.elapsed() < GOOD_FOR
+        });
+        if let Some(kept) = kept {
+            return Ok(Arc::clone(&kept.overview));
+        }
+        // Read before the overview, so that a change after it is not missed.
+        let change = *self.followers.borrow();
+        let overview = Arc::new(self.queue.overview(now)?);
+        self.overview = Some(LatestOverview {
+            at: Instant::now(),
+            change,
+            overview: Arc::clone(&overview),
+        });
+        Ok(overview)
     }
 
     /// The state of the queue, with every repo that has an active task.
@@ -93,6 +129,7 @@ impl Actor for Reader {
         // It may be large, and is out of date.
         self.latest
             .take_if(|latest| latest.at.elapsed() >= GOOD_FOR);
+        self.overview.take_if(|kept| kept.at.elapsed() >= GOOD_FOR);
         if self.followers.receiver_count() == 0 {
             return IDLE;
         }

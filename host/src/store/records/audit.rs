@@ -93,6 +93,16 @@ impl Store {
     }
 }
 
+impl Store {
+    /// What operators did to a repo and to what is in it, the newest first.
+    pub fn audit_of_repo(&mut self, repo: &str, limit: u32) -> Result<Vec<AuditEntry>, Error> {
+        let sql = format!(
+            "SELECT {ENTRY} FROM serial_gate_audit WHERE repo = $1 ORDER BY id DESC LIMIT $2"
+        );
+        self.read(|tx| tx.rows(&sql, values![repo, limit], entry_at))
+    }
+}
+
 /// How many of the newest entries of a repo are looked at for one task.
 const LOOKED_AT: u32 = 10_000;
 

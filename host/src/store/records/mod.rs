@@ -13,6 +13,7 @@ pub(crate) mod clauses;
 pub(crate) mod clocks;
 pub(crate) mod contradictions;
 pub(crate) mod deliveries;
+pub(crate) mod deploy_list;
 pub(crate) mod deploys;
 pub(crate) mod effect;
 pub(crate) mod ended_job;

@@ -1,0 +1,305 @@
+//! The page of all repos: what needs people first, and a row a repo that opens.
+//!
+//! Owns its template, and the filters in its address. Leaves the order and the counts to the queue.
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serial_gate::queue::{
+    Overview, OverviewFilter, Queue, RepoDetails, RepoRow, RepoStanding, Sort, TaskName,
+};
+use serial_gate::store::WorkState;
+use utoipa::IntoParams;
+
+use super::links::{self, with_parameters};
+use super::markup::Markup;
+use super::pager::Pager;
+use super::repo::{first_page, short};
+use super::row::Row;
+use super::visitor::{Frame, Place, Visitor};
+use super::work::{contradictions, sentence};
+use crate::http::app::App;
+use crate::http::transport::extract::Query;
+use crate::http::transport::fields::number;
+use crate::http::transport::problem::Problem;
+use crate::http::transport::reader::Reader;
+
+/// The repos of one page.
+const REPOS: u32 = 50;
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Asked {
+    /// Only repos with this in their name, or in the name of their active task
+    #[serde(default)]
+    q: String,
+    /// Only repos that are `frozen`, `failed`, `stuck`, `to_merge`, `waiting`, `running` or `idle`
+    #[serde(default)]
+    standing: String,
+    /// The order: `need` (what needs people first), `name`, `waiting` (most jobs first) or `oldest`
+    #[serde(default)]
+    sort: String,
+    /// The page
+    #[serde(default = "first_page", deserialize_with = "number")]
+    #[param(default = 1, minimum = 1)]
+    page: u32,
+}
+
+#[derive(Template)]
+#[template(path = "overview.html")]
+struct OverviewPage {
+    frame: Frame,
+    notes: Vec<Markup>,
+    /// Each standing that a repo has, and how many have it.
+    totals: Vec<Total>,
+    jobs: String,
+    text: String,
+    standings: Vec<Choice>,
+    orders: Vec<Choice>,
+    /// The task that the search names.
+    task: Option<Markup>,
+    rows: Vec<Row>,
+    pager: Pager,
+    is_empty: bool,
+}
+
+/// How many repos have a standing.
+struct Total {
+    label: &'static str,
+    class: &'static str,
+    repos: usize,
+    link: String,
+    is_chosen: bool,
+}
+
+/// All repos
+#[utoipa::path(
+    get, path = "/", operation_id = "overview_page", tag = "dashboard", security(("token" = ["reader"])), params(Asked),
+    responses(
+        (status = 200, description = "The page", body = String, content_type = "text/html"),
+        (status = 304, description = "The page with this mark has not changed"),
+    )
+)]
+pub async fn page(
+    State(app): State<App>,
+    visitor: Visitor,
+    asked: Result<Query<Asked>, Problem>,
+) -> Response {
+    let asked = asked.and_then(|Query(asked)| {
+        let filter = asked.filter()?;
+        Ok((filter, asked.page))
+    });
+    let (filter, page) = match asked {
+        Ok(asked) => asked,
+        Err(problem) => return visitor.problem(problem),
+    };
+    let frame = visitor.frame("Repos", Place::Repos);
+    let change = visitor.change;
+    let read = move |reader: &mut Reader| {
+        let now = Timestamp::now();
+        let overview = reader.overview(now, change)?;
+        read(&mut reader.queue, &overview, frame, &filter, page, now)
+    };
+    visitor.page(&app, read).await
+}
+
+impl Asked {
+    fn filter(&self) -> Result<OverviewFilter, Problem> {
+        let standing = RepoStanding::ALL
+            .into_iter()
+            .find(|standing| standing.name() == self.standing);
+        let sort = Sort::ALL.into_iter().find(|sort| sort.name() == self.sort);
+        if standing.is_none() && !self.standing.is_empty() {
+            let names = RepoStanding::ALL.map(RepoStanding::name).join("`, `");
+            return Err(Problem::invalid(format!("`standing` is one of `{names}`")));
+        }
+        if sort.is_none() && !self.sort.is_empty() {
+            let names = Sort::ALL.map(Sort::name).join("`, `");
+            return Err(Problem::invalid(format!("`sort` is one of `{names}`")));
+        }
+        Ok(OverviewFilter {
+            text: Some(self.q.trim().to_owned()).filter(|text| !text.is_empty()),
+            standing,
+            sort: sort.unwrap_or_default(),
+        })
+    }
+}
+
+fn read(
+    queue: &mut Queue,
+    overview: &Overview,
+    frame: Frame,
+    filter: &OverviewFilter,
+    page: u32,
+    now: Timestamp,
+) -> Result<OverviewPage, Problem> {
+    let found = overview.filtered(filter);
+    let pager = Pager::of(found.len(), REPOS, page, |page| {
+        address(filter, filter.standing, Some(page))
+    });
+    let visible: Vec<&RepoRow> = pager.of_page(&found).copied().collect();
+    let names: Vec<String> = visible.iter().map(|row| row.name.clone()).collect();
+    let mut details: BTreeMap<String, RepoDetails> = queue.overview_details(now, &names)?;
+    let rows = visible.into_iter().map(|row| {
+        let details = details.remove(&row.name).unwrap_or_default();
+        Row::of(row, &details, now)
+    });
+    let mut notes: Vec<Markup> = overview.notes.iter().map(|note| sentence(note)).collect();
+    if overview.enabled {
+        notes.extend(overview.switches.iter().map(|note| sentence(note)));
+    } else {
+        notes.push(sentence(
+            "the gate is switched off: every job may be claimed",
+        ));
+    }
+    notes.extend(contradictions(queue)?);
+    Ok(OverviewPage {
+        frame,
+        notes,
+        totals: totals(overview, filter),
+        jobs: jobs(overview),
+        text: filter.text.clone().unwrap_or_default(),
+        standings: standings(filter.standing),
+        orders: orders(filter.sort),
+        task: match &filter.text {
+            Some(text) => task_of(queue, text)?,
+            None => None,
+        },
+        rows: rows.collect(),
+        pager,
+        is_empty: overview.repos.is_empty(),
+    })
+}
+
+/// The page with this filter. Its first page needs no number.
+fn address(filter: &OverviewFilter, standing: Option<RepoStanding>, page: Option<usize>) -> String {
+    let number = page.filter(|page| *page > 1).map(|page| page.to_string());
+    let sort = Some(filter.sort.name()).filter(|_| filter.sort != Sort::default());
+    let parameters = [
+        ("q", filter.text.as_deref()),
+        ("standing", standing.map(RepoStanding::name)),
+        ("sort", sort),
+        ("page", number.as_deref()),
+    ];
+    let given = parameters.into_iter();
+    with_parameters("/", given.filter_map(|(name, value)| Some((name, value?))))
+}
+
+fn totals(overview: &Overview, filter: &OverviewFilter) -> Vec<Total> {
+    let all = Total {
+        label: "All",
+        class: "",
+        repos: overview.repos.len(),
+        link: address(filter, None, None),
+        is_chosen: filter.standing.is_none(),
+    };
+    let of_standing = RepoStanding::ALL.into_iter().map(|standing| Total {
+        label: label(standing),
+        class: standing.name(),
+        repos: overview
+            .repos
+            .iter()
+            .filter(|row| row.standing == standing)
+            .count(),
+        link: address(filter, Some(standing), None),
+        is_chosen: filter.standing == Some(standing),
+    });
+    let there_are = |total: &Total| total.repos > 0 || total.is_chosen;
+    std::iter::once(all)
+        .chain(of_standing.filter(there_are))
+        .collect()
+}
+
+/// What a field may be set to.
+struct Choice {
+    name: &'static str,
+    label: &'static str,
+    is_chosen: bool,
+}
+
+fn standings(chosen: Option<RepoStanding>) -> Vec<Choice> {
+    let choice = |standing: RepoStanding| Choice {
+        name: standing.name(),
+        label: label(standing),
+        is_chosen: chosen == Some(standing),
+    };
+    RepoStanding::ALL.into_iter().map(choice).collect()
+}
+
+fn orders(chosen: Sort) -> Vec<Choice> {
+    let choice = |sort: Sort| Choice {
+        name: sort.name(),
+        label: match sort {
+            Sort::Need => "what needs people",
+            Sort::Name => "name",
+            Sort::Waiting => "most queued jobs",
+            Sort::Oldest => "oldest queued job",
+        },
+        is_chosen: chosen == sort,
+    };
+    Sort::ALL.into_iter().map(choice).collect()
+}
+
+/// A standing for people.
+pub fn label(standing: RepoStanding) -> &'static str {
+    match standing {
+        RepoStanding::Frozen => "Frozen",
+        RepoStanding::Failed => "Failed",
+        RepoStanding::Stuck => "Stuck",
+        RepoStanding::ToMerge => "To merge",
+        RepoStanding::Waiting => "Waiting",
+        RepoStanding::Running => "Running",
+        RepoStanding::Idle => "Idle",
+    }
+}
+
+/// The sums of all jobs, in words.
+fn jobs(overview: &Overview) -> String {
+    let totals = &overview.totals;
+    let counts = [
+        (totals.running, "running"),
+        (totals.waiting, "queued"),
+        (totals.put_off, "tried again later"),
+        (totals.failed, "failed"),
+    ];
+    let counts = counts.into_iter().filter(|(count, _)| *count > 0);
+    let words: Vec<String> = counts
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    match words.as_slice() {
+        [] => "no job runs or waits".into(),
+        words => format!("jobs: {}", words.join(", ")),
+    }
+}
+
+/// The task that somebody may have searched for.
+fn task_of(queue: &mut Queue, text: &str) -> Result<Option<Markup>, Problem> {
+    let Ok(name) = text.parse::<TaskName>() else {
+        return Ok(None);
+    };
+    // An unknown name, or one that several tasks have, is no answer to a search.
+    let Ok(id) = queue.task_named(&name) else {
+        return Ok(None);
+    };
+    let task = queue.store().task(id)?;
+    Ok(task.map(|task| Markup::link(&links::task(id), &short(id, task.work_item_id))))
+}
+
+/// What the active task does, in a few words.
+pub fn state_words(state: WorkState) -> &'static str {
+    match state {
+        WorkState::Running => "a job runs",
+        WorkState::PutOff => "a job is tried again later",
+        WorkState::Lapsed => "a worker fell silent",
+        WorkState::Foreign => "another program has a job",
+        WorkState::Failed => "a job failed",
+        WorkState::Queued => "a job is queued",
+        WorkState::Finished => "all its jobs have ended",
+        WorkState::NoJob => "it has no job",
+    }
+}
